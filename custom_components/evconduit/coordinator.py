@@ -1,0 +1,319 @@
+"""State: one coordinator for the account, which owns the channel to the relay, and one for each car."""
+
+import asyncio
+from collections import Counter
+from contextlib import aclosing, suppress
+from datetime import datetime, timedelta
+from typing import Final, override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_URL
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
+from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util import dt as dt_util
+
+from .client import (
+    Account,
+    Closed,
+    ForbiddenError,
+    JsonObject,
+    Message,
+    PlanRequiredError,
+    Received,
+    RelayClient,
+    RelayError,
+    RelayStream,
+    Snapshot,
+    Transition,
+    TryAgainError,
+    UnauthorizedError,
+    VehicleRecord,
+    VehicleRemoved,
+)
+from .const import DOMAIN, LOGGER
+from .contact import Contact
+from .devices import async_keep_only, async_register_account, async_register_vehicle
+from .problems import sentence_of
+from .storage import SnapshotStore
+from .vehicle_coordinator import VehicleCoordinator
+
+FIRST_SNAPSHOT_WITHIN: Final = timedelta(seconds=10)
+TRUSTED_FOR: Final = timedelta(minutes=15)
+"""So long after we last heard of the relay we still show what it said."""
+POLL_AFTER: Final = timedelta(minutes=2)
+"""So long the stream may be down before we ask."""
+SAFETY_POLL: Final = timedelta(minutes=15)
+UNPLANNED_POLL: Final = timedelta(hours=1)
+"""Without a stream, when the relay does not say when to ask."""
+SHORTEST_POLL: Final = timedelta(minutes=1)
+LONGEST_POLL: Final = timedelta(hours=12)
+
+type EVConduitConfigEntry = ConfigEntry[AccountCoordinator]
+
+
+class AccountCoordinator(DataUpdateCoordinator[Account]):
+    """The account, its cars, and the channel that tells of them.
+
+    The stream tells everything as it happens. Only while it is down is the relay asked, seldom. Listeners are told
+    when there are other cars than before, or cars that can do more.
+    """
+
+    config_entry: EVConduitConfigEntry
+
+    def __init__(self, hass: HomeAssistant, entry: EVConduitConfigEntry, client: RelayClient) -> None:
+        super().__init__(hass, LOGGER, config_entry=entry, name="account", update_interval=None)
+        self.client = client
+        self.vehicles: dict[str, VehicleCoordinator] = {}
+        self.contact = Contact(hass, self._async_on_contact)
+        self.streaming = False
+        self.cursor: str | None = None
+        self.received: Counter[str] = Counter()
+        self._store = SnapshotStore(hass, entry.entry_id)
+        self._account_device_id = ""
+        self._push = asyncio.Event()
+        self._first_word = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+        self._stop_waiting_to_poll: CALLBACK_TYPE | None = None
+
+    async def async_start(self) -> None:
+        """Know the account and its cars, and listen. Raises ConfigEntryAuthFailed, ConfigEntryNotReady."""
+        self.config_entry.async_on_unload(self._async_stop_timers)
+        account = await self._async_first_account()
+        self._async_set_account(account)
+        stored = await self._store.async_load(account.id)
+        self.cursor = stored.cursor if stored else None
+        self._listening = self.config_entry.async_create_background_task(
+            self.hass, self._async_listen(), f"{DOMAIN} stream"
+        )
+        if account.push and await self._async_hear_first_word():
+            return
+        if stored is None:
+            await self.async_config_entry_first_refresh()
+        else:  # no proof that other cars are gone: it is our own word
+            for record in stored.snapshot.vehicles:
+                self._async_take_record(record, is_truth=True)
+        self._async_without_stream()
+
+    async def async_stop(self) -> None:
+        """Hang up and write down what we know."""
+        self._async_stop_timers()
+        if self._listening is not None:
+            self._listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listening
+        await self._store.async_save(self._stored())
+
+    async def _async_first_account(self) -> Account:
+        try:
+            return await self.client.account()
+        except (UnauthorizedError, ForbiddenError) as err:
+            raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=sentence_of(err)) from err
+        except RelayError as err:
+            raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=sentence_of(err)) from err
+
+    async def _async_hear_first_word(self) -> bool:
+        """Whether the stream gave its snapshot: False as soon as it is refused, or when nothing comes in time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_SNAPSHOT_WITHIN.total_seconds()):
+                await self._first_word.wait()
+        return self.streaming
+
+    # The stream
+
+    async def _async_listen(self) -> None:
+        """Take what the stream tells, for as long as the credential is good."""
+        stream = RelayStream(self.client, self.cursor)
+        while True:
+            await self._push.wait()
+            try:
+                async with aclosing(stream.events()) as events:
+                    async for event in events:
+                        self._async_on_event(event)
+            except PlanRequiredError as err:
+                self._push.clear()  # until an account says again that the plan has it
+                self._async_on_refused(err)
+            except (UnauthorizedError, ForbiddenError) as err:
+                self._async_on_refused(err)
+                self.config_entry.async_start_reauth(self.hass)
+                return
+
+    @callback
+    def _async_on_event(self, event: Received | Closed) -> None:
+        try:
+            match event:
+                case Closed(error=error):
+                    self._async_on_closed(error)
+                case Received(message=message, cursor=cursor):
+                    self.received[type(message).__name__] += 1
+                    self._async_on_message(message)
+                    self.cursor = cursor
+                    self._store.async_schedule(self._stored)
+        except Exception:  # noqa: BLE001 - logged; a fault in one message must not lose all that come after it
+            LOGGER.exception("A message of the relay could not be taken")
+
+    @callback
+    def _async_on_message(self, message: Message) -> None:
+        match message:
+            case Snapshot():
+                self._async_on_open()
+                self._async_take_snapshot(message)
+                self.async_set_updated_data(self.data)  # also calls off the poll that was due
+            case VehicleRecord():
+                if self._async_take_record(message):
+                    self.async_update_listeners()
+            case VehicleRemoved(id=vehicle_id):
+                if self.vehicles.pop(vehicle_id, None):
+                    self._async_forget_the_gone()
+                    self.async_update_listeners()
+            case Account():
+                self._async_set_account(message)
+            case Transition():
+                pass  # the state it led to comes with the car's record
+
+    @callback
+    def _async_on_open(self) -> None:
+        if not self.streaming:
+            LOGGER.info("Connected: the relay tells changes as they happen")
+        self.streaming = True
+        self._async_stop_waiting_to_poll()
+        self.update_interval = None
+        self.contact.async_hold()
+        self._first_word.set()
+
+    @callback
+    def _async_on_closed(self, error: RelayError) -> None:
+        if self.streaming:
+            LOGGER.info("Disconnected: the relay's stream ended (%s)", error)
+            self.streaming = False
+            self._async_without_stream()
+
+    @callback
+    def _async_on_refused(self, error: RelayError) -> None:
+        self._first_word.set()
+        self._async_on_closed(error)
+
+    @callback
+    def _async_without_stream(self) -> None:
+        """Live on what we know for a while, then ask."""
+        if self.streaming:
+            return
+        if self.data.push:
+            self.contact.async_heard(TRUSTED_FOR)
+            self._stop_waiting_to_poll = async_call_later(self.hass, POLL_AFTER, self._async_begin_polling)
+        else:
+            self._async_plan_next_poll()
+
+    # Asking, while there is no stream
+
+    @callback
+    def _async_begin_polling(self, _now: datetime) -> None:
+        self._stop_waiting_to_poll = None
+        if self.config_entry.pref_disable_polling:
+            return
+        self.update_interval = SAFETY_POLL
+        self.config_entry.async_create_background_task(self.hass, self.async_refresh(), f"{DOMAIN} poll")
+
+    @override
+    async def _async_update_data(self) -> Account:
+        try:
+            snapshot = await self.client.vehicles()
+        except (UnauthorizedError, ForbiddenError) as err:
+            raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=sentence_of(err)) from err
+        except RelayError as err:
+            raise UpdateFailed(
+                translation_domain=DOMAIN, translation_key=sentence_of(err), retry_after=_wish(err)
+            ) from err
+        if self.streaming:
+            return self.data  # it came back while we asked, and what it told is newer
+        self._async_take_snapshot(snapshot)
+        self._async_plan_next_poll()
+        return self.data
+
+    @callback
+    def _async_plan_next_poll(self) -> None:
+        self.update_interval = poll_interval(self.data)
+        self.contact.async_heard(max(TRUSTED_FOR, 2 * self.update_interval))
+
+    # What we know
+
+    @callback
+    def _async_set_account(self, account: Account) -> None:
+        self.data = account
+        if account.push:
+            self._push.set()
+        self._account_device_id = async_register_account(
+            self.hass, self.config_entry.entry_id, account, self.config_entry.data[CONF_URL]
+        )
+
+    @callback
+    def _async_take_snapshot(self, snapshot: Snapshot) -> None:
+        """The whole truth, even where it is older than what we had (a relay restored from a backup)."""
+        self._async_set_account(snapshot.account)
+        for record in snapshot.vehicles:
+            self._async_take_record(record, is_truth=True)
+        self.vehicles = {record.id: self.vehicles[record.id] for record in snapshot.vehicles}
+        self._async_forget_the_gone()
+
+    @callback
+    def _async_take_record(self, record: VehicleRecord, *, is_truth: bool = False) -> bool:
+        """A car's record; whether there may be more to show of it than before."""
+        vehicle = self.vehicles.get(record.id)
+        if vehicle is None:
+            self._async_register(record)
+            self.vehicles[record.id] = VehicleCoordinator(self.hass, self.config_entry, self, record)
+            return True
+        known = vehicle.data
+        if not is_truth and record.revision <= known.revision:
+            return False
+        if record.vehicle.information != known.vehicle.information:
+            self._async_register(record)
+        vehicle.async_take(record)
+        return record.vehicle.capabilities != known.vehicle.capabilities
+
+    @callback
+    def _async_register(self, record: VehicleRecord) -> None:
+        async_register_vehicle(self.hass, self.config_entry.entry_id, record, self._account_device_id)
+
+    @callback
+    def _async_forget_the_gone(self) -> None:
+        async_keep_only(self.hass, self.config_entry.entry_id, {self.data.id, *self.vehicles})
+
+    @callback
+    def _async_on_contact(self) -> None:
+        for vehicle in self.vehicles.values():
+            vehicle.async_update_listeners()
+
+    @callback
+    def _async_stop_timers(self) -> None:
+        self._async_stop_waiting_to_poll()
+        self.contact.async_stop()
+
+    @callback
+    def _async_stop_waiting_to_poll(self) -> None:
+        if self._stop_waiting_to_poll is not None:
+            self._stop_waiting_to_poll()
+            self._stop_waiting_to_poll = None
+
+    @callback
+    def _stored(self) -> JsonObject:
+        return {
+            "account": self.data.raw,
+            "vehicles": [vehicle.data.raw for vehicle in self.vehicles.values()],
+            "cursor": self.cursor,
+        }
+
+
+def poll_interval(account: Account) -> timedelta:
+    """How long to wait before the relay is asked again, as it wishes, within reason."""
+    if account.next_poll_at is None:
+        return SAFETY_POLL if account.push else UNPLANNED_POLL
+    return min(max(account.next_poll_at - dt_util.utcnow(), SHORTEST_POLL), LONGEST_POLL)
+
+
+def _wish(error: RelayError) -> float | None:
+    """Seconds that a relay wants to be left alone, within reason."""
+    if not isinstance(error, TryAgainError) or error.retry_after is None:
+        return None
+    return min(max(error.retry_after, SHORTEST_POLL), LONGEST_POLL).total_seconds()

@@ -1,0 +1,44 @@
+"""The relay client's errors in Home Assistant's terms: each has one translated sentence."""
+
+from homeassistant.exceptions import HomeAssistantError
+
+from .client import (
+    CommandRefusedError,
+    EnodeUnavailableError,
+    ForbiddenError,
+    NotFoundError,
+    QuotaExhaustedError,
+    RelayError,
+    TryAgainError,
+    UnauthorizedError,
+    UnsupportedRelayError,
+)
+from .const import DOMAIN
+
+# From the particular to the general: the first class that fits speaks.
+SENTENCES: tuple[tuple[type[RelayError], str], ...] = (
+    (UnauthorizedError, "invalid_auth"),
+    (ForbiddenError, "not_allowed"),
+    (UnsupportedRelayError, "unsupported_relay"),
+    (NotFoundError, "vehicle_gone"),
+    (QuotaExhaustedError, "quota_exhausted"),
+    (EnodeUnavailableError, "enode_unavailable"),
+    (TryAgainError, "cannot_connect"),
+    (RelayError, "relay_error"),
+)
+
+
+def sentence_of(error: RelayError) -> str:
+    """The translation key, under `exceptions`, of what went wrong."""
+    return next(key for kind, key in SENTENCES if isinstance(error, kind))
+
+
+def command_problem(error: RelayError) -> HomeAssistantError:
+    """What a user is told whose command did not go through."""
+    if not isinstance(error, CommandRefusedError):
+        return HomeAssistantError(translation_domain=DOMAIN, translation_key=sentence_of(error))
+    if not (reason := error.reason.detail or error.reason.type):
+        return HomeAssistantError(translation_domain=DOMAIN, translation_key="command_refused_without_reason")
+    return HomeAssistantError(
+        translation_domain=DOMAIN, translation_key="command_refused", translation_placeholders={"reason": reason}
+    )

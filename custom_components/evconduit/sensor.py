@@ -1,0 +1,135 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import override
+
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import (
+    PERCENTAGE,
+    EntityCategory,
+    Platform,
+    UnitOfEnergy,
+    UnitOfLength,
+    UnitOfPower,
+    UnitOfTime,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .client import PowerDeliveryState, Vehicle
+from .coordinator import EVConduitConfigEntry
+from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
+
+PARALLEL_UPDATES = 0  # everything is pushed
+
+
+@dataclass(frozen=True, kw_only=True)
+class VehicleSensorDescription(VehicleEntityDescription, SensorEntityDescription):
+    """A value of a car."""
+
+    value_fn: Callable[[Vehicle], float | str | datetime | None]
+
+
+def _charging_state(vehicle: Vehicle) -> str | None:
+    state = vehicle.charge_state.power_delivery_state
+    return None if state is None else state.name.lower()
+
+
+SENSORS: tuple[VehicleSensorDescription, ...] = (
+    VehicleSensorDescription(
+        key="battery_level",
+        device_class=SensorDeviceClass.BATTERY,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=PERCENTAGE,
+        offered_fn=lambda can: can.charge_state.is_offered,
+        value_fn=lambda vehicle: vehicle.charge_state.battery_level,
+    ),
+    VehicleSensorDescription(
+        key="range",
+        device_class=SensorDeviceClass.DISTANCE,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfLength.KILOMETERS,
+        suggested_display_precision=0,
+        offered_fn=lambda can: can.charge_state.is_offered,
+        value_fn=lambda vehicle: vehicle.charge_state.range,
+    ),
+    VehicleSensorDescription(
+        key="charging_state",
+        device_class=SensorDeviceClass.ENUM,
+        options=[state.name.lower() for state in PowerDeliveryState],
+        offered_fn=lambda can: can.charge_state.is_offered,
+        value_fn=_charging_state,
+    ),
+    VehicleSensorDescription(
+        key="charge_power",
+        device_class=SensorDeviceClass.POWER,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfPower.KILO_WATT,
+        suggested_display_precision=1,
+        offered_fn=lambda can: can.charge_state.is_offered,
+        value_fn=lambda vehicle: vehicle.charge_state.charge_rate,
+    ),
+    VehicleSensorDescription(
+        key="charge_time_remaining",
+        device_class=SensorDeviceClass.DURATION,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfTime.MINUTES,
+        suggested_display_precision=0,
+        offered_fn=lambda can: can.charge_state.is_offered,
+        value_fn=lambda vehicle: vehicle.charge_state.charge_time_remaining,
+    ),
+    VehicleSensorDescription(
+        key="charge_limit",  # no device class: a second "battery" would stand in for the car's own in many cards
+        native_unit_of_measurement=PERCENTAGE,
+        offered_fn=lambda can: can.charge_state.is_offered,
+        value_fn=lambda vehicle: vehicle.charge_state.charge_limit,
+    ),
+    VehicleSensorDescription(
+        key="battery_capacity",
+        device_class=SensorDeviceClass.ENERGY_STORAGE,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=1,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        offered_fn=lambda can: can.charge_state.is_offered,
+        value_fn=lambda vehicle: vehicle.charge_state.battery_capacity,
+    ),
+    VehicleSensorDescription(
+        key="odometer",
+        device_class=SensorDeviceClass.DISTANCE,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        native_unit_of_measurement=UnitOfLength.KILOMETERS,
+        suggested_display_precision=0,
+        offered_fn=lambda can: can.odometer.is_offered,
+        value_fn=lambda vehicle: vehicle.odometer,
+    ),
+    VehicleSensorDescription(
+        key="last_seen",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        offered_fn=lambda _: True,
+        value_fn=lambda vehicle: vehicle.last_seen,
+    ),
+)
+
+
+async def async_setup_entry(
+    _hass: HomeAssistant, entry: EVConduitConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Add the sensors of all cars."""
+    async_add_vehicle_entities(entry, async_add_entities, Platform.SENSOR, SENSORS, VehicleSensor)
+
+
+class VehicleSensor(VehicleEntity, SensorEntity):
+    """A value of a car."""
+
+    entity_description: VehicleSensorDescription
+
+    @property
+    @override
+    def native_value(self) -> float | str | datetime | None:
+        return self.entity_description.value_fn(self.vehicle)

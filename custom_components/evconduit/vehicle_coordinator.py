@@ -1,0 +1,123 @@
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final, Protocol, override
+from uuid import uuid4
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
+
+from .client import (
+    Command,
+    CommandKind,
+    EnodeUnavailableError,
+    LinkState,
+    RelayClient,
+    RelayConnectionError,
+    RelayError,
+    UnauthorizedError,
+    VehicleRecord,
+)
+from .const import DOMAIN, LOGGER
+from .contact import Contact
+from .problems import command_problem
+
+FOLLOW_AFTER: Final = tuple(timedelta(seconds=it) for it in (5, 10, 15, 30, 60, 120, 240, 600, 1200))
+"""When to ask how a command goes while no stream tells: half an hour in all, as long as carmakers take."""
+
+
+class Channel(Protocol):
+    """What a car needs of its account."""
+
+    client: RelayClient
+    contact: Contact
+    streaming: bool
+
+    async def async_request_refresh(self) -> None:
+        """Ask for all cars, soon."""
+
+
+class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
+    """One car. Its listeners hear of nothing but it, so that a push writes only its own entities."""
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry[Any], channel: Channel, record: VehicleRecord) -> None:
+        super().__init__(hass, LOGGER, config_entry=entry, name="vehicle", update_interval=None)
+        self._entry = entry
+        self._channel = channel
+        self.data = record
+
+    @property
+    def available(self) -> bool:
+        """What we show of the car is still the relay's word. A sleeping car is available, one not served is not."""
+        return self._channel.contact.kept and self.data.link_state is not LinkState.OVER_LIMIT
+
+    @property
+    def requested(self) -> CommandKind | None:
+        """What the car has been asked and has not answered yet."""
+        command = self.data.command
+        return command.kind if command is not None and command.is_open else None
+
+    @callback
+    def async_take(self, record: VehicleRecord) -> None:
+        """The car's record from now on."""
+        if record != self.data:
+            self.async_set_updated_data(record)
+
+    async def async_charge(self, kind: CommandKind) -> None:
+        """Ask the car to start or stop charging; returns when the command is on its way.
+
+        Raises HomeAssistantError, translated, with the relay's reason.
+        """
+        try:
+            command = await self._async_send(kind, uuid4().hex)
+        except RelayError as err:
+            if isinstance(err, UnauthorizedError):
+                self._entry.async_start_reauth(self.hass)
+            if isinstance(err, EnodeUnavailableError) and err.command is not None:
+                self._async_note(err.command)
+            raise command_problem(err) from err
+        self._async_note(command)
+
+    async def _async_send(self, kind: CommandKind, key: str) -> Command:
+        try:
+            return await self._channel.client.charge(self.data.id, kind, idempotency_key=key)
+        except RelayConnectionError:
+            # Most often an idle connection that the relay had closed. Under the same key it stays one command.
+            return await self._channel.client.charge(self.data.id, kind, idempotency_key=key)
+
+    @callback
+    def _async_note(self, command: Command) -> None:
+        """Show what the relay answered, unless the stream has told more already."""
+        known = self.data.command
+        if known is not None and (known.id == command.id or _time(known) > _time(command)) and not known.is_open:
+            return
+        self.async_set_updated_data(replace(self.data, command=command))
+        if command.is_open and not self._channel.streaming:
+            self._entry.async_create_background_task(self.hass, self._async_follow(command.id), f"{DOMAIN} command")
+
+    async def _async_follow(self, command_id: str) -> None:
+        for wait in FOLLOW_AFTER:
+            await asyncio.sleep(wait.total_seconds())
+            known = self.data.command
+            if self._channel.streaming or known is None or known.id != command_id or not known.is_open:
+                return
+            try:
+                command = await self._channel.client.command(command_id)
+            except RelayError:
+                continue  # there is a next time, and in the end the poll
+            if not command.is_open:
+                self.async_set_updated_data(replace(self.data, command=command))
+                await self._channel.async_request_refresh()
+                return
+
+    @override
+    async def _async_update_data(self) -> VehicleRecord:
+        """Only when a user asks (homeassistant.update_entity): with a stream there is nothing newer to be had."""
+        if not self._channel.streaming:
+            await self._channel.async_request_refresh()
+        return self.data
+
+
+def _time(command: Command) -> float:
+    return command.requested_at.timestamp() if command.requested_at else 0.0

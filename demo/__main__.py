@@ -1,0 +1,8 @@
+"""`python -m demo`: the simulated world with a real Home Assistant."""
+
+import sys
+
+from demo.world.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

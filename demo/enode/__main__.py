@@ -1,0 +1,99 @@
+"""`python -m demo.enode`: run the simulator."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from demo.enode.engine import FASTEST, Settings
+from demo.enode.server import CannotStart, listen, server
+from demo.enode.store import StateFileError, Store, load
+from demo.enode.world import World
+
+BAD_START = 2
+HIGHEST_PORT = 65_535
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until SIGTERM or Ctrl-C. The exit code: 0, or 2 when it could not start."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        settings = _settings(options)
+        world = _open_world(settings)
+        listener = listen(options.host, options.port)
+    except CannotStart as error:
+        sys.stderr.write(f"demo.enode: {error}\n")
+        return BAD_START
+    # uvicorn raises the signal that stopped it once more when it is done; an orderly stop is no death by signal.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    with listener:
+        address = "http://{}:{}".format(*listener.getsockname()[:2])
+        sys.stdout.write(f"Enode simulator at {address}, {settings.speed:g} times as fast as life\n")
+        sys.stdout.flush()
+        asyncio.run(server(settings, world).serve(sockets=[listener]))
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    if not options.client_id or not options.client_secret:
+        raise CannotStart("--client-id and --client-secret must not be empty")
+    return Settings(
+        client_id=options.client_id,
+        client_secret=options.client_secret,
+        speed=options.speed,
+        seed=options.seed,
+        state=options.state,
+    )
+
+
+def _open_world(settings: Settings) -> World:
+    if settings.state is None:
+        return World(seed=settings.seed)
+    try:
+        world = load(settings.state) or World(seed=settings.seed)
+        Store(settings.state).save(world)
+    except StateFileError as error:
+        raise CannotStart(f"--state {error}") from None
+    except OSError as error:
+        raise CannotStart(f"--state {settings.state} cannot be written: {error.strerror}") from None
+    return world
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.enode",
+        description="A simulator of Enode's API (2024-10-01) with cars that drive and charge by themselves.",
+        epilog="Cars are moved by hand, calls made to fail and the clock set through the control surface under /_sim/.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on; /_sim/ answers loopback only, wherever this is")
+    add("--port", type=_port, default=8301, help="port to listen on; 0 takes a free one and prints it")
+    add("--speed", type=_speed, default=60.0, help="how much faster than life physics and Enode's delays run; 0: stand")
+    add("--client-id", default="enode-simulator", help="OAuth client id that is accepted")
+    add("--client-secret", default="enode-simulator-secret", help="OAuth client secret that is accepted")
+    add("--seed", type=int, default=1, help="worlds of one seed give out the same ids and VINs")
+    add("--state", type=Path, metavar="FILE", help="keep cars, ids and undelivered events in this file over restarts")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"must be 0 to {HIGHEST_PORT}")
+    return port
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 <= speed <= FASTEST:
+        raise argparse.ArgumentTypeError(f"must be 0 to {FASTEST:g}")
+    return speed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

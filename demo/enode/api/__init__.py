@@ -1,0 +1,1 @@
+"""Enode's API, one module a chapter; each offers its ROUTES."""

@@ -1,0 +1,33 @@
+"""The token endpoint."""
+
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from demo.enode.api.shared import engine_of
+from demo.enode.tokens import LIFETIME_SECONDS
+
+
+async def issue_token(request: Request) -> Response:
+    """A token for a client that proves who it is, by HTTP Basic."""
+    tokens = engine_of(request).tokens
+    if not tokens.knows(request.headers.get("authorization", "")):
+        body = {"error": "invalid_client", "error_description": "Client authentication failed."}
+        return JSONResponse(body, 401, {"www-authenticate": "Basic"})
+    form = parse_qs((await request.body()).decode(errors="replace"))
+    if form.get("grant_type") != ["client_credentials"]:
+        body = {"error": "unsupported_grant_type", "error_description": "grant_type must be client_credentials."}
+        return JSONResponse(body, 400)
+    # SIM: an empty scope and a lower-case type are what others saw
+    token = {
+        "access_token": tokens.issue(),
+        "expires_in": LIFETIME_SECONDS,
+        "scope": "",
+        "token_type": "bearer",
+    }
+    return JSONResponse(token, headers={"cache-control": "no-store"})
+
+
+ROUTES = [Route("/oauth2/token", issue_token, methods=["POST"])]

@@ -1,0 +1,115 @@
+"""Users and linking."""
+
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from demo.enode.api.shared import no_content, sim_of, vehicle_page
+from demo.enode.linking import (
+    LinkBody,
+    RelinkBody,
+    disconnect,
+    open_relink,
+    open_session,
+    vehicles_of,
+)
+from demo.enode.paging import page, page_request
+from demo.enode.problems import Json, not_found, read_body
+from demo.enode.world import LinkSession, User
+
+
+async def list_users(request: Request) -> Response:
+    """All users of this client."""
+    sim = sim_of(request)
+
+    def show(user: User) -> Json:
+        scopes = {scope for vehicle in vehicles_of(sim, user.id) for scope in vehicle.scopes}
+        return {"id": user.id, "createdAt": user.created_at, "scopes": sorted(scopes)}
+
+    users = list(sim.world.users.values())
+    return JSONResponse(page(users, lambda it: (it.created_at, it.id), show, page_request(request)))
+
+
+async def get_user(request: Request) -> Response:
+    """A user and the accounts that are linked."""
+    user = _user(request)
+    linked = [
+        {"vendor": it.vendor, "vendorType": "vehicle", "isValid": it.is_valid and user.authorized}
+        for it in user.links.values()
+    ]
+    return JSONResponse({"id": user.id, "linkedVendors": linked})
+
+
+async def delete_user(request: Request) -> Response:
+    """Forget a user and everything of his. SIM: without an event, as the user is gone that it would tell of."""
+    sim, user = sim_of(request), _user(request)
+    for vendor in user.links:
+        disconnect(sim, user.id, vendor, tell=False)
+    for place in [it for it in sim.world.places.values() if it.user_id == user.id]:
+        del sim.world.places[place.id]
+    for session in [it for it in sim.world.sessions.values() if it.user_id == user.id]:
+        del sim.world.sessions[session.token]
+    del sim.world.users[user.id]
+    return no_content()
+
+
+async def deauthorize_user(request: Request) -> Response:
+    """Drop a user's sign-ins and keep the data; nothing is told of him from then on."""
+    sim, user = sim_of(request), _user(request)
+    sim.world.users[user.id] = replace(user, authorized=False)
+    return no_content()
+
+
+async def disconnect_vendor(request: Request) -> Response:
+    """Unlink a user's account at one vendor."""
+    sim, user = sim_of(request), _user(request)
+    vendor = request.path_params["vendor"]
+    if vendor not in user.links or request.path_params.get("vendor_type", "vehicle") != "vehicle":
+        raise not_found("Vendor not linked", f"The user has no such link at {vendor}")  # SIM: not published
+    disconnect(sim, user.id, vendor, tell=True)
+    return no_content()
+
+
+async def link_user(request: Request) -> Response:
+    """A link session; the user comes to be if he was not there."""
+    body = await read_body(request, LinkBody)
+    return _session_answer(request, open_session(sim_of(request), request.path_params["user_id"], body))
+
+
+async def relink_asset(request: Request) -> Response:
+    """A link session for an account whose sign-in is no longer accepted."""
+    body = await read_body(request, RelinkBody)
+    return _session_answer(request, open_relink(sim_of(request), request.path_params["asset_id"], body))
+
+
+async def list_user_vehicles(request: Request) -> Response:
+    """A user's vehicles; none for a user who does not exist, as was seen live."""
+    return vehicle_page(request, vehicles_of(sim_of(request), request.path_params["user_id"]))
+
+
+def _user(request: Request) -> User:
+    user_id = request.path_params["user_id"]
+    user = sim_of(request).world.users.get(user_id)
+    if user is None:
+        raise not_found("User does not exist", f"Could not find user with ID {user_id}")
+    return user
+
+
+def _session_answer(request: Request, session: LinkSession) -> Response:
+    url = str(request.base_url.replace(path=f"/link/{session.token}"))
+    return JSONResponse({"linkUrl": url, "linkToken": session.token})
+
+
+ROUTES = [
+    Route("/users", list_users, methods=["GET"]),
+    Route("/users/{user_id}", get_user, methods=["GET"]),
+    Route("/users/{user_id}", delete_user, methods=["DELETE"]),
+    Route("/users/{user_id}/authorization", deauthorize_user, methods=["DELETE"]),
+    Route("/users/{user_id}/vendors/{vendor}", disconnect_vendor, methods=["DELETE"]),
+    Route("/users/{user_id}/vendors/{vendor}/{vendor_type}", disconnect_vendor, methods=["DELETE"]),
+    Route("/users/{user_id}/link", link_user, methods=["POST"]),
+    Route("/users/{user_id}/vehicles", list_user_vehicles, methods=["GET"]),
+    Route("/assets/{asset_id}/relink", relink_asset, methods=["POST"]),
+]

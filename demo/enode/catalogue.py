@@ -1,0 +1,205 @@
+"""The vendors and cars that exist in this world, as rows. All of it is SIM: made up to be different from each other."""
+
+import uuid
+from dataclasses import dataclass, field
+
+from demo.enode.physics import Build
+
+NAMESPACE = uuid.UUID("6f3f6a0c-5d0b-4c55-9f2e-7e1d8f5a2b10")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vendor:
+    """A maker whose accounts can be linked."""
+
+    name: str
+    """As Enode spells it."""
+    display_name: str
+    portal_name: str
+    """The app that its drivers sign in to."""
+    hue: int
+    """Of its mark on the link page, 0 to 359."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """An intervention: what a person must do before a capability works."""
+
+    id: str
+    vendor: str | None
+    brand: str | None
+    domain: str
+    title: str
+    description: str
+    access: str
+    action: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A car that may stand in a vendor's account."""
+
+    key: str
+    vendor: str
+    brand: str
+    name: str
+    year: int
+    nickname: str
+    vin_prefix: str
+    build: Build
+    level: float
+    """Battery level in percent when its account is first linked."""
+    limit: float
+    odometer_km: float
+    home: tuple[float, float]
+    """Latitude and longitude."""
+    response_seconds: float = 20.0
+    """How long it takes to do what it is told."""
+    withheld: frozenset[str] = frozenset()
+    """Dotted paths of the vehicle object that this vendor never tells: null for ever."""
+    incapable: frozenset[str] = frozenset()
+    """Capabilities it lacks."""
+    obstacles: dict[str, str] = field(default_factory=dict)
+    """Capability → id of the intervention that stands before it."""
+    forgets_cable_when_full: bool = False
+    """Seen live with XPENG: UNPLUGGED is reported as soon as the charge is complete."""
+
+
+def _obstacle_id(name: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, name))
+
+
+VENDORS = {
+    row.name: row
+    for row in (
+        Vendor(name="TESLA", display_name="Tesla", portal_name="Tesla", hue=355),
+        Vendor(name="VOLKSWAGEN", display_name="Volkswagen", portal_name="We Connect ID", hue=214),
+        Vendor(name="XPENG", display_name="XPENG", portal_name="XPENG", hue=140),
+        Vendor(name="NISSAN", display_name="Nissan", portal_name="NissanConnect", hue=20),
+    )
+}
+
+SIGN_IN_AGAIN = Obstacle(
+    id=_obstacle_id("sign-in-again"),
+    vendor=None,
+    brand=None,
+    domain="Account",
+    title="Sign in again",
+    description="The vendor no longer accepts the sign-in. Link the account once more.",
+    access="Remote",
+    action="Link",
+)
+PRIMARY_USER = Obstacle(
+    id=_obstacle_id("volkswagen-primary-user"),
+    vendor="VOLKSWAGEN",
+    brand="Volkswagen",
+    domain="Device",
+    title="Become the primary user",
+    description="Scan the car's two keys in the We Connect ID app to become its **primary user**.",
+    access="Physical",
+    action=None,
+)
+OBSTACLES = {row.id: row for row in (SIGN_IN_AGAIN, PRIMARY_USER)}
+
+MODELS = {
+    row.key: row
+    for row in (
+        Model(
+            key="tesla-model-3",
+            vendor="TESLA",
+            brand="Tesla",
+            name="Model 3",
+            year=2023,
+            nickname="Blue car",
+            vin_prefix="5YJ3E7EB",
+            build=Build(battery_kwh=60, kwh_per_km=0.155, cruise_kmh=62, phases=3, amps=16, loop_km=64),
+            level=52,
+            limit=80,
+            odometer_km=48_213,
+            home=(52.0907, 5.1214),
+        ),
+        Model(
+            key="tesla-model-y",
+            vendor="TESLA",
+            brand="Tesla",
+            name="Model Y",
+            year=2024,
+            nickname="Family car",
+            vin_prefix="XP7YGCEK",
+            build=Build(battery_kwh=75, kwh_per_km=0.17, cruise_kmh=58, phases=3, amps=16, loop_km=44),
+            level=71,
+            limit=85,
+            odometer_km=18_940,
+            home=(52.0832, 5.1391),
+        ),
+        Model(
+            key="volkswagen-id4",
+            vendor="VOLKSWAGEN",
+            brand="Volkswagen",
+            name="ID.4",
+            year=2022,
+            nickname="Grey bus",
+            vin_prefix="WVGZZZE2",
+            build=Build(battery_kwh=77, kwh_per_km=0.19, cruise_kmh=55, phases=3, amps=16, loop_km=52),
+            level=38,
+            limit=80,
+            odometer_km=61_377,
+            home=(52.3731, 4.8926),
+            response_seconds=60.0,
+            incapable=frozenset({"location", "setMaxCurrent"}),
+            obstacles={"location": PRIMARY_USER.id, "smartCharging": PRIMARY_USER.id},
+            withheld=frozenset({"chargeState.maxCurrent", "location.latitude", "location.longitude"}),
+        ),
+        Model(
+            key="xpeng-g6",
+            vendor="XPENG",
+            brand="XPENG",
+            name="G6",
+            year=2024,
+            nickname="Comet",
+            vin_prefix="L1NNSGHA",
+            build=Build(battery_kwh=87, kwh_per_km=0.18, cruise_kmh=66, phases=3, amps=16, loop_km=58),
+            level=66,
+            limit=90,
+            odometer_km=9_802,
+            home=(51.9244, 4.4777),
+            response_seconds=35.0,
+            incapable=frozenset({"setMaxCurrent"}),
+            withheld=frozenset({"chargeState.maxCurrent", "information.displayName"}),
+            forgets_cable_when_full=True,
+        ),
+        Model(
+            key="nissan-leaf",
+            vendor="NISSAN",
+            brand="Nissan",
+            name="LEAF",
+            year=2019,
+            nickname="Leafy",
+            vin_prefix="SJNFAAZE",
+            build=Build(battery_kwh=36, kwh_per_km=0.15, cruise_kmh=48, phases=1, amps=28, loop_km=38),
+            level=47,
+            limit=100,
+            odometer_km=87_055,
+            home=(52.1601, 4.4970),
+            incapable=frozenset(
+                {"location", "odometer", "startCharging", "stopCharging", "setMaxCurrent", "smartCharging"}
+            ),
+            withheld=frozenset(
+                {
+                    "isReachable",
+                    "information.vin",
+                    "information.year",
+                    "information.displayName",
+                    "chargeState.batteryCapacity",
+                    "chargeState.chargeLimit",
+                    "chargeState.chargeRate",
+                    "chargeState.chargeTimeRemaining",
+                    "chargeState.maxCurrent",
+                    "location.latitude",
+                    "location.longitude",
+                    "odometer.distance",
+                }
+            ),
+        ),
+    )
+}

@@ -1,0 +1,81 @@
+"""Enode's pages: opaque cursors after and before, never both."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from demo.enode.problems import Json, bad_request
+
+DEFAULT_SIZE = 50
+WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
+
+type Key = tuple[str, str]
+"""When a record came to be, and its id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """What a client asked for."""
+
+    size: int = DEFAULT_SIZE
+    after: Key | None = None
+    before: Key | None = None
+
+
+def page_request(request: Request) -> PageRequest:
+    """The page that a request asks for. Raises the 400 for what makes no sense."""
+    query = request.query_params
+    after, before = query.get("after"), query.get("before")
+    if after is not None and before is not None:
+        raise bad_request("after and before cannot be set together")
+    size = query.get("pageSize", str(DEFAULT_SIZE))
+    if not WHOLE_NUMBER.fullmatch(size) or int(size) < 1:
+        raise bad_request("pageSize: must be an integer greater than 0")
+    return PageRequest(
+        size=int(size),
+        after=None if after is None else _decode(after),
+        before=None if before is None else _decode(before),
+    )
+
+
+def page[T](items: Sequence[T], key: Callable[[T], Key], show: Callable[[T], Json], wanted: PageRequest) -> Json:
+    """Enode's page of `items`, in the order of `key`."""
+    rows = sorted(items, key=key)
+    if wanted.before is not None:
+        rest = [it for it in rows if key(it) < wanted.before]
+        chosen = rest[-wanted.size :]
+    else:
+        rest = [it for it in rows if wanted.after is None or key(it) > wanted.after]
+        chosen = rest[: wanted.size]
+    if not chosen:
+        return {"data": [], "pagination": {"after": None, "before": None}}
+    first, last = key(chosen[0]), key(chosen[-1])
+    return {
+        "data": [show(it) for it in chosen],
+        "pagination": {
+            "after": _encode(last) if last < key(rows[-1]) else None,
+            "before": _encode(first) if first > key(rows[0]) else None,
+        },
+    }
+
+
+def empty_page(wanted: PageRequest) -> Json:
+    """A page of assets that do not exist in this world."""
+    nothing: list[Json] = []
+    return page(nothing, lambda it: (it["id"], it["id"]), lambda it: it, wanted)
+
+
+def _encode(key: Key) -> str:
+    return base64.urlsafe_b64encode(" ".join(key).encode()).decode()
+
+
+def _decode(cursor: str) -> Key:
+    try:
+        created_at, _, name = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(" ")
+    except binascii.Error, ValueError:
+        raise bad_request("the cursor is not valid") from None
+    return created_at, name

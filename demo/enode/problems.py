@@ -1,0 +1,84 @@
+"""Enode's error answers: JSON with `type`, `title`, `detail` and, for refused input, `issues`. There is no `status`."""
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+type Json = dict[str, Any]
+
+TYPE = "https://developers.enode.com/api/problems/"
+SLUGS = {400: "bad-request", 401: "unauthorized", 403: "forbidden", 404: "not-found"}  # SIM: 401's
+TITLES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
+
+
+class ProblemError(Exception):
+    """An answer other than success, in Enode's shape."""
+
+    def __init__(self, status: int, title: str, detail: str, issues: list[Json] | None = None) -> None:
+        super().__init__(title)
+        self.status = status
+        self.body = problem_body(status, title, detail)
+        if issues is not None:
+            self.body["issues"] = issues
+
+
+def problem_body(status: int, title: str, detail: str) -> Json:
+    """A problem as Enode writes it."""
+    slug = SLUGS.get(status, "error")  # SIM: the slugs of other statuses are not published
+    return {"type": TYPE + slug, "title": title, "detail": detail}
+
+
+def bad_request(detail: str, issues: list[Json] | None = None, title: str = "Bad Request") -> ProblemError:
+    """Input that Enode does not take."""
+    return ProblemError(400, title, detail, issues)
+
+
+def not_found(title: str, detail: str) -> ProblemError:
+    """Something that is not there."""
+    return ProblemError(404, title, detail)
+
+
+async def read_json(request: Request) -> Any:
+    """The request's body. Raises the 400 that Enode was seen to answer for what is no JSON."""
+    try:
+        return json.loads(await request.body())
+    except ValueError, RecursionError:
+        raise bad_request("Invalid request payload JSON format") from None
+
+
+async def read_body[M: BaseModel](request: Request, model: type[M], *, title: str = "Bad Request") -> M:
+    """The request's body as `model`. Raises the 400 that names what is wrong, without repeating any value."""
+    try:
+        return model.model_validate(await read_json(request))
+    except ValidationError as error:
+        issues = issues_of(error)
+        detail = "; ".join(f"{'.'.join(it['path']) or 'body'}: {it['message']}" for it in issues)
+        raise bad_request(detail, issues, title) from None
+
+
+def issues_of(error: ValidationError) -> list[Json]:
+    """What was wrong with some input. SIM: the shape of an issue is not published."""
+    return [
+        {"code": it["type"], "path": [str(part) for part in it["loc"]], "message": it["msg"]}
+        for it in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def answer_problem(_request: Request, error: Exception) -> Response:
+    """Exception handler for ProblemError."""
+    if not isinstance(error, ProblemError):
+        raise error
+    return JSONResponse(error.body, status_code=error.status)
+
+
+def answer_http_error(_request: Request, error: Exception) -> Response:
+    """Exception handler for unknown routes and methods."""
+    if not isinstance(error, HTTPException):
+        raise error
+    title = TITLES.get(error.status_code, "Error")
+    body = problem_body(error.status_code, title, f"{title}.")
+    return JSONResponse(body, status_code=error.status_code, headers=error.headers)

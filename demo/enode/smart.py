@@ -1,0 +1,121 @@
+"""Smart charging: policy, override and status. SIM: no plans are made, just as Enode's own sandbox makes none."""
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from demo.enode import events
+from demo.enode.commands import request_charging
+from demo.enode.physics import Power
+from demo.enode.problems import Json, ProblemError, bad_request, not_found
+from demo.enode.sim import Simulator
+from demo.enode.view import news
+from demo.enode.world import Vehicle
+
+REFUSED = "Cannot activate smart charging"
+
+HourMinute = Annotated[str, Field(pattern=r"^(((?:[01]\d|2[0-3]):[0-5]\d)|24:00)$")]
+
+
+class PolicyBody(BaseModel):
+    """Body of PUT /vehicles/{id}/smart-charging-policy: any of the fields."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    is_enabled: bool = Field(alias="isEnabled", default=False)
+    deadline: HourMinute = ""
+    minimum_charge_limit: float = Field(alias="minimumChargeLimit", default=0, ge=0, le=100)
+
+
+def set_policy(sim: Simulator, vehicle: Vehicle, body: PolicyBody) -> Json:
+    """The policy with what the client changed. Raises the 400 of a car that cannot, and of a missing deadline."""
+    policy = {**vehicle.policy, **body.model_dump(by_alias=True, include=body.model_fields_set)}
+    if policy["isEnabled"] and not vehicle.shown["capabilities"]["smartCharging"]["isCapable"]:
+        raise bad_request("The vehicle is not capable of smartCharging.", title=REFUSED)
+    if policy["isEnabled"] and policy["deadline"] is None:
+        raise bad_request("A deadline is needed.", title=REFUSED)
+    changed = replace(vehicle, policy=policy, shown={**vehicle.shown, "smartChargingPolicy": policy})
+    sim.world.vehicles[vehicle.id] = changed
+    if fields := news(vehicle.shown, changed.shown):
+        sim.tell(vehicle.user_id, events.vehicle_updated(sim.clock.new_moment(), changed.shown, fields))
+    reconsider(sim, vehicle.id)
+    return policy
+
+
+def start_override(sim: Simulator, vehicle: Vehicle) -> Json:
+    """Charge now, whatever the policy says, until the override ends."""
+    override: Json = {
+        "createdAt": sim.clock.now(),
+        "endedAt": None,
+        "targetType": "vehicle",
+        "targetId": vehicle.id,
+        "vendorActionId": None,
+    }
+    vehicle = replace(vehicle, override=override)
+    sim.world.vehicles[vehicle.id] = vehicle
+    with suppress(ProblemError):  # a car that charges already, or is full, needs no action
+        override = {**override, "vendorActionId": request_charging(sim, vehicle, "START").id}
+        sim.world.vehicles[vehicle.id] = replace(vehicle, override=override)
+    reconsider(sim, vehicle.id)
+    return _with_owner(vehicle, override)
+
+
+def end_override(sim: Simulator, vehicle: Vehicle) -> Json:
+    """Back to what the policy says. Raises the 404 when nothing was overridden."""
+    if vehicle.override is None:
+        raise not_found("Not Found", "The vehicle has no active smart override.")
+    ended = {**vehicle.override, "endedAt": sim.clock.now()}
+    sim.world.vehicles[vehicle.id] = replace(vehicle, override=None)
+    reconsider(sim, vehicle.id)
+    return _with_owner(vehicle, ended)
+
+
+def reconsider(sim: Simulator, vehicle_id: str) -> None:
+    """Bring the smart charging status up to date, and tell when it changed."""
+    vehicle = sim.world.vehicles[vehicle_id]
+    before = show_status(sim, vehicle)
+    state = _state(vehicle)
+    if state == vehicle.smart_state:
+        return
+    vehicle = replace(vehicle, smart_state=state, smart_changed_at=sim.clock.now())
+    sim.world.vehicles[vehicle_id] = vehicle
+    after = show_status(sim, vehicle)
+    told = events.smart_charging_updated(sim.clock.new_moment(), after, news(before, after))
+    sim.tell(vehicle.user_id, told)
+
+
+def show_status(sim: Simulator, vehicle: Vehicle) -> Json:
+    """The smart charging status as Enode writes it."""
+    power = sim.car_of(vehicle).state.power
+    considered = {
+        "isPluggedIn": power.plugged_in,
+        "isCharging": power is Power.CHARGING,
+        "atChargingLocation": vehicle.shown["location"]["id"] is not None,
+        "hasTimeEstimate": vehicle.shown["chargeState"]["chargeTimeRemaining"] is not None,
+    }
+    return {
+        "updatedAt": vehicle.smart_changed_at,
+        "vehicleId": vehicle.id,
+        "userId": vehicle.user_id,
+        "vendor": vehicle.vendor,
+        "state": vehicle.smart_state,
+        "stateChangedAt": vehicle.smart_changed_at,
+        "consideration": considered if vehicle.smart_state == "CONSIDERING" else None,
+        "plan": None,
+        "smartOverride": vehicle.override,
+    }
+
+
+def _state(vehicle: Vehicle) -> str:
+    charge: dict[str, Any] = vehicle.shown["chargeState"]
+    if not vehicle.policy["isEnabled"]:
+        return "DISABLED"
+    if charge["isFullyCharged"] is None:
+        return "UNKNOWN"
+    return "FULLY_CHARGED" if charge["isFullyCharged"] else "CONSIDERING"
+
+
+def _with_owner(vehicle: Vehicle, override: Json) -> Json:
+    return {**override, "userId": vehicle.user_id, "vendor": vehicle.vendor}

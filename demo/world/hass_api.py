@@ -1,0 +1,83 @@
+"""Home Assistant's own REST API, as a browser or a script uses it."""
+
+from typing import Any
+
+from aiohttp import ClientError, ClientResponse, ClientSession
+
+from demo.world.errors import BrokenPartError
+
+type Json = Any
+USER = "demo"
+PASSWORD = "demo"  # noqa: S105 - printed for everybody; this Home Assistant listens on loopback only
+
+
+class HassApi:
+    """A signed-in client of one Home Assistant."""
+
+    def __init__(self, session: ClientSession, url: str) -> None:
+        self._session = session
+        self.url = url
+        self.tokens: Json = None
+        """The answer of the token endpoint, as the frontend keeps it."""
+
+    @property
+    def client_id(self) -> str:
+        """Who we say we are: the frontend does it the same way."""
+        return f"{self.url}/"
+
+    async def answers(self) -> bool:
+        """Whether the web server is up."""
+        try:
+            async with self._session.get(f"{self.url}/manifest.json") as response:
+                return response.ok
+        except ClientError:
+            return False
+
+    async def sign_in(self) -> None:
+        """Sign in as the demo's user; the very first time, make it, as the onboarding page does."""
+        async with self._session.get(f"{self.url}/api/onboarding") as response:
+            steps = await response.json() if response.ok else []  # the route goes away once all is done
+        user_made = all(step["done"] for step in steps)
+        code = await (self._log_in() if user_made else self._onboard())
+        form = {"grant_type": "authorization_code", "code": code, "client_id": self.client_id}
+        async with self._session.post(f"{self.url}/auth/token", data=form) as response:
+            self.tokens = await _content(response)
+
+    async def _onboard(self) -> str:
+        user = {"client_id": self.client_id, "name": "Demo", "username": USER, "password": PASSWORD, "language": "en"}
+        answer = await self._send("POST", "/api/onboarding/users", user)
+        return str(answer["auth_code"])
+
+    async def _log_in(self) -> str:
+        begin = {"client_id": self.client_id, "handler": ["homeassistant", None], "redirect_uri": self.client_id}
+        flow = await self._send("POST", "/auth/login_flow", begin)
+        login = {"client_id": self.client_id, "username": USER, "password": PASSWORD}
+        done = await self._send("POST", f"/auth/login_flow/{flow['flow_id']}", login)
+        if done["type"] != "create_entry":
+            raise BrokenPartError(f"Home Assistant refused the login {USER}/{PASSWORD}; start with --fresh")
+        return str(done["result"])
+
+    async def get(self, path: str) -> Json:
+        """GET a path under /api/."""
+        return await self._send("GET", f"/api/{path}")
+
+    async def post(self, path: str, body: Json = None) -> Json:
+        """POST to a path under /api/."""
+        return await self._send("POST", f"/api/{path}", body)
+
+    async def delete(self, path: str) -> Json:
+        """DELETE a path under /api/."""
+        return await self._send("DELETE", f"/api/{path}")
+
+    async def _send(self, method: str, path: str, body: Json = None) -> Json:
+        headers = {"Authorization": f"Bearer {self.tokens['access_token']}"} if self.tokens else {}
+        async with self._session.request(method, f"{self.url}{path}", json=body, headers=headers) as response:
+            return await _content(response)
+
+
+async def _content(response: ClientResponse) -> Json:
+    if response.ok:
+        return await response.json()
+    told = await response.text()
+    what = f"{response.method} {response.url.path}"
+    raise BrokenPartError(f"Home Assistant answered {response.status} to {what}: {told}")

@@ -1,0 +1,53 @@
+"""A real Home Assistant: prepared, started, signed in, and spoken to the way a person's browser does."""
+
+import sys
+from pathlib import Path
+
+from demo.world.hass_api import HassApi
+from demo.world.parts import ROOT, Ground
+from demo.world.processes import Child, Program
+from demo.world.seeds import write_seeds
+
+NAME = "home-assistant"
+START_SECONDS = 120.0
+INTEGRATION = ROOT / "custom_components" / "evconduit"
+
+
+class HomeAssistant:
+    """The demo's Home Assistant."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self.api = HassApi(ground.session, ground.url(NAME))
+        self._server: Child | None = None
+
+    async def start(self) -> None:
+        """Start it with its web server up; integrations may still be loading. Sign in."""
+        folder = self._ground.state.home_assistant
+        home = self._ground.state.memory.home or (0.0, 0.0)
+        write_seeds(folder, port=self._ground.ports[NAME], home=home, integration=INTEGRATION)
+        # HA_DISABLE_LOG_FILE: what it logs goes to our log alone, which lives through its restarts.
+        self._server = await self._ground.supervisor.start(
+            Program(
+                name=NAME,
+                command=[str(Path(sys.executable).with_name("hass")), "--skip-pip", "--config", str(folder)],
+                environment={"HA_DISABLE_LOG_FILE": "1"},
+                folder=folder,
+            )
+        )
+        await self._ground.supervisor.until_ready(self._server, self.api.answers, within=START_SECONDS)
+        await self.api.sign_in()
+
+    async def until_running(self) -> None:
+        """Wait until it says that everything is loaded."""
+        if self._server is not None:
+            await self._ground.supervisor.until_ready(self._server, self._is_running, within=START_SECONDS)
+
+    async def _is_running(self) -> bool:
+        return bool((await self.api.get("config"))["state"] == "RUNNING")
+
+    async def stop(self) -> None:
+        """Stop it the regular way."""
+        if self._server is not None:
+            await self._ground.supervisor.stop(self._server)
+            self._server = None

@@ -1,0 +1,72 @@
+"""Goes through Enode's link page as a person does: reads each page, fills in its form, presses its button."""
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import override
+from urllib.parse import urljoin, urlsplit
+
+from aiohttp import ClientResponse, ClientSession
+
+from demo.world.errors import BrokenPartError
+
+MOST_PAGES = 8
+QUIET = {"cancel", "back"}  # the buttons that lead away
+
+
+@dataclass(slots=True, kw_only=True)
+class Form:
+    """A form of a page: where it goes, what is filled in already, and its buttons as name and value."""
+
+    action: str
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    buttons: list[tuple[str, str]] = field(default_factory=list)
+
+
+class _Forms(HTMLParser):
+    """Collects the forms of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Form] = []
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.found.append(Form(action=given.get("action", "")))
+        elif tag == "input" and (given.get("type") not in {"checkbox", "radio"} or "checked" in given):
+            self.found[-1].fields.append((given.get("name", ""), given.get("value", "")))
+        elif tag == "button":
+            self.found[-1].buttons.append((given.get("name", ""), given.get("value", "")))
+
+
+async def go_through(session: ClientSession, address: str) -> str:
+    """Link the account's cars: all that are ticked. The address to which the page sends the person in the end."""
+    response = await session.get(address, allow_redirects=False)
+    for _ in range(MOST_PAGES):
+        async with response:
+            if response.status // 100 == 3:  # noqa: PLR2004 - a redirect
+                target = urljoin(str(response.url), response.headers["Location"])
+                if urlsplit(target).netloc != urlsplit(address).netloc:
+                    return target
+                step = session.get(target, allow_redirects=False)
+            else:
+                form = await _forward(response)
+                url = urljoin(str(response.url), form.action)
+                step = session.post(url, data=[*form.fields, *form.buttons[:1]], allow_redirects=False)
+            response = await step
+    raise BrokenPartError(f"the link page at {address} came to no end")
+
+
+async def _forward(response: ClientResponse) -> Form:
+    """The form of a page that leads on."""
+    page = await response.text()
+    if not response.ok:
+        raise BrokenPartError(f"the link page answered {response.status}")
+    reader = _Forms()
+    reader.feed(page)
+    for form in reader.found:
+        if form.buttons and not QUIET & {value for _, value in form.buttons[:1]}:
+            form.buttons = [(name, value) for name, value in form.buttons if name]
+            return form
+    raise BrokenPartError("the link page shows no way on")

@@ -1,0 +1,35 @@
+"""The last resort for a PostgreSQL server that a killed relay left behind: stop it by its own pid file."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from demo.world import procfs
+from demo.world.ledger import gone, signal_process
+from demo.world.procfs import Process
+
+PID_FILES = ("*/postmaster.pid", "*/*/postmaster.pid")  # the relay's own matter in which folder exactly
+# PostgreSQL's own signals: fast and immediate shutdown; the last one is ours.
+STEPS = ((signal.SIGINT, 2.0), (signal.SIGQUIT, 1.0), (signal.SIGKILL, 1.0))
+
+
+async def stop_postmaster(folder: Path) -> bool:
+    """Stop the server whose data lies under `folder`; whether there was one. Takes 4 s at most."""
+    found = await asyncio.to_thread(lambda: list(_servers(folder)))
+    for signum, seconds in STEPS:
+        for server in found:
+            signal_process(server, signum)
+        if not await gone(found, within=seconds):
+            break
+    return bool(found)
+
+
+def _servers(folder: Path) -> Iterator[Process]:
+    for pattern in PID_FILES:
+        for note in folder.glob(pattern):
+            pid = note.read_text("utf-8").split(maxsplit=1)[0]
+            process = procfs.look(int(pid)) if pid.isdigit() else None
+            # A recycled pid belongs to somebody who does not work in this data folder.
+            if process is not None and procfs.works_in(process.pid) == note.parent.resolve():
+                yield process

@@ -1,0 +1,99 @@
+"""The relay: the `evconduit` command, its server, and its API as a client of it sees it."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientError
+
+from demo.world.errors import BrokenPartError
+from demo.world.parts import Ground
+from demo.world.ports import HOST
+from demo.world.postmaster import stop_postmaster
+from demo.world.processes import Child, Program
+
+NAME = "relay"
+OWNER = "demo@example.com"
+START_SECONDS = 120.0
+COMMAND_SECONDS = 60.0
+type Json = Any
+
+
+class Relay:
+    """The demo's relay, as an operator runs it."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self.url = ground.url(NAME)
+        self._server: Child | None = None
+
+    async def start(self) -> None:
+        """Start the server, its embedded PostgreSQL with it, and wait until it is ready."""
+        self._server = await self._ground.supervisor.start(self._program("relay", "serve"))
+        await self._ground.supervisor.until_ready(self._server, self._is_ready, within=START_SECONDS)
+
+    async def _is_ready(self) -> bool:
+        try:
+            async with self._ground.session.get(f"{self.url}/api/health/ready") as response:
+                return response.ok
+        except ClientError:
+            return False
+
+    async def kill(self) -> None:
+        """End the server as a power cut would. Its PostgreSQL lives on."""
+        if self._server is not None:
+            self._ground.supervisor.kill(self._server)
+            await self._ground.supervisor.stop(self._server)
+            self._server = None
+
+    async def command(self, *arguments: str) -> str:
+        """Run an `evconduit` command and give the one line it prints."""
+        printed = await self._ground.supervisor.run(self._program("evconduit", *arguments), within=COMMAND_SECONDS)
+        return printed.strip()
+
+    async def make_account(self) -> None:
+        """An account holder and an API key, once."""
+        state = self._ground.state
+        if state.memory.user_id is None:
+            state.remember(user_id=await self.command("user", "add", OWNER, "--name", "Demo"))
+        if state.memory.key is None:
+            key = await self.command("key", "create", "--user", str(state.memory.user_id), "--name", "Demo home")
+            state.remember(key=key)
+
+    async def link_page(self, vendor: str) -> str:
+        """The address of a page where the account's owner links a car."""
+        return await self.command(
+            "vehicle", "link", "--user", str(self._ground.state.memory.user_id), "--vendor", vendor
+        )
+
+    async def vehicles(self) -> list[Json]:
+        """The account's vehicle records."""
+        headers = {"Authorization": f"Bearer {self._ground.state.memory.key}"}
+        async with self._ground.session.get(f"{self.url}/api/ha/v2/vehicles", headers=headers) as response:
+            answer = await response.json()
+            if not response.ok:
+                raise BrokenPartError(f"the relay answered {response.status} to GET vehicles: {answer.get('title')}")
+        found: list[Json] = answer["vehicles"]
+        return found
+
+    async def stop_database(self) -> bool:
+        """Stop a PostgreSQL server that no relay lives to stop; whether there was one."""
+        return await stop_postmaster(self._ground.state.relay)
+
+    def _program(self, name: str, *arguments: str) -> Program:
+        state, url = self._ground.state, self._ground.url("simulator")
+        environment = {
+            "EVCONDUIT_MODE": "self-hosted",
+            "EVCONDUIT_DATA": str(state.relay),
+            "EVCONDUIT_HOST": HOST,
+            "EVCONDUIT_PORT": str(self._ground.ports[NAME]),
+            "EVCONDUIT_PUBLIC_URL": self.url,
+            "ENODE_CLIENT_ID": state.memory.client_id,
+            "ENODE_CLIENT_SECRET": state.memory.client_secret,
+            "ENODE_BASE_URL": url,
+            "ENODE_AUTH_URL": f"{url}/oauth2/token",
+            "ENODE_WEBHOOK_SECRET": state.memory.webhook_secret,
+            "WEBHOOK_URL": f"{self.url}/api/webhook/enode",
+        }
+        command = [str(Path(sys.executable).with_name("evconduit")), *arguments]
+        return Program(name=name, command=command, environment=environment, folder=state.path)

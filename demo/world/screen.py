@@ -1,0 +1,75 @@
+"""A picture of the dashboard, taken by a Chromium of the machine."""
+
+import json
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright
+
+from demo.world.dashboard import URL_PATH
+from demo.world.hass_api import HassApi
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SIZE = {"width": 1440, "height": 900}
+READY_SECONDS = 60
+FLAGS = (
+    "--headless",
+    "--no-sandbox",  # needed as root; only our own Home Assistant is opened
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# All that the dashboard draws lies in shadow roots; its last parts are the tiles and the graph.
+DRAWN = """() => {
+  const all = (root, wanted) => [...root.querySelectorAll('*')].reduce(
+    (found, it) => found + it.matches(wanted) + (it.shadowRoot ? all(it.shadowRoot, wanted) : 0), 0);
+  return all(document, 'hui-tile-card') > 3 && all(document, 'ha-chart-base canvas') > 0;
+}"""
+
+
+def find_chromium() -> str | None:
+    """A Chromium of this machine."""
+    return next((path for path in map(shutil.which, PROGRAMS) if path), None)
+
+
+async def take_picture(hass: HassApi, chromium: str, file: Path) -> None:
+    """Open the dashboard, signed in as `hass` is, and write a PNG of it."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        try:
+            page = await _open(browser, hass)
+            await page.wait_for_function(DRAWN, timeout=READY_SECONDS * 1000)
+            await page.wait_for_timeout(1500)  # drawn is not yet faded in, and a browser has no event for that
+            await page.screenshot(path=file)
+        finally:
+            await browser.close()
+
+
+async def _open(browser: Browser, hass: HassApi) -> Page:
+    context = await browser.new_context(viewport=SIZE, device_scale_factor=1)
+    await context.add_init_script(f"localStorage.setItem('hassTokens', {json.dumps(_tokens(hass))});")
+    await _stay_home(context, hass.url)
+    page = await context.new_page()
+    await page.goto(f"{hass.url}/{URL_PATH}", wait_until="domcontentloaded")
+    return page
+
+
+async def _stay_home(context: BrowserContext, url: str) -> None:
+    """Let nothing but our Home Assistant be asked, and not even that for maps, which it would fetch elsewhere."""
+
+    async def decide(route: Route) -> None:
+        asked = urlsplit(route.request.url)
+        if asked.netloc == urlsplit(url).netloc and not asked.path.startswith("/api/map_tiles/"):
+            await route.continue_()
+        else:
+            await route.abort()
+
+    await context.route("**/*", decide)
+
+
+def _tokens(hass: HassApi) -> str:
+    return json.dumps({**hass.tokens, "hassUrl": hass.url, "clientId": hass.client_id, "expires": 9_999_999_999_999})

@@ -1,0 +1,183 @@
+"""What a Home Assistant is told, and how it looks on the wire. The same JSON on stream, REST and webhook."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Protocol, override
+from uuid import UUID
+
+from relay.kit.times import wire_time
+
+LONGEST_LINE = 256 * 1024
+"""Bytes of one `data:` line. The reader in Home Assistant gives up at twice that."""
+
+type Json = dict[str, Any]
+type ByeReason = Literal["restart", "revoked", "plan"]
+
+
+class Message(Protocol):
+    """Anything that has a name on the stream and a body."""
+
+    event: ClassVar[str]
+
+    def body(self) -> Json:
+        """The JSON object of this message."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """Everything at one moment. A car that is absent is gone. `gap`: the cursor given could not be resumed in full."""
+
+    event: ClassVar[str] = "snapshot"
+    at: datetime
+    account: Json
+    vehicles: Sequence[Json]
+    gap: bool = False
+
+    def body(self) -> Json:
+        """`gap` is there only when it is true."""
+        whole: Json = {"at": wire_time(self.at), "account": self.account, "vehicles": list(self.vehicles)}
+        return whole | {"gap": True} if self.gap else whole
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vehicle:
+    """A car's whole record, never a patch."""
+
+    event: ClassVar[str] = "vehicle"
+    seq: int
+    record: Json
+
+    def body(self) -> Json:
+        """The VehicleRecord."""
+        return self.record
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VehicleRemoved:
+    """A car has gone: unlinked, or its account at Enode was."""
+
+    event: ClassVar[str] = "vehicle_removed"
+    seq: int
+    vehicle_id: UUID
+    reason: str | None
+
+    def body(self) -> Json:
+        """The car's id and why."""
+        return {"id": str(self.vehicle_id), "reason": self.reason}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transition:
+    """Something happened to a car. `replayed`: the client was away when it was told first."""
+
+    event: ClassVar[str] = "transition"
+    seq: int
+    vehicle_id: UUID
+    kind: str
+    occurred_at: datetime
+    replayed: bool = False
+
+    def body(self) -> Json:
+        """`kind` is called `type` on the wire."""
+        return {
+            "vehicle_id": str(self.vehicle_id),
+            "type": self.kind,
+            "occurred_at": wire_time(self.occurred_at),
+            "replayed": self.replayed,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """The account's whole record."""
+
+    event: ClassVar[str] = "account"
+    record: Json
+
+    def body(self) -> Json:
+        """As `GET account` answers."""
+        return self.record
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bye:
+    """The last message: why the relay hangs up, and after how many seconds to come back."""
+
+    event: ClassVar[str] = "bye"
+    reason: ByeReason
+    retry_after: int
+
+    def body(self) -> Json:
+        """Both."""
+        return {"reason": self.reason, "retry_after": self.retry_after}
+
+
+type Change = Vehicle | VehicleRemoved | Transition
+"""Messages that have a place of their own in a user's feed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cursor:
+    """How far somebody has read a feed: all up to and including `seq` of this `epoch`."""
+
+    epoch: str
+    seq: int
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.seq}"
+
+
+def read_cursor(text: str | None) -> Cursor | None:
+    """The cursor that a client sends back; None when it sends none. What we cannot read is of no epoch of ours."""
+    if not text:
+        return None
+    epoch, _, seq = text.partition(".")
+    if seq.isascii() and seq.isdecimal() and len(seq) < len(str(2**63)):
+        return Cursor(epoch=epoch, seq=int(seq))
+    return Cursor(epoch="", seq=0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Changes:
+    """What a feed holds after some cursor: in order, complete up to `end`."""
+
+    end: Cursor
+    messages: Sequence[Change] = ()
+
+    def frames(self) -> list[tuple[int, bytes]]:
+        """Each message rendered, with its sequence number."""
+        return [(it.seq, frame(it, Cursor(epoch=self.end.epoch, seq=it.seq))) for it in self.messages]
+
+
+type Cursors = Mapping[UUID, int]
+"""Users and the sequence number up to which each has been told."""
+
+
+def frame(message: Message, cursor: Cursor | None) -> bytes:
+    """The message as one server-sent event; `cursor` is where to resume after it."""
+    head = f"event: {message.event}\n" + (f"id: {cursor}\n" if cursor else "")
+    return head.encode() + b"".join(b"data: %s\n" % line for line in data_lines(message.body())) + b"\n"
+
+
+def data_lines(body: Json, longest: int = LONGEST_LINE) -> Iterator[bytes]:
+    """JSON in lines of at most `longest` bytes; only a single string longer than that stays in one piece.
+
+    A reader joins the lines with a line feed, which is harmless where JSON allows white space. All ASCII: some readers
+    take U+2028 or U+0085 for an end of line.
+    """
+    whole = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    if len(whole) <= longest:
+        yield whole
+        return
+    line = b""
+    # With an indent every token begins a line, and line feeds within strings are escaped.
+    for token in json.dumps(body, separators=(",", ":"), allow_nan=False, indent=0).encode().split(b"\n"):
+        if line and len(line) + len(token) > longest:
+            yield line
+            line = b""
+        line += token
+    yield line

@@ -1,0 +1,98 @@
+"""Hints that a user has news: told inside this process at once, to the others by one NOTIFY for many users.
+
+A hint may be lost at any time. Whoever takes hints also looks by itself every few seconds.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from itertools import batched
+from uuid import UUID
+
+import psycopg
+
+from relay.kit.database import Pool
+
+log = logging.getLogger(__name__)
+
+INBOX = "evconduit_inbox"
+"""Channel: events wait in these users' inboxes."""
+FEED = "evconduit_feed"
+"""Channel: these users' feeds have been advanced and committed."""
+
+# PostgreSQL takes payloads shorter than 8,000 bytes; an id takes 33 of them and the sender 17.
+IDS_IN_A_PAYLOAD = 240
+
+type Hint = frozenset[UUID] | None
+"""Users that have news; None: anybody may have."""
+type OnHint = Callable[[Hint], None]
+
+
+class Waker:
+    """One channel of hints, seen from one process. `run` sends what `wake` has collected."""
+
+    def __init__(self, pool: Pool, channel: str, *, every: timedelta = timedelta(milliseconds=15)) -> None:
+        self.channel = channel
+        self._pool = pool
+        self._every = every.total_seconds()
+        # Our own notifications come back to our own listener; by this they are known, and not acted on twice.
+        self._sender = secrets.token_hex(8)
+        self._told: list[OnHint] = []
+        self._unsent: set[UUID] = set()
+        self._something_to_send = asyncio.Event()
+
+    def subscribe(self, on_hint: OnHint) -> None:
+        """Call `on_hint` with every hint from here or elsewhere. It must be quick and must not raise."""
+        self._told.append(on_hint)
+
+    def wake(self, user_ids: Iterable[UUID]) -> None:
+        """Say that these users have news, after the commit that holds it. Costs the caller next to nothing."""
+        users = frozenset(user_ids)
+        if users:
+            self.tell(users)
+            self._unsent |= users
+            self._something_to_send.set()
+
+    def tell(self, hint: Hint) -> None:
+        """Pass a hint on inside this process only."""
+        for on_hint in self._told:
+            on_hint(hint)
+
+    def hear(self, payload: str) -> None:
+        """Take what a notification on this channel said."""
+        sender, *ids = payload.split()
+        if sender != self._sender:
+            self.tell(read_ids(ids))
+
+    async def run(self) -> None:
+        """Send hints until cancelled: the first at once, those of the next moments together."""
+        while True:
+            await self._something_to_send.wait()
+            self._something_to_send.clear()
+            users, self._unsent = self._unsent, set()
+            try:
+                await self._notify(users)
+            except psycopg.Error as error:
+                log.warning("a wake-up of %d users was not sent (%s)", len(users), type(error).__name__)
+            await asyncio.sleep(self._every)
+
+    async def _notify(self, users: Iterable[UUID]) -> None:
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "select pg_notify(%s, payload) from unnest(%s::text[]) as payload",
+                [self.channel, list(self._payloads(users))],
+            )
+
+    def _payloads(self, users: Iterable[UUID]) -> Iterator[str]:
+        for some in batched(users, IDS_IN_A_PAYLOAD, strict=False):
+            yield " ".join([self._sender, *(user.hex for user in some)])
+
+
+def read_ids(ids: Iterable[str]) -> Hint:
+    """The users that a payload names. One that we cannot read (a newer relay's?) still means that somebody has news."""
+    try:
+        return frozenset(map(UUID, ids))
+    except ValueError:
+        return None

@@ -1,0 +1,58 @@
+"""`evconduit doctor`: looks at each part the relay needs and says what is wrong and what to do."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import psycopg
+
+from relay.gateways.enode import EnodeError, open_enode
+from relay.kit.errors import StartError
+from relay.settings import Settings
+from relay.startup import ready_database
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One part, whether it works, and what there is to say about it."""
+
+    what: str
+    fine: bool
+    says: str
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Findings in the order in which a person would mend them. Changes nothing but an embedded database's schema."""
+    checks: tuple[Callable[[Settings], Awaitable[Finding]], ...] = (_mode, _database, _enode, _webhook)
+    return [await check(settings) for check in checks]
+
+
+async def _mode(settings: Settings) -> Finding:
+    return Finding(what="mode", fine=True, says=f"{settings.mode}, reached at {settings.base_url}")
+
+
+async def _database(settings: Settings) -> Finding:
+    kind = "embedded" if settings.database_url is None else "DATABASE_URL"
+    try:
+        with ready_database(settings) as conninfo, psycopg.connect(conninfo) as connection:
+            row = connection.execute("show server_version").fetchone()
+    except StartError as error:
+        return Finding(what="database", fine=False, says=str(error))
+    return Finding(what="database", fine=True, says=f"{kind}, PostgreSQL {row[0] if row else '?'}, schema up to date")
+
+
+async def _enode(settings: Settings) -> Finding:
+    config = settings.enode_config()
+    if config is None:
+        return Finding(what="Enode", fine=False, says="no car can be linked: set ENODE_CLIENT_ID, ENODE_CLIENT_SECRET")
+    try:
+        async with open_enode(config) as enode:
+            vendors = await enode.health.vehicle_vendors()
+    except EnodeError as error:
+        return Finding(what="Enode", fine=False, says=f"{error}; check ENODE_BASE_URL, ENODE_AUTH_URL, the credentials")
+    return Finding(what="Enode", fine=True, says=f"credentials accepted, {len(vendors)} car brands")
+
+
+async def _webhook(settings: Settings) -> Finding:
+    if settings.webhook_url is None:
+        return Finding(what="updates", fine=True, says="polling Enode, because WEBHOOK_URL is not set")
+    return Finding(what="updates", fine=True, says=f"Enode posts to {settings.webhook_url}")

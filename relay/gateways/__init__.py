@@ -1,0 +1,1 @@
+"""Each outside service in its own words, with its own errors."""

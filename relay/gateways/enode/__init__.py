@@ -1,0 +1,62 @@
+"""Enode's API: `open_enode(EnodeConfig(…))` gives an `EnodeClient`. Its errors are drawn in `errors.py`."""
+
+from relay.gateways.enode.actions import ActionKind, ActionState, ChargeAction, FailureReason
+from relay.gateways.enode.api import API_VERSION
+from relay.gateways.enode.client import EnodeClient, EnodeConfig, open_enode
+from relay.gateways.enode.errors import (
+    EnodeCredentialsRefused,
+    EnodeError,
+    EnodeForbidden,
+    EnodeNotFound,
+    EnodeProblemError,
+    EnodeProtocolError,
+    EnodeRateLimited,
+    EnodeRefused,
+    EnodeUnavailable,
+    Problem,
+)
+from relay.gateways.enode.exchange import Clock
+from relay.gateways.enode.health import VendorHealth, VendorStatus
+from relay.gateways.enode.interventions import Intervention
+from relay.gateways.enode.links import LinkSession
+from relay.gateways.enode.retry import RetryPolicy
+from relay.gateways.enode.users import LinkedVendor, ListedUser, User
+from relay.gateways.enode.vehicles import VehicleObject, VehicleReading, read_vehicle
+from relay.gateways.enode.webhooks import ALL_EVENTS, DeliveryHeader, WebhookSubscription, WebhookTest
+
+__all__ = [
+    "ALL_EVENTS",
+    "API_VERSION",
+    "ActionKind",
+    "ActionState",
+    "ChargeAction",
+    "Clock",
+    "DeliveryHeader",
+    "EnodeClient",
+    "EnodeConfig",
+    "EnodeCredentialsRefused",
+    "EnodeError",
+    "EnodeForbidden",
+    "EnodeNotFound",
+    "EnodeProblemError",
+    "EnodeProtocolError",
+    "EnodeRateLimited",
+    "EnodeRefused",
+    "EnodeUnavailable",
+    "FailureReason",
+    "Intervention",
+    "LinkSession",
+    "LinkedVendor",
+    "ListedUser",
+    "Problem",
+    "RetryPolicy",
+    "User",
+    "VehicleObject",
+    "VehicleReading",
+    "VendorHealth",
+    "VendorStatus",
+    "WebhookSubscription",
+    "WebhookTest",
+    "open_enode",
+    "read_vehicle",
+]

@@ -1,0 +1,93 @@
+"""The client of Enode's API, cut by what the calls are about."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import httpx
+
+from relay.gateways.enode.actions import Actions
+from relay.gateways.enode.api import EnodeApi
+from relay.gateways.enode.exchange import Clock
+from relay.gateways.enode.health import Health
+from relay.gateways.enode.interventions import Interventions
+from relay.gateways.enode.links import Links
+from relay.gateways.enode.retry import RetryPolicy, Wire
+from relay.gateways.enode.token import TokenCache, TokenEndpoint
+from relay.gateways.enode.users import Users
+from relay.gateways.enode.vehicles import Vehicles
+from relay.gateways.enode.webhooks import Webhooks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnodeConfig:
+    """Which Enode, as whom, and how patiently. Raises ValueError, naming the field, for what is no usable URL."""
+
+    base_url: str
+    """The API's root, without a trailing path of its own."""
+    auth_url: str
+    """Where tokens are asked for; of the same environment as `base_url`."""
+    client_id: str
+    client_secret: str = field(repr=False)
+    connect_timeout: timedelta = timedelta(seconds=5)
+    read_timeout: timedelta = timedelta(seconds=15)
+    write_timeout: timedelta = timedelta(seconds=10)
+    pool_timeout: timedelta = timedelta(seconds=5)
+    connections: int = 20
+    body_limit: int = 8 * 1024 * 1024
+    """Bytes; an answer that is longer is no answer."""
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+    def __post_init__(self) -> None:
+        for name in ("base_url", "auth_url"):
+            require_url(name, getattr(self, name))
+
+
+def require_url(name: str, value: str) -> None:
+    """Raises ValueError unless `value` is a plain web address: credentials in it would take the place of the token."""
+    try:
+        urlsplit(value)  # notices broken IPv6 brackets, which httpx takes for a host name
+        url = httpx.URL(value)
+    except ValueError, httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
+        raise ValueError(f"{name} must be an http or https URL without credentials, query or fragment")
+
+
+class EnodeClient:
+    """Enode's API, version 2024-10-01. Every call raises EnodeError and nothing else of its own."""
+
+    def __init__(self, http: httpx.AsyncClient, config: EnodeConfig, *, clock: Clock | None = None) -> None:
+        wire = Wire(http=http, clock=clock or Clock(), policy=config.retry)
+        auth = httpx.BasicAuth(config.client_id, config.client_secret)
+        tokens = TokenCache(TokenEndpoint(wire, url=config.auth_url, auth=auth).fetch, wire.clock)
+        api = EnodeApi(wire, base_url=config.base_url, tokens=tokens, body_limit=config.body_limit)
+        self.users = Users(api)
+        self.links = Links(api)
+        self.vehicles = Vehicles(api)
+        self.actions = Actions(api)
+        self.webhooks = Webhooks(api)
+        self.health = Health(api)
+        self.interventions = Interventions(api)
+
+
+@asynccontextmanager
+async def open_enode(config: EnodeConfig) -> AsyncIterator[EnodeClient]:
+    """A client with connections of its own, closed at the end. Opening talks to nobody."""
+    timeout = httpx.Timeout(
+        connect=config.connect_timeout.total_seconds(),
+        read=config.read_timeout.total_seconds(),
+        write=config.write_timeout.total_seconds(),
+        pool=config.pool_timeout.total_seconds(),
+    )
+    limits = httpx.Limits(
+        max_connections=config.connections,
+        max_keepalive_connections=config.connections,
+        keepalive_expiry=15,  # well below what load balancers allow: a POST on a dead connection has no known outcome
+    )
+    headers = {"User-Agent": "evconduit"}
+    # trust_env=False: a stray proxy or netrc variable must not see the client's secret.
+    async with httpx.AsyncClient(timeout=timeout, limits=limits, headers=headers, trust_env=False) as http:
+        yield EnodeClient(http, config)

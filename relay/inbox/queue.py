@@ -1,0 +1,116 @@
+"""The inbox as a queue: what waits, and what became of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg.rows import dict_row
+
+from relay.inbox.models import Settlement, StoredEvent
+from relay.kit.database import Connection
+
+AT_ONCE = 100
+"""Events of one user that are acted on in one transaction."""
+
+_EVENT: LiteralString = "id, account_id, event, user_id, enode_vehicle_id, event_at, attempts, payload"
+
+# Both put together from the constants above.
+OF_USER: LiteralString = f"""
+select {_EVENT} from webhook_logs
+where state = 'pending' and user_id = %s and next_try_at <= now()
+order by event_at, id limit {AT_ONCE}
+"""  # noqa: S608 - our own constants
+OF_NOBODY: LiteralString = f"""
+select {_EVENT} from webhook_logs
+where state = 'pending' and user_id is null and next_try_at <= now()
+order by event_at, id limit {AT_ONCE} for update skip locked
+"""  # noqa: S608 - our own constants
+
+SETTLE = """
+update webhook_logs w
+set state = it.state, attempts = it.attempts, reason = it.reason, next_try_at = now() + it.retry_in,
+    settled_at = case when it.state <> 'pending' then now() end
+from unnest(%s::bigint[], %s::text[], %s::smallint[], %s::text[], %s::interval[])
+     as it (id, state, attempts, reason, retry_in)
+where w.id = it.id
+"""
+
+WAITING = """
+with waiting as (
+    select distinct user_id from webhook_logs
+    where state = 'pending' and user_id is not null and next_try_at <= now() limit 1000
+)
+select w.user_id, u.id is not null from waiting w left join users u on u.id = w.user_id and u.closed_at is null
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """Who has events that are due: our users, and ids that are unknown here or closed."""
+
+    users: list[UUID]
+    strangers: list[UUID]
+
+
+async def due_of_user(connection: Connection, user_id: UUID) -> list[StoredEvent]:
+    """The oldest events that wait for this user, whose feed the caller has locked."""
+    return await _fetch(connection, OF_USER, [user_id])
+
+
+async def due_of_nobody(connection: Connection) -> list[StoredEvent]:
+    """Events that are about no user of ours, locked; those that another process has are left out."""
+    return await _fetch(connection, OF_NOBODY, [])
+
+
+async def who_waits(connection: Connection) -> Waiting:
+    """Who has events that are due; not everybody at once when there are very many."""
+    rows = await (await connection.execute(WAITING)).fetchall()
+    found = [(UUID(str(user_id)), ours) for user_id, ours in rows]
+    return Waiting(
+        users=[user_id for user_id, ours in found if ours], strangers=[user_id for user_id, ours in found if not ours]
+    )
+
+
+async def ignore(connection: Connection, user_ids: Sequence[UUID], reason: str) -> None:
+    """Settle all that waits for these users without acting on it."""
+    await connection.execute(
+        "update webhook_logs set state = 'ignored', reason = %s, settled_at = now() "
+        "where state = 'pending' and user_id = any (%s)",
+        [reason, list(user_ids)],
+    )
+
+
+async def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
+    """Note what became of events."""
+    if not settlements:
+        return
+    await connection.execute(
+        SETTLE,
+        [
+            [it.event_id for it in settlements],
+            [it.state for it in settlements],
+            [it.attempts for it in settlements],
+            [it.reason for it in settlements],
+            [it.retry_in for it in settlements],
+        ],
+    )
+
+
+async def _fetch(connection: Connection, statement: LiteralString, parameters: list[object]) -> list[StoredEvent]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement, parameters)
+        rows = await cursor.fetchall()
+    return [
+        StoredEvent(
+            id=row["id"],
+            account_id=row["account_id"],
+            name=row["event"],
+            user_id=row["user_id"],
+            enode_vehicle_id=row["enode_vehicle_id"],
+            created_at=row["event_at"],
+            attempts=row["attempts"],
+            payload=row["payload"],
+        )
+        for row in rows
+    ]

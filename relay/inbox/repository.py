@@ -1,0 +1,56 @@
+"""Putting what Enode said into `webhook_logs`, once."""
+
+from collections.abc import Iterator
+from itertools import chain
+from uuid import UUID
+
+from psycopg import errors
+
+from relay.inbox.models import Delivery, Event, SetAside, Source
+from relay.kit.database import Connection
+
+REFUSED = (errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex)
+"""The database does not take a value and never will (jsonb nested thousands deep, say)."""
+
+type Row = tuple[object, ...]
+
+# Rows get their ids in the order of the delivery: among events of the same moment the later one wins by its id.
+STORE = """
+insert into webhook_logs (account_id, source, digest, event, version, user_id, enode_vehicle_id, payload, raw, event_at,
+                          state, reason, settled_at)
+select %s, %s, digest, event, version, user_id, enode_vehicle_id, payload::jsonb, raw, event_at, state, reason,
+       case when state = 'set_aside' then now() end
+from unnest(%s::bytea[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::timestamptz[],
+            %s::text[], %s::text[])
+     with ordinality as it (digest, event, version, user_id, enode_vehicle_id, payload, raw, event_at, state, reason, n)
+order by n
+on conflict (account_id, digest) do nothing
+returning user_id
+"""
+
+
+async def store(connection: Connection, account_id: str, source: Source, delivery: Delivery) -> list[UUID | None]:
+    """Store what is new of a delivery, in one statement, and return whom each new row is about.
+
+    Raises one of REFUSED, with nothing stored, when the database cannot hold one of the payloads.
+    """
+    rows = list(_rows(delivery))
+    if not rows:
+        return []
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    cursor = await connection.execute(STORE, [account_id, source, *columns])
+    return [UUID(str(row[0])) if row[0] else None for row in await cursor.fetchall()]
+
+
+def _rows(delivery: Delivery) -> Iterator[Row]:
+    aside = () if delivery.set_aside is None else (delivery.set_aside,)
+    return chain(map(_event_row, delivery.events), map(_set_aside_row, aside))
+
+
+def _event_row(it: Event) -> Row:
+    about = (it.user_id, it.enode_vehicle_id)
+    return (it.digest, it.name, it.version, *about, it.payload, None, it.created_at, "pending", None)
+
+
+def _set_aside_row(it: SetAside) -> Row:
+    return (it.digest, None, None, None, None, None, it.raw, None, "set_aside", it.reason)

@@ -1,0 +1,41 @@
+"""Where Enode POSTs to."""
+
+from typing import Any, cast
+
+from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
+
+from relay.inbox.service import Inbox
+from relay.kit.problems import Problem
+
+router = APIRouter(tags=["Enode"])
+
+PATH = "/api/webhook/enode"
+
+
+@router.post(PATH, response_model=None)
+async def receive_enode_delivery(request: Request) -> dict[str, Any]:
+    """Keep a signed delivery and say so; 2xx means that it is stored, however odd it is."""
+    inbox = cast("Inbox", request.app.state.inbox)
+    raw = await _read_body(request, inbox.limit)
+    receipt = await inbox.receive(raw, request.headers.get("x-enode-signature"))
+    return {"status": "ok", "stored": receipt.stored, "known": receipt.known}
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise _too_large(limit)
+    except ClientDisconnect:
+        raise Problem(400, "invalid-request", "The request ended early.") from None
+    return bytes(body)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, "too-large", f"A delivery may have {limit} bytes.")

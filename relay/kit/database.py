@@ -1,0 +1,72 @@
+"""PostgreSQL for the relay: one pool, the relay's own role, plain SQL. Queries live beside the code that uses them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from relay.kit.errors import StartError
+
+ROLE = "evconduit_relay"
+
+type Connection = psycopg.AsyncConnection[tuple[object, ...]]
+type Pool = AsyncConnectionPool[Connection]
+
+# Nothing of ours runs for long; what does is stuck, and must not hold a user's lock while it is.
+SESSION = """
+select set_config('statement_timeout', '15s', false), set_config('lock_timeout', '5s', false),
+       set_config('idle_in_transaction_session_timeout', '30s', false), set_config('timezone', 'UTC', false),
+       set_config('search_path', 'evconduit, procrastinate', false)
+"""
+
+
+async def prepare_session(connection: Connection) -> None:
+    """Give a fresh connection the relay's role, search path and time limits. The owner's rights end here."""
+    await connection.set_autocommit(True)
+    await connection.execute(sql.SQL("set role {}").format(sql.Identifier(ROLE)))
+    await connection.execute(SESSION)
+
+
+@asynccontextmanager
+async def open_pool(conninfo: str, *, size: int, connect_seconds: float = 10) -> AsyncIterator[Pool]:
+    """Pool of up to `size` prepared connections in autocommit mode: one statement is one transaction unless asked.
+
+    Raises StartError when the server cannot be reached within `connect_seconds`.
+    """
+    pool: Pool = AsyncConnectionPool(
+        conninfo,
+        min_size=min(2, size),
+        max_size=size,
+        configure=prepare_session,
+        timeout=2,  # a webhook must have its 503 within 2 s when the database is down (semantics: inbox row)
+        reconnect_timeout=0,
+        kwargs={"application_name": "evconduit"},
+        open=False,
+        name="relay",
+    )
+    try:
+        await pool.open(wait=True, timeout=connect_seconds)
+    except PoolTimeout:
+        await pool.close()
+        raise StartError(await why_unreachable(conninfo)) from None
+    async with pool:
+        yield pool
+
+
+async def why_unreachable(conninfo: str) -> str:
+    """One line that names the server (never its password) and the cause."""
+    where = conninfo_to_dict(conninfo)
+    place = f"{where.get('host', 'localhost')}, database {where.get('dbname', '')}"
+    try:
+        async with await psycopg.AsyncConnection.connect(conninfo, connect_timeout=3) as connection:
+            await prepare_session(connection)
+    except psycopg.OperationalError as error:
+        cause = str(error).strip().splitlines()[-1]
+        return f"PostgreSQL at {place} cannot be reached: {cause}; check DATABASE_URL"
+    except psycopg.Error as error:
+        cause = str(error).splitlines()[0]
+        return f"PostgreSQL at {place} refuses the relay: {cause}; run `evconduit migrate` as its owner"
+    return f"PostgreSQL at {place} answers too slowly; look at its load"

@@ -1,0 +1,5 @@
+"""What goes wrong before the relay runs."""
+
+
+class StartError(Exception):
+    """The relay cannot start. The message is one line: the cause, and what to do. It is shown without a traceback."""

@@ -1,0 +1,91 @@
+"""Plain SQL files, applied in order under a lock and noted where the Supabase CLI notes them: either may apply them."""
+
+from dataclasses import dataclass
+from importlib import resources
+
+import psycopg
+from procrastinate.schema import SchemaManager
+
+LOCK = 0x45564D49  # "EVMI": one migration at a time in a database
+JOBS_SCHEMA = "procrastinate"
+
+BOOKKEEPING = """
+create schema if not exists supabase_migrations;
+create table if not exists supabase_migrations.schema_migrations (
+    version text not null primary key,
+    statements text[],
+    name text
+);
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Migration:
+    """One file `<version>_<name>.sql`; the version is its time, 14 digits."""
+
+    version: str
+    name: str
+    text: str
+
+
+def known_migrations() -> list[Migration]:
+    """Those that this relay brings, oldest first."""
+    folder = resources.files("relay") / "supabase" / "migrations"
+    found = []
+    for file in folder.iterdir():
+        if file.name.endswith(".sql"):
+            version, _, name = file.name.removesuffix(".sql").partition("_")
+            found.append(Migration(version=version, name=name, text=file.read_text(encoding="utf-8")))
+    return sorted(found)
+
+
+def pending_migrations(connection: psycopg.Connection[tuple[object, ...]]) -> list[Migration]:
+    """Those that the database lacks."""
+    if not _exists(connection, "supabase_migrations.schema_migrations"):
+        return known_migrations()
+    rows = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
+    applied = {row[0] for row in rows}
+    return [migration for migration in known_migrations() if migration.version not in applied]
+
+
+def migrate(conninfo: str) -> list[Migration]:
+    """Apply what is pending, each file in a transaction of its own, and return it. Wants the owner of the schema.
+
+    Raises psycopg.Error; what had been applied before stays, what failed leaves nothing.
+    """
+    applied = []
+    with psycopg.connect(conninfo, autocommit=True, application_name="evconduit migrate") as connection:
+        connection.execute("select pg_advisory_lock(%s)", [LOCK])
+        with connection.transaction():
+            connection.execute(BOOKKEEPING)
+        for migration in pending_migrations(connection):
+            with connection.transaction():
+                connection.execute(migration.text)
+                connection.execute(
+                    "insert into supabase_migrations.schema_migrations (version, name, statements) values (%s, %s, %s)",
+                    [migration.version, migration.name, [migration.text]],
+                )
+            applied.append(migration)
+        _apply_jobs_schema(connection)
+    return applied
+
+
+def _apply_jobs_schema(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Procrastinate's tables, in a schema of their own. Its SQL cannot be applied twice, hence the guard."""
+    if _exists(connection, f"{JOBS_SCHEMA}.procrastinate_jobs"):
+        return
+    with connection.transaction():
+        connection.execute(
+            f"create schema if not exists {JOBS_SCHEMA}; set local search_path to {JOBS_SCHEMA};"
+            f"revoke all on schema {JOBS_SCHEMA} from public; grant usage on schema {JOBS_SCHEMA} to evconduit_relay"
+        )
+        connection.execute(SchemaManager.get_schema())
+        connection.execute(
+            f"grant all on all tables in schema {JOBS_SCHEMA} to evconduit_relay;"
+            f"grant all on all sequences in schema {JOBS_SCHEMA} to evconduit_relay"
+        )
+
+
+def _exists(connection: psycopg.Connection[tuple[object, ...]], table: str) -> bool:
+    row = connection.execute("select to_regclass(%s) is not null", [table]).fetchone()
+    return bool(row and row[0])

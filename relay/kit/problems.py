@@ -1,0 +1,93 @@
+"""Errors as RFC 9457 problem details that keep FastAPI's `detail` member, for every route and every cause."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from psycopg_pool import PoolTimeout
+from starlette.exceptions import HTTPException
+
+log = logging.getLogger(__name__)
+
+TYPE = "urn:evconduit:problem:"
+
+# What a caller reads first; the detail says the rest. Slugs are part of the API.
+TITLES = {
+    "unauthorized": "The credential is missing, unknown or revoked.",
+    "forbidden": "The credential may not do this.",
+    "not-found": "There is nothing of yours here.",
+    "method-not-allowed": "This address answers to another method.",
+    "invalid-request": "The request has a mistake.",
+    "too-large": "The request is too large.",
+    "plan-required": "The plan does not include this.",
+    "quota-exhausted": "The account's calls are used up.",
+    "too-many-streams": "There are too many open streams.",
+    "command-refused": "The car's maker refused the command.",
+    "enode-unavailable": "Enode cannot be reached.",
+    "unavailable": "The relay cannot answer just now.",
+    "internal": "The relay made a mistake.",
+}
+SLUGS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
+    """An answer that is not what was asked for. `members` are added to the body, so they must be safe to show."""
+
+    def __init__(
+        self, status: int, slug: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.slug = slug
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.members = members
+
+
+def install(app: FastAPI, *, headers: Mapping[str, str] | None = None) -> None:
+    """Answer every error of `app` as a problem; `headers` are for a 500, which leaves outside all middleware."""
+
+    def render(problem: Problem) -> Response:
+        body = {
+            "type": TYPE + problem.slug,
+            "title": TITLES.get(problem.slug, problem.slug),
+            "status": problem.status,
+            "detail": problem.detail,
+            **problem.members,
+        }
+        return JSONResponse(body, problem.status, headers=problem.headers, media_type="application/problem+json")
+
+    async def on_problem(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)  # noqa: S101 - Starlette calls by class; its signature cannot say so
+        return render(error)
+
+    async def on_http(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - as above
+        slug = SLUGS.get(error.status_code, "invalid-request")
+        return render(Problem(error.status_code, slug, str(error.detail), headers=error.headers))
+
+    async def on_invalid(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+        # Never the input itself: it may hold a secret typed into the wrong field.
+        errors = [{"loc": list(it["loc"]), "msg": it["msg"]} for it in error.errors()]
+        where = ", ".join(".".join(map(str, it["loc"])) for it in errors)
+        return render(Problem(422, "invalid-request", f"Please correct: {where}.", errors=errors))
+
+    async def on_database(_request: Request, error: Exception) -> Response:
+        log.warning("database unavailable: %s", type(error).__name__)
+        return render(Problem(503, "unavailable", "The database does not answer.", headers={"Retry-After": "5"}))
+
+    async def on_mistake(_request: Request, error: Exception) -> Response:
+        log.error("unexpected %s", type(error).__name__, exc_info=error)
+        return render(Problem(500, "internal", "The operator can find the cause in the log.", headers=headers))
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(psycopg.OperationalError, on_database)
+    app.add_exception_handler(PoolTimeout, on_database)
+    app.add_exception_handler(Exception, on_mistake)

@@ -1,0 +1,41 @@
+"""Background work of one process: started together, restarted alone, ended together."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 60.0
+
+
+async def keep_running(name: str, work: Callable[[], Awaitable[object]], *, pause: float = 1.0) -> None:
+    """Run `work` again and again until cancelled: whatever it dies of is logged, and it gets another try.
+
+    `pause` is the first wait in seconds; it doubles up to a minute while the work keeps failing at once.
+    """
+    wait = pause
+    loop = asyncio.get_running_loop()
+    while True:
+        began = loop.time()
+        try:
+            await work()
+            log.warning("%s ended; starting it again", name)
+        except Exception:
+            log.exception("%s failed; starting it again", name)
+        wait = pause if loop.time() - began > LONGEST_PAUSE else min(wait * 2, LONGEST_PAUSE)
+        await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+
+
+@asynccontextmanager
+async def background(work: dict[str, Callable[[], Awaitable[object]]]) -> AsyncIterator[None]:
+    """Keep all of `work` running while the block runs; at its end cancel it and wait until it is gone."""
+    tasks = [asyncio.create_task(keep_running(name, it), name=name) for name, it in work.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

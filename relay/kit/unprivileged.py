@@ -1,0 +1,49 @@
+"""Run a program as somebody who is not root: `python unprivileged.py PROGRAM [ARGUMENT …]`.
+
+PostgreSQL refuses to run as root. In a user namespace of its own the program sees user 1000 where the machine sees the
+caller, so nothing on disk changes owner. Where namespaces are refused (Docker's seccomp profile), it becomes `nobody`.
+Stand-alone on purpose: it is started by path, before anything else is imported.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+NOBODY = 65534
+INSIDE = 1000
+
+
+def enter_user_namespace() -> None:
+    """Become user 1000 in a new user namespace whose only user is the caller. Raise OSError where that is refused."""
+    uid, gid = os.geteuid(), os.getegid()
+    os.unshare(os.CLONE_NEWUSER)
+    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+    Path("/proc/self/uid_map").write_text(f"{INSIDE} {uid} 1", encoding="ascii")
+    Path("/proc/self/gid_map").write_text(f"{INSIDE} {gid} 1", encoding="ascii")
+
+
+def become_nobody() -> None:
+    """Give up root for good."""
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+
+def namespaces_work() -> bool:
+    """Whether this machine lets us make a user namespace; tried in a child, because there is no way back out."""
+    child = os.fork()
+    if child == 0:
+        try:
+            enter_user_namespace()
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+
+if __name__ == "__main__":
+    if namespaces_work():
+        enter_user_namespace()
+    else:
+        become_nobody()
+    os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606 - no shell is the point

@@ -1,0 +1,51 @@
+"""The relay as a server process: its socket, and how it ends."""
+
+import os
+import socket
+from typing import override
+
+import uvicorn
+
+from relay.app import create_app
+from relay.kit.errors import StartError
+from relay.settings import Settings
+
+# Milliseconds after which a client that acknowledges nothing is gone. By default the streams of vanished clients would
+# hold their places for a quarter of an hour.
+CLIENT_SILENT_MS = 45_000
+GRACE_SECONDS = 5
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises StartError with what to do when the address is not to be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        listening = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such address"
+        raise StartError(f"cannot listen on {host}:{port}: {why}; choose another --port or --host") from None
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted sockets inherit it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, CLIENT_SILENT_MS)
+    return listening
+
+
+class _Server(uvicorn.Server):
+    """Says bye to open streams first: uvicorn would wait for them to end by themselves."""
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.app.state.runtime.hub.close()  # type: ignore[union-attr] # uvicorn's type for any ASGI app
+        await super().shutdown(sockets)
+
+
+def run(settings: Settings, conninfo: str, listening: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    config = uvicorn.Config(
+        create_app(settings, conninfo),
+        log_config=None,
+        access_log=False,  # addresses, and paths with ids of cars, are nobody's business
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        lifespan="on",
+    )
+    _Server(config).run(sockets=[listening])

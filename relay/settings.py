@@ -1,0 +1,117 @@
+"""The only reader of the environment. Every variable is described in docs/operations.md (a test holds us to it)."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from relay.gateways.enode import EnodeConfig
+from relay.kit.errors import StartError
+
+type Mode = Literal["self-hosted", "cloud"]
+
+# All or none: half of them is a mistake that would show much later.
+ENODE = ("ENODE_CLIENT_ID", "ENODE_CLIENT_SECRET")
+
+
+def default_data_folder() -> Path:
+    """Where the embedded database and the secret key lie unless EVCONDUIT_DATA says otherwise."""
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "evconduit"
+
+
+class Settings(BaseSettings):
+    """What the operator decides. Field names are ours, aliases are the environment's."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", populate_by_name=True)
+
+    mode: Mode = Field("self-hosted", validation_alias="EVCONDUIT_MODE")
+    host: str = Field("127.0.0.1", validation_alias="EVCONDUIT_HOST")
+    port: int = Field(8300, ge=1, le=65535, validation_alias="EVCONDUIT_PORT")
+    public_url: HttpUrl | None = Field(None, validation_alias="EVCONDUIT_PUBLIC_URL")
+    data: Path = Field(default_factory=default_data_folder, validation_alias="EVCONDUIT_DATA")
+    secret_key: SecretStr | None = Field(None, min_length=32, validation_alias="EVCONDUIT_SECRET_KEY")
+    pool_size: int = Field(8, ge=2, le=200, validation_alias="EVCONDUIT_POOL_SIZE")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="EVCONDUIT_LOG_LEVEL")
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    enode_client_id: str | None = Field(None, validation_alias="ENODE_CLIENT_ID")
+    enode_client_secret: SecretStr | None = Field(None, validation_alias="ENODE_CLIENT_SECRET")
+    enode_base_url: HttpUrl = Field(
+        HttpUrl("https://enode-api.sandbox.enode.io"), validation_alias="ENODE_BASE_URL", validate_default=True
+    )
+    enode_auth_url: HttpUrl = Field(
+        HttpUrl("https://oauth.sandbox.enode.io/oauth2/token"), validation_alias="ENODE_AUTH_URL", validate_default=True
+    )
+    enode_webhook_secret: SecretStr | None = Field(
+        None, min_length=6, max_length=256, validation_alias="ENODE_WEBHOOK_SECRET"
+    )
+    enode_webhook_secret_previous: SecretStr | None = Field(None, validation_alias="ENODE_WEBHOOK_SECRET_PREVIOUS")
+    webhook_url: HttpUrl | None = Field(None, validation_alias="WEBHOOK_URL")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.enode_client_id is None) != (self.enode_client_secret is None):
+            missing = ENODE[0] if self.enode_client_id is None else ENODE[1]
+            raise ValueError(f"{missing} is missing: Enode's credentials come in pairs")
+        if self.webhook_url is not None and self.enode_webhook_secret is None:
+            raise ValueError("ENODE_WEBHOOK_SECRET is missing: with WEBHOOK_URL set, Enode must sign what it sends")
+        if self.mode == "cloud" and self.secret_key is None:
+            raise ValueError("EVCONDUIT_SECRET_KEY is missing: in cloud mode it must come from the environment")
+        if self.mode == "cloud" and self.database_url is None:
+            raise ValueError("DATABASE_URL is missing: in cloud mode the database is not embedded")
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """Where browsers reach this relay, without a slash at the end."""
+        if self.public_url is not None:
+            return str(self.public_url).rstrip("/")
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def webhook_secrets(self) -> list[str]:
+        """Secrets that may have signed what arrives: the current one, and the previous one during a rotation."""
+        both = (self.enode_webhook_secret, self.enode_webhook_secret_previous)
+        return [secret.get_secret_value() for secret in both if secret is not None]
+
+    def enode_config(self) -> EnodeConfig | None:
+        """How to reach Enode; None without credentials."""
+        if self.enode_client_id is None or self.enode_client_secret is None:
+            return None
+        return EnodeConfig(
+            base_url=str(self.enode_base_url).rstrip("/"),
+            auth_url=str(self.enode_auth_url),
+            client_id=self.enode_client_id,
+            client_secret=self.enode_client_secret.get_secret_value(),
+        )
+
+    def key(self) -> bytes:
+        """The relay's own secret key; made once in the data folder when the environment gives none."""
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value().encode()
+        file = self.data / "secret-key"
+        try:
+            self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
+                    made.write(secrets.token_hex(32))
+            except FileExistsError:
+                pass
+            return file.read_bytes().strip()
+        except OSError as error:
+            raise StartError(f"cannot keep the secret key in {file}: {error.strerror}; set EVCONDUIT_DATA") from None
+
+
+def load_settings() -> Settings:
+    """Settings from the environment. Raises StartError: one line that names the variable and never shows its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise StartError(f"{name}: {message}" if name else message) from None

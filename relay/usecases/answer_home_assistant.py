@@ -1,0 +1,58 @@
+"""A Home Assistant asks: its account (free) and its cars (one call)."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter
+
+from relay.kit.times import wire_time
+from relay.kit.web import AuthorizationHeader
+from relay.metering.allowance import PUSH_PLANS
+from relay.usecases.authorize import Call, authenticate, authorize
+from relay.usecases.read_feed import read_snapshot
+from relay.usecases.runtime import RuntimeDependency
+
+FEATURES = ("charging", "stream")
+
+router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
+
+
+def account_record(call: Call, version: str) -> dict[str, Any]:
+    """The account as Home Assistant sees it."""
+    allowance = call.allowance
+    return {
+        "id": str(call.caller.user_id),
+        "title": call.caller.title,
+        "plan": call.caller.plan,
+        "push": call.caller.plan in PUSH_PLANS,
+        "allowance": {
+            "limit": allowance.limit,
+            "used": allowance.used,
+            "resets_at": wire_time(allowance.resets_at),
+            "call_tokens": 0,
+        },
+        # The relay plans polling once allowances are limited; until then a client polls as it sees fit.
+        "next_poll_at": None,
+        "relay": {"version": version, "features": list(FEATURES)},
+    }
+
+
+@router.get("/account", response_model=None)
+async def get_account(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> dict[str, Any]:
+    """The account behind the key, its plan and what is left of the month. Costs nothing."""
+    async with runtime.pool.connection() as connection:
+        call = await authenticate(connection, authorization, scope="read")
+    return account_record(call, runtime.version)
+
+
+@router.get("/vehicles", response_model=None)
+async def get_vehicles(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> dict[str, Any]:
+    """All cars of the account as last known. One call. The body is the same as the stream's first message."""
+    async with runtime.pool.connection() as connection:
+        call = await authorize(connection, authorization, scope="read", endpoint="v2/vehicles")
+        snapshot = await read_snapshot(connection, call.caller.user_id)
+    return {
+        "at": wire_time(datetime.now(UTC)),
+        "account": account_record(call, runtime.version),
+        "vehicles": snapshot.vehicles,
+    }

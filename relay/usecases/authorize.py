@@ -1,0 +1,186 @@
+"""Who may do what, and what it costs: one statement a call, however long the history and however many race."""
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, LiteralString
+from uuid import UUID
+
+from psycopg.rows import DictRow, dict_row
+
+from relay.identity.credentials import key_hash, read_bearer
+from relay.identity.models import Caller
+from relay.kit.database import Connection
+from relay.kit.problems import Problem
+from relay.kit.times import wire_time
+from relay.metering.allowance import ALLOWANCES
+from relay.metering.period import PERIOD, RESETS_AT
+
+type Scope = Literal["read", "control"]
+
+# ruff: disable[S608] - joined from literals of ours only (LiteralString holds us to it)
+
+CALLER: LiteralString = f"""
+select k.id as credential_id, k.scopes, k.last_used_at, u.id as user_id, u.email, u.name, u.plan,
+       (%(allowances)s::jsonb ->> u.plan)::int as allowance, {PERIOD} as period, {RESETS_AT} as resets_at
+from api_keys k join users u on u.id = k.user_id
+where k.key_hash = %(key_hash)s and k.revoked_at is null and u.closed_at is null
+"""
+
+# A key's last use is shown by the minute; writing it on every call would double the work of a call.
+TOUCHED: LiteralString = """
+update api_keys set last_used_at = now()
+where id = (select credential_id from who where last_used_at is null or last_used_at < now() - interval '1 minute')
+"""
+
+AUTHENTICATE: LiteralString = f"""
+with who as materialized ({CALLER}), touched as ({TOUCHED})
+select who.*, coalesce(m.used, 0) as used from who left join usage_months m using (user_id, period)
+"""
+
+# A foreign or unknown car costs nothing and looks the same. `counted` is empty when the allowance is spent.
+AUTHORIZE: LiteralString = f"""
+with who as materialized ({CALLER}),
+touched as ({TOUCHED}),
+car as (
+    select v.id as vehicle_id, v.vendor, v.vehicle_cache,
+           (select l.enode_vehicle_id from vehicle_links l
+            where l.vehicle_id = v.id and l.ended_at is null order by l.linked_at desc limit 1) as enode_vehicle_id
+    from who join vehicles v using (user_id)
+    where v.gone_at is null and v.link_state <> 'over_limit'
+      and (v.id::text = %(vehicle)s
+           or v.id = (select l.vehicle_id from vehicle_links l where l.enode_vehicle_id = %(vehicle)s))
+),
+allowed as (
+    select * from who where %(scope)s = any (scopes) and (%(vehicle)s::text is null or exists (select from car))
+),
+counted as (
+    insert into usage_months as m (user_id, period, used)
+    select user_id, period, 1 from allowed where allowance is null or allowance > 0
+    on conflict (user_id, period) do update set used = m.used + 1
+        where (select allowance is null or m.used < allowance from allowed)
+    returning used
+),
+recorded as (
+    insert into poll_logs (user_id, vehicle_id, credential_id, endpoint, paid_by, period)
+    select user_id, (select vehicle_id from car), credential_id, %(endpoint)s, 'allowance', period
+    from allowed, counted
+    returning id as call_id
+)
+select who.*, car.*, counted.used, recorded.call_id
+from who left join car on true left join counted on true left join recorded on true
+"""
+
+# ruff: enable[S608]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allowance:
+    """The calls of the current quota month. `limit` None is unlimited."""
+
+    limit: int | None
+    used: int
+    resets_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Car:
+    """The car a call is about: our id, Enode's current id for it, and its state as merged."""
+
+    vehicle_id: UUID
+    enode_vehicle_id: str | None
+    vendor: str
+    vehicle: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """A call that may go on. `call_id` is what a refund names; None where calls cost nothing."""
+
+    caller: Caller
+    allowance: Allowance
+    call_id: int | None = None
+    car: Car | None = None
+
+
+async def authenticate(connection: Connection, authorization: str | None, *, scope: Scope) -> Call:
+    """The caller behind an Authorization header, at no cost. Raises Problem 401 or 403."""
+    row = await _one(connection, AUTHENTICATE, _parameters(authorization))
+    return _call(_permitted(row, scope))
+
+
+async def authorize(
+    connection: Connection, authorization: str | None, *, scope: Scope, endpoint: str, vehicle: str | None = None
+) -> Call:
+    """Let one metered call happen, about `vehicle` (our id or Enode's) if given.
+
+    Raises Problem 401, 403, 404 for a car that is not the caller's, 429 when the month's calls are used up. Nothing is
+    charged then.
+    """
+    about = {"scope": scope, "endpoint": endpoint, "vehicle": vehicle}
+    row = _permitted(await _one(connection, AUTHORIZE, _parameters(authorization) | about), scope)
+    if vehicle is not None and row["vehicle_id"] is None:
+        raise Problem(404, "not-found", "No such vehicle.")
+    if row["call_id"] is None:
+        raise _exhausted(row)
+    return _call(row)
+
+
+def _parameters(authorization: str | None) -> dict[str, Any]:
+    key = read_bearer(authorization)
+    if key is None:
+        raise _unauthorized()
+    return {"key_hash": key_hash(key), "allowances": json.dumps(ALLOWANCES)}
+
+
+async def _one(connection: Connection, statement: LiteralString, parameters: dict[str, Any]) -> DictRow | None:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement, parameters)
+        return await cursor.fetchone()
+
+
+def _permitted(row: DictRow | None, scope: Scope) -> DictRow:
+    if row is None:
+        raise _unauthorized()
+    if scope not in row["scopes"]:
+        raise Problem(403, "forbidden", f"This key lacks the scope `{scope}`.")
+    return row
+
+
+def _unauthorized() -> Problem:
+    # One answer for missing, malformed, unknown and revoked: nothing to learn by trying.
+    return Problem(401, "unauthorized", "Give a valid API key.", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _exhausted(row: DictRow) -> Problem:
+    resets_at: datetime = row["resets_at"]
+    seconds = max(1, math.ceil((resets_at - datetime.now(UTC)).total_seconds()))
+    return Problem(
+        429,
+        "quota-exhausted",
+        "The calls of this month are used up.",
+        headers={"Retry-After": str(seconds)},
+        allowance=row["allowance"],
+        resets_at=wire_time(resets_at),
+    )
+
+
+def _call(row: DictRow) -> Call:
+    caller = Caller(
+        user_id=row["user_id"],
+        credential_id=row["credential_id"],
+        email=row["email"],
+        name=row["name"],
+        plan=row["plan"],
+    )
+    allowance = Allowance(limit=row["allowance"], used=row["used"], resets_at=row["resets_at"])
+    if row.get("vehicle_id") is None:
+        return Call(caller=caller, allowance=allowance, call_id=row.get("call_id"))
+    car = Car(
+        vehicle_id=row["vehicle_id"],
+        enode_vehicle_id=row["enode_vehicle_id"],
+        vendor=row["vendor"],
+        vehicle=row["vehicle_cache"],
+    )
+    return Call(caller=caller, allowance=allowance, call_id=row["call_id"], car=car)

@@ -1,0 +1,209 @@
+"""A user asks a car to start or stop charging: a row first, then Enode, and never a claim before it is true."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, LiteralString
+from uuid import UUID
+
+from fastapi import APIRouter, Header
+from psycopg.rows import DictRow, dict_row
+from pydantic import BaseModel
+
+from relay.gateways.enode import (
+    ActionKind,
+    ChargeAction,
+    EnodeClient,
+    EnodeError,
+    EnodeNotFound,
+    EnodeRefused,
+    EnodeUnavailable,
+)
+from relay.kit.database import Connection
+from relay.kit.problems import Problem
+from relay.kit.web import AuthorizationHeader
+from relay.metering.repository import refund
+from relay.usecases.authorize import Call, Car, authenticate, authorize
+from relay.usecases.move_command import Outcome, Step, move_command, outcome_of, tell_step
+from relay.usecases.runtime import Runtime, RuntimeDependency
+from relay.vehicles.records import command_record
+
+log = logging.getLogger(__name__)
+
+CHECK = "check_command"
+# Enode confirms by webhook; these are the bounded checks behind it. Its own time-out is 30 minutes at most vendors.
+CHECKS = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 2100))
+
+INSERT: LiteralString = """
+insert into commands (user_id, vehicle_id, kind, idempotency_key, credential_id) values (%s, %s, %s, %s, %s)
+on conflict (user_id, idempotency_key) do nothing returning id
+"""
+FIND_BY_ID: LiteralString = "select * from commands where user_id = %s and id = %s"
+FIND_BY_KEY: LiteralString = "select * from commands where user_id = %s and idempotency_key = %s"
+
+UNSURE = "Enode did not answer: the car may or may not do it. The command stays open until it is known."
+
+router = APIRouter(tags=["Home Assistant"])
+
+
+class Charging(BaseModel):
+    """What the car shall do."""
+
+    action: ActionKind
+
+
+type IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200)]
+
+
+@router.post("/api/ha/v2/vehicles/{vehicle_id}/charging", status_code=202, response_model=None)
+async def post_charging(
+    vehicle_id: str,
+    body: Charging,
+    runtime: RuntimeDependency,
+    authorization: AuthorizationHeader,
+    idempotency_key: IdempotencyKey = None,
+) -> dict[str, Any]:
+    """Ask the car. The answer is the command as far as it got; its outcome comes by stream or `commands/{id}`."""
+    wish = Wish(vehicle_id=vehicle_id, kind=body.action, endpoint="v2/charging", idempotency_key=idempotency_key)
+    return await _command(runtime, authorization, wish)
+
+
+@router.post("/api/ha/charging/{vehicle_id}", response_model=None, tags=["Classic"])
+async def post_charging_classic(
+    vehicle_id: str, body: Charging, runtime: RuntimeDependency, authorization: AuthorizationHeader
+) -> dict[str, Any]:
+    """The same in the classic shape."""
+    wish = Wish(vehicle_id=vehicle_id, kind=body.action, endpoint="ha/charging")
+    command = await _command(runtime, authorization, wish)
+    return {
+        "status": "success",
+        "vehicle_id": command["vehicle_id"],
+        "action": body.action,
+        "command": command,
+    }
+
+
+@router.get("/api/ha/v2/commands/{command_id}", response_model=None)
+async def get_command(
+    command_id: UUID, runtime: RuntimeDependency, authorization: AuthorizationHeader
+) -> dict[str, Any]:
+    """How far a command got. Costs nothing."""
+    async with runtime.pool.connection() as connection:
+        call = await authenticate(connection, authorization, scope="read")
+        row = await _find(connection, call.caller.user_id, FIND_BY_ID, command_id)
+    if row is None:
+        raise Problem(404, "not-found", "No such command.")
+    return command_record(row)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What is asked of which car, under which key, by which route."""
+
+    vehicle_id: str
+    kind: ActionKind
+    endpoint: str
+    idempotency_key: str | None = None
+
+
+async def _command(runtime: Runtime, authorization: str | None, wish: Wish) -> dict[str, Any]:
+    async with runtime.pool.connection() as connection:
+        call = await authorize(
+            connection, authorization, scope="control", endpoint=wish.endpoint, vehicle=wish.vehicle_id
+        )
+        command_id = await _open(connection, runtime, call, wish)
+        if command_id is None:  # the same request again: its call is given back, the car is not asked twice
+            await _give_back(connection, call)
+            row = await _find(connection, call.caller.user_id, FIND_BY_KEY, wish.idempotency_key)
+            return _same(row, call, wish)
+    # Shielded: who hangs up must not leave a command that Enode has and we do not know of.
+    return await asyncio.shield(_ask_enode(runtime, call, command_id, wish.kind))
+
+
+def _same(row: DictRow | None, call: Call, wish: Wish) -> dict[str, Any]:
+    if row is None or (row["vehicle_id"], row["kind"]) != (_car(call).vehicle_id, wish.kind):
+        raise Problem(422, "invalid-request", "This Idempotency-Key was used for another command.")
+    return command_record(row)
+
+
+async def _open(connection: Connection, runtime: Runtime, call: Call, wish: Wish) -> UUID | None:
+    """Write the command and its first check in one transaction; None when the key was used before."""
+    async with connection.transaction():
+        cursor = await connection.execute(
+            INSERT,
+            [
+                call.caller.user_id,
+                _car(call).vehicle_id,
+                wish.kind,
+                wish.idempotency_key,
+                call.caller.credential_id,
+            ],
+        )
+        row = await cursor.fetchone()
+        if row is None:
+            return None
+        command_id = UUID(str(row[0]))
+        await tell_step(connection, Step(user_id=call.caller.user_id, vehicle_id=_car(call).vehicle_id))
+        await runtime.jobs.defer(CHECK, after=CHECKS[0], connection=connection, command_id=str(command_id), number=0)
+    return command_id
+
+
+async def _ask_enode(runtime: Runtime, call: Call, command_id: UUID, kind: ActionKind) -> dict[str, Any]:
+    outcome, problem = None, None
+    try:
+        outcome = outcome_of(await _send(runtime.enode, _car(call), kind))
+    except (EnodeRefused, EnodeNotFound) as error:
+        outcome, problem = _refused(error)
+    except EnodeError as error:
+        log.warning("a command did not get through: %s", error)
+        # Sent and unanswered is neither done nor failed: it stays open until Enode tells, or a check finds out.
+        outcome = None if error.sent else Outcome.failed("UNAVAILABLE", "Enode could not be reached.")
+        problem = Problem(502, "enode-unavailable", UNSURE if error.sent else "Enode could not be reached.")
+    return await _settle(runtime, call, command_id, outcome, problem)
+
+
+def _refused(error: EnodeRefused | EnodeNotFound) -> tuple[Outcome, Problem]:
+    words = error.problem.detail or error.problem.title or "Enode gave no reason."
+    kind = "NOT_FOUND" if isinstance(error, EnodeNotFound) else "FAILED_PRECONDITION"
+    return Outcome.failed(kind, words), Problem(422, "command-refused", words)
+
+
+async def _settle(
+    runtime: Runtime, call: Call, command_id: UUID, outcome: Outcome | None, problem: Problem | None
+) -> dict[str, Any]:
+    async with runtime.pool.connection() as connection:
+        if outcome is not None:
+            await move_command(connection, command_id, outcome)
+            if outcome.state == "failed" and problem is not None:
+                await _give_back(connection, call)
+        row = await _find(connection, call.caller.user_id, FIND_BY_ID, command_id)
+    runtime.feed_waker.wake([call.caller.user_id])
+    assert row is not None  # noqa: S101 - written above, never deleted while its user exists
+    command = command_record(row)
+    if problem is not None:
+        problem.members |= {"command": command, "reason": command["reason"]}
+        raise problem
+    return command
+
+
+async def _send(enode: EnodeClient | None, car: Car, kind: ActionKind) -> ChargeAction:
+    if enode is None or car.enode_vehicle_id is None:
+        raise EnodeUnavailable("POST /vehicles/{}/charging", cause="no way to this car", sent=False)
+    return await enode.vehicles.charge(car.enode_vehicle_id, kind)
+
+
+def _car(call: Call) -> Car:
+    assert call.car is not None  # noqa: S101 - authorize raised 404 otherwise
+    return call.car
+
+
+async def _give_back(connection: Connection, call: Call) -> None:
+    if call.call_id is not None:
+        await refund(connection, call.call_id)
+
+
+async def _find(connection: Connection, user_id: UUID, by: LiteralString, value: object) -> DictRow | None:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(by, [user_id, value])
+        return await cursor.fetchone()

@@ -1,0 +1,164 @@
+"""News for a relay that Enode cannot reach: ask for all vehicles now and then, what is new goes through the inbox."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from typing import Any, Protocol
+from uuid import UUID
+
+import psycopg
+
+from relay.gateways.enode import API_VERSION, EnodeError, VehicleObject, VehicleReading
+from relay.inbox.events import MOST_EVENTS, read_event
+from relay.inbox.models import Event, Receipt
+from relay.inbox.service import Inbox
+from relay.kit.database import Pool
+from relay.vehicles.transitions import read_charge
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rhythm:
+    """How often to ask: Enode itself hears from most vendors no more often."""
+
+    charging: timedelta = timedelta(minutes=2)
+    idle: timedelta = timedelta(minutes=7)
+    # However often somebody asks us to look.
+    shortest: timedelta = timedelta(seconds=10)
+
+
+class VehicleList(Protocol):
+    """What lists every vehicle of our account at Enode."""
+
+    def all(self) -> AsyncIterator[VehicleReading]:
+        """Each, with the moment it was read. Raises EnodeError: then the list is not complete."""
+        ...
+
+
+class Enode(Protocol):
+    """The part of Enode's client that is needed here."""
+
+    @property
+    def vehicles(self) -> VehicleList:
+        """Calls about vehicles."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Linked:
+    """An Enode vehicle that we have as linked."""
+
+    user_id: UUID
+    vehicle: Mapping[str, Any]
+
+
+LINKED = """
+select l.enode_vehicle_id, v.user_id, v.vehicle_cache from vehicle_links l join vehicles v on v.id = l.vehicle_id
+join users u on u.id = v.user_id and u.closed_at is null
+where l.ended_at is null
+"""
+OURS = "select id::text from users where id::text = any (%s) and closed_at is null"
+
+
+class Poller:
+    """Asks as long as it runs. `wake` is called with users who have something new in the inbox."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        enode: Enode,
+        *,
+        account_id: str,
+        wake: Callable[[Collection[UUID]], None],
+        rhythm: Rhythm | None = None,
+    ) -> None:
+        self._pool = pool
+        self._enode = enode
+        self._inbox = Inbox(pool, account_id=account_id, secrets=(), wake=wake)
+        self._rhythm = rhythm or Rhythm()
+        self._soon = asyncio.Event()
+
+    def nudge(self) -> None:
+        """Ask now rather than at the next regular time: a car has just been linked, or told to do something."""
+        self._soon.set()
+
+    async def run(self) -> None:
+        """Poll until cancelled. What fails is tried again as if a car were charging."""
+        while True:
+            try:
+                pause = await self.poll_once()
+            except (EnodeError, psycopg.Error) as error:
+                log.warning("enode was not polled: %s", type(error).__name__)
+                pause = self._rhythm.charging
+            await asyncio.sleep(min(pause, self._rhythm.shortest).total_seconds())
+            try:
+                async with asyncio.timeout((pause - self._rhythm.shortest).total_seconds()):
+                    await self._soon.wait()
+            except TimeoutError:
+                pass
+            self._soon.clear()
+
+    async def poll_once(self) -> timedelta:
+        """Store what is new, and return how long to wait. Raises EnodeError, psycopg.Error."""
+        began_at = datetime.now(UTC)
+        readings = [reading async for reading in self._enode.vehicles.all()]
+        complete_at = min((reading.as_of for reading in readings), default=began_at)
+        linked, ours = await self._linked(), await self._ours(reading.user_id for reading in readings)
+        news = [_updated(it) for it in readings if it.user_id in ours and is_news(it, linked.get(it.id))]
+        present = {reading.id for reading in readings}
+        news += [_deleted(it, complete_at) for enode_id, it in linked.items() if enode_id not in present]
+        receipt = await self._put(news)
+        log.debug("%d vehicles at Enode, %d events stored", len(readings), receipt.stored)
+        charging = any(read_charge(reading.vehicle).charging for reading in readings)
+        return self._rhythm.charging if charging else self._rhythm.idle
+
+    async def _linked(self) -> dict[str, Linked]:
+        async with self._pool.connection() as connection:
+            rows: list[Any] = await (await connection.execute(LINKED)).fetchall()
+        return {
+            enode_id: Linked(user_id=user_id, vehicle={**vehicle, "id": enode_id})
+            for enode_id, user_id, vehicle in rows
+        }
+
+    async def _ours(self, user_ids: Iterable[str]) -> set[str]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(OURS, [list(set(user_ids))])
+            return {str(row[0]) for row in await cursor.fetchall()}
+
+    async def _put(self, news: Collection[Mapping[str, Any]]) -> Receipt:
+        found = [read_event(item) for item in news]
+        events = [it for it in found if isinstance(it, Event)]
+        for fault in {it for it in found if isinstance(it, str)}:
+            log.warning("a vehicle that Enode listed is left out: %s", fault)
+        receipts = [await self._inbox.put(some, source="poll") for some in batched(events, MOST_EVENTS, strict=False)]
+        return Receipt(stored=sum(it.stored for it in receipts), known=sum(it.known for it in receipts))
+
+
+def is_news(reading: VehicleReading, linked: Linked | None) -> bool:
+    """Whether Enode says something that we do not have. What it no longer says at all, it said last."""
+    if linked is None:
+        return True
+    return any(name not in linked.vehicle or linked.vehicle[name] != it for name, it in reading.vehicle.items())
+
+
+def _updated(reading: VehicleReading) -> dict[str, Any]:
+    return _event("updated", reading.user_id, reading.vehicle, reading.as_of) | {"updatedFields": []}
+
+
+def _deleted(linked: Linked, at: datetime) -> dict[str, Any]:
+    return _event("deleted", str(linked.user_id), linked.vehicle, at)
+
+
+def _event(happened: str, user_id: str, vehicle: VehicleObject, at: datetime) -> dict[str, Any]:
+    """What Enode would have sent."""
+    return {
+        "event": f"user:vehicle:{happened}",
+        "createdAt": at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "version": API_VERSION,
+        "user": {"id": user_id},
+        "vehicle": dict(vehicle),
+    }

@@ -1,0 +1,164 @@
+"""What is there to tell: a user's whole state to begin with, then, for many users at once, what has changed since.
+
+States are read when they are sent, so that of many changes only the newest travels; only transitions are kept as rows.
+Each reading is one statement: it sees one moment of the database.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg.rows import DictRow, dict_row
+
+from relay.delivery.hub import ReadChanges
+from relay.delivery.messages import Change, Changes, Cursor, Cursors, Transition, Vehicle, VehicleRemoved
+from relay.kit.database import Connection, Pool
+from relay.kit.problems import Problem
+from relay.vehicles.records import vehicle_record
+
+REPLAYED = timedelta(hours=24)
+"""Transitions are told again to a client that missed them for so long; by when we learnt of them, as when told live."""
+MOST_REPLAYED = 1000
+
+# A car with its newest command beside it.
+_CAR: LiteralString = """
+v.revision as seq, v.id, v.revision, v.link_state, v.link_since, v.vehicle_cache, v.corrections, v.gone_at is not null
+as gone, v.gone_reason, c.id as command_id, c.kind as command_kind, c.state as command_state,
+c.reason as command_reason, c.requested_at, c.settled_at, null::text as transition, null::timestamptz as occurred_at,
+null::timestamptz as created_at
+from vehicles v left join lateral (
+    select * from commands where vehicle_id = v.id order by requested_at desc, id limit 1
+) c on true
+"""
+# In the shape of the rows above. What happened to a car that is not served is not told.
+_TRANSITION: LiteralString = """
+t.seq, t.vehicle_id, null::bigint, null::text, null::timestamptz, null::jsonb, null::text[], false, null::text,
+null::uuid, null::text, null::text, null::jsonb, null::timestamptz, null::timestamptz, t.kind, t.occurred_at,
+t.created_at
+from transitions t join vehicles o on o.id = t.vehicle_id and o.link_state <> 'over_limit'
+"""
+
+SNAPSHOT: LiteralString = f"""
+select f.epoch, f.seq as told, now() as at, it.*
+from feeds f left join lateral (
+    (select {_CAR} where v.user_id = f.user_id and v.gone_at is null)
+    union all
+    (select {_TRANSITION}
+     where t.user_id = f.user_id and f.epoch = %(epoch)s and t.seq > %(seq)s and f.seq >= %(seq)s
+     order by t.seq desc limit {MOST_REPLAYED + 1})
+) it on true
+where f.user_id = %(user_id)s
+order by it.transition is not null, it.seq
+"""  # noqa: S608 - put together from the constants above
+
+# Users with nothing new fall out at the feeds' primary key. Of one number the transition comes first: who resumes after
+# it gets the car's state anyhow.
+CHANGES: LiteralString = f"""
+select f.user_id, f.epoch, f.seq as told, it.*
+from unnest(%(users)s::uuid[], %(seqs)s::bigint[]) as asked (user_id, seq)
+join feeds f on f.user_id = asked.user_id and f.seq <> asked.seq
+left join lateral (
+    (select {_CAR} where v.user_id = f.user_id and v.revision > asked.seq)
+    union all
+    (select {_TRANSITION} where t.user_id = f.user_id and t.seq > asked.seq)
+) it on true
+order by f.user_id, it.seq, it.transition is null
+"""  # noqa: S608 - put together from the constants above
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeedSnapshot:
+    """A user's state at one moment, and what to tell again to a client that was away."""
+
+    at: datetime
+    cursor: Cursor
+    vehicles: list[dict[str, Any]]
+    replay: list[Transition]
+    gap: bool
+
+
+async def read_snapshot(connection: Connection, user_id: UUID, since: Cursor | None = None) -> FeedSnapshot:
+    """Everything now, and the transitions after `since`. Raises Problem 401 when the user has just been deleted.
+
+    `gap` when `since` is of another epoch, ahead of the feed, or older than what is told again.
+    """
+    asked = {"user_id": user_id, "epoch": since and since.epoch, "seq": since.seq if since else 0}
+    rows = await _fetch(connection, SNAPSHOT, asked)
+    if not rows:
+        raise Problem(401, "unauthorized", "This account is gone.", headers={"WWW-Authenticate": "Bearer"})
+    at, cursor = rows[0]["at"], Cursor(epoch=rows[0]["epoch"], seq=rows[0]["told"])
+    missed = [row for row in rows if row["transition"] is not None]
+    young = [row for row in missed if row["created_at"] > at - REPLAYED][-MOST_REPLAYED:]
+    foreign = since is not None and (since.epoch != cursor.epoch or since.seq > cursor.seq)
+    return FeedSnapshot(
+        at=at,
+        cursor=cursor,
+        vehicles=[_record(row) for row in rows if row["revision"] is not None],
+        replay=[_transition(row, replayed=True) for row in young],
+        gap=foreign or len(young) < len(missed),
+    )
+
+
+async def read_changes(connection: Connection, cursors: Cursors) -> dict[UUID, Changes]:
+    """What each of these users has not been told yet, in order, for all of them at once."""
+    rows = await _fetch(connection, CHANGES, {"users": list(cursors), "seqs": list(cursors.values())})
+    return {user_id: _changes(list(theirs)) for user_id, theirs in groupby(rows, itemgetter("user_id"))}
+
+
+def feed_reader(pool: Pool) -> ReadChanges:
+    """`read_changes` as the hub wants it."""
+
+    async def read(cursors: Cursors) -> Mapping[UUID, Changes]:
+        async with pool.connection() as connection:
+            return await read_changes(connection, cursors)
+
+    return read
+
+
+async def _fetch(connection: Connection, statement: LiteralString, asked: Mapping[str, Any]) -> list[DictRow]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement, asked)
+        return await cursor.fetchall()
+
+
+def _changes(rows: Iterable[DictRow]) -> Changes:
+    rows = list(rows)
+    end = Cursor(epoch=rows[0]["epoch"], seq=rows[0]["told"])
+    return Changes(end=end, messages=[_message(row) for row in rows if row["seq"] is not None])
+
+
+def _message(row: DictRow) -> Change:
+    if row["transition"] is not None:
+        return _transition(row, replayed=False)
+    if row["gone"]:
+        return VehicleRemoved(seq=row["seq"], vehicle_id=row["id"], reason=row["gone_reason"])
+    return Vehicle(seq=row["seq"], record=_record(row))
+
+
+def _transition(row: DictRow, *, replayed: bool) -> Transition:
+    return Transition(
+        seq=row["seq"],
+        vehicle_id=row["id"],
+        kind=row["transition"],
+        occurred_at=row["occurred_at"],
+        replayed=replayed,
+    )
+
+
+def _record(row: DictRow) -> dict[str, Any]:
+    command = None
+    if row["command_id"] is not None:
+        command = {
+            "id": row["command_id"],
+            "vehicle_id": row["id"],
+            "kind": row["command_kind"],
+            "state": row["command_state"],
+            "reason": row["command_reason"],
+            "requested_at": row["requested_at"],
+            "settled_at": row["settled_at"],
+        }
+    return vehicle_record({**row, "command": command})

@@ -1,0 +1,37 @@
+"""What a running relay has at hand for its routes; made by the composition root, reached through the app's state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from relay.delivery.hub import Hub
+from relay.delivery.wake import Waker
+from relay.gateways.enode import EnodeClient
+from relay.kit.database import Pool
+from relay.kit.jobs import Jobs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Runtime:
+    """One process of the relay. Nothing in it is needed by another process."""
+
+    pool: Pool
+    hub: Hub
+    # Says that users' feeds were advanced; to be called after the commit.
+    feed_waker: Waker
+    jobs: Jobs
+    # None while ENODE_CLIENT_ID is not set: everything but talking to Enode works.
+    enode: EnodeClient | None
+    version: str
+    # Look at Enode soon; does nothing where Enode tells us by itself.
+    look_soon: Callable[[], None] = field(default=lambda: None)
+
+
+def get_runtime(request: Request) -> Runtime:
+    """The runtime of the app that serves this request."""
+    return cast("Runtime", request.app.state.runtime)
+
+
+type RuntimeDependency = Annotated[Runtime, Depends(get_runtime)]

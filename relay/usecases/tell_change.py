@@ -1,0 +1,29 @@
+"""A car has changed: write it, and give what the user sees of it its place in the user's feed."""
+
+from relay.delivery.feed import advance
+from relay.kit.database import Connection
+from relay.vehicles.models import Change
+from relay.vehicles.repository import save
+
+TRANSITIONS = """
+insert into transitions (user_id, seq, vehicle_id, kind, occurred_at, source_event_id)
+select %s, %s + n, %s, kind, %s, %s from unnest(%s::text[]) with ordinality as it (kind, n)
+on conflict (vehicle_id, source_event_id, kind) do nothing
+"""
+
+
+async def tell_change(connection: Connection, change: Change, *, source_event_id: int) -> bool:
+    """Write `change`; True when the user has something new to see. The car comes first, then what happened to it."""
+    car = change.after
+    if not change.visible:
+        if change.before != car or change.links:
+            await save(connection, car, change.links, revision=car.revision)
+        return False
+    revision = await advance(connection, car.user_id, 1 + len(change.kinds)) - len(change.kinds)
+    await save(connection, car, change.links, revision=revision)
+    if change.kinds:
+        await connection.execute(
+            TRANSITIONS,
+            [car.user_id, revision, car.id, change.occurred_at, source_event_id, list(change.kinds)],
+        )
+    return True

@@ -1,0 +1,105 @@
+"""Cars: what Enode says of them, and what we know of them ourselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+type Json = Mapping[str, Any]
+type Version = str
+"""How new a value is; comparing the texts compares that (see merge.py)."""
+type LinkState = Literal["ok", "broken", "over_limit"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sighting:
+    """What one event says of a car. `partial`: a `discovered`, whose nulls mean that it does not know."""
+
+    enode_vehicle_id: str
+    created_at: datetime
+    event_id: int
+    partial: bool = False
+    vehicle: Json = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """Enode's vehicle object as merged, and the version of each of its groups.
+
+    `leaves` are members of a group that a partial sighting filled in after the group's own version.
+    """
+
+    groups: Json = field(default_factory=dict, repr=False)
+    versions: Mapping[str, Version] = field(default_factory=dict)
+    leaves: Mapping[str, Mapping[str, Version]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Charge:
+    """What transitions are told from. None: unknown."""
+
+    plugged_in: bool | None = None
+    charging: bool | None = None
+    fault: bool | None = None
+    # Full, or at its limit. Only asked of a car that has just stopped charging.
+    complete: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vehicle:
+    """A car of a user, under the id that never changes. `revision` is its place in the user's feed."""
+
+    id: UUID
+    user_id: UUID
+    revision: int = 0
+    state: State = State()
+    last_known: Charge = Charge()
+    link_state: LinkState = "ok"
+    link_since: datetime
+    vin_hash: bytes | None = field(default=None, repr=False)
+    gone_at: datetime | None = None
+    gone_reason: str | None = None
+
+    @property
+    def shown(self) -> tuple[object, ...]:
+        """What a user sees of it."""
+        return self.state.groups, self.link_state, self.link_since
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Link:
+    """An Enode vehicle that is, or was, a car of ours.
+
+    `seen_at` and `ended_at` are the times of the newest events that showed it and that deleted it while it was not seen
+    since. An older event never undoes a newer one, in whichever order they come.
+    """
+
+    enode_vehicle_id: str
+    vehicle_id: UUID
+    linked_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether Enode still has it."""
+        return self.ended_at is None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What became of a car by one event; `links` are those to be stored with it."""
+
+    before: Vehicle | None
+    after: Vehicle
+    links: tuple[Link, ...] = ()
+    kinds: tuple[str, ...] = ()
+    occurred_at: datetime
+
+    @property
+    def visible(self) -> bool:
+        """Whether the user sees a difference."""
+        was = None if self.before is None or self.before.gone_at else self.before.shown
+        now = None if self.after.gone_at else self.after.shown
+        return was != now

@@ -1,0 +1,73 @@
+"""Which pytest run takes which test. Home Assistant's plugin would rule every run, so its tests run alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.lib.children import ROOT
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PytestRun:
+    """One invocation of pytest: its options, and what it runs when no path is named (else pyproject's testpaths)."""
+
+    name: str
+    options: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+COMPONENT = PytestRun(
+    name="tests/component",
+    options=("-c", "tests/component/pytest.ini", "--rootdir", "."),
+    paths=("tests/component",),
+)
+REST = PytestRun(name="all other tests")
+
+# Options of pytest whose value may look like a path to a test and is none.
+TAKES_VALUE = frozenset({"-k", "-m", "-c", "-o", "-p", "-W", "--basetemp", "--confcutdir", "--deselect", "--ignore"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A caller's arguments for pytest, told apart."""
+
+    options: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+def understand(arguments: Sequence[str], caller: Path) -> Asked:
+    """Tells options from paths; paths, given from the caller's folder, come back relative to the tree."""
+    options: list[str] = []
+    paths: list[str] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        path = None if argument.startswith("-") or before in TAKES_VALUE else _test_path(argument, caller)
+        if path is None:
+            options.append(argument)
+        else:
+            paths.append(path)
+    return Asked(options=tuple(options), paths=tuple(paths))
+
+
+def route(asked: Asked) -> list[tuple[PytestRun, tuple[str, ...]]]:
+    """The runs that these arguments need, each with its arguments; without paths that is every run."""
+    if not asked.paths or "tests" in asked.paths:
+        return [(run, (*run.options, *asked.options, *run.paths)) for run in (COMPONENT, REST)]
+    component = tuple(path for path in asked.paths if _within(path, "tests/component"))
+    rest = tuple(path for path in asked.paths if path not in component)
+    return [
+        (run, (*run.options, *asked.options, *paths)) for run, paths in ((COMPONENT, component), (REST, rest)) if paths
+    ]
+
+
+def _test_path(argument: str, caller: Path) -> str | None:
+    """`argument` relative to the tree when it names something below tests/, there or not; else None."""
+    file, colons, inside = argument.partition("::")
+    for folder in (caller, ROOT):
+        path = (folder / file).resolve()
+        if path.is_relative_to(ROOT / "tests") and (path.exists() or folder == ROOT):
+            return f"{path.relative_to(ROOT).as_posix()}{colons}{inside}"
+    return None
+
+
+def _within(path: str, folder: str) -> bool:
+    return Path(path.partition("::")[0]).is_relative_to(folder)

@@ -1,0 +1,56 @@
+"""The commands leave no program of theirs behind, and give each the chance to stop what it started."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scripts.lib.children import TIMED_OUT, run
+from tests.architecture.tree import ROOT
+
+# Says that it runs, and says goodbye when it is interrupted, as pytest and the demo do.
+POLITE = """
+import pathlib, sys, time
+ready, done = map(pathlib.Path, sys.argv[1:])
+try:
+    ready.touch()
+    time.sleep(60)
+except KeyboardInterrupt:
+    done.touch()
+"""
+
+
+@pytest.fixture
+def polite(tmp_path) -> tuple[list[str], Path, Path]:
+    """Its command, the file that tells that it runs, and the file that tells that it stopped in order."""
+    ready, done = tmp_path / "ready", tmp_path / "done"
+    return [sys.executable, "-c", POLITE, str(ready), str(done)], ready, done
+
+
+def test_the_exit_status_comes_back():
+    assert run([sys.executable, "-c", "raise SystemExit(7)"]) == 7
+
+
+def test_what_takes_too_long_is_interrupted_and_may_clean_up(polite, capfd):
+    command, _ready, done = polite
+    assert run(command, timeout=1.5) == TIMED_OUT
+    assert done.exists()
+    assert "error: stopped after 2 s" in capfd.readouterr().out
+
+
+def test_sigterm_takes_the_child_along(polite):
+    command, ready, done = polite
+    program = (
+        f"from scripts.lib.children import run, stop_children_on_sigterm\nstop_children_on_sigterm()\nrun({command!r})"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL) as parent:
+        deadline = time.monotonic() + 20
+        while not ready.exists() and time.monotonic() < deadline:
+            os.sched_yield()
+        parent.send_signal(signal.SIGTERM)
+        parent.wait(20)
+    assert done.exists()

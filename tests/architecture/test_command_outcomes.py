@@ -1,0 +1,120 @@
+"""scripts/test tells the truth about a pytest run: what passed, what failed, what did not run and why."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.lib.outcomes import Outcome, Skip, read_outcome
+from scripts.lib.summary import closing_line, complaint, did_not_run, table
+
+EVERY_KIND = """
+import pytest
+
+@pytest.fixture
+def spoiled():
+    yield
+    raise OSError("the server would not stop")
+
+@pytest.fixture
+def browser():
+    pytest.skip("Chromium is not installed")
+
+def test_passes(): pass
+def test_fails(): assert False
+def test_breaks_before(unknown_fixture): pass
+def test_breaks_after(spoiled): pass
+def test_skips(browser): pass
+def test_skips_too(browser): pass
+@pytest.mark.skip(reason="no Redis")
+def test_is_skipped(): pass
+@pytest.mark.xfail(reason="as expected", strict=True)
+def test_is_expected_to_fail(): assert False
+"""
+SKIPS_ITSELF = 'import pytest\npytest.skip("no Docker here", allow_module_level=True)\n'
+DOES_NOT_LOAD = "import a_module_that_nobody_has\n"
+
+
+@pytest.fixture
+def outcome_of(tmp_path):
+    """Runs pytest over files with these contents and reads what became of them."""
+
+    def run(*contents: str, arguments=()) -> Outcome:
+        files = []
+        for number, content in enumerate(contents):
+            files.append(tmp_path / f"test_sample_{number}.py")
+            files[-1].write_text(content)
+        report = tmp_path / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir", tmp_path, *files, *arguments]
+        reporting = [f"--junitxml={report}", "-o", "junit_family=xunit1"]
+        environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        done = subprocess.run([*command, *reporting], env=environment, cwd=tmp_path, capture_output=True, check=False)
+        return read_outcome("sample", 1.0, report, done.returncode)
+
+    return run
+
+
+def test_every_kind_of_outcome_is_counted(outcome_of):
+    outcome = outcome_of(EVERY_KIND)
+    assert (outcome.passed, outcome.failed, len(outcome.skips)) == (2, 3, 3)  # an expected failure did run
+
+
+def test_what_did_not_run_is_told_once_for_each_reason(outcome_of):
+    assert did_not_run([outcome_of(EVERY_KIND, SKIPS_ITSELF)]) == [
+        "test_sample_1.py: no Docker here",
+        "test_sample_0.py (2 tests): Chromium is not installed",
+        "test_sample_0.py: no Redis",
+    ]
+
+
+def test_a_file_that_does_not_load_is_a_failure(outcome_of):
+    assert outcome_of(DOES_NOT_LOAD).failed == 1
+
+
+def test_a_usage_error_is_a_failure(outcome_of):
+    assert outcome_of("def test_passes(): pass", arguments=["--no-such-option"]).failed == 1
+
+
+def test_a_run_that_matches_nothing_is_empty_and_no_failure(outcome_of):
+    outcome = outcome_of("def test_passes(): pass", arguments=["-k", "nothing"])
+    assert (outcome.passed, outcome.failed, outcome.skips) == (0, 0, ())
+
+
+def test_a_run_that_dies_before_its_report_is_a_failure(tmp_path: Path):
+    assert read_outcome("sample", 1.0, tmp_path / "report.xml", 0).failed == 1
+
+
+GOOD = Outcome(name="good", seconds=1.25, passed=12)
+BAD = Outcome(name="bad", seconds=100, passed=3, failed=2)
+PARTLY = Outcome(name="partly", seconds=2, passed=1, skips=(Skip(what="tests/e2e/test_page.py", why="no Chromium"),))
+NOTHING = Outcome(name="nothing", seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "require_all", "why"),
+    [
+        ([GOOD], True, None),
+        ([GOOD, NOTHING], True, None),
+        ([GOOD, PARTLY], False, None),
+        ([GOOD, PARTLY], True, "something did not run, and --require-all wants everything"),
+        ([GOOD, BAD, PARTLY], True, "failed: bad"),
+        ([NOTHING, NOTHING], False, "no test matches these arguments"),
+    ],
+)
+def test_the_verdict(outcomes, require_all, why):
+    assert complaint(outcomes, require_all=require_all) == why
+
+
+def test_the_table_lines_up():
+    assert table([GOOD, BAD, PARTLY]) == [
+        "suite   passed  failed  skipped  seconds",
+        "good        12       0        0      1.2",
+        "bad          3       2        0    100.0",
+        "partly       1       0        1      2.0",
+    ]
+
+
+def test_the_closing_line_adds_everything_up():
+    assert closing_line([GOOD, BAD, PARTLY]) == "16 passed, 2 failed, 1 skipped"

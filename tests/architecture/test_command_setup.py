@@ -1,0 +1,168 @@
+"""What the commands do before they start: find their tools past a machine's traps, and nothing when all is there."""
+
+import os
+import pwd
+import select
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import ROOT
+
+
+@pytest.fixture
+def bash(tmp_path):
+    """Runs bash with setup.sh sourced, in an environment of its own, with `bin` first on PATH."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "home").mkdir()
+
+    def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        full = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "HOME": f"{tmp_path}/home", **environment}
+        command = ["bash", "-c", f". {ROOT}/scripts/lib/setup.sh\n{script}"]
+        return subprocess.run(command, cwd=tmp_path, env=full, capture_output=True, text=True, check=False, timeout=60)
+
+    return run
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Writes a program for that PATH."""
+
+    def write(name: str, body: str, folder: str = "bin") -> Path:
+        path = tmp_path / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(("version", "found"), [("0.8.24", 1), ("0.9.0", 0), ("0.10.0", 0), ("1.0.0", 0)])
+def test_an_old_uv_is_passed_over(bash, program, version, found):
+    uv = program("uv", f'echo "uv {version} (somewhere)"')
+    assert bash(f"is_new_enough {uv}").returncode == found
+
+
+def test_a_shim_that_cannot_serve_this_tree_is_passed_over(bash, program, tmp_path):
+    program("uv", 'echo "pyenv: version 3.14 is not installed" >&2; exit 127')
+    real = program("uv", 'echo "uv 99.0.0"', folder="other")
+    assert bash("find_uv", PATH=f"{tmp_path}/bin:{tmp_path}/other:/usr/bin:/bin").stdout == str(real)
+
+
+def test_our_own_uv_comes_first(bash, program):
+    program("uv", 'echo "uv 99.0.0"')
+    ours = program("uv", 'echo "uv 98.0.0"', folder="home/.cache/evconduit/uv/bin")
+    assert bash("find_uv").stdout == str(ours)
+
+
+def test_a_python_that_does_not_run_is_passed_over(bash, program):
+    broken = program("python3", "exit 127")
+    assert bash("any_python").stdout not in {"", str(broken)}
+
+
+def test_an_interpreter_without_its_whole_library_is_not_usable(bash, program):
+    assert bash(f"is_usable {program('python3.14', 'exit 1')}").returncode != 0
+    assert bash("is_usable /no/such/python").returncode != 0
+
+
+def test_the_version_comes_from_the_project(bash):
+    assert bash("python_wanted").stdout == "3.14.2\n"
+
+
+def test_settings_for_another_python_do_not_reach_ours(bash):
+    shown = bash("env", UV_PYTHON="3.9", VIRTUAL_ENV="/a/venv", PYTHONPATH="/a/path", PYTHONHOME="/a/home").stdout
+    assert not {line.partition("=")[0] for line in shown.splitlines()} & {
+        "UV_PYTHON",
+        "VIRTUAL_ENV",
+        "PYTHONPATH",
+        "PYTHONHOME",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "venv"),
+    [
+        ({}, f"{ROOT}/.venv"),
+        ({"UV_PROJECT_ENVIRONMENT": "/a/venv"}, "/a/venv"),
+        ({"UV_PROJECT_ENVIRONMENT": "v"}, f"{ROOT}/v"),
+    ],
+)
+def test_the_environment_is_where_uv_would_have_it(bash, given, venv):
+    assert bash("venv_folder", **given).stdout == venv
+
+
+@pytest.fixture
+def ready_environment(tmp_path, program) -> dict[str, str]:
+    """An environment that was set up for this tree as it is now."""
+    program("python", "exit 0", folder="venv/bin")
+    return {"UV_PROJECT_ENVIRONMENT": f"{tmp_path}/venv"}
+
+
+def test_a_second_run_starts_at_once_and_says_nothing(bash, program, ready_environment, tmp_path):
+    for name in ("uv", "curl", "apt-get", "pip"):
+        program(name, f"touch {tmp_path}/was-called")
+    assert bash("fingerprint > $UV_PROJECT_ENVIRONMENT/.evconduit-setup", **ready_environment).returncode == 0
+    started = time.monotonic()
+    done = bash('evconduit_setup; echo "$VENV_PYTHON"', **ready_environment)
+    assert (done.stdout, done.stderr) == (f"{tmp_path}/venv/bin/python\n", "")
+    assert time.monotonic() - started < 1.5
+    assert not (tmp_path / "was-called").exists()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "echo other > $V/.evconduit-setup",
+        "rm $V/.evconduit-setup",
+        'echo "exit 1" >> $V/bin/python',
+        "rm $V/bin/python",
+    ],
+)
+def test_what_has_changed_or_broken_is_set_up_again(bash, ready_environment, spoil, program):
+    program("python", "", folder="venv/bin")
+    script = (
+        f"V=$UV_PROJECT_ENVIRONMENT; fingerprint > $V/.evconduit-setup; is_ready $V && {{ {spoil}; ! is_ready $V; }}"
+    )
+    assert bash(script, **ready_environment).returncode == 0
+
+
+def test_two_runs_wait_for_each_other(tmp_path):
+    script = f". {ROOT}/scripts/lib/setup.sh; inside() {{ echo in; read -r; }}; with_lock inside"
+
+    def start() -> subprocess.Popen[str]:
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(["bash", "-c", script], env=environment, text=True, **pipes)
+
+    with start() as first:
+        assert first.stdout.readline() == "in\n"
+        with start() as second:
+            assert second.stderr.readline() == "==> another set-up is running; waiting for it\n"
+            assert select.select([second.stdout], [], [], 0.2)[0] == []
+            first.communicate("go on\n")
+            assert second.stdout.readline() == "in\n"
+            second.communicate("go on\n")
+
+
+def test_what_runs_afterwards_does_not_hold_the_lock(bash):
+    assert bash("with_lock true; ls -l /proc/self/fd | grep -c evconduit/lock").stdout == "0\n"
+
+
+def test_a_home_that_cannot_be_written_is_one_clear_line(bash, tmp_path):
+    (tmp_path / "file").touch()
+    done = bash("with_lock true", XDG_CACHE_HOME=f"{tmp_path}/file")
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == f"error: cannot make the folder {tmp_path}/file/evconduit; set XDG_CACHE_HOME to one that is yours\n"
+    )
+
+
+@pytest.mark.parametrize("home", ["env -u HOME", "env HOME="], ids=["unset", "empty"])
+def test_home_may_be_missing(bash, home):
+    told = bash(f"{home} bash -c '. {ROOT}/scripts/lib/setup.sh; printf %s \"$HOME\"'").stdout
+    assert told == pwd.getpwuid(os.getuid()).pw_dir

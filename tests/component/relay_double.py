@@ -1,0 +1,232 @@
+"""A double of the relay: the v2 API on a real loopback socket, with the streams in the test's hand.
+
+It keeps no promise of the real one beyond the wire's: `tests/e2e` runs the integration against the relay itself.
+"""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+KEY = "evc_" + "k" * 43
+OTHER_KEY = "evc_" + "o" * 43
+ACCOUNT_ID = "5b1f6f0e-8f5e-4d3c-9a2b-1c0d9e8f7a6b"
+TESLA = "a1f0c2d4-0000-4000-8000-000000000001"
+HYUNDAI = "a1f0c2d4-0000-4000-8000-000000000002"
+RENAULT = "a1f0c2d4-0000-4000-8000-000000000003"
+CARS = {TESLA: "tesla", HYUNDAI: "hyundai", RENAULT: "renault"}
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def account(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": ACCOUNT_ID,
+        "title": "Home garage",
+        "plan": "pro",
+        "push": True,
+        "allowance": {"limit": None, "used": 0, "resets_at": "2026-12-01T00:00:00.000Z", "call_tokens": 0},
+        "next_poll_at": None,
+        "relay": {"version": "0.1.0", "features": ["charging", "stream"]},
+    } | changes
+
+
+def car(vehicle_id: str) -> dict[str, Any]:
+    """Enode's object of a car."""
+    return json.loads((FIXTURES / f"{CARS[vehicle_id]}.json").read_text())
+
+
+def record(
+    vehicle_id: str, revision: int = 1, *, vehicle: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
+    """The relay's record of a car; `vehicle` changes groups of Enode's object member by member."""
+    enode = car(vehicle_id)
+    for key, value in (vehicle or {}).items():
+        enode[key] = enode[key] | value if isinstance(enode[key], dict) and value is not None else value
+    return {
+        "id": vehicle_id,
+        "revision": revision,
+        "link": {"state": "ok", "since": "2026-11-01T10:00:00.000Z"},
+        "vehicle": enode,
+        "corrections": [],
+        "command": None,
+    } | changes
+
+
+def command(vehicle_id: str = TESLA, kind: str = "STOP", state: str = "pending", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": "c0000000-0000-4000-8000-000000000001",
+        "vehicle_id": vehicle_id,
+        "kind": kind,
+        "state": state,
+        "reason": None,
+        "requested_at": "2026-11-20T18:05:00.000Z",
+        "settled_at": None,
+    } | changes
+
+
+@dataclass
+class Problem:
+    """How the double refuses. `is_relay`: whether it says that it is a relay at all."""
+
+    status: int
+    slug: str | None = None
+    members: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    is_relay: bool = True
+
+    def response(self) -> web.Response:
+        headers = ({"X-EVConduit-Relay": "0.1.0"} if self.is_relay else {}) | self.headers
+        if self.body is not None:
+            return web.Response(status=self.status, body=self.body, headers=headers, content_type="application/json")
+        problem = {"type": f"urn:evconduit:problem:{self.slug}", "title": "No.", "status": self.status, "detail": "No."}
+        return web.json_response(
+            problem | self.members, status=self.status, headers=headers, content_type="application/problem+json"
+        )
+
+
+@dataclass
+class Request:
+    """What the double was asked."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+class RelayDouble:
+    """Its state is public: tests set it, and say what the streams say."""
+
+    def __init__(self) -> None:
+        self.account = account()
+        self.records: dict[str, dict[str, Any]] = {}
+        self.commands: dict[str, dict[str, Any]] = {}
+        self.keys = {KEY: ACCOUNT_ID}
+        self.problems: dict[str, Problem] = {}
+        self.requests: list[Request] = []
+        self.streams: list[asyncio.Queue[bytes | None]] = []
+        self.epoch = "e1"
+        self.seq = itertools.count(1)
+        self.silent = False
+        app = web.Application()
+        app.router.add_get("/api/ha/v2/account", self._account)
+        app.router.add_get("/api/ha/v2/vehicles", self._vehicles)
+        app.router.add_get("/api/ha/v2/stream", self._stream)
+        app.router.add_post("/api/ha/v2/vehicles/{id}/charging", self._charging)
+        app.router.add_get("/api/ha/v2/commands/{id}", self._command)
+        self._server = TestServer(app, host="127.0.0.1")
+
+    async def start(self) -> None:
+        await self._server.start_server(shutdown_timeout=0.1)
+
+    async def close(self) -> None:
+        self.break_streams()
+        await self._server.close()
+
+    @property
+    def url(self) -> str:
+        return str(self._server.make_url("/")).rstrip("/")
+
+    # What a test says
+
+    def add(self, *vehicle_ids: str) -> None:
+        for vehicle_id in vehicle_ids:
+            self.records[vehicle_id] = record(vehicle_id)
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"at": "2026-11-20T18:05:00.000Z", "account": self.account, "vehicles": list(self.records.values())}
+
+    def push(self, changed: dict[str, Any]) -> None:
+        """A car's new record, on all streams."""
+        self.records[changed["id"]] = changed
+        self.say("vehicle", changed)
+
+    def remove(self, vehicle_id: str) -> None:
+        del self.records[vehicle_id]
+        self.say("vehicle_removed", {"id": vehicle_id, "reason": "unlinked"})
+
+    def say(self, event: str, data: Any, *, cursor: bool = True) -> None:
+        text = f"event: {event}\n"
+        if cursor:
+            text += f"id: {self.epoch}.{next(self.seq)}\n"
+        self.write(f"{text}data: {json.dumps(data)}\n\n".encode())
+
+    def write(self, chunk: bytes) -> None:
+        for stream in self.streams:
+            stream.put_nowait(chunk)
+
+    def break_streams(self) -> None:
+        for stream in self.streams:
+            stream.put_nowait(None)
+
+    @contextmanager
+    def failing(self, *names: str, with_: Problem) -> Iterator[None]:
+        """Answer `names` (account, vehicles, stream, charging, command) with a problem for a while."""
+        self.problems |= dict.fromkeys(names, with_)
+        yield
+        for name in names:
+            del self.problems[name]
+
+    def asked(self, path: str) -> list[Request]:
+        return [it for it in self.requests if it.path.endswith(path)]
+
+    # What the relay answers
+
+    async def _refusal(self, request: web.Request, name: str) -> web.Response | None:
+        body = await request.json() if request.can_read_body else None
+        self.requests.append(Request(request.method, request.path, dict(request.headers), body))
+        if problem := self.problems.get(name):
+            return problem.response()
+        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.keys:
+            return Problem(401, "unauthorized", headers={"WWW-Authenticate": "Bearer"}).response()
+        return None
+
+    def _json(self, body: Any, status: int = 200) -> web.Response:
+        return web.json_response(body, status=status, headers={"X-EVConduit-Relay": "0.1.0"})
+
+    async def _account(self, request: web.Request) -> web.Response:
+        key = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return await self._refusal(request, "account") or self._json(self.account | {"id": self.keys.get(key)})
+
+    async def _vehicles(self, request: web.Request) -> web.Response:
+        return await self._refusal(request, "vehicles") or self._json(deepcopy(self.snapshot()))
+
+    async def _charging(self, request: web.Request) -> web.Response:
+        if refusal := await self._refusal(request, "charging"):
+            return refusal
+        if (vehicle_id := request.match_info["id"]) not in self.records:
+            return Problem(404, "not-found").response()
+        asked = command(vehicle_id, self.requests[-1].body["action"])
+        self.commands[asked["id"]] = asked
+        return self._json(asked, 202)
+
+    async def _command(self, request: web.Request) -> web.Response:
+        return await self._refusal(request, "command") or self._json(self.commands[request.match_info["id"]])
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        if refusal := await self._refusal(request, "stream"):
+            return refusal
+        response = web.StreamResponse(headers={"X-EVConduit-Relay": "0.1.0", "Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        told: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.streams.append(told)
+        try:
+            if not self.silent:
+                first = json.dumps(self.snapshot())
+                await response.write(f"event: snapshot\nid: {self.epoch}.{next(self.seq)}\ndata: {first}\n\n".encode())
+            while (chunk := await told.get()) is not None:
+                await response.write(chunk)
+        except ConnectionResetError:
+            pass  # the client hung up
+        finally:
+            self.streams.remove(told)
+        return response

@@ -1,0 +1,243 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiohttp import ClientTimeout, web
+from aiohttp.test_utils import TestServer
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, Problem, RelayDouble, command
+
+from custom_components.evconduit.client import (
+    CommandKind,
+    CommandRefusedError,
+    CommandState,
+    EnodeUnavailableError,
+    ForbiddenError,
+    NotFoundError,
+    PlanRequiredError,
+    QuotaExhaustedError,
+    RelayClient,
+    RelayConnectionError,
+    RelayError,
+    TryAgainError,
+    UnauthorizedError,
+    UnsupportedRelayError,
+    client as client_module,
+    relay_address,
+)
+from custom_components.evconduit.client.answers import retry_after
+
+REFUSALS = [
+    (Problem(401, "unauthorized"), UnauthorizedError),
+    (Problem(401, None), UnauthorizedError),
+    (Problem(403, "forbidden"), ForbiddenError),
+    (Problem(403, "plan-required"), PlanRequiredError),
+    (Problem(404, "not-found"), UnsupportedRelayError),
+    (Problem(413, "too-large"), RelayError),
+    (Problem(422, "invalid-request"), RelayError),
+    (Problem(429, "too-many-streams"), TryAgainError),
+    (Problem(429, "quota-exhausted", headers={"Retry-After": "90"}), QuotaExhaustedError),
+    (Problem(500, "internal"), RelayError),
+    (Problem(502, "enode-unavailable"), EnodeUnavailableError),
+    (Problem(503, "unavailable"), TryAgainError),
+    (Problem(503, body=b"<html>"), TryAgainError),
+    (Problem(418, "from-the-future"), RelayError),
+    (Problem(200, body=b"not json"), UnsupportedRelayError),
+    (Problem(200, body=b"[]"), UnsupportedRelayError),
+    (Problem(200, body=b'{"id": NaN}'), UnsupportedRelayError),
+    (Problem(200, body=b"{}"), UnsupportedRelayError),
+    (Problem(302, headers={"Location": "/elsewhere"}), RelayError),
+    (Problem(200, body=b'{"id": "1"}', is_relay=False), UnsupportedRelayError),
+    (Problem(302, headers={"Location": "/elsewhere"}, is_relay=False), UnsupportedRelayError),
+    (Problem(401, is_relay=False), UnsupportedRelayError),
+    (Problem(404, is_relay=False), UnsupportedRelayError),
+    (Problem(500, is_relay=False), UnsupportedRelayError),
+    (Problem(429, is_relay=False, headers={"Retry-After": "30"}), RelayConnectionError),
+    (Problem(502, is_relay=False), RelayConnectionError),
+]
+
+
+async def test_an_account_and_its_vehicles(client: RelayClient):
+    account = await client.account()
+    assert (account.id, account.title, account.push, account.relay_version) == (
+        ACCOUNT_ID,
+        "Home garage",
+        True,
+        "0.1.0",
+    )
+    snapshot = await client.vehicles()
+    assert snapshot.account == account
+    assert [it.id for it in snapshot.vehicles] == [TESLA, HYUNDAI, RENAULT]
+
+
+@pytest.mark.parametrize(("problem", "error"), REFUSALS, ids=lambda it: getattr(it, "__name__", None))
+async def test_each_refusal_is_an_error_that_says_what_to_do(
+    relay: RelayDouble, client: RelayClient, problem: Problem, error: type[RelayError]
+):
+    with relay.failing("account", with_=problem), pytest.raises(RelayError) as raised:
+        await client.account()
+    assert type(raised.value) is error
+    assert KEY not in str(raised.value)
+    assert (await client.account()).id == ACCOUNT_ID
+
+
+async def test_the_wait_that_the_relay_wishes_is_handed_on(relay: RelayDouble, client: RelayClient):
+    problem = Problem(429, "quota-exhausted", headers={"Retry-After": "90"})
+    with relay.failing("vehicles", with_=problem), pytest.raises(QuotaExhaustedError) as raised:
+        await client.vehicles()
+    assert raised.value.retry_after == timedelta(seconds=90)
+
+
+NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("0", timedelta(0)),
+        ("-5", timedelta(0)),
+        ("1.5", timedelta(seconds=1.5)),
+        ("99999999", timedelta(hours=12)),
+        ("Fri, 20 Nov 2026 18:01:00 GMT", timedelta(minutes=1)),
+        ("Fri, 20 Nov 2026 17:00:00 GMT", timedelta(0)),
+    ],
+)
+def test_retry_after(header, expected):
+    assert retry_after(header, NOW) == expected
+
+
+async def test_a_command_goes_out_once_and_under_its_key(relay: RelayDouble, client: RelayClient):
+    asked = await client.charge(TESLA, CommandKind.STOP, idempotency_key="abc")
+    assert (asked.kind, asked.state, asked.is_open) == (CommandKind.STOP, CommandState.PENDING, True)
+    (request,) = relay.asked("/charging")
+    assert request.method == "POST"
+    assert request.path == f"/api/ha/v2/vehicles/{TESLA}/charging"
+    assert request.body == {"action": "STOP"}
+    assert request.headers["Idempotency-Key"] == "abc"
+    assert request.headers["Authorization"] == f"Bearer {KEY}"
+
+
+async def test_a_commands_progress(relay: RelayDouble, client: RelayClient):
+    relay.commands["c1"] = command(id="c1", state="failed", reason={"type": "NO_RESPONSE", "detail": "Asleep."})
+    found = await client.command("c1")
+    assert (found.state, found.reason.type, found.reason.detail) == (CommandState.FAILED, "NO_RESPONSE", "Asleep.")
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({"reason": {"type": "CONFLICT", "detail": "Not plugged in."}}, ("CONFLICT", "Not plugged in.")),
+        (
+            {"reason": {"type": "CONFLICT", "detail": None}, "detail": "The problem's words."},
+            ("CONFLICT", "The problem's words."),
+        ),
+        ({"reason": None, "detail": None}, (None, None)),
+    ],
+)
+async def test_a_refused_command_says_why(relay: RelayDouble, client: RelayClient, members, expected):
+    problem = Problem(422, "command-refused", members)
+    with relay.failing("charging", with_=problem), pytest.raises(CommandRefusedError) as raised:
+        await client.charge(TESLA, CommandKind.START, idempotency_key="abc")
+    assert (raised.value.reason.type, raised.value.reason.detail) == expected
+
+
+async def test_a_command_that_may_have_got_through_is_told(relay: RelayDouble, client: RelayClient):
+    problem = Problem(502, "enode-unavailable", {"command": command(state="sending")})
+    with relay.failing("charging", with_=problem), pytest.raises(EnodeUnavailableError) as raised:
+        await client.charge(TESLA, CommandKind.START, idempotency_key="abc")
+    assert raised.value.command is not None
+    assert raised.value.command.is_open
+
+
+async def test_a_car_that_is_not_there(client: RelayClient):
+    with pytest.raises(NotFoundError):
+        await client.charge("nobody", CommandKind.START, idempotency_key="abc")
+
+
+async def test_nobody_there(relay: RelayDouble, client: RelayClient):
+    await relay.close()
+    with pytest.raises(RelayConnectionError):
+        await client.account()
+
+
+async def test_an_answer_that_never_comes(hass: HomeAssistant, socket_enabled: None, monkeypatch: pytest.MonkeyPatch):
+    over = asyncio.Event()
+
+    async def wait(_: web.Request) -> web.Response:
+        await over.wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/{any:.*}", wait)
+    async with TestServer(app, host="127.0.0.1") as server:
+        client = RelayClient(async_get_clientsession(hass), str(server.make_url("")), _token(KEY))
+        monkeypatch.setattr(client_module, "QUICK", ClientTimeout(total=0.05))
+        with pytest.raises(RelayConnectionError):
+            await client.account()
+        over.set()
+
+
+def _token(value: str):
+    async def token() -> str:
+        return value
+
+    return token
+
+
+async def test_the_key_goes_nowhere_else(hass: HomeAssistant, relay: RelayDouble, client: RelayClient):
+    elsewhere = RelayDouble()
+    await elsewhere.start()
+    moved = Problem(307, headers={"Location": f"{elsewhere.url}/api/ha/v2/account"})
+    with relay.failing("account", with_=moved), pytest.raises(RelayError):
+        await client.account()
+    assert elsewhere.requests == []
+    await elsewhere.close()
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel", "nul\0"])
+async def test_what_cannot_be_a_key_is_not_sent(hass: HomeAssistant, relay: RelayDouble, token: str):
+    client = RelayClient(async_get_clientsession(hass), relay.url, _token(token))
+    with pytest.raises(UnauthorizedError):
+        await client.account()
+    assert relay.requests == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("https://backend.evconduit.com", "https://backend.evconduit.com"),
+        ("  https://Relay.Example/  ", "https://relay.example"),
+        ("https://relay.example:443", "https://relay.example"),
+        ("http://relay.local:8300/", "http://relay.local:8300"),
+        ("http://[::1]:8300", "http://[::1]:8300"),
+        ("https://home.example/evconduit/", "https://home.example/evconduit"),
+    ],
+)
+def test_an_address_has_one_spelling(typed, expected):
+    assert relay_address(typed) == expected
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "relay.example",
+        "localhost:8300",
+        "ftp://relay.example",
+        "https://",
+        "https://user:secret@relay.example",
+        "https://user@relay.example",
+        "https://relay.example/?key=1",
+        "https://relay.example/#top",
+        "http://relay.example:99999",
+        "http://relay.example:port",
+        "http://[::1",
+    ],
+)
+def test_what_is_no_address(typed):
+    with pytest.raises(ValueError, match=r".*"):
+        relay_address(typed)

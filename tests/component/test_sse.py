@@ -1,0 +1,72 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from custom_components.evconduit.client.sse import EventParser, EventTooLongError, ServerSentEvent
+
+LINE = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=12)
+WORD = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
+EVENT = st.tuples(WORD.map(str.lstrip).filter(bool), st.lists(LINE, min_size=1, max_size=3), st.none() | WORD)
+END = st.sampled_from(["\n", "\r", "\r\n"])
+
+
+def parse(*chunks: bytes) -> list[ServerSentEvent]:
+    parser = EventParser()
+    return [event for chunk in chunks for event in parser.feed(chunk)]
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+
+
+@given(st.lists(st.tuples(EVENT, END, st.booleans()), max_size=5), st.lists(st.integers(0, 10_000), max_size=30))
+def test_events_come_whole_however_their_bytes_are_cut(told, places):
+    text, expected, last = "", [], None
+    for (name, lines, id_), end, comment in told:
+        fields = [": heartbeat"] * comment + [f"event: {name}", *(f"data: {it}" for it in lines)]
+        if id_ is not None:
+            fields.insert(1, f"id: {id_}")
+            last = id_
+        text += end.join([*fields, "", ""])
+        expected.append(ServerSentEvent(event=name, data="\n".join(lines), id=last))
+    data = text.encode()
+    assert parse(*cut(data, places)) == expected
+    assert parse(*(bytes([it]) for it in data)) == expected
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        pytest.param("data: a\n\n", [("message", "a", None)], id="no name"),
+        pytest.param("data:a\ndata\ndata:  b\n\n", [("message", "a\n\n b", None)], id="one space belongs to the colon"),
+        pytest.param("event: x\n\ndata: a\n\n", [("message", "a", None)], id="a name without data is forgotten"),
+        pytest.param("id: 1\n\ndata: a\n\n", [("message", "a", "1")], id="an id stays"),
+        pytest.param("id: 1\nid: 2\0\ndata: a\n\n", [("message", "a", "1")], id="an id with NUL is none"),
+        pytest.param("id: 1\nid\ndata: a\n\n", [("message", "a", None)], id="an empty id takes it back"),
+        pytest.param("\ufeffdata: a\n\n", [("message", "a", None)], id="a byte order mark"),
+        pytest.param("retry: 1\nfuture: x\ndata: a\n\n", [("message", "a", None)], id="fields that mean nothing to us"),
+        pytest.param("data: a\n", [], id="unfinished"),
+        pytest.param(":\n\n:\n\n", [], id="heartbeats"),
+    ],
+)
+def test_the_standard_is_followed(stream, expected):
+    events = parse(stream.encode())
+    assert [(it.event, it.data, it.id) for it in events] == expected
+
+
+def test_bytes_that_are_no_utf8_harm_only_themselves():
+    assert [it.data for it in parse(b"data: \xff\n\ndata: b\n\n")] == ["\ufffd", "b"]
+
+
+@pytest.mark.parametrize("piece", [b"x" * 1000, b"data: " + b"x" * 1000 + b"\n"], ids=["a line", "an event"])
+def test_what_never_ends_is_given_up(piece):
+    parser = EventParser(longest=10_000)
+    with pytest.raises(EventTooLongError):
+        for _ in range(20):
+            list(parser.feed(piece))
+
+
+def test_many_short_events_are_not_too_long():
+    parser = EventParser(longest=100)
+    assert len(list(parser.feed(b"data: 0123456789\n\n" * 1000))) == 1000

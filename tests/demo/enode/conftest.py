@@ -1,0 +1,49 @@
+"""A simulator for every test, a place for its webhooks, and Enode's own document as the judge where it is at hand."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.demo.enode.hooks import Receiver
+from tests.demo.enode.openapi import ABSENT, Judge, judge
+from tests.demo.enode.running import Running, new_settings
+
+
+@pytest.fixture
+def stranger() -> Iterator[Running]:
+    """A simulator whose client has no token yet."""
+    running = Running(new_settings())
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def enode(stranger: Running) -> Running:
+    """A simulator with a client that carries a token. Its clock moves only when told."""
+    stranger.sign_in()
+    return stranger
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A place that takes deliveries; what came is judged at the end."""
+    receiver = Receiver()
+    try:
+        yield receiver
+    finally:
+        receiver.close()
+    oracle = judge()
+    if oracle is not None:
+        faults = {event["event"]: oracle.event(event) for it in receiver.arrivals for event in it.events}
+        assert not any(faults.values()), faults
+
+
+@pytest.fixture
+def oracle() -> Judge:
+    """Enode's own document."""
+    found = judge()
+    if found is None:
+        pytest.skip(ABSENT)
+    return found

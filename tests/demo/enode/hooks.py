@@ -1,0 +1,78 @@
+"""A place that webhooks are delivered to: it remembers what came, and answers as told."""
+
+import json
+import threading
+from collections import deque
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One delivery attempt as it came over the wire."""
+
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """What was told."""
+        return json.loads(self.body)
+
+
+class Receiver:
+    """An HTTP server on loopback for deliveries. `answers` are statuses for the next attempts, 204 after that."""
+
+    def __init__(self) -> None:
+        """Listen on a free port."""
+        self.answers: deque[int] = deque()
+        self.arrivals: list[Arrival] = []
+        self._came = threading.Condition()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                self.send_response(receiver._take(Arrival(headers=headers, body=body)))
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def _take(self, arrival: Arrival) -> int:
+        with self._came:
+            self.arrivals.append(arrival)
+            self._came.notify_all()
+            return self.answers.popleft() if self.answers else 204
+
+    def wait(self, attempts: int, seconds: float = 10.0) -> list[Arrival]:
+        """All attempts so far, once there are so many."""
+        with self._came:
+            if not self._came.wait_for(lambda: len(self.arrivals) >= attempts, seconds):
+                raise AssertionError(f"{len(self.arrivals)} of {attempts} delivery attempts came")
+            return list(self.arrivals)
+
+    def wait_for(self, name: str, count: int = 1, seconds: float = 10.0) -> list[dict[str, Any]]:
+        """The events of this name, once there are so many."""
+        with self._came:
+            if not self._came.wait_for(lambda: len(self.named(name)) >= count, seconds):
+                raise AssertionError(f"{len(self.named(name))} of {count} {name} came")
+            return self.named(name)
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        """The events of this name that came, repeats by retries included."""
+        return [event for it in self.arrivals for event in it.events if event["event"] == name]
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

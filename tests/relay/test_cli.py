@@ -1,0 +1,163 @@
+"""The command line as an operator types it: real processes, real embedded database."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
+
+
+class Operator:
+    """Somebody with a shell and an environment of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "EVCONDUIT_DATA": str(folder / "data")}
+
+    def run(self, *arguments, **environment):
+        return subprocess.run(
+            [EVCONDUIT, *arguments],
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def tell(self, *arguments):
+        result = self.run(*arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+    def serve(self, port):
+        return subprocess.Popen(
+            [EVCONDUIT, "serve", "--port", str(port)], env=self.environment, stderr=subprocess.PIPE, text=True
+        )
+
+
+@pytest.fixture
+def operator(tmp_path):
+    return Operator(tmp_path)
+
+
+@pytest.fixture
+def port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def ready(port, process):
+    transport = httpx.HTTPTransport(retries=0)
+    with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        while True:
+            assert process.poll() is None, process.stderr.read()
+            try:
+                if client.get("/api/health/ready").status_code == 200:
+                    return
+            except httpx.TransportError:
+                continue
+
+
+def test_from_nothing_to_an_answer_and_a_clean_end(operator, port, tmp_path):
+    user_id = operator.tell("user", "add", "me@example.org", "--name", "Me")
+    key = operator.tell("key", "create", "--user", "ME@example.org", "--name", "Home")
+    with operator.serve(port) as relay:
+        try:
+            ready(port, relay)
+            url, header = f"http://127.0.0.1:{port}/api/ha/v2/account", {"Authorization": f"Bearer {key}"}
+            account = httpx.get(url, headers=header).json()
+            assert (account["id"], account["title"]) == (user_id, "Me")
+            second = operator.tell("key", "create", "--user", user_id)  # beside the running relay
+            assert httpx.get(url, headers={"Authorization": f"Bearer {second}"}).status_code == 200
+        finally:
+            relay.send_signal(signal.SIGTERM)
+            log = relay.communicate(timeout=20)[1]
+    assert relay.returncode == 0
+    assert key not in log
+    assert not (tmp_path / "data" / "postgres" / "data" / "postmaster.pid").exists()
+
+
+def test_a_killed_relay_is_started_again_on_the_same_database(operator, port):
+    key = operator.tell("key", "create", "--user", operator.tell("user", "add", "me@example.org"))
+    for how in (signal.SIGKILL, signal.SIGTERM):
+        with operator.serve(port) as relay:
+            ready(port, relay)
+            headers = {"Authorization": f"Bearer {key}"}
+            assert httpx.get(f"http://127.0.0.1:{port}/api/me", headers=headers).status_code == 200
+            relay.send_signal(how)
+            relay.communicate(timeout=20)
+
+
+def test_a_busy_port_is_one_line(operator):
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        result = operator.run("serve", "--port", str(busy.getsockname()[1]))
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "Address already in use; choose another --port" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["user", "add", "nobody"], "'nobody' is no e-mail address"),
+        (["key", "create", "--user", "nobody@example.org"], "make one with `evconduit user add`"),
+        (["key", "create", "--user", "x", "--scope", "everything"], "unknown scope everything"),
+        (["vehicle", "link", "--user", "x@example.org"], "no account 'x@example.org'"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_what_to_do(operator, arguments, says):
+    result = operator.run(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert says in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_unreachable_database_is_one_line_without_the_password(operator):
+    result = operator.run("serve", DATABASE_URL="postgresql://me:hush-hush@127.0.0.1:1/cars")
+    assert result.returncode == 2
+    assert "check DATABASE_URL" in result.stderr
+    assert "hush" not in result.stderr
+
+
+def test_a_database_that_was_not_migrated_says_so_and_migrate_mends_it(operator, postgres):
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("create database fresh")
+    url = psycopg.conninfo.make_conninfo(postgres, dbname="fresh")
+    refused = operator.run("user", "add", "me@example.org", DATABASE_URL=url)
+    assert (refused.returncode, "run `evconduit migrate`" in refused.stderr) == (2, True)
+    assert operator.run("migrate", DATABASE_URL=url).returncode == 0
+    assert operator.run("user", "add", "me@example.org", DATABASE_URL=url).returncode == 0
+
+
+def test_the_mode_of_a_database_is_decided_once(operator, database_url):
+    cloud = {"EVCONDUIT_MODE": "cloud", "EVCONDUIT_SECRET_KEY": "k" * 32, "DATABASE_URL": database_url}
+    assert operator.run("user", "add", "me@example.org", **cloud).returncode == 0
+    other = operator.run("user", "add", "me@example.org", DATABASE_URL=database_url)
+    assert other.returncode == 2
+    assert "EVCONDUIT_MODE is self-hosted, but this database was set up as cloud" in other.stderr
+
+
+def test_two_accounts_of_one_address_are_told_apart_by_id(operator):
+    ids = {operator.tell("user", "add", "us@example.org") for _ in range(2)}
+    result = operator.run("key", "create", "--user", "us@example.org")
+    assert result.returncode == 2
+    assert all(user_id in result.stderr for user_id in ids)
+
+
+def test_the_doctor_fails_while_something_is_missing(operator):
+    result = operator.run("doctor")
+    assert result.returncode == 1
+    assert "FAIL  Enode" in result.stdout
+    assert "ok    database: embedded" in result.stdout
+
+
+@pytest.mark.parametrize("command", [[], ["user"], ["key"], ["vehicle"], ["database"], ["serve", "--help"]])
+def test_help_is_where_one_looks_for_it(operator, command):
+    result = operator.run(*command)
+    assert "Usage:" in result.stdout + result.stderr

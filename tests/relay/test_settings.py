@@ -1,0 +1,76 @@
+import pytest
+
+from relay.kit.errors import StartError
+from relay.settings import Settings, load_settings
+
+NAMES = [field.validation_alias for field in Settings.model_fields.values()]
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch):
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_nothing_set_is_a_relay_at_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    settings = load_settings()
+    assert (settings.mode, settings.base_url) == ("self-hosted", "http://127.0.0.1:8300")
+    assert settings.data == tmp_path / "evconduit"
+    assert settings.enode_config() is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"EVCONDUIT_PORT": "http"}, "EVCONDUIT_PORT"),
+        ({"EVCONDUIT_PORT": "70000"}, "EVCONDUIT_PORT"),
+        ({"EVCONDUIT_MODE": "clod"}, "EVCONDUIT_MODE"),
+        ({"EVCONDUIT_SECRET_KEY": "hush-hush"}, "EVCONDUIT_SECRET_KEY"),
+        ({"EVCONDUIT_PUBLIC_URL": "hush hush"}, "EVCONDUIT_PUBLIC_URL"),
+        ({"ENODE_CLIENT_ID": "me"}, "ENODE_CLIENT_SECRET is missing"),
+        ({"ENODE_CLIENT_SECRET": "hush-hush"}, "ENODE_CLIENT_ID is missing"),
+        ({"WEBHOOK_URL": "https://relay.example.org/x"}, "ENODE_WEBHOOK_SECRET is missing"),
+        ({"ENODE_WEBHOOK_SECRET": "hush"}, "ENODE_WEBHOOK_SECRET"),
+        ({"EVCONDUIT_MODE": "cloud"}, "EVCONDUIT_SECRET_KEY is missing"),
+        ({"EVCONDUIT_MODE": "cloud", "EVCONDUIT_SECRET_KEY": "k" * 32}, "DATABASE_URL is missing"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_variable_and_not_its_value(monkeypatch, environment, named):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StartError) as caught:
+        load_settings()
+    assert named in str(caught.value)
+    assert "hush" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "")
+    assert load_settings().database_url is None
+
+
+def test_secrets_are_not_in_what_a_log_would_show(monkeypatch):
+    monkeypatch.setenv("ENODE_CLIENT_ID", "me")
+    monkeypatch.setenv("ENODE_CLIENT_SECRET", "hush-hush")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:hush-hush@db/cars")
+    settings = load_settings()
+    assert "hush" not in f"{settings!r} {settings.enode_config()!r}"
+
+
+def test_the_secret_key_is_made_once_and_private(monkeypatch, tmp_path):
+    monkeypatch.setenv("EVCONDUIT_DATA", str(tmp_path / "data"))
+    first = load_settings().key()
+    assert len(first) == 64
+    assert load_settings().key() == first
+    assert (tmp_path / "data" / "secret-key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [("0.0.0.0", "http://127.0.0.1:8300"), ("::1", "http://[::1]:8300"), ("::", "http://127.0.0.1:8300")],
+)
+def test_the_address_for_browsers_follows_where_we_listen(monkeypatch, host, base):
+    monkeypatch.setenv("EVCONDUIT_HOST", host)
+    assert load_settings().base_url == base

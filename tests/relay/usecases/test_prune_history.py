@@ -1,0 +1,42 @@
+import pytest
+
+from relay.usecases import prune_history
+from relay.usecases.prune_history import prune
+from tests.relay.usecases.enode_world import CHARGING, at, make_pipeline
+
+
+@pytest.fixture
+async def world(pool):
+    return await make_pipeline(pool)
+
+
+async def age(world, hours):
+    for table in ("webhook_logs", "transitions"):
+        await world.rows(f"update {table} set created_at = now() - %s * interval '1 hour'", hours)
+
+
+@pytest.mark.parametrize(
+    ("hours", "kept_states", "kept_transitions"),
+    [
+        (24, {"done", "ignored", "set_aside", "pending"}, 2),
+        (71, {"done", "ignored", "set_aside", "pending"}, 1),
+        (73, {"set_aside", "pending"}, 1),
+        (24 * 29, {"set_aside", "pending"}, 1),
+        (24 * 31, {"pending"}, 1),
+    ],
+)
+async def test_what_has_served_its_time_goes(world, monkeypatch, hours, kept_states, kept_transitions):
+    monkeypatch.setattr(prune_history, "AT_ONCE", 1)
+    await world.happen(
+        world.update("car", at(0)),
+        world.update("car", at(1), charge=CHARGING),
+        world.update("car", at(2)) | {"user": {"id": "stranger"}},
+        {"odd": 1},
+    )
+    await world.deliver(world.update("car", at(3)))
+    await age(world, hours)
+    async with world.pool.connection() as connection:
+        await prune(connection)
+        assert await prune(connection) == 0
+    assert {row["state"] for row in await world.inbox_rows()} == kept_states
+    assert len(await world.transitions()) == kept_transitions
