@@ -12,7 +12,7 @@ from relay.kit.times import wire_time
 LONGEST_LINE = 256 * 1024
 """Bytes of one `data:` line. The reader in Home Assistant gives up at twice that."""
 
-type Json = dict[str, Any]
+type Json = Mapping[str, Any]
 type ByeReason = Literal["restart", "revoked", "plan"]
 
 
@@ -38,8 +38,8 @@ class Snapshot:
 
     def body(self) -> Json:
         """`gap` is there only when it is true."""
-        whole: Json = {"at": wire_time(self.at), "account": self.account, "vehicles": list(self.vehicles)}
-        return whole | {"gap": True} if self.gap else whole
+        gap: Json = {"gap": True} if self.gap else {}
+        return {"at": wire_time(self.at), "account": self.account, "vehicles": list(self.vehicles), **gap}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

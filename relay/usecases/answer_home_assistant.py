@@ -1,7 +1,7 @@
 """A Home Assistant asks: its account (free) and its cars (one call)."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
 from fastapi import APIRouter
 
@@ -11,13 +11,50 @@ from relay.metering.allowance import PUSH_PLANS
 from relay.usecases.authorize import Call, authenticate, authorize
 from relay.usecases.read_feed import read_snapshot
 from relay.usecases.runtime import RuntimeDependency
+from relay.vehicles.records import VehicleRecord
 
 FEATURES = ("charging", "stream")
 
 router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
 
 
-def account_record(call: Call, version: str) -> dict[str, Any]:
+class AllowanceRecord(TypedDict):
+    """The calls of the month; `limit` null is unlimited. Purchased `call_tokens` are used when these are spent."""
+
+    limit: int | None
+    used: int
+    resets_at: str
+    call_tokens: int
+
+
+class RelayRecord(TypedDict):
+    """Which relay this is, and what it can do."""
+
+    version: str
+    features: list[str]
+
+
+class AccountRecord(TypedDict):
+    """The account. `push`: its plan includes the stream. `next_poll_at`: when to ask again without it."""
+
+    id: str
+    title: str
+    plan: str
+    push: bool
+    allowance: AllowanceRecord
+    next_poll_at: str | None
+    relay: RelayRecord
+
+
+class SnapshotRecord(TypedDict):
+    """Everything at one moment; a car that is absent is gone."""
+
+    at: str
+    account: AccountRecord
+    vehicles: list[VehicleRecord]
+
+
+def account_record(call: Call, version: str) -> AccountRecord:
     """The account as Home Assistant sees it."""
     allowance = call.allowance
     return {
@@ -37,16 +74,16 @@ def account_record(call: Call, version: str) -> dict[str, Any]:
     }
 
 
-@router.get("/account", response_model=None)
-async def get_account(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> dict[str, Any]:
+@router.get("/account", response_model=None, responses={200: {"model": AccountRecord}})
+async def get_account(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> AccountRecord:
     """The account behind the key, its plan and what is left of the month. Costs nothing."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
     return account_record(call, runtime.version)
 
 
-@router.get("/vehicles", response_model=None)
-async def get_vehicles(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> dict[str, Any]:
+@router.get("/vehicles", response_model=None, responses={200: {"model": SnapshotRecord}})
+async def get_vehicles(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> SnapshotRecord:
     """All cars of the account as last known. One call. The body is the same as the stream's first message."""
     async with runtime.pool.connection() as connection:
         call = await authorize(connection, authorization, scope="read", endpoint="v2/vehicles")

@@ -27,7 +27,7 @@ from relay.metering.repository import refund
 from relay.usecases.authorize import Call, Car, authenticate, authorize
 from relay.usecases.move_command import Outcome, Step, move_command, outcome_of, tell_step
 from relay.usecases.runtime import Runtime, RuntimeDependency
-from relay.vehicles.records import command_record
+from relay.vehicles.records import CommandRecord, command_record
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +56,19 @@ class Charging(BaseModel):
 type IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200)]
 
 
-@router.post("/api/ha/v2/vehicles/{vehicle_id}/charging", status_code=202, response_model=None)
+@router.post(
+    "/api/ha/v2/vehicles/{vehicle_id}/charging",
+    status_code=202,
+    response_model=None,
+    responses={202: {"model": CommandRecord}},
+)
 async def post_charging(
     vehicle_id: str,
     body: Charging,
     runtime: RuntimeDependency,
     authorization: AuthorizationHeader,
     idempotency_key: IdempotencyKey = None,
-) -> dict[str, Any]:
+) -> CommandRecord:
     """Ask the car. The answer is the command as far as it got; its outcome comes by stream or `commands/{id}`."""
     wish = Wish(vehicle_id=vehicle_id, kind=body.action, endpoint="v2/charging", idempotency_key=idempotency_key)
     return await _command(runtime, authorization, wish)
@@ -84,10 +89,10 @@ async def post_charging_classic(
     }
 
 
-@router.get("/api/ha/v2/commands/{command_id}", response_model=None)
+@router.get("/api/ha/v2/commands/{command_id}", response_model=None, responses={200: {"model": CommandRecord}})
 async def get_command(
     command_id: UUID, runtime: RuntimeDependency, authorization: AuthorizationHeader
-) -> dict[str, Any]:
+) -> CommandRecord:
     """How far a command got. Costs nothing."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
@@ -107,7 +112,7 @@ class Wish:
     idempotency_key: str | None = None
 
 
-async def _command(runtime: Runtime, authorization: str | None, wish: Wish) -> dict[str, Any]:
+async def _command(runtime: Runtime, authorization: str | None, wish: Wish) -> CommandRecord:
     async with runtime.pool.connection() as connection:
         call = await authorize(
             connection, authorization, scope="control", endpoint=wish.endpoint, vehicle=wish.vehicle_id
@@ -121,7 +126,7 @@ async def _command(runtime: Runtime, authorization: str | None, wish: Wish) -> d
     return await asyncio.shield(_ask_enode(runtime, call, command_id, wish.kind))
 
 
-def _same(row: DictRow | None, call: Call, wish: Wish) -> dict[str, Any]:
+def _same(row: DictRow | None, call: Call, wish: Wish) -> CommandRecord:
     if row is None or (row["vehicle_id"], row["kind"]) != (_car(call).vehicle_id, wish.kind):
         raise Problem(422, "invalid-request", "This Idempotency-Key was used for another command.")
     return command_record(row)
@@ -149,7 +154,7 @@ async def _open(connection: Connection, runtime: Runtime, call: Call, wish: Wish
     return command_id
 
 
-async def _ask_enode(runtime: Runtime, call: Call, command_id: UUID, kind: ActionKind) -> dict[str, Any]:
+async def _ask_enode(runtime: Runtime, call: Call, command_id: UUID, kind: ActionKind) -> CommandRecord:
     outcome, problem = None, None
     try:
         outcome = outcome_of(await _send(runtime.enode, _car(call), kind))
@@ -171,7 +176,7 @@ def _refused(error: EnodeRefused | EnodeNotFound) -> tuple[Outcome, Problem]:
 
 async def _settle(
     runtime: Runtime, call: Call, command_id: UUID, outcome: Outcome | None, problem: Problem | None
-) -> dict[str, Any]:
+) -> CommandRecord:
     async with runtime.pool.connection() as connection:
         if outcome is not None:
             await move_command(connection, command_id, outcome)

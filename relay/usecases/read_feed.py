@@ -18,7 +18,7 @@ from relay.delivery.hub import ReadChanges
 from relay.delivery.messages import Change, Changes, Cursor, Cursors, Transition, Vehicle, VehicleRemoved
 from relay.kit.database import Connection, Pool
 from relay.kit.problems import Problem
-from relay.vehicles.records import vehicle_record
+from relay.vehicles.records import VehicleRecord, vehicle_record
 
 REPLAYED = timedelta(hours=24)
 """Transitions are told again to a client that missed them for so long; by when we learnt of them, as when told live."""
@@ -76,7 +76,7 @@ class FeedSnapshot:
 
     at: datetime
     cursor: Cursor
-    vehicles: list[dict[str, Any]]
+    vehicles: list[VehicleRecord]
     replay: list[Transition]
     gap: bool
 
@@ -149,7 +149,7 @@ def _transition(row: DictRow, *, replayed: bool) -> Transition:
     )
 
 
-def _record(row: DictRow) -> dict[str, Any]:
+def _record(row: DictRow) -> VehicleRecord:
     command = None
     if row["command_id"] is not None:
         command = {

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import psycopg
 from fastapi import APIRouter, Depends, Header, Response
@@ -14,7 +14,7 @@ from relay.delivery.stream import EventStream
 from relay.delivery.subscription import Subscription
 from relay.kit.problems import Problem
 from relay.kit.web import AuthorizationHeader
-from relay.usecases.answer_home_assistant import account_record
+from relay.usecases.answer_home_assistant import AccountRecord, account_record
 from relay.usecases.authorize import authenticate
 from relay.usecases.read_feed import FeedSnapshot, read_snapshot
 from relay.usecases.runtime import Runtime, RuntimeDependency
@@ -31,7 +31,7 @@ class Opened:
 
     subscription: Subscription
     authorization: str | None
-    account: dict[str, Any]
+    account: AccountRecord
 
 
 async def open_place(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> AsyncIterator[Opened]:
@@ -70,7 +70,7 @@ async def get_stream(
     )
 
 
-def first_frames(found: FeedSnapshot, account: dict[str, Any], since: Cursor | None) -> list[bytes]:
+def first_frames(found: FeedSnapshot, account: AccountRecord, since: Cursor | None) -> list[bytes]:
     """The snapshot and what is told again.
 
     While transitions follow it, the snapshot's id is still the client's own cursor: else a connection that breaks

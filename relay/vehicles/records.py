@@ -1,7 +1,7 @@
 """Cars and commands as they cross the wire, from rows of the database."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from relay.kit.times import wire_time
 
@@ -9,7 +9,44 @@ from relay.kit.times import wire_time
 SHOWN_OF_INFORMATION = ("brand", "model", "year", "displayName")
 
 
-def vehicle_record(row: Mapping[str, Any]) -> dict[str, Any]:
+class Reason(TypedDict):
+    """Why a command failed: Enode's (or our) word for it, and a sentence for a person."""
+
+    type: str
+    detail: str
+
+
+class CommandRecord(TypedDict):
+    """What a car was asked, and how far that got."""
+
+    id: str
+    vehicle_id: str
+    kind: Literal["START", "STOP"]
+    state: Literal["sending", "pending", "confirmed", "failed", "cancelled", "unknown"]
+    reason: Reason | None
+    requested_at: str
+    settled_at: str | None
+
+
+class LinkRecord(TypedDict):
+    """Whether Enode still has access to the car."""
+
+    state: Literal["ok", "broken", "over_limit"]
+    since: str
+
+
+class VehicleRecord(TypedDict):
+    """A car: our id and revision for it, and Enode's vehicle object as it is."""
+
+    id: str
+    revision: int
+    link: LinkRecord
+    vehicle: dict[str, Any]
+    corrections: list[str]
+    command: CommandRecord | None
+
+
+def vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
     """A VehicleRecord. `row` has columns of `vehicles`; `command` is a row of `commands` or None."""
     over_limit = row["link_state"] == "over_limit"
     command = row["command"]
@@ -23,7 +60,7 @@ def vehicle_record(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def command_record(row: Mapping[str, Any]) -> dict[str, Any]:
+def command_record(row: Mapping[str, Any]) -> CommandRecord:
     """A Command, from a row with columns of `commands`."""
     settled_at = row["settled_at"]
     return {
