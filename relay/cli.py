@@ -15,7 +15,7 @@ import typer
 from relay.doctor import examine
 from relay.gateways.enode import EnodeError, open_enode
 from relay.identity.credentials import new_key
-from relay.identity.repository import Owner, add_key, add_user, find_users
+from relay.identity.repository import Owner, add_key, add_user, find_users, list_keys, revoke_key
 from relay.kit.errors import StartError
 from relay.kit.logs import configure_logs
 from relay.kit.migrations import migrate as apply_migrations
@@ -129,6 +129,35 @@ def key_create(
         add_key(connection, _account(connection, user), key, name=name, scopes=scopes)
     print(key)
     note("Keep it: it cannot be shown again.")
+
+
+@key_app.command("list")
+def key_list(user: Account) -> None:
+    """List an account's keys: how each begins, what it is for, when it was used."""
+    with _connected() as connection:
+        keys = list_keys(connection, _account(connection, user))
+    for key in keys:
+        state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "active"
+        used = f"last used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
+        print(f"{key.prefix}…  {state}  {used}  {','.join(key.scopes)}  {key.name}")
+    if not keys:
+        note("no keys: make one with `evconduit key create`")
+
+
+@key_app.command("revoke")
+def key_revoke(
+    beginning: Annotated[str, typer.Argument(help="How the key begins, as `evconduit key list` shows it.")],
+    user: Account,
+) -> None:
+    """Revoke a key. Home Assistant is signed out within half a minute and asks for another one."""
+    wanted = beginning.rstrip("…")
+    with _connected() as connection:
+        keys = list_keys(connection, _account(connection, user))
+        found = [key for key in keys if wanted and key.prefix.startswith(wanted) and not key.revoked_at]
+        if len(found) != 1:
+            raise StartError(f"{len(found)} active keys begin with {wanted!r}: see `evconduit key list`")
+        revoke_key(connection, found[0].id)
+    note(f"revoked {found[0].prefix}… ({found[0].name})")
 
 
 @vehicle_app.command("link")

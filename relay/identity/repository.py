@@ -1,8 +1,11 @@
 """Users and their keys in the database."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import class_row
 
 from relay.identity.credentials import key_hash, key_prefix
 
@@ -30,6 +33,37 @@ def find_users(connection: Owner, email_or_id: str) -> list[UUID]:
         {"it": email_or_id},
     ).fetchall()
     return [UUID(str(row[0])) for row in rows]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedKey:
+    """A key as its owner may see it again: everything but the key."""
+
+    id: UUID
+    prefix: str
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+def list_keys(connection: Owner, user_id: UUID) -> list[ListedKey]:
+    """The user's keys, oldest first, revoked ones too."""
+    with connection.cursor(row_factory=class_row(ListedKey)) as cursor:
+        cursor.execute(
+            """
+            select id, prefix, name, scopes, created_at, last_used_at, revoked_at from api_keys
+            where user_id = %s order by created_at, id
+            """,
+            [user_id],
+        )
+        return cursor.fetchall()
+
+
+def revoke_key(connection: Owner, key_id: UUID) -> None:
+    """End a key. Calls are refused at once, open streams at their next check, within 25 seconds."""
+    connection.execute("update api_keys set revoked_at = now() where id = %s and revoked_at is null", [key_id])
 
 
 def add_key(connection: Owner, user_id: UUID, key: str, *, name: str, scopes: list[str]) -> None:

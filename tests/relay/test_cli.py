@@ -150,6 +150,21 @@ def test_two_accounts_of_one_address_are_told_apart_by_id(operator):
     assert all(user_id in result.stderr for user_id in ids)
 
 
+def test_keys_are_listed_by_their_beginning_and_revoked_one_by_one(operator):
+    user = operator.tell("user", "add", "me@example.org")
+    first, second = (operator.tell("key", "create", "--user", user, "--name", name) for name in ("Home", "Script"))
+    listed = operator.tell("key", "list", "--user", user)
+    assert [line.split()[0] for line in listed.splitlines()] == [f"{first[:12]}…", f"{second[:12]}…"]
+    assert first not in listed
+    operator.tell("key", "revoke", first[:12], "--user", user)
+    assert [line.split()[1] for line in operator.tell("key", "list", "--user", user).splitlines()] == [
+        "revoked",
+        "active",
+    ]
+    again = operator.run("key", "revoke", first[:12], "--user", user)
+    assert (again.returncode, "0 active keys begin with" in again.stderr) == (2, True)
+
+
 def test_the_doctor_fails_while_something_is_missing(operator):
     result = operator.run("doctor")
     assert result.returncode == 1
