@@ -19,8 +19,12 @@ GRACE_SECONDS = 5
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises StartError with what to do when the address is not to be had."""
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        listening = socket.create_server((host, port), family=family, backlog=2048)
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        # The protocol is named because asyncio switches Nagle's algorithm off only where it sees it: 40 ms an answer.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such address"
         raise StartError(f"cannot listen on {host}:{port}: {why}; choose another --port or --host") from None

@@ -140,6 +140,16 @@ async def revoke_tokens(request: Request) -> Response:
     return no_content()
 
 
+async def reset_world(request: Request) -> Response:
+    """Forget everything but the client and its tokens; the clock keeps its speed."""
+    engine = engine_of(request)
+    await engine.office.stop()
+    engine.office.recent.clear()
+    engine.faults.waiting.clear()
+    engine.sim.world.clear()
+    return no_content()
+
+
 async def list_deliveries(request: Request) -> Response:
     """The deliveries of the recent past, oldest first."""
     return JSONResponse([asdict(it) for it in engine_of(request).office.recent.values()])
@@ -187,5 +197,6 @@ ROUTES = [
     Route("/_sim/faults", clear_faults, methods=["DELETE"]),
     Route("/_sim/deliveries", list_deliveries, methods=["GET"]),
     Route("/_sim/heartbeat", beat, methods=["POST"]),
+    Route("/_sim/world", reset_world, methods=["DELETE"]),
     Route("/_sim/tokens", revoke_tokens, methods=["DELETE"]),
 ]

@@ -3,12 +3,12 @@
 import asyncio
 import json
 from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import httpx
 
 from demo.enode import events
+from demo.enode.background import end, spawn
 from demo.enode.clock import Clock
 from demo.enode.problems import Json
 from demo.enode.signing import signature
@@ -17,7 +17,6 @@ from demo.enode.subscriptions import wants
 from demo.enode.world import Delivery, Queue, Webhook, World
 
 BATCH = 100
-ANSWER_SECONDS = 5.0  # real ones, as Enode documents
 GATHER_SECONDS = 0.02  # SIM: what happens within a moment travels together
 KEPT_DELIVERIES = 2000
 SHOWN_BODY = 2000
@@ -61,7 +60,7 @@ class PostOffice:
         """Have a webhook's carrier look at its queue now, even if it waits for the next attempt."""
         if webhook_id not in self._carriers:
             self._calls[webhook_id] = asyncio.Event()
-            self._carriers[webhook_id] = asyncio.create_task(self._carry(webhook_id))
+            self._carriers[webhook_id] = spawn(self._carry(webhook_id))
         queue = self.world.queues[webhook_id]
         if queue.failing_since is None:
             self._calls[webhook_id].set()
@@ -78,7 +77,7 @@ class PostOffice:
         self._calls.pop(webhook_id, None)
         self.world.queues.pop(webhook_id, None)
         if carrier is not None:
-            await _end(carrier)
+            await end(carrier)
 
     def pending(self) -> int:
         """Events that some webhook has yet to take."""
@@ -107,8 +106,9 @@ class PostOffice:
     async def stop(self) -> None:
         """End all carriers; what is undelivered stays queued."""
         for carrier in self._carriers.values():
-            await _end(carrier)
+            await end(carrier)
         self._carriers.clear()
+        self._calls.clear()
 
     async def _carry(self, webhook_id: str) -> None:
         called = self._calls[webhook_id]
@@ -130,12 +130,16 @@ class PostOffice:
             self.world.queues[webhook_id] = replace(queue, current=delivery, waiting=queue.waiting[BATCH:])
         else:
             delivery = queue.current
-        answer = await self._attempt(self.world.webhooks[webhook_id], delivery)
+        webhook = self.world.webhooks[webhook_id]
+        answer = await self._attempt(webhook, delivery)
         delivery = replace(delivery, attempts=delivery.attempts + 1)
         if answer.taken:
             self._succeed(webhook_id, delivery)
-        else:
+        elif self.world.webhooks[webhook_id] is webhook:
             await self._fail(webhook_id, delivery, called)
+        else:  # it was changed meanwhile: what failed is no longer what it is
+            self._file(delivery)
+            self.world.queues[webhook_id] = replace(self.world.queues[webhook_id], current=delivery)
 
     def _succeed(self, webhook_id: str, delivery: Delivery) -> None:
         self._file(replace(delivery, state="delivered"))
@@ -184,15 +188,9 @@ class PostOffice:
         if webhook.header_name is not None and webhook.header_value is not None:
             headers[webhook.header_name] = webhook.header_value
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self.delays.answer_within):
                 response = await self.http.post(webhook.url, content=body, headers=headers)
         except httpx.HTTPError, httpx.InvalidURL, TimeoutError:
             return Answer(code=None)
         shown = tuple(f"{name}: {value}" for name, value in response.headers.items())
         return Answer(code=response.status_code, body=response.text[:SHOWN_BODY], headers=shown)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

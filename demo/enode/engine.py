@@ -4,12 +4,13 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
+from demo.enode.background import end, spawn
 from demo.enode.clock import Clock
 from demo.enode.deliveries import PostOffice
 from demo.enode.faults import Faults
@@ -59,14 +60,15 @@ async def run_engine(settings: Settings, world: World) -> AsyncIterator[Engine]:
         sim = Simulator(world=world, clock=clock, delays=settings.delays, post=office.post)
         tokens = Tokens(client_id=settings.client_id, client_secret=settings.client_secret)
         office.start()
-        tasks = [asyncio.create_task(_tick(sim)), asyncio.create_task(_beat(sim, office))]
+        tasks = [spawn(_tick(sim)), spawn(_beat(sim, office))]
         if store is not None:
             store.save(world)  # a file that cannot be written is told now, not when all is lost
-            tasks.append(asyncio.create_task(_keep_saving(store, world)))
+            tasks.append(spawn(_keep_saving(store, world)))
         try:
             yield Engine(sim=sim, office=office, tokens=tokens, faults=Faults())
         finally:
-            await _stop(tasks)
+            for task in tasks:
+                await end(task)
             await office.stop()
             if store is not None:
                 store.save(world)
@@ -78,6 +80,7 @@ async def _tick(sim: Simulator) -> None:
         await asyncio.sleep(TICK_SECONDS)
         now = time.monotonic()
         pass_time(sim, min(now - last, LONGEST_TICK) * sim.clock.speed)
+        sim.clock.advance(0)  # also while time stands still: who waits may have been called for another reason
         last = now
 
 
@@ -99,10 +102,3 @@ async def _keep_saving(store: Store, world: World) -> None:
             store.save(world)
         except OSError as error:
             log.warning("the state could not be saved: %s", error.strerror)
-
-
-async def _stop(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

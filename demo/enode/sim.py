@@ -23,6 +23,8 @@ class Delays:
     heartbeat: float = 300.0
     heartbeat_at_least: float = 10.0
     """Real seconds between two heartbeats, however fast the clock runs."""
+    answer_within: float = 5.0
+    """Real seconds that a webhook has to take a delivery; Enode documents 5."""
     retries: tuple[float, ...] = (5, 15, 30, 60, 120, 300, 600)
     """Before each further attempt of a delivery; the last one repeats."""
     give_up: float = 86_400.0

@@ -186,6 +186,20 @@ class World:
     queues: dict[str, Queue] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
 
+    def clear(self) -> None:
+        """Forget all records; ids are not given twice all the same."""
+        for records in (
+            self.users,
+            self.cars,
+            self.vehicles,
+            self.sessions,
+            self.actions,
+            self.webhooks,
+            self.queues,
+            self.places,
+        ):
+            records.clear()
+
     def new_id(self) -> str:
         """A UUID that this world has not given before; the same one in each world of the same seed."""
         self.ids_given += 1

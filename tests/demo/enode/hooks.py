@@ -27,15 +27,23 @@ class Receiver:
     def __init__(self) -> None:
         """Listen on a free port."""
         self.answers: deque[int] = deque()
+        self.silent = threading.Event()
+        """While set, deliveries are read and not answered."""
         self.arrivals: list[Arrival] = []
         self._came = threading.Condition()
+        self._closing = threading.Event()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                self.send_response(receiver._take(Arrival(headers=headers, body=body)))
+                status = receiver._take(Arrival(headers=headers, body=body))
+                if receiver.silent.is_set():
+                    self.close_connection = True
+                    receiver._closing.wait()
+                    return
+                self.send_response(status)
                 self.send_header("content-length", "0")
                 self.end_headers()
 
@@ -73,6 +81,7 @@ class Receiver:
 
     def close(self) -> None:
         """Stop listening."""
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -28,7 +28,7 @@ class Judge:
 
     def __init__(self, document: dict[str, Any]) -> None:
         """Read the document, putting right what its generator wrote so that nothing could be valid."""
-        schemas = document["components"]["schemas"]
+        schemas = self._schemas = document["components"]["schemas"]
         self._routes = [
             (method.upper(), _pattern(path), path, operation["responses"])
             for path, operations in document["paths"].items()
@@ -47,6 +47,7 @@ class Judge:
         }
         resource = Resource.from_contents(repaired, default_specification=DRAFT202012)
         self._registry = Registry().with_resource(URI, resource)
+        self._validators: dict[int, Draft202012Validator] = {}
         self.seen: set[tuple[str, str, int]] = set()
 
     def answer(self, method: str, path: str, status: int, body: bytes) -> list[str]:
@@ -61,9 +62,17 @@ class Judge:
             return self._faults(schema, json.loads(body))
         return []
 
-    def documents(self, method: str, path: str) -> bool:
-        """Whether Enode's document has this route."""
-        return any(it[0] == method and it[1].fullmatch(path) for it in self._routes)
+    def documented(self) -> set[tuple[str, str, int]]:
+        """Every answer that the document knows: method, path, status."""
+        return {(method, path, int(status)) for method, _, path, responses in self._routes for status in responses}
+
+    def words(self, schema: str, name: str) -> set[str]:
+        """The words that a property of a schema may have, or that each item of it may have."""
+        found = self._schemas[schema]["properties"][name]
+        found = found.get("items", found)
+        if "$ref" in found:
+            found = self._schemas[found["$ref"].rpartition("/")[2]]
+        return set(found["enum"])
 
     def event(self, event: dict[str, Any]) -> list[str]:
         """What is wrong with an element of a delivery."""
@@ -72,9 +81,12 @@ class Judge:
         return self._faults(self._events[event["event"]], event)
 
     def _faults(self, schema: Any, instance: Any) -> list[str]:
-        validator = Draft202012Validator(
-            _repair(schema, closed=True), registry=self._registry, format_checker=FormatChecker()
-        )
+        validator = self._validators.get(id(schema))
+        if validator is None:
+            validator = Draft202012Validator(
+                _repair(schema, closed=True), registry=self._registry, format_checker=FormatChecker()
+            )
+            self._validators[id(schema)] = validator  # the document lives as long as the judge, and so do its ids
         return [f"{'/'.join(map(str, it.absolute_path))}: {it.message}" for it in validator.iter_errors(instance)]
 
 

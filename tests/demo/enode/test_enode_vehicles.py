@@ -75,6 +75,8 @@ def test_a_look_that_finds_nothing_new_tells_nothing_and_dates_nothing(enode: Ru
 def test_a_group_is_dated_only_when_it_changed(enode: Running):
     car = enode.linked_car()
     before = enode.car(car, activity="plug_in")["vehicle"]
+    while enode.json("GET", "/_sim/clock")["now"] <= before["chargeState"]["lastUpdated"]:
+        pass
     after = enode.car(car, activity="charge")["vehicle"]
     assert after["chargeState"]["lastUpdated"] > before["chargeState"]["lastUpdated"]
     assert after["odometer"] == before["odometer"]
@@ -214,10 +216,10 @@ def test_a_car_at_a_place_of_its_user_names_it(enode: Running):
 def test_time_is_fast_but_timestamps_are_real(enode: Running, receiver: Receiver):
     enode.subscribe(receiver.url)
     enode.linked_car()
-    enode.pass_time(86_400)
+    enode.pass_time(8 * 3600)
     limit = datetime.now(UTC) + timedelta(seconds=2)
     created = [datetime.fromisoformat(it["createdAt"]) for it in enode.told(receiver, UPDATED)]
-    assert len(created) > 100
+    assert len(created) > 50
     assert created == sorted(set(created))
     assert limit - timedelta(seconds=30) < created[0]
     assert created[-1] < limit
