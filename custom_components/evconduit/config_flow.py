@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, override
 
-import probatio
+import voluptuous as vol
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntry, ConfigFlow, ConfigFlowResult
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -22,16 +22,14 @@ from .const import DEFAULT_URL, DOMAIN
 URL_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url"))
 KEY_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 
-USER_FORM: Final = probatio.Schema(
+USER_FORM: Final = vol.Schema(
     {
-        probatio.Required(CONF_URL, default=DEFAULT_URL): URL_SELECTOR,
-        probatio.Required(CONF_API_KEY): KEY_SELECTOR,
+        vol.Required(CONF_URL, default=DEFAULT_URL): URL_SELECTOR,
+        vol.Required(CONF_API_KEY): KEY_SELECTOR,
     }
 )
-REAUTH_FORM: Final = probatio.Schema({probatio.Required(CONF_API_KEY): KEY_SELECTOR})
-RECONFIGURE_FORM: Final = probatio.Schema(
-    {probatio.Required(CONF_URL): URL_SELECTOR, probatio.Optional(CONF_API_KEY): KEY_SELECTOR}
-)
+REAUTH_FORM: Final = vol.Schema({vol.Required(CONF_API_KEY): KEY_SELECTOR})
+RECONFIGURE_FORM: Final = vol.Schema({vol.Required(CONF_URL): URL_SELECTOR, vol.Optional(CONF_API_KEY): KEY_SELECTOR})
 
 # From the particular to the general: the first class that fits speaks.
 ERRORS: Final[tuple[tuple[type[RelayError], str], ...]] = (
@@ -65,9 +63,7 @@ class EVConduitConfigFlow(ConfigFlow, domain=DOMAIN):
         """Another address, another key, the same account."""
         return await self._async_step("reconfigure", RECONFIGURE_FORM, user_input)
 
-    async def _async_step(
-        self, step_id: str, form: probatio.Schema, user_input: dict[str, Any] | None
-    ) -> ConfigFlowResult:
+    async def _async_step(self, step_id: str, form: vol.Schema, user_input: dict[str, Any] | None) -> ConfigFlowResult:
         """Show the form until what was typed opens an account."""
         known = self._known()
         errors: dict[str, str] = {}
@@ -79,11 +75,11 @@ class EVConduitConfigFlow(ConfigFlow, domain=DOMAIN):
                 return await self._async_finish(account, data)
         suggested = {CONF_URL: known.get(CONF_URL)} | (user_input or {})
         suggested.pop(CONF_API_KEY, None)  # a secret does not go back to the browser
-        return self.async_show_form(
-            step_id=step_id,
-            data_schema=self.add_suggested_values_to_schema(form, suggested if any(suggested.values()) else None),
-            errors=errors,
+        filled = self.add_suggested_values_to_schema(
+            form,  # type: ignore[arg-type] # voluptuous is probatio when Home Assistant runs; mypy cannot know
+            suggested if any(suggested.values()) else None,
         )
+        return self.async_show_form(step_id=step_id, data_schema=filled, errors=errors)
 
     def _known(self) -> dict[str, str]:
         """What the entry has so far; nothing for a new one."""

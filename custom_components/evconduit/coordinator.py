@@ -87,13 +87,15 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self._listening = self.config_entry.async_create_background_task(
             self.hass, self._async_listen(), f"{DOMAIN} stream"
         )
-        if account.push and await self._async_hear_first_word():
-            return
+        if account.push:
+            if await self._async_hear_first_word():
+                return
+            LOGGER.info("The relay's stream is not there yet; until it is, the relay is asked now and then")
         if stored is None:
             await self.async_config_entry_first_refresh()
-        else:  # no proof that other cars are gone: it is our own word
-            for record in stored.snapshot.vehicles:
-                self._async_take_record(record, is_truth=True)
+            return
+        for record in stored.snapshot.vehicles:  # no proof that other cars are gone: it is our own word
+            self._async_take_record(record, is_truth=True)
         self._async_without_stream()
 
     async def async_stop(self) -> None:
@@ -101,8 +103,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self._async_stop_timers()
         if self._listening is not None:
             self._listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listening
+            await asyncio.wait([self._listening])
         await self._store.async_save(self._stored())
 
     async def _async_first_account(self) -> Account:
@@ -197,13 +198,12 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
     @callback
     def _async_without_stream(self) -> None:
         """Live on what we know for a while, then ask."""
-        if self.streaming:
-            return
         if self.data.push:
             self.contact.async_heard(TRUSTED_FOR)
             self._stop_waiting_to_poll = async_call_later(self.hass, POLL_AFTER, self._async_begin_polling)
         else:
             self._async_plan_next_poll()
+            self.async_set_updated_data(self.data)  # starts the clock, where somebody listens already
 
     # Asking, while there is no stream
 
@@ -233,6 +233,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     @callback
     def _async_plan_next_poll(self) -> None:
+        """We heard the relay just now; one poll may fail before we doubt what it said."""
         self.update_interval = poll_interval(self.data)
         self.contact.async_heard(max(TRUSTED_FOR, 2 * self.update_interval))
 

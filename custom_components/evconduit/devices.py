@@ -29,7 +29,7 @@ def async_register_account(hass: HomeAssistant, entry_id: str, account: Account,
 def async_register_vehicle(hass: HomeAssistant, entry_id: str, record: VehicleRecord, account_device_id: str) -> None:
     """Make or refresh a car's device. No VIN and no serial number: they identify a person."""
     car = record.vehicle.information
-    maker = car.brand or (record.vehicle.vendor or "").title() or None
+    maker = car.brand or _maker(record.vehicle.vendor)
     dr.async_get(hass).async_get_or_create(
         config_entry_id=entry_id,
         identifiers={(DOMAIN, record.id)},
@@ -38,6 +38,13 @@ def async_register_vehicle(hass: HomeAssistant, entry_id: str, record: VehicleRe
         name=car.display_name or " ".join(filter(None, (maker, car.model))) or "Vehicle",
         via_device_id=account_device_id,
     )
+
+
+def _maker(vendor: str | None) -> str | None:
+    """Enode's word for a vendor as people write it: TESLA is a name, BMW an abbreviation."""
+    if vendor is None:
+        return None
+    return vendor if len(vendor) <= len("BMW") else vendor.title()
 
 
 @callback

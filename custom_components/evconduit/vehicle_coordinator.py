@@ -11,6 +11,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from .client import (
     Command,
     CommandKind,
+    CommandRefusedError,
     EnodeUnavailableError,
     LinkState,
     RelayClient,
@@ -78,20 +79,25 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
                 self._async_note(err.command)
             raise command_problem(err) from err
         self._async_note(command)
+        if command.is_refused:  # Enode may take a command and cancel it in the same breath
+            raise command_problem(CommandRefusedError(command.reason))
 
     async def _async_send(self, kind: CommandKind, key: str) -> Command:
         try:
             return await self._channel.client.charge(self.data.id, kind, idempotency_key=key)
-        except RelayConnectionError:
+        except RelayConnectionError as err:
+            if isinstance(err.__cause__, TimeoutError):
+                raise  # nobody should wait so long twice
             # Most often an idle connection that the relay had closed. Under the same key it stays one command.
             return await self._channel.client.charge(self.data.id, kind, idempotency_key=key)
 
     @callback
     def _async_note(self, command: Command) -> None:
         """Show what the relay answered, unless the stream has told more already."""
-        known = self.data.command
-        if known is not None and (known.id == command.id or _time(known) > _time(command)) and not known.is_open:
-            return
+        if (known := self.data.command) is not None:
+            is_settled = known.id == command.id and not known.is_open
+            if is_settled or _time(known) > _time(command):
+                return
         self.async_set_updated_data(replace(self.data, command=command))
         if command.is_open and not self._channel.streaming:
             self._entry.async_create_background_task(self.hass, self._async_follow(command.id), f"{DOMAIN} command")

@@ -16,17 +16,19 @@ def ensure_chromium() -> str | None:
     if apt is None or os.geteuid() != 0:
         return f"Chromium is not installed; {HOW}"
     print("==> Chromium: installing Debian's package (once; we are root, so nobody is asked)", flush=True)
-    for command in (("install",), ("update",), ("install",)):  # a fresh machine's lists of packages are empty
-        status = _apt(apt, command[0])
-        if status == 0 and command[0] == "install":
+    for command in ("install", "update", "install"):  # a fresh machine's lists of packages are empty
+        if _apt(apt, command) and command == "install":
             return None
     return f"Debian's package chromium could not be installed; {HOW}"
 
 
-def _apt(apt: str, command: str) -> int:
-    arguments = ["-qq", command, *(["-y", "--no-install-recommends", "chromium"] if command == "install" else [])]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+def _apt(apt: str, command: str) -> bool:
+    """Whether apt-get did it."""
+    what = ("-y", "--no-install-recommends", "chromium") if command == "install" else ()
     done = subprocess.run(  # noqa: S603 - the machine's own apt-get, and nothing of a caller's in its arguments
-        [apt, *arguments], env=environment, stdout=subprocess.DEVNULL, timeout=900, check=False
+        [apt, "-qq", "-o", "DPkg::Lock::Timeout=120", command, *what],
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        stdout=subprocess.DEVNULL,
+        check=False,
     )
-    return done.returncode
+    return done.returncode == 0

@@ -1,5 +1,6 @@
 """Programs that the commands start: seen by the person as they run, bounded in time, never left behind."""
 
+import shlex
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ class AskedToStopError(KeyboardInterrupt):
 
 def run(command: Sequence[str], *, timeout: float | None = None) -> int:
     """The exit status of a command run in the tree's root; 124 when it took longer than `timeout` seconds."""
-    print(f"==> {' '.join(command)}", flush=True)
+    print(f"==> {shlex.join(command)}", flush=True)
     with subprocess.Popen(command, cwd=ROOT) as child:  # noqa: S603 - our own tools by their paths in the environment
         try:
             return child.wait(timeout)

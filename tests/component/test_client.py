@@ -23,8 +23,10 @@ from custom_components.evconduit.client import (
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
-    client as client_module,
     relay_address,
+)
+from custom_components.evconduit.client import (
+    client as client_module,
 )
 from custom_components.evconduit.client.answers import retry_after
 
@@ -235,6 +237,7 @@ def test_an_address_has_one_spelling(typed, expected):
         "https://relay.example/#top",
         "http://relay.example:99999",
         "http://relay.example:port",
+        "http://relay.example:0",
         "http://[::1",
     ],
 )

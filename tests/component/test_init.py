@@ -98,6 +98,24 @@ async def test_without_a_stream_the_cars_are_asked_for_once(
 
 
 @pytest.mark.usefixtures("no_patience")
+async def test_a_stream_that_comes_while_we_ask_is_what_counts(
+    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO", "custom_components.evconduit")
+    relay.silent = True
+
+    async def speak_first() -> None:
+        relay.say("snapshot", relay.snapshot())
+        await eventually(lambda: "Connected" in caplog.text)
+        relay.records[TESLA] = record(TESLA, vehicle={"chargeState": {"batteryLevel": 12}})
+
+    relay.before["vehicles"] = speak_first
+    entry = await set_up()
+    assert hass.states.get(BATTERY).state == "57"
+    assert entry.runtime_data.update_interval is None
+
+
+@pytest.mark.usefixtures("no_patience")
 async def test_without_a_stream_the_last_that_we_knew_is_shown(
     hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, set_up: SetUp, hass_storage
 ):
@@ -116,12 +134,11 @@ async def test_without_a_stream_the_last_that_we_knew_is_shown(
 async def test_what_we_kept_is_no_proof_that_a_car_is_gone(
     hass: HomeAssistant,
     relay: RelayDouble,
-    entry: MockConfigEntry,
     set_up: SetUp,
     hass_storage,
     device_registry: dr.DeviceRegistry,
 ):
-    await set_up()
+    entry = await set_up()
     await hass.config_entries.async_unload(entry.entry_id)
     hass_storage[f"{DOMAIN}.{entry.entry_id}"] = stored(relay)
     with relay.failing("stream", with_=Problem(503, "unavailable")):
@@ -134,7 +151,7 @@ async def test_what_we_kept_is_no_proof_that_a_car_is_gone(
     "changes", [{"vehicles": [{"id": TESLA}]}, {"account": {"id": "another account"}}, {"account": None}]
 )
 async def test_what_we_kept_and_cannot_use_is_passed_over(
-    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, set_up: SetUp, hass_storage, changes
+    relay: RelayDouble, entry: MockConfigEntry, set_up: SetUp, hass_storage, changes
 ):
     hass_storage[f"{DOMAIN}.{entry.entry_id}"] = stored(relay, **changes)
     await set_up()

@@ -6,8 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from relay_double import RENAULT, TESLA, account, car, command, record
 
-from custom_components.evconduit.client import Account, Command, Fields, LinkState, MalformedError, PowerDeliveryState
-from custom_components.evconduit.client import Snapshot, Vehicle, VehicleRecord
+from custom_components.evconduit.client import (
+    Account,
+    Command,
+    Fields,
+    LinkState,
+    MalformedError,
+    PowerDeliveryState,
+    Snapshot,
+    Vehicle,
+    VehicleRecord,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -23,7 +23,11 @@ from custom_components.evconduit.client import (
     UnsupportedRelayError,
     VehicleRecord,
     VehicleRemoved,
+)
+from custom_components.evconduit.client import (
     client as client_module,
+)
+from custom_components.evconduit.client import (
     stream as stream_module,
 )
 

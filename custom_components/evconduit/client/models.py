@@ -39,6 +39,7 @@ class CommandState(StrEnum):
 
 
 OPEN_STATES = frozenset({CommandState.SENDING, CommandState.PENDING})
+REFUSED_STATES = frozenset({CommandState.FAILED, CommandState.CANCELLED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +80,11 @@ class Command:
     def is_open(self) -> bool:
         """Its outcome is still to come."""
         return self.state in OPEN_STATES
+
+    @property
+    def is_refused(self) -> bool:
+        """It will not be carried out; `reason` may say why."""
+        return self.state in REFUSED_STATES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

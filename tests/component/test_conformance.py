@@ -1,0 +1,240 @@
+"""The rules of hassfest, HACS and the quality scale that a test can see. Neither tool runs outside its own home."""
+
+import ast
+import json
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import hass_frontend
+import pytest
+import yaml
+from homeassistant.const import Platform
+
+from custom_components import evconduit
+from custom_components.evconduit.binary_sensor import BINARY_SENSORS
+from custom_components.evconduit.config_flow import ERRORS
+from custom_components.evconduit.device_tracker import TRACKERS
+from custom_components.evconduit.problems import SENTENCES
+from custom_components.evconduit.sensor import SENSORS
+from custom_components.evconduit.switch import SWITCHES
+
+FOLDER = Path(evconduit.__file__).parent
+DESCRIPTIONS = {
+    Platform.BINARY_SENSOR: BINARY_SENSORS,
+    Platform.DEVICE_TRACKER: TRACKERS,
+    Platform.SENSOR: SENSORS,
+    Platform.SWITCH: SWITCHES,
+}
+ROWS = [(platform, row) for platform, rows in DESCRIPTIONS.items() for row in rows]
+
+RULES = {
+    "bronze": """action-setup appropriate-polling brands common-modules config-flow config-flow-test-coverage
+        dependency-transparency docs-actions docs-conditions docs-high-level-description
+        docs-installation-instructions docs-removal-instructions docs-triggers entity-event-setup entity-unique-id
+        has-entity-name runtime-data test-before-configure test-before-setup unique-config-entry""",
+    "silver": """action-exceptions config-entry-unloading docs-configuration-parameters
+        docs-installation-parameters entity-unavailable integration-owner log-when-unavailable parallel-updates
+        reauthentication-flow test-coverage""",
+    "gold": """devices diagnostics discovery discovery-update-info docs-data-update docs-examples
+        docs-known-limitations docs-supported-devices docs-supported-functions docs-troubleshooting docs-use-cases
+        dynamic-devices entity-category entity-device-class entity-disabled-by-default entity-translations
+        exception-translations icon-translations reconfiguration-flow repair-issues stale-devices""",
+    "platinum": "async-dependency inject-websession strict-typing",
+}
+
+
+def load(name: str) -> dict[str, Any]:
+    return json.loads((FOLDER / name).read_text())
+
+
+def sources() -> list[tuple[Path, ast.Module]]:
+    return [(path, ast.parse(path.read_text())) for path in sorted(FOLDER.rglob("*.py"))]
+
+
+def texts(tree: Any, at: str = "") -> list[tuple[str, str]]:
+    if isinstance(tree, str):
+        return [(at, tree)]
+    return [found for key, inner in tree.items() for found in texts(inner, f"{at}.{key}")]
+
+
+EN = load("translations/en.json")
+ICONS = load("icons.json")
+
+
+def test_the_keys_are_those_that_were_frozen():
+    assert {platform: [row.key for row in rows] for platform, rows in DESCRIPTIONS.items()} == {
+        Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable"],
+        Platform.DEVICE_TRACKER: ["location"],
+        Platform.SENSOR: [
+            *("battery_level", "range", "charging_state", "charge_power", "charge_time_remaining", "charge_limit"),
+            *("battery_capacity", "odometer", "last_seen"),
+        ],
+        Platform.SWITCH: ["charging"],
+    }
+    assert set(DESCRIPTIONS) == set(evconduit.PLATFORMS)
+
+
+@pytest.mark.parametrize(("platform", "row"), ROWS, ids=lambda it: getattr(it, "key", it))
+def test_each_entity_has_a_name_and_an_icon(platform, row):
+    names = EN["entity"][platform][row.key]
+    assert names["name"].lower().replace(" ", "_") == row.key
+    icon = ICONS["entity"].get(platform, {}).get(row.key)
+    assert icon or row.device_class, "neither an icon nor a device class that brings one"
+    options = getattr(row, "options", None)
+    assert set(names.get("state", {})) == set(options or ())
+    if options:
+        assert set(icon["state"]) == set(options)
+
+
+def test_nothing_is_translated_and_nothing_drawn_that_is_not_there():
+    there = {(platform.value, row.key) for platform, row in ROWS}
+    for tree in (EN, ICONS):
+        assert {(platform, key) for platform, keys in tree["entity"].items() for key in keys} <= there
+    assert len({(p, k) for p, keys in EN["entity"].items() for k in keys}) == len(there)
+
+
+def test_every_icon_exists_and_says_something():
+    known = json.loads(next(Path(hass_frontend.__file__).parent.glob("static/mdi/iconList*.json")).read_text())
+    names = {f"mdi:{it['name']}" for it in known}
+    for where, icon in texts(ICONS):
+        assert icon in names, where
+    for keys in ICONS["entity"].values():
+        for icon in keys.values():
+            assert icon["default"] not in icon.get("state", {}).values()
+            numbers = [float(it) for it in icon.get("range", {})]
+            assert numbers == sorted(numbers)
+
+
+def test_every_sentence_that_can_be_raised_is_translated():
+    raised = {key for _, key in SENTENCES}
+    for _, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg == "translation_key" and isinstance(node.value, ast.Constant):
+                raised.add(node.value.value)
+    assert raised == set(EN["exceptions"])
+
+
+def test_every_exception_of_home_assistants_is_translated():
+    ours = {"HomeAssistantError", "ServiceValidationError", "UpdateFailed"}
+    ours |= {"ConfigEntryAuthFailed", "ConfigEntryNotReady", "ConfigEntryError"}
+    for path, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ours:
+                given = {it.arg for it in node.keywords}
+                assert {"translation_domain", "translation_key"} <= given, f"{path.name}:{node.lineno}"
+
+
+def test_the_flow_is_translated():
+    config = EN["config"]
+    assert set(config["error"]) == {"invalid_url", *(key for _, key in ERRORS)}
+    assert set(config["abort"]) == {"already_configured", "account_mismatch"}
+    assert {name: set(step["data"]) for name, step in config["step"].items()} == {
+        "user": {"url", "api_key"},
+        "reauth_confirm": {"api_key"},
+        "reconfigure": {"url", "api_key"},
+    }
+    for step in config["step"].values():
+        assert set(step["data_description"]) == set(step["data"])
+
+
+def test_texts_are_as_hassfest_wants_them():
+    for where, text in texts(EN):
+        assert text == text.strip(), where
+        assert not re.search(r"https?://|<[^>]+>|'\{\w+\}'", text), where
+        assert re.fullmatch(r"(\.[a-z0-9_]+)+", where), where
+    assert not (FOLDER / "strings.json").exists()
+    for name in ("manifest.json", "icons.json", "translations/en.json"):
+        assert (FOLDER / name).read_text() == json.dumps(load(name), indent=2) + "\n" or name == "manifest.json"
+
+
+def test_the_manifest():
+    manifest = load("manifest.json")
+    keys = list(manifest)
+    assert keys[:2] == ["domain", "name"]
+    assert keys[2:] == sorted(keys[2:])
+    assert set(keys) == {
+        *("domain", "name", "codeowners", "config_flow", "documentation", "integration_type", "iot_class"),
+        *("issue_tracker", "requirements", "version"),
+    }
+    assert manifest["domain"] == FOLDER.name
+    assert manifest["requirements"] == []
+    assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])
+    assert all(it.startswith("@") for it in manifest["codeowners"])
+    for key in ("documentation", "issue_tracker"):
+        assert manifest[key].startswith("https://github.com/evconduit/evconduit")
+
+
+def test_hacs_finds_what_it_wants():
+    root = FOLDER.parent.parent
+    hacs = json.loads((root / "hacs.json").read_text())
+    assert set(hacs) <= {"name", "homeassistant", "country", "hacs", "hide_default_branch", "persistent_directory"}
+    assert hacs == {"name": "EVConduit", "homeassistant": "2026.10.0"}
+    assert [it.name for it in (root / "custom_components").iterdir() if it.is_dir() and it.name != "__pycache__"] == [
+        FOLDER.name
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "shortest", "longest"),
+    [
+        *[("icon.png", 256, 256), ("icon@2x.png", 512, 512)],
+        *[("logo.png", 128, 256), ("logo@2x.png", 256, 512)],
+        *[("dark_logo.png", 128, 256), ("dark_logo@2x.png", 256, 512)],
+    ],
+)
+def test_the_brand_images(name, shortest, longest):
+    data = (FOLDER / "brand" / name).read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height, _, kind = struct.unpack(">IIBB", data[16:26])
+    assert kind == 6, "no transparency"
+    assert shortest <= min(width, height) <= longest
+    if name.startswith("icon"):
+        assert width == height
+
+
+def test_every_rule_of_the_quality_scale_has_an_answer():
+    answers = yaml.safe_load((FOLDER / "quality_scale.yaml").read_text())
+    rules = [rule for tier in RULES.values() for rule in tier.split()]
+    assert [len(tier.split()) for tier in RULES.values()] == [20, 10, 21, 3]
+    assert list(answers) == ["rules"]
+    assert list(answers["rules"]) == rules
+    for rule, answer in answers["rules"].items():
+        if answer == "done":
+            continue
+        assert set(answer) == {"status", "comment"}, rule
+        assert answer["status"] in {"done", "todo", "exempt"}, rule
+        assert answer["comment"], rule
+
+
+def test_what_is_done_by_the_quality_scale_is_done():
+    trees = {path.relative_to(FOLDER).as_posix(): tree for path, tree in sources()}
+    defined = {
+        name: {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        for name, tree in trees.items()
+    }
+    assert {"async_step_user", "async_step_reauth", "async_step_reconfigure"} <= defined["config_flow.py"]
+    assert "async_get_config_entry_diagnostics" in defined["diagnostics.py"]
+    assert {"async_unload_entry", "async_remove_config_entry_device", "async_migrate_entry"} <= defined["__init__.py"]
+    assert "entry.runtime_data =" in (FOLDER / "__init__.py").read_text()
+    aliases = [node.name.id for node in ast.walk(trees["coordinator.py"]) if isinstance(node, ast.TypeAlias)]
+    assert aliases == ["EVConduitConfigEntry"]
+    for platform in evconduit.PLATFORMS:
+        assigned = [
+            node.targets[0].id
+            for node in trees[f"{platform}.py"].body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        ]
+        assert "PARALLEL_UPDATES" in assigned, platform
+    assert (FOLDER / "py.typed").exists()
+
+
+def test_the_client_could_leave():
+    for path, tree in sources():
+        for node in ast.walk(tree):
+            module = getattr(node, "module", None) or "".join(
+                it.name for it in getattr(node, "names", []) if isinstance(node, ast.Import)
+            )
+            if path.parent.name == "client" and isinstance(node, ast.Import | ast.ImportFrom):
+                assert not (module or "").startswith("homeassistant"), path

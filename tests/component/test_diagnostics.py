@@ -1,0 +1,48 @@
+import json
+
+from helpers import SetUp, eventually
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.components.diagnostics import get_diagnostics_for_config_entry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble, account, command, record
+from syrupy.assertion import SnapshotAssertion
+
+PERSONAL = [
+    *(ACCOUNT_ID, KEY, TESLA, HYUNDAI, RENAULT, "Blue car", "Home garage"),
+    *("5YJ3E7EB1KF111111", "VF1AG000222222222", "52.0907", "5.1214", "7d0c9be4", "c0000000"),
+]
+
+
+async def test_diagnostics_tell_how_it_does_and_not_whose_it_is(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    set_up: SetUp,
+    hass_client: ClientSessionGenerator,
+    snapshot: SnapshotAssertion,
+):
+    relay.records[TESLA] = record(TESLA, command=command())
+    entry = await set_up()
+    relay.say("account", account())
+    await eventually(lambda: entry.runtime_data.received["Account"])
+    assert await async_setup_component(hass, "diagnostics", {})
+    found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    text = json.dumps(found)
+    assert [it for it in PERSONAL if it in text] == []
+    del found["entry"]["url"]  # another port each time
+    del found["channel"]["heard_at"]  # now
+    assert found == snapshot
+
+
+async def test_diagnostics_of_an_outage(
+    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, hass_client: ClientSessionGenerator
+):
+    relay.account = account(push=False, next_poll_at=None)
+    entry = await set_up()
+    await relay.close()
+    await entry.runtime_data.async_refresh()
+    assert await async_setup_component(hass, "diagnostics", {})
+    channel = (await get_diagnostics_for_config_entry(hass, hass_client, entry))["channel"]
+    assert channel["streaming"] is False
+    assert channel["polls_every_seconds"] == 3600
+    assert channel["last_poll_error"] == "UpdateFailed"

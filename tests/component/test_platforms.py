@@ -1,0 +1,45 @@
+from collections.abc import Iterator
+from unittest.mock import patch
+
+import pytest
+from helpers import SetUp
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
+from pytest_homeassistant_custom_component.common import snapshot_platform
+from relay_double import RelayDouble
+from syrupy.assertion import SnapshotAssertion
+
+from custom_components import evconduit
+
+
+@pytest.fixture(params=evconduit.PLATFORMS)
+def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
+    with patch.object(evconduit, "PLATFORMS", [request.param]):
+        yield request.param
+
+
+@pytest.mark.usefixtures("platform")
+async def test_each_entity_of_each_car(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    set_up: SetUp,
+    entity_registry: er.EntityRegistry,
+    snapshot: SnapshotAssertion,
+):
+    """A Tesla that can do all, a Hyundai of which nothing is known, a Renault that can only be watched."""
+    entry = await set_up()
+    await snapshot_platform(hass, entity_registry, snapshot, entry.entry_id)
+
+
+async def test_the_devices(
+    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, device_registry: dr.DeviceRegistry, snapshot
+):
+    entry = await set_up()
+    devices = [
+        {"name": it.name, "manufacturer": it.manufacturer, "model": it.model, "identifiers": it.identifiers}
+        | {"entry_type": it.entry_type, "sw_version": it.sw_version, "serial_number": it.serial_number}
+        for it in dr.async_entries_for_config_entry(device_registry, entry.entry_id)
+    ]
+    assert sorted(devices, key=str) == snapshot
