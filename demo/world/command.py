@@ -2,25 +2,29 @@
 
 import argparse
 import asyncio
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
+
+import aiohttp
 
 from demo.world.check.run import check
 from demo.world.console import Console
 from demo.world.errors import BrokenPartError, WorldError
 from demo.world.hass_api import PASSWORD, USER
+from demo.world.interrupts import Interrupts
 from demo.world.options import default_state, parse
 from demo.world.ports import PREFERRED, choose_ports
 from demo.world.processes import adopt_orphans
-from demo.world.state import StateFolder, open_state
+from demo.world.state import StateFolder, open_state, tidy
 from demo.world.world import World, open_world, stop_leftovers
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PICTURE = "dashboard.png"
+A_DAY = timedelta(hours=7.5)  # of a car of this world: out, back, charged
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,71 +32,72 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     adopt_orphans()
     try:
-        return asyncio.run(_run(options, Console(sys.stdout)))
+        return _check_apart(options) if options.check and options.state is None else asyncio.run(_run(options))
     except WorldError as error:
         sys.stderr.write(f"demo: {error}\n")
         return 2
     except BrokenPartError as error:
         sys.stderr.write(f"demo: {error.story()}\n")
         return 1
+    except aiohttp.ClientError as error:
+        sys.stderr.write(f"demo: a part of the demo stopped answering ({error})\n")
+        return 1
 
 
-async def _run(options: argparse.Namespace, console: Console) -> int:
-    hurry = asyncio.Event()
-    came = _listen(hurry)
+def _check_apart(options: argparse.Namespace) -> int:
+    """A check in a state folder of its own, of which only a picture stays; all of it when the check fails."""
+    options.state = Path(tempfile.mkdtemp(prefix="evconduit-check-"))
+    status = 1
     try:
-        async with _opened(options, console, hurry) as world:
-            return await (check(world, options.screenshot) if options.check else _show(world, options.speed))
-    except asyncio.CancelledError:
-        if not came:
-            raise
-        return 128 + came[0] if options.check else 0
+        status = asyncio.run(_run(options))
+    finally:
+        if status != 1:
+            tidy(options.state, keep=PICTURE)
+    return status
 
 
-def _listen(hurry: asyncio.Event) -> list[signal.Signals]:
-    """Let the first signal cancel what we do, and any other one hurry the end. The list gets the signals."""
-    came: list[signal.Signals] = []
-    task = asyncio.current_task()
-
-    def take(signum: signal.Signals) -> None:
-        came.append(signum)
-        if len(came) > 1 or task is None:
-            hurry.set()
+async def _run(options: argparse.Namespace) -> int:
+    console, interrupts = Console(sys.stdout), Interrupts()
+    interrupts.listen()
+    async with _opened(options, console, interrupts) as world:
+        if options.check:
+            work = check(world, options.screenshot or world.state.path / PICTURE)
         else:
-            task.cancel()
-
-    for signum in SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(signum, take, signum)
-    return came
+            work = world.supervisor.guard(_show(world, options.speed))
+        status = await interrupts.run(work)
+        if status is None:
+            console.say("\nstopping …")
+            return 128 + interrupts.came[0] if options.check else 0
+        return status
 
 
 @asynccontextmanager
-async def _opened(options: argparse.Namespace, console: Console, hurry: asyncio.Event) -> AsyncIterator[World]:
+async def _opened(options: argparse.Namespace, console: Console, interrupts: Interrupts) -> AsyncIterator[World]:
     """The state folder, ports and the world on them."""
-    path = options.state or (Path(tempfile.mkdtemp(prefix="evconduit-check-")) if options.check else default_state())
-    with open_state(path, fresh=options.fresh) as state:
+    with open_state(options.state or default_state(), fresh=options.fresh) as state, ExitStack() as claims:
         if await stop_leftovers(state):
             console.say("  ! stopped what an earlier demo had left running")
         known = state.begin(fresh=options.fresh)
         if known and options.check:
             raise WorldError(f"--check starts from nothing, but {state.path} is in use: give --fresh to wipe it")
         given = {name: getattr(options, f"{name.replace('-', '_')}_port") for name in PREFERRED}
-        ports = choose_ports(given, state.memory.ports)
+        ports = choose_ports(given, state.memory.ports, claims)
         state.remember(ports=ports)
         console.say(f"EVConduit demo in {state.path}")
-        async with open_world(state, ports, console, hurry) as world:
+        async with open_world(state, ports, console, interrupts.hurry) as world:
             yield world
 
 
 async def _show(world: World, speed: float) -> int:
-    """Start everything, tell where it is, and wait until it is no longer wanted."""
+    """Start everything, tell where it is, and wait for ever."""
     began = time.monotonic()
     await world.start_cars_and_relay(speed=speed)
     await world.start_home_assistant()
     await world.set_up_integration()
-    await world.furnish()
+    await world.furnish(past=A_DAY / speed)
     world.console.say(_told(world, world.state, time.monotonic() - began))
-    raise (await world.supervisor.first_death()).death()
+    await asyncio.Event().wait()
+    return 0
 
 
 def _told(world: World, state: StateFolder, seconds: float) -> str:

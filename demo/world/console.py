@@ -1,5 +1,6 @@
 """What the person sees: a line a step, with its seconds."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
@@ -28,10 +29,16 @@ class Console:
             self._write(f"  … {what}\r")
         try:
             yield
-        except BaseException:
-            self.say(f"  ✗ {what:<{WIDTH}} {time.monotonic() - started:6.1f} s")
+        except asyncio.CancelledError:
+            self._end(what, "-", started)
             raise
-        self.say(f"  ✓ {what:<{WIDTH}} {time.monotonic() - started:6.1f} s")
+        except BaseException:
+            self._end(what, "✗", started)
+            raise
+        self._end(what, "✓", started)
+
+    def _end(self, what: str, mark: str, started: float) -> None:
+        self.say(f"  {mark} {what:<{WIDTH}} {time.monotonic() - started:6.1f} s")
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # EIO of a closed terminal, EPIPE of `| head`, a closed file

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from demo.world.hass_socket import HassSocket
@@ -15,82 +16,95 @@ type Card = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """A tile of a car. `columns`: of the twelve that a section has. `only_in`: shown while the entity is in a state."""
+    """A tile of a car. `columns`: of the twelve that a section has."""
 
     key: str
     name: str
+    color: str
     columns: int = 6
-    color: str | None = None
     feature: dict[str, Any] | None = None
-    state_content: tuple[str, ...] = ()
-    only_in: tuple[str, str] | None = None
+    feature_position: str = "bottom"
 
 
 BATTERY = Tile(
     key="sensor.battery_level",
     name="Battery",
-    columns=12,
     color="green",
+    columns=12,
     feature={"type": "bar-gauge", "min": 0, "max": 100},
 )
-CHARGING = Tile(key="switch.charging", name="Charging", columns=12, color="amber", feature={"type": "toggle"})
+STATE = Tile(key="sensor.charging_state", name="State", color="blue")
+RANGE = Tile(key="sensor.range", name="Range", color="teal")
+CHARGING = Tile(
+    key="switch.charging",
+    name="Charging",
+    color="amber",
+    columns=12,
+    feature={"type": "toggle"},
+    feature_position="inline",
+)
 TILES = (
     BATTERY,
     CHARGING,
-    Tile(key="sensor.charging_state", name="State", color="blue"),
+    STATE,
     Tile(key="sensor.charge_power", name="Power", color="amber"),
-    Tile(key="sensor.range", name="Range", color="teal"),
-    Tile(key="sensor.charge_limit", name="Limit", color="green"),
+    RANGE,
+    Tile(key="sensor.charge_time_remaining", name="Time left", color="amber"),
     Tile(key="binary_sensor.plugged_in", name="Cable", color="blue"),
+    Tile(key="sensor.charge_limit", name="Limit", color="green"),
     Tile(key="device_tracker.location", name="Place", color="indigo"),
     Tile(key="sensor.odometer", name="Odometer", color="grey"),
-    Tile(key="sensor.charge_time_remaining", name="Time left", color="amber"),
 )
-SMALL = (
-    BATTERY,
-    Tile(key="sensor.charging_state", name="State", color="blue"),
-    Tile(key="sensor.range", name="Range", color="teal"),
-    Tile(key="switch.charging", name="Charging", columns=12, color="amber"),
-)
-HISTORY = (
-    ("sensor.battery_level", "Battery"),
-    ("sensor.charge_power", "Power"),
-    ("sensor.charging_state", "State"),
-)
+SMALL = (BATTERY, CHARGING, STATE, RANGE)
 
 
-async def make_dashboard(socket: HassSocket, cars: Sequence[Device]) -> None:
-    """Store the dashboard and make it the one that Home Assistant opens with. Again is no harm."""
+async def make_dashboard(socket: HassSocket, cars: Sequence[Device], *, past: timedelta) -> None:
+    """Store the dashboard and make it the one that Home Assistant opens with. Again is no harm.
+
+    `past`: how much of it the graphs and the map show.
+    """
     known = await socket.call("lovelace/dashboards/list")
     if all(row["url_path"] != URL_PATH for row in known):
         about = {"url_path": URL_PATH, "title": TITLE, "icon": ICON, "mode": "storage", "show_in_sidebar": True}
         await socket.call("lovelace/dashboards/create", **about)
-    await socket.call("lovelace/config/save", url_path=URL_PATH, config=layout(cars))
+    config = layout(cars, hours=past / timedelta(hours=1))
+    await socket.call("lovelace/config/save", url_path=URL_PATH, config=config)
     await socket.call("frontend/set_system_data", key="core", value={"default_panel": URL_PATH})
 
 
-def layout(cars: Sequence[Device]) -> dict[str, Any]:
-    """The first car at length, with map and history; the others beside it."""
+def layout(cars: Sequence[Device], *, hours: float) -> dict[str, Any]:
+    """The first car at length, with map and graphs; the others beside it."""
     first, *others = cars
-    sections = [_section(first, TILES), _place_and_past(first)]
-    if others:
-        sections.append({"type": "grid", "cards": [card for car in others for card in _cards(car, SMALL)]})
-    view = {"title": TITLE, "path": "cars", "icon": ICON, "type": "sections", "max_columns": 3, "sections": sections}
+    sections = [
+        [*_cards(first, TILES), _graph(first, hours, ("sensor.charge_power", "Power"))],
+        [
+            _heading("Where it has been", "mdi:map-marker-path"),
+            _map(first, hours),
+            _graph(first, hours, ("sensor.charging_state", "State"), ("sensor.battery_level", "Battery")),
+        ],
+        [card for car in others for card in _cards(car, SMALL)],
+    ]
+    view = {
+        "title": TITLE,
+        "path": "cars",
+        "icon": ICON,
+        "type": "sections",
+        "max_columns": 3,
+        "sections": [{"type": "grid", "cards": cards} for cards in sections if cards],
+    }
     return {"title": TITLE, "views": [view]}
 
 
-def _section(car: Device, tiles: Sequence[Tile]) -> dict[str, Any]:
-    return {"type": "grid", "cards": list(_cards(car, tiles))}
-
-
 def _cards(car: Device, tiles: Sequence[Tile]) -> Iterator[Card]:
-    heading: Card = {"type": "heading", "heading": car.name, "heading_style": "title", "icon": ICON}
-    if car.manufacturer:
-        heading["heading"] = f"{car.name} · {car.manufacturer} {car.model or ''}".strip()
-    yield heading
+    kind = f"{car.manufacturer or ''} {car.model or ''}".strip()
+    yield _heading(car.name if kind in car.name else f"{car.name} · {kind}", ICON)
     for tile in tiles:
         if tile.key in car.entities:
             yield _tile(tile, car.entities)
+
+
+def _heading(text: str, icon: str) -> Card:
+    return {"type": "heading", "heading": text, "heading_style": "title", "icon": icon}
 
 
 def _tile(tile: Tile, entities: dict[str, str]) -> Card:
@@ -98,30 +112,22 @@ def _tile(tile: Tile, entities: dict[str, str]) -> Card:
         "type": "tile",
         "entity": entities[tile.key],
         "name": tile.name,
+        "color": tile.color,
         "grid_options": {"columns": tile.columns},
     }
-    if tile.color is not None:
-        card["color"] = tile.color
     if tile.feature is not None:
-        card |= {
-            "features": [tile.feature],
-            "features_position": "bottom" if tile.feature["type"] != "toggle" else "inline",
-        }
+        card |= {"features": [tile.feature], "features_position": tile.feature_position}
     return card
 
 
-def _place_and_past(car: Device) -> dict[str, Any]:
-    cards: list[Card] = [{"type": "heading", "heading": "Where it is, and the last hour", "icon": "mdi:map-marker"}]
+def _map(car: Device, hours: float) -> Card:
+    spots: list[Card] = [{"entity": "zone.home", "focus": False}]
     if "device_tracker.location" in car.entities:
-        cards.append(
-            {
-                "type": "map",
-                "entities": [{"entity": car.entities["device_tracker.location"]}, {"entity": "zone.home"}],
-                "hours_to_show": 1,
-                "default_zoom": 11,
-                "grid_options": {"columns": 12, "rows": 6},
-            }
-        )
-    rows = [{"entity": car.entities[key], "name": name} for key, name in HISTORY if key in car.entities]
-    cards.append({"type": "history-graph", "entities": rows, "hours_to_show": 1, "grid_options": {"columns": 12}})
-    return {"type": "grid", "cards": cards}
+        spots.insert(0, {"entity": car.entities["device_tracker.location"], "label_mode": "icon"})
+    options = {"columns": 12, "rows": 6}
+    return {"type": "map", "entities": spots, "hours_to_show": hours, "default_zoom": 11, "grid_options": options}
+
+
+def _graph(car: Device, hours: float, *rows: tuple[str, str]) -> Card:
+    shown = [{"entity": car.entities[key], "name": name} for key, name in rows if key in car.entities]
+    return {"type": "history-graph", "entities": shown, "hours_to_show": hours, "grid_options": {"columns": 12}}

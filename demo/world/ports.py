@@ -1,7 +1,9 @@
 """Ports on 127.0.0.1: given ones are taken or refused, others are remembered or chosen free."""
 
 import socket
-from collections.abc import Container, Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 
 from demo.world.errors import WorldError
 
@@ -9,32 +11,51 @@ HOST = "127.0.0.1"
 PREFERRED = {"home-assistant": 18123, "relay": 18300, "simulator": 18400}
 
 
-def choose_ports(given: Mapping[str, int | None], remembered: Mapping[str, int]) -> dict[str, int]:
-    """A port for each server. Raises WorldError when a given one cannot be had; others move when they are taken."""
+def choose_ports(given: Mapping[str, int | None], remembered: Mapping[str, int], claims: ExitStack) -> dict[str, int]:
+    """A port for each server. Raises WorldError when a given one cannot be had; others move when they are taken.
+
+    The ports are ours from now on as far as other demos go, until `claims` is closed.
+    """
     chosen: dict[str, int] = {}
-    for name in PREFERRED:
+    for name in sorted(PREFERRED, key=lambda name: given.get(name) is None):  # first who cannot move
         port = given.get(name)
-        if port is not None:
-            _demand(name, port, chosen.values())
-        chosen[name] = port or next(it for it in _candidates(name, remembered) if it not in chosen.values())
+        if port is None:
+            port = next(it for it in _candidates(name, remembered) if _claim(it, claims))
+        elif port in chosen.values():
+            raise WorldError(f"port {port} is given twice: choose another --{name}-port")
+        elif not _claim(port, claims):
+            raise WorldError(f"port {port} for the {name} is taken by another program: stop it or give --{name}-port")
+        chosen[name] = port
     return chosen
 
 
-def _demand(name: str, port: int, others: Container[int]) -> None:
-    if port in others:
-        raise WorldError(f"port {port} is given twice: choose another --{name}-port")
-    if not is_free(port):
-        raise WorldError(f"port {port} for the {name} is taken by another program: stop it or give --{name}-port")
-
-
 def _candidates(name: str, remembered: Mapping[str, int]) -> Iterator[int]:
-    wished = [it for it in (remembered.get(name), PREFERRED[name]) if it is not None]
-    yield from (port for port in wished if is_free(port))
+    if name in remembered:
+        yield remembered[name]
+    yield PREFERRED[name]
     while True:
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             port: int = probe.getsockname()[1]
         yield port
+
+
+def _claim(port: int, claims: ExitStack) -> bool:
+    """Take a free port before its server listens there: another demo that starts just now looks for a name of ours.
+
+    The name lives in Linux's abstract namespace: no file, and gone with this process however that ends.
+    """
+    if not is_free(port):
+        return False
+    if sys.platform == "linux":
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0evconduit-demo-{port}")
+        except OSError:
+            claim.close()
+            return False
+        claims.enter_context(claim)
+    return True
 
 
 def is_free(port: int) -> bool:

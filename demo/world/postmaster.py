@@ -28,8 +28,15 @@ async def stop_postmaster(folder: Path) -> bool:
 def _servers(folder: Path) -> Iterator[Process]:
     for pattern in PID_FILES:
         for note in folder.glob(pattern):
-            pid = note.read_text("utf-8").split(maxsplit=1)[0]
-            process = procfs.look(int(pid)) if pid.isdigit() else None
+            process = procfs.look(_noted_pid(note))
             # A recycled pid belongs to somebody who does not work in this data folder.
             if process is not None and procfs.works_in(process.pid) == note.parent.resolve():
                 yield process
+
+
+def _noted_pid(note: Path) -> int:
+    """The number in the first line; 0, which no process has, when there is none."""
+    try:
+        return int(note.read_text("utf-8").partition("\n")[0])
+    except OSError, ValueError:
+        return 0

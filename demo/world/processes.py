@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from demo.world import procfs, tether
 from demo.world.errors import BrokenPartError
@@ -57,12 +58,34 @@ class Supervisor:
         self._ledger = ledger
         self._logs = logs
         self._children: list[Child] = []
+        self._ending: list[Child] = []
+        self._watches: list[asyncio.Task[None]] = []
+        self._death: asyncio.Future[Child] = asyncio.get_running_loop().create_future()
         self._begun: set[str] = set()
         self._hurry = hurry
 
     async def start(self, program: Program) -> Child:
-        """Start a program; its output goes to a log named after it."""
-        return await self._spawn(program, stdout=None)
+        """Start a server; its output goes to a log named after it. That it ends by itself is an alarm: see `guard`."""
+        child = await self._spawn(program, stdout=None)
+        self._watches.append(asyncio.create_task(self._watch(child)))
+        return child
+
+    async def _watch(self, child: Child) -> None:
+        await child.process.wait()
+        if child not in self._ending and not self._death.done():
+            self._death.set_result(child)
+
+    async def guard[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something while all servers live. Raises BrokenPartError as soon as one of them has died."""
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait((task, self._death), return_when=asyncio.FIRST_COMPLETED)
+            if self._death.done():
+                raise self._death.result().death()
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def run(self, program: Program, *, within: float) -> str:
         """Run a program to its end and give what it printed. Raises BrokenPartError unless it ends well in time."""
@@ -87,27 +110,20 @@ class Supervisor:
                 raise BrokenPartError(f"{child.name} was not ready within {within:.0f} s", log=child.log)
             await asyncio.sleep(POLL_SECONDS)
 
-    async def first_death(self) -> Child:
-        """Wait until any child ends."""
-        waits = {asyncio.create_task(child.process.wait()): child for child in self._children}
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waits:
-                task.cancel()
-        return waits[done.pop()]
-
-    def kill(self, child: Child) -> None:
-        """End a child without a chance to clean up: it and its whole session."""
+    def kill(self, child: Child) -> list[procfs.Process]:
+        """End a child without a chance to clean up: it and its whole session, which is returned."""
+        self._ending.append(child)
         if child.alive:
             with contextlib.suppress(ProcessLookupError):
                 child.process.kill()
-        for process in procfs.living():
-            if process.session == child.process.pid:
-                signal_process(process, signal.SIGKILL)
+        session = [process for process in procfs.living() if process.session == child.process.pid]
+        for process in session:
+            signal_process(process, signal.SIGKILL)
+        return session
 
     async def stop(self, child: Child, *, grace: float = GRACE_SECONDS) -> bool:
         """End a child: asked first, killed after `grace` seconds or when in a hurry. Whether it ended by itself."""
+        self._ending.append(child)
         if child.alive:
             with contextlib.suppress(ProcessLookupError):
                 child.process.terminate()
@@ -116,8 +132,9 @@ class Supervisor:
         await asyncio.wait((ended, hurried), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
         by_itself = ended.done()
-        self.kill(child)  # also what a child that ended well has left in its session
+        killed = self.kill(child)  # also what a child that ended well has left in its session
         await ended
+        await gone(killed, within=1.0)
         self._forget(child)
         return by_itself
 
@@ -125,6 +142,7 @@ class Supervisor:
         """End everything at the same time; the names of those that had to be killed."""
         children = list(self._children)
         by_themselves = await asyncio.gather(*(self.stop(child) for child in children))
+        await asyncio.gather(*self._watches)
         return [child.name for child, itself in zip(children, by_themselves, strict=True) if not itself]
 
     async def _spawn(self, program: Program, *, stdout: int | None) -> Child:

@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Route, ViewportSize, async_playwright
 
 from demo.world.dashboard import URL_PATH
 from demo.world.hass_api import HassApi
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-SIZE = {"width": 1440, "height": 900}
+SIZE = ViewportSize(width=1440, height=900)
 READY_SECONDS = 60
 FLAGS = (
     "--headless",
@@ -23,11 +23,13 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-# All that the dashboard draws lies in shadow roots; its last parts are the tiles and the graph.
+# The dashboard lies in shadow roots; its graphs are drawn last.
 DRAWN = """() => {
-  const all = (root, wanted) => [...root.querySelectorAll('*')].reduce(
-    (found, it) => found + it.matches(wanted) + (it.shadowRoot ? all(it.shadowRoot, wanted) : 0), 0);
-  return all(document, 'hui-tile-card') > 3 && all(document, 'ha-chart-base canvas') > 0;
+  const find = (root, name) => [...root.querySelectorAll('*')].flatMap(
+    it => [...(it.localName === name ? [it] : []), ...(it.shadowRoot ? find(it.shadowRoot, name) : [])]);
+  const graphs = find(document, 'ha-chart-base');
+  return find(document, 'hui-tile-card').length > 3
+    && graphs.length > 2 && graphs.every(it => it.shadowRoot.querySelector('canvas'));
 }"""
 
 

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ class Memory:
     layout: int = LAYOUT
     ports: dict[str, int] = field(default_factory=dict)
     client_id: str = field(default_factory=lambda: f"demo-{secrets.token_hex(4)}")
-    client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
-    webhook_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    client_secret: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
+    webhook_secret: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
     user_id: str | None = None
     key: str | None = field(default=None, repr=False)
     linked: tuple[str, ...] = ()
@@ -60,14 +60,25 @@ class StateFolder:
     def begin(self, *, fresh: bool) -> bool:
         """Make ready for a start, wiped first when `fresh`; whether there is something to go on with."""
         if fresh:
-            for entry in self.path.iterdir():
-                if entry.name != LOCK:
-                    shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            _empty(self.path, keep=LOCK)
             self.memory = Memory()
         known = (self.path / MARKER).exists()
         self.logs.mkdir(exist_ok=True)
         self.remember()
         return known
+
+
+def tidy(path: Path, *, keep: str) -> None:
+    """Remove a state folder that nobody needs any more, but for one file in it."""
+    _empty(path, keep=keep)
+    with suppress(OSError):  # the file was there
+        path.rmdir()
+
+
+def _empty(path: Path, *, keep: str) -> None:
+    for entry in path.iterdir():
+        if entry.name != keep:
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import aiohttp
 
@@ -26,7 +27,6 @@ from demo.world.tries import until
 ACCOUNTS = ("TESLA", "NISSAN")  # the second one hides much and can do little
 FIRST_LOOK_SECONDS = 6.0  # simulated, from linking a car until Enode has looked at it
 SETTLE_SECONDS = 30.0
-NOTICE = "invalid_config"  # Home Assistant's, about the voice integrations whose C++ parts the demo goes without
 
 
 class World:
@@ -88,15 +88,11 @@ class World:
             await ensure_entry(hass, url=self.relay.url, key=key, known_url=memory.entry_url)
             self.state.remember(entry_url=self.relay.url)
 
-    async def furnish(self) -> None:
-        """A dashboard with the cars, and no notice about what the demo leaves out on purpose."""
+    async def furnish(self, *, past: timedelta) -> None:
+        """A dashboard with the cars, and so much of their past."""
         with self.console.step("a dashboard with the cars"):
             async with self.socket() as socket:
-                await make_dashboard(socket, await self.cars(socket))
-                dismissal = {"notification_id": NOTICE}
-                await socket.call(
-                    "call_service", domain="persistent_notification", service="dismiss", service_data=dismissal
-                )
+                await make_dashboard(socket, await self.cars(socket), past=past)
 
     @asynccontextmanager
     async def socket(self) -> AsyncIterator[HassSocket]:

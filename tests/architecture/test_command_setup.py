@@ -49,8 +49,8 @@ def test_an_old_uv_is_passed_over(bash, program, version, found):
 
 def test_a_shim_that_cannot_serve_this_tree_is_passed_over(bash, program, tmp_path):
     program("uv", 'echo "pyenv: version 3.14 is not installed" >&2; exit 127')
-    real = program("uv", 'echo "uv 99.0.0"', folder="other")
-    assert bash("find_uv", PATH=f"{tmp_path}/bin:{tmp_path}/other:/usr/bin:/bin").stdout == str(real)
+    real = program("uv", 'echo "uv 99.0.0"', folder="an other")
+    assert bash("find_uv", PATH=f"{tmp_path}/bin:{tmp_path}/an other:/usr/bin:/bin").stdout == str(real)
 
 
 def test_our_own_uv_comes_first(bash, program):

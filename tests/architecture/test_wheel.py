@@ -1,7 +1,6 @@
 """What `pip install` would bring: the relay with its pages and its database, and nothing of the tests."""
 
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -11,28 +10,16 @@ import pytest
 
 from tests.architecture.tree import ROOT, tracked
 
-
-def uv() -> str | None:
-    """The uv that scripts/test found, or one that runs here (pyenv's shim may not)."""
-    for candidate in (os.environ.get("UV"), shutil.which("uv")):
-        if (
-            candidate
-            and subprocess.run([candidate, "--version"], cwd=ROOT, capture_output=True, check=False).returncode == 0
-        ):
-            return candidate
-    return None
+UV = Path(sys.executable).parent / "uv"  # Home Assistant brings one, so the lock says which
 
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Names of the files in the wheel."""
-    program = uv()
-    if program is None:
-        pytest.skip("building the wheel needs uv: run scripts/test")
     out: Path = tmp_path_factory.mktemp("wheel")
     environment = {"UV_SYSTEM_CERTS": "true", **os.environ, "UV_PYTHON_DOWNLOADS": "never"}
     built = subprocess.run(
-        [program, "build", "--wheel", "--quiet", "--out-dir", out, "--python", sys.executable],
+        [UV, "build", "--wheel", "--quiet", "--out-dir", out, "--python", sys.executable],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -1,1 +1,1 @@
-"""`--check`: proves row by row, through Home Assistant's own API, that the whole way from car to home and back works."""
+"""`--check` proves, row by row and through Home Assistant's own API, the whole way from car to home and back."""

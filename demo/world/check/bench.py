@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from demo.world.hass_socket import HassSocket
@@ -17,6 +18,10 @@ FROZEN, SLOW, FAST = 0.0, 20.0, 240.0
 
 class UnprovenError(Exception):
     """A row is not proved: what was expected, and what was there instead."""
+
+
+class SkippedError(Exception):
+    """A row cannot be tried on this machine; says why."""
 
 
 def demand(holds: object, what: str, seen: object) -> None:
@@ -55,10 +60,11 @@ class Look:
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
-    """The world, and which of Enode's vehicles is the car under test."""
+    """The world, which of Enode's vehicles is the car under test, and where the picture goes."""
 
     world: World
     vehicle_id: str
+    picture: Path
 
     @asynccontextmanager
     async def look(self) -> AsyncIterator[Look]:

@@ -1,14 +1,17 @@
 """The rows of the check, how they are run, and the table they make."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from demo.world.check.bench import Bench, UnprovenError
+from demo.world.check.bench import Bench, SkippedError, UnprovenError
 from demo.world.check.charging import prove_charging, prove_command, prove_refusal
 from demo.world.check.crash import prove_crash
 from demo.world.check.health import prove_health
+from demo.world.check.picture import prove_dashboard
 from demo.world.check.restart import prove_restart
 from demo.world.check.set_up import prove_config_flow, prove_entities
 from demo.world.console import Console
@@ -16,6 +19,7 @@ from demo.world.errors import BrokenPartError, tail
 from demo.world.hass_socket import HassRefusedError
 from demo.world.watch import NotSeenError
 
+PROVED, SKIPPED, FAILED = "ok", "skipped", "FAILED"
 LOGS = ("home-assistant", "relay", "simulator")
 
 
@@ -24,7 +28,7 @@ class Row:
     """Something to prove. `prove` gives a note of what was measured, and raises when it is not so."""
 
     title: str
-    prove: Callable[[Bench], Awaitable[str]]
+    prove: Callable[[Bench], Coroutine[Any, Any, str]]
 
 
 ROWS = (
@@ -35,6 +39,7 @@ ROWS = (
     Row(title="a refused command raises its error", prove=prove_refusal),
     Row(title="the relay is killed and comes back", prove=prove_crash),
     Row(title="Home Assistant is restarted", prove=prove_restart),
+    Row(title="a browser shows the dashboard", prove=prove_dashboard),
     Row(title="Home Assistant is well", prove=prove_health),
 )
 
@@ -55,16 +60,25 @@ async def run_rows(bench: Bench, console: Console) -> list[Result]:
     results: list[Result] = []
     for number, row in enumerate(ROWS, start=1):
         began = time.monotonic()
-        try:
-            with console.step(f"({number}) {row.title}"):
-                verdict, note = "ok", await row.prove(bench)
-        except (UnprovenError, NotSeenError, BrokenPartError, HassRefusedError) as error:
-            verdict, note = "FAILED", str(error)
+        verdict, note = await _prove(row, bench, console.step(f"({number}) {row.title}"))
         seconds = time.monotonic() - began
         results.append(Result(number=number, title=row.title, verdict=verdict, seconds=seconds, note=note))
-        if verdict != "ok":
+        if verdict == FAILED:
             break
     return results
+
+
+async def _prove(row: Row, bench: Bench, step: AbstractContextManager[None]) -> tuple[str, str]:
+    """The verdict on a row, and a note."""
+    try:
+        with step:
+            return PROVED, await bench.world.supervisor.guard(row.prove(bench))
+    except SkippedError as error:
+        return SKIPPED, str(error)
+    except (UnprovenError, NotSeenError, BrokenPartError, HassRefusedError) as error:
+        return FAILED, str(error)
+    except Exception as error:  # noqa: BLE001 - whatever surprises a row fails it, and the table is still wanted
+        return FAILED, f"{type(error).__name__}: {error}"
 
 
 def table(results: list[Result]) -> str:
@@ -78,7 +92,7 @@ def table(results: list[Result]) -> str:
 
 def has_failed(results: list[Result]) -> bool:
     """Whether a row failed."""
-    return any(it.verdict != "ok" for it in results)
+    return any(it.verdict == FAILED for it in results)
 
 
 def tails(logs: Path) -> str:

@@ -113,7 +113,7 @@ def _differences(look: Look, car: Device, vehicle: Json) -> list[str]:
 def _is_named_after(car: Device, vehicle: Json) -> bool:
     about = vehicle["information"]
     named = about["displayName"] is None or car.name == about["displayName"]
-    return named and car.manufacturer == about["brand"] and car.model == about["model"]
+    return bool(named and car.manufacturer == about["brand"] and car.model == about["model"])
 
 
 def _offers(vehicle: Json, capabilities: tuple[str, ...]) -> bool:

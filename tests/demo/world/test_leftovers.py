@@ -1,0 +1,115 @@
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.world import procfs
+from demo.world.ledger import Ledger, end_processes
+from demo.world.postmaster import stop_postmaster
+from demo.world.tries import until
+
+# Starts a child as the demo does, tells its pid, and waits to be killed.
+DEMO = """
+import asyncio, sys
+from pathlib import Path
+from demo.world.ledger import Ledger
+from demo.world.processes import Program, Supervisor
+
+async def main(folder):
+    supervisor = Supervisor(ledger=Ledger(folder / "processes.json"), logs=folder, hurry=asyncio.Event())
+    code = "import signal, time; {ignore}; print('started', flush=True); time.sleep(600)"
+    command = [sys.executable, "-I", "-S", "-c", code]
+    child = await supervisor.start(Program(name="child", command=command, folder=folder))
+    while "started" not in child.log.read_text():
+        await asyncio.sleep(0.02)
+    print(child.process.pid, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+DEAF = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+
+
+def kill_a_demo(folder: Path, *, ignore: str = "pass") -> int:
+    """Run a demo, SIGKILL it, and give the pid of its child."""
+    code = DEMO.replace("{ignore}", ignore)
+    with subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        pid = int(demo.stdout.readline())
+        demo.kill()
+    return pid
+
+
+async def is_gone(pid: int) -> bool:
+    return procfs.look(pid) is None
+
+
+async def test_children_end_with_a_demo_that_was_killed(tmp_path):
+    pid = await asyncio.to_thread(kill_a_demo, tmp_path)
+    await until("the child to follow its parent", lambda: is_gone(pid), within=10)
+
+
+async def test_a_child_that_does_not_follow_is_found_and_ended_by_the_next_demo(tmp_path):
+    pid = await asyncio.to_thread(kill_a_demo, tmp_path, ignore=DEAF)
+    left = Ledger(tmp_path / "processes.json").leftovers()
+    assert [process.pid for process in left] == [pid]
+    await end_processes(left, grace=0.1)
+    assert procfs.look(pid) is None
+
+
+def test_somebody_elses_process_with_a_recycled_pid_is_left_alone(tmp_path):
+    file = tmp_path / "processes.json"
+    me = procfs.look(os.getpid())
+    assert me is not None
+    file.write_text(json.dumps({str(me.session): 1}), "utf-8")
+    assert Ledger(file).leftovers() == []
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", '{"x": "y"}', None])
+def test_a_ledger_that_cannot_be_read_has_no_leftovers(tmp_path, content):
+    file = tmp_path / "processes.json"
+    if content is not None:
+        file.write_text(content, "utf-8")
+    assert Ledger(file).leftovers() == []
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Something that works in a data folder, has a pid file there, and does not listen to SIGINT."""
+    data = tmp_path / "postgres" / "data"
+    data.mkdir(parents=True)
+    code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", code], cwd=data, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (data / "postmaster.pid").write_text(f"{process.pid}\n{data}\n", "utf-8")
+        yield process
+        process.kill()
+
+
+async def test_a_database_server_that_a_killed_relay_left_is_stopped(tmp_path, server):
+    assert await stop_postmaster(tmp_path)
+    assert await asyncio.to_thread(server.wait, 5) == -signal.SIGQUIT
+
+
+async def test_a_pid_file_that_names_a_stranger_stops_nobody(tmp_path):
+    data = tmp_path / "postgres" / "data"
+    data.mkdir(parents=True)
+    (data / "postmaster.pid").write_text(f"{os.getpid()}\n{data}\n", "utf-8")
+    assert not await stop_postmaster(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "nonsense\n"])
+async def test_a_broken_pid_file_stops_nobody(tmp_path, content):
+    data = tmp_path / "postgres" / "data"
+    data.mkdir(parents=True)
+    (data / "postmaster.pid").write_text(content, "utf-8")
+    assert not await stop_postmaster(tmp_path)
