@@ -9,6 +9,8 @@ from demo.world.check.bench import Bench, demand
 from demo.world.check.charging import REFUSAL
 
 OURS = "evconduit"
+# In a traceback the name alone says nothing: the interpreter itself may lie in a folder called so.
+OUR_CODE = "custom_components/evconduit"
 # What goes wrong in these is never just the machine's: set-up of integrations, and what the frontend asks.
 CORE = (
     "homeassistant.setup",
@@ -62,9 +64,13 @@ def complaints(text: str) -> list[str]:
         entry.text.splitlines()[0]
         for entry in read_log(text)
         if entry.level in {"WARNING", "ERROR", "CRITICAL"}
-        and (OURS in entry.text or entry.logger.startswith(CORE))
+        and _concerns_us(entry)
         and not any(known in entry.text for known in EXPECTED)
     ]
+
+
+def _concerns_us(entry: LogEntry) -> bool:
+    return OURS in entry.text.splitlines()[0] or OUR_CODE in entry.text or entry.logger.startswith(CORE)
 
 
 async def prove_health(bench: Bench) -> str:

@@ -15,6 +15,7 @@ a line before the first entry
 2026-11-23 21:32:05.129 WARNING (MainThread) [homeassistant.bootstrap] Skipping pip installation of required modules. x
 2026-11-23 21:32:05.995 ERROR (MainThread) [haffmpeg.core] FFmpeg fails [Errno 2] No such file or directory: 'ffmpeg'
 Traceback (most recent call last):
+  File "/home/somebody/.cache/evconduit/python/lib/python3.14/asyncio/base_events.py", line 1, in run
 FileNotFoundError: [Errno 2] No such file or directory: 'ffmpeg'
 2026-11-23 21:32:06.000 WARNING (SyncWorker_0) [homeassistant.loader] We found a custom integration evconduit which \
 has not been tested by Home Assistant. This component might cause stability problems
