@@ -94,6 +94,22 @@ def test_a_killed_relay_is_started_again_on_the_same_database(operator, port):
             relay.communicate(timeout=20)
 
 
+def test_a_database_that_dies_under_the_relay_is_brought_back(operator, port, tmp_path):
+    key = operator.tell("key", "create", "--user", operator.tell("user", "add", "me@example.org"))
+    with operator.serve(port) as relay:
+        ready(port, relay)
+        postmaster = tmp_path / "data" / "postgres" / "data" / "postmaster.pid"
+        os.kill(int(postmaster.read_text().split()[0]), signal.SIGKILL)
+        url, header = f"http://127.0.0.1:{port}/api/me", {"Authorization": f"Bearer {key}"}
+        statuses = []
+        while 200 not in statuses[-3:] or 503 not in statuses:
+            statuses.append(httpx.get(url, headers=header, timeout=30).status_code)
+            assert len(statuses) < 10_000
+        relay.send_signal(signal.SIGTERM)
+        relay.communicate(timeout=20)
+    assert set(statuses) == {200, 503}
+
+
 def test_a_busy_port_is_one_line(operator):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         result = operator.run("serve", "--port", str(busy.getsockname()[1]))
