@@ -45,9 +45,14 @@ def _see_it_end(child: subprocess.Popen[bytes]) -> None:
 
 
 def stop_children_on_sigterm() -> None:
-    """Makes SIGTERM unwind the program like Ctrl-C does, so that `run` takes its child along."""
+    """Makes SIGTERM unwind the program like Ctrl-C does, so that `run` takes its child along.
+
+    Also where a shell started us in the background: it has us ignore Ctrl-C, and whatever we start would inherit that.
+    """
 
     def unwind(_number: int, _frame: FrameType | None) -> None:
         raise AskedToStopError
 
     signal.signal(signal.SIGTERM, unwind)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)

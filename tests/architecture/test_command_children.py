@@ -42,12 +42,24 @@ def test_what_takes_too_long_is_interrupted_and_may_clean_up(polite, capfd):
     assert "error: stopped after 2 s" in capfd.readouterr().out
 
 
-def test_sigterm_takes_the_child_along(polite):
+@pytest.fixture(params=["in the foreground", "in the background of a shell"])
+def ignored(request):
+    """What a program inherits as ignored from whoever starts it."""
+    return (signal.SIGINT, signal.SIGQUIT) if "background" in request.param else ()
+
+
+def test_sigterm_takes_the_child_along(polite, ignored):
     command, ready, done = polite
     program = (
         f"from scripts.lib.children import run, stop_children_on_sigterm\nstop_children_on_sigterm()\nrun({command!r})"
     )
-    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL) as parent:
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
+    try:
+        parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    with parent:
         deadline = time.monotonic() + 20
         while not ready.exists() and time.monotonic() < deadline:
             os.sched_yield()
