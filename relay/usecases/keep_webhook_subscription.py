@@ -1,11 +1,12 @@
 """Our webhook subscription at Enode: there, for our address, with the secret we verify with, and active."""
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 from datetime import timedelta
 
-from relay.gateways.enode import ALL_EVENTS, EnodeClient, EnodeError, WebhookSubscription
+from relay.gateways.enode import ALL_EVENTS, EnodeClient, EnodeError, EnodeNotFound, WebhookSubscription
 from relay.kit.database import Pool
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ async def keep_webhook_subscription(
 ) -> WebhookSubscription:
     """Create the subscription if Enode has none for `url`, renew it if it is inactive or has another secret.
 
+    Those that we made for other addresses are ended: Enode would go on posting to where nobody is.
+
     Enode never tells the secret, so a digest of what was last pushed is kept. Raises EnodeError.
     """
     digest = hashlib.sha256(secret.encode()).digest()
@@ -44,6 +47,7 @@ async def keep_webhook_subscription(
     else:
         kept = ours[0]
     await _store(pool, account_id, kept, digest)
+    await _end_former(pool, enode, account_id, url)
     return kept
 
 
@@ -67,3 +71,19 @@ async def _store(pool: Pool, account_id: str, kept: WebhookSubscription, digest:
             """,
             [account_id, kept.id, kept.url, list(kept.events), digest, kept.is_active is not False],
         )
+
+
+async def _end_former(pool: Pool, enode: EnodeClient, account_id: str, url: str) -> None:
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            "select enode_webhook_id from webhook_subscriptions where account_id = %s and url <> %s", [account_id, url]
+        )
+        former = [str(row[0]) for row in await cursor.fetchall()]
+    for enode_webhook_id in former:
+        with contextlib.suppress(EnodeNotFound):
+            await enode.webhooks.delete(enode_webhook_id)
+        async with pool.connection() as connection:
+            await connection.execute(
+                "delete from webhook_subscriptions where enode_webhook_id = %s", [enode_webhook_id]
+            )
+        log.info("webhook subscription for a former address ended at Enode")
