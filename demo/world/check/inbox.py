@@ -33,7 +33,10 @@ async def compare_inbox(bench: Bench) -> str:
     """
     simulator = bench.world.simulator
     conninfo = await bench.world.relay.command("database", "url")
-    delivered = [it for it in await simulator.deliveries() if it["state"] == "delivered"]
+    deliveries = await simulator.deliveries()
+    given_up = sum(it["state"] == "failed" for it in deliveries)
+    demand(not given_up, "every delivery to have arrived", f"{given_up} that the simulator gave up")
+    delivered = [it for it in deliveries if it["state"] == "delivered"]
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
         rows = await (await connection.execute(INBOX)).fetchall()
         sent = _events(await simulator.deliveries())
