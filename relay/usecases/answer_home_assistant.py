@@ -1,10 +1,10 @@
 """A Home Assistant asks: its account (free) and its cars (one call)."""
 
-from datetime import UTC, datetime
 from typing import TypedDict
 
 from fastapi import APIRouter
 
+from relay.delivery.messages import Json, Snapshot
 from relay.kit.times import wire_time
 from relay.kit.web import AuthorizationHeader
 from relay.metering.allowance import PUSH_PLANS
@@ -83,13 +83,9 @@ async def get_account(runtime: RuntimeDependency, authorization: AuthorizationHe
 
 
 @router.get("/vehicles", response_model=None, responses={200: {"model": SnapshotRecord}})
-async def get_vehicles(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> SnapshotRecord:
+async def get_vehicles(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> Json:
     """All cars of the account as last known. One call. The body is the same as the stream's first message."""
     async with runtime.pool.connection() as connection:
         call = await authorize(connection, authorization, scope="read", endpoint="v2/vehicles")
-        snapshot = await read_snapshot(connection, call.caller.user_id)
-    return {
-        "at": wire_time(datetime.now(UTC)),
-        "account": account_record(call, runtime.version),
-        "vehicles": snapshot.vehicles,
-    }
+        found = await read_snapshot(connection, call.caller.user_id)
+    return Snapshot(at=found.at, account=account_record(call, runtime.version), vehicles=found.vehicles).body()
