@@ -62,9 +62,14 @@ class Vehicle:
     gone_reason: str | None = None
 
     @property
+    def groups(self) -> Json:
+        """Enode's object as a user sees it, and as everything that follows from it is told."""
+        return self.state.groups
+
+    @property
     def shown(self) -> tuple[object, ...]:
         """What a user sees of it."""
-        return self.state.groups, self.link_state, self.link_since
+        return self.groups, self.link_state, self.link_since
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -76,7 +76,7 @@ async def break_links(connection: Connection, user_id: UUID, vendor: str, at: da
     """
     changes = []
     for car in await repository.find_of_vendor(connection, user_id, vendor):
-        alive_at = moment(car.state.groups, "lastSeen")
+        alive_at = moment(car.groups, "lastSeen")
         if car.link_state == "over_limit" or (alive_at is not None and alive_at >= at):
             continue
         since = max(at, car.link_since) if car.link_state == "broken" else at
@@ -130,7 +130,7 @@ def _new_link(car: Vehicle, sighting: Sighting) -> Link:
 def _told(car: Vehicle, sighting: Sighting) -> Vehicle:
     """`car` after what the sighting says of it; a broken link is whole again when the car has spoken since."""
     car = replace(car, state=merge(car.state, sighting))
-    spoke_at = _spoke_at(car.state.groups, sighting)
+    spoke_at = _spoke_at(car.groups, sighting)
     if car.link_state == "broken" and spoke_at is not None and spoke_at > car.link_since:
         return replace(car, link_state="ok", link_since=sighting.created_at)
     return car
@@ -146,7 +146,7 @@ def _spoke_at(groups: Json, sighting: Sighting) -> datetime | None:
 
 def _change(before: Vehicle | None, after: Vehicle, changed: tuple[Link, ...], at: datetime) -> Change:
     was_there = before is not None and before.gone_at is None
-    now = read_charge(after.state.groups)
+    now = read_charge(after.groups)
     last_known = after.last_known if was_there else Charge()
     kinds = transitions(last_known, now) if after.gone_at is None else ()
     version = after.state.versions.get("chargeState", "")
