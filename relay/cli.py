@@ -57,6 +57,10 @@ def _leave(_number: int, _frame: object) -> None:
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. [EVCONDUIT_HOST, else 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. [EVCONDUIT_PORT, else 8300]")] = None,
+    *,
+    worker: Annotated[
+        bool, typer.Option(help="Also act on what arrives. Without, `evconduit work` must run somewhere.")
+    ] = True,
 ) -> None:
     """Run the relay: web, API, stream and worker in one process, until Ctrl-C or SIGTERM."""
     from relay import server  # noqa: PLC0415 - the web's machinery takes a second to load, and only this command wants it
@@ -66,7 +70,18 @@ def serve(
     configure_logs(settings.log_level)
     with closing(server.listen(settings.host, settings.port)) as listening, ready_database(settings) as conninfo:
         note(f"relay on {settings.base_url}, listening on {settings.host}:{settings.port}")
-        server.run(settings, conninfo, listening)
+        server.run(settings, conninfo, listening, work=worker)
+
+
+@app.command()
+def work() -> None:
+    """Run a worker without web: it acts on what `evconduit serve --no-worker` takes in. Any number on one database."""
+    from relay import worker  # noqa: PLC0415 - as above
+
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    with ready_database(settings) as conninfo:
+        worker.run(settings, conninfo)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relay.gateways.enode import EnodeConfig
 from relay.kit.errors import StartError
+from relay.usecases.prune_history import Retention
 
 type Mode = Literal["self-hosted", "cloud"]
 
@@ -50,6 +52,9 @@ class Settings(BaseSettings):
     )
     enode_webhook_secret_previous: SecretStr | None = Field(None, validation_alias="ENODE_WEBHOOK_SECRET_PREVIOUS")
     webhook_url: HttpUrl | None = Field(None, validation_alias="WEBHOOK_URL")
+    # Two days at least: after a day of failures Enode gives up, and somebody must have the time to notice and replay.
+    retention_hours: int = Field(72, ge=48, le=24 * 365, validation_alias="EVCONDUIT_RETENTION_HOURS")
+    set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -77,6 +82,11 @@ class Settings(BaseSettings):
         """Secrets that may have signed what arrives: the current one, and the previous one during a rotation."""
         both = (self.enode_webhook_secret, self.enode_webhook_secret_previous)
         return [secret.get_secret_value() for secret in both if secret is not None]
+
+    @property
+    def retention(self) -> Retention:
+        """How long inbox rows are kept."""
+        return Retention(settled=timedelta(hours=self.retention_hours), set_aside=timedelta(days=self.set_aside_days))
 
     def enode_config(self) -> EnodeConfig | None:
         """How to reach Enode; None without credentials."""

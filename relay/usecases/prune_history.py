@@ -1,10 +1,14 @@
 """What has served its time goes: settled inbox rows, and transitions that nobody is told again."""
 
+import asyncio
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import LiteralString
 
-from relay.kit.database import Connection
+import psycopg
+
+from relay.kit.database import Connection, Pool
 
 log = logging.getLogger(__name__)
 
@@ -23,17 +27,35 @@ delete from transitions where (user_id, seq) in (
 """
 # The newest of the old ones stays: by it a client that was away for longer learns that something was forgotten.
 
-SETTLED = timedelta(hours=72)
-SET_ASIDE = timedelta(days=30)
+PRUNE_EVERY_SECONDS = 3600.0
 # They are told again for 24 hours, and read a little later than that.
 TOLD = timedelta(hours=25)
 
 
-async def prune(connection: Connection) -> int:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retention:
+    """How long inbox rows are kept: those that were acted on, and those that were set aside for a person to look at."""
+
+    settled: timedelta = timedelta(hours=72)
+    set_aside: timedelta = timedelta(days=30)
+
+
+async def prune_for_ever(pool: Pool, retention: Retention) -> None:
+    """Prune every hour until cancelled."""
+    while True:
+        try:
+            async with pool.connection() as connection:
+                await prune(connection, retention)
+        except psycopg.Error as error:
+            log.warning("old rows were not deleted: %s", type(error).__name__)
+        await asyncio.sleep(PRUNE_EVERY_SECONDS)
+
+
+async def prune(connection: Connection, retention: Retention) -> int:
     """Delete what is too old to be of use and return how many rows that were. What is pending stays however old."""
     gone = 0
-    gone += await _delete(connection, _INBOX, SETTLED, ["done", "ignored"])
-    gone += await _delete(connection, _INBOX, SET_ASIDE, ["set_aside"])
+    gone += await _delete(connection, _INBOX, retention.settled, ["done", "ignored"])
+    gone += await _delete(connection, _INBOX, retention.set_aside, ["set_aside"])
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
     if gone:
         log.info("%d old rows deleted", gone)
