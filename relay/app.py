@@ -6,13 +6,17 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
 from relay import health
+from relay.inbox.failures import SignatureFailures
 from relay.inbox.routes import router as inbox_router
 from relay.inbox.service import Inbox
 from relay.kit import problems
+from relay.kit.request_metrics import RequestMetrics
 from relay.kit.supervise import background
 from relay.kit.web import BodyLimit, Mark
+from relay.metrics import metrics_router
 from relay.pages import public
 from relay.process import ACCOUNT, VERSION, Process, Work, open_process
 from relay.settings import Settings
@@ -43,6 +47,10 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
     app.add_middleware(BodyLimit, limit=BODY_LIMIT, own_limit=lambda path: path == ENODE_POSTS_TO)
     app.add_middleware(Mark, headers=MARK)
     problems.install(app, headers=MARK)
+    if settings.internal_api_key is not None:
+        registry = CollectorRegistry()
+        app.add_middleware(RequestMetrics, registry=registry)
+        app.include_router(metrics_router(settings.internal_api_key.get_secret_value(), registry))
     for router in (
         health.router,
         answer_home_assistant.router,
@@ -60,13 +68,16 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
 async def _lifespan(app: FastAPI, *, settings: Settings, conninfo: str, work: bool) -> AsyncIterator[None]:
     async with open_process(settings, conninfo) as process:
         app.state.runtime = process.runtime
+        forged = SignatureFailures(process.runtime.pool)
         app.state.inbox = Inbox(
             process.runtime.pool,
             account_id=ACCOUNT,
             secrets=settings.webhook_secrets,
             wake=process.inbox_waker.wake,
+            on_forged=forged.add,
         )
         all_work = {**process.work, **web_work(process), **(worker_work(process) if work else {})}
+        all_work["forged deliveries"] = forged.run
         async with background(all_work):
             log.info("relay %s is ready%s", VERSION, "" if work else ", without a worker")
             yield

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     )
     enode_webhook_secret_previous: SecretStr | None = Field(None, validation_alias="ENODE_WEBHOOK_SECRET_PREVIOUS")
     webhook_url: HttpUrl | None = Field(None, validation_alias="WEBHOOK_URL")
+    internal_api_key: SecretStr | None = Field(None, min_length=16, validation_alias="EVCONDUIT_INTERNAL_API_KEY")
+    webhook_silence_minutes: int = Field(120, ge=10, le=10_080, validation_alias="EVCONDUIT_WEBHOOK_SILENCE_MINUTES")
+    alert_url: HttpUrl | None = Field(None, validation_alias="EVCONDUIT_ALERT_URL")
     # Two days at least: after a day of failures Enode gives up, and somebody must have the time to notice and replay.
     retention_hours: int = Field(72, ge=48, le=24 * 365, validation_alias="EVCONDUIT_RETENTION_HOURS")
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
@@ -87,6 +90,16 @@ class Settings(BaseSettings):
     def retention(self) -> Retention:
         """How long inbox rows are kept."""
         return Retention(settled=timedelta(hours=self.retention_hours), set_aside=timedelta(days=self.set_aside_days))
+
+    @property
+    def webhook_silence(self) -> timedelta:
+        """So long Enode may send nothing, not even a heartbeat, before that is trouble."""
+        return timedelta(minutes=self.webhook_silence_minutes)
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether Enode is its sandbox, which gives a webhook up within minutes."""
+        return "sandbox" in (self.enode_base_url.host or "")
 
     def enode_config(self) -> EnodeConfig | None:
         """How to reach Enode; None without credentials."""

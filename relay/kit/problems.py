@@ -19,6 +19,7 @@ TYPE = "urn:evconduit:problem:"
 TITLES = {
     "unauthorized": "The credential is missing, unknown or revoked.",
     "forbidden": "The credential may not do this.",
+    "account-disabled": "The account is switched off.",
     "not-found": "There is nothing of yours here.",
     "method-not-allowed": "This address answers to another method.",
     "invalid-request": "The request has a mistake.",

@@ -40,7 +40,8 @@ class Context:
 
     async def tell(self, changes: list[Change]) -> bool:
         """Write what became of cars; True when the user has something new to see."""
-        told = [await tell_change(self.connection, it, source_event_id=self.event.id) for it in changes]
+        live = not self.event.replayed
+        told = [await tell_change(self.connection, it, source_event_id=self.event.id, live=live) for it in changes]
         return any(told)
 
 
@@ -103,7 +104,7 @@ async def vendor_action_updated(it: Context) -> bool:
     # One action can stand for several commands, but an event makes each kind of transition of a car only once.
     sources = chain([it.event.id], repeat(None))
     moved = [
-        await move_command(it.connection, command_id, outcome, source_event_id=source)
+        await move_command(it.connection, command_id, outcome, source_event_id=source, live=not it.event.replayed)
         for command_id, source in zip(await _commands_of(it, action), sources, strict=False)
     ]
     return any(moved)
