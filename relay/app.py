@@ -19,12 +19,19 @@ from relay.inbox.service import Inbox
 from relay.kit import problems
 from relay.kit.database import open_pool
 from relay.kit.jobs import Jobs
+from relay.kit.outbound import open_outbound
 from relay.kit.supervise import background
 from relay.kit.web import BodyLimit, Mark
 from relay.pages import public
 from relay.settings import Settings
 from relay.startup import keep_postgres
-from relay.usecases import answer_classic, answer_home_assistant, command_charging, stream_to_home_assistant
+from relay.usecases import (
+    answer_classic,
+    answer_home_assistant,
+    command_charging,
+    register_endpoint,
+    stream_to_home_assistant,
+)
 from relay.usecases.check_command import check_command
 from relay.usecases.command_charging import CHECK
 from relay.usecases.drain_inbox import Drain
@@ -63,6 +70,7 @@ def create_app(settings: Settings, conninfo: str) -> FastAPI:
         answer_home_assistant.router,
         stream_to_home_assistant.router,
         command_charging.router,
+        register_endpoint.router,
         answer_classic.router,
         inbox_router,
     ):
@@ -77,6 +85,7 @@ async def _lifespan(app: FastAPI, *, settings: Settings, conninfo: str) -> Async
         pool = await stack.enter_async_context(open_pool(conninfo, size=settings.pool_size))
         config = settings.enode_config()
         enode = await stack.enter_async_context(open_enode(config)) if config else None
+        outbound = await stack.enter_async_context(open_outbound(settings.outbound_rules()))
         feed, inbox = Waker(pool, FEED), Waker(pool, INBOX)
         hub = Hub(feed_reader(pool))
         feed.subscribe(hub.wake)
@@ -90,6 +99,8 @@ async def _lifespan(app: FastAPI, *, settings: Settings, conninfo: str) -> Async
             enode=enode,
             version=VERSION,
             look_soon=poller.nudge if poller else lambda: None,
+            outbound=outbound,
+            key=settings.key(),
         )
         app.state.runtime = runtime
         app.state.inbox = Inbox(pool, account_id=ACCOUNT, secrets=settings.webhook_secrets, wake=inbox.wake)

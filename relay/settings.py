@@ -5,10 +5,11 @@ import secrets
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relay.gateways.enode import EnodeConfig
+from relay.kit.addresses import OutboundRules, read_allowed
 from relay.kit.errors import StartError
 
 type Mode = Literal["self-hosted", "cloud"]
@@ -50,6 +51,13 @@ class Settings(BaseSettings):
     )
     enode_webhook_secret_previous: SecretStr | None = Field(None, validation_alias="ENODE_WEBHOOK_SECRET_PREVIOUS")
     webhook_url: HttpUrl | None = Field(None, validation_alias="WEBHOOK_URL")
+    outbound_allow: str = Field("", validation_alias="EVCONDUIT_OUTBOUND_ALLOW")
+
+    @field_validator("outbound_allow")
+    @classmethod
+    def _listed(cls, value: str) -> str:
+        read_allowed(value)
+        return value
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -87,6 +95,13 @@ class Settings(BaseSettings):
             auth_url=str(self.enode_auth_url),
             client_id=self.enode_client_id,
             client_secret=self.enode_client_secret.get_secret_value(),
+        )
+
+    def outbound_rules(self) -> OutboundRules:
+        """Where addresses that users gave may lead: in the cloud to the public internet only."""
+        hosts, networks = read_allowed(self.outbound_allow)
+        return OutboundRules(
+            private=self.mode == "self-hosted", hosts=hosts, networks=networks, own_ports=frozenset({self.port})
         )
 
     def key(self) -> bytes:
