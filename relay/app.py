@@ -34,6 +34,7 @@ from relay.usecases import (
 )
 from relay.usecases.check_command import check_command
 from relay.usecases.command_charging import CHECK
+from relay.usecases.deliver_to_endpoints import Deliverer
 from relay.usecases.drain_inbox import Drain
 from relay.usecases.keep_webhook_subscription import keep_for_ever
 from relay.usecases.poll_enode import Poller
@@ -122,13 +123,15 @@ async def _worker(runtime: Runtime, settings: Settings, inbox: Waker) -> Work:
     """What acts on the database's queues: the drain, timers, and the keeper of Enode's subscription."""
     drain = Drain(runtime.pool, wake=runtime.feed_waker.wake, vin_key=settings.key())
     inbox.subscribe(drain.hint)
+    deliverer = Deliverer(runtime.pool, runtime.outbound, key=runtime.key, version=VERSION)
+    runtime.feed_waker.subscribe(deliverer.hint)
 
     async def check(command_id: str, number: int) -> None:
         await check_command(runtime, UUID(command_id), number)
 
     runtime.jobs.add(CHECK, check)
     await runtime.jobs.open(runtime.pool)
-    work: Work = {"drain": drain.run, "timers": runtime.jobs.run}
+    work: Work = {"drain": drain.run, "deliveries": deliverer.run, "timers": runtime.jobs.run}
     if runtime.enode is not None and settings.webhook_url is not None and settings.enode_webhook_secret is not None:
         work["webhook subscription"] = partial(
             keep_for_ever,

@@ -39,7 +39,7 @@ with e as (
     values (%(user_id)s, %(credential_id)s, 'v2', %(url)s)
     on conflict (credential_id) where kind = 'v2' do update
     set url = excluded.url, failures = 0, failing_since = null, last_failure = null, off_at = null, slow = false,
-        next_try_at = now()
+        next_try_at = now(), leased_until = null, lease_token = null
     returning *
 )
 select {_RECORD} from e join feeds f using (user_id)
@@ -51,7 +51,7 @@ values (%(user_id)s, %(credential_id)s, 'classic', %(url)s, %(webhook_id)s, %(co
 on conflict (user_id, webhook_id) where kind = 'classic' do update
 set credential_id = excluded.credential_id, url = excluded.url, configured_id = excluded.configured_id,
     vehicle_id = excluded.vehicle_id, failures = 0, failing_since = null, last_failure = null, off_at = null,
-    slow = false, next_try_at = now(),
+    slow = false, next_try_at = now(), leased_until = null, lease_token = null,
     epoch = case when old.vehicle_id is not distinct from excluded.vehicle_id then old.epoch end,
     seq = case when old.vehicle_id is not distinct from excluded.vehicle_id then old.seq end
 """
@@ -104,7 +104,7 @@ class Endpoint:
     failing_since: datetime | None
     last_success_at: datetime | None
     last_failure: Failure | None
-    next_try_at: datetime
+    next_try_at: datetime | None
     webhook_id: str | None = field(repr=False)
     configured_id: str | None
     vehicle_id: UUID | None

@@ -21,11 +21,16 @@ type Scope = Literal["read", "control"]
 
 # ruff: disable[S608] - joined from literals of ours only (LiteralString holds us to it)
 
-CALLER: LiteralString = f"""
+_CALLERS: LiteralString = f"""
 select k.id as credential_id, k.scopes, k.last_used_at, u.id as user_id, u.email, u.name, u.plan,
        (%(allowances)s::jsonb ->> u.plan)::int as allowance, {PERIOD} as period, {RESETS_AT} as resets_at
 from api_keys k join users u on u.id = k.user_id
-where k.key_hash = %(key_hash)s and k.revoked_at is null and u.closed_at is null
+where k.revoked_at is null and u.closed_at is null
+"""
+CALLER: LiteralString = f"{_CALLERS} and k.key_hash = %(key_hash)s"
+ACCOUNT: LiteralString = f"""
+with who as materialized ({_CALLERS} and k.id = %(credential_id)s)
+select who.*, coalesce(m.used, 0) as used from who left join usage_months m using (user_id, period)
 """
 
 # A key's last use is shown by the minute; writing it on every call would double the work of a call.
@@ -124,6 +129,15 @@ async def authorize(
         raise Problem(404, "not-found", "No such vehicle.")
     if row["call_id"] is None:
         raise _exhausted(row)
+    return _call(row)
+
+
+async def account_of(connection: Connection, credential_id: UUID) -> Call:
+    """What `authenticate` would tell the holder of this credential. Raises Problem 401 when it is revoked."""
+    about = {"credential_id": credential_id, "allowances": json.dumps(ALLOWANCES)}
+    row = await _one(connection, ACCOUNT, about)
+    if row is None:
+        raise _unauthorized()
     return _call(row)
 
 

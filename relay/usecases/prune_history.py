@@ -23,6 +23,11 @@ delete from transitions where (user_id, seq) in (
 """
 # The newest of the old ones stays: by it a client that was away for longer learns that something was forgotten.
 
+# Nobody can see or change them any more.
+_ENDPOINTS: LiteralString = """
+delete from endpoints e using api_keys k where k.id = e.credential_id and k.revoked_at is not null
+"""
+
 SETTLED = timedelta(hours=72)
 SET_ASIDE = timedelta(days=30)
 # They are told again for 24 hours, and read a little later than that.
@@ -35,6 +40,7 @@ async def prune(connection: Connection) -> int:
     gone += await _delete(connection, _INBOX, SETTLED, ["done", "ignored"])
     gone += await _delete(connection, _INBOX, SET_ASIDE, ["set_aside"])
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
+    gone += (await connection.execute(_ENDPOINTS)).rowcount
     if gone:
         log.info("%d old rows deleted", gone)
     return gone

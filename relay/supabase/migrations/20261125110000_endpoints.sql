@@ -28,7 +28,8 @@ create table evconduit.endpoints (
     last_failure text
         check (last_failure in ('address', 'connection', 'timeout', 'tls', 'redirect', 'status', 'answer')),
     last_success_at timestamptz,
-    next_try_at timestamptz not null default now(),
+    -- None: not tried any more until it is registered again.
+    next_try_at timestamptz default now(),
     -- Given up after failing for days; still probed for some weeks.
     off_at timestamptz,
     -- Answers slowly: delivered to beside the quick ones, so that those never wait for it.
