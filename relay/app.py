@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from relay import health
 from relay.delivery.hub import Hub
 from relay.delivery.listen import Listener
+from relay.delivery.redis_hints import RedisListener, open_redis, publish
 from relay.delivery.wake import FEED, INBOX, Waker
 from relay.gateways.enode import open_enode
 from relay.inbox.routes import router as inbox_router
@@ -87,7 +88,10 @@ async def _lifespan(app: FastAPI, *, settings: Settings, conninfo: str) -> Async
         config = settings.enode_config()
         enode = await stack.enter_async_context(open_enode(config)) if config else None
         outbound = await stack.enter_async_context(open_outbound(settings.outbound_rules()))
-        feed, inbox = Waker(pool, FEED), Waker(pool, INBOX)
+        redis = (
+            await stack.enter_async_context(open_redis(url.get_secret_value())) if (url := settings.redis_url) else None
+        )
+        feed, inbox = (Waker(pool, channel, send=publish(redis) if redis else None) for channel in (FEED, INBOX))
         hub = Hub(feed_reader(pool))
         feed.subscribe(hub.wake)
         polls = enode is not None and settings.webhook_url is None
@@ -108,7 +112,7 @@ async def _lifespan(app: FastAPI, *, settings: Settings, conninfo: str) -> Async
         work: Work = {
             "wake-ups for feeds": feed.run,
             "wake-ups for inboxes": inbox.run,
-            "listener": Listener(conninfo, pool, (feed, inbox)).run,
+            "listener": (RedisListener(redis, (feed, inbox)) if redis else Listener(conninfo, pool, (feed, inbox))).run,
             "streams": hub.run,
             **await _worker(runtime, settings, inbox),
             **({"polling": poller.run} if poller else {}),

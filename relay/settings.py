@@ -51,7 +51,15 @@ class Settings(BaseSettings):
     )
     enode_webhook_secret_previous: SecretStr | None = Field(None, validation_alias="ENODE_WEBHOOK_SECRET_PREVIOUS")
     webhook_url: HttpUrl | None = Field(None, validation_alias="WEBHOOK_URL")
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     outbound_allow: str = Field("", validation_alias="EVCONDUIT_OUTBOUND_ALLOW")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("an address of a Redis begins with redis://, rediss:// or unix://")
+        return value
 
     @field_validator("outbound_allow")
     @classmethod
