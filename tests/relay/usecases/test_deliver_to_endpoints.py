@@ -9,7 +9,8 @@ from aiohttp import web
 from standardwebhooks import Webhook
 
 from relay.usecases.authorize import authenticate
-from relay.usecases.deliver_to_endpoints import Deliverer, DeliveryRules
+from relay.usecases.deliver_to_endpoints import DELIVERY_FIGURES, Deliverer, DeliveryRules
+from relay.usecases.prune_history import prune
 from relay.usecases.register_classic import register_classic
 from tests.relay.delivery.world import add_person, add_transition, put_car, remove_car, running, until, value
 from tests.relay.usecases.endpoint_world import (
@@ -289,7 +290,7 @@ async def test_of_several_processes_one_posts_at_a_time_and_every_change_arrives
         return await acknowledge(post, request)
 
     receiver.answer = slowly
-    async with deliverers(runtime, 4):
+    async with deliverers(runtime, 4, DeliveryRules(sweep_every=timedelta(seconds=2))):
         seqs = []
         for _ in range(40):
             seqs.append(await add_transition(pool, ada.id, car))
@@ -484,3 +485,40 @@ async def test_a_classic_endpoint_of_an_empty_account_or_another_past_comes_to_r
     await run_sql(pool, "update endpoints set epoch = 'another', seq = 0")
     await deliver_all(deliverer)
     assert len(receiver.posts) == 2
+
+
+async def test_the_figures_tell_how_many_endpoints_are_in_which_state_and_how_far_behind(pool, client, receiver):
+    states = {
+        "on": "next_try_at = now()",
+        "streaming": "streaming_until = now() + interval '1 minute'",
+        "failing": "failures = 1, failing_since = now() - interval '1 hour'",
+        "off": "failures = 9, failing_since = now() - interval '6 days', off_at = now()",
+    }
+    for state, columns in states.items():
+        person = await add_person(pool)
+        await put_car(pool, person.id)
+        await register(client, person, receiver, f"/{state}")
+        await run_sql(pool, f"update endpoints set {columns} where url like %s", f"%/{state}")
+    quiet = await add_person(pool)
+    await register(client, quiet, receiver)
+    await run_sql(
+        pool,
+        "update endpoints e set epoch = f.epoch, seq = f.seq from feeds f where f.user_id = e.user_id and e.user_id = %s",
+        quiet.id,
+    )
+    async with pool.connection() as connection:
+        rows = {row[0]: row[1:] for row in await (await connection.execute(DELIVERY_FIGURES)).fetchall()}
+    assert {state: count for state, (count, _) in rows.items()} == {"on": 2, "streaming": 1, "failing": 1, "off": 1}
+    assert 0 <= rows["on"][1] < 60
+    assert 3600 <= rows["failing"][1] < 3660
+    assert 6 * 86400 <= rows["off"][1] < 6 * 86400 + 60
+
+
+async def test_an_endpoint_goes_with_its_key(pool, client, receiver):
+    ada, bob = [await add_person(pool) for _ in range(2)]
+    for person in (ada, bob):
+        await register(client, person, receiver)
+    await run_sql(pool, "update api_keys set revoked_at = now() where id = %s", ada.credential)
+    async with pool.connection() as connection:
+        await prune(connection)
+        assert await value(connection, "select array_agg(credential_id) from endpoints") == [bob.credential]
