@@ -40,8 +40,8 @@ with it as (
     join api_keys k on k.id = e.credential_id and k.revoked_at is null
 )
 select it.state, count(*) as endpoints,
-    coalesce(max(extract(epoch from now() - coalesce(it.failing_since, owed.since, it.created_at))
-        filter (where it.behind)), 0)::float as oldest_undelivered_seconds
+    coalesce(max(extract(epoch from now() - coalesce(it.failing_since, owed.since, it.created_at)))
+        filter (where it.behind), 0)::float as oldest_undelivered_seconds
 from it left join lateral (
     select least(
         (select min(t.created_at) from transitions t where t.user_id = it.user_id and t.seq > it.seq),

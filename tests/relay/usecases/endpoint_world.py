@@ -127,3 +127,21 @@ async def client_of(runtime: Runtime):
 
 def slug(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["type"].removeprefix("urn:evconduit:problem:")
+
+
+async def register(client, person, receiver, path="/api/webhook/home"):
+    answer = await client.put("endpoint", json={"url": receiver.url(path)}, headers=person.header)
+    return answer.json()["secret"]
+
+
+async def look(client, person):
+    return (await client.get("endpoint", headers=person.header)).json()
+
+
+async def run_sql(pool, statement, *arguments):
+    async with pool.connection() as connection:
+        await connection.execute(statement, arguments)
+
+
+async def due_now(pool):
+    await run_sql(pool, "update endpoints set next_try_at = now() where next_try_at is not null")

@@ -4,7 +4,6 @@ import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,18 +13,12 @@ from relay.delivery.messages import Cursor
 from relay.usecases.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.stream_to_home_assistant import SURELY_TOLD_AFTER, Told
 from tests.relay.delivery.world import add_person, add_transition, put_car, running, until, value
-from tests.relay.usecases.endpoint_world import KEY, open_test_outbound, receiving
+from tests.relay.usecases.endpoint_world import KEY, open_test_outbound
 from tests.relay.usecases.test_stream import Relay, http, listening
 
 __all__ = ["http"]
 NEVER = timedelta(hours=1)
 RULES = StreamRules(sweep_every=NEVER, heartbeat_every=NEVER, recheck_every=timedelta(seconds=0.1))
-
-
-@pytest.fixture
-async def receiver():
-    async with receiving() as receiver:
-        yield receiver
 
 
 async def register(pool, person, url):

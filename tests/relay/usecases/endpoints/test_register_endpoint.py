@@ -8,31 +8,9 @@ from relay.usecases.authorize import authenticate
 from relay.usecases.register_classic import find_classic, register_classic, unregister_classic
 from tests.relay.delivery.world import add_person, put_car, value
 from tests.relay.usecases.endpoint_world import (
-    client_of,
-    make_runtime,
-    open_test_outbound,
-    receiving,
     say,
     slug,
 )
-
-
-@pytest.fixture
-async def runtime(pool):
-    async with open_test_outbound() as outbound:
-        yield make_runtime(pool, outbound)
-
-
-@pytest.fixture
-async def client(runtime):
-    async with client_of(runtime) as client:
-        yield client
-
-
-@pytest.fixture
-async def receiver():
-    async with receiving() as receiver:
-        yield receiver
 
 
 async def caller_of(pool, person):
