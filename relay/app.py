@@ -20,7 +20,13 @@ from relay.metrics import metrics_router
 from relay.pages import public
 from relay.process import ACCOUNT, VERSION, Process, Work, open_process
 from relay.settings import Settings
-from relay.usecases import answer_classic, answer_home_assistant, command_charging, stream_to_home_assistant
+from relay.usecases import (
+    answer_classic,
+    answer_home_assistant,
+    command_charging,
+    register_endpoint,
+    stream_to_home_assistant,
+)
 from relay.worker import worker_work
 
 log = logging.getLogger(__name__)
@@ -56,6 +62,7 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         answer_home_assistant.router,
         stream_to_home_assistant.router,
         command_charging.router,
+        register_endpoint.router,
         answer_classic.router,
         inbox_router,
     ):

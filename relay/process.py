@@ -10,10 +10,12 @@ from uuid import UUID
 
 from relay.delivery.hub import Hub
 from relay.delivery.listen import Listener
+from relay.delivery.redis_hints import RedisListener, open_redis, publish
 from relay.delivery.wake import FEED, INBOX, LOOK, Waker
 from relay.gateways.enode import open_enode
 from relay.kit.database import open_pool
 from relay.kit.jobs import Jobs
+from relay.kit.outbound import open_outbound
 from relay.settings import Settings
 from relay.startup import keep_postgres
 from relay.usecases.read_feed import feed_reader
@@ -50,7 +52,12 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
         pool = await stack.enter_async_context(open_pool(conninfo, size=settings.pool_size))
         config = settings.enode_config()
         enode = await stack.enter_async_context(open_enode(config)) if config else None
-        feed, inbox, look = (Waker(pool, channel) for channel in (FEED, INBOX, LOOK))
+        outbound = await stack.enter_async_context(open_outbound(settings.outbound_rules()))
+        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+        redis = await stack.enter_async_context(open_redis(redis_url)) if redis_url else None
+        send = publish(redis) if redis else None
+        feed, inbox, look = wakers = [Waker(pool, channel, send=send) for channel in (FEED, INBOX, LOOK)]
+        listener = RedisListener(redis, wakers) if redis else Listener(conninfo, pool, wakers)
         jobs = Jobs()
         await jobs.open(pool)
         runtime = Runtime(
@@ -61,12 +68,14 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             enode=enode,
             version=VERSION,
             look_soon=partial(look.wake, [ANYBODY]),
+            outbound=outbound,
+            key=settings.key(),
         )
         work: Work = {
             "wake-ups for feeds": feed.run,
             "wake-ups for inboxes": inbox.run,
             "wake-ups for looking": look.run,
-            "listener": Listener(conninfo, pool, (feed, inbox, look)).run,
+            "listener": listener.run,
             **({"database": partial(keep_postgres, settings)} if settings.database_url is None else {}),
         }
         yield Process(

@@ -6,10 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relay.gateways.enode import EnodeConfig
+from relay.kit.addresses import OutboundRules, read_allowed
 from relay.kit.errors import StartError
 from relay.usecases.prune_history import Retention
 
@@ -58,6 +59,21 @@ class Settings(BaseSettings):
     # Two days at least: after a day of failures Enode gives up, and somebody must have the time to notice and replay.
     retention_hours: int = Field(72, ge=48, le=24 * 365, validation_alias="EVCONDUIT_RETENTION_HOURS")
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    outbound_allow: str = Field("", validation_alias="EVCONDUIT_OUTBOUND_ALLOW")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("an address of a Redis begins with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("outbound_allow")
+    @classmethod
+    def _listed(cls, value: str) -> str:
+        read_allowed(value)
+        return value
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -110,6 +126,13 @@ class Settings(BaseSettings):
             auth_url=str(self.enode_auth_url),
             client_id=self.enode_client_id,
             client_secret=self.enode_client_secret.get_secret_value(),
+        )
+
+    def outbound_rules(self) -> OutboundRules:
+        """Where addresses that users gave may lead: in the cloud to the public internet only."""
+        hosts, networks = read_allowed(self.outbound_allow)
+        return OutboundRules(
+            private=self.mode == "self-hosted", hosts=hosts, networks=networks, own_ports=frozenset({self.port})
         )
 
     def key(self) -> bytes:

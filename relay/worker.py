@@ -14,6 +14,7 @@ from relay.process import ACCOUNT, VERSION, Process, Work, open_process
 from relay.settings import Settings
 from relay.usecases.check_command import check_command
 from relay.usecases.command_charging import CHECK
+from relay.usecases.deliver_to_endpoints import Deliverer
 from relay.usecases.drain_inbox import Drain
 from relay.usecases.keep_webhook_subscription import LOOK_EVERY, LOOK_EVERY_IN_SANDBOX, Wanted, keep_for_ever
 from relay.usecases.poll_enode import Poller
@@ -33,8 +34,15 @@ def worker_work(process: Process) -> Work:
         await check_command(runtime, UUID(command_id), number)
 
     runtime.jobs.add(CHECK, check)
+    deliverer = Deliverer(runtime.pool, runtime.outbound, key=runtime.key, version=VERSION)
+    runtime.feed_waker.subscribe(deliverer.hint)
     election = Election(process.conninfo, leader_work(process))
-    return {"drain": drain.run, "timers": runtime.jobs.run, "what is done once": election.run}
+    return {
+        "drain": drain.run,
+        "deliveries": deliverer.run,
+        "timers": runtime.jobs.run,
+        "what is done once": election.run,
+    }
 
 
 def leader_work(process: Process) -> Work:

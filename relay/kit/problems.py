@@ -27,6 +27,8 @@ TITLES = {
     "plan-required": "The plan does not include this.",
     "quota-exhausted": "The account's calls are used up.",
     "too-many-streams": "There are too many open streams.",
+    "too-many-tests": "There was a test just now.",
+    "endpoint-refused": "Nothing can be delivered to this address.",
     "command-refused": "The car's maker refused the command.",
     "enode-unavailable": "Enode cannot be reached.",
     "unavailable": "The relay cannot answer just now.",

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import LiteralString, Protocol
 
+from relay.usecases.deliver_to_endpoints import DELIVERY_FIGURES
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
@@ -54,6 +56,18 @@ FIGURES: tuple[Figure, ...] = (
         statement="""
         select coalesce(sum(count), 0)::float8 from signature_failures where minute > now() - interval '1 hour'
         """,
+    ),
+    Figure(
+        name="endpoints",
+        help="Webhook endpoints by how they do.",
+        statement=f"select state, endpoints::float8 from ({DELIVERY_FIGURES}) as it",  # noqa: S608 - our own constant
+        label="state",
+    ),
+    Figure(
+        name="endpoints_oldest_undelivered_seconds",
+        help="For how long the endpoint furthest behind has been owed something.",
+        statement=f"select state, oldest_undelivered_seconds::float8 from ({DELIVERY_FIGURES}) as it",  # noqa: S608 - as above
+        label="state",
     ),
     Figure(
         name="commands_open",

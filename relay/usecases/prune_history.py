@@ -27,6 +27,11 @@ delete from transitions where (user_id, seq) in (
 """
 # The newest of the old ones stays: by it a client that was away for longer learns that something was forgotten.
 
+# Nobody can see or change them any more.
+_ENDPOINTS: LiteralString = """
+delete from endpoints e using api_keys k where k.id = e.credential_id and k.revoked_at is not null
+"""
+
 PRUNE_EVERY_SECONDS = 3600.0
 # They are told again for 24 hours, and read a little later than that.
 TOLD = timedelta(hours=25)
@@ -57,6 +62,7 @@ async def prune(connection: Connection, retention: Retention) -> int:
     gone += await _delete(connection, _INBOX, retention.settled, ["done", "ignored"])
     gone += await _delete(connection, _INBOX, retention.set_aside, ["set_aside"])
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
+    gone += (await connection.execute(_ENDPOINTS)).rowcount
     if gone:
         log.info("%d old rows deleted", gone)
     return gone
