@@ -7,7 +7,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from relay.usecases.deliver_to_endpoints import DELIVERY_FIGURES, Deliverer, DeliveryRules
-from relay.usecases.prune_history import prune
+from relay.usecases.prune_history import Retention, prune
 from tests.relay.delivery.world import add_person, add_transition, put_car, running, until, value
 from tests.relay.usecases.endpoint_world import (
     KEY,
@@ -180,5 +180,5 @@ async def test_an_endpoint_goes_with_its_key(pool, client, receiver):
         await register(client, person, receiver)
     await run_sql(pool, "update api_keys set revoked_at = now() where id = %s", ada.credential)
     async with pool.connection() as connection:
-        await prune(connection)
+        await prune(connection, Retention())
         assert await value(connection, "select array_agg(credential_id) from endpoints") == [bob.credential]
