@@ -1,10 +1,13 @@
-"""What has served its time goes: settled inbox rows, and transitions that nobody is told again."""
+"""What has served its time goes: settled inbox rows, transitions that nobody is told again, samples of charging."""
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import LiteralString
+from uuid import UUID
 
+from relay.delivery.feed import advance
 from relay.kit.database import Connection
+from relay.vehicles.charging_ledger import fold_away
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +25,17 @@ delete from transitions where (user_id, seq) in (
     limit %s)
 """
 # The newest of the old ones stays: by it a client that was away for longer learns that something was forgotten.
+_SAMPLED: LiteralString = """
+select v.id, v.user_id from vehicles v
+where exists (select from charging_samples s where s.vehicle_id = v.id and s.at < %s) limit %s
+"""
 
 SETTLED = timedelta(hours=72)
 SET_ASIDE = timedelta(days=30)
 # They are told again for 24 hours, and read a little later than that.
 TOLD = timedelta(hours=25)
+AMENDED = timedelta(days=14)
+"""How old news of charging may be and still amend sessions and counters."""
 
 
 async def prune(connection: Connection) -> int:
@@ -35,9 +44,21 @@ async def prune(connection: Connection) -> int:
     gone += await _delete(connection, _INBOX, SETTLED, ["done", "ignored"])
     gone += await _delete(connection, _INBOX, SET_ASIDE, ["set_aside"])
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
+    gone += await _fold_samples(connection)
     if gone:
         log.info("%d old rows deleted", gone)
     return gone
+
+
+async def _fold_samples(connection: Connection) -> int:
+    """Fold old samples away, a car at a time under the lock of its user's feed; returns for how many cars."""
+    before = datetime.now(UTC) - AMENDED
+    rows = await (await connection.execute(_SAMPLED, [before, AT_ONCE])).fetchall()
+    for vehicle_id, user_id in rows:
+        async with connection.transaction():
+            await advance(connection, UUID(str(user_id)), 0)
+            await fold_away(connection, UUID(str(vehicle_id)), before)
+    return len(rows)
 
 
 async def _delete(connection: Connection, statement: LiteralString, *parameters: object) -> int:

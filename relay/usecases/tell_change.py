@@ -12,10 +12,13 @@ on conflict (vehicle_id, source_event_id, kind) do nothing
 """
 
 
-async def tell_change(connection: Connection, change: Change, *, source_event_id: int) -> bool:
-    """Write `change`; True when the user has something new to see. The car comes first, then what happened to it."""
+async def tell_change(connection: Connection, change: Change, *, source_event_id: int, counted: bool = False) -> bool:
+    """Write `change`; True when the user has something new to see. The car comes first, then what happened to it.
+
+    `counted`: the car's energy counters show more, which is seen even where nothing else is.
+    """
     car = change.after
-    if not change.visible:
+    if not change.visible and not (counted and car.gone_at is None):
         if change.before != car or change.links:
             await save(connection, car, change.links, revision=car.revision)
         return False
