@@ -151,20 +151,22 @@ def _begin(at: Sample, place: Sample) -> Spell:
 
 
 def _resumed(spell: Spell | None, at: Sample) -> Spell | None:
-    """`spell` when charging at `at` goes on with it. What the battery lost in the pause was not charged."""
+    """`spell` when charging at `at` goes on with it. A car that gained nothing so far begins anew."""
     if spell is None or spell.left or at.at - spell.ended_at > PAUSE:
         return None
     if at.at == spell.ended_at:
         return spell
-    fall = min(0.0, at.reading.soc - spell.soc_end) if at.reading.soc is not None and spell.soc_end is not None else 0.0
-    if not spell.proven and spell.gain + fall <= 0:
+    soc, capacity = at.reading.soc, at.reading.capacity_kwh
+    # Levels come in whole points and late, so a pause's change belongs to what the level measures.
+    change = soc - spell.soc_end if soc is not None and spell.soc_end is not None else 0.0
+    if not spell.proven and spell.gain + change <= 0:
         return None
-    lost = at.reading.capacity_kwh * fall / 100 if at.reading.capacity_kwh and spell.soc_kwh is not None else 0.0
+    by_level = capacity * change / 100 if capacity and spell.power_kwh is None else 0.0
     return replace(
         spell,
         ended_at=at.at,
-        soc_end=spell.soc_end + fall if spell.soc_end is not None else at.reading.soc,
-        soc_kwh=spell.soc_kwh + lost if spell.soc_kwh is not None else None,
+        soc_end=spell.soc_end if soc is None else soc,
+        soc_kwh=(spell.soc_kwh or 0.0) + by_level if by_level else spell.soc_kwh,
     )
 
 
