@@ -24,7 +24,16 @@ from relay.kit.web import BodyLimit, Mark
 from relay.pages import public
 from relay.settings import Settings
 from relay.startup import keep_postgres
-from relay.usecases import answer_classic, answer_home_assistant, command_charging, stream_to_home_assistant
+from relay.usecases import (
+    answer_classic,
+    answer_classic_sessions,
+    answer_home_assistant,
+    answer_sessions,
+    command_charging,
+    set_electricity_rate,
+    set_home,
+    stream_to_home_assistant,
+)
 from relay.usecases.check_command import check_command
 from relay.usecases.command_charging import CHECK
 from relay.usecases.drain_inbox import Drain
@@ -64,6 +73,10 @@ def create_app(settings: Settings, conninfo: str) -> FastAPI:
         stream_to_home_assistant.router,
         command_charging.router,
         answer_classic.router,
+        answer_sessions.router,
+        answer_classic_sessions.router,
+        set_electricity_rate.router,
+        set_home.router,
         inbox_router,
     ):
         app.include_router(router)

@@ -93,7 +93,8 @@ on conflict (vehicle_id) do update
 set (counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh)
     = (e.counted_kwh + excluded.counted_kwh, e.counted_home_kwh + excluded.counted_home_kwh,
        greatest(e.lifetime_kwh, e.counted_kwh + excluded.counted_kwh),
-       greatest(e.home_kwh, e.counted_home_kwh + excluded.counted_home_kwh))
+       case when coalesce(e.home_kwh, excluded.home_kwh) is not null
+            then greatest(e.home_kwh, e.counted_home_kwh + excluded.counted_home_kwh) end)
 """
 FORGET: LiteralString = """
 with forgotten as (delete from charging_samples where vehicle_id = %s and at <= %s)

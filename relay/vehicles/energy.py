@@ -73,8 +73,8 @@ class Counters:
 
     @property
     def shown(self) -> tuple[float, float | None]:
-        """What users see."""
-        return self.lifetime_kwh, self.home_kwh
+        """What users see: watt-hours."""
+        return round(self.lifetime_kwh, 3), None if self.home_kwh is None else round(self.home_kwh, 3)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
