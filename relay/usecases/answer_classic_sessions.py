@@ -24,12 +24,12 @@ from relay.vehicles.session_records import UNDER_WAY, cost_record, rounded
 # A change is dated before it is committed; a client that asks in between must find it the next time.
 OVERLAP = timedelta(minutes=1)
 
-# One more than a page, and all that began with the last of them, so that no page ends between two of one moment.
+# A page, and all that began with the last of it: the next one starts after that moment.
 SESSIONS: LiteralString = f"""
-select s.*, date_trunc('milliseconds', s.started_at) as began_at
+select s.*, date_trunc('milliseconds', s.started_at) as began_at, count(*) over () as found
 from vehicles v join charging_sessions s on s.vehicle_id = v.id
 where v.user_id = %(user_id)s and v.link_state <> 'over_limit' and not {UNDER_WAY}
-  and case when %(by_change)s then s.changed_at > %(since)s - %(overlap)s
+  and case when %(by_change)s then s.changed_at > %(since)s::timestamptz - %(overlap)s::interval
            else %(since)s::timestamptz is null or date_trunc('milliseconds', s.started_at) > %(since)s end
 order by began_at fetch first %(limit)s rows with ties
 """  # noqa: S608 - our own constant
@@ -62,15 +62,15 @@ async def get_sessions(
         "since": moment,
         "by_change": moment is not None and moment.microsecond % 1000 != 0,
         "overlap": OVERLAP,
-        "limit": limit + 1,
+        "limit": limit,
     }
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
         async with connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(SESSIONS, asked | {"user_id": call.caller.user_id})
             rows = await cursor.fetchall()
-    page = [row for row in rows if row["began_at"] <= rows[:limit][-1]["began_at"]]
-    return {"sessions": [classic_session(row) for row in page], "has_more": len(page) < len(rows)}
+    more = bool(rows) and rows[0]["found"] > len(rows)
+    return {"sessions": [classic_session(row) for row in rows], "has_more": more}
 
 
 @router.post("/{vehicle_id}/odometer", response_model=None)
