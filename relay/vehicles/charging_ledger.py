@@ -9,6 +9,7 @@ from relay.vehicles import charging_repository as repository
 from relay.vehicles.charging_samples import Sample, take_sample, united
 from relay.vehicles.charging_sessions import Tail, fold, spells
 from relay.vehicles.energy import Counters, Session, Terms, amended, matched
+from relay.vehicles.merge import stamp
 from relay.vehicles.models import Sighting, Vehicle
 
 
@@ -27,21 +28,25 @@ async def record(connection: Connection, car: Vehicle, sighting: Sighting, *, ab
     `absorbed` is another car that turned out to be this one: its history becomes part of it. The car itself is written
     before or after, in the same transaction.
     """
+    sample = take_sample(sighting)
     if absorbed is not None:
         await repository.absorb(connection, absorbed, car.id)
-    sample = take_sample(sighting)
+        await _record_late(connection, car, sample)
+        return True
     if sample is None:
         return False
     ledger = repository.read_ledger(car.ledger)
     last = ledger.tail.last
-    if absorbed is not None or (last is not None and sample.at <= last.at):
-        if absorbed is None and last is not None and sample.at == last.at and united(last, sample).says_the_same(last):
-            return False
-        return await _record_late(connection, car, sample)
-    recorded = [ledger.session] if ledger.session else []
-    return await _write(
-        connection, car, sample, _Known(counters=ledger.counters, sessions=recorded, before=ledger.tail), [sample]
-    )
+    if last is None or sample.at > last.at:
+        recorded = [ledger.session] if ledger.session else []
+        known = _Known(counters=ledger.counters, sessions=recorded, before=ledger.tail)
+        return await _write(connection, car, sample, known, [sample])
+    if sample.at == last.at and (_overtaken(car, last, sample) or united(last, sample).says_the_same(last)):
+        return False
+    twin = await repository.find_sample(connection, car.id, sample.at)
+    if twin is not None and united(twin, sample) == twin:
+        return False
+    return await _record_late(connection, car, sample)
 
 
 async def fold_away(connection: Connection, vehicle_id: UUID, before: datetime) -> None:
@@ -53,14 +58,25 @@ async def fold_away(connection: Connection, vehicle_id: UUID, before: datetime) 
         await repository.forget(connection, vehicle_id, base)
 
 
-async def _record_late(connection: Connection, car: Vehicle, sample: Sample) -> bool:
-    """A sample that is not the newest: everything that may be amended is derived anew."""
+def _overtaken(car: Vehicle, last: Sample, sample: Sample) -> bool:
+    """Whether an event newer than `sample` has confirmed `last`: what says nothing new is not kept with the samples."""
+    return (
+        last.version < sample.version
+        and car.state.versions.get("chargeState", "") > f"{stamp(sample.at)} {sample.version}"
+    )
+
+
+async def _record_late(connection: Connection, car: Vehicle, sample: Sample | None) -> bool:
+    """A sample that is not the newest, or the history of another car: what may be amended is derived anew."""
     history = await repository.read_history(connection, car.id)
-    if history.base.last is not None and sample.at <= history.base.last.at:
+    samples = history.samples
+    if sample is not None and (history.base.last is None or sample.at > history.base.last.at):
+        sample = united(samples[sample.at], sample) if sample.at in samples else sample
+        samples |= {sample.at: sample}
+    elif samples:
+        sample = samples[max(samples)]
+    else:
         return False
-    twin = history.samples.get(sample.at)
-    sample = united(twin, sample) if twin else sample
-    samples = history.samples | {sample.at: sample}
     known = _Known(counters=history.counters, sessions=history.sessions, before=history.base)
     return await _write(connection, car, sample, known, [samples[at] for at in sorted(samples)])
 

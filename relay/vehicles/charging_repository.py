@@ -69,6 +69,7 @@ set (tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh)
 # ruff: enable[S608]
 
 ENERGY: LiteralString = "select * from vehicle_energy where vehicle_id = %s"
+SAMPLE: LiteralString = "select * from charging_samples where vehicle_id = %s and at = %s"
 SAMPLES: LiteralString = "select * from charging_samples where vehicle_id = %s and at > %s order by at"
 SESSIONS: LiteralString = (
     "select * from charging_sessions where vehicle_id = %s and started_at >= %s order by started_at, id"
@@ -122,6 +123,11 @@ def read_ledger(stored: Json | None) -> Ledger:
         session=SESSION.validate_python(stored["tail"]["session"]),
         counters=_counters(stored),
     )
+
+
+async def find_sample(connection: Connection, vehicle_id: UUID, at: datetime) -> Sample | None:
+    """What is kept of this moment."""
+    return next((_sample(row) for row in await _fetch(connection, SAMPLE, vehicle_id, at)), None)
 
 
 async def read_history(connection: Connection, vehicle_id: UUID) -> History:

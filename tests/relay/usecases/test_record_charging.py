@@ -192,6 +192,36 @@ async def test_the_common_event_costs_one_statement_more_and_nothing_new_none(wo
     assert len(statements) == 1
 
 
+def heard(world, moment, said, **groups):
+    """What an event of `moment` says of noon."""
+    return event("user:vehicle:updated", moment, world.user_id, vehicle=vehicle("car", at(0), **said) | groups)
+
+
+async def test_of_one_moment_the_newest_event_has_the_word_also_when_it_says_nothing_new(world):
+    first, wrong, confirmed = (heard(world, at(n), charging(level)) for n, level in ((1, 40), (2, 90), (3, 40)))
+    for news in (first, confirmed, wrong):
+        await world.happen(news)
+    await world.updated("car", at(600), **stopped(42))
+    assert [it["soc_start"] for it in await sessions(world)] == [40]
+
+
+async def test_of_one_moment_the_oldest_event_has_the_place_also_when_it_comes_late(world):
+    away = {"location": {"latitude": 1, "longitude": 1}}
+    await world.happen(heard(world, at(60), charging(40), **away))
+    await world.happen(heard(world, at(1), charging(40)))
+    assert [it["latitude"] for it in await sessions(world)] == [52.1]
+
+
+async def test_news_taken_in_again_change_nothing_and_are_not_told(world):
+    for seconds, said in STORY:
+        await world.updated("car", at(seconds), **said)
+    told, truth, seq = await sessions(world), await of_car(world, TRUTH), await world.seq()
+    await world.rows("delete from webhook_logs")
+    for seconds, said in STORY:
+        await world.updated("car", at(seconds), **said)
+    assert (await sessions(world), await of_car(world, TRUTH), await world.seq()) == (told, truth, seq)
+
+
 async def test_odd_numbers_make_no_session_and_no_trouble(world):
     odd = {"batteryLevel": -5, "chargeRate": 1e300, "batteryCapacity": "much"}
     await world.updated("car", at(0), **charging(40, **odd), location={"latitude": 999, "longitude": None})
@@ -214,6 +244,15 @@ async def test_a_car_that_turns_out_to_be_another_brings_its_history(world):
     assert await energy(world) == {"lifetime_kwh": 2.4, "home_kwh": None}
     [truth] = await world.rows("select counted_kwh from vehicle_energy")
     assert truth["counted_kwh"] == pytest.approx(2.4)
+
+
+async def test_a_car_that_is_discovered_to_be_another_brings_its_history_too(world):
+    await world.updated("old", at(0), **charging(20))
+    await world.updated("new", at(600), vin=None, **stopped(22))
+    await world.happen(world.discovery("new", at(700)))
+    [it] = await sessions(world)
+    assert (it["vehicle_id"], it["ended_at"]) == ((await world.car())["id"], at(600))
+    assert (await energy(world))["lifetime_kwh"] == 1.2
 
 
 async def test_samples_are_folded_away_in_time_and_nothing_changes_by_it(world, monkeypatch):
