@@ -36,6 +36,8 @@ SET_ASIDE = timedelta(days=30)
 TOLD = timedelta(hours=25)
 AMENDED = timedelta(days=14)
 """How old news of charging may be and still amend sessions and counters."""
+FOLDED_EVERY = timedelta(days=1)
+"""A car's samples are read whole to be folded away, so not every hour."""
 
 
 async def prune(connection: Connection) -> int:
@@ -53,7 +55,7 @@ async def prune(connection: Connection) -> int:
 async def _fold_samples(connection: Connection) -> int:
     """Fold old samples away, a car at a time under the lock of its user's feed; returns for how many cars."""
     before = datetime.now(UTC) - AMENDED
-    rows = await (await connection.execute(_SAMPLED, [before, AT_ONCE])).fetchall()
+    rows = await (await connection.execute(_SAMPLED, [before - FOLDED_EVERY, AT_ONCE])).fetchall()
     for vehicle_id, user_id in rows:
         async with connection.transaction():
             await advance(connection, UUID(str(user_id)), 0)

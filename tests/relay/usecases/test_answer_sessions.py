@@ -122,13 +122,11 @@ async def test_of_one_car_by_our_id_and_enode_s_and_of_nobody_else_s(api, add, a
     assert await ids(api, "/api/ha/v2/sessions") == []
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["limit=0", "limit=201", "before=x", "before=1.x", "before=", f"before={'9' * 60}.{uuid4()}"],
-)
-async def test_a_wrong_page_is_told(api, query):
-    answer = await api.get(f"/api/ha/v2/sessions?{query}")
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:evconduit:problem:invalid-request")
+async def test_a_wrong_page_is_told(api):
+    for query in ("limit=0", "limit=201", "before=x", "before=1.x", "before=", f"before={'9' * 60}.{uuid4()}"):
+        answer = await api.get(f"/api/ha/v2/sessions?{query}")
+        assert (query, answer.status_code) == (query, 422)
+        assert answer.json()["type"] == "urn:evconduit:problem:invalid-request"
 
 
 async def test_nothing_of_it_costs_a_call(api, add, account):
@@ -138,22 +136,21 @@ async def test_nothing_of_it_costs_a_call(api, add, account):
     assert (await api.get("/api/ha/v2/account")).json()["allowance"]["used"] == 0
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("PUT", "v2/electricity-rate", {"cost_per_kwh": 1, "currency": "EUR"}),
-        ("POST", "electricity-rate", {"cost_per_kwh": 1, "currency": "EUR"}),
-        ("PUT", "v2/home", {"latitude": 1, "longitude": 1}),
-        ("DELETE", "v2/home", None),
-        ("POST", "charging/x/odometer", {"odometer_km": 1}),
-    ],
-)
-async def test_who_may_only_read_changes_nothing(api, make_account, method, path, body):
+CHANGES = [
+    ("PUT", "v2/electricity-rate", {"cost_per_kwh": 1, "currency": "EUR"}),
+    ("POST", "electricity-rate", {"cost_per_kwh": 1, "currency": "EUR"}),
+    ("PUT", "v2/home", {"latitude": 1, "longitude": 1}),
+    ("DELETE", "v2/home", None),
+    ("POST", "charging/x/odometer", {"odometer_km": 1}),
+]
+
+
+async def test_who_may_only_read_changes_nothing(api, make_account):
     reader = await make_account(scopes=["read"])
-    answer = await api.request(method, f"/api/ha/{path}", json=body, headers={"Authorization": reader.header})
-    assert answer.status_code == 403
-    answer = await api.request(method, f"/api/ha/{path}", json=body, headers={"Authorization": "Bearer no"})
-    assert answer.status_code == 401
+    for method, path, body in CHANGES:
+        for header, status in ((reader.header, 403), ("Bearer no", 401)):
+            answer = await api.request(method, f"/api/ha/{path}", json=body, headers={"Authorization": header})
+            assert (path, answer.status_code) == (path, status)
 
 
 async def test_the_rate_is_set_repeated_and_changed(api, pool):
@@ -180,17 +177,21 @@ async def test_the_classic_rate(api):
     assert now["updated_at"].endswith("Z")
 
 
-@pytest.mark.parametrize(
-    "body",
-    ['{"cost_per_kwh": -1, "currency": "EUR"}', '{"cost_per_kwh": NaN, "currency": "EUR"}',
-     '{"cost_per_kwh": 1, "currency": "euros"}', '{"cost_per_kwh": 1e12, "currency": "EUR"}', "{}"],
-)  # fmt: skip
-async def test_a_rate_that_is_none_is_refused(api, body):
-    for method, path in (("PUT", "v2/electricity-rate"), ("POST", "electricity-rate")):
-        answer = await api.request(
-            method, f"/api/ha/{path}", content=body, headers={"Content-Type": "application/json"}
-        )
-        assert answer.status_code == 422
+NO_RATES = (
+    '{"cost_per_kwh": -1, "currency": "EUR"}',
+    '{"cost_per_kwh": NaN, "currency": "EUR"}',
+    '{"cost_per_kwh": 1, "currency": "euros"}',
+    '{"cost_per_kwh": 1e12, "currency": "EUR"}',
+    "{}",
+)
+
+
+async def test_a_rate_that_is_none_is_refused(api):
+    json_body = {"Content-Type": "application/json"}
+    for body in NO_RATES:
+        for method, path in (("PUT", "v2/electricity-rate"), ("POST", "electricity-rate")):
+            answer = await api.request(method, f"/api/ha/{path}", content=body, headers=json_body)
+            assert (body, answer.status_code) == (body, 422)
 
 
 async def test_home_is_set_shown_and_forgotten(api, account, pool):
@@ -211,13 +212,11 @@ async def test_home_is_set_shown_and_forgotten(api, account, pool):
     assert (car["energy"]["home_kwh"], car["revision"]) == (0, 1)
 
 
-@pytest.mark.parametrize(
-    "body", [{"latitude": 91, "longitude": 0}, {"latitude": 0}, {"latitude": 0, "longitude": 0, "radius_m": 5}]
-)
-async def test_a_home_that_is_nowhere_is_refused_and_not_repeated(api, body):
-    answer = await api.put("/api/ha/v2/home", json=body)
-    assert answer.status_code == 422
-    assert "91" not in answer.text
+async def test_a_home_that_is_nowhere_is_refused_and_not_repeated(api):
+    for body in ({"latitude": 91, "longitude": 0}, {"latitude": 0}, {"latitude": 0, "longitude": 0, "radius_m": 5}):
+        answer = await api.put("/api/ha/v2/home", json=body)
+        assert answer.status_code == 422
+        assert "91" not in answer.text
 
 
 async def test_the_odometer_goes_to_the_newest_session(api, add, account):
@@ -311,16 +310,17 @@ async def test_the_classic_client_gets_all_in_order_and_what_is_edited_again(api
     assert await client.sync() == []
 
 
-@pytest.mark.parametrize(
-    "since", ["2026-11-25T12:00:00+00:00", "2026-11-25T12:00:00%2B00:00", "2026-11-25", "2026-11-25T12:00:00"]
-)
-async def test_since_is_read_as_it_is_written(api, add, since):
+SINCE = ("2026-11-25T12:00:00+00:00", "2026-11-25T12:00:00%2B00:00", "2026-11-25", "2026-11-25T12:00:00")
+
+
+async def test_since_is_read_as_it_is_written(api, add):
     later = await add(0, started_at=datetime(2026, 11, 25, 12, 0, 0, 2000, tzinfo=UTC))
     await add(0, started_at=datetime(2026, 11, 24, 23, tzinfo=UTC))
-    found = (await api.get(f"/api/ha/charging/sessions?since={since}")).json()["sessions"]
-    assert [it["session_id"] for it in found] == [later]
+    for since in SINCE:
+        found = (await api.get(f"/api/ha/charging/sessions?since={since}")).json()["sessions"]
+        assert [it["session_id"] for it in found] == [later]
 
 
-@pytest.mark.parametrize("query", ["since=soon", "limit=0", "limit=201", "since="])
-async def test_a_wrong_question_is_told(api, query):
-    assert (await api.get(f"/api/ha/charging/sessions?{query}")).status_code == 422
+async def test_a_wrong_question_is_told(api):
+    for query in ("since=soon", "limit=0", "limit=201", "since="):
+        assert (await api.get(f"/api/ha/charging/sessions?{query}")).status_code == 422

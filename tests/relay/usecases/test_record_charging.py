@@ -262,6 +262,9 @@ async def test_samples_are_folded_away_in_time_and_nothing_changes_by_it(world, 
     kept = datetime.now(at(0).tzinfo) - at(9300)
     monkeypatch.setattr(prune_history, "AMENDED", kept)
     async with world.pool.connection() as connection:
+        assert await prune(connection) == 0
+    monkeypatch.setattr(prune_history, "FOLDED_EVERY", at(0) - at(0))
+    async with world.pool.connection() as connection:
         assert await prune(connection) == 1
         assert await prune(connection) == 0
     [left] = await world.rows("select count(*) as n, min(at) as first from charging_samples")
