@@ -22,9 +22,13 @@ from relay.process import ACCOUNT, VERSION, Process, Work, open_process
 from relay.settings import Settings
 from relay.usecases import (
     answer_classic,
+    answer_classic_sessions,
     answer_home_assistant,
+    answer_sessions,
     command_charging,
     register_endpoint,
+    set_electricity_rate,
+    set_home,
     stream_to_home_assistant,
 )
 from relay.worker import worker_work
@@ -64,6 +68,10 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         command_charging.router,
         register_endpoint.router,
         answer_classic.router,
+        answer_sessions.router,
+        answer_classic_sessions.router,
+        set_electricity_rate.router,
+        set_home.router,
         inbox_router,
     ):
         app.include_router(router)
