@@ -17,7 +17,8 @@ async def tell_change(
 ) -> bool:
     """Write `change`; True when the user has something new to see. The car comes first, then what happened to it.
 
-    `counted`: the car's energy counters show more, which is seen even where nothing else is. What is not `live` is kept as history and told to nobody as if it happened now.
+    `counted`: the car's energy counters show more, which is seen even where nothing else is. What is not `live` is kept
+    as history, and told to nobody as if it happened now.
     """
     car = change.after
     if not change.visible and not (counted and car.gone_at is None):
