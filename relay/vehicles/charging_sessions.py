@@ -1,4 +1,4 @@
-"""Charging sessions, told from a car's samples one after the other (docs/decisions/0011).
+"""Charging sessions, told from a car's samples one after the other (docs/decisions/0012).
 
 Pure, and a fold: what is known after a sample follows from what was known before it and that sample. So the newest
 sample costs no look at the others, a late one is a fold over all that are kept, and old ones may be forgotten once
