@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from relay.delivery.redis_hints import carries_hints, open_redis
 from relay.gateways.enode import EnodeError, open_enode
 from relay.kit.errors import StartError
 from relay.settings import Settings
@@ -22,7 +23,7 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Findings in the order in which a person would mend them. Changes nothing but an embedded database's schema."""
-    checks: tuple[Callable[[Settings], Awaitable[Finding]], ...] = (_mode, _database, _enode, _webhook)
+    checks: tuple[Callable[[Settings], Awaitable[Finding]], ...] = (_mode, _database, _redis, _enode, _webhook)
     return [await check(settings) for check in checks]
 
 
@@ -38,6 +39,19 @@ async def _database(settings: Settings) -> Finding:
     except StartError as error:
         return Finding(what="database", fine=False, says=str(error))
     return Finding(what="database", fine=True, says=f"{kind}, PostgreSQL {row[0] if row else '?'}, schema up to date")
+
+
+async def _redis(settings: Settings) -> Finding:
+    if settings.redis_url is None:
+        return Finding(what="wake-ups", fine=True, says="through the database, because REDIS_URL is not set")
+    try:
+        async with open_redis(settings.redis_url.get_secret_value()) as client:
+            wrong = await carries_hints(client)
+    except ValueError:
+        wrong = "this is no address of a Redis"
+    if wrong:
+        return Finding(what="wake-ups", fine=False, says=f"not through Redis: {wrong}; check REDIS_URL")
+    return Finding(what="wake-ups", fine=True, says="through Redis")
 
 
 async def _enode(settings: Settings) -> Finding:

@@ -42,10 +42,10 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(settings: Settings, conninfo: str, listening: socket.socket) -> None:
+def run(settings: Settings, conninfo: str, listening: socket.socket, *, work: bool = True) -> None:
     """Serve until SIGINT or SIGTERM."""
     config = uvicorn.Config(
-        create_app(settings, conninfo),
+        create_app(settings, conninfo, work=work),
         log_config=None,
         access_log=False,  # addresses, and paths with ids of cars, are nobody's business
         server_header=False,

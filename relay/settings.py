@@ -2,14 +2,17 @@
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relay.gateways.enode import EnodeConfig
+from relay.kit.addresses import OutboundRules, read_allowed
 from relay.kit.errors import StartError
+from relay.usecases.prune_history import Retention
 
 type Mode = Literal["self-hosted", "cloud"]
 
@@ -50,6 +53,27 @@ class Settings(BaseSettings):
     )
     enode_webhook_secret_previous: SecretStr | None = Field(None, validation_alias="ENODE_WEBHOOK_SECRET_PREVIOUS")
     webhook_url: HttpUrl | None = Field(None, validation_alias="WEBHOOK_URL")
+    internal_api_key: SecretStr | None = Field(None, min_length=16, validation_alias="EVCONDUIT_INTERNAL_API_KEY")
+    webhook_silence_minutes: int = Field(120, ge=10, le=10_080, validation_alias="EVCONDUIT_WEBHOOK_SILENCE_MINUTES")
+    alert_url: HttpUrl | None = Field(None, validation_alias="EVCONDUIT_ALERT_URL")
+    # Two days at least: after a day of failures Enode gives up, and somebody must have the time to notice and replay.
+    retention_hours: int = Field(72, ge=48, le=24 * 365, validation_alias="EVCONDUIT_RETENTION_HOURS")
+    set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    outbound_allow: str = Field("", validation_alias="EVCONDUIT_OUTBOUND_ALLOW")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("an address of a Redis begins with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("outbound_allow")
+    @classmethod
+    def _listed(cls, value: str) -> str:
+        read_allowed(value)
+        return value
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -78,6 +102,21 @@ class Settings(BaseSettings):
         both = (self.enode_webhook_secret, self.enode_webhook_secret_previous)
         return [secret.get_secret_value() for secret in both if secret is not None]
 
+    @property
+    def retention(self) -> Retention:
+        """How long inbox rows are kept."""
+        return Retention(settled=timedelta(hours=self.retention_hours), set_aside=timedelta(days=self.set_aside_days))
+
+    @property
+    def webhook_silence(self) -> timedelta:
+        """So long Enode may send nothing, not even a heartbeat, before that is trouble."""
+        return timedelta(minutes=self.webhook_silence_minutes)
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether Enode is its sandbox, which gives a webhook up within minutes."""
+        return "sandbox" in (self.enode_base_url.host or "")
+
     def enode_config(self) -> EnodeConfig | None:
         """How to reach Enode; None without credentials."""
         if self.enode_client_id is None or self.enode_client_secret is None:
@@ -87,6 +126,13 @@ class Settings(BaseSettings):
             auth_url=str(self.enode_auth_url),
             client_id=self.enode_client_id,
             client_secret=self.enode_client_secret.get_secret_value(),
+        )
+
+    def outbound_rules(self) -> OutboundRules:
+        """Where addresses that users gave may lead: in the cloud to the public internet only."""
+        hosts, networks = read_allowed(self.outbound_allow)
+        return OutboundRules(
+            private=self.mode == "self-hosted", hosts=hosts, networks=networks, own_ports=frozenset({self.port})
         )
 
     def key(self) -> bytes:

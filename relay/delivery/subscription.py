@@ -22,6 +22,7 @@ class Subscription:
         self._backlog = backlog
         self._on_start = on_start
         self._cursor: Cursor | None = None
+        self._taken: Cursor | None = None
         self._frames: deque[bytes] = deque()
         self._waiting = 0
         self._ended = False
@@ -31,6 +32,11 @@ class Subscription:
     def cursor(self) -> Cursor | None:
         """Up to here everything has been queued; None before the start."""
         return self._cursor
+
+    @property
+    def taken(self) -> Cursor | None:
+        """Up to here the reader has taken everything; None before the first time."""
+        return self._taken
 
     def start(self, cursor: Cursor, first: Iterable[bytes] = ()) -> None:
         """Send `first`, then what comes after `cursor`. Once.
@@ -78,6 +84,7 @@ class Subscription:
         waiting = b"".join(self._frames)
         self._frames.clear()
         self._waiting = 0
+        self._taken = self._cursor
         if not self._ended:
             self._ready.clear()
         return waiting

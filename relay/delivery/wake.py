@@ -6,7 +6,7 @@ A hint may be lost at any time. Whoever takes hints also looks by itself every f
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import batched
 from uuid import UUID
@@ -21,6 +21,8 @@ INBOX = "evconduit_inbox"
 """Channel: events wait in these users' inboxes."""
 FEED = "evconduit_feed"
 """Channel: these users' feeds have been advanced and committed."""
+LOOK = "evconduit_look"
+"""Channel: somebody waits for what Enode may know; whoever polls Enode looks soon."""
 
 # PostgreSQL takes payloads shorter than 8,000 bytes; an id takes 33 of them and the sender 17.
 IDS_IN_A_PAYLOAD = 240
@@ -28,20 +30,35 @@ IDS_IN_A_PAYLOAD = 240
 type Hint = frozenset[UUID] | None
 """Users that have news; None: anybody may have."""
 type OnHint = Callable[[Hint], None]
+type Send = Callable[[str, Sequence[str]], Awaitable[None]]
+"""Sends payloads on a channel to all processes. Raises NotSentError."""
+
+
+class NotSentError(Exception):
+    """The other processes will not hear of it. The message is the class of the cause."""
 
 
 class Waker:
     """One channel of hints, seen from one process. `run` sends what `wake` has collected."""
 
-    def __init__(self, pool: Pool, channel: str, *, every: timedelta = timedelta(milliseconds=15)) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        channel: str,
+        *,
+        every: timedelta = timedelta(milliseconds=15),
+        send: Send | None = None,
+    ) -> None:
+        """`send` is how hints leave this process; by default the database carries them."""
         self.channel = channel
-        self._pool = pool
+        self._send = send or notify(pool)
         self._every = every.total_seconds()
         # Our own notifications come back to our own listener; by this they are known, and not acted on twice.
         self._sender = secrets.token_hex(8)
         self._told: list[OnHint] = []
         self._unsent: set[UUID] = set()
         self._something_to_send = asyncio.Event()
+        self._unheard = False
 
     def subscribe(self, on_hint: OnHint) -> None:
         """Call `on_hint` with every hint from here or elsewhere. It must be quick and must not raise."""
@@ -73,17 +90,13 @@ class Waker:
             self._something_to_send.clear()
             users, self._unsent = self._unsent, set()
             try:
-                await self._notify(users)
-            except psycopg.Error as error:
-                log.warning("a wake-up of %d users was not sent (%s)", len(users), type(error).__name__)
+                await self._send(self.channel, list(self._payloads(users)))
+                self._unheard = False
+            except NotSentError as error:
+                if not self._unheard:  # once an outage, not once a hint
+                    log.warning("a wake-up of %d users was not sent (%s)", len(users), error)
+                self._unheard = True
             await asyncio.sleep(self._every)
-
-    async def _notify(self, users: Iterable[UUID]) -> None:
-        async with self._pool.connection() as connection:
-            await connection.execute(
-                "select pg_notify(%s, payload) from unnest(%s::text[]) as payload",
-                [self.channel, list(self._payloads(users))],
-            )
 
     def _payloads(self, users: Iterable[UUID]) -> Iterator[str]:
         for some in batched(users, IDS_IN_A_PAYLOAD, strict=False):
@@ -96,3 +109,18 @@ def read_ids(ids: Iterable[str]) -> Hint:
         return frozenset(map(UUID, ids))
     except ValueError:
         return None
+
+
+def notify(pool: Pool) -> Send:
+    """Hints carried by the database itself, with one statement for all of them."""
+
+    async def send(channel: str, payloads: Sequence[str]) -> None:
+        try:
+            async with pool.connection() as connection:
+                await connection.execute(
+                    "select pg_notify(%s, payload) from unnest(%s::text[]) as payload", [channel, list(payloads)]
+                )
+        except psycopg.Error as error:
+            raise NotSentError(type(error).__name__) from None
+
+    return send

@@ -35,6 +35,11 @@ def find_users(connection: Owner, email_or_id: str) -> list[UUID]:
     return [UUID(str(row[0])) for row in rows]
 
 
+def disable_user(connection: Owner, user_id: UUID, *, disabled: bool) -> None:
+    """Switch an account off or on. Calls are refused at once, open streams at their next check."""
+    connection.execute("update users set disabled_at = case when %s then now() end where id = %s", [disabled, user_id])
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedKey:
     """A key as its owner may see it again: everything but the key."""

@@ -50,7 +50,10 @@ class Receipt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredEvent:
-    """An event in the inbox that waits to be acted on. Events are ordered by `created_at`, then `id`."""
+    """An event in the inbox that waits to be acted on. Events are ordered by `created_at`, then `id`.
+
+    `replayed`: an operator puts it through once more, or late; what comes of it is no news.
+    """
 
     id: int
     account_id: str
@@ -60,6 +63,7 @@ class StoredEvent:
     created_at: datetime
     attempts: int
     payload: dict[str, Any] = field(repr=False)
+    replayed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

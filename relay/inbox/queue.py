@@ -13,7 +13,7 @@ from relay.kit.database import Connection
 AT_ONCE = 100
 """Events of one user that are acted on in one transaction."""
 
-_EVENT: LiteralString = "id, account_id, event, user_id, enode_vehicle_id, event_at, attempts, payload"
+_EVENT: LiteralString = "id, account_id, event, user_id, enode_vehicle_id, event_at, attempts, payload, replayed_at"
 
 # Both put together from the constants above.
 OF_USER: LiteralString = f"""
@@ -111,6 +111,7 @@ async def _fetch(connection: Connection, statement: LiteralString, parameters: l
             created_at=row["event_at"],
             attempts=row["attempts"],
             payload=row["payload"],
+            replayed=row["replayed_at"] is not None,
         )
         for row in rows
     ]

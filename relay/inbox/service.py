@@ -22,8 +22,12 @@ PATIENCE = 1.8
 class Inbox:
     """Takes what Enode says. `wake` is called with the users who have something new, after the commit.
 
-    `account_id` names our account at Enode; `secrets` are those that may have signed; `limit` is in bytes.
+    `account_id` names our account at Enode; `secrets` are those that may have signed; `on_forged` is called for each
+    delivery that was refused.
     """
+
+    limit = 4 * MEBIBYTE
+    """Bytes of one delivery."""
 
     def __init__(
         self,
@@ -32,9 +36,9 @@ class Inbox:
         account_id: str,
         secrets: Sequence[str],
         wake: Callable[[Collection[UUID]], None],
-        limit: int = 4 * MEBIBYTE,
+        on_forged: Callable[[], None] = lambda: None,
     ) -> None:
-        self.limit = limit
+        self._on_forged = on_forged
         self._pool = pool
         self._account_id = account_id
         self._secrets = tuple(secrets)
@@ -44,6 +48,7 @@ class Inbox:
     async def receive(self, raw: bytes, signature: str | None) -> Receipt:
         """Store a delivery. Raises Problem 401 for one that Enode did not sign, 503 when the database is away."""
         if not is_signed(raw, signature, self._secrets):
+            self._on_forged()
             log.info("a delivery of %d bytes was refused: its signature is missing or wrong", len(raw))
             raise Problem(
                 401,

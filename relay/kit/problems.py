@@ -19,6 +19,7 @@ TYPE = "urn:evconduit:problem:"
 TITLES = {
     "unauthorized": "The credential is missing, unknown or revoked.",
     "forbidden": "The credential may not do this.",
+    "account-disabled": "The account is switched off.",
     "not-found": "There is nothing of yours here.",
     "method-not-allowed": "This address answers to another method.",
     "invalid-request": "The request has a mistake.",
@@ -26,6 +27,8 @@ TITLES = {
     "plan-required": "The plan does not include this.",
     "quota-exhausted": "The account's calls are used up.",
     "too-many-streams": "There are too many open streams.",
+    "too-many-tests": "There was a test just now.",
+    "endpoint-refused": "Nothing can be delivered to this address.",
     "command-refused": "The car's maker refused the command.",
     "enode-unavailable": "Enode cannot be reached.",
     "unavailable": "The relay cannot answer just now.",

@@ -16,16 +16,26 @@ from relay.kit.problems import Problem
 from relay.kit.times import wire_time
 from relay.metering.allowance import ALLOWANCES
 from relay.metering.period import PERIOD, RESETS_AT
+from relay.usecases.switches import COMMANDS_PAUSED
 
 type Scope = Literal["read", "control"]
 
+# An operator's pause lasts minutes, not seconds.
+PAUSED_RETRY_AFTER = 300
+
 # ruff: disable[S608] - joined from literals of ours only (LiteralString holds us to it)
 
-CALLER: LiteralString = f"""
+_CALLERS: LiteralString = f"""
 select k.id as credential_id, k.scopes, k.last_used_at, u.id as user_id, u.email, u.name, u.plan,
+       u.disabled_at is not null as disabled, {COMMANDS_PAUSED} as commands_paused,
        (%(allowances)s::jsonb ->> u.plan)::int as allowance, {PERIOD} as period, {RESETS_AT} as resets_at
 from api_keys k join users u on u.id = k.user_id
-where k.key_hash = %(key_hash)s and k.revoked_at is null and u.closed_at is null
+where k.revoked_at is null and u.closed_at is null
+"""
+CALLER: LiteralString = f"{_CALLERS} and k.key_hash = %(key_hash)s"
+ACCOUNT: LiteralString = f"""
+with who as materialized ({_CALLERS} and k.id = %(credential_id)s)
+select who.*, coalesce(m.used, 0) as used from who left join usage_months m using (user_id, period)
 """
 
 # A key's last use is shown by the minute; writing it on every call would double the work of a call.
@@ -53,7 +63,9 @@ car as (
            or v.id = (select l.vehicle_id from vehicle_links l where l.enode_vehicle_id = %(vehicle)s))
 ),
 allowed as (
-    select * from who where %(scope)s = any (scopes) and (%(vehicle)s::text is null or exists (select from car))
+    select * from who where %(scope)s = any (scopes) and not disabled
+      and not (commands_paused and %(scope)s = 'control')
+      and (%(vehicle)s::text is null or exists (select from car))
 ),
 counted as (
     insert into usage_months as m (user_id, period, used)
@@ -105,7 +117,7 @@ class Call:
 
 
 async def authenticate(connection: Connection, authorization: str | None, *, scope: Scope) -> Call:
-    """The caller behind an Authorization header, at no cost. Raises Problem 401 or 403."""
+    """The caller behind an Authorization header, at no cost. Raises Problem 401, 403, 503 while commands are paused."""
     row = await _one(connection, AUTHENTICATE, _parameters(authorization))
     return _call(_permitted(row, scope))
 
@@ -115,8 +127,8 @@ async def authorize(
 ) -> Call:
     """Let one metered call happen, about `vehicle` (our id or Enode's) if given.
 
-    Raises Problem 401, 403, 404 for a car that is not the caller's, 429 when the month's calls are used up. Nothing is
-    charged then.
+    Raises Problem 401, 403, 404 for a car that is not the caller's, 429 when the month's calls are used up, 503 while
+    commands are paused. Nothing is charged then.
     """
     about = {"scope": scope, "endpoint": endpoint, "vehicle": vehicle}
     row = _permitted(await _one(connection, AUTHORIZE, _parameters(authorization) | about), scope)
@@ -124,6 +136,15 @@ async def authorize(
         raise Problem(404, "not-found", "No such vehicle.")
     if row["call_id"] is None:
         raise _exhausted(row)
+    return _call(row)
+
+
+async def account_of(connection: Connection, credential_id: UUID) -> Call:
+    """What `authenticate` would tell the holder of this credential. Raises Problem 401 when it is revoked."""
+    about = {"credential_id": credential_id, "allowances": json.dumps(ALLOWANCES)}
+    row = await _one(connection, ACCOUNT, about)
+    if row is None:
+        raise _unauthorized()
     return _call(row)
 
 
@@ -143,8 +164,13 @@ async def _one(connection: Connection, statement: LiteralString, parameters: dic
 def _permitted(row: DictRow | None, scope: Scope) -> DictRow:
     if row is None:
         raise _unauthorized()
+    if row["disabled"]:
+        raise Problem(403, "account-disabled", "The operator has switched this account off; ask there.")
     if scope not in row["scopes"]:
         raise Problem(403, "forbidden", f"This key lacks the scope `{scope}`.")
+    if row["commands_paused"] and scope == "control":
+        again = {"Retry-After": str(PAUSED_RETRY_AFTER)}
+        raise Problem(503, "unavailable", "The operator has paused commands for a while.", headers=again)
     return row
 
 

@@ -19,7 +19,6 @@ from relay.inbox import queue
 from relay.inbox.models import Settlement, StoredEvent
 from relay.kit.database import Connection, Pool
 from relay.usecases.apply_enode_event import Applied, MalformedEventError, apply_enode_event
-from relay.usecases.prune_history import prune
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +26,6 @@ RETRY_AFTER = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600))
 """Waits between the tries of an event; after the last try it is set aside."""
 WORKERS = 2
 SWEEP_SECONDS = 5.0
-PRUNE_SECONDS = 3600.0
 PAUSE_SECONDS = 1.0
 
 LOCK_FEED = """
@@ -83,7 +81,6 @@ class Drain:
             for _ in range(WORKERS):
                 group.create_task(self._work())
             group.create_task(self._sweep_for_ever())
-            group.create_task(self._prune_for_ever())
 
     async def drain_once(self) -> int:
         """Act on everything that is due now; returns the number of events."""
@@ -123,15 +120,6 @@ class Drain:
 
     async def _sweep_and_hint(self) -> None:
         self.hint(await self.sweep())
-
-    async def _prune_for_ever(self) -> None:
-        while True:
-            await self._in_any_weather(self._prune)
-            await asyncio.sleep(PRUNE_SECONDS)
-
-    async def _prune(self) -> None:
-        async with self._pool.connection() as connection:
-            await prune(connection)
 
     @staticmethod
     async def _in_any_weather(work: Callable[[], Awaitable[object]]) -> None:

@@ -31,8 +31,8 @@ returning vehicle_id, settled_at
 """
 
 SETTLED: LiteralString = """
-insert into transitions (user_id, seq, vehicle_id, kind, occurred_at, source_event_id)
-values (%s, %s, %s, 'command_settled', %s, %s)
+insert into transitions (user_id, seq, vehicle_id, kind, occurred_at, source_event_id, live)
+values (%s, %s, %s, 'command_settled', %s, %s, %s)
 """
 
 
@@ -74,7 +74,7 @@ def outcome_of(action: ChargeAction) -> Outcome:
 
 
 async def move_command(
-    connection: Connection, command_id: UUID, outcome: Outcome, *, source_event_id: int | None = None
+    connection: Connection, command_id: UUID, outcome: Outcome, *, source_event_id: int | None = None, live: bool = True
 ) -> bool:
     """Note the outcome; False when it says nothing new: a settled command stays as it is, unless it was unknown.
 
@@ -90,7 +90,7 @@ async def move_command(
         if owner is None or moved is None:
             return False
         vehicle_id, settled_at = moved
-        step = Step(user_id=UUID(str(owner[0])), vehicle_id=UUID(str(vehicle_id)))
+        step = Step(user_id=UUID(str(owner[0])), vehicle_id=UUID(str(vehicle_id)), live=live)
         await tell_step(connection, step, settled_at=settled_at, source_event_id=source_event_id)
     return True
 
@@ -112,6 +112,8 @@ class Step:
 
     user_id: UUID
     vehicle_id: UUID
+    # Told as it happens; else kept as history only.
+    live: bool = True
 
 
 async def tell_step(
@@ -122,4 +124,4 @@ async def tell_step(
     seq = await advance(connection, step.user_id, steps)
     await connection.execute("update vehicles set revision = %s where id = %s", [seq - steps + 1, step.vehicle_id])
     if settled_at is not None:
-        await connection.execute(SETTLED, [step.user_id, seq, step.vehicle_id, settled_at, source_event_id])
+        await connection.execute(SETTLED, [step.user_id, seq, step.vehicle_id, settled_at, source_event_id, step.live])

@@ -18,6 +18,7 @@ from relay.delivery.hub import ReadChanges
 from relay.delivery.messages import Change, Changes, Cursor, Cursors, Transition, Vehicle, VehicleRemoved
 from relay.kit.database import Connection, Pool
 from relay.kit.problems import Problem
+from relay.usecases.switches import DELIVERY_PAUSED
 from relay.vehicles.records import VehicleRecord, vehicle_record
 
 REPLAYED = timedelta(hours=24)
@@ -29,8 +30,8 @@ _CAR: LiteralString = """
 v.revision as seq, v.id, v.revision, v.link_state, v.link_since, v.vehicle_cache, v.corrections, v.gone_at is not null
 as gone, v.gone_reason, c.id as command_id, c.kind as command_kind, c.state as command_state,
 c.reason as command_reason, c.requested_at, c.settled_at, null::text as transition, null::timestamptz as occurred_at,
-null::timestamptz as created_at
-from vehicles v left join lateral (
+null::timestamptz as created_at, e.lifetime_kwh, e.home_kwh
+from vehicles v left join vehicle_energy e on e.vehicle_id = v.id left join lateral (
     select * from commands where vehicle_id = v.id order by requested_at desc, id limit 1
 ) c on true
 """
@@ -38,8 +39,8 @@ from vehicles v left join lateral (
 _TRANSITION: LiteralString = """
 t.seq, t.vehicle_id, null::bigint, null::text, null::timestamptz, null::jsonb, null::text[], false, null::text,
 null::uuid, null::text, null::text, null::jsonb, null::timestamptz, null::timestamptz, t.kind, t.occurred_at,
-t.created_at
-from transitions t join vehicles o on o.id = t.vehicle_id and o.link_state <> 'over_limit'
+t.created_at, null::double precision, null::double precision
+from transitions t join vehicles o on o.id = t.vehicle_id and o.link_state <> 'over_limit' and t.live
 """
 
 SNAPSHOT: LiteralString = f"""
@@ -55,12 +56,13 @@ where f.user_id = %(user_id)s
 order by it.transition is not null, it.seq
 """  # noqa: S608 - put together from the constants above
 
+# While delivery is paused nobody has anything new; cursors stand still, so nothing is lost by it.
 # Users with nothing new fall out at the feeds' primary key. Of one number the transition comes first: who resumes after
 # it gets the car's state anyhow.
 CHANGES: LiteralString = f"""
 select f.user_id, f.epoch, f.seq as told, it.*
 from unnest(%(users)s::uuid[], %(seqs)s::bigint[]) as asked (user_id, seq)
-join feeds f on f.user_id = asked.user_id and f.seq <> asked.seq
+join feeds f on f.user_id = asked.user_id and f.seq <> asked.seq and not {DELIVERY_PAUSED}
 left join lateral (
     (select {_CAR} where v.user_id = f.user_id and v.revision > asked.seq)
     union all

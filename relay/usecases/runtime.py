@@ -1,5 +1,6 @@
 """What a running relay has at hand for its routes; made by the composition root, reached through the app's state."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, cast
@@ -11,6 +12,7 @@ from relay.delivery.wake import Waker
 from relay.gateways.enode import EnodeClient
 from relay.kit.database import Pool
 from relay.kit.jobs import Jobs
+from relay.kit.outbound import Outbound
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +29,10 @@ class Runtime:
     version: str
     # Look at Enode soon; does nothing where Enode tells us by itself.
     look_soon: Callable[[], None] = field(default=lambda: None)
+    # The only way to addresses that users gave.
+    outbound: Outbound = field(default_factory=Outbound)
+    # The relay's own secret key: what is derived from it is the same in every process, and after every start.
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
 
 def get_runtime(request: Request) -> Runtime:

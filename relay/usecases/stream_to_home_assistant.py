@@ -2,13 +2,16 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Annotated
 
 import psycopg
 from fastapi import APIRouter, Depends, Header, Response
 
+from relay.delivery.endpoints import hold_for_stream, release_from_stream
 from relay.delivery.messages import Account, Bye, Cursor, Snapshot, frame, read_cursor
 from relay.delivery.stream import EventStream
 from relay.delivery.subscription import Subscription
@@ -21,8 +24,26 @@ from relay.usecases.runtime import Runtime, RuntimeDependency
 
 # A plan without push does not get it back within minutes.
 PLAN_RETRY_AFTER = 3600
+# What was sent so long ago has been received, or the server has noticed that nobody receives (relay/server.py).
+SURELY_TOLD_AFTER = timedelta(seconds=60)
 
 router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
+
+
+class Told:
+    """Remembers how far a stream was at each look, and says how far its client surely is: as far as a while ago."""
+
+    def __init__(self, lag: timedelta) -> None:
+        self._lag = lag.total_seconds()
+        self._seen: deque[tuple[float, Cursor]] = deque()
+
+    def surely(self, cursor: Cursor | None, now: float) -> Cursor | None:
+        """Note that by `now` (seconds) everything up to `cursor` is sent; returns the cursor of a while ago."""
+        if cursor is not None:
+            self._seen.append((now, cursor))
+        while len(self._seen) > 1 and self._seen[1][0] <= now - self._lag:
+            self._seen.popleft()
+        return self._seen[0][1] if self._seen and self._seen[0][0] <= now - self._lag else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +53,7 @@ class Opened:
     subscription: Subscription
     authorization: str | None
     account: AccountRecord
+    told: Told = field(default_factory=lambda: Told(SURELY_TOLD_AFTER))
 
 
 async def open_place(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> AsyncIterator[Opened]:
@@ -42,7 +64,10 @@ async def open_place(runtime: RuntimeDependency, authorization: AuthorizationHea
     if not account["push"]:
         raise Problem(403, "plan-required", "The plan does not include live updates; ask for the vehicles instead.")
     with runtime.hub.subscribe(call.caller.user_id, call.caller.credential_id) as subscription:
-        yield Opened(subscription=subscription, authorization=authorization, account=account)
+        try:
+            yield Opened(subscription=subscription, authorization=authorization, account=account)
+        finally:
+            await take_over(runtime, subscription)
 
 
 @router.get(
@@ -60,6 +85,7 @@ async def get_stream(
     since = read_cursor(last_event_id)
     async with runtime.pool.connection() as connection:
         found = await read_snapshot(connection, opened.subscription.user_id, since)
+        await hold_for_stream(connection, opened.subscription.credential_id, None)
     opened.subscription.start(found.cursor, first_frames(found, opened.account, since))
     rules = runtime.hub.rules
     return EventStream(
@@ -87,12 +113,15 @@ async def recheck(runtime: Runtime, opened: Opened) -> None:
     """Look regularly whether credential and plan still allow this stream, and whether the account has changed."""
     every = runtime.hub.rules.recheck_every.total_seconds()
     account = opened.account
+    loop = asyncio.get_running_loop()
     while True:
         # Spread, so that streams that were opened together do not ask together for ever.
         await asyncio.sleep(every * random.uniform(0.6, 1))  # noqa: S311 - no secret
         try:
             async with runtime.pool.connection() as connection:
                 call = await authenticate(connection, opened.authorization, scope="read")
+                told = opened.told.surely(opened.subscription.taken, loop.time())
+                await hold_for_stream(connection, opened.subscription.credential_id, told)
         except psycopg.Error:
             continue  # a database that does not answer revokes nobody
         except Problem:
@@ -105,3 +134,14 @@ async def recheck(runtime: Runtime, opened: Opened) -> None:
         if fresh != account:
             account = fresh
             opened.subscription.tell(Account(record=account))
+
+
+async def take_over(runtime: Runtime, subscription: Subscription) -> None:
+    """The stream has ended: from now on its endpoint is told. A lease that cannot be ended runs out."""
+    try:
+        async with runtime.pool.connection() as connection:
+            released = await release_from_stream(connection, subscription.credential_id)
+    except psycopg.Error:
+        return
+    if released:
+        runtime.feed_waker.wake([subscription.user_id])

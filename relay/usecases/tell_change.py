@@ -6,16 +6,21 @@ from relay.vehicles.models import Change
 from relay.vehicles.repository import save
 
 TRANSITIONS = """
-insert into transitions (user_id, seq, vehicle_id, kind, occurred_at, source_event_id)
-select %s, %s + n, %s, kind, %s, %s from unnest(%s::text[]) with ordinality as it (kind, n)
+insert into transitions (user_id, seq, vehicle_id, kind, occurred_at, source_event_id, live)
+select %s, %s + n, %s, kind, %s, %s, %s from unnest(%s::text[]) with ordinality as it (kind, n)
 on conflict (vehicle_id, source_event_id, kind) do nothing
 """
 
 
-async def tell_change(connection: Connection, change: Change, *, source_event_id: int) -> bool:
-    """Write `change`; True when the user has something new to see. The car comes first, then what happened to it."""
+async def tell_change(
+    connection: Connection, change: Change, *, source_event_id: int, live: bool = True, counted: bool = False
+) -> bool:
+    """Write `change`; True when the user has something new to see. The car comes first, then what happened to it.
+
+    `counted`: the car's energy counters show more, which is seen even where nothing else is. What is not `live` is kept as history and told to nobody as if it happened now.
+    """
     car = change.after
-    if not change.visible:
+    if not change.visible and not (counted and car.gone_at is None):
         if change.before != car or change.links:
             await save(connection, car, change.links, revision=car.revision)
         return False
@@ -24,6 +29,6 @@ async def tell_change(connection: Connection, change: Change, *, source_event_id
     if change.kinds:
         await connection.execute(
             TRANSITIONS,
-            [car.user_id, revision, car.id, change.occurred_at, source_event_id, list(change.kinds)],
+            [car.user_id, revision, car.id, change.occurred_at, source_event_id, live, list(change.kinds)],
         )
     return True

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scripts.lib.browser import ensure_chromium
 from scripts.lib.children import run, stop_children_on_sigterm
 from scripts.lib.lint import LINTERS, failing
 from scripts.lib.outcomes import Outcome, Skip, read_outcome
+from scripts.lib.programs import CHROMIUM, REDIS, ensure
 from scripts.lib.suites import PytestRun, route, understand
 from scripts.lib.summary import closing_line, complaint, did_not_run, table
 
@@ -70,7 +70,8 @@ def run_all(arguments: Sequence[str], flags: set[str]) -> list[Outcome]:
     runs = route(understand(arguments, Path.cwd()))
     if arguments:
         return [pytest(suite, its_arguments) for suite, its_arguments in runs]
-    no_browser = ensure_chromium()
+    no_browser = ensure(CHROMIUM)
+    ensure(REDIS)  # its tests say by themselves that they did not run
     outcomes = [left_out("lint", "--no-lint") if "--no-lint" in flags else lint()]
     outcomes += [pytest(suite, its_arguments) for suite, its_arguments in runs]
     checked = left_out("scripts/demo --check", "--no-demo") if "--no-demo" in flags else demo()

@@ -39,7 +39,7 @@ def test_the_demo_counts_as_one_test(monkeypatch, status, counts):
 
 def test_what_the_caller_leaves_out_did_not_run(monkeypatch, capsys):
     monkeypatch.setattr(run_tests, "run", lambda _command, **_limits: 0)
-    monkeypatch.setattr(run_tests, "ensure_chromium", lambda: None)
+    monkeypatch.setattr(run_tests, "ensure", lambda _program: None)
     monkeypatch.setattr(run_tests, "pytest", lambda suite, _arguments: Outcome(name=suite.name, seconds=1, passed=5))
     assert run_tests.main(["--no-lint", "--no-demo"]) == 0
     assert capsys.readouterr().out.splitlines()[-5:] == [

@@ -96,9 +96,13 @@ class Relay:
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True, timeout=60)
         return done.stdout.strip()
 
-    def start(self) -> None:
+    def spawn(self, *command: str, **environment: str) -> subprocess.Popen:
+        """Another process of the same relay; its log goes where all of it goes."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([str(BIN / "evconduit"), "serve"], env=self.environment, stderr=log)
+            return subprocess.Popen([str(BIN / "evconduit"), *command], env=self.environment | environment, stderr=log)
+
+    def start(self, *options: str) -> None:
+        self.process = self.spawn("serve", *options)
         until(lambda: self.http.get("/api/health/ready").status_code == 200)
 
     def end(self, how: int = signal.SIGTERM) -> None:
@@ -142,10 +146,10 @@ def enode(tmp_path):
 def start_relay(tmp_path, enode):
     started: list[Relay] = []
 
-    def start(*, webhook: bool = True) -> Relay:
+    def start(*options: str, webhook: bool = True) -> Relay:
         relay = Relay(tmp_path, enode, webhook=webhook)
         started.append(relay)
-        relay.start()
+        relay.start(*options)
         return relay
 
     yield start

@@ -41,7 +41,8 @@ class Door:
         app = FastAPI()
         app.include_router(router)
         problems.install(app)
-        app.state.inbox = Inbox(pool, account_id="ours", secrets=[SECRET], wake=self.woken.append, limit=limit)
+        app.state.inbox = Inbox(pool, account_id="ours", secrets=[SECRET], wake=self.woken.append)
+        app.state.inbox.limit = limit
         self._transport = httpx.ASGITransport(app)
 
     async def post(self, raw, signature=None, **options):

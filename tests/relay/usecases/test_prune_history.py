@@ -1,7 +1,7 @@
 import pytest
 
 from relay.usecases import prune_history
-from relay.usecases.prune_history import prune
+from relay.usecases.prune_history import Retention, prune
 from tests.relay.usecases.enode_world import CHARGING, at, make_pipeline
 
 
@@ -36,7 +36,7 @@ async def test_what_has_served_its_time_goes(world, monkeypatch, hours, kept_sta
     await world.deliver(world.update("car", at(3)))
     await age(world, hours)
     async with world.pool.connection() as connection:
-        await prune(connection)
-        assert await prune(connection) == 0
+        await prune(connection, Retention())
+        assert await prune(connection, Retention()) == 0
     assert {row["state"] for row in await world.inbox_rows()} == kept_states
     assert len(await world.transitions()) == kept_transitions

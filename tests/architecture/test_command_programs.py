@@ -1,4 +1,4 @@
-"""scripts/test gets itself a Chromium where it may, and says plainly why not where it may not."""
+"""scripts/test gets itself what it needs where it may, and says plainly why not where it may not."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.browser import HOW, ensure_chromium
+from scripts.lib.programs import CHROMIUM, REDIS, ensure
 
 # Debian's apt-get as far as it matters: nothing can be installed before the lists of packages were fetched.
 APT = """#!/bin/sh
@@ -28,9 +28,9 @@ def machine(tmp_path: Path, monkeypatch):
     (folder / "touch").symlink_to(shutil.which("touch") or "/usr/bin/touch")
     monkeypatch.setenv("PATH", str(folder))
 
-    def build(*, root: bool, apt: str | None = None, browser: str | None = None) -> None:
+    def build(*, root: bool, apt: str | None = None, program: str | None = None) -> None:
         monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
-        for name, content in (("apt-get", apt), (browser, "#!/bin/sh\n")):
+        for name, content in (("apt-get", apt), (program, "#!/bin/sh\n")):
             if name and content:
                 (folder / name).write_text(content)
                 (folder / name).chmod((folder / name).stat().st_mode | stat.S_IXUSR)
@@ -47,30 +47,30 @@ def apt(log: Path, *, online: bool = True) -> str:
     return APT.format(log=log, update=f"touch {log}.fetched" if online else "exit 100")
 
 
-@pytest.mark.parametrize("name", ["chromium", "chromium-browser", "google-chrome"])
-def test_one_that_is_there_is_enough(machine, log, name):
-    machine(root=True, apt=apt(log), browser=name)
-    assert ensure_chromium() is None
+@pytest.mark.parametrize(("wanted", "name"), [(it, name) for it in (CHROMIUM, REDIS) for name in it.names])
+def test_one_that_is_there_is_enough(machine, log, wanted, name):
+    machine(root=True, apt=apt(log), program=name)
+    assert ensure(wanted) is None
     assert not log.exists()
 
 
 def test_as_root_on_debian_it_is_installed(machine, log):
     machine(root=True, apt=apt(log))
-    assert ensure_chromium() is None
+    assert ensure(CHROMIUM) is None
     assert log.read_text().split() == ["install", "update", "install"]
 
 
 def test_as_an_ordinary_user_nothing_is_installed(machine, log):
     machine(root=False, apt=apt(log))
-    assert ensure_chromium() == f"Chromium is not installed; {HOW}"
+    assert ensure(CHROMIUM) == f"Chromium is not installed; {CHROMIUM.how}"
     assert not log.exists()
 
 
 def test_without_debian_nothing_is_installed(machine):
     machine(root=True)
-    assert ensure_chromium() == f"Chromium is not installed; {HOW}"
+    assert ensure(CHROMIUM) == f"Chromium is not installed; {CHROMIUM.how}"
 
 
 def test_when_debian_has_none_the_reason_is_told(machine, log):
     machine(root=True, apt=apt(log, online=False))
-    assert ensure_chromium() == f"Debian's package chromium could not be installed; {HOW}"
+    assert ensure(CHROMIUM) == f"Debian's package chromium could not be installed; {CHROMIUM.how}"

@@ -1,0 +1,52 @@
+"""`evconduit`: the relay's command line."""
+
+import signal
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from relay.cli import accounts, operating, running
+from relay.kit.errors import StartError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(running.app)
+app.add_typer(operating.app)
+app.add_typer(accounts.user_app, name="user")
+app.add_typer(accounts.key_app, name="key")
+app.add_typer(accounts.vehicle_app, name="vehicle")
+app.add_typer(operating.inbox_app, name="inbox")
+app.add_typer(running.database_app, name="database")
+
+
+def main() -> None:
+    """Run the command; a problem that the operator can mend is one line and exit status 2."""
+    # uvicorn raises the signal that ended it once more: by default that would end us before the database is stopped.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    try:
+        app()
+    except StartError as error:
+        print(f"evconduit: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's calling convention
+    if wanted:
+        print(version("evconduit-relay"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """EVConduit's relay: any electric car that Enode reaches, live inside Home Assistant."""

@@ -1,0 +1,118 @@
+"""Account holders, their keys and cars."""
+
+import asyncio
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from relay.cli.shared import Account, account, connected, note
+from relay.gateways.enode import EnodeError, open_enode
+from relay.identity.credentials import new_key
+from relay.identity.repository import add_key, add_user, disable_user, list_keys, revoke_key
+from relay.kit.errors import StartError
+from relay.settings import Settings, load_settings
+from relay.usecases.link_vehicle import start_link
+
+user_app = typer.Typer(help="Account holders.", no_args_is_help=True)
+key_app = typer.Typer(help="API keys, one for each Home Assistant.", no_args_is_help=True)
+vehicle_app = typer.Typer(help="Cars.", no_args_is_help=True)
+
+
+@user_app.command("add")
+def user_add(
+    email: Annotated[str, typer.Argument(help="Where this person gets mail.")],
+    name: Annotated[str, typer.Option(help="What to call the account in Home Assistant.")] = "",
+) -> None:
+    """Add an account holder and print the account's id."""
+    if "@" not in email.strip("@"):
+        raise StartError(f"{email!r} is no e-mail address")
+    with connected() as connection:
+        user_id = add_user(connection, email=email, name=name)
+    print(user_id)
+
+
+@user_app.command("disable")
+def user_disable(user: Account) -> None:
+    """Switch an account off: its keys are refused and its streams end. What Enode tells is kept all the same."""
+    with connected() as connection:
+        disable_user(connection, account(connection, user), disabled=True)
+    note("switched off; `evconduit user enable` switches it on again")
+
+
+@user_app.command("enable")
+def user_enable(user: Account) -> None:
+    """Switch an account on again. It finds everything as if it had only been away."""
+    with connected() as connection:
+        disable_user(connection, account(connection, user), disabled=False)
+    note("switched on")
+
+
+@key_app.command("create")
+def key_create(
+    user: Account,
+    name: Annotated[str, typer.Option(help="Which Home Assistant or script it is for.")] = "Home Assistant",
+    scope: Annotated[list[str] | None, typer.Option(help="read, control; both unless given. Repeatable.")] = None,
+) -> None:
+    """Make an API key and print it. It is shown this once; only its hash is kept."""
+    scopes = list(dict.fromkeys(scope or ["read", "control"]))
+    if unknown := set(scopes) - {"read", "control"}:
+        raise StartError(f"unknown scope {', '.join(sorted(unknown))}: there are read and control")
+    key = new_key()
+    with connected() as connection:
+        add_key(connection, account(connection, user), key, name=name, scopes=scopes)
+    print(key)
+    note("Keep it: it cannot be shown again.")
+
+
+@key_app.command("list")
+def key_list(user: Account) -> None:
+    """List an account's keys: how each begins, what it is for, when it was used."""
+    with connected() as connection:
+        keys = list_keys(connection, account(connection, user))
+    for key in keys:
+        state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "active"
+        used = f"last used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
+        print(f"{key.prefix}…  {state}  {used}  {','.join(key.scopes)}  {key.name}")
+    if not keys:
+        note("no keys: make one with `evconduit key create`")
+
+
+@key_app.command("revoke")
+def key_revoke(
+    beginning: Annotated[str, typer.Argument(help="How the key begins, as `evconduit key list` shows it.")],
+    user: Account,
+) -> None:
+    """Revoke a key. Home Assistant is signed out within half a minute and asks for another one."""
+    wanted = beginning.rstrip("…")
+    with connected() as connection:
+        keys = list_keys(connection, account(connection, user))
+        found = [key for key in keys if wanted and key.prefix.startswith(wanted) and not key.revoked_at]
+        if len(found) != 1:
+            raise StartError(f"{len(found)} active keys begin with {wanted!r}: see `evconduit key list`")
+        revoke_key(connection, found[0].id)
+    note(f"revoked {found[0].prefix}… ({found[0].name})")
+
+
+@vehicle_app.command("link")
+def vehicle_link(
+    user: Account, vendor: Annotated[str | None, typer.Option(help="Brand in Enode's spelling, e.g. TESLA.")] = None
+) -> None:
+    """Print the address of Enode's page where this account's owner links a car. Good once, for 24 hours."""
+    settings = load_settings()
+    with connected(settings) as connection:
+        user_id = account(connection, user)
+    print(asyncio.run(_link_url(settings, user_id, vendor)))
+    note("Open it in a browser and sign in to the car's account. The car appears by itself.")
+
+
+async def _link_url(settings: Settings, user_id: UUID, vendor: str | None) -> str:
+    config = settings.enode_config()
+    if config is None:
+        raise StartError("ENODE_CLIENT_ID and ENODE_CLIENT_SECRET are missing: without them no car can be linked")
+    async with open_enode(config) as enode:
+        try:
+            session = await start_link(enode, user_id, public_url=settings.base_url, vendor=vendor)
+        except EnodeError as error:
+            raise StartError(f"Enode gave no link: {error}") from None
+    return session.url

@@ -1,0 +1,45 @@
+"""What the commands share: a connection as the relay, whose account is meant, a word to the person."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+from uuid import UUID
+
+import psycopg
+import typer
+
+from relay.identity.repository import Owner, find_users
+from relay.kit.errors import StartError
+from relay.settings import Settings, load_settings
+from relay.startup import ready_database
+
+# No `type` statement: typer does not look inside one.
+Account = Annotated[str, typer.Option("--user", help="E-mail address or id of the account.")]
+
+
+@contextmanager
+def connected(settings: Settings | None = None, *, autocommit: bool = False) -> Iterator[Owner]:
+    """A connection as the relay, committed at the end of the block, or statement by statement."""
+    with (
+        ready_database(settings or load_settings()) as conninfo,
+        psycopg.connect(conninfo, autocommit=autocommit) as connection,
+    ):
+        connection.execute("set role evconduit_relay; set search_path to evconduit; set timezone to 'UTC'")
+        yield connection
+
+
+def account(connection: Owner, email_or_id: str) -> UUID:
+    """The one open account that is meant. Raises StartError."""
+    found = find_users(connection, email_or_id)
+    if not found:
+        raise StartError(f"no account {email_or_id!r}: make one with `evconduit user add`")
+    if len(found) > 1:
+        ids = ", ".join(map(str, found))
+        raise StartError(f"several accounts have {email_or_id!r}: name one by its id ({ids})")
+    return found[0]
+
+
+def note(text: str) -> None:
+    """Tell the person, beside what a script reads from stdout."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,212 @@
+"""Endpoints in the database: where a Home Assistant wants to be told, and what became of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, LiteralString, NotRequired, TypedDict
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from relay.delivery.messages import Cursor
+from relay.kit.database import Connection
+from relay.kit.outbound import Failure
+from relay.kit.times import wire_time
+
+type Kind = Literal["v2", "classic"]
+
+STREAM_LEASE = timedelta(seconds=60)
+"""For so long an endpoint stays quiet after a sign of life from the stream that is open in its place."""
+MOST_CLASSIC = 20
+"""Classic endpoints of one account; the oldest makes room."""
+
+_RECORD: LiteralString = """
+e.id, e.url, e.salt, e.off_at, e.failing_since, e.last_success_at, e.last_failure, e.next_try_at, e.webhook_id,
+e.configured_id, e.vehicle_id, (f.epoch, f.seq) is distinct from (e.epoch, e.seq) as pending
+"""
+# ruff: disable[S608] - put together from the constant above
+FIND: LiteralString = f"""
+select {_RECORD} from endpoints e join feeds f using (user_id) where e.kind = 'v2' and e.credential_id = %s
+"""
+FIND_CLASSIC: LiteralString = f"""
+select {_RECORD} from endpoints e join feeds f using (user_id)
+where e.kind = 'classic' and e.user_id = %s order by e.created_at, e.id
+"""
+# On again, whatever was before. The cursor stays: it is the same Home Assistant at, perhaps, another address.
+PUT: LiteralString = f"""
+with e as (
+    insert into endpoints (user_id, credential_id, kind, url)
+    values (%(user_id)s, %(credential_id)s, 'v2', %(url)s)
+    on conflict (credential_id) where kind = 'v2' do update
+    set url = excluded.url, failures = 0, failing_since = null, last_failure = null, off_at = null, slow = false,
+        next_try_at = now(), leased_until = null, lease_token = null
+    returning *
+)
+select {_RECORD} from e join feeds f using (user_id)
+"""
+# ruff: enable[S608]
+PUT_CLASSIC: LiteralString = """
+insert into endpoints as old (user_id, credential_id, kind, url, webhook_id, configured_id, vehicle_id)
+values (%(user_id)s, %(credential_id)s, 'classic', %(url)s, %(webhook_id)s, %(configured_id)s, %(vehicle_id)s)
+on conflict (user_id, webhook_id) where kind = 'classic' do update
+set credential_id = excluded.credential_id, url = excluded.url, configured_id = excluded.configured_id,
+    vehicle_id = excluded.vehicle_id, failures = 0, failing_since = null, last_failure = null, off_at = null,
+    slow = false, next_try_at = now(), leased_until = null, lease_token = null,
+    epoch = case when old.vehicle_id is not distinct from excluded.vehicle_id then old.epoch end,
+    seq = case when old.vehicle_id is not distinct from excluded.vehicle_id then old.seq end
+"""
+# The latest registration for a car wins, and nobody has more of them than could make sense.
+MAKE_ROOM: LiteralString = """
+delete from endpoints where kind = 'classic' and user_id = %(user_id)s and webhook_id <> %(webhook_id)s
+and (vehicle_id = %(vehicle_id)s or id in (
+    select id from endpoints where kind = 'classic' and user_id = %(user_id)s and webhook_id <> %(webhook_id)s
+    order by created_at desc, id offset %(others)s))
+"""
+CLAIM_TEST: LiteralString = """
+update endpoints set tested_at = now()
+where kind = 'v2' and credential_id = %s and (tested_at is null or tested_at <= now() - %s) returning id, url, salt
+"""
+# A lease on silence. The cursor only ever follows forwards, or into the epoch that the stream is in.
+HOLD: LiteralString = """
+update endpoints set streaming_until = now() + %(lease)s,
+    epoch = coalesce(%(epoch)s, epoch),
+    seq = case when %(epoch)s::text is null then seq when epoch = %(epoch)s then greatest(seq, %(seq)s) else %(seq)s end
+where kind = 'v2' and credential_id = %(credential_id)s
+"""
+RELEASE: LiteralString = """
+update endpoints set streaming_until = null
+where kind = 'v2' and credential_id = %s and streaming_until is not null
+"""
+
+
+class EndpointRecord(TypedDict):
+    """An endpoint as its user sees it. `secret` is told only to who registers it; the URL never again, but its host."""
+
+    id: str
+    host: str
+    state: Literal["on", "off"]
+    failing_since: str | None
+    last_success_at: str | None
+    last_failure: Failure | None
+    next_try_at: str | None
+    pending: bool
+    secret: NotRequired[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """A row of `endpoints`, with what its user may ask about it. `pending`: the feed holds what it was not told."""
+
+    id: UUID
+    url: str = field(repr=False)
+    salt: bytes = field(repr=False)
+    off_at: datetime | None
+    failing_since: datetime | None
+    last_success_at: datetime | None
+    last_failure: Failure | None
+    next_try_at: datetime | None
+    webhook_id: str | None = field(repr=False)
+    configured_id: str | None
+    vehicle_id: UUID | None
+    pending: bool
+
+    def record(self) -> EndpointRecord:
+        """Without the secret."""
+        return {
+            "id": str(self.id),
+            "host": urlsplit(self.url).hostname or "",
+            "state": "on" if self.off_at is None else "off",
+            "failing_since": _wire(self.failing_since),
+            "last_success_at": _wire(self.last_success_at),
+            "last_failure": self.last_failure,
+            "next_try_at": _wire(self.next_try_at) if self.failing_since else None,
+            "pending": self.pending,
+        }
+
+
+async def put_endpoint(connection: Connection, *, user_id: UUID, credential_id: UUID, url: str) -> Endpoint:
+    """Make the credential's endpoint, or give it this URL and switch it on."""
+    found = await _fetch(connection, PUT, {"user_id": user_id, "credential_id": credential_id, "url": url})
+    return found[0]
+
+
+async def find_endpoint(connection: Connection, credential_id: UUID) -> Endpoint | None:
+    """The credential's endpoint."""
+    found = await _fetch(connection, FIND, [credential_id])
+    return found[0] if found else None
+
+
+async def remove_endpoint(connection: Connection, credential_id: UUID) -> bool:
+    """Forget the credential's endpoint; False when there was none."""
+    statement = "delete from endpoints where kind = 'v2' and credential_id = %s"
+    return (await connection.execute(statement, [credential_id])).rowcount > 0
+
+
+async def claim_test(
+    connection: Connection, credential_id: UUID, *, every: timedelta
+) -> tuple[UUID, str, bytes] | None:
+    """Id, URL and salt of the credential's endpoint, for one test message; None too soon after the last, or without."""
+    row = await (await connection.execute(CLAIM_TEST, [credential_id, every])).fetchone()
+    return None if row is None else (UUID(str(row[0])), str(row[1]), bytes(row[2]))  # type: ignore[call-overload] # bytea
+
+
+async def put_classic(  # noqa: PLR0913 - the columns
+    connection: Connection,
+    *,
+    user_id: UUID,
+    credential_id: UUID,
+    url: str,
+    webhook_id: str,
+    configured_id: str | None,
+    vehicle_id: UUID | None,
+) -> None:
+    """Make, or renew, the endpoint with this webhook id. Another one for the same car goes."""
+    columns = {
+        "user_id": user_id,
+        "credential_id": credential_id,
+        "url": url,
+        "webhook_id": webhook_id,
+        "configured_id": configured_id,
+        "vehicle_id": vehicle_id,
+        "others": MOST_CLASSIC - 1,
+    }
+    async with connection.transaction():
+        # One registration of a user at a time: two of them would each make room for themselves only.
+        await connection.execute("select from users where id = %(user_id)s for no key update", columns)
+        await connection.execute(MAKE_ROOM, columns)
+        await connection.execute(PUT_CLASSIC, columns)
+
+
+async def find_classic_endpoints(connection: Connection, user_id: UUID) -> list[Endpoint]:
+    """The account's classic endpoints, oldest first."""
+    return await _fetch(connection, FIND_CLASSIC, [user_id])
+
+
+async def remove_classic(connection: Connection, user_id: UUID, webhook_id: str | None) -> int:
+    """Forget the account's classic endpoint with this webhook id, or all of them; returns how many that were."""
+    ended = await connection.execute(
+        "delete from endpoints where kind = 'classic' and user_id = %s and webhook_id = coalesce(%s, webhook_id)",
+        [user_id, webhook_id],
+    )
+    return ended.rowcount
+
+
+async def hold_for_stream(connection: Connection, credential_id: UUID, told: Cursor | None) -> None:
+    """Keep the credential's endpoint quiet for a minute more; `told`: how far its Home Assistant surely has it."""
+    told_ = {"epoch": told and told.epoch, "seq": told and told.seq}
+    await connection.execute(HOLD, {"credential_id": credential_id, "lease": STREAM_LEASE, **told_})
+
+
+async def release_from_stream(connection: Connection, credential_id: UUID) -> bool:
+    """The stream has ended; True when an endpoint takes over."""
+    return (await connection.execute(RELEASE, [credential_id])).rowcount > 0
+
+
+async def _fetch(connection: Connection, statement: LiteralString, asked: Any) -> list[Endpoint]:
+    async with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
+        await cursor.execute(statement, asked)
+        return await cursor.fetchall()
+
+
+def _wire(moment: datetime | None) -> str | None:
+    return None if moment is None else wire_time(moment)

@@ -1,0 +1,29 @@
+"""What an operator can pause while the relay runs. Read by the statements that act, so it holds everywhere at once."""
+
+from typing import LiteralString
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+SWITCHES: dict[str, str] = {"delivery": "delivery_paused", "commands": "commands_paused"}
+"""What can be paused, and its row in `settings`."""
+
+DELIVERY_PAUSED: LiteralString = "exists (select from settings where key = 'delivery_paused' and value = 'true')"
+COMMANDS_PAUSED: LiteralString = "exists (select from settings where key = 'commands_paused' and value = 'true')"
+
+SET: LiteralString = """
+insert into settings (key, value) values (%s, %s)
+on conflict (key) do update set value = excluded.value, updated_at = now()
+"""
+GET: LiteralString = "select key from settings where key = any (%s) and value = 'true'"
+
+
+def pause(connection: psycopg.Connection[tuple[object, ...]], what: str, *, paused: bool) -> None:
+    """Pause or resume. Raises KeyError for what cannot be paused."""
+    connection.execute(SET, [SWITCHES[what], Jsonb(paused)])
+
+
+def paused(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
+    """What is paused now."""
+    keys = {row[0] for row in connection.execute(GET, [list(SWITCHES.values())]).fetchall()}
+    return [what for what, key in SWITCHES.items() if key in keys]

@@ -1,0 +1,108 @@
+"""Delivery as a classic client's webhook sees it."""
+
+import pytest
+from aiohttp import web
+
+from relay.usecases.authorize import authenticate
+from relay.usecases.register_classic import register_classic
+from tests.relay.delivery.world import add_person, add_transition, put_car
+from tests.relay.usecases.endpoint_world import (
+    due_now,
+    run_sql,
+    say,
+)
+
+
+async def classic(pool, runtime, person, **registration):
+    async with pool.connection() as connection:
+        caller = (await authenticate(connection, person.header["Authorization"], scope="read")).caller
+    await register_classic(runtime, caller, **{"webhook_id": "entry1", **registration})
+
+
+async def deliver_all(deliverer):
+    while await deliverer.deliver_once():
+        pass
+
+
+async def test_a_classic_client_gets_one_object_a_car_and_says_ok(pool, runtime, receiver, deliverer):
+    ada = await add_person(pool)
+    cars = [(await put_car(pool, ada.id, level=level))[0] for level in (10, 20)]
+    receiver.answer = say("OK")
+    await classic(pool, runtime, ada, external_url=receiver.url(""))
+    await deliver_all(deliverer)
+    assert [post.path for post in receiver.posts] == ["/api/webhook/entry1"] * 2
+    assert "webhook-signature" not in receiver.posts[0].headers
+    body = receiver.posts[0].json
+    assert (body["event"], body["user"]) == ("user:vehicle:updated", {"id": str(ada.id)})
+    assert (body["vehicleId"], body["enodeVehicleId"], body["internalVehicleId"]) == (
+        "enode-1",
+        "enode-1",
+        str(cars[0]),
+    )
+    vehicle = body["vehicle"]
+    assert (vehicle["id"], vehicle["enodeId"], vehicle["internalId"]) == ("enode-1", "enode-1", str(cars[0]))
+    assert (vehicle["userId"], vehicle["chargeState"]) == (str(ada.id), {"batteryLevel": 10})
+    assert vehicle["information"]["displayName"] == "Red"
+    await add_transition(pool, ada.id, cars[0])  # is nothing that a classic client knows
+    await put_car(pool, ada.id, cars[0], level=11)
+    await deliver_all(deliverer)
+    assert [post.json["vehicle"]["chargeState"]["batteryLevel"] for post in receiver.posts] == [10, 20, 11]
+
+
+async def test_a_classic_client_of_one_car_is_told_of_that_one_under_the_id_it_knows(
+    pool, runtime, receiver, deliverer
+):
+    ada = await add_person(pool)
+    mine, _ = await put_car(pool, ada.id)
+    await put_car(pool, ada.id)
+    receiver.answer = say("OK")
+    await classic(pool, runtime, ada, external_url=receiver.url(""), vehicle_id=str(mine))
+    await deliver_all(deliverer)
+    [post] = receiver.posts
+    assert (post.json["vehicleId"], post.json["vehicle"]["id"], post.json["internalVehicleId"]) == (str(mine),) * 3
+    assert post.json["enodeVehicleId"] == "enode-1"
+
+
+async def test_a_different_vehicle_is_tried_once_more_under_its_other_id(pool, runtime, receiver, deliverer):
+    ada = await add_person(pool)
+    car, _ = await put_car(pool, ada.id)
+
+    async def knows_ours(post, _request):
+        known = post.json["vehicleId"] == str(car)
+        return web.Response(text="OK" if known else "OK (ignored - different vehicle)")
+
+    receiver.answer = knows_ours
+    await classic(pool, runtime, ada, external_url=receiver.url(""))
+    await deliver_all(deliverer)
+    assert [post.json["vehicleId"] for post in receiver.posts] == ["enode-1", str(car)]
+    receiver.answer = say("OK (ignored - different vehicle)")
+    await put_car(pool, ada.id, car)
+    await deliver_all(deliverer)
+    assert len(receiver.posts) == 4  # and that is that
+
+
+@pytest.mark.parametrize("answer", [say("Error", 500), say(""), say("<html>"), say('{"ack": "x"}')])
+async def test_a_classic_client_that_does_not_say_ok_is_told_again(pool, runtime, receiver, deliverer, answer):
+    ada = await add_person(pool)
+    await put_car(pool, ada.id)
+    receiver.answer = answer
+    await classic(pool, runtime, ada, external_url=receiver.url(""))
+    await deliver_all(deliverer)
+    assert len(receiver.posts) == 1
+    receiver.answer = say("OK")
+    await due_now(pool)
+    await deliver_all(deliverer)
+    assert len(receiver.posts) == 2
+
+
+async def test_a_classic_endpoint_of_an_empty_account_or_another_past_comes_to_rest(pool, runtime, receiver, deliverer):
+    ada = await add_person(pool)
+    receiver.answer = say("OK")
+    await classic(pool, runtime, ada, external_url=receiver.url(""))
+    assert await deliverer.deliver_once() == 1
+    assert await deliverer.deliver_once() == 0
+    cars = [(await put_car(pool, ada.id))[0] for _ in range(2)]
+    await add_transition(pool, ada.id, cars[0], age="30 h")
+    await run_sql(pool, "update endpoints set epoch = 'another', seq = 0")
+    await deliver_all(deliverer)
+    assert len(receiver.posts) == 2

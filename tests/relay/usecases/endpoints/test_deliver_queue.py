@@ -1,0 +1,184 @@
+"""Endpoints as a queue: many processes, many endpoints, some of them slow, and what an operator sees of it."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from aiohttp import web
+
+from relay.usecases.deliver_to_endpoints import DELIVERY_FIGURES, Deliverer, DeliveryRules
+from relay.usecases.prune_history import Retention, prune
+from tests.relay.delivery.world import add_person, add_transition, put_car, running, until, value
+from tests.relay.usecases.endpoint_world import (
+    KEY,
+    acknowledge,
+    look,
+    register,
+    run_sql,
+)
+
+RULES = DeliveryRules(sweep_every=timedelta(hours=1))
+
+
+@asynccontextmanager
+async def deliverers(runtime, count, rules=RULES):
+    made = [Deliverer(runtime.pool, runtime.outbound, key=KEY, version="1", rules=rules) for _ in range(count)]
+    for it in made:
+        runtime.feed_waker.subscribe(it.hint)
+    async with running(*(it.run() for it in made)):
+        yield made
+
+
+async def test_of_several_processes_one_posts_at_a_time_and_every_change_arrives(pool, client, receiver, runtime):
+    ada = await add_person(pool)
+    car, _ = await put_car(pool, ada.id)
+    await register(client, ada, receiver)
+    under_way, most = 0, 0
+
+    async def slowly(post, request):
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.02)
+        under_way -= 1
+        return await acknowledge(post, request)
+
+    receiver.answer = slowly
+    async with deliverers(runtime, 4, DeliveryRules(sweep_every=timedelta(seconds=2))):
+        seqs = []
+        for _ in range(40):
+            seqs.append(await add_transition(pool, ada.id, car))
+            runtime.feed_waker.wake([ada.id])
+            await asyncio.sleep(0.005)
+        await until(lambda: receiver.posts and int(receiver.posts[-1].json["cursor"].partition(".")[2]) == seqs[-1])
+    assert most == 1
+    heard = [it for it in receiver.messages if it["event"] == "transition"]
+    assert [int(it["id"].partition(".")[2]) for it in heard] == seqs[len(seqs) - len(heard) :]
+    # What is missing at the beginning came with the snapshot.
+    assert int(receiver.messages[0]["id"].partition(".")[2]) >= seqs[0] - 1
+    assert len(receiver.posts) < 40  # what came together was told together
+
+
+async def test_stalled_endpoints_do_not_hold_up_the_others(pool, client, receiver, runtime):
+    rules = DeliveryRules(quick=2, slow=2, sweep_every=timedelta(hours=1))
+    hang = asyncio.Event()
+
+    async def stall(post, request):
+        if "stalled" in post.path:
+            await hang.wait()
+        return await acknowledge(post, request)
+
+    receiver.answer = stall
+    stalled = [await add_person(pool) for _ in range(6)]
+    quick = await add_person(pool)
+    for person in stalled:
+        await register(client, person, receiver, "/stalled")
+    await register(client, quick, receiver, "/quick")
+    # All of them have failed before: they may take what places there are for such.
+    await run_sql(pool, "update endpoints set failures = 1, failing_since = now() where url like '%%stalled'")
+    async with deliverers(runtime, 1, rules):
+        await until(lambda: sum(it.path == "/stalled" for it in receiver.posts) == 2)
+        for _ in range(5):
+            told = sum(it.path == "/quick" for it in receiver.posts)
+            await put_car(pool, quick.id)
+            runtime.feed_waker.wake([quick.id])
+            await until(lambda told=told: sum(it.path == "/quick" for it in receiver.posts) > told)
+        hang.set()
+        await until(lambda: sum(it.path == "/stalled" for it in receiver.posts) >= 6)
+
+
+async def test_a_slow_endpoint_is_known_as_slow_until_it_is_quick_again(pool, client, receiver, runtime):
+    deliverer = Deliverer(
+        pool, runtime.outbound, key=KEY, version="1", rules=DeliveryRules(slow_after=timedelta(seconds=0.05))
+    )
+
+    async def slowly(post, request):
+        await asyncio.sleep(0.2)
+        return await acknowledge(post, request)
+
+    ada = await add_person(pool)
+    await register(client, ada, receiver)
+    for answer, slow in ((slowly, True), (acknowledge, False)):
+        receiver.answer = answer
+        await put_car(pool, ada.id)
+        await deliverer.deliver_once()
+        async with pool.connection() as connection:
+            assert await value(connection, "select slow from endpoints") is slow
+
+
+async def test_a_process_that_ends_gives_its_leases_back(pool, client, receiver, runtime):
+    hang = asyncio.Event()
+
+    async def never(_post, _request):
+        await hang.wait()
+        return web.Response()
+
+    receiver.answer = never
+    ada = await add_person(pool)
+    await register(client, ada, receiver)
+    async with deliverers(runtime, 1):
+        await until(lambda: len(receiver.posts) == 1)
+    hang.set()
+    receiver.answer = acknowledge
+    assert await Deliverer(pool, runtime.outbound, key=KEY, version="1").deliver_once() == 1
+    assert (await look(client, ada))["failing_since"] is None
+
+
+async def test_who_comes_back_late_with_a_lost_lease_changes_nothing(pool, client, receiver, runtime):
+    """A process that stood still while its lease ran out, and another one that delivered meanwhile."""
+    go_on = asyncio.Event()
+
+    async def wait(_post, _request):
+        await go_on.wait()
+        return web.Response(status=500)
+
+    receiver.answer = wait
+    ada = await add_person(pool)
+    await register(client, ada, receiver)
+    late = asyncio.create_task(Deliverer(pool, runtime.outbound, key=KEY, version="1").deliver_once())
+    await until(lambda: len(receiver.posts) == 1)
+    await run_sql(pool, "update endpoints set leased_until = now() - interval '1 s'")
+    receiver.answer = acknowledge
+    assert await Deliverer(pool, runtime.outbound, key=KEY, version="1").deliver_once() == 1
+    go_on.set()
+    assert await late == 1
+    told = await look(client, ada)
+    assert (told["pending"], told["failing_since"]) == (False, None)
+
+
+async def test_the_figures_tell_how_many_endpoints_are_in_which_state_and_how_far_behind(pool, client, receiver):
+    states = {
+        "on": "next_try_at = now()",
+        "streaming": "streaming_until = now() + interval '1 minute'",
+        "failing": "failures = 1, failing_since = now() - interval '1 hour'",
+        "off": "failures = 9, failing_since = now() - interval '6 days', off_at = now()",
+    }
+    for state, columns in states.items():
+        person = await add_person(pool)
+        await put_car(pool, person.id)
+        await register(client, person, receiver, f"/{state}")
+        await run_sql(pool, f"update endpoints set {columns} where url like %s", f"%/{state}")
+    quiet = await add_person(pool)
+    await register(client, quiet, receiver)
+    await run_sql(
+        pool,
+        "update endpoints e set epoch = f.epoch, seq = f.seq from feeds f"
+        " where f.user_id = e.user_id and e.user_id = %s",
+        quiet.id,
+    )
+    async with pool.connection() as connection:
+        rows = {row[0]: row[1:] for row in await (await connection.execute(DELIVERY_FIGURES)).fetchall()}
+    assert {state: count for state, (count, _) in rows.items()} == {"on": 2, "streaming": 1, "failing": 1, "off": 1}
+    assert 0 <= rows["on"][1] < 60
+    assert 3600 <= rows["failing"][1] < 3660
+    assert 6 * 86400 <= rows["off"][1] < 6 * 86400 + 60
+
+
+async def test_an_endpoint_goes_with_its_key(pool, client, receiver):
+    ada, bob = [await add_person(pool) for _ in range(2)]
+    for person in (ada, bob):
+        await register(client, person, receiver)
+    await run_sql(pool, "update api_keys set revoked_at = now() where id = %s", ada.credential)
+    async with pool.connection() as connection:
+        await prune(connection, Retention())
+        assert await value(connection, "select array_agg(credential_id) from endpoints") == [bob.credential]

@@ -1,0 +1,194 @@
+import base64
+
+import pytest
+from standardwebhooks import Webhook
+
+from relay.kit.problems import Problem
+from relay.usecases.authorize import authenticate
+from relay.usecases.register_classic import find_classic, register_classic, unregister_classic
+from tests.relay.delivery.world import add_person, put_car, value
+from tests.relay.usecases.endpoint_world import (
+    say,
+    slug,
+)
+
+
+async def caller_of(pool, person):
+    async with pool.connection() as connection:
+        return (await authenticate(connection, person.header["Authorization"], scope="read")).caller
+
+
+async def test_an_endpoint_is_registered_shown_and_taken_back(pool, client):
+    ada = await add_person(pool)
+    assert slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
+    made = await client.put("endpoint", json={"url": "http://127.0.0.1:8123/api/webhook/s3cret"}, headers=ada.header)
+    assert made.status_code == 200
+    record = made.json()
+    secret = record.pop("secret")
+    assert secret.startswith("whsec_")
+    assert len(base64.b64decode(secret.removeprefix("whsec_"))) == 32
+    assert record == {
+        "id": record["id"],
+        "host": "127.0.0.1",
+        "state": "on",
+        "failing_since": None,
+        "last_success_at": None,
+        "last_failure": None,
+        "next_try_at": None,
+        "pending": True,
+    }
+    shown = await client.get("endpoint", headers=ada.header)
+    assert shown.json() == record
+    assert "s3cret" not in shown.text
+    assert (await client.delete("endpoint", headers=ada.header)).status_code == 204
+    assert slug(await client.delete("endpoint", headers=ada.header)) == (404, "not-found")
+
+
+async def test_registering_again_keeps_the_endpoint_and_its_secret_and_switches_it_on(pool, client):
+    ada = await add_person(pool)
+    first = (await client.put("endpoint", json={"url": "http://127.0.0.1:1/a"}, headers=ada.header)).json()
+    async with pool.connection() as connection:
+        await connection.execute(
+            "update endpoints set failures = 9, failing_since = now() - interval '6 days', last_failure = 'timeout',"
+            " off_at = now(), epoch = 'e', seq = 7, next_try_at = now() + interval '6 h'"
+        )
+    broken = (await client.get("endpoint", headers=ada.header)).json()
+    assert (broken["state"], broken["last_failure"]) == ("off", "timeout")
+    assert broken["failing_since"] < broken["next_try_at"]
+    again = (await client.put("endpoint", json={"url": "http://127.0.0.2:1/b"}, headers=ada.header)).json()
+    assert again == {**first, "host": "127.0.0.2"}
+    async with pool.connection() as connection:
+        assert await value(connection, "select seq from endpoints") == 7
+
+
+async def test_each_key_has_an_endpoint_and_a_secret_of_its_own(pool, client):
+    people = [await add_person(pool) for _ in range(2)]
+    made = [
+        (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=it.header)).json() for it in people
+    ]
+    assert len({it["secret"] for it in made}) == len({it["id"] for it in made}) == 2
+    await client.delete("endpoint", headers=people[0].header)
+    assert (await client.get("endpoint", headers=people[1].header)).status_code == 200
+    anew = (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=people[0].header)).json()
+    assert anew["secret"] != made[0]["secret"]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, (422, "invalid-request")),
+        ({"url": ""}, (422, "invalid-request")),
+        ({"url": 7}, (422, "invalid-request")),
+        ({"url": "https://me:pw@example.org/"}, (422, "invalid-request")),
+        ({"url": "https://" + "a" * 3000}, (422, "invalid-request")),
+        ({"url": "ftp://127.0.0.1/"}, (422, "invalid-request")),
+        ({"url": "http://169.254.169.254/latest"}, (422, "endpoint-refused")),
+        ({"url": "http://[::1]:8123/"}, (422, "endpoint-refused")),
+        ({"url": "http://supervisor/core/api"}, (422, "endpoint-refused")),
+    ],
+)
+async def test_a_url_that_cannot_be_is_refused_and_never_echoed(pool, client, body, expected):
+    ada = await add_person(pool)
+    answer = await client.put("endpoint", json=body, headers=ada.header)
+    assert slug(answer) == expected
+    assert "pw" not in answer.text
+    assert slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
+
+
+async def test_only_a_key_with_push_may_register(pool, client):
+    url = {"url": "http://127.0.0.1:1/"}
+    assert slug(await client.put("endpoint", json=url)) == (401, "unauthorized")
+    blind = await add_person(pool, scopes=("control",))
+    assert slug(await client.put("endpoint", json=url, headers=blind.header)) == (403, "forbidden")
+    free = await add_person(pool, plan="free")
+    for method in ("PUT", "GET", "DELETE"):
+        answer = await client.request(method, "endpoint", json=url, headers=free.header)
+        assert slug(answer) == (403, "plan-required")
+    assert slug(await client.post("endpoint/test", headers=free.header)) == (403, "plan-required")
+
+
+async def test_a_test_message_is_signed_and_its_acknowledgement_counts(pool, client, receiver):
+    ada = await add_person(pool)
+    assert slug(await client.post("endpoint/test", headers=ada.header)) == (404, "not-found")
+    secret = (await client.put("endpoint", json={"url": receiver.url()}, headers=ada.header)).json()["secret"]
+    answer = await client.post("endpoint/test", headers=ada.header)
+    assert answer.json() == {"delivered": True, "failure": None}
+    [post] = receiver.posts
+    assert Webhook(secret).verify(post.body, post.headers) == {"type": "test", "cursor": None, "messages": []}
+    again = await client.post("endpoint/test", headers=ada.header)
+    assert slug(again) == (429, "too-many-tests")
+    assert 0 < int(again.headers["Retry-After"]) <= 10
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        (say("OK"), "answer"),
+        (say('{"ack": "another"}'), "answer"),
+        (say("", 500), "status"),
+        (say("", 302, Location="http://127.0.0.1:9/"), "redirect"),
+    ],
+)
+async def test_a_test_tells_the_class_of_failure_and_no_more(pool, client, receiver, answer, failure):
+    ada = await add_person(pool)
+    receiver.answer = answer
+    await client.put("endpoint", json={"url": receiver.url()}, headers=ada.header)
+    told = await client.post("endpoint/test", headers=ada.header)
+    assert told.json() == {"delivered": False, "failure": failure}
+
+
+async def test_a_classic_registration_names_a_webhook_and_maybe_a_car(pool, runtime):
+    ada, bob = [await add_person(pool) for _ in range(2)]
+    car, _ = await put_car(pool, ada.id)
+    caller = await caller_of(pool, ada)
+    url = "http://127.0.0.1:8123/"
+    await register_classic(runtime, caller, webhook_id="entry1", external_url=url)
+    await register_classic(runtime, caller, webhook_id="entry2", external_url=url, vehicle_id=str(car))
+    assert [(it.url, it.vehicle_id) for it in await find_classic(runtime, caller)] == [
+        ("http://127.0.0.1:8123/api/webhook/entry1", None),
+        ("http://127.0.0.1:8123/api/webhook/entry2", car),
+    ]
+    # The latest wins: by the webhook's id, or by the car.
+    await register_classic(runtime, caller, webhook_id="entry1", external_url="http://127.0.0.2:8123", vehicle_id="")
+    await register_classic(runtime, caller, webhook_id="entry3", external_url=url, vehicle_id=str(car))
+    assert [it.url for it in await find_classic(runtime, caller)] == [
+        "http://127.0.0.2:8123/api/webhook/entry1",
+        "http://127.0.0.1:8123/api/webhook/entry3",
+    ]
+    other = await caller_of(pool, bob)
+    assert await find_classic(runtime, other) == []
+    assert await unregister_classic(runtime, other) == 0
+    assert await unregister_classic(runtime, caller, "entry3") == 1
+    assert await unregister_classic(runtime, caller) == 1
+    assert await find_classic(runtime, caller) == []
+
+
+async def test_a_classic_registration_is_as_guarded_as_any(pool, runtime):
+    ada, bob = [await add_person(pool) for _ in range(2)]
+    foreign, _ = await put_car(pool, bob.id)
+    caller = await caller_of(pool, ada)
+    home = "http://127.0.0.1:8123"
+    for wrong, expected in [
+        ({"webhook_id": "../x", "external_url": home}, "invalid-request"),
+        ({"webhook_id": "", "external_url": home}, "invalid-request"),
+        ({"webhook_id": "x", "external_url": home + "/?a=1"}, "invalid-request"),
+        ({"webhook_id": "x", "external_url": home + "/#a"}, "invalid-request"),
+        ({"webhook_id": "x", "external_url": "http://169.254.169.254"}, "endpoint-refused"),
+        ({"webhook_id": "x", "external_url": home, "vehicle_id": str(foreign)}, "not-found"),
+        ({"webhook_id": "x", "external_url": home, "vehicle_id": "nobody's"}, "not-found"),
+    ]:
+        with pytest.raises(Problem) as raised:
+            await register_classic(runtime, caller, **wrong)
+        assert raised.value.slug == expected
+    free = await caller_of(pool, await add_person(pool, plan="free"))
+    with pytest.raises(Problem, match="Pro tier"):
+        await register_classic(runtime, free, webhook_id="x", external_url=home)
+    assert await find_classic(runtime, caller) == []
+
+
+async def test_nobody_has_classic_endpoints_without_end(pool, runtime):
+    caller = await caller_of(pool, await add_person(pool))
+    for number in range(25):
+        await register_classic(runtime, caller, webhook_id=f"entry{number}", external_url="http://127.0.0.1:8123")
+    kept = await find_classic(runtime, caller)
+    assert [it.webhook_id for it in kept] == [f"entry{number}" for number in range(5, 25)]

@@ -1,0 +1,122 @@
+"""A stream and an endpoint of one Home Assistant: while one tells, the other is quiet; nothing is lost between."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.delivery.endpoints import hold_for_stream, put_endpoint, release_from_stream
+from relay.delivery.hub import StreamRules
+from relay.delivery.messages import Cursor
+from relay.usecases.deliver_to_endpoints import Deliverer, DeliveryRules
+from relay.usecases.stream_to_home_assistant import SURELY_TOLD_AFTER, Told
+from tests.relay.delivery.world import add_person, add_transition, put_car, running, until, value
+from tests.relay.usecases.endpoint_world import KEY, open_test_outbound
+from tests.relay.usecases.test_stream import Relay, http, listening
+
+__all__ = ["http"]
+NEVER = timedelta(hours=1)
+RULES = StreamRules(sweep_every=NEVER, heartbeat_every=NEVER, recheck_every=timedelta(seconds=0.1))
+
+
+async def register(pool, person, url):
+    async with pool.connection() as connection:
+        await put_endpoint(connection, user_id=person.id, credential_id=person.credential, url=url)
+
+
+async def column(pool, name):
+    async with pool.connection() as connection:
+        return await value(connection, f"select {name} from endpoints")
+
+
+@asynccontextmanager
+async def delivering(pool, relay):
+    async with open_test_outbound() as outbound:
+        deliverer = Deliverer(pool, outbound, key=KEY, version="1", rules=DeliveryRules(sweep_every=NEVER))
+        relay.waker.subscribe(deliverer.hint)
+        async with running(deliverer.run()):
+            yield deliverer
+
+
+async def test_an_endpoint_is_quiet_while_the_stream_is_open_and_takes_over_when_it_ends(pool, http, receiver):
+    ada = await add_person(pool)
+    car, _ = await put_car(pool, ada.id)
+    await register(pool, ada, receiver.url())
+    async with Relay(pool, RULES).serving() as relay:
+        async with listening(http, relay, ada) as stream:
+            await stream.next()
+            assert await column(pool, "streaming_until > now() + interval '50 s'")
+            async with delivering(pool, relay) as deliverer:
+                await add_transition(pool, ada.id, car)
+                relay.waker.wake([ada.id])
+                assert (await stream.next()).name == "transition"
+                assert await deliverer.deliver_once() == 0
+                assert receiver.posts == []
+        async with delivering(pool, relay):
+            # The deliverer is woken by the end of a stream, not by its sweep.
+            await until(lambda: len(receiver.posts) == 1)
+            assert receiver.messages[0]["event"] == "snapshot"
+            async with listening(http, relay, ada) as stream:
+                await stream.next()
+                seq = await add_transition(pool, ada.id, car)
+                relay.waker.wake([ada.id])
+                assert (await stream.next()).seq == seq
+                assert len(receiver.posts) == 1
+            # So soon nobody knows what the client really got: it is told again, and knows it by its number.
+            await until(lambda: len(receiver.posts) == 2)
+            assert [it["id"].partition(".")[2] for it in receiver.posts[1].json["messages"]] == [str(seq)]
+
+
+async def test_the_endpoint_s_cursor_follows_at_a_distance(pool, http, receiver, monkeypatch):
+    monkeypatch.setattr("relay.usecases.stream_to_home_assistant.SURELY_TOLD_AFTER", timedelta(seconds=0.3))
+    ada = await add_person(pool)
+    car, _ = await put_car(pool, ada.id)
+    await register(pool, ada, receiver.url())
+    async with Relay(pool, RULES).serving() as relay, listening(http, relay, ada) as stream:
+        await stream.next()
+        seq = await add_transition(pool, ada.id, car)
+        relay.waker.wake([ada.id])
+        await stream.next()
+        assert await column(pool, "coalesce(seq, 0)") < seq
+        async with asyncio.timeout(10):
+            while await column(pool, "coalesce(seq, 0)") != seq:
+                await asyncio.sleep(0.02)
+
+
+async def test_streams_of_other_keys_leave_it_alone(pool, http, receiver):
+    ada, bob = [await add_person(pool) for _ in range(2)]
+    await register(pool, ada, receiver.url())
+    async with Relay(pool, RULES).serving() as relay, listening(http, relay, bob) as stream:
+        await stream.next()
+        assert await column(pool, "streaming_until is null")
+
+
+async def test_a_cursor_never_goes_back_but_into_the_stream_s_epoch(pool, receiver):
+    ada = await add_person(pool)
+    await register(pool, ada, receiver.url())
+    async with pool.connection() as connection:
+        for told, expected in [
+            (None, None),
+            (Cursor(epoch="a", seq=5), "a.5"),
+            (Cursor(epoch="a", seq=3), "a.5"),
+            (Cursor(epoch="a", seq=6), "a.6"),
+            (None, "a.6"),
+            (Cursor(epoch="b", seq=1), "b.1"),
+        ]:
+            await hold_for_stream(connection, ada.credential, told)
+            assert await value(connection, "select epoch || '.' || seq from endpoints") == expected
+        assert await release_from_stream(connection, ada.credential) is True
+        assert await release_from_stream(connection, ada.credential) is False
+
+
+@given(st.lists(st.floats(0.1, 40), min_size=1, max_size=60))
+def test_what_is_surely_told_was_sent_a_minute_ago_and_not_much_longer(waits):
+    told, now, sent = Told(SURELY_TOLD_AFTER), 0.0, []
+    for seq, wait in enumerate(waits):
+        now += wait
+        sent.append((now, seq))
+        surely = told.surely(Cursor(epoch="e", seq=seq), now)
+        old = [it for at, it in sent if at <= now - 60]
+        assert (surely.seq if surely else None) == (old[-1] if old else None)
