@@ -24,10 +24,20 @@ from relay.kit.web import BodyLimit, Mark
 from relay.pages import public
 from relay.settings import Settings
 from relay.startup import keep_postgres
-from relay.usecases import answer_classic, answer_home_assistant, command_charging, stream_to_home_assistant
+from relay.usecases import (
+    answer_classic,
+    answer_home_assistant,
+    choose_language,
+    command_charging,
+    follow_commands,
+    refresh_vehicle,
+    relink_vehicle,
+    stream_to_home_assistant,
+)
 from relay.usecases.check_command import check_command
 from relay.usecases.command_charging import CHECK
 from relay.usecases.drain_inbox import Drain
+from relay.usecases.fetch_interventions import fetch_for_ever
 from relay.usecases.keep_webhook_subscription import keep_for_ever
 from relay.usecases.poll_enode import Poller
 from relay.usecases.read_feed import feed_reader
@@ -61,8 +71,12 @@ def create_app(settings: Settings, conninfo: str) -> FastAPI:
     for router in (
         health.router,
         answer_home_assistant.router,
+        choose_language.router,
         stream_to_home_assistant.router,
         command_charging.router,
+        follow_commands.router,
+        refresh_vehicle.router,
+        relink_vehicle.router,
         answer_classic.router,
         inbox_router,
     ):
@@ -89,6 +103,7 @@ async def _lifespan(app: FastAPI, *, settings: Settings, conninfo: str) -> Async
             jobs=Jobs(),
             enode=enode,
             version=VERSION,
+            public_url=settings.base_url,
             look_soon=poller.nudge if poller else lambda: None,
         )
         app.state.runtime = runtime
@@ -118,6 +133,8 @@ async def _worker(runtime: Runtime, settings: Settings, inbox: Waker) -> Work:
     runtime.jobs.add(CHECK, check)
     await runtime.jobs.open(runtime.pool)
     work: Work = {"drain": drain.run, "timers": runtime.jobs.run}
+    if runtime.enode is not None:
+        work["interventions"] = partial(fetch_for_ever, runtime)
     if runtime.enode is not None and settings.webhook_url is not None and settings.enode_webhook_secret is not None:
         work["webhook subscription"] = partial(
             keep_for_ever,

@@ -17,12 +17,15 @@ from relay.kit.times import wire_time
 from relay.metering.allowance import ALLOWANCES
 from relay.metering.period import PERIOD, RESETS_AT
 
+PAUSED_RETRY_AFTER = 60
+"""Seconds after which a command may be tried again while the operator has paused them."""
+
 type Scope = Literal["read", "control"]
 
 # ruff: disable[S608] - joined from literals of ours only (LiteralString holds us to it)
 
 CALLER: LiteralString = f"""
-select k.id as credential_id, k.scopes, k.last_used_at, u.id as user_id, u.email, u.name, u.plan,
+select k.id as credential_id, k.scopes, k.last_used_at, u.id as user_id, u.email, u.name, u.plan, u.language,
        (%(allowances)s::jsonb ->> u.plan)::int as allowance, {PERIOD} as period, {RESETS_AT} as resets_at
 from api_keys k join users u on u.id = k.user_id
 where k.key_hash = %(key_hash)s and k.revoked_at is null and u.closed_at is null
@@ -44,7 +47,7 @@ AUTHORIZE: LiteralString = f"""
 with who as materialized ({CALLER}),
 touched as ({TOUCHED}),
 car as (
-    select v.id as vehicle_id, v.vendor, v.vehicle_cache,
+    select v.id as vehicle_id, v.vendor, v.vehicle_cache || v.corrected as vehicle_cache,
            (select l.enode_vehicle_id from vehicle_links l
             where l.vehicle_id = v.id and l.ended_at is null order by l.linked_at desc limit 1) as enode_vehicle_id
     from who join vehicles v using (user_id)
@@ -52,8 +55,13 @@ car as (
       and (v.id::text = %(vehicle)s
            or v.id = (select l.vehicle_id from vehicle_links l where l.enode_vehicle_id = %(vehicle)s))
 ),
+switch as (
+    select %(scope)s = 'control' and exists (
+        select from settings where key = 'commands_paused' and value = 'true') as paused
+),
 allowed as (
-    select * from who where %(scope)s = any (scopes) and (%(vehicle)s::text is null or exists (select from car))
+    select * from who where %(scope)s = any (scopes) and not (select paused from switch)
+    and (%(vehicle)s::text is null or exists (select from car))
 ),
 counted as (
     insert into usage_months as m (user_id, period, used)
@@ -68,8 +76,8 @@ recorded as (
     from allowed, counted
     returning id as call_id
 )
-select who.*, car.*, counted.used, recorded.call_id
-from who left join car on true left join counted on true left join recorded on true
+select who.*, car.*, counted.used, recorded.call_id, switch.paused
+from who cross join switch left join car on true left join counted on true left join recorded on true
 """
 
 # ruff: enable[S608]
@@ -115,13 +123,15 @@ async def authorize(
 ) -> Call:
     """Let one metered call happen, about `vehicle` (our id or Enode's) if given.
 
-    Raises Problem 401, 403, 404 for a car that is not the caller's, 429 when the month's calls are used up. Nothing is
-    charged then.
+    Raises Problem 401, 403, 404 for a car that is not the caller's, 429 when the month's calls are used up, 503 for a
+    command while the operator has paused them. Nothing is charged then.
     """
     about = {"scope": scope, "endpoint": endpoint, "vehicle": vehicle}
     row = _permitted(await _one(connection, AUTHORIZE, _parameters(authorization) | about), scope)
     if vehicle is not None and row["vehicle_id"] is None:
         raise Problem(404, "not-found", "No such vehicle.")
+    if row["paused"]:
+        raise _paused()
     if row["call_id"] is None:
         raise _exhausted(row)
     return _call(row)
@@ -153,6 +163,11 @@ def _unauthorized() -> Problem:
     return Problem(401, "unauthorized", "Give a valid API key.", headers={"WWW-Authenticate": "Bearer"})
 
 
+def _paused() -> Problem:
+    words = "The operator of this relay has paused commands. Nothing was sent to the car and nothing is charged."
+    return Problem(503, "unavailable", words, headers={"Retry-After": str(PAUSED_RETRY_AFTER)})
+
+
 def _exhausted(row: DictRow) -> Problem:
     resets_at: datetime = row["resets_at"]
     seconds = max(1, math.ceil((resets_at - datetime.now(UTC)).total_seconds()))
@@ -173,6 +188,7 @@ def _call(row: DictRow) -> Call:
         email=row["email"],
         name=row["name"],
         plan=row["plan"],
+        language=row["language"],
     )
     allowance = Allowance(limit=row["allowance"], used=row["used"], resets_at=row["resets_at"])
     if row.get("vehicle_id") is None:
