@@ -1,4 +1,4 @@
-"""What has served its time goes: settled inbox rows, and transitions that nobody is told again."""
+"""What has served its time goes: settled inbox rows, transitions told to nobody again, interventions no car names."""
 
 import logging
 from datetime import timedelta
@@ -22,11 +22,17 @@ delete from transitions where (user_id, seq) in (
     limit %s)
 """
 # The newest of the old ones stays: by it a client that was away for longer learns that something was forgotten.
+# One that a car names is fetched again every day.
+_INTERVENTIONS: LiteralString = """
+delete from interventions where (id, language) in (
+    select id, language from interventions where fetched_at < now() - %s limit %s)
+"""
 
 SETTLED = timedelta(hours=72)
 SET_ASIDE = timedelta(days=30)
 # They are told again for 24 hours, and read a little later than that.
 TOLD = timedelta(hours=25)
+NAMED_BY_NOBODY = timedelta(days=30)
 
 
 async def prune(connection: Connection) -> int:
@@ -35,6 +41,7 @@ async def prune(connection: Connection) -> int:
     gone += await _delete(connection, _INBOX, SETTLED, ["done", "ignored"])
     gone += await _delete(connection, _INBOX, SET_ASIDE, ["set_aside"])
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
+    gone += await _delete(connection, _INTERVENTIONS, NAMED_BY_NOBODY)
     if gone:
         log.info("%d old rows deleted", gone)
     return gone
