@@ -38,7 +38,7 @@ REFUSALS = [
     (Problem(404, "not-found"), UnsupportedRelayError),
     (Problem(413, "too-large"), RelayError),
     (Problem(422, "invalid-request"), RelayError),
-    (Problem(429, "too-many-streams"), TryAgainError),
+    (Problem(429, "too-many-streams"), TooManyRequestsError),
     (Problem(429, "quota-exhausted", headers={"Retry-After": "90"}), QuotaExhaustedError),
     (Problem(500, "internal"), RelayError),
     (Problem(502, "enode-unavailable"), EnodeUnavailableError),
