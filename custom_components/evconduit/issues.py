@@ -17,10 +17,10 @@ RELINK: Final = "relink"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Issue:
-    """One thing to do. `data` is what a fix needs; without it there is none."""
+    """One thing to do. `key`: of its translation. `data` is what a fix needs; without it there is none."""
 
     id: str
-    translation_key: str
+    key: str
     placeholders: dict[str, str]
     severity: ir.IssueSeverity
     data: dict[str, str | int | float | None] | None = field(default=None)
@@ -49,7 +49,7 @@ class Issues:
                     data=issue.data,
                     is_fixable=issue.data is not None,
                     severity=issue.severity,
-                    translation_key=issue.translation_key,
+                    translation_key=issue.key,
                     translation_placeholders=issue.placeholders,
                 )
         self._shown = wanted
@@ -59,7 +59,7 @@ class Issues:
         if record.link_state is LinkState.BROKEN:
             yield Issue(
                 id=f"link_broken_{record.id}",
-                translation_key="link_broken" if can_relink else "link_broken_elsewhere",
+                key="link_broken" if can_relink else "link_broken_elsewhere",
                 placeholders={"name": name},
                 severity=ir.IssueSeverity.ERROR,
                 data={"entry_id": self._entry_id, "vehicle_id": record.id} if can_relink else None,
@@ -69,7 +69,7 @@ class Issues:
                 title, description = intervention.title or "", intervention.description or ""
                 yield Issue(
                     id=f"intervention_{record.id}_{intervention.id}",
-                    translation_key="intervention",
+                    key="intervention",
                     placeholders={"name": name, "title": title or description, "description": description or title},
                     severity=ir.IssueSeverity.WARNING,
                 )

@@ -47,5 +47,6 @@ def command_problem(error: RelayError) -> HomeAssistantError:
 
 def refresh_problem(error: RelayError) -> HomeAssistantError:
     """What a user is told who asked for news in vain."""
-    key = "refreshed_lately" if isinstance(error, TooManyRequestsError) else sentence_of(error)
-    return HomeAssistantError(translation_domain=DOMAIN, translation_key=key)
+    if isinstance(error, TooManyRequestsError):
+        return HomeAssistantError(translation_domain=DOMAIN, translation_key="refreshed_lately")
+    return HomeAssistantError(translation_domain=DOMAIN, translation_key=sentence_of(error))

@@ -20,6 +20,7 @@ from custom_components.evconduit.client import (
     RelayClient,
     RelayConnectionError,
     RelayError,
+    TooManyRequestsError,
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
