@@ -105,6 +105,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             return
         for record in stored.snapshot.vehicles:  # no proof that other cars are gone: it is our own word
             self._async_take_record(record, is_truth=True)
+        self._async_show_issues()
         self._async_without_stream()
 
     async def async_stop(self) -> None:
@@ -222,6 +223,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             case VehicleRecord():
                 if self._async_take_record(message):
                     self.async_update_listeners()
+                self._async_show_issues()
             case VehicleRemoved(id=vehicle_id):
                 if self.vehicles.pop(vehicle_id, None):
                     self._async_show_issues()

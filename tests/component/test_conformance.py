@@ -142,6 +142,23 @@ def test_the_flow_is_translated():
         assert set(step["data_description"]) == set(step["data"])
 
 
+def test_the_issues_are_translated():
+    keys = {node.value.value for _, node in keywords("issues.py", "key") if isinstance(node.value, ast.Constant)}
+    keys |= {"link_broken", "link_broken_elsewhere"}
+    assert keys == set(EN["issues"])
+    for key, issue in EN["issues"].items():
+        assert ("fix_flow" in issue) is (key == "link_broken")
+        assert ("description" in issue) is (key != "link_broken")
+    flow = EN["issues"]["link_broken"]["fix_flow"]
+    assert set(flow["step"]) == {"confirm", "relink"}
+    assert set(flow["abort"]) == {"cannot_relink", "not_broken", "timeout", "vehicle_gone"}
+
+
+def keywords(name: str, arg: str) -> list[tuple[Path, ast.keyword]]:
+    found = [(path, node) for path, tree in sources() if path.name == name for node in ast.walk(tree)]
+    return [(path, node) for path, node in found if isinstance(node, ast.keyword) and node.arg == arg]
+
+
 def test_texts_are_as_hassfest_wants_them():
     for where, text in texts(EN):
         assert text == text.strip(), where

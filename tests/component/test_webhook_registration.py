@@ -42,7 +42,7 @@ class Cloud:
         self.client = SimpleNamespace(cloudhooks=self.hooks)
         self.cloudhooks = self
 
-    async def async_create(self, webhook_id: str, _managed: bool) -> dict[str, Any]:
+    async def async_create(self, webhook_id: str, *_: object) -> dict[str, Any]:
         self.hooks[webhook_id] = {"cloudhook_url": CLOUDHOOK}
         return self.hooks[webhook_id]
 
@@ -159,7 +159,7 @@ async def test_the_cloud_connects_and_the_subscription_ends(
 async def test_a_cloud_that_fails_is_tried_again(
     hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ):
-    async def broken(_webhook_id: str, _managed: bool) -> dict[str, Any]:
+    async def broken(*_: object) -> dict[str, Any]:
         raise RuntimeError("the cloud is on strike")
 
     monkeypatch.setattr(cloud, "async_create", broken)
@@ -191,7 +191,7 @@ async def test_a_relay_that_has_switched_it_off_or_forgotten_it_is_told_again(
     ],
 )
 async def test_a_relay_that_refuses_does_not_break_the_set_up(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory, problem, failure, wait
+    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, *, freezer: FrozenDateTimeFactory, problem, failure, wait
 ):
     with relay.failing("endpoint", with_=problem):
         entry = await set_up()
