@@ -12,7 +12,6 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
-from homeassistant.util import dt as dt_util
 
 from .client import (
     Account,
@@ -28,7 +27,6 @@ from .client import (
     RelayStream,
     Snapshot,
     Transition,
-    TryAgainError,
     UnauthorizedError,
     VehicleRecord,
     VehicleRemoved,
@@ -38,6 +36,8 @@ from .const import DOMAIN, LOGGER
 from .contact import Contact
 from .devices import async_keep_only, async_register_account, async_register_vehicle
 from .issues import Issues
+from .language import async_choose_language
+from .polling import SAFETY_POLL, poll_interval, wish_of
 from .problems import sentence_of
 from .storage import SnapshotStore
 from .vehicle_coordinator import VehicleCoordinator
@@ -48,11 +48,6 @@ TRUSTED_FOR: Final = timedelta(minutes=15)
 """So long after we last heard of the relay we still show what it said."""
 POLL_AFTER: Final = timedelta(minutes=2)
 """So long the stream may be down before we ask."""
-SAFETY_POLL: Final = timedelta(minutes=15)
-UNPLANNED_POLL: Final = timedelta(hours=1)
-"""Without a stream, when the relay does not say when to ask."""
-SHORTEST_POLL: Final = timedelta(minutes=1)
-LONGEST_POLL: Final = timedelta(hours=12)
 
 type EVConduitConfigEntry = ConfigEntry[AccountCoordinator]
 
@@ -92,7 +87,9 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         stored = await self._store.async_load(account.id)
         self.cursor = self._stream.cursor = stored.cursor if stored else None
         self.webhook.async_start(account)
-        self._async_choose_language(account)
+        self.config_entry.async_create_background_task(
+            self.hass, async_choose_language(self.hass, self.client, account), f"{DOMAIN} language"
+        )
         self._listening = self.config_entry.async_create_background_task(
             self.hass, self._async_listen(), f"{DOMAIN} stream"
         )
@@ -117,19 +114,6 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         await self.webhook.async_stop()
         self._issues.async_clear()
         await self._store.async_save(self._stored())
-
-    @callback
-    def _async_choose_language(self, account: Account) -> None:
-        """Have interventions told in the language of this Home Assistant, where the relay can; once a start will do."""
-        wanted = self.hass.config.language
-        if account.language is None or _base(account.language) == _base(wanted):
-            return
-
-        async def choose() -> None:
-            with suppress(RelayError):  # a key that may only read leaves it as it is
-                await self.client.set_language(wanted)
-
-        self.config_entry.async_create_background_task(self.hass, choose(), f"{DOMAIN} language")
 
     async def _async_first_account(self) -> Account:
         try:
@@ -286,7 +270,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=sentence_of(err)) from err
         except RelayError as err:
             raise UpdateFailed(
-                translation_domain=DOMAIN, translation_key=sentence_of(err), retry_after=_wish(err)
+                translation_domain=DOMAIN, translation_key=sentence_of(err), retry_after=wish_of(err)
             ) from err
         if self.streaming:
             return self.data  # it came back while we asked, and what it told is newer
@@ -374,22 +358,3 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             "vehicles": [vehicle.data.raw for vehicle in self.vehicles.values()],
             "cursor": self.cursor,
         }
-
-
-def poll_interval(account: Account) -> timedelta:
-    """How long to wait before the relay is asked again, as it wishes, within reason."""
-    if account.next_poll_at is None:
-        return SAFETY_POLL if account.push else UNPLANNED_POLL
-    return min(max(account.next_poll_at - dt_util.utcnow(), SHORTEST_POLL), LONGEST_POLL)
-
-
-def _base(language: str) -> str:
-    """`nl` of `nl-BE`."""
-    return language.partition("-")[0].lower()
-
-
-def _wish(error: RelayError) -> float | None:
-    """Seconds that a relay wants to be left alone, within reason."""
-    if not isinstance(error, TryAgainError) or error.retry_after is None:
-        return None
-    return min(max(error.retry_after, SHORTEST_POLL), LONGEST_POLL).total_seconds()
