@@ -61,7 +61,7 @@ def cloud(hass: HomeAssistant) -> Cloud:
 
 
 def connection_changes(hass: HomeAssistant, cloud: Cloud, *, connected: bool) -> None:
-    from homeassistant.components.cloud import SIGNAL_CLOUD_CONNECTION_STATE, CloudConnectionState  # noqa: PLC0415
+    from homeassistant.components.cloud import SIGNAL_CLOUD_CONNECTION_STATE, CloudConnectionState  # noqa: PLC0415 - slow to import; few tests want it
 
     cloud.iot.connected = connected
     state = CloudConnectionState.CLOUD_CONNECTED if connected else CloudConnectionState.CLOUD_DISCONNECTED

@@ -85,9 +85,9 @@ async def _prove(row: Row, bench: Bench, step: AbstractContextManager[None]) -> 
 
 def table(results: list[Result]) -> str:
     """All rows, with what was not run."""
-    lines = [f"  {it.number}  {it.title:<36}  {it.verdict:<7} {it.seconds:6.1f} s  {it.note}" for it in results]
+    lines = [f"  {it.number:>2}  {it.title:<36}  {it.verdict:<7} {it.seconds:6.1f} s  {it.note}" for it in results]
     lines += [
-        f"  {number}  {row.title:<36}  not run" for number, row in enumerate(ROWS[len(results) :], len(results) + 1)
+        f"  {number:>2}  {row.title:<36}  not run" for number, row in enumerate(ROWS[len(results) :], len(results) + 1)
     ]
     return "\n".join(lines)
 
