@@ -15,7 +15,7 @@ from relay.usecases.runtime import RuntimeDependency
 def metrics_router(internal_key: str, registry: CollectorRegistry) -> APIRouter:
     """The route. `registry` holds what this process did."""
 
-    def permitted(
+    async def permitted(
         x_internal_api_key: Annotated[str | None, Header()] = None,
         authorization: Annotated[str | None, Header()] = None,
     ) -> None:

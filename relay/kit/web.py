@@ -11,7 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 bearer = HTTPBearer(auto_error=False, scheme_name="API key", description="A key made by `evconduit key create`.")
 
 
-def authorization_header(
+# Dependencies are coroutines even where they wait for nothing: FastAPI hands a plain function to a thread, which costs
+# more than all else of a request.
+async def authorization_header(
     request: Request, _documented: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 ) -> str | None:
     """The header as it came; who it belongs to is decided in the database."""

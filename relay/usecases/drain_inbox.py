@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600))
 """Waits between the tries of an event; after the last try it is set aside."""
-WORKERS = 2
+WORKERS = 4
+"""Users drained at once in one process. A drain waits for the database more than it works."""
 SWEEP_SECONDS = 5.0
 PAUSE_SECONDS = 1.0
 

@@ -40,7 +40,7 @@ class Runtime:
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     """The runtime of the app that serves this request."""
     return cast("Runtime", request.app.state.runtime)
 
