@@ -66,6 +66,11 @@ CLAIM_TEST: LiteralString = """
 update endpoints set tested_at = now()
 where kind = 'v2' and credential_id = %s and (tested_at is null or tested_at <= now() - %s) returning id, url, salt
 """
+REACHED: LiteralString = """
+update endpoints set failures = 0, failing_since = null, off_at = null, slow = false, last_success_at = now(),
+    next_try_at = now()
+where id = %s
+"""
 # A lease on silence. The cursor only ever follows forwards, or into the epoch that the stream is in.
 HOLD: LiteralString = """
 update endpoints set streaming_until = now() + %(lease)s,
@@ -148,6 +153,11 @@ async def claim_test(
     """Id, URL and salt of the credential's endpoint, for one test message; None too soon after the last, or without."""
     row = await (await connection.execute(CLAIM_TEST, [credential_id, every])).fetchone()
     return None if row is None else (UUID(str(row[0])), str(row[1]), bytes(row[2]))  # type: ignore[call-overload] # bytea
+
+
+async def note_reached(connection: Connection, endpoint_id: UUID) -> None:
+    """A message arrived there: whatever was wrong is over, and what is owed may be told at once."""
+    await connection.execute(REACHED, [endpoint_id])
 
 
 async def put_classic(  # noqa: PLR0913 - the columns

@@ -89,14 +89,16 @@ class MalformedUrlError(ValueError):
 
 
 def read_allowed(text: str) -> tuple[frozenset[str], tuple[Network, ...]]:
-    """Hosts and networks of a comma-separated list. Raises ValueError, naming the entry, for what is neither."""
+    """Hosts and networks of a comma-separated list. Raises ValueError, with the entry's number, for what is neither."""
     hosts, networks = set(), []
-    for entry in filter(None, (part.strip().lower() for part in text.split(","))):
+    for number, entry in enumerate((part.strip().lower() for part in text.split(",")), start=1):
+        if not entry:
+            continue
         try:
             networks.append(ip_network(entry))
         except ValueError:
             if not is_name(entry):
-                raise ValueError(f"{entry!r} is neither a host name nor a network such as 127.0.0.0/8") from None
+                raise ValueError(f"entry {number} is neither a host name nor a network such as 127.0.0.0/8") from None
             hosts.add(entry)
     return frozenset(hosts), tuple(networks)
 

@@ -26,18 +26,20 @@ _DUE: LiteralString = f"""
 from endpoints e join feeds f on f.user_id = e.user_id
 join users u on u.id = e.user_id and u.closed_at is null and u.disabled_at is null and u.plan = any (%(plans)s)
 join api_keys k on k.id = e.credential_id and k.revoked_at is null and 'read' = any (k.scopes)
-where (%(users)s::uuid[] is null or e.user_id = any (%(users)s))
-  and e.next_try_at <= now() and (e.leased_until is null or e.leased_until < now())
+where e.next_try_at <= now() and (e.leased_until is null or e.leased_until < now())
   and (e.streaming_until is null or e.streaming_until < now())
   and (f.epoch, f.seq) is distinct from (e.epoch, e.seq)
   and not {DELIVERY_PAUSED}
 """
-TAKE: LiteralString = f"""
+
+
+def _take(whose: LiteralString) -> LiteralString:
+    return f"""
 with quick as (
-    select e.id {_DUE} and not e.slow and e.failures = 0
+    select e.id {_DUE} {whose} and not e.slow and e.failures = 0
     order by e.next_try_at limit %(quick)s for update of e skip locked
 ), slow as (
-    select e.id {_DUE} and (e.slow or e.failures > 0)
+    select e.id {_DUE} {whose} and (e.slow or e.failures > 0)
     order by e.next_try_at limit %(slow)s for update of e skip locked
 )
 update endpoints e set leased_until = now() + %(lease)s, lease_token = gen_random_uuid()
@@ -48,6 +50,11 @@ returning e.id, e.lease_token as token, e.user_id, e.credential_id, e.kind, e.ur
         select from transitions t
         where t.user_id = e.user_id and t.seq > e.seq and t.created_at < now() - %(replayed)s) as is_stale
 """
+
+
+# Two statements: one that may or may not name users would look through the whole table for either.
+TAKE: LiteralString = _take("")
+TAKE_OF_USERS: LiteralString = _take("and e.user_id = any (%(users)s)")
 _GIVE_BACK: LiteralString = "leased_until = null, lease_token = null"
 # Says whether there is news again already: who hinted meanwhile found the endpoint leased.
 SETTLE: LiteralString = f"""
@@ -106,7 +113,7 @@ async def take_due(connection: Connection, users: list[UUID] | None, *, quick: i
     asked: dict[str, Any] = {"users": users, "quick": quick, "slow": slow, "lease": LEASE}
     asked |= {"plans": list(PUSH_PLANS), "replayed": REPLAYED}
     async with connection.cursor(row_factory=class_row(Lease)) as cursor:
-        await cursor.execute(TAKE, asked)
+        await cursor.execute(TAKE if users is None else TAKE_OF_USERS, asked)
         return await cursor.fetchall()
 
 

@@ -13,6 +13,8 @@ from relay.delivery.endpoints import (
     EndpointRecord,
     claim_test,
     find_endpoint,
+    hold_for_stream,
+    note_reached,
     put_endpoint,
     remove_endpoint,
 )
@@ -56,6 +58,8 @@ async def put(
         endpoint = await put_endpoint(
             connection, user_id=caller.user_id, credential_id=caller.credential_id, url=wanted.url
         )
+        if runtime.hub.tells(caller.credential_id):  # of streams elsewhere we hear at their next look
+            await hold_for_stream(connection, caller.credential_id, None)
     runtime.feed_waker.wake([caller.user_id])
     secret = endpoint_secret(runtime.key, endpoint.id, endpoint.salt)
     return {**endpoint.record(), "secret": shown_secret(secret)}
@@ -79,7 +83,7 @@ async def delete(runtime: RuntimeDependency, authorization: AuthorizationHeader)
 
 @router.post("/test", response_model=None, responses={200: {"model": TestRecord}})
 async def test(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> TestRecord:
-    """POST a test message now and tell what came of it. Once in ten seconds."""
+    """POST a test message now and tell what came of it. Once in ten seconds. Success switches the endpoint on."""
     caller = await _caller(runtime, authorization)
     async with runtime.pool.connection() as connection:
         claimed = await claim_test(connection, caller.credential_id, every=TEST_EVERY)
@@ -96,8 +100,12 @@ async def test(runtime: RuntimeDependency, authorization: AuthorizationHeader) -
         answer = await runtime.outbound.post(url, body, headers)
     except OutboundError as error:
         return {"delivered": False, "failure": error.failure}
-    acknowledged = is_acknowledged(answer, message)
-    return {"delivered": acknowledged, "failure": None if acknowledged else "answer"}
+    if not is_acknowledged(answer, message):
+        return {"delivered": False, "failure": "answer"}
+    async with runtime.pool.connection() as connection:
+        await note_reached(connection, endpoint_id)
+    runtime.feed_waker.wake([caller.user_id])
+    return {"delivered": True, "failure": None}
 
 
 async def require_reachable(outbound: Outbound, url: str) -> None:

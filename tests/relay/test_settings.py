@@ -32,6 +32,8 @@ def test_nothing_set_is_a_relay_at_home(monkeypatch, tmp_path):
         ({"ENODE_CLIENT_SECRET": "hush-hush"}, "ENODE_CLIENT_ID is missing"),
         ({"WEBHOOK_URL": "https://relay.example.org/x"}, "ENODE_WEBHOOK_SECRET is missing"),
         ({"ENODE_WEBHOOK_SECRET": "hush"}, "ENODE_WEBHOOK_SECRET"),
+        ({"REDIS_URL": "http://:hush@redis"}, "REDIS_URL"),
+        ({"EVCONDUIT_OUTBOUND_ALLOW": "ha.lan, hush hush"}, "EVCONDUIT_OUTBOUND_ALLOW: entry 2"),
         ({"EVCONDUIT_MODE": "cloud"}, "EVCONDUIT_SECRET_KEY is missing"),
         ({"EVCONDUIT_MODE": "cloud", "EVCONDUIT_SECRET_KEY": "k" * 32}, "DATABASE_URL is missing"),
     ],
@@ -74,3 +76,13 @@ def test_the_secret_key_is_made_once_and_private(monkeypatch, tmp_path):
 def test_the_address_for_browsers_follows_where_we_listen(monkeypatch, host, base):
     monkeypatch.setenv("EVCONDUIT_HOST", host)
     assert load_settings().base_url == base
+
+
+def test_what_may_be_reached_follows_the_mode_and_our_own_port_never_may(monkeypatch):
+    monkeypatch.setenv("EVCONDUIT_OUTBOUND_ALLOW", "ha.lan,127.0.0.1")
+    home = load_settings().outbound_rules()
+    assert (home.private, home.hosts, home.own_ports) == (True, {"ha.lan"}, {8300})
+    monkeypatch.setenv("EVCONDUIT_MODE", "cloud")
+    monkeypatch.setenv("EVCONDUIT_SECRET_KEY", "k" * 32)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/cars")
+    assert load_settings().outbound_rules().private is False

@@ -7,10 +7,7 @@ from relay.kit.problems import Problem
 from relay.usecases.authorize import authenticate
 from relay.usecases.register_classic import find_classic, register_classic, unregister_classic
 from tests.relay.delivery.world import add_person, put_car, value
-from tests.relay.usecases.endpoint_world import (
-    say,
-    slug,
-)
+from tests.relay.usecases.endpoint_world import look, register, run_sql, say, slug
 
 
 async def caller_of(pool, person):
@@ -135,6 +132,25 @@ async def test_a_test_tells_the_class_of_failure_and_no_more(pool, client, recei
     await client.put("endpoint", json={"url": receiver.url()}, headers=ada.header)
     told = await client.post("endpoint/test", headers=ada.header)
     assert told.json() == {"delivered": False, "failure": failure}
+
+
+async def test_a_test_that_arrives_switches_the_endpoint_on(pool, client, receiver):
+    ada = await add_person(pool)
+    await register(client, ada, receiver)
+    await run_sql(pool, "update endpoints set failures = 9, failing_since = now(), off_at = now(), next_try_at = null")
+    assert (await client.post("endpoint/test", headers=ada.header)).json()["delivered"] is True
+    record = await look(client, ada)
+    assert (record["state"], record["failing_since"], record["pending"]) == ("on", None, True)
+    assert record["last_success_at"] is not None
+
+
+async def test_an_endpoint_registered_beside_an_open_stream_is_quiet_from_the_beginning(
+    pool, runtime, client, receiver, deliverer
+):
+    ada = await add_person(pool)
+    with runtime.hub.subscribe(ada.id, ada.credential):
+        await register(client, ada, receiver)
+        assert await deliverer.deliver_once() == 0
 
 
 async def test_a_classic_registration_names_a_webhook_and_maybe_a_car(pool, runtime):
