@@ -22,10 +22,14 @@ from relay.process import ACCOUNT, VERSION, Process, Work, open_process
 from relay.settings import Settings
 from relay.usecases import (
     answer_classic,
+    answer_classic_webhook,
     answer_home_assistant,
     command_charging,
+    command_classic,
+    refresh_classic,
     register_endpoint,
     stream_to_home_assistant,
+    try_classic_webhook,
 )
 from relay.worker import worker_work
 
@@ -64,6 +68,10 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         command_charging.router,
         register_endpoint.router,
         answer_classic.router,
+        command_classic.router,
+        answer_classic_webhook.router,
+        try_classic_webhook.router,
+        refresh_classic.router,
         inbox_router,
     ):
         app.include_router(router)
