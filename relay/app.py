@@ -22,12 +22,16 @@ from relay.process import ACCOUNT, VERSION, Process, Work, open_process
 from relay.settings import Settings
 from relay.usecases import (
     answer_classic,
+    answer_classic_sessions,
     answer_classic_webhook,
     answer_home_assistant,
+    answer_sessions,
     command_charging,
     command_classic,
     refresh_classic,
     register_endpoint,
+    set_electricity_rate,
+    set_home,
     stream_to_home_assistant,
     try_classic_webhook,
 )
@@ -72,6 +76,10 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         answer_classic_webhook.router,
         try_classic_webhook.router,
         refresh_classic.router,
+        answer_sessions.router,
+        answer_classic_sessions.router,
+        set_electricity_rate.router,
+        set_home.router,
         inbox_router,
     ):
         app.include_router(router)

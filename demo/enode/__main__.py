@@ -9,11 +9,21 @@ from pathlib import Path
 
 from demo.enode.engine import FASTEST, Settings
 from demo.enode.server import CannotStart, listen, server
+from demo.enode.sim import Delays
 from demo.enode.store import StateFileError, Store, load
 from demo.enode.world import World
 
 BAD_START = 2
 HIGHEST_PORT = 65_535
+PATIENCE, SANDBOX_PATIENCE = 86_400.0, 300.0  # simulated seconds; Enode documents both
+EPILOG = """\
+The control surface under /_sim/ answers loopback only and needs no token (docs/simulator.md has all of it):
+  GET  /_sim/vehicles, POST /_sim/vehicles/{id}   see and move cars, credentials, interventions; DELETE loses one
+  POST /_sim/clock       speed, or a jump           POST /_sim/faults     errors, 429, delays for the next calls
+  POST /_sim/mischief    repeats, reorders, broken and forged bodies, slow posting; DELETE ends it
+  GET  /_sim/truth       what really happened       GET  /_sim/deliveries what was delivered
+  POST /_sim/heartbeat   DELETE /_sim/tokens   DELETE /_sim/world
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,7 +57,14 @@ def _settings(options: argparse.Namespace) -> Settings:
         speed=options.speed,
         seed=options.seed,
         state=options.state,
+        sandbox=options.sandbox,
+        delays=Delays(give_up=_patience(options)),
     )
+
+
+def _patience(options: argparse.Namespace) -> float:
+    usual = SANDBOX_PATIENCE if options.sandbox else PATIENCE
+    return float(getattr(options, "give_up", usual))
 
 
 def _open_world(settings: Settings) -> World:
@@ -63,12 +80,16 @@ def _open_world(settings: Settings) -> World:
     return world
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Defaults beside the options, and the epilogue as it is written."""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m demo.enode",
         description="A simulator of Enode's API (2024-10-01) with cars that drive and charge by themselves.",
-        epilog="Cars are moved by hand, calls made to fail and the clock set through the control surface under /_sim/.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=EPILOG,
+        formatter_class=_Help,
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on; /_sim/ answers loopback only, wherever this is")
@@ -78,6 +99,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--client-secret", default="enode-simulator-secret", help="OAuth client secret that is accepted")
     add("--seed", type=int, default=1, help="worlds of one seed give out the same ids and VINs")
     add("--state", type=Path, metavar="FILE", help="keep cars, ids and undelivered events in this file over restarts")
+    sandbox = "as Enode's sandbox: values stand still, no smart charging, webhooks off after 5 minutes of failures"
+    add("--sandbox", action="store_true", help=sandbox)
+    patience = "simulated seconds that a webhook may fail before it is switched off (86400; 300 in the sandbox)"
+    add("--give-up", type=_seconds, metavar="SECONDS", default=argparse.SUPPRESS, help=patience)
     return parser
 
 
@@ -86,6 +111,13 @@ def _port(text: str) -> int:
     if not 0 <= port <= HIGHEST_PORT:
         raise argparse.ArgumentTypeError(f"must be 0 to {HIGHEST_PORT}")
     return port
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return seconds
 
 
 def _speed(text: str) -> float:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from demo.enode.interventions import BY_KEY
 from demo.enode.physics import Build, CarState, Power, drive, level, park, switch, with_level
 from demo.enode.routine import resume
 from demo.enode.world import Car
@@ -40,6 +41,15 @@ class Wish(BaseModel):
     reachable: bool | None = None
     credentials_valid: bool | None = None
     """False: the vendor refuses the user's sign-in, for all cars of this account."""
+    interventions: list[str] | None = None
+    """The interventions that stand before this car's capabilities, by their keys; an empty list clears them."""
+
+    @field_validator("interventions")
+    @classmethod
+    def _known(cls, keys: list[str] | None) -> list[str] | None:
+        if keys is not None and not set(keys) <= BY_KEY.keys():
+            raise ValueError(f"this world knows {', '.join(BY_KEY)}")
+        return keys
 
 
 def _plug_in(_build: Build, state: CarState) -> CarState:
@@ -83,6 +93,8 @@ def change(car: Car, wish: Wish) -> Car:
     """The car after a hand changed what it wishes, everything at once. An activity or a power state pins it."""
     state = _set_values(car, wish)
     car = replace(car, state=state, reachable=car.reachable if wish.reachable is None else wish.reachable)
+    if wish.interventions is not None:
+        car = replace(car, interventions=tuple(BY_KEY[key].id for key in wish.interventions))
     if wish.activity is Activity.AUTO:
         stage, state = resume(car.model.build, state)
         car = replace(car, state=state, stage=stage, stage_seconds=0.0, pinned=False)

@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from demo.enode import control, link_pages
+from demo.enode import control, control_mail, link_pages
 from demo.enode.api import health, locations, oauth, others, smart, users, vehicles, webhooks
 from demo.enode.api.guard import Guard
 from demo.enode.engine import Engine, Settings, run_engine
@@ -24,7 +24,7 @@ def create_app(settings: Settings, world: World) -> Starlette:
         async with run_engine(settings, world) as engine:
             yield {"engine": engine}
 
-    chapters = (oauth, users, vehicles, smart, locations, webhooks, health, others, link_pages, control)
+    chapters = (oauth, users, vehicles, smart, locations, webhooks, health, others, link_pages, control, control_mail)
     return Starlette(
         routes=[route for chapter in chapters for route in chapter.ROUTES],
         middleware=[Middleware(FaultMiddleware), Middleware(Guard)],

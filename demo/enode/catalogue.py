@@ -1,11 +1,9 @@
 """The vendors and cars that exist in this world, as rows. All of it is SIM: made up to be different from each other."""
 
-import uuid
 from dataclasses import dataclass, field
 
+from demo.enode.interventions import PRIMARY_USER
 from demo.enode.physics import Build
-
-NAMESPACE = uuid.UUID("6f3f6a0c-5d0b-4c55-9f2e-7e1d8f5a2b10")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,20 +17,6 @@ class Vendor:
     """The app that its drivers sign in to."""
     hue: int
     """Of its mark on the link page, 0 to 359."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Obstacle:
-    """An intervention: what a person must do before a capability works."""
-
-    id: str
-    vendor: str | None
-    brand: str | None
-    domain: str
-    title: str
-    description: str
-    access: str
-    action: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +49,6 @@ class Model:
     """Seen live with XPENG: UNPLUGGED is reported as soon as the charge is complete."""
 
 
-def _obstacle_id(name: str) -> str:
-    return str(uuid.uuid5(NAMESPACE, name))
-
-
 VENDORS = {
     row.name: row
     for row in (
@@ -78,28 +58,6 @@ VENDORS = {
         Vendor(name="NISSAN", display_name="Nissan", portal_name="NissanConnect", hue=20),
     )
 }
-
-SIGN_IN_AGAIN = Obstacle(
-    id=_obstacle_id("sign-in-again"),
-    vendor=None,
-    brand=None,
-    domain="Account",
-    title="Sign in again",
-    description="The vendor no longer accepts the sign-in. Link the account once more.",
-    access="Remote",
-    action="Link",
-)
-PRIMARY_USER = Obstacle(
-    id=_obstacle_id("volkswagen-primary-user"),
-    vendor="VOLKSWAGEN",
-    brand="Volkswagen",
-    domain="Device",
-    title="Become the primary user",
-    description="Scan the car's two keys in the We Connect ID app to become its **primary user**.",
-    access="Physical",
-    action=None,
-)
-OBSTACLES = {row.id: row for row in (SIGN_IN_AGAIN, PRIMARY_USER)}
 
 MODELS = {
     row.key: row

@@ -3,22 +3,24 @@
 from dataclasses import asdict
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from demo.enode import mischief
 from demo.enode.activities import Wish, activity_of, change
 from demo.enode.api.shared import engine_of, no_content, sim_of
+from demo.enode.control_wishes import invalid, read_wish
 from demo.enode.engine import FASTEST
 from demo.enode.faults import Fault
 from demo.enode.fleet import look, pass_time
-from demo.enode.linking import invalidate, validate
-from demo.enode.problems import Json, ProblemError, issues_of, problem_body
+from demo.enode.linking import invalidate, lose, validate
+from demo.enode.problems import Json, ProblemError, problem_body
 from demo.enode.sim import Simulator
 from demo.enode.world import Vehicle
 
-INVALID = 422
+THROTTLED = 429
 LONGEST_JUMP = 7 * 86_400.0
 
 
@@ -43,6 +45,8 @@ class FaultWish(BaseModel):
     status: int | None = Field(default=None, ge=400, le=599)
     problem: dict[str, Any] | None = None
     headers: dict[str, str] = {}
+    retry_after: int | None = Field(default=None, ge=0, le=86_400)
+    """Seconds, for the header of that name; with it, the status is 429 unless another is wished."""
     delay: float = Field(default=0.0, ge=0, le=120)
 
 
@@ -76,10 +80,10 @@ async def get_vehicle(request: Request) -> Response:
 async def change_vehicle(request: Request) -> Response:
     """Have a car do or be something, at once."""
     sim, vehicle = sim_of(request), _vehicle(request)
-    wish = await _read(request, Wish)
+    wish = await read_wish(request, Wish)
     car = sim.car_of(vehicle)
     if wish.odometer is not None and wish.odometer < car.state.odometer_km:
-        raise _invalid([{"path": ["odometer"], "message": "an odometer never falls"}])
+        raise invalid([{"path": ["odometer"], "message": "an odometer never falls"}])
     sim.world.cars[car.key] = change(car, wish)
     if wish.credentials_valid is True:
         validate(sim, vehicle.user_id, vehicle.vendor)
@@ -98,7 +102,7 @@ async def get_clock(request: Request) -> Response:
 async def set_clock(request: Request) -> Response:
     """Another speed, or a jump."""
     sim = sim_of(request)
-    wish = await _read(request, ClockWish)
+    wish = await read_wish(request, ClockWish)
     if wish.speed is not None:
         sim.clock.speed = wish.speed
     if wish.advance is not None:
@@ -113,15 +117,19 @@ async def list_faults(request: Request) -> Response:
 
 async def add_fault(request: Request) -> Response:
     """Order a fault."""
-    wish = await _read(request, FaultWish)
-    body = wish.problem or problem_body(wish.status or 500, "Simulated fault", "This call was ordered to fail.")
+    wish = await read_wish(request, FaultWish)
+    status, headers = wish.status, dict(wish.headers)
+    if wish.retry_after is not None:  # SIM: nothing is published of how Enode throttles
+        status = status or THROTTLED
+        headers["retry-after"] = str(wish.retry_after)
+    body = wish.problem or problem_body(status or 500, "Simulated fault", "This call was ordered to fail.")
     fault = Fault(
         method=wish.method,
         path=wish.path,
         times=wish.times,
-        status=wish.status,
+        status=status,
         body=body,
-        headers=wish.headers,
+        headers=headers,
         delay=wish.delay,
     )
     engine_of(request).faults.waiting.append(fault)
@@ -145,19 +153,16 @@ async def reset_world(request: Request) -> Response:
     engine = engine_of(request)
     await engine.office.stop()
     engine.office.recent.clear()
+    engine.office.mischief.set(mischief.Wish())
     engine.faults.waiting.clear()
+    engine.truth.clear()
     engine.sim.world.clear()
     return no_content()
 
 
-async def list_deliveries(request: Request) -> Response:
-    """The deliveries of the recent past, oldest first."""
-    return JSONResponse([asdict(it) for it in engine_of(request).office.recent.values()])
-
-
-async def beat(request: Request) -> Response:
-    """A heartbeat now."""
-    engine_of(request).office.beat()
+async def lose_vehicle(request: Request) -> Response:
+    """A car leaves its vendor's account; the account stays linked."""
+    lose(sim_of(request), _vehicle(request))
     return no_content()
 
 
@@ -173,30 +178,17 @@ def _vehicle(request: Request) -> Vehicle:
     return vehicle
 
 
-async def _read[M: BaseModel](request: Request, model: type[M]) -> M:
-    try:
-        return model.model_validate_json(await request.body())
-    except ValidationError as error:
-        raise _invalid(issues_of(error)) from None
-
-
-def _invalid(issues: list[Json]) -> ProblemError:
-    detail = "; ".join(f"{'.'.join(it['path']) or 'body'}: {it['message']}" for it in issues)
-    return ProblemError(INVALID, "Not a thing this world can do", detail, issues)
-
-
 ROUTES = [
     Route("/_sim/health", health, methods=["GET"]),
     Route("/_sim/vehicles", list_vehicles, methods=["GET"]),
     Route("/_sim/vehicles/{vehicle_id}", get_vehicle, methods=["GET"]),
     Route("/_sim/vehicles/{vehicle_id}", change_vehicle, methods=["POST"]),
+    Route("/_sim/vehicles/{vehicle_id}", lose_vehicle, methods=["DELETE"]),
     Route("/_sim/clock", get_clock, methods=["GET"]),
     Route("/_sim/clock", set_clock, methods=["POST"]),
     Route("/_sim/faults", list_faults, methods=["GET"]),
     Route("/_sim/faults", add_fault, methods=["POST"]),
     Route("/_sim/faults", clear_faults, methods=["DELETE"]),
-    Route("/_sim/deliveries", list_deliveries, methods=["GET"]),
-    Route("/_sim/heartbeat", beat, methods=["POST"]),
     Route("/_sim/world", reset_world, methods=["DELETE"]),
     Route("/_sim/tokens", revoke_tokens, methods=["DELETE"]),
 ]

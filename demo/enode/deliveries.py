@@ -1,8 +1,8 @@
 """Bringing events to webhooks: in order, in batches, signed, again and again until they are taken or given up."""
 
 import asyncio
-import json
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 import httpx
@@ -10,16 +10,19 @@ import httpx
 from demo.enode import events
 from demo.enode.background import end, spawn
 from demo.enode.clock import Clock
+from demo.enode.mischief import Extra, Mischief, release
+from demo.enode.noise import BATCH, encode
 from demo.enode.problems import Json
 from demo.enode.signing import signature
 from demo.enode.sim import Delays
 from demo.enode.subscriptions import wants
 from demo.enode.world import Delivery, Queue, Webhook, World
 
-BATCH = 100
 GATHER_SECONDS = 0.02  # SIM: what happens within a moment travels together
-KEPT_DELIVERIES = 2000
+KEPT_DELIVERIES = 20_000
 SHOWN_BODY = 2000
+DRIPS = 10
+OTHER_SECRET = "not the secret of any webhook"  # noqa: S105  # what a forger signs with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class PostOffice:
     clock: Clock
     delays: Delays
     http: httpx.AsyncClient
+    mischief: Mischief = field(default_factory=Mischief)
     recent: OrderedDict[str, Delivery] = field(default_factory=OrderedDict)
     _carriers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _calls: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -53,7 +57,7 @@ class PostOffice:
         for webhook in self.world.webhooks.values():
             if wants(webhook, event["event"]):
                 queue = self.world.queues[webhook.id]
-                self.world.queues[webhook.id] = replace(queue, waiting=(*queue.waiting, event))
+                self.world.queues[webhook.id] = self.mischief.enqueue(queue, event)
                 self.call(webhook.id)
 
     def call(self, webhook_id: str) -> None:
@@ -82,7 +86,13 @@ class PostOffice:
     def pending(self) -> int:
         """Events that some webhook has yet to take."""
         queues = self.world.queues.values()
-        return sum(len(it.waiting) + (len(it.current.events) if it.current else 0) for it in queues)
+        return sum(len(it.waiting) + len(it.held) + (len(it.current.events) if it.current else 0) for it in queues)
+
+    def let_go(self) -> None:
+        """Mischief changed: what was held back by it goes out."""
+        for webhook_id, queue in self.world.queues.items():
+            self.world.queues[webhook_id] = release(queue)
+            self.call(webhook_id)
 
     def beat(self) -> None:
         """Queue a heartbeat for every webhook."""
@@ -121,7 +131,8 @@ class PostOffice:
 
     def _has_work(self, webhook_id: str) -> bool:
         queue = self.world.queues[webhook_id]
-        return self.world.webhooks[webhook_id].is_active and (queue.current is not None or bool(queue.waiting))
+        enough = len(queue.waiting) >= max(1, self.mischief.wish.batch)
+        return self.world.webhooks[webhook_id].is_active and (queue.current is not None or enough)
 
     async def _deliver(self, webhook_id: str, called: asyncio.Event) -> None:
         queue = self.world.queues[webhook_id]
@@ -131,10 +142,14 @@ class PostOffice:
         else:
             delivery = queue.current
         webhook = self.world.webhooks[webhook_id]
-        answer = await self._attempt(webhook, delivery)
+        for extra in self.mischief.extras(delivery.events, self.clock.new_moment()):
+            await self._pester(webhook, extra)
+        answer = await self._attempt(webhook, delivery, seconds=self.mischief.drips())
         delivery = replace(delivery, attempts=delivery.attempts + 1)
         if answer.taken:
             self._succeed(webhook_id, delivery)
+            if self.mischief.repeats():
+                self.mischief.note("repeat_delivery", (await self._attempt(webhook, delivery)).code)
         elif self.world.webhooks[webhook_id] is webhook:
             await self._fail(webhook_id, delivery, called)
         else:  # it was changed meanwhile: what failed is no longer what it is
@@ -144,9 +159,11 @@ class PostOffice:
     def _succeed(self, webhook_id: str, delivery: Delivery) -> None:
         self._file(replace(delivery, state="delivered"))
         queue = self.world.queues[webhook_id]
-        self.world.queues[webhook_id] = replace(queue, current=None, failing_since=None)
+        self.world.queues[webhook_id] = replace(
+            self.mischief.after(queue, delivery.events), current=None, failing_since=None
+        )
         webhook = self.world.webhooks[webhook_id]
-        self.world.webhooks[webhook_id] = replace(webhook, last_success=self.clock.now())
+        self.world.webhooks[webhook_id] = replace(webhook, last_success=self.clock.new_moment())
 
     async def _fail(self, webhook_id: str, delivery: Delivery, called: asyncio.Event) -> None:
         queue = self.world.queues[webhook_id]
@@ -178,19 +195,36 @@ class PostOffice:
         while len(self.recent) > KEPT_DELIVERIES:
             self.recent.popitem(last=False)
 
-    async def _attempt(self, webhook: Webhook, delivery: Delivery) -> Answer:
-        body = json.dumps(delivery.events, separators=(",", ":"), ensure_ascii=False).encode()
+    async def _pester(self, webhook: Webhook, extra: Extra) -> None:
+        secret = OTHER_SECRET if extra.forged else webhook.secret
+        answer = await self._send(webhook, self.world.new_id(), extra.body, secret=secret)
+        self.mischief.note(extra.trick, answer.code)
+
+    async def _attempt(self, webhook: Webhook, delivery: Delivery, *, seconds: float = 0.0) -> Answer:
+        # SIM: the delivery's id is kept by retries
+        return await self._send(webhook, delivery.id, encode(delivery.events), secret=webhook.secret, seconds=seconds)
+
+    async def _send(self, webhook: Webhook, name: str, body: bytes, *, secret: str, seconds: float = 0.0) -> Answer:
         headers = {
             "content-type": "application/json",
-            "x-enode-delivery": delivery.id,  # SIM: kept by retries
-            "x-enode-signature": signature(webhook.secret, body),
+            "content-length": str(len(body)),
+            "x-enode-delivery": name,
+            "x-enode-signature": signature(secret, body),
         }
         if webhook.header_name is not None and webhook.header_value is not None:
             headers[webhook.header_name] = webhook.header_value
+        content = body if not seconds else _drip(body, seconds)
         try:
             async with asyncio.timeout(self.delays.answer_within):
-                response = await self.http.post(webhook.url, content=body, headers=headers)
+                response = await self.http.post(webhook.url, content=content, headers=headers)
         except httpx.HTTPError, httpx.InvalidURL, TimeoutError:
             return Answer(code=None)
         shown = tuple(f"{name}: {value}" for name, value in response.headers.items())
         return Answer(code=response.status_code, body=response.text[:SHOWN_BODY], headers=shown)
+
+
+async def _drip(body: bytes, seconds: float) -> AsyncIterator[bytes]:
+    size = len(body) // DRIPS + 1
+    for start in range(0, len(body), size):
+        await asyncio.sleep(seconds / DRIPS)
+        yield body[start : start + size]

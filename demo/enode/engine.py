@@ -15,9 +15,11 @@ from demo.enode.clock import Clock
 from demo.enode.deliveries import PostOffice
 from demo.enode.faults import Faults
 from demo.enode.fleet import pass_time
+from demo.enode.problems import Json
 from demo.enode.sim import Delays, Simulator
 from demo.enode.store import Store
 from demo.enode.tokens import Tokens
+from demo.enode.truth import Truth
 from demo.enode.world import World
 
 TICK_SECONDS = 0.05
@@ -37,6 +39,7 @@ class Settings:
     speed: float = 60.0
     seed: int = 1
     state: Path | None = None
+    sandbox: bool = False
     delays: Delays = field(default_factory=Delays)
 
 
@@ -48,6 +51,7 @@ class Engine:
     office: PostOffice
     tokens: Tokens
     faults: Faults
+    truth: Truth
 
 
 @asynccontextmanager
@@ -57,7 +61,13 @@ async def run_engine(settings: Settings, world: World) -> AsyncIterator[Engine]:
     store = None if settings.state is None else Store(settings.state)
     async with httpx.AsyncClient(trust_env=False, follow_redirects=False) as http:
         office = PostOffice(world=world, clock=clock, delays=settings.delays, http=http)
-        sim = Simulator(world=world, clock=clock, delays=settings.delays, post=office.post)
+        truth = Truth()
+
+        def post(event: Json) -> None:
+            truth.note(event)
+            office.post(event)
+
+        sim = Simulator(world=world, clock=clock, delays=settings.delays, post=post, sandbox=settings.sandbox)
         tokens = Tokens(client_id=settings.client_id, client_secret=settings.client_secret)
         office.start()
         tasks = [spawn(_tick(sim)), spawn(_beat(sim, office))]
@@ -65,7 +75,7 @@ async def run_engine(settings: Settings, world: World) -> AsyncIterator[Engine]:
             store.save(world)  # a file that cannot be written is told now, not when all is lost
             tasks.append(spawn(_keep_saving(store, world)))
         try:
-            yield Engine(sim=sim, office=office, tokens=tokens, faults=Faults())
+            yield Engine(sim=sim, office=office, tokens=tokens, faults=Faults(), truth=truth)
         finally:
             for task in tasks:
                 await end(task)

@@ -1,4 +1,4 @@
-"""Answers that were ordered to go wrong: the next N calls of a route fail, or are slow."""
+"""Answers that were ordered to go wrong: the next N calls of a route fail, are throttled, or are slow."""
 
 import asyncio
 from dataclasses import dataclass, field, replace

@@ -6,7 +6,7 @@ from dataclasses import replace
 from demo.enode import events
 from demo.enode.commands import settle_actions
 from demo.enode.orders import obey
-from demo.enode.physics import advance
+from demo.enode.physics import advance, stand_still
 from demo.enode.routine import live
 from demo.enode.sim import Simulator
 from demo.enode.smart import reconsider
@@ -54,7 +54,7 @@ def _step(sim: Simulator, seconds: float) -> None:
     sim.clock.advance(seconds)
     sim.world.seconds = sim.clock.seconds
     for key, car in sim.world.cars.items():
-        sim.world.cars[key] = obey(_live(car, seconds), sim.clock.seconds)
+        sim.world.cars[key] = obey(_live(car, seconds, still=sim.sandbox), sim.clock.seconds)
     for vehicle in list(sim.world.vehicles.values()):
         if _wants_look(sim, vehicle):
             look(sim, vehicle.id)
@@ -68,10 +68,11 @@ def _wants_look(sim: Simulator, vehicle: Vehicle) -> bool:
     return vehicle.seen_power not in {None, sim.car_of(vehicle).state.power} and sim.hears(vehicle)
 
 
-def _live(car: Car, seconds: float) -> Car:
+def _live(car: Car, seconds: float, *, still: bool) -> Car:
     build = car.model.build
-    car = replace(car, state=advance(build, car.state, seconds), stage_seconds=car.stage_seconds + seconds)
-    if car.pinned:
+    state = stand_still(build, car.state, seconds) if still else advance(build, car.state, seconds)
+    car = replace(car, state=state, stage_seconds=car.stage_seconds + seconds)
+    if car.pinned or still:
         return car
     following = live(build, car.state, car.stage, car.stage_seconds)
     if following is None:

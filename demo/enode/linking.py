@@ -187,6 +187,12 @@ def disconnect(sim: Simulator, user_id: str, vendor: str, *, tell: bool) -> None
     sim.world.users[user_id] = replace(user, links=links)
 
 
+def lose(sim: Simulator, vehicle: Vehicle) -> None:
+    """A car is no longer in its vendor's account."""
+    del sim.world.vehicles[vehicle.id]
+    sim.tell(vehicle.user_id, events.vehicle_deleted(sim.clock.new_moment(), vehicle.shown))
+
+
 def invalidate(sim: Simulator, user_id: str, vendor: str) -> None:
     """The vendor no longer accepts the sign-in: vehicles stay, with an intervention, and nothing new is learned."""
     _set_validity(sim, user_id, vendor, is_valid=False)

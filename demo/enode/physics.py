@@ -107,6 +107,13 @@ def advance(build: Build, state: CarState, seconds: float) -> CarState:
     return state
 
 
+def stand_still(build: Build, state: CarState, seconds: float) -> CarState:
+    """The car `seconds` later in a world where nothing flows and nothing rolls: only a handshake comes to its end."""
+    if state.power is Power.INITIALIZING:
+        return advance(build, state, seconds=min(seconds, max(0.0, INITIALIZING_SECONDS - state.power_seconds)))
+    return replace(state, power_seconds=state.power_seconds + seconds)
+
+
 def switch(state: CarState, power: Power) -> CarState:
     """The same car with another power state. A car on a cable does not drive."""
     if power is state.power:

@@ -28,7 +28,7 @@ class Delays:
     retries: tuple[float, ...] = (5, 15, 30, 60, 120, 300, 600)
     """Before each further attempt of a delivery; the last one repeats."""
     give_up: float = 86_400.0
-    """How long a webhook may fail before it is switched off; Enode documents 24 h."""
+    """How long a webhook may fail before it is switched off; Enode documents 24 h, and 5 minutes in the sandbox."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,8 @@ class Simulator:
     delays: Delays
     post: Callable[[Json], None]
     """Takes an event for all webhooks that want it."""
+    sandbox: bool = False
+    """As in Enode's sandbox: values do not move by themselves, and smart charging is refused."""
 
     def tell(self, user_id: str, event: Json) -> None:
         """Send a user's event, unless the user was deauthorized."""

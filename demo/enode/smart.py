@@ -30,8 +30,13 @@ class PolicyBody(BaseModel):
 
 
 def set_policy(sim: Simulator, vehicle: Vehicle, body: PolicyBody) -> Json:
-    """The policy with what the client changed. Raises the 400 of a car that cannot, and of a missing deadline."""
+    """The policy with what the client changed.
+
+    Raises the 400 of the sandbox, of a car that cannot, and of a missing deadline.
+    """
     policy = {**vehicle.policy, **body.model_dump(by_alias=True, include=body.model_fields_set)}
+    if policy["isEnabled"] and sim.sandbox:
+        raise bad_request("Smart charging is not supported in the sandbox.", title=REFUSED)
     if policy["isEnabled"] and not vehicle.shown["capabilities"]["smartCharging"]["isCapable"]:
         raise bad_request("The vehicle is not capable of smartCharging.", title=REFUSED)
     if policy["isEnabled"] and policy["deadline"] is None:

@@ -182,4 +182,4 @@ def _refuse_twins(sim: Simulator, url: str) -> None:
 def reactivate(sim: Simulator, webhook_id: str) -> None:
     """A test was taken: the subscription is healthy again."""
     webhook = sim.world.webhooks[webhook_id]
-    sim.world.webhooks[webhook_id] = replace(webhook, is_active=True, last_success=sim.clock.now())
+    sim.world.webhooks[webhook_id] = replace(webhook, is_active=True, last_success=sim.clock.new_moment())

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from demo.enode.catalogue import SIGN_IN_AGAIN
+from demo.enode.interventions import CONTROLS, OBSTACLES, SIGN_IN_AGAIN
 from demo.enode.physics import CarState, Power, charge_rate, level, minutes_to_limit
 from demo.enode.problems import Json
 from demo.enode.world import Car, Vehicle
@@ -18,7 +18,6 @@ CAPABILITIES = (
     "stopCharging",
     "smartCharging",
 )
-CONTROLS = frozenset({"setMaxCurrent", "startCharging", "stopCharging", "smartCharging"})
 TIMED_GROUPS = ("chargeState", "location", "odometer")  # the groups with a lastUpdated of their own
 QUIET = frozenset({"lastSeen", "lastUpdated"})  # no news by themselves
 KM_PER_DEGREE = 111.32
@@ -85,6 +84,7 @@ def capabilities(car: Car, scopes: tuple[str, ...], *, valid: bool) -> Json:
 
 def _capability(car: Car, scopes: tuple[str, ...], name: str, *, valid: bool) -> Json:
     obstacles = [car.model.obstacles[name]] if name in car.model.obstacles else []
+    obstacles += [it for it in car.interventions if name in OBSTACLES[it].blocks and it not in obstacles]
     if not valid:
         obstacles.append(SIGN_IN_AGAIN.id)
     granted = (name != "location" or "vehicle:read:location" in scopes) and (

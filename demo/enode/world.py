@@ -3,7 +3,8 @@
 import uuid
 from dataclasses import dataclass, field
 
-from demo.enode.catalogue import MODELS, NAMESPACE, Model
+from demo.enode.catalogue import MODELS, Model
+from demo.enode.interventions import NAMESPACE
 from demo.enode.physics import CarState, Power
 from demo.enode.problems import Json
 from demo.enode.routine import Stage
@@ -34,6 +35,8 @@ class Car:
     pinned: bool = False
     """Somebody commanded it through the control surface; its daily life rests."""
     reachable: bool = True
+    interventions: tuple[str, ...] = ()
+    """Ids of those that were raised by hand."""
     order: Order | None = None
 
     @property
@@ -147,11 +150,21 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An event that is kept back until so many later ones went by."""
+
+    event: Json
+    behind: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """What a webhook has yet to hear, in order."""
 
     waiting: tuple[Json, ...] = ()
     current: Delivery | None = None
+    held: tuple[Held, ...] = ()
+    """Kept back by mischief."""
     failing_since: float | None = None
     """Simulated second of the first failure since the last success."""
 

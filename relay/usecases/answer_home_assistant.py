@@ -13,7 +13,7 @@ from relay.usecases.read_feed import read_snapshot
 from relay.usecases.runtime import RuntimeDependency
 from relay.vehicles.records import VehicleRecord
 
-FEATURES = ("charging", "stream", "webhook")
+FEATURES = ("charging", "stream", "webhook", "sessions")
 
 router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
 

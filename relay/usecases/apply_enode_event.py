@@ -13,6 +13,7 @@ from relay.kit.database import Connection
 from relay.usecases.move_command import move_command, outcome_of
 from relay.usecases.tell_change import tell_change
 from relay.vehicles import service
+from relay.vehicles.charging_ledger import record
 from relay.vehicles.models import Change, Sighting
 
 
@@ -38,11 +39,21 @@ class Context:
     user_id: UUID
     vin_key: bytes
 
+    async def see(self, sighting: Sighting) -> bool:
+        """Enode shows a car: what that makes of it, and of its charging history."""
+        *doubled, held = await service.see(self.connection, self.user_id, sighting, vin_key=self.vin_key)
+        absorbed = doubled[0].after.id if doubled else None
+        counted = await record(self.connection, held.after, sighting, absorbed=absorbed)
+        told = await self.tell(doubled)
+        return await self._tell(held, counted=counted) or told
+
     async def tell(self, changes: list[Change]) -> bool:
         """Write what became of cars; True when the user has something new to see."""
+        return any([await self._tell(it) for it in changes])
+
+    async def _tell(self, change: Change, *, counted: bool = False) -> bool:
         live = not self.event.replayed
-        told = [await tell_change(self.connection, it, source_event_id=self.event.id, live=live) for it in changes]
-        return any(told)
+        return await tell_change(self.connection, change, source_event_id=self.event.id, live=live, counted=counted)
 
 
 type Handler = Callable[[Context], Awaitable[bool]]
@@ -70,13 +81,13 @@ async def apply_enode_event(connection: Connection, event: StoredEvent, *, vin_k
 async def discovered(it: Context) -> bool:
     """A car was linked; Enode knows its name and little else."""
     sighting = _sighting(it.event, _member(it.event, "vehicle"), partial=True)
-    return await it.tell(await service.see(it.connection, it.user_id, sighting, vin_key=it.vin_key))
+    return await it.see(sighting)
 
 
 async def updated(it: Context) -> bool:
     """A car as it is now. Comes before `discovered` at times."""
     sighting = _sighting(it.event, _member(it.event, "vehicle"))
-    return await it.tell(await service.see(it.connection, it.user_id, sighting, vin_key=it.vin_key))
+    return await it.see(sighting)
 
 
 async def deleted(it: Context) -> bool:

@@ -21,14 +21,16 @@ LEASE = timedelta(seconds=60)
 
 # ruff: disable[S608] - put together from constants of ours only
 
-# Repeated under the row's lock: of several processes one gets it.
+# Asked of each row by itself: as joins these would tempt the planner to begin with all users. Repeated under the row's
+# lock, so that of several processes one gets it.
 _DUE: LiteralString = f"""
-from endpoints e join feeds f on f.user_id = e.user_id
-join users u on u.id = e.user_id and u.closed_at is null and u.disabled_at is null and u.plan = any (%(plans)s)
-join api_keys k on k.id = e.credential_id and k.revoked_at is null and 'read' = any (k.scopes)
+from endpoints e
 where e.next_try_at <= now() and (e.leased_until is null or e.leased_until < now())
   and (e.streaming_until is null or e.streaming_until < now())
-  and (f.epoch, f.seq) is distinct from (e.epoch, e.seq)
+  and (select (f.epoch, f.seq) is distinct from (e.epoch, e.seq) from feeds f where f.user_id = e.user_id)
+  and (select u.closed_at is null and u.disabled_at is null and u.plan = any (%(plans)s)
+       from users u where u.id = e.user_id)
+  and (select k.revoked_at is null and 'read' = any (k.scopes) from api_keys k where k.id = e.credential_id)
   and not {DELIVERY_PAUSED}
 """
 

@@ -1,14 +1,17 @@
-"""What has served its time goes: settled inbox rows, and transitions that nobody is told again."""
+"""What has served its time goes: settled inbox rows, transitions that nobody is told again, samples of charging."""
 
 import asyncio
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import LiteralString
+from uuid import UUID
 
 import psycopg
 
+from relay.delivery.feed import advance
 from relay.kit.database import Connection, Pool
+from relay.vehicles.charging_ledger import fold_away
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,10 @@ delete from transitions where (user_id, seq) in (
     limit %s)
 """
 # The newest of the old ones stays: by it a client that was away for longer learns that something was forgotten.
+_SAMPLED: LiteralString = """
+select v.id, v.user_id from vehicles v
+where exists (select from charging_samples s where s.vehicle_id = v.id and s.at < %s) limit %s
+"""
 
 # Nobody can see or change them any more.
 _ENDPOINTS: LiteralString = """
@@ -35,6 +42,10 @@ delete from endpoints e using api_keys k where k.id = e.credential_id and k.revo
 PRUNE_EVERY_SECONDS = 3600.0
 # They are told again for 24 hours, and read a little later than that.
 TOLD = timedelta(hours=25)
+AMENDED = timedelta(days=14)
+"""How old news of charging may be and still amend sessions and counters."""
+FOLDED_EVERY = timedelta(days=1)
+"""A car's samples are read whole to be folded away, so not every hour."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,9 +74,21 @@ async def prune(connection: Connection, retention: Retention) -> int:
     gone += await _delete(connection, _INBOX, retention.set_aside, ["set_aside"])
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
     gone += (await connection.execute(_ENDPOINTS)).rowcount
+    gone += await _fold_samples(connection)
     if gone:
         log.info("%d old rows deleted", gone)
     return gone
+
+
+async def _fold_samples(connection: Connection) -> int:
+    """Fold old samples away, a car at a time under the lock of its user's feed; returns for how many cars."""
+    before = datetime.now(UTC) - AMENDED
+    rows = await (await connection.execute(_SAMPLED, [before - FOLDED_EVERY, AT_ONCE])).fetchall()
+    for vehicle_id, user_id in rows:
+        async with connection.transaction():
+            await advance(connection, UUID(str(user_id)), 0)
+            await fold_away(connection, UUID(str(vehicle_id)), before)
+    return len(rows)
 
 
 async def _delete(connection: Connection, statement: LiteralString, *parameters: object) -> int:

@@ -12,13 +12,16 @@ on conflict (vehicle_id, source_event_id, kind) do nothing
 """
 
 
-async def tell_change(connection: Connection, change: Change, *, source_event_id: int, live: bool = True) -> bool:
+async def tell_change(
+    connection: Connection, change: Change, *, source_event_id: int, live: bool = True, counted: bool = False
+) -> bool:
     """Write `change`; True when the user has something new to see. The car comes first, then what happened to it.
 
-    What is not `live` is kept as history and told to nobody as if it happened now.
+    `counted`: the car's energy counters show more, which is seen even where nothing else is. What is not `live` is kept
+    as history, and told to nobody as if it happened now.
     """
     car = change.after
-    if not change.visible:
+    if not change.visible and not (counted and car.gone_at is None):
         if change.before != car or change.links:
             await save(connection, car, change.links, revision=car.revision)
         return False

@@ -60,6 +60,8 @@ class Vehicle:
     vin_hash: bytes | None = field(default=None, repr=False)
     gone_at: datetime | None = None
     gone_reason: str | None = None
+    # What is known of its charging, as stored; only charging_ledger.py reads it.
+    ledger: Json | None = field(default=None, repr=False, compare=False)
 
     @property
     def groups(self) -> Json:

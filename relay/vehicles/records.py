@@ -35,6 +35,13 @@ class LinkRecord(TypedDict):
     since: str
 
 
+class EnergyRecord(TypedDict):
+    """kWh charged since the car is known; they never fall. `home_kwh` is null until the user says where home is."""
+
+    lifetime_kwh: float
+    home_kwh: float | None
+
+
 class VehicleRecord(TypedDict):
     """A car: our id and revision for it, and Enode's vehicle object as it is."""
 
@@ -44,6 +51,7 @@ class VehicleRecord(TypedDict):
     vehicle: dict[str, Any]
     corrections: list[str]
     command: CommandRecord | None
+    energy: EnergyRecord | None
 
 
 def vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
@@ -57,7 +65,15 @@ def vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
         "vehicle": _recognisable(row["vehicle_cache"]) if over_limit else row["vehicle_cache"],
         "corrections": [] if over_limit else list(row["corrections"]),
         "command": None if over_limit or command is None else command_record(command),
+        "energy": None if over_limit else energy_record(row["lifetime_kwh"], row["home_kwh"]),
     }
+
+
+def energy_record(lifetime_kwh: float | None, home_kwh: float | None) -> EnergyRecord | None:
+    """A car's counters; None for a car that has never said anything of charging."""
+    if lifetime_kwh is None:
+        return None
+    return {"lifetime_kwh": round(lifetime_kwh, 3), "home_kwh": None if home_kwh is None else round(home_kwh, 3)}
 
 
 def command_record(row: Mapping[str, Any]) -> CommandRecord:

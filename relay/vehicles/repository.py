@@ -12,7 +12,8 @@ from relay.vehicles.models import Charge, Link, State, Vehicle
 
 _VEHICLE: LiteralString = """
 v.id, v.user_id, v.revision, v.vehicle_cache, v.versions, v.last_known, v.link_state, v.link_since, v.vin_hash,
-v.gone_at, v.gone_reason
+v.gone_at, v.gone_reason,
+(select to_jsonb(e) - 'base' from vehicle_energy e where e.vehicle_id = v.id) as ledger
 """
 _LINK: LiteralString = "l.enode_vehicle_id, l.vehicle_id, l.linked_at, l.seen_at, l.ended_at"
 
@@ -117,6 +118,7 @@ def _vehicle(row: DictRow) -> Vehicle:
         vin_hash=row["vin_hash"],
         gone_at=row["gone_at"],
         gone_reason=row["gone_reason"],
+        ledger=row["ledger"],
     )
 
 

@@ -20,7 +20,9 @@ class _Quiet(uvicorn.Server):
 async def serving(app: FastAPI, listening: socket | None = None) -> AsyncIterator[str]:
     """Serve until the block ends; yields the URL once it answers."""
     listening = listening or listen("127.0.0.1", 0)
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=1
+    )
     server = _Quiet(config)
     running = asyncio.create_task(server.serve(sockets=[listening]))
     async with asyncio.timeout(30):

@@ -7,7 +7,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from demo.enode.api.shared import no_content
-from demo.enode.catalogue import OBSTACLES, VENDORS, Obstacle, Vendor
+from demo.enode.catalogue import VENDORS, Vendor
+from demo.enode.interventions import OBSTACLES, Obstacle
 from demo.enode.linking import Scope, VendorType
 from demo.enode.problems import Json, bad_request, not_found
 
@@ -41,11 +42,12 @@ async def list_integrations(request: Request) -> Response:
 
 
 async def list_interventions(request: Request) -> Response:
-    """The interventions, those of one vendor or all. SIM: in English whatever `language` says."""
+    """The interventions, those of one vendor or all. In English unless `language` is one that there is."""
     vendor, kind = request.query_params.get("vendor"), request.query_params.get("vendorType")
     if kind not in {None, "vehicle"}:
         return JSONResponse([])
-    return JSONResponse([_show(it) for it in OBSTACLES.values() if vendor is None or it.vendor in {None, vendor}])
+    wanted = [it for it in OBSTACLES.values() if vendor is None or it.vendor in {None, vendor}]
+    return JSONResponse([_show(it, request) for it in wanted])
 
 
 async def get_intervention(request: Request) -> Response:
@@ -53,7 +55,7 @@ async def get_intervention(request: Request) -> Response:
     obstacle = OBSTACLES.get(request.path_params["intervention_id"])
     if obstacle is None:
         raise not_found("Intervention not found", "Could not find the intervention")
-    return JSONResponse(_show(obstacle))
+    return JSONResponse(_show(obstacle, request))
 
 
 def _health(vendor: Vendor) -> Json:
@@ -66,7 +68,8 @@ def _health(vendor: Vendor) -> Json:
     }
 
 
-def _show(obstacle: Obstacle) -> Json:
+def _show(obstacle: Obstacle, request: Request) -> Json:
+    title, description = obstacle.words(request.query_params.get("language"))
     return {
         "id": obstacle.id,
         "vendor": obstacle.vendor,
@@ -75,8 +78,8 @@ def _show(obstacle: Obstacle) -> Json:
         "introducedAt": INTRODUCED_AT,
         "domain": obstacle.domain,
         "resolution": {
-            "title": obstacle.title,
-            "description": obstacle.description,
+            "title": title,
+            "description": description,
             "access": obstacle.access,
             "agent": "User",
             "action": obstacle.action,

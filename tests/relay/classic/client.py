@@ -79,3 +79,27 @@ class ClassicClient:
     async def unregister_webhook(self) -> bool:
         status, _, _ = await self.call("DELETE", "/api/ha/webhook/register")
         return status == 200
+
+    async def push_rate(self, cost_per_kwh: float, currency: str = "AUD") -> dict | None:
+        rate = {"cost_per_kwh": cost_per_kwh, "currency": currency}
+        status, _, body = await self.call("POST", "/api/ha/electricity-rate", json=rate)
+        return body if status == 200 else None
+
+    async def sync_sessions(self, since: str | None = None) -> tuple[list[dict], str | None]:
+        """All pages from `since` on, and what the client asks from the next time."""
+        sessions: list[dict] = []
+        while True:
+            path = "/api/ha/charging/sessions?limit=50" + (f"&since={since}" if since else "")
+            status, _, body = await self.call("GET", path, timeout=30)
+            if status != 200:
+                break
+            sessions += body["sessions"]
+            if not body["has_more"] or not body["sessions"]:
+                break
+            since = body["sessions"][-1]["start_time"]
+        return sessions, max((it.get("created_at") or it["start_time"] for it in sessions), default=since)
+
+    async def push_odometer(self, vehicle_id: str, odometer_km: float) -> dict | str | None:
+        path = f"/api/ha/charging/{vehicle_id}/odometer"
+        status, _, body = await self.call("POST", path, json={"odometer_km": odometer_km})
+        return body if status == 200 else "no charging session" if status == 404 else None

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from relay.metering.allowance import ALLOWANCES
 from tests.relay.classic.client import ClassicClient, UpdateFailedError
 from tests.relay.delivery.world import add_person
 
@@ -119,7 +120,10 @@ async def test_foreign_cars_unknown_ones_and_nonsense_look_the_same_and_cost_not
     assert await used(pool, other) == 0
 
 
-async def test_over_the_allowance_the_first_setup_goes_on_and_later_the_words_are_shown(pool, client, person, car):
+async def test_over_the_allowance_the_first_setup_goes_on_and_later_the_words_are_shown(
+    pool, client, person, car, monkeypatch
+):
+    monkeypatch.setitem(ALLOWANCES, "free", 300)
     async with pool.connection() as connection:
         await connection.execute("update users set plan = 'free' where id = %s", [person.id])
     assert (await client.status(car)).keys() == STATUS
@@ -133,7 +137,7 @@ async def test_over_the_allowance_the_first_setup_goes_on_and_later_the_words_ar
 
 
 async def test_charging_at_the_path_that_the_client_uses_and_at_the_documented_one(pool, client, person, car, enode):
-    await asyncio.to_thread(enode.car, car, plugged_in=True)
+    await asyncio.to_thread(enode.car, car, activity="plug_in")
     db_id = (await client.vehicles())[0]["db_id"]
     answer = await client.set_charging(car, "START")
     assert answer.keys() == {"status", "vehicle_id", "enode_vehicle_id", "action", "enode_response"}
@@ -149,7 +153,7 @@ async def test_charging_at_the_path_that_the_client_uses_and_at_the_documented_o
 
 async def test_a_refusal_of_enode_keeps_its_status_and_its_words(pool, client, person, car, enode):
     problem = {"type": "https://developers.enode.com/api/problems/bad-request", "title": "No", "detail": "It is full."}
-    fault = {"method": "POST", "path": "/vehicles/*/charging", "times": 1, "status": 400, "body": problem}
+    fault = {"method": "POST", "path": "/vehicles/*/charging", "times": 1, "status": 400, "problem": problem}
     await asyncio.to_thread(enode.json, "POST", "/_sim/faults", fault)
     status, text, _ = await client.call("POST", f"/api/charging/{car}", json={"action": "START"})
     assert (status, '"detail":"It is full."' in text) == (400, True)

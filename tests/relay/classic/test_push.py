@@ -20,8 +20,7 @@ def drive(enode, car):
     """Has the simulated car's battery stand at a level, and Enode tell of it."""
 
     async def drive(level):
-        await asyncio.to_thread(enode.car, car, battery_level=level)
-        await asyncio.to_thread(enode.pass_time, 900)
+        await asyncio.to_thread(enode.car, car, activity="park", battery_level=float(level))
 
     return drive
 

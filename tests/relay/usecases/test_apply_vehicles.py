@@ -45,7 +45,7 @@ async def test_a_car_appears_fills_and_moves(world):
 async def test_what_changes_nothing_that_is_seen_moves_nothing(world):
     await world.updated("car", at(5))
     await world.happen(
-        world.update("car", at(3), charge=CHARGING),
+        world.update("car", at(3), charge={"batteryLevel": 58}),
         world.discovery("car", at(2)),
         event("user:vehicle:updated", at(9), world.user_id, vehicle=vehicle("car", at(5))),
     )

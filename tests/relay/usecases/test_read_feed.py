@@ -41,7 +41,7 @@ async def test_a_snapshot_has_every_car_that_is_there(pool, ada, snapshot):
     found = await snapshot()
     assert [it["id"] for it in found.vehicles] == [str(here)]
     [record] = found.vehicles
-    assert set(record) == {"id", "revision", "link", "vehicle", "corrections", "command"}
+    assert set(record) == {"id", "revision", "link", "vehicle", "corrections", "command", "energy"}
     assert (record["revision"], record["corrections"], record["command"]) == (1, ["odometer"], None)
     assert record["link"]["state"] == "ok"
     assert record["link"]["since"].endswith("Z")

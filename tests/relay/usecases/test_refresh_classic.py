@@ -97,7 +97,7 @@ async def test_once_a_minute_however_many_ask_at_once(refresh, enode):
 
 
 async def test_an_enode_that_fails_is_told_and_may_be_asked_again_at_once(refresh, enode):
-    fault = {"method": "GET", "path": "/users/*/vehicles", "status": 401, "times": 100, "body": {}}
+    fault = {"method": "GET", "path": "/users/*/vehicles", "status": 401, "times": 100}
     await asyncio.to_thread(enode.json, "POST", "/_sim/faults", fault)
     answer = await refresh()
     assert (answer.status_code, answer.json()["type"]) == (502, "urn:evconduit:problem:enode-unavailable")
@@ -106,7 +106,7 @@ async def test_an_enode_that_fails_is_told_and_may_be_asked_again_at_once(refres
 
 
 async def test_an_enode_that_is_asked_too_often_is_left_in_peace(refresh, enode):
-    fault = {"method": "GET", "path": "/users/*/vehicles", "status": 429, "times": 100, "body": {}}
+    fault = {"method": "GET", "path": "/users/*/vehicles", "status": 429, "times": 100}
     await asyncio.to_thread(enode.json, "POST", "/_sim/faults", fault | {"headers": {"Retry-After": "900"}})
     answer = await refresh()
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "900")

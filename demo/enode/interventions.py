@@ -1,0 +1,93 @@
+"""The interventions of this world: what a person must do before a capability works. All of it is SIM: made up."""
+
+import uuid
+from dataclasses import dataclass, field
+
+NAMESPACE = uuid.UUID("6f3f6a0c-5d0b-4c55-9f2e-7e1d8f5a2b10")
+CONTROLS = ("setMaxCurrent", "startCharging", "stopCharging", "smartCharging")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """An intervention. `title` and `description` (Markdown) are in English; `translations` by language: the two."""
+
+    key: str
+    """Its name on the control surface."""
+    vendor: str | None
+    """None: any vendor's."""
+    brand: str | None
+    domain: str
+    title: str
+    description: str
+    access: str
+    action: str | None
+    blocks: tuple[str, ...]
+    """The capabilities that it stands before when it is raised by hand."""
+    translations: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The same in every world."""
+        return str(uuid.uuid5(NAMESPACE, self.key))
+
+    def words(self, language: str | None) -> tuple[str, str]:
+        """Title and description in a language; in English when there is none in it, as Enode does it."""
+        return self.translations.get(language or "", (self.title, self.description))
+
+
+SIGN_IN_AGAIN = Obstacle(
+    key="sign-in-again",
+    vendor=None,
+    brand=None,
+    domain="Account",
+    title="Sign in again",
+    description="The vendor no longer accepts the sign-in. Link the account once more.",
+    access="Remote",
+    action="Link",
+    blocks=("information", "chargeState", "location", "odometer", *CONTROLS),
+    translations={
+        "de-DE": ("Erneut anmelden", "Der Hersteller nimmt die Anmeldung nicht mehr an. Verbinde das Konto neu."),
+        "nl-NL": ("Opnieuw inloggen", "De fabrikant accepteert de aanmelding niet meer. Koppel het account opnieuw."),
+    },
+)
+PRIMARY_USER = Obstacle(
+    key="volkswagen-primary-user",
+    vendor="VOLKSWAGEN",
+    brand="Volkswagen",
+    domain="Device",
+    title="Become the primary user",
+    description="Scan the car's two keys in the We Connect ID app to become its **primary user**.",
+    access="Physical",
+    action=None,
+    blocks=("location", "smartCharging"),
+    translations={
+        "de-DE": ("Hauptnutzer werden", "Scanne die zwei Schlüssel in We Connect ID, um **Hauptnutzer** zu werden."),
+    },
+)
+VIRTUAL_KEY = Obstacle(
+    key="tesla-virtual-key",
+    vendor="TESLA",
+    brand="Tesla",
+    domain="Device",
+    title="Let the car take commands",
+    description="Open the link page beside the car and add the **virtual key** to it.",
+    access="Physical",
+    action="Link",
+    blocks=CONTROLS,
+    translations={
+        "de-DE": ("Befehle erlauben", "Öffne die Seite neben dem Auto und füge den **virtuellen Schlüssel** hinzu."),
+    },
+)
+REMOTE_ACCESS = Obstacle(
+    key="remote-access",
+    vendor=None,
+    brand=None,
+    domain="Device",
+    title="Turn remote access on",
+    description="Allow remote access on the car's own screen.",
+    access="Physical",
+    action=None,
+    blocks=("chargeState", *CONTROLS),
+)
+OBSTACLES = {row.id: row for row in (SIGN_IN_AGAIN, PRIMARY_USER, VIRTUAL_KEY, REMOTE_ACCESS)}
+BY_KEY = {row.key: row for row in OBSTACLES.values()}

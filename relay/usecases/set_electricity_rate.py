@@ -1,0 +1,111 @@
+"""A user says what a kWh costs. It holds from now on: a session has the rate that was in force when it began."""
+
+from typing import Annotated, Any, LiteralString, TypedDict
+from uuid import UUID
+
+from fastapi import APIRouter
+from psycopg.rows import DictRow, dict_row
+from pydantic import BaseModel, Field
+
+from relay.kit.database import Connection
+from relay.kit.problems import Problem
+from relay.kit.times import wire_time
+from relay.kit.web import AuthorizationHeader
+from relay.usecases.authorize import Scope, authenticate
+from relay.usecases.runtime import Runtime, RuntimeDependency
+
+NEWEST: LiteralString = """
+select cost_per_kwh, currency, valid_from from electricity_rates where user_id = %s order by valid_from desc limit 1
+"""
+# The same rate once more is the same rate; so clients may repeat themselves.
+ADD: LiteralString = f"""
+with newest as ({NEWEST})
+insert into electricity_rates (user_id, cost_per_kwh, currency)
+select %s, %s, %s where not exists (select from newest where cost_per_kwh = %s and currency = %s)
+on conflict (user_id, valid_from) do update set (cost_per_kwh, currency) = (excluded.cost_per_kwh, excluded.currency)
+"""  # noqa: S608 - our own constant
+
+router = APIRouter(prefix="/api/ha")
+
+
+class Rate(BaseModel):
+    """What a kWh costs, in a currency by its ISO 4217 code."""
+
+    cost_per_kwh: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+    currency: Annotated[str, Field(pattern="^[A-Za-z]{3}$")]
+
+
+class RateRecord(TypedDict):
+    """The rate in force, and since when."""
+
+    cost_per_kwh: float
+    currency: str
+    valid_from: str
+
+
+@router.get(
+    "/v2/electricity-rate", response_model=None, responses={200: {"model": RateRecord}}, tags=["Charging sessions"]
+)
+async def get_rate(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> RateRecord:
+    """The rate in force."""
+    row = await _rate(runtime, authorization, "read", None)
+    if row is None:
+        raise Problem(404, "not-found", "No electricity rate is set.")
+    return _record(row)
+
+
+@router.put(
+    "/v2/electricity-rate", response_model=None, responses={200: {"model": RateRecord}}, tags=["Charging sessions"]
+)
+async def put_rate(body: Rate, runtime: RuntimeDependency, authorization: AuthorizationHeader) -> RateRecord:
+    """Set the rate for sessions that begin from now on."""
+    row = await _rate(runtime, authorization, "control", body)
+    assert row is not None  # noqa: S101 - just written
+    return _record(row)
+
+
+@router.get("/electricity-rate", response_model=None, tags=["Classic"])
+async def get_rate_classic(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> dict[str, Any]:
+    """The same in the classic shape: nulls when none is set."""
+    row = await _rate(runtime, authorization, "read", None)
+    if row is None:
+        return {"cost_per_kwh": None, "currency": None, "updated_at": None}
+    return {
+        "cost_per_kwh": row["cost_per_kwh"],
+        "currency": row["currency"],
+        "updated_at": wire_time(row["valid_from"]),
+    }
+
+
+@router.post("/electricity-rate", response_model=None, tags=["Classic"])
+async def post_rate_classic(
+    body: Rate, runtime: RuntimeDependency, authorization: AuthorizationHeader
+) -> dict[str, Any]:
+    """The same in the classic shape."""
+    row = await _rate(runtime, authorization, "control", body)
+    assert row is not None  # noqa: S101 - just written
+    return {"status": "success", "cost_per_kwh": row["cost_per_kwh"], "currency": row["currency"]}
+
+
+async def _rate(runtime: Runtime, authorization: str | None, scope: Scope, wish: Rate | None) -> DictRow | None:
+    """The rate in force, after `wish`."""
+    async with runtime.pool.connection() as connection:
+        user_id = (await authenticate(connection, authorization, scope=scope)).caller.user_id
+        if wish is not None:
+            await _add(connection, user_id, wish)
+        async with connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(NEWEST, [user_id])
+            return await cursor.fetchone()
+
+
+async def _add(connection: Connection, user_id: UUID, wish: Rate) -> None:
+    rate = [wish.cost_per_kwh, wish.currency.upper()]
+    await connection.execute(ADD, [user_id, user_id, *rate, *rate])
+
+
+def _record(row: DictRow) -> RateRecord:
+    return {
+        "cost_per_kwh": row["cost_per_kwh"],
+        "currency": row["currency"],
+        "valid_from": wire_time(row["valid_from"]),
+    }
