@@ -21,7 +21,7 @@ class ClassicClient:
     notifications: list[str] = field(default_factory=list)
     asked_before: bool = False
 
-    async def call(self, method: str, path: str, *, timeout: float = 15, **request) -> tuple[int, str, object]:
+    async def call(self, method: str, path: str, *, seconds: float = 15, **request) -> tuple[int, str, object]:
         headers = {"Authorization": f"Bearer {self.api_key}"}
         if method == "POST":
             headers["Content-Type"] = "application/json"
@@ -31,7 +31,7 @@ class ClassicClient:
                 method,
                 f"{self.base_url}{path}",
                 headers=headers,
-                timeout=aiohttp.ClientTimeout(total=timeout),
+                timeout=aiohttp.ClientTimeout(total=seconds),
                 **request,
             ) as response,
         ):
@@ -45,7 +45,7 @@ class ClassicClient:
         return body if status == 200 else None
 
     async def vehicles(self) -> list[dict]:
-        status, _, body = await self.call("GET", "/api/user/vehicles", timeout=10)
+        status, _, body = await self.call("GET", "/api/user/vehicles", seconds=10)
         return body if status == 200 and isinstance(body, list) else []
 
     async def choices(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class ClassicClient:
         sessions: list[dict] = []
         while True:
             path = "/api/ha/charging/sessions?limit=50" + (f"&since={since}" if since else "")
-            status, _, body = await self.call("GET", path, timeout=30)
+            status, _, body = await self.call("GET", path, seconds=30)
             if status != 200:
                 break
             sessions += body["sessions"]

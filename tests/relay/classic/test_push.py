@@ -98,7 +98,11 @@ async def test_another_person_s_car_another_plan_and_forbidden_addresses_are_ref
     }
     for status, body in refused.items():
         assert (await stranger.call("POST", "/api/ha/webhook/register", json=body))[0] == status
-    for body in ({}, {"webhook_id": "../x", "external_url": home.url}, {"webhook_id": ENTRY, "external_url": "ftp://x"}):
+    for body in (
+        {},
+        {"webhook_id": "../x", "external_url": home.url},
+        {"webhook_id": ENTRY, "external_url": "ftp://x"},
+    ):
         assert (await client.call("POST", "/api/ha/webhook/register", json=body))[0] == 422
     nul = {"webhook_id": ENTRY, "external_url": home.url, "vehicle_id": f"{car}x\0"}
     assert (await client.call("POST", "/api/ha/webhook/register", json=nul))[0] == 404

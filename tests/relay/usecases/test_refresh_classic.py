@@ -62,30 +62,35 @@ async def later(pool, person):
         await connection.execute("update users set refreshed_at = now() - interval '61 s' where id = %s", [person.id])
 
 
-async def cars(api, person):
-    return [it["id"] for it in (await api.get("/api/user/vehicles", headers=person.header)).json()]
+@pytest.fixture
+def cars(pool, api, settings):
+    """Ids of somebody's cars, once all that Enode told is acted on."""
+
+    async def cars(person):
+        await Drain(pool, wake=lambda _users: None, vin_key=settings.key()).drain_once()
+        return [it["id"] for it in (await api.get("/api/user/vehicles", headers=person.header)).json()]
+
+    return cars
 
 
-async def test_what_enode_has_new_is_taken_and_counted(pool, api, refresh, person, enode, settings):
+async def test_what_enode_has_new_is_taken_and_counted(pool, refresh, person, enode, cars):
     assert (await refresh()).json()["vehicles_updated"] == 0
     car = await asyncio.to_thread(enode.linked_car, user=str(person.id))
     await later(pool, person)
     answer = await refresh()
     assert answer.json() == {"status": "success", "vehicles_updated": 1, "message": "Vehicles with news: 1."}
-    await Drain(pool, wake=lambda _users: None, vin_key=settings.key()).drain_once()
-    assert await cars(api, person) == [car]
+    assert await cars(person) == [car]
     await later(pool, person)
     assert (await refresh()).json()["vehicles_updated"] == 0
 
 
-async def test_it_is_about_the_user_s_own_cars_only(pool, api, refresh, person, enode, settings):
+async def test_it_is_about_the_user_s_own_cars_only(pool, refresh, person, enode, cars):
     other = await add_person(pool)
     car = await asyncio.to_thread(enode.linked_car, user=str(other.id))
     assert (await refresh(other)).json()["vehicles_updated"] == 1
-    await Drain(pool, wake=lambda _users: None, vin_key=settings.key()).drain_once()
+    assert await cars(other) == [car]
     assert (await refresh()).json()["vehicles_updated"] == 0
-    await Drain(pool, wake=lambda _users: None, vin_key=settings.key()).drain_once()
-    assert (await cars(api, person), await cars(api, other)) == ([], [car])
+    assert (await cars(person), await cars(other)) == ([], [car])
 
 
 async def test_once_a_minute_however_many_ask_at_once(refresh, enode):
