@@ -67,6 +67,7 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             jobs=jobs,
             enode=enode,
             version=VERSION,
+            public_url=settings.base_url,
             look_soon=partial(look.wake, [ANYBODY]),
             outbound=outbound,
             key=settings.key(),

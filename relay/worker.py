@@ -16,6 +16,7 @@ from relay.usecases.check_command import check_command
 from relay.usecases.command_charging import CHECK
 from relay.usecases.deliver_to_endpoints import Deliverer
 from relay.usecases.drain_inbox import Drain
+from relay.usecases.fetch_interventions import fetch_for_ever
 from relay.usecases.keep_webhook_subscription import LOOK_EVERY, LOOK_EVERY_IN_SANDBOX, Wanted, keep_for_ever
 from relay.usecases.poll_enode import Poller
 from relay.usecases.prune_history import prune_for_ever
@@ -51,6 +52,7 @@ def leader_work(process: Process) -> Work:
     work: Work = {"pruning": partial(prune_for_ever, runtime.pool, settings.retention)}
     if runtime.enode is None:
         return work
+    work["interventions"] = partial(fetch_for_ever, runtime)
     poller = Poller(runtime.pool, runtime.enode, account_id=ACCOUNT, wake=process.inbox_waker.wake)
     if settings.webhook_url is None:
         process.look_waker.subscribe(lambda _hint: poller.nudge())

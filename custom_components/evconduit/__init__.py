@@ -11,22 +11,31 @@ from .client import RelayClient
 from .const import LOGGER
 from .coordinator import AccountCoordinator, EVConduitConfigEntry
 from .storage import SnapshotStore
+from .webhook import async_forget
 
-PLATFORMS: Final = (Platform.BINARY_SENSOR, Platform.DEVICE_TRACKER, Platform.SENSOR, Platform.SWITCH)
+PLATFORMS: Final = (
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.DEVICE_TRACKER,
+    Platform.SENSOR,
+    Platform.SWITCH,
+)
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
     """Know the account's cars and show them."""
-
-    async def api_key() -> str:
-        return str(entry.data[CONF_API_KEY])
-
-    client = RelayClient(async_get_clientsession(hass), entry.data[CONF_URL], api_key)
-    account = AccountCoordinator(hass, entry, client)
+    account = AccountCoordinator(hass, entry, _client(hass, entry))
     await account.async_start()
     entry.runtime_data = account
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
+
+
+def _client(hass: HomeAssistant, entry: EVConduitConfigEntry) -> RelayClient:
+    async def api_key() -> str:
+        return str(entry.data[CONF_API_KEY])
+
+    return RelayClient(async_get_clientsession(hass), entry.data[CONF_URL], api_key)
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
@@ -39,6 +48,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -
 
 async def async_remove_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> None:
     """Leave nothing behind."""
+    await async_forget(hass, entry, _client(hass, entry))
     await SnapshotStore(hass, entry.entry_id).async_remove()
 
 

@@ -12,11 +12,11 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
-from homeassistant.util import dt as dt_util
 
 from .client import (
     Account,
     Closed,
+    Delivery,
     ForbiddenError,
     JsonObject,
     Message,
@@ -27,37 +27,36 @@ from .client import (
     RelayStream,
     Snapshot,
     Transition,
-    TryAgainError,
     UnauthorizedError,
     VehicleRecord,
     VehicleRemoved,
+    is_told,
 )
 from .const import DOMAIN, LOGGER
 from .contact import Contact
 from .devices import async_keep_only, async_register_account, async_register_vehicle
+from .issues import Issues
+from .language import async_choose_language
+from .polling import SAFETY_POLL, poll_interval, wish_of
 from .problems import sentence_of
 from .storage import SnapshotStore
 from .vehicle_coordinator import VehicleCoordinator
+from .webhook import Webhook
 
 FIRST_SNAPSHOT_WITHIN: Final = timedelta(seconds=10)
 TRUSTED_FOR: Final = timedelta(minutes=15)
 """So long after we last heard of the relay we still show what it said."""
 POLL_AFTER: Final = timedelta(minutes=2)
 """So long the stream may be down before we ask."""
-SAFETY_POLL: Final = timedelta(minutes=15)
-UNPLANNED_POLL: Final = timedelta(hours=1)
-"""Without a stream, when the relay does not say when to ask."""
-SHORTEST_POLL: Final = timedelta(minutes=1)
-LONGEST_POLL: Final = timedelta(hours=12)
 
 type EVConduitConfigEntry = ConfigEntry[AccountCoordinator]
 
 
 class AccountCoordinator(DataUpdateCoordinator[Account]):
-    """The account, its cars, and the channel that tells of them.
+    """The account, its cars, and the channels that tell of them.
 
-    The stream tells everything as it happens. Only while it is down is the relay asked, seldom. Listeners are told
-    when there are other cars than before, or cars that can do more.
+    The stream tells everything as it happens. While it is down the relay POSTs to our webhook where it can, and is
+    asked, seldom. Listeners are told when there are other cars than before, or cars that can do more.
     """
 
     config_entry: EVConduitConfigEntry
@@ -70,6 +69,9 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self.streaming = False
         self.cursor: str | None = None
         self.received: Counter[str] = Counter()
+        self.webhook = Webhook(hass, entry, client, self.async_take_delivery)
+        self._stream = RelayStream(client)
+        self._issues = Issues(hass, entry.entry_id)
         self._store = SnapshotStore(hass, entry.entry_id)
         self._account_device_id = ""
         self._push = asyncio.Event()
@@ -83,7 +85,11 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         account = await self._async_first_account()
         self._async_set_account(account)
         stored = await self._store.async_load(account.id)
-        self.cursor = stored.cursor if stored else None
+        self.cursor = self._stream.cursor = stored.cursor if stored else None
+        self.webhook.async_start(account)
+        self.config_entry.async_create_background_task(
+            self.hass, async_choose_language(self.hass, self.client, account), f"{DOMAIN} language"
+        )
         self._listening = self.config_entry.async_create_background_task(
             self.hass, self._async_listen(), f"{DOMAIN} stream"
         )
@@ -96,6 +102,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             return
         for record in stored.snapshot.vehicles:  # no proof that other cars are gone: it is our own word
             self._async_take_record(record, is_truth=True)
+        self._async_show_issues()
         self._async_without_stream()
 
     async def async_stop(self) -> None:
@@ -104,6 +111,8 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])
+        await self.webhook.async_stop()
+        self._issues.async_clear()
         await self._store.async_save(self._stored())
 
     async def _async_first_account(self) -> Account:
@@ -125,11 +134,10 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     async def _async_listen(self) -> None:
         """Take what the stream tells, for as long as the credential is good."""
-        stream = RelayStream(self.client, self.cursor)
         while True:
             await self._push.wait()
             try:
-                async with aclosing(stream.events()) as events:
+                async with aclosing(self._stream.events()) as events:
                     async for event in events:
                         self._async_on_event(event)
             except PlanRequiredError as err:
@@ -148,24 +156,61 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
                     self._async_on_closed(error)
                 case Received(message=message, cursor=cursor):
                     self.received[type(message).__name__] += 1
-                    self._async_on_message(message)
-                    self.cursor = cursor
-                    self._store.async_schedule(self._stored)
+                    if isinstance(message, Snapshot):
+                        self._async_on_open()
+                    self._async_take(message, cursor)
         except Exception:  # noqa: BLE001 - logged; a fault in one message must not lose all that come after it
             LOGGER.exception("A message of the relay could not be taken")
+
+    # The webhook
+
+    @callback
+    def async_take_delivery(self, delivery: Delivery) -> bool:
+        """Take what was POSTed; whether we know all of it now.
+
+        While the stream is up it tells all there is, and nothing is taken from elsewhere. But a stream can be dead
+        for a while before we notice: what it did not tell is not acknowledged, so that it comes again.
+        """
+        if self.streaming:
+            return all(is_told(it.cursor, self.cursor) for it in delivery.messages)
+        for received in delivery.messages:
+            self.received[f"POST {type(received.message).__name__}"] += 1
+            try:
+                self._async_take(received.message, received.cursor)
+            except Exception:  # noqa: BLE001 - logged; a fault in one message must not bring it back for ever
+                LOGGER.exception("A message of the relay could not be taken")
+        if delivery.messages:
+            self.contact.async_heard(max(TRUSTED_FOR, 2 * (self.update_interval or timedelta(0))))
+            self.async_set_updated_data(self.data)  # puts off the poll
+        return True
+
+    # What is told, whichever way
+
+    @callback
+    def _async_take(self, message: Message, cursor: str | None) -> None:
+        """Take a message. One that we were told the other way already is passed over."""
+        # A snapshot counts all the same, and what follows it may be told already. After a gap it is a new beginning.
+        is_old = is_told(cursor, self.cursor) and not (isinstance(message, Snapshot) and message.gap)
+        if not is_old or not isinstance(message, Transition | VehicleRemoved):
+            self._async_on_message(message)
+        if not is_old:
+            self.cursor = cursor or self.cursor
+        self._stream.cursor = self.cursor
+        self._store.async_schedule(self._stored)
 
     @callback
     def _async_on_message(self, message: Message) -> None:
         match message:
             case Snapshot():
-                self._async_on_open()
                 self._async_take_snapshot(message)
                 self.async_set_updated_data(self.data)  # also calls off the poll that was due
             case VehicleRecord():
                 if self._async_take_record(message):
                     self.async_update_listeners()
+                self._async_show_issues()
             case VehicleRemoved(id=vehicle_id):
                 if self.vehicles.pop(vehicle_id, None):
+                    self._async_show_issues()
                     self._async_forget_the_gone()
                     self.async_update_listeners()
             case Account():
@@ -181,6 +226,8 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self._async_stop_waiting_to_poll()
         self.update_interval = None
         self.contact.async_hold()
+        if self._first_word.is_set():
+            self.webhook.async_start(self.data)  # a relay that was away may have forgotten it
         self._first_word.set()
 
     @callback
@@ -223,7 +270,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=sentence_of(err)) from err
         except RelayError as err:
             raise UpdateFailed(
-                translation_domain=DOMAIN, translation_key=sentence_of(err), retry_after=_wish(err)
+                translation_domain=DOMAIN, translation_key=sentence_of(err), retry_after=wish_of(err)
             ) from err
         if self.streaming:
             return self.data  # it came back while we asked, and what it told is newer
@@ -241,9 +288,11 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     @callback
     def _async_set_account(self, account: Account) -> None:
-        self.data = account
+        known, self.data = self.data, account
         if account.push:
             self._push.set()
+        if self._listening is not None and (account.push, account.features) != (known.push, known.features):
+            self.webhook.async_start(account)
         self._account_device_id = async_register_account(
             self.hass, self.config_entry.entry_id, account, self.config_entry.data[CONF_URL]
         )
@@ -256,6 +305,11 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             self._async_take_record(record, is_truth=True)
         self.vehicles = {record.id: self.vehicles[record.id] for record in snapshot.vehicles}
         self._async_forget_the_gone()
+        self._async_show_issues()
+
+    @callback
+    def _async_show_issues(self) -> None:
+        self._issues.async_show((it.data for it in self.vehicles.values()), self.data.features)
 
     @callback
     def _async_take_record(self, record: VehicleRecord, *, is_truth: bool = False) -> bool:
@@ -304,17 +358,3 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             "vehicles": [vehicle.data.raw for vehicle in self.vehicles.values()],
             "cursor": self.cursor,
         }
-
-
-def poll_interval(account: Account) -> timedelta:
-    """How long to wait before the relay is asked again, as it wishes, within reason."""
-    if account.next_poll_at is None:
-        return SAFETY_POLL if account.push else UNPLANNED_POLL
-    return min(max(account.next_poll_at - dt_util.utcnow(), SHORTEST_POLL), LONGEST_POLL)
-
-
-def _wish(error: RelayError) -> float | None:
-    """Seconds that a relay wants to be left alone, within reason."""
-    if not isinstance(error, TryAgainError) or error.retry_after is None:
-        return None
-    return min(max(error.retry_after, SHORTEST_POLL), LONGEST_POLL).total_seconds()

@@ -29,15 +29,24 @@ def async_register_account(hass: HomeAssistant, entry_id: str, account: Account,
 def async_register_vehicle(hass: HomeAssistant, entry_id: str, record: VehicleRecord, account_device_id: str) -> None:
     """Make or refresh a car's device. No VIN and no serial number: they identify a person."""
     car = record.vehicle.information
-    maker = car.brand or _maker(record.vehicle.vendor)
     dr.async_get(hass).async_get_or_create(
         config_entry_id=entry_id,
         identifiers={(DOMAIN, record.id)},
-        manufacturer=maker,
+        manufacturer=_maker_of(record),
         model=car.model,
-        name=car.display_name or " ".join(filter(None, (maker, car.model))) or "Vehicle",
+        name=vehicle_name(record),
         via_device_id=account_device_id,
     )
+
+
+def vehicle_name(record: VehicleRecord) -> str:
+    """What its owner calls it, or else what it is."""
+    car = record.vehicle.information
+    return car.display_name or " ".join(filter(None, (_maker_of(record), car.model))) or "Vehicle"
+
+
+def _maker_of(record: VehicleRecord) -> str | None:
+    return record.vehicle.information.brand or _maker(record.vehicle.vendor)
 
 
 def _maker(vendor: str | None) -> str | None:

@@ -1,15 +1,18 @@
 from typing import Any, Final
 
 from homeassistant.components.diagnostics import async_redact_data
-from homeassistant.const import CONF_API_KEY
+from homeassistant.const import CONF_API_KEY, CONF_WEBHOOK_ID
 from homeassistant.core import HomeAssistant
 
 from .client import JsonObject
 from .coordinator import AccountCoordinator, EVConduitConfigEntry
+from .webhook import CONF_SECRET
 
 # Keys whose values say who somebody is, where, or let a stranger in.
 PERSONAL: Final = {
     CONF_API_KEY,
+    CONF_SECRET,
+    CONF_WEBHOOK_ID,
     "displayName",
     "id",
     "latitude",
@@ -29,6 +32,7 @@ async def async_get_config_entry_diagnostics(_hass: HomeAssistant, entry: EVCond
         "entry": async_redact_data(dict(entry.data), PERSONAL),
         "account": async_redact_data(account.data.raw, PERSONAL),
         "channel": _channel(account),
+        "webhook": account.webhook.diagnostics(),
         "vehicles": [async_redact_data(vehicle.data.raw, PERSONAL) for vehicle in account.vehicles.values()],
     }
 

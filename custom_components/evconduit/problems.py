@@ -9,6 +9,7 @@ from .client import (
     NotFoundError,
     QuotaExhaustedError,
     RelayError,
+    TooManyRequestsError,
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
@@ -42,3 +43,10 @@ def command_problem(error: RelayError) -> HomeAssistantError:
     return HomeAssistantError(
         translation_domain=DOMAIN, translation_key="command_refused", translation_placeholders={"reason": reason}
     )
+
+
+def refresh_problem(error: RelayError) -> HomeAssistantError:
+    """What a user is told who asked for news in vain."""
+    if isinstance(error, TooManyRequestsError):
+        return HomeAssistantError(translation_domain=DOMAIN, translation_key="refreshed_lately")
+    return HomeAssistantError(translation_domain=DOMAIN, translation_key=sentence_of(error))

@@ -22,7 +22,7 @@ from .client import (
 )
 from .const import DOMAIN, LOGGER
 from .contact import Contact
-from .problems import command_problem
+from .problems import command_problem, refresh_problem
 
 FOLLOW_AFTER: Final = tuple(timedelta(seconds=it) for it in (5, 10, 15, 30, 60, 120, 240, 600, 1200))
 """When to ask how a command goes while no stream tells: half an hour in all, as long as carmakers take."""
@@ -81,6 +81,15 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         self._async_note(command)
         if command.is_refused:  # Enode may take a command and cancel it in the same breath
             raise command_problem(CommandRefusedError(command.reason))
+
+    async def async_ask_for_news(self) -> None:
+        """Have the car's maker asked; what it says comes like all news. Raises HomeAssistantError, translated."""
+        try:
+            await self._channel.client.refresh(self.data.id)
+        except RelayError as err:
+            if isinstance(err, UnauthorizedError):
+                self._entry.async_start_reauth(self.hass)
+            raise refresh_problem(err) from err
 
     async def _async_send(self, kind: CommandKind, key: str) -> Command:
         try:

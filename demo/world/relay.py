@@ -25,6 +25,7 @@ class Relay:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self.url = ground.url(NAME)
+        self.port = ground.ports[NAME]
         self._server: Child | None = None
 
     async def start(self) -> None:
@@ -76,6 +77,12 @@ class Relay:
         found: list[Json] = answer["vehicles"]
         return found
 
+    async def endpoint(self) -> Json:
+        """Where the relay POSTs to when Home Assistant has no stream; None when it was told of no such place."""
+        headers = {"Authorization": f"Bearer {self._ground.state.memory.key}"}
+        async with self._ground.session.get(f"{self.url}/api/ha/v2/endpoint", headers=headers) as response:
+            return await response.json() if response.ok else None
+
     async def stop_database(self) -> bool:
         """Stop a PostgreSQL server that no relay lives to stop; whether there was one."""
         return await stop_postmaster(self._ground.state.relay)
@@ -88,6 +95,7 @@ class Relay:
             "EVCONDUIT_HOST": HOST,
             "EVCONDUIT_PORT": str(self._ground.ports[NAME]),
             "EVCONDUIT_PUBLIC_URL": self.url,
+            "EVCONDUIT_OUTBOUND_ALLOW": HOST,  # Home Assistant's webhook is on loopback too
             "ENODE_CLIENT_ID": state.memory.client_id,
             "ENODE_CLIENT_SECRET": state.memory.client_secret,
             "ENODE_BASE_URL": url,

@@ -24,6 +24,7 @@ homeassistant:
   country: NL
   language: en
   time_zone: Europe/Amsterdam
+  external_url: http://{host}:{port}
 frontend:
 config:
 history:
@@ -49,7 +50,7 @@ def write_seeds(folder: Path, *, port: int, home: tuple[float, float], integrati
     link = components / integration.name
     link.unlink(missing_ok=True)
     link.symlink_to(integration, target_is_directory=True)
-    text = CONFIGURATION.format(latitude=home[0], longitude=home[1])
+    text = CONFIGURATION.format(latitude=home[0], longitude=home[1], host=HOST, port=port)
     (folder / "configuration.yaml").write_text(text, "utf-8")
     _store(storage, "http", (2, 2), _http(port))
     if not (storage / "onboarding").exists():

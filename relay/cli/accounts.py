@@ -8,6 +8,7 @@ import typer
 
 from relay.cli.shared import Account, account, connected, note
 from relay.gateways.enode import EnodeError, open_enode
+from relay.gateways.enode.languages import is_tag, nearest
 from relay.identity.credentials import new_key
 from relay.identity.repository import add_key, add_user, disable_user, list_keys, revoke_key
 from relay.kit.errors import StartError
@@ -23,12 +24,17 @@ vehicle_app = typer.Typer(help="Cars.", no_args_is_help=True)
 def user_add(
     email: Annotated[str, typer.Argument(help="Where this person gets mail.")],
     name: Annotated[str, typer.Option(help="What to call the account in Home Assistant.")] = "",
+    language: Annotated[
+        str, typer.Option(help="What this person reads, e.g. de or nl-BE; the nearest is taken.")
+    ] = "en-US",
 ) -> None:
     """Add an account holder and print the account's id."""
     if "@" not in email.strip("@"):
         raise StartError(f"{email!r} is no e-mail address")
+    if not is_tag(language):
+        raise StartError(f"{language!r} is no language tag: give one such as de or nl-BE")
     with connected() as connection:
-        user_id = add_user(connection, email=email, name=name)
+        user_id = add_user(connection, email=email, name=name, language=nearest(language))
     print(user_id)
 
 

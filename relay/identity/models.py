@@ -13,6 +13,8 @@ class Caller:
     email: str | None
     name: str
     plan: str
+    # Which of Enode's languages to tell interventions in.
+    language: str = "en-US"
 
     @property
     def title(self) -> str:

@@ -12,15 +12,15 @@ from relay.identity.credentials import key_hash, key_prefix
 type Owner = psycopg.Connection[tuple[object, ...]]
 
 
-def add_user(connection: Owner, *, email: str, name: str) -> UUID:
+def add_user(connection: Owner, *, email: str, name: str, language: str = "en-US") -> UUID:
     """A new account holder with an empty feed."""
     row = connection.execute(
         """
-        with made as (insert into users (email, name) values (%s, %s) returning id),
+        with made as (insert into users (email, name, language) values (%s, %s, %s) returning id),
              feed as (insert into feeds (user_id) select id from made)
         select id from made
         """,
-        [email, name],
+        [email, name, language],
     ).fetchone()
     assert row is not None  # noqa: S101 - an insert without a conflict clause returns its row
     return UUID(str(row[0]))

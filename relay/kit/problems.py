@@ -27,6 +27,8 @@ TITLES = {
     "plan-required": "The plan does not include this.",
     "quota-exhausted": "The account's calls are used up.",
     "too-many-requests": "This is asked too often.",
+    "not-broken": "The car's link is not broken.",
+    "not-sent": "Enode has not taken the command yet.",
     "too-many-streams": "There are too many open streams.",
     "too-many-tests": "There was a test just now.",
     "no-webhook": "There is nothing to deliver to.",

@@ -51,6 +51,7 @@ async def get_me(runtime: RuntimeDependency, authorization: AuthorizationHeader)
     """The account in the classic shape. Costs nothing. What this relay does not sell yet is none or zero."""
     async with runtime.pool.connection() as connection:
         caller = (await authenticate(connection, authorization, scope="read")).caller
+        runtime.bursts.take(caller.credential_id)
         row = await _role_and_cars(connection, caller)
     return {
         "id": str(caller.user_id),
@@ -93,6 +94,7 @@ async def _cars(runtime: Runtime, authorization: str | None) -> list[VehicleReco
     """Those that are served: a car beyond the plan's limit is not."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
+        runtime.bursts.take(call.caller.credential_id)
         found = await read_snapshot(connection, call.caller.user_id)
     served = [it for it in found.vehicles if it["link"]["state"] != "over_limit"]
     return sorted(served, key=lambda it: it["id"])  # not by what was last heard of: a list to choose from stands still

@@ -13,7 +13,17 @@ from relay.usecases.read_feed import read_snapshot
 from relay.usecases.runtime import RuntimeDependency
 from relay.vehicles.records import VehicleRecord
 
-FEATURES = ("charging", "stream", "webhook", "sessions")
+FEATURES = (
+    "charging",
+    "stream",
+    "webhook",
+    "sessions",
+    "max_current",
+    "cancel",
+    "refresh",
+    "relink",
+    "interventions",
+)
 
 router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
 
@@ -35,12 +45,16 @@ class RelayRecord(TypedDict):
 
 
 class AccountRecord(TypedDict):
-    """The account. `push`: its plan includes the stream. `next_poll_at`: when to ask again without it."""
+    """The account. `push`: its plan includes the stream. `next_poll_at`: when to ask again without it.
+
+    `language`: which of Enode's languages interventions are told in.
+    """
 
     id: str
     title: str
     plan: str
     push: bool
+    language: str
     allowance: AllowanceRecord
     next_poll_at: str | None
     relay: RelayRecord
@@ -62,6 +76,7 @@ def account_record(call: Call, version: str) -> AccountRecord:
         "title": call.caller.title,
         "plan": call.caller.plan,
         "push": call.caller.plan in PUSH_PLANS,
+        "language": call.caller.language,
         "allowance": {
             "limit": allowance.limit,
             "used": allowance.used,

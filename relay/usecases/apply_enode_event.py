@@ -7,14 +7,14 @@ from typing import Literal
 from uuid import UUID
 
 from relay.gateways.enode import ChargeAction, EnodeProtocolError
-from relay.gateways.enode.fields import JsonObject, member, text
+from relay.gateways.enode.fields import JsonObject, member, moment, text
 from relay.inbox.models import StoredEvent
 from relay.kit.database import Connection
 from relay.usecases.move_command import move_command, outcome_of
 from relay.usecases.tell_change import tell_change
 from relay.vehicles import service
 from relay.vehicles.charging_ledger import record
-from relay.vehicles.models import Change, Sighting
+from relay.vehicles.models import Change, Sighting, SmartCharging
 
 
 class MalformedEventError(Exception):
@@ -121,18 +121,35 @@ async def vendor_action_updated(it: Context) -> bool:
     return any(moved)
 
 
+async def charge_action_updated(it: Context) -> bool:
+    """The same under its former name. Enode publishes no shape for it: without an action it says nothing."""
+    return await vendor_action_updated(it) if member(it.event.payload, "vendorAction") else False
+
+
+async def smart_charging_status_updated(it: Context) -> bool:
+    """Enode's smart charging got further with a car: its record shows that; what the car does, it says itself."""
+    status = _member(it.event, "smartChargingStatus")
+    enode_vehicle_id, state = text(status, "vehicleId"), text(status, "state")
+    if not enode_vehicle_id or not state:
+        raise MalformedEventError("no vehicle id or state")
+    as_of = min(moment(status, "updatedAt") or it.event.created_at, it.event.created_at)
+    smart = SmartCharging(state=state, since=moment(status, "stateChangedAt"), as_of=as_of)
+    return await it.tell(await service.note_smart_charging(it.connection, it.user_id, enode_vehicle_id, smart))
+
+
 HANDLERS: Mapping[str, Handler] = {
     "user:vehicle:discovered": discovered,
     "user:vehicle:updated": updated,
     "user:vehicle:deleted": deleted,
     "user:credentials:invalidated": credentials_invalidated,
     "user:vendor-action:updated": vendor_action_updated,
+    "user:charge-action:updated": charge_action_updated,
+    "user:vehicle:smart-charging-status-updated": smart_charging_status_updated,
 }
 OF_THE_SUBSCRIPTION = frozenset({"system:heartbeat", "enode:webhook:test"})
 MEANINGLESS = frozenset(
     {
-        "user:vehicle:smart-charging-status-updated",
-        "user:charge-action:updated",
+        # Nobody makes schedules through us; what one does to a car, the car's own events say.
         "user:schedule:execution-updated",
         "user:inverter:statistics-updated",
     }
@@ -152,7 +169,8 @@ select id from by_action
 union all
 (select c.id from commands c join vehicle_links l on l.vehicle_id = c.vehicle_id
  where not exists (select from by_action) and c.user_id = %(user_id)s and l.enode_vehicle_id = %(target_id)s
-   and c.kind = %(kind)s and c.state = 'sending' and c.enode_action_id is null
+   and c.kind = %(kind)s and c.amps is not distinct from %(amps)s::float8
+   and c.state = 'sending' and c.enode_action_id is null
    and c.requested_at < %(created_at)s + interval '1 minute'
  order by c.requested_at desc limit 1)
 """
@@ -165,7 +183,8 @@ async def _commands_of(it: Context, action: ChargeAction) -> list[UUID]:
             "user_id": it.user_id,
             "action_id": action.id,
             "target_id": action.target_id,
-            "kind": action.kind,
+            "kind": action.kind or "MAX_CURRENT",
+            "amps": None if action.kind else action.max_current,
             "created_at": it.event.created_at,
         },
     )

@@ -18,16 +18,16 @@ from relay.metering.allowance import ALLOWANCES
 from relay.metering.period import PERIOD, RESETS_AT
 from relay.usecases.switches import COMMANDS_PAUSED
 
-type Scope = Literal["read", "control"]
+PAUSED_RETRY_AFTER = 60
+"""Seconds after which a command may be tried again while the operator has paused them."""
 
-# An operator's pause lasts minutes, not seconds.
-PAUSED_RETRY_AFTER = 300
+type Scope = Literal["read", "control"]
 
 # ruff: disable[S608] - joined from literals of ours only (LiteralString holds us to it)
 
 _CALLERS: LiteralString = f"""
-select k.id as credential_id, k.scopes, k.last_used_at, u.id as user_id, u.email, u.name, u.plan,
-       u.disabled_at is not null as disabled, {COMMANDS_PAUSED} as commands_paused,
+select k.id as credential_id, k.scopes, k.last_used_at, u.id as user_id, u.email, u.name, u.plan, u.language,
+       u.disabled_at is not null as disabled,
        (%(allowances)s::jsonb ->> u.plan)::int as allowance, {PERIOD} as period, {RESETS_AT} as resets_at
 from api_keys k join users u on u.id = k.user_id
 where k.revoked_at is null and u.closed_at is null
@@ -54,7 +54,7 @@ AUTHORIZE: LiteralString = f"""
 with who as materialized ({CALLER}),
 touched as ({TOUCHED}),
 car as (
-    select v.id as vehicle_id, v.vendor, v.vehicle_cache,
+    select v.id as vehicle_id, v.vendor, v.vehicle_cache || v.corrected as vehicle_cache,
            (select l.enode_vehicle_id from vehicle_links l
             where l.vehicle_id = v.id and l.ended_at is null order by l.linked_at desc limit 1) as enode_vehicle_id
     from who join vehicles v using (user_id)
@@ -62,9 +62,12 @@ car as (
       and (v.id::text = %(vehicle)s
            or v.id = (select l.vehicle_id from vehicle_links l where l.enode_vehicle_id = %(vehicle)s))
 ),
+switch as (
+    select %(scope)s = 'control' and {COMMANDS_PAUSED} as paused
+),
 allowed as (
     select * from who where %(scope)s = any (scopes) and not disabled
-      and not (commands_paused and %(scope)s = 'control')
+      and not (select paused from switch)
       and (%(vehicle)s::text is null or exists (select from car))
 ),
 counted as (
@@ -80,9 +83,9 @@ recorded as (
     from allowed, counted
     returning id as call_id
 )
-select who.*, car.*, recorded.call_id, coalesce(counted.used, (
+select who.*, car.*, recorded.call_id, switch.paused, coalesce(counted.used, (
            select m.used from usage_months m where (m.user_id, m.period) = (who.user_id, who.period))) as used
-from who left join car on true left join counted on true left join recorded on true
+from who cross join switch left join car on true left join counted on true left join recorded on true
 """
 
 # ruff: enable[S608]
@@ -118,7 +121,7 @@ class Call:
 
 
 async def authenticate(connection: Connection, authorization: str | None, *, scope: Scope) -> Call:
-    """The caller behind an Authorization header, at no cost. Raises Problem 401, 403, 503 while commands are paused."""
+    """The caller behind an Authorization header, at no cost. Raises Problem 401 or 403."""
     row = await _one(connection, AUTHENTICATE, _parameters(authorization))
     return _call(_permitted(row, scope))
 
@@ -128,14 +131,16 @@ async def authorize(
 ) -> Call:
     """Let one metered call happen, about `vehicle` (our id or Enode's) if given.
 
-    Raises Problem 401, 403, 404 for a car that is not the caller's, 429 when the month's calls are used up, 503 while
-    commands are paused. Nothing is charged then.
+    Raises Problem 401, 403, 404 for a car that is not the caller's, 429 when the month's calls are used up, 503 for a
+    command while the operator has paused them. Nothing is charged then.
     """
     # NUL is the one character that PostgreSQL takes in no text.
     about = {"scope": scope, "endpoint": endpoint, "vehicle": vehicle and vehicle.replace("\0", "")}
     row = _permitted(await _one(connection, AUTHORIZE, _parameters(authorization) | about), scope)
     if vehicle is not None and row["vehicle_id"] is None:
         raise Problem(404, "not-found", "No such vehicle.")
+    if row["paused"]:
+        raise _paused()
     if row["call_id"] is None:
         raise _exhausted(row)
     return _call(row)
@@ -170,15 +175,17 @@ def _permitted(row: DictRow | None, scope: Scope) -> DictRow:
         raise Problem(403, "account-disabled", "The operator has switched this account off; ask there.")
     if scope not in row["scopes"]:
         raise Problem(403, "forbidden", f"This key lacks the scope `{scope}`.")
-    if row["commands_paused"] and scope == "control":
-        again = {"Retry-After": str(PAUSED_RETRY_AFTER)}
-        raise Problem(503, "unavailable", "The operator has paused commands for a while.", headers=again)
     return row
 
 
 def _unauthorized() -> Problem:
     # One answer for missing, malformed, unknown and revoked: nothing to learn by trying.
     return Problem(401, "unauthorized", "Give a valid API key.", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _paused() -> Problem:
+    words = "The operator of this relay has paused commands. Nothing was sent to the car and nothing is charged."
+    return Problem(503, "unavailable", words, headers={"Retry-After": str(PAUSED_RETRY_AFTER)})
 
 
 def _exhausted(row: DictRow) -> Problem:
@@ -205,6 +212,7 @@ def _call(row: DictRow) -> Call:
         email=row["email"],
         name=row["name"],
         plan=row["plan"],
+        language=row["language"],
     )
     allowance = Allowance(limit=row["allowance"], used=row["used"], resets_at=row["resets_at"])
     if row.get("vehicle_id") is None:

@@ -1,15 +1,15 @@
-"""A user asks a car to start or stop charging: a row first, then Enode, and never a claim before it is true."""
+"""A user asks a car to charge, to stop, or to draw less: a row first, then Enode, and no claim before it is true."""
 
 import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, LiteralString
+from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
 from fastapi import APIRouter, Header
 from psycopg.rows import DictRow, dict_row
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from relay.gateways.enode import (
     ActionKind,
@@ -24,19 +24,22 @@ from relay.kit.database import Connection
 from relay.kit.problems import Problem
 from relay.kit.web import AuthorizationHeader
 from relay.metering.repository import refund
-from relay.usecases.authorize import Call, Car, authenticate, authorize
+from relay.usecases.authorize import Call, Car, authorize
 from relay.usecases.move_command import Outcome, Step, move_command, outcome_of, tell_step
 from relay.usecases.runtime import Runtime, RuntimeDependency
+from relay.vehicles.capabilities import is_capable
 from relay.vehicles.records import CommandRecord, command_record
 
 log = logging.getLogger(__name__)
 
 CHECK = "check_command"
+MAX_CURRENT: Final = "MAX_CURRENT"
 # Enode confirms by webhook; these are the bounded checks behind it. Its own time-out is 30 minutes at most vendors.
 CHECKS = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 2100))
 
 INSERT: LiteralString = """
-insert into commands (user_id, vehicle_id, kind, idempotency_key, credential_id) values (%s, %s, %s, %s, %s)
+insert into commands (user_id, vehicle_id, kind, amps, idempotency_key, credential_id)
+values (%s, %s, %s, %s, %s, %s)
 on conflict (user_id, idempotency_key) do nothing returning id
 """
 FIND_BY_ID: LiteralString = "select * from commands where user_id = %s and id = %s"
@@ -51,6 +54,12 @@ class Charging(BaseModel):
     """What the car shall do."""
 
     action: ActionKind
+
+
+class MaxCurrent(BaseModel):
+    """The most that the car shall draw, in amperes (of each phase)."""
+
+    amps: float = Field(gt=0, le=100, allow_inf_nan=False)
 
 
 type IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200)]
@@ -74,17 +83,28 @@ async def post_charging(
     return await command_car(runtime, authorization, wish)
 
 
-@router.get("/api/ha/v2/commands/{command_id}", response_model=None, responses={200: {"model": CommandRecord}})
-async def get_command(
-    command_id: UUID, runtime: RuntimeDependency, authorization: AuthorizationHeader
+@router.post(
+    "/api/ha/v2/vehicles/{vehicle_id}/max-current",
+    status_code=202,
+    response_model=None,
+    responses={202: {"model": CommandRecord}},
+)
+async def post_max_current(
+    vehicle_id: str,
+    body: MaxCurrent,
+    runtime: RuntimeDependency,
+    authorization: AuthorizationHeader,
+    idempotency_key: IdempotencyKey = None,
 ) -> CommandRecord:
-    """How far a command got. Costs nothing."""
-    async with runtime.pool.connection() as connection:
-        call = await authenticate(connection, authorization, scope="read")
-        row = await _find(connection, call.caller.user_id, FIND_BY_ID, command_id)
-    if row is None:
-        raise Problem(404, "not-found", "No such command.")
-    return command_record(row)
+    """Limit the current that the car draws. Only for cars whose `capabilities.setMaxCurrent` says that they can."""
+    wish = Wish(
+        vehicle_id=vehicle_id,
+        kind=MAX_CURRENT,
+        amps=body.amps,
+        endpoint="v2/max-current",
+        idempotency_key=idempotency_key,
+    )
+    return await command_car(runtime, authorization, wish)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,8 +112,10 @@ class Wish:
     """What is asked of which car, under which key, by which route."""
 
     vehicle_id: str
-    kind: ActionKind
+    kind: ActionKind | Literal["MAX_CURRENT"]
     endpoint: str
+    # What MAX_CURRENT asks for.
+    amps: float | None = None
     idempotency_key: str | None = None
 
 
@@ -107,17 +129,21 @@ async def command_car(runtime: Runtime, authorization: str | None, wish: Wish) -
         call = await authorize(
             connection, authorization, scope="control", endpoint=wish.endpoint, vehicle=wish.vehicle_id
         )
+        if wish.kind == MAX_CURRENT and not is_capable(_car(call).vehicle, "setMaxCurrent"):
+            await _give_back(connection, call)
+            raise _incapable()
         command_id = await _open(connection, runtime, call, wish)
         if command_id is None:  # the same request again: its call is given back, the car is not asked twice
             await _give_back(connection, call)
-            row = await _find(connection, call.caller.user_id, FIND_BY_KEY, wish.idempotency_key)
+            row = await find_command(connection, call.caller.user_id, FIND_BY_KEY, wish.idempotency_key)
             return _same(row, call, wish)
     # Shielded: who hangs up must not leave a command that Enode has and we do not know of.
-    return await asyncio.shield(_ask_enode(runtime, call, command_id, wish.kind))
+    return await asyncio.shield(_ask_enode(runtime, call, command_id, wish))
 
 
 def _same(row: DictRow | None, call: Call, wish: Wish) -> CommandRecord:
-    if row is None or (row["vehicle_id"], row["kind"]) != (_car(call).vehicle_id, wish.kind):
+    asked = (_car(call).vehicle_id, wish.kind, wish.amps)
+    if row is None or (row["vehicle_id"], row["kind"], row["amps"]) != asked:
         raise Problem(422, "invalid-request", "This Idempotency-Key was used for another command.")
     return command_record(row)
 
@@ -131,6 +157,7 @@ async def _open(connection: Connection, runtime: Runtime, call: Call, wish: Wish
                 call.caller.user_id,
                 _car(call).vehicle_id,
                 wish.kind,
+                wish.amps,
                 wish.idempotency_key,
                 call.caller.credential_id,
             ],
@@ -144,10 +171,10 @@ async def _open(connection: Connection, runtime: Runtime, call: Call, wish: Wish
     return command_id
 
 
-async def _ask_enode(runtime: Runtime, call: Call, command_id: UUID, kind: ActionKind) -> CommandRecord:
+async def _ask_enode(runtime: Runtime, call: Call, command_id: UUID, wish: Wish) -> CommandRecord:
     outcome, problem = None, None
     try:
-        outcome = outcome_of(await _send(runtime.enode, _car(call), kind))
+        outcome = outcome_of(await _send(runtime.enode, _car(call), wish))
     except (EnodeRefused, EnodeNotFound) as error:
         outcome, problem = _refused(error)
     except EnodeError as error:
@@ -164,6 +191,11 @@ def _refused(error: EnodeRefused | EnodeNotFound) -> tuple[Outcome, Problem]:
     return Outcome.failed(kind, words), Problem(422, "command-refused", words, enode_status=error.problem.status)
 
 
+def _incapable() -> Problem:
+    words = "This car's current cannot be limited."
+    return Problem(422, "command-refused", words, reason={"type": "FAILED_PRECONDITION", "detail": words}, command=None)
+
+
 async def _settle(
     runtime: Runtime, call: Call, command_id: UUID, outcome: Outcome | None, problem: Problem | None
 ) -> CommandRecord:
@@ -172,7 +204,7 @@ async def _settle(
             await move_command(connection, command_id, outcome)
             if outcome.state == "failed" and problem is not None:
                 await _give_back(connection, call)
-        row = await _find(connection, call.caller.user_id, FIND_BY_ID, command_id)
+        row = await find_command(connection, call.caller.user_id, FIND_BY_ID, command_id)
     runtime.feed_waker.wake([call.caller.user_id])
     assert row is not None  # noqa: S101 - written above, never deleted while its user exists
     command = command_record(row)
@@ -182,10 +214,12 @@ async def _settle(
     return command
 
 
-async def _send(enode: EnodeClient | None, car: Car, kind: ActionKind) -> ChargeAction:
+async def _send(enode: EnodeClient | None, car: Car, wish: Wish) -> ChargeAction:
     if enode is None or car.enode_vehicle_id is None:
-        raise EnodeUnavailable("POST /vehicles/{}/charging", cause="no way to this car", sent=False)
-    return await enode.vehicles.charge(car.enode_vehicle_id, kind)
+        raise EnodeUnavailable("POST /vehicles/{}", cause="no way to this car", sent=False)
+    if wish.amps is not None:
+        return await enode.vehicles.set_max_current(car.enode_vehicle_id, wish.amps)
+    return await enode.vehicles.charge(car.enode_vehicle_id, ActionKind(wish.kind))
 
 
 def _car(call: Call) -> Car:
@@ -198,7 +232,8 @@ async def _give_back(connection: Connection, call: Call) -> None:
         await refund(connection, call.call_id)
 
 
-async def _find(connection: Connection, user_id: UUID, by: LiteralString, value: object) -> DictRow | None:
+async def find_command(connection: Connection, user_id: UUID, by: LiteralString, value: object) -> DictRow | None:
+    """The user's command: FIND_BY_ID or FIND_BY_KEY."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(by, [user_id, value])
         return await cursor.fetchone()

@@ -1,11 +1,16 @@
 """Linking a car: Enode shows its own page, and sends the browser back to ours."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from relay.gateways.enode import EnodeClient, LinkSession
 
 SCOPES = ("vehicle:read:data", "vehicle:read:location", "vehicle:control:charging")
 CALLBACK = "/link-callback"
+
+
+LIVES = timedelta(hours=24)
+"""How long Enode keeps an unused link session."""
 
 
 async def start_link(enode: EnodeClient, user_id: UUID, *, public_url: str, vendor: str | None = None) -> LinkSession:

@@ -1,4 +1,4 @@
-"""What has served its time goes: settled inbox rows, transitions that nobody is told again, samples of charging."""
+"""What has served its time goes: settled inbox rows, transitions told to nobody again, samples, interventions."""
 
 import asyncio
 import logging
@@ -33,7 +33,11 @@ _SAMPLED: LiteralString = """
 select v.id, v.user_id from vehicles v
 where exists (select from charging_samples s where s.vehicle_id = v.id and s.at < %s) limit %s
 """
-
+# One that a car names is fetched again every day.
+_INTERVENTIONS: LiteralString = """
+delete from interventions where (id, language) in (
+    select id, language from interventions where fetched_at < now() - %s limit %s)
+"""
 # Nobody can see or change them any more.
 _ENDPOINTS: LiteralString = """
 delete from endpoints e using api_keys k where k.id = e.credential_id and k.revoked_at is not null
@@ -46,6 +50,7 @@ AMENDED = timedelta(days=14)
 """How old news of charging may be and still amend sessions and counters."""
 FOLDED_EVERY = timedelta(days=1)
 """A car's samples are read whole to be folded away, so not every hour."""
+NAMED_BY_NOBODY = timedelta(days=30)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +80,7 @@ async def prune(connection: Connection, retention: Retention) -> int:
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
     gone += (await connection.execute(_ENDPOINTS)).rowcount
     gone += await _fold_samples(connection)
+    gone += await _delete(connection, _INTERVENTIONS, NAMED_BY_NOBODY)
     if gone:
         log.info("%d old rows deleted", gone)
     return gone

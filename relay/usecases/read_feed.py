@@ -27,8 +27,15 @@ MOST_REPLAYED = 1000
 
 # A car with its newest command beside it.
 _CAR: LiteralString = """
-v.revision as seq, v.id, v.revision, v.link_state, v.link_since, v.vehicle_cache, v.corrections, v.gone_at is not null
-as gone, v.gone_reason, c.id as command_id, c.kind as command_kind, c.state as command_state,
+v.revision as seq, v.id, v.revision, v.link_state, v.link_since, v.vehicle_cache || v.corrected as vehicle_cache,
+v.corrections, v.smart_charging, case when v.intervention_ids <> '[]' then (
+    select jsonb_agg(i.payload order by i.id) from (
+        select distinct on (n.id) n.id, n.payload from interventions n join users u on u.id = v.user_id
+        where v.intervention_ids ? n.id and n.language in (u.language, 'en-US')
+        order by n.id, n.language = u.language desc
+    ) i where i.payload is not null
+) end as interventions, v.gone_at is not null as gone, v.gone_reason, c.id as command_id, c.kind as command_kind,
+c.amps as command_amps, c.state as command_state,
 c.reason as command_reason, c.requested_at, c.settled_at, null::text as transition, null::timestamptz as occurred_at,
 null::timestamptz as created_at, e.lifetime_kwh, e.home_kwh
 from vehicles v left join vehicle_energy e on e.vehicle_id = v.id left join lateral (
@@ -37,9 +44,9 @@ from vehicles v left join vehicle_energy e on e.vehicle_id = v.id left join late
 """
 # In the shape of the rows above. What happened to a car that is not served is not told.
 _TRANSITION: LiteralString = """
-t.seq, t.vehicle_id, null::bigint, null::text, null::timestamptz, null::jsonb, null::text[], false, null::text,
-null::uuid, null::text, null::text, null::jsonb, null::timestamptz, null::timestamptz, t.kind, t.occurred_at,
-t.created_at, null::double precision, null::double precision
+t.seq, t.vehicle_id, null::bigint, null::text, null::timestamptz, null::jsonb, null::text[], null::jsonb,
+null::jsonb, false, null::text, null::uuid, null::text, null::float8, null::text, null::jsonb, null::timestamptz,
+null::timestamptz, t.kind, t.occurred_at, t.created_at, null::double precision, null::double precision
 from transitions t join vehicles o on o.id = t.vehicle_id and o.link_state <> 'over_limit' and t.live
 """
 
@@ -158,6 +165,7 @@ def _record(row: DictRow) -> VehicleRecord:
             "id": row["command_id"],
             "vehicle_id": row["id"],
             "kind": row["command_kind"],
+            "amps": row["command_amps"],
             "state": row["command_state"],
             "reason": row["command_reason"],
             "requested_at": row["requested_at"],

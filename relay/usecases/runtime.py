@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from relay.delivery.hub import Hub
 from relay.delivery.wake import Waker
 from relay.gateways.enode import EnodeClient
+from relay.kit.bursts import Bursts
 from relay.kit.database import Pool
 from relay.kit.jobs import Jobs
 from relay.kit.outbound import Outbound
@@ -27,6 +28,10 @@ class Runtime:
     # None while ENODE_CLIENT_ID is not set: everything but talking to Enode works.
     enode: EnodeClient | None
     version: str
+    # Where people reach this relay, without a slash at the end.
+    public_url: str = ""
+    # How often a credential may ask what costs nothing, in this process.
+    bursts: Bursts = field(default_factory=Bursts)
     # Look at Enode soon; does nothing where Enode tells us by itself.
     look_soon: Callable[[], None] = field(default=lambda: None)
     # The only way to addresses that users gave.

@@ -1,5 +1,8 @@
 """A car has changed: write it, and give what the user sees of it its place in the user's feed."""
 
+from typing import LiteralString
+from uuid import UUID
+
 from relay.delivery.feed import advance
 from relay.kit.database import Connection
 from relay.vehicles.models import Change
@@ -10,6 +13,17 @@ insert into transitions (user_id, seq, vehicle_id, kind, occurred_at, source_eve
 select %s, %s + n, %s, kind, %s, %s, %s from unnest(%s::text[]) with ordinality as it (kind, n)
 on conflict (vehicle_id, source_event_id, kind) do nothing
 """
+
+REVISE: LiteralString = """
+update vehicles v set revision = %s + it.n from unnest(%s::uuid[]) with ordinality as it (id, n) where v.id = it.id
+"""
+
+
+async def tell_again(connection: Connection, user_id: UUID, vehicle_ids: list[UUID]) -> None:
+    """Give these cars of the user's new places in the feed: what is shown beside them has changed. In a transaction."""
+    if vehicle_ids:
+        last = await advance(connection, user_id, len(vehicle_ids))
+        await connection.execute(REVISE, [last - len(vehicle_ids), vehicle_ids])
 
 
 async def tell_change(

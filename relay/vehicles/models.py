@@ -47,6 +47,27 @@ class Charge:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Corrected:
+    """What is shown instead of groups that a vendor is known to get wrong (see corrections.py).
+
+    `overlay` holds whole groups; `names` say by which rules; `memory` is what those remember of earlier states.
+    """
+
+    overlay: Json = field(default_factory=dict, repr=False)
+    names: tuple[str, ...] = ()
+    memory: Json = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SmartCharging:
+    """What Enode's smart charging does with a car, in Enode's word. `as_of`: when Enode said so."""
+
+    state: str
+    since: datetime | None
+    as_of: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Vehicle:
     """A car of a user, under the id that never changes. `revision` is its place in the user's feed."""
 
@@ -54,6 +75,8 @@ class Vehicle:
     user_id: UUID
     revision: int = 0
     state: State = State()
+    corrected: Corrected = Corrected()
+    smart_charging: SmartCharging | None = None
     last_known: Charge = Charge()
     link_state: LinkState = "ok"
     link_since: datetime
@@ -66,12 +89,14 @@ class Vehicle:
     @property
     def groups(self) -> Json:
         """Enode's object as a user sees it, and as everything that follows from it is told."""
-        return self.state.groups
+        overlay = self.corrected.overlay
+        return {**self.state.groups, **overlay} if overlay else self.state.groups
 
     @property
     def shown(self) -> tuple[object, ...]:
         """What a user sees of it."""
-        return self.groups, self.link_state, self.link_since
+        smart = self.smart_charging and (self.smart_charging.state, self.smart_charging.since)
+        return self.groups, self.corrected.names, self.link_state, self.link_since, smart
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,7 @@
 """Cars and commands as they cross the wire, from rows of the database."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal, TypedDict
 
 from relay.kit.times import wire_time
@@ -21,7 +22,9 @@ class CommandRecord(TypedDict):
 
     id: str
     vehicle_id: str
-    kind: Literal["START", "STOP"]
+    kind: Literal["START", "STOP", "MAX_CURRENT"]
+    # What MAX_CURRENT asks for.
+    amps: float | None
     state: Literal["sending", "pending", "confirmed", "failed", "cancelled", "unknown"]
     reason: Reason | None
     requested_at: str
@@ -42,20 +45,40 @@ class EnergyRecord(TypedDict):
     home_kwh: float | None
 
 
+class SmartChargingRecord(TypedDict):
+    """What Enode's smart charging does with the car, in Enode's word."""
+
+    state: str
+    since: str | None
+
+
+class InterventionRecord(TypedDict):
+    """What a person must do before the car can do more, in the user's language; `description` is Markdown."""
+
+    id: str
+    title: str | None
+    description: str | None
+    access: str | None
+    agent: str | None
+    action: str | None
+
+
 class VehicleRecord(TypedDict):
-    """A car: our id and revision for it, and Enode's vehicle object as it is."""
+    """A car: our id and revision for it, and Enode's vehicle object. `corrections` names what was put right in it."""
 
     id: str
     revision: int
     link: LinkRecord
     vehicle: dict[str, Any]
     corrections: list[str]
+    smart_charging: SmartChargingRecord | None
+    interventions: list[InterventionRecord]
     command: CommandRecord | None
     energy: EnergyRecord | None
 
 
 def vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
-    """A VehicleRecord. `row` has columns of `vehicles`; `command` is a row of `commands` or None."""
+    """A VehicleRecord. `row` has columns of `vehicles`, corrected; `command` is a row of `commands` or None."""
     over_limit = row["link_state"] == "over_limit"
     command = row["command"]
     return {
@@ -64,6 +87,8 @@ def vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
         "link": {"state": row["link_state"], "since": wire_time(row["link_since"])},
         "vehicle": _recognisable(row["vehicle_cache"]) if over_limit else row["vehicle_cache"],
         "corrections": [] if over_limit else list(row["corrections"]),
+        "smart_charging": None if over_limit else _smart_charging(row["smart_charging"]),
+        "interventions": [] if over_limit else list(row["interventions"] or ()),
         "command": None if over_limit or command is None else command_record(command),
         "energy": None if over_limit else energy_record(row["lifetime_kwh"], row["home_kwh"]),
     }
@@ -83,11 +108,19 @@ def command_record(row: Mapping[str, Any]) -> CommandRecord:
         "id": str(row["id"]),
         "vehicle_id": str(row["vehicle_id"]),
         "kind": row["kind"],
+        "amps": row["amps"],
         "state": row["state"],
         "reason": row["reason"],
         "requested_at": wire_time(row["requested_at"]),
         "settled_at": None if settled_at is None else wire_time(settled_at),
     }
+
+
+def _smart_charging(kept: Mapping[str, Any] | None) -> SmartChargingRecord | None:
+    if kept is None:
+        return None
+    since = kept["since"]
+    return {"state": kept["state"], "since": since and wire_time(datetime.fromisoformat(since))}
 
 
 def _recognisable(vehicle: Mapping[str, Any]) -> dict[str, Any]:

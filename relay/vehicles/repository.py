@@ -1,17 +1,20 @@
 """Cars and their links in the database. Whoever calls these holds the lock on the user's feed."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
+from relay.gateways.enode.fields import moment
 from relay.kit.database import Connection
-from relay.vehicles.models import Charge, Link, State, Vehicle
+from relay.vehicles.models import Charge, Corrected, Json, Link, SmartCharging, State, Vehicle
 
 _VEHICLE: LiteralString = """
-v.id, v.user_id, v.revision, v.vehicle_cache, v.versions, v.last_known, v.link_state, v.link_since, v.vin_hash,
+v.id, v.user_id, v.revision, v.vehicle_cache, v.versions, v.corrected, v.corrections,
+v.correction_memory, v.smart_charging, v.last_known, v.link_state, v.link_since, v.vin_hash,
 v.gone_at, v.gone_reason,
 (select to_jsonb(e) - 'base' from vehicle_energy e where e.vehicle_id = v.id) as ledger
 """
@@ -30,13 +33,17 @@ LINKS: LiteralString = f"select {_LINK} from vehicle_links l where l.vehicle_id 
 # A car and the links that changed with it: one round trip.
 SAVE = """
 with car as (
-    insert into vehicles as v (id, user_id, vendor, revision, vehicle_cache, versions, last_known, link_state,
-                               link_since, vin_hash, gone_at, gone_reason)
-    values (%(id)s, %(user_id)s, %(vendor)s, %(revision)s, %(groups)s, %(versions)s, %(last_known)s, %(link_state)s,
-            %(link_since)s, %(vin_hash)s, %(gone_at)s, %(gone_reason)s)
-    on conflict (id) do update set (vendor, revision, vehicle_cache, versions, last_known, link_state, link_since,
-                                    vin_hash, gone_at, gone_reason, updated_at)
-        = (excluded.vendor, excluded.revision, excluded.vehicle_cache, excluded.versions, excluded.last_known,
+    insert into vehicles as v (id, user_id, vendor, revision, vehicle_cache, versions, corrected, corrections,
+                               correction_memory, smart_charging, last_known, link_state, link_since, vin_hash,
+                               gone_at, gone_reason)
+    values (%(id)s, %(user_id)s, %(vendor)s, %(revision)s, %(groups)s, %(versions)s, %(corrected)s, %(corrections)s,
+            %(correction_memory)s, %(smart_charging)s, %(last_known)s, %(link_state)s, %(link_since)s, %(vin_hash)s,
+            %(gone_at)s, %(gone_reason)s)
+    on conflict (id) do update set (vendor, revision, vehicle_cache, versions, corrected, corrections,
+                                    correction_memory, smart_charging, last_known, link_state, link_since, vin_hash,
+                                    gone_at, gone_reason, updated_at)
+        = (excluded.vendor, excluded.revision, excluded.vehicle_cache, excluded.versions, excluded.corrected,
+           excluded.corrections, excluded.correction_memory, excluded.smart_charging, excluded.last_known,
            excluded.link_state, excluded.link_since, excluded.vin_hash, excluded.gone_at, excluded.gone_reason, now())
 )
 insert into vehicle_links (enode_vehicle_id, vehicle_id, linked_at, seen_at, ended_at)
@@ -82,6 +89,10 @@ async def save(connection: Connection, vehicle: Vehicle, links: tuple[Link, ...]
             "revision": revision,
             "groups": Jsonb(groups),
             "versions": Jsonb({"groups": vehicle.state.versions, "leaves": vehicle.state.leaves}),
+            "corrected": Jsonb(vehicle.corrected.overlay),
+            "corrections": list(vehicle.corrected.names),
+            "correction_memory": Jsonb(vehicle.corrected.memory),
+            "smart_charging": _smart_charging_row(vehicle.smart_charging),
             "last_known": Jsonb(asdict(vehicle.last_known)),
             "link_state": vehicle.link_state,
             "link_since": vehicle.link_since,
@@ -112,6 +123,8 @@ def _vehicle(row: DictRow) -> Vehicle:
         state=State(
             groups=row["vehicle_cache"], versions=versions.get("groups", {}), leaves=versions.get("leaves", {})
         ),
+        corrected=Corrected(overlay=row["corrected"], names=tuple(row["corrections"]), memory=row["correction_memory"]),
+        smart_charging=_smart_charging(row["smart_charging"]),
         last_known=Charge(**row["last_known"]),
         link_state=row["link_state"],
         link_since=row["link_since"],
@@ -120,6 +133,20 @@ def _vehicle(row: DictRow) -> Vehicle:
         gone_reason=row["gone_reason"],
         ledger=row["ledger"],
     )
+
+
+def _smart_charging_row(smart: SmartCharging | None) -> Jsonb | None:
+    if smart is None:
+        return None
+    since = smart.since and smart.since.isoformat()
+    return Jsonb({"state": smart.state, "since": since, "as_of": smart.as_of.isoformat()})
+
+
+def _smart_charging(kept: Json | None) -> SmartCharging | None:
+    if kept is None:
+        return None
+    as_of = datetime.fromisoformat(kept["as_of"])
+    return SmartCharging(state=kept["state"], since=moment(kept, "since"), as_of=as_of)
 
 
 def _link(row: DictRow) -> Link:

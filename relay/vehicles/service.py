@@ -17,8 +17,9 @@ from uuid import UUID, uuid4
 from relay.gateways.enode.fields import flag, member, moment, text
 from relay.kit.database import Connection
 from relay.vehicles import links, repository
+from relay.vehicles.corrections import correct
 from relay.vehicles.merge import absorb, merge, time_of
-from relay.vehicles.models import Change, Charge, Json, Link, Sighting, Vehicle
+from relay.vehicles.models import Change, Charge, Json, Link, Sighting, SmartCharging, Vehicle
 from relay.vehicles.transitions import read_charge, remember, transitions
 from relay.vehicles.vin import vin_hash
 
@@ -84,6 +85,19 @@ async def break_links(connection: Connection, user_id: UUID, vendor: str, at: da
     return changes
 
 
+async def note_smart_charging(
+    connection: Connection, user_id: UUID, enode_vehicle_id: str, status: SmartCharging
+) -> list[Change]:
+    """Enode's smart charging got further with a car; the newest wins. Raises ForeignVehicleError."""
+    found = await _find(connection, user_id, enode_vehicle_id)
+    if found is None:
+        return []
+    car = found[0]
+    if car.smart_charging is not None and car.smart_charging.as_of >= status.as_of:
+        return []
+    return [Change(before=car, after=replace(car, smart_charging=status), occurred_at=status.as_of)]
+
+
 async def _find(connection: Connection, user_id: UUID, enode_vehicle_id: str) -> tuple[Vehicle, Link] | None:
     found = await repository.find_linked(connection, enode_vehicle_id)
     if found is not None and found[0].user_id != user_id:
@@ -129,7 +143,8 @@ def _new_link(car: Vehicle, sighting: Sighting) -> Link:
 
 def _told(car: Vehicle, sighting: Sighting) -> Vehicle:
     """`car` after what the sighting says of it; a broken link is whole again when the car has spoken since."""
-    car = replace(car, state=merge(car.state, sighting))
+    state = merge(car.state, sighting)
+    car = replace(car, state=state, corrected=correct(car.corrected.memory, state))
     spoke_at = _spoke_at(car.groups, sighting)
     if car.link_state == "broken" and spoke_at is not None and spoke_at > car.link_since:
         return replace(car, link_state="ok", link_since=sighting.created_at)
@@ -149,11 +164,18 @@ def _change(before: Vehicle | None, after: Vehicle, changed: tuple[Link, ...], a
     now = read_charge(after.groups)
     last_known = after.last_known if was_there else Charge()
     kinds = transitions(last_known, now) if after.gone_at is None else ()
-    version = after.state.versions.get("chargeState", "")
+    true_at = _charge_time(after)
+    if before is not None and before.corrected.overlay and _charge_time(before) == true_at:
+        true_at = None  # nothing new from the car: a correction has ended, and that is now
     return Change(
         before=before,
         after=replace(after, last_known=remember(last_known, now)),
         links=changed,
         kinds=kinds,
-        occurred_at=(time_of(version) if version else None) or at,
+        occurred_at=true_at or at,
     )
+
+
+def _charge_time(car: Vehicle) -> datetime | None:
+    version = car.state.versions.get("chargeState", "")
+    return time_of(version) if version else None

@@ -6,6 +6,7 @@ from helpers import SetUp
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.syrupy import HomeAssistantSnapshotExtension
 from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble
@@ -61,6 +62,14 @@ def entry(hass: HomeAssistant, relay: RelayDouble) -> MockConfigEntry:
     )
     entry.add_to_hass(hass)
     return entry
+
+
+@pytest.fixture
+async def webhooks(hass: HomeAssistant, relay: RelayDouble) -> None:
+    """A relay that POSTs, and a Home Assistant that it could reach."""
+    relay.account["relay"]["features"] = ["charging", "stream", "webhook"]
+    await hass.config.async_update(external_url="https://home.example.com")
+    assert await async_setup_component(hass, "webhook", {})
 
 
 @pytest.fixture

@@ -4,6 +4,9 @@ It keeps no promise of the real one beyond the wire's: `tests/e2e` runs the inte
 """
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import itertools
 import json
 from collections.abc import Awaitable, Callable, Iterator
@@ -24,6 +27,21 @@ HYUNDAI = "a1f0c2d4-0000-4000-8000-000000000002"
 RENAULT = "a1f0c2d4-0000-4000-8000-000000000003"
 CARS = {TESLA: "tesla", HYUNDAI: "hyundai", RENAULT: "renault"}
 FIXTURES = Path(__file__).parent / "fixtures"
+
+
+SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
+
+
+def signed(body: bytes, *, at: float, message_id: str = "msg_1", secret: str = SECRET) -> dict[str, str]:
+    """Headers of a POST as Standard Webhooks wants them. `at` in seconds since 1970."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.digest(key, f"{message_id}.{int(at)}.".encode() + body, hashlib.sha256)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(at)),
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        "Content-Type": "application/json",
+    }
 
 
 def account(**changes: Any) -> dict[str, Any]:
@@ -119,6 +137,8 @@ class RelayDouble:
         self.seq = itertools.count(1)
         self.outcome: dict[str, Any] = {}
         self.silent = False
+        self.endpoint: dict[str, Any] | None = None
+        self.relinked: dict[str, Any] = {"url": "https://link.example.com/once", "expires_at": "2026-11-20T18:20:00Z"}
         self.url = ""
         app = web.Application()
         app.router.add_get("/api/ha/v2/account", self._account)
@@ -126,6 +146,10 @@ class RelayDouble:
         app.router.add_get("/api/ha/v2/stream", self._stream)
         app.router.add_post("/api/ha/v2/vehicles/{id}/charging", self._charging)
         app.router.add_get("/api/ha/v2/commands/{id}", self._command)
+        app.router.add_patch("/api/ha/v2/account", self._patch_account)
+        app.router.add_post("/api/ha/v2/vehicles/{id}/relink", self._relink)
+        app.router.add_post("/api/ha/v2/vehicles/{id}/refresh", self._refresh)
+        app.router.add_route("*", "/api/ha/v2/endpoint", self._endpoint)
         self._server = TestServer(app, host="127.0.0.1")
 
     async def start(self) -> None:
@@ -213,6 +237,31 @@ class RelayDouble:
 
     async def _command(self, request: web.Request) -> web.Response:
         return await self._refusal(request, "command") or self._json(self.commands[request.match_info["id"]])
+
+    async def _patch_account(self, request: web.Request) -> web.Response:
+        if refusal := await self._refusal(request, "language"):
+            return refusal
+        self.account["language"] = self.requests[-1].body["language"]
+        return self._json(self.account)
+
+    async def _relink(self, request: web.Request) -> web.Response:
+        return await self._refusal(request, "relink") or self._json(self.relinked)
+
+    async def _refresh(self, request: web.Request) -> web.Response:
+        return await self._refusal(request, "refresh") or self._json({"refreshed": True, "again_at": None}, 202)
+
+    async def _endpoint(self, request: web.Request) -> web.Response:
+        if refusal := await self._refusal(request, "endpoint"):
+            return refusal
+        if request.method == "PUT":
+            self.endpoint = {"id": "e", "host": "h", "state": "on", "last_failure": None, **self.requests[-1].body}
+            return self._json(self.endpoint | {"secret": SECRET})
+        if self.endpoint is None:
+            return Problem(404, "not-found").response()
+        if request.method == "GET":
+            return self._json({key: value for key, value in self.endpoint.items() if key != "url"})
+        self.endpoint = None
+        return web.Response(status=204, headers={"X-EVConduit-Relay": "0.1.0"})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         if refusal := await self._refusal(request, "stream"):

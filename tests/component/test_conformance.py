@@ -14,6 +14,7 @@ from homeassistant.const import Platform
 
 from custom_components import evconduit
 from custom_components.evconduit.binary_sensor import BINARY_SENSORS
+from custom_components.evconduit.button import BUTTONS
 from custom_components.evconduit.config_flow import ERRORS
 from custom_components.evconduit.device_tracker import TRACKERS
 from custom_components.evconduit.problems import SENTENCES
@@ -23,6 +24,7 @@ from custom_components.evconduit.switch import SWITCHES
 FOLDER = Path(evconduit.__file__).parent
 DESCRIPTIONS = {
     Platform.BINARY_SENSOR: BINARY_SENSORS,
+    Platform.BUTTON: BUTTONS,
     Platform.DEVICE_TRACKER: TRACKERS,
     Platform.SENSOR: SENSORS,
     Platform.SWITCH: SWITCHES,
@@ -66,6 +68,7 @@ ICONS = load("icons.json")
 def test_the_keys_are_those_that_were_frozen():
     assert {platform: [row.key for row in rows] for platform, rows in DESCRIPTIONS.items()} == {
         Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable"],
+        Platform.BUTTON: ["refresh"],
         Platform.DEVICE_TRACKER: ["location"],
         Platform.SENSOR: [
             *("battery_level", "range", "charging_state", "charge_power", "charge_time_remaining", "charge_limit"),
@@ -139,6 +142,23 @@ def test_the_flow_is_translated():
         assert set(step["data_description"]) == set(step["data"])
 
 
+def test_the_issues_are_translated():
+    keys = {node.value.value for _, node in keywords("issues.py", "key") if isinstance(node.value, ast.Constant)}
+    keys |= {"link_broken", "link_broken_elsewhere"}
+    assert keys == set(EN["issues"])
+    for key, issue in EN["issues"].items():
+        assert ("fix_flow" in issue) is (key == "link_broken")
+        assert ("description" in issue) is (key != "link_broken")
+    flow = EN["issues"]["link_broken"]["fix_flow"]
+    assert set(flow["step"]) == {"confirm", "relink"}
+    assert set(flow["abort"]) == {"cannot_relink", "not_broken", "timeout", "vehicle_gone"}
+
+
+def keywords(name: str, arg: str) -> list[tuple[Path, ast.keyword]]:
+    found = [(path, node) for path, tree in sources() if path.name == name for node in ast.walk(tree)]
+    return [(path, node) for path, node in found if isinstance(node, ast.keyword) and node.arg == arg]
+
+
 def test_texts_are_as_hassfest_wants_them():
     for where, text in texts(EN):
         assert text == text.strip(), where
@@ -156,8 +176,10 @@ def test_the_manifest():
     assert keys[2:] == sorted(keys[2:])
     assert set(keys) == {
         *("domain", "name", "codeowners", "config_flow", "documentation", "integration_type", "iot_class"),
-        *("issue_tracker", "requirements", "version"),
+        *("issue_tracker", "requirements", "version", "dependencies", "after_dependencies"),
     }
+    # What is imported must be there; the cloud only where it is.
+    assert (manifest["dependencies"], manifest["after_dependencies"]) == (["webhook"], ["cloud"])
     assert manifest["domain"] == FOLDER.name
     assert manifest["requirements"] == []
     assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])

@@ -29,6 +29,7 @@ async def test_each_entity_of_each_car(
     snapshot: SnapshotAssertion,
 ):
     """A Tesla that can do all, a Hyundai of which nothing is known, a Renault that can only be watched."""
+    relay.account["relay"]["features"] = ["charging", "stream", "refresh"]
     entry = await set_up()
     await snapshot_platform(hass, entity_registry, snapshot, entry.entry_id)
 

@@ -65,14 +65,14 @@ def ready(port, process):
 
 
 def test_from_nothing_to_an_answer_and_a_clean_end(operator, port, tmp_path):
-    user_id = operator.tell("user", "add", "me@example.org", "--name", "Me")
+    user_id = operator.tell("user", "add", "me@example.org", "--name", "Me", "--language", "de-AT")
     key = operator.tell("key", "create", "--user", "ME@example.org", "--name", "Home")
     with operator.serve(port) as relay:
         try:
             ready(port, relay)
             url, header = f"http://127.0.0.1:{port}/api/ha/v2/account", {"Authorization": f"Bearer {key}"}
             account = httpx.get(url, headers=header).json()
-            assert (account["id"], account["title"]) == (user_id, "Me")
+            assert (account["id"], account["title"], account["language"]) == (user_id, "Me", "de-DE")
             second = operator.tell("key", "create", "--user", user_id)  # beside the running relay
             assert httpx.get(url, headers={"Authorization": f"Bearer {second}"}).status_code == 200
         finally:
@@ -122,6 +122,7 @@ def test_a_busy_port_is_one_line(operator):
     ("arguments", "says"),
     [
         (["user", "add", "nobody"], "'nobody' is no e-mail address"),
+        (["user", "add", "me@example.org", "--language", "my own"], "'my own' is no language tag"),
         (["key", "create", "--user", "nobody@example.org"], "make one with `evconduit user add`"),
         (["key", "create", "--user", "x", "--scope", "everything"], "unknown scope everything"),
         (["vehicle", "link", "--user", "x@example.org"], "no account 'x@example.org'"),

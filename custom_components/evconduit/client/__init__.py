@@ -2,20 +2,26 @@
 
 from .address import relay_address
 from .client import RelayClient
+from .cursor import is_told
+from .endpoint import Endpoint, EndpointState
 from .errors import (
     CommandRefusedError,
+    EndpointRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
+    NotBrokenError,
     NotFoundError,
     PlanRequiredError,
     QuotaExhaustedError,
     RelayConnectionError,
     RelayError,
+    TooManyRequestsError,
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
 )
 from .fields import Fields, Json, JsonObject, MalformedError
+from .intervention import Intervention
 from .models import (
     Account,
     Command,
@@ -30,6 +36,7 @@ from .models import (
 )
 from .stream import Closed, Message, Received, RelayStream
 from .vehicle import Capabilities, Capability, PowerDeliveryState, Vehicle
+from .webhook import Delivery, SignatureError, verify
 
 __all__ = [
     "Account",
@@ -40,14 +47,20 @@ __all__ = [
     "CommandKind",
     "CommandRefusedError",
     "CommandState",
+    "Delivery",
+    "Endpoint",
+    "EndpointRefusedError",
+    "EndpointState",
     "EnodeUnavailableError",
     "Fields",
     "ForbiddenError",
+    "Intervention",
     "Json",
     "JsonObject",
     "LinkState",
     "MalformedError",
     "Message",
+    "NotBrokenError",
     "NotFoundError",
     "PlanRequiredError",
     "PowerDeliveryState",
@@ -58,7 +71,9 @@ __all__ = [
     "RelayConnectionError",
     "RelayError",
     "RelayStream",
+    "SignatureError",
     "Snapshot",
+    "TooManyRequestsError",
     "Transition",
     "TryAgainError",
     "UnauthorizedError",
@@ -66,5 +81,7 @@ __all__ = [
     "Vehicle",
     "VehicleRecord",
     "VehicleRemoved",
+    "is_told",
     "relay_address",
+    "verify",
 ]

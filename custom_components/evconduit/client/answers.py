@@ -11,13 +11,16 @@ from aiohttp import ClientError, ClientResponse
 
 from .errors import (
     CommandRefusedError,
+    EndpointRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
+    NotBrokenError,
     NotFoundError,
     PlanRequiredError,
     QuotaExhaustedError,
     RelayConnectionError,
     RelayError,
+    TooManyRequestsError,
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
@@ -57,7 +60,7 @@ async def check(response: ClientResponse) -> None:
     status = response.status
     if RELAY_HEADER not in response.headers:
         raise _stranger(response)
-    if status in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
+    if status in {HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}:
         return
     raise _problem(status, await _body(response), retry_after(response.headers.get("Retry-After")))
 
@@ -100,7 +103,7 @@ BY_STATUS: dict[int, type[RelayError]] = {
     HTTPStatus.NOT_FOUND: NotFoundError,
 }
 WAITING: dict[int, type[TryAgainError]] = {
-    HTTPStatus.TOO_MANY_REQUESTS: TryAgainError,
+    HTTPStatus.TOO_MANY_REQUESTS: TooManyRequestsError,
     HTTPStatus.BAD_GATEWAY: TryAgainError,
     HTTPStatus.SERVICE_UNAVAILABLE: TryAgainError,
     HTTPStatus.GATEWAY_TIMEOUT: TryAgainError,
@@ -110,6 +113,8 @@ BY_TYPE: dict[str, Callable[[Fields, timedelta | None], RelayError]] = {
     "plan-required": lambda _, __: PlanRequiredError("the plan does not include this"),
     "quota-exhausted": lambda _, wait: QuotaExhaustedError("the calls are used up", retry_after=wait),
     "command-refused": lambda problem, _: CommandRefusedError(_reason(problem)),
+    "endpoint-refused": lambda _, __: EndpointRefusedError("the relay does not POST to such an address"),
+    "not-broken": lambda _, __: NotBrokenError("the link is in order"),
     "enode-unavailable": lambda problem, wait: EnodeUnavailableError(
         "Enode does not answer", retry_after=wait, command=_command(problem)
     ),

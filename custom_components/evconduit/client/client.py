@@ -1,13 +1,15 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from yarl import URL
 
 from .answers import check, json_of, translated
+from .endpoint import Endpoint
 from .errors import NotFoundError, UnauthorizedError, UnsupportedRelayError
-from .fields import Fields, JsonObject
+from .fields import Fields, JsonObject, MalformedError
 from .models import Account, Command, CommandKind, Snapshot
 
 CONNECT_SECONDS: Final = 10
@@ -68,6 +70,48 @@ class RelayClient:
         with translated():
             return Command.parse(await self._ask("GET", "commands", command_id))
 
+    async def refresh(self, vehicle_id: str) -> None:
+        """Have the car's maker asked for news; they come by themselves. Raises TryAgainError when just asked."""
+        with translated():
+            await self._ask("POST", "vehicles", vehicle_id, "refresh", timeout=COMMAND)
+
+    async def relink(self, vehicle_id: str) -> str:
+        """The address of a page where a person signs in with the car's maker again; good once. Costs no call.
+
+        Raises NotBrokenError when there is nothing to link again.
+        """
+        with translated():
+            page = (await self._ask("POST", "vehicles", vehicle_id, "relink", timeout=COMMAND)).needed_text("url")
+            if not page.startswith(("https://", "http://")):
+                raise MalformedError("url")  # it goes into a person's browser
+            return page
+
+    async def set_language(self, language: str) -> Account:
+        """Choose in which language interventions are told, by its tag. Costs no call."""
+        with translated():
+            return Account.parse(await self._ask("PATCH", "account", json={"language": language}))
+
+    async def register_endpoint(self, url: str) -> Endpoint:
+        """Have the relay POST there while there is no stream; switches it on again if it was off. Costs no call.
+
+        Raises EndpointRefusedError, and PlanRequiredError.
+        """
+        with translated():
+            endpoint = Endpoint.parse(await self._ask("PUT", "endpoint", json={"url": url}))
+            if endpoint.secret is None:
+                raise MalformedError("secret")
+            return endpoint
+
+    async def endpoint(self) -> Endpoint:
+        """How it goes with the endpoint of this credential. Raises NotFoundError when it has none."""
+        with translated():
+            return Endpoint.parse(await self._ask("GET", "endpoint"))
+
+    async def remove_endpoint(self) -> None:
+        """Have nothing POSTed any more. Raises NotFoundError when nothing was."""
+        with translated():
+            await self._ask("DELETE", "endpoint")
+
     async def stream(self, last_event_id: str | None) -> AsyncGenerator[bytes]:
         """The bytes of the event stream as they come, until the relay ends it. Costs no call."""
         headers = STREAM_HEADERS | ({"Last-Event-ID": last_event_id} if last_event_id else {})
@@ -94,7 +138,7 @@ class RelayClient:
     ) -> Fields:
         async with self._answer(method, *path, timeout=timeout, headers=headers, json=json) as response:
             await check(response)
-            return json_of(await response.read())
+            return Fields(None) if response.status == HTTPStatus.NO_CONTENT else json_of(await response.read())
 
     @asynccontextmanager
     async def _answer(

@@ -8,8 +8,11 @@
     │   └── PlanRequiredError      nobody on this plan may: do without
     ├── UnsupportedRelayError      no relay, or none that speaks v2: ask for another address
     ├── NotFoundError              nothing of ours goes by this id (any more): forget it
+    ├── EndpointRefusedError       the relay will not POST to this address: offer another one
+    ├── NotBrokenError             there is nothing to link again: it works
     ├── CommandRefusedError        the car will not: tell the user its reason
     └── TryAgainError              not now: come back, not before `retry_after`
+        ├── TooManyRequestsError   asked too often
         ├── QuotaExhaustedError    the month's calls are spent
         ├── EnodeUnavailableError  Enode does not answer the relay; a command may have reached it all the same
         └── RelayConnectionError   the relay does not answer us; what we asked may have been done all the same
@@ -46,6 +49,14 @@ class NotFoundError(RelayError):
     """Unknown, or somebody else's: the relay does not tell the two apart."""
 
 
+class EndpointRefusedError(RelayError):
+    """The relay does not POST to such an address."""
+
+
+class NotBrokenError(RelayError):
+    """The car is linked and in order: there is nothing to link again."""
+
+
 class CommandRefusedError(RelayError):
     """The car, its maker, or Enode refuses; `reason` says why."""
 
@@ -60,6 +71,10 @@ class TryAgainError(RelayError):
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TooManyRequestsError(TryAgainError):
+    """The same was asked just now."""
 
 
 class QuotaExhaustedError(TryAgainError):

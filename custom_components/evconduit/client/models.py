@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Self
 
 from .fields import Fields, JsonObject
+from .intervention import Intervention
 from .vehicle import Vehicle
 
 
@@ -99,6 +100,7 @@ class VehicleRecord:
     link_state: LinkState | None
     vehicle: Vehicle
     command: Command | None
+    interventions: tuple[Intervention, ...]
     raw: JsonObject = field(compare=False, repr=False)
 
     @classmethod
@@ -111,13 +113,17 @@ class VehicleRecord:
             link_state=it.fields("link").choice("state", LinkState),
             vehicle=Vehicle.parse(it.fields("vehicle")),
             command=Command.parse(command) if command.values else None,
+            interventions=Intervention.parse_all(it.values.get("interventions")),
             raw=it.values,
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """Whose cars these are. `push`: the plan includes the stream. `next_poll_at`: when the relay wants to be asked."""
+    """Whose cars these are. `push`: the plan includes the stream. `next_poll_at`: when the relay wants to be asked.
+
+    `features`: what this relay can do; an older one names less. `language`: in which interventions are told.
+    """
 
     id: str
     title: str | None
@@ -125,6 +131,8 @@ class Account:
     push: bool
     next_poll_at: datetime | None
     relay_version: str | None
+    features: frozenset[str]
+    language: str | None
     raw: JsonObject = field(compare=False, repr=False)
 
     @classmethod
@@ -137,16 +145,22 @@ class Account:
             push=it.flag("push") is True,
             next_poll_at=it.time("next_poll_at"),
             relay_version=it.fields("relay").text("version"),
+            features=frozenset(it.fields("relay").texts("features")),
+            language=it.text("language"),
             raw=it.values,
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """Everything at one moment. Complete: a car that is not in it is gone."""
+    """Everything at one moment. Complete: a car that is not in it is gone.
+
+    `gap`: what happened since the cursor that we resumed from cannot be told any more.
+    """
 
     account: Account
     vehicles: tuple[VehicleRecord, ...]
+    gap: bool = False
 
     @classmethod
     def parse(cls, it: Fields) -> Self:
@@ -154,6 +168,7 @@ class Snapshot:
         return cls(
             account=Account.parse(it.needed_fields("account")),
             vehicles=tuple(map(VehicleRecord.parse, it.needed_list("vehicles"))),
+            gap=it.flag("gap") is True,
         )
 
 

@@ -62,7 +62,8 @@ class RelayStream:
     def __init__(self, client: RelayClient, cursor: str | None = None) -> None:
         """`cursor`: where to resume, from an earlier life; None to start anew."""
         self._client = client
-        self._cursor = cursor
+        self.cursor = cursor
+        """Where the next connection resumes. Who was told by another way meanwhile moves it on."""
         self._failures = 0
 
     async def events(self) -> AsyncGenerator[Received | Closed]:
@@ -78,7 +79,7 @@ class RelayStream:
             try:
                 async with aclosing(self._connection()) as messages:
                     async for message in messages:
-                        yield Received(message=message, cursor=self._cursor)
+                        yield Received(message=message, cursor=self.cursor)
             except UnauthorizedError, ForbiddenError:
                 raise
             except RelayError as err:
@@ -92,13 +93,13 @@ class RelayStream:
         """The messages of one connection."""
         parser = EventParser()
         with translated():
-            async with aclosing(self._client.stream(self._cursor)) as chunks:
+            async with aclosing(self._client.stream(self.cursor)) as chunks:
                 async for chunk in chunks:
                     for event in _events(parser, chunk):
                         message = read(event)
                         if isinstance(message, Bye):
                             raise _farewell(message)
-                        self._cursor = event.id or self._cursor
+                        self.cursor = event.id or self.cursor
                         if message is not None:
                             yield message
 

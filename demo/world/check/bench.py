@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from demo.world.gate import Gate
 from demo.world.hass_socket import HassSocket
 from demo.world.registry import Device
 from demo.world.watch import Watch, watching
@@ -60,9 +61,10 @@ class Look:
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
-    """The world, which of Enode's vehicles is the car under test, and where the picture goes."""
+    """The world, the gate between Home Assistant and the relay, the car under test, and where the picture goes."""
 
     world: World
+    gate: Gate
     vehicle_id: str
     picture: Path
 

@@ -1,4 +1,4 @@
-"""Row 6: the relay dies while a car charges, and nothing is lost."""
+"""Row 7: the relay dies while a car charges, and nothing is lost."""
 
 from demo.world.check.bench import FAST, FROZEN, Bench, Look, demand
 from demo.world.check.inbox import compare_inbox, until_all_delivered

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.world.check.bench import Bench, SkippedError, UnprovenError
+from demo.world.check.channels import prove_channels
 from demo.world.check.charging import prove_charging, prove_command, prove_refusal
 from demo.world.check.crash import prove_crash
 from demo.world.check.health import prove_health
@@ -37,6 +38,7 @@ ROWS = (
     Row(title="the car plugs in and charges", prove=prove_charging),
     Row(title="the switch stops the charge", prove=prove_command),
     Row(title="a refused command raises its error", prove=prove_refusal),
+    Row(title="no stream: the webhook takes over", prove=prove_channels),
     Row(title="the relay is killed and comes back", prove=prove_crash),
     Row(title="Home Assistant is restarted", prove=prove_restart),
     Row(title="a browser shows the dashboard", prove=prove_dashboard),
@@ -83,9 +85,9 @@ async def _prove(row: Row, bench: Bench, step: AbstractContextManager[None]) -> 
 
 def table(results: list[Result]) -> str:
     """All rows, with what was not run."""
-    lines = [f"  {it.number}  {it.title:<36}  {it.verdict:<7} {it.seconds:6.1f} s  {it.note}" for it in results]
+    lines = [f"  {it.number:>2}  {it.title:<36}  {it.verdict:<7} {it.seconds:6.1f} s  {it.note}" for it in results]
     lines += [
-        f"  {number}  {row.title:<36}  not run" for number, row in enumerate(ROWS[len(results) :], len(results) + 1)
+        f"  {number:>2}  {row.title:<36}  not run" for number, row in enumerate(ROWS[len(results) :], len(results) + 1)
     ]
     return "\n".join(lines)
 

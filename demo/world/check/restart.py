@@ -1,4 +1,4 @@
-"""Row 7: Home Assistant is restarted and shows the cars at once."""
+"""Row 8: Home Assistant is restarted and shows the cars at once."""
 
 import time
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from demo.world.check.bench import FROZEN, Bench
 from demo.world.check.report import has_failed, run_rows, table, tails
+from demo.world.gate import open_gate
 from demo.world.world import World
 
 
@@ -13,8 +14,8 @@ async def check(world: World, picture: Path) -> int:
     began = time.monotonic()
     await world.supervisor.guard(_start(world))
     first_car = (await world.simulator.cars())[0]["vehicle"]["id"]
-    bench = Bench(world=world, vehicle_id=first_car, picture=picture)
-    results = await run_rows(bench, world.console)
+    async with open_gate(world.relay.port) as gate:
+        results = await run_rows(Bench(world=world, gate=gate, vehicle_id=first_car, picture=picture), world.console)
     world.console.say(f"\n{table(results)}\n")
     if has_failed(results):
         world.console.say(f"{tails(world.state.logs)}\n\nThe state is kept in {world.state.path}.")

@@ -15,7 +15,7 @@ LOAD_SECONDS = 30.0
 async def prove_config_flow(bench: Bench) -> str:
     """A wrong key is refused, another host too; the right key makes an entry that loads; a second one is refused."""
     world = bench.world
-    hass, url, key = world.home_assistant.api, world.relay.url, world.state.memory.key
+    hass, url, key = world.home_assistant.api, bench.gate.url, world.state.memory.key
     form = await config_flow.begin(hass)
     fields = {field["name"] for field in form["data_schema"]}
     demand(fields == {"url", "api_key"}, "a form that asks for url and api_key", fields)

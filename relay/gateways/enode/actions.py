@@ -1,4 +1,4 @@
-"""Enode's charge actions: what became of a START or STOP that a vehicle was asked for."""
+"""Enode's actions: what became of what a vehicle was asked for."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Self
 
 from relay.gateways.enode.api import Call, EnodeApi
 from relay.gateways.enode.errors import EnodeRefused
-from relay.gateways.enode.fields import JsonObject, as_object, member, moment, parse_json, required, text, word
+from relay.gateways.enode.fields import JsonObject, as_object, member, moment, number, parse_json, required, text, word
 
 CONFLICT = 409
 
@@ -46,6 +46,8 @@ class ChargeAction:
     target_type: str | None
     kind: ActionKind | str | None
     """None for actions of other kinds, which Enode files together with these."""
+    max_current: float | None = None
+    """What an action without a kind asks for, in amperes."""
     state: ActionState | str
     failure_reason: FailureReason | None
     created_at: datetime | None
@@ -64,6 +66,7 @@ class ChargeAction:
             target_id=required(source, "targetId", operation),
             target_type=text(source, "targetType"),
             kind=word(source, "kind", ActionKind),
+            max_current=number(member(source, "targetState") or {}, "maxCurrent"),
             state=word(source, "state", ActionState) or required(source, "state", operation),
             failure_reason=read_failure(member(source, "failureReason")),
             created_at=moment(source, "createdAt"),

@@ -81,6 +81,12 @@ def whole(source: JsonObject, key: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def number(source: JsonObject, key: str) -> float | None:
+    """The number at `key`."""
+    value = source.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def moment(source: JsonObject, key: str) -> datetime | None:
     """The time at `key`, aware and in UTC; a time without a zone is taken for UTC."""
     try:

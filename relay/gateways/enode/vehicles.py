@@ -84,6 +84,17 @@ class Vehicles:
         )
         return ChargeAction.read(await self._api.get_object(call), call.operation)
 
+    async def set_max_current(self, vehicle_id: str, amps: float) -> ChargeAction:
+        """Ask the vehicle to draw no more than this. The rest is as for `charge`; few vehicles are capable."""
+        call = Call(
+            method="POST",
+            route="/vehicles/{}/max-current",
+            ids=(vehicle_id,),
+            body={"maxCurrent": amps},
+            repeat=Repeat.IF_NOT_DONE,
+        )
+        return ChargeAction.read(await self._api.get_object(call), call.operation)
+
     async def _listed(self, route: str, *ids: str) -> AsyncIterator[VehicleReading]:
         async for page in pages(self._api, route, *ids):
             for item in page.items:

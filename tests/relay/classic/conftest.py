@@ -63,10 +63,11 @@ def client(relay_url, person):
 
 
 @pytest.fixture
-async def car(enode, client, person):
+async def car(pool, enode, client, person):
     """Enode's id of a car that was linked just now, once the client can see it."""
     enode_id = await asyncio.to_thread(enode.linked_car, user=str(person.id))
-    async with asyncio.timeout(30):
-        while enode_id not in {it["id"] for it in await client.vehicles() if it.get("lastSeen")}:
+    looked_at = "select from vehicles where vehicle_cache ->> 'id' = %s and vehicle_cache ->> 'lastSeen' is not null"
+    async with asyncio.timeout(30), pool.connection() as connection:
+        while not (await connection.execute(looked_at, [enode_id])).rowcount:
             await asyncio.sleep(0.05)
     return enode_id

@@ -42,7 +42,10 @@ async def test_the_account_says_who_and_what_is_left(api, account):
         True,
     )
     assert whole["allowance"].keys() == {"limit", "used", "resets_at", "call_tokens"}
-    assert {"charging", "stream", "webhook"} <= set(whole["relay"]["features"])
+    assert whole["language"] == "en-US"
+    assert {"charging", "stream", "max_current", "cancel", "refresh", "relink", "interventions"} <= set(
+        whole["relay"]["features"]
+    )
 
 
 async def test_all_vehicles_are_one_call(api, account):

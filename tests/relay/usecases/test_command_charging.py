@@ -12,7 +12,7 @@ from relay.delivery.wake import FEED, Waker
 from relay.gateways.enode import Clock, EnodeClient, EnodeConfig
 from relay.kit import problems
 from relay.kit.jobs import Jobs
-from relay.usecases import command_charging, command_classic
+from relay.usecases import command_charging, command_classic, follow_commands
 from relay.usecases.check_command import check_command
 from relay.usecases.command_charging import CHECKS
 from relay.usecases.move_command import Outcome, move_command
@@ -86,6 +86,7 @@ async def api(runtime, account):
     app.state.runtime = runtime
     app.include_router(command_charging.router)
     app.include_router(command_classic.router)
+    app.include_router(follow_commands.router)
     problems.install(app)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     headers = {"Authorization": account.header}

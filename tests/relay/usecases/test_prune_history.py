@@ -40,3 +40,14 @@ async def test_what_has_served_its_time_goes(world, monkeypatch, hours, kept_sta
         assert await prune(connection, Retention()) == 0
     assert {row["state"] for row in await world.inbox_rows()} == kept_states
     assert len(await world.transitions()) == kept_transitions
+
+
+async def test_an_intervention_that_no_car_names_goes_after_a_month(world):
+    for name, days in (("young", 29), ("old", 31)):
+        await world.rows(
+            "insert into interventions (id, language, fetched_at) values (%s, 'en-US', now() - %s * interval '1 day')",
+            *(name, days),
+        )
+    async with world.pool.connection() as connection:
+        assert await prune(connection, Retention()) == 1
+    assert [row["id"] for row in await world.rows("select id from interventions")] == ["young"]

@@ -6,7 +6,7 @@ from psycopg.rows import dict_row
 from relay.delivery.messages import Cursor, Transition, Vehicle, VehicleRemoved
 from relay.kit.problems import Problem
 from relay.usecases.read_feed import MOST_REPLAYED, read_changes, read_snapshot
-from relay.vehicles.records import command_record
+from relay.vehicles.records import VehicleRecord, command_record
 from tests.relay.delivery.world import add_person, add_transition, put_car, remove_car, value
 
 
@@ -41,7 +41,7 @@ async def test_a_snapshot_has_every_car_that_is_there(pool, ada, snapshot):
     found = await snapshot()
     assert [it["id"] for it in found.vehicles] == [str(here)]
     [record] = found.vehicles
-    assert set(record) == {"id", "revision", "link", "vehicle", "corrections", "command", "energy"}
+    assert set(record) == set(VehicleRecord.__annotations__)
     assert (record["revision"], record["corrections"], record["command"]) == (1, ["odometer"], None)
     assert record["link"]["state"] == "ok"
     assert record["link"]["since"].endswith("Z")
@@ -78,6 +78,7 @@ async def test_a_car_carries_its_newest_command(pool, ada, snapshot):
         "id": str(newest),
         "vehicle_id": str(car),
         "kind": "STOP",
+        "amps": None,
         "state": "failed",
         "reason": {"type": "X", "detail": "no"},
         "requested_at": "2026-11-23T20:00:00.500Z",

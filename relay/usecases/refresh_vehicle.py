@@ -1,0 +1,106 @@
+"""A user wants news of a car now: Enode is asked to look, now and then and not more."""
+
+import logging
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString, TypedDict
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from relay.gateways.enode import EnodeError, EnodeNotFound, EnodeRateLimited
+from relay.kit.problems import Problem
+from relay.kit.times import wire_time
+from relay.kit.web import AuthorizationHeader
+from relay.usecases.authorize import authenticate
+from relay.usecases.find_car import find_car
+from relay.usecases.runtime import Runtime, RuntimeDependency
+
+log = logging.getLogger(__name__)
+
+AGAIN_AFTER = timedelta(minutes=5)
+"""How often a car may be looked at on request; every look may wake it. Vendors are asked every two to seven anyhow."""
+
+# Who comes second waits for the row and then finds it taken.
+CLAIM: LiteralString = """
+with claimed as (
+    update vehicles set refreshed_at = clock_timestamp()
+    where id = %(id)s and (refreshed_at is null or refreshed_at <= clock_timestamp() - %(every)s)
+    returning refreshed_at
+)
+select refreshed_at, true from claimed
+union all
+select refreshed_at, false from vehicles where id = %(id)s and not exists (select from claimed)
+"""
+# Enode was not reached: nobody has to wait for that.
+GIVE_BACK: LiteralString = "update vehicles set refreshed_at = null where id = %s and refreshed_at = %s"
+
+router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
+
+
+class RefreshRecord(TypedDict):
+    """Enode was asked; news come by the usual way, if there are any."""
+
+    refreshed: bool
+    again_at: str
+
+
+@router.post(
+    "/vehicles/{vehicle_id}/refresh",
+    status_code=202,
+    response_model=None,
+    responses={202: {"model": RefreshRecord}},
+)
+async def post_refresh(
+    vehicle_id: str, runtime: RuntimeDependency, authorization: AuthorizationHeader
+) -> RefreshRecord:
+    """Ask Enode to look at the car soon. Costs nothing; once in five minutes for each car."""
+    async with runtime.pool.connection() as connection:
+        call = await authenticate(connection, authorization, scope="control")
+        runtime.bursts.take(call.caller.credential_id)
+        car = await find_car(connection, call.caller.user_id, vehicle_id)
+    if runtime.enode is None or car.enode_vehicle_id is None:
+        raise Problem(502, "enode-unavailable", "There is no way to this car.")
+    claimed_at = await _claim(runtime, car.vehicle_id)
+    try:
+        await runtime.enode.vehicles.refresh_hint(car.enode_vehicle_id)
+    except EnodeError as error:
+        log.info("a refresh did not get through: %s", error)
+        if not isinstance(error, EnodeRateLimited):
+            await _give_back(runtime, car.vehicle_id, claimed_at)
+        raise _problem(error) from None
+    runtime.look_soon()
+    return {"refreshed": True, "again_at": wire_time(claimed_at + AGAIN_AFTER)}
+
+
+async def _claim(runtime: Runtime, vehicle_id: UUID) -> datetime:
+    """Take the car's turn and return when that was. Raises Problem 429 when it was taken lately."""
+    async with runtime.pool.connection() as connection:
+        cursor = await connection.execute(CLAIM, {"id": vehicle_id, "every": AGAIN_AFTER})
+        row: Any = await cursor.fetchone()
+    if row is None:
+        raise Problem(404, "not-found", "No such vehicle.")
+    at: datetime
+    at, mine = row
+    if mine:
+        return at
+    again_at = at + AGAIN_AFTER
+    wait = max(1, math.ceil((again_at - datetime.now(UTC)).total_seconds()))
+    raise Problem(
+        429,
+        "too-many-requests",
+        "This car was refreshed lately. News come by themselves.",
+        headers={"Retry-After": str(wait)},
+        again_at=wire_time(again_at),
+    )
+
+
+async def _give_back(runtime: Runtime, vehicle_id: UUID, claimed_at: datetime) -> None:
+    async with runtime.pool.connection() as connection:
+        await connection.execute(GIVE_BACK, [vehicle_id, claimed_at])
+
+
+def _problem(error: EnodeError) -> Problem:
+    if isinstance(error, EnodeNotFound):
+        return Problem(404, "not-found", "Enode does not know this vehicle any more.")
+    return Problem(502, "enode-unavailable", "Enode was not reached, so the car was not asked. Try again soon.")

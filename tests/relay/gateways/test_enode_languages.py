@@ -1,0 +1,42 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.gateways.enode.languages import LANGUAGES, is_tag, nearest
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [
+        ("de", "de-DE"),
+        ("de-AT", "de-DE"),
+        ("nl", "nl-NL"),
+        ("nl-BE", "nl-BE"),
+        ("nl_be", "nl-BE"),
+        ("no", "nb-NO"),
+        ("nn-NO", "nb-NO"),
+        ("en", "en-US"),
+        ("en-AU", "en-GB"),
+        ("pt-BR", "pt-PT"),
+        ("sv-Latn-SE", "sv-SE"),
+        ("zh-Hans-CN", "en-US"),
+    ],
+)
+def test_the_nearest_of_enode_s_languages(tag, language):
+    assert is_tag(tag)
+    assert nearest(tag) == language
+
+
+@pytest.mark.parametrize("text", ["", "d", "de-", "-de", "german language", "de\n", "dé", "de-" + "x" * 9])
+def test_what_is_no_tag(text):
+    assert not is_tag(text)
+
+
+@given(st.sampled_from(LANGUAGES))
+def test_each_of_them_is_nearest_to_itself(language):
+    assert nearest(language) == language
+
+
+@given(st.text(max_size=30))
+def test_any_text_has_one(text):
+    assert nearest(text) in LANGUAGES
