@@ -69,7 +69,10 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         registry = CollectorRegistry()
         app.add_middleware(RequestMetrics, registry=registry)
         app.include_router(metrics_router(settings.internal_api_key.get_secret_value(), registry))
+    # They are searched in this order: what is asked most comes first.
     for router in (
+        inbox_router,
+        answer_classic.router,
         health.router,
         answer_home_assistant.router,
         choose_language.router,
@@ -79,7 +82,6 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         follow_commands.router,
         refresh_vehicle.router,
         relink_vehicle.router,
-        answer_classic.router,
         command_classic.router,
         answer_classic_webhook.router,
         try_classic_webhook.router,
@@ -88,7 +90,6 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         answer_classic_sessions.router,
         set_electricity_rate.router,
         set_home.router,
-        inbox_router,
     ):
         app.include_router(router)
     public.install(app)

@@ -1,8 +1,9 @@
 """Where Enode POSTs to."""
 
-from typing import Any, cast
+from typing import cast
 
 from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from relay.inbox.service import Inbox
@@ -19,12 +20,12 @@ def get_inbox(request: Request) -> Inbox:
 
 
 @router.post(PATH, response_model=None)
-async def receive_enode_delivery(request: Request) -> dict[str, Any]:
+async def receive_enode_delivery(request: Request) -> JSONResponse:
     """Keep a signed delivery and say so; 2xx means that it is stored, however odd it is."""
     inbox = get_inbox(request)
     raw = await _read_body(request, inbox.limit)
     receipt = await inbox.receive(raw, request.headers.get("x-enode-signature"))
-    return {"status": "ok", "stored": receipt.stored, "known": receipt.known}
+    return JSONResponse({"status": "ok", "stored": receipt.stored, "known": receipt.known})
 
 
 async def _read_body(request: Request, limit: int) -> bytes:

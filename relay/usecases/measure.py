@@ -36,7 +36,8 @@ FIGURES: tuple[Figure, ...] = (
         name="enode_heard_seconds",
         help="Since Enode last posted anything signed.",
         statement="""
-        select extract(epoch from now() - max(created_at))::float8 from webhook_logs where source = 'webhook'
+        select extract(epoch from now() - created_at)::float8 from webhook_logs where source = 'webhook'
+        order by created_at desc limit 1
         """,
     ),
     Figure(

@@ -39,15 +39,16 @@ REPEAT_ALERT = timedelta(hours=24)
 FACTS: LiteralString = """
 select now() as now, h.state, h.since, h.failing_since, h.alerted_state, h.alerted_at, h.reconciled_at,
     w.is_active, w.test_succeeded, w.created_at as subscribed_at,
-    greatest(w.last_success, (select max(l.created_at) from webhook_logs l
-                              where l.account_id = h.account_id and l.source = 'webhook')) as heard_at,
+    greatest(w.last_success, heard.created_at) as heard_at,
     (select coalesce(sum(f.count), 0)::int from signature_failures f
      where f.minute > now() - interval '1 hour'
-       and f.minute > coalesce((select max(l.created_at) from webhook_logs l
-                                where l.account_id = h.account_id and l.source = 'webhook'), '-infinity')) as failures
+       and f.minute > coalesce(heard.created_at, '-infinity')) as failures
 from enode_health h left join lateral (
     select * from webhook_subscriptions s where s.account_id = h.account_id order by s.updated_at desc limit 1
-) w on true
+) w on true left join lateral (
+    select l.created_at from webhook_logs l where l.account_id = h.account_id and l.source = 'webhook'
+    order by l.created_at desc limit 1
+) heard on true
 where h.account_id = %s
 """
 BECOME: LiteralString = "update enode_health set state = %s, since = now() where account_id = %s"

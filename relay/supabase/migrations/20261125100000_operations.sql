@@ -32,9 +32,6 @@ alter table evconduit.users add column disabled_at timestamptz;
 alter table evconduit.webhook_logs add column replayed_at timestamptz;
 alter table evconduit.transitions add column live boolean not null default true;
 
--- When did we last hear anything signed?
-create index webhook_logs_heard on evconduit.webhook_logs (account_id, created_at desc) where source = 'webhook';
-
 do $$
 declare
     it text;
