@@ -2,14 +2,26 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
 
 import psycopg
 
 from relay.delivery.redis_hints import carries_hints, open_redis
 from relay.gateways.enode import EnodeError, open_enode
 from relay.kit.errors import StartError
+from relay.process import ACCOUNT
 from relay.settings import Settings
 from relay.startup import ready_database
+from relay.usecases.watch_webhook import MEANINGS, State
+
+HEALTH: LiteralString = "select state, since from enode_health where account_id = %s"
+WHAT_TO_DO: dict[State, str] = {
+    "unreachable": "Check the network, ENODE_BASE_URL and the credentials.",
+    "inactive": "Make WEBHOOK_URL answer from outside over https; the relay then switches it on by itself.",
+    "signature_failures": "Keep the old secret in ENODE_WEBHOOK_SECRET_PREVIOUS until the new one is pushed.",
+    "silent": "See that the relay is reached from outside, and Enode's status page.",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,4 +81,19 @@ async def _enode(settings: Settings) -> Finding:
 async def _webhook(settings: Settings) -> Finding:
     if settings.webhook_url is None:
         return Finding(what="updates", fine=True, says="polling Enode, because WEBHOOK_URL is not set")
-    return Finding(what="updates", fine=True, says=f"Enode posts to {settings.webhook_url}")
+    at = f"Enode posts to {settings.webhook_url}"
+    try:
+        with ready_database(settings) as conninfo, psycopg.connect(conninfo) as connection:
+            connection.execute("set role evconduit_relay; set search_path to evconduit; set timezone to 'UTC'")
+            row = connection.execute(HEALTH, [ACCOUNT]).fetchone()
+    except StartError:
+        return Finding(what="updates", fine=False, says=f"{at}; whether that works cannot be known without a database")
+    if row is None:
+        return Finding(what="updates", fine=True, says=f"{at}; no worker has looked after it yet: start the relay")
+    return webhook_finding(at, state=row[0], since=row[1])
+
+
+def webhook_finding(at: str, *, state: State, since: datetime) -> Finding:
+    """What there is to say of Enode's webhook in this state. What is only starting is no fault."""
+    says = f"{at}; {state} since {since:%Y-%m-%d %H:%M} UTC. {MEANINGS[state]}"
+    return Finding(what="updates", fine=state in {"ok", "starting"}, says=f"{says} {WHAT_TO_DO.get(state, '')}".strip())

@@ -13,7 +13,7 @@ from relay.cli.shared import account, connected, note
 from relay.identity.repository import Owner
 from relay.kit.errors import StartError
 from relay.usecases.measure import FIGURES, read
-from relay.usecases.replay_inbox import Choice, choose, left, replay
+from relay.usecases.replay_inbox import Choice, choose, left, missing, replay
 from relay.usecases.switches import SWITCHES, pause, paused
 
 app = typer.Typer()
@@ -21,6 +21,7 @@ inbox_app = typer.Typer(help="What Enode sent, as it is kept.", no_args_is_help=
 
 What = Annotated[str, typer.Argument(help=" or ".join(SWITCHES))]
 NOTHING_MOVES_SECONDS = 15.0
+STATES = ("pending", "done", "ignored", "set_aside")
 
 LISTED: LiteralString = """
 select id, state, event, user_id, attempts, reason, created_at from webhook_logs
@@ -39,7 +40,7 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="For scripts.
     with connected() as connection:
         found = {it.name: read(it, connection.execute(it.statement).fetchall()) for it in FIGURES}
         if as_json:
-            print(json.dumps({name: values.get("", values) for name, values in found.items()}))
+            print(json.dumps({it.name: found[it.name] if it.label else found[it.name].get("") for it in FIGURES}))
             return
         for figure in FIGURES:
             values = ", ".join(f"{label} {value:g}".strip() for label, value in found[figure.name].items()) or "-"
@@ -73,6 +74,8 @@ def inbox_list(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 50,
 ) -> None:
     """List events by state: those set aside are for a person to look at. Nothing of what they say is shown."""
+    if state not in STATES:
+        raise StartError(f"no event is ever {state!r}: there are {', '.join(STATES)}")
     with connected() as connection, connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(LISTED, [state, limit]).fetchall()
     for row in rows:
@@ -116,6 +119,8 @@ def replay_command(  # noqa: PLR0913 - each is an option that a person types
     if not (numbers or user or since or until or set_aside):
         raise StartError("say what to replay: numbers, --user, --since, --until or --set-aside")
     with connected(autocommit=True) as connection:
+        if gone := missing(connection, numbers or []):
+            raise StartError(f"the inbox has no event {', '.join(map(str, gone))}: never there, or its time is over")
         choice = Choice(
             ids=numbers or None,
             user_id=account(connection, user) if user else None,

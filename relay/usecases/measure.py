@@ -26,9 +26,10 @@ FIGURES: tuple[Figure, ...] = (
     ),
     Figure(
         name="inbox_oldest_pending_seconds",
-        help="Age of the oldest event that nobody has acted on; 0 when there is none.",
+        help="Age of the oldest event that nobody has acted on, or since its replay; 0 when there is none.",
         statement="""
-        select coalesce(extract(epoch from now() - min(created_at)), 0)::float8 from webhook_logs
+        select coalesce(extract(epoch from now() - min(coalesce(replayed_at, created_at))), 0)::float8
+        from webhook_logs
         where state = 'pending'
         """,
     ),

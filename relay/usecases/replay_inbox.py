@@ -34,7 +34,7 @@ where state <> 'pending' and (%(ids)s::bigint[] is null or id = any (%(ids)s))
 order by id
 """
 ROWS: LiteralString = """
-select id, account_id, source, payload is not null as whole, raw from webhook_logs where id = any (%s)
+select id, account_id, source, created_at, payload is not null as whole, raw from webhook_logs where id = any (%s)
 """
 AGAIN: LiteralString = """
 update webhook_logs set state = 'pending', attempts = 0, reason = null, settled_at = null, next_try_at = now(),
@@ -42,14 +42,17 @@ update webhook_logs set state = 'pending', attempts = 0, reason = null, settled_
 where id = any (%s) and state <> 'pending' and payload is not null
 returning user_id
 """
-# What is known already stays as it is.
+# What is known already stays as it is. It arrived when the body did: a replay is no sign of life from Enode.
 FOUND: LiteralString = """
 insert into webhook_logs (account_id, source, digest, event, version, user_id, enode_vehicle_id, payload, event_at,
-                          replayed_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, now())
+                          created_at, replayed_at)
+values (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, now())
 on conflict (account_id, digest) do nothing returning id
 """
 UNDERSTOOD: LiteralString = "update webhook_logs set state = 'done', reason = 'replayed' where id = %s"
+MISSING: LiteralString = """
+select it.id from unnest(%s::bigint[]) as it (id) where not exists (select from webhook_logs w where w.id = it.id)
+"""
 WAKE: LiteralString = "select pg_notify(%s, %s)"
 LEFT: LiteralString = "select count(*) from webhook_logs where id = any (%s) and state = 'pending'"
 
@@ -70,6 +73,7 @@ class _Row:
     id: int
     account_id: str
     source: str
+    created_at: datetime
     # An event that was stored as such; else a body that was kept as it came.
     whole: bool
     raw: bytes | None
@@ -95,6 +99,11 @@ def choose(connection: Database, choice: Choice) -> list[int]:
         "state": choice.state,
     }
     return [int(str(row[0])) for row in connection.execute(CHOOSE, parameters).fetchall()]
+
+
+def missing(connection: Database, ids: Sequence[int]) -> list[int]:
+    """Those of these that the inbox does not have."""
+    return [int(str(row[0])) for row in connection.execute(MISSING, [list(ids)]).fetchall()]
 
 
 def replay(connection: Database, ids: Sequence[int]) -> Iterator[Progress]:
@@ -142,7 +151,9 @@ def _store(connection: Database, row: _Row, event: Event) -> int | None:
     owner = (row.account_id, row.source)
     try:
         with connection.transaction():
-            new = connection.execute(FOUND, [*owner, *about, event.payload, event.created_at]).fetchone()
+            new = connection.execute(
+                FOUND, [*owner, *about, event.payload, event.created_at, row.created_at]
+            ).fetchone()
     except errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex:
         return None  # what the database refused, it still refuses; the raw body stays
     return int(str(new[0])) if new else None

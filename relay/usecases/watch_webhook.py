@@ -114,7 +114,8 @@ def has_gap(facts: Facts, state: State) -> bool:
     """Whether something may have been lost: it works now, and since the last reconcile it did not for a while."""
     if state != "ok":
         return False
-    if facts.state not in {"ok", "starting"}:
+    # The second: trouble that a former leader saw, and whose end it did not live to see.
+    if facts.state not in {"ok", "starting"} or facts.alerted_state not in {None, "ok"}:
         return True
     return facts.reconciled_at is None or (facts.state == "starting" and facts.now - facts.reconciled_at > OUTAGE)
 

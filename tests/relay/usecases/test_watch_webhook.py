@@ -74,6 +74,8 @@ def test_gaps_are_filled_after_trouble_and_after_a_long_absence_only():
     assert has_gap(replace(FINE, state="starting"), "ok")
     assert not has_gap(replace(FINE, state="starting", reconciled_at=NOON - timedelta(minutes=1)), "ok")
     assert has_gap(replace(FINE, reconciled_at=None), "ok")
+    # The leader died in the middle of trouble; the next one begins with "starting".
+    assert has_gap(replace(FINE, state="starting", alerted_state="inactive", reconciled_at=NOON), "ok")
 
 
 class Enode:
