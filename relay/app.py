@@ -23,17 +23,21 @@ from relay.settings import Settings
 from relay.usecases import (
     answer_classic,
     answer_classic_sessions,
+    answer_classic_webhook,
     answer_home_assistant,
     answer_sessions,
     choose_language,
     command_charging,
+    command_classic,
     follow_commands,
+    refresh_classic,
     refresh_vehicle,
     register_endpoint,
     relink_vehicle,
     set_electricity_rate,
     set_home,
     stream_to_home_assistant,
+    try_classic_webhook,
 )
 from relay.worker import worker_work
 
@@ -76,6 +80,10 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         refresh_vehicle.router,
         relink_vehicle.router,
         answer_classic.router,
+        command_classic.router,
+        answer_classic_webhook.router,
+        try_classic_webhook.router,
+        refresh_classic.router,
         answer_sessions.router,
         answer_classic_sessions.router,
         set_electricity_rate.router,

@@ -13,10 +13,15 @@ router = APIRouter(tags=["Enode"])
 PATH = "/api/webhook/enode"
 
 
+def get_inbox(request: Request) -> Inbox:
+    """The inbox of the app that serves this request."""
+    return cast("Inbox", request.app.state.inbox)
+
+
 @router.post(PATH, response_model=None)
 async def receive_enode_delivery(request: Request) -> dict[str, Any]:
     """Keep a signed delivery and say so; 2xx means that it is stored, however odd it is."""
-    inbox = cast("Inbox", request.app.state.inbox)
+    inbox = get_inbox(request)
     raw = await _read_body(request, inbox.limit)
     receipt = await inbox.receive(raw, request.headers.get("x-enode-signature"))
     return {"status": "ok", "stored": receipt.stored, "known": receipt.known}

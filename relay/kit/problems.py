@@ -31,6 +31,7 @@ TITLES = {
     "not-sent": "Enode has not taken the command yet.",
     "too-many-streams": "There are too many open streams.",
     "too-many-tests": "There was a test just now.",
+    "no-webhook": "There is nothing to deliver to.",
     "endpoint-refused": "Nothing can be delivered to this address.",
     "command-refused": "The car's maker refused the command.",
     "enode-unavailable": "Enode cannot be reached.",

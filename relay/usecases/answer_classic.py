@@ -1,66 +1,58 @@
-"""The routes that the seed document names and the classic client asks, in the shapes that it knows."""
+"""A classic client asks: who it is (free), which cars there are (free), and how one of them is (one call)."""
 
 from typing import Any
 
 from fastapi import APIRouter
 from psycopg.rows import dict_row
 
+from relay.identity.models import Caller
+from relay.kit.database import Connection
 from relay.kit.web import AuthorizationHeader
+from relay.usecases.answer_in_classic_words import ClassicRoute
 from relay.usecases.authorize import Car, authenticate, authorize
-from relay.usecases.runtime import RuntimeDependency
+from relay.usecases.read_feed import read_snapshot
+from relay.usecases.runtime import Runtime, RuntimeDependency
+from relay.vehicles.classic_records import ha_status_record, ha_vehicle_record, listed_vehicle, status_record
+from relay.vehicles.records import VehicleRecord
 
-router = APIRouter(prefix="/api", tags=["Classic"])
+ONLINE: dict[bool | None, str] = {True: "green", False: "red", None: "grey"}
+
+router = APIRouter(prefix="/api", tags=["Classic"], route_class=ClassicRoute)
+
+
+@router.get("/status/{vehicle_id}", response_model=None)
+async def get_status(vehicle_id: str, runtime: RuntimeDependency, authorization: AuthorizationHeader) -> dict[str, Any]:
+    """One car as last known, as the classic client polls it. One call, one statement."""
+    return status_record((await _car(runtime, authorization, vehicle_id, endpoint="status")).vehicle)
 
 
 @router.get("/ha/status/{vehicle_id}", response_model=None)
-async def get_status(vehicle_id: str, runtime: RuntimeDependency, authorization: AuthorizationHeader) -> dict[str, Any]:
-    """One car as last known: Enode's object and the flat keys of the classic service. One call, one statement."""
-    async with runtime.pool.connection() as connection:
-        call = await authorize(connection, authorization, scope="read", endpoint="ha/status", vehicle=vehicle_id)
-    assert call.car is not None  # noqa: S101 - authorize raised 404 otherwise
-    return status_record(call.car)
+async def get_ha_status(
+    vehicle_id: str, runtime: RuntimeDependency, authorization: AuthorizationHeader
+) -> dict[str, Any]:
+    """The same for REST users, with what the car can do. One call, one statement."""
+    return ha_status_record((await _car(runtime, authorization, vehicle_id, endpoint="ha/status")).vehicle)
 
 
-def status_record(car: Car) -> dict[str, Any]:
-    """Enode's object with the classic service's flat keys beside it; what Enode does not say is null."""
-    vehicle = car.vehicle
-    charge, place, facts = (vehicle.get(group) or {} for group in ("chargeState", "location", "information"))
-    latitude, longitude = place.get("latitude"), place.get("longitude")
-    located = latitude is not None and longitude is not None
-    name = " ".join(part for part in (facts.get("brand"), facts.get("model")) if part)
-    return {
-        **vehicle,
-        "vehicleId": str(car.vehicle_id),
-        "enodeVehicleId": car.enode_vehicle_id,
-        "vehicleName": facts.get("displayName") or name or None,
-        "batteryLevel": charge.get("batteryLevel"),
-        "range": charge.get("range"),
-        "isCharging": charge.get("isCharging"),
-        "isPluggedIn": charge.get("isPluggedIn"),
-        "chargingState": charge.get("powerDeliveryState"),
-        "latitude": latitude,
-        "longitude": longitude,
-        "locationAvailable": located,
-        "location": place if located else None,
-    }
+@router.get("/user/vehicles", response_model=None)
+async def get_vehicles(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> list[dict[str, Any]]:
+    """All cars as Enode describes them, with our own id as `db_id`. Costs nothing."""
+    return [listed_vehicle(it["id"], it["vehicle"]) for it in await _cars(runtime, authorization)]
+
+
+@router.get("/ha/vehicles", response_model=None)
+async def get_ha_vehicles(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> list[dict[str, Any]]:
+    """All cars in the shape of a status, under our ids. Costs nothing."""
+    return [ha_vehicle_record(it["id"], it["vehicle"]) for it in await _cars(runtime, authorization)]
 
 
 @router.get("/me", response_model=None)
 async def get_me(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> dict[str, Any]:
     """The account in the classic shape. Costs nothing. What this relay does not sell yet is none or zero."""
     async with runtime.pool.connection() as connection:
-        call = await authenticate(connection, authorization, scope="read")
-        async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(
-                """
-                select u.role, bool_or(v.online) as online
-                from users u left join vehicles v on v.user_id = u.id and v.gone_at is null
-                where u.id = %s group by u.role
-                """,
-                [call.caller.user_id],
-            )
-            row = await cursor.fetchone() or {"role": "user", "online": None}
-    caller = call.caller
+        caller = (await authenticate(connection, authorization, scope="read")).caller
+        runtime.bursts.take(caller.credential_id)
+        row = await _role_and_cars(connection, caller)
     return {
         "id": str(caller.user_id),
         "email": caller.email,
@@ -69,7 +61,7 @@ async def get_me(runtime: RuntimeDependency, authorization: AuthorizationHeader)
         "tier": caller.plan,
         "is_approved": True,
         "accepted_terms": False,
-        "online_status": {True: "green", False: "red", None: "grey"}[row["online"]],
+        "online_status": ONLINE[row["online"]],
         "notify_offline": False,
         "notification_preferences": {},
         "phone_number": None,
@@ -81,3 +73,41 @@ async def get_me(runtime: RuntimeDependency, authorization: AuthorizationHeader)
         "is_on_trial": False,
         "trial_ends_at": None,
     }
+
+
+@router.get("/ha/me", response_model=None)
+async def get_ha_me(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> dict[str, Any]:
+    """The least of it. Costs nothing."""
+    async with runtime.pool.connection() as connection:
+        caller = (await authenticate(connection, authorization, scope="read")).caller
+    return {"user_id": str(caller.user_id), "tier": caller.plan, "name": caller.name, "sms_credits": 0}
+
+
+async def _car(runtime: Runtime, authorization: str | None, vehicle_id: str, *, endpoint: str) -> Car:
+    async with runtime.pool.connection() as connection:
+        call = await authorize(connection, authorization, scope="read", endpoint=endpoint, vehicle=vehicle_id)
+    assert call.car is not None  # noqa: S101 - authorize raised 404 otherwise
+    return call.car
+
+
+async def _cars(runtime: Runtime, authorization: str | None) -> list[VehicleRecord]:
+    """Those that are served: a car beyond the plan's limit is not."""
+    async with runtime.pool.connection() as connection:
+        call = await authenticate(connection, authorization, scope="read")
+        runtime.bursts.take(call.caller.credential_id)
+        found = await read_snapshot(connection, call.caller.user_id)
+    served = [it for it in found.vehicles if it["link"]["state"] != "over_limit"]
+    return sorted(served, key=lambda it: it["id"])  # not by what was last heard of: a list to choose from stands still
+
+
+async def _role_and_cars(connection: Connection, caller: Caller) -> dict[str, Any]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            select u.role, bool_or(v.online) as online
+            from users u left join vehicles v on v.user_id = u.id and v.gone_at is null
+            where u.id = %s group by u.role
+            """,
+            [caller.user_id],
+        )
+        return await cursor.fetchone() or {"role": "user", "online": None}

@@ -83,7 +83,8 @@ recorded as (
     from allowed, counted
     returning id as call_id
 )
-select who.*, car.*, counted.used, recorded.call_id, switch.paused
+select who.*, car.*, recorded.call_id, switch.paused, coalesce(counted.used, (
+           select m.used from usage_months m where (m.user_id, m.period) = (who.user_id, who.period))) as used
 from who cross join switch left join car on true left join counted on true left join recorded on true
 """
 
@@ -133,7 +134,8 @@ async def authorize(
     Raises Problem 401, 403, 404 for a car that is not the caller's, 429 when the month's calls are used up, 503 for a
     command while the operator has paused them. Nothing is charged then.
     """
-    about = {"scope": scope, "endpoint": endpoint, "vehicle": vehicle}
+    # NUL is the one character that PostgreSQL takes in no text.
+    about = {"scope": scope, "endpoint": endpoint, "vehicle": vehicle and vehicle.replace("\0", "")}
     row = _permitted(await _one(connection, AUTHORIZE, _parameters(authorization) | about), scope)
     if vehicle is not None and row["vehicle_id"] is None:
         raise Problem(404, "not-found", "No such vehicle.")
@@ -194,7 +196,11 @@ def _exhausted(row: DictRow) -> Problem:
         "quota-exhausted",
         "The calls of this month are used up.",
         headers={"Retry-After": str(seconds)},
+        plan=row["plan"],
         allowance=row["allowance"],
+        # Read as it was before those calls that raced with this one.
+        used=max(row["allowance"], row["used"] or 0),
+        call_tokens=0,
         resets_at=wire_time(resets_at),
     )
 

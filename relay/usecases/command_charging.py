@@ -4,7 +4,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal, LiteralString
+from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
 from fastapi import APIRouter, Header
@@ -80,22 +80,7 @@ async def post_charging(
 ) -> CommandRecord:
     """Ask the car. The answer is the command as far as it got; its outcome comes by stream or `commands/{id}`."""
     wish = Wish(vehicle_id=vehicle_id, kind=body.action, endpoint="v2/charging", idempotency_key=idempotency_key)
-    return await _command(runtime, authorization, wish)
-
-
-@router.post("/api/ha/charging/{vehicle_id}", response_model=None, tags=["Classic"])
-async def post_charging_classic(
-    vehicle_id: str, body: Charging, runtime: RuntimeDependency, authorization: AuthorizationHeader
-) -> dict[str, Any]:
-    """The same in the classic shape."""
-    wish = Wish(vehicle_id=vehicle_id, kind=body.action, endpoint="ha/charging")
-    command = await _command(runtime, authorization, wish)
-    return {
-        "status": "success",
-        "vehicle_id": command["vehicle_id"],
-        "action": body.action,
-        "command": command,
-    }
+    return await command_car(runtime, authorization, wish)
 
 
 @router.post(
@@ -119,7 +104,7 @@ async def post_max_current(
         endpoint="v2/max-current",
         idempotency_key=idempotency_key,
     )
-    return await _command(runtime, authorization, wish)
+    return await command_car(runtime, authorization, wish)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +119,12 @@ class Wish:
     idempotency_key: str | None = None
 
 
-async def _command(runtime: Runtime, authorization: str | None, wish: Wish) -> CommandRecord:
+async def command_car(runtime: Runtime, authorization: str | None, wish: Wish) -> CommandRecord:
+    """Ask the car of this caller; the command as far as it got.
+
+    Raises Problem as `authorize` does, 422 `command-refused` (`enode_status`: how Enode said no), 502 when Enode does
+    not answer.
+    """
     async with runtime.pool.connection() as connection:
         call = await authorize(
             connection, authorization, scope="control", endpoint=wish.endpoint, vehicle=wish.vehicle_id
@@ -198,7 +188,7 @@ async def _ask_enode(runtime: Runtime, call: Call, command_id: UUID, wish: Wish)
 def _refused(error: EnodeRefused | EnodeNotFound) -> tuple[Outcome, Problem]:
     words = error.problem.detail or error.problem.title or "Enode gave no reason."
     kind = "NOT_FOUND" if isinstance(error, EnodeNotFound) else "FAILED_PRECONDITION"
-    return Outcome.failed(kind, words), Problem(422, "command-refused", words)
+    return Outcome.failed(kind, words), Problem(422, "command-refused", words, enode_status=error.problem.status)
 
 
 def _incapable() -> Problem:

@@ -59,7 +59,7 @@ class Linked:
 LINKED = """
 select l.enode_vehicle_id, v.user_id, v.vehicle_cache from vehicle_links l join vehicles v on v.id = l.vehicle_id
 join users u on u.id = v.user_id and u.closed_at is null
-where l.ended_at is null
+where l.ended_at is null and (%(user_id)s::uuid is null or v.user_id = %(user_id)s)
 """
 OURS = "select id::text from users where id::text = any (%s) and closed_at is null"
 
@@ -106,36 +106,47 @@ class Poller:
         """Store what is new, and return how long to wait. Raises EnodeError, psycopg.Error."""
         began_at = datetime.now(UTC)
         readings = [reading async for reading in self._enode.vehicles.all()]
-        complete_at = min((reading.as_of for reading in readings), default=began_at)
-        linked, ours = await self._linked(), await self._ours(reading.user_id for reading in readings)
-        news = [_updated(it) for it in readings if it.user_id in ours and is_news(it, linked.get(it.id))]
-        present = {reading.id for reading in readings}
-        news += [_deleted(it, complete_at) for enode_id, it in linked.items() if enode_id not in present]
-        receipt = await self._put(news)
+        receipt = await take_readings(self._pool, self._inbox, readings, began_at=began_at)
         log.debug("%d vehicles at Enode, %d events stored", len(readings), receipt.stored)
         charging = any(read_charge(reading.vehicle).charging for reading in readings)
         return self._rhythm.charging if charging else self._rhythm.idle
 
-    async def _linked(self) -> dict[str, Linked]:
-        async with self._pool.connection() as connection:
-            rows: list[Any] = await (await connection.execute(LINKED)).fetchall()
-        return {
-            enode_id: Linked(user_id=user_id, vehicle={**vehicle, "id": enode_id})
-            for enode_id, user_id, vehicle in rows
-        }
 
-    async def _ours(self, user_ids: Iterable[str]) -> set[str]:
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(OURS, [list(set(user_ids))])
-            return {str(row[0]) for row in await cursor.fetchall()}
+async def take_readings(
+    pool: Pool, inbox: Inbox, readings: Collection[VehicleReading], *, began_at: datetime, user_id: UUID | None = None
+) -> Receipt:
+    """Store what is new in a complete list of vehicles, of this user or of all, that was asked for at `began_at`.
 
-    async def _put(self, news: Collection[Mapping[str, Any]]) -> Receipt:
-        found = [read_event(item) for item in news]
-        events = [it for it in found if isinstance(it, Event)]
-        for fault in {it for it in found if isinstance(it, str)}:
-            log.warning("a vehicle that Enode listed is left out: %s", fault)
-        receipts = [await self._inbox.put(some, source="poll") for some in batched(events, MOST_EVENTS, strict=False)]
-        return Receipt(stored=sum(it.stored for it in receipts), known=sum(it.known for it in receipts))
+    A car that we have as linked and that is not in the list is gone.
+    """
+    complete_at = min((reading.as_of for reading in readings), default=began_at)
+    linked = await _linked(pool, user_id)
+    ours = await _ours(pool, (reading.user_id for reading in readings))
+    news = [_updated(it) for it in readings if it.user_id in ours and is_news(it, linked.get(it.id))]
+    present = {reading.id for reading in readings}
+    news += [_deleted(it, complete_at) for enode_id, it in linked.items() if enode_id not in present]
+    return await _put(inbox, news)
+
+
+async def _linked(pool: Pool, user_id: UUID | None) -> dict[str, Linked]:
+    async with pool.connection() as connection:
+        rows: list[Any] = await (await connection.execute(LINKED, {"user_id": user_id})).fetchall()
+    return {enode_id: Linked(user_id=owner, vehicle={**vehicle, "id": enode_id}) for enode_id, owner, vehicle in rows}
+
+
+async def _ours(pool: Pool, user_ids: Iterable[str]) -> set[str]:
+    async with pool.connection() as connection:
+        cursor = await connection.execute(OURS, [list(set(user_ids))])
+        return {str(row[0]) for row in await cursor.fetchall()}
+
+
+async def _put(inbox: Inbox, news: Collection[Mapping[str, Any]]) -> Receipt:
+    found = [read_event(item) for item in news]
+    events = [it for it in found if isinstance(it, Event)]
+    for fault in {it for it in found if isinstance(it, str)}:
+        log.warning("a vehicle that Enode listed is left out: %s", fault)
+    receipts = [await inbox.put(some, source="poll") for some in batched(events, MOST_EVENTS, strict=False)]
+    return Receipt(stored=sum(it.stored for it in receipts), known=sum(it.known for it in receipts))
 
 
 def is_news(reading: VehicleReading, linked: Linked | None) -> bool:

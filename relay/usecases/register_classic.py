@@ -61,7 +61,7 @@ async def find_classic(runtime: Runtime, caller: Caller) -> list[Endpoint]:
 
 
 async def _car(connection: Connection, caller: Caller, vehicle_id: str) -> UUID:
-    found = await connection.execute(CAR, {"user_id": caller.user_id, "vehicle": vehicle_id})
+    found = await connection.execute(CAR, {"user_id": caller.user_id, "vehicle": vehicle_id.replace("\0", "")})
     row = await found.fetchone()
     if row is None:
         raise Problem(404, "not-found", "No such vehicle.")

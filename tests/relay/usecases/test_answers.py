@@ -55,14 +55,14 @@ async def test_all_vehicles_are_one_call(api, account):
     assert snapshot["account"]["allowance"]["used"] == await used(api) == 1
 
 
-async def test_status_is_enode_s_object_with_the_classic_keys_beside(api, account):
+async def test_status_is_the_same_under_both_ids_and_says_what_is_not_known(api, account):
     by_ours = await api.get(f"/api/ha/status/{account.vehicle_id}")
     by_enodes = await api.get(f"/api/ha/status/{account.enode_id}")
     body = by_ours.json()
     assert body == by_enodes.json()
-    assert body["chargeState"] == {"batteryLevel": 50}
-    assert (body["batteryLevel"], body["isReachable"], body["vehicleId"]) == (50, True, str(account.vehicle_id))
+    assert (body["chargeState"], body["isReachable"], body["vendor"]) == ({"batteryLevel": 50}, True, "TESLA")
     assert (body["location"], body["locationAvailable"], body["vehicleName"]) == (None, False, None)
+    assert (body["information"], body["odometer"], body["capabilities"]) == ({}, {}, {})
     assert await used(api) == 2
 
 
@@ -77,8 +77,10 @@ async def test_status_is_one_round_trip_to_the_database(api, account, monkeypatc
         return await execute(self, query, *arguments, **options)
 
     monkeypatch.setattr(psycopg.AsyncCursor, "execute", counted)
-    assert (await api.get(f"/api/ha/status/{account.vehicle_id}")).status_code == 200
-    assert len(statements) == 1
+    for path in ("status", "ha/status"):
+        statements.clear()
+        assert (await api.get(f"/api/{path}/{account.vehicle_id}")).status_code == 200
+        assert len(statements) == 1
 
 
 async def test_me_is_the_account_in_the_classic_shape_and_free(api, account):

@@ -12,7 +12,7 @@ from relay.delivery.wake import FEED, Waker
 from relay.gateways.enode import Clock, EnodeClient, EnodeConfig
 from relay.kit import problems
 from relay.kit.jobs import Jobs
-from relay.usecases import command_charging, follow_commands
+from relay.usecases import command_charging, command_classic, follow_commands
 from relay.usecases.check_command import check_command
 from relay.usecases.command_charging import CHECKS
 from relay.usecases.move_command import Outcome, move_command
@@ -85,6 +85,7 @@ async def api(runtime, account):
     app = FastAPI()
     app.state.runtime = runtime
     app.include_router(command_charging.router)
+    app.include_router(command_classic.router)
     app.include_router(follow_commands.router)
     problems.install(app)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -138,6 +139,7 @@ async def test_a_refusal_is_told_in_enode_s_words_and_not_charged(pool, enode, s
     problem = answer.json()
     assert (answer.status_code, problem["type"]) == (422, "urn:evconduit:problem:command-refused")
     assert problem["reason"] == {"type": "FAILED_PRECONDITION", "detail": "It is full."}
+    assert problem["enode_status"] == 400
     assert problem["command"]["state"] == "failed"
     assert problem["command"]["settled_at"]
     assert await used(pool) == [0]
@@ -209,11 +211,36 @@ async def test_a_command_can_be_asked_after_without_cost(pool, api, start):
     assert await used(pool) == [1]
 
 
-async def test_the_classic_route_answers_in_the_classic_shape(api, account):
-    answer = await api.post(f"/api/ha/charging/{account.enode_id}", json={"action": "START"})
-    body = answer.json()
-    assert answer.status_code == 200
-    assert (body["status"], body["vehicle_id"], body["action"]) == ("success", str(account.vehicle_id), "START")
+async def test_the_classic_routes_answer_in_the_classic_shape(api, account):
+    for path in ("charging", "ha/charging"):
+        answer = await api.post(f"/api/{path}/{account.enode_id}", json={"action": "START"})
+        body = answer.json()
+        assert answer.status_code == 200
+        assert (body["status"], body["vehicle_id"], body["action"]) == ("success", str(account.vehicle_id), "START")
+        assert (body["enode_vehicle_id"], body["enode_response"]["targetId"]) == (account.enode_id,) * 2
+        assert (body["enode_response"]["id"], body["enode_response"]["state"]) == (action()["id"], "PENDING")
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+async def test_the_classic_routes_pass_enode_s_refusal_on(pool, api, account, enode, status):
+    enode.answer = lambda _: httpx.Response(status, json=REFUSAL)
+    answer = await api.post(f"/api/charging/{account.enode_id}", json={"action": "START"})
+    told = answer.json()
+    assert (answer.status_code, told["detail"], told["enode_status"]) == (status, "It is full.", status)
+    assert await used(pool) == [0]
+
+
+async def test_the_classic_routes_say_502_when_enode_is_silent(api, account, enode):
+    enode.answer = lambda _: httpx.Response(500)
+    assert (await api.post(f"/api/charging/{account.enode_id}", json={"action": "START"})).status_code == 502
+
+
+async def test_a_classic_command_that_is_settled_at_once_tells_how(api, account, enode):
+    reason = {"type": "FAILED_PRECONDITION", "detail": "not plugged in"}
+    enode.answer = lambda _: httpx.Response(200, json=action("CANCELLED", failureReason=reason))
+    told = (await api.post(f"/api/charging/{account.enode_id}", json={"action": "START"})).json()["enode_response"]
+    assert (told["state"], told["failureReason"]) == ("CANCELLED", reason)
+    assert told["completedAt"] == told["updatedAt"]
 
 
 async def test_every_command_has_a_check_that_was_committed_with_it(pool, start):

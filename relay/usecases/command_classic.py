@@ -1,0 +1,75 @@
+"""A classic client asks a car to start or stop charging: the same command, told in the classic shape."""
+
+from typing import Any, LiteralString
+
+from fastapi import APIRouter
+from psycopg.rows import DictRow, dict_row
+
+from relay.kit.problems import Problem
+from relay.kit.times import wire_time
+from relay.kit.web import AuthorizationHeader
+from relay.usecases.answer_in_classic_words import ClassicRoute
+from relay.usecases.command_charging import Charging, Wish, command_car
+from relay.usecases.runtime import Runtime, RuntimeDependency
+
+COMMAND: LiteralString = """
+select c.*, (select l.enode_vehicle_id from vehicle_links l
+             where l.vehicle_id = c.vehicle_id and l.ended_at is null order by l.linked_at desc limit 1) as target_id
+from commands c where c.id = %s
+"""
+
+router = APIRouter(prefix="/api", tags=["Classic"], route_class=ClassicRoute)
+
+
+@router.post("/charging/{vehicle_id}", response_model=None)
+async def post_charging(
+    vehicle_id: str, body: Charging, runtime: RuntimeDependency, authorization: AuthorizationHeader
+) -> dict[str, Any]:
+    """Start or stop charging, where the classic client asks for it. One call."""
+    return await _command(runtime, authorization, vehicle_id, body)
+
+
+@router.post("/ha/charging/{vehicle_id}", response_model=None)
+async def post_ha_charging(
+    vehicle_id: str, body: Charging, runtime: RuntimeDependency, authorization: AuthorizationHeader
+) -> dict[str, Any]:
+    """The same, where the classic service had it."""
+    return await _command(runtime, authorization, vehicle_id, body)
+
+
+async def _command(runtime: Runtime, authorization: str | None, vehicle_id: str, body: Charging) -> dict[str, Any]:
+    wish = Wish(vehicle_id=vehicle_id, kind=body.action, endpoint="ha/charging")
+    try:
+        command = await command_car(runtime, authorization, wish)
+    except Problem as problem:
+        # A refusal had Enode's own status, and its own words.
+        problem.status = problem.members.get("enode_status", problem.status)
+        raise
+    async with runtime.pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(COMMAND, [command["id"]])
+        row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - just written, never deleted while its user exists
+    return {
+        "status": "success",
+        "vehicle_id": command["vehicle_id"],
+        "enode_vehicle_id": row["target_id"],
+        "action": body.action,
+        "enode_response": enode_action(row),
+    }
+
+
+def enode_action(row: DictRow) -> dict[str, Any]:
+    """A command as Enode shows its own action for it, of what is kept of that. `row` has its `target_id` beside."""
+    settled_at = row["settled_at"]
+    return {
+        "id": row["enode_action_id"],
+        "userId": str(row["user_id"]),
+        "targetId": row["target_id"],
+        "targetType": "vehicle",
+        "kind": row["kind"],
+        "state": "PENDING" if settled_at is None else row["state"].upper(),
+        "createdAt": wire_time(row["requested_at"]),
+        "updatedAt": wire_time(settled_at or row["requested_at"]),
+        "completedAt": None if settled_at is None else wire_time(settled_at),
+        "failureReason": row["reason"],
+    }

@@ -1,0 +1,73 @@
+"""A relay on loopback, whole: Enode's simulator tells it, it tells a Home Assistant with the classic client."""
+
+import asyncio
+
+import pytest
+
+from relay.app import create_app
+from relay.server import listen
+from relay.settings import Settings
+from tests.demo.enode.running import Running, new_settings
+from tests.relay.classic.client import ClassicClient
+from tests.relay.classic.home import home_running
+from tests.relay.delivery.world import add_person
+from tests.relay.serving import serving
+
+SECRET = "secret-of-the-subscription"
+
+
+@pytest.fixture
+async def enode():
+    simulator = await asyncio.to_thread(Running, new_settings())
+    await asyncio.to_thread(simulator.sign_in)
+    yield simulator
+    await asyncio.to_thread(simulator.close)
+
+
+@pytest.fixture
+async def home():
+    async with home_running() as home:
+        yield home
+
+
+@pytest.fixture
+async def person(pool):
+    return await add_person(pool)
+
+
+@pytest.fixture
+async def relay_url(database_url, tmp_path, enode):
+    """Where a relay answers that Enode tells of every change."""
+    listening = listen("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    settings = Settings(
+        data=tmp_path,
+        port=port,
+        database_url=database_url,
+        secret_key="k" * 32,
+        enode_client_id=enode.settings.client_id,
+        enode_client_secret=enode.settings.client_secret,
+        enode_base_url=enode.url,
+        enode_auth_url=f"{enode.url}/oauth2/token",
+        enode_webhook_secret=SECRET,
+        webhook_url=f"http://127.0.0.1:{port}/api/webhook/enode",
+        outbound_allow="127.0.0.1",
+    )
+    async with serving(create_app(settings, database_url), listening) as url:
+        yield url
+
+
+@pytest.fixture
+def client(relay_url, person):
+    return ClassicClient(relay_url, person.key)
+
+
+@pytest.fixture
+async def car(pool, enode, client, person):
+    """Enode's id of a car that was linked just now, once the client can see it."""
+    enode_id = await asyncio.to_thread(enode.linked_car, user=str(person.id))
+    looked_at = "select from vehicles where vehicle_cache ->> 'id' = %s and vehicle_cache ->> 'lastSeen' is not null"
+    async with asyncio.timeout(30), pool.connection() as connection:
+        while not (await connection.execute(looked_at, [enode_id])).rowcount:
+            await asyncio.sleep(0.05)
+    return enode_id
