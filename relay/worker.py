@@ -78,10 +78,10 @@ def leader_work(process: Process) -> Work:
     return work
 
 
-async def tell_operator(settings: Settings, alert: Alert) -> None:
-    """Where EVCONDUIT_ALERT_URL says."""
+async def tell_operator(settings: Settings, alert: Alert) -> bool:
+    """Where EVCONDUIT_ALERT_URL says; whether it got through."""
     url = None if settings.alert_url is None else str(settings.alert_url)
-    await post_alert(url, {"text": alert.text, "state": alert.state, "since": wire_time(alert.since)})
+    return await post_alert(url, {"text": alert.text, "state": alert.state, "since": wire_time(alert.since)})
 
 
 def run(settings: Settings, conninfo: str) -> None:

@@ -10,16 +10,18 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 5.0
 
 
-async def post_alert(url: str | None, body: Mapping[str, str]) -> None:
-    """POST `body` as JSON; without an address nothing happens. That it failed is logged, never raised.
+async def post_alert(url: str | None, body: Mapping[str, str]) -> bool:
+    """POST `body` as JSON; False when it did not get through, which is logged. Without an address there is nothing to do.
 
     The address is the environment's, not a user's, so it may lead anywhere. It may hold a token: it is not logged.
     """
     if url is None:
-        return
+        return True
     try:
         async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, trust_env=False, follow_redirects=False) as http:
             answer = await http.post(url, json=dict(body))
             answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         log.warning("an alert did not get through: %s", type(error).__name__)
+        return False
+    return True

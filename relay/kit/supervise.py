@@ -6,6 +6,8 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import psycopg
+
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 60.0
@@ -23,6 +25,9 @@ async def keep_running(name: str, work: Callable[[], Awaitable[object]], *, paus
         try:
             await work()
             log.warning("%s ended; starting it again", name)
+        except psycopg.Error as error:
+            # Its text may quote a row.
+            log.error("%s failed (%s); starting it again", name, type(error).__name__)  # noqa: TRY400 - as the comment says
         except Exception:
             log.exception("%s failed; starting it again", name)
         wait = pause if loop.time() - began > LONGEST_PAUSE else min(wait * 2, LONGEST_PAUSE)

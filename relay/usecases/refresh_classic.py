@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 REFRESH_EVERY = timedelta(minutes=1)
 """Enode itself hears from most vendors less often than this."""
 
-# Who comes second waits for the row and then finds it taken.
+# Who comes second waits for the row and then finds it taken; its select still sees the row as it was before.
 CLAIM: LiteralString = """
 with claimed as (
     update users set refreshed_at = clock_timestamp()
@@ -32,7 +32,8 @@ with claimed as (
 )
 select refreshed_at, true from claimed
 union all
-select refreshed_at, false from users where id = %(id)s and not exists (select from claimed)
+select coalesce(refreshed_at, clock_timestamp()), false from users
+where id = %(id)s and not exists (select from claimed)
 """
 # Enode was not reached: nobody has to wait for that.
 GIVE_BACK: LiteralString = "update users set refreshed_at = null where id = %s and refreshed_at = %s"

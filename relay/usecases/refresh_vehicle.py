@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 AGAIN_AFTER = timedelta(minutes=5)
 """How often a car may be looked at on request; every look may wake it. Vendors are asked every two to seven anyhow."""
 
-# Who comes second waits for the row and then finds it taken.
+# Who comes second waits for the row and then finds it taken; its select still sees the row as it was before.
 CLAIM: LiteralString = """
 with claimed as (
     update vehicles set refreshed_at = clock_timestamp()
@@ -30,7 +30,8 @@ with claimed as (
 )
 select refreshed_at, true from claimed
 union all
-select refreshed_at, false from vehicles where id = %(id)s and not exists (select from claimed)
+select coalesce(refreshed_at, clock_timestamp()), false from vehicles
+where id = %(id)s and not exists (select from claimed)
 """
 # Enode was not reached: nobody has to wait for that.
 GIVE_BACK: LiteralString = "update vehicles set refreshed_at = null where id = %s and refreshed_at = %s"

@@ -83,7 +83,8 @@ class Alert:
     text: str
 
 
-type Tell = Callable[[Alert], Awaitable[None]]
+type Tell = Callable[[Alert], Awaitable[bool]]
+"""Tells the operator; False when that failed, and is to be tried again."""
 
 
 def judge(facts: Facts, *, silence: timedelta) -> State:
@@ -170,8 +171,8 @@ class WebhookWatch:
             )
         if shall_tell(facts, state):
             since = facts.since if state == facts.state else facts.now
-            await self._tell(Alert(state=state, since=since, text=f"EVConduit: {MEANINGS[state]}"))
-            await self._execute(ALERTED, state, self._account_id)
+            if await self._tell(Alert(state=state, since=since, text=f"EVConduit: {MEANINGS[state]}")):
+                await self._execute(ALERTED, state, self._account_id)
         return state
 
     async def _fill_gaps(self) -> bool:

@@ -22,6 +22,7 @@ from relay.usecases import (
     answer_home_assistant,
     choose_language,
     command_charging,
+    command_classic,
     follow_commands,
     refresh_vehicle,
     relink_vehicle,
@@ -36,6 +37,7 @@ ROUTERS = (
     answer_home_assistant,
     choose_language,
     command_charging,
+    command_classic,
     follow_commands,
     refresh_vehicle,
     relink_vehicle,
@@ -372,7 +374,7 @@ async def test_paused_commands_are_refused_and_cost_nothing_and_the_rest_goes_on
 
 async def test_the_classic_status_is_corrected_too(api, car, account):
     await car.execute("update vehicles set corrected = %s", Jsonb({"chargeState": {"isPluggedIn": True}}))
-    status = (await api.get(f"http://relay/api/ha/status/{account.vehicle_id}")).json()
+    status = (await api.get(f"http://relay/api/status/{account.vehicle_id}")).json()
     assert (status["isPluggedIn"], status["chargeState"]) == (True, {"isPluggedIn": True})
 
 

@@ -94,13 +94,14 @@ class Watched:
     """A watch on a database where things happen to the webhook."""
 
     def __init__(self, pipeline):
-        self.pipeline, self.enode, self.alerts = pipeline, Enode(), []
+        self.pipeline, self.enode, self.alerts, self.alerts_arrive = pipeline, Enode(), [], True
         self.watch = WebhookWatch(
             pipeline.pool, account_id="ours", silence=2 * HOUR, tell=self.tell, reconcile=self.enode.reconcile
         )
 
     async def tell(self, alert):
         self.alerts.append(alert.state)
+        return self.alerts_arrive
 
     async def sql(self, statement):
         await self.pipeline.rows(statement)
@@ -132,6 +133,16 @@ async def test_trouble_is_told_once_and_its_end_after_the_gap_was_filled(watched
     watched.enode.works = True
     assert await watched.watch.look() == "ok"
     assert (watched.alerts, watched.enode.asked) == (["inactive", "ok"], 3)
+
+
+async def test_an_alert_that_does_not_get_through_is_sent_again(watched):
+    await watched.sql("update webhook_subscriptions set is_active = false")
+    watched.alerts_arrive = False
+    await watched.watch.look()
+    watched.alerts_arrive = True
+    await watched.watch.look()
+    await watched.watch.look()
+    assert watched.alerts == ["inactive", "inactive"]
 
 
 async def test_forged_deliveries_are_trouble_until_a_signed_one_arrives(watched, pool):
