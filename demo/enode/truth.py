@@ -30,7 +30,7 @@ class Truth:
         self.made.clear()
 
     def show(self, world: World) -> Json:
-        """Events made by name, and each vehicle that there ever was: the newest object and all states told, in order.
+        """Events made by name, all of them in order (`log`), and each vehicle that there ever was with all states told.
 
         `vehicle` is what Enode knows now or, when `linked` is false, knew last.
         """
@@ -43,4 +43,4 @@ class Truth:
         for vehicle_id, record in world.vehicles.items():
             row = rows.setdefault(vehicle_id, {"states": []})
             row.update(vehicle=record.shown, linked=True)
-        return {"events": dict(self.made), "vehicles": rows}
+        return {"events": dict(self.made), "vehicles": rows, "log": list(self.events)}

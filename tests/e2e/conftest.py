@@ -14,8 +14,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+pytest.register_assert_rewrite("tests.e2e.chaos.checks")
+
 BIN = Path(sys.executable).parent
 PATIENCE = 40
+
+
+def pytest_addoption(parser):
+    parser.addoption("--chaos-events", type=int, default=500, help="changes of cars that test_chaos.py makes")
+    parser.addoption("--chaos-seed", type=int, default=None, help="repeat a chaos; each run prints its own")
 
 
 def free_port() -> int:

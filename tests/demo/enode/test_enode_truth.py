@@ -47,7 +47,7 @@ def test_a_vendor_that_is_disconnected_takes_its_cars_along(enode: Running):
 def test_an_empty_world_has_no_truth(enode: Running):
     enode.linked_car()
     enode.json("DELETE", "/_sim/world", status=204)
-    assert enode.json("GET", "/_sim/truth") == {"events": {}, "vehicles": {}}
+    assert enode.json("GET", "/_sim/truth") == {"events": {}, "vehicles": {}, "log": []}
 
 
 def test_an_intervention_is_raised_and_cleared_by_hand(enode: Running, receiver: Receiver):
