@@ -26,9 +26,10 @@ DOCUMENT = Path("docs/performance.md")
 HEAD = """\
 # Performance
 
-Written by `scripts/bench --write`; the benches lie in `tests/bench`. Ratios compare with a floor (a bare handler that does the unavoidable) or a peer (the plain
-design: eleven statements a request, delivery inside it) in the same run, on loopback, with the client, PostgreSQL (fsync on) and all servers on the same cores.
-Only ratios have budgets. Absolute figures tell about the machine as much as about the relay.
+Written by `scripts/bench --write`; the benches lie in `tests/bench`. Ratios compare with a floor (a bare handler that
+does the unavoidable) or a peer (the plain design: eleven statements a request, delivery inside it) in the same run, on
+loopback, with the client, PostgreSQL (fsync on) and all servers on the same cores. Only ratios have budgets. Absolute
+figures tell about the machine as much as about the relay.
 
 """
 

@@ -53,8 +53,8 @@ async def ingest(request: Request) -> dict:
     assert hmac.compare_digest(expected, request.headers["x-enode-signature"])
     async with app.state.pool.connection() as connection:
         await connection.execute(
-            "insert into webhook_logs (account_id, digest, event, payload, event_at) values ('floor', %s, 'x', %s, now()) "
-            "on conflict do nothing",
+            "insert into webhook_logs (account_id, digest, event, payload, event_at) "
+            "values ('floor', %s, 'x', %s, now()) on conflict do nothing",
             [hashlib.sha256(raw).digest(), raw.decode()],
         )
     return {"status": "ok"}

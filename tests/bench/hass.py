@@ -25,7 +25,7 @@ async def main() -> None:
         @callback
         def note(event: Event) -> None:
             state = event.data["new_state"]
-            if state is not None and state.entity_id.endswith("_odometer") and state.state.replace(".", "").isdigit():
+            if state is not None and "_odometer" in state.entity_id and state.state.replace(".", "").isdigit():
                 told.setdefault(int(float(state.state)), time.perf_counter())
 
         hass.bus.async_listen(EVENT_STATE_CHANGED, note)

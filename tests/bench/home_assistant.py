@@ -61,7 +61,7 @@ async def entity_state(world: World, scale: Scale) -> list[Row]:
     outcome = Outcome(seconds=1, each=[max(told[it] - sent[it], 0) for it in sent if it in told])
     assert outcome.each, "Home Assistant was told nothing"
     figures = (
-        f"p50 {outcome.percentile(0.5):.1f} ms, p99 {outcome.percentile(0.99):.1f} ms; {len(outcome.each)} of {count} shown one by "
-        "one (aim: p50 < 50, p99 < 250 ms)"
+        f"p50 {outcome.percentile(0.5):.1f} ms, p99 {outcome.percentile(0.99):.1f} ms; {len(outcome.each)} of {count} "
+        "shown one by one (aim: p50 < 50, p99 < 250 ms)"
     )
     return [Row(bench="home-assistant", what="POST → entity state at 100 events/s, ten cars", figures=figures)]

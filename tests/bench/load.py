@@ -15,6 +15,10 @@ from tests.bench.world import SECRET, Person
 from tests.relay.usecases.enode_world import CHARGING, event, vehicle
 
 HANG_SECONDS = 120.0
+CAPABILITIES = (
+    *("information", "chargeState", "location", "odometer"),
+    *("setMaxCurrent", "startCharging", "stopCharging", "smartCharging"),
+)
 
 
 @dataclass
@@ -49,6 +53,7 @@ def update(person: Person, marker: int) -> dict:
     """A car's `updated`, told apart by its odometer."""
     now = datetime.now(UTC)
     shown = vehicle(person.enode_vehicle_id, now, vin=None, charge={**CHARGING, "batteryLevel": marker % 100})
+    shown["capabilities"] = {name: {"isCapable": True, "interventionIds": []} for name in CAPABILITIES}
     shown["odometer"] = {"distance": marker, "lastUpdated": shown["lastSeen"]}
     return event("user:vehicle:updated", now, person.id, vehicle=shown, updatedFields=[])
 

@@ -115,7 +115,7 @@ class World:
             "EVCONDUIT_PORT": str(port),
             "BENCH_PORT": str(port),
         }
-        process = subprocess.Popen(command, env=given | environment, cwd=ROOT, preexec_fn=many_files)  # noqa: PLW1509 - no threads yet
+        process = subprocess.Popen(command, env=given | environment, cwd=ROOT, preexec_fn=many_files)
         server = Server(process, f"http://127.0.0.1:{port}")
         try:
             if ready is not None:
