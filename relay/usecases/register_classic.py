@@ -33,6 +33,8 @@ async def register_classic(
         raise Problem(422, "invalid-request", "A webhook id has 1 to 255 letters, digits, - and _.")
     if "?" in external_url:
         raise Problem(422, "invalid-request", "The address of a Home Assistant has no query.")
+    # NUL is the one character that PostgreSQL takes in no text.
+    vehicle_id = vehicle_id and vehicle_id.replace("\0", "")
     url = f"{external_url.rstrip('/')}/api/webhook/{webhook_id}"
     await require_reachable(runtime.outbound, url)
     async with runtime.pool.connection() as connection:
@@ -61,7 +63,7 @@ async def find_classic(runtime: Runtime, caller: Caller) -> list[Endpoint]:
 
 
 async def _car(connection: Connection, caller: Caller, vehicle_id: str) -> UUID:
-    found = await connection.execute(CAR, {"user_id": caller.user_id, "vehicle": vehicle_id.replace("\0", "")})
+    found = await connection.execute(CAR, {"user_id": caller.user_id, "vehicle": vehicle_id})
     row = await found.fetchone()
     if row is None:
         raise Problem(404, "not-found", "No such vehicle.")
