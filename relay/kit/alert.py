@@ -11,7 +11,7 @@ PATIENCE_SECONDS = 5.0
 
 
 async def post_alert(url: str | None, body: Mapping[str, str]) -> bool:
-    """POST `body` as JSON; False when it did not get through, which is logged. Without an address there is nothing to do.
+    """POST `body` as JSON; False when it did not get through, which is logged. Without an address it is done.
 
     The address is the environment's, not a user's, so it may lead anywhere. It may hold a token: it is not logged.
     """
