@@ -25,8 +25,9 @@ async def register_classic(
 
     The latest registration of a webhook id, and of a car, wins. To be called without a connection in hand: the address
     is looked up in DNS. Raises Problem: 403 `plan-required`, 404 for no car of the caller's, 422 `invalid-request` or
-    `endpoint-refused`.
+    `endpoint-refused`, 429 `too-many-requests`.
     """
+    runtime.bursts.take(caller.credential_id)
     if caller.plan not in PUSH_PLANS:
         raise Problem(403, "plan-required", "Pro tier required: the plan does not include live updates.")
     if not WEBHOOK_ID.fullmatch(webhook_id):

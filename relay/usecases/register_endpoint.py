@@ -132,6 +132,7 @@ def _refusal(outbound: Outbound) -> str:
 async def _caller(runtime: Runtime, authorization: str | None) -> Caller:
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
+    runtime.bursts.take(call.caller.credential_id)
     if call.caller.plan not in PUSH_PLANS:
         raise Problem(403, "plan-required", "The plan does not include live updates; ask for the vehicles instead.")
     return call.caller
