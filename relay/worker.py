@@ -12,7 +12,7 @@ from relay.kit.supervise import background
 from relay.kit.times import wire_time
 from relay.process import ACCOUNT, VERSION, Process, Work, open_process
 from relay.settings import Settings
-from relay.usecases.check_command import check_command
+from relay.usecases.check_command import check_command, check_forgotten_for_ever
 from relay.usecases.command_charging import CHECK
 from relay.usecases.deliver_to_endpoints import Deliverer
 from relay.usecases.drain_inbox import Drain
@@ -49,7 +49,10 @@ def worker_work(process: Process) -> Work:
 def leader_work(process: Process) -> Work:
     """What one process of the cluster does for all."""
     settings, runtime = process.settings, process.runtime
-    work: Work = {"pruning": partial(prune_for_ever, runtime.pool, settings.retention)}
+    work: Work = {
+        "pruning": partial(prune_for_ever, runtime.pool, settings.retention),
+        "forgotten commands": partial(check_forgotten_for_ever, runtime),
+    }
     if runtime.enode is None:
         return work
     work["interventions"] = partial(fetch_for_ever, runtime)

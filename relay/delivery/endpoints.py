@@ -1,7 +1,7 @@
 """Endpoints in the database: where a Home Assistant wants to be told, and what became of it."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, LiteralString, NotRequired, TypedDict
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -71,17 +71,23 @@ update endpoints set failures = 0, failing_since = null, off_at = null, slow = f
     next_try_at = now()
 where id = %s
 """
-# A lease on silence. The cursor only ever follows forwards, or into the epoch that the stream is in.
+# A lease on silence, named by its end. The newest stream has it: one that was replaced neither renews nor ends it.
+# The cursor only ever follows forwards, or into the epoch that the stream is in.
 HOLD: LiteralString = """
 update endpoints set streaming_until = now() + %(lease)s,
     epoch = coalesce(%(epoch)s, epoch),
     seq = case when %(epoch)s::text is null then seq when epoch = %(epoch)s then greatest(seq, %(seq)s) else %(seq)s end
 where kind = 'v2' and credential_id = %(credential_id)s
+  and (%(held)s::timestamptz is null or streaming_until = %(held)s
+       or streaming_until is null or streaming_until < now())
+returning streaming_until
 """
 RELEASE: LiteralString = """
 update endpoints set streaming_until = null
-where kind = 'v2' and credential_id = %s and streaming_until is not null
+where kind = 'v2' and credential_id = %s and streaming_until = %s
 """
+NOBODY_S = datetime.min.replace(tzinfo=UTC)
+"""A hold that nobody has: who names it takes only what is free."""
 
 
 class EndpointRecord(TypedDict):
@@ -201,15 +207,22 @@ async def remove_classic(connection: Connection, user_id: UUID, webhook_id: str 
     return ended.rowcount
 
 
-async def hold_for_stream(connection: Connection, credential_id: UUID, told: Cursor | None) -> None:
-    """Keep the credential's endpoint quiet for a minute more; `told`: how far its Home Assistant surely has it."""
-    told_ = {"epoch": told and told.epoch, "seq": told and told.seq}
-    await connection.execute(HOLD, {"credential_id": credential_id, "lease": STREAM_LEASE, **told_})
+async def hold_for_stream(
+    connection: Connection, credential_id: UUID, told: Cursor | None, *, held: datetime | None = None
+) -> datetime | None:
+    """Keep the credential's endpoint quiet for a minute more; `told`: how far its Home Assistant surely has it.
+
+    `held` is what the last hold of the same stream returned; None takes it from any other stream. Returns None where
+    there is no endpoint, or a newer stream has it.
+    """
+    asked = {"epoch": told and told.epoch, "seq": told and told.seq, "credential_id": credential_id}
+    row: Any = await (await connection.execute(HOLD, {**asked, "lease": STREAM_LEASE, "held": held})).fetchone()
+    return None if row is None else row[0]
 
 
-async def release_from_stream(connection: Connection, credential_id: UUID) -> bool:
-    """The stream has ended; True when an endpoint takes over."""
-    return (await connection.execute(RELEASE, [credential_id])).rowcount > 0
+async def release_from_stream(connection: Connection, credential_id: UUID, held: datetime) -> bool:
+    """The stream that has this hold has ended; True when an endpoint takes over."""
+    return (await connection.execute(RELEASE, [credential_id, held])).rowcount > 0
 
 
 async def _fetch(connection: Connection, statement: LiteralString, asked: Any) -> list[Endpoint]:

@@ -4,6 +4,17 @@ import logging
 import sys
 
 
+def place(error: BaseException) -> str:
+    """File and line of ours where `error` happened: a traceback that cannot quote data."""
+    frames = []
+    at = error.__traceback__
+    while at is not None:
+        frames.append(f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}")
+        at = at.tb_next
+    ours = [it for it in frames if "site-packages" not in it] or frames
+    return ours[-1].rpartition("/")[2] if ours else "nowhere"
+
+
 def configure_logs(level: str) -> None:
     """Send our log lines to stderr; libraries speak only when something is wrong."""
     logging.basicConfig(

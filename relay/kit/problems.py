@@ -11,6 +11,8 @@ from fastapi.responses import JSONResponse, Response
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 
+from relay.kit.logs import place
+
 log = logging.getLogger(__name__)
 
 TYPE = "urn:evconduit:problem:"
@@ -88,6 +90,11 @@ def install(app: FastAPI, *, headers: Mapping[str, str] | None = None) -> None:
         log.warning("database unavailable: %s", type(error).__name__)
         return render(Problem(503, "unavailable", "The database does not answer.", headers={"Retry-After": "5"}))
 
+    async def on_refused_row(_request: Request, error: Exception) -> Response:
+        # Its text may quote a row. Answered here, it is not raised on to the server, which would log it whole.
+        log.error("the database refused a statement: %s at %s", type(error).__name__, place(error))
+        return render(Problem(500, "internal", "The operator can find the cause in the log."))
+
     async def on_mistake(_request: Request, error: Exception) -> Response:
         log.error("unexpected %s", type(error).__name__, exc_info=error)
         return render(Problem(500, "internal", "The operator can find the cause in the log.", headers=headers))
@@ -95,6 +102,7 @@ def install(app: FastAPI, *, headers: Mapping[str, str] | None = None) -> None:
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(psycopg.Error, on_refused_row)
     app.add_exception_handler(psycopg.OperationalError, on_database)
     app.add_exception_handler(PoolTimeout, on_database)
     app.add_exception_handler(Exception, on_mistake)

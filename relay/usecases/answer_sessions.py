@@ -93,7 +93,9 @@ async def get_vehicle_sessions(
 
 async def find_car(connection: Connection, user_id: UUID, vehicle: str) -> UUID:
     """The user's car with this id, ours or Enode's, gone ones too. Raises Problem 404."""
-    row = await (await connection.execute(CAR, {"user_id": user_id, "vehicle": vehicle})).fetchone()
+    # NUL is the one character that PostgreSQL takes in no text.
+    asked = {"user_id": user_id, "vehicle": vehicle.replace("\0", "")}
+    row = await (await connection.execute(CAR, asked)).fetchone()
     if row is None:
         raise Problem(404, "not-found", "No such vehicle.")
     return UUID(str(row[0]))

@@ -1,6 +1,9 @@
 """The bounded checks behind Enode's webhook: a command whose outcome nobody told us of is asked for, then unknown."""
 
+import asyncio
 import logging
+from datetime import timedelta
+from typing import LiteralString
 from uuid import UUID
 
 from psycopg.rows import dict_row
@@ -11,6 +14,14 @@ from relay.usecases.move_command import Outcome, move_command, outcome_of
 from relay.usecases.runtime import Runtime
 
 log = logging.getLogger(__name__)
+
+# A check dies with its worker, and nobody does it again; so this long after the last one was due, one more is made.
+FORGOTTEN_AFTER = CHECKS[-1] + timedelta(minutes=10)
+LOOK_SECONDS = 60.0
+AT_ONCE = 100
+FORGOTTEN: LiteralString = """
+select id from commands where settled_at is null and requested_at < now() - %s order by requested_at limit %s
+"""
 
 
 async def check_command(runtime: Runtime, command_id: UUID, number: int) -> None:
@@ -36,6 +47,22 @@ async def check_command(runtime: Runtime, command_id: UUID, number: int) -> None
         runtime.feed_waker.wake([row["user_id"]])
         if outcome.settled:
             runtime.look_soon()
+
+
+async def check_forgotten(runtime: Runtime) -> int:
+    """Settle commands that no check will come for any more; returns how many those were."""
+    async with runtime.pool.connection() as connection:
+        rows = await (await connection.execute(FORGOTTEN, [FORGOTTEN_AFTER, AT_ONCE])).fetchall()
+    for row in rows:
+        await check_command(runtime, UUID(str(row[0])), len(CHECKS) - 1)
+    return len(rows)
+
+
+async def check_forgotten_for_ever(runtime: Runtime) -> None:
+    """Look for such commands until cancelled. Raises psycopg.Error."""
+    while True:
+        await check_forgotten(runtime)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _ask(runtime: Runtime, action_id: str | None) -> Outcome | None:

@@ -18,6 +18,7 @@ from psycopg import errors
 from relay.inbox import queue
 from relay.inbox.models import Settlement, StoredEvent
 from relay.kit.database import Connection, Pool
+from relay.kit.logs import place
 from relay.usecases.apply_enode_event import Applied, MalformedEventError, apply_enode_event
 
 log = logging.getLogger(__name__)
@@ -205,7 +206,7 @@ def failed(event: StoredEvent, error: Exception) -> Settlement:
         event.id,
         event.user_id,
         reason,
-        _place(error),
+        place(error),
         "set aside" if final else f"try {attempts}",
     )
     return Settlement(
@@ -215,11 +216,3 @@ def failed(event: StoredEvent, error: Exception) -> Settlement:
         reason=reason,
         retry_in=timedelta() if final else RETRY_AFTER[attempts - 1],
     )
-
-
-def _place(error: Exception) -> str:
-    """File and line where it happened: a traceback that cannot quote data."""
-    at = error.__traceback__
-    while at is not None and at.tb_next is not None:
-        at = at.tb_next
-    return "nowhere" if at is None else f"{at.tb_frame.f_code.co_filename.rpartition('/')[2]}:{at.tb_lineno}"

@@ -11,7 +11,14 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
-from relay.gateways.enode import EnodeClient, EnodeError, EnodeNotFound, EnodeProblemError, Intervention
+from relay.gateways.enode import (
+    EnodeClient,
+    EnodeError,
+    EnodeNotFound,
+    EnodeProblemError,
+    EnodeProtocolError,
+    Intervention,
+)
 from relay.usecases.runtime import Runtime
 from relay.usecases.tell_change import tell_again
 
@@ -79,7 +86,7 @@ async def _ask(enode: EnodeClient, intervention_id: str, language: str) -> dict[
         return _shown(await enode.interventions.get(intervention_id, language=language))
     except EnodeNotFound:
         return None
-    except EnodeProblemError as error:  # one that Enode refuses must not keep the others waiting
+    except (EnodeProblemError, EnodeProtocolError) as error:  # one such must not keep the others waiting
         log.warning("an intervention was not told: %s", error)
         return None
 

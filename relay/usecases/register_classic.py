@@ -25,14 +25,17 @@ async def register_classic(
 
     The latest registration of a webhook id, and of a car, wins. To be called without a connection in hand: the address
     is looked up in DNS. Raises Problem: 403 `plan-required`, 404 for no car of the caller's, 422 `invalid-request` or
-    `endpoint-refused`.
+    `endpoint-refused`, 429 `too-many-requests`.
     """
+    runtime.bursts.take(caller.credential_id)
     if caller.plan not in PUSH_PLANS:
         raise Problem(403, "plan-required", "Pro tier required: the plan does not include live updates.")
     if not WEBHOOK_ID.fullmatch(webhook_id):
         raise Problem(422, "invalid-request", "A webhook id has 1 to 255 letters, digits, - and _.")
     if "?" in external_url:
         raise Problem(422, "invalid-request", "The address of a Home Assistant has no query.")
+    # NUL is the one character that PostgreSQL takes in no text.
+    vehicle_id = vehicle_id and vehicle_id.replace("\0", "")
     url = f"{external_url.rstrip('/')}/api/webhook/{webhook_id}"
     await require_reachable(runtime.outbound, url)
     async with runtime.pool.connection() as connection:
@@ -61,7 +64,7 @@ async def find_classic(runtime: Runtime, caller: Caller) -> list[Endpoint]:
 
 
 async def _car(connection: Connection, caller: Caller, vehicle_id: str) -> UUID:
-    found = await connection.execute(CAR, {"user_id": caller.user_id, "vehicle": vehicle_id.replace("\0", "")})
+    found = await connection.execute(CAR, {"user_id": caller.user_id, "vehicle": vehicle_id})
     row = await found.fetchone()
     if row is None:
         raise Problem(404, "not-found", "No such vehicle.")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from relay.delivery.dialects import is_acknowledged, test_body
 from relay.delivery.endpoints import (
+    NOBODY_S,
     Endpoint,
     EndpointRecord,
     claim_test,
@@ -59,7 +60,7 @@ async def put(
             connection, user_id=caller.user_id, credential_id=caller.credential_id, url=wanted.url
         )
         if runtime.hub.tells(caller.credential_id):  # of streams elsewhere we hear at their next look
-            await hold_for_stream(connection, caller.credential_id, None)
+            await hold_for_stream(connection, caller.credential_id, None, held=NOBODY_S)
     runtime.feed_waker.wake([caller.user_id])
     secret = endpoint_secret(runtime.key, endpoint.id, endpoint.salt)
     return {**endpoint.record(), "secret": shown_secret(secret)}
@@ -131,6 +132,7 @@ def _refusal(outbound: Outbound) -> str:
 async def _caller(runtime: Runtime, authorization: str | None) -> Caller:
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
+    runtime.bursts.take(call.caller.credential_id)
     if call.caller.plan not in PUSH_PLANS:
         raise Problem(403, "plan-required", "The plan does not include live updates; ask for the vehicles instead.")
     return call.caller

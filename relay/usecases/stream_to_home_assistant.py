@@ -5,8 +5,9 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
+from uuid import UUID
 
 import psycopg
 from fastapi import APIRouter, Depends, Header, Response
@@ -15,6 +16,7 @@ from relay.delivery.endpoints import hold_for_stream, release_from_stream
 from relay.delivery.messages import Account, Bye, Cursor, Snapshot, frame, read_cursor
 from relay.delivery.stream import EventStream
 from relay.delivery.subscription import Subscription
+from relay.kit.database import Connection
 from relay.kit.problems import Problem
 from relay.kit.web import AuthorizationHeader
 from relay.usecases.answer_home_assistant import AccountRecord, account_record
@@ -46,6 +48,18 @@ class Told:
         return self._seen[0][1] if self._seen and self._seen[0][0] <= now - self._lag else None
 
 
+@dataclass(kw_only=True, slots=True)
+class Quiet:
+    """The silence of the endpoint that is told in the stream's place; `until` names the hold on it."""
+
+    until: datetime | None = None
+
+    async def hold(self, connection: Connection, credential_id: UUID, told: Cursor | None = None) -> None:
+        """Hold, or hold on, unless a newer stream does."""
+        held = await hold_for_stream(connection, credential_id, told, held=self.until)
+        self.until = held or self.until
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
     """A place at the hub, and whose it is as of the last look."""
@@ -54,6 +68,7 @@ class Opened:
     authorization: str | None
     account: AccountRecord
     told: Told = field(default_factory=lambda: Told(SURELY_TOLD_AFTER))
+    quiet: Quiet = field(default_factory=Quiet)
 
 
 async def open_place(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> AsyncIterator[Opened]:
@@ -64,10 +79,11 @@ async def open_place(runtime: RuntimeDependency, authorization: AuthorizationHea
     if not account["push"]:
         raise Problem(403, "plan-required", "The plan does not include live updates; ask for the vehicles instead.")
     with runtime.hub.subscribe(call.caller.user_id, call.caller.credential_id) as subscription:
+        opened = Opened(subscription=subscription, authorization=authorization, account=account)
         try:
-            yield Opened(subscription=subscription, authorization=authorization, account=account)
+            yield opened
         finally:
-            await take_over(runtime, subscription)
+            await take_over(runtime, opened)
 
 
 @router.get(
@@ -85,7 +101,7 @@ async def get_stream(
     since = read_cursor(last_event_id)
     async with runtime.pool.connection() as connection:
         found = await read_snapshot(connection, opened.subscription.user_id, since)
-        await hold_for_stream(connection, opened.subscription.credential_id, None)
+        await opened.quiet.hold(connection, opened.subscription.credential_id)
     opened.subscription.start(found.cursor, first_frames(found, opened.account, since))
     rules = runtime.hub.rules
     return EventStream(
@@ -121,7 +137,7 @@ async def recheck(runtime: Runtime, opened: Opened) -> None:
             async with runtime.pool.connection() as connection:
                 call = await authenticate(connection, opened.authorization, scope="read")
                 told = opened.told.surely(opened.subscription.taken, loop.time())
-                await hold_for_stream(connection, opened.subscription.credential_id, told)
+                await opened.quiet.hold(connection, opened.subscription.credential_id, told)
         except psycopg.Error:
             continue  # a database that does not answer revokes nobody
         except Problem:
@@ -136,11 +152,14 @@ async def recheck(runtime: Runtime, opened: Opened) -> None:
             opened.subscription.tell(Account(record=account))
 
 
-async def take_over(runtime: Runtime, subscription: Subscription) -> None:
+async def take_over(runtime: Runtime, opened: Opened) -> None:
     """The stream has ended: from now on its endpoint is told. A lease that cannot be ended runs out."""
+    subscription, held = opened.subscription, opened.quiet.until
+    if held is None:
+        return
     try:
         async with runtime.pool.connection() as connection:
-            released = await release_from_stream(connection, subscription.credential_id)
+            released = await release_from_stream(connection, subscription.credential_id, held)
     except psycopg.Error:
         return
     if released:

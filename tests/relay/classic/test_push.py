@@ -108,6 +108,7 @@ async def test_another_person_s_car_another_plan_and_forbidden_addresses_are_ref
     assert (await client.call("POST", "/api/ha/webhook/register", json=nul))[0] == 404
     assert (await client.call("DELETE", "/api/ha/webhook/register?webhook_id=%00"))[0] == 422
     assert home.posts == []
+    assert (await client.call("POST", "/api/ha/webhook/register", json=nul | {"vehicle_id": f"{car}\0"}))[0] == 200
 
 
 async def test_a_connection_test_arrives_and_an_old_client_s_400_is_explained(pool, client, home, car):

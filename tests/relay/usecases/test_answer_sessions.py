@@ -324,3 +324,15 @@ async def test_since_is_read_as_it_is_written(api, add):
 async def test_a_wrong_question_is_told(api):
     for query in ("since=soon", "limit=0", "limit=201", "since="):
         assert (await api.get(f"/api/ha/charging/sessions?{query}")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/api/ha/v2/vehicles/%00/sessions", None),
+        ("POST", "/api/ha/charging/%00/odometer", {"odometer_km": 5}),
+    ],
+)
+async def test_a_name_that_no_database_takes_is_no_car(api, method, path, body):
+    answer = await api.request(method, path, json=body)
+    assert answer.status_code == 404, answer.text

@@ -13,7 +13,7 @@ from relay.gateways.enode import Clock, EnodeClient, EnodeConfig
 from relay.kit import problems
 from relay.kit.jobs import Jobs
 from relay.usecases import command_charging, command_classic, follow_commands
-from relay.usecases.check_command import check_command
+from relay.usecases.check_command import check_command, check_forgotten
 from relay.usecases.command_charging import CHECKS
 from relay.usecases.move_command import Outcome, move_command
 from relay.usecases.read_feed import feed_reader
@@ -270,6 +270,23 @@ async def test_a_check_without_news_plans_the_next_one(pool, runtime, start):
     await check_command(runtime, UUID(command["id"]), 0)
     jobs = await fetch(pool, "select args from procrastinate.procrastinate_jobs order by id")
     assert [job[0]["number"] for job in jobs] == [0, 1]
+
+
+@pytest.mark.parametrize(("said", "ended"), [("CONFIRMED", "confirmed"), ("PENDING", "unknown")])
+async def test_a_command_whose_check_died_with_its_worker_is_settled_all_the_same(
+    pool, runtime, api, *, enode, start, said, ended
+):
+    old, young = (await start()).json(), (await start()).json()
+    enode.answer = lambda _: httpx.Response(200, json=action(said))
+    # As SIGKILL leaves it: being done, by nobody, for ever.
+    await fetch(pool, "update procrastinate.procrastinate_jobs set status = 'doing' returning id")
+    await fetch(
+        pool, "update commands set requested_at = now() - interval '1 hour' where id = %s returning id", old["id"]
+    )
+    assert await check_forgotten(runtime) == 1
+    assert await check_forgotten(runtime) == 0
+    states = [(await api.get(f"/api/ha/v2/commands/{it['id']}")).json()["state"] for it in (old, young)]
+    assert states == [ended, "pending"]
 
 
 @pytest.mark.parametrize("late", ["pending", "failed", "unknown"])

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from relay.delivery.hub import Hub
 from relay.delivery.wake import FEED, Waker
-from relay.gateways.enode import EnodeConfig, open_enode
+from relay.gateways.enode import EnodeConfig, EnodeProtocolError, open_enode
 from relay.kit import problems
 from relay.kit.bursts import Bursts
 from relay.kit.jobs import Jobs
@@ -330,6 +330,21 @@ async def test_an_intervention_that_enode_does_not_know_is_not_shown_and_not_ask
         "../x",
     }
     assert await fetch_interventions(runtime) == 0
+
+
+async def test_an_intervention_that_enode_tells_in_another_shape_keeps_no_other_waiting(api, car, runtime, monkeypatch):
+    asked = []
+
+    async def get(_self, intervention_id, *, language=None):
+        asked.append(intervention_id)
+        raise EnodeProtocolError("GET /interventions/{}", fault="no id")
+
+    monkeypatch.setattr("relay.gateways.enode.interventions.Interventions.get", get)
+    named = {"capabilities": {"chargeState": {"isCapable": False, "interventionIds": ["one", "two"]}}}
+    await car.execute("update vehicles set vehicle_cache = %s", Jsonb(named))
+    for _ in range(2):
+        assert await fetch_interventions(runtime) == 0
+    assert sorted(asked) == ["one", "two"]
 
 
 async def test_a_language_is_the_nearest_of_enode_s_and_interventions_follow(api, car, runtime):

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 
 import pytest
@@ -39,6 +40,23 @@ async def test_an_endpoint_is_registered_shown_and_taken_back(pool, client):
     assert "s3cret" not in shown.text
     assert (await client.delete("endpoint", headers=ada.header)).status_code == 204
     assert slug(await client.delete("endpoint", headers=ada.header)) == (404, "not-found")
+
+
+async def test_who_registers_all_the_time_is_told_to_wait(pool, client, runtime):
+    """Every time a name is looked up, in one of a few threads that all deliveries share."""
+    ada = await add_person(pool)
+    answers = [
+        await client.put("endpoint", json={"url": "http://127.0.0.1:1/a"}, headers=ada.header) for _ in range(62)
+    ]
+    assert answers[59].status_code == 200
+    assert slug(answers[-1]) == (429, "too-many-requests")
+    bob = await caller_of(pool, await add_person(pool))
+    asked = [
+        register_classic(runtime, bob, webhook_id="w", external_url="http://127.0.0.1:1", vehicle_id="nobody's")
+        for _ in range(62)
+    ]
+    refusals = await asyncio.gather(*asked, return_exceptions=True)
+    assert {it.slug for it in refusals} == {"not-found", "too-many-requests"}
 
 
 async def test_registering_again_keeps_the_endpoint_and_its_secret_and_switches_it_on(pool, client):

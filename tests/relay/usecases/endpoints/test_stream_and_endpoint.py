@@ -4,10 +4,11 @@ import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.delivery.endpoints import hold_for_stream, put_endpoint, release_from_stream
+from relay.delivery.endpoints import NOBODY_S, hold_for_stream, put_endpoint, release_from_stream
 from relay.delivery.hub import StreamRules
 from relay.delivery.messages import Cursor
 from relay.usecases.deliver_to_endpoints import Deliverer, DeliveryRules
@@ -85,6 +86,25 @@ async def test_the_endpoint_s_cursor_follows_at_a_distance(pool, http, receiver,
                 await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_it_stays_quiet_when_a_stream_ends_that_another_one_has_replaced(pool, http, receiver, elsewhere):
+    """A client that reconnects is there before its broken connection is noticed."""
+    ada = await add_person(pool)
+    await register(pool, ada, receiver.url())
+    seldom = StreamRules(sweep_every=NEVER, heartbeat_every=NEVER, recheck_every=NEVER)
+    async with Relay(pool, seldom).serving() as relay, Relay(pool, seldom).serving() as other:
+        async with listening(http, relay, ada) as old:
+            await old.next()
+            async with listening(http, other if elsewhere else relay, ada) as new:
+                await new.next()
+                old.response.close()
+                await until(lambda: relay.hub.streams == (0 if elsewhere else 1))
+                assert await column(pool, "streaming_until > now() + interval '50 s'")
+        async with asyncio.timeout(10):
+            while await column(pool, "streaming_until is not null"):
+                await asyncio.sleep(0.02)
+
+
 async def test_streams_of_other_keys_leave_it_alone(pool, http, receiver):
     ada, bob = [await add_person(pool) for _ in range(2)]
     await register(pool, ada, receiver.url())
@@ -107,8 +127,24 @@ async def test_a_cursor_never_goes_back_but_into_the_stream_s_epoch(pool, receiv
         ]:
             await hold_for_stream(connection, ada.credential, told)
             assert await value(connection, "select epoch || '.' || seq from endpoints") == expected
-        assert await release_from_stream(connection, ada.credential) is True
-        assert await release_from_stream(connection, ada.credential) is False
+        held = await hold_for_stream(connection, ada.credential, None)
+        assert await release_from_stream(connection, ada.credential, held) is True
+        assert await release_from_stream(connection, ada.credential, held) is False
+
+
+async def test_a_stream_that_was_replaced_holds_nothing_until_it_is_free_again(pool, receiver):
+    ada = await add_person(pool)
+    await register(pool, ada, receiver.url())
+    async with pool.connection() as connection:
+        old = await hold_for_stream(connection, ada.credential, None)
+        new = await hold_for_stream(connection, ada.credential, None)
+        assert await hold_for_stream(connection, ada.credential, Cursor(epoch="a", seq=5), held=old) is None
+        assert await hold_for_stream(connection, ada.credential, None, held=NOBODY_S) is None
+        assert await value(connection, "select seq is null and streaming_until = %s from endpoints", new)
+        newer = await hold_for_stream(connection, ada.credential, None, held=new)
+        assert newer > new
+        assert await release_from_stream(connection, ada.credential, newer)
+        assert await hold_for_stream(connection, ada.credential, None, held=old) > newer
 
 
 @given(st.lists(st.floats(0.1, 40), min_size=1, max_size=60))
