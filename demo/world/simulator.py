@@ -54,6 +54,11 @@ class Simulator:
         found: list[Json] = await self._send("GET", "vehicles")
         return found
 
+    async def told(self) -> dict[str, Json]:
+        """Each vehicle as the newest of its events shows it. Enode looks more often than it has news."""
+        truth = await self._send("GET", "truth")
+        return {key: row["states"][-1]["vehicle"] for key, row in truth["vehicles"].items() if row["states"]}
+
     async def car(self, vehicle_id: str) -> Json:
         """One of them."""
         return await self._send("GET", f"vehicles/{vehicle_id}")

@@ -84,7 +84,8 @@ returning streaming_until
 """
 RELEASE: LiteralString = """
 update endpoints set streaming_until = null
-where kind = 'v2' and credential_id = %s and streaming_until = %s
+where kind = 'v2' and credential_id = %(credential_id)s and streaming_until is not null
+  and (%(held)s::timestamptz is null or streaming_until = %(held)s)
 """
 NOBODY_S = datetime.min.replace(tzinfo=UTC)
 """A hold that nobody has: who names it takes only what is free."""
@@ -220,9 +221,10 @@ async def hold_for_stream(
     return None if row is None else row[0]
 
 
-async def release_from_stream(connection: Connection, credential_id: UUID, held: datetime) -> bool:
-    """The stream that has this hold has ended; True when an endpoint takes over."""
-    return (await connection.execute(RELEASE, [credential_id, held])).rowcount > 0
+async def release_from_stream(connection: Connection, credential_id: UUID, held: datetime | None) -> bool:
+    """The stream that has this hold (None: whichever there is) has ended; True when an endpoint takes over."""
+    asked = {"credential_id": credential_id, "held": held}
+    return (await connection.execute(RELEASE, asked)).rowcount > 0
 
 
 async def _fetch(connection: Connection, statement: LiteralString, asked: Any) -> list[Endpoint]:

@@ -51,9 +51,13 @@ class Hub:
         """How many are open."""
         return sum(map(len, self._by_user.values()))
 
-    def tells(self, credential_id: UUID) -> bool:
-        """Whether a stream of this credential is open in this process."""
-        return any(it.credential_id == credential_id for streams in self._by_user.values() for it in streams)
+    def tells(self, credential_id: UUID, *, besides: Subscription | None = None) -> bool:
+        """Whether a stream of this credential, another one than `besides`, is open in this process."""
+        return any(
+            it.credential_id == credential_id and it is not besides
+            for streams in self._by_user.values()
+            for it in streams
+        )
 
     @contextmanager
     def subscribe(self, user_id: UUID, credential_id: UUID) -> Iterator[Subscription]:

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 LOCK = 0x45564C44  # "EVLD": the leader of this database's processes
 ASK_EVERY = 2.0
 """Seconds between tries to become the leader, and between looks whether the lock is still ours."""
+ANSWER_WITHIN = 10.0
 
 # A leader whose machine has vanished must not hold the lock until TCP gives up by itself. Ignored on a unix socket.
 NOTICE_DEATH = """
@@ -52,7 +53,7 @@ class Election:
                     await prepare_session(connection)
                     await connection.execute(NOTICE_DEATH)
                     await self._stand(connection)
-            except psycopg.Error as error:
+            except (psycopg.Error, TimeoutError) as error:
                 log.warning("the election's connection is lost (%s): standing again", type(error).__name__)
             await asyncio.sleep(self._ask_every)
 
@@ -65,7 +66,8 @@ class Election:
             async with background(dict(self._work)):
                 while True:
                     await asyncio.sleep(self._ask_every)
-                    await connection.execute("select 1")  # raises when the lock went with its session
+                    async with asyncio.timeout(ANSWER_WITHIN):  # a host that has vanished says nothing at all
+                        await connection.execute("select 1")  # raises when the lock went with its session
         finally:
             self._leads = False
 

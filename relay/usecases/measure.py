@@ -20,8 +20,12 @@ class Figure:
 FIGURES: tuple[Figure, ...] = (
     Figure(
         name="inbox_events",
-        help="Events in the inbox by state.",
-        statement="select state, count(*)::float8 from webhook_logs group by state",
+        help="Events in the inbox that wait, and that were set aside for a person.",
+        statement="""
+        select state, count(*)::float8 from webhook_logs where state = 'pending' group by state
+        union all
+        select state, count(*)::float8 from webhook_logs where state = 'set_aside' group by state
+        """,
         label="state",
     ),
     Figure(

@@ -11,6 +11,7 @@ import psycopg
 
 from relay.delivery.feed import advance
 from relay.kit.database import Connection, Pool
+from relay.kit.logs import place
 from relay.vehicles.charging_ledger import fold_away
 
 log = logging.getLogger(__name__)
@@ -91,9 +92,14 @@ async def _fold_samples(connection: Connection) -> int:
     before = datetime.now(UTC) - AMENDED
     rows = await (await connection.execute(_SAMPLED, [before - FOLDED_EVERY, AT_ONCE])).fetchall()
     for vehicle_id, user_id in rows:
-        async with connection.transaction():
-            await advance(connection, UUID(str(user_id)), 0)
-            await fold_away(connection, UUID(str(vehicle_id)), before)
+        try:
+            async with connection.transaction():
+                await advance(connection, UUID(str(user_id)), 0)
+                await fold_away(connection, UUID(str(vehicle_id)), before)
+        except psycopg.OperationalError:
+            raise  # the database, not the car
+        except Exception as error:  # noqa: BLE001 - one car must not keep the others from it; its text may quote samples
+            log.error("samples of vehicle %s stay: %s, %s", vehicle_id, type(error).__name__, place(error))  # noqa: TRY400 - as said
     return len(rows)
 
 

@@ -155,7 +155,8 @@ async def recheck(runtime: Runtime, opened: Opened) -> None:
 async def take_over(runtime: Runtime, opened: Opened) -> None:
     """The stream has ended: from now on its endpoint is told. A lease that cannot be ended runs out."""
     subscription, held = opened.subscription, opened.quiet.until
-    if held is None:
+    # An endpoint that was registered since our last look has a hold that is named to nobody.
+    if held is None and runtime.hub.tells(subscription.credential_id, besides=subscription):
         return
     try:
         async with runtime.pool.connection() as connection:

@@ -106,6 +106,8 @@ def shall_tell(facts: Facts, state: State) -> bool:
     """Whether the operator is told: of trouble, once a day while it lasts, and of its end."""
     if state in {"ok", "starting"}:
         return state == "ok" and facts.alerted_state not in {None, "ok"}
+    if state == "signature_failures" and (facts.state != state or facts.now - facts.since < OUTAGE):
+        return False  # anybody can forge a few
     if facts.alerted_state != state:
         return True
     return facts.alerted_at is not None and facts.now - facts.alerted_at >= REPEAT_ALERT
@@ -116,6 +118,8 @@ def has_gap(facts: Facts, state: State) -> bool:
     if state != "ok":
         return False
     # The second: trouble that a former leader saw, and whose end it did not live to see.
+    if facts.state == "signature_failures" and facts.now - facts.since < OUTAGE:
+        return False  # anybody can forge a few; Enode's patience lasts longer
     if facts.state not in {"ok", "starting"} or facts.alerted_state not in {None, "ok"}:
         return True
     return facts.reconciled_at is None or (facts.state == "starting" and facts.now - facts.reconciled_at > OUTAGE)

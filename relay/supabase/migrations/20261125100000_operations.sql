@@ -28,6 +28,9 @@ alter table evconduit.webhook_subscriptions add column test_succeeded boolean;
 -- Switched off by the operator: credentials are refused, what Enode tells is kept all the same.
 alter table evconduit.users add column disabled_at timestamptz;
 
+-- Those that a person shall look at are few among all that are kept.
+create index webhook_logs_set_aside on evconduit.webhook_logs (id) where state = 'set_aside';
+
 -- Put through the drain once more by an operator: nothing that comes of it is told as if it happened now.
 alter table evconduit.webhook_logs add column replayed_at timestamptz;
 alter table evconduit.transitions add column live boolean not null default true;

@@ -67,6 +67,13 @@ def test_the_operator_is_told_of_trouble_and_of_its_end(told, told_at, state, te
     assert shall_tell(replace(FINE, alerted_state=told, alerted_at=told_at), state) is tells
 
 
+def test_a_few_forgeries_neither_alarm_anybody_nor_make_us_ask_for_all_cars():
+    fresh = replace(FINE, state="signature_failures", since=NOON - timedelta(minutes=1))
+    lasting = replace(fresh, since=NOON - HOUR)
+    assert [shall_tell(it, "signature_failures") for it in (FINE, fresh, lasting)] == [False, False, True]
+    assert [has_gap(it, "ok") for it in (fresh, lasting)] == [False, True]
+
+
 def test_gaps_are_filled_after_trouble_and_after_a_long_absence_only():
     assert not has_gap(FINE, "ok")
     assert has_gap(replace(FINE, state="silent"), "ok")

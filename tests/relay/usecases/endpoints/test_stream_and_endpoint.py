@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -68,6 +69,21 @@ async def test_an_endpoint_is_quiet_while_the_stream_is_open_and_takes_over_when
             # So soon nobody knows what the client really got: it is told again, and knows it by its number.
             await until(lambda: len(receiver.posts) == 2)
             assert [it["id"].partition(".")[2] for it in receiver.posts[1].json["messages"]] == [str(seq)]
+
+
+async def test_an_endpoint_registered_while_the_stream_is_open_takes_over_when_it_ends(pool, http, receiver):
+    ada = await add_person(pool)
+    await put_car(pool, ada.id)
+    rules = replace(RULES, recheck_every=NEVER)  # the stream ends before it hears of the endpoint
+    async with Relay(pool, rules).serving() as relay, delivering(pool, relay):
+        async with listening(http, relay, ada) as stream:
+            await stream.next()
+            await register(pool, ada, receiver.url())
+            async with pool.connection() as connection:  # as PUT endpoint does
+                await hold_for_stream(connection, ada.credential, None, held=NOBODY_S)
+            relay.waker.wake([ada.id])
+            assert receiver.posts == []
+        await until(lambda: len(receiver.posts) == 1)
 
 
 async def test_the_endpoint_s_cursor_follows_at_a_distance(pool, http, receiver, monkeypatch):
