@@ -6,9 +6,8 @@ order, they make the same set, so everything that follows from them is the same 
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from math import isfinite
 
-from relay.gateways.enode.fields import JsonObject, member, moment
+from relay.gateways.enode.fields import member, moment, number
 from relay.vehicles.merge import stamp
 from relay.vehicles.models import Json, Sighting, Version
 from relay.vehicles.transitions import read_charge
@@ -108,14 +107,3 @@ def _read_place(vehicle: Json) -> Place:
         longitude=longitude if known else None,
         odometer_km=distance if distance is not None and distance >= 0 else None,
     )
-
-
-def number(source: JsonObject, key: str) -> float | None:
-    """The finite number at `key`."""
-    value = source.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value) if isfinite(value) else None
-    except OverflowError:  # an integer of 400 digits
-        return None

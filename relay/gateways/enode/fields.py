@@ -82,9 +82,14 @@ def whole(source: JsonObject, key: str) -> int | None:
 
 
 def number(source: JsonObject, key: str) -> float | None:
-    """The number at `key`."""
+    """The finite number at `key`."""
     value = source.get(key)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if isfinite(value) else None
+    except OverflowError:  # an integer of 400 digits
+        return None
 
 
 def moment(source: JsonObject, key: str) -> datetime | None:

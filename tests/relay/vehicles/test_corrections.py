@@ -95,6 +95,12 @@ def test_so_it_is_when_complete_was_never_said(car):
     assert is_held(car)
 
 
+def test_numbers_that_no_car_has_are_no_numbers(car):
+    absurd = 10**400
+    car.says("PLUGGED_IN:CHARGING", 0, level=absurd, km=absurd, place=(absurd, absurd), batteryCapacity=absurd)
+    assert car.says("UNPLUGGED", 10, level=80.5)["batteryLevel"] == 80.5
+
+
 def test_a_cable_pulled_before_the_goal_is_pulled(car):
     car.says("PLUGGED_IN:CHARGING", 0, level=60)
     assert car.says("UNPLUGGED", 10, level=62)["isPluggedIn"] is False
