@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 def worker_work(process: Process) -> Work:
     """The work of a worker beside what every process does."""
-    settings, runtime = process.settings, process.runtime
-    drain = Drain(runtime.pool, wake=runtime.feed_waker.wake, vin_key=settings.key())
+    runtime = process.runtime
+    drain = Drain(runtime.pool, wake=runtime.feed_waker.wake, vin_key=runtime.key)
     process.inbox_waker.subscribe(drain.hint)
 
     async def check(command_id: str, number: int) -> None:

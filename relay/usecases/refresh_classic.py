@@ -3,7 +3,7 @@
 import logging
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, LiteralString
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -17,26 +17,13 @@ from relay.usecases.answer_in_classic_words import ClassicRoute
 from relay.usecases.authorize import authenticate
 from relay.usecases.poll_enode import take_readings
 from relay.usecases.runtime import Runtime, RuntimeDependency
+from relay.usecases.take_turn import Turns
 
 log = logging.getLogger(__name__)
 
 REFRESH_EVERY = timedelta(minutes=1)
 """Enode itself hears from most vendors less often than this."""
-
-# Who comes second waits for the row and then finds it taken; its select still sees the row as it was before.
-CLAIM: LiteralString = """
-with claimed as (
-    update users set refreshed_at = clock_timestamp()
-    where id = %(id)s and (refreshed_at is null or refreshed_at <= clock_timestamp() - %(every)s)
-    returning refreshed_at
-)
-select refreshed_at, true from claimed
-union all
-select coalesce(refreshed_at, clock_timestamp()), false from users
-where id = %(id)s and not exists (select from claimed)
-"""
-# Enode was not reached: nobody has to wait for that.
-GIVE_BACK: LiteralString = "update users set refreshed_at = null where id = %s and refreshed_at = %s"
+TURNS = Turns("users", REFRESH_EVERY)
 
 router = APIRouter(prefix="/api/ha", tags=["Classic"], route_class=ClassicRoute)
 
@@ -58,7 +45,7 @@ async def post_refresh(
         raise _too_soon(error.retry_after or REFRESH_EVERY, "Enode is asked too often just now.") from None
     except EnodeError as error:
         log.info("a refresh did not get through: %s", error)
-        await _give_back(runtime, user_id, claimed_at)
+        await TURNS.give_back(runtime.pool, user_id, claimed_at)
         raise Problem(502, "enode-unavailable", "Enode was not reached. Try again soon.") from None
     return {"status": "success", "vehicles_updated": updated, "message": f"Vehicles with news: {updated}."}
 
@@ -72,18 +59,12 @@ async def _look(runtime: Runtime, enode: EnodeClient, inbox: Inbox, user_id: UUI
 
 async def _claim(runtime: Runtime, user_id: UUID) -> datetime:
     """Take the user's turn, and return when that was. Raises Problem 429 when it was taken just now."""
-    async with runtime.pool.connection() as connection:
-        row: Any = await (await connection.execute(CLAIM, {"id": user_id, "every": REFRESH_EVERY})).fetchone()
-    at: datetime
-    at, mine = row
+    turn = await TURNS.take(runtime.pool, user_id)
+    assert turn is not None  # noqa: S101 - the caller's own row
+    at, mine = turn
     if not mine:
         raise _too_soon(at + REFRESH_EVERY - datetime.now(UTC), "The cars were refreshed just now.")
     return at
-
-
-async def _give_back(runtime: Runtime, user_id: UUID, claimed_at: datetime) -> None:
-    async with runtime.pool.connection() as connection:
-        await connection.execute(GIVE_BACK, [user_id, claimed_at])
 
 
 def _too_soon(wait: timedelta, words: str) -> Problem:

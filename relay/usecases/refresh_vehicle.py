@@ -3,7 +3,7 @@
 import logging
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -15,26 +15,13 @@ from relay.kit.web import AuthorizationHeader
 from relay.usecases.authorize import authenticate
 from relay.usecases.find_car import find_car
 from relay.usecases.runtime import Runtime, RuntimeDependency
+from relay.usecases.take_turn import Turns
 
 log = logging.getLogger(__name__)
 
 AGAIN_AFTER = timedelta(minutes=5)
 """How often a car may be looked at on request; every look may wake it. Vendors are asked every two to seven anyhow."""
-
-# Who comes second waits for the row and then finds it taken; its select still sees the row as it was before.
-CLAIM: LiteralString = """
-with claimed as (
-    update vehicles set refreshed_at = clock_timestamp()
-    where id = %(id)s and (refreshed_at is null or refreshed_at <= clock_timestamp() - %(every)s)
-    returning refreshed_at
-)
-select refreshed_at, true from claimed
-union all
-select coalesce(refreshed_at, clock_timestamp()), false from vehicles
-where id = %(id)s and not exists (select from claimed)
-"""
-# Enode was not reached: nobody has to wait for that.
-GIVE_BACK: LiteralString = "update vehicles set refreshed_at = null where id = %s and refreshed_at = %s"
+TURNS = Turns("vehicles", AGAIN_AFTER)
 
 router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
 
@@ -68,7 +55,7 @@ async def post_refresh(
     except EnodeError as error:
         log.info("a refresh did not get through: %s", error)
         if not isinstance(error, EnodeRateLimited):
-            await _give_back(runtime, car.vehicle_id, claimed_at)
+            await TURNS.give_back(runtime.pool, car.vehicle_id, claimed_at)
         raise _problem(error) from None
     runtime.look_soon()
     return {"refreshed": True, "again_at": wire_time(claimed_at + AGAIN_AFTER)}
@@ -76,13 +63,10 @@ async def post_refresh(
 
 async def _claim(runtime: Runtime, vehicle_id: UUID) -> datetime:
     """Take the car's turn and return when that was. Raises Problem 429 when it was taken lately."""
-    async with runtime.pool.connection() as connection:
-        cursor = await connection.execute(CLAIM, {"id": vehicle_id, "every": AGAIN_AFTER})
-        row: Any = await cursor.fetchone()
-    if row is None:
+    turn = await TURNS.take(runtime.pool, vehicle_id)
+    if turn is None:
         raise Problem(404, "not-found", "No such vehicle.")
-    at: datetime
-    at, mine = row
+    at, mine = turn
     if mine:
         return at
     again_at = at + AGAIN_AFTER
@@ -94,11 +78,6 @@ async def _claim(runtime: Runtime, vehicle_id: UUID) -> datetime:
         headers={"Retry-After": str(wait)},
         again_at=wire_time(again_at),
     )
-
-
-async def _give_back(runtime: Runtime, vehicle_id: UUID, claimed_at: datetime) -> None:
-    async with runtime.pool.connection() as connection:
-        await connection.execute(GIVE_BACK, [vehicle_id, claimed_at])
 
 
 def _problem(error: EnodeError) -> Problem:

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
@@ -134,11 +136,13 @@ class Relay:
                     message = {}
 
 
-@pytest.fixture
-def enode(tmp_path):
+@contextmanager
+def simulating(*options: str, log: int | IO[bytes] | None = None) -> Iterator[Enode]:
+    """A simulator with these options, as a process of its own."""
     port = free_port()
-    command = [sys.executable, "-m", "demo.enode", "--port", str(port), "--speed", "300"]
-    process = subprocess.Popen([*command, "--client-id", "client", "--client-secret", "client-secret"])
+    command = [sys.executable, "-m", "demo.enode", "--port", str(port), *options]
+    client = ("--client-id", "client", "--client-secret", "client-secret")
+    process = subprocess.Popen([*command, *client], stdout=log, stderr=log)
     simulator = Enode(port)
     try:
         until(lambda: simulator.http.get("/_sim/health").status_code == 200)
@@ -147,6 +151,12 @@ def enode(tmp_path):
         simulator.http.close()
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture
+def enode():
+    with simulating("--speed", "300") as simulator:
+        yield simulator
 
 
 @pytest.fixture

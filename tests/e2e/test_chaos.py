@@ -5,7 +5,6 @@
 
 import random
 import secrets
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from tests.e2e.chaos.installations import Account, Homes, Hook, Listener
 from tests.e2e.chaos.rage import Driver, rage, register
 from tests.e2e.chaos.spread import POSTGRES, SERVES, WORKS, Spread
 from tests.e2e.chaos.truth import Truth
-from tests.e2e.conftest import Enode, free_port, until
+from tests.e2e.conftest import simulating, until
 
 ACCOUNTS = ("TESLA", "TESLA", "VOLKSWAGEN")
 MISCHIEF = {
@@ -57,19 +56,9 @@ def chaos(request) -> Chaos:
 @pytest.fixture
 def enode(tmp_path):
     """A world in which only hands move cars, and Enode's delays are short."""
-    port = free_port()
-    options = ["--sandbox", "--speed", "600", "--give-up", "86400", "--client-id", "client"]
-    command = [sys.executable, "-m", "demo.enode", "--port", str(port), *options, "--client-secret", "client-secret"]
-    with (tmp_path / "enode.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    simulator = Enode(port)
-    try:
-        until(lambda: simulator.http.get("/_sim/health").status_code == 200)
+    options = ("--sandbox", "--speed", "600", "--give-up", "86400")
+    with (tmp_path / "enode.log").open("ab") as log, simulating(*options, log=log) as simulator:
         yield simulator
-    finally:
-        simulator.http.close()
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture
