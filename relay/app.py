@@ -60,6 +60,7 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         docs_url="/api/docs",
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        responses=problems.DOCUMENTED,
         lifespan=partial(_lifespan, settings=settings, conninfo=conninfo, work=work),
     )
     app.add_middleware(BodyLimit, limit=BODY_LIMIT, own_limit=lambda path: path == ENODE_POSTS_TO)
