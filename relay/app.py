@@ -26,6 +26,7 @@ from relay.usecases import (
     answer_classic_sessions,
     answer_classic_webhook,
     answer_home_assistant,
+    answer_oauth_client,
     answer_sessions,
     choose_language,
     command_charging,
@@ -94,6 +95,7 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         answer_classic_sessions.router,
         set_electricity_rate.router,
         set_home.router,
+        answer_oauth_client.router,
     ):
         app.include_router(router)
     site.install(app)
