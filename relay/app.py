@@ -69,7 +69,7 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
     app.add_middleware(Mark, headers=MARK)
     if settings.ingress_port is not None:
         app.add_middleware(Ingress, port=settings.ingress_port)
-    problems.install(app, headers=MARK)
+    problems.install(app, headers=MARK, as_page=site.as_page)
     if settings.internal_api_key is not None:
         registry = CollectorRegistry()
         app.add_middleware(RequestMetrics, registry=registry)

@@ -43,13 +43,13 @@ async def patch_account(body: AccountWish, runtime: RuntimeDependency, authoriza
         runtime.bursts.take(call.caller.holder)
         language = nearest(body.language)
         if language != call.caller.language:
-            await _choose(connection, call.caller.user_id, language)
+            await choose_language(connection, call.caller.user_id, language)
             runtime.feed_waker.wake([call.caller.user_id])
     return account_record(replace(call, caller=replace(call.caller, language=language)), runtime.version)
 
 
-async def _choose(connection: Connection, user_id: UUID, language: str) -> None:
-    """Cars with interventions are told again: theirs may be known in this language, because of another user."""
+async def choose_language(connection: Connection, user_id: UUID, language: str) -> None:
+    """One of Enode's. Cars with interventions are told again: theirs may be known in it, because of another user."""
     async with connection.transaction():
         await connection.execute("update users set language = %s where id = %s", [language, user_id])
         rows = await (await connection.execute(NAMING_ANY, [user_id])).fetchall()

@@ -8,7 +8,6 @@ import pytest
 from psycopg_pool import PoolTimeout
 
 from relay.identity.oauth import MOST_ANSWERS
-from relay.usecases.authorize import AUTHENTICATE
 from tests.relay.usecases.oauth.client import CLIENT
 
 
