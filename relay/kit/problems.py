@@ -22,6 +22,7 @@ TITLES = {
     "unauthorized": "The credential is missing, unknown or revoked.",
     "forbidden": "The credential may not do this.",
     "account-disabled": "The account is switched off.",
+    "foreign-form": "The form is too old, or not from this site.",
     "not-found": "There is nothing of yours here.",
     "method-not-allowed": "This address answers to another method.",
     "invalid-request": "The request has a mistake.",
@@ -42,6 +43,27 @@ TITLES = {
 }
 SLUGS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem (RFC 9457): what went wrong, and often what to do. Members are added for some types.",
+        "content": {
+            "application/problem+json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "detail"],
+                    "properties": {
+                        "type": {"type": "string", "enum": [TYPE + slug for slug in TITLES]},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "detail": {"type": "string"},
+                    },
+                }
+            }
+        },
+    }
+}
+"""For the OpenAPI document: every answer that a route does not name itself."""
+
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
     """An answer that is not what was asked for. `members` are added to the body, so they must be safe to show."""
@@ -57,18 +79,20 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
         self.members = members
 
 
+def render(problem: Problem) -> Response:
+    """The problem as programs read it."""
+    body = {
+        "type": TYPE + problem.slug,
+        "title": TITLES.get(problem.slug, problem.slug),
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.members,
+    }
+    return JSONResponse(body, problem.status, headers=problem.headers, media_type="application/problem+json")
+
+
 def install(app: FastAPI, *, headers: Mapping[str, str] | None = None) -> None:
     """Answer every error of `app` as a problem; `headers` are for a 500, which leaves outside all middleware."""
-
-    def render(problem: Problem) -> Response:
-        body = {
-            "type": TYPE + problem.slug,
-            "title": TITLES.get(problem.slug, problem.slug),
-            "status": problem.status,
-            "detail": problem.detail,
-            **problem.members,
-        }
-        return JSONResponse(body, problem.status, headers=problem.headers, media_type="application/problem+json")
 
     async def on_problem(_request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)  # noqa: S101 - Starlette calls by class; its signature cannot say so

@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 
 from relay.delivery.feed import advance
+from relay.identity.oauth_pruning import prune_oauth
 from relay.kit.database import Connection, Pool
 from relay.kit.logs import place
 from relay.vehicles.charging_ledger import fold_away
@@ -41,7 +42,8 @@ delete from interventions where (id, language) in (
 """
 # Nobody can see or change them any more.
 _ENDPOINTS: LiteralString = """
-delete from endpoints e using api_keys k where k.id = e.credential_id and k.revoked_at is not null
+delete from endpoints e
+where not exists (select from credentials k where k.id = e.credential_id and k.revoked_at is null)
 """
 
 PRUNE_EVERY_SECONDS = 3600.0
@@ -80,6 +82,7 @@ async def prune(connection: Connection, retention: Retention) -> int:
     gone += await _delete(connection, _INBOX, retention.set_aside, ["set_aside"])
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
     gone += (await connection.execute(_ENDPOINTS)).rowcount
+    gone += await prune_oauth(connection, datetime.now(UTC), at_once=AT_ONCE)
     gone += await _fold_samples(connection)
     gone += await _delete(connection, _INTERVENTIONS, NAMED_BY_NOBODY)
     if gone:
