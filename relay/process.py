@@ -71,6 +71,7 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             look_soon=partial(look.wake, [ANYBODY]),
             outbound=outbound,
             key=settings.key(),
+            mode=settings.mode,
         )
         work: Work = {
             "wake-ups for feeds": feed.run,

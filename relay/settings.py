@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     mode: Mode = Field("self-hosted", validation_alias="EVCONDUIT_MODE")
     host: str = Field("127.0.0.1", validation_alias="EVCONDUIT_HOST")
     port: int = Field(8300, ge=1, le=65535, validation_alias="EVCONDUIT_PORT")
+    ingress_port: int | None = Field(None, ge=1, le=65535, validation_alias="EVCONDUIT_INGRESS_PORT")
     public_url: HttpUrl | None = Field(None, validation_alias="EVCONDUIT_PUBLIC_URL")
     data: Path = Field(default_factory=default_data_folder, validation_alias="EVCONDUIT_DATA")
     secret_key: SecretStr | None = Field(None, min_length=32, validation_alias="EVCONDUIT_SECRET_KEY")
@@ -82,6 +83,8 @@ class Settings(BaseSettings):
             raise ValueError(f"{missing} is missing: Enode's credentials come in pairs")
         if self.webhook_url is not None and self.enode_webhook_secret is None:
             raise ValueError("ENODE_WEBHOOK_SECRET is missing: with WEBHOOK_URL set, Enode must sign what it sends")
+        if self.ingress_port is not None and (self.mode == "cloud" or self.ingress_port == self.port):
+            raise ValueError("EVCONDUIT_INGRESS_PORT is for the add-on alone, and another port than EVCONDUIT_PORT")
         if self.mode == "cloud" and self.secret_key is None:
             raise ValueError("EVCONDUIT_SECRET_KEY is missing: in cloud mode it must come from the environment")
         if self.mode == "cloud" and self.database_url is None:
@@ -132,7 +135,10 @@ class Settings(BaseSettings):
         """Where addresses that users gave may lead: in the cloud to the public internet only."""
         hosts, networks = read_allowed(self.outbound_allow)
         return OutboundRules(
-            private=self.mode == "self-hosted", hosts=hosts, networks=networks, own_ports=frozenset({self.port})
+            private=self.mode == "self-hosted",
+            hosts=hosts,
+            networks=networks,
+            own_ports=frozenset({self.port, self.ingress_port or self.port}),
         )
 
     def key(self) -> bytes:

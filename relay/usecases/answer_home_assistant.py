@@ -6,9 +6,9 @@ from fastapi import APIRouter
 
 from relay.delivery.messages import Json, Snapshot
 from relay.kit.times import wire_time
-from relay.kit.web import AuthorizationHeader
 from relay.metering.allowance import PUSH_PLANS
 from relay.usecases.authorize import Call, authenticate, authorize
+from relay.usecases.present_credential import Authorization
 from relay.usecases.read_feed import read_snapshot
 from relay.usecases.runtime import RuntimeDependency
 from relay.vehicles.records import VehicleRecord
@@ -90,7 +90,7 @@ def account_record(call: Call, version: str) -> AccountRecord:
 
 
 @router.get("/account", response_model=None, responses={200: {"model": AccountRecord}})
-async def get_account(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> AccountRecord:
+async def get_account(runtime: RuntimeDependency, authorization: Authorization) -> AccountRecord:
     """The account behind the key, its plan and what is left of the month. Costs nothing."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
@@ -98,7 +98,7 @@ async def get_account(runtime: RuntimeDependency, authorization: AuthorizationHe
 
 
 @router.get("/vehicles", response_model=None, responses={200: {"model": SnapshotRecord}})
-async def get_vehicles(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> Json:
+async def get_vehicles(runtime: RuntimeDependency, authorization: Authorization) -> Json:
     """All cars of the account as last known. One call. The body is the same as the stream's first message."""
     async with runtime.pool.connection() as connection:
         call = await authorize(connection, authorization, scope="read", endpoint="v2/vehicles")

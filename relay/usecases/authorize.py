@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg.rows import DictRow, dict_row
 
-from relay.identity.credentials import key_hash, read_bearer
+from relay.identity.credentials import Credential, Kind
 from relay.identity.models import Caller
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
@@ -21,38 +21,68 @@ from relay.usecases.switches import COMMANDS_PAUSED
 PAUSED_RETRY_AFTER = 60
 """Seconds after which a command may be tried again while the operator has paused them."""
 
-type Scope = Literal["read", "control"]
+type Scope = Literal["read", "control", "account"]
+"""`account` is managing keys, consent and the account itself: only people may, never what they handed out."""
 
 # ruff: disable[S608] - joined from literals of ours only (LiteralString holds us to it)
 
-_CALLERS: LiteralString = f"""
-select k.id as credential_id, k.scopes, k.last_used_at, u.id as user_id, u.email, u.name, u.plan, u.language,
-       u.disabled_at is not null as disabled,
-       (%(allowances)s::jsonb ->> u.plan)::int as allowance, {PERIOD} as period, {RESETS_AT} as resets_at
-from api_keys k join users u on u.id = k.user_id
-where k.revoked_at is null and u.closed_at is null
+_HOLDER: LiteralString = f"""
+u.id as user_id, u.email, u.name, u.plan, u.language, u.disabled_at is not null as disabled,
+(%(allowances)s::jsonb ->> u.plan)::int as allowance, {PERIOD} as period, {RESETS_AT} as resets_at
 """
-CALLER: LiteralString = f"{_CALLERS} and k.key_hash = %(key_hash)s"
+_INSTALLATION: LiteralString = f"select k.id as credential_id, k.scopes, k.last_used_at, {_HOLDER}"
+
+CALLERS: dict[Kind, LiteralString] = {
+    "key": f"""
+        {_INSTALLATION}, null::uuid as unused_pair from api_keys k join users u on u.id = k.user_id
+        where k.key_hash = %(lookup)s and k.revoked_at is null and u.closed_at is null
+    """,
+    "access": f"""
+        {_INSTALLATION}, case when t.used_at is null then t.id end as unused_pair
+        from oauth_tokens t join oauth_grants k on k.id = t.grant_id join users u on u.id = k.user_id
+        where t.access_hash = %(lookup)s and t.access_expires_at > now() and k.revoked_at is null
+          and u.closed_at is null
+    """,
+    "person": f"""
+        select null::uuid as credential_id, '{{read,control,account}}'::text[] as scopes,
+               null::timestamptz as last_used_at, {_HOLDER}, null::uuid as unused_pair
+        from users u where u.supabase_id = %(lookup)s and u.approved_at is not null and u.closed_at is null
+    """,
+}
+"""How a caller is found, by the kind of credential."""
+
+# A credential's last use is shown by the minute; writing it on every call would double the work of a call.
+_JUST_NOW: LiteralString = """
+id = (select credential_id from who where last_used_at is null or last_used_at < now() - interval '1 minute')
+"""
+TOUCHED: dict[Kind, LiteralString] = {
+    "key": f"touched as (update api_keys set last_used_at = now() where {_JUST_NOW})",
+    # The first use of a pair is what ends the one before it.
+    "access": f"""
+        touched as (update oauth_grants set last_used_at = now() where {_JUST_NOW}),
+        first_used as (update oauth_tokens set used_at = now() where id = (select unused_pair from who))
+    """,
+    "person": "touched as (select)",
+}
+
+_WITH_USED: LiteralString = """
+select who.*, coalesce(m.used, 0) as used from who left join usage_months m using (user_id, period)
+"""
+AUTHENTICATE: dict[Kind, LiteralString] = {
+    kind: f"with who as materialized ({CALLERS[kind]}), {TOUCHED[kind]} {_WITH_USED}" for kind in CALLERS
+}
 ACCOUNT: LiteralString = f"""
-with who as materialized ({_CALLERS} and k.id = %(credential_id)s)
-select who.*, coalesce(m.used, 0) as used from who left join usage_months m using (user_id, period)
-"""
-
-# A key's last use is shown by the minute; writing it on every call would double the work of a call.
-TOUCHED: LiteralString = """
-update api_keys set last_used_at = now()
-where id = (select credential_id from who where last_used_at is null or last_used_at < now() - interval '1 minute')
-"""
-
-AUTHENTICATE: LiteralString = f"""
-with who as materialized ({CALLER}), touched as ({TOUCHED})
-select who.*, coalesce(m.used, 0) as used from who left join usage_months m using (user_id, period)
+with who as materialized (
+    {_INSTALLATION} from credentials k join users u on u.id = k.user_id
+    where k.id = %(lookup)s and k.revoked_at is null and u.closed_at is null
+),
+{TOUCHED["key"]},
+granted as (update oauth_grants set last_used_at = now() where {_JUST_NOW})
+{_WITH_USED}
 """
 
 # A foreign or unknown car costs nothing and looks the same. `counted` is empty when the allowance is spent.
-AUTHORIZE: LiteralString = f"""
-with who as materialized ({CALLER}),
-touched as ({TOUCHED}),
+_AUTHORIZED: LiteralString = f"""
 car as (
     select v.id as vehicle_id, v.vendor, v.vehicle_cache || v.corrected as vehicle_cache,
            (select l.enode_vehicle_id from vehicle_links l
@@ -87,6 +117,9 @@ select who.*, car.*, recorded.call_id, switch.paused, coalesce(counted.used, (
            select m.used from usage_months m where (m.user_id, m.period) = (who.user_id, who.period))) as used
 from who cross join switch left join car on true left join counted on true left join recorded on true
 """
+AUTHORIZE: dict[Kind, LiteralString] = {
+    kind: f"with who as materialized ({CALLERS[kind]}), {TOUCHED[kind]}, {_AUTHORIZED}" for kind in CALLERS
+}
 
 # ruff: enable[S608]
 
@@ -120,23 +153,25 @@ class Call:
     car: Car | None = None
 
 
-async def authenticate(connection: Connection, authorization: str | None, *, scope: Scope) -> Call:
-    """The caller behind an Authorization header, at no cost. Raises Problem 401 or 403."""
-    row = await _one(connection, AUTHENTICATE, _parameters(authorization))
+async def authenticate(connection: Connection, credential: Credential | None, *, scope: Scope) -> Call:
+    """The caller behind a credential, at no cost. Raises Problem 401 or 403."""
+    known = _known(credential)
+    row = await _one(connection, AUTHENTICATE[known.kind], _parameters(known.lookup))
     return _call(_permitted(row, scope))
 
 
 async def authorize(
-    connection: Connection, authorization: str | None, *, scope: Scope, endpoint: str, vehicle: str | None = None
+    connection: Connection, credential: Credential | None, *, scope: Scope, endpoint: str, vehicle: str | None = None
 ) -> Call:
     """Let one metered call happen, about `vehicle` (our id or Enode's) if given.
 
     Raises Problem 401, 403, 404 for a car that is not the caller's, 429 when the month's calls are used up, 503 for a
     command while the operator has paused them. Nothing is charged then.
     """
+    known = _known(credential)
     # NUL is the one character that PostgreSQL takes in no text.
     about = {"scope": scope, "endpoint": endpoint, "vehicle": vehicle and vehicle.replace("\0", "")}
-    row = _permitted(await _one(connection, AUTHORIZE, _parameters(authorization) | about), scope)
+    row = _permitted(await _one(connection, AUTHORIZE[known.kind], _parameters(known.lookup) | about), scope)
     if vehicle is not None and row["vehicle_id"] is None:
         raise Problem(404, "not-found", "No such vehicle.")
     if row["paused"]:
@@ -147,19 +182,29 @@ async def authorize(
 
 
 async def account_of(connection: Connection, credential_id: UUID) -> Call:
-    """What `authenticate` would tell the holder of this credential. Raises Problem 401 when it is revoked."""
-    about = {"credential_id": credential_id, "allowances": json.dumps(ALLOWANCES)}
-    row = await _one(connection, ACCOUNT, about)
-    if row is None:
-        raise _unauthorized()
-    return _call(row)
+    """What `authenticate` would tell the holder of this installation, whatever becomes of its tokens.
+
+    Raises Problem 401 when it is revoked, 403 when the account is switched off.
+    """
+    row = await _one(connection, ACCOUNT, _parameters(credential_id))
+    return _call(_permitted(row, "read"))
 
 
-def _parameters(authorization: str | None) -> dict[str, Any]:
-    key = read_bearer(authorization)
-    if key is None:
+def require_installation(caller: Caller) -> UUID:
+    """The installation that calls. Raises Problem 403 for a person: what is delivered goes to an installation."""
+    if caller.credential_id is None:
+        raise Problem(403, "forbidden", "Ask with an API key or as a Home Assistant that signed in.")
+    return caller.credential_id
+
+
+def _known(credential: Credential | None) -> Credential:
+    if credential is None:
         raise _unauthorized()
-    return {"key_hash": key_hash(key), "allowances": json.dumps(ALLOWANCES)}
+    return credential
+
+
+def _parameters(lookup: bytes | UUID) -> dict[str, Any]:
+    return {"lookup": lookup, "allowances": json.dumps(ALLOWANCES)}
 
 
 async def _one(connection: Connection, statement: LiteralString, parameters: dict[str, Any]) -> DictRow | None:
@@ -174,13 +219,20 @@ def _permitted(row: DictRow | None, scope: Scope) -> DictRow:
     if row["disabled"]:
         raise Problem(403, "account-disabled", "The operator has switched this account off; ask there.")
     if scope not in row["scopes"]:
-        raise Problem(403, "forbidden", f"This key lacks the scope `{scope}`.")
+        raise Problem(403, "forbidden", _lacks(scope))
     return row
 
 
+def _lacks(scope: Scope) -> str:
+    if scope == "account":
+        return "Only a person who is signed in may do this, never a key or a Home Assistant."
+    return f"This credential lacks the scope `{scope}`."
+
+
 def _unauthorized() -> Problem:
-    # One answer for missing, malformed, unknown and revoked: nothing to learn by trying.
-    return Problem(401, "unauthorized", "Give a valid API key.", headers={"WWW-Authenticate": "Bearer"})
+    # One answer for missing, malformed, unknown, expired and revoked: nothing to learn by trying.
+    words = "Give a valid API key or access token."
+    return Problem(401, "unauthorized", words, headers={"WWW-Authenticate": "Bearer"})
 
 
 def _paused() -> Problem:

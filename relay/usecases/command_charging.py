@@ -20,12 +20,13 @@ from relay.gateways.enode import (
     EnodeRefused,
     EnodeUnavailable,
 )
+from relay.identity.credentials import Credential
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
-from relay.kit.web import AuthorizationHeader
 from relay.metering.repository import refund
 from relay.usecases.authorize import Call, Car, authorize
 from relay.usecases.move_command import Outcome, Step, move_command, outcome_of, tell_step
+from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
 from relay.vehicles.capabilities import is_capable
 from relay.vehicles.records import CommandRecord, command_record
@@ -75,7 +76,7 @@ async def post_charging(
     vehicle_id: str,
     body: Charging,
     runtime: RuntimeDependency,
-    authorization: AuthorizationHeader,
+    authorization: Authorization,
     idempotency_key: IdempotencyKey = None,
 ) -> CommandRecord:
     """Ask the car. The answer is the command as far as it got; its outcome comes by stream or `commands/{id}`."""
@@ -93,7 +94,7 @@ async def post_max_current(
     vehicle_id: str,
     body: MaxCurrent,
     runtime: RuntimeDependency,
-    authorization: AuthorizationHeader,
+    authorization: Authorization,
     idempotency_key: IdempotencyKey = None,
 ) -> CommandRecord:
     """Limit the current that the car draws. Only for cars whose `capabilities.setMaxCurrent` says that they can."""
@@ -119,7 +120,7 @@ class Wish:
     idempotency_key: str | None = None
 
 
-async def command_car(runtime: Runtime, authorization: str | None, wish: Wish) -> CommandRecord:
+async def command_car(runtime: Runtime, authorization: Credential | None, wish: Wish) -> CommandRecord:
     """Ask the car of this caller; the command as far as it got.
 
     Raises Problem as `authorize` does, 422 `command-refused` (`enode_status`: how Enode said no), 502 when Enode does

@@ -37,7 +37,7 @@ with it as (
              when e.failures > 0 then 'failing' else 'on' end as state,
         (f.epoch, f.seq) is distinct from (e.epoch, e.seq) as behind
     from endpoints e join feeds f using (user_id) join users u on u.id = e.user_id and u.closed_at is null
-    join api_keys k on k.id = e.credential_id and k.revoked_at is null
+    join credentials k on k.id = e.credential_id and k.revoked_at is null
 )
 select it.state, count(*) as endpoints,
     coalesce(max(extract(epoch from now() - coalesce(it.failing_since, owed.since, it.created_at)))

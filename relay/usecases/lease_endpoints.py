@@ -30,7 +30,7 @@ where e.next_try_at <= now() and (e.leased_until is null or e.leased_until < now
   and (select (f.epoch, f.seq) is distinct from (e.epoch, e.seq) from feeds f where f.user_id = e.user_id)
   and (select u.closed_at is null and u.disabled_at is null and u.plan = any (%(plans)s)
        from users u where u.id = e.user_id)
-  and (select k.revoked_at is null and 'read' = any (k.scopes) from api_keys k where k.id = e.credential_id)
+  and (select k.revoked_at is null and 'read' = any (k.scopes) from credentials k where k.id = e.credential_id)
   and not {DELIVERY_PAUSED}
 """
 

@@ -41,7 +41,8 @@ delete from interventions where (id, language) in (
 """
 # Nobody can see or change them any more.
 _ENDPOINTS: LiteralString = """
-delete from endpoints e using api_keys k where k.id = e.credential_id and k.revoked_at is not null
+delete from endpoints e
+where not exists (select from credentials k where k.id = e.credential_id and k.revoked_at is null)
 """
 
 PRUNE_EVERY_SECONDS = 3600.0

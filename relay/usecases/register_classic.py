@@ -8,6 +8,7 @@ from relay.identity.models import Caller
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
 from relay.metering.allowance import PUSH_PLANS
+from relay.usecases.authorize import require_installation
 from relay.usecases.register_endpoint import require_reachable
 from relay.usecases.runtime import Runtime
 
@@ -27,7 +28,7 @@ async def register_classic(
     is looked up in DNS. Raises Problem: 403 `plan-required`, 404 for no car of the caller's, 422 `invalid-request` or
     `endpoint-refused`, 429 `too-many-requests`.
     """
-    runtime.bursts.take(caller.credential_id)
+    runtime.bursts.take(caller.holder)
     if caller.plan not in PUSH_PLANS:
         raise Problem(403, "plan-required", "Pro tier required: the plan does not include live updates.")
     if not WEBHOOK_ID.fullmatch(webhook_id):
@@ -42,7 +43,7 @@ async def register_classic(
         await put_classic(
             connection,
             user_id=caller.user_id,
-            credential_id=caller.credential_id,
+            credential_id=require_installation(caller),
             url=url,
             webhook_id=webhook_id,
             configured_id=vehicle_id or None,

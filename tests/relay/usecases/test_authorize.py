@@ -16,12 +16,12 @@ from relay.usecases.authorize import authenticate, authorize
 async def ask(pool, account, **changes):
     wanted = {"scope": "read", "endpoint": "ha/status", "vehicle": str(account.vehicle_id)} | changes
     async with pool.connection() as connection:
-        return await authorize(connection, account.header, **wanted)
+        return await authorize(connection, account.credential, **wanted)
 
 
 async def used(pool, account):
     async with pool.connection() as connection:
-        return (await authenticate(connection, account.header, scope="read")).allowance.used
+        return (await authenticate(connection, account.credential, scope="read")).allowance.used
 
 
 async def test_a_car_is_found_by_our_id_and_by_enode_s(pool, account):
@@ -144,7 +144,7 @@ async def test_the_quota_month_holds_now_and_begins_on_the_anchor_s_day(pool, ac
     async with pool.connection() as connection:
         await connection.execute("update users set quota_anchor = %s", [anchor])
         await connection.execute("set timezone to 'Pacific/Auckland'")
-        call = await authorize(connection, account.header, scope="read", endpoint="ha/status")
+        call = await authorize(connection, account.credential, scope="read", endpoint="ha/status")
         cursor = await connection.execute("select period from poll_logs")
         (began,) = await cursor.fetchone()
     ends = call.allowance.resets_at.astimezone(UTC)
