@@ -72,6 +72,7 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             outbound=outbound,
             key=settings.key(),
             mode=settings.mode,
+            local_redirects=settings.allows_local_redirects,
         )
         work: Work = {
             "wake-ups for feeds": feed.run,

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     # Two days at least: after a day of failures Enode gives up, and somebody must have the time to notice and replay.
     retention_hours: int = Field(72, ge=48, le=24 * 365, validation_alias="EVCONDUIT_RETENTION_HOURS")
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
+    oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     outbound_allow: str = Field("", validation_alias="EVCONDUIT_OUTBOUND_ALLOW")
 
@@ -98,6 +99,11 @@ class Settings(BaseSettings):
             return str(self.public_url).rstrip("/")
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104 - compared, not bound
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def allows_local_redirects(self) -> bool:
+        """Whether a Home Assistant that signs in may be answered at its own address; in the cloud only if so set."""
+        return self.mode == "self-hosted" if self.oauth_local_redirects is None else self.oauth_local_redirects
 
     @property
     def webhook_secrets(self) -> list[str]:

@@ -43,6 +43,27 @@ TITLES = {
 }
 SLUGS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem (RFC 9457): what went wrong, and often what to do. Members are added for some types.",
+        "content": {
+            "application/problem+json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "detail"],
+                    "properties": {
+                        "type": {"type": "string", "enum": [TYPE + slug for slug in TITLES]},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "detail": {"type": "string"},
+                    },
+                }
+            }
+        },
+    }
+}
+"""For the OpenAPI document: every answer that a route does not name itself."""
+
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
     """An answer that is not what was asked for. `members` are added to the body, so they must be safe to show."""

@@ -42,6 +42,9 @@ CALLERS: dict[Kind, LiteralString] = {
         from oauth_tokens t join oauth_grants k on k.id = t.grant_id join users u on u.id = k.user_id
         where t.access_hash = %(lookup)s and t.access_expires_at > now() and k.revoked_at is null
           and u.closed_at is null
+          -- Of several answers to one refresh token, the first that is used is the one.
+          and (t.used_at is not null or not exists (
+              select from oauth_tokens s where s.replaces = t.replaces and s.used_at is not null))
     """,
     "person": f"""
         select null::uuid as credential_id, '{{read,control,account}}'::text[] as scopes,
@@ -60,7 +63,9 @@ TOUCHED: dict[Kind, LiteralString] = {
     # The first use of a pair is what ends the one before it.
     "access": f"""
         touched as (update oauth_grants set last_used_at = now() where {_JUST_NOW}),
-        first_used as (update oauth_tokens set used_at = now() where id = (select unused_pair from who))
+        first_used as (
+            update oauth_tokens set used_at = clock_timestamp()
+            where id = (select unused_pair from who) and used_at is null)
     """,
     "person": "touched as (select)",
 }

@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 
 from relay.delivery.feed import advance
+from relay.identity.oauth_pruning import prune_oauth
 from relay.kit.database import Connection, Pool
 from relay.kit.logs import place
 from relay.vehicles.charging_ledger import fold_away
@@ -81,6 +82,7 @@ async def prune(connection: Connection, retention: Retention) -> int:
     gone += await _delete(connection, _INBOX, retention.set_aside, ["set_aside"])
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
     gone += (await connection.execute(_ENDPOINTS)).rowcount
+    gone += await prune_oauth(connection, datetime.now(UTC), at_once=AT_ONCE)
     gone += await _fold_samples(connection)
     gone += await _delete(connection, _INTERVENTIONS, NAMED_BY_NOBODY)
     if gone:

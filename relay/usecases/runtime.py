@@ -42,6 +42,8 @@ class Runtime:
     # The relay's own secret key: what is derived from it is the same in every process, and after every start.
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     mode: Mode = "self-hosted"
+    # Whether a Home Assistant that signs in may be answered at its own address, whatever that is.
+    local_redirects: bool = False
     # Whose Supabase JWT this is; None for one that proves nothing. Nobody's where people do not sign in with Supabase.
     verify_person: Callable[[str], Awaitable[UUID | None]] | None = None
 
