@@ -11,12 +11,7 @@ from relay.pages.rendering import go, page, path_of
 from relay.pages.visitors import GoElsewhereError
 
 PAGES = (
-    public.router,
-    sign_in.router,
-    home.router,
-    installations.router,
-    keys.router,
-    profile.router,
+    *(public.router, sign_in.router, home.router, installations.router, keys.router, profile.router),
     consent.router,
 )
 PATHS = frozenset(route.path for router in PAGES for route in router.routes)  # type: ignore[attr-defined] # APIRoutes all
