@@ -15,6 +15,7 @@ from relay.kit.database import Connection
 from relay.kit.problems import Problem
 from relay.kit.times import wire_time
 from relay.metering.allowance import ALLOWANCES
+from relay.metering.counting import COUNTED, LEFT
 from relay.metering.period import PERIOD, RESETS_AT
 from relay.usecases.switches import COMMANDS_PAUSED
 
@@ -35,7 +36,8 @@ where k.revoked_at is null and u.closed_at is null
 CALLER: LiteralString = f"{_CALLERS} and k.key_hash = %(key_hash)s"
 ACCOUNT: LiteralString = f"""
 with who as materialized ({_CALLERS} and k.id = %(credential_id)s)
-select who.*, coalesce(m.used, 0) as used from who left join usage_months m using (user_id, period)
+select who.*, coalesce(m.used, 0) as used, coalesce(b.balance, 0) as call_tokens
+from who left join usage_months m using (user_id, period) left join call_token_balances b using (user_id)
 """
 
 # A key's last use is shown by the minute; writing it on every call would double the work of a call.
@@ -46,10 +48,11 @@ where id = (select credential_id from who where last_used_at is null or last_use
 
 AUTHENTICATE: LiteralString = f"""
 with who as materialized ({CALLER}), touched as ({TOUCHED})
-select who.*, coalesce(m.used, 0) as used from who left join usage_months m using (user_id, period)
+select who.*, coalesce(m.used, 0) as used, coalesce(b.balance, 0) as call_tokens
+from who left join usage_months m using (user_id, period) left join call_token_balances b using (user_id)
 """
 
-# A foreign or unknown car costs nothing and looks the same. `counted` is empty when the allowance is spent.
+# A foreign or unknown car costs nothing and looks the same.
 AUTHORIZE: LiteralString = f"""
 with who as materialized ({CALLER}),
 touched as ({TOUCHED}),
@@ -66,26 +69,14 @@ switch as (
     select %(scope)s = 'control' and {COMMANDS_PAUSED} as paused
 ),
 allowed as (
-    select * from who where %(scope)s = any (scopes) and not disabled
+    select who.*, (select vehicle_id from car) as vehicle_id from who where %(scope)s = any (scopes) and not disabled
       and not (select paused from switch)
       and (%(vehicle)s::text is null or exists (select from car))
 ),
-counted as (
-    insert into usage_months as m (user_id, period, used)
-    select user_id, period, 1 from allowed where allowance is null or allowance > 0
-    on conflict (user_id, period) do update set used = m.used + 1
-        where (select allowance is null or m.used < allowance from allowed)
-    returning used
-),
-recorded as (
-    insert into poll_logs (user_id, vehicle_id, credential_id, endpoint, paid_by, period)
-    select user_id, (select vehicle_id from car), credential_id, %(endpoint)s, 'allowance', period
-    from allowed, counted
-    returning id as call_id
-)
-select who.*, car.*, recorded.call_id, switch.paused, coalesce(counted.used, (
-           select m.used from usage_months m where (m.user_id, m.period) = (who.user_id, who.period))) as used
-from who cross join switch left join car on true left join counted on true left join recorded on true
+{COUNTED}
+select who.*, car.*, switch.paused, {LEFT}
+from who cross join switch left join car on true
+left join counted on true left join by_token on true left join recorded on true
 """
 
 # ruff: enable[S608]
@@ -200,7 +191,7 @@ def _exhausted(row: DictRow) -> Problem:
         allowance=row["allowance"],
         # Read as it was before those calls that raced with this one.
         used=max(row["allowance"], row["used"] or 0),
-        call_tokens=0,
+        call_tokens=row["call_tokens"],
         resets_at=wire_time(resets_at),
     )
 
