@@ -13,11 +13,12 @@ from relay.inbox.failures import SignatureFailures
 from relay.inbox.routes import router as inbox_router
 from relay.inbox.service import Inbox
 from relay.kit import problems
+from relay.kit.ingress import Ingress
 from relay.kit.request_metrics import RequestMetrics
 from relay.kit.supervise import background
 from relay.kit.web import BodyLimit, Mark
 from relay.metrics import metrics_router
-from relay.pages import public
+from relay.pages import site
 from relay.process import ACCOUNT, VERSION, Process, Work, open_process
 from relay.settings import Settings
 from relay.usecases import (
@@ -64,6 +65,8 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
     )
     app.add_middleware(BodyLimit, limit=BODY_LIMIT, own_limit=lambda path: path == ENODE_POSTS_TO)
     app.add_middleware(Mark, headers=MARK)
+    if settings.ingress_port is not None:
+        app.add_middleware(Ingress, port=settings.ingress_port)
     problems.install(app, headers=MARK)
     if settings.internal_api_key is not None:
         registry = CollectorRegistry()
@@ -92,7 +95,7 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         set_home.router,
     ):
         app.include_router(router)
-    public.install(app)
+    site.install(app)
     return app
 
 

@@ -71,6 +71,8 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             look_soon=partial(look.wake, [ANYBODY]),
             outbound=outbound,
             key=settings.key(),
+            mode=settings.mode,
+            plans=settings.plans,
         )
         work: Work = {
             "wake-ups for feeds": feed.run,

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Sequence
 from typing import override
 
 import uvicorn
@@ -42,8 +43,8 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(settings: Settings, conninfo: str, listening: socket.socket, *, work: bool = True) -> None:
-    """Serve until SIGINT or SIGTERM."""
+def run(settings: Settings, conninfo: str, listening: Sequence[socket.socket], *, work: bool = True) -> None:
+    """Serve on these sockets until SIGINT or SIGTERM."""
     config = uvicorn.Config(
         create_app(settings, conninfo, work=work),
         log_config=None,
@@ -52,4 +53,4 @@ def run(settings: Settings, conninfo: str, listening: socket.socket, *, work: bo
         timeout_graceful_shutdown=GRACE_SECONDS,
         lifespan="on",
     )
-    _Server(config).run(sockets=[listening])
+    _Server(config).run(sockets=list(listening))

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from relay.cli import accounts, operating, running
+from relay.cli import accounts, operating, running, signing_in
 from relay.kit.errors import StartError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(running.app)
+app.add_typer(signing_in.app)
 app.add_typer(operating.app)
 app.add_typer(accounts.user_app, name="user")
 app.add_typer(accounts.key_app, name="key")

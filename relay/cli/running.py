@@ -1,13 +1,14 @@
 """Running the relay, and seeing that it can."""
 
 import asyncio
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Annotated
 
 import psycopg
 import typer
 
 from relay.cli.shared import note
+from relay.cli.signing_in import welcome_owner
 from relay.doctor import examine
 from relay.kit.errors import StartError
 from relay.kit.logs import configure_logs
@@ -16,6 +17,7 @@ from relay.settings import load_settings
 from relay.startup import owner_conninfo, ready_database
 
 app = typer.Typer()
+ANYWHERE = "0.0.0.0"  # noqa: S104 - inside a container
 database_app = typer.Typer(help="The database.", no_args_is_help=True)
 
 
@@ -34,8 +36,14 @@ def serve(
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = load_settings().model_copy(update=given)
     configure_logs(settings.log_level)
-    with closing(server.listen(settings.host, settings.port)) as listening, ready_database(settings) as conninfo:
+    with ExitStack() as stack:
+        listening = [stack.enter_context(closing(server.listen(settings.host, settings.port)))]
+        if settings.ingress_port is not None:
+            # Reached from another container; who may is decided by the address they come from.
+            listening.append(stack.enter_context(closing(server.listen(ANYWHERE, settings.ingress_port))))
+        conninfo = stack.enter_context(ready_database(settings))
         note(f"relay on {settings.base_url}, listening on {settings.host}:{settings.port}")
+        welcome_owner(settings, conninfo)
         server.run(settings, conninfo, listening, work=worker)
 
 

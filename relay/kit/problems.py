@@ -22,6 +22,7 @@ TITLES = {
     "unauthorized": "The credential is missing, unknown or revoked.",
     "forbidden": "The credential may not do this.",
     "account-disabled": "The account is switched off.",
+    "foreign-form": "The form is too old, or not from this site.",
     "not-found": "There is nothing of yours here.",
     "method-not-allowed": "This address answers to another method.",
     "invalid-request": "The request has a mistake.",
@@ -57,18 +58,20 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
         self.members = members
 
 
+def render(problem: Problem) -> Response:
+    """The problem as programs read it."""
+    body = {
+        "type": TYPE + problem.slug,
+        "title": TITLES.get(problem.slug, problem.slug),
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.members,
+    }
+    return JSONResponse(body, problem.status, headers=problem.headers, media_type="application/problem+json")
+
+
 def install(app: FastAPI, *, headers: Mapping[str, str] | None = None) -> None:
     """Answer every error of `app` as a problem; `headers` are for a 500, which leaves outside all middleware."""
-
-    def render(problem: Problem) -> Response:
-        body = {
-            "type": TYPE + problem.slug,
-            "title": TITLES.get(problem.slug, problem.slug),
-            "status": problem.status,
-            "detail": problem.detail,
-            **problem.members,
-        }
-        return JSONResponse(body, problem.status, headers=problem.headers, media_type="application/problem+json")
 
     async def on_problem(_request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)  # noqa: S101 - Starlette calls by class; its signature cannot say so

@@ -1,26 +1,9 @@
-"""What every route needs of HTTP: the Authorization header, a bound on bodies, a mark that says whose answer it is."""
+"""What every route needs of HTTP: a bound on bodies, and a mark that says whose answer it is."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
 
-from fastapi import Depends, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-bearer = HTTPBearer(auto_error=False, scheme_name="API key", description="A key made by `evconduit key create`.")
-
-
-# Dependencies are coroutines even where they wait for nothing: FastAPI hands a plain function to a thread, which costs
-# more than all else of a request.
-async def authorization_header(
-    request: Request, _documented: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
-) -> str | None:
-    """The header as it came; who it belongs to is decided in the database."""
-    return request.headers.get("authorization")
-
-
-type AuthorizationHeader = Annotated[str | None, Depends(authorization_header)]
 
 
 class Mark:

@@ -35,7 +35,3 @@ SELF_HOSTED = Plans(calls=dict.fromkeys(PLANS), push=frozenset(PLANS))
 def cloud_plans(*, free: int | None, basic: int | None, pro: int | None) -> Plans:
     """What the operator of a relay for many grants."""
     return Plans(calls={"free": free, "basic": basic, "pro": pro}, push=frozenset({"pro"}))
-
-
-ALLOWANCES: dict[str, int | None] = {"free": None, "basic": None, "pro": None}
-PUSH_PLANS = frozenset({"pro"})

@@ -15,9 +15,9 @@ from pydantic import BaseModel, Field
 
 from relay.kit.problems import Problem
 from relay.kit.times import wire_time
-from relay.kit.web import AuthorizationHeader
 from relay.usecases.answer_sessions import MOST_SESSIONS, find_car
 from relay.usecases.authorize import authenticate
+from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import RuntimeDependency
 from relay.vehicles.session_records import UNDER_WAY, cost_record, rounded
 
@@ -52,7 +52,7 @@ class Odometer(BaseModel):
 @router.get("/sessions", response_model=None)
 async def get_sessions(
     runtime: RuntimeDependency,
-    authorization: AuthorizationHeader,
+    authorization: Authorization,
     limit: Annotated[int, Query(ge=1, le=MOST_SESSIONS)] = 50,
     since: Annotated[str | None, Query(max_length=40)] = None,
 ) -> dict[str, Any]:
@@ -75,7 +75,7 @@ async def get_sessions(
 
 @router.post("/{vehicle_id}/odometer", response_model=None)
 async def post_odometer(
-    vehicle_id: str, body: Odometer, runtime: RuntimeDependency, authorization: AuthorizationHeader
+    vehicle_id: str, body: Odometer, runtime: RuntimeDependency, authorization: Authorization
 ) -> dict[str, Any]:
     """Note the odometer with the car's newest session. Costs nothing."""
     async with runtime.pool.connection() as connection:

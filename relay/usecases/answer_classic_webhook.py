@@ -5,11 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from relay.identity.credentials import Credential
 from relay.identity.models import Caller
 from relay.kit.addresses import LONGEST_URL
-from relay.kit.web import AuthorizationHeader
 from relay.usecases.answer_in_classic_words import ClassicRoute
 from relay.usecases.authorize import authenticate
+from relay.usecases.present_credential import Authorization
 from relay.usecases.register_classic import find_classic, register_classic, unregister_classic
 from relay.usecases.runtime import Runtime, RuntimeDependency
 
@@ -25,9 +26,7 @@ class Registration(BaseModel):
 
 
 @router.post("/register", response_model=None)
-async def register(
-    body: Registration, runtime: RuntimeDependency, authorization: AuthorizationHeader
-) -> dict[str, Any]:
+async def register(body: Registration, runtime: RuntimeDependency, authorization: Authorization) -> dict[str, Any]:
     """Have every change POSTed to `{external_url}/api/webhook/{webhook_id}`. Costs nothing; needs a plan with push."""
     caller = await _caller(runtime, authorization)
     await register_classic(
@@ -48,7 +47,7 @@ async def register(
 @router.delete("/register", response_model=None)
 async def unregister(
     runtime: RuntimeDependency,
-    authorization: AuthorizationHeader,
+    authorization: Authorization,
     webhook_id: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,255}$")] = None,
 ) -> dict[str, Any]:
     """Tell this webhook nothing more, or none of the account when no id is given. Costs nothing."""
@@ -58,7 +57,7 @@ async def unregister(
 
 
 @router.get("/status", response_model=None)
-async def get_webhook_status(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> dict[str, Any]:
+async def get_webhook_status(runtime: RuntimeDependency, authorization: Authorization) -> dict[str, Any]:
     """The webhook that was registered last. Costs nothing."""
     caller = await _caller(runtime, authorization)
     endpoints = await find_classic(runtime, caller)
@@ -72,6 +71,6 @@ async def get_webhook_status(runtime: RuntimeDependency, authorization: Authoriz
     }
 
 
-async def _caller(runtime: Runtime, authorization: str | None) -> Caller:
+async def _caller(runtime: Runtime, authorization: Credential | None) -> Caller:
     async with runtime.pool.connection() as connection:
         return (await authenticate(connection, authorization, scope="read")).caller

@@ -8,10 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from psycopg.rows import DictRow, dict_row
 
+from relay.identity.credentials import Credential
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
-from relay.kit.web import AuthorizationHeader
 from relay.usecases.authorize import authenticate
+from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
 from relay.vehicles.session_records import UNDER_WAY, SessionRecord, session_record
 
@@ -73,7 +74,7 @@ NEWEST = Place(started_at=datetime.max.replace(tzinfo=UTC), session_id=UUID(int=
 
 @router.get("/sessions", response_model=None, responses={200: {"model": SessionPage}})
 async def get_sessions(
-    runtime: RuntimeDependency, authorization: AuthorizationHeader, limit: Limit = 50, before: Before = None
+    runtime: RuntimeDependency, authorization: Authorization, limit: Limit = 50, before: Before = None
 ) -> SessionPage:
     """Charging sessions of all cars."""
     return await _page(runtime, authorization, None, limit, before)
@@ -83,7 +84,7 @@ async def get_sessions(
 async def get_vehicle_sessions(
     vehicle_id: str,
     runtime: RuntimeDependency,
-    authorization: AuthorizationHeader,
+    authorization: Authorization,
     limit: Limit = 50,
     before: Before = None,
 ) -> SessionPage:
@@ -102,7 +103,7 @@ async def find_car(connection: Connection, user_id: UUID, vehicle: str) -> UUID:
 
 
 async def _page(
-    runtime: Runtime, authorization: str | None, vehicle: str | None, limit: int, before: str | None
+    runtime: Runtime, authorization: Credential | None, vehicle: str | None, limit: int, before: str | None
 ) -> SessionPage:
     place = NEWEST if before is None else Place.read(before)
     async with runtime.pool.connection() as connection:

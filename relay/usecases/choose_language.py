@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field, field_validator
 
 from relay.gateways.enode.languages import is_tag, nearest
 from relay.kit.database import Connection
-from relay.kit.web import AuthorizationHeader
 from relay.usecases.answer_home_assistant import AccountRecord, account_record
 from relay.usecases.authorize import authenticate
+from relay.usecases.plan_polling import read_activity
+from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import RuntimeDependency
 from relay.usecases.tell_change import tell_again
 
@@ -36,18 +37,18 @@ class AccountWish(BaseModel):
 
 
 @router.patch("/account", response_model=None, responses={200: {"model": AccountRecord}})
-async def patch_account(
-    body: AccountWish, runtime: RuntimeDependency, authorization: AuthorizationHeader
-) -> AccountRecord:
+async def patch_account(body: AccountWish, runtime: RuntimeDependency, authorization: Authorization) -> AccountRecord:
     """Change the account's language. Costs nothing. Open streams tell the account anew within half a minute."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="control")
-        runtime.bursts.take(call.caller.credential_id)
+        runtime.bursts.take(call.caller.holder)
         language = nearest(body.language)
         if language != call.caller.language:
             await _choose(connection, call.caller.user_id, language)
             runtime.feed_waker.wake([call.caller.user_id])
-    return account_record(replace(call, caller=replace(call.caller, language=language)), runtime.version)
+        activity = await read_activity(connection, call, runtime.plans)
+    call = replace(call, caller=replace(call.caller, language=language))
+    return account_record(call, runtime.plans, runtime.version, activity)
 
 
 async def _choose(connection: Connection, user_id: UUID, language: str) -> None:

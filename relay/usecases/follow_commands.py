@@ -9,12 +9,13 @@ from fastapi import APIRouter, Query
 from psycopg.rows import DictRow, dict_row
 
 from relay.gateways.enode import EnodeError, EnodeNotFound
+from relay.identity.credentials import Credential
 from relay.kit.problems import Problem
-from relay.kit.web import AuthorizationHeader
 from relay.usecases.authorize import Scope, authenticate
 from relay.usecases.command_charging import FIND_BY_ID, find_command
 from relay.usecases.find_car import find_car
 from relay.usecases.move_command import Outcome, move_command, outcome_of
+from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
 from relay.vehicles.records import CommandRecord, command_record
 
@@ -36,9 +37,7 @@ class HistoryRecord(TypedDict):
 
 
 @router.get("/commands/{command_id}", response_model=None, responses={200: {"model": CommandRecord}})
-async def get_command(
-    command_id: UUID, runtime: RuntimeDependency, authorization: AuthorizationHeader
-) -> CommandRecord:
+async def get_command(command_id: UUID, runtime: RuntimeDependency, authorization: Authorization) -> CommandRecord:
     """How far a command got. Costs nothing."""
     return command_record(await _mine(runtime, authorization, command_id, scope="read"))
 
@@ -47,13 +46,13 @@ async def get_command(
 async def get_history(
     vehicle_id: str,
     runtime: RuntimeDependency,
-    authorization: AuthorizationHeader,
+    authorization: Authorization,
     limit: Annotated[int, Query(ge=1, le=MOST_SHOWN)] = 20,
 ) -> HistoryRecord:
     """What the car was asked and what came of it, the newest first. Costs nothing."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
-        runtime.bursts.take(call.caller.credential_id)
+        runtime.bursts.take(call.caller.holder)
         car = await find_car(connection, call.caller.user_id, vehicle_id)
         async with connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(HISTORY, [call.caller.user_id, car.vehicle_id, limit])
@@ -61,9 +60,7 @@ async def get_history(
 
 
 @router.post("/commands/{command_id}/cancel", response_model=None, responses={200: {"model": CommandRecord}})
-async def post_cancel(
-    command_id: UUID, runtime: RuntimeDependency, authorization: AuthorizationHeader
-) -> CommandRecord:
+async def post_cancel(command_id: UUID, runtime: RuntimeDependency, authorization: Authorization) -> CommandRecord:
     """Give a command up; one that is settled is answered as it ended. The car may still do it. Costs nothing."""
     row = await _mine(runtime, authorization, command_id, scope="control")
     if row["settled_at"] is not None:
@@ -102,11 +99,11 @@ async def _ask_enode(runtime: Runtime, action_id: str) -> Outcome:
         raise Problem(502, "enode-unavailable", words) from None
 
 
-async def _mine(runtime: Runtime, authorization: str | None, command_id: UUID, *, scope: Scope) -> DictRow:
+async def _mine(runtime: Runtime, authorization: Credential | None, command_id: UUID, *, scope: Scope) -> DictRow:
     """The caller's command. Raises Problem 401, 403, 404, 429."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope=scope)
-        runtime.bursts.take(call.caller.credential_id)
+        runtime.bursts.take(call.caller.holder)
         row = await find_command(connection, call.caller.user_id, FIND_BY_ID, command_id)
     if row is None:
         raise Problem(404, "not-found", "No such command.")

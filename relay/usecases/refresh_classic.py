@@ -12,10 +12,10 @@ from relay.gateways.enode import EnodeClient, EnodeError, EnodeRateLimited
 from relay.inbox.routes import get_inbox
 from relay.inbox.service import Inbox
 from relay.kit.problems import Problem
-from relay.kit.web import AuthorizationHeader
 from relay.usecases.answer_in_classic_words import ClassicRoute
 from relay.usecases.authorize import authenticate
 from relay.usecases.poll_enode import take_readings
+from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
 from relay.usecases.take_turn import Turns
 
@@ -30,7 +30,7 @@ router = APIRouter(prefix="/api/ha", tags=["Classic"], route_class=ClassicRoute)
 
 @router.post("/refresh", response_model=None)
 async def post_refresh(
-    runtime: RuntimeDependency, authorization: AuthorizationHeader, inbox: Annotated[Inbox, Depends(get_inbox)]
+    runtime: RuntimeDependency, authorization: Authorization, inbox: Annotated[Inbox, Depends(get_inbox)]
 ) -> dict[str, Any]:
     """Ask Enode for all cars of the user now; what is new is told the usual way. Once a minute. Costs nothing."""
     enode = runtime.enode

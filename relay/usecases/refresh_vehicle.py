@@ -11,9 +11,9 @@ from fastapi import APIRouter
 from relay.gateways.enode import EnodeError, EnodeNotFound, EnodeRateLimited
 from relay.kit.problems import Problem
 from relay.kit.times import wire_time
-from relay.kit.web import AuthorizationHeader
 from relay.usecases.authorize import authenticate
 from relay.usecases.find_car import find_car
+from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
 from relay.usecases.take_turn import Turns
 
@@ -39,13 +39,11 @@ class RefreshRecord(TypedDict):
     response_model=None,
     responses={202: {"model": RefreshRecord}},
 )
-async def post_refresh(
-    vehicle_id: str, runtime: RuntimeDependency, authorization: AuthorizationHeader
-) -> RefreshRecord:
+async def post_refresh(vehicle_id: str, runtime: RuntimeDependency, authorization: Authorization) -> RefreshRecord:
     """Ask Enode to look at the car soon. Costs nothing; once in five minutes for each car."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="control")
-        runtime.bursts.take(call.caller.credential_id)
+        runtime.bursts.take(call.caller.holder)
         car = await find_car(connection, call.caller.user_id, vehicle_id)
     if runtime.enode is None or car.enode_vehicle_id is None:
         raise Problem(502, "enode-unavailable", "There is no way to this car.")

@@ -20,13 +20,13 @@ from relay.delivery.endpoints import (
     remove_endpoint,
 )
 from relay.delivery.signing import endpoint_secret, message_id, shown_secret, signed_headers
+from relay.identity.credentials import Credential
 from relay.identity.models import Caller
 from relay.kit.addresses import LONGEST_URL, MalformedUrlError
 from relay.kit.outbound import Failure, Outbound, OutboundError
 from relay.kit.problems import Problem
-from relay.kit.web import AuthorizationHeader
-from relay.metering.allowance import PUSH_PLANS
-from relay.usecases.authorize import authenticate
+from relay.usecases.authorize import authenticate, require_installation
+from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
 
 TEST_EVERY = timedelta(seconds=10)
@@ -49,45 +49,43 @@ class TestRecord(TypedDict):
 
 
 @router.put("", response_model=None, responses={200: {"model": EndpointRecord}})
-async def put(
-    wanted: EndpointRequest, runtime: RuntimeDependency, authorization: AuthorizationHeader
-) -> EndpointRecord:
+async def put(wanted: EndpointRequest, runtime: RuntimeDependency, authorization: Authorization) -> EndpointRecord:
     """Register this key's endpoint, or switch it on again. The answer has the secret that messages are signed with."""
     caller = await _caller(runtime, authorization)
     await require_reachable(runtime.outbound, wanted.url)
     async with runtime.pool.connection() as connection:
         endpoint = await put_endpoint(
-            connection, user_id=caller.user_id, credential_id=caller.credential_id, url=wanted.url
+            connection, user_id=caller.user_id, credential_id=require_installation(caller), url=wanted.url
         )
-        if runtime.hub.tells(caller.credential_id):  # of streams elsewhere we hear at their next look
-            await hold_for_stream(connection, caller.credential_id, None, held=NOBODY_S)
+        if runtime.hub.tells(require_installation(caller)):  # of streams elsewhere we hear at their next look
+            await hold_for_stream(connection, require_installation(caller), None, held=NOBODY_S)
     runtime.feed_waker.wake([caller.user_id])
     secret = endpoint_secret(runtime.key, endpoint.id, endpoint.salt)
     return {**endpoint.record(), "secret": shown_secret(secret)}
 
 
 @router.get("", response_model=None, responses={200: {"model": EndpointRecord}})
-async def get(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> EndpointRecord:
+async def get(runtime: RuntimeDependency, authorization: Authorization) -> EndpointRecord:
     """How delivery to this key's endpoint goes."""
     caller = await _caller(runtime, authorization)
     return (await _endpoint(runtime, caller)).record()
 
 
 @router.delete("", status_code=204, response_class=Response)
-async def delete(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> None:
+async def delete(runtime: RuntimeDependency, authorization: Authorization) -> None:
     """Nothing is POSTed any more."""
     caller = await _caller(runtime, authorization)
     async with runtime.pool.connection() as connection:
-        if not await remove_endpoint(connection, caller.credential_id):
+        if not await remove_endpoint(connection, require_installation(caller)):
             raise Problem(404, "not-found", NONE)
 
 
 @router.post("/test", response_model=None, responses={200: {"model": TestRecord}})
-async def test(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> TestRecord:
+async def test(runtime: RuntimeDependency, authorization: Authorization) -> TestRecord:
     """POST a test message now and tell what came of it. Once in ten seconds. Success switches the endpoint on."""
     caller = await _caller(runtime, authorization)
     async with runtime.pool.connection() as connection:
-        claimed = await claim_test(connection, caller.credential_id, every=TEST_EVERY)
+        claimed = await claim_test(connection, require_installation(caller), every=TEST_EVERY)
     if claimed is None:
         await _endpoint(runtime, caller)
         again = {"Retry-After": str(int(TEST_EVERY.total_seconds()))}
@@ -129,18 +127,18 @@ def _refusal(outbound: Outbound) -> str:
     return "The address must be https on port 443 or from 1024 up, and lead to the public internet only."
 
 
-async def _caller(runtime: Runtime, authorization: str | None) -> Caller:
+async def _caller(runtime: Runtime, authorization: Credential | None) -> Caller:
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
-    runtime.bursts.take(call.caller.credential_id)
-    if call.caller.plan not in PUSH_PLANS:
+    runtime.bursts.take(call.caller.holder)
+    if call.caller.plan not in runtime.plans.push:
         raise Problem(403, "plan-required", "The plan does not include live updates; ask for the vehicles instead.")
     return call.caller
 
 
 async def _endpoint(runtime: Runtime, caller: Caller) -> Endpoint:
     async with runtime.pool.connection() as connection:
-        endpoint = await find_endpoint(connection, caller.credential_id)
+        endpoint = await find_endpoint(connection, require_installation(caller))
     if endpoint is None:
         raise Problem(404, "not-found", NONE)
     return endpoint

@@ -9,10 +9,10 @@ from fastapi import APIRouter
 from relay.gateways.enode import EnodeError, EnodeNotFound, EnodeRefused, LinkSession
 from relay.kit.problems import Problem
 from relay.kit.times import wire_time
-from relay.kit.web import AuthorizationHeader
 from relay.usecases.authorize import authenticate
 from relay.usecases.find_car import find_car
 from relay.usecases.link_vehicle import CALLBACK, LIVES
+from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
 
 log = logging.getLogger(__name__)
@@ -28,11 +28,11 @@ class RelinkRecord(TypedDict):
 
 
 @router.post("/vehicles/{vehicle_id}/relink", response_model=None, responses={200: {"model": RelinkRecord}})
-async def post_relink(vehicle_id: str, runtime: RuntimeDependency, authorization: AuthorizationHeader) -> RelinkRecord:
+async def post_relink(vehicle_id: str, runtime: RuntimeDependency, authorization: Authorization) -> RelinkRecord:
     """Where to sign in again with the car's maker. Costs nothing. 409 while Enode finds the link in order."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="control")
-        runtime.bursts.take(call.caller.credential_id)
+        runtime.bursts.take(call.caller.holder)
         car = await find_car(connection, call.caller.user_id, vehicle_id)
     asked_at = datetime.now(UTC)
     session = await _open(runtime, car.enode_vehicle_id)

@@ -1,9 +1,10 @@
 """What a running relay has at hand for its routes; made by the composition root, reached through the app's state."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
+from uuid import UUID
 
 from fastapi import Depends, Request
 
@@ -14,6 +15,9 @@ from relay.kit.bursts import Bursts
 from relay.kit.database import Pool
 from relay.kit.jobs import Jobs
 from relay.kit.outbound import Outbound
+from relay.metering.allowance import SELF_HOSTED, Plans
+
+type Mode = Literal["self-hosted", "cloud"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +42,16 @@ class Runtime:
     outbound: Outbound = field(default_factory=Outbound)
     # The relay's own secret key: what is derived from it is the same in every process, and after every start.
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    mode: Mode = "self-hosted"
+    # What the plans grant here.
+    plans: Plans = SELF_HOSTED
+    # Whose Supabase JWT this is; None for one that proves nothing. Nobody's where people do not sign in with Supabase.
+    verify_person: Callable[[str], Awaitable[UUID | None]] | None = None
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach this relay over TLS."""
+        return self.public_url.startswith("https://")
 
 
 async def get_runtime(request: Request) -> Runtime:

@@ -7,11 +7,12 @@ from fastapi import APIRouter
 from psycopg.rows import DictRow, dict_row
 from pydantic import BaseModel, Field
 
+from relay.identity.credentials import Credential
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
 from relay.kit.times import wire_time
-from relay.kit.web import AuthorizationHeader
 from relay.usecases.authorize import Scope, authenticate
+from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
 
 NEWEST: LiteralString = """
@@ -46,7 +47,7 @@ class RateRecord(TypedDict):
 @router.get(
     "/v2/electricity-rate", response_model=None, responses={200: {"model": RateRecord}}, tags=["Charging sessions"]
 )
-async def get_rate(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> RateRecord:
+async def get_rate(runtime: RuntimeDependency, authorization: Authorization) -> RateRecord:
     """The rate in force."""
     row = await _rate(runtime, authorization, "read", None)
     if row is None:
@@ -57,7 +58,7 @@ async def get_rate(runtime: RuntimeDependency, authorization: AuthorizationHeade
 @router.put(
     "/v2/electricity-rate", response_model=None, responses={200: {"model": RateRecord}}, tags=["Charging sessions"]
 )
-async def put_rate(body: Rate, runtime: RuntimeDependency, authorization: AuthorizationHeader) -> RateRecord:
+async def put_rate(body: Rate, runtime: RuntimeDependency, authorization: Authorization) -> RateRecord:
     """Set the rate for sessions that begin from now on."""
     row = await _rate(runtime, authorization, "control", body)
     assert row is not None  # noqa: S101 - just written
@@ -65,7 +66,7 @@ async def put_rate(body: Rate, runtime: RuntimeDependency, authorization: Author
 
 
 @router.get("/electricity-rate", response_model=None, tags=["Classic"])
-async def get_rate_classic(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> dict[str, Any]:
+async def get_rate_classic(runtime: RuntimeDependency, authorization: Authorization) -> dict[str, Any]:
     """The same in the classic shape: nulls when none is set."""
     row = await _rate(runtime, authorization, "read", None)
     if row is None:
@@ -78,16 +79,14 @@ async def get_rate_classic(runtime: RuntimeDependency, authorization: Authorizat
 
 
 @router.post("/electricity-rate", response_model=None, tags=["Classic"])
-async def post_rate_classic(
-    body: Rate, runtime: RuntimeDependency, authorization: AuthorizationHeader
-) -> dict[str, Any]:
+async def post_rate_classic(body: Rate, runtime: RuntimeDependency, authorization: Authorization) -> dict[str, Any]:
     """The same in the classic shape."""
     row = await _rate(runtime, authorization, "control", body)
     assert row is not None  # noqa: S101 - just written
     return {"status": "success", "cost_per_kwh": row["cost_per_kwh"], "currency": row["currency"]}
 
 
-async def _rate(runtime: Runtime, authorization: str | None, scope: Scope, wish: Rate | None) -> DictRow | None:
+async def _rate(runtime: Runtime, authorization: Credential | None, scope: Scope, wish: Rate | None) -> DictRow | None:
     """The rate in force, after `wish`."""
     async with runtime.pool.connection() as connection:
         user_id = (await authenticate(connection, authorization, scope=scope)).caller.user_id

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from relay.delivery.feed import advance
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
-from relay.kit.web import AuthorizationHeader
 from relay.usecases.authorize import authenticate
+from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import RuntimeDependency
 
 FIND: LiteralString = "select latitude, longitude, radius_m from home_places where user_id = %s"
@@ -48,7 +48,7 @@ class HomeRecord(TypedDict):
 
 
 @router.get("", response_model=None, responses={200: {"model": HomeRecord}})
-async def get_home(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> HomeRecord:
+async def get_home(runtime: RuntimeDependency, authorization: Authorization) -> HomeRecord:
     """Where home is."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
@@ -61,7 +61,7 @@ async def get_home(runtime: RuntimeDependency, authorization: AuthorizationHeade
 
 
 @router.put("", response_model=None, responses={200: {"model": HomeRecord}})
-async def put_home(body: Home, runtime: RuntimeDependency, authorization: AuthorizationHeader) -> HomeRecord:
+async def put_home(body: Home, runtime: RuntimeDependency, authorization: Authorization) -> HomeRecord:
     """Set home; charging there is counted on its own."""
     async with runtime.pool.connection() as connection:
         user_id = (await authenticate(connection, authorization, scope="control")).caller.user_id
@@ -75,7 +75,7 @@ async def put_home(body: Home, runtime: RuntimeDependency, authorization: Author
 
 
 @router.delete("", status_code=204, response_model=None)
-async def delete_home(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> None:
+async def delete_home(runtime: RuntimeDependency, authorization: Authorization) -> None:
     """Forget home. Sessions and counters keep what was counted."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="control")

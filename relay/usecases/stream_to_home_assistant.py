@@ -18,9 +18,9 @@ from relay.delivery.stream import EventStream
 from relay.delivery.subscription import Subscription
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
-from relay.kit.web import AuthorizationHeader
 from relay.usecases.answer_home_assistant import AccountRecord, account_record
-from relay.usecases.authorize import authenticate
+from relay.usecases.authorize import account_of, authenticate, require_installation
+from relay.usecases.present_credential import Authorization
 from relay.usecases.read_feed import FeedSnapshot, read_snapshot
 from relay.usecases.runtime import Runtime, RuntimeDependency
 
@@ -65,21 +65,20 @@ class Opened:
     """A place at the hub, and whose it is as of the last look."""
 
     subscription: Subscription
-    authorization: str | None
     account: AccountRecord
     told: Told = field(default_factory=lambda: Told(SURELY_TOLD_AFTER))
     quiet: Quiet = field(default_factory=Quiet)
 
 
-async def open_place(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> AsyncIterator[Opened]:
+async def open_place(runtime: RuntimeDependency, authorization: Authorization) -> AsyncIterator[Opened]:
     """A place for the stream, given up when the answer has ended. Raises Problem 401, 403, 429, 503."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
-    account = account_record(call, runtime.version)
+    account = account_record(call, runtime.plans, runtime.version)
     if not account["push"]:
         raise Problem(403, "plan-required", "The plan does not include live updates; ask for the vehicles instead.")
-    with runtime.hub.subscribe(call.caller.user_id, call.caller.credential_id) as subscription:
-        opened = Opened(subscription=subscription, authorization=authorization, account=account)
+    with runtime.hub.subscribe(call.caller.user_id, require_installation(call.caller)) as subscription:
+        opened = Opened(subscription=subscription, account=account)
         try:
             yield opened
         finally:
@@ -126,7 +125,10 @@ def first_frames(found: FeedSnapshot, account: AccountRecord, since: Cursor | No
 
 
 async def recheck(runtime: Runtime, opened: Opened) -> None:
-    """Look regularly whether credential and plan still allow this stream, and whether the account has changed."""
+    """Look regularly whether installation and plan still allow this stream, and whether the account has changed.
+
+    The access token that opened it may have expired since: a stream lives as long as its installation.
+    """
     every = runtime.hub.rules.recheck_every.total_seconds()
     account = opened.account
     loop = asyncio.get_running_loop()
@@ -135,7 +137,7 @@ async def recheck(runtime: Runtime, opened: Opened) -> None:
         await asyncio.sleep(every * random.uniform(0.6, 1))  # noqa: S311 - no secret
         try:
             async with runtime.pool.connection() as connection:
-                call = await authenticate(connection, opened.authorization, scope="read")
+                call = await account_of(connection, opened.subscription.credential_id)
                 told = opened.told.surely(opened.subscription.taken, loop.time())
                 await opened.quiet.hold(connection, opened.subscription.credential_id, told)
         except psycopg.Error:
@@ -143,7 +145,7 @@ async def recheck(runtime: Runtime, opened: Opened) -> None:
         except Problem:
             opened.subscription.end(Bye(reason="revoked", retry_after=0))
             return
-        fresh = account_record(call, runtime.version)
+        fresh = account_record(call, runtime.plans, runtime.version)
         if not fresh["push"]:
             opened.subscription.end(Bye(reason="plan", retry_after=PLAN_RETRY_AFTER))
             return

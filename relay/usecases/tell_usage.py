@@ -25,7 +25,7 @@ from who
 left join usage_months m on (m.user_id, m.period) = (who.user_id, who.began_at)
 left join call_token_balances b on b.user_id = who.user_id
 left join usage_days d on (d.user_id, d.period) = (who.user_id, who.began_at) and d.calls > 0
-left join (select id, name, 'key' as kind from api_keys) k on k.id = d.credential_id
+left join credentials k on k.id = d.credential_id
 """  # noqa: S608 - joined from literals of ours only
 
 

@@ -9,12 +9,12 @@ from fastapi import APIRouter
 
 from relay.delivery.dialects import CLASSIC_OK
 from relay.delivery.endpoints import note_reached
+from relay.identity.credentials import Credential
 from relay.kit.outbound import Failure, OutboundError
 from relay.kit.problems import Problem
-from relay.kit.web import AuthorizationHeader
-from relay.metering.allowance import PUSH_PLANS
 from relay.usecases.answer_in_classic_words import ClassicRoute
 from relay.usecases.authorize import authenticate
+from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
 
 TRY_EVERY = timedelta(seconds=10)
@@ -44,7 +44,7 @@ class ConnectionTestRecord(TypedDict):
 
 
 @router.post("/test", response_model=None, responses={200: {"model": ConnectionTestRecord}})
-async def post_test(runtime: RuntimeDependency, authorization: AuthorizationHeader) -> ConnectionTestRecord:
+async def post_test(runtime: RuntimeDependency, authorization: Authorization) -> ConnectionTestRecord:
     """POST a connection test to the webhook that was registered last. Once in ten seconds. Costs nothing."""
     endpoint_id, url = await _claim(runtime, authorization)
     try:
@@ -59,10 +59,10 @@ async def post_test(runtime: RuntimeDependency, authorization: AuthorizationHead
     return {"delivered": True, "failure": None, "message": None}
 
 
-async def _claim(runtime: Runtime, authorization: str | None) -> tuple[UUID, str]:
+async def _claim(runtime: Runtime, authorization: Credential | None) -> tuple[UUID, str]:
     async with runtime.pool.connection() as connection:
         caller = (await authenticate(connection, authorization, scope="read")).caller
-        if caller.plan not in PUSH_PLANS:
+        if caller.plan not in runtime.plans.push:
             raise Problem(403, "plan-required", "Pro tier required: the plan does not include live updates.")
         row = await (await connection.execute(NEWEST, [caller.user_id])).fetchone()
         if row is None:

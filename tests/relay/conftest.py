@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
-from relay.identity.credentials import key_hash, new_key
+from relay.identity.credentials import key_hash, new_key, read_bearer
 from relay.kit.database import Pool, open_pool
 from relay.kit.embedded_postgres import EmbeddedPostgres
 from relay.kit.migrations import migrate
@@ -47,6 +47,7 @@ class Account:
 
     def __init__(self, user_id: UUID, vehicle_id: UUID, key: str) -> None:
         self.user_id, self.vehicle_id, self.header = user_id, vehicle_id, f"Bearer {key}"
+        self.credential = read_bearer(self.header)
         self.enode_id = f"enode-{vehicle_id}"
 
 

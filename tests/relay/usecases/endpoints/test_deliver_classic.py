@@ -3,6 +3,7 @@
 import pytest
 from aiohttp import web
 
+from relay.identity.credentials import read_bearer
 from relay.usecases.authorize import authenticate
 from relay.usecases.register_classic import register_classic
 from tests.relay.delivery.world import add_person, add_transition, put_car
@@ -15,7 +16,7 @@ from tests.relay.usecases.endpoint_world import (
 
 async def classic(pool, runtime, person, **registration):
     async with pool.connection() as connection:
-        caller = (await authenticate(connection, person.header["Authorization"], scope="read")).caller
+        caller = (await authenticate(connection, read_bearer(person.header["Authorization"]), scope="read")).caller
     await register_classic(runtime, caller, **{"webhook_id": "entry1", **registration})
 
 

@@ -4,6 +4,7 @@ import base64
 import pytest
 from standardwebhooks import Webhook
 
+from relay.identity.credentials import read_bearer
 from relay.kit.problems import Problem
 from relay.usecases.authorize import authenticate
 from relay.usecases.register_classic import find_classic, register_classic, unregister_classic
@@ -13,7 +14,7 @@ from tests.relay.usecases.endpoint_world import look, register, run_sql, say, sl
 
 async def caller_of(pool, person):
     async with pool.connection() as connection:
-        return (await authenticate(connection, person.header["Authorization"], scope="read")).caller
+        return (await authenticate(connection, read_bearer(person.header["Authorization"]), scope="read")).caller
 
 
 async def test_an_endpoint_is_registered_shown_and_taken_back(pool, client):

@@ -1,0 +1,49 @@
+"""Home Assistant's ingress: the add-on's second port, behind which the Supervisor has already asked who it is.
+
+Whoever reaches that port could claim to be anybody, so only the Supervisor's own address may, and the headers mean
+nothing anywhere else.
+"""
+
+import re
+
+from fastapi import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+SUPERVISOR = "172.30.32.2"
+_PREFIX = re.compile(r"/[A-Za-z0-9_\-/]{1,200}", re.ASCII)
+_USER = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_STATE = "ingress_user"
+
+
+class Ingress:
+    """Middleware: on `port`, refuse everybody but `peer`, and take from its headers who asks and under which path."""
+
+    def __init__(self, app: ASGIApp, *, port: int, peer: str = SUPERVISOR) -> None:
+        self._app = app
+        self._port = port
+        self._peer = peer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
+        server = scope.get("server")
+        if scope["type"] not in {"http", "websocket"} or server is None or server[1] != self._port:
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        user = headers.get(b"x-remote-user-id", b"").decode("latin-1")
+        client = scope.get("client")
+        if client is None or client[0] != self._peer or not _USER.fullmatch(user):
+            await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
+            await send({"type": "http.response.body", "body": b"This port is for Home Assistant's ingress.\n"})
+            return
+        prefix = headers.get(b"x-ingress-path", b"").decode("latin-1")
+        inner = {**scope, "state": {**scope.get("state", {}), _STATE: user}}
+        if _PREFIX.fullmatch(prefix) and "//" not in prefix:
+            inner["root_path"] = prefix.rstrip("/")
+            inner["path"] = inner["root_path"] + scope["path"]
+        await self._app(inner, receive, send)
+
+
+def ingress_user(request: Request) -> str | None:
+    """Home Assistant's id of the user who asks through ingress; None for a request that came another way."""
+    user: str | None = getattr(request.state, _STATE, None)
+    return user

@@ -1,0 +1,63 @@
+"""Signing in to a relay of one's own, and out of any."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from relay.identity.sessions import LIVES, end_session
+from relay.identity.sign_in_links import is_good
+from relay.pages.csrf import SESSION, put_cookie, read_cookie
+from relay.pages.forms import PostedForm
+from relay.pages.rendering import go, page
+from relay.pages.visitors import MaybeVisitor, local_path
+from relay.usecases.runtime import Runtime, RuntimeDependency
+from relay.usecases.sign_in_owner import sign_in_by_link
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/sign-in")
+async def sign_in(
+    request: Request, visitor: MaybeVisitor, back: Annotated[str | None, Query(alias="next")] = None
+) -> Response:
+    """How to sign in here."""
+    if visitor is not None:
+        return go(request, local_path(back))
+    return page(request, "sign_in.html")
+
+
+@router.get("/sign-in/link/{token}")
+async def show_link(token: str, request: Request, runtime: RuntimeDependency) -> Response:
+    """A button. Programs that look into mail and chats follow addresses, but press no buttons."""
+    async with runtime.pool.connection() as connection:
+        good = await is_good(connection, token)
+    return page(request, "sign_in_link.html", status=200 if good else 410, good=good)
+
+
+@router.post("/sign-in/link/{token}")
+async def use_link(token: str, request: Request, runtime: RuntimeDependency, _form: PostedForm) -> Response:
+    """The button was pressed."""
+    session = await sign_in_by_link(runtime, token)
+    if session is None:
+        return page(request, "sign_in_link.html", status=410, good=False)
+    answer = go(request, "/home")
+    remember(answer, runtime, session)
+    return answer
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request, runtime: RuntimeDependency, _form: PostedForm) -> Response:
+    """End this browser's session."""
+    token = read_cookie(request, runtime, SESSION)
+    if token is not None:
+        async with runtime.pool.connection() as connection:
+            await end_session(connection, token)
+    answer = go(request, "/sign-in")
+    put_cookie(answer, runtime, SESSION, "", seconds=0)
+    return answer
+
+
+def remember(answer: Response, runtime: Runtime, session: str) -> None:
+    """Have the browser keep its session."""
+    put_cookie(answer, runtime, SESSION, session, seconds=int(LIVES.total_seconds()))

@@ -1,0 +1,32 @@
+"""The owner of a self-hosted relay signs in: by a link that only the operator sees, or through Home Assistant."""
+
+from typing import LiteralString
+
+from psycopg.rows import class_row
+
+from relay.identity.sessions import SessionHolder, open_session
+from relay.identity.sign_in_links import burn_link, find_owner
+from relay.kit.database import Connection
+from relay.usecases.runtime import Runtime
+
+_HOLDER: LiteralString = """
+select id as user_id, email, name, role, plan, language, true as is_approved, true as has_accepted_terms,
+       disabled_at is not null as is_disabled, created_at
+from users where id = %s
+"""
+
+
+async def sign_in_by_link(runtime: Runtime, token: str) -> str | None:
+    """Burn the link and sign its user in; returns what the browser's cookie is to hold. None: the link is no good."""
+    async with runtime.pool.connection() as connection, connection.transaction():
+        user_id = await burn_link(connection, token)
+        return None if user_id is None else await open_session(connection, user_id, "link")
+
+
+async def owner_of_relay(connection: Connection) -> SessionHolder | None:
+    """The owner, who begins to exist when first asked for: ingress has made sure that this is their house."""
+    async with connection.transaction():
+        user_id = await find_owner(connection)
+    async with connection.cursor(row_factory=class_row(SessionHolder)) as cursor:
+        await cursor.execute(_HOLDER, [user_id])
+        return await cursor.fetchone()
