@@ -76,6 +76,7 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             key=settings.key(),
             mode=settings.mode,
             local_redirects=settings.allows_local_redirects,
+            plans=settings.plans,
         )
         work: Work = {
             "wake-ups for feeds": feed.run,

@@ -11,6 +11,7 @@ from relay.gateways.enode.languages import is_tag, nearest
 from relay.kit.database import Connection
 from relay.usecases.answer_home_assistant import AccountRecord, account_record
 from relay.usecases.authorize import authenticate
+from relay.usecases.plan_polling import read_activity
 from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import RuntimeDependency
 from relay.usecases.tell_change import tell_again
@@ -45,7 +46,9 @@ async def patch_account(body: AccountWish, runtime: RuntimeDependency, authoriza
         if language != call.caller.language:
             await choose_language(connection, call.caller.user_id, language)
             runtime.feed_waker.wake([call.caller.user_id])
-    return account_record(replace(call, caller=replace(call.caller, language=language)), runtime.version)
+        activity = await read_activity(connection, call, runtime.plans)
+    call = replace(call, caller=replace(call.caller, language=language))
+    return account_record(call, runtime.plans, runtime.version, activity)
 
 
 async def choose_language(connection: Connection, user_id: UUID, language: str) -> None:

@@ -20,7 +20,6 @@ from relay.identity.models import Caller
 from relay.kit.addresses import LONGEST_URL, MalformedUrlError
 from relay.kit.outbound import Failure, Outbound, OutboundError
 from relay.kit.problems import Problem
-from relay.metering.allowance import PUSH_PLANS
 from relay.usecases.authorize import authenticate, require_installation
 from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
@@ -113,7 +112,7 @@ async def _caller(runtime: Runtime, authorization: Credential | None) -> Caller:
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
     runtime.bursts.take(call.caller.holder)
-    if call.caller.plan not in PUSH_PLANS:
+    if call.caller.plan not in runtime.plans.push:
         raise Problem(403, "plan-required", "The plan does not include live updates; ask for the vehicles instead.")
     return call.caller
 

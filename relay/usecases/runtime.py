@@ -15,6 +15,7 @@ from relay.kit.bursts import Bursts
 from relay.kit.database import Pool
 from relay.kit.jobs import Jobs
 from relay.kit.outbound import Outbound
+from relay.metering.allowance import SELF_HOSTED, Plans
 
 type Mode = Literal["self-hosted", "cloud"]
 
@@ -44,6 +45,8 @@ class Runtime:
     mode: Mode = "self-hosted"
     # Whether a Home Assistant that signs in may be answered at its own address, whatever that is.
     local_redirects: bool = False
+    # What the plans grant here.
+    plans: Plans = SELF_HOSTED
     # Whose Supabase JWT this is; None for one that proves nothing. Nobody's where people do not sign in with Supabase.
     verify_person: Callable[[str], Awaitable[UUID | None]] | None = None
 
