@@ -154,6 +154,7 @@ def test_a_database_that_was_not_migrated_says_so_and_migrate_mends_it(operator,
 
 def test_the_mode_of_a_database_is_decided_once(operator, database_url):
     cloud = {"EVCONDUIT_MODE": "cloud", "EVCONDUIT_SECRET_KEY": "k" * 32, "DATABASE_URL": database_url}
+    cloud |= {"SUPABASE_URL": "https://x.example", "SUPABASE_ANON_KEY": "a", "SUPABASE_SERVICE_ROLE_KEY": "s"}
     assert operator.run("user", "add", "me@example.org", **cloud).returncode == 0
     other = operator.run("user", "add", "me@example.org", DATABASE_URL=database_url)
     assert other.returncode == 2
