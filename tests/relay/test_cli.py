@@ -154,6 +154,7 @@ def test_a_database_that_was_not_migrated_says_so_and_migrate_mends_it(operator,
 
 def test_the_mode_of_a_database_is_decided_once(operator, database_url):
     cloud = {"EVCONDUIT_MODE": "cloud", "EVCONDUIT_SECRET_KEY": "k" * 32, "DATABASE_URL": database_url}
+    cloud |= {"SUPABASE_URL": "https://x.example", "SUPABASE_ANON_KEY": "a", "SUPABASE_SERVICE_ROLE_KEY": "s"}
     assert operator.run("user", "add", "me@example.org", **cloud).returncode == 0
     other = operator.run("user", "add", "me@example.org", DATABASE_URL=database_url)
     assert other.returncode == 2
@@ -180,6 +181,22 @@ def test_keys_are_listed_by_their_beginning_and_revoked_one_by_one(operator):
     ]
     again = operator.run("key", "revoke", first[:12], "--user", user)
     assert (again.returncode, "0 active keys begin with" in again.stderr) == (2, True)
+
+
+def test_call_tokens_are_granted_once_for_each_reference_and_shown(operator):
+    operator.tell("user", "add", "a@example.org")
+    mine = ("--user", "a@example.org")
+    assert operator.tell("tokens", "show", *mine) == "0"
+    assert operator.tell("tokens", "grant", "500", *mine, "--reference", "ticket 7") == "500"
+    again = operator.run("tokens", "grant", "500", *mine, "--reference", "ticket 7")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "'ticket 7' has granted call tokens before" in again.stderr
+    assert operator.tell("tokens", "grant", "20", *mine) == "520"
+    shown = operator.run("tokens", "show", *mine)
+    assert shown.stdout.strip() == "520"
+    assert ["grant 20" in line for line in shown.stderr.splitlines()] == [True, False]
+    assert "grant 500  operator ticket 7" in shown.stderr
+    assert operator.run("tokens", "grant", "0", *mine).returncode == 2
 
 
 def test_the_doctor_fails_while_something_is_missing(operator):

@@ -105,8 +105,8 @@ async def _installations(connection: Connection, user_id: UUID) -> UUID:
     granted = await (
         await connection.execute(
             "insert into oauth_grants (user_id, client_id, name, scopes, redirect_uri, last_used_at, created_at) "
-            "values (%s, 'home-assistant', 'Home', '{read,control}', 'https://my.home-assistant.io/redirect/oauth', now(), "
-            "now() - interval '40 days') returning id",
+            "values (%s, 'home-assistant', 'Home', '{read,control}', 'https://my.home-assistant.io/redirect/oauth', "
+            "now(), now() - interval '40 days') returning id",
             [user_id],
         )
     ).fetchone()

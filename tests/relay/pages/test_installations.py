@@ -108,7 +108,7 @@ async def test_a_test_that_does_not_arrive_says_why(sign_in, account, receiver, 
 
 
 @pytest.mark.parametrize("which", ["key", "grant"])
-async def test_disconnecting_lets_it_out_at_once(sign_in, account, app, pool, key_id, grant_id, which):
+async def test_disconnecting_lets_it_out_at_once(sign_in, account, app, pool, *, key_id, grant_id, which):
     it = {"key": key_id, "grant": grant_id}[which]
     opened = await sign_in(account.user_id)
     with app.state.runtime.hub.subscribe(account.user_id, it) as stream:

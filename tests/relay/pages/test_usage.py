@@ -27,7 +27,7 @@ async def test_calls_are_told_by_day_by_kind_and_by_installation(sign_in, accoun
     ("used", "left", "kind"),
     [(1, "299 calls left", "good"), (299, "1 call left", "warn"), (300, "0 calls left", "bad")],
 )
-async def test_an_allowance_is_shown_with_what_is_left_of_it(sign_in, make_account, app, pool, used, left, kind):
+async def test_an_allowance_is_shown_with_what_is_left_of_it(sign_in, make_account, app, pool, *, used, left, kind):
     account = await make_account(plan="free")
     app.state.runtime = dataclasses.replace(app.state.runtime, plans=CLOUD)
     opened = await sign_in(account.user_id)
