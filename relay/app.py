@@ -39,6 +39,7 @@ from relay.usecases import (
     set_electricity_rate,
     set_home,
     stream_to_home_assistant,
+    tell_usage,
     try_classic_webhook,
 )
 from relay.worker import worker_work
@@ -95,6 +96,7 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         answer_classic_sessions.router,
         set_electricity_rate.router,
         set_home.router,
+        tell_usage.router,
         answer_oauth_client.router,
     ):
         app.include_router(router)

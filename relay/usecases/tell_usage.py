@@ -4,15 +4,22 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import LiteralString
+from typing import LiteralString, TypedDict
 from uuid import UUID
 
+from fastapi import APIRouter
 from psycopg.rows import DictRow, dict_row
 
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
+from relay.kit.times import wire_time
 from relay.metering.allowance import Plans
 from relay.metering.period import PERIOD, RESETS_AT
+from relay.usecases.authorize import authenticate
+from relay.usecases.present_credential import Authorization
+from relay.usecases.runtime import RuntimeDependency
+
+router = APIRouter(prefix="/api", tags=["Account"])
 
 # One row when nothing was used. A few hundred at most, however many calls they stand for.
 USAGE: LiteralString = f"""
@@ -120,3 +127,65 @@ def _by_installation(rows: Iterable[DictRow]) -> Iterable[InstallationUsage]:
         calls[row["credential_id"], row["name"], row["kind"]] += row["calls"]
     for (credential_id, name, kind), count in calls.most_common():
         yield InstallationUsage(id=credential_id, name=name, kind=kind, calls=count)
+
+
+class DayRecord(TypedDict):
+    """Calls of a day, `YYYY-MM-DD` in UTC."""
+
+    day: str
+    calls: int
+
+
+class RouteRecord(TypedDict):
+    """Calls of a route, by its short name."""
+
+    route: str
+    calls: int
+
+
+class InstallationRecord(TypedDict):
+    """Calls of an installation; all null is a person's own, or of a credential that was deleted."""
+
+    id: str | None
+    name: str | None
+    kind: str | None
+    calls: int
+
+
+class UsageRecord(TypedDict):
+    """What was used of the month, and by what. `allowance` and `left` null: unlimited."""
+
+    plan: str
+    allowance: int | None
+    used: int
+    left: int | None
+    call_tokens: int
+    began_at: str
+    resets_at: str
+    by_day: list[DayRecord]
+    by_route: list[RouteRecord]
+    by_installation: list[InstallationRecord]
+
+
+@router.get("/me/usage", response_model=None, responses={200: {"model": UsageRecord}})
+async def get_usage(runtime: RuntimeDependency, authorization: Authorization) -> UsageRecord:
+    """What was used of the month: by day, by route, by installation. Costs nothing."""
+    async with runtime.pool.connection() as connection:
+        caller = (await authenticate(connection, authorization, scope="read")).caller
+        runtime.bursts.take(caller.holder)
+        usage = await read_usage(connection, caller.user_id, runtime.plans)
+    return {
+        "plan": usage.plan,
+        "allowance": usage.limit,
+        "used": usage.used,
+        "left": usage.left,
+        "call_tokens": usage.call_tokens,
+        "began_at": wire_time(usage.began_at),
+        "resets_at": wire_time(usage.resets_at),
+        "by_day": [{"day": it.day.isoformat(), "calls": it.calls} for it in usage.days],
+        "by_route": [{"route": it.route, "calls": it.calls} for it in usage.routes],
+        "by_installation": [
+            {"id": None if it.id is None else str(it.id), "name": it.name, "kind": it.kind, "calls": it.calls}
+            for it in usage.installations
+        ],
+    }
