@@ -1,5 +1,6 @@
 """Accounts of people whom Supabase knows, and the operator's say in them."""
 
+import re
 from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
@@ -27,6 +28,15 @@ _MOVED: LiteralString = "update users set email = %(email)s where id = %(id)s an
 _ACCEPTED: LiteralString = "update users set accepted_terms_at = now() where id = %s and accepted_terms_at is null"
 _APPROVED: LiteralString = "update users set approved_at = now() where id = %s and approved_at is null"
 _ROLE: LiteralString = "update users set role = %s where id = %s"
+
+
+LONGEST_ADDRESS = 254
+_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s.]+")
+
+
+def is_address(text: str) -> bool:
+    """Whether mail could be sent there; whether any arrives is found out by sending some."""
+    return len(text) <= LONGEST_ADDRESS and text.isprintable() and _ADDRESS.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Literal
@@ -25,7 +25,7 @@ from relay.identity.attempts import (
     keep_verifier,
     vouch_for,
 )
-from relay.identity.invitations import use_invitation
+from relay.identity.invitations import find_invitation, use_invitation
 from relay.identity.people import NewPerson, add_person, find_person, note_address
 from relay.identity.sessions import open_session
 from relay.kit.database import Connection
@@ -51,6 +51,8 @@ class Outcome:
     ending: Ending
     session: str | None = None
     next_path: str = "/home"
+    # The attempt that goes on, where this browser had begun none.
+    attempt: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,11 +130,11 @@ async def finish_with_link(
 ) -> Outcome:
     """The button was pressed under a link's token. Raises Problem 503 when Supabase does not answer, 429."""
     auth = people_of(runtime).supabase.auth
-    attempt = await _attempt(runtime, token)
+    attempt, fresh = await _attempt(runtime, token), None
     if attempt is None:
         # Begun on another device, as with a telephone that reads the mail. What comes next is kept for this browser.
-        token = await begin(runtime, Wish(source=source, next_path="/home"))
-        attempt = await _attempt(runtime, token)
+        fresh = await begin(runtime, Wish(source=source, next_path="/home"))
+        attempt = await _attempt(runtime, fresh)
         assert attempt is not None  # noqa: S101 - just made
     try:
         access_token = await auth.follow(*link)
@@ -140,7 +142,18 @@ async def finish_with_link(
         return Outcome(ending="dead")
     except SupabaseError as error:
         raise _away(error) from None
-    return await _enter(runtime, attempt, access_token, language)
+    return replace(await _enter(runtime, attempt, access_token, language), attempt=fresh)
+
+
+async def has_begun(runtime: Runtime, token: str | None) -> bool:
+    """Whether this browser has begun a sign-in that is still under way."""
+    return await _attempt(runtime, token) is not None
+
+
+async def invitation_of(runtime: Runtime, code: str) -> UUID | None:
+    """The invitation that this code is of, if it still lets somebody in."""
+    async with runtime.pool.connection() as connection:
+        return await find_invitation(connection, code)
 
 
 async def vouched(runtime: Runtime, token: str | None) -> Attempt | None:
