@@ -30,6 +30,8 @@ from relay.usecases import (
     choose_language,
     command_charging,
     command_classic,
+    delete_account,
+    export_account,
     follow_commands,
     refresh_classic,
     refresh_vehicle,
@@ -94,6 +96,8 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         answer_classic_sessions.router,
         set_electricity_rate.router,
         set_home.router,
+        export_account.router,
+        delete_account.router,
     ):
         app.include_router(router)
     site.install(app)

@@ -44,6 +44,10 @@ class Runtime:
     mode: Mode = "self-hosted"
     # Whose Supabase JWT this is; None for one that proves nothing. Nobody's where people do not sign in with Supabase.
     verify_person: Callable[[str], Awaitable[UUID | None]] | None = None
+    # Has Supabase forget one of its users; for one that it does not know it does nothing.
+    delete_person: Callable[[UUID], Awaitable[None]] | None = None
+    # How often a user may have everything put into a file.
+    exports: Bursts = field(default_factory=lambda: Bursts(a_minute=5))
 
     @property
     def is_https(self) -> bool:

@@ -1,5 +1,6 @@
 """The command line as an operator types it: real processes, real embedded database."""
 
+import json
 import os
 import signal
 import socket
@@ -20,12 +21,13 @@ class Operator:
     def __init__(self, folder: Path) -> None:
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "EVCONDUIT_DATA": str(folder / "data")}
 
-    def run(self, *arguments, **environment):
+    def run(self, *arguments, stdin="", **environment):
         return subprocess.run(
             [EVCONDUIT, *arguments],
             env=self.environment | environment,
             capture_output=True,
             text=True,
+            input=stdin,
             timeout=60,
             check=False,
         )
@@ -193,3 +195,16 @@ def test_the_doctor_fails_while_something_is_missing(operator):
 def test_help_is_where_one_looks_for_it(operator, command):
     result = operator.run(*command)
     assert "Usage:" in result.stdout + result.stderr
+
+
+def test_an_account_is_taken_along_and_deleted(operator):
+    user_id = operator.tell("user", "add", "me@example.org", "--name", "Me")
+    key = operator.tell("key", "create", "--user", user_id)
+    document = json.loads(operator.tell("user", "export", "--user", "me@example.org"))
+    assert (document["account"][0]["id"], len(document["api_keys"])) == (user_id, 1)
+    assert key not in json.dumps(document)
+    refused = operator.run("user", "delete", "--user", user_id, stdin="me@example.org\n")
+    assert (refused.returncode, "nothing was deleted" in refused.stderr) == (2, True)
+    operator.tell("user", "export", "--user", user_id)
+    operator.tell("user", "delete", "--user", user_id, "--yes")
+    assert operator.run("user", "export", "--user", user_id).returncode == 2
