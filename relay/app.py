@@ -26,6 +26,7 @@ from relay.usecases import (
     answer_classic_sessions,
     answer_classic_webhook,
     answer_home_assistant,
+    answer_oauth_client,
     answer_sessions,
     choose_language,
     command_charging,
@@ -40,6 +41,7 @@ from relay.usecases import (
     set_electricity_rate,
     set_home,
     stream_to_home_assistant,
+    tell_usage,
     try_classic_webhook,
 )
 from relay.worker import worker_work
@@ -70,7 +72,7 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
     app.add_middleware(Mark, headers=MARK)
     if settings.ingress_port is not None:
         app.add_middleware(Ingress, port=settings.ingress_port)
-    problems.install(app, headers=MARK)
+    problems.install(app, headers=MARK, as_page=site.as_page)
     if settings.internal_api_key is not None:
         registry = CollectorRegistry()
         app.add_middleware(RequestMetrics, registry=registry)
@@ -98,6 +100,8 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         set_home.router,
         export_account.router,
         delete_account.router,
+        tell_usage.router,
+        answer_oauth_client.router,
     ):
         app.include_router(router)
     site.install(app)

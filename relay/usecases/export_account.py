@@ -78,7 +78,10 @@ SECTIONS: tuple[Section, ...] = (
     _section("endpoints", "endpoints", order="created_at, id", less="{url,salt,lease_token,webhook_id}"),
     _section("web_sessions", "web_sessions", order="created_at", less="{token_hash}"),
     _section("usage_by_month", "usage_months", order="period"),
+    _section("usage_by_day", "usage_days", order="period, day, endpoint, credential_id"),
     _section("calls", "poll_logs", order="id"),
+    _section("call_tokens", "call_token_balances", order="user_id"),
+    _section("call_token_ledger", "call_token_ledger", order="id"),
     Section(
         name="events",
         tables=("webhook_logs",),
