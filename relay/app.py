@@ -31,6 +31,8 @@ from relay.usecases import (
     choose_language,
     command_charging,
     command_classic,
+    delete_account,
+    export_account,
     follow_commands,
     refresh_classic,
     refresh_vehicle,
@@ -96,6 +98,8 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         answer_classic_sessions.router,
         set_electricity_rate.router,
         set_home.router,
+        export_account.router,
+        delete_account.router,
         tell_usage.router,
         answer_oauth_client.router,
     ):

@@ -80,6 +80,7 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             mode=settings.mode,
             verify_person=person_verifier(people.supabase.tokens) if people else None,
             people=people,
+            delete_person=people.supabase.auth.delete_user if people else None,
             local_redirects=settings.allows_local_redirects,
             plans=settings.plans,
         )

@@ -14,6 +14,7 @@ from relay.process import ACCOUNT, VERSION, Process, Work, open_process
 from relay.settings import Settings
 from relay.usecases.check_command import check_command, check_forgotten_for_ever
 from relay.usecases.command_charging import CHECK
+from relay.usecases.delete_account import DELETE, delete_account, finish_deletions_for_ever
 from relay.usecases.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.drain_inbox import Drain
 from relay.usecases.fetch_interventions import fetch_for_ever
@@ -34,7 +35,11 @@ def worker_work(process: Process) -> Work:
     async def check(command_id: str, number: int) -> None:
         await check_command(runtime, UUID(command_id), number)
 
+    async def delete(user_id: str) -> None:
+        await delete_account(runtime, UUID(user_id))
+
     runtime.jobs.add(CHECK, check)
+    runtime.jobs.add(DELETE, delete)
     deliverer = Deliverer(
         runtime.pool, runtime.outbound, key=runtime.key, version=VERSION, rules=DeliveryRules(plans=runtime.plans)
     )
@@ -54,6 +59,7 @@ def leader_work(process: Process) -> Work:
     work: Work = {
         "pruning": partial(prune_for_ever, runtime.pool, settings.retention),
         "forgotten commands": partial(check_forgotten_for_ever, runtime),
+        "accounts to delete": partial(finish_deletions_for_ever, runtime),
     }
     if runtime.enode is None:
         return work

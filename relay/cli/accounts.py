@@ -1,9 +1,11 @@
 """Account holders, their keys and cars."""
 
 import asyncio
+import sys
 from typing import Annotated
 from uuid import UUID
 
+import psycopg
 import typer
 
 from relay.cli.shared import Account, account, connected, note
@@ -12,8 +14,12 @@ from relay.gateways.enode.languages import is_tag, nearest
 from relay.identity.credentials import new_key
 from relay.identity.people import approve_user, set_role
 from relay.identity.repository import add_key, add_user, disable_user, list_keys, revoke_key
+from relay.kit.database import prepare_session
 from relay.kit.errors import StartError
 from relay.settings import Settings, load_settings
+from relay.startup import ready_database
+from relay.usecases.delete_account import CLOSE
+from relay.usecases.export_account import write_export
 from relay.usecases.link_vehicle import start_link
 
 ROLES = ("user", "admin")
@@ -73,6 +79,40 @@ def user_role(user: Account, role: Annotated[str, typer.Argument(help=" or ".joi
     with connected() as connection:
         set_role(connection, account(connection, user), role)
     note(f"is {role} now")
+
+
+@user_app.command("export")
+def user_export(user: Account) -> None:
+    """Print everything that an account has, as JSON. It is personal: keep it as its owner would."""
+    settings = load_settings()
+    with connected(settings) as connection:
+        user_id = account(connection, user)
+    with ready_database(settings) as conninfo:
+        asyncio.run(_print_export(conninfo, user_id))
+
+
+async def _print_export(conninfo: str, user_id: UUID) -> None:
+    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+        await prepare_session(connection)
+        await write_export(connection, user_id, sys.stdout.buffer)
+
+
+@user_app.command("delete")
+def user_delete(
+    user: Account,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete an account with all that belongs to it, at Enode too. Cannot be undone."""
+    with connected() as connection:
+        user_id = account(connection, user)
+    if not yes and typer.prompt(f"This cannot be undone. Type the account's id ({user_id}) to delete it") != str(
+        user_id
+    ):
+        raise StartError("that is another id: nothing was deleted")
+    with connected() as connection:
+        connection.execute(CLOSE, {"user_id": user_id})
+    note("closed: its keys and sessions are dead. A running relay deletes the rest within a minute")
 
 
 @key_app.command("create")

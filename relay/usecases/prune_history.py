@@ -50,6 +50,12 @@ delete from endpoints e
 where not exists (select from credentials k where k.id = e.credential_id and k.revoked_at is null)
 """
 
+# Enode says more of an account after it was deleted, its cars' end for one.
+_OF_DELETED: LiteralString = """
+delete from webhook_logs where id in (
+    select w.id from webhook_logs w join deleted_users d on d.id = w.user_id where w.state <> 'pending' limit %s)
+"""
+
 PRUNE_EVERY_SECONDS = 3600.0
 # They are told again for 24 hours, and read a little later than that.
 TOLD = timedelta(hours=25)
@@ -86,6 +92,7 @@ async def prune(connection: Connection, retention: Retention) -> int:
     gone = 0
     gone += await _delete(connection, _INBOX, retention.settled, ["done", "ignored"])
     gone += await _delete(connection, _INBOX, retention.set_aside, ["set_aside"])
+    gone += await _delete(connection, _OF_DELETED)
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
     gone += await _delete(connection, _CALLS, retention.calls)
     gone += (await connection.execute(_ENDPOINTS)).rowcount

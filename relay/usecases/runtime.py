@@ -64,6 +64,10 @@ class Runtime:
     verify_person: Callable[[str], Awaitable[UUID | None]] | None = None
     # None on a relay of one's own: its owner signs in by a link.
     people: People | None = None
+    # Has Supabase forget one of its users; for one that it does not know it does nothing.
+    delete_person: Callable[[UUID], Awaitable[None]] | None = None
+    # How often a user may have everything put into a file.
+    exports: Bursts = field(default_factory=lambda: Bursts(a_minute=5))
 
     @property
     def is_https(self) -> bool:

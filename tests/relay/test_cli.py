@@ -1,5 +1,6 @@
 """The command line as an operator types it: real processes, real embedded database."""
 
+import json
 import os
 import signal
 import socket
@@ -20,12 +21,13 @@ class Operator:
     def __init__(self, folder: Path) -> None:
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "EVCONDUIT_DATA": str(folder / "data")}
 
-    def run(self, *arguments, **environment):
+    def run(self, *arguments, stdin="", **environment):
         return subprocess.run(
             [EVCONDUIT, *arguments],
             env=self.environment | environment,
             capture_output=True,
             text=True,
+            input=stdin,
             timeout=60,
             check=False,
         )
@@ -229,3 +231,16 @@ def test_people_are_approved_and_given_roles(operator):
     assert "approved already" in operator.run("user", "approve", "--user", "me@example.org").stderr
     assert operator.run("user", "role", "--user", "me@example.org", "admin").returncode == 0
     assert "no role" in operator.run("user", "role", "--user", "me@example.org", "king").stderr
+
+
+def test_an_account_is_taken_along_and_deleted(operator):
+    user_id = operator.tell("user", "add", "me@example.org", "--name", "Me")
+    key = operator.tell("key", "create", "--user", user_id)
+    document = json.loads(operator.tell("user", "export", "--user", "me@example.org"))
+    assert (document["account"][0]["id"], len(document["api_keys"])) == (user_id, 1)
+    assert key not in json.dumps(document)
+    refused = operator.run("user", "delete", "--user", user_id, stdin="me@example.org\n")
+    assert (refused.returncode, "nothing was deleted" in refused.stderr) == (2, True)
+    operator.tell("user", "export", "--user", user_id)
+    operator.tell("user", "delete", "--user", user_id, "--yes")
+    assert operator.run("user", "export", "--user", user_id).returncode == 2

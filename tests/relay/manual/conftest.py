@@ -19,12 +19,14 @@ from tests.relay.usecases.endpoint_world import open_test_outbound
 
 KEY = "evc_" + "Z" * 43
 USER = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
+PERSON = UUID("b7d5d8f2-3c59-4f4e-9d5a-5f1d3f0c2a11")
+JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJiN2Q1ZDhmMiJ9.c2lnbmF0dXJl"
 CAR = UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
 COMMAND = UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")
 SESSION = UUID("9b2c1f7e-64a8-4b0e-8f83-0d5a1c6e2b47")
 
 WORLD = """
-insert into users (id, email, name) values (%(user)s, 'ada@example.org', 'Ada');
+insert into users (id, email, name, supabase_id) values (%(user)s, 'ada@example.org', 'Ada', %(person)s);
 insert into feeds (user_id, seq) values (%(user)s, 7);
 insert into api_keys (user_id, name, key_hash, prefix) values (%(user)s, 'Home', %(key_hash)s, 'evc_ZZZZ');
 insert into usage_months (user_id, period, used) select id, quota_anchor, 41 from users;
@@ -66,6 +68,7 @@ async def world(pool, enode):
     vehicle = await asyncio.to_thread(enode.vehicle, enode.car_id)
     named = {
         "user": USER,
+        "person": PERSON,
         "key_hash": key_hash(KEY),
         "car": CAR,
         "vehicle": Jsonb(vehicle),
@@ -100,9 +103,14 @@ async def nobody_home(_host: str, _port: int):
     return [ip_address("127.0.0.1")]
 
 
+async def verify_person(token: str):
+    """Supabase's keys are not at hand; whom a real token proves is tested where they are."""
+    return PERSON if token == JWT else None
+
+
 @pytest.fixture
 async def api(app, world):
     async with serving(app) as url, open_test_outbound(resolve=nobody_home) as outbound:
-        app.state.runtime = replace(app.state.runtime, outbound=outbound, plans=CLOUD)
+        app.state.runtime = replace(app.state.runtime, outbound=outbound, plans=CLOUD, verify_person=verify_person)
         async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {KEY}"}) as client:
             yield client

@@ -1,7 +1,7 @@
 """Schemathesis makes up calls of every operation in the OpenAPI document: whatever comes, nothing is our mistake.
 
-Right and wrong input alike, with the credential of somebody who may do everything, with a key, and with none. A run is
-the same each time; `--examples=500` makes it longer.
+Right and wrong input alike, as a person who may do everything, with a key, and with no credential. A run is the same
+each time; `--examples=500` makes it longer.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from relay.kit.bursts import Bursts
-from tests.relay.manual.conftest import CAR, COMMAND, KEY, SESSION
+from tests.relay.manual.conftest import CAR, COMMAND, JWT, KEY, SESSION, verify_person
 from tests.relay.serving import serving
 
 ENDLESS = {"GET /api/ha/v2/stream"}
@@ -31,7 +31,11 @@ ENDLESS = {"GET /api/ha/v2/stream"}
 KNOWN = {"vehicle_id": str(CAR), "command_id": str(COMMAND), "session_id": str(SESSION)}
 """Ids of things that there are: half of all calls name these, else nearly all would end at a 404."""
 
-CREDENTIALS = {"with a key": {"Authorization": f"Bearer {KEY}"}, "without": {}}
+CREDENTIALS = {
+    "a person": {"Authorization": f"Bearer {JWT}"},
+    "a key": {"Authorization": f"Bearer {KEY}"},
+    "nobody": {},
+}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
@@ -44,7 +48,7 @@ def examples(request):
 @pytest.fixture
 async def url(app, world):
     async with serving(app) as at:
-        app.state.runtime = replace(app.state.runtime, bursts=Bursts(a_minute=1_000_000))
+        app.state.runtime = replace(app.state.runtime, bursts=Bursts(a_minute=1_000_000), verify_person=verify_person)
         yield at
 
 
@@ -66,7 +70,8 @@ def explore(document, url, headers, examples):
         for mode in GenerationMode:
             for fixed in _paths(operation):
                 try:
-                    _try(_strategy(operation, mode, fixed), url, headers, examples)
+                    call = _call(operation, mode, fixed)
+                    _many(examples, call, lambda case: check(case, url, headers))
                 except Unsatisfiable:
                     assert mode == GenerationMode.NEGATIVE  # what takes nothing can be given nothing wrong
                 except (FailureGroup, AssertionError) as error:
@@ -80,12 +85,16 @@ def _paths(operation):
     return [{}, known] if known else [{}]
 
 
-def _strategy(operation, mode, fixed):
+def check(case, url, headers):
+    case.call_and_validate(base_url=url, headers=headers, checks=CHECKS)
+
+
+def _call(operation, mode, fixed):
     return operation.as_strategy(mode, **({"path_parameters": fixed} if fixed else {}))
 
 
-def _try(calls, url, headers, examples):
-    @settings(
+def _many(examples, cases, judge):
+    bounds = settings(
         max_examples=examples,
         derandomize=True,
         database=None,
@@ -93,11 +102,7 @@ def _try(calls, url, headers, examples):
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=calls)
-    def call(case):
-        case.call_and_validate(base_url=url, headers=headers, checks=CHECKS)
-
-    call()
+    bounds(given(cases)(judge))()
 
 
 def _words(error):
