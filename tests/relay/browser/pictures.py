@@ -39,7 +39,6 @@ async def test_pictures(open_page, app, account, pool, scheme):
     app.state.runtime = dataclasses.replace(app.state.runtime, plans=CLOUD)
     async with pool.connection() as connection:
         row = await (await connection.execute("select id from api_keys order by name")).fetchone()
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for name, path in PAGES.items():
         sides = []
         for viewport in (DESK, PHONE):
