@@ -31,6 +31,9 @@ from relay.usecases import (
     command_charging,
     command_classic,
     follow_commands,
+    follow_link,
+    link_vehicle,
+    pick_vehicles,
     refresh_classic,
     refresh_vehicle,
     register_endpoint,
@@ -39,6 +42,7 @@ from relay.usecases import (
     set_home,
     stream_to_home_assistant,
     try_classic_webhook,
+    unlink_vehicles,
 )
 from relay.worker import worker_work
 
@@ -93,6 +97,10 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         answer_classic_sessions.router,
         set_electricity_rate.router,
         set_home.router,
+        link_vehicle.router,
+        follow_link.router,
+        unlink_vehicles.router,
+        pick_vehicles.router,
     ):
         app.include_router(router)
     site.install(app)

@@ -5,12 +5,12 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from relay.kit.problems import TITLES, Problem, render
-from relay.pages import home, public, sign_in
+from relay.pages import cars, home, link, public, sign_in
 from relay.pages.catalogue import WEB
 from relay.pages.rendering import go, page
 from relay.pages.visitors import GoElsewhereError
 
-PAGES = (public.router, sign_in.router, home.router)
+PAGES = (public.router, sign_in.router, home.router, link.router, cars.router)
 
 
 def install(app: FastAPI) -> None:
