@@ -26,6 +26,7 @@ from relay.usecases import (
     answer_classic_sessions,
     answer_classic_webhook,
     answer_home_assistant,
+    answer_oauth_client,
     answer_sessions,
     choose_language,
     command_charging,
@@ -41,6 +42,7 @@ from relay.usecases import (
     set_electricity_rate,
     set_home,
     stream_to_home_assistant,
+    tell_usage,
     try_classic_webhook,
     unlink_vehicles,
 )
@@ -65,13 +67,14 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         docs_url="/api/docs",
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        responses=problems.DOCUMENTED,
         lifespan=partial(_lifespan, settings=settings, conninfo=conninfo, work=work),
     )
     app.add_middleware(BodyLimit, limit=BODY_LIMIT, own_limit=lambda path: path == ENODE_POSTS_TO)
     app.add_middleware(Mark, headers=MARK)
     if settings.ingress_port is not None:
         app.add_middleware(Ingress, port=settings.ingress_port)
-    problems.install(app, headers=MARK)
+    problems.install(app, headers=MARK, as_page=site.as_page)
     if settings.internal_api_key is not None:
         registry = CollectorRegistry()
         app.add_middleware(RequestMetrics, registry=registry)
@@ -101,6 +104,8 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         follow_link.router,
         unlink_vehicles.router,
         pick_vehicles.router,
+        tell_usage.router,
+        answer_oauth_client.router,
     ):
         app.include_router(router)
     site.install(app)

@@ -11,7 +11,7 @@ from uuid import UUID
 from relay.delivery.hub import Hub
 from relay.delivery.listen import Listener
 from relay.delivery.redis_hints import RedisListener, open_redis, publish
-from relay.delivery.wake import FEED, INBOX, LOOK, Waker
+from relay.delivery.wake import FEED, INBOX, LOOK, REVOKED, Waker
 from relay.gateways.enode import open_enode
 from relay.kit.database import open_pool
 from relay.kit.jobs import Jobs
@@ -56,13 +56,16 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
         redis = await stack.enter_async_context(open_redis(redis_url)) if redis_url else None
         send = publish(redis) if redis else None
-        feed, inbox, look = wakers = [Waker(pool, channel, send=send) for channel in (FEED, INBOX, LOOK)]
+        wakers = [Waker(pool, channel, send=send) for channel in (FEED, INBOX, LOOK, REVOKED)]
+        feed, inbox, look, revoked = wakers
         listener = RedisListener(redis, wakers) if redis else Listener(conninfo, pool, wakers)
         jobs = Jobs()
         await jobs.open(pool)
+        hub = Hub(feed_reader(pool), announce=revoked.wake)
+        revoked.subscribe(hub.hear_revoked)
         runtime = Runtime(
             pool=pool,
-            hub=Hub(feed_reader(pool)),
+            hub=hub,
             feed_waker=feed,
             jobs=jobs,
             enode=enode,
@@ -74,11 +77,14 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             outbound=outbound,
             key=settings.key(),
             mode=settings.mode,
+            local_redirects=settings.allows_local_redirects,
+            plans=settings.plans,
         )
         work: Work = {
             "wake-ups for feeds": feed.run,
             "wake-ups for inboxes": inbox.run,
             "wake-ups for looking": look.run,
+            "revocations": revoked.run,
             "listener": listener.run,
             **({"database": partial(keep_postgres, settings)} if settings.database_url is None else {}),
         }

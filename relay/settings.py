@@ -4,7 +4,7 @@ import os
 import secrets
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
@@ -13,10 +13,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from relay.gateways.enode import EnodeConfig
 from relay.kit.addresses import OutboundRules, read_allowed
 from relay.kit.errors import StartError
+from relay.metering.allowance import SELF_HOSTED, Plans, cloud_plans
 from relay.usecases.prune_history import Retention
 from relay.vehicles.limits import UNLIMITED, VehicleLimits
 
 type Mode = Literal["self-hosted", "cloud"]
+type Calls = Annotated[int, Field(ge=0, le=1_000_000_000)] | Literal["unlimited"]
 
 # All or none: half of them is a mistake that would show much later.
 ENODE = ("ENODE_CLIENT_ID", "ENODE_CLIENT_SECRET")
@@ -61,7 +63,13 @@ class Settings(BaseSettings):
     alert_url: HttpUrl | None = Field(None, validation_alias="EVCONDUIT_ALERT_URL")
     # Two days at least: after a day of failures Enode gives up, and somebody must have the time to notice and replay.
     retention_hours: int = Field(72, ge=48, le=24 * 365, validation_alias="EVCONDUIT_RETENTION_HOURS")
+    # A refund finds its call here: far longer than a command may stay open.
+    call_log_days: int = Field(90, ge=7, le=3650, validation_alias="EVCONDUIT_CALL_LOG_DAYS")
+    allowance_free: Calls = Field(300, validation_alias="EVCONDUIT_ALLOWANCE_FREE")
+    allowance_basic: Calls = Field(2500, validation_alias="EVCONDUIT_ALLOWANCE_BASIC")
+    allowance_pro: Calls = Field(10_000, validation_alias="EVCONDUIT_ALLOWANCE_PRO")
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
+    oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     # Cars that are served, by plan; in cloud mode only.
     vehicles_free: int = Field(1, ge=1, le=1000, validation_alias="EVCONDUIT_VEHICLES_FREE")
@@ -106,6 +114,11 @@ class Settings(BaseSettings):
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
+    def allows_local_redirects(self) -> bool:
+        """Whether a Home Assistant that signs in may be answered at its own address; in the cloud only if so set."""
+        return self.mode == "self-hosted" if self.oauth_local_redirects is None else self.oauth_local_redirects
+
+    @property
     def webhook_secrets(self) -> list[str]:
         """Secrets that may have signed what arrives: the current one, and the previous one during a rotation."""
         both = (self.enode_webhook_secret, self.enode_webhook_secret_previous)
@@ -113,8 +126,21 @@ class Settings(BaseSettings):
 
     @property
     def retention(self) -> Retention:
-        """How long inbox rows are kept."""
-        return Retention(settled=timedelta(hours=self.retention_hours), set_aside=timedelta(days=self.set_aside_days))
+        """How long inbox rows and the log of calls are kept."""
+        return Retention(
+            settled=timedelta(hours=self.retention_hours),
+            set_aside=timedelta(days=self.set_aside_days),
+            calls=timedelta(days=self.call_log_days),
+        )
+
+    @property
+    def plans(self) -> Plans:
+        """What the plans grant here. The mode decides, never which keys are set: on one's own relay nothing ends."""
+        if self.mode == "self-hosted":
+            return SELF_HOSTED
+        return cloud_plans(
+            free=_calls(self.allowance_free), basic=_calls(self.allowance_basic), pro=_calls(self.allowance_pro)
+        )
 
     @property
     def webhook_silence(self) -> timedelta:
@@ -177,6 +203,10 @@ class Settings(BaseSettings):
             return file.read_bytes().strip()
         except OSError as error:
             raise StartError(f"cannot keep the secret key in {file}: {error.strerror}; set EVCONDUIT_DATA") from None
+
+
+def _calls(given: Calls) -> int | None:
+    return None if given == "unlimited" else given
 
 
 def load_settings() -> Settings:

@@ -15,7 +15,7 @@ from relay.settings import Settings
 from relay.usecases.apply_enode_event import apply_enode_event
 from relay.usecases.check_command import check_command, check_forgotten_for_ever
 from relay.usecases.command_charging import CHECK
-from relay.usecases.deliver_to_endpoints import Deliverer
+from relay.usecases.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.drain_inbox import Drain
 from relay.usecases.fetch_interventions import fetch_for_ever
 from relay.usecases.keep_webhook_subscription import LOOK_EVERY, LOOK_EVERY_IN_SANDBOX, Wanted, keep_for_ever
@@ -38,7 +38,9 @@ def worker_work(process: Process) -> Work:
         await check_command(runtime, UUID(command_id), number)
 
     runtime.jobs.add(CHECK, check)
-    deliverer = Deliverer(runtime.pool, runtime.outbound, key=runtime.key, version=VERSION)
+    deliverer = Deliverer(
+        runtime.pool, runtime.outbound, key=runtime.key, version=VERSION, rules=DeliveryRules(plans=runtime.plans)
+    )
     runtime.feed_waker.subscribe(deliverer.hint)
     election = Election(process.conninfo, leader_work(process))
     return {

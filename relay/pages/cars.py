@@ -10,6 +10,7 @@ from relay.kit.problems import Problem
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import go, page
 from relay.pages.visitors import SignedIn, Visitor
+from relay.usecases.find_car import find_car
 from relay.usecases.hand_out_link import hand_out_link
 from relay.usecases.limit_vehicles import choose_served, require_room, room_of
 from relay.usecases.link_vehicle import known_vendor, list_vendors
@@ -66,6 +67,17 @@ async def take_choice(request: Request, runtime: RuntimeDependency, visitor: Sig
             raise
         return await _choice(request, runtime, visitor, status=UNPROCESSABLE, ticked=ticked)
     return go(request, "/home")
+
+
+@router.post("/vehicles/{vehicle_id}/relink")
+async def renew(
+    vehicle_id: str, request: Request, runtime: RuntimeDependency, visitor: SignedIn, _form: PostedForm
+) -> Response:
+    """A page on which to sign in again with this car's maker, and on to it."""
+    async with runtime.pool.connection() as connection:
+        car = await find_car(connection, visitor.user_id, vehicle_id)
+        made = await hand_out_link(connection, visitor.user_id, vendor=car.vendor, vehicle_id=car.vehicle_id)
+    return go(request, made.path)
 
 
 @router.get("/vehicles/{vehicle_id}/unlink")
@@ -127,8 +139,7 @@ async def _choice(
         room = await room_of(connection, visitor.user_id, runtime.vehicle_limits)
         records = (await read_snapshot(connection, visitor.user_id)).vehicles
     served = [it["id"] for it in records if it["link"]["state"] != "over_limit"]
-    cars = sorted((name_of(it["vehicle"]), it["id"]) for it in records)
-    error = None if status == 200 else "choose.too_many"  # noqa: PLR2004 - OK
+    cars = sorted((it["id"], name_of(it["vehicle"]), "") for it in records)
     return page(
         request,
         "choose_cars.html",
@@ -136,7 +147,7 @@ async def _choice(
         room=room,
         cars=cars,
         ticked=served if ticked is None else ticked,
-        error=error,
+        too_many=ticked is not None,
     )
 
 

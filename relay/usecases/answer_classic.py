@@ -10,7 +10,7 @@ from relay.identity.credentials import Credential
 from relay.identity.models import Caller
 from relay.kit.database import Connection
 from relay.usecases.answer_in_classic_words import ClassicRoute
-from relay.usecases.authorize import Car, authenticate, authorize
+from relay.usecases.authorize import Asked, Car, authenticate, authorize, call_headers
 from relay.usecases.present_credential import Authorization
 from relay.usecases.read_feed import read_snapshot
 from relay.usecases.runtime import Runtime, RuntimeDependency
@@ -25,15 +25,16 @@ router = APIRouter(prefix="/api", tags=["Classic"], route_class=ClassicRoute)
 @router.get("/status/{vehicle_id}", response_model=None)
 async def get_status(vehicle_id: str, runtime: RuntimeDependency, authorization: Authorization) -> JSONResponse:
     """One car as last known, as the classic client polls it. One call, one statement."""
-    car = await _car(runtime, authorization, vehicle_id, endpoint="status")
-    return JSONResponse(status_record(car.vehicle))  # it is JSON already: the framework would go through it once more
+    car, headers = await _car(runtime, authorization, vehicle_id, endpoint="status")
+    # It is JSON already: the framework would go through it once more.
+    return JSONResponse(status_record(car.vehicle), headers=headers)
 
 
 @router.get("/ha/status/{vehicle_id}", response_model=None)
 async def get_ha_status(vehicle_id: str, runtime: RuntimeDependency, authorization: Authorization) -> JSONResponse:
     """The same for REST users, with what the car can do. One call, one statement."""
-    car = await _car(runtime, authorization, vehicle_id, endpoint="ha/status")
-    return JSONResponse(ha_status_record(car.vehicle))
+    car, headers = await _car(runtime, authorization, vehicle_id, endpoint="ha/status")
+    return JSONResponse(ha_status_record(car.vehicle), headers=headers)
 
 
 @router.get("/user/vehicles", response_model=None)
@@ -52,7 +53,8 @@ async def get_ha_vehicles(runtime: RuntimeDependency, authorization: Authorizati
 async def get_me(runtime: RuntimeDependency, authorization: Authorization) -> dict[str, Any]:
     """The account in the classic shape. Costs nothing. What this relay does not sell yet is none or zero."""
     async with runtime.pool.connection() as connection:
-        caller = (await authenticate(connection, authorization, scope="read")).caller
+        call = await authenticate(connection, authorization, scope="read")
+        caller = call.caller
         runtime.bursts.take(caller.holder)
         row = await _role_and_cars(connection, caller)
     return {
@@ -69,7 +71,7 @@ async def get_me(runtime: RuntimeDependency, authorization: Authorization) -> di
         "phone_number": None,
         "phone_verified": False,
         "sms_credits": 0,
-        "purchased_api_tokens": 0,
+        "purchased_api_tokens": call.quota.call_tokens,
         "stripe_customer_id": None,
         "is_subscribed": False,
         "is_on_trial": False,
@@ -85,11 +87,15 @@ async def get_ha_me(runtime: RuntimeDependency, authorization: Authorization) ->
     return {"user_id": str(caller.user_id), "tier": caller.plan, "name": caller.name, "sms_credits": 0}
 
 
-async def _car(runtime: Runtime, authorization: Credential | None, vehicle_id: str, *, endpoint: str) -> Car:
+async def _car(
+    runtime: Runtime, authorization: Credential | None, vehicle_id: str, *, endpoint: str
+) -> tuple[Car, dict[str, str]]:
+    """The car, and what the answer says of the month in its header fields."""
+    asked = Asked(scope="read", endpoint=endpoint, vehicle=vehicle_id)
     async with runtime.pool.connection() as connection:
-        call = await authorize(connection, authorization, scope="read", endpoint=endpoint, vehicle=vehicle_id)
+        call = await authorize(connection, authorization, runtime.plans, asked)
     assert call.car is not None  # noqa: S101 - authorize raised 404 otherwise
-    return call.car
+    return call.car, call_headers(call, runtime.plans)
 
 
 async def _cars(runtime: Runtime, authorization: Credential | None) -> list[VehicleRecord]:

@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 
 from relay.delivery.feed import advance
+from relay.identity.oauth_pruning import prune_oauth
 from relay.kit.database import Connection, Pool
 from relay.kit.logs import place
 from relay.vehicles.charging_ledger import fold_away
@@ -28,6 +29,10 @@ delete from transitions where (user_id, seq) in (
     select t.user_id, t.seq from transitions t where t.created_at < now() - %s
     and exists (select from transitions n where n.user_id = t.user_id and n.seq > t.seq and n.created_at < now() - %s)
     limit %s)
+"""
+_CALLS: LiteralString = """
+delete from poll_logs where id in (
+    select id from poll_logs where created_at < now() - %s order by created_at limit %s)
 """
 # The newest of the old ones stays: by it a client that was away for longer learns that something was forgotten.
 _SAMPLED: LiteralString = """
@@ -57,10 +62,12 @@ NAMED_BY_NOBODY = timedelta(days=30)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retention:
-    """How long inbox rows are kept: those that were acted on, and those that were set aside for a person to look at."""
+    """How long inbox rows are kept (acted on, or set aside for a person to look at), and the log of metered calls."""
 
     settled: timedelta = timedelta(hours=72)
     set_aside: timedelta = timedelta(days=30)
+    # What was used stays, day by day, in usage_days.
+    calls: timedelta = timedelta(days=90)
 
 
 async def prune_for_ever(pool: Pool, retention: Retention) -> None:
@@ -80,7 +87,9 @@ async def prune(connection: Connection, retention: Retention) -> int:
     gone += await _delete(connection, _INBOX, retention.settled, ["done", "ignored"])
     gone += await _delete(connection, _INBOX, retention.set_aside, ["set_aside"])
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
+    gone += await _delete(connection, _CALLS, retention.calls)
     gone += (await connection.execute(_ENDPOINTS)).rowcount
+    gone += await prune_oauth(connection, datetime.now(UTC), at_once=AT_ONCE)
     gone += await _fold_samples(connection)
     gone += await _delete(connection, _INTERVENTIONS, NAMED_BY_NOBODY)
     if gone:

@@ -15,6 +15,7 @@ from relay.kit.bursts import Bursts
 from relay.kit.database import Pool
 from relay.kit.jobs import Jobs
 from relay.kit.outbound import Outbound
+from relay.metering.allowance import SELF_HOSTED, Plans
 from relay.usecases.list_vendors import Vendors
 from relay.vehicles.limits import UNLIMITED, VehicleLimits
 
@@ -50,6 +51,10 @@ class Runtime:
     # The relay's own secret key: what is derived from it is the same in every process, and after every start.
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     mode: Mode = "self-hosted"
+    # Whether a Home Assistant that signs in may be answered at its own address, whatever that is.
+    local_redirects: bool = False
+    # What the plans grant here.
+    plans: Plans = SELF_HOSTED
     # Whose Supabase JWT this is; None for one that proves nothing. Nobody's where people do not sign in with Supabase.
     verify_person: Callable[[str], Awaitable[UUID | None]] | None = None
 

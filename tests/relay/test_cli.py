@@ -182,6 +182,22 @@ def test_keys_are_listed_by_their_beginning_and_revoked_one_by_one(operator):
     assert (again.returncode, "0 active keys begin with" in again.stderr) == (2, True)
 
 
+def test_call_tokens_are_granted_once_for_each_reference_and_shown(operator):
+    operator.tell("user", "add", "a@example.org")
+    mine = ("--user", "a@example.org")
+    assert operator.tell("tokens", "show", *mine) == "0"
+    assert operator.tell("tokens", "grant", "500", *mine, "--reference", "ticket 7") == "500"
+    again = operator.run("tokens", "grant", "500", *mine, "--reference", "ticket 7")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "'ticket 7' has granted call tokens before" in again.stderr
+    assert operator.tell("tokens", "grant", "20", *mine) == "520"
+    shown = operator.run("tokens", "show", *mine)
+    assert shown.stdout.strip() == "520"
+    assert ["grant 20" in line for line in shown.stderr.splitlines()] == [True, False]
+    assert "grant 500  operator ticket 7" in shown.stderr
+    assert operator.run("tokens", "grant", "0", *mine).returncode == 2
+
+
 def test_the_doctor_fails_while_something_is_missing(operator):
     result = operator.run("doctor")
     assert result.returncode == 1

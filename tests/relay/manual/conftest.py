@@ -13,6 +13,7 @@ from relay.app import create_app
 from relay.identity.credentials import key_hash
 from relay.settings import Settings
 from tests.demo.enode.running import Running, new_settings
+from tests.relay.plans import CLOUD
 from tests.relay.serving import serving
 from tests.relay.usecases.endpoint_world import open_test_outbound
 
@@ -26,6 +27,9 @@ WORLD = """
 insert into users (id, email, name) values (%(user)s, 'ada@example.org', 'Ada');
 insert into feeds (user_id, seq) values (%(user)s, 7);
 insert into api_keys (user_id, name, key_hash, prefix) values (%(user)s, 'Home', %(key_hash)s, 'evc_ZZZZ');
+insert into usage_months (user_id, period, used) select id, quota_anchor, 41 from users;
+insert into usage_days (user_id, period, day, endpoint, credential_id, calls)
+select u.id, u.quota_anchor, current_date, 'v2/vehicles', k.id, 41 from users u join api_keys k on k.user_id = u.id;
 insert into vehicles (id, user_id, vendor, vehicle_cache, revision) values (%(car)s, %(user)s, 'TESLA', %(vehicle)s, 7);
 insert into vehicle_links (enode_vehicle_id, vehicle_id) values (%(enode_id)s, %(car)s);
 insert into commands (id, user_id, vehicle_id, kind, state, settled_at)
@@ -99,6 +103,6 @@ async def nobody_home(_host: str, _port: int):
 @pytest.fixture
 async def api(app, world):
     async with serving(app) as url, open_test_outbound(resolve=nobody_home) as outbound:
-        app.state.runtime = replace(app.state.runtime, outbound=outbound)
+        app.state.runtime = replace(app.state.runtime, outbound=outbound, plans=CLOUD)
         async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {KEY}"}) as client:
             yield client

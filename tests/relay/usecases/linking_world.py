@@ -3,10 +3,13 @@
 import asyncio
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from psycopg.rows import dict_row
 
+from relay.inbox.events import read_event
+from relay.kit.times import wire_time
 from relay.usecases.apply_enode_event import apply_enode_event
 from relay.usecases.drain_inbox import Drain
 from relay.vehicles.limits import VehicleLimits
@@ -40,6 +43,18 @@ class World:
 
         drain = Drain(self.pool, wake=lambda _users: None, vin_key=self.runtime.key, apply=apply)
         return await drain.drain_once()
+
+    async def tell(self, happened, vehicle):
+        """Enode says this of a vehicle, a minute from now: later than all that was polled."""
+        event = {
+            "event": f"user:vehicle:{happened}",
+            "createdAt": wire_time(datetime.now(UTC) + timedelta(minutes=1)),
+            "version": "2024-10-01",
+            "user": {"id": str(self.account.user_id)},
+            "vehicle": vehicle,
+        }
+        await self.app.state.inbox.put([read_event(event)], source="webhook")
+        await self.drain()
 
     async def ask(self, vendor=None):
         """Ask for a page to link a car on."""

@@ -1,0 +1,193 @@
+"""The rules of OAuth that ask nobody: where answers may go, PKCE, scopes, names, which refresh token goes on."""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.identity.oauth import (
+    MY_HOME_ASSISTANT,
+    NAME_LENGTH,
+    RACE,
+    OAuthError,
+    Presented,
+    allows_redirect,
+    answer_address,
+    answers_challenge,
+    clean_name,
+    is_challenge,
+    read_scopes,
+    redirect_host,
+    redirect_origin,
+    successor_of,
+)
+
+LOCAL = [
+    "http://homeassistant.local:8123/auth/external/callback",
+    "https://ha.example.org/auth/external/callback",
+    "http://192.168.1.20:8123/auth/external/callback",
+    "http://[fd00::20]:8123/auth/external/callback",
+    "http://home_assistant:8123/auth/external/callback",
+]
+NEVER = [
+    "",
+    "https://my.home-assistant.io/redirect/oauth/",
+    "https://my.home-assistant.io/redirect/oauth?x=1",
+    "http://my.home-assistant.io/redirect/oauth",
+    "https://my.home-assistant.io.evil.example/redirect/oauth",
+    "https://MY.home-assistant.io/redirect/oauth",
+    "https://my.home-assistant.io@evil.example/redirect/oauth",
+    "https://my.home-assistant.io/redirect/oauth#x",
+    "https://evil.example/redirect/oauth",
+    "http://ha.local/auth/external/callback/",
+    "http://ha.local/auth/external/callback?x=1",
+    "http://ha.local/auth/external/callback#x",
+    "http://ha.local/auth/external/../external/callback",
+    "http://ha.local//auth/external/callback",
+    "http://ha.local/%61uth/external/callback",
+    "http://ha.local\\@evil.example/auth/external/callback",
+    "http://user@ha.local/auth/external/callback",
+    "http://user:word@ha.local/auth/external/callback",
+    "http://ha.local:99999/auth/external/callback",
+    "http://ha.local:0/auth/external/callback",
+    "http://ha.local:/auth/external/callback",
+    "http:///auth/external/callback",
+    "http://:8123/auth/external/callback",
+    "http://[::1/auth/external/callback",
+    "http://[zz]/auth/external/callback",
+    "http://[:::::]/auth/external/callback",
+    "//ha.local/auth/external/callback",
+    "javascript://ha.local/auth/external/callback",
+    "ftp://ha.local/auth/external/callback",
+    "HTTP://ha.local/auth/external/callback",
+    "http://hä.local/auth/external/callback",
+    "http://ha.local/auth/external/callback\n",
+    " http://ha.local/auth/external/callback",
+    "http://ha.local\r\n/auth/external/callback",
+    "http://" + "a" * 300 + "/auth/external/callback",
+]
+
+
+@pytest.mark.parametrize("uri", LOCAL)
+def test_a_home_assistant_s_own_address_is_allowed_where_the_setting_says_so(uri):
+    assert allows_redirect(uri, local=True)
+    assert not allows_redirect(uri, local=False)
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_home_assistant_s_own_redirector_is_always_allowed(local):
+    assert allows_redirect(MY_HOME_ASSISTANT, local=local)
+
+
+@pytest.mark.parametrize("uri", NEVER)
+def test_no_other_address_is_allowed(uri):
+    assert not allows_redirect(uri, local=True)
+
+
+@given(st.text(max_size=80))
+def test_whatever_stands_before_or_behind_an_address_spoils_it(noise):
+    for uri in (MY_HOME_ASSISTANT, LOCAL[0]):
+        assert allows_redirect(uri + noise, local=True) == (noise == "")
+        assert allows_redirect(noise + uri, local=True) == (noise == "")
+
+
+def test_a_person_sees_host_and_port():
+    assert redirect_host(LOCAL[0]) == "homeassistant.local:8123"
+    assert redirect_origin(LOCAL[3]) == "http://[fd00::20]:8123"
+
+
+def test_an_answer_carries_the_state_and_who_answers():
+    address = answer_address(LOCAL[0], issuer="https://relay.example", state="a b&c", code="x")
+    assert address == LOCAL[0] + "?code=x&state=a+b%26c&iss=https%3A%2F%2Frelay.example"
+    assert "state" not in answer_address(LOCAL[0], issuer="https://relay.example", state=None, code="x")
+
+
+@given(st.text(alphabet="abcXYZ019-._~", min_size=43, max_size=128), st.text(max_size=130))
+def test_only_the_verifier_answers_its_challenge(verifier, other):
+    challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    assert is_challenge(challenge)
+    assert answers_challenge(verifier, challenge)
+    assert answers_challenge(other, challenge) == (other == verifier)
+    # `plain` would be that the challenge answers itself.
+    assert not answers_challenge(challenge, challenge)
+
+
+@pytest.mark.parametrize("verifier", ["", "short", "x" * 42, "x" * 129, "é" * 43, "x" * 43 + "\n"])
+def test_a_verifier_of_another_form_answers_nothing(verifier):
+    challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    assert not answers_challenge(verifier, challenge)
+
+
+@pytest.mark.parametrize("challenge", ["", "x" * 42, "x" * 44, "x" * 42 + "=", "é" * 43])
+def test_what_is_no_sha_256_is_no_challenge(challenge):
+    assert not is_challenge(challenge)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given"),
+    [
+        (None, ["read", "control"]),
+        ("", ["read", "control"]),
+        ("read", ["read"]),
+        ("control read", ["read", "control"]),
+        (" read  read ", ["read"]),
+    ],
+)
+def test_scopes_are_those_asked_for(wanted, given):
+    assert read_scopes(wanted) == given
+
+
+@pytest.mark.parametrize("wanted", ["account", "read account", "READ", "read,control", "read\0"])
+def test_other_scopes_are_refused(wanted):
+    with pytest.raises(OAuthError) as caught:
+        read_scopes(wanted)
+    assert caught.value.error == "invalid_scope"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Home", "Home"),
+        ("  Casa\t do\nJosé  ", "Casa do José"),
+        ("", "Home Assistant"),
+        ("\0\u200b\u202e", "Home Assistant"),
+        ("Home\u202etxt.exe", "Hometxt.exe"),
+        ("e\u0301", "é"),
+        ("<b>Home</b>", "<b>Home</b>"),
+        ("x" * 500, "x" * NAME_LENGTH),
+    ],
+)
+def test_a_name_is_one_short_visible_line(name, shown):
+    assert clean_name(name) == shown
+
+
+@given(st.text())
+def test_a_clean_name_is_clean(name):
+    cleaned = clean_name(name)
+    assert cleaned.isprintable()
+    assert 1 <= len(cleaned) <= NAME_LENGTH
+    assert clean_name(cleaned) == cleaned
+
+
+ME, TWIN = uuid4(), uuid4()
+
+
+@pytest.mark.parametrize(
+    ("first", "ago", "is_replaced", "then"),
+    [
+        (None, timedelta(), False, ME),
+        (None, timedelta(), True, None),
+        (ME, timedelta(days=300), False, ME),
+        (ME, timedelta(), True, None),
+        (TWIN, RACE, False, TWIN),
+        (TWIN, RACE + timedelta(microseconds=1), False, None),
+        (TWIN, timedelta(), True, None),
+    ],
+)
+def test_a_refresh_token_goes_on_until_its_successor_is_used(first, ago, is_replaced, then):
+    presented = Presented(pair_id=ME, first=first, first_used_ago=ago, is_replaced=is_replaced)
+    assert successor_of(presented) == then

@@ -1,0 +1,21 @@
+import httpx
+import pytest
+
+from relay.app import create_app
+from relay.settings import Settings
+from tests.relay.usecases.oauth.client import Door
+
+
+@pytest.fixture
+async def app(tmp_path, database_url):
+    settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32)
+    made = create_app(settings, database_url, work=False)
+    async with made.router.lifespan_context(made):
+        yield made
+
+
+@pytest.fixture
+async def door(app):
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8300") as http:
+        yield Door(http, app.state.runtime)
