@@ -7,8 +7,11 @@ import typer
 from relay.cli.shared import Account, account, connected, note
 from relay.gateways.enode.languages import is_tag, nearest
 from relay.identity.credentials import new_key
+from relay.identity.people import approve_user, set_role
 from relay.identity.repository import add_key, add_user, disable_user, list_keys, revoke_key
 from relay.kit.errors import StartError
+
+ROLES = ("user", "admin")
 
 user_app = typer.Typer(help="Account holders.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys, one for each Home Assistant.", no_args_is_help=True)
@@ -46,6 +49,24 @@ def user_enable(user: Account) -> None:
     with connected() as connection:
         disable_user(connection, account(connection, user), disabled=False)
     note("switched on")
+
+
+@user_app.command("approve")
+def user_approve(user: Account) -> None:
+    """Let somebody in who has made an account, where EVCONDUIT_APPROVAL is true."""
+    with connected() as connection:
+        fresh = approve_user(connection, account(connection, user))
+    note("approved" if fresh else "was approved already")
+
+
+@user_app.command("role")
+def user_role(user: Account, role: Annotated[str, typer.Argument(help=" or ".join(ROLES))]) -> None:
+    """Make somebody an admin, or a user again."""
+    if role not in ROLES:
+        raise StartError(f"{role!r} is no role: there are {' and '.join(ROLES)}")
+    with connected() as connection:
+        set_role(connection, account(connection, user), role)
+    note(f"is {role} now")
 
 
 @key_app.command("create")

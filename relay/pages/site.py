@@ -5,14 +5,28 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from relay.kit.problems import TITLES, Problem
-from relay.pages import cars, consent, home, installations, keys, link, profile, public, sign_in
+from relay.pages import (
+    callback,
+    cars,
+    consent,
+    home,
+    installations,
+    keys,
+    link,
+    profile,
+    public,
+    register,
+    sign_in,
+    terms,
+)
 from relay.pages.catalogue import FIRST, WEB, texts
 from relay.pages.rendering import go, page, path_of
 from relay.pages.visitors import GoElsewhereError
 
 PAGES = (
     *(public.router, sign_in.router, home.router, installations.router, keys.router, profile.router),
-    *(consent.router, link.router, cars.router),
+    *(consent.router, callback.router, register.router, terms.router),
+    *(link.router, cars.router),
 )
 PATHS = frozenset(route.path for router in PAGES for route in router.routes)  # type: ignore[attr-defined] # APIRoutes all
 

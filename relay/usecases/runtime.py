@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from relay.delivery.hub import Hub
 from relay.delivery.wake import Waker
 from relay.gateways.enode import EnodeClient
+from relay.gateways.supabase import Provider, SupabaseClient
 from relay.kit.bursts import Bursts
 from relay.kit.database import Pool
 from relay.kit.jobs import Jobs
@@ -20,6 +21,18 @@ from relay.usecases.list_vendors import Vendors
 from relay.vehicles.limits import UNLIMITED, VehicleLimits
 
 type Mode = Literal["self-hosted", "cloud"]
+type Registration = Literal["closed", "invitation", "open"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class People:
+    """How people come in where there are many: Supabase says who they are, the operator who may."""
+
+    supabase: SupabaseClient
+    registration: Registration = "closed"
+    # Whether the operator lets each new person in by hand.
+    approval: bool = False
+    providers: tuple[Provider, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +70,8 @@ class Runtime:
     plans: Plans = SELF_HOSTED
     # Whose Supabase JWT this is; None for one that proves nothing. Nobody's where people do not sign in with Supabase.
     verify_person: Callable[[str], Awaitable[UUID | None]] | None = None
+    # None on a relay of one's own: its owner signs in by a link.
+    people: People | None = None
 
     @property
     def is_https(self) -> bool:

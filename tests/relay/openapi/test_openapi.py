@@ -1,4 +1,4 @@
-"""Schemathesis makes up calls of every operation that the OpenAPI document names: whatever comes, nothing is our mistake.
+"""Schemathesis makes up calls of every operation in the OpenAPI document: whatever comes, nothing is our mistake.
 
 Right and wrong input alike, with the credential of somebody who may do everything, with a key, and with none. A run is
 the same each time; `--examples=500` makes it longer.
@@ -66,7 +66,7 @@ def explore(document, url, headers, examples):
         for mode in GenerationMode:
             for fixed in _paths(operation):
                 try:
-                    _try(operation, mode, fixed, url, headers, examples)
+                    _try(_strategy(operation, mode, fixed), url, headers, examples)
                 except Unsatisfiable:
                     assert mode == GenerationMode.NEGATIVE  # what takes nothing can be given nothing wrong
                 except (FailureGroup, AssertionError) as error:
@@ -80,7 +80,11 @@ def _paths(operation):
     return [{}, known] if known else [{}]
 
 
-def _try(operation, mode, fixed, url, headers, examples):
+def _strategy(operation, mode, fixed):
+    return operation.as_strategy(mode, **({"path_parameters": fixed} if fixed else {}))
+
+
+def _try(calls, url, headers, examples):
     @settings(
         max_examples=examples,
         derandomize=True,
@@ -89,7 +93,7 @@ def _try(operation, mode, fixed, url, headers, examples):
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=operation.as_strategy(mode, **({"path_parameters": fixed} if fixed else {})))
+    @given(case=calls)
     def call(case):
         case.call_and_validate(base_url=url, headers=headers, checks=CHECKS)
 
