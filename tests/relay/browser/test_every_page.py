@@ -7,11 +7,6 @@ from axe_playwright_python.async_playwright import Axe
 
 from tests.relay.browser.household import move_in
 
-CONSENT = (
-    "/oauth/authorize?response_type=code&client_id=home-assistant&state=s&name=Home+in+the+woods"
-    "&redirect_uri=https%3A%2F%2Fmy.home-assistant.io%2Fredirect%2Foauth"
-    "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
-)
 OUTSIDE = ["/", "/sign-in", "/sign-in/link/evl_nonsense", "/link-callback", "/link/none", "/nowhere"]
 INSIDE = [
     "/home",
