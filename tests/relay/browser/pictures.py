@@ -18,7 +18,7 @@ from tests.relay.plans import CLOUD
 FOLDER: Path = ROOT / "docs" / "images" / "pages"
 DESK, PHONE = {"width": 1180, "height": 820}, {"width": 360, "height": 820}
 TALLEST = 1500
-GAP, COLOURS = 24, 200
+GAP, COLOURS = 24, 256
 PAGES = {
     "landing": "/",
     "sign-in": "/sign-in",
@@ -69,4 +69,4 @@ def _together(sides: list[Image.Image], ground: str) -> Image.Image:
     for it in cut:
         sheet.paste(it, (left, GAP))
         left += it.width + GAP
-    return sheet.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    return sheet.quantize(COLOURS, dither=Image.Dither.NONE)
