@@ -239,7 +239,7 @@ def test_the_mode_decides_never_the_settings_of_the_cloud(monkeypatch):
     monkeypatch.setenv("EVCONDUIT_MODE", "cloud")
     monkeypatch.setenv("EVCONDUIT_SECRET_KEY", "k" * 32)
     monkeypatch.setenv("DATABASE_URL", "postgresql://nowhere/")
-    for name in ("SUPABASE_URL", "SUPABASE_ANON_KEY", "EVCONDUIT_PUBLIC_URL"):
+    for name in ("SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_URL", "EVCONDUIT_PUBLIC_URL"):
         monkeypatch.setenv(name, "https://example.org")
     plans = load_settings().plans
     assert [plans.limit(it) for it in ("free", "basic", "pro")] == [None, 7, 10_000]
