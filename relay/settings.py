@@ -10,16 +10,21 @@ from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relay.gateways.enode import EnodeConfig
+from relay.gateways.supabase import Provider, SupabaseConfig
 from relay.kit.addresses import OutboundRules, read_allowed
 from relay.kit.errors import StartError
 from relay.metering.allowance import SELF_HOSTED, Plans, cloud_plans
 from relay.usecases.prune_history import Retention
+from relay.usecases.runtime import Registration
 
 type Mode = Literal["self-hosted", "cloud"]
 type Calls = Annotated[int, Field(ge=0, le=1_000_000_000)] | Literal["unlimited"]
 
 # All or none: half of them is a mistake that would show much later.
 ENODE = ("ENODE_CLIENT_ID", "ENODE_CLIENT_SECRET")
+SUPABASE = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY")
+PROVIDERS: tuple[Provider, ...] = ("github", "google")
+LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 
 def default_data_folder() -> Path:
@@ -70,6 +75,12 @@ class Settings(BaseSettings):
     oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     outbound_allow: str = Field("", validation_alias="EVCONDUIT_OUTBOUND_ALLOW")
+    supabase_url: HttpUrl | None = Field(None, validation_alias="SUPABASE_URL")
+    supabase_anon_key: SecretStr | None = Field(None, validation_alias="SUPABASE_ANON_KEY")
+    supabase_service_role_key: SecretStr | None = Field(None, validation_alias="SUPABASE_SERVICE_ROLE_KEY")
+    registration: Registration = Field("closed", validation_alias="EVCONDUIT_REGISTRATION")
+    approval: bool = Field(False, validation_alias="EVCONDUIT_APPROVAL")
+    sign_in_providers: str = Field("", validation_alias="EVCONDUIT_SIGN_IN_PROVIDERS")
 
     @field_validator("redis_url")
     @classmethod
@@ -83,6 +94,27 @@ class Settings(BaseSettings):
     def _listed(cls, value: str) -> str:
         read_allowed(value)
         return value
+
+    @field_validator("sign_in_providers")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if not {it.strip() for it in value.split(",") if it.strip()} <= set(PROVIDERS):
+            raise ValueError(f"there are {' and '.join(PROVIDERS)}, with a comma between them")
+        return value
+
+    @model_validator(mode="after")
+    def _people(self) -> Self:
+        given = (self.supabase_url, self.supabase_anon_key, self.supabase_service_role_key)
+        missing = [name for name, value in zip(SUPABASE, given, strict=True) if value is None]
+        if missing and (len(missing) < len(SUPABASE) or self.mode == "cloud"):
+            why = "in cloud mode people sign in with Supabase" if self.mode == "cloud" else "they come together"
+            raise ValueError(f"{missing[0]} is missing: {why}")
+        if self.supabase_url is not None:
+            if self.mode != "cloud":
+                raise ValueError("SUPABASE_URL is for cloud mode; a relay of one's own has one owner")
+            if self.supabase_url.scheme != "https" and self.supabase_url.host not in LOOPBACK:
+                raise ValueError("SUPABASE_URL must be https: our keys and people's codes go there")
+        return self
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -156,6 +188,21 @@ class Settings(BaseSettings):
             client_id=self.enode_client_id,
             client_secret=self.enode_client_secret.get_secret_value(),
         )
+
+    def supabase_config(self) -> SupabaseConfig | None:
+        """How to reach Supabase Auth; None where people do not sign in with it."""
+        url, anon, service = self.supabase_url, self.supabase_anon_key, self.supabase_service_role_key
+        if url is None or anon is None or service is None:
+            return None
+        return SupabaseConfig(
+            url=str(url).rstrip("/"), anon_key=anon.get_secret_value(), service_role_key=service.get_secret_value()
+        )
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """With whom people can sign in beside a link by mail."""
+        wanted = {it.strip() for it in self.sign_in_providers.split(",")}
+        return tuple(it for it in PROVIDERS if it in wanted)
 
     def outbound_rules(self) -> OutboundRules:
         """Where addresses that users gave may lead: in the cloud to the public internet only."""

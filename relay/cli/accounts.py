@@ -12,6 +12,7 @@ from relay.cli.shared import Account, account, connected, note
 from relay.gateways.enode import EnodeError, open_enode
 from relay.gateways.enode.languages import is_tag, nearest
 from relay.identity.credentials import new_key
+from relay.identity.people import approve_user, set_role
 from relay.identity.repository import add_key, add_user, disable_user, list_keys, revoke_key
 from relay.kit.database import prepare_session
 from relay.kit.errors import StartError
@@ -20,6 +21,8 @@ from relay.startup import ready_database
 from relay.usecases.delete_account import CLOSE
 from relay.usecases.export_account import write_export
 from relay.usecases.link_vehicle import start_link
+
+ROLES = ("user", "admin")
 
 user_app = typer.Typer(help="Account holders.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys, one for each Home Assistant.", no_args_is_help=True)
@@ -85,13 +88,30 @@ def user_delete(
     """Delete an account with all that belongs to it, at Enode too. Cannot be undone."""
     with connected() as connection:
         user_id = account(connection, user)
-    if not yes and typer.prompt(f"This cannot be undone. Type the account's id ({user_id}) to delete it") != str(
-        user_id
-    ):
+    asked = f"This cannot be undone. Type the account's id ({user_id}) to delete it"
+    if not yes and typer.prompt(asked, err=True) != str(user_id):
         raise StartError("that is another id: nothing was deleted")
     with connected() as connection:
         connection.execute(CLOSE, {"user_id": user_id})
     note("closed: its keys and sessions are dead. A running relay deletes the rest within a minute")
+
+
+@user_app.command("approve")
+def user_approve(user: Account) -> None:
+    """Let somebody in who has made an account, where EVCONDUIT_APPROVAL is true."""
+    with connected() as connection:
+        fresh = approve_user(connection, account(connection, user))
+    note("approved" if fresh else "was approved already")
+
+
+@user_app.command("role")
+def user_role(user: Account, role: Annotated[str, typer.Argument(help=" or ".join(ROLES))]) -> None:
+    """Make somebody an admin, or a user again."""
+    if role not in ROLES:
+        raise StartError(f"{role!r} is no role: there are {' and '.join(ROLES)}")
+    with connected() as connection:
+        set_role(connection, account(connection, user), role)
+    note(f"is {role} now")
 
 
 @key_app.command("create")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -55,9 +55,9 @@ class Translator:
         written = f"{value:,.{digits}f}"
         return written.translate({ord(","): self("number.group"), ord("."): self("number.point")})
 
-    def date(self, moment: datetime) -> str:
-        """The day, in UTC."""
-        day = moment.astimezone(UTC)
+    def date(self, moment: date) -> str:
+        """The day; of a moment, the day in UTC."""
+        day = moment.astimezone(UTC) if isinstance(moment, datetime) else moment
         month = self("date.months").split()[day.month - 1]
         return self("date.day", day=day.day, month=month, year=day.year)
 

@@ -27,7 +27,7 @@ _templates.env.trim_blocks = True
 _templates.env.lstrip_blocks = True
 
 
-def page(request: Request, name: str, *, status: int = 200, **context: object) -> HTMLResponse:
+def page(request: Request, template: str, /, *, status: int = 200, **context: object) -> HTMLResponse:
     """The template as the answer to this request.
 
     A template finds there what was given, `visitor` (None: nobody is signed in), `mode`, `path`, `at(path)` for every
@@ -39,7 +39,7 @@ def page(request: Request, name: str, *, status: int = 200, **context: object) -
     t = translator(request)
     response = _templates.TemplateResponse(
         request,
-        name,
+        template,
         {
             "visitor": visitor,
             "mode": runtime.mode,

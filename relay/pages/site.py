@@ -5,13 +5,34 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from relay.kit.problems import TITLES, Problem
-from relay.pages import consent, home, installations, keys, profile, public, sign_in
+from relay.pages import (
+    callback,
+    consent,
+    home,
+    installations,
+    keys,
+    profile,
+    public,
+    register,
+    sign_in,
+    terms,
+    usage,
+)
 from relay.pages.catalogue import FIRST, WEB, texts
 from relay.pages.rendering import go, page, path_of
 from relay.pages.visitors import GoElsewhereError
 
 PAGES = (
-    *(public.router, sign_in.router, home.router, installations.router, keys.router, profile.router),
+    public.router,
+    sign_in.router,
+    callback.router,
+    register.router,
+    terms.router,
+    home.router,
+    installations.router,
+    keys.router,
+    usage.router,
+    profile.router,
     consent.router,
 )
 PATHS = frozenset(route.path for router in PAGES for route in router.routes)  # type: ignore[attr-defined] # APIRoutes all

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from relay.delivery.hub import Hub
 from relay.delivery.wake import Waker
 from relay.gateways.enode import EnodeClient
+from relay.gateways.supabase import Provider, SupabaseClient
 from relay.kit.bursts import Bursts
 from relay.kit.database import Pool
 from relay.kit.jobs import Jobs
@@ -18,6 +19,18 @@ from relay.kit.outbound import Outbound
 from relay.metering.allowance import SELF_HOSTED, Plans
 
 type Mode = Literal["self-hosted", "cloud"]
+type Registration = Literal["closed", "invitation", "open"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class People:
+    """How people come in where there are many: Supabase says who they are, the operator who may."""
+
+    supabase: SupabaseClient
+    registration: Registration = "closed"
+    # Whether the operator lets each new person in by hand.
+    approval: bool = False
+    providers: tuple[Provider, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +66,8 @@ class Runtime:
     delete_person: Callable[[UUID], Awaitable[None]] | None = None
     # How often a user may have everything put into a file.
     exports: Bursts = field(default_factory=lambda: Bursts(a_minute=5))
+    # None on a relay of one's own: its owner signs in by a link.
+    people: People | None = None
 
     @property
     def is_https(self) -> bool:

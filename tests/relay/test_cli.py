@@ -156,6 +156,7 @@ def test_a_database_that_was_not_migrated_says_so_and_migrate_mends_it(operator,
 
 def test_the_mode_of_a_database_is_decided_once(operator, database_url):
     cloud = {"EVCONDUIT_MODE": "cloud", "EVCONDUIT_SECRET_KEY": "k" * 32, "DATABASE_URL": database_url}
+    cloud |= {"SUPABASE_URL": "https://x.example", "SUPABASE_ANON_KEY": "a", "SUPABASE_SERVICE_ROLE_KEY": "s"}
     assert operator.run("user", "add", "me@example.org", **cloud).returncode == 0
     other = operator.run("user", "add", "me@example.org", DATABASE_URL=database_url)
     assert other.returncode == 2
@@ -224,3 +225,22 @@ def test_an_account_is_taken_along_and_deleted(operator):
     operator.tell("user", "export", "--user", user_id)
     operator.tell("user", "delete", "--user", user_id, "--yes")
     assert operator.run("user", "export", "--user", user_id).returncode == 2
+
+
+def test_invitations_are_made_listed_and_revoked(operator):
+    code = operator.tell("invite", "create", "--uses", "3", "--note", "the club")
+    assert [len(part) for part in code.split("-")] == [4, 4, 4, 4]
+    listed = operator.tell("invite", "list")
+    assert listed.startswith(f"{code[:4]}-…  good until ")
+    assert listed.endswith("used 0 of 3  the club")
+    assert code not in listed
+    assert operator.run("invite", "revoke", "0").returncode == 2
+    assert operator.run("invite", "revoke", code[:4]).returncode == 0
+    assert "revoked" in operator.tell("invite", "list")
+
+
+def test_people_are_approved_and_given_roles(operator):
+    operator.tell("user", "add", "me@example.org")
+    assert "approved already" in operator.run("user", "approve", "--user", "me@example.org").stderr
+    assert operator.run("user", "role", "--user", "me@example.org", "admin").returncode == 0
+    assert "no role" in operator.run("user", "role", "--user", "me@example.org", "king").stderr

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -22,6 +23,8 @@ class SupabaseClient:
 
     def __init__(self, config: SupabaseConfig, http: httpx.AsyncClient) -> None:
         self._http = http
+        # As a browser names it, in rules about where forms may lead.
+        self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(config.url))
         self._keys_at = f"{config.auth_url}/.well-known/jwks.json"
         self.auth = SupabaseAuth(config, http)
         self.keys = SigningKeys(self.fetch_keys)

@@ -51,6 +51,11 @@ class SigningKeys:
             raise SupabaseUnavailable("fetch the keys", "its keys are not to be had")
         return key
 
+    async def known(self) -> int:
+        """How many keys there are, freshly fetched. Raises SupabaseUnavailable."""
+        self._keys = _read(await self._fetch())
+        return len(self._keys)
+
     async def close(self) -> None:
         """End a fetch that is still going on."""
         if self._fetching is not None:

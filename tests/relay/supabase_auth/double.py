@@ -66,12 +66,13 @@ class Refusal(Exception):  # noqa: N818 - it is one
 
 
 class SupabaseDouble:
-    """One project. `down` makes it answer nothing but 503."""
+    """One project. `down` makes it answer nothing but 503, `hold` nothing until it is set."""
 
     def __init__(self, *, site="http://127.0.0.1"):
         self.site = site
         self.url = ""
         self.down = False
+        self.hold = None
         self.signing = SigningKey()
         self.published = [self.signing.jwk]
         self.people = {}
@@ -232,6 +233,8 @@ class _Looking:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         self._double.seen.append((scope["method"], scope["path"]))
+        if self._double.hold is not None:
+            await self._double.hold.wait()
         app = Response("upstream is away", 503) if self._double.down else self._app
         return await app(scope, receive, send)
 
