@@ -96,7 +96,7 @@ def _write(owner: Owner, table: str, columns: list[Column], whole: WholeAccount)
     values = {
         it.name: _value(it, table, whole)
         for it in columns
-        if not it.automatic and (it.wanted or it.refers_to not in {None, table} or it.name in {"id", "email", "raw"})
+        if not it.automatic and (it.wanted or it.refers_to in whole.keys or it.name in {"id", "email", "raw"})
     }
     returned = next((it.name for it in columns if it.name in {"id", "enode_vehicle_id"}), columns[0].name)
     statement = sql.SQL("insert into evconduit.{} ({}) values ({}) returning {}").format(
