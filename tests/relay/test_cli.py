@@ -214,19 +214,6 @@ def test_help_is_where_one_looks_for_it(operator, command):
     assert "Usage:" in result.stdout + result.stderr
 
 
-def test_an_account_is_taken_along_and_deleted(operator):
-    user_id = operator.tell("user", "add", "me@example.org", "--name", "Me")
-    key = operator.tell("key", "create", "--user", user_id)
-    document = json.loads(operator.tell("user", "export", "--user", "me@example.org"))
-    assert (document["account"][0]["id"], len(document["api_keys"])) == (user_id, 1)
-    assert key not in json.dumps(document)
-    refused = operator.run("user", "delete", "--user", user_id, stdin="me@example.org\n")
-    assert (refused.returncode, "nothing was deleted" in refused.stderr) == (2, True)
-    operator.tell("user", "export", "--user", user_id)
-    operator.tell("user", "delete", "--user", user_id, "--yes")
-    assert operator.run("user", "export", "--user", user_id).returncode == 2
-
-
 def test_invitations_are_made_listed_and_revoked(operator):
     code = operator.tell("invite", "create", "--uses", "3", "--note", "the club")
     assert [len(part) for part in code.split("-")] == [4, 4, 4, 4]
@@ -244,3 +231,16 @@ def test_people_are_approved_and_given_roles(operator):
     assert "approved already" in operator.run("user", "approve", "--user", "me@example.org").stderr
     assert operator.run("user", "role", "--user", "me@example.org", "admin").returncode == 0
     assert "no role" in operator.run("user", "role", "--user", "me@example.org", "king").stderr
+
+
+def test_an_account_is_taken_along_and_deleted(operator):
+    user_id = operator.tell("user", "add", "me@example.org", "--name", "Me")
+    key = operator.tell("key", "create", "--user", user_id)
+    document = json.loads(operator.tell("user", "export", "--user", "me@example.org"))
+    assert (document["account"][0]["id"], len(document["api_keys"])) == (user_id, 1)
+    assert key not in json.dumps(document)
+    refused = operator.run("user", "delete", "--user", user_id, stdin="me@example.org\n")
+    assert (refused.returncode, "nothing was deleted" in refused.stderr) == (2, True)
+    operator.tell("user", "export", "--user", user_id)
+    operator.tell("user", "delete", "--user", user_id, "--yes")
+    assert operator.run("user", "export", "--user", user_id).returncode == 2
