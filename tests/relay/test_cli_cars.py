@@ -49,7 +49,7 @@ def user(evconduit):
 def test_a_link_is_a_page_of_ours(evconduit, user):
     printed = evconduit("vehicle", "link", "--user", user, "--vendor", "tesla")
     assert re.fullmatch(r"https://relay\.test/link/[A-Za-z0-9_-]{43}", printed)
-    with pytest.raises(StartError, match="links no cars of 'Trabant': there are .*TESLA"):
+    with pytest.raises(StartError, match=r"links no cars of 'Trabant': there are .*TESLA"):
         evconduit("vehicle", "link", "--user", user, "--vendor", "Trabant")
 
 
