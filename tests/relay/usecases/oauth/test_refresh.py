@@ -8,7 +8,6 @@ import pytest
 from psycopg_pool import PoolTimeout
 
 from relay.identity.oauth import MOST_ANSWERS
-from relay.usecases.authorize import AUTHENTICATE
 from tests.relay.usecases.oauth.client import CLIENT
 
 
@@ -262,7 +261,9 @@ async def test_a_call_with_an_access_token_is_one_statement_and_its_first_use_is
         with monkeypatch.context() as during:
             during.setattr(psycopg.AsyncCursor, "execute", counted)
             assert await door.call(tokens["access_token"]) == 200
-        places.append(await (await execute(pool, "select ctid::text, used_at is not null from oauth_tokens")).fetchone())
+        places.append(
+            await (await execute(pool, "select ctid::text, used_at is not null from oauth_tokens")).fetchone()
+        )
     assert len(asked) == 3
     assert places[0] == places[1] == places[2]
     assert places[0][1]
