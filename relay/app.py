@@ -31,7 +31,12 @@ from relay.usecases import (
     choose_language,
     command_charging,
     command_classic,
+    delete_account,
+    export_account,
     follow_commands,
+    follow_link,
+    link_vehicle,
+    pick_vehicles,
     refresh_classic,
     refresh_vehicle,
     register_endpoint,
@@ -39,7 +44,9 @@ from relay.usecases import (
     set_electricity_rate,
     set_home,
     stream_to_home_assistant,
+    tell_usage,
     try_classic_webhook,
+    unlink_vehicles,
 )
 from relay.worker import worker_work
 
@@ -62,13 +69,14 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         docs_url="/api/docs",
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        responses=problems.DOCUMENTED,
         lifespan=partial(_lifespan, settings=settings, conninfo=conninfo, work=work),
     )
     app.add_middleware(BodyLimit, limit=BODY_LIMIT, own_limit=lambda path: path == ENODE_POSTS_TO)
     app.add_middleware(Mark, headers=MARK)
     if settings.ingress_port is not None:
         app.add_middleware(Ingress, port=settings.ingress_port)
-    problems.install(app, headers=MARK)
+    problems.install(app, headers=MARK, as_page=site.as_page)
     if settings.internal_api_key is not None:
         registry = CollectorRegistry()
         app.add_middleware(RequestMetrics, registry=registry)
@@ -94,6 +102,13 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         answer_classic_sessions.router,
         set_electricity_rate.router,
         set_home.router,
+        export_account.router,
+        delete_account.router,
+        link_vehicle.router,
+        follow_link.router,
+        unlink_vehicles.router,
+        pick_vehicles.router,
+        tell_usage.router,
         answer_oauth_client.router,
     ):
         app.include_router(router)

@@ -9,6 +9,7 @@ import psycopg
 
 from relay.delivery.redis_hints import carries_hints, open_redis
 from relay.gateways.enode import EnodeError, open_enode
+from relay.gateways.supabase import SupabaseError, open_supabase
 from relay.kit.errors import StartError
 from relay.process import ACCOUNT
 from relay.settings import Settings
@@ -35,7 +36,14 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Findings in the order in which a person would mend them. Changes nothing but an embedded database's schema."""
-    checks: tuple[Callable[[Settings], Awaitable[Finding]], ...] = (_mode, _database, _redis, _enode, _webhook)
+    checks: tuple[Callable[[Settings], Awaitable[Finding]], ...] = (
+        _mode,
+        _database,
+        _redis,
+        _people,
+        _enode,
+        _webhook,
+    )
     return [await check(settings) for check in checks]
 
 
@@ -64,6 +72,24 @@ async def _redis(settings: Settings) -> Finding:
     if wrong:
         return Finding(what="wake-ups", fine=False, says=f"not through Redis: {wrong}; check REDIS_URL")
     return Finding(what="wake-ups", fine=True, says="through Redis")
+
+
+async def _people(settings: Settings) -> Finding:
+    config = settings.supabase_config()
+    if config is None:
+        return Finding(what="sign-in", fine=True, says="the owner alone, by a link: `evconduit login`")
+    try:
+        async with open_supabase(config) as supabase:
+            known = await supabase.keys.known()
+    except SupabaseError as error:
+        return Finding(what="sign-in", fine=False, says=f"{error}; check SUPABASE_URL")
+    if not known:
+        says = "Supabase publishes no ES256 key: in its dashboard, under JWT keys, migrate to signing keys (ECC P-256)"
+        return Finding(what="sign-in", fine=False, says=says)
+    ways = ", ".join(("a link by mail", *settings.providers))
+    approval = ", each approved by hand" if settings.approval else ""
+    says = f"Supabase answers; by {ways}; registration {settings.registration}{approval}"
+    return Finding(what="sign-in", fine=True, says=says)
 
 
 async def _enode(settings: Settings) -> Finding:

@@ -1,20 +1,47 @@
-"""`GET /metrics` for Prometheus: the figures of the database, and what this process did. Only with the internal key."""
+"""For the operator's programs, with the internal key: figures of the database, for Prometheus and as JSON."""
 
 import hmac
-from collections.abc import Sequence
-from typing import Annotated, LiteralString
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, LiteralString, TypedDict
 
 from fastapi import APIRouter, Depends, Header, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from relay.kit.problems import Problem
 from relay.usecases.measure import Measured, measure
-from relay.usecases.runtime import RuntimeDependency
+from relay.usecases.runtime import Runtime, RuntimeDependency
+
+
+class StatusRecord(TypedDict):
+    """Figures by name; one that comes in several kinds has a number for each."""
+
+    figures: dict[str, float | dict[str, float] | None]
 
 
 def metrics_router(internal_key: str, registry: CollectorRegistry) -> APIRouter:
-    """The route. `registry` holds what this process did."""
+    """The routes, which exist where an internal key is set. `registry` holds what this process did."""
+    router = APIRouter(tags=["Operator"], dependencies=[Depends(_permitted(internal_key))])
 
+    @router.get("/metrics", response_class=Response)
+    async def get_metrics(runtime: RuntimeDependency) -> Response:
+        """Figures in Prometheus's text format."""
+        measured = await _measured(runtime)
+        streams = f"# HELP evconduit_streams Open streams of this process.\nevconduit_streams {runtime.hub.streams}\n"
+        body = render(measured) + generate_latest(registry) + streams.encode()
+        return Response(body, media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/api/v1/internal/status")
+    async def get_status(runtime: RuntimeDependency) -> StatusRecord:
+        """The figures of the database, as `evconduit status --json` prints them."""
+        measured = await _measured(runtime)
+        return {
+            "figures": {it.figure.name: dict(it.values) if it.figure.label else it.values.get("") for it in measured}
+        }
+
+    return router
+
+
+def _permitted(internal_key: str) -> Callable[..., Awaitable[None]]:
     async def permitted(
         x_internal_api_key: Annotated[str | None, Header()] = None,
         authorization: Annotated[str | None, Header()] = None,
@@ -23,22 +50,16 @@ def metrics_router(internal_key: str, registry: CollectorRegistry) -> APIRouter:
         if not hmac.compare_digest(given.encode("utf-8", "replace"), internal_key.encode()):
             raise Problem(401, "unauthorized", "Give the internal key.", headers={"WWW-Authenticate": "Bearer"})
 
-    router = APIRouter(tags=["Operator"], dependencies=[Depends(permitted)])
+    return permitted
 
-    @router.get("/metrics", response_class=Response)
-    async def get_metrics(runtime: RuntimeDependency) -> Response:
-        """Figures in Prometheus's text format."""
-        async with runtime.pool.connection() as connection:
 
-            async def fetch(statement: LiteralString) -> Sequence[tuple[object, ...]]:
-                return await (await connection.execute(statement)).fetchall()
+async def _measured(runtime: Runtime) -> Sequence[Measured]:
+    async with runtime.pool.connection() as connection:
 
-            measured = await measure(fetch)
-        streams = f"# HELP evconduit_streams Open streams of this process.\nevconduit_streams {runtime.hub.streams}\n"
-        body = render(measured) + generate_latest(registry) + streams.encode()
-        return Response(body, media_type=CONTENT_TYPE_LATEST)
+        async def fetch(statement: LiteralString) -> Sequence[tuple[object, ...]]:
+            return await (await connection.execute(statement)).fetchall()
 
-    return router
+        return await measure(fetch)
 
 
 def render(measured: Sequence[Measured]) -> bytes:

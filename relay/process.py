@@ -11,15 +11,17 @@ from uuid import UUID
 from relay.delivery.hub import Hub
 from relay.delivery.listen import Listener
 from relay.delivery.redis_hints import RedisListener, open_redis, publish
-from relay.delivery.wake import FEED, INBOX, LOOK, Waker
+from relay.delivery.wake import FEED, INBOX, LOOK, REVOKED, Waker
 from relay.gateways.enode import open_enode
+from relay.gateways.supabase import open_supabase
 from relay.kit.database import open_pool
 from relay.kit.jobs import Jobs
 from relay.kit.outbound import open_outbound
 from relay.settings import Settings
 from relay.startup import keep_postgres
 from relay.usecases.read_feed import feed_reader
-from relay.usecases.runtime import Runtime
+from relay.usecases.runtime import People, Runtime
+from relay.usecases.verify_person import person_verifier
 
 log = logging.getLogger(__name__)
 
@@ -52,32 +54,43 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
         pool = await stack.enter_async_context(open_pool(conninfo, size=settings.pool_size))
         config = settings.enode_config()
         enode = await stack.enter_async_context(open_enode(config)) if config else None
+        people = await _people(settings, stack)
         outbound = await stack.enter_async_context(open_outbound(settings.outbound_rules()))
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
         redis = await stack.enter_async_context(open_redis(redis_url)) if redis_url else None
         send = publish(redis) if redis else None
-        feed, inbox, look = wakers = [Waker(pool, channel, send=send) for channel in (FEED, INBOX, LOOK)]
+        wakers = [Waker(pool, channel, send=send) for channel in (FEED, INBOX, LOOK, REVOKED)]
+        feed, inbox, look, revoked = wakers
         listener = RedisListener(redis, wakers) if redis else Listener(conninfo, pool, wakers)
         jobs = Jobs()
         await jobs.open(pool)
+        hub = Hub(feed_reader(pool), announce=revoked.wake)
+        revoked.subscribe(hub.hear_revoked)
         runtime = Runtime(
             pool=pool,
-            hub=Hub(feed_reader(pool)),
+            hub=hub,
             feed_waker=feed,
             jobs=jobs,
             enode=enode,
             version=VERSION,
             public_url=settings.base_url,
             look_soon=partial(look.wake, [ANYBODY]),
+            vehicle_limits=settings.vehicle_limits,
+            link_origins=settings.link_origins,
             outbound=outbound,
             key=settings.key(),
             mode=settings.mode,
+            verify_person=person_verifier(people.supabase.tokens) if people else None,
+            people=people,
+            delete_person=people.supabase.auth.delete_user if people else None,
             local_redirects=settings.allows_local_redirects,
+            plans=settings.plans,
         )
         work: Work = {
             "wake-ups for feeds": feed.run,
             "wake-ups for inboxes": inbox.run,
             "wake-ups for looking": look.run,
+            "revocations": revoked.run,
             "listener": listener.run,
             **({"database": partial(keep_postgres, settings)} if settings.database_url is None else {}),
         }
@@ -89,3 +102,15 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             look_waker=look,
             work=work,
         )
+
+
+async def _people(settings: Settings, stack: AsyncExitStack) -> People | None:
+    config = settings.supabase_config()
+    if config is None:
+        return None
+    return People(
+        supabase=await stack.enter_async_context(open_supabase(config)),
+        registration=settings.registration,
+        approval=settings.approval,
+        providers=settings.providers,
+    )

@@ -4,20 +4,29 @@ import os
 import secrets
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relay.gateways.enode import EnodeConfig
+from relay.gateways.supabase import Provider, SupabaseConfig
 from relay.kit.addresses import OutboundRules, read_allowed
 from relay.kit.errors import StartError
+from relay.metering.allowance import SELF_HOSTED, Plans, cloud_plans
 from relay.usecases.prune_history import Retention
+from relay.usecases.runtime import Registration
+from relay.vehicles.limits import UNLIMITED, VehicleLimits
 
 type Mode = Literal["self-hosted", "cloud"]
+type Calls = Annotated[int, Field(ge=0, le=1_000_000_000)] | Literal["unlimited"]
 
 # All or none: half of them is a mistake that would show much later.
 ENODE = ("ENODE_CLIENT_ID", "ENODE_CLIENT_SECRET")
+SUPABASE = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY")
+PROVIDERS: tuple[Provider, ...] = ("github", "google")
+LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 
 def default_data_folder() -> Path:
@@ -59,10 +68,25 @@ class Settings(BaseSettings):
     alert_url: HttpUrl | None = Field(None, validation_alias="EVCONDUIT_ALERT_URL")
     # Two days at least: after a day of failures Enode gives up, and somebody must have the time to notice and replay.
     retention_hours: int = Field(72, ge=48, le=24 * 365, validation_alias="EVCONDUIT_RETENTION_HOURS")
+    # A refund finds its call here: far longer than a command may stay open.
+    call_log_days: int = Field(90, ge=7, le=3650, validation_alias="EVCONDUIT_CALL_LOG_DAYS")
+    allowance_free: Calls = Field(300, validation_alias="EVCONDUIT_ALLOWANCE_FREE")
+    allowance_basic: Calls = Field(2500, validation_alias="EVCONDUIT_ALLOWANCE_BASIC")
+    allowance_pro: Calls = Field(10_000, validation_alias="EVCONDUIT_ALLOWANCE_PRO")
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
     oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    # Cars that are served, by plan; in cloud mode only.
+    vehicles_free: int = Field(1, ge=1, le=1000, validation_alias="EVCONDUIT_VEHICLES_FREE")
+    vehicles_basic: int = Field(3, ge=1, le=1000, validation_alias="EVCONDUIT_VEHICLES_BASIC")
+    vehicles_pro: int = Field(10, ge=1, le=1000, validation_alias="EVCONDUIT_VEHICLES_PRO")
     outbound_allow: str = Field("", validation_alias="EVCONDUIT_OUTBOUND_ALLOW")
+    supabase_url: HttpUrl | None = Field(None, validation_alias="SUPABASE_URL")
+    supabase_anon_key: SecretStr | None = Field(None, validation_alias="SUPABASE_ANON_KEY")
+    supabase_service_role_key: SecretStr | None = Field(None, validation_alias="SUPABASE_SERVICE_ROLE_KEY")
+    registration: Registration = Field("closed", validation_alias="EVCONDUIT_REGISTRATION")
+    approval: bool = Field(False, validation_alias="EVCONDUIT_APPROVAL")
+    sign_in_providers: str = Field("", validation_alias="EVCONDUIT_SIGN_IN_PROVIDERS")
 
     @field_validator("redis_url")
     @classmethod
@@ -76,6 +100,27 @@ class Settings(BaseSettings):
     def _listed(cls, value: str) -> str:
         read_allowed(value)
         return value
+
+    @field_validator("sign_in_providers")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if not {it.strip() for it in value.split(",") if it.strip()} <= set(PROVIDERS):
+            raise ValueError(f"there are {' and '.join(PROVIDERS)}, with a comma between them")
+        return value
+
+    @model_validator(mode="after")
+    def _people(self) -> Self:
+        given = (self.supabase_url, self.supabase_anon_key, self.supabase_service_role_key)
+        missing = [name for name, value in zip(SUPABASE, given, strict=True) if value is None]
+        if missing and (len(missing) < len(SUPABASE) or self.mode == "cloud"):
+            why = "in cloud mode people sign in with Supabase" if self.mode == "cloud" else "they come together"
+            raise ValueError(f"{missing[0]} is missing: {why}")
+        if self.supabase_url is not None:
+            if self.mode != "cloud":
+                raise ValueError("SUPABASE_URL is for cloud mode; a relay of one's own has one owner")
+            if self.supabase_url.scheme != "https" and self.supabase_url.host not in LOOPBACK:
+                raise ValueError("SUPABASE_URL must be https: our keys and people's codes go there")
+        return self
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -113,13 +158,41 @@ class Settings(BaseSettings):
 
     @property
     def retention(self) -> Retention:
-        """How long inbox rows are kept."""
-        return Retention(settled=timedelta(hours=self.retention_hours), set_aside=timedelta(days=self.set_aside_days))
+        """How long inbox rows and the log of calls are kept."""
+        return Retention(
+            settled=timedelta(hours=self.retention_hours),
+            set_aside=timedelta(days=self.set_aside_days),
+            calls=timedelta(days=self.call_log_days),
+        )
+
+    @property
+    def plans(self) -> Plans:
+        """What the plans grant here. The mode decides, never which keys are set: on one's own relay nothing ends."""
+        if self.mode == "self-hosted":
+            return SELF_HOSTED
+        return cloud_plans(
+            free=_calls(self.allowance_free), basic=_calls(self.allowance_basic), pro=_calls(self.allowance_pro)
+        )
 
     @property
     def webhook_silence(self) -> timedelta:
         """So long Enode may send nothing, not even a heartbeat, before that is trouble."""
         return timedelta(minutes=self.webhook_silence_minutes)
+
+    @property
+    def vehicle_limits(self) -> VehicleLimits:
+        """How many cars are served on each plan; whoever hosts himself has no limit."""
+        if self.mode == "self-hosted":
+            return UNLIMITED
+        return VehicleLimits(
+            by_plan={"free": self.vehicles_free, "basic": self.vehicles_basic, "pro": self.vehicles_pro}
+        )
+
+    @property
+    def link_origins(self) -> str:
+        """Where Enode's link pages lie: at Enode, or at the simulator that stands in for it."""
+        parts = urlsplit(str(self.enode_base_url))
+        return f"https://*.enode.com https://*.enode.io {parts.scheme}://{parts.netloc}"
 
     @property
     def is_sandbox(self) -> bool:
@@ -136,6 +209,21 @@ class Settings(BaseSettings):
             client_id=self.enode_client_id,
             client_secret=self.enode_client_secret.get_secret_value(),
         )
+
+    def supabase_config(self) -> SupabaseConfig | None:
+        """How to reach Supabase Auth; None where people do not sign in with it."""
+        url, anon, service = self.supabase_url, self.supabase_anon_key, self.supabase_service_role_key
+        if url is None or anon is None or service is None:
+            return None
+        return SupabaseConfig(
+            url=str(url).rstrip("/"), anon_key=anon.get_secret_value(), service_role_key=service.get_secret_value()
+        )
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """With whom people can sign in beside a link by mail."""
+        wanted = {it.strip() for it in self.sign_in_providers.split(",")}
+        return tuple(it for it in PROVIDERS if it in wanted)
 
     def outbound_rules(self) -> OutboundRules:
         """Where addresses that users gave may lead: in the cloud to the public internet only."""
@@ -162,6 +250,10 @@ class Settings(BaseSettings):
             return file.read_bytes().strip()
         except OSError as error:
             raise StartError(f"cannot keep the secret key in {file}: {error.strerror}; set EVCONDUIT_DATA") from None
+
+
+def _calls(given: Calls) -> int | None:
+    return None if given == "unlimited" else given
 
 
 def load_settings() -> Settings:

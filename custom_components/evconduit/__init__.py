@@ -2,14 +2,13 @@
 
 from typing import Final
 
-from homeassistant.const import CONF_API_KEY, CONF_URL, Platform
+from homeassistant.const import CONF_URL, Platform
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.device_registry import DeviceEntry
 
-from .client import RelayClient
 from .const import LOGGER
 from .coordinator import AccountCoordinator, EVConduitConfigEntry
+from .credentials import async_last_credentials, async_revoke, client_with, relay_client, secret_of
 from .storage import SnapshotStore
 from .webhook import async_forget
 
@@ -24,18 +23,11 @@ PLATFORMS: Final = (
 
 async def async_setup_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
     """Know the account's cars and show them."""
-    account = AccountCoordinator(hass, entry, _client(hass, entry))
+    account = AccountCoordinator(hass, entry, relay_client(hass, entry))
     await account.async_start()
     entry.runtime_data = account
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
-
-
-def _client(hass: HomeAssistant, entry: EVConduitConfigEntry) -> RelayClient:
-    async def api_key() -> str:
-        return str(entry.data[CONF_API_KEY])
-
-    return RelayClient(async_get_clientsession(hass), entry.data[CONF_URL], api_key)
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
@@ -48,7 +40,9 @@ async def async_unload_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -
 
 async def async_remove_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> None:
     """Leave nothing behind."""
-    await async_forget(hass, entry, _client(hass, entry))
+    data = await async_last_credentials(hass, entry.data)
+    await async_forget(hass, entry, client_with(hass, data[CONF_URL], secret_of(data)))
+    await async_revoke(hass, data)
     await SnapshotStore(hass, entry.entry_id).async_remove()
 
 

@@ -1,10 +1,13 @@
+import logging
 from collections.abc import Mapping
 from typing import Any, Final, override
 
 import voluptuous as vol
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntry, ConfigFlow, ConfigFlowResult
-from homeassistant.const import CONF_API_KEY, CONF_URL
+from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntry, ConfigFlowResult
+from homeassistant.const import CONF_API_KEY, CONF_TOKEN, CONF_URL
+from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.config_entry_oauth2_flow import AbstractOAuth2FlowHandler
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
 
 from .client import (
@@ -15,21 +18,18 @@ from .client import (
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
+    find_sign_in,
     relay_address,
 )
-from .const import DEFAULT_URL, DOMAIN
+from .const import DEFAULT_URL, DOMAIN, LOGGER
+from .credentials import CREDENTIALS, RelayImplementation, async_revoke, client_with, relay_client, secret_of
 
 URL_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url"))
 KEY_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 
-USER_FORM: Final = vol.Schema(
-    {
-        vol.Required(CONF_URL, default=DEFAULT_URL): URL_SELECTOR,
-        vol.Required(CONF_API_KEY): KEY_SELECTOR,
-    }
-)
-REAUTH_FORM: Final = vol.Schema({vol.Required(CONF_API_KEY): KEY_SELECTOR})
-RECONFIGURE_FORM: Final = vol.Schema({vol.Required(CONF_URL): URL_SELECTOR, vol.Optional(CONF_API_KEY): KEY_SELECTOR})
+NEW_ADDRESS_FORM: Final = vol.Schema({vol.Required(CONF_URL, default=DEFAULT_URL): URL_SELECTOR})
+ADDRESS_FORM: Final = vol.Schema({vol.Required(CONF_URL): URL_SELECTOR})
+KEY_FORM: Final = vol.Schema({vol.Required(CONF_API_KEY): KEY_SELECTOR})
 
 # From the particular to the general: the first class that fits speaks.
 ERRORS: Final[tuple[tuple[type[RelayError], str], ...]] = (
@@ -41,76 +41,156 @@ ERRORS: Final[tuple[tuple[type[RelayError], str], ...]] = (
 )
 
 
-class EVConduitConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Where the relay is, and a key to it."""
+class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
+    """Where the relay is, and what opens it: an account that is signed in to with a browser, or a key.
 
+    Which of the two a relay knows, it is asked; where it knows only keys, nobody is offered a choice.
+    """
+
+    DOMAIN = DOMAIN
     VERSION = 2  # 1 was the classic integration's
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._url = ""
+        self._authorize_url: str | None = None
+
+    @property
+    @override
+    def logger(self) -> logging.Logger:
+        return LOGGER
+
+    # Where the relay is
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Add an account."""
-        return await self._async_step("user", USER_FORM, user_input)
+        return await self._async_ask_address("user", NEW_ADDRESS_FORM, user_input)
+
+    async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Another address, another way in, the same account."""
+        return await self._async_ask_address("reconfigure", ADDRESS_FORM, user_input)
 
     async def async_step_reauth(self, _entry_data: Mapping[str, Any]) -> ConfigFlowResult:
-        """The key is no longer good."""
+        """What opened the relay is no longer good."""
         return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for another key to the same account."""
-        return await self._async_step("reauth_confirm", REAUTH_FORM, user_input)
-
-    async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Another address, another key, the same account."""
-        return await self._async_step("reconfigure", RECONFIGURE_FORM, user_input)
-
-    async def _async_step(self, step_id: str, form: vol.Schema, user_input: dict[str, Any] | None) -> ConfigFlowResult:
-        """Show the form until what was typed opens an account."""
-        known = self._known()
+        """Say so, and go on when somebody is there."""
         errors: dict[str, str] = {}
-        if user_input is not None:
-            typed = {key: value.strip() for key, value in user_input.items()}
-            data = known | {key: value for key, value in typed.items() if value or key not in known}
-            account = await self._async_open(data, errors)
-            if account is not None:
-                return await self._async_finish(account, data)
-        suggested = {CONF_URL: known.get(CONF_URL)} | (user_input or {})
-        suggested.pop(CONF_API_KEY, None)  # a secret does not go back to the browser
+        if user_input is not None and await self._async_look(self._entry().data[CONF_URL], errors):
+            return await self.async_step_method()
+        return self.async_show_form(step_id="reauth_confirm", errors=errors)
+
+    async def _async_ask_address(
+        self, step_id: str, form: vol.Schema, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        errors: dict[str, str] = {}
+        if user_input is not None and await self._async_look(user_input[CONF_URL], errors):
+            return await self.async_step_method()
+        suggested = user_input or (None if self.source == SOURCE_USER else {CONF_URL: self._entry().data[CONF_URL]})
         filled = self.add_suggested_values_to_schema(
             form,  # type: ignore[arg-type] # voluptuous is probatio when Home Assistant runs; mypy cannot know
-            suggested if any(suggested.values()) else None,
+            suggested,
         )
         return self.async_show_form(step_id=step_id, data_schema=filled, errors=errors)
 
-    def _known(self) -> dict[str, str]:
-        """What the entry has so far; nothing for a new one."""
-        if self.source == SOURCE_USER:
-            return {}
-        return dict(self._entry().data)
-
-    def _entry(self) -> ConfigEntry[Any]:
-        return self._get_reauth_entry() if self.source == SOURCE_REAUTH else self._get_reconfigure_entry()
-
-    async def _async_open(self, data: dict[str, str], errors: dict[str, str]) -> Account | None:
-        """The account behind address and key. Else None, and `errors` says why."""
+    async def _async_look(self, typed: str, errors: dict[str, str]) -> bool:
+        """Whether there is a relay. Else `errors` says why not."""
         try:
-            data[CONF_URL] = relay_address(data[CONF_URL])
+            self._url = relay_address(typed)
+            self._authorize_url = await find_sign_in(async_get_clientsession(self.hass), self._url)
         except ValueError:
             errors[CONF_URL] = "invalid_url"
-            return None
-
-        async def api_key() -> str:
-            return data[CONF_API_KEY]
-
-        try:
-            return await RelayClient(async_get_clientsession(self.hass), data[CONF_URL], api_key).account()
         except RelayError as err:
-            errors["base"] = next(key for kind, key in ERRORS if isinstance(err, kind))
-            return None
+            errors["base"] = _error(err)
+        return not errors
 
-    async def _async_finish(self, account: Account, data: dict[str, str]) -> ConfigFlowResult:
+    # What opens it
+
+    async def async_step_method(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Choose how to get in, where there is a choice."""
+        options = ["api_key"] if self._authorize_url is None else ["sign_in", "api_key"]
+        if self.source == SOURCE_RECONFIGURE:
+            options.insert(0, "keep")
+        if len(options) == 1:
+            return await self.async_step_api_key()
+        return self.async_show_menu(
+            step_id="method", menu_options=options, description_placeholders={"address": self._url}
+        )
+
+    async def async_step_sign_in(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """In another window, on the relay's own page."""
+        self.flow_impl = RelayImplementation(self.hass, self._url, self._authorize_url or "")
+        return await self.async_step_auth()
+
+    @override
+    async def async_oauth_create_entry(self, data: dict[str, Any]) -> ConfigFlowResult:
+        """Somebody signed in and said yes."""
+        return await self._async_finish_or_abort({CONF_URL: self._url, **data})
+
+    async def async_step_keep(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """The same credential, at another address."""
+        entry = self._entry()
+        try:
+            account = await relay_client(self.hass, entry, self._url).account()
+        except RelayError as err:
+            return self.async_abort(reason=_error(err))
+        credentials = {key: value for key, value in entry.data.items() if key in CREDENTIALS}
+        return await self._async_finish(account, {CONF_URL: self._url, **credentials})
+
+    async def async_step_api_key(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for a key until one opens an account."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            data = {CONF_URL: self._url, CONF_API_KEY: user_input[CONF_API_KEY].strip()}
+            try:
+                account = await self._client(data).account()
+            except RelayError as err:
+                errors["base"] = _error(err)
+            else:
+                return await self._async_finish(account, data)
+        return self.async_show_form(
+            step_id="api_key",
+            data_schema=KEY_FORM,  # type: ignore[arg-type] # as above
+            errors=errors,
+            description_placeholders={"address": self._url},
+        )
+
+    # The end
+
+    async def _async_finish_or_abort(self, data: dict[str, Any]) -> ConfigFlowResult:
+        """Use what was just signed in for; give it back where that is not to be."""
+        try:
+            return await self._async_finish(await self._client(data).account(), data)
+        except RelayError as err:
+            await async_revoke(self.hass, data)
+            return self.async_abort(reason=_error(err))
+        except AbortFlow:
+            await async_revoke(self.hass, data)
+            raise
+
+    async def _async_finish(self, account: Account, data: dict[str, Any]) -> ConfigFlowResult:
         await self.async_set_unique_id(account.id)
         if self.source == SOURCE_USER:
             self._abort_if_unique_id_configured()
             return self.async_create_entry(title=account.title or "EVConduit", data=data)
         self._abort_if_unique_id_mismatch(reason="account_mismatch")
-        return self.async_update_reload_and_abort(self._entry(), data=data)
+        entry = self._entry()
+        before = dict(entry.data)
+        kept = {key: value for key, value in before.items() if key not in CREDENTIALS}
+        result = self.async_update_reload_and_abort(entry, data=kept | data)
+        if CONF_TOKEN in before and before[CONF_TOKEN] != data.get(CONF_TOKEN):
+            # Else it would stand for ever in the list of what has access to the account.
+            self.hass.async_create_task(async_revoke(self.hass, before), f"{DOMAIN} revoke")
+        return result
+
+    def _client(self, data: Mapping[str, Any]) -> RelayClient:
+        return client_with(self.hass, data[CONF_URL], secret_of(data))
+
+    def _entry(self) -> ConfigEntry[Any]:
+        return self._get_reauth_entry() if self.source == SOURCE_REAUTH else self._get_reconfigure_entry()
+
+
+def _error(error: RelayError) -> str:
+    return next(key for kind, key in ERRORS if isinstance(error, kind))

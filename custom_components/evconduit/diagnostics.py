@@ -1,7 +1,7 @@
 from typing import Any, Final
 
 from homeassistant.components.diagnostics import async_redact_data
-from homeassistant.const import CONF_API_KEY, CONF_WEBHOOK_ID
+from homeassistant.const import CONF_API_KEY, CONF_TOKEN, CONF_WEBHOOK_ID
 from homeassistant.core import HomeAssistant
 
 from .client import JsonObject
@@ -12,6 +12,7 @@ from .webhook import CONF_SECRET
 PERSONAL: Final = {
     CONF_API_KEY,
     CONF_SECRET,
+    CONF_TOKEN,
     CONF_WEBHOOK_ID,
     "displayName",
     "id",

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,7 +38,15 @@ class StreamRules:
 class Hub:
     """Holds the streams of this process. Nothing here is needed by another one: every stream can resume anywhere."""
 
-    def __init__(self, read_changes: ReadChanges, rules: StreamRules | None = None) -> None:
+    def __init__(
+        self,
+        read_changes: ReadChanges,
+        rules: StreamRules | None = None,
+        *,
+        announce: Callable[[Iterable[UUID]], None] = lambda _: None,
+    ) -> None:
+        """`announce` tells the other processes of installations and users that were closed here."""
+        self._announce = announce
         self.rules = rules or StreamRules()
         self._read_changes = read_changes
         self._by_user: dict[UUID, list[Subscription]] = {}
@@ -111,12 +119,22 @@ class Hub:
         self._end(self._closing, lambda _: True)
 
     def close_credential(self, credential_id: UUID) -> None:
-        """End the streams of a credential that has been revoked."""
-        self._end(Bye(reason="revoked", retry_after=0), lambda it: it.credential_id == credential_id)
+        """End the streams of a credential that has been revoked, in every process."""
+        self._revoke(credential_id)
 
-    def close_user(self, user_id: UUID, reason: ByeReason = "revoked", *, retry_after: int = 0) -> None:
-        """End all streams of a user."""
-        self._end(Bye(reason=reason, retry_after=retry_after), lambda it: it.user_id == user_id)
+    def close_user(self, user_id: UUID) -> None:
+        """End all streams of a user, in every process."""
+        self._revoke(user_id)
+
+    def hear_revoked(self, hint: Hint) -> None:
+        """Another process closed these installations or users. A hint that names nobody is left to the next look."""
+        if hint:
+            bye = Bye(reason="revoked", retry_after=0)
+            self._end(bye, lambda it: it.credential_id in hint or it.user_id in hint)
+
+    def _revoke(self, it: UUID) -> None:
+        self.hear_revoked(frozenset([it]))
+        self._announce([it])
 
     def _end(self, bye: Bye, concerns: Callable[[Subscription], bool]) -> None:
         for streams in self._by_user.values():

@@ -23,6 +23,8 @@ FEED = "evconduit_feed"
 """Channel: these users' feeds have been advanced and committed."""
 LOOK = "evconduit_look"
 """Channel: somebody waits for what Enode may know; whoever polls Enode looks soon."""
+REVOKED = "evconduit_revoked"
+"""Channel: these installations, or all of these users, are let in no more; their streams end."""
 
 # PostgreSQL takes payloads shorter than 8,000 bytes; an id takes 33 of them and the sender 17.
 IDS_IN_A_PAYLOAD = 240

@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem details that keep FastAPI's `detail` member, for every route and every cause."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
@@ -31,6 +31,8 @@ TITLES = {
     "quota-exhausted": "The account's calls are used up.",
     "too-many-requests": "This is asked too often.",
     "not-broken": "The car's link is not broken.",
+    "vehicle-limit": "The plan has no room for this.",
+    "confirm-required": "This wants to be confirmed.",
     "not-sent": "Enode has not taken the command yet.",
     "too-many-streams": "There are too many open streams.",
     "too-many-tests": "There was a test just now.",
@@ -42,6 +44,27 @@ TITLES = {
     "internal": "The relay made a mistake.",
 }
 SLUGS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem (RFC 9457): what went wrong, and often what to do. Members are added for some types.",
+        "content": {
+            "application/problem+json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "detail"],
+                    "properties": {
+                        "type": {"type": "string", "enum": [TYPE + slug for slug in TITLES]},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "detail": {"type": "string"},
+                    },
+                }
+            }
+        },
+    }
+}
+"""For the OpenAPI document: every answer that a route does not name itself."""
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
@@ -70,37 +93,47 @@ def render(problem: Problem) -> Response:
     return JSONResponse(body, problem.status, headers=problem.headers, media_type="application/problem+json")
 
 
-def install(app: FastAPI, *, headers: Mapping[str, str] | None = None) -> None:
+type AsPage = Callable[[Request, Problem], Response | None]
+"""The problem as a page, for a browser that wanted one; None where programs ask."""
+
+
+def install(app: FastAPI, *, headers: Mapping[str, str] | None = None, as_page: AsPage | None = None) -> None:
     """Answer every error of `app` as a problem; `headers` are for a 500, which leaves outside all middleware."""
 
-    async def on_problem(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)  # noqa: S101 - Starlette calls by class; its signature cannot say so
-        return render(error)
+    def answer(request: Request, problem: Problem) -> Response:
+        shown = as_page(request, problem) if as_page is not None else None
+        return shown or render(problem)
 
-    async def on_http(_request: Request, error: Exception) -> Response:
+    async def on_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)  # noqa: S101 - Starlette calls by class; its signature cannot say so
+        return answer(request, error)
+
+    async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - as above
         slug = SLUGS.get(error.status_code, "invalid-request")
-        return render(Problem(error.status_code, slug, str(error.detail), headers=error.headers))
+        return answer(request, Problem(error.status_code, slug, str(error.detail), headers=error.headers))
 
-    async def on_invalid(_request: Request, error: Exception) -> Response:
+    async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
         # Never the input itself: it may hold a secret typed into the wrong field.
         errors = [{"loc": list(it["loc"]), "msg": it["msg"]} for it in error.errors()]
         where = ", ".join(".".join(map(str, it["loc"])) for it in errors)
-        return render(Problem(422, "invalid-request", f"Please correct: {where}.", errors=errors))
+        return answer(request, Problem(422, "invalid-request", f"Please correct: {where}.", errors=errors))
 
-    async def on_database(_request: Request, error: Exception) -> Response:
+    async def on_database(request: Request, error: Exception) -> Response:
         log.warning("database unavailable: %s", type(error).__name__)
-        return render(Problem(503, "unavailable", "The database does not answer.", headers={"Retry-After": "5"}))
+        return answer(
+            request, Problem(503, "unavailable", "The database does not answer.", headers={"Retry-After": "5"})
+        )
 
-    async def on_refused_row(_request: Request, error: Exception) -> Response:
+    async def on_refused_row(request: Request, error: Exception) -> Response:
         # Its text may quote a row. Answered here, it is not raised on to the server, which would log it whole.
         log.error("the database refused a statement: %s at %s", type(error).__name__, place(error))
-        return render(Problem(500, "internal", "The operator can find the cause in the log."))
+        return answer(request, Problem(500, "internal", "The operator can find the cause in the log."))
 
-    async def on_mistake(_request: Request, error: Exception) -> Response:
+    async def on_mistake(request: Request, error: Exception) -> Response:
         log.error("unexpected %s", type(error).__name__, exc_info=error)
-        return render(Problem(500, "internal", "The operator can find the cause in the log.", headers=headers))
+        return answer(request, Problem(500, "internal", "The operator can find the cause in the log.", headers=headers))
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http)

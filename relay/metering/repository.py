@@ -1,19 +1,52 @@
 """What was used, in the database."""
 
+from dataclasses import dataclass
+from typing import LiteralString
+
 from relay.kit.database import Connection
 
+# To the bucket that paid, and off the day's figures. Which it was is not known before the row says so, hence one update
+# for either, of which at most one finds its row.
+REFUND: LiteralString = """
+with undone as (
+    update poll_logs set refunded_at = now() where id = %s and refunded_at is null
+    returning user_id, period, paid_by, endpoint, credential_id, (created_at at time zone 'UTC')::date as day
+),
+allowance as (
+    update usage_months m set used = m.used - 1
+    from undone where (m.user_id, m.period) = (undone.user_id, undone.period) and undone.paid_by = 'allowance'
+    returning m.used
+),
+tokens as (
+    update call_token_balances b set balance = b.balance + 1
+    from undone where b.user_id = undone.user_id and undone.paid_by = 'call_tokens'
+    returning b.balance
+),
+uncounted as (
+    update usage_days d set calls = d.calls - 1,
+        call_tokens = d.call_tokens - case when undone.paid_by = 'call_tokens' then 1 else 0 end
+    from undone
+    where (d.user_id, d.period, d.day, d.endpoint) = (undone.user_id, undone.period, undone.day, undone.endpoint)
+      and d.credential_id is not distinct from undone.credential_id
+)
+select
+    coalesce((select used from allowance), (
+        select m.used from usage_months m where (m.user_id, m.period) = (undone.user_id, undone.period)), 0),
+    coalesce((select balance from tokens), (
+        select b.balance from call_token_balances b where b.user_id = undone.user_id), 0)
+from undone
+"""
 
-async def refund(connection: Connection, call_id: int) -> bool:
-    """Give a metered call back to the balance that paid for it; False when that has happened before."""
-    cursor = await connection.execute(
-        """
-        with undone as (
-            update poll_logs set refunded_at = now() where id = %s and refunded_at is null
-            returning user_id, period, paid_by
-        )
-        update usage_months m set used = m.used - 1
-        from undone where m.user_id = undone.user_id and m.period = undone.period and undone.paid_by = 'allowance'
-        """,
-        [call_id],
-    )
-    return cursor.rowcount == 1
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Balance:
+    """What a user has used of the month's allowance, and the call tokens left."""
+
+    used: int
+    call_tokens: int
+
+
+async def refund(connection: Connection, call_id: int) -> Balance | None:
+    """Give a metered call back to the bucket that paid for it; None when that has happened before."""
+    row = await (await connection.execute(REFUND, [call_id])).fetchone()
+    return None if row is None else Balance(used=int(str(row[0])), call_tokens=int(str(row[1])))

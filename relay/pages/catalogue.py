@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 FIRST = "en"
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_LONG_AGO = timedelta(days=14)
 
 # In a wheel the folder lies inside the package, in a checkout beside it.
 _PACKAGE = Path(__file__).parent.parent
@@ -35,7 +38,43 @@ class Translator:
     def __call__(self, key: str, **values: object) -> str:
         """The text of this key. Raises KeyError for one that no language has: a mistake of ours."""
         text = texts(self.language).get(key) or texts(FIRST)[key]
-        return text.format(**values) if values else text
+        return text.format_map(values) if values else text
+
+    def plural(self, key: str, count: float, **values: object) -> str:
+        """The text for one (`key.one`) or for any other number (`key.other`) of things, with `{count}` in it."""
+        form = "one" if count == 1 else "other"
+        return self(f"{key}.{form}", count=self.number(count), **values)
+
+    def word(self, prefix: str, value: str) -> str:
+        """The word for a value of a list that is not ours; the value itself when that list has grown."""
+        key = f"{prefix}.{value.lower()}"
+        return self(key) if key in texts(FIRST) else value
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """A number with so many digits behind the point, in groups of three."""
+        written = f"{value:,.{digits}f}"
+        return written.translate({ord(","): self("number.group"), ord("."): self("number.point")})
+
+    def date(self, moment: date) -> str:
+        """The day; of a moment, the day in UTC."""
+        day = moment.astimezone(UTC) if isinstance(moment, datetime) else moment
+        month = self("date.months").split()[day.month - 1]
+        return self("date.day", day=day.day, month=month, year=day.year)
+
+    def moment(self, moment: datetime) -> str:
+        """Day and time, in UTC and saying so."""
+        return f"{self.date(moment)}, {moment.astimezone(UTC):%H:%M} UTC"
+
+    def ago(self, moment: datetime) -> str:
+        """How long ago it was, as a person would say it; the day when that is long."""
+        age = max(datetime.now(UTC) - moment, timedelta())
+        if age < _MINUTE:
+            return self("ago.now")
+        if age < _HOUR:
+            return self.plural("ago.minutes", age // _MINUTE)
+        if age < _DAY:
+            return self.plural("ago.hours", age // _HOUR)
+        return self.plural("ago.days", age // _DAY) if age < _LONG_AGO else self.date(moment)
 
 
 def choose(wanted: Iterable[str]) -> Translator:

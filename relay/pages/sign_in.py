@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from relay.identity.sessions import LIVES, end_session
+from relay.identity.sessions import end_session
 from relay.identity.sign_in_links import is_good
 from relay.pages.csrf import SESSION, put_cookie, read_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import go, page
 from relay.pages.visitors import MaybeVisitor, local_path
-from relay.usecases.runtime import Runtime, RuntimeDependency
+from relay.pages.ways_in import remember, show_ways
+from relay.usecases.runtime import RuntimeDependency
 from relay.usecases.sign_in_owner import sign_in_by_link
 
 router = APIRouter(include_in_schema=False)
@@ -19,11 +20,16 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/sign-in")
 async def sign_in(
-    request: Request, visitor: MaybeVisitor, back: Annotated[str | None, Query(alias="next")] = None
+    request: Request,
+    runtime: RuntimeDependency,
+    visitor: MaybeVisitor,
+    back: Annotated[str | None, Query(alias="next")] = None,
 ) -> Response:
     """How to sign in here."""
     if visitor is not None:
         return go(request, local_path(back))
+    if runtime.people is not None:
+        return show_ways(request, runtime.people, next_path=local_path(back))
     return page(request, "sign_in.html")
 
 
@@ -56,8 +62,3 @@ async def sign_out(request: Request, runtime: RuntimeDependency, _form: PostedFo
     answer = go(request, "/sign-in")
     put_cookie(answer, runtime, SESSION, "", seconds=0)
     return answer
-
-
-def remember(answer: Response, runtime: Runtime, session: str) -> None:
-    """Have the browser keep its session."""
-    put_cookie(answer, runtime, SESSION, session, seconds=int(LIVES.total_seconds()))

@@ -4,36 +4,85 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
-from relay.kit.problems import TITLES, Problem, render
-from relay.pages import consent, home, public, sign_in
-from relay.pages.catalogue import WEB
-from relay.pages.rendering import go, page
+from relay.kit.problems import TITLES, Problem
+from relay.pages import (
+    callback,
+    cars,
+    consent,
+    home,
+    installations,
+    keys,
+    link,
+    profile,
+    public,
+    register,
+    sign_in,
+    terms,
+    usage,
+)
+from relay.pages.catalogue import FIRST, WEB, texts
+from relay.pages.rendering import go, page, path_of
 from relay.pages.visitors import GoElsewhereError
 
-PAGES = (public.router, sign_in.router, home.router, consent.router)
+PAGES = (
+    public.router,
+    sign_in.router,
+    callback.router,
+    register.router,
+    terms.router,
+    home.router,
+    installations.router,
+    keys.router,
+    usage.router,
+    profile.router,
+    link.router,
+    cars.router,
+    consent.router,
+)
+PATHS = frozenset(route.path for router in PAGES for route in router.routes)  # type: ignore[attr-defined] # APIRoutes all
+
+GENERAL = frozenset(
+    {
+        *("forbidden", "not-found", "method-not-allowed", "invalid-request", "too-large", "too-many-requests"),
+        *("enode-unavailable", "unavailable", "internal", "unauthorized"),
+    }
+)
+"""Slugs that say no more than their status; a page says that in its own words."""
 
 
 def install(app: FastAPI) -> None:
     """Serve the pages and what they need."""
-    paths = {route.path for router in PAGES for route in router.routes}  # type: ignore[attr-defined] # APIRoutes all
     for router in PAGES:
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
+    app.add_exception_handler(GoElsewhereError, _elsewhere)
 
-    async def elsewhere(request: Request, error: Exception) -> Response:
-        assert isinstance(error, GoElsewhereError)  # noqa: S101 - Starlette calls by class; its signature cannot say so
-        return go(request, error.path)
 
-    async def on_problem(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)  # noqa: S101 - as above
-        route = request.scope.get("route")
-        if getattr(route, "path", None) not in paths:
-            return render(error)
-        answer = page(
-            request, "problem.html", status=error.status, title=TITLES.get(error.slug, ""), detail=error.detail
-        )
-        answer.headers.update(error.headers)
-        return answer
+def as_page(request: Request, problem: Problem) -> Response | None:
+    """The problem as a page, where a page was asked for; None where the API's form of it is right."""
+    if not _wants_page(request):
+        return None
+    answer = page(request, "problem.html", status=problem.status, code=problem.status, **_words(problem))
+    answer.headers.update(problem.headers)
+    return answer
 
-    app.add_exception_handler(GoElsewhereError, elsewhere)
-    app.add_exception_handler(Problem, on_problem)
+
+async def _elsewhere(request: Request, error: Exception) -> Response:
+    assert isinstance(error, GoElsewhereError)  # noqa: S101 - Starlette calls by class; its signature cannot say so
+    return go(request, error.path)
+
+
+def _wants_page(request: Request) -> bool:
+    route = request.scope.get("route")
+    if route is not None:
+        return getattr(route, "path", None) in PATHS
+    is_elsewhere = path_of(request).startswith(("/api/", "/static/"))
+    return not is_elsewhere and "text/html" in request.headers.get("accept", "")
+
+
+def _words(problem: Problem) -> dict[str, str]:
+    """What the page says: the catalogue's words where it has some for this slug, else the problem's own, in English."""
+    for about in (problem.slug, *((str(problem.status), "other") if problem.slug in GENERAL else ())):
+        if f"problem.{about}.title" in texts(FIRST):
+            return {"about": about}
+    return {"title": TITLES.get(problem.slug, problem.slug), "detail": problem.detail}

@@ -2,12 +2,14 @@
 
 from typing import TypedDict
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from relay.delivery.messages import Json, Snapshot
 from relay.kit.times import wire_time
-from relay.metering.allowance import PUSH_PLANS
-from relay.usecases.authorize import Call, authenticate, authorize
+from relay.metering.allowance import Plans
+from relay.metering.planning import Activity
+from relay.usecases.authorize import Asked, Call, authenticate, authorize, call_headers
+from relay.usecases.plan_polling import activity_of, plan_polling, read_activity
 from relay.usecases.present_credential import Authorization
 from relay.usecases.read_feed import read_snapshot
 from relay.usecases.runtime import RuntimeDependency
@@ -68,23 +70,22 @@ class SnapshotRecord(TypedDict):
     vehicles: list[VehicleRecord]
 
 
-def account_record(call: Call, version: str) -> AccountRecord:
-    """The account as Home Assistant sees it."""
-    allowance = call.allowance
+def account_record(call: Call, plans: Plans, version: str, activity: Activity = Activity.PARKED) -> AccountRecord:
+    """The account as Home Assistant sees it. What its cars do matters only where it is not told of changes."""
+    quota, limit = call.quota, plans.limit(call.caller.plan)
     return {
         "id": str(call.caller.user_id),
         "title": call.caller.title,
         "plan": call.caller.plan,
-        "push": call.caller.plan in PUSH_PLANS,
+        "push": call.caller.plan in plans.push,
         "language": call.caller.language,
         "allowance": {
-            "limit": allowance.limit,
-            "used": allowance.used,
-            "resets_at": wire_time(allowance.resets_at),
-            "call_tokens": 0,
+            "limit": limit,
+            "used": quota.used,
+            "resets_at": wire_time(quota.resets_at),
+            "call_tokens": quota.call_tokens,
         },
-        # The relay plans polling once allowances are limited; until then a client polls as it sees fit.
-        "next_poll_at": None,
+        "next_poll_at": plan_polling(call, plans, activity),
         "relay": {"version": version, "features": list(FEATURES)},
     }
 
@@ -94,13 +95,17 @@ async def get_account(runtime: RuntimeDependency, authorization: Authorization) 
     """The account behind the key, its plan and what is left of the month. Costs nothing."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
-    return account_record(call, runtime.version)
+        activity = await read_activity(connection, call, runtime.plans)
+    return account_record(call, runtime.plans, runtime.version, activity)
 
 
 @router.get("/vehicles", response_model=None, responses={200: {"model": SnapshotRecord}})
-async def get_vehicles(runtime: RuntimeDependency, authorization: Authorization) -> Json:
+async def get_vehicles(runtime: RuntimeDependency, authorization: Authorization, response: Response) -> Json:
     """All cars of the account as last known. One call. The body is the same as the stream's first message."""
     async with runtime.pool.connection() as connection:
-        call = await authorize(connection, authorization, scope="read", endpoint="v2/vehicles")
+        asked = Asked(scope="read", endpoint="v2/vehicles")
+        call = await authorize(connection, authorization, runtime.plans, asked)
         found = await read_snapshot(connection, call.caller.user_id)
-    return Snapshot(at=found.at, account=account_record(call, runtime.version), vehicles=found.vehicles).body()
+    response.headers.update(call_headers(call, runtime.plans))
+    account = account_record(call, runtime.plans, runtime.version, activity_of(found.vehicles))
+    return Snapshot(at=found.at, account=account, vehicles=found.vehicles).body()

@@ -110,7 +110,9 @@ async def post_token(request: Request, runtime: RuntimeDependency) -> Response:
     return await _answered(request, runtime, answer)
 
 
-@router.post("/oauth/revoke", response_model=None, openapi_extra=_REVOKE_FORM, responses=_ERRORS)
+@router.post(
+    "/oauth/revoke", response_model=None, response_class=Response, openapi_extra=_REVOKE_FORM, responses=_ERRORS
+)
 async def post_revoke(request: Request, runtime: RuntimeDependency) -> Response:
     """End the installation that holds this token (RFC 7009). A token that means nothing is none: 200 as well."""
 

@@ -11,6 +11,7 @@ from relay.gateways.enode.languages import is_tag, nearest
 from relay.kit.database import Connection
 from relay.usecases.answer_home_assistant import AccountRecord, account_record
 from relay.usecases.authorize import authenticate
+from relay.usecases.plan_polling import read_activity
 from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import RuntimeDependency
 from relay.usecases.tell_change import tell_again
@@ -43,13 +44,15 @@ async def patch_account(body: AccountWish, runtime: RuntimeDependency, authoriza
         runtime.bursts.take(call.caller.holder)
         language = nearest(body.language)
         if language != call.caller.language:
-            await _choose(connection, call.caller.user_id, language)
+            await choose_language(connection, call.caller.user_id, language)
             runtime.feed_waker.wake([call.caller.user_id])
-    return account_record(replace(call, caller=replace(call.caller, language=language)), runtime.version)
+        activity = await read_activity(connection, call, runtime.plans)
+    call = replace(call, caller=replace(call.caller, language=language))
+    return account_record(call, runtime.plans, runtime.version, activity)
 
 
-async def _choose(connection: Connection, user_id: UUID, language: str) -> None:
-    """Cars with interventions are told again: theirs may be known in this language, because of another user."""
+async def choose_language(connection: Connection, user_id: UUID, language: str) -> None:
+    """One of Enode's. Cars with interventions are told again: theirs may be known in it, because of another user."""
     async with connection.transaction():
         await connection.execute("update users set language = %s where id = %s", [language, user_id])
         rows = await (await connection.execute(NAMING_ANY, [user_id])).fetchall()

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
 from fastapi import APIRouter, Header
+from fastapi.responses import JSONResponse
 from psycopg.rows import DictRow, dict_row
 from pydantic import BaseModel, Field
 
@@ -23,8 +24,7 @@ from relay.gateways.enode import (
 from relay.identity.credentials import Credential
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
-from relay.metering.repository import refund
-from relay.usecases.authorize import Call, Car, authorize
+from relay.usecases.authorize import Asked, Call, Car, authorize, call_headers, give_back
 from relay.usecases.move_command import Outcome, Step, move_command, outcome_of, tell_step
 from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
@@ -78,10 +78,11 @@ async def post_charging(
     runtime: RuntimeDependency,
     authorization: Authorization,
     idempotency_key: IdempotencyKey = None,
-) -> CommandRecord:
+) -> JSONResponse:
     """Ask the car. The answer is the command as far as it got; its outcome comes by stream or `commands/{id}`."""
     wish = Wish(vehicle_id=vehicle_id, kind=body.action, endpoint="v2/charging", idempotency_key=idempotency_key)
-    return await command_car(runtime, authorization, wish)
+    done = await command_car(runtime, authorization, wish)
+    return JSONResponse(done.command, 202, headers=done.headers)
 
 
 @router.post(
@@ -96,7 +97,7 @@ async def post_max_current(
     runtime: RuntimeDependency,
     authorization: Authorization,
     idempotency_key: IdempotencyKey = None,
-) -> CommandRecord:
+) -> JSONResponse:
     """Limit the current that the car draws. Only for cars whose `capabilities.setMaxCurrent` says that they can."""
     wish = Wish(
         vehicle_id=vehicle_id,
@@ -105,7 +106,8 @@ async def post_max_current(
         endpoint="v2/max-current",
         idempotency_key=idempotency_key,
     )
-    return await command_car(runtime, authorization, wish)
+    done = await command_car(runtime, authorization, wish)
+    return JSONResponse(done.command, 202, headers=done.headers)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,33 +122,40 @@ class Wish:
     idempotency_key: str | None = None
 
 
-async def command_car(runtime: Runtime, authorization: Credential | None, wish: Wish) -> CommandRecord:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commanded:
+    """The command as far as it got, and what its answer says of the month in its header fields."""
+
+    command: CommandRecord
+    headers: dict[str, str]
+
+
+async def command_car(runtime: Runtime, authorization: Credential | None, wish: Wish) -> Commanded:
     """Ask the car of this caller; the command as far as it got.
 
     Raises Problem as `authorize` does, 422 `command-refused` (`enode_status`: how Enode said no), 502 when Enode does
     not answer.
     """
+    asked = Asked(scope="control", endpoint=wish.endpoint, vehicle=wish.vehicle_id)
     async with runtime.pool.connection() as connection:
-        call = await authorize(
-            connection, authorization, scope="control", endpoint=wish.endpoint, vehicle=wish.vehicle_id
-        )
+        call = await authorize(connection, authorization, runtime.plans, asked)
         if wish.kind == MAX_CURRENT and not is_capable(_car(call).vehicle, "setMaxCurrent"):
-            await _give_back(connection, call)
-            raise _incapable()
+            raise _incapable(call_headers(await give_back(connection, call), runtime.plans))
         command_id = await _open(connection, runtime, call, wish)
         if command_id is None:  # the same request again: its call is given back, the car is not asked twice
-            await _give_back(connection, call)
+            call = await give_back(connection, call)
             row = await find_command(connection, call.caller.user_id, FIND_BY_KEY, wish.idempotency_key)
-            return _same(row, call, wish)
+            return _same(row, call, wish, call_headers(call, runtime.plans))
     # Shielded: who hangs up must not leave a command that Enode has and we do not know of.
     return await asyncio.shield(_ask_enode(runtime, call, command_id, wish))
 
 
-def _same(row: DictRow | None, call: Call, wish: Wish) -> CommandRecord:
+def _same(row: DictRow | None, call: Call, wish: Wish, headers: dict[str, str]) -> Commanded:
     asked = (_car(call).vehicle_id, wish.kind, wish.amps)
     if row is None or (row["vehicle_id"], row["kind"], row["amps"]) != asked:
-        raise Problem(422, "invalid-request", "This Idempotency-Key was used for another command.")
-    return command_record(row)
+        words = "This Idempotency-Key was used for another command."
+        raise Problem(422, "invalid-request", words, headers=headers)
+    return Commanded(command=command_record(row), headers=headers)
 
 
 async def _open(connection: Connection, runtime: Runtime, call: Call, wish: Wish) -> UUID | None:
@@ -172,7 +181,7 @@ async def _open(connection: Connection, runtime: Runtime, call: Call, wish: Wish
     return command_id
 
 
-async def _ask_enode(runtime: Runtime, call: Call, command_id: UUID, wish: Wish) -> CommandRecord:
+async def _ask_enode(runtime: Runtime, call: Call, command_id: UUID, wish: Wish) -> Commanded:
     outcome, problem = None, None
     try:
         outcome = outcome_of(await _send(runtime.enode, _car(call), wish))
@@ -192,27 +201,29 @@ def _refused(error: EnodeRefused | EnodeNotFound) -> tuple[Outcome, Problem]:
     return Outcome.failed(kind, words), Problem(422, "command-refused", words, enode_status=error.problem.status)
 
 
-def _incapable() -> Problem:
+def _incapable(headers: dict[str, str]) -> Problem:
     words = "This car's current cannot be limited."
-    return Problem(422, "command-refused", words, reason={"type": "FAILED_PRECONDITION", "detail": words}, command=None)
+    reason = {"type": "FAILED_PRECONDITION", "detail": words}
+    return Problem(422, "command-refused", words, headers=headers, reason=reason, command=None)
 
 
 async def _settle(
     runtime: Runtime, call: Call, command_id: UUID, outcome: Outcome | None, problem: Problem | None
-) -> CommandRecord:
+) -> Commanded:
     async with runtime.pool.connection() as connection:
         if outcome is not None:
             await move_command(connection, command_id, outcome)
             if outcome.state == "failed" and problem is not None:
-                await _give_back(connection, call)
+                call = await give_back(connection, call)
         row = await find_command(connection, call.caller.user_id, FIND_BY_ID, command_id)
     runtime.feed_waker.wake([call.caller.user_id])
     assert row is not None  # noqa: S101 - written above, never deleted while its user exists
-    command = command_record(row)
+    command, headers = command_record(row), call_headers(call, runtime.plans)
     if problem is not None:
         problem.members |= {"command": command, "reason": command["reason"]}
+        problem.headers |= headers
         raise problem
-    return command
+    return Commanded(command=command, headers=headers)
 
 
 async def _send(enode: EnodeClient | None, car: Car, wish: Wish) -> ChargeAction:
@@ -226,11 +237,6 @@ async def _send(enode: EnodeClient | None, car: Car, wish: Wish) -> ChargeAction
 def _car(call: Call) -> Car:
     assert call.car is not None  # noqa: S101 - authorize raised 404 otherwise
     return call.car
-
-
-async def _give_back(connection: Connection, call: Call) -> None:
-    if call.call_id is not None:
-        await refund(connection, call.call_id)
 
 
 async def find_command(connection: Connection, user_id: UUID, by: LiteralString, value: object) -> DictRow | None:

@@ -2,7 +2,7 @@
 
 from typing import Any, LiteralString
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from psycopg.rows import DictRow, dict_row
 
 from relay.identity.credentials import Credential
@@ -24,30 +24,32 @@ router = APIRouter(prefix="/api", tags=["Classic"], route_class=ClassicRoute)
 
 @router.post("/charging/{vehicle_id}", response_model=None)
 async def post_charging(
-    vehicle_id: str, body: Charging, runtime: RuntimeDependency, authorization: Authorization
+    vehicle_id: str, body: Charging, runtime: RuntimeDependency, authorization: Authorization, response: Response
 ) -> dict[str, Any]:
     """Start or stop charging, where the classic client asks for it. One call."""
-    return await _command(runtime, authorization, vehicle_id, body)
+    return await _command(runtime, authorization, vehicle_id, body, response)
 
 
 @router.post("/ha/charging/{vehicle_id}", response_model=None)
 async def post_ha_charging(
-    vehicle_id: str, body: Charging, runtime: RuntimeDependency, authorization: Authorization
+    vehicle_id: str, body: Charging, runtime: RuntimeDependency, authorization: Authorization, response: Response
 ) -> dict[str, Any]:
     """The same, where the classic service had it."""
-    return await _command(runtime, authorization, vehicle_id, body)
+    return await _command(runtime, authorization, vehicle_id, body, response)
 
 
 async def _command(
-    runtime: Runtime, authorization: Credential | None, vehicle_id: str, body: Charging
+    runtime: Runtime, authorization: Credential | None, vehicle_id: str, body: Charging, response: Response
 ) -> dict[str, Any]:
     wish = Wish(vehicle_id=vehicle_id, kind=body.action, endpoint="ha/charging")
     try:
-        command = await command_car(runtime, authorization, wish)
+        done = await command_car(runtime, authorization, wish)
     except Problem as problem:
         # A refusal had Enode's own status, and its own words.
         problem.status = problem.members.get("enode_status", problem.status)
         raise
+    command = done.command
+    response.headers.update(done.headers)
     async with runtime.pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(COMMAND, [command["id"]])
         row = await cursor.fetchone()

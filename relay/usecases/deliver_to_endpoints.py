@@ -21,6 +21,7 @@ from relay.delivery.wake import Hint
 from relay.kit.database import Pool
 from relay.kit.outbound import Failure, Outbound
 from relay.kit.problems import Problem
+from relay.metering.allowance import SELF_HOSTED, Plans
 from relay.usecases.lease_endpoints import Lease, fail, give_up_lease, settle, take_due
 from relay.usecases.tell_endpoint import Content, read_content
 
@@ -62,6 +63,8 @@ class DeliveryRules:
     sweep_every: timedelta = timedelta(seconds=5)
     # Hints that come together are looked at together.
     gather: timedelta = timedelta(milliseconds=10)
+    # Who is told at all.
+    plans: Plans = SELF_HOSTED
 
 
 class Deliverer:
@@ -138,7 +141,7 @@ class Deliverer:
         try:
             async with self._pool.connection() as connection:
                 users = None if hint is None else list(hint)
-                leases = await take_due(connection, users, quick=quick, slow=slow)
+                leases = await take_due(connection, users, self._rules.plans.push, quick=quick, slow=slow)
         except psycopg.Error as error:
             log.warning("deliveries wait: %s", type(error).__name__)
             await asyncio.sleep(PAUSE_SECONDS)
@@ -185,7 +188,9 @@ class Deliverer:
     async def _read(self, lease: Lease) -> Content | Cursor | None:
         try:
             async with self._pool.connection() as connection:
-                return await read_content(connection, lease, key=self._key, version=self._version)
+                return await read_content(
+                    connection, lease, key=self._key, version=self._version, plans=self._rules.plans
+                )
         except Problem:
             return None  # the account, or its key, has just gone
 

@@ -1,5 +1,6 @@
 """The table of endpoints as a queue: who is due is leased to one process, and given back with what came of it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
@@ -12,7 +13,6 @@ from relay.delivery.messages import Cursor
 from relay.delivery.retry import Next
 from relay.kit.database import Connection
 from relay.kit.outbound import Failure
-from relay.metering.allowance import PUSH_PLANS
 from relay.usecases.read_feed import REPLAYED
 from relay.usecases.switches import DELIVERY_PAUSED
 
@@ -110,10 +110,15 @@ class Lease:
         return None if self.epoch is None or self.seq is None else Cursor(epoch=self.epoch, seq=self.seq)
 
 
-async def take_due(connection: Connection, users: list[UUID] | None, *, quick: int, slow: int) -> list[Lease]:
-    """Lease endpoints of these users (None: of anybody) that are due: so many healthy ones, so many others."""
+async def take_due(
+    connection: Connection, users: list[UUID] | None, plans: Collection[str], *, quick: int, slow: int
+) -> list[Lease]:
+    """Lease endpoints of these users (None: of anybody) that are due, so many healthy ones, so many others.
+
+    Only users whose plan is one of `plans`: the others are not told.
+    """
     asked: dict[str, Any] = {"users": users, "quick": quick, "slow": slow, "lease": LEASE}
-    asked |= {"plans": list(PUSH_PLANS), "replayed": REPLAYED}
+    asked |= {"plans": list(plans), "replayed": REPLAYED}
     async with connection.cursor(row_factory=class_row(Lease)) as cursor:
         await cursor.execute(TAKE if users is None else TAKE_OF_USERS, asked)
         return await cursor.fetchall()

@@ -30,6 +30,10 @@ delete from transitions where (user_id, seq) in (
     and exists (select from transitions n where n.user_id = t.user_id and n.seq > t.seq and n.created_at < now() - %s)
     limit %s)
 """
+_CALLS: LiteralString = """
+delete from poll_logs where id in (
+    select id from poll_logs where created_at < now() - %s order by created_at limit %s)
+"""
 # The newest of the old ones stays: by it a client that was away for longer learns that something was forgotten.
 _SAMPLED: LiteralString = """
 select v.id, v.user_id from vehicles v
@@ -46,6 +50,12 @@ delete from endpoints e
 where not exists (select from credentials k where k.id = e.credential_id and k.revoked_at is null)
 """
 
+# Enode says more of an account after it was deleted, its cars' end for one.
+_OF_DELETED: LiteralString = """
+delete from webhook_logs where id in (
+    select w.id from webhook_logs w join deleted_users d on d.id = w.user_id where w.state <> 'pending' limit %s)
+"""
+
 PRUNE_EVERY_SECONDS = 3600.0
 # They are told again for 24 hours, and read a little later than that.
 TOLD = timedelta(hours=25)
@@ -58,10 +68,12 @@ NAMED_BY_NOBODY = timedelta(days=30)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retention:
-    """How long inbox rows are kept: those that were acted on, and those that were set aside for a person to look at."""
+    """How long inbox rows are kept (acted on, or set aside for a person to look at), and the log of metered calls."""
 
     settled: timedelta = timedelta(hours=72)
     set_aside: timedelta = timedelta(days=30)
+    # What was used stays, day by day, in usage_days.
+    calls: timedelta = timedelta(days=90)
 
 
 async def prune_for_ever(pool: Pool, retention: Retention) -> None:
@@ -80,7 +92,9 @@ async def prune(connection: Connection, retention: Retention) -> int:
     gone = 0
     gone += await _delete(connection, _INBOX, retention.settled, ["done", "ignored"])
     gone += await _delete(connection, _INBOX, retention.set_aside, ["set_aside"])
+    gone += await _delete(connection, _OF_DELETED)
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
+    gone += await _delete(connection, _CALLS, retention.calls)
     gone += (await connection.execute(_ENDPOINTS)).rowcount
     gone += await prune_oauth(connection, datetime.now(UTC), at_once=AT_ONCE)
     gone += await _fold_samples(connection)

@@ -7,7 +7,6 @@ from relay.delivery.endpoints import Endpoint, find_classic_endpoints, put_class
 from relay.identity.models import Caller
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
-from relay.metering.allowance import PUSH_PLANS
 from relay.usecases.authorize import require_installation
 from relay.usecases.register_endpoint import require_reachable
 from relay.usecases.runtime import Runtime
@@ -29,7 +28,7 @@ async def register_classic(
     `endpoint-refused`, 429 `too-many-requests`.
     """
     runtime.bursts.take(caller.holder)
-    if caller.plan not in PUSH_PLANS:
+    if caller.plan not in runtime.plans.push:
         raise Problem(403, "plan-required", "Pro tier required: the plan does not include live updates.")
     if not WEBHOOK_ID.fullmatch(webhook_id):
         raise Problem(422, "invalid-request", "A webhook id has 1 to 255 letters, digits, - and _.")

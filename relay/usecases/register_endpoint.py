@@ -1,36 +1,30 @@
 """A Home Assistant says where it can be told without a stream: registered, looked at, tried out, taken back."""
 
-import time
-from datetime import timedelta
 from typing import TypedDict
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from relay.delivery.dialects import is_acknowledged, test_body
 from relay.delivery.endpoints import (
     NOBODY_S,
     Endpoint,
     EndpointRecord,
-    claim_test,
     find_endpoint,
     hold_for_stream,
-    note_reached,
     put_endpoint,
     remove_endpoint,
 )
-from relay.delivery.signing import endpoint_secret, message_id, shown_secret, signed_headers
+from relay.delivery.signing import endpoint_secret, shown_secret
 from relay.identity.credentials import Credential
 from relay.identity.models import Caller
 from relay.kit.addresses import LONGEST_URL, MalformedUrlError
 from relay.kit.outbound import Failure, Outbound, OutboundError
 from relay.kit.problems import Problem
-from relay.metering.allowance import PUSH_PLANS
 from relay.usecases.authorize import authenticate, require_installation
 from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
+from relay.usecases.try_endpoint import TEST_EVERY, TooManyTestsError, try_endpoint
 
-TEST_EVERY = timedelta(seconds=10)
 NONE = "No endpoint is registered with this key."
 
 router = APIRouter(prefix="/api/ha/v2/endpoint", tags=["Home Assistant"])
@@ -85,27 +79,13 @@ async def delete(runtime: RuntimeDependency, authorization: Authorization) -> No
 async def test(runtime: RuntimeDependency, authorization: Authorization) -> TestRecord:
     """POST a test message now and tell what came of it. Once in ten seconds. Success switches the endpoint on."""
     caller = await _caller(runtime, authorization)
-    async with runtime.pool.connection() as connection:
-        claimed = await claim_test(connection, require_installation(caller), every=TEST_EVERY)
-    if claimed is None:
+    try:
+        failure = await try_endpoint(runtime, user_id=caller.user_id, credential_id=require_installation(caller))
+    except TooManyTestsError:
         await _endpoint(runtime, caller)
         again = {"Retry-After": str(int(TEST_EVERY.total_seconds()))}
-        raise Problem(429, "too-many-tests", "An endpoint can be tested once in ten seconds.", headers=again)
-    endpoint_id, url, salt = claimed
-    body = test_body()
-    # Two tests are two messages, although their bytes are the same.
-    message = message_id(endpoint_id, body + str(time.time_ns()).encode())
-    headers = signed_headers(endpoint_secret(runtime.key, endpoint_id, salt), message, body, at=int(time.time()))
-    try:
-        answer = await runtime.outbound.post(url, body, headers)
-    except OutboundError as error:
-        return {"delivered": False, "failure": error.failure}
-    if not is_acknowledged(answer, message):
-        return {"delivered": False, "failure": "answer"}
-    async with runtime.pool.connection() as connection:
-        await note_reached(connection, endpoint_id)
-    runtime.feed_waker.wake([caller.user_id])
-    return {"delivered": True, "failure": None}
+        raise Problem(429, "too-many-tests", "An endpoint can be tested once in ten seconds.", headers=again) from None
+    return {"delivered": failure is None, "failure": failure}
 
 
 async def require_reachable(outbound: Outbound, url: str) -> None:
@@ -132,7 +112,7 @@ async def _caller(runtime: Runtime, authorization: Credential | None) -> Caller:
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
     runtime.bursts.take(call.caller.holder)
-    if call.caller.plan not in PUSH_PLANS:
+    if call.caller.plan not in runtime.plans.push:
         raise Problem(403, "plan-required", "The plan does not include live updates; ask for the vehicles instead.")
     return call.caller
 

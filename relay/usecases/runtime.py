@@ -11,12 +11,28 @@ from fastapi import Depends, Request
 from relay.delivery.hub import Hub
 from relay.delivery.wake import Waker
 from relay.gateways.enode import EnodeClient
+from relay.gateways.supabase import Provider, SupabaseClient
 from relay.kit.bursts import Bursts
 from relay.kit.database import Pool
 from relay.kit.jobs import Jobs
 from relay.kit.outbound import Outbound
+from relay.metering.allowance import SELF_HOSTED, Plans
+from relay.usecases.list_vendors import Vendors
+from relay.vehicles.limits import UNLIMITED, VehicleLimits
 
 type Mode = Literal["self-hosted", "cloud"]
+type Registration = Literal["closed", "invitation", "open"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class People:
+    """How people come in where there are many: Supabase says who they are, the operator who may."""
+
+    supabase: SupabaseClient
+    registration: Registration = "closed"
+    # Whether the operator lets each new person in by hand.
+    approval: bool = False
+    providers: tuple[Provider, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +53,12 @@ class Runtime:
     bursts: Bursts = field(default_factory=Bursts)
     # Look at Enode soon; does nothing where Enode tells us by itself.
     look_soon: Callable[[], None] = field(default=lambda: None)
+    # How many cars are served on each plan.
+    vehicle_limits: VehicleLimits = UNLIMITED
+    # Where Enode's link pages lie, as a content security policy names it.
+    link_origins: str = "https://*.enode.com https://*.enode.io"
+    # Whose cars can be linked.
+    vendors: Vendors = field(default_factory=Vendors)
     # The only way to addresses that users gave.
     outbound: Outbound = field(default_factory=Outbound)
     # The relay's own secret key: what is derived from it is the same in every process, and after every start.
@@ -44,8 +66,16 @@ class Runtime:
     mode: Mode = "self-hosted"
     # Whether a Home Assistant that signs in may be answered at its own address, whatever that is.
     local_redirects: bool = False
+    # What the plans grant here.
+    plans: Plans = SELF_HOSTED
     # Whose Supabase JWT this is; None for one that proves nothing. Nobody's where people do not sign in with Supabase.
     verify_person: Callable[[str], Awaitable[UUID | None]] | None = None
+    # None on a relay of one's own: its owner signs in by a link.
+    people: People | None = None
+    # Has Supabase forget one of its users; for one that it does not know it does nothing.
+    delete_person: Callable[[UUID], Awaitable[None]] | None = None
+    # How often a user may have everything put into a file.
+    exports: Bursts = field(default_factory=lambda: Bursts(a_minute=5))
 
     @property
     def is_https(self) -> bool:

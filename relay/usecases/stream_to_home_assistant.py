@@ -74,7 +74,7 @@ async def open_place(runtime: RuntimeDependency, authorization: Authorization) -
     """A place for the stream, given up when the answer has ended. Raises Problem 401, 403, 429, 503."""
     async with runtime.pool.connection() as connection:
         call = await authenticate(connection, authorization, scope="read")
-    account = account_record(call, runtime.version)
+    account = account_record(call, runtime.plans, runtime.version)
     if not account["push"]:
         raise Problem(403, "plan-required", "The plan does not include live updates; ask for the vehicles instead.")
     with runtime.hub.subscribe(call.caller.user_id, require_installation(call.caller)) as subscription:
@@ -145,7 +145,7 @@ async def recheck(runtime: Runtime, opened: Opened) -> None:
         except Problem:
             opened.subscription.end(Bye(reason="revoked", retry_after=0))
             return
-        fresh = account_record(call, runtime.version)
+        fresh = account_record(call, runtime.plans, runtime.version)
         if not fresh["push"]:
             opened.subscription.end(Bye(reason="plan", retry_after=PLAN_RETRY_AFTER))
             return

@@ -17,6 +17,7 @@ from relay.delivery.messages import Cursor, Snapshot, Vehicle
 from relay.delivery.signing import endpoint_secret, message_id, signed_headers
 from relay.kit.database import Connection
 from relay.kit.outbound import Failure, Outbound, OutboundError
+from relay.metering.allowance import Plans
 from relay.usecases.answer_home_assistant import account_record
 from relay.usecases.authorize import account_of
 from relay.usecases.lease_endpoints import Lease
@@ -79,7 +80,9 @@ class Plain:
         return None
 
 
-async def read_content(connection: Connection, lease: Lease, *, key: bytes, version: str) -> Content | Cursor:
+async def read_content(
+    connection: Connection, lease: Lease, *, key: bytes, version: str, plans: Plans
+) -> Content | Cursor:
     """What is newest for this endpoint; a cursor alone when there is nothing to tell up to there."""
     if lease.kind == "classic":
         return await _next_car(connection, lease)
@@ -87,7 +90,7 @@ async def read_content(connection: Connection, lease: Lease, *, key: bytes, vers
     found = await _changes(connection, lease) if follows else None
     if isinstance(found, Cursor):
         return found
-    cursor, body = found or await _snapshot(connection, lease, version)
+    cursor, body = found or await _snapshot(connection, lease, version, plans)
     secret = endpoint_secret(key, lease.id, lease.salt)
     return Signed(cursor=cursor, endpoint_id=lease.id, secret=secret, body=body)
 
@@ -104,10 +107,10 @@ async def _changes(connection: Connection, lease: Lease) -> tuple[Cursor, bytes]
     return changes.end, changes_body(changes.end, [(it, Cursor(epoch=epoch, seq=it.seq)) for it in changes.messages])
 
 
-async def _snapshot(connection: Connection, lease: Lease, version: str) -> tuple[Cursor, bytes]:
+async def _snapshot(connection: Connection, lease: Lease, version: str, plans: Plans) -> tuple[Cursor, bytes]:
     """Everything, and the transitions that were missed: what a stream begins with."""
     found = await read_snapshot(connection, lease.user_id, lease.cursor)
-    account = account_record(await account_of(connection, lease.credential_id), version)
+    account = account_record(await account_of(connection, lease.credential_id), plans, version)
     snapshot = Snapshot(at=found.at, account=account, vehicles=found.vehicles, gap=found.gap)
     since = lease.cursor if found.replay else None
     replay = [(it, Cursor(epoch=found.cursor.epoch, seq=it.seq)) for it in found.replay]

@@ -12,7 +12,6 @@ from relay.delivery.endpoints import note_reached
 from relay.identity.credentials import Credential
 from relay.kit.outbound import Failure, OutboundError
 from relay.kit.problems import Problem
-from relay.metering.allowance import PUSH_PLANS
 from relay.usecases.answer_in_classic_words import ClassicRoute
 from relay.usecases.authorize import authenticate
 from relay.usecases.present_credential import Authorization
@@ -63,7 +62,7 @@ async def post_test(runtime: RuntimeDependency, authorization: Authorization) ->
 async def _claim(runtime: Runtime, authorization: Credential | None) -> tuple[UUID, str]:
     async with runtime.pool.connection() as connection:
         caller = (await authenticate(connection, authorization, scope="read")).caller
-        if caller.plan not in PUSH_PLANS:
+        if caller.plan not in runtime.plans.push:
             raise Problem(403, "plan-required", "Pro tier required: the plan does not include live updates.")
         row = await (await connection.execute(NEWEST, [caller.user_id])).fetchone()
         if row is None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench import cases, home_assistant, stalling
-from tests.bench.report import ROOT, Row, machine, table
+from tests.bench.report import ROOT, Row, machine, table, written
 from tests.bench.world import open_world
 
 BENCHES: dict[str, cases.Bench] = {
@@ -60,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = asyncio.run(run(options.only or list(BENCHES), quick=options.quick))
     print(f"\n{table(rows)}\n\n{machine()}", flush=True)
     if options.write:
-        (ROOT / DOCUMENT).write_text(f"{HEAD}{table(rows)}\n\nMeasured on {machine()}.\n", encoding="utf-8")
+        document = ROOT / DOCUMENT
+        old = document.read_text(encoding="utf-8") if options.only else ""
+        document.write_text(HEAD + written(old, rows, list(BENCHES)), encoding="utf-8")
     missed = [row for row in rows if row.verdict == "MISSED"]
     if missed and not options.quick:
         print(f"missed: {', '.join(f'{it.bench} ({it.what})' for it in missed)}", flush=True)

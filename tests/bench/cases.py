@@ -288,33 +288,64 @@ async def drain(world: World, scale: Scale) -> list[Row]:
 
 
 async def metering(world: World, scale: Scale) -> list[Row]:
-    """What a metered call costs with an empty history and with a long one."""
-    database, history = world.database(), scale(1_000_000, 20_000)
-    [person] = people(database, 1)
-    requests = scale(800, 50)
-    async with world.relay(database, "serve", "--no-worker") as relay:
+    """What a metered call, and telling what was used, cost with an empty history and with a long one of the same user.
 
-        async def ask(http, _number: int) -> None:
-            async with http.get(f"{relay.url}/api/ha/v2/vehicles", headers=person.headers) as answer:
-                assert answer.status == 200, answer.status
-                await answer.read()
+    Both side by side, in turns: two databases, two relays.
+    """
+    history, turns, requests = scale(10_000_000, 20_000), scale(12, 3), scale(150, 20)
+    databases = world.database(), world.database()
+    persons = [people(it, 1)[0] for it in databases]
+    remember(databases[1], persons[1], history)
+    took: dict[str, tuple[list[Outcome], list[Outcome]]] = {"/api/ha/v2/vehicles": ([], []), "/api/me/usage": ([], [])}
+    async with (
+        world.relay(databases[0], "serve", "--no-worker") as young,
+        world.relay(databases[1], "serve", "--no-worker") as old,
+    ):
+        for number in range(turns + 1):  # the first warms up
+            for path, sides in took.items():
+                # Telling is free, so only 60 a minute are answered, which is enough of it.
+                count = requests if "vehicles" in path else 4
+                both = list(zip((young, old), persons, sides, strict=True))
+                # Neither is always the first: what else the machine does would be told as a difference.
+                for server, person, into in both if number % 2 else reversed(both):
 
-        await closed_loop(ask, requests=requests, at_once=4)  # warm
-        empty = await closed_loop(ask, requests=requests, at_once=4)
-        with psycopg.connect(database) as connection:
+                    async def ask(http, _number: int, at=server.url + path, headers=person.headers) -> None:
+                        async with http.get(at, headers=headers) as answer:
+                            assert answer.status == 200, answer.status
+                            await answer.read()
+
+                    outcome = await closed_loop(ask, requests=count, at_once=4)
+                    if number:
+                        into.append(outcome)
+    rows = []
+    for path, sides in took.items():
+        empty, full = (statistics.median(it.percentile(0.5) for it in side) for side in sides)
+        budget = 1.1 if "vehicles" in path else None
+        figures = f"median {empty:.2f} ms empty, {full:.2f} ms after {history:,} calls"
+        rows.append(Row(bench="metering", what=f"GET {path}", figures=figures, ratio=full / empty, budget=budget))
+    return rows
+
+
+def remember(database: str, person: Person, history: int) -> None:
+    """So many calls of this person, over a year, with all their books."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("set search_path to evconduit; set synchronous_commit = off")
+        connection.execute("set session_replication_role = replica")  # no look at the user for each row
+        connection.execute("update users set quota_anchor = date_trunc('month', now()) - interval '1 year'")
+        for start in range(0, history, 1_000_000):
             connection.execute(
-                "insert into evconduit.poll_logs (user_id, endpoint, paid_by, period, created_at) "
-                "select %s, 'x', 'allowance', "
-                "now(), now() - it * interval '1 second' from generate_series(1, %s) it",
-                [person.id, history],
+                "insert into poll_logs (user_id, endpoint, paid_by, period, created_at) "
+                "select %s, 'v2/vehicles', 'allowance', date_trunc('month', at), at "
+                "from (select now() - it * interval '3 seconds' as at from generate_series(%s::int, %s::int) it)",
+                [person.id, start + 1, min(history, start + 1_000_000)],
             )
-            connection.commit()
-            connection.autocommit = True
-            connection.execute("vacuum analyze evconduit.poll_logs")
-        full = await closed_loop(ask, requests=requests, at_once=4)
-    mine, before = full.percentile(0.5), empty.percentile(0.5)
-    figures = f"median {before:.2f} ms empty, {mine:.2f} ms after {history:,} calls"
-    return [Row(bench="metering", what="a call with a long history", figures=figures, ratio=mine / before, budget=1.1)]
+        connection.execute(
+            "insert into usage_days (user_id, period, day, endpoint, calls) "
+            "select user_id, period, created_at::date, endpoint, count(*) from poll_logs group by 1, 2, 3, 4"
+        )
+        connection.execute("insert into usage_months select user_id, period, sum(calls) from usage_days group by 1, 2")
+        connection.execute("vacuum analyze poll_logs")
+        connection.execute("checkpoint")
 
 
 def pending(database: str) -> int:

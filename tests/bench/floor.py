@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import hmac
-import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,8 +14,8 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from relay.identity.credentials import key_hash
-from relay.metering.allowance import ALLOWANCES
-from relay.usecases.authorize import AUTHORIZE
+from relay.metering.allowance import SELF_HOSTED
+from relay.usecases.authorize_statement import AUTHORIZE
 
 SECRET = os.environ["BENCH_SECRET"].encode()
 
@@ -64,9 +63,9 @@ async def ingest(request: Request) -> dict:
 async def status(vehicle: str, request: Request) -> dict:
     """The same one statement, and its row as it is."""
     key = request.headers["authorization"].removeprefix("Bearer ")
-    asked = {"key_hash": key_hash(key), "allowances": json.dumps(ALLOWANCES), "scope": "read", "endpoint": "floor"}
+    asked = {"lookup": key_hash(key), "allowances": SELF_HOSTED.as_json, "scope": "read", "endpoint": "floor"}
     async with app.state.pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(AUTHORIZE, asked | {"vehicle": vehicle})
+        await cursor.execute(AUTHORIZE["key"], asked | {"vehicle": vehicle})
         row = await cursor.fetchone()
     return row["vehicle_cache"]
 

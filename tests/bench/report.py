@@ -45,6 +45,19 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def written(old: str, rows: list[Row], order: list[str]) -> str:
+    """The document's table and what it was measured on. Benches that did not run keep what `old` says of them."""
+    run = {it.bench for it in rows}
+    head, rule, *lines = table(rows).splitlines()
+    kept = [it for it in old.splitlines() if it.startswith("| ") and it.split(" | ")[0][2:] in set(order) - run]
+    lines = sorted(kept + lines, key=lambda line: order.index(line.split(" | ")[0][2:]))
+    if not kept:
+        return "\n".join([head, rule, *lines, "", f"Measured on {machine()}."]) + "\n"
+    names = ", ".join(name for name in order if name in run)
+    before = [it for it in old.splitlines() if "easured on " in it and not it.startswith(f"{names}: ")]
+    return "\n".join([head, rule, *lines, "", "\n\n".join([*before, f"{names}: measured on {machine()}."])]) + "\n"
+
+
 def machine() -> str:
     """On what, when, with what."""
     cpu = next(

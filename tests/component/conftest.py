@@ -1,14 +1,17 @@
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from flows import Browser
 from helpers import SetUp
-from homeassistant.const import CONF_API_KEY, CONF_URL
+from homeassistant.const import CONF_API_KEY, CONF_TOKEN, CONF_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.syrupy import HomeAssistantSnapshotExtension
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble
 from syrupy.assertion import SnapshotAssertion
 
@@ -65,10 +68,34 @@ def entry(hass: HomeAssistant, relay: RelayDouble) -> MockConfigEntry:
 
 
 @pytest.fixture
+def signed_in(hass: HomeAssistant, relay: RelayDouble) -> MockConfigEntry:
+    """An entry that was signed in for."""
+    token = relay.give_tokens() | {"expires_at": time.time() + relay.access_lives}
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        version=2,
+        title="Home garage",
+        unique_id=ACCOUNT_ID,
+        data={CONF_URL: relay.url, "auth_implementation": DOMAIN, CONF_TOKEN: token},
+    )
+    entry.add_to_hass(hass)
+    return entry
+
+
+@pytest.fixture
+async def browser(hass: HomeAssistant, relay: RelayDouble, hass_client_no_auth: ClientSessionGenerator) -> Browser:
+    """Signs in where the flow wants it. Home Assistant is reached through its own redirect service, as most are."""
+    assert await async_setup_component(hass, "auth", {})
+    hass.config.components.add("my")
+    return Browser(hass, relay, hass_client_no_auth)
+
+
+@pytest.fixture
 async def webhooks(hass: HomeAssistant, relay: RelayDouble) -> None:
     """A relay that POSTs, and a Home Assistant that it could reach."""
     relay.account["relay"]["features"] = ["charging", "stream", "webhook"]
     await hass.config.async_update(external_url="https://home.example.com")
+    assert await async_setup_component(hass, "auth", {})
     assert await async_setup_component(hass, "webhook", {})
 
 

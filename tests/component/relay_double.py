@@ -15,12 +15,14 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 KEY = "evc_" + "k" * 43
 OTHER_KEY = "evc_" + "o" * 43
+CODE = "evo_code"
 ACCOUNT_ID = "5b1f6f0e-8f5e-4d3c-9a2b-1c0d9e8f7a6b"
 TESLA = "a1f0c2d4-0000-4000-8000-000000000001"
 HYUNDAI = "a1f0c2d4-0000-4000-8000-000000000002"
@@ -140,7 +142,17 @@ class RelayDouble:
         self.endpoint: dict[str, Any] | None = None
         self.relinked: dict[str, Any] = {"url": "https://link.example.com/once", "expires_at": "2026-11-20T18:20:00Z"}
         self.url = ""
+        self.has_oauth = True
+        self.authorize_url = ""
+        self.signed_in = ACCOUNT_ID
+        self.access_lives = 1800
+        self.challenge = ""
+        self.refresh_tokens: set[str] = set()
+        self.pairs = itertools.count(1)
         app = web.Application()
+        app.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
+        app.router.add_post("/oauth/token", self._token)
+        app.router.add_post("/oauth/revoke", self._revoke)
         app.router.add_get("/api/ha/v2/account", self._account)
         app.router.add_get("/api/ha/v2/vehicles", self._vehicles)
         app.router.add_get("/api/ha/v2/stream", self._stream)
@@ -203,7 +215,60 @@ class RelayDouble:
     def asked(self, path: str) -> list[Request]:
         return [it for it in self.requests if it.path.endswith(path)]
 
+    def give_tokens(self, user_id: str = ACCOUNT_ID) -> dict[str, Any]:
+        """A pair as the token endpoint gives it."""
+        number = next(self.pairs)
+        access, refresh = f"eva_{number}", f"evr_{number}"
+        self.keys[access] = user_id
+        self.refresh_tokens.add(refresh)
+        return {
+            "access_token": access,
+            "token_type": "Bearer",
+            "expires_in": self.access_lives,
+            "refresh_token": refresh,
+            "scope": "read control",
+        }
+
     # What the relay answers
+
+    async def _metadata(self, request: web.Request) -> web.Response:
+        self.requests.append(Request(request.method, request.path, dict(request.headers), None))
+        if problem := self.problems.get("metadata"):
+            return problem.response()
+        if not self.has_oauth:
+            return Problem(404, "not-found").response()
+        return self._json(
+            {
+                "issuer": self.url,
+                "authorization_endpoint": self.authorize_url or f"{self.url}/oauth/authorize",
+                "token_endpoint": "https://elsewhere.example/oauth/token",
+                "code_challenge_methods_supported": ["S256"],
+            }
+        )
+
+    async def _token(self, request: web.Request) -> web.Response:
+        form = dict(parse_qsl(await request.text()))
+        self.requests.append(Request(request.method, request.path, dict(request.headers), form))
+        if problem := self.problems.get("token"):
+            return problem.response()
+        if form.get("client_id") != "home-assistant" or "client_secret" in form:
+            return self._json({"error": "invalid_client"}, 401)
+        if form["grant_type"] == "authorization_code":
+            digest = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).decode()
+            good = form["code"] == CODE and digest.rstrip("=") == self.challenge
+        else:
+            good = form["refresh_token"] in self.refresh_tokens
+            self.refresh_tokens.discard(form["refresh_token"])
+        return self._json(self.give_tokens(self.signed_in)) if good else self._json({"error": "invalid_grant"}, 400)
+
+    async def _revoke(self, request: web.Request) -> web.Response:
+        form = dict(parse_qsl(await request.text()))
+        self.requests.append(Request(request.method, request.path, dict(request.headers), form))
+        if problem := self.problems.get("revoke"):
+            return problem.response()
+        self.refresh_tokens.discard(form["token"])
+        self.keys.pop(form["token"].replace("evr_", "eva_"), None)
+        return self._json({})
 
     async def _refusal(self, request: web.Request, name: str) -> web.Response | None:
         body = await request.json() if request.can_read_body else None

@@ -15,7 +15,7 @@ from homeassistant.const import Platform
 from custom_components import evconduit
 from custom_components.evconduit.binary_sensor import BINARY_SENSORS
 from custom_components.evconduit.button import BUTTONS
-from custom_components.evconduit.config_flow import ERRORS
+from custom_components.evconduit.config_flow import ERRORS, EVConduitConfigFlow
 from custom_components.evconduit.device_tracker import TRACKERS
 from custom_components.evconduit.problems import SENTENCES
 from custom_components.evconduit.sensor import SENSORS
@@ -131,15 +131,23 @@ def test_every_exception_of_home_assistants_is_translated():
 
 def test_the_flow_is_translated():
     config = EN["config"]
-    assert set(config["error"]) == {"invalid_url", *(key for _, key in ERRORS)}
-    assert set(config["abort"]) == {"already_configured", "account_mismatch"}
-    assert {name: set(step["data"]) for name, step in config["step"].items()} == {
-        "user": {"url", "api_key"},
-        "reauth_confirm": {"api_key"},
-        "reconfigure": {"url", "api_key"},
+    errors = {key for _, key in ERRORS}
+    assert set(config["error"]) == {"invalid_url", *errors}
+    # Home Assistant has sentences of its own for what goes wrong in OAuth.
+    assert set(config["abort"]) == {"already_configured", "account_mismatch", *errors}
+    steps = config["step"]
+    assert {name: set(step.get("data", ())) for name, step in steps.items()} == {
+        "user": {"url"},
+        "method": set(),
+        "api_key": {"api_key"},
+        "reauth_confirm": set(),
+        "reconfigure": {"url"},
     }
-    for step in config["step"].values():
-        assert set(step["data_description"]) == set(step["data"])
+    for step in steps.values():
+        assert set(step.get("data_description", ())) == set(step.get("data", ()))
+    options = set(steps["method"]["menu_options"])
+    assert options == {"sign_in", "api_key", "keep"} == set(steps["method"]["menu_option_descriptions"])
+    assert all(hasattr(EVConduitConfigFlow, f"async_step_{it}") for it in {*steps, *options})
 
 
 def test_the_issues_are_translated():
@@ -178,8 +186,8 @@ def test_the_manifest():
         *("domain", "name", "codeowners", "config_flow", "documentation", "integration_type", "iot_class"),
         *("issue_tracker", "requirements", "version", "dependencies", "after_dependencies"),
     }
-    # What is imported must be there; the cloud only where it is.
-    assert (manifest["dependencies"], manifest["after_dependencies"]) == (["webhook"], ["cloud"])
+    # What is imported must be there, and the address to which a sign-in returns; the cloud only where it is.
+    assert (manifest["dependencies"], manifest["after_dependencies"]) == (["auth", "webhook"], ["cloud"])
     assert manifest["domain"] == FOLDER.name
     assert manifest["requirements"] == []
     assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])

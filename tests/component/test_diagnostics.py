@@ -3,6 +3,7 @@ import json
 from helpers import SetUp, eventually
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.components.diagnostics import get_diagnostics_for_config_entry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble, account, command, record
@@ -46,3 +47,15 @@ async def test_diagnostics_of_an_outage(
     assert channel["streaming"] is False
     assert channel["polls_every_seconds"] == 3600
     assert channel["last_poll_error"] == "UpdateFailed"
+
+
+async def test_diagnostics_hold_no_token(
+    hass: HomeAssistant, relay: RelayDouble, signed_in: MockConfigEntry, hass_client: ClientSessionGenerator
+):
+    await hass.config_entries.async_setup(signed_in.entry_id)
+    assert await async_setup_component(hass, "diagnostics", {})
+    found = await get_diagnostics_for_config_entry(hass, hass_client, signed_in)
+    assert found["entry"]["auth_implementation"] == "evconduit"
+    text = json.dumps(found)
+    assert [it for it in ("eva_", "evr_", ACCOUNT_ID) if it in text] == []
+    await hass.config_entries.async_unload(signed_in.entry_id)

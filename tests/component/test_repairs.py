@@ -62,7 +62,7 @@ class Flow:
 
 @pytest.fixture
 async def flow(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Flow:
-    for component in ("repairs", "webhook"):
+    for component in ("repairs", "auth", "webhook"):
         assert await async_setup_component(hass, component, {})
     return Flow(await hass_client())
 

@@ -121,14 +121,14 @@ async def test_a_newer_command_is_not_hidden_by_an_older_one(
             "command_refused_without_reason",
             "The car does not carry this out, and its maker gives no reason",
         ),
-        (Problem(403, "forbidden"), "not_allowed", "The key of this account is not allowed to do this."),
+        (Problem(403, "forbidden"), "not_allowed", "The relay does not allow Home Assistant to do this."),
         (Problem(404, "not-found"), "vehicle_gone", "The relay does not know this car any more"),
         (Problem(429, "quota-exhausted"), "quota_exhausted", "The calls of this account are used up"),
         (Problem(502, "enode-unavailable"), "enode_unavailable", "The relay cannot reach the carmaker just now."),
         (Problem(503, "unavailable"), "cannot_connect", "The EVConduit relay does not answer just now"),
         (Problem(500, "internal"), "relay_error", "The EVConduit relay made a mistake."),
         (Problem(200, body=b"", is_relay=False), "unsupported_relay", "What answers at the address of the relay"),
-        (Problem(401, "unauthorized"), "invalid_auth", "The EVConduit relay does not accept the key"),
+        (Problem(401, "unauthorized"), "invalid_auth", "The EVConduit relay does not let Home Assistant in"),
     ],
 )
 async def test_a_refusal_is_told_and_changes_nothing(

@@ -1,5 +1,6 @@
 """The command line as an operator types it: real processes, real embedded database."""
 
+import json
 import os
 import signal
 import socket
@@ -20,12 +21,13 @@ class Operator:
     def __init__(self, folder: Path) -> None:
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "EVCONDUIT_DATA": str(folder / "data")}
 
-    def run(self, *arguments, **environment):
+    def run(self, *arguments, stdin="", **environment):
         return subprocess.run(
             [EVCONDUIT, *arguments],
             env=self.environment | environment,
             capture_output=True,
             text=True,
+            input=stdin,
             timeout=60,
             check=False,
         )
@@ -154,6 +156,7 @@ def test_a_database_that_was_not_migrated_says_so_and_migrate_mends_it(operator,
 
 def test_the_mode_of_a_database_is_decided_once(operator, database_url):
     cloud = {"EVCONDUIT_MODE": "cloud", "EVCONDUIT_SECRET_KEY": "k" * 32, "DATABASE_URL": database_url}
+    cloud |= {"SUPABASE_URL": "https://x.example", "SUPABASE_ANON_KEY": "a", "SUPABASE_SERVICE_ROLE_KEY": "s"}
     assert operator.run("user", "add", "me@example.org", **cloud).returncode == 0
     other = operator.run("user", "add", "me@example.org", DATABASE_URL=database_url)
     assert other.returncode == 2
@@ -182,6 +185,22 @@ def test_keys_are_listed_by_their_beginning_and_revoked_one_by_one(operator):
     assert (again.returncode, "0 active keys begin with" in again.stderr) == (2, True)
 
 
+def test_call_tokens_are_granted_once_for_each_reference_and_shown(operator):
+    operator.tell("user", "add", "a@example.org")
+    mine = ("--user", "a@example.org")
+    assert operator.tell("tokens", "show", *mine) == "0"
+    assert operator.tell("tokens", "grant", "500", *mine, "--reference", "ticket 7") == "500"
+    again = operator.run("tokens", "grant", "500", *mine, "--reference", "ticket 7")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "'ticket 7' has granted call tokens before" in again.stderr
+    assert operator.tell("tokens", "grant", "20", *mine) == "520"
+    shown = operator.run("tokens", "show", *mine)
+    assert shown.stdout.strip() == "520"
+    assert ["grant 20" in line for line in shown.stderr.splitlines()] == [True, False]
+    assert "grant 500  operator ticket 7" in shown.stderr
+    assert operator.run("tokens", "grant", "0", *mine).returncode == 2
+
+
 def test_the_doctor_fails_while_something_is_missing(operator):
     result = operator.run("doctor")
     assert result.returncode == 1
@@ -193,3 +212,35 @@ def test_the_doctor_fails_while_something_is_missing(operator):
 def test_help_is_where_one_looks_for_it(operator, command):
     result = operator.run(*command)
     assert "Usage:" in result.stdout + result.stderr
+
+
+def test_invitations_are_made_listed_and_revoked(operator):
+    code = operator.tell("invite", "create", "--uses", "3", "--note", "the club")
+    assert [len(part) for part in code.split("-")] == [4, 4, 4, 4]
+    listed = operator.tell("invite", "list")
+    assert listed.startswith(f"{code[:4]}-…  good until ")
+    assert listed.endswith("used 0 of 3  the club")
+    assert code not in listed
+    assert operator.run("invite", "revoke", "0").returncode == 2
+    assert operator.run("invite", "revoke", code[:4]).returncode == 0
+    assert "revoked" in operator.tell("invite", "list")
+
+
+def test_people_are_approved_and_given_roles(operator):
+    operator.tell("user", "add", "me@example.org")
+    assert "approved already" in operator.run("user", "approve", "--user", "me@example.org").stderr
+    assert operator.run("user", "role", "--user", "me@example.org", "admin").returncode == 0
+    assert "no role" in operator.run("user", "role", "--user", "me@example.org", "king").stderr
+
+
+def test_an_account_is_taken_along_and_deleted(operator):
+    user_id = operator.tell("user", "add", "me@example.org", "--name", "Me")
+    key = operator.tell("key", "create", "--user", user_id)
+    document = json.loads(operator.tell("user", "export", "--user", "me@example.org"))
+    assert (document["account"][0]["id"], len(document["api_keys"])) == (user_id, 1)
+    assert key not in json.dumps(document)
+    refused = operator.run("user", "delete", "--user", user_id, stdin="me@example.org\n")
+    assert (refused.returncode, "nothing was deleted" in refused.stderr) == (2, True)
+    operator.tell("user", "export", "--user", user_id)
+    operator.tell("user", "delete", "--user", user_id, "--yes")
+    assert operator.run("user", "export", "--user", user_id).returncode == 2

@@ -198,10 +198,20 @@ async def test_metrics_want_the_key_and_say_what_the_status_says(world):
     assert 0 <= figures["enode_heard_seconds"] < 60
 
 
+async def test_the_internal_status_is_the_status_and_wants_the_key(world):
+    path = "/api/v1/internal/status"
+    for wrong in ({}, {"X-Internal-API-Key": "wrong"}, world.person.header):
+        assert (await world.get(path, **wrong))[0] == 401
+    status, text = await world.get(path, **{"X-Internal-API-Key": INTERNAL})
+    assert (status, json.loads(text)["figures"].keys()) == (200, (await world.status()).keys())
+
+
 async def test_without_an_internal_key_there_are_no_metrics(settings, database_url):
     keyless = settings.model_copy(update={"internal_api_key": None})
     async with serving(keyless, database_url) as url, aiohttp.ClientSession() as http, http.get(f"{url}/metrics") as it:
         assert it.status == 404
+        async with http.get(f"{url}/api/v1/internal/status", headers={"X-Internal-API-Key": INTERNAL}) as internal:
+            assert internal.status == 404
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import pytest
 from relay.kit.errors import StartError
 from relay.settings import Settings, load_settings
 
+SUPABASE = {"SUPABASE_URL": "https://x.example/", "SUPABASE_ANON_KEY": "a", "SUPABASE_SERVICE_ROLE_KEY": "hush"}
 NAMES = [field.validation_alias for field in Settings.model_fields.values()]
 
 
@@ -34,8 +35,17 @@ def test_nothing_set_is_a_relay_at_home(monkeypatch, tmp_path):
         ({"ENODE_WEBHOOK_SECRET": "hush"}, "ENODE_WEBHOOK_SECRET"),
         ({"REDIS_URL": "http://:hush@redis"}, "REDIS_URL"),
         ({"EVCONDUIT_OUTBOUND_ALLOW": "ha.lan, hush hush"}, "EVCONDUIT_OUTBOUND_ALLOW: entry 2"),
-        ({"EVCONDUIT_MODE": "cloud"}, "EVCONDUIT_SECRET_KEY is missing"),
-        ({"EVCONDUIT_MODE": "cloud", "EVCONDUIT_SECRET_KEY": "k" * 32}, "DATABASE_URL is missing"),
+        ({"EVCONDUIT_MODE": "cloud"}, "SUPABASE_URL is missing"),
+        ({"EVCONDUIT_MODE": "cloud", **SUPABASE}, "EVCONDUIT_SECRET_KEY is missing"),
+        ({"EVCONDUIT_MODE": "cloud", **SUPABASE, "EVCONDUIT_SECRET_KEY": "k" * 32}, "DATABASE_URL is missing"),
+        ({"EVCONDUIT_MODE": "cloud", "SUPABASE_URL": "https://x.example"}, "SUPABASE_ANON_KEY is missing"),
+        ({"SUPABASE_ANON_KEY": "hush"}, "SUPABASE_URL is missing"),
+        (dict(list(SUPABASE.items())[:2]), "SUPABASE_SERVICE_ROLE_KEY is missing"),
+        (SUPABASE, "SUPABASE_URL is for cloud mode"),
+        ({"EVCONDUIT_MODE": "cloud", **SUPABASE, "SUPABASE_URL": "http://x.example"}, "SUPABASE_URL must be https"),
+        ({"EVCONDUIT_REGISTRATION": "hush"}, "EVCONDUIT_REGISTRATION"),
+        ({"EVCONDUIT_APPROVAL": "hush"}, "EVCONDUIT_APPROVAL"),
+        ({"EVCONDUIT_SIGN_IN_PROVIDERS": "github,hush"}, "EVCONDUIT_SIGN_IN_PROVIDERS"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_variable_and_not_its_value(monkeypatch, environment, named):
@@ -85,4 +95,18 @@ def test_what_may_be_reached_follows_the_mode_and_our_own_port_never_may(monkeyp
     monkeypatch.setenv("EVCONDUIT_MODE", "cloud")
     monkeypatch.setenv("EVCONDUIT_SECRET_KEY", "k" * 32)
     monkeypatch.setenv("DATABASE_URL", "postgresql://db/cars")
+    for name, value in SUPABASE.items():
+        monkeypatch.setenv(name, value)
     assert load_settings().outbound_rules().private is False
+
+
+def test_people_of_a_cloud_come_in_as_the_operator_says(monkeypatch):
+    assert load_settings().supabase_config() is None
+    cloud = {"EVCONDUIT_MODE": "cloud", "EVCONDUIT_SECRET_KEY": "k" * 32, "DATABASE_URL": "postgresql://db/cars"}
+    ways = {"EVCONDUIT_SIGN_IN_PROVIDERS": " google, github", "EVCONDUIT_REGISTRATION": "open"}
+    for name, value in {**cloud, **SUPABASE, **ways, "EVCONDUIT_APPROVAL": "true"}.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.supabase_config().auth_url == "https://x.example/auth/v1"
+    assert (settings.providers, settings.registration, settings.approval) == (("github", "google"), "open", True)
+    assert "hush" not in repr(settings) + repr(settings.supabase_config())

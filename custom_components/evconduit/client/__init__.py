@@ -1,6 +1,7 @@
 """A client for EVConduit relays. Knows aiohttp and the relay's API v2, and nothing of Home Assistant."""
 
 from .address import relay_address
+from .answers import RELAY_HEADER, retry_after
 from .client import RelayClient
 from .cursor import is_told
 from .endpoint import Endpoint, EndpointState
@@ -34,11 +35,15 @@ from .models import (
     VehicleRecord,
     VehicleRemoved,
 )
+from .sign_in import CLIENT_ID, SCOPE, find_sign_in, revoke, token_url
 from .stream import Closed, Message, Received, RelayStream
 from .vehicle import Capabilities, Capability, PowerDeliveryState, Vehicle
 from .webhook import Delivery, SignatureError, verify
 
 __all__ = [
+    "CLIENT_ID",
+    "RELAY_HEADER",
+    "SCOPE",
     "Account",
     "Capabilities",
     "Capability",
@@ -81,7 +86,11 @@ __all__ = [
     "Vehicle",
     "VehicleRecord",
     "VehicleRemoved",
+    "find_sign_in",
     "is_told",
     "relay_address",
+    "retry_after",
+    "revoke",
+    "token_url",
     "verify",
 ]

@@ -1,12 +1,12 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from yarl import URL
 
-from .answers import check, json_of, translated
+from .answers import RELAY_HEADER, check, json_of, translated
 from .endpoint import Endpoint
 from .errors import NotFoundError, UnauthorizedError, UnsupportedRelayError
 from .fields import Fields, JsonObject, MalformedError
@@ -29,14 +29,22 @@ STREAM_HEADERS: Final = {
 class RelayClient:
     """What an EVConduit relay can be asked (its API v2).
 
-    The session is the caller's, and so is the credential: `token` is asked before each request. Every method raises
-    only what errors.py draws.
+    The session is the caller's, and so is the credential: `token` is asked before each request, and may raise a
+    RelayError. Every method raises only what errors.py draws.
     """
 
-    def __init__(self, session: ClientSession, url: str, token: Callable[[], Awaitable[str]]) -> None:
+    def __init__(
+        self,
+        session: ClientSession,
+        url: str,
+        token: Callable[[], Awaitable[str]],
+        renew: Callable[[str], Awaitable[bool]] | None = None,
+    ) -> None:
+        """`renew` is told of a credential that the relay refused, and says whether `token` has another one now."""
         self._session = session
         self._root = URL(url) / "api" / "ha" / "v2"
         self._token = token
+        self._renew = renew
 
     async def account(self) -> Account:
         """Whose credential this is. Costs no call."""
@@ -149,14 +157,24 @@ class RelayClient:
         headers: Mapping[str, str] | None = None,
         json: JsonObject | None = None,
     ) -> AsyncIterator[ClientResponse]:
-        async with self._session.request(
-            method,
-            self._root.joinpath(*path),
-            headers={**(headers or {}), "Authorization": f"Bearer {await self._credential()}"},
-            json=json,
-            timeout=timeout or QUICK,
-            allow_redirects=False,  # the credential is for the address that the user gave, and for no other
-        ) as response:
+        async with AsyncExitStack() as stack:
+
+            async def ask(credential: str) -> ClientResponse:
+                return await stack.enter_async_context(
+                    self._session.request(
+                        method,
+                        self._root.joinpath(*path),
+                        headers={**(headers or {}), "Authorization": f"Bearer {credential}"},
+                        json=json,
+                        timeout=timeout or QUICK,
+                        allow_redirects=False,  # the credential is for the address that the user gave, and for no other
+                    )
+                )
+
+            credential = await self._credential()
+            response = await ask(credential)
+            if _is_refusal(response) and self._renew is not None and await self._renew(credential):
+                response = await ask(await self._credential())
             yield response
 
     async def _credential(self) -> str:
@@ -164,6 +182,11 @@ class RelayClient:
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise UnauthorizedError("no credential looks like this")  # nor could it be sent in a header
         return token
+
+
+def _is_refusal(response: ClientResponse) -> bool:
+    """Whether the relay itself, and nothing before it, does not know the credential."""
+    return response.status == HTTPStatus.UNAUTHORIZED and RELAY_HEADER in response.headers
 
 
 async def _check_v2(response: ClientResponse) -> None:

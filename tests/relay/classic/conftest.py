@@ -1,6 +1,7 @@
 """A relay on loopback, whole: Enode's simulator tells it, it tells a Home Assistant with the classic client."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.demo.enode.running import Running, new_settings
 from tests.relay.classic.client import ClassicClient
 from tests.relay.classic.home import home_running
 from tests.relay.delivery.world import add_person
+from tests.relay.plans import CLOUD
 from tests.relay.serving import serving
 
 SECRET = "secret-of-the-subscription"
@@ -53,7 +55,9 @@ async def relay_url(database_url, tmp_path, enode):
         webhook_url=f"http://127.0.0.1:{port}/api/webhook/enode",
         outbound_allow="127.0.0.1",
     )
-    async with serving(create_app(settings, database_url), listening) as url:
+    app = create_app(settings, database_url)
+    async with serving(app, listening) as url:
+        app.state.runtime = replace(app.state.runtime, plans=CLOUD)
         yield url
 
 

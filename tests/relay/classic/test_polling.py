@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from relay.metering.allowance import ALLOWANCES
 from tests.relay.classic.client import ClassicClient, UpdateFailedError
 from tests.relay.delivery.world import add_person
 
@@ -120,10 +119,7 @@ async def test_foreign_cars_unknown_ones_and_nonsense_look_the_same_and_cost_not
     assert await used(pool, other) == 0
 
 
-async def test_over_the_allowance_the_first_setup_goes_on_and_later_the_words_are_shown(
-    pool, client, person, car, monkeypatch
-):
-    monkeypatch.setitem(ALLOWANCES, "free", 300)
+async def test_over_the_allowance_the_first_setup_goes_on_and_later_the_words_are_shown(pool, client, person, car):
     async with pool.connection() as connection:
         await connection.execute("update users set plan = 'free' where id = %s", [person.id])
     assert (await client.status(car)).keys() == STATUS

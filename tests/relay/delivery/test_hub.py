@@ -240,7 +240,7 @@ async def test_revoking_ends_the_streams_of_that_credential_or_user_only(pool):
         hub.close_credential(ada.credential)
         assert [it.data["reason"] for it in await Ear(first).until_end()] == ["revoked"]
         second.tell(Account(record={}))
-        hub.close_user(ada.id, "plan", retry_after=60)
+        hub.close_user(ada.id)
         assert [it.name for it in await Ear(second).until_end()] == ["account", "bye"]
         third.tell(Account(record={}))
         assert [it.name for it in read_events(await third.receive())] == ["account"]

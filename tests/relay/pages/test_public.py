@@ -14,7 +14,7 @@ async def test_pages_are_whole_and_load_nothing_from_elsewhere(browser, path):
     assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page.text)
     linked = re.findall(r'(?:href|src|action)="([^"]+)"', page.text)
     assert linked
-    assert all(it.startswith("/") for it in linked)
+    assert all(it.startswith(("/", "#")) for it in linked)
     for asset in [it for it in linked if it.startswith("/static/")]:
         assert (await browser.get(asset)).status_code == 200
 

@@ -19,6 +19,7 @@ from relay.kit.outbound import Outbound, OutboundTimes
 from relay.usecases import answer_home_assistant, register_endpoint
 from relay.usecases.read_feed import feed_reader
 from relay.usecases.runtime import Runtime
+from tests.relay.plans import CLOUD
 
 KEY = b"the key of this relay, which is long"
 LOOPBACK = OutboundRules(private=True, networks=(ip_network("127.0.0.0/8"),))
@@ -109,6 +110,7 @@ def make_runtime(pool, outbound) -> Runtime:
         version="1.2.3",
         outbound=outbound,
         key=KEY,
+        plans=CLOUD,
     )
 
 

@@ -18,6 +18,7 @@ from relay.usecases.command_charging import CHECKS
 from relay.usecases.move_command import Outcome, move_command
 from relay.usecases.read_feed import feed_reader
 from relay.usecases.runtime import Runtime
+from tests.relay.plans import CLOUD
 
 TOKEN = {"access_token": "t", "expires_in": 3599, "scope": "", "token_type": "bearer"}
 REFUSAL = {"type": "https://developers.enode.com/api/problems/bad-request", "title": "No", "detail": "It is full."}
@@ -77,6 +78,7 @@ async def runtime(pool, enode):
             jobs=jobs,
             enode=client,
             version="test",
+            plans=CLOUD,
         )
 
 

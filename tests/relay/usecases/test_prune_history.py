@@ -1,7 +1,12 @@
+from datetime import timedelta
+
 import pytest
 
+from relay.metering.allowance import SELF_HOSTED
 from relay.usecases import prune_history
+from relay.usecases.authorize import Asked, authorize
 from relay.usecases.prune_history import Retention, prune
+from relay.usecases.tell_usage import read_usage
 from tests.relay.usecases.enode_world import CHARGING, at, make_pipeline
 
 
@@ -40,6 +45,19 @@ async def test_what_has_served_its_time_goes(world, monkeypatch, hours, kept_sta
         assert await prune(connection, Retention()) == 0
     assert {row["state"] for row in await world.inbox_rows()} == kept_states
     assert len(await world.transitions()) == kept_transitions
+
+
+async def test_metered_calls_go_after_their_time_and_what_was_used_stays(pool, account):
+    async with pool.connection() as connection:
+        for _ in range(4):
+            asked = Asked(scope="read", endpoint="v2/vehicles")
+            await authorize(connection, account.credential, SELF_HOSTED, asked)
+        await connection.execute("update poll_logs set created_at = now() - id * interval '25 days'")
+        assert await prune(connection, Retention(calls=timedelta(days=60))) == 2
+        kept = await connection.execute("select count(*) from poll_logs")
+        assert await kept.fetchone() == (2,)
+        used = await read_usage(connection, account.user_id, SELF_HOSTED)
+    assert (used.used, used.days[-1].calls) == (4, 4)
 
 
 async def test_an_intervention_that_no_car_names_goes_after_a_month(world):

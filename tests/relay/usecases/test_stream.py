@@ -20,6 +20,7 @@ from relay.usecases import stream_to_home_assistant
 from relay.usecases.read_feed import feed_reader
 from relay.usecases.runtime import Runtime
 from tests.relay.delivery.world import add_person, add_transition, put_car, read_event, remove_car, running, until
+from tests.relay.plans import CLOUD
 
 NEVER = timedelta(hours=1)
 RULES = StreamRules(sweep_every=NEVER, heartbeat_every=NEVER, recheck_every=NEVER)
@@ -36,7 +37,7 @@ class Relay:
         self.app.include_router(stream_to_home_assistant.router)
         problems.install(self.app)
         self.app.state.runtime = Runtime(
-            pool=pool, hub=self.hub, feed_waker=self.waker, jobs=Jobs(), enode=None, version="1.2.3"
+            pool=pool, hub=self.hub, feed_waker=self.waker, jobs=Jobs(), enode=None, version="1.2.3", plans=CLOUD
         )
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}/api/ha/v2/stream"

@@ -8,7 +8,7 @@ import pytest
 from relay.delivery.hub import Hub, StreamRules
 from relay.delivery.listen import Listener
 from relay.delivery.redis_hints import RedisListener, open_redis, publish
-from relay.delivery.wake import FEED, Waker
+from relay.delivery.wake import FEED, REVOKED, Waker
 from relay.kit.database import open_pool
 from relay.usecases.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.read_feed import feed_reader, read_snapshot
@@ -40,11 +40,14 @@ class Process:
     def __init__(self, pool, outbound, conninfo, client):
         self.pool = pool
         self.waker = Waker(pool, FEED, send=publish(client) if client else None)
-        self.hub = Hub(feed_reader(pool), StreamRules(sweep_every=NEVER, backlog=20_000))
+        self.revoked = Waker(pool, REVOKED, send=publish(client) if client else None)
+        rules = StreamRules(sweep_every=NEVER, backlog=20_000)
+        self.hub = Hub(feed_reader(pool), rules, announce=self.revoked.wake)
+        self.revoked.subscribe(self.hub.hear_revoked)
         self.deliverer = Deliverer(pool, outbound, key=KEY, version="1", rules=DeliveryRules(sweep_every=SWEEP))
         for take in (self.hub.wake, self.deliverer.hint):
             self.waker.subscribe(take)
-        wakers = [self.waker]
+        wakers = [self.waker, self.revoked]
         self.listener = RedisListener(client, wakers) if client else Listener(conninfo, pool, wakers)
 
 
@@ -57,7 +60,7 @@ async def processes(database_url, redis):
             client = await stack.enter_async_context(open_redis(redis.url)) if redis else None
             outbound = await stack.enter_async_context(open_test_outbound())
             it = Process(pool, outbound, database_url, client)
-            work = (it.waker.run(), it.hub.run(), it.listener.run(), it.deliverer.run())
+            work = (it.waker.run(), it.revoked.run(), it.hub.run(), it.listener.run(), it.deliverer.run())
             await stack.enter_async_context(running(*work))
             made.append(it)
         await until(lambda: all(it.listener.status == "listening" for it in made))
@@ -82,6 +85,19 @@ async def test_what_one_process_writes_the_streams_of_the_other_tell_in_order(pr
             assert seqs == sorted(set(seqs))
             assert sum(it.name == "transition" for it in heard) == 20
             assert heard[-1].data["vehicle"]["chargeState"]["batteryLevel"] == 19
+
+
+async def test_what_is_revoked_in_one_process_ends_its_streams_in_the_other_at_once(processes):
+    here, there = processes
+    ada, bob = [await add_person(here.pool) for _ in range(2)]
+    with there.hub.subscribe(ada.id, ada.credential) as far, there.hub.subscribe(bob.id, bob.credential) as other:
+        for subscription in (far, other):
+            await start(there.pool, subscription)
+        here.hub.close_credential(ada.credential)
+        assert [it.data["reason"] for it in await Ear(far).until_end()] == ["revoked"]
+        assert not other._ended
+        here.hub.close_user(bob.id)
+        assert [it.data["reason"] for it in await Ear(other).until_end()] == ["revoked"]
 
 
 async def test_a_slow_reader_is_dropped_and_resumes_at_the_other_process(processes):

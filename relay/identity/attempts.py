@@ -1,0 +1,123 @@
+"""Sign-ins that have begun: a row each, found by the hash of what the browser's cookie holds, and counted."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from relay.identity.credentials import key_hash, new_secret
+from relay.kit.database import Connection
+from relay.kit.problems import Problem
+
+PREFIX = "evt_"
+LIVES = timedelta(hours=1)
+WINDOW = timedelta(minutes=15)
+BY_ADDRESS, BY_SOURCE = 5, 30
+"""So many sign-ins may begin in a window for one address, and from one place (a household, an office)."""
+
+_ONE_AT_A_TIME: LiteralString = "select pg_advisory_xact_lock(hashtext('evconduit sign-in'))"
+_COUNT: LiteralString = """
+select count(*) filter (where address_hash = %(address_hash)s) < %(by_address)s
+       and count(*) filter (where source_hash = %(source_hash)s) < %(by_source)s
+from sign_in_attempts
+where (address_hash = %(address_hash)s or source_hash = %(source_hash)s) and created_at > now() - %(window)s
+"""
+_BEGIN: LiteralString = """
+with old as (delete from sign_in_attempts where expires_at < now())
+insert into sign_in_attempts
+    (token_hash, address_hash, source_hash, invitation_id, accepted_terms_at, next_path, expires_at)
+values (%(token)s, %(address_hash)s, %(source_hash)s, %(invitation_id)s,
+        case when %(accepts_terms)s then now() end, %(next_path)s, now() + %(lives)s)
+"""
+_KEEP: LiteralString = "update sign_in_attempts set code_verifier = %s where token_hash = %s"
+_FIND: LiteralString = """
+select token_hash, code_verifier, invitation_id, accepted_terms_at is not null as accepts_terms, next_path,
+       supabase_id, coalesce(email, '') as email, coalesce(name, '') as name
+from sign_in_attempts where token_hash = %s and expires_at > now() and next_path <> ''
+"""
+_VOUCHED: LiteralString = """
+update sign_in_attempts set code_verifier = null, supabase_id = %s, email = %s, name = %s where token_hash = %s
+"""
+# The row goes on being counted, and is good for nothing else.
+_END: LiteralString = """
+update sign_in_attempts set code_verifier = null, supabase_id = null, email = null, name = null, next_path = ''
+where token_hash = %s
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beginning:
+    """What is known when a sign-in begins. Hashes are keyed: they are to count by, not to find anybody."""
+
+    source_hash: bytes
+    next_path: str
+    address_hash: bytes | None = None
+    invitation_id: UUID | None = None
+    accepts_terms: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """A sign-in that is under way in one browser. With a `supabase_id`, Supabase has said who it is."""
+
+    token_hash: bytes = field(repr=False)
+    code_verifier: str | None = field(repr=False)
+    invitation_id: UUID | None
+    accepts_terms: bool
+    next_path: str
+    supabase_id: UUID | None
+    email: str = field(repr=False)
+    name: str = field(repr=False)
+
+
+async def begin_attempt(connection: Connection, beginning: Beginning) -> str:
+    """Note that a sign-in begins; returns what the browser's cookie is to hold. Raises Problem 429."""
+    token = new_secret(PREFIX)
+    about = {
+        "token": key_hash(token),
+        "address_hash": beginning.address_hash,
+        "source_hash": beginning.source_hash,
+        "invitation_id": beginning.invitation_id,
+        "accepts_terms": beginning.accepts_terms,
+        "next_path": beginning.next_path,
+        "lives": LIVES,
+        "window": WINDOW,
+        "by_address": BY_ADDRESS,
+        "by_source": BY_SOURCE,
+    }
+    async with connection.transaction():
+        await connection.execute(_ONE_AT_A_TIME)
+        row = await (await connection.execute(_COUNT, about)).fetchone()
+        if row is None or not row[0]:
+            raise Problem(
+                429,
+                "too-many-requests",
+                "Too many sign-ins were begun for this address, or from where you are. Wait a quarter of an hour.",
+                headers={"Retry-After": str(int(WINDOW.total_seconds()))},
+            )
+        await connection.execute(_BEGIN, about)
+    return token
+
+
+async def keep_verifier(connection: Connection, token: str, verifier: str) -> None:
+    """Put the PKCE verifier of this sign-in where the browser's return will find it."""
+    await connection.execute(_KEEP, [verifier, key_hash(token)])
+
+
+async def find_attempt(connection: Connection, token: str) -> Attempt | None:
+    """The sign-in that this browser has begun, unless it is over or too old."""
+    async with connection.cursor(row_factory=class_row(Attempt)) as cursor:
+        await cursor.execute(_FIND, [key_hash(token)])
+        return await cursor.fetchone()
+
+
+async def vouch_for(connection: Connection, attempt: Attempt, supabase_id: UUID, *, email: str, name: str) -> None:
+    """Remember who it is while something of ours is still wanted: an invitation, an agreement."""
+    await connection.execute(_VOUCHED, [supabase_id, email, name, attempt.token_hash])
+
+
+async def end_attempt(connection: Connection, attempt: Attempt) -> None:
+    """This sign-in is over; nothing in its row is of use to anybody any more."""
+    await connection.execute(_END, [attempt.token_hash])

@@ -1,0 +1,86 @@
+"""Codes that let people in where registration is by invitation. A person types them, so they are made for that."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row
+
+from relay.identity.credentials import key_hash
+from relay.kit.database import Connection
+
+type Owner = psycopg.Connection[tuple[object, ...]]
+
+# Crockford's alphabet: nothing in it looks like something else.
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+GROUPS, GROUP = 4, 4
+"""Sixteen letters are 80 random bits."""
+_READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
+
+_MAKE: LiteralString = """
+insert into invitations (code_hash, prefix, note, uses, expires_at) values (%s, %s, %s, %s, now() + %s)
+"""
+_LIST: LiteralString = """
+select id, prefix, note, uses, used, expires_at, revoked_at from invitations order by created_at, id
+"""
+_REVOKE: LiteralString = "update invitations set revoked_at = now() where id = %s and revoked_at is null"
+_FIND: LiteralString = """
+select id from invitations where code_hash = %s and revoked_at is null and expires_at > now() and used < uses
+"""
+_USE: LiteralString = """
+update invitations set used = used + 1
+where id = %s and revoked_at is null and expires_at > now() and used < uses returning id
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Invitation:
+    """An invitation as it may be seen again: everything but its code."""
+
+    id: UUID
+    prefix: str
+    note: str
+    uses: int
+    used: int
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+def new_code() -> str:
+    """A fresh code, such as `7K3M-…`."""
+    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP)) for _ in range(GROUPS))
+
+
+def code_hash(typed: str) -> bytes:
+    """What the database knows of a code, however it was typed."""
+    return key_hash(typed.upper().translate(_READ_AS))
+
+
+def add_invitation(connection: Owner, code: str, *, uses: int, good_for: timedelta, note: str) -> None:
+    """Let so many people in by this code."""
+    connection.execute(_MAKE, [code_hash(code), code[:GROUP], note, uses, good_for])
+
+
+def list_invitations(connection: Owner) -> list[Invitation]:
+    """All of them, oldest first."""
+    with connection.cursor(row_factory=class_row(Invitation)) as cursor:
+        return cursor.execute(_LIST).fetchall()
+
+
+def revoke_invitation(connection: Owner, invitation_id: UUID) -> None:
+    """Let nobody else in by it. Who came in by it stays."""
+    connection.execute(_REVOKE, [invitation_id])
+
+
+async def find_invitation(connection: Connection, typed: str) -> UUID | None:
+    """The invitation that this code is of, if it still lets somebody in."""
+    row = await (await connection.execute(_FIND, [code_hash(typed)])).fetchone()
+    return None if row is None else UUID(str(row[0]))
+
+
+async def use_invitation(connection: Connection, invitation_id: UUID) -> bool:
+    """Let one person in by it; whether that was possible. Exact however many try at once."""
+    return await (await connection.execute(_USE, [invitation_id])).fetchone() is not None

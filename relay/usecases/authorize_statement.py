@@ -1,0 +1,104 @@
+"""The statements behind authorize.py: who is it, may they, is it paid for. Each is one, whatever the credential."""
+
+from typing import LiteralString
+
+from relay.identity.credentials import Kind
+from relay.metering.counting import COUNTED, LEFT
+from relay.metering.period import PERIOD, RESETS_AT
+from relay.usecases.switches import COMMANDS_PAUSED
+
+# ruff: disable[S608] - joined from literals of ours only (LiteralString holds us to it)
+
+_HOLDER: LiteralString = f"""
+u.id as user_id, u.email, u.name, u.plan, u.language, u.disabled_at is not null as disabled,
+{PERIOD} as period, {RESETS_AT} as resets_at
+"""
+_INSTALLATION: LiteralString = f"select k.id as credential_id, k.scopes, k.last_used_at, {_HOLDER}"
+
+CALLERS: dict[Kind, LiteralString] = {
+    "key": f"""
+        {_INSTALLATION}, null::uuid as unused_pair from api_keys k join users u on u.id = k.user_id
+        where k.key_hash = %(lookup)s and k.revoked_at is null and u.closed_at is null
+    """,
+    "access": f"""
+        {_INSTALLATION}, case when t.used_at is null then t.id end as unused_pair
+        from oauth_tokens t join oauth_grants k on k.id = t.grant_id join users u on u.id = k.user_id
+        where t.access_hash = %(lookup)s and t.access_expires_at > now() and k.revoked_at is null
+          and u.closed_at is null
+          -- Of several answers to one refresh token, the first that is used is the one.
+          and (t.used_at is not null or not exists (
+              select from oauth_tokens s where s.replaces = t.replaces and s.used_at is not null))
+    """,
+    "person": f"""
+        select null::uuid as credential_id, '{{read,control,account}}'::text[] as scopes,
+               null::timestamptz as last_used_at, {_HOLDER}, null::uuid as unused_pair
+        from users u where u.supabase_id = %(lookup)s and u.approved_at is not null and u.closed_at is null
+    """,
+}
+"""How a caller is found, by the kind of credential."""
+
+# A credential's last use is shown by the minute; writing it on every call would double the work of a call.
+_JUST_NOW: LiteralString = """
+id = (select credential_id from who where last_used_at is null or last_used_at < now() - interval '1 minute')
+"""
+TOUCHED: dict[Kind, LiteralString] = {
+    "key": f"touched as (update api_keys set last_used_at = now() where {_JUST_NOW})",
+    # The first use of a pair is what ends the one before it.
+    "access": f"""
+        touched as (update oauth_grants set last_used_at = now() where {_JUST_NOW}),
+        first_used as (
+            update oauth_tokens set used_at = clock_timestamp()
+            where id = (select unused_pair from who) and used_at is null)
+    """,
+    "person": "touched as (select)",
+}
+
+_WITH_USED: LiteralString = """
+select who.*, coalesce(m.used, 0) as used, coalesce(b.balance, 0) as call_tokens
+from who left join usage_months m using (user_id, period) left join call_token_balances b using (user_id)
+"""
+AUTHENTICATE: dict[Kind, LiteralString] = {
+    kind: f"with who as materialized ({CALLERS[kind]}), {TOUCHED[kind]} {_WITH_USED}" for kind in CALLERS
+}
+ACCOUNT: LiteralString = f"""
+with who as materialized (
+    {_INSTALLATION} from credentials k join users u on u.id = k.user_id
+    where k.id = %(lookup)s and k.revoked_at is null and u.closed_at is null
+),
+{TOUCHED["key"]},
+granted as (update oauth_grants set last_used_at = now() where {_JUST_NOW})
+{_WITH_USED}
+"""
+
+# A foreign or unknown car costs nothing and looks the same. What the allowance is, is not the database's to know: plans
+# are the operator's settings.
+_AUTHORIZED: LiteralString = f"""
+car as (
+    select v.id as vehicle_id, v.vendor, v.vehicle_cache || v.corrected as vehicle_cache,
+           (select l.enode_vehicle_id from vehicle_links l
+            where l.vehicle_id = v.id and l.ended_at is null order by l.linked_at desc limit 1) as enode_vehicle_id
+    from who join vehicles v using (user_id)
+    where v.gone_at is null and v.link_state <> 'over_limit'
+      and (v.id::text = %(vehicle)s
+           or v.id = (select l.vehicle_id from vehicle_links l where l.enode_vehicle_id = %(vehicle)s))
+),
+switch as (
+    select %(scope)s = 'control' and {COMMANDS_PAUSED} as paused
+),
+allowed as (
+    select user_id, period, credential_id, (select vehicle_id from car) as vehicle_id,
+           (%(allowances)s::jsonb ->> plan)::int as allowance
+    from who where %(scope)s = any (scopes) and not disabled
+      and not (select paused from switch)
+      and (%(vehicle)s::text is null or exists (select from car))
+),
+{COUNTED}
+select who.*, car.*, switch.paused, {LEFT}
+from who cross join switch left join car on true
+left join counted on true left join by_token on true left join recorded on true
+"""
+AUTHORIZE: dict[Kind, LiteralString] = {
+    kind: f"with who as materialized ({CALLERS[kind]}), {TOUCHED[kind]}, {_AUTHORIZED}" for kind in CALLERS
+}
+
+# ruff: enable[S608]

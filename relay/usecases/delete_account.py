@@ -1,0 +1,262 @@
+"""An account ends: step by step, each of which may be done twice, so that whatever is interrupted is finished later.
+
+A row of `deleted_users` remembers how far it got. A job begins at once; the leader finishes what was left behind.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Literal, LiteralString, TypedDict
+from uuid import UUID
+
+import psycopg
+from fastapi import APIRouter
+from psycopg.rows import class_row
+from pydantic import BaseModel, Field
+
+from relay.gateways.enode import EnodeNotFound
+from relay.kit.database import Connection
+from relay.kit.logs import place
+from relay.kit.problems import Problem
+from relay.usecases.authorize import authenticate
+from relay.usecases.present_credential import Authorization
+from relay.usecases.runtime import Runtime, RuntimeDependency
+
+log = logging.getLogger(__name__)
+
+DELETE = "delete_account"
+"""Name of the job. It takes `user_id`, whose tombstone has the same."""
+LEASE = timedelta(minutes=10)
+"""So long nobody else begins; who died at it delays it for so long. Two at once would do no harm."""
+PATIENCE = timedelta(minutes=9)
+"""The longest that a statement of the rows' step may take: the inbox is read whole."""
+RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 360))
+"""Waits after failures; the last one for ever."""
+LOOK_SECONDS = 30.0
+
+# Works on any connection, so that the command line closes accounts as the pages do. Repeating it changes nothing.
+CLOSE: LiteralString = """
+with closed as (
+    update users set closed_at = coalesce(closed_at, now()) where id = %(user_id)s returning id, supabase_id
+),
+noted as (
+    insert into deleted_users (id, supabase_id) select id, supabase_id from closed on conflict (id) do nothing
+    returning id
+),
+keys as (update api_keys set revoked_at = now() where user_id = %(user_id)s and revoked_at is null),
+grants as (update oauth_grants set revoked_at = now() where user_id = %(user_id)s and revoked_at is null),
+codes as (delete from oauth_codes where user_id = %(user_id)s),
+sessions as (delete from web_sessions where user_id = %(user_id)s),
+links as (delete from sign_in_links where user_id = %(user_id)s)
+select exists (select from noted) from closed
+"""
+
+_CLAIM: LiteralString = """
+update deleted_users set next_try_at = now() + %(lease)s, attempts = attempts + 1
+where id = %(user_id)s and deleted_at is null and next_try_at <= now()
+returning id as user_id, supabase_id, done, attempts
+"""
+_DUE: LiteralString = """
+select id from deleted_users where deleted_at is null and next_try_at <= now() order by next_try_at limit 100
+"""
+_DONE: LiteralString = "update deleted_users set done = done || %s::text where id = %s and not %s = any (done)"
+_FAILED: LiteralString = "update deleted_users set failure = %s, next_try_at = now() + %s where id = %s"
+_FINISHED: LiteralString = """
+update deleted_users set deleted_at = coalesce(deleted_at, now()), supabase_id = null, failure = null where id = %s
+"""
+
+_HAD_CARS: LiteralString = """
+select exists (select from vehicles v join vehicle_links l on l.vehicle_id = v.id where v.user_id = %s)
+"""
+# A drain that has begun holds the feed; in this order the two do not wait for each other.
+_LOCK: LiteralString = "select from feeds where user_id = %(user_id)s for update"
+# The inbox knows users and cars by what events say, and a body that could not be read may say it, too.
+_INBOX: LiteralString = """
+with cars as materialized (
+    select l.enode_vehicle_id from vehicles v join vehicle_links l on l.vehicle_id = v.id where v.user_id = %(user_id)s
+)
+delete from webhook_logs w
+where w.user_id = %(user_id)s or w.enode_vehicle_id in (select enode_vehicle_id from cars)
+   or w.raw is not null and (
+       position(convert_to(%(user_id)s::text, 'UTF8') in w.raw) > 0
+       or exists (select from cars c where position(convert_to(c.enode_vehicle_id, 'UTF8') in w.raw) > 0))
+"""
+# Jobs hold ids. The one that does this is being done, and goes with its success.
+_JOBS: LiteralString = """
+with ids as materialized (
+    select %(user_id)s::text as id
+    union all select id::text from vehicles where user_id = %(user_id)s
+    union all select id::text from commands where user_id = %(user_id)s
+)
+delete from procrastinate_jobs j
+where j.status <> 'doing' and exists (select from ids where strpos(j.args::text, ids.id) > 0)
+"""
+# All else that is the user's hangs on this row.
+_USER: LiteralString = "delete from users where id = %(user_id)s"
+
+router = APIRouter(prefix="/api/user", tags=["Account"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deletion:
+    """A deletion under way, and the names of the steps behind it."""
+
+    user_id: UUID
+    supabase_id: UUID | None
+    done: list[str]
+    attempts: int
+
+
+class CannotYetError(Exception):
+    """A step lacks what it needs; the message names it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One step. Doing it again, when it was done or half done, must be fine."""
+
+    name: str
+    do: Callable[[Runtime, Deletion], Awaitable[None]]
+
+
+async def _close(runtime: Runtime, deletion: Deletion) -> None:
+    """Nothing gets in any more. Streams in other processes end at their next look at the credential."""
+    async with runtime.pool.connection() as connection:
+        await connection.execute(CLOSE, {"user_id": deletion.user_id})
+    runtime.hub.close_user(deletion.user_id)
+
+
+async def _leave_enode(runtime: Runtime, deletion: Deletion) -> None:
+    """Enode forgets the user, with cars and vendors' tokens."""
+    if runtime.enode is None:
+        async with runtime.pool.connection() as connection:
+            row = await (await connection.execute(_HAD_CARS, [deletion.user_id])).fetchone()
+        if row and row[0]:
+            raise CannotYetError("this relay has no access to Enode, where the cars are")
+        return
+    try:
+        await runtime.enode.users.delete(str(deletion.user_id))
+    except EnodeNotFound:
+        log.info("Enode does not know the user that is deleted (any more)")
+
+
+async def _delete_rows(runtime: Runtime, deletion: Deletion) -> None:
+    """Everything that is the user's, in one transaction. What stays is the tombstone."""
+    whose = {"user_id": deletion.user_id}
+    async with runtime.pool.connection() as connection, connection.transaction():
+        patience = str(int(PATIENCE.total_seconds() * 1000))
+        await connection.execute("select set_config('statement_timeout', %s, true)", [patience])
+        for statement in (_LOCK, _INBOX, _JOBS, _USER):
+            await connection.execute(statement, whose)
+
+
+async def _leave_supabase(runtime: Runtime, deletion: Deletion) -> None:
+    """Last, because until then the person can still prove who they are."""
+    if deletion.supabase_id is None:
+        return
+    if runtime.delete_person is None:
+        raise CannotYetError("this relay has no access to Supabase's users")
+    await runtime.delete_person(deletion.supabase_id)
+
+
+# What ends a subscription comes after closing and before Enode, what leaves a mailing list after Enode.
+STEPS: tuple[Step, ...] = (
+    Step(name="closed", do=_close),
+    Step(name="enode", do=_leave_enode),
+    Step(name="rows", do=_delete_rows),
+    Step(name="supabase", do=_leave_supabase),
+)
+
+
+async def request_deletion(runtime: Runtime, user_id: UUID) -> bool:
+    """Close the account, and have it deleted. Committed when this returns; False when there is no such account."""
+    async with runtime.pool.connection() as connection, connection.transaction():
+        row = await (await connection.execute(CLOSE, {"user_id": user_id})).fetchone()
+        if row is None:
+            return False
+        if row[0]:
+            await runtime.jobs.defer(DELETE, after=timedelta(), connection=connection, user_id=str(user_id))
+    runtime.hub.close_user(user_id)
+    return True
+
+
+async def delete_account(runtime: Runtime, user_id: UUID) -> bool:
+    """Go through the steps that are left, unless somebody else is at it. True when it is done.
+
+    What fails is noted and tried again later. Raises psycopg.Error when not even that could be noted.
+    """
+    async with runtime.pool.connection() as connection:
+        deletion = await _claim(connection, user_id)
+    if deletion is None:
+        return False
+    for step in STEPS:
+        if step.name in deletion.done:
+            continue
+        try:
+            await step.do(runtime, deletion)
+        except Exception as error:  # noqa: BLE001 - whatever stands in the way, it must be tried again
+            await _rest(runtime, deletion, step, error)
+            return False
+        async with runtime.pool.connection() as connection:
+            await connection.execute(_DONE, [step.name, user_id, step.name])
+    async with runtime.pool.connection() as connection:
+        await connection.execute(_FINISHED, [user_id])
+    log.info("an account was deleted")
+    return True
+
+
+async def finish_deletions(runtime: Runtime) -> int:
+    """Go on with all that is due; returns how many were finished."""
+    async with runtime.pool.connection() as connection:
+        rows = await (await connection.execute(_DUE)).fetchall()
+    return sum([await delete_account(runtime, UUID(str(row[0]))) for row in rows])
+
+
+async def finish_deletions_for_ever(runtime: Runtime) -> None:
+    """Do so until cancelled. Raises psycopg.Error."""
+    while True:
+        await finish_deletions(runtime)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _claim(connection: Connection, user_id: UUID) -> Deletion | None:
+    async with connection.cursor(row_factory=class_row(Deletion)) as cursor:
+        await cursor.execute(_CLAIM, {"user_id": user_id, "lease": LEASE})
+        return await cursor.fetchone()
+
+
+async def _rest(runtime: Runtime, deletion: Deletion, step: Step, error: Exception) -> None:
+    wait = RETRY_AFTER[min(deletion.attempts, len(RETRY_AFTER)) - 1]
+    # The text of other errors may quote a row, or an answer.
+    cause = str(error) if isinstance(error, CannotYetError) else type(error).__name__
+    where = place(error) if isinstance(error, psycopg.Error) else cause
+    log.warning("an account is not deleted yet: step %s failed (%s), next try in %s", step.name, where, wait)
+    async with runtime.pool.connection() as connection:
+        await connection.execute(_FAILED, [f"{step.name}: {cause}", wait, deletion.user_id])
+
+
+class Confirmation(BaseModel):
+    """That this account is meant."""
+
+    # The account's id, so that no request deletes what its sender did not look at.
+    confirm: Annotated[str, Field(max_length=100)]
+
+
+class DeletionRecord(TypedDict):
+    """An account that is being deleted."""
+
+    id: UUID
+    state: Literal["deleting"]
+
+
+@router.delete("", status_code=202, response_model=None, responses={202: {"model": DeletionRecord}})
+async def delete_user(body: Confirmation, runtime: RuntimeDependency, authorization: Authorization) -> DeletionRecord:
+    """Delete the caller's account with all that belongs to it. Cannot be undone; credentials are dead at once."""
+    async with runtime.pool.connection() as connection:
+        user_id = (await authenticate(connection, authorization, scope="account")).caller.user_id
+    if body.confirm != str(user_id):
+        raise Problem(422, "invalid-request", "Please correct: body.confirm. Give the account's id to confirm.")
+    await request_deletion(runtime, user_id)
+    return {"id": user_id, "state": "deleting"}

@@ -1,0 +1,113 @@
+"""An account as people have them: cars in every state, a Home Assistant that signed in, keys, calls of a month."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from relay.identity.credentials import key_hash, key_prefix, new_key
+from relay.kit.database import Connection, Pool
+from relay.metering.period import PERIOD
+
+
+def car(name: str, *, level: int, state: str, brand: str, model: str, rate: float | None = None, minutes: int = 3):
+    """Enode's object for a car."""
+    plugged = state.startswith("PLUGGED_IN")
+    return {
+        "vendor": brand.upper(),
+        "isReachable": True,
+        "lastSeen": (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(),
+        "information": {"displayName": name, "brand": brand, "model": model, "year": 2024},
+        "chargeState": {
+            "batteryLevel": level,
+            "range": round(level * 4.4),
+            "isPluggedIn": plugged,
+            "isCharging": state == "PLUGGED_IN:CHARGING",
+            "chargeRate": rate,
+            "chargeLimit": 80,
+            "powerDeliveryState": state,
+        },
+    }
+
+
+async def move_in(pool: Pool, user_id: UUID) -> None:
+    """Give the user all of that."""
+    cars = (
+        (car("Snowflake", level=72, state="PLUGGED_IN:CHARGING", brand="Tesla", model="Model 3", rate=10.8), "ok"),
+        (car("Grocery getter", level=14, state="UNPLUGGED", brand="Renault", model="5", minutes=140), "ok"),
+        (car("Family bus", level=55, state="UNPLUGGED", brand="VW", model="ID. Buzz", minutes=5000), "broken"),
+        (car("Weekend", level=90, state="UNPLUGGED", brand="Porsche", model="Taycan"), "over_limit"),
+    )
+    async with pool.connection() as connection:
+        await connection.execute(
+            "update users set name = 'Kim Larsson', email = 'kim@example.org', "
+            "quota_anchor = now() - interval '19 days' where id = %s",
+            [user_id],
+        )
+        await connection.execute("delete from vehicles where user_id = %s", [user_id])
+        for place, (it, link) in enumerate(cars):
+            await connection.execute(
+                "insert into vehicles (user_id, vendor, vehicle_cache, revision, link_state, created_at) "
+                "values (%s, %s, %s, %s, %s, now() + %s * interval '1 second')",
+                [user_id, it["vendor"], Jsonb(it), place, link, place],
+            )
+        home = await _installations(connection, user_id)
+        await connection.execute(
+            "insert into endpoints (user_id, credential_id, kind, url, last_success_at, streaming_until) values "
+            "(%s, %s, 'v2', 'https://ha.example.org/x', now() - interval '8 minutes', now() + interval '1 hour')",
+            [user_id, home],
+        )
+        await _use(connection, user_id, home)
+
+
+async def _use(connection: Connection, user_id: UUID, home: UUID) -> None:
+    """A month of calls, by two installations."""
+    began: Any = await (await connection.execute(f"select {PERIOD} from users u where id = %s", [user_id])).fetchone()
+    key: Any = await (await connection.execute("select id from api_keys where user_id = %s", [user_id])).fetchone()
+    days = (datetime.now(UTC).date() - began[0].date()).days + 1
+    for place in range(days):
+        day = began[0].date() + timedelta(days=place)
+        for credential, route, calls in (
+            (home, "v2/vehicles", 20 + place * 7 % 31),
+            (key[0], "status", place * 5 % 13),
+        ):
+            await connection.execute(
+                "insert into usage_days (user_id, period, day, endpoint, credential_id, calls) "
+                "values (%s, %s, %s, %s, %s, %s)",
+                [user_id, began[0], day, route, credential, calls],
+            )
+    await connection.execute(
+        "insert into usage_months (user_id, period, used) "
+        "select user_id, period, sum(calls) from usage_days where user_id = %s group by 1, 2",
+        [user_id],
+    )
+
+
+async def _installations(connection: Connection, user_id: UUID) -> UUID:
+    await connection.execute(
+        "update api_keys set name = 'Charging script', last_used_at = now() - interval '2 hours' where user_id = %s",
+        [user_id],
+    )
+    cabin = new_key()
+    row = await (
+        await connection.execute(
+            "insert into api_keys (user_id, name, key_hash, prefix, last_used_at) "
+            "values (%s, 'Cabin in the woods', %s, %s, now() - interval '6 days') returning id",
+            [user_id, key_hash(cabin), key_prefix(cabin)],
+        )
+    ).fetchone()
+    await connection.execute(
+        "insert into endpoints (user_id, credential_id, kind, url, failures, failing_since, last_failure, off_at) "
+        "values (%s, %s, 'v2', 'https://cabin.example.org/x', 60, now() - interval '6 days', 'timeout', now())",
+        [user_id, row[0]],
+    )
+    granted = await (
+        await connection.execute(
+            "insert into oauth_grants (user_id, client_id, name, scopes, redirect_uri, last_used_at, created_at) "
+            "values (%s, 'home-assistant', 'Home', '{read,control}', 'https://my.home-assistant.io/redirect/oauth', "
+            "now(), now() - interval '40 days') returning id",
+            [user_id],
+        )
+    ).fetchone()
+    return UUID(str(granted[0]))

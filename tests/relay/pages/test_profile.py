@@ -1,0 +1,37 @@
+import pytest
+
+
+async def test_name_and_language_are_changed(sign_in, account):
+    opened = await sign_in(account.user_id)
+    done = await opened.submit("/profile", name="  Kim  ", language="sv-SE")
+    assert (done.status_code, done.headers["location"]) == (303, "/profile")
+    shown = (await opened.get("/profile")).text
+    assert 'value="Kim"' in shown
+    assert '<option value="sv-SE" selected>' in shown
+    assert "Sparat." in shown
+    told = (await opened.get("/api/ha/v2/account", headers={"Authorization": account.header})).json()
+    assert (told["title"], told["language"]) == ("Kim", "sv-SE")
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "words"),
+    [("x" * 81, "de-DE", "At most 80 characters."), ("Kim", "tlh", "Choose one of the list.")],
+)
+async def test_a_mistake_is_told_and_changes_nothing(sign_in, account, name, language, words):
+    opened = await sign_in(account.user_id)
+    answer = await opened.submit("/profile", name=name, language=language)
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert f'value="{name}"' in answer.text
+    assert '<option value="en-US" selected>' in (await opened.get("/profile")).text
+
+
+async def test_signing_out_everywhere_ends_every_session_and_no_key(sign_in, account):
+    here, there = await sign_in(account.user_id), await sign_in(account.user_id)
+    done = await here.submit("/profile/sign-out-everywhere", on="/profile")
+    assert done.headers["location"] == "/sign-in"
+    assert "All browsers are signed out." in (await here.get("/sign-in")).text
+    for opened in (here, there):
+        assert (await opened.get("/home")).status_code == 303
+    account_answer = await here.get("/api/ha/v2/account", headers={"Authorization": account.header})
+    assert account_answer.status_code == 200

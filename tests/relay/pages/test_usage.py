@@ -1,0 +1,56 @@
+import dataclasses
+import re
+
+import pytest
+
+from relay.pages.chart import HEIGHT, WIDTH, bar_chart, round_step
+from tests.relay.plans import CLOUD
+
+
+async def call(opened, account, times=1):
+    for _ in range(times):
+        assert (await opened.get("/api/ha/v2/vehicles", headers={"Authorization": account.header})).status_code == 200
+
+
+async def test_calls_are_told_by_day_by_kind_and_by_installation(sign_in, account):
+    opened = await sign_in(account.user_id)
+    assert "No calls this month" in (await opened.get("/usage")).text
+    await call(opened, account, 3)
+    shown = (await opened.get("/usage")).text
+    assert "<strong>3</strong> calls, without a limit" in shown
+    assert re.search(r"<rect class=\"bar-today\".*?<title>\d+ \w+ \d{4}: 3 calls</title>", shown)
+    assert re.search(r"<td>HA.*?</td><td class=\"right\">3</td>", shown)
+    assert re.search(r"<code>v2/vehicles</code></td><td class=\"right\">3</td><td class=\"right\">100 %</td>", shown)
+
+
+@pytest.mark.parametrize(
+    ("used", "left", "kind"),
+    [(1, "299 calls left", "good"), (299, "1 call left", "warn"), (300, "0 calls left", "bad")],
+)
+async def test_an_allowance_is_shown_with_what_is_left_of_it(sign_in, make_account, app, pool, *, used, left, kind):
+    account = await make_account(plan="free")
+    app.state.runtime = dataclasses.replace(app.state.runtime, plans=CLOUD)
+    opened = await sign_in(account.user_id)
+    await call(opened, account)
+    async with pool.connection() as connection:
+        await connection.execute("update usage_months set used = %s", [used])
+    shown = (await opened.get("/usage")).text
+    assert "of 300 calls" in shown
+    assert left in shown
+    assert f'class="meter {kind}"' in shown
+    assert f'aria-label="{used} of 300 calls used"' in shown
+
+
+@pytest.mark.parametrize(("most", "step"), [(0, 1), (3, 1), (4, 2), (6, 2), (7, 5), (16, 10), (2999, 1000)])
+def test_lines_stand_at_round_numbers_and_the_highest_bar_below_the_last(most, step):
+    assert round_step(most) == step
+    assert step * 3 >= most
+
+
+def test_bars_stand_side_by_side_on_the_floor():
+    chart = bar_chart([0, 3, 1], places=30)
+    assert [bar.height for bar in chart.bars] == [0, HEIGHT, HEIGHT / 3]
+    assert all(bar.y + bar.height == HEIGHT for bar in chart.bars)
+    assert chart.bars[0].x + chart.bars[0].width < chart.bars[1].x
+    assert chart.bars[2].x + chart.bars[2].width < WIDTH / 10
+    assert [line.value for line in chart.lines] == [0, 1, 2, 3]

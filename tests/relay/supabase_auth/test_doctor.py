@@ -1,0 +1,35 @@
+"""The doctor looks at how people sign in."""
+
+import pytest
+
+from relay.doctor import examine
+from relay.settings import Settings
+from tests.relay.supabase_auth.double import ANON, SECRET
+
+
+@pytest.fixture
+def settings(tmp_path, database_url, supabase):
+    about = {"supabase_url": supabase.url, "supabase_anon_key": ANON, "supabase_service_role_key": SECRET}
+    return Settings(mode="cloud", data=tmp_path, database_url=database_url, secret_key="k" * 32, **about)
+
+
+async def sign_in(settings):
+    return next(it for it in await examine(settings) if it.what == "sign-in")
+
+
+async def test_a_project_that_answers(settings, supabase):
+    found = await sign_in(settings.model_copy(update={"sign_in_providers": "github", "approval": True}))
+    assert found.fine
+    assert "by a link by mail, github; registration closed, each approved by hand" in found.says
+
+
+async def test_a_project_without_a_key_that_is_accepted(settings, supabase):
+    supabase.published = []
+    found = await sign_in(settings)
+    assert (found.fine, "ES256" in found.says) == (False, True)
+
+
+async def test_a_project_that_is_away(settings, supabase):
+    supabase.down = True
+    found = await sign_in(settings)
+    assert (found.fine, "SUPABASE_URL" in found.says, SECRET in found.says) == (False, True, False)
