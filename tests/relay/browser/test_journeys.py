@@ -96,3 +96,17 @@ async def test_signed_in_by_link_and_out_again(open_page, relay, database_url):
     await window.get_by_role("button", name="Sign out").click()
     await window.goto("/home")
     assert "/sign-in" in window.url
+
+
+async def test_the_account_is_deleted(open_page, household, pool):
+    window = await open_page(household.user_id)
+    await window.goto("/profile")
+    await window.get_by_role("link", name="Delete …").click()
+    await window.get_by_label("Type “delete” to confirm").fill("never")
+    await window.get_by_role("button", name="Delete everything").click()
+    assert await window.get_by_text("Type the word exactly as it stands there.").is_visible()
+    await window.get_by_label("Type “delete” to confirm").fill("delete")
+    await window.get_by_role("button", name="Delete everything").click()
+    assert await window.get_by_role("status").inner_text() == "The account is being deleted."
+    await window.goto("/home")
+    assert "/sign-in" in window.url
