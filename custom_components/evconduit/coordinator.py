@@ -12,6 +12,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util import dt as dt_util
 
 from .client import (
     Account,
@@ -21,6 +22,7 @@ from .client import (
     JsonObject,
     Message,
     PlanRequiredError,
+    QuotaExhaustedError,
     Received,
     RelayClient,
     RelayError,
@@ -78,6 +80,8 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self._first_word = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
         self._stop_waiting_to_poll: CALLBACK_TYPE | None = None
+        self._poll_at: datetime | None = None
+        self._spent: timedelta | None = None
 
     async def async_start(self) -> None:
         """Know the account and its cars, and listen. Raises ConfigEntryAuthFailed, ConfigEntryNotReady."""
@@ -98,8 +102,9 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
                 return
             LOGGER.info("The relay's stream is not there yet; until it is, the relay is asked now and then")
         if stored is None:
-            await self.async_config_entry_first_refresh()
+            await self._async_first_snapshot()
             return
+        self._poll_at = stored.poll_at
         for record in stored.snapshot.vehicles:  # no proof that other cars are gone: it is our own word
             self._async_take_record(record, is_truth=True)
         self._async_show_issues()
@@ -122,6 +127,18 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=sentence_of(err)) from err
         except RelayError as err:
             raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=sentence_of(err)) from err
+
+    async def _async_first_snapshot(self) -> None:
+        """Ask for the cars. With the month's calls spent there are none to show yet: they come when there are calls."""
+        try:
+            await self.async_config_entry_first_refresh()
+        except ConfigEntryNotReady as err:
+            if self._spent is None:
+                raise
+            LOGGER.info("The calls of this account are used up: its cars are shown as soon as there are some again")
+            LOGGER.debug("%s", err)
+            self.update_interval = self._spent
+            self._async_note_plan(self._spent)
 
     async def _async_hear_first_word(self) -> bool:
         """Whether the stream gave its snapshot: False as soon as it is refused, or when nothing comes in time."""
@@ -224,7 +241,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             LOGGER.info("Connected: the relay tells changes as they happen")
         self.streaming = True
         self._async_stop_waiting_to_poll()
-        self.update_interval = None
+        self.update_interval = self._poll_at = None
         self.contact.async_hold()
         if self._first_word.is_set():
             self.webhook.async_start(self.data)  # a relay that was away may have forgotten it
@@ -269,20 +286,42 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         except (UnauthorizedError, ForbiddenError) as err:
             raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=sentence_of(err)) from err
         except RelayError as err:
+            wish = wish_of(err)
+            self._async_on_no_answer(err, wish)
             raise UpdateFailed(
-                translation_domain=DOMAIN, translation_key=sentence_of(err), retry_after=wish_of(err)
+                translation_domain=DOMAIN,
+                translation_key=sentence_of(err),
+                retry_after=wish.total_seconds() if wish else None,
             ) from err
+        self._spent = None
         if self.streaming:
             return self.data  # it came back while we asked, and what it told is newer
+        self._poll_at = None
         self._async_take_snapshot(snapshot)
         self._async_plan_next_poll()
         return self.data
 
     @callback
+    def _async_on_no_answer(self, error: RelayError, wish: timedelta | None) -> None:
+        """The poll came to nothing. That calls are spent is an answer too: what we know is all there is for a while."""
+        if isinstance(error, QuotaExhaustedError):
+            self._spent = wish or poll_interval(self.data)
+            self._async_note_plan(self._spent)
+        elif wish is not None:
+            self._poll_at = dt_util.utcnow() + wish
+
+    @callback
     def _async_plan_next_poll(self) -> None:
-        """We heard the relay just now; one poll may fail before we doubt what it said."""
-        self.update_interval = poll_interval(self.data)
-        self.contact.async_heard(max(TRUSTED_FOR, 2 * self.update_interval))
+        """We heard the relay just now."""
+        self.update_interval = poll_interval(self.data, self._poll_at)
+        self._async_note_plan(self.update_interval)
+
+    @callback
+    def _async_note_plan(self, wait: timedelta) -> None:
+        """Remember when to ask, beyond a restart; one poll may fail before we doubt what the relay said."""
+        self._poll_at = dt_util.utcnow() + wait
+        self.contact.async_heard(max(TRUSTED_FOR, 2 * wait))
+        self._store.async_schedule(self._stored)
 
     # What we know
 
@@ -357,4 +396,5 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             "account": self.data.raw,
             "vehicles": [vehicle.data.raw for vehicle in self.vehicles.values()],
             "cursor": self.cursor,
+            "poll_at": self._poll_at.isoformat() if self._poll_at else None,
         }

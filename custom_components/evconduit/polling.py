@@ -1,11 +1,11 @@
 """When to ask the relay, where it does not tell."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from homeassistant.util import dt as dt_util
 
-from .client import Account, RelayError, TryAgainError
+from .client import Account, TryAgainError
 
 SAFETY_POLL: Final = timedelta(minutes=15)
 """While the stream is down that should be there."""
@@ -15,15 +15,25 @@ SHORTEST_POLL: Final = timedelta(minutes=1)
 LONGEST_POLL: Final = timedelta(hours=12)
 
 
-def poll_interval(account: Account) -> timedelta:
-    """How long to wait before the relay is asked again, as it wishes, within reason."""
+def poll_interval(account: Account, planned_at: datetime | None = None) -> timedelta:
+    """How long to wait before the relay is asked again, as it wishes, within reason.
+
+    `planned_at`: when it was to be asked by an earlier plan, which a restart must not put off.
+    """
+    now = dt_util.utcnow()
     if account.next_poll_at is None:
-        return SAFETY_POLL if account.push else UNPLANNED_POLL
-    return min(max(account.next_poll_at - dt_util.utcnow(), SHORTEST_POLL), LONGEST_POLL)
+        wanted_at = now + (SAFETY_POLL if account.push else UNPLANNED_POLL)
+    else:
+        wanted_at = account.next_poll_at
+    return _within_reason(min(wanted_at, planned_at or wanted_at) - now)
 
 
-def wish_of(error: RelayError) -> float | None:
-    """Seconds that a relay wants to be left alone, within reason."""
+def wish_of(error: BaseException | None) -> timedelta | None:
+    """How long a relay wants to be left alone, within reason."""
     if not isinstance(error, TryAgainError) or error.retry_after is None:
         return None
-    return min(max(error.retry_after, SHORTEST_POLL), LONGEST_POLL).total_seconds()
+    return _within_reason(error.retry_after)
+
+
+def _within_reason(wait: timedelta) -> timedelta:
+    return min(max(wait, SHORTEST_POLL), LONGEST_POLL)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import Store
@@ -15,10 +16,11 @@ SAVE_AFTER_SECONDS = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
-    """A snapshot, and the stream's cursor that goes with it."""
+    """A snapshot, the stream's cursor that goes with it, and when the relay was to be asked again without a stream."""
 
     snapshot: Snapshot
     cursor: str | None
+    poll_at: datetime | None
 
 
 class SnapshotStore:
@@ -34,7 +36,9 @@ class SnapshotStore:
             snapshot = Snapshot.parse(kept)
         except MalformedError:
             return None
-        return Stored(snapshot=snapshot, cursor=kept.text("cursor")) if snapshot.account.id == account_id else None
+        if snapshot.account.id != account_id:
+            return None
+        return Stored(snapshot=snapshot, cursor=kept.text("cursor"), poll_at=kept.time("poll_at"))
 
     @callback
     def async_schedule(self, contents: Callable[[], JsonObject]) -> None:

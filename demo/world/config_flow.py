@@ -9,10 +9,22 @@ DOMAIN = "evconduit"
 FLOW = "config/config_entries/flow"
 
 
-async def submit(hass: HassApi, **answers: Any) -> Json:
-    """Begin the flow, answer its form, and give what it says: a form with errors, an entry, or an abort."""
-    form = await begin(hass)
-    return await hass.post(f"{FLOW}/{form['flow_id']}", answers)
+async def submit(hass: HassApi, *, url: str, key: str) -> Json:
+    """Go through the flow with an API key, and give what it says: a form with errors, an entry, or an abort."""
+    form = await ask_for_key(hass, await begin(hass), url=url)
+    return await answer(hass, form, api_key=key)
+
+
+async def ask_for_key(hass: HassApi, form: Json, *, url: str) -> Json:
+    """From the form for the address to the one for the key; where the address is refused, that form again."""
+    step = await answer(hass, form, url=url)
+    return await answer(hass, step, next_step_id="api_key") if step["type"] == "menu" else step
+
+
+async def answer(hass: HassApi, step: Json, **answers: Any) -> Json:
+    """Answer a step of a flow, and give the next."""
+    result: Json = await hass.post(f"{FLOW}/{step['flow_id']}", answers)
+    return result
 
 
 async def begin(hass: HassApi) -> Json:
@@ -35,6 +47,6 @@ async def ensure_entry(hass: HassApi, *, url: str, key: str, known_url: str | No
         if known_url == url:
             return
         await hass.delete(f"config/config_entries/entry/{entry['entry_id']}")
-    result = await submit(hass, url=url, api_key=key)
+    result = await submit(hass, url=url, key=key)
     if result["type"] != "create_entry":
         raise BrokenPartError(f"the config flow made no entry: {result.get('errors') or result.get('reason')}")

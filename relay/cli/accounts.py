@@ -103,9 +103,8 @@ def user_delete(
     """Delete an account with all that belongs to it, at Enode too. Cannot be undone."""
     with connected() as connection:
         user_id = account(connection, user)
-    if not yes and typer.prompt(f"This cannot be undone. Type the account's id ({user_id}) to delete it") != str(
-        user_id
-    ):
+    asked = f"This cannot be undone. Type the account's id ({user_id}) to delete it"
+    if not yes and typer.prompt(asked, err=True) != str(user_id):
         raise StartError("that is another id: nothing was deleted")
     with connected() as connection:
         connection.execute(CLOSE, {"user_id": user_id})

@@ -5,7 +5,7 @@ import secrets
 from demo.world import config_flow
 from demo.world.check.bench import FROZEN, Bench, demand
 from demo.world.check.values import SHOWN, TRACKER, until_equal
-from demo.world.config_flow import FLOW, entries
+from demo.world.config_flow import entries
 from demo.world.hass_api import HassApi, Json
 from demo.world.tries import until
 
@@ -15,20 +15,20 @@ LOAD_SECONDS = 30.0
 async def prove_config_flow(bench: Bench) -> str:
     """A wrong key is refused, another host too; the right key makes an entry that loads; a second one is refused."""
     world = bench.world
-    hass, url, key = world.home_assistant.api, bench.gate.url, world.state.memory.key
+    hass, url, key = world.home_assistant.api, bench.gate.url, str(world.state.memory.key)
     form = await config_flow.begin(hass)
     fields = {field["name"] for field in form["data_schema"]}
-    demand(fields == {"url", "api_key"}, "a form that asks for url and api_key", fields)
-    step = f"{FLOW}/{form['flow_id']}"
-    wrong = await hass.post(step, {"url": url, "api_key": f"evc_{secrets.token_urlsafe(32)}"})
-    demand(_errors(wrong) == {"base": "invalid_auth"}, "the error invalid_auth for a wrong key", _brief(wrong))
-    other = await hass.post(step, {"url": world.simulator.url, "api_key": key})
+    demand(fields == {"url"}, "a form that asks for the address", fields)
+    other = await config_flow.answer(hass, form, url=world.simulator.url)
     demand(_errors(other) == {"base": "unsupported_relay"}, "unsupported_relay for another host", _brief(other))
-    right = await hass.post(step, {"url": url, "api_key": key})
+    form = await config_flow.ask_for_key(hass, other, url=url)
+    wrong = await config_flow.answer(hass, form, api_key=f"evc_{secrets.token_urlsafe(32)}")
+    demand(_errors(wrong) == {"base": "invalid_auth"}, "the error invalid_auth for a wrong key", _brief(wrong))
+    right = await config_flow.answer(hass, form, api_key=key)
     demand(right["type"] == "create_entry", "an entry for the right key", _brief(right))
     world.state.remember(entry_url=url)
     loaded = await until("the entry to be loaded", lambda: _is_loaded(hass), within=LOAD_SECONDS)
-    again = await config_flow.submit(hass, url=url, api_key=key)
+    again = await config_flow.submit(hass, url=url, key=key)
     demand((again["type"], again.get("reason")) == ("abort", "already_configured"), "already_configured", _brief(again))
     return f"loaded {loaded:.1f} s after the right key"
 

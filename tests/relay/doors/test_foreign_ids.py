@@ -21,8 +21,13 @@ FIELDS = {
 }
 """What bodies are filled with, so that nothing but the id is wrong with them."""
 
-CAPABILITIES = {"/sign-in/link/{token}", "/link/{token}"}
-"""Whoever has the token is meant by it: it belongs to nobody else."""
+OTHERS = {"token": "evl_" + "A" * 43, "name": "github"}
+"""What paths name that is nobody's: whoever has a link's token is meant by it, and providers are everybody's."""
+
+UNSIGNED_FORMS = {"/link/{token}"}
+"""Forms without a token of their own: the address has one, and who has that could press the button as well."""
+
+NAMES = re.compile(r"\{(\w+)\}")
 
 PUBLIC = {
     "GET /api/health/live",
@@ -44,11 +49,11 @@ def operations(app):
 def with_ids(app):
     """(method, path with names in braces, names of fields) of everything that takes an id in its path."""
     for method, path, operation in operations(app):
-        if "{" in path:
+        if set(NAMES.findall(path)) - OTHERS.keys():
             yield method, path, _fields(app.openapi(), operation)
     for router in PAGES:
         for route in router.routes:
-            if "{" in route.path and route.path not in CAPABILITIES:
+            if set(NAMES.findall(route.path)) - OTHERS.keys():
                 for method in route.methods - {"HEAD"}:
                     yield method, route.path, ()
 
@@ -62,7 +67,7 @@ def _fields(document, operation):
 
 
 def filled(path, ids):
-    return re.sub(r"\{(\w+)\}", lambda name: ids[name[1]], path)
+    return NAMES.sub(lambda name: ids[name[1]], path)
 
 
 def comparable(answer):
@@ -75,7 +80,7 @@ async def test_another_s_ids_are_answered_as_unknown_ones(app, ids, mallory):
     tried = 0
     for method, path, fields in with_ids(app):
         body = {name: FIELDS[name] for name in fields} or None
-        names = set(re.findall(r"\{(\w+)\}", path))
+        names = set(NAMES.findall(path))
         theirs = [ids, *([ids | {"vehicle_id": ids["enode_vehicle_id"]}] if "vehicle_id" in names else [])]
         unknown = await mallory.call(method, filled(path, {name: str(uuid4()) for name in names}), body)
         for known in theirs:
@@ -134,7 +139,7 @@ async def test_without_a_credential_every_route_of_the_api_is_closed(app, url, i
         if not path.startswith("/api/") or name in PUBLIC:
             seen.add(name)
             continue
-        names = dict.fromkeys(re.findall(r"\{(\w+)\}", path), str(uuid4()))
+        names = dict.fromkeys(NAMES.findall(path), str(uuid4()))
         body = {it: FIELDS.get(it, "x") for it in _fields(app.openapi(), operation)}
         # A web session opens the pages and nothing of the API: no foreign page's script calls in its name.
         for header in ({}, {"Authorization": "Bearer evc_" + "A" * 43}, {"Authorization": "Bearer a.b.c"}):
@@ -144,10 +149,17 @@ async def test_without_a_credential_every_route_of_the_api_is_closed(app, url, i
     assert seen >= PUBLIC, "an exception is about nothing"
 
 
-@pytest.mark.parametrize("path", [route.path for router in PAGES for route in router.routes if "POST" in route.methods])
+FORMS = {route.path for router in PAGES for route in router.routes if "POST" in route.methods}
+
+
+@pytest.mark.parametrize("path", sorted(FORMS - UNSIGNED_FORMS))
 async def test_a_form_from_elsewhere_is_refused(app, path, ids, mallory):
-    whole = filled(path, ids | {"token": "evl_" + "A" * 43})
+    whole = filled(path, ids | OTHERS)
     foreign = await mallory.post(whole, data={"csrf": "0" * 64})
-    bare = await mallory.post(whole, data={})
+    bare = await mallory.post(whole, data={"name": "x"})
     crossing = await mallory.post(whole, data={"csrf": mallory.csrf}, headers={"Sec-Fetch-Site": "cross-site"})
     assert {foreign.status_code, bare.status_code, crossing.status_code} == {403}
+
+
+def test_exceptions_are_about_something():
+    assert UNSIGNED_FORMS <= FORMS

@@ -50,6 +50,10 @@ insert into endpoints (user_id, credential_id, kind, url)
 select %(user)s, id, 'v2', 'https://home.example.org/api/webhook/9f86d081884c7d65' from api_keys;
 insert into endpoints (user_id, credential_id, kind, url, webhook_id)
 select %(user)s, id, 'classic', 'https://home.example.org/api/webhook/01JD3W4Q9G', '01JD3W4Q9G' from api_keys;
+insert into oauth_grants (user_id, client_id, name, scopes, redirect_uri)
+values (%(user)s, 'home-assistant', 'Home', '{read,control}', 'https://my.home-assistant.io/redirect/oauth');
+insert into oauth_tokens (grant_id, access_hash, refresh_hash, access_expires_at)
+select id, sha256('eva_'), %(refresh_hash)s, now() + interval '30 minutes' from oauth_grants;
 """
 
 
@@ -73,6 +77,7 @@ async def world(pool, enode):
         "user": USER,
         "person": PERSON,
         "key_hash": key_hash(KEY),
+        "refresh_hash": key_hash("evr_" + "Y" * 43),
         "car": CAR,
         "vehicle": Jsonb(vehicle),
         "enode_id": enode.car_id,

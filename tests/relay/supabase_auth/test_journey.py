@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from relay.usecases.delete_account import delete_account, request_deletion
+from relay.usecases.prune_history import Retention, prune
 from tests.relay.serving import serving
 from tests.relay.supabase_auth.double import SigningKey
 
@@ -384,3 +385,16 @@ async def test_between_our_deletion_and_supabases_nobody_begins_anew(cloud, owne
     assert relay.supabase.people == {}
     await relay.come_in(await relay.browser(), ANNA)
     assert await column(owner, "select supabase_id::text <> %s from users", person.id) == [True]
+
+
+async def test_a_sign_in_that_was_never_finished_is_forgotten(cloud, owner, pool):
+    relay = await cloud(registration="invitation", sign_in_providers="google")
+    browser = await relay.browser()
+    off = await browser.submit("/sign-in/with/google", on="/sign-in")
+    await relay.follow(browser, off.headers["location"])
+    assert await column(owner, "select email from sign_in_attempts") == ["octo@example.org"]
+    await owner.execute("update sign_in_attempts set expires_at = now() - interval '1 second'")
+    assert "octo@example.org" not in (await browser.get("/register")).text
+    async with pool.connection() as connection:
+        await prune(connection, Retention())
+    assert await column(owner, "select count(*) from sign_in_attempts") == [0]

@@ -37,8 +37,8 @@ async def test_the_event_that_comes_later_changes_nothing_and_a_new_link_brings_
     await world.link("TESLA", cars=BOTH[:1])
     (again,) = await world.records()
     assert again["id"] == car["id"]
-    links = await world.rows("select ended_at is null as live from vehicle_links order by linked_at")
-    assert [it["live"] for it in links] == [False, True]
+    links = await world.rows("select ended_at is null as live from vehicle_links")
+    assert sorted(it["live"] for it in links) == [False, True]
 
 
 async def test_what_was_interrupted_after_enode_is_finished_by_the_next_try(world):
