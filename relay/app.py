@@ -34,6 +34,9 @@ from relay.usecases import (
     delete_account,
     export_account,
     follow_commands,
+    follow_link,
+    link_vehicle,
+    pick_vehicles,
     refresh_classic,
     refresh_vehicle,
     register_endpoint,
@@ -43,6 +46,7 @@ from relay.usecases import (
     stream_to_home_assistant,
     tell_usage,
     try_classic_webhook,
+    unlink_vehicles,
 )
 from relay.worker import worker_work
 
@@ -100,6 +104,10 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         set_home.router,
         export_account.router,
         delete_account.router,
+        link_vehicle.router,
+        follow_link.router,
+        unlink_vehicles.router,
+        pick_vehicles.router,
         tell_usage.router,
         answer_oauth_client.router,
     ):

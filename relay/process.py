@@ -75,6 +75,8 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             version=VERSION,
             public_url=settings.base_url,
             look_soon=partial(look.wake, [ANYBODY]),
+            vehicle_limits=settings.vehicle_limits,
+            link_origins=settings.link_origins,
             outbound=outbound,
             key=settings.key(),
             mode=settings.mode,

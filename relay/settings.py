@@ -5,6 +5,7 @@ import secrets
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +17,7 @@ from relay.kit.errors import StartError
 from relay.metering.allowance import SELF_HOSTED, Plans, cloud_plans
 from relay.usecases.prune_history import Retention
 from relay.usecases.runtime import Registration
+from relay.vehicles.limits import UNLIMITED, VehicleLimits
 
 type Mode = Literal["self-hosted", "cloud"]
 type Calls = Annotated[int, Field(ge=0, le=1_000_000_000)] | Literal["unlimited"]
@@ -74,6 +76,10 @@ class Settings(BaseSettings):
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
     oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    # Cars that are served, by plan; in cloud mode only.
+    vehicles_free: int = Field(1, ge=1, le=1000, validation_alias="EVCONDUIT_VEHICLES_FREE")
+    vehicles_basic: int = Field(3, ge=1, le=1000, validation_alias="EVCONDUIT_VEHICLES_BASIC")
+    vehicles_pro: int = Field(10, ge=1, le=1000, validation_alias="EVCONDUIT_VEHICLES_PRO")
     outbound_allow: str = Field("", validation_alias="EVCONDUIT_OUTBOUND_ALLOW")
     supabase_url: HttpUrl | None = Field(None, validation_alias="SUPABASE_URL")
     supabase_anon_key: SecretStr | None = Field(None, validation_alias="SUPABASE_ANON_KEY")
@@ -172,6 +178,21 @@ class Settings(BaseSettings):
     def webhook_silence(self) -> timedelta:
         """So long Enode may send nothing, not even a heartbeat, before that is trouble."""
         return timedelta(minutes=self.webhook_silence_minutes)
+
+    @property
+    def vehicle_limits(self) -> VehicleLimits:
+        """How many cars are served on each plan; whoever hosts himself has no limit."""
+        if self.mode == "self-hosted":
+            return UNLIMITED
+        return VehicleLimits(
+            by_plan={"free": self.vehicles_free, "basic": self.vehicles_basic, "pro": self.vehicles_pro}
+        )
+
+    @property
+    def link_origins(self) -> str:
+        """Where Enode's link pages lie: at Enode, or at the simulator that stands in for it."""
+        parts = urlsplit(str(self.enode_base_url))
+        return f"https://*.enode.com https://*.enode.io {parts.scheme}://{parts.netloc}"
 
     @property
     def is_sandbox(self) -> bool:

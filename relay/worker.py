@@ -12,6 +12,7 @@ from relay.kit.supervise import background
 from relay.kit.times import wire_time
 from relay.process import ACCOUNT, VERSION, Process, Work, open_process
 from relay.settings import Settings
+from relay.usecases.apply_enode_event import apply_enode_event
 from relay.usecases.check_command import check_command, check_forgotten_for_ever
 from relay.usecases.command_charging import CHECK
 from relay.usecases.delete_account import DELETE, delete_account, finish_deletions_for_ever
@@ -19,6 +20,7 @@ from relay.usecases.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.drain_inbox import Drain
 from relay.usecases.fetch_interventions import fetch_for_ever
 from relay.usecases.keep_webhook_subscription import LOOK_EVERY, LOOK_EVERY_IN_SANDBOX, Wanted, keep_for_ever
+from relay.usecases.limit_vehicles import limit_for_ever
 from relay.usecases.poll_enode import Poller
 from relay.usecases.prune_history import prune_for_ever
 from relay.usecases.watch_webhook import Alert, WebhookWatch
@@ -29,7 +31,8 @@ log = logging.getLogger(__name__)
 def worker_work(process: Process) -> Work:
     """The work of a worker beside what every process does."""
     runtime = process.runtime
-    drain = Drain(runtime.pool, wake=runtime.feed_waker.wake, vin_key=runtime.key)
+    apply = partial(apply_enode_event, limits=runtime.vehicle_limits)
+    drain = Drain(runtime.pool, wake=runtime.feed_waker.wake, vin_key=runtime.key, apply=apply)
     process.inbox_waker.subscribe(drain.hint)
 
     async def check(command_id: str, number: int) -> None:
@@ -60,6 +63,7 @@ def leader_work(process: Process) -> Work:
         "pruning": partial(prune_for_ever, runtime.pool, settings.retention),
         "forgotten commands": partial(check_forgotten_for_ever, runtime),
         "accounts to delete": partial(finish_deletions_for_ever, runtime),
+        "linked-vehicle limits": partial(limit_for_ever, runtime),
     }
     if runtime.enode is None:
         return work

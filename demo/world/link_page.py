@@ -1,4 +1,4 @@
-"""Goes through Enode's link page as a person does: reads each page, fills in its form, presses its button."""
+"""Goes through the link pages as a person does: reads each page, fills in its form, presses its button."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -42,15 +42,20 @@ class Forms(HTMLParser):
             self.found[-1].buttons.append((given.get("name", ""), given.get("value", "")))
 
 
-async def go_through(session: ClientSession, address: str) -> str:
-    """Link the account's cars: all that are ticked. The address to which the page sends the person in the end."""
+async def go_through(session: ClientSession, address: str, *, hosts: int = 1) -> str:
+    """Link the account's cars: all that are ticked. The address to which the last host sends the person in the end.
+
+    `hosts`: over how many the way leads, Enode's page alone or the relay's before it.
+    """
     response = await session.get(address, allow_redirects=False)
     for _ in range(MOST_PAGES):
         async with response:
             if response.status // 100 == 3:  # noqa: PLR2004 - a redirect
                 target = urljoin(str(response.url), response.headers["Location"])
-                if urlsplit(target).netloc != urlsplit(address).netloc:
-                    return target
+                if urlsplit(target).netloc != urlsplit(str(response.url)).netloc:
+                    hosts -= 1
+                    if not hosts:
+                        return target
                 step = session.get(target, allow_redirects=False)
             else:
                 form = await _forward(response)

@@ -66,7 +66,7 @@ class Relay:
         return await self.command("login", "--user", str(self._ground.state.memory.user_id))
 
     async def link_page(self, vendor: str) -> str:
-        """The address of a page where the account's owner links a car."""
+        """The address of the relay's page where the account's owner links a car, once."""
         return await self.command(
             "vehicle", "link", "--user", str(self._ground.state.memory.user_id), "--vendor", vendor
         )

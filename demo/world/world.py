@@ -59,7 +59,7 @@ class World:
         await until("the relay's webhook subscription at Enode", self._subscribed, within=SETTLE_SECONDS)
         for vendor in ACCOUNTS:
             if vendor not in self.state.memory.linked:
-                await go_through(self.session, await self.relay.link_page(vendor))
+                await go_through(self.session, await self.relay.link_page(vendor), hosts=2)
                 self.state.remember(linked=(*self.state.memory.linked, vendor))
         await self.simulator.advance(FIRST_LOOK_SECONDS)
         await until("the relay to know all cars", self._cars_known, within=SETTLE_SECONDS)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli import accounts, inviting, operating, running, signing_in, tokens
+from relay.cli import accounts, cars, inviting, operating, running, signing_in, tokens
 from relay.kit.errors import StartError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -17,7 +17,7 @@ app.add_typer(operating.app)
 app.add_typer(accounts.user_app, name="user")
 app.add_typer(inviting.app, name="invite")
 app.add_typer(accounts.key_app, name="key")
-app.add_typer(accounts.vehicle_app, name="vehicle")
+app.add_typer(cars.vehicle_app, name="vehicle")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(operating.inbox_app, name="inbox")
 app.add_typer(running.database_app, name="database")

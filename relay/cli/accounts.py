@@ -1,4 +1,4 @@
-"""Account holders, their keys and cars."""
+"""Account holders and their keys."""
 
 import asyncio
 import sys
@@ -9,24 +9,21 @@ import psycopg
 import typer
 
 from relay.cli.shared import Account, account, connected, note
-from relay.gateways.enode import EnodeError, open_enode
 from relay.gateways.enode.languages import is_tag, nearest
 from relay.identity.credentials import new_key
 from relay.identity.people import approve_user, set_role
 from relay.identity.repository import add_key, add_user, disable_user, list_keys, revoke_key
 from relay.kit.database import prepare_session
 from relay.kit.errors import StartError
-from relay.settings import Settings, load_settings
+from relay.settings import load_settings
 from relay.startup import ready_database
 from relay.usecases.delete_account import CLOSE
 from relay.usecases.export_account import write_export
-from relay.usecases.link_vehicle import start_link
 
 ROLES = ("user", "admin")
 
 user_app = typer.Typer(help="Account holders.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys, one for each Home Assistant.", no_args_is_help=True)
-vehicle_app = typer.Typer(help="Cars.", no_args_is_help=True)
 
 
 @user_app.command("add")
@@ -106,9 +103,8 @@ def user_delete(
     """Delete an account with all that belongs to it, at Enode too. Cannot be undone."""
     with connected() as connection:
         user_id = account(connection, user)
-    if not yes and typer.prompt(f"This cannot be undone. Type the account's id ({user_id}) to delete it") != str(
-        user_id
-    ):
+    asked = f"This cannot be undone. Type the account's id ({user_id}) to delete it"
+    if not yes and typer.prompt(asked, err=True) != str(user_id):
         raise StartError("that is another id: nothing was deleted")
     with connected() as connection:
         connection.execute(CLOSE, {"user_id": user_id})
@@ -159,27 +155,3 @@ def key_revoke(
             raise StartError(f"{len(found)} active keys begin with {wanted!r}: see `evconduit key list`")
         revoke_key(connection, found[0].id)
     note(f"revoked {found[0].prefix}… ({found[0].name})")
-
-
-@vehicle_app.command("link")
-def vehicle_link(
-    user: Account, vendor: Annotated[str | None, typer.Option(help="Brand in Enode's spelling, e.g. TESLA.")] = None
-) -> None:
-    """Print the address of Enode's page where this account's owner links a car. Good once, for 24 hours."""
-    settings = load_settings()
-    with connected(settings) as connection:
-        user_id = account(connection, user)
-    print(asyncio.run(_link_url(settings, user_id, vendor)))
-    note("Open it in a browser and sign in to the car's account. The car appears by itself.")
-
-
-async def _link_url(settings: Settings, user_id: UUID, vendor: str | None) -> str:
-    config = settings.enode_config()
-    if config is None:
-        raise StartError("ENODE_CLIENT_ID and ENODE_CLIENT_SECRET are missing: without them no car can be linked")
-    async with open_enode(config) as enode:
-        try:
-            session = await start_link(enode, user_id, public_url=settings.base_url, vendor=vendor)
-        except EnodeError as error:
-            raise StartError(f"Enode gave no link: {error}") from None
-    return session.url

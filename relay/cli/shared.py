@@ -21,10 +21,14 @@ Account = Annotated[str, typer.Option("--user", help="E-mail address or id of th
 @contextmanager
 def connected(settings: Settings | None = None, *, autocommit: bool = False) -> Iterator[Owner]:
     """A connection as the relay, committed at the end of the block, or statement by statement."""
-    with (
-        ready_database(settings or load_settings()) as conninfo,
-        psycopg.connect(conninfo, autocommit=autocommit) as connection,
-    ):
+    with ready_database(settings or load_settings()) as conninfo, as_relay(conninfo, autocommit=autocommit) as made:
+        yield made
+
+
+@contextmanager
+def as_relay(conninfo: str, *, autocommit: bool = False) -> Iterator[Owner]:
+    """The same on a database that is ready."""
+    with psycopg.connect(conninfo, autocommit=autocommit) as connection:
         connection.execute("set role evconduit_relay; set search_path to evconduit; set timezone to 'UTC'")
         yield connection
 

@@ -14,7 +14,13 @@ type Owner = psycopg.Connection[tuple[object, ...]]
 
 # Several browsers of one new person may arrive at once: one of them makes the account, the others find it.
 _ONE_AT_A_TIME: LiteralString = "select pg_advisory_xact_lock(hashtextextended('evconduit person ' || %s::text, 0))"
-_FIND: LiteralString = "select id, closed_at is not null as is_closed from users where supabase_id = %s"
+# The user's own row goes before Supabase has forgotten the person; until then the tombstone knows who it is.
+_FIND: LiteralString = """
+select id, closed_at is not null as is_closed from users where supabase_id = %(supabase_id)s
+union all
+select id, true from deleted_users where supabase_id = %(supabase_id)s and deleted_at is null
+limit 1
+"""
 _ADD: LiteralString = """
 with made as (
     insert into users (supabase_id, email, name, language, invitation_id, approved_at, accepted_terms_at)
@@ -64,7 +70,7 @@ async def find_person(connection: Connection, supabase_id: UUID) -> Known | None
     """The account of this person. To be called in a transaction: until its end nobody else makes one."""
     await connection.execute(_ONE_AT_A_TIME, [str(supabase_id)])
     async with connection.cursor(row_factory=class_row(Known)) as cursor:
-        await cursor.execute(_FIND, [supabase_id])
+        await cursor.execute(_FIND, {"supabase_id": supabase_id})
         return await cursor.fetchone()
 
 

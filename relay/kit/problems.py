@@ -31,6 +31,8 @@ TITLES = {
     "quota-exhausted": "The account's calls are used up.",
     "too-many-requests": "This is asked too often.",
     "not-broken": "The car's link is not broken.",
+    "vehicle-limit": "The plan has no room for this.",
+    "confirm-required": "This wants to be confirmed.",
     "not-sent": "Enode has not taken the command yet.",
     "too-many-streams": "There are too many open streams.",
     "too-many-tests": "There was a test just now.",

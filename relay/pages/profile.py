@@ -1,4 +1,4 @@
-"""The account itself: what it is called, the language it speaks, where it is signed in."""
+"""The account itself: what it is called, the language it speaks, where it is signed in; taken along, and ended."""
 
 from collections.abc import Mapping
 
@@ -8,9 +8,11 @@ from fastapi.responses import Response
 from relay.gateways.enode.languages import LANGUAGES, nearest
 from relay.pages.csrf import SESSION, put_cookie
 from relay.pages.forms import PostedForm
-from relay.pages.rendering import go, page
+from relay.pages.rendering import go, page, translator
 from relay.pages.visitors import SignedIn, Visitor
 from relay.usecases.change_profile import LONGEST_NAME, change_profile, sign_out_everywhere
+from relay.usecases.delete_account import request_deletion
+from relay.usecases.export_account import export
 from relay.usecases.runtime import RuntimeDependency
 
 # In their own words: who looks for a language reads that one.
@@ -63,6 +65,30 @@ async def leave(request: Request, runtime: RuntimeDependency, visitor: SignedIn,
     """End every browser's session, this one's too."""
     await sign_out_everywhere(runtime, visitor.user_id)
     answer = go(request, "/sign-in", notice="profile.notice.signed_out")
+    put_cookie(answer, runtime, SESSION, "", seconds=0)
+    return answer
+
+
+@router.get("/profile/export")
+async def take_along(runtime: RuntimeDependency, visitor: SignedIn) -> Response:
+    """Everything about the account, as a file."""
+    return await export(runtime, visitor.user_id)
+
+
+@router.get("/profile/delete")
+async def ask(request: Request, _visitor: SignedIn) -> Response:
+    """Whether that is really meant: a word has to be typed."""
+    return page(request, "profile_delete.html", typed="", error=None)
+
+
+@router.post("/profile/delete")
+async def delete(request: Request, runtime: RuntimeDependency, visitor: SignedIn, form: PostedForm) -> Response:
+    """It is, when the word is right."""
+    typed = form.text("word")
+    if typed.casefold() != translator(request)("profile.delete_word").casefold():
+        return page(request, "profile_delete.html", status=422, typed=typed, error="profile.error.delete_word")
+    await request_deletion(runtime, visitor.user_id)
+    answer = go(request, "/", notice="profile.notice.deleted")
     put_cookie(answer, runtime, SESSION, "", seconds=0)
     return answer
 

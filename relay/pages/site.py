@@ -7,10 +7,12 @@ from fastapi.staticfiles import StaticFiles
 from relay.kit.problems import TITLES, Problem
 from relay.pages import (
     callback,
+    cars,
     consent,
     home,
     installations,
     keys,
+    link,
     profile,
     public,
     register,
@@ -33,6 +35,8 @@ PAGES = (
     keys.router,
     usage.router,
     profile.router,
+    link.router,
+    cars.router,
     consent.router,
 )
 PATHS = frozenset(route.path for router in PAGES for route in router.routes)  # type: ignore[attr-defined] # APIRoutes all

@@ -10,10 +10,12 @@ from relay.gateways.enode import ChargeAction, EnodeProtocolError
 from relay.gateways.enode.fields import JsonObject, member, moment, text
 from relay.inbox.models import StoredEvent
 from relay.kit.database import Connection
+from relay.usecases.limit_vehicles import apply_vehicle_limit, room_of
 from relay.usecases.move_command import move_command, outcome_of
 from relay.usecases.tell_change import tell_change
 from relay.vehicles import service
 from relay.vehicles.charging_ledger import record
+from relay.vehicles.limits import UNLIMITED, VehicleLimits
 from relay.vehicles.models import Change, Sighting, SmartCharging
 
 
@@ -38,6 +40,7 @@ class Context:
     event: StoredEvent
     user_id: UUID
     vin_key: bytes
+    limits: VehicleLimits = UNLIMITED
 
     async def see(self, sighting: Sighting) -> bool:
         """Enode shows a car: what that makes of it, and of its charging history."""
@@ -45,11 +48,20 @@ class Context:
         absorbed = doubled[0].after.id if doubled else None
         counted = await record(self.connection, held.after, sighting, absorbed=absorbed)
         told = await self.tell(doubled)
-        return await self._tell(held, counted=counted) or told
+        told |= await self._tell(held, counted=counted)
+        return await self._limit([*doubled, held]) or told
 
     async def tell(self, changes: list[Change]) -> bool:
         """Write what became of cars; True when the user has something new to see."""
-        return any([await self._tell(it) for it in changes])
+        told = any([await self._tell(it) for it in changes])
+        return await self._limit(changes) or told
+
+    async def _limit(self, changes: list[Change]) -> bool:
+        """A car that came may be one too many, one that went leaves room for another."""
+        if not any(it.comes_or_goes for it in changes):
+            return False
+        room = await room_of(self.connection, self.user_id, self.limits)
+        return await apply_vehicle_limit(self.connection, self.user_id, room.limit)
 
     async def _tell(self, change: Change, *, counted: bool = False) -> bool:
         live = not self.event.replayed
@@ -59,8 +71,13 @@ class Context:
 type Handler = Callable[[Context], Awaitable[bool]]
 
 
-async def apply_enode_event(connection: Connection, event: StoredEvent, *, vin_key: bytes) -> Applied:
-    """Act on an event. Raises MalformedEventError, and whatever goes wrong on the way: nothing must be kept then."""
+async def apply_enode_event(
+    connection: Connection, event: StoredEvent, *, vin_key: bytes, limits: VehicleLimits = UNLIMITED
+) -> Applied:
+    """Act on an event; `limits` say how many cars are served.
+
+    Raises MalformedEventError, and whatever goes wrong on the way: nothing must be kept then.
+    """
     if event.name in OF_THE_SUBSCRIPTION:
         await _note_success(connection, event)
         return Applied()
@@ -71,7 +88,7 @@ async def apply_enode_event(connection: Connection, event: StoredEvent, *, vin_k
     handler = HANDLERS.get(event.name)
     if handler is None:
         return Applied()
-    context = Context(connection=connection, event=event, user_id=event.user_id, vin_key=vin_key)
+    context = Context(connection=connection, event=event, user_id=event.user_id, vin_key=vin_key, limits=limits)
     try:
         return Applied(told=await handler(context))
     except service.ForeignVehicleError:

@@ -65,6 +65,7 @@ SECTIONS: tuple[Section, ...] = (
     ),
     _section("vehicles", "vehicles", order="created_at, id", less="{vin_hash}"),
     _section_of_cars("vehicle_links", "vehicle_links", order="linked_at, enode_vehicle_id"),
+    _section("link_pages", "link_pages", order="expires_at, id", less="{token_hash}"),
     _section_of_cars("charging_sessions", "charging_sessions", order="started_at, id"),
     _section_of_cars("charging_samples", "charging_samples", order="vehicle_id, at"),
     _section_of_cars("energy", "vehicle_energy", order="vehicle_id"),

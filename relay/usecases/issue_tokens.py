@@ -18,7 +18,6 @@ from relay.identity.oauth_repository import (
     standing_of,
 )
 from relay.kit.database import Connection
-from relay.usecases.disconnect_installation import close_streams
 from relay.usecases.runtime import Runtime
 
 
@@ -38,7 +37,7 @@ async def exchange_code(
             grant_id, ended = await add_grant(connection, code)
             pair = await add_pair(connection, grant_id, burned.scopes, replaces=None)
     # Beyond the transaction: what was revoked or used up in it stays so.
-    close_streams(runtime, ended)
+    _close_streams(runtime, ended)
     if pair is None:
         raise OAuthError("invalid_grant", "The code is unknown, too old, used, or not for this client.")
     return pair
@@ -59,7 +58,7 @@ async def refresh(runtime: Runtime, *, client_id: str, token: str, scope: str | 
             runtime.bursts.take(("refresh", it.grant_id))
             pair = await _successor(connection, it)
             ended = await revoke_grant(connection, it.grant_id) if pair is None else []
-    close_streams(runtime, ended)
+    _close_streams(runtime, ended)
     if pair is None:
         raise OAuthError("invalid_grant", "The refresh token is unknown, used, or its access was ended. Sign in again.")
     return pair
@@ -74,7 +73,13 @@ async def revoke(runtime: Runtime, *, client_id: str | None, token: str) -> None
         if client_id not in {None, found.client_id}:
             raise OAuthError("invalid_client", "This is another client's token.")
         ended = await revoke_grant(connection, found.grant_id)
-    close_streams(runtime, ended)
+    _close_streams(runtime, ended)
+
+
+def _close_streams(runtime: Runtime, ended: list[UUID]) -> None:
+    """End the streams of installations that were just revoked; other processes notice at their next check."""
+    for credential_id in ended:
+        runtime.hub.close_credential(credential_id)
 
 
 def _fits(code: Code, client_id: str, verifier: str, redirect_uri: str | None) -> bool:

@@ -1,20 +1,90 @@
-"""Linking a car: Enode shows its own page, and sends the browser back to ours."""
+"""A user wants to link a car: the makers there are, room for another car, and a page to send the person to."""
 
-from datetime import timedelta
-from uuid import UUID
+import logging
+from typing import Annotated, TypedDict
 
-from relay.gateways.enode import EnodeClient, LinkSession
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
 
-SCOPES = ("vehicle:read:data", "vehicle:read:location", "vehicle:control:charging")
-CALLBACK = "/link-callback"
+from relay.gateways.enode import EnodeError, VendorHealth
+from relay.kit.problems import Problem
+from relay.kit.times import wire_time
+from relay.usecases.authorize import authenticate
+from relay.usecases.hand_out_link import hand_out_link
+from relay.usecases.limit_vehicles import require_room
+from relay.usecases.list_vendors import find_vendor
+from relay.usecases.present_credential import Authorization
+from relay.usecases.runtime import Runtime, RuntimeDependency
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(prefix="/api/user", tags=["Linking"])
 
 
-LIVES = timedelta(hours=24)
-"""How long Enode keeps an unused link session."""
+class LinkWish(BaseModel):
+    """What to link. Without a vendor the person chooses one on Enode's page."""
+
+    vendor: Annotated[str | None, Field(max_length=100)] = None
 
 
-async def start_link(enode: EnodeClient, user_id: UUID, *, public_url: str, vendor: str | None = None) -> LinkSession:
-    """A link session for this account, good once and for 24 hours. The cars arrive as events. Raises EnodeError."""
-    return await enode.links.create(
-        str(user_id), scopes=SCOPES, language="browser", redirect_uri=public_url + CALLBACK, vendor=vendor
-    )
+class LinkRecord(TypedDict):
+    """A page to open in a browser, good once; whoever has the address can use it. `link_id` tells how it went.
+
+    `linkUrl` and `linkToken` are the same two in the classic words.
+    """
+
+    url: str
+    expires_at: str
+    link_id: str
+    vendor: str | None
+    linkUrl: str
+    linkToken: str
+
+
+@router.post("/link-vehicle", response_model=None, responses={200: {"model": LinkRecord}})
+async def post_link_vehicle(
+    runtime: RuntimeDependency, authorization: Authorization, wish: LinkWish | None = None
+) -> LinkRecord:
+    """A page on which a car is linked to this account. Costs nothing. 403 when the plan has no room for another car."""
+    async with runtime.pool.connection() as connection:
+        call = await authenticate(connection, authorization, scope="control")
+        runtime.bursts.take(call.caller.holder)
+        await require_room(connection, call.caller.user_id, runtime.vehicle_limits)
+    vendor = None
+    if wish is not None and wish.vendor and wish.vendor.strip():
+        vendor = (await known_vendor(runtime, wish.vendor)).vendor
+    async with runtime.pool.connection() as connection:
+        page = await hand_out_link(connection, call.caller.user_id, vendor=vendor)
+    url = runtime.public_url + page.path
+    return {
+        "url": url,
+        "expires_at": wire_time(page.expires_at),
+        "link_id": str(page.id),
+        "vendor": vendor,
+        "linkUrl": url,
+        "linkToken": str(page.id),
+    }
+
+
+async def known_vendor(runtime: Runtime, name: str) -> VendorHealth:
+    """The vendor that is meant. Raises Problem 422 when Enode has none of this name, with the list; 502 without one."""
+    vendors = await list_vendors(runtime)
+    found = find_vendor(vendors, name)
+    if found is None:
+        words = "Enode links no cars of this maker; `vendors` has those it does."
+        errors = [{"loc": ["body", "vendor"], "msg": words}]
+        raise Problem(422, "invalid-request", words, errors=errors, vendors=[it.vendor for it in vendors])
+    return found
+
+
+async def list_vendors(runtime: Runtime) -> tuple[VendorHealth, ...]:
+    """The vendors whose cars can be linked. Raises Problem 502."""
+    if runtime.enode is None:
+        raise Problem(502, "enode-unavailable", "This relay has no way to Enode.")
+    try:
+        return await runtime.vendors.get(runtime.enode)
+    except EnodeError as error:
+        log.warning("the list of vendors was not told: %s", error)
+        raise Problem(
+            502, "enode-unavailable", "Enode did not tell whose cars can be linked. Try again soon."
+        ) from None

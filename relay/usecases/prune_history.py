@@ -44,6 +44,8 @@ _INTERVENTIONS: LiteralString = """
 delete from interventions where (id, language) in (
     select id, language from interventions where fetched_at < now() - %s limit %s)
 """
+# Somebody's address may stand in one that was never finished.
+_SIGN_INS: LiteralString = "delete from sign_in_attempts where expires_at < now()"
 # Nobody can see or change them any more.
 _ENDPOINTS: LiteralString = """
 delete from endpoints e
@@ -96,6 +98,7 @@ async def prune(connection: Connection, retention: Retention) -> int:
     gone += await _delete(connection, _TRANSITIONS, TOLD, TOLD)
     gone += await _delete(connection, _CALLS, retention.calls)
     gone += (await connection.execute(_ENDPOINTS)).rowcount
+    gone += (await connection.execute(_SIGN_INS)).rowcount
     gone += await prune_oauth(connection, datetime.now(UTC), at_once=AT_ONCE)
     gone += await _fold_samples(connection)
     gone += await _delete(connection, _INTERVENTIONS, NAMED_BY_NOBODY)

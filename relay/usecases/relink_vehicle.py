@@ -1,17 +1,17 @@
 """A car's maker does not let Enode in any more: the user signs in there once more."""
 
 import logging
-from datetime import UTC, datetime
 from typing import TypedDict
 
 from fastapi import APIRouter
 
-from relay.gateways.enode import EnodeError, EnodeNotFound, EnodeRefused, LinkSession
+from relay.gateways.enode import EnodeError, EnodeNotFound
 from relay.kit.problems import Problem
 from relay.kit.times import wire_time
 from relay.usecases.authorize import authenticate
 from relay.usecases.find_car import find_car
-from relay.usecases.link_vehicle import CALLBACK, LIVES
+from relay.usecases.hand_out_link import hand_out_link
+from relay.usecases.open_link import CALLBACK, no_way, renew_link
 from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
 
 
 class RelinkRecord(TypedDict):
-    """A page of Enode's to open in a browser, good once. Whoever has the address can use it."""
+    """A page of ours to open in a browser, good once. Whoever has the address can use it."""
 
     url: str
     expires_at: str
@@ -34,20 +34,18 @@ async def post_relink(vehicle_id: str, runtime: RuntimeDependency, authorization
         call = await authenticate(connection, authorization, scope="control")
         runtime.bursts.take(call.caller.holder)
         car = await find_car(connection, call.caller.user_id, vehicle_id)
-    asked_at = datetime.now(UTC)
-    session = await _open(runtime, car.enode_vehicle_id)
-    return {"url": session.url, "expires_at": wire_time(asked_at + LIVES)}
+    await _must_be_broken(runtime, car.enode_vehicle_id)
+    async with runtime.pool.connection() as connection:
+        page = await hand_out_link(connection, call.caller.user_id, vendor=car.vendor, vehicle_id=car.vehicle_id)
+    return {"url": runtime.public_url + page.path, "expires_at": wire_time(page.expires_at)}
 
 
-async def _open(runtime: Runtime, enode_vehicle_id: str | None) -> LinkSession:
-    if runtime.enode is None or enode_vehicle_id is None:
-        raise Problem(502, "enode-unavailable", "There is no way to this car.")
-    redirect_uri = runtime.public_url + CALLBACK
+async def _must_be_broken(runtime: Runtime, enode_vehicle_id: str | None) -> None:
+    """Only Enode knows what it would renew. It is asked as if, and forgets a link session that nobody uses."""
+    if runtime.enode is None:
+        raise no_way()
     try:
-        return await runtime.enode.links.relink(enode_vehicle_id, language="browser", redirect_uri=redirect_uri)
-    except EnodeRefused:
-        words = "Enode finds the link to this car in order: there is nothing to renew."
-        raise Problem(409, "not-broken", words) from None
+        await renew_link(runtime.enode, enode_vehicle_id, redirect_uri=runtime.public_url + CALLBACK)
     except EnodeNotFound:
         raise Problem(404, "not-found", "Enode does not know this vehicle any more.") from None
     except EnodeError as error:

@@ -17,6 +17,8 @@ from relay.kit.database import Pool
 from relay.kit.jobs import Jobs
 from relay.kit.outbound import Outbound
 from relay.metering.allowance import SELF_HOSTED, Plans
+from relay.usecases.list_vendors import Vendors
+from relay.vehicles.limits import UNLIMITED, VehicleLimits
 
 type Mode = Literal["self-hosted", "cloud"]
 type Registration = Literal["closed", "invitation", "open"]
@@ -51,6 +53,12 @@ class Runtime:
     bursts: Bursts = field(default_factory=Bursts)
     # Look at Enode soon; does nothing where Enode tells us by itself.
     look_soon: Callable[[], None] = field(default=lambda: None)
+    # How many cars are served on each plan.
+    vehicle_limits: VehicleLimits = UNLIMITED
+    # Where Enode's link pages lie, as a content security policy names it.
+    link_origins: str = "https://*.enode.com https://*.enode.io"
+    # Whose cars can be linked.
+    vendors: Vendors = field(default_factory=Vendors)
     # The only way to addresses that users gave.
     outbound: Outbound = field(default_factory=Outbound)
     # The relay's own secret key: what is derived from it is the same in every process, and after every start.

@@ -32,10 +32,11 @@ async def tell_change(
     """Write `change`; True when the user has something new to see. The car comes first, then what happened to it.
 
     `counted`: the car's energy counters show more, which is seen even where nothing else is. What is not `live` is kept
-    as history, and told to nobody as if it happened now.
+    as history, and told to nobody as if it happened now. Of a car beyond the plan's limit nothing is told but its name.
     """
     car = change.after
-    if not change.visible and not (counted and car.gone_at is None):
+    served = car.link_state != "over_limit"
+    if not change.visible and not (counted and served and car.gone_at is None):
         if change.before != car or change.links:
             await save(connection, car, change.links, revision=car.revision)
         return False
@@ -44,6 +45,6 @@ async def tell_change(
     if change.kinds:
         await connection.execute(
             TRANSITIONS,
-            [car.user_id, revision, car.id, change.occurred_at, source_event_id, live, list(change.kinds)],
+            [car.user_id, revision, car.id, change.occurred_at, source_event_id, live and served, list(change.kinds)],
         )
     return True

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from relay.vehicles.recognise import recognisable
+
 type Json = Mapping[str, Any]
 type Version = str
 """How new a value is; comparing the texts compares that (see merge.py)."""
@@ -80,6 +82,8 @@ class Vehicle:
     last_known: Charge = Charge()
     link_state: LinkState = "ok"
     link_since: datetime
+    # Of a car beyond the limit only: since when its link is broken, None while it is not.
+    broken_at: datetime | None = None
     vin_hash: bytes | None = field(default=None, repr=False)
     gone_at: datetime | None = None
     gone_reason: str | None = None
@@ -95,6 +99,8 @@ class Vehicle:
     @property
     def shown(self) -> tuple[object, ...]:
         """What a user sees of it."""
+        if self.link_state == "over_limit":
+            return recognisable(self.groups), self.link_state, self.link_since
         smart = self.smart_charging and (self.smart_charging.state, self.smart_charging.since)
         return self.groups, self.corrected.names, self.link_state, self.link_since, smart
 
@@ -135,3 +141,9 @@ class Change:
         was = None if self.before is None or self.before.gone_at else self.before.shown
         now = None if self.after.gone_at else self.after.shown
         return was != now
+
+    @property
+    def comes_or_goes(self) -> bool:
+        """Whether the car is there now and was not before, or the other way round."""
+        was_there = self.before is not None and self.before.gone_at is None
+        return was_there != (self.after.gone_at is None)

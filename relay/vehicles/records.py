@@ -5,9 +5,7 @@ from datetime import datetime
 from typing import Any, Literal, TypedDict
 
 from relay.kit.times import wire_time
-
-# Of a car beyond the plan's limit: enough for a person to recognise it, nothing of what it says or where it is.
-SHOWN_OF_INFORMATION = ("brand", "model", "year", "displayName")
+from relay.vehicles.recognise import recognisable
 
 
 class Reason(TypedDict):
@@ -85,7 +83,7 @@ def vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
         "id": str(row["id"]),
         "revision": row["revision"],
         "link": {"state": row["link_state"], "since": wire_time(row["link_since"])},
-        "vehicle": _recognisable(row["vehicle_cache"]) if over_limit else row["vehicle_cache"],
+        "vehicle": recognisable(row["vehicle_cache"]) if over_limit else row["vehicle_cache"],
         "corrections": [] if over_limit else list(row["corrections"]),
         "smart_charging": None if over_limit else _smart_charging(row["smart_charging"]),
         "interventions": [] if over_limit else list(row["interventions"] or ()),
@@ -121,11 +119,3 @@ def _smart_charging(kept: Mapping[str, Any] | None) -> SmartChargingRecord | Non
         return None
     since = kept["since"]
     return {"state": kept["state"], "since": since and wire_time(datetime.fromisoformat(since))}
-
-
-def _recognisable(vehicle: Mapping[str, Any]) -> dict[str, Any]:
-    information = vehicle.get("information") or {}
-    return {
-        "vendor": vehicle.get("vendor"),
-        "information": {key: information[key] for key in SHOWN_OF_INFORMATION if key in information},
-    }

@@ -14,8 +14,8 @@ from relay.vehicles.models import Charge, Corrected, Json, Link, SmartCharging, 
 
 _VEHICLE: LiteralString = """
 v.id, v.user_id, v.revision, v.vehicle_cache, v.versions, v.corrected, v.corrections,
-v.correction_memory, v.smart_charging, v.last_known, v.link_state, v.link_since, v.vin_hash,
-v.gone_at, v.gone_reason,
+v.correction_memory, v.smart_charging, v.last_known, v.link_state, v.link_since, v.broken_at,
+v.vin_hash, v.gone_at, v.gone_reason,
 (select to_jsonb(e) - 'base' from vehicle_energy e where e.vehicle_id = v.id) as ledger
 """
 _LINK: LiteralString = "l.enode_vehicle_id, l.vehicle_id, l.linked_at, l.seen_at, l.ended_at"
@@ -28,23 +28,30 @@ BY_VIN: LiteralString = f"select {_VEHICLE} from vehicles v where v.user_id = %s
 OF_VENDOR: LiteralString = f"""
 select {_VEHICLE} from vehicles v where v.user_id = %s and v.vendor = %s and v.gone_at is null order by v.id
 """  # noqa: S608 - our own constants
+# Those that are served when there is not room for all come first: the user's choice, then who is served, then who was
+# there first.
+IN_ORDER: LiteralString = f"""
+select {_VEHICLE} from vehicles v where v.user_id = %s and v.gone_at is null
+order by v.chosen_at is null, v.link_state = 'over_limit', v.created_at, v.id
+"""  # noqa: S608 - our own constants
 LINKS: LiteralString = f"select {_LINK} from vehicle_links l where l.vehicle_id = %s"  # noqa: S608 - our own constants
 
 # A car and the links that changed with it: one round trip.
 SAVE = """
 with car as (
     insert into vehicles as v (id, user_id, vendor, revision, vehicle_cache, versions, corrected, corrections,
-                               correction_memory, smart_charging, last_known, link_state, link_since, vin_hash,
-                               gone_at, gone_reason)
+                               correction_memory, smart_charging, last_known, link_state, link_since, broken_at,
+                               vin_hash, gone_at, gone_reason)
     values (%(id)s, %(user_id)s, %(vendor)s, %(revision)s, %(groups)s, %(versions)s, %(corrected)s, %(corrections)s,
-            %(correction_memory)s, %(smart_charging)s, %(last_known)s, %(link_state)s, %(link_since)s, %(vin_hash)s,
-            %(gone_at)s, %(gone_reason)s)
+            %(correction_memory)s, %(smart_charging)s, %(last_known)s, %(link_state)s, %(link_since)s, %(broken_at)s,
+            %(vin_hash)s, %(gone_at)s, %(gone_reason)s)
     on conflict (id) do update set (vendor, revision, vehicle_cache, versions, corrected, corrections,
-                                    correction_memory, smart_charging, last_known, link_state, link_since, vin_hash,
-                                    gone_at, gone_reason, updated_at)
+                                    correction_memory, smart_charging, last_known, link_state, link_since, broken_at,
+                                    vin_hash, gone_at, gone_reason, updated_at)
         = (excluded.vendor, excluded.revision, excluded.vehicle_cache, excluded.versions, excluded.corrected,
            excluded.corrections, excluded.correction_memory, excluded.smart_charging, excluded.last_known,
-           excluded.link_state, excluded.link_since, excluded.vin_hash, excluded.gone_at, excluded.gone_reason, now())
+           excluded.link_state, excluded.link_since, excluded.broken_at, excluded.vin_hash, excluded.gone_at,
+           excluded.gone_reason, now())
 )
 insert into vehicle_links (enode_vehicle_id, vehicle_id, linked_at, seen_at, ended_at)
 select * from unnest(%(enode_vehicle_ids)s::text[], %(vehicle_ids)s::uuid[], %(linked_ats)s::timestamptz[],
@@ -69,6 +76,11 @@ async def find_by_vin(connection: Connection, user_id: UUID, vin: bytes) -> Vehi
 async def find_of_vendor(connection: Connection, user_id: UUID, vendor: str) -> list[Vehicle]:
     """The user's cars of a vendor that are there."""
     return [_vehicle(row) for row in await _fetch(connection, OF_VENDOR, [user_id, vendor])]
+
+
+async def find_in_order(connection: Connection, user_id: UUID) -> list[Vehicle]:
+    """The user's cars that are there, first those that are to be served before the others."""
+    return [_vehicle(row) for row in await _fetch(connection, IN_ORDER, [user_id])]
 
 
 async def links_of(connection: Connection, vehicle_id: UUID) -> list[Link]:
@@ -96,6 +108,7 @@ async def save(connection: Connection, vehicle: Vehicle, links: tuple[Link, ...]
             "last_known": Jsonb(asdict(vehicle.last_known)),
             "link_state": vehicle.link_state,
             "link_since": vehicle.link_since,
+            "broken_at": vehicle.broken_at,
             "vin_hash": vehicle.vin_hash,
             "gone_at": vehicle.gone_at,
             "gone_reason": vehicle.gone_reason,
@@ -128,6 +141,7 @@ def _vehicle(row: DictRow) -> Vehicle:
         last_known=Charge(**row["last_known"]),
         link_state=row["link_state"],
         link_since=row["link_since"],
+        broken_at=row["broken_at"],
         vin_hash=row["vin_hash"],
         gone_at=row["gone_at"],
         gone_reason=row["gone_reason"],

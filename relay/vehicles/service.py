@@ -19,7 +19,7 @@ from relay.kit.database import Connection
 from relay.vehicles import links, repository
 from relay.vehicles.corrections import correct
 from relay.vehicles.merge import absorb, merge, time_of
-from relay.vehicles.models import Change, Charge, Json, Link, Sighting, SmartCharging, Vehicle
+from relay.vehicles.models import Change, Charge, Json, Link, LinkState, Sighting, SmartCharging, Vehicle
 from relay.vehicles.transitions import read_charge, remember, transitions
 from relay.vehicles.vin import vin_hash
 
@@ -78,7 +78,11 @@ async def break_links(connection: Connection, user_id: UUID, vendor: str, at: da
     changes = []
     for car in await repository.find_of_vendor(connection, user_id, vendor):
         alive_at = moment(car.groups, "lastSeen")
-        if car.link_state == "over_limit" or (alive_at is not None and alive_at >= at):
+        if alive_at is not None and alive_at >= at:
+            continue
+        if car.link_state == "over_limit":
+            broken_at = max(at, car.broken_at or at)
+            changes.append(Change(before=car, after=replace(car, broken_at=broken_at), occurred_at=at))
             continue
         since = max(at, car.link_since) if car.link_state == "broken" else at
         changes.append(_change(car, replace(car, link_state="broken", link_since=since), (), at))
@@ -148,7 +152,22 @@ def _told(car: Vehicle, sighting: Sighting) -> Vehicle:
     spoke_at = _spoke_at(car.groups, sighting)
     if car.link_state == "broken" and spoke_at is not None and spoke_at > car.link_since:
         return replace(car, link_state="ok", link_since=sighting.created_at)
+    if car.broken_at is not None and spoke_at is not None and spoke_at > car.broken_at:
+        return replace(car, broken_at=None)
     return car
+
+
+def limit(car: Vehicle, at: datetime, *, served: bool) -> Change | None:
+    """The plan has room for this car, or it has not; None when that is so already."""
+    if served == (car.link_state != "over_limit"):
+        return None
+    if not served:
+        broken_at = car.link_since if car.link_state == "broken" else None
+        after = replace(car, link_state="over_limit", link_since=at, broken_at=broken_at)
+    else:
+        state: LinkState = "broken" if car.broken_at else "ok"
+        after = replace(car, link_state=state, link_since=car.broken_at or at, broken_at=None)
+    return Change(before=car, after=after, occurred_at=at)
 
 
 def _spoke_at(groups: Json, sighting: Sighting) -> datetime | None:

@@ -100,7 +100,7 @@ def test_shell_scripts_are_whole_and_stop_at_the_first_error(path: Path):
     assert "set -euo pipefail\n" in script or script.startswith("# shellcheck shell=bash\n# Sourced by setup.sh")
 
 
-@pytest.mark.parametrize("name", ["scripts/demo", "scripts/test", "scripts/lint", ".ci/run"])
+@pytest.mark.parametrize("name", ["scripts/demo", "scripts/test", "scripts/lint", "scripts/screenshots", ".ci/run"])
 def test_commands_can_be_executed(name):
     assert (ROOT / name).stat().st_mode & 0o111 == 0o111
 

@@ -59,8 +59,9 @@ class Enode:
         self.http.post(f"/_sim/vehicles/{car}", json=what).raise_for_status()
 
     def link(self, url: str, vendor: str) -> str:
-        """Go through the link page as a person would, and return where the browser is sent in the end."""
+        """Go through the relay's link page and Enode's as a person would, and return where the browser is sent."""
         with httpx.Client(timeout=10) as browser:
+            url = browser.post(url).headers["location"]
             browser.post(url, data={"step": "brand", "vendor": vendor})
             browser.post(url, data={"step": "consent"})
             page = browser.get(url).text

@@ -93,10 +93,12 @@ def _hangs_on_what_is_there(columns: list[Column], whole: WholeAccount, *, itsel
 
 
 def _write(owner: Owner, table: str, columns: list[Column], whole: WholeAccount) -> None:
+    # What the user's own row refers to (the invitation that let several people in) is not the user's.
+    own = {None, table} | ({it.refers_to for it in columns} if table == "users" else set())
     values = {
         it.name: _value(it, table, whole)
         for it in columns
-        if not it.automatic and (it.wanted or it.refers_to not in {None, table} or it.name in {"id", "email", "raw"})
+        if not it.automatic and (it.wanted or it.refers_to not in own or it.name in {"id", "email", "raw"})
     }
     returned = next((it.name for it in columns if it.name in {"id", "enode_vehicle_id"}), columns[0].name)
     statement = sql.SQL("insert into evconduit.{} ({}) values ({}) returning {}").format(

@@ -10,6 +10,13 @@ from relay.identity.credentials import key_hash, key_prefix, new_key
 from relay.kit.database import Connection, Pool
 from relay.metering.period import PERIOD
 
+CONSENT = (
+    "/oauth/authorize?response_type=code&client_id=home-assistant&state=s&name=Home+in+the+woods"
+    "&redirect_uri=https%3A%2F%2Fmy.home-assistant.io%2Fredirect%2Foauth"
+    "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
+)
+"""What a Home Assistant sends its owner's browser to."""
+
 
 def car(name: str, *, level: int, state: str, brand: str, model: str, rate: float | None = None, minutes: int = 3):
     """Enode's object for a car."""

@@ -23,6 +23,7 @@ PERSON = UUID("b7d5d8f2-3c59-4f4e-9d5a-5f1d3f0c2a11")
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJiN2Q1ZDhmMiJ9.c2lnbmF0dXJl"
 CAR = UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
 COMMAND = UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")
+LINK = UUID("5d8f7c0e-9a4b-4a53-8f0e-2b1c6d9e7a10")
 SESSION = UUID("9b2c1f7e-64a8-4b0e-8f83-0d5a1c6e2b47")
 
 WORLD = """
@@ -40,6 +41,8 @@ insert into charging_sessions (id, vehicle_id, started_at, ended_at, open, energ
     soc_end, peak_kw, at_home, latitude, longitude, odometer_km, cost_per_kwh, currency)
 values (%(session)s, %(car)s, now() - interval '9 h', now() - interval '5 h', false, 28.4, 'power', 31, 79, 7.2, true,
     52.09, 5.12, 48213, 0.31, 'EUR');
+insert into link_pages (id, user_id, token_hash, vendor, expires_at)
+values (%(link)s, %(user)s, sha256('a token'), 'TESLA', now() + interval '1 day');
 insert into vehicle_energy (vehicle_id, tail, lifetime_kwh, home_kwh) values (%(car)s, '{}', 312.5, 280.1);
 insert into home_places (user_id, latitude, longitude, radius_m) values (%(user)s, 52.09, 5.12, 500);
 insert into electricity_rates (user_id, cost_per_kwh, currency) values (%(user)s, 0.31, 'EUR');
@@ -47,6 +50,10 @@ insert into endpoints (user_id, credential_id, kind, url)
 select %(user)s, id, 'v2', 'https://home.example.org/api/webhook/9f86d081884c7d65' from api_keys;
 insert into endpoints (user_id, credential_id, kind, url, webhook_id)
 select %(user)s, id, 'classic', 'https://home.example.org/api/webhook/01JD3W4Q9G', '01JD3W4Q9G' from api_keys;
+insert into oauth_grants (user_id, client_id, name, scopes, redirect_uri)
+values (%(user)s, 'home-assistant', 'Home', '{read,control}', 'https://my.home-assistant.io/redirect/oauth');
+insert into oauth_tokens (grant_id, access_hash, refresh_hash, access_expires_at)
+select id, sha256('eva_'), %(refresh_hash)s, now() + interval '30 minutes' from oauth_grants;
 """
 
 
@@ -70,11 +77,13 @@ async def world(pool, enode):
         "user": USER,
         "person": PERSON,
         "key_hash": key_hash(KEY),
+        "refresh_hash": key_hash("evr_" + "Y" * 43),
         "car": CAR,
         "vehicle": Jsonb(vehicle),
         "enode_id": enode.car_id,
         "command": COMMAND,
         "session": SESSION,
+        "link": LINK,
     }
     async with pool.connection() as connection, connection.transaction():
         for statement in WORLD.split(";")[:-1]:

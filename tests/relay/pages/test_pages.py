@@ -8,7 +8,7 @@ import pytest
 from psycopg_pool import PoolTimeout
 
 PAGES = ["/home", "/installations", "/keys", "/usage", "/profile"]
-POSTS = ["/keys", "/profile", "/profile/sign-out-everywhere", "/sign-out"]
+POSTS = ["/keys", "/profile", "/profile/sign-out-everywhere", "/profile/delete", "/sign-out"]
 HTML = {"Accept": "text/html,*/*;q=0.8"}
 
 

@@ -35,3 +35,36 @@ async def test_signing_out_everywhere_ends_every_session_and_no_key(sign_in, acc
         assert (await opened.get("/home")).status_code == 303
     account_answer = await here.get("/api/ha/v2/account", headers={"Authorization": account.header})
     assert account_answer.status_code == 200
+
+
+async def test_the_account_is_taken_along_as_a_file(sign_in, account):
+    opened = await sign_in(account.user_id)
+    assert 'href="/profile/export"' in (await opened.get("/profile")).text
+    taken = await opened.get("/profile/export")
+    assert taken.headers["content-disposition"].startswith('attachment; filename="evconduit-')
+    assert str(account.vehicle_id) in taken.text
+
+
+@pytest.mark.parametrize(("language", "word"), [("en-US", " Delete "), ("de-DE", "löschen"), ("sv-SE", "radera")])
+async def test_the_account_ends_when_the_word_is_typed(sign_in, account, pool, language, word):
+    async with pool.connection() as connection:
+        await connection.execute("update users set language = %s", [language])
+    opened = await sign_in(account.user_id)
+    done = await opened.submit("/profile/delete", word=word)
+    assert (done.status_code, done.headers["location"]) == (303, "/")
+    assert 'role="status"' in (await opened.get("/")).text
+    assert (await opened.get("/home")).status_code == 303
+    api = await opened.get("/api/ha/v2/account", headers={"Authorization": account.header})
+    assert api.status_code == 401
+    async with pool.connection() as connection:
+        row = await (await connection.execute("select closed_at is not null from users")).fetchone()
+    assert row == (True,)
+
+
+@pytest.mark.parametrize("word", ["", "deleted", "löschen"])
+async def test_another_word_ends_nothing(sign_in, account, word):
+    opened = await sign_in(account.user_id)
+    answer = await opened.submit("/profile/delete", word=word)
+    assert answer.status_code == 422
+    assert "Type the word exactly" in answer.text
+    assert (await opened.get("/home")).status_code == 200

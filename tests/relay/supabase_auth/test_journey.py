@@ -8,6 +8,8 @@ import re
 import httpx
 import pytest
 
+from relay.usecases.delete_account import delete_account, request_deletion
+from relay.usecases.prune_history import Retention, prune
 from tests.relay.serving import serving
 from tests.relay.supabase_auth.double import SigningKey
 
@@ -364,3 +366,35 @@ async def test_while_the_keys_cannot_be_had_nobody_is_refused_for_it(cloud):
     bearer = {"Authorization": f"Bearer {relay.supabase.sign(relay.supabase.provider_person)}"}
     away = await browser.get("/api/me", headers=bearer)
     assert (away.status_code, away.headers["retry-after"]) == (503, "10")
+
+
+async def test_between_our_deletion_and_supabases_nobody_begins_anew(cloud, owner):
+    relay = await cloud(registration="open")
+    await relay.come_in(await relay.browser(), ANNA)
+    runtime, person = relay.app.state.runtime, relay.supabase.people[ANNA]
+    (user_id,) = await column(owner, "select id from users")
+    await request_deletion(runtime, user_id)
+    relay.supabase.down = True
+    assert not await delete_account(runtime, user_id)
+    relay.supabase.down = False
+    assert await column(owner, "select count(*) from users") == [0]
+    refused = await relay.come_in(await relay.browser(), ANNA)
+    assert (refused.status_code, "being deleted" in refused.text) == (403, True)
+    await owner.execute("update deleted_users set next_try_at = now()")
+    assert await delete_account(runtime, user_id)
+    assert relay.supabase.people == {}
+    await relay.come_in(await relay.browser(), ANNA)
+    assert await column(owner, "select supabase_id::text <> %s from users", person.id) == [True]
+
+
+async def test_a_sign_in_that_was_never_finished_is_forgotten(cloud, owner, pool):
+    relay = await cloud(registration="invitation", sign_in_providers="google")
+    browser = await relay.browser()
+    off = await browser.submit("/sign-in/with/google", on="/sign-in")
+    await relay.follow(browser, off.headers["location"])
+    assert await column(owner, "select email from sign_in_attempts") == ["octo@example.org"]
+    await owner.execute("update sign_in_attempts set expires_at = now() - interval '1 second'")
+    assert "octo@example.org" not in (await browser.get("/register")).text
+    async with pool.connection() as connection:
+        await prune(connection, Retention())
+    assert await column(owner, "select count(*) from sign_in_attempts") == [0]

@@ -1,0 +1,51 @@
+"""A relay and the simulated Enode, and accounts on it."""
+
+import pytest
+
+from relay.app import create_app
+from relay.settings import Settings
+from tests.demo.enode.running import Running, new_settings
+from tests.relay.usecases.linking_world import HOME, World
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    running = Running(new_settings())
+    running.sign_in()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+async def make_world(pool, database_url, tmp_path, simulator, make_account):
+    """Makes relays with an account that has no car yet."""
+    settings = Settings(
+        data=tmp_path,
+        database_url=database_url,
+        secret_key="k" * 32,
+        public_url=HOME,
+        enode_client_id=simulator.settings.client_id,
+        enode_client_secret=simulator.settings.client_secret,
+        enode_base_url=simulator.url,
+        enode_auth_url=f"{simulator.url}/oauth2/token",
+        enode_webhook_secret="the-secret-of-the-subscription",
+    )
+    app = create_app(settings, database_url, work=False)
+    made = []
+
+    async def make(**wanted):
+        world = World(app, pool, simulator, await make_account(**wanted))
+        await world.rows("delete from vehicles where user_id = %s", world.account.user_id)
+        made.append(world)
+        return world
+
+    async with app.router.lifespan_context(app):
+        yield make
+        for world in made:
+            for client in (world.api, world.browser, world.enode):
+                await client.aclose()
+
+
+@pytest.fixture
+async def world(make_world):
+    return await make_world()

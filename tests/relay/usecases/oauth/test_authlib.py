@@ -1,0 +1,78 @@
+"""A client that we did not write, from the consent page to the end, against a real server on loopback."""
+
+import re
+import secrets
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.httpx_client import AsyncOAuth2Client
+
+from relay.app import create_app
+from relay.identity.sessions import open_session
+from relay.server import listen
+from relay.settings import Settings
+from tests.relay.serving import serving
+
+REDIRECT = "http://homeassistant.local:8123/auth/external/callback"
+
+
+@pytest.fixture
+async def relay(tmp_path, database_url):
+    """The relay's address, as its metadata has it too."""
+    listening = listen("127.0.0.1", 0)
+    public_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32, public_url=public_url)
+    async with serving(create_app(settings, database_url, work=False), listening) as url:
+        assert url == public_url
+        yield url
+
+
+async def approve(address, pool, user_id):
+    """Where the browser of the signed-in owner ends up."""
+    async with httpx.AsyncClient() as browser:
+        async with pool.connection() as connection:
+            browser.cookies.set("evconduit_session", await open_session(connection, user_id, "link"))
+        shown = await browser.get(address)
+        hidden = dict(re.findall(r'name="(csrf|request)" value="([^"]+)"', shown.text))
+        return (await browser.post(address.partition("?")[0], data=hidden | {"decision": "approve"})).headers[
+            "location"
+        ]
+
+
+async def test_authlib_signs_in_refreshes_and_lets_itself_out(relay, pool, account):
+    async with httpx.AsyncClient() as http:
+        metadata = (await http.get(f"{relay}/.well-known/oauth-authorization-server")).json()
+    assert metadata["issuer"] == relay
+    client = AsyncOAuth2Client(
+        client_id="home-assistant",
+        redirect_uri=REDIRECT,
+        scope="read control",
+        code_challenge_method="S256",
+        token_endpoint=metadata["token_endpoint"],
+        token_endpoint_auth_method="none",
+        revocation_endpoint_auth_method="none",
+    )
+    async with client:
+        verifier = secrets.token_urlsafe(48)
+        address, state = client.create_authorization_url(
+            metadata["authorization_endpoint"], code_verifier=verifier, name="Home"
+        )
+        back = await approve(address, pool, account.user_id)
+        query = parse_qs(urlsplit(back).query)
+        assert back.startswith(REDIRECT + "?")
+        assert (query["state"], query["iss"]) == ([state], [relay])
+        first = await client.fetch_token(authorization_response=back, state=state, code_verifier=verifier)
+        assert (first["scope"], first["expires_in"]) == ("read control", 1800)
+        assert (await client.get(f"{relay}/api/ha/v2/account")).status_code == 200
+
+        second = await client.refresh_token(metadata["token_endpoint"])
+        assert second["access_token"] != first["access_token"]
+        assert (await client.get(f"{relay}/api/ha/v2/account")).json()["title"] == "a@example.org"
+
+        revoked = await client.revoke_token(metadata["revocation_endpoint"], token=second["refresh_token"])
+        assert revoked.status_code == 200
+        assert (await client.get(f"{relay}/api/ha/v2/account")).status_code == 401
+        with pytest.raises(OAuthError, match="invalid_grant"):
+            await client.refresh_token(metadata["token_endpoint"])
