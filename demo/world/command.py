@@ -20,7 +20,7 @@ from demo.world.interrupts import Interrupts
 from demo.world.options import default_state, parse
 from demo.world.ports import PREFERRED, choose_ports
 from demo.world.processes import adopt_orphans
-from demo.world.state import StateFolder, open_state, tidy
+from demo.world.state import open_state, tidy
 from demo.world.world import World, open_world, stop_leftovers
 
 PICTURE = "dashboard.png"
@@ -95,18 +95,19 @@ async def _show(world: World, speed: float) -> int:
     await world.start_home_assistant()
     await world.set_up_integration()
     await world.furnish(past=A_DAY / speed)
-    world.console.say(_told(world, world.state, time.monotonic() - began))
+    link = await world.relay.sign_in_link()
+    world.console.say(_told(world, link, time.monotonic() - began))
     await asyncio.Event().wait()
     return 0
 
 
-def _told(world: World, state: StateFolder, seconds: float) -> str:
+def _told(world: World, sign_in_link: str, seconds: float) -> str:
     return f"""
 Ready after {seconds:.0f} s.
 
   Home Assistant   {world.home_assistant.api.url}   login: {USER} / {PASSWORD}
-  The relay        {world.relay.url}/api/docs
+  The relay        {sign_in_link}   (signs you in once, within 15 minutes; its API: {world.relay.url}/api/docs)
   The cars         {world.simulator.url}/_sim/vehicles   (scripts/demo --help tells how to move them)
-  Logs             {state.logs}
+  Logs             {world.state.logs}
 
 Ctrl-C stops everything."""

@@ -70,7 +70,9 @@ class HassApi:
         return await self._send("DELETE", f"/api/{path}")
 
     async def _send(self, method: str, path: str, body: Json = None) -> Json:
-        headers = {"Authorization": f"Bearer {self.tokens['access_token']}"} if self.tokens else {}
+        headers = {"HA-Frontend-Base": self.url}  # as the frontend says it, so that who signs in elsewhere finds back
+        if self.tokens:
+            headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
         async with self._session.request(method, f"{self.url}{path}", json=body, headers=headers) as response:
             return await _content(response)
 

@@ -22,7 +22,7 @@ class Form:
     buttons: list[tuple[str, str]] = field(default_factory=list)
 
 
-class _Forms(HTMLParser):
+class Forms(HTMLParser):
     """Collects the forms of a page."""
 
     def __init__(self) -> None:
@@ -34,6 +34,8 @@ class _Forms(HTMLParser):
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
             self.found.append(Form(action=given.get("action", "")))
+        elif not self.found:
+            return  # a button of the page's head
         elif tag == "input" and (given.get("type") not in {"checkbox", "radio"} or "checked" in given):
             self.found[-1].fields.append((given.get("name", ""), given.get("value", "")))
         elif tag == "button":
@@ -68,7 +70,7 @@ async def _forward(response: ClientResponse) -> Form:
     page = await response.text()
     if not response.ok:
         raise BrokenPartError(f"the link page answered {response.status}")
-    reader = _Forms()
+    reader = Forms()
     reader.feed(page)
     for form in reader.found:
         if form.buttons and not QUIET & {value for _, value in form.buttons[:1]}:

@@ -61,6 +61,10 @@ class Relay:
             key = await self.command("key", "create", "--user", str(state.memory.user_id), "--name", "Demo home")
             state.remember(key=key)
 
+    async def sign_in_link(self) -> str:
+        """An address that signs the account's owner in on the relay's pages, once and soon."""
+        return await self.command("login", "--user", str(self._ground.state.memory.user_id))
+
     async def link_page(self, vendor: str) -> str:
         """The address of the relay's page where the account's owner links a car, once."""
         return await self.command(

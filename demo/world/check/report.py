@@ -15,6 +15,7 @@ from demo.world.check.health import prove_health
 from demo.world.check.picture import prove_dashboard
 from demo.world.check.restart import prove_restart
 from demo.world.check.set_up import prove_config_flow, prove_entities
+from demo.world.check.sign_in import prove_sign_in
 from demo.world.console import Console
 from demo.world.errors import BrokenPartError, tail
 from demo.world.hass_socket import HassRefusedError
@@ -42,6 +43,7 @@ ROWS = (
     Row(title="the relay is killed and comes back", prove=prove_crash),
     Row(title="Home Assistant is restarted", prove=prove_restart),
     Row(title="a browser shows the dashboard", prove=prove_dashboard),
+    Row(title="sign in by link, approve by OAuth", prove=prove_sign_in),
     Row(title="Home Assistant is well", prove=prove_health),
 )
 
