@@ -50,6 +50,8 @@ def run(settings: Settings, conninfo: str, listening: Sequence[socket.socket], *
         log_config=None,
         access_log=False,  # addresses, and paths with ids of cars, are nobody's business
         server_header=False,
+        # Beside ingress, who asks is decided by the socket's other end: no header may say otherwise.
+        proxy_headers=settings.ingress_port is None,
         timeout_graceful_shutdown=GRACE_SECONDS,
         lifespan="on",
     )

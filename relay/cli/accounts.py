@@ -11,7 +11,7 @@ import typer
 from relay.cli.shared import Account, account, connected, note
 from relay.gateways.enode.languages import is_tag, nearest
 from relay.identity.credentials import new_key
-from relay.identity.people import approve_user, set_role
+from relay.identity.people import approve_user, set_plan, set_role
 from relay.identity.repository import add_key, add_user, disable_user, list_keys, revoke_key
 from relay.kit.database import prepare_session
 from relay.kit.errors import StartError
@@ -21,6 +21,7 @@ from relay.usecases.delete_account import CLOSE
 from relay.usecases.export_account import write_export
 
 ROLES = ("user", "admin")
+PLANS = ("free", "basic", "pro")
 
 user_app = typer.Typer(help="Account holders.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys, one for each Home Assistant.", no_args_is_help=True)
@@ -66,6 +67,16 @@ def user_approve(user: Account) -> None:
     with connected() as connection:
         fresh = approve_user(connection, account(connection, user))
     note("approved" if fresh else "was approved already")
+
+
+@user_app.command("plan")
+def user_plan(user: Account, plan: Annotated[str, typer.Argument(help=", ".join(PLANS))]) -> None:
+    """Give an account another plan, from its next call on. Plans have limits in cloud mode only."""
+    if plan not in PLANS:
+        raise StartError(f"{plan!r} is no plan: there are {', '.join(PLANS)}")
+    with connected() as connection:
+        set_plan(connection, account(connection, user), plan)
+    note(f"has the plan {plan} now")
 
 
 @user_app.command("role")

@@ -21,10 +21,11 @@ union all
 select id, true from deleted_users where supabase_id = %(supabase_id)s and deleted_at is null
 limit 1
 """
+# Who comes by themselves begins with the free plan; the column's default is for accounts that the operator makes.
 _ADD: LiteralString = """
 with made as (
-    insert into users (supabase_id, email, name, language, invitation_id, approved_at, accepted_terms_at)
-    values (%(supabase_id)s, %(email)s, %(name)s, %(language)s, %(invitation_id)s,
+    insert into users (supabase_id, email, name, language, invitation_id, plan, approved_at, accepted_terms_at)
+    values (%(supabase_id)s, %(email)s, %(name)s, %(language)s, %(invitation_id)s, 'free',
             case when %(approved)s then now() end, case when %(accepts_terms)s then now() end)
     returning id),
 feed as (insert into feeds (user_id) select id from made)
@@ -33,6 +34,7 @@ select id from made
 _MOVED: LiteralString = "update users set email = %(email)s where id = %(id)s and email is distinct from %(email)s"
 _ACCEPTED: LiteralString = "update users set accepted_terms_at = now() where id = %s and accepted_terms_at is null"
 _APPROVED: LiteralString = "update users set approved_at = now() where id = %s and approved_at is null"
+_PLAN: LiteralString = "update users set plan = %s where id = %s"
 _ROLE: LiteralString = "update users set role = %s where id = %s"
 
 
@@ -103,6 +105,11 @@ async def accept_terms(connection: Connection, user_id: UUID) -> None:
 def approve_user(connection: Owner, user_id: UUID) -> bool:
     """Let this person in; whether that was still to be done."""
     return connection.execute(_APPROVED, [user_id]).rowcount == 1
+
+
+def set_plan(connection: Owner, user_id: UUID, plan: str) -> None:
+    """What the account may use from the next call on; what was used this month stays used."""
+    connection.execute(_PLAN, [plan, user_id])
 
 
 def set_role(connection: Owner, user_id: UUID, role: str) -> None:

@@ -22,7 +22,7 @@ _BURN: LiteralString = "delete from sign_in_links where token_hash = %s and expi
 _ONE_AT_A_TIME: LiteralString = "select pg_advisory_xact_lock(hashtext('evconduit owner'))"
 _OWNER: LiteralString = "select id from users where closed_at is null order by created_at, id limit 1"
 _MAKE_OWNER: LiteralString = """
-with made as (insert into users (role) values ('admin') returning id),
+with made as (insert into users (role, language) values ('admin', %s) returning id),
      feed as (insert into feeds (user_id) select id from made)
 select id from made
 """
@@ -40,20 +40,20 @@ async def is_good(connection: Connection, token: str) -> bool:
     return await (await connection.execute(_KNOWN, [key_hash(token)])).fetchone() is not None
 
 
-async def burn_link(connection: Connection, token: str) -> UUID | None:
+async def burn_link(connection: Connection, token: str, *, language: str) -> UUID | None:
     """Use a link up; whom it signs in. None when it is unknown, too old or used. To be called in a transaction."""
     row = await (await connection.execute(_BURN, [key_hash(token)])).fetchone()
     if row is None:
         return None
-    return UUID(str(row[0])) if row[0] is not None else await find_owner(connection)
+    return UUID(str(row[0])) if row[0] is not None else await find_owner(connection, language=language)
 
 
-async def find_owner(connection: Connection) -> UUID:
+async def find_owner(connection: Connection, *, language: str = "en-US") -> UUID:
     """The first account, made when there is none. To be called in a transaction."""
     row = await (await connection.execute(_OWNER)).fetchone()
     if row is None:
         await connection.execute(_ONE_AT_A_TIME)
         row = await (await connection.execute(_OWNER)).fetchone()
-    row = row or await (await connection.execute(_MAKE_OWNER)).fetchone()
+    row = row or await (await connection.execute(_MAKE_OWNER, [language])).fetchone()
     assert row is not None  # noqa: S101 - an insert without a conflict clause returns its row
     return UUID(str(row[0]))

@@ -12,7 +12,8 @@ from relay.usecases.runtime import Runtime
 
 SESSION = "evconduit_session"
 VISIT = "evconduit_visit"
-"""Names of cookies: who is signed in, and a browser that is not."""
+NEXT = "evconduit_next"
+"""Names of cookies: who is signed in, a browser that is not, and where it wanted to go."""
 
 _HOUR = 3600
 
@@ -22,10 +23,10 @@ def cookie_name(name: str, *, https: bool) -> str:
     return f"__Host-{name}" if https else name
 
 
-def read_cookie(request: Request, runtime: Runtime, name: str) -> str | None:
+def read_cookie(request: Request, runtime: Runtime, name: str, *, longest: int = 100) -> str | None:
     """The cookie's value; None without one. Longer ones than we ever set are not ours."""
     value = request.cookies.get(cookie_name(name, https=runtime.is_https))
-    return value if value and len(value) <= 100 else None  # noqa: PLR2004 - as said
+    return value if value and len(value) <= longest else None
 
 
 def put_cookie(response: Response, runtime: Runtime, name: str, value: str, *, seconds: int) -> None:

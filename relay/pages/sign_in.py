@@ -1,19 +1,24 @@
 """Signing in to a relay of one's own, and out of any."""
 
 from typing import Annotated
+from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from relay.identity.sessions import end_session
 from relay.identity.sign_in_links import is_good
-from relay.pages.csrf import SESSION, put_cookie, read_cookie
+from relay.pages.csrf import NEXT, SESSION, put_cookie, read_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import go, page
 from relay.pages.visitors import MaybeVisitor, local_path
-from relay.pages.ways_in import remember, show_ways
+from relay.pages.ways_in import language_of, remember, show_ways
 from relay.usecases.runtime import RuntimeDependency
 from relay.usecases.sign_in_owner import sign_in_by_link
+
+LONGEST_NEXT = 1200
+"""Of an address; three times that with its escapes, which a cookie just holds."""
+NEXT_LIVES_SECONDS = 900
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,7 +35,11 @@ async def sign_in(
         return go(request, local_path(back))
     if runtime.people is not None:
         return show_ways(request, runtime.people, next_path=local_path(back))
-    return page(request, "sign_in.html")
+    shown = page(request, "sign_in.html")
+    if back is not None:
+        # The link is printed elsewhere and knows nothing of it.
+        put_cookie(shown, runtime, NEXT, quote(local_path(back)[:LONGEST_NEXT], safe=""), seconds=NEXT_LIVES_SECONDS)
+    return shown
 
 
 @router.get("/sign-in/link/{token}")
@@ -44,11 +53,13 @@ async def show_link(token: str, request: Request, runtime: RuntimeDependency) ->
 @router.post("/sign-in/link/{token}")
 async def use_link(token: str, request: Request, runtime: RuntimeDependency, _form: PostedForm) -> Response:
     """The button was pressed."""
-    session = await sign_in_by_link(runtime, token)
+    session = await sign_in_by_link(runtime, token, language=language_of(request))
     if session is None:
         return page(request, "sign_in_link.html", status=410, good=False)
-    answer = go(request, "/home")
+    wanted = read_cookie(request, runtime, NEXT, longest=3 * LONGEST_NEXT)
+    answer = go(request, local_path(wanted and unquote(wanted)))
     remember(answer, runtime, session)
+    put_cookie(answer, runtime, NEXT, "", seconds=0)
     return answer
 
 

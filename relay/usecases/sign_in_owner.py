@@ -4,6 +4,7 @@ from typing import LiteralString
 
 from psycopg.rows import class_row
 
+from relay.gateways.enode.languages import nearest
 from relay.identity.sessions import SessionHolder, open_session
 from relay.identity.sign_in_links import burn_link, find_owner
 from relay.kit.database import Connection
@@ -16,10 +17,13 @@ from users where id = %s
 """
 
 
-async def sign_in_by_link(runtime: Runtime, token: str) -> str | None:
-    """Burn the link and sign its user in; returns what the browser's cookie is to hold. None: the link is no good."""
+async def sign_in_by_link(runtime: Runtime, token: str, *, language: str) -> str | None:
+    """Burn the link and sign its user in; returns what the browser's cookie is to hold. None: the link is no good.
+
+    `language` (BCP 47) is for an owner who begins to exist by it.
+    """
     async with runtime.pool.connection() as connection, connection.transaction():
-        user_id = await burn_link(connection, token)
+        user_id = await burn_link(connection, token, language=nearest(language))
         return None if user_id is None else await open_session(connection, user_id, "link")
 
 

@@ -231,6 +231,8 @@ def test_people_are_approved_and_given_roles(operator):
     assert "approved already" in operator.run("user", "approve", "--user", "me@example.org").stderr
     assert operator.run("user", "role", "--user", "me@example.org", "admin").returncode == 0
     assert "no role" in operator.run("user", "role", "--user", "me@example.org", "king").stderr
+    assert operator.run("user", "plan", "--user", "me@example.org", "basic").returncode == 0
+    assert "no plan" in operator.run("user", "plan", "--user", "me@example.org", "gold").stderr
 
 
 def test_an_account_is_taken_along_and_deleted(operator):

@@ -65,6 +65,29 @@ async def test_of_many_presses_on_one_link_one_signs_in(open_browser, print_link
     assert sorted(it.status_code for it in pressed) == [303] + [410] * 7
 
 
+async def test_who_was_on_the_way_somewhere_gets_there_after_signing_in(browser, print_link):
+    wanted = "/usage?of=http%3A%2F%2Fha.local%3A8123%2Fauth&state=" + "s" * 600
+    sent = await browser.get(wanted)
+    await browser.get(sent.headers["location"])
+    entered = await browser.submit(print_link())
+    assert entered.headers["location"] == wanted
+    assert "evconduit_next" not in browser.cookies
+
+
+@pytest.mark.parametrize("planted", ["https%3A%2F%2Fevil.example", "%2F%2Fevil.example", "%E4", "x" * 5000])
+async def test_a_planted_cookie_sends_nobody_elsewhere(browser, print_link, planted):
+    browser.cookies.set("evconduit_next", planted, domain="127.0.0.1")
+    assert (await browser.submit(print_link())).headers["location"] == "/home"
+
+
+async def test_the_owner_reads_what_the_first_browser_reads(open_browser, print_link, owner):
+    browser = await open_browser()
+    browser.headers["Accept-Language"] = "sv-SE,sv;q=0.9"
+    await browser.submit(print_link())
+    assert "Dina bilar" in (await browser.get("/home")).text
+    assert await (await owner.execute("select language from users")).fetchone() == ("sv-SE",)
+
+
 async def test_a_link_is_good_for_a_quarter_of_an_hour(browser, print_link, owner):
     link = print_link()
     await owner.execute("update sign_in_links set expires_at = expires_at - interval '15 minutes'")

@@ -33,8 +33,8 @@ async def test_who_asks_for_a_link_and_opens_it_is_in(cloud, owner):
     assert agreed.headers["location"] == "/keys"
     assert (await browser.get("/keys")).status_code == 200
     assert "I agree" not in (await browser.get("/terms")).text
-    found = await owner.execute("select email, role, supabase_id::text, accepted_terms_at is not null from users")
-    assert await found.fetchall() == [(ANNA, "user", relay.supabase.people[ANNA].id, True)]
+    found = await owner.execute("select email, role, plan, supabase_id::text, accepted_terms_at is not null from users")
+    assert await found.fetchall() == [(ANNA, "user", "free", relay.supabase.people[ANNA].id, True)]
 
 
 async def test_nothing_of_supabases_is_kept(cloud, owner):
