@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from relay.gateways.enode.languages import LANGUAGES, nearest
 from relay.pages.csrf import SESSION, put_cookie
 from relay.pages.forms import PostedForm
-from relay.pages.rendering import go, page, translator
+from relay.pages.rendering import go, page, safe_headers, translator
 from relay.pages.visitors import SignedIn, Visitor
 from relay.usecases.change_profile import LONGEST_NAME, change_profile, sign_out_everywhere
 from relay.usecases.delete_account import request_deletion
@@ -70,9 +70,11 @@ async def leave(request: Request, runtime: RuntimeDependency, visitor: SignedIn,
 
 
 @router.get("/profile/export")
-async def take_along(runtime: RuntimeDependency, visitor: SignedIn) -> Response:
+async def take_along(request: Request, runtime: RuntimeDependency, visitor: SignedIn) -> Response:
     """Everything about the account, as a file."""
-    return await export(runtime, visitor.user_id)
+    answer = await export(runtime, visitor.user_id)
+    answer.headers.update(safe_headers(request))
+    return answer
 
 
 @router.get("/profile/delete")

@@ -23,12 +23,12 @@ IDS = """
 select (select id::text from vehicles where user_id = %(user)s) as vehicle_id,
        (select l.enode_vehicle_id from vehicle_links l join vehicles v on v.id = l.vehicle_id
         where v.user_id = %(user)s) as enode_vehicle_id,
-       (select id::text from commands where user_id = %(user)s) as command_id,
+       (select min(id::text) from commands where user_id = %(user)s) as command_id,
        (select s.id::text from charging_sessions s join vehicles v on v.id = s.vehicle_id
         where v.user_id = %(user)s) as session_id,
        (select min(id::text) from endpoints where user_id = %(user)s) as endpoint_id,
-       (select id::text from api_keys where user_id = %(user)s) as key_id,
-       (select id::text from oauth_grants where user_id = %(user)s) as installation_id
+       (select min(id::text) from api_keys where user_id = %(user)s) as key_id,
+       (select min(id::text) from oauth_grants where user_id = %(user)s) as installation_id
 """
 
 

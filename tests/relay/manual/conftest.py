@@ -1,6 +1,7 @@
 """The world that the manual's examples are about: Ada, her car, and what there is to ask after."""
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
 from uuid import UUID
@@ -57,9 +58,9 @@ select id, sha256('eva_'), %(refresh_hash)s, now() + interval '30 minutes' from 
 """
 
 
-@pytest.fixture(scope="module")
-def enode():
-    """One simulator for all examples, with Ada's car in it, plugged in."""
+@contextmanager
+def enode_with_a_car():
+    """A simulator with Ada's car in it, plugged in."""
     simulator = Running(new_settings())
     simulator.sign_in()
     car = simulator.linked_car(user=str(USER))
@@ -67,6 +68,13 @@ def enode():
     simulator.car_id = car
     yield simulator
     simulator.close()
+
+
+@pytest.fixture(scope="module")
+def enode():
+    """One for all examples."""
+    with enode_with_a_car() as simulator:
+        yield simulator
 
 
 @pytest.fixture

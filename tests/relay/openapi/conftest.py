@@ -2,9 +2,16 @@
 
 import pytest
 
-from tests.relay.manual.conftest import app, enode, world
+from tests.relay.manual.conftest import app, enode_with_a_car, world
 
-__all__ = ["app", "enode", "world"]
+__all__ = ["app", "world"]
+
+
+@pytest.fixture
+def enode():
+    """One for each run: what is made up may well unlink the car."""
+    with enode_with_a_car() as simulator:
+        yield simulator
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
