@@ -1,0 +1,138 @@
+"""A Home Assistant sends its owner's browser here, and gets it back with an answer: with scripts off, and for real.
+
+Browsers hold the redirect that answers a form to the policy of the page with the form: only a browser can tell whether
+the answer arrives at another site.
+"""
+
+import re
+import secrets
+from types import SimpleNamespace
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from relay.app import create_app
+from relay.server import listen
+from relay.settings import Settings
+from tests.relay.browser.test_every_page import OUT
+from tests.relay.serving import serving
+from tests.relay.supabase_auth.running import running
+from tests.relay.usecases.oauth.client import CLIENT, request_for
+
+CALLBACK = "/auth/external/callback"
+NAME = "Home in the woods"
+
+
+@pytest.fixture
+async def relay(tmp_path, database_url):
+    """A relay that knows its own address, which every answer tells."""
+    listening = listen("127.0.0.1", 0)
+    settings = Settings(
+        data=tmp_path,
+        database_url=database_url,
+        secret_key="k" * 32,
+        public_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
+    )
+    async with serving(create_app(settings, database_url, work=False), listening) as url:
+        yield url
+
+
+@pytest.fixture
+async def home_assistant():
+    """Where the answer is awaited: what was brought there, and the address of it."""
+    brought = []
+
+    async def take(request):
+        brought.append(dict(request.query_params))
+        return PlainTextResponse("Welcome back to Home Assistant")
+
+    async with running(Starlette(routes=[Route(CALLBACK, take)])) as url:
+        yield SimpleNamespace(brought=brought, callback=url + CALLBACK, host=url.removeprefix("http://"))
+
+
+@pytest.fixture
+async def client(relay):
+    """The Home Assistant itself, which talks to the relay without a browser."""
+    async with httpx.AsyncClient(base_url=relay) as client:
+        yield client
+
+
+def page_for(home_assistant, verifier):
+    """The address that Home Assistant opens in its owner's browser."""
+    asked = request_for(verifier, name=NAME, redirect_uri=home_assistant.callback)
+    return f"/oauth/authorize?{urlencode(asked)}"
+
+
+async def press(window, home_assistant, button):
+    """What the browser brings to Home Assistant after the press."""
+    await window.get_by_role("button", name=button, exact=True).click()
+    await window.wait_for_url(f"{home_assistant.callback}?*")
+    assert await window.get_by_text("Welcome back to Home Assistant").is_visible()
+    (brought,) = home_assistant.brought
+    return brought
+
+
+async def test_a_home_assistant_is_let_in_and_out(open_page, account, relay, home_assistant, client):
+    verifier = secrets.token_urlsafe(48)
+    window = await open_page(account.user_id)
+    await window.goto(page_for(home_assistant, verifier))
+    assert NAME in await window.get_by_role("heading", level=1).inner_text()
+    assert await window.get_by_text(home_assistant.host, exact=True).is_visible()
+
+    brought = await press(window, home_assistant, "Let it in")
+    assert brought == {"code": brought["code"], "state": "the state", "iss": relay}
+
+    form = {"grant_type": "authorization_code", "client_id": CLIENT, "code": brought["code"]}
+    answer = await client.post(
+        "/oauth/token", data=form | {"code_verifier": verifier, "redirect_uri": home_assistant.callback}
+    )
+    assert answer.status_code == 200, answer.text
+    client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+    assert (await client.get("/api/ha/v2/account")).status_code == 200
+
+    await window.goto(f"{relay}/installations")
+    card = window.get_by_role("article", name=NAME)
+    assert await card.get_by_text("Home Assistant, signed in").is_visible()
+    assert re.search(r"May\s+read, control", await card.inner_text())
+    await card.get_by_role("link", name=f"Disconnect {NAME}").click()
+    await window.get_by_role("button", name="Disconnect", exact=True).click()
+    assert await window.get_by_role("status").inner_text() == "It is disconnected."
+    assert await card.count() == 0
+    assert (await client.get("/api/ha/v2/account")).status_code == 401
+    refresh = {"grant_type": "refresh_token", "client_id": CLIENT, "refresh_token": answer.json()["refresh_token"]}
+    assert (await client.post("/oauth/token", data=refresh)).json()["error"] == "invalid_grant"
+
+
+async def test_a_home_assistant_is_told_that_its_owner_said_no(open_page, account, relay, home_assistant):
+    window = await open_page(account.user_id)
+    await window.goto(page_for(home_assistant, secrets.token_urlsafe(48)))
+    brought = await press(window, home_assistant, "No")
+    assert brought == {"error": "access_denied", "state": "the state", "iss": relay}
+    await window.goto(f"{relay}/installations")
+    assert await window.get_by_role("article", name=NAME).count() == 0
+
+
+@pytest.mark.parametrize("button", ["Let it in", "No"])
+async def test_going_back_and_pressing_again_harms_nothing(open_page, account, home_assistant, button):
+    window = await open_page(account.user_id)
+    await window.goto(page_for(home_assistant, secrets.token_urlsafe(48)))
+    first = await press(window, home_assistant, button)
+    home_assistant.brought.clear()
+    await window.go_back()
+    again = await press(window, home_assistant, "Let it in")
+    assert again["code"] != first.get("code")
+
+
+@pytest.mark.parametrize(("language", "scheme"), [("en-US", "light"), ("de-DE", "dark"), ("sv-SE", "light")])
+async def test_nobody_is_shut_out_of_the_question(open_page, account, home_assistant, language, scheme):
+    window = await open_page(account.user_id, scripts=True, color_scheme=scheme, locale=language)
+    for path in (page_for(home_assistant, secrets.token_urlsafe(48)), "/oauth/authorize?client_id=other"):
+        await window.goto(path)
+        found = await Axe().run(window)
+        assert found.violations_count == 0, found.generate_report()
+        assert await window.evaluate(OUT) == []
