@@ -28,10 +28,11 @@ delete from oauth_tokens where id in (
                   and (t.used_at is null or (s.used_at, s.id) < (t.used_at, t.id)))
     limit %s)
 """
+# The oldest of a chain first: a pair whose successor is forgotten before it would not be known as replaced, and rise.
 _REPLACED: LiteralString = """
 delete from oauth_tokens where id in (
     select t.id from oauth_tokens t
-    where exists (select from oauth_tokens n where n.replaces = t.id and n.used_at < %s)
+    where t.replaces is null and exists (select from oauth_tokens n where n.replaces = t.id and n.used_at < %s)
     limit %s)
 """
 
@@ -48,8 +49,7 @@ async def prune_oauth(connection: Connection, now: datetime, *, at_once: int) ->
 
 async def _all(connection: Connection, statement: LiteralString, before: list[datetime], at_once: int) -> int:
     gone = 0
-    while True:
-        rows = (await connection.execute(statement, [*before, at_once])).rowcount
+    # Until nothing is found: what goes first may be what kept the next one.
+    while rows := (await connection.execute(statement, [*before, at_once])).rowcount:
         gone += rows
-        if rows < at_once:
-            return gone
+    return gone

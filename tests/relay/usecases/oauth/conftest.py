@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import httpx
 import pytest
 
 from relay.app import create_app
+from relay.kit.bursts import Bursts
 from relay.settings import Settings
 from tests.relay.usecases.oauth.client import Door
 
@@ -19,3 +22,9 @@ async def door(app):
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8300") as http:
         yield Door(http, app.state.runtime)
+
+
+@pytest.fixture
+def standing_clock(app):
+    """No limit on bursts forgets anything meanwhile, however slow the machine is."""
+    app.state.runtime = replace(app.state.runtime, bursts=Bursts(monotonic=lambda: 0.0))

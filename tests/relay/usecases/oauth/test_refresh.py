@@ -228,7 +228,7 @@ async def test_while_the_database_is_away_nobody_is_sent_to_sign_in(door, tokens
     assert (await door.refresh(tokens["refresh_token"])).status_code == 200
 
 
-async def test_a_client_that_goes_round_in_circles_is_told_to_wait(door, tokens):
+async def test_a_client_that_goes_round_in_circles_is_told_to_wait(standing_clock, door, tokens):
     statuses = [(await door.refresh(tokens["refresh_token"])).status_code for _ in range(65)]
     assert statuses[:60] == [200] * 60
     assert 429 in statuses[60:]
@@ -238,7 +238,7 @@ async def test_a_client_that_goes_round_in_circles_is_told_to_wait(door, tokens)
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_who_tries_tokens_is_slowed_down_and_their_neighbours_are_not(door, tokens):
+async def test_who_tries_tokens_is_slowed_down_and_their_neighbours_are_not(standing_clock, door, tokens):
     statuses = [(await door.refresh("evr_" + "x" * 43)).status_code for _ in range(65)]
     assert statuses[0] == 400
     assert statuses[-1] == 429
