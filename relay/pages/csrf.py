@@ -51,10 +51,14 @@ def keep_visit(request: Request, response: Response, runtime: Runtime) -> None:
         put_cookie(response, runtime, VISIT, visit, seconds=24 * _HOUR)
 
 
+def comes_from_elsewhere(request: Request) -> bool:
+    """Whether the browser says that another site's page sent this. Browsers that say nothing are left to the token."""
+    return request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
+
+
 def is_ours(request: Request, runtime: Runtime, token: str) -> bool:
     """Whether a form with this token was on a page of ours that this browser was shown."""
-    # Browsers say where a form comes from; what they do not say is left to the token.
-    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+    if comes_from_elsewhere(request):
         return False
     bound_to = _bound_to(request, runtime)
     return bound_to is not None and hmac.compare_digest(_sign(runtime.key, bound_to).encode(), token.encode())

@@ -10,6 +10,7 @@ from relay.gateways.enode import EnodeError
 from relay.inbox.routes import get_inbox
 from relay.inbox.service import Inbox
 from relay.kit.problems import Problem
+from relay.pages.csrf import comes_from_elsewhere
 from relay.pages.rendering import page, safe_headers
 from relay.usecases.follow_link import LEFT, follow_link, note_return
 from relay.usecases.open_link import Invitation, LinkPageClosedError, find_invitation, open_link
@@ -31,6 +32,10 @@ async def show_link(token: str, request: Request, runtime: RuntimeDependency) ->
 @router.post("/link/{token}")
 async def press_link(token: str, request: Request, runtime: RuntimeDependency) -> Response:
     """On to Enode's page. No other token is asked for: who could forge this request has the one that entitles."""
+    if comes_from_elsewhere(request):
+        raise Problem(
+            403, "foreign-form", "Press the button on the page itself, which says whose account gets the car."
+        )
     invitation = await _invitation(request, runtime, token)
     if invitation is None or invitation.state != "open":
         return _page(request, runtime, invitation, invitation.state if invitation else "unknown")

@@ -152,6 +152,12 @@ async def test_without_a_credential_every_route_of_the_api_is_closed(app, url, i
 FORMS = {route.path for router in PAGES for route in router.routes if "POST" in route.methods}
 
 
+@pytest.mark.parametrize("path", sorted(UNSIGNED_FORMS))
+async def test_a_form_without_a_token_is_refused_all_the_same_when_another_site_sent_it(path, ids, mallory):
+    answer = await mallory.post(filled(path, ids | OTHERS), headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+
+
 @pytest.mark.parametrize("path", sorted(FORMS - UNSIGNED_FORMS))
 async def test_a_form_from_elsewhere_is_refused(app, path, ids, mallory):
     whole = filled(path, ids | OTHERS)
