@@ -34,7 +34,7 @@ async def press_link(token: str, request: Request, runtime: RuntimeDependency) -
     """On to Enode's page. No other token is asked for: who could forge this request has the one that entitles."""
     if comes_from_elsewhere(request):
         raise Problem(
-            403, "foreign-form", "Press the button on the page itself, which says whose account gets the car."
+            403, "foreign-form", "Press the button on the page itself: it says whose account gets the car."
         )
     invitation = await _invitation(request, runtime, token)
     if invitation is None or invitation.state != "open":
