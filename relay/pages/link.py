@@ -33,9 +33,7 @@ async def show_link(token: str, request: Request, runtime: RuntimeDependency) ->
 async def press_link(token: str, request: Request, runtime: RuntimeDependency) -> Response:
     """On to Enode's page. No other token is asked for: who could forge this request has the one that entitles."""
     if comes_from_elsewhere(request):
-        raise Problem(
-            403, "foreign-form", "Press the button on the page itself: it says whose account gets the car."
-        )
+        raise Problem(403, "foreign-form", "Press the button on the page itself: it says whose account gets the car.")
     invitation = await _invitation(request, runtime, token)
     if invitation is None or invitation.state != "open":
         return _page(request, runtime, invitation, invitation.state if invitation else "unknown")
