@@ -90,8 +90,8 @@ async def test_signed_in_by_link_and_out_again(open_page, relay, database_url):
     assert "/sign-in" in window.url
     await window.goto(f"/sign-in/link/{token}")
     await window.get_by_role("button", name="Sign in").click()
-    assert window.url == f"{relay}/home"
-    assert await window.get_by_role("heading", name="Your cars").is_visible()
+    assert window.url == f"{relay}/usage"
+    assert await window.get_by_role("heading", name="Usage", exact=True).is_visible()
     await window.get_by_role("button", name="Menu").click()
     await window.get_by_role("button", name="Sign out").click()
     await window.goto("/home")
