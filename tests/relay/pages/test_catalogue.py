@@ -55,6 +55,14 @@ def test_nothing_is_in_the_catalogue_that_no_page_says():
     assert set(catalogue("en")) - said == set()
 
 
+def test_every_kind_of_call_that_counts_has_a_name():
+    files = (ROOT / "relay" / "usecases").glob("*.py")
+    counted = {it for file in files for it in re.findall(r'\bendpoint="([\w/-]+)"', file.read_text(encoding="utf-8"))}
+    named = {key.removeprefix("usage.route.") for key in catalogue("en") if key.startswith("usage.route.")}
+    assert counted
+    assert named == counted
+
+
 @pytest.mark.parametrize(
     ("language", "number", "date"),
     [("en", "1,234.5", "5 Mar 2026"), ("de", "1.234,5", "5. März 2026"), ("sv", "1\u00a0234,5", "5 mars 2026")],

@@ -20,7 +20,9 @@ async def test_calls_are_told_by_day_by_kind_and_by_installation(sign_in, accoun
     assert "<strong>3</strong> calls, without a limit" in shown
     assert re.search(r"<rect class=\"bar-today\".*?<title>\d+ \w+ \d{4}: 3 calls</title>", shown)
     assert re.search(r"<td>HA.*?</td><td class=\"right\">3</td>", shown)
-    assert re.search(r"<code>v2/vehicles</code></td><td class=\"right\">3</td><td class=\"right\">100 %</td>", shown)
+    assert re.search(
+        r"<td>Cars read <code>v2/vehicles</code></td><td class=\"right\">3</td><td class=\"right\">100 %</td>", shown
+    )
 
 
 @pytest.mark.parametrize(
