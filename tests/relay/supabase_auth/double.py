@@ -277,7 +277,7 @@ class SupabaseDouble:
         if not flow.is_proven(asked["code_verifier"]):
             raise Refusal(400, "bad_code_verifier", "code challenge does not match previously saved code verifier")
         self._flows.end(flow)
-        return JSONResponse(self._session(flow.somebody, flow.method))
+        return JSONResponse(self._session(flow.somebody, flow.method.replace("signup", "email/signup")))
 
     async def _logout(self, request):
         if request.headers.get("apikey") != ANON:

@@ -155,3 +155,18 @@ async def test_nobody_at_the_address(client):
             await nobody.auth.exchange("code", "verifier")
         with pytest.raises(SupabaseUnavailable):
             await nobody.fetch_keys()
+
+
+async def test_a_404_of_who_knows_whom_deletes_nobody():
+    """A gateway on the way says 404 too, and then somebody who was promised to be gone would stay."""
+
+    async def answer(_request):
+        return httpx.Response(404, json={"message": "no Route matched with those values"})
+
+    async with open_supabase(
+        SupabaseConfig(url="http://supabase.example", anon_key="a", service_role_key="b")
+    ) as client:
+        client.auth._http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        with pytest.raises(SupabaseRefused) as refused:
+            await client.auth.delete_user(uuid4())
+    assert refused.value.code == "unknown"
