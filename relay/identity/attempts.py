@@ -25,24 +25,31 @@ from sign_in_attempts
 where (address_hash = %(address_hash)s or source_hash = %(source_hash)s) and created_at > now() - %(window)s
 """
 _BEGIN: LiteralString = """
-with old as (delete from sign_in_attempts where expires_at < now())
-insert into sign_in_attempts
-    (token_hash, address_hash, source_hash, invitation_id, accepted_terms_at, next_path, expires_at)
+with old as (delete from sign_in_attempts where expires_at < now()),
+before as (
+    select array_remove(code_verifier || earlier_verifiers, null) as verifiers from sign_in_attempts
+    where token_hash = %(before)s and address_hash = %(address_hash)s and expires_at > now() and next_path <> ''
+)
+insert into sign_in_attempts (token_hash, address_hash, source_hash, invitation_id, accepted_terms_at, next_path,
+                              expires_at, earlier_verifiers)
 values (%(token)s, %(address_hash)s, %(source_hash)s, %(invitation_id)s,
-        case when %(accepts_terms)s then now() end, %(next_path)s, now() + %(lives)s)
+        case when %(accepts_terms)s then now() end, %(next_path)s, now() + %(lives)s,
+        coalesce((select verifiers[:%(by_address)s] from before), '{}'))
 """
 _KEEP: LiteralString = "update sign_in_attempts set code_verifier = %s where token_hash = %s"
 _FIND: LiteralString = """
-select token_hash, code_verifier, invitation_id, accepted_terms_at is not null as accepts_terms, next_path,
-       supabase_id, coalesce(email, '') as email, coalesce(name, '') as name
+select token_hash, code_verifier, earlier_verifiers, invitation_id, accepted_terms_at is not null as accepts_terms,
+       next_path, supabase_id, coalesce(email, '') as email, coalesce(name, '') as name
 from sign_in_attempts where token_hash = %s and expires_at > now() and next_path <> ''
 """
 _VOUCHED: LiteralString = """
-update sign_in_attempts set code_verifier = null, supabase_id = %s, email = %s, name = %s where token_hash = %s
+update sign_in_attempts set code_verifier = null, earlier_verifiers = '{}', supabase_id = %s, email = %s, name = %s
+where token_hash = %s
 """
 # The row goes on being counted, and is good for nothing else.
 _END: LiteralString = """
-update sign_in_attempts set code_verifier = null, supabase_id = null, email = null, name = null, next_path = ''
+update sign_in_attempts set code_verifier = null, earlier_verifiers = '{}', supabase_id = null, email = null,
+       name = null, next_path = ''
 where token_hash = %s
 """
 
@@ -56,6 +63,8 @@ class Beginning:
     address_hash: bytes | None = None
     invitation_id: UUID | None = None
     accepts_terms: bool = False
+    # What this browser's cookie held so far.
+    before: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +73,8 @@ class Attempt:
 
     token_hash: bytes = field(repr=False)
     code_verifier: str | None = field(repr=False)
+    # Of what this browser had asked for before, for the same address.
+    earlier_verifiers: list[str] = field(repr=False)
     invitation_id: UUID | None
     accepts_terms: bool
     next_path: str
@@ -77,6 +88,7 @@ async def begin_attempt(connection: Connection, beginning: Beginning) -> str:
     token = new_secret(PREFIX)
     about = {
         "token": key_hash(token),
+        "before": None if beginning.before is None else key_hash(beginning.before),
         "address_hash": beginning.address_hash,
         "source_hash": beginning.source_hash,
         "invitation_id": beginning.invitation_id,
@@ -99,6 +111,12 @@ async def begin_attempt(connection: Connection, beginning: Beginning) -> str:
             )
         await connection.execute(_BEGIN, about)
     return token
+
+
+def verifiers_of(attempt: Attempt) -> list[str]:
+    """What may go with a code that comes back to this browser, the likeliest first."""
+    newest = [] if attempt.code_verifier is None else [attempt.code_verifier]
+    return newest + attempt.earlier_verifiers
 
 
 async def keep_verifier(connection: Connection, token: str, verifier: str) -> None:

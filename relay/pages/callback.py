@@ -26,6 +26,7 @@ from relay.pages.ways_in import (
 from relay.usecases.runtime import RuntimeDependency
 from relay.usecases.sign_in_with_supabase import (
     CALLBACK,
+    REFUSED,
     Wish,
     begin,
     finish_with_code,
@@ -110,8 +111,6 @@ async def press(request: Request, runtime: RuntimeDependency, form: PostedForm) 
 
 def _ending(error: str | None, error_code: str | None, *, is_link: bool) -> str:
     """In our own words: what an address says can be anybody's."""
-    if is_link or error_code in {"otp_expired", "flow_state_expired", "flow_state_not_found"}:
+    if is_link:
         return "dead"
-    if error_code == "signup_disabled":
-        return "closed"
-    return "cancelled" if error == "access_denied" else "failed"
+    return REFUSED.get(error_code or "", "cancelled" if error == "access_denied" else "failed")

@@ -11,7 +11,7 @@ from relay.gateways.enode.languages import DEFAULT, nearest
 from relay.identity.attempts import LIVES as ATTEMPT_LIVES
 from relay.identity.sessions import LIVES
 from relay.pages.catalogue import accepted
-from relay.pages.csrf import SESSION, put_cookie
+from relay.pages.csrf import SESSION, put_cookie, read_cookie
 from relay.pages.rendering import go, page
 from relay.usecases.runtime import People, Runtime
 from relay.usecases.sign_in_with_supabase import Outcome, Wish, begin, send_link
@@ -24,6 +24,8 @@ STATUS: Mapping[str, HTTPStatus] = {
     "leaving": HTTPStatus.FORBIDDEN,
     "dead": HTTPStatus.GONE,
     "elsewhere": HTTPStatus.BAD_REQUEST,
+    "locked": HTTPStatus.FORBIDDEN,
+    "unconfirmed": HTTPStatus.FORBIDDEN,
     "cancelled": HTTPStatus.OK,
     "failed": HTTPStatus.BAD_GATEWAY,
 }
@@ -53,7 +55,7 @@ WHERE = {"github": "https://github.com", "google": "https://accounts.google.com"
 
 async def mail_link(request: Request, runtime: Runtime, wish: Wish, email: str) -> Response:
     """Begin a sign-in by mail. The answer is the same, and as fast, for every address."""
-    token = await begin(runtime, wish, email)
+    token = await begin(runtime, wish, email, before=read_cookie(request, runtime, ATTEMPT))
     answer = page(request, "sign_in_sent.html", email=email)
     answer.background = BackgroundTask(send_link, runtime, token, email, invited=wish.invitation_id is not None)
     keep_attempt(answer, runtime, token)

@@ -9,13 +9,22 @@ import asyncio
 import hashlib
 import hmac
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Literal
 from uuid import UUID
 
-from relay.gateways.supabase import LinkKind, Person, Provider, SupabaseError, SupabaseRefused
+from relay.gateways.supabase import (
+    LinkKind,
+    Person,
+    Provider,
+    SupabaseAuth,
+    SupabaseBusy,
+    SupabaseError,
+    SupabaseRefused,
+)
 from relay.identity.attempts import (
     Attempt,
     Beginning,
@@ -23,6 +32,7 @@ from relay.identity.attempts import (
     end_attempt,
     find_attempt,
     keep_verifier,
+    verifiers_of,
     vouch_for,
 )
 from relay.identity.invitations import find_invitation, use_invitation
@@ -39,9 +49,24 @@ FORGET_SECONDS = 3.0
 _HOUSEHOLD = 64
 """Bits of an IPv6 address that a household shares."""
 
-type Ending = Literal["signed-in", "register", "closed", "leaving", "dead", "elsewhere"]
+type Ending = Literal["signed-in", "register", "closed", "leaving", "dead", "elsewhere", "locked", "unconfirmed"]
 """How it ended: with a session; with an invitation still wanted; registration is closed; the account is being deleted;
-link or code no good (any more); begun in another browser."""
+link or code no good (any more); begun in another browser; locked out at Supabase; the provider has not seen to it that
+the address is this person's."""
+
+REFUSED: Mapping[str, Ending] = {
+    "flow_state_expired": "dead",
+    "flow_state_not_found": "dead",
+    "otp_expired": "dead",
+    "provider_email_needs_verification": "unconfirmed",
+    "signup_disabled": "closed",
+    "user_banned": "locked",
+}
+"""How it ended, by Supabase's own name for why."""
+
+_WRONG_VERIFIER = "bad_code_verifier"
+# No mail, and nobody but the person can do anything about it. All else is a setting of the project.
+_NO_NEWS = frozenset({"otp_disabled", "validation_failed", "email_address_invalid"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,14 +97,18 @@ def people_of(runtime: Runtime) -> People:
     return runtime.people
 
 
-async def begin(runtime: Runtime, wish: Wish, email: str | None = None) -> str:
-    """Note that a sign-in begins, whoever it is; returns what the browser's cookie is to hold. Raises Problem 429."""
+async def begin(runtime: Runtime, wish: Wish, email: str | None = None, *, before: str | None = None) -> str:
+    """Note that a sign-in begins, whoever it is; returns what the browser's cookie is to hold. Raises Problem 429.
+
+    `before` is what it held so far: who asks again too soon gets no second mail, and must come in by the first.
+    """
     beginning = Beginning(
         source_hash=_keyed(runtime, "source", household(wish.source)),
         address_hash=None if email is None else _keyed(runtime, "address", email.strip().lower()),
         next_path=wish.next_path,
         invitation_id=wish.invitation_id,
         accepts_terms=wish.accepts_terms,
+        before=before,
     )
     async with runtime.pool.connection() as connection:
         return await begin_attempt(connection, beginning)
@@ -99,7 +128,8 @@ async def send_link(runtime: Runtime, token: str, email: str, *, invited: bool) 
             keep=partial(_keep, runtime, token),
         )
     except SupabaseRefused as refused:
-        log.info("no sign-in link was sent: %s", refused.code)
+        level = logging.INFO if refused.code in _NO_NEWS else logging.WARNING
+        log.log(level, "no sign-in link was sent: %s", refused.code)
     except SupabaseError as error:
         log.warning("no sign-in link was sent: %s", error)
 
@@ -111,15 +141,14 @@ async def provider_url(runtime: Runtime, token: str, provider: Provider) -> str:
 
 
 async def finish_with_code(runtime: Runtime, token: str | None, code: str, *, language: str) -> Outcome:
-    """The browser came back with a code. Raises Problem 503 when Supabase does not answer."""
+    """The browser came back with a code. Raises Problem 503 when Supabase does not answer, 429."""
     attempt = await _attempt(runtime, token)
-    if attempt is None or attempt.code_verifier is None:
+    if attempt is None or not verifiers_of(attempt):
         return Outcome(ending="elsewhere")
-    auth = people_of(runtime).supabase.auth
     try:
-        access_token = await auth.exchange(code, attempt.code_verifier)
-    except SupabaseRefused:
-        return Outcome(ending="dead")
+        access_token = await _exchange(people_of(runtime).supabase.auth, code, verifiers_of(attempt))
+    except SupabaseRefused as refused:
+        return Outcome(ending=REFUSED.get(refused.code, "dead"))
     except SupabaseError as error:
         raise _away(error) from None
     return await _enter(runtime, attempt, access_token, language)
@@ -138,8 +167,8 @@ async def finish_with_link(
         assert attempt is not None  # noqa: S101 - just made
     try:
         access_token = await auth.follow(*link)
-    except SupabaseRefused:
-        return Outcome(ending="dead")
+    except SupabaseRefused as refused:
+        return Outcome(ending=REFUSED.get(refused.code, "dead"))
     except SupabaseError as error:
         raise _away(error) from None
     return replace(await _enter(runtime, attempt, access_token, language), attempt=fresh)
@@ -190,6 +219,18 @@ class _Admission:
     invitation_id: UUID | None
     accepts_terms: bool
     language: str
+
+
+async def _exchange(auth: SupabaseAuth, code: str, verifiers: Sequence[str]) -> str:
+    """The access token, by the first of the verifiers that is the code's: a wrong one does not spend the code."""
+    *others, last = verifiers
+    for verifier in others:
+        try:
+            return await auth.exchange(code, verifier)
+        except SupabaseRefused as refused:
+            if refused.code != _WRONG_VERIFIER:
+                raise
+    return await auth.exchange(code, last)
 
 
 async def _enter(runtime: Runtime, attempt: Attempt, access_token: str, language: str) -> Outcome:
@@ -280,6 +321,13 @@ def _keyed(runtime: Runtime, what: str, value: str) -> bytes:
 
 def _away(error: SupabaseError) -> Problem:
     log.warning("somebody could not sign in: %s", error)
+    if isinstance(error, SupabaseBusy):
+        return Problem(
+            429,
+            "too-many-requests",
+            "Supabase, who says who you are, lets nobody in for a moment. Try the same link again in a minute.",
+            headers={"Retry-After": "60"},
+        )
     return Problem(
         503, "unavailable", "Supabase, who says who you are, does not answer.", headers={"Retry-After": "10"}
     )

@@ -28,7 +28,7 @@ type LinkKind = Literal["email", "magiclink", "signup"]
 type Keep = Callable[[str], Awaitable[None]]
 """Is given the PKCE verifier of this one sign-in and puts it where the browser's return will find it."""
 
-_TOO_MANY, _NOT_FOUND, _OWN_FAILURE = 429, 404, 500
+_TOO_MANY, _OWN_FAILURE = 429, 500
 _NOT_US = frozenset({401, 403})
 # Of the gateway before Supabase Auth, and of Supabase Auth itself.
 _KEY_CODES = frozenset({None, "bad_jwt", "no_authorization", "not_admin"})
@@ -145,8 +145,7 @@ def _told(operation: str) -> Iterator[None]:
             raise SupabaseUnavailable(operation, f"no answer (HTTP {error.status})") from None
         if error.status in _NOT_US and error.code in _KEY_CODES:
             raise SupabaseKeysRefused(operation, f"our keys are refused (HTTP {error.status})") from None
-        code = "user_not_found" if error.status == _NOT_FOUND and error.code is None else error.code
-        raise SupabaseRefused(operation, status=error.status, code=code) from None
+        raise SupabaseRefused(operation, status=error.status, code=error.code) from None
     except AuthError as error:
         raise SupabaseUnavailable(operation, f"no answer ({type(error).__name__})") from None
     except ValidationError:

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from relay.app import create_app
 from relay.server import listen
 from relay.settings import Settings
+from relay.usecases.sign_in_with_supabase import REFUSED
 from tests.relay.serving import serving
 from tests.relay.supabase_auth.double import ANON, SECRET, supabase_running
 
@@ -92,7 +93,8 @@ async def test_nobody_is_shut_out_and_nothing_sticks_out(open_page, cloud, langu
         wide = await window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert (where, [it["id"] for it in found.response["violations"]], max(wide, 0)) == (where, [], 0)
 
-    for path in ("/sign-in", "/register", "/terms", "/auth/callback?token_hash=x&type=email", "/auth/callback?code=x"):
+    ended = [f"/auth/callback?{it}" for it in ("code=x", *(f"error_code={why}" for why in REFUSED))]
+    for path in ("/sign-in", "/register", "/terms", "/auth/callback?token_hash=x&type=email", *ended):
         await window.goto(path)
         await look(path)
     await window.goto("/register")

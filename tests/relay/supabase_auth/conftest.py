@@ -68,9 +68,7 @@ class Cloud:
 
     async def follow(self, browser, link):
         """Open a link that leads by way of Supabase, as a browser does, and see where it ends here."""
-        async with httpx.AsyncClient() as outside:
-            answer = await outside.get(link)
-        return await browser.get(answer.headers["location"])
+        return await browser.get(await self.supabase.lands(link))
 
     async def come_in(self, browser, email, *, by="/sign-in", **fields):
         """Ask for a link, open it; the answer at the end of it."""

@@ -14,7 +14,8 @@ from relay.gateways.supabase import (
     SupabaseUnavailable,
     open_supabase,
 )
-from tests.relay.supabase_auth.double import SECRET, Somebody
+from tests.relay.supabase_auth.double import SECRET
+from tests.relay.supabase_auth.flows import Somebody
 
 BACK = "http://relay.example/auth/callback"
 
@@ -30,18 +31,17 @@ class Kept:
         self.verifier = verifier
 
 
-async def landed(link):
+async def landed(supabase, link):
     """Where a browser lands that follows this link: the query there."""
-    async with httpx.AsyncClient() as browser:
-        answer = await browser.get(link)
-    assert answer.headers["location"].startswith(BACK)
-    return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+    where = await supabase.lands(link)
+    assert where.startswith(BACK)
+    return {name: values[0] for name, values in parse_qs(urlsplit(where).query).items()}
 
 
 async def test_a_link_signs_in_whoever_has_the_verifier(supabase, client):
     kept = Kept()
     await client.auth.send_link("a@example.org", back_to=BACK, may_create=True, keep=kept)
-    code = (await landed(supabase.mails[0].link))["code"]
+    code = (await landed(supabase, supabase.mails[0].link))["code"]
     with pytest.raises(SupabaseRefused) as refused:
         await client.auth.exchange(code, "x" * 50)
     assert refused.value.code == "bad_code_verifier"
@@ -57,7 +57,7 @@ async def test_two_who_sign_in_at_once_keep_their_own_verifiers(supabase, client
         *(client.auth.send_link(name, back_to=BACK, may_create=True, keep=kept[name]) for name in kept)
     )
     for mail in supabase.mails:
-        code = (await landed(mail.link))["code"]
+        code = (await landed(supabase, mail.link))["code"]
         person = await client.tokens.person(await client.auth.exchange(code, kept[mail.to].verifier))
         assert person.email == mail.to
 
@@ -91,7 +91,9 @@ async def test_a_provider_signs_in(supabase, client):
     kept = Kept()
     url = await client.auth.provider_url("github", back_to=BACK, keep=kept)
     assert parse_qs(urlsplit(url).query)["code_challenge_method"] == ["s256"]
-    person = await client.tokens.person(await client.auth.exchange((await landed(url))["code"], kept.verifier))
+    person = await client.tokens.person(
+        await client.auth.exchange((await landed(supabase, url))["code"], kept.verifier)
+    )
     assert (person.email, person.name) == ("octo@example.org", "Octo Cat")
 
 
@@ -100,7 +102,7 @@ async def test_a_session_is_forgotten(supabase, client):
     token = await client.auth.follow(supabase.mails[0].token_hash, "email")
     assert len(supabase.sessions) == 1
     await client.auth.forget_session(token)
-    assert supabase.sessions == set()
+    assert supabase.sessions == {}
 
 
 async def test_deleting_a_person_twice_is_deleting_once(supabase, client):
@@ -153,3 +155,18 @@ async def test_nobody_at_the_address(client):
             await nobody.auth.exchange("code", "verifier")
         with pytest.raises(SupabaseUnavailable):
             await nobody.fetch_keys()
+
+
+async def test_a_404_of_who_knows_whom_deletes_nobody():
+    """A gateway on the way says 404 too, and then somebody who was promised to be gone would stay."""
+
+    async def answer(_request):
+        return httpx.Response(404, json={"message": "no Route matched with those values"})
+
+    async with open_supabase(
+        SupabaseConfig(url="http://supabase.example", anon_key="a", service_role_key="b")
+    ) as client:
+        client.auth._http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        with pytest.raises(SupabaseRefused) as refused:
+            await client.auth.delete_user(uuid4())
+    assert refused.value.code == "unknown"

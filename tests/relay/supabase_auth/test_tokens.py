@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from relay.gateways.supabase.errors import SupabaseUnavailable
 from relay.gateways.supabase.keys import PAUSE_SECONDS, RETRY_SECONDS, SigningKeys
 from relay.gateways.supabase.tokens import Tokens
-from tests.relay.supabase_auth.double import SigningKey, Somebody
+from tests.relay.supabase_auth.double import SigningKey
+from tests.relay.supabase_auth.flows import Somebody
 
 ANNA = Somebody("anna@example.org", about={"full_name": " Anna\n B "})
 KEYS_AT = "/.well-known/jwks.json"
