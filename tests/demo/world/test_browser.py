@@ -56,15 +56,17 @@ async def site():
         yield SimpleNamespace(url=str(server.make_url("")).rstrip("/"), told=told, asked=asked)
 
 
+@pytest.fixture
+def program() -> str:
+    found = next((found for name in CHROMIUM.names if (found := shutil.which(name))), None)
+    if found is None:
+        pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.how}")
+    return found
+
+
 @pytest.fixture(params=["forms", "chromium"])
 async def browser(request):
-    if request.param == "forms":
-        opened = open_forms()
-    else:
-        program = next((found for name in CHROMIUM.names if (found := shutil.which(name))), None)
-        if program is None:
-            pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.how}")
-        opened = open_chromium(program)
+    opened = open_forms() if request.param == "forms" else open_chromium(request.getfixturevalue("program"))
     async with opened as browser:
         yield browser
 
@@ -90,6 +92,23 @@ async def test_it_is_not_led_away_from_this_machine(browser, site):
     await browser.open(f"{site.url}/ask")
     with pytest.raises(BrokenPartError, match=r"expected to stay on this machine|ERR_NAME_NOT_RESOLVED"):
         await browser.press("/away")
+    assert site.asked == []
+
+
+async def test_chromium_is_held_to_the_policy_of_the_page_with_the_form(program, site):
+    async def ask(_request):
+        policy = {"Content-Security-Policy": "form-action 'self'"}
+        return web.Response(text=QUESTION, content_type="text/html", headers=policy)
+
+    async def take(_request):
+        raise web.HTTPSeeOther(f"{site.url}/end")
+
+    app = web.Application()
+    app.add_routes([web.get("/ask", ask), web.post("/answer", take)])
+    async with TestServer(app, host=HOST) as strict, open_chromium(program) as browser:
+        await browser.open(str(strict.make_url("/ask")))
+        with pytest.raises(BrokenPartError, match=r"the browser failed: .*ERR_ABORTED"):
+            await browser.press("/answer")
     assert site.asked == []
 
 
