@@ -11,8 +11,6 @@ from demo.world.browser.browser import Browser, Place
 from demo.world.chromium import launch_chromium
 from demo.world.errors import BrokenPartError
 
-PATIENCE_SECONDS = 20
-
 
 class ChromiumBrowser:
     """A Browser that is one."""
@@ -76,6 +74,4 @@ async def open_chromium(program: str) -> AsyncIterator[Browser]:
     """A window of its own in a new Chromium."""
     with _in_words():
         async with launch_chromium(program) as chromium:
-            page = await chromium.new_page(locale="en-US")
-            page.set_default_timeout(PATIENCE_SECONDS * 1000)
-            yield ChromiumBrowser(page)
+            yield ChromiumBrowser(await chromium.new_page(locale="en-US"))
