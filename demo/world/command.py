@@ -110,4 +110,8 @@ Ready after {seconds:.0f} s.
   The cars         {world.simulator.url}/_sim/vehicles   (scripts/demo --help tells how to move them)
   Logs             {world.state.logs}
 
+To sign Home Assistant in with your account instead of a key: open the relay's link and press its button; then, in the
+same browser, in Home Assistant: Settings > Devices & services > EVConduit > ⋮ of the hub > Reconfigure > Submit >
+Sign in with your account.
+
 Ctrl-C stops everything."""

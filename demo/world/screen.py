@@ -1,28 +1,17 @@
 """A picture of the dashboard, taken by a Chromium of the machine."""
 
 import json
-import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, Page, Route, ViewportSize, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Route, ViewportSize
 
+from demo.world.chromium import launch_chromium
 from demo.world.dashboard import URL_PATH
 from demo.world.hass_api import HassApi
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SIZE = ViewportSize(width=1440, height=900)
 READY_SECONDS = 60
-FLAGS = (
-    "--headless",
-    "--no-sandbox",  # needed as root; only our own Home Assistant is opened
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 # The dashboard lies in shadow roots; its graphs are drawn last.
 DRAWN = """() => {
   const find = (root, name) => [...root.querySelectorAll('*')].flatMap(
@@ -33,22 +22,13 @@ DRAWN = """() => {
 }"""
 
 
-def find_chromium() -> str | None:
-    """A Chromium of this machine."""
-    return next((path for path in map(shutil.which, PROGRAMS) if path), None)
-
-
 async def take_picture(hass: HassApi, chromium: str, file: Path) -> None:
     """Open the dashboard, signed in as `hass` is, and write a PNG of it."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        try:
-            page = await _open(browser, hass)
-            await page.wait_for_function(DRAWN, timeout=READY_SECONDS * 1000)
-            await page.wait_for_timeout(1500)  # drawn is not yet faded in, and a browser has no event for that
-            await page.screenshot(path=file)
-        finally:
-            await browser.close()
+    async with launch_chromium(chromium) as browser:
+        page = await _open(browser, hass)
+        await page.wait_for_function(DRAWN, timeout=READY_SECONDS * 1000)
+        await page.wait_for_timeout(1500)  # drawn is not yet faded in, and a browser has no event for that
+        await page.screenshot(path=file)
 
 
 async def _open(browser: Browser, hass: HassApi) -> Page:

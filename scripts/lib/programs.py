@@ -20,7 +20,7 @@ class Program:
         return f"install Debian's package {self.package} or put a {self.title} on PATH"
 
 
-# For the tests that look at pages, and for the demo's picture.
+# For the tests that look at pages, and for the demo: its picture and its signing in.
 CHROMIUM = Program(title="Chromium", names=("chromium", "chromium-browser", "google-chrome"), package="chromium")
 # For the tests of wake-ups through Redis.
 REDIS = Program(title="redis-server", names=("redis-server",), package="redis-server")

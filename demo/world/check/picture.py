@@ -5,7 +5,8 @@ from datetime import timedelta
 from playwright.async_api import Error as BrowserError
 
 from demo.world.check.bench import FAST, Bench, SkippedError, UnprovenError
-from demo.world.screen import find_chromium, take_picture
+from demo.world.chromium import find_chromium
+from demo.world.screen import take_picture
 
 CHECKED = timedelta(seconds=45)  # about as long as a check has run by then
 
