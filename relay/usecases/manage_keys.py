@@ -15,7 +15,6 @@ from relay.usecases.runtime import Runtime
 MOST_KEYS = 50
 """Keys of one account that work at once."""
 LONGEST_NAME = 60
-SCOPES = ("read", "control")
 
 LIST: LiteralString = """
 select id, name, prefix, scopes, created_at, last_used_at from api_keys
