@@ -5,7 +5,6 @@ import sys
 from typing import Annotated
 from uuid import UUID
 
-import psycopg
 import typer
 
 from relay.cli.shared import Account, account, connected, note
@@ -13,7 +12,7 @@ from relay.gateways.enode.languages import is_tag, nearest
 from relay.identity.credentials import SCOPES, new_key
 from relay.identity.people import approve_user, set_plan, set_role
 from relay.identity.repository import add_key, add_user, disable_user, list_keys, revoke_key
-from relay.kit.database import prepare_session
+from relay.kit.database import connect_as_relay
 from relay.kit.errors import StartError
 from relay.metering.allowance import PLANS
 from relay.settings import load_settings
@@ -100,8 +99,7 @@ def user_export(user: Account) -> None:
 
 
 async def _print_export(conninfo: str, user_id: UUID) -> None:
-    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
-        await prepare_session(connection)
+    async with connect_as_relay(conninfo) as connection:
         await write_export(connection, user_id, sys.stdout.buffer)
 
 
