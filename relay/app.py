@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from relay import health
 from relay.inbox.failures import SignatureFailures
+from relay.inbox.routes import ENODE_POSTS_TO
 from relay.inbox.routes import router as inbox_router
 from relay.inbox.service import Inbox
 from relay.kit import problems
@@ -54,7 +55,6 @@ log = logging.getLogger(__name__)
 
 MARK = {"X-EVConduit-Relay": VERSION}
 BODY_LIMIT = 64 * 1024
-ENODE_POSTS_TO = "/api/webhook/enode"
 
 
 def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastAPI:

@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 
 from relay.delivery.redis_hints import carries_hints, open_redis
 from relay.gateways.enode import EnodeError, open_enode
 from relay.gateways.supabase import SupabaseError, open_supabase
+from relay.kit.database import as_relay
 from relay.kit.errors import StartError
 from relay.process import ACCOUNT
 from relay.settings import Settings
@@ -109,9 +110,8 @@ async def _webhook(settings: Settings) -> Finding:
         return Finding(what="updates", fine=True, says="polling Enode, because WEBHOOK_URL is not set")
     at = f"Enode posts to {settings.webhook_url}"
     try:
-        with ready_database(settings) as conninfo, psycopg.connect(conninfo) as connection:
-            connection.execute("set role evconduit_relay; set search_path to evconduit; set timezone to 'UTC'")
-            row = connection.execute(HEALTH, [ACCOUNT]).fetchone()
+        with ready_database(settings) as conninfo, as_relay(conninfo) as connection:
+            row: Any = connection.execute(HEALTH, [ACCOUNT]).fetchone()
     except StartError:
         return Finding(what="updates", fine=False, says=f"{at}; whether that works cannot be known without a database")
     if row is None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg.types.json import Jsonb
 
+from relay.kit.database import SyncConnection
 from relay.kit.embedded_postgres import EmbeddedPostgres
 from relay.kit.errors import StartError
 from relay.kit.migrations import migrate, pending_migrations
@@ -62,7 +63,7 @@ def ready_database(settings: Settings) -> Iterator[str]:
         yield conninfo
 
 
-def _settle_mode(connection: psycopg.Connection[tuple[object, ...]], mode: str) -> None:
+def _settle_mode(connection: SyncConnection, mode: str) -> None:
     """The mode is decided once: limits and sign-in follow it, so a slip in the environment must not change it."""
     connection.execute(
         "insert into evconduit.settings (key, value) values ('mode', %s) on conflict do nothing", [Jsonb(mode)]

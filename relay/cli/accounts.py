@@ -5,23 +5,22 @@ import sys
 from typing import Annotated
 from uuid import UUID
 
-import psycopg
 import typer
 
 from relay.cli.shared import Account, account, connected, note
 from relay.gateways.enode.languages import is_tag, nearest
-from relay.identity.credentials import new_key
+from relay.identity.credentials import SCOPES, new_key
 from relay.identity.people import approve_user, set_plan, set_role
 from relay.identity.repository import add_key, add_user, disable_user, list_keys, revoke_key
-from relay.kit.database import prepare_session
+from relay.kit.database import connect_as_relay
 from relay.kit.errors import StartError
+from relay.metering.allowance import PLANS
 from relay.settings import load_settings
 from relay.startup import ready_database
 from relay.usecases.delete_account import CLOSE
 from relay.usecases.export_account import write_export
 
 ROLES = ("user", "admin")
-PLANS = ("free", "basic", "pro")
 
 user_app = typer.Typer(help="Account holders.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys, one for each Home Assistant.", no_args_is_help=True)
@@ -100,8 +99,7 @@ def user_export(user: Account) -> None:
 
 
 async def _print_export(conninfo: str, user_id: UUID) -> None:
-    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
-        await prepare_session(connection)
+    async with connect_as_relay(conninfo) as connection:
         await write_export(connection, user_id, sys.stdout.buffer)
 
 
@@ -126,12 +124,14 @@ def user_delete(
 def key_create(
     user: Account,
     name: Annotated[str, typer.Option(help="Which Home Assistant or script it is for.")] = "Home Assistant",
-    scope: Annotated[list[str] | None, typer.Option(help="read, control; both unless given. Repeatable.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help=f"{' or '.join(SCOPES)}; both unless given. May be given again.")
+    ] = None,
 ) -> None:
     """Make an API key and print it. It is shown this once; only its hash is kept."""
-    scopes = list(dict.fromkeys(scope or ["read", "control"]))
-    if unknown := set(scopes) - {"read", "control"}:
-        raise StartError(f"unknown scope {', '.join(sorted(unknown))}: there are read and control")
+    scopes = list(dict.fromkeys(scope or SCOPES))
+    if unknown := set(scopes) - set(SCOPES):
+        raise StartError(f"unknown scope {', '.join(sorted(unknown))}: there are {' and '.join(SCOPES)}")
     key = new_key()
     with connected() as connection:
         add_key(connection, account(connection, user), key, name=name, scopes=scopes)

@@ -6,12 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 from uuid import UUID
 
-import psycopg
 import typer
 
-from relay.cli.shared import Account, account, as_relay, note
+from relay.cli.shared import Account, account, note
 from relay.gateways.enode import EnodeClient, EnodeError, open_enode
-from relay.kit.database import Connection, prepare_session
+from relay.kit.database import Connection, as_relay, connect_as_relay
 from relay.kit.errors import StartError
 from relay.kit.problems import Problem
 from relay.settings import Settings, load_settings
@@ -103,8 +102,7 @@ async def _enode(settings: Settings) -> AsyncIterator[EnodeClient]:
 @asynccontextmanager
 async def _session(conninfo: str) -> AsyncIterator[Connection]:
     """A connection as the relay. What it refuses is one line for the operator."""
-    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
-        await prepare_session(connection)
+    async with connect_as_relay(conninfo) as connection:
         try:
             yield connection
         except Problem as problem:

@@ -10,7 +10,7 @@ import typer
 from psycopg.rows import dict_row
 
 from relay.cli.shared import account, connected, note
-from relay.identity.repository import Owner
+from relay.kit.database import SyncConnection
 from relay.kit.errors import StartError
 from relay.usecases.measure import FIGURES, read
 from relay.usecases.replay_inbox import Choice, choose, left, missing, replay
@@ -134,7 +134,7 @@ def replay_command(  # noqa: PLR0913 - each is an option that a person types
             _replay(connection, ids)
 
 
-def _replay(connection: Owner, ids: Sequence[int]) -> None:
+def _replay(connection: SyncConnection, ids: Sequence[int]) -> None:
     waiting: tuple[int, ...] = ()
     for progress in replay(connection, ids):
         waiting = progress.waiting

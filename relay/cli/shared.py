@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import Annotated
 from uuid import UUID
 
-import psycopg
 import typer
 
-from relay.identity.repository import Owner, find_users
+from relay.identity.repository import find_users
+from relay.kit.database import SyncConnection, as_relay
 from relay.kit.errors import StartError
 from relay.settings import Settings, load_settings
 from relay.startup import ready_database
@@ -19,21 +19,13 @@ Account = Annotated[str, typer.Option("--user", help="E-mail address or id of th
 
 
 @contextmanager
-def connected(settings: Settings | None = None, *, autocommit: bool = False) -> Iterator[Owner]:
+def connected(settings: Settings | None = None, *, autocommit: bool = False) -> Iterator[SyncConnection]:
     """A connection as the relay, committed at the end of the block, or statement by statement."""
     with ready_database(settings or load_settings()) as conninfo, as_relay(conninfo, autocommit=autocommit) as made:
         yield made
 
 
-@contextmanager
-def as_relay(conninfo: str, *, autocommit: bool = False) -> Iterator[Owner]:
-    """The same on a database that is ready."""
-    with psycopg.connect(conninfo, autocommit=autocommit) as connection:
-        connection.execute("set role evconduit_relay; set search_path to evconduit; set timezone to 'UTC'")
-        yield connection
-
-
-def account(connection: Owner, email_or_id: str) -> UUID:
+def account(connection: SyncConnection, email_or_id: str) -> UUID:
     """The one open account that is meant. Raises StartError."""
     found = find_users(connection, email_or_id)
     if not found:

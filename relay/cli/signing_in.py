@@ -3,17 +3,17 @@
 from typing import Annotated
 from uuid import UUID
 
-import psycopg
 import typer
 
 from relay.cli.shared import account, connected, note
 from relay.identity.sign_in_links import LIVES, make_link
+from relay.kit.database import SyncConnection, as_relay
 from relay.kit.errors import StartError
 from relay.settings import Settings, load_settings
 
 app = typer.Typer()
 
-HAS_OWNER = "select from evconduit.users where closed_at is null limit 1"
+HAS_OWNER = "select from users where closed_at is null limit 1"
 
 
 @app.command()
@@ -34,8 +34,7 @@ def welcome_owner(settings: Settings, conninfo: str) -> None:
     """At the first start of a self-hosted relay: print the link by which its owner begins to exist."""
     if settings.mode == "cloud" or settings.ingress_port is not None:
         return
-    with psycopg.connect(conninfo) as connection:
-        connection.execute("set role evconduit_relay; set search_path to evconduit")
+    with as_relay(conninfo) as connection:
         if connection.execute(HAS_OWNER).fetchone() is not None:
             return
         token = make_link(connection, None)
@@ -48,7 +47,7 @@ def _address(settings: Settings, token: str) -> str:
     return f"{settings.base_url}/sign-in/link/{token}"
 
 
-def _only_account(connection: psycopg.Connection[tuple[object, ...]]) -> UUID | None:
+def _only_account(connection: SyncConnection) -> UUID | None:
     rows = connection.execute("select id from users where closed_at is null limit 2").fetchall()
     if len(rows) > 1:
         raise StartError("there are several accounts: say which with --user")

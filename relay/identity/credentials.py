@@ -9,6 +9,8 @@ from uuid import UUID
 
 PREFIX = "evc_"
 SHOWN = 8
+SCOPES = ("read", "control")
+"""What a credential may let do: see cars, and command them."""
 
 # Ours, and those of the classic service (64 hexadecimal digits).
 _KEY = re.compile(r"evc_[A-Za-z0-9_-]{43}|[0-9a-fA-F]{64}", re.ASCII)

@@ -6,13 +6,10 @@ from datetime import datetime, timedelta
 from typing import LiteralString
 from uuid import UUID
 
-import psycopg
 from psycopg.rows import class_row
 
 from relay.identity.credentials import key_hash
-from relay.kit.database import Connection
-
-type Owner = psycopg.Connection[tuple[object, ...]]
+from relay.kit.database import Connection, SyncConnection
 
 # Crockford's alphabet: nothing in it looks like something else.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -59,18 +56,18 @@ def code_hash(typed: str) -> bytes:
     return key_hash(typed.upper().translate(_READ_AS))
 
 
-def add_invitation(connection: Owner, code: str, *, uses: int, good_for: timedelta, note: str) -> None:
+def add_invitation(connection: SyncConnection, code: str, *, uses: int, good_for: timedelta, note: str) -> None:
     """Let so many people in by this code."""
     connection.execute(_MAKE, [code_hash(code), code[:GROUP], note, uses, good_for])
 
 
-def list_invitations(connection: Owner) -> list[Invitation]:
+def list_invitations(connection: SyncConnection) -> list[Invitation]:
     """All of them, oldest first."""
     with connection.cursor(row_factory=class_row(Invitation)) as cursor:
         return cursor.execute(_LIST).fetchall()
 
 
-def revoke_invitation(connection: Owner, invitation_id: UUID) -> None:
+def revoke_invitation(connection: SyncConnection, invitation_id: UUID) -> None:
     """Let nobody else in by it. Who came in by it stays."""
     connection.execute(_REVOKE, [invitation_id])
 

@@ -11,9 +11,10 @@ from typing import Literal
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
+from relay.identity.credentials import SCOPES
+
 CLIENT_ID = "home-assistant"
 """The only client there is: public, so its id is no secret and proves nothing. PKCE does."""
-SCOPES = ("read", "control")
 
 CODE_PREFIX, ACCESS_PREFIX, REFRESH_PREFIX = "evo_", "eva_", "evr_"
 CODE_LIVES = timedelta(seconds=60)

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
-import psycopg
 from psycopg.rows import class_row
 
-from relay.kit.database import Connection
-
-type Owner = psycopg.Connection[tuple[object, ...]]
+from relay.kit.database import Connection, SyncConnection
 
 # Several browsers of one new person may arrive at once: one of them makes the account, the others find it.
 _ONE_AT_A_TIME: LiteralString = "select pg_advisory_xact_lock(hashtextextended('evconduit person ' || %s::text, 0))"
@@ -102,16 +99,16 @@ async def accept_terms(connection: Connection, user_id: UUID) -> None:
     await connection.execute(_ACCEPTED, [user_id])
 
 
-def approve_user(connection: Owner, user_id: UUID) -> bool:
+def approve_user(connection: SyncConnection, user_id: UUID) -> bool:
     """Let this person in; whether that was still to be done."""
     return connection.execute(_APPROVED, [user_id]).rowcount == 1
 
 
-def set_plan(connection: Owner, user_id: UUID, plan: str) -> None:
+def set_plan(connection: SyncConnection, user_id: UUID, plan: str) -> None:
     """What the account may use from the next call on; what was used this month stays used."""
     connection.execute(_PLAN, [plan, user_id])
 
 
-def set_role(connection: Owner, user_id: UUID, role: str) -> None:
+def set_role(connection: SyncConnection, user_id: UUID, role: str) -> None:
     """Make this person an admin, or a user again. Counts from the next page on."""
     connection.execute(_ROLE, [role, user_id])

@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 from uuid import UUID
 
-import psycopg
 from psycopg.rows import class_row
 
 from relay.identity.credentials import key_hash, key_prefix
+from relay.kit.database import SyncConnection
 
-type Owner = psycopg.Connection[tuple[object, ...]]
+ADD_KEY: LiteralString = "insert into api_keys (user_id, name, key_hash, prefix, scopes) values (%s, %s, %s, %s, %s)"
 
 
-def add_user(connection: Owner, *, email: str, name: str, language: str = "en-US") -> UUID:
+def add_user(connection: SyncConnection, *, email: str, name: str, language: str = "en-US") -> UUID:
     """A new account holder with an empty feed."""
     row = connection.execute(
         """
@@ -26,7 +27,7 @@ def add_user(connection: Owner, *, email: str, name: str, language: str = "en-US
     return UUID(str(row[0]))
 
 
-def find_users(connection: Owner, email_or_id: str) -> list[UUID]:
+def find_users(connection: SyncConnection, email_or_id: str) -> list[UUID]:
     """Open accounts with this id or e-mail address. Several may share an address: it is no identity."""
     rows = connection.execute(
         "select id from users where closed_at is null and (id::text = %(it)s or lower(email) = lower(%(it)s))",
@@ -35,7 +36,7 @@ def find_users(connection: Owner, email_or_id: str) -> list[UUID]:
     return [UUID(str(row[0])) for row in rows]
 
 
-def disable_user(connection: Owner, user_id: UUID, *, disabled: bool) -> None:
+def disable_user(connection: SyncConnection, user_id: UUID, *, disabled: bool) -> None:
     """Switch an account off or on. Calls are refused at once, open streams at their next check."""
     connection.execute("update users set disabled_at = case when %s then now() end where id = %s", [disabled, user_id])
 
@@ -53,7 +54,7 @@ class ListedKey:
     revoked_at: datetime | None
 
 
-def list_keys(connection: Owner, user_id: UUID) -> list[ListedKey]:
+def list_keys(connection: SyncConnection, user_id: UUID) -> list[ListedKey]:
     """The user's keys, oldest first, revoked ones too."""
     with connection.cursor(row_factory=class_row(ListedKey)) as cursor:
         cursor.execute(
@@ -66,14 +67,16 @@ def list_keys(connection: Owner, user_id: UUID) -> list[ListedKey]:
         return cursor.fetchall()
 
 
-def revoke_key(connection: Owner, key_id: UUID) -> None:
+def revoke_key(connection: SyncConnection, key_id: UUID) -> None:
     """End a key. Calls are refused at once, open streams at their next check, within 25 seconds."""
     connection.execute("update api_keys set revoked_at = now() where id = %s and revoked_at is null", [key_id])
 
 
-def add_key(connection: Owner, user_id: UUID, key: str, *, name: str, scopes: list[str]) -> None:
+def add_key(connection: SyncConnection, user_id: UUID, key: str, *, name: str, scopes: list[str]) -> None:
     """Let this key act for the user."""
-    connection.execute(
-        "insert into api_keys (user_id, name, key_hash, prefix, scopes) values (%s, %s, %s, %s, %s)",
-        [user_id, name, key_hash(key), key_prefix(key), scopes],
-    )
+    connection.execute(ADD_KEY, key_row(user_id, key, name=name, scopes=scopes))
+
+
+def key_row(user_id: UUID, key: str, *, name: str, scopes: list[str]) -> list[object]:
+    """What ADD_KEY stores of a key: everything but the key."""
+    return [user_id, name, key_hash(key), key_prefix(key), scopes]

@@ -1,7 +1,7 @@
 """Browsers that are signed in: a row each, found by the hash of what the browser's cookie holds."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal, LiteralString
 from uuid import UUID
 
@@ -26,7 +26,7 @@ with seen as (
     where token_hash = %(token)s and expires_at > now() and seen_at < now() - interval '1 hour'
 )
 select u.id as user_id, u.email, u.name, u.role, u.plan, u.language, u.approved_at is not null as is_approved,
-       u.accepted_terms_at is not null as has_accepted_terms, u.disabled_at is not null as is_disabled, s.created_at
+       u.accepted_terms_at is not null as has_accepted_terms, u.disabled_at is not null as is_disabled
 from web_sessions s join users u on u.id = s.user_id
 where s.token_hash = %(token)s and s.expires_at > now() and u.closed_at is null
 """
@@ -45,7 +45,11 @@ class SessionHolder:
     is_approved: bool
     has_accepted_terms: bool
     is_disabled: bool
-    created_at: datetime
+
+    @property
+    def title(self) -> str:
+        """What to call the account on a page."""
+        return self.name or self.email or "EVConduit"
 
 
 async def open_session(connection: Connection, user_id: UUID, began_by: Beginning) -> str:

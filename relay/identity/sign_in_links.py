@@ -4,10 +4,8 @@ from datetime import timedelta
 from typing import LiteralString
 from uuid import UUID
 
-import psycopg
-
 from relay.identity.credentials import key_hash, new_secret
-from relay.kit.database import Connection
+from relay.kit.database import Connection, SyncConnection
 
 PREFIX = "evl_"
 LIVES = timedelta(minutes=15)
@@ -28,7 +26,7 @@ select id from made
 """
 
 
-def make_link(connection: psycopg.Connection[tuple[object, ...]], user_id: UUID | None) -> str:
+def make_link(connection: SyncConnection, user_id: UUID | None) -> str:
     """The secret part of a link that signs this user in, or (None) the owner, who begins to exist by it."""
     token = new_secret(PREFIX)
     connection.execute(_MAKE, [key_hash(token), user_id, LIVES])

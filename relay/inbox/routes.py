@@ -11,7 +11,7 @@ from relay.kit.problems import Problem
 
 router = APIRouter(tags=["Enode"])
 
-PATH = "/api/webhook/enode"
+ENODE_POSTS_TO = "/api/webhook/enode"
 
 
 def get_inbox(request: Request) -> Inbox:
@@ -19,7 +19,7 @@ def get_inbox(request: Request) -> Inbox:
     return cast("Inbox", request.app.state.inbox)
 
 
-@router.post(PATH, response_model=None)
+@router.post(ENODE_POSTS_TO, response_model=None)
 async def receive_enode_delivery(request: Request) -> JSONResponse:
     """Keep a signed delivery and say so; 2xx means that it is stored, however odd it is."""
     inbox = get_inbox(request)

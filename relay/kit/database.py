@@ -1,7 +1,7 @@
 """PostgreSQL for the relay: one pool, the relay's own role, plain SQL. Queries live beside the code that uses them."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import psycopg
 from psycopg import sql
@@ -13,6 +13,7 @@ from relay.kit.errors import StartError
 ROLE = "evconduit_relay"
 
 type Connection = psycopg.AsyncConnection[tuple[object, ...]]
+type SyncConnection = psycopg.Connection[tuple[object, ...]]
 type Pool = AsyncConnectionPool[Connection]
 
 # Nothing of ours runs for long; what does is stuck, and must not hold a user's lock while it is.
@@ -28,6 +29,22 @@ async def prepare_session(connection: Connection) -> None:
     await connection.set_autocommit(True)
     await connection.execute(sql.SQL("set role {}").format(sql.Identifier(ROLE)))
     await connection.execute(SESSION)
+
+
+@asynccontextmanager
+async def connect_as_relay(conninfo: str) -> AsyncIterator[Connection]:
+    """One prepared connection, where a pool would be too much."""
+    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+        await prepare_session(connection)
+        yield connection
+
+
+@contextmanager
+def as_relay(conninfo: str, *, autocommit: bool = False) -> Iterator[SyncConnection]:
+    """A blocking connection as the relay, committed at the end of the block, or statement by statement."""
+    with psycopg.connect(conninfo, autocommit=autocommit) as connection:
+        connection.execute("set role evconduit_relay; set search_path to evconduit; set timezone to 'UTC'")
+        yield connection
 
 
 @asynccontextmanager

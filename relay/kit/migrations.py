@@ -6,6 +6,8 @@ from importlib import resources
 import psycopg
 from procrastinate.schema import SchemaManager
 
+from relay.kit.database import SyncConnection
+
 LOCK = 0x45564D49  # "EVMI": one migration at a time in a database
 JOBS_SCHEMA = "procrastinate"
 
@@ -39,7 +41,7 @@ def known_migrations() -> list[Migration]:
     return sorted(found)
 
 
-def pending_migrations(connection: psycopg.Connection[tuple[object, ...]]) -> list[Migration]:
+def pending_migrations(connection: SyncConnection) -> list[Migration]:
     """Those that the database lacks."""
     if not _exists(connection, "supabase_migrations.schema_migrations"):
         return known_migrations()
@@ -70,7 +72,7 @@ def migrate(conninfo: str) -> list[Migration]:
     return applied
 
 
-def _apply_jobs_schema(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+def _apply_jobs_schema(connection: SyncConnection) -> None:
     """Procrastinate's tables, in a schema of their own. Its SQL cannot be applied twice, hence the guard."""
     if _exists(connection, f"{JOBS_SCHEMA}.procrastinate_jobs"):
         return
@@ -86,6 +88,6 @@ def _apply_jobs_schema(connection: psycopg.Connection[tuple[object, ...]]) -> No
         )
 
 
-def _exists(connection: psycopg.Connection[tuple[object, ...]], table: str) -> bool:
+def _exists(connection: SyncConnection, table: str) -> bool:
     row = connection.execute("select to_regclass(%s) is not null", [table]).fetchone()
     return bool(row and row[0])

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from relay.gateways.enode import VendorHealth
+from relay.identity.sessions import SessionHolder
 from relay.kit.problems import Problem
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import go, page
-from relay.pages.visitors import SignedIn, Visitor
+from relay.pages.visitors import SignedIn
 from relay.usecases.find_car import find_car
 from relay.usecases.hand_out_link import hand_out_link
 from relay.usecases.limit_vehicles import choose_served, require_room, room_of
@@ -107,7 +108,7 @@ async def press_unlink(
 async def _brands(  # noqa: PLR0913 - the last three are what went wrong
     request: Request,
     runtime: Runtime,
-    visitor: Visitor,
+    visitor: SessionHolder,
     *,
     status: int = 200,
     error: str | None = None,
@@ -133,7 +134,7 @@ async def _brands(  # noqa: PLR0913 - the last three are what went wrong
 
 
 async def _choice(
-    request: Request, runtime: Runtime, visitor: Visitor, *, status: int = 200, ticked: list[str] | None = None
+    request: Request, runtime: Runtime, visitor: SessionHolder, *, status: int = 200, ticked: list[str] | None = None
 ) -> Response:
     async with runtime.pool.connection() as connection:
         room = await room_of(connection, visitor.user_id, runtime.vehicle_limits)
@@ -152,7 +153,7 @@ async def _choice(
 
 
 async def _unlink(
-    request: Request, runtime: Runtime, visitor: Visitor, vehicle_id: str, *, error: str | None = None
+    request: Request, runtime: Runtime, visitor: SessionHolder, vehicle_id: str, *, error: str | None = None
 ) -> Response:
     async with runtime.pool.connection() as connection:
         cars = await cars_that_go(connection, visitor.user_id, vehicle_id)

@@ -14,9 +14,10 @@ from relay.identity.oauth_requests import (
     seal,
     unseal,
 )
+from relay.identity.sessions import SessionHolder
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import page
-from relay.pages.visitors import Holder, SignedIn, Visitor, signed_in
+from relay.pages.visitors import Holder, SignedIn, signed_in
 from relay.usecases.let_installation_in import approve, deny, refuse
 from relay.usecases.runtime import Runtime, RuntimeDependency
 
@@ -52,7 +53,7 @@ async def answer(request: Request, runtime: RuntimeDependency, form: PostedForm,
     return _leave(deny(runtime, wanted))
 
 
-def _consent(request: Request, runtime: Runtime, visitor: Visitor, wanted: AuthorizationRequest) -> Response:
+def _consent(request: Request, runtime: Runtime, visitor: SessionHolder, wanted: AuthorizationRequest) -> Response:
     shown = page(
         request,
         "consent.html",

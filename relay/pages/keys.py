@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from relay.identity.credentials import SCOPES
+from relay.identity.sessions import SessionHolder
 from relay.pages.csrf import put_cookie, read_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.identifiers import PathId
 from relay.pages.rendering import go, page
-from relay.pages.visitors import SignedIn, Visitor
+from relay.pages.visitors import SignedIn
 from relay.usecases.manage_keys import (
     LONGEST_NAME,
-    SCOPES,
     TooManyKeysError,
     find_key,
     make_key,
@@ -94,7 +95,7 @@ def _mistakes(name: str, scopes: Sequence[str]) -> dict[str, str]:
 async def _list(  # noqa: PLR0913 - what was typed comes back
     request: Request,
     runtime: Runtime,
-    visitor: Visitor,
+    visitor: SessionHolder,
     *,
     name: str = "",
     scopes: Sequence[str] = SCOPES,

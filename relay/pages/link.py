@@ -13,7 +13,7 @@ from relay.kit.problems import Problem
 from relay.pages.csrf import comes_from_elsewhere
 from relay.pages.rendering import page, safe_headers
 from relay.usecases.follow_link import LEFT, follow_link, note_return
-from relay.usecases.open_link import Invitation, LinkPageClosedError, find_invitation, open_link
+from relay.usecases.open_link import LinkPageClosedError, ShownLink, look_at_link, open_link
 from relay.usecases.runtime import Runtime, RuntimeDependency
 
 router = APIRouter(include_in_schema=False)
@@ -25,8 +25,8 @@ STATUS = {"open": 200, "unknown": 404, "used": 410, "expired": 410, "enode": 502
 @router.get("/link/{token}")
 async def show_link(token: str, request: Request, runtime: RuntimeDependency) -> Response:
     """Whose account gets the car, and the button that leads on. Looking uses nothing up."""
-    invitation = await _invitation(request, runtime, token)
-    return _page(request, runtime, invitation, invitation.state if invitation else "unknown")
+    shown = await _look(request, runtime, token)
+    return _page(request, runtime, shown, shown.state if shown else "unknown")
 
 
 @router.post("/link/{token}")
@@ -34,17 +34,17 @@ async def press_link(token: str, request: Request, runtime: RuntimeDependency) -
     """On to Enode's page. No other token is asked for: who could forge this request has the one that entitles."""
     if comes_from_elsewhere(request):
         raise Problem(403, "foreign-form", "Press the button on the page itself: it says whose account gets the car.")
-    invitation = await _invitation(request, runtime, token)
-    if invitation is None or invitation.state != "open":
-        return _page(request, runtime, invitation, invitation.state if invitation else "unknown")
+    shown = await _look(request, runtime, token)
+    if shown is None or shown.state != "open":
+        return _page(request, runtime, shown, shown.state if shown else "unknown")
     try:
-        url = await open_link(runtime, invitation)
+        url = await open_link(runtime, shown)
     except LinkPageClosedError:
-        return _page(request, runtime, invitation, "used")
+        return _page(request, runtime, shown, "used")
     except EnodeError:
-        return _page(request, runtime, invitation, "enode")
+        return _page(request, runtime, shown, "enode")
     except Problem as problem:
-        return _page(request, runtime, invitation, problem.slug, status=problem.status)
+        return _page(request, runtime, shown, problem.slug, status=problem.status)
     return RedirectResponse(url, SEE_OTHER, headers=safe_headers(request))
 
 
@@ -70,10 +70,10 @@ async def link_callback(
     return page(request, "link_callback.html", outcome=outcome)
 
 
-async def _invitation(request: Request, runtime: Runtime, token: str) -> Invitation | None:
+async def _look(request: Request, runtime: Runtime, token: str) -> ShownLink | None:
     _limit(request, runtime)
     async with runtime.pool.connection() as connection:
-        return await find_invitation(connection, token)
+        return await look_at_link(connection, token)
 
 
 def _limit(request: Request, runtime: Runtime) -> None:
@@ -82,7 +82,7 @@ def _limit(request: Request, runtime: Runtime) -> None:
 
 
 def _page(
-    request: Request, runtime: Runtime, invitation: Invitation | None, state: str, *, status: int | None = None
+    request: Request, runtime: Runtime, shown: ShownLink | None, state: str, *, status: int | None = None
 ) -> Response:
     """Nothing of the account is shown on a page that is no longer good."""
     return page(
@@ -90,6 +90,6 @@ def _page(
         "link.html",
         status=status or STATUS[state],
         state=state,
-        invitation=invitation,
+        shown=shown,
         form_targets=f"'self' {runtime.link_origins}",
     )

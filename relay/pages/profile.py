@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from relay.gateways.enode.languages import LANGUAGES, nearest
+from relay.identity.sessions import SessionHolder
 from relay.pages.csrf import SESSION, put_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import go, page, safe_headers, translator
-from relay.pages.visitors import SignedIn, Visitor
+from relay.pages.visitors import SignedIn
 from relay.usecases.change_profile import LONGEST_NAME, change_profile, sign_out_everywhere
 from relay.usecases.delete_account import request_deletion
 from relay.usecases.export_account import export
@@ -96,7 +97,7 @@ async def delete(request: Request, runtime: RuntimeDependency, visitor: SignedIn
 
 
 def _show(
-    request: Request, visitor: Visitor, name: str, language: str, errors: Mapping[str, str] | None = None
+    request: Request, visitor: SessionHolder, name: str, language: str, errors: Mapping[str, str] | None = None
 ) -> Response:
     context = {
         "name": name,

@@ -1,9 +1,7 @@
 """Who looks at a page: nobody in particular, or the holder of a session; through ingress, the owner."""
 
-from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
-from uuid import UUID
 
 from fastapi import Depends, Request
 
@@ -23,23 +21,6 @@ class GoElsewhereError(Exception):
         self.path = path
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Visitor:
-    """A person who is signed in."""
-
-    user_id: UUID
-    email: str | None
-    name: str
-    role: str
-    plan: str
-    language: str
-
-    @property
-    def title(self) -> str:
-        """What to call the account on a page."""
-        return self.name or self.email or "EVConduit"
-
-
 async def find_visitor(request: Request, runtime: RuntimeDependency) -> SessionHolder | None:
     """The holder of this browser's session, whatever the account lacks; None for who is not signed in."""
     async with runtime.pool.connection() as connection:
@@ -53,13 +34,13 @@ type Holder = Annotated[SessionHolder | None, Depends(find_visitor)]
 """For pages that a person sees before everything is in order: terms, waiting for approval."""
 
 
-async def maybe_visitor(request: Request, holder: Holder) -> Visitor | None:
+async def maybe_visitor(request: Request, holder: Holder) -> SessionHolder | None:
     """Who is signed in, for pages that anybody may see."""
-    request.state.visitor = None if holder is None else _visitor(holder)
-    return request.state.visitor  # type: ignore[no-any-return] # just put there
+    request.state.visitor = holder
+    return holder
 
 
-async def signed_in(request: Request, runtime: RuntimeDependency, holder: Holder) -> Visitor:
+async def signed_in(request: Request, runtime: RuntimeDependency, holder: Holder) -> SessionHolder:
     """Who is signed in. Anybody else is sent to sign in and comes back to this page afterwards."""
     if holder is None:
         raise GoElsewhereError("/sign-in" + _and_back(request))
@@ -67,12 +48,12 @@ async def signed_in(request: Request, runtime: RuntimeDependency, holder: Holder
         raise Problem(403, "account-disabled", "The operator has switched this account off; ask there.")
     if elsewhere := _lacking(runtime, holder):
         raise GoElsewhereError(elsewhere + _and_back(request))
-    request.state.visitor = _visitor(holder)
-    return request.state.visitor  # type: ignore[no-any-return] # just put there
+    request.state.visitor = holder
+    return holder
 
 
-type MaybeVisitor = Annotated[Visitor | None, Depends(maybe_visitor)]
-type SignedIn = Annotated[Visitor, Depends(signed_in)]
+type MaybeVisitor = Annotated[SessionHolder | None, Depends(maybe_visitor)]
+type SignedIn = Annotated[SessionHolder, Depends(signed_in)]
 
 
 def local_path(wanted: str | None, otherwise: str = "/home") -> str:
@@ -94,14 +75,3 @@ def _and_back(request: Request) -> str:
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     query = f"?{request.url.query}" if request.url.query else ""
     return "?next=" + quote(path + query, safe="")
-
-
-def _visitor(holder: SessionHolder) -> Visitor:
-    return Visitor(
-        user_id=holder.user_id,
-        email=holder.email,
-        name=holder.name,
-        role=holder.role,
-        plan=holder.plan,
-        language=holder.language,
-    )

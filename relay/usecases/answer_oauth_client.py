@@ -10,7 +10,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from psycopg_pool import PoolTimeout
 
-from relay.identity.oauth import ACCESS_LIVES, CLIENT_ID, SCOPES, ErrorCode, OAuthError
+from relay.identity.credentials import SCOPES
+from relay.identity.oauth import ACCESS_LIVES, CLIENT_ID, ErrorCode, OAuthError
 from relay.identity.oauth_repository import Pair
 from relay.kit.problems import Problem
 from relay.usecases.issue_tokens import exchange_code, refresh, revoke

@@ -1,6 +1,5 @@
 """A page of ours on which a person links a car: good once, for a day, and it says whose account gets the car."""
 
-import hashlib
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, LiteralString
 from uuid import UUID
 
+from relay.identity.credentials import key_hash
 from relay.kit.database import Connection
 
 LIVES = timedelta(hours=24)
@@ -49,7 +49,7 @@ async def hand_out_link(
     token = secrets.token_urlsafe(32)
     values = {
         "user_id": user_id,
-        "token_hash": token_hash(token),
+        "token_hash": key_hash(token),
         "vendor": vendor,
         "vehicle_id": vehicle_id,
         "lives": LIVES,
@@ -58,8 +58,3 @@ async def hand_out_link(
     }
     row: Any = await (await connection.execute(HAND_OUT, values)).fetchone()
     return LinkPage(id=row[0], path=f"/link/{token}", expires_at=row[1])
-
-
-def token_hash(token: str) -> bytes:
-    """What the database knows of a token. Unsalted: tokens are random, and the hash is what they are looked up by."""
-    return hashlib.sha256(token.encode()).digest()

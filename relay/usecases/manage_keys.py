@@ -7,7 +7,8 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from relay.identity.credentials import key_hash, key_prefix, new_key
+from relay.identity.credentials import new_key
+from relay.identity.repository import ADD_KEY, key_row
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
 from relay.usecases.runtime import Runtime
@@ -15,7 +16,6 @@ from relay.usecases.runtime import Runtime
 MOST_KEYS = 50
 """Keys of one account that work at once."""
 LONGEST_NAME = 60
-SCOPES = ("read", "control")
 
 LIST: LiteralString = """
 select id, name, prefix, scopes, created_at, last_used_at from api_keys
@@ -28,9 +28,6 @@ where user_id = %s and id = %s and revoked_at is null
 # One at a time, so that the count holds.
 LOCK: LiteralString = "select from users where id = %s for no key update"
 COUNT: LiteralString = "select count(*) from api_keys where user_id = %s and revoked_at is null"
-MAKE: LiteralString = """
-insert into api_keys (user_id, name, key_hash, prefix, scopes) values (%s, %s, %s, %s, %s)
-"""
 REVOKE: LiteralString = """
 update api_keys set revoked_at = now() where user_id = %s and id = %s and revoked_at is null
 """
@@ -77,7 +74,7 @@ async def make_key(connection: Connection, user_id: UUID, *, name: str, scopes: 
         row: Any = await (await connection.execute(COUNT, [user_id])).fetchone()
         if row[0] >= MOST_KEYS:
             raise TooManyKeysError
-        await connection.execute(MAKE, [user_id, name, key_hash(key), key_prefix(key), scopes])
+        await connection.execute(ADD_KEY, key_row(user_id, key, name=name, scopes=scopes))
     return key
 
 

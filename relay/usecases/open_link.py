@@ -9,9 +9,10 @@ from uuid import UUID
 from psycopg.rows import dict_row
 
 from relay.gateways.enode import EnodeClient, EnodeError, EnodeNotFound, EnodeRefused
+from relay.identity.credentials import key_hash
 from relay.kit.database import Connection, Pool
 from relay.kit.problems import Problem
-from relay.usecases.hand_out_link import TOKEN, token_hash
+from relay.usecases.hand_out_link import TOKEN
 from relay.usecases.limit_vehicles import require_room
 from relay.usecases.runtime import Runtime
 from relay.vehicles.recognise import name_of
@@ -42,7 +43,7 @@ update link_pages set opened_at = null where id = %s and opened_at = %s and retu
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Invitation:
+class ShownLink:
     """What a link page asks of its person. `account` is who gets the car."""
 
     id: UUID
@@ -60,17 +61,17 @@ class LinkPageClosedError(Exception):
     """The page was used before, or its time is over."""
 
 
-async def find_invitation(connection: Connection, token: str) -> Invitation | None:
+async def look_at_link(connection: Connection, token: str) -> ShownLink | None:
     """What the page with this token asks; None when there is no such page. Changes nothing."""
     if not TOKEN.fullmatch(token):
         return None
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(FIND, [token_hash(token)])
+        await cursor.execute(FIND, [key_hash(token)])
         row = await cursor.fetchone()
     if row is None:
         return None
     names = [it for it in (row["name"], row["email"]) if it]
-    return Invitation(
+    return ShownLink(
         id=row["id"],
         user_id=row["user_id"],
         state="used" if row["used"] else "expired" if row["expired"] else "open",
@@ -83,7 +84,7 @@ async def find_invitation(connection: Connection, token: str) -> Invitation | No
     )
 
 
-async def open_link(runtime: Runtime, it: Invitation) -> str:
+async def open_link(runtime: Runtime, it: ShownLink) -> str:
     """The address of Enode's page, got now. Uses up the page of ours unless Enode gives none.
 
     Raises LinkPageClosedError, EnodeError, Problem 403 without room for another car, 502 without a way to Enode.
@@ -105,7 +106,7 @@ async def open_link(runtime: Runtime, it: Invitation) -> str:
         raise
 
 
-async def _open(enode: EnodeClient, pool: Pool, it: Invitation, *, redirect_uri: str) -> str:
+async def _open(enode: EnodeClient, pool: Pool, it: ShownLink, *, redirect_uri: str) -> str:
     vendors, vehicles = await linked_at_enode(enode, it.user_id)
     async with pool.connection() as connection:
         await connection.execute(NOTE_BEFORE, [sorted(vendors), sorted(vehicles), it.id])

@@ -10,15 +10,13 @@ from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
-import psycopg
 from psycopg import errors
 from psycopg.rows import class_row
 
 from relay.delivery.wake import INBOX
 from relay.inbox.events import read_delivery
 from relay.inbox.models import Event
-
-type Database = psycopg.Connection[tuple[object, ...]]
+from relay.kit.database import SyncConnection
 
 AT_ONCE = 500
 """Rows of one transaction: a long one would hold up the drain."""
@@ -89,7 +87,7 @@ class Progress:
     unreadable: int = 0
 
 
-def choose(connection: Database, choice: Choice) -> list[int]:
+def choose(connection: SyncConnection, choice: Choice) -> list[int]:
     """Ids of the rows chosen, oldest first. Those that wait for the drain anyway are left out."""
     parameters = {
         "ids": None if choice.ids is None else list(choice.ids),
@@ -101,12 +99,12 @@ def choose(connection: Database, choice: Choice) -> list[int]:
     return [int(str(row[0])) for row in connection.execute(CHOOSE, parameters).fetchall()]
 
 
-def missing(connection: Database, ids: Sequence[int]) -> list[int]:
+def missing(connection: SyncConnection, ids: Sequence[int]) -> list[int]:
     """Those of these that the inbox does not have."""
     return [int(str(row[0])) for row in connection.execute(MISSING, [list(ids)]).fetchall()]
 
 
-def replay(connection: Database, ids: Sequence[int]) -> Iterator[Progress]:
+def replay(connection: SyncConnection, ids: Sequence[int]) -> Iterator[Progress]:
     """Put rows into the queue again, a few at a time, each few committed. The drain does the rest, wherever it runs.
 
     Wants a connection in autocommit mode.
@@ -131,13 +129,13 @@ def replay(connection: Database, ids: Sequence[int]) -> Iterator[Progress]:
         yield Progress(done=done, total=len(ids), waiting=tuple(waiting), unreadable=unreadable)
 
 
-def left(connection: Database, ids: Sequence[int]) -> int:
+def left(connection: SyncConnection, ids: Sequence[int]) -> int:
     """How many of these still wait for the drain."""
     row = connection.execute(LEFT, [list(ids)]).fetchone()
     return int(str(row[0])) if row else 0
 
 
-def _parse_anew(connection: Database, row: _Row) -> tuple[list[int], bool]:
+def _parse_anew(connection: SyncConnection, row: _Row) -> tuple[list[int], bool]:
     """The events in a raw body that are not known yet, and whether the body is understood now."""
     delivery = read_delivery(row.raw or b"")
     found = [new for event in delivery.events if (new := _store(connection, row, event)) is not None]
@@ -146,7 +144,7 @@ def _parse_anew(connection: Database, row: _Row) -> tuple[list[int], bool]:
     return found, delivery.set_aside is None
 
 
-def _store(connection: Database, row: _Row, event: Event) -> int | None:
+def _store(connection: SyncConnection, row: _Row, event: Event) -> int | None:
     about = (event.digest, event.name, event.version, event.user_id, event.enode_vehicle_id)
     owner = (row.account_id, row.source)
     try:

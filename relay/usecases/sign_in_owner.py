@@ -12,7 +12,7 @@ from relay.usecases.runtime import Runtime
 
 _HOLDER: LiteralString = """
 select id as user_id, email, name, role, plan, language, true as is_approved, true as has_accepted_terms,
-       disabled_at is not null as is_disabled, created_at
+       disabled_at is not null as is_disabled
 from users where id = %s
 """
 

@@ -2,8 +2,9 @@
 
 from typing import LiteralString
 
-import psycopg
 from psycopg.types.json import Jsonb
+
+from relay.kit.database import SyncConnection
 
 SWITCHES: dict[str, str] = {"delivery": "delivery_paused", "commands": "commands_paused"}
 """What can be paused, and its row in `settings`."""
@@ -18,12 +19,12 @@ on conflict (key) do update set value = excluded.value, updated_at = now()
 GET: LiteralString = "select key from settings where key = any (%s) and value = 'true'"
 
 
-def pause(connection: psycopg.Connection[tuple[object, ...]], what: str, *, paused: bool) -> None:
+def pause(connection: SyncConnection, what: str, *, paused: bool) -> None:
     """Pause or resume. Raises KeyError for what cannot be paused."""
     connection.execute(SET, [SWITCHES[what], Jsonb(paused)])
 
 
-def paused(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
+def paused(connection: SyncConnection) -> list[str]:
     """What is paused now."""
     keys = {row[0] for row in connection.execute(GET, [list(SWITCHES.values())]).fetchall()}
     return [what for what, key in SWITCHES.items() if key in keys]

@@ -8,15 +8,13 @@ from typer.testing import CliRunner
 
 from relay.cli import app
 from relay.kit.errors import StartError
-from tests.demo.enode.running import Running, new_settings
+from tests.demo.enode.running import signed_in
 
 
 @pytest.fixture(scope="module")
 def enode():
-    simulator = Running(new_settings())
-    simulator.sign_in()
-    yield simulator
-    simulator.close()
+    with signed_in() as simulator:
+        yield simulator
 
 
 @pytest.fixture

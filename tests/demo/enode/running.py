@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +25,17 @@ def new_settings(**others: Any) -> Settings:
     return Settings(client_id=f"client-{next(_numbers)}", client_secret="secret/with:signs", **{"speed": 0.0, **others})
 
 
+@contextmanager
+def signed_in(settings: Settings | None = None) -> Iterator[Running]:
+    """A simulator for as long as the block lasts, whose client carries a token."""
+    simulator = Running(settings or new_settings())
+    try:
+        simulator.sign_in()
+        yield simulator
+    finally:
+        simulator.close()
+
+
 class Running:
     """A simulator at `url`. Its clock stands still unless `settings` say otherwise."""
 
@@ -40,6 +53,15 @@ class Running:
 
     def _run(self) -> None:
         asyncio.run(self._server.serve(sockets=[self._listener]))
+
+    def relay_settings(self) -> dict[str, Any]:
+        """Settings that lead a relay here."""
+        return {
+            "enode_client_id": self.settings.client_id,
+            "enode_client_secret": self.settings.client_secret,
+            "enode_base_url": self.url,
+            "enode_auth_url": f"{self.url}/oauth2/token",
+        }
 
     def close(self) -> None:
         """Stop, state saved."""

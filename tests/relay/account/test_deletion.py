@@ -26,7 +26,7 @@ from relay.usecases.delete_account import (
     request_deletion,
 )
 from relay.usecases.prune_history import Retention, prune
-from tests.demo.enode.running import Running, new_settings
+from tests.demo.enode.running import signed_in
 from tests.relay.usecases.enode_world import NOON, Pipeline, event, vehicle
 from tests.relay.whole_account import fill_account, traces
 
@@ -42,10 +42,8 @@ def owner(database_url):
 
 @pytest.fixture
 def simulator():
-    running = Running(new_settings())
-    running.sign_in()
-    yield running
-    running.close()
+    with signed_in() as simulator:
+        yield simulator
 
 
 @pytest.fixture

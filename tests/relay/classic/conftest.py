@@ -8,7 +8,7 @@ import pytest
 from relay.app import create_app
 from relay.server import listen
 from relay.settings import Settings
-from tests.demo.enode.running import Running, new_settings
+from tests.demo.enode.running import signed_in
 from tests.relay.classic.client import ClassicClient
 from tests.relay.classic.home import home_running
 from tests.relay.delivery.world import add_person
@@ -19,11 +19,9 @@ SECRET = "secret-of-the-subscription"
 
 
 @pytest.fixture
-async def enode():
-    simulator = await asyncio.to_thread(Running, new_settings())
-    await asyncio.to_thread(simulator.sign_in)
-    yield simulator
-    await asyncio.to_thread(simulator.close)
+def enode():
+    with signed_in() as simulator:
+        yield simulator
 
 
 @pytest.fixture
@@ -47,10 +45,7 @@ async def relay_url(database_url, tmp_path, enode):
         port=port,
         database_url=database_url,
         secret_key="k" * 32,
-        enode_client_id=enode.settings.client_id,
-        enode_client_secret=enode.settings.client_secret,
-        enode_base_url=enode.url,
-        enode_auth_url=f"{enode.url}/oauth2/token",
+        **enode.relay_settings(),
         enode_webhook_secret=SECRET,
         webhook_url=f"http://127.0.0.1:{port}/api/webhook/enode",
         outbound_allow="127.0.0.1",

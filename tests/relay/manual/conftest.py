@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from relay.app import create_app
 from relay.identity.credentials import key_hash
 from relay.settings import Settings
-from tests.demo.enode.running import Running, new_settings
+from tests.demo.enode.running import signed_in
 from tests.relay.plans import CLOUD
 from tests.relay.serving import serving
 from tests.relay.usecases.endpoint_world import open_test_outbound
@@ -61,13 +61,11 @@ select id, sha256('eva_'), %(refresh_hash)s, now() + interval '30 minutes' from 
 @contextmanager
 def enode_with_a_car():
     """A simulator with Ada's car in it, plugged in."""
-    simulator = Running(new_settings())
-    simulator.sign_in()
-    car = simulator.linked_car(user=str(USER))
-    simulator.car(car, activity="plug_in")
-    simulator.car_id = car
-    yield simulator
-    simulator.close()
+    with signed_in() as simulator:
+        car = simulator.linked_car(user=str(USER))
+        simulator.car(car, activity="plug_in")
+        simulator.car_id = car
+        yield simulator
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +103,7 @@ async def app(database_url, tmp_path, enode):
         data=tmp_path,
         database_url=database_url,
         secret_key="k" * 32,
-        enode_client_id=enode.settings.client_id,
-        enode_client_secret=enode.settings.client_secret,
-        enode_base_url=enode.url,
-        enode_auth_url=f"{enode.url}/oauth2/token",
+        **enode.relay_settings(),
         enode_webhook_secret="the-secret-of-the-subscription",
         internal_api_key="an-internal-key-of-yours",
     )

@@ -1,7 +1,10 @@
 """Any ASGI app behind a real socket on loopback, in the test's own loop."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from socket import socket
+from typing import Any, Literal
 
 import uvicorn
 
@@ -9,17 +12,20 @@ from relay.server import listen
 
 
 class _Quiet(uvicorn.Server):
-    def install_signal_handlers(self):
+    def install_signal_handlers(self) -> None:
         """The test run owns the signals."""
 
 
 @asynccontextmanager
-async def running(app):
+async def running(
+    app: Any, listening: socket | None = None, *, lifespan: Literal["on", "off"] = "off"
+) -> AsyncIterator[str]:
     """Serve until the block ends; yields the URL once it answers."""
-    listening = listen("127.0.0.1", 0)
-    server = _Quiet(
-        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1)
+    listening = listening or listen("127.0.0.1", 0)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan=lifespan, ws="none", timeout_graceful_shutdown=1
     )
+    server = _Quiet(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     async with asyncio.timeout(30):
         while not server.started:

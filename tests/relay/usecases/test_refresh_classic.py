@@ -8,16 +8,14 @@ import pytest
 from relay.app import create_app
 from relay.settings import Settings
 from relay.usecases.drain_inbox import Drain
-from tests.demo.enode.running import Running, new_settings
+from tests.demo.enode.running import signed_in
 from tests.relay.delivery.world import add_person
 
 
 @pytest.fixture
-async def enode():
-    simulator = await asyncio.to_thread(Running, new_settings())
-    await asyncio.to_thread(simulator.sign_in)
-    yield simulator
-    await asyncio.to_thread(simulator.close)
+def enode():
+    with signed_in() as simulator:
+        yield simulator
 
 
 @pytest.fixture
@@ -26,10 +24,7 @@ def settings(tmp_path, database_url, enode):
         data=tmp_path,
         database_url=database_url,
         secret_key="k" * 32,
-        enode_client_id=enode.settings.client_id,
-        enode_client_secret=enode.settings.client_secret,
-        enode_base_url=enode.url,
-        enode_auth_url=f"{enode.url}/oauth2/token",
+        **enode.relay_settings(),
     )
 
 

@@ -4,16 +4,14 @@ import pytest
 
 from relay.app import create_app
 from relay.settings import Settings
-from tests.demo.enode.running import Running, new_settings
+from tests.demo.enode.running import signed_in
 from tests.relay.usecases.linking_world import HOME, World
 
 
 @pytest.fixture(scope="module")
 def simulator():
-    running = Running(new_settings())
-    running.sign_in()
-    yield running
-    running.close()
+    with signed_in() as simulator:
+        yield simulator
 
 
 @pytest.fixture
@@ -24,10 +22,7 @@ async def make_world(pool, database_url, tmp_path, simulator, make_account):
         database_url=database_url,
         secret_key="k" * 32,
         public_url=HOME,
-        enode_client_id=simulator.settings.client_id,
-        enode_client_secret=simulator.settings.client_secret,
-        enode_base_url=simulator.url,
-        enode_auth_url=f"{simulator.url}/oauth2/token",
+        **simulator.relay_settings(),
         enode_webhook_secret="the-secret-of-the-subscription",
     )
     app = create_app(settings, database_url, work=False)
