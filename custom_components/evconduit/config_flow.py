@@ -1,6 +1,7 @@
 import logging
 from collections.abc import Mapping
 from typing import Any, Final, override
+from uuid import uuid4
 
 import voluptuous as vol
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntry, ConfigFlowResult
@@ -22,7 +23,15 @@ from .client import (
     relay_address,
 )
 from .const import DEFAULT_URL, DOMAIN, LOGGER
-from .credentials import CREDENTIALS, RelayImplementation, async_revoke, client_with, relay_client, secret_of
+from .credentials import (
+    CONF_INSTALLATION,
+    CREDENTIALS,
+    RelayImplementation,
+    async_revoke,
+    client_with,
+    relay_client,
+    secret_of,
+)
 
 URL_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url"))
 KEY_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
@@ -54,6 +63,7 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         super().__init__()
         self._url = ""
         self._authorize_url: str | None = None
+        self._installation = ""
 
     @property
     @override
@@ -121,13 +131,16 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
 
     async def async_step_sign_in(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """In another window, on the relay's own page."""
-        self.flow_impl = RelayImplementation(self.hass, self._url, self._authorize_url or "")
+        # Only where the old access is gone may this one end it: in the other flows it is in use, should this one fail.
+        known = self._entry().data.get(CONF_INSTALLATION) if self.source == SOURCE_REAUTH else None
+        self._installation = known or uuid4().hex
+        self.flow_impl = RelayImplementation(self.hass, self._url, self._authorize_url or "", self._installation)
         return await self.async_step_auth()
 
     @override
     async def async_oauth_create_entry(self, data: dict[str, Any]) -> ConfigFlowResult:
         """Somebody signed in and said yes."""
-        return await self._async_finish_or_abort({CONF_URL: self._url, **data})
+        return await self._async_finish_or_abort({CONF_URL: self._url, CONF_INSTALLATION: self._installation, **data})
 
     async def async_step_keep(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """The same credential, at another address."""
