@@ -13,6 +13,7 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, Tex
 
 from .client import (
     Account,
+    AccountDisabledError,
     ForbiddenError,
     RelayClient,
     RelayError,
@@ -44,6 +45,7 @@ KEY_FORM: Final = vol.Schema({vol.Required(CONF_API_KEY): KEY_SELECTOR})
 ERRORS: Final[tuple[tuple[type[RelayError], str], ...]] = (
     (UnauthorizedError, "invalid_auth"),
     (ForbiddenError, "invalid_auth"),
+    (AccountDisabledError, "account_disabled"),
     (UnsupportedRelayError, "unsupported_relay"),
     (TryAgainError, "cannot_connect"),
     (RelayError, "unknown"),

@@ -228,6 +228,22 @@ async def test_another_address_with_the_same_access(
     await moved.close()
 
 
+async def test_another_relay_that_does_not_know_the_access_is_no_reason_to_sign_in_anew(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, set_up: SetUp
+):
+    await set_up()
+    expire(hass, entry)
+    before = dict(entry.data)
+    other = RelayDouble()
+    await other.start()
+    menu = await type_in(hass, await entry.start_reconfigure_flow(hass), url=other.url)
+    result = await type_in(hass, menu, next_step_id="keep")
+    await other.close()
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "invalid_auth")
+    assert hass.config_entries.flow.async_progress() == []
+    assert dict(entry.data) == before
+
+
 # Tokens
 
 

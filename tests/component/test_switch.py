@@ -122,6 +122,7 @@ async def test_a_newer_command_is_not_hidden_by_an_older_one(
             "The car does not carry this out, and its maker gives no reason",
         ),
         (Problem(403, "forbidden"), "not_allowed", "The relay does not allow Home Assistant to do this."),
+        (Problem(403, "account-disabled"), "account_disabled", "The operator of the EVConduit relay has switched this"),
         (Problem(404, "not-found"), "vehicle_gone", "The relay does not know this car any more"),
         (Problem(429, "quota-exhausted"), "quota_exhausted", "The calls of this account are used up"),
         (Problem(502, "enode-unavailable"), "enode_unavailable", "The relay cannot reach the carmaker just now."),
