@@ -33,6 +33,7 @@ from .credentials import (
     relay_client,
     secret_of,
 )
+from .webhook import async_leave
 
 URL_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url"))
 KEY_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
@@ -195,10 +196,15 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         before = dict(entry.data)
         kept = {key: value for key, value in before.items() if key not in CREDENTIALS}
         result = self.async_update_reload_and_abort(entry, data=kept | data)
-        if CONF_TOKEN in before and before[CONF_TOKEN] != data.get(CONF_TOKEN):
-            # Else it would stand for ever in the list of what has access to the account.
-            self.hass.async_create_task(async_revoke(self.hass, before), f"{DOMAIN} revoke")
+        self.hass.async_create_task(self._async_give_back(before, data), f"{DOMAIN} give back")
         return result
+
+    async def _async_give_back(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """What let us in before, and does so no more: it would stand in the account's lists, and be told, for ever."""
+        if CONF_TOKEN in before and before[CONF_TOKEN] != now.get(CONF_TOKEN):
+            await async_revoke(self.hass, before)
+        elif CONF_API_KEY in before and before[CONF_API_KEY] != now.get(CONF_API_KEY):
+            await async_leave(before, self._client(before))
 
     def _client(self, data: Mapping[str, Any]) -> RelayClient:
         return client_with(self.hass, data[CONF_URL], secret_of(data))

@@ -197,6 +197,24 @@ async def test_from_a_key_to_an_account(
     assert relay.asked("/oauth/revoke") == []
 
 
+@pytest.mark.usefixtures("webhooks")
+@pytest.mark.parametrize("is_kept", [False, True])
+async def test_a_key_that_is_not_used_any_more_is_not_told_any_more(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, *, set_up: SetUp, browser: Browser, is_kept: bool
+):
+    hass.config_entries.async_update_entry(entry, data={CONF_URL: relay.url, CONF_API_KEY: KEY})
+    await set_up()
+    await eventually(lambda: "webhook_secret" in entry.data)
+    menu = await type_in(hass, await entry.start_reconfigure_flow(hass), url=relay.url)
+    if is_kept:
+        await type_in(hass, menu, next_step_id="keep")
+    else:
+        await browser.sign_in(menu)
+    await eventually(lambda: len([it for it in relay.asked("/endpoint") if it.method == "PUT"]) == 2)
+    taken_back = [it for it in relay.asked("/endpoint") if it.method == "DELETE"]
+    assert [it.headers["Authorization"] for it in taken_back] == ([] if is_kept else [f"Bearer {KEY}"])
+
+
 async def test_signing_in_anew_gives_the_old_access_back(
     hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, *, set_up: SetUp, browser: Browser
 ):
