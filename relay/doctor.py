@@ -1,6 +1,6 @@
 """`evconduit doctor`: looks at each part the relay needs and says what is wrong and what to do."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -15,6 +15,7 @@ from relay.kit.errors import StartError
 from relay.process import ACCOUNT
 from relay.settings import Settings
 from relay.startup import ready_database
+from relay.usecases.delete_account import WAITING
 from relay.usecases.watch_webhook import MEANINGS, State
 
 HEALTH: LiteralString = "select state, since from enode_health where account_id = %s"
@@ -44,6 +45,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _people,
         _enode,
         _webhook,
+        _deletions,
     )
     return [await check(settings) for check in checks]
 
@@ -110,8 +112,7 @@ async def _webhook(settings: Settings) -> Finding:
         return Finding(what="updates", fine=True, says="polling Enode, because WEBHOOK_URL is not set")
     at = f"Enode posts to {settings.webhook_url}"
     try:
-        with ready_database(settings) as conninfo, as_relay(conninfo) as connection:
-            row: Any = connection.execute(HEALTH, [ACCOUNT]).fetchone()
+        row = _row(settings, HEALTH, [ACCOUNT])
     except StartError:
         return Finding(what="updates", fine=False, says=f"{at}; whether that works cannot be known without a database")
     if row is None:
@@ -123,3 +124,25 @@ def webhook_finding(at: str, *, state: State, since: datetime) -> Finding:
     """What there is to say of Enode's webhook in this state. What is only starting is no fault."""
     says = f"{at}; {state} since {since:%Y-%m-%d %H:%M} UTC. {MEANINGS[state]}"
     return Finding(what="updates", fine=state in {"ok", "starting"}, says=f"{says} {WHAT_TO_DO.get(state, '')}".strip())
+
+
+async def _deletions(settings: Settings) -> Finding:
+    try:
+        row = _row(settings, WAITING)
+    except StartError:
+        return Finding(what="deletions", fine=False, says="whether any waits cannot be known without a database")
+    count, since, left_lying, failure, next_try_at = row or (0, None, 0, None, None)
+    if not count:
+        return Finding(what="deletions", fine=True, says="no account waits to be deleted")
+    says = f"{count} account{'s' * (count > 1)} being deleted, asked for since {since:%Y-%m-%d %H:%M} UTC"
+    if failure:
+        says += f"; {failure}; next try {next_try_at:%Y-%m-%d %H:%M} UTC"
+    elif left_lying:
+        says += "; nobody is at it: start the relay, or a worker"
+    return Finding(what="deletions", fine=not failure and not left_lying, says=says)
+
+
+def _row(settings: Settings, statement: LiteralString, values: Sequence[object] = ()) -> Any:
+    """The first row, asked for as the relay asks. Raises StartError."""
+    with ready_database(settings) as conninfo, as_relay(conninfo) as connection:
+        return connection.execute(statement, values).fetchone()

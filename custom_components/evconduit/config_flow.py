@@ -1,6 +1,7 @@
 import logging
 from collections.abc import Mapping
 from typing import Any, Final, override
+from uuid import uuid4
 
 import voluptuous as vol
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntry, ConfigFlowResult
@@ -12,6 +13,7 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, Tex
 
 from .client import (
     Account,
+    AccountDisabledError,
     ForbiddenError,
     RelayClient,
     RelayError,
@@ -22,7 +24,16 @@ from .client import (
     relay_address,
 )
 from .const import DEFAULT_URL, DOMAIN, LOGGER
-from .credentials import CREDENTIALS, RelayImplementation, async_revoke, client_with, relay_client, secret_of
+from .credentials import (
+    CONF_INSTALLATION,
+    CREDENTIALS,
+    RelayImplementation,
+    async_revoke,
+    client_with,
+    relay_client,
+    secret_of,
+)
+from .webhook import async_leave
 
 URL_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url"))
 KEY_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
@@ -35,6 +46,7 @@ KEY_FORM: Final = vol.Schema({vol.Required(CONF_API_KEY): KEY_SELECTOR})
 ERRORS: Final[tuple[tuple[type[RelayError], str], ...]] = (
     (UnauthorizedError, "invalid_auth"),
     (ForbiddenError, "invalid_auth"),
+    (AccountDisabledError, "account_disabled"),
     (UnsupportedRelayError, "unsupported_relay"),
     (TryAgainError, "cannot_connect"),
     (RelayError, "unknown"),
@@ -54,6 +66,7 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         super().__init__()
         self._url = ""
         self._authorize_url: str | None = None
+        self._installation = ""
 
     @property
     @override
@@ -121,13 +134,16 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
 
     async def async_step_sign_in(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """In another window, on the relay's own page."""
-        self.flow_impl = RelayImplementation(self.hass, self._url, self._authorize_url or "")
+        # Only where the old access is gone may this one end it: in the other flows it is in use, should this one fail.
+        known = self._entry().data.get(CONF_INSTALLATION) if self.source == SOURCE_REAUTH else None
+        self._installation = known or uuid4().hex
+        self.flow_impl = RelayImplementation(self.hass, self._url, self._authorize_url or "", self._installation)
         return await self.async_step_auth()
 
     @override
     async def async_oauth_create_entry(self, data: dict[str, Any]) -> ConfigFlowResult:
         """Somebody signed in and said yes."""
-        return await self._async_finish_or_abort({CONF_URL: self._url, **data})
+        return await self._async_finish_or_abort({CONF_URL: self._url, CONF_INSTALLATION: self._installation, **data})
 
     async def async_step_keep(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """The same credential, at another address."""
@@ -180,10 +196,15 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         before = dict(entry.data)
         kept = {key: value for key, value in before.items() if key not in CREDENTIALS}
         result = self.async_update_reload_and_abort(entry, data=kept | data)
-        if CONF_TOKEN in before and before[CONF_TOKEN] != data.get(CONF_TOKEN):
-            # Else it would stand for ever in the list of what has access to the account.
-            self.hass.async_create_task(async_revoke(self.hass, before), f"{DOMAIN} revoke")
+        self.hass.async_create_task(self._async_give_back(before, data), f"{DOMAIN} give back")
         return result
+
+    async def _async_give_back(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """What let us in before, and does so no more: it would stand in the account's lists, and be told, for ever."""
+        if CONF_TOKEN in before and before[CONF_TOKEN] != now.get(CONF_TOKEN):
+            await async_revoke(self.hass, before)
+        elif CONF_API_KEY in before and before[CONF_API_KEY] != now.get(CONF_API_KEY):
+            await async_leave(before, self._client(before))
 
     def _client(self, data: Mapping[str, Any]) -> RelayClient:
         return client_with(self.hass, data[CONF_URL], secret_of(data))

@@ -82,6 +82,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self._stop_waiting_to_poll: CALLBACK_TYPE | None = None
         self._poll_at: datetime | None = None
         self._spent: timedelta | None = None
+        self._is_over = False
 
     async def async_start(self) -> None:
         """Know the account and its cars, and listen. Raises ConfigEntryAuthFailed, ConfigEntryNotReady."""
@@ -112,6 +113,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     async def async_stop(self) -> None:
         """Hang up and write down what we know."""
+        self._is_over = True
         self._async_stop_timers()
         if self._listening is not None:
             self._listening.cancel()
@@ -283,23 +285,29 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
     async def _async_update_data(self) -> Account:
         try:
             snapshot = await self.client.vehicles()
-        except (UnauthorizedError, ForbiddenError) as err:
-            raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=sentence_of(err)) from err
         except RelayError as err:
-            wish = wish_of(err)
-            self._async_on_no_answer(err, wish)
-            raise UpdateFailed(
-                translation_domain=DOMAIN,
-                translation_key=sentence_of(err),
-                retry_after=wish.total_seconds() if wish else None,
-            ) from err
+            if self._is_over:
+                return self.data
+            raise self._async_poll_failed(err) from err
         self._spent = None
-        if self.streaming:
-            return self.data  # it came back while we asked, and what it told is newer
+        if self.streaming or self._is_over:
+            return self.data  # the stream came back while we asked, and what it told is newer; or nobody is there now
         self._poll_at = None
         self._async_take_snapshot(snapshot)
         self._async_plan_next_poll()
         return self.data
+
+    @callback
+    def _async_poll_failed(self, err: RelayError) -> ConfigEntryAuthFailed | UpdateFailed:
+        if isinstance(err, UnauthorizedError | ForbiddenError):
+            return ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=sentence_of(err))
+        wish = wish_of(err)
+        self._async_on_no_answer(err, wish)
+        return UpdateFailed(
+            translation_domain=DOMAIN,
+            translation_key=sentence_of(err),
+            retry_after=wish.total_seconds() if wish else None,
+        )
 
     @callback
     def _async_on_no_answer(self, error: RelayError, wish: timedelta | None) -> None:

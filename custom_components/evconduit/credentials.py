@@ -34,7 +34,9 @@ from .client import (
 )
 from .const import DOMAIN, LOGGER
 
-CREDENTIALS: Final = frozenset({CONF_API_KEY, CONF_TOKEN, "auth_implementation"})
+CONF_INSTALLATION: Final = "installation"
+"""What an entry calls itself where it signs in: random, and no secret."""
+CREDENTIALS: Final = frozenset({CONF_API_KEY, CONF_TOKEN, CONF_INSTALLATION, "auth_implementation"})
 """The keys of an entry's data that let it in, of either kind."""
 REFRESH_SECONDS: Final = 30
 QUICK_GOODBYE_SECONDS: Final = 10
@@ -43,9 +45,10 @@ QUICK_GOODBYE_SECONDS: Final = 10
 class RelayImplementation(LocalOAuth2ImplementationWithPkce):
     """Signing in at one relay. Made anew for each flow: it holds the secret of one sign-in."""
 
-    def __init__(self, hass: HomeAssistant, url: str, authorize_url: str = "") -> None:
-        """`authorize_url` is only needed to sign in, not to refresh."""
+    def __init__(self, hass: HomeAssistant, url: str, authorize_url: str = "", installation: str = "") -> None:
+        """The last two are only needed to sign in, not to refresh."""
         super().__init__(hass, DOMAIN, CLIENT_ID, authorize_url, token_url(url))
+        self._installation = installation
 
     @property
     @override
@@ -55,8 +58,12 @@ class RelayImplementation(LocalOAuth2ImplementationWithPkce):
     @property
     @override
     def extra_authorize_data(self) -> dict[str, str]:
-        """The name is shown to who is asked, and in the list of what has access to an account."""
-        return {"scope": SCOPE, "name": self.hass.config.location_name, **super().extra_authorize_data}
+        """The name is shown to who is asked, and in the list of what has access to an account.
+
+        What the relay knows of this `installation` already, ends as soon as it has given tokens.
+        """
+        about = {"scope": SCOPE, "name": self.hass.config.location_name, CONF_INSTALLATION: self._installation}
+        return about | super().extra_authorize_data
 
     @override
     async def _token_request(self, data: dict[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from homeassistant.core import HomeAssistant
 
 from .client import JsonObject
 from .coordinator import AccountCoordinator, EVConduitConfigEntry
+from .credentials import CONF_INSTALLATION
 from .webhook import CONF_SECRET
 
 # Keys whose values say who somebody is, where, or let a stranger in.
 PERSONAL: Final = {
     CONF_API_KEY,
+    CONF_INSTALLATION,
     CONF_SECRET,
     CONF_TOKEN,
     CONF_WEBHOOK_ID,

@@ -3,6 +3,7 @@
 from homeassistant.exceptions import HomeAssistantError
 
 from .client import (
+    AccountDisabledError,
     CommandRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
@@ -20,6 +21,7 @@ from .const import DOMAIN
 SENTENCES: tuple[tuple[type[RelayError], str], ...] = (
     (UnauthorizedError, "invalid_auth"),
     (ForbiddenError, "not_allowed"),
+    (AccountDisabledError, "account_disabled"),
     (UnsupportedRelayError, "unsupported_relay"),
     (NotFoundError, "vehicle_gone"),
     (QuotaExhaustedError, "quota_exhausted"),

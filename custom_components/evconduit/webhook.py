@@ -189,14 +189,19 @@ async def async_forget(hass: HomeAssistant, entry: ConfigEntry[Any], client: Rel
         return
     webhook_id = entry.data[CONF_WEBHOOK_ID]
     webhook.async_unregister(hass, webhook_id)
-    if CONF_SECRET in entry.data:
-        with suppress(RelayError):
-            await client.remove_endpoint()
+    await async_leave(entry.data, client)
     if (cloud := _cloud(hass)) is not None and cloud.async_is_logged_in(hass):
         try:
             await cloud.async_delete_cloudhook(hass, webhook_id)
         except Exception as err:  # noqa: BLE001 - one that never was raises ValueError, and Nabu Casa's client what it likes
             LOGGER.debug("The cloudhook could not be deleted: %s", type(err).__name__)
+
+
+async def async_leave(data: Mapping[str, Any], client: RelayClient) -> None:
+    """Have the relay POST no more for this credential of an entry's, as far as the relay can be reached."""
+    if CONF_SECRET in data:
+        with suppress(RelayError):
+            await client.remove_endpoint()
 
 
 def _cloud(hass: HomeAssistant) -> Any:

@@ -11,45 +11,64 @@ delete from oauth_codes where code_hash in (select code_hash from oauth_codes wh
 """
 _SILENT: LiteralString = """
 update oauth_grants g set revoked_at = now()
-where g.id in (
+where g.id = any (array(
     select g.id from oauth_grants g
     where g.revoked_at is null and g.created_at < %s
-      and not exists (select from oauth_tokens t where t.grant_id = g.id and t.created_at >= %s) limit %s)
+      and not exists (select from oauth_tokens t where t.grant_id = g.id and t.created_at >= %s) limit %s))
 """
+# Here and below `offset 0` keeps the planner at looking up a few rows by their index: it would rather read all tokens.
 _REVOKED: LiteralString = """
-delete from oauth_tokens where id in (
-    select t.id from oauth_tokens t join oauth_grants g on g.id = t.grant_id where g.revoked_at < %s limit %s)
+delete from oauth_tokens where id = any (array(
+    select t.id from oauth_grants g
+    cross join lateral (select t.id from oauth_tokens t where t.grant_id = g.id offset 0) t
+    where g.revoked_at < %s limit %s))
 """
-# Twins before what they replaced: without it they would not be known as twins, and rise from the dead.
-_OVERTAKEN: LiteralString = """
-delete from oauth_tokens where id in (
-    select t.id from oauth_tokens t
-    where exists (select from oauth_tokens s where s.replaces = t.replaces and s.used_at < %s
-                  and (t.used_at is null or (s.used_at, s.id) < (t.used_at, t.id)))
-    limit %s)
+# Pairs that took another's place long ago, and of which that other is still there.
+_DEAD: LiteralString = """
+with s as materialized (
+    select id, replaces, used_at from oauth_tokens
+    where replaces is not null and used_at < %s order by used_at limit %s
+)
+"""
+# ruff: disable[S608] - joined from literals of ours only
+_OVERTAKEN: LiteralString = f"""
+{_DEAD}
+delete from oauth_tokens where id = any (array(
+    select t.id from s
+    cross join lateral (select id, used_at from oauth_tokens t where t.replaces = s.replaces offset 0) t
+    where t.used_at is null or (s.used_at, s.id) < (t.used_at, t.id)))
 """
 # The oldest of a chain first: a pair whose successor is forgotten before it would not be known as replaced, and rise.
-_REPLACED: LiteralString = """
-delete from oauth_tokens where id in (
-    select t.id from oauth_tokens t
-    where t.replaces is null and exists (select from oauth_tokens n where n.replaces = t.id and n.used_at < %s)
-    limit %s)
+# And after its twins: without it they would not be known as twins, and rise, too.
+_REPLACED: LiteralString = f"""
+{_DEAD}
+delete from oauth_tokens where id = any (array(
+    select t.id from s
+    cross join lateral (select id, replaces from oauth_tokens t where t.id = s.replaces offset 0) t
+    cross join lateral (select count(*) as answers from oauth_tokens n where n.replaces = t.id offset 0) n
+    where t.replaces is null and n.answers = 1))
 """
+# ruff: enable[S608]
+
+ROUNDS = 200
+"""So often each is repeated in one run; what is left then has time until the next."""
 
 
 async def prune_oauth(connection: Connection, now: datetime, *, at_once: int) -> int:
     """Delete in short statements of `at_once` rows; returns how many rows that were. What can still be used stays."""
     silent_since, dead_since = now - SILENT_FOR, now - REUSE_SEEN
-    await _all(connection, _SILENT, [silent_since, silent_since], at_once)
-    gone = await _all(connection, _CODES, [now - REPLAY_SEEN], at_once)
-    for statement in (_REVOKED, _OVERTAKEN, _REPLACED):
-        gone += await _all(connection, statement, [dead_since], at_once)
-    return gone
+    await _repeat(connection, [_SILENT], [silent_since, silent_since, at_once])
+    gone = await _repeat(connection, [_CODES], [now - REPLAY_SEEN, at_once])
+    gone += await _repeat(connection, [_REVOKED], [dead_since, at_once])
+    # By turns: what goes first is what kept the next one.
+    return gone + await _repeat(connection, [_OVERTAKEN, _REPLACED], [dead_since, at_once])
 
 
-async def _all(connection: Connection, statement: LiteralString, before: list[datetime], at_once: int) -> int:
+async def _repeat(connection: Connection, statements: list[LiteralString], about: list[datetime | int]) -> int:
     gone = 0
-    # Until nothing is found: what goes first may be what kept the next one.
-    while rows := (await connection.execute(statement, [*before, at_once])).rowcount:
+    for _ in range(ROUNDS):
+        rows = sum([(await connection.execute(it, about)).rowcount for it in statements])
+        if not rows:
+            break
         gone += rows
     return gone

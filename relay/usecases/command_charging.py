@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
@@ -24,7 +24,8 @@ from relay.gateways.enode import (
 from relay.identity.credentials import Credential
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
-from relay.usecases.authorize import Asked, Call, Car, authorize, call_headers, give_back
+from relay.usecases.authorize import Asked, Call, Car, authenticate, authorize, call_headers, give_back
+from relay.usecases.find_car import find_car
 from relay.usecases.move_command import Outcome, Step, move_command, outcome_of, tell_step
 from relay.usecases.present_credential import Authorization
 from relay.usecases.runtime import Runtime, RuntimeDependency
@@ -138,7 +139,10 @@ async def command_car(runtime: Runtime, authorization: Credential | None, wish: 
     """
     asked = Asked(scope="control", endpoint=wish.endpoint, vehicle=wish.vehicle_id)
     async with runtime.pool.connection() as connection:
-        call = await authorize(connection, authorization, runtime.plans, asked)
+        try:
+            call = await authorize(connection, authorization, runtime.plans, asked)
+        except Problem as problem:
+            return await _told_again(connection, runtime, authorization, wish, problem)
         if wish.kind == MAX_CURRENT and not is_capable(_car(call).vehicle, "setMaxCurrent"):
             raise _incapable(call_headers(await give_back(connection, call), runtime.plans))
         command_id = await _open(connection, runtime, call, wish)
@@ -148,6 +152,20 @@ async def command_car(runtime: Runtime, authorization: Credential | None, wish: 
             return _same(row, call, wish, call_headers(call, runtime.plans))
     # Shielded: who hangs up must not leave a command that Enode has and we do not know of.
     return await asyncio.shield(_ask_enode(runtime, call, command_id, wish))
+
+
+async def _told_again(
+    connection: Connection, runtime: Runtime, authorization: Credential | None, wish: Wish, problem: Problem
+) -> Commanded:
+    """The command of the same request before, which may have taken the last call. Else raises `problem`."""
+    if problem.slug != "quota-exhausted" or wish.idempotency_key is None:
+        raise problem
+    call = await authenticate(connection, authorization, scope="control")
+    row = await find_command(connection, call.caller.user_id, FIND_BY_KEY, wish.idempotency_key)
+    if row is None:
+        raise problem
+    call = replace(call, car=await find_car(connection, call.caller.user_id, wish.vehicle_id))
+    return _same(row, call, wish, call_headers(call, runtime.plans))
 
 
 def _same(row: DictRow | None, call: Call, wish: Wish, headers: dict[str, str]) -> Commanded:

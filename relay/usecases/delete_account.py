@@ -63,6 +63,13 @@ select id from deleted_users where deleted_at is null and next_try_at <= now() o
 """
 _DONE: LiteralString = "update deleted_users set done = done || %s::text where id = %s and not %s = any (done)"
 _FAILED: LiteralString = "update deleted_users set failure = %s, next_try_at = now() + %s where id = %s"
+# One row, for the operator: how many wait and since when, what stands in the way of the one that waits longest for it.
+WAITING: LiteralString = """
+select count(*), min(requested_at), count(*) filter (where next_try_at < now() - interval '15 minutes') as left_lying,
+    (array_agg(failure order by requested_at) filter (where failure is not null))[1] as failure,
+    min(next_try_at) filter (where failure is not null) as next_try_at
+from deleted_users where deleted_at is null
+"""
 _FINISHED: LiteralString = """
 update deleted_users set deleted_at = coalesce(deleted_at, now()), supabase_id = null, failure = null where id = %s
 """

@@ -18,6 +18,7 @@ from syrupy.assertion import SnapshotAssertion
 # Before hass exists: Home Assistant's plugin has a package of the same name, and the first one imported wins.
 from custom_components.evconduit.client import RelayClient, stream
 from custom_components.evconduit.const import DOMAIN
+from custom_components.evconduit.credentials import CONF_INSTALLATION
 
 
 @pytest.fixture(autouse=True)
@@ -71,12 +72,18 @@ def entry(hass: HomeAssistant, relay: RelayDouble) -> MockConfigEntry:
 def signed_in(hass: HomeAssistant, relay: RelayDouble) -> MockConfigEntry:
     """An entry that was signed in for."""
     token = relay.give_tokens() | {"expires_at": time.time() + relay.access_lives}
+    relay.grants[ACCOUNT_ID, "home-1"] = token["refresh_token"]
     entry = MockConfigEntry(
         domain=DOMAIN,
         version=2,
         title="Home garage",
         unique_id=ACCOUNT_ID,
-        data={CONF_URL: relay.url, "auth_implementation": DOMAIN, CONF_TOKEN: token},
+        data={
+            CONF_URL: relay.url,
+            "auth_implementation": DOMAIN,
+            CONF_INSTALLATION: "home-1",
+            CONF_TOKEN: token,
+        },
     )
     entry.add_to_hass(hass)
     return entry

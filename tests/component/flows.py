@@ -57,6 +57,7 @@ class Browser:
         url = URL(step["url"])
         self.asked = dict(url.query)
         self._relay.challenge = self.asked["code_challenge"]
+        self._relay.installation = self.asked.get("installation")
         client = await self._make_client()
         back = await client.get(
             "/auth/external/callback", params={"state": self.asked["state"], **(answer or {"code": CODE})}

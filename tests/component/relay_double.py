@@ -148,6 +148,8 @@ class RelayDouble:
         self.access_lives = 1800
         self.challenge = ""
         self.refresh_tokens: set[str] = set()
+        self.installation: str | None = None
+        self.grants: dict[tuple[str, str], str] = {}
         self.pairs = itertools.count(1)
         app = web.Application()
         app.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
@@ -259,7 +261,20 @@ class RelayDouble:
         else:
             good = form["refresh_token"] in self.refresh_tokens
             self.refresh_tokens.discard(form["refresh_token"])
-        return self._json(self.give_tokens(self.signed_in)) if good else self._json({"error": "invalid_grant"}, 400)
+        if not good:
+            return self._json({"error": "invalid_grant"}, 400)
+        tokens = self.give_tokens(self.signed_in)
+        self._supersede(form, tokens["refresh_token"])
+        return self._json(tokens)
+
+    def _supersede(self, form: dict[str, str], given: str) -> None:
+        """The newest sign-in of an installation ends the one before; a refresh goes on with its own."""
+        if form["grant_type"] == "refresh_token":
+            self.grants = {key: given if it == form["refresh_token"] else it for key, it in self.grants.items()}
+        elif self.installation is not None:
+            whose = (self.signed_in, self.installation)
+            self.refresh_tokens.discard(self.grants.get(whose, ""))
+            self.grants[whose] = given
 
     async def _revoke(self, request: web.Request) -> web.Response:
         form = dict(parse_qsl(await request.text()))

@@ -9,6 +9,7 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, Problem, RelayDouble, command
 
 from custom_components.evconduit.client import (
+    AccountDisabledError,
     CommandKind,
     CommandRefusedError,
     CommandState,
@@ -36,6 +37,7 @@ REFUSALS = [
     (Problem(401, None), UnauthorizedError),
     (Problem(403, "forbidden"), ForbiddenError),
     (Problem(403, "plan-required"), PlanRequiredError),
+    (Problem(403, "account-disabled"), AccountDisabledError),
     (Problem(404, "not-found"), UnsupportedRelayError),
     (Problem(413, "too-large"), RelayError),
     (Problem(422, "invalid-request"), RelayError),

@@ -66,6 +66,7 @@ async def test_a_relay_that_would_send_a_browser_astray_is_not_signed_in_at(
     [
         (Problem(401, "unauthorized"), "invalid_auth"),
         (Problem(403, "forbidden"), "invalid_auth"),
+        (Problem(403, "account-disabled"), "account_disabled"),
         (Problem(404, "not-found"), "unsupported_relay"),
         (Problem(404, is_relay=False), "unsupported_relay"),
         (Problem(200, body=b"<html>", is_relay=False), "unsupported_relay"),

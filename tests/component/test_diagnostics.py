@@ -57,5 +57,5 @@ async def test_diagnostics_hold_no_token(
     found = await get_diagnostics_for_config_entry(hass, hass_client, signed_in)
     assert found["entry"]["auth_implementation"] == "evconduit"
     text = json.dumps(found)
-    assert [it for it in ("eva_", "evr_", ACCOUNT_ID) if it in text] == []
+    assert [it for it in ("eva_", "evr_", "home-1", ACCOUNT_ID) if it in text] == []
     await hass.config_entries.async_unload(signed_in.entry_id)

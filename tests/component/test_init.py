@@ -52,6 +52,7 @@ async def test_home_assistant_stops(hass: HomeAssistant, relay: RelayDouble, set
     [
         (Problem(401, "unauthorized"), ConfigEntryState.SETUP_ERROR),
         (Problem(403, "forbidden"), ConfigEntryState.SETUP_ERROR),
+        (Problem(403, "account-disabled"), ConfigEntryState.SETUP_RETRY),
         (Problem(404, is_relay=False), ConfigEntryState.SETUP_RETRY),
         (Problem(500, "internal"), ConfigEntryState.SETUP_RETRY),
         (Problem(503, "unavailable"), ConfigEntryState.SETUP_RETRY),

@@ -36,6 +36,22 @@ async def test_connecting_and_disconnecting_is_logged_once(
     assert [text.partition(":")[0] for _, text in ours] == ["Connected", "Disconnected", "Connected"]
 
 
+async def test_an_account_that_is_switched_off_for_a_while_is_no_reason_to_sign_in(
+    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
+):
+    entry = await set_up()
+    with relay.failing("account", "stream", "vehicles", with_=Problem(403, "account-disabled")):
+        relay.say("bye", {"reason": "revoked", "retry_after": 0}, cursor=False)
+        await eventually(lambda: len(relay.asked("/stream")) > 2)
+        await pass_time(hass, freezer, 3 * MINUTE)
+        await eventually(lambda: relay.asked("/vehicles"))
+        await pass_time(hass, freezer, 15 * MINUTE)
+        assert value(hass, TESLA_BATTERY) == STATE_UNAVAILABLE
+        assert hass.config_entries.flow.async_progress() == []
+    await eventually(lambda: entry.runtime_data.streaming)
+    assert value(hass, TESLA_BATTERY) == "57"
+
+
 async def test_after_15_minutes_without_a_word_nothing_is_claimed_any_more(
     hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
 ):

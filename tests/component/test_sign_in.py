@@ -16,6 +16,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from relay_double import ACCOUNT_ID, CODE, KEY, Problem, RelayDouble
 
 from custom_components.evconduit.const import DOMAIN
+from custom_components.evconduit.credentials import CONF_INSTALLATION
 
 BATTERY = "sensor.blue_car_battery_level"
 SWITCH = "switch.blue_car_charging"
@@ -48,7 +49,8 @@ async def test_signing_in_makes_an_entry(hass: HomeAssistant, relay: RelayDouble
     assert entry.unique_id == ACCOUNT_ID
     assert entry.version == 2
     assert entry.state is ConfigEntryState.LOADED
-    assert set(entry.data) == {CONF_URL, "auth_implementation", CONF_TOKEN}
+    assert set(entry.data) == {CONF_URL, "auth_implementation", CONF_TOKEN, CONF_INSTALLATION}
+    assert browser.asked["installation"] == entry.data[CONF_INSTALLATION]
     assert (entry.data[CONF_URL], entry.data["auth_implementation"]) == (relay.url, DOMAIN)
     assert entry.data[CONF_TOKEN]["refresh_token"] in relay.refresh_tokens
     asked = {key: browser.asked[key] for key in ("client_id", "scope", "name", "redirect_uri", "code_challenge_method")}
@@ -134,6 +136,30 @@ async def test_after_the_end_of_access_one_signs_in_again(
     await eventually(lambda: entry.state is ConfigEntryState.LOADED)
 
 
+async def test_who_lost_the_tokens_is_the_same_installation_again(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, browser: Browser
+):
+    """Home Assistant was restored from a backup, older than what the relay remembers of dead tokens."""
+    lost = entry.data[CONF_TOKEN] | {"access_token": "eva_0", "refresh_token": "evr_0"}
+    hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_TOKEN: lost})
+    assert relay.refresh_tokens == {"evr_1"}
+    await browser.sign_in(await type_in(hass, await entry.start_reauth_flow(hass)))
+    assert browser.asked["installation"] == entry.data[CONF_INSTALLATION] == "home-1"
+    assert relay.refresh_tokens == {entry.data[CONF_TOKEN]["refresh_token"]}
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_what_comes_to_nothing_ends_no_access_that_is_in_use(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, browser: Browser
+):
+    relay.problems["account"] = Problem(503, "unavailable")
+    menu = await type_in(hass, await entry.start_reconfigure_flow(hass), url=relay.url)
+    result = await browser.sign_in(menu)
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "cannot_connect")
+    assert browser.asked["installation"] != "home-1"
+    assert relay.refresh_tokens == {"evr_1"}
+
+
 async def test_after_the_end_of_access_a_key_will_do(
     hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, browser: Browser
 ):
@@ -165,10 +191,28 @@ async def test_from_a_key_to_an_account(
     menu = await type_in(hass, await entry.start_reconfigure_flow(hass), url=relay.url)
     done = await browser.sign_in(menu)
     assert done["reason"] == "reconfigure_successful"
-    assert set(entry.data) == {CONF_URL, "auth_implementation", CONF_TOKEN, *extra}
+    assert set(entry.data) == {CONF_URL, "auth_implementation", CONF_TOKEN, CONF_INSTALLATION, *extra}
     await eventually(lambda: entry.state is ConfigEntryState.LOADED and len(relay.streams) == 1)
     await eventually(lambda: relay.asked("/stream")[-1].headers["Authorization"].startswith("Bearer eva_"))
     assert relay.asked("/oauth/revoke") == []
+
+
+@pytest.mark.usefixtures("webhooks")
+@pytest.mark.parametrize("is_kept", [False, True])
+async def test_a_key_that_is_not_used_any_more_is_not_told_any_more(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, *, set_up: SetUp, browser: Browser, is_kept: bool
+):
+    hass.config_entries.async_update_entry(entry, data={CONF_URL: relay.url, CONF_API_KEY: KEY})
+    await set_up()
+    await eventually(lambda: "webhook_secret" in entry.data)
+    menu = await type_in(hass, await entry.start_reconfigure_flow(hass), url=relay.url)
+    if is_kept:
+        await type_in(hass, menu, next_step_id="keep")
+    else:
+        await browser.sign_in(menu)
+    await eventually(lambda: len([it for it in relay.asked("/endpoint") if it.method == "PUT"]) == 2)
+    taken_back = [it for it in relay.asked("/endpoint") if it.method == "DELETE"]
+    assert [it.headers["Authorization"] for it in taken_back] == ([] if is_kept else [f"Bearer {KEY}"])
 
 
 async def test_signing_in_anew_gives_the_old_access_back(
@@ -200,6 +244,22 @@ async def test_another_address_with_the_same_access(
     await eventually(lambda: moved.streams)
     await hass.config_entries.async_unload(entry.entry_id)
     await moved.close()
+
+
+async def test_another_relay_that_does_not_know_the_access_is_no_reason_to_sign_in_anew(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, set_up: SetUp
+):
+    await set_up()
+    expire(hass, entry)
+    before = dict(entry.data)
+    other = RelayDouble()
+    await other.start()
+    menu = await type_in(hass, await entry.start_reconfigure_flow(hass), url=other.url)
+    result = await type_in(hass, menu, next_step_id="keep")
+    await other.close()
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "invalid_auth")
+    assert hass.config_entries.flow.async_progress() == []
+    assert dict(entry.data) == before
 
 
 # Tokens

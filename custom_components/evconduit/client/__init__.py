@@ -6,6 +6,7 @@ from .client import RelayClient
 from .cursor import is_told
 from .endpoint import Endpoint, EndpointState
 from .errors import (
+    AccountDisabledError,
     CommandRefusedError,
     EndpointRefusedError,
     EnodeUnavailableError,
@@ -45,6 +46,7 @@ __all__ = [
     "RELAY_HEADER",
     "SCOPE",
     "Account",
+    "AccountDisabledError",
     "Capabilities",
     "Capability",
     "Closed",

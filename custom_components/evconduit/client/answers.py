@@ -10,6 +10,7 @@ import orjson
 from aiohttp import ClientError, ClientResponse
 
 from .errors import (
+    AccountDisabledError,
     CommandRefusedError,
     EndpointRefusedError,
     EnodeUnavailableError,
@@ -111,6 +112,7 @@ WAITING: dict[int, type[TryAgainError]] = {
 # What the problem's type says. Each is made of the problem's members and the wait that the relay wishes.
 BY_TYPE: dict[str, Callable[[Fields, timedelta | None], RelayError]] = {
     "plan-required": lambda _, __: PlanRequiredError("the plan does not include this"),
+    "account-disabled": lambda _, wait: AccountDisabledError("the account is switched off", retry_after=wait),
     "quota-exhausted": lambda _, wait: QuotaExhaustedError("the calls are used up", retry_after=wait),
     "command-refused": lambda problem, _: CommandRefusedError(_reason(problem)),
     "endpoint-refused": lambda _, __: EndpointRefusedError("the relay does not POST to such an address"),

@@ -12,6 +12,7 @@
     ├── NotBrokenError             there is nothing to link again: it works
     ├── CommandRefusedError        the car will not: tell the user its reason
     └── TryAgainError              not now: come back, not before `retry_after`
+        ├── AccountDisabledError   the operator has switched the account off: no credential opens it meanwhile
         ├── TooManyRequestsError   asked too often
         ├── QuotaExhaustedError    the month's calls are spent
         ├── EnodeUnavailableError  Enode does not answer the relay; a command may have reached it all the same
@@ -71,6 +72,10 @@ class TryAgainError(RelayError):
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class AccountDisabledError(TryAgainError):
+    """The relay's operator has switched the account off. The credential is as good as before."""
 
 
 class TooManyRequestsError(TryAgainError):

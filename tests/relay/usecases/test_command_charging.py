@@ -183,6 +183,21 @@ async def test_the_same_idempotency_key_is_the_same_command(pool, enode, start):
     assert await used(pool) == [1]
 
 
+async def test_who_repeats_the_request_that_took_the_last_call_hears_how_it_went(pool, enode, start, api, account):
+    await fetch(pool, "update users set plan = 'free' returning id")
+    first = await start(**{"Idempotency-Key": "k"})
+    await fetch(pool, "update usage_months set used = 300 returning used")
+    again = await start(**{"Idempotency-Key": "k"})
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["RateLimit"].startswith('"month";r=0;')
+    assert (await start(**{"Idempotency-Key": "another"})).status_code == 429
+    url = f"/api/ha/v2/vehicles/{account.enode_id}/charging"
+    other = await api.post(url, json={"action": "STOP"}, headers={"Idempotency-Key": "k"})
+    assert other.status_code == 422
+    assert len(enode.asked) == 1
+    assert await used(pool) == [300]
+
+
 async def test_one_key_for_two_wishes_is_a_mistake(api, account, start):
     await start(**{"Idempotency-Key": "k"})
     url = f"/api/ha/v2/vehicles/{account.vehicle_id}/charging"

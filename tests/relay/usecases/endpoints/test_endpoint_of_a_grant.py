@@ -1,0 +1,117 @@
+"""The endpoint of a Home Assistant that signed in hangs on its grant: whatever ends that, ends the POSTs."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+from standardwebhooks import Webhook
+
+from relay.usecases.issue_tokens import exchange_code, refresh, revoke
+from relay.usecases.prune_history import Retention, prune
+from relay.usecases.show_installations import end_installation, show_installations
+from tests.relay.delivery.world import add_person, put_car
+from tests.relay.usecases.endpoint_world import due_now, look, register, run_sql, slug
+from tests.relay.usecases.oauth.client import CLIENT, ask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """A Home Assistant that was let in."""
+
+    header: dict[str, str]
+    refresh_token: str
+
+
+def home(pair):
+    return Home(header={"Authorization": f"Bearer {pair.access_token}"}, refresh_token=pair.refresh_token)
+
+
+async def sign_in(runtime, person, **changes):
+    it = await ask(runtime, person.id, **changes)
+    asked = {"code": it.code, "verifier": it.verifier, "redirect_uri": it.redirect_uri}
+    return home(await exchange_code(runtime, client_id=CLIENT, **asked))
+
+
+async def grants(pool, user_id):
+    async with pool.connection() as connection:
+        found = await connection.execute(
+            "select id from oauth_grants where user_id = %s and revoked_at is null order by created_at", [user_id]
+        )
+        return [UUID(str(row[0])) for row in await found.fetchall()]
+
+
+async def endpoints(pool):
+    async with pool.connection() as connection:
+        return (await (await connection.execute("select count(*) from endpoints")).fetchone())[0]
+
+
+@pytest.fixture
+async def ada(pool):
+    ada = await add_person(pool)
+    await put_car(pool, ada.id)
+    return ada
+
+
+async def test_it_outlives_the_tokens_that_registered_it(runtime, client, receiver, deliverer, ada):
+    first = await sign_in(runtime, ada)
+    secret = await register(client, first, receiver)
+    newer = home(await refresh(runtime, client_id=CLIENT, token=first.refresh_token, scope=None))
+    assert (await look(client, newer))["state"] == "on"
+    await run_sql(runtime.pool, "update oauth_tokens set access_expires_at = now() - interval '1 hour'")
+    assert await deliverer.deliver_once() == 1
+    body = Webhook(secret).verify(receiver.posts[0].body, receiver.posts[0].headers)
+    assert body["messages"][0]["event"] == "snapshot"
+
+
+async def lets_itself_out(runtime, ada, it):
+    await revoke(runtime, client_id=CLIENT, token=it.refresh_token)
+
+
+async def is_disconnected(runtime, ada, it):
+    (grant,) = await grants(runtime.pool, ada.id)
+    await end_installation(runtime, ada.id, grant)
+
+
+async def signs_in_anew_as_the_same(runtime, ada, it):
+    await sign_in(runtime, ada, installation="home-1")
+
+
+@pytest.mark.parametrize("end", [lets_itself_out, is_disconnected, signs_in_anew_as_the_same])
+async def test_when_the_grant_ends_nothing_is_posted_and_the_row_goes(
+    runtime, client, receiver, *, deliverer, ada, end
+):
+    it = await sign_in(runtime, ada, installation="home-1")
+    await register(client, it, receiver)
+    assert await deliverer.deliver_once() == 1
+    await end(runtime, ada, it)
+    await put_car(runtime.pool, ada.id)
+    await due_now(runtime.pool)
+    assert await deliverer.deliver_once() == 0
+    assert slug(await client.get("endpoint", headers=it.header)) == (401, "unauthorized")
+    answer = await client.put("endpoint", json={"url": receiver.url()}, headers=it.header)
+    assert slug(answer) == (401, "unauthorized")
+    assert len(receiver.posts) == 1
+    async with runtime.pool.connection() as connection:
+        await prune(connection, Retention())
+    assert await endpoints(runtime.pool) == 0
+
+
+async def test_who_signs_in_anew_registers_the_same_address_and_is_told_everything_once(
+    runtime, client, receiver, deliverer, ada
+):
+    before = await sign_in(runtime, ada, installation="home-1")
+    old_secret = await register(client, before, receiver)
+    assert await deliverer.deliver_once() == 1
+    after = await sign_in(runtime, ada, installation="home-1")
+    assert slug(await client.get("endpoint", headers=after.header)) == (404, "not-found")
+    secret = await register(client, after, receiver)
+    assert secret != old_secret
+    await put_car(runtime.pool, ada.id)
+    await due_now(runtime.pool)
+    assert await deliverer.deliver_once() == 1
+    assert await deliverer.deliver_once() == 0
+    post = receiver.posts[-1]
+    (snapshot,) = Webhook(secret).verify(post.body, post.headers)["messages"]
+    assert (snapshot["event"], len(snapshot["data"]["vehicles"])) == ("snapshot", 2)
+    (shown,) = [it for it in await show_installations(runtime, ada.id) if it.kind == "oauth"]
+    assert (shown.channel, shown.has_endpoint) == ("webhook", True)
