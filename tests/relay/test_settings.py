@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from relay.kit.errors import StartError
@@ -77,6 +79,35 @@ def test_the_secret_key_is_made_once_and_private(monkeypatch, tmp_path):
     assert len(first) == 64
     assert load_settings().key() == first
     assert (tmp_path / "data" / "secret-key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("kept", ["", "\n", "0123456789abcdef"])
+def test_a_secret_key_that_was_cut_short_signs_nothing(monkeypatch, tmp_path, kept):
+    monkeypatch.setenv("EVCONDUIT_DATA", str(tmp_path))
+    (tmp_path / "secret-key").write_text(kept)
+    with pytest.raises(StartError, match="secret-key"):
+        load_settings().key()
+
+
+def test_who_starts_at_the_same_time_has_the_same_key(monkeypatch, tmp_path):
+    """Between the moments when the file is made and when something stands in it, nobody reads an empty key."""
+    monkeypatch.setenv("EVCONDUIT_DATA", str(tmp_path))
+    found = []
+    fdopen = os.fdopen
+
+    def looking(*about, **more):
+        # Somebody else starts just here.
+        with monkeypatch.context() as other:
+            other.setattr(os, "fdopen", fdopen)
+            found.append(load_settings().key())
+        return fdopen(*about, **more)
+
+    monkeypatch.setattr(os, "fdopen", looking)
+    found.append(load_settings().key())
+    assert len(found) == 2
+    assert found[0] == found[1]
+    assert len(found[0]) == 64
+    assert [it.name for it in tmp_path.iterdir()] == ["secret-key"]
 
 
 @pytest.mark.parametrize(
