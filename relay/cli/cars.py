@@ -13,6 +13,7 @@ from relay.cli.shared import Account, account, as_relay, note
 from relay.gateways.enode import EnodeClient, EnodeError, open_enode
 from relay.kit.database import Connection, prepare_session
 from relay.kit.errors import StartError
+from relay.kit.lines import one_line
 from relay.kit.problems import Problem
 from relay.settings import Settings, load_settings
 from relay.startup import ready_database
@@ -50,7 +51,7 @@ def vehicle_unlink(
         user_id = _account(conninfo, user)
         cars = asyncio.run(_unlink(settings, conninfo, (user_id, vehicle), yes=yes))
     for car in cars:
-        print(f"{car.id}  {car.vendor}  {car.name}")
+        print(f"{car.id}  {car.vendor}  {one_line(car.name)}")
     note("unlinked" if yes else "these cars go together: say --yes to unlink them")
 
 

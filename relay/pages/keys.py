@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from relay.kit.lines import one_line
 from relay.pages.csrf import put_cookie, read_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.identifiers import PathId
@@ -37,7 +38,7 @@ async def keys(request: Request, runtime: RuntimeDependency, visitor: SignedIn) 
 @router.post("/keys")
 async def make(request: Request, runtime: RuntimeDependency, visitor: SignedIn, form: PostedForm) -> Response:
     """Make a key; the next page shows it."""
-    name, scopes = form.text("name"), [it for it in SCOPES if it in form.every("scopes")]
+    name, scopes = one_line(form.text("name")), [it for it in SCOPES if it in form.every("scopes")]
     errors = _mistakes(name, scopes)
     if not errors:
         try:
