@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         if self.supabase_url is not None:
             if self.mode != "cloud":
                 raise ValueError("SUPABASE_URL is for cloud mode; a relay of one's own has one owner")
-            if self.supabase_url.scheme != "https" and self.supabase_url.host not in LOOPBACK:
+            if not _is_private(self.supabase_url):
                 raise ValueError("SUPABASE_URL must be https: our keys and people's codes go there")
         return self
 
@@ -137,6 +137,8 @@ class Settings(BaseSettings):
             raise ValueError("EVCONDUIT_SECRET_KEY is missing: in cloud mode it must come from the environment")
         if self.mode == "cloud" and self.database_url is None:
             raise ValueError("DATABASE_URL is missing: in cloud mode the database is not embedded")
+        if self.mode == "cloud" and self.public_url is not None and not _is_private(self.public_url):
+            raise ValueError("EVCONDUIT_PUBLIC_URL must be https: people's sessions and codes go there")
         return self
 
     @property
@@ -252,6 +254,11 @@ class Settings(BaseSettings):
         if len(key) < SHORTEST_KEY:
             raise StartError(f"{file} is no secret key (any more): restore it, or delete it to begin with a new one")
         return key
+
+
+def _is_private(url: HttpUrl) -> bool:
+    """Whether nobody on the way reads along."""
+    return url.scheme == "https" or url.host in LOOPBACK
 
 
 def _make_key(file: Path) -> None:

@@ -6,6 +6,7 @@ from relay.kit.errors import StartError
 from relay.settings import Settings, load_settings
 
 SUPABASE = {"SUPABASE_URL": "https://x.example/", "SUPABASE_ANON_KEY": "a", "SUPABASE_SERVICE_ROLE_KEY": "hush"}
+REST_OF_CLOUD = {"EVCONDUIT_SECRET_KEY": "k" * 32, "DATABASE_URL": "postgresql://db/cars"}
 NAMES = [field.validation_alias for field in Settings.model_fields.values()]
 
 
@@ -45,6 +46,10 @@ def test_nothing_set_is_a_relay_at_home(monkeypatch, tmp_path):
         (dict(list(SUPABASE.items())[:2]), "SUPABASE_SERVICE_ROLE_KEY is missing"),
         (SUPABASE, "SUPABASE_URL is for cloud mode"),
         ({"EVCONDUIT_MODE": "cloud", **SUPABASE, "SUPABASE_URL": "http://x.example"}, "SUPABASE_URL must be https"),
+        (
+            {"EVCONDUIT_MODE": "cloud", **SUPABASE, **REST_OF_CLOUD, "EVCONDUIT_PUBLIC_URL": "http://hush.example"},
+            "EVCONDUIT_PUBLIC_URL must be https",
+        ),
         ({"EVCONDUIT_REGISTRATION": "hush"}, "EVCONDUIT_REGISTRATION"),
         ({"EVCONDUIT_APPROVAL": "hush"}, "EVCONDUIT_APPROVAL"),
         ({"EVCONDUIT_SIGN_IN_PROVIDERS": "github,hush"}, "EVCONDUIT_SIGN_IN_PROVIDERS"),
