@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -26,6 +27,7 @@ type Calls = Annotated[int, Field(ge=0, le=1_000_000_000)] | Literal["unlimited"
 ENODE = ("ENODE_CLIENT_ID", "ENODE_CLIENT_SECRET")
 SUPABASE = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY")
 PROVIDERS: tuple[Provider, ...] = ("github", "google")
+SHORTEST_KEY = 32
 LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 
@@ -46,7 +48,7 @@ class Settings(BaseSettings):
     ingress_port: int | None = Field(None, ge=1, le=65535, validation_alias="EVCONDUIT_INGRESS_PORT")
     public_url: HttpUrl | None = Field(None, validation_alias="EVCONDUIT_PUBLIC_URL")
     data: Path = Field(default_factory=default_data_folder, validation_alias="EVCONDUIT_DATA")
-    secret_key: SecretStr | None = Field(None, min_length=32, validation_alias="EVCONDUIT_SECRET_KEY")
+    secret_key: SecretStr | None = Field(None, min_length=SHORTEST_KEY, validation_alias="EVCONDUIT_SECRET_KEY")
     pool_size: int = Field(8, ge=2, le=200, validation_alias="EVCONDUIT_POOL_SIZE")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="EVCONDUIT_LOG_LEVEL")
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
@@ -118,7 +120,7 @@ class Settings(BaseSettings):
         if self.supabase_url is not None:
             if self.mode != "cloud":
                 raise ValueError("SUPABASE_URL is for cloud mode; a relay of one's own has one owner")
-            if self.supabase_url.scheme != "https" and self.supabase_url.host not in LOOPBACK:
+            if not _is_private(self.supabase_url):
                 raise ValueError("SUPABASE_URL must be https: our keys and people's codes go there")
         return self
 
@@ -135,6 +137,8 @@ class Settings(BaseSettings):
             raise ValueError("EVCONDUIT_SECRET_KEY is missing: in cloud mode it must come from the environment")
         if self.mode == "cloud" and self.database_url is None:
             raise ValueError("DATABASE_URL is missing: in cloud mode the database is not embedded")
+        if self.mode == "cloud" and self.public_url is not None and not _is_private(self.public_url):
+            raise ValueError("EVCONDUIT_PUBLIC_URL must be https: people's sessions and codes go there")
         return self
 
     @property
@@ -242,14 +246,34 @@ class Settings(BaseSettings):
         file = self.data / "secret-key"
         try:
             self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
-                    made.write(secrets.token_hex(32))
-            except FileExistsError:
-                pass
-            return file.read_bytes().strip()
+            if not file.exists():
+                _make_key(file)
+            key = file.read_bytes().strip()
         except OSError as error:
             raise StartError(f"cannot keep the secret key in {file}: {error.strerror}; set EVCONDUIT_DATA") from None
+        if len(key) < SHORTEST_KEY:
+            raise StartError(f"{file} is no secret key (any more): restore it, or delete it to begin with a new one")
+        return key
+
+
+def _is_private(url: HttpUrl) -> bool:
+    """Whether nobody on the way reads along."""
+    return url.scheme == "https" or url.host in LOOPBACK
+
+
+def _make_key(file: Path) -> None:
+    """Whole or not at all: who starts at the same moment, or after a crash, must not find an empty key."""
+    making = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
+            made.write(secrets.token_hex(32))
+            made.flush()
+            os.fsync(made.fileno())
+        # Unlike a renaming, this never takes the place of a key that somebody else has made meanwhile.
+        with suppress(FileExistsError):
+            file.hardlink_to(making)
+    finally:
+        making.unlink(missing_ok=True)
 
 
 def _calls(given: Calls) -> int | None:

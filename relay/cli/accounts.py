@@ -14,6 +14,7 @@ from relay.identity.people import approve_user, set_plan, set_role
 from relay.identity.repository import add_key, add_user, disable_user, list_keys, revoke_key
 from relay.kit.database import connect_as_relay
 from relay.kit.errors import StartError
+from relay.kit.lines import one_line
 from relay.metering.allowance import PLANS
 from relay.settings import load_settings
 from relay.startup import ready_database
@@ -147,7 +148,7 @@ def key_list(user: Account) -> None:
     for key in keys:
         state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "active"
         used = f"last used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
-        print(f"{key.prefix}…  {state}  {used}  {','.join(key.scopes)}  {key.name}")
+        print(f"{key.prefix}…  {state}  {used}  {','.join(key.scopes)}  {one_line(key.name)}")
     if not keys:
         note("no keys: make one with `evconduit key create`")
 
@@ -165,4 +166,4 @@ def key_revoke(
         if len(found) != 1:
             raise StartError(f"{len(found)} active keys begin with {wanted!r}: see `evconduit key list`")
         revoke_key(connection, found[0].id)
-    note(f"revoked {found[0].prefix}… ({found[0].name})")
+    note(f"revoked {found[0].prefix}… ({one_line(found[0].name)})")

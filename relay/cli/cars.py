@@ -12,6 +12,7 @@ from relay.cli.shared import Account, account, note
 from relay.gateways.enode import EnodeClient, EnodeError, open_enode
 from relay.kit.database import Connection, as_relay, connect_as_relay
 from relay.kit.errors import StartError
+from relay.kit.lines import one_line
 from relay.kit.problems import Problem
 from relay.settings import Settings, load_settings
 from relay.startup import ready_database
@@ -49,7 +50,7 @@ def vehicle_unlink(
         user_id = _account(conninfo, user)
         cars = asyncio.run(_unlink(settings, conninfo, (user_id, vehicle), yes=yes))
     for car in cars:
-        print(f"{car.id}  {car.vendor}  {car.name}")
+        print(f"{car.id}  {car.vendor}  {one_line(car.name)}")
     note("unlinked" if yes else "these cars go together: say --yes to unlink them")
 
 

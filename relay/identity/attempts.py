@@ -16,6 +16,8 @@ LIVES = timedelta(hours=1)
 WINDOW = timedelta(minutes=15)
 BY_ADDRESS, BY_SOURCE = 5, 30
 """So many sign-ins may begin in a window for one address, and from one place (a household, an office)."""
+TRIES = 5
+"""So often one sign-in may come back with a code or a link; and from one place as often as one may begin."""
 
 _ONE_AT_A_TIME: LiteralString = "select pg_advisory_xact_lock(hashtext('evconduit sign-in'))"
 _COUNT: LiteralString = """
@@ -51,6 +53,19 @@ _END: LiteralString = """
 update sign_in_attempts set code_verifier = null, earlier_verifiers = '{}', supabase_id = null, email = null,
        name = null, next_path = ''
 where token_hash = %s
+"""
+
+
+# True for a sign-in that nobody has begun, too: who finishes it finds out.
+_TRY: LiteralString = """
+with tried as (
+    update sign_in_attempts a set tries = tries + 1
+    where token_hash = %(token)s and tries < %(tries)s
+      and (select sum(s.tries) from sign_in_attempts s
+           where s.source_hash = a.source_hash and s.created_at > now() - %(window)s) < %(by_source)s
+    returning 1
+)
+select exists (select from tried) or not exists (select from sign_in_attempts where token_hash = %(token)s)
 """
 
 
@@ -103,12 +118,7 @@ async def begin_attempt(connection: Connection, beginning: Beginning) -> str:
         await connection.execute(_ONE_AT_A_TIME)
         row = await (await connection.execute(_COUNT, about)).fetchone()
         if row is None or not row[0]:
-            raise Problem(
-                429,
-                "too-many-requests",
-                "Too many sign-ins were begun for this address, or from where you are. Wait a quarter of an hour.",
-                headers={"Retry-After": str(int(WINDOW.total_seconds()))},
-            )
+            raise _too_many("Too many sign-ins were begun for this address, or from where you are.")
         await connection.execute(_BEGIN, about)
     return token
 
@@ -139,3 +149,19 @@ async def vouch_for(connection: Connection, attempt: Attempt, supabase_id: UUID,
 async def end_attempt(connection: Connection, attempt: Attempt) -> None:
     """This sign-in is over; nothing in its row is of use to anybody any more."""
     await connection.execute(_END, [attempt.token_hash])
+
+
+async def take_try(connection: Connection, token: str) -> None:
+    """This sign-in comes back, and Supabase will be asked what that is worth. Raises Problem 429 when that is enough.
+
+    Supabase counts what all people ask of it by one address, the relay's: nobody may use that up for the others.
+    """
+    about = {"token": key_hash(token), "tries": TRIES, "window": WINDOW, "by_source": BY_SOURCE}
+    row = await (await connection.execute(_TRY, about)).fetchone()
+    if row is None or not row[0]:
+        raise _too_many("This was tried too often.")
+
+
+def _too_many(why: str) -> Problem:
+    words = f"{why} Wait a quarter of an hour."
+    return Problem(429, "too-many-requests", words, headers={"Retry-After": str(int(WINDOW.total_seconds()))})

@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import re
-import unicodedata
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from relay.identity.credentials import SCOPES
+from relay.kit.lines import one_line
 
 CLIENT_ID = "home-assistant"
 """The only client there is: public, so its id is no secret and proves nothing. PKCE does."""
@@ -118,9 +118,7 @@ def answers_challenge(verifier: str, challenge: str) -> bool:
 
 def clean_name(name: str) -> str:
     """An installation's name as it may stand on a page: one line, nothing invisible, not long."""
-    # Control, format (direction overrides, zero widths) and unassigned characters make a name look like another one.
-    visible = "".join(" " if it.isspace() else it for it in name if it.isspace() or unicodedata.category(it)[0] != "C")
-    return " ".join(unicodedata.normalize("NFC", visible).split())[:NAME_LENGTH].rstrip() or DEFAULT_NAME
+    return one_line(name)[:NAME_LENGTH].rstrip() or DEFAULT_NAME
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

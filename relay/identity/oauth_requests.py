@@ -92,7 +92,8 @@ def _wanted(given: dict[str, str], redirect_uri: str, state: str | None) -> Auth
 def _once(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], set[str]]:
     given: dict[str, str] = {}
     repeated: set[str] = set()
-    for name, value in pairs:
+    # RFC 6749, 3.1: what is empty is as if it were not there, and nothing is there twice.
+    for name, value in ((name, value) for name, value in pairs if value):
         if name in given:
             repeated.add(name)
         given[name] = value

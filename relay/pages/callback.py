@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from relay.gateways.supabase import LinkKind, Provider
+from relay.identity.attempts import take_try
 from relay.identity.people import is_address
 from relay.kit.problems import Problem
 from relay.pages.csrf import read_cookie
@@ -23,7 +24,7 @@ from relay.pages.ways_in import (
     show_ways,
     source_of,
 )
-from relay.usecases.runtime import RuntimeDependency
+from relay.usecases.runtime import Runtime, RuntimeDependency
 from relay.usecases.sign_in_with_supabase import (
     CALLBACK,
     REFUSED,
@@ -82,6 +83,7 @@ async def come_back(  # noqa: PLR0913 - what Supabase may put into the address
     people_of(runtime)
     token = read_cookie(request, runtime, ATTEMPT)
     if code is not None:
+        await _take_try(runtime, token)
         outcome = await finish_with_code(runtime, token, code, language=language_of(request))
         return show_outcome(request, runtime, outcome)
     if token_hash is not None and kind in KINDS:
@@ -99,14 +101,22 @@ async def press(request: Request, runtime: RuntimeDependency, form: PostedForm) 
     kind = next((it for it in KINDS if it == form.text("type")), None)
     if kind is None or not form.text("token_hash"):
         return show_ending(request, "dead")
+    token = read_cookie(request, runtime, ATTEMPT)
+    await _take_try(runtime, token)
     outcome = await finish_with_link(
         runtime,
-        read_cookie(request, runtime, ATTEMPT),
+        token,
         (form.text("token_hash"), kind),
         language=language_of(request),
         source=source_of(request),
     )
     return show_outcome(request, runtime, outcome)
+
+
+async def _take_try(runtime: Runtime, token: str | None) -> None:
+    if token is not None:
+        async with runtime.pool.connection() as connection:
+            await take_try(connection, token)
 
 
 def _ending(error: str | None, error_code: str | None, *, is_link: bool) -> str:

@@ -15,7 +15,7 @@ VISIT = "evconduit_visit"
 NEXT = "evconduit_next"
 """Names of cookies: who is signed in, a browser that is not, and where it wanted to go."""
 
-_HOUR = 3600
+_MINUTE, _HOUR = 60, 3600
 
 
 def cookie_name(name: str, *, https: bool) -> str:
@@ -25,7 +25,7 @@ def cookie_name(name: str, *, https: bool) -> str:
 
 def read_cookie(request: Request, runtime: Runtime, name: str, *, longest: int = 100) -> str | None:
     """The cookie's value; None without one. Longer ones than we ever set are not ours."""
-    value = request.cookies.get(cookie_name(name, https=runtime.is_https))
+    value = request.cookies.get(cookie_name(name, https=_is_https(request, runtime)))
     return value if value and len(value) <= longest else None
 
 
@@ -35,6 +35,27 @@ def put_cookie(response: Response, runtime: Runtime, name: str, value: str, *, s
     response.set_cookie(
         cookie_name(name, https=https), value, max_age=seconds, path="/", secure=https, httponly=True, samesite="lax"
     )
+
+
+def hand_over(request: Request, response: Response, runtime: Runtime, name: str, value: str) -> None:
+    """Set a cookie for the next page of ours alone; empty takes it away."""
+    # Behind ingress, Home Assistant and other add-ons share our origin: they are told nothing.
+    path = f"{request.scope.get('root_path', '')}/"
+    https = _is_https(request, runtime)
+    response.set_cookie(
+        cookie_name(name, https=https),
+        value,
+        max_age=_MINUTE if value else 0,
+        path=path,
+        secure=https,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _is_https(request: Request, runtime: Runtime) -> bool:
+    """Whether this browser surely reaches us over TLS. Behind ingress only Home Assistant knows how it is reached."""
+    return runtime.is_https and ingress_user(request) is None
 
 
 def csrf_token(request: Request, runtime: Runtime) -> str:

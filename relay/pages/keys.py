@@ -7,7 +7,8 @@ from fastapi.responses import Response
 
 from relay.identity.credentials import SCOPES
 from relay.identity.sessions import SessionHolder
-from relay.pages.csrf import put_cookie, read_cookie
+from relay.kit.lines import one_line
+from relay.pages.csrf import hand_over, read_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.identifiers import PathId
 from relay.pages.rendering import go, page
@@ -24,7 +25,6 @@ from relay.usecases.runtime import Runtime, RuntimeDependency
 
 MADE = "evconduit_made_key"
 """The cookie that carries a new key over the redirect to the page that shows it, and is taken away there."""
-_MADE_SECONDS = 60
 
 router = APIRouter(include_in_schema=False)
 
@@ -38,7 +38,7 @@ async def keys(request: Request, runtime: RuntimeDependency, visitor: SignedIn) 
 @router.post("/keys")
 async def make(request: Request, runtime: RuntimeDependency, visitor: SignedIn, form: PostedForm) -> Response:
     """Make a key; the next page shows it."""
-    name, scopes = form.text("name"), [it for it in SCOPES if it in form.every("scopes")]
+    name, scopes = one_line(form.text("name")), [it for it in SCOPES if it in form.every("scopes")]
     errors = _mistakes(name, scopes)
     if not errors:
         try:
@@ -48,7 +48,7 @@ async def make(request: Request, runtime: RuntimeDependency, visitor: SignedIn, 
             errors = {"name": "keys.error.too_many"}
         else:
             answer = go(request, "/keys/made")
-            put_cookie(answer, runtime, MADE, key, seconds=_MADE_SECONDS)
+            hand_over(request, answer, runtime, MADE, key)
             return answer
     return await _list(request, runtime, visitor, name=name, scopes=scopes, errors=errors)
 
@@ -60,7 +60,7 @@ async def made(request: Request, runtime: RuntimeDependency, _visitor: SignedIn)
     if key is None:
         return go(request, "/keys")
     answer = page(request, "key_made.html", key=key)
-    put_cookie(answer, runtime, MADE, "", seconds=0)
+    hand_over(request, answer, runtime, MADE, "")
     return answer
 
 

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from relay.gateways.enode.languages import LANGUAGES, nearest
 from relay.identity.sessions import SessionHolder
+from relay.kit.lines import one_line
 from relay.pages.csrf import SESSION, put_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import go, page, safe_headers, translator
@@ -49,7 +50,8 @@ async def profile(request: Request, visitor: SignedIn) -> Response:
 @router.post("/profile")
 async def change(request: Request, runtime: RuntimeDependency, visitor: SignedIn, form: PostedForm) -> Response:
     """The account as it shall be."""
-    name, language = form.text("name"), form.text("language")
+    # It stands on pages that tell others whose account this is, before an address that it must not hide.
+    name, language = one_line(form.text("name")), form.text("language")
     errors = {}
     if len(name) > LONGEST_NAME:
         errors["name"] = "profile.error.name_long"

@@ -12,12 +12,11 @@ from fastapi.templating import Jinja2Templates
 
 from relay.kit.ingress import ingress_user
 from relay.pages.catalogue import FIRST, WEB, Translator, accepted, choose, texts
-from relay.pages.csrf import csrf_token, keep_visit, put_cookie, read_cookie
+from relay.pages.csrf import csrf_token, hand_over, keep_visit, read_cookie
 from relay.usecases.runtime import Runtime
 
 NOTICE = "evconduit_notice"
 """The cookie with what the next page is to tell once: a kind and a key of the catalogue, no text."""
-_NOTICE_SECONDS = 60
 _YEAR = 365 * 24 * 3600
 
 type Kind = Literal["good", "bad"]
@@ -66,7 +65,7 @@ def go(request: Request, path: str, *, notice: str | None = None, kind: Kind = "
     runtime: Runtime = request.app.state.runtime
     response = RedirectResponse(at(request, path), HTTPStatus.SEE_OTHER, headers=safe_headers(request))
     if notice is not None:
-        put_cookie(response, runtime, NOTICE, f"{kind}.{notice}", seconds=_NOTICE_SECONDS)
+        hand_over(request, response, runtime, NOTICE, f"{kind}.{notice}")
     return response
 
 
@@ -96,7 +95,7 @@ def _notice(request: Request, runtime: Runtime) -> tuple[str, str] | None:
 
 def _forget_notice(request: Request, response: Response, runtime: Runtime) -> None:
     if read_cookie(request, runtime, NOTICE) is not None:
-        put_cookie(response, runtime, NOTICE, "", seconds=0)
+        hand_over(request, response, runtime, NOTICE, "")
 
 
 def safe_headers(request: Request, *, targets: str = "'self'") -> Mapping[str, str]:

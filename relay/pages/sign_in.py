@@ -12,8 +12,8 @@ from relay.pages.csrf import NEXT, SESSION, put_cookie, read_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import go, page
 from relay.pages.visitors import MaybeVisitor, local_path
-from relay.pages.ways_in import language_of, remember, show_ways
-from relay.usecases.runtime import RuntimeDependency
+from relay.pages.ways_in import language_of, remember, show_ways, source_of
+from relay.usecases.runtime import Runtime, RuntimeDependency
 from relay.usecases.sign_in_owner import sign_in_by_link
 
 LONGEST_NEXT = 1200
@@ -45,6 +45,7 @@ async def sign_in(
 @router.get("/sign-in/link/{token}")
 async def show_link(token: str, request: Request, runtime: RuntimeDependency) -> Response:
     """A button. Programs that look into mail and chats follow addresses, but press no buttons."""
+    _limit(request, runtime)
     async with runtime.pool.connection() as connection:
         good = await is_good(connection, token)
     return page(request, "sign_in_link.html", status=200 if good else 410, good=good)
@@ -53,6 +54,7 @@ async def show_link(token: str, request: Request, runtime: RuntimeDependency) ->
 @router.post("/sign-in/link/{token}")
 async def use_link(token: str, request: Request, runtime: RuntimeDependency, _form: PostedForm) -> Response:
     """The button was pressed."""
+    _limit(request, runtime)
     session = await sign_in_by_link(runtime, token, language=language_of(request))
     if session is None:
         return page(request, "sign_in_link.html", status=410, good=False)
@@ -73,3 +75,8 @@ async def sign_out(request: Request, runtime: RuntimeDependency, _form: PostedFo
     answer = go(request, "/sign-in")
     put_cookie(answer, runtime, SESSION, "", seconds=0)
     return answer
+
+
+def _limit(request: Request, runtime: Runtime) -> None:
+    """Raises Problem 429: who has a link opens it once or twice."""
+    runtime.bursts.take(("sign-in link", source_of(request)))

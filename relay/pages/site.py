@@ -15,6 +15,7 @@ from relay.pages import (
     link,
     profile,
     public,
+    reference,
     register,
     sign_in,
     terms,
@@ -54,6 +55,7 @@ def install(app: FastAPI) -> None:
     """Serve the pages and what they need."""
     for router in PAGES:
         app.include_router(router)
+    app.include_router(reference.router)
     app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
     app.add_exception_handler(GoElsewhereError, _elsewhere)
 

@@ -146,7 +146,8 @@ async def post_link_result(
 
 async def note_return(connection: Connection, link_id: UUID, error: str | None) -> Page | None:
     """The browser came back from Enode, with its word for what went wrong. The page, None when there is no such."""
-    await connection.execute(RETURNED, {"id": link_id, "error": error})
+    # NUL is the one character that PostgreSQL takes in no text.
+    await connection.execute(RETURNED, {"id": link_id, "error": error and error.replace("\0", "")})
     return await find_page(connection, link_id)
 
 

@@ -1,9 +1,12 @@
+import os
+
 import pytest
 
 from relay.kit.errors import StartError
 from relay.settings import Settings, load_settings
 
 SUPABASE = {"SUPABASE_URL": "https://x.example/", "SUPABASE_ANON_KEY": "a", "SUPABASE_SERVICE_ROLE_KEY": "hush"}
+REST_OF_CLOUD = {"EVCONDUIT_SECRET_KEY": "k" * 32, "DATABASE_URL": "postgresql://db/cars"}
 NAMES = [field.validation_alias for field in Settings.model_fields.values()]
 
 
@@ -43,6 +46,10 @@ def test_nothing_set_is_a_relay_at_home(monkeypatch, tmp_path):
         (dict(list(SUPABASE.items())[:2]), "SUPABASE_SERVICE_ROLE_KEY is missing"),
         (SUPABASE, "SUPABASE_URL is for cloud mode"),
         ({"EVCONDUIT_MODE": "cloud", **SUPABASE, "SUPABASE_URL": "http://x.example"}, "SUPABASE_URL must be https"),
+        (
+            {"EVCONDUIT_MODE": "cloud", **SUPABASE, **REST_OF_CLOUD, "EVCONDUIT_PUBLIC_URL": "http://hush.example"},
+            "EVCONDUIT_PUBLIC_URL must be https",
+        ),
         ({"EVCONDUIT_REGISTRATION": "hush"}, "EVCONDUIT_REGISTRATION"),
         ({"EVCONDUIT_APPROVAL": "hush"}, "EVCONDUIT_APPROVAL"),
         ({"EVCONDUIT_SIGN_IN_PROVIDERS": "github,hush"}, "EVCONDUIT_SIGN_IN_PROVIDERS"),
@@ -77,6 +84,35 @@ def test_the_secret_key_is_made_once_and_private(monkeypatch, tmp_path):
     assert len(first) == 64
     assert load_settings().key() == first
     assert (tmp_path / "data" / "secret-key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("kept", ["", "\n", "0123456789abcdef"])
+def test_a_secret_key_that_was_cut_short_signs_nothing(monkeypatch, tmp_path, kept):
+    monkeypatch.setenv("EVCONDUIT_DATA", str(tmp_path))
+    (tmp_path / "secret-key").write_text(kept)
+    with pytest.raises(StartError, match="secret-key"):
+        load_settings().key()
+
+
+def test_who_starts_at_the_same_time_has_the_same_key(monkeypatch, tmp_path):
+    """Between the moments when the file is made and when something stands in it, nobody reads an empty key."""
+    monkeypatch.setenv("EVCONDUIT_DATA", str(tmp_path))
+    found = []
+    fdopen = os.fdopen
+
+    def looking(*about, **more):
+        # Somebody else starts just here.
+        with monkeypatch.context() as other:
+            other.setattr(os, "fdopen", fdopen)
+            found.append(load_settings().key())
+        return fdopen(*about, **more)
+
+    monkeypatch.setattr(os, "fdopen", looking)
+    found.append(load_settings().key())
+    assert len(found) == 2
+    assert found[0] == found[1]
+    assert len(found[0]) == 64
+    assert [it.name for it in tmp_path.iterdir()] == ["secret-key"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from html import unescape
 
 import pytest
 
@@ -21,6 +22,16 @@ ELSEWHERE = [
     "javascript:alert(1)",
     "/%0d%0aSet-Cookie:x=y",
 ]
+
+
+ENDLESS = "/api/ha/v2/stream"
+
+
+def everything(routes):
+    """All routes, those of included routers too."""
+    for route in routes:
+        inner = getattr(getattr(route, "original_router", None), "routes", None)
+        yield from everything(inner) if inner is not None else [route]
 
 
 async def pages(client, ids):
@@ -48,6 +59,28 @@ async def test_every_page_tells_browsers_to_be_careful(ada, ids, who):
             assert "samesite=lax" in cookie.lower(), (path, cookie.partition("=")[0])
         count += 1
     assert count > 10
+
+
+async def test_nothing_that_browsers_are_shown_runs_or_comes_from_elsewhere(app, ada, ids):
+    """Not of the pages alone: of every address that a browser can open, the API's reference among them."""
+    shown = 0
+    for route in everything(app.routes):
+        if "GET" not in (getattr(route, "methods", None) or ()) or route.path == ENDLESS:
+            continue
+        answer = await ada.get(filled(route.path, ids | OTHERS), headers={"Accept": "text/html"})
+        if not answer.headers.get("content-type", "").startswith("text/html"):
+            continue
+        assert "default-src 'none'" in answer.headers["content-security-policy"], route.path
+        assert not re.search(r"<script|<style|<iframe|(?:src|href)=.(?:https?:)?//", answer.text), route.path
+        shown += 1
+    assert shown > 10
+
+
+async def test_the_reference_tells_of_every_operation(app, ada):
+    text = unescape((await ada.get("/api/docs")).text)
+    for path, methods in app.openapi()["paths"].items():
+        for method in methods:
+            assert f"<code>{method.upper()} {path}</code>" in text
 
 
 async def test_no_page_believes_what_the_host_header_says(ada, ids):

@@ -175,6 +175,14 @@ async def test_a_parameter_twice_is_a_mistake(browser):
     assert query["error"] == "invalid_request"
 
 
+async def test_what_has_no_value_is_as_if_it_were_not_there(browser):
+    # RFC 6749, 3.1.
+    where, query = answered(await press(browser, "approve", state="", response_mode="", scope="", installation=""))
+    assert where == "https://my.home-assistant.io/redirect/oauth"
+    assert query.keys() == {"code", "iss"}
+    assert (await browser.get(path() + "&scope=&state=")).status_code == 200
+
+
 async def test_without_the_page_s_own_token_nobody_approves(browser, pool):
     wanted = sealed(await browser.get(path()))
     for csrf in ({}, {"csrf": ""}, {"csrf": "0" * 64}):

@@ -48,6 +48,41 @@ async def test_forms_work_there(through):
         assert (await browser.post("/sign-out", data={"csrf": "0" * 64})).status_code == 403
 
 
+@pytest.fixture
+async def household(settings, database_url):
+    """A browser that opens Home Assistant over http at home, where the relay has an https address for the world."""
+    known = {"ingress_port": PORT, "public_url": "https://relay.example.org"}
+    app = create_app(settings.model_copy(update=known), database_url, work=False)
+    prefix = WHO["X-Ingress-Path"]
+
+    async def supervisor(scope, receive, send):
+        assert scope["path"].startswith(prefix)
+        path = scope["path"].removeprefix(prefix)
+        inner = {**scope, "path": path, "raw_path": path.encode(), "server": ("relay", PORT)}
+        await app(inner, receive, send)
+
+    transport = httpx.ASGITransport(supervisor, client=(SUPERVISOR, 5000))
+    async with (
+        app.router.lifespan_context(app),
+        Browser(transport=transport, base_url=f"http://homeassistant.local:8123{prefix}", headers=WHO) as browser,
+    ):
+        yield browser
+
+
+async def test_a_new_key_is_shown_there_and_nobody_beside_us_gets_to_see_it(household):
+    done = await household.submit("/keys", name="Laptop", scopes=["read"])
+    assert done.headers["location"].endswith("/keys/made")
+    # Home Assistant and other add-ons have the same origin.
+    assert [(it.path, it.secure) for it in household.cookies.jar] == [(WHO["X-Ingress-Path"] + "/", False)]
+    assert 'value="evc_' in (await household.get("/keys/made")).text
+    assert list(household.cookies.jar) == []
+
+
+async def test_notices_are_told_there(household):
+    assert (await household.submit("/profile", name="Kim", language="en-US")).status_code == 303
+    assert "Saved." in (await household.get("/profile")).text
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"client": "172.30.32.3"}, {"client": "127.0.0.1"}, {"X-Remote-User-Id": ""}, {"X-Remote-User-Id": "' or 1=1"}],

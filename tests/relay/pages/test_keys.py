@@ -33,6 +33,14 @@ async def test_a_key_is_shown_once_and_works(sign_in, account):
     assert refused.status_code in {403, 422}
 
 
+async def test_a_key_s_name_is_one_visible_line(sign_in, account, pool):
+    # The operator's terminal shows it too, and would obey what is written there for it.
+    await make(await sign_in(account.user_id), name="Lap\x1b]0;x\x07top\nevc_AAAA\u202e")
+    async with pool.connection() as connection:
+        rows = await (await connection.execute("select name from api_keys order by created_at desc limit 1")).fetchall()
+    assert rows == [("Lap]0;xtop evc_AAAA",)]
+
+
 async def test_a_revoked_key_is_refused_at_once_and_its_streams_end(sign_in, account, app, pool):
     opened = await sign_in(account.user_id)
     key = await make(opened)

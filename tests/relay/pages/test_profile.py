@@ -14,6 +14,17 @@ async def test_name_and_language_are_changed(sign_in, account):
 
 
 @pytest.mark.parametrize(
+    ("typed", "kept"),
+    [("Kim\u202e\u2066 moc.evil", "Kim moc.evil"), ("Kim\r\nLee\x1b[2J\x7f", "Kim Lee[2J"), ("\u200b\u2060", "")],
+)
+async def test_a_name_is_one_visible_line_that_disguises_no_address(sign_in, account, typed, kept):
+    opened = await sign_in(account.user_id)
+    assert (await opened.submit("/profile", name=typed, language="en-US")).status_code == 303
+    told = (await opened.get("/api/ha/v2/account", headers={"Authorization": account.header})).json()
+    assert told["title"] == (kept or "a@example.org")
+
+
+@pytest.mark.parametrize(
     ("name", "language", "words"),
     [("x" * 81, "de-DE", "At most 80 characters."), ("Kim", "tlh", "Choose one of the list.")],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 
 import httpx
 import psycopg
@@ -9,6 +10,8 @@ import pytest
 
 from relay.app import create_app
 from relay.identity.sign_in_links import make_link
+from relay.kit.bursts import Bursts
+from relay.pages import sign_in as pages_of_sign_in
 from relay.pages.visitors import local_path
 from tests.relay.pages.conftest import Browser
 
@@ -164,6 +167,20 @@ async def test_an_account_that_is_switched_off_is_told_so(sign_in, account, owne
 async def test_made_up_cookies_open_nothing(browser, cookie):
     sent = await browser.get("/home", headers={"Cookie": f"evconduit_session={cookie}".encode("latin-1")})
     assert sent.status_code == 303
+
+
+async def test_who_tries_links_is_slowed_down_before_the_database_is_asked(app, browser, print_link, monkeypatch):
+    app.state.runtime = replace(app.state.runtime, bursts=Bursts(monotonic=lambda: 0.0))
+    tried = [(await browser.get(f"/sign-in/link/evl_{number}")).status_code for number in range(60)]
+    assert tried == [410] * 60
+
+    async def asked(*_about):
+        raise AssertionError
+
+    monkeypatch.setattr(pages_of_sign_in, "is_good", asked)
+    told = await browser.get(print_link())
+    assert (told.status_code, told.headers["content-type"]) == (429, "text/html; charset=utf-8")
+    assert int(told.headers["retry-after"]) > 0
 
 
 @pytest.mark.parametrize("token", [None, "", "0" * 64, "ä"])
