@@ -6,16 +6,8 @@ from axe_playwright_python.async_playwright import Axe
 from relay.app import create_app
 from relay.server import listen
 from relay.settings import Settings
-from tests.demo.enode.running import Running, new_settings
 from tests.relay.browser.test_every_page import OUT
 from tests.relay.serving import serving
-
-
-@pytest.fixture
-def enode():
-    simulator = Running(new_settings())
-    yield simulator
-    simulator.close()
 
 
 @pytest.fixture
