@@ -24,7 +24,8 @@ async def show(
     """The terms; with a button for who has not agreed yet."""
     people_of(runtime)
     open_question = holder is not None and not holder.has_accepted_terms
-    return page(request, "terms.html", open_question=open_question, next_path=local_path(back))
+    lacking = holder is not None and not (holder.is_approved and holder.has_accepted_terms)
+    return page(request, "terms.html", open_question=open_question, lacking=lacking, next_path=local_path(back))
 
 
 @router.post("/terms")
@@ -45,4 +46,4 @@ async def wait(request: Request, holder: Holder, _visitor: MaybeVisitor, back: B
         return go(request, "/sign-in")
     if holder.is_approved:
         return go(request, local_path(back))
-    return page(request, "waiting.html", email=holder.email)
+    return page(request, "waiting.html", email=holder.email, lacking=True)

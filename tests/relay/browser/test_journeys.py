@@ -53,7 +53,7 @@ async def test_an_installation_is_let_out(open_page, household):
     window = await open_page(household.user_id)
     await window.goto("/installations")
     await window.get_by_role("link", name="Disconnect Home").click()
-    assert await window.get_by_role("heading", name="Disconnect Home?").is_visible()
+    assert await window.get_by_role("heading", name="Disconnect “Home”?").is_visible()
     await window.get_by_role("link", name="Cancel").click()
     await window.get_by_role("link", name="Disconnect Home").click()
     await window.get_by_role("button", name="Disconnect").click()

@@ -58,7 +58,7 @@ async def test_a_car_is_linked_and_unlinked(open_page, nobody, enode, scripts):
     await window.get_by_role("button", name="Next").click()
     assert "a@example.org" in await window.locator("main").inner_text()
     await look()
-    await window.get_by_role("button", name="Continue to TESLA").click()
+    await window.get_by_role("button", name="Continue to Tesla").click()
     await window.wait_for_url(f"{enode.url}/link/*")
     await window.locator('button[value="consent"]').click()
     await window.locator('input[name="car"]').first.check()
