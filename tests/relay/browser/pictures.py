@@ -3,11 +3,11 @@
 `scripts/screenshots` runs it. Each picture shows a page on a desk and on a phone.
 """
 
-from collections import defaultdict
 from io import BytesIO
 
 import pytest
 from PIL import Image
+from playwright.async_api import Page
 
 from tests.relay.browser.gallery import SCHEMES, file_of
 
@@ -19,15 +19,17 @@ GROUND = {"light": "#c9d3e0", "dark": "#2b374b"}
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 async def test_pictures(hall, scheme):
-    sides = defaultdict(list)
-    for viewport in (DESK, PHONE):
-        async for name, window in hall.walk(viewport=viewport, color_scheme=scheme, reduced_motion="reduce"):
-            # As tall as the page: what is as tall as the window ends where the page ends.
-            whole = await window.evaluate("document.documentElement.scrollHeight")
-            await window.set_viewport_size({"width": viewport["width"], "height": whole})
-            sides[name].append(Image.open(BytesIO(await window.screenshot(full_page=True))).convert("RGB"))
-    for name, both in sides.items():
-        _together(both, GROUND[scheme]).save(file_of(name, scheme), optimize=True)
+    async for name, window in hall.walk(viewport=DESK, color_scheme=scheme, reduced_motion="reduce"):
+        sides = [await _side(window, viewport) for viewport in (DESK, PHONE)]
+        _together(sides, GROUND[scheme]).save(file_of(name, scheme), optimize=True)
+
+
+async def _side(window: Page, viewport: dict[str, int]) -> Image.Image:
+    await window.set_viewport_size(viewport)
+    # As tall as the page: what is as tall as the window ends where the page ends.
+    whole = await window.evaluate("document.documentElement.scrollHeight")
+    await window.set_viewport_size({"width": viewport["width"], "height": whole})
+    return Image.open(BytesIO(await window.screenshot(full_page=True))).convert("RGB")
 
 
 def _together(sides: list[Image.Image], ground: str) -> Image.Image:
