@@ -29,6 +29,7 @@ async def test_a_key_is_made_used_and_revoked(open_page, household, relay):
     await window.get_by_role("button", name="Create key").click()
     key = await window.get_by_label("Key", exact=True).input_value()
     assert re.fullmatch(r"evc_[\w-]{43}", key)
+    assert await window.get_by_label("Key", exact=True).evaluate("it => it.scrollHeight <= it.clientHeight")
     assert await api_answer(relay, key) == 200
     await window.get_by_role("link", name="I have copied it").click()
     await window.get_by_role("link", name="Revoke Terminal").click()

@@ -65,6 +65,7 @@ async def test_a_car_is_linked_and_unlinked(open_page, nobody, enode, scripts):
     await window.locator("button.deed").click()
     await window.wait_for_url("**/link-callback?link=*")
     assert await heading(window) == "Your car is linked"
+    assert await window.get_by_role("link", name="To your cars").is_visible()
     await look()
     for _ in range(50):
         await window.goto("/home")

@@ -24,6 +24,8 @@ async def test_from_the_form_to_the_cars(open_page, cloud, database_url):
     assert await window.get_by_role("heading", name="Look into your mail").is_visible()
     await window.goto(cloud.supabase.mails[0].link)
     assert await window.get_by_role("heading", name="Almost there").is_visible()
+    assert await window.get_by_role("button", name="Menu").count() == 0  # it would lead nowhere yet
+    assert await window.get_by_role("button", name="Sign out").is_visible()
     async with await AsyncConnection.connect(database_url, autocommit=True) as operator:
         await operator.execute("update evconduit.users set approved_at = now()")
     await window.get_by_role("link", name="Look again").click()
