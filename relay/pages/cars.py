@@ -140,7 +140,7 @@ async def _choice(
         room = await room_of(connection, visitor.user_id, runtime.vehicle_limits)
         records = (await read_snapshot(connection, visitor.user_id)).vehicles
     served = [it["id"] for it in records if it["link"]["state"] != "over_limit"]
-    cars = sorted((it["id"], name_of(it["vehicle"]), "") for it in records)
+    cars = sorted(((it["id"], name_of(it["vehicle"]), "") for it in records), key=lambda it: (it[1].casefold(), it[0]))
     return page(
         request,
         "choose_cars.html",
@@ -157,4 +157,11 @@ async def _unlink(
 ) -> Response:
     async with runtime.pool.connection() as connection:
         cars = await cars_that_go(connection, visitor.user_id, vehicle_id)
-    return page(request, "unlink.html", status=502 if error else 200, cars=cars, vendor=cars[0].vendor, error=error)
+    return page(
+        request,
+        "unlink.html",
+        status=502 if error else 200,
+        cars=cars,
+        vendor=runtime.vendors.title(cars[0].vendor),
+        error=error,
+    )

@@ -12,6 +12,7 @@ from relay.inbox.service import Inbox
 from relay.kit.problems import Problem
 from relay.pages.csrf import comes_from_elsewhere
 from relay.pages.rendering import page, safe_headers
+from relay.pages.visitors import MaybeVisitor
 from relay.usecases.follow_link import LEFT, follow_link, note_return
 from relay.usecases.open_link import LinkPageClosedError, ShownLink, look_at_link, open_link
 from relay.usecases.runtime import Runtime, RuntimeDependency
@@ -52,6 +53,7 @@ async def press_link(token: str, request: Request, runtime: RuntimeDependency) -
 async def link_callback(
     request: Request,
     runtime: RuntimeDependency,
+    _visitor: MaybeVisitor,
     inbox: Annotated[Inbox, Depends(get_inbox)],
     link: UUID | None = None,
     error: Annotated[str | None, Query(max_length=200)] = None,
@@ -91,5 +93,6 @@ def _page(
         status=status or STATUS[state],
         state=state,
         shown=shown,
+        brand=shown and shown.vendor and runtime.vendors.title(shown.vendor),
         form_targets=f"'self' {runtime.link_origins}",
     )

@@ -22,7 +22,8 @@ async def show(request: Request, runtime: RuntimeDependency, visitor: MaybeVisit
     """The terms; with a button for who has not agreed yet."""
     people_of(runtime)
     open_question = visitor is not None and not visitor.has_accepted_terms
-    return page(request, "terms.html", open_question=open_question, next_path=local_path(back))
+    lacking = visitor is not None and not (visitor.is_approved and visitor.has_accepted_terms)
+    return page(request, "terms.html", open_question=open_question, lacking=lacking, next_path=local_path(back))
 
 
 @router.post("/terms")
@@ -43,4 +44,4 @@ async def wait(request: Request, visitor: MaybeVisitor, back: Back = None) -> Re
         return go(request, "/sign-in")
     if visitor.is_approved:
         return go(request, local_path(back))
-    return page(request, "waiting.html", email=visitor.email)
+    return page(request, "waiting.html", email=visitor.email, lacking=True)

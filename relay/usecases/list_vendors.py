@@ -33,6 +33,10 @@ class Vendors:
             self._until = self._monotonic() + REMEMBERED_SECONDS
         return self._known
 
+    def title(self, vendor: str) -> str:
+        """What people call this vendor, as far as Enode has told; never asks."""
+        return next((it.display_name or vendor for it in self._known if it.vendor == vendor), vendor)
+
 
 def find_vendor(vendors: tuple[VendorHealth, ...], wanted: str) -> VendorHealth | None:
     """The vendor of this name, in Enode's spelling or as people write it, in capitals or not."""

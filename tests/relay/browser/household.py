@@ -93,14 +93,15 @@ async def _use(connection: Connection, user_id: UUID, home: UUID) -> None:
 
 async def _installations(connection: Connection, user_id: UUID) -> UUID:
     await connection.execute(
-        "update api_keys set name = 'Charging script', last_used_at = now() - interval '2 hours' where user_id = %s",
+        "update api_keys set name = 'Charging script', prefix = 'evc_R4mW9cQe', "
+        "created_at = now() - interval '25 days', last_used_at = now() - interval '2 hours' where user_id = %s",
         [user_id],
     )
     cabin = new_key()
     row = await (
         await connection.execute(
-            "insert into api_keys (user_id, name, key_hash, prefix, last_used_at) "
-            "values (%s, 'Cabin in the woods', %s, %s, now() - interval '6 days') returning id",
+            "insert into api_keys (user_id, name, key_hash, prefix, created_at, last_used_at) values "
+            "(%s, 'Cabin in the woods', %s, %s, now() - interval '70 days', now() - interval '6 days') returning id",
             [user_id, key_hash(cabin), key_prefix(cabin)],
         )
     ).fetchone()

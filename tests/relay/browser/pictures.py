@@ -3,61 +3,33 @@
 `scripts/screenshots` runs it. Each picture shows a page on a desk and on a phone.
 """
 
-import dataclasses
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.async_api import Page
 
-from relay.vehicles.limits import VehicleLimits
-from tests.architecture.tree import ROOT
-from tests.relay.browser.household import CONSENT, move_in
-from tests.relay.plans import CLOUD
+from tests.relay.browser.gallery import SCHEMES, file_of
 
-FOLDER: Path = ROOT / "docs" / "images" / "pages"
-DESK, PHONE = {"width": 1180, "height": 820}, {"width": 360, "height": 820}
-TALLEST = 1500
+DESK, PHONE = {"width": 1180, "height": 680}, {"width": 360, "height": 680}
+TALLEST = 2400
 GAP, COLOURS = 24, 256
-PAGES = {
-    "landing": "/",
-    "sign-in": "/sign-in",
-    "home": "/home",
-    "installations": "/installations",
-    "disconnect": "/installations/{key}/disconnect",
-    "keys": "/keys",
-    "usage": "/usage",
-    "profile": "/profile",
-    "delete": "/profile/delete",
-    "unlink": "/vehicles/{car}/unlink",
-    "choose": "/vehicles/choose",
-    "consent": CONSENT,
-    "problem": "/nowhere",
-}
-OUTSIDE = {"landing", "sign-in", "problem"}
 GROUND = {"light": "#c9d3e0", "dark": "#2b374b"}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_pictures(open_page, app, account, pool, scheme):
-    await move_in(pool, account.user_id)
-    limits = VehicleLimits(by_plan={"pro": 3})
-    app.state.runtime = dataclasses.replace(app.state.runtime, plans=CLOUD, vehicle_limits=limits)
-    async with pool.connection() as connection:
-        key = await (await connection.execute("select id from api_keys order by name")).fetchone()
-        car = await (await connection.execute("select id from vehicles order by created_at")).fetchone()
-    for name, path in PAGES.items():
-        sides = []
-        for viewport in (DESK, PHONE):
-            user = None if name in OUTSIDE else account.user_id
-            window = await open_page(user, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
-            await window.goto(path.format(key=key[0], car=car[0]))
-            # As tall as the page: what is as tall as the window ends where the page ends.
-            whole = await window.evaluate("document.documentElement.scrollHeight")
-            await window.set_viewport_size({"width": viewport["width"], "height": whole})
-            sides.append(Image.open(BytesIO(await window.screenshot(full_page=True))).convert("RGB"))
-            await window.context.close()
-        _together(sides, GROUND[scheme]).save(FOLDER / f"{name}-{scheme}.png", optimize=True)
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_pictures(hall, scheme):
+    async for name, window in hall.walk(viewport=DESK, color_scheme=scheme, reduced_motion="reduce"):
+        sides = [await _side(window, viewport) for viewport in (DESK, PHONE)]
+        _together(sides, GROUND[scheme]).save(file_of(name, scheme), optimize=True)
+
+
+async def _side(window: Page, viewport: dict[str, int]) -> Image.Image:
+    await window.set_viewport_size(viewport)
+    # As tall as the page: what is as tall as the window ends where the page ends.
+    whole = await window.evaluate("document.documentElement.scrollHeight")
+    await window.set_viewport_size({"width": viewport["width"], "height": whole})
+    return Image.open(BytesIO(await window.screenshot(full_page=True))).convert("RGB")
 
 
 def _together(sides: list[Image.Image], ground: str) -> Image.Image:

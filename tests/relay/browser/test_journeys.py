@@ -29,6 +29,7 @@ async def test_a_key_is_made_used_and_revoked(open_page, household, relay):
     await window.get_by_role("button", name="Create key").click()
     key = await window.get_by_label("Key", exact=True).input_value()
     assert re.fullmatch(r"evc_[\w-]{43}", key)
+    assert await window.get_by_label("Key", exact=True).evaluate("it => it.scrollHeight <= it.clientHeight")
     assert await api_answer(relay, key) == 200
     await window.get_by_role("link", name="I have copied it").click()
     await window.get_by_role("link", name="Revoke Terminal").click()
@@ -53,7 +54,7 @@ async def test_an_installation_is_let_out(open_page, household):
     window = await open_page(household.user_id)
     await window.goto("/installations")
     await window.get_by_role("link", name="Disconnect Home").click()
-    assert await window.get_by_role("heading", name="Disconnect Home?").is_visible()
+    assert await window.get_by_role("heading", name="Disconnect “Home”?").is_visible()
     await window.get_by_role("link", name="Cancel").click()
     await window.get_by_role("link", name="Disconnect Home").click()
     await window.get_by_role("button", name="Disconnect").click()

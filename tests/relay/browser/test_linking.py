@@ -6,16 +6,8 @@ from axe_playwright_python.async_playwright import Axe
 from relay.app import create_app
 from relay.server import listen
 from relay.settings import Settings
-from tests.demo.enode.running import Running, new_settings
 from tests.relay.browser.test_every_page import OUT
 from tests.relay.serving import serving
-
-
-@pytest.fixture
-def enode():
-    simulator = Running(new_settings())
-    yield simulator
-    simulator.close()
 
 
 @pytest.fixture
@@ -66,13 +58,14 @@ async def test_a_car_is_linked_and_unlinked(open_page, nobody, enode, scripts):
     await window.get_by_role("button", name="Next").click()
     assert "a@example.org" in await window.locator("main").inner_text()
     await look()
-    await window.get_by_role("button", name="Continue to TESLA").click()
+    await window.get_by_role("button", name="Continue to Tesla").click()
     await window.wait_for_url(f"{enode.url}/link/*")
     await window.locator('button[value="consent"]').click()
     await window.locator('input[name="car"]').first.check()
     await window.locator("button.deed").click()
     await window.wait_for_url("**/link-callback?link=*")
     assert await heading(window) == "Your car is linked"
+    assert await window.get_by_role("link", name="To your cars").is_visible()
     await look()
     for _ in range(50):
         await window.goto("/home")

@@ -1,42 +1,12 @@
 """Signing in where many people are, in a real browser: by mail, by a provider, with an invitation. Without scripts."""
 
-from types import SimpleNamespace
-
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from psycopg import AsyncConnection
 
-from relay.app import create_app
-from relay.server import listen
-from relay.settings import Settings
 from relay.usecases.sign_in_with_supabase import REFUSED
-from tests.relay.serving import serving
-from tests.relay.supabase_auth.double import ANON, SECRET, supabase_running
 
 ANNA = "anna@example.org"
-
-
-@pytest.fixture
-async def cloud(tmp_path, database_url):
-    """A relay in cloud mode that awaits the operator's word, and its Supabase."""
-    listening = listen("127.0.0.1", 0)
-    site = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    async with supabase_running(site=site) as supabase:
-        settings = Settings(
-            mode="cloud",
-            data=tmp_path,
-            database_url=database_url,
-            secret_key="k" * 32,
-            public_url=site,
-            supabase_url=supabase.url,
-            supabase_anon_key=ANON,
-            supabase_service_role_key=SECRET,
-            registration="open",
-            approval=True,
-            sign_in_providers="github,google",
-        )
-        async with serving(create_app(settings, database_url, work=False), listening) as url:
-            yield SimpleNamespace(url=url, supabase=supabase)
 
 
 @pytest.fixture
@@ -56,6 +26,8 @@ async def test_from_the_form_to_the_cars(open_page, cloud, database_url):
     assert await window.get_by_role("heading", name="Look into your mail").is_visible()
     await window.goto(cloud.supabase.mails[0].link)
     assert await window.get_by_role("heading", name="Almost there").is_visible()
+    assert await window.get_by_role("button", name="Menu").count() == 0  # it would lead nowhere yet
+    assert await window.get_by_role("button", name="Sign out").is_visible()
     async with await AsyncConnection.connect(database_url, autocommit=True) as operator:
         await operator.execute("update evconduit.users set approved_at = now()")
     await window.get_by_role("link", name="Look again").click()

@@ -64,4 +64,4 @@ async def test_a_new_account_is_told_what_to_do_first(sign_in, account, pool):
     shown = (await (await sign_in(account.user_id)).get("/home")).text
     assert "Two steps and your car is home" in shown
     assert 'href="/link"' in shown
-    assert 'value="http://127.0.0.1:8300"' in shown
+    assert ">http://127.0.0.1:8300</textarea>" in shown

@@ -21,7 +21,7 @@ async def test_a_car_is_linked_from_the_wish_to_the_snapshot(world):
     shown = await world.browser.get(asked["url"])
     assert shown.status_code == 200
     assert "a@example.org" in shown.text
-    assert "TESLA" in shown.text
+    assert "Tesla" in shown.text
     assert shown.headers["referrer-policy"] == "no-referrer"
     assert world.simulator.url in shown.headers["content-security-policy"]  # or the browser would not follow
     pressed = await world.browser.post(asked["url"])
