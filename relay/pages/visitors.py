@@ -12,6 +12,8 @@ from relay.pages.csrf import SESSION, read_cookie
 from relay.usecases.runtime import Runtime, RuntimeDependency
 from relay.usecases.sign_in_owner import owner_of_relay
 
+LONGEST_PATH = 2048
+
 
 class GoElsewhereError(Exception):
     """The page cannot be shown before something else is done; `path` is where that is."""
@@ -60,6 +62,8 @@ def local_path(wanted: str | None, otherwise: str = "/home") -> str:
     """`wanted` when it is a path on this relay, else `otherwise`: nobody is sent from here to a foreign page."""
     # Browsers read a backslash as a slash, and take control characters out.
     plain = wanted is not None and wanted.isascii() and wanted.isprintable() and "\\" not in wanted
+    # Longer ones are no page's, and more than browsers keep in a cookie.
+    plain = plain and wanted is not None and len(wanted) <= LONGEST_PATH
     return wanted if wanted and plain and wanted.startswith("/") and not wanted.startswith("//") else otherwise
 
 

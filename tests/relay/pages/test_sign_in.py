@@ -215,11 +215,23 @@ async def test_what_is_no_form_is_refused(sign_in, account, content, type_):
 
 @pytest.mark.parametrize(
     "wanted",
-    ["https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil", "/a\nb", "javascript:x", "", None, "ä"],
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil",
+        "/a\nb",
+        "javascript:x",
+        "",
+        None,
+        "ä",
+        "/" + "x" * 2048,
+    ],
 )
 def test_nobody_is_sent_from_here_to_a_foreign_page(wanted):
     assert local_path(wanted) == "/home"
 
 
 def test_but_to_a_page_of_ours():
+    assert local_path("/" + "x" * 2047) == "/" + "x" * 2047
     assert local_path("/oauth/authorize?a=b%20c&d=//e") == "/oauth/authorize?a=b%20c&d=//e"
