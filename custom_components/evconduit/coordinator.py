@@ -39,7 +39,7 @@ from .contact import Contact
 from .devices import async_keep_only, async_register_account, async_register_vehicle
 from .issues import Issues
 from .language import async_choose_language
-from .polling import SAFETY_POLL, poll_interval, wish_of
+from .polling import SAFETY_POLL, poll_interval, retry_interval, wish_of
 from .problems import sentence_of
 from .storage import SnapshotStore
 from .vehicle_coordinator import VehicleCoordinator
@@ -81,6 +81,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self._listening: asyncio.Task[None] | None = None
         self._stop_waiting_to_poll: CALLBACK_TYPE | None = None
         self._poll_at: datetime | None = None
+        self._failed_polls = 0
         self._spent: timedelta | None = None
         self._is_over = False
 
@@ -290,6 +291,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
                 return self.data
             raise self._async_poll_failed(err) from err
         self._spent = None
+        self._failed_polls = 0
         if self.streaming or self._is_over:
             return self.data  # the stream came back while we asked, and what it told is newer; or nobody is there now
         self._poll_at = None
@@ -302,6 +304,9 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         if isinstance(err, UnauthorizedError | ForbiddenError):
             return ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=sentence_of(err))
         wish = wish_of(err)
+        if wish is None and self.update_interval is not None:
+            wish = retry_interval(err, self.update_interval, self._failed_polls)
+        self._failed_polls += 1
         self._async_on_no_answer(err, wish)
         return UpdateFailed(
             translation_domain=DOMAIN,

@@ -5,7 +5,7 @@ from typing import Final
 
 from homeassistant.util import dt as dt_util
 
-from .client import Account, TryAgainError
+from .client import Account, QuotaExhaustedError, TryAgainError
 
 SAFETY_POLL: Final = timedelta(minutes=15)
 """While the stream is down that should be there."""
@@ -26,6 +26,17 @@ def poll_interval(account: Account, planned_at: datetime | None = None) -> timed
     else:
         wanted_at = account.next_poll_at
     return _within_reason(min(wanted_at, planned_at or wanted_at) - now)
+
+
+def retry_interval(error: BaseException, planned: timedelta, failures: int) -> timedelta | None:
+    """How long to wait where the relay told nothing, not even when to come back; None where `planned` stands.
+
+    `failures` in a row so far. It is asked sooner than planned, and ever more seldom: an answer that was lost on its
+    way has cost a call.
+    """
+    if isinstance(error, QuotaExhaustedError) or not isinstance(error, TryAgainError):
+        return None
+    return min(planned, SAFETY_POLL * 2 ** min(failures, 8))
 
 
 def wish_of(error: BaseException | None) -> timedelta | None:

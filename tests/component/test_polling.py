@@ -97,3 +97,24 @@ async def test_what_is_known_is_shown_for_as_long_as_calls_are_spent(
         await hass.config_entries.async_reload(entry.entry_id)
         assert value(hass, TESLA_BATTERY) == "57"
         assert len(relay.asked("/vehicles")) == polls
+
+
+async def test_a_relay_that_does_not_answer_is_asked_again_soon_and_ever_more_seldom(
+    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
+):
+    relay.account["next_poll_at"] = in_(240)
+    coordinator = (await set_up()).runtime_data
+    with relay.failing("vehicles", with_=Problem(502, "unavailable")):
+        for quiet, polls in ((239, 1), (13, 2), (28, 3)):
+            await pass_time(hass, freezer, quiet * MINUTE)
+            assert len(relay.asked("/vehicles")) == polls
+            before = coordinator.last_exception
+            await pass_time(hass, freezer, 3 * MINUTE)
+            await eventually(lambda known=before: coordinator.last_exception is not known)
+            assert len(relay.asked("/vehicles")) == polls + 1
+    relay.records[TESLA] = tesla(2, 58)
+    relay.account["next_poll_at"] = (datetime.now(UTC) + 240 * MINUTE).isoformat()
+    await pass_time(hass, freezer, 61 * MINUTE)
+    await shows(hass, TESLA_BATTERY, "58")
+    await pass_time(hass, freezer, 230 * MINUTE)
+    assert len(relay.asked("/vehicles")) == 5
