@@ -36,7 +36,7 @@ def retry_interval(error: BaseException, planned: timedelta, failures: int) -> t
     """
     if isinstance(error, QuotaExhaustedError) or not isinstance(error, TryAgainError):
         return None
-    return min(planned, SAFETY_POLL * 2 ** min(failures, 8))
+    return min(planned, SAFETY_POLL * float(2 ** min(failures, 8)))
 
 
 def wish_of(error: BaseException | None) -> timedelta | None:
