@@ -1,5 +1,6 @@
 """Which pytest run takes which test. Home Assistant's plugin would rule every run, so its tests run alone."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,15 @@ from scripts.lib.children import ROOT
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PytestRun:
-    """One invocation of pytest: its options, and what it runs when no path is named (else pyproject's testpaths)."""
+    """One invocation of pytest: its options, and what it runs when no path is named (else pyproject's testpaths).
+
+    `whole`: options for when nothing is asked in particular.
+    """
 
     name: str
     options: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
 
 
 COMPONENT = PytestRun(
@@ -21,7 +26,9 @@ COMPONENT = PytestRun(
     options=("-c", "tests/component/pytest.ini", "--rootdir", "."),
     paths=("tests/component",),
 )
-REST = PytestRun(name="all other tests")
+# A PostgreSQL each, and now and then a browser: more than four want more memory than small machines have.
+WORKERS = min(4, os.process_cpu_count() or 1)
+REST = PytestRun(name="all other tests", whole=("-n", str(WORKERS), "--dist", "loadfile"))
 
 # Options of pytest whose value may look like a path to a test and is none.
 TAKES_VALUE = frozenset({"-k", "-m", "-c", "-o", "-p", "-W", "--basetemp", "--confcutdir", "--deselect", "--ignore"})
@@ -50,6 +57,8 @@ def understand(arguments: Sequence[str], caller: Path) -> Asked:
 
 def route(asked: Asked) -> list[tuple[PytestRun, tuple[str, ...]]]:
     """The runs that these arguments need, each with its arguments; without paths that is every run."""
+    if asked == Asked():
+        return [(run, (*run.options, *run.whole, *run.paths)) for run in (COMPONENT, REST)]
     if not asked.paths or "tests" in asked.paths:
         return [(run, (*run.options, *asked.options, *run.paths)) for run in (COMPONENT, REST)]
     component = tuple(path for path in asked.paths if _within(path, "tests/component"))

@@ -15,7 +15,7 @@ def routed(*arguments: str, caller: Path = ROOT) -> dict[str, tuple[str, ...]]:
 
 
 def test_without_arguments_both_run():
-    assert routed() == {COMPONENT.name: (*COMPONENT_ALONE, "tests/component"), REST.name: ()}
+    assert routed() == {COMPONENT.name: (*COMPONENT_ALONE, "tests/component"), REST.name: REST.whole}
 
 
 @pytest.mark.parametrize(

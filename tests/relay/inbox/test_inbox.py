@@ -111,7 +111,7 @@ async def test_what_is_not_signed_is_401_and_leaves_no_trace(pool, door, caplog,
     assert "5YJ3E7EB1KF000001" not in caplog.text + answer.text
 
 
-@pytest.mark.parametrize(("raw", "reason"), BAD)
+@pytest.mark.parametrize(("raw", "reason"), BAD, ids=range(len(BAD)))
 async def test_what_is_signed_and_odd_is_kept_as_it_came(pool, door, raw, reason):
     for stored in (1, 0):
         answer = await door.post(raw)
