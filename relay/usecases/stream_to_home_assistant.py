@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -19,7 +19,7 @@ from relay.delivery.subscription import Subscription
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
 from relay.usecases.answer_home_assistant import AccountRecord, account_record
-from relay.usecases.authorize import account_of, authenticate, require_installation
+from relay.usecases.authorize import Call, account_of, authenticate, require_installation
 from relay.usecases.present_credential import Authorization
 from relay.usecases.read_feed import FeedSnapshot, read_snapshot
 from relay.usecases.runtime import Runtime, RuntimeDependency
@@ -132,14 +132,20 @@ async def recheck(runtime: Runtime, opened: Opened) -> None:
     every = runtime.hub.rules.recheck_every.total_seconds()
     account = opened.account
     loop = asyncio.get_running_loop()
+
+    async def look() -> Call:
+        async with runtime.pool.connection() as connection:
+            call = await account_of(connection, opened.subscription.credential_id)
+            told = opened.told.surely(opened.subscription.taken, loop.time())
+            await opened.quiet.hold(connection, opened.subscription.credential_id, told)
+            return call
+
     while True:
         # Spread, so that streams that were opened together do not ask together for ever.
         await asyncio.sleep(every * random.uniform(0.6, 1))  # noqa: S311 - no secret
         try:
-            async with runtime.pool.connection() as connection:
-                call = await account_of(connection, opened.subscription.credential_id)
-                told = opened.told.surely(opened.subscription.taken, loop.time())
-                await opened.quiet.hold(connection, opened.subscription.credential_id, told)
+            # A hold whose name we did not get to know would keep the endpoint silent after this stream.
+            call = await to_its_end(look())
         except psycopg.Error:
             continue  # a database that does not answer revokes nobody
         except Problem:
@@ -152,6 +158,16 @@ async def recheck(runtime: Runtime, opened: Opened) -> None:
         if fresh != account:
             account = fresh
             opened.subscription.tell(Account(record=account))
+
+
+async def to_its_end[T](coroutine: Coroutine[None, None, T]) -> T:
+    """Its result. Who is cancelled meanwhile waits for the end of it all the same."""
+    task = asyncio.create_task(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 async def take_over(runtime: Runtime, opened: Opened) -> None:

@@ -57,7 +57,7 @@ def understand(arguments: Sequence[str], caller: Path) -> Asked:
 
 def route(asked: Asked) -> list[tuple[PytestRun, tuple[str, ...]]]:
     """The runs that these arguments need, each with its arguments; without paths that is every run."""
-    if asked == Asked():
+    if asked in {Asked(), Asked(paths=("tests",))}:
         return [(run, (*run.options, *run.whole, *run.paths)) for run in (COMPONENT, REST)]
     if not asked.paths or "tests" in asked.paths:
         return [(run, (*run.options, *asked.options, *run.paths)) for run in (COMPONENT, REST)]

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from relay.delivery.endpoints import NOBODY_S, hold_for_stream, put_endpoint, release_from_stream
 from relay.delivery.hub import StreamRules
 from relay.delivery.messages import Cursor
+from relay.delivery.subscription import Subscription
+from relay.usecases import stream_to_home_assistant
 from relay.usecases.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.stream_to_home_assistant import SURELY_TOLD_AFTER, Told
 from tests.relay.delivery.world import add_person, add_transition, put_car, running, until, value
@@ -69,6 +71,37 @@ async def test_an_endpoint_is_quiet_while_the_stream_is_open_and_takes_over_when
             # So soon nobody knows what the client really got: it is told again, and knows it by its number.
             await until(lambda: len(receiver.posts) == 2)
             assert [it["id"].partition(".")[2] for it in receiver.posts[1].json["messages"]] == [str(seq)]
+
+
+async def test_a_stream_that_ends_while_it_holds_on_leaves_no_hold(pool, http, receiver, monkeypatch):
+    ada = await add_person(pool)
+    await put_car(pool, ada.id)
+    await register(pool, ada, receiver.url())
+    holding, left, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    end = Subscription.end
+
+    async def hold_slowly(connection, credential_id, told, *, held):
+        until_ = await hold_for_stream(connection, credential_id, told, held=held)
+        if held is not None:
+            holding.set()
+            await go_on.wait()
+        return until_
+
+    def end_and_tell(subscription, *bye):
+        end(subscription, *bye)
+        left.set()
+
+    monkeypatch.setattr(stream_to_home_assistant, "hold_for_stream", hold_slowly)
+    monkeypatch.setattr(Subscription, "end", end_and_tell)
+    async with Relay(pool, RULES).serving() as relay, delivering(pool, relay):
+        async with listening(http, relay, ada) as stream:
+            await stream.next()
+            await holding.wait()
+        await left.wait()
+        for _ in range(50):  # what follows from that in this very loop has followed
+            await asyncio.sleep(0)
+        go_on.set()
+        await until(lambda: len(receiver.posts) == 1)
 
 
 async def test_an_endpoint_registered_while_the_stream_is_open_takes_over_when_it_ends(pool, http, receiver):
