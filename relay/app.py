@@ -9,55 +9,45 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from relay import health
-from relay.inbox.failures import SignatureFailures
-from relay.inbox.routes import ENODE_POSTS_TO
+from relay.inbox.routes import ENODE_WEBHOOK_PATH
 from relay.inbox.routes import router as inbox_router
 from relay.inbox.service import Inbox
+from relay.inbox.signature_failures import SignatureFailureCounter
 from relay.kit import problems
-from relay.kit.ingress import Ingress
-from relay.kit.request_metrics import RequestMetrics
-from relay.kit.supervise import background
-from relay.kit.web import BodyLimit, Mark
-from relay.metrics import metrics_router
+from relay.kit.background import run_in_background
+from relay.kit.ingress import IngressMiddleware
+from relay.kit.middleware import BodyLimitMiddleware, ResponseHeadersMiddleware
+from relay.kit.request_metrics import RequestMetricsMiddleware
+from relay.metrics import create_metrics_router
 from relay.pages import site
-from relay.process import ACCOUNT, VERSION, Process, Work, open_process
+from relay.process import ENODE_ACCOUNT_ID, VERSION, BackgroundLoops, Process, open_process
 from relay.settings import Settings
-from relay.usecases import (
-    answer_classic,
-    answer_classic_sessions,
-    answer_classic_webhook,
-    answer_home_assistant,
-    answer_oauth_client,
-    answer_sessions,
-    choose_language,
-    command_charging,
-    command_classic,
-    delete_account,
-    export_account,
-    follow_commands,
-    follow_link,
-    link_vehicle,
-    pick_vehicles,
-    refresh_classic,
-    refresh_vehicle,
-    register_endpoint,
-    relink_vehicle,
-    set_electricity_rate,
-    set_home,
-    stream_to_home_assistant,
-    tell_usage,
-    try_classic_webhook,
-    unlink_vehicles,
+from relay.usecases.account import delete_account, export_account, set_language, usage_report
+from relay.usecases.charging import list_sessions, set_electricity_rate, set_home
+from relay.usecases.classic import (
+    account_and_vehicles,
+    charging_commands,
+    charging_sessions,
+    refresh_vehicles,
+    send_test_webhook,
+    webhook_routes,
 )
-from relay.worker import worker_work
+from relay.usecases.commands import command_routes, send_command
+from relay.usecases.endpoints import register_endpoint
+from relay.usecases.feed import account_and_vehicles as feed_account_and_vehicles
+from relay.usecases.feed import stream_events
+from relay.usecases.linking import link_vehicle, poll_link_result, relink_vehicle, unlink_vehicles
+from relay.usecases.oauth import client_routes
+from relay.usecases.vehicles import refresh_vehicle, select_served_vehicles
+from relay.worker import build_worker_loops
 
 log = logging.getLogger(__name__)
 
-MARK = {"X-EVConduit-Relay": VERSION}
-BODY_LIMIT = 64 * 1024
+RELAY_HEADERS = {"X-EVConduit-Relay": VERSION}
+MAX_BODY_BYTES = 64 * 1024
 
 
-def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastAPI:
+def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -> FastAPI:
     """The relay as an ASGI app on a migrated database. Its background work runs as long as its lifespan does.
 
     Without `work` it only serves, and leaves the queues to workers elsewhere.
@@ -69,73 +59,73 @@ def create_app(settings: Settings, conninfo: str, *, work: bool = True) -> FastA
         docs_url=None,  # ours is a page, see relay/pages/reference.py
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        responses=problems.DOCUMENTED,
-        lifespan=partial(_lifespan, settings=settings, conninfo=conninfo, work=work),
+        responses=problems.OPENAPI_RESPONSES,
+        lifespan=partial(_lifespan, settings=settings, conninfo=conninfo, with_worker=with_worker),
     )
-    app.add_middleware(BodyLimit, limit=BODY_LIMIT, own_limit=lambda path: path == ENODE_POSTS_TO)
-    app.add_middleware(Mark, headers=MARK)
+    app.add_middleware(BodyLimitMiddleware, limit=MAX_BODY_BYTES, is_exempt=lambda path: path == ENODE_WEBHOOK_PATH)
+    app.add_middleware(ResponseHeadersMiddleware, headers=RELAY_HEADERS)
     if settings.ingress_port is not None:
-        app.add_middleware(Ingress, port=settings.ingress_port)
-    problems.install(app, headers=MARK, as_page=site.as_page)
+        app.add_middleware(IngressMiddleware, port=settings.ingress_port)
+    problems.install_handlers(app, headers=RELAY_HEADERS, render_page=site.render_problem_page)
     if settings.internal_api_key is not None:
         registry = CollectorRegistry()
-        app.add_middleware(RequestMetrics, registry=registry)
-        app.include_router(metrics_router(settings.internal_api_key.get_secret_value(), registry))
+        app.add_middleware(RequestMetricsMiddleware, registry=registry)
+        app.include_router(create_metrics_router(settings.internal_api_key.get_secret_value(), registry))
     # They are searched in this order: what is asked most comes first.
     for router in (
         inbox_router,
-        answer_classic.router,
+        account_and_vehicles.router,
         health.router,
-        answer_home_assistant.router,
-        choose_language.router,
-        stream_to_home_assistant.router,
-        command_charging.router,
+        feed_account_and_vehicles.router,
+        set_language.router,
+        stream_events.router,
+        send_command.router,
         register_endpoint.router,
-        follow_commands.router,
+        command_routes.router,
         refresh_vehicle.router,
         relink_vehicle.router,
-        command_classic.router,
-        answer_classic_webhook.router,
-        try_classic_webhook.router,
-        refresh_classic.router,
-        answer_sessions.router,
-        answer_classic_sessions.router,
+        charging_commands.router,
+        webhook_routes.router,
+        send_test_webhook.router,
+        refresh_vehicles.router,
+        list_sessions.router,
+        charging_sessions.router,
         set_electricity_rate.router,
         set_home.router,
         export_account.router,
         delete_account.router,
         link_vehicle.router,
-        follow_link.router,
+        poll_link_result.router,
         unlink_vehicles.router,
-        pick_vehicles.router,
-        tell_usage.router,
-        answer_oauth_client.router,
+        select_served_vehicles.router,
+        usage_report.router,
+        client_routes.router,
     ):
         app.include_router(router)
-    site.install(app)
+    site.install_pages(app)
     return app
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI, *, settings: Settings, conninfo: str, work: bool) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI, *, settings: Settings, conninfo: str, with_worker: bool) -> AsyncIterator[None]:
     async with open_process(settings, conninfo) as process:
         app.state.runtime = process.runtime
-        forged = SignatureFailures(process.runtime.pool)
+        forged = SignatureFailureCounter(process.runtime.pool)
         app.state.inbox = Inbox(
             process.runtime.pool,
-            account_id=ACCOUNT,
+            account_id=ENODE_ACCOUNT_ID,
             secrets=settings.webhook_secrets,
             wake=process.inbox_waker.wake,
-            on_forged=forged.add,
+            on_signature_failure=forged.increment,
         )
-        all_work = {**process.work, **web_work(process), **(worker_work(process) if work else {})}
+        all_work = {**process.loops, **build_web_loops(process), **(build_worker_loops(process) if with_worker else {})}
         all_work["forged deliveries"] = forged.run
-        async with background(all_work):
-            log.info("relay %s is ready%s", VERSION, "" if work else ", without a worker")
+        async with run_in_background(all_work):
+            log.info("relay %s is ready%s", VERSION, "" if with_worker else ", without a worker")
             yield
 
 
-def web_work(process: Process) -> Work:
+def build_web_loops(process: Process) -> BackgroundLoops:
     """The work of a process that serves beside what every process does."""
-    process.runtime.feed_waker.subscribe(process.runtime.hub.wake)
+    process.runtime.feed_waker.add_callback(process.runtime.hub.request_delivery)
     return {"streams": process.runtime.hub.run}

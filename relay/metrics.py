@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Header, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from relay.kit.problems import Problem
-from relay.usecases.measure import Measured, measure
-from relay.usecases.runtime import Runtime, RuntimeDependency
+from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+from relay.usecases.operations.collect_metrics import MeasuredMetric, collect_metrics
 
 
 class StatusRecord(TypedDict):
@@ -18,31 +18,33 @@ class StatusRecord(TypedDict):
     figures: dict[str, float | dict[str, float] | None]
 
 
-def metrics_router(internal_key: str, registry: CollectorRegistry) -> APIRouter:
+def create_metrics_router(internal_key: str, registry: CollectorRegistry) -> APIRouter:
     """The routes, which exist where an internal key is set. `registry` holds what this process did."""
-    router = APIRouter(tags=["Operator"], dependencies=[Depends(_permitted(internal_key))])
+    router = APIRouter(tags=["Operator"], dependencies=[Depends(_require_internal_key(internal_key))])
 
     @router.get("/metrics", response_class=Response)
     async def get_metrics(runtime: RuntimeDependency) -> Response:
         """Figures in Prometheus's text format."""
-        measured = await _measured(runtime)
-        streams = f"# HELP evconduit_streams Open streams of this process.\nevconduit_streams {runtime.hub.streams}\n"
-        body = render(measured) + generate_latest(registry) + streams.encode()
+        measured = await _collect_metrics(runtime)
+        streams = (
+            f"# HELP evconduit_streams Open streams of this process.\nevconduit_streams {runtime.hub.stream_count}\n"
+        )
+        body = render_metrics(measured) + generate_latest(registry) + streams.encode()
         return Response(body, media_type=CONTENT_TYPE_LATEST)
 
     @router.get("/api/v1/internal/status")
     async def get_status(runtime: RuntimeDependency) -> StatusRecord:
         """The figures of the database, as `evconduit status --json` prints them."""
-        measured = await _measured(runtime)
+        measured = await _collect_metrics(runtime)
         return {
-            "figures": {it.figure.name: dict(it.values) if it.figure.label else it.values.get("") for it in measured}
+            "figures": {it.metric.name: dict(it.values) if it.metric.label else it.values.get("") for it in measured}
         }
 
     return router
 
 
-def _permitted(internal_key: str) -> Callable[..., Awaitable[None]]:
-    async def permitted(
+def _require_internal_key(internal_key: str) -> Callable[..., Awaitable[None]]:
+    async def require_internal_key(
         x_internal_api_key: Annotated[str | None, Header()] = None,
         authorization: Annotated[str | None, Header()] = None,
     ) -> None:
@@ -50,24 +52,24 @@ def _permitted(internal_key: str) -> Callable[..., Awaitable[None]]:
         if not hmac.compare_digest(given.encode("utf-8", "replace"), internal_key.encode()):
             raise Problem(401, "unauthorized", "Give the internal key.", headers={"WWW-Authenticate": "Bearer"})
 
-    return permitted
+    return require_internal_key
 
 
-async def _measured(runtime: Runtime) -> Sequence[Measured]:
+async def _collect_metrics(runtime: Runtime) -> Sequence[MeasuredMetric]:
     async with runtime.pool.connection() as connection:
 
         async def fetch(statement: LiteralString) -> Sequence[tuple[object, ...]]:
             return await (await connection.execute(statement)).fetchall()
 
-        return await measure(fetch)
+        return await collect_metrics(fetch)
 
 
-def render(measured: Sequence[Measured]) -> bytes:
+def render_metrics(measured: Sequence[MeasuredMetric]) -> bytes:
     """Figures as gauges."""
     registry = CollectorRegistry()
     for it in measured:
-        labels = [it.figure.label] if it.figure.label else []
-        gauge = Gauge(f"evconduit_{it.figure.name}", it.figure.help, labels, registry=registry)
+        labels = [it.metric.label] if it.metric.label else []
+        gauge = Gauge(f"evconduit_{it.metric.name}", it.metric.help, labels, registry=registry)
         for label, value in it.values.items():
             (gauge.labels(label) if labels else gauge).set(value)
     return generate_latest(registry)

@@ -13,25 +13,25 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relay.gateways.enode import EnodeConfig
 from relay.gateways.supabase import Provider, SupabaseConfig
-from relay.kit.addresses import OutboundRules, read_allowed
-from relay.kit.errors import StartError
-from relay.metering.allowance import SELF_HOSTED, Plans, cloud_plans
-from relay.usecases.prune_history import Retention
-from relay.usecases.runtime import Registration
-from relay.vehicles.limits import UNLIMITED, VehicleLimits
+from relay.kit.errors import OperatorError
+from relay.kit.outbound_rules import OutboundRules, parse_allowlist
+from relay.metering.allowance import SELF_HOSTED_PLANS, Plans, create_cloud_plans
+from relay.usecases.calls.runtime import RegistrationPolicy
+from relay.usecases.operations.prune_history import Retention
+from relay.vehicles.limits import UNLIMITED_VEHICLES, VehicleLimits
 
 type Mode = Literal["self-hosted", "cloud"]
-type Calls = Annotated[int, Field(ge=0, le=1_000_000_000)] | Literal["unlimited"]
+type CallAllowance = Annotated[int, Field(ge=0, le=1_000_000_000)] | Literal["unlimited"]
 
 # All or none: half of them is a mistake that would show much later.
-ENODE = ("ENODE_CLIENT_ID", "ENODE_CLIENT_SECRET")
-SUPABASE = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY")
+ENODE_VARIABLES = ("ENODE_CLIENT_ID", "ENODE_CLIENT_SECRET")
+SUPABASE_VARIABLES = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY")
 PROVIDERS: tuple[Provider, ...] = ("github", "google")
-SHORTEST_KEY = 32
-LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
+MIN_SECRET_KEY_LENGTH = 32
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 
-def default_data_folder() -> Path:
+def get_default_data_folder() -> Path:
     """Where the embedded database and the secret key lie unless EVCONDUIT_DATA says otherwise."""
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "evconduit"
@@ -47,8 +47,10 @@ class Settings(BaseSettings):
     port: int = Field(8300, ge=1, le=65535, validation_alias="EVCONDUIT_PORT")
     ingress_port: int | None = Field(None, ge=1, le=65535, validation_alias="EVCONDUIT_INGRESS_PORT")
     public_url: HttpUrl | None = Field(None, validation_alias="EVCONDUIT_PUBLIC_URL")
-    data: Path = Field(default_factory=default_data_folder, validation_alias="EVCONDUIT_DATA")
-    secret_key: SecretStr | None = Field(None, min_length=SHORTEST_KEY, validation_alias="EVCONDUIT_SECRET_KEY")
+    data: Path = Field(default_factory=get_default_data_folder, validation_alias="EVCONDUIT_DATA")
+    secret_key: SecretStr | None = Field(
+        None, min_length=MIN_SECRET_KEY_LENGTH, validation_alias="EVCONDUIT_SECRET_KEY"
+    )
     pool_size: int = Field(8, ge=2, le=200, validation_alias="EVCONDUIT_POOL_SIZE")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="EVCONDUIT_LOG_LEVEL")
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
@@ -72,9 +74,9 @@ class Settings(BaseSettings):
     retention_hours: int = Field(72, ge=48, le=24 * 365, validation_alias="EVCONDUIT_RETENTION_HOURS")
     # A refund finds its call here: far longer than a command may stay open.
     call_log_days: int = Field(90, ge=7, le=3650, validation_alias="EVCONDUIT_CALL_LOG_DAYS")
-    allowance_free: Calls = Field(300, validation_alias="EVCONDUIT_ALLOWANCE_FREE")
-    allowance_basic: Calls = Field(2500, validation_alias="EVCONDUIT_ALLOWANCE_BASIC")
-    allowance_pro: Calls = Field(10_000, validation_alias="EVCONDUIT_ALLOWANCE_PRO")
+    allowance_free: CallAllowance = Field(300, validation_alias="EVCONDUIT_ALLOWANCE_FREE")
+    allowance_basic: CallAllowance = Field(2500, validation_alias="EVCONDUIT_ALLOWANCE_BASIC")
+    allowance_pro: CallAllowance = Field(10_000, validation_alias="EVCONDUIT_ALLOWANCE_PRO")
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
     oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
@@ -86,48 +88,48 @@ class Settings(BaseSettings):
     supabase_url: HttpUrl | None = Field(None, validation_alias="SUPABASE_URL")
     supabase_anon_key: SecretStr | None = Field(None, validation_alias="SUPABASE_ANON_KEY")
     supabase_service_role_key: SecretStr | None = Field(None, validation_alias="SUPABASE_SERVICE_ROLE_KEY")
-    registration: Registration = Field("closed", validation_alias="EVCONDUIT_REGISTRATION")
+    registration: RegistrationPolicy = Field("closed", validation_alias="EVCONDUIT_REGISTRATION")
     approval: bool = Field(False, validation_alias="EVCONDUIT_APPROVAL")
     sign_in_providers: str = Field("", validation_alias="EVCONDUIT_SIGN_IN_PROVIDERS")
 
     @field_validator("redis_url")
     @classmethod
-    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("an address of a Redis begins with redis://, rediss:// or unix://")
         return value
 
     @field_validator("outbound_allow")
     @classmethod
-    def _listed(cls, value: str) -> str:
-        read_allowed(value)
+    def _check_outbound_allow(cls, value: str) -> str:
+        parse_allowlist(value)
         return value
 
     @field_validator("sign_in_providers")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _check_sign_in_providers(cls, value: str) -> str:
         if not {it.strip() for it in value.split(",") if it.strip()} <= set(PROVIDERS):
             raise ValueError(f"there are {' and '.join(PROVIDERS)}, with a comma between them")
         return value
 
     @model_validator(mode="after")
-    def _people(self) -> Self:
+    def _check_supabase(self) -> Self:
         given = (self.supabase_url, self.supabase_anon_key, self.supabase_service_role_key)
-        missing = [name for name, value in zip(SUPABASE, given, strict=True) if value is None]
-        if missing and (len(missing) < len(SUPABASE) or self.mode == "cloud"):
+        missing = [name for name, value in zip(SUPABASE_VARIABLES, given, strict=True) if value is None]
+        if missing and (len(missing) < len(SUPABASE_VARIABLES) or self.mode == "cloud"):
             why = "in cloud mode people sign in with Supabase" if self.mode == "cloud" else "they come together"
             raise ValueError(f"{missing[0]} is missing: {why}")
         if self.supabase_url is not None:
             if self.mode != "cloud":
                 raise ValueError("SUPABASE_URL is for cloud mode; a relay of one's own has one owner")
-            if not _is_private(self.supabase_url):
+            if not _is_secure_url(self.supabase_url):
                 raise ValueError("SUPABASE_URL must be https: our keys and people's codes go there")
         return self
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_combinations(self) -> Self:
         if (self.enode_client_id is None) != (self.enode_client_secret is None):
-            missing = ENODE[0] if self.enode_client_id is None else ENODE[1]
+            missing = ENODE_VARIABLES[0] if self.enode_client_id is None else ENODE_VARIABLES[1]
             raise ValueError(f"{missing} is missing: Enode's credentials come in pairs")
         if self.webhook_url is not None and self.enode_webhook_secret is None:
             raise ValueError("ENODE_WEBHOOK_SECRET is missing: with WEBHOOK_URL set, Enode must sign what it sends")
@@ -137,7 +139,7 @@ class Settings(BaseSettings):
             raise ValueError("EVCONDUIT_SECRET_KEY is missing: in cloud mode it must come from the environment")
         if self.mode == "cloud" and self.database_url is None:
             raise ValueError("DATABASE_URL is missing: in cloud mode the database is not embedded")
-        if self.mode == "cloud" and self.public_url is not None and not _is_private(self.public_url):
+        if self.mode == "cloud" and self.public_url is not None and not _is_secure_url(self.public_url):
             raise ValueError("EVCONDUIT_PUBLIC_URL must be https: people's sessions and codes go there")
         return self
 
@@ -164,7 +166,7 @@ class Settings(BaseSettings):
     def retention(self) -> Retention:
         """How long inbox rows and the log of calls are kept."""
         return Retention(
-            settled=timedelta(hours=self.retention_hours),
+            processed=timedelta(hours=self.retention_hours),
             set_aside=timedelta(days=self.set_aside_days),
             calls=timedelta(days=self.call_log_days),
         )
@@ -173,9 +175,11 @@ class Settings(BaseSettings):
     def plans(self) -> Plans:
         """What the plans grant here. The mode decides, never which keys are set: on one's own relay nothing ends."""
         if self.mode == "self-hosted":
-            return SELF_HOSTED
-        return cloud_plans(
-            free=_calls(self.allowance_free), basic=_calls(self.allowance_basic), pro=_calls(self.allowance_pro)
+            return SELF_HOSTED_PLANS
+        return create_cloud_plans(
+            free=_parse_allowance(self.allowance_free),
+            basic=_parse_allowance(self.allowance_basic),
+            pro=_parse_allowance(self.allowance_pro),
         )
 
     @property
@@ -187,7 +191,7 @@ class Settings(BaseSettings):
     def vehicle_limits(self) -> VehicleLimits:
         """How many cars are served on each plan; whoever hosts himself has no limit."""
         if self.mode == "self-hosted":
-            return UNLIMITED
+            return UNLIMITED_VEHICLES
         return VehicleLimits(
             by_plan={"free": self.vehicles_free, "basic": self.vehicles_basic, "pro": self.vehicles_pro}
         )
@@ -203,7 +207,7 @@ class Settings(BaseSettings):
         """Whether Enode is its sandbox, which gives a webhook up within minutes."""
         return "sandbox" in (self.enode_base_url.host or "")
 
-    def enode_config(self) -> EnodeConfig | None:
+    def build_enode_config(self) -> EnodeConfig | None:
         """How to reach Enode; None without credentials."""
         if self.enode_client_id is None or self.enode_client_secret is None:
             return None
@@ -214,7 +218,7 @@ class Settings(BaseSettings):
             client_secret=self.enode_client_secret.get_secret_value(),
         )
 
-    def supabase_config(self) -> SupabaseConfig | None:
+    def build_supabase_config(self) -> SupabaseConfig | None:
         """How to reach Supabase Auth; None where people do not sign in with it."""
         url, anon, service = self.supabase_url, self.supabase_anon_key, self.supabase_service_role_key
         if url is None or anon is None or service is None:
@@ -229,17 +233,17 @@ class Settings(BaseSettings):
         wanted = {it.strip() for it in self.sign_in_providers.split(",")}
         return tuple(it for it in PROVIDERS if it in wanted)
 
-    def outbound_rules(self) -> OutboundRules:
+    def build_outbound_rules(self) -> OutboundRules:
         """Where addresses that users gave may lead: in the cloud to the public internet only."""
-        hosts, networks = read_allowed(self.outbound_allow)
+        hosts, networks = parse_allowlist(self.outbound_allow)
         return OutboundRules(
-            private=self.mode == "self-hosted",
-            hosts=hosts,
-            networks=networks,
+            allow_private=self.mode == "self-hosted",
+            allowed_hosts=hosts,
+            allowed_networks=networks,
             own_ports=frozenset({self.port, self.ingress_port or self.port}),
         )
 
-    def key(self) -> bytes:
+    def load_secret_key(self) -> bytes:
         """The relay's own secret key; made once in the data folder when the environment gives none."""
         if self.secret_key is not None:
             return self.secret_key.get_secret_value().encode()
@@ -247,21 +251,21 @@ class Settings(BaseSettings):
         try:
             self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not file.exists():
-                _make_key(file)
+                _create_key_file(file)
             key = file.read_bytes().strip()
         except OSError as error:
-            raise StartError(f"cannot keep the secret key in {file}: {error.strerror}; set EVCONDUIT_DATA") from None
-        if len(key) < SHORTEST_KEY:
-            raise StartError(f"{file} is no secret key (any more): restore it, or delete it to begin with a new one")
+            raise OperatorError(f"cannot keep the secret key in {file}: {error.strerror}; set EVCONDUIT_DATA") from None
+        if len(key) < MIN_SECRET_KEY_LENGTH:
+            raise OperatorError(f"{file} is no secret key (any more): restore it, or delete it to begin with a new one")
         return key
 
 
-def _is_private(url: HttpUrl) -> bool:
+def _is_secure_url(url: HttpUrl) -> bool:
     """Whether nobody on the way reads along."""
-    return url.scheme == "https" or url.host in LOOPBACK
+    return url.scheme == "https" or url.host in LOOPBACK_HOSTS
 
 
-def _make_key(file: Path) -> None:
+def _create_key_file(file: Path) -> None:
     """Whole or not at all: who starts at the same moment, or after a crash, must not find an empty key."""
     making = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
     try:
@@ -276,7 +280,7 @@ def _make_key(file: Path) -> None:
         making.unlink(missing_ok=True)
 
 
-def _calls(given: Calls) -> int | None:
+def _parse_allowance(given: CallAllowance) -> int | None:
     return None if given == "unlimited" else given
 
 
@@ -288,4 +292,4 @@ def load_settings() -> Settings:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
-        raise StartError(f"{name}: {message}" if name else message) from None
+        raise OperatorError(f"{name}: {message}" if name else message) from None

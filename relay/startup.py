@@ -9,61 +9,61 @@ from psycopg.types.json import Jsonb
 
 from relay.kit.database import SyncConnection
 from relay.kit.embedded_postgres import EmbeddedPostgres
-from relay.kit.errors import StartError
-from relay.kit.migrations import migrate, pending_migrations
+from relay.kit.errors import OperatorError
+from relay.kit.migrations import apply_migrations, list_pending_migrations
 from relay.settings import Settings
 
-LOOK_EVERY_SECONDS = 2
+CHECK_INTERVAL_SECONDS = 2
 
 
 @contextmanager
-def owner_conninfo(settings: Settings) -> Iterator[str]:
+def open_owner_conninfo(settings: Settings) -> Iterator[str]:
     """Connection string of the database; the embedded server runs at least while the block does."""
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
         return
-    with embedded_postgres(settings).lease() as conninfo:
+    with get_embedded_postgres(settings).lease() as conninfo:
         yield conninfo
 
 
-def embedded_postgres(settings: Settings) -> EmbeddedPostgres:
+def get_embedded_postgres(settings: Settings) -> EmbeddedPostgres:
     """The server that this relay brings along; used where DATABASE_URL is not set."""
     return EmbeddedPostgres(settings.data / "postgres")
 
 
-async def keep_postgres(settings: Settings) -> None:
+async def run_postgres_restart_loop(settings: Settings) -> None:
     """Start the embedded server again whenever it dies under us, until cancelled."""
-    postgres = embedded_postgres(settings)
+    postgres = get_embedded_postgres(settings)
     while True:
         await asyncio.to_thread(postgres.ensure_running)
-        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        await asyncio.sleep(CHECK_INTERVAL_SECONDS)
 
 
 @contextmanager
-def ready_database(settings: Settings) -> Iterator[str]:
+def prepare_database(settings: Settings) -> Iterator[str]:
     """Connection string of a database with the schema this relay needs. The embedded one is migrated on the way.
 
     Raises StartError when the database is older than this relay, or was set up for the other mode.
     """
-    with owner_conninfo(settings) as conninfo:
+    with open_owner_conninfo(settings) as conninfo:
         try:
             if settings.database_url is None:
-                migrate(conninfo)
+                apply_migrations(conninfo)
             with psycopg.connect(conninfo, connect_timeout=10) as connection:
-                if pending_migrations(connection):
-                    raise StartError("the database is older than this relay: run `evconduit migrate` as its owner")
+                if list_pending_migrations(connection):
+                    raise OperatorError("the database is older than this relay: run `evconduit migrate` as its owner")
                 connection.execute("set role evconduit_relay")
-                _settle_mode(connection, settings.mode)
+                _ensure_mode_matches(connection, settings.mode)
         except psycopg.OperationalError as error:
             cause = str(error).strip().splitlines()[-1]
-            raise StartError(f"the database cannot be reached: {cause}; check DATABASE_URL") from None
+            raise OperatorError(f"the database cannot be reached: {cause}; check DATABASE_URL") from None
         except psycopg.Error as error:
             cause = str(error).splitlines()[0]
-            raise StartError(f"the database refuses the relay: {cause}; see docs/operations.md") from None
+            raise OperatorError(f"the database refuses the relay: {cause}; see docs/operations.md") from None
         yield conninfo
 
 
-def _settle_mode(connection: SyncConnection, mode: str) -> None:
+def _ensure_mode_matches(connection: SyncConnection, mode: str) -> None:
     """The mode is decided once: limits and sign-in follow it, so a slip in the environment must not change it."""
     connection.execute(
         "insert into evconduit.settings (key, value) values ('mode', %s) on conflict do nothing", [Jsonb(mode)]
@@ -71,4 +71,6 @@ def _settle_mode(connection: SyncConnection, mode: str) -> None:
     row = connection.execute("select value from evconduit.settings where key = 'mode'").fetchone()
     recorded = row[0] if row else mode
     if recorded != mode:
-        raise StartError(f"EVCONDUIT_MODE is {mode}, but this database was set up as {recorded}: correct one of them")
+        raise OperatorError(
+            f"EVCONDUIT_MODE is {mode}, but this database was set up as {recorded}: correct one of them"
+        )

@@ -7,35 +7,35 @@ from typing import Annotated
 
 import typer
 
-from relay.cli import accounts, cars, inviting, operating, running, signing_in, tokens
-from relay.kit.errors import StartError
+from relay.cli import accounts, invitations, lifecycle, login, operations, tokens, vehicles
+from relay.kit.errors import OperatorError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(running.app)
-app.add_typer(signing_in.app)
-app.add_typer(operating.app)
+app.add_typer(lifecycle.app)
+app.add_typer(login.app)
+app.add_typer(operations.app)
 app.add_typer(accounts.user_app, name="user")
-app.add_typer(inviting.app, name="invite")
+app.add_typer(invitations.app, name="invite")
 app.add_typer(accounts.key_app, name="key")
-app.add_typer(cars.vehicle_app, name="vehicle")
+app.add_typer(vehicles.vehicle_app, name="vehicle")
 app.add_typer(tokens.app, name="tokens")
-app.add_typer(operating.inbox_app, name="inbox")
-app.add_typer(running.database_app, name="database")
+app.add_typer(operations.inbox_app, name="inbox")
+app.add_typer(lifecycle.database_app, name="database")
 
 
 def main() -> None:
     """Run the command; a problem that the operator can mend is one line and exit status 2."""
     # uvicorn raises the signal that ended it once more: by default that would end us before the database is stopped.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+        signal.signal(number, _exit_on_signal)
     try:
         app()
-    except StartError as error:
+    except OperatorError as error:
         print(f"evconduit: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def _leave(_number: int, _frame: object) -> None:
+def _exit_on_signal(_number: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
@@ -46,7 +46,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's calling conv
 
 
 @app.callback()
-def _options(
+def _define_global_options(
     *,
     show_version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)

@@ -8,32 +8,32 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from relay.delivery.messages import Cursor
+from relay.feed.messages import Cursor
 from relay.kit.database import Connection
-from relay.kit.outbound import Failure
-from relay.kit.times import wire_time
+from relay.kit.outbound import OutboundFailure
+from relay.kit.timestamps import format_timestamp
 
-type Kind = Literal["v2", "classic"]
+type EndpointKind = Literal["v2", "classic"]
 
 STREAM_LEASE = timedelta(seconds=60)
 """For so long an endpoint stays quiet after a sign of life from the stream that is open in its place."""
-MOST_CLASSIC = 20
+MAX_CLASSIC_ENDPOINTS = 20
 """Classic endpoints of one account; the oldest makes room."""
 
-_RECORD: LiteralString = """
+_ENDPOINT_COLUMNS: LiteralString = """
 e.id, e.url, e.salt, e.off_at, e.failing_since, e.last_success_at, e.last_failure, e.next_try_at, e.webhook_id,
 e.configured_id, e.vehicle_id, (f.epoch, f.seq) is distinct from (e.epoch, e.seq) as pending
 """
 # ruff: disable[S608] - put together from the constant above
 FIND: LiteralString = f"""
-select {_RECORD} from endpoints e join feeds f using (user_id) where e.kind = 'v2' and e.credential_id = %s
+select {_ENDPOINT_COLUMNS} from endpoints e join feeds f using (user_id) where e.kind = 'v2' and e.credential_id = %s
 """
 FIND_CLASSIC: LiteralString = f"""
-select {_RECORD} from endpoints e join feeds f using (user_id)
+select {_ENDPOINT_COLUMNS} from endpoints e join feeds f using (user_id)
 where e.kind = 'classic' and e.user_id = %s order by e.created_at, e.id
 """
 # On again, whatever was before. The cursor stays: it is the same Home Assistant at, perhaps, another address.
-PUT: LiteralString = f"""
+UPSERT: LiteralString = f"""
 with e as (
     insert into endpoints (user_id, credential_id, kind, url)
     values (%(user_id)s, %(credential_id)s, 'v2', %(url)s)
@@ -42,10 +42,10 @@ with e as (
         next_try_at = now(), leased_until = null, lease_token = null
     returning *
 )
-select {_RECORD} from e join feeds f using (user_id)
+select {_ENDPOINT_COLUMNS} from e join feeds f using (user_id)
 """
 # ruff: enable[S608]
-PUT_CLASSIC: LiteralString = """
+UPSERT_CLASSIC: LiteralString = """
 insert into endpoints as old (user_id, credential_id, kind, url, webhook_id, configured_id, vehicle_id)
 values (%(user_id)s, %(credential_id)s, 'classic', %(url)s, %(webhook_id)s, %(configured_id)s, %(vehicle_id)s)
 on conflict (user_id, webhook_id) where kind = 'classic' do update
@@ -56,7 +56,7 @@ set credential_id = excluded.credential_id, url = excluded.url, configured_id = 
     seq = case when old.vehicle_id is not distinct from excluded.vehicle_id then old.seq end
 """
 # The latest registration for a car wins, and nobody has more of them than could make sense.
-MAKE_ROOM: LiteralString = """
+DELETE_SUPERSEDED_CLASSIC: LiteralString = """
 delete from endpoints where kind = 'classic' and user_id = %(user_id)s and webhook_id <> %(webhook_id)s
 and (vehicle_id = %(vehicle_id)s or id in (
     select id from endpoints where kind = 'classic' and user_id = %(user_id)s and webhook_id <> %(webhook_id)s
@@ -66,14 +66,14 @@ CLAIM_TEST: LiteralString = """
 update endpoints set tested_at = now()
 where kind = 'v2' and credential_id = %s and (tested_at is null or tested_at <= now() - %s) returning id, url, salt
 """
-REACHED: LiteralString = """
+MARK_REACHABLE: LiteralString = """
 update endpoints set failures = 0, failing_since = null, off_at = null, slow = false, last_success_at = now(),
     next_try_at = now()
 where id = %s
 """
 # A lease on silence, named by its end. The newest stream has it: one that was replaced neither renews nor ends it.
 # The cursor only ever follows forwards, or into the epoch that the stream is in.
-HOLD: LiteralString = """
+ACQUIRE_STREAM_LEASE: LiteralString = """
 update endpoints set streaming_until = now() + %(lease)s,
     epoch = coalesce(%(epoch)s, epoch),
     seq = case when %(epoch)s::text is null then seq when epoch = %(epoch)s then greatest(seq, %(seq)s) else %(seq)s end
@@ -82,12 +82,12 @@ where kind = 'v2' and credential_id = %(credential_id)s
        or streaming_until is null or streaming_until < now())
 returning streaming_until
 """
-RELEASE: LiteralString = """
+RELEASE_STREAM_LEASE: LiteralString = """
 update endpoints set streaming_until = null
 where kind = 'v2' and credential_id = %(credential_id)s and streaming_until is not null
   and (%(held)s::timestamptz is null or streaming_until = %(held)s)
 """
-NOBODY_S = datetime.min.replace(tzinfo=UTC)
+UNHELD_LEASE = datetime.min.replace(tzinfo=UTC)
 """A hold that nobody has: who names it takes only what is free."""
 
 
@@ -99,7 +99,7 @@ class EndpointRecord(TypedDict):
     state: Literal["on", "off"]
     failing_since: str | None
     last_success_at: str | None
-    last_failure: Failure | None
+    last_failure: OutboundFailure | None
     next_try_at: str | None
     pending: bool
     secret: NotRequired[str]
@@ -115,59 +115,59 @@ class Endpoint:
     off_at: datetime | None
     failing_since: datetime | None
     last_success_at: datetime | None
-    last_failure: Failure | None
+    last_failure: OutboundFailure | None
     next_try_at: datetime | None
     webhook_id: str | None = field(repr=False)
     configured_id: str | None
     vehicle_id: UUID | None
     pending: bool
 
-    def record(self) -> EndpointRecord:
+    def to_record(self) -> EndpointRecord:
         """Without the secret."""
         return {
             "id": str(self.id),
             "host": urlsplit(self.url).hostname or "",
             "state": "on" if self.off_at is None else "off",
-            "failing_since": _wire(self.failing_since),
-            "last_success_at": _wire(self.last_success_at),
+            "failing_since": _format_optional_time(self.failing_since),
+            "last_success_at": _format_optional_time(self.last_success_at),
             "last_failure": self.last_failure,
-            "next_try_at": _wire(self.next_try_at) if self.failing_since else None,
+            "next_try_at": _format_optional_time(self.next_try_at) if self.failing_since else None,
             "pending": self.pending,
         }
 
 
-async def put_endpoint(connection: Connection, *, user_id: UUID, credential_id: UUID, url: str) -> Endpoint:
+async def upsert_endpoint(connection: Connection, *, user_id: UUID, credential_id: UUID, url: str) -> Endpoint:
     """Make the credential's endpoint, or give it this URL and switch it on."""
-    found = await _fetch(connection, PUT, {"user_id": user_id, "credential_id": credential_id, "url": url})
+    found = await _fetch_endpoints(connection, UPSERT, {"user_id": user_id, "credential_id": credential_id, "url": url})
     return found[0]
 
 
 async def find_endpoint(connection: Connection, credential_id: UUID) -> Endpoint | None:
     """The credential's endpoint."""
-    found = await _fetch(connection, FIND, [credential_id])
+    found = await _fetch_endpoints(connection, FIND, [credential_id])
     return found[0] if found else None
 
 
-async def remove_endpoint(connection: Connection, credential_id: UUID) -> bool:
+async def delete_endpoint(connection: Connection, credential_id: UUID) -> bool:
     """Forget the credential's endpoint; False when there was none."""
     statement = "delete from endpoints where kind = 'v2' and credential_id = %s"
     return (await connection.execute(statement, [credential_id])).rowcount > 0
 
 
-async def claim_test(
-    connection: Connection, credential_id: UUID, *, every: timedelta
+async def claim_test_message(
+    connection: Connection, credential_id: UUID, *, min_interval: timedelta
 ) -> tuple[UUID, str, bytes] | None:
     """Id, URL and salt of the credential's endpoint, for one test message; None too soon after the last, or without."""
-    row = await (await connection.execute(CLAIM_TEST, [credential_id, every])).fetchone()
+    row = await (await connection.execute(CLAIM_TEST, [credential_id, min_interval])).fetchone()
     return None if row is None else (UUID(str(row[0])), str(row[1]), bytes(row[2]))  # type: ignore[call-overload] # bytea
 
 
-async def note_reached(connection: Connection, endpoint_id: UUID) -> None:
+async def mark_reachable(connection: Connection, endpoint_id: UUID) -> None:
     """A message arrived there: whatever was wrong is over, and what is owed may be told at once."""
-    await connection.execute(REACHED, [endpoint_id])
+    await connection.execute(MARK_REACHABLE, [endpoint_id])
 
 
-async def put_classic(  # noqa: PLR0913 - the columns
+async def upsert_classic_endpoint(  # noqa: PLR0913 - the columns
     connection: Connection,
     *,
     user_id: UUID,
@@ -185,21 +185,21 @@ async def put_classic(  # noqa: PLR0913 - the columns
         "webhook_id": webhook_id,
         "configured_id": configured_id,
         "vehicle_id": vehicle_id,
-        "others": MOST_CLASSIC - 1,
+        "others": MAX_CLASSIC_ENDPOINTS - 1,
     }
     async with connection.transaction():
         # One registration of a user at a time: two of them would each make room for themselves only.
         await connection.execute("select from users where id = %(user_id)s for no key update", columns)
-        await connection.execute(MAKE_ROOM, columns)
-        await connection.execute(PUT_CLASSIC, columns)
+        await connection.execute(DELETE_SUPERSEDED_CLASSIC, columns)
+        await connection.execute(UPSERT_CLASSIC, columns)
 
 
-async def find_classic_endpoints(connection: Connection, user_id: UUID) -> list[Endpoint]:
+async def list_classic_endpoints(connection: Connection, user_id: UUID) -> list[Endpoint]:
     """The account's classic endpoints, oldest first."""
-    return await _fetch(connection, FIND_CLASSIC, [user_id])
+    return await _fetch_endpoints(connection, FIND_CLASSIC, [user_id])
 
 
-async def remove_classic(connection: Connection, user_id: UUID, webhook_id: str | None) -> int:
+async def delete_classic_endpoints(connection: Connection, user_id: UUID, webhook_id: str | None) -> int:
     """Forget the account's classic endpoint with this webhook id, or all of them; returns how many that were."""
     ended = await connection.execute(
         "delete from endpoints where kind = 'classic' and user_id = %s and webhook_id = coalesce(%s, webhook_id)",
@@ -208,30 +208,36 @@ async def remove_classic(connection: Connection, user_id: UUID, webhook_id: str 
     return ended.rowcount
 
 
-async def hold_for_stream(
-    connection: Connection, credential_id: UUID, told: Cursor | None, *, held: datetime | None = None
+async def acquire_stream_lease(
+    connection: Connection, credential_id: UUID, delivered_cursor: Cursor | None, *, held_until: datetime | None = None
 ) -> datetime | None:
     """Keep the credential's endpoint quiet for a minute more; `told`: how far its Home Assistant surely has it.
 
     `held` is what the last hold of the same stream returned; None takes it from any other stream. Returns None where
     there is no endpoint, or a newer stream has it.
     """
-    asked = {"epoch": told and told.epoch, "seq": told and told.seq, "credential_id": credential_id}
-    row: Any = await (await connection.execute(HOLD, {**asked, "lease": STREAM_LEASE, "held": held})).fetchone()
+    asked = {
+        "epoch": delivered_cursor and delivered_cursor.epoch,
+        "seq": delivered_cursor and delivered_cursor.seq,
+        "credential_id": credential_id,
+    }
+    row: Any = await (
+        await connection.execute(ACQUIRE_STREAM_LEASE, {**asked, "lease": STREAM_LEASE, "held": held_until})
+    ).fetchone()
     return None if row is None else row[0]
 
 
-async def release_from_stream(connection: Connection, credential_id: UUID, held: datetime | None) -> bool:
+async def release_stream_lease(connection: Connection, credential_id: UUID, held_until: datetime | None) -> bool:
     """The stream that has this hold (None: whichever there is) has ended; True when an endpoint takes over."""
-    asked = {"credential_id": credential_id, "held": held}
-    return (await connection.execute(RELEASE, asked)).rowcount > 0
+    asked = {"credential_id": credential_id, "held": held_until}
+    return (await connection.execute(RELEASE_STREAM_LEASE, asked)).rowcount > 0
 
 
-async def _fetch(connection: Connection, statement: LiteralString, asked: Any) -> list[Endpoint]:
+async def _fetch_endpoints(connection: Connection, statement: LiteralString, parameters: Any) -> list[Endpoint]:
     async with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
-        await cursor.execute(statement, asked)
+        await cursor.execute(statement, parameters)
         return await cursor.fetchall()
 
 
-def _wire(moment: datetime | None) -> str | None:
-    return None if moment is None else wire_time(moment)
+def _format_optional_time(moment: datetime | None) -> str | None:
+    return None if moment is None else format_timestamp(moment)

@@ -8,16 +8,16 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from relay.identity.credentials import key_hash
+from relay.identity.credentials import hash_secret
 from relay.kit.database import Connection, SyncConnection
 
 # Crockford's alphabet: nothing in it looks like something else.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-GROUPS, GROUP = 4, 4
+GROUP_COUNT, GROUP_LENGTH = 4, 4
 """Sixteen letters are 80 random bits."""
-_READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
+_NORMALIZATION = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
 
-_MAKE: LiteralString = """
+_INSERT: LiteralString = """
 insert into invitations (code_hash, prefix, note, uses, expires_at) values (%s, %s, %s, %s, now() + %s)
 """
 _LIST: LiteralString = """
@@ -27,7 +27,7 @@ _REVOKE: LiteralString = "update invitations set revoked_at = now() where id = %
 _FIND: LiteralString = """
 select id from invitations where code_hash = %s and revoked_at is null and expires_at > now() and used < uses
 """
-_USE: LiteralString = """
+_REDEEM: LiteralString = """
 update invitations set used = used + 1
 where id = %s and revoked_at is null and expires_at > now() and used < uses returning id
 """
@@ -46,19 +46,19 @@ class Invitation:
     revoked_at: datetime | None
 
 
-def new_code() -> str:
+def generate_invitation_code() -> str:
     """A fresh code, such as `7K3M-…`."""
-    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP)) for _ in range(GROUPS))
+    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP_LENGTH)) for _ in range(GROUP_COUNT))
 
 
-def code_hash(typed: str) -> bytes:
+def hash_invitation_code(typed_code: str) -> bytes:
     """What the database knows of a code, however it was typed."""
-    return key_hash(typed.upper().translate(_READ_AS))
+    return hash_secret(typed_code.upper().translate(_NORMALIZATION))
 
 
-def add_invitation(connection: SyncConnection, code: str, *, uses: int, good_for: timedelta, note: str) -> None:
+def create_invitation(connection: SyncConnection, code: str, *, uses: int, lifetime: timedelta, note: str) -> None:
     """Let so many people in by this code."""
-    connection.execute(_MAKE, [code_hash(code), code[:GROUP], note, uses, good_for])
+    connection.execute(_INSERT, [hash_invitation_code(code), code[:GROUP_LENGTH], note, uses, lifetime])
 
 
 def list_invitations(connection: SyncConnection) -> list[Invitation]:
@@ -72,12 +72,12 @@ def revoke_invitation(connection: SyncConnection, invitation_id: UUID) -> None:
     connection.execute(_REVOKE, [invitation_id])
 
 
-async def find_invitation(connection: Connection, typed: str) -> UUID | None:
+async def find_invitation(connection: Connection, typed_code: str) -> UUID | None:
     """The invitation that this code is of, if it still lets somebody in."""
-    row = await (await connection.execute(_FIND, [code_hash(typed)])).fetchone()
+    row = await (await connection.execute(_FIND, [hash_invitation_code(typed_code)])).fetchone()
     return None if row is None else UUID(str(row[0]))
 
 
-async def use_invitation(connection: Connection, invitation_id: UUID) -> bool:
+async def redeem_invitation(connection: Connection, invitation_id: UUID) -> bool:
     """Let one person in by it; whether that was possible. Exact however many try at once."""
-    return await (await connection.execute(_USE, [invitation_id])).fetchone() is not None
+    return await (await connection.execute(_REDEEM, [invitation_id])).fetchone() is not None

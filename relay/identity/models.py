@@ -18,7 +18,7 @@ class Caller:
     language: str = "en-US"
 
     @property
-    def holder(self) -> UUID:
+    def rate_limit_key(self) -> UUID:
         """Whom limits on bursts are for."""
         return self.credential_id or self.user_id
 

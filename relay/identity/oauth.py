@@ -11,31 +11,31 @@ from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from relay.identity.credentials import SCOPES
-from relay.kit.lines import one_line
+from relay.kit.sanitize import sanitize_line
 
 CLIENT_ID = "home-assistant"
 """The only client there is: public, so its id is no secret and proves nothing. PKCE does."""
 
 CODE_PREFIX, ACCESS_PREFIX, REFRESH_PREFIX = "evo_", "eva_", "evr_"
-CODE_LIVES = timedelta(seconds=60)
-ACCESS_LIVES = timedelta(minutes=30)
-SILENT_FOR = timedelta(days=365)
+CODE_LIFETIME = timedelta(seconds=60)
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=30)
+INACTIVITY_LIMIT = timedelta(days=365)
 """An installation that refreshed nothing for so long is gone; a house that is shut for the winter is not."""
-REPLAY_SEEN = timedelta(hours=1)
+USED_CODE_RETENTION = timedelta(hours=1)
 """So long a used code is remembered, to end what it gave when it is used again."""
-REUSE_SEEN = timedelta(days=7)
+DEAD_TOKEN_RETENTION = timedelta(days=7)
 """So long a dead refresh token is remembered, to end the installation when it is used again."""
-RACE = timedelta(seconds=60)
+REFRESH_RACE_WINDOW = timedelta(seconds=60)
 """Of two answers to the same refresh token the one that came second may still be refreshed so long after the first
 was used: the client asked twice, and kept the other answer than it used."""
-MOST_ANSWERS = 20
+MAX_UNUSED_SUCCESSORS = 20
 """So many unused answers to one refresh token are kept; a client has one of the newest or none."""
-NAME_LENGTH = 60
+MAX_NAME_LENGTH = 60
 DEFAULT_NAME = "Home Assistant"
 
 MY_HOME_ASSISTANT = "https://my.home-assistant.io/redirect/oauth"
 # Nothing that two readers of addresses could read differently: no user, no query, no escapes, no trailing dot games.
-_LOCAL = re.compile(
+_LOCAL_CALLBACK = re.compile(
     r"https?://(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]{2,45}\])"
     r"(?::[0-9]{1,5})?/auth/external/callback",
     re.ASCII,
@@ -65,11 +65,11 @@ class OAuthError(Exception):
         self.description = description
 
 
-def allows_redirect(uri: str, *, local: bool) -> bool:
+def is_redirect_allowed(uri: str, *, allow_local: bool) -> bool:
     """Whether a browser may be sent there with a code. `local`: straight to any Home Assistant, by its own address."""
     if uri == MY_HOME_ASSISTANT:
         return True
-    if not local or not _LOCAL.fullmatch(uri):
+    if not allow_local or not _LOCAL_CALLBACK.fullmatch(uri):
         return False
     try:
         parts = urlsplit(uri)
@@ -78,37 +78,37 @@ def allows_redirect(uri: str, *, local: bool) -> bool:
         return False
 
 
-def redirect_host(uri: str) -> str:
+def get_redirect_host(uri: str) -> str:
     """What of an allowed address a person is shown, with the port where it names one."""
     return urlsplit(uri).netloc
 
 
-def redirect_origin(uri: str) -> str:
+def get_redirect_origin(uri: str) -> str:
     """Scheme, host and port of an allowed address."""
     parts = urlsplit(uri)
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def answer_address(uri: str, *, issuer: str, state: str | None, **answer: str) -> str:
+def build_redirect_url(uri: str, *, issuer: str, state: str | None, **parameters: str) -> str:
     """Where the browser takes the answer: with the client's `state`, and who answers (RFC 9207)."""
-    query = answer | ({} if state is None else {"state": state}) | {"iss": issuer}
+    query = parameters | ({} if state is None else {"state": state}) | {"iss": issuer}
     return f"{uri}?{urlencode(query)}"
 
 
-def read_scopes(wanted: str | None) -> list[str]:
+def parse_scopes(requested: str | None) -> list[str]:
     """The scopes that are asked for, in our order; all when none is named. Raises OAuthError invalid_scope."""
-    names = set((wanted or "").split())
+    names = set((requested or "").split())
     if not names <= set(SCOPES):
         raise OAuthError("invalid_scope", f"The scopes are: {' '.join(SCOPES)}.")
     return [scope for scope in SCOPES if scope in (names or SCOPES)]
 
 
-def is_challenge(challenge: str) -> bool:
+def is_code_challenge(challenge: str) -> bool:
     """Whether this can be a SHA-256, as PKCE writes it."""
     return _CHALLENGE.fullmatch(challenge) is not None
 
 
-def answers_challenge(verifier: str, challenge: str) -> bool:
+def verify_code_challenge(verifier: str, challenge: str) -> bool:
     """Whether who shows `verifier` is who sent `challenge` (PKCE, S256)."""
     if not _VERIFIER.fullmatch(verifier):
         return False
@@ -118,11 +118,11 @@ def answers_challenge(verifier: str, challenge: str) -> bool:
 
 def clean_name(name: str) -> str:
     """An installation's name as it may stand on a page: one line, nothing invisible, not long."""
-    return one_line(name)[:NAME_LENGTH].rstrip() or DEFAULT_NAME
+    return sanitize_line(name)[:MAX_NAME_LENGTH].rstrip() or DEFAULT_NAME
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Presented:
+class RefreshTokenState:
     """A pair whose refresh token is shown, and what has become of it and its twins.
 
     Twins are all pairs that answer the same refresh token. `first` is that of them (itself too) which was used first,
@@ -136,14 +136,14 @@ class Presented:
     is_replaced: bool
 
 
-def successor_of(presented: Presented) -> UUID | None:
+def find_pair_to_replace(state: RefreshTokenState) -> UUID | None:
     """The pair that a new one is to replace; None when this refresh token is dead, and showing it is an alarm.
 
     Only the twin that was used first goes on, so a chain never forks: who refreshes a twin of it shortly afterwards
     gets what the first one would get.
     """
-    if presented.is_replaced:
+    if state.is_replaced:
         return None
-    if presented.first in {None, presented.pair_id}:
-        return presented.pair_id
-    return presented.first if presented.first_used_ago <= RACE else None
+    if state.first in {None, state.pair_id}:
+        return state.pair_id
+    return state.first if state.first_used_ago <= REFRESH_RACE_WINDOW else None

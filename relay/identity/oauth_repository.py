@@ -6,27 +6,27 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from relay.identity.credentials import key_hash, new_secret
+from relay.identity.credentials import generate_secret, hash_secret
 from relay.identity.oauth import (
-    ACCESS_LIVES,
     ACCESS_PREFIX,
-    CODE_LIVES,
+    ACCESS_TOKEN_LIFETIME,
+    CODE_LIFETIME,
     CODE_PREFIX,
-    MOST_ANSWERS,
+    INACTIVITY_LIMIT,
+    MAX_UNUSED_SUCCESSORS,
     REFRESH_PREFIX,
-    SILENT_FOR,
-    Presented,
+    RefreshTokenState,
 )
 from relay.identity.oauth_requests import AuthorizationRequest
 from relay.kit.database import Connection
 
-_ADD_CODE: LiteralString = """
+_INSERT_CODE: LiteralString = """
 insert into oauth_codes
     (code_hash, user_id, client_id, redirect_uri, code_challenge, name, scopes, installation, expires_at)
 values (%s, %s, %s, %s, %s, %s, %s, %s, now() + %s)
 """
 # Whoever comes second waits for the first to commit, and then finds nothing.
-_BURN_CODE: LiteralString = """
+_REDEEM_CODE: LiteralString = """
 update oauth_codes c set used_at = now() from users u
 where c.code_hash = %s and c.used_at is null and u.id = c.user_id
 returning c.user_id, c.client_id, c.redirect_uri, c.code_challenge, c.name, c.scopes, c.installation,
@@ -37,7 +37,7 @@ update oauth_grants g set revoked_at = now() from oauth_codes c
 where c.code_hash = %s and g.id = c.grant_id and g.revoked_at is null
 returning g.id
 """
-_ADD_GRANT: LiteralString = """
+_INSERT_GRANT: LiteralString = """
 with made as (
     insert into oauth_grants (user_id, client_id, name, scopes, redirect_uri, installation)
     select user_id, client_id, name, scopes, redirect_uri, installation from oauth_codes where code_hash = %(code)s
@@ -46,18 +46,18 @@ with made as (
 of_code as (update oauth_codes set grant_id = (select id from made) where code_hash = %(code)s)
 select id from made
 """
-_SUPERSEDE: LiteralString = """
+_REVOKE_SUPERSEDED_GRANTS: LiteralString = """
 update oauth_grants g set revoked_at = now() from oauth_grants n
 where n.id = %s and (g.user_id, g.client_id, g.installation) = (n.user_id, n.client_id, n.installation)
   and g.id <> n.id and g.revoked_at is null
 returning g.id
 """
-_ADD_PAIR: LiteralString = """
+_INSERT_PAIR: LiteralString = """
 insert into oauth_tokens (grant_id, access_hash, refresh_hash, access_expires_at, replaces)
 values (%s, %s, %s, now() + %s, %s)
 """
 # Until this transaction ends, nobody else refreshes anything of the grant.
-_LOCK_BY_REFRESH: LiteralString = """
+_LOCK_GRANT_FOR_REFRESH: LiteralString = """
 select t.id as pair_id, t.replaces, g.id as grant_id, g.client_id, g.scopes,
     g.revoked_at is not null or u.closed_at is not null or t.created_at < now() - %s as is_over
 from oauth_tokens t join oauth_grants g on g.id = t.grant_id join users u on u.id = g.user_id
@@ -68,7 +68,7 @@ where t.refresh_hash = %s for no key update of g
 _LOCK_TWINS: LiteralString = """
 select from oauth_tokens where id = %(pair)s or replaces = %(replaces)s order by id for no key update
 """
-_STANDING: LiteralString = """
+_GET_REFRESH_STATE: LiteralString = """
 with first as (
     select id, used_at from oauth_tokens
     where (id = %(pair)s or replaces = %(replaces)s) and used_at is not null order by used_at, id limit 1
@@ -79,19 +79,21 @@ select %(pair)s::uuid as pair_id, (select id from first) as first,
             and n.replaces = coalesce((select id from first), %(pair)s)) as is_replaced
 """
 _MARK_USED: LiteralString = "update oauth_tokens set used_at = clock_timestamp() where id = %s and used_at is null"
-_FORGET_UNUSED: LiteralString = """
+_DELETE_UNUSED_SUCCESSORS: LiteralString = """
 delete from oauth_tokens where id in (
     select id from oauth_tokens where replaces = %s and used_at is null order by created_at desc, id offset %s)
 """
-_REVOKE: LiteralString = "update oauth_grants set revoked_at = now() where id = %s and revoked_at is null returning id"
-_GRANT_OF: LiteralString = """
+_REVOKE_GRANT: LiteralString = (
+    "update oauth_grants set revoked_at = now() where id = %s and revoked_at is null returning id"
+)
+_FIND_GRANT: LiteralString = """
 select g.id as grant_id, g.client_id from oauth_tokens t join oauth_grants g on g.id = t.grant_id
 where t.refresh_hash = %(it)s or (t.access_hash = %(it)s and t.access_expires_at > now())
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Code:
+class AuthorizationCode:
     """What a code stands for. `is_good`: it was young enough, and the account is open."""
 
     user_id: UUID
@@ -105,7 +107,7 @@ class Code:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refreshing:
+class LockedTokenPair:
     """Whose refresh token was shown. `is_over`: access is gone already."""
 
     pair_id: UUID
@@ -125,7 +127,7 @@ class Grant:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pair:
+class TokenPair:
     """Fresh tokens, seen this once."""
 
     access_token: str
@@ -133,79 +135,83 @@ class Pair:
     scopes: list[str]
 
 
-async def add_code(connection: Connection, user_id: UUID, request: AuthorizationRequest) -> str:
+async def create_code(connection: Connection, user_id: UUID, request: AuthorizationRequest) -> str:
     """A code for who asked; its owner has approved."""
-    code = new_secret(CODE_PREFIX)
+    code = generate_secret(CODE_PREFIX)
     it = request
     asked = [it.client_id, it.redirect_uri, it.code_challenge, it.name, it.scopes, it.installation]
-    await connection.execute(_ADD_CODE, [key_hash(code), user_id, *asked, CODE_LIVES])
+    await connection.execute(_INSERT_CODE, [hash_secret(code), user_id, *asked, CODE_LIFETIME])
     return code
 
 
-async def burn_code(connection: Connection, code: str) -> Code | None:
+async def redeem_code(connection: Connection, code: str) -> AuthorizationCode | None:
     """Use the code up, whatever comes of it. None when it is unknown or was used."""
-    async with connection.cursor(row_factory=class_row(Code)) as cursor:
-        await cursor.execute(_BURN_CODE, [key_hash(code)])
+    async with connection.cursor(row_factory=class_row(AuthorizationCode)) as cursor:
+        await cursor.execute(_REDEEM_CODE, [hash_secret(code)])
         return await cursor.fetchone()
 
 
-async def revoke_by_code(connection: Connection, code: str) -> list[UUID]:
+async def revoke_grants_by_code(connection: Connection, code: str) -> list[UUID]:
     """End what this code gave; the grants that ended by it."""
-    return await _ids(connection, _REVOKE_BY_CODE, [key_hash(code)])
+    return await _fetch_ids(connection, _REVOKE_BY_CODE, [hash_secret(code)])
 
 
-async def add_grant(connection: Connection, code: str) -> tuple[UUID, list[UUID]]:
+async def create_grant(connection: Connection, code: str) -> tuple[UUID, list[UUID]]:
     """The grant that a burned code is good for, and those that ended because it takes their place."""
-    made = await _ids(connection, _ADD_GRANT, {"code": key_hash(code)})
-    return made[0], await _ids(connection, _SUPERSEDE, [made[0]])
+    made = await _fetch_ids(connection, _INSERT_GRANT, {"code": hash_secret(code)})
+    return made[0], await _fetch_ids(connection, _REVOKE_SUPERSEDED_GRANTS, [made[0]])
 
 
-async def add_pair(connection: Connection, grant_id: UUID, scopes: list[str], *, replaces: UUID | None) -> Pair:
+async def create_token_pair(
+    connection: Connection, grant_id: UUID, scopes: list[str], *, replaces: UUID | None
+) -> TokenPair:
     """A fresh pair of this grant's, which from its first use takes the place of `replaces`."""
-    pair = Pair(access_token=new_secret(ACCESS_PREFIX), refresh_token=new_secret(REFRESH_PREFIX), scopes=scopes)
-    hashes = [key_hash(pair.access_token), key_hash(pair.refresh_token)]
-    await connection.execute(_ADD_PAIR, [grant_id, *hashes, ACCESS_LIVES, replaces])
+    pair = TokenPair(
+        access_token=generate_secret(ACCESS_PREFIX), refresh_token=generate_secret(REFRESH_PREFIX), scopes=scopes
+    )
+    hashes = [hash_secret(pair.access_token), hash_secret(pair.refresh_token)]
+    await connection.execute(_INSERT_PAIR, [grant_id, *hashes, ACCESS_TOKEN_LIFETIME, replaces])
     if replaces is not None:
-        await connection.execute(_FORGET_UNUSED, [replaces, MOST_ANSWERS])
+        await connection.execute(_DELETE_UNUSED_SUCCESSORS, [replaces, MAX_UNUSED_SUCCESSORS])
     return pair
 
 
-async def lock_by_refresh_token(connection: Connection, token: str) -> Refreshing | None:
+async def lock_pair_by_refresh_token(connection: Connection, token: str) -> LockedTokenPair | None:
     """Whose this is; None when it is unknown. To be called in a transaction, which then has the grant for itself."""
-    async with connection.cursor(row_factory=class_row(Refreshing)) as cursor:
-        await cursor.execute(_LOCK_BY_REFRESH, [SILENT_FOR, key_hash(token)])
+    async with connection.cursor(row_factory=class_row(LockedTokenPair)) as cursor:
+        await cursor.execute(_LOCK_GRANT_FOR_REFRESH, [INACTIVITY_LIMIT, hash_secret(token)])
         return await cursor.fetchone()
 
 
-async def standing_of(connection: Connection, it: Refreshing) -> Presented:
+async def get_refresh_token_state(connection: Connection, pair: LockedTokenPair) -> RefreshTokenState:
     """What has become of a pair whose grant is locked."""
-    about = {"pair": it.pair_id, "replaces": it.replaces}
-    await connection.execute(_LOCK_TWINS, about)
-    async with connection.cursor(row_factory=class_row(Presented)) as cursor:
-        await cursor.execute(_STANDING, about)
+    parameters = {"pair": pair.pair_id, "replaces": pair.replaces}
+    await connection.execute(_LOCK_TWINS, parameters)
+    async with connection.cursor(row_factory=class_row(RefreshTokenState)) as cursor:
+        await cursor.execute(_GET_REFRESH_STATE, parameters)
         found = await cursor.fetchone()
     assert found is not None  # noqa: S101 - a select without from returns its row
     return found
 
 
-async def mark_used(connection: Connection, pair_id: UUID) -> None:
+async def mark_pair_used(connection: Connection, pair_id: UUID) -> None:
     """This pair is in its client's hands: what it replaces is dead."""
     await connection.execute(_MARK_USED, [pair_id])
 
 
 async def revoke_grant(connection: Connection, grant_id: UUID) -> list[UUID]:
     """End an installation with all its tokens; its id, unless it had ended before."""
-    return await _ids(connection, _REVOKE, [grant_id])
+    return await _fetch_ids(connection, _REVOKE_GRANT, [grant_id])
 
 
-async def find_by_token(connection: Connection, token: str) -> Grant | None:
+async def find_grant_by_token(connection: Connection, token: str) -> Grant | None:
     """Whose token this is: any refresh token there ever was, or an access token that lives."""
     async with connection.cursor(row_factory=class_row(Grant)) as cursor:
-        await cursor.execute(_GRANT_OF, {"it": key_hash(token)})
+        await cursor.execute(_FIND_GRANT, {"it": hash_secret(token)})
         return await cursor.fetchone()
 
 
-async def _ids(
+async def _fetch_ids(
     connection: Connection, statement: LiteralString, parameters: dict[str, bytes] | list[object]
 ) -> list[UUID]:
     rows = await (await connection.execute(statement, parameters)).fetchall()

@@ -7,13 +7,15 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from relay.identity.credentials import key_hash, key_prefix
+from relay.identity.credentials import get_key_prefix, hash_secret
 from relay.kit.database import SyncConnection
 
-ADD_KEY: LiteralString = "insert into api_keys (user_id, name, key_hash, prefix, scopes) values (%s, %s, %s, %s, %s)"
+INSERT_API_KEY: LiteralString = (
+    "insert into api_keys (user_id, name, key_hash, prefix, scopes) values (%s, %s, %s, %s, %s)"
+)
 
 
-def add_user(connection: SyncConnection, *, email: str, name: str, language: str = "en-US") -> UUID:
+def create_user(connection: SyncConnection, *, email: str, name: str, language: str = "en-US") -> UUID:
     """A new account holder with an empty feed."""
     row = connection.execute(
         """
@@ -36,13 +38,13 @@ def find_users(connection: SyncConnection, email_or_id: str) -> list[UUID]:
     return [UUID(str(row[0])) for row in rows]
 
 
-def disable_user(connection: SyncConnection, user_id: UUID, *, disabled: bool) -> None:
+def set_user_disabled(connection: SyncConnection, user_id: UUID, *, disabled: bool) -> None:
     """Switch an account off or on. Calls are refused at once, open streams at their next check."""
     connection.execute("update users set disabled_at = case when %s then now() end where id = %s", [disabled, user_id])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ListedKey:
+class ApiKeySummary:
     """A key as its owner may see it again: everything but the key."""
 
     id: UUID
@@ -54,9 +56,9 @@ class ListedKey:
     revoked_at: datetime | None
 
 
-def list_keys(connection: SyncConnection, user_id: UUID) -> list[ListedKey]:
+def list_api_keys(connection: SyncConnection, user_id: UUID) -> list[ApiKeySummary]:
     """The user's keys, oldest first, revoked ones too."""
-    with connection.cursor(row_factory=class_row(ListedKey)) as cursor:
+    with connection.cursor(row_factory=class_row(ApiKeySummary)) as cursor:
         cursor.execute(
             """
             select id, prefix, name, scopes, created_at, last_used_at, revoked_at from api_keys
@@ -67,16 +69,16 @@ def list_keys(connection: SyncConnection, user_id: UUID) -> list[ListedKey]:
         return cursor.fetchall()
 
 
-def revoke_key(connection: SyncConnection, key_id: UUID) -> None:
+def revoke_api_key(connection: SyncConnection, key_id: UUID) -> None:
     """End a key. Calls are refused at once, open streams at their next check, within 25 seconds."""
     connection.execute("update api_keys set revoked_at = now() where id = %s and revoked_at is null", [key_id])
 
 
-def add_key(connection: SyncConnection, user_id: UUID, key: str, *, name: str, scopes: list[str]) -> None:
+def create_api_key(connection: SyncConnection, user_id: UUID, key: str, *, name: str, scopes: list[str]) -> None:
     """Let this key act for the user."""
-    connection.execute(ADD_KEY, key_row(user_id, key, name=name, scopes=scopes))
+    connection.execute(INSERT_API_KEY, build_api_key_row(user_id, key, name=name, scopes=scopes))
 
 
-def key_row(user_id: UUID, key: str, *, name: str, scopes: list[str]) -> list[object]:
+def build_api_key_row(user_id: UUID, key: str, *, name: str, scopes: list[str]) -> list[object]:
     """What ADD_KEY stores of a key: everything but the key."""
-    return [user_id, name, key_hash(key), key_prefix(key), scopes]
+    return [user_id, name, hash_secret(key), get_key_prefix(key), scopes]

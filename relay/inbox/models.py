@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-type Source = Literal["webhook", "poll"]
-type State = Literal["pending", "done", "ignored", "set_aside"]
+type InboxSource = Literal["webhook", "poll"]
+type EventState = Literal["pending", "done", "ignored", "set_aside"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
+class InboxEvent:
     """One thing that Enode says, fit to be stored. `payload` is its canonical JSON, `digest` the SHA-256 of that."""
 
     digest: bytes
@@ -24,7 +24,7 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SetAside:
+class SetAsideBody:
     """A body that could not be taken apart, or not wholly: kept as it came, for a person or a later relay to read."""
 
     digest: bytes
@@ -33,15 +33,15 @@ class SetAside:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Delivery:
+class EnodeDelivery:
     """One POST of Enode's: its events, and the whole body once more if anything in it is odd."""
 
-    events: tuple[Event, ...] = ()
-    set_aside: SetAside | None = None
+    events: tuple[InboxEvent, ...] = ()
+    set_aside: SetAsideBody | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Receipt:
+class StoreResult:
     """How many rows a delivery made, and how many were there before."""
 
     stored: int
@@ -67,11 +67,11 @@ class StoredEvent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settlement:
+class EventOutcome:
     """What became of a stored event. One that stays pending is tried again after `retry_in`."""
 
     event_id: int
-    state: State
+    state: EventState
     attempts: int
     reason: str | None = None
     retry_in: timedelta = timedelta()

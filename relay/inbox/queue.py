@@ -7,27 +7,29 @@ from uuid import UUID
 
 from psycopg.rows import dict_row
 
-from relay.inbox.models import Settlement, StoredEvent
+from relay.inbox.models import EventOutcome, StoredEvent
 from relay.kit.database import Connection
 
-AT_ONCE = 100
+BATCH_SIZE = 100
 """Events of one user that are acted on in one transaction."""
 
-_EVENT: LiteralString = "id, account_id, event, user_id, enode_vehicle_id, event_at, attempts, payload, replayed_at"
+_EVENT_COLUMNS: LiteralString = (
+    "id, account_id, event, user_id, enode_vehicle_id, event_at, attempts, payload, replayed_at"
+)
 
 # Both put together from the constants above.
-OF_USER: LiteralString = f"""
-select {_EVENT} from webhook_logs
+LIST_DUE_EVENTS_OF_USER: LiteralString = f"""
+select {_EVENT_COLUMNS} from webhook_logs
 where state = 'pending' and user_id = %s and next_try_at <= now()
-order by event_at, id limit {AT_ONCE}
+order by event_at, id limit {BATCH_SIZE}
 """  # noqa: S608 - our own constants
-OF_NOBODY: LiteralString = f"""
-select {_EVENT} from webhook_logs
+CLAIM_DUE_EVENTS_WITHOUT_USER: LiteralString = f"""
+select {_EVENT_COLUMNS} from webhook_logs
 where state = 'pending' and user_id is null and next_try_at <= now()
-order by event_at, id limit {AT_ONCE} for update skip locked
+order by event_at, id limit {BATCH_SIZE} for update skip locked
 """  # noqa: S608 - our own constants
 
-SETTLE = """
+RECORD_OUTCOMES = """
 update webhook_logs w
 set state = it.state, attempts = it.attempts, reason = it.reason, next_try_at = now() + it.retry_in,
     settled_at = case when it.state <> 'pending' then now() end
@@ -36,7 +38,7 @@ from unnest(%s::bigint[], %s::text[], %s::smallint[], %s::text[], %s::interval[]
 where w.id = it.id
 """
 
-WAITING = """
+LIST_USERS_WITH_DUE_EVENTS = """
 with waiting as (
     select distinct user_id from webhook_logs
     where state = 'pending' and user_id is not null and next_try_at <= now() limit 1000
@@ -46,33 +48,34 @@ select w.user_id, u.id is not null from waiting w left join users u on u.id = w.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Waiting:
+class UsersWithDueEvents:
     """Who has events that are due: our users, and ids that are unknown here or closed."""
 
-    users: list[UUID]
-    strangers: list[UUID]
+    user_ids: list[UUID]
+    unknown_user_ids: list[UUID]
 
 
-async def due_of_user(connection: Connection, user_id: UUID) -> list[StoredEvent]:
+async def list_due_events_of_user(connection: Connection, user_id: UUID) -> list[StoredEvent]:
     """The oldest events that wait for this user, whose feed the caller has locked."""
-    return await _fetch(connection, OF_USER, [user_id])
+    return await _fetch_events(connection, LIST_DUE_EVENTS_OF_USER, [user_id])
 
 
-async def due_of_nobody(connection: Connection) -> list[StoredEvent]:
+async def claim_due_events_without_user(connection: Connection) -> list[StoredEvent]:
     """Events that are about no user of ours, locked; those that another process has are left out."""
-    return await _fetch(connection, OF_NOBODY, [])
+    return await _fetch_events(connection, CLAIM_DUE_EVENTS_WITHOUT_USER, [])
 
 
-async def who_waits(connection: Connection) -> Waiting:
+async def list_users_with_due_events(connection: Connection) -> UsersWithDueEvents:
     """Who has events that are due; not everybody at once when there are very many."""
-    rows = await (await connection.execute(WAITING)).fetchall()
+    rows = await (await connection.execute(LIST_USERS_WITH_DUE_EVENTS)).fetchall()
     found = [(UUID(str(user_id)), ours) for user_id, ours in rows]
-    return Waiting(
-        users=[user_id for user_id, ours in found if ours], strangers=[user_id for user_id, ours in found if not ours]
+    return UsersWithDueEvents(
+        user_ids=[user_id for user_id, ours in found if ours],
+        unknown_user_ids=[user_id for user_id, ours in found if not ours],
     )
 
 
-async def ignore(connection: Connection, user_ids: Sequence[UUID], reason: str) -> None:
+async def ignore_events(connection: Connection, user_ids: Sequence[UUID], reason: str) -> None:
     """Settle all that waits for these users without acting on it."""
     await connection.execute(
         "update webhook_logs set state = 'ignored', reason = %s, settled_at = now() "
@@ -81,23 +84,25 @@ async def ignore(connection: Connection, user_ids: Sequence[UUID], reason: str) 
     )
 
 
-async def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
+async def record_outcomes(connection: Connection, outcomes: Sequence[EventOutcome]) -> None:
     """Note what became of events."""
-    if not settlements:
+    if not outcomes:
         return
     await connection.execute(
-        SETTLE,
+        RECORD_OUTCOMES,
         [
-            [it.event_id for it in settlements],
-            [it.state for it in settlements],
-            [it.attempts for it in settlements],
-            [it.reason for it in settlements],
-            [it.retry_in for it in settlements],
+            [it.event_id for it in outcomes],
+            [it.state for it in outcomes],
+            [it.attempts for it in outcomes],
+            [it.reason for it in outcomes],
+            [it.retry_in for it in outcomes],
         ],
     )
 
 
-async def _fetch(connection: Connection, statement: LiteralString, parameters: list[object]) -> list[StoredEvent]:
+async def _fetch_events(
+    connection: Connection, statement: LiteralString, parameters: list[object]
+) -> list[StoredEvent]:
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(statement, parameters)
         rows = await cursor.fetchall()

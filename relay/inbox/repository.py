@@ -6,16 +6,16 @@ from uuid import UUID
 
 from psycopg import errors
 
-from relay.inbox.models import Delivery, Event, SetAside, Source
+from relay.inbox.models import EnodeDelivery, InboxEvent, InboxSource, SetAsideBody
 from relay.kit.database import Connection
 
-REFUSED = (errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex)
+UNSTORABLE_ERRORS = (errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex)
 """The database does not take a value and never will (jsonb nested thousands deep, say)."""
 
 type Row = tuple[object, ...]
 
 # Rows get their ids in the order of the delivery: among events of the same moment the later one wins by its id.
-STORE = """
+INSERT_ROWS = """
 insert into webhook_logs (account_id, source, digest, event, version, user_id, enode_vehicle_id, payload, raw, event_at,
                           state, reason, settled_at)
 select %s, %s, digest, event, version, user_id, enode_vehicle_id, payload::jsonb, raw, event_at, state, reason,
@@ -29,7 +29,7 @@ returning user_id
 """
 
 # Most deliveries are one event: without arrays it costs the database and us a fifth less.
-STORE_ONE = """
+INSERT_ROW = """
 insert into webhook_logs (account_id, source, digest, event, version, user_id, enode_vehicle_id, payload, raw, event_at,
                           state, reason, settled_at)
 values (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s, null)
@@ -38,31 +38,33 @@ returning user_id
 """
 
 
-async def store(connection: Connection, account_id: str, source: Source, delivery: Delivery) -> list[UUID | None]:
+async def store_delivery(
+    connection: Connection, account_id: str, source: InboxSource, delivery: EnodeDelivery
+) -> list[UUID | None]:
     """Store what is new of a delivery, in one statement, and return whom each new row is about.
 
     Raises one of REFUSED, with nothing stored, when the database cannot hold one of the payloads.
     """
-    rows = list(_rows(delivery))
+    rows = list(_build_rows(delivery))
     if not rows:
         return []
     if len(rows) == 1 and delivery.set_aside is None:
-        cursor = await connection.execute(STORE_ONE, [account_id, source, *rows[0]])
+        cursor = await connection.execute(INSERT_ROW, [account_id, source, *rows[0]])
     else:
         columns = [list(column) for column in zip(*rows, strict=True)]
-        cursor = await connection.execute(STORE, [account_id, source, *columns])
+        cursor = await connection.execute(INSERT_ROWS, [account_id, source, *columns])
     return [UUID(str(row[0])) if row[0] else None for row in await cursor.fetchall()]
 
 
-def _rows(delivery: Delivery) -> Iterator[Row]:
+def _build_rows(delivery: EnodeDelivery) -> Iterator[Row]:
     aside = () if delivery.set_aside is None else (delivery.set_aside,)
-    return chain(map(_event_row, delivery.events), map(_set_aside_row, aside))
+    return chain(map(_build_event_row, delivery.events), map(_build_set_aside_row, aside))
 
 
-def _event_row(it: Event) -> Row:
-    about = (it.user_id, it.enode_vehicle_id)
-    return (it.digest, it.name, it.version, *about, it.payload, None, it.created_at, "pending", None)
+def _build_event_row(event: InboxEvent) -> Row:
+    about = (event.user_id, event.enode_vehicle_id)
+    return (event.digest, event.name, event.version, *about, event.payload, None, event.created_at, "pending", None)
 
 
-def _set_aside_row(it: SetAside) -> Row:
-    return (it.digest, None, None, None, None, None, it.raw, None, "set_aside", it.reason)
+def _build_set_aside_row(body: SetAsideBody) -> Row:
+    return (body.digest, None, None, None, None, None, body.raw, None, "set_aside", body.reason)

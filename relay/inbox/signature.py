@@ -8,7 +8,7 @@ from collections.abc import Sequence
 ALGORITHMS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256}
 
 
-def is_signed(raw: bytes, signature: str | None, secrets: Sequence[str]) -> bool:
+def has_valid_signature(raw: bytes, signature: str | None, secrets: Sequence[str]) -> bool:
     """Whether `signature` was made over `raw` with one of `secrets` (the current one, and the previous in a rotation).
 
     Anybody could sign with an empty secret, so it never verifies.

@@ -7,7 +7,7 @@ import httpx
 
 log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 
 
 async def post_alert(url: str | None, body: Mapping[str, str]) -> bool:
@@ -18,7 +18,7 @@ async def post_alert(url: str | None, body: Mapping[str, str]) -> bool:
     if url is None:
         return True
     try:
-        async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, trust_env=False, follow_redirects=False) as http:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=False) as http:
             answer = await http.post(url, json=dict(body))
             answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:

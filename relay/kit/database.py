@@ -8,39 +8,39 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from relay.kit.errors import StartError
+from relay.kit.errors import OperatorError
 
-ROLE = "evconduit_relay"
+RELAY_ROLE = "evconduit_relay"
 
 type Connection = psycopg.AsyncConnection[tuple[object, ...]]
 type SyncConnection = psycopg.Connection[tuple[object, ...]]
 type Pool = AsyncConnectionPool[Connection]
 
 # Nothing of ours runs for long; what does is stuck, and must not hold a user's lock while it is.
-SESSION = """
+SET_CONNECTION_OPTIONS = """
 select set_config('statement_timeout', '15s', false), set_config('lock_timeout', '5s', false),
        set_config('idle_in_transaction_session_timeout', '30s', false), set_config('timezone', 'UTC', false),
        set_config('search_path', 'evconduit, procrastinate', false)
 """
 
 
-async def prepare_session(connection: Connection) -> None:
+async def configure_connection(connection: Connection) -> None:
     """Give a fresh connection the relay's role, search path and time limits. The owner's rights end here."""
     await connection.set_autocommit(True)
-    await connection.execute(sql.SQL("set role {}").format(sql.Identifier(ROLE)))
-    await connection.execute(SESSION)
+    await connection.execute(sql.SQL("set role {}").format(sql.Identifier(RELAY_ROLE)))
+    await connection.execute(SET_CONNECTION_OPTIONS)
 
 
 @asynccontextmanager
 async def connect_as_relay(conninfo: str) -> AsyncIterator[Connection]:
     """One prepared connection, where a pool would be too much."""
     async with await psycopg.AsyncConnection.connect(conninfo) as connection:
-        await prepare_session(connection)
+        await configure_connection(connection)
         yield connection
 
 
 @contextmanager
-def as_relay(conninfo: str, *, autocommit: bool = False) -> Iterator[SyncConnection]:
+def connect_as_relay_sync(conninfo: str, *, autocommit: bool = False) -> Iterator[SyncConnection]:
     """A blocking connection as the relay, committed at the end of the block, or statement by statement."""
     with psycopg.connect(conninfo, autocommit=autocommit) as connection:
         connection.execute("set role evconduit_relay; set search_path to evconduit; set timezone to 'UTC'")
@@ -57,7 +57,7 @@ async def open_pool(conninfo: str, *, size: int, connect_seconds: float = 10) ->
         conninfo,
         min_size=min(2, size),
         max_size=size,
-        configure=prepare_session,
+        configure=configure_connection,
         timeout=2,  # a webhook must have its 503 within 2 s when the database is down (semantics: inbox row)
         reconnect_timeout=0,
         kwargs={"application_name": "evconduit"},
@@ -68,18 +68,18 @@ async def open_pool(conninfo: str, *, size: int, connect_seconds: float = 10) ->
         await pool.open(wait=True, timeout=connect_seconds)
     except PoolTimeout:
         await pool.close()
-        raise StartError(await why_unreachable(conninfo)) from None
+        raise OperatorError(await explain_connection_failure(conninfo)) from None
     async with pool:
         yield pool
 
 
-async def why_unreachable(conninfo: str) -> str:
+async def explain_connection_failure(conninfo: str) -> str:
     """One line that names the server (never its password) and the cause."""
     where = conninfo_to_dict(conninfo)
     place = f"{where.get('host', 'localhost')}, database {where.get('dbname', '')}"
     try:
         async with await psycopg.AsyncConnection.connect(conninfo, connect_timeout=3) as connection:
-            await prepare_session(connection)
+            await configure_connection(connection)
     except psycopg.OperationalError as error:
         cause = str(error).strip().splitlines()[-1]
         return f"PostgreSQL at {place} cannot be reached: {cause}; check DATABASE_URL"

@@ -1,5 +1,5 @@
 """What goes wrong before the relay runs."""
 
 
-class StartError(Exception):
+class OperatorError(Exception):
     """The relay cannot start. The message is one line: the cause, and what to do. It is shown without a traceback."""

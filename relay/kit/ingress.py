@@ -9,16 +9,16 @@ import re
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-SUPERVISOR = "172.30.32.2"
-_PREFIX = re.compile(r"/[A-Za-z0-9_\-/]{1,200}", re.ASCII)
-_USER = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_STATE = "ingress_user"
+SUPERVISOR_ADDRESS = "172.30.32.2"
+_INGRESS_PATH = re.compile(r"/[A-Za-z0-9_\-/]{1,200}", re.ASCII)
+_USER_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_STATE_KEY = "ingress_user"
 
 
-class Ingress:
+class IngressMiddleware:
     """Middleware: on `port`, refuse everybody but `peer`, and take from its headers who asks and under which path."""
 
-    def __init__(self, app: ASGIApp, *, port: int, peer: str = SUPERVISOR) -> None:
+    def __init__(self, app: ASGIApp, *, port: int, peer: str = SUPERVISOR_ADDRESS) -> None:
         self._app = app
         self._port = port
         self._peer = peer
@@ -31,19 +31,19 @@ class Ingress:
         headers = dict(scope["headers"])
         user = headers.get(b"x-remote-user-id", b"").decode("latin-1")
         client = scope.get("client")
-        if client is None or client[0] != self._peer or not _USER.fullmatch(user):
+        if client is None or client[0] != self._peer or not _USER_ID.fullmatch(user):
             await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
             await send({"type": "http.response.body", "body": b"This port is for Home Assistant's ingress.\n"})
             return
         prefix = headers.get(b"x-ingress-path", b"").decode("latin-1")
-        inner = {**scope, "state": {**scope.get("state", {}), _STATE: user}}
-        if _PREFIX.fullmatch(prefix) and "//" not in prefix:
+        inner = {**scope, "state": {**scope.get("state", {}), _STATE_KEY: user}}
+        if _INGRESS_PATH.fullmatch(prefix) and "//" not in prefix:
             inner["root_path"] = prefix.rstrip("/")
             inner["path"] = inner["root_path"] + scope["path"]
         await self._app(inner, receive, send)
 
 
-def ingress_user(request: Request) -> str | None:
+def find_ingress_user_id(request: Request) -> str | None:
     """Home Assistant's id of the user who asks through ingress; None for a request that came another way."""
-    user: str | None = getattr(request.state, _STATE, None)
+    user: str | None = getattr(request.state, _STATE_KEY, None)
     return user

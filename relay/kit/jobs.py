@@ -10,22 +10,22 @@ from procrastinate import App, PsycopgConnector
 
 from relay.kit.database import Connection, Pool
 
-type Work = Callable[..., Awaitable[None]]
+type JobHandler = Callable[..., Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
-RETRY = procrastinate.RetryStrategy(max_attempts=5, exponential_wait=5)
+RETRY_STRATEGY = procrastinate.RetryStrategy(max_attempts=5, exponential_wait=5)
 
 
-class Jobs:
+class JobQueue:
     """Tasks by name, what is known of them given as keyword arguments of JSON types."""
 
     def __init__(self) -> None:
         self._app = App(connector=PsycopgConnector())
 
-    def add(self, name: str, work: Work) -> None:
+    def register(self, name: str, handler: JobHandler) -> None:
         """Let this process do jobs called `name`. Every process that works must add the same tasks."""
-        self._app.task(name=name, retry=RETRY)(work)
+        self._app.task(name=name, retry=RETRY_STRATEGY)(handler)
 
     async def open(self, pool: Pool) -> None:
         """Use the relay's pool, so that a job can be deferred inside a transaction of ours."""

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import override
 
 
-def place(error: BaseException) -> str:
+def get_error_location(error: BaseException) -> str:
     """File and line of ours where `error` happened: a traceback that cannot quote data."""
     frames = []
     at = error.__traceback__
@@ -22,31 +22,31 @@ def place(error: BaseException) -> str:
 type ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
-class Discreet(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """Tells of an exception where it happened and its kind: its text may quote a row, an answer, an address."""
 
     @override
     def formatException(self, ei: ExcInfo) -> str:
-        return "" if ei[1] is None else "\n".join(_told(ei[1]))
+        return "" if ei[1] is None else "\n".join(_format_exception_chain(ei[1]))
 
 
-def _told(error: BaseException, depth: int = 0) -> Iterator[str]:
+def _format_exception_chain(error: BaseException, depth: int = 0) -> Iterator[str]:
     """The exception, what it came of, and those that it gathers. No chain that makes sense is longer than ten."""
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     for it in (before, *(error.exceptions if isinstance(error, BaseExceptionGroup) else ())):
-        if it is not None and depth < _DEEPEST:
-            yield from _told(it, depth + 1)
+        if it is not None and depth < _MAX_CHAIN_DEPTH:
+            yield from _format_exception_chain(it, depth + 1)
     yield from (line.rstrip("\n") for line in traceback.format_tb(error.__traceback__))
     yield type(error).__name__
 
 
-_DEEPEST = 10
+_MAX_CHAIN_DEPTH = 10
 
 
-def configure_logs(level: str) -> None:
+def configure_logging(level: str) -> None:
     """Send our log lines to stderr; libraries speak only when something is wrong."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Discreet("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("relay").setLevel(level.upper())
     # httpx logs whole addresses, procrastinate whole job arguments, at info; both would be noise and ids of cars.

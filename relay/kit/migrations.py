@@ -8,10 +8,10 @@ from procrastinate.schema import SchemaManager
 
 from relay.kit.database import SyncConnection
 
-LOCK = 0x45564D49  # "EVMI": one migration at a time in a database
+MIGRATION_LOCK_ID = 0x45564D49  # "EVMI": one migration at a time in a database
 JOBS_SCHEMA = "procrastinate"
 
-BOOKKEEPING = """
+CREATE_MIGRATIONS_TABLE = """
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (
     version text not null primary key,
@@ -27,45 +27,45 @@ class Migration:
 
     version: str
     name: str
-    text: str
+    sql: str
 
 
-def known_migrations() -> list[Migration]:
+def list_migrations() -> list[Migration]:
     """Those that this relay brings, oldest first."""
     folder = resources.files("relay") / "supabase" / "migrations"
     found = []
     for file in folder.iterdir():
         if file.name.endswith(".sql"):
             version, _, name = file.name.removesuffix(".sql").partition("_")
-            found.append(Migration(version=version, name=name, text=file.read_text(encoding="utf-8")))
+            found.append(Migration(version=version, name=name, sql=file.read_text(encoding="utf-8")))
     return sorted(found)
 
 
-def pending_migrations(connection: SyncConnection) -> list[Migration]:
+def list_pending_migrations(connection: SyncConnection) -> list[Migration]:
     """Those that the database lacks."""
-    if not _exists(connection, "supabase_migrations.schema_migrations"):
-        return known_migrations()
+    if not _table_exists(connection, "supabase_migrations.schema_migrations"):
+        return list_migrations()
     rows = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
     applied = {row[0] for row in rows}
-    return [migration for migration in known_migrations() if migration.version not in applied]
+    return [migration for migration in list_migrations() if migration.version not in applied]
 
 
-def migrate(conninfo: str) -> list[Migration]:
+def apply_migrations(conninfo: str) -> list[Migration]:
     """Apply what is pending, each file in a transaction of its own, and return it. Wants the owner of the schema.
 
     Raises psycopg.Error; what had been applied before stays, what failed leaves nothing.
     """
     applied = []
     with psycopg.connect(conninfo, autocommit=True, application_name="evconduit migrate") as connection:
-        connection.execute("select pg_advisory_lock(%s)", [LOCK])
+        connection.execute("select pg_advisory_lock(%s)", [MIGRATION_LOCK_ID])
         with connection.transaction():
-            connection.execute(BOOKKEEPING)
-        for migration in pending_migrations(connection):
+            connection.execute(CREATE_MIGRATIONS_TABLE)
+        for migration in list_pending_migrations(connection):
             with connection.transaction():
-                connection.execute(migration.text)
+                connection.execute(migration.sql)
                 connection.execute(
                     "insert into supabase_migrations.schema_migrations (version, name, statements) values (%s, %s, %s)",
-                    [migration.version, migration.name, [migration.text]],
+                    [migration.version, migration.name, [migration.sql]],
                 )
             applied.append(migration)
         _apply_jobs_schema(connection)
@@ -74,7 +74,7 @@ def migrate(conninfo: str) -> list[Migration]:
 
 def _apply_jobs_schema(connection: SyncConnection) -> None:
     """Procrastinate's tables, in a schema of their own. Its SQL cannot be applied twice, hence the guard."""
-    if _exists(connection, f"{JOBS_SCHEMA}.procrastinate_jobs"):
+    if _table_exists(connection, f"{JOBS_SCHEMA}.procrastinate_jobs"):
         return
     with connection.transaction():
         connection.execute(
@@ -88,6 +88,6 @@ def _apply_jobs_schema(connection: SyncConnection) -> None:
         )
 
 
-def _exists(connection: SyncConnection, table: str) -> bool:
+def _table_exists(connection: SyncConnection, table: str) -> bool:
     row = connection.execute("select to_regclass(%s) is not null", [table]).fetchone()
     return bool(row and row[0])

@@ -17,24 +17,31 @@ from typing import Literal, override
 import certifi
 import httpcore
 
-from relay.kit.addresses import Address, OutboundRules, Target, may_name, may_reach, read_url
+from relay.kit.outbound_rules import (
+    IPAddress,
+    OutboundRules,
+    OutboundTarget,
+    is_address_allowed,
+    is_target_allowed,
+    parse_url,
+)
 
-type Failure = Literal["address", "connection", "timeout", "tls", "redirect", "status", "answer"]
-type Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
+type OutboundFailure = Literal["address", "connection", "timeout", "tls", "redirect", "status", "answer"]
+type Resolver = Callable[[str, int], Awaitable[Sequence[IPAddress]]]
 
-ANSWER_LIMIT = 64 * 1024
-RESOLVERS = 32
-TRIED_ADDRESSES = 3
+MAX_RESPONSE_BYTES = 64 * 1024
+RESOLVER_THREADS = 32
+MAX_CONNECT_ATTEMPTS = 3
 FIRST_SUCCESS, FIRST_REDIRECT, FIRST_ERROR = 200, 300, 400
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OutboundTimes:
+class OutboundTimeouts:
     """Seconds: for finding the address, for connecting to it, and for everything together."""
 
     resolve: float = 5
     connect: float = 5
-    whole: float = 10
+    total: float = 10
 
 
 class OutboundError(Exception):
@@ -43,38 +50,38 @@ class OutboundError(Exception):
     `status` is there when there was an answer with one.
     """
 
-    def __init__(self, failure: Failure, *, status: int | None = None) -> None:
+    def __init__(self, failure: OutboundFailure, *, status: int | None = None) -> None:
         super().__init__(failure)
-        self.failure: Failure = failure
+        self.failure: OutboundFailure = failure
         self.status = status
 
 
-class RefusedError(httpcore.ConnectError):
+class AddressRefusedError(httpcore.ConnectError):
     """The rules forbid this address, or there is none."""
 
 
-class Outbound:
+class OutboundClient:
     """POSTs to addresses that users gave. Safe to use from many tasks at once."""
 
     def __init__(
         self,
         rules: OutboundRules | None = None,
         *,
-        times: OutboundTimes | None = None,
-        resolve: Resolve | None = None,
-        tls: ssl.SSLContext | None = None,
+        timeouts: OutboundTimeouts | None = None,
+        resolve: Resolver | None = None,
+        tls_context: ssl.SSLContext | None = None,
     ) -> None:
         self.rules = rules or OutboundRules()
-        self._times = times or OutboundTimes()
+        self._timeouts = timeouts or OutboundTimeouts()
         # Not the event loop's own few threads: names that resolve slowly must not hold up everything else.
-        self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolve")
-        self._resolve = resolve or self._ask_system
+        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
+        self._resolve = resolve or self._resolve_with_system
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or _trusted(),
+            ssl_context=tls_context or _create_tls_context(),
             max_connections=None,
             max_keepalive_connections=100,
             keepalive_expiry=15,
-            network_backend=_Pinned(self),
+            network_backend=_PinnedBackend(self),
         )
 
     async def aclose(self) -> None:
@@ -82,49 +89,49 @@ class Outbound:
         await self._pool.aclose()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def check(self, url: str) -> Target:
+    async def check_url(self, url: str) -> OutboundTarget:
         """The URL taken apart, if it may be reached as of now. Raises MalformedUrlError, OutboundError `address`."""
-        target = read_url(url)
+        target = parse_url(url)
         try:
-            await self.addresses(target)
-        except RefusedError:
+            await self.resolve_addresses(target)
+        except AddressRefusedError:
             raise OutboundError("address") from None
         return target
 
-    async def addresses(self, target: Target) -> Sequence[Address]:
+    async def resolve_addresses(self, target: OutboundTarget) -> Sequence[IPAddress]:
         """Where the target's host leads, all of it allowed. Raises RefusedError."""
-        if not may_name(target, self.rules):
-            raise RefusedError
-        found = [target.literal] if target.literal is not None else await self._look_up(target)
-        if not found or not all(may_reach(it, target, self.rules) for it in found):
-            raise RefusedError
-        if target.port in self.rules.own_ports and any(map(_is_here, found)):
-            raise RefusedError
+        if not is_target_allowed(target, self.rules):
+            raise AddressRefusedError
+        found = [target.ip_literal] if target.ip_literal is not None else await self._resolve_host(target)
+        if not found or not all(is_address_allowed(it, target, self.rules) for it in found):
+            raise AddressRefusedError
+        if target.port in self.rules.own_ports and any(map(_is_local_address, found)):
+            raise AddressRefusedError
         return found
 
     async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> bytes:
         """POST and return the body of a 2xx answer, at most 64 KiB. Raises OutboundError, nothing else of its own."""
         try:
-            async with asyncio.timeout(self._times.whole):
+            async with asyncio.timeout(self._timeouts.total):
                 return await self._post(url, content, headers)
         except TimeoutError, httpcore.TimeoutException:
             raise OutboundError("timeout") from None
-        except RefusedError, ValueError:
+        except AddressRefusedError, ValueError:
             raise OutboundError("address") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-            raise OutboundError("tls" if _is_tls(error) else "connection") from None
+            raise OutboundError("tls" if _is_tls_error(error) else "connection") from None
 
     async def _post(self, url: str, content: bytes, headers: Mapping[str, str]) -> bytes:
-        target = read_url(url)
-        if not may_name(target, self.rules):
-            raise RefusedError
+        target = parse_url(url)
+        if not is_target_allowed(target, self.rules):
+            raise AddressRefusedError
         sent = {"Host": target.url.netloc.decode("ascii"), "Content-Length": str(len(content)), **headers}
         # Compressed answers are not asked for: 64 KiB of them could be anything when unpacked.
         sent |= {"Accept-Encoding": "identity", "User-Agent": "evconduit"}
         origin = httpcore.URL(
             scheme=target.scheme, host=target.url.raw_host, port=target.port, target=target.url.raw_path
         )
-        seconds = {"connect": self._times.connect, "pool": self._times.whole}
+        seconds = {"connect": self._timeouts.connect, "pool": self._timeouts.total}
         async with self._pool.stream(
             "POST", origin, headers=list(sent.items()), content=content, extensions={"timeout": seconds}
         ) as response:
@@ -134,40 +141,40 @@ class Outbound:
             body = b""
             async for chunk in response.aiter_stream():
                 body += chunk
-                if len(body) > ANSWER_LIMIT:
+                if len(body) > MAX_RESPONSE_BYTES:
                     raise OutboundError("answer", status=status)
             return body
 
-    async def _look_up(self, target: Target) -> Sequence[Address]:
+    async def _resolve_host(self, target: OutboundTarget) -> Sequence[IPAddress]:
         try:
-            async with asyncio.timeout(self._times.resolve):
+            async with asyncio.timeout(self._timeouts.resolve):
                 return await self._resolve(target.host, target.port)
         except TimeoutError, OSError, UnicodeError:
             return ()
 
-    async def _ask_system(self, host: str, port: int) -> Sequence[Address]:
-        def ask() -> list[Address]:
+    async def _resolve_with_system(self, host: str, port: int) -> Sequence[IPAddress]:
+        def resolve() -> list[IPAddress]:
             # With a scope (fe80::1%eth0) it is link-local, and ip_address() keeps it so.
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             return [ip_address(str(sockaddr[0])) for *_, sockaddr in found]
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, resolve)
 
 
 @asynccontextmanager
-async def open_outbound(rules: OutboundRules) -> AsyncIterator[Outbound]:
+async def open_outbound_client(rules: OutboundRules) -> AsyncIterator[OutboundClient]:
     """A client whose connections are closed at the end."""
-    outbound = Outbound(rules)
+    outbound = OutboundClient(rules)
     try:
         yield outbound
     finally:
         await outbound.aclose()
 
 
-class _Pinned(httpcore.AsyncNetworkBackend):
+class _PinnedBackend(httpcore.AsyncNetworkBackend):
     """Connects to an address that was judged, never to a name."""
 
-    def __init__(self, outbound: Outbound) -> None:
+    def __init__(self, outbound: OutboundClient) -> None:
         self._outbound = outbound
         self._backend = httpcore.AnyIOBackend()
 
@@ -181,9 +188,9 @@ class _Pinned(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         # The scheme was judged before; here only whether the address may be reached.
-        target = read_url(f"https://{f'[{host}]' if ':' in host else host}:{port}")
-        failure: Exception = RefusedError()
-        for address in (await self._outbound.addresses(target))[:TRIED_ADDRESSES]:
+        target = parse_url(f"https://{f'[{host}]' if ':' in host else host}:{port}")
+        failure: Exception = AddressRefusedError()
+        for address in (await self._outbound.resolve_addresses(target))[:MAX_CONNECT_ATTEMPTS]:
             try:
                 return await self._backend.connect_tcp(str(address), port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -195,14 +202,14 @@ class _Pinned(httpcore.AsyncNetworkBackend):
         await self._backend.sleep(seconds)
 
 
-def _trusted() -> ssl.SSLContext:
+def _create_tls_context() -> ssl.SSLContext:
     """The certificates of the world, and those that the machine's owner added."""
     context = ssl.create_default_context(cafile=certifi.where())
     context.load_default_certs()
     return context
 
 
-def _is_tls(error: BaseException | None) -> bool:
+def _is_tls_error(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, ssl.SSLError):
             return True
@@ -210,7 +217,7 @@ def _is_tls(error: BaseException | None) -> bool:
     return False
 
 
-def _is_here(address: Address) -> bool:
+def _is_local_address(address: IPAddress) -> bool:
     """Whether this machine has the address. No packet leaves."""
     with socket.socket(socket.AF_INET6 if ":" in str(address) else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

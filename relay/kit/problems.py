@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse, Response
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 
-from relay.kit.logs import place
+from relay.kit.logs import get_error_location
 
 log = logging.getLogger(__name__)
 
-TYPE = "urn:evconduit:problem:"
+TYPE_PREFIX = "urn:evconduit:problem:"
 
 # What a caller reads first; the detail says the rest. Slugs are part of the API.
 TITLES = {
@@ -43,9 +43,9 @@ TITLES = {
     "unavailable": "The relay cannot answer just now.",
     "internal": "The relay made a mistake.",
 }
-SLUGS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+SLUGS_BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
-DOCUMENTED: dict[int | str, dict[str, Any]] = {
+OPENAPI_RESPONSES: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "A problem (RFC 9457): what went wrong, and often what to do. Members are added for some types.",
         "content": {
@@ -54,7 +54,7 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
                     "type": "object",
                     "required": ["type", "title", "status", "detail"],
                     "properties": {
-                        "type": {"type": "string", "enum": [TYPE + slug for slug in TITLES]},
+                        "type": {"type": "string", "enum": [TYPE_PREFIX + slug for slug in TITLES]},
                         "title": {"type": "string"},
                         "status": {"type": "integer"},
                         "detail": {"type": "string"},
@@ -81,10 +81,10 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
         self.members = members
 
 
-def render(problem: Problem) -> Response:
+def render_problem(problem: Problem) -> Response:
     """The problem as programs read it."""
     body = {
-        "type": TYPE + problem.slug,
+        "type": TYPE_PREFIX + problem.slug,
         "title": TITLES.get(problem.slug, problem.slug),
         "status": problem.status,
         "detail": problem.detail,
@@ -93,52 +93,56 @@ def render(problem: Problem) -> Response:
     return JSONResponse(body, problem.status, headers=problem.headers, media_type="application/problem+json")
 
 
-type AsPage = Callable[[Request, Problem], Response | None]
+type RenderPage = Callable[[Request, Problem], Response | None]
 """The problem as a page, for a browser that wanted one; None where programs ask."""
 
 
-def install(app: FastAPI, *, headers: Mapping[str, str] | None = None, as_page: AsPage | None = None) -> None:
+def install_handlers(
+    app: FastAPI, *, headers: Mapping[str, str] | None = None, render_page: RenderPage | None = None
+) -> None:
     """Answer every error of `app` as a problem; `headers` are for a 500, which leaves outside all middleware."""
 
-    def answer(request: Request, problem: Problem) -> Response:
-        shown = as_page(request, problem) if as_page is not None else None
-        return shown or render(problem)
+    def respond(request: Request, problem: Problem) -> Response:
+        shown = render_page(request, problem) if render_page is not None else None
+        return shown or render_problem(problem)
 
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)  # noqa: S101 - Starlette calls by class; its signature cannot say so
-        return answer(request, error)
+        return respond(request, error)
 
-    async def on_http(request: Request, error: Exception) -> Response:
+    async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - as above
-        slug = SLUGS.get(error.status_code, "invalid-request")
-        return answer(request, Problem(error.status_code, slug, str(error.detail), headers=error.headers))
+        slug = SLUGS_BY_STATUS.get(error.status_code, "invalid-request")
+        return respond(request, Problem(error.status_code, slug, str(error.detail), headers=error.headers))
 
-    async def on_invalid(request: Request, error: Exception) -> Response:
+    async def on_validation_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
         # Never the input itself: it may hold a secret typed into the wrong field.
         errors = [{"loc": list(it["loc"]), "msg": it["msg"]} for it in error.errors()]
         where = ", ".join(".".join(map(str, it["loc"])) for it in errors)
-        return answer(request, Problem(422, "invalid-request", f"Please correct: {where}.", errors=errors))
+        return respond(request, Problem(422, "invalid-request", f"Please correct: {where}.", errors=errors))
 
-    async def on_database(request: Request, error: Exception) -> Response:
+    async def on_database_unavailable(request: Request, error: Exception) -> Response:
         log.warning("database unavailable: %s", type(error).__name__)
-        return answer(
+        return respond(
             request, Problem(503, "unavailable", "The database does not answer.", headers={"Retry-After": "5"})
         )
 
-    async def on_refused_row(request: Request, error: Exception) -> Response:
+    async def on_database_error(request: Request, error: Exception) -> Response:
         # Its text may quote a row. Answered here, it is not raised on to the server, which would log it whole.
-        log.error("the database refused a statement: %s at %s", type(error).__name__, place(error))
-        return answer(request, Problem(500, "internal", "The operator can find the cause in the log."))
+        log.error("the database refused a statement: %s at %s", type(error).__name__, get_error_location(error))
+        return respond(request, Problem(500, "internal", "The operator can find the cause in the log."))
 
-    async def on_mistake(request: Request, error: Exception) -> Response:
+    async def on_unexpected_error(request: Request, error: Exception) -> Response:
         log.error("unexpected %s", type(error).__name__, exc_info=error)
-        return answer(request, Problem(500, "internal", "The operator can find the cause in the log.", headers=headers))
+        return respond(
+            request, Problem(500, "internal", "The operator can find the cause in the log.", headers=headers)
+        )
 
     app.add_exception_handler(Problem, on_problem)
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(RequestValidationError, on_invalid)
-    app.add_exception_handler(psycopg.Error, on_refused_row)
-    app.add_exception_handler(psycopg.OperationalError, on_database)
-    app.add_exception_handler(PoolTimeout, on_database)
-    app.add_exception_handler(Exception, on_mistake)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(psycopg.Error, on_database_error)
+    app.add_exception_handler(psycopg.OperationalError, on_database_unavailable)
+    app.add_exception_handler(PoolTimeout, on_database_unavailable)
+    app.add_exception_handler(Exception, on_unexpected_error)

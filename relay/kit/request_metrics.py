@@ -8,12 +8,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
-class RequestMetrics:
+class RequestMetricsMiddleware:
     """Middleware: note each answer's time to its first byte, method, route and status class."""
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
-        self._seconds = Histogram(
+        self._duration = Histogram(
             "evconduit_request_seconds",
             "Seconds until an answer begins.",
             ("method", "route", "status"),
@@ -27,20 +27,20 @@ class RequestMetrics:
             return
         began = time.perf_counter()
 
-        async def send_noting(message: Message) -> None:
+        async def send_and_observe(message: Message) -> None:
             if message["type"] == "http.response.start":
-                labels = (_method(scope), _route(scope), f"{message['status'] // 100}xx")
-                self._seconds.labels(*labels).observe(time.perf_counter() - began)
+                labels = (_get_method_label(scope), _get_route_label(scope), f"{message['status'] // 100}xx")
+                self._duration.labels(*labels).observe(time.perf_counter() - began)
             await send(message)
 
-        await self._app(scope, receive, send_noting)
+        await self._app(scope, receive, send_and_observe)
 
 
-def _method(scope: Scope) -> str:
+def _get_method_label(scope: Scope) -> str:
     """What a stranger makes up as a method must not become a label of ours."""
     known = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
     return scope["method"] if scope["method"] in known else "other"
 
 
-def _route(scope: Scope) -> str:
+def _get_route_label(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", "none"))

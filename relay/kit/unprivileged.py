@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-NOBODY = 65534
-INSIDE = 1000
+NOBODY_ID = 65534
+NAMESPACE_USER_ID = 1000
 
 
 def enter_user_namespace() -> None:
@@ -18,18 +18,18 @@ def enter_user_namespace() -> None:
     uid, gid = os.geteuid(), os.getegid()
     os.unshare(os.CLONE_NEWUSER)
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-    Path("/proc/self/uid_map").write_text(f"{INSIDE} {uid} 1", encoding="ascii")
-    Path("/proc/self/gid_map").write_text(f"{INSIDE} {gid} 1", encoding="ascii")
+    Path("/proc/self/uid_map").write_text(f"{NAMESPACE_USER_ID} {uid} 1", encoding="ascii")
+    Path("/proc/self/gid_map").write_text(f"{NAMESPACE_USER_ID} {gid} 1", encoding="ascii")
 
 
-def become_nobody() -> None:
+def drop_to_nobody() -> None:
     """Give up root for good."""
     os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
+    os.setgid(NOBODY_ID)
+    os.setuid(NOBODY_ID)
 
 
-def namespaces_work() -> bool:
+def can_create_user_namespace() -> bool:
     """Whether this machine lets us make a user namespace; tried in a child, because there is no way back out."""
     child = os.fork()
     if child == 0:
@@ -42,8 +42,8 @@ def namespaces_work() -> bool:
 
 
 if __name__ == "__main__":
-    if namespaces_work():
+    if can_create_user_namespace():
         enter_user_namespace()
     else:
-        become_nobody()
+        drop_to_nobody()
     os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606 - no shell is the point

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-PLANS = ("free", "basic", "pro")
+PLAN_NAMES = ("free", "basic", "pro")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,23 +15,23 @@ class Plans:
     instead of asking.
     """
 
-    calls: Mapping[str, int | None]
-    push: frozenset[str]
+    monthly_calls: Mapping[str, int | None]
+    push_plans: frozenset[str]
     # `calls` as the one statement of a call wants them; made once, not on every call.
     as_json: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "as_json", json.dumps(dict(self.calls)))
+        object.__setattr__(self, "as_json", json.dumps(dict(self.monthly_calls)))
 
-    def limit(self, plan: str) -> int | None:
+    def get_limit(self, plan: str) -> int | None:
         """Calls a month; None is unlimited."""
-        return self.calls[plan]
+        return self.monthly_calls[plan]
 
 
-SELF_HOSTED = Plans(calls=dict.fromkeys(PLANS), push=frozenset(PLANS))
+SELF_HOSTED_PLANS = Plans(monthly_calls=dict.fromkeys(PLAN_NAMES), push_plans=frozenset(PLAN_NAMES))
 """Whoever runs their own relay has no limits, whatever their plan is called."""
 
 
-def cloud_plans(*, free: int | None, basic: int | None, pro: int | None) -> Plans:
+def create_cloud_plans(*, free: int | None, basic: int | None, pro: int | None) -> Plans:
     """What the operator of a relay for many grants."""
-    return Plans(calls={"free": free, "basic": basic, "pro": pro}, push=frozenset({"pro"}))
+    return Plans(monthly_calls={"free": free, "basic": basic, "pro": pro}, push_plans=frozenset({"pro"}))

@@ -4,7 +4,7 @@
 _OFFSET = "((u.quota_anchor at time zone 'UTC') - date_trunc('month', u.quota_anchor at time zone 'UTC'))"
 _NOW = "(now() at time zone 'UTC')"
 
-PERIOD = f"""
+PERIOD_START = f"""
 (date_trunc('month', {_NOW} - {_OFFSET}) + {_OFFSET}) at time zone 'UTC'
 """
 """Start of the month that now falls into."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from relay.kit.problems import Problem
-from relay.kit.times import wire_time
+from relay.kit.timestamps import format_timestamp
 from relay.metering.allowance import Plans
 
 
@@ -18,16 +18,16 @@ class Quota:
     began_at: datetime
     resets_at: datetime
 
-    def left(self, limit: int) -> int:
+    def get_remaining(self, limit: int) -> int:
         """Calls left of an allowance of so many. A plan may have shrunk below what was used already."""
         return max(0, limit - self.used)
 
-    def seconds_left(self, now: datetime) -> int:
+    def get_seconds_to_reset(self, now: datetime) -> int:
         """Until the next month begins, rounded up: who waits so long finds it begun."""
         return max(1, math.ceil((self.resets_at - now).total_seconds()))
 
 
-def rate_headers(quota: Quota, limit: int | None, now: datetime | None = None) -> dict[str, str]:
+def render_rate_limit_headers(quota: Quota, limit: int | None, now: datetime | None = None) -> dict[str, str]:
     """RateLimit fields (draft-ietf-httpapi-ratelimit-headers); none where there is no limit.
 
     The remaining `r` counts call tokens too: so many calls will be granted before `t` is over.
@@ -35,18 +35,18 @@ def rate_headers(quota: Quota, limit: int | None, now: datetime | None = None) -
     if limit is None:
         return {}
     window = round((quota.resets_at - quota.began_at).total_seconds())
-    seconds = quota.seconds_left(now or datetime.now(UTC))
+    seconds = quota.get_seconds_to_reset(now or datetime.now(UTC))
     return {
         "RateLimit-Policy": f'"month";q={limit};w={window}',
-        "RateLimit": f'"month";r={quota.left(limit) + quota.call_tokens};t={seconds}',
+        "RateLimit": f'"month";r={quota.get_remaining(limit) + quota.call_tokens};t={seconds}',
     }
 
 
-def exhausted(quota: Quota, plan: str, plans: Plans) -> Problem:
+def create_quota_exhausted_problem(quota: Quota, plan: str, plans: Plans) -> Problem:
     """The answer to a call that nothing is left to pay for."""
-    limit = plans.limit(plan)
-    headers = rate_headers(quota, limit)
-    headers["Retry-After"] = str(quota.seconds_left(datetime.now(UTC)))
+    limit = plans.get_limit(plan)
+    headers = render_rate_limit_headers(quota, limit)
+    headers["Retry-After"] = str(quota.get_seconds_to_reset(datetime.now(UTC)))
     return Problem(
         429,
         "quota-exhausted",
@@ -56,5 +56,5 @@ def exhausted(quota: Quota, plan: str, plans: Plans) -> Problem:
         allowance=limit,
         used=quota.used,
         call_tokens=quota.call_tokens,
-        resets_at=wire_time(quota.resets_at),
+        resets_at=format_timestamp(quota.resets_at),
     )

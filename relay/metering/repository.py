@@ -39,14 +39,14 @@ from undone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Balance:
+class CallBalance:
     """What a user has used of the month's allowance, and the call tokens left."""
 
     used: int
     call_tokens: int
 
 
-async def refund(connection: Connection, call_id: int) -> Balance | None:
+async def refund_metered_call(connection: Connection, call_id: int) -> CallBalance | None:
     """Give a metered call back to the bucket that paid for it; None when that has happened before."""
     row = await (await connection.execute(REFUND, [call_id])).fetchone()
-    return None if row is None else Balance(used=int(str(row[0])), call_tokens=int(str(row[1])))
+    return None if row is None else CallBalance(used=int(str(row[0])), call_tokens=int(str(row[1])))

@@ -6,11 +6,11 @@ from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
 from relay.kit.problems import Problem
-from relay.pages.csrf import is_ours
-from relay.usecases.runtime import RuntimeDependency
+from relay.pages.csrf import is_valid_csrf_token
+from relay.usecases.calls.runtime import RuntimeDependency
 
-MOST_FIELDS = 50
-FIELD_BYTES = 8192
+MAX_FIELDS = 50
+MAX_FIELD_BYTES = 8192
 
 
 class Form(dict[str, str]):
@@ -20,30 +20,30 @@ class Form(dict[str, str]):
         super().__init__(pairs)
         self._pairs = pairs
 
-    def every(self, name: str) -> list[str]:
+    def get_all(self, name: str) -> list[str]:
         """All values of this name, in order: what was ticked."""
         return [value for key, value in self._pairs if key == name]
 
-    def text(self, name: str) -> str:
+    def get_text(self, name: str) -> str:
         """The field without surrounding space; empty when it is missing. NUL is in no text of ours."""
         return self.get(name, "").replace("\0", "").strip()
 
 
-async def posted_form(request: Request, runtime: RuntimeDependency) -> Form:
+async def parse_posted_form(request: Request, runtime: RuntimeDependency) -> Form:
     """The form. Raises Problem 403 when it does not come from a page of ours, 422 when it is none."""
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise Problem(422, "invalid-request", "Send this as a form.")
     try:
-        async with request.form(max_fields=MOST_FIELDS, max_files=0, max_part_size=FIELD_BYTES) as fields:
+        async with request.form(max_fields=MAX_FIELDS, max_files=0, max_part_size=MAX_FIELD_BYTES) as fields:
             pairs = [(name, value) for name, value in fields.multi_items() if isinstance(value, str)]
     except HTTPException as error:
         if error.status_code == 413:  # noqa: PLR2004 - too large, as BodyLimit says
             raise
         raise Problem(422, "invalid-request", "This form cannot be read.") from None
     form = Form(pairs)
-    if not is_ours(request, runtime, form.pop("csrf", "")):
+    if not is_valid_csrf_token(request, runtime, form.pop("csrf", "")):
         raise Problem(403, "foreign-form", "This form is too old, or not from this site. Open the page again.")
     return form
 
 
-type PostedForm = Annotated[Form, Depends(posted_form)]
+type PostedForm = Annotated[Form, Depends(parse_posted_form)]

@@ -3,23 +3,23 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from relay.pages.rendering import page
-from relay.pages.visitors import SignedIn
-from relay.usecases.runtime import RuntimeDependency
-from relay.usecases.show_cars import show_cars
-from relay.usecases.show_installations import show_installations
+from relay.pages.rendering import render_page
+from relay.pages.visitors import SignedInVisitor
+from relay.usecases.access.list_installations import list_installations
+from relay.usecases.calls.runtime import RuntimeDependency
+from relay.usecases.vehicles.list_vehicles import list_vehicles
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/home")
-async def home(request: Request, runtime: RuntimeDependency, visitor: SignedIn) -> Response:
+async def show_home(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
     """The account's cars; of a new account, what to do first."""
     async with runtime.pool.connection() as connection:
-        cars = await show_cars(connection, visitor.user_id)
-    installations = await show_installations(runtime, visitor.user_id)
+        cars = await list_vehicles(connection, visitor.user_id)
+    installations = await list_installations(runtime, visitor.user_id)
     connected = any(it.last_used_at for it in installations)
-    return page(
+    return render_page(
         request,
         "home.html",
         cars=cars,

@@ -6,20 +6,33 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from relay.identity.people import is_address
+from relay.identity.users import is_email_address
 from relay.pages.csrf import read_cookie
 from relay.pages.forms import Form, PostedForm
-from relay.pages.rendering import go, page
-from relay.pages.visitors import MaybeVisitor
-from relay.pages.ways_in import ATTEMPT, language_of, mail_link, show_ending, show_outcome, source_of
-from relay.usecases.runtime import People, RuntimeDependency
-from relay.usecases.sign_in_with_supabase import Wish, invitation_of, people_of, register, vouched
+from relay.pages.rendering import redirect_to, render_page
+from relay.pages.sign_in_responses import (
+    ATTEMPT_COOKIE,
+    get_browser_language,
+    get_client_address,
+    render_outcome,
+    render_sign_in_failure,
+    start_email_sign_in,
+)
+from relay.pages.visitors import OptionalVisitor
+from relay.usecases.access.sign_in_with_supabase import (
+    SignInRequest,
+    find_invitation_id,
+    find_verified_attempt,
+    register_user,
+    require_supabase_sign_in,
+)
+from relay.usecases.calls.runtime import RuntimeDependency, SupabaseSignIn
 
 router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Filled:
+class RegistrationForm:
     """What stands in the form, and what is wrong with it by field. `known`: the address that Supabase vouches for."""
 
     email: str = ""
@@ -30,49 +43,56 @@ class Filled:
 
 
 @router.get("/register")
-async def show(request: Request, runtime: RuntimeDependency, visitor: MaybeVisitor) -> Response:
+async def show_registration(request: Request, runtime: RuntimeDependency, visitor: OptionalVisitor) -> Response:
     """The form; how to get in where there is none."""
-    people = people_of(runtime)
+    people = require_supabase_sign_in(runtime)
     if visitor is not None:
-        return go(request, "/home")
-    attempt = await vouched(runtime, read_cookie(request, runtime, ATTEMPT))
-    return _show(request, people, Filled(known=attempt.email if attempt else None))
+        return redirect_to(request, "/home")
+    attempt = await find_verified_attempt(runtime, read_cookie(request, runtime, ATTEMPT_COOKIE))
+    return _render_registration(request, people, RegistrationForm(known=attempt.email if attempt else None))
 
 
 @router.post("/register")
-async def send(request: Request, runtime: RuntimeDependency, form: PostedForm) -> Response:
+async def submit_registration(request: Request, runtime: RuntimeDependency, form: PostedForm) -> Response:
     """The form was filled in: a link is mailed, or the account is made where Supabase has said who it is."""
-    people = people_of(runtime)
+    people = require_supabase_sign_in(runtime)
     if people.registration == "closed":
-        return show_ending(request, "closed")
-    attempt = await vouched(runtime, read_cookie(request, runtime, ATTEMPT))
-    filled, invitation_id = _read(form, known=attempt.email if attempt else None), None
+        return render_sign_in_failure(request, "closed")
+    attempt = await find_verified_attempt(runtime, read_cookie(request, runtime, ATTEMPT_COOKIE))
+    filled, invitation_id = _parse_form(form, verified_email=attempt.email if attempt else None), None
     if people.registration == "invitation":
-        runtime.bursts.take(("invitation", source_of(request)))
-        invitation_id = await invitation_of(runtime, filled.code)
+        runtime.rate_limiter.check(("invitation", get_client_address(request)))
+        invitation_id = await find_invitation_id(runtime, filled.code)
         if invitation_id is None:
             filled.errors["code"] = "register.error.code"
     if filled.errors:
-        return _show(request, people, filled)
+        return _render_registration(request, people, filled)
     if attempt is not None:
-        return show_outcome(
-            request, runtime, await register(runtime, attempt, invitation_id, language=language_of(request))
+        return render_outcome(
+            request,
+            runtime,
+            await register_user(runtime, attempt, invitation_id, language=get_browser_language(request)),
         )
-    wish = Wish(source=source_of(request), next_path="/home", invitation_id=invitation_id, accepts_terms=True)
-    return await mail_link(request, runtime, wish, filled.email)
-
-
-def _read(form: Form, *, known: str | None) -> Filled:
-    filled = Filled(
-        email=form.text("email"), code=form.text("code")[:100], terms=form.text("terms") == "yes", known=known
+    wish = SignInRequest(
+        client_address=get_client_address(request), next_path="/home", invitation_id=invitation_id, accepts_terms=True
     )
-    if known is None and not is_address(filled.email):
+    return await start_email_sign_in(request, runtime, wish, filled.email)
+
+
+def _parse_form(form: Form, *, verified_email: str | None) -> RegistrationForm:
+    filled = RegistrationForm(
+        email=form.get_text("email"),
+        code=form.get_text("code")[:100],
+        terms=form.get_text("terms") == "yes",
+        known=verified_email,
+    )
+    if verified_email is None and not is_email_address(filled.email):
         filled.errors["email"] = "sign_in.error.address"
     if not filled.terms:
         filled.errors["terms"] = "register.error.terms"
     return filled
 
 
-def _show(request: Request, people: People, filled: Filled) -> Response:
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if filled.errors else HTTPStatus.OK
-    return page(request, "register.html", status=status, registration=people.registration, it=filled)
+def _render_registration(request: Request, sign_in: SupabaseSignIn, form: RegistrationForm) -> Response:
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
+    return render_page(request, "register.html", status=status, registration=sign_in.registration, it=form)

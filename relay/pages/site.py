@@ -6,29 +6,29 @@ from fastapi.staticfiles import StaticFiles
 
 from relay.kit.problems import TITLES, Problem
 from relay.pages import (
-    callback,
-    cars,
+    api_reference,
     consent,
     home,
     installations,
     keys,
-    link,
+    landing,
+    link_page,
     profile,
-    public,
-    reference,
     register,
     sign_in,
+    supabase_sign_in,
     terms,
     usage,
+    vehicles,
 )
-from relay.pages.catalogue import FIRST, WEB, texts
-from relay.pages.rendering import go, page, path_of
-from relay.pages.visitors import GoElsewhereError
+from relay.pages.rendering import get_page_path, redirect_to, render_page
+from relay.pages.translations import DEFAULT_LANGUAGE, WEB_DIR, load_texts
+from relay.pages.visitors import RedirectRequiredError
 
-PAGES = (
-    public.router,
+ROUTERS = (
+    landing.router,
     sign_in.router,
-    callback.router,
+    supabase_sign_in.router,
     register.router,
     terms.router,
     home.router,
@@ -36,13 +36,13 @@ PAGES = (
     keys.router,
     usage.router,
     profile.router,
-    link.router,
-    cars.router,
+    link_page.router,
+    vehicles.router,
     consent.router,
 )
-PATHS = frozenset(route.path for router in PAGES for route in router.routes)  # type: ignore[attr-defined] # APIRoutes all
+PAGE_PATHS = frozenset(route.path for router in ROUTERS for route in router.routes)  # type: ignore[attr-defined] # APIRoutes all
 
-GENERAL = frozenset(
+GENERIC_SLUGS = frozenset(
     {
         *("forbidden", "not-found", "method-not-allowed", "invalid-request", "too-large", "too-many-requests"),
         *("enode-unavailable", "unavailable", "internal", "unauthorized"),
@@ -51,40 +51,42 @@ GENERAL = frozenset(
 """Slugs that say no more than their status; a page says that in its own words."""
 
 
-def install(app: FastAPI) -> None:
+def install_pages(app: FastAPI) -> None:
     """Serve the pages and what they need."""
-    for router in PAGES:
+    for router in ROUTERS:
         app.include_router(router)
-    app.include_router(reference.router)
-    app.mount("/static", StaticFiles(directory=WEB / "static"), name="static")
-    app.add_exception_handler(GoElsewhereError, _elsewhere)
+    app.include_router(api_reference.router)
+    app.mount("/static", StaticFiles(directory=WEB_DIR / "static"), name="static")
+    app.add_exception_handler(RedirectRequiredError, _handle_redirect)
 
 
-def as_page(request: Request, problem: Problem) -> Response | None:
+def render_problem_page(request: Request, problem: Problem) -> Response | None:
     """The problem as a page, where a page was asked for; None where the API's form of it is right."""
-    if not _wants_page(request):
+    if not _is_page_request(request):
         return None
-    answer = page(request, "problem.html", status=problem.status, code=problem.status, **_words(problem))
+    answer = render_page(
+        request, "problem.html", status=problem.status, code=problem.status, **_get_problem_texts(problem)
+    )
     answer.headers.update(problem.headers)
     return answer
 
 
-async def _elsewhere(request: Request, error: Exception) -> Response:
-    assert isinstance(error, GoElsewhereError)  # noqa: S101 - Starlette calls by class; its signature cannot say so
-    return go(request, error.path)
+async def _handle_redirect(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RedirectRequiredError)  # noqa: S101 - Starlette calls by class; its signature cannot say so
+    return redirect_to(request, error.path)
 
 
-def _wants_page(request: Request) -> bool:
+def _is_page_request(request: Request) -> bool:
     route = request.scope.get("route")
     if route is not None:
-        return getattr(route, "path", None) in PATHS
-    is_elsewhere = path_of(request).startswith(("/api/", "/static/"))
+        return getattr(route, "path", None) in PAGE_PATHS
+    is_elsewhere = get_page_path(request).startswith(("/api/", "/static/"))
     return not is_elsewhere and "text/html" in request.headers.get("accept", "")
 
 
-def _words(problem: Problem) -> dict[str, str]:
+def _get_problem_texts(problem: Problem) -> dict[str, str]:
     """What the page says: the catalogue's words where it has some for this slug, else the problem's own, in English."""
-    for about in (problem.slug, *((str(problem.status), "other") if problem.slug in GENERAL else ())):
-        if f"problem.{about}.title" in texts(FIRST):
+    for about in (problem.slug, *((str(problem.status), "other") if problem.slug in GENERIC_SLUGS else ())):
+        if f"problem.{about}.title" in load_texts(DEFAULT_LANGUAGE):
             return {"about": about}
     return {"title": TITLES.get(problem.slug, problem.slug), "detail": problem.detail}

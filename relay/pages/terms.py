@@ -5,43 +5,49 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from relay.identity.people import accept_terms
+from relay.identity.users import accept_terms
 from relay.pages.forms import PostedForm
-from relay.pages.rendering import go, page
-from relay.pages.visitors import MaybeVisitor, local_path
-from relay.usecases.runtime import RuntimeDependency
-from relay.usecases.sign_in_with_supabase import people_of
+from relay.pages.rendering import redirect_to, render_page
+from relay.pages.visitors import OptionalVisitor, sanitize_next_path
+from relay.usecases.access.sign_in_with_supabase import require_supabase_sign_in
+from relay.usecases.calls.runtime import RuntimeDependency
 
 router = APIRouter(include_in_schema=False)
 
-type Back = Annotated[str | None, Query(alias="next")]
+type NextPath = Annotated[str | None, Query(alias="next")]
 
 
 @router.get("/terms")
-async def show(request: Request, runtime: RuntimeDependency, visitor: MaybeVisitor, back: Back = None) -> Response:
+async def show_terms(
+    request: Request, runtime: RuntimeDependency, visitor: OptionalVisitor, next_path: NextPath = None
+) -> Response:
     """The terms; with a button for who has not agreed yet."""
-    people_of(runtime)
+    require_supabase_sign_in(runtime)
     open_question = visitor is not None and not visitor.has_accepted_terms
     lacking = visitor is not None and not (visitor.is_approved and visitor.has_accepted_terms)
-    return page(request, "terms.html", open_question=open_question, lacking=lacking, next_path=local_path(back))
+    return render_page(
+        request, "terms.html", open_question=open_question, lacking=lacking, next_path=sanitize_next_path(next_path)
+    )
 
 
 @router.post("/terms")
-async def accept(request: Request, runtime: RuntimeDependency, visitor: MaybeVisitor, form: PostedForm) -> Response:
+async def submit_terms(
+    request: Request, runtime: RuntimeDependency, visitor: OptionalVisitor, form: PostedForm
+) -> Response:
     """The person agrees."""
-    people_of(runtime)
+    require_supabase_sign_in(runtime)
     if visitor is None:
-        return go(request, "/sign-in?next=/terms")
+        return redirect_to(request, "/sign-in?next=/terms")
     async with runtime.pool.connection() as connection:
         await accept_terms(connection, visitor.user_id)
-    return go(request, local_path(form.text("next")))
+    return redirect_to(request, sanitize_next_path(form.get_text("next")))
 
 
 @router.get("/waiting")
-async def wait(request: Request, visitor: MaybeVisitor, back: Back = None) -> Response:
+async def show_waiting(request: Request, visitor: OptionalVisitor, next_path: NextPath = None) -> Response:
     """The operator has not let this person in yet."""
     if visitor is None:
-        return go(request, "/sign-in")
+        return redirect_to(request, "/sign-in")
     if visitor.is_approved:
-        return go(request, local_path(back))
-    return page(request, "waiting.html", email=visitor.email, lacking=True)
+        return redirect_to(request, sanitize_next_path(next_path))
+    return render_page(request, "waiting.html", email=visitor.email, lacking=True)

@@ -5,17 +5,17 @@ from urllib.parse import quote
 
 from fastapi import Depends, Request
 
-from relay.identity.sessions import SessionHolder, find_session
-from relay.kit.ingress import ingress_user
+from relay.identity.web_sessions import SignedInUser, find_web_session
+from relay.kit.ingress import find_ingress_user_id
 from relay.kit.problems import Problem
-from relay.pages.csrf import SESSION, read_cookie
-from relay.usecases.runtime import Runtime, RuntimeDependency
-from relay.usecases.sign_in_owner import owner_of_relay
+from relay.pages.csrf import SESSION_COOKIE, read_cookie
+from relay.usecases.access.sign_in_owner import get_signed_in_owner
+from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 
-LONGEST_PATH = 2048
+MAX_PATH_LENGTH = 2048
 
 
-class GoElsewhereError(Exception):
+class RedirectRequiredError(Exception):
     """The page cannot be shown before something else is done; `path` is where that is."""
 
     def __init__(self, path: str) -> None:
@@ -23,57 +23,59 @@ class GoElsewhereError(Exception):
         self.path = path
 
 
-async def find_visitor(request: Request, runtime: RuntimeDependency) -> SessionHolder | None:
+async def find_visitor(request: Request, runtime: RuntimeDependency) -> SignedInUser | None:
     """The holder of this browser's session, whatever the account lacks; None for who is not signed in."""
     async with runtime.pool.connection() as connection:
-        if ingress_user(request) is not None:
-            return await owner_of_relay(connection)
-        token = read_cookie(request, runtime, SESSION)
-        return await find_session(connection, token) if token else None
+        if find_ingress_user_id(request) is not None:
+            return await get_signed_in_owner(connection)
+        token = read_cookie(request, runtime, SESSION_COOKIE)
+        return await find_web_session(connection, token) if token else None
 
 
-type Holder = Annotated[SessionHolder | None, Depends(find_visitor)]
+type UncheckedVisitor = Annotated[SignedInUser | None, Depends(find_visitor)]
 """For pages that a person sees before everything is in order: terms, waiting for approval."""
 
 
-async def maybe_visitor(request: Request, holder: Holder) -> SessionHolder | None:
+async def get_optional_visitor(request: Request, visitor: UncheckedVisitor) -> SignedInUser | None:
     """Who is signed in, for pages that anybody may see."""
-    request.state.visitor = holder
-    return holder
+    request.state.visitor = visitor
+    return visitor
 
 
-async def signed_in(request: Request, runtime: RuntimeDependency, holder: Holder) -> SessionHolder:
+async def require_signed_in(request: Request, runtime: RuntimeDependency, visitor: UncheckedVisitor) -> SignedInUser:
     """Who is signed in. Anybody else is sent to sign in and comes back to this page afterwards."""
-    if holder is None:
-        raise GoElsewhereError("/sign-in" + _and_back(request))
-    if holder.is_disabled:
+    if visitor is None:
+        raise RedirectRequiredError("/sign-in" + _build_next_query(request))
+    if visitor.is_disabled:
         raise Problem(403, "account-disabled", "The operator has switched this account off; ask there.")
-    if elsewhere := _lacking(runtime, holder):
-        raise GoElsewhereError(elsewhere + _and_back(request))
-    request.state.visitor = holder
-    return holder
+    if elsewhere := _find_blocking_page(runtime, visitor):
+        raise RedirectRequiredError(elsewhere + _build_next_query(request))
+    request.state.visitor = visitor
+    return visitor
 
 
-type MaybeVisitor = Annotated[SessionHolder | None, Depends(maybe_visitor)]
-type SignedIn = Annotated[SessionHolder, Depends(signed_in)]
+type OptionalVisitor = Annotated[SignedInUser | None, Depends(get_optional_visitor)]
+type SignedInVisitor = Annotated[SignedInUser, Depends(require_signed_in)]
 
 
-def local_path(wanted: str | None, otherwise: str = "/home") -> str:
+def sanitize_next_path(next_path: str | None, default: str = "/home") -> str:
     """`wanted` when it is a path on this relay, else `otherwise`: nobody is sent from here to a foreign page."""
     # Browsers read a backslash as a slash, and take control characters out.
-    plain = wanted is not None and wanted.isascii() and wanted.isprintable() and "\\" not in wanted
+    plain = next_path is not None and next_path.isascii() and next_path.isprintable() and "\\" not in next_path
     # Longer ones are no page's, and more than browsers keep in a cookie.
-    plain = plain and wanted is not None and len(wanted) <= LONGEST_PATH
-    return wanted if wanted and plain and wanted.startswith("/") and not wanted.startswith("//") else otherwise
+    plain = plain and next_path is not None and len(next_path) <= MAX_PATH_LENGTH
+    return (
+        next_path if next_path and plain and next_path.startswith("/") and not next_path.startswith("//") else default
+    )
 
 
-def _lacking(runtime: Runtime, holder: SessionHolder) -> str | None:
-    if not holder.is_approved:
+def _find_blocking_page(runtime: Runtime, visitor: SignedInUser) -> str | None:
+    if not visitor.is_approved:
         return "/waiting"
-    return "/terms" if runtime.mode == "cloud" and not holder.has_accepted_terms else None
+    return "/terms" if runtime.mode == "cloud" and not visitor.has_accepted_terms else None
 
 
-def _and_back(request: Request) -> str:
+def _build_next_query(request: Request) -> str:
     if request.method not in {"GET", "HEAD"}:
         return ""
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))

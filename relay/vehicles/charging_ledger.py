@@ -6,88 +6,98 @@ from uuid import UUID
 
 from relay.kit.database import Connection
 from relay.vehicles import charging_repository as repository
-from relay.vehicles.charging_samples import Sample, take_sample, united
-from relay.vehicles.charging_sessions import Tail, fold, spells
-from relay.vehicles.energy import Counters, Session, Terms, amended, matched
-from relay.vehicles.merge import stamp
-from relay.vehicles.models import Sighting, Vehicle
+from relay.vehicles.charging_samples import ChargingSample, merge_samples, parse_sample
+from relay.vehicles.charging_sessions import ChargingTail, derive_spells, fold_samples
+from relay.vehicles.energy import ChargingSession, EnergyCounters, HomeAndRates, amend_ledger, match_sessions
+from relay.vehicles.merge import format_version_time
+from relay.vehicles.models import Vehicle, VehicleReport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Known:
+class _RecordedState:
     """Where deriving starts: what was known `before`, the sessions recorded since, the counters now."""
 
-    counters: Counters
-    sessions: list[Session]
-    before: Tail
+    counters: EnergyCounters
+    sessions: list[ChargingSession]
+    tail: ChargingTail
 
 
-async def record(connection: Connection, car: Vehicle, sighting: Sighting, *, absorbed: UUID | None = None) -> bool:
+async def record_charging(
+    connection: Connection, vehicle: Vehicle, report: VehicleReport, *, merged_vehicle_id: UUID | None = None
+) -> bool:
     """Keep what `sighting` says of charging; True when the car's counters now show more.
 
     `absorbed` is another car that turned out to be this one: its history becomes part of it. The car itself is written
     before or after, in the same transaction.
     """
-    sample = take_sample(sighting)
-    if absorbed is not None:
-        await repository.absorb(connection, absorbed, car.id)
-        await _record_late(connection, car, sample)
+    sample = parse_sample(report)
+    if merged_vehicle_id is not None:
+        await repository.merge_histories(connection, merged_vehicle_id, vehicle.id)
+        await _record_late_sample(connection, vehicle, sample)
         return True
     if sample is None:
         return False
-    ledger = repository.read_ledger(car.ledger)
+    ledger = repository.parse_ledger(vehicle.ledger)
     last = ledger.tail.last
     if last is None or sample.at > last.at:
         recorded = [ledger.session] if ledger.session else []
-        known = _Known(counters=ledger.counters, sessions=recorded, before=ledger.tail)
-        return await _write(connection, car, sample, known, [sample])
-    if sample.at == last.at and (_overtaken(car, last, sample) or united(last, sample).says_the_same(last)):
+        known = _RecordedState(counters=ledger.counters, sessions=recorded, tail=ledger.tail)
+        return await _save_derived(connection, vehicle, sample, known, [sample])
+    if sample.at == last.at and (
+        _is_superseded(vehicle, last, sample) or merge_samples(last, sample).is_equivalent(last)
+    ):
         return False
-    twin = await repository.find_sample(connection, car.id, sample.at)
-    if twin is not None and united(twin, sample) == twin:
+    twin = await repository.find_sample(connection, vehicle.id, sample.at)
+    if twin is not None and merge_samples(twin, sample) == twin:
         return False
-    return await _record_late(connection, car, sample)
+    return await _record_late_sample(connection, vehicle, sample)
 
 
-async def fold_away(connection: Connection, vehicle_id: UUID, before: datetime) -> None:
+async def archive_samples(connection: Connection, vehicle_id: UUID, before: datetime) -> None:
     """Fold a car's samples from `before` into what is known ahead of the rest, and delete them."""
-    history = await repository.read_history(connection, vehicle_id)
+    history = await repository.get_history(connection, vehicle_id)
     old = [it for it in history.samples.values() if it.at < before]
     if old:
-        *_, base = fold(history.base, old)
-        await repository.forget(connection, vehicle_id, base)
+        *_, base = fold_samples(history.base, old)
+        await repository.delete_archived_samples(connection, vehicle_id, base)
 
 
-def _overtaken(car: Vehicle, last: Sample, sample: Sample) -> bool:
+def _is_superseded(vehicle: Vehicle, last: ChargingSample, sample: ChargingSample) -> bool:
     """Whether an event newer than `sample` has confirmed `last`: what says nothing new is not kept with the samples."""
     return (
         last.version < sample.version
-        and car.state.versions.get("chargeState", "") > f"{stamp(sample.at)} {sample.version}"
+        and vehicle.state.versions.get("chargeState", "") > f"{format_version_time(sample.at)} {sample.version}"
     )
 
 
-async def _record_late(connection: Connection, car: Vehicle, sample: Sample | None) -> bool:
+async def _record_late_sample(connection: Connection, vehicle: Vehicle, sample: ChargingSample | None) -> bool:
     """A sample that is not the newest, or the history of another car: what may be amended is derived anew."""
-    history = await repository.read_history(connection, car.id)
+    history = await repository.get_history(connection, vehicle.id)
     samples = history.samples
     if sample is not None and (history.base.last is None or sample.at > history.base.last.at):
-        sample = united(samples[sample.at], sample) if sample.at in samples else sample
+        sample = merge_samples(samples[sample.at], sample) if sample.at in samples else sample
         samples |= {sample.at: sample}
     elif samples:
         sample = samples[max(samples)]
     else:
         return False
-    known = _Known(counters=history.counters, sessions=history.sessions, before=history.base)
-    return await _write(connection, car, sample, known, [samples[at] for at in sorted(samples)])
+    known = _RecordedState(counters=history.counters, sessions=history.sessions, tail=history.base)
+    return await _save_derived(connection, vehicle, sample, known, [samples[at] for at in sorted(samples)])
 
 
-async def _write(connection: Connection, car: Vehicle, sample: Sample, known: _Known, news: list[Sample]) -> bool:
+async def _save_derived(
+    connection: Connection,
+    vehicle: Vehicle,
+    sample: ChargingSample,
+    recorded: _RecordedState,
+    new_samples: list[ChargingSample],
+) -> bool:
     """Write `sample` and what follows from `news`, it among them, after what is known."""
-    derived, tail = spells(known.before, news)
-    found = matched(known.sessions, derived)
+    derived, tail = derive_spells(recorded.tail, new_samples)
+    found = match_sessions(recorded.sessions, derived)
     # Only a session that begins, or turns out to be elsewhere, costs the question.
-    undecided = any(it.restarted or it.moved for it in found)
-    terms = await repository.read_terms(connection, car.user_id) if undecided else Terms()
-    amendment = amended(known.counters, known.sessions, found, tail, terms)
-    await repository.save(connection, car.user_id, car.id, sample, amendment)
-    return amendment.ledger.counters.shown != known.counters.shown
+    undecided = any(it.has_new_start or it.has_moved for it in found)
+    terms = await repository.get_home_and_rates(connection, vehicle.user_id) if undecided else HomeAndRates()
+    amendment = amend_ledger(recorded.counters, recorded.sessions, found, tail, terms)
+    await repository.save_sample(connection, vehicle.user_id, vehicle.id, sample, amendment)
+    return amendment.ledger.counters.visible_kwh != recorded.counters.visible_kwh

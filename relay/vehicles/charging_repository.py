@@ -10,26 +10,34 @@ from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
 from relay.kit.database import Connection
-from relay.vehicles.charging_samples import Place, Reading, Sample
-from relay.vehicles.charging_sessions import Spell, Tail
-from relay.vehicles.energy import Amendment, Counters, Home, Ledger, Rate, Session, Terms
+from relay.vehicles.charging_samples import ChargeReading, ChargingSample, VehiclePlace
+from relay.vehicles.charging_sessions import ChargingSpell, ChargingTail
+from relay.vehicles.energy import (
+    ChargingLedger,
+    ChargingSession,
+    ElectricityRate,
+    EnergyCounters,
+    HomeAndRates,
+    HomeLocation,
+    LedgerAmendment,
+)
 from relay.vehicles.models import Json
 
-TAIL: TypeAdapter[Tail] = TypeAdapter(Tail)
-SESSION: TypeAdapter[Session | None] = TypeAdapter(Session | None)
+TAIL_ADAPTER: TypeAdapter[ChargingTail] = TypeAdapter(ChargingTail)
+SESSION_ADAPTER: TypeAdapter[ChargingSession | None] = TypeAdapter(ChargingSession | None)
 
 # ruff: disable[S608] - joined from literals of ours only (LiteralString holds us to it)
 
-_TOLD: LiteralString = """
+_SESSION_COLUMNS: LiteralString = """
 vehicle_id, started_at, ended_at, open, energy_kwh, energy_source, soc_start, soc_end, peak_kw, at_home, latitude,
 longitude, odometer_km, cost_per_kwh, currency
 """
-_IS_TOLD: LiteralString = """
+_NEW_VALUES: LiteralString = """
 excluded.vehicle_id, excluded.started_at, excluded.ended_at, excluded.open, excluded.energy_kwh, excluded.energy_source,
 excluded.soc_start, excluded.soc_end, excluded.peak_kw, excluded.at_home, excluded.latitude, excluded.longitude,
 excluded.odometer_km, excluded.cost_per_kwh, excluded.currency
 """
-_WAS_TOLD: LiteralString = """
+_OLD_VALUES: LiteralString = """
 s.vehicle_id, s.started_at, s.ended_at, s.open, s.energy_kwh, s.energy_source, s.soc_start, s.soc_end, s.peak_kw,
 s.at_home, s.latitude, s.longitude, s.odometer_km, s.cost_per_kwh, s.currency
 """
@@ -47,16 +55,16 @@ with kept as (
 ), removed as (
     delete from charging_sessions where id = any (%(removed)s)
 ), told as (
-    insert into charging_sessions as s (id, {_TOLD})
-    select id, {_TOLD} from jsonb_to_recordset(%(sessions)s) as it (
+    insert into charging_sessions as s (id, {_SESSION_COLUMNS})
+    select id, {_SESSION_COLUMNS} from jsonb_to_recordset(%(sessions)s) as it (
         id uuid, vehicle_id uuid, started_at timestamptz, ended_at timestamptz, open boolean,
         energy_kwh double precision, energy_source text, soc_start double precision, soc_end double precision,
         peak_kw double precision, at_home boolean, latitude double precision, longitude double precision,
         odometer_km double precision, cost_per_kwh double precision, currency text)
     on conflict (id) do update
-    set ({_TOLD}, changed_at, amended_at)
-        = ({_IS_TOLD}, now(), case when s.open then s.amended_at else now() end)
-    where ({_WAS_TOLD}) is distinct from ({_IS_TOLD})
+    set ({_SESSION_COLUMNS}, changed_at, amended_at)
+        = ({_NEW_VALUES}, now(), case when s.open then s.amended_at else now() end)
+    where ({_OLD_VALUES}) is distinct from ({_NEW_VALUES})
 )
 insert into vehicle_energy as e (vehicle_id, tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh)
 values (%(vehicle_id)s, %(tail)s, %(counted_kwh)s, %(counted_home_kwh)s, %(lifetime_kwh)s,
@@ -68,17 +76,17 @@ set (tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh)
 
 # ruff: enable[S608]
 
-ENERGY: LiteralString = "select * from vehicle_energy where vehicle_id = %s"
-SAMPLE: LiteralString = "select * from charging_samples where vehicle_id = %s and at = %s"
-SAMPLES: LiteralString = "select * from charging_samples where vehicle_id = %s and at > %s order by at"
-SESSIONS: LiteralString = (
+FIND_ENERGY: LiteralString = "select * from vehicle_energy where vehicle_id = %s"
+FIND_SAMPLE: LiteralString = "select * from charging_samples where vehicle_id = %s and at = %s"
+LIST_SAMPLES: LiteralString = "select * from charging_samples where vehicle_id = %s and at > %s order by at"
+LIST_SESSIONS: LiteralString = (
     "select * from charging_sessions where vehicle_id = %s and started_at >= %s order by started_at, id"
 )
-HOME: LiteralString = "select latitude, longitude, radius_m from home_places where user_id = %s"
-RATES: LiteralString = (
+FIND_HOME: LiteralString = "select latitude, longitude, radius_m from home_places where user_id = %s"
+LIST_RATES: LiteralString = (
     "select valid_from, cost_per_kwh, currency from electricity_rates where user_id = %s order by valid_from"
 )
-ABSORB: LiteralString = """
+MERGE_HISTORIES: LiteralString = """
 with theirs as (delete from vehicle_energy where vehicle_id = %(doubled)s returning *),
 samples as (delete from charging_samples where vehicle_id = %(doubled)s returning *),
 moved as (
@@ -97,66 +105,70 @@ set (counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh)
        case when coalesce(e.home_kwh, excluded.home_kwh) is not null
             then greatest(e.home_kwh, e.counted_home_kwh + excluded.counted_home_kwh) end)
 """
-FORGET: LiteralString = """
+DELETE_ARCHIVED_SAMPLES: LiteralString = """
 with forgotten as (delete from charging_samples where vehicle_id = %s and at <= %s)
 update vehicle_energy set base = %s where vehicle_id = %s
 """
-SINCE_EVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+EARLIEST_TIME = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class History:
+class ChargingHistory:
     """All that may still be amended: samples after `base`, the sessions that follow from them, the counters now."""
 
-    base: Tail
-    samples: dict[datetime, Sample]
-    sessions: list[Session]
-    counters: Counters
+    base: ChargingTail
+    samples: dict[datetime, ChargingSample]
+    sessions: list[ChargingSession]
+    counters: EnergyCounters
 
 
-def read_ledger(stored: Json | None) -> Ledger:
+def parse_ledger(stored: Json | None) -> ChargingLedger:
     """The ledger in a row of `vehicle_energy` as JSON."""
     if stored is None:
-        return Ledger()
-    return Ledger(
-        tail=TAIL.validate_python(stored["tail"]["tail"]),
-        session=SESSION.validate_python(stored["tail"]["session"]),
-        counters=_counters(stored),
+        return ChargingLedger()
+    return ChargingLedger(
+        tail=TAIL_ADAPTER.validate_python(stored["tail"]["tail"]),
+        session=SESSION_ADAPTER.validate_python(stored["tail"]["session"]),
+        counters=_parse_counters(stored),
     )
 
 
-async def find_sample(connection: Connection, vehicle_id: UUID, at: datetime) -> Sample | None:
+async def find_sample(connection: Connection, vehicle_id: UUID, at: datetime) -> ChargingSample | None:
     """What is kept of this moment."""
-    return next((_sample(row) for row in await _fetch(connection, SAMPLE, vehicle_id, at)), None)
+    return next((_parse_sample(row) for row in await _fetch_rows(connection, FIND_SAMPLE, vehicle_id, at)), None)
 
 
-async def read_history(connection: Connection, vehicle_id: UUID) -> History:
+async def get_history(connection: Connection, vehicle_id: UUID) -> ChargingHistory:
     """What late news of a car may change."""
-    energy = next(iter(await _fetch(connection, ENERGY, vehicle_id)), None)
-    base = TAIL.validate_python(energy["base"]) if energy and energy["base"] else Tail()
-    since = base.last.at if base.last else SINCE_EVER
+    energy = next(iter(await _fetch_rows(connection, FIND_ENERGY, vehicle_id)), None)
+    base = TAIL_ADAPTER.validate_python(energy["base"]) if energy and energy["base"] else ChargingTail()
+    since = base.last.at if base.last else EARLIEST_TIME
     first = base.spell.started_at if base.spell else since
-    samples = [_sample(row) for row in await _fetch(connection, SAMPLES, vehicle_id, since)]
-    return History(
+    samples = [_parse_sample(row) for row in await _fetch_rows(connection, LIST_SAMPLES, vehicle_id, since)]
+    return ChargingHistory(
         base=base,
         samples={it.at: it for it in samples},
-        sessions=[_session(row) for row in await _fetch(connection, SESSIONS, vehicle_id, first)],
-        counters=_counters(energy) if energy else Counters(),
+        sessions=[_parse_session(row) for row in await _fetch_rows(connection, LIST_SESSIONS, vehicle_id, first)],
+        counters=_parse_counters(energy) if energy else EnergyCounters(),
     )
 
 
-async def read_terms(connection: Connection, user_id: UUID) -> Terms:
+async def get_home_and_rates(connection: Connection, user_id: UUID) -> HomeAndRates:
     """What the user says of home and price."""
-    homes, rates = await _fetch(connection, HOME, user_id), await _fetch(connection, RATES, user_id)
-    return Terms(home=next((Home(**row) for row in homes), None), rates=[Rate(**row) for row in rates])
+    homes, rates = await _fetch_rows(connection, FIND_HOME, user_id), await _fetch_rows(connection, LIST_RATES, user_id)
+    return HomeAndRates(
+        home=next((HomeLocation(**row) for row in homes), None), rates=[ElectricityRate(**row) for row in rates]
+    )
 
 
-async def save(connection: Connection, user_id: UUID, vehicle_id: UUID, sample: Sample, it: Amendment) -> None:
+async def save_sample(
+    connection: Connection, user_id: UUID, vehicle_id: UUID, sample: ChargingSample, amendment: LedgerAmendment
+) -> None:
     """Write a sample and everything that follows from it."""
-    ledger = it.ledger
+    ledger = amendment.ledger
     tail = {
-        "tail": TAIL.dump_python(ledger.tail, mode="json"),
-        "session": SESSION.dump_python(ledger.session, mode="json"),
+        "tail": TAIL_ADAPTER.dump_python(ledger.tail, mode="json"),
+        "session": SESSION_ADAPTER.dump_python(ledger.session, mode="json"),
     }
     await connection.execute(
         SAVE,
@@ -164,55 +176,55 @@ async def save(connection: Connection, user_id: UUID, vehicle_id: UUID, sample: 
             "user_id": user_id,
             "vehicle_id": vehicle_id,
             "at": sample.at,
-            **_columns(sample.reading),
-            **_columns(sample.place),
+            **_to_columns(sample.reading),
+            **_to_columns(sample.place),
             "version": sample.version,
             "place_version": sample.place_version,
-            "removed": list(it.removed),
-            "sessions": Jsonb([_told(vehicle_id, session) for session in it.sessions]),
+            "removed": list(amendment.removed_ids),
+            "sessions": Jsonb([_to_session_row(vehicle_id, session) for session in amendment.sessions]),
             "tail": Jsonb(tail),
-            **_columns(ledger.counters),
+            **_to_columns(ledger.counters),
         },
     )
 
 
-async def absorb(connection: Connection, doubled: UUID, holder: UUID) -> None:
+async def merge_histories(connection: Connection, duplicate_id: UUID, kept_id: UUID) -> None:
     """Make everything of one car another's, before it is derived anew."""
-    await connection.execute(ABSORB, {"doubled": doubled, "holder": holder})
+    await connection.execute(MERGE_HISTORIES, {"doubled": duplicate_id, "holder": kept_id})
 
 
-async def forget(connection: Connection, vehicle_id: UUID, base: Tail) -> None:
+async def delete_archived_samples(connection: Connection, vehicle_id: UUID, base: ChargingTail) -> None:
     """Delete the samples up to the last one of `base`, which stands for them from now on."""
     assert base.last is not None  # noqa: S101 - folded from those samples
-    kept = Jsonb(TAIL.dump_python(base, mode="json"))
-    await connection.execute(FORGET, [vehicle_id, base.last.at, kept, vehicle_id])
+    kept = Jsonb(TAIL_ADAPTER.dump_python(base, mode="json"))
+    await connection.execute(DELETE_ARCHIVED_SAMPLES, [vehicle_id, base.last.at, kept, vehicle_id])
 
 
-async def _fetch(connection: Connection, statement: LiteralString, *parameters: object) -> list[DictRow]:
+async def _fetch_rows(connection: Connection, statement: LiteralString, *parameters: object) -> list[DictRow]:
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(statement, parameters)
         return await cursor.fetchall()
 
 
-def _columns(it: Reading | Place | Counters) -> dict[str, Any]:
-    return {name: getattr(it, name) for name in it.__dataclass_fields__}
+def _to_columns(record: ChargeReading | VehiclePlace | EnergyCounters) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
-def _counters(row: Json) -> Counters:
-    return Counters(**{name: row[name] for name in Counters.__dataclass_fields__})
+def _parse_counters(row: Json) -> EnergyCounters:
+    return EnergyCounters(**{name: row[name] for name in EnergyCounters.__dataclass_fields__})
 
 
-def _sample(row: DictRow) -> Sample:
-    return Sample(
+def _parse_sample(row: DictRow) -> ChargingSample:
+    return ChargingSample(
         at=row["at"],
-        reading=Reading(**{name: row[name] for name in Reading.__dataclass_fields__}),
+        reading=ChargeReading(**{name: row[name] for name in ChargeReading.__dataclass_fields__}),
         version=row["version"],
-        place=Place(**{name: row[name] for name in Place.__dataclass_fields__}),
+        place=VehiclePlace(**{name: row[name] for name in VehiclePlace.__dataclass_fields__}),
         place_version=row["place_version"],
     )
 
 
-def _told(vehicle_id: UUID, session: Session) -> dict[str, Any]:
+def _to_session_row(vehicle_id: UUID, session: ChargingSession) -> dict[str, Any]:
     spell, rate = session.spell, session.rate
     return {
         "id": str(session.id),
@@ -226,19 +238,19 @@ def _told(vehicle_id: UUID, session: Session) -> dict[str, Any]:
         "soc_end": spell.soc_end,
         "peak_kw": spell.peak_kw,
         "at_home": session.at_home,
-        **_columns(spell.place),
+        **_to_columns(spell.place),
         "cost_per_kwh": rate and rate.cost_per_kwh,
         "currency": rate and rate.currency,
     }
 
 
-def _session(row: DictRow) -> Session:
+def _parse_session(row: DictRow) -> ChargingSession:
     """A recorded session: of its spell only what amending it asks for."""
-    place = Place(**{name: row[name] for name in Place.__dataclass_fields__})
+    place = VehiclePlace(**{name: row[name] for name in VehiclePlace.__dataclass_fields__})
     priced = row["currency"] is not None
-    return Session(
+    return ChargingSession(
         id=row["id"],
-        spell=Spell(
+        spell=ChargingSpell(
             started_at=row["started_at"],
             ended_at=row["ended_at"],
             open=row["open"],
@@ -246,7 +258,7 @@ def _session(row: DictRow) -> Session:
             place=place,
         ),
         at_home=row["at_home"],
-        rate=Rate(valid_from=row["started_at"], cost_per_kwh=row["cost_per_kwh"], currency=row["currency"])
+        rate=ElectricityRate(valid_from=row["started_at"], cost_per_kwh=row["cost_per_kwh"], currency=row["currency"])
         if priced
         else None,
     )

@@ -13,28 +13,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from relay.vehicles.charging_samples import NOWHERE, Place, Reading, Sample
+from relay.vehicles.charging_samples import UNKNOWN_PLACE, ChargeReading, ChargingSample, VehiclePlace
 
-BRIDGED = timedelta(hours=8)
+MAX_GAP = timedelta(hours=8)
 """A longer silence says nothing of what happened in it."""
-HOLD = timedelta(minutes=30)
+MAX_POWER_HOLD = timedelta(minutes=30)
 """For so long a power is believed to hold; over a longer silence the charge level measures better."""
-PAUSE = timedelta(minutes=30)
+MAX_PAUSE = timedelta(minutes=30)
 """A shorter pause within one plug-in does not end a session."""
-WITHOUT_EVIDENCE = timedelta(minutes=10)
+MIN_UNMEASURED_DURATION = timedelta(minutes=10)
 """A car that tells neither power nor level is believed after so long."""
 
 # Percentage points by which the level must rise to prove charging that the car does not tell of.
-RISE_PLUGGED_IN = 2.0
-RISE_UNPLUGGED = 5.0
+MIN_RISE_PLUGGED_IN = 2.0
+MIN_RISE_UNPLUGGED = 5.0
 # A fall that proves that the car was not charging; less is the battery's own wavering.
-FALL = 2.0
+MIN_FALL = 2.0
 
 type EnergySource = Literal["power", "soc", "mixed", "none"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Spell:
+class ChargingSpell:
     """Charging within one plug-in. Until it is `proven` it is no session: parked cars claim to charge."""
 
     started_at: datetime
@@ -48,22 +48,22 @@ class Spell:
     power_kwh: float | None = None
     soc_kwh: float | None = None
     peak_kw: float | None = None
-    place: Place = NOWHERE
+    place: VehiclePlace = UNKNOWN_PLACE
     # Unplugged since: whatever follows is another session.
     left: bool = False
 
     @property
-    def gain(self) -> float:
+    def soc_gain(self) -> float:
         """Percentage points gained."""
         return 0.0 if self.soc_start is None or self.soc_end is None else self.soc_end - self.soc_start
 
     @property
-    def proven(self) -> bool:
+    def is_proven(self) -> bool:
         """Whether it is a session: power was told, the level rose, or the car tells neither and insists."""
         if not self.open and not self.charged:
             return False
-        blind = self.soc_start is None and self.charged >= WITHOUT_EVIDENCE
-        return self.peak_kw is not None or self.gain >= RISE_PLUGGED_IN or blind
+        blind = self.soc_start is None and self.charged >= MIN_UNMEASURED_DURATION
+        return self.peak_kw is not None or self.soc_gain >= MIN_RISE_PLUGGED_IN or blind
 
     @property
     def energy_kwh(self) -> float | None:
@@ -81,103 +81,109 @@ class Spell:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tail:
+class ChargingTail:
     """All that the next sample needs: the last one, its unknowns filled in, and the newest spell."""
 
-    last: Sample | None = None
-    spell: Spell | None = None
+    last: ChargingSample | None = None
+    spell: ChargingSpell | None = None
 
 
-def step(tail: Tail, sample: Sample) -> Tail:
+def advance_tail(tail: ChargingTail, sample: ChargingSample) -> ChargingTail:
     """`tail` after `sample`, which is newer than `tail.last`. An old spell is over when another one is there."""
     last = tail.last
     if last is None:
-        return Tail(last=sample, spell=_begin(sample, sample) if sample.reading.charging else None)
-    now = _filled(last, sample)
-    return Tail(last=now, spell=_next(tail.spell, last, now))
+        return ChargingTail(last=sample, spell=_start_spell(sample, sample) if sample.reading.charging else None)
+    now = _fill_unknowns(last, sample)
+    return ChargingTail(last=now, spell=_advance_spell(tail.spell, last, now))
 
 
-def fold(tail: Tail, samples: Iterable[Sample]) -> Iterator[Tail]:
+def fold_samples(tail: ChargingTail, samples: Iterable[ChargingSample]) -> Iterator[ChargingTail]:
     """`tail` after each of `samples`, which are in order."""
     for sample in samples:
-        tail = step(tail, sample)
+        tail = advance_tail(tail, sample)
         yield tail
 
 
-def spells(tail: Tail, samples: Iterable[Sample]) -> tuple[list[Spell], Tail]:
+def derive_spells(tail: ChargingTail, samples: Iterable[ChargingSample]) -> tuple[list[ChargingSpell], ChargingTail]:
     """The sessions in `samples` that follow `tail` (its newest spell among them), in order, and the tail then."""
     found = [tail.spell] if tail.spell else []
-    for tail in fold(tail, samples):  # noqa: B020, PLR1704 - the tail moves on
+    for tail in fold_samples(tail, samples):  # noqa: B020, PLR1704 - the tail moves on
         if tail.spell is None:
             continue
         if found and found[-1].started_at == tail.spell.started_at:
             found[-1] = tail.spell
         else:
             found = [*(replace(it, open=False) for it in found), tail.spell]
-    return [it for it in found if it.proven], tail
+    return [it for it in found if it.is_proven], tail
 
 
-def _next(spell: Spell | None, last: Sample, now: Sample) -> Spell | None:
-    if _charged(last, now):
+def _advance_spell(spell: ChargingSpell | None, last: ChargingSample, now: ChargingSample) -> ChargingSpell | None:
+    if _has_charged(last, now):
         begin = last if last.reading.charging or last.reading.plugged_in else now
-        spell = _resumed(spell, last) or _begin(last, begin)
-        spell = _extended(spell, last, now)
+        spell = _resume_spell(spell, last) or _start_spell(last, begin)
+        spell = _extend_spell(spell, last, now)
     elif now.reading.charging:
-        spell = _resumed(spell, now) or _begin(now, now)
+        spell = _resume_spell(spell, now) or _start_spell(now, now)
     elif spell is not None:
         spell = replace(spell, open=False)
-    return spell and _seen(spell, now)
+    return spell and _apply_sample(spell, now)
 
 
-def _charged(last: Sample, now: Sample) -> bool:
+def _has_charged(last: ChargingSample, now: ChargingSample) -> bool:
     """Whether the car charged between two samples."""
     silence = now.at - last.at
-    if silence > BRIDGED:
+    if silence > MAX_GAP:
         return False
-    rise = _rise(last, now)
+    rise = _get_soc_rise(last, now)
     if last.reading.charging:
-        if rise is not None and rise <= -FALL:
+        if rise is not None and rise <= -MIN_FALL:
             return False
-        return silence <= HOLD or now.reading.charging is True or (rise is not None and rise > 0)
+        return silence <= MAX_POWER_HOLD or now.reading.charging is True or (rise is not None and rise > 0)
     plugged_in = bool(last.reading.plugged_in or now.reading.plugged_in)
-    return rise is not None and rise >= (RISE_PLUGGED_IN if plugged_in else RISE_UNPLUGGED)
+    return rise is not None and rise >= (MIN_RISE_PLUGGED_IN if plugged_in else MIN_RISE_UNPLUGGED)
 
 
-def _begin(at: Sample, place: Sample) -> Spell:
-    soc = at.reading.soc
-    return Spell(
-        started_at=at.at, ended_at=at.at, open=True, soc_start=soc, soc_end=soc, place=place.place, peak_kw=_power(at)
+def _start_spell(start: ChargingSample, place_sample: ChargingSample) -> ChargingSpell:
+    soc = start.reading.soc
+    return ChargingSpell(
+        started_at=start.at,
+        ended_at=start.at,
+        open=True,
+        soc_start=soc,
+        soc_end=soc,
+        place=place_sample.place,
+        peak_kw=_get_power_kw(start),
     )
 
 
-def _resumed(spell: Spell | None, at: Sample) -> Spell | None:
+def _resume_spell(spell: ChargingSpell | None, sample: ChargingSample) -> ChargingSpell | None:
     """`spell` when charging at `at` goes on with it. A car that gained nothing so far begins anew."""
-    if spell is None or spell.left or at.at - spell.ended_at > PAUSE:
+    if spell is None or spell.left or sample.at - spell.ended_at > MAX_PAUSE:
         return None
-    if at.at == spell.ended_at:
+    if sample.at == spell.ended_at:
         return spell
-    soc, capacity = at.reading.soc, at.reading.capacity_kwh
+    soc, capacity = sample.reading.soc, sample.reading.capacity_kwh
     # Levels come in whole points and late, so a pause's change belongs to what the level measures.
     change = soc - spell.soc_end if soc is not None and spell.soc_end is not None else 0.0
-    if not spell.proven and spell.gain + change <= 0:
+    if not spell.is_proven and spell.soc_gain + change <= 0:
         return None
     by_level = capacity * change / 100 if capacity and spell.power_kwh is None else 0.0
     return replace(
         spell,
-        ended_at=at.at,
+        ended_at=sample.at,
         soc_end=spell.soc_end if soc is None else soc,
         soc_kwh=(spell.soc_kwh or 0.0) + by_level if by_level else spell.soc_kwh,
     )
 
 
-def _extended(spell: Spell, last: Sample, now: Sample) -> Spell:
+def _extend_spell(spell: ChargingSpell, last: ChargingSample, now: ChargingSample) -> ChargingSpell:
     """`spell` with the charging between `last` and `now`."""
     silence = now.at - last.at
-    rise, capacity = _rise(last, now), now.reading.capacity_kwh
+    rise, capacity = _get_soc_rise(last, now), now.reading.capacity_kwh
     by_level = capacity * rise / 100 if capacity and rise is not None else None
-    power = _power(last) or (_power(now) if last.reading.charging else None)
+    power = _get_power_kw(last) or (_get_power_kw(now) if last.reading.charging else None)
     power_kwh, soc_kwh = spell.power_kwh, spell.soc_kwh
-    if power and (silence <= HOLD or (by_level is None and now.reading.charging)):
+    if power and (silence <= MAX_POWER_HOLD or (by_level is None and now.reading.charging)):
         power_kwh = (power_kwh or 0.0) + power * (silence / timedelta(hours=1))
     elif by_level:
         soc_kwh = (soc_kwh or 0.0) + by_level
@@ -191,7 +197,7 @@ def _extended(spell: Spell, last: Sample, now: Sample) -> Spell:
     )
 
 
-def _seen(spell: Spell, now: Sample) -> Spell:
+def _apply_sample(spell: ChargingSpell, now: ChargingSample) -> ChargingSpell:
     """`spell` with what the newest sample tells of it besides energy."""
     charging = now.reading.charging is True
     place = spell.place
@@ -199,7 +205,7 @@ def _seen(spell: Spell, now: Sample) -> Spell:
         place = replace(place, latitude=now.place.latitude, longitude=now.place.longitude)
     if charging and place.odometer_km is None:
         place = replace(place, odometer_km=now.place.odometer_km)
-    known = [it for it in (spell.peak_kw, _power(now)) if it is not None]
+    known = [it for it in (spell.peak_kw, _get_power_kw(now)) if it is not None]
     return replace(
         spell,
         open=charging,
@@ -212,15 +218,15 @@ def _seen(spell: Spell, now: Sample) -> Spell:
     )
 
 
-def _filled(last: Sample, now: Sample) -> Sample:
+def _fill_unknowns(last: ChargingSample, now: ChargingSample) -> ChargingSample:
     """`now` with what it does not say as it was last said, as long as that may be believed."""
     was, is_ = last.reading, now.reading
-    if now.at - last.at > BRIDGED:
+    if now.at - last.at > MAX_GAP:
         return replace(now, reading=replace(is_, capacity_kwh=is_.capacity_kwh or was.capacity_kwh))
     unknown = is_.charging is None
     return replace(
         now,
-        reading=Reading(
+        reading=ChargeReading(
             charging=was.charging if unknown else is_.charging,
             plugged_in=was.plugged_in if is_.plugged_in is None else is_.plugged_in,
             soc=was.soc if is_.soc is None else is_.soc,
@@ -230,10 +236,10 @@ def _filled(last: Sample, now: Sample) -> Sample:
     )
 
 
-def _rise(last: Sample, now: Sample) -> float | None:
+def _get_soc_rise(last: ChargingSample, now: ChargingSample) -> float | None:
     was, is_ = last.reading.soc, now.reading.soc
     return None if was is None or is_ is None else is_ - was
 
 
-def _power(sample: Sample) -> float | None:
+def _get_power_kw(sample: ChargingSample) -> float | None:
     return sample.reading.power_kw if sample.reading.charging else None

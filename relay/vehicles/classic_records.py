@@ -7,70 +7,70 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-type Vehicle = Mapping[str, Any]
+type EnodeVehicle = Mapping[str, Any]
 """Enode's vehicle object as a user sees it."""
 
 
-def status_record(vehicle: Vehicle) -> dict[str, Any]:
+def render_status(vehicle: EnodeVehicle) -> dict[str, Any]:
     """What the classic client polls. It knows no `capabilities`: what it would do with them nobody has tried."""
-    charge = _group(vehicle, "chargeState")
+    charge = _get_group(vehicle, "chargeState")
     return {
         "batteryLevel": charge.get("batteryLevel"),
         "range": charge.get("range"),
         "isCharging": charge.get("isCharging"),
         "isPluggedIn": charge.get("isPluggedIn"),
         "chargingState": charge.get("powerDeliveryState"),
-        **_common(vehicle),
+        **_render_common_members(vehicle),
     }
 
 
-def ha_status_record(vehicle: Vehicle) -> dict[str, Any]:
+def render_ha_status(vehicle: EnodeVehicle) -> dict[str, Any]:
     """The same for REST users: without the flat keys of the charge state, with what the car can do."""
-    return {**_common(vehicle), "capabilities": _group(vehicle, "capabilities")}
+    return {**_render_common_members(vehicle), "capabilities": _get_group(vehicle, "capabilities")}
 
 
-def ha_vehicle_record(vehicle_id: UUID | str, vehicle: Vehicle) -> dict[str, Any]:
+def render_ha_vehicle(vehicle_id: UUID | str, vehicle: EnodeVehicle) -> dict[str, Any]:
     """A car in the list for REST users, under our id."""
-    return {"vehicleId": str(vehicle_id), **_common(vehicle)}
+    return {"vehicleId": str(vehicle_id), **_render_common_members(vehicle)}
 
 
-def listed_vehicle(vehicle_id: UUID | str, vehicle: Vehicle) -> dict[str, Any]:
+def render_listed_vehicle(vehicle_id: UUID | str, vehicle: EnodeVehicle) -> dict[str, Any]:
     """A car to choose from: Enode's object, whose `id` the client keeps, and our own id as `db_id`."""
     return {
         "id": str(vehicle_id),  # of a car that Enode named, Enode's follows
         **vehicle,
-        "information": _group(vehicle, "information"),
+        "information": _get_group(vehicle, "information"),
         "db_id": str(vehicle_id),
         "source": "enode",
     }
 
 
-def _common(vehicle: Vehicle) -> dict[str, Any]:
-    place = _group(vehicle, "location")
+def _render_common_members(vehicle: EnodeVehicle) -> dict[str, Any]:
+    place = _get_group(vehicle, "location")
     latitude, longitude = place.get("latitude"), place.get("longitude")
     located = latitude is not None and longitude is not None
     return {
-        "vehicleName": _name(_group(vehicle, "information")),
+        "vehicleName": _get_vehicle_name(_get_group(vehicle, "information")),
         "latitude": latitude,
         "longitude": longitude,
         "lastSeen": vehicle.get("lastSeen"),
         "isReachable": vehicle.get("isReachable"),
         "locationAvailable": located,
-        "chargeState": _group(vehicle, "chargeState"),
-        "information": _group(vehicle, "information"),
+        "chargeState": _get_group(vehicle, "chargeState"),
+        "information": _get_group(vehicle, "information"),
         "location": place if located else None,
-        "odometer": _group(vehicle, "odometer"),
+        "odometer": _get_group(vehicle, "odometer"),
         "vendor": vehicle.get("vendor"),
-        "smartChargingPolicy": _group(vehicle, "smartChargingPolicy"),
+        "smartChargingPolicy": _get_group(vehicle, "smartChargingPolicy"),
     }
 
 
-def _name(information: Vehicle) -> str | None:
+def _get_vehicle_name(information: EnodeVehicle) -> str | None:
     """Brand and model; of a car that has neither, the name that its owner gave it."""
     made = " ".join(str(part) for part in (information.get("brand"), information.get("model")) if part)
     return made or information.get("displayName")
 
 
-def _group(vehicle: Vehicle, name: str) -> Mapping[str, Any]:
+def _get_group(vehicle: EnodeVehicle, name: str) -> Mapping[str, Any]:
     group = vehicle.get(name)
     return group if isinstance(group, dict) else {}

@@ -14,36 +14,36 @@ from datetime import datetime, timedelta
 from math import cos, hypot, radians
 from typing import Any
 
-from relay.gateways.enode.fields import flag, member, moment, number, text
-from relay.vehicles.merge import time_of
-from relay.vehicles.models import Corrected, Json, State
+from relay.gateways.enode.json_fields import parse_bool, parse_datetime, parse_float, parse_object, parse_text
+from relay.vehicles.merge import parse_version_time
+from relay.vehicles.models import CorrectionOverlay, Json, VehicleState
 
 UNPLUGGED = "UNPLUGGED"
-PLUGGED_IN = "PLUGGED_IN:"
+PLUGGED_IN_PREFIX = "PLUGGED_IN:"
 CHARGING = "PLUGGED_IN:CHARGING"
 COMPLETE = "PLUGGED_IN:COMPLETE"
 
-HELD_FOR = timedelta(hours=24)
+MAX_PLUGGED_IN_HOLD = timedelta(hours=24)
 """For so long after a car was last seen plugged in it is believed to be."""
-MOVED_KM = 0.5
+MIN_MOVED_KM = 0.5
 """By odometer: less is rounding."""
-MOVED_METRES = 200.0
+MIN_MOVED_METRES = 200.0
 """By position: less is a weak signal in a garage."""
-DROPPED = 3.0
+MIN_LEVEL_DROP = 3.0
 """Percentage points that a battery loses only by driving."""
 
-SPAN = timedelta(minutes=10)
+MIN_ESTIMATE_SPAN = timedelta(minutes=10)
 """A charge rate is estimated over at least so long; reports are two minutes apart."""
-STALE = timedelta(hours=1)
+MAX_ESTIMATE_AGE = timedelta(hours=1)
 """A level that has not risen for so long says that the estimate is no longer true."""
-MOST_KW = 400.0
+MAX_CHARGE_RATE_KW = 400.0
 
-NOT_CHARGING = frozenset({UNPLUGGED, "PLUGGED_IN:STOPPED", COMPLETE, "PLUGGED_IN:NO_POWER", "PLUGGED_IN:FAULT"})
+NOT_CHARGING_STATES = frozenset({UNPLUGGED, "PLUGGED_IN:STOPPED", COMPLETE, "PLUGGED_IN:NO_POWER", "PLUGGED_IN:FAULT"})
 """States in which nothing flows into the battery. INITIALIZING is about to: a vendor may call that charging."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class CurrentState:
     """A car's newest state. `charge` is its chargeState, with what earlier rules put right; `at`: when it was true."""
 
     groups: Json = field(repr=False)
@@ -52,155 +52,157 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class RuleResult:
     """Members of chargeState that are to be shown instead (none: all is well), and what to remember."""
 
-    instead: Mapping[str, Any] = field(default_factory=dict)
+    replacements: Mapping[str, Any] = field(default_factory=dict)
     memory: Json | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
+class CorrectionRule:
     """One known fault. `name` is what the record calls its correction; `vendors` None: seen at several."""
 
     name: str
     vendors: frozenset[str] | None = None
-    judge: Callable[[Seen, Json | None], Verdict]
+    evaluate: Callable[[CurrentState, Json | None], RuleResult]
 
 
-def correct(memory: Json, state: State) -> Corrected:
+def derive_corrections(memory: Json, state: VehicleState) -> CorrectionOverlay:
     """What to lay over `state`. `memory` is that of the correction before."""
-    raw = member(state.groups, "chargeState")
-    at = time_of(state.versions.get("chargeState", "")) if "chargeState" in state.versions else None
+    raw = parse_object(state.groups, "chargeState")
+    at = parse_version_time(state.versions.get("chargeState", "")) if "chargeState" in state.versions else None
     if raw is None or at is None:
-        return Corrected(memory=memory)
-    vendor = text(state.groups, "vendor")
+        return CorrectionOverlay(memory=memory)
+    vendor = parse_text(state.groups, "vendor")
     charge, names, remembered = dict(raw), [], {}
     for rule in RULES:
         if rule.vendors is not None and vendor not in rule.vendors:
             continue
-        kept = member(memory, rule.name)
-        verdict = rule.judge(Seen(groups=state.groups, charge=charge, at=at), kept)
-        if verdict.instead:
-            charge |= verdict.instead
+        kept = parse_object(memory, rule.name)
+        verdict = rule.evaluate(CurrentState(groups=state.groups, charge=charge, at=at), kept)
+        if verdict.replacements:
+            charge |= verdict.replacements
             names.append(rule.name)
         if verdict.memory is not None:
             remembered[rule.name] = verdict.memory
-    return Corrected(overlay={"chargeState": charge} if names else {}, names=tuple(names), memory=remembered)
+    return CorrectionOverlay(overlay={"chargeState": charge} if names else {}, names=tuple(names), memory=remembered)
 
 
-def still_plugged_in(seen: Seen, memory: Json | None) -> Verdict:
+def correct_false_unplugged(current: CurrentState, memory: Json | None) -> RuleResult:
     """UNPLUGGED after a completed charge, while the cable is still in: until the car moves, or charges once more.
 
     Some cars say COMPLETE first, others fall from CHARGING to UNPLUGGED when they are full. Who really pulls the cable
     out of a full car and leaves it where it is cannot be told from that, and is believed to be plugged in meanwhile.
     """
-    if text(seen.charge, "powerDeliveryState") in {CHARGING, COMPLETE}:
+    if parse_text(current.charge, "powerDeliveryState") in {CHARGING, COMPLETE}:
         # Where it stood is noted when this was first said: an odometer that comes later is that of a car driven off.
-        again = memory is not None and moment(memory, "at") == seen.at
-        return Verdict(memory=memory if again else _standing(seen))
-    if memory is None or not _unplugged(seen.charge) or _has_left(seen, memory):
-        return Verdict()
-    if memory.get("complete") is not True and not _full(seen.charge):
-        return Verdict()
-    return Verdict(
-        instead={"isPluggedIn": True, "isCharging": False, "powerDeliveryState": COMPLETE},
+        again = memory is not None and parse_datetime(memory, "at") == current.at
+        return RuleResult(memory=memory if again else _build_position_memory(current))
+    if memory is None or not _is_unplugged(current.charge) or _has_left(current, memory):
+        return RuleResult()
+    if memory.get("complete") is not True and not _is_full(current.charge):
+        return RuleResult()
+    return RuleResult(
+        replacements={"isPluggedIn": True, "isCharging": False, "powerDeliveryState": COMPLETE},
         memory={**memory, "complete": True},
     )
 
 
-def flag_against_word(seen: Seen, _memory: Json | None) -> Verdict:
+def correct_is_charging(current: CurrentState, _memory: Json | None) -> RuleResult:
     """An isCharging that flips on a parked car: where the power delivery state says otherwise, that is believed."""
-    said, word = flag(seen.charge, "isCharging"), text(seen.charge, "powerDeliveryState")
-    plugged_in = flag(seen.charge, "isPluggedIn")
-    if said is True and word != CHARGING and (word in NOT_CHARGING or plugged_in is False):
-        return Verdict(instead={"isCharging": False})
+    said, word = parse_bool(current.charge, "isCharging"), parse_text(current.charge, "powerDeliveryState")
+    plugged_in = parse_bool(current.charge, "isPluggedIn")
+    if said is True and word != CHARGING and (word in NOT_CHARGING_STATES or plugged_in is False):
+        return RuleResult(replacements={"isCharging": False})
     if said is False and word == CHARGING and plugged_in is not False:
-        return Verdict(instead={"isCharging": True})
-    return Verdict()
+        return RuleResult(replacements={"isCharging": True})
+    return RuleResult()
 
 
-def estimate_rate(seen: Seen, memory: Json | None) -> Verdict:
+def estimate_charge_rate(current: CurrentState, memory: Json | None) -> RuleResult:
     """A chargeRate that is always null: from the battery's capacity and the times at which its level rose.
 
     The level is a whole number at most vendors, so it is exact only when it has just changed: what counts is the time
     between two rises, at least SPAN apart.
     """
-    level, capacity = number(seen.charge, "batteryLevel"), number(seen.charge, "batteryCapacity")
-    charging = flag(seen.charge, "isCharging") is True and flag(seen.charge, "isPluggedIn") is not False
-    if not charging or seen.charge.get("chargeRate") is not None or level is None or not capacity or capacity <= 0:
-        return Verdict()
-    memory = _follow(seen.at, level, capacity, memory)
-    rate, since = number(memory, "rate"), moment(memory, "rose_at")
-    fresh = rate is not None and since is not None and seen.at - since <= STALE
-    return Verdict(instead={"chargeRate": rate} if fresh else {}, memory=memory)
+    level, capacity = parse_float(current.charge, "batteryLevel"), parse_float(current.charge, "batteryCapacity")
+    charging = (
+        parse_bool(current.charge, "isCharging") is True and parse_bool(current.charge, "isPluggedIn") is not False
+    )
+    if not charging or current.charge.get("chargeRate") is not None or level is None or not capacity or capacity <= 0:
+        return RuleResult()
+    memory = _update_level_memory(current.at, level, capacity, memory)
+    rate, since = parse_float(memory, "rate"), parse_datetime(memory, "rose_at")
+    fresh = rate is not None and since is not None and current.at - since <= MAX_ESTIMATE_AGE
+    return RuleResult(replacements={"chargeRate": rate} if fresh else {}, memory=memory)
 
 
 # In the order in which they are asked; each sees what those before it put right.
-RULES: tuple[Rule, ...] = (
-    Rule(name="powerDeliveryState:held", vendors=frozenset({"XPENG"}), judge=still_plugged_in),
-    Rule(name="isCharging:powerDeliveryState", judge=flag_against_word),
-    Rule(name="chargeRate:estimated", judge=estimate_rate),
+RULES: tuple[CorrectionRule, ...] = (
+    CorrectionRule(name="powerDeliveryState:held", vendors=frozenset({"XPENG"}), evaluate=correct_false_unplugged),
+    CorrectionRule(name="isCharging:powerDeliveryState", evaluate=correct_is_charging),
+    CorrectionRule(name="chargeRate:estimated", evaluate=estimate_charge_rate),
 )
 
 
-def _unplugged(charge: Json) -> bool:
-    word = text(charge, "powerDeliveryState") or "UNKNOWN"
-    return word == UNPLUGGED or (word == "UNKNOWN" and flag(charge, "isPluggedIn") is False)
+def _is_unplugged(charge: Json) -> bool:
+    word = parse_text(charge, "powerDeliveryState") or "UNKNOWN"
+    return word == UNPLUGGED or (word == "UNKNOWN" and parse_bool(charge, "isPluggedIn") is False)
 
 
-def _full(charge: Json) -> bool:
-    level, goal = number(charge, "batteryLevel"), number(charge, "chargeLimit")
-    return flag(charge, "isFullyCharged") is True or (level is not None and level >= (goal or 100))
+def _is_full(charge: Json) -> bool:
+    level, goal = parse_float(charge, "batteryLevel"), parse_float(charge, "chargeLimit")
+    return parse_bool(charge, "isFullyCharged") is True or (level is not None and level >= (goal or 100))
 
 
-def _standing(seen: Seen) -> Json:
-    place = member(seen.groups, "location") or {}
+def _build_position_memory(current: CurrentState) -> Json:
+    place = parse_object(current.groups, "location") or {}
     return {
-        "at": seen.at.isoformat(),
-        "complete": text(seen.charge, "powerDeliveryState") == COMPLETE,
-        "level": number(seen.charge, "batteryLevel"),
-        "distance": number(member(seen.groups, "odometer") or {}, "distance"),
-        "latitude": number(place, "latitude"),
-        "longitude": number(place, "longitude"),
+        "at": current.at.isoformat(),
+        "complete": parse_text(current.charge, "powerDeliveryState") == COMPLETE,
+        "level": parse_float(current.charge, "batteryLevel"),
+        "distance": parse_float(parse_object(current.groups, "odometer") or {}, "distance"),
+        "latitude": parse_float(place, "latitude"),
+        "longitude": parse_float(place, "longitude"),
     }
 
 
-def _has_left(seen: Seen, then: Json) -> bool:
+def _has_left(current: CurrentState, memory: Json) -> bool:
     """Whether the car cannot be where it was plugged in, or that was too long ago to say. What is null says nothing."""
-    at, now = moment(then, "at"), _standing(seen)
-    if at is None or not timedelta() <= seen.at - at <= HELD_FOR:
+    at, now = parse_datetime(memory, "at"), _build_position_memory(current)
+    if at is None or not timedelta() <= current.at - at <= MAX_PLUGGED_IN_HOLD:
         return True
-    driven, drained = _difference(now, then, "distance"), _difference(then, now, "level")
-    north, east = _difference(now, then, "latitude"), _difference(now, then, "longitude")
-    if (driven is not None and abs(driven) >= MOVED_KM) or (drained is not None and drained >= DROPPED):
+    driven, drained = _get_difference(now, memory, "distance"), _get_difference(memory, now, "level")
+    north, east = _get_difference(now, memory, "latitude"), _get_difference(now, memory, "longitude")
+    if (driven is not None and abs(driven) >= MIN_MOVED_KM) or (drained is not None and drained >= MIN_LEVEL_DROP):
         return True
     if north is None or east is None:
         return False
     east = (east + 180) % 360 - 180  # across the date line
-    return hypot(north, east * cos(radians(now["latitude"]))) * 111_320 >= MOVED_METRES
+    return hypot(north, east * cos(radians(now["latitude"]))) * 111_320 >= MIN_MOVED_METRES
 
 
-def _follow(at: datetime, level: float, capacity: float, memory: Json | None) -> Json:
+def _update_level_memory(at: datetime, level: float, capacity: float, memory: Json | None) -> Json:
     """What is remembered of the level: as last seen, when it last rose, and where the estimate begins."""
-    seen_at = moment(memory, "at") if memory else None
-    known = number(memory, "level") if memory else None
+    seen_at = parse_datetime(memory, "at") if memory else None
+    known = parse_float(memory, "level") if memory else None
     if memory is None or known is None or seen_at is None or at < seen_at or level < known:
         return {"at": at.isoformat(), "level": level}  # a level that falls begins anew
     moved = {**memory, "at": at.isoformat(), "level": level}
     if level == known:
         return moved
     moved["rose_at"] = at.isoformat()
-    begun_at, begun = moment(memory, "begun_at"), number(memory, "begun")
+    begun_at, begun = parse_datetime(memory, "begun_at"), parse_float(memory, "begun")
     if begun_at is None or begun is None:
         return moved | {"begun_at": at.isoformat(), "begun": level}
-    if at - begun_at < SPAN:
+    if at - begun_at < MIN_ESTIMATE_SPAN:
         return moved
     rate = capacity * (level - begun) / 100 / ((at - begun_at) / timedelta(hours=1))
-    fits = {"rate": round(rate, 1)} if 0 < rate <= MOST_KW else {"rate": None}
+    fits = {"rate": round(rate, 1)} if 0 < rate <= MAX_CHARGE_RATE_KW else {"rate": None}
     return moved | fits | {"begun_at": at.isoformat(), "begun": level}
 
 
-def _difference(one: Json, other: Json, key: str) -> float | None:
-    a, b = number(one, key), number(other, key)
+def _get_difference(one: Json, other: Json, key: str) -> float | None:
+    a, b = parse_float(one, key), parse_float(other, key)
     return None if a is None or b is None else a - b

@@ -10,14 +10,14 @@ from datetime import datetime
 from math import asin, cos, radians, sin, sqrt
 from uuid import UUID, uuid4
 
-from relay.vehicles.charging_samples import NOWHERE, Place
-from relay.vehicles.charging_sessions import Spell, Tail
+from relay.vehicles.charging_samples import UNKNOWN_PLACE, VehiclePlace
+from relay.vehicles.charging_sessions import ChargingSpell, ChargingTail
 
 EARTH_RADIUS_M = 6_371_000.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Home:
+class HomeLocation:
     """A user's home: a circle."""
 
     latitude: float
@@ -26,7 +26,7 @@ class Home:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rate:
+class ElectricityRate:
     """What a kWh costs from `valid_from` on; `currency` in ISO 4217."""
 
     valid_from: datetime
@@ -35,35 +35,38 @@ class Rate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Terms:
+class HomeAndRates:
     """What a user says of home and price; `rates` in order of `valid_from`."""
 
-    home: Home | None = None
-    rates: Sequence[Rate] = ()
+    home: HomeLocation | None = None
+    rates: Sequence[ElectricityRate] = ()
 
-    def at_home(self, place: Place) -> bool | None:
+    def is_at_home(self, place: VehiclePlace) -> bool | None:
         """Whether `place` is home; None when either is unknown."""
         if self.home is None or place.latitude is None or place.longitude is None:
             return None
-        return _metres(self.home.latitude, self.home.longitude, place.latitude, place.longitude) <= self.home.radius_m
+        return (
+            _get_distance_m(self.home.latitude, self.home.longitude, place.latitude, place.longitude)
+            <= self.home.radius_m
+        )
 
-    def rate(self, at: datetime) -> Rate | None:
+    def find_rate(self, at: datetime) -> ElectricityRate | None:
         """The rate that was in force at `at`."""
         return max((it for it in self.rates if it.valid_from <= at), key=lambda it: it.valid_from, default=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Session:
+class ChargingSession:
     """A proven spell under its id. Whether it was at home is decided once for its place, the rate for its start."""
 
     id: UUID
-    spell: Spell
+    spell: ChargingSpell
     at_home: bool | None = None
-    rate: Rate | None = None
+    rate: ElectricityRate | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Counters:
+class EnergyCounters:
     """kWh: the truth as known now, and what users see of it, which never falls. `home_kwh` None: no home is known."""
 
     counted_kwh: float = 0.0
@@ -72,89 +75,97 @@ class Counters:
     home_kwh: float | None = None
 
     @property
-    def shown(self) -> tuple[float, float | None]:
+    def visible_kwh(self) -> tuple[float, float | None]:
         """What users see: watt-hours."""
         return round(self.lifetime_kwh, 3), None if self.home_kwh is None else round(self.home_kwh, 3)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ledger:
+class ChargingLedger:
     """What is kept with a car: enough for the next sample. `session` is the newest spell's."""
 
-    tail: Tail = field(default_factory=Tail)
-    session: Session | None = None
-    counters: Counters = Counters()
+    tail: ChargingTail = field(default_factory=ChargingTail)
+    session: ChargingSession | None = None
+    counters: EnergyCounters = EnergyCounters()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Amendment:
+class LedgerAmendment:
     """What is to be written: sessions that are new or different, ids of those that are none any more, the ledger."""
 
-    sessions: tuple[Session, ...]
-    removed: tuple[UUID, ...]
-    ledger: Ledger
+    sessions: tuple[ChargingSession, ...]
+    removed_ids: tuple[UUID, ...]
+    ledger: ChargingLedger
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Match:
+class SessionMatch:
     """A derived spell and the session that it was recorded as."""
 
-    known: Session | None
-    spell: Spell
+    recorded: ChargingSession | None
+    spell: ChargingSpell
 
     @property
-    def restarted(self) -> bool:
+    def has_new_start(self) -> bool:
         """Whether the rate is to be looked up."""
-        return self.known is None or self.known.spell.started_at != self.spell.started_at
+        return self.recorded is None or self.recorded.spell.started_at != self.spell.started_at
 
     @property
-    def moved(self) -> bool:
+    def has_moved(self) -> bool:
         """Whether it is to be decided if this is home."""
-        was, now = NOWHERE if self.known is None else self.known.spell.place, self.spell.place
+        was, now = UNKNOWN_PLACE if self.recorded is None else self.recorded.spell.place, self.spell.place
         return (was.latitude, was.longitude) != (now.latitude, now.longitude)
 
-    def session(self, terms: Terms) -> Session:
+    def to_session(self, home_and_rates: HomeAndRates) -> ChargingSession:
         """The session that it is now."""
-        known, spell = self.known, self.spell
-        return Session(
+        known, spell = self.recorded, self.spell
+        return ChargingSession(
             id=known.id if known else uuid4(),
             spell=spell,
-            at_home=terms.at_home(spell.place) if self.moved or known is None else known.at_home,
-            rate=terms.rate(spell.started_at) if self.restarted or known is None else known.rate,
+            at_home=home_and_rates.is_at_home(spell.place) if self.has_moved or known is None else known.at_home,
+            rate=home_and_rates.find_rate(spell.started_at) if self.has_new_start or known is None else known.rate,
         )
 
 
-def matched(recorded: Iterable[Session], derived: Iterable[Spell]) -> list[Match]:
+def match_sessions(recorded: Iterable[ChargingSession], derived: Iterable[ChargingSpell]) -> list[SessionMatch]:
     """Each derived spell with its session, each session at most once. Both in order."""
     left, found = list(recorded), []
     for spell in derived:
-        known = _same(left, spell)
+        known = _find_session(left, spell)
         left = [it for it in left if it is not known]
-        found.append(Match(known=known, spell=spell))
+        found.append(SessionMatch(recorded=known, spell=spell))
     return found
 
 
-def amended(
-    counters: Counters, recorded: Sequence[Session], found: Sequence[Match], tail: Tail, terms: Terms
-) -> Amendment:
+def amend_ledger(
+    counters: EnergyCounters,
+    recorded: Sequence[ChargingSession],
+    matches: Sequence[SessionMatch],
+    tail: ChargingTail,
+    home_and_rates: HomeAndRates,
+) -> LedgerAmendment:
     """What changes when `recorded` turn out to be `found`."""
-    sessions = [it.session(terms) for it in found]
+    sessions = [it.to_session(home_and_rates) for it in matches]
     newest = sessions[-1] if sessions and sessions[-1].spell is tail.spell else None
     stay = {it.id for it in sessions}
-    return Amendment(
-        sessions=tuple(now for now, it in zip(sessions, found, strict=True) if now != it.known),
-        removed=tuple(it.id for it in recorded if it.id not in stay),
-        ledger=Ledger(tail=tail, session=newest, counters=_moved(counters, recorded, sessions)),
+    return LedgerAmendment(
+        sessions=tuple(now for now, it in zip(sessions, matches, strict=True) if now != it.recorded),
+        removed_ids=tuple(it.id for it in recorded if it.id not in stay),
+        ledger=ChargingLedger(tail=tail, session=newest, counters=_update_counters(counters, recorded, sessions)),
     )
 
 
-def _moved(counters: Counters, before: Sequence[Session], after: Sequence[Session]) -> Counters:
-    counted = counters.counted_kwh + _sum(after) - _sum(before)
+def _update_counters(
+    counters: EnergyCounters, before: Sequence[ChargingSession], after: Sequence[ChargingSession]
+) -> EnergyCounters:
+    counted = counters.counted_kwh + _sum_energy(after) - _sum_energy(before)
     at_home = (
-        counters.counted_home_kwh + _sum(it for it in after if it.at_home) - _sum(it for it in before if it.at_home)
+        counters.counted_home_kwh
+        + _sum_energy(it for it in after if it.at_home)
+        - _sum_energy(it for it in before if it.at_home)
     )
     known = counters.home_kwh is not None or any(it.at_home is not None for it in after)
-    return Counters(
+    return EnergyCounters(
         counted_kwh=counted,
         counted_home_kwh=at_home,
         lifetime_kwh=max(counters.lifetime_kwh, counted),
@@ -162,21 +173,21 @@ def _moved(counters: Counters, before: Sequence[Session], after: Sequence[Sessio
     )
 
 
-def _sum(sessions: Iterable[Session]) -> float:
+def _sum_energy(sessions: Iterable[ChargingSession]) -> float:
     return sum(it.spell.energy_kwh or 0.0 for it in sessions)
 
 
-def _same(recorded: Iterable[Session], spell: Spell) -> Session | None:
+def _find_session(recorded: Iterable[ChargingSession], spell: ChargingSpell) -> ChargingSession | None:
     """The recorded session that `spell` is. Neighbours may touch, so the same start says more than an overlap."""
-    overlapping = [it for it in recorded if _overlap(it.spell, spell)]
+    overlapping = [it for it in recorded if _has_overlap(it.spell, spell)]
     return next((it for it in overlapping if it.spell.started_at == spell.started_at), next(iter(overlapping), None))
 
 
-def _overlap(one: Spell, other: Spell) -> bool:
+def _has_overlap(one: ChargingSpell, other: ChargingSpell) -> bool:
     return one.started_at <= other.ended_at and other.started_at <= one.ended_at
 
 
-def _metres(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
+def _get_distance_m(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
     """The way over the ground between two places, as on a sphere."""
     here, there = radians(latitude), radians(other_latitude)
     across = sin((there - here) / 2) ** 2

@@ -10,9 +10,9 @@ class VehicleLimits:
 
     by_plan: Mapping[str, int] = field(default_factory=dict)
 
-    def of(self, plan: str) -> int | None:
+    def get_limit(self, plan: str) -> int | None:
         """The most cars that are served on this plan; None is unlimited."""
         return self.by_plan.get(plan)
 
 
-UNLIMITED = VehicleLimits()
+UNLIMITED_VEHICLES = VehicleLimits()

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 
-from relay.kit.times import wire_time
-from relay.vehicles.recognise import recognisable
+from relay.kit.timestamps import format_timestamp
+from relay.vehicles.display_name import select_display_members
 
 
 class Reason(TypedDict):
@@ -75,31 +75,31 @@ class VehicleRecord(TypedDict):
     energy: EnergyRecord | None
 
 
-def vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
+def render_vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
     """A VehicleRecord. `row` has columns of `vehicles`, corrected; `command` is a row of `commands` or None."""
     over_limit = row["link_state"] == "over_limit"
     command = row["command"]
     return {
         "id": str(row["id"]),
         "revision": row["revision"],
-        "link": {"state": row["link_state"], "since": wire_time(row["link_since"])},
-        "vehicle": recognisable(row["vehicle_cache"]) if over_limit else row["vehicle_cache"],
+        "link": {"state": row["link_state"], "since": format_timestamp(row["link_since"])},
+        "vehicle": select_display_members(row["vehicle_cache"]) if over_limit else row["vehicle_cache"],
         "corrections": [] if over_limit else list(row["corrections"]),
-        "smart_charging": None if over_limit else _smart_charging(row["smart_charging"]),
+        "smart_charging": None if over_limit else _render_smart_charging(row["smart_charging"]),
         "interventions": [] if over_limit else list(row["interventions"] or ()),
-        "command": None if over_limit or command is None else command_record(command),
-        "energy": None if over_limit else energy_record(row["lifetime_kwh"], row["home_kwh"]),
+        "command": None if over_limit or command is None else render_command_record(command),
+        "energy": None if over_limit else render_energy_record(row["lifetime_kwh"], row["home_kwh"]),
     }
 
 
-def energy_record(lifetime_kwh: float | None, home_kwh: float | None) -> EnergyRecord | None:
+def render_energy_record(lifetime_kwh: float | None, home_kwh: float | None) -> EnergyRecord | None:
     """A car's counters; None for a car that has never said anything of charging."""
     if lifetime_kwh is None:
         return None
     return {"lifetime_kwh": round(lifetime_kwh, 3), "home_kwh": None if home_kwh is None else round(home_kwh, 3)}
 
 
-def command_record(row: Mapping[str, Any]) -> CommandRecord:
+def render_command_record(row: Mapping[str, Any]) -> CommandRecord:
     """A Command, from a row with columns of `commands`."""
     settled_at = row["settled_at"]
     return {
@@ -109,13 +109,13 @@ def command_record(row: Mapping[str, Any]) -> CommandRecord:
         "amps": row["amps"],
         "state": row["state"],
         "reason": row["reason"],
-        "requested_at": wire_time(row["requested_at"]),
-        "settled_at": None if settled_at is None else wire_time(settled_at),
+        "requested_at": format_timestamp(row["requested_at"]),
+        "settled_at": None if settled_at is None else format_timestamp(settled_at),
     }
 
 
-def _smart_charging(kept: Mapping[str, Any] | None) -> SmartChargingRecord | None:
+def _render_smart_charging(kept: Mapping[str, Any] | None) -> SmartChargingRecord | None:
     if kept is None:
         return None
     since = kept["since"]
-    return {"state": kept["state"], "since": since and wire_time(datetime.fromisoformat(since))}
+    return {"state": kept["state"], "since": since and format_timestamp(datetime.fromisoformat(since))}

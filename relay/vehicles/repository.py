@@ -8,33 +8,42 @@ from uuid import UUID
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
-from relay.gateways.enode.fields import moment
+from relay.gateways.enode.json_fields import parse_datetime
 from relay.kit.database import Connection
-from relay.vehicles.models import Charge, Corrected, Json, Link, SmartCharging, State, Vehicle
+from relay.vehicles.models import (
+    ChargeFlags,
+    CorrectionOverlay,
+    Json,
+    SmartCharging,
+    Vehicle,
+    VehicleLink,
+    VehicleState,
+)
 
-_VEHICLE: LiteralString = """
+_VEHICLE_COLUMNS: LiteralString = """
 v.id, v.user_id, v.revision, v.vehicle_cache, v.versions, v.corrected, v.corrections,
 v.correction_memory, v.smart_charging, v.last_known, v.link_state, v.link_since, v.broken_at,
 v.vin_hash, v.gone_at, v.gone_reason,
 (select to_jsonb(e) - 'base' from vehicle_energy e where e.vehicle_id = v.id) as ledger
 """
-_LINK: LiteralString = "l.enode_vehicle_id, l.vehicle_id, l.linked_at, l.seen_at, l.ended_at"
+_LINK_COLUMNS: LiteralString = "l.enode_vehicle_id, l.vehicle_id, l.linked_at, l.seen_at, l.ended_at"
 
 # Put together from the constants above.
-LINKED: LiteralString = f"""
-select {_VEHICLE}, {_LINK} from vehicle_links l join vehicles v on v.id = l.vehicle_id where l.enode_vehicle_id = %s
+FIND_LINKED: LiteralString = f"""
+select {_VEHICLE_COLUMNS}, {_LINK_COLUMNS} from vehicle_links l join vehicles v on v.id = l.vehicle_id
+where l.enode_vehicle_id = %s
 """  # noqa: S608 - our own constants
-BY_VIN: LiteralString = f"select {_VEHICLE} from vehicles v where v.user_id = %s and v.vin_hash = %s"  # noqa: S608 - our own constants
-OF_VENDOR: LiteralString = f"""
-select {_VEHICLE} from vehicles v where v.user_id = %s and v.vendor = %s and v.gone_at is null order by v.id
+FIND_BY_VIN: LiteralString = f"select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s and v.vin_hash = %s"  # noqa: S608 - our own constants
+LIST_BY_VENDOR: LiteralString = f"""
+select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s and v.vendor = %s and v.gone_at is null order by v.id
 """  # noqa: S608 - our own constants
 # Those that are served when there is not room for all come first: the user's choice, then who is served, then who was
 # there first.
-IN_ORDER: LiteralString = f"""
-select {_VEHICLE} from vehicles v where v.user_id = %s and v.gone_at is null
+LIST_BY_PRIORITY: LiteralString = f"""
+select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s and v.gone_at is null
 order by v.chosen_at is null, v.link_state = 'over_limit', v.created_at, v.id
 """  # noqa: S608 - our own constants
-LINKS: LiteralString = f"select {_LINK} from vehicle_links l where l.vehicle_id = %s"  # noqa: S608 - our own constants
+LIST_LINKS: LiteralString = f"select {_LINK_COLUMNS} from vehicle_links l where l.vehicle_id = %s"  # noqa: S608 - our own constants
 
 # A car and the links that changed with it: one round trip.
 SAVE = """
@@ -61,34 +70,36 @@ set vehicle_id = excluded.vehicle_id, seen_at = excluded.seen_at, ended_at = exc
 """
 
 
-async def find_linked(connection: Connection, enode_vehicle_id: str) -> tuple[Vehicle, Link] | None:
+async def find_linked(connection: Connection, enode_vehicle_id: str) -> tuple[Vehicle, VehicleLink] | None:
     """The car that this Enode vehicle is or was, and its link."""
-    rows = await _fetch(connection, LINKED, [enode_vehicle_id])
-    return (_vehicle(rows[0]), _link(rows[0])) if rows else None
+    rows = await _fetch_rows(connection, FIND_LINKED, [enode_vehicle_id])
+    return (_parse_vehicle(rows[0]), _parse_link(rows[0])) if rows else None
 
 
-async def find_by_vin(connection: Connection, user_id: UUID, vin: bytes) -> Vehicle | None:
+async def find_by_vin(connection: Connection, user_id: UUID, vin_hash: bytes) -> Vehicle | None:
     """The user's car with this VIN hash, gone ones too."""
-    rows = await _fetch(connection, BY_VIN, [user_id, vin])
-    return _vehicle(rows[0]) if rows else None
+    rows = await _fetch_rows(connection, FIND_BY_VIN, [user_id, vin_hash])
+    return _parse_vehicle(rows[0]) if rows else None
 
 
-async def find_of_vendor(connection: Connection, user_id: UUID, vendor: str) -> list[Vehicle]:
+async def list_by_vendor(connection: Connection, user_id: UUID, vendor: str) -> list[Vehicle]:
     """The user's cars of a vendor that are there."""
-    return [_vehicle(row) for row in await _fetch(connection, OF_VENDOR, [user_id, vendor])]
+    return [_parse_vehicle(row) for row in await _fetch_rows(connection, LIST_BY_VENDOR, [user_id, vendor])]
 
 
-async def find_in_order(connection: Connection, user_id: UUID) -> list[Vehicle]:
+async def list_by_priority(connection: Connection, user_id: UUID) -> list[Vehicle]:
     """The user's cars that are there, first those that are to be served before the others."""
-    return [_vehicle(row) for row in await _fetch(connection, IN_ORDER, [user_id])]
+    return [_parse_vehicle(row) for row in await _fetch_rows(connection, LIST_BY_PRIORITY, [user_id])]
 
 
-async def links_of(connection: Connection, vehicle_id: UUID) -> list[Link]:
+async def list_links(connection: Connection, vehicle_id: UUID) -> list[VehicleLink]:
     """All links of a car, ended ones too."""
-    return [_link(row) for row in await _fetch(connection, LINKS, [vehicle_id])]
+    return [_parse_link(row) for row in await _fetch_rows(connection, LIST_LINKS, [vehicle_id])]
 
 
-async def save(connection: Connection, vehicle: Vehicle, links: tuple[Link, ...], *, revision: int) -> None:
+async def save_vehicle(
+    connection: Connection, vehicle: Vehicle, links: tuple[VehicleLink, ...], *, revision: int
+) -> None:
     """Write a car as it is now, with `revision`, and these links of it or that have come to it."""
     groups = vehicle.state.groups
     vendor = groups.get("vendor")
@@ -104,7 +115,7 @@ async def save(connection: Connection, vehicle: Vehicle, links: tuple[Link, ...]
             "corrected": Jsonb(vehicle.corrected.overlay),
             "corrections": list(vehicle.corrected.names),
             "correction_memory": Jsonb(vehicle.corrected.memory),
-            "smart_charging": _smart_charging_row(vehicle.smart_charging),
+            "smart_charging": _serialize_smart_charging(vehicle.smart_charging),
             "last_known": Jsonb(asdict(vehicle.last_known)),
             "link_state": vehicle.link_state,
             "link_since": vehicle.link_since,
@@ -121,24 +132,26 @@ async def save(connection: Connection, vehicle: Vehicle, links: tuple[Link, ...]
     )
 
 
-async def _fetch(connection: Connection, statement: LiteralString, parameters: list[object]) -> list[DictRow]:
+async def _fetch_rows(connection: Connection, statement: LiteralString, parameters: list[object]) -> list[DictRow]:
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(statement, parameters)
         return await cursor.fetchall()
 
 
-def _vehicle(row: DictRow) -> Vehicle:
+def _parse_vehicle(row: DictRow) -> Vehicle:
     versions = row["versions"]
     return Vehicle(
         id=row["id"],
         user_id=row["user_id"],
         revision=row["revision"],
-        state=State(
+        state=VehicleState(
             groups=row["vehicle_cache"], versions=versions.get("groups", {}), leaves=versions.get("leaves", {})
         ),
-        corrected=Corrected(overlay=row["corrected"], names=tuple(row["corrections"]), memory=row["correction_memory"]),
-        smart_charging=_smart_charging(row["smart_charging"]),
-        last_known=Charge(**row["last_known"]),
+        corrected=CorrectionOverlay(
+            overlay=row["corrected"], names=tuple(row["corrections"]), memory=row["correction_memory"]
+        ),
+        smart_charging=_parse_smart_charging(row["smart_charging"]),
+        last_known=ChargeFlags(**row["last_known"]),
         link_state=row["link_state"],
         link_since=row["link_since"],
         broken_at=row["broken_at"],
@@ -149,22 +162,22 @@ def _vehicle(row: DictRow) -> Vehicle:
     )
 
 
-def _smart_charging_row(smart: SmartCharging | None) -> Jsonb | None:
+def _serialize_smart_charging(smart: SmartCharging | None) -> Jsonb | None:
     if smart is None:
         return None
     since = smart.since and smart.since.isoformat()
     return Jsonb({"state": smart.state, "since": since, "as_of": smart.as_of.isoformat()})
 
 
-def _smart_charging(kept: Json | None) -> SmartCharging | None:
+def _parse_smart_charging(kept: Json | None) -> SmartCharging | None:
     if kept is None:
         return None
     as_of = datetime.fromisoformat(kept["as_of"])
-    return SmartCharging(state=kept["state"], since=moment(kept, "since"), as_of=as_of)
+    return SmartCharging(state=kept["state"], since=parse_datetime(kept, "since"), as_of=as_of)
 
 
-def _link(row: DictRow) -> Link:
-    return Link(
+def _parse_link(row: DictRow) -> VehicleLink:
+    return VehicleLink(
         enode_vehicle_id=row["enode_vehicle_id"],
         vehicle_id=row["vehicle_id"],
         linked_at=row["linked_at"],

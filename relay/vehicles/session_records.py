@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Literal, LiteralString, TypedDict
 
-from relay.kit.times import wire_time
+from relay.kit.timestamps import format_timestamp
 from relay.vehicles.charging_sessions import EnergySource
 
 # Whether a row `s` of `charging_sessions` is under way. A car that has fallen silent is not waited for for ever; the
 # time is BRIDGED in charging_sessions.py.
-UNDER_WAY: LiteralString = "(s.open and s.ended_at > now() - interval '8 hours')"
+IS_UNDER_WAY: LiteralString = "(s.open and s.ended_at > now() - interval '8 hours')"
 
 
 class CostRecord(TypedDict):
@@ -43,16 +43,16 @@ class SessionRecord(TypedDict):
     amended_at: str | None
 
 
-def session_record(row: Mapping[str, Any]) -> SessionRecord:
+def render_session_record(row: Mapping[str, Any]) -> SessionRecord:
     """A SessionRecord. `row` has the columns of `charging_sessions`, and `under_way`."""
     under_way, amended_at = row["under_way"], row["amended_at"]
     return {
         "id": str(row["id"]),
         "vehicle_id": str(row["vehicle_id"]),
         "state": "open" if under_way else "ended",
-        "started_at": wire_time(row["started_at"]),
-        "ended_at": None if under_way else wire_time(row["ended_at"]),
-        "energy_kwh": rounded(row["energy_kwh"], 3),
+        "started_at": format_timestamp(row["started_at"]),
+        "ended_at": None if under_way else format_timestamp(row["ended_at"]),
+        "energy_kwh": round_optional(row["energy_kwh"], 3),
         "energy_source": row["energy_source"],
         "soc_start": row["soc_start"],
         "soc_end": row["soc_end"],
@@ -60,13 +60,13 @@ def session_record(row: Mapping[str, Any]) -> SessionRecord:
         "at_home": row["at_home"],
         "latitude": row["latitude"],
         "longitude": row["longitude"],
-        "odometer_km": odometer_km(row),
-        "cost": cost_record(row),
-        "amended_at": None if amended_at is None else wire_time(amended_at),
+        "odometer_km": get_odometer_km(row),
+        "cost": render_cost_record(row),
+        "amended_at": None if amended_at is None else format_timestamp(amended_at),
     }
 
 
-def cost_record(row: Mapping[str, Any]) -> CostRecord | None:
+def render_cost_record(row: Mapping[str, Any]) -> CostRecord | None:
     """What it cost; None where energy or rate is unknown. A part of a cent is kept: sums are the reader's."""
     energy, rate = row["energy_kwh"], row["cost_per_kwh"]
     if energy is None or rate is None:
@@ -74,13 +74,13 @@ def cost_record(row: Mapping[str, Any]) -> CostRecord | None:
     return {"amount": round(energy * rate, 4), "currency": row["currency"], "per_kwh": rate}
 
 
-def odometer_km(row: Mapping[str, Any]) -> float | None:
+def get_odometer_km(row: Mapping[str, Any]) -> float | None:
     """The odometer at the start; what the user read there says more than the car."""
     told: float | None = row["user_odometer_km"]
     measured: float | None = row["odometer_km"]
     return measured if told is None else told
 
 
-def rounded(value: float | None, digits: int) -> float | None:
+def round_optional(value: float | None, digits: int) -> float | None:
     """`value` with so many digits."""
     return None if value is None else round(value, digits)

@@ -3,57 +3,62 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from relay.gateways.enode.fields import flag, member, text
-from relay.vehicles.models import Charge, Json
+from relay.gateways.enode.json_fields import parse_bool, parse_object, parse_text
+from relay.vehicles.models import ChargeFlags, Json
 
-PLUGGED_IN = "PLUGGED_IN:"
+PLUGGED_IN_PREFIX = "PLUGGED_IN:"
 
-type Rule = Callable[[Charge, Charge], bool]
+type TransitionRule = Callable[[ChargeFlags, ChargeFlags], bool]
 
 # In the order in which they can have happened. Charging ends in one of three ways: at its goal, by a fault, or stopped.
-RULES: tuple[tuple[str, Rule], ...] = (
+RULES: tuple[tuple[str, TransitionRule], ...] = (
     ("plugged_in", lambda was, now: was.plugged_in is False and now.plugged_in is True),
     ("charging_started", lambda was, now: was.charging is False and now.charging is True),
     ("charging_fault", lambda was, now: was.fault is False and now.fault is True),
-    ("charging_completed", lambda was, now: _ended(was, now) and now.fault is not True and now.complete),
-    ("charging_stopped", lambda was, now: _ended(was, now) and now.fault is not True and not now.complete),
+    ("charging_completed", lambda was, now: _has_stopped_charging(was, now) and now.fault is not True and now.complete),
+    (
+        "charging_stopped",
+        lambda was, now: _has_stopped_charging(was, now) and now.fault is not True and not now.complete,
+    ),
     ("unplugged", lambda was, now: was.plugged_in is True and now.plugged_in is False),
 )
 
 
-def read_charge(vehicle: Json) -> Charge:
+def parse_charge_flags(vehicle: Json) -> ChargeFlags:
     """What Enode's vehicle object says. Words that we do not know, and UNKNOWN, say nothing."""
-    group = member(vehicle, "chargeState") or {}
-    delivery = text(group, "powerDeliveryState") or "UNKNOWN"
-    known = delivery == "UNPLUGGED" or delivery.startswith(PLUGGED_IN)
-    plugged_in = _first(flag(group, "isPluggedIn"), delivery.startswith(PLUGGED_IN) if known else None)
-    charging = _first(flag(group, "isCharging"), delivery == "PLUGGED_IN:CHARGING" if known else None)
-    return Charge(
+    group = parse_object(vehicle, "chargeState") or {}
+    delivery = parse_text(group, "powerDeliveryState") or "UNKNOWN"
+    known = delivery == "UNPLUGGED" or delivery.startswith(PLUGGED_IN_PREFIX)
+    plugged_in = _first_known(
+        parse_bool(group, "isPluggedIn"), delivery.startswith(PLUGGED_IN_PREFIX) if known else None
+    )
+    charging = _first_known(parse_bool(group, "isCharging"), delivery == "PLUGGED_IN:CHARGING" if known else None)
+    return ChargeFlags(
         plugged_in=plugged_in,
         charging=False if charging is None and plugged_in is False else charging,
         fault=delivery == "PLUGGED_IN:FAULT" if known else None,
-        complete=delivery == "PLUGGED_IN:COMPLETE" or flag(group, "isFullyCharged") is True,
+        complete=delivery == "PLUGGED_IN:COMPLETE" or parse_bool(group, "isFullyCharged") is True,
     )
 
 
-def remember(last_known: Charge, now: Charge) -> Charge:
+def retain_known_flags(last_known: ChargeFlags, now: ChargeFlags) -> ChargeFlags:
     """What is known after `now`: a spell of unknowns between two states must hide no transition."""
     return replace(
         now,
-        plugged_in=_first(now.plugged_in, last_known.plugged_in),
-        charging=_first(now.charging, last_known.charging),
-        fault=_first(now.fault, last_known.fault),
+        plugged_in=_first_known(now.plugged_in, last_known.plugged_in),
+        charging=_first_known(now.charging, last_known.charging),
+        fault=_first_known(now.fault, last_known.fault),
     )
 
 
-def transitions(last_known: Charge, now: Charge) -> tuple[str, ...]:
+def detect_transitions(last_known: ChargeFlags, now: ChargeFlags) -> tuple[str, ...]:
     """What must have happened in between. Nothing for a car that is seen for the first time."""
     return tuple(kind for kind, happened in RULES if happened(last_known, now))
 
 
-def _ended(was: Charge, now: Charge) -> bool:
+def _has_stopped_charging(was: ChargeFlags, now: ChargeFlags) -> bool:
     return was.charging is True and now.charging is False
 
 
-def _first(value: bool | None, otherwise: bool | None) -> bool | None:  # noqa: FBT001 - the facts themselves
-    return otherwise if value is None else value
+def _first_known(value: bool | None, fallback: bool | None) -> bool | None:  # noqa: FBT001 - the facts themselves
+    return fallback if value is None else value

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import aiohttp
 
 from tests.bench.world import SECRET, Person
-from tests.relay.usecases.enode_world import CHARGING, event, vehicle
+from tests.relay.support.enode_events import CHARGING, event, vehicle
 
 HANG_SECONDS = 120.0
 CAPABILITIES = (

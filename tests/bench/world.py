@@ -20,9 +20,9 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from relay.identity.credentials import key_hash, new_key
+from relay.identity.credentials import generate_api_key, hash_secret
 from relay.kit.embedded_postgres import EmbeddedPostgres
-from relay.kit.migrations import migrate
+from relay.kit.migrations import apply_migrations
 
 START_SECONDS = 60.0
 SECRET = "the webhook secret of the bench"
@@ -73,7 +73,7 @@ class World:
         self._numbers = itertools.count(1)
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("create database bench_template")
-        migrate(make_conninfo(conninfo, dbname="bench_template"))
+        apply_migrations(make_conninfo(conninfo, dbname="bench_template"))
 
     def database(self) -> str:
         """A migrated database that nobody has used."""
@@ -175,10 +175,10 @@ def people(database: str, count: int) -> list[Person]:
         )
         ids = [row[0] for row in cursor.fetchall()]
         cursor.execute("insert into feeds (user_id) select unnest(%s::uuid[])", [ids])
-        found = [Person(it, new_key(), f"enode-{secrets.token_hex(6)}") for it in ids]
+        found = [Person(it, generate_api_key(), f"enode-{secrets.token_hex(6)}") for it in ids]
         cursor.executemany(
             "insert into api_keys (user_id, name, key_hash, prefix) values (%s, 'bench', %s, 'evc_')",
-            [(it.id, key_hash(it.key)) for it in found],
+            [(it.id, hash_secret(it.key)) for it in found],
         )
         connection.commit()
     return found

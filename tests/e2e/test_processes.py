@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from relay.kit.election import LOCK
+from relay.kit.leader_election import LEADER_LOCK_ID
 from tests.e2e.conftest import free_port, until
 
 
@@ -70,7 +70,7 @@ def leaders(relay):
     """Sessions of the database that hold the leader's lock: there is never more than one."""
     held = "select pid from pg_locks where locktype = 'advisory' and granted and objid = %s"
     with psycopg.connect(relay.run("database", "url")) as connection:
-        return {pid for (pid,) in connection.execute(held, [LOCK]).fetchall()}
+        return {pid for (pid,) in connection.execute(held, [LEADER_LOCK_ID]).fetchall()}
 
 
 def test_what_is_done_once_is_taken_over_from_the_dead(spread, enode):

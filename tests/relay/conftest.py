@@ -11,10 +11,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
-from relay.identity.credentials import key_hash, new_key, read_bearer
+from relay.identity.credentials import generate_api_key, hash_secret, parse_bearer_credential
 from relay.kit.database import Pool, open_pool
 from relay.kit.embedded_postgres import EmbeddedPostgres
-from relay.kit.migrations import migrate
+from relay.kit.migrations import apply_migrations
 
 _numbers = itertools.count(1)
 
@@ -28,7 +28,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             connection.execute("alter system set fsync = off")  # the folder is thrown away anyway
             connection.execute("select pg_reload_conf()")
             connection.execute("create database template")
-        migrate(make_conninfo(conninfo, dbname="template"))
+        apply_migrations(make_conninfo(conninfo, dbname="template"))
         yield conninfo
 
 
@@ -47,7 +47,7 @@ class Account:
 
     def __init__(self, user_id: UUID, vehicle_id: UUID, key: str) -> None:
         self.user_id, self.vehicle_id, self.header = user_id, vehicle_id, f"Bearer {key}"
-        self.credential = read_bearer(self.header)
+        self.credential = parse_bearer_credential(self.header)
         self.enode_id = f"enode-{vehicle_id}"
 
 
@@ -63,7 +63,7 @@ def make_account(pool: Pool) -> Callable[..., Awaitable[Account]]:
     """Makes accounts with a key and a car."""
 
     async def make(*, scopes: Sequence[str] = ("read", "control"), plan: str = "pro") -> Account:
-        key = new_key()
+        key = generate_api_key()
         async with pool.connection() as connection:
 
             async def insert(table: str, returning: str, **row: object) -> UUID:
@@ -75,7 +75,7 @@ def make_account(pool: Pool) -> Callable[..., Awaitable[Account]]:
 
             user_id = await insert("users", "id", email="a@example.org", plan=plan)
             await insert("feeds", "user_id", user_id=user_id)
-            digest = key_hash(key)
+            digest = hash_secret(key)
             await insert(
                 "api_keys", "id", user_id=user_id, name="HA", key_hash=digest, prefix="evc_", scopes=list(scopes)
             )

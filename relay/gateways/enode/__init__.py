@@ -15,14 +15,14 @@ from relay.gateways.enode.errors import (
     EnodeUnavailable,
     Problem,
 )
-from relay.gateways.enode.exchange import Clock
 from relay.gateways.enode.health import VendorHealth, VendorStatus
+from relay.gateways.enode.http_request import Clock
 from relay.gateways.enode.interventions import Intervention
 from relay.gateways.enode.links import LinkSession
 from relay.gateways.enode.retry import RetryPolicy
 from relay.gateways.enode.users import LinkedVendor, ListedUser, User
-from relay.gateways.enode.vehicles import VehicleObject, VehicleReading, read_vehicle
-from relay.gateways.enode.webhooks import ALL_EVENTS, DeliveryHeader, WebhookSubscription, WebhookTest
+from relay.gateways.enode.vehicles import VehicleObject, VehicleReading, validate_vehicle
+from relay.gateways.enode.webhooks import ALL_EVENTS, DeliveryHeader, WebhookSubscription, WebhookTestResult
 
 __all__ = [
     "ALL_EVENTS",
@@ -56,7 +56,7 @@ __all__ = [
     "VendorHealth",
     "VendorStatus",
     "WebhookSubscription",
-    "WebhookTest",
+    "WebhookTestResult",
     "open_enode",
-    "read_vehicle",
+    "validate_vehicle",
 ]

@@ -5,9 +5,19 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from relay.gateways.enode.api import Call, EnodeApi
+from relay.gateways.enode.api import ApiCall, EnodeApi
 from relay.gateways.enode.errors import EnodeRefused
-from relay.gateways.enode.fields import JsonObject, as_object, member, moment, number, parse_json, required, text, word
+from relay.gateways.enode.json_fields import (
+    JsonObject,
+    parse_datetime,
+    parse_enum,
+    parse_float,
+    parse_json,
+    parse_object,
+    parse_text,
+    require_object,
+    require_text,
+)
 
 CONFLICT = 409
 
@@ -55,31 +65,31 @@ class ChargeAction:
     completed_at: datetime | None
 
     @classmethod
-    def read(cls, source: JsonObject, operation: str) -> Self:
+    def from_json(cls, source: JsonObject, operation: str) -> Self:
         """From Enode's JSON, be it an answer or the `vendorAction` of a webhook event (`operation` then names that).
 
         Raises EnodeProtocolError.
         """
         return cls(
-            id=required(source, "id", operation),
-            user_id=required(source, "userId", operation),
-            target_id=required(source, "targetId", operation),
-            target_type=text(source, "targetType"),
-            kind=word(source, "kind", ActionKind),
-            max_current=number(member(source, "targetState") or {}, "maxCurrent"),
-            state=word(source, "state", ActionState) or required(source, "state", operation),
-            failure_reason=read_failure(member(source, "failureReason")),
-            created_at=moment(source, "createdAt"),
-            updated_at=moment(source, "updatedAt"),
-            completed_at=moment(source, "completedAt"),
+            id=require_text(source, "id", operation),
+            user_id=require_text(source, "userId", operation),
+            target_id=require_text(source, "targetId", operation),
+            target_type=parse_text(source, "targetType"),
+            kind=parse_enum(source, "kind", ActionKind),
+            max_current=parse_float(parse_object(source, "targetState") or {}, "maxCurrent"),
+            state=parse_enum(source, "state", ActionState) or require_text(source, "state", operation),
+            failure_reason=parse_failure_reason(parse_object(source, "failureReason")),
+            created_at=parse_datetime(source, "createdAt"),
+            updated_at=parse_datetime(source, "updatedAt"),
+            completed_at=parse_datetime(source, "completedAt"),
         )
 
 
-def read_failure(source: JsonObject | None) -> FailureReason | None:
+def parse_failure_reason(source: JsonObject | None) -> FailureReason | None:
     """From Enode's JSON; None when there is no reason."""
     if source is None:
         return None
-    return FailureReason(type=text(source, "type") or "UNKNOWN", detail=text(source, "detail"))
+    return FailureReason(type=parse_text(source, "type") or "UNKNOWN", detail=parse_text(source, "detail"))
 
 
 class Actions:
@@ -90,17 +100,22 @@ class Actions:
 
     async def get(self, action_id: str) -> ChargeAction:
         """The action as it stands. Raises EnodeNotFound, and EnodeRefused for what is no UUID."""
-        call = Call(method="GET", route="/vehicles/actions/{}", ids=(action_id,))
-        return ChargeAction.read(await self._api.get_object(call), call.operation)
+        call = ApiCall(method="GET", route="/vehicles/actions/{}", ids=(action_id,))
+        return ChargeAction.from_json(await self._api.get_object(call), call.operation)
 
     async def cancel(self, action_id: str) -> ChargeAction:
         """Stop waiting for the action and return it; one that was settled already is returned as it was settled.
 
         The vehicle may still do what it was asked: the vendor cannot be called back. Raises EnodeNotFound.
         """
-        call = Call(method="POST", route="/vehicles/actions/{}/cancel", ids=(action_id,), accepts=frozenset({CONFLICT}))
+        call = ApiCall(
+            method="POST",
+            route="/vehicles/actions/{}/cancel",
+            ids=(action_id,),
+            accepted_statuses=frozenset({CONFLICT}),
+        )
         answer = await self._api.send(call)
-        action = as_object(parse_json(answer.body, call.operation), call.operation)
+        action = require_object(parse_json(answer.body, call.operation), call.operation)
         if answer.status == CONFLICT and "id" not in action:
             raise EnodeRefused(call.operation, problem=answer.problem)
-        return ChargeAction.read(action, call.operation)
+        return ChargeAction.from_json(action, call.operation)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from relay.gateways.enode.access_token import TokenCache
 from relay.gateways.enode.errors import (
     EnodeCredentialsRefused,
     EnodeError,
@@ -22,22 +23,28 @@ from relay.gateways.enode.errors import (
     EnodeUnavailable,
     Problem,
 )
-from relay.gateways.enode.exchange import ERROR, REDIRECTION, Answer, Outcome, Silence, exchange
-from relay.gateways.enode.fields import JsonObject, as_object, as_objects, parse_json
-from relay.gateways.enode.retry import TOO_MANY, Repeat, Wire
-from relay.gateways.enode.token import TokenCache
+from relay.gateways.enode.http_request import (
+    CLIENT_ERROR,
+    REDIRECTION,
+    NoResponse,
+    RequestResult,
+    Response,
+    send_request,
+)
+from relay.gateways.enode.json_fields import JsonObject, parse_json, require_object, require_objects
+from relay.gateways.enode.retry import TOO_MANY_REQUESTS, RetryingTransport, RetryMode
 
 logger = logging.getLogger(__name__)
 
 API_VERSION = "2024-10-01"
 UNAUTHORIZED = 401
 NOT_FOUND = 404
-LONGEST_ID = 1024
-PROBLEMS: Mapping[int, type[EnodeProblemError]] = {403: EnodeForbidden, NOT_FOUND: EnodeNotFound}
+MAX_ID_LENGTH = 1024
+ERRORS_BY_STATUS: Mapping[int, type[EnodeProblemError]] = {403: EnodeForbidden, NOT_FOUND: EnodeNotFound}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ApiCall:
     """A request in our terms. Each `{}` of `route` takes one of `ids`, which may be hostile strings."""
 
     method: str
@@ -45,10 +52,10 @@ class Call:
     ids: tuple[str, ...] = field(default=(), repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
-    repeat: Repeat = Repeat.FREELY
-    accepts: frozenset[int] = frozenset()
+    retry_mode: RetryMode = RetryMode.ALWAYS
+    accepted_statuses: frozenset[int] = frozenset()
     """Statuses besides 2xx that are answers rather than errors."""
-    authorized: bool = True
+    is_authenticated: bool = True
 
     @property
     def operation(self) -> str:
@@ -58,11 +65,11 @@ class Call:
     @property
     def path(self) -> str:
         """The route with its ids percent-encoded. Raises EnodeNotFound for an id that no path can name."""
-        return self.route.format(*(self._segment(value) for value in self.ids))
+        return self.route.format(*(self._quote_segment(value) for value in self.ids))
 
-    def _segment(self, value: str) -> str:
+    def _quote_segment(self, value: str) -> str:
         # A dot segment would climb to another route, an empty one would fall into another; quoting helps neither.
-        if value not in {"", ".", ".."} and len(value) <= LONGEST_ID:
+        if value not in {"", ".", ".."} and len(value) <= MAX_ID_LENGTH:
             try:
                 return quote(value, safe="")
             except UnicodeEncodeError:  # a lone surrogate
@@ -73,108 +80,116 @@ class Call:
 class EnodeApi:
     """Makes calls. Every method raises EnodeError and nothing else."""
 
-    def __init__(self, wire: Wire, *, base_url: str, tokens: TokenCache, body_limit: int) -> None:
-        self._wire = wire
+    def __init__(self, transport: RetryingTransport, *, base_url: str, tokens: TokenCache, max_body_bytes: int) -> None:
+        self._transport = transport
         self._base_url = base_url.rstrip("/")
         self._tokens = tokens
-        self._body_limit = body_limit
+        self._max_body_bytes = max_body_bytes
 
-    async def send(self, call: Call) -> Answer:
+    async def send(self, call: ApiCall) -> Response:
         """The answer to `call`, whose status is 2xx or among those it accepts."""
-        attempt = _Attempt(path=call.path, give_up_at=self._wire.deadline())
+        state = _CallState(path=call.path, deadline=self._transport.get_deadline())
         try:
-            async with asyncio.timeout(self._wire.policy.deadline.total_seconds()):
-                outcome = await self._authorized(call, attempt)
+            async with asyncio.timeout(self._transport.policy.call_timeout.total_seconds()):
+                outcome = await self._send_authenticated(call, state)
         except TimeoutError:
-            raise EnodeUnavailable(call.operation, cause="no answer in time", sent=attempt.sent) from None
-        if isinstance(outcome, Silence):
-            raise EnodeUnavailable(call.operation, cause=outcome.cause, sent=attempt.sent)
-        if fault := fault_of(outcome, call):
+            raise EnodeUnavailable(
+                call.operation, cause="no answer in time", is_outcome_unknown=state.is_outcome_unknown
+            ) from None
+        if isinstance(outcome, NoResponse):
+            raise EnodeUnavailable(call.operation, cause=outcome.cause, is_outcome_unknown=state.is_outcome_unknown)
+        if fault := find_error(outcome, call):
             raise fault
         return outcome
 
-    async def get_object(self, call: Call) -> JsonObject:
+    async def get_object(self, call: ApiCall) -> JsonObject:
         """The JSON object that answers `call`."""
         answer = await self.send(call)
-        return as_object(parse_json(answer.body, call.operation), call.operation)
+        return require_object(parse_json(answer.body, call.operation), call.operation)
 
-    async def get_objects(self, call: Call) -> tuple[JsonObject, ...]:
+    async def get_objects(self, call: ApiCall) -> tuple[JsonObject, ...]:
         """The JSON array of objects that answers `call`."""
         answer = await self.send(call)
-        return as_objects(parse_json(answer.body, call.operation), call.operation)
+        return require_objects(parse_json(answer.body, call.operation), call.operation)
 
-    async def _authorized(self, call: Call, attempt: _Attempt) -> Outcome:
-        if not call.authorized:
-            return await self._persist(call, attempt, {})
+    async def _send_authenticated(self, call: ApiCall, state: _CallState) -> RequestResult:
+        if not call.is_authenticated:
+            return await self._send_with_retries(call, state, {})
         token = await self._tokens.get()
-        outcome = await self._persist(call, attempt, bearer(token))
-        if isinstance(outcome, Answer) and outcome.status == UNAUTHORIZED:
+        outcome = await self._send_with_retries(call, state, build_bearer_header(token))
+        if isinstance(outcome, Response) and outcome.status == UNAUTHORIZED:
             # Tokens can die early (a new client secret kills them): one new token, one repeat. Enode did not act.
             token = await self._tokens.replace(token)
-            outcome = await self._persist(call, attempt, bearer(token))
+            outcome = await self._send_with_retries(call, state, build_bearer_header(token))
         return outcome
 
-    async def _persist(self, call: Call, attempt: _Attempt, authorization: dict[str, str]) -> Outcome:
+    async def _send_with_retries(
+        self, call: ApiCall, state: _CallState, authorization: dict[str, str]
+    ) -> RequestResult:
         headers = {"Enode-Version": API_VERSION, "Accept": "application/json"} | authorization
         content = None
         if call.body is not None:
             content = json.dumps(call.body, allow_nan=False).encode()
             headers["Content-Type"] = "application/json"
 
-        async def ask() -> Outcome:
-            request = self._wire.http.build_request(
-                call.method, self._base_url + attempt.path, params=call.query or None, headers=headers, content=content
+        async def send_once() -> RequestResult:
+            request = self._transport.http.build_request(
+                call.method, self._base_url + state.path, params=call.query or None, headers=headers, content=content
             )
-            return await self._ask(request, call.operation, attempt)
+            return await self._send_once(request, call.operation, state)
 
-        return await self._wire.persist(ask, repeat=call.repeat, give_up_at=attempt.give_up_at)
+        return await self._transport.send_with_retries(send_once, retry_mode=call.retry_mode, deadline=state.deadline)
 
-    async def _ask(self, request: httpx.Request, operation: str, attempt: _Attempt) -> Outcome:
-        attempt.in_flight = True
-        outcome = await exchange(
-            self._wire.http, request, operation=operation, clock=self._wire.clock, body_limit=self._body_limit
+    async def _send_once(self, request: httpx.Request, operation: str, state: _CallState) -> RequestResult:
+        state.is_in_flight = True
+        outcome = await send_request(
+            self._transport.http,
+            request,
+            operation=operation,
+            clock=self._transport.clock,
+            max_body_bytes=self._max_body_bytes,
         )
-        attempt.in_flight = False
-        attempt.may_have_acted |= outcome.may_have_acted
-        logger.debug("Enode, %s: %s", operation, describe(outcome))
+        state.is_in_flight = False
+        state.may_have_acted |= outcome.may_have_acted
+        logger.debug("Enode, %s: %s", operation, describe_result(outcome))
         return outcome
 
 
 @dataclass(slots=True, kw_only=True)
-class _Attempt:
+class _CallState:
     """A call on its way: its path, and what Enode may have seen of it."""
 
     path: str = field(repr=False)
-    give_up_at: float
-    in_flight: bool = False
+    deadline: float
+    is_in_flight: bool = False
     may_have_acted: bool = False
 
     @property
-    def sent(self) -> bool:
-        return self.in_flight or self.may_have_acted
+    def is_outcome_unknown(self) -> bool:
+        return self.is_in_flight or self.may_have_acted
 
 
-def bearer(token: str) -> dict[str, str]:
+def build_bearer_header(token: str) -> dict[str, str]:
     """The header that carries the access token."""
     return {"Authorization": f"Bearer {token}"}
 
 
-def describe(outcome: Outcome) -> str:
+def describe_result(result: RequestResult) -> str:
     """`outcome` in words fit for a log."""
-    return outcome.cause if isinstance(outcome, Silence) else f"HTTP {outcome.status}"
+    return result.cause if isinstance(result, NoResponse) else f"HTTP {result.status}"
 
 
-def fault_of(answer: Answer, call: Call) -> EnodeError | None:
+def find_error(response: Response, call: ApiCall) -> EnodeError | None:
     """What the status of `answer` means for `call`; None when it is what was asked for."""
-    status, operation = answer.status, call.operation
-    if status < REDIRECTION or status in call.accepts:
+    status, operation = response.status, call.operation
+    if status < REDIRECTION or status in call.accepted_statuses:
         return None
-    if answer.is_transient:
-        return EnodeUnavailable(operation, cause=f"HTTP {status}", sent=True)
-    if status < ERROR:
+    if response.is_transient:
+        return EnodeUnavailable(operation, cause=f"HTTP {status}", is_outcome_unknown=True)
+    if status < CLIENT_ERROR:
         return EnodeProtocolError(operation, fault=f"HTTP {status}, a redirection")
     if status == UNAUTHORIZED:
         return EnodeCredentialsRefused(operation, status=status)
-    if status == TOO_MANY:
-        return EnodeRateLimited(operation, retry_after=answer.retry_after)
-    return PROBLEMS.get(status, EnodeRefused)(operation, problem=answer.problem)
+    if status == TOO_MANY_REQUESTS:
+        return EnodeRateLimited(operation, retry_after=response.retry_after)
+    return ERRORS_BY_STATUS.get(status, EnodeRefused)(operation, problem=response.problem)

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from relay.gateways.enode.access_token import TokenCache, TokenEndpoint
 from relay.gateways.enode.actions import Actions
 from relay.gateways.enode.api import EnodeApi
-from relay.gateways.enode.exchange import Clock
 from relay.gateways.enode.health import Health
+from relay.gateways.enode.http_request import Clock
 from relay.gateways.enode.interventions import Interventions
 from relay.gateways.enode.links import Links
-from relay.gateways.enode.retry import RetryPolicy, Wire
-from relay.gateways.enode.token import TokenCache, TokenEndpoint
+from relay.gateways.enode.retry import RetryingTransport, RetryPolicy
 from relay.gateways.enode.users import Users
 from relay.gateways.enode.vehicles import Vehicles
 from relay.gateways.enode.webhooks import Webhooks
@@ -35,8 +35,8 @@ class EnodeConfig:
     read_timeout: timedelta = timedelta(seconds=15)
     write_timeout: timedelta = timedelta(seconds=10)
     pool_timeout: timedelta = timedelta(seconds=5)
-    connections: int = 20
-    body_limit: int = 8 * 1024 * 1024
+    max_connections: int = 20
+    max_body_bytes: int = 8 * 1024 * 1024
     """Bytes; an answer that is longer is no answer."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
@@ -60,10 +60,10 @@ class EnodeClient:
     """Enode's API, version 2024-10-01. Every call raises EnodeError and nothing else of its own."""
 
     def __init__(self, http: httpx.AsyncClient, config: EnodeConfig, *, clock: Clock | None = None) -> None:
-        wire = Wire(http=http, clock=clock or Clock(), policy=config.retry)
+        wire = RetryingTransport(http=http, clock=clock or Clock(), policy=config.retry)
         auth = httpx.BasicAuth(config.client_id, config.client_secret)
         tokens = TokenCache(TokenEndpoint(wire, url=config.auth_url, auth=auth).fetch, wire.clock)
-        api = EnodeApi(wire, base_url=config.base_url, tokens=tokens, body_limit=config.body_limit)
+        api = EnodeApi(wire, base_url=config.base_url, tokens=tokens, max_body_bytes=config.max_body_bytes)
         self.users = Users(api)
         self.links = Links(api)
         self.vehicles = Vehicles(api)
@@ -83,8 +83,8 @@ async def open_enode(config: EnodeConfig) -> AsyncIterator[EnodeClient]:
         pool=config.pool_timeout.total_seconds(),
     )
     limits = httpx.Limits(
-        max_connections=config.connections,
-        max_keepalive_connections=config.connections,
+        max_connections=config.max_connections,
+        max_keepalive_connections=config.max_connections,
         keepalive_expiry=15,  # well below what load balancers allow: a POST on a dead connection has no known outcome
     )
     headers = {"User-Agent": "evconduit"}

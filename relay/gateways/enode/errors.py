@@ -47,18 +47,22 @@ class Problem:
 class EnodeError(Exception):
     """Anything that went wrong with Enode. `operation` is method and route, such as `GET /users/{}`."""
 
-    def __init__(self, operation: str, sentence: str, *, sent: bool = False) -> None:
+    def __init__(self, operation: str, message: str, *, is_outcome_unknown: bool = False) -> None:
         self.operation = operation
-        self.sent = sent
-        super().__init__(f"Enode, {operation}: {sentence}")
+        self.is_outcome_unknown = is_outcome_unknown
+        super().__init__(f"Enode, {operation}: {message}")
 
 
 class EnodeUnavailable(EnodeError):
     """No answer came, or one that tells of the server's own failure. `cause` says which."""
 
-    def __init__(self, operation: str, *, cause: str, sent: bool) -> None:
+    def __init__(self, operation: str, *, cause: str, is_outcome_unknown: bool) -> None:
         self.cause = cause
-        super().__init__(operation, f"{cause}; {'the outcome is unknown' if sent else 'nothing was done'}", sent=sent)
+        super().__init__(
+            operation,
+            f"{cause}; {'the outcome is unknown' if is_outcome_unknown else 'nothing was done'}",
+            is_outcome_unknown=is_outcome_unknown,
+        )
 
 
 class EnodeRateLimited(EnodeError):
@@ -73,11 +77,11 @@ class EnodeRateLimited(EnodeError):
 class EnodeProblemError(EnodeError):
     """Enode understood the request and said no."""
 
-    answer: ClassVar[str] = "refused"
+    summary: ClassVar[str] = "refused"
 
     def __init__(self, operation: str, *, problem: Problem) -> None:
         self.problem = problem
-        super().__init__(operation, f"{self.answer} (HTTP {problem.status}, {problem.slug})")
+        super().__init__(operation, f"{self.summary} (HTTP {problem.status}, {problem.slug})")
 
 
 class EnodeRefused(EnodeProblemError):
@@ -107,6 +111,6 @@ class EnodeCredentialsRefused(EnodeError):
 class EnodeProtocolError(EnodeError):
     """The answer is not what Enode publishes. `fault` says what is wrong with it."""
 
-    def __init__(self, operation: str, *, fault: str, sent: bool = True) -> None:
+    def __init__(self, operation: str, *, fault: str, is_outcome_unknown: bool = True) -> None:
         self.fault = fault
-        super().__init__(operation, f"the answer is not understood: {fault}", sent=sent)
+        super().__init__(operation, f"the answer is not understood: {fault}", is_outcome_unknown=is_outcome_unknown)

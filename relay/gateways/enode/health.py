@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from relay.gateways.enode.api import Call, EnodeApi
-from relay.gateways.enode.fields import JsonObject, required, text, word
-from relay.gateways.enode.retry import Repeat
+from relay.gateways.enode.api import ApiCall, EnodeApi
+from relay.gateways.enode.json_fields import JsonObject, parse_enum, parse_text, require_text
+from relay.gateways.enode.retry import RetryMode
 
-UNREADY = 503
+NOT_READY = 503
 
 
 class VendorStatus(StrEnum):
@@ -31,14 +31,14 @@ class VendorHealth:
     linking_status: VendorStatus | str | None
 
     @classmethod
-    def read(cls, source: JsonObject, operation: str) -> Self:
+    def from_json(cls, source: JsonObject, operation: str) -> Self:
         """From Enode's JSON. Raises EnodeProtocolError."""
         return cls(
-            vendor=required(source, "vendor", operation),
-            display_name=text(source, "displayName"),
-            portal_name=text(source, "portalName"),
-            status=word(source, "status", VendorStatus),
-            linking_status=word(source, "linkingStatus", VendorStatus),
+            vendor=require_text(source, "vendor", operation),
+            display_name=parse_text(source, "displayName"),
+            portal_name=parse_text(source, "portalName"),
+            status=parse_enum(source, "status", VendorStatus),
+            linking_status=parse_enum(source, "linkingStatus", VendorStatus),
         )
 
 
@@ -50,16 +50,16 @@ class Health:
 
     async def is_ready(self) -> bool:
         """Whether Enode says it works; needs no credentials. Raises EnodeUnavailable when it says nothing at all."""
-        call = Call(
+        call = ApiCall(
             method="GET",
             route="/health/ready",
-            accepts=frozenset({UNREADY}),
-            authorized=False,
-            repeat=Repeat.IF_NOT_DONE,
+            accepted_statuses=frozenset({NOT_READY}),
+            is_authenticated=False,
+            retry_mode=RetryMode.IF_NOT_PROCESSED,
         )
-        return (await self._api.send(call)).status != UNREADY
+        return (await self._api.send(call)).status != NOT_READY
 
-    async def vehicle_vendors(self) -> tuple[VendorHealth, ...]:
+    async def list_vehicle_vendors(self) -> tuple[VendorHealth, ...]:
         """Every vehicle vendor that this client may link."""
-        call = Call(method="GET", route="/health/vehicles")
-        return tuple(VendorHealth.read(item, call.operation) for item in await self._api.get_objects(call))
+        call = ApiCall(method="GET", route="/health/vehicles")
+        return tuple(VendorHealth.from_json(item, call.operation) for item in await self._api.get_objects(call))

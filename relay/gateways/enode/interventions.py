@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
-from relay.gateways.enode.api import Call, EnodeApi
-from relay.gateways.enode.fields import JsonObject, member, moment, required, text
+from relay.gateways.enode.api import ApiCall, EnodeApi
+from relay.gateways.enode.json_fields import JsonObject, parse_datetime, parse_object, parse_text, require_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,21 +30,21 @@ class Intervention:
     """Link when linking anew solves it."""
 
     @classmethod
-    def read(cls, source: JsonObject, operation: str) -> Self:
+    def from_json(cls, source: JsonObject, operation: str) -> Self:
         """From Enode's JSON. Raises EnodeProtocolError."""
-        resolution = member(source, "resolution") or {}
+        resolution = parse_object(source, "resolution") or {}
         return cls(
-            id=required(source, "id", operation),
-            vendor=text(source, "vendor"),
-            vendor_type=text(source, "vendorType"),
-            brand=text(source, "brand"),
-            introduced_at=moment(source, "introducedAt"),
-            domain=text(source, "domain"),
-            title=text(resolution, "title"),
-            description=text(resolution, "description"),
-            access=text(resolution, "access"),
-            agent=text(resolution, "agent"),
-            action=text(resolution, "action"),
+            id=require_text(source, "id", operation),
+            vendor=parse_text(source, "vendor"),
+            vendor_type=parse_text(source, "vendorType"),
+            brand=parse_text(source, "brand"),
+            introduced_at=parse_datetime(source, "introducedAt"),
+            domain=parse_text(source, "domain"),
+            title=parse_text(resolution, "title"),
+            description=parse_text(resolution, "description"),
+            access=parse_text(resolution, "access"),
+            agent=parse_text(resolution, "agent"),
+            action=parse_text(resolution, "action"),
         )
 
 
@@ -60,11 +60,11 @@ class Interventions:
         """Every intervention there is, of a vendor or of all."""
         wanted = {"language": language, "vendor": vendor, "vendorType": vendor_type}
         query = {key: value for key, value in wanted.items() if value is not None}
-        call = Call(method="GET", route="/interventions", query=query)
-        return tuple(Intervention.read(item, call.operation) for item in await self._api.get_objects(call))
+        call = ApiCall(method="GET", route="/interventions", query=query)
+        return tuple(Intervention.from_json(item, call.operation) for item in await self._api.get_objects(call))
 
     async def get(self, intervention_id: str, *, language: str | None = None) -> Intervention:
         """The intervention. Raises EnodeNotFound."""
         query = {"language": language} if language else {}
-        call = Call(method="GET", route="/interventions/{}", ids=(intervention_id,), query=query)
-        return Intervention.read(await self._api.get_object(call), call.operation)
+        call = ApiCall(method="GET", route="/interventions/{}", ids=(intervention_id,), query=query)
+        return Intervention.from_json(await self._api.get_object(call), call.operation)

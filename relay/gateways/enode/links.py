@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from relay.gateways.enode.api import Call, EnodeApi
-from relay.gateways.enode.fields import JsonObject, required, text
+from relay.gateways.enode.api import ApiCall, EnodeApi
+from relay.gateways.enode.json_fields import JsonObject, parse_text, require_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,9 +16,9 @@ class LinkSession:
     token: str | None = field(repr=False)
 
     @classmethod
-    def read(cls, source: JsonObject, operation: str) -> Self:
+    def from_json(cls, source: JsonObject, operation: str) -> Self:
         """From Enode's JSON. Raises EnodeProtocolError."""
-        return cls(url=required(source, "linkUrl", operation), token=text(source, "linkToken"))
+        return cls(url=require_text(source, "linkUrl", operation), token=parse_text(source, "linkToken"))
 
 
 class Links:
@@ -51,7 +51,7 @@ class Links:
             "vendor": vendor,
             "colorScheme": color_scheme,
         }
-        return await self._open("/users/{}/link", user_id, wanted)
+        return await self._create_session("/users/{}/link", user_id, wanted)
 
     async def relink(
         self, asset_id: str, *, language: str, redirect_uri: str, color_scheme: str | None = None
@@ -61,9 +61,11 @@ class Links:
         Raises EnodeRefused when the vehicle is unknown or properly linked.
         """
         wanted = {"language": language, "redirectUri": redirect_uri, "colorScheme": color_scheme}
-        return await self._open("/assets/{}/relink", asset_id, wanted)
+        return await self._create_session("/assets/{}/relink", asset_id, wanted)
 
-    async def _open(self, route: str, of: str, wanted: Mapping[str, str | list[str] | None]) -> LinkSession:
-        body = {key: value for key, value in wanted.items() if value is not None}
-        call = Call(method="POST", route=route, ids=(of,), body=body)
-        return LinkSession.read(await self._api.get_object(call), call.operation)
+    async def _create_session(
+        self, route: str, target_id: str, members: Mapping[str, str | list[str] | None]
+    ) -> LinkSession:
+        body = {key: value for key, value in members.items() if value is not None}
+        call = ApiCall(method="POST", route=route, ids=(target_id,), body=body)
+        return LinkSession.from_json(await self._api.get_object(call), call.operation)

@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from relay.gateways.enode.api import Call, EnodeApi
-from relay.gateways.enode.fields import JsonObject, flag, members, moment, required, text
-from relay.gateways.enode.pages import pages
+from relay.gateways.enode.api import ApiCall, EnodeApi
+from relay.gateways.enode.json_fields import (
+    JsonObject,
+    parse_bool,
+    parse_datetime,
+    parse_objects,
+    parse_text,
+    require_text,
+)
+from relay.gateways.enode.pagination import fetch_pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,17 +34,17 @@ class User:
     linked_vendors: tuple[LinkedVendor, ...]
 
     @classmethod
-    def read(cls, source: JsonObject, operation: str) -> Self:
+    def from_json(cls, source: JsonObject, operation: str) -> Self:
         """From Enode's JSON. Raises EnodeProtocolError."""
         return cls(
-            id=required(source, "id", operation),
+            id=require_text(source, "id", operation),
             linked_vendors=tuple(
                 LinkedVendor(
-                    vendor=required(item, "vendor", operation),
-                    vendor_type=text(item, "vendorType"),
-                    is_valid=flag(item, "isValid"),
+                    vendor=require_text(item, "vendor", operation),
+                    vendor_type=parse_text(item, "vendorType"),
+                    is_valid=parse_bool(item, "isValid"),
                 )
-                for item in members(source, "linkedVendors")
+                for item in parse_objects(source, "linkedVendors")
             ),
         )
 
@@ -58,19 +65,21 @@ class Users:
 
     async def get(self, user_id: str) -> User:
         """The user. Raises EnodeNotFound before the first link session and after deletion."""
-        call = Call(method="GET", route="/users/{}", ids=(user_id,))
-        return User.read(await self._api.get_object(call), call.operation)
+        call = ApiCall(method="GET", route="/users/{}", ids=(user_id,))
+        return User.from_json(await self._api.get_object(call), call.operation)
 
     async def list(self) -> AsyncIterator[ListedUser]:
         """Every user of this client."""
-        async for page in pages(self._api, "/users"):
+        async for page in fetch_pages(self._api, "/users"):
             for item in page.items:
-                yield ListedUser(id=required(item, "id", "GET /users"), created_at=moment(item, "createdAt"))
+                yield ListedUser(
+                    id=require_text(item, "id", "GET /users"), created_at=parse_datetime(item, "createdAt")
+                )
 
     async def delete(self, user_id: str) -> None:
         """Delete the user and all data, for good. Raises EnodeNotFound: it is done."""
-        await self._api.send(Call(method="DELETE", route="/users/{}", ids=(user_id,)))
+        await self._api.send(ApiCall(method="DELETE", route="/users/{}", ids=(user_id,)))
 
     async def disconnect_vendor(self, user_id: str, vendor: str) -> None:
         """Unlink the user's account with `vendor`; its vehicles vanish. Raises EnodeNotFound: it is done."""
-        await self._api.send(Call(method="DELETE", route="/users/{}/vendors/{}", ids=(user_id, vendor)))
+        await self._api.send(ApiCall(method="DELETE", route="/users/{}/vendors/{}", ids=(user_id, vendor)))

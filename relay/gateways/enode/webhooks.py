@@ -6,10 +6,19 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Self
 
-from relay.gateways.enode.api import API_VERSION, Call, EnodeApi
-from relay.gateways.enode.fields import JsonObject, flag, member, moment, required, text, texts, whole
-from relay.gateways.enode.pages import pages
-from relay.gateways.enode.retry import Repeat
+from relay.gateways.enode.api import API_VERSION, ApiCall, EnodeApi
+from relay.gateways.enode.json_fields import (
+    JsonObject,
+    parse_bool,
+    parse_datetime,
+    parse_int,
+    parse_object,
+    parse_text,
+    parse_texts,
+    require_text,
+)
+from relay.gateways.enode.pagination import fetch_pages
+from relay.gateways.enode.retry import RetryMode
 
 ALL_EVENTS = ("*",)
 
@@ -45,22 +54,22 @@ class WebhookSubscription:
     header_name: str | None
 
     @classmethod
-    def read(cls, source: JsonObject, operation: str) -> Self:
+    def from_json(cls, source: JsonObject, operation: str) -> Self:
         """From Enode's JSON. Raises EnodeProtocolError."""
         return cls(
-            id=required(source, "id", operation),
-            url=required(source, "url", operation),
-            events=texts(source, "events"),
-            is_active=flag(source, "isActive"),
-            last_success=moment(source, "lastSuccess"),
-            created_at=moment(source, "createdAt"),
-            api_version=text(source, "apiVersion"),
-            header_name=text(member(source, "authentication") or {}, "headerName"),
+            id=require_text(source, "id", operation),
+            url=require_text(source, "url", operation),
+            events=parse_texts(source, "events"),
+            is_active=parse_bool(source, "isActive"),
+            last_success=parse_datetime(source, "lastSuccess"),
+            created_at=parse_datetime(source, "createdAt"),
+            api_version=parse_text(source, "apiVersion"),
+            header_name=parse_text(parse_object(source, "authentication") or {}, "headerName"),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookTest:
+class WebhookTestResult:
     """What came of a test delivery. `response_status` is None when the address gave no answer."""
 
     succeeded: bool
@@ -68,12 +77,12 @@ class WebhookTest:
     response_status: int | None
 
     @classmethod
-    def read(cls, source: JsonObject, operation: str) -> Self:
+    def from_json(cls, source: JsonObject, operation: str) -> Self:
         """From Enode's JSON. Raises EnodeProtocolError."""
         return cls(
-            succeeded=required(source, "status", operation) == "SUCCESS",
-            description=text(source, "description"),
-            response_status=whole(member(source, "response") or {}, "code"),
+            succeeded=require_text(source, "status", operation) == "SUCCESS",
+            description=parse_text(source, "description"),
+            response_status=parse_int(parse_object(source, "response") or {}, "code"),
         )
 
 
@@ -85,13 +94,13 @@ class Webhooks:
 
     async def list(self) -> AsyncIterator[WebhookSubscription]:
         """Every subscription of this client."""
-        async for page in pages(self._api, "/webhooks"):
+        async for page in fetch_pages(self._api, "/webhooks"):
             for item in page.items:
-                yield WebhookSubscription.read(item, "GET /webhooks")
+                yield WebhookSubscription.from_json(item, "GET /webhooks")
 
     async def get(self, webhook_id: str) -> WebhookSubscription:
         """The subscription. Raises EnodeNotFound."""
-        return await self._subscription(Call(method="GET", route="/webhooks/{}", ids=(webhook_id,)))
+        return await self._request_subscription(ApiCall(method="GET", route="/webhooks/{}", ids=(webhook_id,)))
 
     async def create(
         self, *, url: str, secret: str, events: Sequence[str] = ALL_EVENTS, header: DeliveryHeader | None = None
@@ -103,8 +112,10 @@ class Webhooks:
         """
         body: dict[str, Any] = {"url": url, "secret": secret, "events": list(events), "apiVersion": API_VERSION}
         if header:
-            body["authentication"] = _authentication(header)
-        return await self._subscription(Call(method="POST", route="/webhooks", body=body, repeat=Repeat.IF_NOT_DONE))
+            body["authentication"] = _build_authentication(header)
+        return await self._request_subscription(
+            ApiCall(method="POST", route="/webhooks", body=body, retry_mode=RetryMode.IF_NOT_PROCESSED)
+        )
 
     async def update(
         self,
@@ -119,21 +130,25 @@ class Webhooks:
         given = {"url": url, "secret": secret, "events": events and list(events)}
         body: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         if header is not UNCHANGED:
-            body["authentication"] = header and _authentication(header)
-        return await self._subscription(Call(method="PATCH", route="/webhooks/{}", ids=(webhook_id,), body=body))
+            body["authentication"] = header and _build_authentication(header)
+        return await self._request_subscription(
+            ApiCall(method="PATCH", route="/webhooks/{}", ids=(webhook_id,), body=body)
+        )
 
     async def delete(self, webhook_id: str) -> None:
         """End the subscription. Raises EnodeNotFound: it is done."""
-        await self._api.send(Call(method="DELETE", route="/webhooks/{}", ids=(webhook_id,)))
+        await self._api.send(ApiCall(method="DELETE", route="/webhooks/{}", ids=(webhook_id,)))
 
-    async def test(self, webhook_id: str) -> WebhookTest:
+    async def test(self, webhook_id: str) -> WebhookTestResult:
         """Have Enode deliver a test event now; a success switches the subscription on again. Raises EnodeNotFound."""
-        call = Call(method="POST", route="/webhooks/{}/test", ids=(webhook_id,), repeat=Repeat.IF_NOT_DONE)
-        return WebhookTest.read(await self._api.get_object(call), call.operation)
+        call = ApiCall(
+            method="POST", route="/webhooks/{}/test", ids=(webhook_id,), retry_mode=RetryMode.IF_NOT_PROCESSED
+        )
+        return WebhookTestResult.from_json(await self._api.get_object(call), call.operation)
 
-    async def _subscription(self, call: Call) -> WebhookSubscription:
-        return WebhookSubscription.read(await self._api.get_object(call), call.operation)
+    async def _request_subscription(self, call: ApiCall) -> WebhookSubscription:
+        return WebhookSubscription.from_json(await self._api.get_object(call), call.operation)
 
 
-def _authentication(header: DeliveryHeader) -> Mapping[str, str]:
+def _build_authentication(header: DeliveryHeader) -> Mapping[str, str]:
     return {"headerName": header.name, "headerValue": header.value}

@@ -4,25 +4,25 @@ from relay.gateways.supabase.auth import LinkKind, Provider, SupabaseAuth
 from relay.gateways.supabase.client import SupabaseClient, open_supabase
 from relay.gateways.supabase.config import SupabaseConfig
 from relay.gateways.supabase.errors import (
-    SupabaseBusy,
     SupabaseError,
     SupabaseKeysRefused,
+    SupabaseRateLimited,
     SupabaseRefused,
     SupabaseUnavailable,
 )
-from relay.gateways.supabase.tokens import Person
+from relay.gateways.supabase.token_verifier import SupabaseUser
 
 __all__ = [
     "LinkKind",
-    "Person",
     "Provider",
     "SupabaseAuth",
-    "SupabaseBusy",
     "SupabaseClient",
     "SupabaseConfig",
     "SupabaseError",
     "SupabaseKeysRefused",
+    "SupabaseRateLimited",
     "SupabaseRefused",
     "SupabaseUnavailable",
+    "SupabaseUser",
     "open_supabase",
 ]

@@ -10,11 +10,11 @@ import httpx
 from relay.gateways.supabase.auth import SupabaseAuth
 from relay.gateways.supabase.config import SupabaseConfig
 from relay.gateways.supabase.errors import SupabaseUnavailable
-from relay.gateways.supabase.keys import SigningKeys
-from relay.gateways.supabase.tokens import Tokens
+from relay.gateways.supabase.signing_keys import SigningKeys
+from relay.gateways.supabase.token_verifier import TokenVerifier
 
-PATIENCE_SECONDS = 10.0
-KEYS_PATIENCE_SECONDS = 3.0
+TIMEOUT_SECONDS = 10.0
+KEYS_TIMEOUT_SECONDS = 3.0
 """A request waits for the keys, so this is shorter."""
 
 
@@ -25,15 +25,15 @@ class SupabaseClient:
         self._http = http
         # As a browser names it, in rules about where forms may lead.
         self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(config.url))
-        self._keys_at = f"{config.auth_url}/.well-known/jwks.json"
+        self._keys_url = f"{config.auth_url}/.well-known/jwks.json"
         self.auth = SupabaseAuth(config, http)
-        self.keys = SigningKeys(self.fetch_keys)
-        self.tokens = Tokens(self.keys, issuer=config.auth_url)
+        self.signing_keys = SigningKeys(self.fetch_keys)
+        self.token_verifier = TokenVerifier(self.signing_keys, issuer=config.auth_url)
 
     async def fetch_keys(self) -> Mapping[str, Any]:
         """The keys that the project signs with, as it publishes them. Raises SupabaseUnavailable."""
         try:
-            answer = await self._http.get(self._keys_at, timeout=KEYS_PATIENCE_SECONDS)
+            answer = await self._http.get(self._keys_url, timeout=KEYS_TIMEOUT_SECONDS)
             answer.raise_for_status()
             document = answer.json()
         except httpx.HTTPError as error:
@@ -49,9 +49,9 @@ class SupabaseClient:
 async def open_supabase(config: SupabaseConfig) -> AsyncIterator[SupabaseClient]:
     """A client with connections of its own, closed at the end. Opening talks to nobody."""
     # A stray proxy or netrc variable must not see the project's keys, nor whoever a redirect would lead to.
-    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, trust_env=False, follow_redirects=False) as http:
+    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=False) as http:
         client = SupabaseClient(config, http)
         try:
             yield client
         finally:
-            await client.keys.close()
+            await client.signing_keys.close()

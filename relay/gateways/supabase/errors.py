@@ -18,16 +18,16 @@ _CODE = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 class SupabaseError(Exception):
     """Anything that went wrong with Supabase Auth. `operation` is what was tried, such as `send a link`."""
 
-    def __init__(self, operation: str, sentence: str) -> None:
+    def __init__(self, operation: str, message: str) -> None:
         self.operation = operation
-        super().__init__(f"Supabase, {operation}: {sentence}")
+        super().__init__(f"Supabase, {operation}: {message}")
 
 
 class SupabaseUnavailable(SupabaseError):
     """Nobody knows whether it was done."""
 
 
-class SupabaseBusy(SupabaseError):
+class SupabaseRateLimited(SupabaseError):
     """Asked too often; nothing was done."""
 
 

@@ -15,19 +15,19 @@ from fastapi import FastAPI
 from playwright.async_api import Browser, Page, async_playwright
 
 from relay.app import create_app
-from relay.identity.sessions import open_session
-from relay.identity.sign_in_links import make_link
-from relay.server import listen
+from relay.identity.sign_in_links import create_sign_in_link
+from relay.identity.web_sessions import create_web_session
+from relay.server import open_listening_socket
 from relay.settings import Settings
-from relay.usecases.hand_out_link import hand_out_link
+from relay.usecases.linking.create_link_page import create_link_page
 from relay.vehicles.limits import VehicleLimits
 from scripts.lib.programs import CHROMIUM
 from tests.demo.enode.running import Running, new_settings
 from tests.relay.browser.gallery import CLOUD, OWN, Hall
 from tests.relay.browser.household import move_in
-from tests.relay.plans import CLOUD as PLANS
-from tests.relay.serving import serving
 from tests.relay.supabase_auth.double import ANON, SECRET, supabase_running
+from tests.relay.support.plans import CLOUD as PLANS
+from tests.relay.support.serving import serving
 
 PHONE = {"width": 360, "height": 740}
 
@@ -46,7 +46,7 @@ async def chromium() -> AsyncIterator[Browser]:
 @pytest.fixture
 async def app(tmp_path, database_url) -> FastAPI:
     settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32)
-    return create_app(settings, database_url, work=False)
+    return create_app(settings, database_url, with_worker=False)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def relay(app) -> AsyncIterator[str]:
 @pytest.fixture
 async def cloud(tmp_path, database_url) -> AsyncIterator[SimpleNamespace]:
     """A relay in cloud mode that awaits the operator's word (`url`, `app`), and its `supabase`."""
-    listening = listen("127.0.0.1", 0)
+    listening = open_listening_socket("127.0.0.1", 0)
     site = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with supabase_running(site=site) as supabase:
         settings = Settings(
@@ -75,7 +75,7 @@ async def cloud(tmp_path, database_url) -> AsyncIterator[SimpleNamespace]:
             approval=True,
             sign_in_providers="github,google",
         )
-        app = create_app(settings, database_url, work=False)
+        app = create_app(settings, database_url, with_worker=False)
         async with serving(app, listening) as url:
             yield SimpleNamespace(url=url, app=app, supabase=supabase)
 
@@ -102,7 +102,7 @@ async def open_window(chromium, pool) -> AsyncIterator[OpenPage]:
             stack.push_async_callback(context.close)
             if user is not None:
                 async with pool.connection() as connection:
-                    session = await open_session(connection, user, "link")
+                    session = await create_web_session(connection, user, "link")
                 await context.add_cookies([{"name": "evconduit_session", "value": session, "url": site}])
             return await context.new_page()
 
@@ -140,7 +140,7 @@ async def own_app(tmp_path, database_url, enode) -> FastAPI:
         enode_base_url=enode.url,
         enode_auth_url=f"{enode.url}/oauth2/token",
     )
-    return create_app(settings, database_url, work=False)
+    return create_app(settings, database_url, with_worker=False)
 
 
 @pytest.fixture
@@ -151,10 +151,10 @@ async def own(own_app, database_url, people, pool, open_window) -> AsyncIterator
         app.state.runtime = dataclasses.replace(app.state.runtime, plans=PLANS, vehicle_limits=limits)
         key = await (await connection.execute("select id from api_keys order by name")).fetchone()
         car = await (await connection.execute("select id from vehicles order by created_at")).fetchone()
-        page = await hand_out_link(connection, people["household"], vendor="TESLA")
+        page = await create_link_page(connection, people["household"], vendor="TESLA")
         with psycopg.connect(database_url, autocommit=True) as owner:
             owner.execute("set search_path to evconduit")
-            login = make_link(owner, None)
+            login = create_sign_in_link(owner, None)
         known = people | {"key": key[0], "car": car[0], "link": page.path.removeprefix("/link/"), "login": login}
         yield Hall(pictures=OWN, site=url, open_window=open_window, known=known)
 
@@ -163,8 +163,8 @@ async def own(own_app, database_url, people, pool, open_window) -> AsyncIterator
 async def many(cloud, people, pool, open_window) -> Hall:
     """The pictures of a relay where many people are."""
     runtime = cloud.app.state.runtime
-    invited = dataclasses.replace(runtime.people, registration="invitation")
-    cloud.app.state.runtime = dataclasses.replace(runtime, people=invited)
+    invited = dataclasses.replace(runtime.supabase_sign_in, registration="invitation")
+    cloud.app.state.runtime = dataclasses.replace(runtime, supabase_sign_in=invited)
     async with pool.connection() as connection:
         await connection.execute("update users set approved_at = null where id = %s", [people["newcomer"]])
     return Hall(pictures=CLOUD, site=cloud.url, open_window=open_window, known=people)

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from relay.identity.credentials import key_hash, key_prefix, new_key
+from relay.identity.credentials import generate_api_key, get_key_prefix, hash_secret
 from relay.kit.database import Connection, Pool
-from relay.metering.period import PERIOD
+from relay.metering.period import PERIOD_START
 
 CONSENT = (
     "/oauth/authorize?response_type=code&client_id=home-assistant&state=s&name=Home+in+the+woods"
@@ -70,7 +70,9 @@ async def move_in(pool: Pool, user_id: UUID) -> None:
 
 async def _use(connection: Connection, user_id: UUID, home: UUID) -> None:
     """A month of calls, by two installations."""
-    began: Any = await (await connection.execute(f"select {PERIOD} from users u where id = %s", [user_id])).fetchone()
+    began: Any = await (
+        await connection.execute(f"select {PERIOD_START} from users u where id = %s", [user_id])
+    ).fetchone()
     key: Any = await (await connection.execute("select id from api_keys where user_id = %s", [user_id])).fetchone()
     days = (datetime.now(UTC).date() - began[0].date()).days + 1
     for place in range(days):
@@ -97,12 +99,12 @@ async def _installations(connection: Connection, user_id: UUID) -> UUID:
         "created_at = now() - interval '25 days', last_used_at = now() - interval '2 hours' where user_id = %s",
         [user_id],
     )
-    cabin = new_key()
+    cabin = generate_api_key()
     row = await (
         await connection.execute(
             "insert into api_keys (user_id, name, key_hash, prefix, created_at, last_used_at) values "
             "(%s, 'Cabin in the woods', %s, %s, now() - interval '70 days', now() - interval '6 days') returning id",
-            [user_id, key_hash(cabin), key_prefix(cabin)],
+            [user_id, hash_secret(cabin), get_key_prefix(cabin)],
         )
     ).fetchone()
     await connection.execute(

@@ -17,11 +17,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from relay.app import create_app
-from relay.server import listen
+from relay.server import open_listening_socket
 from relay.settings import Settings
 from tests.relay.browser.test_every_page import OUT
-from tests.relay.serving import serving
 from tests.relay.supabase_auth.running import running
+from tests.relay.support.serving import serving
 from tests.relay.usecases.oauth.client import CLIENT, request_for
 
 CALLBACK = "/auth/external/callback"
@@ -31,14 +31,14 @@ NAME = "Home in the woods"
 @pytest.fixture
 async def relay(tmp_path, database_url):
     """A relay that knows its own address, which every answer tells."""
-    listening = listen("127.0.0.1", 0)
+    listening = open_listening_socket("127.0.0.1", 0)
     settings = Settings(
         data=tmp_path,
         database_url=database_url,
         secret_key="k" * 32,
         public_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
     )
-    async with serving(create_app(settings, database_url, work=False), listening) as url:
+    async with serving(create_app(settings, database_url, with_worker=False), listening) as url:
         yield url
 
 

@@ -4,16 +4,16 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 
 from relay.app import create_app
-from relay.server import listen
+from relay.server import open_listening_socket
 from relay.settings import Settings
 from tests.relay.browser.test_every_page import OUT
-from tests.relay.serving import serving
+from tests.relay.support.serving import serving
 
 
 @pytest.fixture
 async def relay(tmp_path, database_url, enode):
     """A relay that works too, and asks Enode for news."""
-    listening = listen("127.0.0.1", 0)
+    listening = open_listening_socket("127.0.0.1", 0)
     settings = Settings(
         data=tmp_path,
         database_url=database_url,

@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from psycopg import AsyncConnection
 
-from relay.usecases.sign_in_with_supabase import REFUSED
+from relay.usecases.access.sign_in_with_supabase import STATUS_BY_ERROR_CODE
 
 ANNA = "anna@example.org"
 
@@ -65,7 +65,7 @@ async def test_nobody_is_shut_out_and_nothing_sticks_out(open_page, cloud, langu
         wide = await window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert (where, [it["id"] for it in found.response["violations"]], max(wide, 0)) == (where, [], 0)
 
-    ended = [f"/auth/callback?{it}" for it in ("code=x", *(f"error_code={why}" for why in REFUSED))]
+    ended = [f"/auth/callback?{it}" for it in ("code=x", *(f"error_code={why}" for why in STATUS_BY_ERROR_CODE))]
     for path in ("/sign-in", "/register", "/terms", "/auth/callback?token_hash=x&type=email", *ended):
         await window.goto(path)
         await look(path)

@@ -35,7 +35,7 @@ class HeldClock:
             sleep=self.sleep,
             monotonic=lambda: self.seconds,
             now=lambda: self.started_at + timedelta(seconds=self.seconds - 1000),
-            chance=lambda: 0.0,
+            random_fraction=lambda: 0.0,
         )
 
 

@@ -86,7 +86,7 @@ async def test_each_status_is_its_error_and_a_command_knows_its_outcome(client, 
     enode.script = [httpx.Response(status, json=PROBLEM)]
     error = await failure_of(client.vehicles.charge("car", ActionKind.START))
     assert type(error) is kind
-    assert error.sent is sent
+    assert error.is_outcome_unknown is sent
     if isinstance(error, EnodeProblemError):
         assert error.problem.status == status
         assert error.problem.slug == "bad-request"
@@ -100,7 +100,7 @@ async def test_no_exception_of_the_http_library_escapes(client, enode, raised, s
     enode.script = [raised]
     error = await failure_of(client.vehicles.charge("car", ActionKind.START))
     assert type(error) is EnodeUnavailable
-    assert error.sent is sent
+    assert error.is_outcome_unknown is sent
 
 
 def test_the_table_above_knows_every_exception_of_the_http_library():
@@ -142,7 +142,7 @@ async def test_a_command_whose_answer_is_unreadable_has_an_unknown_outcome(clien
     enode.script = [httpx.Response(200, text="OK")]
     error = await failure_of(client.vehicles.charge("car", ActionKind.STOP))
     assert type(error) is EnodeProtocolError
-    assert error.sent
+    assert error.is_outcome_unknown
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b"[1]", b'{"type": 5, "issues": {}}', b"\xff"])
@@ -254,11 +254,11 @@ def test_an_unusable_address_is_refused_by_the_name_of_its_field(field, url):
 
 async def test_nobody_at_the_address_is_unavailable_and_nothing_was_sent(unused_tcp_port):
     nobody = f"http://127.0.0.1:{unused_tcp_port}"
-    policy = RetryPolicy(tries=1)
+    policy = RetryPolicy(max_attempts=1)
     config = EnodeConfig(
         base_url=nobody, auth_url=f"{nobody}/token", client_id="id", client_secret="secret", retry=policy
     )
     async with open_enode(config) as client:
-        error = await failure_of(client.vehicles.charge("car", ActionKind.START))
+        error = await failure_of(client.vehicles.control_charging("car", ActionKind.START))
     assert type(error) is EnodeUnavailable
-    assert (error.cause, error.sent) == ("no connection", False)
+    assert (error.cause, error.is_outcome_unknown) == ("no connection", False)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.gateways.enode.languages import LANGUAGES, is_tag, nearest
+from relay.gateways.enode.languages import LANGUAGES, is_language_tag, match_language
 
 
 @pytest.mark.parametrize(
@@ -23,20 +23,20 @@ from relay.gateways.enode.languages import LANGUAGES, is_tag, nearest
     ],
 )
 def test_the_nearest_of_enode_s_languages(tag, language):
-    assert is_tag(tag)
-    assert nearest(tag) == language
+    assert is_language_tag(tag)
+    assert match_language(tag) == language
 
 
 @pytest.mark.parametrize("text", ["", "d", "de-", "-de", "german language", "de\n", "dé", "de-" + "x" * 9])
 def test_what_is_no_tag(text):
-    assert not is_tag(text)
+    assert not is_language_tag(text)
 
 
 @given(st.sampled_from(LANGUAGES))
 def test_each_of_them_is_nearest_to_itself(language):
-    assert nearest(language) == language
+    assert match_language(language) == language
 
 
 @given(st.text(max_size=30))
 def test_any_text_has_one(text):
-    assert nearest(text) in LANGUAGES
+    assert match_language(text) in LANGUAGES

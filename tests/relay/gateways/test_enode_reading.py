@@ -20,8 +20,8 @@ from relay.gateways.enode import (
     VendorHealth,
     VendorStatus,
     WebhookSubscription,
-    WebhookTest,
-    read_vehicle,
+    WebhookTestResult,
+    validate_vehicle,
 )
 
 JSON = st.recursive(
@@ -34,7 +34,7 @@ REQUIRED = {
     User: {"id"},
     LinkSession: {"linkUrl"},
     WebhookSubscription: {"id", "url"},
-    WebhookTest: {"status"},
+    WebhookTestResult: {"status"},
     VendorHealth: {"vendor"},
     Intervention: {"id"},
 }
@@ -70,13 +70,13 @@ def test_without_a_required_id_nothing_is_read(kind, key, value):
 
 @pytest.mark.parametrize("key", ["id", "userId"])
 def test_a_vehicle_needs_its_ids_and_is_otherwise_left_alone(vehicle, key):
-    assert read_vehicle(vehicle, "test") is vehicle
+    assert validate_vehicle(vehicle, "test") is vehicle
     with pytest.raises(EnodeProtocolError):
-        read_vehicle(vehicle | {key: None}, "test")
+        validate_vehicle(vehicle | {key: None}, "test")
 
 
 def test_an_action(action):
-    assert ChargeAction.read(action, "test") == ChargeAction(
+    assert ChargeAction.from_json(action, "test") == ChargeAction(
         id="7d6d0b0e-3f5c-4a1a-9f6e-5b0e7a4f2c10",
         user_id="ha-user-7f3a",
         target_id="3f0c2b1e-6a64-4d0e-9b57-1c7f5f0a9d21",
@@ -92,7 +92,7 @@ def test_an_action(action):
 
 @pytest.mark.parametrize("state", ["PENDING", "CONFIRMED", "FAILED", "CANCELLED", "REHEARSED"])
 def test_the_state_of_an_action_is_a_member_when_known_and_always_the_text(action, state):
-    read = ChargeAction.read(action | {"state": state}, "test").state
+    read = ChargeAction.from_json(action | {"state": state}, "test").state
     assert read == state
     assert isinstance(read, ActionState) is (state != "REHEARSED")
 
@@ -108,12 +108,12 @@ def test_the_state_of_an_action_is_a_member_when_known_and_always_the_text(actio
     ],
 )
 def test_why_an_action_failed(action, reason, read):
-    assert ChargeAction.read(action | {"failureReason": reason}, "test").failure_reason == read
+    assert ChargeAction.from_json(action | {"failureReason": reason}, "test").failure_reason == read
 
 
 def test_an_action_of_another_kind_has_none(action):
     del action["kind"]
-    assert ChargeAction.read(action | {"targetState": {"maxCurrent": 16}}, "test").kind is None
+    assert ChargeAction.from_json(action | {"targetState": {"maxCurrent": 16}}, "test").kind is None
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_an_action_of_another_kind_has_none(action):
     ],
 )
 def test_times_are_aware_and_in_utc(action, written, read):
-    assert ChargeAction.read(action | {"createdAt": written}, "test").created_at == read
+    assert ChargeAction.from_json(action | {"createdAt": written}, "test").created_at == read
 
 
 def test_a_user_and_what_is_linked():
@@ -142,14 +142,14 @@ def test_a_user_and_what_is_linked():
             "odd",
         ],
     }
-    assert User.read(source, "test").linked_vendors == (
+    assert User.from_json(source, "test").linked_vendors == (
         LinkedVendor(vendor="TESLA", vendor_type="vehicle", is_valid=True),
         LinkedVendor(vendor="NEWCOMER", vendor_type=None, is_valid=None),
     )
 
 
 def test_a_webhook_subscription(subscription):
-    assert WebhookSubscription.read(subscription, "test") == WebhookSubscription(
+    assert WebhookSubscription.from_json(subscription, "test") == WebhookSubscription(
         id="8f6d2a1c-0a7e-4b51-9f0d-2d9f2f3a6b77",
         url="https://relay.example.org/enode/webhook",
         events=("user:vehicle:updated",),
@@ -170,18 +170,18 @@ def test_a_webhook_subscription(subscription):
     ],
 )
 def test_what_came_of_a_test_delivery(source, read):
-    outcome = WebhookTest.read(source, "test")
+    outcome = WebhookTestResult.from_json(source, "test")
     assert (outcome.succeeded, outcome.description, outcome.response_status) == read
 
 
 @pytest.mark.parametrize("status", ["READY", "ELEVATED_ERROR_RATE", "OUTAGE", "ON_STRIKE"])
 def test_vendor_health_keeps_words_we_do_not_know(status):
-    read = VendorHealth.read({"vendor": "TESLA", "status": status, "linkingStatus": "READY"}, "test")
+    read = VendorHealth.from_json({"vendor": "TESLA", "status": status, "linkingStatus": "READY"}, "test")
     assert read.status == status
     assert isinstance(read.status, VendorStatus) is (status != "ON_STRIKE")
     assert read.linking_status is VendorStatus.READY
 
 
 def test_an_intervention_without_its_resolution():
-    read = Intervention.read({"id": "i", "resolution": "call us"}, "test")
+    read = Intervention.from_json({"id": "i", "resolution": "call us"}, "test")
     assert (read.id, read.title, read.action) == ("i", None, None)

@@ -14,8 +14,8 @@ from relay.gateways.enode import (
     EnodeUnavailable,
     RetryPolicy,
 )
-from relay.gateways.enode.exchange import Silence
-from relay.gateways.enode.retry import Repeat
+from relay.gateways.enode.http_request import NoResponse
+from relay.gateways.enode.retry import RetryMode
 
 BUSY = httpx.Response(429)
 BROKEN = httpx.Response(500)
@@ -67,7 +67,7 @@ async def test_a_command_whose_outcome_is_unknown_is_never_repeated(client, enod
     enode.script = [trouble, httpx.Response(200, json=action)]
     with pytest.raises(EnodeUnavailable) as caught:
         await client.vehicles.charge("car", ActionKind.START)
-    assert caught.value.sent
+    assert caught.value.is_outcome_unknown
     assert len(enode.requests) == 1
 
 
@@ -90,7 +90,7 @@ async def test_a_repeated_request_that_once_may_have_arrived_says_so(client, eno
     enode.script = [LOST, REFUSED_CONNECTION, REFUSED_CONNECTION]
     with pytest.raises(EnodeUnavailable) as caught:
         await client.users.delete("user")
-    assert caught.value.sent
+    assert caught.value.is_outcome_unknown
 
 
 async def test_a_delete_that_had_been_done_already_ends_as_not_found(client, enode):
@@ -131,11 +131,13 @@ async def test_a_wish_longer_than_we_wait_ends_the_tries_and_is_handed_on(client
 
 
 def test_waits_double_are_spread_and_have_an_end():
-    policy = RetryPolicy(tries=99)
-    lost = Silence(cause="lost", may_have_acted=True)
+    policy = RetryPolicy(max_attempts=99)
+    lost = NoResponse(cause="lost", may_have_acted=True)
 
     def wait(tries, chance):
-        return policy.wait(lost, tries=tries, repeat=Repeat.FREELY, chance=chance).total_seconds()
+        return policy.find_delay(
+            lost, attempts=tries, retry_mode=RetryMode.ALWAYS, random_fraction=chance
+        ).total_seconds()
 
     assert [wait(tries, 0.0) for tries in range(1, 8)] == [0.25, 0.5, 1, 2, 4, 4, 4]
     assert [wait(tries, 1.0) for tries in range(1, 8)] == [0.5, 1, 2, 4, 8, 8, 8]
@@ -143,7 +145,7 @@ def test_waits_double_are_spread_and_have_an_end():
 
 
 async def test_no_wait_passes_the_deadline(client_of, enode, held, config):
-    patient = replace(config, retry=RetryPolicy(tries=99))
+    patient = replace(config, retry=RetryPolicy(max_attempts=99))
     enode.script = [told_to_wait(15)]
     with pytest.raises(EnodeRateLimited):
         await (await client_of(enode, patient)).vehicles.get("car")
@@ -159,10 +161,10 @@ async def test_the_deadline_ends_a_call_that_hangs_and_knows_whether_it_had_begu
 
     enode.script = [hang]
     enode.token_script = [hang if hangs == "token" else enode.token]
-    hasty = replace(config, retry=RetryPolicy(deadline=timedelta(seconds=0.05)))
+    hasty = replace(config, retry=RetryPolicy(call_timeout=timedelta(seconds=0.05)))
     with pytest.raises(EnodeUnavailable) as caught:
         await (await client_of(enode, hasty)).vehicles.charge("car", ActionKind.START)
-    assert caught.value.sent is sent
+    assert caught.value.is_outcome_unknown is sent
 
 
 async def test_a_command_whose_time_runs_out_between_two_tries_was_not_sent(client_of, enode, config):
@@ -171,10 +173,12 @@ async def test_a_command_whose_time_runs_out_between_two_tries_was_not_sent(clie
 
     enode.script = [REFUSED_CONNECTION]
     enode.held.sleep = oversleep
-    hasty = replace(config, retry=RetryPolicy(deadline=timedelta(seconds=0.3), first_wait=timedelta(seconds=0.1)))
+    hasty = replace(
+        config, retry=RetryPolicy(call_timeout=timedelta(seconds=0.3), initial_delay=timedelta(seconds=0.1))
+    )
     with pytest.raises(EnodeUnavailable) as caught:
         await (await client_of(enode, hasty)).vehicles.charge("car", ActionKind.START)
-    assert (caught.value.cause, caught.value.sent) == ("no answer in time", False)
+    assert (caught.value.cause, caught.value.is_outcome_unknown) == ("no answer in time", False)
 
 
 async def test_a_cancelled_caller_is_cancelled_and_leaves_the_client_usable(client, enode, vehicle):

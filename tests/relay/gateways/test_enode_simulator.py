@@ -104,7 +104,7 @@ async def pass_time(world, seconds):
 async def test_a_wrong_secret_is_refused(sim_config):
     async with open_enode(replace(sim_config, client_secret="wrong")) as client:
         with pytest.raises(EnodeCredentialsRefused):
-            await client.health.vehicle_vendors()
+            await client.health.list_vehicle_vendors()
 
 
 async def test_enode_is_ready_and_names_its_vendors(live):
@@ -166,7 +166,7 @@ async def test_charging_is_started_confirmed_and_stopped(live, world, car):
     assert (await live.vehicles.get(car["id"])).vehicle["chargeState"]["isCharging"] is True
     with pytest.raises(EnodeRefused) as caught:
         await live.vehicles.charge(car["id"], ActionKind.START)
-    assert (caught.value.problem.status, caught.value.sent) == (400, False)
+    assert (caught.value.problem.status, caught.value.is_outcome_unknown) == (400, False)
     assert (await live.vehicles.charge(car["id"], ActionKind.STOP)).state == "PENDING"
     assert await live.actions.cancel(action.id) == settled  # a 409 whose body is the settled action
 
@@ -205,7 +205,7 @@ async def test_a_command_that_a_failing_enode_may_have_taken_is_unknown_and_not_
     await fault(world, method="POST", path="/vehicles/*/charging", times=1, status=503)
     with pytest.raises(EnodeUnavailable) as caught:
         await live.vehicles.charge(car["id"], ActionKind.START)
-    assert caught.value.sent
+    assert caught.value.is_outcome_unknown
     assert (await world.get("/_sim/faults")).json() == []
     assert (await live.vehicles.charge(car["id"], ActionKind.START)).state == "PENDING"
 
@@ -215,14 +215,14 @@ async def test_a_command_that_takes_too_long_is_unknown(sim_config, world, car):
     hasty = replace(sim_config, read_timeout=timedelta(seconds=0.1))
     async with open_enode(hasty) as client:
         with pytest.raises(EnodeUnavailable) as caught:
-            await client.vehicles.charge(car["id"], ActionKind.START)
-    assert (caught.value.cause, caught.value.sent) == ("no answer in time", True)
+            await client.vehicles.control_charging(car["id"], ActionKind.START)
+    assert (caught.value.cause, caught.value.is_outcome_unknown) == ("no answer in time", True)
 
 
 @pytest.mark.parametrize("trouble", [{"status": 503}, {"status": 429, "headers": {"Retry-After": "0"}}], ids=str)
 async def test_a_reading_survives_a_passing_trouble(sim_config, world, car, trouble):
     await fault(world, method="GET", path="/vehicles/*", times=2, **trouble)
-    quick = replace(sim_config, retry=RetryPolicy(first_wait=timedelta(milliseconds=10)))
+    quick = replace(sim_config, retry=RetryPolicy(initial_delay=timedelta(milliseconds=10)))
     async with open_enode(quick) as client:
         assert (await client.vehicles.get(car["id"])).vehicle == car
 

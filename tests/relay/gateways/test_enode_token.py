@@ -147,7 +147,7 @@ async def test_a_second_refusal_is_final(client, enode):
     with pytest.raises(EnodeCredentialsRefused) as caught:
         await client.vehicles.charge("car", ActionKind.START)
     assert tokens_used(enode) == ["token-1", "token-2"]
-    assert not caught.value.sent
+    assert not caught.value.is_outcome_unknown
 
 
 async def test_a_hundred_refused_callers_ask_for_one_new_token(client, enode, vehicle):
@@ -186,7 +186,7 @@ async def test_no_token_for_the_repeat_means_that_nothing_was_done(client, enode
     enode.token_script = [enode.token, DOWN]
     with pytest.raises(EnodeUnavailable) as caught:
         await client.vehicles.charge("car", ActionKind.START)
-    assert not caught.value.sent
+    assert not caught.value.is_outcome_unknown
 
 
 async def test_a_token_server_in_trouble_is_asked_again(client, enode, held):
@@ -225,7 +225,7 @@ async def test_each_failure_of_the_token_server_is_its_error_and_nothing_was_don
     with pytest.raises(EnodeError) as caught:
         await client.vehicles.charge("car", ActionKind.START)
     assert type(caught.value) is kind
-    assert not caught.value.sent
+    assert not caught.value.is_outcome_unknown
     assert enode.requests == []
 
 

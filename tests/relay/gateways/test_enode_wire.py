@@ -49,8 +49,8 @@ async def served(unused_tcp_port_factory):
             client_id="id",
             client_secret="secret",
             read_timeout=timedelta(seconds=5),
-            body_limit=1 << 20,
-            retry=RetryPolicy(tries=1, deadline=timedelta(seconds=1)),
+            max_body_bytes=1 << 20,
+            retry=RetryPolicy(max_attempts=1, call_timeout=timedelta(seconds=1)),
         )
 
     yield serve
@@ -76,16 +76,16 @@ async def served(unused_tcp_port_factory):
 async def test_a_connection_that_breaks_leaves_a_command_unknown(served, answer, cause):
     async with open_enode(await served(answer)) as client:
         with pytest.raises(EnodeUnavailable) as caught:
-            await client.vehicles.charge("car", ActionKind.START)
-    assert (caught.value.cause, caught.value.sent) == (cause, True)
+            await client.vehicles.control_charging("car", ActionKind.START)
+    assert (caught.value.cause, caught.value.is_outcome_unknown) == (cause, True)
 
 
 @pytest.mark.parametrize("answer", [b"", head(content_length=100) + b"{"], ids=["silent", "stalls in the body"])
 async def test_a_server_that_stalls_is_left_at_the_deadline(served, answer):
     async with open_enode(await served(answer, hold_open=True)) as client:
         with pytest.raises(EnodeUnavailable) as caught:
-            await client.vehicles.charge("car", ActionKind.START)
-    assert (caught.value.cause, caught.value.sent) == ("no answer in time", True)
+            await client.vehicles.control_charging("car", ActionKind.START)
+    assert (caught.value.cause, caught.value.is_outcome_unknown) == ("no answer in time", True)
 
 
 async def test_a_small_answer_that_unpacks_to_a_huge_one_is_cut_off(served):
@@ -99,7 +99,7 @@ async def test_a_redirection_is_not_followed(served):
     answer = head("307 Temporary Redirect", location="http://127.0.0.1:9/elsewhere", content_length=0)
     async with open_enode(await served(answer)) as client:
         with pytest.raises(EnodeProtocolError, match="redirection"):
-            await client.vehicles.charge("car", ActionKind.START)
+            await client.vehicles.control_charging("car", ActionKind.START)
 
 
 async def test_a_proxy_in_the_environment_does_not_see_the_secret(served, monkeypatch):

@@ -2,19 +2,27 @@ import hashlib
 
 import pytest
 
-from relay.identity.credentials import Credential, key_hash, key_prefix, new_key, new_secret, read_bearer, read_jwt
+from relay.identity.credentials import (
+    Credential,
+    generate_api_key,
+    generate_secret,
+    get_key_prefix,
+    hash_secret,
+    parse_bearer_credential,
+    parse_bearer_jwt,
+)
 
 
 def test_new_keys_are_long_random_and_read_back():
-    keys = {new_key() for _ in range(100)}
+    keys = {generate_api_key() for _ in range(100)}
     assert len(keys) == 100
-    assert {read_bearer(f"Bearer {key}").lookup for key in keys} == {key_hash(key) for key in keys}
+    assert {parse_bearer_credential(f"Bearer {key}").lookup for key in keys} == {hash_secret(key) for key in keys}
 
 
 def test_what_is_stored_does_not_contain_the_key():
-    key = new_key()
-    assert key_hash(key) == hashlib.sha256(key.encode()).digest()
-    assert len(key_prefix(key)) == 12
+    key = generate_api_key()
+    assert hash_secret(key) == hashlib.sha256(key.encode()).digest()
+    assert len(get_key_prefix(key)) == 12
 
 
 @pytest.mark.parametrize(
@@ -34,22 +42,22 @@ def test_what_is_stored_does_not_contain_the_key():
     ],
 )
 def test_anything_else_is_no_key(header):
-    assert read_bearer(header) is None
+    assert parse_bearer_credential(header) is None
 
 
 def test_classic_keys_are_accepted_whatever_the_scheme_s_case():
     key = "0aF" * 21 + "0"
-    assert read_bearer("bearer " + key) == Credential(kind="key", lookup=key_hash(key))
+    assert parse_bearer_credential("bearer " + key) == Credential(kind="key", lookup=hash_secret(key))
 
 
 def test_an_access_token_is_told_from_a_key():
-    token = new_secret("eva_")
-    assert read_bearer(f"Bearer {token}") == Credential(kind="access", lookup=key_hash(token))
-    assert read_bearer(f"Bearer {new_secret('evr_')}") is None
+    token = generate_secret("eva_")
+    assert parse_bearer_credential(f"Bearer {token}") == Credential(kind="access", lookup=hash_secret(token))
+    assert parse_bearer_credential(f"Bearer {generate_secret('evr_')}") is None
 
 
 def test_no_secret_is_seen_where_a_credential_is_printed():
-    assert "lookup" not in repr(read_bearer(f"Bearer {new_key()}"))
+    assert "lookup" not in repr(parse_bearer_credential(f"Bearer {generate_api_key()}"))
 
 
 @pytest.mark.parametrize(
@@ -66,4 +74,4 @@ def test_no_secret_is_seen_where_a_credential_is_printed():
     ],
 )
 def test_what_has_the_form_of_a_json_web_token_is_taken_for_one(header, token):
-    assert read_jwt(header) == token
+    assert parse_bearer_jwt(header) == token

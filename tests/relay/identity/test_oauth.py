@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.identity.oauth import (
+    MAX_NAME_LENGTH,
     MY_HOME_ASSISTANT,
-    NAME_LENGTH,
-    RACE,
+    REFRESH_RACE_WINDOW,
     OAuthError,
-    Presented,
-    allows_redirect,
-    answer_address,
-    answers_challenge,
+    RefreshTokenState,
+    build_redirect_url,
     clean_name,
-    is_challenge,
-    read_scopes,
-    redirect_host,
-    redirect_origin,
-    successor_of,
+    find_pair_to_replace,
+    get_redirect_host,
+    get_redirect_origin,
+    is_code_challenge,
+    is_redirect_allowed,
+    parse_scopes,
+    verify_code_challenge,
 )
 
 LOCAL = [
@@ -74,57 +74,57 @@ NEVER = [
 
 @pytest.mark.parametrize("uri", LOCAL)
 def test_a_home_assistant_s_own_address_is_allowed_where_the_setting_says_so(uri):
-    assert allows_redirect(uri, local=True)
-    assert not allows_redirect(uri, local=False)
+    assert is_redirect_allowed(uri, allow_local=True)
+    assert not is_redirect_allowed(uri, allow_local=False)
 
 
 @pytest.mark.parametrize("local", [True, False])
 def test_home_assistant_s_own_redirector_is_always_allowed(local):
-    assert allows_redirect(MY_HOME_ASSISTANT, local=local)
+    assert is_redirect_allowed(MY_HOME_ASSISTANT, allow_local=local)
 
 
 @pytest.mark.parametrize("uri", NEVER)
 def test_no_other_address_is_allowed(uri):
-    assert not allows_redirect(uri, local=True)
+    assert not is_redirect_allowed(uri, allow_local=True)
 
 
 @given(st.text(max_size=80))
 def test_whatever_stands_before_or_behind_an_address_spoils_it(noise):
     for uri in (MY_HOME_ASSISTANT, LOCAL[0]):
-        assert allows_redirect(uri + noise, local=True) == (noise == "")
-        assert allows_redirect(noise + uri, local=True) == (noise == "")
+        assert is_redirect_allowed(uri + noise, allow_local=True) == (noise == "")
+        assert is_redirect_allowed(noise + uri, allow_local=True) == (noise == "")
 
 
 def test_a_person_sees_host_and_port():
-    assert redirect_host(LOCAL[0]) == "homeassistant.local:8123"
-    assert redirect_origin(LOCAL[3]) == "http://[fd00::20]:8123"
+    assert get_redirect_host(LOCAL[0]) == "homeassistant.local:8123"
+    assert get_redirect_origin(LOCAL[3]) == "http://[fd00::20]:8123"
 
 
 def test_an_answer_carries_the_state_and_who_answers():
-    address = answer_address(LOCAL[0], issuer="https://relay.example", state="a b&c", code="x")
+    address = build_redirect_url(LOCAL[0], issuer="https://relay.example", state="a b&c", code="x")
     assert address == LOCAL[0] + "?code=x&state=a+b%26c&iss=https%3A%2F%2Frelay.example"
-    assert "state" not in answer_address(LOCAL[0], issuer="https://relay.example", state=None, code="x")
+    assert "state" not in build_redirect_url(LOCAL[0], issuer="https://relay.example", state=None, code="x")
 
 
 @given(st.text(alphabet="abcXYZ019-._~", min_size=43, max_size=128), st.text(max_size=130))
 def test_only_the_verifier_answers_its_challenge(verifier, other):
     challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    assert is_challenge(challenge)
-    assert answers_challenge(verifier, challenge)
-    assert answers_challenge(other, challenge) == (other == verifier)
+    assert is_code_challenge(challenge)
+    assert verify_code_challenge(verifier, challenge)
+    assert verify_code_challenge(other, challenge) == (other == verifier)
     # `plain` would be that the challenge answers itself.
-    assert not answers_challenge(challenge, challenge)
+    assert not verify_code_challenge(challenge, challenge)
 
 
 @pytest.mark.parametrize("verifier", ["", "short", "x" * 42, "x" * 129, "é" * 43, "x" * 43 + "\n"])
 def test_a_verifier_of_another_form_answers_nothing(verifier):
     challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    assert not answers_challenge(verifier, challenge)
+    assert not verify_code_challenge(verifier, challenge)
 
 
 @pytest.mark.parametrize("challenge", ["", "x" * 42, "x" * 44, "x" * 42 + "=", "é" * 43])
 def test_what_is_no_sha_256_is_no_challenge(challenge):
-    assert not is_challenge(challenge)
+    assert not is_code_challenge(challenge)
 
 
 @pytest.mark.parametrize(
@@ -138,13 +138,13 @@ def test_what_is_no_sha_256_is_no_challenge(challenge):
     ],
 )
 def test_scopes_are_those_asked_for(wanted, given):
-    assert read_scopes(wanted) == given
+    assert parse_scopes(wanted) == given
 
 
 @pytest.mark.parametrize("wanted", ["account", "read account", "READ", "read,control", "read\0"])
 def test_other_scopes_are_refused(wanted):
     with pytest.raises(OAuthError) as caught:
-        read_scopes(wanted)
+        parse_scopes(wanted)
     assert caught.value.error == "invalid_scope"
 
 
@@ -158,7 +158,7 @@ def test_other_scopes_are_refused(wanted):
         ("Home\u202etxt.exe", "Hometxt.exe"),
         ("e\u0301", "é"),
         ("<b>Home</b>", "<b>Home</b>"),
-        ("x" * 500, "x" * NAME_LENGTH),
+        ("x" * 500, "x" * MAX_NAME_LENGTH),
     ],
 )
 def test_a_name_is_one_short_visible_line(name, shown):
@@ -169,7 +169,7 @@ def test_a_name_is_one_short_visible_line(name, shown):
 def test_a_clean_name_is_clean(name):
     cleaned = clean_name(name)
     assert cleaned.isprintable()
-    assert 1 <= len(cleaned) <= NAME_LENGTH
+    assert 1 <= len(cleaned) <= MAX_NAME_LENGTH
     assert clean_name(cleaned) == cleaned
 
 
@@ -183,11 +183,11 @@ ME, TWIN = uuid4(), uuid4()
         (None, timedelta(), True, None),
         (ME, timedelta(days=300), False, ME),
         (ME, timedelta(), True, None),
-        (TWIN, RACE, False, TWIN),
-        (TWIN, RACE + timedelta(microseconds=1), False, None),
+        (TWIN, REFRESH_RACE_WINDOW, False, TWIN),
+        (TWIN, REFRESH_RACE_WINDOW + timedelta(microseconds=1), False, None),
         (TWIN, timedelta(), True, None),
     ],
 )
 def test_a_refresh_token_goes_on_until_its_successor_is_used(first, ago, is_replaced, then):
-    presented = Presented(pair_id=ME, first=first, first_used_ago=ago, is_replaced=is_replaced)
-    assert successor_of(presented) == then
+    presented = RefreshTokenState(pair_id=ME, first=first, first_used_ago=ago, is_replaced=is_replaced)
+    assert find_pair_to_replace(presented) == then

@@ -13,11 +13,11 @@ from fastapi import FastAPI
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from relay.inbox.routes import ENODE_POSTS_TO, router
+from relay.inbox.routes import ENODE_WEBHOOK_PATH, router
 from relay.inbox.service import Inbox
 from relay.kit import problems
 from relay.kit.database import open_pool
-from tests.relay.usecases.enode_world import NOON, SECRET, event, sign, vehicle
+from tests.relay.support.enode_events import NOON, SECRET, event, sign, vehicle
 
 USER = uuid4()
 UPDATED = event("user:vehicle:updated", NOON, USER, vehicle=vehicle("car", NOON))
@@ -40,15 +40,15 @@ class Door:
         self.woken = []
         app = FastAPI()
         app.include_router(router)
-        problems.install(app)
+        problems.install_handlers(app)
         app.state.inbox = Inbox(pool, account_id="ours", secrets=[SECRET], wake=self.woken.append)
-        app.state.inbox.limit = limit
+        app.state.inbox.max_body_bytes = limit
         self._transport = httpx.ASGITransport(app)
 
     async def post(self, raw, signature=None, **options):
         headers = {"x-enode-signature": sign(raw) if signature is None else signature} | options.pop("headers", {})
         async with httpx.AsyncClient(transport=self._transport, base_url="http://relay") as client:
-            return await client.post(ENODE_POSTS_TO, content=raw, headers=headers, **options)
+            return await client.post(ENODE_WEBHOOK_PATH, content=raw, headers=headers, **options)
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ async def test_too_large_is_413_before_anything_is_looked_at(pool):
 
     async with asyncio.timeout(5):
         async with httpx.AsyncClient(transport=door._transport, base_url="http://relay") as client:
-            answer = await client.post(ENODE_POSTS_TO, content=endless())
+            answer = await client.post(ENODE_WEBHOOK_PATH, content=endless())
     assert answer.status_code == 413
     assert (await door.post(b'"' + b"x" * 998 + b'"')).status_code == 200
     assert len(await rows(pool)) == 1

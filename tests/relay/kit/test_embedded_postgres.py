@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from relay.kit.embedded_postgres import EmbeddedPostgres
-from relay.kit.errors import StartError
+from relay.kit.errors import OperatorError
 
 HOLDER = """
 import sys, time
@@ -122,13 +122,13 @@ def test_a_cluster_of_another_version_is_refused_with_what_to_do(folder):
     with EmbeddedPostgres(folder).lease():
         pass
     (folder / "data" / "PG_VERSION").write_text("15\n")
-    with pytest.raises(StartError, match=r"made by PostgreSQL 15, this evconduit brings \d+: dump it"):
+    with pytest.raises(OperatorError, match=r"made by PostgreSQL 15, this evconduit brings \d+: dump it"):
         EmbeddedPostgres(folder).lease().__enter__()
     (folder / "data" / "PG_VERSION").write_text("18\n")
 
 
 def test_a_folder_that_cannot_be_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StartError, match="set EVCONDUIT_DATA") as caught:
+    with pytest.raises(OperatorError, match="set EVCONDUIT_DATA") as caught:
         EmbeddedPostgres(tmp_path / "file" / "postgres").lease().__enter__()
     assert "\n" not in str(caught.value)

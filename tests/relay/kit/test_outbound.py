@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from relay.kit.addresses import OutboundRules
-from relay.kit.outbound import ANSWER_LIMIT, Outbound, OutboundError, OutboundTimes
+from relay.kit.outbound import MAX_RESPONSE_BYTES, OutboundClient, OutboundError, OutboundTimeouts
+from relay.kit.outbound_rules import OutboundRules
 
-LISTED = OutboundRules(private=True, networks=(ip_network("127.0.0.0/8"),))
-QUICK = OutboundTimes(resolve=0.3, connect=0.3, whole=0.5)
+LISTED = OutboundRules(allow_private=True, allowed_networks=(ip_network("127.0.0.0/8"),))
+QUICK = OutboundTimeouts(resolve=0.3, connect=0.3, total=0.5)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 
@@ -66,7 +66,7 @@ class Names:
 
 @asynccontextmanager
 async def outbound(rules=LISTED, **how):
-    made = Outbound(rules, **how)
+    made = OutboundClient(rules, **how)
     try:
         yield made
     finally:
@@ -106,7 +106,7 @@ async def test_what_was_judged_is_what_is_connected_to_whatever_dns_says_next():
         # Checked when it was registered, another place by the time of the POST: judged again, at connecting.
         names = Names(["127.0.0.2"], ["192.0.2.1"])
         async with outbound(resolve=names) as client:
-            await client.check(f"http://ha.example:{port}/")
+            await client.check_url(f"http://ha.example:{port}/")
             assert await failure_of(client, f"http://ha.example:{port}/") == "address"
         assert len(wanted) == 1
 
@@ -127,7 +127,7 @@ async def test_one_bad_answer_of_dns_spoils_them_all(answers):
     async with server(say(OK)) as (port, heard), outbound(resolve=Names(answers)) as client:
         assert await failure_of(client, f"http://ha.example:{port}/") == "address"
         with pytest.raises(OutboundError):
-            await client.check(f"http://ha.example:{port}/")
+            await client.check_url(f"http://ha.example:{port}/")
     assert heard == []
 
 
@@ -135,9 +135,9 @@ async def test_one_bad_answer_of_dns_spoils_them_all(answers):
     ("rules", "url"),
     [
         (OutboundRules(), "https://127.0.0.1:{port}/"),
-        (OutboundRules(private=True), "http://127.0.0.1:{port}/"),
-        (OutboundRules(private=True), "http://ha.example:{port}/"),
-        (OutboundRules(networks=(ip_network("127.0.0.0/8"),)), "http://127.0.0.1:{port}/"),
+        (OutboundRules(allow_private=True), "http://127.0.0.1:{port}/"),
+        (OutboundRules(allow_private=True), "http://ha.example:{port}/"),
+        (OutboundRules(allowed_networks=(ip_network("127.0.0.0/8"),)), "http://127.0.0.1:{port}/"),
         (LISTED, "http://user:pw@127.0.0.1:{port}/"),
         (LISTED, "http://2130706433:{port}/"),
         (LISTED, "http://localhost.:{port}/"),
@@ -153,7 +153,7 @@ async def test_what_the_rules_forbid_is_never_connected_to(rules, url):
 
 async def test_our_own_ports_are_no_endpoint_even_where_loopback_is_listed():
     async with server(say(OK)) as (port, heard):
-        own = OutboundRules(private=True, networks=LISTED.networks, own_ports=frozenset({port}))
+        own = OutboundRules(allow_private=True, allowed_networks=LISTED.allowed_networks, own_ports=frozenset({port}))
         async with outbound(own) as client:
             assert await failure_of(client, f"http://127.0.0.1:{port}/") == "address"
     assert heard == []
@@ -210,9 +210,9 @@ async def test_a_bad_answer_is_known_by_its_class(answer, failure):
 
 
 async def test_an_answer_of_just_the_limit_is_read():
-    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % ANSWER_LIMIT + b"x" * ANSWER_LIMIT
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % MAX_RESPONSE_BYTES + b"x" * MAX_RESPONSE_BYTES
     async with server(say(whole)) as (port, _), outbound() as client:
-        assert len(await client.post(f"http://127.0.0.1:{port}/", b"", {})) == ANSWER_LIMIT
+        assert len(await client.post(f"http://127.0.0.1:{port}/", b"", {})) == MAX_RESPONSE_BYTES
 
 
 async def test_nobody_there_is_a_matter_of_connection_and_a_name_that_never_resolves_of_address():
@@ -283,7 +283,7 @@ async def test_many_at_once_are_independent_of_each_other():
     async with (
         server(stall) as (slow_port, _),
         server(say(OK)) as (port, _),
-        outbound(times=OutboundTimes(whole=1)) as client,
+        outbound(times=OutboundTimeouts(total=1)) as client,
     ):
         stalled = [asyncio.create_task(client.post(f"http://127.0.0.1:{slow_port}/", b"", {})) for _ in range(150)]
         async with asyncio.timeout(0.9):

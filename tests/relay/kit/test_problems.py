@@ -12,7 +12,7 @@ from relay.kit import problems
 async def test_a_row_that_the_database_refuses_is_quoted_nowhere(pool, caplog, raise_app_exceptions):
     """Its message names the row, and so VINs and places; raised on, it would be in the server's own log."""
     app = FastAPI()
-    problems.install(app)
+    problems.install_handlers(app)
 
     @app.get("/")
     async def fail() -> None:

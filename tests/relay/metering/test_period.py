@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relay.metering.period import PERIOD, RESETS_AT
+from relay.metering.period import PERIOD_START, RESETS_AT
 
 # The statements' own text, with other clocks than the server's.
-ASKED = f"select {PERIOD}, {RESETS_AT} from (select %(anchor)s::timestamptz as quota_anchor) u".replace(
+ASKED = f"select {PERIOD_START}, {RESETS_AT} from (select %(anchor)s::timestamptz as quota_anchor) u".replace(
     "now()", "%(now)s::timestamptz"
 )
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds

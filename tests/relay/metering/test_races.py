@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 
 from relay.kit.problems import Problem
-from relay.metering.allowance import cloud_plans
-from relay.metering.tokens import Entry, grant
-from relay.usecases.authorize import Asked, authenticate, authorize, give_back
+from relay.metering.allowance import create_cloud_plans
+from relay.metering.call_tokens import CallTokenEntry, grant_call_tokens
+from relay.usecases.calls.authorize import CallRequest, authenticate_caller, authorize_call, refund_call
 
-PLANS = cloud_plans(free=50, basic=7, pro=0)
+PLANS = create_cloud_plans(free=50, basic=7, pro=0)
 TOKENS = 25
 FOREIGN = str(uuid4())
 
@@ -25,7 +25,7 @@ from relay.identity.credentials import read_bearer
 from relay.kit.database import open_pool
 from relay.kit.problems import Problem
 from relay.metering.allowance import cloud_plans
-from relay.usecases.authorize import Asked, authorize
+from relay.usecases.calls.authorize import Asked, authorize
 
 async def main(conninfo, header, own, foreign):
     plans = cloud_plans(free=50, basic=7, pro=0)
@@ -57,8 +57,8 @@ async def rows(pool, statement, *values):
 
 async def ask(pool, account, vehicle=None, plans=PLANS):
     async with pool.connection(timeout=60) as connection:
-        return await authorize(
-            connection, account.credential, plans, Asked(scope="read", endpoint="v2/vehicles", vehicle=vehicle)
+        return await authorize_call(
+            connection, account.credential, plans, CallRequest(scope="read", endpoint="v2/vehicles", vehicle_id=vehicle)
         )
 
 
@@ -72,12 +72,14 @@ async def status_of(call):
 
 async def give_tokens(pool, account, amount=TOKENS):
     async with pool.connection() as connection:
-        await grant(connection, Entry(user_id=account.user_id, source="test", source_id=str(uuid4()), amount=amount))
+        await grant_call_tokens(
+            connection, CallTokenEntry(user_id=account.user_id, source="test", source_id=str(uuid4()), amount=amount)
+        )
 
 
 async def quota(pool, account):
     async with pool.connection() as connection:
-        return (await authenticate(connection, account.credential, scope="read")).quota
+        return (await authenticate_caller(connection, account.credential, scope="read")).quota
 
 
 async def books(pool, account):
@@ -135,7 +137,7 @@ async def test_refunds_that_race_with_calls_give_back_exactly_what_was_paid(pool
 
     async def regret(call):
         async with pool.connection(timeout=60) as connection:
-            await give_back(connection, call)
+            await refund_call(connection, call)
 
     async def call_and_regret(number):
         try:
@@ -169,9 +171,9 @@ async def test_tokens_are_touched_only_when_the_allowance_is_gone_and_given_back
     assert left == [(it, 2) for it in range(1, allowance + 1)] + [(allowance, 1), (allowance, 0)]
     assert await status_of(ask(pool, account)) == 429
     async with pool.connection() as connection:
-        given = await give_back(connection, calls[-1])
+        given = await refund_call(connection, calls[-1])
         assert (given.quota.used, given.quota.call_tokens) == (allowance, 1)
-        again = await give_back(connection, calls[-1])
+        again = await refund_call(connection, calls[-1])
     assert again.quota == calls[-1].quota
     assert (await quota(pool, account)).call_tokens == 1
     assert await status_of(ask(pool, account)) == 200
@@ -197,7 +199,7 @@ async def test_with_a_new_month_the_allowance_is_whole_again_and_old_refunds_sta
         await rows(pool, f"update {table} set period = period - interval '70 days' returning period")
     assert (await ask(pool, account)).quota.used == 1
     async with pool.connection() as connection:
-        await give_back(connection, old[0])
+        await refund_call(connection, old[0])
     assert (await quota(pool, account)).used == 1
     months = await rows(pool, "select used from usage_months order by period")
     assert months == [(6,), (1,)]

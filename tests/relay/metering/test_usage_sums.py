@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.identity.credentials import key_hash, key_prefix, new_key, read_bearer
+from relay.identity.credentials import generate_api_key, get_key_prefix, hash_secret, parse_bearer_credential
 from relay.kit.problems import Problem
-from relay.metering.allowance import cloud_plans
-from relay.metering.quota import Quota, rate_headers
-from relay.metering.tokens import Entry, grant
-from relay.usecases.authorize import Asked, authorize, give_back
-from relay.usecases.tell_usage import _by_day, _by_installation, _by_route, read_usage
+from relay.metering.allowance import create_cloud_plans
+from relay.metering.call_tokens import CallTokenEntry, grant_call_tokens
+from relay.metering.quota import Quota, render_rate_limit_headers
+from relay.usecases.account.usage_report import _count_by_day, _count_by_installation, _count_by_route, get_usage_report
+from relay.usecases.calls.authorize import CallRequest, authorize_call, refund_call
 
-PLANS = cloud_plans(free=40, basic=40, pro=None)
+PLANS = create_cloud_plans(free=40, basic=40, pro=None)
 ROUTES = ("status", "v2/vehicles", "v2/charging")
 BEGAN = datetime(2027, 1, 28, 22, 30, tzinfo=UTC)
 LONGEST = timedelta(days=31)
@@ -41,11 +41,11 @@ ROWS = st.builds(
 @given(st.lists(ROWS, max_size=60))
 def test_each_list_counts_every_call_once(rows):
     total = sum(row["calls"] for row in rows)
-    days = list(_by_day(rows, BEGAN, BEGAN + LONGEST))
+    days = list(_count_by_day(rows, BEGAN, BEGAN + LONGEST))
     assert [it.day for it in days] == [date(2027, 1, 28) + timedelta(days=it) for it in range(32)]
-    for told in (days, list(_by_route(rows)), list(_by_installation(rows))):
+    for told in (days, list(_count_by_route(rows)), list(_count_by_installation(rows))):
         assert sum(it.calls for it in told) == total
-    for told in (list(_by_route(rows)), list(_by_installation(rows))):
+    for told in (list(_count_by_route(rows)), list(_count_by_installation(rows))):
         assert [it.calls for it in told] == sorted((it.calls for it in told), reverse=True)
         assert all(it.calls for it in told)
 
@@ -58,7 +58,7 @@ def test_each_list_counts_every_call_once(rows):
 )
 def test_the_fields_never_promise_more_than_there_is(limit, used, tokens, ago):
     quota = Quota(used=used, call_tokens=tokens, began_at=BEGAN, resets_at=BEGAN + timedelta(days=31))
-    fields = rate_headers(quota, limit, BEGAN + ago)
+    fields = render_rate_limit_headers(quota, limit, BEGAN + ago)
     assert fields["RateLimit-Policy"] == f'"month";q={limit};w={31 * 86400}'
     left, seconds = (int(it.partition("=")[2]) for it in fields["RateLimit"].split(";")[1:])
     assert left == max(0, limit - used) + tokens
@@ -68,13 +68,13 @@ def test_the_fields_never_promise_more_than_there_is(limit, used, tokens, ago):
 
 
 async def second_key(pool, account):
-    key = new_key()
+    key = generate_api_key()
     async with pool.connection() as connection:
         await connection.execute(
             "insert into api_keys (user_id, name, key_hash, prefix, scopes) values (%s, 'b', %s, %s, '{read,control}')",
-            [account.user_id, key_hash(key), key_prefix(key)],
+            [account.user_id, hash_secret(key), get_key_prefix(key)],
         )
-    return read_bearer(f"Bearer {key}")
+    return parse_bearer_credential(f"Bearer {key}")
 
 
 async def run(pool, statement):
@@ -88,15 +88,17 @@ async def test_days_routes_and_installations_add_up_to_what_was_paid(pool, make_
     account = await make_account(plan="free")
     holders = [account.credential, await second_key(pool, account)]
     async with pool.connection() as connection:
-        await grant(connection, Entry(user_id=account.user_id, source="test", source_id=str(seed), amount=20))
+        await grant_call_tokens(
+            connection, CallTokenEntry(user_id=account.user_id, source="test", source_id=str(seed), amount=20)
+        )
         made = []
         for _ in range(90):
-            asked = Asked(scope="read", endpoint=chance.choice(ROUTES), vehicle=account.enode_id)
+            asked = CallRequest(scope="read", endpoint=chance.choice(ROUTES), vehicle_id=account.enode_id)
             with suppress(Problem):  # nothing is left for a while
-                made.append(await authorize(connection, chance.choice(holders), PLANS, asked))
+                made.append(await authorize_call(connection, chance.choice(holders), PLANS, asked))
             if made and chance.random() < 0.3:
-                await give_back(connection, made.pop(chance.randrange(len(made))))
-        found = await read_usage(connection, account.user_id, PLANS)
+                await refund_call(connection, made.pop(chance.randrange(len(made))))
+        found = await get_usage_report(connection, account.user_id, PLANS)
     assert found.used + (20 - found.call_tokens) == len(made)
     assert found.left == 40 - found.used
     for told in (found.days, found.routes, found.installations):
@@ -108,9 +110,11 @@ async def test_days_routes_and_installations_add_up_to_what_was_paid(pool, make_
 async def test_a_refund_that_comes_late_goes_where_the_call_was_counted(pool, make_account, spent, back, into):
     account = await make_account(plan="free")
     async with pool.connection() as connection:
-        await grant(connection, Entry(user_id=account.user_id, source="test", source_id="1", amount=5))
-        asked = Asked(scope="read", endpoint="status", vehicle=account.enode_id)
-        calls = [await authorize(connection, account.credential, PLANS, asked) for _ in range(spent + 1)]
+        await grant_call_tokens(
+            connection, CallTokenEntry(user_id=account.user_id, source="test", source_id="1", amount=5)
+        )
+        asked = CallRequest(scope="read", endpoint="status", vehicle_id=account.enode_id)
+        calls = [await authorize_call(connection, account.credential, PLANS, asked) for _ in range(spent + 1)]
     # Time cannot be moved, but what was counted can: to yesterday, or into a month that is over.
     if into == "another day":
         await run(pool, "update poll_logs set created_at = created_at - interval '1 day'")
@@ -119,7 +123,7 @@ async def test_a_refund_that_comes_late_goes_where_the_call_was_counted(pool, ma
         for table in ("usage_months", "usage_days", "poll_logs"):
             await run(pool, f"update {table} set period = period - interval '70 days'")
     async with pool.connection() as connection:
-        await give_back(connection, calls[-1])
+        await refund_call(connection, calls[-1])
         rows = await connection.execute(
             "select (select sum(used) from usage_months), (select balance from call_token_balances),"
             " sum(calls), sum(call_tokens), count(*) from usage_days"
@@ -128,6 +132,6 @@ async def test_a_refund_that_comes_late_goes_where_the_call_was_counted(pool, ma
         ((paid_by,),) = await (
             await connection.execute("select paid_by from poll_logs where refunded_at is not null")
         ).fetchall()
-        found = await read_usage(connection, account.user_id, PLANS)
+        found = await get_usage_report(connection, account.user_id, PLANS)
     assert paid_by == back
     assert found.used == (spent if into == "another day" else 0)

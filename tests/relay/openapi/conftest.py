@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.relay.manual.conftest import app, enode_with_a_car, world
+from tests.relay.api_docs.conftest import app, enode_with_a_car, world
 
 __all__ = ["app", "world"]
 

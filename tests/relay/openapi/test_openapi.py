@@ -21,9 +21,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from relay.kit.bursts import Bursts
-from tests.relay.manual.conftest import CAR, COMMAND, JWT, KEY, SESSION, verify_person
-from tests.relay.serving import serving
+from relay.kit.rate_limiter import RateLimiter
+from tests.relay.api_docs.conftest import CAR, COMMAND, JWT, KEY, SESSION, verify_person
+from tests.relay.support.serving import serving
 
 ENDLESS = {"GET /api/ha/v2/stream"}
 """Its answer has no end, and what it says is tested where streams are."""
@@ -48,7 +48,9 @@ def examples(request):
 @pytest.fixture
 async def url(app, world):
     async with serving(app) as at:
-        app.state.runtime = replace(app.state.runtime, bursts=Bursts(a_minute=1_000_000), verify_person=verify_person)
+        app.state.runtime = replace(
+            app.state.runtime, bursts=RateLimiter(per_minute=1_000_000), verify_person=verify_person
+        )
         yield at
 
 

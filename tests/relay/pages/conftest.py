@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from psycopg import AsyncConnection
 
 from relay.app import create_app
-from relay.identity.sessions import open_session
+from relay.identity.web_sessions import create_web_session
 from relay.settings import Settings
 
 
@@ -33,7 +33,7 @@ def settings(tmp_path, database_url) -> Settings:
 
 @pytest.fixture
 async def app(settings, database_url) -> AsyncIterator[FastAPI]:
-    made = create_app(settings, database_url, work=False)
+    made = create_app(settings, database_url, with_worker=False)
     async with made.router.lifespan_context(made):
         yield made
 
@@ -63,7 +63,9 @@ async def sign_in(pool, open_browser) -> Callable[[UUID], Awaitable[Browser]]:
     async def make(user_id: UUID) -> Browser:
         opened = await open_browser()
         async with pool.connection() as connection:
-            opened.cookies.set("evconduit_session", await open_session(connection, user_id, "link"), domain="127.0.0.1")
+            opened.cookies.set(
+                "evconduit_session", await create_web_session(connection, user_id, "link"), domain="127.0.0.1"
+            )
         return opened
 
     return make

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from relay.pages.catalogue import WEB, Translator
+from relay.pages.translations import WEB_DIR, Translator
 from tests.architecture.tree import ROOT
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -12,7 +12,7 @@ NOT_TEXTS = {"number.group", "number.point"}
 
 
 def catalogue(language: str) -> dict[str, str]:
-    return json.loads((WEB / "translations" / f"{language}.json").read_text(encoding="utf-8"))
+    return json.loads((WEB_DIR / "translations" / f"{language}.json").read_text(encoding="utf-8"))
 
 
 def sources() -> str:

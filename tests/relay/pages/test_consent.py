@@ -225,7 +225,7 @@ async def test_what_was_shown_is_what_is_approved(browser, sign_in, make_account
 
 async def test_a_page_that_was_open_for_too_long_is_shown_again(browser, monkeypatch):
     with monkeypatch.context() as then:
-        then.setattr(oauth_requests, "SEAL_LIVES", timedelta(seconds=-1))
+        then.setattr(oauth_requests, "SIGNED_REQUEST_LIFETIME", timedelta(seconds=-1))
         wanted = sealed(await browser.get(path()))
     answer = await browser.submit(PAGE, path(), request=wanted, decision="approve")
     assert answer.status_code == 400
@@ -250,7 +250,7 @@ async def test_an_account_that_is_switched_off_lets_nobody_in(browser, pool):
 
 @pytest.mark.parametrize("allowed", [True, False])
 async def test_a_home_assistant_s_own_address_is_answered_where_the_setting_says_so(app, browser, allowed):
-    app.state.runtime = replace(app.state.runtime, local_redirects=allowed)
+    app.state.runtime = replace(app.state.runtime, allows_local_redirects=allowed)
     assert (await browser.get(path(redirect_uri=LOCAL))).status_code == (200 if allowed else 400)
     assert (await browser.get(path())).status_code == 200
 

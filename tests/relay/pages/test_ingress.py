@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from relay.app import create_app
-from relay.kit.ingress import SUPERVISOR
+from relay.kit.ingress import SUPERVISOR_ADDRESS
 from tests.relay.pages.conftest import Browser
 
 PORT = 8399
@@ -15,14 +15,14 @@ WHO = {"X-Remote-User-Id": "0123456789abcdef0123456789abcdef", "X-Ingress-Path":
 
 @pytest.fixture
 async def app(settings, database_url):
-    made = create_app(settings.model_copy(update={"ingress_port": PORT}), database_url, work=False)
+    made = create_app(settings.model_copy(update={"ingress_port": PORT}), database_url, with_worker=False)
     async with made.router.lifespan_context(made):
         yield made
 
 
 @pytest.fixture
 def through(app):
-    def make(port=PORT, client=SUPERVISOR, **headers):
+    def make(port=PORT, client=SUPERVISOR_ADDRESS, **headers):
         transport = httpx.ASGITransport(app, client=(client, 5000))
         return Browser(transport=transport, base_url=f"http://relay:{port}", headers={**WHO, **headers})
 
@@ -54,7 +54,7 @@ async def test_forms_work_there(through):
 async def household(settings, database_url):
     """A browser that opens Home Assistant over http at home, where the relay has an https address for the world."""
     known = {"ingress_port": PORT, "public_url": "https://relay.example.org"}
-    app = create_app(settings.model_copy(update=known), database_url, work=False)
+    app = create_app(settings.model_copy(update=known), database_url, with_worker=False)
     prefix = WHO["X-Ingress-Path"]
 
     async def supervisor(scope, receive, send):
@@ -63,7 +63,7 @@ async def household(settings, database_url):
         inner = {**scope, "path": path, "raw_path": path.encode(), "server": ("relay", PORT)}
         await app(inner, receive, send)
 
-    transport = httpx.ASGITransport(supervisor, client=(SUPERVISOR, 5000))
+    transport = httpx.ASGITransport(supervisor, client=(SUPERVISOR_ADDRESS, 5000))
     async with (
         app.router.lifespan_context(app),
         Browser(transport=transport, base_url=f"http://homeassistant.local:8123{prefix}", headers=WHO) as browser,

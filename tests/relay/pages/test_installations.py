@@ -3,7 +3,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.relay.usecases.endpoint_world import open_test_outbound, receiving, say
+from tests.relay.support.endpoints import open_test_outbound, receiving, say
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from relay.usecases.manage_keys import MOST_KEYS
+from relay.usecases.access.manage_keys import MAX_KEYS
 
 
 def shown_key(text: str) -> str:
@@ -85,7 +85,7 @@ async def test_there_is_a_most_of_keys(sign_in, account, pool):
         await connection.execute(
             "insert into api_keys (user_id, name, key_hash, prefix) "
             "select %s, 'k', sha256(n::text::bytea), 'evc_' from generate_series(2, %s) n",
-            [account.user_id, MOST_KEYS],
+            [account.user_id, MAX_KEYS],
         )
     answer = await (await sign_in(account.user_id)).submit("/keys", name="one more", scopes=["read"])
     assert answer.status_code == 422

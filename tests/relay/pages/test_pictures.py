@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.pages.site import PAGES
+from relay.pages.site import ROUTERS
 from tests.architecture.tree import ROOT, text_of, tracked
 from tests.relay.browser.gallery import ALL, FOLDER, SCHEMES, file_of
 
@@ -22,7 +22,7 @@ def test_each_template_of_a_page_has_a_picture():
 
 def test_each_address_of_a_page_has_a_picture():
     shown = [it.path.partition("?")[0] for it in ALL.values()]
-    routes = [route for router in PAGES for route in router.routes if "GET" in route.methods]
+    routes = [route for router in ROUTERS for route in router.routes if "GET" in route.methods]
     assert {it.path for it in routes if not any(it.path_regex.match(path) for path in shown)} == NO_PAGE
 
 

@@ -38,7 +38,7 @@ async def test_the_page_after_linking_says_how_it_ended_in_our_own_words(browser
 def looks(app):
     """How often somebody was asked to look at Enode soon."""
     asked = []
-    app.state.runtime = dataclasses.replace(app.state.runtime, look_soon=lambda: asked.append(1))
+    app.state.runtime = dataclasses.replace(app.state.runtime, request_poll=lambda: asked.append(1))
     return asked
 
 

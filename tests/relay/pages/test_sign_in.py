@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from relay.app import create_app
-from relay.identity.sign_in_links import make_link
-from relay.kit.bursts import Bursts
+from relay.identity.sign_in_links import create_sign_in_link
+from relay.kit.rate_limiter import RateLimiter
 from relay.pages import sign_in as pages_of_sign_in
-from relay.pages.visitors import local_path
+from relay.pages.visitors import sanitize_next_path
 from tests.relay.pages.conftest import Browser
 
 
@@ -23,7 +23,7 @@ def print_link(database_url):
     def make(user_id=None):
         with psycopg.connect(database_url) as connection:
             connection.execute("set role evconduit_relay; set search_path to evconduit")
-            return f"/sign-in/link/{make_link(connection, user_id)}"
+            return f"/sign-in/link/{create_sign_in_link(connection, user_id)}"
 
     return make
 
@@ -119,7 +119,7 @@ async def test_the_cookie_is_no_script_s_and_no_neighbour_s(browser, print_link)
 async def test_over_https_the_cookie_is_secure_and_bound_to_the_host(settings, database_url, print_link):
 
     secure = settings.model_copy(update={"public_url": "https://relay.example.org"})
-    app = create_app(secure, database_url, work=False)
+    app = create_app(secure, database_url, with_worker=False)
     async with (
         app.router.lifespan_context(app),
         Browser(transport=httpx.ASGITransport(app), base_url="https://relay.example.org") as browser,
@@ -170,14 +170,14 @@ async def test_made_up_cookies_open_nothing(browser, cookie):
 
 
 async def test_who_tries_links_is_slowed_down_before_the_database_is_asked(app, browser, print_link, monkeypatch):
-    app.state.runtime = replace(app.state.runtime, bursts=Bursts(monotonic=lambda: 0.0))
+    app.state.runtime = replace(app.state.runtime, rate_limiter=RateLimiter(monotonic=lambda: 0.0))
     tried = [(await browser.get(f"/sign-in/link/evl_{number}")).status_code for number in range(60)]
     assert tried == [410] * 60
 
     async def asked(*_about):
         raise AssertionError
 
-    monkeypatch.setattr(pages_of_sign_in, "is_good", asked)
+    monkeypatch.setattr(pages_of_sign_in, "is_sign_in_link_valid", asked)
     told = await browser.get(print_link())
     assert (told.status_code, told.headers["content-type"]) == (429, "text/html; charset=utf-8")
     assert int(told.headers["retry-after"]) > 0
@@ -229,9 +229,9 @@ async def test_what_is_no_form_is_refused(sign_in, account, content, type_):
     ],
 )
 def test_nobody_is_sent_from_here_to_a_foreign_page(wanted):
-    assert local_path(wanted) == "/home"
+    assert sanitize_next_path(wanted) == "/home"
 
 
 def test_but_to_a_page_of_ours():
-    assert local_path("/" + "x" * 2047) == "/" + "x" * 2047
-    assert local_path("/oauth/authorize?a=b%20c&d=//e") == "/oauth/authorize?a=b%20c&d=//e"
+    assert sanitize_next_path("/" + "x" * 2047) == "/" + "x" * 2047
+    assert sanitize_next_path("/oauth/authorize?a=b%20c&d=//e") == "/oauth/authorize?a=b%20c&d=//e"

@@ -3,8 +3,8 @@ import re
 
 import pytest
 
-from relay.pages.chart import HEIGHT, WIDTH, bar_chart, round_step
-from tests.relay.plans import CLOUD
+from relay.pages.chart import HEIGHT, WIDTH, build_bar_chart, find_grid_step
+from tests.relay.support.plans import CLOUD
 
 
 async def call(opened, account, times=1):
@@ -45,12 +45,12 @@ async def test_an_allowance_is_shown_with_what_is_left_of_it(sign_in, make_accou
 
 @pytest.mark.parametrize(("most", "step"), [(0, 1), (3, 1), (4, 2), (6, 2), (7, 5), (16, 10), (2999, 1000)])
 def test_lines_stand_at_round_numbers_and_the_highest_bar_below_the_last(most, step):
-    assert round_step(most) == step
+    assert find_grid_step(most) == step
     assert step * 3 >= most
 
 
 def test_bars_stand_side_by_side_on_the_floor():
-    chart = bar_chart([0, 3, 1], places=30)
+    chart = build_bar_chart([0, 3, 1], slot_count=30)
     assert [bar.height for bar in chart.bars] == [0, HEIGHT, HEIGHT / 3]
     assert all(bar.y + bar.height == HEIGHT for bar in chart.bars)
     assert chart.bars[0].x + chart.bars[0].width < chart.bars[1].x

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 
 from relay.app import create_app
 from relay.gateways.supabase import SupabaseConfig, open_supabase
-from relay.identity.invitations import add_invitation, new_code
+from relay.identity.invitations import create_invitation, generate_invitation_code
 from relay.settings import Settings
 from tests.relay.pages.conftest import Browser
 from tests.relay.supabase_auth.double import ANON, SECRET, supabase_running
@@ -48,7 +48,7 @@ async def cloud(tmp_path, database_url):
                 supabase_service_role_key=SECRET,
                 **about,
             )
-            app = create_app(settings, database_url, work=False)
+            app = create_app(settings, database_url, with_worker=False)
             await stack.enter_async_context(app.router.lifespan_context(app))
             return Cloud(stack, app, double)
 
@@ -90,10 +90,10 @@ def invite(database_url):
     """Makes an invitation and tells its code."""
 
     def make(*, uses=1, good_for=timedelta(days=1)):
-        code = new_code()
+        code = generate_invitation_code()
         with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute("set search_path to evconduit")
-            add_invitation(connection, code, uses=uses, good_for=good_for, note="")
+            create_invitation(connection, code, uses=uses, lifetime=good_for, note="")
         return code
 
     return make
@@ -102,7 +102,9 @@ def invite(database_url):
 @pytest.fixture
 async def browser_at_home(tmp_path, database_url):
     """One that looks at a relay of one's own."""
-    app = create_app(Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32), database_url, work=False)
+    app = create_app(
+        Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32), database_url, with_worker=False
+    )
     async with (
         app.router.lifespan_context(app),
         Browser(transport=httpx.ASGITransport(app), base_url=SITE) as browser,

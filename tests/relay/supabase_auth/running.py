@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import uvicorn
 
-from relay.server import listen
+from relay.server import open_listening_socket
 
 
 class _Quiet(uvicorn.Server):
@@ -21,7 +21,7 @@ async def running(
     app: Any, listening: socket | None = None, *, lifespan: Literal["on", "off"] = "off"
 ) -> AsyncIterator[str]:
     """Serve until the block ends; yields the URL once it answers."""
-    listening = listening or listen("127.0.0.1", 0)
+    listening = listening or open_listening_socket("127.0.0.1", 0)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan=lifespan, ws="none", timeout_graceful_shutdown=1
     )

@@ -116,7 +116,9 @@ async def test_wrong_keys_are_told_apart_from_a_no(supabase):
     config = SupabaseConfig(url=supabase.url, anon_key="sb_publishable_other", service_role_key="sb_secret_other")
     async with open_supabase(config) as other:
         with pytest.raises(SupabaseKeysRefused):
-            await other.auth.send_link("a@example.org", back_to=BACK, may_create=True, keep=Kept())
+            await other.auth.send_sign_in_link(
+                "a@example.org", redirect_to=BACK, should_create_user=True, store_verifier=Kept()
+            )
         with pytest.raises(SupabaseKeysRefused):
             await other.auth.delete_user(uuid4())
 
@@ -152,7 +154,7 @@ async def test_nobody_at_the_address(client):
     config = SupabaseConfig(url="http://127.0.0.1:9", anon_key="a", service_role_key="b")
     async with open_supabase(config) as nobody:
         with pytest.raises(SupabaseUnavailable):
-            await nobody.auth.exchange("code", "verifier")
+            await nobody.auth.exchange_code("code", "verifier")
         with pytest.raises(SupabaseUnavailable):
             await nobody.fetch_keys()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.doctor import examine
+from relay.doctor import run_checks
 from relay.settings import Settings
 from tests.relay.supabase_auth.double import ANON, SECRET
 
@@ -14,22 +14,22 @@ def settings(tmp_path, database_url, supabase):
 
 
 async def sign_in(settings):
-    return next(it for it in await examine(settings) if it.what == "sign-in")
+    return next(it for it in await run_checks(settings) if it.name == "sign-in")
 
 
 async def test_a_project_that_answers(settings, supabase):
     found = await sign_in(settings.model_copy(update={"sign_in_providers": "github", "approval": True}))
-    assert found.fine
-    assert "by a link by mail, github; registration closed, each approved by hand" in found.says
+    assert found.is_ok
+    assert "by a link by mail, github; registration closed, each approved by hand" in found.message
 
 
 async def test_a_project_without_a_key_that_is_accepted(settings, supabase):
     supabase.published = []
     found = await sign_in(settings)
-    assert (found.fine, "ES256" in found.says) == (False, True)
+    assert (found.is_ok, "ES256" in found.message) == (False, True)
 
 
 async def test_a_project_that_is_away(settings, supabase):
     supabase.down = True
     found = await sign_in(settings)
-    assert (found.fine, "SUPABASE_URL" in found.says, SECRET in found.says) == (False, True, False)
+    assert (found.is_ok, "SUPABASE_URL" in found.message, SECRET in found.message) == (False, True, False)

@@ -8,11 +8,11 @@ import re
 import httpx
 import pytest
 
-from relay.usecases.delete_account import delete_account, request_deletion
-from relay.usecases.prune_history import Retention, prune
-from tests.relay.serving import serving
+from relay.usecases.account.delete_account import request_deletion, resume_deletion
+from relay.usecases.operations.prune_history import Retention, prune_old_rows
 from tests.relay.supabase_auth.double import SigningKey
 from tests.relay.supabase_auth.flows import MAIL_PAUSE
+from tests.relay.support.serving import serving
 
 ANNA = "anna@example.org"
 
@@ -377,13 +377,13 @@ async def test_between_our_deletion_and_supabases_nobody_begins_anew(cloud, owne
     (user_id,) = await column(owner, "select id from users")
     await request_deletion(runtime, user_id)
     relay.supabase.down = True
-    assert not await delete_account(runtime, user_id)
+    assert not await resume_deletion(runtime, user_id)
     relay.supabase.down = False
     assert await column(owner, "select count(*) from users") == [0]
     refused = await relay.come_in(await relay.browser(), ANNA)
     assert (refused.status_code, "being deleted" in refused.text) == (403, True)
     await owner.execute("update deleted_users set next_try_at = now()")
-    assert await delete_account(runtime, user_id)
+    assert await resume_deletion(runtime, user_id)
     assert relay.supabase.people == {}
     await relay.come_in(await relay.browser(), ANNA)
     assert await column(owner, "select supabase_id::text <> %s from users", person.id) == [True]
@@ -398,5 +398,5 @@ async def test_a_sign_in_that_was_never_finished_is_forgotten(cloud, owner, pool
     await owner.execute("update sign_in_attempts set expires_at = now() - interval '1 second'")
     assert "octo@example.org" not in (await browser.get("/register")).text
     async with pool.connection() as connection:
-        await prune(connection, Retention())
+        await prune_old_rows(connection, Retention())
     assert await column(owner, "select count(*) from sign_in_attempts") == [0]

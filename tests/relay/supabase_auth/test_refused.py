@@ -5,7 +5,7 @@ import logging
 import httpx
 import pytest
 
-from relay.usecases.delete_account import delete_account, request_deletion
+from relay.usecases.account.delete_account import request_deletion, resume_deletion
 from tests.relay.supabase_auth.flows import FLOW_LIVES, MAIL_PAUSE, Somebody
 
 ANNA = "anna@example.org"
@@ -180,8 +180,8 @@ async def test_a_person_is_deleted_when_supabase_has_time_again(relay, owner):
     ((user_id, supabase_id),) = await (await owner.execute("select id, supabase_id from users")).fetchall()
     await request_deletion(runtime, user_id)
     relay.supabase.busy.add(f"/admin/users/{supabase_id}")
-    assert not await delete_account(runtime, user_id)
+    assert not await resume_deletion(runtime, user_id)
     relay.supabase.busy.clear()
     await owner.execute("update deleted_users set next_try_at = now()")
-    assert await delete_account(runtime, user_id)
+    assert await resume_deletion(runtime, user_id)
     assert relay.supabase.people == {}

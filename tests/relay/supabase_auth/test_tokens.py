@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.gateways.supabase.errors import SupabaseUnavailable
-from relay.gateways.supabase.keys import PAUSE_SECONDS, RETRY_SECONDS, SigningKeys
-from relay.gateways.supabase.tokens import Tokens
+from relay.gateways.supabase.signing_keys import MIN_FETCH_INTERVAL_SECONDS, RETRY_INTERVAL_SECONDS, SigningKeys
+from relay.gateways.supabase.token_verifier import TokenVerifier
 from tests.relay.supabase_auth.double import SigningKey
 from tests.relay.supabase_auth.flows import Somebody
 
@@ -125,7 +125,7 @@ def test_no_text_is_more_than_nobody(text):
         async def none():
             return {"keys": []}
 
-        return await Tokens(SigningKeys(none), issuer="https://x.example").person(text)
+        return await TokenVerifier(SigningKeys(none), issuer="https://x.example").verify(text)
 
     assert asyncio.run(look()) is None
 
@@ -156,7 +156,7 @@ async def test_a_new_key_is_found_but_only_after_a_pause(supabase, client, clock
     newer = SigningKey()
     supabase.published = [newer.jwk, supabase.signing.jwk]
     assert await client.tokens.person(supabase.sign(ANNA, key=newer)) is None
-    clock.now += PAUSE_SECONDS
+    clock.now += MIN_FETCH_INTERVAL_SECONDS
     assert await client.tokens.person(supabase.sign(ANNA, key=newer)) is not None
     assert await client.tokens.person(supabase.sign(ANNA)) is not None
     assert supabase.asked(KEYS_AT) == 2
@@ -182,7 +182,7 @@ async def test_while_supabase_is_away_known_keys_go_on_and_unknown_ones_are_nobo
         await client.tokens.person(other)
     assert await client.tokens.person(token) is not None
     supabase.down = False
-    clock.now += RETRY_SECONDS
+    clock.now += RETRY_INTERVAL_SECONDS
     assert await client.tokens.person(other) is None
 
 
@@ -193,7 +193,7 @@ async def test_without_any_key_nobody_is_called_a_liar(supabase, client, clock):
             await client.tokens.person(supabase.sign(ANNA))
     assert supabase.asked(KEYS_AT) == 1
     supabase.down = False
-    clock.now += RETRY_SECONDS
+    clock.now += RETRY_INTERVAL_SECONDS
     assert await client.tokens.person(supabase.sign(ANNA)) is not None
 
 

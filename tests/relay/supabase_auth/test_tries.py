@@ -3,7 +3,7 @@
 import pytest
 
 from relay.gateways.supabase import SupabaseAuth, SupabaseRefused
-from relay.identity.attempts import BY_SOURCE, TRIES
+from relay.identity.sign_in_attempts import MAX_STARTS_PER_SOURCE, MAX_TRIES
 
 
 @pytest.fixture
@@ -15,8 +15,8 @@ def asked(monkeypatch):
         seen.append(about)
         raise SupabaseRefused("try", status=403, code="otp_expired")
 
-    monkeypatch.setattr(SupabaseAuth, "exchange", refuse)
-    monkeypatch.setattr(SupabaseAuth, "follow", refuse)
+    monkeypatch.setattr(SupabaseAuth, "exchange_code", refuse)
+    monkeypatch.setattr(SupabaseAuth, "exchange_link_token", refuse)
     return seen
 
 
@@ -37,27 +37,27 @@ async def with_link(browser, number):
 async def test_one_sign_in_has_a_few_tries(cloud, asked, attempt):
     browser = await (await cloud(registration="open")).browser()
     await begin(browser)
-    statuses = [await attempt(browser, number) for number in range(TRIES + 3)]
-    assert statuses == [410] * TRIES + [429] * 3
-    assert len(asked) == TRIES
+    statuses = [await attempt(browser, number) for number in range(MAX_TRIES + 3)]
+    assert statuses == [410] * MAX_TRIES + [429] * 3
+    assert len(asked) == MAX_TRIES
 
 
 async def test_who_begins_again_has_them_again(cloud, asked):
     browser = await (await cloud(registration="open")).browser()
     for email in ("kim@example.org", "lee@example.org"):
         await begin(browser, email)
-        assert [await with_code(browser, number) for number in range(TRIES + 1)] == [410] * TRIES + [429]
-    assert len(asked) == 2 * TRIES
+        assert [await with_code(browser, number) for number in range(MAX_TRIES + 1)] == [410] * MAX_TRIES + [429]
+    assert len(asked) == 2 * MAX_TRIES
 
 
 async def test_one_place_has_as_many_as_it_may_begin(cloud, asked):
     relay = await cloud(registration="open")
     here, far = [await relay.browser(client=(it, 1)) for it in ("192.0.2.1", "192.0.2.2")]
-    for number in range(BY_SOURCE // TRIES + 1):
+    for number in range(MAX_STARTS_PER_SOURCE // MAX_TRIES + 1):
         await begin(here, f"kim{number}@example.org")
-        for again in range(TRIES):
+        for again in range(MAX_TRIES):
             await with_code(here, again)
-    assert len(asked) == BY_SOURCE
+    assert len(asked) == MAX_STARTS_PER_SOURCE
     await begin(far)
     assert await with_code(far, 1) == 410
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.charging_samples import Place
-from relay.vehicles.charging_sessions import Tail, spells
-from tests.relay.vehicles.charging_world import (
+from relay.vehicles.charging_samples import VehiclePlace
+from relay.vehicles.charging_sessions import ChargingTail, derive_spells
+from tests.relay.support.charging import (
     BATTERY,
     as_set,
     at,
@@ -84,14 +84,16 @@ def test_a_short_dc_session_is_seen_though_only_two_samples_show_it(samples):
 
 
 def test_it_charged_where_it_was_plugged_in_not_where_it_came_from():
-    road, charger = Place(latitude=1, longitude=1), Place(latitude=2, longitude=2, odometer_km=5)
+    road, charger = VehiclePlace(latitude=1, longitude=1), VehiclePlace(latitude=2, longitude=2, odometer_km=5)
     [it] = sessions(drives(0, 20, place=road), charges(7, 45, place=charger), drives(14, 45, place=road))
     assert it.place == charger
 
 
 def test_a_place_told_late_is_the_place():
-    charger = Place(latitude=2, longitude=2, odometer_km=5)
-    [it] = sessions(charges(0, 20, 11), charges(7, 22, 11, place=charger), rests(14, 24, place=Place(latitude=9)))
+    charger = VehiclePlace(latitude=2, longitude=2, odometer_km=5)
+    [it] = sessions(
+        charges(0, 20, 11), charges(7, 22, 11, place=charger), rests(14, 24, place=VehiclePlace(latitude=9))
+    )
     assert it.place == charger
 
 
@@ -170,9 +172,9 @@ def test_any_order_and_any_repetition_of_the_same_samples_end_in_the_same_sessio
 @given(histories, st.integers(0, 25))
 def test_samples_folded_away_change_nothing_that_follows(them, cut):
     them = as_set(them)
-    whole, end = spells(Tail(), them)
-    before, base = spells(Tail(), them[:cut])
-    after, same_end = spells(base, them[cut:])
+    whole, end = derive_spells(ChargingTail(), them)
+    before, base = derive_spells(ChargingTail(), them[:cut])
+    after, same_end = derive_spells(base, them[cut:])
     assert same_end == end
     kept = [it for it in whole if not after or it.started_at < after[0].started_at]
     gone = [it for it in before if base.spell is None or it.started_at < base.spell.started_at]
@@ -197,7 +199,7 @@ def test_sessions_are_in_order_and_apart_and_never_give_energy_back(them):
 @given(st.lists(st.tuples(st.booleans(), st.integers(-1, 1)), min_size=2, max_size=200))
 def test_no_flapping_of_a_parked_car_makes_more_than_a_point_of_phantom_charge(flaps):
     samples = [sample(5 * n, on, 80.0 + waver, plugged=True) for n, (on, waver) in enumerate(flaps)]
-    assert all(it.gain <= 2 for it in sessions(*samples))
+    assert all(it.soc_gain <= 2 for it in sessions(*samples))
 
 
 @given(readings, readings, readings)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.classic_records import ha_status_record, ha_vehicle_record, listed_vehicle, status_record
+from relay.vehicles.classic_records import render_ha_status, render_ha_vehicle, render_listed_vehicle, render_status
 
 GROUPS = ("chargeState", "information", "location", "odometer", "capabilities", "smartChargingPolicy")
 leaves = st.none() | st.booleans() | st.integers() | st.sampled_from(("", "x", "å"))
@@ -19,11 +19,11 @@ vehicles = st.fixed_dictionaries(
 
 @given(vehicles)
 def test_keys_are_always_the_same_and_clients_may_look_into_every_group(vehicle):
-    status, car = status_record(vehicle), uuid4()
-    assert status.keys() == status_record({}).keys()
-    assert ha_status_record(vehicle).keys() == ha_status_record({}).keys()
-    assert ha_vehicle_record(car, vehicle).keys() == ha_vehicle_record(car, {}).keys()
-    assert status.keys() - ha_status_record({}).keys() == {
+    status, car = render_status(vehicle), uuid4()
+    assert status.keys() == render_status({}).keys()
+    assert render_ha_status(vehicle).keys() == render_ha_status({}).keys()
+    assert render_ha_vehicle(car, vehicle).keys() == render_ha_vehicle(car, {}).keys()
+    assert status.keys() - render_ha_status({}).keys() == {
         "batteryLevel",
         "range",
         "isCharging",
@@ -32,12 +32,12 @@ def test_keys_are_always_the_same_and_clients_may_look_into_every_group(vehicle)
     }
     for group in ("chargeState", "information", "odometer", "smartChargingPolicy"):
         assert isinstance(status[group], dict)
-    assert isinstance(listed_vehicle(car, vehicle)["information"], dict)
+    assert isinstance(render_listed_vehicle(car, vehicle)["information"], dict)
 
 
 @given(vehicles)
 def test_a_place_is_shown_whole_or_not_at_all(vehicle):
-    status = status_record(vehicle)
+    status = render_status(vehicle)
     assert status["locationAvailable"] == (status["latitude"] is not None and status["longitude"] is not None)
     assert (status["location"] is not None) == status["locationAvailable"]
 
@@ -45,7 +45,7 @@ def test_a_place_is_shown_whole_or_not_at_all(vehicle):
 @given(vehicles)
 def test_enode_s_object_stays_as_it_is_in_the_list(vehicle):
     car = uuid4()
-    listed = listed_vehicle(car, {"id": "enode", **vehicle})
+    listed = render_listed_vehicle(car, {"id": "enode", **vehicle})
     assert (listed["id"], listed["db_id"], listed["source"]) == ("enode", str(car), "enode")
     assert {key: listed[key] for key in vehicle.keys() - {"information"}} == {
         key: vehicle[key] for key in vehicle.keys() - {"information"}
@@ -63,4 +63,4 @@ def test_enode_s_object_stays_as_it_is_in_the_list(vehicle):
     ],
 )
 def test_a_car_is_named_by_brand_and_model(information, name):
-    assert status_record({"information": information})["vehicleName"] == name
+    assert render_status({"information": information})["vehicleName"] == name

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.corrections import HELD_FOR, MOST_KW, RULES, correct
-from relay.vehicles.merge import merge
-from relay.vehicles.models import Corrected, Sighting, State, Vehicle
-from relay.vehicles.transitions import read_charge
+from relay.vehicles.corrections import MAX_CHARGE_RATE_KW, MAX_PLUGGED_IN_HOLD, RULES, derive_corrections
+from relay.vehicles.merge import merge_report
+from relay.vehicles.models import CorrectionOverlay, Vehicle, VehicleReport, VehicleState
+from relay.vehicles.transitions import parse_charge_flags
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HELD, FLAG, RATE = (rule.name for rule in RULES)
@@ -19,7 +19,7 @@ class Car:
     """A car whose states come one after the other, as the pipeline corrects them."""
 
     def __init__(self, vendor="XPENG"):
-        self.vendor, self.state, self.corrected, self.number = vendor, State(), Corrected(), 0
+        self.vendor, self.state, self.corrected, self.number = vendor, VehicleState(), CorrectionOverlay(), 0
 
     def says(self, word, minutes, *, level=80, km=1000.0, place=(52.0, 5.0), **charge):
         at = (NOON + timedelta(minutes=minutes)).isoformat()
@@ -46,14 +46,14 @@ class Car:
 
     def sees(self, vehicle, minutes):
         self.number += 1
-        sighting = Sighting(
+        sighting = VehicleReport(
             enode_vehicle_id="car",
             created_at=NOON + timedelta(minutes=minutes),
             event_id=self.number,
             vehicle=vehicle,
         )
-        self.state = merge(self.state, sighting)
-        self.corrected = correct(self.corrected.memory, self.state)
+        self.state = merge_report(self.state, sighting)
+        self.corrected = derive_corrections(self.corrected.memory, self.state)
 
     @property
     def shown(self):
@@ -115,7 +115,7 @@ def test_a_car_that_has_moved_is_not_plugged_in(car, left):
     completed(car)
     car.says("UNPLUGGED", 12)
     assert car.says("UNPLUGGED", 20, **left)["powerDeliveryState"] == "UNPLUGGED"
-    assert car.corrected == Corrected()
+    assert car.corrected == CorrectionOverlay()
     car.says("UNPLUGGED", 30)  # back at home, not at the cable
     assert not is_held(car)
 
@@ -136,7 +136,7 @@ def test_a_move_that_is_told_before_the_charge_state_counts(car):
 
 def test_it_is_believed_for_a_day(car):
     completed(car)
-    day = HELD_FOR / timedelta(minutes=1)
+    day = MAX_PLUGGED_IN_HOLD / timedelta(minutes=1)
     car.says("UNPLUGGED", 10 + day)
     assert is_held(car)
     car.says("UNPLUGGED", 11 + day)
@@ -203,7 +203,7 @@ def test_a_rate_ends_with_charging_and_a_given_one_is_not_touched():
     assert car.shown["chargeRate"] == 6.0
     assert car.says("PLUGGED_IN:STOPPED", 20, level=53)["chargeRate"] is None
     assert car.says("PLUGGED_IN:CHARGING", 22, level=53, chargeRate=3.3)["chargeRate"] == 3.3
-    assert car.corrected == Corrected()
+    assert car.corrected == CorrectionOverlay()
 
 
 words = st.sampled_from(
@@ -243,7 +243,7 @@ def test_the_same_state_seen_again_is_corrected_the_same(history):
     car = Car()
     for vehicle, minutes in history:
         car.sees(vehicle, minutes)
-        assert correct(car.corrected.memory, car.state) == car.corrected
+        assert derive_corrections(car.corrected.memory, car.state) == car.corrected
 
 
 @given(histories)
@@ -264,10 +264,12 @@ def test_no_car_is_shown_charging_against_its_state(history):
     car = Car()
     for vehicle, minutes in history:
         car.sees(vehicle, minutes)
-        shown = Vehicle(id=None, user_id=None, link_since=NOON, state=car.state, corrected=car.corrected).groups
-        charge = read_charge(shown)
+        shown = Vehicle(
+            id=None, user_id=None, link_since=NOON, state=car.state, corrected=car.corrected
+        ).corrected_groups
+        charge = parse_charge_flags(shown)
         group = shown.get("chargeState") or {}
         if group.get("powerDeliveryState") in {"UNPLUGGED", "PLUGGED_IN:STOPPED", "PLUGGED_IN:COMPLETE"}:
             assert charge.charging is not True
         rate = group.get("chargeRate")
-        assert rate is None or 0 < rate <= MOST_KW
+        assert rate is None or 0 < rate <= MAX_CHARGE_RATE_KW

@@ -6,30 +6,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.charging_samples import Place
-from relay.vehicles.charging_sessions import Tail, spells
-from relay.vehicles.energy import Counters, Home, Rate, Terms, amended, matched
-from tests.relay.vehicles.charging_world import as_set, at, charges, histories, rests
+from relay.vehicles.charging_samples import VehiclePlace
+from relay.vehicles.charging_sessions import ChargingTail, derive_spells
+from relay.vehicles.energy import (
+    ElectricityRate,
+    EnergyCounters,
+    HomeAndRates,
+    HomeLocation,
+    amend_ledger,
+    match_sessions,
+)
+from tests.relay.support.charging import as_set, at, charges, histories, rests
 
-HERE = Place(latitude=52.0, longitude=5.0)
-HOME = Home(latitude=52.0, longitude=5.0, radius_m=500)
-DEAR = Rate(valid_from=at(-60), cost_per_kwh=0.4, currency="EUR")
-CHEAP = Rate(valid_from=at(30), cost_per_kwh=0.1, currency="EUR")
-TERMS = Terms(home=HOME, rates=[DEAR, CHEAP])
+HERE = VehiclePlace(latitude=52.0, longitude=5.0)
+HOME = HomeLocation(latitude=52.0, longitude=5.0, radius_m=500)
+DEAR = ElectricityRate(valid_from=at(-60), cost_per_kwh=0.4, currency="EUR")
+CHEAP = ElectricityRate(valid_from=at(30), cost_per_kwh=0.1, currency="EUR")
+TERMS = HomeAndRates(home=HOME, rates=[DEAR, CHEAP])
 
 
 class Book:
     """Sessions and counters of a car whose samples are derived anew with each that comes."""
 
     def __init__(self, terms=TERMS):
-        self.terms, self.samples, self.sessions, self.counters = terms, [], {}, Counters()
+        self.terms, self.samples, self.sessions, self.counters = terms, [], {}, EnergyCounters()
 
     def take(self, *samples):
         self.samples += samples
-        derived, tail = spells(Tail(), as_set(self.samples))
+        derived, tail = derive_spells(ChargingTail(), as_set(self.samples))
         recorded = sorted(self.sessions.values(), key=lambda it: it.spell.started_at)
-        it = amended(self.counters, recorded, matched(recorded, derived), tail, self.terms)
-        for gone in it.removed:
+        it = amend_ledger(self.counters, recorded, match_sessions(recorded, derived), tail, self.terms)
+        for gone in it.removed_ids:
             del self.sessions[gone]
         self.sessions |= {session.id: session for session in it.sessions}
         self.counters = it.ledger.counters
@@ -46,29 +53,29 @@ class Book:
     [(52.0, 5.0, True), (52.0044, 5.0, True), (52.0046, 5.0, False), (52.0, 5.0072, True), (52.0, 5.0074, False)],
 )
 def test_home_is_a_circle(latitude, longitude, expected):
-    assert TERMS.at_home(Place(latitude=latitude, longitude=longitude)) is expected
+    assert TERMS.is_at_home(VehiclePlace(latitude=latitude, longitude=longitude)) is expected
 
 
 def test_home_beside_the_date_line_is_a_circle_too():
-    terms = Terms(home=Home(latitude=-17.0, longitude=179.999, radius_m=500))
-    assert terms.at_home(Place(latitude=-17.0, longitude=-179.999)) is True
+    terms = HomeAndRates(home=HomeLocation(latitude=-17.0, longitude=179.999, radius_m=500))
+    assert terms.is_at_home(VehiclePlace(latitude=-17.0, longitude=-179.999)) is True
 
 
 def test_without_a_home_or_a_place_nobody_knows():
-    assert Terms().at_home(HERE) is None
-    assert TERMS.at_home(Place()) is None
+    assert HomeAndRates().is_at_home(HERE) is None
+    assert TERMS.is_at_home(VehiclePlace()) is None
 
 
 @pytest.mark.parametrize(("minutes", "rate"), [(-61, None), (-60, DEAR), (29, DEAR), (30, CHEAP), (9000, CHEAP)])
 def test_the_rate_is_the_one_in_force(minutes, rate):
-    assert TERMS.rate(at(minutes)) == rate
+    assert TERMS.find_rate(at(minutes)) == rate
 
 
 def test_a_session_keeps_its_id_and_its_terms_while_it_grows():
     book = Book()
     book.take(charges(0, 40, 11, place=HERE))
     begun = book.only
-    book.terms = Terms()
+    book.terms = HomeAndRates()
     book.take(charges(20, 43, 11, place=HERE), rests(40, 47))
     assert (book.only.id, book.only.at_home, book.only.rate) == (begun.id, True, DEAR)
     assert book.counters.lifetime_kwh == book.counters.home_kwh == pytest.approx(11 * 40 / 60)
@@ -88,7 +95,7 @@ def test_what_was_between_two_sessions_makes_them_one_and_its_opposite_two():
     book.take(charges(0, 40, 11), rests(10, 42), charges(60, 43, 11), rests(70, 45))
     first, _ = sorted(book.sessions, key=lambda it: book.sessions[it].spell.started_at)
     amendment = book.take(charges(30, 43, 11))
-    assert (book.only.id, len(amendment.removed)) == (first, 1)
+    assert (book.only.id, len(amendment.removed_ids)) == (first, 1)
     book.take(replace(rests(30, 43), version="9"))
     assert len(book.sessions) == 2
 
@@ -111,7 +118,7 @@ def test_the_same_news_again_moves_nothing():
     book.take(*samples)
     counters = book.counters
     again = book.take(*samples)
-    assert (again.sessions, again.removed, book.counters) == ((), (), counters)
+    assert (again.sessions, again.removed_ids, book.counters) == ((), (), counters)
 
 
 def approximately(counters):

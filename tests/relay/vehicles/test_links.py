@@ -4,8 +4,8 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.links import ended, seen, settle
-from relay.vehicles.models import Link, Vehicle
+from relay.vehicles.links import mark_ended, mark_seen, update_gone_state
+from relay.vehicles.models import Vehicle, VehicleLink
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CAR = uuid4()
@@ -16,7 +16,7 @@ def at(minutes):
 
 
 def link(enode_id="car", seen_at=0, ended_at=None):
-    return Link(
+    return VehicleLink(
         enode_vehicle_id=enode_id,
         vehicle_id=CAR,
         linked_at=at(0),
@@ -26,14 +26,14 @@ def link(enode_id="car", seen_at=0, ended_at=None):
 
 
 def test_an_older_update_does_not_raise_a_tombstone_and_a_newer_one_does():
-    buried = ended(link(), at(5))
-    assert not seen(buried, at(4)).live
-    assert not seen(buried, at(5)).live
-    assert seen(buried, at(6)).live
+    buried = mark_ended(link(), at(5))
+    assert not mark_seen(buried, at(4)).is_live
+    assert not mark_seen(buried, at(5)).is_live
+    assert mark_seen(buried, at(6)).is_live
 
 
 def test_a_late_deletion_does_not_end_what_was_seen_since():
-    assert ended(link(seen_at=6), at(5)).live
+    assert mark_ended(link(seen_at=6), at(5)).is_live
 
 
 happenings = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), max_size=8)
@@ -45,19 +45,19 @@ def test_in_any_order_and_however_often_the_newest_word_counts(them, random):
     random.shuffle(again)
     state, other = link(), link()
     for shows, minute in them:
-        state = (seen if shows else ended)(state, at(minute))
+        state = (mark_seen if shows else mark_ended)(state, at(minute))
     for shows, minute in again:
-        other = (seen if shows else ended)(other, at(minute))
-    assert state.live == other.live
+        other = (mark_seen if shows else mark_ended)(other, at(minute))
+    assert state.is_live == other.is_live
     last_seen = max((minute for shows, minute in them if shows), default=0)
     last_ended = max((minute for shows, minute in them if not shows), default=-1)
-    assert state.live == (last_seen > last_ended)
+    assert state.is_live == (last_seen > last_ended)
 
 
 def test_a_car_is_gone_when_its_last_link_is_and_keeps_when_that_was():
     car = Vehicle(id=CAR, user_id=uuid4(), link_since=NOON)
-    assert settle(car, [link("old", ended_at=1), link("new")], at(1), "deleted") == car
-    gone = settle(car, [link("old", ended_at=1), link("new", ended_at=2)], at(2), "deleted")
+    assert update_gone_state(car, [link("old", ended_at=1), link("new")], at(1), "deleted") == car
+    gone = update_gone_state(car, [link("old", ended_at=1), link("new", ended_at=2)], at(2), "deleted")
     assert (gone.gone_at, gone.gone_reason) == (at(2), "deleted")
-    assert settle(gone, [], at(9), "other") == gone
-    assert settle(gone, [link()], at(9), "deleted") == car
+    assert update_gone_state(gone, [], at(9), "other") == gone
+    assert update_gone_state(gone, [link()], at(9), "deleted") == car

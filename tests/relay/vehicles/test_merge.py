@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.merge import absorb, merge, stamp, time_of
-from relay.vehicles.models import Sighting, State
+from relay.vehicles.merge import format_version_time, merge_report, merge_states, parse_version_time
+from relay.vehicles.models import VehicleReport, VehicleState
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -20,19 +20,19 @@ def wire(moment):
 
 
 def sighting(seconds, number=None, *, partial=False, **vehicle):
-    return Sighting(
+    return VehicleReport(
         enode_vehicle_id="car",
         created_at=at(seconds),
         event_id=seconds if number is None else number,
-        partial=partial,
+        is_partial=partial,
         vehicle=vehicle,
     )
 
 
 def merged(*sightings):
-    state = State()
+    state = VehicleState()
     for it in sightings:
-        state = merge(state, it)
+        state = merge_report(state, it)
     return dict(state.groups)
 
 
@@ -116,10 +116,15 @@ def test_discovered_alone_keeps_every_key_that_enode_sent():
 
 
 def test_stamps_sort_as_times_do():
-    assert stamp(datetime(1, 1, 1, tzinfo=UTC)) < stamp(at(0)) < stamp(at(0.000001)) < stamp(at(10))
-    state = merge(State(), sighting(3, chargeState=charge(1, 2), lastSeen=None))
-    assert time_of(state.versions["chargeState"]) == at(2)
-    assert time_of(state.versions["lastSeen"]) is None
+    assert (
+        format_version_time(datetime(1, 1, 1, tzinfo=UTC))
+        < format_version_time(at(0))
+        < format_version_time(at(0.000001))
+        < format_version_time(at(10))
+    )
+    state = merge_report(VehicleState(), sighting(3, chargeState=charge(1, 2), lastSeen=None))
+    assert parse_version_time(state.versions["chargeState"]) == at(2)
+    assert parse_version_time(state.versions["lastSeen"]) is None
 
 
 leaf = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["UNKNOWN", "a", "b"])
@@ -138,50 +143,50 @@ sightings = st.lists(st.tuples(st.integers(0, 4), st.booleans(), seen), max_size
 
 @given(sightings, st.randoms())
 def test_any_order_and_any_repetition_give_the_same_vehicle(them, random):
-    state = State()
+    state = VehicleState()
     for it in them:
-        state = merge(state, it)
+        state = merge_report(state, it)
     again = [*them, *random.sample(them, len(them) // 2)]
     random.shuffle(again)
-    other = State()
+    other = VehicleState()
     for it in again:
-        other = merge(json_round_trip(other), it)
+        other = merge_report(json_round_trip(other), it)
     assert other == state
 
 
 @given(sightings, sightings, st.randoms())
 def test_two_records_of_one_car_become_what_one_record_would_be(ours, theirs, random):
     theirs = [
-        Sighting(
+        VehicleReport(
             enode_vehicle_id="other",
             created_at=it.created_at,
             event_id=it.event_id + 100,
-            partial=it.partial,
+            is_partial=it.partial,
             vehicle=it.vehicle,
         )
         for it in theirs
     ]
-    one, two, both = State(), State(), State()
+    one, two, both = VehicleState(), VehicleState(), VehicleState()
     for it in ours:
-        one = merge(one, it)
+        one = merge_report(one, it)
     for it in theirs:
-        two = merge(two, it)
+        two = merge_report(two, it)
     for it in random.sample([*ours, *theirs], len(ours) + len(theirs)):
-        both = merge(both, it)
-    assert absorb(one, two).groups == both.groups
-    assert absorb(two, one).groups == both.groups
+        both = merge_report(both, it)
+    assert merge_states(one, two).groups == both.groups
+    assert merge_states(two, one).groups == both.groups
 
 
 @given(sightings)
 def test_nothing_is_newer_than_the_newest_event_and_every_group_has_a_version(them):
-    state = State()
+    state = VehicleState()
     for it in them:
-        state = merge(state, it)
+        state = merge_report(state, it)
     assert set(state.groups) == {*state.versions, *state.leaves}
     newest = max((it.created_at for it in them), default=at(0))
-    assert all(time_of(it) is None or time_of(it) <= newest for it in state.versions.values())
+    assert all(parse_version_time(it) is None or parse_version_time(it) <= newest for it in state.versions.values())
 
 
 def json_round_trip(state):
     kept = json.loads(json.dumps([dict(state.groups), dict(state.versions), dict(state.leaves)]))
-    return State(groups=kept[0], versions=kept[1], leaves=kept[2])
+    return VehicleState(groups=kept[0], versions=kept[1], leaves=kept[2])

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.models import Charge
-from relay.vehicles.transitions import read_charge, remember, transitions
+from relay.vehicles.models import ChargeFlags
+from relay.vehicles.transitions import detect_transitions, parse_charge_flags, retain_known_flags
 
 STATES = [
     "UNKNOWN",
@@ -29,11 +29,11 @@ def said(state, **more):
 
 def told(*vehicles):
     """What is told of a car that says these things one after the other."""
-    known, kinds = Charge(), []
+    known, kinds = ChargeFlags(), []
     for it in vehicles:
-        now = read_charge(it)
-        kinds += transitions(known, now)
-        known = remember(known, now)
+        now = parse_charge_flags(it)
+        kinds += detect_transitions(known, now)
+        known = retain_known_flags(known, now)
     return kinds
 
 

@@ -1,21 +1,21 @@
 import pytest
 
-from relay.vehicles.vin import normalise_vin, vin_hash
+from relay.vehicles.vin import hash_vin, normalise_vin
 
 VIN = "5YJ3E7EB1KF000001"
 
 
 def test_the_same_vin_however_it_is_written_is_the_same_car():
-    assert vin_hash(b"key", VIN) == vin_hash(b"key", " 5yj3e7eb1kf-000001 ")
-    assert len(vin_hash(b"key", VIN)) == 32
+    assert hash_vin(b"key", VIN) == hash_vin(b"key", " 5yj3e7eb1kf-000001 ")
+    assert len(hash_vin(b"key", VIN)) == 32
 
 
 def test_without_the_key_the_hash_is_another():
-    assert vin_hash(b"key", VIN) != vin_hash(b"other", VIN)
-    assert vin_hash(b"key", VIN) != vin_hash(b"key", VIN[:-1] + "2")
+    assert hash_vin(b"key", VIN) != hash_vin(b"other", VIN)
+    assert hash_vin(b"key", VIN) != hash_vin(b"key", VIN[:-1] + "2")
 
 
 @pytest.mark.parametrize("text", [None, "", "UNKNOWN", "N/A", "0" * 17, "X" * 17, VIN[:-1], VIN + "1", "é" * 17])
 def test_a_placeholder_makes_no_two_cars_one(text):
     assert normalise_vin(text) is None
-    assert vin_hash(b"key", text) is None
+    assert hash_vin(b"key", text) is None

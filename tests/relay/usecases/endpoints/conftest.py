@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from relay.usecases.deliver_to_endpoints import Deliverer, DeliveryRules
-from tests.relay.plans import CLOUD
-from tests.relay.usecases.endpoint_world import KEY, client_of, make_runtime, open_test_outbound, receiving
+from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
+from tests.relay.support.endpoints import KEY, client_of, make_runtime, open_test_outbound, receiving
+from tests.relay.support.plans import CLOUD
 
 
 @pytest.fixture
@@ -29,5 +29,5 @@ async def receiver():
 
 @pytest.fixture
 def deliverer(runtime):
-    rules = DeliveryRules(sweep_every=timedelta(hours=1), plans=CLOUD)
-    return Deliverer(runtime.pool, runtime.outbound, key=KEY, version="1.2.3", rules=rules)
+    rules = DeliveryRules(sweep_interval=timedelta(hours=1), plans=CLOUD)
+    return Deliverer(runtime.pool, runtime.outbound, secret_key=KEY, version="1.2.3", rules=rules)

@@ -3,21 +3,23 @@
 import pytest
 from aiohttp import web
 
-from relay.identity.credentials import read_bearer
-from relay.usecases.authorize import authenticate
-from relay.usecases.register_classic import register_classic
-from tests.relay.delivery.world import add_person, add_transition, put_car
-from tests.relay.usecases.endpoint_world import (
+from relay.identity.credentials import parse_bearer_credential
+from relay.usecases.calls.authorize import authenticate_caller
+from relay.usecases.classic.register_webhook import register_classic_webhook
+from tests.relay.support.endpoints import (
     due_now,
     run_sql,
     say,
 )
+from tests.relay.support.feed import add_person, add_transition, put_car
 
 
 async def classic(pool, runtime, person, **registration):
     async with pool.connection() as connection:
-        caller = (await authenticate(connection, read_bearer(person.header["Authorization"]), scope="read")).caller
-    await register_classic(runtime, caller, **{"webhook_id": "entry1", **registration})
+        caller = (
+            await authenticate_caller(connection, parse_bearer_credential(person.header["Authorization"]), scope="read")
+        ).caller
+    await register_classic_webhook(runtime, caller, **{"webhook_id": "entry1", **registration})
 
 
 async def deliver_all(deliverer):

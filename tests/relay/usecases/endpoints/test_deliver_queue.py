@@ -6,25 +6,25 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from relay.usecases.deliver_to_endpoints import DELIVERY_FIGURES, Deliverer, DeliveryRules
-from relay.usecases.prune_history import Retention, prune
-from tests.relay.delivery.world import add_person, add_transition, put_car, running, until, value
-from tests.relay.usecases.endpoint_world import (
+from relay.usecases.endpoints.deliver_to_endpoints import DELIVERY_METRICS, Deliverer, DeliveryRules
+from relay.usecases.operations.prune_history import Retention, prune_old_rows
+from tests.relay.support.endpoints import (
     KEY,
     acknowledge,
     look,
     register,
     run_sql,
 )
+from tests.relay.support.feed import add_person, add_transition, put_car, running, until, value
 
-RULES = DeliveryRules(sweep_every=timedelta(hours=1))
+RULES = DeliveryRules(sweep_interval=timedelta(hours=1))
 
 
 @asynccontextmanager
 async def deliverers(runtime, count, rules=RULES):
-    made = [Deliverer(runtime.pool, runtime.outbound, key=KEY, version="1", rules=rules) for _ in range(count)]
+    made = [Deliverer(runtime.pool, runtime.outbound, secret_key=KEY, version="1", rules=rules) for _ in range(count)]
     for it in made:
-        runtime.feed_waker.subscribe(it.hint)
+        runtime.feed_waker.subscribe(it.add_hint)
     async with running(*(it.run() for it in made)):
         yield made
 
@@ -44,7 +44,7 @@ async def test_of_several_processes_one_posts_at_a_time_and_every_change_arrives
         return await acknowledge(post, request)
 
     receiver.answer = slowly
-    async with deliverers(runtime, 4, DeliveryRules(sweep_every=timedelta(seconds=2))):
+    async with deliverers(runtime, 4, DeliveryRules(sweep_interval=timedelta(seconds=2))):
         seqs = []
         for _ in range(40):
             seqs.append(await add_transition(pool, ada.id, car))
@@ -60,7 +60,7 @@ async def test_of_several_processes_one_posts_at_a_time_and_every_change_arrives
 
 
 async def test_stalled_endpoints_do_not_hold_up_the_others(pool, client, receiver, runtime):
-    rules = DeliveryRules(quick=2, slow=2, sweep_every=timedelta(hours=1))
+    rules = DeliveryRules(quick_slots=2, slow_slots=2, sweep_interval=timedelta(hours=1))
     hang = asyncio.Event()
 
     async def stall(post, request):
@@ -89,7 +89,7 @@ async def test_stalled_endpoints_do_not_hold_up_the_others(pool, client, receive
 
 async def test_a_slow_endpoint_is_known_as_slow_until_it_is_quick_again(pool, client, receiver, runtime):
     deliverer = Deliverer(
-        pool, runtime.outbound, key=KEY, version="1", rules=DeliveryRules(slow_after=timedelta(seconds=0.05))
+        pool, runtime.outbound, secret_key=KEY, version="1", rules=DeliveryRules(slow_after=timedelta(seconds=0.05))
     )
 
     async def slowly(post, request):
@@ -120,7 +120,7 @@ async def test_a_process_that_ends_gives_its_leases_back(pool, client, receiver,
         await until(lambda: len(receiver.posts) == 1)
     hang.set()
     receiver.answer = acknowledge
-    assert await Deliverer(pool, runtime.outbound, key=KEY, version="1").deliver_once() == 1
+    assert await Deliverer(pool, runtime.outbound, secret_key=KEY, version="1").deliver_once() == 1
     assert (await look(client, ada))["failing_since"] is None
 
 
@@ -135,11 +135,11 @@ async def test_who_comes_back_late_with_a_lost_lease_changes_nothing(pool, clien
     receiver.answer = wait
     ada = await add_person(pool)
     await register(client, ada, receiver)
-    late = asyncio.create_task(Deliverer(pool, runtime.outbound, key=KEY, version="1").deliver_once())
+    late = asyncio.create_task(Deliverer(pool, runtime.outbound, secret_key=KEY, version="1").deliver_once())
     await until(lambda: len(receiver.posts) == 1)
     await run_sql(pool, "update endpoints set leased_until = now() - interval '1 s'")
     receiver.answer = acknowledge
-    assert await Deliverer(pool, runtime.outbound, key=KEY, version="1").deliver_once() == 1
+    assert await Deliverer(pool, runtime.outbound, secret_key=KEY, version="1").deliver_once() == 1
     go_on.set()
     assert await late == 1
     told = await look(client, ada)
@@ -167,7 +167,7 @@ async def test_the_figures_tell_how_many_endpoints_are_in_which_state_and_how_fa
         quiet.id,
     )
     async with pool.connection() as connection:
-        rows = {row[0]: row[1:] for row in await (await connection.execute(DELIVERY_FIGURES)).fetchall()}
+        rows = {row[0]: row[1:] for row in await (await connection.execute(DELIVERY_METRICS)).fetchall()}
     assert {state: count for state, (count, _) in rows.items()} == {"on": 2, "streaming": 1, "failing": 1, "off": 1}
     assert 0 <= rows["on"][1] < 60
     assert 3600 <= rows["failing"][1] < 3660
@@ -180,5 +180,5 @@ async def test_an_endpoint_goes_with_its_key(pool, client, receiver):
         await register(client, person, receiver)
     await run_sql(pool, "update api_keys set revoked_at = now() where id = %s", ada.credential)
     async with pool.connection() as connection:
-        await prune(connection, Retention())
+        await prune_old_rows(connection, Retention())
         assert await value(connection, "select array_agg(credential_id) from endpoints") == [bob.credential]

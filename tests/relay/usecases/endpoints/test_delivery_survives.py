@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from relay.usecases.deliver_to_endpoints import Deliverer, DeliveryRules
-from tests.relay.delivery.world import add_person, add_transition, put_car, running
-from tests.relay.usecases.endpoint_world import KEY, acknowledge, due_now, look, register, run_sql, say
+from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
+from tests.relay.support.endpoints import KEY, acknowledge, due_now, look, register, run_sql, say
+from tests.relay.support.feed import add_person, add_transition, put_car, running
 
-RULES = DeliveryRules(sweep_every=timedelta(milliseconds=50))
+RULES = DeliveryRules(sweep_interval=timedelta(milliseconds=50))
 ROUNDS = 25
 
 
@@ -64,8 +64,8 @@ async def test_every_transition_arrives_in_order_and_the_state_is_the_newest(poo
     seqs = []
 
     def worker():
-        it = Deliverer(pool, runtime.outbound, key=KEY, version="1", rules=RULES)
-        runtime.feed_waker.subscribe(it.hint)
+        it = Deliverer(pool, runtime.outbound, secret_key=KEY, version="1", rules=RULES)
+        runtime.feed_waker.subscribe(it.add_hint)
         return it.run()
 
     async with running(worker()):

@@ -6,11 +6,11 @@ from uuid import UUID
 import pytest
 from standardwebhooks import Webhook
 
-from relay.usecases.issue_tokens import exchange_code, refresh, revoke
-from relay.usecases.prune_history import Retention, prune
-from relay.usecases.show_installations import end_installation, show_installations
-from tests.relay.delivery.world import add_person, put_car
-from tests.relay.usecases.endpoint_world import due_now, look, register, run_sql, slug
+from relay.usecases.access.list_installations import disconnect_installation, list_installations
+from relay.usecases.oauth.issue_tokens import exchange_code, refresh_tokens, revoke_token
+from relay.usecases.operations.prune_history import Retention, prune_old_rows
+from tests.relay.support.endpoints import due_now, look, register, run_sql, slug
+from tests.relay.support.feed import add_person, put_car
 from tests.relay.usecases.oauth.client import CLIENT, ask
 
 
@@ -55,7 +55,7 @@ async def ada(pool):
 async def test_it_outlives_the_tokens_that_registered_it(runtime, client, receiver, deliverer, ada):
     first = await sign_in(runtime, ada)
     secret = await register(client, first, receiver)
-    newer = home(await refresh(runtime, client_id=CLIENT, token=first.refresh_token, scope=None))
+    newer = home(await refresh_tokens(runtime, client_id=CLIENT, token=first.refresh_token, scope=None))
     assert (await look(client, newer))["state"] == "on"
     await run_sql(runtime.pool, "update oauth_tokens set access_expires_at = now() - interval '1 hour'")
     assert await deliverer.deliver_once() == 1
@@ -64,12 +64,12 @@ async def test_it_outlives_the_tokens_that_registered_it(runtime, client, receiv
 
 
 async def lets_itself_out(runtime, ada, it):
-    await revoke(runtime, client_id=CLIENT, token=it.refresh_token)
+    await revoke_token(runtime, client_id=CLIENT, token=it.refresh_token)
 
 
 async def is_disconnected(runtime, ada, it):
     (grant,) = await grants(runtime.pool, ada.id)
-    await end_installation(runtime, ada.id, grant)
+    await disconnect_installation(runtime, ada.id, grant)
 
 
 async def signs_in_anew_as_the_same(runtime, ada, it):
@@ -92,7 +92,7 @@ async def test_when_the_grant_ends_nothing_is_posted_and_the_row_goes(
     assert slug(answer) == (401, "unauthorized")
     assert len(receiver.posts) == 1
     async with runtime.pool.connection() as connection:
-        await prune(connection, Retention())
+        await prune_old_rows(connection, Retention())
     assert await endpoints(runtime.pool) == 0
 
 
@@ -113,5 +113,5 @@ async def test_who_signs_in_anew_registers_the_same_address_and_is_told_everythi
     post = receiver.posts[-1]
     (snapshot,) = Webhook(secret).verify(post.body, post.headers)["messages"]
     assert (snapshot["event"], len(snapshot["data"]["vehicles"])) == ("snapshot", 2)
-    (shown,) = [it for it in await show_installations(runtime, ada.id) if it.kind == "oauth"]
+    (shown,) = [it for it in await list_installations(runtime, ada.id) if it.kind == "oauth"]
     assert (shown.channel, shown.has_endpoint) == ("webhook", True)

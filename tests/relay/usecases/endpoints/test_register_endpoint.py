@@ -4,17 +4,23 @@ import base64
 import pytest
 from standardwebhooks import Webhook
 
-from relay.identity.credentials import read_bearer
+from relay.identity.credentials import parse_bearer_credential
 from relay.kit.problems import Problem
-from relay.usecases.authorize import authenticate
-from relay.usecases.register_classic import find_classic, register_classic, unregister_classic
-from tests.relay.delivery.world import add_person, put_car, value
-from tests.relay.usecases.endpoint_world import look, register, run_sql, say, slug
+from relay.usecases.calls.authorize import authenticate_caller
+from relay.usecases.classic.register_webhook import (
+    list_classic_webhooks,
+    register_classic_webhook,
+    unregister_classic_webhooks,
+)
+from tests.relay.support.endpoints import look, register, run_sql, say, slug
+from tests.relay.support.feed import add_person, put_car, value
 
 
 async def caller_of(pool, person):
     async with pool.connection() as connection:
-        return (await authenticate(connection, read_bearer(person.header["Authorization"]), scope="read")).caller
+        return (
+            await authenticate_caller(connection, parse_bearer_credential(person.header["Authorization"]), scope="read")
+        ).caller
 
 
 async def test_an_endpoint_is_registered_shown_and_taken_back(pool, client):
@@ -53,7 +59,7 @@ async def test_who_registers_all_the_time_is_told_to_wait(pool, client, runtime)
     assert slug(answers[-1]) == (429, "too-many-requests")
     bob = await caller_of(pool, await add_person(pool))
     asked = [
-        register_classic(runtime, bob, webhook_id="w", external_url="http://127.0.0.1:1", vehicle_id="nobody's")
+        register_classic_webhook(runtime, bob, webhook_id="w", external_url="http://127.0.0.1:1", vehicle_id="nobody's")
         for _ in range(62)
     ]
     refusals = await asyncio.gather(*asked, return_exceptions=True)
@@ -177,25 +183,27 @@ async def test_a_classic_registration_names_a_webhook_and_maybe_a_car(pool, runt
     car, _ = await put_car(pool, ada.id)
     caller = await caller_of(pool, ada)
     url = "http://127.0.0.1:8123/"
-    await register_classic(runtime, caller, webhook_id="entry1", external_url=url)
-    await register_classic(runtime, caller, webhook_id="entry2", external_url=url, vehicle_id=str(car))
-    assert [(it.url, it.vehicle_id) for it in await find_classic(runtime, caller)] == [
+    await register_classic_webhook(runtime, caller, webhook_id="entry1", external_url=url)
+    await register_classic_webhook(runtime, caller, webhook_id="entry2", external_url=url, vehicle_id=str(car))
+    assert [(it.url, it.vehicle_id) for it in await list_classic_webhooks(runtime, caller)] == [
         ("http://127.0.0.1:8123/api/webhook/entry1", None),
         ("http://127.0.0.1:8123/api/webhook/entry2", car),
     ]
     # The latest wins: by the webhook's id, or by the car.
-    await register_classic(runtime, caller, webhook_id="entry1", external_url="http://127.0.0.2:8123", vehicle_id="")
-    await register_classic(runtime, caller, webhook_id="entry3", external_url=url, vehicle_id=str(car))
-    assert [it.url for it in await find_classic(runtime, caller)] == [
+    await register_classic_webhook(
+        runtime, caller, webhook_id="entry1", external_url="http://127.0.0.2:8123", vehicle_id=""
+    )
+    await register_classic_webhook(runtime, caller, webhook_id="entry3", external_url=url, vehicle_id=str(car))
+    assert [it.url for it in await list_classic_webhooks(runtime, caller)] == [
         "http://127.0.0.2:8123/api/webhook/entry1",
         "http://127.0.0.1:8123/api/webhook/entry3",
     ]
     other = await caller_of(pool, bob)
-    assert await find_classic(runtime, other) == []
-    assert await unregister_classic(runtime, other) == 0
-    assert await unregister_classic(runtime, caller, "entry3") == 1
-    assert await unregister_classic(runtime, caller) == 1
-    assert await find_classic(runtime, caller) == []
+    assert await list_classic_webhooks(runtime, other) == []
+    assert await unregister_classic_webhooks(runtime, other) == 0
+    assert await unregister_classic_webhooks(runtime, caller, "entry3") == 1
+    assert await unregister_classic_webhooks(runtime, caller) == 1
+    assert await list_classic_webhooks(runtime, caller) == []
 
 
 async def test_a_classic_registration_is_as_guarded_as_any(pool, runtime):
@@ -213,17 +221,19 @@ async def test_a_classic_registration_is_as_guarded_as_any(pool, runtime):
         ({"webhook_id": "x", "external_url": home, "vehicle_id": "nobody's"}, "not-found"),
     ]:
         with pytest.raises(Problem) as raised:
-            await register_classic(runtime, caller, **wrong)
+            await register_classic_webhook(runtime, caller, **wrong)
         assert raised.value.slug == expected
     free = await caller_of(pool, await add_person(pool, plan="free"))
     with pytest.raises(Problem, match="Pro tier"):
-        await register_classic(runtime, free, webhook_id="x", external_url=home)
-    assert await find_classic(runtime, caller) == []
+        await register_classic_webhook(runtime, free, webhook_id="x", external_url=home)
+    assert await list_classic_webhooks(runtime, caller) == []
 
 
 async def test_nobody_has_classic_endpoints_without_end(pool, runtime):
     caller = await caller_of(pool, await add_person(pool))
     for number in range(25):
-        await register_classic(runtime, caller, webhook_id=f"entry{number}", external_url="http://127.0.0.1:8123")
-    kept = await find_classic(runtime, caller)
+        await register_classic_webhook(
+            runtime, caller, webhook_id=f"entry{number}", external_url="http://127.0.0.1:8123"
+        )
+    kept = await list_classic_webhooks(runtime, caller)
     assert [it.webhook_id for it in kept] == [f"entry{number}" for number in range(5, 25)]

@@ -9,25 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.delivery.endpoints import NOBODY_S, hold_for_stream, put_endpoint, release_from_stream
-from relay.delivery.hub import StreamRules
-from relay.delivery.messages import Cursor
-from relay.delivery.subscription import Subscription
-from relay.usecases import stream_to_home_assistant
-from relay.usecases.deliver_to_endpoints import Deliverer, DeliveryRules
-from relay.usecases.stream_to_home_assistant import SURELY_TOLD_AFTER, Told
-from tests.relay.delivery.world import add_person, add_transition, put_car, running, until, value
-from tests.relay.usecases.endpoint_world import KEY, open_test_outbound
-from tests.relay.usecases.test_stream import Relay, http, listening
+from relay.delivery.endpoints import UNHELD_LEASE, acquire_stream_lease, release_stream_lease, upsert_endpoint
+from relay.feed.messages import Cursor
+from relay.streams.hub import StreamRules
+from relay.streams.listener import StreamListener
+from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
+from relay.usecases.feed import stream_events
+from relay.usecases.feed.stream_events import ASSUME_DELIVERED_AFTER, DeliveredCursorTracker
+from tests.relay.support.endpoints import KEY, open_test_outbound
+from tests.relay.support.feed import add_person, add_transition, put_car, running, until, value
+from tests.relay.usecases.feed.test_stream_events import Relay, http, listening
 
 __all__ = ["http"]
 NEVER = timedelta(hours=1)
-RULES = StreamRules(sweep_every=NEVER, heartbeat_every=NEVER, recheck_every=timedelta(seconds=0.1))
+RULES = StreamRules(sweep_interval=NEVER, heartbeat_interval=NEVER, recheck_interval=timedelta(seconds=0.1))
 
 
 async def register(pool, person, url):
     async with pool.connection() as connection:
-        await put_endpoint(connection, user_id=person.id, credential_id=person.credential, url=url)
+        await upsert_endpoint(connection, user_id=person.id, credential_id=person.credential, url=url)
 
 
 async def column(pool, name):
@@ -38,8 +38,8 @@ async def column(pool, name):
 @asynccontextmanager
 async def delivering(pool, relay):
     async with open_test_outbound() as outbound:
-        deliverer = Deliverer(pool, outbound, key=KEY, version="1", rules=DeliveryRules(sweep_every=NEVER))
-        relay.waker.subscribe(deliverer.hint)
+        deliverer = Deliverer(pool, outbound, secret_key=KEY, version="1", rules=DeliveryRules(sweep_interval=NEVER))
+        relay.waker.subscribe(deliverer.add_hint)
         async with running(deliverer.run()):
             yield deliverer
 
@@ -78,10 +78,10 @@ async def test_a_stream_that_ends_while_it_holds_on_leaves_no_hold(pool, http, r
     await put_car(pool, ada.id)
     await register(pool, ada, receiver.url())
     holding, left, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    end = Subscription.end
+    end = StreamListener.end
 
     async def hold_slowly(connection, credential_id, told, *, held):
-        until_ = await hold_for_stream(connection, credential_id, told, held=held)
+        until_ = await acquire_stream_lease(connection, credential_id, told, held_until=held)
         if held is not None:
             holding.set()
             await go_on.wait()
@@ -91,8 +91,8 @@ async def test_a_stream_that_ends_while_it_holds_on_leaves_no_hold(pool, http, r
         end(subscription, *bye)
         left.set()
 
-    monkeypatch.setattr(stream_to_home_assistant, "hold_for_stream", hold_slowly)
-    monkeypatch.setattr(Subscription, "end", end_and_tell)
+    monkeypatch.setattr(stream_events, "acquire_stream_lease", hold_slowly)
+    monkeypatch.setattr(StreamListener, "end", end_and_tell)
     async with Relay(pool, RULES).serving() as relay, delivering(pool, relay):
         async with listening(http, relay, ada) as stream:
             await stream.next()
@@ -107,20 +107,20 @@ async def test_a_stream_that_ends_while_it_holds_on_leaves_no_hold(pool, http, r
 async def test_an_endpoint_registered_while_the_stream_is_open_takes_over_when_it_ends(pool, http, receiver):
     ada = await add_person(pool)
     await put_car(pool, ada.id)
-    rules = replace(RULES, recheck_every=NEVER)  # the stream ends before it hears of the endpoint
+    rules = replace(RULES, recheck_interval=NEVER)  # the stream ends before it hears of the endpoint
     async with Relay(pool, rules).serving() as relay, delivering(pool, relay):
         async with listening(http, relay, ada) as stream:
             await stream.next()
             await register(pool, ada, receiver.url())
             async with pool.connection() as connection:  # as PUT endpoint does
-                await hold_for_stream(connection, ada.credential, None, held=NOBODY_S)
+                await acquire_stream_lease(connection, ada.credential, None, held_until=UNHELD_LEASE)
             relay.waker.wake([ada.id])
             assert receiver.posts == []
         await until(lambda: len(receiver.posts) == 1)
 
 
 async def test_the_endpoint_s_cursor_follows_at_a_distance(pool, http, receiver, monkeypatch):
-    monkeypatch.setattr("relay.usecases.stream_to_home_assistant.SURELY_TOLD_AFTER", timedelta(seconds=0.3))
+    monkeypatch.setattr("relay.usecases.feed.stream_events.ASSUME_DELIVERED_AFTER", timedelta(seconds=0.3))
     ada = await add_person(pool)
     car, _ = await put_car(pool, ada.id)
     await register(pool, ada, receiver.url())
@@ -140,14 +140,14 @@ async def test_it_stays_quiet_when_a_stream_ends_that_another_one_has_replaced(p
     """A client that reconnects is there before its broken connection is noticed."""
     ada = await add_person(pool)
     await register(pool, ada, receiver.url())
-    seldom = StreamRules(sweep_every=NEVER, heartbeat_every=NEVER, recheck_every=NEVER)
+    seldom = StreamRules(sweep_interval=NEVER, heartbeat_interval=NEVER, recheck_interval=NEVER)
     async with Relay(pool, seldom).serving() as relay, Relay(pool, seldom).serving() as other:
         async with listening(http, relay, ada) as old:
             await old.next()
             async with listening(http, other if elsewhere else relay, ada) as new:
                 await new.next()
                 old.response.close()
-                await until(lambda: relay.hub.streams == (0 if elsewhere else 1))
+                await until(lambda: relay.hub.stream_count == (0 if elsewhere else 1))
                 assert await column(pool, "streaming_until > now() + interval '50 s'")
         async with asyncio.timeout(10):
             while await column(pool, "streaming_until is not null"):
@@ -174,34 +174,34 @@ async def test_a_cursor_never_goes_back_but_into_the_stream_s_epoch(pool, receiv
             (None, "a.6"),
             (Cursor(epoch="b", seq=1), "b.1"),
         ]:
-            await hold_for_stream(connection, ada.credential, told)
+            await acquire_stream_lease(connection, ada.credential, told)
             assert await value(connection, "select epoch || '.' || seq from endpoints") == expected
-        held = await hold_for_stream(connection, ada.credential, None)
-        assert await release_from_stream(connection, ada.credential, held) is True
-        assert await release_from_stream(connection, ada.credential, held) is False
+        held = await acquire_stream_lease(connection, ada.credential, None)
+        assert await release_stream_lease(connection, ada.credential, held) is True
+        assert await release_stream_lease(connection, ada.credential, held) is False
 
 
 async def test_a_stream_that_was_replaced_holds_nothing_until_it_is_free_again(pool, receiver):
     ada = await add_person(pool)
     await register(pool, ada, receiver.url())
     async with pool.connection() as connection:
-        old = await hold_for_stream(connection, ada.credential, None)
-        new = await hold_for_stream(connection, ada.credential, None)
-        assert await hold_for_stream(connection, ada.credential, Cursor(epoch="a", seq=5), held=old) is None
-        assert await hold_for_stream(connection, ada.credential, None, held=NOBODY_S) is None
+        old = await acquire_stream_lease(connection, ada.credential, None)
+        new = await acquire_stream_lease(connection, ada.credential, None)
+        assert await acquire_stream_lease(connection, ada.credential, Cursor(epoch="a", seq=5), held_until=old) is None
+        assert await acquire_stream_lease(connection, ada.credential, None, held_until=UNHELD_LEASE) is None
         assert await value(connection, "select seq is null and streaming_until = %s from endpoints", new)
-        newer = await hold_for_stream(connection, ada.credential, None, held=new)
+        newer = await acquire_stream_lease(connection, ada.credential, None, held_until=new)
         assert newer > new
-        assert await release_from_stream(connection, ada.credential, newer)
-        assert await hold_for_stream(connection, ada.credential, None, held=old) > newer
+        assert await release_stream_lease(connection, ada.credential, newer)
+        assert await acquire_stream_lease(connection, ada.credential, None, held_until=old) > newer
 
 
 @given(st.lists(st.floats(0.1, 40), min_size=1, max_size=60))
 def test_what_is_surely_told_was_sent_a_minute_ago_and_not_much_longer(waits):
-    told, now, sent = Told(SURELY_TOLD_AFTER), 0.0, []
+    told, now, sent = DeliveredCursorTracker(ASSUME_DELIVERED_AFTER), 0.0, []
     for seq, wait in enumerate(waits):
         now += wait
         sent.append((now, seq))
-        surely = told.surely(Cursor(epoch="e", seq=seq), now)
+        surely = told.update(Cursor(epoch="e", seq=seq), now)
         old = [it for at, it in sent if at <= now - 60]
         assert (surely.seq if surely else None) == (old[-1] if old else None)

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from relay.usecases.hand_out_link import MOST_WAITING
-from tests.relay.usecases.linking_world import HOME, problem, user_path
+from relay.usecases.linking.create_link_page import MAX_UNOPENED_PAGES
+from tests.relay.support.linking import HOME, problem, user_path
 
 
 async def test_a_car_is_linked_from_the_wish_to_the_snapshot(world):
@@ -219,10 +219,10 @@ async def test_a_key_that_may_only_read_links_nothing(make_world):
 
 async def test_pages_that_wait_are_bounded(world):
     first = await world.ask()
-    for _ in range(MOST_WAITING):
+    for _ in range(MAX_UNOPENED_PAGES):
         last = await world.ask()
     (row,) = await world.rows("select count(*) from link_pages")
-    assert row["count"] == MOST_WAITING
+    assert row["count"] == MAX_UNOPENED_PAGES
     assert (await world.browser.get(first["url"])).status_code == 404
     assert (await world.browser.get(last["url"])).status_code == 200
 

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from tests.relay.usecases.linking_world import problem, user_path
+from tests.relay.support.linking import problem, user_path
 
 BOTH = ["tesla-model-3", "tesla-model-y"]
 

@@ -10,9 +10,9 @@ from uuid import UUID
 import httpx
 
 from relay.identity.oauth import MY_HOME_ASSISTANT
-from relay.identity.oauth_requests import read_request
-from relay.usecases.let_installation_in import approve
-from relay.usecases.runtime import Runtime
+from relay.identity.oauth_requests import parse_authorization_request
+from relay.usecases.calls.runtime import Runtime
+from relay.usecases.oauth.issue_code import approve_request
 
 CLIENT = "home-assistant"
 
@@ -59,8 +59,8 @@ def request_for(verifier: str, **changes: str | None) -> dict[str, str]:
 async def ask(runtime: Runtime, user_id: UUID, **changes: str | None) -> Asked:
     """A code that the user has approved."""
     verifier = secrets.token_urlsafe(48)
-    wanted = read_request(request_for(verifier, **changes).items(), local=True)
-    query = parse_qs(urlsplit(await approve(runtime, user_id, wanted)).query)
+    wanted = parse_authorization_request(request_for(verifier, **changes).items(), allow_local=True)
+    query = parse_qs(urlsplit(await approve_request(runtime, user_id, wanted)).query)
     return Asked(code=query["code"][0], verifier=verifier, redirect_uri=wanted.redirect_uri)
 
 

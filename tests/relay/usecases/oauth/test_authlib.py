@@ -14,10 +14,10 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 
 from relay.app import create_app
-from relay.identity.sessions import open_session
-from relay.server import listen
+from relay.identity.web_sessions import create_web_session
+from relay.server import open_listening_socket
 from relay.settings import Settings
-from tests.relay.serving import serving
+from tests.relay.support.serving import serving
 
 REDIRECT = "http://homeassistant.local:8123/auth/external/callback"
 
@@ -25,10 +25,10 @@ REDIRECT = "http://homeassistant.local:8123/auth/external/callback"
 @pytest.fixture
 async def relay(tmp_path, database_url):
     """The relay's address, as its metadata has it too."""
-    listening = listen("127.0.0.1", 0)
+    listening = open_listening_socket("127.0.0.1", 0)
     public_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32, public_url=public_url)
-    async with serving(create_app(settings, database_url, work=False), listening) as url:
+    async with serving(create_app(settings, database_url, with_worker=False), listening) as url:
         assert url == public_url
         yield url
 
@@ -37,7 +37,7 @@ async def approve(address, pool, user_id):
     """Where the browser of the signed-in owner ends up."""
     async with httpx.AsyncClient() as browser:
         async with pool.connection() as connection:
-            browser.cookies.set("evconduit_session", await open_session(connection, user_id, "link"))
+            browser.cookies.set("evconduit_session", await create_web_session(connection, user_id, "link"))
         shown = await browser.get(address)
         hidden = dict(re.findall(r'name="(csrf|request)" value="([^"]+)"', shown.text))
         return (await browser.post(address.partition("?")[0], data=hidden | {"decision": "approve"})).headers[

@@ -30,7 +30,7 @@ async def count(pool, table, where="true"):
 
 async def prune(pool):
     async with pool.connection() as connection:
-        return await prune_oauth(connection, datetime.now(UTC), at_once=2)
+        return await prune_oauth(connection, datetime.now(UTC), batch_size=2)
 
 
 async def test_a_code_is_remembered_for_an_hour_after_its_end(door, pool, account):

@@ -72,7 +72,7 @@ async def fill(pool, account, *, dead, ended=0):
 
 async def prune(pool, at_once=500):
     async with pool.connection() as connection:
-        return await prune_oauth(connection, datetime.now(UTC), at_once=at_once)
+        return await prune_oauth(connection, datetime.now(UTC), batch_size=at_once)
 
 
 async def count(pool):
@@ -102,7 +102,7 @@ async def test_what_lives_is_not_read(pool, account, plans, ended):
 
 
 async def test_no_run_does_more_than_a_fixed_amount_and_the_next_goes_on(pool, account, monkeypatch):
-    monkeypatch.setattr(oauth_pruning, "ROUNDS", 3)
+    monkeypatch.setattr(oauth_pruning, "MAX_ROUNDS", 3)
     await fill(pool, account, dead=2)
     runs = [await prune(pool, at_once=40) for _ in range(4)]
     assert runs == [120, 120, 60, 0]

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg_pool import PoolTimeout
 
-from relay.identity.oauth import MOST_ANSWERS
+from relay.identity.oauth import MAX_UNUSED_SUCCESSORS
 from tests.relay.usecases.oauth.client import CLIENT
 
 
@@ -152,9 +152,9 @@ async def test_twenty_refreshes_at_once_are_all_answered_and_one_goes_on(door, p
 
 async def test_so_many_answers_are_kept_and_not_more(door, pool, tokens):
     first = await refreshed(door, tokens)
-    for _ in range(MOST_ANSWERS):
+    for _ in range(MAX_UNUSED_SUCCESSORS):
         newest = await refreshed(door, tokens)
-    assert await count(pool, "oauth_tokens") == 1 + MOST_ANSWERS
+    assert await count(pool, "oauth_tokens") == 1 + MAX_UNUSED_SUCCESSORS
     assert await door.call(first["access_token"]) == 401
     assert await door.call(newest["access_token"]) == 200
 

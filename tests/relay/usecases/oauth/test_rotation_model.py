@@ -20,8 +20,8 @@ from hypothesis.stateful import (
 
 from relay.app import create_app
 from relay.identity.oauth_pruning import prune_oauth
-from relay.identity.repository import add_user
-from relay.kit.bursts import Bursts
+from relay.identity.repository import create_user
+from relay.kit.rate_limiter import RateLimiter
 from relay.settings import Settings
 from tests.relay.usecases.oauth.client import Door
 from tests.relay.usecases.oauth.rotation_model import Model
@@ -50,7 +50,7 @@ class World:
     def prune(self):
         async def in_pool():
             async with self.door.runtime.pool.connection() as connection:
-                return await prune_oauth(connection, datetime.now(UTC), at_once=3)
+                return await prune_oauth(connection, datetime.now(UTC), batch_size=3)
 
         return self.runner.run(in_pool())
 
@@ -110,14 +110,16 @@ class Rotation(RuleBasedStateMachine):
 
 @pytest.fixture
 def world(database_url, tmp_path):
-    app = create_app(Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32), database_url, work=False)
+    app = create_app(
+        Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32), database_url, with_worker=False
+    )
     with asyncio.Runner() as runner:
         lifespan = app.router.lifespan_context(app)
         runner.run(lifespan.__aenter__())
         http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8300")
         try:
             # Thousands of requests come from one address here.
-            app.state.runtime = replace(app.state.runtime, bursts=Bursts(a_minute=1_000_000))
+            app.state.runtime = replace(app.state.runtime, rate_limiter=RateLimiter(per_minute=1_000_000))
             yield World(runner=runner, door=Door(http, app.state.runtime), user_id=user_of(database_url))
         finally:
             runner.run(http.aclose())
@@ -127,7 +129,7 @@ def world(database_url, tmp_path):
 def user_of(database_url):
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute("set search_path to evconduit")
-        return add_user(owner, email="a@example.org", name="Ada")
+        return create_user(owner, email="a@example.org", name="Ada")
 
 
 def test_rotation_does_what_its_model_says(world):

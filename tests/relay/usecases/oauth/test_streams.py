@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from relay.app import create_app
-from relay.delivery.hub import StreamRules
 from relay.settings import Settings
-from tests.relay.serving import serving
+from relay.streams.hub import StreamRules
+from tests.relay.support.serving import serving
 from tests.relay.usecases.oauth.client import Door
 
 STREAM = "/api/ha/v2/stream"
@@ -18,9 +18,9 @@ STREAM = "/api/ha/v2/stream"
 @pytest.fixture
 async def served(tmp_path, database_url):
     settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32)
-    app = create_app(settings, database_url, work=False)
+    app = create_app(settings, database_url, with_worker=False)
     async with serving(app) as url, httpx.AsyncClient(base_url=url) as http:
-        app.state.runtime.hub.rules = StreamRules(recheck_every=timedelta(milliseconds=40))
+        app.state.runtime.hub.rules = StreamRules(recheck_interval=timedelta(milliseconds=40))
         yield Door(http, app.state.runtime)
 
 
@@ -58,7 +58,7 @@ async def test_a_stream_outlives_its_access_token_and_ends_with_its_grant(served
 
 async def test_ending_the_grant_where_it_is_shown_ends_the_stream_at_once(served, account):
     tokens = await served.sign_in(account.user_id)
-    served.runtime.hub.rules = StreamRules(recheck_every=timedelta(hours=1))
+    served.runtime.hub.rules = StreamRules(recheck_interval=timedelta(hours=1))
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
     async with asyncio.timeout(40), served.http.stream("GET", STREAM, headers=headers) as stream:
         lines = stream.aiter_lines()

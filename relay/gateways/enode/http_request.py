@@ -1,0 +1,154 @@
+"""One HTTP request and what came of it: an answer with a bounded body, or silence. httpx's exceptions end here."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from relay.gateways.enode.errors import EnodeProtocolError, Problem
+from relay.gateways.enode.json_fields import parse_json, parse_objects, parse_text
+
+REQUEST_TIMEOUT = 408  # the one 4xx that tells of the wire, not of the request
+REDIRECTION = 300
+CLIENT_ERROR = 400
+SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """Time and chance, so that tests can hold both. `monotonic` and `sleep` count seconds, `chance` is in [0, 1)."""
+
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    random_fraction: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What Enode sent back."""
+
+    status: int
+    headers: httpx.Headers = field(repr=False)
+    body: bytes = field(repr=False)
+    received_at: datetime
+    """Our clock."""
+    duration: timedelta
+    """From sending the request to having the whole body."""
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment, on Enode's clock, from which on the answer may be stale: its Date minus the request's duration.
+
+        Our own clock stands in when the answer has no Date.
+        """
+        return (parse_http_date(self.headers.get("date")) or self.received_at) - self.duration
+
+    @property
+    def retry_after(self) -> timedelta | None:
+        """How long Enode wants us to wait, given as seconds or as a date."""
+        wish = self.headers.get("retry-after", "")
+        try:
+            return max(timedelta(), timedelta(seconds=int(wish)))
+        except ValueError, OverflowError:
+            pass
+        until = parse_http_date(wish)
+        if until is None:
+            return None
+        return max(timedelta(), until - (parse_http_date(self.headers.get("date")) or self.received_at))
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the fault is the server's or the wire's, so that the same request may succeed later."""
+        return self.status == REQUEST_TIMEOUT or self.status >= SERVER_ERROR
+
+    @property
+    def may_have_acted(self) -> bool:
+        """Whether Enode may have done what was asked, although the answer is no success."""
+        return self.is_transient
+
+    @property
+    def problem(self) -> Problem:
+        """The problem document in the body, empty when the body is something else."""
+        try:
+            document = parse_json(self.body, "")
+        except EnodeProtocolError:
+            document = None
+        if not isinstance(document, dict):
+            return Problem(status=self.status)
+        return Problem(
+            status=self.status,
+            type=parse_text(document, "type") or "",
+            title=parse_text(document, "title") or "",
+            detail=parse_text(document, "detail") or "",
+            issues=parse_objects(document, "issues"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoResponse:
+    """No answer."""
+
+    cause: str
+    may_have_acted: bool
+    """False only when the request surely did not reach Enode."""
+
+
+type RequestResult = Response | NoResponse
+
+# First match counts. What is not known to have failed before the first byte left may have reached Enode.
+NO_RESPONSE_BY_EXCEPTION: tuple[tuple[type[Exception], NoResponse], ...] = (
+    (httpx.PoolTimeout, NoResponse(cause="no free connection", may_have_acted=False)),
+    (httpx.ConnectTimeout, NoResponse(cause="no connection in time", may_have_acted=False)),
+    (httpx.ConnectError, NoResponse(cause="no connection", may_have_acted=False)),
+    (httpx.TimeoutException, NoResponse(cause="no answer in time", may_have_acted=True)),
+    (httpx.HTTPError, NoResponse(cause="the connection broke", may_have_acted=True)),
+    (httpx.StreamError, NoResponse(cause="the connection broke", may_have_acted=True)),
+    (OSError, NoResponse(cause="the connection broke", may_have_acted=True)),
+)
+
+
+async def send_request(
+    http: httpx.AsyncClient, request: httpx.Request, *, operation: str, clock: Clock, max_body_bytes: int
+) -> RequestResult:
+    """Send `request` once. Raises EnodeProtocolError for a good answer whose body is undecodable or over the limit."""
+    began = clock.monotonic()
+    try:
+        response = await http.send(request, stream=True, follow_redirects=False)
+        try:
+            body = await _read_body(response, operation, max_body_bytes)
+        finally:
+            await response.aclose()
+    except httpx.DecodingError:
+        raise EnodeProtocolError(operation, fault="undecodable content") from None
+    except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+        return next(silence for kind, silence in NO_RESPONSE_BY_EXCEPTION if isinstance(error, kind))
+    took = timedelta(seconds=clock.monotonic() - began)
+    return Response(
+        status=response.status_code, headers=response.headers, body=body, received_at=clock.now(), duration=took
+    )
+
+
+async def _read_body(response: httpx.Response, operation: str, max_body_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > max_body_bytes:
+            if response.status_code >= CLIENT_ERROR:
+                return b""  # the status says enough; it must not be lost over a long error page
+            raise EnodeProtocolError(operation, fault=f"longer than {max_body_bytes} bytes")
+    return bytes(body)
+
+
+def parse_http_date(value: str | None) -> datetime | None:
+    """The time in an HTTP header, None when there is none."""
+    try:
+        date = parsedate_to_datetime(value or "")
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except ValueError, OverflowError, TypeError, IndexError:
+        return None

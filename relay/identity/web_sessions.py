@@ -1,0 +1,76 @@
+"""Browsers that are signed in: a row each, found by the hash of what the browser's cookie holds."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from relay.identity.credentials import generate_secret, hash_secret
+from relay.kit.database import Connection
+
+PREFIX = "evs_"
+LIFETIME = timedelta(days=30)
+"""So long a browser stays signed in after it was last seen."""
+
+type SignInMethod = Literal["link", "supabase"]
+
+_INSERT: LiteralString = """
+insert into web_sessions (token_hash, user_id, began_by, expires_at) values (%s, %s, %s, now() + %s)
+"""
+# Seen is written once an hour, so that a page costs no write.
+_FIND: LiteralString = """
+with seen as (
+    update web_sessions set seen_at = now(), expires_at = now() + %(lives)s
+    where token_hash = %(token)s and expires_at > now() and seen_at < now() - interval '1 hour'
+)
+select u.id as user_id, u.email, u.name, u.role, u.plan, u.language, u.approved_at is not null as is_approved,
+       u.accepted_terms_at is not null as has_accepted_terms, u.disabled_at is not null as is_disabled
+from web_sessions s join users u on u.id = s.user_id
+where s.token_hash = %(token)s and s.expires_at > now() and u.closed_at is null
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignedInUser:
+    """Who is signed in, as the users' row says now."""
+
+    user_id: UUID
+    email: str | None
+    name: str
+    role: str
+    plan: str
+    language: str
+    is_approved: bool
+    has_accepted_terms: bool
+    is_disabled: bool
+
+    @property
+    def title(self) -> str:
+        """What to call the account on a page."""
+        return self.name or self.email or "EVConduit"
+
+
+async def create_web_session(connection: Connection, user_id: UUID, began_by: SignInMethod) -> str:
+    """Sign a browser in; returns what its cookie is to hold. Always a new one: no browser brings its own."""
+    token = generate_secret(PREFIX)
+    await connection.execute(_INSERT, [hash_secret(token), user_id, began_by, LIFETIME])
+    return token
+
+
+async def find_web_session(connection: Connection, token: str) -> SignedInUser | None:
+    """Whose session this is; None when it never was one, has ended, or its account is closed."""
+    async with connection.cursor(row_factory=class_row(SignedInUser)) as cursor:
+        await cursor.execute(_FIND, {"token": hash_secret(token), "lives": LIFETIME})
+        return await cursor.fetchone()
+
+
+async def end_web_session(connection: Connection, token: str) -> None:
+    """Sign a browser out."""
+    await connection.execute("delete from web_sessions where token_hash = %s", [hash_secret(token)])
+
+
+async def end_user_web_sessions(connection: Connection, user_id: UUID) -> None:
+    """Sign all browsers of a user out."""
+    await connection.execute("delete from web_sessions where user_id = %s", [user_id])

@@ -1,0 +1,51 @@
+"""How often a signature was missing or wrong. Counted, not kept: a stranger's bytes are worth no row of ours."""
+
+import asyncio
+from typing import LiteralString
+
+import psycopg
+
+from relay.kit.database import Pool
+
+FLUSH_INTERVAL_SECONDS = 5.0
+
+ADD_FAILURES: LiteralString = """
+insert into signature_failures as f (minute, count) values (date_trunc('minute', now()), %s)
+on conflict (minute) do update set count = f.count + excluded.count
+"""
+DELETE_OLD_FAILURES: LiteralString = "delete from signature_failures where minute < now() - interval '2 days'"
+
+
+class SignatureFailureCounter:
+    """One process's count. Written every few seconds, so that a flood of forgeries is one row a minute."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._count = 0
+        self._has_unwritten = asyncio.Event()
+
+    def increment(self) -> None:
+        """One more. Costs the caller nothing."""
+        self._count += 1
+        self._has_unwritten.set()
+
+    async def flush(self) -> None:
+        """Put down what was counted since the last time. Raises psycopg.Error, and counts on."""
+        count, self._count = self._count, 0
+        if not count:
+            return
+        try:
+            async with self._pool.connection() as connection:
+                await connection.execute(ADD_FAILURES, [count])
+                await connection.execute(DELETE_OLD_FAILURES)
+        except psycopg.Error:
+            self._count += count
+            raise
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._has_unwritten.wait()
+            self._has_unwritten.clear()
+            await self.flush()
+            await asyncio.sleep(FLUSH_INTERVAL_SECONDS)

@@ -1,0 +1,103 @@
+"""The way to a linked car: our one-time page, which says whose account gets it, and where Enode sends people back."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from relay.gateways.enode import EnodeError
+from relay.inbox.routes import get_inbox
+from relay.inbox.service import Inbox
+from relay.kit.problems import Problem
+from relay.pages.csrf import is_cross_site
+from relay.pages.rendering import get_security_headers, render_page
+from relay.pages.visitors import OptionalVisitor
+from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+from relay.usecases.linking.poll_link_result import CANCELLED_BY_USER, poll_link_result, record_return
+from relay.usecases.linking.start_link_session import (
+    LinkPageClosedError,
+    LinkPageView,
+    find_link_page_by_token,
+    start_link_session,
+)
+
+router = APIRouter(include_in_schema=False)
+
+SEE_OTHER = 303
+HTTP_STATUSES = {"open": 200, "unknown": 404, "used": 410, "expired": 410, "enode": 502}
+
+
+@router.get("/link/{token}")
+async def show_link_page(token: str, request: Request, runtime: RuntimeDependency) -> Response:
+    """Whose account gets the car, and the button that leads on. Looking uses nothing up."""
+    shown = await _find_link_page(request, runtime, token)
+    return _render_link_page(request, runtime, shown, shown.state if shown else "unknown")
+
+
+@router.post("/link/{token}")
+async def submit_link_page(token: str, request: Request, runtime: RuntimeDependency) -> Response:
+    """On to Enode's page. No other token is asked for: who could forge this request has the one that entitles."""
+    if is_cross_site(request):
+        raise Problem(403, "foreign-form", "Press the button on the page itself: it says whose account gets the car.")
+    shown = await _find_link_page(request, runtime, token)
+    if shown is None or shown.state != "open":
+        return _render_link_page(request, runtime, shown, shown.state if shown else "unknown")
+    try:
+        url = await start_link_session(runtime, shown)
+    except LinkPageClosedError:
+        return _render_link_page(request, runtime, shown, "used")
+    except EnodeError:
+        return _render_link_page(request, runtime, shown, "enode")
+    except Problem as problem:
+        return _render_link_page(request, runtime, shown, problem.slug, status=problem.status)
+    return RedirectResponse(url, SEE_OTHER, headers=get_security_headers(request))
+
+
+@router.get("/link-callback")
+async def show_link_callback(
+    request: Request,
+    runtime: RuntimeDependency,
+    _visitor: OptionalVisitor,
+    inbox: Annotated[Inbox, Depends(get_inbox)],
+    link: UUID | None = None,
+    error: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """Enode sends the browser here when linking ended. What was linked, Enode itself tells, not this address."""
+    outcome = "linked" if error is None else "cancelled" if error == CANCELLED_BY_USER else "failed"
+    if link is not None:
+        _check_rate_limit(request, runtime)
+        async with runtime.pool.connection() as connection:
+            known = await record_return(connection, link, error)
+        if known is not None:
+            known = await poll_link_result(runtime, inbox, known)
+            outcome = known.outcome or outcome
+    if outcome == "linked":
+        runtime.request_poll()
+    return render_page(request, "link_callback.html", outcome=outcome)
+
+
+async def _find_link_page(request: Request, runtime: Runtime, token: str) -> LinkPageView | None:
+    _check_rate_limit(request, runtime)
+    async with runtime.pool.connection() as connection:
+        return await find_link_page_by_token(connection, token)
+
+
+def _check_rate_limit(request: Request, runtime: Runtime) -> None:
+    """Raises Problem 429: nobody needs to open many of these pages."""
+    runtime.rate_limiter.check(("link page", request.client and request.client.host))
+
+
+def _render_link_page(
+    request: Request, runtime: Runtime, link_page: LinkPageView | None, state: str, *, status: int | None = None
+) -> Response:
+    """Nothing of the account is shown on a page that is no longer good."""
+    return render_page(
+        request,
+        "link.html",
+        status=status or HTTP_STATUSES[state],
+        state=state,
+        shown=link_page,
+        brand=link_page and link_page.vendor and runtime.vendors.get_display_name(link_page.vendor),
+        form_targets=f"'self' {runtime.link_origins}",
+    )

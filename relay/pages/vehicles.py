@@ -1,0 +1,179 @@
+"""What a person does with the cars of the account: link one, unlink one, pick those that are served."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from relay.gateways.enode import VendorHealth
+from relay.identity.web_sessions import SignedInUser
+from relay.kit.problems import Problem
+from relay.pages.forms import PostedForm
+from relay.pages.rendering import redirect_to, render_page
+from relay.pages.visitors import SignedInVisitor
+from relay.usecases.calls.get_vehicle import get_call_vehicle
+from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+from relay.usecases.feed.reader import read_snapshot
+from relay.usecases.linking.create_link_page import create_link_page
+from relay.usecases.linking.link_vehicle import list_vendors, require_vendor
+from relay.usecases.linking.unlink_vehicles import list_unlink_candidates, unlink_vehicles
+from relay.usecases.vehicles.limit_vehicles import (
+    get_vehicle_capacity,
+    require_vehicle_capacity,
+    select_served_vehicles,
+)
+from relay.vehicles.display_name import get_display_name
+
+router = APIRouter(include_in_schema=False)
+
+UNPROCESSABLE = 422
+
+
+@router.get("/link")
+async def show_vendors(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
+    """Which brand the car is of."""
+    return await _render_vendors(request, runtime, visitor)
+
+
+@router.post("/link")
+async def submit_vendor(
+    request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
+) -> Response:
+    """A link page for this brand, and on to it."""
+    name = form.get_text("vendor")
+    try:
+        async with runtime.pool.connection() as connection:
+            await require_vehicle_capacity(connection, visitor.user_id, runtime.vehicle_limits)
+        vendor = (await require_vendor(runtime, name[:100])).vendor if name else None
+    except Problem as problem:
+        if problem.slug == "vehicle-limit":
+            return await _render_vendors(request, runtime, visitor)
+        error = "link.error.vendor" if problem.status == UNPROCESSABLE else "link.error.enode"
+        return await _render_vendors(request, runtime, visitor, status=problem.status, error=error, chosen=name)
+    async with runtime.pool.connection() as connection:
+        made = await create_link_page(connection, visitor.user_id, vendor=vendor)
+    return redirect_to(request, made.path)
+
+
+@router.get("/vehicles/choose")
+async def show_served_vehicles(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
+    """The account's cars, and which of them are served."""
+    return await _render_served_vehicles(request, runtime, visitor)
+
+
+@router.post("/vehicles/choose")
+async def submit_served_vehicles(
+    request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
+) -> Response:
+    """These shall be served."""
+    ticked = form.get_all("car")
+    try:
+        await select_served_vehicles(runtime, visitor.user_id, [UUID(it) for it in ticked])
+    except ValueError:
+        raise Problem(404, "not-found", "No such vehicle.") from None
+    except Problem as problem:
+        if problem.slug != "vehicle-limit":
+            raise
+        return await _render_served_vehicles(request, runtime, visitor, status=UNPROCESSABLE, ticked=ticked)
+    return redirect_to(request, "/home")
+
+
+@router.post("/vehicles/{vehicle_id}/relink")
+async def submit_relink(
+    vehicle_id: str, request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, _form: PostedForm
+) -> Response:
+    """A page on which to sign in again with this car's maker, and on to it."""
+    async with runtime.pool.connection() as connection:
+        car = await get_call_vehicle(connection, visitor.user_id, vehicle_id)
+        made = await create_link_page(connection, visitor.user_id, vendor=car.vendor, vehicle_id=car.vehicle_id)
+    return redirect_to(request, made.path)
+
+
+@router.get("/vehicles/{vehicle_id}/unlink")
+async def show_unlink(
+    vehicle_id: str, request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor
+) -> Response:
+    """The cars that go together, and the button that unlinks them."""
+    return await _render_unlink(request, runtime, visitor, vehicle_id)
+
+
+@router.post("/vehicles/{vehicle_id}/unlink")
+async def submit_unlink(
+    vehicle_id: str, request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
+) -> Response:
+    """Unlink the cars that the page named; when others have come since, the page is shown again."""
+    async with runtime.pool.connection() as connection:
+        cars = await list_unlink_candidates(connection, visitor.user_id, vehicle_id)
+    if not {str(car.id) for car in cars} <= set(form.get_all("car")):
+        return await _render_unlink(request, runtime, visitor, vehicle_id)
+    if runtime.enode is None:
+        return await _render_unlink(request, runtime, visitor, vehicle_id, error="link.error.enode")
+    try:
+        await unlink_vehicles(runtime, runtime.enode, visitor.user_id, cars)
+    except Problem:
+        return await _render_unlink(request, runtime, visitor, vehicle_id, error="link.error.enode")
+    return redirect_to(request, "/home")
+
+
+async def _render_vendors(  # noqa: PLR0913 - the last three are what went wrong
+    request: Request,
+    runtime: Runtime,
+    visitor: SignedInUser,
+    *,
+    status: int = 200,
+    error: str | None = None,
+    chosen: str = "",
+) -> Response:
+    async with runtime.pool.connection() as connection:
+        room = await get_vehicle_capacity(connection, visitor.user_id, runtime.vehicle_limits)
+    vendors: tuple[VendorHealth, ...] = ()
+    if not room.is_full:
+        try:
+            vendors = await list_vendors(runtime)
+        except Problem:
+            status, error = 502, "link.error.enode"
+    return render_page(
+        request,
+        "link_brand.html",
+        status=403 if room.is_full else status,
+        room=room,
+        vendors=vendors,
+        error=error,
+        chosen=chosen,
+    )
+
+
+async def _render_served_vehicles(
+    request: Request, runtime: Runtime, visitor: SignedInUser, *, status: int = 200, ticked: list[str] | None = None
+) -> Response:
+    async with runtime.pool.connection() as connection:
+        room = await get_vehicle_capacity(connection, visitor.user_id, runtime.vehicle_limits)
+        records = (await read_snapshot(connection, visitor.user_id)).vehicles
+    served = [it["id"] for it in records if it["link"]["state"] != "over_limit"]
+    cars = sorted(
+        ((it["id"], get_display_name(it["vehicle"]), "") for it in records), key=lambda it: (it[1].casefold(), it[0])
+    )
+    return render_page(
+        request,
+        "choose_cars.html",
+        status=status,
+        room=room,
+        cars=cars,
+        ticked=served if ticked is None else ticked,
+        too_many=ticked is not None,
+    )
+
+
+async def _render_unlink(
+    request: Request, runtime: Runtime, visitor: SignedInUser, vehicle_id: str, *, error: str | None = None
+) -> Response:
+    async with runtime.pool.connection() as connection:
+        cars = await list_unlink_candidates(connection, visitor.user_id, vehicle_id)
+    return render_page(
+        request,
+        "unlink.html",
+        status=502 if error else 200,
+        cars=cars,
+        vendor=runtime.vendors.get_display_name(cars[0].vendor),
+        error=error,
+    )

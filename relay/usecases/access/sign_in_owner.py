@@ -1,0 +1,36 @@
+"""The owner of a self-hosted relay signs in: by a link that only the operator sees, or through Home Assistant."""
+
+from typing import LiteralString
+
+from psycopg.rows import class_row
+
+from relay.gateways.enode.languages import match_language
+from relay.identity.sign_in_links import get_or_create_owner, redeem_sign_in_link
+from relay.identity.web_sessions import SignedInUser, create_web_session
+from relay.kit.database import Connection
+from relay.usecases.calls.runtime import Runtime
+
+_FIND_OWNER: LiteralString = """
+select id as user_id, email, name, role, plan, language, true as is_approved, true as has_accepted_terms,
+       disabled_at is not null as is_disabled
+from users where id = %s
+"""
+
+
+async def sign_in_by_link(runtime: Runtime, token: str, *, language: str) -> str | None:
+    """Burn the link and sign its user in; returns what the browser's cookie is to hold. None: the link is no good.
+
+    `language` (BCP 47) is for an owner who begins to exist by it.
+    """
+    async with runtime.pool.connection() as connection, connection.transaction():
+        user_id = await redeem_sign_in_link(connection, token, language=match_language(language))
+        return None if user_id is None else await create_web_session(connection, user_id, "link")
+
+
+async def get_signed_in_owner(connection: Connection) -> SignedInUser | None:
+    """The owner, who begins to exist when first asked for: ingress has made sure that this is their house."""
+    async with connection.transaction():
+        user_id = await get_or_create_owner(connection)
+    async with connection.cursor(row_factory=class_row(SignedInUser)) as cursor:
+        await cursor.execute(_FIND_OWNER, [user_id])
+        return await cursor.fetchone()

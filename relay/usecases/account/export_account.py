@@ -1,0 +1,178 @@
+"""Everything an account has, as one JSON document: for its holder to keep, to read, to take elsewhere.
+
+Written section by section through a server-side cursor into a file that spills to disk: neither a long history nor a
+slow reader costs memory, and no reader holds a connection. Secrets, and hashes of secrets, are in it nowhere.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from tempfile import SpooledTemporaryFile
+from typing import IO, LiteralString, override
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from relay.kit.database import Connection
+from relay.kit.timestamps import format_timestamp
+from relay.usecases.calls.authorize import authenticate_caller
+from relay.usecases.calls.resolve_credential import CredentialDependency
+from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+
+FORMAT_VERSION = 1
+"""Grows when a section changes its meaning; new ones may come at any time."""
+MAX_MEMORY_BYTES = 1024 * 1024
+FETCH_ROWS = 500
+CHUNK_BYTES = 64 * 1024
+
+router = APIRouter(prefix="/api/user", tags=["Account"])
+
+_IN_OWN_VEHICLES: LiteralString = "in (select id from vehicles where user_id = %(user_id)s)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportSection:
+    """A member of the document: rows as JSON in one column, in order. `tables` are those that it tells of."""
+
+    name: str
+    tables: tuple[str, ...]
+    query: LiteralString
+
+
+def _make_user_section(
+    name: str, table: LiteralString, *, order_by: LiteralString, excluded_columns: LiteralString = "{}"
+) -> ExportSection:
+    """All rows of a table with a `user_id`, without the columns in `less`."""
+    query: LiteralString = f"""
+    select (to_jsonb(t) - '{excluded_columns}'::text[])::text from {table} t
+    where user_id = %(user_id)s order by {order_by}
+    """  # noqa: S608 - our own literals
+    return ExportSection(name=name, tables=(table,), query=query)
+
+
+def _make_vehicle_section(
+    name: str, table: LiteralString, *, order_by: LiteralString, excluded_columns: LiteralString = "{}"
+) -> ExportSection:
+    """The same of a table that knows only the car."""
+    query: LiteralString = f"""
+    select (to_jsonb(t) - '{excluded_columns}'::text[])::text from {table} t
+    where vehicle_id {_IN_OWN_VEHICLES} order by {order_by}
+    """  # noqa: S608 - our own literals
+    return ExportSection(name=name, tables=(table,), query=query)
+
+
+SECTIONS: tuple[ExportSection, ...] = (
+    ExportSection(
+        name="account",
+        tables=("users",),
+        query="select to_jsonb(t)::text from users t where id = %(user_id)s",
+    ),
+    _make_user_section("vehicles", "vehicles", order_by="created_at, id", excluded_columns="{vin_hash}"),
+    _make_vehicle_section("vehicle_links", "vehicle_links", order_by="linked_at, enode_vehicle_id"),
+    _make_user_section("link_pages", "link_pages", order_by="expires_at, id", excluded_columns="{token_hash}"),
+    _make_vehicle_section("charging_sessions", "charging_sessions", order_by="started_at, id"),
+    _make_vehicle_section("charging_samples", "charging_samples", order_by="vehicle_id, at"),
+    _make_vehicle_section("energy", "vehicle_energy", order_by="vehicle_id"),
+    _make_user_section("homes", "home_places", order_by="user_id"),
+    _make_user_section("electricity_rates", "electricity_rates", order_by="valid_from"),
+    _make_user_section("commands", "commands", order_by="requested_at, id"),
+    _make_user_section("transitions", "transitions", order_by="seq"),
+    _make_user_section("api_keys", "api_keys", order_by="created_at, id", excluded_columns="{key_hash}"),
+    _make_user_section("home_assistants", "oauth_grants", order_by="created_at, id"),
+    # The address of a Home Assistant's webhook opens it to whoever knows it.
+    _make_user_section(
+        "endpoints", "endpoints", order_by="created_at, id", excluded_columns="{url,salt,lease_token,webhook_id}"
+    ),
+    _make_user_section("web_sessions", "web_sessions", order_by="created_at", excluded_columns="{token_hash}"),
+    _make_user_section("usage_by_month", "usage_months", order_by="period"),
+    _make_user_section("usage_by_day", "usage_days", order_by="period, day, endpoint, credential_id"),
+    _make_user_section("calls", "poll_logs", order_by="id"),
+    _make_user_section("call_tokens", "call_token_balances", order_by="user_id"),
+    _make_user_section("call_token_ledger", "call_token_ledger", order_by="id"),
+    ExportSection(
+        name="events",
+        tables=("webhook_logs",),
+        query="select to_jsonb(t)::text from (select id, created_at, source, event, version, enode_vehicle_id, "
+        "payload, event_at, state, reason, settled_at from webhook_logs where user_id = %(user_id)s) t order by id",
+    ),
+)
+
+EXCLUDED_TABLES = {
+    "feeds": "a counter by which news are put in order",
+    "sign_in_links": "hashes of links that sign in",
+    "oauth_codes": "hashes of codes, of minutes' life",
+    "oauth_tokens": "hashes of tokens",
+    "deleted_users": "accounts that are no more",
+}
+"""Tables that know a user or a car and have nothing to tell of them."""
+
+
+async def write_export(connection: Connection, user_id: UUID, out: IO[bytes]) -> None:
+    """Write the document, all of it as of one moment. Raises psycopg.Error."""
+    about = f'{{"format":{FORMAT_VERSION},"exported_at":"{format_timestamp(datetime.now(UTC))}"'
+    out.write(about.encode())
+    async with connection.transaction():
+        await connection.execute("set transaction isolation level repeatable read, read only")
+        for section in SECTIONS:
+            out.write(f',\n"{section.name}":['.encode())
+            await _write_rows(connection, section, user_id, out)
+            out.write(b"]")
+    out.write(b"}\n")
+
+
+async def _write_rows(connection: Connection, section: ExportSection, user_id: UUID, out: IO[bytes]) -> None:
+    separator = b"\n"
+    async with connection.cursor(name="export") as cursor:
+        cursor.itersize = FETCH_ROWS
+        await cursor.execute(section.query, {"user_id": user_id})
+        async for (row,) in cursor:
+            out.write(separator + str(row).encode())
+            separator = b",\n"
+
+
+class ExportResponse(StreamingResponse):
+    """A file to keep, which is gone when the answer has ended, however it ended."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Length": str(file.tell()),
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        }
+        file.seek(0)
+        super().__init__(iter(partial(file.read, CHUNK_BYTES), b""), media_type="application/json", headers=headers)
+        self._file = file
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+
+async def export_account(runtime: Runtime, user_id: UUID) -> ExportResponse:
+    """The document as a file to download. Raises Problem 429 when this user had several just now."""
+    runtime.export_rate_limiter.check(user_id)
+    spooled = SpooledTemporaryFile(max_size=MAX_MEMORY_BYTES)  # noqa: SIM115 - closed when its answer has ended
+    try:
+        async with runtime.pool.connection() as connection:
+            await write_export(connection, user_id, spooled)
+    except BaseException:
+        spooled.close()
+        raise
+    return ExportResponse(spooled, f"evconduit-{datetime.now(UTC):%Y-%m-%d}.json")
+
+
+@router.get(
+    "/export",
+    response_model=None,
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}}, "description": "A file to keep."}},
+)
+async def get_export(runtime: RuntimeDependency, authorization: CredentialDependency) -> ExportResponse:
+    """Everything that the caller's account has. Costs nothing."""
+    async with runtime.pool.connection() as connection:
+        user_id = (await authenticate_caller(connection, authorization, scope="account")).caller.user_id
+    return await export_account(runtime, user_id)

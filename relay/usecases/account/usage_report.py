@@ -1,0 +1,191 @@
+"""A person wants to know what ate the quota: the month's calls by day, by route and by installation."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import LiteralString, TypedDict
+from uuid import UUID
+
+from fastapi import APIRouter
+from psycopg.rows import DictRow, dict_row
+
+from relay.kit.database import Connection
+from relay.kit.problems import Problem
+from relay.kit.timestamps import format_timestamp
+from relay.metering.allowance import Plans
+from relay.metering.period import PERIOD_START, RESETS_AT
+from relay.usecases.calls.authorize import authenticate_caller
+from relay.usecases.calls.resolve_credential import CredentialDependency
+from relay.usecases.calls.runtime import RuntimeDependency
+
+router = APIRouter(prefix="/api", tags=["Account"])
+
+# One row when nothing was used. A few hundred at most, however many calls they stand for.
+GET_USAGE: LiteralString = f"""
+with who as materialized (
+    select u.id as user_id, u.plan, {PERIOD_START} as began_at, {RESETS_AT} as resets_at from users u where u.id = %s
+)
+select who.*, now() as at, coalesce(m.used, 0) as used, coalesce(b.balance, 0) as call_tokens,
+       d.day, d.endpoint, d.credential_id, d.calls, k.name, k.kind
+from who
+left join usage_months m on (m.user_id, m.period) = (who.user_id, who.began_at)
+left join call_token_balances b on b.user_id = who.user_id
+left join usage_days d on (d.user_id, d.period) = (who.user_id, who.began_at) and d.calls > 0
+left join credentials k on k.id = d.credential_id
+"""  # noqa: S608 - joined from literals of ours only
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DayUsage:
+    """Calls of one day in UTC."""
+
+    day: date
+    calls: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RouteUsage:
+    """Calls of one route, by its short name, e.g. `v2/vehicles`."""
+
+    route: str
+    calls: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstallationUsage:
+    """Calls of one installation; id, name and kind None are a person's own, or of a credential that is gone."""
+
+    id: UUID | None
+    name: str | None
+    kind: str | None
+    calls: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsageReport:
+    """The quota month. `limit` and `left` None: unlimited. `used` is what the allowance paid; lists count all calls.
+
+    `days` are all from the month's first to today, the first and the last perhaps in part; the other lists begin with
+    the most.
+    """
+
+    plan: str
+    limit: int | None
+    used: int
+    left: int | None
+    began_at: datetime
+    resets_at: datetime
+    call_tokens: int
+    days: tuple[DayUsage, ...]
+    routes: tuple[RouteUsage, ...]
+    installations: tuple[InstallationUsage, ...]
+
+
+async def get_usage_report(connection: Connection, user_id: UUID, plans: Plans) -> UsageReport:
+    """What the user has used this month: one statement, a few rows. Raises Problem 401 when the account is gone."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        rows = await (await cursor.execute(GET_USAGE, [user_id])).fetchall()
+    if not rows:
+        raise Problem(401, "unauthorized", "This account is gone.", headers={"WWW-Authenticate": "Bearer"})
+    first, counted = rows[0], [row for row in rows if row["calls"] is not None]
+    limit = plans.get_limit(first["plan"])
+    return UsageReport(
+        plan=first["plan"],
+        limit=limit,
+        used=first["used"],
+        left=None if limit is None else max(0, limit - first["used"]),
+        began_at=first["began_at"],
+        resets_at=first["resets_at"],
+        call_tokens=first["call_tokens"],
+        days=tuple(_count_by_day(counted, first["began_at"], first["at"])),
+        routes=tuple(_count_by_route(counted)),
+        installations=tuple(_count_by_installation(counted)),
+    )
+
+
+def _count_by_day(rows: Iterable[DictRow], began_at: datetime, now: datetime) -> Iterable[DayUsage]:
+    calls: Counter[date] = Counter()
+    for row in rows:
+        calls[row["day"]] += row["calls"]
+    day, today = began_at.astimezone(UTC).date(), now.astimezone(UTC).date()
+    while day <= today:
+        yield DayUsage(day=day, calls=calls[day])
+        day += timedelta(days=1)
+
+
+def _count_by_route(rows: Iterable[DictRow]) -> Iterable[RouteUsage]:
+    calls: Counter[str] = Counter()
+    for row in rows:
+        calls[row["endpoint"]] += row["calls"]
+    return (RouteUsage(route=route, calls=count) for route, count in calls.most_common())
+
+
+def _count_by_installation(rows: Iterable[DictRow]) -> Iterable[InstallationUsage]:
+    calls: Counter[tuple[UUID | None, str | None, str | None]] = Counter()
+    for row in rows:
+        calls[row["credential_id"], row["name"], row["kind"]] += row["calls"]
+    for (credential_id, name, kind), count in calls.most_common():
+        yield InstallationUsage(id=credential_id, name=name, kind=kind, calls=count)
+
+
+class DayUsageRecord(TypedDict):
+    """Calls of a day, `YYYY-MM-DD` in UTC."""
+
+    day: str
+    calls: int
+
+
+class RouteUsageRecord(TypedDict):
+    """Calls of a route, by its short name."""
+
+    route: str
+    calls: int
+
+
+class InstallationUsageRecord(TypedDict):
+    """Calls of an installation; all null is a person's own, or of a credential that was deleted."""
+
+    id: str | None
+    name: str | None
+    kind: str | None
+    calls: int
+
+
+class UsageRecord(TypedDict):
+    """What was used of the month, and by what. `allowance` and `left` null: unlimited."""
+
+    plan: str
+    allowance: int | None
+    used: int
+    left: int | None
+    call_tokens: int
+    began_at: str
+    resets_at: str
+    by_day: list[DayUsageRecord]
+    by_route: list[RouteUsageRecord]
+    by_installation: list[InstallationUsageRecord]
+
+
+@router.get("/me/usage", response_model=None, responses={200: {"model": UsageRecord}})
+async def get_usage(runtime: RuntimeDependency, authorization: CredentialDependency) -> UsageRecord:
+    """What was used of the month: by day, by route, by installation. Costs nothing."""
+    async with runtime.pool.connection() as connection:
+        caller = (await authenticate_caller(connection, authorization, scope="read")).caller
+        runtime.rate_limiter.check(caller.rate_limit_key)
+        usage = await get_usage_report(connection, caller.user_id, runtime.plans)
+    return {
+        "plan": usage.plan,
+        "allowance": usage.limit,
+        "used": usage.used,
+        "left": usage.left,
+        "call_tokens": usage.call_tokens,
+        "began_at": format_timestamp(usage.began_at),
+        "resets_at": format_timestamp(usage.resets_at),
+        "by_day": [{"day": it.day.isoformat(), "calls": it.calls} for it in usage.days],
+        "by_route": [{"route": it.route, "calls": it.calls} for it in usage.routes],
+        "by_installation": [
+            {"id": None if it.id is None else str(it.id), "name": it.name, "kind": it.kind, "calls": it.calls}
+            for it in usage.installations
+        ],
+    }

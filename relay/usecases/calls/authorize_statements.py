@@ -1,0 +1,106 @@
+"""The statements behind authorize.py: who is it, may they, is it paid for. Each is one, whatever the credential."""
+
+from typing import LiteralString
+
+from relay.identity.credentials import CredentialKind
+from relay.metering.deduction import DEDUCT_CALL, REMAINING_COLUMNS
+from relay.metering.period import PERIOD_START, RESETS_AT
+from relay.usecases.calls.pause_switches import COMMANDS_PAUSED
+
+# ruff: disable[S608] - joined from literals of ours only (LiteralString holds us to it)
+
+_USER_COLUMNS: LiteralString = f"""
+u.id as user_id, u.email, u.name, u.plan, u.language, u.disabled_at is not null as disabled,
+{PERIOD_START} as period, {RESETS_AT} as resets_at
+"""
+_SELECT_INSTALLATION: LiteralString = f"select k.id as credential_id, k.scopes, k.last_used_at, {_USER_COLUMNS}"
+
+FIND_CALLER: dict[CredentialKind, LiteralString] = {
+    "key": f"""
+        {_SELECT_INSTALLATION}, null::uuid as unused_pair from api_keys k join users u on u.id = k.user_id
+        where k.key_hash = %(lookup)s and k.revoked_at is null and u.closed_at is null
+    """,
+    "access": f"""
+        {_SELECT_INSTALLATION}, case when t.used_at is null then t.id end as unused_pair
+        from oauth_tokens t join oauth_grants k on k.id = t.grant_id join users u on u.id = k.user_id
+        where t.access_hash = %(lookup)s and t.access_expires_at > now() and k.revoked_at is null
+          and u.closed_at is null
+          -- Of several answers to one refresh token, the first that is used is the one.
+          and (t.used_at is not null or not exists (
+              select from oauth_tokens s where s.replaces = t.replaces and s.used_at is not null))
+    """,
+    "person": f"""
+        select null::uuid as credential_id, '{{read,control,account}}'::text[] as scopes,
+               null::timestamptz as last_used_at, {_USER_COLUMNS}, null::uuid as unused_pair
+        from users u where u.supabase_id = %(lookup)s and u.approved_at is not null and u.closed_at is null
+    """,
+}
+"""How a caller is found, by the kind of credential."""
+
+# A credential's last use is shown by the minute; writing it on every call would double the work of a call.
+_LAST_USE_IS_OUTDATED: LiteralString = """
+id = (select credential_id from who where last_used_at is null or last_used_at < now() - interval '1 minute')
+"""
+UPDATE_LAST_USE: dict[CredentialKind, LiteralString] = {
+    "key": f"touched as (update api_keys set last_used_at = now() where {_LAST_USE_IS_OUTDATED})",
+    # The first use of a pair is what ends the one before it.
+    "access": f"""
+        touched as (update oauth_grants set last_used_at = now() where {_LAST_USE_IS_OUTDATED}),
+        first_used as (
+            update oauth_tokens set used_at = clock_timestamp()
+            where id = (select unused_pair from who) and used_at is null)
+    """,
+    "person": "touched as (select)",
+}
+
+_SELECT_CALLER_WITH_USAGE: LiteralString = """
+select who.*, coalesce(m.used, 0) as used, coalesce(b.balance, 0) as call_tokens
+from who left join usage_months m using (user_id, period) left join call_token_balances b using (user_id)
+"""
+AUTHENTICATE: dict[CredentialKind, LiteralString] = {
+    kind: f"with who as materialized ({FIND_CALLER[kind]}), {UPDATE_LAST_USE[kind]} {_SELECT_CALLER_WITH_USAGE}"
+    for kind in FIND_CALLER
+}
+AUTHENTICATE_INSTALLATION: LiteralString = f"""
+with who as materialized (
+    {_SELECT_INSTALLATION} from credentials k join users u on u.id = k.user_id
+    where k.id = %(lookup)s and k.revoked_at is null and u.closed_at is null
+),
+{UPDATE_LAST_USE["key"]},
+granted as (update oauth_grants set last_used_at = now() where {_LAST_USE_IS_OUTDATED})
+{_SELECT_CALLER_WITH_USAGE}
+"""
+
+# A foreign or unknown car costs nothing and looks the same. What the allowance is, is not the database's to know: plans
+# are the operator's settings.
+_AUTHORIZE_AND_COUNT: LiteralString = f"""
+car as (
+    select v.id as vehicle_id, v.vendor, v.vehicle_cache || v.corrected as vehicle_cache,
+           (select l.enode_vehicle_id from vehicle_links l
+            where l.vehicle_id = v.id and l.ended_at is null order by l.linked_at desc limit 1) as enode_vehicle_id
+    from who join vehicles v using (user_id)
+    where v.gone_at is null and v.link_state <> 'over_limit'
+      and (v.id::text = %(vehicle)s
+           or v.id = (select l.vehicle_id from vehicle_links l where l.enode_vehicle_id = %(vehicle)s))
+),
+switch as (
+    select %(scope)s = 'control' and {COMMANDS_PAUSED} as paused
+),
+allowed as (
+    select user_id, period, credential_id, (select vehicle_id from car) as vehicle_id,
+           (%(allowances)s::jsonb ->> plan)::int as allowance
+    from who where %(scope)s = any (scopes) and not disabled
+      and not (select paused from switch)
+      and (%(vehicle)s::text is null or exists (select from car))
+),
+{DEDUCT_CALL}
+select who.*, car.*, switch.paused, {REMAINING_COLUMNS}
+from who cross join switch left join car on true
+left join counted on true left join by_token on true left join recorded on true
+"""
+AUTHORIZE: dict[CredentialKind, LiteralString] = {
+    kind: f"with who as materialized ({FIND_CALLER[kind]}), {UPDATE_LAST_USE[kind]}, {_AUTHORIZE_AND_COUNT}"
+    for kind in FIND_CALLER
+}
+
+# ruff: enable[S608]

@@ -1,0 +1,134 @@
+"""A user asks for charging sessions: of one car or of all, newest first, a page at a time. Costs nothing."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, LiteralString, Self, TypedDict, override
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from psycopg.rows import DictRow, dict_row
+
+from relay.identity.credentials import Credential
+from relay.kit.database import Connection
+from relay.kit.problems import Problem
+from relay.usecases.calls.authorize import authenticate_caller
+from relay.usecases.calls.resolve_credential import CredentialDependency
+from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+from relay.vehicles.session_records import IS_UNDER_WAY, SessionRecord, render_session_record
+
+MAX_SESSIONS = 200
+
+# A car beyond the plan's limit is not served; one that has gone keeps its history.
+LIST_SESSIONS: LiteralString = f"""
+select s.*, {IS_UNDER_WAY} as under_way
+from vehicles v join charging_sessions s on s.vehicle_id = v.id
+where v.user_id = %(user_id)s and v.link_state <> 'over_limit'
+  and (%(vehicle_id)s::uuid is null or v.id = %(vehicle_id)s)
+  and (s.started_at, s.id) < (%(before_at)s, %(before_id)s)
+order by s.started_at desc, s.id desc limit %(limit)s
+"""  # noqa: S608 - our own constant
+FIND_VEHICLE_ID: LiteralString = """
+select v.id from vehicles v
+where v.user_id = %(user_id)s and v.link_state <> 'over_limit'
+  and (v.id::text = %(vehicle)s
+       or v.id = (select l.vehicle_id from vehicle_links l where l.enode_vehicle_id = %(vehicle)s))
+"""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+router = APIRouter(prefix="/api/ha/v2", tags=["Charging sessions"])
+
+type Limit = Annotated[int, Query(ge=1, le=MAX_SESSIONS)]
+type Before = Annotated[str | None, Query(max_length=80, description="`next_before` of the page before.")]
+
+
+class SessionPage(TypedDict):
+    """Sessions, newest first; `next_before` asks for older ones, null: there are none."""
+
+    sessions: list[SessionRecord]
+    next_before: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionCursor:
+    """Where a page ends: opaque to clients."""
+
+    started_at: datetime
+    session_id: UUID
+
+    @override
+    def __str__(self) -> str:
+        return f"{(self.started_at - EPOCH) // timedelta(microseconds=1)}.{self.session_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises Problem 422."""
+        since, _, session_id = text.partition(".")
+        try:
+            return cls(started_at=EPOCH + timedelta(microseconds=int(since)), session_id=UUID(session_id))
+        except ValueError, OverflowError:
+            raise Problem(422, "invalid-request", "`before` must be the `next_before` of a page.") from None
+
+
+START_CURSOR = SessionCursor(started_at=datetime.max.replace(tzinfo=UTC), session_id=UUID(int=2**128 - 1))
+
+
+@router.get("/sessions", response_model=None, responses={200: {"model": SessionPage}})
+async def get_sessions(
+    runtime: RuntimeDependency, authorization: CredentialDependency, limit: Limit = 50, before: Before = None
+) -> SessionPage:
+    """Charging sessions of all cars."""
+    return await _get_session_page(runtime, authorization, None, limit, before)
+
+
+@router.get("/vehicles/{vehicle_id}/sessions", response_model=None, responses={200: {"model": SessionPage}})
+async def get_vehicle_sessions(
+    vehicle_id: str,
+    runtime: RuntimeDependency,
+    authorization: CredentialDependency,
+    limit: Limit = 50,
+    before: Before = None,
+) -> SessionPage:
+    """Charging sessions of one car."""
+    return await _get_session_page(runtime, authorization, vehicle_id, limit, before)
+
+
+async def resolve_vehicle_id(connection: Connection, user_id: UUID, vehicle_id: str) -> UUID:
+    """The user's car with this id, ours or Enode's, gone ones too. Raises Problem 404."""
+    # NUL is the one character that PostgreSQL takes in no text.
+    asked = {"user_id": user_id, "vehicle": vehicle_id.replace("\0", "")}
+    row = await (await connection.execute(FIND_VEHICLE_ID, asked)).fetchone()
+    if row is None:
+        raise Problem(404, "not-found", "No such vehicle.")
+    return UUID(str(row[0]))
+
+
+async def _get_session_page(
+    runtime: Runtime, authorization: Credential | None, vehicle_id: str | None, limit: int, before: str | None
+) -> SessionPage:
+    place = START_CURSOR if before is None else SessionCursor.parse(before)
+    async with runtime.pool.connection() as connection:
+        user_id = (await authenticate_caller(connection, authorization, scope="read")).caller.user_id
+        rows = await _fetch_sessions(
+            connection,
+            {
+                "user_id": user_id,
+                "vehicle_id": None if vehicle_id is None else await resolve_vehicle_id(connection, user_id, vehicle_id),
+                "before_at": place.started_at,
+                "before_id": place.session_id,
+                "limit": limit + 1,
+            },
+        )
+    page = rows[:limit]
+    more = len(rows) > limit
+    return {
+        "sessions": [render_session_record(row) for row in page],
+        "next_before": str(SessionCursor(started_at=page[-1]["started_at"], session_id=page[-1]["id"]))
+        if more
+        else None,
+    }
+
+
+async def _fetch_sessions(connection: Connection, parameters: dict[str, object]) -> list[DictRow]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(LIST_SESSIONS, parameters)
+        return await cursor.fetchall()

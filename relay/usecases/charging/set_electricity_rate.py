@@ -1,0 +1,126 @@
+"""A user says what a kWh costs. It holds from now on: a session has the rate that was in force when it began."""
+
+from typing import Annotated, Any, LiteralString, TypedDict
+from uuid import UUID
+
+from fastapi import APIRouter
+from psycopg.rows import DictRow, dict_row
+from pydantic import BaseModel, Field
+
+from relay.identity.credentials import Credential
+from relay.kit.database import Connection
+from relay.kit.problems import Problem
+from relay.kit.timestamps import format_timestamp
+from relay.usecases.calls.authorize import Scope, authenticate_caller
+from relay.usecases.calls.resolve_credential import CredentialDependency
+from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+
+FIND_CURRENT_RATE: LiteralString = """
+select cost_per_kwh, currency, valid_from from electricity_rates where user_id = %s order by valid_from desc limit 1
+"""
+# The same rate once more is the same rate; so clients may repeat themselves.
+INSERT_RATE: LiteralString = f"""
+with newest as ({FIND_CURRENT_RATE})
+insert into electricity_rates (user_id, cost_per_kwh, currency)
+select %s, %s, %s where not exists (select from newest where cost_per_kwh = %s and currency = %s)
+on conflict (user_id, valid_from) do update set (cost_per_kwh, currency) = (excluded.cost_per_kwh, excluded.currency)
+"""  # noqa: S608 - our own constant
+
+router = APIRouter(prefix="/api/ha")
+
+
+class ElectricityRate(BaseModel):
+    """What a kWh costs, in a currency by its ISO 4217 code."""
+
+    cost_per_kwh: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+    currency: Annotated[str, Field(pattern="^[A-Za-z]{3}$")]
+
+
+class ElectricityRateRecord(TypedDict):
+    """The rate in force, and since when."""
+
+    cost_per_kwh: float
+    currency: str
+    valid_from: str
+
+
+@router.get(
+    "/v2/electricity-rate",
+    response_model=None,
+    responses={200: {"model": ElectricityRateRecord}},
+    tags=["Charging sessions"],
+)
+async def get_electricity_rate(
+    runtime: RuntimeDependency, authorization: CredentialDependency
+) -> ElectricityRateRecord:
+    """The rate in force."""
+    row = await _get_or_set_rate(runtime, authorization, "read", None)
+    if row is None:
+        raise Problem(404, "not-found", "No electricity rate is set.")
+    return _build_rate_record(row)
+
+
+@router.put(
+    "/v2/electricity-rate",
+    response_model=None,
+    responses={200: {"model": ElectricityRateRecord}},
+    tags=["Charging sessions"],
+)
+async def put_electricity_rate(
+    body: ElectricityRate, runtime: RuntimeDependency, authorization: CredentialDependency
+) -> ElectricityRateRecord:
+    """Set the rate for sessions that begin from now on."""
+    row = await _get_or_set_rate(runtime, authorization, "control", body)
+    assert row is not None  # noqa: S101 - just written
+    return _build_rate_record(row)
+
+
+@router.get("/electricity-rate", response_model=None, tags=["Classic"])
+async def get_classic_electricity_rate(
+    runtime: RuntimeDependency, authorization: CredentialDependency
+) -> dict[str, Any]:
+    """The same in the classic shape: nulls when none is set."""
+    row = await _get_or_set_rate(runtime, authorization, "read", None)
+    if row is None:
+        return {"cost_per_kwh": None, "currency": None, "updated_at": None}
+    return {
+        "cost_per_kwh": row["cost_per_kwh"],
+        "currency": row["currency"],
+        "updated_at": format_timestamp(row["valid_from"]),
+    }
+
+
+@router.post("/electricity-rate", response_model=None, tags=["Classic"])
+async def post_classic_electricity_rate(
+    body: ElectricityRate, runtime: RuntimeDependency, authorization: CredentialDependency
+) -> dict[str, Any]:
+    """The same in the classic shape."""
+    row = await _get_or_set_rate(runtime, authorization, "control", body)
+    assert row is not None  # noqa: S101 - just written
+    return {"status": "success", "cost_per_kwh": row["cost_per_kwh"], "currency": row["currency"]}
+
+
+async def _get_or_set_rate(
+    runtime: Runtime, authorization: Credential | None, scope: Scope, new_rate: ElectricityRate | None
+) -> DictRow | None:
+    """The rate in force, after `wish`."""
+    async with runtime.pool.connection() as connection:
+        user_id = (await authenticate_caller(connection, authorization, scope=scope)).caller.user_id
+        if new_rate is not None:
+            await _insert_rate(connection, user_id, new_rate)
+        async with connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(FIND_CURRENT_RATE, [user_id])
+            return await cursor.fetchone()
+
+
+async def _insert_rate(connection: Connection, user_id: UUID, new_rate: ElectricityRate) -> None:
+    rate = [new_rate.cost_per_kwh, new_rate.currency.upper()]
+    await connection.execute(INSERT_RATE, [user_id, user_id, *rate, *rate])
+
+
+def _build_rate_record(row: DictRow) -> ElectricityRateRecord:
+    return {
+        "cost_per_kwh": row["cost_per_kwh"],
+        "currency": row["currency"],
+        "valid_from": format_timestamp(row["valid_from"]),
+    }

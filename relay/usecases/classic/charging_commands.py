@@ -1,0 +1,88 @@
+"""A classic client asks a car to start or stop charging: the same command, told in the classic shape."""
+
+from typing import Any, LiteralString
+
+from fastapi import APIRouter, Response
+from psycopg.rows import DictRow, dict_row
+
+from relay.identity.credentials import Credential
+from relay.kit.problems import Problem
+from relay.kit.timestamps import format_timestamp
+from relay.usecases.calls.resolve_credential import CredentialDependency
+from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+from relay.usecases.classic.problem_details import ClassicRoute
+from relay.usecases.commands.send_command import ChargingRequest, CommandRequest, send_command
+
+FIND_COMMAND: LiteralString = """
+select c.*, (select l.enode_vehicle_id from vehicle_links l
+             where l.vehicle_id = c.vehicle_id and l.ended_at is null order by l.linked_at desc limit 1) as target_id
+from commands c where c.id = %s
+"""
+
+router = APIRouter(prefix="/api", tags=["Classic"], route_class=ClassicRoute)
+
+
+@router.post("/charging/{vehicle_id}", response_model=None)
+async def post_charging(
+    vehicle_id: str,
+    body: ChargingRequest,
+    runtime: RuntimeDependency,
+    authorization: CredentialDependency,
+    response: Response,
+) -> dict[str, Any]:
+    """Start or stop charging, where the classic client asks for it. One call."""
+    return await _send_command(runtime, authorization, vehicle_id, body, response)
+
+
+@router.post("/ha/charging/{vehicle_id}", response_model=None)
+async def post_ha_charging(
+    vehicle_id: str,
+    body: ChargingRequest,
+    runtime: RuntimeDependency,
+    authorization: CredentialDependency,
+    response: Response,
+) -> dict[str, Any]:
+    """The same, where the classic service had it."""
+    return await _send_command(runtime, authorization, vehicle_id, body, response)
+
+
+async def _send_command(
+    runtime: Runtime, credential: Credential | None, vehicle_id: str, body: ChargingRequest, response: Response
+) -> dict[str, Any]:
+    wish = CommandRequest(vehicle_id=vehicle_id, kind=body.action, endpoint="ha/charging")
+    try:
+        done = await send_command(runtime, credential, wish)
+    except Problem as problem:
+        # A refusal had Enode's own status, and its own words.
+        problem.status = problem.members.get("enode_status", problem.status)
+        raise
+    command = done.command
+    response.headers.update(done.headers)
+    async with runtime.pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(FIND_COMMAND, [command["id"]])
+        row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - just written, never deleted while its user exists
+    return {
+        "status": "success",
+        "vehicle_id": command["vehicle_id"],
+        "enode_vehicle_id": row["target_id"],
+        "action": body.action,
+        "enode_response": render_enode_action(row),
+    }
+
+
+def render_enode_action(row: DictRow) -> dict[str, Any]:
+    """A command as Enode shows its own action for it, of what is kept of that. `row` has its `target_id` beside."""
+    settled_at = row["settled_at"]
+    return {
+        "id": row["enode_action_id"],
+        "userId": str(row["user_id"]),
+        "targetId": row["target_id"],
+        "targetType": "vehicle",
+        "kind": row["kind"],
+        "state": "PENDING" if settled_at is None else row["state"].upper(),
+        "createdAt": format_timestamp(row["requested_at"]),
+        "updatedAt": format_timestamp(settled_at or row["requested_at"]),
+        "completedAt": None if settled_at is None else format_timestamp(settled_at),
+        "failureReason": row["reason"],
+    }

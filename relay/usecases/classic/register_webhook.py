@@ -1,0 +1,71 @@
+"""A classic client says where it can be told: by its webhook's id and the address of its Home Assistant."""
+
+import re
+from uuid import UUID
+
+from relay.delivery.endpoints import Endpoint, delete_classic_endpoints, list_classic_endpoints, upsert_classic_endpoint
+from relay.identity.models import Caller
+from relay.kit.database import Connection
+from relay.kit.problems import Problem
+from relay.usecases.calls.authorize import require_installation_id
+from relay.usecases.calls.runtime import Runtime
+from relay.usecases.endpoints.register_endpoint import require_allowed_url
+
+WEBHOOK_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
+FIND_VEHICLE = """
+select v.id from vehicles v where v.user_id = %(user_id)s and v.gone_at is null and (v.id::text = %(vehicle)s
+    or v.id = (select l.vehicle_id from vehicle_links l where l.enode_vehicle_id = %(vehicle)s))
+"""
+
+
+async def register_classic_webhook(
+    runtime: Runtime, caller: Caller, *, webhook_id: str, external_url: str, vehicle_id: str | None = None
+) -> None:
+    """Tell this webhook of the car with this id (ours or Enode's), or of all cars.
+
+    The latest registration of a webhook id, and of a car, wins. To be called without a connection in hand: the address
+    is looked up in DNS. Raises Problem: 403 `plan-required`, 404 for no car of the caller's, 422 `invalid-request` or
+    `endpoint-refused`, 429 `too-many-requests`.
+    """
+    runtime.rate_limiter.check(caller.rate_limit_key)
+    if caller.plan not in runtime.plans.push_plans:
+        raise Problem(403, "plan-required", "Pro tier required: the plan does not include live updates.")
+    if not WEBHOOK_ID_PATTERN.fullmatch(webhook_id):
+        raise Problem(422, "invalid-request", "A webhook id has 1 to 255 letters, digits, - and _.")
+    if "?" in external_url:
+        raise Problem(422, "invalid-request", "The address of a Home Assistant has no query.")
+    # NUL is the one character that PostgreSQL takes in no text.
+    vehicle_id = vehicle_id and vehicle_id.replace("\0", "")
+    url = f"{external_url.rstrip('/')}/api/webhook/{webhook_id}"
+    await require_allowed_url(runtime.outbound, url)
+    async with runtime.pool.connection() as connection:
+        await upsert_classic_endpoint(
+            connection,
+            user_id=caller.user_id,
+            credential_id=require_installation_id(caller),
+            url=url,
+            webhook_id=webhook_id,
+            configured_id=vehicle_id or None,
+            vehicle_id=await _get_vehicle_id(connection, caller, vehicle_id) if vehicle_id else None,
+        )
+    runtime.feed_waker.wake([caller.user_id])
+
+
+async def unregister_classic_webhooks(runtime: Runtime, caller: Caller, webhook_id: str | None = None) -> int:
+    """End the account's classic endpoint with this webhook id, or all of them; returns how many there were."""
+    async with runtime.pool.connection() as connection:
+        return await delete_classic_endpoints(connection, caller.user_id, webhook_id)
+
+
+async def list_classic_webhooks(runtime: Runtime, caller: Caller) -> list[Endpoint]:
+    """The account's classic endpoints, oldest first."""
+    async with runtime.pool.connection() as connection:
+        return await list_classic_endpoints(connection, caller.user_id)
+
+
+async def _get_vehicle_id(connection: Connection, caller: Caller, vehicle_id: str) -> UUID:
+    found = await connection.execute(FIND_VEHICLE, {"user_id": caller.user_id, "vehicle": vehicle_id})
+    row = await found.fetchone()
+    if row is None:
+        raise Problem(404, "not-found", "No such vehicle.")
+    return UUID(str(row[0]))

@@ -1,0 +1,119 @@
+"""A Home Assistant asks: its account (free) and its cars (one call)."""
+
+from typing import TypedDict
+
+from fastapi import APIRouter, Response
+
+from relay.feed.messages import Json, SnapshotMessage
+from relay.kit.timestamps import format_timestamp
+from relay.metering.allowance import Plans
+from relay.metering.poll_schedule import VehicleActivity
+from relay.usecases.calls.authorize import (
+    AuthorizedCall,
+    CallRequest,
+    authenticate_caller,
+    authorize_call,
+    render_call_headers,
+)
+from relay.usecases.calls.resolve_credential import CredentialDependency
+from relay.usecases.calls.runtime import RuntimeDependency
+from relay.usecases.feed.plan_polling import fetch_busiest_activity, get_busiest_activity, plan_polling
+from relay.usecases.feed.reader import read_snapshot
+from relay.vehicles.records import VehicleRecord
+
+FEATURES = (
+    "charging",
+    "stream",
+    "webhook",
+    "sessions",
+    "max_current",
+    "cancel",
+    "refresh",
+    "relink",
+    "interventions",
+)
+
+router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
+
+
+class AllowanceRecord(TypedDict):
+    """The calls of the month; `limit` null is unlimited. Purchased `call_tokens` are used when these are spent."""
+
+    limit: int | None
+    used: int
+    resets_at: str
+    call_tokens: int
+
+
+class RelayRecord(TypedDict):
+    """Which relay this is, and what it can do."""
+
+    version: str
+    features: list[str]
+
+
+class AccountRecord(TypedDict):
+    """The account. `push`: its plan includes the stream. `next_poll_at`: when to ask again without it.
+
+    `language`: which of Enode's languages interventions are told in.
+    """
+
+    id: str
+    title: str
+    plan: str
+    push: bool
+    language: str
+    allowance: AllowanceRecord
+    next_poll_at: str | None
+    relay: RelayRecord
+
+
+class SnapshotRecord(TypedDict):
+    """Everything at one moment; a car that is absent is gone."""
+
+    at: str
+    account: AccountRecord
+    vehicles: list[VehicleRecord]
+
+
+def render_account_record(
+    call: AuthorizedCall, plans: Plans, version: str, activity: VehicleActivity = VehicleActivity.PARKED
+) -> AccountRecord:
+    """The account as Home Assistant sees it. What its cars do matters only where it is not told of changes."""
+    quota, limit = call.quota, plans.get_limit(call.caller.plan)
+    return {
+        "id": str(call.caller.user_id),
+        "title": call.caller.title,
+        "plan": call.caller.plan,
+        "push": call.caller.plan in plans.push_plans,
+        "language": call.caller.language,
+        "allowance": {
+            "limit": limit,
+            "used": quota.used,
+            "resets_at": format_timestamp(quota.resets_at),
+            "call_tokens": quota.call_tokens,
+        },
+        "next_poll_at": plan_polling(call, plans, activity),
+        "relay": {"version": version, "features": list(FEATURES)},
+    }
+
+
+@router.get("/account", response_model=None, responses={200: {"model": AccountRecord}})
+async def get_account(runtime: RuntimeDependency, authorization: CredentialDependency) -> AccountRecord:
+    """The account behind the key, its plan and what is left of the month. Costs nothing."""
+    async with runtime.pool.connection() as connection:
+        call = await authenticate_caller(connection, authorization, scope="read")
+        activity = await fetch_busiest_activity(connection, call, runtime.plans)
+    return render_account_record(call, runtime.plans, runtime.version, activity)
+
+
+@router.get("/vehicles", response_model=None, responses={200: {"model": SnapshotRecord}})
+async def get_vehicles(runtime: RuntimeDependency, authorization: CredentialDependency, response: Response) -> Json:
+    """All cars of the account as last known. One call. The body is the same as the stream's first message."""
+    async with runtime.pool.connection() as connection:
+        asked = CallRequest(scope="read", endpoint="v2/vehicles")
+        call = await authorize_call(connection, authorization, runtime.plans, asked)
+        found = await read_snapshot(connection, call.caller.user_id)
+    response.headers.update(render_call_headers(call, runtime.plans))
+    account = render_account_record(call, runtime.plans, runtime.version, get_busiest_activity(found.vehicles))
+    return SnapshotMessage(at=found.at, account=account, vehicles=found.vehicles).body()

@@ -1,0 +1,154 @@
+"""A person opens a link page and presses its button: only then Enode is asked for a link session, and only once."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, LiteralString
+from uuid import UUID
+
+from psycopg.rows import dict_row
+
+from relay.gateways.enode import EnodeClient, EnodeError, EnodeNotFound, EnodeRefused
+from relay.identity.credentials import hash_secret
+from relay.kit.database import Connection, Pool
+from relay.kit.problems import Problem
+from relay.usecases.calls.runtime import Runtime
+from relay.usecases.linking.create_link_page import TOKEN_PATTERN
+from relay.usecases.vehicles.limit_vehicles import require_vehicle_capacity
+from relay.vehicles.display_name import get_display_name
+
+log = logging.getLogger(__name__)
+
+ENODE_SCOPES = ("vehicle:read:data", "vehicle:read:location", "vehicle:control:charging")
+CALLBACK_PATH = "/link-callback"
+
+FIND: LiteralString = """
+select p.id, p.user_id, p.vendor, p.vehicle_id, p.opened_at is not null as used, p.expires_at <= now() as expired,
+       p.expires_at, u.name, u.email, v.vehicle_cache as car,
+       (select l.enode_vehicle_id from vehicle_links l
+        where l.vehicle_id = v.id and l.ended_at is null order by l.linked_at desc limit 1) as enode_vehicle_id
+from link_pages p join users u on u.id = p.user_id and u.closed_at is null and u.disabled_at is null
+left join vehicles v on v.id = p.vehicle_id
+where p.token_hash = %s
+"""
+# Of any number at once, one gets through.
+MARK_OPENED: LiteralString = """
+update link_pages set opened_at = clock_timestamp()
+where id = %s and opened_at is null and expires_at > clock_timestamp() returning opened_at
+"""
+SAVE_LINKED_BEFORE: LiteralString = "update link_pages set vendors_before = %s, vehicles_before = %s where id = %s"
+REOPEN: LiteralString = """
+update link_pages set opened_at = null where id = %s and opened_at = %s and returned_at is null and outcome is null
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkPageView:
+    """What a link page asks of its person. `account` is who gets the car."""
+
+    id: UUID
+    user_id: UUID
+    state: Literal["open", "used", "expired"]
+    account: str = field(repr=False)
+    vendor: str | None
+    car: str | None
+    enode_vehicle_id: str | None
+    relinks: bool
+    expires_at: datetime
+
+
+class LinkPageClosedError(Exception):
+    """The page was used before, or its time is over."""
+
+
+async def find_link_page_by_token(connection: Connection, token: str) -> LinkPageView | None:
+    """What the page with this token asks; None when there is no such page. Changes nothing."""
+    if not TOKEN_PATTERN.fullmatch(token):
+        return None
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(FIND, [hash_secret(token)])
+        row = await cursor.fetchone()
+    if row is None:
+        return None
+    names = [it for it in (row["name"], row["email"]) if it]
+    return LinkPageView(
+        id=row["id"],
+        user_id=row["user_id"],
+        state="used" if row["used"] else "expired" if row["expired"] else "open",
+        account=" · ".join(names),
+        vendor=row["vendor"],
+        car=None if row["car"] is None else get_display_name(row["car"]),
+        enode_vehicle_id=row["enode_vehicle_id"],
+        relinks=row["vehicle_id"] is not None,
+        expires_at=row["expires_at"],
+    )
+
+
+async def start_link_session(runtime: Runtime, link_page: LinkPageView) -> str:
+    """The address of Enode's page, got now. Uses up the page of ours unless Enode gives none.
+
+    Raises LinkPageClosedError, EnodeError, Problem 403 without room for another car, 502 without a way to Enode.
+    """
+    if runtime.enode is None:
+        raise vehicle_unreachable_problem()
+    async with runtime.pool.connection() as connection:
+        if not link_page.relinks:
+            await require_vehicle_capacity(connection, link_page.user_id, runtime.vehicle_limits)
+        row: Any = await (await connection.execute(MARK_OPENED, [link_page.id])).fetchone()
+    if row is None:
+        raise LinkPageClosedError
+    try:
+        return await _create_link_session(
+            runtime.enode,
+            runtime.pool,
+            link_page,
+            redirect_uri=f"{runtime.public_url}{CALLBACK_PATH}?link={link_page.id}",
+        )
+    except EnodeError as error:
+        log.warning("a link session could not be opened: %s", error)
+        async with runtime.pool.connection() as connection:
+            await connection.execute(REOPEN, [link_page.id, row[0]])
+        raise
+
+
+async def _create_link_session(enode: EnodeClient, pool: Pool, link_page: LinkPageView, *, redirect_uri: str) -> str:
+    vendors, vehicles = await fetch_linked_at_enode(enode, link_page.user_id)
+    async with pool.connection() as connection:
+        await connection.execute(SAVE_LINKED_BEFORE, [sorted(vendors), sorted(vehicles), link_page.id])
+    if link_page.relinks:
+        return await create_relink_session(enode, link_page.enode_vehicle_id, redirect_uri=redirect_uri)
+    session = await enode.links.create(
+        str(link_page.user_id),
+        scopes=ENODE_SCOPES,
+        language="browser",
+        redirect_uri=redirect_uri,
+        vendor=link_page.vendor,
+    )
+    return session.url
+
+
+async def fetch_linked_at_enode(enode: EnodeClient, user_id: UUID) -> tuple[set[str], set[str]]:
+    """Vendors whose sign-in works, and Enode's ids of vehicles. Raises EnodeError."""
+    try:
+        user = await enode.users.get(str(user_id))
+    except EnodeNotFound:  # comes to be with the first link session
+        return set(), set()
+    vendors = {it.vendor for it in user.linked_vendors if it.is_valid is not False}
+    return vendors, {it.id async for it in enode.vehicles.list_for_user(str(user_id))}
+
+
+async def create_relink_session(enode: EnodeClient, enode_vehicle_id: str | None, *, redirect_uri: str) -> str:
+    """The address of Enode's page on which to sign in again. Raises EnodeError, Problem 409 while nothing is broken."""
+    if enode_vehicle_id is None:
+        raise vehicle_unreachable_problem()
+    try:
+        session = await enode.links.relink(enode_vehicle_id, language="browser", redirect_uri=redirect_uri)
+    except EnodeRefused:
+        words = "Enode finds the link to this car in order: there is nothing to renew."
+        raise Problem(409, "not-broken", words) from None
+    return session.url
+
+
+def vehicle_unreachable_problem() -> Problem:
+    """Enode is not set up here, or the car has no vehicle there any more."""
+    return Problem(502, "enode-unavailable", "There is no way to this car.")

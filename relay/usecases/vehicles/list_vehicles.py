@@ -1,0 +1,105 @@
+"""A person looks at the cars of the account: what each of them said last, in the words of a page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg.rows import dict_row
+
+from relay.kit.database import Connection
+from relay.vehicles.models import LinkState
+
+LIST_VEHICLES: LiteralString = """
+select id, vendor, vehicle_cache || corrected as vehicle, link_state from vehicles
+where user_id = %s and gone_at is null order by link_state = 'over_limit', created_at, id
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VehicleSummary:
+    """A car on a page. None: the car has not said. Percent, km, kW; of a car beyond the limit nothing but its name."""
+
+    id: UUID
+    name: str
+    model: str
+    link_state: LinkState
+    battery_level: int | None = None
+    charging_state: str | None = None
+    is_charging: bool = False
+    is_plugged_in: bool | None = None
+    range_km: float | None = None
+    power_kw: float | None = None
+    charge_limit: int | None = None
+    is_reachable: bool | None = None
+    seen_at: datetime | None = None
+
+
+async def list_vehicles(connection: Connection, user_id: UUID) -> list[VehicleSummary]:
+    """The user's cars, those beyond the limit last."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(LIST_VEHICLES, [user_id])
+        return [_build_summary(row) for row in await cursor.fetchall()]
+
+
+def _build_summary(row: Mapping[str, Any]) -> VehicleSummary:
+    vehicle: Mapping[str, Any] = row["vehicle"]
+    about = _get_object(vehicle, "information")
+    kind = " ".join(str(it) for it in (about.get("brand"), about.get("model"), about.get("year")) if it)
+    model = kind or str(row["vendor"]).title()
+    name = str(about.get("displayName") or model)
+    called = {"id": row["id"], "name": name, "model": "" if name == model else model, "link_state": row["link_state"]}
+    if row["link_state"] == "over_limit":
+        return VehicleSummary(**called)
+    charge = _get_object(vehicle, "chargeState")
+    is_charging = charge.get("isCharging") is True
+    return VehicleSummary(
+        **called,
+        battery_level=_parse_percentage(charge.get("batteryLevel")),
+        charging_state=_parse_charging_state(charge),
+        is_charging=is_charging,
+        is_plugged_in=_parse_bool(charge.get("isPluggedIn")),
+        range_km=_parse_number(charge.get("range")),
+        power_kw=_parse_number(charge.get("chargeRate")) if is_charging else None,
+        charge_limit=_parse_percentage(charge.get("chargeLimit")),
+        is_reachable=_parse_bool(vehicle.get("isReachable")),
+        seen_at=_parse_timestamp(vehicle.get("lastSeen")),
+    )
+
+
+def _parse_charging_state(charge: Mapping[str, Any]) -> str | None:
+    """The middle of Enode's `PLUGGED_IN:CHARGING` and its like, in the words of the integration's sensor."""
+    said = charge.get("powerDeliveryState")
+    if not isinstance(said, str) or said == "UNKNOWN":
+        return None
+    return said.rpartition(":")[2].lower()
+
+
+# Enode's objects are stored as they came: nothing in them is sure to have its type.
+
+
+def _get_object(vehicle: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = vehicle.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _parse_number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _parse_percentage(value: object) -> int | None:
+    number = _parse_number(value)
+    return None if number is None else max(0, min(100, round(number)))
+
+
+def _parse_bool(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _parse_timestamp(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None

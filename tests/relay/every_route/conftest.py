@@ -1,0 +1,111 @@
+"""The manual's world: Ada and all that is hers, and Mallory, who has an account, a key, and knows every id of Ada's."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from psycopg.rows import dict_row
+
+from relay.identity.web_sessions import create_web_session
+from relay.kit.rate_limiter import RateLimiter
+from tests.relay.api_docs.conftest import JWT, PERSON, USER, app, enode, nobody_home, world
+from tests.relay.support.endpoints import open_test_outbound
+from tests.relay.support.serving import serving
+
+__all__ = ["app", "enode", "world"]
+
+MALLORY = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJtYWxsb3J5In0.c2lnbmF0dXJl"
+IDS = """
+select (select id::text from vehicles where user_id = %(user)s) as vehicle_id,
+       (select l.enode_vehicle_id from vehicle_links l join vehicles v on v.id = l.vehicle_id
+        where v.user_id = %(user)s) as enode_vehicle_id,
+       (select min(id::text) from commands where user_id = %(user)s) as command_id,
+       (select s.id::text from charging_sessions s join vehicles v on v.id = s.vehicle_id
+        where v.user_id = %(user)s) as session_id,
+       (select min(id::text) from endpoints where user_id = %(user)s) as endpoint_id,
+       (select min(id::text) from api_keys where user_id = %(user)s) as key_id,
+       (select min(id::text) from oauth_grants where user_id = %(user)s) as installation_id
+"""
+
+
+class Client(httpx.AsyncClient):
+    """Somebody with a credential for the API and a session for the pages."""
+
+    csrf: str = ""
+
+    async def call(self, method: str, path: str, body: dict | None = None) -> httpx.Response:
+        """Of the API with JSON, of a page with a form that carries its token."""
+        if path.startswith("/api/"):
+            return await self.request(method, path, json=body)
+        if method == "POST":
+            return await self.post(path, data={"csrf": self.csrf, **(body or {})})
+        return await self.request(method, path)
+
+
+@pytest.fixture
+async def url(app, world, pool, make_account) -> AsyncIterator[str]:
+    """The relay's address; people are who their token says."""
+    mallory = await make_account()
+    people = {JWT: PERSON, MALLORY: uuid4()}
+    async with pool.connection() as connection:
+        await connection.execute(
+            "update users set supabase_id = %s, accepted_terms_at = now() where id = %s",
+            [people[MALLORY], mallory.user_id],
+        )
+        await connection.execute(
+            "with made as (insert into oauth_grants (user_id, client_id, name, scopes, redirect_uri) "
+            "values (%s, 'home-assistant', 'Cottage', '{read}', 'https://ha.example') returning id, user_id) "
+            "insert into endpoints (user_id, credential_id, kind, url) "
+            "select user_id, id, 'v2', 'https://ha.example/api/webhook/1' from made",
+            [USER],
+        )
+
+    async def verify(token: str) -> UUID | None:
+        return people.get(token)
+
+    async with serving(app) as at, open_test_outbound(resolve=nobody_home) as outbound:
+        app.state.runtime = replace(
+            app.state.runtime, verify_person=verify, bursts=RateLimiter(per_minute=1_000_000), outbound=outbound
+        )
+        app.state.mallory = mallory
+        yield at
+
+
+@pytest.fixture
+async def ids(url, pool) -> dict[str, str]:
+    """Ada's, by the names that routes have for them."""
+    async with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(IDS, {"user": USER})
+        found = await cursor.fetchone()
+    assert found
+    assert all(found.values()), found
+    return found
+
+
+@asynccontextmanager
+async def _client(url: str, pool, user_id: UUID, token: str) -> AsyncIterator[Client]:
+    async with Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=20) as client:
+        async with pool.connection() as connection:
+            session = await create_web_session(connection, user_id, "link")
+        client.cookies.set("evconduit_session", session, domain="127.0.0.1")
+        shown = await client.get("/profile")
+        token_field = re.search(r'name="csrf" value="([0-9a-f]{64})"', shown.text)
+        assert token_field, shown.status_code
+        client.csrf = token_field[1]
+        yield client
+
+
+@pytest.fixture
+async def mallory(app, url, pool) -> AsyncIterator[Client]:
+    async with _client(url, pool, app.state.mallory.user_id, MALLORY) as client:
+        yield client
+
+
+@pytest.fixture
+async def ada(url, pool) -> AsyncIterator[Client]:
+    async with _client(url, pool, USER, JWT) as client:
+        yield client

@@ -1,0 +1,93 @@
+"""Call tokens: granted once for each source, taken back as far as they are there, never below zero."""
+
+import asyncio
+
+import psycopg
+import pytest
+
+from relay.metering.call_tokens import CallTokenEntry, Clawback, claw_back_call_tokens, grant_call_tokens
+
+
+def entry(account, amount, source_id="1", source="operator"):
+    return CallTokenEntry(user_id=account.user_id, source=source, source_id=source_id, amount=amount)
+
+
+async def balance(pool, account):
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            "select balance from call_token_balances where user_id = %s", [account.user_id]
+        )
+        row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+async def test_a_source_that_repeats_itself_grants_once(pool, account):
+    async with pool.connection() as connection:
+        assert await grant_call_tokens(connection, entry(account, 100))
+        assert not await grant_call_tokens(connection, entry(account, 100))
+        assert not await grant_call_tokens(connection, entry(account, 250))
+        assert await grant_call_tokens(connection, entry(account, 50, source_id="2"))
+        assert await grant_call_tokens(connection, entry(account, 5, source="charge"))
+    assert await balance(pool, account) == 155
+
+
+async def test_one_source_told_by_many_at_once_grants_once(pool, account):
+    async def tell():
+        async with pool.connection() as connection:
+            return await grant_call_tokens(connection, entry(account, 100))
+
+    assert sum(await asyncio.gather(*(tell() for _ in range(20)))) == 1
+    assert await balance(pool, account) == 100
+
+
+async def test_a_clawback_takes_what_is_left_and_notes_what_is_not(pool, account):
+    async with pool.connection() as connection:
+        await grant_call_tokens(connection, entry(account, 100))
+        assert await claw_back_call_tokens(connection, entry(account, 70, source_id="c1")) == Clawback(
+            taken=70, shortfall=0
+        )
+        assert await claw_back_call_tokens(connection, entry(account, 70, source_id="c1")) is None
+        assert await claw_back_call_tokens(connection, entry(account, 70, source_id="c2")) == Clawback(
+            taken=30, shortfall=40
+        )
+        assert await claw_back_call_tokens(connection, entry(account, 1, source_id="c3")) == Clawback(
+            taken=0, shortfall=1
+        )
+        cursor = await connection.execute("select kind, amount, shortfall from call_token_ledger order by id")
+        rows = await cursor.fetchall()
+    assert rows == [("grant", 100, 0), ("clawback", 70, 0), ("clawback", 30, 40), ("clawback", 0, 1)]
+    assert await balance(pool, account) == 0
+
+
+async def test_who_never_had_any_has_nothing_taken(pool, account):
+    async with pool.connection() as connection:
+        assert await claw_back_call_tokens(connection, entry(account, 9)) == Clawback(taken=0, shortfall=9)
+    assert await balance(pool, account) is None
+
+
+async def test_grants_and_clawbacks_that_race_add_up(pool, account):
+    async def one(number):
+        async with pool.connection() as connection:
+            if number % 2:
+                found = await claw_back_call_tokens(connection, entry(account, 7, source_id=f"c{number}"))
+                return -found.taken
+            await grant_call_tokens(connection, entry(account, 5, source_id=f"g{number}"))
+            return 5
+
+    moved = await asyncio.gather(*map(one, range(60)))
+    assert await balance(pool, account) == sum(moved) >= 0
+
+
+@pytest.mark.parametrize("amount", [0, -1])
+async def test_no_amount_is_no_entry(pool, account, amount):
+    async with pool.connection() as connection:
+        for move in (grant_call_tokens, claw_back_call_tokens):
+            with pytest.raises(ValueError, match="one at least"):
+                await move(connection, entry(account, amount))
+
+
+async def test_the_database_itself_refuses_a_balance_below_zero(pool, account):
+    async with pool.connection() as connection:
+        await grant_call_tokens(connection, entry(account, 1))
+        with pytest.raises(psycopg.errors.CheckViolation):
+            await connection.execute("update call_token_balances set balance = -1")

@@ -1,0 +1,150 @@
+"""A Home Assistant that is POSTed to: a real server on loopback, which answers as a test wants it to."""
+
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+
+import httpx
+from aiohttp import web
+from fastapi import FastAPI
+
+from relay.bus.waker import FEED_CHANNEL, Waker
+from relay.kit import problems
+from relay.kit.jobs import JobQueue
+from relay.kit.outbound import OutboundClient, OutboundTimeouts
+from relay.kit.outbound_rules import OutboundRules
+from relay.streams.hub import Hub
+from relay.usecases.calls.runtime import Runtime
+from relay.usecases.endpoints import register_endpoint
+from relay.usecases.feed import account_and_vehicles
+from relay.usecases.feed.reader import create_feed_reader
+from tests.relay.support.plans import CLOUD
+
+KEY = b"the key of this relay, which is long"
+LOOPBACK = OutboundRules(allow_private=True, allowed_networks=(ip_network("127.0.0.0/8"),))
+TIMES = OutboundTimeouts(resolve=2, connect=2, total=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Post:
+    """One request as it arrived."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.body)
+
+
+type Answer = Callable[[Post, web.Request], Awaitable[web.StreamResponse]]
+
+
+async def acknowledge(post: Post, _request: web.Request) -> web.StreamResponse:
+    """What our integration answers."""
+    return web.json_response({"ack": post.headers["webhook-id"]})
+
+
+def say(text: str = "", status: int = 200, **headers: str) -> Answer:
+    async def answer(_post: Post, _request: web.Request) -> web.StreamResponse:
+        return web.Response(text=text, status=status, headers=headers)
+
+    return answer
+
+
+@dataclass
+class Receiver:
+    """Keeps what it got; `answer` may be changed at any time."""
+
+    port: int
+    answer: Answer = acknowledge
+    posts: list[Post] = field(default_factory=list)
+
+    def url(self, path: str = "/api/webhook/home") -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        post = Post(path=request.path, headers=dict(request.headers), body=await request.read())
+        self.posts.append(post)
+        return await self.answer(post, request)
+
+    @property
+    def messages(self) -> list[dict]:
+        return [message for post in self.posts for message in post.json["messages"]]
+
+
+@asynccontextmanager
+async def receiving():
+    app = web.Application()
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    receiver = Receiver(port=0)
+    app.router.add_route("*", "/{path:.*}", receiver.take)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    receiver.port = site._server.sockets[0].getsockname()[1]
+    try:
+        yield receiver
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def open_test_outbound(rules: OutboundRules = LOOPBACK, **how):
+    outbound = OutboundClient(rules, **{"timeouts": TIMES, **how})
+    try:
+        yield outbound
+    finally:
+        await outbound.aclose()
+
+
+def make_runtime(pool, outbound) -> Runtime:
+    return Runtime(
+        pool=pool,
+        hub=Hub(create_feed_reader(pool)),
+        feed_waker=Waker(pool, FEED_CHANNEL),
+        jobs=JobQueue(),
+        enode=None,
+        version="1.2.3",
+        outbound=outbound,
+        secret_key=KEY,
+        plans=CLOUD,
+    )
+
+
+@asynccontextmanager
+async def client_of(runtime: Runtime):
+    """Calls the routes without a network between."""
+    app = FastAPI()
+    for router in (register_endpoint.router, account_and_vehicles.router):
+        app.include_router(router)
+    problems.install_handlers(app)
+    app.state.runtime = runtime
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://relay/api/ha/v2") as client:
+        yield client
+
+
+def slug(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["type"].removeprefix("urn:evconduit:problem:")
+
+
+async def register(client, person, receiver, path="/api/webhook/home"):
+    answer = await client.put("endpoint", json={"url": receiver.url(path)}, headers=person.header)
+    return answer.json()["secret"]
+
+
+async def look(client, person):
+    return (await client.get("endpoint", headers=person.header)).json()
+
+
+async def run_sql(pool, statement, *arguments):
+    async with pool.connection() as connection:
+        await connection.execute(statement, arguments)
+
+
+async def due_now(pool):
+    await run_sql(pool, "update endpoints set next_try_at = now() where next_try_at is not null")

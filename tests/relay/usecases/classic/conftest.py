@@ -1,0 +1,72 @@
+"""A relay on loopback, whole: Enode's simulator tells it, it tells a Home Assistant with the classic client."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from relay.app import create_app
+from relay.server import open_listening_socket
+from relay.settings import Settings
+from tests.demo.enode.running import signed_in
+from tests.relay.support.feed import add_person
+from tests.relay.support.plans import CLOUD
+from tests.relay.support.serving import serving
+from tests.relay.usecases.classic.client import ClassicClient
+from tests.relay.usecases.classic.home import home_running
+
+SECRET = "secret-of-the-subscription"
+
+
+@pytest.fixture
+def enode():
+    with signed_in() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def home():
+    async with home_running() as home:
+        yield home
+
+
+@pytest.fixture
+async def person(pool):
+    return await add_person(pool)
+
+
+@pytest.fixture
+async def relay_url(database_url, tmp_path, enode):
+    """Where a relay answers that Enode tells of every change."""
+    listening = open_listening_socket("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    settings = Settings(
+        data=tmp_path,
+        port=port,
+        database_url=database_url,
+        secret_key="k" * 32,
+        **enode.relay_settings(),
+        enode_webhook_secret=SECRET,
+        webhook_url=f"http://127.0.0.1:{port}/api/webhook/enode",
+        outbound_allow="127.0.0.1",
+    )
+    app = create_app(settings, database_url)
+    async with serving(app, listening) as url:
+        app.state.runtime = replace(app.state.runtime, plans=CLOUD)
+        yield url
+
+
+@pytest.fixture
+def client(relay_url, person):
+    return ClassicClient(relay_url, person.key)
+
+
+@pytest.fixture
+async def car(pool, enode, client, person):
+    """Enode's id of a car that was linked just now, once the client can see it."""
+    enode_id = await asyncio.to_thread(enode.linked_car, user=str(person.id))
+    looked_at = "select from vehicles where vehicle_cache ->> 'id' = %s and vehicle_cache ->> 'lastSeen' is not null"
+    async with asyncio.timeout(30), pool.connection() as connection:
+        while not (await connection.execute(looked_at, [enode_id])).rowcount:
+            await asyncio.sleep(0.05)
+    return enode_id

@@ -1,0 +1,218 @@
+"""Delivery as a Home Assistant's webhook sees it: a real receiver on loopback, a real database."""
+
+import asyncio
+
+import pytest
+from aiohttp import web
+from standardwebhooks import Webhook
+
+from relay.usecases.endpoints.deliver_to_endpoints import Deliverer
+from tests.relay.support.endpoints import (
+    KEY,
+    acknowledge,
+    due_now,
+    look,
+    register,
+    run_sql,
+    say,
+)
+from tests.relay.support.feed import add_person, add_transition, put_car, remove_car
+
+
+async def test_a_new_endpoint_gets_a_snapshot_then_what_changes_in_order(pool, client, receiver, deliverer):
+    ada = await add_person(pool)
+    car, _ = await put_car(pool, ada.id, level=10)
+    secret = await register(client, ada, receiver)
+    assert await deliverer.deliver_once() == 1
+    [post] = receiver.posts
+    body = Webhook(secret).verify(post.body, post.headers)
+    assert body["type"] == "changes"
+    [snapshot] = body["messages"]
+    assert (snapshot["event"], snapshot["id"]) == ("snapshot", body["cursor"])
+    assert snapshot["data"]["account"] == (await client.get("account", headers=ada.header)).json()
+    assert "gap" not in snapshot["data"]
+    assert [it["id"] for it in snapshot["data"]["vehicles"]] == [str(car)]
+    told = await look(client, ada)
+    assert (told["pending"], told["failing_since"]) == (False, None)
+    assert told["last_success_at"] is not None
+    assert await deliverer.deliver_once() == 0
+    await put_car(pool, ada.id, car, level=11)
+    await add_transition(pool, ada.id, car, "plugged_in")
+    await put_car(pool, ada.id, car, level=12)
+    await remove_car(pool, ada.id, (await put_car(pool, ada.id))[0])
+    assert await deliverer.deliver_once() == 1
+    post = receiver.posts[1]
+    body = Webhook(secret).verify(post.body, post.headers)
+    assert [it["event"] for it in body["messages"]] == ["transition", "vehicle", "vehicle_removed"]
+    assert body["messages"][0]["data"]["replayed"] is False
+    assert body["messages"][1]["data"]["vehicle"]["chargeState"]["batteryLevel"] == 12
+    assert [it["id"] for it in body["messages"]] == sorted({it["id"] for it in body["messages"]})
+    assert body["messages"][-1]["id"] == body["cursor"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (say("OK"), "answer"),
+        (say(""), "answer"),
+        (say('{"ack": null}'), "answer"),
+        (say('{"ack": "msg_other"}'), "answer"),
+        (say('["ack"]'), "answer"),
+        (say("[" * 30_000), "answer"),
+        (say('{"ack": "' + "x" * 70_000), "answer"),
+        (say("gone", 410), "status"),
+        (say("", 401), "status"),
+        (say("", 500), "status"),
+        (say("", 307, Location="http://127.0.0.1:1/"), "redirect"),
+    ],
+)
+async def test_only_an_acknowledgement_of_this_message_is_delivery(pool, client, receiver, deliverer, case):
+    answer, failure = case
+    ada = await add_person(pool)
+    car, _ = await put_car(pool, ada.id, level=10)
+    await register(client, ada, receiver)
+    receiver.answer = answer
+    assert await deliverer.deliver_once() == 1
+    told = await look(client, ada)
+    assert (told["state"], told["last_failure"], told["pending"]) == ("on", failure, True)
+    assert told["failing_since"] < told["next_try_at"]
+    assert await deliverer.deliver_once() == 0  # not before its time
+    assert len(receiver.posts) == 1
+    # The retry has the newest state, and is a new message.
+    await put_car(pool, ada.id, car, level=20)
+    receiver.answer = acknowledge
+    await due_now(pool)
+    assert await deliverer.deliver_once() == 1
+    first, second = receiver.posts
+    assert second.json["messages"][0]["data"]["vehicles"][0]["vehicle"]["chargeState"]["batteryLevel"] == 20
+    assert first.headers["webhook-id"] != second.headers["webhook-id"]
+    told = await look(client, ada)
+    assert (told["failing_since"], told["next_try_at"], told["pending"]) == (None, None, False)
+
+
+async def test_the_same_news_sent_again_are_the_same_message(pool, client, receiver, deliverer):
+    ada = await add_person(pool)
+    await register(client, ada, receiver)
+    await deliverer.deliver_once()
+    await put_car(pool, ada.id)
+    receiver.answer = say("", 503)
+    await deliverer.deliver_once()
+    await due_now(pool)
+    receiver.answer = acknowledge
+    await deliverer.deliver_once()
+    assert receiver.posts[1].body == receiver.posts[2].body
+    assert receiver.posts[1].headers["webhook-id"] == receiver.posts[2].headers["webhook-id"]
+
+
+async def test_an_endpoint_that_does_not_answer_or_is_not_there_fails_by_its_class(pool, client, receiver, runtime):
+    hang = asyncio.Event()
+
+    async def never(_post, _request):
+        await hang.wait()
+        return web.Response()
+
+    receiver.answer = never
+    ada, bob = [await add_person(pool) for _ in range(2)]
+    await register(client, ada, receiver)
+    await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=bob.header)
+    await Deliverer(pool, runtime.outbound, secret_key=KEY, version="1").deliver_once()
+    hang.set()
+    assert [(await look(client, it))["last_failure"] for it in (ada, bob)] == ["timeout", "connection"]
+
+
+async def test_five_days_of_failures_switch_it_off_and_a_probe_switches_it_on(
+    pool, client, receiver, deliverer, caplog
+):
+    ada = await add_person(pool)
+    await register(client, ada, receiver, "/api/webhook/s3cret")
+    receiver.answer = say("", 500)
+    await deliverer.deliver_once()
+    await run_sql(pool, "update endpoints set failing_since = now() - interval '5 days'")
+    await due_now(pool)
+    await deliverer.deliver_once()
+    told = await look(client, ada)
+    assert told["state"] == "off"
+    assert "is off" in caplog.text
+    await due_now(pool)
+    await deliverer.deliver_once()
+    await run_sql(pool, "update endpoints set off_at = now() - interval '30 days'")
+    await due_now(pool)
+    await deliverer.deliver_once()
+    told = await look(client, ada)
+    assert (told["state"], told["next_try_at"]) == ("off", None)
+    await due_now(pool)
+    assert await deliverer.deliver_once() == 0
+    # Registered again it is tried at once.
+    receiver.answer = acknowledge
+    await register(client, ada, receiver)
+    assert await deliverer.deliver_once() == 1
+    assert (await look(client, ada))["state"] == "on"
+    await run_sql(pool, "update endpoints set off_at = now(), failures = 9, failing_since = now()")
+    await put_car(pool, ada.id)
+    assert await deliverer.deliver_once() == 1
+    assert (await look(client, ada))["state"] == "on"
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update users set plan = 'basic'",
+        "update users set closed_at = now()",
+        "update api_keys set revoked_at = now()",
+        "update api_keys set scopes = '{control}'",
+        "insert into settings (key, value) values ('delivery_paused', 'true')",
+        "update endpoints set streaming_until = now() + interval '1 minute'",
+        "update endpoints set leased_until = now() + interval '1 minute', lease_token = gen_random_uuid()",
+    ],
+)
+async def test_nothing_is_sent_to_who_may_not_be_told_now(pool, client, receiver, deliverer, statement):
+    ada = await add_person(pool)
+    await register(client, ada, receiver)
+    await run_sql(pool, statement)
+    assert await deliverer.deliver_once() == 0
+    assert receiver.posts == []
+    # And it is told when it may be again.
+    for undo in (
+        "update users set plan = 'pro', closed_at = null",
+        "update api_keys set revoked_at = null, scopes = '{read,control}'",
+        "update settings set value = 'false' where key = 'delivery_paused'",
+        "update endpoints set leased_until = now() - interval '1 s' where lease_token is not null",
+        "update endpoints set streaming_until = null",
+    ):
+        await run_sql(pool, undo)
+    assert await deliverer.deliver_once() == 1
+
+
+async def test_a_cursor_of_another_past_or_too_old_gets_a_snapshot_with_a_gap(pool, client, receiver, deliverer):
+    ada = await add_person(pool)
+    car, _ = await put_car(pool, ada.id)
+    await register(client, ada, receiver)
+    await deliverer.deliver_once()
+    await run_sql(pool, "update endpoints set epoch = 'another'")
+    await deliverer.deliver_once()
+    await run_sql(pool, "update endpoints set seq = seq + 100")
+    await deliverer.deliver_once()
+    await add_transition(pool, ada.id, car, "plugged_in", age="25 h")
+    await add_transition(pool, ada.id, car, "charging_started", age="1 h")
+    await deliverer.deliver_once()
+    bodies = [post.json["messages"] for post in receiver.posts[1:]]
+    assert [[it["event"] for it in messages] for messages in bodies] == [
+        ["snapshot"],
+        ["snapshot"],
+        ["snapshot", "transition"],
+    ]
+    assert [messages[0]["data"].get("gap") for messages in bodies] == [True, True, True]
+    replayed = bodies[2][1]["data"]
+    assert (replayed["type"], replayed["replayed"]) == ("charging_started", True)
+    assert receiver.posts[-1].json["cursor"] == bodies[2][1]["id"]
+
+
+async def test_what_nobody_sees_moves_the_cursor_without_a_post(pool, client, receiver, deliverer):
+    ada = await add_person(pool)
+    await register(client, ada, receiver)
+    await deliverer.deliver_once()
+    await run_sql(pool, "update feeds set seq = seq + 3")
+    assert await deliverer.deliver_once() == 1
+    assert len(receiver.posts) == 1
+    assert (await look(client, ada))["pending"] is False

@@ -1,0 +1,214 @@
+from uuid import uuid4
+
+import pytest
+from psycopg.rows import dict_row
+
+from relay.feed.messages import Cursor, TransitionMessage, VehicleMessage, VehicleRemovedMessage
+from relay.kit.problems import Problem
+from relay.usecases.feed.reader import MAX_REPLAYED_TRANSITIONS, read_changes, read_snapshot
+from relay.vehicles.records import VehicleRecord, render_command_record
+from tests.relay.support.feed import add_person, add_transition, put_car, remove_car, value
+
+
+@pytest.fixture
+async def ada(pool):
+    return await add_person(pool)
+
+
+@pytest.fixture
+def snapshot(pool, ada):
+    async def read(since=None):
+        async with pool.connection() as connection:
+            return await read_snapshot(connection, ada.id, since)
+
+    return read
+
+
+@pytest.fixture
+def changes(pool):
+    async def read(cursors):
+        async with pool.connection() as connection:
+            return await read_changes(connection, cursors)
+
+    return read
+
+
+async def test_a_snapshot_has_every_car_that_is_there(pool, ada, snapshot):
+    here, _ = await put_car(pool, ada.id, level=41, corrections=["odometer"])
+    gone, _ = await put_car(pool, ada.id)
+    last = await remove_car(pool, ada.id, gone)
+    await put_car(pool, (await add_person(pool)).id)
+    found = await snapshot()
+    assert [it["id"] for it in found.vehicles] == [str(here)]
+    [record] = found.vehicles
+    assert set(record) == set(VehicleRecord.__annotations__)
+    assert (record["revision"], record["corrections"], record["command"]) == (1, ["odometer"], None)
+    assert record["link"]["state"] == "ok"
+    assert record["link"]["since"].endswith("Z")
+    assert record["vehicle"]["chargeState"] == {"batteryLevel": 41}
+    assert found.cursor.seq == last
+    assert not found.gap
+    assert found.replay == []
+
+
+async def test_a_user_without_cars_has_an_empty_snapshot(snapshot):
+    found = await snapshot()
+    assert (found.vehicles, found.cursor.seq, found.gap) == ([], 0, False)
+
+
+async def test_a_user_who_has_just_been_deleted_is_unauthorized(pool):
+    async with pool.connection() as connection:
+        with pytest.raises(Problem) as refused:
+            await read_snapshot(connection, uuid4())
+    assert refused.value.status == 401
+
+
+async def test_a_car_carries_its_newest_command(pool, ada, snapshot):
+    car, _ = await put_car(pool, ada.id)
+    async with pool.connection() as connection:
+        add = (
+            "insert into commands (user_id, vehicle_id, kind, state, reason, requested_at, settled_at)"
+            " values (%s, %s, %s, %s, %s::jsonb, %s::timestamptz, %s::timestamptz) returning id"
+        )
+        at = "2026-11-23 20:00:00.5+00"
+        await value(connection, add, ada.id, car, "START", "confirmed", None, "2026-11-23 19:00:00+00", at)
+        newest = await value(connection, add, ada.id, car, "STOP", "failed", '{"type": "X", "detail": "no"}', at, at)
+    [record] = (await snapshot()).vehicles
+    assert record["command"] == {
+        "id": str(newest),
+        "vehicle_id": str(car),
+        "kind": "STOP",
+        "amps": None,
+        "state": "failed",
+        "reason": {"type": "X", "detail": "no"},
+        "requested_at": "2026-11-23T20:00:00.500Z",
+        "settled_at": "2026-11-23T20:00:00.500Z",
+    }
+
+
+async def test_an_open_command_is_settled_at_no_time(pool, ada):
+    car, _ = await put_car(pool, ada.id)
+    async with pool.connection() as connection:
+        await connection.execute(
+            "insert into commands (user_id, vehicle_id, kind) values (%s, %s, 'START')", [ada.id, car]
+        )
+        cursor = connection.cursor(row_factory=dict_row)
+        await cursor.execute("select * from commands")
+        record = render_command_record(await cursor.fetchone())
+    assert (record["state"], record["settled_at"], record["reason"]) == ("sending", None, None)
+
+
+async def test_a_car_over_the_limit_is_listed_but_not_served(pool, ada, snapshot, changes):
+    car, _ = await put_car(pool, ada.id, link_state="over_limit", corrections=["odometer"])
+    await add_transition(pool, ada.id, car)
+    found = await snapshot(Cursor(epoch=(await snapshot()).cursor.epoch, seq=0))
+    [record] = found.vehicles
+    assert record["link"]["state"] == "over_limit"
+    assert record["vehicle"] == {
+        "vendor": "TESLA",
+        "information": {"brand": "Tesla", "model": "Y", "year": 2024, "displayName": "Red"},
+    }
+    assert (record["corrections"], record["command"], found.replay) == ([], None, [])
+    told = (await changes({ada.id: 0}))[ada.id]
+    assert [message.record for message in told.messages] == [record]
+    assert told.end == found.cursor
+
+
+async def test_a_cursor_brings_back_the_transitions_after_it(pool, ada, snapshot):
+    car, _ = await put_car(pool, ada.id)
+    await add_transition(pool, ada.id, car, "plugged_in")
+    since = (await snapshot()).cursor
+    second = await add_transition(pool, ada.id, car, "charging_started", age="23 hours")
+    third = await add_transition(pool, ada.id, car, "charging_stopped")
+    found = await snapshot(since)
+    assert [(it.seq, it.kind, it.replayed) for it in found.replay] == [
+        (second, "charging_started", True),
+        (third, "charging_stopped", True),
+    ]
+    assert not found.gap
+
+
+async def test_a_cursor_is_resumable_where_nothing_was_missed(pool, ada, snapshot):
+    car, _ = await put_car(pool, ada.id)
+    await add_transition(pool, ada.id, car, age="3 days")
+    since = (await snapshot()).cursor
+    await put_car(pool, ada.id, car)
+    found = await snapshot(since)
+    assert (found.gap, found.replay) == (False, [])
+
+
+async def test_too_old_a_cursor_leaves_a_gap_and_brings_what_is_young(pool, ada, snapshot):
+    car, _ = await put_car(pool, ada.id)
+    since = (await snapshot()).cursor
+    await add_transition(pool, ada.id, car, age="25 hours")
+    young = await add_transition(pool, ada.id, car, age="1 hour")
+    found = await snapshot(since)
+    assert found.gap
+    assert [it.seq for it in found.replay] == [young]
+
+
+async def test_a_flood_of_missed_transitions_is_cut_and_leaves_a_gap(pool, ada, snapshot):
+    car, _ = await put_car(pool, ada.id)
+    since = (await snapshot()).cursor
+    async with pool.connection() as connection:
+        await connection.execute(
+            "insert into transitions (user_id, seq, vehicle_id, kind, occurred_at)"
+            " select %s, n, %s, 'unplugged', now() from generate_series(2, %s) n",
+            [ada.id, car, MAX_REPLAYED_TRANSITIONS + 2],
+        )
+        await connection.execute("update feeds set seq = %s", [MAX_REPLAYED_TRANSITIONS + 2])
+    found = await snapshot(since)
+    assert found.gap
+    assert [it.seq for it in found.replay] == list(range(3, MAX_REPLAYED_TRANSITIONS + 3))
+
+
+@pytest.mark.parametrize("which", ["epoch", "ahead", "unreadable"])
+async def test_a_foreign_cursor_leaves_a_gap_and_brings_nothing_back(pool, ada, snapshot, which):
+    car, _ = await put_car(pool, ada.id)
+    await add_transition(pool, ada.id, car)
+    ours = (await snapshot()).cursor
+    foreign = {
+        "epoch": Cursor(epoch="another", seq=0),
+        "ahead": Cursor(epoch=ours.epoch, seq=ours.seq + 1),
+        "unreadable": Cursor(epoch="", seq=0),
+    }
+    found = await snapshot(foreign[which])
+    assert (found.gap, found.replay) == (True, [])
+
+
+async def test_changes_of_many_users_come_in_order_and_only_what_is_new(pool, ada, changes):
+    bob, cid = await add_person(pool), await add_person(pool)
+    car, first = await put_car(pool, ada.id, level=1)
+    happened = await add_transition(pool, ada.id, car, "plugged_in")
+    _, newest = await put_car(pool, ada.id, car, level=2)
+    bobs, seen = await put_car(pool, bob.id)
+    gone = await remove_car(pool, bob.id, bobs, "unlinked")
+    found = await changes({ada.id: first, bob.id: seen, cid.id: 0, uuid4(): 0})
+    assert set(found) == {ada.id, bob.id}
+    transition, vehicle = found[ada.id].messages
+    assert isinstance(transition, TransitionMessage)
+    assert (transition.seq, transition.vehicle_id, transition.replayed) == (happened, car, False)
+    assert isinstance(vehicle, VehicleMessage)
+    assert (vehicle.seq, vehicle.record["vehicle"]["chargeState"]["batteryLevel"]) == (newest, 2)
+    assert found[ada.id].end.seq == newest
+    assert list(found[bob.id].messages) == [VehicleRemovedMessage(seq=gone, vehicle_id=bobs, reason="unlinked")]
+
+
+async def test_of_one_number_the_transition_comes_first(pool, ada, changes):
+    # Who has the transition and loses the connection resumes after both: the state comes with the snapshot anyhow.
+    car, revision = await put_car(pool, ada.id)
+    async with pool.connection() as connection:
+        await connection.execute(
+            "insert into transitions (user_id, seq, vehicle_id, kind, occurred_at) values (%s, %s, %s, 'x', now())",
+            [ada.id, revision, car],
+        )
+    found = (await changes({ada.id: 0}))[ada.id]
+    assert [message.event for message in found.messages] == ["transition", "vehicle"]
+
+
+async def test_numbers_without_a_message_move_the_end(pool, ada, changes):
+    async with pool.connection() as connection:
+        await connection.execute("update feeds set seq = 5 where user_id = %s", [ada.id])
+    found = (await changes({ada.id: 2}))[ada.id]
+    assert (found.end.seq, list(found.messages)) == (5, [])
+    assert await changes({ada.id: 5}) == {}
