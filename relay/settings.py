@@ -16,11 +16,10 @@ from relay.gateways.supabase import Provider, SupabaseConfig
 from relay.kit.errors import OperatorError
 from relay.kit.outbound_rules import OutboundRules, parse_allowlist
 from relay.metering.allowance import SELF_HOSTED_PLANS, Plans, create_cloud_plans
-from relay.usecases.calls.runtime import RegistrationPolicy
+from relay.usecases.calls.runtime import Mode, RegistrationPolicy
 from relay.usecases.operations.prune_history import Retention
 from relay.vehicles.limits import UNLIMITED_VEHICLES, VehicleLimits
 
-type Mode = Literal["self-hosted", "cloud"]
 type CallAllowance = Annotated[int, Field(ge=0, le=1_000_000_000)] | Literal["unlimited"]
 
 # All or none: half of them is a mistake that would show much later.

@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from relay.feed.messages import Cursor
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all
 from relay.kit.outbound import OutboundFailure
 from relay.kit.timestamps import format_timestamp
 
@@ -234,9 +234,7 @@ async def release_stream_lease(connection: Connection, credential_id: UUID, held
 
 
 async def _fetch_endpoints(connection: Connection, statement: LiteralString, parameters: Any) -> list[Endpoint]:
-    async with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
-        await cursor.execute(statement, parameters)
-        return await cursor.fetchall()
+    return await fetch_all(connection, statement, parameters, class_row(Endpoint))
 
 
 def _format_optional_time(moment: datetime | None) -> str | None:

@@ -18,7 +18,7 @@ from relay.identity.oauth import (
     RefreshTokenState,
 )
 from relay.identity.oauth_requests import AuthorizationRequest
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 
 _INSERT_CODE: LiteralString = """
 insert into oauth_codes
@@ -146,9 +146,7 @@ async def create_code(connection: Connection, user_id: UUID, request: Authorizat
 
 async def redeem_code(connection: Connection, code: str) -> AuthorizationCode | None:
     """Use the code up, whatever comes of it. None when it is unknown or was used."""
-    async with connection.cursor(row_factory=class_row(AuthorizationCode)) as cursor:
-        await cursor.execute(_REDEEM_CODE, [hash_secret(code)])
-        return await cursor.fetchone()
+    return await fetch_one(connection, _REDEEM_CODE, [hash_secret(code)], class_row(AuthorizationCode))
 
 
 async def revoke_grants_by_code(connection: Connection, code: str) -> list[UUID]:
@@ -178,18 +176,16 @@ async def create_token_pair(
 
 async def lock_pair_by_refresh_token(connection: Connection, token: str) -> LockedTokenPair | None:
     """Whose this is; None when it is unknown. To be called in a transaction, which then has the grant for itself."""
-    async with connection.cursor(row_factory=class_row(LockedTokenPair)) as cursor:
-        await cursor.execute(_LOCK_GRANT_FOR_REFRESH, [INACTIVITY_LIMIT, hash_secret(token)])
-        return await cursor.fetchone()
+    return await fetch_one(
+        connection, _LOCK_GRANT_FOR_REFRESH, [INACTIVITY_LIMIT, hash_secret(token)], class_row(LockedTokenPair)
+    )
 
 
 async def get_refresh_token_state(connection: Connection, pair: LockedTokenPair) -> RefreshTokenState:
     """What has become of a pair whose grant is locked."""
     parameters = {"pair": pair.pair_id, "replaces": pair.replaces}
     await connection.execute(_LOCK_TWINS, parameters)
-    async with connection.cursor(row_factory=class_row(RefreshTokenState)) as cursor:
-        await cursor.execute(_GET_REFRESH_STATE, parameters)
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, _GET_REFRESH_STATE, parameters, class_row(RefreshTokenState))
     assert found is not None  # noqa: S101 - a select without from returns its row
     return found
 
@@ -206,9 +202,7 @@ async def revoke_grant(connection: Connection, grant_id: UUID) -> list[UUID]:
 
 async def find_grant_by_token(connection: Connection, token: str) -> Grant | None:
     """Whose token this is: any refresh token there ever was, or an access token that lives."""
-    async with connection.cursor(row_factory=class_row(Grant)) as cursor:
-        await cursor.execute(_FIND_GRANT, {"it": hash_secret(token)})
-        return await cursor.fetchone()
+    return await fetch_one(connection, _FIND_GRANT, {"it": hash_secret(token)}, class_row(Grant))
 
 
 async def _fetch_ids(

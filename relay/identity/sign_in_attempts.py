@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from relay.identity.credentials import generate_secret, hash_secret
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 from relay.kit.problems import Problem
 
 PREFIX = "evt_"
@@ -136,9 +136,7 @@ async def store_verifier(connection: Connection, token: str, verifier: str) -> N
 
 async def find_sign_in_attempt(connection: Connection, token: str) -> SignInAttempt | None:
     """The sign-in that this browser has begun, unless it is over or too old."""
-    async with connection.cursor(row_factory=class_row(SignInAttempt)) as cursor:
-        await cursor.execute(_FIND, [hash_secret(token)])
-        return await cursor.fetchone()
+    return await fetch_one(connection, _FIND, [hash_secret(token)], class_row(SignInAttempt))
 
 
 async def store_verified_identity(

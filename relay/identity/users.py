@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from relay.kit.database import Connection, SyncConnection
+from relay.kit.database import Connection, SyncConnection, fetch_one
 
 # Several browsers of one new person may arrive at once: one of them makes the account, the others find it.
 _LOCK_SUPABASE_ID: LiteralString = "select pg_advisory_xact_lock(hashtextextended('evconduit person ' || %s::text, 0))"
@@ -70,9 +70,7 @@ class NewUser:
 async def find_user_by_supabase_id(connection: Connection, supabase_id: UUID) -> ExistingUser | None:
     """The account of this person. To be called in a transaction: until its end nobody else makes one."""
     await connection.execute(_LOCK_SUPABASE_ID, [str(supabase_id)])
-    async with connection.cursor(row_factory=class_row(ExistingUser)) as cursor:
-        await cursor.execute(_FIND, {"supabase_id": supabase_id})
-        return await cursor.fetchone()
+    return await fetch_one(connection, _FIND, {"supabase_id": supabase_id}, class_row(ExistingUser))
 
 
 async def create_user_from_supabase(connection: Connection, new_user: NewUser) -> UUID:

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from relay.identity.credentials import generate_secret, hash_secret
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 
 PREFIX = "evs_"
 LIFETIME = timedelta(days=30)
@@ -61,9 +61,7 @@ async def create_web_session(connection: Connection, user_id: UUID, began_by: Si
 
 async def find_web_session(connection: Connection, token: str) -> SignedInUser | None:
     """Whose session this is; None when it never was one, has ended, or its account is closed."""
-    async with connection.cursor(row_factory=class_row(SignedInUser)) as cursor:
-        await cursor.execute(_FIND, {"token": hash_secret(token), "lives": LIFETIME})
-        return await cursor.fetchone()
+    return await fetch_one(connection, _FIND, {"token": hash_secret(token), "lives": LIFETIME}, class_row(SignedInUser))
 
 
 async def end_web_session(connection: Connection, token: str) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.rows import dict_row
 
 from relay.inbox.models import EventOutcome, StoredEvent
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all
 
 BATCH_SIZE = 100
 """Events of one user that are acted on in one transaction."""
@@ -103,9 +103,7 @@ async def record_outcomes(connection: Connection, outcomes: Sequence[EventOutcom
 async def _fetch_events(
     connection: Connection, statement: LiteralString, parameters: list[object]
 ) -> list[StoredEvent]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement, parameters)
-        rows = await cursor.fetchall()
+    rows = await fetch_all(connection, statement, parameters, dict_row)
     return [
         StoredEvent(
             id=row["id"],

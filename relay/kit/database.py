@@ -1,11 +1,13 @@
 """PostgreSQL for the relay: one pool, the relay's own role, plain SQL. Queries live beside the code that uses them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import AsyncRowFactory
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from relay.kit.errors import OperatorError
@@ -15,6 +17,7 @@ RELAY_ROLE = "evconduit_relay"
 type Connection = psycopg.AsyncConnection[tuple[object, ...]]
 type SyncConnection = psycopg.Connection[tuple[object, ...]]
 type Pool = AsyncConnectionPool[Connection]
+type Parameters = Sequence[Any] | Mapping[str, Any]
 
 # Nothing of ours runs for long; what does is stuck, and must not hold a user's lock while it is.
 SET_CONNECTION_OPTIONS = """
@@ -87,3 +90,21 @@ async def explain_connection_failure(conninfo: str) -> str:
         cause = str(error).splitlines()[0]
         return f"PostgreSQL at {place} refuses the relay: {cause}; run `evconduit migrate` as its owner"
     return f"PostgreSQL at {place} answers too slowly; look at its load"
+
+
+async def fetch_one[Row](
+    connection: Connection, statement: LiteralString, parameters: Parameters, row_factory: AsyncRowFactory[Row]
+) -> Row | None:
+    """The first row of `statement`, made by `row_factory` (`dict_row`, `class_row(X)`); None when it returns no row."""
+    async with connection.cursor(row_factory=row_factory) as cursor:
+        await cursor.execute(statement, parameters)
+        return await cursor.fetchone()
+
+
+async def fetch_all[Row](
+    connection: Connection, statement: LiteralString, parameters: Parameters, row_factory: AsyncRowFactory[Row]
+) -> list[Row]:
+    """All rows of `statement`, each made by `row_factory` (`dict_row`, `class_row(X)`)."""
+    async with connection.cursor(row_factory=row_factory) as cursor:
+        await cursor.execute(statement, parameters)
+        return await cursor.fetchall()

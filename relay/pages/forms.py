@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
 from relay.kit.problems import Problem
+from relay.kit.sanitize import strip_nul
 from relay.pages.csrf import is_valid_csrf_token
 from relay.usecases.calls.runtime import RuntimeDependency
 
@@ -26,7 +27,7 @@ class Form(dict[str, str]):
 
     def get_text(self, name: str) -> str:
         """The field without surrounding space; empty when it is missing. NUL is in no text of ours."""
-        return self.get(name, "").replace("\0", "").strip()
+        return strip_nul(self.get(name, "")).strip()
 
 
 async def parse_posted_form(request: Request, runtime: RuntimeDependency) -> Form:

@@ -9,7 +9,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all
 from relay.vehicles.charging_samples import ChargeReading, ChargingSample, VehiclePlace
 from relay.vehicles.charging_sessions import ChargingSpell, ChargingTail
 from relay.vehicles.energy import (
@@ -201,9 +201,7 @@ async def delete_archived_samples(connection: Connection, vehicle_id: UUID, base
 
 
 async def _fetch_rows(connection: Connection, statement: LiteralString, *parameters: object) -> list[DictRow]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement, parameters)
-        return await cursor.fetchall()
+    return await fetch_all(connection, statement, parameters, dict_row)
 
 
 def _to_columns(record: ChargeReading | VehiclePlace | EnergyCounters) -> dict[str, Any]:

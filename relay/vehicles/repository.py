@@ -9,7 +9,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
 from relay.gateways.enode.json_fields import parse_datetime
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all
 from relay.vehicles.models import (
     ChargeFlags,
     CorrectionOverlay,
@@ -133,9 +133,7 @@ async def save_vehicle(
 
 
 async def _fetch_rows(connection: Connection, statement: LiteralString, parameters: list[object]) -> list[DictRow]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement, parameters)
-        return await cursor.fetchall()
+    return await fetch_all(connection, statement, parameters, dict_row)
 
 
 def _parse_vehicle(row: DictRow) -> Vehicle:

@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 from relay.identity.credentials import generate_api_key
 from relay.identity.repository import INSERT_API_KEY, build_api_key_row
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.kit.problems import Problem
 from relay.usecases.calls.runtime import Runtime
 
@@ -51,16 +51,12 @@ class ApiKey:
 
 async def list_keys(connection: Connection, user_id: UUID) -> list[ApiKey]:
     """The keys that work, the newest first."""
-    async with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
-        await cursor.execute(LIST, [user_id])
-        return await cursor.fetchall()
+    return await fetch_all(connection, LIST, [user_id], class_row(ApiKey))
 
 
 async def get_key(connection: Connection, user_id: UUID, key_id: UUID) -> ApiKey:
     """One of them. Raises Problem 404."""
-    async with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
-        await cursor.execute(FIND, [user_id, key_id])
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, FIND, [user_id, key_id], class_row(ApiKey))
     if found is None:
         raise _key_not_found()
     return found

@@ -7,7 +7,7 @@ from psycopg.rows import class_row
 from relay.gateways.enode.languages import match_language
 from relay.identity.sign_in_links import get_or_create_owner, redeem_sign_in_link
 from relay.identity.web_sessions import SignedInUser, create_web_session
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 from relay.usecases.calls.runtime import Runtime
 
 _FIND_OWNER: LiteralString = """
@@ -31,6 +31,4 @@ async def get_signed_in_owner(connection: Connection) -> SignedInUser | None:
     """The owner, who begins to exist when first asked for: ingress has made sure that this is their house."""
     async with connection.transaction():
         user_id = await get_or_create_owner(connection)
-    async with connection.cursor(row_factory=class_row(SignedInUser)) as cursor:
-        await cursor.execute(_FIND_OWNER, [user_id])
-        return await cursor.fetchone()
+    return await fetch_one(connection, _FIND_OWNER, [user_id], class_row(SignedInUser))

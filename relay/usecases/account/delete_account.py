@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 from pydantic import BaseModel, Field
 
 from relay.gateways.enode import EnodeNotFound
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 from relay.kit.logs import get_error_location
 from relay.kit.problems import Problem
 from relay.usecases.calls.authorize import authenticate_caller
@@ -231,9 +231,7 @@ async def run_deletion_loop(runtime: Runtime) -> None:
 
 
 async def _claim_deletion(connection: Connection, user_id: UUID) -> Deletion | None:
-    async with connection.cursor(row_factory=class_row(Deletion)) as cursor:
-        await cursor.execute(_CLAIM_DELETION, {"user_id": user_id, "lease": LEASE})
-        return await cursor.fetchone()
+    return await fetch_one(connection, _CLAIM_DELETION, {"user_id": user_id, "lease": LEASE}, class_row(Deletion))
 
 
 async def _schedule_retry(runtime: Runtime, deletion: Deletion, step: DeletionStep, error: Exception) -> None:

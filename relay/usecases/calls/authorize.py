@@ -1,15 +1,16 @@
 """Who may do what, and what it costs: one statement a call, however long the history and however many race."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, LiteralString
+from typing import Any, Literal
 from uuid import UUID
 
 from psycopg.rows import DictRow, dict_row
 
 from relay.identity.credentials import Credential
 from relay.identity.models import Caller
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 from relay.kit.problems import Problem
+from relay.kit.sanitize import strip_nul
 from relay.metering.allowance import Plans
 from relay.metering.quota import Quota, create_quota_exhausted_problem, render_rate_limit_headers
 from relay.metering.repository import refund_metered_call
@@ -54,7 +55,7 @@ class AuthorizedCall:
 async def authenticate_caller(connection: Connection, credential: Credential | None, *, scope: Scope) -> AuthorizedCall:
     """The caller behind a credential, at no cost. Raises Problem 401 or 403."""
     known = _require_credential(credential)
-    row = await _fetch_one(connection, AUTHENTICATE[known.kind], {"lookup": known.lookup})
+    row = await fetch_one(connection, AUTHENTICATE[known.kind], {"lookup": known.lookup}, dict_row)
     return _call_from_row(_require_scope(row, scope))
 
 
@@ -72,10 +73,9 @@ async def authorize_call(
         "allowances": plans.as_json,
         "scope": request.scope,
         "endpoint": request.endpoint,
-        # NUL is the one character that PostgreSQL takes in no text.
-        "vehicle": request.vehicle_id and request.vehicle_id.replace("\0", ""),
+        "vehicle": request.vehicle_id and strip_nul(request.vehicle_id),
     }
-    row = _require_scope(await _fetch_one(connection, AUTHORIZE[known.kind], about), request.scope)
+    row = _require_scope(await fetch_one(connection, AUTHORIZE[known.kind], about, dict_row), request.scope)
     if request.vehicle_id is not None and row["vehicle_id"] is None:
         raise Problem(404, "not-found", "No such vehicle.")
     if row["paused"]:
@@ -98,7 +98,7 @@ async def get_installation_call(connection: Connection, credential_id: UUID) -> 
 
     Raises Problem 401 when it is revoked, 403 when the account is switched off.
     """
-    row = await _fetch_one(connection, AUTHENTICATE_INSTALLATION, {"lookup": credential_id})
+    row = await fetch_one(connection, AUTHENTICATE_INSTALLATION, {"lookup": credential_id}, dict_row)
     return _call_from_row(_require_scope(row, "read"))
 
 
@@ -118,12 +118,6 @@ def _require_credential(credential: Credential | None) -> Credential:
     if credential is None:
         raise _create_unauthorized_problem()
     return credential
-
-
-async def _fetch_one(connection: Connection, statement: LiteralString, parameters: dict[str, Any]) -> DictRow | None:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement, parameters)
-        return await cursor.fetchone()
 
 
 def _require_scope(row: DictRow | None, scope: Scope) -> DictRow:

@@ -6,6 +6,7 @@ from relay.identity.credentials import CredentialKind
 from relay.metering.deduction import DEDUCT_CALL, REMAINING_COLUMNS
 from relay.metering.period import PERIOD_START, RESETS_AT
 from relay.usecases.calls.pause_switches import COMMANDS_PAUSED
+from relay.vehicles.lookup import CURRENT_ENODE_ID, IS_SERVED, MATCHES_ID
 
 # ruff: disable[S608] - joined from literals of ours only (LiteralString holds us to it)
 
@@ -76,12 +77,9 @@ granted as (update oauth_grants set last_used_at = now() where {_LAST_USE_IS_OUT
 _AUTHORIZE_AND_COUNT: LiteralString = f"""
 car as (
     select v.id as vehicle_id, v.vendor, v.vehicle_cache || v.corrected as vehicle_cache,
-           (select l.enode_vehicle_id from vehicle_links l
-            where l.vehicle_id = v.id and l.ended_at is null order by l.linked_at desc limit 1) as enode_vehicle_id
+           {CURRENT_ENODE_ID} as enode_vehicle_id
     from who join vehicles v using (user_id)
-    where v.gone_at is null and v.link_state <> 'over_limit'
-      and (v.id::text = %(vehicle)s
-           or v.id = (select l.vehicle_id from vehicle_links l where l.enode_vehicle_id = %(vehicle)s))
+    where {IS_SERVED} and {MATCHES_ID}
 ),
 switch as (
     select %(scope)s = 'control' and {COMMANDS_PAUSED} as paused

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query
 from psycopg.rows import DictRow, dict_row
 
 from relay.identity.credentials import Credential
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all
 from relay.kit.problems import Problem
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+from relay.vehicles.lookup import find_vehicle_within_limit
 from relay.vehicles.session_records import IS_UNDER_WAY, SessionRecord, render_session_record
 
 MAX_SESSIONS = 200
@@ -27,12 +28,6 @@ where v.user_id = %(user_id)s and v.link_state <> 'over_limit'
   and (s.started_at, s.id) < (%(before_at)s, %(before_id)s)
 order by s.started_at desc, s.id desc limit %(limit)s
 """  # noqa: S608 - our own constant
-FIND_VEHICLE_ID: LiteralString = """
-select v.id from vehicles v
-where v.user_id = %(user_id)s and v.link_state <> 'over_limit'
-  and (v.id::text = %(vehicle)s
-       or v.id = (select l.vehicle_id from vehicle_links l where l.enode_vehicle_id = %(vehicle)s))
-"""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 router = APIRouter(prefix="/api/ha/v2", tags=["Charging sessions"])
@@ -94,12 +89,10 @@ async def get_vehicle_sessions(
 
 async def resolve_vehicle_id(connection: Connection, user_id: UUID, vehicle_id: str) -> UUID:
     """The user's car with this id, ours or Enode's, gone ones too. Raises Problem 404."""
-    # NUL is the one character that PostgreSQL takes in no text.
-    asked = {"user_id": user_id, "vehicle": vehicle_id.replace("\0", "")}
-    row = await (await connection.execute(FIND_VEHICLE_ID, asked)).fetchone()
-    if row is None:
+    found = await find_vehicle_within_limit(connection, user_id, vehicle_id)
+    if found is None:
         raise Problem(404, "not-found", "No such vehicle.")
-    return UUID(str(row[0]))
+    return found
 
 
 async def _get_session_page(
@@ -129,6 +122,4 @@ async def _get_session_page(
 
 
 async def _fetch_sessions(connection: Connection, parameters: dict[str, object]) -> list[DictRow]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(LIST_SESSIONS, parameters)
-        return await cursor.fetchall()
+    return await fetch_all(connection, LIST_SESSIONS, parameters, dict_row)

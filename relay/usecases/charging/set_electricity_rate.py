@@ -8,7 +8,7 @@ from psycopg.rows import DictRow, dict_row
 from pydantic import BaseModel, Field
 
 from relay.identity.credentials import Credential
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 from relay.kit.problems import Problem
 from relay.kit.timestamps import format_timestamp
 from relay.usecases.calls.authorize import Scope, authenticate_caller
@@ -108,9 +108,7 @@ async def _get_or_set_rate(
         user_id = (await authenticate_caller(connection, authorization, scope=scope)).caller.user_id
         if new_rate is not None:
             await _insert_rate(connection, user_id, new_rate)
-        async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(FIND_CURRENT_RATE, [user_id])
-            return await cursor.fetchone()
+        return await fetch_one(connection, FIND_CURRENT_RATE, [user_id], dict_row)
 
 
 async def _insert_rate(connection: Connection, user_id: UUID, new_rate: ElectricityRate) -> None:

@@ -8,7 +8,7 @@ from psycopg.rows import dict_row
 from pydantic import BaseModel, Field
 
 from relay.feed.sequence import advance_feed
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 from relay.kit.problems import Problem
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
@@ -52,9 +52,7 @@ async def get_home(runtime: RuntimeDependency, authorization: CredentialDependen
     """Where home is."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="read")
-        async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(FIND, [call.caller.user_id])
-            row = await cursor.fetchone()
+        row = await fetch_one(connection, FIND, [call.caller.user_id], dict_row)
     if row is None:
         raise Problem(404, "not-found", "No home is set.")
     return {"latitude": row["latitude"], "longitude": row["longitude"], "radius_m": row["radius_m"]}

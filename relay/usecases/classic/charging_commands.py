@@ -12,12 +12,11 @@ from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.classic.problem_details import ClassicRoute
 from relay.usecases.commands.send_command import ChargingRequest, CommandRequest, send_command
+from relay.vehicles.lookup import CURRENT_ENODE_ID
 
-FIND_COMMAND: LiteralString = """
-select c.*, (select l.enode_vehicle_id from vehicle_links l
-             where l.vehicle_id = c.vehicle_id and l.ended_at is null order by l.linked_at desc limit 1) as target_id
-from commands c where c.id = %s
-"""
+FIND_COMMAND: LiteralString = f"""
+select c.*, {CURRENT_ENODE_ID} as target_id from commands c join vehicles v on v.id = c.vehicle_id where c.id = %s
+"""  # noqa: S608 - our own constants
 
 router = APIRouter(prefix="/api", tags=["Classic"], route_class=ClassicRoute)
 

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query
 from psycopg.rows import DictRow, dict_row
 from pydantic import BaseModel, Field
 
+from relay.kit.database import fetch_all
 from relay.kit.problems import Problem
 from relay.kit.timestamps import format_timestamp
 from relay.usecases.calls.authorize import authenticate_caller
@@ -66,9 +67,7 @@ async def get_charging_sessions(
     }
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="read")
-        async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(LIST_SESSIONS, asked | {"user_id": call.caller.user_id})
-            rows = await cursor.fetchall()
+        rows = await fetch_all(connection, LIST_SESSIONS, asked | {"user_id": call.caller.user_id}, dict_row)
     more = bool(rows) and rows[0]["found"] > len(rows)
     return {"sessions": [render_classic_session(row) for row in rows], "has_more": more}
 

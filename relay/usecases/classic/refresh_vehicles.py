@@ -16,8 +16,8 @@ from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.refresh_throttle import RefreshThrottle
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+from relay.usecases.calls.store_readings import store_readings
 from relay.usecases.classic.problem_details import ClassicRoute
-from relay.usecases.events.poll_enode import store_readings
 
 log = logging.getLogger(__name__)
 

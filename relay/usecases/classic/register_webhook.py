@@ -7,15 +7,13 @@ from relay.delivery.endpoints import Endpoint, delete_classic_endpoints, list_cl
 from relay.identity.models import Caller
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
+from relay.kit.sanitize import strip_nul
 from relay.usecases.calls.authorize import require_installation_id
 from relay.usecases.calls.runtime import Runtime
 from relay.usecases.endpoints.register_endpoint import require_allowed_url
+from relay.vehicles.lookup import find_linked_vehicle
 
 WEBHOOK_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
-FIND_VEHICLE = """
-select v.id from vehicles v where v.user_id = %(user_id)s and v.gone_at is null and (v.id::text = %(vehicle)s
-    or v.id = (select l.vehicle_id from vehicle_links l where l.enode_vehicle_id = %(vehicle)s))
-"""
 
 
 async def register_classic_webhook(
@@ -34,8 +32,7 @@ async def register_classic_webhook(
         raise Problem(422, "invalid-request", "A webhook id has 1 to 255 letters, digits, - and _.")
     if "?" in external_url:
         raise Problem(422, "invalid-request", "The address of a Home Assistant has no query.")
-    # NUL is the one character that PostgreSQL takes in no text.
-    vehicle_id = vehicle_id and vehicle_id.replace("\0", "")
+    vehicle_id = vehicle_id and strip_nul(vehicle_id)
     url = f"{external_url.rstrip('/')}/api/webhook/{webhook_id}"
     await require_allowed_url(runtime.outbound, url)
     async with runtime.pool.connection() as connection:
@@ -64,8 +61,7 @@ async def list_classic_webhooks(runtime: Runtime, caller: Caller) -> list[Endpoi
 
 
 async def _get_vehicle_id(connection: Connection, caller: Caller, vehicle_id: str) -> UUID:
-    found = await connection.execute(FIND_VEHICLE, {"user_id": caller.user_id, "vehicle": vehicle_id})
-    row = await found.fetchone()
-    if row is None:
+    found = await find_linked_vehicle(connection, caller.user_id, vehicle_id)
+    if found is None:
         raise Problem(404, "not-found", "No such vehicle.")
-    return UUID(str(row[0]))
+    return found

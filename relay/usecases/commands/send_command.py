@@ -22,7 +22,7 @@ from relay.gateways.enode import (
     EnodeUnavailable,
 )
 from relay.identity.credentials import Credential
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 from relay.kit.problems import Problem
 from relay.usecases.calls.authorize import (
     AuthorizedCall,
@@ -295,6 +295,4 @@ async def find_command(
     connection: Connection, user_id: UUID, statement: LiteralString, value: object
 ) -> DictRow | None:
     """The user's command: FIND_BY_ID or FIND_BY_KEY."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement, [user_id, value])
-        return await cursor.fetchone()
+    return await fetch_one(connection, statement, [user_id, value], dict_row)

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from relay.delivery.endpoints import EndpointKind
 from relay.delivery.retry import RetryPlan
 from relay.feed.messages import Cursor
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all
 from relay.kit.outbound import OutboundFailure
 from relay.usecases.calls.pause_switches import DELIVERY_PAUSED
 from relay.usecases.feed.reader import REPLAY_WINDOW
@@ -119,9 +119,7 @@ async def lease_due_endpoints(
     """
     asked: dict[str, Any] = {"users": user_ids, "quick": quick_slots, "slow": slow_slots, "lease": LEASE_DURATION}
     asked |= {"plans": list(plans), "replayed": REPLAY_WINDOW}
-    async with connection.cursor(row_factory=class_row(Lease)) as cursor:
-        await cursor.execute(LEASE_DUE if user_ids is None else LEASE_DUE_OF_USERS, asked)
-        return await cursor.fetchall()
+    return await fetch_all(connection, LEASE_DUE if user_ids is None else LEASE_DUE_OF_USERS, asked, class_row(Lease))
 
 
 async def advance_cursor(connection: Connection, lease: Lease, cursor: Cursor, *, delivered: bool, slow: bool) -> bool:

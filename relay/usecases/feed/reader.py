@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, LiteralString
+from typing import LiteralString
 from uuid import UUID
 
 from psycopg.rows import DictRow, dict_row
@@ -23,7 +23,7 @@ from relay.feed.messages import (
     VehicleMessage,
     VehicleRemovedMessage,
 )
-from relay.kit.database import Connection, Pool
+from relay.kit.database import Connection, Pool, fetch_all
 from relay.kit.problems import Problem
 from relay.streams.hub import ReadChanges
 from relay.usecases.calls.pause_switches import DELIVERY_PAUSED
@@ -104,7 +104,7 @@ async def read_snapshot(connection: Connection, user_id: UUID, since: Cursor | N
     `gap` when `since` is of another epoch, ahead of the feed, or older than what is told again.
     """
     asked = {"user_id": user_id, "epoch": since and since.epoch, "seq": since.seq if since else 0}
-    rows = await _fetch_all(connection, READ_SNAPSHOT, asked)
+    rows = await fetch_all(connection, READ_SNAPSHOT, asked, dict_row)
     if not rows:
         raise Problem(401, "unauthorized", "This account is gone.", headers={"WWW-Authenticate": "Bearer"})
     at, cursor = rows[0]["at"], Cursor(epoch=rows[0]["epoch"], seq=rows[0]["told"])
@@ -122,7 +122,8 @@ async def read_snapshot(connection: Connection, user_id: UUID, since: Cursor | N
 
 async def read_changes(connection: Connection, cursors: FeedPositions) -> dict[UUID, FeedChanges]:
     """What each of these users has not been told yet, in order, for all of them at once."""
-    rows = await _fetch_all(connection, READ_CHANGES, {"users": list(cursors), "seqs": list(cursors.values())})
+    parameters = {"users": list(cursors), "seqs": list(cursors.values())}
+    rows = await fetch_all(connection, READ_CHANGES, parameters, dict_row)
     return {user_id: _changes_from_rows(list(theirs)) for user_id, theirs in groupby(rows, itemgetter("user_id"))}
 
 
@@ -134,12 +135,6 @@ def create_feed_reader(pool: Pool) -> ReadChanges:
             return await read_changes(connection, cursors)
 
     return read
-
-
-async def _fetch_all(connection: Connection, statement: LiteralString, parameters: Mapping[str, Any]) -> list[DictRow]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement, parameters)
-        return await cursor.fetchall()
 
 
 def _changes_from_rows(rows: Iterable[DictRow]) -> FeedChanges:

@@ -14,14 +14,15 @@ from pydantic import AliasChoices, BaseModel, Field
 from relay.gateways.enode import EnodeClient, EnodeError, EnodeNotFound, VehicleReading
 from relay.inbox.routes import get_inbox
 from relay.inbox.service import Inbox
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.kit.problems import Problem
+from relay.kit.sanitize import strip_nul
 from relay.kit.timestamps import format_timestamp
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.refresh_throttle import RefreshThrottle
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
-from relay.usecases.events.poll_enode import store_readings
+from relay.usecases.calls.store_readings import store_readings
 from relay.vehicles.display_name import get_display_name
 
 log = logging.getLogger(__name__)
@@ -147,15 +148,13 @@ async def post_link_result(
 async def record_return(connection: Connection, link_id: UUID, error: str | None) -> LinkPage | None:
     """The browser came back from Enode, with its word for what went wrong. The page, None when there is no such."""
     # NUL is the one character that PostgreSQL takes in no text.
-    await connection.execute(RECORD_RETURN, {"id": link_id, "error": error and error.replace("\0", "")})
+    await connection.execute(RECORD_RETURN, {"id": link_id, "error": error and strip_nul(error)})
     return await find_link_page(connection, link_id)
 
 
 async def find_link_page(connection: Connection, link_id: UUID) -> LinkPage | None:
     """The page of this id."""
-    async with connection.cursor(row_factory=class_row(LinkPage)) as cursor:
-        await cursor.execute(FIND, [link_id])
-        return await cursor.fetchone()
+    return await fetch_one(connection, FIND, [link_id], class_row(LinkPage))
 
 
 async def poll_link_result(runtime: Runtime, inbox: Inbox, page: LinkPage) -> LinkPage:
@@ -227,9 +226,7 @@ async def _fetch_enode_state(
 async def _list_linked_vehicles(connection: Connection, page: LinkPage) -> list[LinkedVehicle]:
     """Those that our tables have already; one that Enode has just shown is there a moment later."""
     asked = {"user_id": page.user_id, "vehicle_id": page.vehicle_id, "new": page.vehicles_new}
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(LIST_LINKED_VEHICLES, asked)
-        rows: list[dict[str, Any]] = await cursor.fetchall()
+    rows: list[dict[str, Any]] = await fetch_all(connection, LIST_LINKED_VEHICLES, asked, dict_row)
     return [
         {
             "id": str(row["id"]),

@@ -10,27 +10,27 @@ from psycopg.rows import dict_row
 
 from relay.gateways.enode import EnodeClient, EnodeError, EnodeNotFound, EnodeRefused
 from relay.identity.credentials import hash_secret
-from relay.kit.database import Connection, Pool
+from relay.kit.database import Connection, Pool, fetch_one
 from relay.kit.problems import Problem
 from relay.usecases.calls.runtime import Runtime
 from relay.usecases.linking.create_link_page import TOKEN_PATTERN
 from relay.usecases.vehicles.limit_vehicles import require_vehicle_capacity
 from relay.vehicles.display_name import get_display_name
+from relay.vehicles.lookup import CURRENT_ENODE_ID
 
 log = logging.getLogger(__name__)
 
 ENODE_SCOPES = ("vehicle:read:data", "vehicle:read:location", "vehicle:control:charging")
 CALLBACK_PATH = "/link-callback"
 
-FIND: LiteralString = """
+FIND: LiteralString = f"""
 select p.id, p.user_id, p.vendor, p.vehicle_id, p.opened_at is not null as used, p.expires_at <= now() as expired,
        p.expires_at, u.name, u.email, v.vehicle_cache as car,
-       (select l.enode_vehicle_id from vehicle_links l
-        where l.vehicle_id = v.id and l.ended_at is null order by l.linked_at desc limit 1) as enode_vehicle_id
+       {CURRENT_ENODE_ID} as enode_vehicle_id
 from link_pages p join users u on u.id = p.user_id and u.closed_at is null and u.disabled_at is null
 left join vehicles v on v.id = p.vehicle_id
 where p.token_hash = %s
-"""
+"""  # noqa: S608 - our own constants
 # Of any number at once, one gets through.
 MARK_OPENED: LiteralString = """
 update link_pages set opened_at = clock_timestamp()
@@ -65,9 +65,7 @@ async def find_link_page_by_token(connection: Connection, token: str) -> LinkPag
     """What the page with this token asks; None when there is no such page. Changes nothing."""
     if not TOKEN_PATTERN.fullmatch(token):
         return None
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(FIND, [hash_secret(token)])
-        row = await cursor.fetchone()
+    row = await fetch_one(connection, FIND, [hash_secret(token)], dict_row)
     if row is None:
         return None
     names = [it for it in (row["name"], row["email"]) if it]

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 
 from relay.feed.sequence import advance_feed
 from relay.gateways.enode import EnodeClient, EnodeError, EnodeNotFound
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all
 from relay.kit.problems import Problem
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
@@ -21,22 +21,20 @@ from relay.usecases.vehicles.limit_vehicles import apply_vehicle_limit, get_vehi
 from relay.vehicles import service
 from relay.vehicles.display_name import get_display_name
 from relay.vehicles.limits import VehicleLimits
+from relay.vehicles.lookup import MATCHES_ID, lookup_parameters
 from relay.vehicles.models import VehicleReport
 
 log = logging.getLogger(__name__)
 
-LIST_SAME_VENDOR: LiteralString = """
+LIST_SAME_VENDOR: LiteralString = f"""
 select v.id, v.vendor, v.vehicle_cache as vehicle,
        array(select l.enode_vehicle_id from vehicle_links l
              where l.vehicle_id = v.id and l.ended_at is null) as enode_vehicle_ids
 from vehicles v
 where v.user_id = %(user_id)s and v.gone_at is null and v.vendor = (
-    select o.vendor from vehicles o
-    where o.user_id = %(user_id)s and o.gone_at is null
-      and (o.id::text = %(vehicle)s
-           or o.id = (select l.vehicle_id from vehicle_links l where l.enode_vehicle_id = %(vehicle)s)))
+    select v.vendor from vehicles v where v.user_id = %(user_id)s and v.gone_at is null and {MATCHES_ID})
 order by v.created_at, v.id
-"""
+"""  # noqa: S608 - our own constants
 # What went meanwhile is not live, and what was linked since, be it the same car, is not among those asked about.
 LIST_LIVE_LINKS: LiteralString = """
 select l.enode_vehicle_id, l.seen_at, v.vehicle_cache from vehicle_links l join vehicles v on v.id = l.vehicle_id
@@ -101,11 +99,8 @@ async def delete_vehicle(
 
 async def list_unlink_candidates(connection: Connection, user_id: UUID, vehicle_id: str) -> list[UnlinkCandidate]:
     """The cars that go with this one (our id or Enode's), itself among them. Raises Problem 404."""
-    # NUL is the one character that PostgreSQL takes in no text.
-    asked = {"user_id": user_id, "vehicle": vehicle_id.replace("\0", "")}
-    async with connection.cursor(row_factory=class_row(UnlinkCandidate)) as cursor:
-        await cursor.execute(LIST_SAME_VENDOR, asked)
-        cars = await cursor.fetchall()
+    parameters = lookup_parameters(user_id, vehicle_id)
+    cars = await fetch_all(connection, LIST_SAME_VENDOR, parameters, class_row(UnlinkCandidate))
     if not cars:
         raise Problem(404, "not-found", "No such vehicle.")
     return cars

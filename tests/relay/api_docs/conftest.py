@@ -123,6 +123,8 @@ async def verify_person(token: str):
 @pytest.fixture
 async def api(app, world):
     async with serving(app) as url, open_test_outbound(resolve=nobody_home) as outbound:
-        app.state.runtime = replace(app.state.runtime, outbound=outbound, plans=CLOUD, verify_person=verify_person)
+        app.state.runtime = replace(
+            app.state.runtime, outbound=outbound, plans=CLOUD, verify_supabase_token=verify_person
+        )
         async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {KEY}"}) as client:
             yield client

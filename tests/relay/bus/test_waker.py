@@ -23,7 +23,7 @@ class Hints(list):
     def __init__(self, waker):
         super().__init__()
         self._changed = asyncio.Event()
-        waker.subscribe(self._take)
+        waker.add_callback(self._take)
 
     def _take(self, hint):
         self.append(hint)

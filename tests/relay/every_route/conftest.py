@@ -69,7 +69,10 @@ async def url(app, world, pool, make_account) -> AsyncIterator[str]:
 
     async with serving(app) as at, open_test_outbound(resolve=nobody_home) as outbound:
         app.state.runtime = replace(
-            app.state.runtime, verify_person=verify, bursts=RateLimiter(per_minute=1_000_000), outbound=outbound
+            app.state.runtime,
+            verify_supabase_token=verify,
+            rate_limiter=RateLimiter(per_minute=1_000_000),
+            outbound=outbound,
         )
         app.state.mallory = mallory
         yield at

@@ -54,9 +54,9 @@ CALLS = [
         SENT_LINK | {"vendor": "TESLA", "colorScheme": "dark"},
     ),
     (lambda c: c.links.relink("a", **RELINK), SESSION, "POST /assets/a/relink", SENT_RELINK),
-    (lambda c: drain(c.vehicles.all()), EMPTY_PAGE, "GET /vehicles?pageSize=50", None),
-    (lambda c: drain(c.vehicles.of_user("u#1")), EMPTY_PAGE, "GET /users/u%231/vehicles?pageSize=50", None),
-    (lambda c: c.vehicles.refresh_hint("v%2e"), None, "POST /vehicles/v%252e/refresh-hint", None),
+    (lambda c: drain(c.vehicles.list_all()), EMPTY_PAGE, "GET /vehicles?pageSize=50", None),
+    (lambda c: drain(c.vehicles.list_for_user("u#1")), EMPTY_PAGE, "GET /users/u%231/vehicles?pageSize=50", None),
+    (lambda c: c.vehicles.send_refresh_hint("v%2e"), None, "POST /vehicles/v%252e/refresh-hint", None),
     (lambda c: c.webhooks.get("w"), "subscription", "GET /webhooks/w", None),
     (lambda c: c.webhooks.delete("w"), None, "DELETE /webhooks/w", None),
     (lambda c: drain(c.webhooks.list()), EMPTY_PAGE, "GET /webhooks?pageSize=50", None),
@@ -97,10 +97,15 @@ CALLS = [
         {"events": ["*"], "secret": "n3w-s3cret", "authentication": {"headerName": "x", "headerValue": "v"}},
     ),
     (lambda c: c.webhooks.test("w"), TESTED, "POST /webhooks/w/test", None),
-    (lambda c: c.vehicles.charge("v", ActionKind.STOP), "action", "POST /vehicles/v/charging", {"action": "STOP"}),
+    (
+        lambda c: c.vehicles.control_charging("v", ActionKind.STOP),
+        "action",
+        "POST /vehicles/v/charging",
+        {"action": "STOP"},
+    ),
     (lambda c: c.actions.get("a"), "action", "GET /vehicles/actions/a", None),
     (lambda c: c.actions.cancel("a"), "action", "POST /vehicles/actions/a/cancel", None),
-    (lambda c: c.health.vehicle_vendors(), [], "GET /health/vehicles", None),
+    (lambda c: c.health.list_vehicle_vendors(), [], "GET /health/vehicles", None),
     (lambda c: c.interventions.list(), [INTERVENTION], "GET /interventions", None),
     (
         lambda c: c.interventions.list(language="nl-NL", vendor="A&B", vendor_type="vehicle"),
@@ -208,7 +213,7 @@ def listing(vehicles, size):
 async def test_all_pages_are_read_in_order(client, enode, vehicle, count):
     fleet = [vehicle | {"id": f"v{number}"} for number in range(count)]
     enode.script = [listing(fleet, 2)]
-    assert [reading.vehicle async for reading in client.vehicles.of_user("u")] == fleet
+    assert [reading.vehicle async for reading in client.vehicles.list_for_user("u")] == fleet
     assert len(enode.requests) == max(1, -(-count // 2))
     assert {request.url.params["pageSize"] for request in enode.requests} == {"50"}
 
@@ -226,7 +231,7 @@ async def test_lists_of_users_and_of_webhook_subscriptions(client, enode, subscr
 
 async def test_a_reader_who_stops_asks_for_no_more_pages(client, enode, vehicle):
     enode.script = [listing([vehicle] * 10, 2)]
-    async for _ in client.vehicles.all():
+    async for _ in client.vehicles.list_all():
         break
     assert len(enode.requests) == 1
 
@@ -234,7 +239,7 @@ async def test_a_reader_who_stops_asks_for_no_more_pages(client, enode, vehicle)
 async def test_each_page_has_its_own_repeats(client, enode, vehicle):
     pages = listing([vehicle] * 4, 2)
     enode.script = [httpx.Response(500), pages, httpx.Response(429), pages]
-    assert len(await drain(client.vehicles.all())) == 4
+    assert len(await drain(client.vehicles.list_all())) == 4
 
 
 @pytest.mark.parametrize(
@@ -253,14 +258,14 @@ async def test_each_page_has_its_own_repeats(client, enode, vehicle):
 async def test_a_list_that_is_none_or_never_ends_is_a_protocol_error(client, enode, document):
     enode.script = [httpx.Response(200, content=json.dumps(document))]
     with pytest.raises(EnodeProtocolError):
-        await drain(client.vehicles.all())
+        await drain(client.vehicles.list_all())
     assert len(enode.requests) <= 2
 
 
 @pytest.mark.parametrize("document", [{"data": []}, {"data": [], "pagination": None}, {"data": [], "pagination": []}])
 async def test_a_list_without_cursors_is_one_page(client, enode, document):
     enode.script = [httpx.Response(200, json=document)]
-    assert await drain(client.vehicles.all()) == []
+    assert await drain(client.vehicles.list_all()) == []
 
 
 async def test_an_action_settled_before_it_was_cancelled_is_returned_as_it_was_settled(client, enode, action):

@@ -84,7 +84,7 @@ async def failure_of(call):
 )
 async def test_each_status_is_its_error_and_a_command_knows_its_outcome(client, enode, status, kind, sent):
     enode.script = [httpx.Response(status, json=PROBLEM)]
-    error = await failure_of(client.vehicles.charge("car", ActionKind.START))
+    error = await failure_of(client.vehicles.control_charging("car", ActionKind.START))
     assert type(error) is kind
     assert error.is_outcome_unknown is sent
     if isinstance(error, EnodeProblemError):
@@ -98,7 +98,7 @@ async def test_each_status_is_its_error_and_a_command_knows_its_outcome(client, 
 @pytest.mark.parametrize(("raised", "sent"), TRANSPORT_ERRORS, ids=lambda value: type(value).__name__)
 async def test_no_exception_of_the_http_library_escapes(client, enode, raised, sent):
     enode.script = [raised]
-    error = await failure_of(client.vehicles.charge("car", ActionKind.START))
+    error = await failure_of(client.vehicles.control_charging("car", ActionKind.START))
     assert type(error) is EnodeUnavailable
     assert error.is_outcome_unknown is sent
 
@@ -140,7 +140,7 @@ async def test_a_good_status_with_a_body_that_is_no_vehicle_is_a_protocol_error(
 
 async def test_a_command_whose_answer_is_unreadable_has_an_unknown_outcome(client, enode):
     enode.script = [httpx.Response(200, text="OK")]
-    error = await failure_of(client.vehicles.charge("car", ActionKind.STOP))
+    error = await failure_of(client.vehicles.control_charging("car", ActionKind.STOP))
     assert type(error) is EnodeProtocolError
     assert error.is_outcome_unknown
 
@@ -148,7 +148,7 @@ async def test_a_command_whose_answer_is_unreadable_has_an_unknown_outcome(clien
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b"[1]", b'{"type": 5, "issues": {}}', b"\xff"])
 async def test_a_refusal_without_a_problem_document_is_a_refusal(client, enode, body):
     enode.script = [httpx.Response(400, content=body)]
-    error = await failure_of(client.vehicles.charge("car", ActionKind.START))
+    error = await failure_of(client.vehicles.control_charging("car", ActionKind.START))
     assert type(error) is EnodeRefused
     assert (error.problem.slug, error.problem.title, error.problem.issues) == ("unknown", "", ())
 
@@ -156,18 +156,18 @@ async def test_a_refusal_without_a_problem_document_is_a_refusal(client, enode, 
 @pytest.mark.parametrize("slug", ["", "A b", "x" * 65, "a\nb", "5YJ3E7EB1KF000001"])
 async def test_a_problem_type_that_could_carry_anything_is_not_repeated(client, enode, slug):
     enode.script = [httpx.Response(400, json={"type": f"https://enode.test/{slug}"})]
-    error = await failure_of(client.vehicles.charge("car", ActionKind.START))
+    error = await failure_of(client.vehicles.control_charging("car", ActionKind.START))
     assert error.problem.slug == "unknown"
     assert slug == "" or slug not in str(error)
 
 
 async def test_a_long_answer_is_cut_off(client, enode, config):
-    enode.script = [httpx.Response(200, content=b" " * (config.body_limit + 1))]
+    enode.script = [httpx.Response(200, content=b" " * (config.max_body_bytes + 1))]
     assert type(await failure_of(client.vehicles.get("car"))) is EnodeProtocolError
 
 
 async def test_a_long_error_page_does_not_hide_its_status(client, enode, config):
-    enode.script = [httpx.Response(404, content=b" " * (config.body_limit + 1))]
+    enode.script = [httpx.Response(404, content=b" " * (config.max_body_bytes + 1))]
     assert type(await failure_of(client.vehicles.get("car"))) is EnodeNotFound
 
 
@@ -193,11 +193,11 @@ async def test_no_answer_whatsoever_raises_anything_else(client, enode, status, 
     enode.script = [httpx.Response(status, content=body)]
     for call in (
         client.vehicles.get("car"),
-        client.vehicles.charge("car", ActionKind.STOP),
+        client.vehicles.control_charging("car", ActionKind.STOP),
         client.users.get("user"),
-        client.health.vehicle_vendors(),
+        client.health.list_vehicle_vendors(),
         client.webhooks.test("hook"),
-        anext(aiter(client.vehicles.all()), None),
+        anext(aiter(client.vehicles.list_all()), None),
         anext(aiter(client.webhooks.list()), None),
     ):
         with contextlib.suppress(EnodeError):
@@ -218,7 +218,7 @@ async def test_no_error_and_no_log_line_tells_a_secret_a_vin_a_position_or_an_id
 ):
     caplog.set_level(logging.DEBUG)
     enode.script = [failure]
-    error = await failure_of(client.vehicles.charge(VIN, ActionKind.START))
+    error = await failure_of(client.vehicles.control_charging(VIN, ActionKind.START))
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("relay")]
     told = [str(error), repr(error), *ours, *traceback.format_exception(error)]
     if isinstance(error, EnodeProblemError):

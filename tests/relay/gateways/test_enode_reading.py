@@ -51,8 +51,8 @@ def test_with_its_ids_in_place_anything_else_may_be_anything(kind, data):
     ids = {key: f"some-{key}" for key in REQUIRED[kind]}
     # Items of linkedVendors need a vendor of their own; everything else is free.
     others = data.draw(st.dictionaries(st.sampled_from([key for key in KEYS if key != "linkedVendors"]), JSON))
-    read = kind.read(others | ids, "test")
-    assert read == kind.read(json.loads(json.dumps(others | ids)), "test")
+    read = kind.from_json(others | ids, "test")
+    assert read == kind.from_json(json.loads(json.dumps(others | ids)), "test")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_without_a_required_id_nothing_is_read(kind, key, value):
     if value == "absent":
         del source[key]
     with pytest.raises(EnodeProtocolError) as caught:
-        kind.read(source, "test")
+        kind.from_json(source, "test")
     assert caught.value.fault == f"no {key}"
 
 

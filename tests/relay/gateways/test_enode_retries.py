@@ -56,7 +56,7 @@ async def test_a_final_answer_is_not_asked_for_again(client, enode, status):
 )
 async def test_a_command_is_repeated_when_enode_surely_did_not_act(client, enode, action, trouble):
     enode.script = [trouble, httpx.Response(200, json=action)]
-    assert (await client.vehicles.charge("car", ActionKind.START)).id == action["id"]
+    assert (await client.vehicles.control_charging("car", ActionKind.START)).id == action["id"]
     assert len(enode.requests) == 2
 
 
@@ -66,7 +66,7 @@ async def test_a_command_is_repeated_when_enode_surely_did_not_act(client, enode
 async def test_a_command_whose_outcome_is_unknown_is_never_repeated(client, enode, action, trouble):
     enode.script = [trouble, httpx.Response(200, json=action)]
     with pytest.raises(EnodeUnavailable) as caught:
-        await client.vehicles.charge("car", ActionKind.START)
+        await client.vehicles.control_charging("car", ActionKind.START)
     assert caught.value.is_outcome_unknown
     assert len(enode.requests) == 1
 
@@ -163,7 +163,7 @@ async def test_the_deadline_ends_a_call_that_hangs_and_knows_whether_it_had_begu
     enode.token_script = [hang if hangs == "token" else enode.token]
     hasty = replace(config, retry=RetryPolicy(call_timeout=timedelta(seconds=0.05)))
     with pytest.raises(EnodeUnavailable) as caught:
-        await (await client_of(enode, hasty)).vehicles.charge("car", ActionKind.START)
+        await (await client_of(enode, hasty)).vehicles.control_charging("car", ActionKind.START)
     assert caught.value.is_outcome_unknown is sent
 
 
@@ -177,7 +177,7 @@ async def test_a_command_whose_time_runs_out_between_two_tries_was_not_sent(clie
         config, retry=RetryPolicy(call_timeout=timedelta(seconds=0.3), initial_delay=timedelta(seconds=0.1))
     )
     with pytest.raises(EnodeUnavailable) as caught:
-        await (await client_of(enode, hasty)).vehicles.charge("car", ActionKind.START)
+        await (await client_of(enode, hasty)).vehicles.control_charging("car", ActionKind.START)
     assert (caught.value.cause, caught.value.is_outcome_unknown) == ("no answer in time", False)
 
 

@@ -88,7 +88,7 @@ async def car(live, link, world, request):
     """A vehicle, plugged in and not charging, of a user that is this test's own."""
     user_id = f"user of {request.node.name}"
     await link(user_id)
-    reading = await anext(live.vehicles.of_user(user_id))
+    reading = await anext(live.vehicles.list_for_user(user_id))
     await world.post(f"/_sim/vehicles/{reading.id}", json={"activity": "plug_in", "battery_level": 40})
     return (await live.vehicles.get(reading.id)).vehicle
 
@@ -109,7 +109,7 @@ async def test_a_wrong_secret_is_refused(sim_config):
 
 async def test_enode_is_ready_and_names_its_vendors(live):
     assert await live.health.is_ready()
-    vendors = {found.vendor: found for found in await live.health.vehicle_vendors()}
+    vendors = {found.vendor: found for found in await live.health.list_vehicle_vendors()}
     assert vendors["TESLA"].status is VendorStatus.READY
     assert vendors["TESLA"].display_name
 
@@ -122,13 +122,13 @@ async def test_a_car_is_linked_through_the_page_and_read(live, link):
     user = await live.users.get("Anna Ö")
     assert [(found.vendor, found.is_valid) for found in user.linked_vendors] == [("TESLA", True)]
 
-    readings = [reading async for reading in live.vehicles.of_user("Anna Ö")]
+    readings = [reading async for reading in live.vehicles.list_for_user("Anna Ö")]
     assert readings
     for reading in readings:
         assert reading.user_id == "Anna Ö"
         assert before <= reading.as_of <= datetime.now(UTC)
         assert (await live.vehicles.get(reading.id)).vehicle == reading.vehicle
-    assert {reading.id for reading in readings} <= {reading.id async for reading in live.vehicles.all()}
+    assert {reading.id for reading in readings} <= {reading.id async for reading in live.vehicles.list_all()}
 
 
 async def test_who_leaves_the_page_early_comes_back_with_an_error(link):
@@ -156,23 +156,23 @@ async def test_hostile_ids_meet_nothing_but_not_found(live):
 
 
 async def test_charging_is_started_confirmed_and_stopped(live, world, car):
-    action = await live.vehicles.charge(car["id"], ActionKind.START)
+    action = await live.vehicles.control_charging(car["id"], ActionKind.START)
     assert (action.state, action.kind, action.target_id) == ("PENDING", ActionKind.START, car["id"])
-    assert await live.vehicles.charge(car["id"], ActionKind.START) == action  # the same one, as it is pending
+    assert await live.vehicles.control_charging(car["id"], ActionKind.START) == action  # the same one, as it is pending
     await pass_time(world, 900)
     settled = await live.actions.get(action.id)
     assert settled.state == "CONFIRMED"
     assert settled.completed_at >= action.created_at
     assert (await live.vehicles.get(car["id"])).vehicle["chargeState"]["isCharging"] is True
     with pytest.raises(EnodeRefused) as caught:
-        await live.vehicles.charge(car["id"], ActionKind.START)
+        await live.vehicles.control_charging(car["id"], ActionKind.START)
     assert (caught.value.problem.status, caught.value.is_outcome_unknown) == (400, False)
-    assert (await live.vehicles.charge(car["id"], ActionKind.STOP)).state == "PENDING"
+    assert (await live.vehicles.control_charging(car["id"], ActionKind.STOP)).state == "PENDING"
     assert await live.actions.cancel(action.id) == settled  # a 409 whose body is the settled action
 
 
 async def test_an_action_is_cancelled(live, car):
-    action = await live.vehicles.charge(car["id"], ActionKind.START)
+    action = await live.vehicles.control_charging(car["id"], ActionKind.START)
     cancelled = await live.actions.cancel(action.id)
     assert (cancelled.id, cancelled.state) == (action.id, "CANCELLED")
     assert cancelled.failure_reason.type == "REQUESTED_CANCELLATION"
@@ -180,7 +180,7 @@ async def test_an_action_is_cancelled(live, car):
 
 async def test_a_car_that_is_not_plugged_in_gets_an_action_that_is_cancelled_at_once(live, world, car):
     await world.post(f"/_sim/vehicles/{car['id']}", json={"activity": "park"})
-    action = await live.vehicles.charge(car["id"], ActionKind.START)
+    action = await live.vehicles.control_charging(car["id"], ActionKind.START)
     assert (action.state, action.failure_reason.type) == ("CANCELLED", "FAILED_PRECONDITION")
 
 
@@ -188,8 +188,8 @@ async def test_what_is_unknown_is_not_found(live):
     unknown = "00000000-0000-4000-8000-000000000000"
     for call in (
         live.vehicles.get(unknown),
-        live.vehicles.refresh_hint(unknown),
-        live.vehicles.charge(unknown, ActionKind.STOP),
+        live.vehicles.send_refresh_hint(unknown),
+        live.vehicles.control_charging(unknown, ActionKind.STOP),
         live.actions.get(unknown),
         live.actions.cancel(unknown),
         live.webhooks.get(unknown),
@@ -198,16 +198,16 @@ async def test_what_is_unknown_is_not_found(live):
     ):
         with pytest.raises(EnodeNotFound):
             await call
-    assert [reading async for reading in live.vehicles.of_user(unknown)] == []
+    assert [reading async for reading in live.vehicles.list_for_user(unknown)] == []
 
 
 async def test_a_command_that_a_failing_enode_may_have_taken_is_unknown_and_not_repeated(live, world, car):
     await fault(world, method="POST", path="/vehicles/*/charging", times=1, status=503)
     with pytest.raises(EnodeUnavailable) as caught:
-        await live.vehicles.charge(car["id"], ActionKind.START)
+        await live.vehicles.control_charging(car["id"], ActionKind.START)
     assert caught.value.is_outcome_unknown
     assert (await world.get("/_sim/faults")).json() == []
-    assert (await live.vehicles.charge(car["id"], ActionKind.START)).state == "PENDING"
+    assert (await live.vehicles.control_charging(car["id"], ActionKind.START)).state == "PENDING"
 
 
 async def test_a_command_that_takes_too_long_is_unknown(sim_config, world, car):
@@ -233,7 +233,7 @@ async def test_a_token_that_dies_early_is_replaced(live, world, car):
 
 
 async def test_dead_credentials_show_as_intervention_and_are_mended_by_relinking(live, world, car):
-    await live.vehicles.refresh_hint(car["id"])
+    await live.vehicles.send_refresh_hint(car["id"])
     with pytest.raises(EnodeRefused):
         await live.links.relink(car["id"], language="en-US", redirect_uri=HOME)
     await world.post(f"/_sim/vehicles/{car['id']}", json={"credentials_valid": False})
@@ -311,12 +311,12 @@ async def test_a_test_of_an_address_where_nobody_is_fails_as_a_value(live, unuse
 async def test_the_outcome_of_a_command_arrives_as_the_action_that_the_client_reads(live, world, car, receiver):
     url, deliveries = receiver
     made = await live.webhooks.create(url=url, secret=SECRET, events=["user:vendor-action:updated"])
-    asked = await live.vehicles.charge(car["id"], ActionKind.START)
+    asked = await live.vehicles.control_charging(car["id"], ActionKind.START)
     await pass_time(world, 900)
     told = []
     while not any(action["state"] == "CONFIRMED" for action in told):
         _, body = await deliveries.get()
         told += [event["vendorAction"] for event in json.loads(body)]
     await live.webhooks.delete(made.id)
-    settled = type(asked).read(told[-1], "webhook")
+    settled = type(asked).from_json(told[-1], "webhook")
     assert (settled.id, settled.state, settled.target_id) == (asked.id, "CONFIRMED", car["id"])

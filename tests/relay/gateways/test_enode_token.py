@@ -138,14 +138,14 @@ async def test_an_early_renewal_that_fails_harms_nobody_and_is_not_tried_at_each
 
 async def test_a_refused_token_is_replaced_and_the_call_repeated_once(client, enode, action):
     enode.script = [httpx.Response(401), httpx.Response(200, json=action)]
-    await client.vehicles.charge("car", ActionKind.START)
+    await client.vehicles.control_charging("car", ActionKind.START)
     assert tokens_used(enode) == ["token-1", "token-2"]
 
 
 async def test_a_second_refusal_is_final(client, enode):
     enode.script = [httpx.Response(401)]
     with pytest.raises(EnodeCredentialsRefused) as caught:
-        await client.vehicles.charge("car", ActionKind.START)
+        await client.vehicles.control_charging("car", ActionKind.START)
     assert tokens_used(enode) == ["token-1", "token-2"]
     assert not caught.value.is_outcome_unknown
 
@@ -185,7 +185,7 @@ async def test_no_token_for_the_repeat_means_that_nothing_was_done(client, enode
     enode.script = [httpx.Response(401)]
     enode.token_script = [enode.token, DOWN]
     with pytest.raises(EnodeUnavailable) as caught:
-        await client.vehicles.charge("car", ActionKind.START)
+        await client.vehicles.control_charging("car", ActionKind.START)
     assert not caught.value.is_outcome_unknown
 
 
@@ -223,7 +223,7 @@ async def test_a_token_server_in_trouble_is_asked_again(client, enode, held):
 async def test_each_failure_of_the_token_server_is_its_error_and_nothing_was_done(client, enode, answer, kind):
     enode.token_script = [answer]
     with pytest.raises(EnodeError) as caught:
-        await client.vehicles.charge("car", ActionKind.START)
+        await client.vehicles.control_charging("car", ActionKind.START)
     assert type(caught.value) is kind
     assert not caught.value.is_outcome_unknown
     assert enode.requests == []

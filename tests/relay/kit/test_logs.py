@@ -8,10 +8,10 @@ import pytest
 
 PROGRAM = """
 import logging, sys
-from relay.kit.logs import configure_logs
+from relay.kit.logs import configure_logging
 
 VIN, ADDRESS = sys.argv[2:]
-configure_logs("info")
+configure_logging("info")
 log = logging.getLogger(sys.argv[1])
 
 def mislaid():

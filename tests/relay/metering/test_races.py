@@ -21,11 +21,11 @@ FOREIGN = str(uuid4())
 ELSEWHERE = """
 import asyncio, json, sys
 from collections import Counter
-from relay.identity.credentials import read_bearer
+from relay.identity.credentials import parse_bearer_credential
 from relay.kit.database import open_pool
 from relay.kit.problems import Problem
 from relay.metering.allowance import cloud_plans
-from relay.usecases.calls.authorize import Asked, authorize
+from relay.usecases.calls.authorize import CallRequest, authorize_call
 
 async def main(conninfo, header, own, foreign):
     plans = cloud_plans(free=50, basic=7, pro=0)
@@ -36,10 +36,10 @@ async def main(conninfo, header, own, foreign):
         await asyncio.to_thread(sys.stdin.readline)
 
         async def one(number):
-            asked = Asked(scope="read", endpoint="v2/vehicles", vehicle=foreign if number % 5 == 0 else own)
+            request = CallRequest(scope="read", endpoint="v2/vehicles", vehicle_id=foreign if number % 5 == 0 else own)
             try:
                 async with pool.connection(timeout=60) as connection:
-                    await authorize(connection, read_bearer(header), plans, asked)
+                    await authorize_call(connection, parse_bearer(header), plans, request)
             except Problem as problem:
                 return problem.status
             return 200

@@ -49,7 +49,7 @@ def examples(request):
 async def url(app, world):
     async with serving(app) as at:
         app.state.runtime = replace(
-            app.state.runtime, bursts=RateLimiter(per_minute=1_000_000), verify_person=verify_person
+            app.state.runtime, rate_limiter=RateLimiter(per_minute=1_000_000), verify_supabase_token=verify_person
         )
         yield at
 

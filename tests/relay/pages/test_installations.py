@@ -57,7 +57,7 @@ async def test_without_an_endpoint_an_installation_asks_or_is_idle(sign_in, acco
 
 async def test_an_open_stream_is_live(sign_in, account, app, key_id):
     opened = await sign_in(account.user_id)
-    with app.state.runtime.hub.subscribe(account.user_id, key_id):
+    with app.state.runtime.hub.open_listener(account.user_id, key_id):
         assert ">Live<" in (await opened.get("/installations")).text
     assert ">Live<" not in (await opened.get("/installations")).text
 
@@ -111,7 +111,7 @@ async def test_a_test_that_does_not_arrive_says_why(sign_in, account, receiver, 
 async def test_disconnecting_lets_it_out_at_once(sign_in, account, app, pool, *, key_id, grant_id, which):
     it = {"key": key_id, "grant": grant_id}[which]
     opened = await sign_in(account.user_id)
-    with app.state.runtime.hub.subscribe(account.user_id, it) as stream:
+    with app.state.runtime.hub.open_listener(account.user_id, it) as stream:
         assert "It is let out at once" in (await opened.get(f"/installations/{it}/disconnect")).text
         done = await opened.submit(f"/installations/{it}/disconnect")
         assert (done.status_code, done.headers["location"]) == (303, "/installations")

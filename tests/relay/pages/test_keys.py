@@ -46,7 +46,7 @@ async def test_a_revoked_key_is_refused_at_once_and_its_streams_end(sign_in, acc
     key = await make(opened)
     async with pool.connection() as connection:
         row = await (await connection.execute("select id from api_keys where name = 'Laptop'")).fetchone()
-    with app.state.runtime.hub.subscribe(account.user_id, row[0]) as stream:
+    with app.state.runtime.hub.open_listener(account.user_id, row[0]) as stream:
         asked = await opened.get(f"/keys/{row[0]}/revoke")
         assert "Revoke “Laptop”?" in asked.text
         done = await opened.submit(f"/keys/{row[0]}/revoke")

@@ -40,25 +40,28 @@ async def landed(supabase, link):
 
 async def test_a_link_signs_in_whoever_has_the_verifier(supabase, client):
     kept = Kept()
-    await client.auth.send_link("a@example.org", back_to=BACK, may_create=True, keep=kept)
+    await client.auth.send_sign_in_link("a@example.org", redirect_to=BACK, should_create_user=True, store_verifier=kept)
     code = (await landed(supabase, supabase.mails[0].link))["code"]
     with pytest.raises(SupabaseRefused) as refused:
-        await client.auth.exchange(code, "x" * 50)
+        await client.auth.exchange_code(code, "x" * 50)
     assert refused.value.code == "bad_code_verifier"
-    person = await client.tokens.person(await client.auth.exchange(code, kept.verifier))
+    person = await client.token_verifier.verify(await client.auth.exchange_code(code, kept.verifier))
     assert (str(person.supabase_id), person.email) == (supabase.people["a@example.org"].id, "a@example.org")
     with pytest.raises(SupabaseRefused):  # once
-        await client.auth.exchange(code, kept.verifier)
+        await client.auth.exchange_code(code, kept.verifier)
 
 
 async def test_two_who_sign_in_at_once_keep_their_own_verifiers(supabase, client):
     kept = {name: Kept() for name in ("a@example.org", "b@example.org")}
     await asyncio.gather(
-        *(client.auth.send_link(name, back_to=BACK, may_create=True, keep=kept[name]) for name in kept)
+        *(
+            client.auth.send_sign_in_link(name, redirect_to=BACK, should_create_user=True, store_verifier=kept[name])
+            for name in kept
+        )
     )
     for mail in supabase.mails:
         code = (await landed(supabase, mail.link))["code"]
-        person = await client.tokens.person(await client.auth.exchange(code, kept[mail.to].verifier))
+        person = await client.token_verifier.verify(await client.auth.exchange_code(code, kept[mail.to].verifier))
         assert person.email == mail.to
 
 
@@ -67,41 +70,43 @@ async def test_the_verifier_is_kept_before_the_mail_leaves(supabase, client):
         raise LookupError
 
     with pytest.raises(LookupError):
-        await client.auth.send_link("a@example.org", back_to=BACK, may_create=True, keep=failing)
+        await client.auth.send_sign_in_link(
+            "a@example.org", redirect_to=BACK, should_create_user=True, store_verifier=failing
+        )
     assert supabase.mails == []
 
 
 async def test_a_link_in_the_other_wording_is_followed_by_a_post(supabase, client):
-    await client.auth.send_link("a@example.org", back_to=BACK, may_create=True, keep=Kept())
+    await client.auth.send_sign_in_link("a@example.org", redirect_to=BACK, should_create_user=True, keep=Kept())
     token_hash = supabase.mails[0].token_hash
-    person = await client.tokens.person(await client.auth.follow(token_hash, "email"))
+    person = await client.token_verifier.verify(await client.auth.exchange_link_token(token_hash, "email"))
     assert person.email == "a@example.org"
     with pytest.raises(SupabaseRefused) as refused:
-        await client.auth.follow(token_hash, "email")
+        await client.auth.exchange_link_token(token_hash, "email")
     assert refused.value.code == "otp_expired"
 
 
 async def test_strangers_get_no_mail_unless_they_may_come_in(supabase, client):
     with pytest.raises(SupabaseRefused) as refused:
-        await client.auth.send_link("a@example.org", back_to=BACK, may_create=False, keep=Kept())
+        await client.auth.send_sign_in_link("a@example.org", redirect_to=BACK, should_create_user=False, keep=Kept())
     assert (refused.value.code, supabase.mails, supabase.people) == ("otp_disabled", [], {})
 
 
 async def test_a_provider_signs_in(supabase, client):
     kept = Kept()
-    url = await client.auth.provider_url("github", back_to=BACK, keep=kept)
+    url = await client.auth.get_provider_url("github", redirect_to=BACK, store_verifier=kept)
     assert parse_qs(urlsplit(url).query)["code_challenge_method"] == ["s256"]
-    person = await client.tokens.person(
-        await client.auth.exchange((await landed(supabase, url))["code"], kept.verifier)
+    person = await client.token_verifier.verify(
+        await client.auth.exchange_code((await landed(supabase, url))["code"], kept.verifier)
     )
     assert (person.email, person.name) == ("octo@example.org", "Octo Cat")
 
 
 async def test_a_session_is_forgotten(supabase, client):
-    await client.auth.send_link("a@example.org", back_to=BACK, may_create=True, keep=Kept())
-    token = await client.auth.follow(supabase.mails[0].token_hash, "email")
+    await client.auth.send_sign_in_link("a@example.org", redirect_to=BACK, should_create_user=True, keep=Kept())
+    token = await client.auth.exchange_link_token(supabase.mails[0].token_hash, "email")
     assert len(supabase.sessions) == 1
-    await client.auth.forget_session(token)
+    await client.auth.end_supabase_session(token)
     assert supabase.sessions == {}
 
 
@@ -140,9 +145,9 @@ async def test_the_older_keys_are_jwts_and_come_as_bearers_too():
 async def test_a_server_that_is_away_says_nothing_of_what_was_asked(supabase, client):
     supabase.down = True
     for asking in (
-        client.auth.send_link("a@example.org", back_to=BACK, may_create=True, keep=Kept()),
-        client.auth.exchange("the-code", "the-verifier"),
-        client.auth.follow("the-hash", "email"),
+        client.auth.send_sign_in_link("a@example.org", redirect_to=BACK, should_create_user=True, keep=Kept()),
+        client.auth.exchange_code("the-code", "the-verifier"),
+        client.auth.exchange_link_token("the-hash", "email"),
         client.auth.delete_user(uuid4()),
     ):
         with pytest.raises(SupabaseUnavailable) as away:

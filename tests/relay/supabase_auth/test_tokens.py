@@ -24,13 +24,13 @@ KEYS_AT = "/.well-known/jwks.json"
 
 
 async def test_a_token_tells_who_it_is(supabase, client):
-    person = await client.tokens.person(supabase.sign(ANNA))
+    person = await client.token_verifier.verify(supabase.sign(ANNA))
     assert (str(person.supabase_id), person.email, person.name) == (ANNA.id, "anna@example.org", "Anna B")
     assert "anna" not in repr(person)
 
 
 async def test_who_came_by_another_way_may_have_no_address(supabase, client):
-    person = await client.tokens.person(supabase.sign(ANNA, email="", user_metadata=None, is_anonymous=None))
+    person = await client.token_verifier.verify(supabase.sign(ANNA, email="", user_metadata=None, is_anonymous=None))
     assert (person.email, person.name) == (None, "")
 
 
@@ -60,13 +60,13 @@ async def test_who_came_by_another_way_may_have_no_address(supabase, client):
     ids=str,
 )
 async def test_a_token_that_is_signed_but_wrong_is_nobody(supabase, client, wrong):
-    assert await client.tokens.person(supabase.sign(ANNA, **wrong)) is None
+    assert await client.token_verifier.verify(supabase.sign(ANNA, **wrong)) is None
 
 
 @pytest.mark.parametrize(("late", "good"), [(20, True), (45, False)])
 async def test_clocks_may_differ_by_half_a_minute(supabase, client, late, good):
     token = supabase.sign(ANNA, exp=int(time.time()) - late)
-    assert (await client.tokens.person(token) is not None) == good
+    assert (await client.token_verifier.verify(token) is not None) == good
 
 
 async def test_tokens_that_supabase_did_not_sign_are_nobody(supabase, client):
@@ -106,8 +106,8 @@ async def test_tokens_that_supabase_did_not_sign_are_nobody(supabase, client):
         "",
         "..",
     ]
-    assert await client.tokens.person(good) is not None
-    assert [await client.tokens.person(it) for it in forged] == [None] * len(forged)
+    assert await client.token_verifier.verify(good) is not None
+    assert [await client.token_verifier.verify(it) for it in forged] == [None] * len(forged)
     assert supabase.asked(KEYS_AT) == 1
 
 
@@ -115,7 +115,7 @@ async def test_a_key_that_the_token_brings_along_is_not_looked_at(supabase, clie
     own = SigningKey()
     own.kid = supabase.signing.kid
     token = supabase.sign(ANNA, key=own, headers={"jwk": own.jwk, "jku": "http://127.0.0.1:9/jwks.json"})
-    assert await client.tokens.person(token) is None
+    assert await client.token_verifier.verify(token) is None
 
 
 @given(st.text() | st.binary().map(lambda it: ".".join([base64.urlsafe_b64encode(it).decode()] * 3)))
@@ -140,66 +140,66 @@ class Clock:
 
 @pytest.fixture
 def clock(client):
-    client.keys._monotonic = it = Clock()
+    client.signing_keys._monotonic = it = Clock()
     return it
 
 
 async def test_a_storm_of_unknown_keys_is_one_fetch(supabase, client, clock):
     tokens = [supabase.sign(ANNA, headers={"kid": str(uuid4())}) for _ in range(100)]
     assert await asyncio.gather(*map(client.tokens.person, tokens)) == [None] * 100
-    assert [await client.tokens.person(it) for it in tokens] == [None] * 100
+    assert [await client.token_verifier.verify(it) for it in tokens] == [None] * 100
     assert supabase.asked(KEYS_AT) == 1
 
 
 async def test_a_new_key_is_found_but_only_after_a_pause(supabase, client, clock):
-    assert await client.tokens.person(supabase.sign(ANNA)) is not None
+    assert await client.token_verifier.verify(supabase.sign(ANNA)) is not None
     newer = SigningKey()
     supabase.published = [newer.jwk, supabase.signing.jwk]
-    assert await client.tokens.person(supabase.sign(ANNA, key=newer)) is None
+    assert await client.token_verifier.verify(supabase.sign(ANNA, key=newer)) is None
     clock.now += MIN_FETCH_INTERVAL_SECONDS
-    assert await client.tokens.person(supabase.sign(ANNA, key=newer)) is not None
-    assert await client.tokens.person(supabase.sign(ANNA)) is not None
+    assert await client.token_verifier.verify(supabase.sign(ANNA, key=newer)) is not None
+    assert await client.token_verifier.verify(supabase.sign(ANNA)) is not None
     assert supabase.asked(KEYS_AT) == 2
 
 
 async def test_a_withdrawn_key_is_refused_once_the_keys_are_fetched_again(supabase, client, clock):
     token = supabase.sign(ANNA)
-    assert await client.tokens.person(token) is not None
+    assert await client.token_verifier.verify(token) is not None
     supabase.published = [SigningKey().jwk]
     clock.now += 3600
-    assert await client.tokens.person(token) is not None  # nobody waits for the fetch that this begins
-    await client.keys._fetching
-    assert await client.tokens.person(token) is None
+    assert await client.token_verifier.verify(token) is not None  # nobody waits for the fetch that this begins
+    await client.signing_keys._fetch_task
+    assert await client.token_verifier.verify(token) is None
 
 
 async def test_while_supabase_is_away_known_keys_go_on_and_unknown_ones_are_nobodys_fault(supabase, client, clock):
     token, other = supabase.sign(ANNA), supabase.sign(ANNA, headers={"kid": "another"})
-    assert await client.tokens.person(token) is not None
+    assert await client.token_verifier.verify(token) is not None
     supabase.down = True
     clock.now += 24 * 3600
-    assert await client.tokens.person(token) is not None
+    assert await client.token_verifier.verify(token) is not None
     with pytest.raises(SupabaseUnavailable):
-        await client.tokens.person(other)
-    assert await client.tokens.person(token) is not None
+        await client.token_verifier.verify(other)
+    assert await client.token_verifier.verify(token) is not None
     supabase.down = False
     clock.now += RETRY_INTERVAL_SECONDS
-    assert await client.tokens.person(other) is None
+    assert await client.token_verifier.verify(other) is None
 
 
 async def test_without_any_key_nobody_is_called_a_liar(supabase, client, clock):
     supabase.down = True
     for _ in range(50):
         with pytest.raises(SupabaseUnavailable):
-            await client.tokens.person(supabase.sign(ANNA))
+            await client.token_verifier.verify(supabase.sign(ANNA))
     assert supabase.asked(KEYS_AT) == 1
     supabase.down = False
     clock.now += RETRY_INTERVAL_SECONDS
-    assert await client.tokens.person(supabase.sign(ANNA)) is not None
+    assert await client.token_verifier.verify(supabase.sign(ANNA)) is not None
 
 
 async def test_a_caller_who_leaves_takes_the_fetch_from_nobody(supabase, client):
-    first = asyncio.create_task(client.tokens.person(supabase.sign(ANNA)))
-    second = asyncio.create_task(client.tokens.person(supabase.sign(ANNA)))
+    first = asyncio.create_task(client.token_verifier.verify(supabase.sign(ANNA)))
+    second = asyncio.create_task(client.token_verifier.verify(supabase.sign(ANNA)))
     await asyncio.sleep(0)
     first.cancel()
     assert await second is not None

@@ -62,7 +62,7 @@ async def relay(runtime, simulator):
         forgotten.append(person)
 
     async with open_enode(config) as enode:
-        made = replace(runtime, enode=enode, delete_person=forget)
+        made = replace(runtime, enode=enode, delete_supabase_user=forget)
         made.jobs.forgotten = forgotten
         yield made
 
@@ -104,7 +104,7 @@ async def test_nothing_is_left_anywhere_but_a_tombstone(relay, owner, simulator)
 
 async def test_what_opens_the_account_is_dead_at_once(relay, account, owner):
     before = owner.execute("select count(*) from api_keys where revoked_at is null").fetchone()
-    with relay.hub.subscribe(account.user_id, uuid4()) as stream:
+    with relay.hub.open_listener(account.user_id, uuid4()) as stream:
         stream.start(Cursor(epoch="e", seq=1))
         assert await request_deletion(relay, account.user_id)
         async with asyncio.timeout(5):
@@ -213,7 +213,7 @@ import asyncio, os, signal, sys
 from dataclasses import replace
 from uuid import UUID
 from relay.streams.hub import Hub
-from relay.bus.waker import FEED, Waker
+from relay.bus.waker import FEED_CHANNEL, Waker
 from relay.kit.database import open_pool
 from relay.kit.jobs import Jobs
 from relay.usecases.account import delete_account as story
@@ -224,11 +224,11 @@ conninfo, user_id, name = sys.argv[1:]
 
 async def main():
     async with open_pool(conninfo, size=2) as pool:
-        runtime = Runtime(pool=pool, hub=Hub(create_feed_reader(pool)), feed_waker=Waker(pool, FEED), jobs=Jobs(), enode=None,
-                          version="1")
-        async def die(runtime, deletion, do=next(it.do for it in story.STEPS if it.name == name)):
+        hub, waker = Hub(create_feed_reader(pool)), Waker(pool, FEED_CHANNEL)
+        runtime = Runtime(pool=pool, hub=hub, feed_waker=waker, jobs=Jobs(), enode=None, version="1")
+        async def die(runtime, deletion, run=next(step.run for step in story.STEPS if step.name == name)):
             if name != "enode":
-                await do(runtime, deletion)
+                await run(runtime, deletion)
             os.kill(os.getpid(), signal.SIGKILL)
         async def nothing(runtime, deletion):
             pass

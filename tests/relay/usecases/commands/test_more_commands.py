@@ -141,7 +141,7 @@ async def link_car(pool, world, enode, account):
             page = await world.get(session.url)
             cars = [part.split('"')[0] for part in page.text.split('name="car" value="')[1:]]
             await world.post(session.url, data={"step": step} | ({"car": cars} if cars else {}))
-        account.enode_id = (await anext(enode.vehicles.of_user(user_id))).id
+        account.enode_id = (await anext(enode.vehicles.list_for_user(user_id))).id
         car = Car(pool, world, enode, account)
         await car.execute("update vehicle_links set enode_vehicle_id = %s", account.enode_id)
         await car.becomes(activity="plug_in", battery_level=40)

@@ -24,7 +24,7 @@ RULES = DeliveryRules(sweep_interval=timedelta(hours=1))
 async def deliverers(runtime, count, rules=RULES):
     made = [Deliverer(runtime.pool, runtime.outbound, secret_key=KEY, version="1", rules=rules) for _ in range(count)]
     for it in made:
-        runtime.feed_waker.subscribe(it.add_hint)
+        runtime.feed_waker.add_callback(it.add_hint)
     async with running(*(it.run() for it in made)):
         yield made
 

@@ -65,7 +65,7 @@ async def test_every_transition_arrives_in_order_and_the_state_is_the_newest(poo
 
     def worker():
         it = Deliverer(pool, runtime.outbound, secret_key=KEY, version="1", rules=RULES)
-        runtime.feed_waker.subscribe(it.add_hint)
+        runtime.feed_waker.add_callback(it.add_hint)
         return it.run()
 
     async with running(worker()):

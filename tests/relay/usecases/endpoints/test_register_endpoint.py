@@ -173,7 +173,7 @@ async def test_an_endpoint_registered_beside_an_open_stream_is_quiet_from_the_be
     pool, runtime, client, receiver, deliverer
 ):
     ada = await add_person(pool)
-    with runtime.hub.subscribe(ada.id, ada.credential):
+    with runtime.hub.open_listener(ada.id, ada.credential):
         await register(client, ada, receiver)
         assert await deliverer.deliver_once() == 0
 

@@ -39,7 +39,7 @@ async def column(pool, name):
 async def delivering(pool, relay):
     async with open_test_outbound() as outbound:
         deliverer = Deliverer(pool, outbound, secret_key=KEY, version="1", rules=DeliveryRules(sweep_interval=NEVER))
-        relay.waker.subscribe(deliverer.add_hint)
+        relay.waker.add_callback(deliverer.add_hint)
         async with running(deliverer.run()):
             yield deliverer
 

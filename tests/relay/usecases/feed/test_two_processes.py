@@ -73,7 +73,7 @@ async def test_what_one_process_writes_the_streams_of_the_other_tell_in_order(pr
     here, there = processes
     ada = await add_person(here.pool)
     car, _ = await put_car(here.pool, ada.id)
-    with here.hub.subscribe(ada.id, ada.credential) as near, there.hub.subscribe(ada.id, ada.credential) as far:
+    with here.hub.open_listener(ada.id, ada.credential) as near, there.hub.subscribe(ada.id, ada.credential) as far:
         ears = [Ear(near), Ear(far)]
         for process, subscription in zip(processes, (near, far), strict=True):
             await start(process.pool, subscription)
@@ -92,13 +92,13 @@ async def test_what_one_process_writes_the_streams_of_the_other_tell_in_order(pr
 async def test_what_is_revoked_in_one_process_ends_its_streams_in_the_other_at_once(processes):
     here, there = processes
     ada, bob = [await add_person(here.pool) for _ in range(2)]
-    with there.hub.subscribe(ada.id, ada.credential) as far, there.hub.subscribe(bob.id, bob.credential) as other:
+    with there.hub.open_listener(ada.id, ada.credential) as far, there.hub.subscribe(bob.id, bob.credential) as other:
         for subscription in (far, other):
             await start(there.pool, subscription)
-        here.hub.close_credential(ada.credential)
+        here.hub.close_credential_streams(ada.credential)
         assert [it.data["reason"] for it in await Ear(far).until_end()] == ["revoked"]
         assert not other._ended
-        here.hub.close_user(bob.id)
+        here.hub.close_user_streams(bob.id)
         assert [it.data["reason"] for it in await Ear(other).until_end()] == ["revoked"]
 
 
@@ -106,7 +106,7 @@ async def test_a_slow_reader_is_dropped_and_resumes_at_the_other_process(process
     here, there = processes
     ada, bob = [await add_person(here.pool) for _ in range(2)]
     car, _ = await put_car(here.pool, ada.id)
-    with here.hub.subscribe(ada.id, ada.credential) as slow:
+    with here.hub.open_listener(ada.id, ada.credential) as slow:
         cursor = await start(here.pool, slow)
         seqs = []
         while not slow._ended:
@@ -116,7 +116,7 @@ async def test_a_slow_reader_is_dropped_and_resumes_at_the_other_process(process
             here.waker.wake([ada.id])
             await until(lambda before=before: slow.cursor != before or slow._ended)
         assert await slow.receive() == b""  # dropped: what waited is not sent any more
-    with there.hub.subscribe(ada.id, ada.credential) as again:
+    with there.hub.open_listener(ada.id, ada.credential) as again:
         async with there.pool.connection() as connection:
             found = await read_snapshot(connection, ada.id, cursor)
         again.start(found.cursor, render_first_frames(found, {}, cursor))
@@ -124,7 +124,7 @@ async def test_a_slow_reader_is_dropped_and_resumes_at_the_other_process(process
     assert heard[0].name == "snapshot"
     assert "gap" not in heard[0].data
     assert [it.seq for it in heard[1:]] == seqs
-    with here.hub.subscribe(bob.id, bob.credential) as quick:
+    with here.hub.open_listener(bob.id, bob.credential) as quick:
         await start(here.pool, quick)
         _, seq = await put_car(here.pool, bob.id)
         here.waker.wake([bob.id])

@@ -123,10 +123,10 @@ async def test_one_with_other_events_gets_all_of_them(keep, webhooks):
 
 async def test_one_whose_test_fails_is_tested_again_until_it_works(keep, webhooks):
     webhooks.test = "FAILURE"
-    assert not (await keep()).works
-    assert not (await keep()).works
+    assert not (await keep()).is_working
+    assert not (await keep()).is_working
     assert webhooks.asked == ["GET", "TEST"]
     webhooks.test = "SUCCESS"
-    assert (await keep()).works
+    assert (await keep()).is_working
     await keep()
     assert webhooks.asked == ["GET"]
