@@ -23,12 +23,12 @@ PAUSED_RETRY_AFTER_SECONDS = 60
 """`Retry-After` of a command that is refused because the operator has paused commands."""
 
 type Scope = Literal["read", "control", "account"]
-"""`account` covers keys, consent and the account itself. Only a signed-in user has it, never a key or an OAuth grant."""
+"""`account` covers keys, consent and the account itself. Only signed-in users have it, never keys or OAuth grants."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallRequest:
-    """A metered call: the scope it needs, the short name of its route, and the vehicle's id (ours or Enode's), if any."""
+    """A metered call: the scope it needs, its route's short name, and the vehicle's id (ours or Enode's), if any."""
 
     scope: Scope
     endpoint: str

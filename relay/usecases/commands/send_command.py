@@ -144,9 +144,7 @@ async def _insert_command(
         command_id = await insert_command(connection, call.caller, command)
         if command_id is None:
             return None
-        await publish_command_progress(
-            connection, CommandProgress(user_id=call.caller.user_id, vehicle_id=vehicle_id)
-        )
+        await publish_command_progress(connection, CommandProgress(user_id=call.caller.user_id, vehicle_id=vehicle_id))
         await runtime.jobs.defer(
             CHECK_COMMAND_JOB, after=CHECK_DELAYS[0], connection=connection, command_id=str(command_id), number=0
         )

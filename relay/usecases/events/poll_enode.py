@@ -86,7 +86,7 @@ class EnodePoller:
             self._poll_requested.clear()
 
     async def poll_once(self) -> timedelta:
-        """Store the changes since the last poll, and return the time until the next. Raises EnodeError, psycopg.Error."""
+        """Store what changed, and return the time until the next poll. Raises EnodeError, psycopg.Error."""
         began_at = datetime.now(UTC)
         readings = [reading async for reading in self._enode.vehicles.list_all()]
         result = await store_readings(self._pool, self._inbox, readings, began_at=began_at)
