@@ -7,10 +7,10 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 
 from .const import LOGGER
-from .coordinator import AccountCoordinator, EVConduitConfigEntry
 from .credentials import async_last_credentials, async_revoke, client_with, relay_client, secret_of
+from .runtime import EVConduitConfigEntry, EVConduitRuntime
 from .storage import SnapshotStore
-from .webhook import async_forget
+from .webhook_registration import async_forget
 
 PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
@@ -23,9 +23,9 @@ PLATFORMS: Final = (
 
 async def async_setup_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
     """Know the account's cars and show them."""
-    account = AccountCoordinator(hass, entry, relay_client(hass, entry))
-    await account.async_start()
-    entry.runtime_data = account
+    runtime = EVConduitRuntime(hass, entry, relay_client(hass, entry))
+    await runtime.async_start()
+    entry.runtime_data = runtime
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 
@@ -50,7 +50,7 @@ async def async_remove_config_entry_device(
     _hass: HomeAssistant, entry: EVConduitConfigEntry, device: DeviceEntry
 ) -> bool:
     """A user may remove what is not there any more; what is there would only come back."""
-    account = entry.runtime_data
+    account = entry.runtime_data.coordinator
     present = {account.data.id, *account.vehicles}
     return not any(id_ in present for _, id_ in device.identifiers)
 

@@ -6,8 +6,8 @@ from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import EVConduitConfigEntry
 from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
+from .runtime import EVConduitConfigEntry
 
 PARALLEL_UPDATES = 1
 FEATURE = "refresh"
@@ -27,7 +27,7 @@ async def async_setup_entry(
     _hass: HomeAssistant, entry: EVConduitConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
     """Add the buttons of all cars, where the relay knows what to do when they are pressed."""
-    if FEATURE in entry.runtime_data.data.features:
+    if FEATURE in entry.runtime_data.coordinator.data.features:
         async_add_vehicle_entities(entry, async_add_entities, Platform.BUTTON, BUTTONS, RefreshButton)
 
 

@@ -33,7 +33,7 @@ from .credentials import (
     relay_client,
     secret_of,
 )
-from .webhook import async_leave
+from .webhook_registration import async_leave
 
 URL_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url"))
 KEY_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))

@@ -6,8 +6,8 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import EVConduitConfigEntry
 from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
+from .runtime import EVConduitConfigEntry
 
 PARALLEL_UPDATES = 0  # everything is pushed
 

@@ -12,7 +12,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .client import Capabilities, Vehicle
 from .const import DOMAIN
-from .coordinator import EVConduitConfigEntry
+from .runtime import EVConduitConfigEntry
 from .vehicle_coordinator import VehicleCoordinator
 
 
@@ -64,7 +64,7 @@ def async_add_vehicle_entities[DescriptionT: VehicleEntityDescription](
 
     A capability that is lost removes nothing: what was registered once is made again after a restart.
     """
-    account = entry.runtime_data
+    account = entry.runtime_data.coordinator
     registry = er.async_get(account.hass)
     present: set[tuple[str, str]] = set()
 

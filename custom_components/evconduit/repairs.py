@@ -9,9 +9,9 @@ from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, Rep
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 
-from .client import LinkState, NotBrokenError, NotFoundError, RelayError
-from .coordinator import AccountCoordinator, EVConduitConfigEntry
-from .devices import vehicle_name
+from .client import LinkState, NotBrokenError, NotFoundError, RelayClient, RelayError
+from .device_registry import vehicle_name
+from .runtime import EVConduitConfigEntry
 from .vehicle_coordinator import VehicleCoordinator
 
 SIGN_IN_WITHIN: Final = timedelta(minutes=15)
@@ -22,8 +22,8 @@ type IssueData = dict[str, str | int | float | None]
 class RelinkFlow(RepairsFlow):
     """Leads to a page of Enode's, and waits until the relay says that the link is in order."""
 
-    def __init__(self, account: AccountCoordinator, vehicle: VehicleCoordinator) -> None:
-        self._account = account
+    def __init__(self, client: RelayClient, vehicle: VehicleCoordinator) -> None:
+        self._client = client
         self._vehicle = vehicle
         self._waiting: asyncio.Task[bool] | None = None
 
@@ -46,7 +46,7 @@ class RelinkFlow(RepairsFlow):
         if self._waiting is not None:
             return self.async_external_step_done(next_step_id="done" if await self._waiting else "timeout")
         try:
-            url = await self._account.client.relink(self._vehicle.data.id)
+            url = await self._client.relink(self._vehicle.data.id)
         except RelayError as err:
             return self.async_abort(reason=_reason(err))
         self._waiting = self.hass.async_create_background_task(self._async_wait(), "evconduit relink")
@@ -99,7 +99,7 @@ async def async_create_fix_flow(hass: HomeAssistant, _issue_id: str, data: Issue
     known = data or {}
     entry: EVConduitConfigEntry | None = hass.config_entries.async_get_entry(str(known.get("entry_id")))
     if entry is not None and entry.state is ConfigEntryState.LOADED:
-        vehicle = entry.runtime_data.vehicles.get(str(known.get("vehicle_id")))
+        vehicle = entry.runtime_data.coordinator.vehicles.get(str(known.get("vehicle_id")))
         if vehicle is not None:
-            return RelinkFlow(entry.runtime_data, vehicle)
+            return RelinkFlow(entry.runtime_data.client, vehicle)
     return ConfirmRepairFlow()  # its car is gone, and so is the issue

@@ -20,7 +20,7 @@ class Stored:
 
     snapshot: Snapshot
     cursor: str | None
-    poll_at: datetime | None
+    next_poll_at: datetime | None
 
 
 class SnapshotStore:
@@ -38,10 +38,10 @@ class SnapshotStore:
             return None
         if snapshot.account.id != account_id:
             return None
-        return Stored(snapshot=snapshot, cursor=kept.text("cursor"), poll_at=kept.time("poll_at"))
+        return Stored(snapshot=snapshot, cursor=kept.text("cursor"), next_poll_at=kept.time("poll_at"))
 
     @callback
-    def async_schedule(self, contents: Callable[[], JsonObject]) -> None:
+    def async_schedule_save(self, contents: Callable[[], JsonObject]) -> None:
         """Save before long; many calls make one write, and a stop of Home Assistant writes at once."""
         self._store.async_delay_save(contents, SAVE_AFTER_SECONDS)
 

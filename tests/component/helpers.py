@@ -64,4 +64,4 @@ def value(hass: HomeAssistant, entity_id: str) -> str:
 
 async def outage(hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry) -> None:
     relay.break_streams()
-    await eventually(lambda: not entry.runtime_data.streaming)
+    await eventually(lambda: not entry.runtime_data.coordinator.is_streaming)

@@ -17,7 +17,7 @@ from custom_components.evconduit.binary_sensor import BINARY_SENSORS
 from custom_components.evconduit.button import BUTTONS
 from custom_components.evconduit.config_flow import ERRORS, EVConduitConfigFlow
 from custom_components.evconduit.device_tracker import TRACKERS
-from custom_components.evconduit.problems import SENTENCES
+from custom_components.evconduit.error_messages import TRANSLATION_KEYS
 from custom_components.evconduit.sensor import SENSORS
 from custom_components.evconduit.switch import SWITCHES
 
@@ -111,7 +111,7 @@ def test_every_icon_exists_and_says_something():
 
 
 def test_every_sentence_that_can_be_raised_is_translated():
-    raised = {key for _, key in SENTENCES}
+    raised = {key for _, key in TRANSLATION_KEYS}
     for _, tree in sources():
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg == "translation_key" and isinstance(node.value, ast.Constant):
@@ -151,7 +151,7 @@ def test_the_flow_is_translated():
 
 
 def test_the_issues_are_translated():
-    keys = {node.value.value for _, node in keywords("issues.py", "key") if isinstance(node.value, ast.Constant)}
+    keys = {node.value.value for _, node in keywords("repair_issues.py", "key") if isinstance(node.value, ast.Constant)}
     keys |= {"link_broken", "link_broken_elsewhere"}
     assert keys == set(EN["issues"])
     for key, issue in EN["issues"].items():
@@ -248,7 +248,7 @@ def test_what_is_done_by_the_quality_scale_is_done():
     assert "async_get_config_entry_diagnostics" in defined["diagnostics.py"]
     assert {"async_unload_entry", "async_remove_config_entry_device", "async_migrate_entry"} <= defined["__init__.py"]
     assert "entry.runtime_data =" in (FOLDER / "__init__.py").read_text()
-    aliases = [node.name.id for node in ast.walk(trees["coordinator.py"]) if isinstance(node, ast.TypeAlias)]
+    aliases = [node.name.id for node in ast.walk(trees["runtime.py"]) if isinstance(node, ast.TypeAlias)]
     assert aliases == ["EVConduitConfigEntry"]
     for platform in evconduit.PLATFORMS:
         assigned = [

@@ -25,7 +25,7 @@ async def test_diagnostics_tell_how_it_does_and_not_whose_it_is(
     relay.records[TESLA] = record(TESLA, command=command())
     entry = await set_up()
     relay.say("account", account())
-    await eventually(lambda: entry.runtime_data.received["Account"])
+    await eventually(lambda: entry.runtime_data.stream.received["Account"])
     assert await async_setup_component(hass, "diagnostics", {})
     found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     text = json.dumps(found)
@@ -41,7 +41,7 @@ async def test_diagnostics_of_an_outage(
     relay.account = account(push=False, next_poll_at=None)
     entry = await set_up()
     await relay.close()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert await async_setup_component(hass, "diagnostics", {})
     channel = (await get_diagnostics_for_config_entry(hass, hass_client, entry))["channel"]
     assert channel["streaming"] is False

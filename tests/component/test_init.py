@@ -11,7 +11,7 @@ from homeassistant.helpers import device_registry as dr
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from relay_double import ACCOUNT_ID, HYUNDAI, RENAULT, TESLA, Problem, RelayDouble, record
 
-from custom_components.evconduit import async_remove_config_entry_device, coordinator
+from custom_components.evconduit import async_remove_config_entry_device, stream_channel
 from custom_components.evconduit.const import DOMAIN
 
 BATTERY = "sensor.blue_car_battery_level"
@@ -19,7 +19,7 @@ BATTERY = "sensor.blue_car_battery_level"
 
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinator, "FIRST_SNAPSHOT_WITHIN", timedelta(milliseconds=50))
+    monkeypatch.setattr(stream_channel, "FIRST_SNAPSHOT_TIMEOUT", timedelta(milliseconds=50))
 
 
 def stored(relay: RelayDouble, **changes: Any) -> dict[str, Any]:
@@ -107,13 +107,13 @@ async def test_a_stream_that_comes_while_we_ask_is_what_counts(
 
     async def speak_first() -> None:
         relay.say("snapshot", relay.snapshot())
-        await eventually(lambda: "Connected" in caplog.text)
+        await eventually(lambda: "Connected to the relay" in caplog.text)
         relay.records[TESLA] = record(TESLA, vehicle={"chargeState": {"batteryLevel": 12}})
 
     relay.before["vehicles"] = speak_first
     entry = await set_up()
     assert hass.states.get(BATTERY).state == "57"
-    assert entry.runtime_data.update_interval is None
+    assert entry.runtime_data.coordinator.update_interval is None
 
 
 @pytest.mark.usefixtures("no_patience")

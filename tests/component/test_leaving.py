@@ -38,7 +38,7 @@ async def test_a_poll_under_way_brings_nothing_of_a_removed_entry_back(
         await may_answer.wait()
 
     relay.before["vehicles"] = hang
-    poll = hass.async_create_task(entry.runtime_data.async_refresh())
+    poll = hass.async_create_task(entry.runtime_data.coordinator.async_refresh())
     await eventually(asked.is_set)
     await remove(hass)
     may_answer.set()

@@ -30,10 +30,14 @@ async def test_connecting_and_disconnecting_is_logged_once(
     with relay.failing("stream", with_=Problem(502, is_relay=False)):
         relay.break_streams()
         await eventually(lambda: len(relay.asked("/stream")) > 4)
-    await eventually(lambda: entry.runtime_data.streaming)
+    await eventually(lambda: entry.runtime_data.coordinator.is_streaming)
     ours = [(it.levelname, it.message) for it in caplog.records if it.name == "custom_components.evconduit"]
     assert [level for level, _ in ours] == ["INFO"] * 3
-    assert [text.partition(":")[0] for _, text in ours] == ["Connected", "Disconnected", "Connected"]
+    assert [text.partition(":")[0] for _, text in ours] == [
+        "Connected to the relay's stream",
+        "Disconnected from the relay's stream",
+        "Connected to the relay's stream",
+    ]
 
 
 async def test_an_account_that_is_switched_off_for_a_while_is_no_reason_to_sign_in(
@@ -48,7 +52,7 @@ async def test_an_account_that_is_switched_off_for_a_while_is_no_reason_to_sign_
         await pass_time(hass, freezer, 15 * MINUTE)
         assert value(hass, TESLA_BATTERY) == STATE_UNAVAILABLE
         assert hass.config_entries.flow.async_progress() == []
-    await eventually(lambda: entry.runtime_data.streaming)
+    await eventually(lambda: entry.runtime_data.coordinator.is_streaming)
     assert value(hass, TESLA_BATTERY) == "57"
 
 
@@ -84,7 +88,7 @@ async def test_the_relay_is_asked_only_after_the_stream_was_down_for_a_while(
         await pass_time(hass, freezer, 2 * MINUTE)
         await shows(hass, TESLA_BATTERY, "59")
         assert len(relay.asked("/vehicles")) == 2
-    await eventually(lambda: entry.runtime_data.streaming)
+    await eventually(lambda: entry.runtime_data.coordinator.is_streaming)
     await pass_time(hass, freezer, 30 * MINUTE)
     assert len(relay.asked("/vehicles")) == 2
 
@@ -94,7 +98,7 @@ async def test_a_stream_that_comes_back_soon_spares_the_call(
 ):
     entry = await set_up()
     await outage(hass, relay, entry)
-    await eventually(lambda: entry.runtime_data.streaming)
+    await eventually(lambda: entry.runtime_data.coordinator.is_streaming)
     await pass_time(hass, freezer, timedelta(seconds=119))
     await pass_time(hass, freezer, timedelta(seconds=2))
     await eventually(lambda: len(relay.asked("/stream")) == 3)  # silent for so long, it was opened again
@@ -118,7 +122,7 @@ async def test_an_answer_that_the_stream_has_overtaken_is_dropped(
 ):
     entry = await set_up()
     relay.records[TESLA] = tesla(2, 20)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert len(relay.asked("/vehicles")) == 1
     assert value(hass, TESLA_BATTERY) == "57"
 
@@ -159,7 +163,7 @@ async def test_a_wish_is_kept_within_reason(
     freezer.move_to("2026-11-20T18:00:00Z")
     relay.account = account(push=False, next_poll_at=wish)
     entry = await set_up()
-    assert entry.runtime_data.update_interval == expected
+    assert entry.runtime_data.coordinator.update_interval == expected
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("600", 600), ("1", 60), ("9999999", 43200)])
@@ -171,7 +175,7 @@ async def test_a_spent_quota_waits_as_told_and_shows_what_is_known(
     relay.records[TESLA] = tesla(2, 58)
     with relay.failing("vehicles", with_=Problem(429, "quota-exhausted", headers={"Retry-After": header})):
         await pass_time(hass, freezer, 61 * MINUTE)
-        await eventually(lambda: not entry.runtime_data.last_update_success)
+        await eventually(lambda: not entry.runtime_data.coordinator.last_update_success)
         assert value(hass, TESLA_BATTERY) == "57"
     await pass_time(hass, freezer, timedelta(seconds=seconds - 10))
     assert len(relay.asked("/vehicles")) == 2
@@ -198,7 +202,7 @@ async def test_a_plan_that_loses_the_stream_is_polled_and_one_that_gets_it_back_
     entry = await set_up()
     relay.account = account(push=False)
     relay.say("bye", {"reason": "plan", "retry_after": 3600}, cursor=False)
-    await eventually(lambda: not entry.runtime_data.streaming)
+    await eventually(lambda: not entry.runtime_data.coordinator.is_streaming)
     for _ in range(3):  # as long as a second attempt at the stream would take
         await entry.runtime_data.client.account()
     assert len(relay.asked("/stream")) == 1
@@ -207,8 +211,8 @@ async def test_a_plan_that_loses_the_stream_is_polled_and_one_that_gets_it_back_
     await shows(hass, TESLA_BATTERY, "58")
     relay.account = account(push=True)
     await pass_time(hass, freezer, 61 * MINUTE)
-    await eventually(lambda: entry.runtime_data.streaming)
-    assert entry.runtime_data.update_interval is None
+    await eventually(lambda: entry.runtime_data.coordinator.is_streaming)
+    assert entry.runtime_data.coordinator.update_interval is None
 
 
 async def test_a_plan_that_said_so_before_it_lost_the_stream_is_polled_as_it_wishes(
@@ -219,7 +223,7 @@ async def test_a_plan_that_said_so_before_it_lost_the_stream_is_polled_as_it_wis
     relay.account = account(push=False, next_poll_at="2026-11-20T18:30:00.000Z")
     relay.say("account", relay.account)
     relay.say("bye", {"reason": "plan", "retry_after": 3600}, cursor=False)
-    await eventually(lambda: not entry.runtime_data.streaming)
+    await eventually(lambda: not entry.runtime_data.coordinator.is_streaming)
     relay.records[TESLA] = tesla(2, 58)
     await pass_time(hass, freezer, 29 * MINUTE)
     assert relay.asked("/vehicles") == []

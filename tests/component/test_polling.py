@@ -86,12 +86,13 @@ async def test_what_is_known_is_shown_for_as_long_as_calls_are_spent(
     hass: HomeAssistant, relay: RelayDouble, *, entry: MockConfigEntry, set_up: SetUp, freezer: FrozenDateTimeFactory
 ):
     await set_up()
+    availability = entry.runtime_data.coordinator.availability
     with relay.failing("vehicles", with_=SPENT):
         for wait in (61, 121, 121, 121):
             polls = len(relay.asked("/vehicles"))
             await pass_time(hass, freezer, wait * MINUTE)
             await eventually(lambda before=polls: len(relay.asked("/vehicles")) > before)
-            await eventually(lambda: entry.runtime_data.contact.heard_at > datetime.now(UTC) - MINUTE)
+            await eventually(lambda: availability.last_contact_at > datetime.now(UTC) - MINUTE)
             assert value(hass, TESLA_BATTERY) == "57"
         polls = len(relay.asked("/vehicles"))
         await hass.config_entries.async_reload(entry.entry_id)
@@ -103,7 +104,7 @@ async def test_a_relay_that_does_not_answer_is_asked_again_soon_and_ever_more_se
     hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
 ):
     relay.account["next_poll_at"] = in_(240)
-    coordinator = (await set_up()).runtime_data
+    coordinator = (await set_up()).runtime_data.coordinator
     with relay.failing("vehicles", with_=Problem(502, "unavailable")):
         for quiet, polls in ((239, 1), (13, 2), (28, 3)):
             await pass_time(hass, freezer, quiet * MINUTE)

@@ -18,7 +18,7 @@ from custom_components.evconduit.const import DOMAIN
 def listen_to_cars(entry: MockConfigEntry) -> list[str]:
     """The ids of the cars whose listeners are called, as they are."""
     told: list[str] = []
-    for vehicle_id, vehicle in entry.runtime_data.vehicles.items():
+    for vehicle_id, vehicle in entry.runtime_data.coordinator.vehicles.items():
         vehicle.async_add_listener(partial(told.append, vehicle_id))
     return told
 
@@ -214,8 +214,8 @@ async def test_a_sleeping_car_stays_available(hass: HomeAssistant, relay: RelayD
 async def test_a_transition_is_taken_note_of(hass: HomeAssistant, relay: RelayDouble, set_up: SetUp):
     entry = await set_up()
     relay.say("transition", {"vehicle_id": TESLA, "type": "unplugged", "occurred_at": None, "replayed": False})
-    await eventually(lambda: entry.runtime_data.received["Transition"])
-    assert entry.runtime_data.cursor == "e1.2"
+    await eventually(lambda: entry.runtime_data.stream.received["Transition"])
+    assert entry.runtime_data.coordinator.cursor == "e1.2"
 
 
 async def test_a_fault_in_one_message_does_not_end_the_stream(
@@ -229,10 +229,10 @@ async def test_a_fault_in_one_message_does_not_end_the_stream(
     with monkeypatch.context() as broken:
         broken.setattr(coordinator, "async_register_vehicle", None)
         relay.push(record(HYUNDAI, 2, vehicle={"information": {"model": "Kona"}}))
-        await eventually(lambda: "could not be taken" in caplog.text)
+        await eventually(lambda: "Failed to apply a message" in caplog.text)
     relay.push(tesla(2, 58))
     await shows(hass, TESLA_BATTERY, "58")
-    assert entry.runtime_data.streaming
+    assert entry.runtime_data.coordinator.is_streaming
 
 
 async def test_entity_ids_and_names_survive_unlinking_and_linking_again(

@@ -183,11 +183,11 @@ async def test_a_flow_that_is_closed_waits_no_longer(
 ):
     relay.records[TESLA] = record(TESLA, link=BROKEN)
     entry = await set_up()
-    before = len(entry.runtime_data.vehicles[TESLA]._listeners)
+    before = len(entry.runtime_data.coordinator.vehicles[TESLA]._listeners)
     await flow.begin(LINK_BROKEN)
     await flow.go_on()
     hass.data["repairs"]["flow_manager"].async_abort(flow.id)
-    await eventually(lambda: len(entry.runtime_data.vehicles[TESLA]._listeners) == before)
+    await eventually(lambda: len(entry.runtime_data.coordinator.vehicles[TESLA]._listeners) == before)
 
 
 async def test_the_fix_of_a_car_that_is_gone_just_ends(hass: HomeAssistant, relay: RelayDouble, set_up: SetUp):

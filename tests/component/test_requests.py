@@ -74,4 +74,4 @@ async def test_a_key_that_may_not_choose_the_language(hass: HomeAssistant, relay
     with relay.failing("language", with_=Problem(403, "forbidden")):
         entry = await set_up()
         await eventually(lambda: [it for it in relay.requests if it.method == "PATCH"])
-    assert entry.runtime_data.streaming
+    assert entry.runtime_data.coordinator.is_streaming

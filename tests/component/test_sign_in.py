@@ -286,7 +286,7 @@ async def test_the_stream_outlives_its_token(
     relay.push(tesla(2, 58))
     await shows(hass, BATTERY, "58")
     await outage(hass, relay, entry)
-    await eventually(lambda: entry.runtime_data.streaming)
+    await eventually(lambda: entry.runtime_data.coordinator.is_streaming)
     assert relay.asked("/stream")[-1].headers["Authorization"] == "Bearer eva_2"
 
 

@@ -34,7 +34,7 @@ def states(hass: HomeAssistant) -> tuple[str, ...]:
 async def silence(hass: HomeAssistant, relay: RelayDouble, entry: Any) -> None:
     relay.problems["stream"] = QUIET
     relay.break_streams()
-    await eventually(lambda: not entry.runtime_data.streaming)
+    await eventually(lambda: not entry.runtime_data.coordinator.is_streaming)
 
 
 async def test_the_switch_shows_the_wish_at_once_and_nothing_else_does(
@@ -89,7 +89,7 @@ async def test_an_outcome_that_was_faster_than_the_answer_stays(hass: HomeAssist
     relay.push(record(TESLA, 3, command=command(state="confirmed")))
     await shows(hass, STATE, "charging")
     await turn(hass, SERVICE_TURN_OFF)  # answered with the same command, as pending
-    assert entry.runtime_data.vehicles[TESLA].requested is None
+    assert entry.runtime_data.coordinator.vehicles[TESLA].requested is None
 
 
 @pytest.mark.parametrize("state", ["pending", "confirmed"])
@@ -99,7 +99,7 @@ async def test_a_newer_command_is_not_hidden_by_an_older_one(
     entry = await set_up()
     later = command(id="c2", kind="START", state=state, requested_at="2026-11-20T19:00:00.000Z")
     relay.push(record(TESLA, 2, command=later))
-    await eventually(lambda: entry.runtime_data.vehicles[TESLA].data.revision == 2)
+    await eventually(lambda: entry.runtime_data.coordinator.vehicles[TESLA].data.revision == 2)
     await turn(hass, SERVICE_TURN_OFF)
     assert states(hass)[0] == "on"
 
@@ -249,7 +249,7 @@ async def test_who_listens_again_need_not_ask(
     await turn(hass, SERVICE_TURN_OFF)
     relay.records[TESLA] = record(TESLA, 2, command=command(state="pending"))
     del relay.problems["stream"]
-    await eventually(lambda: entry.runtime_data.streaming)
+    await eventually(lambda: entry.runtime_data.coordinator.is_streaming)
     await pass_time(hass, freezer, timedelta(seconds=6))
     follow = [it for it in entry._background_tasks if it.get_name() == "evconduit command"]
     await eventually(lambda: all(it.done() for it in follow))

@@ -16,9 +16,9 @@ from homeassistant.util.aiohttp import MockRequest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from relay_double import RENAULT, SECRET, TESLA, Problem, RelayDouble, signed
 
-from custom_components.evconduit import receiver
+from custom_components.evconduit import webhook_handler
 from custom_components.evconduit.const import DOMAIN
-from custom_components.evconduit.webhook import CONF_SECRET
+from custom_components.evconduit.webhook_registration import CONF_SECRET
 
 pytestmark = pytest.mark.usefixtures("webhooks")
 NO_STREAM = Problem(502, is_relay=False)
@@ -65,7 +65,7 @@ def no_stream(relay: RelayDouble, entry_up: MockConfigEntry):
 
 @pytest.fixture
 async def down(no_stream: None, entry_up: MockConfigEntry) -> MockConfigEntry:
-    await eventually(lambda: not entry_up.runtime_data.streaming)
+    await eventually(lambda: not entry_up.runtime_data.coordinator.is_streaming)
     return entry_up
 
 
@@ -93,19 +93,21 @@ async def test_what_is_not_newer_is_acknowledged_and_dropped(hass: HomeAssistant
 
 
 async def test_the_same_message_is_taken_once(down: MockConfigEntry, hass: HomeAssistant, post: Post):
-    body = changes(("snapshot", "e1.1", {"account": down.runtime_data.data.raw, "vehicles": [tesla(2, 40)]}))
+    body = changes(
+        ("snapshot", "e1.1", {"account": down.runtime_data.coordinator.data.raw, "vehicles": [tesla(2, 40)]})
+    )
     assert await post(body) == "msg_1"
     await post(changes(("vehicle", "e1.9", tesla(9, 61))), id_="msg_2")
     assert await post(body) == "msg_1"
     assert value(hass, TESLA_BATTERY) == "61"
-    assert down.runtime_data.webhook.diagnostics()["taken"] == 2
+    assert down.runtime_data.webhook.get_diagnostics()["taken"] == 2
 
 
 async def test_only_so_many_ids_are_remembered(down: MockConfigEntry, post: Post, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(receiver, "REMEMBERED", 2)
+    monkeypatch.setattr(webhook_handler, "REMEMBERED", 2)
     for number in (1, 2, 3, 1, 3):
         assert await post(changes(("vehicle", "e1.9", tesla(9, 61))), id_=f"msg_{number}") == f"msg_{number}"
-    assert down.runtime_data.webhook.diagnostics()["taken"] == 4
+    assert down.runtime_data.webhook.get_diagnostics()["taken"] == 4
 
 
 @pytest.mark.usefixtures("no_stream")
@@ -113,7 +115,7 @@ async def test_the_stream_resumes_behind_what_was_posted(
     hass: HomeAssistant, relay: RelayDouble, post: Post, down: MockConfigEntry, hass_storage
 ):
     await post(changes(("vehicle", "e1.9", tesla(9, 61))))
-    assert down.runtime_data.cursor == "e1.9"
+    assert down.runtime_data.coordinator.cursor == "e1.9"
     relay.records[TESLA] = tesla(9, 61)
     await eventually(lambda: relay.asked("/stream")[-1].headers.get("Last-Event-ID") == "e1.9")
     await hass.config_entries.async_unload(down.entry_id)
@@ -126,8 +128,8 @@ async def test_a_snapshot_from_behind_does_not_move_us_back(down: MockConfigEntr
     gone = {"id": TESLA, "reason": "unlinked"}
     body = changes(("snapshot", "e1.2", relay.snapshot()), ("vehicle_removed", "e1.3", gone))
     assert await post(body, id_="msg_2") == "msg_2"
-    assert down.runtime_data.cursor == "e1.9"
-    assert TESLA in down.runtime_data.vehicles
+    assert down.runtime_data.coordinator.cursor == "e1.9"
+    assert TESLA in down.runtime_data.coordinator.vehicles
 
 
 async def test_while_the_stream_is_up_what_it_told_is_acknowledged_and_nothing_taken(
@@ -216,12 +218,12 @@ async def test_what_is_not_signed_now_by_the_relay_is_refused(
     }[case]
     assert await post(body, headers) == HTTPStatus.UNAUTHORIZED
     assert value(hass, TESLA_BATTERY) == "57"
-    assert down.runtime_data.webhook.diagnostics()["refused"] == 1
+    assert down.runtime_data.webhook.get_diagnostics()["refused"] == 1
     assert "batteryLevel" not in caplog.text
 
 
 async def test_what_is_too_large_is_refused(down: MockConfigEntry, post: Post, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(receiver, "LARGEST", 1000)
+    monkeypatch.setattr(webhook_handler, "LARGEST", 1000)
     assert await post(b" " * 1001) == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 

@@ -15,8 +15,8 @@ from pytest_homeassistant_custom_component.components.diagnostics import get_dia
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from relay_double import SECRET, Problem, RelayDouble, account
 
-from custom_components.evconduit import webhook
-from custom_components.evconduit.webhook import CONF_SECRET
+from custom_components.evconduit import webhook_registration
+from custom_components.evconduit.webhook_registration import CONF_SECRET
 
 pytestmark = pytest.mark.usefixtures("webhooks")
 
@@ -131,7 +131,7 @@ async def test_another_change_of_the_configuration_registers_nothing(
 async def test_no_address_at_all_is_fine(hass: HomeAssistant, relay: RelayDouble, set_up: SetUp):
     await hass.config.async_update(external_url=None)
     entry = await set_up()
-    await eventually(lambda: entry.runtime_data.streaming)
+    await eventually(lambda: entry.runtime_data.coordinator.is_streaming)
     assert relay.asked("/endpoint") == []
 
 
@@ -164,12 +164,12 @@ async def test_a_cloud_that_fails_is_tried_again(
 
     monkeypatch.setattr(cloud, "async_create", broken)
     entry = await set_up()
-    await eventually(lambda: entry.runtime_data.webhook.diagnostics()["failure"] == "RuntimeError")
+    await eventually(lambda: entry.runtime_data.webhook.get_diagnostics()["failure"] == "RuntimeError")
     assert relay.endpoint is None
     monkeypatch.undo()
     connection_changes(hass, cloud, connected=True)
     await eventually(lambda: posts_to(relay) == CLOUDHOOK)
-    await eventually(lambda: entry.runtime_data.webhook.diagnostics()["failure"] is None)
+    await eventually(lambda: entry.runtime_data.webhook.get_diagnostics()["failure"] is None)
 
 
 @pytest.mark.parametrize("forgotten", [True, False])
@@ -186,8 +186,8 @@ async def test_a_relay_that_has_switched_it_off_or_forgotten_it_is_told_again(
 @pytest.mark.parametrize(
     ("problem", "failure", "wait"),
     [
-        (Problem(503, "unavailable"), "TryAgainError", webhook.TRY_AGAIN_AFTER),
-        (Problem(422, "endpoint-refused"), "EndpointRefusedError", webhook.CHECK_EVERY),
+        (Problem(503, "unavailable"), "TryAgainError", webhook_registration.TRY_AGAIN_AFTER),
+        (Problem(422, "endpoint-refused"), "EndpointRefusedError", webhook_registration.CHECK_EVERY),
     ],
 )
 async def test_a_relay_that_refuses_does_not_break_the_set_up(
@@ -195,13 +195,13 @@ async def test_a_relay_that_refuses_does_not_break_the_set_up(
 ):
     with relay.failing("endpoint", with_=problem):
         entry = await set_up()
-        assert entry.runtime_data.streaming
-        await eventually(lambda: entry.runtime_data.webhook.diagnostics()["failure"] == failure)
+        assert entry.runtime_data.coordinator.is_streaming
+        await eventually(lambda: entry.runtime_data.webhook.get_diagnostics()["failure"] == failure)
     await pass_time(hass, freezer, wait * 0.9)
     assert relay.endpoint is None
     await pass_time(hass, freezer, wait * 0.2)
     await eventually(lambda: relay.endpoint)
-    await eventually(lambda: entry.runtime_data.webhook.diagnostics()["failure"] is None)
+    await eventually(lambda: entry.runtime_data.webhook.get_diagnostics()["failure"] is None)
 
 
 async def test_a_removed_entry_takes_everything_back(

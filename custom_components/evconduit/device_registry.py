@@ -57,7 +57,7 @@ def _maker(vendor: str | None) -> str | None:
 
 
 @callback
-def async_keep_only(hass: HomeAssistant, entry_id: str, ids: Collection[str]) -> None:
+def async_remove_other_devices(hass: HomeAssistant, entry_id: str, ids: Collection[str]) -> None:
     """Remove our devices that go by none of `ids` (of cars, and of the account), and their entities with them."""
     registry = dr.async_get(hass)
     for device in dr.async_entries_for_config_entry(registry, entry_id):

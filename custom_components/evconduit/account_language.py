@@ -5,7 +5,7 @@ from homeassistant.core import HomeAssistant
 from .client import Account, RelayClient, RelayError
 
 
-async def async_choose_language(hass: HomeAssistant, client: RelayClient, account: Account) -> None:
+async def async_update_account_language(hass: HomeAssistant, client: RelayClient, account: Account) -> None:
     """Have interventions told in the language of this Home Assistant, where the relay can; once a start will do."""
     wanted = hass.config.language
     if account.language is not None and _base(account.language) != _base(wanted):

@@ -9,7 +9,7 @@ from homeassistant.helpers import issue_registry as ir
 
 from .client import LinkState, VehicleRecord
 from .const import DOMAIN
-from .devices import vehicle_name
+from .device_registry import vehicle_name
 
 RELINK: Final = "relink"
 """The relay's feature by which a link can be renewed from here."""
@@ -26,7 +26,7 @@ class Issue:
     data: dict[str, str | int | float | None] | None = field(default=None)
 
 
-class Issues:
+class RepairIssues:
     """The issues of one entry."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
@@ -35,7 +35,7 @@ class Issues:
         self._shown: dict[str, Issue] = {}
 
     @callback
-    def async_show(self, records: Iterable[VehicleRecord], features: frozenset[str]) -> None:
+    def async_update(self, records: Iterable[VehicleRecord], features: frozenset[str]) -> None:
         """Show what these cars need, and nothing else."""
         wanted = {it.id: it for record in records for it in self._of(record, can_relink=RELINK in features)}
         for id_ in self._shown.keys() - wanted.keys():
@@ -77,4 +77,4 @@ class Issues:
     @callback
     def async_clear(self) -> None:
         """Show nothing more."""
-        self.async_show((), frozenset())
+        self.async_update((), frozenset())

@@ -1,7 +1,7 @@
 """The other way in, for when the stream is down: a webhook of Home Assistant's, and the relay told where it is."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -15,9 +15,9 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.network import NoURLAvailableError
 from homeassistant.helpers.start import async_at_started
 
-from .client import Account, Delivery, EndpointState, JsonObject, NotFoundError, RelayClient, RelayError, TryAgainError
+from .client import Account, EndpointState, JsonObject, NotFoundError, RelayClient, RelayError, TryAgainError
 from .const import DOMAIN, LOGGER
-from .receiver import Receiver
+from .webhook_handler import WebhookHandler
 
 FEATURE: Final = "webhook"
 CONF_SECRET: Final = "webhook_secret"  # noqa: S105 - the name of it
@@ -28,17 +28,16 @@ CHECK_EVERY: Final = timedelta(hours=12)
 TRY_AGAIN_AFTER: Final = timedelta(minutes=5)
 
 
-class Webhook:
+class WebhookRegistration:
     """The webhook of one entry. Nothing that fails here is in the stream's way: it is tried again."""
 
     def __init__(
-        self, hass: HomeAssistant, entry: ConfigEntry[Any], client: RelayClient, take: Callable[[Delivery], bool]
+        self, hass: HomeAssistant, entry: ConfigEntry[Any], client: RelayClient, handler: WebhookHandler
     ) -> None:
-        """`take` applies a delivery, and says whether all of it is known now."""
         self._hass = hass
         self._entry = entry
         self._client = client
-        self._receiver = Receiver(take)
+        self._handler = handler
         self._due = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self._url: str | None = None
@@ -53,13 +52,13 @@ class Webhook:
         if self._keeping is not None:
             self._due.set()
             return
-        self._receiver.secret = self._entry.data.get(CONF_SECRET)
+        self._handler.secret = self._entry.data.get(CONF_SECRET)
         webhook.async_register(
             self._hass,
             DOMAIN,
             f"EVConduit {self._entry.title}",
             self._id(),
-            self._receiver.async_handle,
+            self._handler.async_handle,
             local_only=False,
             allowed_methods=[METH_POST],
         )
@@ -80,15 +79,15 @@ class Webhook:
             await asyncio.wait([self._keeping])
             self._keeping = None
 
-    def diagnostics(self) -> JsonObject:
+    def get_diagnostics(self) -> JsonObject:
         """How it goes, without an address or a secret."""
-        last_at = self._receiver.last_at
+        last_at = self._handler.last_at
         return {
             "offered": self._keeping is not None,
             "registered_via": self._via,
             "failure": self._failure,
-            "taken": self._receiver.taken,
-            "refused": self._receiver.refused,
+            "taken": self._handler.taken,
+            "refused": self._handler.refused,
             "last_at": last_at.isoformat() if last_at else None,
         }
 
@@ -147,7 +146,7 @@ class Webhook:
     async def _async_register(self, url: str) -> None:
         endpoint = await self._client.register_endpoint(url)
         secret = endpoint.secret or ""
-        self._receiver.secret = secret
+        self._handler.secret = secret
         if self._entry.data.get(CONF_SECRET) != secret:  # kept: a restart must not refuse what comes at once
             self._remember({CONF_SECRET: secret})
 
@@ -157,7 +156,7 @@ class Webhook:
             return
         with suppress(NotFoundError):
             await self._client.remove_endpoint()
-        self._receiver.secret = None
+        self._handler.secret = None
         data = {key: value for key, value in self._entry.data.items() if key != CONF_SECRET}
         self._hass.config_entries.async_update_entry(self._entry, data=data)
 

@@ -20,7 +20,7 @@ REMEMBERED: Final = 256
 _CHUNK: Final = 64 * 1024
 
 
-class Receiver:
+class WebhookHandler:
     """Takes POSTs. `take` applies a delivery, and says whether all of it is known now."""
 
     def __init__(self, take: Callable[[Delivery], bool]) -> None:

@@ -18,7 +18,7 @@ from .client import (
 from .const import DOMAIN
 
 # From the particular to the general: the first class that fits speaks.
-SENTENCES: tuple[tuple[type[RelayError], str], ...] = (
+TRANSLATION_KEYS: tuple[tuple[type[RelayError], str], ...] = (
     (UnauthorizedError, "invalid_auth"),
     (ForbiddenError, "not_allowed"),
     (AccountDisabledError, "account_disabled"),
@@ -31,15 +31,15 @@ SENTENCES: tuple[tuple[type[RelayError], str], ...] = (
 )
 
 
-def sentence_of(error: RelayError) -> str:
+def get_translation_key(error: RelayError) -> str:
     """The translation key, under `exceptions`, of what went wrong."""
-    return next(key for kind, key in SENTENCES if isinstance(error, kind))
+    return next(key for kind, key in TRANSLATION_KEYS if isinstance(error, kind))
 
 
-def command_problem(error: RelayError) -> HomeAssistantError:
+def create_command_error(error: RelayError) -> HomeAssistantError:
     """What a user is told whose command did not go through."""
     if not isinstance(error, CommandRefusedError):
-        return HomeAssistantError(translation_domain=DOMAIN, translation_key=sentence_of(error))
+        return HomeAssistantError(translation_domain=DOMAIN, translation_key=get_translation_key(error))
     if not (reason := error.reason.detail or error.reason.type):
         return HomeAssistantError(translation_domain=DOMAIN, translation_key="command_refused_without_reason")
     return HomeAssistantError(
@@ -47,8 +47,8 @@ def command_problem(error: RelayError) -> HomeAssistantError:
     )
 
 
-def refresh_problem(error: RelayError) -> HomeAssistantError:
+def create_refresh_error(error: RelayError) -> HomeAssistantError:
     """What a user is told who asked for news in vain."""
     if isinstance(error, TooManyRequestsError):
         return HomeAssistantError(translation_domain=DOMAIN, translation_key="refreshed_lately")
-    return HomeAssistantError(translation_domain=DOMAIN, translation_key=sentence_of(error))
+    return HomeAssistantError(translation_domain=DOMAIN, translation_key=get_translation_key(error))
