@@ -6,13 +6,13 @@ from .client import Account, RelayClient, RelayError
 
 
 async def async_update_account_language(hass: HomeAssistant, client: RelayClient, account: Account) -> None:
-    """Have interventions told in the language of this Home Assistant, where the relay can; once a start will do."""
-    wanted = hass.config.language
-    if account.language is not None and _base(account.language) != _base(wanted):
-        with suppress(RelayError):  # a key that may only read leaves it as it is
-            await client.set_language(wanted)
+    """Set the language of interventions to Home Assistant's, if the relay supports it."""
+    language = hass.config.language
+    if account.language is not None and _get_base_language(account.language) != _get_base_language(language):
+        with suppress(RelayError):  # for example, an API key with read permission only
+            await client.set_language(language)
 
 
-def _base(language: str) -> str:
-    """`nl` of `nl-BE`."""
+def _get_base_language(language: str) -> str:
+    """Return `nl` for `nl-BE`."""
     return language.partition("-")[0].lower()

@@ -18,7 +18,7 @@ from .client import (
     Transition,
     VehicleRecord,
     VehicleRemoved,
-    is_told,
+    is_at_or_before,
 )
 from .const import LOGGER
 from .device_registry import async_register_account, async_register_vehicle, async_remove_other_devices
@@ -59,7 +59,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         """Apply a message, unless the other channel delivered it before."""
         # A snapshot is applied even if it is old, because newer messages may already be applied on top of what it
         # replaces. A snapshot after a gap also resets the cursor.
-        is_old = is_told(cursor, self.cursor) and not (isinstance(message, Snapshot) and message.gap)
+        is_old = is_at_or_before(cursor, self.cursor) and not (isinstance(message, Snapshot) and message.gap)
         if not is_old or not isinstance(message, Transition | VehicleRemoved):
             self._async_apply_message(message)
         if not is_old:

@@ -9,8 +9,8 @@ from .credentials import CONF_INSTALLATION
 from .runtime import EVConduitConfigEntry, EVConduitRuntime
 from .webhook_registration import CONF_SECRET
 
-# Keys whose values say who somebody is, where, or let a stranger in.
-PERSONAL: Final = {
+# Credentials, and values that identify a person, a vehicle or a place.
+TO_REDACT: Final = {
     CONF_API_KEY,
     CONF_INSTALLATION,
     CONF_SECRET,
@@ -29,29 +29,29 @@ PERSONAL: Final = {
 
 
 async def async_get_config_entry_diagnostics(_hass: HomeAssistant, entry: EVConduitConfigEntry) -> dict[str, Any]:
-    """All we know about how an account does, and nothing about whose it is."""
+    """Return diagnostics without credentials and personal data."""
     runtime = entry.runtime_data
-    account = runtime.coordinator
+    coordinator = runtime.coordinator
     return {
-        "entry": async_redact_data(dict(entry.data), PERSONAL),
-        "account": async_redact_data(account.data.raw, PERSONAL),
-        "channel": _channel(runtime),
+        "entry": async_redact_data(dict(entry.data), TO_REDACT),
+        "account": async_redact_data(coordinator.data.raw, TO_REDACT),
+        "channel": _get_channel_diagnostics(runtime),
         "webhook": runtime.webhook.get_diagnostics(),
-        "vehicles": [async_redact_data(vehicle.data.raw, PERSONAL) for vehicle in account.vehicles.values()],
+        "vehicles": [async_redact_data(vehicle.data.raw, TO_REDACT) for vehicle in coordinator.vehicles.values()],
     }
 
 
-def _channel(runtime: EVConduitRuntime) -> JsonObject:
-    account = runtime.coordinator
-    heard_at = account.availability.last_contact_at
+def _get_channel_diagnostics(runtime: EVConduitRuntime) -> JsonObject:
+    coordinator = runtime.coordinator
+    last_contact_at = coordinator.availability.last_contact_at
     posted = runtime.webhook.received
-    interval = account.update_interval
+    interval = coordinator.update_interval
     return {
-        "streaming": account.is_streaming,
-        "cursor": account.cursor,
-        "received": {**runtime.stream.received, **{f"POST {it}": count for it, count in posted.items()}},
-        "in_contact": account.availability.is_available,
-        "heard_at": heard_at.isoformat() if heard_at else None,
+        "streaming": coordinator.is_streaming,
+        "cursor": coordinator.cursor,
+        "received": {**runtime.stream.received, **{f"POST {name}": count for name, count in posted.items()}},
+        "in_contact": coordinator.availability.is_available,
+        "heard_at": last_contact_at.isoformat() if last_contact_at else None,
         "polls_every_seconds": interval.total_seconds() if interval else None,
-        "last_poll_error": type(account.last_exception).__name__ if account.last_exception else None,
+        "last_poll_error": type(coordinator.last_exception).__name__ if coordinator.last_exception else None,
     }

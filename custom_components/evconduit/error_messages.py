@@ -1,4 +1,4 @@
-"""The relay client's errors in Home Assistant's terms: each has one translated sentence."""
+"""Translation keys and HomeAssistantErrors for the errors of the relay client."""
 
 from homeassistant.exceptions import HomeAssistantError
 
@@ -17,7 +17,7 @@ from .client import (
 )
 from .const import DOMAIN
 
-# From the particular to the general: the first class that fits speaks.
+# The first class that matches is used: subclasses come before their base.
 TRANSLATION_KEYS: tuple[tuple[type[RelayError], str], ...] = (
     (UnauthorizedError, "invalid_auth"),
     (ForbiddenError, "not_allowed"),
@@ -32,12 +32,12 @@ TRANSLATION_KEYS: tuple[tuple[type[RelayError], str], ...] = (
 
 
 def get_translation_key(error: RelayError) -> str:
-    """The translation key, under `exceptions`, of what went wrong."""
-    return next(key for kind, key in TRANSLATION_KEYS if isinstance(error, kind))
+    """Return the translation key, under `exceptions`, for an error."""
+    return next(key for error_type, key in TRANSLATION_KEYS if isinstance(error, error_type))
 
 
 def create_command_error(error: RelayError) -> HomeAssistantError:
-    """What a user is told whose command did not go through."""
+    """Create the error for a failed command, with the vehicle's reason if it refused."""
     if not isinstance(error, CommandRefusedError):
         return HomeAssistantError(translation_domain=DOMAIN, translation_key=get_translation_key(error))
     if not (reason := error.reason.detail or error.reason.type):
@@ -48,7 +48,7 @@ def create_command_error(error: RelayError) -> HomeAssistantError:
 
 
 def create_refresh_error(error: RelayError) -> HomeAssistantError:
-    """What a user is told who asked for news in vain."""
+    """Create the error for a failed refresh."""
     if isinstance(error, TooManyRequestsError):
         return HomeAssistantError(translation_domain=DOMAIN, translation_key="refreshed_lately")
     return HomeAssistantError(translation_domain=DOMAIN, translation_key=get_translation_key(error))

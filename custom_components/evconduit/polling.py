@@ -86,7 +86,7 @@ class Poller:
         """Request all vehicles: the coordinator's update method. Raises ConfigEntryAuthFailed and UpdateFailed."""
         coordinator = self._coordinator
         try:
-            snapshot = await coordinator.client.vehicles()
+            snapshot = await coordinator.client.get_snapshot()
         except RelayError as err:
             if self._is_stopped:
                 return coordinator.data

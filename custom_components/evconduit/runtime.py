@@ -78,7 +78,7 @@ class EVConduitRuntime:
 
     async def _async_get_account(self) -> Account:
         try:
-            return await self.client.account()
+            return await self.client.get_account()
         except (UnauthorizedError, ForbiddenError) as err:
             raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=get_translation_key(err)) from err
         except RelayError as err:

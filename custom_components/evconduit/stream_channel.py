@@ -10,14 +10,14 @@ from typing import Final
 from homeassistant.core import callback
 
 from .client import (
-    Closed,
     ForbiddenError,
     Message,
     PlanRequiredError,
-    Received,
+    ReceivedMessage,
     RelayError,
     RelayStream,
     Snapshot,
+    StreamClosed,
     UnauthorizedError,
 )
 from .const import DOMAIN, LOGGER
@@ -89,7 +89,7 @@ class StreamChannel:
         while True:
             await self._is_enabled.wait()
             try:
-                async with aclosing(self._stream.events()) as events:
+                async with aclosing(self._stream.iter_events()) as events:
                     async for event in events:
                         self._async_handle_event(event)
             except PlanRequiredError as err:
@@ -101,12 +101,12 @@ class StreamChannel:
                 return
 
     @callback
-    def _async_handle_event(self, event: Received | Closed) -> None:
+    def _async_handle_event(self, event: ReceivedMessage | StreamClosed) -> None:
         try:
             match event:
-                case Closed(error=error):
+                case StreamClosed(error=error):
                     self._async_set_disconnected(error)
-                case Received(message=message, cursor=cursor):
+                case ReceivedMessage(message=message, cursor=cursor):
                     self.received[type(message).__name__] += 1
                     if isinstance(message, Snapshot):
                         self._async_set_connected()

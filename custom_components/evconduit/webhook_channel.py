@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from homeassistant.core import callback
 
-from .client import Account, Delivery, JsonObject, Message, is_told
+from .client import Account, JsonObject, Message, WebhookDelivery, is_at_or_before
 from .const import LOGGER
 from .coordinator import AccountCoordinator
 from .webhook_handler import WebhookHandler
@@ -41,7 +41,7 @@ class WebhookChannel:
         return self._registration.get_diagnostics()
 
     @callback
-    def _async_apply_delivery(self, delivery: Delivery) -> bool:
+    def _async_apply_delivery(self, delivery: WebhookDelivery) -> bool:
         """Apply a delivery. Return whether to acknowledge it.
 
         While the stream is up it delivers everything, and nothing is applied from here. But a stream can be dead for a
@@ -49,7 +49,7 @@ class WebhookChannel:
         """
         coordinator = self._coordinator
         if coordinator.is_streaming:
-            return all(is_told(it.cursor, coordinator.cursor) for it in delivery.messages)
+            return all(is_at_or_before(it.cursor, coordinator.cursor) for it in delivery.messages)
         for received in delivery.messages:
             self.received[type(received.message).__name__] += 1
             try:

@@ -1,4 +1,4 @@
-"""What the relay POSTs to our webhook: believed only when signed, acknowledged only when taken."""
+"""Handler of the webhook: verifies the signature, and acknowledges a delivery only after it is applied."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,64 +10,65 @@ from aiohttp.web import Request, Response, json_response
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
 
-from .client import Delivery, MalformedError, SignatureError, verify
+from .client import MalformedError, SignatureError, WebhookDelivery, verify_signature
 
-LARGEST: Final = 8 * 1024 * 1024
-"""Bytes. Some hundreds of cars and a day of their transitions are less."""
-REMEMBERED: Final = 256
-"""Ids of messages that we took; more than any relay sends again within the signature's five minutes."""
+MAX_BODY_SIZE: Final = 8 * 1024 * 1024
+"""In bytes. Hundreds of vehicles with a day of transitions are smaller."""
+MAX_REMEMBERED_IDS: Final = 256
+"""Number of accepted message ids. More than a relay resends within the signature's tolerance of five minutes."""
 
 _CHUNK: Final = 64 * 1024
 
 
 class WebhookHandler:
-    """Takes POSTs. `take` applies a delivery, and says whether all of it is known now."""
+    """Handles the POSTs of the relay."""
 
-    def __init__(self, take: Callable[[Delivery], bool]) -> None:
-        self._take = take
-        self._seen: OrderedDict[str, None] = OrderedDict()
+    def __init__(self, apply_delivery: Callable[[WebhookDelivery], bool]) -> None:
+        """Pass each new delivery to `apply_delivery`, which returns whether to acknowledge it."""
+        self._apply_delivery = apply_delivery
+        self._seen_ids: OrderedDict[str, None] = OrderedDict()
         self.secret: str | None = None
-        self.taken = 0
-        self.refused = 0
-        self.last_at: datetime | None = None
+        self.accepted_count = 0
+        self.rejected_count = 0
+        self.last_accepted_at: datetime | None = None
 
     async def async_handle(self, _hass: HomeAssistant, _webhook_id: str, request: Request) -> Response:
-        """Answer a POST. Never raises: Home Assistant would answer 200 for us."""
-        body = await _read(request)
+        """Handle a POST. Never raises, because Home Assistant would then answer 200."""
+        body = await _read_body(request)
         if body is None:
-            return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return self._reject(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         try:
-            message_id = verify(self.secret or "", request.headers, body, now=dt_util.utcnow().timestamp())
+            message_id = verify_signature(self.secret or "", request.headers, body, now=dt_util.utcnow().timestamp())
         except SignatureError:
-            return self._refuse(HTTPStatus.UNAUTHORIZED)
-        if message_id not in self._seen:
+            return self._reject(HTTPStatus.UNAUTHORIZED)
+        if message_id not in self._seen_ids:
             try:
-                delivery = Delivery.parse(body)
+                delivery = WebhookDelivery.parse(body)
             except MalformedError:
-                return self._refuse(HTTPStatus.BAD_REQUEST)
-            if not self._take(delivery):
+                return self._reject(HTTPStatus.BAD_REQUEST)
+            if not self._apply_delivery(delivery):
                 return Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
-            self._remember(message_id)
+            self._remember_id(message_id)
         return json_response({"ack": message_id})
 
-    def _remember(self, message_id: str) -> None:
-        self.taken += 1
-        self.last_at = dt_util.utcnow()
-        self._seen[message_id] = None
-        if len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
+    def _remember_id(self, message_id: str) -> None:
+        self.accepted_count += 1
+        self.last_accepted_at = dt_util.utcnow()
+        self._seen_ids[message_id] = None
+        if len(self._seen_ids) > MAX_REMEMBERED_IDS:
+            self._seen_ids.popitem(last=False)
 
-    def _refuse(self, status: HTTPStatus) -> Response:
-        self.refused += 1
+    def _reject(self, status: HTTPStatus) -> Response:
+        self.rejected_count += 1
         return Response(status=status)
 
 
-async def _read(request: Request) -> bytes | None:
-    """The body; None when it is too large. By parts: a request that came through the cloud knows nothing else."""
+async def _read_body(request: Request) -> bytes | None:
+    """Read the body in chunks, the only way that a request through the cloud supports. None if it is too large."""
     body = bytearray()
     content = request.content
     while chunk := await content.read(_CHUNK):
         body += chunk
-        if len(body) > LARGEST:
+        if len(body) > MAX_BODY_SIZE:
             return None
     return bytes(body)

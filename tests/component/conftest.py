@@ -28,8 +28,8 @@ def _custom_integrations(enable_custom_integrations: None) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick_reconnect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "FIRST_WAIT", timedelta(milliseconds=5))
-    monkeypatch.setattr(stream, "LONGEST_WAIT", timedelta(milliseconds=20))
+    monkeypatch.setattr(stream, "INITIAL_BACKOFF", timedelta(milliseconds=5))
+    monkeypatch.setattr(stream, "MAX_BACKOFF", timedelta(milliseconds=20))
 
 
 @pytest.fixture

@@ -25,12 +25,12 @@ from custom_components.evconduit.client import (
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
-    relay_address,
+    parse_relay_url,
 )
 from custom_components.evconduit.client import (
     client as client_module,
 )
-from custom_components.evconduit.client.answers import retry_after
+from custom_components.evconduit.client.responses import parse_retry_after
 
 REFUSALS = [
     (Problem(401, "unauthorized"), UnauthorizedError),
@@ -64,14 +64,14 @@ REFUSALS = [
 
 
 async def test_an_account_and_its_vehicles(client: RelayClient):
-    account = await client.account()
+    account = await client.get_account()
     assert (account.id, account.title, account.push, account.relay_version) == (
         ACCOUNT_ID,
         "Home garage",
         True,
         "0.1.0",
     )
-    snapshot = await client.vehicles()
+    snapshot = await client.get_snapshot()
     assert snapshot.account == account
     assert [it.id for it in snapshot.vehicles] == [TESLA, HYUNDAI, RENAULT]
 
@@ -81,16 +81,16 @@ async def test_each_refusal_is_an_error_that_says_what_to_do(
     relay: RelayDouble, client: RelayClient, problem: Problem, error: type[RelayError]
 ):
     with relay.failing("account", with_=problem), pytest.raises(RelayError) as raised:
-        await client.account()
+        await client.get_account()
     assert type(raised.value) is error
     assert KEY not in str(raised.value)
-    assert (await client.account()).id == ACCOUNT_ID
+    assert (await client.get_account()).id == ACCOUNT_ID
 
 
 async def test_the_wait_that_the_relay_wishes_is_handed_on(relay: RelayDouble, client: RelayClient):
     problem = Problem(429, "quota-exhausted", headers={"Retry-After": "90"})
     with relay.failing("vehicles", with_=problem), pytest.raises(QuotaExhaustedError) as raised:
-        await client.vehicles()
+        await client.get_snapshot()
     assert raised.value.retry_after == timedelta(seconds=90)
 
 
@@ -112,11 +112,11 @@ NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
     ],
 )
 def test_retry_after(header, expected):
-    assert retry_after(header, NOW) == expected
+    assert parse_retry_after(header, NOW) == expected
 
 
 async def test_a_command_goes_out_once_and_under_its_key(relay: RelayDouble, client: RelayClient):
-    asked = await client.charge(TESLA, CommandKind.STOP, idempotency_key="abc")
+    asked = await client.send_charging_command(TESLA, CommandKind.STOP, idempotency_key="abc")
     assert (asked.kind, asked.state, asked.is_open) == (CommandKind.STOP, CommandState.PENDING, True)
     (request,) = relay.asked("/charging")
     assert request.method == "POST"
@@ -128,7 +128,7 @@ async def test_a_command_goes_out_once_and_under_its_key(relay: RelayDouble, cli
 
 async def test_a_commands_progress(relay: RelayDouble, client: RelayClient):
     relay.commands["c1"] = command(id="c1", state="failed", reason={"type": "NO_RESPONSE", "detail": "Asleep."})
-    found = await client.command("c1")
+    found = await client.get_command("c1")
     assert (found.state, found.reason.type, found.reason.detail) == (CommandState.FAILED, "NO_RESPONSE", "Asleep.")
 
 
@@ -146,27 +146,27 @@ async def test_a_commands_progress(relay: RelayDouble, client: RelayClient):
 async def test_a_refused_command_says_why(relay: RelayDouble, client: RelayClient, members, expected):
     problem = Problem(422, "command-refused", members)
     with relay.failing("charging", with_=problem), pytest.raises(CommandRefusedError) as raised:
-        await client.charge(TESLA, CommandKind.START, idempotency_key="abc")
+        await client.send_charging_command(TESLA, CommandKind.START, idempotency_key="abc")
     assert (raised.value.reason.type, raised.value.reason.detail) == expected
 
 
 async def test_a_command_that_may_have_got_through_is_told(relay: RelayDouble, client: RelayClient):
     problem = Problem(502, "enode-unavailable", {"command": command(state="sending")})
     with relay.failing("charging", with_=problem), pytest.raises(EnodeUnavailableError) as raised:
-        await client.charge(TESLA, CommandKind.START, idempotency_key="abc")
+        await client.send_charging_command(TESLA, CommandKind.START, idempotency_key="abc")
     assert raised.value.command is not None
     assert raised.value.command.is_open
 
 
 async def test_a_car_that_is_not_there(client: RelayClient):
     with pytest.raises(NotFoundError):
-        await client.charge("nobody", CommandKind.START, idempotency_key="abc")
+        await client.send_charging_command("nobody", CommandKind.START, idempotency_key="abc")
 
 
 async def test_nobody_there(relay: RelayDouble, client: RelayClient):
     await relay.close()
     with pytest.raises(RelayConnectionError):
-        await client.account()
+        await client.get_account()
 
 
 async def test_an_answer_that_never_comes(hass: HomeAssistant, socket_enabled: None, monkeypatch: pytest.MonkeyPatch):
@@ -180,9 +180,9 @@ async def test_an_answer_that_never_comes(hass: HomeAssistant, socket_enabled: N
     app.router.add_get("/{any:.*}", wait)
     async with TestServer(app, host="127.0.0.1") as server:
         client = RelayClient(async_get_clientsession(hass), str(server.make_url("")), _token(KEY))
-        monkeypatch.setattr(client_module, "QUICK", ClientTimeout(total=0.05))
+        monkeypatch.setattr(client_module, "DEFAULT_TIMEOUT", ClientTimeout(total=0.05))
         with pytest.raises(RelayConnectionError):
-            await client.account()
+            await client.get_account()
         over.set()
 
 
@@ -198,7 +198,7 @@ async def test_the_key_goes_nowhere_else(hass: HomeAssistant, relay: RelayDouble
     await elsewhere.start()
     moved = Problem(307, headers={"Location": f"{elsewhere.url}/api/ha/v2/account"})
     with relay.failing("account", with_=moved), pytest.raises(RelayError):
-        await client.account()
+        await client.get_account()
     assert elsewhere.requests == []
     await elsewhere.close()
 
@@ -207,7 +207,7 @@ async def test_the_key_goes_nowhere_else(hass: HomeAssistant, relay: RelayDouble
 async def test_what_cannot_be_a_key_is_not_sent(hass: HomeAssistant, relay: RelayDouble, token: str):
     client = RelayClient(async_get_clientsession(hass), relay.url, _token(token))
     with pytest.raises(UnauthorizedError):
-        await client.account()
+        await client.get_account()
     assert relay.requests == []
 
 
@@ -223,7 +223,7 @@ async def test_what_cannot_be_a_key_is_not_sent(hass: HomeAssistant, relay: Rela
     ],
 )
 def test_an_address_has_one_spelling(typed, expected):
-    assert relay_address(typed) == expected
+    assert parse_relay_url(typed) == expected
 
 
 @pytest.mark.parametrize(
@@ -246,4 +246,4 @@ def test_an_address_has_one_spelling(typed, expected):
 )
 def test_what_is_no_address(typed):
     with pytest.raises(ValueError, match=r".*"):
-        relay_address(typed)
+        parse_relay_url(typed)

@@ -15,7 +15,7 @@ from homeassistant.const import Platform
 from custom_components import evconduit
 from custom_components.evconduit.binary_sensor import BINARY_SENSORS
 from custom_components.evconduit.button import BUTTONS
-from custom_components.evconduit.config_flow import ERRORS, EVConduitConfigFlow
+from custom_components.evconduit.config_flow import ERROR_KEYS, EVConduitConfigFlow
 from custom_components.evconduit.device_tracker import TRACKERS
 from custom_components.evconduit.error_messages import TRANSLATION_KEYS
 from custom_components.evconduit.sensor import SENSORS
@@ -131,7 +131,7 @@ def test_every_exception_of_home_assistants_is_translated():
 
 def test_the_flow_is_translated():
     config = EN["config"]
-    errors = {key for _, key in ERRORS}
+    errors = {key for _, key in ERROR_KEYS}
     assert set(config["error"]) == {"invalid_url", *errors}
     # Home Assistant has sentences of its own for what goes wrong in OAuth.
     assert set(config["abort"]) == {"already_configured", "account_mismatch", *errors}

@@ -210,7 +210,7 @@ async def test_entries_of_the_classic_integration_are_refused(
     classic.add_to_hass(hass)
     await hass.config_entries.async_setup(classic.entry_id)
     assert classic.state is ConfigEntryState.MIGRATION_ERROR
-    assert "made by the classic EVConduit integration" in caplog.text
+    assert "belongs to the classic EVConduit integration" in caplog.text
     assert "secret" not in caplog.text
     assert relay.requests == []
 

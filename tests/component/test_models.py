@@ -9,7 +9,7 @@ from relay_double import RENAULT, TESLA, account, car, command, record
 from custom_components.evconduit.client import (
     Account,
     Command,
-    Fields,
+    JsonReader,
     LinkState,
     MalformedError,
     PowerDeliveryState,
@@ -36,7 +36,7 @@ PATHS = [it for it in paths(car(TESLA)) if it]
 
 
 def test_a_vehicle_is_read_as_enode_tells_it():
-    vehicle = Vehicle.parse(Fields(car(TESLA)))
+    vehicle = Vehicle.parse(JsonReader(car(TESLA)))
     assert vehicle.vendor == "TESLA"
     assert vehicle.last_seen == datetime(2026, 11, 20, 18, 4, 11, 250_000, tzinfo=UTC)
     assert vehicle.charge_state.battery_level == 57
@@ -44,11 +44,11 @@ def test_a_vehicle_is_read_as_enode_tells_it():
     assert vehicle.charge_state.power_delivery_state is PowerDeliveryState.CHARGING
     assert (vehicle.location.latitude, vehicle.location.longitude) == (52.0907, 5.1214)
     assert vehicle.odometer == 48213
-    assert vehicle.capabilities.start_charging.is_offered
+    assert vehicle.capabilities.start_charging.is_supported
 
 
 def test_no_vin_is_kept_where_it_could_be_shown():
-    parsed = VehicleRecord.parse(Fields(record(TESLA)))
+    parsed = VehicleRecord.parse(JsonReader(record(TESLA)))
     assert "5YJ3E7EB1KF111111" not in repr(parsed)
     assert parsed.raw["vehicle"]["information"]["vin"] == "5YJ3E7EB1KF111111"
 
@@ -60,7 +60,7 @@ def test_nothing_within_a_vehicle_can_break_its_reading(path, value):
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = value
-    vehicle = Vehicle.parse(Fields(enode))
+    vehicle = Vehicle.parse(JsonReader(enode))
     assert vehicle.charge_state.is_charging in {True, False, None}
     assert isinstance(vehicle.odometer, int | float | None)
     assert vehicle.last_seen is None or vehicle.last_seen.tzinfo is UTC
@@ -68,13 +68,13 @@ def test_nothing_within_a_vehicle_can_break_its_reading(path, value):
 
 @given(JSON)
 def test_a_vehicle_may_be_anything(value):
-    assert Vehicle.parse(Fields(value)) == Vehicle.parse(Fields(None)) or isinstance(value, dict)
+    assert Vehicle.parse(JsonReader(value)) == Vehicle.parse(JsonReader(None)) or isinstance(value, dict)
 
 
 @given(st.dictionaries(st.sampled_from(["id", "revision", "link", "vehicle", "command", "new"]), JSON))
 def test_a_record_is_read_or_refused(value):
     try:
-        parsed = VehicleRecord.parse(Fields(value))
+        parsed = VehicleRecord.parse(JsonReader(value))
     except MalformedError:
         return
     assert parsed.id
@@ -84,22 +84,22 @@ def test_a_record_is_read_or_refused(value):
 @pytest.mark.parametrize("missing", ["account", "vehicles"])
 def test_half_a_snapshot_is_refused(missing):
     whole = {"account": account(), "vehicles": [record(TESLA)]}
-    assert Snapshot.parse(Fields(whole)).vehicles[0].id == TESLA
+    assert Snapshot.parse(JsonReader(whole)).vehicles[0].id == TESLA
     del whole[missing]
     with pytest.raises(MalformedError, match=missing):
-        Snapshot.parse(Fields(whole))
+        Snapshot.parse(JsonReader(whole))
 
 
 @pytest.mark.parametrize("broken", [None, "a car", {}, {"id": TESLA}, {"id": TESLA, "revision": "new"}, {"id": 7}])
 def test_a_snapshot_with_a_car_that_cannot_be_read_is_refused(broken):
     with pytest.raises(MalformedError):
-        Snapshot.parse(Fields({"account": account(), "vehicles": [record(RENAULT), broken]}))
+        Snapshot.parse(JsonReader({"account": account(), "vehicles": [record(RENAULT), broken]}))
 
 
 def test_words_from_the_future_are_unknown():
     enode = {"chargeState": {"powerDeliveryState": "PLUGGED_IN:DREAMING"}}
-    assert Vehicle.parse(Fields(enode)).charge_state.power_delivery_state is None
-    parsed = VehicleRecord.parse(Fields(record(TESLA, link={"state": "frayed"}, command=command(state="mulled"))))
+    assert Vehicle.parse(JsonReader(enode)).charge_state.power_delivery_state is None
+    parsed = VehicleRecord.parse(JsonReader(record(TESLA, link={"state": "frayed"}, command=command(state="mulled"))))
     assert parsed.link_state is None
     assert parsed.command is not None
     assert not parsed.command.is_open
@@ -107,7 +107,7 @@ def test_words_from_the_future_are_unknown():
 
 def test_keys_from_the_future_change_nothing():
     told = json.loads(json.dumps(record(TESLA)).replace('"odometer"', '"hovers": {"height": 3}, "odometer"'))
-    assert VehicleRecord.parse(Fields(told | {"colour": "blue"})) == VehicleRecord.parse(Fields(record(TESLA)))
+    assert VehicleRecord.parse(JsonReader(told | {"colour": "blue"})) == VehicleRecord.parse(JsonReader(record(TESLA)))
 
 
 def test_states_that_are_open():
@@ -116,16 +116,18 @@ def test_states_that_are_open():
 
 
 def _command(state: str) -> Command:
-    return Command.parse(Fields(command(state=state)))
+    return Command.parse(JsonReader(command(state=state)))
 
 
 def test_a_link_state():
-    assert VehicleRecord.parse(Fields(record(TESLA, link={"state": "over_limit"}))).link_state is LinkState.OVER_LIMIT
+    assert (
+        VehicleRecord.parse(JsonReader(record(TESLA, link={"state": "over_limit"}))).link_state is LinkState.OVER_LIMIT
+    )
 
 
 def test_an_account_without_push_is_one_that_does_not_say():
-    assert Account.parse(Fields(account())).push
-    assert not Account.parse(Fields({"id": "x"})).push
+    assert Account.parse(JsonReader(account())).push
+    assert not Account.parse(JsonReader({"id": "x"})).push
 
 
 @pytest.mark.parametrize(
@@ -140,4 +142,4 @@ def test_an_account_without_push_is_one_that_does_not_say():
     ],
 )
 def test_times_are_aware_and_in_utc(text, expected):
-    assert Fields({"at": text}).time("at") == expected
+    assert JsonReader({"at": text}).get_datetime("at") == expected

@@ -204,7 +204,7 @@ async def test_a_plan_that_loses_the_stream_is_polled_and_one_that_gets_it_back_
     relay.say("bye", {"reason": "plan", "retry_after": 3600}, cursor=False)
     await eventually(lambda: not entry.runtime_data.coordinator.is_streaming)
     for _ in range(3):  # as long as a second attempt at the stream would take
-        await entry.runtime_data.client.account()
+        await entry.runtime_data.client.get_account()
     assert len(relay.asked("/stream")) == 1
     relay.records[TESLA] = tesla(2, 58)
     await pass_time(hass, freezer, 3 * MINUTE)

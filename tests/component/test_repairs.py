@@ -167,7 +167,7 @@ async def test_nobody_signs_in(
     monkeypatch: pytest.MonkeyPatch,
     issue_registry,
 ):
-    monkeypatch.setattr(repairs, "SIGN_IN_WITHIN", repairs.timedelta(milliseconds=20))
+    monkeypatch.setattr(repairs, "SIGN_IN_TIMEOUT", repairs.timedelta(milliseconds=20))
     relay.records[TESLA] = record(TESLA, link=BROKEN)
     await set_up()
     await flow.begin(LINK_BROKEN)

@@ -64,7 +64,7 @@ async def test_the_language_of_this_home_assistant_is_wished_for(
     entry = await set_up()
     if asked:
         await eventually(lambda: relay.account["language"] == here)
-    await entry.runtime_data.client.account()
+    await entry.runtime_data.client.get_account()
     assert [it.body["language"] for it in relay.requests if it.method == "PATCH"] == asked
 
 

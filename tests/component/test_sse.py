@@ -63,7 +63,7 @@ def test_bytes_that_are_no_utf8_harm_only_themselves():
 
 @pytest.mark.parametrize("piece", [b"x" * 1000, b"data: " + b"x" * 1000 + b"\n"], ids=["a line", "an event"])
 def test_what_never_ends_is_given_up(piece):
-    parser = EventParser(longest=10_000)
+    parser = EventParser(max_size=10_000)
     for _ in range(9):
         assert list(parser.feed(piece)) == []
     with pytest.raises(EventTooLongError):
@@ -71,5 +71,5 @@ def test_what_never_ends_is_given_up(piece):
 
 
 def test_many_short_events_are_not_too_long():
-    parser = EventParser(longest=100)
+    parser = EventParser(max_size=100)
     assert len(list(parser.feed(b"data: 0123456789\n\n" * 1000))) == 1000

@@ -9,14 +9,14 @@ from relay_double import HYUNDAI, TESLA, Problem, RelayDouble, record
 
 from custom_components.evconduit.client import (
     Account,
-    Closed,
     ForbiddenError,
     PlanRequiredError,
-    Received,
+    ReceivedMessage,
     RelayClient,
     RelayConnectionError,
     RelayStream,
     Snapshot,
+    StreamClosed,
     Transition,
     TryAgainError,
     UnauthorizedError,
@@ -31,19 +31,19 @@ from custom_components.evconduit.client import (
     stream as stream_module,
 )
 
-type Events = AsyncGenerator[Received | Closed]
+type Events = AsyncGenerator[ReceivedMessage | StreamClosed]
 
 
 @pytest.fixture
 async def events(client: RelayClient) -> AsyncGenerator[Events]:
-    async with aclosing(RelayStream(client).events()) as events:
+    async with aclosing(RelayStream(client).iter_events()) as events:
         yield events
 
 
-async def opened(events: Events) -> Received:
+async def opened(events: Events) -> ReceivedMessage:
     """Past failures, to the snapshot that begins a connection."""
     async for event in events:
-        if isinstance(event, Received):
+        if isinstance(event, ReceivedMessage):
             assert isinstance(event.message, Snapshot)
             return event
     raise AssertionError
@@ -70,7 +70,7 @@ async def test_a_broken_stream_is_resumed_where_it_broke(relay: RelayDouble, eve
     await anext(events)
     relay.break_streams()
     closed = await anext(events)
-    assert isinstance(closed, Closed)
+    assert isinstance(closed, StreamClosed)
     assert isinstance(closed.error, RelayConnectionError)
     await opened(events)
     asked = relay.asked("/stream")
@@ -79,7 +79,7 @@ async def test_a_broken_stream_is_resumed_where_it_broke(relay: RelayDouble, eve
 
 
 async def test_a_cursor_from_an_earlier_life_is_used(relay: RelayDouble, client: RelayClient):
-    async with aclosing(RelayStream(client, "e0.99").events()) as events:
+    async with aclosing(RelayStream(client, "e0.99").iter_events()) as events:
         await opened(events)
     assert relay.asked("/stream")[0].headers["Last-Event-ID"] == "e0.99"
 
@@ -109,7 +109,7 @@ async def test_a_stream_that_we_do_not_understand_is_left_and_tried_again(
     await opened(events)
     relay.write(bytes_)
     closed = await anext(events)
-    assert isinstance(closed, Closed)
+    assert isinstance(closed, StreamClosed)
     assert type(closed.error) is UnsupportedRelayError
     await opened(events)
 
@@ -117,7 +117,7 @@ async def test_a_stream_that_we_do_not_understand_is_left_and_tried_again(
 async def test_a_page_is_no_stream(relay: RelayDouble, events: Events):
     with relay.failing("stream", with_=Problem(200, body=b"{}")):
         closed = await anext(events)
-    assert isinstance(closed, Closed)
+    assert isinstance(closed, StreamClosed)
     assert type(closed.error) is UnsupportedRelayError
     await opened(events)
 
@@ -146,7 +146,7 @@ async def test_a_revoked_key_is_found_out_at_once(relay: RelayDouble, events: Ev
     await opened(events)
     relay.keys.clear()
     relay.say("bye", {"reason": "revoked", "retry_after": 0}, cursor=False)
-    assert isinstance(await anext(events), Closed)
+    assert isinstance(await anext(events), StreamClosed)
     with pytest.raises(UnauthorizedError):
         await anext(events)
 
@@ -155,7 +155,7 @@ async def test_the_wait_that_the_relay_wishes_is_kept(relay: RelayDouble, events
     await opened(events)
     relay.say("bye", {"reason": "restart", "retry_after": 30}, cursor=False)
     closed = await anext(events)
-    assert isinstance(closed, Closed)
+    assert isinstance(closed, StreamClosed)
     assert isinstance(closed.error, TryAgainError)
     assert timedelta(seconds=30) <= closed.retry_in <= timedelta(seconds=36)
 
@@ -165,7 +165,7 @@ async def test_a_foolish_wish_is_not_kept(relay: RelayDouble, events: Events, wi
     await opened(events)
     relay.say("bye", {"reason": "restart", "retry_after": wish}, cursor=False)
     closed = await anext(events)
-    assert isinstance(closed, Closed)
+    assert isinstance(closed, StreamClosed)
     assert timedelta(0) < closed.retry_in <= timedelta(hours=1.2)
 
 
@@ -173,15 +173,15 @@ async def test_too_many_streams_waits_as_told(relay: RelayDouble, events: Events
     problem = Problem(429, "too-many-streams", headers={"Retry-After": "60"})
     with relay.failing("stream", with_=problem):
         closed = await anext(events)
-    assert isinstance(closed, Closed)
+    assert isinstance(closed, StreamClosed)
     assert closed.retry_in >= timedelta(seconds=60)
 
 
 async def test_each_failure_waits_longer_up_to_a_limit_and_never_all_together(
     relay: RelayDouble, events: Events, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(stream_module, "FIRST_WAIT", timedelta(milliseconds=1))
-    monkeypatch.setattr(stream_module, "LONGEST_WAIT", timedelta(milliseconds=16))
+    monkeypatch.setattr(stream_module, "INITIAL_BACKOFF", timedelta(milliseconds=1))
+    monkeypatch.setattr(stream_module, "MAX_BACKOFF", timedelta(milliseconds=16))
     with relay.failing("stream", with_=Problem(500, "internal")):
         waits = [(await anext(events)).retry_in / timedelta(milliseconds=1) for _ in range(7)]
     for wait, longest in zip(waits, [2, 4, 8, 16, 16, 16, 16], strict=True):
@@ -190,21 +190,21 @@ async def test_each_failure_waits_longer_up_to_a_limit_and_never_all_together(
 
 
 async def test_a_connection_that_held_is_forgiven(relay: RelayDouble, events: Events, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(stream_module, "STEADY", timedelta(0))
+    monkeypatch.setattr(stream_module, "STABLE_AFTER", timedelta(0))
     for _ in range(5):
         await opened(events)
         relay.break_streams()
         closed = await anext(events)
-        assert closed.retry_in <= stream_module.FIRST_WAIT
+        assert closed.retry_in <= stream_module.INITIAL_BACKOFF
 
 
 async def test_a_silent_stream_is_given_up(
     hass: HomeAssistant, relay: RelayDouble, events: Events, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(client_module, "STREAM", ClientTimeout(total=None, sock_read=0.05))
+    monkeypatch.setattr(client_module, "STREAM_TIMEOUT", ClientTimeout(total=None, sock_read=0.05))
     await opened(events)
     closed = await anext(events)
-    assert isinstance(closed, Closed)
+    assert isinstance(closed, StreamClosed)
     assert isinstance(closed.error, RelayConnectionError)
 
 
@@ -212,7 +212,7 @@ async def test_heartbeats_keep_a_stream_open(
     hass: HomeAssistant, relay: RelayDouble, events: Events, monkeypatch: pytest.MonkeyPatch
 ):
     """The next thing heard after several of them is a message, not an end."""
-    monkeypatch.setattr(client_module, "STREAM", ClientTimeout(total=None, sock_read=0.5))
+    monkeypatch.setattr(client_module, "STREAM_TIMEOUT", ClientTimeout(total=None, sock_read=0.5))
     await opened(events)
     loop = hass.loop
     for tenth in range(8):

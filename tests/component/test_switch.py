@@ -89,7 +89,7 @@ async def test_an_outcome_that_was_faster_than_the_answer_stays(hass: HomeAssist
     relay.push(record(TESLA, 3, command=command(state="confirmed")))
     await shows(hass, STATE, "charging")
     await turn(hass, SERVICE_TURN_OFF)  # answered with the same command, as pending
-    assert entry.runtime_data.coordinator.vehicles[TESLA].requested is None
+    assert entry.runtime_data.coordinator.vehicles[TESLA].open_command_kind is None
 
 
 @pytest.mark.parametrize("state", ["pending", "confirmed"])
@@ -183,7 +183,7 @@ async def test_a_connection_that_broke_is_tried_once_more_under_the_same_key(
 async def test_a_relay_that_does_not_answer_is_not_waited_for_twice(
     hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(client_module, "COMMAND", ClientTimeout(total=0.05))
+    monkeypatch.setattr(client_module, "COMMAND_TIMEOUT", ClientTimeout(total=0.05))
     await set_up()
     over = asyncio.Event()
     relay.before["charging"] = over.wait
@@ -259,7 +259,7 @@ async def test_who_listens_again_need_not_ask(
 async def test_a_command_that_never_ends_is_not_asked_for_for_ever(
     hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(vehicle_coordinator, "FOLLOW_AFTER", (timedelta(0),) * 3)
+    monkeypatch.setattr(vehicle_coordinator, "COMMAND_CHECK_DELAYS", (timedelta(0),) * 3)
     entry = await set_up()
     await silence(hass, relay, entry)
     await turn(hass, SERVICE_TURN_OFF)

@@ -104,7 +104,7 @@ async def test_the_same_message_is_taken_once(down: MockConfigEntry, hass: HomeA
 
 
 async def test_only_so_many_ids_are_remembered(down: MockConfigEntry, post: Post, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(webhook_handler, "REMEMBERED", 2)
+    monkeypatch.setattr(webhook_handler, "MAX_REMEMBERED_IDS", 2)
     for number in (1, 2, 3, 1, 3):
         assert await post(changes(("vehicle", "e1.9", tesla(9, 61))), id_=f"msg_{number}") == f"msg_{number}"
     assert down.runtime_data.webhook.get_diagnostics()["taken"] == 4
@@ -223,7 +223,7 @@ async def test_what_is_not_signed_now_by_the_relay_is_refused(
 
 
 async def test_what_is_too_large_is_refused(down: MockConfigEntry, post: Post, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(webhook_handler, "LARGEST", 1000)
+    monkeypatch.setattr(webhook_handler, "MAX_BODY_SIZE", 1000)
     assert await post(b" " * 1001) == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 

@@ -95,7 +95,7 @@ async def test_an_older_relay_or_a_plan_without_push_is_not_asked(
 ):
     relay.account = relay_account
     entry = await set_up()
-    await entry.runtime_data.client.account()
+    await entry.runtime_data.client.get_account()
     assert relay.asked("/endpoint") == []
     assert CONF_WEBHOOK_ID not in entry.data
 
@@ -186,8 +186,8 @@ async def test_a_relay_that_has_switched_it_off_or_forgotten_it_is_told_again(
 @pytest.mark.parametrize(
     ("problem", "failure", "wait"),
     [
-        (Problem(503, "unavailable"), "TryAgainError", webhook_registration.TRY_AGAIN_AFTER),
-        (Problem(422, "endpoint-refused"), "EndpointRefusedError", webhook_registration.CHECK_EVERY),
+        (Problem(503, "unavailable"), "TryAgainError", webhook_registration.RETRY_DELAY),
+        (Problem(422, "endpoint-refused"), "EndpointRefusedError", webhook_registration.CHECK_INTERVAL),
     ],
 )
 async def test_a_relay_that_refuses_does_not_break_the_set_up(
