@@ -63,7 +63,7 @@ REFUSALS = [
 ]
 
 
-async def test_an_account_and_its_vehicles(client: RelayClient):
+async def test_get_account_and_snapshot(client: RelayClient):
     account = await client.get_account()
     assert (account.id, account.title, account.push, account.relay_version) == (
         ACCOUNT_ID,
@@ -77,7 +77,7 @@ async def test_an_account_and_its_vehicles(client: RelayClient):
 
 
 @pytest.mark.parametrize(("problem", "error"), REFUSALS, ids=lambda it: getattr(it, "__name__", None))
-async def test_each_refusal_is_an_error_that_says_what_to_do(
+async def test_error_responses_raise_the_matching_error(
     relay: RelayDouble, client: RelayClient, problem: Problem, error: type[RelayError]
 ):
     with relay.failing("account", with_=problem), pytest.raises(RelayError) as raised:
@@ -87,7 +87,7 @@ async def test_each_refusal_is_an_error_that_says_what_to_do(
     assert (await client.get_account()).id == ACCOUNT_ID
 
 
-async def test_the_wait_that_the_relay_wishes_is_handed_on(relay: RelayDouble, client: RelayClient):
+async def test_retry_after_header_is_passed_on(relay: RelayDouble, client: RelayClient):
     problem = Problem(429, "quota-exhausted", headers={"Retry-After": "90"})
     with relay.failing("vehicles", with_=problem), pytest.raises(QuotaExhaustedError) as raised:
         await client.get_snapshot()
@@ -111,14 +111,14 @@ NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
         ("Fri, 20 Nov 2026 17:00:00 GMT", timedelta(0)),
     ],
 )
-def test_retry_after(header, expected):
+def test_parse_retry_after(header, expected):
     assert parse_retry_after(header, NOW) == expected
 
 
-async def test_a_command_goes_out_once_and_under_its_key(relay: RelayDouble, client: RelayClient):
-    asked = await client.send_charging_command(TESLA, CommandKind.STOP, idempotency_key="abc")
-    assert (asked.kind, asked.state, asked.is_open) == (CommandKind.STOP, CommandState.PENDING, True)
-    (request,) = relay.asked("/charging")
+async def test_command_is_sent_once_with_its_idempotency_key(relay: RelayDouble, client: RelayClient):
+    sent = await client.send_charging_command(TESLA, CommandKind.STOP, idempotency_key="abc")
+    assert (sent.kind, sent.state, sent.is_open) == (CommandKind.STOP, CommandState.PENDING, True)
+    (request,) = relay.get_requests("/charging")
     assert request.method == "POST"
     assert request.path == f"/api/ha/v2/vehicles/{TESLA}/charging"
     assert request.body == {"action": "STOP"}
@@ -126,7 +126,7 @@ async def test_a_command_goes_out_once_and_under_its_key(relay: RelayDouble, cli
     assert request.headers["Authorization"] == f"Bearer {KEY}"
 
 
-async def test_a_commands_progress(relay: RelayDouble, client: RelayClient):
+async def test_get_command_returns_state_and_reason(relay: RelayDouble, client: RelayClient):
     relay.commands["c1"] = command(id="c1", state="failed", reason={"type": "NO_RESPONSE", "detail": "Asleep."})
     found = await client.get_command("c1")
     assert (found.state, found.reason.type, found.reason.detail) == (CommandState.FAILED, "NO_RESPONSE", "Asleep.")
@@ -137,20 +137,20 @@ async def test_a_commands_progress(relay: RelayDouble, client: RelayClient):
     [
         ({"reason": {"type": "CONFLICT", "detail": "Not plugged in."}}, ("CONFLICT", "Not plugged in.")),
         (
-            {"reason": {"type": "CONFLICT", "detail": None}, "detail": "The problem's words."},
-            ("CONFLICT", "The problem's words."),
+            {"reason": {"type": "CONFLICT", "detail": None}, "detail": "The problem's detail."},
+            ("CONFLICT", "The problem's detail."),
         ),
         ({"reason": None, "detail": None}, (None, None)),
     ],
 )
-async def test_a_refused_command_says_why(relay: RelayDouble, client: RelayClient, members, expected):
+async def test_refused_command_raises_with_reason(relay: RelayDouble, client: RelayClient, members, expected):
     problem = Problem(422, "command-refused", members)
     with relay.failing("charging", with_=problem), pytest.raises(CommandRefusedError) as raised:
         await client.send_charging_command(TESLA, CommandKind.START, idempotency_key="abc")
     assert (raised.value.reason.type, raised.value.reason.detail) == expected
 
 
-async def test_a_command_that_may_have_got_through_is_told(relay: RelayDouble, client: RelayClient):
+async def test_enode_unavailable_error_carries_the_open_command(relay: RelayDouble, client: RelayClient):
     problem = Problem(502, "enode-unavailable", {"command": command(state="sending")})
     with relay.failing("charging", with_=problem), pytest.raises(EnodeUnavailableError) as raised:
         await client.send_charging_command(TESLA, CommandKind.START, idempotency_key="abc")
@@ -158,22 +158,24 @@ async def test_a_command_that_may_have_got_through_is_told(relay: RelayDouble, c
     assert raised.value.command.is_open
 
 
-async def test_a_car_that_is_not_there(client: RelayClient):
+async def test_command_for_unknown_vehicle_raises_not_found(client: RelayClient):
     with pytest.raises(NotFoundError):
         await client.send_charging_command("nobody", CommandKind.START, idempotency_key="abc")
 
 
-async def test_nobody_there(relay: RelayDouble, client: RelayClient):
+async def test_closed_port_raises_connection_error(relay: RelayDouble, client: RelayClient):
     await relay.close()
     with pytest.raises(RelayConnectionError):
         await client.get_account()
 
 
-async def test_an_answer_that_never_comes(hass: HomeAssistant, socket_enabled: None, monkeypatch: pytest.MonkeyPatch):
-    over = asyncio.Event()
+async def test_timeout_raises_connection_error(
+    hass: HomeAssistant, socket_enabled: None, monkeypatch: pytest.MonkeyPatch
+):
+    is_over = asyncio.Event()
 
     async def wait(_: web.Request) -> web.Response:
-        await over.wait()
+        await is_over.wait()
         return web.Response()
 
     app = web.Application()
@@ -183,7 +185,7 @@ async def test_an_answer_that_never_comes(hass: HomeAssistant, socket_enabled: N
         monkeypatch.setattr(client_module, "DEFAULT_TIMEOUT", ClientTimeout(total=0.05))
         with pytest.raises(RelayConnectionError):
             await client.get_account()
-        over.set()
+        is_over.set()
 
 
 def _token(value: str):
@@ -193,7 +195,9 @@ def _token(value: str):
     return token
 
 
-async def test_the_key_goes_nowhere_else(hass: HomeAssistant, relay: RelayDouble, client: RelayClient):
+async def test_redirect_does_not_send_the_key_to_another_server(
+    hass: HomeAssistant, relay: RelayDouble, client: RelayClient
+):
     elsewhere = RelayDouble()
     await elsewhere.start()
     moved = Problem(307, headers={"Location": f"{elsewhere.url}/api/ha/v2/account"})
@@ -204,7 +208,7 @@ async def test_the_key_goes_nowhere_else(hass: HomeAssistant, relay: RelayDouble
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel", "nul\0"])
-async def test_what_cannot_be_a_key_is_not_sent(hass: HomeAssistant, relay: RelayDouble, token: str):
+async def test_malformed_key_is_not_sent(hass: HomeAssistant, relay: RelayDouble, token: str):
     client = RelayClient(async_get_clientsession(hass), relay.url, _token(token))
     with pytest.raises(UnauthorizedError):
         await client.get_account()
@@ -212,7 +216,7 @@ async def test_what_cannot_be_a_key_is_not_sent(hass: HomeAssistant, relay: Rela
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"),
+    ("text", "expected"),
     [
         ("https://backend.evconduit.com", "https://backend.evconduit.com"),
         ("  https://Relay.Example/  ", "https://relay.example"),
@@ -222,12 +226,12 @@ async def test_what_cannot_be_a_key_is_not_sent(hass: HomeAssistant, relay: Rela
         ("https://home.example/evconduit/", "https://home.example/evconduit"),
     ],
 )
-def test_an_address_has_one_spelling(typed, expected):
-    assert parse_relay_url(typed) == expected
+def test_parse_relay_url_normalizes(text, expected):
+    assert parse_relay_url(text) == expected
 
 
 @pytest.mark.parametrize(
-    "typed",
+    "text",
     [
         "",
         "relay.example",
@@ -244,6 +248,6 @@ def test_an_address_has_one_spelling(typed, expected):
         "http://[::1",
     ],
 )
-def test_what_is_no_address(typed):
+def test_parse_relay_url_rejects(text):
     with pytest.raises(ValueError, match=r".*"):
-        parse_relay_url(typed)
+        parse_relay_url(text)
