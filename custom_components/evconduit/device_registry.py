@@ -1,4 +1,4 @@
-"""Our devices in Home Assistant's registry: a service for the account, and behind it a device for each car."""
+"""Devices: a service for the account, and a device behind it for each vehicle."""
 
 from collections.abc import Collection
 
@@ -11,7 +11,7 @@ from .const import DOMAIN
 
 @callback
 def async_register_account(hass: HomeAssistant, entry_id: str, account: Account, url: str) -> str:
-    """Make or refresh the account's device; its id in the registry."""
+    """Create or update the account's device. Return its id in the device registry."""
     device = dr.async_get(hass).async_get_or_create(
         config_entry_id=entry_id,
         identifiers={(DOMAIN, account.id)},
@@ -27,38 +27,39 @@ def async_register_account(hass: HomeAssistant, entry_id: str, account: Account,
 
 @callback
 def async_register_vehicle(hass: HomeAssistant, entry_id: str, record: VehicleRecord, account_device_id: str) -> None:
-    """Make or refresh a car's device. No VIN and no serial number: they identify a person."""
-    car = record.vehicle.information
+    """Create or update a vehicle's device. Without VIN and serial number, which identify a person."""
+    information = record.vehicle.information
     dr.async_get(hass).async_get_or_create(
         config_entry_id=entry_id,
         identifiers={(DOMAIN, record.id)},
-        manufacturer=_maker_of(record),
-        model=car.model,
-        name=vehicle_name(record),
+        manufacturer=_get_manufacturer(record),
+        model=information.model,
+        name=get_vehicle_name(record),
         via_device_id=account_device_id,
     )
 
 
-def vehicle_name(record: VehicleRecord) -> str:
-    """What its owner calls it, or else what it is."""
-    car = record.vehicle.information
-    return car.display_name or " ".join(filter(None, (_maker_of(record), car.model))) or "Vehicle"
+def get_vehicle_name(record: VehicleRecord) -> str:
+    """Return the owner's name for the vehicle, or else its manufacturer and model."""
+    information = record.vehicle.information
+    model_name = " ".join(filter(None, (_get_manufacturer(record), information.model)))
+    return information.display_name or model_name or "Vehicle"
 
 
-def _maker_of(record: VehicleRecord) -> str | None:
-    return record.vehicle.information.brand or _maker(record.vehicle.vendor)
+def _get_manufacturer(record: VehicleRecord) -> str | None:
+    return record.vehicle.information.brand or _format_vendor(record.vehicle.vendor)
 
 
-def _maker(vendor: str | None) -> str | None:
-    """Enode's word for a vendor as people write it: TESLA is a name, BMW an abbreviation."""
+def _format_vendor(vendor: str | None) -> str | None:
+    """Format Enode's vendor id: TESLA is a name, BMW an abbreviation."""
     if vendor is None:
         return None
     return vendor if len(vendor) <= len("BMW") else vendor.title()
 
 
 @callback
-def async_keep_only(hass: HomeAssistant, entry_id: str, ids: Collection[str]) -> None:
-    """Remove our devices that go by none of `ids` (of cars, and of the account), and their entities with them."""
+def async_remove_other_devices(hass: HomeAssistant, entry_id: str, ids: Collection[str]) -> None:
+    """Remove all devices of the entry, and their entities, whose account or vehicle id is not in `ids`."""
     registry = dr.async_get(hass)
     for device in dr.async_entries_for_config_entry(registry, entry_id):
         if not any(domain == DOMAIN and id_ in ids for domain, id_ in device.identifiers):

@@ -1,4 +1,4 @@
-"""What a user has to do for a car to work, among Home Assistant's repairs; it goes by itself when it is done."""
+"""Repair issues: what the user must do for a vehicle to work. An issue disappears when that is done."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from homeassistant.helpers import issue_registry as ir
 
 from .client import LinkState, VehicleRecord
 from .const import DOMAIN
-from .devices import vehicle_name
+from .device_registry import get_vehicle_name
 
-RELINK: Final = "relink"
-"""The relay's feature by which a link can be renewed from here."""
+RELINK_FEATURE: Final = "relink"
+"""The relay's feature to link a vehicle again from Home Assistant."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Issue:
-    """One thing to do. `key`: of its translation. `data` is what a fix needs; without it there is none."""
+class RepairIssue:
+    """One issue. `key` is its translation key. `data` is passed to the fix flow; an issue without it has none."""
 
     id: str
     key: str
@@ -26,22 +26,24 @@ class Issue:
     data: dict[str, str | int | float | None] | None = field(default=None)
 
 
-class Issues:
-    """The issues of one entry."""
+class RepairIssues:
+    """The issues of one config entry."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         self._hass = hass
         self._entry_id = entry_id
-        self._shown: dict[str, Issue] = {}
+        self._current: dict[str, RepairIssue] = {}
 
     @callback
-    def async_show(self, records: Iterable[VehicleRecord], features: frozenset[str]) -> None:
-        """Show what these cars need, and nothing else."""
-        wanted = {it.id: it for record in records for it in self._of(record, can_relink=RELINK in features)}
-        for id_ in self._shown.keys() - wanted.keys():
+    def async_update(self, records: Iterable[VehicleRecord], features: frozenset[str]) -> None:
+        """Create the issues of these vehicles and delete all others."""
+        issues = {
+            it.id: it for record in records for it in self._create_issues(record, can_relink=RELINK_FEATURE in features)
+        }
+        for id_ in self._current.keys() - issues.keys():
             ir.async_delete_issue(self._hass, DOMAIN, id_)
-        for id_, issue in wanted.items():
-            if self._shown.get(id_) != issue:
+        for id_, issue in issues.items():
+            if self._current.get(id_) != issue:
                 ir.async_create_issue(
                     self._hass,
                     DOMAIN,
@@ -52,12 +54,12 @@ class Issues:
                     translation_key=issue.key,
                     translation_placeholders=issue.placeholders,
                 )
-        self._shown = wanted
+        self._current = issues
 
-    def _of(self, record: VehicleRecord, *, can_relink: bool) -> Iterator[Issue]:
-        name = vehicle_name(record)
+    def _create_issues(self, record: VehicleRecord, *, can_relink: bool) -> Iterator[RepairIssue]:
+        name = get_vehicle_name(record)
         if record.link_state is LinkState.BROKEN:
-            yield Issue(
+            yield RepairIssue(
                 id=f"link_broken_{record.id}",
                 key="link_broken" if can_relink else "link_broken_elsewhere",
                 placeholders={"name": name},
@@ -65,9 +67,9 @@ class Issues:
                 data={"entry_id": self._entry_id, "vehicle_id": record.id} if can_relink else None,
             )
         for intervention in record.interventions:
-            if intervention.is_users and (intervention.title or intervention.description):
+            if intervention.is_for_user and (intervention.title or intervention.description):
                 title, description = intervention.title or "", intervention.description or ""
-                yield Issue(
+                yield RepairIssue(
                     id=f"intervention_{record.id}_{intervention.id}",
                     key="intervention",
                     placeholders={"name": name, "title": title or description, "description": description or title},
@@ -76,5 +78,5 @@ class Issues:
 
     @callback
     def async_clear(self) -> None:
-        """Show nothing more."""
-        self.async_show((), frozenset())
+        """Delete all issues."""
+        self.async_update((), frozenset())

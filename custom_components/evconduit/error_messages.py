@@ -1,4 +1,4 @@
-"""The relay client's errors in Home Assistant's terms: each has one translated sentence."""
+"""Translation keys and HomeAssistantErrors for the errors of the relay client."""
 
 from homeassistant.exceptions import HomeAssistantError
 
@@ -17,8 +17,8 @@ from .client import (
 )
 from .const import DOMAIN
 
-# From the particular to the general: the first class that fits speaks.
-SENTENCES: tuple[tuple[type[RelayError], str], ...] = (
+# The first class that matches is used: subclasses come before their base.
+TRANSLATION_KEYS: tuple[tuple[type[RelayError], str], ...] = (
     (UnauthorizedError, "invalid_auth"),
     (ForbiddenError, "not_allowed"),
     (AccountDisabledError, "account_disabled"),
@@ -31,15 +31,15 @@ SENTENCES: tuple[tuple[type[RelayError], str], ...] = (
 )
 
 
-def sentence_of(error: RelayError) -> str:
-    """The translation key, under `exceptions`, of what went wrong."""
-    return next(key for kind, key in SENTENCES if isinstance(error, kind))
+def get_translation_key(error: RelayError) -> str:
+    """Return the translation key, under `exceptions`, for an error."""
+    return next(key for error_type, key in TRANSLATION_KEYS if isinstance(error, error_type))
 
 
-def command_problem(error: RelayError) -> HomeAssistantError:
-    """What a user is told whose command did not go through."""
+def create_command_error(error: RelayError) -> HomeAssistantError:
+    """Create the error for a failed command, with the vehicle's reason if it refused."""
     if not isinstance(error, CommandRefusedError):
-        return HomeAssistantError(translation_domain=DOMAIN, translation_key=sentence_of(error))
+        return HomeAssistantError(translation_domain=DOMAIN, translation_key=get_translation_key(error))
     if not (reason := error.reason.detail or error.reason.type):
         return HomeAssistantError(translation_domain=DOMAIN, translation_key="command_refused_without_reason")
     return HomeAssistantError(
@@ -47,8 +47,8 @@ def command_problem(error: RelayError) -> HomeAssistantError:
     )
 
 
-def refresh_problem(error: RelayError) -> HomeAssistantError:
-    """What a user is told who asked for news in vain."""
+def create_refresh_error(error: RelayError) -> HomeAssistantError:
+    """Create the error for a failed refresh."""
     if isinstance(error, TooManyRequestsError):
         return HomeAssistantError(translation_domain=DOMAIN, translation_key="refreshed_lately")
-    return HomeAssistantError(translation_domain=DOMAIN, translation_key=sentence_of(error))
+    return HomeAssistantError(translation_domain=DOMAIN, translation_key=get_translation_key(error))
