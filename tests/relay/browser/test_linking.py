@@ -62,7 +62,7 @@ async def test_a_car_is_linked_and_unlinked(open_page, nobody, enode, scripts):
     await window.wait_for_url(f"{enode.url}/link/*")
     await window.locator('button[value="consent"]').click()
     await window.locator('input[name="car"]').first.check()
-    await window.locator("button.deed").click()
+    await window.locator("button.primary").click()
     await window.wait_for_url("**/link-callback?link=*")
     assert await heading(window) == "Your car is linked"
     assert await window.get_by_role("link", name="To your cars").is_visible()
