@@ -22,7 +22,7 @@ from relay.settings import Settings
 from relay.usecases.linking.create_link_page import create_link_page
 from relay.vehicles.limits import VehicleLimits
 from scripts.lib.programs import CHROMIUM
-from tests.demo.enode.running import Running, new_settings
+from tests.demo.enode.running_simulator import RunningSimulator, make_settings
 from tests.relay.browser.gallery import CLOUD, SELF_HOSTED, Gallery
 from tests.relay.browser.household import fill_household
 from tests.relay.supabase_auth.double import ANON, SECRET, supabase_running
@@ -36,7 +36,7 @@ PHONE = {"width": 360, "height": 740}
 async def chromium() -> AsyncIterator[Browser]:
     program = next((found for name in CHROMIUM.names if (found := shutil.which(name))), None)
     if program is None:
-        pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.how}")
+        pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.install_hint}")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
@@ -81,9 +81,9 @@ async def cloud(tmp_path, database_url) -> AsyncIterator[SimpleNamespace]:
 
 
 @pytest.fixture
-def enode() -> Iterator[Running]:
+def enode() -> Iterator[RunningSimulator]:
     """The simulated Enode."""
-    simulator = Running(new_settings())
+    simulator = RunningSimulator(make_settings())
     yield simulator
     simulator.close()
 

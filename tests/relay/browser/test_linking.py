@@ -62,7 +62,7 @@ async def test_user_links_and_unlinks_a_car(open_page, user_without_car, enode, 
     await window.wait_for_url(f"{enode.url}/link/*")
     await window.locator('button[value="consent"]').click()
     await window.locator('input[name="car"]').first.check()
-    await window.locator("button.deed").click()
+    await window.locator("button.primary").click()
     await window.wait_for_url("**/link-callback?link=*")
     assert await read_heading(window) == "Your car is linked"
     assert await window.get_by_role("link", name="Go to your cars").is_visible()
