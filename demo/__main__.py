@@ -2,7 +2,7 @@
 
 import sys
 
-from demo.world.command import main
+from demo.world.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,9 +6,18 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from demo.enode.interventions import BY_KEY
-from demo.enode.physics import Build, CarState, Power, drive, level, park, switch, with_level
-from demo.enode.routine import resume
+from demo.enode.daily_routine import resume_routine
+from demo.enode.interventions import INTERVENTIONS_BY_KEY
+from demo.enode.physics import (
+    CarSpec,
+    CarState,
+    Power,
+    battery_percent,
+    park_car,
+    start_drive,
+    with_battery_percent,
+    with_power,
+)
 from demo.enode.world import Car
 
 
@@ -24,7 +33,7 @@ class Activity(StrEnum):
     AUTO = "auto"
 
 
-class Wish(BaseModel):
+class VehicleChanges(BaseModel):
     """Body of POST /_sim/vehicles/{id}. What is absent stays as it is."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -46,31 +55,31 @@ class Wish(BaseModel):
 
     @field_validator("interventions")
     @classmethod
-    def _known(cls, keys: list[str] | None) -> list[str] | None:
-        if keys is not None and not set(keys) <= BY_KEY.keys():
-            raise ValueError(f"this world knows {', '.join(BY_KEY)}")
+    def _check_intervention_keys(cls, keys: list[str] | None) -> list[str] | None:
+        if keys is not None and not set(keys) <= INTERVENTIONS_BY_KEY.keys():
+            raise ValueError(f"this world knows {', '.join(INTERVENTIONS_BY_KEY)}")
         return keys
 
 
-def _plug_in(_build: Build, state: CarState) -> CarState:
-    return state if state.power.plugged_in else switch(state, Power.STOPPED)
+def _plug_in_car(_build: CarSpec, state: CarState) -> CarState:
+    return state if state.power.is_plugged_in else with_power(state, Power.STOPPED)
 
 
-def _charge(build: Build, state: CarState) -> CarState:
-    full = level(build, state) >= state.limit_percent
-    return switch(state, Power.COMPLETE if full else Power.CHARGING)
+def _start_charging(spec: CarSpec, state: CarState) -> CarState:
+    full = battery_percent(spec, state) >= state.limit_percent
+    return with_power(state, Power.COMPLETE if full else Power.CHARGING)
 
 
-HANDLES: dict[Activity, Callable[[Build, CarState], CarState]] = {
-    Activity.DRIVE: lambda _, state: drive(state),
-    Activity.PARK: lambda _, state: park(state),
-    Activity.PLUG_IN: _plug_in,
-    Activity.UNPLUG: lambda _, state: park(state),
-    Activity.CHARGE: _charge,
-    Activity.STOP: lambda _, state: switch(state, Power.STOPPED),
+ACTIVITY_TRANSITIONS: dict[Activity, Callable[[CarSpec, CarState], CarState]] = {
+    Activity.DRIVE: lambda _, state: start_drive(state),
+    Activity.PARK: lambda _, state: park_car(state),
+    Activity.PLUG_IN: _plug_in_car,
+    Activity.UNPLUG: lambda _, state: park_car(state),
+    Activity.CHARGE: _start_charging,
+    Activity.STOP: lambda _, state: with_power(state, Power.STOPPED),
 }
 
-SEEN = {
+ACTIVITY_BY_POWER = {
     Power.UNKNOWN: "unknown",
     Power.INITIALIZING: "initializing",
     Power.CHARGING: "charging",
@@ -82,33 +91,33 @@ SEEN = {
 }
 
 
-def activity_of(car: Car) -> str:
+def get_activity(car: Car) -> str:
     """What a car does in truth: driving, parked, charging, stopped, complete and so on."""
     if car.state.power is Power.UNPLUGGED:
         return "driving" if car.state.driving else "parked"
-    return SEEN[car.state.power]
+    return ACTIVITY_BY_POWER[car.state.power]
 
 
-def change(car: Car, wish: Wish) -> Car:
+def apply_changes(car: Car, wish: VehicleChanges) -> Car:
     """The car after a hand changed what it wishes, everything at once. An activity or a power state pins it."""
     state = _set_values(car, wish)
     car = replace(car, state=state, reachable=car.reachable if wish.reachable is None else wish.reachable)
     if wish.interventions is not None:
-        car = replace(car, interventions=tuple(BY_KEY[key].id for key in wish.interventions))
+        car = replace(car, interventions=tuple(INTERVENTIONS_BY_KEY[key].id for key in wish.interventions))
     if wish.activity is Activity.AUTO:
-        stage, state = resume(car.model.build, state)
+        stage, state = resume_routine(car.model.spec, state)
         car = replace(car, state=state, stage=stage, stage_seconds=0.0, pinned=False)
     elif wish.activity is not None:
-        car = replace(car, state=HANDLES[wish.activity](car.model.build, state), pinned=True, order=None)
+        car = replace(car, state=ACTIVITY_TRANSITIONS[wish.activity](car.model.spec, state), pinned=True, order=None)
     if wish.power_delivery_state is not None:
-        car = replace(car, state=switch(car.state, wish.power_delivery_state), pinned=True, order=None)
+        car = replace(car, state=with_power(car.state, wish.power_delivery_state), pinned=True, order=None)
     return car
 
 
-def _set_values(car: Car, wish: Wish) -> CarState:
+def _set_values(car: Car, wish: VehicleChanges) -> CarState:
     state = car.state
     if wish.battery_level is not None:
-        state = with_level(car.model.build, state, wish.battery_level)
+        state = with_battery_percent(car.model.spec, state, wish.battery_level)
     return replace(
         state,
         limit_percent=state.limit_percent if wish.charge_limit is None else wish.charge_limit,

@@ -3,10 +3,10 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-MOMENT = timedelta(milliseconds=1)
+ONE_MILLISECOND = timedelta(milliseconds=1)
 
 
-def stamp(moment: datetime) -> str:
+def format_timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds and `Z`, as Enode writes it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -22,14 +22,14 @@ class Clock:
 
     def now(self) -> str:
         """Real UTC."""
-        return stamp(datetime.now(UTC))
+        return format_timestamp(datetime.now(UTC))
 
-    def new_moment(self) -> str:
+    def next_timestamp(self) -> str:
         """Real UTC, but each call a later millisecond: no two events or records are born at the same time."""
         now = datetime.now(UTC)
         now -= timedelta(microseconds=now.microsecond % 1000)
-        self._last_event = max(now, self._last_event + MOMENT)
-        return stamp(self._last_event)
+        self._last_event = max(now, self._last_event + ONE_MILLISECOND)
+        return format_timestamp(self._last_event)
 
     def advance(self, seconds: float) -> None:
         """Let simulated seconds pass; whoever waits for them wakes."""
@@ -37,7 +37,7 @@ class Clock:
         self._tick.set()
         self._tick = asyncio.Event()
 
-    async def reach(self, seconds: float, *, or_event: asyncio.Event) -> None:
+    async def wait_until(self, seconds: float, *, or_event: asyncio.Event) -> None:
         """Wait until simulated time reaches `seconds`, or until `or_event` is set; both are looked at on each tick."""
         while self.seconds < seconds and not or_event.is_set():
             await self._tick.wait()

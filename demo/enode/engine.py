@@ -10,22 +10,22 @@ from pathlib import Path
 
 import httpx
 
-from demo.enode.background import end, spawn
+from demo.enode.access_tokens import AccessTokens
+from demo.enode.api_faults import ApiFaults
+from demo.enode.background_tasks import cancel_task, start_task
 from demo.enode.clock import Clock
-from demo.enode.deliveries import PostOffice
-from demo.enode.faults import Faults
-from demo.enode.fleet import pass_time
+from demo.enode.deliveries import WebhookDispatcher
+from demo.enode.ground_truth import GroundTruth
 from demo.enode.problems import Json
-from demo.enode.sim import Delays, Simulator
-from demo.enode.store import Store
-from demo.enode.tokens import Tokens
-from demo.enode.truth import Truth
+from demo.enode.simulator import Delays, Simulator
+from demo.enode.state_file import StateFile
+from demo.enode.time_steps import advance_time
 from demo.enode.world import World
 
 TICK_SECONDS = 0.05
-LONGEST_TICK = 1.0  # real seconds that one tick may account for; a machine that slept longer lost the rest
-SAVE_EVERY = 1.0
-FASTEST = 36_000.0
+MAX_TICK_SECONDS = 1.0  # real seconds that one tick may account for; a machine that slept longer lost the rest
+SAVE_INTERVAL_SECONDS = 1.0
+MAX_SPEED = 36_000.0
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Settings:
     client_secret: str = field(repr=False)
     speed: float = 60.0
     seed: int = 1
-    state: Path | None = None
+    state_file: Path | None = None
     sandbox: bool = False
     delays: Delays = field(default_factory=Delays)
 
@@ -48,66 +48,66 @@ class Engine:
     """The parts of a running simulator, as the routes see them."""
 
     sim: Simulator
-    office: PostOffice
-    tokens: Tokens
-    faults: Faults
-    truth: Truth
+    webhooks: WebhookDispatcher
+    tokens: AccessTokens
+    api_faults: ApiFaults
+    ground_truth: GroundTruth
 
 
 @asynccontextmanager
 async def run_engine(settings: Settings, world: World) -> AsyncIterator[Engine]:
     """A world that lives as long as the context lasts."""
     clock = Clock(speed=settings.speed, seconds=world.seconds)
-    store = None if settings.state is None else Store(settings.state)
+    store = None if settings.state_file is None else StateFile(settings.state_file)
     async with httpx.AsyncClient(trust_env=False, follow_redirects=False) as http:
-        office = PostOffice(world=world, clock=clock, delays=settings.delays, http=http)
-        truth = Truth()
+        office = WebhookDispatcher(world=world, clock=clock, delays=settings.delays, http=http)
+        truth = GroundTruth()
 
         def post(event: Json) -> None:
-            truth.note(event)
-            office.post(event)
+            truth.record(event)
+            office.publish(event)
 
-        sim = Simulator(world=world, clock=clock, delays=settings.delays, post=post, sandbox=settings.sandbox)
-        tokens = Tokens(client_id=settings.client_id, client_secret=settings.client_secret)
+        sim = Simulator(world=world, clock=clock, delays=settings.delays, publish=post, sandbox=settings.sandbox)
+        tokens = AccessTokens(client_id=settings.client_id, client_secret=settings.client_secret)
         office.start()
-        tasks = [spawn(_tick(sim)), spawn(_beat(sim, office))]
+        tasks = [start_task(_run_clock_loop(sim)), start_task(_run_heartbeat_loop(sim, office))]
         if store is not None:
             store.save(world)  # a file that cannot be written is told now, not when all is lost
-            tasks.append(spawn(_keep_saving(store, world)))
+            tasks.append(start_task(_run_saving_loop(store, world)))
         try:
-            yield Engine(sim=sim, office=office, tokens=tokens, faults=Faults(), truth=truth)
+            yield Engine(sim=sim, webhooks=office, tokens=tokens, api_faults=ApiFaults(), ground_truth=truth)
         finally:
             for task in tasks:
-                await end(task)
+                await cancel_task(task)
             await office.stop()
             if store is not None:
                 store.save(world)
 
 
-async def _tick(sim: Simulator) -> None:
+async def _run_clock_loop(sim: Simulator) -> None:
     last = time.monotonic()
     while True:
         await asyncio.sleep(TICK_SECONDS)
         now = time.monotonic()
-        pass_time(sim, min(now - last, LONGEST_TICK) * sim.clock.speed)
+        advance_time(sim, min(now - last, MAX_TICK_SECONDS) * sim.clock.speed)
         sim.clock.advance(0)  # also while time stands still: who waits may have been called for another reason
         last = now
 
 
-async def _beat(sim: Simulator, office: PostOffice) -> None:
+async def _run_heartbeat_loop(sim: Simulator, office: WebhookDispatcher) -> None:
     last = time.monotonic()
     due = sim.clock.seconds + sim.delays.heartbeat
     while True:
         await asyncio.sleep(TICK_SECONDS)
-        if sim.clock.seconds >= due and time.monotonic() - last >= sim.delays.heartbeat_at_least:
-            office.beat()
+        if sim.clock.seconds >= due and time.monotonic() - last >= sim.delays.min_heartbeat_interval:
+            office.publish_heartbeat()
             last = time.monotonic()
             due = sim.clock.seconds + sim.delays.heartbeat
 
 
-async def _keep_saving(store: Store, world: World) -> None:
+async def _run_saving_loop(store: StateFile, world: World) -> None:
     while True:
-        await asyncio.sleep(SAVE_EVERY)
+        await asyncio.sleep(SAVE_INTERVAL_SECONDS)
         try:
             store.save(world)
         except OSError as error:

@@ -13,7 +13,7 @@ from demo.enode.problems import Json, bad_request
 DEFAULT_SIZE = 50
 WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
-type Key = tuple[str, str]
+type SortKey = tuple[str, str]
 """When a record came to be, and its id."""
 
 
@@ -22,11 +22,11 @@ class PageRequest:
     """What a client asked for."""
 
     size: int = DEFAULT_SIZE
-    after: Key | None = None
-    before: Key | None = None
+    after: SortKey | None = None
+    before: SortKey | None = None
 
 
-def page_request(request: Request) -> PageRequest:
+def parse_page_request(request: Request) -> PageRequest:
     """The page that a request asks for. Raises the 400 for what makes no sense."""
     query = request.query_params
     after, before = query.get("after"), query.get("before")
@@ -37,12 +37,14 @@ def page_request(request: Request) -> PageRequest:
         raise bad_request("pageSize: must be an integer greater than 0")
     return PageRequest(
         size=int(size),
-        after=None if after is None else _decode(after),
-        before=None if before is None else _decode(before),
+        after=None if after is None else _decode_cursor(after),
+        before=None if before is None else _decode_cursor(before),
     )
 
 
-def page[T](items: Sequence[T], key: Callable[[T], Key], show: Callable[[T], Json], wanted: PageRequest) -> Json:
+def build_page[T](
+    items: Sequence[T], key: Callable[[T], SortKey], show: Callable[[T], Json], wanted: PageRequest
+) -> Json:
     """Enode's page of `items`, in the order of `key`."""
     rows = sorted(items, key=key)
     if wanted.before is not None:
@@ -57,23 +59,23 @@ def page[T](items: Sequence[T], key: Callable[[T], Key], show: Callable[[T], Jso
     return {
         "data": [show(it) for it in chosen],
         "pagination": {
-            "after": _encode(last) if last < key(rows[-1]) else None,
-            "before": _encode(first) if first > key(rows[0]) else None,
+            "after": _encode_cursor(last) if last < key(rows[-1]) else None,
+            "before": _encode_cursor(first) if first > key(rows[0]) else None,
         },
     }
 
 
-def empty_page(wanted: PageRequest) -> Json:
+def build_empty_page(wanted: PageRequest) -> Json:
     """A page of assets that do not exist in this world."""
     nothing: list[Json] = []
-    return page(nothing, lambda it: (it["id"], it["id"]), lambda it: it, wanted)
+    return build_page(nothing, lambda it: (it["id"], it["id"]), lambda it: it, wanted)
 
 
-def _encode(key: Key) -> str:
+def _encode_cursor(key: SortKey) -> str:
     return base64.urlsafe_b64encode(" ".join(key).encode()).decode()
 
 
-def _decode(cursor: str) -> Key:
+def _decode_cursor(cursor: str) -> SortKey:
     try:
         created_at, _, name = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(" ")
     except binascii.Error, ValueError:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 type Json = dict[str, Any]
 
-TYPE = "https://developers.enode.com/api/problems/"
+TYPE_PREFIX = "https://developers.enode.com/api/problems/"
 SLUGS = {400: "bad-request", 401: "unauthorized", 403: "forbidden", 404: "not-found"}  # SIM: 401's
 TITLES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
 
@@ -21,15 +21,15 @@ class ProblemError(Exception):
     def __init__(self, status: int, title: str, detail: str, issues: list[Json] | None = None) -> None:
         super().__init__(title)
         self.status = status
-        self.body = problem_body(status, title, detail)
+        self.body = build_problem(status, title, detail)
         if issues is not None:
             self.body["issues"] = issues
 
 
-def problem_body(status: int, title: str, detail: str) -> Json:
+def build_problem(status: int, title: str, detail: str) -> Json:
     """A problem as Enode writes it."""
     slug = SLUGS.get(status, "error")  # SIM: the slugs of other statuses are not published
-    return {"type": TYPE + slug, "title": title, "detail": detail}
+    return {"type": TYPE_PREFIX + slug, "title": title, "detail": detail}
 
 
 def bad_request(detail: str, issues: list[Json] | None = None, title: str = "Bad Request") -> ProblemError:
@@ -55,12 +55,12 @@ async def read_body[M: BaseModel](request: Request, model: type[M], *, title: st
     try:
         return model.model_validate(await read_json(request))
     except ValidationError as error:
-        issues = issues_of(error)
+        issues = list_issues(error)
         detail = "; ".join(f"{'.'.join(it['path']) or 'body'}: {it['message']}" for it in issues)
         raise bad_request(detail, issues, title) from None
 
 
-def issues_of(error: ValidationError) -> list[Json]:
+def list_issues(error: ValidationError) -> list[Json]:
     """What was wrong with some input. SIM: the shape of an issue is not published."""
     return [
         {"code": it["type"], "path": [str(part) for part in it["loc"]], "message": it["msg"]}
@@ -80,5 +80,5 @@ def answer_http_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     title = TITLES.get(error.status_code, "Error")
-    body = problem_body(error.status_code, title, f"{title}.")
+    body = build_problem(error.status_code, title, f"{title}.")
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)

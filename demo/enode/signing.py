@@ -4,6 +4,6 @@ import hashlib
 import hmac
 
 
-def signature(secret: str, body: bytes) -> str:
+def sign(secret: str, body: bytes) -> str:
     """Value of `x-enode-signature` for the raw bytes of a delivery."""
     return "sha1=" + hmac.new(secret.encode(), body, hashlib.sha1).hexdigest()

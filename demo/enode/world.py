@@ -4,16 +4,16 @@ import uuid
 from dataclasses import dataclass, field
 
 from demo.enode.catalogue import MODELS, Model
+from demo.enode.daily_routine import Stage
 from demo.enode.interventions import NAMESPACE
 from demo.enode.physics import CarState, Power
 from demo.enode.problems import Json
-from demo.enode.routine import Stage
 
-KEPT_ACTIONS = 500
+MAX_ACTIONS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class VendorCommand:
     """What a vendor's cloud has sent to a car and the car has not yet done. Due at a simulated second."""
 
     kind: str
@@ -37,7 +37,7 @@ class Car:
     reachable: bool = True
     interventions: tuple[str, ...] = ()
     """Ids of those that were raised by hand."""
-    order: Order | None = None
+    order: VendorCommand | None = None
 
     @property
     def model(self) -> Model:
@@ -122,7 +122,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
+class WebhookSubscription:
     """A webhook subscription."""
 
     id: str
@@ -150,7 +150,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldEvent:
     """An event that is kept back until so many later ones went by."""
 
     event: Json
@@ -158,19 +158,19 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
+class WebhookQueue:
     """What a webhook has yet to hear, in order."""
 
     waiting: tuple[Json, ...] = ()
     current: Delivery | None = None
-    held: tuple[Held, ...] = ()
+    held: tuple[HeldEvent, ...] = ()
     """Kept back by mischief."""
     failing_since: float | None = None
     """Simulated second of the first failure since the last success."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Location:
     """An Enode location: a named place of a user."""
 
     id: str
@@ -195,9 +195,9 @@ class World:
     vehicles: dict[str, Vehicle] = field(default_factory=dict)
     sessions: dict[str, LinkSession] = field(default_factory=dict)
     actions: dict[str, Action] = field(default_factory=dict)
-    webhooks: dict[str, Webhook] = field(default_factory=dict)
-    queues: dict[str, Queue] = field(default_factory=dict)
-    places: dict[str, Place] = field(default_factory=dict)
+    webhooks: dict[str, WebhookSubscription] = field(default_factory=dict)
+    queues: dict[str, WebhookQueue] = field(default_factory=dict)
+    places: dict[str, Location] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Forget all records; ids are not given twice all the same."""
@@ -218,12 +218,12 @@ class World:
         self.ids_given += 1
         return str(uuid.uuid5(NAMESPACE, f"{self.seed}/{self.ids_given}"))
 
-    def keep_action(self, action: Action) -> None:
+    def store_action(self, action: Action) -> None:
         """Remember an action, and forget the oldest when there are many."""
         self.actions[action.id] = action
-        while len(self.actions) > KEPT_ACTIONS:
+        while len(self.actions) > MAX_ACTIONS:
             del self.actions[next(iter(self.actions))]
 
-    def pending_action(self, vehicle_id: str) -> Action | None:
+    def find_pending_action(self, vehicle_id: str) -> Action | None:
         """The one action that a vehicle is busy with."""
         return next((it for it in self.actions.values() if it.vehicle_id == vehicle_id and it.state == "PENDING"), None)

@@ -15,9 +15,9 @@ class Console:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._live = out.isatty()
+        self._is_terminal = out.isatty()
 
-    def say(self, text: str = "") -> None:
+    def print_line(self, text: str = "") -> None:
         """Write a line, or several."""
         self._write(f"{text}\n")
 
@@ -25,20 +25,20 @@ class Console:
     def step(self, what: str) -> Iterator[None]:
         """Tell that a step begins (on a terminal), and how it ended and how long it took."""
         started = time.monotonic()
-        if self._live:
+        if self._is_terminal:
             self._write(f"  … {what}\r")
         try:
             yield
         except asyncio.CancelledError:
-            self._end(what, "-", started)
+            self._print_step_end(what, "-", started)
             raise
         except BaseException:
-            self._end(what, "✗", started)
+            self._print_step_end(what, "✗", started)
             raise
-        self._end(what, "✓", started)
+        self._print_step_end(what, "✓", started)
 
-    def _end(self, what: str, mark: str, started: float) -> None:
-        self.say(f"  {mark} {what:<{WIDTH}} {time.monotonic() - started:6.1f} s")
+    def _print_step_end(self, what: str, mark: str, started: float) -> None:
+        self.print_line(f"  {mark} {what:<{WIDTH}} {time.monotonic() - started:6.1f} s")
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # EIO of a closed terminal, EPIPE of `| head`, a closed file

@@ -5,25 +5,25 @@ from pathlib import Path
 TAIL_LINES = 15
 
 
-class WorldError(Exception):
+class UserFixableError(Exception):
     """Something that the person can mend, told in one line. The demo exits with status 2."""
 
 
-class BrokenPartError(Exception):
+class ComponentError(Exception):
     """A part of the world failed. Told with the last lines of its log. The demo exits with status 1."""
 
     def __init__(self, what: str, *, log: Path | None = None) -> None:
         super().__init__(what)
         self.log = log
 
-    def story(self) -> str:
+    def describe(self) -> str:
         """What happened and, where there is a log, its end."""
         if self.log is None:
             return str(self)
-        return f"{self}\n{tail(self.log)}"
+        return f"{self}\n{read_log_tail(self.log)}"
 
 
-def tail(log: Path, lines: int = TAIL_LINES) -> str:
+def read_log_tail(log: Path, lines: int = TAIL_LINES) -> str:
     """The last lines of a log, indented, under its name."""
     try:
         last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]

@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientResponse, ClientSession
 
-from demo.world.errors import BrokenPartError
+from demo.world.errors import ComponentError
 
 type Json = Any
 USER = "demo"
@@ -25,7 +25,7 @@ class HassApi:
         """Who we say we are: the frontend does it the same way."""
         return f"{self.url}/"
 
-    async def answers(self) -> bool:
+    async def is_up(self) -> bool:
         """Whether the web server is up."""
         try:
             async with self._session.get(f"{self.url}/manifest.json") as response:
@@ -38,12 +38,12 @@ class HassApi:
         async with self._session.get(f"{self.url}/api/onboarding") as response:
             steps = await response.json() if response.ok else []  # the route goes away once all is done
         user_made = all(step["done"] for step in steps)
-        code = await (self._log_in() if user_made else self._onboard())
+        code = await (self._log_in() if user_made else self._create_user())
         form = {"grant_type": "authorization_code", "code": code, "client_id": self.client_id}
         async with self._session.post(f"{self.url}/auth/token", data=form) as response:
-            self.tokens = await _content(response)
+            self.tokens = await _read_answer(response)
 
-    async def _onboard(self) -> str:
+    async def _create_user(self) -> str:
         user = {"client_id": self.client_id, "name": "Demo", "username": USER, "password": PASSWORD, "language": "en"}
         answer = await self._send("POST", "/api/onboarding/users", user)
         return str(answer["auth_code"])
@@ -54,7 +54,7 @@ class HassApi:
         login = {"client_id": self.client_id, "username": USER, "password": PASSWORD}
         done = await self._send("POST", f"/auth/login_flow/{flow['flow_id']}", login)
         if done["type"] != "create_entry":
-            raise BrokenPartError(f"Home Assistant refused the login {USER}/{PASSWORD}; start with --fresh")
+            raise ComponentError(f"Home Assistant refused the login {USER}/{PASSWORD}; start with --fresh")
         return str(done["result"])
 
     async def get(self, path: str) -> Json:
@@ -74,12 +74,12 @@ class HassApi:
         if self.tokens:
             headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
         async with self._session.request(method, f"{self.url}{path}", json=body, headers=headers) as response:
-            return await _content(response)
+            return await _read_answer(response)
 
 
-async def _content(response: ClientResponse) -> Json:
+async def _read_answer(response: ClientResponse) -> Json:
     if response.ok:
         return await response.json()
     told = await response.text()
     what = f"{response.method} {response.url.path}"
-    raise BrokenPartError(f"Home Assistant answered {response.status} to {what}: {told}")
+    raise ComponentError(f"Home Assistant answered {response.status} to {what}: {told}")

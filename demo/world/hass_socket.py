@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
-from demo.world.errors import BrokenPartError
+from demo.world.errors import ComponentError
 from demo.world.hass_api import HassApi, Json
 
 ANSWER_SECONDS = 20
@@ -36,15 +36,15 @@ class HassSocket:
 
     async def call(self, command: str, **fields: Any) -> Json:
         """Send a command and give its result. Raises HassRefusedError; BrokenPartError when there is no answer."""
-        return await self._exchange(next(self._ids), {"type": command, **fields})
+        return await self._send_and_wait(next(self._ids), {"type": command, **fields})
 
     async def subscribe(self, listener: Callable[[Json], None], command: str, **fields: Any) -> None:
         """Send a subscribing command; the listener gets each event of it, from the first on."""
         number = next(self._ids)
         self._listeners[number] = listener
-        await self._exchange(number, {"type": command, **fields})
+        await self._send_and_wait(number, {"type": command, **fields})
 
-    async def _exchange(self, number: int, message: Json) -> Json:
+    async def _send_and_wait(self, number: int, message: Json) -> Json:
         answer: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         try:
@@ -52,14 +52,14 @@ class HassSocket:
             async with asyncio.timeout(ANSWER_SECONDS):
                 reply = await answer
         except (TimeoutError, ConnectionError) as error:
-            raise BrokenPartError(f"Home Assistant gave no answer to {message['type']} ({error})") from None
+            raise ComponentError(f"Home Assistant gave no answer to {message['type']} ({error})") from None
         finally:
             del self._answers[number]
         if not reply["success"]:
             raise HassRefusedError(reply["error"])
         return reply["result"]
 
-    async def read(self) -> None:
+    async def dispatch_messages(self) -> None:
         """Hand out what arrives until the connection ends."""
         async for message in self._connection:
             if message.type is not WSMsgType.TEXT:
@@ -82,9 +82,9 @@ async def open_socket(session: ClientSession, hass: HassApi) -> AsyncIterator[Ha
         await connection.send_json({"type": "auth", "access_token": hass.tokens["access_token"]})
         greeting = await connection.receive_json()
         if greeting["type"] != "auth_ok":
-            raise BrokenPartError(f"Home Assistant refused the WebSocket: {greeting.get('message')}")
+            raise ComponentError(f"Home Assistant refused the WebSocket: {greeting.get('message')}")
         socket = HassSocket(connection)
-        reader = asyncio.create_task(socket.read())
+        reader = asyncio.create_task(socket.dispatch_messages())
         try:
             yield socket
         finally:

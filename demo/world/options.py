@@ -4,10 +4,10 @@ import argparse
 import os
 from pathlib import Path
 
-from demo.world.ports import PREFERRED
+from demo.world.ports import PREFERRED_PORTS
 
-FASTEST = 3600.0
-HIGHEST_PORT = 65_535
+MAX_SPEED = 3600.0
+MAX_PORT = 65_535
 DESCRIPTION = """\
 A simulated electric car charges inside a real Home Assistant, through the relay.
 
@@ -30,7 +30,7 @@ Exit status: 0 after Ctrl-C or a good check, 1 when something failed, 2 for some
 """
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     """The options. A mistake in them ends the program with status 2."""
     parser = argparse.ArgumentParser(
         prog="scripts/demo",
@@ -40,33 +40,44 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--check", action="store_true", help="prove the whole way from car to Home Assistant and back, then stop")
-    add("--speed", type=_speed, default=30.0, metavar="N", help="let cars live N times as fast as in life (default 30)")
-    add("--state", type=Path, metavar="DIR", help=f"state folder (default {default_state()}; with --check a new one)")
+    add(
+        "--speed",
+        type=_parse_speed,
+        default=30.0,
+        metavar="N",
+        help="let cars live N times as fast as in life (default 30)",
+    )
+    add(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help=f"state folder (default {get_default_state_folder()}; with --check a new one)",
+    )
     add("--fresh", action="store_true", help="wipe the state folder first")
     add("--screenshot", type=Path, metavar="FILE", help="with --check: where to write a picture of the dashboard")
-    for name in PREFERRED:
-        add(f"--{name}-port", type=_port, metavar="PORT", help=f"port of the {name} (default: a free one)")
+    for name in PREFERRED_PORTS:
+        add(f"--{name}-port", type=_parse_port, metavar="PORT", help=f"port of the {name} (default: a free one)")
     options = parser.parse_args(arguments)
     if options.screenshot is not None and not options.check:
         parser.error("--screenshot goes with --check")
     return options
 
 
-def default_state() -> Path:
+def get_default_state_folder() -> Path:
     """Where the demo keeps its things."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "evconduit-demo"
 
 
-def _speed(text: str) -> float:
+def _parse_speed(text: str) -> float:
     speed = float(text)
-    if not 1 <= speed <= FASTEST:
-        raise argparse.ArgumentTypeError(f"must be 1 to {FASTEST:g}")
+    if not 1 <= speed <= MAX_SPEED:
+        raise argparse.ArgumentTypeError(f"must be 1 to {MAX_SPEED:g}")
     return speed
 
 
-def _port(text: str) -> int:
+def _parse_port(text: str) -> int:
     port = int(text)
-    if not 1 <= port <= HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"must be 1 to {HIGHEST_PORT}")
+    if not 1 <= port <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"must be 1 to {MAX_PORT}")
     return port

@@ -6,10 +6,10 @@ from typing import Any
 
 from aiohttp import ClientError
 
-from demo.world.errors import BrokenPartError
-from demo.world.parts import Ground
+from demo.world.context import DemoContext
+from demo.world.errors import ComponentError
+from demo.world.orphaned_postgres import stop_orphaned_postgres
 from demo.world.ports import HOST
-from demo.world.postmaster import stop_postmaster
 from demo.world.processes import Child, Program
 
 NAME = "relay"
@@ -22,16 +22,16 @@ type Json = Any
 class Relay:
     """The demo's relay, as an operator runs it."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: DemoContext) -> None:
         self._ground = ground
-        self.url = ground.url(NAME)
+        self.url = ground.get_url(NAME)
         self.port = ground.ports[NAME]
         self._server: Child | None = None
 
     async def start(self) -> None:
         """Start the server, its embedded PostgreSQL with it, and wait until it is ready."""
-        self._server = await self._ground.supervisor.start(self._program("relay", "serve"))
-        await self._ground.supervisor.until_ready(self._server, self._is_ready, within=START_SECONDS)
+        self._server = await self._ground.supervisor.start(self._build_program("relay", "serve"))
+        await self._ground.supervisor.wait_until_ready(self._server, self._is_ready, within=START_SECONDS)
 
     async def _is_ready(self) -> bool:
         try:
@@ -47,52 +47,54 @@ class Relay:
             await self._ground.supervisor.stop(self._server)
             self._server = None
 
-    async def command(self, *arguments: str) -> str:
+    async def run_command(self, *arguments: str) -> str:
         """Run an `evconduit` command and give the one line it prints."""
-        printed = await self._ground.supervisor.run(self._program("evconduit", *arguments), within=COMMAND_SECONDS)
+        printed = await self._ground.supervisor.run_to_end(
+            self._build_program("evconduit", *arguments), within=COMMAND_SECONDS
+        )
         return printed.strip()
 
-    async def make_account(self) -> None:
+    async def create_account(self) -> None:
         """An account holder and an API key, once."""
         state = self._ground.state
-        if state.memory.user_id is None:
-            state.remember(user_id=await self.command("user", "add", OWNER, "--name", "Demo"))
-        if state.memory.key is None:
-            key = await self.command("key", "create", "--user", str(state.memory.user_id), "--name", "Demo home")
-            state.remember(key=key)
+        if state.saved.user_id is None:
+            state.update(user_id=await self.run_command("user", "add", OWNER, "--name", "Demo"))
+        if state.saved.key is None:
+            key = await self.run_command("key", "create", "--user", str(state.saved.user_id), "--name", "Demo home")
+            state.update(key=key)
 
-    async def sign_in_link(self) -> str:
+    async def create_sign_in_link(self) -> str:
         """An address that signs the account's owner in on the relay's pages, once and soon."""
-        return await self.command("login", "--user", str(self._ground.state.memory.user_id))
+        return await self.run_command("login", "--user", str(self._ground.state.saved.user_id))
 
-    async def link_page(self, vendor: str) -> str:
+    async def create_link_page(self, vendor: str) -> str:
         """The address of the relay's page where the account's owner links a car, once."""
-        return await self.command(
-            "vehicle", "link", "--user", str(self._ground.state.memory.user_id), "--vendor", vendor
+        return await self.run_command(
+            "vehicle", "link", "--user", str(self._ground.state.saved.user_id), "--vendor", vendor
         )
 
-    async def vehicles(self) -> list[Json]:
+    async def list_vehicles(self) -> list[Json]:
         """The account's vehicle records."""
-        headers = {"Authorization": f"Bearer {self._ground.state.memory.key}"}
+        headers = {"Authorization": f"Bearer {self._ground.state.saved.key}"}
         async with self._ground.session.get(f"{self.url}/api/ha/v2/vehicles", headers=headers) as response:
             answer = await response.json()
             if not response.ok:
-                raise BrokenPartError(f"the relay answered {response.status} to GET vehicles: {answer.get('title')}")
+                raise ComponentError(f"the relay answered {response.status} to GET vehicles: {answer.get('title')}")
         found: list[Json] = answer["vehicles"]
         return found
 
-    async def endpoint(self) -> Json:
+    async def find_endpoint(self) -> Json:
         """Where the relay POSTs to when Home Assistant has no stream; None when it was told of no such place."""
-        headers = {"Authorization": f"Bearer {self._ground.state.memory.key}"}
+        headers = {"Authorization": f"Bearer {self._ground.state.saved.key}"}
         async with self._ground.session.get(f"{self.url}/api/ha/v2/endpoint", headers=headers) as response:
             return await response.json() if response.ok else None
 
     async def stop_database(self) -> bool:
         """Stop a PostgreSQL server that no relay lives to stop; whether there was one."""
-        return await stop_postmaster(self._ground.state.relay)
+        return await stop_orphaned_postgres(self._ground.state.relay)
 
-    def _program(self, name: str, *arguments: str) -> Program:
-        state, url = self._ground.state, self._ground.url("simulator")
+    def _build_program(self, name: str, *arguments: str) -> Program:
+        state, url = self._ground.state, self._ground.get_url("simulator")
         environment = {
             "EVCONDUIT_MODE": "self-hosted",
             "EVCONDUIT_DATA": str(state.relay),
@@ -100,11 +102,11 @@ class Relay:
             "EVCONDUIT_PORT": str(self._ground.ports[NAME]),
             "EVCONDUIT_PUBLIC_URL": self.url,
             "EVCONDUIT_OUTBOUND_ALLOW": HOST,  # Home Assistant's webhook is on loopback too
-            "ENODE_CLIENT_ID": state.memory.client_id,
-            "ENODE_CLIENT_SECRET": state.memory.client_secret,
+            "ENODE_CLIENT_ID": state.saved.client_id,
+            "ENODE_CLIENT_SECRET": state.saved.client_secret,
             "ENODE_BASE_URL": url,
             "ENODE_AUTH_URL": f"{url}/oauth2/token",
-            "ENODE_WEBHOOK_SECRET": state.memory.webhook_secret,
+            "ENODE_WEBHOOK_SECRET": state.saved.webhook_secret,
             "WEBHOOK_URL": f"{self.url}/api/webhook/enode",
         }
         command = [str(Path(sys.executable).with_name("evconduit")), *arguments]

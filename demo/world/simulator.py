@@ -5,8 +5,8 @@ from typing import Any
 
 from aiohttp import ClientError
 
-from demo.world.errors import BrokenPartError
-from demo.world.parts import ROOT, Ground
+from demo.world.context import ROOT, DemoContext
+from demo.world.errors import ComponentError
 from demo.world.ports import HOST
 from demo.world.processes import Program
 
@@ -18,9 +18,9 @@ type Json = Any
 class Simulator:
     """The demo's double of Enode and of the cars."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: DemoContext) -> None:
         self._ground = ground
-        self.url = ground.url(NAME)
+        self.url = ground.get_url(NAME)
 
     async def start(self, *, speed: float) -> None:
         """Start it; cars go on where they were. Time passes `speed` times as fast as in life, 0 stands still."""
@@ -30,40 +30,40 @@ class Simulator:
             command=[
                 *(sys.executable, "-m", "demo.enode"),
                 *("--host", HOST, "--port", str(self._ground.ports[NAME]), "--speed", f"{speed:g}"),
-                *("--client-id", state.memory.client_id, "--client-secret", state.memory.client_secret),
+                *("--client-id", state.saved.client_id, "--client-secret", state.saved.client_secret),
                 *("--state", str(state.simulator)),
             ],
             folder=ROOT,
         )
         child = await self._ground.supervisor.start(program)
-        await self._ground.supervisor.until_ready(child, self._answers, within=START_SECONDS)
+        await self._ground.supervisor.wait_until_ready(child, self._is_up, within=START_SECONDS)
 
-    async def _answers(self) -> bool:
+    async def _is_up(self) -> bool:
         try:
-            await self.health()
+            await self.get_health()
         except ClientError:
             return False
         return True
 
-    async def health(self) -> Json:
+    async def get_health(self) -> Json:
         """Counts of what there is."""
         return await self._send("GET", "health")
 
-    async def cars(self) -> list[Json]:
+    async def list_vehicles(self) -> list[Json]:
         """Every linked car: `vehicle` as Enode shows it, `activity` as it is."""
         found: list[Json] = await self._send("GET", "vehicles")
         return found
 
-    async def told(self) -> dict[str, Json]:
+    async def list_reported_vehicles(self) -> dict[str, Json]:
         """Each vehicle as the newest of its events shows it. Enode looks more often than it has news."""
         truth = await self._send("GET", "truth")
         return {key: row["states"][-1]["vehicle"] for key, row in truth["vehicles"].items() if row["states"]}
 
-    async def car(self, vehicle_id: str) -> Json:
+    async def get_vehicle(self, vehicle_id: str) -> Json:
         """One of them."""
         return await self._send("GET", f"vehicles/{vehicle_id}")
 
-    async def change(self, vehicle_id: str, **wish: Any) -> Json:
+    async def change_vehicle(self, vehicle_id: str, **wish: Any) -> Json:
         """Have a car do or be something at once; the car afterwards."""
         return await self._send("POST", f"vehicles/{vehicle_id}", wish)
 
@@ -79,7 +79,7 @@ class Simulator:
         """Have the next call of this route answered with a problem."""
         await self._send("POST", "faults", {"method": method, "path": path, "status": status, "problem": problem})
 
-    async def deliveries(self) -> list[Json]:
+    async def list_deliveries(self) -> list[Json]:
         """What was sent to webhooks, with its events and how it went."""
         found: list[Json] = await self._send("GET", "deliveries")
         return found
@@ -89,4 +89,4 @@ class Simulator:
             if response.ok:
                 return await response.json()
             told = await response.text()
-        raise BrokenPartError(f"the simulator answered {response.status} to {method} /_sim/{path}: {told}")
+        raise ComponentError(f"the simulator answered {response.status} to {method} /_sim/{path}: {told}")

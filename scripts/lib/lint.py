@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.lib.children import run
+from scripts.lib.child_processes import run_command
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,9 +31,9 @@ LINTERS = (
 )
 
 
-def failing(linters: Sequence[Linter], *, fix: bool = False) -> list[str]:
+def run_linters(linters: Sequence[Linter], *, fix: bool = False) -> list[str]:
     """Names of the linters that found something; all of them are run."""
-    return [linter.name for linter in linters if run(linter.command(fix=fix)) != 0]
+    return [linter.name for linter in linters if run_command(linter.command(fix=fix)) != 0]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := sorted(set(options.names) - set(names)):
         parser.error(f"no such linter: {', '.join(unknown)} (there are {', '.join(names)})")
     wanted = [linter for linter in LINTERS if linter.name in (options.names or names)]
-    failed = failing(wanted, fix=options.fix)
+    failed = run_linters(wanted, fix=options.fix)
     print(f"found something: {', '.join(failed)}" if failed else "nothing found", flush=True)
     return 1 if failed else 0
 

@@ -15,7 +15,7 @@ class Program:
     package: str
 
     @property
-    def how(self) -> str:
+    def install_hint(self) -> str:
         """What a person can do to have it."""
         return f"install Debian's package {self.package} or put a {self.title} on PATH"
 
@@ -26,21 +26,21 @@ CHROMIUM = Program(title="Chromium", names=("chromium", "chromium-browser", "goo
 REDIS = Program(title="redis-server", names=("redis-server",), package="redis-server")
 
 
-def ensure(program: Program) -> str | None:
+def ensure_installed(program: Program) -> str | None:
     """Makes sure that there is one, by Debian's package where we may; None, or why there is none."""
     if any(shutil.which(name) for name in program.names):
         return None
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
-        return f"{program.title} is not installed; {program.how}"
+        return f"{program.title} is not installed; {program.install_hint}"
     print(f"==> {program.title}: installing Debian's package (once; we are root, so nobody is asked)", flush=True)
     for command in ("install", "update", "install"):  # a fresh machine's lists of packages are empty
-        if _apt(apt, command, program.package) and command == "install":
+        if _run_apt_get(apt, command, program.package) and command == "install":
             return None
-    return f"Debian's package {program.package} could not be installed; {program.how}"
+    return f"Debian's package {program.package} could not be installed; {program.install_hint}"
 
 
-def _apt(apt: str, command: str, package: str) -> bool:
+def _run_apt_get(apt: str, command: str, package: str) -> bool:
     """Whether apt-get did it."""
     what = ("-y", "--no-install-recommends", package) if command == "install" else ()
     done = subprocess.run(  # noqa: S603 - the machine's own apt-get, and nothing of a caller's in its arguments

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from scripts.lib.outcomes import Outcome
+from scripts.lib.outcomes import SuiteOutcome
 
 HEADINGS = ("suite", "passed", "failed", "skipped", "seconds")
 
 
-def table(outcomes: Sequence[Outcome]) -> list[str]:
+def render_table(outcomes: Sequence[SuiteOutcome]) -> list[str]:
     """One row a suite."""
     rows = [HEADINGS]
     rows += [
@@ -23,13 +23,13 @@ def table(outcomes: Sequence[Outcome]) -> list[str]:
     ]
 
 
-def did_not_run(outcomes: Sequence[Outcome]) -> list[str]:
+def list_skipped(outcomes: Sequence[SuiteOutcome]) -> list[str]:
     """One line for each thing and reason; the same reason in one file is told once."""
-    counted = Counter((skip.what, skip.why) for outcome in outcomes for skip in outcome.skips)
+    counted = Counter((skip.subject, skip.reason) for outcome in outcomes for skip in outcome.skips)
     return [f"{what}{f' ({times} tests)' if times > 1 else ''}: {why}" for (what, why), times in counted.items()]
 
 
-def closing_line(outcomes: Sequence[Outcome]) -> str:
+def render_totals(outcomes: Sequence[SuiteOutcome]) -> str:
     """`N passed, N failed, N skipped` over all suites."""
     passed = sum(outcome.passed for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
@@ -37,7 +37,7 @@ def closing_line(outcomes: Sequence[Outcome]) -> str:
     return f"{passed} passed, {failed} failed, {skipped} skipped"
 
 
-def complaint(outcomes: Sequence[Outcome], *, require_all: bool) -> str | None:
+def find_failure_reason(outcomes: Sequence[SuiteOutcome], *, require_all: bool) -> str | None:
     """Why the run as a whole is no success; None when it is one."""
     if any(outcome.failed for outcome in outcomes):
         return f"failed: {', '.join(outcome.name for outcome in outcomes if outcome.failed)}"

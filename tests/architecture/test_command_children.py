@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.children import TIMED_OUT, run
+from scripts.lib.child_processes import TIMED_OUT_STATUS, run_command
 from tests.architecture.tree import ROOT
 
 # Says that it runs, and says goodbye when it is interrupted, as pytest and the demo do.
-POLITE = """
+INTERRUPTIBLE = """
 import pathlib, sys, time
 ready, done = map(pathlib.Path, sys.argv[1:])
 try:
@@ -28,16 +28,16 @@ except KeyboardInterrupt:
 def polite(tmp_path) -> tuple[list[str], Path, Path]:
     """Its command, the file that tells that it runs, and the file that tells that it stopped in order."""
     ready, done = tmp_path / "ready", tmp_path / "done"
-    return [sys.executable, "-c", POLITE, str(ready), str(done)], ready, done
+    return [sys.executable, "-c", INTERRUPTIBLE, str(ready), str(done)], ready, done
 
 
 def test_the_exit_status_comes_back():
-    assert run([sys.executable, "-c", "raise SystemExit(7)"]) == 7
+    assert run_command([sys.executable, "-c", "raise SystemExit(7)"]) == 7
 
 
 def test_what_takes_too_long_is_interrupted_and_may_clean_up(polite, capfd):
     command, _ready, done = polite
-    assert run(command, timeout=1.5) == TIMED_OUT
+    assert run_command(command, timeout=1.5) == TIMED_OUT_STATUS
     assert done.exists()
     assert "error: stopped after 2 s" in capfd.readouterr().out
 
@@ -51,7 +51,8 @@ def ignored(request):
 def test_sigterm_takes_the_child_along(polite, ignored):
     command, ready, done = polite
     program = (
-        f"from scripts.lib.children import run, stop_children_on_sigterm\nstop_children_on_sigterm()\nrun({command!r})"
+        "from scripts.lib.child_processes import run_command, stop_children_on_sigterm\n"
+        f"stop_children_on_sigterm()\nrun_command({command!r})"
     )
     before = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
     try:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.outcomes import Outcome, Skip, read_outcome
-from scripts.lib.summary import closing_line, complaint, did_not_run, table
+from scripts.lib.outcomes import Skip, SuiteOutcome, read_outcome
+from scripts.lib.summary import find_failure_reason, list_skipped, render_table, render_totals
 
-EVERY_KIND = """
+EVERY_OUTCOME = """
 import pytest
 
 @pytest.fixture
@@ -33,15 +33,15 @@ def test_is_skipped(): pass
 @pytest.mark.xfail(reason="as expected", strict=True)
 def test_is_expected_to_fail(): assert False
 """
-SKIPS_ITSELF = 'import pytest\npytest.skip("no Docker here", allow_module_level=True)\n'
-DOES_NOT_LOAD = "import a_module_that_nobody_has\n"
+SKIPPED_MODULE = 'import pytest\npytest.skip("no Docker here", allow_module_level=True)\n'
+BROKEN_MODULE = "import a_module_that_nobody_has\n"
 
 
 @pytest.fixture
 def outcome_of(tmp_path):
     """Runs pytest over files with these contents and reads what became of them."""
 
-    def run(*contents: str, arguments=()) -> Outcome:
+    def run(*contents: str, arguments=()) -> SuiteOutcome:
         files = []
         for number, content in enumerate(contents):
             files.append(tmp_path / f"test_sample_{number}.py")
@@ -57,12 +57,12 @@ def outcome_of(tmp_path):
 
 
 def test_every_kind_of_outcome_is_counted(outcome_of):
-    outcome = outcome_of(EVERY_KIND)
+    outcome = outcome_of(EVERY_OUTCOME)
     assert (outcome.passed, outcome.failed, len(outcome.skips)) == (2, 3, 3)  # an expected failure did run
 
 
 def test_what_did_not_run_is_told_once_for_each_reason(outcome_of):
-    assert did_not_run([outcome_of(EVERY_KIND, SKIPS_ITSELF)]) == [
+    assert list_skipped([outcome_of(EVERY_OUTCOME, SKIPPED_MODULE)]) == [
         "test_sample_1.py: no Docker here",
         "test_sample_0.py (2 tests): Chromium is not installed",
         "test_sample_0.py: no Redis",
@@ -70,7 +70,7 @@ def test_what_did_not_run_is_told_once_for_each_reason(outcome_of):
 
 
 def test_a_file_that_does_not_load_is_a_failure(outcome_of):
-    assert outcome_of(DOES_NOT_LOAD).failed == 1
+    assert outcome_of(BROKEN_MODULE).failed == 1
 
 
 def test_a_usage_error_is_a_failure(outcome_of):
@@ -86,29 +86,31 @@ def test_a_run_that_dies_before_its_report_is_a_failure(tmp_path: Path):
     assert read_outcome("sample", 1.0, tmp_path / "report.xml", 0).failed == 1
 
 
-GOOD = Outcome(name="good", seconds=1.25, passed=12)
-BAD = Outcome(name="bad", seconds=100, passed=3, failed=2)
-PARTLY = Outcome(name="partly", seconds=2, passed=1, skips=(Skip(what="tests/e2e/test_page.py", why="no Chromium"),))
-NOTHING = Outcome(name="nothing", seconds=0)
+PASSING = SuiteOutcome(name="good", seconds=1.25, passed=12)
+FAILING = SuiteOutcome(name="bad", seconds=100, passed=3, failed=2)
+WITH_SKIP = SuiteOutcome(
+    name="partly", seconds=2, passed=1, skips=(Skip(subject="tests/e2e/test_page.py", reason="no Chromium"),)
+)
+EMPTY = SuiteOutcome(name="nothing", seconds=0)
 
 
 @pytest.mark.parametrize(
     ("outcomes", "require_all", "why"),
     [
-        ([GOOD], True, None),
-        ([GOOD, NOTHING], True, None),
-        ([GOOD, PARTLY], False, None),
-        ([GOOD, PARTLY], True, "something did not run, and --require-all wants everything"),
-        ([GOOD, BAD, PARTLY], True, "failed: bad"),
-        ([NOTHING, NOTHING], False, "no test matches these arguments"),
+        ([PASSING], True, None),
+        ([PASSING, EMPTY], True, None),
+        ([PASSING, WITH_SKIP], False, None),
+        ([PASSING, WITH_SKIP], True, "something did not run, and --require-all wants everything"),
+        ([PASSING, FAILING, WITH_SKIP], True, "failed: bad"),
+        ([EMPTY, EMPTY], False, "no test matches these arguments"),
     ],
 )
 def test_the_verdict(outcomes, require_all, why):
-    assert complaint(outcomes, require_all=require_all) == why
+    assert find_failure_reason(outcomes, require_all=require_all) == why
 
 
 def test_the_table_lines_up():
-    assert table([GOOD, BAD, PARTLY]) == [
+    assert render_table([PASSING, FAILING, WITH_SKIP]) == [
         "suite   passed  failed  skipped  seconds",
         "good        12       0        0      1.2",
         "bad          3       2        0    100.0",
@@ -117,4 +119,4 @@ def test_the_table_lines_up():
 
 
 def test_the_closing_line_adds_everything_up():
-    assert closing_line([GOOD, BAD, PARTLY]) == "16 passed, 2 failed, 1 skipped"
+    assert render_totals([PASSING, FAILING, WITH_SKIP]) == "16 passed, 2 failed, 1 skipped"

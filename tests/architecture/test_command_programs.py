@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.programs import CHROMIUM, REDIS, ensure
+from scripts.lib.programs import CHROMIUM, REDIS, ensure_installed
 
 # Debian's apt-get as far as it matters: nothing can be installed before the lists of packages were fetched.
-APT = """#!/bin/sh
+APT_GET = """#!/bin/sh
 echo "$4" >> {log}
 case $4 in
 update) {update} ;;
@@ -43,34 +43,34 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "apt.log"
 
 
-def apt(log: Path, *, online: bool = True) -> str:
-    return APT.format(log=log, update=f"touch {log}.fetched" if online else "exit 100")
+def build_apt_get(log: Path, *, online: bool = True) -> str:
+    return APT_GET.format(log=log, update=f"touch {log}.fetched" if online else "exit 100")
 
 
 @pytest.mark.parametrize(("wanted", "name"), [(it, name) for it in (CHROMIUM, REDIS) for name in it.names])
 def test_one_that_is_there_is_enough(machine, log, wanted, name):
-    machine(root=True, apt=apt(log), program=name)
-    assert ensure(wanted) is None
+    machine(root=True, apt=build_apt_get(log), program=name)
+    assert ensure_installed(wanted) is None
     assert not log.exists()
 
 
 def test_as_root_on_debian_it_is_installed(machine, log):
-    machine(root=True, apt=apt(log))
-    assert ensure(CHROMIUM) is None
+    machine(root=True, apt=build_apt_get(log))
+    assert ensure_installed(CHROMIUM) is None
     assert log.read_text().split() == ["install", "update", "install"]
 
 
 def test_as_an_ordinary_user_nothing_is_installed(machine, log):
-    machine(root=False, apt=apt(log))
-    assert ensure(CHROMIUM) == f"Chromium is not installed; {CHROMIUM.how}"
+    machine(root=False, apt=build_apt_get(log))
+    assert ensure_installed(CHROMIUM) == f"Chromium is not installed; {CHROMIUM.install_hint}"
     assert not log.exists()
 
 
 def test_without_debian_nothing_is_installed(machine):
     machine(root=True)
-    assert ensure(CHROMIUM) == f"Chromium is not installed; {CHROMIUM.how}"
+    assert ensure_installed(CHROMIUM) == f"Chromium is not installed; {CHROMIUM.install_hint}"
 
 
 def test_when_debian_has_none_the_reason_is_told(machine, log):
-    machine(root=True, apt=apt(log, online=False))
-    assert ensure(CHROMIUM) == f"Debian's package chromium could not be installed; {CHROMIUM.how}"
+    machine(root=True, apt=build_apt_get(log, online=False))
+    assert ensure_installed(CHROMIUM) == f"Debian's package chromium could not be installed; {CHROMIUM.install_hint}"

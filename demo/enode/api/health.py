@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo.enode.api.shared import no_content
+from demo.enode.api.request_helpers import no_content
 from demo.enode.catalogue import VENDORS, Vendor
-from demo.enode.interventions import OBSTACLES, Obstacle
+from demo.enode.interventions import INTERVENTIONS, Intervention
 from demo.enode.linking import Scope, VendorType
 from demo.enode.problems import Json, bad_request, not_found
 
@@ -23,7 +23,7 @@ async def is_ready(_request: Request) -> Response:
 
 async def list_vehicle_vendors(_request: Request) -> Response:
     """The makers whose cars can be linked."""
-    return JSONResponse([_health(it) for it in VENDORS.values()])
+    return JSONResponse([_render_vendor(it) for it in VENDORS.values()])
 
 
 async def list_no_vendors(_request: Request) -> Response:
@@ -38,7 +38,7 @@ async def list_integrations(request: Request) -> Response:
     if not set(asked) <= set(known):
         raise bad_request(f"assetTypes: must be among {', '.join(known)}")
     vendors = VENDORS.values() if "vehicle" in asked else ()
-    return JSONResponse([{**_health(it), "assetTypes": ["vehicle"], "scopes": VEHICLE_SCOPES} for it in vendors])
+    return JSONResponse([{**_render_vendor(it), "assetTypes": ["vehicle"], "scopes": VEHICLE_SCOPES} for it in vendors])
 
 
 async def list_interventions(request: Request) -> Response:
@@ -46,19 +46,19 @@ async def list_interventions(request: Request) -> Response:
     vendor, kind = request.query_params.get("vendor"), request.query_params.get("vendorType")
     if kind not in {None, "vehicle"}:
         return JSONResponse([])
-    wanted = [it for it in OBSTACLES.values() if vendor is None or it.vendor in {None, vendor}]
-    return JSONResponse([_show(it, request) for it in wanted])
+    wanted = [it for it in INTERVENTIONS.values() if vendor is None or it.vendor in {None, vendor}]
+    return JSONResponse([_render_intervention(it, request) for it in wanted])
 
 
 async def get_intervention(request: Request) -> Response:
     """One intervention."""
-    obstacle = OBSTACLES.get(request.path_params["intervention_id"])
+    obstacle = INTERVENTIONS.get(request.path_params["intervention_id"])
     if obstacle is None:
         raise not_found("Intervention not found", "Could not find the intervention")
-    return JSONResponse(_show(obstacle, request))
+    return JSONResponse(_render_intervention(obstacle, request))
 
 
-def _health(vendor: Vendor) -> Json:
+def _render_vendor(vendor: Vendor) -> Json:
     return {
         "vendor": vendor.name,
         "displayName": vendor.display_name,
@@ -68,8 +68,8 @@ def _health(vendor: Vendor) -> Json:
     }
 
 
-def _show(obstacle: Obstacle, request: Request) -> Json:
-    title, description = obstacle.words(request.query_params.get("language"))
+def _render_intervention(obstacle: Intervention, request: Request) -> Json:
+    title, description = obstacle.get_texts(request.query_params.get("language"))
     return {
         "id": obstacle.id,
         "vendor": obstacle.vendor,

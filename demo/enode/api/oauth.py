@@ -6,14 +6,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo.enode.api.shared import engine_of
-from demo.enode.tokens import LIFETIME_SECONDS
+from demo.enode.access_tokens import LIFETIME_SECONDS
+from demo.enode.api.request_helpers import get_engine
 
 
 async def issue_token(request: Request) -> Response:
     """A token for a client that proves who it is, by HTTP Basic."""
-    tokens = engine_of(request).tokens
-    if not tokens.knows(request.headers.get("authorization", "")):
+    tokens = get_engine(request).tokens
+    if not tokens.has_client_credentials(request.headers.get("authorization", "")):
         body = {"error": "invalid_client", "error_description": "Client authentication failed."}
         return JSONResponse(body, 401, {"www-authenticate": "Basic"})
     form = parse_qs((await request.body()).decode(errors="replace"))

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.demo.enode.hooks import Receiver
-from tests.demo.enode.openapi import ABSENT, Judge, judge
-from tests.demo.enode.running import Running, new_settings
+from tests.demo.enode.openapi_validator import DOCUMENT_MISSING, OpenApiValidator, load_validator
+from tests.demo.enode.running_simulator import RunningSimulator, make_settings
+from tests.demo.enode.webhook_receiver import WebhookReceiver
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Running]:
+def running() -> Iterator[RunningSimulator]:
     """The one simulator of the run."""
-    running = Running(new_settings())
+    running = RunningSimulator(make_settings())
     try:
         yield running
     finally:
@@ -20,7 +20,7 @@ def running() -> Iterator[Running]:
 
 
 @pytest.fixture
-def stranger(running: Running) -> Running:
+def stranger(running: RunningSimulator) -> RunningSimulator:
     """A simulator with an empty world, whose client has no token yet."""
     running.http.headers.pop("authorization", None)
     running.json("DELETE", "/_sim/world", status=204)
@@ -29,31 +29,36 @@ def stranger(running: Running) -> Running:
 
 
 @pytest.fixture
-def enode(stranger: Running) -> Running:
+def enode(stranger: RunningSimulator) -> RunningSimulator:
     """A simulator with a client that carries a token. Its clock moves only when told."""
     stranger.sign_in()
     return stranger
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
+def receiver() -> Iterator[WebhookReceiver]:
     """A place that takes deliveries; what came is judged at the end."""
-    receiver = Receiver()
+    receiver = WebhookReceiver()
     try:
         yield receiver
     finally:
         receiver.close()
-    oracle = judge()
+    oracle = load_validator()
     if oracle is not None:
-        bodies = {it.body: it.events for it in receiver.arrivals}  # retries repeat themselves
-        faults = [(event["event"], found) for it in bodies.values() for event in it if (found := oracle.event(event))]
+        bodies = {it.body: it.events for it in receiver.deliveries}  # retries repeat themselves
+        faults = [
+            (event["event"], found)
+            for it in bodies.values()
+            for event in it
+            if (found := oracle.find_event_faults(event))
+        ]
         assert not faults
 
 
 @pytest.fixture
-def oracle() -> Judge:
+def oracle() -> OpenApiValidator:
     """Enode's own document."""
-    found = judge()
+    found = load_validator()
     if found is None:
-        pytest.skip(ABSENT)
+        pytest.skip(DOCUMENT_MISSING)
     return found

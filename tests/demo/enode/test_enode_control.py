@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from demo.enode.sim import Delays
-from tests.demo.enode.hooks import Receiver
-from tests.demo.enode.running import Running, new_settings
+from demo.enode.simulator import Delays
+from tests.demo.enode.running_simulator import RunningSimulator, make_settings
+from tests.demo.enode.webhook_receiver import WebhookReceiver
 
 
 @pytest.mark.parametrize(
@@ -26,18 +26,18 @@ from tests.demo.enode.running import Running, new_settings
         ({"power_delivery_state": "UNKNOWN"}, "unknown", "UNKNOWN"),
     ],
 )
-def test_a_car_does_at_once_what_a_hand_wants(enode: Running, wish: dict[str, Any], activity: str, state: str):
-    row = enode.car(enode.linked_car(), **wish)
+def test_a_car_does_at_once_what_a_hand_wants(enode: RunningSimulator, wish: dict[str, Any], activity: str, state: str):
+    row = enode.change_car(enode.link_car(), **wish)
     assert (row["activity"], row["pinned"]) == (activity, True)
     assert row["vehicle"]["chargeState"]["powerDeliveryState"] == state
     assert row == enode.json("GET", f"/_sim/vehicles/{row['vehicle']['id']}")
     assert [row] == enode.json("GET", "/_sim/vehicles")
-    assert row["vehicle"] == enode.vehicle(row["vehicle"]["id"])
+    assert row["vehicle"] == enode.get_vehicle(row["vehicle"]["id"])
 
 
-def test_values_are_set_without_touching_what_the_car_does(enode: Running):
-    car = enode.linked_car()
-    row = enode.car(car, battery_level=34, charge_limit=75, odometer=60_000, max_current=10)
+def test_values_are_set_without_touching_what_the_car_does(enode: RunningSimulator):
+    car = enode.link_car()
+    row = enode.change_car(car, battery_level=34, charge_limit=75, odometer=60_000, max_current=10)
     seen = row["vehicle"]
     assert (row["activity"], row["pinned"]) == ("driving", False)
     assert (seen["chargeState"]["batteryLevel"], seen["chargeState"]["chargeLimit"]) == (34, 75)
@@ -58,44 +58,46 @@ def test_values_are_set_without_touching_what_the_car_does(enode: Running):
         ([], "body"),
     ],
 )
-def test_a_wish_that_cannot_be_is_told_what_is_wrong_and_changes_nothing(enode: Running, wish: Any, where: str):
-    car = enode.linked_car()
+def test_a_wish_that_cannot_be_is_told_what_is_wrong_and_changes_nothing(
+    enode: RunningSimulator, wish: Any, where: str
+):
+    car = enode.link_car()
     before = enode.json("GET", f"/_sim/vehicles/{car}")
     answer = enode.json("POST", f"/_sim/vehicles/{car}", wish, status=422)
     assert where in answer["detail"]
     assert enode.json("GET", f"/_sim/vehicles/{car}") == before
 
 
-def test_what_is_no_json_and_who_is_no_car(enode: Running):
-    car = enode.linked_car()
+def test_what_is_no_json_and_who_is_no_car(enode: RunningSimulator):
+    car = enode.link_car()
     assert enode.http.post(f"/_sim/vehicles/{car}", content=b"{").status_code == 422
     enode.json("POST", "/_sim/vehicles/nobody", {}, status=404)
     enode.json("GET", "/_sim/vehicles/nobody", status=404)
 
 
-def test_the_control_surface_needs_no_token(stranger: Running):
+def test_the_control_surface_needs_no_token(stranger: RunningSimulator):
     assert stranger.json("GET", "/_sim/health")["status"] == "ok"
 
 
 @pytest.mark.parametrize("wish", [{"speed": -1}, {"speed": 1e9}, {"advance": 0}, {"advance": 1e9}, {"warp": 9}])
-def test_a_clock_that_cannot_be_is_refused(enode: Running, wish: dict[str, float]):
+def test_a_clock_that_cannot_be_is_refused(enode: RunningSimulator, wish: dict[str, float]):
     enode.json("POST", "/_sim/clock", wish, status=422)
 
 
-def test_a_fault_befalls_so_many_calls_of_its_route_and_no_other(enode: Running):
-    car = enode.linked_car()
-    enode.car(car, activity="plug_in")
+def test_a_fault_befalls_so_many_calls_of_its_route_and_no_other(enode: RunningSimulator):
+    car = enode.link_car()
+    enode.change_car(car, activity="plug_in")
     problem = {"type": "https://example.org/p", "title": "Cannot", "detail": "Because."}
     wish = {"method": "POST", "path": "/vehicles/*/charging", "times": 2, "status": 400, "problem": problem}
     assert enode.json("POST", "/_sim/faults", wish)["times"] == 2
-    assert enode.vehicle(car)
+    assert enode.get_vehicle(car)
     for left in (1, 0):
-        assert enode.command(car, "START", status=400) == problem
+        assert enode.send_command(car, "START", status=400) == problem
         assert [it["times"] for it in enode.json("GET", "/_sim/faults")] == ([1] if left else [])
-    assert enode.command(car, "START")["state"] == "PENDING"
+    assert enode.send_command(car, "START")["state"] == "PENDING"
 
 
-def test_a_fault_can_throttle_and_be_forgotten(enode: Running):
+def test_a_fault_can_throttle_and_be_forgotten(enode: RunningSimulator):
     wish = {"path": "/vehicles", "times": 9, "status": 429, "headers": {"retry-after": "3"}}
     enode.json("POST", "/_sim/faults", wish)
     answer = enode.http.get("/vehicles")
@@ -104,45 +106,45 @@ def test_a_fault_can_throttle_and_be_forgotten(enode: Running):
     assert enode.http.get("/vehicles").status_code == 200
 
 
-def test_a_fault_can_only_delay(enode: Running):
+def test_a_fault_can_only_delay(enode: RunningSimulator):
     enode.json("POST", "/_sim/faults", {"method": "GET", "path": "/vehicles", "delay": 0.2})
     started = time.monotonic()
     assert enode.http.get("/vehicles").status_code == 200
     assert time.monotonic() - started >= 0.2
 
 
-def test_faults_reach_the_token_endpoint_but_not_the_control_surface(enode: Running):
+def test_faults_reach_the_token_endpoint_but_not_the_control_surface(enode: RunningSimulator):
     enode.json("POST", "/_sim/faults", {"path": "*", "status": 503}, status=422)
     enode.json("POST", "/_sim/faults", {"path": "/*", "times": 1, "status": 503})
     assert enode.json("GET", "/_sim/health")["status"] == "ok"
-    assert enode.ask_token("anyone", "anything").status_code == 503
+    assert enode.request_token("anyone", "anything").status_code == 503
 
 
-def test_deliveries_are_listed_with_their_events(enode: Running, receiver: Receiver):
-    hook = enode.subscribe(receiver.url)
-    enode.linked_car()
-    enode.told(receiver, "")
+def test_deliveries_are_listed_with_their_events(enode: RunningSimulator, receiver: WebhookReceiver):
+    hook = enode.create_subscription(receiver.url)
+    enode.link_car()
+    enode.collect_events(receiver, "")
     seen = enode.json("GET", "/_sim/deliveries")
     assert {it["webhook_id"] for it in seen} == {hook["id"]}
     assert [event for it in seen for event in it["events"]] == [
-        event for it in receiver.arrivals for event in it.events
+        event for it in receiver.deliveries for event in it.events
     ]
     assert {it["state"] for it in seen[:-1]} <= {"delivered"}
 
 
-def test_an_empty_world_still_gives_no_id_twice(enode: Running):
-    first = enode.linked_car()
+def test_an_empty_world_still_gives_no_id_twice(enode: RunningSimulator):
+    first = enode.link_car()
     enode.json("DELETE", "/_sim/world", status=204)
     assert enode.json("GET", "/_sim/vehicles") == []
-    assert enode.linked_car() != first
+    assert enode.link_car() != first
 
 
 def test_worlds_of_one_seed_are_alike():
     def cars(seed: int) -> list[tuple[str, str]]:
-        running = Running(new_settings(seed=seed))
+        running = RunningSimulator(make_settings(seed=seed))
         try:
             running.sign_in()
-            running.linked_car()
+            running.link_car()
             return [(it["id"], it["information"]["vin"]) for it in running.json("GET", "/vehicles")["data"]]
         finally:
             running.close()
@@ -150,32 +152,32 @@ def test_worlds_of_one_seed_are_alike():
     assert cars(7) == cars(7) != cars(8)
 
 
-def test_the_heart_beats_by_itself(receiver: Receiver):
-    running = Running(new_settings(speed=1.0, delays=Delays(heartbeat=0.1, heartbeat_at_least=0.1)))
+def test_the_heart_beats_by_itself(receiver: WebhookReceiver):
+    running = RunningSimulator(make_settings(speed=1.0, delays=Delays(heartbeat=0.1, min_heartbeat_interval=0.1)))
     try:
         running.sign_in()
-        running.subscribe(receiver.url, events=["enode:webhook:test"])
-        beats = receiver.wait_for("system:heartbeat", 2)
+        running.create_subscription(receiver.url, events=["enode:webhook:test"])
+        beats = receiver.wait_for_events("system:heartbeat", 2)
         assert beats[0] == {**beats[0], "version": "2024-10-01", "pendingEvents": 0}
     finally:
         running.close()
 
 
-def test_the_heart_beats_only_so_often_however_fast_the_clock(receiver: Receiver):
-    settings = new_settings(speed=36_000.0)
-    running = Running(settings)
+def test_the_heart_beats_only_so_often_however_fast_the_clock(receiver: WebhookReceiver):
+    settings = make_settings(speed=36_000.0)
+    running = RunningSimulator(settings)
     try:
         running.sign_in()
-        running.subscribe(receiver.url)
+        running.create_subscription(receiver.url)
         start = running.json("GET", "/_sim/clock")["seconds"]
         while running.json("GET", "/_sim/clock")["seconds"] < start + 30_000:
             pass
-        assert receiver.named("system:heartbeat") == []
+        assert receiver.list_events("system:heartbeat") == []
     finally:
         running.close()
 
 
-def test_a_strange_method_or_path_is_answered(running: Running):
+def test_a_strange_method_or_path_is_answered(running: RunningSimulator):
     with httpx.Client(base_url=running.url, trust_env=False) as http:
         assert http.put("/_sim/health").status_code == 405
         assert http.get("/_sim/nothing").status_code == 404

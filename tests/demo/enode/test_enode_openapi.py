@@ -5,32 +5,34 @@ from typing import Any
 import pytest
 
 from demo.enode.linking import Language, Scope
-from demo.enode.subscriptions import EventName
-from tests.demo.enode.hooks import Receiver
-from tests.demo.enode.openapi import Judge
-from tests.demo.enode.running import Running
+from demo.enode.webhook_subscriptions import EventName
+from tests.demo.enode.openapi_validator import OpenApiValidator
+from tests.demo.enode.running_simulator import RunningSimulator
+from tests.demo.enode.webhook_receiver import WebhookReceiver
 
 HOME = {"name": "Home", "latitude": 52.09, "longitude": 5.12, "timezoneName": "Europe/Amsterdam"}
 
 # Chapters of the document that this world has only to say that it has nothing of them.
-ELSEWHERE = ("batter", "charger", "hvac", "inverter", "meter", "hem-systems", "schedules", "tariff", "statistics")
-UNREACHABLE = {
+NOT_SIMULATED = ("batter", "charger", "hvac", "inverter", "meter", "hem-systems", "schedules", "tariff", "statistics")
+NEVER_ANSWERED = {
     ("GET", "/health/ready", 503),  # a simulator that is down says nothing; faults can make it
     ("POST", "/users/{userId}/link", 403),  # no limit of connections
     ("GET", "/vehicles/{vehicleId}/smart-charging-plans/{smartChargingPlanId}", 200),  # no plans
 }
 
 
-def test_every_documented_answer_about_vehicles_is_given_and_fits(enode: Running, receiver: Receiver, oracle: Judge):
+def test_every_documented_answer_about_vehicles_is_given_and_fits(
+    enode: RunningSimulator, receiver: WebhookReceiver, oracle: OpenApiValidator
+):
     oracle.seen.clear()
-    walk(enode, receiver)
-    documented = {it for it in oracle.documented() if not any(word in it[1] for word in ELSEWHERE)}
-    assert documented - oracle.seen - UNREACHABLE == set()
+    request_every_answer(enode, receiver)
+    documented = {it for it in oracle.list_documented_answers() if not any(word in it[1] for word in NOT_SIMULATED)}
+    assert documented - oracle.seen - NEVER_ANSWERED == set()
 
 
-def walk(enode: Running, receiver: Receiver) -> None:
+def request_every_answer(enode: RunningSimulator, receiver: WebhookReceiver) -> None:
     """Ask for every answer that there is."""
-    hook = enode.subscribe(receiver.url)["id"]
+    hook = enode.create_subscription(receiver.url)["id"]
     enode.json("POST", "/webhooks", {"url": "nowhere", "secret": "x"}, status=400)
     for path in ("/webhooks", f"/webhooks/{hook}", "/users", "/vehicles", "/interventions", "/integrations"):
         enode.json("GET", path)
@@ -41,30 +43,30 @@ def walk(enode: Running, receiver: Receiver) -> None:
     for kind in ("vehicles", "chargers", "batteries", "inverters", "hvacs", "meters"):
         enode.json("GET", f"/health/{kind}")
     enode.json("GET", "/health/ready", status=204)
-    car = enode.linked_car()
-    walk_vehicle(enode, car)
-    walk_actions(enode, car)
+    car = enode.link_car()
+    request_vehicle_answers(enode, car)
+    request_action_answers(enode, car)
     intervention = enode.json("GET", "/interventions")[0]["id"]
     enode.json("GET", f"/interventions/{intervention}")
     enode.json("GET", "/interventions/none", status=404)
-    walk_places(enode)
+    request_location_answers(enode)
     wish = {"language": "en-US", "redirectUri": "https://app.example"}
     enode.json("POST", f"/assets/{car}/relink", wish, status=400)
-    enode.car(car, credentials_valid=False)
+    enode.change_car(car, credentials_valid=False)
     enode.json("POST", f"/assets/{car}/relink", wish)
     enode.json("GET", "/users/u1")
     enode.json("GET", "/users/u1/vehicles")
     enode.json("DELETE", "/users/u1/vendors/TESLA", status=204)
-    enode.linked_car()
+    enode.link_car()
     enode.json("DELETE", "/users/u1/vendors/TESLA/vehicle", status=204)
     enode.json("DELETE", "/users/u1/authorization", status=204)
     enode.json("DELETE", "/users/u1", status=204)
     enode.json("DELETE", f"/webhooks/{hook}", status=204)
 
 
-def walk_vehicle(enode: Running, car: str) -> None:
+def request_vehicle_answers(enode: RunningSimulator, car: str) -> None:
     """What can be asked of a vehicle."""
-    enode.vehicle(car)
+    enode.get_vehicle(car)
     enode.json("POST", f"/vehicles/{car}/refresh-hint", status=204)
     enode.json("POST", "/vehicles/none/refresh-hint", status=404)
     policy = f"/vehicles/{car}/smart-charging-policy"
@@ -72,21 +74,21 @@ def walk_vehicle(enode: Running, car: str) -> None:
     enode.json("PUT", policy, {"isEnabled": True}, status=400)
     enode.json("GET", f"/vehicles/{car}/smart-charging-status")
     enode.json("DELETE", f"/vehicles/{car}/smart-override", status=404)
-    enode.car(car, activity="plug_in", battery_level=30)
+    enode.change_car(car, activity="plug_in", battery_level=30)
     enode.json("PUT", policy, {"isEnabled": True, "deadline": "07:00"})
-    enode.command(car, "START", status=422)
+    enode.send_command(car, "START", status=422)
     enode.json("POST", f"/vehicles/{car}/smart-override")
     enode.json("GET", f"/vehicles/{car}/smart-charging-status")
     enode.json("DELETE", f"/vehicles/{car}/smart-override")
     enode.json("PUT", policy, {"isEnabled": False})
 
 
-def walk_actions(enode: Running, car: str) -> None:
+def request_action_answers(enode: RunningSimulator, car: str) -> None:
     """What can become of a command."""
-    enode.pass_time(100)
-    enode.car(car, activity="stop")
-    enode.command(car, "STOP", status=400)
-    action = enode.command(car, "START")["id"]
+    enode.advance_time(100)
+    enode.change_car(car, activity="stop")
+    enode.send_command(car, "STOP", status=400)
+    action = enode.send_command(car, "START")["id"]
     enode.json("GET", f"/vehicles/actions/{action}")
     enode.json("POST", f"/vehicles/actions/{action}/cancel")
     enode.json("POST", f"/vehicles/actions/{action}/cancel", status=409)
@@ -97,7 +99,7 @@ def walk_actions(enode: Running, car: str) -> None:
     enode.json("POST", f"/vehicles/{car}/max-current", {}, status=400)
 
 
-def walk_places(enode: Running) -> None:
+def request_location_answers(enode: RunningSimulator) -> None:
     """The places of a user."""
     place = enode.json("POST", "/users/u1/locations", HOME)["id"]
     enode.json("GET", "/locations")
@@ -109,20 +111,20 @@ def walk_places(enode: Running) -> None:
 
 
 @pytest.mark.usefixtures("oracle")
-def test_every_kind_of_event_that_cars_cause_fits(enode: Running, receiver: Receiver):
+def test_every_kind_of_event_that_cars_cause_fits(enode: RunningSimulator, receiver: WebhookReceiver):
     # The receiver has each element of each delivery judged when the test is over.
-    hook = enode.subscribe(receiver.url)["id"]
+    hook = enode.create_subscription(receiver.url)["id"]
     for model in ("tesla-model-3", "volkswagen-id4", "xpeng-g6", "nissan-leaf"):
-        enode.linked_car(model)
-    enode.pass_time(7 * 3600)
-    walk_vehicle(enode, enode.linked_car(user="u2"))
-    car = enode.linked_car(user="u3")
-    walk_actions(enode, car)
-    enode.car(car, credentials_valid=False)
+        enode.link_car(model)
+    enode.advance_time(7 * 3600)
+    request_vehicle_answers(enode, enode.link_car(user="u2"))
+    car = enode.link_car(user="u3")
+    request_action_answers(enode, car)
+    enode.change_car(car, credentials_valid=False)
     enode.json("DELETE", "/users/u3/vendors/TESLA", status=204)
     enode.json("POST", f"/webhooks/{hook}/test")
-    enode.told(receiver, "")
-    names = {event["event"] for it in receiver.arrivals for event in it.events}
+    enode.collect_events(receiver, "")
+    names = {event["event"] for it in receiver.deliveries for event in it.events}
     assert names == {
         "user:vehicle:discovered",
         "user:vehicle:updated",
@@ -135,11 +137,11 @@ def test_every_kind_of_event_that_cars_cause_fits(enode: Running, receiver: Rece
     }
 
 
-def spoiled(good: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+def with_change(good: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """The same object with one thing other; a value of Ellipsis takes it away."""
     first, _, rest = path.partition(".")
     if rest:
-        return {**good, first: spoiled(good[first], rest, value)}
+        return {**good, first: with_change(good[first], rest, value)}
     return {name: it for name, it in good.items() if name != first} | ({} if value is ... else {first: value})
 
 
@@ -160,8 +162,8 @@ def spoiled(good: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("lastSeen", None),
     ],
 )
-def test_the_judge_sees_what_is_wrong(enode: Running, oracle: Judge, path: str, value: Any):
-    good = enode.vehicle(enode.linked_car())
+def test_the_judge_sees_what_is_wrong(enode: RunningSimulator, oracle: OpenApiValidator, path: str, value: Any):
+    good = enode.get_vehicle(enode.link_car())
     event = {
         "event": "user:vehicle:deleted",
         "createdAt": good["lastSeen"],
@@ -169,11 +171,11 @@ def test_the_judge_sees_what_is_wrong(enode: Running, oracle: Judge, path: str, 
         "user": {"id": "u1"},
         "vehicle": good,
     }
-    assert oracle.event(event) == []
-    assert oracle.event({**event, "vehicle": spoiled(good, path, value)})
+    assert oracle.find_event_faults(event) == []
+    assert oracle.find_event_faults({**event, "vehicle": with_change(good, path, value)})
 
 
-def test_our_lists_of_words_are_enodes(oracle: Judge):
-    assert oracle.words("WebhookCreatePayload", "events") == set(EventName.__args__)
-    assert oracle.words("LinkUserPayload", "language") == set(Language.__args__)
-    assert oracle.words("LinkUserPayload", "scopes") == set(Scope.__args__)
+def test_our_lists_of_words_are_enodes(oracle: OpenApiValidator):
+    assert oracle.list_enum_values("WebhookCreatePayload", "events") == set(EventName.__args__)
+    assert oracle.list_enum_values("LinkUserPayload", "language") == set(Language.__args__)
+    assert oracle.list_enum_values("LinkUserPayload", "scopes") == set(Scope.__args__)

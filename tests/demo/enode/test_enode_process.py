@@ -12,15 +12,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from demo.enode.store import StateFileError, load
-from tests.demo.enode.hooks import Receiver
-from tests.demo.enode.openapi import ROOT
-from tests.demo.enode.running import Running, new_settings
+from demo.enode.state_file import StateFileError, load_world
+from tests.demo.enode.openapi_validator import ROOT
+from tests.demo.enode.running_simulator import RunningSimulator, make_settings
+from tests.demo.enode.webhook_receiver import WebhookReceiver
 
 COMMAND = [sys.executable, "-m", "demo.enode"]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run_to_end(*arguments: str) -> subprocess.CompletedProcess[str]:
     """A start that ends by itself."""
     return subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 
@@ -53,7 +53,7 @@ def test_it_says_where_it_is_and_stops_within_two_seconds(process: subprocess.Po
 def test_a_busy_port_is_one_clear_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = run("--port", port)
+        ended = run_to_end("--port", port)
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert port in ended.stderr
@@ -71,7 +71,7 @@ def test_a_busy_port_is_one_clear_line():
     ],
 )
 def test_a_start_that_cannot_be_names_what_is_wrong(arguments: list[str], named: str):
-    ended = run("--port", "0", *arguments)
+    ended = run_to_end("--port", "0", *arguments)
     assert ended.returncode == 2
     assert named in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -81,55 +81,55 @@ def test_a_state_file_of_another_kind_is_refused(tmp_path: Path):
     path = tmp_path / "state.json"
     path.write_text('{"vehicles": "many"}')
     with pytest.raises(StateFileError, match=r"remove it to start afresh"):
-        load(path)
-    assert load(tmp_path / "absent.json") is None
+        load_world(path)
+    assert load_world(tmp_path / "absent.json") is None
 
 
 def test_the_help_names_every_option():
-    words = run("--help").stdout
+    words = run_to_end("--help").stdout
     for option in ("--host", "--port", "--speed", "--client-id", "--client-secret", "--seed", "--state"):
         assert option in words
 
 
-def test_cars_ids_and_undelivered_events_outlive_a_restart(tmp_path: Path, receiver: Receiver):
+def test_cars_ids_and_undelivered_events_outlive_a_restart(tmp_path: Path, receiver: WebhookReceiver):
     path = tmp_path / "state.json"
-    settings = new_settings(state=path)
-    first = Running(settings)
+    settings = make_settings(state_file=path)
+    first = RunningSimulator(settings)
     first.sign_in()
-    hook = first.subscribe("http://127.0.0.1:9/nobody-listens")
-    car = first.linked_car()
-    first.car(car, activity="plug_in", battery_level=34)
-    action = first.command(car, "START")
-    seen, pending = first.vehicle(car), first.json("GET", "/_sim/health")["pending_events"]
+    hook = first.create_subscription("http://127.0.0.1:9/nobody-listens")
+    car = first.link_car()
+    first.change_car(car, activity="plug_in", battery_level=34)
+    action = first.send_command(car, "START")
+    seen, pending = first.get_vehicle(car), first.json("GET", "/_sim/health")["pending_events"]
     first.close()
     assert pending >= 4
 
-    second = Running(settings, load(path))
+    second = RunningSimulator(settings, load_world(path))
     try:
         second.sign_in()
-        assert second.vehicle(car) == seen
+        assert second.get_vehicle(car) == seen
         assert second.json("GET", f"/vehicles/actions/{action['id']}") == action
         assert second.json("GET", f"/webhooks/{hook['id']}")["isActive"] is True
         second.json("PATCH", f"/webhooks/{hook['id']}", {"url": receiver.url})
-        second.told(receiver, "")
-        bodies = {it.body: it.events for it in receiver.arrivals}
+        second.collect_events(receiver, "")
+        bodies = {it.body: it.events for it in receiver.deliveries}
         told = [event for it in bodies.values() for event in it]
         assert len(told) == pending + 1
         assert [it["createdAt"] for it in told] == sorted(it["createdAt"] for it in told)
-        second.pass_time(60)
+        second.advance_time(60)
         assert second.json("GET", f"/vehicles/actions/{action['id']}")["state"] == "CONFIRMED"
         ids = {car, hook["id"], action["id"]}
-        assert second.linked_car("xpeng-g6") not in ids
+        assert second.link_car("xpeng-g6") not in ids
     finally:
         second.close()
 
 
 def test_the_state_is_saved_while_it_runs_and_is_nobody_elses_to_read(tmp_path: Path):
     path = tmp_path / "state.json"
-    running = Running(new_settings(state=path))
+    running = RunningSimulator(make_settings(state_file=path))
     try:
         running.sign_in()
-        car = running.linked_car()
+        car = running.link_car()
         deadline = time.monotonic() + 5
         while car not in json.loads(path.read_text())["vehicles"]:
             assert time.monotonic() < deadline

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from demo.world.check import report
-from demo.world.check.bench import SkippedError, UnprovenError
-from demo.world.check.health import complaints
-from demo.world.check.report import Row, has_failed, run_rows, table
+from demo.world.check.context import CheckFailedError, CheckSkippedError
+from demo.world.check.health import find_problems
+from demo.world.check.report import Check, has_failed, render_table, run_checks
 from demo.world.console import Console
 
 LOG = """\
@@ -23,13 +23,13 @@ has not been tested by Home Assistant. This component might cause stability prob
 """
 
 
-def entry(text: str) -> str:
+def log_with_entry(text: str) -> str:
     return f"{LOG}2026-11-23 21:32:09.538 {text}\n"
 
 
 def test_the_noise_of_a_good_start_is_no_complaint():
-    assert complaints(LOG) == []
-    assert complaints("") == []
+    assert find_problems(LOG) == []
+    assert find_problems("") == []
 
 
 @pytest.mark.parametrize(
@@ -42,22 +42,22 @@ def test_the_noise_of_a_good_start_is_no_complaint():
     ],
 )
 def test_errors_of_ours_and_of_the_core_are_complaints(text):
-    assert complaints(entry(text)) == [f"2026-11-23 21:32:09.538 {text.splitlines()[0]}"]
+    assert find_problems(log_with_entry(text)) == [f"2026-11-23 21:32:09.538 {text.splitlines()[0]}"]
 
 
-async def proved(_bench) -> str:
+async def passes(_bench) -> str:
     return "measured"
 
 
-async def skipped(_bench) -> str:
-    raise SkippedError("there is no Chromium here")
+async def skips(_bench) -> str:
+    raise CheckSkippedError("there is no Chromium here")
 
 
-async def unproved(_bench) -> str:
-    raise UnprovenError("expected on, saw off")
+async def fails(_bench) -> str:
+    raise CheckFailedError("expected on, saw off")
 
 
-async def surprised(_bench) -> str:
+async def raises_key_error(_bench) -> str:
     raise KeyError("vehicle")
 
 
@@ -69,24 +69,26 @@ def bench(supervisor) -> SimpleNamespace:
 @pytest.fixture
 def rows(monkeypatch):
     def put(*proofs) -> None:
-        monkeypatch.setattr(report, "ROWS", tuple(Row(title=it.__name__, prove=it) for it in proofs))
+        monkeypatch.setattr(report, "CHECKS", tuple(Check(title=it.__name__, run=it) for it in proofs))
 
     return put
 
 
 async def test_all_rows_are_told_and_a_skipped_one_is_no_failure(rows, bench):
-    rows(proved, skipped)
-    results = await run_rows(bench, Console(io.StringIO()))
+    rows(passes, skips)
+    results = await run_checks(bench, Console(io.StringIO()))
     assert not has_failed(results)
-    assert re.search(r"1  proved +ok +0\.0 s  measured", table(results))
-    assert re.search(r"2  skipped +skipped +0\.0 s  there is no Chromium here", table(results))
+    assert re.search(r"1  passes +ok +0\.0 s  measured", render_table(results))
+    assert re.search(r"2  skips +skipped +0\.0 s  there is no Chromium here", render_table(results))
 
 
-@pytest.mark.parametrize(("proof", "told"), [(unproved, "expected on, saw off"), (surprised, "KeyError: 'vehicle'")])
+@pytest.mark.parametrize(
+    ("proof", "told"), [(fails, "expected on, saw off"), (raises_key_error, "KeyError: 'vehicle'")]
+)
 async def test_the_first_failure_ends_the_check_and_the_rest_is_named(rows, bench, proof, told):
-    rows(proved, proof, proved)
-    results = await run_rows(bench, Console(io.StringIO()))
+    rows(passes, proof, passes)
+    results = await run_checks(bench, Console(io.StringIO()))
     assert has_failed(results)
     assert [it.verdict for it in results] == ["ok", "FAILED"]
-    assert told in table(results)
-    assert re.search(r"3  proved +not run", table(results))
+    assert told in render_table(results)
+    assert re.search(r"3  passes +not run", render_table(results))

@@ -4,8 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from demo.world.errors import WorldError
-from demo.world.ports import HOST, PREFERRED, choose_ports, is_free
+from demo.world.errors import UserFixableError
+from demo.world.ports import HOST, PREFERRED_PORTS, choose_ports, is_port_free
 
 
 @pytest.fixture
@@ -28,12 +28,14 @@ def free() -> int:
 
 
 def test_a_given_port_that_is_taken_is_refused_by_name(busy, claims):
-    with pytest.raises(WorldError, match=f"port {busy} for the relay is taken by another program: .*--relay-port"):
+    with pytest.raises(
+        UserFixableError, match=f"port {busy} for the relay is taken by another program: .*--relay-port"
+    ):
         choose_ports({"relay": busy}, {}, claims)
 
 
 def test_a_port_given_twice_is_refused(free, claims):
-    with pytest.raises(WorldError, match=f"port {free} is given twice"):
+    with pytest.raises(UserFixableError, match=f"port {free} is given twice"):
         choose_ports({"home-assistant": free, "simulator": free}, {}, claims)
 
 
@@ -48,12 +50,12 @@ def test_remembered_ports_are_taken_again(free, claims):
 def test_a_remembered_port_that_is_taken_moves(busy, claims):
     port = choose_ports({}, {"relay": busy}, claims)["relay"]
     assert port != busy
-    assert is_free(port)
+    assert is_port_free(port)
 
 
 def test_a_given_port_is_not_handed_out_again(free, claims):
     ports = choose_ports({"home-assistant": free}, {"relay": free}, claims)
-    assert len(set(ports.values())) == len(PREFERRED)
+    assert len(set(ports.values())) == len(PREFERRED_PORTS)
 
 
 def test_a_port_on_which_only_old_connections_linger_is_free():
@@ -63,7 +65,7 @@ def test_a_port_on_which_only_old_connections_linger_is_free():
         connection, _ = server.accept()
         connection.close()  # the server's side closes first and lingers in TIME_WAIT
         client.close()
-    assert is_free(port)
+    assert is_port_free(port)
 
 
 def test_two_demos_that_start_together_get_different_ports(claims):

@@ -8,28 +8,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.enode.physics import (
-    Build,
+    CarSpec,
     CarState,
     Power,
-    advance,
-    charge_rate,
-    drive,
-    full_power,
-    level,
-    switch,
-    with_level,
+    advance_car,
+    battery_percent,
+    charge_kw,
+    max_charge_kw,
+    start_drive,
+    with_battery_percent,
+    with_power,
 )
 from relay.vehicles.charging_sessions import ChargingTail, derive_spells
 from tests.relay.support.charging import sample
 
-BUILD = Build(battery_kwh=60, kwh_per_km=0.155, cruise_kmh=62, phases=3, amps=16, loop_km=64)
+BUILD = CarSpec(battery_kwh=60, kwh_per_km=0.155, cruise_kmh=62, phases=3, amps=16, loop_km=64)
 
 
 def look(state, seconds, *, shows_power):
     charging = state.power is Power.CHARGING
-    power = round(charge_rate(BUILD, state), 1) if charging and shows_power else None
-    soc = math.floor(level(BUILD, state) + 1e-6)
-    return sample(seconds / 60, charging, soc, power, plugged=state.power.plugged_in, capacity=BUILD.battery_kwh)
+    power = round(charge_kw(BUILD, state), 1) if charging and shows_power else None
+    soc = math.floor(battery_percent(BUILD, state) + 1e-6)
+    return sample(seconds / 60, charging, soc, power, plugged=state.power.is_plugged_in, capacity=BUILD.battery_kwh)
 
 
 def live(state, minutes, every, *, shows_power, start):
@@ -37,7 +37,7 @@ def live(state, minutes, every, *, shows_power, start):
     seen, charged, power = [], 0.0, state.power
     for second in range(0, minutes * 60, 20):
         before = state
-        state = advance(BUILD, state, 20)
+        state = advance_car(BUILD, state, 20)
         charged += max(0.0, state.energy_kwh - before.energy_kwh)
         if (second + 20) % every == 0 or state.power is not power:
             seen.append(look(state, start + second + 20, shows_power=shows_power))
@@ -53,10 +53,10 @@ def live(state, minutes, every, *, shows_power, start):
 )
 def test_what_is_counted_is_what_went_into_the_battery(shows_power, legs, every, soc):
     state = CarState(energy_kwh=0, odometer_km=0, limit_percent=80, max_current=16)
-    state = with_level(BUILD, state, soc)
+    state = with_battery_percent(BUILD, state, soc)
     samples, charged, now, stops = [look(state, 0, shows_power=shows_power)], 0.0, 0, 0
     for on_the_road, plugged_in in legs:
-        for begin, minutes in ((drive, on_the_road), (lambda it: switch(it, Power.INITIALIZING), plugged_in)):
+        for begin, minutes in ((start_drive, on_the_road), (lambda it: with_power(it, Power.INITIALIZING), plugged_in)):
             state = begin(state)
             state, seen, more = live(state, minutes, every, shows_power=shows_power, start=now)
             now += minutes * 60
@@ -68,7 +68,7 @@ def test_what_is_counted_is_what_went_into_the_battery(shows_power, legs, every,
     assert stops <= len(found) <= len(legs)
     if shows_power:
         # One look too late at its end, and one at its bend, of each session; the power is told to 0.1 kW.
-        late = 2 * full_power(BUILD, state) * every / 3600
+        late = 2 * max_charge_kw(BUILD, state) * every / 3600
         assert counted == pytest.approx(charged, abs=len(legs) * (late + 0.05 * 5))
     else:
         # The level is told in whole points; a charge below what proves one is left out.
@@ -76,7 +76,7 @@ def test_what_is_counted_is_what_went_into_the_battery(shows_power, legs, every,
 
 
 def test_a_power_that_is_told_often_is_counted_to_a_percent():
-    state = with_level(BUILD, CarState(energy_kwh=0, odometer_km=0, limit_percent=80, max_current=16), 20)
+    state = with_battery_percent(BUILD, CarState(energy_kwh=0, odometer_km=0, limit_percent=80, max_current=16), 20)
     state = replace(state, power=Power.INITIALIZING)
     _, seen, charged = live(state, 300, 120, shows_power=True, start=0)
     [it] = derive_spells(ChargingTail(), seen)[0]

@@ -26,7 +26,7 @@ from relay.usecases.account.delete_account import (
     resume_due_deletions,
 )
 from relay.usecases.operations.prune_history import Retention, prune_old_rows
-from tests.demo.enode.running import signed_in
+from tests.demo.enode.running_simulator import run_signed_in_simulator
 from tests.relay.support.enode_events import NOON, Pipeline, event, vehicle
 from tests.relay.support.full_account import fill_account, traces
 
@@ -42,7 +42,7 @@ def owner(database_url):
 
 @pytest.fixture
 def simulator():
-    with signed_in() as simulator:
+    with run_signed_in_simulator() as simulator:
         yield simulator
 
 
@@ -87,7 +87,7 @@ def everything_is_gone(owner, whole):
 
 async def test_nothing_is_left_anywhere_but_a_tombstone(relay, owner, simulator):
     whole, other = fill_account(owner), fill_account(owner)
-    car = simulator.linked_car(user=str(whole.user_id))
+    car = simulator.link_car(user=str(whole.user_id))
     owner.execute("update users set supabase_id = %s where id = %s", [person := uuid4(), whole.user_id])
     command = whole.keys["commands"]
     await relay.jobs.defer("check_command", after=timedelta(hours=1), command_id=str(command), number=1)
