@@ -295,15 +295,15 @@ async def test_what_enode_tells_meanwhile_and_later_is_ignored(relay, account, o
     news = make_event("user:vehicle:updated", NOON, account.user_id, vehicle=make_vehicle(account.enode_id, NOON))
     late = make_event("user:vehicle:deleted", NOON, account.user_id, vehicle=make_vehicle(account.enode_id, NOON))
     await request_deletion(relay, account.user_id)
-    await pipeline.happen(news)
-    assert [(it["state"], it["reason"]) for it in await pipeline.inbox_rows()] == [("ignored", "unknown user")]
+    await pipeline.process(news)
+    assert [(it["state"], it["reason"]) for it in await pipeline.list_inbox_rows()] == [("ignored", "unknown user")]
     assert await resume_deletion(relay, account.user_id)
-    assert await pipeline.inbox_rows() == []
-    await pipeline.happen(late)
-    assert [(it["state"], it["reason"]) for it in await pipeline.inbox_rows()] == [("ignored", "unknown user")]
+    assert await pipeline.list_inbox_rows() == []
+    await pipeline.process(late)
+    assert [(it["state"], it["reason"]) for it in await pipeline.list_inbox_rows()] == [("ignored", "unknown user")]
     async with pool.connection() as connection:
         await prune_old_rows(connection, Retention())
-    assert await pipeline.inbox_rows() == []
+    assert await pipeline.list_inbox_rows() == []
 
 
 async def test_a_body_that_nobody_could_read_goes_if_it_names_the_user(relay, account, owner):
