@@ -21,7 +21,7 @@ async def used(pool, account):
         return (await authenticate_caller(connection, account.credential, scope="read")).quota.used
 
 
-async def test_a_car_is_found_by_our_id_and_by_enode_s(pool, account):
+async def test_vehicle_is_found_by_our_id_and_by_enodes_id(pool, account):
     ours = await ask(pool, account)
     enodes = await ask(pool, account, vehicle=account.enode_id)
     assert ours.vehicle == enodes.vehicle
@@ -29,7 +29,7 @@ async def test_a_car_is_found_by_our_id_and_by_enode_s(pool, account):
     assert (ours.quota.used, enodes.quota.used) == (1, 2)
 
 
-async def test_after_a_new_link_the_old_enode_id_still_names_the_car(pool, account):
+async def test_old_enode_id_finds_the_vehicle_after_a_relink(pool, account):
     async with pool.connection() as connection:
         await connection.execute("update vehicle_links set ended_at = now()")
         await connection.execute(
@@ -42,7 +42,7 @@ async def test_after_a_new_link_the_old_enode_id_still_names_the_car(pool, accou
 @pytest.mark.parametrize(
     "vehicle", ["nonsense", "46c7fd41-07fe-46c7-863b-fe0f86a4d275", "", "'; drop table users; --", "x" * 5000]
 )
-async def test_unknown_and_foreign_cars_are_the_same_404_and_cost_nothing(pool, account, make_account, vehicle):
+async def test_unknown_and_foreign_vehicles_get_the_same_404_free_of_charge(pool, account, make_account, vehicle):
     other = await make_account()
     for foreign in (vehicle, str(other.vehicle_id), other.enode_id):
         with pytest.raises(Problem) as caught:
@@ -52,14 +52,14 @@ async def test_unknown_and_foreign_cars_are_the_same_404_and_cost_nothing(pool, 
 
 
 @pytest.mark.parametrize("change", ["gone_at = now()", "link_state = 'over_limit'"])
-async def test_a_car_that_is_gone_or_over_the_limit_is_not_served(pool, account, change):
+async def test_vehicle_that_is_gone_or_over_the_limit_is_not_found(pool, account, change):
     async with pool.connection() as connection:
         await connection.execute(f"update vehicles set {change}")
     with pytest.raises(Problem, match="No such vehicle"):
         await ask(pool, account)
 
 
-async def test_a_missing_scope_is_403_and_costs_nothing(pool, make_account):
+async def test_missing_scope_returns_403_free_of_charge(pool, make_account):
     reader = await make_account(scopes=["read"])
     with pytest.raises(Problem) as caught:
         await ask(pool, reader, scope="control")
@@ -70,7 +70,7 @@ async def test_a_missing_scope_is_403_and_costs_nothing(pool, make_account):
 @pytest.mark.parametrize(
     "change", ["update api_keys set revoked_at = now()", "update users set closed_at = now()", "delete from api_keys"]
 )
-async def test_a_dead_credential_is_401_with_the_challenge(pool, account, change):
+async def test_invalid_credential_returns_401_with_a_challenge(pool, account, change):
     async with pool.connection() as connection:
         await connection.execute(change)
     for asked in (ask(pool, account), used(pool, account)):
@@ -80,7 +80,7 @@ async def test_a_dead_credential_is_401_with_the_challenge(pool, account, change
         assert caught.value.headers["WWW-Authenticate"] == "Bearer"
 
 
-async def test_every_call_is_recorded_with_who_what_and_which_car(pool, account):
+async def test_call_is_logged_with_user_endpoint_and_vehicle(pool, account):
     await ask(pool, account)
     async with pool.connection() as connection:
         cursor = await connection.execute(
@@ -89,7 +89,7 @@ async def test_every_call_is_recorded_with_who_what_and_which_car(pool, account)
         assert await cursor.fetchall() == [(account.user_id, account.vehicle_id, "ha/status", "allowance", True)]
 
 
-async def test_when_the_month_is_used_up_the_problem_says_until_when(pool, make_account):
+async def test_exhausted_quota_returns_429_with_retry_after(pool, make_account):
     plans = create_cloud_plans(free=1, basic=None, pro=None)
     account = await make_account(plan="free")
     await ask(pool, account, plans)
@@ -100,7 +100,7 @@ async def test_when_the_month_is_used_up_the_problem_says_until_when(pool, make_
     assert await used(pool, account) == 1
 
 
-async def test_a_refund_happens_once(pool, account):
+async def test_call_is_refunded_only_once(pool, account):
     call = await ask(pool, account)
     async with pool.connection() as connection:
         assert await refund_metered_call(connection, call.call_id)
@@ -108,7 +108,7 @@ async def test_a_refund_happens_once(pool, account):
     assert await used(pool, account) == 0
 
 
-async def test_last_use_is_noted_but_not_on_every_call(pool, account):
+async def test_last_use_is_not_written_on_every_call(pool, account):
     await ask(pool, account)
     async with pool.connection() as connection:
         cursor = await connection.execute("select xmin::text, last_used_at is not null from api_keys")
@@ -120,7 +120,7 @@ async def test_last_use_is_noted_but_not_on_every_call(pool, account):
 
 
 @pytest.mark.parametrize("age", [0, 1, 27, 28, 31, 59, 365, 366, 4000])
-async def test_the_quota_month_holds_now_and_begins_on_the_anchor_s_day(pool, account, age):
+async def test_quota_month_contains_now_and_begins_on_the_anchors_day(pool, account, age):
     anchor = datetime.now(UTC) - timedelta(days=age)
     anchor = anchor.replace(day=min(anchor.day, 28))
     async with pool.connection() as connection:

@@ -55,14 +55,14 @@ async def used(pool, person):
         return (await found.fetchone())[0] or 0
 
 
-async def test_who_am_i(client, person):
+async def test_me_returns_the_account_in_the_classic_shape(client, person):
     info = await client.user_info()
     assert info.keys() == ME
     assert (info["id"], info["tier"], info["role"], info["sms_credits"]) == (str(person.id), "pro", "user", 0)
     assert info["online_status"] in {"green", "yellow", "red", "grey"}
 
 
-async def test_a_wrong_key_is_nobody_and_sees_nothing(relay_url):
+async def test_invalid_key_gets_no_data(relay_url):
     stranger = ClassicClient(relay_url, "0" * 64)
     assert await stranger.user_info() is None
     assert await stranger.vehicles() == []
@@ -70,7 +70,7 @@ async def test_a_wrong_key_is_nobody_and_sees_nothing(relay_url):
         await stranger.status("whatever")
 
 
-async def test_which_cars_there_are_costs_nothing(pool, client, person, car, enode):
+async def test_listing_vehicles_is_free(pool, client, person, car, enode):
     [listed] = await client.vehicles()
     real = await asyncio.to_thread(enode.get_vehicle, car)
     assert listed.keys() == real.keys() | {"db_id", "source"}
@@ -79,7 +79,7 @@ async def test_which_cars_there_are_costs_nothing(pool, client, person, car, eno
     assert await used(pool, person) == 0
 
 
-async def test_how_my_car_is_in_exactly_the_classic_shape_under_both_ids(pool, client, person, car, enode):
+async def test_status_has_the_classic_shape_under_both_ids(pool, client, person, car, enode):
     status = await client.status(car)
     real = await asyncio.to_thread(enode.get_vehicle, car)
     assert status.keys() == STATUS
@@ -91,7 +91,7 @@ async def test_how_my_car_is_in_exactly_the_classic_shape_under_both_ids(pool, c
     assert await used(pool, person) == 2
 
 
-async def test_the_status_for_rest_users_has_capabilities_and_no_flat_charge_state(client, car):
+async def test_ha_status_has_capabilities_and_no_flat_charge_state(client, car):
     _, _, body = await client.call("GET", f"/api/ha/status/{car}")
     assert body.keys() == STATUS - FLAT | {"capabilities"}
     assert body["capabilities"]["startCharging"].keys() >= {"isCapable"}
@@ -101,13 +101,13 @@ async def test_the_status_for_rest_users_has_capabilities_and_no_flat_charge_sta
     assert (await client.call("GET", f"/api/ha/status/{listed['vehicleId']}"))[2] == body
 
 
-async def test_the_little_me(client, person):
+async def test_ha_me_returns_the_short_account(client, person):
     _, _, body = await client.call("GET", "/api/ha/me")
     assert body == {"user_id": str(person.id), "tier": "pro", "name": "Ada", "sms_credits": 0}
 
 
 @pytest.mark.parametrize("path", ["/api/status/{}", "/api/ha/status/{}"])
-async def test_foreign_cars_unknown_ones_and_nonsense_look_the_same_and_cost_nothing(pool, client, car, path):
+async def test_foreign_unknown_and_malformed_ids_get_the_same_free_404(pool, client, car, path):
     other = await add_person(pool)
     stranger = ClassicClient(client.base_url, other.key)
     answers = {
@@ -119,7 +119,7 @@ async def test_foreign_cars_unknown_ones_and_nonsense_look_the_same_and_cost_not
     assert await used(pool, other) == 0
 
 
-async def test_over_the_allowance_the_first_setup_goes_on_and_later_the_words_are_shown(pool, client, person, car):
+async def test_exhausted_allowance_lets_setup_pass_and_then_shows_the_classic_text(pool, client, person, car):
     async with pool.connection() as connection:
         await connection.execute("update users set plan = 'free' where id = %s", [person.id])
     assert (await client.status(car)).keys() == STATUS
@@ -132,7 +132,7 @@ async def test_over_the_allowance_the_first_setup_goes_on_and_later_the_words_ar
     assert await ClassicClient(client.base_url, person.key).status(car) == {}
 
 
-async def test_charging_at_the_path_that_the_client_uses_and_at_the_documented_one(pool, client, person, car, enode):
+async def test_charging_works_at_both_classic_addresses(pool, client, person, car, enode):
     await asyncio.to_thread(enode.change_car, car, activity="plug_in")
     db_id = (await client.vehicles())[0]["db_id"]
     answer = await client.set_charging(car, "START")
@@ -147,7 +147,7 @@ async def test_charging_at_the_path_that_the_client_uses_and_at_the_documented_o
     assert await used(pool, person) == 2
 
 
-async def test_a_refusal_of_enode_keeps_its_status_and_its_words(pool, client, person, car, enode):
+async def test_refusal_keeps_enodes_status_and_text(pool, client, person, car, enode):
     problem = {"type": "https://developers.enode.com/api/problems/bad-request", "title": "No", "detail": "It is full."}
     fault = {"method": "POST", "path": "/vehicles/*/charging", "times": 1, "status": 400, "problem": problem}
     await asyncio.to_thread(enode.json, "POST", "/_sim/faults", fault)

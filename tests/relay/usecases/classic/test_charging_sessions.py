@@ -32,7 +32,7 @@ async def charged(enode, client, car):
     return car
 
 
-async def test_a_session_is_synced_once_and_again_when_it_is_amended(client, charged):
+async def test_session_is_synced_again_only_after_it_is_amended(client, charged):
     [session], since = await client.sync_sessions()
     assert session.keys() >= SESSION
     # The simulator's jump through time gives all its events the time of now: there is energy, but next to none.
@@ -46,14 +46,14 @@ async def test_a_session_is_synced_once_and_again_when_it_is_amended(client, cha
     assert again["session_id"] == session["session_id"]
 
 
-async def test_an_odometer_without_a_session_is_a_warning_not_an_error(client, car):
+async def test_odometer_without_a_session_returns_the_classic_404(client, car):
     assert await client.push_odometer(car, 48_500.5) == "no charging session"
     _, text, _ = await client.call("POST", f"/api/ha/charging/{car}/odometer", json={"odometer_km": 1.5})
     assert '"detail":"No charging session found for this vehicle"' in text
     assert await client.push_odometer(car, -1.0) is None
 
 
-async def test_the_rate_is_remembered(client):
+async def test_electricity_rate_is_stored(client):
     path = "/api/ha/electricity-rate"
     assert (await client.call("GET", path))[2] == {"cost_per_kwh": None, "currency": None, "updated_at": None}
     assert await client.push_rate(0.285, "aud") == {"status": "success", "cost_per_kwh": 0.285, "currency": "AUD"}
@@ -64,5 +64,5 @@ async def test_the_rate_is_remembered(client):
 
 
 @pytest.mark.parametrize("limit", [0, 201])
-async def test_pages_have_1_to_200_sessions(client, limit):
+async def test_page_size_outside_1_to_200_returns_422(client, limit):
     assert (await client.call("GET", f"/api/ha/charging/sessions?limit={limit}"))[0] == 422

@@ -68,7 +68,7 @@ def cars(pool, api, settings):
     return cars
 
 
-async def test_what_enode_has_new_is_taken_and_counted(pool, refresh, person, enode, cars):
+async def test_refresh_stores_and_counts_changed_vehicles(pool, refresh, person, enode, cars):
     assert (await refresh()).json()["vehicles_updated"] == 0
     car = await asyncio.to_thread(enode.link_car, user=str(person.id))
     await later(pool, person)
@@ -79,7 +79,7 @@ async def test_what_enode_has_new_is_taken_and_counted(pool, refresh, person, en
     assert (await refresh()).json()["vehicles_updated"] == 0
 
 
-async def test_it_is_about_the_user_s_own_cars_only(pool, refresh, person, enode, cars):
+async def test_refresh_covers_only_the_users_own_vehicles(pool, refresh, person, enode, cars):
     other = await add_person(pool)
     car = await asyncio.to_thread(enode.link_car, user=str(other.id))
     assert (await refresh(other)).json()["vehicles_updated"] == 1
@@ -88,7 +88,7 @@ async def test_it_is_about_the_user_s_own_cars_only(pool, refresh, person, enode
     assert (await cars(person), await cars(other)) == ([], [car])
 
 
-async def test_once_a_minute_however_many_ask_at_once(refresh, enode):
+async def test_concurrent_refreshes_are_limited_to_one_a_minute(refresh, enode):
     answers = await asyncio.gather(*[refresh() for _ in range(5)])
     assert sorted(answer.status_code for answer in answers) == [200, 429, 429, 429, 429]
     refused = next(answer for answer in answers if answer.status_code == 429)
@@ -96,7 +96,7 @@ async def test_once_a_minute_however_many_ask_at_once(refresh, enode):
     assert refused.json()["type"] == "urn:evconduit:problem:too-many-requests"
 
 
-async def test_an_enode_that_fails_is_told_and_may_be_asked_again_at_once(refresh, enode):
+async def test_failed_refresh_returns_502_and_can_be_retried_at_once(refresh, enode):
     fault = {"method": "GET", "path": "/users/*/vehicles", "status": 401, "times": 100}
     await asyncio.to_thread(enode.json, "POST", "/_sim/faults", fault)
     answer = await refresh()
@@ -105,14 +105,14 @@ async def test_an_enode_that_fails_is_told_and_may_be_asked_again_at_once(refres
     assert (await refresh()).status_code == 200
 
 
-async def test_an_enode_that_is_asked_too_often_is_left_in_peace(refresh, enode):
+async def test_enodes_rate_limit_is_passed_on(refresh, enode):
     fault = {"method": "GET", "path": "/users/*/vehicles", "status": 429, "times": 100}
     await asyncio.to_thread(enode.json, "POST", "/_sim/faults", fault | {"headers": {"Retry-After": "900"}})
     answer = await refresh()
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "900")
 
 
-async def test_a_relay_without_enode_says_so(database_url, tmp_path, person):
+async def test_relay_without_enode_returns_502(database_url, tmp_path, person):
     app = create_app(
         Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32), database_url, with_worker=False
     )

@@ -25,7 +25,7 @@ def drive(enode, car):
     return drive
 
 
-async def test_a_registered_webhook_is_told_of_every_change_in_one_enriched_object(client, home, car, drive, person):
+async def test_registered_webhook_receives_each_change_as_one_enriched_object(client, home, car, drive, person):
     entry = home.entries[ENTRY] = Entry(car, data=await client.status(car))
     assert await client.register_webhook(ENTRY, f"{home.url}/", car) == "ok"
     await home.until(lambda: home.posts)
@@ -46,7 +46,7 @@ async def test_a_registered_webhook_is_told_of_every_change_in_one_enriched_obje
     assert entry.data["batteryLevel"] != 41, "the flat keys are the poll's: the handler merges Enode's groups only"
 
 
-async def test_a_client_that_knows_the_car_by_our_id_hears_of_it_at_the_second_try(client, home, car):
+async def test_client_that_uses_our_id_is_reached_by_the_second_attempt(client, home, car):
     db_id = (await client.vehicles())[0]["db_id"]
 
     class OldHandler(Entry):
@@ -61,7 +61,7 @@ async def test_a_client_that_knows_the_car_by_our_id_hears_of_it_at_the_second_t
     assert [post[2]["vehicleId"] for post in home.posts] == [car, db_id]
 
 
-async def test_a_client_whose_coordinator_is_not_there_yet_is_told_again(pool, client, home, car):
+async def test_client_without_a_coordinator_is_sent_the_change_again(pool, client, home, car):
     home.entries[ENTRY] = Entry(car, data=None)
     assert await client.register_webhook(ENTRY, home.url, car) == "ok"
     await home.until(lambda: home.posts)
@@ -72,7 +72,7 @@ async def test_a_client_whose_coordinator_is_not_there_yet_is_told_again(pool, c
     await home.until(lambda: level_of(entry) is not None)
 
 
-async def test_what_was_registered_can_be_seen_and_taken_back(client, home, car):
+async def test_webhook_can_be_registered_looked_up_and_unregistered(client, home, car):
     path = "/api/ha/webhook/status"
     assert (await client.call("GET", path))[2] == {"registered": False}
     home.entries[ENTRY] = Entry(car)
@@ -88,7 +88,7 @@ async def test_what_was_registered_can_be_seen_and_taken_back(client, home, car)
     assert await client.unregister_webhook()  # as often as you like
 
 
-async def test_another_person_s_car_another_plan_and_forbidden_addresses_are_refused(pool, client, home, car):
+async def test_foreign_vehicles_other_plans_and_forbidden_urls_are_refused(pool, client, home, car):
     free = ClassicClient(client.base_url, (await add_person(pool, plan="free")).key)
     assert await free.register_webhook(ENTRY, home.url) == "Pro tier required"
     stranger = ClassicClient(client.base_url, (await add_person(pool)).key)
@@ -111,7 +111,7 @@ async def test_another_person_s_car_another_plan_and_forbidden_addresses_are_ref
     assert (await client.call("POST", "/api/ha/webhook/register", json=nul | {"vehicle_id": f"{car}\0"}))[0] == 200
 
 
-async def test_a_connection_test_arrives_and_an_old_client_s_400_is_explained(pool, client, home, car):
+async def test_connection_test_arrives_and_an_old_clients_400_is_explained(pool, client, home, car):
     path = "/api/ha/webhook/test"
     assert (await client.call("POST", path))[0] == 404
     entry = home.entries[ENTRY] = Entry(car)

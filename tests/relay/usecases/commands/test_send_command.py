@@ -115,7 +115,7 @@ async def used(pool):
     return [row[0] for row in await fetch(pool, "select used from usage_months")]
 
 
-async def test_a_command_that_enode_takes_is_pending_and_costs_one_call(pool, account, enode, start):
+async def test_accepted_command_is_pending_and_costs_one_call(pool, account, enode, start):
     answer = await start()
     command = answer.json()
     assert answer.status_code == 202
@@ -129,14 +129,14 @@ async def test_a_command_that_enode_takes_is_pending_and_costs_one_call(pool, ac
     assert await used(pool) == [1]
 
 
-async def test_a_command_is_a_step_of_the_car_that_the_feed_tells(pool, account, start):
+async def test_each_step_of_a_command_advances_the_feed(pool, account, start):
     await start()
     # Once when it was written, once when Enode took it.
     assert await fetch(pool, "select revision from vehicles") == [(2,)]
     assert await fetch(pool, "select seq from feeds where user_id = %s", account.user_id) == [(2,)]
 
 
-async def test_a_refusal_is_told_in_enode_s_words_and_not_charged(pool, enode, start):
+async def test_refusal_returns_enodes_text_and_is_not_charged(pool, enode, start):
     enode.answer = lambda _: httpx.Response(400, json=REFUSAL)
     answer = await start()
     problem = answer.json()
@@ -149,14 +149,14 @@ async def test_a_refusal_is_told_in_enode_s_words_and_not_charged(pool, enode, s
     assert await fetch(pool, "select kind from transitions") == [("command_settled",)]
 
 
-async def test_an_action_that_is_cancelled_at_once_is_an_outcome_not_an_error(enode, start):
+async def test_immediately_cancelled_action_is_an_outcome_and_no_error(enode, start):
     reason = {"type": "FAILED_PRECONDITION", "detail": "not plugged in"}
     enode.answer = lambda _: httpx.Response(200, json=action("CANCELLED", failureReason=reason))
     answer = await start()
     assert (answer.status_code, answer.json()["state"], answer.json()["reason"]) == (202, "cancelled", reason)
 
 
-async def test_an_enode_that_was_never_reached_is_a_failure_that_costs_nothing(pool, enode, start):
+async def test_command_fails_free_of_charge_when_enode_is_unreachable(pool, enode, start):
     def unreachable(_request):
         raise httpx.ConnectError("no route")
 
@@ -166,7 +166,7 @@ async def test_an_enode_that_was_never_reached_is_a_failure_that_costs_nothing(p
     assert await used(pool) == [0]
 
 
-async def test_an_enode_that_does_not_answer_leaves_the_outcome_open(pool, enode, start):
+async def test_command_stays_open_when_enode_does_not_answer(pool, enode, start):
     def silent(_request):
         raise httpx.ReadTimeout("…")
 
@@ -177,14 +177,14 @@ async def test_an_enode_that_does_not_answer_leaves_the_outcome_open(pool, enode
     assert await used(pool) == [1]
 
 
-async def test_the_same_idempotency_key_is_the_same_command(pool, enode, start):
+async def test_repeated_idempotency_key_returns_the_same_command(pool, enode, start):
     first, again = await start(**{"Idempotency-Key": "k"}), await start(**{"Idempotency-Key": "k"})
     assert first.json() == again.json()
     assert len(enode.asked) == 1
     assert await used(pool) == [1]
 
 
-async def test_who_repeats_the_request_that_took_the_last_call_hears_how_it_went(pool, enode, start, api, account):
+async def test_repeating_the_request_that_used_the_last_call_returns_its_command(pool, enode, start, api, account):
     await fetch(pool, "update users set plan = 'free' returning id")
     first = await start(**{"Idempotency-Key": "k"})
     await fetch(pool, "update usage_months set used = 300 returning used")
@@ -199,7 +199,7 @@ async def test_who_repeats_the_request_that_took_the_last_call_hears_how_it_went
     assert await used(pool) == [300]
 
 
-async def test_one_key_for_two_wishes_is_a_mistake(api, account, start):
+async def test_idempotency_key_of_another_command_returns_422(api, account, start):
     await start(**{"Idempotency-Key": "k"})
     url = f"/api/ha/v2/vehicles/{account.vehicle_id}/charging"
     answer = await api.post(url, json={"action": "STOP"}, headers={"Idempotency-Key": "k"})
@@ -207,13 +207,13 @@ async def test_one_key_for_two_wishes_is_a_mistake(api, account, start):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"action": "BURN"}', b"[]", b'{"action": null}', b"\xff"])
-async def test_a_body_that_makes_no_sense_is_422_before_anything_happens(pool, enode, api, account, body):
+async def test_invalid_body_returns_422_without_side_effects(pool, enode, api, account, body):
     answer = await api.post(f"/api/ha/v2/vehicles/{account.vehicle_id}/charging", content=body)
     assert answer.status_code == 422
     assert (enode.asked, await used(pool)) == ([], [])
 
 
-async def test_foreign_cars_and_commands_are_404(api, make_account, start):
+async def test_foreign_vehicles_and_commands_return_404(api, make_account, start):
     other = await make_account()
     command = (await start()).json()["id"]
     charging = await api.post(f"/api/ha/v2/vehicles/{other.vehicle_id}/charging", json={"action": "STOP"})
@@ -223,13 +223,13 @@ async def test_foreign_cars_and_commands_are_404(api, make_account, start):
     assert foreign.json() == unknown.json()
 
 
-async def test_a_command_can_be_asked_after_without_cost(pool, api, start):
+async def test_getting_a_command_is_free(pool, api, start):
     command = (await start()).json()
     assert (await api.get(f"/api/ha/v2/commands/{command['id']}")).json() == command
     assert await used(pool) == [1]
 
 
-async def test_the_classic_routes_answer_in_the_classic_shape(api, account):
+async def test_classic_routes_answer_in_the_classic_shape(api, account):
     for path in ("charging", "ha/charging"):
         answer = await api.post(f"/api/{path}/{account.enode_id}", json={"action": "START"})
         body = answer.json()
@@ -240,7 +240,7 @@ async def test_the_classic_routes_answer_in_the_classic_shape(api, account):
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 422])
-async def test_the_classic_routes_pass_enode_s_refusal_on(pool, api, account, enode, status):
+async def test_classic_routes_pass_on_enodes_refusal(pool, api, account, enode, status):
     enode.answer = lambda _: httpx.Response(status, json=REFUSAL)
     answer = await api.post(f"/api/charging/{account.enode_id}", json={"action": "START"})
     told = answer.json()
@@ -248,12 +248,12 @@ async def test_the_classic_routes_pass_enode_s_refusal_on(pool, api, account, en
     assert await used(pool) == [0]
 
 
-async def test_the_classic_routes_say_502_when_enode_is_silent(api, account, enode):
+async def test_classic_route_returns_502_when_enode_does_not_answer(api, account, enode):
     enode.answer = lambda _: httpx.Response(500)
     assert (await api.post(f"/api/charging/{account.enode_id}", json={"action": "START"})).status_code == 502
 
 
-async def test_a_classic_command_that_is_settled_at_once_tells_how(api, account, enode):
+async def test_classic_answer_shows_the_outcome_of_an_immediately_settled_command(api, account, enode):
     reason = {"type": "FAILED_PRECONDITION", "detail": "not plugged in"}
     enode.answer = lambda _: httpx.Response(200, json=action("CANCELLED", failureReason=reason))
     told = (await api.post(f"/api/charging/{account.enode_id}", json={"action": "START"})).json()["enode_response"]
@@ -261,13 +261,13 @@ async def test_a_classic_command_that_is_settled_at_once_tells_how(api, account,
     assert told["completedAt"] == told["updatedAt"]
 
 
-async def test_every_command_has_a_check_that_was_committed_with_it(pool, start):
+async def test_command_is_committed_together_with_its_first_check(pool, start):
     command = (await start()).json()
     ((task, arguments),) = await fetch(pool, "select task_name, args from procrastinate.procrastinate_jobs")
     assert (task, arguments) == ("check_command", {"command_id": command["id"], "number": 0})
 
 
-async def test_a_check_settles_what_the_webhook_did_not(runtime, api, enode, start):
+async def test_check_settles_a_command_that_the_webhook_did_not_settle(runtime, api, enode, start):
     command = (await start()).json()
     enode.answer = lambda _: httpx.Response(200, json=action("CONFIRMED"))
     await check_command(runtime, UUID(command["id"]), 0)
@@ -275,7 +275,7 @@ async def test_a_check_settles_what_the_webhook_did_not(runtime, api, enode, sta
     assert (settled["state"], settled["settled_at"]) == ("confirmed", "2026-11-23T12:00:00.000Z")
 
 
-async def test_after_the_last_check_an_open_command_is_unknown(runtime, api, start):
+async def test_open_command_is_unknown_after_the_last_check(runtime, api, start):
     command = (await start()).json()
     for number in range(len(CHECK_DELAYS)):
         await check_command(runtime, UUID(command["id"]), number)
@@ -283,7 +283,7 @@ async def test_after_the_last_check_an_open_command_is_unknown(runtime, api, sta
     assert (settled["state"], settled["reason"]["type"]) == ("unknown", "UNKNOWN")
 
 
-async def test_a_check_without_news_plans_the_next_one(pool, runtime, start):
+async def test_check_of_a_pending_action_schedules_the_next_check(pool, runtime, start):
     command = (await start()).json()
     await check_command(runtime, UUID(command["id"]), 0)
     jobs = await fetch(pool, "select args from procrastinate.procrastinate_jobs order by id")
@@ -291,7 +291,7 @@ async def test_a_check_without_news_plans_the_next_one(pool, runtime, start):
 
 
 @pytest.mark.parametrize(("said", "ended"), [("CONFIRMED", "confirmed"), ("PENDING", "unknown")])
-async def test_a_command_whose_check_died_with_its_worker_is_settled_all_the_same(
+async def test_command_is_settled_although_its_check_died_with_the_worker(
     pool, runtime, api, *, enode, start, said, ended
 ):
     old, young = (await start()).json(), (await start()).json()
@@ -308,7 +308,7 @@ async def test_a_command_whose_check_died_with_its_worker_is_settled_all_the_sam
 
 
 @pytest.mark.parametrize("late", ["pending", "failed", "unknown"])
-async def test_a_settled_command_stays_as_it_is(pool, api, start, late):
+async def test_settled_command_never_changes(pool, api, start, late):
     command = (await start()).json()
     async with pool.connection() as connection:
         assert await record_command_outcome(connection, UUID(command["id"]), CommandOutcome(state="confirmed"))
@@ -316,7 +316,7 @@ async def test_a_settled_command_stays_as_it_is(pool, api, start, late):
     assert (await api.get(f"/api/ha/v2/commands/{command['id']}")).json()["state"] == "confirmed"
 
 
-async def test_the_truth_may_still_replace_unknown(pool, start):
+async def test_later_outcome_replaces_unknown(pool, start):
     command = (await start()).json()
     async with pool.connection() as connection:
         await record_command_outcome(connection, UUID(command["id"]), CommandOutcome.unknown("…"))
@@ -324,7 +324,7 @@ async def test_the_truth_may_still_replace_unknown(pool, start):
     assert await fetch(pool, "select state, reason from commands") == [("confirmed", None)]
 
 
-async def test_a_client_that_hangs_up_does_not_orphan_a_command(pool, enode, api, account):
+async def test_enodes_answer_is_stored_when_the_client_disconnects(pool, enode, api, account):
     reached, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(_request):

@@ -11,12 +11,7 @@ import pytest
 from relay.inbox.models import StoredEvent
 from relay.usecases.events.apply_enode_event import AppliedEvent, apply_enode_event
 from relay.usecases.events.drain_inbox import RETRY_DELAYS, InboxDrainer
-from tests.relay.support.enode_events import VIN_KEY, Pipeline, add_user, at, make_event, make_pipeline
-
-
-@pytest.fixture
-async def pipeline(pool):
-    return await make_pipeline(pool)
+from tests.relay.support.enode_events import VIN_KEY, Pipeline, add_user, at, make_event
 
 
 def drain_with(pipeline, apply):
@@ -45,7 +40,7 @@ async def make_due(pipeline):
     await pipeline.execute("update webhook_logs set next_try_at = now() where state = 'pending'")
 
 
-async def test_events_are_acted_on_by_their_time_then_by_when_they_came(pipeline):
+async def test_events_are_processed_by_time_and_then_by_arrival(pipeline):
     order = []
 
     async def note(connection, it: StoredEvent, *, vin_key):
@@ -59,7 +54,7 @@ async def test_events_are_acted_on_by_their_time_then_by_when_they_came(pipeline
     assert await states(pipeline) == {("done", None): 5}
 
 
-async def test_two_drains_at_once_keep_each_users_order_and_do_everything_once(pipeline):
+async def test_concurrent_drainers_keep_each_users_order_and_process_events_once(pipeline):
     users = [pipeline.user_id, await add_user(pipeline.pool), await add_user(pipeline.pool)]
     batches = [
         [numbered(user, n, n) for n in range(start, start + 50)] for user in users for start in range(0, 250, 50)
@@ -85,7 +80,7 @@ async def test_two_drains_at_once_keep_each_users_order_and_do_everything_once(p
     assert set(pipeline.feed_wakes) == set(users)
 
 
-async def test_a_poisonous_event_is_tried_five_times_and_stops_nobody(pipeline, caplog):
+async def test_failing_event_is_attempted_five_times_and_blocks_no_other(pipeline, caplog):
     tries = Counter()
 
     async def apply(connection, it: StoredEvent, *, vin_key):
@@ -117,7 +112,7 @@ async def test_a_poisonous_event_is_tried_five_times_and_stops_nobody(pipeline, 
     assert "test_drain_inbox.py:" in caplog.text
 
 
-async def test_a_statement_that_takes_too_long_is_the_event_s_own_fault(pipeline):
+async def test_statement_timeout_counts_as_an_attempt(pipeline):
     async def apply(connection, it: StoredEvent, *, vin_key):
         if it.payload["n"] == 0:
             await connection.execute("set local statement_timeout = '20ms'")
@@ -129,7 +124,7 @@ async def test_a_statement_that_takes_too_long_is_the_event_s_own_fault(pipeline
     assert await states(pipeline) == {("pending", "QueryCanceled"): 1, ("done", None): 1}
 
 
-async def test_a_worker_that_dies_between_claim_and_commit_leaves_all_to_the_next(pipeline, database_url):
+async def test_events_of_a_worker_that_dies_before_commit_are_processed_again(pipeline, database_url):
     died = []
 
     async def die_once(connection, it: StoredEvent, *, vin_key):
@@ -152,7 +147,7 @@ async def test_a_worker_that_dies_between_claim_and_commit_leaves_all_to_the_nex
     assert pipeline.feed_wakes == [pipeline.user_id]
 
 
-async def test_a_deadlock_is_no_try(pipeline):
+async def test_deadlock_does_not_count_as_an_attempt(pipeline):
     async def apply(connection, it: StoredEvent, *, vin_key):
         raise psycopg.errors.DeadlockDetected
 
@@ -163,7 +158,7 @@ async def test_a_deadlock_is_no_try(pipeline):
     assert (row["state"], row["attempts"]) == ("pending", 0)
 
 
-async def test_what_is_about_nobody_of_ours_is_ignored_and_what_is_about_the_subscription_is_noted(pipeline):
+async def test_unknown_users_and_events_are_ignored_and_heartbeats_are_recorded(pipeline):
     await pipeline.execute(
         "insert into webhook_subscriptions (account_id, enode_webhook_id, url, events, secret_digest, is_active)"
         " values ('ours', 'w', 'https://x', '{*}', '', true)"
@@ -199,12 +194,12 @@ async def test_what_is_about_nobody_of_ours_is_ignored_and_what_is_about_the_sub
         {"event": "user:vendor-action:updated", "vendorAction": {"id": "x"}},
     ],
 )
-async def test_an_event_without_what_its_name_promises_is_set_aside_at_once(pipeline, broken):
+async def test_malformed_event_is_set_aside_at_once(pipeline, broken):
     await pipeline.process(make_event("", at(0), pipeline.user_id) | broken, pipeline.make_update("car", at(1)))
     assert await states(pipeline) == {("set_aside", "MalformedEventError"): 1, ("done", None): 1}
 
 
-async def test_running_it_drains_on_hints_and_sweeps_up_what_nobody_hinted_at(pipeline: Pipeline):
+async def test_running_drainer_processes_hinted_and_unhinted_events(pipeline: Pipeline):
     pipeline.drainer.add_hint([pipeline.user_id])
     await pipeline.deliver(pipeline.make_update("unhinted", at(0), vin=None))
     running = asyncio.create_task(pipeline.drainer.run())
@@ -226,7 +221,7 @@ async def test_running_it_drains_on_hints_and_sweeps_up_what_nobody_hinted_at(pi
     assert len(await pipeline.list_vehicles()) == 3
 
 
-async def test_running_it_outlives_connections_that_die(pipeline: Pipeline, database_url):
+async def test_running_drainer_survives_lost_connections(pipeline: Pipeline, database_url):
     running = asyncio.create_task(pipeline.drainer.run())
     try:
         async with asyncio.timeout(20):
@@ -243,7 +238,7 @@ async def test_running_it_outlives_connections_that_die(pipeline: Pipeline, data
     assert len(await pipeline.list_vehicles()) == 1
 
 
-async def test_who_is_turned_away_by_a_lock_is_drained_by_its_holder(pipeline):
+async def test_lock_holder_processes_events_that_arrive_meanwhile(pipeline):
     started, go_on, applied = asyncio.Event(), asyncio.Event(), []
 
     async def slow(connection, it: StoredEvent, *, vin_key):
@@ -262,7 +257,7 @@ async def test_who_is_turned_away_by_a_lock_is_drained_by_its_holder(pipeline):
     assert applied == [0, 1]
 
 
-def test_the_waits_grow():
+def test_retry_delays_increase():
     assert sorted(RETRY_DELAYS) == list(RETRY_DELAYS)
     assert len(RETRY_DELAYS) == 4
     assert RETRY_DELAYS[0] >= timedelta(seconds=5)

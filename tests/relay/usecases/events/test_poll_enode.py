@@ -7,7 +7,7 @@ import pytest
 
 from relay.gateways.enode import EnodeUnavailable, VehicleReading
 from relay.usecases.events.poll_enode import EnodePoller, PollIntervals
-from tests.relay.support.enode_events import CHARGING, STOPPED, add_user, at, format_time, make_pipeline, make_vehicle
+from tests.relay.support.enode_events import CHARGING, STOPPED, add_user, at, format_time, make_vehicle
 
 
 class Enode:
@@ -35,11 +35,6 @@ def enode():
 
 
 @pytest.fixture
-async def pipeline(pool):
-    return await make_pipeline(pool)
-
-
-@pytest.fixture
 def poll(pipeline, enode):
     poller = EnodePoller(pipeline.pool, enode, account_id="ours", wake=pipeline.inbox_wakes.extend)
 
@@ -55,7 +50,7 @@ def car(pipeline, enode_id, seconds, **groups):
     return make_vehicle(enode_id, at(seconds), **groups) | {"userId": str(pipeline.user_id)}
 
 
-async def test_what_is_seen_goes_through_the_inbox_with_the_time_it_was_true(pipeline, enode, poll):
+async def test_polled_vehicle_is_stored_in_the_inbox_with_its_reading_time(pipeline, enode, poll):
     enode.now(10, car(pipeline, "car", 5))
     await poll()
     (row,) = await pipeline.list_inbox_rows()
@@ -70,7 +65,7 @@ async def test_what_is_seen_goes_through_the_inbox_with_the_time_it_was_true(pip
     assert pipeline.inbox_wakes == [pipeline.user_id]
 
 
-async def test_what_has_not_changed_is_not_stored_again(pipeline, enode, poll):
+async def test_unchanged_vehicles_are_not_stored_again(pipeline, enode, poll):
     enode.now(10, car(pipeline, "car", 5), car(pipeline, "other", 5, vin=None))
     await poll()
     enode.now(20, car(pipeline, "car", 5), car(pipeline, "other", 6, vin=None))
@@ -78,14 +73,14 @@ async def test_what_has_not_changed_is_not_stored_again(pipeline, enode, poll):
     assert [row["enode_vehicle_id"] for row in await pipeline.list_inbox_rows()] == ["car", "other", "other"]
 
 
-async def test_transitions_are_told_as_from_a_webhook(pipeline, enode, poll):
+async def test_polled_changes_make_transitions_like_webhook_events(pipeline, enode, poll):
     for seconds, charge in ((0, {}), (60, CHARGING), (120, STOPPED)):
         enode.now(seconds, car(pipeline, "car", seconds, charge=charge))
         await poll()
     assert await pipeline.list_transition_kinds() == ["plugged_in", "charging_started", "charging_stopped"]
 
 
-async def test_a_car_missing_from_a_complete_list_is_gone_and_may_come_back(pipeline, enode, poll):
+async def test_vehicle_missing_from_a_complete_list_is_gone_and_may_return(pipeline, enode, poll):
     enode.now(10, car(pipeline, "car", 5), car(pipeline, "other", 5, vin=None))
     await poll()
     ids = {it["id"] for it in await pipeline.list_vehicles()}
@@ -97,7 +92,7 @@ async def test_a_car_missing_from_a_complete_list_is_gone_and_may_come_back(pipe
     assert {it["id"] for it in await pipeline.list_vehicles()} == ids
 
 
-async def test_the_last_car_can_go_too(pipeline, enode, poll):
+async def test_last_vehicle_missing_from_an_empty_list_is_gone(pipeline, enode, poll):
     enode.now(10, car(pipeline, "car", 5))
     enode.as_of = datetime.now(UTC) - timedelta(minutes=5)
     await poll()
@@ -108,7 +103,7 @@ async def test_the_last_car_can_go_too(pipeline, enode, poll):
     assert gone["since"] < timedelta(minutes=1)
 
 
-async def test_cars_of_users_who_are_not_ours_are_nothing_to_us(pipeline, enode, poll):
+async def test_vehicles_of_unknown_and_closed_users_are_ignored(pipeline, enode, poll):
     closed = await add_user(pipeline.pool)
     stranger = make_vehicle("stranger", at(5), vin=None)
     enode.now(10, stranger, stranger | {"id": "closing", "userId": str(closed)})
@@ -119,7 +114,7 @@ async def test_cars_of_users_who_are_not_ours_are_nothing_to_us(pipeline, enode,
     assert [row["enode_vehicle_id"] for row in await pipeline.list_inbox_rows()] == ["closing"]
 
 
-async def test_a_list_that_broke_off_says_nothing_about_the_rest(pipeline, enode, poll):
+async def test_incomplete_list_changes_nothing(pipeline, enode, poll):
     enode.now(10, car(pipeline, "car", 5), car(pipeline, "other", 5, vin=None))
     await poll()
     enode.now(20, car(pipeline, "car", 15), car(pipeline, "other", 15, vin=None))
@@ -130,33 +125,33 @@ async def test_a_list_that_broke_off_says_nothing_about_the_rest(pipeline, enode
     assert len(await pipeline.list_inbox_rows()) == 2
 
 
-async def test_a_car_that_was_linked_while_we_asked_stays(pipeline, enode, poll):
+async def test_vehicle_linked_during_the_poll_stays(pipeline, enode, poll):
     enode.now(10, car(pipeline, "old", 5, vin=None))
     await pipeline.process_update("new", at(11))
     await poll()
     assert len(await pipeline.list_vehicles()) == 2
 
 
-async def test_more_cars_than_fit_one_delivery(pipeline, enode, poll):
+async def test_more_vehicles_than_fit_one_delivery_are_stored(pipeline, enode, poll):
     enode.now(10, *(car(pipeline, f"car-{n}", 5, vin=None) for n in range(230)))
     await poll()
     assert len(await pipeline.list_vehicles()) == 230
 
 
-async def test_an_odd_vehicle_keeps_no_other_out(pipeline, enode, poll):
+async def test_vehicle_that_cannot_be_stored_blocks_no_other(pipeline, enode, poll):
     enode.now(10, car(pipeline, "car", 5), car(pipeline, "odd", 5, vin=None, charge={"note": "\u0000"}))
     await poll()
     assert len(await pipeline.list_vehicles()) == 1
 
 
-async def test_it_is_asked_more_often_while_any_car_charges(pipeline, enode, poll):
+async def test_interval_is_shorter_while_any_vehicle_charges(pipeline, enode, poll):
     enode.now(10, car(pipeline, "car", 5), car(pipeline, "other", 5, vin=None))
     assert await poll() == timedelta(minutes=7)
     enode.now(20, car(pipeline, "car", 5), car(pipeline, "other", 15, vin=None, charge=CHARGING))
     assert await poll() == timedelta(minutes=2)
 
 
-async def test_running_it_asks_again_and_again_and_at_once_when_nudged(pipeline, enode):
+async def test_running_poller_repeats_and_polls_early_on_request(pipeline, enode):
     enode.now(0, car(pipeline, "car", 0))
     quick = PollIntervals(charging=timedelta(milliseconds=1), idle=timedelta(milliseconds=1))
     for rhythm, nudged in ((quick, False), (PollIntervals(minimum=timedelta()), True)):
@@ -179,7 +174,7 @@ async def test_running_it_asks_again_and_again_and_at_once_when_nudged(pipeline,
     assert format_time(at(0)) in {row["payload"]["vehicle"]["lastSeen"] for row in await pipeline.list_inbox_rows()}
 
 
-async def test_however_often_it_is_nudged_it_keeps_a_pause(pipeline, enode):
+async def test_requested_polls_keep_the_minimum_interval(pipeline, enode):
     poller = EnodePoller(pipeline.pool, enode, account_id="ours", wake=pipeline.inbox_wakes.extend)
     running = asyncio.create_task(poller.run())
     try:

@@ -17,11 +17,6 @@ HERE = {"latitude": 52.1, "longitude": 5.1}
 SOC = {"chargeRate": None, "batteryCapacity": 50}
 
 
-@pytest.fixture
-async def pipeline(pool):
-    return await make_pipeline(pool)
-
-
 def charging(level, **more):
     return {"charge": CHARGING | {"batteryLevel": level, "batteryCapacity": 50} | more}
 
@@ -51,7 +46,7 @@ async def set_rate(pipeline, since, cost, currency="EUR"):
     )
 
 
-async def test_a_session_begins_grows_and_ends_at_home_at_its_rate(pipeline):
+async def test_session_at_home_is_recorded_with_energy_and_rate(pipeline):
     await set_home(pipeline)
     await set_rate(pipeline, at(-99), 0.4)
     await set_rate(pipeline, at(900), 9)
@@ -71,7 +66,7 @@ async def test_a_session_begins_grows_and_ends_at_home_at_its_rate(pipeline):
     assert await energy(pipeline) == {"lifetime_kwh": 2.4, "home_kwh": 2.4}
 
 
-async def test_away_from_home_only_the_lifetime_counts(pipeline):
+async def test_charging_away_from_home_counts_only_to_the_lifetime_total(pipeline):
     await set_home(pipeline, 1, 1)
     await pipeline.process_update("car", at(0), **charging(40))
     await pipeline.process_update("car", at(600), **stopped(42))
@@ -79,14 +74,14 @@ async def test_away_from_home_only_the_lifetime_counts(pipeline):
     assert await energy(pipeline) == {"lifetime_kwh": 1.2, "home_kwh": 0.0}
 
 
-async def test_without_a_home_there_is_no_home_counter_and_without_charge_state_none_at_all(pipeline):
+async def test_home_counter_needs_a_home_and_any_counter_a_charge_state(pipeline):
     await pipeline.process(pipeline.make_discovery("car", at(0)))
     assert await energy(pipeline) is None
     await pipeline.process_update("car", at(1))
     assert await energy(pipeline) == {"lifetime_kwh": 0.0, "home_kwh": None}
 
 
-async def test_a_car_that_moves_on_leaves_its_session_where_it_was(pipeline):
+async def test_session_keeps_the_location_where_it_began(pipeline):
     await pipeline.process_update("car", at(0), **charging(40))
     charge = make_vehicle("car", at(0), **charging(40))["chargeState"]
     elsewhere = make_vehicle("car", at(60)) | {"chargeState": charge, "location": {"latitude": 1, "longitude": 1}}
@@ -122,7 +117,7 @@ async def of_car(pipeline, statement):
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_any_order_and_repetition_of_the_same_events_end_the_same(pipeline, pool, seed):
+async def test_any_order_and_repetition_of_events_give_the_same_history(pipeline, pool, seed):
     await set_home(pipeline)
     await set_rate(pipeline, at(0), 0.4)
     await set_rate(pipeline, at(5000), 0.5)
@@ -147,7 +142,7 @@ async def test_any_order_and_repetition_of_the_same_events_end_the_same(pipeline
     assert len(ours[0]) == 3
 
 
-async def test_late_news_amends_an_ended_session_and_is_told_with_the_car(pipeline):
+async def test_late_event_amends_an_ended_session_and_publishes_the_vehicle(pipeline):
     await pipeline.process_update("car", at(0), **charging(40, **SOC))
     await pipeline.process_update("car", at(3000), **stopped(60, **SOC))
     [before] = await sessions(pipeline)
@@ -161,7 +156,7 @@ async def test_late_news_amends_an_ended_session_and_is_told_with_the_car(pipeli
     assert await energy(pipeline) == {"lifetime_kwh": 20.0, "home_kwh": None}
 
 
-async def test_a_correction_downwards_is_owed(pipeline):
+async def test_lifetime_counter_never_decreases_on_a_correction(pipeline):
     await pipeline.process_update("car", at(0), **charging(40, **SOC))
     await pipeline.process_update("car", at(600), **stopped(60, **SOC))
     corrected = make_vehicle("car", at(600), **stopped(50, **SOC))
@@ -170,7 +165,7 @@ async def test_a_correction_downwards_is_owed(pipeline):
     assert (await energy(pipeline))["lifetime_kwh"] == 10
 
 
-async def test_the_common_event_costs_one_statement_more_and_nothing_new_none(pipeline, monkeypatch):
+async def test_charging_event_costs_one_statement_and_unchanged_state_none(pipeline, monkeypatch):
     await pipeline.process_update("car", at(0), **charging(40))
     statements = []
     execute = psycopg.AsyncCursor.execute
@@ -201,7 +196,7 @@ def heard(pipeline, moment, said, **groups):
     )
 
 
-async def test_of_one_moment_the_newest_event_has_the_word_also_when_it_says_nothing_new(pipeline):
+async def test_newest_event_decides_the_state_of_a_moment(pipeline):
     first, wrong, confirmed = (heard(pipeline, at(n), charging(level)) for n, level in ((1, 40), (2, 90), (3, 40)))
     for news in (first, confirmed, wrong):
         await pipeline.process(news)
@@ -209,14 +204,14 @@ async def test_of_one_moment_the_newest_event_has_the_word_also_when_it_says_not
     assert [it["soc_start"] for it in await sessions(pipeline)] == [40]
 
 
-async def test_of_one_moment_the_oldest_event_has_the_place_also_when_it_comes_late(pipeline):
+async def test_oldest_event_decides_the_location_of_a_moment(pipeline):
     away = {"location": {"latitude": 1, "longitude": 1}}
     await pipeline.process(heard(pipeline, at(60), charging(40), **away))
     await pipeline.process(heard(pipeline, at(1), charging(40)))
     assert [it["latitude"] for it in await sessions(pipeline)] == [52.1]
 
 
-async def test_news_taken_in_again_change_nothing_and_are_not_told(pipeline):
+async def test_processing_events_again_changes_nothing(pipeline):
     for seconds, said in STORY:
         await pipeline.process_update("car", at(seconds), **said)
     told, truth, seq = await sessions(pipeline), await of_car(pipeline, TRUTH), await pipeline.get_feed_seq()
@@ -230,7 +225,7 @@ async def test_news_taken_in_again_change_nothing_and_are_not_told(pipeline):
     )
 
 
-async def test_odd_numbers_make_no_session_and_no_trouble(pipeline):
+async def test_implausible_numbers_are_ignored_in_sessions(pipeline):
     odd = {"batteryLevel": -5, "chargeRate": 1e300, "batteryCapacity": "much"}
     await pipeline.process_update("car", at(0), **charging(40, **odd), location={"latitude": 999, "longitude": None})
     await pipeline.process_update("car", at(600), **stopped(True, batteryCapacity=10**400), odometer={"distance": -1})
@@ -239,7 +234,7 @@ async def test_odd_numbers_make_no_session_and_no_trouble(pipeline):
     assert (it["energy_kwh"], it["energy_source"], it["latitude"], it["odometer_km"]) == (None, "none", None, 48213)
 
 
-async def test_a_car_that_turns_out_to_be_another_brings_its_history(pipeline):
+async def test_merging_vehicles_by_update_merges_their_charging_history(pipeline):
     await pipeline.process_update("old", at(0), **charging(20))
     await pipeline.process_update("old", at(600), **stopped(22))
     await pipeline.process(pipeline.make_deletion("old", at(700)))
@@ -254,7 +249,7 @@ async def test_a_car_that_turns_out_to_be_another_brings_its_history(pipeline):
     assert truth["counted_kwh"] == pytest.approx(2.4)
 
 
-async def test_a_car_that_is_discovered_to_be_another_brings_its_history_too(pipeline):
+async def test_merging_vehicles_by_discovery_merges_their_charging_history(pipeline):
     await pipeline.process_update("old", at(0), **charging(20))
     await pipeline.process_update("new", at(600), vin=None, **stopped(22))
     await pipeline.process(pipeline.make_discovery("new", at(700)))
@@ -263,7 +258,7 @@ async def test_a_car_that_is_discovered_to_be_another_brings_its_history_too(pip
     assert (await energy(pipeline))["lifetime_kwh"] == 1.2
 
 
-async def test_samples_are_folded_away_in_time_and_nothing_changes_by_it(pipeline, monkeypatch):
+async def test_archiving_samples_changes_no_session_or_counter(pipeline, monkeypatch):
     for seconds, said in STORY:
         await pipeline.process_update("car", at(seconds), **said)
     told, truth = await sessions(pipeline), await of_car(pipeline, TRUTH)
@@ -286,7 +281,7 @@ async def test_samples_are_folded_away_in_time_and_nothing_changes_by_it(pipelin
     assert grown["energy_kwh"] > told[1]["energy_kwh"]
 
 
-async def test_the_home_stays_decided_when_home_moves(pipeline):
+async def test_session_stays_at_home_when_the_home_location_is_deleted(pipeline):
     await set_home(pipeline)
     await pipeline.process_update("car", at(0), **charging(40))
     await pipeline.execute("delete from home_places")
@@ -296,7 +291,7 @@ async def test_the_home_stays_decided_when_home_moves(pipeline):
     assert (await energy(pipeline))["home_kwh"] == 2.4
 
 
-async def test_a_foreign_key_of_a_new_car_holds(pipeline):
+async def test_sessions_of_new_vehicles_in_one_batch_are_stored(pipeline):
     await pipeline.process(*[pipeline.make_update(f"car{n}", at(n), vin=None, **charging(40)) for n in range(3)])
     assert len(await sessions(pipeline)) == 3
     assert all(isinstance(it["vehicle_id"], UUID) for it in await sessions(pipeline))

@@ -15,7 +15,6 @@ from tests.relay.support.enode_events import (
     add_user,
     at,
     make_event,
-    make_pipeline,
     make_vehicle,
     sign_body,
 )
@@ -57,11 +56,6 @@ class Operator:
 
 
 @pytest.fixture
-async def pipeline(pool):
-    return await make_pipeline(pool)
-
-
-@pytest.fixture
 def operator(pipeline, database_url, tmp_path):
     return Operator(pipeline, database_url, tmp_path)
 
@@ -87,7 +81,7 @@ async def replayed(pipeline):
 
 
 @pytest.mark.parametrize("by", ["number", "user", "time"])
-async def test_what_is_replayed_is_acted_on_again_and_doubles_nothing(pipeline, operator, by):
+async def test_replayed_events_are_processed_again_without_duplicates(pipeline, operator, by):
     before = await charged(pipeline)
     assert before[1]
     assert len(before[2]) == 1
@@ -105,7 +99,7 @@ async def test_what_is_replayed_is_acted_on_again_and_doubles_nothing(pipeline, 
     assert {row["state"] for row in await pipeline.list_inbox_rows()} == {"done"}
 
 
-async def test_others_and_other_times_are_left_alone(pipeline, operator, pool):
+async def test_replay_is_limited_to_the_selected_user_and_time(pipeline, operator, pool):
     await charged(pipeline)
     stranger = await add_user(pool)
     assert "0 events chosen" in await operator.tell("replay", "--user", str(stranger))
@@ -114,13 +108,13 @@ async def test_others_and_other_times_are_left_alone(pipeline, operator, pool):
     assert await replayed(pipeline) == []
 
 
-async def test_a_replay_of_nothing_in_particular_is_refused(operator):
+async def test_replay_without_a_selection_is_refused(operator):
     code, said = await operator.run("replay")
     assert code == 2
     assert "say what to replay" in said
 
 
-async def test_a_number_that_is_not_there_is_named(pipeline, operator):
+async def test_replay_names_unknown_event_numbers(pipeline, operator):
     await charged(pipeline)
     (first, *_) = await pipeline.list_inbox_rows()
     code, said = await operator.run("replay", str(first["id"]), "987654")
@@ -129,7 +123,7 @@ async def test_a_number_that_is_not_there_is_named(pipeline, operator):
     assert await replayed(pipeline) == []
 
 
-async def test_a_body_set_aside_is_read_anew_and_its_transitions_are_history_only(pipeline, operator, pool):
+async def test_replay_of_a_set_aside_body_adds_its_transitions_to_history_only(pipeline, operator, pool):
     await pipeline.process_update("car", at(0), charge=STOPPED)
     body = json.dumps([pipeline.make_update("car", at(60), charge=CHARGING)]).encode()
     # Kept by an older relay that could not read it.
@@ -156,13 +150,13 @@ async def test_a_body_set_aside_is_read_anew_and_its_transitions_are_history_onl
     assert await truth(pipeline) == before
 
 
-async def test_a_body_that_still_cannot_be_read_stays_set_aside(pipeline, operator):
+async def test_unreadable_body_stays_set_aside_after_a_replay(pipeline, operator):
     await pipeline.inbox.receive(b"[{", sign_body(b"[{"))
     assert "1 still cannot be read" in await operator.tell("replay", "--set-aside")
     assert [row["state"] for row in await pipeline.list_inbox_rows()] == ["set_aside"]
 
 
-async def test_a_replay_is_not_hearing_from_enode(pipeline, operator):
+async def test_replay_does_not_count_as_contact_from_enode(pipeline, operator):
     body = json.dumps(
         [make_event("user:vehicle:updated", at(0), pipeline.user_id, vehicle=make_vehicle("car", at(0)))]
     ).encode()

@@ -71,7 +71,7 @@ async def kept(pool):
         return await cursor.fetchall()
 
 
-async def test_a_missing_subscription_is_made_once(pool, keep, webhooks):
+async def test_missing_subscription_is_created_once(pool, keep, webhooks):
     await keep()
     assert (webhooks.asked, webhooks.secrets) == (["GET", "POST", "TEST"], {"w1": SECRET})
     await keep()
@@ -79,7 +79,7 @@ async def test_a_missing_subscription_is_made_once(pool, keep, webhooks):
     assert await kept(pool) == [("w1", URL, True)]
 
 
-async def test_an_inactive_one_is_switched_on_again(keep, webhooks):
+async def test_inactive_subscription_is_reactivated(keep, webhooks):
     await keep()
     webhooks.there["w1"]["isActive"] = False
     await keep()
@@ -87,19 +87,19 @@ async def test_an_inactive_one_is_switched_on_again(keep, webhooks):
     assert webhooks.there["w1"]["isActive"]
 
 
-async def test_a_new_secret_is_pushed(keep, webhooks):
+async def test_new_secret_is_sent_to_enode(keep, webhooks):
     await keep()
     await keep(secret="another secret")
     assert webhooks.secrets == {"w1": "another secret"}
 
 
-async def test_one_that_somebody_else_made_for_our_address_gets_our_secret(keep, webhooks):
+async def test_subscription_of_unknown_origin_for_our_url_gets_our_secret(keep, webhooks):
     webhooks.there["w9"] = {"id": "w9", "url": URL, "events": ["*"], "isActive": True}
     await keep()
     assert (webhooks.asked, webhooks.secrets) == (["GET", "PATCH", "TEST"], {"w9": SECRET})
 
 
-async def test_one_of_ours_for_a_former_address_is_ended_and_a_stranger_s_is_left(pool, keep, webhooks):
+async def test_our_subscription_for_a_former_url_is_deleted_and_others_are_kept(pool, keep, webhooks):
     webhooks.there["w9"] = {"id": "w9", "url": "https://other.example.org/", "events": ["*"], "isActive": True}
     await keep(url="https://old.example.org/api/webhook/enode")
     await keep()
@@ -107,21 +107,21 @@ async def test_one_of_ours_for_a_former_address_is_ended_and_a_stranger_s_is_lef
     assert await kept(pool) == [("w2", URL, True)]
 
 
-async def test_one_that_is_gone_at_enode_already_is_forgotten(pool, keep, webhooks):
+async def test_former_subscription_already_deleted_at_enode_is_removed(pool, keep, webhooks):
     await keep(url="https://old.example.org/api/webhook/enode")
     webhooks.there.clear()
     await keep()
     assert await kept(pool) == [("w2", URL, True)]
 
 
-async def test_one_with_other_events_gets_all_of_them(keep, webhooks):
+async def test_subscription_with_fewer_events_is_renewed_for_all(keep, webhooks):
     await keep()
     webhooks.there["w1"]["events"] = ["user:vehicle:updated"]
     await keep()
     assert webhooks.there["w1"]["events"] == ["*"]
 
 
-async def test_one_whose_test_fails_is_tested_again_until_it_works(keep, webhooks):
+async def test_subscription_is_tested_until_a_test_succeeds(keep, webhooks):
     webhooks.test = "FAILURE"
     assert not (await keep()).is_working
     assert not (await keep()).is_working

@@ -54,7 +54,7 @@ FINE = WebhookHealth(
         ({"failing_since": NOON - HOUR, "is_active": False, "failures": 9}, "unreachable"),
     ],
 )
-def test_the_worst_that_is_known_is_the_state(known, state):
+def test_state_is_the_most_severe_problem(known, state):
     assert determine_state(replace(FINE, **known), max_silence=2 * HOUR) == state
 
 
@@ -71,18 +71,18 @@ def test_the_worst_that_is_known_is_the_state(known, state):
         ("ok", NOON - HOUR, "ok", False),
     ],
 )
-def test_the_operator_is_told_of_trouble_and_of_its_end(told, told_at, state, tells):
+def test_alert_is_due_when_a_problem_begins_lasts_and_ends(told, told_at, state, tells):
     assert is_alert_due(replace(FINE, alerted_state=told, alerted_at=told_at), state) is tells
 
 
-def test_a_few_forgeries_neither_alarm_anybody_nor_make_us_ask_for_all_cars():
+def test_a_few_forged_requests_cause_no_alert_and_no_reconciliation():
     fresh = replace(FINE, state="signature_failures", since=NOON - timedelta(minutes=1))
     lasting = replace(fresh, since=NOON - HOUR)
     assert [is_alert_due(it, "signature_failures") for it in (FINE, fresh, lasting)] == [False, False, True]
     assert [has_gap(it, "ok") for it in (fresh, lasting)] == [False, True]
 
 
-def test_gaps_are_filled_after_trouble_and_after_a_long_absence_only():
+def test_gap_exists_only_after_an_outage():
     assert not has_gap(FINE, "ok")
     assert has_gap(replace(FINE, state="silent"), "ok")
     assert not has_gap(replace(FINE, state="silent"), "silent")
@@ -133,11 +133,11 @@ async def watched(pool):
     return it
 
 
-async def test_before_the_keeper_has_looked_there_is_nothing_to_judge(pool):
+async def test_check_returns_none_before_the_first_subscription_check(pool):
     assert await Watched(await make_pipeline(pool)).watch.check() is None
 
 
-async def test_trouble_is_told_once_and_its_end_after_the_gap_was_filled(watched):
+async def test_problem_is_alerted_once_and_its_end_after_gaps_are_filled(watched):
     assert await watched.watch.look() == "ok"
     assert (watched.alerts, watched.enode.asked) == ([], 1)  # who begins does not know what was missed
     await watched.sql("update webhook_subscriptions set is_active = false")
@@ -150,7 +150,7 @@ async def test_trouble_is_told_once_and_its_end_after_the_gap_was_filled(watched
     assert (watched.alerts, watched.enode.asked) == (["inactive", "ok"], 3)
 
 
-async def test_an_alert_that_does_not_get_through_is_sent_again(watched):
+async def test_failed_alert_is_sent_again(watched):
     await watched.sql("update webhook_subscriptions set is_active = false")
     watched.alerts_arrive = False
     await watched.watch.look()
@@ -160,7 +160,7 @@ async def test_an_alert_that_does_not_get_through_is_sent_again(watched):
     assert watched.alerts == ["inactive", "inactive"]
 
 
-async def test_forged_deliveries_are_trouble_until_a_signed_one_arrives(watched, pool):
+async def test_signature_failures_end_with_the_next_valid_delivery(watched, pool):
     failures = SignatureFailureCounter(pool)
     for _ in range(5):
         failures.increment()
@@ -172,7 +172,7 @@ async def test_forged_deliveries_are_trouble_until_a_signed_one_arrives(watched,
     assert await watched.watch.look() == "ok"
 
 
-async def test_an_alert_is_posted_as_json_and_its_failure_is_only_logged(caplog):
+async def test_alert_is_posted_as_json_and_its_failure_is_logged(caplog):
     heard = []
 
     async def hook(request):
