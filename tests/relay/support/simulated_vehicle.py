@@ -1,4 +1,4 @@
-"""A vehicle of the simulated Enode that is linked to an account, and a client for the relay's routes that concern it."""
+"""A simulated vehicle that is linked to an account, and a client of the relay routes that concern it."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Who may use the routes of commands and vehicles: other users, read-only keys, and callers that exceed the rate limit."""
+"""Access to the routes of commands and vehicles: other users, read-only keys, callers over the rate limit."""
 
 from uuid import UUID, uuid4
 

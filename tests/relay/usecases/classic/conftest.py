@@ -1,4 +1,4 @@
-"""A relay on loopback, whole: Enode's simulator tells it, it tells a Home Assistant with the classic client."""
+"""A running relay on loopback, between the simulated Enode and a Home Assistant with the classic client."""
 
 import asyncio
 from dataclasses import replace
@@ -13,7 +13,7 @@ from tests.relay.support.feed import add_person
 from tests.relay.support.plans import CLOUD
 from tests.relay.support.serving import serving
 from tests.relay.usecases.classic.client import ClassicClient
-from tests.relay.usecases.classic.home import home_running
+from tests.relay.usecases.classic.home import run_home
 
 SECRET = "secret-of-the-subscription"
 
@@ -26,7 +26,7 @@ def enode():
 
 @pytest.fixture
 async def home():
-    async with home_running() as home:
+    async with run_home() as home:
         yield home
 
 
@@ -37,7 +37,7 @@ async def person(pool):
 
 @pytest.fixture
 async def relay_url(database_url, tmp_path, enode):
-    """Where a relay answers that Enode tells of every change."""
+    """URL of a running relay that receives Enode's webhook."""
     listening = open_listening_socket("127.0.0.1", 0)
     port = listening.getsockname()[1]
     settings = Settings(
@@ -63,10 +63,10 @@ def client(relay_url, person):
 
 @pytest.fixture
 async def car(pool, enode, client, person):
-    """Enode's id of a car that was linked just now, once the client can see it."""
+    """Enode's id of a vehicle that was just linked, once the relay has its state."""
     enode_id = await asyncio.to_thread(enode.link_car, user=str(person.id))
-    looked_at = "select from vehicles where vehicle_cache ->> 'id' = %s and vehicle_cache ->> 'lastSeen' is not null"
+    statement = "select from vehicles where vehicle_cache ->> 'id' = %s and vehicle_cache ->> 'lastSeen' is not null"
     async with asyncio.timeout(30), pool.connection() as connection:
-        while not (await connection.execute(looked_at, [enode_id])).rowcount:
+        while not (await connection.execute(statement, [enode_id])).rowcount:
             await asyncio.sleep(0.05)
     return enode_id

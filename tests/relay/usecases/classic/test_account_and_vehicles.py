@@ -1,4 +1,4 @@
-"""Rows 1 to 4 of the classic contract: who am I, which cars, how is mine, charge it."""
+"""Rows 1 to 4 of the classic contract: the account, the vehicles, a vehicle's status, charging commands."""
 
 import asyncio
 
@@ -49,14 +49,14 @@ ME = {
 }
 
 
-async def used(pool, person):
+async def count_used_calls(pool, person):
     async with pool.connection() as connection:
-        found = await connection.execute("select sum(used) from usage_months where user_id = %s", [person.id])
-        return (await found.fetchone())[0] or 0
+        cursor = await connection.execute("select sum(used) from usage_months where user_id = %s", [person.id])
+        return (await cursor.fetchone())[0] or 0
 
 
 async def test_me_returns_the_account_in_the_classic_shape(client, person):
-    info = await client.user_info()
+    info = await client.get_user_info()
     assert info.keys() == ME
     assert (info["id"], info["tier"], info["role"], info["sms_credits"]) == (str(person.id), "pro", "user", 0)
     assert info["online_status"] in {"green", "yellow", "red", "grey"}
@@ -64,31 +64,37 @@ async def test_me_returns_the_account_in_the_classic_shape(client, person):
 
 async def test_invalid_key_gets_no_data(relay_url):
     stranger = ClassicClient(relay_url, "0" * 64)
-    assert await stranger.user_info() is None
-    assert await stranger.vehicles() == []
+    assert await stranger.get_user_info() is None
+    assert await stranger.list_vehicles() == []
     with pytest.raises(UpdateFailedError, match=r"HTTP 401.*Invalid API key"):
-        await stranger.status("whatever")
+        await stranger.get_status("whatever")
 
 
 async def test_listing_vehicles_is_free(pool, client, person, car, enode):
-    [listed] = await client.vehicles()
-    real = await asyncio.to_thread(enode.get_vehicle, car)
-    assert listed.keys() == real.keys() | {"db_id", "source"}
-    assert (listed["id"], listed["source"], listed["information"]) == (car, "enode", real["information"])
-    assert await client.choices() == {car: real["information"]["displayName"] or "Tesla Model 3"}
-    assert await used(pool, person) == 0
+    [listed] = await client.list_vehicles()
+    at_enode = await asyncio.to_thread(enode.get_vehicle, car)
+    assert listed.keys() == at_enode.keys() | {"db_id", "source"}
+    assert (listed["id"], listed["source"], listed["information"]) == (car, "enode", at_enode["information"])
+    assert await client.list_choices() == {car: at_enode["information"]["displayName"] or "Tesla Model 3"}
+    assert await count_used_calls(pool, person) == 0
 
 
 async def test_status_has_the_classic_shape_under_both_ids(pool, client, person, car, enode):
-    status = await client.status(car)
-    real = await asyncio.to_thread(enode.get_vehicle, car)
+    status = await client.get_status(car)
+    at_enode = await asyncio.to_thread(enode.get_vehicle, car)
     assert status.keys() == STATUS
-    assert (status["batteryLevel"], status["vehicleName"]) == (real["chargeState"]["batteryLevel"], "Tesla Model 3")
-    assert (status["chargingState"], status["locationAvailable"]) == (real["chargeState"]["powerDeliveryState"], True)
-    assert (status["latitude"], status["longitude"]) == (real["location"]["latitude"], real["location"]["longitude"])
-    [listed] = await client.vehicles()
-    assert await client.status(listed["db_id"]) == status
-    assert await used(pool, person) == 2
+    assert (status["batteryLevel"], status["vehicleName"]) == (at_enode["chargeState"]["batteryLevel"], "Tesla Model 3")
+    assert (status["chargingState"], status["locationAvailable"]) == (
+        at_enode["chargeState"]["powerDeliveryState"],
+        True,
+    )
+    assert (status["latitude"], status["longitude"]) == (
+        at_enode["location"]["latitude"],
+        at_enode["location"]["longitude"],
+    )
+    [listed] = await client.list_vehicles()
+    assert await client.get_status(listed["db_id"]) == status
+    assert await count_used_calls(pool, person) == 2
 
 
 async def test_ha_status_has_capabilities_and_no_flat_charge_state(client, car):
@@ -97,7 +103,7 @@ async def test_ha_status_has_capabilities_and_no_flat_charge_state(client, car):
     assert body["capabilities"]["startCharging"].keys() >= {"isCapable"}
     _, _, [listed] = await client.call("GET", "/api/ha/vehicles")
     assert listed.keys() == STATUS - FLAT | {"vehicleId"}
-    assert listed["vehicleId"] == (await client.vehicles())[0]["db_id"]
+    assert listed["vehicleId"] == (await client.list_vehicles())[0]["db_id"]
     assert (await client.call("GET", f"/api/ha/status/{listed['vehicleId']}"))[2] == body
 
 
@@ -116,25 +122,25 @@ async def test_foreign_unknown_and_malformed_ids_get_the_same_free_404(pool, cli
     [(status, text)] = answers
     assert status == 404
     assert '"detail":"Vehicle not found"' in text
-    assert await used(pool, other) == 0
+    assert await count_used_calls(pool, other) == 0
 
 
 async def test_exhausted_allowance_lets_setup_pass_and_then_shows_the_classic_text(pool, client, person, car):
     async with pool.connection() as connection:
         await connection.execute("update users set plan = 'free' where id = %s", [person.id])
-    assert (await client.status(car)).keys() == STATUS
+    assert (await client.get_status(car)).keys() == STATUS
     async with pool.connection() as connection:
         await connection.execute("update usage_months set used = 300 where user_id = %s", [person.id])
-    words = "Rate limit exceeded for free tier. Monthly allowance (300/300) and purchased tokens (0) are exhausted."
+    detail = "Rate limit exceeded for free tier. Monthly allowance (300/300) and purchased tokens (0) are exhausted."
     with pytest.raises(UpdateFailedError) as failure:
-        await client.status(car)
-    assert f'"detail":"{words}"' in str(failure.value)
-    assert await ClassicClient(client.base_url, person.key).status(car) == {}
+        await client.get_status(car)
+    assert f'"detail":"{detail}"' in str(failure.value)
+    assert await ClassicClient(client.base_url, person.key).get_status(car) == {}
 
 
 async def test_charging_works_at_both_classic_addresses(pool, client, person, car, enode):
     await asyncio.to_thread(enode.change_car, car, activity="plug_in")
-    db_id = (await client.vehicles())[0]["db_id"]
+    db_id = (await client.list_vehicles())[0]["db_id"]
     answer = await client.set_charging(car, "START")
     assert answer.keys() == {"status", "vehicle_id", "enode_vehicle_id", "action", "enode_response"}
     assert (answer["status"], answer["action"]) == ("success", "START")
@@ -144,7 +150,7 @@ async def test_charging_works_at_both_classic_addresses(pool, client, person, ca
     assert action["state"] in {"PENDING", "CONFIRMED"}
     _, _, other = await client.call("POST", f"/api/ha/charging/{db_id}", json={"action": "STOP"})
     assert other.keys() == answer.keys()
-    assert await used(pool, person) == 2
+    assert await count_used_calls(pool, person) == 2
 
 
 async def test_refusal_keeps_enodes_status_and_text(pool, client, person, car, enode):
@@ -154,4 +160,4 @@ async def test_refusal_keeps_enodes_status_and_text(pool, client, person, car, e
     status, text, _ = await client.call("POST", f"/api/charging/{car}", json={"action": "START"})
     assert (status, '"detail":"It is full."' in text) == (400, True)
     assert await client.set_charging(car, "SLEEP") is None
-    assert await used(pool, person) == 0
+    assert await count_used_calls(pool, person) == 0

@@ -1,4 +1,4 @@
-"""Rows 7 to 9 of the classic contract: the price of electricity, the charging history, the odometer at its end."""
+"""Rows 7 to 9 of the classic contract: the electricity rate, the charging history, the odometer."""
 
 import asyncio
 
@@ -21,8 +21,8 @@ SESSION = {
 
 
 @pytest.fixture
-async def charged(enode, client, car):
-    """The car has charged for an hour and was unplugged."""
+async def charged_vehicle(enode, client, car):
+    """A vehicle that has charged for an hour and was unplugged."""
     for activity, seconds in (("plug_in", 600), ("charge", 3600), ("unplug", 600)):
         await asyncio.to_thread(enode.change_car, car, activity=activity)
         await asyncio.to_thread(enode.advance_time, seconds)
@@ -32,18 +32,22 @@ async def charged(enode, client, car):
     return car
 
 
-async def test_session_is_synced_again_only_after_it_is_amended(client, charged):
+async def test_session_is_synced_again_only_after_it_is_amended(client, charged_vehicle):
     [session], since = await client.sync_sessions()
     assert session.keys() >= SESSION
-    # The simulator's jump through time gives all its events the time of now: there is energy, but next to none.
+    # All events of the simulator's time jump have the current time, so the session has energy, but almost none.
     assert isinstance(session["energy_added_kwh"], float)
     assert session["battery_level_end"] > session["battery_level_start"]
     assert session["end_time"] > session["start_time"]
-    told = await client.push_odometer(charged, 48_500.5)
-    assert told.keys() == {"status", "vehicle_id", "odometer_km", "session_id", "message"}
-    assert (told["status"], told["odometer_km"], told["session_id"]) == ("success", 48_500.5, session["session_id"])
-    [again], _ = await client.sync_sessions(since)
-    assert again["session_id"] == session["session_id"]
+    answer = await client.push_odometer(charged_vehicle, 48_500.5)
+    assert answer.keys() == {"status", "vehicle_id", "odometer_km", "session_id", "message"}
+    assert (answer["status"], answer["odometer_km"], answer["session_id"]) == (
+        "success",
+        48_500.5,
+        session["session_id"],
+    )
+    [amended], _ = await client.sync_sessions(since)
+    assert amended["session_id"] == session["session_id"]
 
 
 async def test_odometer_without_a_session_returns_the_classic_404(client, car):

@@ -1,4 +1,4 @@
-"""A user wants news now: Enode is asked, once a minute, and what it says goes the usual way."""
+"""The classic refresh: vehicles are fetched from Enode once a minute, and changes take the usual path."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ def settings(tmp_path, database_url, enode):
 
 @pytest.fixture
 async def api(settings, database_url):
-    app = create_app(settings, database_url, with_worker=False)  # so that nobody else polls
+    app = create_app(settings, database_url, with_worker=False)  # so that nothing else polls
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
@@ -41,8 +41,8 @@ async def api(settings, database_url):
 
 @pytest.fixture
 def refresh(api, person):
-    async def refresh(whose=None):
-        return await api.post("/api/ha/refresh", headers=(whose or person).header)
+    async def refresh(user=None):
+        return await api.post("/api/ha/refresh", headers=(user or person).header)
 
     return refresh
 
@@ -52,40 +52,40 @@ async def person(pool):
     return await add_person(pool)
 
 
-async def later(pool, person):
+async def expire_throttle(pool, person):
     async with pool.connection() as connection:
         await connection.execute("update users set refreshed_at = now() - interval '61 s' where id = %s", [person.id])
 
 
 @pytest.fixture
-def cars(pool, api, settings):
-    """Ids of somebody's cars, once all that Enode told is acted on."""
+def list_vehicle_ids(pool, api, settings):
+    """Lists the ids of a user's vehicles, after all events are processed."""
 
-    async def cars(person):
+    async def list_vehicle_ids(person):
         await InboxDrainer(pool, wake=lambda _users: None, vin_key=settings.key()).drain_once()
         return [it["id"] for it in (await api.get("/api/user/vehicles", headers=person.header)).json()]
 
-    return cars
+    return list_vehicle_ids
 
 
-async def test_refresh_stores_and_counts_changed_vehicles(pool, refresh, person, enode, cars):
+async def test_refresh_stores_and_counts_changed_vehicles(pool, refresh, person, enode, list_vehicle_ids):
     assert (await refresh()).json()["vehicles_updated"] == 0
     car = await asyncio.to_thread(enode.link_car, user=str(person.id))
-    await later(pool, person)
+    await expire_throttle(pool, person)
     answer = await refresh()
     assert answer.json() == {"status": "success", "vehicles_updated": 1, "message": "Vehicles updated: 1."}
-    assert await cars(person) == [car]
-    await later(pool, person)
+    assert await list_vehicle_ids(person) == [car]
+    await expire_throttle(pool, person)
     assert (await refresh()).json()["vehicles_updated"] == 0
 
 
-async def test_refresh_covers_only_the_users_own_vehicles(pool, refresh, person, enode, cars):
+async def test_refresh_covers_only_the_users_own_vehicles(pool, refresh, person, enode, list_vehicle_ids):
     other = await add_person(pool)
     car = await asyncio.to_thread(enode.link_car, user=str(other.id))
     assert (await refresh(other)).json()["vehicles_updated"] == 1
-    assert await cars(other) == [car]
+    assert await list_vehicle_ids(other) == [car]
     assert (await refresh()).json()["vehicles_updated"] == 0
-    assert (await cars(person), await cars(other)) == ([], [car])
+    assert (await list_vehicle_ids(person), await list_vehicle_ids(other)) == ([], [car])
 
 
 async def test_concurrent_refreshes_are_limited_to_one_a_minute(refresh, enode):

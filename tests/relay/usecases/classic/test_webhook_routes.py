@@ -1,4 +1,4 @@
-"""Rows 5 and 6 of the classic contract, and what is pushed: the relay POSTs into the client's webhook handler."""
+"""Rows 5 and 6 of the classic contract: webhook registration, and what the relay posts to the client's handler."""
 
 import asyncio
 
@@ -11,52 +11,56 @@ from tests.relay.usecases.classic.home import Entry
 ENTRY = "01JD0000000000000000000000"
 
 
-def level_of(entry):
+def get_level(entry):
     return entry.data.get("chargeState", {}).get("batteryLevel")
 
 
 @pytest.fixture
-def drive(enode, car):
-    """Has the simulated car's battery stand at a level, and Enode tell of it."""
+def set_battery_level(enode, car):
+    """Sets the battery level of the simulated vehicle, which makes Enode send an event."""
 
-    async def drive(level):
+    async def set_battery_level(level):
         await asyncio.to_thread(enode.change_car, car, activity="park", battery_level=float(level))
 
-    return drive
+    return set_battery_level
 
 
-async def test_registered_webhook_receives_each_change_as_one_enriched_object(client, home, car, drive, person):
-    entry = home.entries[ENTRY] = Entry(car, data=await client.status(car))
+async def test_registered_webhook_receives_each_change_as_one_enriched_object(
+    client, home, car, set_battery_level, person
+):
+    entry = home.entries[ENTRY] = Entry(car, data=await client.get_status(car))
     assert await client.register_webhook(ENTRY, f"{home.url}/", car) == "ok"
-    await home.until(lambda: home.posts)
-    await drive(41)
-    await home.until(lambda: level_of(entry) == 41)
+    await home.wait_until(lambda: home.posts)
+    await set_battery_level(41)
+    await home.wait_until(lambda: get_level(entry) == 41)
     webhook_id, headers, payload, answer = home.posts[-1]
     assert (webhook_id, answer) == (ENTRY, "OK")
     assert headers["Content-Type"] == "application/json"
     assert not {"Authorization", "Webhook-Signature", "webhook-signature"} & headers.keys()
     assert isinstance(payload, dict)
     assert (payload["event"], payload["user"]) == ("user:vehicle:updated", {"id": str(person.id)})
-    db_id = (await client.vehicles())[0]["db_id"]
+    db_id = (await client.list_vehicles())[0]["db_id"]
     assert (payload["vehicleId"], payload["enodeVehicleId"], payload["internalVehicleId"]) == (car, car, db_id)
     vehicle = payload["vehicle"]
     assert (vehicle["id"], vehicle["enodeId"], vehicle["internalId"]) == (car, car, db_id)
     assert vehicle["userId"] == str(person.id)
     assert vehicle["information"]["displayName"]
-    assert entry.data["batteryLevel"] != 41, "the flat keys are the poll's: the handler merges Enode's groups only"
+    assert entry.data["batteryLevel"] != 41, "only polls set the flat keys: the handler merges Enode's groups"
 
 
 async def test_client_that_uses_our_id_is_reached_by_the_second_attempt(client, home, car):
-    db_id = (await client.vehicles())[0]["db_id"]
+    db_id = (await client.list_vehicles())[0]["db_id"]
 
     class OldHandler(Entry):
-        def take(self, payload):
-            # A handler that looks at one id only; that is what the retry is for.
-            return super().take({"vehicle": {**payload["vehicle"], "enodeId": None}, "vehicleId": payload["vehicleId"]})
+        def handle_payload(self, payload):
+            # A handler that checks one id only, for which the relay makes a second attempt.
+            return super().handle_payload(
+                {"vehicle": {**payload["vehicle"], "enodeId": None}, "vehicleId": payload["vehicleId"]}
+            )
 
     entry = home.entries[ENTRY] = OldHandler(db_id)
     assert await client.register_webhook(ENTRY, home.url) == "ok"
-    await home.until(lambda: level_of(entry) is not None)
+    await home.wait_until(lambda: get_level(entry) is not None)
     assert [post[3] for post in home.posts] == ["OK (ignored - different vehicle)", "OK"]
     assert [post[2]["vehicleId"] for post in home.posts] == [car, db_id]
 
@@ -64,12 +68,12 @@ async def test_client_that_uses_our_id_is_reached_by_the_second_attempt(client, 
 async def test_client_without_a_coordinator_is_sent_the_change_again(pool, client, home, car):
     home.entries[ENTRY] = Entry(car, data=None)
     assert await client.register_webhook(ENTRY, home.url, car) == "ok"
-    await home.until(lambda: home.posts)
+    await home.wait_until(lambda: home.posts)
     assert home.posts[0][3] == "No coordinator"
     entry = home.entries[ENTRY] = Entry(car)
-    # Restarted, the client registers again, and needs not wait for the retry.
+    # A restarted client registers again, so it need not wait for the retry.
     assert await client.register_webhook(ENTRY, home.url, car) == "ok"
-    await home.until(lambda: level_of(entry) is not None)
+    await home.wait_until(lambda: get_level(entry) is not None)
 
 
 async def test_webhook_can_be_registered_looked_up_and_unregistered(client, home, car):
@@ -80,12 +84,12 @@ async def test_webhook_can_be_registered_looked_up_and_unregistered(client, home
     status, _, answer = await client.call("POST", "/api/ha/webhook/register", json=body)
     assert (status, answer.keys()) == (200, {"status", "message", "webhook_id", "external_url"})
     assert (answer["status"], answer["webhook_id"], answer["external_url"]) == ("success", ENTRY, home.url)
-    told = (await client.call("GET", path))[2]
-    assert told == {"registered": True, "webhook_id": ENTRY, "external_url": home.url}
+    status_answer = (await client.call("GET", path))[2]
+    assert status_answer == {"registered": True, "webhook_id": ENTRY, "external_url": home.url}
     status, _, answer = await client.call("DELETE", "/api/ha/webhook/register")
     assert (status, answer.keys(), answer["status"]) == (200, {"status", "message"}, "success")
     assert (await client.call("GET", path))[2] == {"registered": False}
-    assert await client.unregister_webhook()  # as often as you like
+    assert await client.unregister_webhook()  # can be repeated
 
 
 async def test_foreign_vehicles_other_plans_and_forbidden_urls_are_refused(pool, client, home, car):
@@ -116,16 +120,16 @@ async def test_connection_test_arrives_and_an_old_clients_400_is_explained(pool,
     assert (await client.call("POST", path))[0] == 404
     entry = home.entries[ENTRY] = Entry(car)
     assert await client.register_webhook(ENTRY, home.url, car) == "ok"
-    await home.until(lambda: level_of(entry) is not None)
+    await home.wait_until(lambda: get_level(entry) is not None)
     home.posts.clear()
     _, _, answer = await client.call("POST", path)
     assert (answer["delivered"], answer["failure"]) == (False, "status")
     assert "1.9.5" in answer["message"]
-    [(webhook_id, _, payload, words)] = home.posts
-    assert (webhook_id, words) == (ENTRY, "Missing vehicle data")
+    [(webhook_id, _, payload, text)] = home.posts
+    assert (webhook_id, text) == (ENTRY, "Missing vehicle data")
     assert payload == {"event": "connection_test", "source": "evconduit", "test": True}
     assert (await client.call("POST", path))[0] == 429
-    entry.take = lambda _payload: (200, "OK")  # a client that knows the test
+    entry.handle_payload = lambda _payload: (200, "OK")  # a client that supports the test
     async with pool.connection() as connection:
         await connection.execute("update endpoints set tested_at = null")
     assert (await client.call("POST", path))[2] == {"delivered": True, "failure": None, "message": None}

@@ -55,7 +55,9 @@ async def get_state(pipeline, command_id):
 async def test_action_outcome_settles_its_command(pipeline, enode_state, state):
     command_id = await add_command(pipeline, state="pending", action_id=ACTION)
     other = await add_command(pipeline, state="pending", action_id="another")
-    reason = None if enode_state == "CONFIRMED" else {"type": "NO_RESPONSE", "detail": "Vehicle never started charging."}
+    reason = (
+        None if enode_state == "CONFIRMED" else {"type": "NO_RESPONSE", "detail": "Vehicle never started charging."}
+    )
     await pipeline.process(make_action_event(pipeline, 30, enode_state, reason=reason))
     (row,) = await pipeline.execute("select * from commands where id = %s", command_id)
     assert (row["state"], row["reason"], row["settled_at"]) == (state, reason, at(30))

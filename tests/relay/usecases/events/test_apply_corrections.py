@@ -87,7 +87,8 @@ async def test_smart_charging_of_unknown_and_foreign_vehicles_is_ignored(pipelin
     other = await make_pipeline(pipeline.pool)
     await other.process_update("theirs", at(0))
     await pipeline.process(
-        make_smart_charging_event(pipeline, 10, "CONSIDERING", enode_id="nobody"), make_smart_charging_event(pipeline, 10, "CONSIDERING", enode_id="theirs")
+        make_smart_charging_event(pipeline, 10, "CONSIDERING", enode_id="nobody"),
+        make_smart_charging_event(pipeline, 10, "CONSIDERING", enode_id="theirs"),
     )
     states = [(row["state"], row["reason"]) for row in await pipeline.list_inbox_rows()]
     assert states[1:] == [("done", None), ("ignored", "vehicle of another user")]

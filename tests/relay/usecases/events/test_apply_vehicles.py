@@ -210,7 +210,10 @@ async def test_broken_link_is_healed_only_by_a_newer_sighting(pipeline):
     assert (broken["link_state"], broken["link_since"], fine["link_state"]) == ("broken", at(10), "ok")
     assert broken["revision"] == await pipeline.get_feed_seq()
     # Enode announces the intervention by an update, which is not a new sighting of the vehicle.
-    unreachable = make_vehicle("car", at(0)) | {"isReachable": False, "capabilities": {"location": {"isCapable": False}}}
+    unreachable = make_vehicle("car", at(0)) | {
+        "isReachable": False,
+        "capabilities": {"location": {"isCapable": False}},
+    }
     await pipeline.process(make_event("user:vehicle:updated", at(11), pipeline.user_id, vehicle=unreachable))
     assert (await pipeline.list_vehicles())[0]["link_state"] == "broken"
     await pipeline.process_update("car", at(20))
@@ -258,26 +261,26 @@ async def test_any_order_of_events_results_in_the_same_vehicles(pipeline, pool):
     """All 120 orders of a relink's events, applied one by one so that only the order differs."""
     outcomes = set()
     for number, order in enumerate(itertools.permutations(range(5))):
-        pipeline_of_order = await make_pipeline(pool)
+        permuted = await make_pipeline(pool)
         old, new = f"old-{number}", f"new-{number}"
         events = [
-            make_event("user:vehicle:discovered", at(0), pipeline_of_order.user_id, vehicle=make_discovered_vehicle(old)),
-            pipeline_of_order.make_update(old, at(1), charge=CHARGING),
-            make_event("user:vehicle:discovered", at(2), pipeline_of_order.user_id, vehicle=make_discovered_vehicle(new)),
-            pipeline_of_order.make_deletion(old, at(3)),
-            pipeline_of_order.make_update(new, at(4), charge=STOPPED),
+            make_event("user:vehicle:discovered", at(0), permuted.user_id, vehicle=make_discovered_vehicle(old)),
+            permuted.make_update(old, at(1), charge=CHARGING),
+            make_event("user:vehicle:discovered", at(2), permuted.user_id, vehicle=make_discovered_vehicle(new)),
+            permuted.make_deletion(old, at(3)),
+            permuted.make_update(new, at(4), charge=STOPPED),
         ]
         for which in order:
-            await pipeline_of_order.process(events[which])
-        vehicle = await pipeline_of_order.get_vehicle()
-        links = await pipeline_of_order.execute(
+            await permuted.process(events[which])
+        vehicle = await permuted.get_vehicle()
+        links = await permuted.execute(
             "select enode_vehicle_id, ended_at from vehicle_links where vehicle_id = %s", vehicle["id"]
         )
         assert {row["enode_vehicle_id"]: row["ended_at"] for row in links} == {old: at(3), new: None}
-        assert len(await pipeline_of_order.execute("select id from vehicles where user_id = %s", pipeline_of_order.user_id)) == 1
+        assert len(await permuted.execute("select id from vehicles where user_id = %s", permuted.user_id)) == 1
         cache = vehicle["vehicle_cache"] | {"id": vehicle["vehicle_cache"]["id"].partition("-")[0]}
         outcomes.add(repr(sorted(cache.items())))
-        assert await pipeline_of_order.get_feed_seq() >= vehicle["revision"]
+        assert await permuted.get_feed_seq() >= vehicle["revision"]
     assert len(outcomes) == 1
 
 

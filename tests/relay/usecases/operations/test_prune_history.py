@@ -1,3 +1,5 @@
+"""Deletion of rows that are past their retention."""
+
 from datetime import timedelta
 
 import pytest
@@ -10,7 +12,7 @@ from relay.usecases.operations.prune_history import Retention, prune_old_rows
 from tests.relay.support.enode_events import CHARGING, at
 
 
-async def age(pipeline, hours):
+async def set_age(pipeline, hours):
     for table in ("webhook_logs", "transitions"):
         await pipeline.execute(f"update {table} set created_at = now() - %s * interval '1 hour'", hours)
 
@@ -34,7 +36,7 @@ async def test_rows_past_their_retention_are_deleted(pipeline, monkeypatch, hour
         {"odd": 1},
     )
     await pipeline.deliver(pipeline.make_update("car", at(3)))
-    await age(pipeline, hours)
+    await set_age(pipeline, hours)
     async with pipeline.pool.connection() as connection:
         await prune_old_rows(connection, Retention())
         assert await prune_old_rows(connection, Retention()) == 0
@@ -45,14 +47,14 @@ async def test_rows_past_their_retention_are_deleted(pipeline, monkeypatch, hour
 async def test_call_log_is_pruned_and_daily_usage_is_kept(pool, account):
     async with pool.connection() as connection:
         for _ in range(4):
-            asked = CallRequest(scope="read", endpoint="v2/vehicles")
-            await authorize_call(connection, account.credential, SELF_HOSTED_PLANS, asked)
+            request = CallRequest(scope="read", endpoint="v2/vehicles")
+            await authorize_call(connection, account.credential, SELF_HOSTED_PLANS, request)
         await connection.execute("update poll_logs set created_at = now() - id * interval '25 days'")
         assert await prune_old_rows(connection, Retention(calls=timedelta(days=60))) == 2
-        kept = await connection.execute("select count(*) from poll_logs")
-        assert await kept.fetchone() == (2,)
-        used = await get_usage_report(connection, account.user_id, SELF_HOSTED_PLANS)
-    assert (used.used, used.days[-1].calls) == (4, 4)
+        count = await connection.execute("select count(*) from poll_logs")
+        assert await count.fetchone() == (2,)
+        report = await get_usage_report(connection, account.user_id, SELF_HOSTED_PLANS)
+    assert (report.used, report.days[-1].calls) == (4, 4)
 
 
 async def test_unreferenced_intervention_is_deleted_after_a_month(pipeline):
