@@ -31,7 +31,7 @@ async def home():
 
 
 @pytest.fixture
-async def person(pool):
+async def user(pool):
     return await add_person(pool)
 
 
@@ -57,14 +57,14 @@ async def relay_url(database_url, tmp_path, enode):
 
 
 @pytest.fixture
-def client(relay_url, person):
-    return ClassicClient(relay_url, person.key)
+def client(relay_url, user):
+    return ClassicClient(relay_url, user.key)
 
 
 @pytest.fixture
-async def car(pool, enode, client, person):
+async def enode_id(pool, enode, client, user):
     """Enode's id of a vehicle that was just linked, once the relay has its state."""
-    enode_id = await asyncio.to_thread(enode.link_car, user=str(person.id))
+    enode_id = await asyncio.to_thread(enode.link_car, user=str(user.id))
     statement = "select from vehicles where vehicle_cache ->> 'id' = %s and vehicle_cache ->> 'lastSeen' is not null"
     async with asyncio.timeout(30), pool.connection() as connection:
         while not (await connection.execute(statement, [enode_id])).rowcount:

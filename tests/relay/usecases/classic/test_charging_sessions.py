@@ -21,15 +21,15 @@ SESSION = {
 
 
 @pytest.fixture
-async def charged_vehicle(enode, client, car):
+async def charged_vehicle(enode, client, enode_id):
     """A vehicle that has charged for an hour and was unplugged."""
     for activity, seconds in (("plug_in", 600), ("charge", 3600), ("unplug", 600)):
-        await asyncio.to_thread(enode.change_car, car, activity=activity)
+        await asyncio.to_thread(enode.change_car, enode_id, activity=activity)
         await asyncio.to_thread(enode.advance_time, seconds)
     async with asyncio.timeout(30):
         while not (await client.sync_sessions())[0]:
             await asyncio.sleep(0.05)
-    return car
+    return enode_id
 
 
 async def test_session_is_synced_again_only_after_it_is_amended(client, charged_vehicle):
@@ -50,11 +50,11 @@ async def test_session_is_synced_again_only_after_it_is_amended(client, charged_
     assert amended["session_id"] == session["session_id"]
 
 
-async def test_odometer_without_a_session_returns_the_classic_404(client, car):
-    assert await client.push_odometer(car, 48_500.5) == "no charging session"
-    _, text, _ = await client.call("POST", f"/api/ha/charging/{car}/odometer", json={"odometer_km": 1.5})
+async def test_odometer_without_a_session_returns_the_classic_404(client, enode_id):
+    assert await client.push_odometer(enode_id, 48_500.5) == "no charging session"
+    _, text, _ = await client.call("POST", f"/api/ha/charging/{enode_id}/odometer", json={"odometer_km": 1.5})
     assert '"detail":"No charging session found for this vehicle"' in text
-    assert await client.push_odometer(car, -1.0) is None
+    assert await client.push_odometer(enode_id, -1.0) is None
 
 
 async def test_electricity_rate_is_stored(client):

@@ -40,52 +40,52 @@ async def api(settings, database_url):
 
 
 @pytest.fixture
-def refresh(api, person):
-    async def refresh(user=None):
-        return await api.post("/api/ha/refresh", headers=(user or person).header)
+def refresh(api, user):
+    async def refresh(other_user=None):
+        return await api.post("/api/ha/refresh", headers=(other_user or user).header)
 
     return refresh
 
 
 @pytest.fixture
-async def person(pool):
+async def user(pool):
     return await add_person(pool)
 
 
-async def expire_throttle(pool, person):
+async def expire_throttle(pool, user):
     async with pool.connection() as connection:
-        await connection.execute("update users set refreshed_at = now() - interval '61 s' where id = %s", [person.id])
+        await connection.execute("update users set refreshed_at = now() - interval '61 s' where id = %s", [user.id])
 
 
 @pytest.fixture
 def list_vehicle_ids(pool, api, settings):
     """Lists the ids of a user's vehicles, after all events are processed."""
 
-    async def list_vehicle_ids(person):
+    async def list_vehicle_ids(user):
         await InboxDrainer(pool, wake=lambda _users: None, vin_key=settings.key()).drain_once()
-        return [it["id"] for it in (await api.get("/api/user/vehicles", headers=person.header)).json()]
+        return [it["id"] for it in (await api.get("/api/user/vehicles", headers=user.header)).json()]
 
     return list_vehicle_ids
 
 
-async def test_refresh_stores_and_counts_changed_vehicles(pool, refresh, person, enode, list_vehicle_ids):
+async def test_refresh_stores_and_counts_changed_vehicles(pool, refresh, user, enode, list_vehicle_ids):
     assert (await refresh()).json()["vehicles_updated"] == 0
-    car = await asyncio.to_thread(enode.link_car, user=str(person.id))
-    await expire_throttle(pool, person)
+    enode_id = await asyncio.to_thread(enode.link_car, user=str(user.id))
+    await expire_throttle(pool, user)
     answer = await refresh()
     assert answer.json() == {"status": "success", "vehicles_updated": 1, "message": "Vehicles updated: 1."}
-    assert await list_vehicle_ids(person) == [car]
-    await expire_throttle(pool, person)
+    assert await list_vehicle_ids(user) == [enode_id]
+    await expire_throttle(pool, user)
     assert (await refresh()).json()["vehicles_updated"] == 0
 
 
-async def test_refresh_covers_only_the_users_own_vehicles(pool, refresh, person, enode, list_vehicle_ids):
+async def test_refresh_covers_only_the_users_own_vehicles(pool, refresh, user, enode, list_vehicle_ids):
     other = await add_person(pool)
-    car = await asyncio.to_thread(enode.link_car, user=str(other.id))
+    enode_id = await asyncio.to_thread(enode.link_car, user=str(other.id))
     assert (await refresh(other)).json()["vehicles_updated"] == 1
-    assert await list_vehicle_ids(other) == [car]
+    assert await list_vehicle_ids(other) == [enode_id]
     assert (await refresh()).json()["vehicles_updated"] == 0
-    assert (await list_vehicle_ids(person), await list_vehicle_ids(other)) == ([], [car])
+    assert (await list_vehicle_ids(user), await list_vehicle_ids(other)) == ([], [enode_id])
 
 
 async def test_concurrent_refreshes_are_limited_to_one_a_minute(refresh, enode):
@@ -112,7 +112,7 @@ async def test_enodes_rate_limit_is_passed_on(refresh, enode):
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "900")
 
 
-async def test_relay_without_enode_returns_502(database_url, tmp_path, person):
+async def test_relay_without_enode_returns_502(database_url, tmp_path, user):
     app = create_app(
         Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32), database_url, with_worker=False
     )
@@ -121,5 +121,5 @@ async def test_relay_without_enode_returns_502(database_url, tmp_path, person):
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://relay") as client,
     ):
-        assert (await client.post("/api/ha/refresh", headers=person.header)).status_code == 502
+        assert (await client.post("/api/ha/refresh", headers=user.header)).status_code == 502
         assert (await client.post("/api/ha/refresh")).status_code == 401

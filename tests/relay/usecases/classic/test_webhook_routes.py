@@ -16,20 +16,20 @@ def get_level(entry):
 
 
 @pytest.fixture
-def set_battery_level(enode, car):
+def set_battery_level(enode, enode_id):
     """Sets the battery level of the simulated vehicle, which makes Enode send an event."""
 
     async def set_battery_level(level):
-        await asyncio.to_thread(enode.change_car, car, activity="park", battery_level=float(level))
+        await asyncio.to_thread(enode.change_car, enode_id, activity="park", battery_level=float(level))
 
     return set_battery_level
 
 
 async def test_registered_webhook_receives_each_change_as_one_enriched_object(
-    client, home, car, set_battery_level, person
+    client, home, enode_id, set_battery_level, user
 ):
-    entry = home.entries[ENTRY] = Entry(car, data=await client.get_status(car))
-    assert await client.register_webhook(ENTRY, f"{home.url}/", car) == "ok"
+    entry = home.entries[ENTRY] = Entry(enode_id, data=await client.get_status(enode_id))
+    assert await client.register_webhook(ENTRY, f"{home.url}/", enode_id) == "ok"
     await home.wait_until(lambda: home.posts)
     await set_battery_level(41)
     await home.wait_until(lambda: get_level(entry) == 41)
@@ -38,17 +38,21 @@ async def test_registered_webhook_receives_each_change_as_one_enriched_object(
     assert headers["Content-Type"] == "application/json"
     assert not {"Authorization", "Webhook-Signature", "webhook-signature"} & headers.keys()
     assert isinstance(payload, dict)
-    assert (payload["event"], payload["user"]) == ("user:vehicle:updated", {"id": str(person.id)})
+    assert (payload["event"], payload["user"]) == ("user:vehicle:updated", {"id": str(user.id)})
     db_id = (await client.list_vehicles())[0]["db_id"]
-    assert (payload["vehicleId"], payload["enodeVehicleId"], payload["internalVehicleId"]) == (car, car, db_id)
+    assert (payload["vehicleId"], payload["enodeVehicleId"], payload["internalVehicleId"]) == (
+        enode_id,
+        enode_id,
+        db_id,
+    )
     vehicle = payload["vehicle"]
-    assert (vehicle["id"], vehicle["enodeId"], vehicle["internalId"]) == (car, car, db_id)
-    assert vehicle["userId"] == str(person.id)
+    assert (vehicle["id"], vehicle["enodeId"], vehicle["internalId"]) == (enode_id, enode_id, db_id)
+    assert vehicle["userId"] == str(user.id)
     assert vehicle["information"]["displayName"]
     assert entry.data["batteryLevel"] != 41, "only polls set the flat keys: the handler merges Enode's groups"
 
 
-async def test_client_that_uses_our_id_is_reached_by_the_second_attempt(client, home, car):
+async def test_client_that_uses_our_id_is_reached_by_the_second_attempt(client, home, enode_id):
     db_id = (await client.list_vehicles())[0]["db_id"]
 
     class OldHandler(Entry):
@@ -62,24 +66,24 @@ async def test_client_that_uses_our_id_is_reached_by_the_second_attempt(client, 
     assert await client.register_webhook(ENTRY, home.url) == "ok"
     await home.wait_until(lambda: get_level(entry) is not None)
     assert [post[3] for post in home.posts] == ["OK (ignored - different vehicle)", "OK"]
-    assert [post[2]["vehicleId"] for post in home.posts] == [car, db_id]
+    assert [post[2]["vehicleId"] for post in home.posts] == [enode_id, db_id]
 
 
-async def test_client_without_a_coordinator_is_sent_the_change_again(pool, client, home, car):
-    home.entries[ENTRY] = Entry(car, data=None)
-    assert await client.register_webhook(ENTRY, home.url, car) == "ok"
+async def test_client_without_a_coordinator_is_sent_the_change_again(pool, client, home, enode_id):
+    home.entries[ENTRY] = Entry(enode_id, data=None)
+    assert await client.register_webhook(ENTRY, home.url, enode_id) == "ok"
     await home.wait_until(lambda: home.posts)
     assert home.posts[0][3] == "No coordinator"
-    entry = home.entries[ENTRY] = Entry(car)
+    entry = home.entries[ENTRY] = Entry(enode_id)
     # A restarted client registers again, so it need not wait for the retry.
-    assert await client.register_webhook(ENTRY, home.url, car) == "ok"
+    assert await client.register_webhook(ENTRY, home.url, enode_id) == "ok"
     await home.wait_until(lambda: get_level(entry) is not None)
 
 
-async def test_webhook_can_be_registered_looked_up_and_unregistered(client, home, car):
+async def test_webhook_can_be_registered_looked_up_and_unregistered(client, home, enode_id):
     path = "/api/ha/webhook/status"
     assert (await client.call("GET", path))[2] == {"registered": False}
-    home.entries[ENTRY] = Entry(car)
+    home.entries[ENTRY] = Entry(enode_id)
     body = {"webhook_id": ENTRY, "external_url": home.url, "vehicle_id": ""}
     status, _, answer = await client.call("POST", "/api/ha/webhook/register", json=body)
     assert (status, answer.keys()) == (200, {"status", "message", "webhook_id", "external_url"})
@@ -92,34 +96,34 @@ async def test_webhook_can_be_registered_looked_up_and_unregistered(client, home
     assert await client.unregister_webhook()  # can be repeated
 
 
-async def test_foreign_vehicles_other_plans_and_forbidden_urls_are_refused(pool, client, home, car):
+async def test_foreign_vehicles_other_plans_and_forbidden_urls_are_refused(pool, client, home, enode_id):
     free = ClassicClient(client.base_url, (await add_person(pool, plan="free")).key)
     assert await free.register_webhook(ENTRY, home.url) == "Pro tier required"
-    stranger = ClassicClient(client.base_url, (await add_person(pool)).key)
+    other_client = ClassicClient(client.base_url, (await add_person(pool)).key)
     refused = {
-        404: {"webhook_id": ENTRY, "external_url": home.url, "vehicle_id": car},
+        404: {"webhook_id": ENTRY, "external_url": home.url, "vehicle_id": enode_id},
         422: {"webhook_id": ENTRY, "external_url": "http://169.254.169.254", "vehicle_id": ""},
     }
     for status, body in refused.items():
-        assert (await stranger.call("POST", "/api/ha/webhook/register", json=body))[0] == status
+        assert (await other_client.call("POST", "/api/ha/webhook/register", json=body))[0] == status
     for body in (
         {},
         {"webhook_id": "../x", "external_url": home.url},
         {"webhook_id": ENTRY, "external_url": "ftp://x"},
     ):
         assert (await client.call("POST", "/api/ha/webhook/register", json=body))[0] == 422
-    nul = {"webhook_id": ENTRY, "external_url": home.url, "vehicle_id": f"{car}x\0"}
+    nul = {"webhook_id": ENTRY, "external_url": home.url, "vehicle_id": f"{enode_id}x\0"}
     assert (await client.call("POST", "/api/ha/webhook/register", json=nul))[0] == 404
     assert (await client.call("DELETE", "/api/ha/webhook/register?webhook_id=%00"))[0] == 422
     assert home.posts == []
-    assert (await client.call("POST", "/api/ha/webhook/register", json=nul | {"vehicle_id": f"{car}\0"}))[0] == 200
+    assert (await client.call("POST", "/api/ha/webhook/register", json=nul | {"vehicle_id": f"{enode_id}\0"}))[0] == 200
 
 
-async def test_connection_test_arrives_and_an_old_clients_400_is_explained(pool, client, home, car):
+async def test_connection_test_arrives_and_an_old_clients_400_is_explained(pool, client, home, enode_id):
     path = "/api/ha/webhook/test"
     assert (await client.call("POST", path))[0] == 404
-    entry = home.entries[ENTRY] = Entry(car)
-    assert await client.register_webhook(ENTRY, home.url, car) == "ok"
+    entry = home.entries[ENTRY] = Entry(enode_id)
+    assert await client.register_webhook(ENTRY, home.url, enode_id) == "ok"
     await home.wait_until(lambda: get_level(entry) is not None)
     home.posts.clear()
     _, _, answer = await client.call("POST", path)
