@@ -16,9 +16,8 @@ from relay.kit.database import Pool
 from relay.kit.jobs import JobQueue
 from relay.kit.outbound import OutboundClient
 from relay.kit.rate_limiter import RateLimiter
-from relay.metering.allowance import SELF_HOSTED_PLANS, Plans
+from relay.plans import SELF_HOSTED_PLANS, Plans
 from relay.streams.hub import Hub
-from relay.vehicles.limits import UNLIMITED_VEHICLES, VehicleLimits
 
 type Mode = Literal["self-hosted", "cloud"]
 type RegistrationPolicy = Literal["closed", "invitation", "open"]
@@ -53,8 +52,6 @@ class Runtime:
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     # Look at Enode soon; does nothing where Enode tells us by itself.
     request_poll: Callable[[], None] = field(default=lambda: None)
-    # How many cars are served on each plan.
-    vehicle_limits: VehicleLimits = UNLIMITED_VEHICLES
     # Where Enode's link pages lie, as a content security policy names it.
     link_origins: str = "https://*.enode.com https://*.enode.io"
     # Whose cars can be linked.
@@ -66,7 +63,7 @@ class Runtime:
     mode: Mode = "self-hosted"
     # Whether a Home Assistant that signs in may be answered at its own address, whatever that is.
     allows_local_redirects: bool = False
-    # What the plans grant here.
+    # What each plan grants: calls, push, vehicles.
     plans: Plans = SELF_HOSTED_PLANS
     # Whose Supabase JWT this is; None for one that proves nothing. Nobody's where people do not sign in with Supabase.
     verify_supabase_token: Callable[[str], Awaitable[UUID | None]] | None = None

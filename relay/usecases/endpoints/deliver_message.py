@@ -17,7 +17,7 @@ from relay.delivery.signing import create_signed_headers, derive_endpoint_secret
 from relay.feed.messages import Cursor, SnapshotMessage, VehicleMessage
 from relay.kit.database import Connection
 from relay.kit.outbound import OutboundClient, OutboundError, OutboundFailure
-from relay.metering.allowance import Plans
+from relay.plans import Plans
 from relay.usecases.calls.authorize import get_installation_call
 from relay.usecases.endpoints.lease_endpoints import Lease
 from relay.usecases.feed.account_and_vehicles import render_account_record

@@ -10,12 +10,12 @@ from relay.gateways.enode import ChargeAction, EnodeProtocolError
 from relay.gateways.enode.json_fields import JsonObject, parse_datetime, parse_object, parse_text
 from relay.inbox.models import StoredEvent
 from relay.kit.database import Connection
+from relay.plans import SELF_HOSTED_PLANS, Plans
 from relay.usecases.commands.update_state import get_action_outcome, record_command_outcome
 from relay.usecases.feed.record_change import record_change
 from relay.usecases.vehicles.limit_vehicles import apply_vehicle_limit, get_vehicle_capacity
 from relay.vehicles import service
 from relay.vehicles.charging_ledger import record_charging
-from relay.vehicles.limits import UNLIMITED_VEHICLES, VehicleLimits
 from relay.vehicles.models import SmartCharging, VehicleChange, VehicleReport
 
 
@@ -40,7 +40,7 @@ class EventContext:
     event: StoredEvent
     user_id: UUID
     vin_key: bytes
-    limits: VehicleLimits = UNLIMITED_VEHICLES
+    plans: Plans = SELF_HOSTED_PLANS
 
     async def apply_vehicle_report(self, report: VehicleReport) -> bool:
         """Enode shows a car: what that makes of it, and of its charging history."""
@@ -60,7 +60,7 @@ class EventContext:
         """A car that came may be one too many, one that went leaves room for another."""
         if not any(it.has_presence_change for it in changes):
             return False
-        room = await get_vehicle_capacity(self.connection, self.user_id, self.limits)
+        room = await get_vehicle_capacity(self.connection, self.user_id, self.plans)
         return await apply_vehicle_limit(self.connection, self.user_id, room.limit)
 
     async def _record_change(self, change: VehicleChange, *, has_energy_update: bool = False) -> bool:
@@ -74,9 +74,9 @@ type EventHandler = Callable[[EventContext], Awaitable[bool]]
 
 
 async def apply_enode_event(
-    connection: Connection, event: StoredEvent, *, vin_key: bytes, limits: VehicleLimits = UNLIMITED_VEHICLES
+    connection: Connection, event: StoredEvent, *, vin_key: bytes, plans: Plans = SELF_HOSTED_PLANS
 ) -> AppliedEvent:
-    """Act on an event; `limits` say how many cars are served.
+    """Act on an event; `plans` say how many vehicles are served.
 
     Raises MalformedEventError, and whatever goes wrong on the way: nothing must be kept then.
     """
@@ -90,7 +90,7 @@ async def apply_enode_event(
     handler = HANDLERS.get(event.name)
     if handler is None:
         return AppliedEvent()
-    context = EventContext(connection=connection, event=event, user_id=event.user_id, vin_key=vin_key, limits=limits)
+    context = EventContext(connection=connection, event=event, user_id=event.user_id, vin_key=vin_key, plans=plans)
     try:
         return AppliedEvent(has_updates=await handler(context))
     except service.ForeignVehicleError:
