@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from relay.feed.messages import Cursor
+from relay.feed.cursor import Cursor
 from relay.identity.credentials import generate_api_key, get_key_prefix, hash_secret
 from relay.kit.database import Connection, Pool
 from relay.streams.hub import Hub

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from relay.usecases.endpoints.deliver_to_endpoints import DELIVERY_METRICS, Deliverer, DeliveryRules
+from relay.delivery.metrics import DELIVERY_METRICS
+from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.operations.prune_history import Retention, prune_old_rows
 from tests.relay.support.endpoints import (
     KEY,

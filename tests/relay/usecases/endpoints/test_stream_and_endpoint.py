@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.delivery.endpoints import UNHELD_LEASE, acquire_stream_lease, release_stream_lease, upsert_endpoint
-from relay.feed.messages import Cursor
+from relay.delivery.repository import upsert_endpoint
+from relay.delivery.stream_lease import UNHELD_LEASE, acquire_stream_lease, release_stream_lease
+from relay.feed.cursor import Cursor
 from relay.streams.hub import StreamRules
 from relay.streams.listener import StreamListener
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules

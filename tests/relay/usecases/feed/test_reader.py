@@ -3,9 +3,10 @@ from uuid import uuid4
 import pytest
 from psycopg.rows import dict_row
 
-from relay.feed.messages import Cursor, TransitionMessage, VehicleMessage, VehicleRemovedMessage
+from relay.feed.cursor import MAX_REPLAYED_TRANSITIONS, Cursor
+from relay.feed.messages import TransitionMessage, VehicleMessage, VehicleRemovedMessage
 from relay.kit.problems import Problem
-from relay.usecases.feed.reader import MAX_REPLAYED_TRANSITIONS, read_changes, read_snapshot
+from relay.usecases.feed.reader import read_changes, read_snapshot
 from relay.vehicles.records import VehicleRecord, render_command_record
 from tests.relay.support.feed import add_person, add_transition, put_car, remove_car, value
 

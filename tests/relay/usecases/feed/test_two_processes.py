@@ -12,7 +12,7 @@ from relay.kit.database import open_pool
 from relay.streams.hub import Hub, StreamRules
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.feed.reader import create_feed_reader, read_snapshot
-from relay.usecases.feed.stream_events import render_first_frames
+from relay.usecases.feed.stream_events import render_initial_events
 from tests.relay.support.endpoints import KEY, client_of, make_runtime, open_test_outbound, receiving
 from tests.relay.support.feed import Ear, add_person, add_transition, put_car, read_events, running, start, until
 from tests.relay.support.redis_server import REDIS, WANTED, RedisServer
@@ -119,7 +119,7 @@ async def test_a_slow_reader_is_dropped_and_resumes_at_the_other_process(process
     with there.hub.open_listener(ada.id, ada.credential) as again:
         async with there.pool.connection() as connection:
             found = await read_snapshot(connection, ada.id, cursor)
-        again.start(found.cursor, render_first_frames(found, {}, cursor))
+        again.start(found.cursor, render_initial_events(found, {}, cursor))
         heard = read_events(await again.receive())
     assert heard[0].name == "snapshot"
     assert "gap" not in heard[0].data
