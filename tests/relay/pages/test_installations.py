@@ -3,13 +3,13 @@ from uuid import UUID
 
 import pytest
 
-from tests.relay.support.endpoints import open_test_outbound, receiving, say
+from tests.relay.support.endpoints import open_test_outbound, respond_with, run_receiver
 
 
 @pytest.fixture
 async def receiver(app):
     """A Home Assistant that the relay may reach."""
-    async with receiving() as made, open_test_outbound() as outbound:
+    async with run_receiver() as made, open_test_outbound() as outbound:
         app.state.runtime = dataclasses.replace(app.state.runtime, outbound=outbound)
         yield made
 
@@ -99,7 +99,7 @@ async def test_a_test_that_arrives_is_told_and_the_next_must_wait(sign_in, accou
 
 
 async def test_a_test_that_does_not_arrive_says_why(sign_in, account, receiver, put_endpoint, key_id):
-    receiver.answer = say("no", status=500)
+    receiver.answer = respond_with("no", status=500)
     await put_endpoint(url=receiver.url())
     opened = await sign_in(account.user_id)
     await opened.submit(f"/installations/{key_id}/test", on="/installations")
