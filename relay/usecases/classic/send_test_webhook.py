@@ -2,13 +2,14 @@
 
 import json
 from datetime import timedelta
-from typing import LiteralString, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
 from fastapi import APIRouter
 
-from relay.delivery.endpoints import mark_reachable
-from relay.delivery.payloads import CLASSIC_OK
+from relay.delivery.classic_payload import CLASSIC_OK
+from relay.delivery.classic_repository import claim_classic_test, find_newest_classic_endpoint
+from relay.delivery.repository import mark_reachable
 from relay.identity.credentials import Credential
 from relay.kit.outbound import OutboundError, OutboundFailure
 from relay.kit.problems import Problem
@@ -24,13 +25,6 @@ BAD_REQUEST_DETAIL = (
     "Home Assistant answered 400. Classic clients up to 1.9.5 answer so to every connection test, because there is no "
     "vehicle in it; so does a Home Assistant that does not trust the proxy before it."
 )
-
-FIND_NEWEST_ENDPOINT: LiteralString = """
-select id, url from endpoints where kind = 'classic' and user_id = %s order by created_at desc, id desc limit 1
-"""
-CLAIM_TEST: LiteralString = """
-update endpoints set tested_at = now() where id = %s and (tested_at is null or tested_at <= now() - %s)
-"""
 
 router = APIRouter(prefix="/api/ha/webhook", tags=["Classic"], route_class=ClassicRoute)
 
@@ -64,11 +58,10 @@ async def _claim_test(runtime: Runtime, credential: Credential | None) -> tuple[
         caller = (await authenticate_caller(connection, credential, scope="read")).caller
         if caller.plan not in runtime.plans.push_plans:
             raise Problem(403, "plan-required", "Pro tier required: the plan does not include live updates.")
-        row = await (await connection.execute(FIND_NEWEST_ENDPOINT, [caller.user_id])).fetchone()
-        if row is None:
+        endpoint = await find_newest_classic_endpoint(connection, caller.user_id)
+        if endpoint is None:
             raise Problem(404, "no-webhook", "No webhook is registered.")
-        endpoint_id, url = UUID(str(row[0])), str(row[1])
-        if not (await connection.execute(CLAIM_TEST, [endpoint_id, TEST_INTERVAL])).rowcount:
+        if not await claim_classic_test(connection, endpoint.id, min_interval=TEST_INTERVAL):
             again = {"Retry-After": str(int(TEST_INTERVAL.total_seconds()))}
             raise Problem(429, "too-many-tests", "A webhook can be tested once in ten seconds.", headers=again)
-    return endpoint_id, url
+    return endpoint.id, endpoint.url

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.relay.support.feed import add_person
+from tests.relay.support.feed import add_user
 from tests.relay.usecases.classic.client import ClassicClient, UpdateFailedError
 
 STATUS = {
@@ -108,7 +108,7 @@ async def test_the_little_me(client, person):
 
 @pytest.mark.parametrize("path", ["/api/status/{}", "/api/ha/status/{}"])
 async def test_foreign_cars_unknown_ones_and_nonsense_look_the_same_and_cost_nothing(pool, client, car, path):
-    other = await add_person(pool)
+    other = await add_user(pool)
     stranger = ClassicClient(client.base_url, other.key)
     answers = {
         (await stranger.call("GET", path.format(it)))[:2] for it in (car, "e5d3c1b0", "11111111-%20", "%00", "%F0%9F")

@@ -9,7 +9,7 @@ from relay.app import create_app
 from relay.settings import Settings
 from relay.usecases.events.drain_inbox import InboxDrainer
 from tests.demo.enode.running_simulator import run_signed_in_simulator
-from tests.relay.support.feed import add_person
+from tests.relay.support.feed import add_user
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def refresh(api, person):
 
 @pytest.fixture
 async def person(pool):
-    return await add_person(pool)
+    return await add_user(pool)
 
 
 async def later(pool, person):
@@ -80,7 +80,7 @@ async def test_what_enode_has_new_is_taken_and_counted(pool, refresh, person, en
 
 
 async def test_it_is_about_the_user_s_own_cars_only(pool, refresh, person, enode, cars):
-    other = await add_person(pool)
+    other = await add_user(pool)
     car = await asyncio.to_thread(enode.link_car, user=str(other.id))
     assert (await refresh(other)).json()["vehicles_updated"] == 1
     assert await cars(other) == [car]
