@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from relay.vehicles.charging_samples import ChargeReading, ChargingSample, VehiclePlace, merge_samples
-from relay.vehicles.charging_sessions import ChargingTail, derive_spells
+from relay.vehicles.charging.derivation import DerivationState, derive_periods
+from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace, merge_samples
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BATTERY = 50.0
@@ -54,7 +54,7 @@ def as_set(samples):
 
 
 def sessions(*samples):
-    return derive_spells(ChargingTail(), as_set(samples))[0]
+    return derive_periods(DerivationState(), as_set(samples))[0]
 
 
 levels = st.none() | st.integers(0, 100).map(float)

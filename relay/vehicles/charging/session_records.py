@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, LiteralString, TypedDict
 
 from relay.kit.timestamps import format_timestamp
-from relay.vehicles.charging_sessions import EnergySource
+from relay.vehicles.charging.derivation import EnergySource
 
 # Whether a row `s` of `charging_sessions` is under way. A car that has fallen silent is not waited for for ever; the
 # time is BRIDGED in charging_sessions.py.

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import asin, cos, radians, sin, sqrt
+from typing import Annotated
 from uuid import UUID, uuid4
 
-from relay.vehicles.charging_samples import UNKNOWN_PLACE, VehiclePlace
-from relay.vehicles.charging_sessions import ChargingSpell, ChargingTail
+from pydantic import Field
+
+from relay.vehicles.charging.derivation import ChargingPeriod, DerivationState
+from relay.vehicles.charging.samples import UNKNOWN_PLACE, VehiclePlace
 
 EARTH_RADIUS_M = 6_371_000.0
 
@@ -60,7 +63,7 @@ class ChargingSession:
     """A proven spell under its id. Whether it was at home is decided once for its place, the rate for its start."""
 
     id: UUID
-    spell: ChargingSpell
+    period: Annotated[ChargingPeriod, Field(alias="spell")]
     at_home: bool | None = None
     rate: ElectricityRate | None = None
 
@@ -84,7 +87,7 @@ class EnergyCounters:
 class ChargingLedger:
     """What is kept with a car: enough for the next sample. `session` is the newest spell's."""
 
-    tail: ChargingTail = field(default_factory=ChargingTail)
+    state: DerivationState = field(default_factory=DerivationState)
     session: ChargingSession | None = None
     counters: EnergyCounters = EnergyCounters()
 
@@ -103,37 +106,37 @@ class SessionMatch:
     """A derived spell and the session that it was recorded as."""
 
     recorded: ChargingSession | None
-    spell: ChargingSpell
+    period: ChargingPeriod
 
     @property
     def has_new_start(self) -> bool:
         """Whether the rate is to be looked up."""
-        return self.recorded is None or self.recorded.spell.started_at != self.spell.started_at
+        return self.recorded is None or self.recorded.period.started_at != self.period.started_at
 
     @property
     def has_moved(self) -> bool:
         """Whether it is to be decided if this is home."""
-        was, now = UNKNOWN_PLACE if self.recorded is None else self.recorded.spell.place, self.spell.place
+        was, now = UNKNOWN_PLACE if self.recorded is None else self.recorded.period.place, self.period.place
         return (was.latitude, was.longitude) != (now.latitude, now.longitude)
 
     def to_session(self, home_and_rates: HomeAndRates) -> ChargingSession:
         """The session that it is now."""
-        known, spell = self.recorded, self.spell
+        known, spell = self.recorded, self.period
         return ChargingSession(
             id=known.id if known else uuid4(),
-            spell=spell,
+            period=spell,
             at_home=home_and_rates.is_at_home(spell.place) if self.has_moved or known is None else known.at_home,
             rate=home_and_rates.find_rate(spell.started_at) if self.has_new_start or known is None else known.rate,
         )
 
 
-def match_sessions(recorded: Iterable[ChargingSession], derived: Iterable[ChargingSpell]) -> list[SessionMatch]:
+def match_sessions(recorded: Iterable[ChargingSession], derived: Iterable[ChargingPeriod]) -> list[SessionMatch]:
     """Each derived spell with its session, each session at most once. Both in order."""
     left, found = list(recorded), []
     for spell in derived:
         known = _find_session(left, spell)
         left = [it for it in left if it is not known]
-        found.append(SessionMatch(recorded=known, spell=spell))
+        found.append(SessionMatch(recorded=known, period=spell))
     return found
 
 
@@ -141,17 +144,17 @@ def amend_ledger(
     counters: EnergyCounters,
     recorded: Sequence[ChargingSession],
     matches: Sequence[SessionMatch],
-    tail: ChargingTail,
+    state: DerivationState,
     home_and_rates: HomeAndRates,
 ) -> LedgerAmendment:
     """What changes when `recorded` turn out to be `found`."""
     sessions = [it.to_session(home_and_rates) for it in matches]
-    newest = sessions[-1] if sessions and sessions[-1].spell is tail.spell else None
+    newest = sessions[-1] if sessions and sessions[-1].period is state.period else None
     stay = {it.id for it in sessions}
     return LedgerAmendment(
         sessions=tuple(now for now, it in zip(sessions, matches, strict=True) if now != it.recorded),
         removed_ids=tuple(it.id for it in recorded if it.id not in stay),
-        ledger=ChargingLedger(tail=tail, session=newest, counters=_update_counters(counters, recorded, sessions)),
+        ledger=ChargingLedger(state=state, session=newest, counters=_update_counters(counters, recorded, sessions)),
     )
 
 
@@ -174,16 +177,16 @@ def _update_counters(
 
 
 def _sum_energy(sessions: Iterable[ChargingSession]) -> float:
-    return sum(it.spell.energy_kwh or 0.0 for it in sessions)
+    return sum(it.period.energy_kwh or 0.0 for it in sessions)
 
 
-def _find_session(recorded: Iterable[ChargingSession], spell: ChargingSpell) -> ChargingSession | None:
+def _find_session(recorded: Iterable[ChargingSession], period: ChargingPeriod) -> ChargingSession | None:
     """The recorded session that `spell` is. Neighbours may touch, so the same start says more than an overlap."""
-    overlapping = [it for it in recorded if _has_overlap(it.spell, spell)]
-    return next((it for it in overlapping if it.spell.started_at == spell.started_at), next(iter(overlapping), None))
+    overlapping = [it for it in recorded if _has_overlap(it.period, period)]
+    return next((it for it in overlapping if it.period.started_at == period.started_at), next(iter(overlapping), None))
 
 
-def _has_overlap(one: ChargingSpell, other: ChargingSpell) -> bool:
+def _has_overlap(one: ChargingPeriod, other: ChargingPeriod) -> bool:
     return one.started_at <= other.ended_at and other.started_at <= one.ended_at
 
 

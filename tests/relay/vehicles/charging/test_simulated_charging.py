@@ -19,7 +19,7 @@ from demo.enode.physics import (
     switch,
     with_level,
 )
-from relay.vehicles.charging_sessions import ChargingTail, derive_spells
+from relay.vehicles.charging.derivation import DerivationState, derive_periods
 from tests.relay.support.charging import sample
 
 BUILD = Build(battery_kwh=60, kwh_per_km=0.155, cruise_kmh=62, phases=3, amps=16, loop_km=64)
@@ -63,7 +63,7 @@ def test_what_is_counted_is_what_went_into_the_battery(shows_power, legs, every,
             samples += seen
             charged += more
             stops += more > 0.06 * BUILD.battery_kwh
-    found, _ = derive_spells(ChargingTail(), samples)
+    found, _ = derive_periods(DerivationState(), samples)
     counted = sum(it.energy_kwh or 0.0 for it in found)
     assert stops <= len(found) <= len(legs)
     if shows_power:
@@ -79,5 +79,5 @@ def test_a_power_that_is_told_often_is_counted_to_a_percent():
     state = with_level(BUILD, CarState(energy_kwh=0, odometer_km=0, limit_percent=80, max_current=16), 20)
     state = replace(state, power=Power.INITIALIZING)
     _, seen, charged = live(state, 300, 120, shows_power=True, start=0)
-    [it] = derive_spells(ChargingTail(), seen)[0]
+    [it] = derive_periods(DerivationState(), seen)[0]
     assert it.energy_kwh == pytest.approx(charged, rel=0.01)

@@ -5,21 +5,21 @@ from datetime import datetime
 from uuid import UUID
 
 from relay.kit.database import Connection
-from relay.vehicles import charging_repository as repository
-from relay.vehicles.charging_samples import ChargingSample, merge_samples, parse_sample
-from relay.vehicles.charging_sessions import ChargingTail, derive_spells, fold_samples
-from relay.vehicles.energy import ChargingSession, EnergyCounters, HomeAndRates, amend_ledger, match_sessions
+from relay.vehicles.charging import repository
+from relay.vehicles.charging.derivation import DerivationState, derive_periods, iterate_states
+from relay.vehicles.charging.ledger import ChargingSession, EnergyCounters, HomeAndRates, amend_ledger, match_sessions
+from relay.vehicles.charging.samples import ChargingSample, merge_samples, parse_sample
 from relay.vehicles.merge import format_version_time
 from relay.vehicles.models import Vehicle, VehicleReport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _RecordedState:
+class _StartingPoint:
     """Where deriving starts: what was known `before`, the sessions recorded since, the counters now."""
 
     counters: EnergyCounters
     sessions: list[ChargingSession]
-    tail: ChargingTail
+    state: DerivationState
 
 
 async def record_charging(
@@ -38,10 +38,10 @@ async def record_charging(
     if sample is None:
         return False
     ledger = repository.parse_ledger(vehicle.ledger)
-    last = ledger.tail.last
+    last = ledger.state.last
     if last is None or sample.at > last.at:
         recorded = [ledger.session] if ledger.session else []
-        known = _RecordedState(counters=ledger.counters, sessions=recorded, tail=ledger.tail)
+        known = _StartingPoint(counters=ledger.counters, sessions=recorded, state=ledger.state)
         return await _save_derived(connection, vehicle, sample, known, [sample])
     if sample.at == last.at and (
         _is_superseded(vehicle, last, sample) or merge_samples(last, sample).is_equivalent(last)
@@ -58,7 +58,7 @@ async def archive_samples(connection: Connection, vehicle_id: UUID, before: date
     history = await repository.get_history(connection, vehicle_id)
     old = [it for it in history.samples.values() if it.at < before]
     if old:
-        *_, base = fold_samples(history.base, old)
+        *_, base = iterate_states(history.base, old)
         await repository.delete_archived_samples(connection, vehicle_id, base)
 
 
@@ -81,7 +81,7 @@ async def _record_late_sample(connection: Connection, vehicle: Vehicle, sample: 
         sample = samples[max(samples)]
     else:
         return False
-    known = _RecordedState(counters=history.counters, sessions=history.sessions, tail=history.base)
+    known = _StartingPoint(counters=history.counters, sessions=history.sessions, state=history.base)
     return await _save_derived(connection, vehicle, sample, known, [samples[at] for at in sorted(samples)])
 
 
@@ -89,15 +89,15 @@ async def _save_derived(
     connection: Connection,
     vehicle: Vehicle,
     sample: ChargingSample,
-    recorded: _RecordedState,
+    start: _StartingPoint,
     new_samples: list[ChargingSample],
 ) -> bool:
     """Write `sample` and what follows from `news`, it among them, after what is known."""
-    derived, tail = derive_spells(recorded.tail, new_samples)
-    found = match_sessions(recorded.sessions, derived)
+    derived, tail = derive_periods(start.state, new_samples)
+    found = match_sessions(start.sessions, derived)
     # Only a session that begins, or turns out to be elsewhere, costs the question.
     undecided = any(it.has_new_start or it.has_moved for it in found)
     terms = await repository.get_home_and_rates(connection, vehicle.user_id) if undecided else HomeAndRates()
-    amendment = amend_ledger(recorded.counters, recorded.sessions, found, tail, terms)
+    amendment = amend_ledger(start.counters, start.sessions, found, tail, terms)
     await repository.save_sample(connection, vehicle.user_id, vehicle.id, sample, amendment)
-    return amendment.ledger.counters.visible_kwh != recorded.counters.visible_kwh
+    return amendment.ledger.counters.visible_kwh != start.counters.visible_kwh

@@ -10,9 +10,8 @@ from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
 from relay.kit.database import Connection, fetch_all
-from relay.vehicles.charging_samples import ChargeReading, ChargingSample, VehiclePlace
-from relay.vehicles.charging_sessions import ChargingSpell, ChargingTail
-from relay.vehicles.energy import (
+from relay.vehicles.charging.derivation import ChargingPeriod, DerivationState
+from relay.vehicles.charging.ledger import (
     ChargingLedger,
     ChargingSession,
     ElectricityRate,
@@ -21,9 +20,10 @@ from relay.vehicles.energy import (
     HomeLocation,
     LedgerAmendment,
 )
+from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
 from relay.vehicles.models import Json
 
-TAIL_ADAPTER: TypeAdapter[ChargingTail] = TypeAdapter(ChargingTail)
+STATE_ADAPTER: TypeAdapter[DerivationState] = TypeAdapter(DerivationState)
 SESSION_ADAPTER: TypeAdapter[ChargingSession | None] = TypeAdapter(ChargingSession | None)
 
 # ruff: disable[S608] - joined from literals of ours only (LiteralString holds us to it)
@@ -42,7 +42,7 @@ s.vehicle_id, s.started_at, s.ended_at, s.open, s.energy_kwh, s.energy_source, s
 s.at_home, s.latitude, s.longitude, s.odometer_km, s.cost_per_kwh, s.currency
 """
 # Everything that follows from a sample: one round trip. A session that is told as it was is not touched.
-SAVE: LiteralString = f"""
+SAVE_SAMPLE: LiteralString = f"""
 with kept as (
     insert into charging_samples (vehicle_id, at, charging, plugged_in, soc, power_kw, capacity_kwh, version, latitude,
                                   longitude, odometer_km, place_version)
@@ -116,7 +116,7 @@ EARLIEST_TIME = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 class ChargingHistory:
     """All that may still be amended: samples after `base`, the sessions that follow from them, the counters now."""
 
-    base: ChargingTail
+    base: DerivationState
     samples: dict[datetime, ChargingSample]
     sessions: list[ChargingSession]
     counters: EnergyCounters
@@ -127,7 +127,7 @@ def parse_ledger(stored: Json | None) -> ChargingLedger:
     if stored is None:
         return ChargingLedger()
     return ChargingLedger(
-        tail=TAIL_ADAPTER.validate_python(stored["tail"]["tail"]),
+        state=STATE_ADAPTER.validate_python(stored["tail"]["tail"]),
         session=SESSION_ADAPTER.validate_python(stored["tail"]["session"]),
         counters=_parse_counters(stored),
     )
@@ -141,9 +141,9 @@ async def find_sample(connection: Connection, vehicle_id: UUID, at: datetime) ->
 async def get_history(connection: Connection, vehicle_id: UUID) -> ChargingHistory:
     """What late news of a car may change."""
     energy = next(iter(await _fetch_rows(connection, FIND_ENERGY, vehicle_id)), None)
-    base = TAIL_ADAPTER.validate_python(energy["base"]) if energy and energy["base"] else ChargingTail()
+    base = STATE_ADAPTER.validate_python(energy["base"]) if energy and energy["base"] else DerivationState()
     since = base.last.at if base.last else EARLIEST_TIME
-    first = base.spell.started_at if base.spell else since
+    first = base.period.started_at if base.period else since
     samples = [_parse_sample(row) for row in await _fetch_rows(connection, LIST_SAMPLES, vehicle_id, since)]
     return ChargingHistory(
         base=base,
@@ -167,11 +167,11 @@ async def save_sample(
     """Write a sample and everything that follows from it."""
     ledger = amendment.ledger
     tail = {
-        "tail": TAIL_ADAPTER.dump_python(ledger.tail, mode="json"),
-        "session": SESSION_ADAPTER.dump_python(ledger.session, mode="json"),
+        "tail": STATE_ADAPTER.dump_python(ledger.state, mode="json", by_alias=True),
+        "session": SESSION_ADAPTER.dump_python(ledger.session, mode="json", by_alias=True),
     }
     await connection.execute(
-        SAVE,
+        SAVE_SAMPLE,
         {
             "user_id": user_id,
             "vehicle_id": vehicle_id,
@@ -193,10 +193,10 @@ async def merge_histories(connection: Connection, duplicate_id: UUID, kept_id: U
     await connection.execute(MERGE_HISTORIES, {"doubled": duplicate_id, "holder": kept_id})
 
 
-async def delete_archived_samples(connection: Connection, vehicle_id: UUID, base: ChargingTail) -> None:
+async def delete_archived_samples(connection: Connection, vehicle_id: UUID, base: DerivationState) -> None:
     """Delete the samples up to the last one of `base`, which stands for them from now on."""
     assert base.last is not None  # noqa: S101 - folded from those samples
-    kept = Jsonb(TAIL_ADAPTER.dump_python(base, mode="json"))
+    kept = Jsonb(STATE_ADAPTER.dump_python(base, mode="json", by_alias=True))
     await connection.execute(DELETE_ARCHIVED_SAMPLES, [vehicle_id, base.last.at, kept, vehicle_id])
 
 
@@ -223,7 +223,7 @@ def _parse_sample(row: DictRow) -> ChargingSample:
 
 
 def _to_session_row(vehicle_id: UUID, session: ChargingSession) -> dict[str, Any]:
-    spell, rate = session.spell, session.rate
+    spell, rate = session.period, session.rate
     return {
         "id": str(session.id),
         "vehicle_id": str(vehicle_id),
@@ -248,7 +248,7 @@ def _parse_session(row: DictRow) -> ChargingSession:
     priced = row["currency"] is not None
     return ChargingSession(
         id=row["id"],
-        spell=ChargingSpell(
+        period=ChargingPeriod(
             started_at=row["started_at"],
             ended_at=row["ended_at"],
             open=row["open"],

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.charging_samples import VehiclePlace
-from relay.vehicles.charging_sessions import ChargingTail, derive_spells
-from relay.vehicles.energy import (
+from relay.vehicles.charging.derivation import DerivationState, derive_periods
+from relay.vehicles.charging.ledger import (
     ElectricityRate,
     EnergyCounters,
     HomeAndRates,
@@ -16,6 +15,7 @@ from relay.vehicles.energy import (
     amend_ledger,
     match_sessions,
 )
+from relay.vehicles.charging.samples import VehiclePlace
 from tests.relay.support.charging import as_set, at, charges, histories, rests
 
 HERE = VehiclePlace(latitude=52.0, longitude=5.0)
@@ -33,8 +33,8 @@ class Book:
 
     def take(self, *samples):
         self.samples += samples
-        derived, tail = derive_spells(ChargingTail(), as_set(self.samples))
-        recorded = sorted(self.sessions.values(), key=lambda it: it.spell.started_at)
+        derived, tail = derive_periods(DerivationState(), as_set(self.samples))
+        recorded = sorted(self.sessions.values(), key=lambda it: it.period.started_at)
         it = amend_ledger(self.counters, recorded, match_sessions(recorded, derived), tail, self.terms)
         for gone in it.removed_ids:
             del self.sessions[gone]
@@ -86,14 +86,14 @@ def test_late_news_moves_the_start_and_keeps_the_id():
     book.take(charges(40, 44, 11), charges(50, 45, 11))
     begun = book.only
     book.take(charges(20, 40, 11))
-    assert (book.only.id, book.only.spell.started_at) == (begun.id, at(20))
+    assert (book.only.id, book.only.period.started_at) == (begun.id, at(20))
     assert (begun.rate, book.only.rate) == (CHEAP, DEAR)
 
 
 def test_what_was_between_two_sessions_makes_them_one_and_its_opposite_two():
     book = Book()
     book.take(charges(0, 40, 11), rests(10, 42), charges(60, 43, 11), rests(70, 45))
-    first, _ = sorted(book.sessions, key=lambda it: book.sessions[it].spell.started_at)
+    first, _ = sorted(book.sessions, key=lambda it: book.sessions[it].period.started_at)
     amendment = book.take(charges(30, 43, 11))
     assert (book.only.id, len(amendment.removed_ids)) == (first, 1)
     book.take(replace(rests(30, 43), version="9"))
@@ -127,7 +127,7 @@ def approximately(counters):
 
 def told(book):
     """What a user sees of sessions, without their ids."""
-    return sorted(((it.spell, it.at_home, it.rate) for it in book.sessions.values()), key=lambda it: it[0].started_at)
+    return sorted(((it.period, it.at_home, it.rate) for it in book.sessions.values()), key=lambda it: it[0].started_at)
 
 
 @given(histories, st.randoms())
@@ -147,5 +147,5 @@ def test_any_order_and_repetition_end_in_the_same_sessions_and_the_same_truth(th
     assert told(shuffled) == told(straight)
     counters = shuffled.counters
     assert [counters.counted_kwh, counters.counted_home_kwh] == approximately(straight.counters)
-    truth = sum(it.spell.energy_kwh or 0 for it in shuffled.sessions.values())
+    truth = sum(it.period.energy_kwh or 0 for it in shuffled.sessions.values())
     assert counters.counted_kwh == pytest.approx(truth)

@@ -11,9 +11,11 @@ did what the first one says, unless the charge level proves the contrary.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from relay.vehicles.charging_samples import UNKNOWN_PLACE, ChargeReading, ChargingSample, VehiclePlace
+from pydantic import Field
+
+from relay.vehicles.charging.samples import UNKNOWN_PLACE, ChargeReading, ChargingSample, VehiclePlace
 
 MAX_GAP = timedelta(hours=8)
 """A longer silence says nothing of what happened in it."""
@@ -34,7 +36,7 @@ type EnergySource = Literal["power", "soc", "mixed", "none"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ChargingSpell:
+class ChargingPeriod:
     """Charging within one plug-in. Until it is `proven` it is no session: parked cars claim to charge."""
 
     started_at: datetime
@@ -81,52 +83,54 @@ class ChargingSpell:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ChargingTail:
+class DerivationState:
     """All that the next sample needs: the last one, its unknowns filled in, and the newest spell."""
 
     last: ChargingSample | None = None
-    spell: ChargingSpell | None = None
+    period: Annotated[ChargingPeriod | None, Field(alias="spell")] = None
 
 
-def advance_tail(tail: ChargingTail, sample: ChargingSample) -> ChargingTail:
+def advance_state(state: DerivationState, sample: ChargingSample) -> DerivationState:
     """`tail` after `sample`, which is newer than `tail.last`. An old spell is over when another one is there."""
-    last = tail.last
+    last = state.last
     if last is None:
-        return ChargingTail(last=sample, spell=_start_spell(sample, sample) if sample.reading.charging else None)
+        return DerivationState(last=sample, period=start_period(sample, sample) if sample.reading.charging else None)
     now = _fill_unknowns(last, sample)
-    return ChargingTail(last=now, spell=_advance_spell(tail.spell, last, now))
+    return DerivationState(last=now, period=_advance_period(state.period, last, now))
 
 
-def fold_samples(tail: ChargingTail, samples: Iterable[ChargingSample]) -> Iterator[ChargingTail]:
+def iterate_states(state: DerivationState, samples: Iterable[ChargingSample]) -> Iterator[DerivationState]:
     """`tail` after each of `samples`, which are in order."""
     for sample in samples:
-        tail = advance_tail(tail, sample)
-        yield tail
+        state = advance_state(state, sample)
+        yield state
 
 
-def derive_spells(tail: ChargingTail, samples: Iterable[ChargingSample]) -> tuple[list[ChargingSpell], ChargingTail]:
+def derive_periods(
+    state: DerivationState, samples: Iterable[ChargingSample]
+) -> tuple[list[ChargingPeriod], DerivationState]:
     """The sessions in `samples` that follow `tail` (its newest spell among them), in order, and the tail then."""
-    found = [tail.spell] if tail.spell else []
-    for tail in fold_samples(tail, samples):  # noqa: B020, PLR1704 - the tail moves on
-        if tail.spell is None:
+    found = [state.period] if state.period else []
+    for state in iterate_states(state, samples):  # noqa: B020, PLR1704 - the tail moves on
+        if state.period is None:
             continue
-        if found and found[-1].started_at == tail.spell.started_at:
-            found[-1] = tail.spell
+        if found and found[-1].started_at == state.period.started_at:
+            found[-1] = state.period
         else:
-            found = [*(replace(it, open=False) for it in found), tail.spell]
-    return [it for it in found if it.is_proven], tail
+            found = [*(replace(it, open=False) for it in found), state.period]
+    return [it for it in found if it.is_proven], state
 
 
-def _advance_spell(spell: ChargingSpell | None, last: ChargingSample, now: ChargingSample) -> ChargingSpell | None:
+def _advance_period(period: ChargingPeriod | None, last: ChargingSample, now: ChargingSample) -> ChargingPeriod | None:
     if _has_charged(last, now):
         begin = last if last.reading.charging or last.reading.plugged_in else now
-        spell = _resume_spell(spell, last) or _start_spell(last, begin)
-        spell = _extend_spell(spell, last, now)
+        period = resume_period(period, last) or start_period(last, begin)
+        period = extend_period(period, last, now)
     elif now.reading.charging:
-        spell = _resume_spell(spell, now) or _start_spell(now, now)
-    elif spell is not None:
-        spell = replace(spell, open=False)
-    return spell and _apply_sample(spell, now)
+        period = resume_period(period, now) or start_period(now, now)
+    elif period is not None:
+        period = replace(period, open=False)
+    return period and apply_sample(period, now)
 
 
 def _has_charged(last: ChargingSample, now: ChargingSample) -> bool:
@@ -143,9 +147,9 @@ def _has_charged(last: ChargingSample, now: ChargingSample) -> bool:
     return rise is not None and rise >= (MIN_RISE_PLUGGED_IN if plugged_in else MIN_RISE_UNPLUGGED)
 
 
-def _start_spell(start: ChargingSample, place_sample: ChargingSample) -> ChargingSpell:
+def start_period(start: ChargingSample, place_sample: ChargingSample) -> ChargingPeriod:
     soc = start.reading.soc
-    return ChargingSpell(
+    return ChargingPeriod(
         started_at=start.at,
         ended_at=start.at,
         open=True,
@@ -156,65 +160,65 @@ def _start_spell(start: ChargingSample, place_sample: ChargingSample) -> Chargin
     )
 
 
-def _resume_spell(spell: ChargingSpell | None, sample: ChargingSample) -> ChargingSpell | None:
+def resume_period(period: ChargingPeriod | None, sample: ChargingSample) -> ChargingPeriod | None:
     """`spell` when charging at `at` goes on with it. A car that gained nothing so far begins anew."""
-    if spell is None or spell.left or sample.at - spell.ended_at > MAX_PAUSE:
+    if period is None or period.left or sample.at - period.ended_at > MAX_PAUSE:
         return None
-    if sample.at == spell.ended_at:
-        return spell
+    if sample.at == period.ended_at:
+        return period
     soc, capacity = sample.reading.soc, sample.reading.capacity_kwh
     # Levels come in whole points and late, so a pause's change belongs to what the level measures.
-    change = soc - spell.soc_end if soc is not None and spell.soc_end is not None else 0.0
-    if not spell.is_proven and spell.soc_gain + change <= 0:
+    change = soc - period.soc_end if soc is not None and period.soc_end is not None else 0.0
+    if not period.is_proven and period.soc_gain + change <= 0:
         return None
-    by_level = capacity * change / 100 if capacity and spell.power_kwh is None else 0.0
+    by_level = capacity * change / 100 if capacity and period.power_kwh is None else 0.0
     return replace(
-        spell,
+        period,
         ended_at=sample.at,
-        soc_end=spell.soc_end if soc is None else soc,
-        soc_kwh=(spell.soc_kwh or 0.0) + by_level if by_level else spell.soc_kwh,
+        soc_end=period.soc_end if soc is None else soc,
+        soc_kwh=(period.soc_kwh or 0.0) + by_level if by_level else period.soc_kwh,
     )
 
 
-def _extend_spell(spell: ChargingSpell, last: ChargingSample, now: ChargingSample) -> ChargingSpell:
+def extend_period(period: ChargingPeriod, last: ChargingSample, now: ChargingSample) -> ChargingPeriod:
     """`spell` with the charging between `last` and `now`."""
     silence = now.at - last.at
     rise, capacity = _get_soc_rise(last, now), now.reading.capacity_kwh
     by_level = capacity * rise / 100 if capacity and rise is not None else None
     power = _get_power_kw(last) or (_get_power_kw(now) if last.reading.charging else None)
-    power_kwh, soc_kwh = spell.power_kwh, spell.soc_kwh
+    power_kwh, soc_kwh = period.power_kwh, period.soc_kwh
     if power and (silence <= MAX_POWER_HOLD or (by_level is None and now.reading.charging)):
         power_kwh = (power_kwh or 0.0) + power * (silence / timedelta(hours=1))
     elif by_level:
         soc_kwh = (soc_kwh or 0.0) + by_level
     return replace(
-        spell,
+        period,
         ended_at=now.at,
-        charged=spell.charged + silence,
-        soc_end=now.reading.soc if now.reading.soc is not None else spell.soc_end,
+        charged=period.charged + silence,
+        soc_end=now.reading.soc if now.reading.soc is not None else period.soc_end,
         power_kwh=power_kwh,
         soc_kwh=soc_kwh,
     )
 
 
-def _apply_sample(spell: ChargingSpell, now: ChargingSample) -> ChargingSpell:
+def apply_sample(period: ChargingPeriod, now: ChargingSample) -> ChargingPeriod:
     """`spell` with what the newest sample tells of it besides energy."""
     charging = now.reading.charging is True
-    place = spell.place
+    place = period.place
     if charging and place.latitude is None:
         place = replace(place, latitude=now.place.latitude, longitude=now.place.longitude)
     if charging and place.odometer_km is None:
         place = replace(place, odometer_km=now.place.odometer_km)
-    known = [it for it in (spell.peak_kw, _get_power_kw(now)) if it is not None]
+    known = [it for it in (period.peak_kw, _get_power_kw(now)) if it is not None]
     return replace(
-        spell,
+        period,
         open=charging,
-        ended_at=now.at if charging else spell.ended_at,
-        soc_start=now.reading.soc if charging and spell.soc_start is None else spell.soc_start,
-        soc_end=now.reading.soc if charging and spell.soc_end is None else spell.soc_end,
+        ended_at=now.at if charging else period.ended_at,
+        soc_start=now.reading.soc if charging and period.soc_start is None else period.soc_start,
+        soc_end=now.reading.soc if charging and period.soc_end is None else period.soc_end,
         peak_kw=max(known, default=None),
         place=place,
-        left=spell.left or (now.reading.plugged_in is False and not charging),
+        left=period.left or (now.reading.plugged_in is False and not charging),
     )
 
 

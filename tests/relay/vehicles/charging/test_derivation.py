@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.charging_samples import VehiclePlace
-from relay.vehicles.charging_sessions import ChargingTail, derive_spells
+from relay.vehicles.charging.derivation import DerivationState, derive_periods
+from relay.vehicles.charging.samples import VehiclePlace
 from tests.relay.support.charging import (
     BATTERY,
     as_set,
@@ -172,12 +172,12 @@ def test_any_order_and_any_repetition_of_the_same_samples_end_in_the_same_sessio
 @given(histories, st.integers(0, 25))
 def test_samples_folded_away_change_nothing_that_follows(them, cut):
     them = as_set(them)
-    whole, end = derive_spells(ChargingTail(), them)
-    before, base = derive_spells(ChargingTail(), them[:cut])
-    after, same_end = derive_spells(base, them[cut:])
+    whole, end = derive_periods(DerivationState(), them)
+    before, base = derive_periods(DerivationState(), them[:cut])
+    after, same_end = derive_periods(base, them[cut:])
     assert same_end == end
     kept = [it for it in whole if not after or it.started_at < after[0].started_at]
-    gone = [it for it in before if base.spell is None or it.started_at < base.spell.started_at]
+    gone = [it for it in before if base.period is None or it.started_at < base.period.started_at]
     assert kept[: len(gone)] == gone
     assert [*gone, *after] == whole
 
