@@ -1,66 +1,28 @@
-"""From spells of charging to sessions under lasting ids, and to counters that never fall. Pure.
+"""Recorded charging sessions with lasting ids, and energy counters that never decrease. Pure.
 
-What is derived anew is laid over what is recorded: a session keeps its id as long as it overlaps itself, and the
-counters move by the difference, so that the same news again moves nothing.
+Newly derived periods are compared with the recorded sessions: a session keeps its id as long as its period overlaps the
+recorded one, and the counters change by the difference. So processing the same samples again changes nothing.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from math import asin, cos, radians, sin, sqrt
 from typing import Annotated
 from uuid import UUID, uuid4
 
 from pydantic import Field
 
-from relay.vehicles.charging.derivation import ChargingPeriod, DerivationState
-from relay.vehicles.charging.samples import UNKNOWN_PLACE, VehiclePlace
-
-EARTH_RADIUS_M = 6_371_000.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HomeLocation:
-    """A user's home: a circle."""
-
-    latitude: float
-    longitude: float
-    radius_m: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ElectricityRate:
-    """What a kWh costs from `valid_from` on; `currency` in ISO 4217."""
-
-    valid_from: datetime
-    cost_per_kwh: float
-    currency: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HomeAndRates:
-    """What a user says of home and price; `rates` in order of `valid_from`."""
-
-    home: HomeLocation | None = None
-    rates: Sequence[ElectricityRate] = ()
-
-    def is_at_home(self, place: VehiclePlace) -> bool | None:
-        """Whether `place` is home; None when either is unknown."""
-        if self.home is None or place.latitude is None or place.longitude is None:
-            return None
-        return (
-            _get_distance_m(self.home.latitude, self.home.longitude, place.latitude, place.longitude)
-            <= self.home.radius_m
-        )
-
-    def find_rate(self, at: datetime) -> ElectricityRate | None:
-        """The rate that was in force at `at`."""
-        return max((it for it in self.rates if it.valid_from <= at), key=lambda it: it.valid_from, default=None)
+from relay.vehicles.charging.derivation import DerivationState
+from relay.vehicles.charging.home_and_rates import ElectricityRate, HomeAndRates
+from relay.vehicles.charging.periods import ChargingPeriod
+from relay.vehicles.charging.samples import UNKNOWN_PLACE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChargingSession:
-    """A proven spell under its id. Whether it was at home is decided once for its place, the rate for its start."""
+    """A proven period and its id. `at_home` is decided once for its place, `rate` once for its start.
+
+    Stored as JSON in `vehicle_energy.tail`, where the period's key is `spell`.
+    """
 
     id: UUID
     period: Annotated[ChargingPeriod, Field(alias="spell")]
@@ -70,7 +32,10 @@ class ChargingSession:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnergyCounters:
-    """kWh: the truth as known now, and what users see of it, which never falls. `home_kwh` None: no home is known."""
+    """Energy in kWh. `counted_*` sum up the sessions as known now; users see the other two, which never decrease.
+
+    `home_kwh` is None while no home is known.
+    """
 
     counted_kwh: float = 0.0
     counted_home_kwh: float = 0.0
@@ -79,13 +44,16 @@ class EnergyCounters:
 
     @property
     def visible_kwh(self) -> tuple[float, float | None]:
-        """What users see: watt-hours."""
+        """`lifetime_kwh` and `home_kwh` as users see them, rounded to watt-hours."""
         return round(self.lifetime_kwh, 3), None if self.home_kwh is None else round(self.home_kwh, 3)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChargingLedger:
-    """What is kept with a car: enough for the next sample. `session` is the newest spell's."""
+    """What is stored with a vehicle and suffices to process its next sample.
+
+    `session` is the recorded session of `state.period`, None while that isn't proven.
+    """
 
     state: DerivationState = field(default_factory=DerivationState)
     session: ChargingSession | None = None
@@ -94,7 +62,7 @@ class ChargingLedger:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LedgerAmendment:
-    """What is to be written: sessions that are new or different, ids of those that are none any more, the ledger."""
+    """What must be written: new and changed sessions, ids of sessions to delete, the new ledger."""
 
     sessions: tuple[ChargingSession, ...]
     removed_ids: tuple[UUID, ...]
@@ -103,41 +71,43 @@ class LedgerAmendment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionMatch:
-    """A derived spell and the session that it was recorded as."""
+    """A derived period and the session under which it is recorded, None for a new one."""
 
     recorded: ChargingSession | None
     period: ChargingPeriod
 
     @property
     def has_new_start(self) -> bool:
-        """Whether the rate is to be looked up."""
+        """Whether the rate must be looked up."""
         return self.recorded is None or self.recorded.period.started_at != self.period.started_at
 
     @property
     def has_moved(self) -> bool:
-        """Whether it is to be decided if this is home."""
-        was, now = UNKNOWN_PLACE if self.recorded is None else self.recorded.period.place, self.period.place
-        return (was.latitude, was.longitude) != (now.latitude, now.longitude)
+        """Whether it must be decided again if the place is at home."""
+        before, after = UNKNOWN_PLACE if self.recorded is None else self.recorded.period.place, self.period.place
+        return (before.latitude, before.longitude) != (after.latitude, after.longitude)
 
     def to_session(self, home_and_rates: HomeAndRates) -> ChargingSession:
-        """The session that it is now."""
-        known, spell = self.recorded, self.period
+        """The session to record now."""
+        recorded, period = self.recorded, self.period
         return ChargingSession(
-            id=known.id if known else uuid4(),
-            period=spell,
-            at_home=home_and_rates.is_at_home(spell.place) if self.has_moved or known is None else known.at_home,
-            rate=home_and_rates.find_rate(spell.started_at) if self.has_new_start or known is None else known.rate,
+            id=recorded.id if recorded else uuid4(),
+            period=period,
+            at_home=home_and_rates.is_at_home(period.place) if self.has_moved or recorded is None else recorded.at_home,
+            rate=home_and_rates.find_rate(period.started_at)
+            if self.has_new_start or recorded is None
+            else recorded.rate,
         )
 
 
 def match_sessions(recorded: Iterable[ChargingSession], derived: Iterable[ChargingPeriod]) -> list[SessionMatch]:
-    """Each derived spell with its session, each session at most once. Both in order."""
-    left, found = list(recorded), []
-    for spell in derived:
-        known = _find_session(left, spell)
-        left = [it for it in left if it is not known]
-        found.append(SessionMatch(recorded=known, period=spell))
-    return found
+    """Match each derived period with its recorded session; a session matches at most once. Both are in order."""
+    unmatched, matches = list(recorded), []
+    for period in derived:
+        session = _find_session(unmatched, period)
+        unmatched = [it for it in unmatched if it is not session]
+        matches.append(SessionMatch(recorded=session, period=period))
+    return matches
 
 
 def amend_ledger(
@@ -147,13 +117,13 @@ def amend_ledger(
     state: DerivationState,
     home_and_rates: HomeAndRates,
 ) -> LedgerAmendment:
-    """What changes when `recorded` turn out to be `found`."""
+    """The changes that replace the `recorded` sessions by `matches`. `state` is the one after the newest sample."""
     sessions = [it.to_session(home_and_rates) for it in matches]
     newest = sessions[-1] if sessions and sessions[-1].period is state.period else None
-    stay = {it.id for it in sessions}
+    kept_ids = {it.id for it in sessions}
     return LedgerAmendment(
         sessions=tuple(now for now, it in zip(sessions, matches, strict=True) if now != it.recorded),
-        removed_ids=tuple(it.id for it in recorded if it.id not in stay),
+        removed_ids=tuple(it.id for it in recorded if it.id not in kept_ids),
         ledger=ChargingLedger(state=state, session=newest, counters=_update_counters(counters, recorded, sessions)),
     )
 
@@ -167,12 +137,12 @@ def _update_counters(
         + _sum_energy(it for it in after if it.at_home)
         - _sum_energy(it for it in before if it.at_home)
     )
-    known = counters.home_kwh is not None or any(it.at_home is not None for it in after)
+    has_home = counters.home_kwh is not None or any(it.at_home is not None for it in after)
     return EnergyCounters(
         counted_kwh=counted,
         counted_home_kwh=at_home,
         lifetime_kwh=max(counters.lifetime_kwh, counted),
-        home_kwh=max(counters.home_kwh or 0.0, at_home) if known else None,
+        home_kwh=max(counters.home_kwh or 0.0, at_home) if has_home else None,
     )
 
 
@@ -181,18 +151,10 @@ def _sum_energy(sessions: Iterable[ChargingSession]) -> float:
 
 
 def _find_session(recorded: Iterable[ChargingSession], period: ChargingPeriod) -> ChargingSession | None:
-    """The recorded session that `spell` is. Neighbours may touch, so the same start says more than an overlap."""
+    """The recorded session of `period`. Neighbours may touch, so an equal start wins over an overlap."""
     overlapping = [it for it in recorded if _has_overlap(it.period, period)]
     return next((it for it in overlapping if it.period.started_at == period.started_at), next(iter(overlapping), None))
 
 
 def _has_overlap(one: ChargingPeriod, other: ChargingPeriod) -> bool:
     return one.started_at <= other.ended_at and other.started_at <= one.ended_at
-
-
-def _get_distance_m(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
-    """The way over the ground between two places, as on a sphere."""
-    here, there = radians(latitude), radians(other_latitude)
-    across = sin((there - here) / 2) ** 2
-    along = cos(here) * cos(there) * sin(radians(other_longitude - longitude) / 2) ** 2
-    return 2 * EARTH_RADIUS_M * asin(min(1.0, sqrt(across + along)))
