@@ -20,7 +20,7 @@ from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import RuntimeDependency
 from relay.usecases.charging.list_sessions import MAX_SESSIONS, resolve_vehicle_id
-from relay.vehicles.session_records import IS_UNDER_WAY, render_cost_record, round_optional
+from relay.vehicles.charging.session_records import IS_UNDER_WAY, render_cost_record, round_optional
 
 # A change is dated before it is committed; a client that asks in between must find it the next time.
 SYNC_OVERLAP = timedelta(minutes=1)

@@ -15,7 +15,7 @@ from relay.usecases.commands.update_state import get_action_outcome, record_comm
 from relay.usecases.feed.record_change import record_change
 from relay.usecases.vehicles.limit_vehicles import apply_vehicle_limit, get_vehicle_capacity
 from relay.vehicles import service
-from relay.vehicles.charging_ledger import record_charging
+from relay.vehicles.charging.recording import record_charging
 from relay.vehicles.models import SmartCharging, VehicleChange, VehicleReport
 
 

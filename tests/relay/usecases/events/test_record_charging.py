@@ -10,7 +10,7 @@ import pytest
 from relay.usecases.feed.reader import read_snapshot
 from relay.usecases.operations import prune_history
 from relay.usecases.operations.prune_history import Retention, prune_old_rows
-from relay.vehicles import charging_ledger
+from relay.vehicles.charging import recording
 from tests.relay.support.enode_events import CHARGING, at, event, make_pipeline, vehicle
 
 HERE = {"latitude": 52.1, "longitude": 5.1}
@@ -172,7 +172,7 @@ async def test_the_common_event_costs_one_statement_more_and_nothing_new_none(wo
     await world.updated("car", at(0), **charging(40))
     statements = []
     execute = psycopg.AsyncCursor.execute
-    record = charging_ledger.record_charging
+    record = recording.record_charging
 
     async def counted(self, query, *arguments, **options):
         statements.append(query)
