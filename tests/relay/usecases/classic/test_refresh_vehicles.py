@@ -73,7 +73,7 @@ async def test_what_enode_has_new_is_taken_and_counted(pool, refresh, person, en
     car = await asyncio.to_thread(enode.link_car, user=str(person.id))
     await later(pool, person)
     answer = await refresh()
-    assert answer.json() == {"status": "success", "vehicles_updated": 1, "message": "Vehicles with news: 1."}
+    assert answer.json() == {"status": "success", "vehicles_updated": 1, "message": "Vehicles updated: 1."}
     assert await cars(person) == [car]
     await later(pool, person)
     assert (await refresh()).json()["vehicles_updated"] == 0
