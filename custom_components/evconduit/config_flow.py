@@ -35,6 +35,8 @@ from .credentials import (
 )
 from .webhook_registration import async_delete_endpoint
 
+EXAMPLE_URL: Final = "http://192.168.1.20:8300"  # a placeholder, because hassfest rejects URLs in translations
+
 URL_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url"))
 KEY_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 
@@ -104,7 +106,12 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
             schema,  # type: ignore[arg-type] # Home Assistant replaces voluptuous with probatio at run time
             suggested,
         )
-        return self.async_show_form(step_id=step_id, data_schema=data_schema, errors=errors)
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=data_schema,
+            errors=errors,
+            description_placeholders={"example_url": EXAMPLE_URL},
+        )
 
     async def _async_find_relay(self, url: str, errors: dict[str, str]) -> bool:
         """Find the relay and its authorization page. Return False with `errors` filled if there is none."""
