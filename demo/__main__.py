@@ -1,4 +1,4 @@
-"""`python -m demo`: the simulated world with a real Home Assistant."""
+"""`python -m demo`: run the simulated world with a real Home Assistant."""
 
 import sys
 

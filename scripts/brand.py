@@ -1,6 +1,6 @@
-"""Draws EVConduit's mark and writes the brand images that Home Assistant shows: python scripts/brand.py [FOLDER].
+"""Draw EVConduit's mark and write the brand images for Home Assistant: python scripts/brand.py [FOLDER].
 
-The mark: a conduit that comes round from one side and ends in a plug, and what flows through it in its middle.
+The mark is a circular conduit that ends in a plug, with a bolt in the middle.
 """
 
 import math
@@ -22,22 +22,22 @@ DARK_TEXT: Colour = (23, 37, 61)
 LIGHT_TEXT: Colour = (240, 245, 252)
 
 OVERSAMPLING = 4
-"""Everything is drawn so many times larger, then scaled down: Pillow's shapes have no soft edges of their own."""
+"""Images are drawn this many times larger and then scaled down, because Pillow's shapes are not antialiased."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
-    """The mark's measures, as fractions of its side."""
+    """The mark's dimensions, as fractions of its side."""
 
     radius: float = 0.365
     width: float = 0.115
-    # Degrees clockwise from three o'clock: the conduit runs from the first to the second, the plug sits on its end.
+    # Degrees clockwise from three o'clock. The plug is at the end.
     start: float = 62
     end: float = 328
 
 
 def draw_mark(side: int) -> Image.Image:
-    """The mark on nothing, `side` pixels square."""
+    """Draw the mark on a transparent square of `side` pixels."""
     large = side * OVERSAMPLING
     pipe = Image.new("L", (large, large), 0)
     _draw_conduit(ImageDraw.Draw(pipe), large, Mark())
@@ -50,7 +50,7 @@ def draw_mark(side: int) -> Image.Image:
 
 
 def _trim_to_square(image: Image.Image) -> Image.Image:
-    """The smallest square that holds what is drawn."""
+    """Crop to the smallest square that contains the drawing."""
     box = image.getbbox() or (0, 0, *image.size)
     width, height = box[2] - box[0], box[3] - box[1]
     side = max(width, height)
@@ -60,7 +60,7 @@ def _trim_to_square(image: Image.Image) -> Image.Image:
 
 
 def _draw_conduit(draw: ImageDraw.ImageDraw, side: int, mark: Mark) -> None:
-    # A row of dots and no arc: Pillow's arcs leave a step where a round end is put to them.
+    # Dots instead of an arc: Pillow's arcs leave a step at a round end.
     steps = round((mark.end - mark.start) * 4)
     for step in range(steps + 1):
         degrees = mark.start + (mark.end - mark.start) * step / steps
@@ -69,7 +69,7 @@ def _draw_conduit(draw: ImageDraw.ImageDraw, side: int, mark: Mark) -> None:
 
 
 def _draw_plug(draw: ImageDraw.ImageDraw, side: int, mark: Mark) -> None:
-    """A body across the conduit's end, and two pins that look on along the circle."""
+    """Draw the plug: a body across the conduit's end, and two pins along the circle."""
     angle = math.radians(mark.end)
     base = _point_on_circle(side / 2, mark.radius * side, mark.end)
     along = (-math.sin(angle), math.cos(angle))
@@ -92,7 +92,7 @@ def _draw_bolt(draw: ImageDraw.ImageDraw, side: int) -> None:
 
 
 def _draw_rounded(draw: ImageDraw.ImageDraw, points: list[Point], radius: float) -> None:
-    """A line or polygon, grown by `radius` so that its corners are round."""
+    """Draw a line or polygon with round corners, expanded by `radius`."""
     if len(points) > 2:  # noqa: PLR2004 - two points are a line
         draw.polygon(points, fill=255)
     draw.line([*points, points[0]], fill=255, width=round(2 * radius))
@@ -111,16 +111,16 @@ def _point_on_circle(centre: float, radius: float, degrees: float) -> Point:
 
 
 def _create_gradient(side: int) -> Image.Image:
-    """Teal above left to blue below right."""
+    """Create a gradient from teal (top left) to blue (bottom right)."""
     down = Image.linear_gradient("L").resize((side, side))
     slope = ImageChops.add(down, down.transpose(Image.Transpose.ROTATE_90), scale=2)
     return Image.composite(Image.new("RGB", slope.size, BLUE), Image.new("RGB", slope.size, TEAL), slope)
 
 
 def draw_logo(height: int, ink: Colour) -> Image.Image:
-    """The mark and the name beside it, trimmed."""
+    """Draw the mark with the name beside it."""
     mark = draw_mark(height)
-    font = ImageFont.load_default(size=height * 0.5)  # Pillow's own face: the same on every machine
+    font = ImageFont.load_default(size=height * 0.5)  # Pillow's built-in font, the same on every machine
     left, _, right, _ = font.getbbox("EVConduit")
     image = Image.new("RGBA", (round(height * 1.08 + right - left), height), (0, 0, 0, 0))
     image.alpha_composite(mark)

@@ -35,6 +35,8 @@ from .credentials import (
 )
 from .webhook_registration import async_delete_endpoint
 
+EXAMPLE_URL: Final = "http://192.168.1.20:8300"  # a placeholder, because hassfest rejects URLs in translations
+
 URL_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url"))
 KEY_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 
@@ -56,7 +58,7 @@ ERROR_KEYS: Final[tuple[tuple[type[RelayError], str], ...]] = (
 class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
     """Asks for the relay's URL, then for a credential: signing in with OAuth, or an API key.
 
-    The relay's metadata tells whether it supports OAuth. If not, the flow goes straight to the API key.
+    The relay's metadata shows whether it supports OAuth. If not, the flow goes straight to the API key.
     """
 
     DOMAIN = DOMAIN
@@ -104,7 +106,12 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
             schema,  # type: ignore[arg-type] # Home Assistant replaces voluptuous with probatio at run time
             suggested,
         )
-        return self.async_show_form(step_id=step_id, data_schema=data_schema, errors=errors)
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=data_schema,
+            errors=errors,
+            description_placeholders={"example_url": EXAMPLE_URL},
+        )
 
     async def _async_find_relay(self, url: str, errors: dict[str, str]) -> bool:
         """Find the relay and its authorization page. Return False with `errors` filled if there is none."""

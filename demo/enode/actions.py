@@ -1,4 +1,4 @@
-"""Enode's actions: what a client asks of a car, from PENDING to its end, each change told."""
+"""Enode's actions: commands to a car, from PENDING to their final state. Each change publishes an event."""
 
 from dataclasses import replace
 
@@ -17,7 +17,10 @@ STARTABLE = frozenset({Power.STOPPED, Power.COMPLETE, Power.INITIALIZING, Power.
 
 
 def start_charging_action(sim: Simulator, vehicle: Vehicle, kind: str) -> Action:
-    """START or STOP a car. The same command again is the same action; another one cancels it. Raises 400 and 422."""
+    """Create a START or STOP action, or return the pending one of the same kind. Another kind is cancelled.
+
+    Raises the 400 of an incapable car or unnecessary command, and the 422 of smart charging.
+    """
     if not vehicle.shown["capabilities"][REQUIRED_CAPABILITY[kind]]["isCapable"]:
         raise bad_request(f"The vehicle is not capable of {REQUIRED_CAPABILITY[kind]}.", title=REFUSED_TITLE)
     if vehicle.policy["isEnabled"] and vehicle.override is None and sim.get_car(vehicle).state.power.is_plugged_in:
@@ -35,7 +38,7 @@ def start_charging_action(sim: Simulator, vehicle: Vehicle, kind: str) -> Action
 
 
 def start_max_current_action(sim: Simulator, vehicle: Vehicle, amps: float) -> Action:
-    """Limit the current that a car takes, A. Raises the 400 of a car that cannot."""
+    """Create an action that limits a car's current, in A. Raises the 400 of an incapable car."""
     if not vehicle.shown["capabilities"]["setMaxCurrent"]["isCapable"]:
         raise bad_request("The vehicle is not capable of setMaxCurrent.", title="Cannot set max current")
     pending = sim.world.find_pending_action(vehicle.id)
@@ -47,12 +50,12 @@ def start_max_current_action(sim: Simulator, vehicle: Vehicle, amps: float) -> A
 
 
 def cancel_pending_action(sim: Simulator, action: Action) -> Action:
-    """Stop waiting for an action. What was already sent to the car stays sent."""
+    """Cancel an action. The command that was already sent to the car is not withdrawn."""
     return _finish_action(sim, action, "CANCELLED", "REQUESTED_CANCELLATION", "The action was cancelled on request.")
 
 
 def finish_actions(sim: Simulator) -> None:
-    """End the actions whose outcome is known by now."""
+    """Finish all pending actions whose outcome is known."""
     for action in [it for it in sim.world.actions.values() if it.state == "PENDING"]:
         vehicle = sim.world.vehicles.get(action.vehicle_id)
         if vehicle is None:
@@ -61,8 +64,8 @@ def finish_actions(sim: Simulator) -> None:
             _finish_action(sim, action, "CONFIRMED")
         elif action.kind == "START" and sim.get_car(vehicle).state.power is Power.COMPLETE:
             _finish_action(sim, action, "CANCELLED", "UNNECESSARY", "The vehicle is fully charged.")
-        elif lost := _find_failed_precondition(sim, action, vehicle):
-            _finish_action(sim, action, "CANCELLED", "FAILED_PRECONDITION", lost)
+        elif unmet := _find_failed_precondition(sim, action, vehicle):
+            _finish_action(sim, action, "CANCELLED", "FAILED_PRECONDITION", unmet)
         elif sim.clock.seconds >= action.deadline:
             _finish_action(sim, action, "FAILED", "NO_RESPONSE", "The vehicle did not respond in time.")
 
@@ -92,13 +95,13 @@ def _start_action(
         updated_at=now,
         deadline=sim.clock.seconds + sim.delays.action_timeout,
     )
-    if lost := _find_failed_precondition(sim, action, vehicle):
-        # Enode's guide: a condition that may yet change is no refusal but an action that is born cancelled.
-        return _finish_action(sim, action, "CANCELLED", "FAILED_PRECONDITION", lost)
+    if unmet := _find_failed_precondition(sim, action, vehicle):
+        # Enode's guide: an unmet condition that may change gives a cancelled action, not an error.
+        return _finish_action(sim, action, "CANCELLED", "FAILED_PRECONDITION", unmet)
     sim.world.store_action(action)
     car = sim.get_car(vehicle)
     sim.world.cars[car.key] = send_command(car, kind or "MAX_CURRENT", sim.clock.seconds, max_current)
-    # SIM: whether the first state is told as well is not published; every change of it is.
+    # SIM: it isn't published whether Enode sends an event for the first state, too.
     _publish_action(sim, action, ["state"])
     return action
 

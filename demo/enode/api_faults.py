@@ -1,4 +1,4 @@
-"""Answers that were ordered to go wrong: the next N calls of a route fail, are throttled, or are slow."""
+"""Faults injected into the API: the next N requests of a route fail, are throttled or are delayed."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -12,13 +12,13 @@ from demo.enode.problems import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiFault:
-    """What goes wrong with calls of `method` and a path like `path` (`*` stands for anything), `times` times more."""
+    """A fault for the next `times` requests with this method and path pattern (`*` matches anything)."""
 
     method: str
     path: str
     times: int
     status: int | None
-    """None: the call is only delayed."""
+    """None: the request is only delayed."""
     body: Json
     headers: dict[str, str]
     delay: float
@@ -27,27 +27,27 @@ class ApiFault:
 
 @dataclass(slots=True)
 class ApiFaults:
-    """The faults in wait, oldest first."""
+    """The pending faults, oldest first."""
 
     pending: list[ApiFault] = field(default_factory=list)
 
     def consume(self, method: str, path: str) -> ApiFault | None:
-        """The fault that befalls this call, which it uses up once."""
-        for place, fault in enumerate(self.pending):
+        """Return the first fault that matches this request, and count it down."""
+        for index, fault in enumerate(self.pending):
             if fault.method in {method, "*"} and fnmatchcase(path, fault.path):
-                self.pending[place : place + 1] = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
+                self.pending[index : index + 1] = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
                 return fault
         return None
 
 
 class ApiFaultMiddleware:
-    """Lets ordered faults befall every call but those of the control surface."""
+    """Applies the pending faults to every request except those of the control API."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         fault = None
         if scope["type"] == "http" and not scope["path"].startswith("/_sim"):
             faults: ApiFaults = scope["state"]["engine"].api_faults

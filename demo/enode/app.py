@@ -1,4 +1,4 @@
-"""The whole simulator as one ASGI application."""
+"""The simulator's ASGI application."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ from demo.enode.world import World
 
 
 def create_app(settings: Settings, world: World) -> Starlette:
-    """An application that runs `world` for as long as it is up."""
+    """Create the application. It runs `world` between its startup and its shutdown."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Engine]]:

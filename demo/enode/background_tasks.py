@@ -1,4 +1,4 @@
-"""Tasks that run beside the requests."""
+"""Background tasks."""
 
 import asyncio
 import logging
@@ -9,19 +9,19 @@ log = logging.getLogger(__name__)
 
 
 def start_task(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-    """A task of its own. If it breaks, the log says so at once instead of when the process ends."""
+    """Start a task. If it fails, log the error immediately and not only when the process ends."""
     task = asyncio.create_task(work)
     task.add_done_callback(_log_failure)
     return task
 
 
 async def cancel_task(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait for its end, whatever that was."""
+    """Cancel a task and wait until it has ended. Its errors are ignored."""
     task.cancel()
-    with suppress(asyncio.CancelledError, Exception):  # what broke it was reported when it broke
+    with suppress(asyncio.CancelledError, Exception):  # the done callback has logged it
         await task
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("a part of the simulator broke", exc_info=error)
+        log.error("background task failed", exc_info=error)

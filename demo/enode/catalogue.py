@@ -1,4 +1,4 @@
-"""The vendors and cars that exist in this world, as rows. All of it is SIM: made up to be different from each other."""
+"""The vendors and car models of the simulator. SIM: fictional, chosen to differ from each other."""
 
 from dataclasses import dataclass, field
 
@@ -8,20 +8,20 @@ from demo.enode.physics import CarSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """A maker whose accounts can be linked."""
+    """A vendor whose accounts can be linked."""
 
     name: str
-    """As Enode spells it."""
+    """In Enode's spelling."""
     display_name: str
     portal_name: str
-    """The app that its drivers sign in to."""
+    """The app in whose account drivers sign in."""
     hue: int
-    """Of its mark on the link page, 0 to 359."""
+    """Color hue of its icon on the link page, 0 to 359."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A car that may stand in a vendor's account."""
+    """A car in a vendor's account."""
 
     key: str
     vendor: str
@@ -38,15 +38,15 @@ class Model:
     home: tuple[float, float]
     """Latitude and longitude."""
     response_seconds: float = 20.0
-    """How long it takes to do what it is told."""
+    """Simulated seconds from a command to its execution."""
     withheld_fields: frozenset[str] = frozenset()
-    """Dotted paths of the vehicle object that this vendor never tells: null for ever."""
+    """Dotted paths of the vehicle object that this vendor never reports; always null."""
     missing_capabilities: frozenset[str] = frozenset()
-    """Capabilities it lacks."""
+    """Capabilities that the car does not have."""
     interventions: dict[str, str] = field(default_factory=dict)
-    """Capability → id of the intervention that stands before it."""
+    """Capability → id of the intervention that blocks it."""
     reports_unplugged_when_full: bool = False
-    """Seen live with XPENG: UNPLUGGED is reported as soon as the charge is complete."""
+    """Observed with XPENG: UNPLUGGED is reported as soon as the charge is complete."""
 
 
 VENDORS = {

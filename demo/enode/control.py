@@ -1,4 +1,4 @@
-"""The control surface under /_sim/: whoever plays with this world moves its cars and breaks its calls here. SIM."""
+"""The control API under /_sim/: change cars, set the clock, inject API faults. SIM."""
 
 from dataclasses import asdict
 from typing import Any, Literal
@@ -31,7 +31,7 @@ class ClockBody(BaseModel):
 
     speed: float | None = Field(default=None, ge=0, le=MAX_SPEED)
     advance: float | None = Field(default=None, gt=0, le=MAX_ADVANCE_SECONDS)
-    """Simulated seconds to jump, with all that happens in them."""
+    """Simulated seconds to advance, with everything that happens in them."""
 
 
 class FaultBody(BaseModel):
@@ -46,12 +46,12 @@ class FaultBody(BaseModel):
     problem: dict[str, Any] | None = None
     headers: dict[str, str] = {}
     retry_after: int | None = Field(default=None, ge=0, le=86_400)
-    """Seconds, for the header of that name; with it, the status is 429 unless another is wished."""
+    """Seconds for the Retry-After header; it makes 429 the default status."""
     delay: float = Field(default=0.0, ge=0, le=120)
 
 
 async def health(request: Request) -> Response:
-    """The simulator is there."""
+    """Return the status and the numbers of records."""
     engine = get_engine(request)
     world = engine.sim.world
     return JSONResponse(
@@ -67,89 +67,89 @@ async def health(request: Request) -> Response:
 
 
 async def list_vehicles(request: Request) -> Response:
-    """Every linked car: as Enode shows it, and what it does in truth."""
+    """List all linked cars: Enode's vehicle object and the real activity."""
     sim = get_simulator(request)
     return JSONResponse([_render_vehicle(sim, it) for it in sim.world.vehicles.values()])
 
 
 async def get_vehicle(request: Request) -> Response:
-    """One of them."""
+    """Return one linked car."""
     return JSONResponse(_render_vehicle(get_simulator(request), _get_vehicle(request)))
 
 
 async def change_vehicle(request: Request) -> Response:
-    """Have a car do or be something, at once."""
+    """Change a car; Enode polls it at once."""
     sim, vehicle = get_simulator(request), _get_vehicle(request)
-    wish = await read_control_body(request, VehicleChanges)
+    changes = await read_control_body(request, VehicleChanges)
     car = sim.get_car(vehicle)
-    if wish.odometer is not None and wish.odometer < car.state.odometer_km:
-        raise unprocessable([{"path": ["odometer"], "message": "an odometer never falls"}])
-    sim.world.cars[car.key] = apply_changes(car, wish)
-    if wish.credentials_valid is True:
+    if changes.odometer is not None and changes.odometer < car.state.odometer_km:
+        raise unprocessable([{"path": ["odometer"], "message": "must not be less than the present value"}])
+    sim.world.cars[car.key] = apply_changes(car, changes)
+    if changes.credentials_valid is True:
         restore_sign_in(sim, vehicle.user_id, vehicle.vendor)
-    elif wish.credentials_valid is False and sim.is_sign_in_valid(vehicle):
+    elif changes.credentials_valid is False and sim.is_sign_in_valid(vehicle):
         invalidate_sign_in(sim, vehicle.user_id, vehicle.vendor)
-    poll_vehicle(sim, vehicle.id)  # what a hand does here is seen at once
+    poll_vehicle(sim, vehicle.id)
     return JSONResponse(_render_vehicle(sim, sim.world.vehicles[vehicle.id]))
 
 
 async def get_clock(request: Request) -> Response:
-    """How fast time passes, and how much has passed."""
+    """Return the speed and the simulated seconds."""
     clock = get_simulator(request).clock
     return JSONResponse({"speed": clock.speed, "seconds": clock.seconds, "now": clock.now()})
 
 
 async def set_clock(request: Request) -> Response:
-    """Another speed, or a jump."""
+    """Set the speed, or advance the clock."""
     sim = get_simulator(request)
-    wish = await read_control_body(request, ClockBody)
-    if wish.speed is not None:
-        sim.clock.speed = wish.speed
-    if wish.advance is not None:
-        advance_time(sim, wish.advance)
+    body = await read_control_body(request, ClockBody)
+    if body.speed is not None:
+        sim.clock.speed = body.speed
+    if body.advance is not None:
+        advance_time(sim, body.advance)
     return await get_clock(request)
 
 
 async def list_faults(request: Request) -> Response:
-    """The faults that wait for their call."""
+    """List the pending API faults."""
     return JSONResponse([asdict(it) for it in get_engine(request).api_faults.pending])
 
 
 async def add_fault(request: Request) -> Response:
-    """Order a fault."""
-    wish = await read_control_body(request, FaultBody)
-    status, headers = wish.status, dict(wish.headers)
-    if wish.retry_after is not None:  # SIM: nothing is published of how Enode throttles
+    """Add an API fault."""
+    body = await read_control_body(request, FaultBody)
+    status, headers = body.status, dict(body.headers)
+    if body.retry_after is not None:  # SIM: how Enode throttles is not published
         status = status or TOO_MANY_REQUESTS
-        headers["retry-after"] = str(wish.retry_after)
-    body = wish.problem or build_problem(status or 500, "Simulated fault", "This call was ordered to fail.")
+        headers["retry-after"] = str(body.retry_after)
+    problem = body.problem or build_problem(status or 500, "Simulated fault", "Injected through the control API.")
     fault = ApiFault(
-        method=wish.method,
-        path=wish.path,
-        times=wish.times,
+        method=body.method,
+        path=body.path,
+        times=body.times,
         status=status,
-        body=body,
+        body=problem,
         headers=headers,
-        delay=wish.delay,
+        delay=body.delay,
     )
     get_engine(request).api_faults.pending.append(fault)
     return JSONResponse(asdict(fault))
 
 
 async def clear_faults(request: Request) -> Response:
-    """Forget all faults."""
+    """Remove all pending API faults."""
     get_engine(request).api_faults.pending.clear()
     return no_content()
 
 
 async def revoke_tokens(request: Request) -> Response:
-    """Make all access tokens worthless."""
+    """Revoke all access tokens."""
     get_engine(request).tokens.revoke_all()
     return no_content()
 
 
 async def reset_world(request: Request) -> Response:
-    """Forget everything but the client and its tokens; the clock keeps its speed."""
+    """Delete all records and faults. The client, its tokens and the speed stay."""
     engine = get_engine(request)
     await engine.webhooks.stop()
     engine.webhooks.recent.clear()
@@ -161,7 +161,7 @@ async def reset_world(request: Request) -> Response:
 
 
 async def remove_vehicle(request: Request) -> Response:
-    """A car leaves its vendor's account; the account stays linked."""
+    """Remove a car from its vendor's account, which stays linked."""
     unlink_vehicle(get_simulator(request), _get_vehicle(request))
     return no_content()
 

@@ -1,4 +1,4 @@
-"""Reading what is wished of the control surface."""
+"""Read and validate the bodies of control requests."""
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -9,7 +9,7 @@ INVALID = 422
 
 
 async def read_control_body[M: BaseModel](request: Request, model: type[M]) -> M:
-    """The request's body as `model`. Raises the 422 that names what is wrong."""
+    """Read the request's body as `model`. Raises the 422 that names what is wrong."""
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as error:
@@ -17,6 +17,6 @@ async def read_control_body[M: BaseModel](request: Request, model: type[M]) -> M
 
 
 def unprocessable(issues: list[Json]) -> ProblemError:
-    """The answer to a wish that cannot be."""
+    """Create the 422 for these issues."""
     detail = "; ".join(f"{'.'.join(it['path']) or 'body'}: {it['message']}" for it in issues)
-    return ProblemError(INVALID, "Not a thing this world can do", detail, issues)
+    return ProblemError(INVALID, "Invalid control request", detail, issues)

@@ -1,4 +1,4 @@
-"""The control surface over deliveries: what went out, what mischief is done to it, and what is true. SIM."""
+"""The control API of deliveries: list them, inject faults, compare with all events as created. SIM."""
 
 from typing import Any
 
@@ -14,47 +14,48 @@ from demo.enode.world import Delivery
 
 
 async def list_deliveries(request: Request) -> Response:
-    """The deliveries of the recent past, oldest first; without their events when `events=false` is asked for."""
-    whole = request.query_params.get("events") != "false"
-    return JSONResponse([_render_delivery(it, whole=whole) for it in get_engine(request).webhooks.recent.values()])
+    """List the recent deliveries, oldest first; `events=false` leaves their events out."""
+    with_events = request.query_params.get("events") != "false"
+    recent = get_engine(request).webhooks.recent.values()
+    return JSONResponse([_render_delivery(it, with_events=with_events) for it in recent])
 
 
 async def send_heartbeat(request: Request) -> Response:
-    """A heartbeat now."""
+    """Send a heartbeat now."""
     get_engine(request).webhooks.publish_heartbeat()
     return no_content()
 
 
 async def get_delivery_faults(request: Request) -> Response:
-    """The mischief in force, how often each trick was played since, and how what was posted by it was answered."""
-    mischief = get_engine(request).webhooks.faults
-    return JSONResponse({**mischief.settings.model_dump(), "played": mischief.triggered, "answers": mischief.answers})
+    """Return the active faults, how often each was triggered, and how each extra POST was answered."""
+    faults = get_engine(request).webhooks.faults
+    return JSONResponse({**faults.settings.model_dump(), "played": faults.triggered, "answers": faults.answers})
 
 
 async def set_delivery_faults(request: Request) -> Response:
-    """Begin mischief; what went before ends."""
-    wish = await read_control_body(request, DeliveryFaultSettings)
-    office = get_engine(request).webhooks
-    office.faults.configure(wish)
-    office.release_held_events()
+    """Set the active faults, replacing earlier ones, and release the held-back events."""
+    settings = await read_control_body(request, DeliveryFaultSettings)
+    webhooks = get_engine(request).webhooks
+    webhooks.faults.configure(settings)
+    webhooks.release_held_events()
     return await get_delivery_faults(request)
 
 
 async def clear_delivery_faults(request: Request) -> Response:
-    """No more of it: what was held back goes out. The counts stay to be read."""
-    office = get_engine(request).webhooks
-    office.faults.settings = DeliveryFaultSettings()
-    office.release_held_events()
+    """End all faults and release the held-back events. The counts stay readable."""
+    webhooks = get_engine(request).webhooks
+    webhooks.faults.settings = DeliveryFaultSettings()
+    webhooks.release_held_events()
     return no_content()
 
 
 async def get_ground_truth(request: Request) -> Response:
-    """What really happened, whatever was made of it on the way."""
+    """Return all events as they were created, whatever happened to their deliveries."""
     engine = get_engine(request)
     return JSONResponse(engine.ground_truth.render(engine.sim.world))
 
 
-def _render_delivery(delivery: Delivery, *, whole: bool) -> Json:
+def _render_delivery(delivery: Delivery, *, with_events: bool) -> Json:
     row: dict[str, Any] = {
         "id": delivery.id,
         "webhook_id": delivery.webhook_id,
@@ -62,7 +63,7 @@ def _render_delivery(delivery: Delivery, *, whole: bool) -> Json:
         "state": delivery.state,
         "attempts": delivery.attempts,
     }
-    return {**row, "events": delivery.events} if whole else row
+    return {**row, "events": delivery.events} if with_events else row
 
 
 ROUTES = [

@@ -1,4 +1,4 @@
-"""The daily life of a car that nobody commands: out, parked, home, parked, charge, away again. Pure."""
+"""The daily routine of a car without commands: drive out, park, drive home, park, charge. Pure functions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ MINUTE = 60.0
 
 
 class Stage(StrEnum):
-    """Where in its day a car is."""
+    """A stage of the daily routine."""
 
     OUTBOUND = "outbound"
     AT_WORK = "at_work"
@@ -22,7 +22,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRule:
-    """One stage of the day: how it begins, when it is over (state, seconds in it), what follows."""
+    """How a stage begins, when it is over (given the state and the seconds in the stage), and which one follows."""
 
     begin: Callable[[CarSpec, CarState], CarState]
     is_over: Callable[[CarState, float], bool]
@@ -38,7 +38,7 @@ def _has_arrived(state: CarState, _seconds: float) -> bool:
 
 
 def _has_finished_charging(state: CarState, seconds: float) -> bool:
-    # A charge that somebody stopped is not started again behind his back: the car waits for its next departure.
+    # A charge that a command stopped is not restarted: the car stays plugged in until its next departure.
     return state.power is Power.COMPLETE or seconds >= 8 * 60 * MINUTE
 
 
@@ -59,21 +59,21 @@ DAILY_ROUTINE: dict[Stage, StageRule] = {
 
 
 def find_stage(spec: CarSpec, state: CarState) -> Stage:
-    """The stage in which a car resumes its day after somebody commanded it."""
+    """Return the stage in which a car resumes its routine after a command."""
     if state.driving:
         return Stage.OUTBOUND if state.loop_km < spec.loop_km / 2 else Stage.HOMEBOUND
     return Stage.ON_CABLE if state.power.is_plugged_in else Stage.AT_HOME
 
 
 def resume_routine(spec: CarSpec, state: CarState) -> tuple[Stage, CarState]:
-    """Back to daily life from wherever the car is."""
+    """Resume the routine from the car's present state. Returns the stage and the new state."""
     stage = find_stage(spec, state)
     return stage, state if state.power.is_plugged_in else DAILY_ROUTINE[stage].begin(spec, state)
 
 
 def advance_routine(spec: CarSpec, state: CarState, stage: Stage, seconds: float) -> tuple[Stage, CarState] | None:
-    """The next stage and its beginning if this one is over after `seconds` in it; None while it lasts."""
-    row = DAILY_ROUTINE[stage]
-    if not row.is_over(state, seconds):
+    """Return the next stage and its first state if this one is over after `seconds` in it; otherwise None."""
+    rule = DAILY_ROUTINE[stage]
+    if not rule.is_over(state, seconds):
         return None
-    return row.next_stage, DAILY_ROUTINE[row.next_stage].begin(spec, state)
+    return rule.next_stage, DAILY_ROUTINE[rule.next_stage].begin(spec, state)

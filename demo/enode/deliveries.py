@@ -1,4 +1,4 @@
-"""Bringing events to webhooks: in order, in batches, signed, again and again until they are taken or given up."""
+"""Deliver events to webhooks: in order, in signed batches, with retries until they are accepted or given up."""
 
 import asyncio
 from collections import OrderedDict
@@ -18,16 +18,16 @@ from demo.enode.simulator import Delays
 from demo.enode.webhook_subscriptions import accepts_event
 from demo.enode.world import Delivery, WebhookQueue, WebhookSubscription, World
 
-BATCHING_SECONDS = 0.02  # SIM: what happens within a moment travels together
+BATCHING_SECONDS = 0.02  # SIM: events within this time share a delivery
 MAX_DELIVERIES = 20_000
 MAX_SHOWN_BODY = 2000
 SLOW_CHUNKS = 10
-FORGED_SECRET = "not the secret of any webhook"  # noqa: S105  # what a forger signs with
+FORGED_SECRET = "not the secret of any webhook"  # noqa: S105  # a dummy, used for forged deliveries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookAnswer:
-    """What a webhook said to a delivery; `code` None: nothing."""
+    """A webhook's answer to a delivery; `code` is None if there was none."""
 
     code: int | None
     body: str = ""
@@ -35,13 +35,13 @@ class WebhookAnswer:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the delivery counts as delivered."""
+        """Whether the webhook accepted the delivery."""
         return self.code is not None and httpx.codes.is_success(self.code)
 
 
 @dataclass(slots=True, kw_only=True)
 class WebhookDispatcher:
-    """Queues of all webhooks, one carrier task for each. Holds the deliveries of the recent past for looking at."""
+    """Delivers the queue of each webhook subscription in a task of its own. Keeps recent deliveries for inspection."""
 
     world: World
     clock: Clock
@@ -53,7 +53,7 @@ class WebhookDispatcher:
     _wakeups: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def publish(self, event: Json) -> None:
-        """Queue an event for every webhook that wants it."""
+        """Queue an event for every subscription that includes it."""
         for webhook in self.world.webhooks.values():
             if accepts_event(webhook, event["event"]):
                 queue = self.world.queues[webhook.id]
@@ -61,7 +61,7 @@ class WebhookDispatcher:
                 self.wake(webhook.id)
 
     def wake(self, webhook_id: str) -> None:
-        """Have a webhook's carrier look at its queue now, even if it waits for the next attempt."""
+        """Start the delivery task of a subscription if necessary, and wake it unless it is waiting to retry."""
         if webhook_id not in self._tasks:
             self._wakeups[webhook_id] = asyncio.Event()
             self._tasks[webhook_id] = start_task(self._run_delivery_loop(webhook_id))
@@ -70,43 +70,43 @@ class WebhookDispatcher:
             self._wakeups[webhook_id].set()
 
     def retry_now(self, webhook_id: str) -> None:
-        """A webhook was changed or answered a test: what failed before is tried again at once."""
+        """Retry a failed delivery immediately, after the subscription was changed or accepted a test event."""
         queue = self.world.queues[webhook_id]
         self.world.queues[webhook_id] = replace(queue, failing_since=None)
         self.wake(webhook_id)
 
     async def remove_webhook(self, webhook_id: str) -> None:
-        """A webhook was deleted: nothing more goes there."""
-        carrier = self._tasks.pop(webhook_id, None)
+        """Stop deliveries to a deleted subscription and drop its queue."""
+        task = self._tasks.pop(webhook_id, None)
         self._wakeups.pop(webhook_id, None)
         self.world.queues.pop(webhook_id, None)
-        if carrier is not None:
-            await cancel_task(carrier)
+        if task is not None:
+            await cancel_task(task)
 
     def count_pending_events(self) -> int:
-        """Events that some webhook has yet to take."""
+        """Return the number of undelivered events over all subscriptions."""
         queues = self.world.queues.values()
         return sum(len(it.waiting) + len(it.held) + (len(it.current.events) if it.current else 0) for it in queues)
 
     def release_held_events(self) -> None:
-        """Mischief changed: what was held back by it goes out."""
+        """Deliver the events that delivery faults have held back."""
         for webhook_id, queue in self.world.queues.items():
             self.world.queues[webhook_id] = release_held_events(queue)
             self.wake(webhook_id)
 
     def publish_heartbeat(self) -> None:
-        """Queue a heartbeat for every webhook."""
+        """Queue a heartbeat for every subscription."""
         self.publish(events.heartbeat(self.clock.next_timestamp(), self.count_pending_events()))
 
     async def send_test_event(self, webhook: WebhookSubscription) -> WebhookAnswer:
-        """Send a test event now, past the queue."""
+        """Send a test event now, bypassing the queue."""
         delivery = self._create_delivery(webhook.id, (events.webhook_test(self.clock.next_timestamp()),))
         answer = await self._attempt(webhook, delivery)
         self._record(replace(delivery, state="delivered" if answer.is_accepted else "failed", attempts=1))
         return answer
 
     def start(self) -> None:
-        """Take up the queues of a loaded world."""
+        """Start delivering the queues of a loaded world."""
         for webhook_id in self.world.webhooks:
             queue = self.world.queues.setdefault(webhook_id, WebhookQueue())
             if queue.current is not None:
@@ -114,27 +114,27 @@ class WebhookDispatcher:
             self.retry_now(webhook_id)
 
     async def stop(self) -> None:
-        """End all carriers; what is undelivered stays queued."""
-        for carrier in self._tasks.values():
-            await cancel_task(carrier)
+        """Stop all delivery tasks; undelivered events stay queued."""
+        for task in self._tasks.values():
+            await cancel_task(task)
         self._tasks.clear()
         self._wakeups.clear()
 
     async def _run_delivery_loop(self, webhook_id: str) -> None:
-        called = self._wakeups[webhook_id]
+        wakeup = self._wakeups[webhook_id]
         while True:
-            await called.wait()
+            await wakeup.wait()
             await asyncio.sleep(BATCHING_SECONDS)
-            called.clear()
+            wakeup.clear()
             while self._has_work(webhook_id):
-                await self._deliver(webhook_id, called)
+                await self._deliver(webhook_id, wakeup)
 
     def _has_work(self, webhook_id: str) -> bool:
         queue = self.world.queues[webhook_id]
-        enough = len(queue.waiting) >= max(1, self.faults.settings.batch)
-        return self.world.webhooks[webhook_id].is_active and (queue.current is not None or enough)
+        has_batch = len(queue.waiting) >= max(1, self.faults.settings.batch)
+        return self.world.webhooks[webhook_id].is_active and (queue.current is not None or has_batch)
 
-    async def _deliver(self, webhook_id: str, called: asyncio.Event) -> None:
+    async def _deliver(self, webhook_id: str, wakeup: asyncio.Event) -> None:
         queue = self.world.queues[webhook_id]
         if queue.current is None:
             delivery = self._create_delivery(webhook_id, queue.waiting[:MAX_BATCH_SIZE])
@@ -151,8 +151,8 @@ class WebhookDispatcher:
             if self.faults.should_repeat_delivery():
                 self.faults.record_answer("repeat_delivery", (await self._attempt(webhook, delivery)).code)
         elif self.world.webhooks[webhook_id] is webhook:
-            await self._record_failure(webhook_id, delivery, called)
-        else:  # it was changed meanwhile: what failed is no longer what it is
+            await self._record_failure(webhook_id, delivery, wakeup)
+        else:  # the subscription was changed during the attempt, so the failure does not count
             self._record(delivery)
             self.world.queues[webhook_id] = replace(self.world.queues[webhook_id], current=delivery)
 
@@ -165,7 +165,7 @@ class WebhookDispatcher:
         webhook = self.world.webhooks[webhook_id]
         self.world.webhooks[webhook_id] = replace(webhook, last_success=self.clock.next_timestamp())
 
-    async def _record_failure(self, webhook_id: str, delivery: Delivery, called: asyncio.Event) -> None:
+    async def _record_failure(self, webhook_id: str, delivery: Delivery, wakeup: asyncio.Event) -> None:
         queue = self.world.queues[webhook_id]
         since = self.clock.seconds if queue.failing_since is None else queue.failing_since
         if self.clock.seconds - since >= self.delays.give_up_after:
@@ -173,13 +173,13 @@ class WebhookDispatcher:
             return
         self._record(delivery)
         self.world.queues[webhook_id] = replace(queue, current=delivery, failing_since=since)
-        wait = self.delays.retry_delays[min(delivery.attempts, len(self.delays.retry_delays)) - 1]
-        called.clear()
-        await self.clock.wait_until(self.clock.seconds + wait, or_event=called)
-        called.clear()
+        delay = self.delays.retry_delays[min(delivery.attempts, len(self.delays.retry_delays)) - 1]
+        wakeup.clear()
+        await self.clock.wait_until(self.clock.seconds + delay, or_event=wakeup)
+        wakeup.clear()
 
     def _deactivate(self, webhook_id: str, delivery: Delivery) -> None:
-        # As Enode documents it: what is pending is deleted, and nothing more is sent until the client reactivates.
+        # As Enode documents: pending events are deleted, and nothing is sent until the client reactivates it.
         self._record(replace(delivery, state="failed"))
         self.world.queues[webhook_id] = WebhookQueue()
         webhook = self.world.webhooks[webhook_id]
@@ -203,7 +203,7 @@ class WebhookDispatcher:
     async def _attempt(
         self, webhook: WebhookSubscription, delivery: Delivery, *, seconds: float = 0.0
     ) -> WebhookAnswer:
-        # SIM: the delivery's id is kept by retries
+        # SIM: retries keep the delivery's id
         return await self._send(
             webhook, delivery.id, encode_events(delivery.events), secret=webhook.secret, seconds=seconds
         )

@@ -1,4 +1,4 @@
-"""What keeps the world going: the ticking clock, the heartbeat, and the saving of its state."""
+"""Background jobs of the simulator: clock, heartbeat and saving the state file."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ from demo.enode.time_steps import advance_time
 from demo.enode.world import World
 
 TICK_SECONDS = 0.05
-MAX_TICK_SECONDS = 1.0  # real seconds that one tick may account for; a machine that slept longer lost the rest
+MAX_TICK_SECONDS = 1.0  # real seconds; after a longer sleep of the machine the rest is dropped
 SAVE_INTERVAL_SECONDS = 1.0
 MAX_SPEED = 36_000.0
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to run. `speed` 0 stands still."""
+    """Settings of one run. `speed` 0 stops time."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -45,7 +45,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """The parts of a running simulator, as the routes see them."""
+    """The parts of a running simulator that routes use."""
 
     sim: Simulator
     webhooks: WebhookDispatcher
@@ -56,30 +56,30 @@ class Engine:
 
 @asynccontextmanager
 async def run_engine(settings: Settings, world: World) -> AsyncIterator[Engine]:
-    """A world that lives as long as the context lasts."""
+    """Run `world` until the context ends."""
     clock = Clock(speed=settings.speed, seconds=world.seconds)
     store = None if settings.state_file is None else StateFile(settings.state_file)
     async with httpx.AsyncClient(trust_env=False, follow_redirects=False) as http:
-        office = WebhookDispatcher(world=world, clock=clock, delays=settings.delays, http=http)
-        truth = GroundTruth()
+        dispatcher = WebhookDispatcher(world=world, clock=clock, delays=settings.delays, http=http)
+        ground_truth = GroundTruth()
 
         def post(event: Json) -> None:
-            truth.record(event)
-            office.publish(event)
+            ground_truth.record(event)
+            dispatcher.publish(event)
 
         sim = Simulator(world=world, clock=clock, delays=settings.delays, publish=post, sandbox=settings.sandbox)
         tokens = AccessTokens(client_id=settings.client_id, client_secret=settings.client_secret)
-        office.start()
-        tasks = [start_task(_run_clock_loop(sim)), start_task(_run_heartbeat_loop(sim, office))]
+        dispatcher.start()
+        tasks = [start_task(_run_clock_loop(sim)), start_task(_run_heartbeat_loop(sim, dispatcher))]
         if store is not None:
-            store.save(world)  # a file that cannot be written is told now, not when all is lost
+            store.save(world)  # fail now if the file can't be written, not at shutdown
             tasks.append(start_task(_run_saving_loop(store, world)))
         try:
-            yield Engine(sim=sim, webhooks=office, tokens=tokens, api_faults=ApiFaults(), ground_truth=truth)
+            yield Engine(sim=sim, webhooks=dispatcher, tokens=tokens, api_faults=ApiFaults(), ground_truth=ground_truth)
         finally:
             for task in tasks:
                 await cancel_task(task)
-            await office.stop()
+            await dispatcher.stop()
             if store is not None:
                 store.save(world)
 
@@ -90,17 +90,17 @@ async def _run_clock_loop(sim: Simulator) -> None:
         await asyncio.sleep(TICK_SECONDS)
         now = time.monotonic()
         advance_time(sim, min(now - last, MAX_TICK_SECONDS) * sim.clock.speed)
-        sim.clock.advance(0)  # also while time stands still: who waits may have been called for another reason
+        sim.clock.advance(0)  # at speed 0, too: waiters also wait for their event
         last = now
 
 
-async def _run_heartbeat_loop(sim: Simulator, office: WebhookDispatcher) -> None:
+async def _run_heartbeat_loop(sim: Simulator, dispatcher: WebhookDispatcher) -> None:
     last = time.monotonic()
     due = sim.clock.seconds + sim.delays.heartbeat
     while True:
         await asyncio.sleep(TICK_SECONDS)
         if sim.clock.seconds >= due and time.monotonic() - last >= sim.delays.min_heartbeat_interval:
-            office.publish_heartbeat()
+            dispatcher.publish_heartbeat()
             last = time.monotonic()
             due = sim.clock.seconds + sim.delays.heartbeat
 
@@ -111,4 +111,4 @@ async def _run_saving_loop(store: StateFile, world: World) -> None:
         try:
             store.save(world)
         except OSError as error:
-            log.warning("the state could not be saved: %s", error.strerror)
+            log.warning("state file not saved error=%s", error.strerror)

@@ -1,6 +1,6 @@
-"""What really happened, in the order in which it did: what a test compares a client with. SIM: not Enode's.
+"""All events as they were created, in order, for tests to compare a client with. SIM: not part of Enode.
 
-Mischief is done to deliveries and never shows here. Kept in memory only: a restarted simulator begins a new list.
+Delivery faults never change this list. It is kept in memory only: a restarted simulator begins a new one.
 """
 
 from collections import Counter, deque
@@ -14,25 +14,25 @@ MAX_EVENTS = 200_000
 
 @dataclass(slots=True)
 class GroundTruth:
-    """Every event of a user that was made."""
+    """Every user event that was created."""
 
     events: deque[Json] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
     counts: Counter[str] = field(default_factory=Counter)
 
     def record(self, event: Json) -> None:
-        """Remember an event as it was made."""
+        """Record an event."""
         self.events.append(event)
         self.counts[event["event"]] += 1
 
     def clear(self) -> None:
-        """Forget all of it."""
+        """Delete all records."""
         self.events.clear()
         self.counts.clear()
 
     def render(self, world: World) -> Json:
-        """Events made by name, all of them in order (`log`), and each vehicle that there ever was with all states told.
+        """Render the counts of events by name, all events in order (`log`), and each vehicle with all its states.
 
-        `vehicle` is what Enode knows now or, when `linked` is false, knew last.
+        Deleted vehicles are included. `vehicle` is Enode's current record, or the last one if `linked` is false.
         """
         rows: dict[str, Json] = {}
         for event in self.events:

@@ -1,4 +1,4 @@
-"""The interventions of this world: what a person must do before a capability works. All of it is SIM: made up."""
+"""The interventions: what a driver must do before a capability works. SIM: fictional."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ CONTROL_CAPABILITIES = ("setMaxCurrent", "startCharging", "stopCharging", "smart
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervention:
-    """An intervention. `title` and `description` (Markdown) are in English; `translations` by language: the two."""
+    """An intervention. `title` and `description` (Markdown) are English; `translations` has both by language."""
 
     key: str
-    """Its name on the control surface."""
+    """Its name in the control API."""
     vendor: str | None
-    """None: any vendor's."""
+    """None: all vendors."""
     brand: str | None
     domain: str
     title: str
@@ -22,16 +22,16 @@ class Intervention:
     access: str
     action: str | None
     blocked_capabilities: tuple[str, ...]
-    """The capabilities that it stands before when it is raised by hand."""
+    """The capabilities it blocks when the control API raises it."""
     translations: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
-        """The same in every world."""
+        """The id; the same in every world."""
         return str(uuid.uuid5(NAMESPACE, self.key))
 
     def get_texts(self, language: str | None) -> tuple[str, str]:
-        """Title and description in a language; in English when there is none in it, as Enode does it."""
+        """Return title and description in a language; in English if there is no translation, as Enode does."""
         return self.translations.get(language or "", (self.title, self.description))
 
 

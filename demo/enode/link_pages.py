@@ -1,4 +1,4 @@
-"""The link page: brand, consent, sign-in with the choice of cars, and back to where the client wants its user."""
+"""The link page: brand, consent, sign-in with a choice of cars, and the redirect to the client."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +15,9 @@ from demo.enode.linking import complete_link_session, find_link_session, list_li
 from demo.enode.simulator import Simulator
 from demo.enode.world import LinkSession
 
-SEE_OTHER = 303
-GONE = 410
-UNPROCESSABLE = 422
+HTTP_SEE_OTHER = 303
+HTTP_GONE = 410
+HTTP_UNPROCESSABLE = 422
 
 SCOPE_LABELS = {
     "vehicle:read:data": "See battery, charging and odometer of your cars",
@@ -35,7 +35,7 @@ TEMPLATES = Environment(
 
 
 async def show_step(request: Request) -> Response:
-    """The step at which a link session is."""
+    """Show the present step of a link session."""
     sim = get_simulator(request)
     session = find_link_session(sim, request.path_params["token"])
     if session is None:
@@ -44,7 +44,7 @@ async def show_step(request: Request) -> Response:
 
 
 async def submit_step(request: Request) -> Response:
-    """One form of the link page: step=brand, consent, sign_in, back or cancel."""
+    """Handle a form of the link page: step=brand, consent, sign_in, back or cancel."""
     sim = get_simulator(request)
     session = find_link_session(sim, request.path_params["token"])
     if session is None:
@@ -64,9 +64,9 @@ async def submit_step(request: Request) -> Response:
             del sim.world.sessions[session.token]
             return _redirect_to_client(session, error="cancelledByUser", error_message="The user left before linking.")
         case _:
-            return _render_step(sim, session, "That step is not open here.")
+            return _render_step(sim, session, "This step isn't available now.")
     sim.world.sessions[session.token] = session
-    return RedirectResponse(request.url.path, SEE_OTHER)
+    return RedirectResponse(request.url.path, HTTP_SEE_OTHER)
 
 
 def _sign_in(sim: Simulator, session: LinkSession, chosen: list[str]) -> Response:
@@ -74,23 +74,23 @@ def _sign_in(sim: Simulator, session: LinkSession, chosen: list[str]) -> Respons
         del sim.world.sessions[session.token]
         restore_sign_in(sim, session.user_id, session.vendor)
         return _redirect_to_client(session)
-    known = {model.key for model, _ in list_linkable_models(sim, session)}
-    if not chosen or not set(chosen) <= known:
+    linkable = {model.key for model, _ in list_linkable_models(sim, session)}
+    if not chosen or not set(chosen) <= linkable:
         return _render_step(sim, session, "Choose at least one car.")
     complete_link_session(sim, session, chosen)
     return _redirect_to_client(session)
 
 
-def _render_step(sim: Simulator, session: LinkSession, mistake: str | None = None) -> Response:
+def _render_step(sim: Simulator, session: LinkSession, error: str | None = None) -> Response:
     html = TEMPLATES.get_template(_choose_template(session)).render(
         session=session,
         vendor=None if session.vendor is None else VENDORS[session.vendor],
         vendors=VENDORS.values(),
         scopes=[SCOPE_LABELS.get(it, it) for it in session.scopes],
         cars=list_linkable_models(sim, session),
-        mistake=mistake,
+        error=error,
     )
-    return HTMLResponse(html, UNPROCESSABLE if mistake else 200)
+    return HTMLResponse(html, HTTP_UNPROCESSABLE if error else 200)
 
 
 def _choose_template(session: LinkSession) -> str:
@@ -100,13 +100,13 @@ def _choose_template(session: LinkSession) -> str:
 
 
 def _render_expired() -> Response:
-    return HTMLResponse(TEMPLATES.get_template("expired.html").render(session=None), GONE)
+    return HTMLResponse(TEMPLATES.get_template("expired.html").render(session=None), HTTP_GONE)
 
 
 def _redirect_to_client(session: LinkSession, **extra: str) -> Response:
     parts = urlsplit(session.redirect_uri)
     query = "&".join(it for it in (parts.query, urlencode(extra)) if it)
-    return RedirectResponse(urlunsplit(parts._replace(query=query)), SEE_OTHER)
+    return RedirectResponse(urlunsplit(parts._replace(query=query)), HTTP_SEE_OTHER)
 
 
 ROUTES = [

@@ -1,4 +1,4 @@
-"""Link sessions and what comes of them: users, their accounts at vendors, and the vehicles behind those."""
+"""Link sessions, users, their vendor accounts, and the vehicles in those accounts."""
 
 import base64
 import hashlib
@@ -75,12 +75,12 @@ class RelinkBody(BaseModel):
     @classmethod
     def _check_redirect_uri(cls, uri: str) -> str:
         if uri == "about:blank":
-            raise ValueError("about:blank is not a place to return to")
+            raise ValueError("must not be about:blank")
         return uri
 
 
 class LinkBody(RelinkBody):
-    """Body of POST /users/{id}/link. This world has vehicles only, so another vendor is refused."""
+    """Body of POST /users/{id}/link. Only vehicle vendors are simulated; others are refused."""
 
     scopes: list[Scope] = Field(min_length=1)
     vendor: str | None = None
@@ -98,12 +98,12 @@ class LinkBody(RelinkBody):
     @classmethod
     def _check_vendor(cls, vendor: str | None) -> str | None:
         if vendor is not None and vendor not in VENDORS:
-            raise ValueError(f"this world knows {', '.join(VENDORS)}")
+            raise ValueError(f"must be among {', '.join(VENDORS)}")
         return vendor
 
 
 def create_link_session(sim: Simulator, user_id: str, body: LinkBody) -> LinkSession:
-    """A link session for a user, who comes to be by it. SIM: of the scopes, only those of vehicles have an effect."""
+    """Create a link session, and the user if necessary. SIM: only vehicle scopes have an effect."""
     if user_id not in sim.world.users:
         sim.world.users[user_id] = User(id=user_id, created_at=sim.clock.next_timestamp())
     return _store_session(
@@ -121,7 +121,7 @@ def create_link_session(sim: Simulator, user_id: str, body: LinkBody) -> LinkSes
 
 
 def create_relink_session(sim: Simulator, asset_id: str, body: RelinkBody) -> LinkSession:
-    """A session to sign in again. Raises the 400 for an unknown asset, and for one whose sign-in is in order."""
+    """Create a session to sign in again. Raises the 400 for an unknown asset or a valid sign-in."""
     vehicle = sim.world.vehicles.get(asset_id)
     if vehicle is None:
         raise bad_request(f"Could not find asset {asset_id}")
@@ -144,13 +144,13 @@ def create_relink_session(sim: Simulator, asset_id: str, body: RelinkBody) -> Li
 
 
 def find_link_session(sim: Simulator, token: str) -> LinkSession | None:
-    """A session that can still be used."""
+    """Find a session that has not expired."""
     session = sim.world.sessions.get(token)
     return session if session is not None and session.expires_at > time.time() else None
 
 
 def list_linkable_models(sim: Simulator, session: LinkSession) -> list[tuple[Model, bool]]:
-    """The cars in the vendor account of a session, and whether they are linked already."""
+    """List the cars in a session's vendor account, and whether each is already linked."""
     linked = {it.car_key for it in sim.world.vehicles.values()}
     return [
         (model, build_car_key(session.user_id, model.key) in linked)
@@ -160,59 +160,59 @@ def list_linkable_models(sim: Simulator, session: LinkSession) -> list[tuple[Mod
 
 
 def complete_link_session(sim: Simulator, session: LinkSession, model_keys: list[str]) -> None:
-    """The driver signed in: the account is linked and its chosen cars with it. The session is used up."""
+    """Link the session's account and the chosen cars, and delete the session."""
     if session.vendor is None:
-        raise ValueError("a session is completed for one vendor")
+        raise ValueError("the session has no vendor")
     del sim.world.sessions[session.token]
     user = sim.world.users.get(session.user_id) or User(id=session.user_id, created_at=sim.clock.next_timestamp())
     links = {**user.links, session.vendor: Link(vendor=session.vendor)}
     sim.world.users[user.id] = replace(user, links=links, authorized=True)
     for vehicle in list_vehicles_of_user(sim, user.id, session.vendor):
-        soon = sim.clock.seconds + sim.delays.first_poll
-        sim.world.vehicles[vehicle.id] = replace(vehicle, scopes=session.scopes, next_look=soon)
-    known = {it.car_key for it in sim.world.vehicles.values()}
+        next_poll = sim.clock.seconds + sim.delays.first_poll
+        sim.world.vehicles[vehicle.id] = replace(vehicle, scopes=session.scopes, next_look=next_poll)
+    linked_keys = {it.car_key for it in sim.world.vehicles.values()}
     for key in model_keys:
-        if build_car_key(user.id, key) not in known:
+        if build_car_key(user.id, key) not in linked_keys:
             _link_vehicle(sim, session, MODELS[key])
 
 
 def unlink_vendor(sim: Simulator, user_id: str, vendor: str, *, send_events: bool) -> None:
-    """Forget a user's account at a vendor, and its vehicles. SIM: `deleted` events are told when `tell` is set."""
+    """Unlink a user's vendor account and its vehicles. SIM: `deleted` events are published only if `send_events`."""
     for vehicle in list_vehicles_of_user(sim, user_id, vendor):
-        gone = sim.world.vehicles.pop(vehicle.id)
+        removed = sim.world.vehicles.pop(vehicle.id)
         if send_events:
-            sim.publish_for_user(user_id, events.vehicle_deleted(sim.clock.next_timestamp(), gone.shown))
+            sim.publish_for_user(user_id, events.vehicle_deleted(sim.clock.next_timestamp(), removed.shown))
     user = sim.world.users[user_id]
     links = {name: link for name, link in user.links.items() if name != vendor}
     sim.world.users[user_id] = replace(user, links=links)
 
 
 def unlink_vehicle(sim: Simulator, vehicle: Vehicle) -> None:
-    """A car is no longer in its vendor's account."""
+    """Unlink a vehicle that is no longer in its vendor's account."""
     del sim.world.vehicles[vehicle.id]
     sim.publish_for_user(vehicle.user_id, events.vehicle_deleted(sim.clock.next_timestamp(), vehicle.shown))
 
 
 def invalidate_sign_in(sim: Simulator, user_id: str, vendor: str) -> None:
-    """The vendor no longer accepts the sign-in: vehicles stay, with an intervention, and nothing new is learned."""
+    """Mark a sign-in as rejected by the vendor: its vehicles stay, with an intervention and without updates."""
     _set_validity(sim, user_id, vendor, is_valid=False)
     sim.publish_for_user(user_id, events.credentials_invalidated(sim.clock.next_timestamp(), user_id, vendor))
 
 
 def restore_sign_in(sim: Simulator, user_id: str, vendor: str) -> None:
-    """The vendor accepts the sign-in again."""
+    """Mark a sign-in as accepted by the vendor."""
     _set_validity(sim, user_id, vendor, is_valid=True)
 
 
 def list_vehicles_of_user(sim: Simulator, user_id: str, vendor: str | None = None) -> list[Vehicle]:
-    """A user's vehicles, those of one vendor or all."""
+    """List a user's vehicles, of one vendor or of all."""
     return [
         it for it in sim.world.vehicles.values() if it.user_id == user_id and (vendor is None or it.vendor == vendor)
     ]
 
 
 def build_car_key(user_id: str, model_key: str) -> str:
-    """Names a physical car: each user has one of each model."""
+    """Build the key of a physical car. Each user has one car of each model."""
     return f"{model_key} of {user_id}"
 
 

@@ -1,6 +1,6 @@
-"""Bodies that no client may be harmed by: what a broken or lying sender could post. Pure rows of data.
+"""Malformed and forged webhook bodies, to test that clients reject them without harm. Pure functions.
 
-Whatever good events are in them were told in earnest too; what is not, concerns nobody that exists.
+Genuine events in these bodies are also delivered normally. All other events concern a vehicle that does not exist.
 """
 
 import json
@@ -11,20 +11,20 @@ from demo.enode.problems import Json
 
 MAX_BATCH_SIZE = 100
 FORGED_BATTERY_LEVEL = 1.5
-"""Percent; no car of this world ever shows it, so whoever sees it has believed a lie."""
+"""Percent. No simulated car ever reports it, so a client that shows it has accepted a forged body."""
 UNKNOWN_ID = "00000000-0000-4000-8000-00000000dead"
 
 type BodyBuilder = Callable[[Sequence[Json], str], bytes]
-"""From the events of a delivery, and a time that no event has, to the bytes of a broken one."""
+"""Builds a malformed body from the events of a delivery and a timestamp that no event has."""
 
 
 def encode_events(events: object) -> bytes:
-    """A body as the simulator writes it."""
+    """Encode events as the body of a delivery."""
     return json.dumps(events, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def build_forged_body(events: Sequence[Json], at: str) -> bytes:
-    """Well-formed events that never happened: each car newer than it is, with a battery that it never had."""
+    """Build well-formed events that never happened: each vehicle with a newer timestamp and a false battery level."""
     return encode_events([_forge_event(it, at) for it in events])
 
 
@@ -52,7 +52,7 @@ def _build_body_with_odd_items(events: Sequence[Json], at: str) -> bytes:
 
 
 def _with_escape_sequence(text: str) -> BodyBuilder:
-    """A body whose JSON carries `text` in a string, inside an event of nobody."""
+    """Return a builder of JSON with the escape sequence `text` in a string of an event."""
     return lambda _events, at: encode_events([_build_event_of_unknown_vehicle(at, note="TEXT")]).replace(
         b"TEXT", text.encode()
     )

@@ -1,4 +1,4 @@
-"""Enode's pages: opaque cursors after and before, never both."""
+"""Enode's pagination with opaque `after` and `before` cursors."""
 
 import base64
 import binascii
@@ -14,12 +14,12 @@ DEFAULT_SIZE = 50
 WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 type SortKey = tuple[str, str]
-"""When a record came to be, and its id."""
+"""Creation time and id of a record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """What a client asked for."""
+    """The requested page. At most one of `after` and `before` is set."""
 
     size: int = DEFAULT_SIZE
     after: SortKey | None = None
@@ -27,7 +27,7 @@ class PageRequest:
 
 
 def parse_page_request(request: Request) -> PageRequest:
-    """The page that a request asks for. Raises the 400 for what makes no sense."""
+    """Parse the page parameters of a request. Raises the 400 for invalid ones."""
     query = request.query_params
     after, before = query.get("after"), query.get("before")
     if after is not None and before is not None:
@@ -45,7 +45,7 @@ def parse_page_request(request: Request) -> PageRequest:
 def build_page[T](
     items: Sequence[T], key: Callable[[T], SortKey], show: Callable[[T], Json], wanted: PageRequest
 ) -> Json:
-    """Enode's page of `items`, in the order of `key`."""
+    """Build Enode's page of `items`, ordered by `key`."""
     rows = sorted(items, key=key)
     if wanted.before is not None:
         rest = [it for it in rows if key(it) < wanted.before]
@@ -66,7 +66,7 @@ def build_page[T](
 
 
 def build_empty_page(wanted: PageRequest) -> Json:
-    """A page of assets that do not exist in this world."""
+    """Build a page of assets that the simulator does not have."""
     nothing: list[Json] = []
     return build_page(nothing, lambda it: (it["id"], it["id"]), lambda it: it, wanted)
 

@@ -1,21 +1,21 @@
-"""The physical car: how it rolls, draws current and fills up. Pure: a state and some seconds give the next state."""
+"""Physics of a car: driving and charging. Pure functions: a state and a duration give the next state."""
 
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 VOLTS_PER_PHASE = 230.0
-STEP_SECONDS = 20.0  # long jumps are walked in steps this short, so that the taper is followed
-INITIALIZING_SECONDS = 15.0  # handshake between plug and current
-TAPER_PERCENT = 4.0  # the last percents before the limit are charged ever slower …
-MIN_TAPER_SHARE = 0.15  # … but never slower than this share of full power
-RESERVE_PERCENT = 4.0  # a driver parks before the battery is flat
-RESUME_PERCENT = 1.0  # a full car starts again by itself once its limit lies this far above its level
+STEP_SECONDS = 20.0  # longest step of a simulation; short enough to follow the taper
+INITIALIZING_SECONDS = 15.0  # from plugging in to the first current
+TAPER_PERCENT = 4.0  # charging slows down over the last percent before the limit …
+MIN_TAPER_SHARE = 0.15  # … but not below this share of full power
+RESERVE_PERCENT = 4.0  # a drive ends at this battery level
+RESUME_PERCENT = 1.0  # a complete charge resumes if the limit is this far above the level
 DISCHARGE_KW = 3.0
 
 
 class Power(StrEnum):
-    """What flows through the plug, in Enode's words for `powerDeliveryState`."""
+    """The values of Enode's `powerDeliveryState`."""
 
     UNKNOWN = "UNKNOWN"
     UNPLUGGED = "UNPLUGGED"
@@ -29,13 +29,13 @@ class Power(StrEnum):
 
     @property
     def is_plugged_in(self) -> bool:
-        """Whether a cable is in the car."""
+        """Whether the car is plugged in."""
         return self.value.startswith("PLUGGED_IN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarSpec:
-    """How a car is built, and the loop road on which it lives."""
+    """Technical data of a car, and the length of the circular road it drives on."""
 
     battery_kwh: float
     kwh_per_km: float
@@ -47,39 +47,39 @@ class CarSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarState:
-    """What can change about a car. `loop_km` is its place on the loop road, whose start is its home."""
+    """The changing values of a car. `loop_km` is its position on the circular road, which begins at its home."""
 
     energy_kwh: float
     odometer_km: float
     limit_percent: float
     max_current: float
-    """A, what the driver allows; the car takes no more than it is built for."""
+    """Driver's limit in A. The car never draws more than its specification."""
     loop_km: float = 0.0
     destination_km: float | None = None
-    """Where on the loop the drive ends; None: it goes on."""
+    """Position on the road at which the drive ends; None for a drive without a destination."""
     driving: bool = False
     power: Power = Power.UNPLUGGED
     power_seconds: float = 0.0
-    """How long `power` has been as it is."""
+    """How long `power` has been unchanged."""
 
 
 def battery_percent(spec: CarSpec, state: CarState) -> float:
-    """Battery level in percent."""
+    """Return the battery level in percent."""
     return 100.0 * state.energy_kwh / spec.battery_kwh
 
 
 def with_battery_percent(spec: CarSpec, state: CarState, percent: float) -> CarState:
-    """The same car with another battery level, 0 to 100."""
+    """Return the state with another battery level, 0 to 100."""
     return replace(state, energy_kwh=spec.battery_kwh * min(100.0, max(0.0, percent)) / 100.0)
 
 
 def max_charge_kw(spec: CarSpec, state: CarState) -> float:
-    """The kW that plug, car and driver allow together."""
+    """Return the highest charging power in kW that specification and driver allow."""
     return min(spec.amps, state.max_current) * VOLTS_PER_PHASE * spec.phases / 1000.0
 
 
 def charge_kw(spec: CarSpec, state: CarState) -> float:
-    """The kW that flow into the battery now; 0 unless the car charges."""
+    """Return the present charging power in kW; 0 unless the car is charging."""
     if state.power is not Power.CHARGING:
         return 0.0
     gap = state.limit_percent - battery_percent(spec, state)
@@ -87,18 +87,18 @@ def charge_kw(spec: CarSpec, state: CarState) -> float:
 
 
 def minutes_to_limit(spec: CarSpec, state: CarState) -> float:
-    """Minutes until the limit is reached when charging goes on: the curve of `charge_rate`, solved."""
+    """Return the minutes until a continued charge reaches the limit, by integrating `charge_kw`."""
     gap = max(0.0, state.limit_percent - battery_percent(spec, state))
-    knee = MIN_TAPER_SHARE * TAPER_PERCENT
-    straight = max(0.0, gap - TAPER_PERCENT)
-    bent = TAPER_PERCENT * math.log(min(gap, TAPER_PERCENT) / knee) if gap > knee else 0.0
-    last = min(gap, knee) / MIN_TAPER_SHARE
+    taper_end = MIN_TAPER_SHARE * TAPER_PERCENT
+    constant_power = max(0.0, gap - TAPER_PERCENT)
+    taper = TAPER_PERCENT * math.log(min(gap, TAPER_PERCENT) / taper_end) if gap > taper_end else 0.0
+    minimum_power = min(gap, taper_end) / MIN_TAPER_SHARE
     hours_per_percent = spec.battery_kwh / 100.0 / max_charge_kw(spec, state)
-    return (straight + bent + last) * hours_per_percent * 60.0
+    return (constant_power + taper + minimum_power) * hours_per_percent * 60.0
 
 
 def advance_car(spec: CarSpec, state: CarState, seconds: float) -> CarState:
-    """The car `seconds` later. Odometer never falls; battery stays within 0 and 100 %."""
+    """Return the state `seconds` later. The odometer never decreases; the battery stays between 0 and 100 %."""
     while seconds > 0:
         step = min(seconds, STEP_SECONDS)
         state = _advance_drive(spec, state, step) if state.driving else _advance_power(spec, state, step)
@@ -108,14 +108,14 @@ def advance_car(spec: CarSpec, state: CarState, seconds: float) -> CarState:
 
 
 def advance_sandbox_car(spec: CarSpec, state: CarState, seconds: float) -> CarState:
-    """The car `seconds` later in a world where nothing flows and nothing rolls: only a handshake comes to its end."""
+    """Return the state `seconds` later in a sandbox, where the only progress is from INITIALIZING to the next state."""
     if state.power is Power.INITIALIZING:
         return advance_car(spec, state, seconds=min(seconds, max(0.0, INITIALIZING_SECONDS - state.power_seconds)))
     return replace(state, power_seconds=state.power_seconds + seconds)
 
 
 def with_power(state: CarState, power: Power) -> CarState:
-    """The same car with another power state. A car on a cable does not drive."""
+    """Return the state with another power state. Plugging in ends a drive."""
     if power is state.power:
         return state
     driving = state.driving and not power.is_plugged_in
@@ -123,29 +123,29 @@ def with_power(state: CarState, power: Power) -> CarState:
 
 
 def start_drive(state: CarState, destination_km: float | None = None) -> CarState:
-    """Unplugged and on the road."""
+    """Return the state unplugged and driving."""
     return replace(with_power(state, Power.UNPLUGGED), driving=True, destination_km=destination_km)
 
 
 def park_car(state: CarState) -> CarState:
-    """Standing, unplugged."""
+    """Return the state unplugged and parked."""
     return replace(with_power(state, Power.UNPLUGGED), driving=False, destination_km=None)
 
 
 def _advance_drive(spec: CarSpec, state: CarState, seconds: float) -> CarState:
     km = spec.cruise_kmh * seconds / 3600.0
-    spare = state.energy_kwh - spec.battery_kwh * RESERVE_PERCENT / 100.0
-    ends = km >= spare / spec.kwh_per_km
-    km = max(0.0, min(km, spare / spec.kwh_per_km))
-    place = state.loop_km + km
-    if state.destination_km is not None and place >= state.destination_km:
+    usable_kwh = state.energy_kwh - spec.battery_kwh * RESERVE_PERCENT / 100.0
+    ends = km >= usable_kwh / spec.kwh_per_km
+    km = max(0.0, min(km, usable_kwh / spec.kwh_per_km))
+    position = state.loop_km + km
+    if state.destination_km is not None and position >= state.destination_km:
         ends, km = True, max(0.0, state.destination_km - state.loop_km)
-        place = max(state.loop_km, state.destination_km)  # to the digit, or a rounded sum would miss home by an ulp
+        position = max(state.loop_km, state.destination_km)  # exact: a rounded sum could miss home
     moved = replace(
         state,
         energy_kwh=max(0.0, state.energy_kwh - km * spec.kwh_per_km),
         odometer_km=state.odometer_km + km,
-        loop_km=place % spec.loop_km,
+        loop_km=position % spec.loop_km,
     )
     return park_car(moved) if ends else moved
 
@@ -171,5 +171,5 @@ def _advance_charge(spec: CarSpec, state: CarState, seconds: float) -> CarState:
     filled = state.energy_kwh + charge_kw(spec, state) * seconds / 3600.0
     if filled < limit_kwh:
         return replace(state, energy_kwh=filled)
-    # A limit that was lowered below the level ends the charge; it does not take energy out again.
+    # Lowering the limit below the level ends the charge but removes no energy.
     return with_power(replace(state, energy_kwh=max(state.energy_kwh, limit_kwh)), Power.COMPLETE)

@@ -1,4 +1,4 @@
-"""Enode's error answers: JSON with `type`, `title`, `detail` and, for refused input, `issues`. There is no `status`."""
+"""Enode's error responses: JSON with `type`, `title`, `detail` and, for invalid input, `issues`. No `status`."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ TITLES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Metho
 
 
 class ProblemError(Exception):
-    """An answer other than success, in Enode's shape."""
+    """An error response in Enode's format."""
 
     def __init__(self, status: int, title: str, detail: str, issues: list[Json] | None = None) -> None:
         super().__init__(title)
@@ -27,23 +27,23 @@ class ProblemError(Exception):
 
 
 def build_problem(status: int, title: str, detail: str) -> Json:
-    """A problem as Enode writes it."""
+    """Build the body of an error response."""
     slug = SLUGS.get(status, "error")  # SIM: the slugs of other statuses are not published
     return {"type": TYPE_PREFIX + slug, "title": title, "detail": detail}
 
 
 def bad_request(detail: str, issues: list[Json] | None = None, title: str = "Bad Request") -> ProblemError:
-    """Input that Enode does not take."""
+    """Create a 400."""
     return ProblemError(400, title, detail, issues)
 
 
 def not_found(title: str, detail: str) -> ProblemError:
-    """Something that is not there."""
+    """Create a 404."""
     return ProblemError(404, title, detail)
 
 
 async def read_json(request: Request) -> Any:
-    """The request's body. Raises the 400 that Enode was seen to answer for what is no JSON."""
+    """Read the request's JSON. Raises the 400 that Enode was observed to return for invalid JSON."""
     try:
         return json.loads(await request.body())
     except ValueError, RecursionError:
@@ -51,7 +51,7 @@ async def read_json(request: Request) -> Any:
 
 
 async def read_body[M: BaseModel](request: Request, model: type[M], *, title: str = "Bad Request") -> M:
-    """The request's body as `model`. Raises the 400 that names what is wrong, without repeating any value."""
+    """Read the request's body as `model`. Raises the 400 that names what is wrong, without repeating any value."""
     try:
         return model.model_validate(await read_json(request))
     except ValidationError as error:
@@ -61,7 +61,7 @@ async def read_body[M: BaseModel](request: Request, model: type[M], *, title: st
 
 
 def list_issues(error: ValidationError) -> list[Json]:
-    """What was wrong with some input. SIM: the shape of an issue is not published."""
+    """List what is wrong with some input. SIM: the format of an issue is not published."""
     return [
         {"code": it["type"], "path": [str(part) for part in it["loc"]], "message": it["msg"]}
         for it in error.errors(include_url=False, include_input=False, include_context=False)

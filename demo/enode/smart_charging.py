@@ -1,4 +1,4 @@
-"""Smart charging: policy, override and status. SIM: no plans are made, just as Enode's own sandbox makes none."""
+"""Smart charging: policy, override and status. SIM: no plans are created, as in Enode's own sandbox."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -30,9 +30,9 @@ class PolicyBody(BaseModel):
 
 
 def set_policy(sim: Simulator, vehicle: Vehicle, body: PolicyBody) -> Json:
-    """The policy with what the client changed.
+    """Update the policy and return it.
 
-    Raises the 400 of the sandbox, of a car that cannot, and of a missing deadline.
+    Raises the 400 of the sandbox, of an incapable car, and of a missing deadline.
     """
     policy = {**vehicle.policy, **body.model_dump(by_alias=True, include=body.model_fields_set)}
     if policy["isEnabled"] and sim.sandbox:
@@ -45,12 +45,12 @@ def set_policy(sim: Simulator, vehicle: Vehicle, body: PolicyBody) -> Json:
     sim.world.vehicles[vehicle.id] = changed
     if fields := list_updated_fields(vehicle.shown, changed.shown):
         sim.publish_for_user(vehicle.user_id, events.vehicle_updated(sim.clock.next_timestamp(), changed.shown, fields))
-    update_status(sim, vehicle.id)
+    update_smart_charging_status(sim, vehicle.id)
     return policy
 
 
 def start_override(sim: Simulator, vehicle: Vehicle) -> Json:
-    """Charge now, whatever the policy says, until the override ends."""
+    """Charge now regardless of the policy, until the override ends."""
     override: Json = {
         "createdAt": sim.clock.now(),
         "endedAt": None,
@@ -60,25 +60,25 @@ def start_override(sim: Simulator, vehicle: Vehicle) -> Json:
     }
     vehicle = replace(vehicle, override=override)
     sim.world.vehicles[vehicle.id] = vehicle
-    with suppress(ProblemError):  # a car that charges already, or is full, needs no action
+    with suppress(ProblemError):  # a charging or full car needs no action
         override = {**override, "vendorActionId": start_charging_action(sim, vehicle, "START").id}
         sim.world.vehicles[vehicle.id] = replace(vehicle, override=override)
-    update_status(sim, vehicle.id)
+    update_smart_charging_status(sim, vehicle.id)
     return _with_owner(vehicle, override)
 
 
 def end_override(sim: Simulator, vehicle: Vehicle) -> Json:
-    """Back to what the policy says. Raises the 404 when nothing was overridden."""
+    """End the override. Raises the 404 if there is none."""
     if vehicle.override is None:
         raise not_found("Not Found", "The vehicle has no active smart override.")
     ended = {**vehicle.override, "endedAt": sim.clock.now()}
     sim.world.vehicles[vehicle.id] = replace(vehicle, override=None)
-    update_status(sim, vehicle.id)
+    update_smart_charging_status(sim, vehicle.id)
     return _with_owner(vehicle, ended)
 
 
-def update_status(sim: Simulator, vehicle_id: str) -> None:
-    """Bring the smart charging status up to date, and tell when it changed."""
+def update_smart_charging_status(sim: Simulator, vehicle_id: str) -> None:
+    """Update the smart charging status, and publish an event if it changed."""
     vehicle = sim.world.vehicles[vehicle_id]
     before = render_status(sim, vehicle)
     state = _compute_state(vehicle)
@@ -87,12 +87,12 @@ def update_status(sim: Simulator, vehicle_id: str) -> None:
     vehicle = replace(vehicle, smart_state=state, smart_changed_at=sim.clock.now())
     sim.world.vehicles[vehicle_id] = vehicle
     after = render_status(sim, vehicle)
-    told = events.smart_charging_updated(sim.clock.next_timestamp(), after, list_updated_fields(before, after))
-    sim.publish_for_user(vehicle.user_id, told)
+    event = events.smart_charging_updated(sim.clock.next_timestamp(), after, list_updated_fields(before, after))
+    sim.publish_for_user(vehicle.user_id, event)
 
 
 def render_status(sim: Simulator, vehicle: Vehicle) -> Json:
-    """The smart charging status as Enode writes it."""
+    """Render the smart charging status as Enode does."""
     power = sim.get_car(vehicle).state.power
     considered = {
         "isPluggedIn": power.is_plugged_in,

@@ -1,4 +1,4 @@
-"""The state file: the world as JSON, written whole and moved into place, so that a crash leaves the old one."""
+"""The state file: the world as JSON. Writes replace the file atomically, so a crash leaves the previous version."""
 
 import os
 from pathlib import Path
@@ -11,36 +11,36 @@ ADAPTER = TypeAdapter(World)
 
 
 class StateFileError(Exception):
-    """A state file that cannot be used; says what to do."""
+    """A state file can't be used; the message says what to do."""
 
 
 def load_world(path: Path) -> World | None:
-    """The world in a state file; None when there is no file. Raises StateFileError for what is no such file."""
+    """Load the world from a state file; None if there is no file. Raises StateFileError if it can't be used."""
     try:
         return ADAPTER.validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError:
-        raise StateFileError(f"{path} is no state file of this simulator: remove it to start afresh") from None
+        raise StateFileError(f"{path} is not a state file of this simulator: remove it to start over") from None
     except OSError as error:
         raise StateFileError(f"{path} cannot be read: {error.strerror}") from None
 
 
 class StateFile:
-    """Saves a world, but writes only when it differs from what was written last."""
+    """Saves a world, and writes only what differs from the last save."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._written = b""
 
     def save(self, world: World) -> None:
-        """Write the world if it changed. Raises OSError."""
+        """Write the world if it has changed. Raises OSError."""
         state = ADAPTER.dump_json(world)
         if state == self._written:
             return
-        beside = self._path.with_name(self._path.name + ".new")
-        # It holds webhook secrets: nobody else's to read.
-        with open(beside, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        temporary = self._path.with_name(self._path.name + ".new")
+        # 0600: the file contains webhook secrets.
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(state)
-        beside.replace(self._path)
+        temporary.replace(self._path)
         self._written = state

@@ -1,4 +1,4 @@
-"""Enode's view of a car: the vehicle object, what its vendor and its scopes leave of it, and what changed in it."""
+"""Enode's vehicle object of a car: values, capabilities, withheld fields and changed fields."""
 
 import math
 from typing import Any
@@ -18,16 +18,16 @@ CAPABILITIES = (
     "stopCharging",
     "smartCharging",
 )
-TIMED_GROUPS = ("chargeState", "location", "odometer")  # the groups with a lastUpdated of their own
-UNREPORTED_FIELDS = frozenset({"lastSeen", "lastUpdated"})  # no news by themselves
+TIMED_GROUPS = ("chargeState", "location", "odometer")  # have their own lastUpdated
+UNREPORTED_FIELDS = frozenset({"lastSeen", "lastUpdated"})  # changes of these alone cause no event
 KM_PER_DEGREE = 111.32
 POLICY = {"isEnabled": False, "deadline": None, "minimumChargeLimit": 0}
 
 
-def build_observed_vehicle(car: Car, vehicle: Vehicle, *, valid: bool, now: str, place_id: str | None) -> Json:
-    """The vehicle object as Enode would know it after asking the vendor at `now`."""
-    seen = _clear_withheld_fields(car, _build_full_vehicle(car, vehicle, valid=valid, place_id=place_id))
-    if "vehicle:read:location" not in vehicle.scopes:  # SIM: how a missing scope shows is not published
+def build_observed_vehicle(car: Car, vehicle: Vehicle, *, valid: bool, now: str, location_id: str | None) -> Json:
+    """Build the vehicle object after a poll of the vendor at `now`."""
+    seen = _clear_withheld_fields(car, _build_full_vehicle(car, vehicle, valid=valid, location_id=location_id))
+    if "vehicle:read:location" not in vehicle.scopes:  # SIM: the effect of a missing scope is not published
         seen["location"] = {"id": None, "latitude": None, "longitude": None}
     for group in TIMED_GROUPS:
         seen[group]["lastUpdated"] = _get_group_timestamp(vehicle.shown[group], seen[group], now)
@@ -35,7 +35,7 @@ def build_observed_vehicle(car: Car, vehicle: Vehicle, *, valid: bool, now: str,
 
 
 def build_unobserved_vehicle(car: Car, vehicle: Vehicle, *, valid: bool) -> Json:
-    """The vehicle object when the vendor cannot tell anything new: the last one, and that it is out of reach."""
+    """Build the vehicle object of a car that can't be polled: the last values, and that it is unreachable."""
     reachable = None if "isReachable" in car.model.withheld_fields else car.reachable and valid
     return {
         **vehicle.shown,
@@ -46,11 +46,11 @@ def build_unobserved_vehicle(car: Car, vehicle: Vehicle, *, valid: bool) -> Json
 
 
 def build_discovered_vehicle(car: Car, vehicle: Vehicle) -> Json:
-    """The vehicle object right after linking: who the car is, and nulls."""
+    """Build the vehicle object right after linking: identity only, all values null."""
     charge = dict.fromkeys(_build_charge_state(car), None)
-    whole = _clear_withheld_fields(car, _build_full_vehicle(car, vehicle, valid=True, place_id=None))
+    vehicle_object = _clear_withheld_fields(car, _build_full_vehicle(car, vehicle, valid=True, location_id=None))
     return {
-        **whole,
+        **vehicle_object,
         "lastSeen": vehicle.linked_at,
         "isReachable": None,
         "chargeState": {**charge, "powerDeliveryState": Power.UNKNOWN.value, "lastUpdated": None},
@@ -60,45 +60,45 @@ def build_discovered_vehicle(car: Car, vehicle: Vehicle) -> Json:
 
 
 def list_updated_fields(old: Json, new: Json) -> list[str]:
-    """Dotted paths of what differs; empty when only the times of looking do. SIM: their form is not published."""
+    """List the dotted paths of changed fields; empty if only poll times changed. SIM: the format is not published."""
     changed = sorted(_find_differences(old, new, ""))
     return changed if any(path.rpartition(".")[2] not in UNREPORTED_FIELDS for path in changed) else []
 
 
 def get_position(car: Car) -> tuple[float, float]:
-    """Latitude and longitude of the car: its loop road is a circle that starts and ends at its home."""
+    """Return latitude and longitude of the car. Its circular road starts and ends at its home."""
     radius = car.model.spec.loop_km / (2 * math.pi) / KM_PER_DEGREE
     turn = 2 * math.pi * car.state.loop_km / car.model.spec.loop_km
     latitude, longitude = car.model.home
-    stretch = math.cos(math.radians(latitude))
+    longitude_scale = math.cos(math.radians(latitude))
     return (
         round(latitude + radius * math.sin(turn), 5),
-        round(longitude + radius * (1 - math.cos(turn)) / stretch, 5),
+        round(longitude + radius * (1 - math.cos(turn)) / longitude_scale, 5),
     )
 
 
 def build_capabilities(car: Car, scopes: tuple[str, ...], *, valid: bool) -> Json:
-    """What can be had from the car, and what stands before it."""
+    """Build the capabilities of the car, with the interventions that block them."""
     return {name: _build_capability(car, scopes, name, valid=valid) for name in CAPABILITIES}
 
 
 def _build_capability(car: Car, scopes: tuple[str, ...], name: str, *, valid: bool) -> Json:
-    obstacles = [car.model.interventions[name]] if name in car.model.interventions else []
-    obstacles += [
-        it for it in car.interventions if name in INTERVENTIONS[it].blocked_capabilities and it not in obstacles
+    blocking = [car.model.interventions[name]] if name in car.model.interventions else []
+    blocking += [
+        it for it in car.interventions if name in INTERVENTIONS[it].blocked_capabilities and it not in blocking
     ]
     if not valid:
-        obstacles.append(SIGN_IN_AGAIN.id)
+        blocking.append(SIGN_IN_AGAIN.id)
     granted = (name != "location" or "vehicle:read:location" in scopes) and (
         name not in CONTROL_CAPABILITIES or "vehicle:control:charging" in scopes
     )
     return {
-        "isCapable": granted and not obstacles and name not in car.model.missing_capabilities,
-        "interventionIds": obstacles,
+        "isCapable": granted and not blocking and name not in car.model.missing_capabilities,
+        "interventionIds": blocking,
     }
 
 
-def _build_full_vehicle(car: Car, vehicle: Vehicle, *, valid: bool, place_id: str | None) -> Json:
+def _build_full_vehicle(car: Car, vehicle: Vehicle, *, valid: bool, location_id: str | None) -> Json:
     model = car.model
     latitude, longitude = get_position(car)
     return {
@@ -115,7 +115,7 @@ def _build_full_vehicle(car: Car, vehicle: Vehicle, *, valid: bool, place_id: st
         },
         "chargeState": _build_charge_state(car),
         "smartChargingPolicy": vehicle.policy,
-        "location": {"id": place_id, "latitude": latitude, "longitude": longitude},
+        "location": {"id": location_id, "latitude": latitude, "longitude": longitude},
         "odometer": {"distance": math.floor(car.state.odometer_km)},
         "capabilities": build_capabilities(car, vehicle.scopes, valid=valid),
         "scopes": list(vehicle.scopes),
@@ -125,16 +125,16 @@ def _build_full_vehicle(car: Car, vehicle: Vehicle, *, valid: bool, place_id: st
 def _build_charge_state(car: Car) -> Json:
     spec, state = car.model.spec, car.state
     power = _get_reported_power(car, state)
-    known = power is not Power.UNKNOWN
+    is_known = power is not Power.UNKNOWN
     charging = power is Power.CHARGING
     percent = battery_percent(spec, state)
     full = state.power is Power.COMPLETE or percent >= state.limit_percent
     return {
         "batteryLevel": math.floor(percent + 1e-6),
         "range": math.floor(state.energy_kwh / spec.kwh_per_km),
-        "isPluggedIn": power.is_plugged_in if known else None,
-        "isCharging": charging if known else None,
-        "isFullyCharged": full if known else None,
+        "isPluggedIn": power.is_plugged_in if is_known else None,
+        "isCharging": charging if is_known else None,
+        "isFullyCharged": full if is_known else None,
         "batteryCapacity": spec.battery_kwh,
         "chargeLimit": state.limit_percent,
         "chargeRate": round(charge_kw(spec, state), 1) if charging else None,
@@ -159,7 +159,7 @@ def _clear_withheld_fields(car: Car, seen: Json) -> Json:
 
 
 def _get_group_timestamp(old: Json, new: Json, now: str) -> str | None:
-    """When a group last changed; null for one of which nothing is ever told."""
+    """Return when a group last changed; null for a group without any value."""
     if all(value is None for value in new.values()):
         return None
     before: str | None = old["lastUpdated"]

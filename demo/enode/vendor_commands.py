@@ -1,4 +1,4 @@
-"""What a car does when its vendor's cloud tells it something. Pure."""
+"""Commands of a vendor's cloud to a car. Pure functions."""
 
 from dataclasses import replace
 
@@ -7,26 +7,26 @@ from demo.enode.world import Car, VendorCommand
 
 
 def send_command(car: Car, kind: str, now: float, max_current: float | None = None) -> Car:
-    """The car with an order on its way to it; an earlier one is forgotten."""
+    """Return the car with a command on its way. It replaces an earlier one."""
     due = now + car.model.response_seconds
     return replace(car, order=VendorCommand(kind=kind, max_current=max_current, due=due))
 
 
 def execute_due_command(car: Car, now: float) -> Car:
-    """The car after it did what was due. A car out of reach hears of it once it is back."""
-    order = car.order
-    if order is None or not car.reachable or now < order.due:
+    """Return the car after executing a due command. An unreachable car executes it when it is reachable again."""
+    command = car.order
+    if command is None or not car.reachable or now < command.due:
         return car
-    return replace(car, state=_apply_command(car.state, order), order=None)
+    return replace(car, state=_apply_command(car.state, command), order=None)
 
 
-def _apply_command(state: CarState, order: VendorCommand) -> CarState:
-    match order.kind:
+def _apply_command(state: CarState, command: VendorCommand) -> CarState:
+    match command.kind:
         case "START" if state.power in {Power.STOPPED, Power.COMPLETE}:
             return with_power(state, Power.INITIALIZING)
         case "STOP" if state.power in {Power.INITIALIZING, Power.CHARGING, Power.DISCHARGING}:
             return with_power(state, Power.STOPPED)
-        case "MAX_CURRENT" if order.max_current is not None:
-            return replace(state, max_current=order.max_current)
+        case "MAX_CURRENT" if command.max_current is not None:
+            return replace(state, max_current=command.max_current)
         case _:
             return state

@@ -1,4 +1,4 @@
-"""Webhook subscriptions: what a client may register, and how it is shown."""
+"""Webhook subscriptions: validation, creation, changes and their JSON."""
 
 import ipaddress
 from dataclasses import replace
@@ -44,7 +44,7 @@ EventName = Literal[
 
 
 def _check_url(url: str) -> str:
-    # DEVIATION: Enode takes https:// only. Loopback over http:// is taken here, or one machine could not be enough.
+    # DEVIATION: Enode accepts https:// only. Loopback over http:// is accepted here to run on one machine.
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
@@ -90,12 +90,12 @@ class CreateBody(BaseModel):
     @classmethod
     def _refuse_null(cls, value: Authentication | None) -> Authentication:
         if value is None:
-            raise ValueError("must be an object; only PATCH takes null")
+            raise ValueError("must be an object; only PATCH accepts null")
         return value
 
 
 class UpdateBody(BaseModel):
-    """Body of PATCH /webhooks/{id}: any of the fields; `authentication: null` takes the header away."""
+    """Body of PATCH /webhooks/{id}: any of the fields; `authentication: null` removes the header."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -107,7 +107,7 @@ class UpdateBody(BaseModel):
 
 
 def create_subscription(sim: Simulator, body: CreateBody) -> WebhookSubscription:
-    """A new subscription. Raises the 400 for a URL that has one."""
+    """Create a subscription. Raises the 400 for a URL that is already subscribed."""
     _refuse_duplicate_url(sim, body.url)
     now = sim.clock.next_timestamp()
     header = body.authentication
@@ -119,7 +119,7 @@ def create_subscription(sim: Simulator, body: CreateBody) -> WebhookSubscription
         api_version=body.api_version,
         header_name=header.header_name if header else None,
         header_value=header.header_value if header else None,
-        last_success=now,  # seen live: never null, at first the time of creation
+        last_success=now,  # observed: never null, initially the time of creation
         created_at=now,
     )
     sim.world.webhooks[webhook.id] = webhook
@@ -128,7 +128,7 @@ def create_subscription(sim: Simulator, body: CreateBody) -> WebhookSubscription
 
 
 def update_subscription(sim: Simulator, webhook: WebhookSubscription, body: UpdateBody) -> WebhookSubscription:
-    """The subscription with what the client changed; an inactive one is active again. Raises 400 as `create` does."""
+    """Update a subscription, which also reactivates it. Raises the 400 for a URL that is already subscribed."""
     sent = body.model_fields_set
     changes: dict[str, Any] = {name: getattr(body, name) for name in ("url", "secret", "api_version") if name in sent}
     if "events" in sent:
@@ -145,7 +145,7 @@ def update_subscription(sim: Simulator, webhook: WebhookSubscription, body: Upda
 
 
 def get_subscription(sim: Simulator, webhook_id: str) -> WebhookSubscription:
-    """A subscription. Raises the 404 that Enode documents."""
+    """Return a subscription. Raises the 404 that Enode documents."""
     webhook = sim.world.webhooks.get(webhook_id)
     if webhook is None:
         raise not_found("Webhook not found", f"Could not find webhook {webhook_id}")
@@ -153,7 +153,7 @@ def get_subscription(sim: Simulator, webhook_id: str) -> WebhookSubscription:
 
 
 def render_subscription(webhook: WebhookSubscription) -> Json:
-    """The subscription as Enode writes it; never with its secret."""
+    """Render a subscription as Enode does, without its secret."""
     return {
         "id": webhook.id,
         "url": webhook.url,
@@ -167,7 +167,7 @@ def render_subscription(webhook: WebhookSubscription) -> Json:
 
 
 def accepts_event(webhook: WebhookSubscription, event_name: str) -> bool:
-    """Whether an event goes to this subscription. The heartbeat goes to every one."""
+    """Return whether an event goes to this subscription. Heartbeats go to every active one."""
     return webhook.is_active and (
         "*" in webhook.events or event_name in webhook.events or event_name == "system:heartbeat"
     )
@@ -180,6 +180,6 @@ def _refuse_duplicate_url(sim: Simulator, url: str) -> None:
 
 
 def reactivate_subscription(sim: Simulator, webhook_id: str) -> None:
-    """A test was taken: the subscription is healthy again."""
+    """Mark a subscription active after it has accepted a test event."""
     webhook = sim.world.webhooks[webhook_id]
     sim.world.webhooks[webhook_id] = replace(webhook, is_active=True, last_success=sim.clock.next_timestamp())

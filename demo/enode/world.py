@@ -1,4 +1,7 @@
-"""Everything that this world remembers. Records are replaced, never changed; `World` holds them."""
+"""The simulator's records, held by `World`.
+
+Records are immutable and get replaced. Their field names are the format of the state file.
+"""
 
 import uuid
 from dataclasses import dataclass, field
@@ -14,7 +17,7 @@ MAX_ACTIONS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorCommand:
-    """What a vendor's cloud has sent to a car and the car has not yet done. Due at a simulated second."""
+    """A command of a vendor's cloud that the car has not executed yet. `due` is a simulated second."""
 
     kind: str
     """START, STOP or MAX_CURRENT."""
@@ -24,7 +27,7 @@ class VendorCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Car:
-    """A physical car. It outlives links: who unlinks and links again finds the same car, with the same VIN."""
+    """A physical car. Unlinking doesn't delete it: linking again finds the same car with the same VIN."""
 
     key: str
     model_key: str
@@ -33,21 +36,21 @@ class Car:
     stage: Stage
     stage_seconds: float = 0.0
     pinned: bool = False
-    """Somebody commanded it through the control surface; its daily life rests."""
+    """The control API has set its activity, which suspends its daily routine."""
     reachable: bool = True
     interventions: tuple[str, ...] = ()
-    """Ids of those that were raised by hand."""
+    """Ids of the interventions raised through the control API."""
     order: VendorCommand | None = None
 
     @property
     def model(self) -> Model:
-        """What kind of car it is."""
+        """The car's model."""
         return MODELS[self.model_key]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vehicle:
-    """Enode's record of a linked car. `shown` is the vehicle object as Enode last learned it."""
+    """Enode's record of a linked car. `shown` is the vehicle object as of Enode's last poll."""
 
     id: str
     user_id: str
@@ -57,13 +60,13 @@ class Vehicle:
     linked_at: str
     shown: Json
     next_look: float
-    """Simulated second at which Enode next asks the vendor."""
+    """Simulated second of Enode's next poll of the vendor."""
     seen_power: Power | None = None
-    """The power state at Enode's last look; None before the first."""
+    """The power state at Enode's last poll; None before the first."""
     policy: Json
     """The smart charging policy."""
     override: Json | None = None
-    """The running smart override."""
+    """The active smart override."""
     smart_state: str = "DISABLED"
     smart_changed_at: str
 
@@ -78,18 +81,18 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """One of the client's users, by the client's own id."""
+    """A user of the client; the client chooses the id."""
 
     id: str
     created_at: str
     links: dict[str, Link] = field(default_factory=dict)
     authorized: bool = True
-    """False after the user was deauthorized: data stays, nothing new is learned or told."""
+    """False after the user was deauthorized: data stays, but Enode neither polls nor sends events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSession:
-    """A link page that was asked for. Single use, good until `expires_at` (real seconds since 1970)."""
+    """A link page that a client requested. Single use, valid until `expires_at` (real seconds since 1970)."""
 
     token: str
     user_id: str
@@ -100,12 +103,12 @@ class LinkSession:
     vendor: str | None = None
     consented: bool = False
     relinks: bool = False
-    """Made to sign in again to an account that is already linked."""
+    """Created to sign in again to an account that is already linked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """Enode's record of a command. `kind` for START and STOP, `max_current` for the other kind."""
+    """Enode's record of a command. `kind` is START or STOP, or None for a `max_current` command."""
 
     id: str
     user_id: str
@@ -118,7 +121,7 @@ class Action:
     updated_at: str
     completed_at: str | None = None
     deadline: float
-    """Simulated second after which nobody waits for the car any more."""
+    """Simulated second at which a pending action fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +154,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldEvent:
-    """An event that is kept back until so many later ones went by."""
+    """An event that is held back until `behind` later events have overtaken it."""
 
     event: Json
     behind: int
@@ -159,19 +162,19 @@ class HeldEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookQueue:
-    """What a webhook has yet to hear, in order."""
+    """The undelivered events of one webhook subscription, in order."""
 
     waiting: tuple[Json, ...] = ()
     current: Delivery | None = None
     held: tuple[HeldEvent, ...] = ()
-    """Kept back by mischief."""
+    """Events held back by delivery faults."""
     failing_since: float | None = None
     """Simulated second of the first failure since the last success."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """An Enode location: a named place of a user."""
+    """A named location of a user."""
 
     id: str
     user_id: str
@@ -184,12 +187,12 @@ class Location:
 
 @dataclass(slots=True, kw_only=True)
 class World:
-    """The whole of it; this is what a state file holds."""
+    """All records; the content of a state file."""
 
     seed: int
     ids_given: int = 0
     seconds: float = 0.0
-    """Simulated seconds since the world began."""
+    """Simulated seconds since the world was created."""
     users: dict[str, User] = field(default_factory=dict)
     cars: dict[str, Car] = field(default_factory=dict)
     vehicles: dict[str, Vehicle] = field(default_factory=dict)
@@ -200,7 +203,7 @@ class World:
     places: dict[str, Location] = field(default_factory=dict)
 
     def clear(self) -> None:
-        """Forget all records; ids are not given twice all the same."""
+        """Delete all records. Ids are still never given twice."""
         for records in (
             self.users,
             self.cars,
@@ -214,16 +217,16 @@ class World:
             records.clear()
 
     def new_id(self) -> str:
-        """A UUID that this world has not given before; the same one in each world of the same seed."""
+        """Return an unused UUID. Worlds with the same seed return the same sequence."""
         self.ids_given += 1
         return str(uuid.uuid5(NAMESPACE, f"{self.seed}/{self.ids_given}"))
 
     def store_action(self, action: Action) -> None:
-        """Remember an action, and forget the oldest when there are many."""
+        """Store an action, and delete the oldest ones beyond MAX_ACTIONS."""
         self.actions[action.id] = action
         while len(self.actions) > MAX_ACTIONS:
             del self.actions[next(iter(self.actions))]
 
     def find_pending_action(self, vehicle_id: str) -> Action | None:
-        """The one action that a vehicle is busy with."""
+        """Find the pending action of a vehicle; there is at most one."""
         return next((it for it in self.actions.values() if it.vehicle_id == vehicle_id and it.state == "PENDING"), None)

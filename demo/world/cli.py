@@ -1,4 +1,4 @@
-"""`python -m demo`: from the command line to a running world, and to its end."""
+"""`python -m demo`: run the demo or its check from the command line."""
 
 import argparse
 import asyncio
@@ -24,11 +24,11 @@ from demo.world.state_folder import open_state_folder, remove_state_folder
 from demo.world.world import DemoWorld, open_demo_world, stop_leftovers
 
 SCREENSHOT = "dashboard.png"
-SIMULATED_DAY = timedelta(hours=7.5)  # of a car of this world: out, back, charged
+SIMULATED_DAY = timedelta(hours=7.5)  # one daily routine of a simulated car
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the demo; the exit status."""
+    """Run the demo and return the exit status."""
     options = parse_options(arguments)
     adopt_orphans()
     try:
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run_check_in_temporary_folder(options: argparse.Namespace) -> int:
-    """A check in a state folder of its own, of which only a picture stays; all of it when the check fails."""
+    """Run a check in a new state folder. Keep only its screenshot, or the whole folder if the check fails."""
     options.state = Path(tempfile.mkdtemp(prefix="evconduit-check-"))
     status = 1
     try:
@@ -61,44 +61,46 @@ def _run_check_in_temporary_folder(options: argparse.Namespace) -> int:
 
 
 async def _run(options: argparse.Namespace) -> int:
-    console, interrupts = Console(sys.stdout), ShutdownSignals()
-    interrupts.install()
-    async with _open_demo(options, console, interrupts) as world:
+    console, signals = Console(sys.stdout), ShutdownSignals()
+    signals.install()
+    async with _open_demo(options, console, signals) as world:
         if options.check:
             work = run_check(world, options.screenshot or world.state.path / SCREENSHOT)
         else:
             work = world.supervisor.run_while_alive(_start_demo(world, options.speed))
-        status = await interrupts.run_until_signal(work)
+        status = await signals.run_until_signal(work)
         if status is None:
-            console.print_line("\nstopping …")
-            return 128 + interrupts.received[0] if options.check else 0
+            console.print_line("\nStopping …")
+            return 128 + signals.received[0] if options.check else 0
         return status
 
 
 @asynccontextmanager
 async def _open_demo(
-    options: argparse.Namespace, console: Console, interrupts: ShutdownSignals
+    options: argparse.Namespace, console: Console, signals: ShutdownSignals
 ) -> AsyncIterator[DemoWorld]:
-    """The state folder, ports and the world on them."""
+    """Open the state folder, claim ports and create the world."""
     with (
         open_state_folder(options.state or get_default_state_folder(), fresh=options.fresh) as state,
         ExitStack() as claims,
     ):
         if await stop_leftovers(state):
-            console.print_line("  ! stopped what an earlier demo had left running")
-        known = state.prepare(fresh=options.fresh)
-        if known and options.check:
-            raise UserFixableError(f"--check starts from nothing, but {state.path} is in use: give --fresh to wipe it")
+            console.print_line("  ! stopped processes that an earlier demo left running")
+        has_state = state.prepare(fresh=options.fresh)
+        if has_state and options.check:
+            raise UserFixableError(
+                f"--check needs an empty state folder, but {state.path} is in use: add --fresh to wipe it"
+            )
         given = {name: getattr(options, f"{name.replace('-', '_')}_port") for name in PREFERRED_PORTS}
         ports = choose_ports(given, state.saved.ports, claims)
         state.update(ports=ports)
-        console.print_line(f"EVConduit demo in {state.path}")
-        async with open_demo_world(state, ports, console, interrupts.force) as world:
+        console.print_line(f"EVConduit demo, state folder {state.path}")
+        async with open_demo_world(state, ports, console, signals.force) as world:
             yield world
 
 
 async def _start_demo(world: DemoWorld, speed: float) -> int:
-    """Start everything, tell where it is, and wait for ever."""
+    """Start everything, print the addresses, and wait until cancelled."""
     began = time.monotonic()
     await world.start_simulator_and_relay(speed=speed)
     await world.start_home_assistant()
@@ -115,12 +117,12 @@ def _render_ready_message(world: DemoWorld, sign_in_link: str, seconds: float) -
 Ready after {seconds:.0f} s.
 
   Home Assistant   {world.home_assistant.api.url}   login: {USER} / {PASSWORD}
-  The relay        {sign_in_link}   (signs you in once, within 15 minutes; its API: {world.relay.url}/api/docs)
-  The cars         {world.simulator.url}/_sim/vehicles   (scripts/demo --help tells how to move them)
+  Relay            {sign_in_link}   (single-use link, valid for 15 minutes; API: {world.relay.url}/api/docs)
+  Cars             {world.simulator.url}/_sim/vehicles   (see scripts/demo --help for how to control them)
   Logs             {world.state.logs}
 
-To sign Home Assistant in with your account instead of a key: open the relay's link and press its button; then, in the
-same browser, in Home Assistant: Settings > Devices & services > EVConduit > ⋮ of the hub > Reconfigure > Submit >
-Sign in with your account.
+To connect Home Assistant with your account instead of a key, open the relay's link and select its button.
+Then, in the same browser, in Home Assistant: Settings > Devices & services > EVConduit > ⋮ of the hub >
+Reconfigure > Submit > Sign in with your account.
 
-Ctrl-C stops everything."""
+Press Ctrl-C to stop everything."""

@@ -1,4 +1,4 @@
-"""What every part of the world is made with."""
+"""Objects shared by all components of the demo."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoContext:
-    """State, processes, ports and an HTTP client, shared by all parts."""
+    """State folder, supervisor, ports and HTTP client, shared by all components."""
 
     state: StateFolder
     supervisor: Supervisor
@@ -22,5 +22,5 @@ class DemoContext:
     session: ClientSession
 
     def get_url(self, server: str) -> str:
-        """Where a server of ours listens."""
+        """Return the base URL of one of the demo's servers."""
         return f"http://{HOST}:{self.ports[server]}"

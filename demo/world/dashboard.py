@@ -1,4 +1,4 @@
-"""A dashboard with the cars, stored in Home Assistant the way its own editor does."""
+"""Create a dashboard with the cars, stored as Home Assistant's own editor stores it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ type Card = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """A tile of a car. `columns`: of the twelve that a section has."""
+    """A tile of a car. `columns` of the twelve columns of a section."""
 
     key: str
     name: str
@@ -59,21 +59,21 @@ SHORT_TILES = (BATTERY, CHARGING, STATE, RANGE)
 
 
 async def create_dashboard(socket: HassSocket, cars: Sequence[Device], *, past: timedelta) -> None:
-    """Store the dashboard and make it the one that Home Assistant opens with. Again is no harm.
+    """Store the dashboard and make it Home Assistant's default. Idempotent.
 
-    `past`: how much of it the graphs and the map show.
+    `past` is the time span of the graphs and the map.
     """
-    known = await socket.call("lovelace/dashboards/list")
-    if all(row["url_path"] != URL_PATH for row in known):
-        about = {"url_path": URL_PATH, "title": TITLE, "icon": ICON, "mode": "storage", "show_in_sidebar": True}
-        await socket.call("lovelace/dashboards/create", **about)
+    existing = await socket.call("lovelace/dashboards/list")
+    if all(row["url_path"] != URL_PATH for row in existing):
+        options = {"url_path": URL_PATH, "title": TITLE, "icon": ICON, "mode": "storage", "show_in_sidebar": True}
+        await socket.call("lovelace/dashboards/create", **options)
     config = build_dashboard(cars, hours=past / timedelta(hours=1))
     await socket.call("lovelace/config/save", url_path=URL_PATH, config=config)
     await socket.call("frontend/set_system_data", key="core", value={"default_panel": URL_PATH})
 
 
 def build_dashboard(cars: Sequence[Device], *, hours: float) -> dict[str, Any]:
-    """The first car at length, with map and graphs; the others beside it."""
+    """Build the dashboard: the first car with all tiles, map and graphs; the others with few tiles."""
     first, *others = cars
     sections = [
         [*_build_cards(first, TILES), _build_graph(first, hours, ("sensor.charge_power", "Power"))],

@@ -1,4 +1,4 @@
-"""A picture of the dashboard, taken by a Chromium of the machine."""
+"""Take a screenshot of the dashboard with Chromium."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from demo.world.hass_api import HassApi
 
 VIEWPORT = ViewportSize(width=1440, height=900)
 READY_SECONDS = 60
-# The dashboard lies in shadow roots; its graphs are drawn last.
+# The dashboard is inside shadow roots; its graphs are drawn last.
 IS_DRAWN_SCRIPT = """() => {
   const find = (root, name) => [...root.querySelectorAll('*')].flatMap(
     it => [...(it.localName === name ? [it] : []), ...(it.shadowRoot ? find(it.shadowRoot, name) : [])]);
@@ -23,11 +23,11 @@ IS_DRAWN_SCRIPT = """() => {
 
 
 async def take_screenshot(hass: HassApi, chromium: str, file: Path) -> None:
-    """Open the dashboard, signed in as `hass` is, and write a PNG of it."""
+    """Open the dashboard as the signed-in user of `hass`, and write a PNG of it."""
     async with launch_chromium(chromium) as browser:
         page = await _open_dashboard(browser, hass)
         await page.wait_for_function(IS_DRAWN_SCRIPT, timeout=READY_SECONDS * 1000)
-        await page.wait_for_timeout(1500)  # drawn is not yet faded in, and a browser has no event for that
+        await page.wait_for_timeout(1500)  # wait for the fade-in, which has no event
         await page.screenshot(path=file)
 
 
@@ -41,11 +41,11 @@ async def _open_dashboard(browser: Browser, hass: HassApi) -> Page:
 
 
 async def _block_external_requests(context: BrowserContext, url: str) -> None:
-    """Let nothing but our Home Assistant be asked, and not even that for maps, which it would fetch elsewhere."""
+    """Block all requests except to the demo's Home Assistant; also map tiles, which it fetches from the internet."""
 
     async def decide(route: Route) -> None:
-        asked = urlsplit(route.request.url)
-        if asked.netloc == urlsplit(url).netloc and not asked.path.startswith("/api/map_tiles/"):
+        target = urlsplit(route.request.url)
+        if target.netloc == urlsplit(url).netloc and not target.path.startswith("/api/map_tiles/"):
             await route.continue_()
         else:
             await route.abort()

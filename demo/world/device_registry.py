@@ -1,4 +1,4 @@
-"""What Home Assistant's registries hold of our integration."""
+"""Read the integration's devices and entities from Home Assistant's registries."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ DOMAIN = "evconduit"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A device of the integration. `entities` maps platform and key, such as `switch.charging`, to the entity's id."""
+    """A device of the integration. `entities` maps platform and key, such as `switch.charging`, to the entity id."""
 
     id: str
     identifier: str
@@ -22,7 +22,7 @@ class Device:
 
 
 async def list_devices(socket: HassSocket) -> list[Device]:
-    """The devices with their enabled entities, by name."""
+    """List the devices with their enabled entities, sorted by name."""
     entities: list[Json] = await socket.call("config/entity_registry/list")
     found = [
         Device(

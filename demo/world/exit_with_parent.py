@@ -1,7 +1,7 @@
-"""Runs a command that ends when its parent does: `python tether.py PARENT-PID COMMAND ARGUMENT…`.
+"""Run a command that gets SIGTERM when its parent dies: `python exit_with_parent.py PARENT-PID COMMAND ARGUMENT…`.
 
-Python starts this file itself (`-I -S`, no packages), so that nothing needs to run between fork and exec. The kernel
-keeps the wish across exec: when the demo is killed without a chance to clean up, its parts are asked to stop.
+The demo runs this file with `-I -S` (no packages), so that no code has to run between fork and exec. The kernel keeps
+the parent-death signal across exec: if the demo is killed, its components are still asked to stop.
 """
 
 import ctypes
@@ -13,13 +13,13 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(parent: int, command: list[str]) -> None:
-    """Become the command."""
+    """Set the parent-death signal and exec the command."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it died before the wish was in place
+    if os.getppid() != parent:  # the parent died before the signal was set
         sys.exit(1)
     try:
-        os.execv(command[0], command)  # noqa: S606 - our own commands, and a shell is not wanted
+        os.execv(command[0], command)  # noqa: S606 - commands of the demo, without a shell
     except OSError as error:
         sys.exit(f"cannot start {command[0]}: {error.strerror}")
 

@@ -1,4 +1,4 @@
-"""Home Assistant's own WebSocket API: commands and their answers, subscriptions and their events."""
+"""A client of Home Assistant's WebSocket API: commands and event subscriptions."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ class HassRefusedError(Exception):
 
 
 class HassSocket:
-    """An open, authenticated connection. After a restart of Home Assistant a new one is needed."""
+    """An open, authenticated connection. It does not survive a restart of Home Assistant."""
 
     def __init__(self, connection: ClientWebSocketResponse) -> None:
         self._connection = connection
@@ -35,32 +35,32 @@ class HassSocket:
         self._listeners: dict[int, Callable[[Json], None]] = {}
 
     async def call(self, command: str, **fields: Any) -> Json:
-        """Send a command and give its result. Raises HassRefusedError; BrokenPartError when there is no answer."""
+        """Send a command and return its result. Raises HassRefusedError, or ComponentError without an answer."""
         return await self._send_and_wait(next(self._ids), {"type": command, **fields})
 
     async def subscribe(self, listener: Callable[[Json], None], command: str, **fields: Any) -> None:
-        """Send a subscribing command; the listener gets each event of it, from the first on."""
-        number = next(self._ids)
-        self._listeners[number] = listener
-        await self._send_and_wait(number, {"type": command, **fields})
+        """Send a subscribing command. `listener` is called with each of its events."""
+        message_id = next(self._ids)
+        self._listeners[message_id] = listener
+        await self._send_and_wait(message_id, {"type": command, **fields})
 
-    async def _send_and_wait(self, number: int, message: Json) -> Json:
+    async def _send_and_wait(self, message_id: int, message: Json) -> Json:
         answer: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._answers[number] = answer
+        self._answers[message_id] = answer
         try:
-            await self._connection.send_json({"id": number, **message})
+            await self._connection.send_json({"id": message_id, **message})
             async with asyncio.timeout(ANSWER_SECONDS):
                 reply = await answer
         except (TimeoutError, ConnectionError) as error:
-            raise ComponentError(f"Home Assistant gave no answer to {message['type']} ({error})") from None
+            raise ComponentError(f"Home Assistant didn't answer {message['type']} ({error})") from None
         finally:
-            del self._answers[number]
+            del self._answers[message_id]
         if not reply["success"]:
             raise HassRefusedError(reply["error"])
         return reply["result"]
 
     async def dispatch_messages(self) -> None:
-        """Hand out what arrives until the connection ends."""
+        """Dispatch incoming messages until the connection ends."""
         async for message in self._connection:
             if message.type is not WSMsgType.TEXT:
                 break
@@ -71,7 +71,7 @@ class HassSocket:
                 self._answers[content["id"]].set_result(content)
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_exception(ConnectionError("the connection was closed"))
+                answer.set_exception(ConnectionError("connection closed"))
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
-"""A Home Assistant configuration folder as the demo wants it: on loopback, past onboarding, without the internet.
+"""Write the demo's Home Assistant configuration: loopback only, onboarded, without internet access.
 
-Written for Home Assistant 2026.10; storage versions differ between releases, and a wrong one stops it from starting.
+Written for Home Assistant 2026.10. Storage versions differ between releases, and a wrong one prevents the start.
 """
 
 import json
@@ -11,8 +11,8 @@ from typing import Any
 from demo.world.errors import ComponentError
 from demo.world.ports import HOST
 
-# Home is where the first car was linked, so its tracker can say "home". No `http:` here: Home Assistant would take it
-# as a trial and go back to its own port after five minutes.
+# The home zone is where the first car was linked, so that its tracker can be "home". No `http:` here: Home Assistant
+# would treat it as pending and return to its default port after five minutes.
 CONFIGURATION = """\
 homeassistant:
   name: Home
@@ -39,14 +39,14 @@ logger:
 
 
 def write_config(folder: Path, *, port: int, home: tuple[float, float], integration: Path) -> None:
-    """Prepare the folder for the next start. What Home Assistant has made of it since the first one stays."""
+    """Write the configuration for the next start. Data of earlier runs stays."""
     if not (integration / "manifest.json").is_file():
-        raise ComponentError(f"the integration is not at {integration}: run the demo from a checkout")
+        raise ComponentError(f"the integration was not found at {integration}: run the demo from a checkout")
     storage = folder / ".storage"
     components = folder / "custom_components"
     storage.mkdir(parents=True, exist_ok=True)
     components.mkdir(exist_ok=True)
-    (components / "__init__.py").touch()  # else a custom_components elsewhere on Python's path would win
+    (components / "__init__.py").touch()  # otherwise another custom_components on Python's path would take precedence
     link = components / integration.name
     link.unlink(missing_ok=True)
     link.symlink_to(integration, target_is_directory=True)
@@ -54,7 +54,7 @@ def write_config(folder: Path, *, port: int, home: tuple[float, float], integrat
     (folder / "configuration.yaml").write_text(text, "utf-8")
     _write_storage(storage, "http", (2, 2), _build_http_storage(port))
     if not (storage / "onboarding").exists():
-        # The other steps would set up integrations that call the internet for ever.
+        # The other steps would set up integrations that poll the internet.
         _write_storage(storage, "onboarding", (4, 1), {"done": ["core_config", "analytics", "integration"]})
 
 

@@ -1,4 +1,4 @@
-"""Goes through the link pages as a person does: reads each page, fills in its form, presses its button."""
+"""Complete the link pages as a browser does: parse each page and submit its form."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -10,12 +10,12 @@ from aiohttp import ClientResponse, ClientSession
 from demo.world.errors import ComponentError
 
 MAX_PAGES = 8
-LEAVING_BUTTONS = {"cancel", "back"}  # the buttons that lead away
+LEAVING_BUTTONS = {"cancel", "back"}  # buttons that leave the flow
 
 
 @dataclass(slots=True, kw_only=True)
 class Form:
-    """A form of a page: where it goes, what is filled in already, and its buttons as name and value."""
+    """A form of a page: action, prefilled fields, and buttons as name and value."""
 
     action: str
     fields: list[tuple[str, str]] = field(default_factory=list)
@@ -23,7 +23,7 @@ class Form:
 
 
 class FormParser(HTMLParser):
-    """Collects the forms of a page."""
+    """Parses the forms of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class FormParser(HTMLParser):
         if tag == "form":
             self.forms.append(Form(action=given.get("action", "")))
         elif not self.forms:
-            return  # a button of the page's head
+            return  # a button outside of forms
         elif tag == "input" and (given.get("type") not in {"checkbox", "radio"} or "checked" in given):
             self.forms[-1].fields.append((given.get("name", ""), given.get("value", "")))
         elif tag == "button":
@@ -43,9 +43,9 @@ class FormParser(HTMLParser):
 
 
 async def complete_link_pages(session: ClientSession, address: str, *, hosts: int = 1) -> str:
-    """Link the account's cars: all that are ticked. The address to which the last host sends the person in the end.
+    """Link all selected cars. Returns the address to which the last host redirects.
 
-    `hosts`: over how many the way leads, Enode's page alone or the relay's before it.
+    `hosts` is the number of hosts on the way: 1 for Enode's page, 2 with the relay's page before it.
     """
     response = await session.get(address, allow_redirects=False)
     for _ in range(MAX_PAGES):
@@ -62,11 +62,11 @@ async def complete_link_pages(session: ClientSession, address: str, *, hosts: in
                 url = urljoin(str(response.url), form.action)
                 step = session.post(url, data=[*form.fields, *form.buttons[:1]], allow_redirects=False)
             response = await step
-    raise ComponentError(f"the link page at {address} came to no end")
+    raise ComponentError(f"the link page at {address} did not end after {MAX_PAGES} pages")
 
 
 async def _find_next_form(response: ClientResponse) -> Form:
-    """The form of a page that leads on."""
+    """Find the form that continues the flow."""
     page = await response.text()
     if not response.ok:
         raise ComponentError(f"the link page answered {response.status}")
@@ -76,4 +76,4 @@ async def _find_next_form(response: ClientResponse) -> Form:
         if form.buttons and not LEAVING_BUTTONS & {value for _, value in form.buttons[:1]}:
             form.buttons = [(name, value) for name, value in form.buttons if name]
             return form
-    raise ComponentError("the link page shows no way on")
+    raise ComponentError("the link page has no form to continue")

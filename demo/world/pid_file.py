@@ -1,4 +1,4 @@
-"""Which processes run for a state folder, on disk: what a killed demo left behind is found by the next one."""
+"""A file with the running processes of a state folder, to find those that a killed demo remaining behind."""
 
 import asyncio
 import json
@@ -16,37 +16,37 @@ POLL_SECONDS = 0.05
 
 
 class PidFile:
-    """The list of running processes in one file."""
+    """The file: process ids with their start times."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._rows: dict[int, int] = {}
 
     def add(self, pid: int) -> None:
-        """Note a process that was just started."""
+        """Add a process that was just started."""
         process = procfs.find_process(pid)
         if process is not None:
             self._rows[pid] = process.started
             self._write()
 
     def remove(self, pid: int) -> None:
-        """Strike a process off that has ended."""
+        """Remove a process that has ended."""
         if self._rows.pop(pid, None) is not None:
             self._write()
 
     def find_leftovers(self) -> list[Process]:
-        """Processes of an earlier run that still live, with all of their sessions. A recycled pid is not taken."""
+        """Find processes of an earlier run, with everything in their sessions. Reused pids are ignored."""
         try:
-            noted = {int(pid): started for pid, started in json.loads(self._file.read_text("utf-8")).items()}
+            recorded = {int(pid): started for pid, started in json.loads(self._file.read_text("utf-8")).items()}
         except OSError, ValueError, AttributeError:
             return []
-        leaders = {pid for pid, started in noted.items() if _is_same_process(pid, started)}
+        leaders = {pid for pid, started in recorded.items() if _is_same_process(pid, started)}
         return [process for process in procfs.list_processes() if process.session in leaders]
 
     def _write(self) -> None:
-        part = self._file.with_suffix(".part")
-        part.write_text(json.dumps(self._rows), "utf-8")
-        part.replace(self._file)
+        temporary = self._file.with_suffix(".part")
+        temporary.write_text(json.dumps(self._rows), "utf-8")
+        temporary.replace(self._file)
 
 
 def _is_same_process(pid: int, started: int) -> bool:
@@ -55,26 +55,26 @@ def _is_same_process(pid: int, started: int) -> bool:
 
 
 async def terminate_processes(processes: Iterable[Process], *, grace: float = GRACE_SECONDS) -> None:
-    """Ask processes that are no children of ours to stop, and kill those that do not within `grace` seconds."""
-    left = list(processes)
+    """Terminate processes that are not our children, and kill those that still run after `grace` seconds."""
+    remaining = list(processes)
     for signum, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 1.0)):
-        for process in left:
+        for process in remaining:
             send_signal(process, signum)
-        left = await wait_for_exit(left, within=seconds)
+        remaining = await wait_for_exit(remaining, within=seconds)
 
 
 def send_signal(process: Process, signum: signal.Signals) -> None:
-    """Send a signal to exactly this process, not to one that took its pid."""
+    """Send a signal to this process, but not to another one that reuses its pid."""
     if _is_same_process(process.pid, process.started):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(process.pid, signum)
 
 
 async def wait_for_exit(processes: Iterable[Process], *, within: float) -> list[Process]:
-    """Wait until all of these are gone; those that are not `within` seconds."""
+    """Wait until these processes have ended. Returns those still running after `within` seconds."""
     deadline = asyncio.get_running_loop().time() + within
-    left = list(processes)
-    while left and asyncio.get_running_loop().time() < deadline:
+    remaining = list(processes)
+    while remaining and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(POLL_SECONDS)
-        left = [process for process in left if _is_same_process(process.pid, process.started)]
-    return left
+        remaining = [process for process in remaining if _is_same_process(process.pid, process.started)]
+    return remaining

@@ -1,4 +1,4 @@
-"""Asking again until something is so: for what tells of no events."""
+"""Poll for conditions that have no events."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ POLL_SECONDS = 0.1
 
 
 async def poll_until(what: str, holds: Callable[[], Awaitable[bool]], *, within: float) -> float:
-    """Ask until it holds; the seconds it took. Raises BrokenPartError, which tells `what` was awaited."""
+    """Poll until `holds` is true. Returns the seconds it took. Raises ComponentError, which names `what`."""
     began = asyncio.get_running_loop().time()
     while not await holds():
         if asyncio.get_running_loop().time() - began > within:

@@ -1,4 +1,4 @@
-"""Starts programs, waits until they are ready, and leaves none of them behind."""
+"""Start programs, wait until they are ready, and leave none of them running."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ INHERITED_VARIABLES = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "TMPD
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What to run. Its environment is given whole: credentials of the person's own never leak into the demo."""
+    """A program to run. `environment` is complete, so that the user's own credentials don't leak into the demo."""
 
     name: str
     command: Sequence[str]
@@ -33,7 +33,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """A running program, in a session of its own, tied to our life."""
+    """A running program in a session of its own, which ends with the demo."""
 
     name: str
     process: Process
@@ -41,18 +41,18 @@ class Child:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the process is running."""
         return self.process.returncode is None
 
     def get_exit_error(self) -> ComponentError:
-        """Its unwanted end, as an error."""
+        """Return an error that describes the exit."""
         code = self.process.returncode or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
         return ComponentError(f"{self.name} {how}", log=self.log)
 
 
 class Supervisor:
-    """Holds all processes that the demo has started. Once `force` is set it asks nobody any more, but kills."""
+    """Supervises all processes of the demo. Once `force` is set, it kills them without a grace period."""
 
     def __init__(self, *, pid_file: PidFile, logs: Path, force: asyncio.Event) -> None:
         self._pid_file = pid_file
@@ -65,7 +65,7 @@ class Supervisor:
         self._force = force
 
     async def start(self, program: Program) -> Child:
-        """Start a server; its output goes to a log named after it. That it ends by itself is an alarm: see `guard`."""
+        """Start a server. Its output goes to a log named after it. An unexpected exit fails `run_while_alive`."""
         child = await self._start_process(program, stdout=None)
         self._watch_tasks.append(asyncio.create_task(self._watch(child)))
         return child
@@ -76,7 +76,7 @@ class Supervisor:
             self._unexpected_exit.set_result(child)
 
     async def run_while_alive[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Run something while all servers live. Raises BrokenPartError as soon as one of them has died."""
+        """Run `work`. Raises ComponentError as soon as a server exits unexpectedly."""
         task = asyncio.create_task(work)
         try:
             await asyncio.wait((task, self._unexpected_exit), return_when=asyncio.FIRST_COMPLETED)
@@ -88,7 +88,7 @@ class Supervisor:
             await asyncio.gather(task, return_exceptions=True)
 
     async def run_to_end(self, program: Program, *, within: float) -> str:
-        """Run a program to its end and give what it printed. Raises BrokenPartError unless it ends well in time."""
+        """Run a program and return its output. Raises ComponentError if it fails or exceeds `within` seconds."""
         child = await self._start_process(program, stdout=PIPE)
         try:
             async with asyncio.timeout(within):
@@ -101,7 +101,7 @@ class Supervisor:
         return printed.decode()
 
     async def wait_until_ready(self, child: Child, ready: Callable[[], Awaitable[bool]], *, within: float) -> None:
-        """Wait until a child answers. Raises BrokenPartError when it ends or `within` seconds are over."""
+        """Wait until a child is ready. Raises ComponentError if it exits or `within` seconds have passed."""
         deadline = asyncio.get_running_loop().time() + within
         while not await ready():
             if not child.is_alive:
@@ -111,7 +111,7 @@ class Supervisor:
             await asyncio.sleep(POLL_SECONDS)
 
     def kill(self, child: Child) -> list[procfs.Process]:
-        """End a child without a chance to clean up: it and its whole session, which is returned."""
+        """Kill a child and its session without a chance to clean up. Returns the session's processes."""
         self._expected_exits.append(child)
         if child.is_alive:
             with contextlib.suppress(ProcessLookupError):
@@ -122,24 +122,24 @@ class Supervisor:
         return session
 
     async def stop(self, child: Child, *, grace: float = GRACE_SECONDS) -> bool:
-        """End a child: asked first, killed after `grace` seconds or when in a force. Whether it ended by itself."""
+        """Terminate a child; kill it after `grace` seconds or if forced. Returns whether it ended by itself."""
         self._expected_exits.append(child)
         if child.is_alive:
             with contextlib.suppress(ProcessLookupError):
                 child.process.terminate()
         ended = asyncio.create_task(child.process.wait())
-        hurried = asyncio.create_task(self._force.wait())
-        await asyncio.wait((ended, hurried), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        hurried.cancel()
+        forced = asyncio.create_task(self._force.wait())
+        await asyncio.wait((ended, forced), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        forced.cancel()
         by_itself = ended.done()
-        killed = self.kill(child)  # also what a child that ended well has left in its session
+        killed = self.kill(child)  # also what the child has left in its session
         await ended
         await wait_for_exit(killed, within=1.0)
         self._remove(child)
         return by_itself
 
     async def stop_all(self) -> list[str]:
-        """End everything at the same time; the names of those that had to be killed."""
+        """Stop all children concurrently. Returns the names of those that had to be killed."""
         children = list(self._children)
         by_themselves = await asyncio.gather(*(self.stop(child) for child in children))
         await asyncio.gather(*self._watch_tasks)
@@ -147,7 +147,8 @@ class Supervisor:
 
     async def _start_process(self, program: Program, *, stdout: int | None) -> Child:
         log = self._logs / f"{program.name}.log"
-        mode = "ab" if program.name in self._started_names else "wb"  # a log tells of this run, with all its restarts
+        # A log covers one run of the demo, restarts included.
+        mode = "ab" if program.name in self._started_names else "wb"
         self._started_names.add(program.name)
         with log.open(mode) as output:
             process = await asyncio.create_subprocess_exec(
@@ -159,7 +160,7 @@ class Supervisor:
                 cwd=program.folder,
                 env={name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
                 | dict(program.environment),
-                start_new_session=True,  # Ctrl-C in the terminal is for us; we stop them in our order
+                start_new_session=True,  # Ctrl-C goes to the demo only, which stops its children
             )
         child = Child(name=program.name, process=process, log=log)
         self._children.append(child)
@@ -173,14 +174,14 @@ class Supervisor:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of whatever our children leave behind, so that it can be found."""
+    """Become the parent of orphaned descendants, so that they can be found."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 async def kill_orphans() -> None:
-    """Kill what our children left behind outside their sessions. Call when no child of ours is left."""
-    for _ in range(10):  # an orphan may have children that become ours with its death
+    """Kill orphaned descendants outside of the sessions. Call it after all children have ended."""
+    for _ in range(10):  # killing an orphan may orphan its children
         orphans = [process for process in procfs.list_processes() if process.parent == os.getpid()]
         if not orphans:
             return

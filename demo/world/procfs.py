@@ -1,31 +1,31 @@
-"""What Linux tells about processes. Where there is no /proc nothing is found, and nothing is done."""
+"""Find processes through /proc. Without /proc, none are found."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-ENDED_STATES = {"Z", "X", "x"}  # process 1 of a container may reap late: a zombie has stopped all the same
+ENDED_STATES = {"Z", "X", "x"}  # zombies count as ended: process 1 of a container may reap late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A living process."""
+    """A running process."""
 
     pid: int
     parent: int
     session: int
     started: int
-    """Clock ticks since boot: with the pid it names a process even after pids came round."""
+    """Start time in clock ticks since boot. With the pid, it identifies a process even if pids are reused."""
 
 
 def find_process(pid: int) -> Process | None:
-    """The process of this id, if it lives."""
+    """Find a running process by its pid."""
     try:
         stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # The name in parentheses may hold blanks and parentheses itself; the rest is numbered from `state` on.
+    # The name in parentheses may itself contain spaces and parentheses; the fields after it start with `state`.
     fields = stat.rpartition(")")[2].split()
     if fields[0] in ENDED_STATES:
         return None
@@ -33,7 +33,7 @@ def find_process(pid: int) -> Process | None:
 
 
 def list_processes() -> Iterator[Process]:
-    """All living processes that can be seen."""
+    """List all visible running processes."""
     for folder in PROC.glob("[0-9]*"):
         process = find_process(int(folder.name))
         if process is not None:
@@ -41,7 +41,7 @@ def list_processes() -> Iterator[Process]:
 
 
 def find_working_directory(pid: int) -> Path | None:
-    """The current folder of a process; None when it is gone or not ours to see."""
+    """Return the working directory of a process; None if it has ended or access is denied."""
     try:
         return (PROC / str(pid) / "cwd").readlink()
     except OSError:

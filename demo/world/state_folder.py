@@ -1,4 +1,4 @@
-"""The state folder: all that the demo keeps. A marker file in it says that it is ours, so that we may wipe it."""
+"""The state folder with all of the demo's data. A marker file identifies it, so that only such folders are wiped."""
 
 import fcntl
 import json
@@ -20,7 +20,7 @@ LAYOUT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedState:
-    """What later starts need to know; it is the content of the marker file."""
+    """State that later starts need; the content of the marker file. Its field names are the file's format."""
 
     layout: int = LAYOUT
     ports: dict[str, int] = field(default_factory=dict)
@@ -30,15 +30,15 @@ class SavedState:
     user_id: str | None = None
     key: str | None = field(default=None, repr=False)
     linked: tuple[str, ...] = ()
-    """Vendors whose accounts were linked."""
+    """Vendors whose accounts are linked."""
     home: tuple[float, float] | None = None
     """Latitude and longitude of the home zone: where the first car stood when it was linked."""
     entry_url: str | None = None
-    """The relay's address that the config entry was made with."""
+    """The relay's address in the config entry."""
 
 
 class StateFolder:
-    """An opened state folder, locked against a second demo."""
+    """An open state folder, locked against other demos."""
 
     def __init__(self, path: Path, memory: SavedState) -> None:
         self.path = path
@@ -50,28 +50,28 @@ class StateFolder:
         self.processes = path / "processes.json"
 
     def update(self, **changes: Any) -> None:
-        """Change the memory, on disk too."""
+        """Change the saved state and write it."""
         self.saved = replace(self.saved, **changes)
-        part = self.path / f"{MARKER}.part"
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        temporary = self.path / f"{MARKER}.part"
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(asdict(self.saved), file, indent=2)
-        part.replace(self.path / MARKER)
+        temporary.replace(self.path / MARKER)
 
     def prepare(self, *, fresh: bool) -> bool:
-        """Make ready for a start, wiped first when `fresh`; whether there is something to go on with."""
+        """Prepare for a start, after wiping if `fresh`. Returns whether there is state of an earlier run."""
         if fresh:
             _empty_folder(self.path, keep=LOCK)
             self.saved = SavedState()
-        known = (self.path / MARKER).exists()
+        existed = (self.path / MARKER).exists()
         self.logs.mkdir(exist_ok=True)
         self.update()
-        return known
+        return existed
 
 
 def remove_state_folder(path: Path, *, keep: str) -> None:
-    """Remove a state folder that nobody needs any more, but for one file in it."""
+    """Remove a state folder except for one file in it."""
     _empty_folder(path, keep=keep)
-    with suppress(OSError):  # the file was there
+    with suppress(OSError):  # the kept file exists
         path.rmdir()
 
 
@@ -83,23 +83,23 @@ def _empty_folder(path: Path, *, keep: str) -> None:
 
 @contextmanager
 def open_state_folder(path: Path, *, fresh: bool = False) -> Iterator[StateFolder]:
-    """Open a state folder, made if need be. Raises WorldError when it is not ours or another demo uses it.
+    """Open or create a state folder. Raises UserFixableError if it isn't one or another demo uses it.
 
-    One that is to be wiped (`fresh`) need not be readable, but ours it must be.
+    With `fresh` its marker file need not be readable, but it must exist.
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        strangers = {entry.name for entry in path.iterdir()} - {LOCK}
+        other_entries = {entry.name for entry in path.iterdir()} - {LOCK}
         marked = (path / MARKER).is_file()
     except OSError as error:
-        raise UserFixableError(f"cannot use {path}: {error.strerror}; give another --state") from None
-    if strangers and not marked:
-        raise UserFixableError(f"{path} holds other things than a demo (no {MARKER} in it): give another --state")
+        raise UserFixableError(f"cannot use {path}: {error.strerror}; choose another --state") from None
+    if other_entries and not marked:
+        raise UserFixableError(f"{path} is not a state folder of the demo (it has no {MARKER}): choose another --state")
     with (path / LOCK).open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserFixableError(f"a demo already runs on {path}: stop it or give another --state") from None
+            raise UserFixableError(f"another demo is using {path}: stop it or choose another --state") from None
         yield StateFolder(path.resolve(), _read_marker(path / MARKER) if marked and not fresh else SavedState())
 
 
@@ -112,4 +112,4 @@ def _read_marker(marker: Path) -> SavedState:
             return SavedState(**fields)
     except OSError, ValueError, KeyError, TypeError, AttributeError:
         raise UserFixableError(f"{marker} cannot be read: start with --fresh to wipe {marker.parent}") from None
-    raise UserFixableError(f"{marker.parent} is of another version of the demo: start with --fresh to wipe it")
+    raise UserFixableError(f"{marker.parent} was created by another version of the demo: start with --fresh to wipe it")

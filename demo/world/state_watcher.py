@@ -1,4 +1,4 @@
-"""All states of a Home Assistant, kept current by its own events, and waiting for them to become something."""
+"""Track all states of a Home Assistant by its events, and wait for conditions on them."""
 
 import asyncio
 import time
@@ -11,12 +11,12 @@ from demo.world.hass_socket import HassSocket
 
 
 class StateTimeoutError(Exception):
-    """Something did not come about in time. Says what was awaited, and what there was instead."""
+    """A condition was not met in time. The message says what was expected and what was seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateChange:
-    """An entity took on a state. `at` is on the monotonic clock."""
+    """A change of an entity's state. `at` is on the monotonic clock."""
 
     at: float
     entity_id: str
@@ -25,14 +25,14 @@ class StateChange:
 
 @dataclass(slots=True, kw_only=True)
 class StateWatcher:
-    """The states as of now, and every change of a state since the watch began, in order."""
+    """The present states, and all changes since the start, in order."""
 
     states: dict[str, Json] = field(default_factory=dict)
     changes: list[StateChange] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def handle_event(self, event: Json) -> None:
-        """A `state_changed` event."""
+        """Handle a `state_changed` event."""
         data = event["data"]
         if data["new_state"] is None:
             self.states.pop(data["entity_id"], None)
@@ -47,20 +47,20 @@ class StateWatcher:
         self._changed.set()
 
     def add_initial_states(self, states: list[Json]) -> None:
-        """The states to begin with. What events have told in the meantime is newer."""
+        """Add the initial states, except those of entities that have already had an event."""
         for state in states:
             if state["entity_id"] not in self.states:
                 self._set_state(state)
 
     def get_state(self, entity_id: str) -> str | None:
-        """An entity's state; None when there is no such entity."""
+        """Return an entity's state; None if there is no such entity."""
         found = self.states.get(entity_id)
         return None if found is None else str(found["state"])
 
     async def wait_until(
         self, what: str, holds: Callable[[], bool], *, within: float, seen: Callable[[], object]
     ) -> float:
-        """Wait until `holds`; the seconds it took. Raises NotSeenError, which tells `what` and what was `seen`."""
+        """Wait until `holds` is true. Returns the seconds it took. Raises StateTimeoutError."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(within):
@@ -72,7 +72,7 @@ class StateWatcher:
         return time.monotonic() - began
 
     async def wait_for_state(self, entity_id: str, wanted: str, *, within: float) -> float:
-        """Wait until an entity has a state; the seconds it took."""
+        """Wait until an entity has a state. Returns the seconds it took."""
         return await self.wait_until(
             f"{entity_id} to be {wanted}",
             lambda: self.get_state(entity_id) == wanted,
@@ -83,8 +83,8 @@ class StateWatcher:
 
 @asynccontextmanager
 async def watch_states(socket: HassSocket) -> AsyncIterator[StateWatcher]:
-    """A watch over the Home Assistant behind this connection, for as long as that lasts."""
-    watch = StateWatcher()
-    await socket.subscribe(watch.handle_event, "subscribe_events", event_type="state_changed")
-    watch.add_initial_states(await socket.call("get_states"))
-    yield watch
+    """Watch the states of the connected Home Assistant."""
+    watcher = StateWatcher()
+    await socket.subscribe(watcher.handle_event, "subscribe_events", event_type="state_changed")
+    watcher.add_initial_states(await socket.call("get_states"))
+    yield watcher

@@ -1,4 +1,4 @@
-"""A gate between Home Assistant and the relay, which lets everything through, but the stream only while it may."""
+"""A proxy between Home Assistant and the relay that can block the event stream and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -12,10 +12,10 @@ STREAM_REQUEST = b"GET /api/ha/v2/stream "
 
 
 class StreamBlockingProxy:
-    """Forwards connections byte by byte. A barred stream's connection is cut, as a proxy that cannot stream does."""
+    """Forwards connections unchanged. Closes the connection of a blocked stream, as proxies without streaming do."""
 
     def __init__(self, port: int) -> None:
-        """`port`: the relay's, on loopback."""
+        """`port` is the relay's port on loopback."""
         self._port = port
         self._stream_writers: set[asyncio.StreamWriter] = set()
         self._blocks_streams = False
@@ -24,44 +24,44 @@ class StreamBlockingProxy:
 
     @property
     def open_streams(self) -> int:
-        """How many streams are open."""
+        """Number of open streams."""
         return len(self._stream_writers)
 
     def block_streams(self) -> None:
-        """Cut the streams, and let no new one through."""
+        """Close all streams and reject new ones."""
         self._blocks_streams = True
         for writer in self._stream_writers:
             writer.close()
 
     def allow_streams(self) -> None:
-        """Let streams through again."""
+        """Allow streams again."""
         self._blocks_streams = False
 
     async def handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, to its end."""
+        """Handle one connection until it is closed."""
         with suppress(OSError):
-            up_reader, up_writer = await asyncio.open_connection(HOST, self._port)
-            there, back = self._forward_requests(reader, up_writer, writer), _forward(up_reader, writer)
+            relay_reader, relay_writer = await asyncio.open_connection(HOST, self._port)
+            requests, responses = self._forward_requests(reader, relay_writer, writer), _forward(relay_reader, writer)
             try:
-                await _run_until_one_ends(there, back)
+                await _run_until_one_ends(requests, responses)
             finally:
-                up_writer.close()
+                relay_writer.close()
         self._stream_writers.discard(writer)
         writer.close()
 
     async def _forward_requests(
-        self, reader: asyncio.StreamReader, up: asyncio.StreamWriter, back: asyncio.StreamWriter
+        self, reader: asyncio.StreamReader, relay: asyncio.StreamWriter, client: asyncio.StreamWriter
     ) -> None:
-        # Home Assistant sends a request in one piece, and nothing behind it before the answer is there.
+        # Home Assistant sends each request in one chunk and does not pipeline.
         while chunk := await reader.read(CHUNK_BYTES):
-            self._stream_writers.discard(back)
+            self._stream_writers.discard(client)
             if chunk.startswith(STREAM_REQUEST):
                 if self._blocks_streams:
                     self.rejected_streams += 1
                     return
-                self._stream_writers.add(back)
-            up.write(chunk)
-            await up.drain()
+                self._stream_writers.add(client)
+            relay.write(chunk)
+            await relay.drain()
 
 
 async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,9 +70,9 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         await writer.drain()
 
 
-async def _run_until_one_ends(*ways: Coroutine[Any, Any, None]) -> None:
-    """Run all ways until one has ended, however it ended."""
-    tasks = [asyncio.create_task(way) for way in ways]
+async def _run_until_one_ends(*directions: Coroutine[Any, Any, None]) -> None:
+    """Run all directions until one has ended or failed."""
+    tasks = [asyncio.create_task(direction) for direction in directions]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -83,12 +83,12 @@ async def _run_until_one_ends(*ways: Coroutine[Any, Any, None]) -> None:
 
 @asynccontextmanager
 async def run_proxy(port: int) -> AsyncIterator[StreamBlockingProxy]:
-    """A gate before the relay at `port`, on a port of its own."""
-    gate = StreamBlockingProxy(port)
-    server = await asyncio.start_server(gate.handle_connection, HOST, 0)
-    gate.url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
+    """Run a proxy to the relay at `port` on a free port."""
+    proxy = StreamBlockingProxy(port)
+    server = await asyncio.start_server(proxy.handle_connection, HOST, 0)
+    proxy.url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
     try:
-        yield gate
+        yield proxy
     finally:
         server.close()
         server.close_clients()

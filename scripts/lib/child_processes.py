@@ -1,4 +1,4 @@
-"""Programs that the commands start: seen by the person as they run, bounded in time, never left behind."""
+"""Run child processes with visible output and a time limit, and leave none of them running."""
 
 import shlex
 import signal
@@ -9,24 +9,24 @@ from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Time enough for the demo to stop its whole world, and for pytest to stop its PostgreSQL.
+# Enough for the demo to stop its components, and for pytest to stop its PostgreSQL.
 GRACE_SECONDS = 20.0
 TIMED_OUT_STATUS = 124
 
 
 class TerminationRequestedError(KeyboardInterrupt):
-    """SIGTERM. Ctrl-C reaches our children by itself, this does not."""
+    """The process received SIGTERM. Unlike Ctrl-C, it doesn't reach the children by itself."""
 
 
 def run_command(command: Sequence[str], *, timeout: float | None = None) -> int:
-    """The exit status of a command run in the tree's root; 124 when it took longer than `timeout` seconds."""
+    """Run a command in the repository's root. Returns its exit status, or 124 after `timeout` seconds."""
     print(f"==> {shlex.join(command)}", flush=True)
-    with subprocess.Popen(command, cwd=ROOT) as child:  # noqa: S603 - our own tools by their paths in the environment
+    with subprocess.Popen(command, cwd=ROOT) as child:  # noqa: S603 - tools of this environment, by their paths
         try:
             return child.wait(timeout)
         except subprocess.TimeoutExpired:
             print(f"error: stopped after {timeout:.0f} s", flush=True)
-            child.send_signal(signal.SIGINT)  # not SIGTERM: pytest would die of that without its teardown
+            child.send_signal(signal.SIGINT)  # not SIGTERM, which ends pytest without its teardown
             return TIMED_OUT_STATUS
         except TerminationRequestedError:
             child.send_signal(signal.SIGINT)
@@ -36,18 +36,18 @@ def run_command(command: Sequence[str], *, timeout: float | None = None) -> int:
 
 
 def _wait_or_kill(child: subprocess.Popen[bytes]) -> None:
-    """Waits for a child that has been told to stop, with growing insistence."""
-    for insist in (child.terminate, child.kill):
+    """Wait for a child that was asked to stop; terminate it after a grace period, then kill it."""
+    for stop in (child.terminate, child.kill):
         try:
             child.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            insist()
+            stop()
 
 
 def stop_children_on_sigterm() -> None:
-    """Makes SIGTERM unwind the program like Ctrl-C does, so that `run` takes its child along.
+    """Make SIGTERM raise an exception as Ctrl-C does, so that `run_command` stops its child.
 
-    Also where a shell started us in the background: it has us ignore Ctrl-C, and whatever we start would inherit that.
+    Also restores the default of SIGINT and SIGQUIT, which children inherit: shells ignore them for background jobs.
     """
 
     def unwind(_number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Which pytest run takes which test. Home Assistant's plugin would rule every run, so its tests run alone."""
+"""Assign tests to pytest runs. Home Assistant's plugin affects all tests of a run, so its tests have their own run."""
 
 import os
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from scripts.lib.child_processes import ROOT
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PytestRun:
-    """One invocation of pytest: its options, and what it runs when no path is named (else pyproject's testpaths).
+    """An invocation of pytest: its options, and its paths if none are given (else pyproject's testpaths).
 
-    `whole`: options for when nothing is asked in particular.
+    `full_run_options` are added if there are no arguments.
     """
 
     name: str
@@ -26,11 +26,11 @@ COMPONENT_RUN = PytestRun(
     options=("-c", "tests/component/pytest.ini", "--rootdir", "."),
     paths=("tests/component",),
 )
-# A PostgreSQL each, and now and then a browser: more than four want more memory than small machines have.
+# Each worker runs a PostgreSQL and sometimes a browser: more than four need too much memory for small machines.
 WORKERS = min(4, os.process_cpu_count() or 1)
 MAIN_RUN = PytestRun(name="all other tests", full_run_options=("-n", str(WORKERS), "--dist", "loadfile"))
 
-# Options of pytest whose value may look like a path to a test and is none.
+# Options of pytest whose value may look like the path of a test.
 OPTIONS_WITH_VALUE = frozenset(
     {"-k", "-m", "-c", "-o", "-p", "-W", "--basetemp", "--confcutdir", "--deselect", "--ignore"}
 )
@@ -38,14 +38,14 @@ OPTIONS_WITH_VALUE = frozenset(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PytestArguments:
-    """A caller's arguments for pytest, told apart."""
+    """The caller's pytest arguments, split into options and paths."""
 
     options: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
 
 
 def parse_arguments(arguments: Sequence[str], caller: Path) -> PytestArguments:
-    """Tells options from paths; paths, given from the caller's folder, come back relative to the tree."""
+    """Split arguments into options and paths. Paths are resolved from `caller` and returned relative to the root."""
     options: list[str] = []
     paths: list[str] = []
     for before, argument in zip(["", *arguments], arguments, strict=False):
@@ -57,28 +57,28 @@ def parse_arguments(arguments: Sequence[str], caller: Path) -> PytestArguments:
     return PytestArguments(options=tuple(options), paths=tuple(paths))
 
 
-def select_runs(asked: PytestArguments) -> list[tuple[PytestRun, tuple[str, ...]]]:
-    """The runs that these arguments need, each with its arguments; without paths that is every run."""
-    if asked in {PytestArguments(), PytestArguments(paths=("tests",))}:
+def select_runs(arguments: PytestArguments) -> list[tuple[PytestRun, tuple[str, ...]]]:
+    """Select the pytest runs for these arguments, each with its own arguments. Without paths, all runs are selected."""
+    if arguments in {PytestArguments(), PytestArguments(paths=("tests",))}:
         return [(run, (*run.options, *run.full_run_options, *run.paths)) for run in (COMPONENT_RUN, MAIN_RUN)]
-    if not asked.paths or "tests" in asked.paths:
-        return [(run, (*run.options, *asked.options, *run.paths)) for run in (COMPONENT_RUN, MAIN_RUN)]
-    component = tuple(path for path in asked.paths if _is_within(path, "tests/component"))
-    rest = tuple(path for path in asked.paths if path not in component)
+    if not arguments.paths or "tests" in arguments.paths:
+        return [(run, (*run.options, *arguments.options, *run.paths)) for run in (COMPONENT_RUN, MAIN_RUN)]
+    component = tuple(path for path in arguments.paths if _is_within(path, "tests/component"))
+    rest = tuple(path for path in arguments.paths if path not in component)
     return [
-        (run, (*run.options, *asked.options, *paths))
+        (run, (*run.options, *arguments.options, *paths))
         for run, paths in ((COMPONENT_RUN, component), (MAIN_RUN, rest))
         if paths
     ]
 
 
 def _find_test_path(argument: str, caller: Path) -> str | None:
-    """`argument` relative to the tree when it names something below tests/, there or not; else None."""
-    file, colons, inside = argument.partition("::")
+    """Return `argument` relative to the root if it is a path below tests/, existing or not; else None."""
+    file, colons, test_name = argument.partition("::")
     for folder in (caller, ROOT):
         path = (folder / file).resolve()
         if path.is_relative_to(ROOT / "tests") and (path.exists() or folder == ROOT):
-            return f"{path.relative_to(ROOT).as_posix()}{colons}{inside}"
+            return f"{path.relative_to(ROOT).as_posix()}{colons}{test_name}"
     return None
 
 

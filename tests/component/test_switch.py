@@ -114,27 +114,27 @@ async def test_older_command_does_not_replace_a_newer_one(
         (
             Problem(422, "command-refused", {"reason": {"type": "CONFLICT", "detail": "Not plugged in."}}),
             "command_refused",
-            "The car does not carry this out: Not plugged in.",
+            "The car refused the command: Not plugged in.",
         ),
         (
             Problem(422, "command-refused", {"reason": {"type": "NO_RESPONSE", "detail": None}, "detail": None}),
             "command_refused",
-            "The car does not carry this out: NO_RESPONSE",
+            "The car refused the command: NO_RESPONSE",
         ),
         (
             Problem(422, "command-refused", {"detail": None}),
             "command_refused_without_reason",
-            "The car does not carry this out, and its maker gives no reason",
+            "The car refused the command. The manufacturer gave no reason",
         ),
-        (Problem(403, "forbidden"), "not_allowed", "The relay does not allow Home Assistant to do this."),
-        (Problem(403, "account-disabled"), "account_disabled", "The operator of the EVConduit relay has switched this"),
-        (Problem(404, "not-found"), "vehicle_gone", "The relay does not know this car any more"),
-        (Problem(429, "quota-exhausted"), "quota_exhausted", "The calls of this account are used up"),
-        (Problem(502, "enode-unavailable"), "enode_unavailable", "The relay cannot reach the carmaker just now."),
-        (Problem(503, "unavailable"), "cannot_connect", "The EVConduit relay does not answer just now"),
-        (Problem(500, "internal"), "relay_error", "The EVConduit relay made a mistake."),
-        (Problem(200, body=b"", is_relay=False), "unsupported_relay", "What answers at the address of the relay"),
-        (Problem(401, "unauthorized"), "invalid_auth", "The EVConduit relay does not let Home Assistant in"),
+        (Problem(403, "forbidden"), "not_allowed", "Home Assistant doesn't have permission for this."),
+        (Problem(403, "account-disabled"), "account_disabled", "The relay's operator disabled this"),
+        (Problem(404, "not-found"), "vehicle_gone", "The relay doesn't have this car any more"),
+        (Problem(429, "quota-exhausted"), "quota_exhausted", "This month's calls of the account are used up"),
+        (Problem(502, "enode-unavailable"), "enode_unavailable", "The relay can't reach the car manufacturer."),
+        (Problem(503, "unavailable"), "cannot_connect", "The EVConduit relay didn't respond"),
+        (Problem(500, "internal"), "relay_error", "The EVConduit relay reported an internal error."),
+        (Problem(200, body=b"", is_relay=False), "unsupported_relay", "The server at the relay's address isn't"),
+        (Problem(401, "unauthorized"), "invalid_auth", "The EVConduit relay rejected the credential."),
     ],
 )
 async def test_errors_are_raised_and_change_no_state(
@@ -156,7 +156,7 @@ async def test_command_cancelled_at_once_raises(
     relay.command_changes = {"state": state, "reason": {"type": "FAILED_PRECONDITION", "detail": "Not plugged in."}}
     with pytest.raises(HomeAssistantError) as raised:
         await call_switch_action(hass, SERVICE_TURN_OFF)
-    assert str(raised.value) == "The car does not carry this out: Not plugged in."
+    assert str(raised.value) == "The car refused the command: Not plugged in."
     assert get_states(hass) == ("on", "on", "charging")
 
 

@@ -1,4 +1,4 @@
-"""Who may come in: a bearer token for Enode's API, loopback for the control surface, nobody's for the rest."""
+"""Access control: bearer token for Enode's API, loopback for the control API, public link pages."""
 
 import ipaddress
 
@@ -14,13 +14,13 @@ PUBLIC_PATHS = frozenset({"/oauth2/token", "/health/ready"})
 
 
 class AuthenticationMiddleware:
-    """Turns away whoever may not come in, before a route is looked for."""
+    """Rejects unauthorized requests before routing."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         refusal = _find_refusal(Request(scope)) if scope["type"] == "http" else None
         await (refusal or self._app)(scope, receive, send)
 
@@ -30,7 +30,7 @@ def _find_refusal(request: Request) -> JSONResponse | None:
     if path.startswith("/_sim"):
         if _is_from_loopback(request):
             return None
-        return JSONResponse(build_problem(403, "Forbidden", "The control surface answers loopback only."), 403)
+        return JSONResponse(build_problem(403, "Forbidden", "The control API accepts loopback only."), 403)
     if path in PUBLIC_PATHS or path.startswith("/link/"):
         return None
     engine: Engine = request.state.engine
@@ -38,8 +38,8 @@ def _find_refusal(request: Request) -> JSONResponse | None:
         # SIM: the body of a 401 is not published
         body = build_problem(401, "Unauthorized", "The access token is missing, unknown or expired.")
         return JSONResponse(body, 401, {"www-authenticate": "Bearer"})
-    if request.headers.get("enode-version", VERSION) != VERSION:  # SIM: Enode speaks older versions too
-        return JSONResponse(build_problem(400, "Bad Request", f"Only Enode-Version {VERSION} is spoken here."), 400)
+    if request.headers.get("enode-version", VERSION) != VERSION:  # SIM: Enode also supports older versions
+        return JSONResponse(build_problem(400, "Bad Request", f"Only Enode-Version {VERSION} is supported."), 400)
     return None
 
 

@@ -1,7 +1,7 @@
-"""What this world does not have. Lists of it are empty and each of it is not found, which is the truth.
+"""Routes of assets and features that are not simulated.
 
-Where only an invention could be answered (a schedule that drives nothing, statistics that nobody kept) the call is
-refused as not simulated.
+Lists are empty and single objects are not found. Requests that would need invented data (schedules, statistics) are
+refused with 501.
 """
 
 from starlette.requests import Request
@@ -17,22 +17,22 @@ NOT_SIMULATED = 501
 
 
 async def answer_empty_page(request: Request) -> Response:
-    """An empty page."""
+    """Return an empty page."""
     return JSONResponse(build_empty_page(parse_page_request(request)))
 
 
 async def answer_empty_array(_request: Request) -> Response:
-    """An empty array."""
+    """Return an empty array."""
     return JSONResponse([])
 
 
 async def answer_not_found(_request: Request) -> Response:
-    """No such thing."""
-    raise not_found("Not Found", "This world has vehicles only: there is no such asset, schedule or tariff.")
+    """Raise a 404."""
+    raise not_found("Not Found", "Only vehicles are simulated: there is no such asset, schedule or tariff.")
 
 
 async def answer_not_simulated(_request: Request) -> Response:
-    """Nothing true can be said."""
+    """Raise a 501."""
     raise ProblemError(NOT_SIMULATED, "Not simulated", "Schedules, tariffs and statistics are not simulated.")
 
 
@@ -42,7 +42,7 @@ ROUTES = [
         for kind in ASSET_KINDS
         for route in (
             Route(f"/{kind}", answer_empty_page, methods=["GET"]),
-            Route(f"/{kind}/", answer_empty_page, methods=["GET"]),  # Enode's SDK asks for /hem-systems/
+            Route(f"/{kind}/", answer_empty_page, methods=["GET"]),  # Enode's SDK requests /hem-systems/
             Route(f"/users/{{user_id}}/{kind}", answer_empty_page, methods=["GET"]),
             Route(f"/{kind}/{{rest:path}}", answer_not_found, methods=METHODS),
         )

@@ -1,4 +1,4 @@
-"""The token endpoint."""
+"""Route of the token endpoint."""
 
 from urllib.parse import parse_qs
 
@@ -11,7 +11,7 @@ from demo.enode.api.request_helpers import get_engine
 
 
 async def issue_token(request: Request) -> Response:
-    """A token for a client that proves who it is, by HTTP Basic."""
+    """Issue a token to a client that authenticates by HTTP Basic."""
     tokens = get_engine(request).tokens
     if not tokens.has_client_credentials(request.headers.get("authorization", "")):
         body = {"error": "invalid_client", "error_description": "Client authentication failed."}
@@ -20,7 +20,7 @@ async def issue_token(request: Request) -> Response:
     if form.get("grant_type") != ["client_credentials"]:
         body = {"error": "unsupported_grant_type", "error_description": "grant_type must be client_credentials."}
         return JSONResponse(body, 400)
-    # SIM: an empty scope and a lower-case type are what others saw
+    # SIM: empty scope and lower-case type as others have observed
     token = {
         "access_token": tokens.issue(),
         "expires_in": LIFETIME_SECONDS,

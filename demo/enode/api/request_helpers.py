@@ -1,4 +1,4 @@
-"""What several chapters of the API need."""
+"""Helpers shared by the routes."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -11,18 +11,18 @@ from demo.enode.world import Vehicle
 
 
 def get_engine(request: Request) -> Engine:
-    """The running simulator."""
+    """Return the running engine."""
     engine: Engine = request.state.engine
     return engine
 
 
 def get_simulator(request: Request) -> Simulator:
-    """The running world."""
+    """Return the running simulator."""
     return get_engine(request).sim
 
 
 def get_requested_vehicle(request: Request) -> Vehicle:
-    """The vehicle that the path names. Raises 404."""
+    """Return the vehicle in the request's path. Raises the 404."""
     vehicle_id = request.path_params["vehicle_id"]
     vehicle = get_simulator(request).world.vehicles.get(vehicle_id)
     if vehicle is None:
@@ -31,7 +31,7 @@ def get_requested_vehicle(request: Request) -> Vehicle:
 
 
 def render_vehicle_page(request: Request, vehicles: list[Vehicle]) -> Response:
-    """A page of vehicles, in the order in which they were linked."""
+    """Render a page of vehicles, in the order in which they were linked."""
     wanted = parse_page_request(request)
     return JSONResponse(build_page(vehicles, lambda it: (it.linked_at, it.id), lambda it: it.shown, wanted))
 
@@ -40,5 +40,5 @@ NO_CONTENT = 204
 
 
 def no_content() -> Response:
-    """Done, nothing to say."""
+    """Create a 204."""
     return Response(status_code=NO_CONTENT)

@@ -1,4 +1,4 @@
-"""Smart charging of a vehicle."""
+"""Routes of smart charging."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -10,34 +10,34 @@ from demo.enode.smart_charging import REFUSED_TITLE, PolicyBody, end_override, r
 
 
 async def get_policy(request: Request) -> Response:
-    """What the user wants of smart charging."""
+    """Return the smart charging policy."""
     return JSONResponse(get_requested_vehicle(request).policy)
 
 
 async def put_policy(request: Request) -> Response:
-    """Change it."""
+    """Update the smart charging policy."""
     vehicle = get_requested_vehicle(request)
     body = await read_body(request, PolicyBody, title=REFUSED_TITLE)
     return JSONResponse(set_policy(get_simulator(request), vehicle, body))
 
 
 async def get_status(request: Request) -> Response:
-    """What smart charging makes of it."""
+    """Return the smart charging status."""
     return JSONResponse(render_status(get_simulator(request), get_requested_vehicle(request)))
 
 
 async def post_override(request: Request) -> Response:
-    """Charge now all the same."""
+    """Start a smart override."""
     return JSONResponse(start_override(get_simulator(request), get_requested_vehicle(request)))
 
 
 async def delete_override(request: Request) -> Response:
-    """No longer."""
+    """End the smart override."""
     return JSONResponse(end_override(get_simulator(request), get_requested_vehicle(request)))
 
 
 async def get_plan(request: Request) -> Response:
-    """No plan is ever made here."""
+    """Raise a 404: no plans are simulated."""
     raise not_found("Not Found", f"Vehicle {get_requested_vehicle(request).id} has no such smart charging plan.")
 
 

@@ -1,4 +1,4 @@
-"""Users and linking."""
+"""Routes of users and linking."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from demo.enode.world import LinkSession, User
 
 
 async def list_users(request: Request) -> Response:
-    """All users of this client."""
+    """List all users."""
     sim = get_simulator(request)
 
     def show(user: User) -> Json:
@@ -33,7 +33,7 @@ async def list_users(request: Request) -> Response:
 
 
 async def get_user(request: Request) -> Response:
-    """A user and the accounts that are linked."""
+    """Return a user and the linked accounts."""
     user = _get_requested_user(request)
     linked = [
         {"vendor": it.vendor, "vendorType": "vehicle", "isValid": it.is_valid and user.authorized}
@@ -43,12 +43,12 @@ async def get_user(request: Request) -> Response:
 
 
 async def delete_user(request: Request) -> Response:
-    """Forget a user and everything of his. SIM: without an event, as the user is gone that it would tell of."""
+    """Delete a user and all of the user's data. SIM: no events are sent, because their user no longer exists."""
     sim, user = get_simulator(request), _get_requested_user(request)
     for vendor in user.links:
         unlink_vendor(sim, user.id, vendor, send_events=False)
-    for place in [it for it in sim.world.places.values() if it.user_id == user.id]:
-        del sim.world.places[place.id]
+    for location in [it for it in sim.world.places.values() if it.user_id == user.id]:
+        del sim.world.places[location.id]
     for session in [it for it in sim.world.sessions.values() if it.user_id == user.id]:
         del sim.world.sessions[session.token]
     del sim.world.users[user.id]
@@ -56,14 +56,14 @@ async def delete_user(request: Request) -> Response:
 
 
 async def deauthorize_user(request: Request) -> Response:
-    """Drop a user's sign-ins and keep the data; nothing is told of him from then on."""
+    """Revoke a user's sign-ins and keep the data. No more events are sent for this user."""
     sim, user = get_simulator(request), _get_requested_user(request)
     sim.world.users[user.id] = replace(user, authorized=False)
     return no_content()
 
 
 async def disconnect_vendor(request: Request) -> Response:
-    """Unlink a user's account at one vendor."""
+    """Unlink a user's vendor account."""
     sim, user = get_simulator(request), _get_requested_user(request)
     vendor = request.path_params["vendor"]
     if vendor not in user.links or request.path_params.get("vendor_type", "vehicle") != "vehicle":
@@ -73,7 +73,7 @@ async def disconnect_vendor(request: Request) -> Response:
 
 
 async def link_user(request: Request) -> Response:
-    """A link session; the user comes to be if he was not there."""
+    """Create a link session, and the user if necessary."""
     body = await read_body(request, LinkBody)
     return _render_link_session(
         request, create_link_session(get_simulator(request), request.path_params["user_id"], body)
@@ -81,7 +81,7 @@ async def link_user(request: Request) -> Response:
 
 
 async def relink_asset(request: Request) -> Response:
-    """A link session for an account whose sign-in is no longer accepted."""
+    """Create a link session for an account whose sign-in is no longer accepted."""
     body = await read_body(request, RelinkBody)
     return _render_link_session(
         request, create_relink_session(get_simulator(request), request.path_params["asset_id"], body)
@@ -89,7 +89,7 @@ async def relink_asset(request: Request) -> Response:
 
 
 async def list_user_vehicles(request: Request) -> Response:
-    """A user's vehicles; none for a user who does not exist, as was seen live."""
+    """List a user's vehicles; empty for an unknown user, as observed at Enode."""
     return render_vehicle_page(request, list_vehicles_of_user(get_simulator(request), request.path_params["user_id"]))
 
 

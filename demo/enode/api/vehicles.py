@@ -1,4 +1,4 @@
-"""Vehicles and the commands to them."""
+"""Routes of vehicles and their commands."""
 
 import uuid
 from typing import Literal
@@ -35,17 +35,17 @@ class MaxCurrentBody(BaseModel):
 
 
 async def list_vehicles(request: Request) -> Response:
-    """All vehicles of all users."""
+    """List all vehicles of all users."""
     return render_vehicle_page(request, list(get_simulator(request).world.vehicles.values()))
 
 
 async def get_vehicle(request: Request) -> Response:
-    """A vehicle as Enode last saw it."""
+    """Return a vehicle as of Enode's last poll."""
     return JSONResponse(get_requested_vehicle(request).shown)
 
 
 async def request_refresh(request: Request) -> Response:
-    """Ask for an early look. Answers before anything new is known."""
+    """Schedule an early poll. The response does not wait for it."""
     sim = get_simulator(request)
     request_poll(sim, get_requested_vehicle(request), sim.delays.hinted_poll)
     return no_content()
@@ -59,19 +59,19 @@ async def control_charging(request: Request) -> Response:
 
 
 async def set_max_current(request: Request) -> Response:
-    """Limit the current, A."""
+    """Limit the charging current, in A."""
     vehicle = get_requested_vehicle(request)
     body = await read_body(request, MaxCurrentBody)
     return JSONResponse(render_action(start_max_current_action(get_simulator(request), vehicle, body.max_current)))
 
 
 async def get_action(request: Request) -> Response:
-    """A command as it stands."""
+    """Return an action."""
     return JSONResponse(render_action(_get_requested_action(request)))
 
 
 async def cancel_action(request: Request) -> Response:
-    """Stop waiting for a command. One that is over is answered as it ended, with 409."""
+    """Cancel a pending action. A finished one is returned with 409."""
     action = _get_requested_action(request)
     if action.state != "PENDING":
         return JSONResponse(render_action(action), CONFLICT)

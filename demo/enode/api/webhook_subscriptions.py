@@ -14,7 +14,7 @@ from demo.enode.world import WebhookSubscription
 
 
 async def create_webhook(request: Request) -> Response:
-    """A new subscription."""
+    """Create a subscription."""
     body = await read_body(request, CreateBody, title=INVALID_INPUT_TITLE)
     return JSONResponse(
         webhook_subscriptions.render_subscription(
@@ -24,7 +24,7 @@ async def create_webhook(request: Request) -> Response:
 
 
 async def list_webhooks(request: Request) -> Response:
-    """All webhook_subscriptions."""
+    """List all subscriptions."""
     webhooks = list(get_simulator(request).world.webhooks.values())
     return JSONResponse(
         build_page(
@@ -37,12 +37,12 @@ async def list_webhooks(request: Request) -> Response:
 
 
 async def get_webhook(request: Request) -> Response:
-    """One subscription."""
+    """Return one subscription."""
     return JSONResponse(webhook_subscriptions.render_subscription(_get_requested_subscription(request)))
 
 
 async def update_webhook(request: Request) -> Response:
-    """Change a subscription, and wake it up if it was switched off."""
+    """Update a subscription, and reactivate it if it was inactive."""
     webhook = _get_requested_subscription(request)
     body = await read_body(request, UpdateBody, title=INVALID_INPUT_TITLE)
     changed = webhook_subscriptions.update_subscription(get_simulator(request), webhook, body)
@@ -51,7 +51,7 @@ async def update_webhook(request: Request) -> Response:
 
 
 async def delete_webhook(request: Request) -> Response:
-    """End a subscription."""
+    """Delete a subscription."""
     webhook = _get_requested_subscription(request)
     del get_simulator(request).world.webhooks[webhook.id]
     await get_engine(request).webhooks.remove_webhook(webhook.id)
@@ -59,7 +59,7 @@ async def delete_webhook(request: Request) -> Response:
 
 
 async def test_webhook(request: Request) -> Response:
-    """Send a test event; a webhook that takes it is active again."""
+    """Send a test event. A webhook that accepts it is active again."""
     webhook = _get_requested_subscription(request)
     answer = await get_engine(request).webhooks.send_test_event(webhook)
     if answer.is_accepted and webhook.id in get_simulator(request).world.webhooks:
@@ -69,12 +69,12 @@ async def test_webhook(request: Request) -> Response:
 
 
 def _render_test_result(answer: WebhookAnswer) -> Json:
-    # SIM: the sentences are not published
+    # SIM: the texts are not published
     if answer.code is None:
-        return {"status": "FAILURE", "description": "The webhook could not be reached in time.", "response": None}
+        return {"status": "FAILURE", "description": "The webhook did not answer in time.", "response": None}
     return {
         "status": "SUCCESS" if answer.is_accepted else "FAILURE",
-        "description": "The webhook took the test event."
+        "description": "The webhook accepted the test event."
         if answer.is_accepted
         else "The webhook refused the test event.",
         "response": {"code": answer.code, "body": answer.body, "headers": list(answer.headers)},

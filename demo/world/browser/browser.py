@@ -1,4 +1,4 @@
-"""What the demo asks of a browser, whatever it is."""
+"""Interface of the browsers that the demo uses."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,31 +9,31 @@ from demo.world.errors import ComponentError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitedPage:
-    """Where a browser has come to: after all redirects."""
+    """The page a browser has reached after all redirects."""
 
     url: str
     status: int
 
     def get_missing_form_error(self, path: str) -> ComponentError:
-        """That the page here has no form for `path`."""
+        """Return an error that this page has no form for `path`."""
         return ComponentError(f"expected a page with a form for {path}, saw {self.status} {urlsplit(self.url).path}")
 
 
 class Browser(Protocol):
-    """One window, which stays on this machine. Raises BrokenPartError."""
+    """A browser window that can only reach this machine. Its methods raise ComponentError."""
 
     @property
     def description(self) -> str:
-        """What it is, for the person."""
+        """The kind of browser, for messages."""
 
     async def open(self, url: str) -> VisitedPage:
-        """Go to an address."""
+        """Open an address."""
 
     async def get_heading(self) -> str:
-        """What the page is headed."""
+        """Return the text of the page's heading."""
 
     async def has_form(self, path: str) -> bool:
-        """Whether the page has a form that goes to `path` or below it."""
+        """Return whether the page has a form whose action is `path` or below it."""
 
     async def submit_form(self, path: str) -> VisitedPage:
-        """Press the first button of that form."""
+        """Submit that form with its first button."""

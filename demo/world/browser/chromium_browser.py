@@ -1,4 +1,4 @@
-"""A real browser: a redirect that a page forbids, or a cookie that is kept back, stops it as it would stop a person."""
+"""Chromium as browser. Unlike the forms browser, it enforces cookie rules and Content-Security-Policy."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,7 +13,7 @@ from demo.world.errors import ComponentError
 
 
 class ChromiumBrowser:
-    """A Browser that is one."""
+    """Implements Browser with Chromium."""
 
     description = "in Chromium"
 
@@ -42,7 +42,7 @@ class ChromiumBrowser:
             form = await self._find_form(path)
             if form is None:
                 raise self._visited.get_missing_form_error(path)
-            # Where it arrives may close itself: so the answer is awaited, not the page.
+            # The target page may close itself, so wait for the response only.
             async with self._page.expect_navigation(wait_until="commit") as navigation:
                 await form.get_by_role("button").first.click()
             return self._record_page(await navigation.value)
@@ -55,14 +55,14 @@ class ChromiumBrowser:
 
     def _record_page(self, response: Response | None) -> VisitedPage:
         if response is None:
-            raise ComponentError("the browser went nowhere")
+            raise ComponentError("the browser opened no page")
         self._visited = VisitedPage(url=response.url, status=response.status)
         return self._visited
 
 
 @contextmanager
 def _convert_errors() -> Iterator[None]:
-    """Errors of Playwright as ours, without its log."""
+    """Convert Playwright's errors to ComponentError, without its log."""
     try:
         yield
     except PlaywrightError as error:
@@ -71,7 +71,7 @@ def _convert_errors() -> Iterator[None]:
 
 @asynccontextmanager
 async def open_chromium(program: str) -> AsyncIterator[Browser]:
-    """A window of its own in a new Chromium."""
+    """Open a window in a new Chromium."""
     with _convert_errors():
         async with launch_chromium(program) as chromium:
             yield ChromiumBrowser(await chromium.new_page(locale="en-US"))

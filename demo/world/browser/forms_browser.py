@@ -1,4 +1,4 @@
-"""Where there is no browser: pages are read, their forms filled in and sent, as a browser without scripts does."""
+"""A minimal browser without scripts, for machines without Chromium: parses pages and submits their forms."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ MAX_REDIRECTS = 8
 
 
 class _PageParser(FormParser):
-    """The forms of a page, and its heading."""
+    """Parses the forms and the heading of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,9 +39,9 @@ class _PageParser(FormParser):
 
 
 class FormsBrowser:
-    """A Browser without Chromium."""
+    """Implements Browser without Chromium."""
 
-    description = "by forms, no Chromium found"
+    description = "without a browser, no Chromium found"
 
     def __init__(self, session: ClientSession) -> None:
         self._session = session
@@ -86,14 +86,14 @@ class FormsBrowser:
                     return self._visited
                 target = urljoin(url, response.headers["Location"])
             if urlsplit(target).hostname != HOST:
-                raise ComponentError(f"expected to stay on this machine, was sent to {target}")
+                raise ComponentError(f"expected to stay on this machine, was redirected to {target}")
             response = await self._session.get(target, allow_redirects=False)
-        raise ComponentError(f"was sent on and on, at last to {response.url}")
+        raise ComponentError(f"too many redirects, the last one to {response.url}")
 
 
 @asynccontextmanager
 async def open_forms_browser() -> AsyncIterator[Browser]:
-    """A browser of its own."""
-    # Its jar would refuse cookies of bare addresses otherwise.
+    """Open a new browser window."""
+    # unsafe: accept cookies from IP addresses.
     async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
         yield FormsBrowser(session)

@@ -1,4 +1,4 @@
-"""The best browser that there is."""
+"""Choose a browser."""
 
 from contextlib import AbstractAsyncContextManager
 
@@ -9,6 +9,6 @@ from demo.world.chromium import find_chromium
 
 
 def open_browser() -> AbstractAsyncContextManager[Browser]:
-    """A Chromium where one is found, else what can do without."""
+    """Open a Chromium if one is installed, otherwise the forms browser."""
     program = find_chromium()
     return open_forms_browser() if program is None else open_chromium(program)

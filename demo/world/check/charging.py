@@ -1,4 +1,4 @@
-"""Rows 3 to 5: a car charges, is told to stop, and a refusal is told."""
+"""Check charging, the stop command and a refused command."""
 
 import time
 from collections.abc import Awaitable
@@ -16,46 +16,46 @@ REFUSAL = {
 }
 
 
-async def check_charging(bench: CheckContext) -> str:
-    """What happens at the car is seen in Home Assistant: plugged in, charging, power, a rising level."""
-    async with bench.open_view() as look:
-        await bench.change_vehicle(activity="park", battery_level=30)
-        await look.wait_for_state("binary_sensor.plugged_in", "off", within=PUSH_SECONDS)
-        await bench.world.simulator.set_speed(SLOW)
-        plugged = await _measure_until_on(look, bench.change_vehicle(activity="plug_in"), "binary_sensor.plugged_in")
-        await look.wait_for_state("sensor.charging_state", "stopped", within=PUSH_SECONDS)
+async def check_charging(context: CheckContext) -> str:
+    """Check that Home Assistant shows a charge: plugged in, charging, power, rising level."""
+    async with context.open_view() as view:
+        await context.change_vehicle(activity="park", battery_level=30)
+        await view.wait_for_state("binary_sensor.plugged_in", "off", within=PUSH_SECONDS)
+        await context.world.simulator.set_speed(SLOW)
+        plugged = await _measure_until_on(view, context.change_vehicle(activity="plug_in"), "binary_sensor.plugged_in")
+        await view.wait_for_state("sensor.charging_state", "stopped", within=PUSH_SECONDS)
         expect(
-            look.get_state("binary_sensor.charging") == "off", "no charge yet", look.get_state("binary_sensor.charging")
+            view.get_state("binary_sensor.charging") == "off", "no charge yet", view.get_state("binary_sensor.charging")
         )
-        charging = await _measure_until_on(look, bench.change_vehicle(activity="charge"), "binary_sensor.charging")
-        await look.wait_for_state("sensor.charging_state", "charging", within=PUSH_SECONDS)
-        await look.wait_for_state("switch.charging", "on", within=PUSH_SECONDS)
-        power = look.get_state("sensor.charge_power")
+        charging = await _measure_until_on(view, context.change_vehicle(activity="charge"), "binary_sensor.charging")
+        await view.wait_for_state("sensor.charging_state", "charging", within=PUSH_SECONDS)
+        await view.wait_for_state("switch.charging", "on", within=PUSH_SECONDS)
+        power = view.get_state("sensor.charge_power")
         expect(_parse_number(power) > 0, "power above 0 kW", power)
-        await bench.world.simulator.set_speed(FAST)
-        rising = await _wait_for_rising_level(look, RISES)
+        await context.world.simulator.set_speed(FAST)
+        rising = await _wait_for_rising_level(view, RISES)
         return f"plug after {plugged * 1000:.0f} ms, charge after {charging * 1000:.0f} ms, {rising}, {power} kW"
 
 
-async def _measure_until_on(look: HomeAssistantView, deed: Awaitable[None], key: str) -> float:
-    """The seconds from the beginning of a deed until an entity is on."""
+async def _measure_until_on(view: HomeAssistantView, change: Awaitable[None], key: str) -> float:
+    """Return the seconds from the begin of `change` until an entity is on."""
     began = time.monotonic()
-    await deed
-    await look.wait_for_state(key, "on", within=PUSH_SECONDS)
+    await change
+    await view.wait_for_state(key, "on", within=PUSH_SECONDS)
     return time.monotonic() - began
 
 
-async def _wait_for_rising_level(look: HomeAssistantView, times: int) -> str:
-    """Wait until the battery level has risen so often, and never fallen."""
-    entity_id = look.device.entities["sensor.battery_level"]
-    begun = len(look.watcher.changes)
-    before = _parse_number(look.watcher.get_state(entity_id))
+async def _wait_for_rising_level(view: HomeAssistantView, times: int) -> str:
+    """Wait until the battery level has risen `times` times. Fails if it falls."""
+    entity_id = view.device.entities["sensor.battery_level"]
+    begun = len(view.watcher.changes)
+    before = _parse_number(view.watcher.get_state(entity_id))
 
     def levels() -> list[float]:
-        changes = [it for it in look.watcher.changes[begun:] if it.entity_id == entity_id]
+        changes = [it for it in view.watcher.changes[begun:] if it.entity_id == entity_id]
         return [before, *(_parse_number(it.state) for it in changes)]
 
-    await look.watcher.wait_until(f"{times} rises of the level", lambda: len(levels()) > times, within=30, seen=levels)
+    await view.watcher.wait_until(f"{times} rises of the level", lambda: len(levels()) > times, within=30, seen=levels)
     seen = levels()
     expect(seen == sorted(set(seen)), "a level that only rises", seen)
     return f"{seen[0]:.0f} → {seen[-1]:.0f} %"
@@ -68,32 +68,34 @@ def _parse_number(state: str | None) -> float:
         raise CheckFailedError(f"expected a number, saw {state}") from None
 
 
-async def check_stop_command(bench: CheckContext) -> str:
-    """`switch.turn_off` is shown as asked for at once; the sensors wait for the car, and the car stops."""
-    await bench.world.simulator.set_speed(SLOW)
-    async with bench.open_view() as look:
-        charging, switch = look.device.entities["binary_sensor.charging"], look.device.entities["switch.charging"]
-        asked, began = len(look.watcher.changes), time.monotonic()
-        await look.call_switch("turn_off")
-        await look.wait_for_state("switch.charging", "off", within=REQUEST_SECONDS)
-        waiting = look.get_state("binary_sensor.charging")
-        await look.wait_for_state("binary_sensor.charging", "off", within=PUSH_SECONDS)
-        await look.wait_for_state("sensor.charging_state", "stopped", within=PUSH_SECONDS)
-        expect(waiting == "on", "the sensor to wait for the car", f"{waiting} as soon as it was asked for")
-        expect(await bench.get_activity() == "stopped", "a stopped charge in the simulator", await bench.get_activity())
-        seen = [it for it in look.watcher.changes[asked:] if it.entity_id in {charging, switch}]
+async def check_stop_command(context: CheckContext) -> str:
+    """Check that `switch.turn_off` changes the switch at once, and the sensors when the car stops."""
+    await context.world.simulator.set_speed(SLOW)
+    async with context.open_view() as view:
+        charging, switch = view.device.entities["binary_sensor.charging"], view.device.entities["switch.charging"]
+        asked, began = len(view.watcher.changes), time.monotonic()
+        await view.call_switch("turn_off")
+        await view.wait_for_state("switch.charging", "off", within=REQUEST_SECONDS)
+        waiting = view.get_state("binary_sensor.charging")
+        await view.wait_for_state("binary_sensor.charging", "off", within=PUSH_SECONDS)
+        await view.wait_for_state("sensor.charging_state", "stopped", within=PUSH_SECONDS)
+        expect(waiting == "on", "the sensor to stay on until the car stops", f"{waiting} immediately after the command")
+        expect(
+            await context.get_activity() == "stopped", "a stopped charge in the simulator", await context.get_activity()
+        )
+        seen = [it for it in view.watcher.changes[asked:] if it.entity_id in {charging, switch}]
         order = [it.entity_id for it in seen]
         expect(order == [switch, charging], "one change of the switch, then one of the sensor", order)
         shown, stopped = (it.at - began for it in seen)
-        return f"request shown after {shown * 1000:.0f} ms, the car stopped after {stopped:.1f} s"
+        return f"switch off after {shown * 1000:.0f} ms, car stopped after {stopped:.1f} s"
 
 
-async def check_refused_command(bench: CheckContext) -> str:
-    """A command that Enode refuses raises the integration's translated error, with Enode's reason; nothing changes."""
-    await bench.world.simulator.fail_next("POST", "/vehicles/*/charging", status=400, problem=REFUSAL)
-    async with bench.open_view() as look:
+async def check_refused_command(context: CheckContext) -> str:
+    """Check that a refused command raises the integration's translated error with Enode's reason."""
+    await context.world.simulator.fail_next("POST", "/vehicles/*/charging", status=400, problem=REFUSAL)
+    async with context.open_view() as view:
         try:
-            await look.call_switch("turn_on")
+            await view.call_switch("turn_on")
         except HassRefusedError as error:
             refusal = error
         else:
@@ -101,6 +103,6 @@ async def check_refused_command(bench: CheckContext) -> str:
         key = (refusal.translation_domain, refusal.translation_key)
         expect(key == ("evconduit", "command_refused"), "the error evconduit.command_refused", f"{key}: {refusal}")
         expect(REFUSAL["detail"] in str(refusal), "Enode's reason in the message", refusal)
-        expect(str(refusal) != REFUSAL["detail"], "a sentence of the integration's own around it", refusal)
-        expect(look.get_state("switch.charging") == "off", "a switch that stays off", look.get_state("switch.charging"))
+        expect(str(refusal) != REFUSAL["detail"], "a sentence of the integration around it", refusal)
+        expect(view.get_state("switch.charging") == "off", "a switch that stays off", view.get_state("switch.charging"))
         return f"“{refusal}”"

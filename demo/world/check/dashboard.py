@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, where the machine has one."""
+"""Check the dashboard in a real browser, if one is installed."""
 
 from datetime import timedelta
 
@@ -8,19 +8,19 @@ from demo.world.check.context import FAST, CheckContext, CheckFailedError, Check
 from demo.world.chromium import find_chromium
 from demo.world.dashboard_screenshot import take_screenshot
 
-CHECK_DURATION = timedelta(seconds=45)  # about as long as a check has run by then
+CHECK_DURATION = timedelta(seconds=45)  # approximate run time of the checks before this one
 
 
-async def check_dashboard(bench: CheckContext) -> str:
-    """A browser draws the dashboard with the cars; a picture is kept."""
+async def check_dashboard(context: CheckContext) -> str:
+    """Check that Chromium draws the dashboard, and keep a screenshot."""
     chromium = find_chromium()
     if chromium is None:
-        raise CheckSkippedError("there is no Chromium here")
-    world = bench.world
+        raise CheckSkippedError("Chromium is not installed")
+    world = context.world
     await world.simulator.set_speed(FAST)
     await world.create_dashboard(past=CHECK_DURATION)
     try:
-        await take_screenshot(world.home_assistant.api, chromium, bench.screenshot)
+        await take_screenshot(world.home_assistant.api, chromium, context.screenshot)
     except BrowserError as error:
         raise CheckFailedError(f"expected the dashboard to be drawn, saw {error.message}") from None
-    return f"picture in {bench.screenshot}"
+    return f"screenshot in {context.screenshot}"

@@ -1,4 +1,7 @@
-"""What Home Assistant must show of a car, read off Enode's vehicle object. Written from the specification alone."""
+"""The expected entity states of a car, derived from Enode's vehicle object.
+
+Written from the specification, independently of the integration.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ type ExpectedValue = str | float | None
 READY_SECONDS = 15.0
 
 
-def _format_flag(value: bool | None) -> str | None:  # noqa: FBT001 - it is the value itself
+def _format_flag(value: bool | None) -> str | None:  # noqa: FBT001 - the flag is the value
     return None if value is None else "on" if value else "off"
 
 
@@ -22,13 +25,13 @@ def _format_power_state(value: str) -> str | None:
 
 
 def _format_timestamp(value: str | None) -> str | None:
-    # Home Assistant shows whole seconds.
+    # Home Assistant's states have whole seconds.
     return None if value is None else datetime.fromisoformat(value).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityRule:
-    """One entity: which capability offers it, and what it shows of the vehicle; None is unknown."""
+    """An entity: the capabilities that provide it, and its expected state; None means unknown."""
 
     key: str
     offered_by: tuple[str, ...]
@@ -88,54 +91,56 @@ ENTITY_RULES = (
 TRACKER = "device_tracker.location"
 
 
-async def wait_until_equal(bench: CheckContext, look: HomeAssistantView, *, within: float = READY_SECONDS) -> float:
-    """Wait until every entity of every car shows what the simulator says. Time should stand still meanwhile.
+async def wait_until_equal(context: CheckContext, view: HomeAssistantView, *, within: float = READY_SECONDS) -> float:
+    """Wait until all entities of all cars match the simulator. Call it at speed 0. Returns the seconds it took.
 
-    A look of Enode's that found nothing new moves `lastSeen` without an event: then the one last told is right as well,
-    which a relay has until it asks for all cars.
+    A poll by Enode that finds no change updates `lastSeen` without an event. Therefore the `lastSeen` of the newest
+    event is accepted as well: the relay has it until its next own poll.
     """
-    vehicles = {row["vehicle"]["id"]: row["vehicle"] for row in await bench.world.simulator.list_vehicles()}
-    told = await bench.world.simulator.list_reported_vehicles()
-    known = {row["id"]: row["vehicle"]["id"] for row in await bench.world.relay.list_vehicles()}
+    vehicles = {row["vehicle"]["id"]: row["vehicle"] for row in await context.world.simulator.list_vehicles()}
+    reported = await context.world.simulator.list_reported_vehicles()
+    enode_ids = {row["id"]: row["vehicle"]["id"] for row in await context.world.relay.list_vehicles()}
 
-    def differences() -> list[str]:
-        found: list[str] = []
-        for car in look.devices:
-            now = vehicles[known[car.identifier]]
-            heard = {**now, "lastSeen": told.get(now["id"], now)["lastSeen"]}
-            either: list[list[str]] = [_find_differences(look, car, it) for it in (now, heard)]
-            nearest: list[str] = min(either, key=len)
-            found += nearest
-        return found
+    def list_differences() -> list[str]:
+        differences: list[str] = []
+        for device in view.devices:
+            now = vehicles[enode_ids[device.identifier]]
+            as_reported = {**now, "lastSeen": reported.get(now["id"], now)["lastSeen"]}
+            candidates: list[list[str]] = [_find_differences(view, device, it) for it in (now, as_reported)]
+            best: list[str] = min(candidates, key=len)
+            differences += best
+        return differences
 
-    return await look.watcher.wait_until(
-        "every entity to show what the car is", lambda: not differences(), within=within, seen=differences
+    return await view.watcher.wait_until(
+        "all entities to match the cars", lambda: not list_differences(), within=within, seen=list_differences
     )
 
 
-def _find_differences(look: HomeAssistantView, car: Device, vehicle: Json) -> list[str]:
-    found = [] if _has_names_of(car, vehicle) else [f"device {car.name}, {car.manufacturer} {car.model}"]
-    for row in ENTITY_RULES:
-        if row.offered_by and not _is_offered(vehicle, row.offered_by):
-            found += [f"{row.key}, which the car does not offer"] if row.key in car.entities else []
-        elif row.key not in car.entities:
-            found.append(f"no {row.key} of {car.name}")
-        elif not _is_equal(look.watcher.get_state(car.entities[row.key]), row.get_value(vehicle)):
-            shown = look.watcher.get_state(car.entities[row.key])
-            found.append(f"{car.entities[row.key]} {shown} instead of {row.get_value(vehicle)}")
-    if _is_offered(vehicle, ("location",)) and not _is_at(look, car, vehicle["location"]):
-        found.append(f"{car.name} at another place")
-    return found
+def _find_differences(view: HomeAssistantView, device: Device, vehicle: Json) -> list[str]:
+    differences = (
+        [] if _has_names_of(device, vehicle) else [f"device {device.name}, {device.manufacturer} {device.model}"]
+    )
+    for rule in ENTITY_RULES:
+        if rule.offered_by and not _is_offered(vehicle, rule.offered_by):
+            differences += [f"{rule.key}, which the car does not support"] if rule.key in device.entities else []
+        elif rule.key not in device.entities:
+            differences.append(f"no {rule.key} of {device.name}")
+        elif not _is_equal(view.watcher.get_state(device.entities[rule.key]), rule.get_value(vehicle)):
+            shown = view.watcher.get_state(device.entities[rule.key])
+            differences.append(f"{device.entities[rule.key]} {shown} instead of {rule.get_value(vehicle)}")
+    if _is_offered(vehicle, ("location",)) and not _is_at(view, device, vehicle["location"]):
+        differences.append(f"{device.name} at another location")
+    return differences
 
 
-def _has_names_of(car: Device, vehicle: Json) -> bool:
-    about = vehicle["information"]
-    named = about["displayName"] is None or car.name == about["displayName"]
-    return bool(named and car.manufacturer == about["brand"] and car.model == about["model"])
+def _has_names_of(device: Device, vehicle: Json) -> bool:
+    information = vehicle["information"]
+    named = information["displayName"] is None or device.name == information["displayName"]
+    return bool(named and device.manufacturer == information["brand"] and device.model == information["model"])
 
 
 def _is_offered(vehicle: Json, capabilities: tuple[str, ...]) -> bool:
-    """A car offers what it can do, and what a person could make it do."""
+    """Return whether a car has one of these capabilities, or could have it after an intervention."""
     rows: list[dict[str, Any]] = [vehicle["capabilities"][name] for name in capabilities]
     return any(row["isCapable"] or row["interventionIds"] for row in rows)
 
@@ -151,9 +156,9 @@ def _is_equal(shown: str | None, wanted: ExpectedValue) -> bool:
         return False
 
 
-def _is_at(look: HomeAssistantView, car: Device, place: Json) -> bool:
-    state = look.watcher.states.get(car.entities.get(TRACKER, ""))
+def _is_at(view: HomeAssistantView, device: Device, location: Json) -> bool:
+    state = view.watcher.states.get(device.entities.get(TRACKER, ""))
     if state is None:
         return False
     shown = state["attributes"]
-    return (shown.get("latitude"), shown.get("longitude")) == (place["latitude"], place["longitude"])
+    return (shown.get("latitude"), shown.get("longitude")) == (location["latitude"], location["longitude"])

@@ -1,4 +1,4 @@
-"""Compares what the simulator has delivered with what the relay's inbox holds, event by event."""
+"""Compare the simulator's deliveries with the relay's inbox, event by event."""
 
 import json
 from collections import Counter
@@ -15,32 +15,32 @@ SELECT_RECEIVED = "select payload from evconduit.webhook_logs where source = 'we
 SELECT_UNPROCESSED = "select 1 from evconduit.webhook_logs where state not in ('done', 'ignored')"
 
 
-async def wait_until_all_delivered(bench: CheckContext) -> None:
-    """Wait until the simulator has nothing left to deliver."""
+async def wait_until_all_delivered(context: CheckContext) -> None:
+    """Wait until the simulator has no pending events."""
 
     async def is_quiet() -> bool:
-        pending: int = (await bench.world.simulator.get_health())["pending_events"]
+        pending: int = (await context.world.simulator.get_health())["pending_events"]
         return pending == 0
 
     await poll_until("all events to be delivered", is_quiet, within=DELIVERY_SECONDS)
 
 
-async def compare_inbox(bench: CheckContext) -> str:
-    """Demand that the inbox holds each delivered event exactly once and nothing else, all of them acted on.
+async def compare_inbox(context: CheckContext) -> str:
+    """Expect each delivered event exactly once in the inbox, nothing else, and all of them processed.
 
-    A heartbeat comes when it likes, even while the clock stands: what is in the inbox must be among what was sent
-    afterwards, and hold what was sent before.
+    Heartbeats are sent at any time, even at speed 0. Therefore the inbox must contain all deliveries listed before
+    reading it, and only events listed after.
     """
-    simulator = bench.world.simulator
-    conninfo = await bench.world.relay.run_command("database", "url")
+    simulator = context.world.simulator
+    conninfo = await context.world.relay.run_command("database", "url")
     deliveries = await simulator.list_deliveries()
     given_up = sum(it["state"] == "failed" for it in deliveries)
-    expect(not given_up, "every delivery to have arrived", f"{given_up} that the simulator gave up")
+    expect(not given_up, "every delivery to have arrived", f"{given_up} given up by the simulator")
     delivered = [it for it in deliveries if it["state"] == "delivered"]
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
         rows = await (await connection.execute(SELECT_RECEIVED)).fetchall()
         sent = _count_events(await simulator.list_deliveries())
-        await poll_until("all events to be acted on", partial(_is_all_processed, connection), within=DELIVERY_SECONDS)
+        await poll_until("all events to be processed", partial(_is_all_processed, connection), within=DELIVERY_SECONDS)
     kept = Counter(_serialize(payload) for (payload,) in rows)
     arrived = _count_events(delivered)
     missing, unsent = arrived - kept, kept - sent
@@ -50,7 +50,7 @@ async def compare_inbox(bench: CheckContext) -> str:
         f"{kept.total()}: {missing.total()} missing, {unsent.total()} not sent",
     )
     retried = sum(it["attempts"] > 1 for it in delivered)
-    return f"{arrived.total()} events sent, each kept once, {retried} deliveries tried again"
+    return f"{arrived.total()} events sent, each kept once, {retried} deliveries retried"
 
 
 async def _is_all_processed(connection: psycopg.AsyncConnection) -> bool:
@@ -58,7 +58,7 @@ async def _is_all_processed(connection: psycopg.AsyncConnection) -> bool:
 
 
 def _count_events(deliveries: list[Json]) -> Counter[str]:
-    """Each event once, however often its delivery was tried."""
+    """Count each event once, regardless of delivery attempts."""
     return Counter({_serialize(event) for it in deliveries for event in it["events"]})
 
 

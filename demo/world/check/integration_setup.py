@@ -1,4 +1,4 @@
-"""Rows 1 and 2: the integration is set up, and shows the cars."""
+"""Check the config flow and the entities."""
 
 import secrets
 
@@ -12,13 +12,13 @@ from demo.world.polling import poll_until
 LOAD_SECONDS = 30.0
 
 
-async def check_config_flow(bench: CheckContext) -> str:
-    """A wrong key is refused, another host too; the right key makes an entry that loads; a second one is refused."""
-    world = bench.world
-    hass, url, key = world.home_assistant.api, bench.proxy.url, str(world.state.saved.key)
+async def check_config_flow(context: CheckContext) -> str:
+    """Check that a wrong host, a wrong key and a second entry are refused, and that the right key creates an entry."""
+    world = context.world
+    hass, url, key = world.home_assistant.api, context.proxy.url, str(world.state.saved.key)
     form = await config_flow.start_flow(hass)
     fields = {field["name"] for field in form["data_schema"]}
-    expect(fields == {"url"}, "a form that asks for the address", fields)
+    expect(fields == {"url"}, "a form for the address", fields)
     other = await config_flow.submit_step(hass, form, url=world.simulator.url)
     expect(
         _get_errors(other) == {"base": "unsupported_relay"},
@@ -57,13 +57,13 @@ def _describe_result(result: Json) -> str:
     return f"{result['type']} {result.get('errors') or result.get('reason') or ''}".strip()
 
 
-async def check_entities(bench: CheckContext) -> str:
-    """Each car is a device with the entities that it offers, and they show what the simulator says."""
-    await bench.world.simulator.set_speed(FROZEN)
-    async with bench.open_view() as look:
+async def check_entities(context: CheckContext) -> str:
+    """Check that each car is a device with the right entities, and that their states match the simulator."""
+    await context.world.simulator.set_speed(FROZEN)
+    async with context.open_view() as view:
         wanted = {row.key for row in ENTITY_RULES} | {TRACKER}
-        missing = wanted - look.device.entities.keys()
-        expect(not missing, "all entities of a car that hides nothing", f"none of {sorted(missing)}")
-        seconds = await wait_until_equal(bench, look)
-        count = sum(len(car.entities) for car in look.devices)
-        return f"{count} entities of {len(look.devices)} cars, equal after {seconds:.1f} s"
+        missing = wanted - view.device.entities.keys()
+        expect(not missing, "all entities of a fully supported car", f"no {sorted(missing)}")
+        seconds = await wait_until_equal(context, view)
+        count = sum(len(car.entities) for car in view.devices)
+        return f"{count} entities of {len(view.devices)} cars, matching after {seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""The rows of the check, how they are run, and the table they make."""
+"""The list of checks, their execution and the table of results."""
 
 import time
 from collections.abc import Callable, Coroutine
@@ -27,30 +27,30 @@ LOGS = ("home-assistant", "relay", "simulator")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """Something to prove. `prove` gives a note of what was measured, and raises when it is not so."""
+    """A check. `run` returns a note with measurements, and raises if the check fails."""
 
     title: str
     run: Callable[[CheckContext], Coroutine[Any, Any, str]]
 
 
 CHECKS = (
-    Check(title="set up: wrong key, right key, twice", run=check_config_flow),
-    Check(title="devices and entities equal the cars", run=check_entities),
-    Check(title="the car plugs in and charges", run=check_charging),
-    Check(title="the switch stops the charge", run=check_stop_command),
-    Check(title="a refused command raises its error", run=check_refused_command),
-    Check(title="no stream: the webhook takes over", run=check_stream_and_webhook),
-    Check(title="the relay is killed and comes back", run=check_relay_crash),
+    Check(title="config flow: wrong and right key", run=check_config_flow),
+    Check(title="devices and entities match the cars", run=check_entities),
+    Check(title="car plugs in and charges", run=check_charging),
+    Check(title="switch stops the charge", run=check_stop_command),
+    Check(title="refused command raises an error", run=check_refused_command),
+    Check(title="webhook replaces a blocked stream", run=check_stream_and_webhook),
+    Check(title="relay is killed and restarted", run=check_relay_crash),
     Check(title="Home Assistant is restarted", run=check_restart),
-    Check(title="a browser shows the dashboard", run=check_dashboard),
-    Check(title="sign in by link, approve by OAuth", run=check_sign_in),
-    Check(title="Home Assistant is well", run=check_home_assistant_health),
+    Check(title="browser shows the dashboard", run=check_dashboard),
+    Check(title="sign in by link and OAuth", run=check_sign_in),
+    Check(title="Home Assistant is healthy", run=check_home_assistant_health),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """How a row went."""
+    """The result of a check."""
 
     number: int
     title: str
@@ -59,47 +59,47 @@ class CheckResult:
     note: str
 
 
-async def run_checks(bench: CheckContext, console: Console) -> list[CheckResult]:
-    """Prove row after row, up to the first that fails."""
+async def run_checks(context: CheckContext, console: Console) -> list[CheckResult]:
+    """Run the checks in order, until the first failure."""
     results: list[CheckResult] = []
-    for number, row in enumerate(CHECKS, start=1):
+    for number, check in enumerate(CHECKS, start=1):
         began = time.monotonic()
-        verdict, note = await _run_check(row, bench, console.step(f"({number}) {row.title}"))
+        verdict, note = await _run_check(check, context, console.step(f"({number}) {check.title}"))
         seconds = time.monotonic() - began
-        results.append(CheckResult(number=number, title=row.title, verdict=verdict, seconds=seconds, note=note))
+        results.append(CheckResult(number=number, title=check.title, verdict=verdict, seconds=seconds, note=note))
         if verdict == FAILED:
             break
     return results
 
 
-async def _run_check(row: Check, bench: CheckContext, step: AbstractContextManager[None]) -> tuple[str, str]:
-    """The verdict on a row, and a note."""
+async def _run_check(check: Check, context: CheckContext, step: AbstractContextManager[None]) -> tuple[str, str]:
+    """Run a check. Returns its verdict and a note."""
     try:
         with step:
-            return PASSED, await bench.world.supervisor.run_while_alive(row.run(bench))
+            return PASSED, await context.world.supervisor.run_while_alive(check.run(context))
     except CheckSkippedError as error:
         return SKIPPED, str(error)
     except (CheckFailedError, StateTimeoutError, ComponentError, HassRefusedError) as error:
         return FAILED, str(error)
-    except Exception as error:  # noqa: BLE001 - whatever surprises a row fails it, and the table is still wanted
+    except Exception as error:  # noqa: BLE001 - any error fails the check; the table is printed regardless
         return FAILED, f"{type(error).__name__}: {error}"
 
 
 def render_table(results: list[CheckResult]) -> str:
-    """All rows, with what was not run."""
+    """Render the results as a table, including checks that did not run."""
     lines = [f"  {it.number:>2}  {it.title:<36}  {it.verdict:<7} {it.seconds:6.1f} s  {it.note}" for it in results]
     lines += [
-        f"  {number:>2}  {row.title:<36}  not run"
-        for number, row in enumerate(CHECKS[len(results) :], len(results) + 1)
+        f"  {number:>2}  {check.title:<36}  not run"
+        for number, check in enumerate(CHECKS[len(results) :], len(results) + 1)
     ]
     return "\n".join(lines)
 
 
 def has_failed(results: list[CheckResult]) -> bool:
-    """Whether a row failed."""
+    """Return whether a check failed."""
     return any(it.verdict == FAILED for it in results)
 
 
 def render_log_tails(logs: Path) -> str:
-    """The ends of the servers' logs."""
+    """Render the last lines of the servers' logs."""
     return "\n".join(read_log_tail(logs / f"{name}.log") for name in LOGS)

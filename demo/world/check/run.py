@@ -1,4 +1,4 @@
-"""Starts the world for a check, runs the rows, and tells how it went."""
+"""Start the world, run the checks and print the results."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from demo.world.world import DemoWorld
 
 
 async def run_check(world: DemoWorld, picture: Path) -> int:
-    """Prove all rows; the exit status."""
+    """Run all checks and return the exit status."""
     began = time.monotonic()
     await world.supervisor.run_while_alive(_start(world))
     first_car = (await world.simulator.list_vehicles())[0]["vehicle"]["id"]
@@ -20,9 +20,9 @@ async def run_check(world: DemoWorld, picture: Path) -> int:
         )
     world.console.print_line(f"\n{render_table(results)}\n")
     if has_failed(results):
-        world.console.print_line(f"{render_log_tails(world.state.logs)}\n\nThe state is kept in {world.state.path}.")
+        world.console.print_line(f"{render_log_tails(world.state.logs)}\n\nThe state folder is {world.state.path}.")
         return 1
-    world.console.print_line(f"All rows hold; {time.monotonic() - began:.0f} s with the start of everything.")
+    world.console.print_line(f"All checks passed in {time.monotonic() - began:.0f} s, including the start.")
     return 0
 
 

@@ -1,5 +1,5 @@
 class MicroVad:
-    """Would tell speech from noise."""
+    """Stub of the voice activity detector."""
 
     def __init__(self) -> None:
-        raise NotImplementedError("the demo's Home Assistant hears no voice: pymicro-vad is not installed")
+        raise NotImplementedError("voice is not available in the demo: pymicro-vad is not installed")

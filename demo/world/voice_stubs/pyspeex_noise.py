@@ -1,5 +1,5 @@
 class AudioProcessor:
-    """Would take noise out of speech."""
+    """Stub of the noise suppression."""
 
     def __init__(self, auto_gain: int, noise_suppression: int) -> None:
-        raise NotImplementedError("the demo's Home Assistant hears no voice: pyspeex-noise is not installed")
+        raise NotImplementedError("voice is not available in the demo: pyspeex-noise is not installed")

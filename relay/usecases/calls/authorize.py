@@ -14,9 +14,9 @@ from relay.identity.models import Caller
 from relay.kit.database import Connection, fetch_one
 from relay.kit.problems import Problem
 from relay.kit.sanitize import strip_nul
-from relay.metering.allowance import Plans
 from relay.metering.quota import Quota, create_quota_exhausted_problem, render_rate_limit_headers
 from relay.metering.repository import refund_metered_call
+from relay.plans import Plans
 from relay.usecases.calls.authorize_statements import AUTHENTICATE, AUTHENTICATE_INSTALLATION, AUTHORIZE
 
 PAUSED_RETRY_AFTER_SECONDS = 60
@@ -73,7 +73,7 @@ async def authorize_call(
     credential = _require_credential(credential)
     parameters = {
         "lookup": credential.lookup,
-        "allowances": plans.as_json,
+        "allowances": plans.monthly_calls_json,
         "scope": request.scope,
         "endpoint": request.endpoint,
         "vehicle": request.vehicle_id and strip_nul(request.vehicle_id),
@@ -107,7 +107,7 @@ async def get_installation_call(connection: Connection, credential_id: UUID) -> 
 
 def render_call_headers(call: AuthorizedCall, plans: Plans) -> dict[str, str]:
     """Render the `RateLimit` header fields of the answer to a metered call."""
-    return render_rate_limit_headers(call.quota, plans.get_limit(call.caller.plan))
+    return render_rate_limit_headers(call.quota, plans.get(call.caller.plan).monthly_calls)
 
 
 def require_installation_id(caller: Caller) -> UUID:

@@ -7,12 +7,12 @@ from typing import LiteralString
 
 from psycopg.types.json import Jsonb
 
+from relay.feed.delivery_switch import DELIVERY_PAUSED_KEY
 from relay.kit.database import SyncConnection
 
-PAUSE_SWITCHES: dict[str, str] = {"delivery": "delivery_paused", "commands": "commands_paused"}
+PAUSE_SWITCHES: dict[str, str] = {"delivery": DELIVERY_PAUSED_KEY, "commands": "commands_paused"}
 """Key of a switch's row in the table `settings`, by the switch's name."""
 
-DELIVERY_PAUSED: LiteralString = "exists (select from settings where key = 'delivery_paused' and value = 'true')"
 COMMANDS_PAUSED: LiteralString = "exists (select from settings where key = 'commands_paused' and value = 'true')"
 
 SET_SWITCH: LiteralString = """

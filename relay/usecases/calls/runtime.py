@@ -16,9 +16,8 @@ from relay.kit.database import Pool
 from relay.kit.jobs import JobQueue
 from relay.kit.outbound import OutboundClient
 from relay.kit.rate_limiter import RateLimiter
-from relay.metering.allowance import SELF_HOSTED_PLANS, Plans
+from relay.plans import SELF_HOSTED_PLANS, Plans
 from relay.streams.hub import Hub
-from relay.vehicles.limits import UNLIMITED_VEHICLES, VehicleLimits
 
 type Mode = Literal["self-hosted", "cloud"]
 type RegistrationPolicy = Literal["closed", "invitation", "open"]
@@ -53,8 +52,6 @@ class Runtime:
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     # Asks the poller for an early poll of Enode; does nothing where Enode posts to our webhook.
     request_poll: Callable[[], None] = field(default=lambda: None)
-    # Number of vehicles served on each plan.
-    vehicle_limits: VehicleLimits = UNLIMITED_VEHICLES
     # Origins of Enode's link pages, as sources of a content security policy.
     link_origins: str = "https://*.enode.com https://*.enode.io"
     # Vendors whose vehicles can be linked.
@@ -66,7 +63,7 @@ class Runtime:
     mode: Mode = "self-hosted"
     # Whether OAuth may redirect to a Home Assistant's own address, local addresses included.
     allows_local_redirects: bool = False
-    # What each plan grants on this relay.
+    # What each plan grants: calls, push, vehicles.
     plans: Plans = SELF_HOSTED_PLANS
     # Returns the Supabase user of a JWT, or None for an invalid one. None where users don't sign in with Supabase.
     verify_supabase_token: Callable[[str], Awaitable[UUID | None]] | None = None

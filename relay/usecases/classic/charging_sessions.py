@@ -20,7 +20,7 @@ from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import RuntimeDependency
 from relay.usecases.charging.list_sessions import MAX_SESSIONS, resolve_vehicle_id
-from relay.vehicles.session_records import IS_UNDER_WAY, render_cost_record, round_optional
+from relay.vehicles.charging.session_records import IS_UNDER_WAY, render_cost_record, round_optional
 
 # A change has its time before it is committed. A client that syncs in between must get it with the next sync.
 SYNC_OVERLAP = timedelta(minutes=1)

@@ -3,7 +3,12 @@
 import re
 from uuid import UUID
 
-from relay.delivery.endpoints import Endpoint, delete_classic_endpoints, list_classic_endpoints, upsert_classic_endpoint
+from relay.delivery.classic_repository import (
+    delete_classic_endpoints,
+    list_classic_endpoints,
+    upsert_classic_endpoint,
+)
+from relay.delivery.models import Endpoint
 from relay.identity.models import Caller
 from relay.kit.database import Connection
 from relay.kit.problems import Problem

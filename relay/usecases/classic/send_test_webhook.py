@@ -2,16 +2,15 @@
 
 import json
 from datetime import timedelta
-from typing import LiteralString, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
 from fastapi import APIRouter
-from psycopg.rows import dict_row
 
-from relay.delivery.endpoints import mark_reachable
-from relay.delivery.payloads import CLASSIC_OK
+from relay.delivery.classic_payload import CLASSIC_OK
+from relay.delivery.classic_repository import claim_classic_test, find_newest_classic_endpoint
+from relay.delivery.repository import mark_reachable
 from relay.identity.credentials import Credential
-from relay.kit.database import fetch_one
 from relay.kit.outbound import OutboundError, OutboundFailure
 from relay.kit.problems import Problem
 from relay.usecases.calls.authorize import authenticate_caller
@@ -26,13 +25,6 @@ BAD_REQUEST_DETAIL = (
     "Home Assistant answered with status 400. Classic clients up to 1.9.5 answer every connection test so, because it "
     "contains no vehicle; so does a Home Assistant that doesn't trust its reverse proxy."
 )
-
-FIND_NEWEST_ENDPOINT: LiteralString = """
-select id, url from endpoints where kind = 'classic' and user_id = %s order by created_at desc, id desc limit 1
-"""
-CLAIM_TEST: LiteralString = """
-update endpoints set tested_at = now() where id = %s and (tested_at is null or tested_at <= now() - %s)
-"""
 
 router = APIRouter(prefix="/api/ha/webhook", tags=["Classic"], route_class=ClassicRoute)
 
@@ -67,12 +59,12 @@ async def _claim_test(runtime: Runtime, credential: Credential | None) -> tuple[
         caller = (await authenticate_caller(connection, credential, scope="read")).caller
         if caller.plan not in runtime.plans.push_plans:
             raise Problem(403, "plan-required", "Pro tier required: the plan does not include live updates.")
-        endpoint = await fetch_one(connection, FIND_NEWEST_ENDPOINT, [caller.user_id], dict_row)
+        endpoint = await find_newest_classic_endpoint(connection, caller.user_id)
         if endpoint is None:
             detail = "No webhook is registered. Register one at POST /api/ha/webhook/register."
             raise Problem(404, "no-webhook", detail)
-        if not (await connection.execute(CLAIM_TEST, [endpoint["id"], TEST_INTERVAL])).rowcount:
+        if not await claim_classic_test(connection, endpoint.id, min_interval=TEST_INTERVAL):
             headers = {"Retry-After": str(int(TEST_INTERVAL.total_seconds()))}
             detail = "A webhook can be tested once every ten seconds. Try again in a few seconds."
             raise Problem(429, "too-many-tests", detail, headers=headers)
-    return endpoint["id"], endpoint["url"]
+    return endpoint.id, endpoint.url

@@ -6,6 +6,7 @@ from typing import Literal, LiteralString
 
 from relay.inbox.models import StoredEvent
 from relay.kit.database import Connection
+from relay.plans import SELF_HOSTED_PLANS, Plans
 from relay.usecases.events.action_events import handle_charge_action_updated, handle_vendor_action_updated
 from relay.usecases.events.event_context import EventContext, EventHandler
 from relay.usecases.events.vehicle_events import (
@@ -15,7 +16,6 @@ from relay.usecases.events.vehicle_events import (
     handle_vehicle_discovered,
     handle_vehicle_updated,
 )
-from relay.vehicles.limits import UNLIMITED_VEHICLES, VehicleLimits
 from relay.vehicles.service import ForeignVehicleError
 
 HANDLERS: Mapping[str, EventHandler] = {
@@ -57,7 +57,7 @@ class AppliedEvent:
 
 
 async def apply_enode_event(
-    connection: Connection, event: StoredEvent, *, vin_key: bytes, limits: VehicleLimits = UNLIMITED_VEHICLES
+    connection: Connection, event: StoredEvent, *, vin_key: bytes, plans: Plans = SELF_HOSTED_PLANS
 ) -> AppliedEvent:
     """Apply an event; `limits` are the numbers of vehicles that plans serve.
 
@@ -73,7 +73,7 @@ async def apply_enode_event(
     handler = HANDLERS.get(event.name)
     if handler is None:
         return AppliedEvent()
-    context = EventContext(connection=connection, event=event, user_id=event.user_id, vin_key=vin_key, limits=limits)
+    context = EventContext(connection=connection, event=event, user_id=event.user_id, vin_key=vin_key, plans=plans)
     try:
         return AppliedEvent(has_updates=await handler(context))
     except ForeignVehicleError:

@@ -7,11 +7,11 @@ from uuid import UUID
 from relay.gateways.enode.json_fields import JsonObject, parse_object
 from relay.inbox.models import StoredEvent
 from relay.kit.database import Connection
+from relay.plans import SELF_HOSTED_PLANS, Plans
 from relay.usecases.feed.record_change import record_change
 from relay.usecases.vehicles.limit_vehicles import apply_vehicle_limit, get_vehicle_capacity
 from relay.vehicles import service
-from relay.vehicles.charging_ledger import record_charging
-from relay.vehicles.limits import UNLIMITED_VEHICLES, VehicleLimits
+from relay.vehicles.charging.recording import record_charging
 from relay.vehicles.models import VehicleChange, VehicleReport
 
 
@@ -27,7 +27,7 @@ class EventContext:
     event: StoredEvent
     user_id: UUID
     vin_key: bytes
-    limits: VehicleLimits = UNLIMITED_VEHICLES
+    plans: Plans = SELF_HOSTED_PLANS
 
     async def apply_vehicle_report(self, report: VehicleReport) -> bool:
         """Apply a vehicle's state to the vehicle and its charging history; True if the user sees something new."""
@@ -51,7 +51,7 @@ class EventContext:
         """Apply the plan's limit again after vehicles were added or removed."""
         if not any(it.has_presence_change for it in changes):
             return False
-        capacity = await get_vehicle_capacity(self.connection, self.user_id, self.limits)
+        capacity = await get_vehicle_capacity(self.connection, self.user_id, self.plans)
         return await apply_vehicle_limit(self.connection, self.user_id, capacity.limit)
 
     async def _record_change(self, change: VehicleChange, *, has_energy_update: bool = False) -> bool:

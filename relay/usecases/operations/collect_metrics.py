@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import LiteralString, Protocol
 
-from relay.usecases.endpoints.deliver_to_endpoints import DELIVERY_METRICS
+from relay.delivery.metrics import DELIVERY_METRICS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ from relay.feed.sequence import advance_feed
 from relay.identity.oauth_pruning import prune_oauth
 from relay.kit.database import Connection, Pool, fetch_all
 from relay.kit.logs import get_error_location
-from relay.vehicles.charging_ledger import archive_samples
+from relay.vehicles.charging.recording import archive_samples
 
 log = logging.getLogger(__name__)
 

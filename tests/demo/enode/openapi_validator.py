@@ -1,4 +1,4 @@
-"""Enode's own OpenAPI document as a judge of answers and events. It is not part of this repository."""
+"""Validation of responses and events against Enode's own OpenAPI document, which is not part of this repository."""
 
 import json
 import os
@@ -11,23 +11,23 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-DOCUMENT_MISSING = "shared/facts/enode-openapi.json is not at hand"
+DOCUMENT_MISSING = "shared/facts/enode-openapi.json is not available"
 ROOT = Path(__file__).parents[3]
 URI = "urn:enode"
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 def document_path() -> Path:
-    """Where the document would be."""
+    """Return the expected path of the document."""
     shared = os.environ.get("EVCONDUIT_SHARED")
     return (Path(shared) if shared else ROOT.parent / "shared") / "facts" / "enode-openapi.json"
 
 
 class OpenApiValidator:
-    """Says what in an answer or an event is not as Enode's document has it."""
+    """Finds differences between responses or events and Enode's document."""
 
     def __init__(self, document: dict[str, Any]) -> None:
-        """Read the document, putting right what its generator wrote so that nothing could be valid."""
+        """Read the document, and repair schemas that can never be valid."""
         schemas = self._schemas = document["components"]["schemas"]
         self._routes = [
             (method.upper(), _compile_path(path), path, operation["responses"])
@@ -35,7 +35,7 @@ class OpenApiValidator:
             for method, operation in operations.items()
             if method in METHODS
         ]
-        # Fixed paths before those with a variable: /vehicles/actions/{id} is no vehicle.
+        # Fixed paths before those with a variable: /vehicles/actions/{id} is not a vehicle.
         self._routes.sort(key=lambda it: it[2].count("{"))
         self._events = {
             name: hook["post"]["requestBody"]["content"]["application/json"]["schema"]
@@ -51,7 +51,7 @@ class OpenApiValidator:
         self.seen: set[tuple[str, str, int]] = set()
 
     def find_answer_faults(self, method: str, path: str, status: int, body: bytes) -> list[str]:
-        """What is wrong with an answer; nothing for routes and statuses that Enode does not document."""
+        """List what is wrong with a response. Routes and statuses that Enode does not document are not checked."""
         for route_method, pattern, template, responses in self._routes:
             if route_method != method or not pattern.fullmatch(path) or str(status) not in responses:
                 continue
@@ -63,11 +63,11 @@ class OpenApiValidator:
         return []
 
     def list_documented_answers(self) -> set[tuple[str, str, int]]:
-        """Every answer that the document knows: method, path, status."""
+        """List all documented responses as method, path and status."""
         return {(method, path, int(status)) for method, _, path, responses in self._routes for status in responses}
 
     def list_enum_values(self, schema: str, name: str) -> set[str]:
-        """The words that a property of a schema may have, or that each item of it may have."""
+        """List the enum values of a property, or of its items."""
         found = self._schemas[schema]["properties"][name]
         found = found.get("items", found)
         if "$ref" in found:
@@ -75,9 +75,9 @@ class OpenApiValidator:
         return set(found["enum"])
 
     def find_event_faults(self, event: dict[str, Any]) -> list[str]:
-        """What is wrong with an element of a delivery."""
+        """List what is wrong with an event."""
         if event["event"] not in self._events:
-            return [f"{event['event']} is no event of Enode's"]
+            return [f"{event['event']} is not an event of Enode's"]
         return self._find_faults(self._events[event["event"]], event)
 
     def _find_faults(self, schema: Any, instance: Any) -> list[str]:
@@ -86,13 +86,14 @@ class OpenApiValidator:
             validator = Draft202012Validator(
                 _repair(schema, closed=True), registry=self._registry, format_checker=FormatChecker()
             )
-            self._validators[id(schema)] = validator  # the document lives as long as the judge, and so do its ids
+            # The document lives as long as this object, so its ids are stable.
+            self._validators[id(schema)] = validator
         return [f"{'/'.join(map(str, it.absolute_path))}: {it.message}" for it in validator.iter_errors(instance)]
 
 
 @cache
 def load_validator() -> OpenApiValidator | None:
-    """The judge of this run; None when the document is not at hand."""
+    """Return the validator; None if the document is not available."""
     path = document_path()
     return OpenApiValidator(json.loads(path.read_text())) if path.is_file() else None
 
@@ -102,11 +103,11 @@ def _compile_path(template: str) -> re.Pattern[str]:
 
 
 def _repair(schema: Any, *, closed: bool) -> Any:
-    """A schema that means what Enode's means.
+    """Return a schema with its intended meaning.
 
-    The document was written by a generator that (1) closes each part of an `allOf` against the properties of the other
-    parts, so that nothing fits; (2) says "nullable" in a later part of an `allOf` whose first part knows no null;
-    (3) leaves null out of nullable enums.
+    The document's generator (1) forbids in each part of an `allOf` the properties of the other parts, so that nothing
+    is valid; (2) declares "nullable" in a later part of an `allOf` whose first part does not allow null; (3) omits null
+    from nullable enums.
     """
     if isinstance(schema, list):
         return [_repair(it, closed=closed) for it in schema]

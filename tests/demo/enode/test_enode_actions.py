@@ -1,4 +1,4 @@
-"""A command's life: asked, pending, and how it ends."""
+"""Actions: creation, pending state and outcomes."""
 
 import uuid
 
@@ -12,23 +12,21 @@ ACTION_UPDATED = "user:vendor-action:updated"
 
 @pytest.fixture
 def car(enode: RunningSimulator) -> str:
-    """A car that is plugged in and could charge."""
+    """A plugged-in car that can charge."""
     found = enode.link_car()
     enode.change_car(found, activity="plug_in", battery_level=40)
     return found
 
 
 def list_action_states(enode: RunningSimulator, receiver: WebhookReceiver) -> list[tuple[str, str]]:
-    """Kind and state of every action event so far."""
+    """List kind and state of every action event so far."""
     return [
         (it["vendorAction"]["kind"], it["vendorAction"]["state"])
         for it in enode.collect_events(receiver, ACTION_UPDATED)
     ]
 
 
-def test_start_is_pending_then_confirmed_once_the_car_charges(
-    enode: RunningSimulator, receiver: WebhookReceiver, car: str
-):
+def test_start_is_pending_until_the_car_charges(enode: RunningSimulator, receiver: WebhookReceiver, car: str):
     enode.create_subscription(receiver.url)
     action = enode.send_command(car, "START")
     assert (action["state"], action["kind"], action["targetId"]) == ("PENDING", "START", car)
@@ -47,7 +45,7 @@ def test_start_is_pending_then_confirmed_once_the_car_charges(
     assert set(last["updatedFields"]) == {"state", "updatedAt", "completedAt"}
 
 
-def test_stop_ends_the_charge_and_daily_life_does_not_start_it_again(enode: RunningSimulator):
+def test_daily_routine_does_not_restart_a_stopped_charge(enode: RunningSimulator):
     car = enode.link_car()
     enode.change_car(car, activity="charge", battery_level=30)
     enode.change_car(car, activity="auto")
@@ -57,9 +55,7 @@ def test_stop_ends_the_charge_and_daily_life_does_not_start_it_again(enode: Runn
     assert enode.get_vehicle(car)["chargeState"]["powerDeliveryState"] == "PLUGGED_IN:STOPPED"
 
 
-def test_the_confirmation_comes_after_the_news_of_the_plug(
-    enode: RunningSimulator, receiver: WebhookReceiver, car: str
-):
+def test_confirmation_is_sent_after_the_vehicle_update(enode: RunningSimulator, receiver: WebhookReceiver, car: str):
     enode.create_subscription(receiver.url)
     enode.send_command(car, "START")
     enode.advance_time(120)
@@ -69,13 +65,13 @@ def test_the_confirmation_comes_after_the_news_of_the_plug(
     assert names.index("user:vehicle:updated") < len(names) - 1 - names[::-1].index(ACTION_UPDATED)
 
 
-def test_the_same_command_again_is_the_same_action(enode: RunningSimulator, receiver: WebhookReceiver, car: str):
+def test_repeated_command_returns_the_same_action(enode: RunningSimulator, receiver: WebhookReceiver, car: str):
     enode.create_subscription(receiver.url)
     assert enode.send_command(car, "START") == enode.send_command(car, "START")
     assert list_action_states(enode, receiver) == [("START", "PENDING")]
 
 
-def test_another_command_cancels_the_first(enode: RunningSimulator, receiver: WebhookReceiver, car: str):
+def test_different_command_cancels_the_pending_one(enode: RunningSimulator, receiver: WebhookReceiver, car: str):
     enode.create_subscription(receiver.url)
     first, second = enode.send_command(car, "START"), enode.send_command(car, "STOP")
     assert second["id"] != first["id"]
@@ -90,7 +86,7 @@ def test_another_command_cancels_the_first(enode: RunningSimulator, receiver: We
     ]
 
 
-def test_a_car_out_of_reach_lets_the_command_time_out(enode: RunningSimulator, car: str):
+def test_command_to_an_unreachable_car_times_out(enode: RunningSimulator, car: str):
     enode.change_car(car, reachable=False)
     action = enode.send_command(car, "START")
     enode.advance_time(1700)
@@ -100,7 +96,7 @@ def test_a_car_out_of_reach_lets_the_command_time_out(enode: RunningSimulator, c
     assert (failed["state"], failed["failureReason"]["type"]) == ("FAILED", "NO_RESPONSE")
 
 
-def test_a_car_back_in_reach_does_what_it_was_told(enode: RunningSimulator, car: str):
+def test_reachable_again_car_executes_the_pending_command(enode: RunningSimulator, car: str):
     enode.change_car(car, reachable=False)
     action = enode.send_command(car, "START")
     enode.advance_time(600)
@@ -109,7 +105,7 @@ def test_a_car_back_in_reach_does_what_it_was_told(enode: RunningSimulator, car:
     assert enode.json("GET", f"/vehicles/actions/{action['id']}")["state"] == "CONFIRMED"
 
 
-def test_pulling_the_plug_cancels_a_pending_start(enode: RunningSimulator, car: str):
+def test_unplugging_cancels_a_pending_start(enode: RunningSimulator, car: str):
     action = enode.send_command(car, "START")
     enode.change_car(car, activity="unplug")
     enode.advance_time(1)
@@ -117,16 +113,16 @@ def test_pulling_the_plug_cancels_a_pending_start(enode: RunningSimulator, car: 
     assert (lost["state"], lost["failureReason"]["type"]) == ("CANCELLED", "FAILED_PRECONDITION")
 
 
-@pytest.mark.parametrize("wish", [{"activity": "park"}, {"power_delivery_state": "PLUGGED_IN:FAULT"}])
-def test_a_start_without_current_is_born_cancelled(enode: RunningSimulator, car: str, wish: dict):
-    enode.change_car(car, **wish)
+@pytest.mark.parametrize("changes", [{"activity": "park"}, {"power_delivery_state": "PLUGGED_IN:FAULT"}])
+def test_start_without_power_is_cancelled_at_once(enode: RunningSimulator, car: str, changes: dict):
+    enode.change_car(car, **changes)
     action = enode.send_command(car, "START")
     assert (action["state"], action["failureReason"]["type"]) == ("CANCELLED", "FAILED_PRECONDITION")
     assert enode.json("GET", f"/vehicles/actions/{action['id']}") == action
 
 
 @pytest.mark.parametrize(
-    ("wish", "action", "words"),
+    ("changes", "action", "detail"),
     [
         ({"activity": "charge"}, "START", "already charging"),
         ({"activity": "charge", "battery_level": 80, "charge_limit": 80}, "START", "fully charged"),
@@ -134,19 +130,19 @@ def test_a_start_without_current_is_born_cancelled(enode: RunningSimulator, car:
         ({"activity": "drive"}, "STOP", "not charging"),
     ],
 )
-def test_a_needless_command_is_refused(enode: RunningSimulator, car: str, wish: dict, action: str, words: str):
-    enode.change_car(car, **wish)
+def test_unnecessary_command_returns_400(enode: RunningSimulator, car: str, changes: dict, action: str, detail: str):
+    enode.change_car(car, **changes)
     problem = enode.send_command(car, action, status=400)
-    assert words in problem["detail"]
+    assert detail in problem["detail"]
     assert problem["type"].endswith("/bad-request")
 
 
 @pytest.mark.parametrize("body", [{}, {"action": "PAUSE"}, {"action": "START", "now": True}, ["START"], None])
-def test_a_command_that_is_none_is_refused(enode: RunningSimulator, car: str, body: object):
+def test_invalid_command_returns_400(enode: RunningSimulator, car: str, body: object):
     assert enode.json("POST", f"/vehicles/{car}/charging", body, status=400)["title"] == "Bad Request"
 
 
-def test_cancelling_is_only_enodes_and_only_once(enode: RunningSimulator, car: str):
+def test_cancelled_action_is_still_executed_and_cannot_be_cancelled_twice(enode: RunningSimulator, car: str):
     action = enode.send_command(car, "START")
     cancelled = enode.json("POST", f"/vehicles/actions/{action['id']}/cancel")
     assert (cancelled["state"], cancelled["failureReason"]["type"]) == ("CANCELLED", "REQUESTED_CANCELLATION")
@@ -155,23 +151,23 @@ def test_cancelling_is_only_enodes_and_only_once(enode: RunningSimulator, car: s
     assert enode.get_vehicle(car)["chargeState"]["isCharging"] is True
 
 
-def test_actions_are_found_by_uuid_only(enode: RunningSimulator):
+def test_action_id_must_be_a_known_uuid(enode: RunningSimulator):
     enode.json("GET", "/vehicles/actions/17", status=400)
     enode.json("GET", f"/vehicles/actions/{uuid.uuid4()}", status=404)
     enode.json("POST", f"/vehicles/actions/{uuid.uuid4()}/cancel", status=404)
 
 
-def test_unlinking_fails_what_was_pending(enode: RunningSimulator, receiver: WebhookReceiver, car: str):
+def test_unlinking_fails_the_pending_action(enode: RunningSimulator, receiver: WebhookReceiver, car: str):
     enode.create_subscription(receiver.url)
     action = enode.send_command(car, "START")
     enode.json("DELETE", "/users/u1/vendors/TESLA", status=204)
     enode.advance_time(1)
-    gone = enode.json("GET", f"/vehicles/actions/{action['id']}")
-    assert (gone["state"], gone["failureReason"]["type"]) == ("FAILED", "NOT_FOUND")
+    failed = enode.json("GET", f"/vehicles/actions/{action['id']}")
+    assert (failed["state"], failed["failureReason"]["type"]) == ("FAILED", "NOT_FOUND")
     assert list_action_states(enode, receiver)[-1] == ("START", "FAILED")
 
 
-def test_a_car_that_fills_up_meanwhile_needs_no_start(enode: RunningSimulator, car: str):
+def test_start_is_cancelled_when_the_car_is_full(enode: RunningSimulator, car: str):
     action = enode.send_command(car, "START")
     enode.change_car(car, battery_level=80, charge_limit=80)
     enode.advance_time(90)
@@ -179,7 +175,7 @@ def test_a_car_that_fills_up_meanwhile_needs_no_start(enode: RunningSimulator, c
     assert (ended["state"], ended["failureReason"]["type"]) == ("CANCELLED", "UNNECESSARY")
 
 
-def test_max_current_slows_the_charge(enode: RunningSimulator, receiver: WebhookReceiver, car: str):
+def test_max_current_limits_the_charge_rate(enode: RunningSimulator, receiver: WebhookReceiver, car: str):
     enode.change_car(car, activity="charge")
     enode.create_subscription(receiver.url)
     action = enode.json("POST", f"/vehicles/{car}/max-current", {"maxCurrent": 8})
@@ -194,9 +190,7 @@ def test_max_current_slows_the_charge(enode: RunningSimulator, receiver: Webhook
     enode.json("POST", f"/vehicles/{other}/max-current", {"maxCurrent": 8}, status=400)
 
 
-def test_smart_charging_takes_the_wheel_until_it_is_overridden(
-    enode: RunningSimulator, receiver: WebhookReceiver, car: str
-):
+def test_smart_charging_refuses_commands_until_overridden(enode: RunningSimulator, receiver: WebhookReceiver, car: str):
     enode.create_subscription(receiver.url)
     path = f"/vehicles/{car}/smart-charging-policy"
     assert enode.json("PUT", path, {"isEnabled": True}, status=400)["title"] == "Cannot activate smart charging"
@@ -214,6 +208,6 @@ def test_smart_charging_takes_the_wheel_until_it_is_overridden(
     ended = enode.json("DELETE", f"/vehicles/{car}/smart-override")
     assert (ended["createdAt"], ended["endedAt"] is None) == (override["createdAt"], False)
     enode.json("PUT", path, {"isEnabled": False})
-    told = enode.collect_events(receiver, "user:vehicle:smart-charging-status-updated")
-    assert [it["smartChargingStatus"]["state"] for it in told] == ["CONSIDERING", "DISABLED"]
+    published = enode.collect_events(receiver, "user:vehicle:smart-charging-status-updated")
+    assert [it["smartChargingStatus"]["state"] for it in published] == ["CONSIDERING", "DISABLED"]
     enode.json("GET", f"/vehicles/{car}/smart-charging-plans/latest", status=404)

@@ -1,4 +1,4 @@
-"""Mischief with deliveries: whatever it does, nothing is lost, nothing is invented, and the truth stays what it was."""
+"""Delivery faults: no event is lost or invented, and the ground truth does not change."""
 
 import hashlib
 import hmac
@@ -20,22 +20,22 @@ SECRET = "a secret of mine"
 
 
 @pytest.fixture
-def wild() -> Any:
-    """A receiver whose arrivals nobody judges: what is broken is meant to be."""
+def unvalidated_receiver() -> Any:
+    """A receiver that does not validate deliveries: malformed ones are intended."""
     receiver = WebhookReceiver()
     yield receiver
     receiver.close()
 
 
-def is_genuine(arrival: ReceivedDelivery) -> bool:
-    return arrival.headers["x-enode-signature"] == sign(SECRET, arrival.body)
+def is_genuine(delivery: ReceivedDelivery) -> bool:
+    return delivery.headers["x-enode-signature"] == sign(SECRET, delivery.body)
 
 
-def run_with_faults(enode: RunningSimulator, receiver: WebhookReceiver, **mischief: Any) -> str:
-    """A car that lived for two hours while its news suffered."""
+def run_with_faults(enode: RunningSimulator, receiver: WebhookReceiver, **faults: Any) -> str:
+    """Simulate two hours of a car with delivery faults, and return its id."""
     enode.create_subscription(receiver.url)
     car = enode.link_car()
-    enode.json("POST", "/_sim/mischief", mischief)
+    enode.json("POST", "/_sim/mischief", faults)
     for _ in range(24):
         enode.advance_time(300)
     return car
@@ -53,14 +53,14 @@ def wait_until(what: Any) -> None:
 
 
 def list_readable_events(receiver: WebhookReceiver) -> list[dict[str, Any]]:
-    """What was told in arrays that are signed and can be read."""
+    """List the events of all correctly signed deliveries that can be parsed."""
     found = []
-    for arrival in receiver.deliveries:
+    for delivery in receiver.deliveries:
         try:
-            events = json.loads(arrival.body)
+            events = json.loads(delivery.body)
         except ValueError, RecursionError:
             continue
-        if is_genuine(arrival) and isinstance(events, list):
+        if is_genuine(delivery) and isinstance(events, list):
             found += [it for it in events if isinstance(it, dict) and "createdAt" in it]
     return found
 
@@ -69,7 +69,7 @@ def list_true_states(enode: RunningSimulator, car: str) -> list[dict[str, Any]]:
     return enode.json("GET", "/_sim/truth")["vehicles"][car]["states"]
 
 
-def test_a_taken_delivery_comes_again_with_its_id_and_its_bytes(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_accepted_delivery_is_repeated_with_the_same_id_and_bytes(enode: RunningSimulator, receiver: WebhookReceiver):
     enode.json("POST", "/_sim/mischief", {"repeat_delivery": 1, "times": 1})
     enode.create_subscription(receiver.url)
     enode.complete_link("TESLA", "tesla-model-3")
@@ -80,32 +80,30 @@ def test_a_taken_delivery_comes_again_with_its_id_and_its_bytes(enode: RunningSi
     assert enode.json("GET", "/_sim/mischief")["played"] == {"repeat_delivery": 1}
 
 
-def test_an_event_comes_again_in_another_delivery(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_event_is_repeated_in_another_delivery(enode: RunningSimulator, receiver: WebhookReceiver):
     car = run_with_faults(enode, receiver, repeat_event=0.5)
     clear_faults_and_wait(enode)
-    told = [it["createdAt"] for it in list_readable_events(receiver) if it.get("vehicle", {}).get("id") == car]
-    repeated = {it for it in told if told.count(it) > 1}
+    published = [it["createdAt"] for it in list_readable_events(receiver) if it.get("vehicle", {}).get("id") == car]
+    repeated = {it for it in published if published.count(it) > 1}
     assert repeated
-    assert set(told) == {it["at"] for it in list_true_states(enode, car)}
-    homes = [
+    assert set(published) == {it["at"] for it in list_true_states(enode, car)}
+    delivery_ids = [
         it.headers["x-enode-delivery"] for it in receiver.deliveries for e in it.events if e["createdAt"] in repeated
     ]
-    assert len(set(homes)) > 1
+    assert len(set(delivery_ids)) > 1
 
 
-def test_events_overtake_each_other_within_their_window_and_none_is_lost(
-    enode: RunningSimulator, receiver: WebhookReceiver
-):
+def test_events_are_reordered_within_the_window_and_none_is_lost(enode: RunningSimulator, receiver: WebhookReceiver):
     car = run_with_faults(enode, receiver, reorder=0.4, window=3)
     clear_faults_and_wait(enode)
-    truth = [it["at"] for it in list_true_states(enode, car)]
-    told = [it["createdAt"] for it in list_readable_events(receiver) if it.get("vehicle", {}).get("id") == car]
-    assert sorted(told) == truth
-    assert told != truth
-    assert all(later - 3 <= truth.index(at) for later, at in enumerate(told))
+    true_times = [it["at"] for it in list_true_states(enode, car)]
+    published = [it["createdAt"] for it in list_readable_events(receiver) if it.get("vehicle", {}).get("id") == car]
+    assert sorted(published) == true_times
+    assert published != true_times
+    assert all(later - 3 <= true_times.index(at) for later, at in enumerate(published))
 
 
-def test_a_hundred_events_travel_together_when_told_to(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_batch_setting_delivers_100_events_together(enode: RunningSimulator, receiver: WebhookReceiver):
     enode.json("POST", "/_sim/mischief", {"batch": 100})
     enode.create_subscription(receiver.url)
     for _ in range(250):
@@ -116,22 +114,24 @@ def test_a_hundred_events_travel_together_when_told_to(enode: RunningSimulator, 
 
 
 @pytest.mark.parametrize("kind", MALFORMED_BODIES)
-def test_a_broken_body_is_signed_well_and_is_what_it_is_called(
-    enode: RunningSimulator, wild: WebhookReceiver, kind: str
+def test_malformed_body_has_a_valid_signature_and_loses_no_event(
+    enode: RunningSimulator, unvalidated_receiver: WebhookReceiver, kind: str
 ):
-    car = run_with_faults(enode, wild, broken=1, kinds=[kind])
+    car = run_with_faults(enode, unvalidated_receiver, broken=1, kinds=[kind])
     clear_faults_and_wait(enode)
     extras = enode.json("GET", "/_sim/mischief")["answers"][kind]
     assert extras.keys() == {"204"}
-    assert all(is_genuine(it) for it in wild.deliveries)
-    odd = [it for it in wild.deliveries if not is_valid_batch(it.body)]
+    assert all(is_genuine(it) for it in unvalidated_receiver.deliveries)
+    odd = [it for it in unvalidated_receiver.deliveries if not is_valid_batch(it.body)]
     assert len(odd) == extras["204"]
-    truth = {it["at"] for it in list_true_states(enode, car)}
-    assert {it["createdAt"] for it in list_readable_events(wild) if it.get("user", {}).get("id") == "u1"} == truth
+    true_times = {it["at"] for it in list_true_states(enode, car)}
+    assert {
+        it["createdAt"] for it in list_readable_events(unvalidated_receiver) if it.get("user", {}).get("id") == "u1"
+    } == true_times
 
 
 def is_valid_batch(body: bytes) -> bool:
-    """Whether a body is a batch as Enode documents it, that a database can keep."""
+    """Return whether a body is a batch as Enode documents it that a database can store."""
     try:
         text = body.decode()
         events = json.loads(text)
@@ -143,7 +143,7 @@ def is_valid_batch(body: bytes) -> bool:
     return all(isinstance(it, dict) and str(it.get("event")).startswith(("user:vehicle:", "system:")) for it in events)
 
 
-def test_a_forged_delivery_lies_under_another_secret(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_forged_delivery_has_false_values_and_another_secret(enode: RunningSimulator, receiver: WebhookReceiver):
     car = run_with_faults(enode, receiver, forged=1)
     clear_faults_and_wait(enode)
     forged = [it for it in receiver.deliveries if not is_genuine(it)]
@@ -152,15 +152,15 @@ def test_a_forged_delivery_lies_under_another_secret(enode: RunningSimulator, re
         hmac.new(b"not the secret of any webhook", it.body, hashlib.sha1).hexdigest() in it.headers["x-enode-signature"]
         for it in forged
     )
-    lies = [e for it in forged for e in it.events if "vehicle" in e]
-    assert {it["vehicle"]["chargeState"]["batteryLevel"] for it in lies} == {FORGED_BATTERY_LEVEL}
+    forged_events = [e for it in forged for e in it.events if "vehicle" in e]
+    assert {it["vehicle"]["chargeState"]["batteryLevel"] for it in forged_events} == {FORGED_BATTERY_LEVEL}
     assert FORGED_BATTERY_LEVEL not in {
         it["vehicle"]["chargeState"]["batteryLevel"] for it in list_true_states(enode, car)
     }
     assert enode.json("GET", "/_sim/mischief")["answers"]["forged"] == {"204": len(forged)}
 
 
-def test_a_body_can_be_posted_slowly(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_body_can_be_sent_slowly(enode: RunningSimulator, receiver: WebhookReceiver):
     enode.create_subscription(receiver.url)
     enode.json("POST", "/_sim/mischief", {"slow": 1, "slow_seconds": 0.4})
     started = time.monotonic()
@@ -169,27 +169,27 @@ def test_a_body_can_be_posted_slowly(enode: RunningSimulator, receiver: WebhookR
     assert is_genuine(receiver.deliveries[-1])
 
 
-def test_a_body_that_is_slower_than_patience_has_failed_and_comes_again(wild: WebhookReceiver):
-    running = RunningSimulator(make_settings(delays=Delays(answer_timeout=0.3)))
+def test_body_slower_than_the_timeout_is_retried(unvalidated_receiver: WebhookReceiver):
+    simulator = RunningSimulator(make_settings(delays=Delays(answer_timeout=0.3)))
     try:
-        running.sign_in()
-        running.create_subscription(wild.url)
-        running.json("POST", "/_sim/mischief", {"slow": 1, "slow_seconds": 20, "times": 1})
-        running.json("POST", "/_sim/heartbeat", status=204)
-        wait_until(lambda: any(it["attempts"] for it in running.json("GET", "/_sim/deliveries?events=false")))
-        running.advance_time(6)
-        wait_until(lambda: running.json("GET", "/_sim/deliveries")[0]["state"] == "delivered")
-        assert running.json("GET", "/_sim/deliveries")[0]["attempts"] == 2
+        simulator.sign_in()
+        simulator.create_subscription(unvalidated_receiver.url)
+        simulator.json("POST", "/_sim/mischief", {"slow": 1, "slow_seconds": 20, "times": 1})
+        simulator.json("POST", "/_sim/heartbeat", status=204)
+        wait_until(lambda: any(it["attempts"] for it in simulator.json("GET", "/_sim/deliveries?events=false")))
+        simulator.advance_time(6)
+        wait_until(lambda: simulator.json("GET", "/_sim/deliveries")[0]["state"] == "delivered")
+        assert simulator.json("GET", "/_sim/deliveries")[0]["attempts"] == 2
     finally:
-        running.close()
+        simulator.close()
 
 
-def test_one_seed_gives_one_mischief():
+def test_same_seed_gives_the_same_faults():
     def order(seed: int) -> tuple[dict[str, Any], ...]:
-        mischief, queue = DeliveryFaults(), WebhookQueue()
-        mischief.configure(DeliveryFaultSettings(seed=seed, reorder=0.5, window=5))
+        faults, queue = DeliveryFaults(), WebhookQueue()
+        faults.configure(DeliveryFaultSettings(seed=seed, reorder=0.5, window=5))
         for number in range(50):
-            queue = mischief.enqueue(queue, {"number": number})
+            queue = faults.enqueue(queue, {"number": number})
         return release_held_events(queue).waiting
 
     assert order(1) == order(1) != order(2)
@@ -197,7 +197,7 @@ def test_one_seed_gives_one_mischief():
 
 
 @pytest.mark.parametrize(
-    ("wish", "named"),
+    ("settings", "named"),
     [
         ({"reorder": 1.1}, "reorder"),
         ({"window": 0}, "window"),
@@ -207,12 +207,12 @@ def test_one_seed_gives_one_mischief():
         ({"magic": 1}, "magic"),
     ],
 )
-def test_mischief_that_cannot_be_is_told_what_is_wrong(enode: RunningSimulator, wish: dict[str, Any], named: str):
-    assert named in enode.json("POST", "/_sim/mischief", wish, status=422)["detail"]
+def test_invalid_fault_settings_name_what_is_wrong(enode: RunningSimulator, settings: dict[str, Any], named: str):
+    assert named in enode.json("POST", "/_sim/mischief", settings, status=422)["detail"]
     assert enode.json("GET", "/_sim/mischief")["played"] == {}
 
 
-def test_mischief_ends_with_the_world(enode: RunningSimulator):
+def test_clearing_the_world_ends_delivery_faults(enode: RunningSimulator):
     enode.json("POST", "/_sim/mischief", {"reorder": 1})
     enode.json("DELETE", "/_sim/world", status=204)
     assert enode.json("GET", "/_sim/mischief")["reorder"] == 0

@@ -1,4 +1,4 @@
-"""The truth, interventions, losses, the sandbox: what else the control surface and the options bring."""
+"""Ground truth, interventions, removed cars, throttling and the sandbox."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,21 +11,25 @@ from tests.demo.enode.test_enode_delivery_faults import wait_until
 from tests.demo.enode.webhook_receiver import WebhookReceiver
 
 
-def test_the_truth_is_all_that_was_told_in_its_order(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_ground_truth_has_all_published_events_in_order(enode: RunningSimulator, receiver: WebhookReceiver):
     enode.create_subscription(receiver.url)
     car = enode.link_car()
     enode.change_car(car, activity="charge", battery_level=40)
     enode.change_car(car, activity="unplug")
-    told = [it for it in enode.collect_events(receiver, "user:vehicle:updated") if it["vehicle"]["id"] == car]
+    published = [it for it in enode.collect_events(receiver, "user:vehicle:updated") if it["vehicle"]["id"] == car]
     truth = enode.json("GET", "/_sim/truth")
     row = truth["vehicles"][car]
     assert (row["vehicle"], row["linked"]) == (enode.get_vehicle(car), True)
     assert row["states"][0]["event"] == "user:vehicle:discovered"
-    assert [(it["at"], it["vehicle"]) for it in row["states"][1:]] == [(it["createdAt"], it["vehicle"]) for it in told]
-    assert truth["events"] == {"user:vehicle:discovered": 1, "user:vehicle:updated": len(told)}
+    assert [(it["at"], it["vehicle"]) for it in row["states"][1:]] == [
+        (it["createdAt"], it["vehicle"]) for it in published
+    ]
+    assert truth["events"] == {"user:vehicle:discovered": 1, "user:vehicle:updated": len(published)}
 
 
-def test_a_car_that_is_lost_is_told_gone_and_its_truth_stays(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_removed_car_publishes_a_deleted_event_and_keeps_its_history(
+    enode: RunningSimulator, receiver: WebhookReceiver
+):
     enode.create_subscription(receiver.url)
     car = enode.link_car()
     enode.json("DELETE", f"/_sim/vehicles/{car}", status=204)
@@ -37,20 +41,20 @@ def test_a_car_that_is_lost_is_told_gone_and_its_truth_stays(enode: RunningSimul
     enode.json("DELETE", f"/_sim/vehicles/{car}", status=404)
 
 
-def test_a_vendor_that_is_disconnected_takes_its_cars_along(enode: RunningSimulator):
+def test_unlinking_a_vendor_deletes_its_cars(enode: RunningSimulator):
     car = enode.link_car()
     enode.json("DELETE", "/users/u1/vendors/TESLA", status=204)
     row = enode.json("GET", "/_sim/truth")["vehicles"][car]
     assert (row["linked"], row["states"][-1]["event"]) == (False, "user:vehicle:deleted")
 
 
-def test_an_empty_world_has_no_truth(enode: RunningSimulator):
+def test_empty_world_has_an_empty_ground_truth(enode: RunningSimulator):
     enode.link_car()
     enode.json("DELETE", "/_sim/world", status=204)
     assert enode.json("GET", "/_sim/truth") == {"events": {}, "vehicles": {}, "log": []}
 
 
-def test_an_intervention_is_raised_and_cleared_by_hand(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_control_api_raises_and_clears_an_intervention(enode: RunningSimulator, receiver: WebhookReceiver):
     enode.create_subscription(receiver.url)
     car = enode.link_car()
     enode.change_car(car, interventions=["tesla-virtual-key"])
@@ -62,8 +66,8 @@ def test_an_intervention_is_raised_and_cleared_by_hand(enode: RunningSimulator, 
     assert "not capable" in enode.send_command(car, "START", status=400)["detail"]
     enode.change_car(car, interventions=[])
     assert enode.get_vehicle(car)["capabilities"]["startCharging"] == {"isCapable": True, "interventionIds": []}
-    told = enode.collect_events(receiver, "user:vehicle:updated")[-2:]
-    assert [it["vehicle"]["capabilities"]["startCharging"]["isCapable"] for it in told] == [False, True]
+    published = enode.collect_events(receiver, "user:vehicle:updated")[-2:]
+    assert [it["vehicle"]["capabilities"]["startCharging"]["isCapable"] for it in published] == [False, True]
     problem = enode.json("POST", f"/_sim/vehicles/{car}", {"interventions": ["flat-tyre"]}, status=422)
     assert "tesla-virtual-key" in problem["detail"]
 
@@ -72,14 +76,14 @@ def test_an_intervention_is_raised_and_cleared_by_hand(enode: RunningSimulator, 
     ("language", "title"),
     [("de-DE", "Erneut anmelden"), ("nl-NL", "Opnieuw inloggen"), ("pt-PT", "Sign in again"), ("xx", "Sign in again")],
 )
-def test_an_intervention_speaks_the_languages_it_knows(enode: RunningSimulator, language: str, title: str):
+def test_intervention_is_returned_in_the_requested_language(enode: RunningSimulator, language: str, title: str):
     listed = enode.json("GET", f"/interventions?language={language}")
     assert title in {it["resolution"]["title"] for it in listed}
     for one in listed:
         assert enode.json("GET", f"/interventions/{one['id']}?language={language}") == one
 
 
-def test_calls_are_throttled_with_a_time_to_wait_or_without(enode: RunningSimulator):
+def test_throttled_requests_have_an_optional_retry_after(enode: RunningSimulator):
     enode.json("POST", "/_sim/faults", {"path": "/vehicles", "retry_after": 7})
     enode.json("POST", "/_sim/faults", {"path": "/vehicles", "status": 429})
     with_time, without = enode.http.get("/vehicles"), enode.http.get("/vehicles")
@@ -90,14 +94,14 @@ def test_calls_are_throttled_with_a_time_to_wait_or_without(enode: RunningSimula
 
 @pytest.fixture
 def sandbox() -> Iterator[RunningSimulator]:
-    """A simulator that behaves as Enode's sandbox, with a client."""
-    running = RunningSimulator(make_settings(sandbox=True, delays=Delays(give_up_after=300.0)))
-    running.sign_in()
-    yield running
-    running.close()
+    """A simulator in sandbox mode."""
+    simulator = RunningSimulator(make_settings(sandbox=True, delays=Delays(give_up_after=300.0)))
+    simulator.sign_in()
+    yield simulator
+    simulator.close()
 
 
-def test_in_the_sandbox_nothing_moves_by_itself_but_commands_work(sandbox: RunningSimulator):
+def test_sandbox_changes_no_values_but_executes_commands(sandbox: RunningSimulator):
     car = sandbox.link_car()
     before = sandbox.get_vehicle(car)
     sandbox.advance_time(6 * 3600)
@@ -112,21 +116,21 @@ def test_in_the_sandbox_nothing_moves_by_itself_but_commands_work(sandbox: Runni
     assert (charge["powerDeliveryState"], charge["batteryLevel"]) == ("PLUGGED_IN:CHARGING", 30)
 
 
-def test_the_sandbox_refuses_smart_charging(sandbox: RunningSimulator):
+def test_sandbox_refuses_smart_charging(sandbox: RunningSimulator):
     policy = f"/vehicles/{sandbox.link_car()}/smart-charging-policy"
     refused = sandbox.json("PUT", policy, {"isEnabled": True, "deadline": "07:00"}, status=400)
     assert refused["title"] == "Cannot activate smart charging"
     assert sandbox.json("PUT", policy, {"isEnabled": False})["isEnabled"] is False
 
 
-def test_the_sandbox_switches_a_webhook_off_after_five_minutes(sandbox: RunningSimulator, receiver: WebhookReceiver):
+def test_sandbox_deactivates_a_failing_webhook_after_five_minutes(sandbox: RunningSimulator, receiver: WebhookReceiver):
     receiver.statuses.extend([500] * 100)
-    hook = sandbox.create_subscription(receiver.url)["id"]
+    subscription = sandbox.create_subscription(receiver.url)["id"]
     sandbox.json("POST", "/_sim/heartbeat", status=204)
 
     def is_off() -> Any:
         sandbox.advance_time(30)
-        return not sandbox.json("GET", f"/webhooks/{hook}")["isActive"]
+        return not sandbox.json("GET", f"/webhooks/{subscription}")["isActive"]
 
     wait_until(is_off)
     assert len(receiver.deliveries) > 1

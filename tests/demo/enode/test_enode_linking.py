@@ -1,4 +1,4 @@
-"""From a link session through the link page to linked cars, and back again."""
+"""Link sessions, the link page, unlinking and relinking."""
 
 import pytest
 
@@ -8,14 +8,14 @@ from tests.demo.enode.webhook_receiver import WebhookReceiver
 LINK_BODY = {"scopes": ALL_SCOPES, "language": "en-US", "redirectUri": "https://app.example/done"}
 
 
-def test_a_link_session_makes_the_user_and_a_page_for_him(enode: RunningSimulator):
+def test_link_session_creates_the_user_and_a_page(enode: RunningSimulator):
     enode.json("GET", "/users/ann", status=404)
     session = enode.json("POST", "/users/ann/link", LINK_BODY)
     assert session["linkUrl"] == f"{enode.url}/link/{session['linkToken']}"
     assert enode.json("GET", "/users/ann") == {"id": "ann", "linkedVendors": []}
 
 
-def test_the_link_page_leads_from_brand_over_consent_to_the_cars_and_back_to_the_client(enode: RunningSimulator):
+def test_link_page_goes_through_brand_consent_and_sign_in_to_the_client(enode: RunningSimulator):
     page = enode.create_link_page()
     assert "Volkswagen" in enode.http.get(page).text
     assert enode.http.post(page, data={"step": "brand", "vendor": "TESLA"}).headers["location"].endswith(page)
@@ -31,21 +31,21 @@ def test_the_link_page_leads_from_brand_over_consent_to_the_cars_and_back_to_the
     assert models == ["Model 3", "Model Y"]
 
 
-def test_a_session_with_a_vendor_starts_at_consent_and_goes_back_to_the_brands_on_request(enode: RunningSimulator):
+def test_session_with_a_vendor_starts_at_consent_and_can_go_back_to_brands(enode: RunningSimulator):
     page = enode.create_link_page(vendor="XPENG")
     assert "Allow access to your XPENG" in enode.http.get(page).text
     enode.http.post(page, data={"step": "back"})
     assert "Nissan" in enode.http.get(page).text
 
 
-def test_cancelling_returns_with_an_error_and_keeps_the_clients_own_query(enode: RunningSimulator):
+def test_cancelling_redirects_with_an_error_and_keeps_the_clients_query(enode: RunningSimulator):
     page = enode.create_link_page()
     there = enode.http.post(page, data={"step": "cancel"}).headers["location"]
     assert there.startswith("https://app.example/done?state=7&error=cancelledByUser&error_message=")
     assert enode.http.get(page).status_code == 410
 
 
-def test_a_session_is_good_for_one_link(enode: RunningSimulator):
+def test_link_session_is_single_use(enode: RunningSimulator):
     page = enode.create_link_page(vendor="TESLA")
     enode.http.post(page, data={"step": "consent"})
     form = {"step": "sign_in", "car": ["tesla-model-3"]}
@@ -63,14 +63,14 @@ def test_a_session_is_good_for_one_link(enode: RunningSimulator):
         {},
     ],
 )
-def test_a_step_that_is_not_open_shows_the_page_again_and_links_nothing(enode: RunningSimulator, form: dict):
+def test_unavailable_step_shows_an_error_and_links_nothing(enode: RunningSimulator, form: dict):
     page = enode.create_link_page(vendor="TESLA")
     answer = enode.http.post(page, data=form)
-    assert (answer.status_code, "not open" in answer.text) == (422, True)
+    assert (answer.status_code, "available now" in answer.text) == (422, True)
     assert enode.json("GET", "/vehicles")["data"] == []
 
 
-def test_without_a_car_or_with_anothers_car_nothing_is_linked(enode: RunningSimulator):
+def test_sign_in_without_a_car_or_with_another_vendors_car_returns_422(enode: RunningSimulator):
     page = enode.create_link_page(vendor="TESLA")
     enode.http.post(page, data={"step": "consent"})
     assert enode.http.post(page, data={"step": "sign_in"}).status_code == 422
@@ -90,20 +90,20 @@ def test_without_a_car_or_with_anothers_car_nothing_is_linked(enode: RunningSimu
         ({"surprise": 1}, "surprise"),
     ],
 )
-def test_a_bad_link_request_is_told_what_is_wrong(enode: RunningSimulator, change: dict, where: str):
+def test_invalid_link_request_names_what_is_wrong(enode: RunningSimulator, change: dict, where: str):
     problem = enode.json("POST", "/users/u1/link", {**LINK_BODY, **change}, status=400)
     assert problem["type"] == "https://developers.enode.com/api/problems/bad-request"
     assert where in problem["detail"]
     assert problem["issues"]
 
 
-def test_what_is_no_json_is_told_in_the_words_seen_live(enode: RunningSimulator):
+def test_invalid_json_returns_the_observed_message(enode: RunningSimulator):
     answer = enode.http.post("/users/u1/link", content=b"{not json")
     assert answer.status_code == 400
     assert answer.json()["detail"] == "Invalid request payload JSON format"
 
 
-def test_unlinking_and_linking_again_gives_the_same_car_a_new_id(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_relinked_car_has_a_new_id_and_the_same_vin(enode: RunningSimulator, receiver: WebhookReceiver):
     enode.create_subscription(receiver.url)
     first = enode.get_vehicle(enode.link_car())
     enode.json("DELETE", "/users/u1/vendors/TESLA", status=204)
@@ -115,13 +115,13 @@ def test_unlinking_and_linking_again_gives_the_same_car_a_new_id(enode: RunningS
     assert second["odometer"]["distance"] >= first["odometer"]["distance"]
 
 
-def test_two_users_have_two_cars(enode: RunningSimulator):
+def test_each_user_has_a_separate_car(enode: RunningSimulator):
     one, other = (enode.get_vehicle(enode.link_car(user=it)) for it in ("u1", "u2"))
     assert one["information"]["vin"] != other["information"]["vin"]
     assert [it["id"] for it in enode.json("GET", "/users/u2/vehicles")["data"]] == [other["id"]]
 
 
-def test_linking_a_linked_account_again_keeps_ids_and_takes_the_new_scopes(enode: RunningSimulator):
+def test_linking_an_account_again_keeps_ids_and_updates_scopes(enode: RunningSimulator):
     car = enode.link_car()
     enode.complete_link("TESLA", "tesla-model-3", "tesla-model-y", scopes=["vehicle:read:data"])
     enode.advance_time(10)
@@ -130,7 +130,7 @@ def test_linking_a_linked_account_again_keeps_ids_and_takes_the_new_scopes(enode
     assert cars[0]["id"] == car
 
 
-def test_deleting_a_user_takes_everything_of_his(enode: RunningSimulator):
+def test_deleting_a_user_deletes_all_of_the_users_data(enode: RunningSimulator):
     car = enode.link_car()
     page = enode.create_link_page()
     enode.json("DELETE", "/users/u1", status=204)
@@ -141,7 +141,7 @@ def test_deleting_a_user_takes_everything_of_his(enode: RunningSimulator):
     enode.json("DELETE", "/users/u1", status=404)
 
 
-def test_a_deauthorized_user_keeps_his_data_and_is_told_of_no_more(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_deauthorized_user_keeps_data_and_gets_no_events(enode: RunningSimulator, receiver: WebhookReceiver):
     car = enode.link_car()
     enode.create_subscription(receiver.url)
     enode.json("DELETE", "/users/u1/authorization", status=204)
@@ -151,18 +151,20 @@ def test_a_deauthorized_user_keeps_his_data_and_is_told_of_no_more(enode: Runnin
     assert enode.json("GET", "/users/u1")["linkedVendors"][0]["isValid"] is False
 
 
-def test_a_refused_sign_in_is_told_and_mended_by_relinking(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_invalidated_sign_in_publishes_an_event_and_relinking_restores_it(
+    enode: RunningSimulator, receiver: WebhookReceiver
+):
     car = enode.link_car()
     enode.create_subscription(receiver.url)
-    wish = {"language": "en-US", "redirectUri": "https://app.example/again"}
-    enode.json("POST", f"/assets/{car}/relink", wish, status=400)
+    body = {"language": "en-US", "redirectUri": "https://app.example/again"}
+    enode.json("POST", f"/assets/{car}/relink", body, status=400)
     enode.change_car(car, credentials_valid=False)
     assert receiver.wait_for_events("user:credentials:invalidated")[0]["vendor"] == "TESLA"
     broken = enode.get_vehicle(car)
     assert enode.json("GET", "/users/u1")["linkedVendors"][0]["isValid"] is False
     intervention = broken["capabilities"]["startCharging"]["interventionIds"][0]
     assert enode.json("GET", f"/interventions/{intervention}")["resolution"]["action"] == "Link"
-    page = f"/link/{enode.json('POST', f'/assets/{car}/relink', wish)['linkToken']}"
+    page = f"/link/{enode.json('POST', f'/assets/{car}/relink', body)['linkToken']}"
     assert "Sign in again" in enode.http.get(page).text
     answer = enode.http.post(page, data={"step": "sign_in"})
     assert answer.headers["location"] == "https://app.example/again"
@@ -171,7 +173,7 @@ def test_a_refused_sign_in_is_told_and_mended_by_relinking(enode: RunningSimulat
     assert enode.get_vehicle(car)["capabilities"]["startCharging"] == {"isCapable": True, "interventionIds": []}
 
 
-def test_unlinking_what_is_not_linked_is_not_found(enode: RunningSimulator):
+def test_unlinking_an_unlinked_vendor_returns_404(enode: RunningSimulator):
     enode.link_car()
     for path in ("XPENG", "TESLA/charger"):
         enode.json("DELETE", f"/users/u1/vendors/{path}", status=404)

@@ -1,4 +1,4 @@
-"""Enode's own OpenAPI document judges the simulator. The other tests let it judge each of their answers as well."""
+"""Validate the simulator against Enode's own OpenAPI document. All other tests validate their responses, too."""
 
 from typing import Any
 
@@ -12,32 +12,32 @@ from tests.demo.enode.webhook_receiver import WebhookReceiver
 
 HOME = {"name": "Home", "latitude": 52.09, "longitude": 5.12, "timezoneName": "Europe/Amsterdam"}
 
-# Chapters of the document that this world has only to say that it has nothing of them.
+# Parts of the document that are not simulated.
 NOT_SIMULATED = ("batter", "charger", "hvac", "inverter", "meter", "hem-systems", "schedules", "tariff", "statistics")
 NEVER_ANSWERED = {
-    ("GET", "/health/ready", 503),  # a simulator that is down says nothing; faults can make it
-    ("POST", "/users/{userId}/link", 403),  # no limit of connections
+    ("GET", "/health/ready", 503),  # only with an injected fault
+    ("POST", "/users/{userId}/link", 403),  # no connection limit
     ("GET", "/vehicles/{vehicleId}/smart-charging-plans/{smartChargingPlanId}", 200),  # no plans
 }
 
 
-def test_every_documented_answer_about_vehicles_is_given_and_fits(
-    enode: RunningSimulator, receiver: WebhookReceiver, oracle: OpenApiValidator
+def test_every_documented_vehicle_response_occurs_and_is_valid(
+    enode: RunningSimulator, receiver: WebhookReceiver, validator: OpenApiValidator
 ):
-    oracle.seen.clear()
+    validator.seen.clear()
     request_every_answer(enode, receiver)
-    documented = {it for it in oracle.list_documented_answers() if not any(word in it[1] for word in NOT_SIMULATED)}
-    assert documented - oracle.seen - NEVER_ANSWERED == set()
+    documented = {it for it in validator.list_documented_answers() if not any(name in it[1] for name in NOT_SIMULATED)}
+    assert documented - validator.seen - NEVER_ANSWERED == set()
 
 
 def request_every_answer(enode: RunningSimulator, receiver: WebhookReceiver) -> None:
-    """Ask for every answer that there is."""
-    hook = enode.create_subscription(receiver.url)["id"]
+    """Request every documented response."""
+    subscription = enode.create_subscription(receiver.url)["id"]
     enode.json("POST", "/webhooks", {"url": "nowhere", "secret": "x"}, status=400)
-    for path in ("/webhooks", f"/webhooks/{hook}", "/users", "/vehicles", "/interventions", "/integrations"):
+    for path in ("/webhooks", f"/webhooks/{subscription}", "/users", "/vehicles", "/interventions", "/integrations"):
         enode.json("GET", path)
-    enode.json("POST", f"/webhooks/{hook}/test")
-    enode.json("PATCH", f"/webhooks/{hook}", {"events": ["*"]})
+    enode.json("POST", f"/webhooks/{subscription}/test")
+    enode.json("PATCH", f"/webhooks/{subscription}", {"events": ["*"]})
     for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/test")):
         enode.json(method, f"/webhooks/none{path}", {} if method == "PATCH" else None, status=404)
     for kind in ("vehicles", "chargers", "batteries", "inverters", "hvacs", "meters"):
@@ -50,10 +50,10 @@ def request_every_answer(enode: RunningSimulator, receiver: WebhookReceiver) -> 
     enode.json("GET", f"/interventions/{intervention}")
     enode.json("GET", "/interventions/none", status=404)
     request_location_answers(enode)
-    wish = {"language": "en-US", "redirectUri": "https://app.example"}
-    enode.json("POST", f"/assets/{car}/relink", wish, status=400)
+    body = {"language": "en-US", "redirectUri": "https://app.example"}
+    enode.json("POST", f"/assets/{car}/relink", body, status=400)
     enode.change_car(car, credentials_valid=False)
-    enode.json("POST", f"/assets/{car}/relink", wish)
+    enode.json("POST", f"/assets/{car}/relink", body)
     enode.json("GET", "/users/u1")
     enode.json("GET", "/users/u1/vehicles")
     enode.json("DELETE", "/users/u1/vendors/TESLA", status=204)
@@ -61,11 +61,11 @@ def request_every_answer(enode: RunningSimulator, receiver: WebhookReceiver) -> 
     enode.json("DELETE", "/users/u1/vendors/TESLA/vehicle", status=204)
     enode.json("DELETE", "/users/u1/authorization", status=204)
     enode.json("DELETE", "/users/u1", status=204)
-    enode.json("DELETE", f"/webhooks/{hook}", status=204)
+    enode.json("DELETE", f"/webhooks/{subscription}", status=204)
 
 
 def request_vehicle_answers(enode: RunningSimulator, car: str) -> None:
-    """What can be asked of a vehicle."""
+    """Request every documented response about a vehicle."""
     enode.get_vehicle(car)
     enode.json("POST", f"/vehicles/{car}/refresh-hint", status=204)
     enode.json("POST", "/vehicles/none/refresh-hint", status=404)
@@ -84,7 +84,7 @@ def request_vehicle_answers(enode: RunningSimulator, car: str) -> None:
 
 
 def request_action_answers(enode: RunningSimulator, car: str) -> None:
-    """What can become of a command."""
+    """Request every documented response about actions."""
     enode.advance_time(100)
     enode.change_car(car, activity="stop")
     enode.send_command(car, "STOP", status=400)
@@ -92,28 +92,28 @@ def request_action_answers(enode: RunningSimulator, car: str) -> None:
     enode.json("GET", f"/vehicles/actions/{action}")
     enode.json("POST", f"/vehicles/actions/{action}/cancel")
     enode.json("POST", f"/vehicles/actions/{action}/cancel", status=409)
-    nowhere = "00000000-0000-4000-8000-000000000000"
-    enode.json("GET", f"/vehicles/actions/{nowhere}", status=404)
-    enode.json("POST", f"/vehicles/actions/{nowhere}/cancel", status=404)
+    unknown_id = "00000000-0000-4000-8000-000000000000"
+    enode.json("GET", f"/vehicles/actions/{unknown_id}", status=404)
+    enode.json("POST", f"/vehicles/actions/{unknown_id}/cancel", status=404)
     enode.json("POST", f"/vehicles/{car}/max-current", {"maxCurrent": 10})
     enode.json("POST", f"/vehicles/{car}/max-current", {}, status=400)
 
 
 def request_location_answers(enode: RunningSimulator) -> None:
-    """The places of a user."""
-    place = enode.json("POST", "/users/u1/locations", HOME)["id"]
+    """Request every documented response about locations."""
+    location = enode.json("POST", "/users/u1/locations", HOME)["id"]
     enode.json("GET", "/locations")
     enode.json("GET", "/users/u1/locations")
-    enode.json("GET", f"/locations/{place}")
-    enode.json("PUT", f"/locations/{place}", {"name": "There"})
-    enode.json("DELETE", f"/locations/{place}")
-    enode.json("GET", f"/locations/{place}", status=404)
+    enode.json("GET", f"/locations/{location}")
+    enode.json("PUT", f"/locations/{location}", {"name": "There"})
+    enode.json("DELETE", f"/locations/{location}")
+    enode.json("GET", f"/locations/{location}", status=404)
 
 
-@pytest.mark.usefixtures("oracle")
-def test_every_kind_of_event_that_cars_cause_fits(enode: RunningSimulator, receiver: WebhookReceiver):
-    # The receiver has each element of each delivery judged when the test is over.
-    hook = enode.create_subscription(receiver.url)["id"]
+@pytest.mark.usefixtures("validator")
+def test_every_vehicle_event_is_valid(enode: RunningSimulator, receiver: WebhookReceiver):
+    # The receiver fixture validates all received events at the end of the test.
+    subscription = enode.create_subscription(receiver.url)["id"]
     for model in ("tesla-model-3", "volkswagen-id4", "xpeng-g6", "nissan-leaf"):
         enode.link_car(model)
     enode.advance_time(7 * 3600)
@@ -122,7 +122,7 @@ def test_every_kind_of_event_that_cars_cause_fits(enode: RunningSimulator, recei
     request_action_answers(enode, car)
     enode.change_car(car, credentials_valid=False)
     enode.json("DELETE", "/users/u3/vendors/TESLA", status=204)
-    enode.json("POST", f"/webhooks/{hook}/test")
+    enode.json("POST", f"/webhooks/{subscription}/test")
     enode.collect_events(receiver, "")
     names = {event["event"] for it in receiver.deliveries for event in it.events}
     assert names == {
@@ -138,7 +138,7 @@ def test_every_kind_of_event_that_cars_cause_fits(enode: RunningSimulator, recei
 
 
 def with_change(good: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """The same object with one thing other; a value of Ellipsis takes it away."""
+    """Return the object with one member replaced, or removed if the value is Ellipsis."""
     first, _, rest = path.partition(".")
     if rest:
         return {**good, first: with_change(good[first], rest, value)}
@@ -162,7 +162,7 @@ def with_change(good: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("lastSeen", None),
     ],
 )
-def test_the_judge_sees_what_is_wrong(enode: RunningSimulator, oracle: OpenApiValidator, path: str, value: Any):
+def test_validator_finds_invalid_values(enode: RunningSimulator, validator: OpenApiValidator, path: str, value: Any):
     good = enode.get_vehicle(enode.link_car())
     event = {
         "event": "user:vehicle:deleted",
@@ -171,11 +171,11 @@ def test_the_judge_sees_what_is_wrong(enode: RunningSimulator, oracle: OpenApiVa
         "user": {"id": "u1"},
         "vehicle": good,
     }
-    assert oracle.find_event_faults(event) == []
-    assert oracle.find_event_faults({**event, "vehicle": with_change(good, path, value)})
+    assert validator.find_event_faults(event) == []
+    assert validator.find_event_faults({**event, "vehicle": with_change(good, path, value)})
 
 
-def test_our_lists_of_words_are_enodes(oracle: OpenApiValidator):
-    assert oracle.list_enum_values("WebhookCreatePayload", "events") == set(EventName.__args__)
-    assert oracle.list_enum_values("LinkUserPayload", "language") == set(Language.__args__)
-    assert oracle.list_enum_values("LinkUserPayload", "scopes") == set(Scope.__args__)
+def test_enumerations_match_enodes_document(validator: OpenApiValidator):
+    assert validator.list_enum_values("WebhookCreatePayload", "events") == set(EventName.__args__)
+    assert validator.list_enum_values("LinkUserPayload", "language") == set(Language.__args__)
+    assert validator.list_enum_values("LinkUserPayload", "scopes") == set(Scope.__args__)

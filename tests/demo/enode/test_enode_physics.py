@@ -1,4 +1,4 @@
-"""The physical car, whatever is done to it."""
+"""Properties of the simulated physics."""
 
 from dataclasses import replace
 
@@ -25,13 +25,13 @@ from demo.enode.physics import (
 from demo.enode.world import Car
 
 specs = st.sampled_from([it.spec for it in MODELS.values()])
-relaxed = settings(deadline=None, max_examples=60)  # other work on the machine must not fail a property
+relaxed = settings(deadline=None, max_examples=60)  # no deadline: other load on the machine must not fail a test
 seconds = st.floats(0, 6 * 3600, allow_subnormal=False)
 
 
 @st.composite
 def cars(draw: st.DrawFn) -> tuple[CarSpec, CarState]:
-    """Any car in any state."""
+    """Generate any car in any state."""
     spec = draw(specs)
     state = CarState(
         energy_kwh=0,
@@ -43,15 +43,15 @@ def cars(draw: st.DrawFn) -> tuple[CarSpec, CarState]:
         power_seconds=draw(st.floats(0, 100)),
     )
     state = with_battery_percent(spec, state, draw(st.floats(0, 100)))
-    going = draw(st.booleans())
-    return spec, start_drive(state, draw(st.none() | st.just(spec.loop_km))) if going else state
+    is_driving = draw(st.booleans())
+    return spec, start_drive(state, draw(st.none() | st.just(spec.loop_km))) if is_driving else state
 
 
 @relaxed
 @given(cars(), seconds)
-def test_energy_and_odometer_keep_within_what_is_possible(car: tuple[CarSpec, CarState], passing: float):
+def test_energy_and_odometer_stay_in_their_limits(car: tuple[CarSpec, CarState], duration: float):
     spec, before = car
-    after = advance_car(spec, before, passing)
+    after = advance_car(spec, before, duration)
     assert 0 <= battery_percent(spec, after) <= 100 + 1e-9
     assert after.odometer_km >= before.odometer_km
     assert 0 <= after.loop_km < spec.loop_km
@@ -59,9 +59,9 @@ def test_energy_and_odometer_keep_within_what_is_possible(car: tuple[CarSpec, Ca
 
 @relaxed
 @given(cars(), seconds)
-def test_only_driving_uses_and_only_charging_gives_energy(car: tuple[CarSpec, CarState], passing: float):
+def test_only_driving_uses_and_only_charging_adds_energy(car: tuple[CarSpec, CarState], duration: float):
     spec, before = car
-    after = advance_car(spec, before, passing)
+    after = advance_car(spec, before, duration)
     gained = after.energy_kwh - before.energy_kwh
     driven = after.odometer_km - before.odometer_km
     if before.driving:
@@ -70,15 +70,15 @@ def test_only_driving_uses_and_only_charging_gives_energy(car: tuple[CarSpec, Ca
         assert driven == 0
         flows = {Power.INITIALIZING, Power.CHARGING, Power.COMPLETE, Power.DISCHARGING}
         assert gained == 0 or before.power in flows
-        assert gained <= max_charge_kw(spec, before) * passing / 3600 + 1e-6
+        assert gained <= max_charge_kw(spec, before) * duration / 3600 + 1e-6
 
 
 @relaxed
 @given(cars(), seconds)
-def test_a_charge_never_passes_the_limit_and_ends_there(car: tuple[CarSpec, CarState], passing: float):
+def test_charge_ends_at_the_limit(car: tuple[CarSpec, CarState], duration: float):
     spec, state = car
     before = with_power(replace(state, driving=False), Power.CHARGING)
-    after = advance_car(spec, before, passing)
+    after = advance_car(spec, before, duration)
     ceiling = max(battery_percent(spec, before), before.limit_percent)
     assert battery_percent(spec, before) - 1e-9 <= battery_percent(spec, after) <= ceiling + 1e-9
     if after.power is Power.COMPLETE:
@@ -88,7 +88,7 @@ def test_a_charge_never_passes_the_limit_and_ends_there(car: tuple[CarSpec, CarS
 
 @relaxed
 @given(cars())
-def test_the_announced_time_is_the_time_it_takes(car: tuple[CarSpec, CarState]):
+def test_charge_takes_the_predicted_time(car: tuple[CarSpec, CarState]):
     spec, state = car
     state = with_power(replace(state, driving=False, max_current=max(6.0, state.max_current)), Power.CHARGING)
     minutes = minutes_to_limit(spec, state)
@@ -99,41 +99,41 @@ def test_the_announced_time_is_the_time_it_takes(car: tuple[CarSpec, CarState]):
 
 @relaxed
 @given(cars(), st.lists(st.floats(0.01, 900), min_size=1, max_size=8))
-def test_many_short_times_are_one_long_time(car: tuple[CarSpec, CarState], parts: list[float]):
+def test_many_short_steps_equal_one_long_step(car: tuple[CarSpec, CarState], parts: list[float]):
     spec, state = car
-    whole = advance_car(spec, state, sum(parts))
+    in_one_step = advance_car(spec, state, sum(parts))
     for part in parts:
         state = advance_car(spec, state, part)
-    # Steps fall differently, and a step is what the handshake and the taper are known to.
-    assert battery_percent(spec, state) == pytest.approx(battery_percent(spec, whole), abs=0.6)
-    assert state.odometer_km == pytest.approx(whole.odometer_km, abs=1e-6)
+    # Steps begin at different times, and handshake and taper are only as precise as a step.
+    assert battery_percent(spec, state) == pytest.approx(battery_percent(spec, in_one_step), abs=0.6)
+    assert state.odometer_km == pytest.approx(in_one_step.odometer_km, abs=1e-6)
 
 
 @relaxed
 @given(st.sampled_from([*MODELS.values()]), st.lists(st.tuples(st.sampled_from(Activity), seconds), max_size=12))
-def test_no_life_breaks_a_car(model, commands: list[tuple[Activity, float]]):
+def test_any_sequence_of_activities_keeps_a_car_valid(model, commands: list[tuple[Activity, float]]):
     state = CarState(energy_kwh=20, odometer_km=1000, limit_percent=80, max_current=16)
     car = Car(key="k", model_key=model.key, vin="v", state=state, stage=Stage.AT_HOME)
-    for activity, passing in commands:
+    for activity, duration in commands:
         before = car.state.odometer_km
         car = apply_changes(car, VehicleChanges(activity=activity))
         assert not (car.state.driving and car.state.power.is_plugged_in)
-        car = replace(car, state=advance_car(model.spec, car.state, passing))
+        car = replace(car, state=advance_car(model.spec, car.state, duration))
         assert car.state.odometer_km >= before
         assert 0 <= battery_percent(model.spec, car.state) <= 100
 
 
 @settings(relaxed, max_examples=10)
 @given(specs, st.floats(10, 100))
-def test_every_day_comes_round_to_driving_again(spec: CarSpec, percent: float):
+def test_daily_routine_repeats_all_stages(spec: CarSpec, percent: float):
     state = CarState(energy_kwh=0, odometer_km=0, limit_percent=80, max_current=16)
-    state, stage, inside = with_battery_percent(spec, state, percent), Stage.AT_HOME, 0.0
+    state, stage, stage_seconds = with_battery_percent(spec, state, percent), Stage.AT_HOME, 0.0
     seen = []
     for _ in range(60 * 24 * 2):
-        state, inside = advance_car(spec, state, 60), inside + 60
-        following = advance_routine(spec, state, stage, inside)
-        if following is not None:
-            (stage, state), inside = following, 0.0
+        state, stage_seconds = advance_car(spec, state, 60), stage_seconds + 60
+        advanced = advance_routine(spec, state, stage, stage_seconds)
+        if advanced is not None:
+            (stage, state), stage_seconds = advanced, 0.0
             seen.append(stage)
     assert seen.count(Stage.OUTBOUND) >= 2
     assert set(seen) == set(Stage)

@@ -1,6 +1,6 @@
-"""Enode's own SDK drives the simulator and parses every answer.
+"""Enode's own SDK calls the simulator and parses every response.
 
-Each row names an operation of the SDK; the last test holds that no operation of the SDK is missing from the rows.
+The tables list every operation of the SDK; the last test ensures that none is missing.
 """
 
 import importlib
@@ -25,46 +25,46 @@ LANGUAGE = models.LinkUserPayloadLanguage.EN_US
 
 
 class Setup:
-    """A simulator with two linked cars, the SDK, and what the rows need of ids."""
+    """A simulator with two linked cars, the SDK, and the ids that the tables use."""
 
-    def __init__(self, running: RunningSimulator, receiver: WebhookReceiver) -> None:
-        self.simulator = running
+    def __init__(self, simulator: RunningSimulator, receiver: WebhookReceiver) -> None:
+        self.simulator = simulator
         self.receiver = receiver
-        running.sign_in()
-        self.car = running.link_car()
-        self.other_car = running.link_car("volkswagen-id4")
-        running.change_car(self.car, activity="plug_in", battery_level=40)
-        settings = running.settings
+        simulator.sign_in()
+        self.car = simulator.link_car()
+        self.other_car = simulator.link_car("volkswagen-id4")
+        simulator.change_car(self.car, activity="plug_in", battery_level=40)
+        settings = simulator.settings
         self.sdk = Enode(
-            server_url=running.url,
+            server_url=simulator.url,
             security=models.Security(
                 client_id=settings.client_id,
                 client_secret=settings.client_secret,
-                token_url=f"{running.url}/oauth2/token",
+                token_url=f"{simulator.url}/oauth2/token",
             ),
         )
         home = {"name": "Home", "latitude": 52.09, "longitude": 5.12, "timezoneName": "Europe/Amsterdam"}
-        self.location_id = running.json("POST", "/users/u1/locations", home)["id"]
-        self.subscription_id = running.create_subscription(receiver.url)["id"]
+        self.location_id = simulator.json("POST", "/users/u1/locations", home)["id"]
+        self.subscription_id = simulator.create_subscription(receiver.url)["id"]
 
     def build_headers(self) -> dict[str, str]:
-        """The token of the other client in the play, for operations to which the SDK sends none."""
+        """Return headers with a token, for operations to which the SDK sends none."""
         return {"Authorization": self.simulator.http.headers["authorization"]}
 
     def start_action(self) -> str:
-        """Id of a pending action."""
+        """Start an action and return its id."""
         self.simulator.change_car(self.car, activity="stop", battery_level=40)
         return self.simulator.send_command(self.car, "START")["id"]
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Setup]:
-    running, receiver = RunningSimulator(make_settings()), WebhookReceiver()
+def setup() -> Iterator[Setup]:
+    simulator, receiver = RunningSimulator(make_settings()), WebhookReceiver()
     try:
-        yield Setup(running, receiver)
+        yield Setup(simulator, receiver)
     finally:
         receiver.close()
-        running.close()
+        simulator.close()
 
 
 def relink(it: Setup) -> Any:
@@ -86,8 +86,8 @@ def override(it: Setup) -> Any:
 
 
 def get_first_intervention(it: Setup) -> Any:
-    known = it.sdk.interventions.list()
-    return it.sdk.interventions.get(intervention_id=known[0].id)
+    interventions = it.sdk.interventions.list()
+    return it.sdk.interventions.get(intervention_id=interventions[0].id)
 
 
 def create_webhook(it: Setup) -> Any:
@@ -139,7 +139,7 @@ ANSWERED: dict[str, Callable[[Setup], Any]] = {
     "locations.list": lambda it: it.sdk.locations.list(),
     "locations.list_for_user": lambda it: it.sdk.locations.list_for_user(user_id="u1"),
     "locations.get": lambda it: it.sdk.locations.get(location_id=it.location_id),
-    "locations.update": lambda it: it.sdk.locations.update(location_id=it.location_id, name="Home, sweet"),
+    "locations.update": lambda it: it.sdk.locations.update(location_id=it.location_id, name="New home"),
     "locations.delete": lambda it: it.sdk.locations.delete(
         location_id=it.sdk.locations.create(
             user_id="u1", name="Gone", latitude=1.0, longitude=2.0, timezone_name="UTC"
@@ -148,7 +148,7 @@ ANSWERED: dict[str, Callable[[Setup], Any]] = {
     "interventions.list": lambda it: it.sdk.interventions.list(),
     "interventions.get": get_first_intervention,
     "service_health.check_readiness": lambda it: it.sdk.service_health.check_readiness(),
-    # The SDK sends no token to these, while Enode's newer OpenAPI wants one; the simulator holds with the OpenAPI.
+    # The SDK sends no token to these, but Enode's newer OpenAPI document requires one, and so does the simulator.
     "service_health.list_integrations": lambda it: it.sdk.service_health.list_integrations(
         http_headers=it.build_headers()
     ),
@@ -170,7 +170,7 @@ ANSWERED: dict[str, Callable[[Setup], Any]] = {
     "service_health.get_meter_vendors": lambda it: it.sdk.service_health.get_meter_vendors(
         http_headers=it.build_headers()
     ),
-    # Assets that this world does not have: their lists are empty.
+    # Assets that are not simulated: their lists are empty.
     "batteries.list": lambda it: it.sdk.batteries.list(),
     "batteries.list_user_batteries": lambda it: it.sdk.batteries.list_user_batteries(user_id="u1"),
     "chargers.list": lambda it: it.sdk.chargers.list(),
@@ -186,7 +186,7 @@ ANSWERED: dict[str, Callable[[Setup], Any]] = {
     "tariffs.get_by_location": lambda it: it.sdk.tariffs.get_by_location(location_id=it.location_id),
 }
 
-# What belongs to an asset that does not exist is not found, and the SDK says so.
+# Operations on assets that do not exist return 404.
 NOT_FOUND: dict[str, dict[str, Any]] = {
     "batteries.get": {"battery_id": UNKNOWN_ID},
     "batteries.get_action": {"action_id": UNKNOWN_ID},
@@ -222,7 +222,7 @@ NOT_FOUND: dict[str, dict[str, Any]] = {
     "tariffs.link_to_location": {"location_id": UNKNOWN_ID, "tariff_id": "night", "tariff_intervals": []},
 }
 
-# What is not simulated is refused in so many words.
+# Operations that are not simulated return 501.
 REFUSED: dict[str, dict[str, Any]] = {
     "schedules.create": {
         "user_id": "u1",
@@ -242,11 +242,11 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("operation", ANSWERED)
-def test_the_sdk_parses_the_answer(stage: Setup, operation: str):
-    answer = ANSWERED[operation](stage)
+def test_sdk_parses_the_response(setup: Setup, operation: str):
+    answer = ANSWERED[operation](setup)
     chapter, name = operation.split(".")
     if get_return_annotation(chapter, name) is not inspect.Signature.empty:
-        # A list is a list of models; whatever the SDK could not read it would have refused.
+        # The SDK raises an error for a response that it can't parse.
         assert all(isinstance(it, BaseModel) for it in (answer if isinstance(answer, list) else [answer]))
 
 
@@ -254,36 +254,36 @@ def test_the_sdk_parses_the_answer(stage: Setup, operation: str):
     ("operation", "status", "title"),
     [(it, 404, "Not Found") for it in NOT_FOUND] + [(it, 501, "Not simulated") for it in REFUSED],
 )
-def test_the_sdk_is_told_what_this_world_does_not_have(stage: Setup, operation: str, status: int, title: str):
+def test_sdk_gets_an_error_for_what_is_not_simulated(setup: Setup, operation: str, status: int, title: str):
     chapter, name = operation.split(".")
     with pytest.raises(EnodeError) as caught:
-        getattr(getattr(stage.sdk, chapter), name)(**(NOT_FOUND | REFUSED)[operation])
+        getattr(getattr(setup.sdk, chapter), name)(**(NOT_FOUND | REFUSED)[operation])
     assert (caught.value.status_code, json.loads(caught.value.body)["title"]) == (status, title)
 
 
-def test_the_sdk_reads_refusals_as_the_problems_they_are(stage: Setup):
-    stage.simulator.advance_time(2000)  # whatever was pending is over
-    stage.simulator.change_car(stage.car, activity="stop")
+def test_sdk_parses_error_responses(setup: Setup):
+    setup.simulator.advance_time(2000)  # finish pending actions
+    setup.simulator.change_car(setup.car, activity="stop")
     with pytest.raises(ProblemError) as refused:
-        stage.sdk.vehicles.control_charging(vehicle_id=stage.car, action=models.ChargingAction.STOP)
+        setup.sdk.vehicles.control_charging(vehicle_id=setup.car, action=models.ChargingAction.STOP)
     assert refused.value.data.type.endswith("/bad-request")
-    ended = stage.sdk.vehicles.cancel_action(action_id=stage.start_action())
+    ended = setup.sdk.vehicles.cancel_action(action_id=setup.start_action())
     with pytest.raises(ChargeActionError) as over:
-        stage.sdk.vehicles.cancel_action(action_id=ended.id)
+        setup.sdk.vehicles.cancel_action(action_id=ended.id)
     assert over.value.data.state == models.ActionState.CANCELLED
 
 
-def test_no_operation_of_the_sdk_is_left_out():
-    known = {
+def test_every_sdk_operation_is_covered():
+    operations = {
         f"{chapter}.{name}"
         for chapter, (module, kind) in Enode._sub_sdk_map.items()
         for name, _ in inspect.getmembers(getattr(importlib.import_module(module), kind), inspect.isfunction)
         if not name.startswith("_") and not name.endswith("_async") and name != "do_request"
     }
-    assert known == ANSWERED.keys() | NOT_FOUND.keys() | REFUSED.keys()
+    assert operations == ANSWERED.keys() | NOT_FOUND.keys() | REFUSED.keys()
 
 
 def get_return_annotation(chapter: str, name: str) -> Any:
-    """What an operation of the SDK says it returns; Signature.empty for nothing."""
+    """Return the return annotation of an SDK operation; Signature.empty if there is none."""
     module, kind = Enode._sub_sdk_map[chapter]
     return inspect.signature(getattr(getattr(importlib.import_module(module), kind), name)).return_annotation

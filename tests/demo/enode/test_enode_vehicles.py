@@ -1,4 +1,4 @@
-"""What Enode shows of a car, when it looks, and what it tells."""
+"""Vehicle objects, polling, events, capabilities and pagination."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from tests.demo.enode.webhook_receiver import WebhookReceiver
 UPDATED = "user:vehicle:updated"
 
 
-def test_a_discovered_car_is_all_nulls_until_the_first_look(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_discovered_car_has_only_nulls_until_the_first_poll(enode: RunningSimulator, receiver: WebhookReceiver):
     enode.create_subscription(receiver.url)
     enode.complete_link("TESLA", "tesla-model-3")
     found = receiver.wait_for_events("user:vehicle:discovered")[0]
@@ -29,10 +29,10 @@ def test_a_discovered_car_is_all_nulls_until_the_first_look(enode: RunningSimula
     assert enode.get_vehicle(first["vehicle"]["id"]) == first["vehicle"]
 
 
-def test_a_charging_car_is_looked_at_every_two_minutes_and_an_idle_one_every_seven(enode: RunningSimulator):
+def test_charging_car_is_polled_every_two_minutes_and_an_idle_one_every_seven(enode: RunningSimulator):
     car = enode.link_car()
 
-    def looks(seconds: int) -> int:
+    def count_polls(seconds: int) -> int:
         seen = set()
         for _ in range(seconds // 30):
             enode.advance_time(30)
@@ -40,12 +40,12 @@ def test_a_charging_car_is_looked_at_every_two_minutes_and_an_idle_one_every_sev
         return len(seen)
 
     enode.change_car(car, activity="park")
-    assert looks(21 * 60) in {3, 4}
+    assert count_polls(21 * 60) in {3, 4}
     enode.change_car(car, activity="charge", battery_level=20)
-    assert looks(20 * 60) in {10, 11}
+    assert count_polls(20 * 60) in {10, 11}
 
 
-def test_what_happens_at_the_plug_is_told_at_once(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_plug_changes_are_published_at_once(enode: RunningSimulator, receiver: WebhookReceiver):
     car = enode.link_car()
     enode.create_subscription(receiver.url)
     for activity, state in [
@@ -56,11 +56,11 @@ def test_what_happens_at_the_plug_is_told_at_once(enode: RunningSimulator, recei
     ]:
         row = enode.change_car(car, activity=activity)
         assert row["vehicle"]["chargeState"]["powerDeliveryState"] == state
-    told = [it["vehicle"]["chargeState"]["powerDeliveryState"] for it in enode.collect_events(receiver, UPDATED)]
-    assert told == ["PLUGGED_IN:STOPPED", "PLUGGED_IN:CHARGING", "PLUGGED_IN:STOPPED", "UNPLUGGED"]
+    published = [it["vehicle"]["chargeState"]["powerDeliveryState"] for it in enode.collect_events(receiver, UPDATED)]
+    assert published == ["PLUGGED_IN:STOPPED", "PLUGGED_IN:CHARGING", "PLUGGED_IN:STOPPED", "UNPLUGGED"]
 
 
-def test_a_look_that_finds_nothing_new_tells_nothing_and_dates_nothing(
+def test_poll_without_changes_publishes_no_event_and_keeps_timestamps(
     enode: RunningSimulator, receiver: WebhookReceiver
 ):
     car = enode.link_car()
@@ -74,7 +74,7 @@ def test_a_look_that_finds_nothing_new_tells_nothing_and_dates_nothing(
     assert {**after, "lastSeen": ""} == {**before, "lastSeen": ""}
 
 
-def test_a_group_is_dated_only_when_it_changed(enode: RunningSimulator):
+def test_group_timestamp_changes_only_with_its_values(enode: RunningSimulator):
     car = enode.link_car()
     before = enode.change_car(car, activity="plug_in")["vehicle"]
     while enode.json("GET", "/_sim/clock")["now"] <= before["chargeState"]["lastUpdated"]:
@@ -85,7 +85,7 @@ def test_a_group_is_dated_only_when_it_changed(enode: RunningSimulator):
     assert after["location"] == before["location"]
 
 
-def test_a_charge_rises_tapers_and_completes_at_the_limit(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_charge_rises_tapers_and_completes_at_the_limit(enode: RunningSimulator, receiver: WebhookReceiver):
     car = enode.link_car()
     enode.create_subscription(receiver.url)
     enode.change_car(car, activity="charge", battery_level=70, charge_limit=80)
@@ -102,7 +102,7 @@ def test_a_charge_rises_tapers_and_completes_at_the_limit(enode: RunningSimulato
     assert (end["isFullyCharged"], end["chargeRate"], end["chargeTimeRemaining"]) == (True, None, None)
 
 
-def test_a_drive_uses_energy_and_moves_odometer_and_place(enode: RunningSimulator):
+def test_drive_uses_energy_and_changes_odometer_and_location(enode: RunningSimulator):
     car = enode.link_car()
     before = enode.change_car(car, activity="drive")["vehicle"]
     enode.advance_time(1800)
@@ -113,17 +113,17 @@ def test_a_drive_uses_energy_and_moves_odometer_and_place(enode: RunningSimulato
     assert after["location"]["latitude"] != before["location"]["latitude"]
 
 
-def test_a_car_left_alone_lives_its_day_again_and_again(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_uncommanded_car_repeats_its_daily_routine(enode: RunningSimulator, receiver: WebhookReceiver):
     enode.create_subscription(receiver.url)
     enode.link_car()
     enode.advance_time(12 * 3600)
     states = [it["vehicle"]["chargeState"]["powerDeliveryState"] for it in enode.collect_events(receiver, UPDATED)]
-    story = [it for before, it in zip([None, *states], states, strict=False) if it != before]
+    transitions = [it for before, it in zip([None, *states], states, strict=False) if it != before]
     day = ["UNPLUGGED", "PLUGGED_IN:INITIALIZING", "PLUGGED_IN:CHARGING", "PLUGGED_IN:COMPLETE"]
-    assert story[:9] == [*day, *day, "UNPLUGGED"]
+    assert transitions[:9] == [*day, *day, "UNPLUGGED"]
 
 
-def test_a_commanded_car_keeps_to_it_until_it_is_given_back(enode: RunningSimulator):
+def test_set_activity_lasts_until_auto(enode: RunningSimulator):
     car = enode.link_car()
     enode.change_car(car, activity="park")
     enode.advance_time(6 * 3600)
@@ -137,7 +137,7 @@ def test_a_commanded_car_keeps_to_it_until_it_is_given_back(enode: RunningSimula
     assert enode.json("GET", f"/_sim/vehicles/{car}")["activity"] == "charging"
 
 
-def test_a_car_out_of_reach_keeps_what_was_last_known(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_unreachable_car_keeps_its_last_values(enode: RunningSimulator, receiver: WebhookReceiver):
     car = enode.link_car()
     before = enode.change_car(car, activity="plug_in", battery_level=40)["vehicle"]
     enode.create_subscription(receiver.url)
@@ -149,7 +149,7 @@ def test_a_car_out_of_reach_keeps_what_was_last_known(enode: RunningSimulator, r
     assert (back["isReachable"], back["chargeState"]["batteryLevel"]) == (True, 77)
 
 
-def test_a_refresh_hint_brings_the_next_look_forward(enode: RunningSimulator):
+def test_refresh_hint_brings_the_next_poll_forward(enode: RunningSimulator):
     car = enode.link_car()
     enode.advance_time(60)
     seen = enode.get_vehicle(car)["lastSeen"]
@@ -159,7 +159,7 @@ def test_a_refresh_hint_brings_the_next_look_forward(enode: RunningSimulator):
     assert enode.get_vehicle(car)["lastSeen"] > seen
 
 
-def test_a_modest_vendor_leaves_nulls_and_cannot_be_commanded(enode: RunningSimulator):
+def test_vendor_with_few_values_reports_nulls_and_refuses_commands(enode: RunningSimulator):
     car = enode.link_car("nissan-leaf")
     seen = enode.change_car(car, activity="charge", battery_level=30)["vehicle"]
     assert seen["information"] | {"brand": "", "model": ""} == {
@@ -175,7 +175,7 @@ def test_a_modest_vendor_leaves_nulls_and_cannot_be_commanded(enode: RunningSimu
     assert "not capable" in problem["detail"]
 
 
-def test_an_intervention_stands_before_a_capability(enode: RunningSimulator):
+def test_intervention_blocks_a_capability(enode: RunningSimulator):
     seen = enode.get_vehicle(enode.link_car("volkswagen-id4"))
     blocked = seen["capabilities"]["smartCharging"]
     assert blocked["isCapable"] is False
@@ -186,7 +186,7 @@ def test_an_intervention_stands_before_a_capability(enode: RunningSimulator):
     enode.json("GET", f"/interventions/{seen['id']}", status=404)
 
 
-def test_one_vendor_forgets_the_cable_once_the_car_is_full(enode: RunningSimulator):
+def test_one_vendor_reports_unplugged_when_the_car_is_full(enode: RunningSimulator):
     car = enode.link_car("xpeng-g6")
     row = enode.change_car(car, activity="charge", battery_level=90, charge_limit=90)
     assert row["activity"] == "complete"
@@ -194,17 +194,17 @@ def test_one_vendor_forgets_the_cable_once_the_car_is_full(enode: RunningSimulat
     assert (charge["powerDeliveryState"], charge["isPluggedIn"], charge["isFullyCharged"]) == ("UNPLUGGED", False, True)
 
 
-def test_what_the_user_did_not_grant_is_not_shown(enode: RunningSimulator):
+def test_values_without_a_granted_scope_are_null(enode: RunningSimulator):
     seen = enode.get_vehicle(enode.link_car(scopes=["vehicle:read:data"]))
     assert seen["location"] == {"id": None, "latitude": None, "longitude": None, "lastUpdated": None}
     capable = {name: it["isCapable"] for name, it in seen["capabilities"].items()}
     assert (capable["location"], capable["startCharging"], capable["chargeState"]) == (False, False, True)
 
 
-def test_a_car_at_a_place_of_its_user_names_it(enode: RunningSimulator):
+def test_car_at_a_users_location_has_its_id(enode: RunningSimulator):
     car = enode.link_car()
     home = {"name": "Home", "latitude": 52.0907, "longitude": 5.1214, "timezoneName": "Europe/Amsterdam"}
-    place = enode.json("POST", "/users/u1/locations", home)
+    location = enode.json("POST", "/users/u1/locations", home)
     enode.change_car(car, activity="drive")
     enode.advance_time(900)
     assert enode.get_vehicle(car)["location"]["id"] is None
@@ -212,10 +212,10 @@ def test_a_car_at_a_place_of_its_user_names_it(enode: RunningSimulator):
     for _ in range(12):
         enode.advance_time(600)
     assert enode.json("GET", f"/_sim/vehicles/{car}")["activity"] == "charging"
-    assert enode.get_vehicle(car)["location"]["id"] == place["id"]
+    assert enode.get_vehicle(car)["location"]["id"] == location["id"]
 
 
-def test_time_is_fast_but_timestamps_are_real(enode: RunningSimulator, receiver: WebhookReceiver):
+def test_timestamps_are_real_at_high_speed(enode: RunningSimulator, receiver: WebhookReceiver):
     enode.create_subscription(receiver.url)
     enode.link_car()
     enode.advance_time(8 * 3600)
@@ -227,7 +227,7 @@ def test_time_is_fast_but_timestamps_are_real(enode: RunningSimulator, receiver:
     assert created[-1] < limit
 
 
-def test_the_clock_factor_can_change_while_it_runs(enode: RunningSimulator):
+def test_speed_can_change_while_running(enode: RunningSimulator):
     enode.json("POST", "/_sim/clock", {"speed": 36_000})
     start = enode.json("GET", "/_sim/clock")["seconds"]
     deadline = time.monotonic() + 10
@@ -237,7 +237,7 @@ def test_the_clock_factor_can_change_while_it_runs(enode: RunningSimulator):
     assert enode.json("GET", "/_sim/clock")["seconds"] == stopped
 
 
-def test_pages_follow_each_other_both_ways(enode: RunningSimulator):
+def test_pages_can_be_followed_in_both_directions(enode: RunningSimulator):
     cars = [enode.link_car(user=f"u{number}") for number in range(5)]
     first = enode.json("GET", "/vehicles?pageSize=2")
     assert first["pagination"]["before"] is None
@@ -251,11 +251,11 @@ def test_pages_follow_each_other_both_ways(enode: RunningSimulator):
 
 
 @pytest.mark.parametrize("query", ["pageSize=0", "pageSize=many", "after=%21", "after=YQ==&before=YQ=="])
-def test_a_page_that_makes_no_sense_is_refused(enode: RunningSimulator, query: str):
+def test_invalid_page_parameters_return_400(enode: RunningSimulator, query: str):
     assert enode.json("GET", f"/vehicles?{query}", status=400)["title"] == "Bad Request"
 
 
-def test_what_is_not_there_is_a_problem_of_enodes_shape(enode: RunningSimulator):
+def test_unknown_objects_and_routes_return_enodes_problem_format(enode: RunningSimulator):
     problem = enode.json("GET", "/vehicles/nobody", status=404)
     assert problem["type"] == "https://developers.enode.com/api/problems/not-found"
     assert problem.keys() == {"type", "title", "detail"}

@@ -1,4 +1,4 @@
-"""A place that webhooks are delivered to: it remembers what came, and answers as told."""
+"""An HTTP server that records webhook deliveries and answers with chosen statuses."""
 
 import json
 import threading
@@ -10,25 +10,25 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedDelivery:
-    """One delivery attempt as it came over the wire."""
+    """A received delivery attempt."""
 
     headers: dict[str, str]
     body: bytes
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """What was told."""
+        """The delivered events."""
         return json.loads(self.body)
 
 
 class WebhookReceiver:
-    """An HTTP server on loopback for deliveries. `answers` are statuses for the next attempts, 204 after that."""
+    """An HTTP server on loopback. `statuses` are the answers to the next attempts, followed by 204."""
 
     def __init__(self) -> None:
         """Listen on a free port."""
         self.statuses: deque[int] = deque()
         self.withhold_answers = threading.Event()
-        """While set, deliveries are read and not answered."""
+        """While set, deliveries are read but not answered."""
         self.deliveries: list[ReceivedDelivery] = []
         self._condition = threading.Condition()
         self._closing = threading.Event()
@@ -55,28 +55,28 @@ class WebhookReceiver:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
-    def _record(self, arrival: ReceivedDelivery) -> int:
+    def _record(self, delivery: ReceivedDelivery) -> int:
         with self._condition:
-            self.deliveries.append(arrival)
+            self.deliveries.append(delivery)
             self._condition.notify_all()
             return self.statuses.popleft() if self.statuses else 204
 
     def wait_for_deliveries(self, attempts: int, seconds: float = 10.0) -> list[ReceivedDelivery]:
-        """All attempts so far, once there are so many."""
+        """Wait for this many attempts, and return all of them."""
         with self._condition:
             if not self._condition.wait_for(lambda: len(self.deliveries) >= attempts, seconds):
-                raise AssertionError(f"{len(self.deliveries)} of {attempts} delivery attempts came")
+                raise AssertionError(f"{len(self.deliveries)} of {attempts} delivery attempts received")
             return list(self.deliveries)
 
     def wait_for_events(self, name: str, count: int = 1, seconds: float = 10.0) -> list[dict[str, Any]]:
-        """The events of this name, once there are so many."""
+        """Wait for this many events of this name, and return them."""
         with self._condition:
             if not self._condition.wait_for(lambda: len(self.list_events(name)) >= count, seconds):
-                raise AssertionError(f"{len(self.list_events(name))} of {count} {name} came")
+                raise AssertionError(f"{len(self.list_events(name))} of {count} {name} received")
             return self.list_events(name)
 
     def list_events(self, name: str) -> list[dict[str, Any]]:
-        """The events of this name that came, repeats by retries included."""
+        """List the received events of this name, including repeats by retries."""
         return [event for it in self.deliveries for event in it.events if event["event"] == name]
 
     def close(self) -> None:

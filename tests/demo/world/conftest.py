@@ -13,7 +13,7 @@ type MakeProgram = Callable[[str, str], Program]
 
 @pytest.fixture
 def program(tmp_path: Path) -> MakeProgram:
-    """A program made of a name and Python code."""
+    """Creates a program from a name and Python code."""
 
     def make(name: str, code: str) -> Program:
         return Program(name=name, command=[sys.executable, "-I", "-S", "-c", code], folder=tmp_path)

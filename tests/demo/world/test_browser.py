@@ -14,21 +14,21 @@ from scripts.lib.programs import CHROMIUM
 
 QUESTION_PAGE = """<!doctype html>
 <header><form method="post" action="/sign-out"><button type="submit">Leave</button></form></header>
-<h1>Let &#8220;<em>Home</em>&#8221; in?</h1>
+<h1>Allow &#8220;<em>Home</em>&#8221;?</h1>
 <form method="post" action="/answer">
   <input type="hidden" name="csrf" value="known">
   <button name="decision" value="approve">Yes</button>
   <button name="decision" value="deny">No</button>
 </form>
 <form method="post" action="/away"><button type="submit">Away</button></form>"""
-# What Home Assistant's own callback answers.
+# As the response of Home Assistant's callback.
 SELF_CLOSING_PAGE = "<script>window.close()</script>"
 
 
 @pytest.fixture
 async def site():
-    """A site that asks a question; what it was told, and the ways on that it was asked for."""
-    told, asked = [], []
+    """A site with a form; records the submitted values and the requests of its last page."""
+    submitted, requested = [], []
 
     async def ask(_request):
         answer = web.Response(text=QUESTION_PAGE, content_type="text/html")
@@ -36,7 +36,7 @@ async def site():
         return answer
 
     async def take(request):
-        told.append({**await request.post(), **request.cookies})
+        submitted.append({**await request.post(), **request.cookies})
         raise web.HTTPSeeOther("/on")
 
     async def go_on(request):
@@ -46,14 +46,14 @@ async def site():
         raise web.HTTPSeeOther(f"http://localhost:{request.url.port}/end")
 
     async def end(request):
-        asked.append(str(request.url))
+        requested.append(str(request.url))
         return web.Response(text=SELF_CLOSING_PAGE, content_type="text/html")
 
     app = web.Application()
     app.add_routes([web.get("/ask", ask), web.post("/answer", take), web.post("/away", leave)])
     app.add_routes([web.get("/on", go_on), web.get("/end", end)])
     async with TestServer(app, host=HOST) as server:
-        yield SimpleNamespace(url=str(server.make_url("")).rstrip("/"), told=told, asked=asked)
+        yield SimpleNamespace(url=str(server.make_url("")).rstrip("/"), submitted=submitted, requested=requested)
 
 
 @pytest.fixture
@@ -71,31 +71,31 @@ async def browser(request):
         yield browser
 
 
-async def test_a_page_is_read_and_its_first_button_pressed(browser, site):
+async def test_form_is_submitted_with_its_first_button(browser, site):
     place = await browser.open(f"{site.url}/ask")
     assert (place.url, place.status) == (f"{site.url}/ask", 200)
-    assert await browser.get_heading() == "Let “Home” in?"
+    assert await browser.get_heading() == "Allow “Home”?"
     assert await browser.has_form("/answer")
     assert not await browser.has_form("/other")
     place = await browser.submit_form("/answer")
     assert (place.url, place.status) == (f"{site.url}/end?/on", 200)
-    assert site.told == [{"csrf": "known", "decision": "approve", "session": "mine"}]
+    assert site.submitted == [{"csrf": "known", "decision": "approve", "session": "mine"}]
 
 
-async def test_a_form_that_is_not_there_is_told(browser, site):
+async def test_missing_form_raises_an_error(browser, site):
     await browser.open(f"{site.url}/nowhere")
     with pytest.raises(ComponentError, match="expected a page with a form for /answer, saw 404 /nowhere"):
         await browser.submit_form("/answer")
 
 
-async def test_it_is_not_led_away_from_this_machine(browser, site):
+async def test_redirect_to_another_host_is_blocked(browser, site):
     await browser.open(f"{site.url}/ask")
     with pytest.raises(ComponentError, match=r"expected to stay on this machine|ERR_NAME_NOT_RESOLVED"):
         await browser.submit_form("/away")
-    assert site.asked == []
+    assert site.requested == []
 
 
-async def test_chromium_is_held_to_the_policy_of_the_page_with_the_form(program, site):
+async def test_chromium_enforces_the_form_action_policy(program, site):
     async def ask(_request):
         policy = {"Content-Security-Policy": "form-action 'self'"}
         return web.Response(text=QUESTION_PAGE, content_type="text/html", headers=policy)
@@ -109,10 +109,10 @@ async def test_chromium_is_held_to_the_policy_of_the_page_with_the_form(program,
         await browser.open(str(strict.make_url("/ask")))
         with pytest.raises(ComponentError, match=r"the browser failed: .*ERR_ABORTED"):
             await browser.submit_form("/answer")
-    assert site.asked == []
+    assert site.requested == []
 
 
-async def test_a_browser_that_does_not_start_is_told(tmp_path):
+async def test_browser_that_does_not_start_raises_an_error(tmp_path):
     program = tmp_path / "chromium"
     program.write_text("#!/bin/sh\nexit 7\n", "utf-8")
     program.chmod(0o755)
@@ -121,13 +121,13 @@ async def test_a_browser_that_does_not_start_is_told(tmp_path):
             pass
 
 
-async def test_without_a_chromium_forms_do_it_and_it_says_so(monkeypatch):
+async def test_forms_browser_is_used_without_chromium(monkeypatch):
     monkeypatch.setattr(open_browser, "find_chromium", lambda: None)
     async with open_browser.open_browser() as browser:
-        assert browser.description == "by forms, no Chromium found"
+        assert browser.description == "without a browser, no Chromium found"
 
 
-async def test_a_chromium_that_is_found_is_used(tmp_path, monkeypatch):
+async def test_installed_chromium_is_used(tmp_path, monkeypatch):
     monkeypatch.setattr(open_browser, "find_chromium", lambda: str(tmp_path / "chromium"))
     with pytest.raises(ComponentError, match="the browser failed: "):
         async with open_browser.open_browser():

@@ -14,7 +14,7 @@ def list_cards(*cars: Device) -> list[dict]:
     return [card for section in view["sections"] for card in section["cards"]]
 
 
-def test_a_car_shows_the_tiles_that_it_has_and_no_other():
+def test_car_shows_only_tiles_of_its_entities():
     found = list_cards(make_device("blue", "sensor.battery_level", "switch.charging"))
     assert [it["entity"] for it in found if it["type"] == "tile"] == [
         "sensor.blue_battery_level",
@@ -22,16 +22,16 @@ def test_a_car_shows_the_tiles_that_it_has_and_no_other():
     ]
 
 
-def test_other_cars_stand_beside_the_first():
+def test_other_cars_follow_the_first():
     found = list_cards(make_device("blue", "sensor.battery_level"), make_device("red", "sensor.battery_level"))
     headings = [it["heading"] for it in found if it["type"] == "heading"]
     assert headings == ["blue · Tesla Model 3", "Where it has been", "red · Tesla Model 3"]
 
 
-def test_a_car_that_is_named_after_its_model_is_not_named_twice():
+def test_heading_does_not_repeat_a_model_name():
     assert list_cards(make_device("Tesla LEAF", model="LEAF"))[0]["heading"] == "Tesla LEAF"
 
 
-def test_a_car_without_a_place_has_a_map_of_home_only():
+def test_map_of_a_car_without_tracker_shows_only_home():
     (plan,) = [it for it in list_cards(make_device("blue")) if it["type"] == "map"]
     assert [it["entity"] for it in plan["entities"]] == ["zone.home"]

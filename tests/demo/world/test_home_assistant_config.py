@@ -26,28 +26,28 @@ def read_storage(folder: Path, name: str) -> dict:
     return json.loads((folder / ".storage" / name).read_text("utf-8"))
 
 
-def test_home_assistant_is_bound_to_loopback_for_good(tmp_path, integration):
+def test_home_assistant_listens_on_loopback_permanently(tmp_path, integration):
     http = read_storage(write_test_config(tmp_path, integration), "http")
-    assert (http["version"], http["minor_version"]) == (2, 2)  # another one stops Home Assistant 2026.10
+    assert (http["version"], http["minor_version"]) == (2, 2)  # required by Home Assistant 2026.10
     assert http["data"]["stable"]["server_host"] == ["127.0.0.1"]
     assert http["data"]["stable"]["server_port"] == 18123
     assert http["data"]["pending"] is None
 
 
-def test_the_configuration_names_nothing_that_calls_the_internet_and_no_http(tmp_path, integration):
+def test_configuration_has_no_http_and_no_internet_integrations(tmp_path, integration):
     configuration = yaml.safe_load((write_test_config(tmp_path, integration) / "configuration.yaml").read_text("utf-8"))
     assert {"homeassistant", "recorder", "history"} < configuration.keys()
     assert not {"default_config", "http", "cloud", "met", "my"} & configuration.keys()
     assert configuration["homeassistant"]["latitude"] == 52.1
 
 
-def test_the_integration_of_the_checkout_is_used(tmp_path, integration):
+def test_integration_of_the_checkout_is_linked(tmp_path, integration):
     components = write_test_config(tmp_path, integration) / "custom_components"
     assert (components / "evconduit").resolve() == integration
     assert (components / "__init__.py").exists()
 
 
-def test_a_later_start_takes_another_port_and_keeps_what_home_assistant_wrote(tmp_path, integration):
+def test_later_start_updates_the_port_and_keeps_other_files(tmp_path, integration):
     folder = write_test_config(tmp_path, integration)
     (folder / ".storage" / "onboarding").write_text('{"done": "by Home Assistant"}', "utf-8")
     write_test_config(tmp_path, integration, port=18999)
@@ -55,6 +55,6 @@ def test_a_later_start_takes_another_port_and_keeps_what_home_assistant_wrote(tm
     assert read_storage(folder, "onboarding") == {"done": "by Home Assistant"}
 
 
-def test_without_the_integration_it_says_so(tmp_path):
+def test_missing_integration_raises_an_error(tmp_path):
     with pytest.raises(ComponentError, match="run the demo from a checkout"):
         write_test_config(tmp_path, tmp_path / "nowhere")

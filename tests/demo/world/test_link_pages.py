@@ -17,7 +17,7 @@ REDIRECT_URI = "http://127.0.0.1:9/link-callback"
 
 
 @pytest.fixture
-async def ground(tmp_path, supervisor) -> AsyncIterator[DemoContext]:
+async def context(tmp_path, supervisor) -> AsyncIterator[DemoContext]:
     with open_state_folder(tmp_path / "demo") as state, ExitStack() as claims:
         state.prepare(fresh=False)
         async with aiohttp.ClientSession() as session:
@@ -27,47 +27,47 @@ async def ground(tmp_path, supervisor) -> AsyncIterator[DemoContext]:
 
 
 @pytest.fixture
-async def simulator(ground) -> Simulator:
-    simulator = Simulator(ground)
+async def simulator(context) -> Simulator:
+    simulator = Simulator(context)
     await simulator.start(speed=0)
     return simulator
 
 
-async def create_link_session(ground: DemoContext, simulator: Simulator) -> str:
-    memory = ground.state.saved
+async def create_link_session(context: DemoContext, simulator: Simulator) -> str:
+    memory = context.state.saved
     basic = base64.b64encode(f"{memory.client_id}:{memory.client_secret}".encode()).decode()
     headers = {"Authorization": f"Basic {basic}"}
     form = {"grant_type": "client_credentials"}
-    async with ground.session.post(f"{simulator.url}/oauth2/token", data=form, headers=headers) as response:
+    async with context.session.post(f"{simulator.url}/oauth2/token", data=form, headers=headers) as response:
         token = (await response.json())["access_token"]
     body = {"scopes": ["vehicle:read:data"], "language": "en-US", "redirectUri": REDIRECT_URI}
     headers = {"Authorization": f"Bearer {token}", "Enode-Version": "2024-10-01"}
-    async with ground.session.post(f"{simulator.url}/users/me/link", json=body, headers=headers) as response:
+    async with context.session.post(f"{simulator.url}/users/me/link", json=body, headers=headers) as response:
         return (await response.json())["linkUrl"]
 
 
-async def test_the_page_is_gone_through_from_brand_to_cars_and_back(ground, simulator):
-    address = await create_link_session(ground, simulator)
-    assert await complete_link_pages(ground.session, address) == REDIRECT_URI
+async def test_link_pages_are_completed_up_to_the_redirect(context, simulator):
+    address = await create_link_session(context, simulator)
+    assert await complete_link_pages(context.session, address) == REDIRECT_URI
     assert len(await simulator.list_vehicles()) >= 1
 
 
-async def test_a_used_link_is_told(ground, simulator):
-    address = await create_link_session(ground, simulator)
-    await complete_link_pages(ground.session, address)
+async def test_used_link_raises_an_error(context, simulator):
+    address = await create_link_session(context, simulator)
+    await complete_link_pages(context.session, address)
     with pytest.raises(ComponentError, match="the link page answered 410"):
-        await complete_link_pages(ground.session, address)
+        await complete_link_pages(context.session, address)
 
 
-async def test_the_simulator_tells_what_it_does_not_understand(simulator):
+async def test_control_error_raises_an_error_with_the_path(simulator):
     with pytest.raises(ComponentError, match="the simulator answered 404 to GET /_sim/vehicles/none"):
         await simulator.get_vehicle("none")
 
 
-async def test_cars_survive_a_restart_of_the_simulator(ground, simulator, supervisor):
-    await complete_link_pages(ground.session, await create_link_session(ground, simulator))
+async def test_cars_survive_a_restart_of_the_simulator(context, simulator, supervisor):
+    await complete_link_pages(context.session, await create_link_session(context, simulator))
     before = await simulator.list_vehicles()
     await supervisor.stop_all()
-    again = Simulator(ground)
+    again = Simulator(context)
     await again.start(speed=0)
     assert [it["vehicle"]["id"] for it in await again.list_vehicles()] == [it["vehicle"]["id"] for it in before]

@@ -8,7 +8,7 @@ def state_changed_event(entity_id: str, state: str | None) -> dict:
     return {"data": {"entity_id": entity_id, "new_state": new}}
 
 
-async def test_changes_are_kept_in_order_and_repetitions_are_none():
+async def test_changes_are_recorded_in_order_without_repetitions():
     watch = StateWatcher()
     for state in ("on", "on", "off"):
         watch.handle_event(state_changed_event("switch.car", state))
@@ -16,7 +16,7 @@ async def test_changes_are_kept_in_order_and_repetitions_are_none():
     assert watch.get_state("switch.car") == "off"
 
 
-async def test_what_events_told_is_newer_than_the_first_states():
+async def test_initial_states_do_not_replace_events():
     watch = StateWatcher()
     watch.handle_event(state_changed_event("sensor.level", "31"))
     watch.add_initial_states(
@@ -26,14 +26,14 @@ async def test_what_events_told_is_newer_than_the_first_states():
     assert watch.get_state("sensor.range") == "100"
 
 
-async def test_an_entity_that_went_away_has_no_state():
+async def test_removed_entity_has_no_state():
     watch = StateWatcher()
     watch.handle_event(state_changed_event("sensor.level", "31"))
     watch.handle_event(state_changed_event("sensor.level", None))
     assert watch.get_state("sensor.level") is None
 
 
-async def test_what_does_not_come_about_is_told_with_what_was_there():
+async def test_timeout_reports_the_expected_and_the_seen_state():
     watch = StateWatcher()
     watch.handle_event(state_changed_event("switch.car", "off"))
     with pytest.raises(StateTimeoutError, match=r"expected switch.car to be on within 0.01 s, saw off"):

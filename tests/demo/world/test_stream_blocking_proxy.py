@@ -1,4 +1,4 @@
-"""The gate between Home Assistant and the relay: everything passes, the stream only while it may."""
+"""The proxy between Home Assistant and the relay, which can block streams."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,38 +26,38 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 @pytest.fixture
-async def gate() -> AsyncIterator[StreamBlockingProxy]:
+async def proxy() -> AsyncIterator[StreamBlockingProxy]:
     app = web.Application()
     app.router.add_get("/api/ha/v2/account", account)
     app.router.add_get(STREAM, stream)
     server = TestServer(app, host="127.0.0.1")
     await server.start_server(shutdown_timeout=0.1)
-    async with run_proxy(server.port or 0) as gate:
-        yield gate
+    async with run_proxy(server.port or 0) as proxy:
+        yield proxy
     await server.close()
 
 
-async def test_a_stream_passes_is_cut_and_turned_away_while_all_else_passes(gate: StreamBlockingProxy):
-    async with aiohttp.ClientSession(gate.url) as session:
+async def test_blocking_closes_and_rejects_streams_only(proxy: StreamBlockingProxy):
+    async with aiohttp.ClientSession(proxy.url) as session:
         async with session.get(STREAM) as response:
             assert await response.content.readany() == b"hello"
-            assert gate.open_streams == 1
-            gate.block_streams()
+            assert proxy.open_streams == 1
+            proxy.block_streams()
             with pytest.raises(aiohttp.ClientError):
                 await response.content.readany()
         async with session.get("/api/ha/v2/account") as response:
             assert await response.text() == "account"
-        with pytest.raises(aiohttp.ClientError):  # on the connection that was just used, too
+        with pytest.raises(aiohttp.ClientError):  # also on a reused connection
             await session.get(STREAM)
-        assert gate.open_streams == 0
-        assert gate.rejected_streams >= 1
-        gate.allow_streams()
+        assert proxy.open_streams == 0
+        assert proxy.rejected_streams >= 1
+        proxy.allow_streams()
         async with session.get(STREAM) as response:
             assert await response.content.readany() == b"hello"
-        assert gate.open_streams <= 1
+        assert proxy.open_streams <= 1
 
 
-async def test_a_relay_that_is_down_is_down_through_the_gate_too():
-    async with run_proxy(9) as gate, aiohttp.ClientSession(gate.url) as session:
+async def test_connection_fails_if_the_relay_is_down():
+    async with run_proxy(9) as proxy, aiohttp.ClientSession(proxy.url) as session:
         with pytest.raises(aiohttp.ClientError):
             await session.get("/api/ha/v2/account")

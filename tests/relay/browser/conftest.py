@@ -20,7 +20,6 @@ from relay.identity.web_sessions import create_web_session
 from relay.server import open_listening_socket
 from relay.settings import Settings
 from relay.usecases.linking.create_link_page import create_link_page
-from relay.vehicles.limits import VehicleLimits
 from scripts.lib.programs import CHROMIUM
 from tests.demo.enode.running_simulator import RunningSimulator, make_settings
 from tests.relay.browser.gallery import CLOUD, SELF_HOSTED, Gallery
@@ -146,9 +145,9 @@ async def self_hosted_app(tmp_path, database_url, enode) -> FastAPI:
 @pytest.fixture
 async def self_hosted(self_hosted_app, database_url, users, pool, open_window) -> AsyncIterator[Gallery]:
     """The gallery of the self-hosted relay, with the plan limits of a cloud relay."""
-    app, limits = self_hosted_app, VehicleLimits(by_plan={"pro": 3})
+    app, plans = self_hosted_app, PLANS.override(vehicle_limits={"pro": 3})
     async with serving(app) as url, pool.connection() as connection:
-        app.state.runtime = dataclasses.replace(app.state.runtime, plans=PLANS, vehicle_limits=limits)
+        app.state.runtime = dataclasses.replace(app.state.runtime, plans=plans)
         key = await (await connection.execute("select id from api_keys order by name")).fetchone()
         car = await (await connection.execute("select id from vehicles order by created_at")).fetchone()
         page = await create_link_page(connection, users["household"], vendor="TESLA")

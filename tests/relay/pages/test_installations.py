@@ -3,13 +3,13 @@ from uuid import UUID
 
 import pytest
 
-from tests.relay.support.endpoints import open_test_outbound, receiving, say
+from tests.relay.support.endpoints import open_test_outbound, respond_with, run_receiver
 
 
 @pytest.fixture
 async def receiver(app):
     """A Home Assistant that the relay is allowed to reach."""
-    async with receiving() as made, open_test_outbound() as outbound:
+    async with run_receiver() as made, open_test_outbound() as outbound:
         app.state.runtime = dataclasses.replace(app.state.runtime, outbound=outbound)
         yield made
 
@@ -99,7 +99,7 @@ async def test_delivered_test_is_reported_and_the_next_must_wait(sign_in, accoun
 
 
 async def test_failed_test_shows_its_reason(sign_in, account, receiver, store_endpoint, key_id):
-    receiver.answer = say("no", status=500)
+    receiver.answer = respond_with("no", status=500)
     await store_endpoint(url=receiver.url())
     opened = await sign_in(account.user_id)
     await opened.submit(f"/installations/{key_id}/test", on="/installations")

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from relay.feed.messages import Cursor
+from relay.feed.cursor import Cursor
 from relay.gateways.enode import EnodeConfig, RetryPolicy, open_enode
 from relay.kit.background import run_in_background
 from relay.usecases.account import delete_account as story

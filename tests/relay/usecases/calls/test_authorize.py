@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from relay.kit.problems import Problem
-from relay.metering.allowance import SELF_HOSTED_PLANS, create_cloud_plans
 from relay.metering.repository import refund_metered_call
+from relay.plans import SELF_HOSTED_PLANS
 from relay.usecases.calls.authorize import CallRequest, authenticate_caller, authorize_call
+from tests.relay.support.plans import create_plans
 
 
 async def authorize(pool, account, plans=SELF_HOSTED_PLANS, **changes):
@@ -90,7 +91,7 @@ async def test_call_is_logged_with_user_endpoint_and_vehicle(pool, account):
 
 
 async def test_exhausted_quota_returns_429_with_retry_after(pool, make_account):
-    plans = create_cloud_plans(free=1, basic=None, pro=None)
+    plans = create_plans(free=1, basic=None, pro=None)
     account = await make_account(plan="free")
     await authorize(pool, account, plans)
     with pytest.raises(Problem) as caught:

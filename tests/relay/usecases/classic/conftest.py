@@ -9,7 +9,7 @@ from relay.app import create_app
 from relay.server import open_listening_socket
 from relay.settings import Settings
 from tests.demo.enode.running_simulator import run_signed_in_simulator
-from tests.relay.support.feed import add_person
+from tests.relay.support.feed import add_user
 from tests.relay.support.plans import CLOUD
 from tests.relay.support.serving import serving
 from tests.relay.usecases.classic.client import ClassicClient
@@ -32,7 +32,7 @@ async def home():
 
 @pytest.fixture
 async def user(pool):
-    return await add_person(pool)
+    return await add_user(pool)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.relay.support.feed import add_person
+from tests.relay.support.feed import add_user
 from tests.relay.usecases.classic.client import ClassicClient, UpdateFailedError
 
 STATUS = {
@@ -114,7 +114,7 @@ async def test_ha_me_returns_the_short_account(client, user):
 
 @pytest.mark.parametrize("path", ["/api/status/{}", "/api/ha/status/{}"])
 async def test_foreign_unknown_and_malformed_ids_get_the_same_free_404(pool, client, enode_id, path):
-    other = await add_person(pool)
+    other = await add_user(pool)
     other_client = ClassicClient(client.base_url, other.key)
     answers = {
         (await other_client.call("GET", path.format(it)))[:2]

@@ -9,7 +9,7 @@ from relay.app import create_app
 from relay.settings import Settings
 from relay.usecases.events.drain_inbox import InboxDrainer
 from tests.demo.enode.running_simulator import run_signed_in_simulator
-from tests.relay.support.feed import add_person
+from tests.relay.support.feed import add_user
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def refresh(api, user):
 
 @pytest.fixture
 async def user(pool):
-    return await add_person(pool)
+    return await add_user(pool)
 
 
 async def expire_throttle(pool, user):
@@ -80,7 +80,7 @@ async def test_refresh_stores_and_counts_changed_vehicles(pool, refresh, user, e
 
 
 async def test_refresh_covers_only_the_users_own_vehicles(pool, refresh, user, enode, list_vehicle_ids):
-    other = await add_person(pool)
+    other = await add_user(pool)
     enode_id = await asyncio.to_thread(enode.link_car, user=str(other.id))
     assert (await refresh(other)).json()["vehicles_updated"] == 1
     assert await list_vehicle_ids(other) == [enode_id]

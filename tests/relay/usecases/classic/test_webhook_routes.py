@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.relay.support.feed import add_person
+from tests.relay.support.feed import add_user
 from tests.relay.usecases.classic.client import ClassicClient
 from tests.relay.usecases.classic.home import Entry
 
@@ -97,9 +97,9 @@ async def test_webhook_can_be_registered_looked_up_and_unregistered(client, home
 
 
 async def test_foreign_vehicles_other_plans_and_forbidden_urls_are_refused(pool, client, home, enode_id):
-    free = ClassicClient(client.base_url, (await add_person(pool, plan="free")).key)
+    free = ClassicClient(client.base_url, (await add_user(pool, plan="free")).key)
     assert await free.register_webhook(ENTRY, home.url) == "Pro tier required"
-    other_client = ClassicClient(client.base_url, (await add_person(pool)).key)
+    other_client = ClassicClient(client.base_url, (await add_user(pool)).key)
     refused = {
         404: {"webhook_id": ENTRY, "external_url": home.url, "vehicle_id": enode_id},
         422: {"webhook_id": ENTRY, "external_url": "http://169.254.169.254", "vehicle_id": ""},

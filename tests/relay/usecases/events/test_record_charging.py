@@ -5,7 +5,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from relay.vehicles import charging_ledger
+from relay.vehicles.charging import recording
 from tests.relay.support.charging_events import (
     get_energy,
     list_sessions,
@@ -73,7 +73,7 @@ async def test_charging_event_costs_one_statement_and_unchanged_state_none(pipel
     await pipeline.process_update("car", at(0), **make_charging(40))
     statements = []
     execute = psycopg.AsyncCursor.execute
-    record = charging_ledger.record_charging
+    record = recording.record_charging
 
     async def execute_and_count(self, query, *arguments, **options):
         statements.append(query)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from relay.metering.allowance import SELF_HOSTED_PLANS
+from relay.plans import SELF_HOSTED_PLANS
 from relay.usecases.account.usage_report import get_usage_report
 from relay.usecases.calls.authorize import CallRequest, authorize_call
 from relay.usecases.operations import prune_history

@@ -1,18 +1,20 @@
-"""Charging sessions as they cross the wire, from rows of the database."""
+"""Charging sessions as JSON of the API, from database rows."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, LiteralString, TypedDict
 
 from relay.kit.timestamps import format_timestamp
-from relay.vehicles.charging_sessions import EnergySource
+from relay.vehicles.charging.periods import EnergySource
 
-# Whether a row `s` of `charging_sessions` is under way. A car that has fallen silent is not waited for for ever; the
-# time is BRIDGED in charging_sessions.py.
 IS_UNDER_WAY: LiteralString = "(s.open and s.ended_at > now() - interval '8 hours')"
+"""True for a row `s` of `charging_sessions` that is under way.
+
+A vehicle that stopped reporting doesn't keep its session open: the limit is MAX_GAP in derivation.py.
+"""
 
 
 class CostRecord(TypedDict):
-    """What a session cost, at the rate that was in force when it began; `currency` in ISO 4217."""
+    """The cost of a session at the rate in force when it began; `currency` is an ISO 4217 code."""
 
     amount: float
     currency: str
@@ -20,9 +22,10 @@ class CostRecord(TypedDict):
 
 
 class SessionRecord(TypedDict):
-    """Charging within one plug-in; what the car does not tell is null.
+    """Charging within one plug-in. Unknown values are null.
 
-    `ended_at` is null while it is open. `amended_at`: when news last changed it after its end.
+    `ended_at` is null while the session is open. `amended_at` is when a late or corrected report last changed it after
+    its end.
     """
 
     id: str
@@ -44,7 +47,7 @@ class SessionRecord(TypedDict):
 
 
 def render_session_record(row: Mapping[str, Any]) -> SessionRecord:
-    """A SessionRecord. `row` has the columns of `charging_sessions`, and `under_way`."""
+    """A session as JSON. `row` has the columns of `charging_sessions`, and `under_way`."""
     under_way, amended_at = row["under_way"], row["amended_at"]
     return {
         "id": str(row["id"]),
@@ -67,7 +70,7 @@ def render_session_record(row: Mapping[str, Any]) -> SessionRecord:
 
 
 def render_cost_record(row: Mapping[str, Any]) -> CostRecord | None:
-    """What it cost; None where energy or rate is unknown. A part of a cent is kept: sums are the reader's."""
+    """The cost of a session; None when energy or rate is unknown. Not rounded to cents, because readers sum it up."""
     energy, rate = row["energy_kwh"], row["cost_per_kwh"]
     if energy is None or rate is None:
         return None
@@ -75,12 +78,12 @@ def render_cost_record(row: Mapping[str, Any]) -> CostRecord | None:
 
 
 def get_odometer_km(row: Mapping[str, Any]) -> float | None:
-    """The odometer at the start; what the user read there says more than the car."""
-    told: float | None = row["user_odometer_km"]
-    measured: float | None = row["odometer_km"]
-    return measured if told is None else told
+    """The odometer at the start of a session: the user's own reading if there is one, else the vehicle's."""
+    by_user: float | None = row["user_odometer_km"]
+    by_vehicle: float | None = row["odometer_km"]
+    return by_vehicle if by_user is None else by_user
 
 
 def round_optional(value: float | None, digits: int) -> float | None:
-    """`value` with so many digits."""
+    """`value` rounded to `digits` decimal places; None stays None."""
     return None if value is None else round(value, digits)

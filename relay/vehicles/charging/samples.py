@@ -1,7 +1,7 @@
-"""What a car said of charging at one moment, and how two things said of the same moment become one.
+"""Charging samples: what a report says about charging at one moment, and how two reports of one moment are merged.
 
-A sample is keyed by the time at which the charge state was true. Samples of one car are a set: seen again, in whatever
-order, they make the same set, so everything that follows from them is the same too.
+A sample is keyed by the time at which the charge state was true. The samples of a vehicle form a set: the order of
+reports and repeated reports don't matter, so neither do they matter for anything derived from the samples.
 """
 
 from dataclasses import dataclass, field, replace
@@ -12,10 +12,17 @@ from relay.vehicles.merge import format_version_time
 from relay.vehicles.models import GroupVersion, Json, VehicleReport
 from relay.vehicles.transitions import parse_charge_flags
 
+# Greater values are treated as unknown.
+MAX_POWER_KW = 2000.0
+MAX_CAPACITY_KWH = 2000.0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChargeReading:
-    """The charge state; None is unknown. `soc` in %, `power_kw` only while charging, `capacity_kwh` usable."""
+    """The charge state; None is unknown. `soc` is in percent, `capacity_kwh` is usable capacity.
+
+    `power_kw` is known only while charging.
+    """
 
     charging: bool | None = None
     plugged_in: bool | None = None
@@ -26,7 +33,7 @@ class ChargeReading:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VehiclePlace:
-    """Where the car was and how far it had gone, in degrees and km."""
+    """Position in degrees and odometer in km; None is unknown."""
 
     latitude: float | None = field(default=None, repr=False)
     longitude: float | None = field(default=None, repr=False)
@@ -38,7 +45,10 @@ UNKNOWN_PLACE = VehiclePlace()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChargingSample:
-    """A reading and a place, each with the version of the event that it is from."""
+    """A reading and a place at one moment, each with the version of the event that reported it.
+
+    Field names are JSON keys in `vehicle_energy.tail` and `vehicle_energy.base`: don't rename them.
+    """
 
     at: datetime
     reading: ChargeReading
@@ -47,12 +57,12 @@ class ChargingSample:
     place_version: GroupVersion
 
     def is_equivalent(self, other: ChargingSample) -> bool:
-        """Whether nothing follows from the one that does not follow from the other."""
+        """Whether both samples differ in their versions at most, so that the same sessions follow from them."""
         return (self.at, self.reading, self.place) == (other.at, other.reading, other.place)
 
 
 def parse_sample(report: VehicleReport) -> ChargingSample | None:
-    """The sample in what Enode shows; None for a car that says nothing about charging."""
+    """The sample in a report; None for a partial report and for one without charging state and charge level."""
     group = parse_object(report.vehicle, "chargeState")
     if report.is_partial or group is None:
         return None
@@ -70,9 +80,10 @@ def parse_sample(report: VehicleReport) -> ChargingSample | None:
 
 
 def merge_samples(one: ChargingSample, other: ChargingSample) -> ChargingSample:
-    """Two samples of one moment. The newer event corrects the reading; only the older one was still at the place.
+    """Merge two samples of the same moment: the reading of the newer event, the place of the older one.
 
-    A car that drives off repeats its last charge state from wherever it is by then.
+    A vehicle that drives off repeats its last charge state with its new position, so only the first report has the
+    place where it charged.
     """
     newer = max(one, other, key=lambda it: it.version)
     older = min(one, other, key=lambda it: it.place_version)
@@ -80,30 +91,26 @@ def merge_samples(one: ChargingSample, other: ChargingSample) -> ChargingSample:
 
 
 def parse_reading(vehicle: Json) -> ChargeReading:
-    """The charge state in Enode's vehicle object. Numbers that cannot be true are unknown."""
+    """The charge state in Enode's vehicle object. Impossible numbers become unknown."""
     group = parse_object(vehicle, "chargeState") or {}
-    charge = parse_charge_flags(vehicle)
+    flags = parse_charge_flags(vehicle)
     soc, power, capacity = (parse_float(group, key) for key in ("batteryLevel", "chargeRate", "batteryCapacity"))
     return ChargeReading(
-        charging=charge.charging,
-        plugged_in=charge.plugged_in,
-        soc=soc if soc is not None and 0 <= soc <= 100 else None,  # noqa: PLR2004 - per cent
-        power_kw=power if charge.charging and power is not None and 0 < power <= MAX_POWER_KW else None,
+        charging=flags.charging,
+        plugged_in=flags.plugged_in,
+        soc=soc if soc is not None and 0 <= soc <= 100 else None,  # noqa: PLR2004 - percent
+        power_kw=power if flags.charging and power is not None and 0 < power <= MAX_POWER_KW else None,
         capacity_kwh=capacity if capacity is not None and 0 < capacity <= MAX_CAPACITY_KWH else None,
     )
-
-
-MAX_POWER_KW = 2000.0
-MAX_CAPACITY_KWH = 2000.0
 
 
 def _parse_place(vehicle: Json) -> VehiclePlace:
     location, odometer = parse_object(vehicle, "location") or {}, parse_object(vehicle, "odometer") or {}
     latitude, longitude = parse_float(location, "latitude"), parse_float(location, "longitude")
-    known = latitude is not None and longitude is not None and abs(latitude) <= 90 and abs(longitude) <= 180  # noqa: PLR2004 - degrees
+    is_valid = latitude is not None and longitude is not None and abs(latitude) <= 90 and abs(longitude) <= 180  # noqa: PLR2004 - degrees
     distance = parse_float(odometer, "distance")
     return VehiclePlace(
-        latitude=latitude if known else None,
-        longitude=longitude if known else None,
+        latitude=latitude if is_valid else None,
+        longitude=longitude if is_valid else None,
         odometer_km=distance if distance is not None and distance >= 0 else None,
     )
