@@ -1,4 +1,4 @@
-"""A relay that may reach loopback, its routes, a receiver, and a deliverer that only looks when it is told to."""
+"""A runtime that may connect to loopback, its API client, a receiver, and a deliverer that does not sweep."""
 
 from datetime import timedelta
 
