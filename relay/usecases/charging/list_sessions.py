@@ -14,8 +14,8 @@ from relay.kit.problems import Problem
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+from relay.vehicles.charging.session_records import IS_UNDER_WAY, SessionRecord, render_session_record
 from relay.vehicles.lookup import find_vehicle_within_limit
-from relay.vehicles.session_records import IS_UNDER_WAY, SessionRecord, render_session_record
 
 MAX_SESSIONS = 200
 

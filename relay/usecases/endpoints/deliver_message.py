@@ -18,7 +18,7 @@ from relay.feed.cursor import MAX_REPLAYED_TRANSITIONS, Cursor
 from relay.feed.messages import Message, SnapshotMessage, VehicleMessage
 from relay.kit.database import Connection
 from relay.kit.outbound import OutboundClient, OutboundError, OutboundFailure
-from relay.metering.allowance import Plans
+from relay.plans import Plans
 from relay.usecases.calls.authorize import get_installation_call
 from relay.usecases.feed.account_and_vehicles import render_account_record
 from relay.usecases.feed.reader import read_changes, read_snapshot

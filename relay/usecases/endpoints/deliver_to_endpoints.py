@@ -27,7 +27,7 @@ from relay.feed.cursor import Cursor
 from relay.kit.database import Pool
 from relay.kit.outbound import OutboundClient, OutboundFailure
 from relay.kit.problems import Problem
-from relay.metering.allowance import SELF_HOSTED_PLANS, Plans
+from relay.plans import SELF_HOSTED_PLANS, Plans
 from relay.usecases.endpoints.deliver_message import DeliveryContent, read_content
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Response
 
 from relay.feed.messages import Json, SnapshotMessage
 from relay.kit.timestamps import format_timestamp
-from relay.metering.allowance import Plans
 from relay.metering.poll_schedule import VehicleActivity
+from relay.plans import Plans
 from relay.usecases.calls.authorize import (
     AuthorizedCall,
     CallRequest,
@@ -80,7 +80,7 @@ def render_account_record(
     call: AuthorizedCall, plans: Plans, version: str, activity: VehicleActivity = VehicleActivity.PARKED
 ) -> AccountRecord:
     """Render the account as Home Assistant sees it. `activity` only matters for plans without push, to plan polling."""
-    quota, limit = call.quota, plans.get_limit(call.caller.plan)
+    quota, limit = call.quota, plans.get(call.caller.plan).monthly_calls
     return {
         "id": str(call.caller.user_id),
         "title": call.caller.title,

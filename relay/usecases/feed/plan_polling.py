@@ -8,8 +8,8 @@ from psycopg.rows import scalar_row
 
 from relay.kit.database import Connection, fetch_all
 from relay.kit.timestamps import format_timestamp
-from relay.metering.allowance import Plans
 from relay.metering.poll_schedule import CallBudget, VehicleActivity, plan_next_poll
+from relay.plans import Plans
 from relay.usecases.calls.authorize import AuthorizedCall
 from relay.vehicles.records import VehicleRecord
 
@@ -26,7 +26,7 @@ def plan_polling(call: AuthorizedCall, plans: Plans, activity: VehicleActivity) 
     plan, quota = call.caller.plan, call.quota
     if plan in plans.push_plans:
         return None
-    limit = plans.get_limit(plan)
+    limit = plans.get(plan).monthly_calls
     budget = CallBudget(
         user_id=call.caller.user_id,
         remaining_calls=UNLIMITED_CALLS if limit is None else quota.get_remaining(limit),

@@ -13,10 +13,10 @@ import psycopg
 from relay.feed.sequence import advance_feed
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
+from relay.plans import Plans
 from relay.usecases.calls.runtime import Runtime
 from relay.usecases.feed.record_change import record_change
 from relay.vehicles import repository, service
-from relay.vehicles.limits import VehicleLimits
 
 log = logging.getLogger(__name__)
 
@@ -59,17 +59,17 @@ class VehicleCapacity:
         return self.limit is not None and self.linked >= self.limit
 
 
-async def get_vehicle_capacity(connection: Connection, user_id: UUID, limits: VehicleLimits) -> VehicleCapacity:
+async def get_vehicle_capacity(connection: Connection, user_id: UUID, plans: Plans) -> VehicleCapacity:
     """The user's room for cars. Raises LookupError for an unknown user."""
     row: Any = await (await connection.execute(GET_CAPACITY, [user_id])).fetchone()
     if row is None:
         raise LookupError(f"no user {user_id}")
-    return VehicleCapacity(plan=row[0], limit=limits.get_limit(row[0]), linked=row[1])
+    return VehicleCapacity(plan=row[0], limit=plans.get(row[0]).vehicle_limit, linked=row[1])
 
 
-async def require_vehicle_capacity(connection: Connection, user_id: UUID, limits: VehicleLimits) -> None:
+async def require_vehicle_capacity(connection: Connection, user_id: UUID, plans: Plans) -> None:
     """Raises Problem 403 when the user's plan has no room for another car."""
-    room = await get_vehicle_capacity(connection, user_id, limits)
+    room = await get_vehicle_capacity(connection, user_id, plans)
     if room.is_full:
         raise Problem(
             403,
@@ -106,7 +106,7 @@ async def select_served_vehicles(runtime: Runtime, user_id: UUID, vehicle_ids: C
         there = {car.id for car in await repository.list_by_priority(connection, user_id)}
         if not wanted <= there:
             raise Problem(404, "not-found", "No such vehicle.")
-        room = await get_vehicle_capacity(connection, user_id, runtime.vehicle_limits)
+        room = await get_vehicle_capacity(connection, user_id, runtime.plans)
         if room.limit is not None and len(wanted) > room.limit:
             words = f"Your plan has room for {room.limit} of your cars."
             raise Problem(403, "vehicle-limit", words, limit=room.limit, linked=room.linked, plan=room.plan)
@@ -118,14 +118,14 @@ async def select_served_vehicles(runtime: Runtime, user_id: UUID, vehicle_ids: C
 
 async def enforce_vehicle_limits(runtime: Runtime) -> int:
     """Put right whoever is served more or less than the plan says; returns how many users were told of it."""
-    by_plan = runtime.vehicle_limits.by_plan
+    by_plan = runtime.plans.get_vehicle_limits()
     asked = {"plans": list(by_plan), "limits": list(by_plan.values())}
     async with runtime.pool.connection() as connection:
         astray: list[Any] = await (await connection.execute(LIST_OUT_OF_STEP_USERS, asked)).fetchall()
         told = []
         for user_id, plan in astray:
             async with connection.transaction():
-                if await apply_vehicle_limit(connection, user_id, runtime.vehicle_limits.get_limit(plan)):
+                if await apply_vehicle_limit(connection, user_id, runtime.plans.get(plan).vehicle_limit):
                     told.append(user_id)
     runtime.feed_waker.wake(told)
     return len(told)

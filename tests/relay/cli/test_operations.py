@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from relay.app import create_app
 from relay.settings import Settings
-from tests.relay.support.enode_events import CHARGING, STOPPED, event, sign, vehicle
+from tests.relay.support.enode_events import CHARGING, STOPPED, make_event, make_vehicle, sign_body
 from tests.relay.support.feed import add_user, fetch_value, parse_event
 
 EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
@@ -51,9 +51,9 @@ class World:
 
     async def enode_tells(self, secret=CURRENT, **groups):
         now = datetime.now(UTC)
-        happened = event("user:vehicle:updated", now, self.person.id, vehicle=vehicle("car", now, **groups))
+        happened = make_event("user:vehicle:updated", now, self.person.id, vehicle=make_vehicle("car", now, **groups))
         raw = json.dumps([happened]).encode()
-        headers = {"x-enode-signature": sign(raw, secret)}
+        headers = {"x-enode-signature": sign_body(raw, secret)}
         async with self.http.post(f"{self.url}/api/webhook/enode", data=raw, headers=headers) as response:
             return response.status
 

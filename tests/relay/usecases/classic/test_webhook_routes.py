@@ -20,7 +20,7 @@ def drive(enode, car):
     """Has the simulated car's battery stand at a level, and Enode tell of it."""
 
     async def drive(level):
-        await asyncio.to_thread(enode.car, car, activity="park", battery_level=float(level))
+        await asyncio.to_thread(enode.change_car, car, activity="park", battery_level=float(level))
 
     return drive
 
