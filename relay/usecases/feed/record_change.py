@@ -16,7 +16,8 @@ on conflict (vehicle_id, source_event_id, kind) do nothing
 """
 
 UPDATE_REVISIONS: LiteralString = """
-update vehicles v set revision = %s + listed.n from unnest(%s::uuid[]) with ordinality as listed (id, n) where v.id = listed.id
+update vehicles v set revision = %s + listed.n
+from unnest(%s::uuid[]) with ordinality as listed (id, n) where v.id = listed.id
 """
 
 
