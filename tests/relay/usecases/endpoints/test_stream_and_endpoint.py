@@ -15,9 +15,8 @@ from relay.streams.listener import StreamListener
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
 from tests.relay.support.endpoints import SECRET_KEY, open_test_outbound
 from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, running, wait_until
-from tests.relay.usecases.feed.test_stream_events import RelayProcess, http, open_stream
+from tests.relay.support.streams import RelayProcess, open_stream
 
-__all__ = ["http"]
 NEVER = timedelta(hours=1)
 RULES = StreamRules(sweep_interval=NEVER, heartbeat_interval=NEVER, recheck_interval=timedelta(seconds=0.1))
 
