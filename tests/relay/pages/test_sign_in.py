@@ -11,7 +11,7 @@ import pytest
 from relay.app import create_app
 from relay.identity.sign_in_links import create_sign_in_link
 from relay.kit.rate_limiter import RateLimiter
-from relay.pages import sign_in as pages_of_sign_in
+from relay.pages.sign_in import owner_link
 from relay.pages.visitors import sanitize_next_path
 from tests.relay.pages.conftest import Browser
 
@@ -177,7 +177,7 @@ async def test_who_tries_links_is_slowed_down_before_the_database_is_asked(app, 
     async def asked(*_about):
         raise AssertionError
 
-    monkeypatch.setattr(pages_of_sign_in, "is_sign_in_link_valid", asked)
+    monkeypatch.setattr(owner_link, "is_sign_in_link_valid", asked)
     told = await browser.get(print_link())
     assert (told.status_code, told.headers["content-type"]) == (429, "text/html; charset=utf-8")
     assert int(told.headers["retry-after"]) > 0
