@@ -8,7 +8,7 @@ from relay.settings import Settings
 ASK = "insert into deleted_users (id, requested_at, attempts, failure, next_try_at, deleted_at) values "
 OLD = "gen_random_uuid(), now() - interval '3 days'"
 NEW = "gen_random_uuid(), now()"
-FAILED = f"({OLD}, 4, 'enode: this relay has no access to Enode, where the cars are', now() + interval '2 hours', null)"
+FAILED = f"({OLD}, 4, 'enode: this relay has no access to Enode, where vehicles are linked', now() + interval '2 hours', null)"
 
 CASES = {
     "nobody": ("", True, ("no account waits",)),
