@@ -22,7 +22,7 @@ from relay.settings import Settings
 from tests.relay.browser.test_every_page import OUT
 from tests.relay.supabase_auth.running import running
 from tests.relay.support.serving import serving
-from tests.relay.usecases.oauth.client import CLIENT, request_for
+from tests.relay.usecases.oauth.client import CLIENT, build_authorization_query
 
 CALLBACK = "/auth/external/callback"
 NAME = "Home in the woods"
@@ -64,7 +64,7 @@ async def client(relay):
 
 def page_for(home_assistant, verifier):
     """The address that Home Assistant opens in its owner's browser."""
-    asked = request_for(verifier, name=NAME, redirect_uri=home_assistant.callback)
+    asked = build_authorization_query(verifier, name=NAME, redirect_uri=home_assistant.callback)
     return f"/oauth/authorize?{urlencode(asked)}"
 
 

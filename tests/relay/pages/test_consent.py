@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode
 import pytest
 
 from relay.identity import oauth_requests
-from tests.relay.usecases.oauth.client import CLIENT, request_for
+from tests.relay.usecases.oauth.client import CLIENT, build_authorization_query
 
 VERIFIER = secrets.token_urlsafe(48)
 LOCAL = "http://ha.local:8123/auth/external/callback"
@@ -18,7 +18,7 @@ PAGE = "/oauth/authorize"
 
 
 def path(**changes):
-    return f"{PAGE}?{urlencode(request_for(VERIFIER, **changes))}"
+    return f"{PAGE}?{urlencode(build_authorization_query(VERIFIER, **changes))}"
 
 
 def sealed(page):
@@ -131,7 +131,7 @@ async def test_who_asks_from_nowhere_known_is_answered_here(browser, open_browse
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
 async def test_two_addresses_are_no_address(browser, name):
-    answer = await browser.get(path() + "&" + urlencode({name: request_for(VERIFIER)[name]}))
+    answer = await browser.get(path() + "&" + urlencode({name: build_authorization_query(VERIFIER)[name]}))
     assert answer.status_code == 400
 
 

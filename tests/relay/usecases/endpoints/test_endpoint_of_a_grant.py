@@ -11,7 +11,7 @@ from relay.usecases.oauth.issue_tokens import exchange_code, refresh_tokens, rev
 from relay.usecases.operations.prune_history import Retention, prune_old_rows
 from tests.relay.support.endpoints import due_now, look, register, run_sql, slug
 from tests.relay.support.feed import add_person, put_car
-from tests.relay.usecases.oauth.client import CLIENT, ask
+from tests.relay.usecases.oauth.client import CLIENT, issue_code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ def home(pair):
 
 
 async def sign_in(runtime, person, **changes):
-    it = await ask(runtime, person.id, **changes)
+    it = await issue_code(runtime, person.id, **changes)
     asked = {"code": it.code, "verifier": it.verifier, "redirect_uri": it.redirect_uri}
     return home(await exchange_code(runtime, client_id=CLIENT, **asked))
 
