@@ -11,7 +11,7 @@ from relay.usecases.oauth.issue_tokens import exchange_code, refresh_tokens, rev
 from relay.usecases.operations.prune_history import Retention, prune_old_rows
 from tests.relay.support.endpoints import get_endpoint_record, make_due, register_receiver, run_sql, status_and_slug
 from tests.relay.support.feed import add_user, fetch_value, put_vehicle
-from tests.relay.usecases.oauth.client import CLIENT, ask
+from tests.relay.usecases.oauth.client import CLIENT, issue_code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ def make_home(pair):
 
 
 async def sign_in(runtime, user, **changes):
-    request = await ask(runtime, user.id, **changes)
+    request = await issue_code(runtime, user.id, **changes)
     parameters = {"code": request.code, "verifier": request.verifier, "redirect_uri": request.redirect_uri}
     return make_home(await exchange_code(runtime, client_id=CLIENT, **parameters))
 
