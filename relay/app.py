@@ -32,7 +32,7 @@ from relay.usecases.classic import (
     send_test_webhook,
     webhook_routes,
 )
-from relay.usecases.commands import command_routes, send_command
+from relay.usecases.commands import command_routes
 from relay.usecases.endpoints import register_endpoint
 from relay.usecases.feed import account_and_vehicles as feed_account_and_vehicles
 from relay.usecases.feed import stream_events
@@ -79,9 +79,8 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
         feed_account_and_vehicles.router,
         set_language.router,
         stream_events.router,
-        send_command.router,
-        register_endpoint.router,
         command_routes.router,
+        register_endpoint.router,
         refresh_vehicle.router,
         relink_vehicle.router,
         charging_commands.router,

@@ -16,7 +16,7 @@ from relay.process import ENODE_ACCOUNT_ID
 from relay.settings import Settings
 from relay.startup import prepare_database
 from relay.usecases.account.delete_account import SUMMARIZE_PENDING_DELETIONS
-from relay.usecases.operations.monitor_webhook_health import STATE_DESCRIPTIONS, WebhookState
+from relay.usecases.operations.webhook_health import STATE_DESCRIPTIONS, WebhookState
 
 GET_ENODE_HEALTH: LiteralString = "select state, since from enode_health where account_id = %s"
 REMEDIES: dict[WebhookState, str] = {

@@ -77,7 +77,6 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             version=VERSION,
             public_url=settings.base_url,
             request_poll=partial(look.wake, [NO_USER_ID]),
-            vehicle_limits=settings.vehicle_limits,
             link_origins=settings.link_origins,
             outbound=outbound,
             secret_key=settings.load_secret_key(),

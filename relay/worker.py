@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 def build_worker_loops(process: Process) -> BackgroundLoops:
     """The work of a worker beside what every process does."""
     runtime = process.runtime
-    apply = partial(apply_enode_event, limits=runtime.vehicle_limits)
+    apply = partial(apply_enode_event, plans=runtime.plans)
     drain = InboxDrainer(runtime.pool, wake=runtime.feed_waker.wake, vin_key=runtime.secret_key, apply_event=apply)
     process.inbox_waker.add_callback(drain.add_hint)
 

@@ -43,7 +43,7 @@ async def submit_vendor(
     name = form.get_text("vendor")
     try:
         async with runtime.pool.connection() as connection:
-            await require_vehicle_capacity(connection, visitor.user_id, runtime.vehicle_limits)
+            await require_vehicle_capacity(connection, visitor.user_id, runtime.plans)
         vendor = (await require_vendor(runtime, name[:100])).vendor if name else None
     except Problem as problem:
         if problem.slug == "vehicle-limit":
@@ -125,7 +125,7 @@ async def _render_vendors(  # noqa: PLR0913 - the last three are what went wrong
     chosen: str = "",
 ) -> Response:
     async with runtime.pool.connection() as connection:
-        room = await get_vehicle_capacity(connection, visitor.user_id, runtime.vehicle_limits)
+        room = await get_vehicle_capacity(connection, visitor.user_id, runtime.plans)
     vendors: tuple[VendorHealth, ...] = ()
     if not room.is_full:
         try:
@@ -147,7 +147,7 @@ async def _render_served_vehicles(
     request: Request, runtime: Runtime, visitor: SignedInUser, *, status: int = 200, ticked: list[str] | None = None
 ) -> Response:
     async with runtime.pool.connection() as connection:
-        room = await get_vehicle_capacity(connection, visitor.user_id, runtime.vehicle_limits)
+        room = await get_vehicle_capacity(connection, visitor.user_id, runtime.plans)
         records = (await read_snapshot(connection, visitor.user_id)).vehicles
     served = [it["id"] for it in records if it["link"]["state"] != "over_limit"]
     cars = sorted(

@@ -49,7 +49,7 @@ async def post_link_vehicle(
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
         runtime.rate_limiter.check(call.caller.rate_limit_key)
-        await require_vehicle_capacity(connection, call.caller.user_id, runtime.vehicle_limits)
+        await require_vehicle_capacity(connection, call.caller.user_id, runtime.plans)
     vendor = None
     if body is not None and body.vendor and body.vendor.strip():
         vendor = (await require_vendor(runtime, body.vendor)).vendor

@@ -91,7 +91,7 @@ async def start_link_session(runtime: Runtime, link_page: LinkPageView) -> str:
         raise vehicle_unreachable_problem()
     async with runtime.pool.connection() as connection:
         if not link_page.relinks:
-            await require_vehicle_capacity(connection, link_page.user_id, runtime.vehicle_limits)
+            await require_vehicle_capacity(connection, link_page.user_id, runtime.plans)
         opened_at = await fetch_one(connection, MARK_OPENED, [link_page.id], scalar_row)
     if opened_at is None:
         raise LinkPageClosedError

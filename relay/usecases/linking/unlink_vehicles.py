@@ -13,6 +13,7 @@ from relay.feed.sequence import advance_feed
 from relay.gateways.enode import EnodeClient, EnodeError, EnodeNotFound
 from relay.kit.database import Connection, fetch_all
 from relay.kit.problems import Problem
+from relay.plans import Plans
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
@@ -20,7 +21,6 @@ from relay.usecases.feed.record_change import record_change
 from relay.usecases.vehicles.limit_vehicles import apply_vehicle_limit, get_vehicle_capacity
 from relay.vehicles import service
 from relay.vehicles.display_name import get_display_name
-from relay.vehicles.limits import VehicleLimits
 from relay.vehicles.lookup import MATCHES_ID, lookup_parameters
 from relay.vehicles.models import VehicleReport
 
@@ -116,7 +116,7 @@ async def unlink_vehicles(runtime: Runtime, enode: EnodeClient, user_id: UUID, v
     async with runtime.pool.connection() as connection, connection.transaction():
         ids = [it for vehicle in vehicles for it in vehicle.enode_vehicle_ids]
         is_visible = await mark_vehicles_deleted(
-            connection, user_id, ids, vin_key=runtime.secret_key, limits=runtime.vehicle_limits
+            connection, user_id, ids, vin_key=runtime.secret_key, plans=runtime.plans
         )
     if is_visible:
         runtime.feed_waker.wake([user_id])
@@ -138,7 +138,7 @@ async def disconnect_vendor(enode: EnodeClient, user_id: UUID, vendor: str) -> N
 
 
 async def mark_vehicles_deleted(
-    connection: Connection, user_id: UUID, enode_vehicle_ids: list[str], *, vin_key: bytes, limits: VehicleLimits
+    connection: Connection, user_id: UUID, enode_vehicle_ids: list[str], *, vin_key: bytes, plans: Plans
 ) -> bool:
     """Mark these Enode vehicles as deleted; Enode's own events change nothing later. True when the feed has changed.
 
@@ -154,5 +154,5 @@ async def mark_vehicles_deleted(
         for change in await service.apply_vehicle_deletion(connection, user_id, report, vin_key=vin_key):
             # A deletion has no transitions, which are all that the event id is for.
             is_visible |= await record_change(connection, change, source_event_id=0)
-    capacity = await get_vehicle_capacity(connection, user_id, limits)
+    capacity = await get_vehicle_capacity(connection, user_id, plans)
     return await apply_vehicle_limit(connection, user_id, capacity.limit) or is_visible

@@ -17,11 +17,11 @@ from psycopg.rows import tuple_row
 from relay.feed.sequence import advance_feed
 from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.kit.problems import Problem
+from relay.plans import Plans
 from relay.usecases.calls.runtime import Runtime
 from relay.usecases.feed.record_change import record_change
 from relay.vehicles import repository
 from relay.vehicles.changes import apply_limit
-from relay.vehicles.limits import VehicleLimits
 
 log = logging.getLogger(__name__)
 
@@ -65,17 +65,17 @@ class VehicleCapacity:
         return self.limit is not None and self.linked >= self.limit
 
 
-async def get_vehicle_capacity(connection: Connection, user_id: UUID, limits: VehicleLimits) -> VehicleCapacity:
+async def get_vehicle_capacity(connection: Connection, user_id: UUID, plans: Plans) -> VehicleCapacity:
     """The vehicle limit of the user's plan and its use. Raises LookupError for an unknown user."""
     row = await fetch_one(connection, GET_CAPACITY, [user_id], tuple_row)
     if row is None:
         raise LookupError(f"no user {user_id}")
-    return VehicleCapacity(plan=row[0], limit=limits.get_limit(row[0]), linked=row[1])
+    return VehicleCapacity(plan=row[0], limit=plans.get(row[0]).vehicle_limit, linked=row[1])
 
 
-async def require_vehicle_capacity(connection: Connection, user_id: UUID, limits: VehicleLimits) -> None:
+async def require_vehicle_capacity(connection: Connection, user_id: UUID, plans: Plans) -> None:
     """Raise Problem 403 when the user's plan doesn't include another vehicle."""
-    capacity = await get_vehicle_capacity(connection, user_id, limits)
+    capacity = await get_vehicle_capacity(connection, user_id, plans)
     if capacity.is_full:
         raise Problem(
             403,
@@ -113,7 +113,7 @@ async def select_served_vehicles(runtime: Runtime, user_id: UUID, vehicle_ids: C
         linked = {it.id for it in await repository.list_by_priority(connection, user_id)}
         if not chosen <= linked:
             raise Problem(404, "not-found", "No such vehicle.")
-        capacity = await get_vehicle_capacity(connection, user_id, runtime.vehicle_limits)
+        capacity = await get_vehicle_capacity(connection, user_id, runtime.plans)
         if capacity.limit is not None and len(chosen) > capacity.limit:
             raise Problem(
                 403,
@@ -134,13 +134,13 @@ async def enforce_vehicle_limits(runtime: Runtime) -> int:
 
     Returns how many users' feeds have changed.
     """
-    by_plan = runtime.vehicle_limits.by_plan
+    by_plan = runtime.plans.get_vehicle_limits()
     parameters = {"plans": list(by_plan), "limits": list(by_plan.values())}
     async with runtime.pool.connection() as connection:
         changed_users = []
         for user_id, plan in await fetch_all(connection, LIST_MISMATCHED_USERS, parameters, tuple_row):
             async with connection.transaction():
-                if await apply_vehicle_limit(connection, user_id, runtime.vehicle_limits.get_limit(plan)):
+                if await apply_vehicle_limit(connection, user_id, runtime.plans.get(plan).vehicle_limit):
                     changed_users.append(user_id)
     runtime.feed_waker.wake(changed_users)
     return len(changed_users)

@@ -45,7 +45,7 @@ async def post_served_vehicles(
     user_id = call.caller.user_id
     await select_served_vehicles(runtime, user_id, body.vehicles)
     async with runtime.pool.connection() as connection:
-        capacity = await get_vehicle_capacity(connection, user_id, runtime.vehicle_limits)
+        capacity = await get_vehicle_capacity(connection, user_id, runtime.plans)
         records = (await read_snapshot(connection, user_id)).vehicles
     over_limit = [it["id"] for it in records if it["link"]["state"] == "over_limit"]
     return {

@@ -10,7 +10,7 @@ from psycopg import sql
 from relay.bus.postgres import ListenerTimings, PostgresListener
 from relay.bus.waker import FEED_CHANNEL, INBOX_CHANNEL, Waker
 from relay.kit.database import open_pool
-from tests.relay.support.feed import running, until
+from tests.relay.support.feed import running, wait_until
 
 QUICK = ListenerTimings(
     test_interval=timedelta(seconds=0.3), test_timeout=timedelta(seconds=2), poll_interval=timedelta(seconds=0.05)
@@ -37,7 +37,7 @@ class Hints(list):
 
 
 async def until_status(listener, status):
-    await until(lambda: listener.status == status)
+    await wait_until(lambda: listener.status == status)
 
 
 async def test_hints_are_told_here_at_once_and_sent_together(pool, database_url):

@@ -15,38 +15,38 @@ from relay.kit.problems import Problem
 from relay.streams.hub import Hub, StreamRules
 from relay.usecases.feed.reader import create_feed_reader, read_snapshot
 from tests.relay.support.feed import (
-    Ear,
-    add_person,
+    StreamReader,
     add_transition,
-    put_car,
-    read_events,
-    remove_car,
+    add_user,
+    parse_events,
+    put_vehicle,
+    remove_vehicle,
     running,
-    start,
-    until,
+    start_listener,
+    wait_until,
 )
 
 NO_SWEEP = StreamRules(sweep_interval=timedelta(hours=1))
 
 
 async def test_a_woken_user_is_told_in_order_and_only_what_is_new(pool):
-    ada = await add_person(pool)
-    car, _ = await put_car(pool, ada.id, level=10)
+    ada = await add_user(pool)
+    car, _ = await put_vehicle(pool, ada.id, level=10)
     hub = Hub(create_feed_reader(pool), NO_SWEEP)
     with hub.open_listener(ada.id, ada.credential) as subscription:
-        cursor = await start(pool, subscription)
-        ear = Ear(subscription)
+        cursor = await start_listener(pool, subscription)
+        ear = StreamReader(subscription)
         async with running(hub.run()):
             first = await add_transition(pool, ada.id, car, "plugged_in")
-            await put_car(pool, ada.id, car, level=11)
-            _, newest = await put_car(pool, ada.id, car, level=12)
+            await put_vehicle(pool, ada.id, car, level=11)
+            _, newest = await put_vehicle(pool, ada.id, car, level=12)
             hub.request_delivery(frozenset([ada.id]))
-            heard = await ear.until_seq(newest)
+            heard = await ear.read_until_seq(newest)
             assert [(it.name, it.seq) for it in heard] == [("transition", first), ("vehicle", newest)]
             assert heard[1].data["vehicle"]["chargeState"]["batteryLevel"] == 12
-            gone = await remove_car(pool, ada.id, car, "unlinked")
+            gone = await remove_vehicle(pool, ada.id, car, "unlinked")
             hub.request_delivery(frozenset([ada.id]))
-            heard = await ear.until_seq(gone)
+            heard = await ear.read_until_seq(gone)
     assert heard[-1].name == "vehicle_removed"
     assert heard[-1].data == {"id": str(car), "reason": "unlinked"}
     assert cursor.seq < first
@@ -54,16 +54,16 @@ async def test_a_woken_user_is_told_in_order_and_only_what_is_new(pool):
 
 
 async def test_what_is_committed_between_snapshot_and_start_is_told(pool):
-    ada = await add_person(pool)
+    ada = await add_user(pool)
     hub = Hub(create_feed_reader(pool), NO_SWEEP)
     async with running(hub.run()):
         with hub.open_listener(ada.id, ada.credential) as subscription:
             cursor = await cursor_now(pool, ada)
-            car, revision = await put_car(pool, ada.id)
+            car, revision = await put_vehicle(pool, ada.id)
             hub.request_delivery(frozenset([ada.id]))
             await asyncio.sleep(0.05)  # time for the hub to take the hint while nobody can be told
             subscription.start(cursor)
-            heard = await Ear(subscription).until_seq(revision)
+            heard = await StreamReader(subscription).read_until_seq(revision)
     assert [it.data["id"] for it in heard] == [str(car)]
 
 
@@ -73,17 +73,17 @@ async def cursor_now(pool, person):
 
 
 async def test_a_hint_that_was_lost_is_healed_by_the_sweep(pool):
-    ada = await add_person(pool)
+    ada = await add_user(pool)
     hub = Hub(create_feed_reader(pool), StreamRules(sweep_interval=timedelta(seconds=0.1)))
     with hub.open_listener(ada.id, ada.credential) as subscription:
-        await start(pool, subscription)
+        await start_listener(pool, subscription)
         async with running(hub.run()):
-            _, revision = await put_car(pool, ada.id)
-            assert (await Ear(subscription).until_seq(revision))[-1].seq == revision
+            _, revision = await put_vehicle(pool, ada.id)
+            assert (await StreamReader(subscription).read_until_seq(revision))[-1].seq == revision
 
 
 async def test_a_database_that_fails_is_asked_again(pool, caplog):
-    ada = await add_person(pool)
+    ada = await add_user(pool)
     read, failures = create_feed_reader(pool), [psycopg.OperationalError("gone")] * 3
 
     async def failing(cursors):
@@ -93,15 +93,15 @@ async def test_a_database_that_fails_is_asked_again(pool, caplog):
 
     hub = Hub(failing, StreamRules(sweep_interval=timedelta(seconds=0.05)))
     with hub.open_listener(ada.id, ada.credential) as subscription:
-        await start(pool, subscription)
+        await start_listener(pool, subscription)
         async with running(hub.run()):
-            _, revision = await put_car(pool, ada.id)
-            await Ear(subscription).until_seq(revision)
+            _, revision = await put_vehicle(pool, ada.id)
+            await StreamReader(subscription).read_until_seq(revision)
     assert caplog.text.count("could not be read (OperationalError)") == 3
 
 
 async def test_two_processes_on_one_database_both_deliver(pool, database_url):
-    ada = await add_person(pool)
+    ada = await add_user(pool)
     hubs = [Hub(create_feed_reader(pool), NO_SWEEP) for _ in range(2)]
     wakers = [Waker(pool, FEED_CHANNEL) for _ in range(2)]
     listeners = [PostgresListener(database_url, pool, [waker]) for waker in wakers]
@@ -109,15 +109,15 @@ async def test_two_processes_on_one_database_both_deliver(pool, database_url):
         waker.add_callback(hub.request_delivery)
     parts = [it.run() for it in (*hubs, *wakers, *listeners)]
     async with running(*parts), asyncio.timeout(20):
-        await until(lambda: all(it.status == "listening" for it in listeners))
+        await wait_until(lambda: all(it.status == "listening" for it in listeners))
         with ExitStack() as stack:
             subscriptions = [stack.enter_context(hub.open_listener(ada.id, ada.credential)) for hub in hubs]
             for subscription in subscriptions:
-                await start(pool, subscription)
-            car, _ = await put_car(pool, ada.id)
+                await start_listener(pool, subscription)
+            car, _ = await put_vehicle(pool, ada.id)
             newest = await add_transition(pool, ada.id, car)
             wakers[0].wake([ada.id])
-            heard = [await Ear(subscription).until_seq(newest) for subscription in subscriptions]
+            heard = [await StreamReader(subscription).read_until_seq(newest) for subscription in subscriptions]
     assert heard[0] == heard[1]
     assert [it.name for it in heard[0]] == ["vehicle", "transition"]
 
@@ -142,7 +142,7 @@ async def test_one_query_reads_for_all_who_were_woken(pool):
     with ExitStack() as stack:
         subscriptions = [stack.enter_context(hub.open_listener(user_id, uuid4())) for user_id in people]
         for subscription in subscriptions:
-            await start(pool, subscription)
+            await start_listener(pool, subscription)
         async with pool.connection() as connection:
             await connection.execute(
                 """
@@ -153,14 +153,16 @@ async def test_one_query_reads_for_all_who_were_woken(pool):
             )
         async with running(hub.run()):
             hub.request_delivery(frozenset(people))
-            heard = await asyncio.gather(*(Ear(subscription).until_seq(2) for subscription in subscriptions))
+            heard = await asyncio.gather(
+                *(StreamReader(subscription).read_until_seq(2) for subscription in subscriptions)
+            )
     assert all([it.name for it in theirs] == ["vehicle"] for theirs in heard)
     assert len({theirs[0].data["id"] for theirs in heard}) == 1000
     assert asked == [1000]
 
 
 async def test_a_user_has_five_places_and_gets_one_back(pool):
-    ada, bob = await add_person(pool), await add_person(pool)
+    ada, bob = await add_user(pool), await add_user(pool)
     hub = Hub(create_feed_reader(pool))
     with ExitStack() as stack:
         for _ in range(4):
@@ -176,62 +178,62 @@ async def test_a_user_has_five_places_and_gets_one_back(pool):
 
 
 async def test_a_slow_reader_is_dropped_and_others_are_not(pool):
-    ada = await add_person(pool)
+    ada = await add_user(pool)
     hub = Hub(create_feed_reader(pool), StreamRules(sweep_interval=timedelta(hours=1), max_backlog_bytes=4000))
     with hub.open_listener(ada.id, ada.credential) as slow, hub.open_listener(ada.id, ada.credential) as quick:
-        await start(pool, slow)
-        await start(pool, quick)
-        ear = Ear(quick)
+        await start_listener(pool, slow)
+        await start_listener(pool, quick)
+        ear = StreamReader(quick)
         async with running(hub.run()):
             car = None
             for level in range(20):
-                car, revision = await put_car(pool, ada.id, car, level=level)
+                car, revision = await put_vehicle(pool, ada.id, car, level=level)
                 hub.request_delivery(frozenset([ada.id]))
-                await ear.until_seq(revision)
-        assert len(ear.heard) == 20
+                await ear.read_until_seq(revision)
+        assert len(ear.events) == 20
         async with asyncio.timeout(5):
             assert await slow.receive() == b""
 
 
 async def test_a_restored_database_ends_the_stream(pool):
-    ada, bob = await add_person(pool), await add_person(pool)
+    ada, bob = await add_user(pool), await add_user(pool)
     hub = Hub(create_feed_reader(pool), NO_SWEEP)
     with hub.open_listener(ada.id, ada.credential) as shorter, hub.open_listener(bob.id, bob.credential) as other:
-        await put_car(pool, ada.id)
-        await start(pool, shorter)
-        await start(pool, other)
+        await put_vehicle(pool, ada.id)
+        await start_listener(pool, shorter)
+        await start_listener(pool, other)
         async with pool.connection() as connection:
             await connection.execute("update feeds set seq = 0 where user_id = %s", [ada.id])
             await connection.execute("update feeds set epoch = 'new', seq = 9 where user_id = %s", [bob.id])
         async with running(hub.run()):
             hub.request_delivery(None)
-            assert await Ear(shorter).until_end() == []
-            assert await Ear(other).until_end() == []
+            assert await StreamReader(shorter).read_until_end() == []
+            assert await StreamReader(other).read_until_end() == []
 
 
 async def test_a_restart_says_bye_after_what_was_queued_and_lets_nobody_in(pool):
-    ada = await add_person(pool)
+    ada = await add_user(pool)
     hub = Hub(create_feed_reader(pool))
     with (
         hub.open_listener(ada.id, ada.credential) as subscription,
         hub.open_listener(ada.id, ada.credential) as unstarted,
     ):
-        await start(pool, subscription)
+        await start_listener(pool, subscription)
         subscription.send_message(AccountMessage(record={"id": "1"}))
         hub.close("restart", retry_after=3)
         hub.close("restart", retry_after=3)
-        heard = await Ear(subscription).until_end()
+        heard = await StreamReader(subscription).read_until_end()
         assert [it.name for it in heard] == ["account", "bye"]
         assert heard[1].data == {"reason": "restart", "retry_after": 3}
-        await start(pool, unstarted)
-        assert [it.name for it in await Ear(unstarted).until_end()] == ["bye"]
+        await start_listener(pool, unstarted)
+        assert [it.name for it in await StreamReader(unstarted).read_until_end()] == ["bye"]
         with pytest.raises(Problem) as refused, hub.open_listener(ada.id, ada.credential):
             pass
     assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "3")
 
 
 async def test_revoking_ends_the_streams_of_that_credential_or_user_only(pool):
-    ada, bob = await add_person(pool), await add_person(pool)
+    ada, bob = await add_user(pool), await add_user(pool)
     hub = Hub(create_feed_reader(pool))
     with (
         hub.open_listener(ada.id, ada.credential) as first,
@@ -239,23 +241,23 @@ async def test_revoking_ends_the_streams_of_that_credential_or_user_only(pool):
         hub.open_listener(bob.id, bob.credential) as third,
     ):
         for subscription in (first, second, third):
-            await start(pool, subscription)
+            await start_listener(pool, subscription)
         hub.close_credential_streams(ada.credential)
-        assert [it.data["reason"] for it in await Ear(first).until_end()] == ["revoked"]
+        assert [it.data["reason"] for it in await StreamReader(first).read_until_end()] == ["revoked"]
         second.send_message(AccountMessage(record={}))
         hub.close_user_streams(ada.id)
-        assert [it.name for it in await Ear(second).until_end()] == ["account", "bye"]
+        assert [it.name for it in await StreamReader(second).read_until_end()] == ["account", "bye"]
         third.send_message(AccountMessage(record={}))
-        assert [it.name for it in read_events(await third.receive())] == ["account"]
+        assert [it.name for it in parse_events(await third.receive())] == ["account"]
 
 
 async def test_an_account_message_takes_the_place_of_the_last_change(pool):
-    ada = await add_person(pool)
+    ada = await add_user(pool)
     hub = Hub(create_feed_reader(pool), NO_SWEEP)
     with hub.open_listener(ada.id, ada.credential) as subscription:
-        cursor = await start(pool, subscription)
+        cursor = await start_listener(pool, subscription)
         subscription.send_message(AccountMessage(record={"used": 1}))
-        [event] = read_events(await subscription.receive())
+        [event] = parse_events(await subscription.receive())
     assert (event.name, event.id, event.data) == ("account", str(cursor), {"used": 1})
 
 
@@ -270,9 +272,9 @@ STEPS = st.lists(
 @given(steps=STEPS, inside=STEPS)
 async def test_any_interleaving_tells_an_ordered_part_of_the_truth_up_to_the_newest_state(pool, steps, inside):
     """`steps` happen between the hub's queries, `inside` while one is under way, right after the database was read."""
-    ada = await add_person(pool)
-    first, _ = await put_car(pool, ada.id, level=0)
-    second, _ = await put_car(pool, ada.id, level=0)
+    ada = await add_user(pool)
+    first, _ = await put_vehicle(pool, ada.id, level=0)
+    second, _ = await put_vehicle(pool, ada.id, level=0)
     world = World(pool, ada, cars=[first, second], inside=list(inside))
     with ExitStack() as stack:
         world.stack = stack
@@ -281,8 +283,8 @@ async def test_any_interleaving_tells_an_ordered_part_of_the_truth_up_to_the_new
                 await world.do(step)
             await world.finish()
             for ear, cursor in world.ears:
-                await ear.until_seq(world.last)
-                world.check(ear.heard, cursor)
+                await ear.read_until_seq(world.last)
+                world.check(ear.events, cursor)
 
 
 class World:
@@ -309,7 +311,7 @@ class World:
     async def _state(self):
         self.level += 1
         level, car = self.level, self.cars[self.level % len(self.cars)]
-        _, seq = await put_car(self.pool, self.person.id, car, level=level)
+        _, seq = await put_vehicle(self.pool, self.person.id, car, level=level)
         self._note(seq, "vehicle", car, level)
 
     async def _transition(self):
@@ -317,9 +319,9 @@ class World:
         self._note(seq, "transition", self.cars[0], None)
 
     async def _remove(self):
-        car, seq = await put_car(self.pool, self.person.id, level=-1)
+        car, seq = await put_vehicle(self.pool, self.person.id, level=-1)
         self._note(seq, "vehicle", car, -1)
-        seq = await remove_car(self.pool, self.person.id, car)
+        seq = await remove_vehicle(self.pool, self.person.id, car)
         self._note(seq, "vehicle_removed", car, None)
 
     def _note(self, seq, name, car, level):
@@ -337,8 +339,8 @@ class World:
     async def _start(self):
         if self.unstarted:
             subscription = self.unstarted.pop()
-            cursor = await start(self.pool, subscription)
-            self.ears.append((Ear(subscription), cursor))
+            cursor = await start_listener(self.pool, subscription)
+            self.ears.append((StreamReader(subscription), cursor))
 
     async def _read(self):
         for _ in range(5):

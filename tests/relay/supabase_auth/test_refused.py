@@ -72,7 +72,7 @@ async def test_too_many_at_supabase_is_no_outage_and_the_same_link_works_later(r
     relay.supabase.busy.add("/token")
     busy = await browser.get(back)
     assert (busy.status_code, busy.headers["retry-after"]) == (429, "60")
-    assert "does not answer" not in busy.text
+    assert "is not responding" not in busy.text
     relay.supabase.busy.clear()
     assert (await browser.get(back)).headers["location"] == "/home"
 
@@ -112,7 +112,7 @@ async def test_an_address_that_the_provider_has_not_seen_to_is_confirmed_first(r
     browser = await relay.browser()
     off = await browser.submit("/sign-in/with/github", on="/sign-in")
     told = await relay.follow(browser, off.headers["location"])
-    assert (told.status_code, "Confirm your address first" in told.text) == (403, True)
+    assert (told.status_code, "Confirm your email address first" in told.text) == (403, True)
     await relay.supabase.lands(relay.supabase.mails[0].link)
     off = await browser.submit("/sign-in/with/github", on="/sign-in")
     assert (await relay.follow(browser, off.headers["location"])).headers["location"] == "/home"
@@ -128,7 +128,7 @@ async def test_who_was_too_long_at_the_provider_is_not_left_on_the_front_page(re
     front = await relay.follow(browser, back)
     assert front.headers["location"].startswith("/auth/callback?")
     told = await browser.get(front.headers["location"])
-    assert "Signing in did not work" in told.text
+    assert "Sign-in failed" in told.text
     assert (await browser.get("/?error=x")).status_code == 303
     assert (await browser.get("/")).status_code == 200
 
@@ -138,7 +138,7 @@ async def test_a_new_persons_code_is_good_for_five_minutes_after_asking(relay):
     await browser.submit("/sign-in", email=ANNA)
     relay.supabase.later(FLOW_LIVES + 1)
     late = await relay.follow(browser, relay.supabase.mails[0].link)
-    assert (late.status_code, "no longer good" in late.text) == (410, True)
+    assert (late.status_code, "no longer valid" in late.text) == (410, True)
     await browser.submit("/sign-in", email=ANNA)  # known by now
     relay.supabase.later(FLOW_LIVES + 1)
     assert (await relay.follow(browser, relay.supabase.mails[1].link)).headers["location"] == "/home"
@@ -162,7 +162,7 @@ async def test_a_project_that_sends_no_mails_is_the_operators_to_know(relay, cap
     for name, value in setting.items():
         setattr(relay.supabase, name, value)
     sent = await (await relay.browser()).submit("/sign-in", email=ANNA)
-    assert "Look into your mail" in sent.text
+    assert "Check your email" in sent.text
     (said,) = [it for it in caplog.records if "no sign-in link was sent" in it.getMessage()]
     assert (said.levelname, code in said.getMessage(), "@" in said.getMessage()) == (level, True, False)
 

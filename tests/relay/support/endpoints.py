@@ -22,9 +22,9 @@ from relay.usecases.feed import account_and_vehicles
 from relay.usecases.feed.reader import create_feed_reader
 from tests.relay.support.plans import CLOUD
 
-KEY = b"the key of this relay, which is long"
-LOOPBACK = OutboundRules(allow_private=True, allowed_networks=(ip_network("127.0.0.0/8"),))
-TIMES = OutboundTimeouts(resolve=2, connect=2, total=2)
+SECRET_KEY = b"the key of this relay, which is long"
+LOOPBACK_RULES = OutboundRules(allow_private=True, allowed_networks=(ip_network("127.0.0.0/8"),))
+TIMEOUTS = OutboundTimeouts(resolve=2, connect=2, total=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ async def acknowledge(post: Post, _request: web.Request) -> web.StreamResponse:
     return web.json_response({"ack": post.headers["webhook-id"]})
 
 
-def say(text: str = "", status: int = 200, **headers: str) -> Answer:
+def respond_with(text: str = "", status: int = 200, **headers: str) -> Answer:
     async def answer(_post: Post, _request: web.Request) -> web.StreamResponse:
         return web.Response(text=text, status=status, headers=headers)
 
@@ -66,7 +66,7 @@ class Receiver:
     def url(self, path: str = "/api/webhook/home") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    async def take(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         post = Post(path=request.path, headers=dict(request.headers), body=await request.read())
         self.posts.append(post)
         return await self.answer(post, request)
@@ -77,11 +77,11 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving():
+async def run_receiver():
     app = web.Application()
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     receiver = Receiver(port=0)
-    app.router.add_route("*", "/{path:.*}", receiver.take)
+    app.router.add_route("*", "/{path:.*}", receiver.handle)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -93,8 +93,8 @@ async def receiving():
 
 
 @asynccontextmanager
-async def open_test_outbound(rules: OutboundRules = LOOPBACK, **how):
-    outbound = OutboundClient(rules, **{"timeouts": TIMES, **how})
+async def open_test_outbound(rules: OutboundRules = LOOPBACK_RULES, **how):
+    outbound = OutboundClient(rules, **{"timeouts": TIMEOUTS, **how})
     try:
         yield outbound
     finally:
@@ -110,13 +110,13 @@ def make_runtime(pool, outbound) -> Runtime:
         enode=None,
         version="1.2.3",
         outbound=outbound,
-        secret_key=KEY,
+        secret_key=SECRET_KEY,
         plans=CLOUD,
     )
 
 
 @asynccontextmanager
-async def client_of(runtime: Runtime):
+async def open_api_client(runtime: Runtime):
     """Calls the routes without a network between."""
     app = FastAPI()
     for router in (register_endpoint.router, account_and_vehicles.router):
@@ -128,16 +128,16 @@ async def client_of(runtime: Runtime):
         yield client
 
 
-def slug(response: httpx.Response) -> tuple[int, str]:
+def status_and_slug(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["type"].removeprefix("urn:evconduit:problem:")
 
 
-async def register(client, person, receiver, path="/api/webhook/home"):
+async def register_receiver(client, person, receiver, path="/api/webhook/home"):
     answer = await client.put("endpoint", json={"url": receiver.url(path)}, headers=person.header)
     return answer.json()["secret"]
 
 
-async def look(client, person):
+async def get_endpoint_record(client, person):
     return (await client.get("endpoint", headers=person.header)).json()
 
 
@@ -146,5 +146,5 @@ async def run_sql(pool, statement, *arguments):
         await connection.execute(statement, arguments)
 
 
-async def due_now(pool):
+async def make_due(pool):
     await run_sql(pool, "update endpoints set next_try_at = now() where next_try_at is not null")

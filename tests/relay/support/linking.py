@@ -12,7 +12,6 @@ from relay.inbox.parser import parse_event
 from relay.kit.timestamps import format_timestamp
 from relay.usecases.events.apply_enode_event import apply_enode_event
 from relay.usecases.events.drain_inbox import InboxDrainer
-from relay.vehicles.limits import VehicleLimits
 
 HOME = "https://relay.test"
 
@@ -32,14 +31,14 @@ class World:
         return self.app.state.runtime
 
     def limit(self, **by_plan):
-        self.app.state.runtime = replace(self.runtime, vehicle_limits=VehicleLimits(by_plan=by_plan))
+        self.app.state.runtime = replace(self.runtime, plans=self.runtime.plans.override(vehicle_limits=by_plan))
 
     async def drain(self):
         """Act on what lies in the inbox."""
-        limits = self.runtime.vehicle_limits
+        plans = self.runtime.plans
 
         async def apply(connection, event, *, vin_key):
-            return await apply_enode_event(connection, event, vin_key=vin_key, limits=limits)
+            return await apply_enode_event(connection, event, vin_key=vin_key, plans=plans)
 
         drain = InboxDrainer(self.pool, wake=lambda _users: None, vin_key=self.runtime.secret_key, apply_event=apply)
         return await drain.drain_once()

@@ -8,7 +8,7 @@ import time
 import pytest
 
 REDIS = shutil.which("redis-server")
-WANTED = "redis-server is not installed; install Debian's package redis-server"
+REDIS_MISSING = "redis-server is not installed; install Debian's package redis-server"
 
 
 class RedisServer:

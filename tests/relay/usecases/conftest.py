@@ -4,13 +4,13 @@ import pytest
 
 from relay.app import create_app
 from relay.settings import Settings
-from tests.demo.enode.running import signed_in
+from tests.demo.enode.running_simulator import run_signed_in_simulator
 from tests.relay.support.linking import HOME, World
 
 
 @pytest.fixture(scope="module")
 def simulator():
-    with signed_in() as simulator:
+    with run_signed_in_simulator() as simulator:
         yield simulator
 
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from relay.feed.messages import Cursor
+from relay.feed.cursor import Cursor
 from relay.gateways.enode import EnodeConfig, RetryPolicy, open_enode
 from relay.kit.background import run_in_background
 from relay.usecases.account import delete_account as story
@@ -26,8 +26,8 @@ from relay.usecases.account.delete_account import (
     resume_due_deletions,
 )
 from relay.usecases.operations.prune_history import Retention, prune_old_rows
-from tests.demo.enode.running import signed_in
-from tests.relay.support.enode_events import NOON, Pipeline, event, vehicle
+from tests.demo.enode.running_simulator import run_signed_in_simulator
+from tests.relay.support.enode_events import NOON, Pipeline, make_event, make_vehicle
 from tests.relay.support.full_account import fill_account, traces
 
 NAMES = [step.name for step in STEPS]
@@ -42,7 +42,7 @@ def owner(database_url):
 
 @pytest.fixture
 def simulator():
-    with signed_in() as simulator:
+    with run_signed_in_simulator() as simulator:
         yield simulator
 
 
@@ -87,7 +87,7 @@ def everything_is_gone(owner, whole):
 
 async def test_nothing_is_left_anywhere_but_a_tombstone(relay, owner, simulator):
     whole, other = fill_account(owner), fill_account(owner)
-    car = simulator.linked_car(user=str(whole.user_id))
+    car = simulator.link_car(user=str(whole.user_id))
     owner.execute("update users set supabase_id = %s where id = %s", [person := uuid4(), whole.user_id])
     command = whole.keys["commands"]
     await relay.jobs.defer("check_command", after=timedelta(hours=1), command_id=str(command), number=1)
@@ -292,18 +292,18 @@ async def test_who_is_at_supabase_waits_for_it(relay, account, owner):
 
 async def test_what_enode_tells_meanwhile_and_later_is_ignored(relay, account, owner, pool):
     pipeline = Pipeline(pool, account.user_id)
-    news = event("user:vehicle:updated", NOON, account.user_id, vehicle=vehicle(account.enode_id, NOON))
-    late = event("user:vehicle:deleted", NOON, account.user_id, vehicle=vehicle(account.enode_id, NOON))
+    news = make_event("user:vehicle:updated", NOON, account.user_id, vehicle=make_vehicle(account.enode_id, NOON))
+    late = make_event("user:vehicle:deleted", NOON, account.user_id, vehicle=make_vehicle(account.enode_id, NOON))
     await request_deletion(relay, account.user_id)
-    await pipeline.happen(news)
-    assert [(it["state"], it["reason"]) for it in await pipeline.inbox_rows()] == [("ignored", "unknown user")]
+    await pipeline.process(news)
+    assert [(it["state"], it["reason"]) for it in await pipeline.list_inbox_rows()] == [("ignored", "unknown user")]
     assert await resume_deletion(relay, account.user_id)
-    assert await pipeline.inbox_rows() == []
-    await pipeline.happen(late)
-    assert [(it["state"], it["reason"]) for it in await pipeline.inbox_rows()] == [("ignored", "unknown user")]
+    assert await pipeline.list_inbox_rows() == []
+    await pipeline.process(late)
+    assert [(it["state"], it["reason"]) for it in await pipeline.list_inbox_rows()] == [("ignored", "unknown user")]
     async with pool.connection() as connection:
         await prune_old_rows(connection, Retention())
-    assert await pipeline.inbox_rows() == []
+    assert await pipeline.list_inbox_rows() == []
 
 
 async def test_a_body_that_nobody_could_read_goes_if_it_names_the_user(relay, account, owner):

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from relay.kit.problems import Problem
-from relay.metering.allowance import SELF_HOSTED_PLANS, create_cloud_plans
 from relay.metering.repository import refund_metered_call
+from relay.plans import SELF_HOSTED_PLANS
 from relay.usecases.calls.authorize import CallRequest, authenticate_caller, authorize_call
+from tests.relay.support.plans import create_plans
 
 
 async def ask(pool, account, plans=SELF_HOSTED_PLANS, **changes):
@@ -90,7 +91,7 @@ async def test_every_call_is_recorded_with_who_what_and_which_car(pool, account)
 
 
 async def test_when_the_month_is_used_up_the_problem_says_until_when(pool, make_account):
-    plans = create_cloud_plans(free=1, basic=None, pro=None)
+    plans = create_plans(free=1, basic=None, pro=None)
     account = await make_account(plan="free")
     await ask(pool, account, plans)
     with pytest.raises(Problem) as caught:

@@ -8,7 +8,7 @@ import pytest
 
 from relay.app import create_app
 from relay.settings import Settings
-from tests.relay.support.enode_events import wire
+from tests.relay.support.enode_events import format_time
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -68,8 +68,8 @@ async def test_a_session_has_everything_that_is_known_of_it(api, add, account):
     assert it == {
         "vehicle_id": str(account.vehicle_id),
         "state": "ended",
-        "started_at": wire(NOW - timedelta(hours=2)),
-        "ended_at": wire(NOW - timedelta(hours=1.5)),
+        "started_at": format_time(NOW - timedelta(hours=2)),
+        "ended_at": format_time(NOW - timedelta(hours=1.5)),
         "energy_kwh": 3.6,
         "energy_source": "power",
         "soc_start": 40,
@@ -89,7 +89,7 @@ async def test_what_is_unknown_is_null_and_an_open_session_has_no_end(api, add):
     await add(9, open=True)
     under_way, silent = (await api.get("/api/ha/v2/sessions")).json()["sessions"]
     assert (under_way["state"], under_way["ended_at"], under_way["cost"]) == ("open", None, None)
-    assert (silent["state"], silent["ended_at"]) == ("ended", wire(NOW - timedelta(hours=8.5)))
+    assert (silent["state"], silent["ended_at"]) == ("ended", format_time(NOW - timedelta(hours=8.5)))
 
 
 async def test_pages_are_newest_first_whole_and_apart(api, add):
@@ -251,8 +251,8 @@ async def test_a_session_in_the_classic_shape(api, add, account):
             {
                 "session_id": session_id,
                 "vehicle_id": str(account.vehicle_id),
-                "start_time": wire(NOW - timedelta(hours=2)),
-                "end_time": wire(NOW - timedelta(hours=1.5)),
+                "start_time": format_time(NOW - timedelta(hours=2)),
+                "end_time": format_time(NOW - timedelta(hours=1.5)),
                 "energy_added_kwh": 3.6,
                 "total_cost": 0.9,
                 "cost_per_kwh": 0.25,
@@ -262,7 +262,7 @@ async def test_a_session_in_the_classic_shape(api, add, account):
                 "battery_level_end": 47,
                 "location_lat": 52.1,
                 "location_lon": 5.1,
-                "created_at": wire(NOW - timedelta(hours=1)).replace("Z", "001Z"),
+                "created_at": format_time(NOW - timedelta(hours=1)).replace("Z", "001Z"),
             }
         ],
         "has_more": False,

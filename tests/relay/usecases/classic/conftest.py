@@ -8,8 +8,8 @@ import pytest
 from relay.app import create_app
 from relay.server import open_listening_socket
 from relay.settings import Settings
-from tests.demo.enode.running import signed_in
-from tests.relay.support.feed import add_person
+from tests.demo.enode.running_simulator import run_signed_in_simulator
+from tests.relay.support.feed import add_user
 from tests.relay.support.plans import CLOUD
 from tests.relay.support.serving import serving
 from tests.relay.usecases.classic.client import ClassicClient
@@ -20,7 +20,7 @@ SECRET = "secret-of-the-subscription"
 
 @pytest.fixture
 def enode():
-    with signed_in() as simulator:
+    with run_signed_in_simulator() as simulator:
         yield simulator
 
 
@@ -32,7 +32,7 @@ async def home():
 
 @pytest.fixture
 async def person(pool):
-    return await add_person(pool)
+    return await add_user(pool)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def client(relay_url, person):
 @pytest.fixture
 async def car(pool, enode, client, person):
     """Enode's id of a car that was linked just now, once the client can see it."""
-    enode_id = await asyncio.to_thread(enode.linked_car, user=str(person.id))
+    enode_id = await asyncio.to_thread(enode.link_car, user=str(person.id))
     looked_at = "select from vehicles where vehicle_cache ->> 'id' = %s and vehicle_cache ->> 'lastSeen' is not null"
     async with asyncio.timeout(30), pool.connection() as connection:
         while not (await connection.execute(looked_at, [enode_id])).rowcount:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.relay.support.feed import add_person
+from tests.relay.support.feed import add_user
 from tests.relay.usecases.classic.client import ClassicClient, UpdateFailedError
 
 STATUS = {
@@ -72,7 +72,7 @@ async def test_a_wrong_key_is_nobody_and_sees_nothing(relay_url):
 
 async def test_which_cars_there_are_costs_nothing(pool, client, person, car, enode):
     [listed] = await client.vehicles()
-    real = await asyncio.to_thread(enode.vehicle, car)
+    real = await asyncio.to_thread(enode.get_vehicle, car)
     assert listed.keys() == real.keys() | {"db_id", "source"}
     assert (listed["id"], listed["source"], listed["information"]) == (car, "enode", real["information"])
     assert await client.choices() == {car: real["information"]["displayName"] or "Tesla Model 3"}
@@ -81,7 +81,7 @@ async def test_which_cars_there_are_costs_nothing(pool, client, person, car, eno
 
 async def test_how_my_car_is_in_exactly_the_classic_shape_under_both_ids(pool, client, person, car, enode):
     status = await client.status(car)
-    real = await asyncio.to_thread(enode.vehicle, car)
+    real = await asyncio.to_thread(enode.get_vehicle, car)
     assert status.keys() == STATUS
     assert (status["batteryLevel"], status["vehicleName"]) == (real["chargeState"]["batteryLevel"], "Tesla Model 3")
     assert (status["chargingState"], status["locationAvailable"]) == (real["chargeState"]["powerDeliveryState"], True)
@@ -108,7 +108,7 @@ async def test_the_little_me(client, person):
 
 @pytest.mark.parametrize("path", ["/api/status/{}", "/api/ha/status/{}"])
 async def test_foreign_cars_unknown_ones_and_nonsense_look_the_same_and_cost_nothing(pool, client, car, path):
-    other = await add_person(pool)
+    other = await add_user(pool)
     stranger = ClassicClient(client.base_url, other.key)
     answers = {
         (await stranger.call("GET", path.format(it)))[:2] for it in (car, "e5d3c1b0", "11111111-%20", "%00", "%F0%9F")
@@ -133,7 +133,7 @@ async def test_over_the_allowance_the_first_setup_goes_on_and_later_the_words_ar
 
 
 async def test_charging_at_the_path_that_the_client_uses_and_at_the_documented_one(pool, client, person, car, enode):
-    await asyncio.to_thread(enode.car, car, activity="plug_in")
+    await asyncio.to_thread(enode.change_car, car, activity="plug_in")
     db_id = (await client.vehicles())[0]["db_id"]
     answer = await client.set_charging(car, "START")
     assert answer.keys() == {"status", "vehicle_id", "enode_vehicle_id", "action", "enode_response"}

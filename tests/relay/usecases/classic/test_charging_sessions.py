@@ -24,8 +24,8 @@ SESSION = {
 async def charged(enode, client, car):
     """The car has charged for an hour and was unplugged."""
     for activity, seconds in (("plug_in", 600), ("charge", 3600), ("unplug", 600)):
-        await asyncio.to_thread(enode.car, car, activity=activity)
-        await asyncio.to_thread(enode.pass_time, seconds)
+        await asyncio.to_thread(enode.change_car, car, activity=activity)
+        await asyncio.to_thread(enode.advance_time, seconds)
     async with asyncio.timeout(30):
         while not (await client.sync_sessions())[0]:
             await asyncio.sleep(0.05)

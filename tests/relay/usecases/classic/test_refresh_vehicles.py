@@ -8,13 +8,13 @@ import pytest
 from relay.app import create_app
 from relay.settings import Settings
 from relay.usecases.events.drain_inbox import InboxDrainer
-from tests.demo.enode.running import signed_in
-from tests.relay.support.feed import add_person
+from tests.demo.enode.running_simulator import run_signed_in_simulator
+from tests.relay.support.feed import add_user
 
 
 @pytest.fixture
 def enode():
-    with signed_in() as simulator:
+    with run_signed_in_simulator() as simulator:
         yield simulator
 
 
@@ -49,7 +49,7 @@ def refresh(api, person):
 
 @pytest.fixture
 async def person(pool):
-    return await add_person(pool)
+    return await add_user(pool)
 
 
 async def later(pool, person):
@@ -70,18 +70,18 @@ def cars(pool, api, settings):
 
 async def test_what_enode_has_new_is_taken_and_counted(pool, refresh, person, enode, cars):
     assert (await refresh()).json()["vehicles_updated"] == 0
-    car = await asyncio.to_thread(enode.linked_car, user=str(person.id))
+    car = await asyncio.to_thread(enode.link_car, user=str(person.id))
     await later(pool, person)
     answer = await refresh()
-    assert answer.json() == {"status": "success", "vehicles_updated": 1, "message": "Vehicles with news: 1."}
+    assert answer.json() == {"status": "success", "vehicles_updated": 1, "message": "Vehicles updated: 1."}
     assert await cars(person) == [car]
     await later(pool, person)
     assert (await refresh()).json()["vehicles_updated"] == 0
 
 
 async def test_it_is_about_the_user_s_own_cars_only(pool, refresh, person, enode, cars):
-    other = await add_person(pool)
-    car = await asyncio.to_thread(enode.linked_car, user=str(other.id))
+    other = await add_user(pool)
+    car = await asyncio.to_thread(enode.link_car, user=str(other.id))
     assert (await refresh(other)).json()["vehicles_updated"] == 1
     assert await cars(other) == [car]
     assert (await refresh()).json()["vehicles_updated"] == 0

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.relay.support.feed import add_person
+from tests.relay.support.feed import add_user
 from tests.relay.usecases.classic.client import ClassicClient
 from tests.relay.usecases.classic.home import Entry
 
@@ -20,7 +20,7 @@ def drive(enode, car):
     """Has the simulated car's battery stand at a level, and Enode tell of it."""
 
     async def drive(level):
-        await asyncio.to_thread(enode.car, car, activity="park", battery_level=float(level))
+        await asyncio.to_thread(enode.change_car, car, activity="park", battery_level=float(level))
 
     return drive
 
@@ -89,9 +89,9 @@ async def test_what_was_registered_can_be_seen_and_taken_back(client, home, car)
 
 
 async def test_another_person_s_car_another_plan_and_forbidden_addresses_are_refused(pool, client, home, car):
-    free = ClassicClient(client.base_url, (await add_person(pool, plan="free")).key)
+    free = ClassicClient(client.base_url, (await add_user(pool, plan="free")).key)
     assert await free.register_webhook(ENTRY, home.url) == "Pro tier required"
-    stranger = ClassicClient(client.base_url, (await add_person(pool)).key)
+    stranger = ClassicClient(client.base_url, (await add_user(pool)).key)
     refused = {
         404: {"webhook_id": ENTRY, "external_url": home.url, "vehicle_id": car},
         422: {"webhook_id": ENTRY, "external_url": "http://169.254.169.254", "vehicle_id": ""},

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
-from tests.relay.support.endpoints import KEY, client_of, make_runtime, open_test_outbound, receiving
+from tests.relay.support.endpoints import SECRET_KEY, make_runtime, open_api_client, open_test_outbound, run_receiver
 from tests.relay.support.plans import CLOUD
 
 
@@ -17,17 +17,17 @@ async def runtime(pool):
 
 @pytest.fixture
 async def client(runtime):
-    async with client_of(runtime) as client:
+    async with open_api_client(runtime) as client:
         yield client
 
 
 @pytest.fixture
 async def receiver():
-    async with receiving() as receiver:
+    async with run_receiver() as receiver:
         yield receiver
 
 
 @pytest.fixture
 def deliverer(runtime):
     rules = DeliveryRules(sweep_interval=timedelta(hours=1), plans=CLOUD)
-    return Deliverer(runtime.pool, runtime.outbound, secret_key=KEY, version="1.2.3", rules=rules)
+    return Deliverer(runtime.pool, runtime.outbound, secret_key=SECRET_KEY, version="1.2.3", rules=rules)

@@ -7,11 +7,11 @@ from relay.identity.credentials import parse_bearer_credential
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.classic.register_webhook import register_classic_webhook
 from tests.relay.support.endpoints import (
-    due_now,
+    make_due,
+    respond_with,
     run_sql,
-    say,
 )
-from tests.relay.support.feed import add_person, add_transition, put_car
+from tests.relay.support.feed import add_transition, add_user, put_vehicle
 
 
 async def classic(pool, runtime, person, **registration):
@@ -28,9 +28,9 @@ async def deliver_all(deliverer):
 
 
 async def test_a_classic_client_gets_one_object_a_car_and_says_ok(pool, runtime, receiver, deliverer):
-    ada = await add_person(pool)
-    cars = [(await put_car(pool, ada.id, level=level))[0] for level in (10, 20)]
-    receiver.answer = say("OK")
+    ada = await add_user(pool)
+    cars = [(await put_vehicle(pool, ada.id, level=level))[0] for level in (10, 20)]
+    receiver.answer = respond_with("OK")
     await classic(pool, runtime, ada, external_url=receiver.url(""))
     await deliver_all(deliverer)
     assert [post.path for post in receiver.posts] == ["/api/webhook/entry1"] * 2
@@ -47,7 +47,7 @@ async def test_a_classic_client_gets_one_object_a_car_and_says_ok(pool, runtime,
     assert (vehicle["userId"], vehicle["chargeState"]) == (str(ada.id), {"batteryLevel": 10})
     assert vehicle["information"]["displayName"] == "Red"
     await add_transition(pool, ada.id, cars[0])  # is nothing that a classic client knows
-    await put_car(pool, ada.id, cars[0], level=11)
+    await put_vehicle(pool, ada.id, cars[0], level=11)
     await deliver_all(deliverer)
     assert [post.json["vehicle"]["chargeState"]["batteryLevel"] for post in receiver.posts] == [10, 20, 11]
 
@@ -55,10 +55,10 @@ async def test_a_classic_client_gets_one_object_a_car_and_says_ok(pool, runtime,
 async def test_a_classic_client_of_one_car_is_told_of_that_one_under_the_id_it_knows(
     pool, runtime, receiver, deliverer
 ):
-    ada = await add_person(pool)
-    mine, _ = await put_car(pool, ada.id)
-    await put_car(pool, ada.id)
-    receiver.answer = say("OK")
+    ada = await add_user(pool)
+    mine, _ = await put_vehicle(pool, ada.id)
+    await put_vehicle(pool, ada.id)
+    receiver.answer = respond_with("OK")
     await classic(pool, runtime, ada, external_url=receiver.url(""), vehicle_id=str(mine))
     await deliver_all(deliverer)
     [post] = receiver.posts
@@ -67,8 +67,8 @@ async def test_a_classic_client_of_one_car_is_told_of_that_one_under_the_id_it_k
 
 
 async def test_a_different_vehicle_is_tried_once_more_under_its_other_id(pool, runtime, receiver, deliverer):
-    ada = await add_person(pool)
-    car, _ = await put_car(pool, ada.id)
+    ada = await add_user(pool)
+    car, _ = await put_vehicle(pool, ada.id)
 
     async def knows_ours(post, _request):
         known = post.json["vehicleId"] == str(car)
@@ -78,33 +78,35 @@ async def test_a_different_vehicle_is_tried_once_more_under_its_other_id(pool, r
     await classic(pool, runtime, ada, external_url=receiver.url(""))
     await deliver_all(deliverer)
     assert [post.json["vehicleId"] for post in receiver.posts] == ["enode-1", str(car)]
-    receiver.answer = say("OK (ignored - different vehicle)")
-    await put_car(pool, ada.id, car)
+    receiver.answer = respond_with("OK (ignored - different vehicle)")
+    await put_vehicle(pool, ada.id, car)
     await deliver_all(deliverer)
     assert len(receiver.posts) == 4  # and that is that
 
 
-@pytest.mark.parametrize("answer", [say("Error", 500), say(""), say("<html>"), say('{"ack": "x"}')])
+@pytest.mark.parametrize(
+    "answer", [respond_with("Error", 500), respond_with(""), respond_with("<html>"), respond_with('{"ack": "x"}')]
+)
 async def test_a_classic_client_that_does_not_say_ok_is_told_again(pool, runtime, receiver, deliverer, answer):
-    ada = await add_person(pool)
-    await put_car(pool, ada.id)
+    ada = await add_user(pool)
+    await put_vehicle(pool, ada.id)
     receiver.answer = answer
     await classic(pool, runtime, ada, external_url=receiver.url(""))
     await deliver_all(deliverer)
     assert len(receiver.posts) == 1
-    receiver.answer = say("OK")
-    await due_now(pool)
+    receiver.answer = respond_with("OK")
+    await make_due(pool)
     await deliver_all(deliverer)
     assert len(receiver.posts) == 2
 
 
 async def test_a_classic_endpoint_of_an_empty_account_or_another_past_comes_to_rest(pool, runtime, receiver, deliverer):
-    ada = await add_person(pool)
-    receiver.answer = say("OK")
+    ada = await add_user(pool)
+    receiver.answer = respond_with("OK")
     await classic(pool, runtime, ada, external_url=receiver.url(""))
     assert await deliverer.deliver_once() == 1
     assert await deliverer.deliver_once() == 0
-    cars = [(await put_car(pool, ada.id))[0] for _ in range(2)]
+    cars = [(await put_vehicle(pool, ada.id))[0] for _ in range(2)]
     await add_transition(pool, ada.id, cars[0], age="30 h")
     await run_sql(pool, "update endpoints set epoch = 'another', seq = 0")
     await deliver_all(deliverer)

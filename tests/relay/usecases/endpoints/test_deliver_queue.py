@@ -6,23 +6,26 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from relay.usecases.endpoints.deliver_to_endpoints import DELIVERY_METRICS, Deliverer, DeliveryRules
+from relay.delivery.metrics import DELIVERY_METRICS
+from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.operations.prune_history import Retention, prune_old_rows
 from tests.relay.support.endpoints import (
-    KEY,
+    SECRET_KEY,
     acknowledge,
-    look,
-    register,
+    get_endpoint_record,
+    register_receiver,
     run_sql,
 )
-from tests.relay.support.feed import add_person, add_transition, put_car, running, until, value
+from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, running, wait_until
 
 RULES = DeliveryRules(sweep_interval=timedelta(hours=1))
 
 
 @asynccontextmanager
 async def deliverers(runtime, count, rules=RULES):
-    made = [Deliverer(runtime.pool, runtime.outbound, secret_key=KEY, version="1", rules=rules) for _ in range(count)]
+    made = [
+        Deliverer(runtime.pool, runtime.outbound, secret_key=SECRET_KEY, version="1", rules=rules) for _ in range(count)
+    ]
     for it in made:
         runtime.feed_waker.add_callback(it.add_hint)
     async with running(*(it.run() for it in made)):
@@ -30,9 +33,9 @@ async def deliverers(runtime, count, rules=RULES):
 
 
 async def test_of_several_processes_one_posts_at_a_time_and_every_change_arrives(pool, client, receiver, runtime):
-    ada = await add_person(pool)
-    car, _ = await put_car(pool, ada.id)
-    await register(client, ada, receiver)
+    ada = await add_user(pool)
+    car, _ = await put_vehicle(pool, ada.id)
+    await register_receiver(client, ada, receiver)
     under_way, most = 0, 0
 
     async def slowly(post, request):
@@ -50,7 +53,9 @@ async def test_of_several_processes_one_posts_at_a_time_and_every_change_arrives
             seqs.append(await add_transition(pool, ada.id, car))
             runtime.feed_waker.wake([ada.id])
             await asyncio.sleep(0.005)
-        await until(lambda: receiver.posts and int(receiver.posts[-1].json["cursor"].partition(".")[2]) == seqs[-1])
+        await wait_until(
+            lambda: receiver.posts and int(receiver.posts[-1].json["cursor"].partition(".")[2]) == seqs[-1]
+        )
     assert most == 1
     heard = [it for it in receiver.messages if it["event"] == "transition"]
     assert [int(it["id"].partition(".")[2]) for it in heard] == seqs[len(seqs) - len(heard) :]
@@ -69,41 +74,45 @@ async def test_stalled_endpoints_do_not_hold_up_the_others(pool, client, receive
         return await acknowledge(post, request)
 
     receiver.answer = stall
-    stalled = [await add_person(pool) for _ in range(6)]
-    quick = await add_person(pool)
+    stalled = [await add_user(pool) for _ in range(6)]
+    quick = await add_user(pool)
     for person in stalled:
-        await register(client, person, receiver, "/stalled")
-    await register(client, quick, receiver, "/quick")
+        await register_receiver(client, person, receiver, "/stalled")
+    await register_receiver(client, quick, receiver, "/quick")
     # All of them have failed before: they may take what places there are for such.
     await run_sql(pool, "update endpoints set failures = 1, failing_since = now() where url like '%%stalled'")
     async with deliverers(runtime, 1, rules):
-        await until(lambda: sum(it.path == "/stalled" for it in receiver.posts) == 2)
+        await wait_until(lambda: sum(it.path == "/stalled" for it in receiver.posts) == 2)
         for _ in range(5):
             told = sum(it.path == "/quick" for it in receiver.posts)
-            await put_car(pool, quick.id)
+            await put_vehicle(pool, quick.id)
             runtime.feed_waker.wake([quick.id])
-            await until(lambda told=told: sum(it.path == "/quick" for it in receiver.posts) > told)
+            await wait_until(lambda told=told: sum(it.path == "/quick" for it in receiver.posts) > told)
         hang.set()
-        await until(lambda: sum(it.path == "/stalled" for it in receiver.posts) >= 6)
+        await wait_until(lambda: sum(it.path == "/stalled" for it in receiver.posts) >= 6)
 
 
 async def test_a_slow_endpoint_is_known_as_slow_until_it_is_quick_again(pool, client, receiver, runtime):
     deliverer = Deliverer(
-        pool, runtime.outbound, secret_key=KEY, version="1", rules=DeliveryRules(slow_after=timedelta(seconds=0.05))
+        pool,
+        runtime.outbound,
+        secret_key=SECRET_KEY,
+        version="1",
+        rules=DeliveryRules(slow_after=timedelta(seconds=0.05)),
     )
 
     async def slowly(post, request):
         await asyncio.sleep(0.2)
         return await acknowledge(post, request)
 
-    ada = await add_person(pool)
-    await register(client, ada, receiver)
+    ada = await add_user(pool)
+    await register_receiver(client, ada, receiver)
     for answer, slow in ((slowly, True), (acknowledge, False)):
         receiver.answer = answer
-        await put_car(pool, ada.id)
+        await put_vehicle(pool, ada.id)
         await deliverer.deliver_once()
         async with pool.connection() as connection:
-            assert await value(connection, "select slow from endpoints") is slow
+            assert await fetch_value(connection, "select slow from endpoints") is slow
 
 
 async def test_a_process_that_ends_gives_its_leases_back(pool, client, receiver, runtime):
@@ -114,14 +123,14 @@ async def test_a_process_that_ends_gives_its_leases_back(pool, client, receiver,
         return web.Response()
 
     receiver.answer = never
-    ada = await add_person(pool)
-    await register(client, ada, receiver)
+    ada = await add_user(pool)
+    await register_receiver(client, ada, receiver)
     async with deliverers(runtime, 1):
-        await until(lambda: len(receiver.posts) == 1)
+        await wait_until(lambda: len(receiver.posts) == 1)
     hang.set()
     receiver.answer = acknowledge
-    assert await Deliverer(pool, runtime.outbound, secret_key=KEY, version="1").deliver_once() == 1
-    assert (await look(client, ada))["failing_since"] is None
+    assert await Deliverer(pool, runtime.outbound, secret_key=SECRET_KEY, version="1").deliver_once() == 1
+    assert (await get_endpoint_record(client, ada))["failing_since"] is None
 
 
 async def test_who_comes_back_late_with_a_lost_lease_changes_nothing(pool, client, receiver, runtime):
@@ -133,16 +142,16 @@ async def test_who_comes_back_late_with_a_lost_lease_changes_nothing(pool, clien
         return web.Response(status=500)
 
     receiver.answer = wait
-    ada = await add_person(pool)
-    await register(client, ada, receiver)
-    late = asyncio.create_task(Deliverer(pool, runtime.outbound, secret_key=KEY, version="1").deliver_once())
-    await until(lambda: len(receiver.posts) == 1)
+    ada = await add_user(pool)
+    await register_receiver(client, ada, receiver)
+    late = asyncio.create_task(Deliverer(pool, runtime.outbound, secret_key=SECRET_KEY, version="1").deliver_once())
+    await wait_until(lambda: len(receiver.posts) == 1)
     await run_sql(pool, "update endpoints set leased_until = now() - interval '1 s'")
     receiver.answer = acknowledge
-    assert await Deliverer(pool, runtime.outbound, secret_key=KEY, version="1").deliver_once() == 1
+    assert await Deliverer(pool, runtime.outbound, secret_key=SECRET_KEY, version="1").deliver_once() == 1
     go_on.set()
     assert await late == 1
-    told = await look(client, ada)
+    told = await get_endpoint_record(client, ada)
     assert (told["pending"], told["failing_since"]) == (False, None)
 
 
@@ -154,12 +163,12 @@ async def test_the_figures_tell_how_many_endpoints_are_in_which_state_and_how_fa
         "off": "failures = 9, failing_since = now() - interval '6 days', off_at = now()",
     }
     for state, columns in states.items():
-        person = await add_person(pool)
-        await put_car(pool, person.id)
-        await register(client, person, receiver, f"/{state}")
+        person = await add_user(pool)
+        await put_vehicle(pool, person.id)
+        await register_receiver(client, person, receiver, f"/{state}")
         await run_sql(pool, f"update endpoints set {columns} where url like %s", f"%/{state}")
-    quiet = await add_person(pool)
-    await register(client, quiet, receiver)
+    quiet = await add_user(pool)
+    await register_receiver(client, quiet, receiver)
     await run_sql(
         pool,
         "update endpoints e set epoch = f.epoch, seq = f.seq from feeds f"
@@ -175,10 +184,10 @@ async def test_the_figures_tell_how_many_endpoints_are_in_which_state_and_how_fa
 
 
 async def test_an_endpoint_goes_with_its_key(pool, client, receiver):
-    ada, bob = [await add_person(pool) for _ in range(2)]
+    ada, bob = [await add_user(pool) for _ in range(2)]
     for person in (ada, bob):
-        await register(client, person, receiver)
+        await register_receiver(client, person, receiver)
     await run_sql(pool, "update api_keys set revoked_at = now() where id = %s", ada.credential)
     async with pool.connection() as connection:
         await prune_old_rows(connection, Retention())
-        assert await value(connection, "select array_agg(credential_id) from endpoints") == [bob.credential]
+        assert await fetch_value(connection, "select array_agg(credential_id) from endpoints") == [bob.credential]

@@ -9,8 +9,8 @@ from standardwebhooks import Webhook
 from relay.usecases.access.list_installations import disconnect_installation, list_installations
 from relay.usecases.oauth.issue_tokens import exchange_code, refresh_tokens, revoke_token
 from relay.usecases.operations.prune_history import Retention, prune_old_rows
-from tests.relay.support.endpoints import due_now, look, register, run_sql, slug
-from tests.relay.support.feed import add_person, put_car
+from tests.relay.support.endpoints import get_endpoint_record, make_due, register_receiver, run_sql, status_and_slug
+from tests.relay.support.feed import add_user, put_vehicle
 from tests.relay.usecases.oauth.client import CLIENT, ask
 
 
@@ -47,16 +47,16 @@ async def endpoints(pool):
 
 @pytest.fixture
 async def ada(pool):
-    ada = await add_person(pool)
-    await put_car(pool, ada.id)
+    ada = await add_user(pool)
+    await put_vehicle(pool, ada.id)
     return ada
 
 
 async def test_it_outlives_the_tokens_that_registered_it(runtime, client, receiver, deliverer, ada):
     first = await sign_in(runtime, ada)
-    secret = await register(client, first, receiver)
+    secret = await register_receiver(client, first, receiver)
     newer = home(await refresh_tokens(runtime, client_id=CLIENT, token=first.refresh_token, scope=None))
-    assert (await look(client, newer))["state"] == "on"
+    assert (await get_endpoint_record(client, newer))["state"] == "on"
     await run_sql(runtime.pool, "update oauth_tokens set access_expires_at = now() - interval '1 hour'")
     assert await deliverer.deliver_once() == 1
     body = Webhook(secret).verify(receiver.posts[0].body, receiver.posts[0].headers)
@@ -81,15 +81,15 @@ async def test_when_the_grant_ends_nothing_is_posted_and_the_row_goes(
     runtime, client, receiver, *, deliverer, ada, end
 ):
     it = await sign_in(runtime, ada, installation="home-1")
-    await register(client, it, receiver)
+    await register_receiver(client, it, receiver)
     assert await deliverer.deliver_once() == 1
     await end(runtime, ada, it)
-    await put_car(runtime.pool, ada.id)
-    await due_now(runtime.pool)
+    await put_vehicle(runtime.pool, ada.id)
+    await make_due(runtime.pool)
     assert await deliverer.deliver_once() == 0
-    assert slug(await client.get("endpoint", headers=it.header)) == (401, "unauthorized")
+    assert status_and_slug(await client.get("endpoint", headers=it.header)) == (401, "unauthorized")
     answer = await client.put("endpoint", json={"url": receiver.url()}, headers=it.header)
-    assert slug(answer) == (401, "unauthorized")
+    assert status_and_slug(answer) == (401, "unauthorized")
     assert len(receiver.posts) == 1
     async with runtime.pool.connection() as connection:
         await prune_old_rows(connection, Retention())
@@ -100,14 +100,14 @@ async def test_who_signs_in_anew_registers_the_same_address_and_is_told_everythi
     runtime, client, receiver, deliverer, ada
 ):
     before = await sign_in(runtime, ada, installation="home-1")
-    old_secret = await register(client, before, receiver)
+    old_secret = await register_receiver(client, before, receiver)
     assert await deliverer.deliver_once() == 1
     after = await sign_in(runtime, ada, installation="home-1")
-    assert slug(await client.get("endpoint", headers=after.header)) == (404, "not-found")
-    secret = await register(client, after, receiver)
+    assert status_and_slug(await client.get("endpoint", headers=after.header)) == (404, "not-found")
+    secret = await register_receiver(client, after, receiver)
     assert secret != old_secret
-    await put_car(runtime.pool, ada.id)
-    await due_now(runtime.pool)
+    await put_vehicle(runtime.pool, ada.id)
+    await make_due(runtime.pool)
     assert await deliverer.deliver_once() == 1
     assert await deliverer.deliver_once() == 0
     post = receiver.posts[-1]

@@ -12,8 +12,8 @@ from relay.usecases.classic.register_webhook import (
     register_classic_webhook,
     unregister_classic_webhooks,
 )
-from tests.relay.support.endpoints import look, register, run_sql, say, slug
-from tests.relay.support.feed import add_person, put_car, value
+from tests.relay.support.endpoints import get_endpoint_record, register_receiver, respond_with, run_sql, status_and_slug
+from tests.relay.support.feed import add_user, fetch_value, put_vehicle
 
 
 async def caller_of(pool, person):
@@ -24,8 +24,8 @@ async def caller_of(pool, person):
 
 
 async def test_an_endpoint_is_registered_shown_and_taken_back(pool, client):
-    ada = await add_person(pool)
-    assert slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
+    ada = await add_user(pool)
+    assert status_and_slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
     made = await client.put("endpoint", json={"url": "http://127.0.0.1:8123/api/webhook/s3cret"}, headers=ada.header)
     assert made.status_code == 200
     record = made.json()
@@ -46,18 +46,18 @@ async def test_an_endpoint_is_registered_shown_and_taken_back(pool, client):
     assert shown.json() == record
     assert "s3cret" not in shown.text
     assert (await client.delete("endpoint", headers=ada.header)).status_code == 204
-    assert slug(await client.delete("endpoint", headers=ada.header)) == (404, "not-found")
+    assert status_and_slug(await client.delete("endpoint", headers=ada.header)) == (404, "not-found")
 
 
 async def test_who_registers_all_the_time_is_told_to_wait(pool, client, runtime):
     """Every time a name is looked up, in one of a few threads that all deliveries share."""
-    ada = await add_person(pool)
+    ada = await add_user(pool)
     answers = [
         await client.put("endpoint", json={"url": "http://127.0.0.1:1/a"}, headers=ada.header) for _ in range(62)
     ]
     assert answers[59].status_code == 200
-    assert slug(answers[-1]) == (429, "too-many-requests")
-    bob = await caller_of(pool, await add_person(pool))
+    assert status_and_slug(answers[-1]) == (429, "too-many-requests")
+    bob = await caller_of(pool, await add_user(pool))
     asked = [
         register_classic_webhook(runtime, bob, webhook_id="w", external_url="http://127.0.0.1:1", vehicle_id="nobody's")
         for _ in range(62)
@@ -67,7 +67,7 @@ async def test_who_registers_all_the_time_is_told_to_wait(pool, client, runtime)
 
 
 async def test_registering_again_keeps_the_endpoint_and_its_secret_and_switches_it_on(pool, client):
-    ada = await add_person(pool)
+    ada = await add_user(pool)
     first = (await client.put("endpoint", json={"url": "http://127.0.0.1:1/a"}, headers=ada.header)).json()
     async with pool.connection() as connection:
         await connection.execute(
@@ -80,11 +80,11 @@ async def test_registering_again_keeps_the_endpoint_and_its_secret_and_switches_
     again = (await client.put("endpoint", json={"url": "http://127.0.0.2:1/b"}, headers=ada.header)).json()
     assert again == {**first, "host": "127.0.0.2"}
     async with pool.connection() as connection:
-        assert await value(connection, "select seq from endpoints") == 7
+        assert await fetch_value(connection, "select seq from endpoints") == 7
 
 
 async def test_each_key_has_an_endpoint_and_a_secret_of_its_own(pool, client):
-    people = [await add_person(pool) for _ in range(2)]
+    people = [await add_user(pool) for _ in range(2)]
     made = [
         (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=it.header)).json() for it in people
     ]
@@ -110,49 +110,49 @@ async def test_each_key_has_an_endpoint_and_a_secret_of_its_own(pool, client):
     ],
 )
 async def test_a_url_that_cannot_be_is_refused_and_never_echoed(pool, client, body, expected):
-    ada = await add_person(pool)
+    ada = await add_user(pool)
     answer = await client.put("endpoint", json=body, headers=ada.header)
-    assert slug(answer) == expected
+    assert status_and_slug(answer) == expected
     assert "pw" not in answer.text
-    assert slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
+    assert status_and_slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
 
 
 async def test_only_a_key_with_push_may_register(pool, client):
     url = {"url": "http://127.0.0.1:1/"}
-    assert slug(await client.put("endpoint", json=url)) == (401, "unauthorized")
-    blind = await add_person(pool, scopes=("control",))
-    assert slug(await client.put("endpoint", json=url, headers=blind.header)) == (403, "forbidden")
-    free = await add_person(pool, plan="free")
+    assert status_and_slug(await client.put("endpoint", json=url)) == (401, "unauthorized")
+    blind = await add_user(pool, scopes=("control",))
+    assert status_and_slug(await client.put("endpoint", json=url, headers=blind.header)) == (403, "forbidden")
+    free = await add_user(pool, plan="free")
     for method in ("PUT", "GET", "DELETE"):
         answer = await client.request(method, "endpoint", json=url, headers=free.header)
-        assert slug(answer) == (403, "plan-required")
-    assert slug(await client.post("endpoint/test", headers=free.header)) == (403, "plan-required")
+        assert status_and_slug(answer) == (403, "plan-required")
+    assert status_and_slug(await client.post("endpoint/test", headers=free.header)) == (403, "plan-required")
 
 
 async def test_a_test_message_is_signed_and_its_acknowledgement_counts(pool, client, receiver):
-    ada = await add_person(pool)
-    assert slug(await client.post("endpoint/test", headers=ada.header)) == (404, "not-found")
+    ada = await add_user(pool)
+    assert status_and_slug(await client.post("endpoint/test", headers=ada.header)) == (404, "not-found")
     secret = (await client.put("endpoint", json={"url": receiver.url()}, headers=ada.header)).json()["secret"]
     answer = await client.post("endpoint/test", headers=ada.header)
     assert answer.json() == {"delivered": True, "failure": None}
     [post] = receiver.posts
     assert Webhook(secret).verify(post.body, post.headers) == {"type": "test", "cursor": None, "messages": []}
     again = await client.post("endpoint/test", headers=ada.header)
-    assert slug(again) == (429, "too-many-tests")
+    assert status_and_slug(again) == (429, "too-many-tests")
     assert 0 < int(again.headers["Retry-After"]) <= 10
 
 
 @pytest.mark.parametrize(
     ("answer", "failure"),
     [
-        (say("OK"), "answer"),
-        (say('{"ack": "another"}'), "answer"),
-        (say("", 500), "status"),
-        (say("", 302, Location="http://127.0.0.1:9/"), "redirect"),
+        (respond_with("OK"), "answer"),
+        (respond_with('{"ack": "another"}'), "answer"),
+        (respond_with("", 500), "status"),
+        (respond_with("", 302, Location="http://127.0.0.1:9/"), "redirect"),
     ],
 )
 async def test_a_test_tells_the_class_of_failure_and_no_more(pool, client, receiver, answer, failure):
-    ada = await add_person(pool)
+    ada = await add_user(pool)
     receiver.answer = answer
     await client.put("endpoint", json={"url": receiver.url()}, headers=ada.header)
     told = await client.post("endpoint/test", headers=ada.header)
@@ -160,11 +160,11 @@ async def test_a_test_tells_the_class_of_failure_and_no_more(pool, client, recei
 
 
 async def test_a_test_that_arrives_switches_the_endpoint_on(pool, client, receiver):
-    ada = await add_person(pool)
-    await register(client, ada, receiver)
+    ada = await add_user(pool)
+    await register_receiver(client, ada, receiver)
     await run_sql(pool, "update endpoints set failures = 9, failing_since = now(), off_at = now(), next_try_at = null")
     assert (await client.post("endpoint/test", headers=ada.header)).json()["delivered"] is True
-    record = await look(client, ada)
+    record = await get_endpoint_record(client, ada)
     assert (record["state"], record["failing_since"], record["pending"]) == ("on", None, True)
     assert record["last_success_at"] is not None
 
@@ -172,15 +172,15 @@ async def test_a_test_that_arrives_switches_the_endpoint_on(pool, client, receiv
 async def test_an_endpoint_registered_beside_an_open_stream_is_quiet_from_the_beginning(
     pool, runtime, client, receiver, deliverer
 ):
-    ada = await add_person(pool)
+    ada = await add_user(pool)
     with runtime.hub.open_listener(ada.id, ada.credential):
-        await register(client, ada, receiver)
+        await register_receiver(client, ada, receiver)
         assert await deliverer.deliver_once() == 0
 
 
 async def test_a_classic_registration_names_a_webhook_and_maybe_a_car(pool, runtime):
-    ada, bob = [await add_person(pool) for _ in range(2)]
-    car, _ = await put_car(pool, ada.id)
+    ada, bob = [await add_user(pool) for _ in range(2)]
+    car, _ = await put_vehicle(pool, ada.id)
     caller = await caller_of(pool, ada)
     url = "http://127.0.0.1:8123/"
     await register_classic_webhook(runtime, caller, webhook_id="entry1", external_url=url)
@@ -207,8 +207,8 @@ async def test_a_classic_registration_names_a_webhook_and_maybe_a_car(pool, runt
 
 
 async def test_a_classic_registration_is_as_guarded_as_any(pool, runtime):
-    ada, bob = [await add_person(pool) for _ in range(2)]
-    foreign, _ = await put_car(pool, bob.id)
+    ada, bob = [await add_user(pool) for _ in range(2)]
+    foreign, _ = await put_vehicle(pool, bob.id)
     caller = await caller_of(pool, ada)
     home = "http://127.0.0.1:8123"
     for wrong, expected in [
@@ -223,14 +223,14 @@ async def test_a_classic_registration_is_as_guarded_as_any(pool, runtime):
         with pytest.raises(Problem) as raised:
             await register_classic_webhook(runtime, caller, **wrong)
         assert raised.value.slug == expected
-    free = await caller_of(pool, await add_person(pool, plan="free"))
+    free = await caller_of(pool, await add_user(pool, plan="free"))
     with pytest.raises(Problem, match="Pro tier"):
         await register_classic_webhook(runtime, free, webhook_id="x", external_url=home)
     assert await list_classic_webhooks(runtime, caller) == []
 
 
 async def test_nobody_has_classic_endpoints_without_end(pool, runtime):
-    caller = await caller_of(pool, await add_person(pool))
+    caller = await caller_of(pool, await add_user(pool))
     for number in range(25):
         await register_classic_webhook(
             runtime, caller, webhook_id=f"entry{number}", external_url="http://127.0.0.1:8123"

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from relay.usecases.feed.reader import read_changes, read_snapshot
-from tests.relay.support.enode_events import CHARGING, STOPPED, add_user, at, event, make_pipeline, sign, vehicle
+from tests.relay.support.enode_events import (
+    CHARGING,
+    STOPPED,
+    add_user,
+    at,
+    make_event,
+    make_pipeline,
+    make_vehicle,
+    sign_body,
+)
 from tests.relay.support.feed import running
 
 EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
@@ -43,7 +52,7 @@ class Operator:
 
     async def work(self):
         while True:
-            await self.pipeline.drain.drain_once()
+            await self.pipeline.drainer.drain_once()
             await asyncio.sleep(0.05)
 
 
@@ -59,21 +68,21 @@ def operator(pipeline, database_url, tmp_path):
 
 async def charged(pipeline):
     """A car that has charged; its inbox has three events and its history two transitions."""
-    await pipeline.updated("car", at(0), charge=STOPPED)
-    await pipeline.updated("car", at(60), charge=CHARGING)
-    await pipeline.updated("car", at(3600), charge=STOPPED | {"batteryLevel": 80})
+    await pipeline.process_update("car", at(0), charge=STOPPED)
+    await pipeline.process_update("car", at(60), charge=CHARGING)
+    await pipeline.process_update("car", at(3600), charge=STOPPED | {"batteryLevel": 80})
     return await truth(pipeline)
 
 
 async def truth(pipeline):
     """All that must be the same after a replay as before it."""
-    car = await pipeline.car()
-    sessions = await pipeline.rows("select id, started_at, ended_at, energy_kwh from charging_sessions order by id")
-    return car["vehicle_cache"], await pipeline.transitions(), sessions
+    car = await pipeline.get_vehicle()
+    sessions = await pipeline.execute("select id, started_at, ended_at, energy_kwh from charging_sessions order by id")
+    return car["vehicle_cache"], await pipeline.list_transition_kinds(), sessions
 
 
 async def replayed(pipeline):
-    rows = await pipeline.rows("select id from webhook_logs where replayed_at is not null order by id")
+    rows = await pipeline.execute("select id from webhook_logs where replayed_at is not null order by id")
     return [row["id"] for row in rows]
 
 
@@ -82,7 +91,7 @@ async def test_what_is_replayed_is_acted_on_again_and_doubles_nothing(pipeline, 
     before = await charged(pipeline)
     assert before[1]
     assert len(before[2]) == 1
-    ids = [row["id"] for row in await pipeline.inbox_rows()]
+    ids = [row["id"] for row in await pipeline.list_inbox_rows()]
     chosen = {
         "number": [str(ids[1])],
         "user": ["--user", str(pipeline.user_id)],
@@ -93,7 +102,7 @@ async def test_what_is_replayed_is_acted_on_again_and_doubles_nothing(pipeline, 
     assert f"{len(expected)} of {len(expected)} acted on" in said
     assert await replayed(pipeline) == expected
     assert await truth(pipeline) == before
-    assert {row["state"] for row in await pipeline.inbox_rows()} == {"done"}
+    assert {row["state"] for row in await pipeline.list_inbox_rows()} == {"done"}
 
 
 async def test_others_and_other_times_are_left_alone(pipeline, operator, pool):
@@ -113,7 +122,7 @@ async def test_a_replay_of_nothing_in_particular_is_refused(operator):
 
 async def test_a_number_that_is_not_there_is_named(pipeline, operator):
     await charged(pipeline)
-    (first, *_) = await pipeline.inbox_rows()
+    (first, *_) = await pipeline.list_inbox_rows()
     code, said = await operator.run("replay", str(first["id"]), "987654")
     assert code == 2
     assert "987654" in said
@@ -121,10 +130,10 @@ async def test_a_number_that_is_not_there_is_named(pipeline, operator):
 
 
 async def test_a_body_set_aside_is_read_anew_and_its_transitions_are_history_only(pipeline, operator, pool):
-    await pipeline.updated("car", at(0), charge=STOPPED)
-    body = json.dumps([pipeline.update("car", at(60), charge=CHARGING)]).encode()
+    await pipeline.process_update("car", at(0), charge=STOPPED)
+    body = json.dumps([pipeline.make_update("car", at(60), charge=CHARGING)]).encode()
     # Kept by an older relay that could not read it.
-    await pipeline.rows(
+    await pipeline.execute(
         "insert into webhook_logs (account_id, source, digest, raw, state, reason, event_at, created_at)"
         " values ('ours', 'webhook', sha256(%s), %s, 'set_aside', 'not JSON', now(), now() - interval '1 day')",
         body,
@@ -133,29 +142,31 @@ async def test_a_body_set_aside_is_read_anew_and_its_transitions_are_history_onl
     async with pool.connection() as connection:
         start = await read_snapshot(connection, pipeline.user_id)
     await operator.tell("replay", "--set-aside")
-    assert "charging_started" in await pipeline.transitions()
+    assert "charging_started" in await pipeline.list_transition_kinds()
     async with pool.connection() as connection:
         changes = await read_changes(connection, {pipeline.user_id: start.cursor.seq})
         again = await read_snapshot(connection, pipeline.user_id, start.cursor)
     assert [type(it).__name__ for it in changes[pipeline.user_id].messages] == ["Vehicle"]
     assert again.replay == []
-    raw = next(row for row in await pipeline.inbox_rows() if row["raw"] is not None)
+    raw = next(row for row in await pipeline.list_inbox_rows() if row["raw"] is not None)
     assert (raw["state"], raw["reason"]) == ("done", "replayed")
     before = await truth(pipeline)
-    await pipeline.inbox.receive(body, sign(body))  # and Enode may still send it again
-    await pipeline.drain.drain_once()
+    await pipeline.inbox.receive(body, sign_body(body))  # and Enode may still send it again
+    await pipeline.drainer.drain_once()
     assert await truth(pipeline) == before
 
 
 async def test_a_body_that_still_cannot_be_read_stays_set_aside(pipeline, operator):
-    await pipeline.inbox.receive(b"[{", sign(b"[{"))
+    await pipeline.inbox.receive(b"[{", sign_body(b"[{"))
     assert "1 still cannot be read" in await operator.tell("replay", "--set-aside")
-    assert [row["state"] for row in await pipeline.inbox_rows()] == ["set_aside"]
+    assert [row["state"] for row in await pipeline.list_inbox_rows()] == ["set_aside"]
 
 
 async def test_a_replay_is_not_hearing_from_enode(pipeline, operator):
-    body = json.dumps([event("user:vehicle:updated", at(0), pipeline.user_id, vehicle=vehicle("car", at(0)))]).encode()
-    await pipeline.rows(
+    body = json.dumps(
+        [make_event("user:vehicle:updated", at(0), pipeline.user_id, vehicle=make_vehicle("car", at(0)))]
+    ).encode()
+    await pipeline.execute(
         "insert into webhook_logs (account_id, source, digest, raw, state, reason, event_at, created_at)"
         " values ('ours', 'webhook', sha256(%s), %s, 'set_aside', 'not JSON', now(), now() - interval '1 day')",
         body,

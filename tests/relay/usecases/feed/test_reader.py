@@ -3,16 +3,17 @@ from uuid import uuid4
 import pytest
 from psycopg.rows import dict_row
 
-from relay.feed.messages import Cursor, TransitionMessage, VehicleMessage, VehicleRemovedMessage
+from relay.feed.cursor import MAX_REPLAYED_TRANSITIONS, Cursor
+from relay.feed.messages import TransitionMessage, VehicleMessage, VehicleRemovedMessage
 from relay.kit.problems import Problem
-from relay.usecases.feed.reader import MAX_REPLAYED_TRANSITIONS, read_changes, read_snapshot
+from relay.usecases.feed.reader import read_changes, read_snapshot
 from relay.vehicles.records import VehicleRecord, render_command_record
-from tests.relay.support.feed import add_person, add_transition, put_car, remove_car, value
+from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, remove_vehicle
 
 
 @pytest.fixture
 async def ada(pool):
-    return await add_person(pool)
+    return await add_user(pool)
 
 
 @pytest.fixture
@@ -34,10 +35,10 @@ def changes(pool):
 
 
 async def test_a_snapshot_has_every_car_that_is_there(pool, ada, snapshot):
-    here, _ = await put_car(pool, ada.id, level=41, corrections=["odometer"])
-    gone, _ = await put_car(pool, ada.id)
-    last = await remove_car(pool, ada.id, gone)
-    await put_car(pool, (await add_person(pool)).id)
+    here, _ = await put_vehicle(pool, ada.id, level=41, corrections=["odometer"])
+    gone, _ = await put_vehicle(pool, ada.id)
+    last = await remove_vehicle(pool, ada.id, gone)
+    await put_vehicle(pool, (await add_user(pool)).id)
     found = await snapshot()
     assert [it["id"] for it in found.vehicles] == [str(here)]
     [record] = found.vehicles
@@ -64,15 +65,17 @@ async def test_a_user_who_has_just_been_deleted_is_unauthorized(pool):
 
 
 async def test_a_car_carries_its_newest_command(pool, ada, snapshot):
-    car, _ = await put_car(pool, ada.id)
+    car, _ = await put_vehicle(pool, ada.id)
     async with pool.connection() as connection:
         add = (
             "insert into commands (user_id, vehicle_id, kind, state, reason, requested_at, settled_at)"
             " values (%s, %s, %s, %s, %s::jsonb, %s::timestamptz, %s::timestamptz) returning id"
         )
         at = "2026-11-23 20:00:00.5+00"
-        await value(connection, add, ada.id, car, "START", "confirmed", None, "2026-11-23 19:00:00+00", at)
-        newest = await value(connection, add, ada.id, car, "STOP", "failed", '{"type": "X", "detail": "no"}', at, at)
+        await fetch_value(connection, add, ada.id, car, "START", "confirmed", None, "2026-11-23 19:00:00+00", at)
+        newest = await fetch_value(
+            connection, add, ada.id, car, "STOP", "failed", '{"type": "X", "detail": "no"}', at, at
+        )
     [record] = (await snapshot()).vehicles
     assert record["command"] == {
         "id": str(newest),
@@ -87,7 +90,7 @@ async def test_a_car_carries_its_newest_command(pool, ada, snapshot):
 
 
 async def test_an_open_command_is_settled_at_no_time(pool, ada):
-    car, _ = await put_car(pool, ada.id)
+    car, _ = await put_vehicle(pool, ada.id)
     async with pool.connection() as connection:
         await connection.execute(
             "insert into commands (user_id, vehicle_id, kind) values (%s, %s, 'START')", [ada.id, car]
@@ -99,7 +102,7 @@ async def test_an_open_command_is_settled_at_no_time(pool, ada):
 
 
 async def test_a_car_over_the_limit_is_listed_but_not_served(pool, ada, snapshot, changes):
-    car, _ = await put_car(pool, ada.id, link_state="over_limit", corrections=["odometer"])
+    car, _ = await put_vehicle(pool, ada.id, link_state="over_limit", corrections=["odometer"])
     await add_transition(pool, ada.id, car)
     found = await snapshot(Cursor(epoch=(await snapshot()).cursor.epoch, seq=0))
     [record] = found.vehicles
@@ -111,11 +114,11 @@ async def test_a_car_over_the_limit_is_listed_but_not_served(pool, ada, snapshot
     assert (record["corrections"], record["command"], found.replay) == ([], None, [])
     told = (await changes({ada.id: 0}))[ada.id]
     assert [message.record for message in told.messages] == [record]
-    assert told.end == found.cursor
+    assert told.end_cursor == found.cursor
 
 
 async def test_a_cursor_brings_back_the_transitions_after_it(pool, ada, snapshot):
-    car, _ = await put_car(pool, ada.id)
+    car, _ = await put_vehicle(pool, ada.id)
     await add_transition(pool, ada.id, car, "plugged_in")
     since = (await snapshot()).cursor
     second = await add_transition(pool, ada.id, car, "charging_started", age="23 hours")
@@ -129,16 +132,16 @@ async def test_a_cursor_brings_back_the_transitions_after_it(pool, ada, snapshot
 
 
 async def test_a_cursor_is_resumable_where_nothing_was_missed(pool, ada, snapshot):
-    car, _ = await put_car(pool, ada.id)
+    car, _ = await put_vehicle(pool, ada.id)
     await add_transition(pool, ada.id, car, age="3 days")
     since = (await snapshot()).cursor
-    await put_car(pool, ada.id, car)
+    await put_vehicle(pool, ada.id, car)
     found = await snapshot(since)
     assert (found.gap, found.replay) == (False, [])
 
 
 async def test_too_old_a_cursor_leaves_a_gap_and_brings_what_is_young(pool, ada, snapshot):
-    car, _ = await put_car(pool, ada.id)
+    car, _ = await put_vehicle(pool, ada.id)
     since = (await snapshot()).cursor
     await add_transition(pool, ada.id, car, age="25 hours")
     young = await add_transition(pool, ada.id, car, age="1 hour")
@@ -148,7 +151,7 @@ async def test_too_old_a_cursor_leaves_a_gap_and_brings_what_is_young(pool, ada,
 
 
 async def test_a_flood_of_missed_transitions_is_cut_and_leaves_a_gap(pool, ada, snapshot):
-    car, _ = await put_car(pool, ada.id)
+    car, _ = await put_vehicle(pool, ada.id)
     since = (await snapshot()).cursor
     async with pool.connection() as connection:
         await connection.execute(
@@ -164,7 +167,7 @@ async def test_a_flood_of_missed_transitions_is_cut_and_leaves_a_gap(pool, ada, 
 
 @pytest.mark.parametrize("which", ["epoch", "ahead", "unreadable"])
 async def test_a_foreign_cursor_leaves_a_gap_and_brings_nothing_back(pool, ada, snapshot, which):
-    car, _ = await put_car(pool, ada.id)
+    car, _ = await put_vehicle(pool, ada.id)
     await add_transition(pool, ada.id, car)
     ours = (await snapshot()).cursor
     foreign = {
@@ -177,12 +180,12 @@ async def test_a_foreign_cursor_leaves_a_gap_and_brings_nothing_back(pool, ada, 
 
 
 async def test_changes_of_many_users_come_in_order_and_only_what_is_new(pool, ada, changes):
-    bob, cid = await add_person(pool), await add_person(pool)
-    car, first = await put_car(pool, ada.id, level=1)
+    bob, cid = await add_user(pool), await add_user(pool)
+    car, first = await put_vehicle(pool, ada.id, level=1)
     happened = await add_transition(pool, ada.id, car, "plugged_in")
-    _, newest = await put_car(pool, ada.id, car, level=2)
-    bobs, seen = await put_car(pool, bob.id)
-    gone = await remove_car(pool, bob.id, bobs, "unlinked")
+    _, newest = await put_vehicle(pool, ada.id, car, level=2)
+    bobs, seen = await put_vehicle(pool, bob.id)
+    gone = await remove_vehicle(pool, bob.id, bobs, "unlinked")
     found = await changes({ada.id: first, bob.id: seen, cid.id: 0, uuid4(): 0})
     assert set(found) == {ada.id, bob.id}
     transition, vehicle = found[ada.id].messages
@@ -190,13 +193,13 @@ async def test_changes_of_many_users_come_in_order_and_only_what_is_new(pool, ad
     assert (transition.seq, transition.vehicle_id, transition.replayed) == (happened, car, False)
     assert isinstance(vehicle, VehicleMessage)
     assert (vehicle.seq, vehicle.record["vehicle"]["chargeState"]["batteryLevel"]) == (newest, 2)
-    assert found[ada.id].end.seq == newest
+    assert found[ada.id].end_cursor.seq == newest
     assert list(found[bob.id].messages) == [VehicleRemovedMessage(seq=gone, vehicle_id=bobs, reason="unlinked")]
 
 
 async def test_of_one_number_the_transition_comes_first(pool, ada, changes):
     # Who has the transition and loses the connection resumes after both: the state comes with the snapshot anyhow.
-    car, revision = await put_car(pool, ada.id)
+    car, revision = await put_vehicle(pool, ada.id)
     async with pool.connection() as connection:
         await connection.execute(
             "insert into transitions (user_id, seq, vehicle_id, kind, occurred_at) values (%s, %s, %s, 'x', now())",
@@ -210,5 +213,5 @@ async def test_numbers_without_a_message_move_the_end(pool, ada, changes):
     async with pool.connection() as connection:
         await connection.execute("update feeds set seq = 5 where user_id = %s", [ada.id])
     found = (await changes({ada.id: 2}))[ada.id]
-    assert (found.end.seq, list(found.messages)) == (5, [])
+    assert (found.end_cursor.seq, list(found.messages)) == (5, [])
     assert await changes({ada.id: 5}) == {}

@@ -119,7 +119,7 @@ class Watched:
         return self.alerts_arrive
 
     async def sql(self, statement):
-        await self.pipeline.rows(statement)
+        await self.pipeline.execute(statement)
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ async def test_forged_deliveries_are_trouble_until_a_signed_one_arrives(watched,
     await failures.flush()
     await watched.sql("update signature_failures set minute = minute + interval '1 minute'")
     assert await watched.watch.look() == "signature_failures"
-    await watched.pipeline.deliver(watched.pipeline.update("car", at(0)))
+    await watched.pipeline.deliver(watched.pipeline.make_update("car", at(0)))
     await watched.sql("update webhook_logs set created_at = now() + interval '2 minutes'")
     assert await watched.watch.look() == "ok"
 

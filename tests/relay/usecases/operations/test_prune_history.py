@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from relay.metering.allowance import SELF_HOSTED_PLANS
+from relay.plans import SELF_HOSTED_PLANS
 from relay.usecases.account.usage_report import get_usage_report
 from relay.usecases.calls.authorize import CallRequest, authorize_call
 from relay.usecases.operations import prune_history
@@ -11,13 +11,13 @@ from tests.relay.support.enode_events import CHARGING, at, make_pipeline
 
 
 @pytest.fixture
-async def world(pool):
+async def pipeline(pool):
     return await make_pipeline(pool)
 
 
-async def age(world, hours):
+async def age(pipeline, hours):
     for table in ("webhook_logs", "transitions"):
-        await world.rows(f"update {table} set created_at = now() - %s * interval '1 hour'", hours)
+        await pipeline.execute(f"update {table} set created_at = now() - %s * interval '1 hour'", hours)
 
 
 @pytest.mark.parametrize(
@@ -30,21 +30,21 @@ async def age(world, hours):
         (24 * 31, {"pending"}, 1),
     ],
 )
-async def test_what_has_served_its_time_goes(world, monkeypatch, hours, kept_states, kept_transitions):
+async def test_what_has_served_its_time_goes(pipeline, monkeypatch, hours, kept_states, kept_transitions):
     monkeypatch.setattr(prune_history, "BATCH_SIZE", 1)
-    await world.happen(
-        world.update("car", at(0)),
-        world.update("car", at(1), charge=CHARGING),
-        world.update("car", at(2)) | {"user": {"id": "stranger"}},
+    await pipeline.process(
+        pipeline.make_update("car", at(0)),
+        pipeline.make_update("car", at(1), charge=CHARGING),
+        pipeline.make_update("car", at(2)) | {"user": {"id": "stranger"}},
         {"odd": 1},
     )
-    await world.deliver(world.update("car", at(3)))
-    await age(world, hours)
-    async with world.pool.connection() as connection:
+    await pipeline.deliver(pipeline.make_update("car", at(3)))
+    await age(pipeline, hours)
+    async with pipeline.pool.connection() as connection:
         await prune_old_rows(connection, Retention())
         assert await prune_old_rows(connection, Retention()) == 0
-    assert {row["state"] for row in await world.inbox_rows()} == kept_states
-    assert len(await world.transitions()) == kept_transitions
+    assert {row["state"] for row in await pipeline.list_inbox_rows()} == kept_states
+    assert len(await pipeline.list_transition_kinds()) == kept_transitions
 
 
 async def test_metered_calls_go_after_their_time_and_what_was_used_stays(pool, account):
@@ -60,12 +60,12 @@ async def test_metered_calls_go_after_their_time_and_what_was_used_stays(pool, a
     assert (used.used, used.days[-1].calls) == (4, 4)
 
 
-async def test_an_intervention_that_no_car_names_goes_after_a_month(world):
+async def test_an_intervention_that_no_car_names_goes_after_a_month(pipeline):
     for name, days in (("young", 29), ("old", 31)):
-        await world.rows(
+        await pipeline.execute(
             "insert into interventions (id, language, fetched_at) values (%s, 'en-US', now() - %s * interval '1 day')",
             *(name, days),
         )
-    async with world.pool.connection() as connection:
+    async with pipeline.pool.connection() as connection:
         assert await prune_old_rows(connection, Retention()) == 1
-    assert [row["id"] for row in await world.rows("select id from interventions")] == ["young"]
+    assert [row["id"] for row in await pipeline.execute("select id from interventions")] == ["young"]
