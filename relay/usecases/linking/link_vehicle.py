@@ -45,7 +45,7 @@ class LinkRecord(TypedDict):
 async def post_link_vehicle(
     runtime: RuntimeDependency, authorization: CredentialDependency, body: LinkRequest | None = None
 ) -> LinkRecord:
-    """Create a page on which a car is linked to this account. Costs no call. 403 at the plan's limit of cars."""
+    """Create a page on which a vehicle is linked to this account. Costs no call. 403 at the plan's vehicle limit."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
         runtime.rate_limiter.check(call.caller.rate_limit_key)

@@ -29,7 +29,7 @@ class RelinkRecord(TypedDict):
 
 @router.post("/vehicles/{vehicle_id}/relink", response_model=None, responses={200: {"model": RelinkRecord}})
 async def post_relink(vehicle_id: str, runtime: RuntimeDependency, authorization: CredentialDependency) -> RelinkRecord:
-    """Create a page for signing in to the car's vendor again. Costs no call. 409 while the sign-in still works."""
+    """Create a page for signing in to the vehicle's vendor again. Costs no call. 409 while the sign-in still works."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
         runtime.rate_limiter.check(call.caller.rate_limit_key)

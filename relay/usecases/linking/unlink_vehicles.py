@@ -80,9 +80,9 @@ async def delete_vehicle(
     runtime: RuntimeDependency,
     authorization: CredentialDependency,
     *,
-    confirm: Annotated[bool, Query(description="Unlink all cars that the response without it lists.")] = False,
+    confirm: Annotated[bool, Query(description="Unlink all vehicles that the response without it lists.")] = False,
 ) -> UnlinkRecord:
-    """Unlink a car's vendor account and all its cars. Costs no call. Without `confirm`: 409 with the list of cars."""
+    """Unlink a vehicle's vendor account and all its vehicles. Costs no call. Without `confirm`: 409 with their list."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
         runtime.rate_limiter.check(call.caller.rate_limit_key)

@@ -20,8 +20,10 @@ from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 log = logging.getLogger(__name__)
 
 MIN_REFRESH_INTERVAL = timedelta(minutes=5)
-"""The shortest time between refreshes of a vehicle, as each may wake it up. Enode polls vendors every two to seven
-minutes anyway."""
+"""The shortest time between refreshes of a vehicle.
+
+A refresh may wake the vehicle up. Enode polls vendors every two to seven minutes anyway.
+"""
 REFRESH_THROTTLE = RefreshThrottle("vehicles", MIN_REFRESH_INTERVAL)
 
 router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])

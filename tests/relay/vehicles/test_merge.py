@@ -76,9 +76,9 @@ def test_group_without_valid_last_updated_is_versioned_by_its_event(updated):
 def test_ties_go_to_the_newer_event_then_to_the_one_stored_later():
     first = make_report(5, 1, chargeState=charge(1, 4))
     corrected = make_report(6, 2, chargeState=charge(2, 4))
-    twin = make_report(6, 3, chargeState=charge(3, 4))
+    same_time = make_report(6, 3, chargeState=charge(3, 4))
     assert merge_all(corrected, first)["chargeState"]["batteryLevel"] == 2
-    assert merge_all(twin, corrected)["chargeState"]["batteryLevel"] == 3
+    assert merge_all(same_time, corrected)["chargeState"]["batteryLevel"] == 3
 
 
 def test_other_and_unknown_groups_are_versioned_by_their_event():

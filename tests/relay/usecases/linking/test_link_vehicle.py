@@ -23,9 +23,8 @@ async def test_linked_vehicle_appears_in_result_and_snapshot(scenario):
     assert "a@example.org" in page.text
     assert "Tesla" in page.text
     assert page.headers["referrer-policy"] == "no-referrer"
-    assert (
-        scenario.simulator.url in page.headers["content-security-policy"]
-    )  # else the browser would block the redirect
+    # Without it the browser would block the redirect.
+    assert scenario.simulator.url in page.headers["content-security-policy"]
     response = await scenario.browser.post(link["url"])
     assert response.status_code == 303
     assert response.headers["location"].startswith(f"{scenario.simulator.url}/link/")

@@ -1,4 +1,4 @@
-"""Unlinking: whole accounts at a maker, link twice, and finished whatever is interrupted."""
+"""Unlinking whole vendor accounts: confirmation, completion after an interruption, and relinking."""
 
 from uuid import uuid4
 
