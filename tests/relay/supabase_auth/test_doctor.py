@@ -20,7 +20,7 @@ async def sign_in(settings):
 async def test_a_project_that_answers(settings, supabase):
     found = await sign_in(settings.model_copy(update={"sign_in_providers": "github", "approval": True}))
     assert found.is_ok
-    assert "by a link by mail, github; registration closed, each approved by hand" in found.message
+    assert "sign in with an email link, github; registration closed, with approval by the operator" in found.message
 
 
 async def test_a_project_without_a_key_that_is_accepted(settings, supabase):

@@ -14,7 +14,7 @@ CASES = {
     "nobody": ("", True, ("no account waits",)),
     "all done": (f"({OLD}, 1, null, now(), now())", True, ("no account waits",)),
     "one under way": (f"({NEW}, 1, null, now() + interval '9 minutes', null)", True, ("1 account",)),
-    "one that failed": (FAILED, False, ("1 account", "enode: this relay has no access to Enode", "next try")),
+    "one that failed": (FAILED, False, ("1 account", "enode: this relay has no access to Enode", "next attempt")),
     "two, of which one failed": (f"{FAILED}, ({NEW}, 0, null, now(), null)", False, ("2 accounts", "no access")),
     "nobody is at it": (f"({OLD}, 0, null, now() - interval '3 days', null)", False, ("1 account", "worker")),
 }
