@@ -128,7 +128,7 @@ class EmbeddedPostgres:
         if made_by != ours:
             raise OperatorError(
                 f"the database in {self._data} was made by PostgreSQL {made_by}, this evconduit brings {ours}: "
-                f"dump it with the evconduit that made it and restore it here (docs/operations.md)"
+                f"dump it with the evconduit that made it and restore it here (docs/self-hosting.md)"
             )
 
     def _choose_socket_folder(self) -> Path:

@@ -1,7 +1,7 @@
 """Work that must happen once in a cluster: whoever holds a lock in the database does it, and its death frees the lock.
 
 The lock is a session's advisory lock, so it needs a connection of its own that lives as long as the work does; behind a
-transaction pooler there is none (docs/operations.md names the connections that will do).
+transaction pooler there is none (docs/self-hosting.md names the connections that will do).
 """
 
 import asyncio
