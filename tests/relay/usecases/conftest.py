@@ -1,4 +1,4 @@
-"""A relay and the simulated Enode, and accounts on it."""
+"""A relay with the simulated Enode, and accounts on it."""
 
 import asyncio
 from uuid import uuid4
@@ -15,7 +15,7 @@ from relay.usecases.calls.runtime import Runtime
 from relay.usecases.commands.send_command import CHECK_COMMAND_JOB
 from relay.usecases.feed.reader import create_feed_reader
 from tests.demo.enode.running_simulator import run_signed_in_simulator
-from tests.relay.support.linking import HOME, World
+from tests.relay.support.linking import HOME, LinkingScenario
 from tests.relay.support.simulated_vehicle import SimulatedVehicle, create_api_client
 
 
@@ -26,35 +26,35 @@ def simulator():
 
 
 @pytest.fixture
-async def make_world(pool, database_url, tmp_path, simulator, make_account):
-    """Makes relays with an account that has no car yet."""
+async def make_scenario(pool, database_url, tmp_path, simulator, make_account):
+    """Create scenarios on one relay, each with an account that has no vehicle yet."""
     settings = Settings(
         data=tmp_path,
         database_url=database_url,
         secret_key="k" * 32,
         public_url=HOME,
         **simulator.relay_settings(),
-        enode_webhook_secret="the-secret-of-the-subscription",
+        enode_webhook_secret="webhook-subscription-secret",
     )
     app = create_app(settings, database_url, with_worker=False)
-    made = []
+    scenarios = []
 
-    async def make(**wanted):
-        world = World(app, pool, simulator, await make_account(**wanted))
-        await world.rows("delete from vehicles where user_id = %s", world.account.user_id)
-        made.append(world)
-        return world
+    async def make(**account_options):
+        scenario = LinkingScenario(app, pool, simulator, await make_account(**account_options))
+        await scenario.query("delete from vehicles where user_id = %s", scenario.account.user_id)
+        scenarios.append(scenario)
+        return scenario
 
     async with app.router.lifespan_context(app):
         yield make
-        for world in made:
-            for client in (world.api, world.browser, world.enode):
+        for scenario in scenarios:
+            for client in (scenario.api, scenario.browser, scenario.enode):
                 await client.aclose()
 
 
 @pytest.fixture
-async def world(make_world):
-    return await make_world()
+async def scenario(make_scenario):
+    return await make_scenario()
 
 
 @pytest.fixture

@@ -112,5 +112,5 @@ async def test_alert_is_posted_as_json_and_its_failure_is_logged(caplog):
     await post_alert(None, {"text": "x"})
     assert [it["state"] for it in received] == ["silent"]
     assert [record.message for record in caplog.records if "alert" in record.message] == [
-        "an alert did not get through: HTTPStatusError"
+        "operator alert failed error=HTTPStatusError"
     ]
