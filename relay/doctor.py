@@ -10,7 +10,7 @@ import psycopg
 from relay.bus.redis import find_pubsub_problem, open_redis
 from relay.gateways.enode import EnodeError, open_enode
 from relay.gateways.supabase import SupabaseError, open_supabase
-from relay.kit.database import connect_as_relay_sync
+from relay.kit.database import connect_as_relay
 from relay.kit.errors import OperatorError
 from relay.process import ENODE_ACCOUNT_ID
 from relay.settings import Settings
@@ -118,7 +118,7 @@ async def _check_webhook(settings: Settings) -> CheckResult:
         return CheckResult(name="updates", is_ok=True, message="polling Enode, because WEBHOOK_URL is not set")
     at = f"Enode posts to {settings.webhook_url}"
     try:
-        row = _fetch_row(settings, GET_ENODE_HEALTH, [ENODE_ACCOUNT_ID])
+        row = await _fetch_row(settings, GET_ENODE_HEALTH, [ENODE_ACCOUNT_ID])
     except OperatorError:
         return CheckResult(
             name="updates", is_ok=False, message=f"{at}; whether that works cannot be known without a database"
@@ -140,7 +140,7 @@ def describe_webhook_state(target: str, *, state: WebhookState, since: datetime)
 
 async def _check_deletions(settings: Settings) -> CheckResult:
     try:
-        row = _fetch_row(settings, SUMMARIZE_PENDING_DELETIONS)
+        row = await _fetch_row(settings, SUMMARIZE_PENDING_DELETIONS)
     except OperatorError:
         return CheckResult(
             name="deletions", is_ok=False, message="whether any waits cannot be known without a database"
@@ -156,7 +156,8 @@ async def _check_deletions(settings: Settings) -> CheckResult:
     return CheckResult(name="deletions", is_ok=not failure and not left_lying, message=says)
 
 
-def _fetch_row(settings: Settings, statement: LiteralString, values: Sequence[object] = ()) -> Any:
+async def _fetch_row(settings: Settings, statement: LiteralString, values: Sequence[object] = ()) -> Any:
     """The first row, asked for as the relay asks. Raises StartError."""
-    with prepare_database(settings) as conninfo, connect_as_relay_sync(conninfo) as connection:
-        return connection.execute(statement, values).fetchone()
+    with prepare_database(settings) as conninfo:
+        async with connect_as_relay(conninfo) as connection:
+            return await (await connection.execute(statement, values)).fetchone()

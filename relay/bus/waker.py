@@ -89,16 +89,21 @@ class Waker:
         """Send hints until cancelled: the first at once, those of the next moments together."""
         while True:
             await self._something_to_send.wait()
-            self._something_to_send.clear()
-            users, self._unsent = self._unsent, set()
+            users = len(self._unsent)
             try:
-                await self._send(self.channel, list(self._render_payloads(users)))
+                await self.flush()
                 self._unheard = False
             except NotSentError as error:
                 if not self._unheard:  # once an outage, not once a hint
-                    log.warning("a wake-up of %d users was not sent (%s)", len(users), error)
+                    log.warning("a wake-up of %d users was not sent (%s)", users, error)
                 self._unheard = True
             await asyncio.sleep(self._every)
+
+    async def flush(self) -> None:
+        """Send what `wake` has collected, once; for a program that doesn't `run`. Raises NotSentError."""
+        self._something_to_send.clear()
+        users, self._unsent = self._unsent, set()
+        await self._send(self.channel, list(self._render_payloads(users)))
 
     def _render_payloads(self, users: Iterable[UUID]) -> Iterator[str]:
         for some in batched(users, MAX_IDS_PER_PAYLOAD, strict=False):

@@ -1,7 +1,7 @@
 """PostgreSQL for the relay: one pool, the relay's own role, plain SQL. Queries live beside the code that uses them."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, LiteralString
 
 import psycopg
@@ -39,14 +39,6 @@ async def connect_as_relay(conninfo: str) -> AsyncIterator[Connection]:
     """One prepared connection, where a pool would be too much."""
     async with await psycopg.AsyncConnection.connect(conninfo) as connection:
         await configure_connection(connection)
-        yield connection
-
-
-@contextmanager
-def connect_as_relay_sync(conninfo: str, *, autocommit: bool = False) -> Iterator[SyncConnection]:
-    """A blocking connection as the relay, committed at the end of the block, or statement by statement."""
-    with psycopg.connect(conninfo, autocommit=autocommit) as connection:
-        connection.execute("set role evconduit_relay; set search_path to evconduit; set timezone to 'UTC'")
         yield connection
 
 

@@ -17,6 +17,8 @@ from relay.streams.listener import StreamListener
 
 log = logging.getLogger(__name__)
 
+type CloseStreams = Callable[[UUID], None]
+"""Ends the open streams of this credential or user, in every process. Call it after the commit that revokes it."""
 type ReadChanges = Callable[[FeedPositions], Awaitable[Mapping[UUID, FeedChanges]]]
 """Reads, in one query, what these users' feeds hold after these numbers. Who has nothing new may be left out."""
 

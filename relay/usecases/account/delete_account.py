@@ -20,6 +20,7 @@ from relay.gateways.enode import EnodeNotFound
 from relay.kit.database import Connection, fetch_one
 from relay.kit.logs import get_error_location
 from relay.kit.problems import Problem
+from relay.streams.hub import CloseStreams
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
@@ -36,7 +37,7 @@ RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 3
 """Waits after failures; the last one for ever."""
 CHECK_INTERVAL_SECONDS = 30.0
 
-# Works on any connection, so that the command line closes accounts as the pages do. Repeating it changes nothing.
+# Repeating it changes nothing.
 CLOSE_ACCOUNT: LiteralString = """
 with closed as (
     update users set closed_at = coalesce(closed_at, now()) where id = %(user_id)s returning id, supabase_id
@@ -130,11 +131,18 @@ class DeletionStep:
     run: Callable[[Runtime, Deletion], Awaitable[None]]
 
 
+async def close_account(connection: Connection, user_id: UUID, close_streams: CloseStreams) -> None:
+    """Refuse every access to the account and mark it for deletion, which a worker starts within a minute.
+
+    Outside of a transaction, so that this is committed before the streams are closed.
+    """
+    await connection.execute(CLOSE_ACCOUNT, {"user_id": user_id})
+    close_streams(user_id)
+
+
 async def _close_account(runtime: Runtime, deletion: Deletion) -> None:
-    """Nothing gets in any more. Streams in other processes end at their next look at the credential."""
     async with runtime.pool.connection() as connection:
-        await connection.execute(CLOSE_ACCOUNT, {"user_id": deletion.user_id})
-    runtime.hub.close_user_streams(deletion.user_id)
+        await close_account(connection, deletion.user_id, runtime.hub.close_user_streams)
 
 
 async def _delete_enode_user(runtime: Runtime, deletion: Deletion) -> None:

@@ -4,7 +4,7 @@ from typing import LiteralString
 
 from psycopg.types.json import Jsonb
 
-from relay.kit.database import SyncConnection
+from relay.kit.database import Connection
 
 PAUSE_SWITCHES: dict[str, str] = {"delivery": "delivery_paused", "commands": "commands_paused"}
 """What can be paused, and its row in `settings`."""
@@ -19,12 +19,13 @@ on conflict (key) do update set value = excluded.value, updated_at = now()
 LIST_PAUSED_SWITCHES: LiteralString = "select key from settings where key = any (%s) and value = 'true'"
 
 
-def set_paused(connection: SyncConnection, switch: str, *, paused: bool) -> None:
+async def set_paused(connection: Connection, switch: str, *, paused: bool) -> None:
     """Pause or resume. Raises KeyError for what cannot be paused."""
-    connection.execute(SET_SWITCH, [PAUSE_SWITCHES[switch], Jsonb(paused)])
+    await connection.execute(SET_SWITCH, [PAUSE_SWITCHES[switch], Jsonb(paused)])
 
 
-def list_paused(connection: SyncConnection) -> list[str]:
+async def list_paused(connection: Connection) -> list[str]:
     """What is paused now."""
-    keys = {row[0] for row in connection.execute(LIST_PAUSED_SWITCHES, [list(PAUSE_SWITCHES.values())]).fetchall()}
+    rows = await (await connection.execute(LIST_PAUSED_SWITCHES, [list(PAUSE_SWITCHES.values())])).fetchall()
+    keys = {row[0] for row in rows}
     return [what for what, key in PAUSE_SWITCHES.items() if key in keys]

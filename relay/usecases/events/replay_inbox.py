@@ -4,19 +4,19 @@ The same code acts on them, so nothing is doubled: a newer state stands, a trans
 comes of a replay is history. It is never told as if it happened now.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
 from psycopg import errors
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from relay.bus.waker import INBOX_CHANNEL
 from relay.inbox.models import InboxEvent
 from relay.inbox.parser import parse_delivery
-from relay.kit.database import SyncConnection
+from relay.kit.database import Connection, fetch_all
 
 BATCH_SIZE = 500
 """Rows of one transaction: a long one would hold up the drain."""
@@ -87,7 +87,7 @@ class ReplayProgress:
     unreadable: int = 0
 
 
-def list_event_ids(connection: SyncConnection, event_filter: EventFilter) -> list[int]:
+async def list_event_ids(connection: Connection, event_filter: EventFilter) -> list[int]:
     """Ids of the rows chosen, oldest first. Those that wait for the drain anyway are left out."""
     parameters = {
         "ids": None if event_filter.ids is None else list(event_filter.ids),
@@ -96,15 +96,15 @@ def list_event_ids(connection: SyncConnection, event_filter: EventFilter) -> lis
         "until": event_filter.until,
         "state": event_filter.state,
     }
-    return [int(str(row[0])) for row in connection.execute(LIST_EVENT_IDS, parameters).fetchall()]
+    return await fetch_all(connection, LIST_EVENT_IDS, parameters, scalar_row)
 
 
-def list_missing_ids(connection: SyncConnection, ids: Sequence[int]) -> list[int]:
+async def list_missing_ids(connection: Connection, ids: Sequence[int]) -> list[int]:
     """Those of these that the inbox does not have."""
-    return [int(str(row[0])) for row in connection.execute(LIST_MISSING_IDS, [list(ids)]).fetchall()]
+    return await fetch_all(connection, LIST_MISSING_IDS, [list(ids)], scalar_row)
 
 
-def replay_events(connection: SyncConnection, ids: Sequence[int]) -> Iterator[ReplayProgress]:
+async def replay_events(connection: Connection, ids: Sequence[int]) -> AsyncIterator[ReplayProgress]:
     """Put rows into the queue again, a few at a time, each few committed. The drain does the rest, wherever it runs.
 
     Wants a connection in autocommit mode.
@@ -113,45 +113,44 @@ def replay_events(connection: SyncConnection, ids: Sequence[int]) -> Iterator[Re
     unreadable = 0
     for start in range(0, len(ids), BATCH_SIZE):
         some = list(ids[start : start + BATCH_SIZE])
-        with connection.transaction(), connection.cursor(row_factory=class_row(_InboxRow)) as cursor:
-            rows = cursor.execute(SELECT_ROWS, [some]).fetchall()
+        async with connection.transaction():
+            rows = await fetch_all(connection, SELECT_ROWS, [some], class_row(_InboxRow))
             whole = [row.id for row in rows if row.whole]
-            connection.execute(REQUEUE, [whole])
+            await connection.execute(REQUEUE, [whole])
             waiting += whole
             for row in rows:
                 if not row.whole:
-                    found, readable = _reparse_body(connection, row)
+                    found, readable = await _reparse_body(connection, row)
                     waiting += found
                     unreadable += not readable
         # No name that can be read: anybody may have news.
-        connection.execute(NOTIFY, [INBOX_CHANNEL, "replay -"])
+        await connection.execute(NOTIFY, [INBOX_CHANNEL, "replay -"])
         done = min(start + BATCH_SIZE, len(ids))
         yield ReplayProgress(done=done, total=len(ids), pending_ids=tuple(waiting), unreadable=unreadable)
 
 
-def count_pending(connection: SyncConnection, ids: Sequence[int]) -> int:
+async def count_pending(connection: Connection, ids: Sequence[int]) -> int:
     """How many of these still wait for the drain."""
-    row = connection.execute(COUNT_PENDING, [list(ids)]).fetchone()
+    row = await (await connection.execute(COUNT_PENDING, [list(ids)])).fetchone()
     return int(str(row[0])) if row else 0
 
 
-def _reparse_body(connection: SyncConnection, row: _InboxRow) -> tuple[list[int], bool]:
+async def _reparse_body(connection: Connection, row: _InboxRow) -> tuple[list[int], bool]:
     """The events in a raw body that are not known yet, and whether the body is understood now."""
     delivery = parse_delivery(row.raw or b"")
-    found = [new for event in delivery.events if (new := _insert_event(connection, row, event)) is not None]
+    found = [new for event in delivery.events if (new := await _insert_event(connection, row, event)) is not None]
     if delivery.set_aside is None:
-        connection.execute(MARK_BODY_PARSED, [row.id])
+        await connection.execute(MARK_BODY_PARSED, [row.id])
     return found, delivery.set_aside is None
 
 
-def _insert_event(connection: SyncConnection, row: _InboxRow, event: InboxEvent) -> int | None:
+async def _insert_event(connection: Connection, row: _InboxRow, event: InboxEvent) -> int | None:
     about = (event.digest, event.name, event.version, event.user_id, event.enode_vehicle_id)
     owner = (row.account_id, row.source)
     try:
-        with connection.transaction():
-            new = connection.execute(
-                INSERT_EVENT, [*owner, *about, event.payload, event.created_at, row.created_at]
-            ).fetchone()
+        async with connection.transaction():
+            parameters = [*owner, *about, event.payload, event.created_at, row.created_at]
+            new = await (await connection.execute(INSERT_EVENT, parameters)).fetchone()
     except errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex:
         return None  # what the database refused, it still refuses; the raw body stays
     return int(str(new[0])) if new else None

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 from fastapi import FastAPI
 from playwright.async_api import Browser, Page, async_playwright
@@ -143,7 +142,7 @@ async def own_app(tmp_path, database_url, enode) -> FastAPI:
 
 
 @pytest.fixture
-async def own(own_app, database_url, people, pool, open_window) -> AsyncIterator[Hall]:
+async def own(own_app, people, pool, open_window) -> AsyncIterator[Hall]:
     """Its pictures, with the limits that plans have elsewhere."""
     app, plans = own_app, PLANS.override(vehicle_limits={"pro": 3})
     async with serving(app) as url, pool.connection() as connection:
@@ -151,9 +150,7 @@ async def own(own_app, database_url, people, pool, open_window) -> AsyncIterator
         key = await (await connection.execute("select id from api_keys order by name")).fetchone()
         car = await (await connection.execute("select id from vehicles order by created_at")).fetchone()
         page = await create_link_page(connection, people["household"], vendor="TESLA")
-        with psycopg.connect(database_url, autocommit=True) as owner:
-            owner.execute("set search_path to evconduit")
-            login = create_sign_in_link(owner, None)
+        login = await create_sign_in_link(connection, None)
         known = people | {"key": key[0], "car": car[0], "link": page.path.removeprefix("/link/"), "login": login}
         yield Hall(pictures=OWN, site=url, open_window=open_window, known=known)
 

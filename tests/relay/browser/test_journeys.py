@@ -3,10 +3,10 @@
 import re
 
 import httpx
-import psycopg
 import pytest
 
 from relay.identity.sign_in_links import create_sign_in_link
+from relay.kit.database import connect_as_relay
 from tests.relay.browser.household import move_in
 
 
@@ -83,9 +83,8 @@ async def test_the_profile_speaks_the_language_that_was_chosen(open_page, househ
 
 
 async def test_signed_in_by_link_and_out_again(open_page, relay, database_url):
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("set search_path to evconduit")
-        token = create_sign_in_link(connection, None)
+    async with connect_as_relay(database_url) as connection:
+        token = await create_sign_in_link(connection, None)
     window = await open_page()
     await window.goto("/usage")
     assert "/sign-in" in window.url

@@ -5,11 +5,11 @@ import re
 from dataclasses import replace
 
 import httpx
-import psycopg
 import pytest
 
 from relay.app import create_app
 from relay.identity.sign_in_links import create_sign_in_link
+from relay.kit.database import connect_as_relay
 from relay.kit.rate_limiter import RateLimiter
 from relay.pages import sign_in as pages_of_sign_in
 from relay.pages.visitors import sanitize_next_path
@@ -20,16 +20,15 @@ from tests.relay.pages.conftest import Browser
 def print_link(database_url):
     """What `evconduit login` and the first start do."""
 
-    def make(user_id=None):
-        with psycopg.connect(database_url) as connection:
-            connection.execute("set role evconduit_relay; set search_path to evconduit")
-            return f"/sign-in/link/{create_sign_in_link(connection, user_id)}"
+    async def make(user_id=None):
+        async with connect_as_relay(database_url) as connection:
+            return f"/sign-in/link/{await create_sign_in_link(connection, user_id)}"
 
     return make
 
 
 async def test_the_link_signs_in_once_and_makes_the_owner(browser, open_browser, print_link, owner):
-    link = print_link()
+    link = await print_link()
     assert "Sign in" in (await browser.get(link)).text
     assert (await browser.get(link)).status_code == 200, "looking at it burns nothing"
     entered = await browser.submit(link)
@@ -41,13 +40,14 @@ async def test_the_link_signs_in_once_and_makes_the_owner(browser, open_browser,
 
 async def test_the_second_link_signs_in_the_same_owner(open_browser, print_link, owner):
     for _ in range(2):
-        await (await open_browser()).submit(print_link())
+        await (await open_browser()).submit(await print_link())
     assert await (await owner.execute("select count(*) from users")).fetchone() == (1,)
 
 
 async def test_links_used_at_once_make_one_owner(open_browser, print_link, owner):
     browsers = [await open_browser() for _ in range(8)]
-    entered = await asyncio.gather(*(it.submit(print_link()) for it in browsers))
+    links = [await print_link() for _ in browsers]
+    entered = await asyncio.gather(*(it.submit(link) for it, link in zip(browsers, links, strict=True)))
     assert {it.status_code for it in entered} == {303}
     assert await (await owner.execute("select count(*), count(distinct user_id) from web_sessions")).fetchone() == (
         8,
@@ -57,7 +57,7 @@ async def test_links_used_at_once_make_one_owner(open_browser, print_link, owner
 
 
 async def test_of_many_presses_on_one_link_one_signs_in(open_browser, print_link):
-    link = print_link()
+    link = await print_link()
     browsers = [await open_browser() for _ in range(8)]
     for it in browsers:
         await it.get(link)
@@ -72,7 +72,7 @@ async def test_who_was_on_the_way_somewhere_gets_there_after_signing_in(browser,
     wanted = "/usage?of=http%3A%2F%2Fha.local%3A8123%2Fauth&state=" + "s" * 600
     sent = await browser.get(wanted)
     await browser.get(sent.headers["location"])
-    entered = await browser.submit(print_link())
+    entered = await browser.submit(await print_link())
     assert entered.headers["location"] == wanted
     assert "evconduit_next" not in browser.cookies
 
@@ -80,28 +80,28 @@ async def test_who_was_on_the_way_somewhere_gets_there_after_signing_in(browser,
 @pytest.mark.parametrize("planted", ["https%3A%2F%2Fevil.example", "%2F%2Fevil.example", "%E4", "x" * 5000])
 async def test_a_planted_cookie_sends_nobody_elsewhere(browser, print_link, planted):
     browser.cookies.set("evconduit_next", planted, domain="127.0.0.1")
-    assert (await browser.submit(print_link())).headers["location"] == "/home"
+    assert (await browser.submit(await print_link())).headers["location"] == "/home"
 
 
 async def test_the_owner_reads_what_the_first_browser_reads(open_browser, print_link, owner):
     browser = await open_browser()
     browser.headers["Accept-Language"] = "sv-SE,sv;q=0.9"
-    await browser.submit(print_link())
+    await browser.submit(await print_link())
     assert "Dina bilar" in (await browser.get("/home")).text
     assert await (await owner.execute("select language from users")).fetchone() == ("sv-SE",)
 
 
 async def test_a_link_is_good_for_a_quarter_of_an_hour(browser, print_link, owner):
-    link = print_link()
+    link = await print_link()
     await owner.execute("update sign_in_links set expires_at = expires_at - interval '15 minutes'")
     assert (await browser.get(link)).status_code == 410
 
 
 async def test_the_database_knows_neither_links_nor_sessions(browser, print_link, owner):
-    link = print_link()
+    link = await print_link()
     await browser.submit(link)
     session = browser.cookies["evconduit_session"]
-    other = print_link()
+    other = await print_link()
     rows = await (
         await owner.execute("select w::text from web_sessions w union select l::text from sign_in_links l")
     ).fetchall()
@@ -110,7 +110,7 @@ async def test_the_database_knows_neither_links_nor_sessions(browser, print_link
 
 
 async def test_the_cookie_is_no_script_s_and_no_neighbour_s(browser, print_link):
-    entered = await browser.submit(print_link())
+    entered = await browser.submit(await print_link())
     cookie = entered.headers["set-cookie"].lower()
     assert all(it in cookie for it in ("httponly", "samesite=lax", "path=/"))
     assert "domain" not in cookie
@@ -124,7 +124,7 @@ async def test_over_https_the_cookie_is_secure_and_bound_to_the_host(settings, d
         app.router.lifespan_context(app),
         Browser(transport=httpx.ASGITransport(app), base_url="https://relay.example.org") as browser,
     ):
-        entered = await browser.submit(print_link())
+        entered = await browser.submit(await print_link())
     assert entered.headers["set-cookie"].startswith("__Host-evconduit_session=")
     assert "Secure" in entered.headers["set-cookie"]
     assert "max-age" in entered.headers["strict-transport-security"]
@@ -178,7 +178,7 @@ async def test_who_tries_links_is_slowed_down_before_the_database_is_asked(app, 
         raise AssertionError
 
     monkeypatch.setattr(pages_of_sign_in, "is_sign_in_link_valid", asked)
-    told = await browser.get(print_link())
+    told = await browser.get(await print_link())
     assert (told.status_code, told.headers["content-type"]) == (429, "text/html; charset=utf-8")
     assert int(told.headers["retry-after"]) > 0
 

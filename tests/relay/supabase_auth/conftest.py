@@ -4,13 +4,13 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import httpx
-import psycopg
 import pytest
 from psycopg import AsyncConnection
 
 from relay.app import create_app
 from relay.gateways.supabase import SupabaseConfig, open_supabase
 from relay.identity.invitations import create_invitation, generate_invitation_code
+from relay.kit.database import connect_as_relay
 from relay.settings import Settings
 from tests.relay.pages.conftest import Browser
 from tests.relay.supabase_auth.double import ANON, SECRET, supabase_running
@@ -87,13 +87,12 @@ async def owner(database_url):
 
 @pytest.fixture
 def invite(database_url):
-    """Makes an invitation and tells its code."""
+    """Creates an invitation and returns its code."""
 
-    def make(*, uses=1, good_for=timedelta(days=1)):
+    async def make(*, uses=1, good_for=timedelta(days=1)):
         code = generate_invitation_code()
-        with psycopg.connect(database_url, autocommit=True) as connection:
-            connection.execute("set search_path to evconduit")
-            create_invitation(connection, code, uses=uses, lifetime=good_for, note="")
+        async with connect_as_relay(database_url) as connection:
+            await create_invitation(connection, code, uses=uses, lifetime=good_for, note="")
         return code
 
     return make

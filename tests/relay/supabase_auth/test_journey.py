@@ -160,7 +160,7 @@ async def test_closed_means_that_nobody_new_comes_in(cloud, owner):
 
 
 async def test_an_invitation_lets_in_as_many_as_it_says(cloud, owner, invite):
-    relay, code = await cloud(registration="invitation"), invite(uses=2)
+    relay, code = await cloud(registration="invitation"), await invite(uses=2)
     for name, typed in (("anna", code.lower().replace("-", " ")), ("bert", code), ("carl", code)):
         browser = await relay.browser()
         tried = await browser.submit("/register", email=f"{name}@example.org", code=typed, terms="yes")
@@ -175,7 +175,7 @@ async def test_an_invitation_lets_in_as_many_as_it_says(cloud, owner, invite):
 
 
 async def test_the_last_place_of_an_invitation_is_given_once(cloud, owner, invite):
-    relay, code = await cloud(registration="invitation"), invite()
+    relay, code = await cloud(registration="invitation"), await invite()
     browsers = [await relay.browser() for _ in range(4)]
     for number, browser in enumerate(browsers):
         await browser.submit("/register", email=f"{number}@example.org", code=code, terms="yes")
@@ -195,7 +195,7 @@ async def test_who_comes_without_an_invitation_is_asked_for_it_and_need_not_sign
     assert ("octo@example.org" in shown.text, 'name="email"' in shown.text) == (True, False)
     wrong = await browser.submit("/register", code="0000-0000-0000-0000")
     assert [it in wrong.text for it in ("lets nobody in", "0000-0000-0000-0000", "Without agreeing")] == [True] * 3
-    made = await browser.submit("/register", code=invite(), terms="yes")
+    made = await browser.submit("/register", code=await invite(), terms="yes")
     assert made.headers["location"] == "/home"
     assert (await browser.get("/home")).status_code == 200
     assert await column(owner, "select email from users") == ["octo@example.org"]
@@ -203,7 +203,7 @@ async def test_who_comes_without_an_invitation_is_asked_for_it_and_need_not_sign
 
 @pytest.mark.parametrize("spoil", ["revoked_at = now()", "expires_at = now() - interval '1 second'", "used = uses"])
 async def test_an_invitation_that_is_over_lets_nobody_in(cloud, owner, invite, spoil):
-    relay, code, browser = await cloud(registration="invitation"), invite(), None
+    relay, code, browser = await cloud(registration="invitation"), await invite(), None
     browser = await relay.browser()
     await browser.submit("/register", email=ANNA, code=code, terms="yes")
     await owner.execute(f"update invitations set {spoil}")

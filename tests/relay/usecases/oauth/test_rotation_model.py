@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
-import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -120,16 +119,16 @@ def world(database_url, tmp_path):
         try:
             # Thousands of requests come from one address here.
             app.state.runtime = replace(app.state.runtime, rate_limiter=RateLimiter(per_minute=1_000_000))
-            yield World(runner=runner, door=Door(http, app.state.runtime), user_id=user_of(database_url))
+            user_id = runner.run(add_user(app.state.runtime.pool))
+            yield World(runner=runner, door=Door(http, app.state.runtime), user_id=user_id)
         finally:
             runner.run(http.aclose())
             runner.run(lifespan.__aexit__(None, None, None))
 
 
-def user_of(database_url):
-    with psycopg.connect(database_url, autocommit=True) as owner:
-        owner.execute("set search_path to evconduit")
-        return create_user(owner, email="a@example.org", name="Ada")
+async def add_user(pool):
+    async with pool.connection() as connection:
+        return await create_user(connection, email="a@example.org", name="Ada")
 
 
 def test_rotation_does_what_its_model_says(world):
