@@ -5,7 +5,7 @@ from typing import LiteralString
 from uuid import UUID
 
 from relay.identity.credentials import generate_secret, hash_secret
-from relay.kit.database import Connection, SyncConnection
+from relay.kit.database import Connection
 from relay.plans import OPERATOR_PLAN
 
 PREFIX = "evl_"
@@ -27,10 +27,10 @@ select id from made
 """
 
 
-def create_sign_in_link(connection: SyncConnection, user_id: UUID | None) -> str:
+async def create_sign_in_link(connection: Connection, user_id: UUID | None) -> str:
     """The secret part of a link that signs this user in, or (None) the owner, who begins to exist by it."""
     token = generate_secret(PREFIX)
-    connection.execute(_INSERT_LINK, [hash_secret(token), user_id, LIFETIME])
+    await connection.execute(_INSERT_LINK, [hash_secret(token), user_id, LIFETIME])
     return token
 
 
