@@ -1,4 +1,4 @@
-"""The only reader of the environment. Every variable is described in docs/operations.md (a test holds us to it)."""
+"""The only reader of the environment. Every variable is described in docs/settings.md (a test checks that)."""
 
 import os
 import secrets
@@ -15,12 +15,12 @@ from relay.gateways.enode import EnodeConfig
 from relay.gateways.supabase import Provider, SupabaseConfig
 from relay.kit.errors import OperatorError
 from relay.kit.outbound_rules import OutboundRules, parse_allowlist
-from relay.metering.allowance import SELF_HOSTED_PLANS, Plans, create_cloud_plans
+from relay.plans import CLOUD_PLANS, SELF_HOSTED_PLANS, PlanName, Plans
 from relay.usecases.calls.runtime import Mode, RegistrationPolicy
 from relay.usecases.operations.prune_history import Retention
-from relay.vehicles.limits import UNLIMITED_VEHICLES, VehicleLimits
 
 type CallAllowance = Annotated[int, Field(ge=0, le=1_000_000_000)] | Literal["unlimited"]
+type VehicleLimit = Annotated[int, Field(ge=1, le=1000)]
 
 # All or none: half of them is a mistake that would show much later.
 ENODE_VARIABLES = ("ENODE_CLIENT_ID", "ENODE_CLIENT_SECRET")
@@ -73,16 +73,16 @@ class Settings(BaseSettings):
     retention_hours: int = Field(72, ge=48, le=24 * 365, validation_alias="EVCONDUIT_RETENTION_HOURS")
     # A refund finds its call here: far longer than a command may stay open.
     call_log_days: int = Field(90, ge=7, le=3650, validation_alias="EVCONDUIT_CALL_LOG_DAYS")
-    allowance_free: CallAllowance = Field(300, validation_alias="EVCONDUIT_ALLOWANCE_FREE")
-    allowance_basic: CallAllowance = Field(2500, validation_alias="EVCONDUIT_ALLOWANCE_BASIC")
-    allowance_pro: CallAllowance = Field(10_000, validation_alias="EVCONDUIT_ALLOWANCE_PRO")
+    # Limits of the plans in cloud mode; None leaves the default of relay/plans.py.
+    allowance_free: CallAllowance | None = Field(None, validation_alias="EVCONDUIT_ALLOWANCE_FREE")
+    allowance_basic: CallAllowance | None = Field(None, validation_alias="EVCONDUIT_ALLOWANCE_BASIC")
+    allowance_pro: CallAllowance | None = Field(None, validation_alias="EVCONDUIT_ALLOWANCE_PRO")
+    vehicles_free: VehicleLimit | None = Field(None, validation_alias="EVCONDUIT_VEHICLES_FREE")
+    vehicles_basic: VehicleLimit | None = Field(None, validation_alias="EVCONDUIT_VEHICLES_BASIC")
+    vehicles_pro: VehicleLimit | None = Field(None, validation_alias="EVCONDUIT_VEHICLES_PRO")
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
     oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
-    # Cars that are served, by plan; in cloud mode only.
-    vehicles_free: int = Field(1, ge=1, le=1000, validation_alias="EVCONDUIT_VEHICLES_FREE")
-    vehicles_basic: int = Field(3, ge=1, le=1000, validation_alias="EVCONDUIT_VEHICLES_BASIC")
-    vehicles_pro: int = Field(10, ge=1, le=1000, validation_alias="EVCONDUIT_VEHICLES_PRO")
     outbound_allow: str = Field("", validation_alias="EVCONDUIT_OUTBOUND_ALLOW")
     supabase_url: HttpUrl | None = Field(None, validation_alias="SUPABASE_URL")
     supabase_anon_key: SecretStr | None = Field(None, validation_alias="SUPABASE_ANON_KEY")
@@ -172,28 +172,30 @@ class Settings(BaseSettings):
 
     @property
     def plans(self) -> Plans:
-        """What the plans grant here. The mode decides, never which keys are set: on one's own relay nothing ends."""
+        """What each plan grants on this relay. Limits follow the mode alone: a self-hosted relay has none."""
         if self.mode == "self-hosted":
             return SELF_HOSTED_PLANS
-        return create_cloud_plans(
-            free=_parse_allowance(self.allowance_free),
-            basic=_parse_allowance(self.allowance_basic),
-            pro=_parse_allowance(self.allowance_pro),
+        calls: dict[PlanName, CallAllowance | None] = {
+            "free": self.allowance_free,
+            "basic": self.allowance_basic,
+            "pro": self.allowance_pro,
+        }
+        vehicles: dict[PlanName, VehicleLimit | None] = {
+            "free": self.vehicles_free,
+            "basic": self.vehicles_basic,
+            "pro": self.vehicles_pro,
+        }
+        return CLOUD_PLANS.override(
+            monthly_calls={
+                plan: None if given == "unlimited" else given for plan, given in calls.items() if given is not None
+            },
+            vehicle_limits={plan: given for plan, given in vehicles.items() if given is not None},
         )
 
     @property
     def webhook_silence(self) -> timedelta:
         """So long Enode may send nothing, not even a heartbeat, before that is trouble."""
         return timedelta(minutes=self.webhook_silence_minutes)
-
-    @property
-    def vehicle_limits(self) -> VehicleLimits:
-        """How many cars are served on each plan; whoever hosts himself has no limit."""
-        if self.mode == "self-hosted":
-            return UNLIMITED_VEHICLES
-        return VehicleLimits(
-            by_plan={"free": self.vehicles_free, "basic": self.vehicles_basic, "pro": self.vehicles_pro}
-        )
 
     @property
     def link_origins(self) -> str:
@@ -277,10 +279,6 @@ def _create_key_file(file: Path) -> None:
             file.hardlink_to(making)
     finally:
         making.unlink(missing_ok=True)
-
-
-def _parse_allowance(given: CallAllowance) -> int | None:
-    return None if given == "unlimited" else given
 
 
 def load_settings() -> Settings:

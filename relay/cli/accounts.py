@@ -15,7 +15,7 @@ from relay.identity.users import approve_user, set_plan, set_role
 from relay.kit.database import connect_as_relay
 from relay.kit.errors import OperatorError
 from relay.kit.sanitize import sanitize_line
-from relay.metering.allowance import PLAN_NAMES
+from relay.plans import PLAN_NAMES
 from relay.settings import load_settings
 from relay.startup import prepare_database
 from relay.usecases.account.deletion_steps import CLOSE_ACCOUNT

@@ -61,7 +61,7 @@ def vehicle_unlink(
 
 async def _create_link_url(settings: Settings, conninfo: str, user_id: UUID, vendor: str | None) -> str:
     async with _open_enode(settings) as enode, _open_async_connection(conninfo) as connection:
-        await require_vehicle_capacity(connection, user_id, settings.vehicle_limits)
+        await require_vehicle_capacity(connection, user_id, settings.plans)
         wanted = None if vendor is None else await _get_vendor_id(enode, vendor)
         page = await create_link_page(connection, user_id, vendor=wanted)
     return settings.base_url + page.path
@@ -87,7 +87,7 @@ async def _unlink_vehicles(
             ids = [it for car in cars for it in car.enode_vehicle_ids]
             async with connection.transaction():
                 await mark_vehicles_deleted(
-                    connection, user_id, ids, vin_key=settings.load_secret_key(), limits=settings.vehicle_limits
+                    connection, user_id, ids, vin_key=settings.load_secret_key(), plans=settings.plans
                 )
     return cars
 

@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 
 from relay.identity.credentials import get_key_prefix, hash_secret
 from relay.kit.database import SyncConnection
+from relay.plans import OPERATOR_PLAN
 
 INSERT_API_KEY: LiteralString = (
     "insert into api_keys (user_id, name, key_hash, prefix, scopes) values (%s, %s, %s, %s, %s)"
@@ -19,11 +20,11 @@ def create_user(connection: SyncConnection, *, email: str, name: str, language: 
     """A new account holder with an empty feed."""
     row = connection.execute(
         """
-        with made as (insert into users (email, name, language) values (%s, %s, %s) returning id),
+        with made as (insert into users (email, name, language, plan) values (%s, %s, %s, %s) returning id),
              feed as (insert into feeds (user_id) select id from made)
         select id from made
         """,
-        [email, name, language],
+        [email, name, language, OPERATOR_PLAN],
     ).fetchone()
     assert row is not None  # noqa: S101 - an insert without a conflict clause returns its row
     return UUID(str(row[0]))

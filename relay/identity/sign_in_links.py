@@ -6,6 +6,7 @@ from uuid import UUID
 
 from relay.identity.credentials import generate_secret, hash_secret
 from relay.kit.database import Connection, SyncConnection
+from relay.plans import OPERATOR_PLAN
 
 PREFIX = "evl_"
 LIFETIME = timedelta(minutes=15)
@@ -20,7 +21,7 @@ _REDEEM_LINK: LiteralString = "delete from sign_in_links where token_hash = %s a
 _LOCK_OWNER_CREATION: LiteralString = "select pg_advisory_xact_lock(hashtext('evconduit owner'))"
 _FIND_OWNER: LiteralString = "select id from users where closed_at is null order by created_at, id limit 1"
 _INSERT_OWNER: LiteralString = """
-with made as (insert into users (role, language) values ('admin', %s) returning id),
+with made as (insert into users (role, language, plan) values ('admin', %s, %s) returning id),
      feed as (insert into feeds (user_id) select id from made)
 select id from made
 """
@@ -52,6 +53,6 @@ async def get_or_create_owner(connection: Connection, *, language: str = "en-US"
     if row is None:
         await connection.execute(_LOCK_OWNER_CREATION)
         row = await (await connection.execute(_FIND_OWNER)).fetchone()
-    row = row or await (await connection.execute(_INSERT_OWNER, [language])).fetchone()
+    row = row or await (await connection.execute(_INSERT_OWNER, [language, OPERATOR_PLAN])).fetchone()
     assert row is not None  # noqa: S101 - an insert without a conflict clause returns its row
     return UUID(str(row[0]))

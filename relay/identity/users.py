@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from relay.kit.database import Connection, SyncConnection, fetch_one
+from relay.plans import SIGN_UP_PLAN
 
 # Several browsers of one new person may arrive at once: one of them makes the account, the others find it.
 _LOCK_SUPABASE_ID: LiteralString = "select pg_advisory_xact_lock(hashtextextended('evconduit person ' || %s::text, 0))"
@@ -18,11 +19,10 @@ union all
 select id, true from deleted_users where supabase_id = %(supabase_id)s and deleted_at is null
 limit 1
 """
-# Who comes by themselves begins with the free plan; the column's default is for accounts that the operator makes.
 _INSERT: LiteralString = """
 with made as (
     insert into users (supabase_id, email, name, language, invitation_id, plan, approved_at, accepted_terms_at)
-    values (%(supabase_id)s, %(email)s, %(name)s, %(language)s, %(invitation_id)s, 'free',
+    values (%(supabase_id)s, %(email)s, %(name)s, %(language)s, %(invitation_id)s, %(plan)s,
             case when %(approved)s then now() end, case when %(accepts_terms)s then now() end)
     returning id),
 feed as (insert into feeds (user_id) select id from made)
@@ -81,6 +81,7 @@ async def create_user_from_supabase(connection: Connection, new_user: NewUser) -
         "name": new_user.name,
         "language": new_user.language,
         "invitation_id": new_user.invitation_id,
+        "plan": SIGN_UP_PLAN,
         "approved": new_user.is_approved,
         "accepts_terms": new_user.accepts_terms,
     }

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from relay.kit.problems import Problem
 from relay.kit.timestamps import format_timestamp
-from relay.metering.allowance import Plans
+from relay.plans import Plans
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ def render_rate_limit_headers(quota: Quota, limit: int | None, now: datetime | N
 
 def create_quota_exhausted_problem(quota: Quota, plan: str, plans: Plans) -> Problem:
     """The answer to a call that nothing is left to pay for."""
-    limit = plans.get_limit(plan)
+    limit = plans.get(plan).monthly_calls
     headers = render_rate_limit_headers(quota, limit)
     headers["Retry-After"] = str(quota.get_seconds_to_reset(datetime.now(UTC)))
     return Problem(

@@ -14,7 +14,8 @@ from relay.pages.csrf import is_cross_site
 from relay.pages.rendering import get_security_headers, render_page
 from relay.pages.visitors import OptionalVisitor
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
-from relay.usecases.linking.poll_link_result import CANCELLED_BY_USER, poll_link_result, record_return
+from relay.usecases.linking.link_outcome import CANCELLED_BY_USER, record_return
+from relay.usecases.linking.poll_link_result import poll_link_result
 from relay.usecases.linking.start_link_session import (
     LinkPageClosedError,
     LinkPageView,

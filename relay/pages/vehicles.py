@@ -43,7 +43,7 @@ async def submit_vendor(
     name = form.get_text("vendor")
     try:
         async with runtime.pool.connection() as connection:
-            await require_vehicle_capacity(connection, visitor.user_id, runtime.vehicle_limits)
+            await require_vehicle_capacity(connection, visitor.user_id, runtime.plans)
         vendor = (await require_vendor(runtime, name[:100])).vendor if name else None
     except Problem as problem:
         if problem.slug == "vehicle-limit":
@@ -127,7 +127,7 @@ async def _render_vendors(  # noqa: PLR0913 - the last three describe an error
     chosen: str = "",
 ) -> Response:
     async with runtime.pool.connection() as connection:
-        capacity = await get_vehicle_capacity(connection, visitor.user_id, runtime.vehicle_limits)
+        capacity = await get_vehicle_capacity(connection, visitor.user_id, runtime.plans)
     vendors: tuple[VendorHealth, ...] = ()
     if not capacity.is_full:
         try:
@@ -154,7 +154,7 @@ async def _render_served_vehicles(
     selected_ids: list[str] | None = None,
 ) -> Response:
     async with runtime.pool.connection() as connection:
-        capacity = await get_vehicle_capacity(connection, visitor.user_id, runtime.vehicle_limits)
+        capacity = await get_vehicle_capacity(connection, visitor.user_id, runtime.plans)
         records = (await read_snapshot(connection, visitor.user_id)).vehicles
     served_ids = [it["id"] for it in records if it["link"]["state"] != "over_limit"]
     vehicles = sorted(

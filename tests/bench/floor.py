@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from relay.identity.credentials import hash_secret
-from relay.metering.allowance import SELF_HOSTED_PLANS
+from relay.plans import SELF_HOSTED_PLANS
 from relay.usecases.calls.authorize_statements import AUTHORIZE
 
 SECRET = os.environ["BENCH_SECRET"].encode()
@@ -63,7 +63,12 @@ async def ingest(request: Request) -> dict:
 async def status(vehicle: str, request: Request) -> dict:
     """The same one statement, and its row as it is."""
     key = request.headers["authorization"].removeprefix("Bearer ")
-    asked = {"lookup": hash_secret(key), "allowances": SELF_HOSTED_PLANS.as_json, "scope": "read", "endpoint": "floor"}
+    asked = {
+        "lookup": hash_secret(key),
+        "allowances": SELF_HOSTED_PLANS.monthly_calls_json,
+        "scope": "read",
+        "endpoint": "floor",
+    }
     async with app.state.pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(AUTHORIZE["key"], asked | {"vehicle": vehicle})
         row = await cursor.fetchone()

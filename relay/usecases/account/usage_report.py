@@ -13,8 +13,8 @@ from psycopg.rows import DictRow, dict_row
 from relay.kit.database import Connection, fetch_all
 from relay.kit.problems import Problem
 from relay.kit.timestamps import format_timestamp
-from relay.metering.allowance import Plans
 from relay.metering.period import PERIOD_START, RESETS_AT
+from relay.plans import Plans
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import RuntimeDependency
@@ -88,7 +88,7 @@ async def get_usage_report(connection: Connection, user_id: UUID, plans: Plans) 
     if not rows:
         raise Problem(401, "unauthorized", "This account has been deleted.", headers={"WWW-Authenticate": "Bearer"})
     first, counts = rows[0], [row for row in rows if row["calls"] is not None]
-    limit = plans.get_limit(first["plan"])
+    limit = plans.get(first["plan"]).monthly_calls
     return UsageReport(
         plan=first["plan"],
         limit=limit,

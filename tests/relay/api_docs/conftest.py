@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from relay.app import create_app
 from relay.identity.credentials import hash_secret
 from relay.settings import Settings
-from tests.demo.enode.running import signed_in
+from tests.demo.enode.running_simulator import run_signed_in_simulator
 from tests.relay.support.endpoints import open_test_outbound
 from tests.relay.support.plans import CLOUD
 from tests.relay.support.serving import serving
@@ -61,9 +61,9 @@ select id, sha256('eva_'), %(refresh_hash)s, now() + interval '30 minutes' from 
 @contextmanager
 def enode_with_a_car():
     """A simulator with Ada's car in it, plugged in."""
-    with signed_in() as simulator:
-        car = simulator.linked_car(user=str(USER))
-        simulator.car(car, activity="plug_in")
+    with run_signed_in_simulator() as simulator:
+        car = simulator.link_car(user=str(USER))
+        simulator.change_car(car, activity="plug_in")
         simulator.car_id = car
         yield simulator
 
@@ -78,7 +78,7 @@ def enode():
 @pytest.fixture
 async def world(pool, enode):
     """Ada, as each example finds her."""
-    vehicle = await asyncio.to_thread(enode.vehicle, enode.car_id)
+    vehicle = await asyncio.to_thread(enode.get_vehicle, enode.car_id)
     named = {
         "user": USER,
         "person": PERSON,

@@ -7,7 +7,7 @@ import pytest
 
 from relay.kit.problems import TITLES
 from tests.relay.api_docs.examples import MANUAL, Example, as_json, differences, read_manual
-from tests.relay.support.feed import read_events
+from tests.relay.support.feed import parse_events
 
 manual = read_manual(MANUAL.read_text(encoding="utf-8"))
 
@@ -32,15 +32,15 @@ async def test_an_example_answers_as_the_manual_says(api, example: Example):
 
 
 async def streams_as_shown(api, path: str, example: Example) -> None:
-    shown, heard = read_events(example.answer.body.encode()), b""
+    shown, heard = parse_events(example.answer.body.encode()), b""
     async with api.stream("GET", path, headers=example.request.headers) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         async with aclosing(answer.aiter_bytes()) as chunks:
             async for chunk in chunks:
                 heard += chunk
-                if heard.endswith(b"\n\n") and len(read_events(heard)) >= len(shown):
+                if heard.endswith(b"\n\n") and len(parse_events(heard)) >= len(shown):
                     break
-    for want, real in zip(shown, read_events(heard), strict=False):
+    for want, real in zip(shown, parse_events(heard), strict=False):
         assert (want.name, want.id is None) == (real.name, real.id is None)
         assert differences(want.data, real.data) == [], json.dumps(real.data, indent=1)
 

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from relay.app import create_app
 from relay.settings import Settings
-from tests.relay.support.enode_events import CHARGING, STOPPED, event, sign, vehicle
-from tests.relay.support.feed import add_person, read_event, value
+from tests.relay.support.enode_events import CHARGING, STOPPED, make_event, make_vehicle, sign_body
+from tests.relay.support.feed import add_user, fetch_value, parse_event
 
 EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
 CURRENT, PREVIOUS, INTERNAL = "the-current-secret", "the-previous-secret", "an-internal-key-of-the-operator"
@@ -51,9 +51,9 @@ class World:
 
     async def enode_tells(self, secret=CURRENT, **groups):
         now = datetime.now(UTC)
-        happened = event("user:vehicle:updated", now, self.person.id, vehicle=vehicle("car", now, **groups))
+        happened = make_event("user:vehicle:updated", now, self.person.id, vehicle=make_vehicle("car", now, **groups))
         raw = json.dumps([happened]).encode()
-        headers = {"x-enode-signature": sign(raw, secret)}
+        headers = {"x-enode-signature": sign_body(raw, secret)}
         async with self.http.post(f"{self.url}/api/webhook/enode", data=raw, headers=headers) as response:
             return response.status
 
@@ -66,7 +66,7 @@ class World:
                 async with asyncio.timeout(40):
                     while True:
                         block = (await response.content.readuntil(b"\n\n")).decode().strip()
-                        if (found := read_event(block)) is not None:
+                        if (found := parse_event(block)) is not None:
                             return found
 
             yield following
@@ -77,7 +77,7 @@ class World:
     async def settled(self, count):
         """Until the drain has acted on so many events."""
         async with asyncio.timeout(20), self.pool.connection() as connection:
-            while await value(connection, "select count(*) from webhook_logs where state = 'done'") != count:
+            while await fetch_value(connection, "select count(*) from webhook_logs where state = 'done'") != count:
                 await asyncio.sleep(0.05)
 
 
@@ -114,7 +114,7 @@ def settings(database_url, tmp_path):
 async def world(settings, database_url, pool, tmp_path):
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "EVCONDUIT_DATA": str(tmp_path)}
     async with serving(settings, database_url) as url, aiohttp.ClientSession() as http:
-        yield World(url, http, pool, await add_person(pool), environment | {"DATABASE_URL": database_url})
+        yield World(url, http, pool, await add_user(pool), environment | {"DATABASE_URL": database_url})
 
 
 async def test_while_delivery_is_paused_a_stream_stays_open_and_gets_everything_afterwards(world):

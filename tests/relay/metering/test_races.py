@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 
 from relay.kit.problems import Problem
-from relay.metering.allowance import create_cloud_plans
 from relay.metering.call_tokens import CallTokenEntry, grant_call_tokens
 from relay.usecases.calls.authorize import CallRequest, authenticate_caller, authorize_call, refund_call
+from tests.relay.support.plans import create_plans
 
-PLANS = create_cloud_plans(free=50, basic=7, pro=0)
+PLANS = create_plans(free=50, basic=7, pro=0)
 TOKENS = 25
 FOREIGN = str(uuid4())
 
@@ -24,11 +24,11 @@ from collections import Counter
 from relay.identity.credentials import parse_bearer_credential
 from relay.kit.database import open_pool
 from relay.kit.problems import Problem
-from relay.metering.allowance import cloud_plans
+from relay.plans import CLOUD_PLANS
 from relay.usecases.calls.authorize import CallRequest, authorize_call
 
 async def main(conninfo, header, own, foreign):
-    plans = cloud_plans(free=50, basic=7, pro=0)
+    plans = CLOUD_PLANS.override(monthly_calls={"free": 50, "basic": 7, "pro": 0})
     async with open_pool(conninfo, size=6) as pool:
         async with pool.connection() as connection:
             await connection.execute("select")
@@ -39,7 +39,7 @@ async def main(conninfo, header, own, foreign):
             request = CallRequest(scope="read", endpoint="v2/vehicles", vehicle_id=foreign if number % 5 == 0 else own)
             try:
                 async with pool.connection(timeout=60) as connection:
-                    await authorize_call(connection, parse_bearer(header), plans, request)
+                    await authorize_call(connection, parse_bearer_credential(header), plans, request)
             except Problem as problem:
                 return problem.status
             return 200

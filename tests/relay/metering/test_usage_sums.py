@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from relay.identity.credentials import generate_api_key, get_key_prefix, hash_secret, parse_bearer_credential
 from relay.kit.problems import Problem
-from relay.metering.allowance import create_cloud_plans
 from relay.metering.call_tokens import CallTokenEntry, grant_call_tokens
 from relay.metering.quota import Quota, render_rate_limit_headers
 from relay.usecases.account.usage_report import _count_by_day, _count_by_installation, _count_by_route, get_usage_report
 from relay.usecases.calls.authorize import CallRequest, authorize_call, refund_call
+from tests.relay.support.plans import create_plans
 
-PLANS = create_cloud_plans(free=40, basic=40, pro=None)
+PLANS = create_plans(free=40, basic=40, pro=None)
 ROUTES = ("status", "v2/vehicles", "v2/charging")
 BEGAN = datetime(2027, 1, 28, 22, 30, tzinfo=UTC)
 LONGEST = timedelta(days=31)

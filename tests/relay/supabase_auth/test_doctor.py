@@ -20,7 +20,7 @@ async def run_sign_in_check(settings):
 async def test_available_project_passes(settings, supabase):
     check = await run_sign_in_check(settings.model_copy(update={"sign_in_providers": "github", "approval": True}))
     assert check.is_ok
-    assert "by a link by mail, github; registration closed, each approved by hand" in check.message
+    assert "sign in with an email link, github; registration closed, with approval by the operator" in check.message
 
 
 async def test_project_without_es256_keys_fails(settings, supabase):

@@ -74,7 +74,7 @@ async def test_rate_limit_of_supabase_returns_429_and_the_link_stays_valid(relay
     relay.supabase.rate_limited_paths.add("/token")
     busy = await browser.get(back)
     assert (busy.status_code, busy.headers["retry-after"]) == (429, "60")
-    assert "does not answer" not in busy.text
+    assert "is not responding" not in busy.text
     relay.supabase.rate_limited_paths.clear()
     assert (await browser.get(back)).headers["location"] == "/home"
 
@@ -114,7 +114,7 @@ async def test_unverified_provider_address_must_be_confirmed_by_email(relay):
     browser = await relay.browser()
     off = await browser.submit("/sign-in/with/github", on="/sign-in")
     page = await relay.follow(browser, off.headers["location"])
-    assert (page.status_code, "Confirm your address first" in page.text) == (403, True)
+    assert (page.status_code, "Confirm your email address first" in page.text) == (403, True)
     await relay.supabase.resolve_link(relay.supabase.mails[0].link)
     off = await browser.submit("/sign-in/with/github", on="/sign-in")
     assert (await relay.follow(browser, off.headers["location"])).headers["location"] == "/home"
@@ -130,7 +130,7 @@ async def test_expired_provider_sign_in_ends_on_the_error_page(relay):
     front = await relay.follow(browser, back)
     assert front.headers["location"].startswith("/auth/callback?")
     page = await browser.get(front.headers["location"])
-    assert "Signing in did not work" in page.text
+    assert "Sign-in failed" in page.text
     assert (await browser.get("/?error=x")).status_code == 303
     assert (await browser.get("/")).status_code == 200
 
@@ -140,7 +140,7 @@ async def test_code_of_a_new_user_expires_five_minutes_after_the_request(relay):
     await browser.submit("/sign-in", email=ANNA)
     relay.supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
     late = await relay.follow(browser, relay.supabase.mails[0].link)
-    assert (late.status_code, "no longer good" in late.text) == (410, True)
+    assert (late.status_code, "no longer valid" in late.text) == (410, True)
     await browser.submit("/sign-in", email=ANNA)  # confirmed by the first link
     relay.supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
     assert (await relay.follow(browser, relay.supabase.mails[1].link)).headers["location"] == "/home"
@@ -164,7 +164,7 @@ async def test_unsent_link_is_logged_as_warning_for_project_problems(relay, capl
     for name, value in setting.items():
         setattr(relay.supabase, name, value)
     sent = await (await relay.browser()).submit("/sign-in", email=ANNA)
-    assert "Look into your mail" in sent.text
+    assert "Check your email" in sent.text
     (record,) = [it for it in caplog.records if "sign-in link not sent" in it.getMessage()]
     assert (record.levelname, code in record.getMessage(), "@" in record.getMessage()) == (level, True, False)
 

@@ -1,5 +1,11 @@
-"""What plans grant on a relay for many, as the operator's settings have it unless told otherwise."""
+"""Plan catalogues for tests."""
 
-from relay.metering.allowance import create_cloud_plans
+from relay.plans import CLOUD_PLANS, Plans
 
-CLOUD = create_cloud_plans(free=300, basic=2500, pro=10_000)
+CLOUD = CLOUD_PLANS.override(vehicle_limits={"free": None, "basic": None, "pro": None})
+"""The cloud's calls and push with any number of vehicles; a test about vehicle limits sets its own."""
+
+
+def create_plans(**monthly_calls: int | None) -> Plans:
+    """The cloud's plans with these monthly calls by plan (None: unlimited) and any number of vehicles."""
+    return CLOUD.override(monthly_calls=monthly_calls)

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from relay.feed.messages import Cursor
+from relay.feed.cursor import Cursor
 from relay.gateways.enode import EnodeConfig, RetryPolicy, open_enode
 from relay.kit.background import run_in_background
 from relay.usecases.account import delete_account
@@ -25,8 +25,8 @@ from relay.usecases.account.delete_account import (
 )
 from relay.usecases.account.deletion_steps import CLOSE_ACCOUNT, STEPS
 from relay.usecases.operations.prune_history import Retention, prune_old_rows
-from tests.demo.enode.running import signed_in
-from tests.relay.support.enode_events import NOON, Pipeline, event, vehicle
+from tests.demo.enode.running_simulator import run_signed_in_simulator
+from tests.relay.support.enode_events import NOON, Pipeline, make_event, make_vehicle
 from tests.relay.support.full_account import count_traces, fill_account
 
 STEP_NAMES = [step.name for step in STEPS]
@@ -41,7 +41,7 @@ def owner(database_url):
 
 @pytest.fixture
 def simulator():
-    with signed_in() as simulator:
+    with run_signed_in_simulator() as simulator:
         yield simulator
 
 
@@ -88,7 +88,7 @@ def assert_fully_deleted(owner, full_account):
 
 async def test_deletion_leaves_only_the_tombstone(relay, owner, simulator):
     full_account, other = fill_account(owner), fill_account(owner)
-    vehicle_id = simulator.linked_car(user=str(full_account.user_id))
+    vehicle_id = simulator.link_car(user=str(full_account.user_id))
     owner.execute("update users set supabase_id = %s where id = %s", [supabase_id := uuid4(), full_account.user_id])
     command = full_account.keys["commands"]
     await relay.jobs.defer("check_command", after=timedelta(hours=1), command_id=str(command), number=1)
@@ -293,18 +293,18 @@ async def test_deletion_waits_for_supabase_access_if_the_user_has_a_supabase_id(
 
 async def test_enode_events_during_and_after_the_deletion_are_ignored(relay, account, owner, pool):
     pipeline = Pipeline(pool, account.user_id)
-    update = event("user:vehicle:updated", NOON, account.user_id, vehicle=vehicle(account.enode_id, NOON))
-    late = event("user:vehicle:deleted", NOON, account.user_id, vehicle=vehicle(account.enode_id, NOON))
+    update = make_event("user:vehicle:updated", NOON, account.user_id, vehicle=make_vehicle(account.enode_id, NOON))
+    late = make_event("user:vehicle:deleted", NOON, account.user_id, vehicle=make_vehicle(account.enode_id, NOON))
     await request_deletion(relay, account.user_id)
-    await pipeline.happen(update)
-    assert [(it["state"], it["reason"]) for it in await pipeline.inbox_rows()] == [("ignored", "unknown user")]
+    await pipeline.process(update)
+    assert [(it["state"], it["reason"]) for it in await pipeline.list_inbox_rows()] == [("ignored", "unknown user")]
     assert await resume_deletion(relay, account.user_id)
-    assert await pipeline.inbox_rows() == []
-    await pipeline.happen(late)
-    assert [(it["state"], it["reason"]) for it in await pipeline.inbox_rows()] == [("ignored", "unknown user")]
+    assert await pipeline.list_inbox_rows() == []
+    await pipeline.process(late)
+    assert [(it["state"], it["reason"]) for it in await pipeline.list_inbox_rows()] == [("ignored", "unknown user")]
     async with pool.connection() as connection:
         await prune_old_rows(connection, Retention())
-    assert await pipeline.inbox_rows() == []
+    assert await pipeline.list_inbox_rows() == []
 
 
 async def test_unparsed_inbox_body_is_deleted_if_it_names_the_user(relay, account, owner):

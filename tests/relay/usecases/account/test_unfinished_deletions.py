@@ -15,7 +15,7 @@ CASES = {
     "none": ("", True, ("no account waits",)),
     "all finished": (f"({OLD}, 1, null, now(), now())", True, ("no account waits",)),
     "one in progress": (f"({NEW}, 1, null, now() + interval '9 minutes', null)", True, ("1 account",)),
-    "one failed": (FAILED, False, ("1 account", "enode: this relay has no access to Enode", "next try")),
+    "one failed": (FAILED, False, ("1 account", "enode: this relay has no access to Enode", "next attempt")),
     "two, one failed": (f"{FAILED}, ({NEW}, 0, null, now(), null)", False, ("2 accounts", "no access")),
     "no worker resumes it": (f"({OLD}, 0, null, now() - interval '3 days', null)", False, ("1 account", "worker")),
 }

@@ -241,7 +241,7 @@ async def test_metered_call_is_one_statement_even_when_a_token_pays(api, pool, m
 def test_allowance_settings_apply_only_in_cloud_mode(monkeypatch):
     monkeypatch.setenv("EVCONDUIT_ALLOWANCE_FREE", "unlimited")
     monkeypatch.setenv("EVCONDUIT_ALLOWANCE_BASIC", "7")
-    assert load_settings().plans.get_limit("basic") is None
+    assert load_settings().plans.get("basic").monthly_calls is None
     assert load_settings().plans.push_plans == {"free", "basic", "pro"}
     monkeypatch.setenv("EVCONDUIT_MODE", "cloud")
     monkeypatch.setenv("EVCONDUIT_SECRET_KEY", "k" * 32)
@@ -249,5 +249,5 @@ def test_allowance_settings_apply_only_in_cloud_mode(monkeypatch):
     for name in ("SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_URL", "EVCONDUIT_PUBLIC_URL"):
         monkeypatch.setenv(name, "https://example.org")
     plans = load_settings().plans
-    assert [plans.get_limit(it) for it in ("free", "basic", "pro")] == [None, 7, 10_000]
+    assert [plans.get(it).monthly_calls for it in ("free", "basic", "pro")] == [None, 7, 10_000]
     assert plans.push_plans == {"pro"}
