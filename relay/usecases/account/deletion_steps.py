@@ -42,14 +42,14 @@ select exists (select from vehicles v join vehicle_links l on l.vehicle_id = v.i
 _LOCK_FEED: LiteralString = "select from feeds where user_id = %(user_id)s for update"
 # Inbox rows name users and vehicles only as events do, and a body that could not be parsed may name them too.
 _DELETE_INBOX_EVENTS: LiteralString = """
-with cars as materialized (
+with linked as materialized (
     select l.enode_vehicle_id from vehicles v join vehicle_links l on l.vehicle_id = v.id where v.user_id = %(user_id)s
 )
 delete from webhook_logs w
-where w.user_id = %(user_id)s or w.enode_vehicle_id in (select enode_vehicle_id from cars)
+where w.user_id = %(user_id)s or w.enode_vehicle_id in (select enode_vehicle_id from linked)
    or w.raw is not null and (
        position(convert_to(%(user_id)s::text, 'UTF8') in w.raw) > 0
-       or exists (select from cars c where position(convert_to(c.enode_vehicle_id, 'UTF8') in w.raw) > 0))
+       or exists (select from linked l where position(convert_to(l.enode_vehicle_id, 'UTF8') in w.raw) > 0))
 """
 # Arguments of jobs hold ids. The job that runs this step is 'doing'; it is deleted when it succeeds.
 _DELETE_JOBS: LiteralString = """
