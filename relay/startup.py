@@ -59,7 +59,7 @@ def prepare_database(settings: Settings) -> Iterator[str]:
             raise OperatorError(f"the database cannot be reached: {cause}; check DATABASE_URL") from None
         except psycopg.Error as error:
             cause = str(error).splitlines()[0]
-            raise OperatorError(f"the database refuses the relay: {cause}; see docs/operations.md") from None
+            raise OperatorError(f"the database refuses the relay: {cause}; see docs/self-hosting.md") from None
         yield conninfo
 
 

@@ -58,7 +58,7 @@ ERROR_KEYS: Final[tuple[tuple[type[RelayError], str], ...]] = (
 class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
     """Asks for the relay's URL, then for a credential: signing in with OAuth, or an API key.
 
-    The relay's metadata tells whether it supports OAuth. If not, the flow goes straight to the API key.
+    The relay's metadata shows whether it supports OAuth. If not, the flow goes straight to the API key.
     """
 
     DOMAIN = DOMAIN

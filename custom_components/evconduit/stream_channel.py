@@ -37,7 +37,7 @@ class StreamChannel:
         on_disconnect: Callable[[], None],
         on_message: Callable[[Message, str | None], None],
     ) -> None:
-        """Call `on_connect` before each snapshot, the first message of a connection, and `on_disconnect` after it."""
+        """Call `on_connect` before each snapshot (first message of a connection), `on_disconnect` when it is lost."""
         self._coordinator = coordinator
         self._hass = coordinator.hass
         self._entry = coordinator.config_entry
@@ -74,7 +74,7 @@ class StreamChannel:
 
     @callback
     def async_enable(self) -> None:
-        """The plan includes the stream."""
+        """Allow connecting: the plan includes the stream."""
         self._is_enabled.set()
 
     async def async_wait_for_snapshot(self) -> bool:

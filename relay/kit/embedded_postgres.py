@@ -127,7 +127,7 @@ class EmbeddedPostgres:
         if cluster_version != server_version:
             raise OperatorError(
                 f"the database in {self._data} was made by PostgreSQL {cluster_version}, this evconduit brings "
-                f"{server_version}: dump it with the previous evconduit and restore it here (docs/operations.md)"
+                f"{server_version}: dump it with the previous evconduit and restore it here (docs/self-hosting.md)"
             )
 
     def _choose_socket_folder(self) -> Path:

@@ -1,7 +1,7 @@
 """Leader election for singleton jobs: the process that holds a database lock runs them; its death frees the lock.
 
 The lock is a session-level advisory lock, so it needs its own connection for as long as the jobs run. A transaction
-pooler can't provide one (docs/operations.md names the connections that work).
+pooler can't provide one (docs/self-hosting.md names the connections that work).
 """
 
 import asyncio

@@ -160,7 +160,7 @@ async def test_enode_unavailable_error_carries_the_open_command(relay: RelayDoub
 
 async def test_command_for_unknown_vehicle_raises_not_found(client: RelayClient):
     with pytest.raises(NotFoundError):
-        await client.send_charging_command("nobody", CommandKind.START, idempotency_key="abc")
+        await client.send_charging_command("unknown", CommandKind.START, idempotency_key="abc")
 
 
 async def test_closed_port_raises_connection_error(relay: RelayDouble, client: RelayClient):

@@ -8,6 +8,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from relay_double import ACCOUNT_ID, KEY, OTHER_KEY, Problem, RelayDouble
 
+from custom_components.evconduit.config_flow import EXAMPLE_URL
 from custom_components.evconduit.const import DEFAULT_URL
 
 NEW_KEY = "evc_" + "n" * 43
@@ -124,6 +125,7 @@ async def test_wrong_api_key_shows_an_error(hass: HomeAssistant, relay: RelayDou
 async def test_invalid_url_shows_an_error(hass: HomeAssistant, relay: RelayDouble, text):
     form = await submit_form(hass, await start_user_flow(hass), url=text)
     assert form["errors"] == {CONF_URL: "invalid_url"}
+    assert form["description_placeholders"] == {"example_url": EXAMPLE_URL}
     assert (await submit_form(hass, form, url=relay.url))["type"] is FlowResultType.MENU
 
 

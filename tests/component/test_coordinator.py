@@ -132,7 +132,7 @@ async def test_removal_of_an_unknown_vehicle_is_ignored(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
 ):
     await setup_entry()
-    relay.send("vehicle_removed", {"id": "nobody"})
+    relay.send("vehicle_removed", {"id": "unknown"})
     relay.push_record(tesla_record(2, 58))
     await wait_for_state(hass, TESLA_BATTERY, "58")
 
