@@ -18,7 +18,7 @@ from relay.kit.sanitize import sanitize_line
 from relay.plans import PLAN_NAMES
 from relay.settings import load_settings
 from relay.startup import prepare_database
-from relay.usecases.account.delete_account import CLOSE_ACCOUNT
+from relay.usecases.account.deletion_steps import CLOSE_ACCOUNT
 from relay.usecases.account.export_account import write_export
 
 ROLES = ("user", "admin")

@@ -11,7 +11,7 @@ import pytest
 from relay.app import create_app
 from relay.identity.sign_in_links import create_sign_in_link
 from relay.kit.rate_limiter import RateLimiter
-from relay.pages import sign_in as pages_of_sign_in
+from relay.pages.sign_in import owner_link
 from relay.pages.visitors import sanitize_next_path
 from tests.relay.pages.conftest import Browser
 
@@ -177,7 +177,7 @@ async def test_many_link_attempts_are_rate_limited_without_a_query(app, browser,
     async def fail_if_called(*_arguments):
         raise AssertionError
 
-    monkeypatch.setattr(pages_of_sign_in, "is_sign_in_link_valid", fail_if_called)
+    monkeypatch.setattr(owner_link, "is_sign_in_link_valid", fail_if_called)
     limited = await browser.get(create_link())
     assert (limited.status_code, limited.headers["content-type"]) == (429, "text/html; charset=utf-8")
     assert int(limited.headers["retry-after"]) > 0
