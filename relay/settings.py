@@ -1,4 +1,4 @@
-"""The only reader of the environment. Every variable is described in docs/operations.md (a test holds us to it)."""
+"""The only reader of the environment. Every variable is described in docs/settings.md (a test checks that)."""
 
 import os
 import secrets

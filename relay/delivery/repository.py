@@ -34,6 +34,10 @@ select {ENDPOINT_COLUMNS} from e join feeds f using (user_id)
 """
 # ruff: enable[S608]
 DELETE: LiteralString = "delete from endpoints where kind = 'v2' and credential_id = %s"
+DELETE_ORPHANED: LiteralString = """
+delete from endpoints e
+where not exists (select from credentials k where k.id = e.credential_id and k.revoked_at is null)
+"""
 CLAIM_TEST: LiteralString = """
 update endpoints set tested_at = now()
 where kind = 'v2' and credential_id = %s and (tested_at is null or tested_at <= now() - %s) returning id, url, salt
@@ -60,6 +64,14 @@ async def find_endpoint(connection: Connection, credential_id: UUID) -> Endpoint
 async def delete_endpoint(connection: Connection, credential_id: UUID) -> bool:
     """Delete the credential's endpoint; False when there was none."""
     return (await connection.execute(DELETE, [credential_id])).rowcount > 0
+
+
+async def delete_orphaned_endpoints(connection: Connection) -> int:
+    """Delete the endpoints of either kind whose credential is revoked; returns how many were deleted.
+
+    No client can see or change them any more.
+    """
+    return (await connection.execute(DELETE_ORPHANED)).rowcount
 
 
 async def claim_test_message(

@@ -12,7 +12,7 @@ ASSUME_DELIVERED_AFTER = timedelta(seconds=60)
 class DeliveredCursorTracker:
     """Keeps samples of a stream's cursor and returns the newest one that is at least `lag` old."""
 
-    def __init__(self, lag: timedelta = ASSUME_DELIVERED_AFTER) -> None:
+    def __init__(self, lag: timedelta) -> None:
         self._lag = lag.total_seconds()
         self._samples: deque[tuple[float, Cursor]] = deque()
 

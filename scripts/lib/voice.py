@@ -1,6 +1,6 @@
 """The voice check: fails on words and shapes of the project's former private dialect and names the better word.
 
-It is a short list of what was common, not a style guide: docs/develop/writing.md is that. Add a row only for something
+It is a short list of what was common, not a style guide: docs/writing.md is that. Add a row only for something
 that came back.
 """
 

@@ -123,7 +123,7 @@ class Deliverer:
         return lease.slow or lease.failures > 0
 
     async def _lease_due(self) -> list[DeliveryLease]:
-        """DeliveryLease due endpoints of the hinted users, as many as there are free slots."""
+        """Lease due endpoints of the hinted users, as many as there are free slots."""
         hint, self._pending_hint = self._pending_hint, frozenset()
         self._hint_received.clear()
         quick, slow = self._get_free_slots()
@@ -150,7 +150,7 @@ class Deliverer:
             await self._attempt_delivery(lease)
         except psycopg.Error as error:
             # The lease runs out, and the delivery is repeated.
-            log.warning("storing delivery outcome failed endpoint=%s error=%s", lease.id, type(error).__name__)
+            log.warning("delivery interrupted by database error endpoint=%s error=%s", lease.id, type(error).__name__)
         except asyncio.CancelledError:
             with suppress(psycopg.Error):
                 async with self._pool.connection() as connection:

@@ -48,31 +48,31 @@ from transitions t join vehicles o on o.id = t.vehicle_id and o.link_state <> 'o
 """
 
 READ_SNAPSHOT: LiteralString = f"""
-select f.epoch, f.seq as end_seq, now() as at, it.*
+select f.epoch, f.seq as end_seq, now() as at, item.*
 from feeds f left join lateral (
     (select {_VEHICLE_ROWS} where v.user_id = f.user_id and v.gone_at is null)
     union all
     (select {_TRANSITION_ROWS}
      where t.user_id = f.user_id and f.epoch = %(epoch)s and t.seq > %(seq)s and f.seq >= %(seq)s
      order by t.seq desc limit {MAX_REPLAYED_TRANSITIONS + 1})
-) it on true
+) item on true
 where f.user_id = %(user_id)s
-order by it.transition is not null, it.seq
+order by item.transition is not null, item.seq
 """  # noqa: S608 - composed from the constants above
 
 # While delivery is paused this returns no changes; cursors stay where they are, so nothing is lost.
 # Users without changes drop out at the primary key of `feeds`. Where a transition and a vehicle have the same sequence
 # number, the transition comes first: a client that resumes after it gets the vehicle's state in any case.
 READ_CHANGES: LiteralString = f"""
-select f.user_id, f.epoch, f.seq as end_seq, it.*
+select f.user_id, f.epoch, f.seq as end_seq, item.*
 from unnest(%(users)s::uuid[], %(seqs)s::bigint[]) as client (user_id, seq)
 join feeds f on f.user_id = client.user_id and f.seq <> client.seq and not {DELIVERY_PAUSED}
 left join lateral (
     (select {_VEHICLE_ROWS} where v.user_id = f.user_id and v.revision > client.seq)
     union all
     (select {_TRANSITION_ROWS} where t.user_id = f.user_id and t.seq > client.seq)
-) it on true
-order by f.user_id, it.seq, it.transition is null
+) item on true
+order by f.user_id, item.seq, item.transition is null
 """  # noqa: S608 - composed from the constants above
 
 

@@ -11,12 +11,13 @@ from relay.vehicles.repository import save_vehicle
 INSERT_TRANSITIONS: LiteralString = """
 insert into transitions (user_id, seq, vehicle_id, kind, occurred_at, source_event_id, live)
 select %(user_id)s, %(revision)s + n, %(vehicle_id)s, kind, %(occurred_at)s, %(event_id)s, %(live)s
-from unnest(%(kinds)s::text[]) with ordinality as it (kind, n)
+from unnest(%(kinds)s::text[]) with ordinality as kinds (kind, n)
 on conflict (vehicle_id, source_event_id, kind) do nothing
 """
 
 UPDATE_REVISIONS: LiteralString = """
-update vehicles v set revision = %s + it.n from unnest(%s::uuid[]) with ordinality as it (id, n) where v.id = it.id
+update vehicles v set revision = %s + listed.n
+from unnest(%s::uuid[]) with ordinality as listed (id, n) where v.id = listed.id
 """
 
 

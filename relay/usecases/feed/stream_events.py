@@ -13,7 +13,7 @@ from relay.delivery.stream_lease import StreamLease, release_stream_lease
 from relay.feed.cursor import Cursor, parse_cursor
 from relay.feed.messages import AccountMessage, ByeMessage, SnapshotMessage
 from relay.kit.problems import Problem
-from relay.streams.delivered_cursor import DeliveredCursorTracker
+from relay.streams.delivered_cursor import ASSUME_DELIVERED_AFTER, DeliveredCursorTracker
 from relay.streams.listener import StreamListener
 from relay.streams.response import EventStreamResponse
 from relay.streams.sse import render_event
@@ -41,7 +41,9 @@ class OpenStream:
 
     listener: StreamListener
     account: AccountRecord
-    cursor_tracker: DeliveredCursorTracker = field(default_factory=DeliveredCursorTracker)
+    cursor_tracker: DeliveredCursorTracker = field(
+        default_factory=lambda: DeliveredCursorTracker(ASSUME_DELIVERED_AFTER)
+    )
     lease: StreamLease = field(default_factory=StreamLease)
 
 

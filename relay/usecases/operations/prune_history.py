@@ -9,6 +9,7 @@ from typing import LiteralString
 import psycopg
 from psycopg.rows import dict_row
 
+from relay.delivery.repository import delete_orphaned_endpoints
 from relay.feed.sequence import advance_feed
 from relay.identity.oauth_pruning import prune_oauth
 from relay.kit.database import Connection, Pool, fetch_all
@@ -46,11 +47,6 @@ delete from interventions where (id, language) in (
 """
 # An unfinished attempt may hold an email address.
 _DELETE_SIGN_IN_ATTEMPTS: LiteralString = "delete from sign_in_attempts where expires_at < now()"
-# Their installation is revoked, so no client can see or change them.
-_DELETE_ORPHANED_ENDPOINTS: LiteralString = """
-delete from endpoints e
-where not exists (select from credentials k where k.id = e.credential_id and k.revoked_at is null)
-"""
 # Enode still sends events about an account after its deletion, such as the deletion of its vehicles.
 _DELETE_EVENTS_OF_DELETED_USERS: LiteralString = """
 delete from webhook_logs where id in (
@@ -96,7 +92,7 @@ async def prune_old_rows(connection: Connection, retention: Retention) -> int:
     count += await _delete_in_batches(connection, _DELETE_EVENTS_OF_DELETED_USERS)
     count += await _delete_in_batches(connection, _DELETE_TRANSITIONS, TRANSITION_RETENTION, TRANSITION_RETENTION)
     count += await _delete_in_batches(connection, _DELETE_CALLS, retention.calls)
-    count += (await connection.execute(_DELETE_ORPHANED_ENDPOINTS)).rowcount
+    count += await delete_orphaned_endpoints(connection)
     count += (await connection.execute(_DELETE_SIGN_IN_ATTEMPTS)).rowcount
     count += await prune_oauth(connection, datetime.now(UTC), batch_size=BATCH_SIZE)
     count += await _archive_old_samples(connection)

@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from psycopg import AsyncConnection
 
-from relay.usecases.access.sign_in_with_supabase import STATUS_BY_ERROR_CODE
+from relay.usecases.access.sign_in_outcome import STATUS_BY_ERROR_CODE
 
 ANNA = "anna@example.org"
 

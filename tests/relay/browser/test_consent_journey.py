@@ -22,7 +22,7 @@ from relay.settings import Settings
 from tests.relay.browser.test_every_page import OVERFLOWING
 from tests.relay.supabase_auth.running import running
 from tests.relay.support.serving import serving
-from tests.relay.usecases.oauth.client import CLIENT, request_for
+from tests.relay.usecases.oauth.client import CLIENT, build_authorization_query
 
 CALLBACK = "/auth/external/callback"
 NAME = "Home in the woods"
@@ -64,7 +64,7 @@ async def client(relay):
 
 def consent_address(home_assistant, verifier):
     """Return the address that Home Assistant opens in its user's browser."""
-    parameters = request_for(verifier, name=NAME, redirect_uri=home_assistant.callback)
+    parameters = build_authorization_query(verifier, name=NAME, redirect_uri=home_assistant.callback)
     return f"/oauth/authorize?{urlencode(parameters)}"
 
 

@@ -24,11 +24,20 @@ UPDATED = make_event("user:vehicle:updated", NOON, USER, vehicle=make_vehicle("c
 BAD = [
     (b'[{"event":"user:vehicle:upd', "not JSON"),
     (b"\x00\xff", "not JSON"),
-    (b'"text"', "an item is no object"),
+    (b'"text"', "an item is not an object"),
     (b'[{"event":"x"}]', "an event has no createdAt"),
-    (rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":"\u0000"}]', "an event holds what no database takes"),
-    (rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":"\udc00"}]', "an event holds what no database takes"),
-    (b'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":1e200000}]', "an event holds what no database takes"),
+    (
+        rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":"\u0000"}]',
+        "an event contains a value that the database can't store",
+    ),
+    (
+        rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":"\udc00"}]',
+        "an event contains a value that the database can't store",
+    ),
+    (
+        b'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":1e200000}]',
+        "an event contains a value that the database can't store",
+    ),
     (json.dumps([UPDATED] * 101).encode(), "more than 100 events"),
 ]
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode
 import pytest
 
 from relay.identity import oauth_requests
-from tests.relay.usecases.oauth.client import CLIENT, request_for
+from tests.relay.usecases.oauth.client import CLIENT, build_authorization_query
 
 VERIFIER = secrets.token_urlsafe(48)
 LOCAL = "http://ha.local:8123/auth/external/callback"
@@ -18,7 +18,7 @@ PAGE = "/oauth/authorize"
 
 
 def consent_path(**changes):
-    return f"{PAGE}?{urlencode(request_for(VERIFIER, **changes))}"
+    return f"{PAGE}?{urlencode(build_authorization_query(VERIFIER, **changes))}"
 
 
 def sealed_request(page):
@@ -133,7 +133,7 @@ async def test_request_with_unknown_client_or_redirect_uri_is_refused_without_a_
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
 async def test_repeated_client_id_or_redirect_uri_is_refused(browser, name):
-    answer = await browser.get(consent_path() + "&" + urlencode({name: request_for(VERIFIER)[name]}))
+    answer = await browser.get(consent_path() + "&" + urlencode({name: build_authorization_query(VERIFIER)[name]}))
     assert answer.status_code == 400
 
 

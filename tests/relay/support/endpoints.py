@@ -1,4 +1,4 @@
-"""A Home Assistant that is POSTed to: a real server on loopback, which answers as a test wants it to."""
+"""A webhook receiver on loopback that answers as a test wants, and a runtime and API client for endpoint tests."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ TIMEOUTS = OutboundTimeouts(resolve=2, connect=2, total=2)
 
 @dataclass(frozen=True, kw_only=True)
 class Post:
-    """One request as it arrived."""
+    """One request that the receiver got."""
 
     path: str
     headers: dict[str, str]
@@ -44,11 +44,13 @@ type Answer = Callable[[Post, web.Request], Awaitable[web.StreamResponse]]
 
 
 async def acknowledge(post: Post, _request: web.Request) -> web.StreamResponse:
-    """What our integration answers."""
+    """Answer as the integration does."""
     return web.json_response({"ack": post.headers["webhook-id"]})
 
 
 def respond_with(text: str = "", status: int = 200, **headers: str) -> Answer:
+    """Return an answer function that always sends this response."""
+
     async def answer(_post: Post, _request: web.Request) -> web.StreamResponse:
         return web.Response(text=text, status=status, headers=headers)
 
@@ -57,7 +59,7 @@ def respond_with(text: str = "", status: int = 200, **headers: str) -> Answer:
 
 @dataclass
 class Receiver:
-    """Keeps what it got; `answer` may be changed at any time."""
+    """Collects the requests it gets; `answer` can be replaced at any time."""
 
     port: int
     answer: Answer = acknowledge
@@ -93,8 +95,8 @@ async def run_receiver():
 
 
 @asynccontextmanager
-async def open_test_outbound(rules: OutboundRules = LOOPBACK_RULES, **how):
-    outbound = OutboundClient(rules, **{"timeouts": TIMEOUTS, **how})
+async def open_test_outbound(rules: OutboundRules = LOOPBACK_RULES, **options):
+    outbound = OutboundClient(rules, **{"timeouts": TIMEOUTS, **options})
     try:
         yield outbound
     finally:
@@ -117,7 +119,7 @@ def make_runtime(pool, outbound) -> Runtime:
 
 @asynccontextmanager
 async def open_api_client(runtime: Runtime):
-    """Calls the routes without a network between."""
+    """Open a client that calls the endpoint and account routes in-process."""
     app = FastAPI()
     for router in (register_endpoint.router, account_and_vehicles.router):
         app.include_router(router)
@@ -132,13 +134,14 @@ def status_and_slug(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["type"].removeprefix("urn:evconduit:problem:")
 
 
-async def register_receiver(client, person, receiver, path="/api/webhook/home"):
-    answer = await client.put("endpoint", json={"url": receiver.url(path)}, headers=person.header)
-    return answer.json()["secret"]
+async def register_receiver(client, user, receiver, path="/api/webhook/home"):
+    """Register the receiver as the user's endpoint; returns the signing secret."""
+    response = await client.put("endpoint", json={"url": receiver.url(path)}, headers=user.header)
+    return response.json()["secret"]
 
 
-async def get_endpoint_record(client, person):
-    return (await client.get("endpoint", headers=person.header)).json()
+async def get_endpoint_record(client, user):
+    return (await client.get("endpoint", headers=user.header)).json()
 
 
 async def run_sql(pool, statement, *arguments):
@@ -147,4 +150,5 @@ async def run_sql(pool, statement, *arguments):
 
 
 async def make_due(pool):
+    """Make all endpoints due now, except those that are no longer retried."""
     await run_sql(pool, "update endpoints set next_try_at = now() where next_try_at is not null")

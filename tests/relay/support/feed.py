@@ -1,4 +1,4 @@
-"""People, their cars and feeds, written as the pipeline writes them; and a reader of server-sent events."""
+"""Users with vehicles and feeds, stored as the event pipeline stores them, and a reader of server-sent events."""
 
 import asyncio
 import json
@@ -13,7 +13,6 @@ from psycopg.types.json import Jsonb
 from relay.feed.cursor import Cursor
 from relay.identity.credentials import generate_api_key, get_key_prefix, hash_secret
 from relay.kit.database import Connection, Pool
-from relay.streams.hub import Hub
 from relay.streams.listener import StreamListener
 from relay.usecases.feed.reader import read_snapshot
 
@@ -30,7 +29,7 @@ class Event:
 
 
 def parse_event(block: str) -> Event | None:
-    """One block between blank lines; None when it is only a comment."""
+    """Parse one block between blank lines; None when it has only comments."""
     fields = [line.partition(": ") for line in block.splitlines() if not line.startswith(":")]
     if not fields:
         return None
@@ -72,7 +71,7 @@ async def add_user(pool: Pool, *, plan: str = "pro", scopes: tuple[str, ...] = (
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for something that says nothing when it happens, at most ten seconds."""
+    """Poll until the condition is true, for at most ten seconds."""
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.01)
@@ -85,7 +84,7 @@ async def fetch_value(connection: Connection, statement: str, *arguments):
 
 @asynccontextmanager
 async def lock_feed(pool: Pool, user_id: UUID) -> AsyncIterator[tuple[Connection, Callable]]:
-    """A transaction that holds the user's feed, and how to take its next number."""
+    """Open a transaction that locks the user's feed; yields it and a function that reserves a sequence number."""
 
     async with pool.connection() as connection, connection.transaction():
         await connection.execute("select from feeds where user_id = %s for update", [user_id])
@@ -99,12 +98,12 @@ async def lock_feed(pool: Pool, user_id: UUID) -> AsyncIterator[tuple[Connection
 
 
 async def put_vehicle(
-    pool: Pool, user_id: UUID, car: UUID | None = None, *, level: int = 50, **columns
+    pool: Pool, user_id: UUID, vehicle_id: UUID | None = None, *, level: int = 50, **columns
 ) -> tuple[UUID, int]:
-    """A new car, or a new state of one."""
-    car = car or uuid4()
-    vehicle = {"id": "enode-1", "vendor": "TESLA", "isReachable": True, "chargeState": {"batteryLevel": level}}
-    vehicle |= {"information": {"brand": "Tesla", "model": "Y", "year": 2024, "vin": "5YJ", "displayName": "Red"}}
+    """Store a new vehicle, or a new state of one; returns its id and revision."""
+    vehicle_id = vehicle_id or uuid4()
+    state = {"id": "enode-1", "vendor": "TESLA", "isReachable": True, "chargeState": {"batteryLevel": level}}
+    state |= {"information": {"brand": "Tesla", "model": "Y", "year": 2024, "vin": "5YJ", "displayName": "Red"}}
     async with lock_feed(pool, user_id) as (connection, advance):
         revision = await advance()
         await connection.execute(
@@ -112,25 +111,28 @@ async def put_vehicle(
             insert into vehicles (id, user_id, vendor, vehicle_cache, revision) values (%s, %s, 'TESLA', %s, %s)
             on conflict (id) do update set vehicle_cache = excluded.vehicle_cache, revision = excluded.revision
             """,
-            [car, user_id, Jsonb(vehicle), revision],
+            [vehicle_id, user_id, Jsonb(state), revision],
         )
         for name, new in columns.items():
             update = sql.SQL("update vehicles set {} = %s where id = %s").format(sql.Identifier(name))
-            await connection.execute(update, [new, car])
-    return car, revision
+            await connection.execute(update, [new, vehicle_id])
+    return vehicle_id, revision
 
 
-async def remove_vehicle(pool: Pool, user_id: UUID, car: UUID, reason: str = "unlinked") -> int:
+async def remove_vehicle(pool: Pool, user_id: UUID, vehicle_id: UUID, reason: str = "unlinked") -> int:
     async with lock_feed(pool, user_id) as (connection, advance):
         seq = await advance()
         await connection.execute(
-            "update vehicles set gone_at = now(), gone_reason = %s, revision = %s where id = %s", [reason, seq, car]
+            "update vehicles set gone_at = now(), gone_reason = %s, revision = %s where id = %s",
+            [reason, seq, vehicle_id],
         )
     return seq
 
 
-async def add_transition(pool: Pool, user_id: UUID, car: UUID, kind: str = "plugged_in", *, age: str = "0 s") -> int:
-    """A transition told `age` ago."""
+async def add_transition(
+    pool: Pool, user_id: UUID, vehicle_id: UUID, kind: str = "plugged_in", *, age: str = "0 s"
+) -> int:
+    """Store a transition that occurred, and was stored, `age` ago; returns its sequence number."""
     async with lock_feed(pool, user_id) as (connection, advance):
         seq = await advance()
         await connection.execute(
@@ -138,22 +140,22 @@ async def add_transition(pool: Pool, user_id: UUID, car: UUID, kind: str = "plug
             insert into transitions (user_id, seq, vehicle_id, kind, occurred_at, created_at)
             values (%s, %s, %s, %s, now() - %s::interval, now() - %s::interval)
             """,
-            [user_id, seq, car, kind, age, age],
+            [user_id, seq, vehicle_id, kind, age, age],
         )
     return seq
 
 
-async def start_listener(pool: Pool, subscription: StreamListener) -> Cursor:
-    """What the stream's route does: the snapshot is read, the stream goes on from there."""
+async def start_listener(pool: Pool, listener: StreamListener) -> Cursor:
+    """Start the listener after a snapshot, as the stream's route does; returns the snapshot's cursor."""
     async with pool.connection() as connection:
-        cursor = (await read_snapshot(connection, subscription.user_id)).cursor
-    subscription.start(cursor)
+        cursor = (await read_snapshot(connection, listener.user_id)).cursor
+    listener.start(cursor)
     return cursor
 
 
 @dataclass
 class StreamReader:
-    """Takes all that a subscription gives."""
+    """Collects the events that a listener gets."""
 
     listener: StreamListener
     events: list[Event] = field(default_factory=list)
@@ -168,7 +170,7 @@ class StreamReader:
         return self.events
 
     async def read_until_seq(self, seq: int) -> list[Event]:
-        return await self.read_until(lambda heard: bool(heard) and heard[-1].seq >= seq)
+        return await self.read_until(lambda events: bool(events) and events[-1].seq >= seq)
 
     async def read_until_end(self) -> list[Event]:
         return await self.read_until(lambda _: False)
@@ -176,7 +178,7 @@ class StreamReader:
 
 @asynccontextmanager
 async def running(*jobs) -> AsyncIterator[None]:
-    """These coroutines beside the block."""
+    """Run these coroutines while the block runs."""
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         yield
@@ -186,7 +188,3 @@ async def running(*jobs) -> AsyncIterator[None]:
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
-
-
-def hub_running(hub: Hub):
-    return running(hub.run())

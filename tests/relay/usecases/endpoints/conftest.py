@@ -1,7 +1,8 @@
-"""A relay that may reach loopback, its routes, a receiver, and a deliverer that only looks when it is told to."""
+"""A runtime that may connect to loopback, its API client, a receiver, and a deliverer that does not sweep."""
 
 from datetime import timedelta
 
+import aiohttp
 import pytest
 
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
@@ -31,3 +32,9 @@ async def receiver():
 def deliverer(runtime):
     rules = DeliveryRules(sweep_interval=timedelta(hours=1), plans=CLOUD)
     return Deliverer(runtime.pool, runtime.outbound, secret_key=SECRET_KEY, version="1.2.3", rules=rules)
+
+
+@pytest.fixture
+async def http():
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
+        yield session

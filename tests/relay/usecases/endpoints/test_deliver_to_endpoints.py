@@ -1,4 +1,4 @@
-"""Delivery as a Home Assistant's webhook sees it: a real receiver on loopback, a real database."""
+"""Delivery to the integration's webhook: a real receiver on loopback, a real database."""
 
 import asyncio
 
@@ -19,9 +19,9 @@ from tests.relay.support.endpoints import (
 from tests.relay.support.feed import add_transition, add_user, put_vehicle, remove_vehicle
 
 
-async def test_a_new_endpoint_gets_a_snapshot_then_what_changes_in_order(pool, client, receiver, deliverer):
+async def test_new_endpoint_gets_a_snapshot_then_changes_in_order(pool, client, receiver, deliverer):
     ada = await add_user(pool)
-    car, _ = await put_vehicle(pool, ada.id, level=10)
+    vehicle_id, _ = await put_vehicle(pool, ada.id, level=10)
     secret = await register_receiver(client, ada, receiver)
     assert await deliverer.deliver_once() == 1
     [post] = receiver.posts
@@ -31,14 +31,14 @@ async def test_a_new_endpoint_gets_a_snapshot_then_what_changes_in_order(pool, c
     assert (snapshot["event"], snapshot["id"]) == ("snapshot", body["cursor"])
     assert snapshot["data"]["account"] == (await client.get("account", headers=ada.header)).json()
     assert "gap" not in snapshot["data"]
-    assert [it["id"] for it in snapshot["data"]["vehicles"]] == [str(car)]
-    told = await get_endpoint_record(client, ada)
-    assert (told["pending"], told["failing_since"]) == (False, None)
-    assert told["last_success_at"] is not None
+    assert [it["id"] for it in snapshot["data"]["vehicles"]] == [str(vehicle_id)]
+    record = await get_endpoint_record(client, ada)
+    assert (record["pending"], record["failing_since"]) == (False, None)
+    assert record["last_success_at"] is not None
     assert await deliverer.deliver_once() == 0
-    await put_vehicle(pool, ada.id, car, level=11)
-    await add_transition(pool, ada.id, car, "plugged_in")
-    await put_vehicle(pool, ada.id, car, level=12)
+    await put_vehicle(pool, ada.id, vehicle_id, level=11)
+    await add_transition(pool, ada.id, vehicle_id, "plugged_in")
+    await put_vehicle(pool, ada.id, vehicle_id, level=12)
     await remove_vehicle(pool, ada.id, (await put_vehicle(pool, ada.id))[0])
     assert await deliverer.deliver_once() == 1
     post = receiver.posts[1]
@@ -66,31 +66,31 @@ async def test_a_new_endpoint_gets_a_snapshot_then_what_changes_in_order(pool, c
         (respond_with("", 307, Location="http://127.0.0.1:1/"), "redirect"),
     ],
 )
-async def test_only_an_acknowledgement_of_this_message_is_delivery(pool, client, receiver, deliverer, case):
+async def test_only_an_acknowledgement_of_this_message_counts_as_delivered(pool, client, receiver, deliverer, case):
     answer, failure = case
     ada = await add_user(pool)
-    car, _ = await put_vehicle(pool, ada.id, level=10)
+    vehicle_id, _ = await put_vehicle(pool, ada.id, level=10)
     await register_receiver(client, ada, receiver)
     receiver.answer = answer
     assert await deliverer.deliver_once() == 1
-    told = await get_endpoint_record(client, ada)
-    assert (told["state"], told["last_failure"], told["pending"]) == ("on", failure, True)
-    assert told["failing_since"] < told["next_try_at"]
-    assert await deliverer.deliver_once() == 0  # not before its time
+    record = await get_endpoint_record(client, ada)
+    assert (record["state"], record["last_failure"], record["pending"]) == ("on", failure, True)
+    assert record["failing_since"] < record["next_try_at"]
+    assert await deliverer.deliver_once() == 0  # the retry is not due yet
     assert len(receiver.posts) == 1
-    # The retry has the newest state, and is a new message.
-    await put_vehicle(pool, ada.id, car, level=20)
+    # The retry has the newest state, so it is a new message.
+    await put_vehicle(pool, ada.id, vehicle_id, level=20)
     receiver.answer = acknowledge
     await make_due(pool)
     assert await deliverer.deliver_once() == 1
     first, second = receiver.posts
     assert second.json["messages"][0]["data"]["vehicles"][0]["vehicle"]["chargeState"]["batteryLevel"] == 20
     assert first.headers["webhook-id"] != second.headers["webhook-id"]
-    told = await get_endpoint_record(client, ada)
-    assert (told["failing_since"], told["next_try_at"], told["pending"]) == (None, None, False)
+    record = await get_endpoint_record(client, ada)
+    assert (record["failing_since"], record["next_try_at"], record["pending"]) == (None, None, False)
 
 
-async def test_the_same_news_sent_again_are_the_same_message(pool, client, receiver, deliverer):
+async def test_retry_of_the_same_bytes_has_the_same_message_id(pool, client, receiver, deliverer):
     ada = await add_user(pool)
     await register_receiver(client, ada, receiver)
     await deliverer.deliver_once()
@@ -104,7 +104,7 @@ async def test_the_same_news_sent_again_are_the_same_message(pool, client, recei
     assert receiver.posts[1].headers["webhook-id"] == receiver.posts[2].headers["webhook-id"]
 
 
-async def test_an_endpoint_that_does_not_answer_or_is_not_there_fails_by_its_class(pool, client, receiver, runtime):
+async def test_unreachable_endpoints_record_the_class_of_failure(pool, client, receiver, runtime):
     hang = asyncio.Event()
 
     async def never(_post, _request):
@@ -120,7 +120,7 @@ async def test_an_endpoint_that_does_not_answer_or_is_not_there_fails_by_its_cla
     assert [(await get_endpoint_record(client, it))["last_failure"] for it in (ada, bob)] == ["timeout", "connection"]
 
 
-async def test_five_days_of_failures_switch_it_off_and_a_probe_switches_it_on(
+async def test_five_days_of_failures_switch_an_endpoint_off_and_a_probe_switches_it_on(
     pool, client, receiver, deliverer, caplog
 ):
     ada = await add_user(pool)
@@ -130,19 +130,19 @@ async def test_five_days_of_failures_switch_it_off_and_a_probe_switches_it_on(
     await run_sql(pool, "update endpoints set failing_since = now() - interval '5 days'")
     await make_due(pool)
     await deliverer.deliver_once()
-    told = await get_endpoint_record(client, ada)
-    assert told["state"] == "off"
-    assert "is off" in caplog.text
+    record = await get_endpoint_record(client, ada)
+    assert record["state"] == "off"
+    assert "endpoint switched off" in caplog.text
     await make_due(pool)
     await deliverer.deliver_once()
     await run_sql(pool, "update endpoints set off_at = now() - interval '30 days'")
     await make_due(pool)
     await deliverer.deliver_once()
-    told = await get_endpoint_record(client, ada)
-    assert (told["state"], told["next_try_at"]) == ("off", None)
+    record = await get_endpoint_record(client, ada)
+    assert (record["state"], record["next_try_at"]) == ("off", None)
     await make_due(pool)
     assert await deliverer.deliver_once() == 0
-    # Registered again it is tried at once.
+    # Registering again makes it due at once.
     receiver.answer = acknowledge
     await register_receiver(client, ada, receiver)
     assert await deliverer.deliver_once() == 1
@@ -166,13 +166,13 @@ async def test_five_days_of_failures_switch_it_off_and_a_probe_switches_it_on(
         "update endpoints set leased_until = now() + interval '1 minute', lease_token = gen_random_uuid()",
     ],
 )
-async def test_nothing_is_sent_to_who_may_not_be_told_now(pool, client, receiver, deliverer, statement):
+async def test_nothing_is_sent_while_delivery_is_not_allowed(pool, client, receiver, deliverer, statement):
     ada = await add_user(pool)
     await register_receiver(client, ada, receiver)
     await run_sql(pool, statement)
     assert await deliverer.deliver_once() == 0
     assert receiver.posts == []
-    # And it is told when it may be again.
+    # Deliveries resume once they are allowed again.
     for undo in (
         "update users set plan = 'pro', closed_at = null",
         "update api_keys set revoked_at = null, scopes = '{read,control}'",
@@ -184,17 +184,17 @@ async def test_nothing_is_sent_to_who_may_not_be_told_now(pool, client, receiver
     assert await deliverer.deliver_once() == 1
 
 
-async def test_a_cursor_of_another_past_or_too_old_gets_a_snapshot_with_a_gap(pool, client, receiver, deliverer):
+async def test_invalid_or_stale_cursor_gets_a_snapshot_with_a_gap(pool, client, receiver, deliverer):
     ada = await add_user(pool)
-    car, _ = await put_vehicle(pool, ada.id)
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
     await register_receiver(client, ada, receiver)
     await deliverer.deliver_once()
     await run_sql(pool, "update endpoints set epoch = 'another'")
     await deliverer.deliver_once()
     await run_sql(pool, "update endpoints set seq = seq + 100")
     await deliverer.deliver_once()
-    await add_transition(pool, ada.id, car, "plugged_in", age="25 h")
-    await add_transition(pool, ada.id, car, "charging_started", age="1 h")
+    await add_transition(pool, ada.id, vehicle_id, "plugged_in", age="25 h")
+    await add_transition(pool, ada.id, vehicle_id, "charging_started", age="1 h")
     await deliverer.deliver_once()
     bodies = [post.json["messages"] for post in receiver.posts[1:]]
     assert [[it["event"] for it in messages] for messages in bodies] == [
@@ -208,7 +208,7 @@ async def test_a_cursor_of_another_past_or_too_old_gets_a_snapshot_with_a_gap(po
     assert receiver.posts[-1].json["cursor"] == bodies[2][1]["id"]
 
 
-async def test_what_nobody_sees_moves_the_cursor_without_a_post(pool, client, receiver, deliverer):
+async def test_sequence_numbers_without_messages_advance_the_cursor_without_a_post(pool, client, receiver, deliverer):
     ada = await add_user(pool)
     await register_receiver(client, ada, receiver)
     await deliverer.deliver_once()

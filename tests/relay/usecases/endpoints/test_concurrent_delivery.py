@@ -1,4 +1,4 @@
-"""Endpoints as a queue: many processes, many endpoints, some of them slow, and what an operator sees of it."""
+"""The delivery queue with several processes and with slow endpoints, its metrics, and its pruning."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -22,49 +22,49 @@ RULES = DeliveryRules(sweep_interval=timedelta(hours=1))
 
 
 @asynccontextmanager
-async def deliverers(runtime, count, rules=RULES):
-    made = [
+async def run_deliverers(runtime, count, rules=RULES):
+    deliverers = [
         Deliverer(runtime.pool, runtime.outbound, secret_key=SECRET_KEY, version="1", rules=rules) for _ in range(count)
     ]
-    for it in made:
-        runtime.feed_waker.add_callback(it.add_hint)
-    async with running(*(it.run() for it in made)):
-        yield made
+    for deliverer in deliverers:
+        runtime.feed_waker.add_callback(deliverer.add_hint)
+    async with running(*(deliverer.run() for deliverer in deliverers)):
+        yield deliverers
 
 
-async def test_of_several_processes_one_posts_at_a_time_and_every_change_arrives(pool, client, receiver, runtime):
+async def test_several_processes_post_to_an_endpoint_one_at_a_time(pool, client, receiver, runtime):
     ada = await add_user(pool)
-    car, _ = await put_vehicle(pool, ada.id)
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
     await register_receiver(client, ada, receiver)
-    under_way, most = 0, 0
+    in_flight, max_in_flight = 0, 0
 
     async def slowly(post, request):
-        nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
+        nonlocal in_flight, max_in_flight
+        in_flight += 1
+        max_in_flight = max(max_in_flight, in_flight)
         await asyncio.sleep(0.02)
-        under_way -= 1
+        in_flight -= 1
         return await acknowledge(post, request)
 
     receiver.answer = slowly
-    async with deliverers(runtime, 4, DeliveryRules(sweep_interval=timedelta(seconds=2))):
+    async with run_deliverers(runtime, 4, DeliveryRules(sweep_interval=timedelta(seconds=2))):
         seqs = []
         for _ in range(40):
-            seqs.append(await add_transition(pool, ada.id, car))
+            seqs.append(await add_transition(pool, ada.id, vehicle_id))
             runtime.feed_waker.wake([ada.id])
             await asyncio.sleep(0.005)
         await wait_until(
             lambda: receiver.posts and int(receiver.posts[-1].json["cursor"].partition(".")[2]) == seqs[-1]
         )
-    assert most == 1
-    heard = [it for it in receiver.messages if it["event"] == "transition"]
-    assert [int(it["id"].partition(".")[2]) for it in heard] == seqs[len(seqs) - len(heard) :]
-    # What is missing at the beginning came with the snapshot.
+    assert max_in_flight == 1
+    events = [it for it in receiver.messages if it["event"] == "transition"]
+    assert [int(it["id"].partition(".")[2]) for it in events] == seqs[len(seqs) - len(events) :]
+    # The snapshot covers the first ones.
     assert int(receiver.messages[0]["id"].partition(".")[2]) >= seqs[0] - 1
-    assert len(receiver.posts) < 40  # what came together was told together
+    assert len(receiver.posts) < 40  # changes that came together were sent together
 
 
-async def test_stalled_endpoints_do_not_hold_up_the_others(pool, client, receiver, runtime):
+async def test_stalled_endpoints_do_not_delay_others(pool, client, receiver, runtime):
     rules = DeliveryRules(quick_slots=2, slow_slots=2, sweep_interval=timedelta(hours=1))
     hang = asyncio.Event()
 
@@ -76,23 +76,23 @@ async def test_stalled_endpoints_do_not_hold_up_the_others(pool, client, receive
     receiver.answer = stall
     stalled = [await add_user(pool) for _ in range(6)]
     quick = await add_user(pool)
-    for person in stalled:
-        await register_receiver(client, person, receiver, "/stalled")
+    for user in stalled:
+        await register_receiver(client, user, receiver, "/stalled")
     await register_receiver(client, quick, receiver, "/quick")
-    # All of them have failed before: they may take what places there are for such.
+    # They have all failed before, so they only get slow slots.
     await run_sql(pool, "update endpoints set failures = 1, failing_since = now() where url like '%%stalled'")
-    async with deliverers(runtime, 1, rules):
+    async with run_deliverers(runtime, 1, rules):
         await wait_until(lambda: sum(it.path == "/stalled" for it in receiver.posts) == 2)
         for _ in range(5):
-            told = sum(it.path == "/quick" for it in receiver.posts)
+            count = sum(it.path == "/quick" for it in receiver.posts)
             await put_vehicle(pool, quick.id)
             runtime.feed_waker.wake([quick.id])
-            await wait_until(lambda told=told: sum(it.path == "/quick" for it in receiver.posts) > told)
+            await wait_until(lambda count=count: sum(it.path == "/quick" for it in receiver.posts) > count)
         hang.set()
         await wait_until(lambda: sum(it.path == "/stalled" for it in receiver.posts) >= 6)
 
 
-async def test_a_slow_endpoint_is_known_as_slow_until_it_is_quick_again(pool, client, receiver, runtime):
+async def test_endpoint_is_marked_slow_until_a_quick_delivery(pool, client, receiver, runtime):
     deliverer = Deliverer(
         pool,
         runtime.outbound,
@@ -115,7 +115,7 @@ async def test_a_slow_endpoint_is_known_as_slow_until_it_is_quick_again(pool, cl
             assert await fetch_value(connection, "select slow from endpoints") is slow
 
 
-async def test_a_process_that_ends_gives_its_leases_back(pool, client, receiver, runtime):
+async def test_cancelled_deliverer_releases_its_leases(pool, client, receiver, runtime):
     hang = asyncio.Event()
 
     async def never(_post, _request):
@@ -125,7 +125,7 @@ async def test_a_process_that_ends_gives_its_leases_back(pool, client, receiver,
     receiver.answer = never
     ada = await add_user(pool)
     await register_receiver(client, ada, receiver)
-    async with deliverers(runtime, 1):
+    async with run_deliverers(runtime, 1):
         await wait_until(lambda: len(receiver.posts) == 1)
     hang.set()
     receiver.answer = acknowledge
@@ -133,12 +133,12 @@ async def test_a_process_that_ends_gives_its_leases_back(pool, client, receiver,
     assert (await get_endpoint_record(client, ada))["failing_since"] is None
 
 
-async def test_who_comes_back_late_with_a_lost_lease_changes_nothing(pool, client, receiver, runtime):
-    """A process that stood still while its lease ran out, and another one that delivered meanwhile."""
-    go_on = asyncio.Event()
+async def test_outcome_under_a_lost_lease_is_ignored(pool, client, receiver, runtime):
+    """One process stalls until its lease has run out, and another one delivers meanwhile."""
+    resume = asyncio.Event()
 
     async def wait(_post, _request):
-        await go_on.wait()
+        await resume.wait()
         return web.Response(status=500)
 
     receiver.answer = wait
@@ -149,13 +149,13 @@ async def test_who_comes_back_late_with_a_lost_lease_changes_nothing(pool, clien
     await run_sql(pool, "update endpoints set leased_until = now() - interval '1 s'")
     receiver.answer = acknowledge
     assert await Deliverer(pool, runtime.outbound, secret_key=SECRET_KEY, version="1").deliver_once() == 1
-    go_on.set()
+    resume.set()
     assert await late == 1
-    told = await get_endpoint_record(client, ada)
-    assert (told["pending"], told["failing_since"]) == (False, None)
+    record = await get_endpoint_record(client, ada)
+    assert (record["pending"], record["failing_since"]) == (False, None)
 
 
-async def test_the_figures_tell_how_many_endpoints_are_in_which_state_and_how_far_behind(pool, client, receiver):
+async def test_metrics_count_endpoints_by_state_and_report_the_oldest_delay(pool, client, receiver):
     states = {
         "on": "next_try_at = now()",
         "streaming": "streaming_until = now() + interval '1 minute'",
@@ -163,9 +163,9 @@ async def test_the_figures_tell_how_many_endpoints_are_in_which_state_and_how_fa
         "off": "failures = 9, failing_since = now() - interval '6 days', off_at = now()",
     }
     for state, columns in states.items():
-        person = await add_user(pool)
-        await put_vehicle(pool, person.id)
-        await register_receiver(client, person, receiver, f"/{state}")
+        user = await add_user(pool)
+        await put_vehicle(pool, user.id)
+        await register_receiver(client, user, receiver, f"/{state}")
         await run_sql(pool, f"update endpoints set {columns} where url like %s", f"%/{state}")
     quiet = await add_user(pool)
     await register_receiver(client, quiet, receiver)
@@ -183,10 +183,10 @@ async def test_the_figures_tell_how_many_endpoints_are_in_which_state_and_how_fa
     assert 6 * 86400 <= rows["off"][1] < 6 * 86400 + 60
 
 
-async def test_an_endpoint_goes_with_its_key(pool, client, receiver):
+async def test_pruning_deletes_endpoints_of_revoked_keys(pool, client, receiver):
     ada, bob = [await add_user(pool) for _ in range(2)]
-    for person in (ada, bob):
-        await register_receiver(client, person, receiver)
+    for user in (ada, bob):
+        await register_receiver(client, user, receiver)
     await run_sql(pool, "update api_keys set revoked_at = now() where id = %s", ada.credential)
     async with pool.connection() as connection:
         await prune_old_rows(connection, Retention())

@@ -1,4 +1,4 @@
-"""What a person agrees to, and the wait for the operator."""
+"""The terms of service, and the page shown until the operator approves a new account."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from relay.identity.users import accept_terms
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import redirect_to, render_page
 from relay.pages.visitors import OptionalVisitor, sanitize_next_path
-from relay.usecases.access.sign_in_with_supabase import require_supabase_sign_in
+from relay.usecases.access.require_supabase_sign_in import require_supabase_sign_in
 from relay.usecases.calls.runtime import RuntimeDependency
 
 router = APIRouter(include_in_schema=False)
@@ -21,12 +21,12 @@ type NextPath = Annotated[str | None, Query(alias="next")]
 async def show_terms(
     request: Request, runtime: RuntimeDependency, visitor: OptionalVisitor, next_path: NextPath = None
 ) -> Response:
-    """The terms; with a button for who has not agreed yet."""
+    """Show the terms, with a button if the user hasn't accepted them."""
     require_supabase_sign_in(runtime)
-    open_question = visitor is not None and not visitor.has_accepted_terms
-    lacking = visitor is not None and not (visitor.is_approved and visitor.has_accepted_terms)
+    must_accept = visitor is not None and not visitor.has_accepted_terms
+    is_blocked = visitor is not None and not (visitor.is_approved and visitor.has_accepted_terms)
     return render_page(
-        request, "terms.html", open_question=open_question, lacking=lacking, next_path=sanitize_next_path(next_path)
+        request, "terms.html", open_question=must_accept, lacking=is_blocked, next_path=sanitize_next_path(next_path)
     )
 
 
@@ -34,7 +34,7 @@ async def show_terms(
 async def submit_terms(
     request: Request, runtime: RuntimeDependency, visitor: OptionalVisitor, form: PostedForm
 ) -> Response:
-    """The person agrees."""
+    """Record that the user has accepted the terms."""
     require_supabase_sign_in(runtime)
     if visitor is None:
         return redirect_to(request, "/sign-in?next=/terms")
@@ -45,7 +45,7 @@ async def submit_terms(
 
 @router.get("/waiting")
 async def show_waiting(request: Request, visitor: OptionalVisitor, next_path: NextPath = None) -> Response:
-    """The operator has not let this person in yet."""
+    """Show that the account awaits the operator's approval."""
     if visitor is None:
         return redirect_to(request, "/sign-in")
     if visitor.is_approved:
