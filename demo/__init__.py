@@ -1,1 +1,1 @@
-"""The simulated world around EVConduit. It knows nothing of the relay or the integration: it is an oracle for both."""
+"""Simulated surroundings of EVConduit. Imports neither the relay nor the integration, so it is an oracle for tests."""

@@ -1,8 +1,8 @@
-"""`python -m demo`: the simulated world with a real Home Assistant."""
+"""`python -m demo`: run the simulated world with a real Home Assistant."""
 
 import sys
 
-from demo.world.command import main
+from demo.world.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""The composition root of what serves: settings in, a running relay out."""
+"""Composition root of the serving process: builds the ASGI app from the settings."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ from relay.usecases.classic import (
     send_test_webhook,
     webhook_routes,
 )
-from relay.usecases.commands import command_routes, send_command
+from relay.usecases.commands import command_routes
 from relay.usecases.endpoints import register_endpoint
 from relay.usecases.feed import account_and_vehicles as feed_account_and_vehicles
 from relay.usecases.feed import stream_events
@@ -46,17 +46,47 @@ log = logging.getLogger(__name__)
 RELAY_HEADERS = {"X-EVConduit-Relay": VERSION}
 MAX_BODY_BYTES = 64 * 1024
 
+# Requests are matched in this order, so the busiest routes come first.
+ROUTERS = (
+    inbox_router,
+    account_and_vehicles.router,
+    health.router,
+    feed_account_and_vehicles.router,
+    set_language.router,
+    stream_events.router,
+    command_routes.router,
+    register_endpoint.router,
+    refresh_vehicle.router,
+    relink_vehicle.router,
+    charging_commands.router,
+    webhook_routes.router,
+    send_test_webhook.router,
+    refresh_vehicles.router,
+    list_sessions.router,
+    charging_sessions.router,
+    set_electricity_rate.router,
+    set_home.router,
+    export_account.router,
+    delete_account.router,
+    link_vehicle.router,
+    poll_link_result.router,
+    unlink_vehicles.router,
+    select_served_vehicles.router,
+    usage_report.router,
+    client_routes.router,
+)
+
 
 def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -> FastAPI:
-    """The relay as an ASGI app on a migrated database. Its background work runs as long as its lifespan does.
+    """Create the relay as an ASGI app on a migrated database. Its background loops run during its lifespan.
 
-    Without `work` it only serves, and leaves the queues to workers elsewhere.
+    Without `with_worker`, the app only serves, and other processes must run the worker.
     """
     app = FastAPI(
         title="EVConduit relay",
         version=VERSION,
         description="Any electric car that Enode reaches, live inside Home Assistant.",
-        docs_url=None,  # ours is a page, see relay/pages/reference.py
+        docs_url=None,  # the API reference is a page of its own, see relay/pages/api_reference.py
         redoc_url=None,
         openapi_url="/api/openapi.json",
         responses=problems.OPENAPI_RESPONSES,
@@ -68,64 +98,40 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
         app.add_middleware(IngressMiddleware, port=settings.ingress_port)
     problems.install_handlers(app, headers=RELAY_HEADERS, render_page=site.render_problem_page)
     if settings.internal_api_key is not None:
-        registry = CollectorRegistry()
-        app.add_middleware(RequestMetricsMiddleware, registry=registry)
-        app.include_router(create_metrics_router(settings.internal_api_key.get_secret_value(), registry))
-    # They are searched in this order: what is asked most comes first.
-    for router in (
-        inbox_router,
-        account_and_vehicles.router,
-        health.router,
-        feed_account_and_vehicles.router,
-        set_language.router,
-        stream_events.router,
-        send_command.router,
-        register_endpoint.router,
-        command_routes.router,
-        refresh_vehicle.router,
-        relink_vehicle.router,
-        charging_commands.router,
-        webhook_routes.router,
-        send_test_webhook.router,
-        refresh_vehicles.router,
-        list_sessions.router,
-        charging_sessions.router,
-        set_electricity_rate.router,
-        set_home.router,
-        export_account.router,
-        delete_account.router,
-        link_vehicle.router,
-        poll_link_result.router,
-        unlink_vehicles.router,
-        select_served_vehicles.router,
-        usage_report.router,
-        client_routes.router,
-    ):
+        _install_metrics(app, settings.internal_api_key.get_secret_value())
+    for router in ROUTERS:
         app.include_router(router)
     site.install_pages(app)
     return app
+
+
+def _install_metrics(app: FastAPI, internal_key: str) -> None:
+    registry = CollectorRegistry()
+    app.add_middleware(RequestMetricsMiddleware, registry=registry)
+    app.include_router(create_metrics_router(internal_key, registry))
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, *, settings: Settings, conninfo: str, with_worker: bool) -> AsyncIterator[None]:
     async with open_process(settings, conninfo) as process:
         app.state.runtime = process.runtime
-        forged = SignatureFailureCounter(process.runtime.pool)
+        signature_failures = SignatureFailureCounter(process.runtime.pool)
         app.state.inbox = Inbox(
             process.runtime.pool,
             account_id=ENODE_ACCOUNT_ID,
             secrets=settings.webhook_secrets,
             wake=process.inbox_waker.wake,
-            on_signature_failure=forged.increment,
+            on_signature_failure=signature_failures.increment,
         )
-        all_work = {**process.loops, **build_web_loops(process), **(build_worker_loops(process) if with_worker else {})}
-        all_work["forged deliveries"] = forged.run
-        async with run_in_background(all_work):
-            log.info("relay %s is ready%s", VERSION, "" if with_worker else ", without a worker")
+        loops = {**process.loops, **build_web_loops(process), "signature failures": signature_failures.run}
+        if with_worker:
+            loops |= build_worker_loops(process)
+        async with run_in_background(loops):
+            log.info("relay ready version=%s worker=%s", VERSION, with_worker)
             yield
 
 
 def build_web_loops(process: Process) -> BackgroundLoops:
-    """The work of a process that serves beside what every process does."""
+    """Return the loops that a serving process runs in addition to those of every process."""
     process.runtime.feed_waker.add_callback(process.runtime.hub.request_delivery)
     return {"streams": process.runtime.hub.run}

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready: for supervisors, load balancers and the doctor."""
+"""Health checks for process supervisors and load balancers."""
 
 from fastapi import APIRouter
 
@@ -9,13 +9,13 @@ router = APIRouter(prefix="/api/health", tags=["Health"])
 
 @router.get("/live")
 async def get_liveness() -> dict[str, str]:
-    """The process answers."""
+    """The process responds."""
     return {"status": "ok"}
 
 
 @router.get("/ready")
 async def get_readiness(runtime: RuntimeDependency) -> dict[str, str]:
-    """The database answers too; 503 when it does not."""
+    """The process and its database respond; 503 if the database doesn't."""
     async with runtime.pool.connection() as connection:
         await connection.execute("select 1")
     return {"status": "ok", "version": runtime.version}

@@ -1,4 +1,4 @@
-"""For the operator's programs, with the internal key: figures of the database, for Prometheus and as JSON."""
+"""Metrics routes for the operator's monitoring, protected by the internal key: Prometheus's text format and JSON."""
 
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,18 +13,18 @@ from relay.usecases.operations.collect_metrics import MeasuredMetric, collect_me
 
 
 class StatusRecord(TypedDict):
-    """Figures by name; one that comes in several kinds has a number for each."""
+    """Metrics by name; a metric with a label has a value for each label."""
 
     figures: dict[str, float | dict[str, float] | None]
 
 
 def create_metrics_router(internal_key: str, registry: CollectorRegistry) -> APIRouter:
-    """The routes, which exist where an internal key is set. `registry` holds what this process did."""
+    """Create the metrics routes. `registry` holds the metrics that this process records itself."""
     router = APIRouter(tags=["Operator"], dependencies=[Depends(_require_internal_key(internal_key))])
 
     @router.get("/metrics", response_class=Response)
     async def get_metrics(runtime: RuntimeDependency) -> Response:
-        """Figures in Prometheus's text format."""
+        """Metrics in Prometheus's text format."""
         measured = await _collect_metrics(runtime)
         streams = (
             f"# HELP evconduit_streams Open streams of this process.\nevconduit_streams {runtime.hub.stream_count}\n"
@@ -34,10 +34,12 @@ def create_metrics_router(internal_key: str, registry: CollectorRegistry) -> API
 
     @router.get("/api/v1/internal/status")
     async def get_status(runtime: RuntimeDependency) -> StatusRecord:
-        """The figures of the database, as `evconduit status --json` prints them."""
+        """The database's metrics, as `evconduit status --json` prints them."""
         measured = await _collect_metrics(runtime)
         return {
-            "figures": {it.metric.name: dict(it.values) if it.metric.label else it.values.get("") for it in measured}
+            "figures": {
+                item.metric.name: dict(item.values) if item.metric.label else item.values.get("") for item in measured
+            }
         }
 
     return router
@@ -48,9 +50,14 @@ def _require_internal_key(internal_key: str) -> Callable[..., Awaitable[None]]:
         x_internal_api_key: Annotated[str | None, Header()] = None,
         authorization: Annotated[str | None, Header()] = None,
     ) -> None:
-        given = x_internal_api_key or (authorization or "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode("utf-8", "replace"), internal_key.encode()):
-            raise Problem(401, "unauthorized", "Give the internal key.", headers={"WWW-Authenticate": "Bearer"})
+        received_key = x_internal_api_key or (authorization or "").removeprefix("Bearer ")
+        if not hmac.compare_digest(received_key.encode("utf-8", "replace"), internal_key.encode()):
+            raise Problem(
+                401,
+                "unauthorized",
+                "The internal key is missing or wrong. Send the value of EVCONDUIT_INTERNAL_API_KEY.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
 
     return require_internal_key
 
@@ -65,11 +72,11 @@ async def _collect_metrics(runtime: Runtime) -> Sequence[MeasuredMetric]:
 
 
 def render_metrics(measured: Sequence[MeasuredMetric]) -> bytes:
-    """Figures as gauges."""
+    """Render metrics as Prometheus gauges."""
     registry = CollectorRegistry()
-    for it in measured:
-        labels = [it.metric.label] if it.metric.label else []
-        gauge = Gauge(f"evconduit_{it.metric.name}", it.metric.help, labels, registry=registry)
-        for label, value in it.values.items():
+    for item in measured:
+        labels = [item.metric.label] if item.metric.label else []
+        gauge = Gauge(f"evconduit_{item.metric.name}", item.metric.help, labels, registry=registry)
+        for label, value in item.values.items():
             (gauge.labels(label) if labels else gauge).set(value)
     return generate_latest(registry)

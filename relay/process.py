@@ -1,4 +1,4 @@
-"""What every process of the relay has, whether it serves, works, or does both: the database, its hints, Enode."""
+"""The parts that every process of the relay has, serving or worker: database, wake-ups, Enode, Supabase, jobs."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +13,7 @@ from relay.bus.redis import RedisListener, create_redis_sender, open_redis
 from relay.bus.waker import FEED_CHANNEL, INBOX_CHANNEL, POLL_CHANNEL, REVOKED_CHANNEL, Waker
 from relay.gateways.enode import open_enode
 from relay.gateways.supabase import open_supabase
-from relay.kit.database import open_pool
+from relay.kit.database import Pool, open_pool
 from relay.kit.jobs import JobQueue
 from relay.kit.outbound import open_outbound_client
 from relay.settings import Settings
@@ -27,82 +27,100 @@ log = logging.getLogger(__name__)
 
 VERSION = version("evconduit-relay")
 ENODE_ACCOUNT_ID = "default"
-"""Our account at Enode: the tables know several, one is configured."""
+"""Id of the relay's account at Enode. The tables support several accounts, the settings one."""
 NO_USER_ID = UUID(int=0)
-"""What a hint names that is about no user in particular."""
+"""The user id of a wake-up that concerns no particular user."""
 
 type BackgroundLoops = dict[str, Callable[[], Awaitable[object]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Process:
-    """One process. `work` is what every process does in the background; nothing in here is needed by another one."""
+    """The parts of one process. No other process depends on their state. `loops` run in every process."""
 
     settings: Settings
     conninfo: str
     runtime: Runtime
     inbox_waker: Waker
-    # Says that somebody wants Enode looked at soon: whoever leads and polls hears it.
+    # Requests an early poll of Enode from the leader, if it polls.
     poll_waker: Waker
     loops: BackgroundLoops
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wakers:
+    """One waker for each channel."""
+
+    feed: Waker
+    inbox: Waker
+    poll: Waker
+    revoked: Waker
+
+
 @asynccontextmanager
 async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Process]:
-    """A process's parts on a migrated database, closed at the end. Nothing runs until its work is started."""
+    """Open a process's parts on a migrated database; they are closed at the end. The caller runs the loops."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(conninfo, size=settings.pool_size))
-        config = settings.build_enode_config()
-        enode = await stack.enter_async_context(open_enode(config)) if config else None
-        people = await _open_supabase_sign_in(settings, stack)
-        outbound = await stack.enter_async_context(open_outbound_client(settings.build_outbound_rules()))
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
         redis = await stack.enter_async_context(open_redis(redis_url)) if redis_url else None
         send = create_redis_sender(redis) if redis else None
-        wakers = [
-            Waker(pool, channel, send=send) for channel in (FEED_CHANNEL, INBOX_CHANNEL, POLL_CHANNEL, REVOKED_CHANNEL)
-        ]
-        feed, inbox, look, revoked = wakers
-        listener = RedisListener(redis, wakers) if redis else PostgresListener(conninfo, pool, wakers)
-        jobs = JobQueue()
-        await jobs.open(pool)
-        hub = Hub(create_feed_reader(pool), publish_revoked=revoked.wake)
-        revoked.add_callback(hub.receive_revoked)
-        runtime = Runtime(
-            pool=pool,
-            hub=hub,
-            feed_waker=feed,
-            jobs=jobs,
-            enode=enode,
-            version=VERSION,
-            public_url=settings.base_url,
-            request_poll=partial(look.wake, [NO_USER_ID]),
-            link_origins=settings.link_origins,
-            outbound=outbound,
-            secret_key=settings.load_secret_key(),
-            mode=settings.mode,
-            verify_supabase_token=make_token_verifier(people.supabase.token_verifier) if people else None,
-            supabase_sign_in=people,
-            delete_supabase_user=people.supabase.auth.delete_user if people else None,
-            allows_local_redirects=settings.allows_local_redirects,
-            plans=settings.plans,
+        wakers = _Wakers(
+            feed=Waker(pool, FEED_CHANNEL, send=send),
+            inbox=Waker(pool, INBOX_CHANNEL, send=send),
+            poll=Waker(pool, POLL_CHANNEL, send=send),
+            revoked=Waker(pool, REVOKED_CHANNEL, send=send),
         )
-        work: BackgroundLoops = {
-            "wake-ups for feeds": feed.run,
-            "wake-ups for inboxes": inbox.run,
-            "wake-ups for looking": look.run,
-            "revocations": revoked.run,
+        all_wakers = [wakers.feed, wakers.inbox, wakers.poll, wakers.revoked]
+        listener = RedisListener(redis, all_wakers) if redis else PostgresListener(conninfo, pool, all_wakers)
+        loops: BackgroundLoops = {
+            "feed wake-ups": wakers.feed.run,
+            "inbox wake-ups": wakers.inbox.run,
+            "poll wake-ups": wakers.poll.run,
+            "revocations": wakers.revoked.run,
             "listener": listener.run,
-            **({"database": partial(run_postgres_restart_loop, settings)} if settings.database_url is None else {}),
         }
+        if settings.database_url is None:
+            loops["embedded database"] = partial(run_postgres_restart_loop, settings)
         yield Process(
             settings=settings,
             conninfo=conninfo,
-            runtime=runtime,
-            inbox_waker=inbox,
-            poll_waker=look,
-            loops=work,
+            runtime=await _open_runtime(settings, stack, pool, wakers),
+            inbox_waker=wakers.inbox,
+            poll_waker=wakers.poll,
+            loops=loops,
         )
+
+
+async def _open_runtime(settings: Settings, stack: AsyncExitStack, pool: Pool, wakers: _Wakers) -> Runtime:
+    """Open the clients and build the runtime; `stack` closes the clients."""
+    enode_config = settings.build_enode_config()
+    enode = await stack.enter_async_context(open_enode(enode_config)) if enode_config else None
+    sign_in = await _open_supabase_sign_in(settings, stack)
+    outbound = await stack.enter_async_context(open_outbound_client(settings.build_outbound_rules()))
+    jobs = JobQueue()
+    await jobs.open(pool)
+    hub = Hub(create_feed_reader(pool), publish_revoked=wakers.revoked.wake)
+    wakers.revoked.add_callback(hub.receive_revoked)
+    return Runtime(
+        pool=pool,
+        hub=hub,
+        feed_waker=wakers.feed,
+        jobs=jobs,
+        enode=enode,
+        version=VERSION,
+        public_url=settings.base_url,
+        request_poll=partial(wakers.poll.wake, [NO_USER_ID]),
+        link_origins=settings.link_origins,
+        outbound=outbound,
+        secret_key=settings.load_secret_key(),
+        mode=settings.mode,
+        verify_supabase_token=make_token_verifier(sign_in.supabase.token_verifier) if sign_in else None,
+        supabase_sign_in=sign_in,
+        delete_supabase_user=sign_in.supabase.auth.delete_user if sign_in else None,
+        allows_local_redirects=settings.allows_local_redirects,
+        plans=settings.plans,
+    )
 
 
 async def _open_supabase_sign_in(settings: Settings, stack: AsyncExitStack) -> SupabaseSignIn | None:

@@ -1,4 +1,4 @@
-"""Settings from environment variables, which nothing else in the relay reads. docs/operations.md describes each one."""
+"""Settings from environment variables, which nothing else in the relay reads. docs/settings.md describes each one."""
 
 import os
 import secrets

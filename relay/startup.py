@@ -1,4 +1,4 @@
-"""From settings to a database that fits this relay: embedded or given, migrated, and of the same mode."""
+"""Prepare the database that the settings select, embedded or external: start, migrate and check it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ CHECK_INTERVAL_SECONDS = 2
 
 @contextmanager
 def open_owner_conninfo(settings: Settings) -> Iterator[str]:
-    """Connection string of the database; the embedded server runs at least while the block does."""
+    """Yield the database's connection string. The embedded server runs at least as long as the block."""
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
         return
@@ -27,12 +27,12 @@ def open_owner_conninfo(settings: Settings) -> Iterator[str]:
 
 
 def get_embedded_postgres(settings: Settings) -> EmbeddedPostgres:
-    """The server that this relay brings along; used where DATABASE_URL is not set."""
+    """Return the embedded server, which is used if DATABASE_URL isn't set."""
     return EmbeddedPostgres(settings.data / "postgres")
 
 
 async def run_postgres_restart_loop(settings: Settings) -> None:
-    """Start the embedded server again whenever it dies under us, until cancelled."""
+    """Restart the embedded server whenever it has died, until cancelled."""
     postgres = get_embedded_postgres(settings)
     while True:
         await asyncio.to_thread(postgres.ensure_running)
@@ -41,9 +41,9 @@ async def run_postgres_restart_loop(settings: Settings) -> None:
 
 @contextmanager
 def prepare_database(settings: Settings) -> Iterator[str]:
-    """Connection string of a database with the schema this relay needs. The embedded one is migrated on the way.
+    """Yield the connection string of a database with this release's schema. Migrates the embedded one.
 
-    Raises StartError when the database is older than this relay, or was set up for the other mode.
+    Raises OperatorError if the database can't be used, is older than this release, or was set up for the other mode.
     """
     with open_owner_conninfo(settings) as conninfo:
         try:
@@ -59,18 +59,19 @@ def prepare_database(settings: Settings) -> Iterator[str]:
             raise OperatorError(f"the database cannot be reached: {cause}; check DATABASE_URL") from None
         except psycopg.Error as error:
             cause = str(error).splitlines()[0]
-            raise OperatorError(f"the database refuses the relay: {cause}; see docs/operations.md") from None
+            raise OperatorError(f"the database refuses the relay: {cause}; see docs/self-hosting.md") from None
         yield conninfo
 
 
 def _ensure_mode_matches(connection: SyncConnection, mode: str) -> None:
-    """The mode is decided once: limits and sign-in follow it, so a slip in the environment must not change it."""
+    """Store the mode at the first start; later, raise OperatorError if the setting differs.
+
+    Limits and sign-in follow the mode, so a mistake in the environment must not change it.
+    """
     connection.execute(
         "insert into evconduit.settings (key, value) values ('mode', %s) on conflict do nothing", [Jsonb(mode)]
     )
     row = connection.execute("select value from evconduit.settings where key = 'mode'").fetchone()
     recorded = row[0] if row else mode
     if recorded != mode:
-        raise OperatorError(
-            f"EVCONDUIT_MODE is {mode}, but this database was set up as {recorded}: correct one of them"
-        )
+        raise OperatorError(f"EVCONDUIT_MODE is {mode}, but this database was set up as {recorded}: change one of them")

@@ -1,4 +1,4 @@
-"""What acts on the database's queues, in any number of processes; what is done once is done by the one that leads."""
+"""The worker: processes the database's queues, in any number of processes. The leader also runs the singleton loops."""
 
 import asyncio
 import logging
@@ -6,8 +6,10 @@ import signal
 from functools import partial
 from uuid import UUID
 
+from relay.gateways.enode import EnodeClient
 from relay.kit.alert import post_alert
 from relay.kit.background import run_in_background
+from relay.kit.database import Pool
 from relay.kit.leader_election import LeaderElection
 from relay.kit.timestamps import format_timestamp
 from relay.process import ENODE_ACCOUNT_ID, VERSION, BackgroundLoops, Process, open_process
@@ -34,11 +36,13 @@ log = logging.getLogger(__name__)
 
 
 def build_worker_loops(process: Process) -> BackgroundLoops:
-    """The work of a worker beside what every process does."""
+    """Return the loops that a worker runs in addition to those of every process. Also registers callbacks and jobs."""
     runtime = process.runtime
-    apply = partial(apply_enode_event, plans=runtime.plans)
-    drain = InboxDrainer(runtime.pool, wake=runtime.feed_waker.wake, vin_key=runtime.secret_key, apply_event=apply)
-    process.inbox_waker.add_callback(drain.add_hint)
+    apply_event = partial(apply_enode_event, plans=runtime.plans)
+    drainer = InboxDrainer(
+        runtime.pool, wake=runtime.feed_waker.wake, vin_key=runtime.secret_key, apply_event=apply_event
+    )
+    process.inbox_waker.add_callback(drainer.add_hint)
 
     async def run_command_check(command_id: str, number: int) -> None:
         await check_command(runtime, UUID(command_id), number)
@@ -58,73 +62,79 @@ def build_worker_loops(process: Process) -> BackgroundLoops:
     runtime.feed_waker.add_callback(deliverer.add_hint)
     election = LeaderElection(process.conninfo, build_leader_loops(process))
     return {
-        "drain": drain.run,
-        "deliveries": deliverer.run,
-        "timers": runtime.jobs.run,
-        "what is done once": election.run,
+        "inbox": drainer.run,
+        "endpoint deliveries": deliverer.run,
+        "jobs": runtime.jobs.run,
+        "leader election": election.run,
     }
 
 
 def build_leader_loops(process: Process) -> BackgroundLoops:
-    """What one process of the cluster does for all."""
+    """Return the loops that only the leader of all processes runs."""
     settings, runtime = process.settings, process.runtime
-    work: BackgroundLoops = {
-        "pruning": partial(run_pruning_loop, runtime.pool, settings.retention),
-        "forgotten commands": partial(run_stale_command_loop, runtime),
-        "accounts to delete": partial(run_deletion_loop, runtime),
-        "linked-vehicle limits": partial(run_vehicle_limit_loop, runtime),
+    loops: BackgroundLoops = {
+        "history pruning": partial(run_pruning_loop, runtime.pool, settings.retention),
+        "stale commands": partial(run_stale_command_loop, runtime),
+        "account deletions": partial(run_deletion_loop, runtime),
+        "vehicle limits": partial(run_vehicle_limit_loop, runtime),
     }
     if runtime.enode is None:
-        return work
-    work["interventions"] = partial(run_intervention_fetch_loop, runtime)
+        return loops
+    loops["interventions"] = partial(run_intervention_fetch_loop, runtime)
     poller = EnodePoller(runtime.pool, runtime.enode, account_id=ENODE_ACCOUNT_ID, wake=process.inbox_waker.wake)
     if settings.webhook_url is None:
         process.poll_waker.add_callback(lambda _hint: poller.request_poll())
-        work["polling"] = poller.run
+        loops["enode polling"] = poller.run
     elif settings.enode_webhook_secret is not None:
-        watch = WebhookMonitor(
-            runtime.pool,
-            account_id=ENODE_ACCOUNT_ID,
-            max_silence=settings.webhook_silence,
-            send_alert=partial(send_operator_alert, settings),
-            reconcile=poller.poll_once,
-        )
-        wanted = DesiredWebhookSubscription(
+        subscription = DesiredWebhookSubscription(
             account_id=ENODE_ACCOUNT_ID,
             url=str(settings.webhook_url),
             secret=settings.enode_webhook_secret.get_secret_value(),
         )
-        every = SANDBOX_CHECK_INTERVAL if settings.is_sandbox else CHECK_INTERVAL
-        work["webhook subscription"] = partial(
-            run_webhook_subscription_loop,
-            runtime.pool,
-            runtime.enode,
-            wanted,
-            check_interval=every,
-            on_check=watch.request_check,
-        )
-        work["webhook watch"] = watch.run
-    return work
+        loops |= _build_webhook_loops(settings, runtime.pool, runtime.enode, poller, subscription)
+    return loops
+
+
+def _build_webhook_loops(
+    settings: Settings, pool: Pool, enode: EnodeClient, poller: EnodePoller, subscription: DesiredWebhookSubscription
+) -> BackgroundLoops:
+    """Return the loops that maintain and monitor the webhook subscription at Enode."""
+    monitor = WebhookMonitor(
+        pool,
+        account_id=ENODE_ACCOUNT_ID,
+        max_silence=settings.webhook_silence,
+        send_alert=partial(send_operator_alert, settings),
+        reconcile=poller.poll_once,
+    )
+    maintain_subscription = partial(
+        run_webhook_subscription_loop,
+        pool,
+        enode,
+        subscription,
+        check_interval=SANDBOX_CHECK_INTERVAL if settings.is_sandbox else CHECK_INTERVAL,
+        on_check=monitor.request_check,
+    )
+    return {"webhook subscription": maintain_subscription, "webhook monitor": monitor.run}
 
 
 async def send_operator_alert(settings: Settings, alert: Alert) -> bool:
-    """Where EVCONDUIT_ALERT_URL says; whether it got through."""
+    """Send an alert to EVCONDUIT_ALERT_URL; False if that failed."""
     url = None if settings.alert_url is None else str(settings.alert_url)
     return await post_alert(url, {"text": alert.text, "state": alert.state, "since": format_timestamp(alert.since)})
 
 
 def run_worker(settings: Settings, conninfo: str) -> None:
-    """Work until SIGINT or SIGTERM."""
+    """Run a worker until SIGINT, SIGTERM or SIGHUP."""
     asyncio.run(_run_until_signal(settings, conninfo))
 
 
 async def _run_until_signal(settings: Settings, conninfo: str) -> None:
-    asked_to_end = asyncio.Event()
+    stop_requested = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, asked_to_end.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
     async with (
         open_process(settings, conninfo) as process,
         run_in_background({**process.loops, **build_worker_loops(process)}),
     ):
-        log.info("worker %s is ready", VERSION)
-        await asked_to_end.wait()
+        log.info("worker ready version=%s", VERSION)
+        await stop_requested.wait()

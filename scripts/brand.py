@@ -1,6 +1,6 @@
-"""Draws EVConduit's mark and writes the brand images that Home Assistant shows: python scripts/brand.py [FOLDER].
+"""Draw EVConduit's mark and write the brand images for Home Assistant: python scripts/brand.py [FOLDER].
 
-The mark: a conduit that comes round from one side and ends in a plug, and what flows through it in its middle.
+The mark is a circular conduit that ends in a plug, with a bolt in the middle.
 """
 
 import math
@@ -18,39 +18,39 @@ type Point = tuple[float, float]
 TEAL: Colour = (13, 188, 163)
 BLUE: Colour = (36, 99, 235)
 AMBER: Colour = (255, 179, 26)
-INK: Colour = (23, 37, 61)
-SNOW: Colour = (240, 245, 252)
+DARK_TEXT: Colour = (23, 37, 61)
+LIGHT_TEXT: Colour = (240, 245, 252)
 
-FINE = 4
-"""Everything is drawn so many times larger, then scaled down: Pillow's shapes have no soft edges of their own."""
+OVERSAMPLING = 4
+"""Images are drawn this many times larger and then scaled down, because Pillow's shapes are not antialiased."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mark:
-    """The mark's measures, as fractions of its side."""
+    """The mark's dimensions, as fractions of its side."""
 
     radius: float = 0.365
     width: float = 0.115
-    # Degrees clockwise from three o'clock: the conduit runs from the first to the second, the plug sits on its end.
+    # Degrees clockwise from three o'clock. The plug is at the end.
     start: float = 62
     end: float = 328
 
 
 def draw_mark(side: int) -> Image.Image:
-    """The mark on nothing, `side` pixels square."""
-    large = side * FINE
+    """Draw the mark on a transparent square of `side` pixels."""
+    large = side * OVERSAMPLING
     pipe = Image.new("L", (large, large), 0)
     _draw_conduit(ImageDraw.Draw(pipe), large, Mark())
     bolt = Image.new("L", (large, large), 0)
     _draw_bolt(ImageDraw.Draw(bolt), large)
     image = Image.new("RGBA", (large, large), (0, 0, 0, 0))
-    image.paste(_gradient(large), mask=pipe)
+    image.paste(_create_gradient(large), mask=pipe)
     image.paste((*AMBER, 255), mask=bolt)
-    return _trimmed(image).resize((side, side), Image.Resampling.LANCZOS)
+    return _trim_to_square(image).resize((side, side), Image.Resampling.LANCZOS)
 
 
-def _trimmed(image: Image.Image) -> Image.Image:
-    """The smallest square that holds what is drawn."""
+def _trim_to_square(image: Image.Image) -> Image.Image:
+    """Crop to the smallest square that contains the drawing."""
     box = image.getbbox() or (0, 0, *image.size)
     width, height = box[2] - box[0], box[3] - box[1]
     side = max(width, height)
@@ -60,18 +60,18 @@ def _trimmed(image: Image.Image) -> Image.Image:
 
 
 def _draw_conduit(draw: ImageDraw.ImageDraw, side: int, mark: Mark) -> None:
-    # A row of dots and no arc: Pillow's arcs leave a step where a round end is put to them.
+    # Dots instead of an arc: Pillow's arcs leave a step at a round end.
     steps = round((mark.end - mark.start) * 4)
     for step in range(steps + 1):
         degrees = mark.start + (mark.end - mark.start) * step / steps
-        _dot(draw, _on_circle(side / 2, mark.radius * side, degrees), mark.width * side / 2)
+        _draw_dot(draw, _point_on_circle(side / 2, mark.radius * side, degrees), mark.width * side / 2)
     _draw_plug(draw, side, mark)
 
 
 def _draw_plug(draw: ImageDraw.ImageDraw, side: int, mark: Mark) -> None:
-    """A body across the conduit's end, and two pins that look on along the circle."""
+    """Draw the plug: a body across the conduit's end, and two pins along the circle."""
     angle = math.radians(mark.end)
-    base = _on_circle(side / 2, mark.radius * side, mark.end)
+    base = _point_on_circle(side / 2, mark.radius * side, mark.end)
     along = (-math.sin(angle), math.cos(angle))
     across = (math.cos(angle), math.sin(angle))
 
@@ -81,46 +81,46 @@ def _draw_plug(draw: ImageDraw.ImageDraw, side: int, mark: Mark) -> None:
             base[1] + side * (forward * along[1] + sideways * across[1]),
         )
 
-    _rounded(draw, [at(0.0, -0.085), at(0.1, -0.085), at(0.1, 0.085), at(0.0, 0.085)], 0.024 * side)
+    _draw_rounded(draw, [at(0.0, -0.085), at(0.1, -0.085), at(0.1, 0.085), at(0.0, 0.085)], 0.024 * side)
     for sideways in (-0.055, 0.055):
-        _rounded(draw, [at(0.1, sideways), at(0.185, sideways)], 0.021 * side)
+        _draw_rounded(draw, [at(0.1, sideways), at(0.185, sideways)], 0.021 * side)
 
 
 def _draw_bolt(draw: ImageDraw.ImageDraw, side: int) -> None:
     shape = [(0.545, 0.29), (0.375, 0.535), (0.478, 0.535), (0.455, 0.71), (0.625, 0.465), (0.522, 0.465)]
-    _rounded(draw, [(x * side, y * side) for x, y in shape], 0.022 * side)
+    _draw_rounded(draw, [(x * side, y * side) for x, y in shape], 0.022 * side)
 
 
-def _rounded(draw: ImageDraw.ImageDraw, points: list[Point], radius: float) -> None:
-    """A line or polygon, grown by `radius` so that its corners are round."""
+def _draw_rounded(draw: ImageDraw.ImageDraw, points: list[Point], radius: float) -> None:
+    """Draw a line or polygon with round corners, expanded by `radius`."""
     if len(points) > 2:  # noqa: PLR2004 - two points are a line
         draw.polygon(points, fill=255)
     draw.line([*points, points[0]], fill=255, width=round(2 * radius))
     for point in points:
-        _dot(draw, point, radius)
+        _draw_dot(draw, point, radius)
 
 
-def _dot(draw: ImageDraw.ImageDraw, centre: Point, radius: float) -> None:
+def _draw_dot(draw: ImageDraw.ImageDraw, centre: Point, radius: float) -> None:
     x, y = centre
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
 
 
-def _on_circle(centre: float, radius: float, degrees: float) -> Point:
+def _point_on_circle(centre: float, radius: float, degrees: float) -> Point:
     angle = math.radians(degrees)
     return centre + radius * math.cos(angle), centre + radius * math.sin(angle)
 
 
-def _gradient(side: int) -> Image.Image:
-    """Teal above left to blue below right."""
+def _create_gradient(side: int) -> Image.Image:
+    """Create a gradient from teal (top left) to blue (bottom right)."""
     down = Image.linear_gradient("L").resize((side, side))
     slope = ImageChops.add(down, down.transpose(Image.Transpose.ROTATE_90), scale=2)
     return Image.composite(Image.new("RGB", slope.size, BLUE), Image.new("RGB", slope.size, TEAL), slope)
 
 
 def draw_logo(height: int, ink: Colour) -> Image.Image:
-    """The mark and the name beside it, trimmed."""
+    """Draw the mark with the name beside it."""
     mark = draw_mark(height)
-    font = ImageFont.load_default(size=height * 0.5)  # Pillow's own face: the same on every machine
+    font = ImageFont.load_default(size=height * 0.5)  # Pillow's built-in font, the same on every machine
     left, _, right, _ = font.getbbox("EVConduit")
     image = Image.new("RGBA", (round(height * 1.08 + right - left), height), (0, 0, 0, 0))
     image.alpha_composite(mark)
@@ -134,8 +134,8 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for suffix, times in (("", 1), ("@2x", 2)):
         draw_mark(256 * times).save(folder / f"icon{suffix}.png", optimize=True)
-        draw_logo(144 * times, INK).save(folder / f"logo{suffix}.png", optimize=True)
-        draw_logo(144 * times, SNOW).save(folder / f"dark_logo{suffix}.png", optimize=True)
+        draw_logo(144 * times, DARK_TEXT).save(folder / f"logo{suffix}.png", optimize=True)
+        draw_logo(144 * times, LIGHT_TEXT).save(folder / f"dark_logo{suffix}.png", optimize=True)
     print(f"wrote {len(list(folder.glob('*.png')))} images to {folder}")
 
 

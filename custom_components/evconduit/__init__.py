@@ -1,4 +1,4 @@
-"""EVConduit: any electric car that Enode reaches, live in Home Assistant."""
+"""The EVConduit integration: electric vehicles that Enode supports, with live data."""
 
 from typing import Final
 
@@ -7,10 +7,16 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 
 from .const import LOGGER
-from .coordinator import AccountCoordinator, EVConduitConfigEntry
-from .credentials import async_last_credentials, async_revoke, client_with, relay_client, secret_of
+from .credentials import (
+    async_refresh_for_removal,
+    async_revoke_tokens,
+    create_client,
+    create_client_with_token,
+    get_bearer_token,
+)
+from .runtime import EVConduitConfigEntry, EVConduitRuntime
 from .storage import SnapshotStore
-from .webhook import async_forget
+from .webhook_registration import async_remove_webhook
 
 PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
@@ -22,16 +28,16 @@ PLATFORMS: Final = (
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
-    """Know the account's cars and show them."""
-    account = AccountCoordinator(hass, entry, relay_client(hass, entry))
-    await account.async_start()
-    entry.runtime_data = account
+    """Set up a config entry."""
+    runtime = EVConduitRuntime(hass, entry, create_client(hass, entry))
+    await runtime.async_start()
+    entry.runtime_data = runtime
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
-    """Show nothing more and hang up."""
+    """Unload a config entry."""
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         await entry.runtime_data.async_stop()
@@ -39,27 +45,28 @@ async def async_unload_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> None:
-    """Leave nothing behind."""
-    data = await async_last_credentials(hass, entry.data)
-    await async_forget(hass, entry, client_with(hass, data[CONF_URL], secret_of(data)))
-    await async_revoke(hass, data)
+    """Remove what the entry left at the relay, in the cloud, and in storage."""
+    # Each request below needs a valid token.
+    data = await async_refresh_for_removal(hass, entry.data)
+    await async_remove_webhook(hass, entry, create_client_with_token(hass, data[CONF_URL], get_bearer_token(data)))
+    await async_revoke_tokens(hass, data)
     await SnapshotStore(hass, entry.entry_id).async_remove()
 
 
 async def async_remove_config_entry_device(
     _hass: HomeAssistant, entry: EVConduitConfigEntry, device: DeviceEntry
 ) -> bool:
-    """A user may remove what is not there any more; what is there would only come back."""
-    account = entry.runtime_data
-    present = {account.data.id, *account.vehicles}
-    return not any(id_ in present for _, id_ in device.identifiers)
+    """Allow to remove devices that the account no longer has. Others would be added again."""
+    coordinator = entry.runtime_data.coordinator
+    current_ids = {coordinator.data.id, *coordinator.vehicles}
+    return not any(id_ in current_ids for _, id_ in device.identifiers)
 
 
 async def async_migrate_entry(_hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
-    """Refuse the entries of the classic integration, which had the same domain (version 1)."""
+    """Reject entries of the classic integration, which has the same domain and version 1."""
     if entry.version == 1:
         LOGGER.error(
-            "The entry %r was made by the classic EVConduit integration and cannot be taken over: remove it and add "
+            "The config entry %r belongs to the classic EVConduit integration and can't be migrated. Remove it and add "
             "EVConduit again",
             entry.title,
         )

@@ -12,15 +12,15 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .client import Vehicle
-from .coordinator import EVConduitConfigEntry
 from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
+from .runtime import EVConduitConfigEntry
 
-PARALLEL_UPDATES = 0  # everything is pushed
+PARALLEL_UPDATES = 0  # the coordinator updates the entities
 
 
 @dataclass(frozen=True, kw_only=True)
 class VehicleBinarySensorDescription(VehicleEntityDescription, BinarySensorEntityDescription):
-    """Something that is so, or not so, of a car."""
+    """Describes a binary sensor."""
 
     value_fn: Callable[[Vehicle], bool | None]
 
@@ -29,25 +29,25 @@ BINARY_SENSORS: tuple[VehicleBinarySensorDescription, ...] = (
     VehicleBinarySensorDescription(
         key="plugged_in",
         device_class=BinarySensorDeviceClass.PLUG,
-        offered_fn=lambda can: can.charge_state.is_offered,
+        supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
         value_fn=lambda vehicle: vehicle.charge_state.is_plugged_in,
     ),
     VehicleBinarySensorDescription(
         key="charging",
         device_class=BinarySensorDeviceClass.BATTERY_CHARGING,
-        offered_fn=lambda can: can.charge_state.is_offered,
+        supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
         value_fn=lambda vehicle: vehicle.charge_state.is_charging,
     ),
     VehicleBinarySensorDescription(
         key="fully_charged",
-        offered_fn=lambda can: can.charge_state.is_offered,
+        supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
         value_fn=lambda vehicle: vehicle.charge_state.is_fully_charged,
     ),
     VehicleBinarySensorDescription(
         key="reachable",
         device_class=BinarySensorDeviceClass.CONNECTIVITY,
         entity_category=EntityCategory.DIAGNOSTIC,
-        offered_fn=lambda _: True,
+        supported_fn=lambda _: True,
         value_fn=lambda vehicle: vehicle.is_reachable,
     ),
 )
@@ -56,12 +56,12 @@ BINARY_SENSORS: tuple[VehicleBinarySensorDescription, ...] = (
 async def async_setup_entry(
     _hass: HomeAssistant, entry: EVConduitConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Add the binary sensors of all cars."""
+    """Set up the binary sensors of all vehicles."""
     async_add_vehicle_entities(entry, async_add_entities, Platform.BINARY_SENSOR, BINARY_SENSORS, VehicleBinarySensor)
 
 
 class VehicleBinarySensor(VehicleEntity, BinarySensorEntity):
-    """Something that is so, or not so, of a car."""
+    """A binary sensor of a vehicle."""
 
     entity_description: VehicleBinarySensorDescription
 

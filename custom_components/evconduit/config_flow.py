@@ -20,30 +20,32 @@ from .client import (
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
-    find_sign_in,
-    relay_address,
+    find_authorize_url,
+    parse_relay_url,
 )
 from .const import DEFAULT_URL, DOMAIN, LOGGER
 from .credentials import (
     CONF_INSTALLATION,
-    CREDENTIALS,
-    RelayImplementation,
-    async_revoke,
-    client_with,
-    relay_client,
-    secret_of,
+    CREDENTIAL_KEYS,
+    RelayOAuth2Implementation,
+    async_revoke_tokens,
+    create_client,
+    create_client_with_token,
+    get_bearer_token,
 )
-from .webhook import async_leave
+from .webhook_registration import async_delete_endpoint
+
+EXAMPLE_URL: Final = "http://192.168.1.20:8300"  # a placeholder, because hassfest rejects URLs in translations
 
 URL_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url"))
 KEY_SELECTOR: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 
-NEW_ADDRESS_FORM: Final = vol.Schema({vol.Required(CONF_URL, default=DEFAULT_URL): URL_SELECTOR})
-ADDRESS_FORM: Final = vol.Schema({vol.Required(CONF_URL): URL_SELECTOR})
-KEY_FORM: Final = vol.Schema({vol.Required(CONF_API_KEY): KEY_SELECTOR})
+USER_SCHEMA: Final = vol.Schema({vol.Required(CONF_URL, default=DEFAULT_URL): URL_SELECTOR})
+RECONFIGURE_SCHEMA: Final = vol.Schema({vol.Required(CONF_URL): URL_SELECTOR})
+API_KEY_SCHEMA: Final = vol.Schema({vol.Required(CONF_API_KEY): KEY_SELECTOR})
 
-# From the particular to the general: the first class that fits speaks.
-ERRORS: Final[tuple[tuple[type[RelayError], str], ...]] = (
+# The first class that matches is used: subclasses come before their base.
+ERROR_KEYS: Final[tuple[tuple[type[RelayError], str], ...]] = (
     (UnauthorizedError, "invalid_auth"),
     (ForbiddenError, "invalid_auth"),
     (AccountDisabledError, "account_disabled"),
@@ -54,13 +56,13 @@ ERRORS: Final[tuple[tuple[type[RelayError], str], ...]] = (
 
 
 class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
-    """Where the relay is, and what opens it: an account that is signed in to with a browser, or a key.
+    """Asks for the relay's URL, then for a credential: signing in with OAuth, or an API key.
 
-    Which of the two a relay knows, it is asked; where it knows only keys, nobody is offered a choice.
+    The relay's metadata shows whether it supports OAuth. If not, the flow goes straight to the API key.
     """
 
     DOMAIN = DOMAIN
-    VERSION = 2  # 1 was the classic integration's
+    VERSION = 2  # version 1 is the classic integration
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,56 +75,57 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
     def logger(self) -> logging.Logger:
         return LOGGER
 
-    # Where the relay is
-
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Add an account."""
-        return await self._async_ask_address("user", NEW_ADDRESS_FORM, user_input)
+        """Add an account: ask for the relay's URL."""
+        return await self._async_show_url_form("user", USER_SCHEMA, user_input)
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Another address, another way in, the same account."""
-        return await self._async_ask_address("reconfigure", ADDRESS_FORM, user_input)
+        """Change the URL or the credential of the same account."""
+        return await self._async_show_url_form("reconfigure", RECONFIGURE_SCHEMA, user_input)
 
     async def async_step_reauth(self, _entry_data: Mapping[str, Any]) -> ConfigFlowResult:
-        """What opened the relay is no longer good."""
+        """Handle a credential that was revoked or expired."""
         return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Say so, and go on when somebody is there."""
+        """Explain, and continue when the user is ready to sign in."""
         errors: dict[str, str] = {}
-        if user_input is not None and await self._async_look(self._entry().data[CONF_URL], errors):
+        if user_input is not None and await self._async_find_relay(self._get_entry().data[CONF_URL], errors):
             return await self.async_step_method()
         return self.async_show_form(step_id="reauth_confirm", errors=errors)
 
-    async def _async_ask_address(
-        self, step_id: str, form: vol.Schema, user_input: dict[str, Any] | None
+    async def _async_show_url_form(
+        self, step_id: str, schema: vol.Schema, user_input: dict[str, Any] | None
     ) -> ConfigFlowResult:
         errors: dict[str, str] = {}
-        if user_input is not None and await self._async_look(user_input[CONF_URL], errors):
+        if user_input is not None and await self._async_find_relay(user_input[CONF_URL], errors):
             return await self.async_step_method()
-        suggested = user_input or (None if self.source == SOURCE_USER else {CONF_URL: self._entry().data[CONF_URL]})
-        filled = self.add_suggested_values_to_schema(
-            form,  # type: ignore[arg-type] # voluptuous is probatio when Home Assistant runs; mypy cannot know
+        suggested = user_input or (None if self.source == SOURCE_USER else {CONF_URL: self._get_entry().data[CONF_URL]})
+        data_schema = self.add_suggested_values_to_schema(
+            schema,  # type: ignore[arg-type] # Home Assistant replaces voluptuous with probatio at run time
             suggested,
         )
-        return self.async_show_form(step_id=step_id, data_schema=filled, errors=errors)
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=data_schema,
+            errors=errors,
+            description_placeholders={"example_url": EXAMPLE_URL},
+        )
 
-    async def _async_look(self, typed: str, errors: dict[str, str]) -> bool:
-        """Whether there is a relay. Else `errors` says why not."""
+    async def _async_find_relay(self, url: str, errors: dict[str, str]) -> bool:
+        """Find the relay and its authorization page. Return False with `errors` filled if there is none."""
         try:
-            self._url = relay_address(typed)
-            self._authorize_url = await find_sign_in(async_get_clientsession(self.hass), self._url)
+            self._url = parse_relay_url(url)
+            self._authorize_url = await find_authorize_url(async_get_clientsession(self.hass), self._url)
         except ValueError:
             errors[CONF_URL] = "invalid_url"
         except RelayError as err:
-            errors["base"] = _error(err)
+            errors["base"] = _get_error_key(err)
         return not errors
 
-    # What opens it
-
     async def async_step_method(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Choose how to get in, where there is a choice."""
+        """Choose the credential, if there is a choice."""
         options = ["api_key"] if self._authorize_url is None else ["sign_in", "api_key"]
         if self.source == SOURCE_RECONFIGURE:
             options.insert(0, "keep")
@@ -133,85 +136,86 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         )
 
     async def async_step_sign_in(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """In another window, on the relay's own page."""
-        # Only where the old access is gone may this one end it: in the other flows it is in use, should this one fail.
-        known = self._entry().data.get(CONF_INSTALLATION) if self.source == SOURCE_REAUTH else None
-        self._installation = known or uuid4().hex
-        self.flow_impl = RelayImplementation(self.hass, self._url, self._authorize_url or "", self._installation)
+        """Sign in on the relay's page, in another window."""
+        # With the same id, the relay revokes the old tokens. Outside reauth they are still in use if this flow fails.
+        current = self._get_entry().data.get(CONF_INSTALLATION) if self.source == SOURCE_REAUTH else None
+        self._installation = current or uuid4().hex
+        self.flow_impl = RelayOAuth2Implementation(self.hass, self._url, self._authorize_url or "", self._installation)
         return await self.async_step_auth()
 
     @override
     async def async_oauth_create_entry(self, data: dict[str, Any]) -> ConfigFlowResult:
-        """Somebody signed in and said yes."""
-        return await self._async_finish_or_abort({CONF_URL: self._url, CONF_INSTALLATION: self._installation, **data})
+        """Finish after the user signed in and allowed access."""
+        return await self._async_finish_sign_in({CONF_URL: self._url, CONF_INSTALLATION: self._installation, **data})
 
     async def async_step_keep(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """The same credential, at another address."""
-        entry = self._entry()
+        """Keep the credential and change only the URL."""
+        entry = self._get_entry()
         try:
-            account = await relay_client(self.hass, entry, self._url).account()
+            account = await create_client(self.hass, entry, self._url).get_account()
         except RelayError as err:
-            return self.async_abort(reason=_error(err))
-        credentials = {key: value for key, value in entry.data.items() if key in CREDENTIALS}
-        return await self._async_finish(account, {CONF_URL: self._url, **credentials})
+            return self.async_abort(reason=_get_error_key(err))
+        credentials = {key: value for key, value in entry.data.items() if key in CREDENTIAL_KEYS}
+        return await self._async_create_or_update_entry(account, {CONF_URL: self._url, **credentials})
 
     async def async_step_api_key(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for a key until one opens an account."""
+        """Ask for an API key until the relay accepts one."""
         errors: dict[str, str] = {}
         if user_input is not None:
             data = {CONF_URL: self._url, CONF_API_KEY: user_input[CONF_API_KEY].strip()}
             try:
-                account = await self._client(data).account()
+                account = await self._create_client(data).get_account()
             except RelayError as err:
-                errors["base"] = _error(err)
+                errors["base"] = _get_error_key(err)
             else:
-                return await self._async_finish(account, data)
+                return await self._async_create_or_update_entry(account, data)
         return self.async_show_form(
             step_id="api_key",
-            data_schema=KEY_FORM,  # type: ignore[arg-type] # as above
+            data_schema=API_KEY_SCHEMA,  # type: ignore[arg-type] # as above
             errors=errors,
             description_placeholders={"address": self._url},
         )
 
-    # The end
-
-    async def _async_finish_or_abort(self, data: dict[str, Any]) -> ConfigFlowResult:
-        """Use what was just signed in for; give it back where that is not to be."""
+    async def _async_finish_sign_in(self, data: dict[str, Any]) -> ConfigFlowResult:
+        """Create or update the entry with new tokens. Revoke them if that fails."""
         try:
-            return await self._async_finish(await self._client(data).account(), data)
+            return await self._async_create_or_update_entry(await self._create_client(data).get_account(), data)
         except RelayError as err:
-            await async_revoke(self.hass, data)
-            return self.async_abort(reason=_error(err))
+            await async_revoke_tokens(self.hass, data)
+            return self.async_abort(reason=_get_error_key(err))
         except AbortFlow:
-            await async_revoke(self.hass, data)
+            await async_revoke_tokens(self.hass, data)
             raise
 
-    async def _async_finish(self, account: Account, data: dict[str, Any]) -> ConfigFlowResult:
+    async def _async_create_or_update_entry(self, account: Account, data: dict[str, Any]) -> ConfigFlowResult:
         await self.async_set_unique_id(account.id)
         if self.source == SOURCE_USER:
             self._abort_if_unique_id_configured()
             return self.async_create_entry(title=account.title or "EVConduit", data=data)
         self._abort_if_unique_id_mismatch(reason="account_mismatch")
-        entry = self._entry()
-        before = dict(entry.data)
-        kept = {key: value for key, value in before.items() if key not in CREDENTIALS}
+        entry = self._get_entry()
+        previous = dict(entry.data)
+        kept = {key: value for key, value in previous.items() if key not in CREDENTIAL_KEYS}
         result = self.async_update_reload_and_abort(entry, data=kept | data)
-        self.hass.async_create_task(self._async_give_back(before, data), f"{DOMAIN} give back")
+        self.hass.async_create_task(self._async_release_old_credential(previous, data), f"{DOMAIN} release credential")
         return result
 
-    async def _async_give_back(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        """What let us in before, and does so no more: it would stand in the account's lists, and be told, for ever."""
-        if CONF_TOKEN in before and before[CONF_TOKEN] != now.get(CONF_TOKEN):
-            await async_revoke(self.hass, before)
-        elif CONF_API_KEY in before and before[CONF_API_KEY] != now.get(CONF_API_KEY):
-            await async_leave(before, self._client(before))
+    async def _async_release_old_credential(self, previous: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+        """Revoke replaced tokens, or delete the endpoint of a replaced API key.
 
-    def _client(self, data: Mapping[str, Any]) -> RelayClient:
-        return client_with(self.hass, data[CONF_URL], secret_of(data))
+        Otherwise the relay would list the old installation and POST to it forever.
+        """
+        if CONF_TOKEN in previous and previous[CONF_TOKEN] != current.get(CONF_TOKEN):
+            await async_revoke_tokens(self.hass, previous)
+        elif CONF_API_KEY in previous and previous[CONF_API_KEY] != current.get(CONF_API_KEY):
+            await async_delete_endpoint(previous, self._create_client(previous))
 
-    def _entry(self) -> ConfigEntry[Any]:
+    def _create_client(self, data: Mapping[str, Any]) -> RelayClient:
+        return create_client_with_token(self.hass, data[CONF_URL], get_bearer_token(data))
+
+    def _get_entry(self) -> ConfigEntry[Any]:
         return self._get_reauth_entry() if self.source == SOURCE_REAUTH else self._get_reconfigure_entry()
 
 
-def _error(error: RelayError) -> str:
-    return next(key for kind, key in ERRORS if isinstance(error, kind))
+def _get_error_key(error: RelayError) -> str:
+    return next(key for error_type, key in ERROR_KEYS if isinstance(error, error_type))

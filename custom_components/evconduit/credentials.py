@@ -1,4 +1,4 @@
-"""What opens the relay to an entry: an API key, or the tokens of an account that was signed in to."""
+"""Credentials of a config entry: an API key, or OAuth tokens."""
 
 import asyncio
 import time
@@ -28,26 +28,26 @@ from .client import (
     RelayError,
     TryAgainError,
     UnauthorizedError,
-    retry_after,
-    revoke,
-    token_url,
+    get_token_url,
+    parse_retry_after,
+    revoke_token,
 )
 from .const import DOMAIN, LOGGER
 
 CONF_INSTALLATION: Final = "installation"
-"""What an entry calls itself where it signs in: random, and no secret."""
-CREDENTIALS: Final = frozenset({CONF_API_KEY, CONF_TOKEN, CONF_INSTALLATION, "auth_implementation"})
-"""The keys of an entry's data that let it in, of either kind."""
-REFRESH_SECONDS: Final = 30
-QUICK_GOODBYE_SECONDS: Final = 10
+"""Id of this installation, sent at sign-in. Random, and not a secret."""
+CREDENTIAL_KEYS: Final = frozenset({CONF_API_KEY, CONF_TOKEN, CONF_INSTALLATION, "auth_implementation"})
+"""All keys of the entry's data that belong to a credential, of either kind."""
+REFRESH_TIMEOUT_SECONDS: Final = 30
+REMOVAL_TIMEOUT_SECONDS: Final = 10
 
 
-class RelayImplementation(LocalOAuth2ImplementationWithPkce):
-    """Signing in at one relay. Made anew for each flow: it holds the secret of one sign-in."""
+class RelayOAuth2Implementation(LocalOAuth2ImplementationWithPkce):
+    """OAuth 2 with one relay. Create one for each flow: it holds the flow's PKCE secret."""
 
     def __init__(self, hass: HomeAssistant, url: str, authorize_url: str = "", installation: str = "") -> None:
-        """The last two are only needed to sign in, not to refresh."""
-        super().__init__(hass, DOMAIN, CLIENT_ID, authorize_url, token_url(url))
+        """`authorize_url` and `installation` are needed to sign in, not to refresh."""
+        super().__init__(hass, DOMAIN, CLIENT_ID, authorize_url, get_token_url(url))
         self._installation = installation
 
     @property
@@ -58,12 +58,14 @@ class RelayImplementation(LocalOAuth2ImplementationWithPkce):
     @property
     @override
     def extra_authorize_data(self) -> dict[str, str]:
-        """The name is shown to who is asked, and in the list of what has access to an account.
+        """Return the parameters of the authorization request.
 
-        What the relay knows of this `installation` already, ends as soon as it has given tokens.
+        The name is shown on the consent page and in the account's list of installations.
+
+        When the relay issues tokens, it revokes the earlier ones of the same `installation`.
         """
-        about = {"scope": SCOPE, "name": self.hass.config.location_name, CONF_INSTALLATION: self._installation}
-        return about | super().extra_authorize_data
+        parameters = {"scope": SCOPE, "name": self.hass.config.location_name, CONF_INSTALLATION: self._installation}
+        return parameters | super().extra_authorize_data
 
     @override
     async def _token_request(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +74,7 @@ class RelayImplementation(LocalOAuth2ImplementationWithPkce):
         except OAuth2TokenRequestReauthError as err:
             if RELAY_HEADER in (err.headers or {}):
                 raise
-            # A gateway's 404 while the relay is down says nothing about our access.
+            # From a gateway, not from the relay: a 404 while the relay is down doesn't mean that access was revoked.
             raise OAuth2TokenRequestTransientError(
                 domain=DOMAIN,
                 request_info=err.request_info,
@@ -83,89 +85,94 @@ class RelayImplementation(LocalOAuth2ImplementationWithPkce):
             ) from err
 
 
-class Tokens:
-    """An entry's tokens, refreshed when they are old. Raises the client's errors and no others."""
+class TokenProvider:
+    """Provides an entry's access token and refreshes it. Raises only the relay client's errors."""
 
     def __init__(self, hass: HomeAssistant, entry: ConfigEntry[Any], url: str) -> None:
         self._hass = hass
         self._entry = entry
-        self._session = OAuth2Session(hass, entry, RelayImplementation(hass, url))
+        self._session = OAuth2Session(hass, entry, RelayOAuth2Implementation(hass, url))
 
-    async def async_token(self) -> str:
-        """An access token that is good for a while."""
+    async def async_get_token(self) -> str:
+        """Return a valid access token."""
         if CONF_TOKEN not in self._entry.data:
-            raise RelayConnectionError("the entry has another credential now")
-        with _refreshing():
-            async with asyncio.timeout(REFRESH_SECONDS):
+            raise RelayConnectionError("the credential has been replaced")
+        with _translate_token_errors():
+            async with asyncio.timeout(REFRESH_TIMEOUT_SECONDS):
                 await self._session.async_ensure_token_valid()
         return str(self._session.token["access_token"])
 
-    async def async_renew(self, refused: str) -> bool:
-        """The relay does not know a token that should still be good: a clock was wrong, or it is revoked. Find out."""
+    async def async_invalidate_token(self, refused_token: str) -> bool:
+        """Mark a token as expired that the relay refused, so that the next request refreshes it. Returns True.
+
+        Reasons are a wrong clock, a relay restored from a backup, and revocation, which only the refresh can tell.
+        """
         token: dict[str, Any] = self._entry.data.get(CONF_TOKEN) or {}
-        if token.get("access_token") == refused:
-            old = {**self._entry.data, CONF_TOKEN: {**token, "expires_at": 0}}
-            self._hass.config_entries.async_update_entry(self._entry, data=old)
+        if token.get("access_token") == refused_token:
+            expired = {**self._entry.data, CONF_TOKEN: {**token, "expires_at": 0}}
+            self._hass.config_entries.async_update_entry(self._entry, data=expired)
         return True
 
 
 @contextmanager
-def _refreshing() -> Iterator[None]:
+def _translate_token_errors() -> Iterator[None]:
     try:
         yield
     except OAuth2TokenRequestReauthError as err:
-        raise UnauthorizedError("the relay gives no more tokens") from err
+        raise UnauthorizedError("the refresh token was rejected") from err
     except OAuth2TokenRequestError as err:
-        wait = retry_after(err.headers.get("Retry-After") if err.headers else None)
-        raise TryAgainError(f"no tokens for now (status {err.status})", retry_after=wait) from err
+        delay = parse_retry_after(err.headers.get("Retry-After") if err.headers else None)
+        raise TryAgainError(f"token refresh failed (status {err.status})", retry_after=delay) from err
     except (ClientError, TimeoutError, ValueError) as err:
         raise RelayConnectionError(type(err).__name__) from err
 
 
-def relay_client(hass: HomeAssistant, entry: ConfigEntry[Any], url: str | None = None) -> RelayClient:
-    """A client for the entry's relay, by its own address or by another."""
-    address = url or str(entry.data[CONF_URL])
+def create_client(hass: HomeAssistant, entry: ConfigEntry[Any], url: str | None = None) -> RelayClient:
+    """Create a client with the entry's credential, for its relay or for `url`."""
+    relay_url = url or str(entry.data[CONF_URL])
     if CONF_TOKEN in entry.data:
-        tokens = Tokens(hass, entry, address)
-        return RelayClient(async_get_clientsession(hass), address, tokens.async_token, tokens.async_renew)
-    return client_with(hass, address, secret_of(entry.data))
+        tokens = TokenProvider(hass, entry, relay_url)
+        return RelayClient(
+            async_get_clientsession(hass), relay_url, tokens.async_get_token, tokens.async_invalidate_token
+        )
+    return create_client_with_token(hass, relay_url, get_bearer_token(entry.data))
 
 
-def client_with(hass: HomeAssistant, url: str, credential: str) -> RelayClient:
-    """A client with this credential and no other."""
+def create_client_with_token(hass: HomeAssistant, url: str, credential: str) -> RelayClient:
+    """Create a client with a fixed credential that is never refreshed."""
 
-    async def token() -> str:
+    async def get_token() -> str:
         return credential
 
-    return RelayClient(async_get_clientsession(hass), url, token)
+    return RelayClient(async_get_clientsession(hass), url, get_token)
 
 
-async def async_last_credentials(hass: HomeAssistant, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The data of an entry that is gone with a token that is still good, for goodbyes. It can be kept no more."""
+async def async_refresh_for_removal(hass: HomeAssistant, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a removed entry's data with a valid token, if the relay can be reached. The entry can't store it."""
     token = data.get(CONF_TOKEN)
-    if token is None or token["expires_at"] > time.time() + QUICK_GOODBYE_SECONDS:
+    if token is None or token["expires_at"] > time.time() + REMOVAL_TIMEOUT_SECONDS:
         return dict(data)
     try:
-        with _refreshing():
-            async with asyncio.timeout(QUICK_GOODBYE_SECONDS):
-                fresh = await RelayImplementation(hass, data[CONF_URL]).async_refresh_token(token)
+        with _translate_token_errors():
+            async with asyncio.timeout(REMOVAL_TIMEOUT_SECONDS):
+                new_token = await RelayOAuth2Implementation(hass, data[CONF_URL]).async_refresh_token(token)
     except RelayError as err:
-        LOGGER.debug("No token for a goodbye: %s", type(err).__name__)
+        LOGGER.debug("Token refresh before removal failed: %s", type(err).__name__)
         return dict(data)
-    return {**data, CONF_TOKEN: fresh}
+    return {**data, CONF_TOKEN: new_token}
 
 
-def secret_of(data: Mapping[str, Any]) -> str:
-    """What is shown to the relay, as it is now."""
+def get_bearer_token(data: Mapping[str, Any]) -> str:
+    """Return the API key or access token, without refreshing it."""
     return str(data[CONF_TOKEN]["access_token"] if CONF_TOKEN in data else data[CONF_API_KEY])
 
 
-async def async_revoke(hass: HomeAssistant, data: Mapping[str, Any]) -> None:
-    """Give back the access that was signed in for, as far as the relay can be reached. A key stays its owner's."""
+async def async_revoke_tokens(hass: HomeAssistant, data: Mapping[str, Any]) -> None:
+    """Revoke the OAuth tokens, if the relay can be reached. An API key is not revoked: the user created it."""
     token = data.get(CONF_TOKEN)
     if token is None:
         return
     try:
-        await revoke(async_get_clientsession(hass), data[CONF_URL], token["refresh_token"])
+        await revoke_token(async_get_clientsession(hass), data[CONF_URL], token["refresh_token"])
     except RelayError as err:
-        LOGGER.debug("The access could not be given back: %s", type(err).__name__)
+        LOGGER.debug("Token revocation failed: %s", type(err).__name__)

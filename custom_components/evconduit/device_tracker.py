@@ -6,31 +6,31 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import EVConduitConfigEntry
 from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
+from .runtime import EVConduitConfigEntry
 
-PARALLEL_UPDATES = 0  # everything is pushed
+PARALLEL_UPDATES = 0  # the coordinator updates the entities
 
 
 @dataclass(frozen=True, kw_only=True)
 class VehicleTrackerDescription(VehicleEntityDescription, TrackerEntityDescription):
-    """Where a car is."""
+    """Describes a device tracker."""
 
 
 TRACKERS: tuple[VehicleTrackerDescription, ...] = (
-    VehicleTrackerDescription(key="location", offered_fn=lambda can: can.location.is_offered),
+    VehicleTrackerDescription(key="location", supported_fn=lambda capabilities: capabilities.location.is_supported),
 )
 
 
 async def async_setup_entry(
     _hass: HomeAssistant, entry: EVConduitConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Add the trackers of all cars."""
+    """Set up the device trackers of all vehicles."""
     async_add_vehicle_entities(entry, async_add_entities, Platform.DEVICE_TRACKER, TRACKERS, VehicleTracker)
 
 
 class VehicleTracker(VehicleEntity, TrackerEntity):
-    """Where a car is."""
+    """The position of a vehicle."""
 
     entity_description: VehicleTrackerDescription
 

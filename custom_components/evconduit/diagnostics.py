@@ -5,12 +5,12 @@ from homeassistant.const import CONF_API_KEY, CONF_TOKEN, CONF_WEBHOOK_ID
 from homeassistant.core import HomeAssistant
 
 from .client import JsonObject
-from .coordinator import AccountCoordinator, EVConduitConfigEntry
 from .credentials import CONF_INSTALLATION
-from .webhook import CONF_SECRET
+from .runtime import EVConduitConfigEntry, EVConduitRuntime
+from .webhook_registration import CONF_SECRET
 
-# Keys whose values say who somebody is, where, or let a stranger in.
-PERSONAL: Final = {
+# Credentials, and values that identify a person, a vehicle or a place.
+TO_REDACT: Final = {
     CONF_API_KEY,
     CONF_INSTALLATION,
     CONF_SECRET,
@@ -29,26 +29,29 @@ PERSONAL: Final = {
 
 
 async def async_get_config_entry_diagnostics(_hass: HomeAssistant, entry: EVConduitConfigEntry) -> dict[str, Any]:
-    """All we know about how an account does, and nothing about whose it is."""
-    account = entry.runtime_data
+    """Return diagnostics without credentials and personal data."""
+    runtime = entry.runtime_data
+    coordinator = runtime.coordinator
     return {
-        "entry": async_redact_data(dict(entry.data), PERSONAL),
-        "account": async_redact_data(account.data.raw, PERSONAL),
-        "channel": _channel(account),
-        "webhook": account.webhook.diagnostics(),
-        "vehicles": [async_redact_data(vehicle.data.raw, PERSONAL) for vehicle in account.vehicles.values()],
+        "entry": async_redact_data(dict(entry.data), TO_REDACT),
+        "account": async_redact_data(coordinator.data.raw, TO_REDACT),
+        "channel": _get_channel_diagnostics(runtime),
+        "webhook": runtime.webhook.get_diagnostics(),
+        "vehicles": [async_redact_data(vehicle.data.raw, TO_REDACT) for vehicle in coordinator.vehicles.values()],
     }
 
 
-def _channel(account: AccountCoordinator) -> JsonObject:
-    heard_at = account.contact.heard_at
-    interval = account.update_interval
+def _get_channel_diagnostics(runtime: EVConduitRuntime) -> JsonObject:
+    coordinator = runtime.coordinator
+    last_contact_at = coordinator.availability.last_contact_at
+    posted = runtime.webhook.received
+    interval = coordinator.update_interval
     return {
-        "streaming": account.streaming,
-        "cursor": account.cursor,
-        "received": dict(account.received),
-        "in_contact": account.contact.kept,
-        "heard_at": heard_at.isoformat() if heard_at else None,
+        "streaming": coordinator.is_streaming,
+        "cursor": coordinator.cursor,
+        "received": {**runtime.stream.received, **{f"POST {name}": count for name, count in posted.items()}},
+        "in_contact": coordinator.availability.is_available,
+        "heard_at": last_contact_at.isoformat() if last_contact_at else None,
         "polls_every_seconds": interval.total_seconds() if interval else None,
-        "last_poll_error": type(account.last_exception).__name__ if account.last_exception else None,
+        "last_poll_error": type(coordinator.last_exception).__name__ if coordinator.last_exception else None,
     }

@@ -12,19 +12,19 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .client import Capabilities, Vehicle
 from .const import DOMAIN
-from .coordinator import EVConduitConfigEntry
+from .runtime import EVConduitConfigEntry
 from .vehicle_coordinator import VehicleCoordinator
 
 
 @dataclass(frozen=True, kw_only=True)
 class VehicleEntityDescription(EntityDescription):
-    """Something of a car. `offered_fn`: whether cars with such capabilities have it."""
+    """Describes an entity of a vehicle. `supported_fn` returns whether a vehicle with these capabilities has it."""
 
-    offered_fn: Callable[[Capabilities], bool]
+    supported_fn: Callable[[Capabilities], bool]
 
 
 class VehicleEntity(CoordinatorEntity[VehicleCoordinator]):
-    """Something of a car: named after its key, known by the car's id and its key for ever."""
+    """Base of all entities of a vehicle."""
 
     _attr_has_entity_name = True
 
@@ -32,8 +32,8 @@ class VehicleEntity(CoordinatorEntity[VehicleCoordinator]):
         super().__init__(coordinator)
         self.entity_description = description
         self._attr_translation_key = description.key
-        self._attr_unique_id = unique_id(coordinator, description)
-        # The coordinator registers and renames the device; an entity only says which one is its own.
+        self._attr_unique_id = create_unique_id(coordinator, description)
+        # The account coordinator registers and renames the device.
         self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, coordinator.data.id)})
 
     @property
@@ -43,12 +43,12 @@ class VehicleEntity(CoordinatorEntity[VehicleCoordinator]):
 
     @property
     def vehicle(self) -> Vehicle:
-        """The car as Enode last described it."""
+        """The last state that Enode reported."""
         return self.coordinator.data.vehicle
 
 
-def unique_id(coordinator: VehicleCoordinator, description: EntityDescription) -> str:
-    """Frozen at the first release."""
+def create_unique_id(coordinator: VehicleCoordinator, description: EntityDescription) -> str:
+    """Return the unique id. Its format must never change: it is stored in entity registries."""
     return f"{coordinator.data.id}_{description.key}"
 
 
@@ -58,34 +58,34 @@ def async_add_vehicle_entities[DescriptionT: VehicleEntityDescription](
     async_add_entities: AddConfigEntryEntitiesCallback,
     platform: Platform,
     descriptions: tuple[DescriptionT, ...],
-    make: Callable[[VehicleCoordinator, DescriptionT], Entity],
+    create_entity: Callable[[VehicleCoordinator, DescriptionT], Entity],
 ) -> None:
-    """Add what the cars have, now and whenever there is a new car or one that learned something.
+    """Add entities now, and again when a vehicle is added or gains a capability.
 
-    A capability that is lost removes nothing: what was registered once is made again after a restart.
+    Losing a capability removes no entity: one that is in the entity registry is created again after a restart.
     """
-    account = entry.runtime_data
-    registry = er.async_get(account.hass)
-    present: set[tuple[str, str]] = set()
+    coordinator = entry.runtime_data.coordinator
+    registry = er.async_get(coordinator.hass)
+    added: set[tuple[str, str]] = set()
 
     @callback
-    def is_wanted(vehicle: VehicleCoordinator, description: DescriptionT) -> bool:
-        return description.offered_fn(vehicle.data.vehicle.capabilities) or bool(
-            registry.async_get_entity_id(platform, DOMAIN, unique_id(vehicle, description))
+    def is_supported(vehicle: VehicleCoordinator, description: DescriptionT) -> bool:
+        return description.supported_fn(vehicle.data.vehicle.capabilities) or bool(
+            registry.async_get_entity_id(platform, DOMAIN, create_unique_id(vehicle, description))
         )
 
     @callback
     def add_missing() -> None:
-        present.intersection_update([it for it in present if it[0] in account.vehicles])
+        added.intersection_update([key for key in added if key[0] in coordinator.vehicles])
         missing = [
             (vehicle, description)
-            for vehicle in account.vehicles.values()
+            for vehicle in coordinator.vehicles.values()
             for description in descriptions
-            if (vehicle.data.id, description.key) not in present and is_wanted(vehicle, description)
+            if (vehicle.data.id, description.key) not in added and is_supported(vehicle, description)
         ]
-        present.update((vehicle.data.id, description.key) for vehicle, description in missing)
+        added.update((vehicle.data.id, description.key) for vehicle, description in missing)
         if missing:
-            async_add_entities([make(vehicle, description) for vehicle, description in missing])
+            async_add_entities([create_entity(vehicle, description) for vehicle, description in missing])
 
-    entry.async_on_unload(account.async_add_listener(add_missing))
+    entry.async_on_unload(coordinator.async_add_listener(add_missing))
     add_missing()

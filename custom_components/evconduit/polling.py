@@ -1,50 +1,148 @@
-"""When to ask the relay, where it does not tell."""
+"""Polling: requests all vehicles while no stream delivers changes."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
 
+from homeassistant.core import CALLBACK_TYPE, callback
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
+from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.update_coordinator import UpdateFailed
 from homeassistant.util import dt as dt_util
 
-from .client import Account, QuotaExhaustedError, TryAgainError
+from .client import Account, ForbiddenError, QuotaExhaustedError, RelayError, UnauthorizedError
+from .const import DOMAIN, LOGGER
+from .coordinator import AccountCoordinator
+from .error_messages import get_translation_key
+from .poll_intervals import OUTAGE_POLL_INTERVAL, get_poll_interval, get_retry_interval, get_server_delay
 
-SAFETY_POLL: Final = timedelta(minutes=15)
-"""While the stream is down that should be there."""
-UNPLANNED_POLL: Final = timedelta(hours=1)
-"""Without a stream, when the relay does not say when to ask."""
-SHORTEST_POLL: Final = timedelta(minutes=1)
-LONGEST_POLL: Final = timedelta(hours=12)
+OUTAGE_POLL_DELAY = timedelta(minutes=2)
+"""How long the stream may be down before polling starts."""
 
 
-def poll_interval(account: Account, planned_at: datetime | None = None) -> timedelta:
-    """How long to wait before the relay is asked again, as it wishes, within reason.
+class Poller:
+    """Sets the coordinator's update interval and provides its update method.
 
-    `planned_at`: when it was to be asked by an earlier plan, which a restart must not put off.
+    Each poll costs one call of the account's allowance, so `next_poll_at` is stored and survives a restart.
     """
-    now = dt_util.utcnow()
-    if account.next_poll_at is None:
-        wanted_at = now + (SAFETY_POLL if account.push else UNPLANNED_POLL)
-    else:
-        wanted_at = account.next_poll_at
-    return _within_reason(min(wanted_at, planned_at or wanted_at) - now)
 
+    def __init__(self, coordinator: AccountCoordinator, on_schedule: Callable[[], None]) -> None:
+        """Call `on_schedule` each time `next_poll_at` is set, to store it."""
+        self._coordinator = coordinator
+        self._hass = coordinator.hass
+        self._on_schedule = on_schedule
+        self._cancel_start: CALLBACK_TYPE | None = None
+        self._failed_polls = 0
+        self._quota_delay: timedelta | None = None
+        self._is_stopped = False
+        self.next_poll_at: datetime | None = None
 
-def retry_interval(error: BaseException, planned: timedelta, failures: int) -> timedelta | None:
-    """How long to wait where the relay told nothing, not even when to come back; None where `planned` stands.
+    async def async_first_refresh(self) -> None:
+        """Request the vehicles during set-up.
 
-    `failures` in a row so far. It is asked sooner than planned, and ever more seldom: an answer that was lost on its
-    way has cost a call.
-    """
-    if isinstance(error, QuotaExhaustedError) or not isinstance(error, TryAgainError):
-        return None
-    return min(planned, SAFETY_POLL * float(2 ** min(failures, 8)))
+        When the allowance is used up, set-up succeeds without vehicles; they are added by a later poll. Raises
+        ConfigEntryNotReady and ConfigEntryAuthFailed.
+        """
+        try:
+            await self._coordinator.async_config_entry_first_refresh()
+        except ConfigEntryNotReady as err:
+            if self._quota_delay is None:
+                raise
+            LOGGER.info("Allowance used up; vehicles are added when calls are available again")
+            LOGGER.debug("%s", err)
+            self._coordinator.update_interval = self._quota_delay
+            self._async_schedule(self._quota_delay)
 
+    @callback
+    def async_resume(self) -> None:
+        """Poll from now on: with push after OUTAGE_POLL_DELAY, without push when the relay wants it."""
+        if self._coordinator.data.push:
+            self._coordinator.availability.async_record_contact()
+            self._cancel_start = async_call_later(self._hass, OUTAGE_POLL_DELAY, self._async_start_polling)
+        else:
+            self._async_schedule_next()
+            # Starts the timer if there are listeners already.
+            self._coordinator.async_set_updated_data(self._coordinator.data)
 
-def wish_of(error: BaseException | None) -> timedelta | None:
-    """How long a relay wants to be left alone, within reason."""
-    if not isinstance(error, TryAgainError) or error.retry_after is None:
-        return None
-    return _within_reason(error.retry_after)
+    @callback
+    def async_suspend(self) -> None:
+        """Stop polling: the stream delivers changes."""
+        self.async_cancel_start()
+        self._coordinator.update_interval = self.next_poll_at = None
 
+    @callback
+    def async_stop(self) -> None:
+        """Stop polling, and ignore the result of a poll in progress."""
+        self._is_stopped = True
+        self.async_cancel_start()
 
-def _within_reason(wait: timedelta) -> timedelta:
-    return min(max(wait, SHORTEST_POLL), LONGEST_POLL)
+    @callback
+    def async_cancel_start(self) -> None:
+        """Cancel the delayed start."""
+        if self._cancel_start is not None:
+            self._cancel_start()
+            self._cancel_start = None
+
+    async def async_poll(self) -> Account:
+        """Request all vehicles: the coordinator's update method. Raises ConfigEntryAuthFailed and UpdateFailed."""
+        coordinator = self._coordinator
+        try:
+            snapshot = await coordinator.client.get_snapshot()
+        except RelayError as err:
+            if self._is_stopped:
+                return coordinator.data
+            raise self._async_handle_failure(err) from err
+        self._quota_delay = None
+        self._failed_polls = 0
+        if coordinator.is_streaming or self._is_stopped:
+            return coordinator.data  # the stream connected meanwhile and has newer data, or the entry is unloaded
+        self.next_poll_at = None
+        coordinator.async_apply_snapshot(snapshot)
+        self._async_schedule_next()
+        return coordinator.data
+
+    @callback
+    def _async_start_polling(self, _now: datetime) -> None:
+        self._cancel_start = None
+        entry = self._coordinator.config_entry
+        if entry.pref_disable_polling:
+            return
+        self._coordinator.update_interval = OUTAGE_POLL_INTERVAL
+        entry.async_create_background_task(self._hass, self._coordinator.async_refresh(), f"{DOMAIN} poll")
+
+    @callback
+    def _async_handle_failure(self, err: RelayError) -> ConfigEntryAuthFailed | UpdateFailed:
+        if isinstance(err, UnauthorizedError | ForbiddenError):
+            return ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=get_translation_key(err))
+        interval = self._coordinator.update_interval
+        delay = get_server_delay(err)
+        if delay is None and interval is not None:
+            delay = get_retry_interval(err, interval, self._failed_polls)
+        self._failed_polls += 1
+        self._async_schedule_after_failure(err, delay)
+        return UpdateFailed(
+            translation_domain=DOMAIN,
+            translation_key=get_translation_key(err),
+            retry_after=delay.total_seconds() if delay else None,
+        )
+
+    @callback
+    def _async_schedule_after_failure(self, err: RelayError, delay: timedelta | None) -> None:
+        """Note when to poll again. An exhausted allowance counts as contact: current data stays valid until then."""
+        if isinstance(err, QuotaExhaustedError):
+            self._quota_delay = delay or get_poll_interval(self._coordinator.data)
+            self._async_schedule(self._quota_delay)
+        elif delay is not None:
+            self.next_poll_at = dt_util.utcnow() + delay
+
+    @callback
+    def _async_schedule_next(self) -> None:
+        """Schedule the next poll right after contact with the relay."""
+        interval = get_poll_interval(self._coordinator.data, self.next_poll_at)
+        self._coordinator.update_interval = interval
+        self._async_schedule(interval)
+
+    @callback
+    def _async_schedule(self, delay: timedelta) -> None:
+        self.next_poll_at = dt_util.utcnow() + delay
+        self._coordinator.availability.async_record_contact(delay)
+        self._on_schedule()

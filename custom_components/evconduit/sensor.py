@@ -22,15 +22,15 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .client import PowerDeliveryState, Vehicle
-from .coordinator import EVConduitConfigEntry
 from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
+from .runtime import EVConduitConfigEntry
 
-PARALLEL_UPDATES = 0  # everything is pushed
+PARALLEL_UPDATES = 0  # the coordinator updates the entities
 
 
 @dataclass(frozen=True, kw_only=True)
 class VehicleSensorDescription(VehicleEntityDescription, SensorEntityDescription):
-    """A value of a car."""
+    """Describes a sensor."""
 
     value_fn: Callable[[Vehicle], float | str | datetime | None]
 
@@ -46,7 +46,7 @@ SENSORS: tuple[VehicleSensorDescription, ...] = (
         device_class=SensorDeviceClass.BATTERY,
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=PERCENTAGE,
-        offered_fn=lambda can: can.charge_state.is_offered,
+        supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
         value_fn=lambda vehicle: vehicle.charge_state.battery_level,
     ),
     VehicleSensorDescription(
@@ -55,14 +55,14 @@ SENSORS: tuple[VehicleSensorDescription, ...] = (
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfLength.KILOMETERS,
         suggested_display_precision=0,
-        offered_fn=lambda can: can.charge_state.is_offered,
+        supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
         value_fn=lambda vehicle: vehicle.charge_state.range,
     ),
     VehicleSensorDescription(
         key="charging_state",
         device_class=SensorDeviceClass.ENUM,
         options=[state.name.lower() for state in PowerDeliveryState],
-        offered_fn=lambda can: can.charge_state.is_offered,
+        supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
         value_fn=_charging_state,
     ),
     VehicleSensorDescription(
@@ -71,7 +71,7 @@ SENSORS: tuple[VehicleSensorDescription, ...] = (
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfPower.KILO_WATT,
         suggested_display_precision=1,
-        offered_fn=lambda can: can.charge_state.is_offered,
+        supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
         value_fn=lambda vehicle: vehicle.charge_state.charge_rate,
     ),
     VehicleSensorDescription(
@@ -80,13 +80,13 @@ SENSORS: tuple[VehicleSensorDescription, ...] = (
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfTime.MINUTES,
         suggested_display_precision=0,
-        offered_fn=lambda can: can.charge_state.is_offered,
+        supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
         value_fn=lambda vehicle: vehicle.charge_state.charge_time_remaining,
     ),
     VehicleSensorDescription(
-        key="charge_limit",  # no device class: a second "battery" would stand in for the car's own in many cards
+        key="charge_limit",  # no device class: many cards would show a second "battery" in place of the battery level
         native_unit_of_measurement=PERCENTAGE,
-        offered_fn=lambda can: can.charge_state.is_offered,
+        supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
         value_fn=lambda vehicle: vehicle.charge_state.charge_limit,
     ),
     VehicleSensorDescription(
@@ -95,7 +95,7 @@ SENSORS: tuple[VehicleSensorDescription, ...] = (
         native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
         suggested_display_precision=1,
         entity_category=EntityCategory.DIAGNOSTIC,
-        offered_fn=lambda can: can.charge_state.is_offered,
+        supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
         value_fn=lambda vehicle: vehicle.charge_state.battery_capacity,
     ),
     VehicleSensorDescription(
@@ -104,14 +104,14 @@ SENSORS: tuple[VehicleSensorDescription, ...] = (
         state_class=SensorStateClass.TOTAL_INCREASING,
         native_unit_of_measurement=UnitOfLength.KILOMETERS,
         suggested_display_precision=0,
-        offered_fn=lambda can: can.odometer.is_offered,
+        supported_fn=lambda capabilities: capabilities.odometer.is_supported,
         value_fn=lambda vehicle: vehicle.odometer,
     ),
     VehicleSensorDescription(
         key="last_seen",
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
-        offered_fn=lambda _: True,
+        supported_fn=lambda _: True,
         value_fn=lambda vehicle: vehicle.last_seen,
     ),
 )
@@ -120,12 +120,12 @@ SENSORS: tuple[VehicleSensorDescription, ...] = (
 async def async_setup_entry(
     _hass: HomeAssistant, entry: EVConduitConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Add the sensors of all cars."""
+    """Set up the sensors of all vehicles."""
     async_add_vehicle_entities(entry, async_add_entities, Platform.SENSOR, SENSORS, VehicleSensor)
 
 
 class VehicleSensor(VehicleEntity, SensorEntity):
-    """A value of a car."""
+    """A sensor of a vehicle."""
 
     entity_description: VehicleSensorDescription
 

@@ -1,4 +1,4 @@
-"""The last we knew, kept on disk, so that a restart shows the cars at once and costs no call."""
+"""Storage of the last state, so that a restart shows the vehicles at once and costs no call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,48 +7,50 @@ from datetime import datetime
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import Store
 
-from .client import Fields, JsonObject, MalformedError, Snapshot
+from .client import JsonObject, JsonReader, MalformedError, Snapshot
 from .const import DOMAIN
 
 VERSION = 1
-SAVE_AFTER_SECONDS = 60
+SAVE_DELAY_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stored:
-    """A snapshot, the stream's cursor that goes with it, and when the relay was to be asked again without a stream."""
+class StoredState:
+    """A snapshot, its cursor, and when the next poll is due if there is no stream."""
 
     snapshot: Snapshot
     cursor: str | None
-    poll_at: datetime | None
+    next_poll_at: datetime | None
 
 
 class SnapshotStore:
-    """Keeps one entry's snapshot, in the relay's own JSON, readable only by Home Assistant's user."""
+    """Stores one entry's state as the relay's own JSON, in a file that only Home Assistant's user can read."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         self._store = Store[JsonObject](hass, VERSION, f"{DOMAIN}.{entry_id}", private=True, atomic_writes=True)
 
-    async def async_load(self, account_id: str) -> Stored | None:
-        """What was kept of this account, if it can (still) be read."""
-        kept = Fields(await self._store.async_load())
+    async def async_load(self, account_id: str) -> StoredState | None:
+        """Load the state. None if there is none for this account, or it can't be read."""
+        reader = JsonReader(await self._store.async_load())
         try:
-            snapshot = Snapshot.parse(kept)
+            snapshot = Snapshot.parse(reader)
         except MalformedError:
             return None
         if snapshot.account.id != account_id:
             return None
-        return Stored(snapshot=snapshot, cursor=kept.text("cursor"), poll_at=kept.time("poll_at"))
+        return StoredState(
+            snapshot=snapshot, cursor=reader.get_str("cursor"), next_poll_at=reader.get_datetime("poll_at")
+        )
 
     @callback
-    def async_schedule(self, contents: Callable[[], JsonObject]) -> None:
-        """Save before long; many calls make one write, and a stop of Home Assistant writes at once."""
-        self._store.async_delay_save(contents, SAVE_AFTER_SECONDS)
+    def async_schedule_save(self, get_state: Callable[[], JsonObject]) -> None:
+        """Save within SAVE_DELAY_SECONDS, or when Home Assistant stops. Repeated calls cause one write."""
+        self._store.async_delay_save(get_state, SAVE_DELAY_SECONDS)
 
-    async def async_save(self, contents: JsonObject) -> None:
-        """Save now."""
-        await self._store.async_save(contents)
+    async def async_save(self, state: JsonObject) -> None:
+        """Save immediately."""
+        await self._store.async_save(state)
 
     async def async_remove(self) -> None:
-        """Forget it all."""
+        """Delete the file."""
         await self._store.async_remove()

@@ -7,26 +7,28 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .client import CommandKind
-from .coordinator import EVConduitConfigEntry
 from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
+from .runtime import EVConduitConfigEntry
 
 PARALLEL_UPDATES = 1  # one command at a time
 
 
 @dataclass(frozen=True, kw_only=True)
 class VehicleSwitchDescription(VehicleEntityDescription, SwitchEntityDescription):
-    """Something a car can be asked to do and to leave."""
+    """Describes a switch."""
 
-    on: CommandKind
-    off: CommandKind
+    turn_on_command: CommandKind
+    turn_off_command: CommandKind
 
 
 SWITCHES: tuple[VehicleSwitchDescription, ...] = (
     VehicleSwitchDescription(
         key="charging",
-        on=CommandKind.START,
-        off=CommandKind.STOP,
-        offered_fn=lambda can: can.start_charging.is_offered or can.stop_charging.is_offered,
+        turn_on_command=CommandKind.START,
+        turn_off_command=CommandKind.STOP,
+        supported_fn=lambda capabilities: (
+            capabilities.start_charging.is_supported or capabilities.stop_charging.is_supported
+        ),
     ),
 )
 
@@ -34,26 +36,26 @@ SWITCHES: tuple[VehicleSwitchDescription, ...] = (
 async def async_setup_entry(
     _hass: HomeAssistant, entry: EVConduitConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Add the switches of all cars."""
+    """Set up the switches of all vehicles."""
     async_add_vehicle_entities(entry, async_add_entities, Platform.SWITCH, SWITCHES, VehicleSwitch)
 
 
 class VehicleSwitch(VehicleEntity, SwitchEntity):
-    """Charging, as asked for while the car has not answered, else as it is."""
+    """Charging. Shows the requested state while the outcome of a command is open, else the reported state."""
 
     entity_description: VehicleSwitchDescription
 
     @property
     @override
     def is_on(self) -> bool | None:
-        if (requested := self.coordinator.requested) is not None:
-            return requested is self.entity_description.on
+        if (kind := self.coordinator.open_command_kind) is not None:
+            return kind is self.entity_description.turn_on_command
         return self.vehicle.charge_state.is_charging
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
-        await self.coordinator.async_charge(self.entity_description.on)
+        await self.coordinator.async_send_charging_command(self.entity_description.turn_on_command)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
-        await self.coordinator.async_charge(self.entity_description.off)
+        await self.coordinator.async_send_charging_command(self.entity_description.turn_off_command)

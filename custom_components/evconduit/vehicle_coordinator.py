@@ -8,6 +8,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
+from .availability import RelayAvailability
 from .client import (
     Command,
     CommandKind,
@@ -21,118 +22,121 @@ from .client import (
     VehicleRecord,
 )
 from .const import DOMAIN, LOGGER
-from .contact import Contact
-from .problems import command_problem, refresh_problem
+from .error_messages import create_command_error, create_refresh_error
 
-FOLLOW_AFTER: Final = tuple(timedelta(seconds=it) for it in (5, 10, 15, 30, 60, 120, 240, 600, 1200))
-"""When to ask how a command goes while no stream tells: half an hour in all, as long as carmakers take."""
+COMMAND_CHECK_DELAYS: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 10, 15, 30, 60, 120, 240, 600, 1200))
+"""Delays between checks of a command while the stream is down. Vendors take up to half an hour."""
 
 
-class Channel(Protocol):
-    """What a car needs of its account."""
+class AccountState(Protocol):
+    """What a vehicle's coordinator needs from the account's."""
 
     client: RelayClient
-    contact: Contact
-    streaming: bool
+    availability: RelayAvailability
+    is_streaming: bool
 
     async def async_request_refresh(self) -> None:
-        """Ask for all cars, soon."""
+        """Poll all vehicles soon."""
 
 
 class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
-    """One car. Its listeners hear of nothing but it, so that a push writes only its own entities."""
+    """One vehicle. A separate coordinator, so that an update writes only the entities of this vehicle."""
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry[Any], channel: Channel, record: VehicleRecord) -> None:
+    def __init__(
+        self, hass: HomeAssistant, entry: ConfigEntry[Any], account: AccountState, record: VehicleRecord
+    ) -> None:
         super().__init__(hass, LOGGER, config_entry=entry, name="vehicle", update_interval=None)
         self._entry = entry
-        self._channel = channel
+        self._account = account
         self.data = record
 
     @property
     def available(self) -> bool:
-        """What we show of the car is still the relay's word. A sleeping car is available, one not served is not."""
-        return self._channel.contact.kept and self.data.link_state is not LinkState.OVER_LIMIT
+        """Whether the data is current and the plan covers the vehicle. A sleeping vehicle is available."""
+        return self._account.availability.is_available and self.data.link_state is not LinkState.OVER_LIMIT
 
     @property
-    def requested(self) -> CommandKind | None:
-        """What the car has been asked and has not answered yet."""
+    def open_command_kind(self) -> CommandKind | None:
+        """The kind of the command whose outcome is open, if any."""
         command = self.data.command
         return command.kind if command is not None and command.is_open else None
 
     @callback
-    def async_take(self, record: VehicleRecord) -> None:
-        """The car's record from now on."""
+    def async_set_record(self, record: VehicleRecord) -> None:
+        """Set the record."""
         if record != self.data:
             self.async_set_updated_data(record)
 
-    async def async_charge(self, kind: CommandKind) -> None:
-        """Ask the car to start or stop charging; returns when the command is on its way.
+    async def async_send_charging_command(self, kind: CommandKind) -> None:
+        """Start or stop charging. Returns when the command is sent.
 
-        Raises HomeAssistantError, translated, with the relay's reason.
+        Raises a translated HomeAssistantError, with the vehicle's reason if it refused.
         """
         try:
-            command = await self._async_send(kind, uuid4().hex)
+            command = await self._async_send_command(kind, uuid4().hex)
         except RelayError as err:
             if isinstance(err, UnauthorizedError):
                 self._entry.async_start_reauth(self.hass)
             if isinstance(err, EnodeUnavailableError) and err.command is not None:
-                self._async_note(err.command)
-            raise command_problem(err) from err
-        self._async_note(command)
-        if command.is_refused:  # Enode may take a command and cancel it in the same breath
-            raise command_problem(CommandRefusedError(command.reason))
+                self._async_apply_command(err.command)
+            raise create_command_error(err) from err
+        self._async_apply_command(command)
+        if command.is_refused:  # Enode may accept a command and cancel it at once
+            raise create_command_error(CommandRefusedError(command.reason))
 
-    async def async_ask_for_news(self) -> None:
-        """Have the car's maker asked; what it says comes like all news. Raises HomeAssistantError, translated."""
+    async def async_refresh_vehicle(self) -> None:
+        """Request new data from the vendor; it arrives like any update. Raises a translated HomeAssistantError."""
         try:
-            await self._channel.client.refresh(self.data.id)
+            await self._account.client.refresh_vehicle(self.data.id)
         except RelayError as err:
             if isinstance(err, UnauthorizedError):
                 self._entry.async_start_reauth(self.hass)
-            raise refresh_problem(err) from err
+            raise create_refresh_error(err) from err
 
-    async def _async_send(self, kind: CommandKind, key: str) -> Command:
+    async def _async_send_command(self, kind: CommandKind, key: str) -> Command:
         try:
-            return await self._channel.client.charge(self.data.id, kind, idempotency_key=key)
+            return await self._account.client.send_charging_command(self.data.id, kind, idempotency_key=key)
         except RelayConnectionError as err:
             if isinstance(err.__cause__, TimeoutError):
-                raise  # nobody should wait so long twice
-            # Most often an idle connection that the relay had closed. Under the same key it stays one command.
-            return await self._channel.client.charge(self.data.id, kind, idempotency_key=key)
+                raise  # a retry would double a wait that is long already
+            # Usually an idle connection that the relay closed. The key prevents a second command.
+            return await self._account.client.send_charging_command(self.data.id, kind, idempotency_key=key)
 
     @callback
-    def _async_note(self, command: Command) -> None:
-        """Show what the relay answered, unless the stream has told more already."""
-        if (known := self.data.command) is not None:
-            is_settled = known.id == command.id and not known.is_open
-            if is_settled or _time(known) > _time(command):
+    def _async_apply_command(self, command: Command) -> None:
+        """Apply the response to a command, unless the stream already delivered something newer."""
+        if (current := self.data.command) is not None:
+            is_settled = current.id == command.id and not current.is_open
+            if is_settled or _get_request_time(current) > _get_request_time(command):
                 return
         self.async_set_updated_data(replace(self.data, command=command))
-        if command.is_open and not self._channel.streaming:
-            self._entry.async_create_background_task(self.hass, self._async_follow(command.id), f"{DOMAIN} command")
+        if command.is_open and not self._account.is_streaming:
+            self._entry.async_create_background_task(
+                self.hass, self._async_check_command(command.id), f"{DOMAIN} command"
+            )
 
-    async def _async_follow(self, command_id: str) -> None:
-        for wait in FOLLOW_AFTER:
-            await asyncio.sleep(wait.total_seconds())
-            known = self.data.command
-            if self._channel.streaming or known is None or known.id != command_id or not known.is_open:
+    async def _async_check_command(self, command_id: str) -> None:
+        for delay in COMMAND_CHECK_DELAYS:
+            await asyncio.sleep(delay.total_seconds())
+            current = self.data.command
+            if self._account.is_streaming or current is None or current.id != command_id or not current.is_open:
                 return
             try:
-                command = await self._channel.client.command(command_id)
+                command = await self._account.client.get_command(command_id)
             except RelayError:
-                continue  # there is a next time, and in the end the poll
+                continue  # the next check follows, and finally the poll
             if not command.is_open:
                 self.async_set_updated_data(replace(self.data, command=command))
-                await self._channel.async_request_refresh()
+                await self._account.async_request_refresh()
                 return
 
     @override
     async def _async_update_data(self) -> VehicleRecord:
-        """Only when a user asks (homeassistant.update_entity): with a stream there is nothing newer to be had."""
-        if not self._channel.streaming:
-            await self._channel.async_request_refresh()
+        """Handle homeassistant.update_entity. With a stream there is nothing newer to request."""
+        if not self._account.is_streaming:
+            await self._account.async_request_refresh()
         return self.data
 
 
-def _time(command: Command) -> float:
+def _get_request_time(command: Command) -> float:
     return command.requested_at.timestamp() if command.requested_at else 0.0

@@ -2,11 +2,13 @@
 
     python -m demo.enode --port 8301 --speed 60
 
-What is public about Enode is followed to the letter. Two things are not Enode's:
+A `Car` is the simulated physical car; a `Vehicle` is Enode's record of it.
 
-* Where nothing public is known, the choice made here is marked `SIM` in the code. A client must not lean on it.
-* Named deviations: webhook URLs may be `http://` when their host is loopback; values move by themselves (Enode's own
-  sandbox stands still); everything under `/_sim/`, the control surface, does not exist at Enode.
+The simulator follows everything that Enode has published. Two things differ from Enode:
 
-The clock factor (`--speed`) scales physics and Enode's delays. Every timestamp that is sent is real UTC.
+* Where Enode has published nothing, the choice made here is marked `SIM` in the code. Clients must not rely on it.
+* Deviations: webhook URLs may be `http://` if their host is loopback; values change by themselves (in Enode's own
+  sandbox they don't); the control API under `/_sim/` does not exist at Enode.
+
+`--speed` scales the physics and Enode's delays. All timestamps in responses and events are real UTC.
 """

@@ -1,4 +1,4 @@
-"""What the control surface can have a car do, and what a car is seen doing. Pure."""
+"""Changes of a car through the control API, and the activity it reports. Pure functions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,14 +6,23 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from demo.enode.interventions import BY_KEY
-from demo.enode.physics import Build, CarState, Power, drive, level, park, switch, with_level
-from demo.enode.routine import resume
+from demo.enode.daily_routine import resume_routine
+from demo.enode.interventions import INTERVENTIONS_BY_KEY
+from demo.enode.physics import (
+    CarSpec,
+    CarState,
+    Power,
+    battery_percent,
+    park_car,
+    start_drive,
+    with_battery_percent,
+    with_power,
+)
 from demo.enode.world import Car
 
 
 class Activity(StrEnum):
-    """What a car can be told by hand. It keeps to it until told otherwise; AUTO gives it back to its daily life."""
+    """An activity that the control API can set. It lasts until another one is set; AUTO resumes the daily routine."""
 
     DRIVE = "drive"
     PARK = "park"
@@ -24,53 +33,53 @@ class Activity(StrEnum):
     AUTO = "auto"
 
 
-class Wish(BaseModel):
-    """Body of POST /_sim/vehicles/{id}. What is absent stays as it is."""
+class VehicleChanges(BaseModel):
+    """Body of POST /_sim/vehicles/{id}. Absent members stay unchanged."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     activity: Activity | None = None
-    """drive, park, plug_in, unplug, charge, stop; auto gives the car back to its daily life."""
+    """drive, park, plug_in, unplug, charge, stop; auto resumes the daily routine."""
     power_delivery_state: Power | None = None
-    """Force one of Enode's states, such as PLUGGED_IN:FAULT."""
+    """Set one of Enode's states, such as PLUGGED_IN:FAULT."""
     battery_level: float | None = Field(default=None, ge=0, le=100)
     charge_limit: float | None = Field(default=None, ge=1, le=100)
     max_current: float | None = Field(default=None, ge=1, le=100)
     odometer: float | None = Field(default=None, ge=0, le=10_000_000)
-    """km; never less than it shows."""
+    """km; not less than the present value."""
     reachable: bool | None = None
     credentials_valid: bool | None = None
-    """False: the vendor refuses the user's sign-in, for all cars of this account."""
+    """False: the vendor rejects the user's sign-in, for all cars of the account."""
     interventions: list[str] | None = None
-    """The interventions that stand before this car's capabilities, by their keys; an empty list clears them."""
+    """Keys of the interventions that block this car's capabilities; an empty list clears them."""
 
     @field_validator("interventions")
     @classmethod
-    def _known(cls, keys: list[str] | None) -> list[str] | None:
-        if keys is not None and not set(keys) <= BY_KEY.keys():
-            raise ValueError(f"this world knows {', '.join(BY_KEY)}")
+    def _check_intervention_keys(cls, keys: list[str] | None) -> list[str] | None:
+        if keys is not None and not set(keys) <= INTERVENTIONS_BY_KEY.keys():
+            raise ValueError(f"must be among {', '.join(INTERVENTIONS_BY_KEY)}")
         return keys
 
 
-def _plug_in(_build: Build, state: CarState) -> CarState:
-    return state if state.power.plugged_in else switch(state, Power.STOPPED)
+def _plug_in_car(_build: CarSpec, state: CarState) -> CarState:
+    return state if state.power.is_plugged_in else with_power(state, Power.STOPPED)
 
 
-def _charge(build: Build, state: CarState) -> CarState:
-    full = level(build, state) >= state.limit_percent
-    return switch(state, Power.COMPLETE if full else Power.CHARGING)
+def _start_charging(spec: CarSpec, state: CarState) -> CarState:
+    full = battery_percent(spec, state) >= state.limit_percent
+    return with_power(state, Power.COMPLETE if full else Power.CHARGING)
 
 
-HANDLES: dict[Activity, Callable[[Build, CarState], CarState]] = {
-    Activity.DRIVE: lambda _, state: drive(state),
-    Activity.PARK: lambda _, state: park(state),
-    Activity.PLUG_IN: _plug_in,
-    Activity.UNPLUG: lambda _, state: park(state),
-    Activity.CHARGE: _charge,
-    Activity.STOP: lambda _, state: switch(state, Power.STOPPED),
+ACTIVITY_TRANSITIONS: dict[Activity, Callable[[CarSpec, CarState], CarState]] = {
+    Activity.DRIVE: lambda _, state: start_drive(state),
+    Activity.PARK: lambda _, state: park_car(state),
+    Activity.PLUG_IN: _plug_in_car,
+    Activity.UNPLUG: lambda _, state: park_car(state),
+    Activity.CHARGE: _start_charging,
+    Activity.STOP: lambda _, state: with_power(state, Power.STOPPED),
 }
 
-SEEN = {
+ACTIVITY_BY_POWER = {
     Power.UNKNOWN: "unknown",
     Power.INITIALIZING: "initializing",
     Power.CHARGING: "charging",
@@ -82,36 +91,36 @@ SEEN = {
 }
 
 
-def activity_of(car: Car) -> str:
-    """What a car does in truth: driving, parked, charging, stopped, complete and so on."""
+def get_activity(car: Car) -> str:
+    """Return what a car really does: driving, parked, charging, stopped, complete and so on."""
     if car.state.power is Power.UNPLUGGED:
         return "driving" if car.state.driving else "parked"
-    return SEEN[car.state.power]
+    return ACTIVITY_BY_POWER[car.state.power]
 
 
-def change(car: Car, wish: Wish) -> Car:
-    """The car after a hand changed what it wishes, everything at once. An activity or a power state pins it."""
-    state = _set_values(car, wish)
-    car = replace(car, state=state, reachable=car.reachable if wish.reachable is None else wish.reachable)
-    if wish.interventions is not None:
-        car = replace(car, interventions=tuple(BY_KEY[key].id for key in wish.interventions))
-    if wish.activity is Activity.AUTO:
-        stage, state = resume(car.model.build, state)
+def apply_changes(car: Car, changes: VehicleChanges) -> Car:
+    """Return the car with all changes. An activity or a power state pins it."""
+    state = _set_values(car, changes)
+    car = replace(car, state=state, reachable=car.reachable if changes.reachable is None else changes.reachable)
+    if changes.interventions is not None:
+        car = replace(car, interventions=tuple(INTERVENTIONS_BY_KEY[key].id for key in changes.interventions))
+    if changes.activity is Activity.AUTO:
+        stage, state = resume_routine(car.model.spec, state)
         car = replace(car, state=state, stage=stage, stage_seconds=0.0, pinned=False)
-    elif wish.activity is not None:
-        car = replace(car, state=HANDLES[wish.activity](car.model.build, state), pinned=True, order=None)
-    if wish.power_delivery_state is not None:
-        car = replace(car, state=switch(car.state, wish.power_delivery_state), pinned=True, order=None)
+    elif changes.activity is not None:
+        car = replace(car, state=ACTIVITY_TRANSITIONS[changes.activity](car.model.spec, state), pinned=True, order=None)
+    if changes.power_delivery_state is not None:
+        car = replace(car, state=with_power(car.state, changes.power_delivery_state), pinned=True, order=None)
     return car
 
 
-def _set_values(car: Car, wish: Wish) -> CarState:
+def _set_values(car: Car, changes: VehicleChanges) -> CarState:
     state = car.state
-    if wish.battery_level is not None:
-        state = with_level(car.model.build, state, wish.battery_level)
+    if changes.battery_level is not None:
+        state = with_battery_percent(car.model.spec, state, changes.battery_level)
     return replace(
         state,
-        limit_percent=state.limit_percent if wish.charge_limit is None else wish.charge_limit,
-        max_current=state.max_current if wish.max_current is None else wish.max_current,
-        odometer_km=state.odometer_km if wish.odometer is None else wish.odometer,
+        limit_percent=state.limit_percent if changes.charge_limit is None else changes.charge_limit,
+        max_current=state.max_current if changes.max_current is None else changes.max_current,
+        odometer_km=state.odometer_km if changes.odometer is None else changes.odometer,
     )

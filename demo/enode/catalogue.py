@@ -1,27 +1,27 @@
-"""The vendors and cars that exist in this world, as rows. All of it is SIM: made up to be different from each other."""
+"""The vendors and car models of the simulator. SIM: fictional, chosen to differ from each other."""
 
 from dataclasses import dataclass, field
 
 from demo.enode.interventions import PRIMARY_USER
-from demo.enode.physics import Build
+from demo.enode.physics import CarSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """A maker whose accounts can be linked."""
+    """A vendor whose accounts can be linked."""
 
     name: str
-    """As Enode spells it."""
+    """In Enode's spelling."""
     display_name: str
     portal_name: str
-    """The app that its drivers sign in to."""
+    """The app in whose account drivers sign in."""
     hue: int
-    """Of its mark on the link page, 0 to 359."""
+    """Color hue of its icon on the link page, 0 to 359."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A car that may stand in a vendor's account."""
+    """A car in a vendor's account."""
 
     key: str
     vendor: str
@@ -30,23 +30,23 @@ class Model:
     year: int
     nickname: str
     vin_prefix: str
-    build: Build
-    level: float
+    spec: CarSpec
+    initial_battery_percent: float
     """Battery level in percent when its account is first linked."""
-    limit: float
+    charge_limit: float
     odometer_km: float
     home: tuple[float, float]
     """Latitude and longitude."""
     response_seconds: float = 20.0
-    """How long it takes to do what it is told."""
-    withheld: frozenset[str] = frozenset()
-    """Dotted paths of the vehicle object that this vendor never tells: null for ever."""
-    incapable: frozenset[str] = frozenset()
-    """Capabilities it lacks."""
-    obstacles: dict[str, str] = field(default_factory=dict)
-    """Capability → id of the intervention that stands before it."""
-    forgets_cable_when_full: bool = False
-    """Seen live with XPENG: UNPLUGGED is reported as soon as the charge is complete."""
+    """Simulated seconds from a command to its execution."""
+    withheld_fields: frozenset[str] = frozenset()
+    """Dotted paths of the vehicle object that this vendor never reports; always null."""
+    missing_capabilities: frozenset[str] = frozenset()
+    """Capabilities that the car does not have."""
+    interventions: dict[str, str] = field(default_factory=dict)
+    """Capability → id of the intervention that blocks it."""
+    reports_unplugged_when_full: bool = False
+    """Observed with XPENG: UNPLUGGED is reported as soon as the charge is complete."""
 
 
 VENDORS = {
@@ -70,9 +70,9 @@ MODELS = {
             year=2023,
             nickname="Blue car",
             vin_prefix="5YJ3E7EB",
-            build=Build(battery_kwh=60, kwh_per_km=0.155, cruise_kmh=62, phases=3, amps=16, loop_km=64),
-            level=52,
-            limit=80,
+            spec=CarSpec(battery_kwh=60, kwh_per_km=0.155, cruise_kmh=62, phases=3, amps=16, loop_km=64),
+            initial_battery_percent=52,
+            charge_limit=80,
             odometer_km=48_213,
             home=(52.0907, 5.1214),
         ),
@@ -84,9 +84,9 @@ MODELS = {
             year=2024,
             nickname="Family car",
             vin_prefix="XP7YGCEK",
-            build=Build(battery_kwh=75, kwh_per_km=0.17, cruise_kmh=58, phases=3, amps=16, loop_km=44),
-            level=71,
-            limit=85,
+            spec=CarSpec(battery_kwh=75, kwh_per_km=0.17, cruise_kmh=58, phases=3, amps=16, loop_km=44),
+            initial_battery_percent=71,
+            charge_limit=85,
             odometer_km=18_940,
             home=(52.0832, 5.1391),
         ),
@@ -98,15 +98,15 @@ MODELS = {
             year=2022,
             nickname="Grey bus",
             vin_prefix="WVGZZZE2",
-            build=Build(battery_kwh=77, kwh_per_km=0.19, cruise_kmh=55, phases=3, amps=16, loop_km=52),
-            level=38,
-            limit=80,
+            spec=CarSpec(battery_kwh=77, kwh_per_km=0.19, cruise_kmh=55, phases=3, amps=16, loop_km=52),
+            initial_battery_percent=38,
+            charge_limit=80,
             odometer_km=61_377,
             home=(52.3731, 4.8926),
             response_seconds=60.0,
-            incapable=frozenset({"location", "setMaxCurrent"}),
-            obstacles={"location": PRIMARY_USER.id, "smartCharging": PRIMARY_USER.id},
-            withheld=frozenset({"chargeState.maxCurrent", "location.latitude", "location.longitude"}),
+            missing_capabilities=frozenset({"location", "setMaxCurrent"}),
+            interventions={"location": PRIMARY_USER.id, "smartCharging": PRIMARY_USER.id},
+            withheld_fields=frozenset({"chargeState.maxCurrent", "location.latitude", "location.longitude"}),
         ),
         Model(
             key="xpeng-g6",
@@ -116,15 +116,15 @@ MODELS = {
             year=2024,
             nickname="Comet",
             vin_prefix="L1NNSGHA",
-            build=Build(battery_kwh=87, kwh_per_km=0.18, cruise_kmh=66, phases=3, amps=16, loop_km=58),
-            level=66,
-            limit=90,
+            spec=CarSpec(battery_kwh=87, kwh_per_km=0.18, cruise_kmh=66, phases=3, amps=16, loop_km=58),
+            initial_battery_percent=66,
+            charge_limit=90,
             odometer_km=9_802,
             home=(51.9244, 4.4777),
             response_seconds=35.0,
-            incapable=frozenset({"setMaxCurrent"}),
-            withheld=frozenset({"chargeState.maxCurrent", "information.displayName"}),
-            forgets_cable_when_full=True,
+            missing_capabilities=frozenset({"setMaxCurrent"}),
+            withheld_fields=frozenset({"chargeState.maxCurrent", "information.displayName"}),
+            reports_unplugged_when_full=True,
         ),
         Model(
             key="nissan-leaf",
@@ -134,15 +134,15 @@ MODELS = {
             year=2019,
             nickname="Leafy",
             vin_prefix="SJNFAAZE",
-            build=Build(battery_kwh=36, kwh_per_km=0.15, cruise_kmh=48, phases=1, amps=28, loop_km=38),
-            level=47,
-            limit=100,
+            spec=CarSpec(battery_kwh=36, kwh_per_km=0.15, cruise_kmh=48, phases=1, amps=28, loop_km=38),
+            initial_battery_percent=47,
+            charge_limit=100,
             odometer_km=87_055,
             home=(52.1601, 4.4970),
-            incapable=frozenset(
+            missing_capabilities=frozenset(
                 {"location", "odometer", "startCharging", "stopCharging", "setMaxCurrent", "smartCharging"}
             ),
-            withheld=frozenset(
+            withheld_fields=frozenset(
                 {
                     "isReachable",
                     "information.vin",

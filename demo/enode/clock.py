@@ -1,18 +1,18 @@
-"""Two kinds of time: simulated seconds, which rule physics and Enode's delays, and real UTC, which is what is sent."""
+"""The simulator's clock: simulated seconds for the physics and Enode's delays, real UTC for timestamps."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-MOMENT = timedelta(milliseconds=1)
+ONE_MILLISECOND = timedelta(milliseconds=1)
 
 
-def stamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds and `Z`, as Enode writes it."""
+def format_timestamp(moment: datetime) -> str:
+    """Format a time as RFC 3339 in UTC with milliseconds and `Z`, as Enode does."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Clock:
-    """Simulated seconds since the world began, passing `speed` times as fast as real ones."""
+    """Simulated seconds since the world was created; they pass `speed` times as fast as real ones."""
 
     def __init__(self, *, speed: float, seconds: float = 0.0) -> None:
         self.seconds = seconds
@@ -21,23 +21,23 @@ class Clock:
         self._tick = asyncio.Event()
 
     def now(self) -> str:
-        """Real UTC."""
-        return stamp(datetime.now(UTC))
+        """Return the real UTC time."""
+        return format_timestamp(datetime.now(UTC))
 
-    def new_moment(self) -> str:
-        """Real UTC, but each call a later millisecond: no two events or records are born at the same time."""
+    def next_timestamp(self) -> str:
+        """Return the real UTC time, at least 1 ms after the previous result, so that no two events have the same."""
         now = datetime.now(UTC)
         now -= timedelta(microseconds=now.microsecond % 1000)
-        self._last_event = max(now, self._last_event + MOMENT)
-        return stamp(self._last_event)
+        self._last_event = max(now, self._last_event + ONE_MILLISECOND)
+        return format_timestamp(self._last_event)
 
     def advance(self, seconds: float) -> None:
-        """Let simulated seconds pass; whoever waits for them wakes."""
+        """Add simulated seconds and wake all waiters."""
         self.seconds += seconds
         self._tick.set()
         self._tick = asyncio.Event()
 
-    async def reach(self, seconds: float, *, or_event: asyncio.Event) -> None:
-        """Wait until simulated time reaches `seconds`, or until `or_event` is set; both are looked at on each tick."""
+    async def wait_until(self, seconds: float, *, or_event: asyncio.Event) -> None:
+        """Wait until simulated time reaches `seconds` or `or_event` is set. Both are checked on each tick."""
         while self.seconds < seconds and not or_event.is_set():
             await self._tick.wait()

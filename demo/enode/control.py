@@ -1,4 +1,4 @@
-"""The control surface under /_sim/: whoever plays with this world moves its cars and breaks its calls here. SIM."""
+"""The control API under /_sim/: change cars, set the clock, inject API faults. SIM."""
 
 from dataclasses import asdict
 from typing import Any, Literal
@@ -8,33 +8,33 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo.enode import mischief
-from demo.enode.activities import Wish, activity_of, change
-from demo.enode.api.shared import engine_of, no_content, sim_of
-from demo.enode.control_wishes import invalid, read_wish
-from demo.enode.engine import FASTEST
-from demo.enode.faults import Fault
-from demo.enode.fleet import look, pass_time
-from demo.enode.linking import invalidate, lose, validate
-from demo.enode.problems import Json, ProblemError, problem_body
-from demo.enode.sim import Simulator
+from demo.enode.activities import VehicleChanges, apply_changes, get_activity
+from demo.enode.api.request_helpers import get_engine, get_simulator, no_content
+from demo.enode.api_faults import ApiFault
+from demo.enode.control_body import read_control_body, unprocessable
+from demo.enode.delivery_faults import DeliveryFaultSettings
+from demo.enode.engine import MAX_SPEED
+from demo.enode.linking import invalidate_sign_in, restore_sign_in, unlink_vehicle
+from demo.enode.problems import Json, ProblemError, build_problem
+from demo.enode.simulator import Simulator
+from demo.enode.time_steps import advance_time, poll_vehicle
 from demo.enode.world import Vehicle
 
-THROTTLED = 429
-LONGEST_JUMP = 7 * 86_400.0
+TOO_MANY_REQUESTS = 429
+MAX_ADVANCE_SECONDS = 7 * 86_400.0
 
 
-class ClockWish(BaseModel):
+class ClockBody(BaseModel):
     """Body of POST /_sim/clock."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    speed: float | None = Field(default=None, ge=0, le=FASTEST)
-    advance: float | None = Field(default=None, gt=0, le=LONGEST_JUMP)
-    """Simulated seconds to jump, with all that happens in them."""
+    speed: float | None = Field(default=None, ge=0, le=MAX_SPEED)
+    advance: float | None = Field(default=None, gt=0, le=MAX_ADVANCE_SECONDS)
+    """Simulated seconds to advance, with everything that happens in them."""
 
 
-class FaultWish(BaseModel):
+class FaultBody(BaseModel):
     """Body of POST /_sim/faults."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -46,13 +46,13 @@ class FaultWish(BaseModel):
     problem: dict[str, Any] | None = None
     headers: dict[str, str] = {}
     retry_after: int | None = Field(default=None, ge=0, le=86_400)
-    """Seconds, for the header of that name; with it, the status is 429 unless another is wished."""
+    """Seconds for the Retry-After header; it makes 429 the default status."""
     delay: float = Field(default=0.0, ge=0, le=120)
 
 
 async def health(request: Request) -> Response:
-    """The simulator is there."""
-    engine = engine_of(request)
+    """Return the status and the numbers of records."""
+    engine = get_engine(request)
     world = engine.sim.world
     return JSONResponse(
         {
@@ -61,118 +61,118 @@ async def health(request: Request) -> Response:
             "users": len(world.users),
             "vehicles": len(world.vehicles),
             "webhooks": len(world.webhooks),
-            "pending_events": engine.office.pending(),
+            "pending_events": engine.webhooks.count_pending_events(),
         }
     )
 
 
 async def list_vehicles(request: Request) -> Response:
-    """Every linked car: as Enode shows it, and what it does in truth."""
-    sim = sim_of(request)
-    return JSONResponse([_row(sim, it) for it in sim.world.vehicles.values()])
+    """List all linked cars: Enode's vehicle object and the real activity."""
+    sim = get_simulator(request)
+    return JSONResponse([_render_vehicle(sim, it) for it in sim.world.vehicles.values()])
 
 
 async def get_vehicle(request: Request) -> Response:
-    """One of them."""
-    return JSONResponse(_row(sim_of(request), _vehicle(request)))
+    """Return one linked car."""
+    return JSONResponse(_render_vehicle(get_simulator(request), _get_vehicle(request)))
 
 
 async def change_vehicle(request: Request) -> Response:
-    """Have a car do or be something, at once."""
-    sim, vehicle = sim_of(request), _vehicle(request)
-    wish = await read_wish(request, Wish)
-    car = sim.car_of(vehicle)
-    if wish.odometer is not None and wish.odometer < car.state.odometer_km:
-        raise invalid([{"path": ["odometer"], "message": "an odometer never falls"}])
-    sim.world.cars[car.key] = change(car, wish)
-    if wish.credentials_valid is True:
-        validate(sim, vehicle.user_id, vehicle.vendor)
-    elif wish.credentials_valid is False and sim.is_valid(vehicle):
-        invalidate(sim, vehicle.user_id, vehicle.vendor)
-    look(sim, vehicle.id)  # what a hand does here is seen at once
-    return JSONResponse(_row(sim, sim.world.vehicles[vehicle.id]))
+    """Change a car; Enode polls it at once."""
+    sim, vehicle = get_simulator(request), _get_vehicle(request)
+    changes = await read_control_body(request, VehicleChanges)
+    car = sim.get_car(vehicle)
+    if changes.odometer is not None and changes.odometer < car.state.odometer_km:
+        raise unprocessable([{"path": ["odometer"], "message": "must not be less than the present value"}])
+    sim.world.cars[car.key] = apply_changes(car, changes)
+    if changes.credentials_valid is True:
+        restore_sign_in(sim, vehicle.user_id, vehicle.vendor)
+    elif changes.credentials_valid is False and sim.is_sign_in_valid(vehicle):
+        invalidate_sign_in(sim, vehicle.user_id, vehicle.vendor)
+    poll_vehicle(sim, vehicle.id)
+    return JSONResponse(_render_vehicle(sim, sim.world.vehicles[vehicle.id]))
 
 
 async def get_clock(request: Request) -> Response:
-    """How fast time passes, and how much has passed."""
-    clock = sim_of(request).clock
+    """Return the speed and the simulated seconds."""
+    clock = get_simulator(request).clock
     return JSONResponse({"speed": clock.speed, "seconds": clock.seconds, "now": clock.now()})
 
 
 async def set_clock(request: Request) -> Response:
-    """Another speed, or a jump."""
-    sim = sim_of(request)
-    wish = await read_wish(request, ClockWish)
-    if wish.speed is not None:
-        sim.clock.speed = wish.speed
-    if wish.advance is not None:
-        pass_time(sim, wish.advance)
+    """Set the speed, or advance the clock."""
+    sim = get_simulator(request)
+    body = await read_control_body(request, ClockBody)
+    if body.speed is not None:
+        sim.clock.speed = body.speed
+    if body.advance is not None:
+        advance_time(sim, body.advance)
     return await get_clock(request)
 
 
 async def list_faults(request: Request) -> Response:
-    """The faults that wait for their call."""
-    return JSONResponse([asdict(it) for it in engine_of(request).faults.waiting])
+    """List the pending API faults."""
+    return JSONResponse([asdict(it) for it in get_engine(request).api_faults.pending])
 
 
 async def add_fault(request: Request) -> Response:
-    """Order a fault."""
-    wish = await read_wish(request, FaultWish)
-    status, headers = wish.status, dict(wish.headers)
-    if wish.retry_after is not None:  # SIM: nothing is published of how Enode throttles
-        status = status or THROTTLED
-        headers["retry-after"] = str(wish.retry_after)
-    body = wish.problem or problem_body(status or 500, "Simulated fault", "This call was ordered to fail.")
-    fault = Fault(
-        method=wish.method,
-        path=wish.path,
-        times=wish.times,
+    """Add an API fault."""
+    body = await read_control_body(request, FaultBody)
+    status, headers = body.status, dict(body.headers)
+    if body.retry_after is not None:  # SIM: how Enode throttles is not published
+        status = status or TOO_MANY_REQUESTS
+        headers["retry-after"] = str(body.retry_after)
+    problem = body.problem or build_problem(status or 500, "Simulated fault", "Injected through the control API.")
+    fault = ApiFault(
+        method=body.method,
+        path=body.path,
+        times=body.times,
         status=status,
-        body=body,
+        body=problem,
         headers=headers,
-        delay=wish.delay,
+        delay=body.delay,
     )
-    engine_of(request).faults.waiting.append(fault)
+    get_engine(request).api_faults.pending.append(fault)
     return JSONResponse(asdict(fault))
 
 
 async def clear_faults(request: Request) -> Response:
-    """Forget all faults."""
-    engine_of(request).faults.waiting.clear()
+    """Remove all pending API faults."""
+    get_engine(request).api_faults.pending.clear()
     return no_content()
 
 
 async def revoke_tokens(request: Request) -> Response:
-    """Make all access tokens worthless."""
-    engine_of(request).tokens.revoke_all()
+    """Revoke all access tokens."""
+    get_engine(request).tokens.revoke_all()
     return no_content()
 
 
 async def reset_world(request: Request) -> Response:
-    """Forget everything but the client and its tokens; the clock keeps its speed."""
-    engine = engine_of(request)
-    await engine.office.stop()
-    engine.office.recent.clear()
-    engine.office.mischief.set(mischief.Wish())
-    engine.faults.waiting.clear()
-    engine.truth.clear()
+    """Delete all records and faults. The client, its tokens and the speed stay."""
+    engine = get_engine(request)
+    await engine.webhooks.stop()
+    engine.webhooks.recent.clear()
+    engine.webhooks.faults.configure(DeliveryFaultSettings())
+    engine.api_faults.pending.clear()
+    engine.ground_truth.clear()
     engine.sim.world.clear()
     return no_content()
 
 
-async def lose_vehicle(request: Request) -> Response:
-    """A car leaves its vendor's account; the account stays linked."""
-    lose(sim_of(request), _vehicle(request))
+async def remove_vehicle(request: Request) -> Response:
+    """Remove a car from its vendor's account, which stays linked."""
+    unlink_vehicle(get_simulator(request), _get_vehicle(request))
     return no_content()
 
 
-def _row(sim: Simulator, vehicle: Vehicle) -> Json:
-    car = sim.car_of(vehicle)
-    return {"vehicle": vehicle.shown, "activity": activity_of(car), "pinned": car.pinned}
+def _render_vehicle(sim: Simulator, vehicle: Vehicle) -> Json:
+    car = sim.get_car(vehicle)
+    return {"vehicle": vehicle.shown, "activity": get_activity(car), "pinned": car.pinned}
 
 
-def _vehicle(request: Request) -> Vehicle:
-    vehicle = sim_of(request).world.vehicles.get(request.path_params["vehicle_id"])
+def _get_vehicle(request: Request) -> Vehicle:
+    vehicle = get_simulator(request).world.vehicles.get(request.path_params["vehicle_id"])
     if vehicle is None:
         raise ProblemError(404, "Not Found", "No linked vehicle has this id.")
     return vehicle
@@ -183,7 +183,7 @@ ROUTES = [
     Route("/_sim/vehicles", list_vehicles, methods=["GET"]),
     Route("/_sim/vehicles/{vehicle_id}", get_vehicle, methods=["GET"]),
     Route("/_sim/vehicles/{vehicle_id}", change_vehicle, methods=["POST"]),
-    Route("/_sim/vehicles/{vehicle_id}", lose_vehicle, methods=["DELETE"]),
+    Route("/_sim/vehicles/{vehicle_id}", remove_vehicle, methods=["DELETE"]),
     Route("/_sim/clock", get_clock, methods=["GET"]),
     Route("/_sim/clock", set_clock, methods=["POST"]),
     Route("/_sim/faults", list_faults, methods=["GET"]),

@@ -1,4 +1,4 @@
-"""Link sessions and what comes of them: users, their accounts at vendors, and the vehicles behind those."""
+"""Link sessions, users, their vendor accounts, and the vehicles in those accounts."""
 
 import base64
 import hashlib
@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from demo.enode import events
 from demo.enode.catalogue import MODELS, VENDORS, Model
-from demo.enode.physics import CarState, with_level
+from demo.enode.daily_routine import DAILY_ROUTINE, Stage
+from demo.enode.physics import CarState, with_battery_percent
 from demo.enode.problems import bad_request
-from demo.enode.routine import DAY, Stage
-from demo.enode.sim import Simulator
-from demo.enode.view import POLICY, discovered
+from demo.enode.simulator import Simulator
+from demo.enode.vehicle_view import POLICY, build_discovered_vehicle
 from demo.enode.world import Car, Link, LinkSession, User, Vehicle
 
 SESSION_SECONDS = 24 * 3600
@@ -73,14 +73,14 @@ class RelinkBody(BaseModel):
 
     @field_validator("redirect_uri")
     @classmethod
-    def _leads_somewhere(cls, uri: str) -> str:
+    def _check_redirect_uri(cls, uri: str) -> str:
         if uri == "about:blank":
-            raise ValueError("about:blank is not a place to return to")
+            raise ValueError("must not be about:blank")
         return uri
 
 
 class LinkBody(RelinkBody):
-    """Body of POST /users/{id}/link. This world has vehicles only, so another vendor is refused."""
+    """Body of POST /users/{id}/link. Only vehicle vendors are simulated; others are refused."""
 
     scopes: list[Scope] = Field(min_length=1)
     vendor: str | None = None
@@ -88,7 +88,7 @@ class LinkBody(RelinkBody):
 
     @field_validator("scopes")
     @classmethod
-    def _read_what_they_touch(cls, scopes: list[Scope]) -> list[Scope]:
+    def _require_read_scopes(cls, scopes: list[Scope]) -> list[Scope]:
         for asset in {it.partition(":")[0] for it in scopes}:
             if f"{asset}:read:data" not in scopes:
                 raise ValueError(f"must contain {asset}:read:data")
@@ -96,20 +96,20 @@ class LinkBody(RelinkBody):
 
     @field_validator("vendor")
     @classmethod
-    def _a_known_vendor(cls, vendor: str | None) -> str | None:
+    def _check_vendor(cls, vendor: str | None) -> str | None:
         if vendor is not None and vendor not in VENDORS:
-            raise ValueError(f"this world knows {', '.join(VENDORS)}")
+            raise ValueError(f"must be among {', '.join(VENDORS)}")
         return vendor
 
 
-def open_session(sim: Simulator, user_id: str, body: LinkBody) -> LinkSession:
-    """A link session for a user, who comes to be by it. SIM: of the scopes, only those of vehicles have an effect."""
+def create_link_session(sim: Simulator, user_id: str, body: LinkBody) -> LinkSession:
+    """Create a link session, and the user if necessary. SIM: only vehicle scopes have an effect."""
     if user_id not in sim.world.users:
-        sim.world.users[user_id] = User(id=user_id, created_at=sim.clock.new_moment())
-    return _keep(
+        sim.world.users[user_id] = User(id=user_id, created_at=sim.clock.next_timestamp())
+    return _store_session(
         sim,
         LinkSession(
-            token=_token(sim),
+            token=_create_link_token(sim),
             user_id=user_id,
             scopes=tuple(sorted(set(body.scopes))),
             redirect_uri=body.redirect_uri,
@@ -120,17 +120,17 @@ def open_session(sim: Simulator, user_id: str, body: LinkBody) -> LinkSession:
     )
 
 
-def open_relink(sim: Simulator, asset_id: str, body: RelinkBody) -> LinkSession:
-    """A session to sign in again. Raises the 400 for an unknown asset, and for one whose sign-in is in order."""
+def create_relink_session(sim: Simulator, asset_id: str, body: RelinkBody) -> LinkSession:
+    """Create a session to sign in again. Raises the 400 for an unknown asset or a valid sign-in."""
     vehicle = sim.world.vehicles.get(asset_id)
     if vehicle is None:
         raise bad_request(f"Could not find asset {asset_id}")
-    if sim.is_valid(vehicle):
+    if sim.is_sign_in_valid(vehicle):
         raise bad_request("The asset is already linked.")
-    return _keep(
+    return _store_session(
         sim,
         LinkSession(
-            token=_token(sim),
+            token=_create_link_token(sim),
             user_id=vehicle.user_id,
             scopes=vehicle.scopes,
             redirect_uri=body.redirect_uri,
@@ -143,76 +143,76 @@ def open_relink(sim: Simulator, asset_id: str, body: RelinkBody) -> LinkSession:
     )
 
 
-def find_session(sim: Simulator, token: str) -> LinkSession | None:
-    """A session that can still be used."""
+def find_link_session(sim: Simulator, token: str) -> LinkSession | None:
+    """Find a session that has not expired."""
     session = sim.world.sessions.get(token)
     return session if session is not None and session.expires_at > time.time() else None
 
 
-def models_in(sim: Simulator, session: LinkSession) -> list[tuple[Model, bool]]:
-    """The cars in the vendor account of a session, and whether they are linked already."""
+def list_linkable_models(sim: Simulator, session: LinkSession) -> list[tuple[Model, bool]]:
+    """List the cars in a session's vendor account, and whether each is already linked."""
     linked = {it.car_key for it in sim.world.vehicles.values()}
     return [
-        (model, car_key(session.user_id, model.key) in linked)
+        (model, build_car_key(session.user_id, model.key) in linked)
         for model in MODELS.values()
         if model.vendor == session.vendor
     ]
 
 
-def complete(sim: Simulator, session: LinkSession, model_keys: list[str]) -> None:
-    """The driver signed in: the account is linked and its chosen cars with it. The session is used up."""
+def complete_link_session(sim: Simulator, session: LinkSession, model_keys: list[str]) -> None:
+    """Link the session's account and the chosen cars, and delete the session."""
     if session.vendor is None:
-        raise ValueError("a session is completed for one vendor")
+        raise ValueError("the session has no vendor")
     del sim.world.sessions[session.token]
-    user = sim.world.users.get(session.user_id) or User(id=session.user_id, created_at=sim.clock.new_moment())
+    user = sim.world.users.get(session.user_id) or User(id=session.user_id, created_at=sim.clock.next_timestamp())
     links = {**user.links, session.vendor: Link(vendor=session.vendor)}
     sim.world.users[user.id] = replace(user, links=links, authorized=True)
-    for vehicle in vehicles_of(sim, user.id, session.vendor):
-        soon = sim.clock.seconds + sim.delays.first_look
-        sim.world.vehicles[vehicle.id] = replace(vehicle, scopes=session.scopes, next_look=soon)
-    known = {it.car_key for it in sim.world.vehicles.values()}
+    for vehicle in list_vehicles_of_user(sim, user.id, session.vendor):
+        next_poll = sim.clock.seconds + sim.delays.first_poll
+        sim.world.vehicles[vehicle.id] = replace(vehicle, scopes=session.scopes, next_look=next_poll)
+    linked_keys = {it.car_key for it in sim.world.vehicles.values()}
     for key in model_keys:
-        if car_key(user.id, key) not in known:
-            _discover(sim, session, MODELS[key])
+        if build_car_key(user.id, key) not in linked_keys:
+            _link_vehicle(sim, session, MODELS[key])
 
 
-def disconnect(sim: Simulator, user_id: str, vendor: str, *, tell: bool) -> None:
-    """Forget a user's account at a vendor, and its vehicles. SIM: `deleted` events are told when `tell` is set."""
-    for vehicle in vehicles_of(sim, user_id, vendor):
-        gone = sim.world.vehicles.pop(vehicle.id)
-        if tell:
-            sim.tell(user_id, events.vehicle_deleted(sim.clock.new_moment(), gone.shown))
+def unlink_vendor(sim: Simulator, user_id: str, vendor: str, *, send_events: bool) -> None:
+    """Unlink a user's vendor account and its vehicles. SIM: `deleted` events are published only if `send_events`."""
+    for vehicle in list_vehicles_of_user(sim, user_id, vendor):
+        removed = sim.world.vehicles.pop(vehicle.id)
+        if send_events:
+            sim.publish_for_user(user_id, events.vehicle_deleted(sim.clock.next_timestamp(), removed.shown))
     user = sim.world.users[user_id]
     links = {name: link for name, link in user.links.items() if name != vendor}
     sim.world.users[user_id] = replace(user, links=links)
 
 
-def lose(sim: Simulator, vehicle: Vehicle) -> None:
-    """A car is no longer in its vendor's account."""
+def unlink_vehicle(sim: Simulator, vehicle: Vehicle) -> None:
+    """Unlink a vehicle that is no longer in its vendor's account."""
     del sim.world.vehicles[vehicle.id]
-    sim.tell(vehicle.user_id, events.vehicle_deleted(sim.clock.new_moment(), vehicle.shown))
+    sim.publish_for_user(vehicle.user_id, events.vehicle_deleted(sim.clock.next_timestamp(), vehicle.shown))
 
 
-def invalidate(sim: Simulator, user_id: str, vendor: str) -> None:
-    """The vendor no longer accepts the sign-in: vehicles stay, with an intervention, and nothing new is learned."""
+def invalidate_sign_in(sim: Simulator, user_id: str, vendor: str) -> None:
+    """Mark a sign-in as rejected by the vendor: its vehicles stay, with an intervention and without updates."""
     _set_validity(sim, user_id, vendor, is_valid=False)
-    sim.tell(user_id, events.credentials_invalidated(sim.clock.new_moment(), user_id, vendor))
+    sim.publish_for_user(user_id, events.credentials_invalidated(sim.clock.next_timestamp(), user_id, vendor))
 
 
-def validate(sim: Simulator, user_id: str, vendor: str) -> None:
-    """The vendor accepts the sign-in again."""
+def restore_sign_in(sim: Simulator, user_id: str, vendor: str) -> None:
+    """Mark a sign-in as accepted by the vendor."""
     _set_validity(sim, user_id, vendor, is_valid=True)
 
 
-def vehicles_of(sim: Simulator, user_id: str, vendor: str | None = None) -> list[Vehicle]:
-    """A user's vehicles, those of one vendor or all."""
+def list_vehicles_of_user(sim: Simulator, user_id: str, vendor: str | None = None) -> list[Vehicle]:
+    """List a user's vehicles, of one vendor or of all."""
     return [
         it for it in sim.world.vehicles.values() if it.user_id == user_id and (vendor is None or it.vendor == vendor)
     ]
 
 
-def car_key(user_id: str, model_key: str) -> str:
-    """Names a physical car: each user has one of each model."""
+def build_car_key(user_id: str, model_key: str) -> str:
+    """Build the key of a physical car. Each user has one car of each model."""
     return f"{model_key} of {user_id}"
 
 
@@ -220,14 +220,14 @@ def _set_validity(sim: Simulator, user_id: str, vendor: str, *, is_valid: bool) 
     user = sim.world.users[user_id]
     links = {**user.links, vendor: Link(vendor=vendor, is_valid=is_valid)}
     sim.world.users[user_id] = replace(user, links=links)
-    for vehicle in vehicles_of(sim, user_id, vendor):
+    for vehicle in list_vehicles_of_user(sim, user_id, vendor):
         sim.world.vehicles[vehicle.id] = replace(vehicle, next_look=sim.clock.seconds)
 
 
-def _discover(sim: Simulator, session: LinkSession, model: Model) -> None:
-    key = car_key(session.user_id, model.key)
-    car = sim.world.cars.setdefault(key, _new_car(sim.world.seed, key, model))
-    now = sim.clock.new_moment()
+def _link_vehicle(sim: Simulator, session: LinkSession, model: Model) -> None:
+    key = build_car_key(session.user_id, model.key)
+    car = sim.world.cars.setdefault(key, _create_car(sim.world.seed, key, model))
+    now = sim.clock.next_timestamp()
     vehicle = Vehicle(
         id=sim.world.new_id(),
         user_id=session.user_id,
@@ -236,39 +236,41 @@ def _discover(sim: Simulator, session: LinkSession, model: Model) -> None:
         scopes=session.scopes,
         linked_at=now,
         shown={},
-        next_look=sim.clock.seconds + sim.delays.first_look,
+        next_look=sim.clock.seconds + sim.delays.first_poll,
         policy=dict(POLICY),
         smart_changed_at=now,
     )
-    vehicle = replace(vehicle, shown=discovered(car, vehicle))
+    vehicle = replace(vehicle, shown=build_discovered_vehicle(car, vehicle))
     sim.world.vehicles[vehicle.id] = vehicle
-    sim.tell(vehicle.user_id, events.vehicle_discovered(sim.clock.new_moment(), vehicle.shown))
+    sim.publish_for_user(vehicle.user_id, events.vehicle_discovered(sim.clock.next_timestamp(), vehicle.shown))
 
 
-def _new_car(seed: int, key: str, model: Model) -> Car:
-    build = model.build
-    state = CarState(energy_kwh=0, odometer_km=model.odometer_km, limit_percent=model.limit, max_current=build.amps)
-    begin = DAY[Stage.OUTBOUND].begin
+def _create_car(seed: int, key: str, model: Model) -> Car:
+    spec = model.spec
+    state = CarState(
+        energy_kwh=0, odometer_km=model.odometer_km, limit_percent=model.charge_limit, max_current=spec.amps
+    )
+    begin = DAILY_ROUTINE[Stage.OUTBOUND].begin
     return Car(
         key=key,
         model_key=model.key,
-        vin=_vin(f"{seed}/{key}", model.vin_prefix),
-        state=begin(build, with_level(build, state, model.level)),
+        vin=_build_vin(f"{seed}/{key}", model.vin_prefix),
+        state=begin(spec, with_battery_percent(spec, state, model.initial_battery_percent)),
         stage=Stage.OUTBOUND,
     )
 
 
-def _vin(of: str, prefix: str) -> str:
-    digest = hashlib.sha256(of.encode()).digest()
+def _build_vin(seed: str, prefix: str) -> str:
+    digest = hashlib.sha256(seed.encode()).digest()
     return prefix + "".join(VIN_ALPHABET[byte % len(VIN_ALPHABET)] for byte in digest[: VIN_LENGTH - len(prefix)])
 
 
-def _token(sim: Simulator) -> str:
+def _create_link_token(sim: Simulator) -> str:
     parts = f"{sim.world.new_id()}@{sim.world.new_id()}:{secrets.token_hex(32)}"
     return base64.urlsafe_b64encode(parts.encode()).decode().rstrip("=")
 
 
-def _keep(sim: Simulator, session: LinkSession) -> LinkSession:
+def _store_session(sim: Simulator, session: LinkSession) -> LinkSession:
     now = time.time()
     for token in [it.token for it in sim.world.sessions.values() if it.expires_at <= now]:
         del sim.world.sessions[token]

@@ -1,4 +1,4 @@
-"""Enode's pages: opaque cursors after and before, never both."""
+"""Enode's pagination with opaque `after` and `before` cursors."""
 
 import base64
 import binascii
@@ -13,21 +13,21 @@ from demo.enode.problems import Json, bad_request
 DEFAULT_SIZE = 50
 WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
-type Key = tuple[str, str]
-"""When a record came to be, and its id."""
+type SortKey = tuple[str, str]
+"""Creation time and id of a record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """What a client asked for."""
+    """The requested page. At most one of `after` and `before` is set."""
 
     size: int = DEFAULT_SIZE
-    after: Key | None = None
-    before: Key | None = None
+    after: SortKey | None = None
+    before: SortKey | None = None
 
 
-def page_request(request: Request) -> PageRequest:
-    """The page that a request asks for. Raises the 400 for what makes no sense."""
+def parse_page_request(request: Request) -> PageRequest:
+    """Parse the page parameters of a request. Raises the 400 for invalid ones."""
     query = request.query_params
     after, before = query.get("after"), query.get("before")
     if after is not None and before is not None:
@@ -37,13 +37,15 @@ def page_request(request: Request) -> PageRequest:
         raise bad_request("pageSize: must be an integer greater than 0")
     return PageRequest(
         size=int(size),
-        after=None if after is None else _decode(after),
-        before=None if before is None else _decode(before),
+        after=None if after is None else _decode_cursor(after),
+        before=None if before is None else _decode_cursor(before),
     )
 
 
-def page[T](items: Sequence[T], key: Callable[[T], Key], show: Callable[[T], Json], wanted: PageRequest) -> Json:
-    """Enode's page of `items`, in the order of `key`."""
+def build_page[T](
+    items: Sequence[T], key: Callable[[T], SortKey], show: Callable[[T], Json], wanted: PageRequest
+) -> Json:
+    """Build Enode's page of `items`, ordered by `key`."""
     rows = sorted(items, key=key)
     if wanted.before is not None:
         rest = [it for it in rows if key(it) < wanted.before]
@@ -57,23 +59,23 @@ def page[T](items: Sequence[T], key: Callable[[T], Key], show: Callable[[T], Jso
     return {
         "data": [show(it) for it in chosen],
         "pagination": {
-            "after": _encode(last) if last < key(rows[-1]) else None,
-            "before": _encode(first) if first > key(rows[0]) else None,
+            "after": _encode_cursor(last) if last < key(rows[-1]) else None,
+            "before": _encode_cursor(first) if first > key(rows[0]) else None,
         },
     }
 
 
-def empty_page(wanted: PageRequest) -> Json:
-    """A page of assets that do not exist in this world."""
+def build_empty_page(wanted: PageRequest) -> Json:
+    """Build a page of assets that the simulator does not have."""
     nothing: list[Json] = []
-    return page(nothing, lambda it: (it["id"], it["id"]), lambda it: it, wanted)
+    return build_page(nothing, lambda it: (it["id"], it["id"]), lambda it: it, wanted)
 
 
-def _encode(key: Key) -> str:
+def _encode_cursor(key: SortKey) -> str:
     return base64.urlsafe_b64encode(" ".join(key).encode()).decode()
 
 
-def _decode(cursor: str) -> Key:
+def _decode_cursor(cursor: str) -> SortKey:
     try:
         created_at, _, name = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(" ")
     except binascii.Error, ValueError:

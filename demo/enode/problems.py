@@ -1,4 +1,4 @@
-"""Enode's error answers: JSON with `type`, `title`, `detail` and, for refused input, `issues`. There is no `status`."""
+"""Enode's error responses: JSON with `type`, `title`, `detail` and, for invalid input, `issues`. No `status`."""
 
 import json
 from typing import Any
@@ -10,40 +10,40 @@ from starlette.responses import JSONResponse, Response
 
 type Json = dict[str, Any]
 
-TYPE = "https://developers.enode.com/api/problems/"
+TYPE_PREFIX = "https://developers.enode.com/api/problems/"
 SLUGS = {400: "bad-request", 401: "unauthorized", 403: "forbidden", 404: "not-found"}  # SIM: 401's
 TITLES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
 
 
 class ProblemError(Exception):
-    """An answer other than success, in Enode's shape."""
+    """An error response in Enode's format."""
 
     def __init__(self, status: int, title: str, detail: str, issues: list[Json] | None = None) -> None:
         super().__init__(title)
         self.status = status
-        self.body = problem_body(status, title, detail)
+        self.body = build_problem(status, title, detail)
         if issues is not None:
             self.body["issues"] = issues
 
 
-def problem_body(status: int, title: str, detail: str) -> Json:
-    """A problem as Enode writes it."""
+def build_problem(status: int, title: str, detail: str) -> Json:
+    """Build the body of an error response."""
     slug = SLUGS.get(status, "error")  # SIM: the slugs of other statuses are not published
-    return {"type": TYPE + slug, "title": title, "detail": detail}
+    return {"type": TYPE_PREFIX + slug, "title": title, "detail": detail}
 
 
 def bad_request(detail: str, issues: list[Json] | None = None, title: str = "Bad Request") -> ProblemError:
-    """Input that Enode does not take."""
+    """Create a 400."""
     return ProblemError(400, title, detail, issues)
 
 
 def not_found(title: str, detail: str) -> ProblemError:
-    """Something that is not there."""
+    """Create a 404."""
     return ProblemError(404, title, detail)
 
 
 async def read_json(request: Request) -> Any:
-    """The request's body. Raises the 400 that Enode was seen to answer for what is no JSON."""
+    """Read the request's JSON. Raises the 400 that Enode was observed to return for invalid JSON."""
     try:
         return json.loads(await request.body())
     except ValueError, RecursionError:
@@ -51,17 +51,17 @@ async def read_json(request: Request) -> Any:
 
 
 async def read_body[M: BaseModel](request: Request, model: type[M], *, title: str = "Bad Request") -> M:
-    """The request's body as `model`. Raises the 400 that names what is wrong, without repeating any value."""
+    """Read the request's body as `model`. Raises the 400 that names what is wrong, without repeating any value."""
     try:
         return model.model_validate(await read_json(request))
     except ValidationError as error:
-        issues = issues_of(error)
+        issues = list_issues(error)
         detail = "; ".join(f"{'.'.join(it['path']) or 'body'}: {it['message']}" for it in issues)
         raise bad_request(detail, issues, title) from None
 
 
-def issues_of(error: ValidationError) -> list[Json]:
-    """What was wrong with some input. SIM: the shape of an issue is not published."""
+def list_issues(error: ValidationError) -> list[Json]:
+    """List what is wrong with some input. SIM: the format of an issue is not published."""
     return [
         {"code": it["type"], "path": [str(part) for part in it["loc"]], "message": it["msg"]}
         for it in error.errors(include_url=False, include_input=False, include_context=False)
@@ -80,5 +80,5 @@ def answer_http_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     title = TITLES.get(error.status_code, "Error")
-    body = problem_body(error.status_code, title, f"{title}.")
+    body = build_problem(error.status_code, title, f"{title}.")
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)

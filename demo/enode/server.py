@@ -1,4 +1,4 @@
-"""The simulator on a port."""
+"""Run the simulator on a port."""
 
 import socket
 
@@ -11,32 +11,32 @@ from demo.enode.world import World
 BACKLOG = 128
 
 
-class CannotStart(Exception):  # noqa: N818  # what happened, not a fault of the program
-    """Something about the start that whoever runs this can mend; the message says how."""
+class StartError(Exception):
+    """The simulator can't start with these options; the message says what to change."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 takes a free one. Raises CannotStart."""
+def open_listener(host: str, port: int) -> socket.socket:
+    """Open a listening socket; port 0 chooses a free one. Raises StartError."""
     try:
-        # The protocol has to be named: asyncio turns Nagle's algorithm off only for sockets that say TCP, and with it
-        # on every answer would wait 40 ms for the client's acknowledgement.
+        # `proto` is required: asyncio disables Nagle's algorithm only for sockets that are explicitly TCP. With Nagle's
+        # algorithm every response waits 40 ms for the client's acknowledgement.
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
         family, kind, protocol, _, address = found[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise CannotStart(f"cannot listen on {host}: {error.strerror}") from None
+        raise StartError(f"cannot listen on {host}: {error.strerror}") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise CannotStart(f"cannot listen on {host} port {port}: {error.strerror}; choose another --port") from None
+        raise StartError(f"cannot listen on {host} port {port}: {error.strerror}; choose another --port") from None
     return listener
 
 
-def server(settings: Settings, world: World) -> uvicorn.Server:
-    """A server for a new run of `world`; it ends within about a second of being told to."""
+def create_server(settings: Settings, world: World) -> uvicorn.Server:
+    """Create a server for `world` that shuts down within about one second."""
     config = uvicorn.Config(
         create_app(settings, world),
         log_level="warning",

@@ -1,9 +1,9 @@
-"""Enode's signature of a delivery."""
+"""Sign deliveries as Enode does."""
 
 import hashlib
 import hmac
 
 
-def signature(secret: str, body: bytes) -> str:
-    """Value of `x-enode-signature` for the raw bytes of a delivery."""
+def sign(secret: str, body: bytes) -> str:
+    """Return the value of `x-enode-signature` for the raw bytes of a delivery."""
     return "sha1=" + hmac.new(secret.encode(), body, hashlib.sha1).hexdigest()

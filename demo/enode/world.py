@@ -1,20 +1,23 @@
-"""Everything that this world remembers. Records are replaced, never changed; `World` holds them."""
+"""The simulator's records, held by `World`.
+
+Records are immutable and get replaced. Their field names are the format of the state file.
+"""
 
 import uuid
 from dataclasses import dataclass, field
 
 from demo.enode.catalogue import MODELS, Model
+from demo.enode.daily_routine import Stage
 from demo.enode.interventions import NAMESPACE
 from demo.enode.physics import CarState, Power
 from demo.enode.problems import Json
-from demo.enode.routine import Stage
 
-KEPT_ACTIONS = 500
+MAX_ACTIONS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a vendor's cloud has sent to a car and the car has not yet done. Due at a simulated second."""
+class VendorCommand:
+    """A command of a vendor's cloud that the car has not executed yet. `due` is a simulated second."""
 
     kind: str
     """START, STOP or MAX_CURRENT."""
@@ -24,7 +27,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Car:
-    """A physical car. It outlives links: who unlinks and links again finds the same car, with the same VIN."""
+    """A physical car. Unlinking doesn't delete it: linking again finds the same car with the same VIN."""
 
     key: str
     model_key: str
@@ -33,21 +36,21 @@ class Car:
     stage: Stage
     stage_seconds: float = 0.0
     pinned: bool = False
-    """Somebody commanded it through the control surface; its daily life rests."""
+    """The control API has set its activity, which suspends its daily routine."""
     reachable: bool = True
     interventions: tuple[str, ...] = ()
-    """Ids of those that were raised by hand."""
-    order: Order | None = None
+    """Ids of the interventions raised through the control API."""
+    order: VendorCommand | None = None
 
     @property
     def model(self) -> Model:
-        """What kind of car it is."""
+        """The car's model."""
         return MODELS[self.model_key]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vehicle:
-    """Enode's record of a linked car. `shown` is the vehicle object as Enode last learned it."""
+    """Enode's record of a linked car. `shown` is the vehicle object as of Enode's last poll."""
 
     id: str
     user_id: str
@@ -57,13 +60,13 @@ class Vehicle:
     linked_at: str
     shown: Json
     next_look: float
-    """Simulated second at which Enode next asks the vendor."""
+    """Simulated second of Enode's next poll of the vendor."""
     seen_power: Power | None = None
-    """The power state at Enode's last look; None before the first."""
+    """The power state at Enode's last poll; None before the first."""
     policy: Json
     """The smart charging policy."""
     override: Json | None = None
-    """The running smart override."""
+    """The active smart override."""
     smart_state: str = "DISABLED"
     smart_changed_at: str
 
@@ -78,18 +81,18 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """One of the client's users, by the client's own id."""
+    """A user of the client; the client chooses the id."""
 
     id: str
     created_at: str
     links: dict[str, Link] = field(default_factory=dict)
     authorized: bool = True
-    """False after the user was deauthorized: data stays, nothing new is learned or told."""
+    """False after the user was deauthorized: data stays, but Enode neither polls nor sends events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSession:
-    """A link page that was asked for. Single use, good until `expires_at` (real seconds since 1970)."""
+    """A link page that a client requested. Single use, valid until `expires_at` (real seconds since 1970)."""
 
     token: str
     user_id: str
@@ -100,12 +103,12 @@ class LinkSession:
     vendor: str | None = None
     consented: bool = False
     relinks: bool = False
-    """Made to sign in again to an account that is already linked."""
+    """Created to sign in again to an account that is already linked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """Enode's record of a command. `kind` for START and STOP, `max_current` for the other kind."""
+    """Enode's record of a command. `kind` is START or STOP, or None for a `max_current` command."""
 
     id: str
     user_id: str
@@ -118,11 +121,11 @@ class Action:
     updated_at: str
     completed_at: str | None = None
     deadline: float
-    """Simulated second after which nobody waits for the car any more."""
+    """Simulated second at which a pending action fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
+class WebhookSubscription:
     """A webhook subscription."""
 
     id: str
@@ -150,28 +153,28 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """An event that is kept back until so many later ones went by."""
+class HeldEvent:
+    """An event that is held back until `behind` later events have overtaken it."""
 
     event: Json
     behind: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
-    """What a webhook has yet to hear, in order."""
+class WebhookQueue:
+    """The undelivered events of one webhook subscription, in order."""
 
     waiting: tuple[Json, ...] = ()
     current: Delivery | None = None
-    held: tuple[Held, ...] = ()
-    """Kept back by mischief."""
+    held: tuple[HeldEvent, ...] = ()
+    """Events held back by delivery faults."""
     failing_since: float | None = None
     """Simulated second of the first failure since the last success."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """An Enode location: a named place of a user."""
+class Location:
+    """A named location of a user."""
 
     id: str
     user_id: str
@@ -184,23 +187,23 @@ class Place:
 
 @dataclass(slots=True, kw_only=True)
 class World:
-    """The whole of it; this is what a state file holds."""
+    """All records; the content of a state file."""
 
     seed: int
     ids_given: int = 0
     seconds: float = 0.0
-    """Simulated seconds since the world began."""
+    """Simulated seconds since the world was created."""
     users: dict[str, User] = field(default_factory=dict)
     cars: dict[str, Car] = field(default_factory=dict)
     vehicles: dict[str, Vehicle] = field(default_factory=dict)
     sessions: dict[str, LinkSession] = field(default_factory=dict)
     actions: dict[str, Action] = field(default_factory=dict)
-    webhooks: dict[str, Webhook] = field(default_factory=dict)
-    queues: dict[str, Queue] = field(default_factory=dict)
-    places: dict[str, Place] = field(default_factory=dict)
+    webhooks: dict[str, WebhookSubscription] = field(default_factory=dict)
+    queues: dict[str, WebhookQueue] = field(default_factory=dict)
+    places: dict[str, Location] = field(default_factory=dict)
 
     def clear(self) -> None:
-        """Forget all records; ids are not given twice all the same."""
+        """Delete all records. Ids are still never given twice."""
         for records in (
             self.users,
             self.cars,
@@ -214,16 +217,16 @@ class World:
             records.clear()
 
     def new_id(self) -> str:
-        """A UUID that this world has not given before; the same one in each world of the same seed."""
+        """Return an unused UUID. Worlds with the same seed return the same sequence."""
         self.ids_given += 1
         return str(uuid.uuid5(NAMESPACE, f"{self.seed}/{self.ids_given}"))
 
-    def keep_action(self, action: Action) -> None:
-        """Remember an action, and forget the oldest when there are many."""
+    def store_action(self, action: Action) -> None:
+        """Store an action, and delete the oldest ones beyond MAX_ACTIONS."""
         self.actions[action.id] = action
-        while len(self.actions) > KEPT_ACTIONS:
+        while len(self.actions) > MAX_ACTIONS:
             del self.actions[next(iter(self.actions))]
 
-    def pending_action(self, vehicle_id: str) -> Action | None:
-        """The one action that a vehicle is busy with."""
+    def find_pending_action(self, vehicle_id: str) -> Action | None:
+        """Find the pending action of a vehicle; there is at most one."""
         return next((it for it in self.actions.values() if it.vehicle_id == vehicle_id and it.state == "PENDING"), None)

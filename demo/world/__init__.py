@@ -1,1 +1,1 @@
-"""Starts and drives everything around a simulated car: Enode's double, the relay, a real Home Assistant."""
+"""Start and control the demo: the Enode simulator, the relay and a real Home Assistant."""

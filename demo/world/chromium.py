@@ -1,4 +1,4 @@
-"""A Chromium of this machine, without a screen and without the internet."""
+"""Find and launch a headless Chromium without internet access."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -11,8 +11,8 @@ from demo.world.ports import HOST
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--headless",
-    "--no-sandbox",  # needed as root; only what the demo itself started is opened
-    f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HOST}",  # holds for redirects too, which Playwright never sees
+    "--no-sandbox",  # required as root; only pages of the demo's own servers are opened
+    f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HOST}",  # also covers redirects, which Playwright can't intercept
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -23,13 +23,13 @@ FLAGS = (
 
 
 def find_chromium() -> str | None:
-    """A Chromium of this machine."""
+    """Find an installed Chromium; None if there is none."""
     return next((path for path in map(shutil.which, PROGRAMS) if path), None)
 
 
 @asynccontextmanager
 async def launch_chromium(program: str) -> AsyncIterator[Browser]:
-    """A running Chromium, which finds nothing but this machine. Raises Playwright's errors."""
+    """Launch a Chromium that resolves no host but loopback. Raises Playwright's errors."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         try:

@@ -1,4 +1,4 @@
-"""What the person sees: a line a step, with its seconds."""
+"""Console output: one line for each step, with its duration."""
 
 import asyncio
 import contextlib
@@ -11,36 +11,36 @@ WIDTH = 62
 
 
 class Console:
-    """Writes to a terminal or a file. A terminal that went away must not keep us from stopping what we started."""
+    """Writes to a terminal or a file. Ignores write errors: a closed terminal must not prevent a clean stop."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._live = out.isatty()
+        self._is_terminal = out.isatty()
 
-    def say(self, text: str = "") -> None:
-        """Write a line, or several."""
+    def print_line(self, text: str = "") -> None:
+        """Write one or more lines."""
         self._write(f"{text}\n")
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Tell that a step begins (on a terminal), and how it ended and how long it took."""
+        """Print the step's begin (terminals only), then its result and duration."""
         started = time.monotonic()
-        if self._live:
+        if self._is_terminal:
             self._write(f"  … {what}\r")
         try:
             yield
         except asyncio.CancelledError:
-            self._end(what, "-", started)
+            self._print_step_end(what, "-", started)
             raise
         except BaseException:
-            self._end(what, "✗", started)
+            self._print_step_end(what, "✗", started)
             raise
-        self._end(what, "✓", started)
+        self._print_step_end(what, "✓", started)
 
-    def _end(self, what: str, mark: str, started: float) -> None:
-        self.say(f"  {mark} {what:<{WIDTH}} {time.monotonic() - started:6.1f} s")
+    def _print_step_end(self, what: str, mark: str, started: float) -> None:
+        self.print_line(f"  {mark} {what:<{WIDTH}} {time.monotonic() - started:6.1f} s")
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # EIO of a closed terminal, EPIPE of `| head`, a closed file
+        with contextlib.suppress(OSError, ValueError):  # EIO: closed terminal, EPIPE: `| head`, ValueError: closed file
             self._out.write(text)
             self._out.flush()

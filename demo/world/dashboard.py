@@ -1,12 +1,12 @@
-"""A dashboard with the cars, stored in Home Assistant the way its own editor does."""
+"""Create a dashboard with the cars, stored as Home Assistant's own editor stores it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from demo.world.device_registry import Device
 from demo.world.hass_socket import HassSocket
-from demo.world.registry import Device
 
 URL_PATH = "demo-cars"
 TITLE = "Cars"
@@ -16,7 +16,7 @@ type Card = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """A tile of a car. `columns`: of the twelve that a section has."""
+    """A tile of a car. `columns` of the twelve columns of a section."""
 
     key: str
     name: str
@@ -55,34 +55,34 @@ TILES = (
     Tile(key="device_tracker.location", name="Place", color="indigo"),
     Tile(key="sensor.odometer", name="Odometer", color="grey"),
 )
-SMALL = (BATTERY, CHARGING, STATE, RANGE)
+SHORT_TILES = (BATTERY, CHARGING, STATE, RANGE)
 
 
-async def make_dashboard(socket: HassSocket, cars: Sequence[Device], *, past: timedelta) -> None:
-    """Store the dashboard and make it the one that Home Assistant opens with. Again is no harm.
+async def create_dashboard(socket: HassSocket, cars: Sequence[Device], *, past: timedelta) -> None:
+    """Store the dashboard and make it Home Assistant's default. Idempotent.
 
-    `past`: how much of it the graphs and the map show.
+    `past` is the time span of the graphs and the map.
     """
-    known = await socket.call("lovelace/dashboards/list")
-    if all(row["url_path"] != URL_PATH for row in known):
-        about = {"url_path": URL_PATH, "title": TITLE, "icon": ICON, "mode": "storage", "show_in_sidebar": True}
-        await socket.call("lovelace/dashboards/create", **about)
-    config = layout(cars, hours=past / timedelta(hours=1))
+    existing = await socket.call("lovelace/dashboards/list")
+    if all(row["url_path"] != URL_PATH for row in existing):
+        options = {"url_path": URL_PATH, "title": TITLE, "icon": ICON, "mode": "storage", "show_in_sidebar": True}
+        await socket.call("lovelace/dashboards/create", **options)
+    config = build_dashboard(cars, hours=past / timedelta(hours=1))
     await socket.call("lovelace/config/save", url_path=URL_PATH, config=config)
     await socket.call("frontend/set_system_data", key="core", value={"default_panel": URL_PATH})
 
 
-def layout(cars: Sequence[Device], *, hours: float) -> dict[str, Any]:
-    """The first car at length, with map and graphs; the others beside it."""
+def build_dashboard(cars: Sequence[Device], *, hours: float) -> dict[str, Any]:
+    """Build the dashboard: the first car with all tiles, map and graphs; the others with few tiles."""
     first, *others = cars
     sections = [
-        [*_cards(first, TILES), _graph(first, hours, ("sensor.charge_power", "Power"))],
+        [*_build_cards(first, TILES), _build_graph(first, hours, ("sensor.charge_power", "Power"))],
         [
-            _heading("Where it has been", "mdi:map-marker-path"),
-            _map(first, hours),
-            _graph(first, hours, ("sensor.charging_state", "State"), ("sensor.battery_level", "Battery")),
+            _build_heading("Where it has been", "mdi:map-marker-path"),
+            _build_map(first, hours),
+            _build_graph(first, hours, ("sensor.charging_state", "State"), ("sensor.battery_level", "Battery")),
         ],
-        [card for car in others for card in _cards(car, SMALL)],
+        [card for car in others for card in _build_cards(car, SHORT_TILES)],
     ]
     view = {
         "title": TITLE,
@@ -95,19 +95,19 @@ def layout(cars: Sequence[Device], *, hours: float) -> dict[str, Any]:
     return {"title": TITLE, "views": [view]}
 
 
-def _cards(car: Device, tiles: Sequence[Tile]) -> Iterator[Card]:
+def _build_cards(car: Device, tiles: Sequence[Tile]) -> Iterator[Card]:
     kind = f"{car.manufacturer or ''} {car.model or ''}".strip()
-    yield _heading(car.name if kind in car.name else f"{car.name} · {kind}", ICON)
+    yield _build_heading(car.name if kind in car.name else f"{car.name} · {kind}", ICON)
     for tile in tiles:
         if tile.key in car.entities:
-            yield _tile(tile, car.entities)
+            yield _build_tile(tile, car.entities)
 
 
-def _heading(text: str, icon: str) -> Card:
+def _build_heading(text: str, icon: str) -> Card:
     return {"type": "heading", "heading": text, "heading_style": "title", "icon": icon}
 
 
-def _tile(tile: Tile, entities: dict[str, str]) -> Card:
+def _build_tile(tile: Tile, entities: dict[str, str]) -> Card:
     card: Card = {
         "type": "tile",
         "entity": entities[tile.key],
@@ -120,7 +120,7 @@ def _tile(tile: Tile, entities: dict[str, str]) -> Card:
     return card
 
 
-def _map(car: Device, hours: float) -> Card:
+def _build_map(car: Device, hours: float) -> Card:
     spots: list[Card] = [{"entity": "zone.home", "focus": False}]
     if "device_tracker.location" in car.entities:
         spots.insert(0, {"entity": car.entities["device_tracker.location"], "label_mode": "icon"})
@@ -128,6 +128,6 @@ def _map(car: Device, hours: float) -> Card:
     return {"type": "map", "entities": spots, "hours_to_show": hours, "default_zoom": 11, "grid_options": options}
 
 
-def _graph(car: Device, hours: float, *rows: tuple[str, str]) -> Card:
+def _build_graph(car: Device, hours: float, *rows: tuple[str, str]) -> Card:
     shown = [{"entity": car.entities[key], "name": name} for key, name in rows if key in car.entities]
     return {"type": "history-graph", "entities": shown, "hours_to_show": hours, "grid_options": {"columns": 12}}

@@ -1,14 +1,14 @@
-"""Home Assistant's own REST API, as a browser or a script uses it."""
+"""A client of Home Assistant's REST API."""
 
 from typing import Any
 
 from aiohttp import ClientError, ClientResponse, ClientSession
 
-from demo.world.errors import BrokenPartError
+from demo.world.errors import ComponentError
 
 type Json = Any
 USER = "demo"
-PASSWORD = "demo"  # noqa: S105 - printed for everybody; this Home Assistant listens on loopback only
+PASSWORD = "demo"  # noqa: S105 - not a secret: printed at start; this Home Assistant listens on loopback only
 
 
 class HassApi:
@@ -18,15 +18,15 @@ class HassApi:
         self._session = session
         self.url = url
         self.tokens: Json = None
-        """The answer of the token endpoint, as the frontend keeps it."""
+        """The token endpoint's response, as the frontend stores it."""
 
     @property
     def client_id(self) -> str:
-        """Who we say we are: the frontend does it the same way."""
+        """The OAuth client id, as the frontend forms it."""
         return f"{self.url}/"
 
-    async def answers(self) -> bool:
-        """Whether the web server is up."""
+    async def is_up(self) -> bool:
+        """Return whether the web server is up."""
         try:
             async with self._session.get(f"{self.url}/manifest.json") as response:
                 return response.ok
@@ -34,16 +34,16 @@ class HassApi:
             return False
 
     async def sign_in(self) -> None:
-        """Sign in as the demo's user; the very first time, make it, as the onboarding page does."""
+        """Sign in as the demo's user. The first time, create the user as onboarding does."""
         async with self._session.get(f"{self.url}/api/onboarding") as response:
-            steps = await response.json() if response.ok else []  # the route goes away once all is done
-        user_made = all(step["done"] for step in steps)
-        code = await (self._log_in() if user_made else self._onboard())
+            steps = await response.json() if response.ok else []  # the route disappears once onboarding is complete
+        has_user = all(step["done"] for step in steps)
+        code = await (self._log_in() if has_user else self._create_user())
         form = {"grant_type": "authorization_code", "code": code, "client_id": self.client_id}
         async with self._session.post(f"{self.url}/auth/token", data=form) as response:
-            self.tokens = await _content(response)
+            self.tokens = await _read_answer(response)
 
-    async def _onboard(self) -> str:
+    async def _create_user(self) -> str:
         user = {"client_id": self.client_id, "name": "Demo", "username": USER, "password": PASSWORD, "language": "en"}
         answer = await self._send("POST", "/api/onboarding/users", user)
         return str(answer["auth_code"])
@@ -54,7 +54,7 @@ class HassApi:
         login = {"client_id": self.client_id, "username": USER, "password": PASSWORD}
         done = await self._send("POST", f"/auth/login_flow/{flow['flow_id']}", login)
         if done["type"] != "create_entry":
-            raise BrokenPartError(f"Home Assistant refused the login {USER}/{PASSWORD}; start with --fresh")
+            raise ComponentError(f"Home Assistant refused the login {USER}/{PASSWORD}; start with --fresh")
         return str(done["result"])
 
     async def get(self, path: str) -> Json:
@@ -70,16 +70,16 @@ class HassApi:
         return await self._send("DELETE", f"/api/{path}")
 
     async def _send(self, method: str, path: str, body: Json = None) -> Json:
-        headers = {"HA-Frontend-Base": self.url}  # as the frontend says it, so that who signs in elsewhere finds back
+        headers = {"HA-Frontend-Base": self.url}  # as the frontend sends it; external sign-in pages redirect there
         if self.tokens:
             headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
         async with self._session.request(method, f"{self.url}{path}", json=body, headers=headers) as response:
-            return await _content(response)
+            return await _read_answer(response)
 
 
-async def _content(response: ClientResponse) -> Json:
+async def _read_answer(response: ClientResponse) -> Json:
     if response.ok:
         return await response.json()
-    told = await response.text()
-    what = f"{response.method} {response.url.path}"
-    raise BrokenPartError(f"Home Assistant answered {response.status} to {what}: {told}")
+    body = await response.text()
+    request = f"{response.method} {response.url.path}"
+    raise ComponentError(f"Home Assistant answered {response.status} to {request}: {body}")

@@ -1,4 +1,4 @@
-"""Home Assistant's own WebSocket API: commands and their answers, subscriptions and their events."""
+"""A client of Home Assistant's WebSocket API: commands and event subscriptions."""
 
 import asyncio
 import itertools
@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
-from demo.world.errors import BrokenPartError
+from demo.world.errors import ComponentError
 from demo.world.hass_api import HassApi, Json
 
 ANSWER_SECONDS = 20
@@ -26,7 +26,7 @@ class HassRefusedError(Exception):
 
 
 class HassSocket:
-    """An open, authenticated connection. After a restart of Home Assistant a new one is needed."""
+    """An open, authenticated connection. It does not survive a restart of Home Assistant."""
 
     def __init__(self, connection: ClientWebSocketResponse) -> None:
         self._connection = connection
@@ -35,32 +35,32 @@ class HassSocket:
         self._listeners: dict[int, Callable[[Json], None]] = {}
 
     async def call(self, command: str, **fields: Any) -> Json:
-        """Send a command and give its result. Raises HassRefusedError; BrokenPartError when there is no answer."""
-        return await self._exchange(next(self._ids), {"type": command, **fields})
+        """Send a command and return its result. Raises HassRefusedError, or ComponentError without an answer."""
+        return await self._send_and_wait(next(self._ids), {"type": command, **fields})
 
     async def subscribe(self, listener: Callable[[Json], None], command: str, **fields: Any) -> None:
-        """Send a subscribing command; the listener gets each event of it, from the first on."""
-        number = next(self._ids)
-        self._listeners[number] = listener
-        await self._exchange(number, {"type": command, **fields})
+        """Send a subscribing command. `listener` is called with each of its events."""
+        message_id = next(self._ids)
+        self._listeners[message_id] = listener
+        await self._send_and_wait(message_id, {"type": command, **fields})
 
-    async def _exchange(self, number: int, message: Json) -> Json:
+    async def _send_and_wait(self, message_id: int, message: Json) -> Json:
         answer: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._answers[number] = answer
+        self._answers[message_id] = answer
         try:
-            await self._connection.send_json({"id": number, **message})
+            await self._connection.send_json({"id": message_id, **message})
             async with asyncio.timeout(ANSWER_SECONDS):
                 reply = await answer
         except (TimeoutError, ConnectionError) as error:
-            raise BrokenPartError(f"Home Assistant gave no answer to {message['type']} ({error})") from None
+            raise ComponentError(f"Home Assistant didn't answer {message['type']} ({error})") from None
         finally:
-            del self._answers[number]
+            del self._answers[message_id]
         if not reply["success"]:
             raise HassRefusedError(reply["error"])
         return reply["result"]
 
-    async def read(self) -> None:
-        """Hand out what arrives until the connection ends."""
+    async def dispatch_messages(self) -> None:
+        """Dispatch incoming messages until the connection ends."""
         async for message in self._connection:
             if message.type is not WSMsgType.TEXT:
                 break
@@ -71,7 +71,7 @@ class HassSocket:
                 self._answers[content["id"]].set_result(content)
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_exception(ConnectionError("the connection was closed"))
+                answer.set_exception(ConnectionError("connection closed"))
 
 
 @asynccontextmanager
@@ -82,9 +82,9 @@ async def open_socket(session: ClientSession, hass: HassApi) -> AsyncIterator[Ha
         await connection.send_json({"type": "auth", "access_token": hass.tokens["access_token"]})
         greeting = await connection.receive_json()
         if greeting["type"] != "auth_ok":
-            raise BrokenPartError(f"Home Assistant refused the WebSocket: {greeting.get('message')}")
+            raise ComponentError(f"Home Assistant refused the WebSocket: {greeting.get('message')}")
         socket = HassSocket(connection)
-        reader = asyncio.create_task(socket.read())
+        reader = asyncio.create_task(socket.dispatch_messages())
         try:
             yield socket
         finally:

@@ -1,37 +1,37 @@
-"""The command line of the demo."""
+"""Command-line options of the demo."""
 
 import argparse
 import os
 from pathlib import Path
 
-from demo.world.ports import PREFERRED
+from demo.world.ports import PREFERRED_PORTS
 
-FASTEST = 3600.0
-HIGHEST_PORT = 65_535
+MAX_SPEED = 3600.0
+MAX_PORT = 65_535
 DESCRIPTION = """\
 A simulated electric car charges inside a real Home Assistant, through the relay.
 
-Starts Enode's simulator with its cars, the relay on an embedded PostgreSQL, and Home Assistant with the integration
-set up through its config flow and a dashboard. Everything listens on 127.0.0.1. Ctrl-C stops it; what it knows stays
-in the state folder, so that the next start is quick.
+Starts the Enode simulator, the relay with an embedded PostgreSQL, and Home Assistant with the integration and a
+dashboard. Everything listens on 127.0.0.1. Press Ctrl-C to stop. Data stays in the state folder, which makes the next
+start faster.
 """
 EPILOG = """\
-The cars lead a life of their own: they drive, park, plug in and charge. To take one over while the demo runs (the
-address of the simulator is printed; the id of a car is in the list):
+The cars follow a daily routine: they drive, park, plug in and charge. To control a car while the demo runs (the demo
+prints the simulator's address; the list contains the ids of the cars):
 
   curl -s http://127.0.0.1:18400/_sim/vehicles
   curl -s http://127.0.0.1:18400/_sim/vehicles/ID -d '{"activity": "drive"}'
-      drive, park, plug_in, unplug, charge, stop; auto: its own life again
+      drive, park, plug_in, unplug, charge, stop; auto resumes the daily routine
   curl -s http://127.0.0.1:18400/_sim/vehicles/ID -d '{"battery_level": 20, "charge_limit": 90}'
   curl -s http://127.0.0.1:18400/_sim/vehicles/ID -d '{"reachable": false}'
   curl -s http://127.0.0.1:18400/_sim/clock -d '{"speed": 120}'
 
-Exit status: 0 after Ctrl-C or a good check, 1 when something failed, 2 for something that you can mend.
+Exit status: 0 after Ctrl-C or a successful check, 1 after a failure, 2 after an error that you can fix.
 """
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The options. A mistake in them ends the program with status 2."""
+def parse_options(arguments: list[str] | None) -> argparse.Namespace:
+    """Parse the options. Invalid options exit the program with status 2."""
     parser = argparse.ArgumentParser(
         prog="scripts/demo",
         description=DESCRIPTION,
@@ -39,34 +39,45 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--check", action="store_true", help="prove the whole way from car to Home Assistant and back, then stop")
-    add("--speed", type=_speed, default=30.0, metavar="N", help="let cars live N times as fast as in life (default 30)")
-    add("--state", type=Path, metavar="DIR", help=f"state folder (default {default_state()}; with --check a new one)")
+    add("--check", action="store_true", help="check everything from the car to Home Assistant and back, then stop")
+    add(
+        "--speed",
+        type=_parse_speed,
+        default=30.0,
+        metavar="N",
+        help="time factor of the simulation (default 30)",
+    )
+    add(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help=f"state folder (default {get_default_state_folder()}; a new one with --check)",
+    )
     add("--fresh", action="store_true", help="wipe the state folder first")
-    add("--screenshot", type=Path, metavar="FILE", help="with --check: where to write a picture of the dashboard")
-    for name in PREFERRED:
-        add(f"--{name}-port", type=_port, metavar="PORT", help=f"port of the {name} (default: a free one)")
+    add("--screenshot", type=Path, metavar="FILE", help="with --check: where to write a screenshot of the dashboard")
+    for name in PREFERRED_PORTS:
+        add(f"--{name}-port", type=_parse_port, metavar="PORT", help=f"port of the {name} (default: a free one)")
     options = parser.parse_args(arguments)
     if options.screenshot is not None and not options.check:
-        parser.error("--screenshot goes with --check")
+        parser.error("--screenshot requires --check")
     return options
 
 
-def default_state() -> Path:
-    """Where the demo keeps its things."""
+def get_default_state_folder() -> Path:
+    """Return the default state folder."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "evconduit-demo"
 
 
-def _speed(text: str) -> float:
+def _parse_speed(text: str) -> float:
     speed = float(text)
-    if not 1 <= speed <= FASTEST:
-        raise argparse.ArgumentTypeError(f"must be 1 to {FASTEST:g}")
+    if not 1 <= speed <= MAX_SPEED:
+        raise argparse.ArgumentTypeError(f"must be 1 to {MAX_SPEED:g}")
     return speed
 
 
-def _port(text: str) -> int:
+def _parse_port(text: str) -> int:
     port = int(text)
-    if not 1 <= port <= HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"must be 1 to {HIGHEST_PORT}")
+    if not 1 <= port <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"must be 1 to {MAX_PORT}")
     return port

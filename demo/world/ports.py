@@ -1,38 +1,40 @@
-"""Ports on 127.0.0.1: given ones are taken or refused, others are remembered or chosen free."""
+"""Choose ports on 127.0.0.1: requested ones must be free, others default to remembered or free ones."""
 
 import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
-from demo.world.errors import WorldError
+from demo.world.errors import UserFixableError
 
 HOST = "127.0.0.1"
-PREFERRED = {"home-assistant": 18123, "relay": 18300, "simulator": 18400}
+PREFERRED_PORTS = {"home-assistant": 18123, "relay": 18300, "simulator": 18400}
 
 
 def choose_ports(given: Mapping[str, int | None], remembered: Mapping[str, int], claims: ExitStack) -> dict[str, int]:
-    """A port for each server. Raises WorldError when a given one cannot be had; others move when they are taken.
+    """Choose a port for each server. Raises UserFixableError if a requested one is not free.
 
-    The ports are ours from now on as far as other demos go, until `claims` is closed.
+    The ports are reserved against other demos until `claims` is closed.
     """
     chosen: dict[str, int] = {}
-    for name in sorted(PREFERRED, key=lambda name: given.get(name) is None):  # first who cannot move
+    for name in sorted(PREFERRED_PORTS, key=lambda name: given.get(name) is None):  # requested ports first
         port = given.get(name)
         if port is None:
-            port = next(it for it in _candidates(name, remembered) if _claim(it, claims))
+            port = next(it for it in _list_candidates(name, remembered) if _claim_port(it, claims))
         elif port in chosen.values():
-            raise WorldError(f"port {port} is given twice: choose another --{name}-port")
-        elif not _claim(port, claims):
-            raise WorldError(f"port {port} for the {name} is taken by another program: stop it or give --{name}-port")
+            raise UserFixableError(f"port {port} is used twice: choose another --{name}-port")
+        elif not _claim_port(port, claims):
+            raise UserFixableError(
+                f"port {port} for the {name} is in use by another program: stop it or choose another --{name}-port"
+            )
         chosen[name] = port
     return chosen
 
 
-def _candidates(name: str, remembered: Mapping[str, int]) -> Iterator[int]:
+def _list_candidates(name: str, remembered: Mapping[str, int]) -> Iterator[int]:
     if name in remembered:
         yield remembered[name]
-    yield PREFERRED[name]
+    yield PREFERRED_PORTS[name]
     while True:
         with socket.socket() as probe:
             probe.bind((HOST, 0))
@@ -40,12 +42,12 @@ def _candidates(name: str, remembered: Mapping[str, int]) -> Iterator[int]:
         yield port
 
 
-def _claim(port: int, claims: ExitStack) -> bool:
-    """Take a free port before its server listens there: another demo that starts just now looks for a name of ours.
+def _claim_port(port: int, claims: ExitStack) -> bool:
+    """Reserve a free port against other demos, by binding a socket name before the server listens.
 
-    The name lives in Linux's abstract namespace: no file, and gone with this process however that ends.
+    The name is in Linux's abstract namespace: it needs no file and disappears with this process.
     """
-    if not is_free(port):
+    if not is_port_free(port):
         return False
     if sys.platform == "linux":
         claim = socket.socket(socket.AF_UNIX)
@@ -58,10 +60,10 @@ def _claim(port: int, claims: ExitStack) -> bool:
     return True
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
+def is_port_free(port: int) -> bool:
+    """Return whether a server could listen on this port now."""
     with socket.socket() as probe:
-        # As servers do, so that connections that linger after the last run do not count.
+        # As servers do, so that connections in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

@@ -1,47 +1,47 @@
-"""What Linux tells about processes. Where there is no /proc nothing is found, and nothing is done."""
+"""Find processes through /proc. Without /proc, none are found."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-GONE = {"Z", "X", "x"}  # process 1 of a container may reap late: a zombie has stopped all the same
+ENDED_STATES = {"Z", "X", "x"}  # zombies count as ended: process 1 of a container may reap late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A living process."""
+    """A running process."""
 
     pid: int
     parent: int
     session: int
     started: int
-    """Clock ticks since boot: with the pid it names a process even after pids came round."""
+    """Start time in clock ticks since boot. With the pid, it identifies a process even if pids are reused."""
 
 
-def look(pid: int) -> Process | None:
-    """The process of this id, if it lives."""
+def find_process(pid: int) -> Process | None:
+    """Find a running process by its pid."""
     try:
         stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # The name in parentheses may hold blanks and parentheses itself; the rest is numbered from `state` on.
+    # The name in parentheses may itself contain spaces and parentheses; the fields after it start with `state`.
     fields = stat.rpartition(")")[2].split()
-    if fields[0] in GONE:
+    if fields[0] in ENDED_STATES:
         return None
     return Process(pid=pid, parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]))
 
 
-def living() -> Iterator[Process]:
-    """All living processes that can be seen."""
+def list_processes() -> Iterator[Process]:
+    """List all visible running processes."""
     for folder in PROC.glob("[0-9]*"):
-        process = look(int(folder.name))
+        process = find_process(int(folder.name))
         if process is not None:
             yield process
 
 
-def works_in(pid: int) -> Path | None:
-    """The current folder of a process; None when it is gone or not ours to see."""
+def find_working_directory(pid: int) -> Path | None:
+    """Return the working directory of a process; None if it has ended or access is denied."""
     try:
         return (PROC / str(pid) / "cwd").readlink()
     except OSError:

@@ -1,4 +1,4 @@
-"""The whole world: what is started in which order, and what later starts find done."""
+"""Start and connect the components of the demo. Later starts skip what is already done."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,132 +9,134 @@ import aiohttp
 
 from demo.world.config_flow import ensure_entry
 from demo.world.console import Console
-from demo.world.dashboard import make_dashboard
-from demo.world.errors import BrokenPartError
+from demo.world.context import DemoContext
+from demo.world.dashboard import create_dashboard
+from demo.world.device_registry import Device, list_devices
+from demo.world.errors import ComponentError
 from demo.world.hass_socket import HassSocket, open_socket
 from demo.world.home_assistant import HomeAssistant
-from demo.world.ledger import Ledger, end_processes
-from demo.world.link_page import go_through
-from demo.world.parts import Ground
-from demo.world.postmaster import stop_postmaster
-from demo.world.processes import Supervisor, end_orphans
-from demo.world.registry import Device, devices
+from demo.world.link_pages import complete_link_pages
+from demo.world.orphaned_postgres import stop_orphaned_postgres
+from demo.world.pid_file import PidFile, terminate_processes
+from demo.world.polling import poll_until
+from demo.world.processes import Supervisor, kill_orphans
 from demo.world.relay import Relay
 from demo.world.simulator import Simulator
-from demo.world.state import StateFolder
-from demo.world.tries import until
+from demo.world.state_folder import StateFolder
 
-ACCOUNTS = ("TESLA", "NISSAN")  # the second one hides much and can do little
-FIRST_LOOK_SECONDS = 6.0  # simulated, from linking a car until Enode has looked at it
-SETTLE_SECONDS = 30.0
+LINKED_VENDORS = ("TESLA", "NISSAN")  # NISSAN reports few values and supports no commands
+FIRST_POLL_SECONDS = 6.0  # simulated, from linking a car until Enode has polled it
+READY_SECONDS = 30.0
 
 
-class World:
-    """The simulator, the relay and Home Assistant, and the steps that bring them together."""
+class DemoWorld:
+    """The simulator, the relay and Home Assistant, with the steps to set them up."""
 
-    def __init__(self, ground: Ground, console: Console) -> None:
-        self.state = ground.state
-        self.supervisor = ground.supervisor
+    def __init__(self, context: DemoContext, console: Console) -> None:
+        self.state = context.state
+        self.supervisor = context.supervisor
         self.console = console
-        self.session = ground.session
-        self.simulator = Simulator(ground)
-        self.relay = Relay(ground)
-        self.home_assistant = HomeAssistant(ground)
+        self.session = context.session
+        self.simulator = Simulator(context)
+        self.relay = Relay(context)
+        self.home_assistant = HomeAssistant(context)
 
-    async def start_cars_and_relay(self, *, speed: float) -> None:
-        """Everything up to Home Assistant. On the first start time stands still until the cars are linked."""
-        first = self.state.memory.linked != ACCOUNTS
-        with self.console.step("the simulator: Enode and its cars"):
+    async def start_simulator_and_relay(self, *, speed: float) -> None:
+        """Start the simulator and the relay. On the first start, time stops until the cars are linked."""
+        first = self.state.saved.linked != LINKED_VENDORS
+        with self.console.step("Enode simulator"):
             await self.simulator.start(speed=0 if first else speed)
-        with self.console.step("the relay, with its PostgreSQL"):
+        with self.console.step("relay with PostgreSQL"):
             await self.relay.start()
         if first:
-            with self.console.step("an account and its key"):
-                await self.relay.make_account()
-            with self.console.step(f"cars linked on Enode's page ({', '.join(ACCOUNTS)})"):
+            with self.console.step("account and API key"):
+                await self.relay.create_account()
+            with self.console.step(f"link cars on Enode's page ({', '.join(LINKED_VENDORS)})"):
                 await self._link_cars()
             await self.simulator.set_speed(speed)
 
     async def _link_cars(self) -> None:
-        await until("the relay's webhook subscription at Enode", self._subscribed, within=SETTLE_SECONDS)
-        for vendor in ACCOUNTS:
-            if vendor not in self.state.memory.linked:
-                await go_through(self.session, await self.relay.link_page(vendor), hosts=2)
-                self.state.remember(linked=(*self.state.memory.linked, vendor))
-        await self.simulator.advance(FIRST_LOOK_SECONDS)
-        await until("the relay to know all cars", self._cars_known, within=SETTLE_SECONDS)
-        first_car = (await self.simulator.cars())[0]["vehicle"]["location"]
-        self.state.remember(home=(first_car["latitude"], first_car["longitude"]))
+        await poll_until(
+            "the relay's webhook subscription at Enode", self._has_webhook_subscription, within=READY_SECONDS
+        )
+        for vendor in LINKED_VENDORS:
+            if vendor not in self.state.saved.linked:
+                await complete_link_pages(self.session, await self.relay.create_link_page(vendor), hosts=2)
+                self.state.update(linked=(*self.state.saved.linked, vendor))
+        await self.simulator.advance(FIRST_POLL_SECONDS)
+        await poll_until("the relay to list all cars", self._has_all_vehicles, within=READY_SECONDS)
+        first_car = (await self.simulator.list_vehicles())[0]["vehicle"]["location"]
+        self.state.update(home=(first_car["latitude"], first_car["longitude"]))
 
-    async def _subscribed(self) -> bool:
-        return bool((await self.simulator.health())["webhooks"])
+    async def _has_webhook_subscription(self) -> bool:
+        return bool((await self.simulator.get_health())["webhooks"])
 
-    async def _cars_known(self) -> bool:
-        return len(await self.relay.vehicles()) == len(await self.simulator.cars())
+    async def _has_all_vehicles(self) -> bool:
+        return len(await self.relay.list_vehicles()) == len(await self.simulator.list_vehicles())
 
     async def start_home_assistant(self) -> None:
-        """A real Home Assistant, fully loaded."""
+        """Start Home Assistant and wait until it is loaded."""
         with self.console.step("Home Assistant"):
             await self.home_assistant.start()
-            await self.home_assistant.until_running()
+            await self.home_assistant.wait_until_running()
 
     async def set_up_integration(self) -> None:
-        """The config entry, made through the config flow."""
-        key = self.state.memory.key
+        """Create the config entry through the config flow."""
+        key = self.state.saved.key
         if key is None:
-            raise BrokenPartError("the demo has lost its API key; start with --fresh")
-        with self.console.step("the integration, set up through its config flow"):
-            hass, memory = self.home_assistant.api, self.state.memory
-            await ensure_entry(hass, url=self.relay.url, key=key, known_url=memory.entry_url)
-            self.state.remember(entry_url=self.relay.url)
+            raise ComponentError("the state folder has no API key; start with --fresh")
+        with self.console.step("set up the integration"):
+            hass, memory = self.home_assistant.api, self.state.saved
+            await ensure_entry(hass, url=self.relay.url, key=key, configured_url=memory.entry_url)
+            self.state.update(entry_url=self.relay.url)
 
-    async def furnish(self, *, past: timedelta) -> None:
-        """A dashboard with the cars, and so much of their past."""
-        with self.console.step("a dashboard with the cars"):
-            async with self.socket() as socket:
-                await make_dashboard(socket, await self.cars(socket), past=past)
+    async def create_dashboard(self, *, past: timedelta) -> None:
+        """Create a dashboard with the cars, which shows the time span `past`."""
+        with self.console.step("dashboard"):
+            async with self.open_socket() as socket:
+                await create_dashboard(socket, await self.list_devices(socket), past=past)
 
     @asynccontextmanager
-    async def socket(self) -> AsyncIterator[HassSocket]:
-        """A WebSocket to Home Assistant."""
+    async def open_socket(self) -> AsyncIterator[HassSocket]:
+        """Open a WebSocket to Home Assistant."""
         async with open_socket(self.session, self.home_assistant.api) as socket:
             yield socket
 
-    async def cars(self, socket: HassSocket) -> list[Device]:
-        """The cars as devices of Home Assistant, in the order in which they were linked."""
-        order = {row["id"]: row["vehicle"]["id"] for row in await self.relay.vehicles()}
-        linked = [row["vehicle"]["id"] for row in await self.simulator.cars()]
+    async def list_devices(self, socket: HassSocket) -> list[Device]:
+        """List the cars' devices in Home Assistant, in the order in which they were linked."""
+        order = {row["id"]: row["vehicle"]["id"] for row in await self.relay.list_vehicles()}
+        linked = [row["vehicle"]["id"] for row in await self.simulator.list_vehicles()]
         found: list[Device] = []
 
-        async def all_there() -> bool:
-            found[:] = [it for it in await devices(socket) if it.identifier in order and it.entities]
+        async def has_all_devices() -> bool:
+            found[:] = [it for it in await list_devices(socket) if it.identifier in order and it.entities]
             return len(found) == len(order)
 
-        await until("all cars as devices in Home Assistant", all_there, within=SETTLE_SECONDS)
+        await poll_until("all cars as devices in Home Assistant", has_all_devices, within=READY_SECONDS)
         return sorted(found, key=lambda device: linked.index(order[device.identifier]))
 
 
 @asynccontextmanager
-async def open_world(
-    state: StateFolder, ports: dict[str, int], console: Console, hurry: asyncio.Event
-) -> AsyncIterator[World]:
-    """A world to start things in. Whatever happens, nothing of it runs when the context ends."""
-    supervisor = Supervisor(ledger=Ledger(state.processes), logs=state.logs, hurry=hurry)
+async def open_demo_world(
+    state: StateFolder, ports: dict[str, int], console: Console, force: asyncio.Event
+) -> AsyncIterator[DemoWorld]:
+    """Open a world to start components in. All of them are stopped when the context ends."""
+    supervisor = Supervisor(pid_file=PidFile(state.processes), logs=state.logs, force=force)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
-        world = World(Ground(state=state, supervisor=supervisor, ports=ports, session=session), console)
+        world = DemoWorld(DemoContext(state=state, supervisor=supervisor, ports=ports, session=session), console)
         try:
             yield world
         finally:
             killed = await supervisor.stop_all()
             if await world.relay.stop_database():
                 killed.append("PostgreSQL")
-            await end_orphans()
+            await kill_orphans()
             if killed:
-                console.say(f"  ! had to be stopped by force: {', '.join(killed)}")
+                console.print_line(f"  ! killed because they did not stop: {', '.join(killed)}")
 
 
 async def stop_leftovers(state: StateFolder) -> bool:
-    """Stop what a killed demo left running on this state folder; whether there was anything."""
-    left = Ledger(state.processes).leftovers()
-    await end_processes(left)
-    return await stop_postmaster(state.relay) or bool(left)
+    """Stop processes that a killed demo leftovers running on this state folder. Returns whether there were any."""
+    leftovers = PidFile(state.processes).find_leftovers()
+    await terminate_processes(leftovers)
+    return await stop_orphaned_postgres(state.relay) or bool(leftovers)

@@ -1,4 +1,4 @@
-"""Whether hints of other processes arrive here. While they do not, this process looks at everything every second."""
+"""Whether this process receives the hints of others. While it does not, it polls for all users every second."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ type ListenerStatus = Literal["starting", "listening", "polling", "reconnecting"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListenerTimings:
-    """How often to test the connection, how long the test may take, how often to look while hints do not come."""
+    """How often to test the connection, how long a test may take, and how often to poll while no hints arrive."""
 
     test_interval: timedelta = timedelta(seconds=30)
     test_timeout: timedelta = timedelta(seconds=3)
@@ -29,51 +29,50 @@ class ListenerTimings:
 
 
 class ListenerState:
-    """The state of one listener, what follows from it for its wakers, and what the operator is told of it, once."""
+    """The connection state of one listener. It passes hints to the wakers and logs each change of state once."""
 
     def __init__(self, wakers: Sequence[Waker], timings: ListenerTimings, *, transport: str, failure_hint: str) -> None:
         self.status: ListenerStatus = "starting"
         self._wakers = {waker.channel: waker for waker in wakers}
-        self._times = timings
-        self._through = transport
-        self._suspect = failure_hint
+        self._timings = timings
+        self._transport = transport
+        self._failure_hint = failure_hint
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """What to listen for."""
+        """The channels to listen on."""
         return SELF_TEST_CHANNEL, *self._wakers
 
     def receive(self, channel: str, payload: str) -> None:
-        """A hint has arrived."""
+        """Pass a hint on to the waker of its channel."""
         if payload and channel in self._wakers:
             self._wakers[channel].receive(payload)
 
     async def poll_while_disconnected(self) -> None:
-        """Hint at everybody every second for as long as nothing proves that hints arrive. Until cancelled."""
+        """Until cancelled: notify the wakers of all users every `poll_interval` while the status isn't `listening`."""
         while True:
-            await asyncio.sleep(self._times.poll_interval.total_seconds())
+            await asyncio.sleep(self._timings.poll_interval.total_seconds())
             if self.status != "listening":
                 self._notify_all()
 
     def set_status(self, status: ListenerStatus, cause: str = "") -> None:
-        """The state has changed, or not."""
+        """Set the status. On a change, log it; once hints arrive again, also notify the wakers of all users."""
         if status == self.status:
             return
         self.status = status
         match status:
             case "listening":
-                log.info("wake-ups arrive through %s", self._through)
-                self._notify_all()  # of what was said while nobody listened
+                log.info("wake-up listener connected transport=%s", self._transport)
+                self._notify_all()  # hints may have been lost before
             case "polling":
-                every = self._times.poll_interval.total_seconds()
                 log.warning(
-                    "wake-ups do not arrive through %s (%s): looking every %.3g s instead",
-                    self._through,
-                    self._suspect,
-                    every,
+                    "wake-up self-test failed, polling instead transport=%s interval_s=%.3g hint=%r",
+                    self._transport,
+                    self._timings.poll_interval.total_seconds(),
+                    self._failure_hint,
                 )
             case _:
-                log.warning("the connection for wake-ups is lost (%s): connecting again", cause)
+                log.warning("wake-up connection lost, reconnecting transport=%s error=%s", self._transport, cause)
 
     def _notify_all(self) -> None:
         for waker in self._wakers.values():
@@ -81,5 +80,5 @@ class ListenerState:
 
 
 def iterate_reconnect_delays() -> chain[float]:
-    """Waits between attempts to connect, without an end."""
+    """Return the delays before attempts to reconnect, without an end."""
     return chain(RECONNECT_DELAYS, repeat(RECONNECT_DELAYS[-1]))

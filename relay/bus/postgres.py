@@ -1,4 +1,4 @@
-"""The other end of the wake-ups: one connection that listens for all channels, and proves regularly that it can."""
+"""Receive wake-ups by PostgreSQL LISTEN: one connection for all channels, with a regular self-test."""
 
 import asyncio
 import secrets
@@ -21,90 +21,93 @@ FAILURE_HINT = "does DATABASE_URL lead to a transaction pooler?"
 
 
 class PostgresListener:
-    """Hears the notifications of all processes for this one's wakers. While it cannot, it hints at everybody."""
+    """Receives the hints of all processes for this one's wakers. While it can't, it notifies them of all users."""
 
     def __init__(
         self, conninfo: str, pool: Pool, wakers: Sequence[Waker], *, timings: ListenerTimings | None = None
     ) -> None:
         self._conninfo = conninfo
         self._pool = pool
-        self._times = timings or ListenerTimings()
-        self._hearing = ListenerState(wakers, self._times, transport="the database", failure_hint=FAILURE_HINT)
-        # Distinct for each process, and each test: what another listener says to itself is not our proof.
+        self._timings = timings or ListenerTimings()
+        self._state = ListenerState(wakers, self._timings, transport="postgres", failure_hint=FAILURE_HINT)
+        # New for each test, so that the self-test of another process isn't taken for ours.
         self._nonce = ""
-        self._proved = asyncio.Event()
+        self._self_test_received = asyncio.Event()
 
     @property
     def status(self) -> ListenerStatus:
-        """`listening` when hints are proved to arrive; everything else means that this process polls meanwhile."""
-        return self._hearing.status
+        """`listening` while self-tests prove that hints arrive; with any other status this process polls."""
+        return self._state.status
 
     async def run(self) -> None:
-        """Listen until cancelled, whatever happens to the connection."""
+        """Listen until cancelled, and reconnect whenever the connection is lost."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._hearing.poll_while_disconnected())
-            waits = iterate_reconnect_delays()
+            tasks.create_task(self._state.poll_while_disconnected())
+            delays = iterate_reconnect_delays()
             while True:
                 try:
                     async with await psycopg.AsyncConnection.connect(
                         self._conninfo, application_name="evconduit listen", connect_timeout=5
                     ) as connection:
                         await self._listen_on_channels(connection)
-                        waits = iterate_reconnect_delays()
+                        delays = iterate_reconnect_delays()
                         await self._receive_while_verified(connection)
                 except psycopg.Error as error:
-                    self._hearing.set_status("reconnecting", type(error).__name__)
-                    await asyncio.sleep(next(waits))
+                    self._state.set_status("reconnecting", type(error).__name__)
+                    await asyncio.sleep(next(delays))
                 else:
-                    await asyncio.sleep(self._times.test_interval.total_seconds())
+                    await asyncio.sleep(self._timings.test_interval.total_seconds())
 
     async def _listen_on_channels(self, connection: Connection) -> None:
         await configure_connection(connection)
-        for channel in self._hearing.channels:
+        for channel in self._state.channels:
             await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
 
     async def _receive_while_verified(self, connection: Connection) -> None:
-        """Pass hints on for as long as our own test messages arrive; return when one did not."""
+        """Pass hints on for as long as our self-tests arrive; return when one has not."""
         loop = asyncio.get_running_loop()
         while True:
-            started = loop.time()
-            tested = await self._send_self_test()
+            started_at = loop.time()
+            is_sent = await self._send_self_test()
             await self._receive_until(
-                connection, deadline=started + self._times.test_timeout.total_seconds(), stop_when_verified=True
+                connection, deadline=started_at + self._timings.test_timeout.total_seconds(), stop_when_verified=True
             )
-            if self._proved.is_set():
-                self._hearing.set_status("listening")
-            elif tested:
-                self._hearing.set_status("polling")
+            if self._self_test_received.is_set():
+                self._state.set_status("listening")
+            elif is_sent:
+                self._state.set_status("polling")
                 return
-            await self._receive_until(connection, deadline=started + self._times.test_interval.total_seconds())
+            await self._receive_until(connection, deadline=started_at + self._timings.test_interval.total_seconds())
 
     async def _send_self_test(self) -> bool:
-        """Whether a test message left. It must leave by another connection.
+        """Send a self-test over another connection than the listening one; returns whether it was sent.
 
-        A transaction pooler hands a connection its own notification back with the answer, and no others.
+        Over its own connection the test would prove nothing: behind a transaction pooler a connection still receives
+        its own notifications, with the result of the statement, but no others.
         """
         self._nonce = secrets.token_hex(8)
-        self._proved.clear()
+        self._self_test_received.clear()
         try:
             async with self._pool.connection() as connection:
                 await connection.execute("select pg_notify(%s, %s)", [SELF_TEST_CHANNEL, self._nonce])
         except psycopg.Error:
-            return False  # says nothing about listening
+            return False  # which proves nothing about the listening connection
         return True
 
     async def _receive_until(
         self, connection: Connection, *, deadline: float, stop_when_verified: bool = False
     ) -> None:
         loop = asyncio.get_running_loop()
-        while (left := deadline - loop.time()) > 0 and not (stop_when_verified and self._proved.is_set()):
-            # Never left early: of notifications that came together the rest would be lost.
-            async for notice in connection.notifies(timeout=left, stop_after=1):
-                self._handle_notification(notice)
+        while (remaining := deadline - loop.time()) > 0 and not (
+            stop_when_verified and self._self_test_received.is_set()
+        ):
+            # Without `break`: of several notifications that arrived together, the others would be lost.
+            async for notification in connection.notifies(timeout=remaining, stop_after=1):
+                self._handle_notification(notification)
 
     def _handle_notification(self, notification: psycopg.Notify) -> None:
         if notification.channel == SELF_TEST_CHANNEL:
             if notification.payload == self._nonce:
-                self._proved.set()
+                self._self_test_received.set()
         else:
-            self._hearing.receive(notification.channel, notification.payload)
+            self._state.receive(notification.channel, notification.payload)

@@ -1,4 +1,4 @@
-"""Wake-ups through Redis instead of the database: the same hints, published on the same channels."""
+"""Send and receive wake-ups through Redis instead of the database: the same hints on the same channels."""
 
 import asyncio
 import secrets
@@ -27,8 +27,8 @@ FAILURE_HINT = "does REDIS_URL lead to a server that carries pub/sub?"
 
 @asynccontextmanager
 async def open_redis(url: str) -> AsyncIterator[Redis]:
-    """A client of this server. Opening talks to nobody. Raises ValueError for what is no address of a Redis."""
-    # Without retries of its own: whoever listens must learn that a connection was lost, because hints went with it.
+    """Open a client of this server, without connecting yet. Raises ValueError for a malformed Redis URL."""
+    # Without retries of its own: the listener must learn of a lost connection, because hints are lost with it.
     client = Redis.from_url(
         url,
         socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -42,7 +42,7 @@ async def open_redis(url: str) -> AsyncIterator[Redis]:
 
 
 def create_redis_sender(client: Redis) -> PayloadSender:
-    """Hints carried by Redis; all payloads in one exchange."""
+    """Return a sender that publishes all payloads in one round trip."""
 
     async def send(channel: str, payloads: Sequence[str]) -> None:
         try:
@@ -57,81 +57,81 @@ def create_redis_sender(client: Redis) -> PayloadSender:
 
 
 class RedisListener:
-    """Hears what all processes publish for this one's wakers. While it cannot, it hints at everybody."""
+    """Receives the hints of all processes for this one's wakers. While it can't, it notifies them of all users."""
 
     def __init__(self, client: Redis, wakers: Sequence[Waker], *, timings: ListenerTimings | None = None) -> None:
         self._client = client
-        self._times = timings or ListenerTimings()
-        self._hearing = ListenerState(wakers, self._times, transport="Redis", failure_hint=FAILURE_HINT)
+        self._timings = timings or ListenerTimings()
+        self._state = ListenerState(wakers, self._timings, transport="redis", failure_hint=FAILURE_HINT)
         self._nonce = ""
-        self._proved = False
+        self._is_self_test_received = False
 
     @property
     def status(self) -> ListenerStatus:
-        """`listening` when hints are proved to arrive; everything else means that this process polls meanwhile."""
-        return self._hearing.status
+        """`listening` while self-tests prove that hints arrive; with any other status this process polls."""
+        return self._state.status
 
     async def run(self) -> None:
-        """Listen until cancelled, whatever happens to the connection."""
+        """Listen until cancelled, and reconnect whenever the connection is lost."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._hearing.poll_while_disconnected())
-            waits = iterate_reconnect_delays()
+            tasks.create_task(self._state.poll_while_disconnected())
+            delays = iterate_reconnect_delays()
             while True:
                 try:
-                    async with self._client.pubsub(ignore_subscribe_messages=True) as subscribed:
-                        await subscribed.subscribe(*self._hearing.channels)
-                        waits = iterate_reconnect_delays()
-                        await self._receive_while_verified(subscribed)
+                    async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
+                        await pubsub.subscribe(*self._state.channels)
+                        delays = iterate_reconnect_delays()
+                        await self._receive_while_verified(pubsub)
                 except (RedisError, OSError) as error:
-                    # Not its text, which may hold the URL.
-                    self._hearing.set_status("reconnecting", type(error).__name__)
-                    await asyncio.sleep(next(waits))
+                    # Without the error's text, which may contain the URL.
+                    self._state.set_status("reconnecting", type(error).__name__)
+                    await asyncio.sleep(next(delays))
                 else:
-                    await asyncio.sleep(self._times.test_interval.total_seconds())
+                    await asyncio.sleep(self._timings.test_interval.total_seconds())
 
     async def _receive_while_verified(self, pubsub: PubSub) -> None:
-        """Pass hints on for as long as our own test messages arrive; return when one did not."""
+        """Pass hints on for as long as our self-tests arrive; return when one has not."""
         loop = asyncio.get_running_loop()
         while True:
-            started = loop.time()
-            self._nonce, self._proved = secrets.token_hex(8), False
+            started_at = loop.time()
+            self._nonce, self._is_self_test_received = secrets.token_hex(8), False
             await self._client.publish(SELF_TEST_CHANNEL, self._nonce)
             await self._receive_until(
-                pubsub, deadline=started + self._times.test_timeout.total_seconds(), stop_when_verified=True
+                pubsub, deadline=started_at + self._timings.test_timeout.total_seconds(), stop_when_verified=True
             )
-            if not self._proved:
-                self._hearing.set_status("polling")
+            if not self._is_self_test_received:
+                self._state.set_status("polling")
                 return
-            self._hearing.set_status("listening")
-            await self._receive_until(pubsub, deadline=started + self._times.test_interval.total_seconds())
+            self._state.set_status("listening")
+            await self._receive_until(pubsub, deadline=started_at + self._timings.test_interval.total_seconds())
 
     async def _receive_until(self, pubsub: PubSub, *, deadline: float, stop_when_verified: bool = False) -> None:
         loop = asyncio.get_running_loop()
-        while (left := deadline - loop.time()) > 0 and not (stop_when_verified and self._proved):
-            message = await pubsub.get_message(timeout=left)
+        while (remaining := deadline - loop.time()) > 0 and not (stop_when_verified and self._is_self_test_received):
+            message = await pubsub.get_message(timeout=remaining)
             if message is None:
                 continue
             if message["channel"] == SELF_TEST_CHANNEL:
-                self._proved |= message["data"] == self._nonce
+                self._is_self_test_received |= message["data"] == self._nonce
             else:
-                self._hearing.receive(message["channel"], message["data"])
+                self._state.receive(message["channel"], message["data"])
 
 
 async def find_pubsub_problem(client: Redis) -> str | None:
-    """None when a message published on this server comes back; else, in a few words, what is wrong."""
+    """Check that a message published on this server comes back; returns a description of the problem, or None."""
     nonce = secrets.token_hex(8)
     try:
         async with (
             asyncio.timeout(RESPONSE_TIMEOUT_SECONDS),
-            client.pubsub(ignore_subscribe_messages=True) as subscribed,
+            client.pubsub(ignore_subscribe_messages=True) as pubsub,
         ):
-            await subscribed.subscribe(SELF_TEST_CHANNEL)
+            await pubsub.subscribe(SELF_TEST_CHANNEL)
             await client.publish(SELF_TEST_CHANNEL, nonce)
             while True:
-                message = await subscribed.get_message(timeout=1)
+                message = await pubsub.get_message(timeout=1)
                 if message is not None and message["data"] == nonce:
                     return None
     except TimeoutError:
-        return "what is published does not come back"
+        return "published messages do not arrive"
     except (RedisError, OSError) as error:
-        return f"it does not answer ({type(error).__name__})"
+        return f"the server does not answer ({type(error).__name__})"

@@ -1,6 +1,6 @@
-"""Hints that a user has news: told inside this process at once, to the others by one NOTIFY for many users.
+"""Hints that users have updates: passed on at once in this process, and to the others in one message for many users.
 
-A hint may be lost at any time. Whoever takes hints also looks by itself every few seconds.
+A hint may be lost at any time, so everything that acts on hints also polls every few seconds.
 """
 
 import asyncio
@@ -18,30 +18,30 @@ from relay.kit.database import Pool
 log = logging.getLogger(__name__)
 
 INBOX_CHANNEL = "evconduit_inbox"
-"""Channel: events wait in these users' inboxes."""
+"""Channel: these users have events in the inbox."""
 FEED_CHANNEL = "evconduit_feed"
-"""Channel: these users' feeds have been advanced and committed."""
+"""Channel: these users' feeds have advanced, and the change is committed."""
 POLL_CHANNEL = "evconduit_look"
-"""Channel: somebody waits for what Enode may know; whoever polls Enode looks soon."""
+"""Channel: these users wait for a result from Enode, so the process that polls Enode should poll soon."""
 REVOKED_CHANNEL = "evconduit_revoked"
-"""Channel: these installations, or all of these users, are let in no more; their streams end."""
+"""Channel: these installations, or all installations of these users, have been revoked; their streams end."""
 
-# PostgreSQL takes payloads shorter than 8,000 bytes; an id takes 33 of them and the sender 17.
+# PostgreSQL accepts payloads shorter than 8,000 bytes; an id takes 33 of them and the sender 17.
 MAX_IDS_PER_PAYLOAD = 240
 
 type Hint = frozenset[UUID] | None
-"""Users that have news; None: anybody may have."""
+"""Ids of users with updates; None: any user may have some."""
 type HintCallback = Callable[[Hint], None]
 type PayloadSender = Callable[[str, Sequence[str]], Awaitable[None]]
 """Sends payloads on a channel to all processes. Raises NotSentError."""
 
 
 class NotSentError(Exception):
-    """The other processes will not hear of it. The message is the class of the cause."""
+    """The hint has not reached the other processes. The message is the class name of the cause."""
 
 
 class Waker:
-    """One channel of hints, seen from one process. `run` sends what `wake` has collected."""
+    """One channel of hints in one process. `run` sends to the other processes what `wake` has collected."""
 
     def __init__(
         self,
@@ -51,67 +51,67 @@ class Waker:
         batch_interval: timedelta = timedelta(milliseconds=15),
         send: PayloadSender | None = None,
     ) -> None:
-        """`send` is how hints leave this process; by default the database carries them."""
+        """`send` carries hints to the other processes; by default through the database."""
         self.channel = channel
         self._send = send or create_postgres_sender(pool)
-        self._every = batch_interval.total_seconds()
-        # Our own notifications come back to our own listener; by this they are known, and not acted on twice.
+        self._batch_seconds = batch_interval.total_seconds()
+        # Our own notifications come back to our own listener. This id identifies them, so they aren't handled twice.
         self._sender = secrets.token_hex(8)
-        self._told: list[HintCallback] = []
+        self._callbacks: list[HintCallback] = []
         self._unsent: set[UUID] = set()
-        self._something_to_send = asyncio.Event()
-        self._unheard = False
+        self._has_unsent = asyncio.Event()
+        self._is_failing = False
 
     def add_callback(self, on_hint: HintCallback) -> None:
-        """Call `on_hint` with every hint from here or elsewhere. It must be quick and must not raise."""
-        self._told.append(on_hint)
+        """Call `on_hint` with every hint of this and the other processes. It must be quick and must not raise."""
+        self._callbacks.append(on_hint)
 
     def wake(self, user_ids: Iterable[UUID]) -> None:
-        """Say that these users have news, after the commit that holds it. Costs the caller next to nothing."""
-        users = frozenset(user_ids)
-        if users:
-            self.notify(users)
-            self._unsent |= users
-            self._something_to_send.set()
+        """Announce that these users have updates. To be called after the commit; it does no I/O."""
+        hint = frozenset(user_ids)
+        if hint:
+            self.notify(hint)
+            self._unsent |= hint
+            self._has_unsent.set()
 
     def notify(self, hint: Hint) -> None:
         """Pass a hint on inside this process only."""
-        for on_hint in self._told:
+        for on_hint in self._callbacks:
             on_hint(hint)
 
     def receive(self, payload: str) -> None:
-        """Take what a notification on this channel said."""
+        """Handle a payload that has arrived on this channel."""
         sender, *ids = payload.split()
         if sender != self._sender:
             self.notify(parse_hint(ids))
 
     async def run(self) -> None:
-        """Send hints until cancelled: the first at once, those of the next moments together."""
+        """Send hints until cancelled: the first at once, those of the following `batch_interval` together."""
         while True:
-            await self._something_to_send.wait()
-            users = len(self._unsent)
+            await self._has_unsent.wait()
+            count = len(self._unsent)
             try:
                 await self.flush()
-                self._unheard = False
+                self._is_failing = False
             except NotSentError as error:
-                if not self._unheard:  # once an outage, not once a hint
-                    log.warning("a wake-up of %d users was not sent (%s)", users, error)
-                self._unheard = True
-            await asyncio.sleep(self._every)
+                if not self._is_failing:  # once per outage, not once per hint
+                    log.warning("wake-up not sent channel=%s users=%d error=%s", self.channel, count, error)
+                self._is_failing = True
+            await asyncio.sleep(self._batch_seconds)
 
     async def flush(self) -> None:
         """Send what `wake` has collected, once; for a program that doesn't `run`. Raises NotSentError."""
-        self._something_to_send.clear()
-        users, self._unsent = self._unsent, set()
-        await self._send(self.channel, list(self._render_payloads(users)))
+        self._has_unsent.clear()
+        user_ids, self._unsent = self._unsent, set()
+        await self._send(self.channel, list(self._render_payloads(user_ids)))
 
-    def _render_payloads(self, users: Iterable[UUID]) -> Iterator[str]:
-        for some in batched(users, MAX_IDS_PER_PAYLOAD, strict=False):
-            yield " ".join([self._sender, *(user.hex for user in some)])
+    def _render_payloads(self, user_ids: Iterable[UUID]) -> Iterator[str]:
+        for batch in batched(user_ids, MAX_IDS_PER_PAYLOAD, strict=False):
+            yield " ".join([self._sender, *(user_id.hex for user_id in batch)])
 
 
 def parse_hint(ids: Iterable[str]) -> Hint:
-    """The users that a payload names. One that we cannot read (a newer relay's?) still means that somebody has news."""
+    """Parse the ids in a payload. If one is malformed (sent by a newer relay, perhaps), any user may have updates."""
     try:
         return frozenset(map(UUID, ids))
     except ValueError:
@@ -119,7 +119,7 @@ def parse_hint(ids: Iterable[str]) -> Hint:
 
 
 def create_postgres_sender(pool: Pool) -> PayloadSender:
-    """Hints carried by the database itself, with one statement for all of them."""
+    """Return a sender that uses NOTIFY, with one statement for all payloads."""
 
     async def send(channel: str, payloads: Sequence[str]) -> None:
         try:

@@ -10,7 +10,7 @@ from relay.cli.shared import RelayAccess, UserOption, print_note, run_story
 from relay.gateways.enode.languages import is_language_tag
 from relay.kit.errors import OperatorError
 from relay.plans import PLAN_NAMES, is_plan_name
-from relay.usecases.account.delete_account import close_account
+from relay.usecases.account.deletion_steps import close_account
 from relay.usecases.account.export_account import write_export
 from relay.usecases.admin.manage_users import (
     ROLES,

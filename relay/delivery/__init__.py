@@ -1,0 +1,1 @@
+"""Webhook endpoints: their table, which is also the delivery queue, and the bodies, signatures and retry schedule."""

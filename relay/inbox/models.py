@@ -1,4 +1,4 @@
-"""What lies in the inbox, before and after it was stored."""
+"""Events of the inbox, before and after they are stored."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,13 +11,13 @@ type EventState = Literal["pending", "done", "ignored", "set_aside"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InboxEvent:
-    """One thing that Enode says, fit to be stored. `payload` is its canonical JSON, `digest` the SHA-256 of that."""
+    """One of Enode's events, ready to be stored. `payload` is its canonical JSON, `digest` the SHA-256 of that."""
 
     digest: bytes
     name: str
     version: str | None
     created_at: datetime
-    # None when the event is about no user, or about one whose id we cannot have given out.
+    # None if the event names no user, or one whose id isn't a UUID and so can't be from this relay.
     user_id: UUID | None
     enode_vehicle_id: str | None
     payload: str = field(repr=False)
@@ -25,7 +25,7 @@ class InboxEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetAsideBody:
-    """A body that could not be taken apart, or not wholly: kept as it came, for a person or a later relay to read."""
+    """A body that couldn't be parsed completely, kept unchanged for the operator or a later release to read."""
 
     digest: bytes
     raw: bytes = field(repr=False)
@@ -34,7 +34,7 @@ class SetAsideBody:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnodeDelivery:
-    """One POST of Enode's: its events, and the whole body once more if anything in it is odd."""
+    """One POST from Enode: its events, and the complete body as well if a part of it couldn't be parsed."""
 
     events: tuple[InboxEvent, ...] = ()
     set_aside: SetAsideBody | None = None
@@ -42,7 +42,7 @@ class EnodeDelivery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoreResult:
-    """How many rows a delivery made, and how many were there before."""
+    """How many rows a delivery added, and how many of its events were known already."""
 
     stored: int
     known: int
@@ -50,9 +50,9 @@ class StoreResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredEvent:
-    """An event in the inbox that waits to be acted on. Events are ordered by `created_at`, then `id`.
+    """A pending event in the inbox. Events are ordered by `created_at`, then `id`.
 
-    `replayed`: an operator puts it through once more, or late; what comes of it is no news.
+    `replayed`: an operator has it processed again, or late, so it causes no notifications.
     """
 
     id: int
@@ -68,7 +68,7 @@ class StoredEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventOutcome:
-    """What became of a stored event. One that stays pending is tried again after `retry_in`."""
+    """The result of processing a stored event. One that stays pending is processed again after `retry_in`."""
 
     event_id: int
     state: EventState

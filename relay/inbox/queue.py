@@ -1,4 +1,4 @@
-"""The inbox as a queue: what waits, and what became of it."""
+"""The inbox as a queue: list or claim pending events, and record the outcomes of processing them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,23 +11,22 @@ from relay.inbox.models import EventOutcome, StoredEvent
 from relay.kit.database import Connection, fetch_all
 
 BATCH_SIZE = 100
-"""Events of one user that are acted on in one transaction."""
+"""The most events of one user that one transaction processes."""
 
 _EVENT_COLUMNS: LiteralString = (
     "id, account_id, event, user_id, enode_vehicle_id, event_at, attempts, payload, replayed_at"
 )
 
-# Both put together from the constants above.
 LIST_DUE_EVENTS_OF_USER: LiteralString = f"""
 select {_EVENT_COLUMNS} from webhook_logs
 where state = 'pending' and user_id = %s and next_try_at <= now()
 order by event_at, id limit {BATCH_SIZE}
-"""  # noqa: S608 - our own constants
+"""  # noqa: S608 - only the constants above
 CLAIM_DUE_EVENTS_WITHOUT_USER: LiteralString = f"""
 select {_EVENT_COLUMNS} from webhook_logs
 where state = 'pending' and user_id is null and next_try_at <= now()
 order by event_at, id limit {BATCH_SIZE} for update skip locked
-"""  # noqa: S608 - our own constants
+"""  # noqa: S608 - only the constants above
 
 RECORD_OUTCOMES = """
 update webhook_logs w
@@ -49,34 +48,34 @@ select w.user_id, u.id is not null from waiting w left join users u on u.id = w.
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UsersWithDueEvents:
-    """Who has events that are due: our users, and ids that are unknown here or closed."""
+    """Ids of users with due events: users of this relay, and ids that are unknown or belong to closed accounts."""
 
     user_ids: list[UUID]
     unknown_user_ids: list[UUID]
 
 
 async def list_due_events_of_user(connection: Connection, user_id: UUID) -> list[StoredEvent]:
-    """The oldest events that wait for this user, whose feed the caller has locked."""
+    """List the oldest due events of a user. The caller must hold the lock of the user's feed."""
     return await _fetch_events(connection, LIST_DUE_EVENTS_OF_USER, [user_id])
 
 
 async def claim_due_events_without_user(connection: Connection) -> list[StoredEvent]:
-    """Events that are about no user of ours, locked; those that another process has are left out."""
+    """Lock and return the oldest due events that name no user, except those that another process has locked."""
     return await _fetch_events(connection, CLAIM_DUE_EVENTS_WITHOUT_USER, [])
 
 
 async def list_users_with_due_events(connection: Connection) -> UsersWithDueEvents:
-    """Who has events that are due; not everybody at once when there are very many."""
+    """List users with due events, at most 1,000 at once."""
     rows = await (await connection.execute(LIST_USERS_WITH_DUE_EVENTS)).fetchall()
-    found = [(UUID(str(user_id)), ours) for user_id, ours in rows]
+    users = [(UUID(str(user_id)), is_known) for user_id, is_known in rows]
     return UsersWithDueEvents(
-        user_ids=[user_id for user_id, ours in found if ours],
-        unknown_user_ids=[user_id for user_id, ours in found if not ours],
+        user_ids=[user_id for user_id, is_known in users if is_known],
+        unknown_user_ids=[user_id for user_id, is_known in users if not is_known],
     )
 
 
 async def ignore_events(connection: Connection, user_ids: Sequence[UUID], reason: str) -> None:
-    """Settle all that waits for these users without acting on it."""
+    """Mark all pending events of these users as ignored, for `reason`."""
     await connection.execute(
         "update webhook_logs set state = 'ignored', reason = %s, settled_at = now() "
         "where state = 'pending' and user_id = any (%s)",
@@ -85,17 +84,17 @@ async def ignore_events(connection: Connection, user_ids: Sequence[UUID], reason
 
 
 async def record_outcomes(connection: Connection, outcomes: Sequence[EventOutcome]) -> None:
-    """Note what became of events."""
+    """Store the outcomes of processed events."""
     if not outcomes:
         return
     await connection.execute(
         RECORD_OUTCOMES,
         [
-            [it.event_id for it in outcomes],
-            [it.state for it in outcomes],
-            [it.attempts for it in outcomes],
-            [it.reason for it in outcomes],
-            [it.retry_in for it in outcomes],
+            [outcome.event_id for outcome in outcomes],
+            [outcome.state for outcome in outcomes],
+            [outcome.attempts for outcome in outcomes],
+            [outcome.reason for outcome in outcomes],
+            [outcome.retry_in for outcome in outcomes],
         ],
     )
 

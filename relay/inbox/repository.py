@@ -1,4 +1,4 @@
-"""Putting what Enode said into `webhook_logs`, once."""
+"""Store Enode's events in `webhook_logs`, each once."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -10,11 +10,11 @@ from relay.inbox.models import EnodeDelivery, InboxEvent, InboxSource, SetAsideB
 from relay.kit.database import Connection
 
 UNSTORABLE_ERRORS = (errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex)
-"""The database does not take a value and never will (jsonb nested thousands deep, say)."""
+"""Errors of a value that the database will never accept, for example jsonb that is nested thousands deep."""
 
 type Row = tuple[object, ...]
 
-# Rows get their ids in the order of the delivery: among events of the same moment the later one wins by its id.
+# Ids follow the order of the delivery: of two events with the same time, the one with the higher id is newer.
 INSERT_ROWS = """
 insert into webhook_logs (account_id, source, digest, event, version, user_id, enode_vehicle_id, payload, raw, event_at,
                           state, reason, settled_at)
@@ -28,7 +28,7 @@ on conflict (account_id, digest) do nothing
 returning user_id
 """
 
-# Most deliveries are one event: without arrays it costs the database and us a fifth less.
+# Most deliveries are one event. Without arrays, one costs database and relay a fifth less.
 INSERT_ROW = """
 insert into webhook_logs (account_id, source, digest, event, version, user_id, enode_vehicle_id, payload, raw, event_at,
                           state, reason, settled_at)
@@ -41,9 +41,9 @@ returning user_id
 async def store_delivery(
     connection: Connection, account_id: str, source: InboxSource, delivery: EnodeDelivery
 ) -> list[UUID | None]:
-    """Store what is new of a delivery, in one statement, and return whom each new row is about.
+    """Store the new events of a delivery in one statement; returns the user id (or None) of each new row.
 
-    Raises one of REFUSED, with nothing stored, when the database cannot hold one of the payloads.
+    Raises one of UNSTORABLE_ERRORS, with nothing stored, if the database can't hold one of the payloads.
     """
     rows = list(_build_rows(delivery))
     if not rows:
@@ -57,13 +57,13 @@ async def store_delivery(
 
 
 def _build_rows(delivery: EnodeDelivery) -> Iterator[Row]:
-    aside = () if delivery.set_aside is None else (delivery.set_aside,)
-    return chain(map(_build_event_row, delivery.events), map(_build_set_aside_row, aside))
+    set_aside = () if delivery.set_aside is None else (delivery.set_aside,)
+    return chain(map(_build_event_row, delivery.events), map(_build_set_aside_row, set_aside))
 
 
 def _build_event_row(event: InboxEvent) -> Row:
-    about = (event.user_id, event.enode_vehicle_id)
-    return (event.digest, event.name, event.version, *about, event.payload, None, event.created_at, "pending", None)
+    ids = (event.user_id, event.enode_vehicle_id)
+    return (event.digest, event.name, event.version, *ids, event.payload, None, event.created_at, "pending", None)
 
 
 def _build_set_aside_row(body: SetAsideBody) -> Row:

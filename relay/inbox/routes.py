@@ -1,4 +1,4 @@
-"""Where Enode POSTs to."""
+"""The route that Enode's webhook subscription POSTs to."""
 
 from typing import cast
 
@@ -15,13 +15,13 @@ ENODE_WEBHOOK_PATH = "/api/webhook/enode"
 
 
 def get_inbox(request: Request) -> Inbox:
-    """The inbox of the app that serves this request."""
+    """Return the inbox of the app that serves this request."""
     return cast("Inbox", request.app.state.inbox)
 
 
 @router.post(ENODE_WEBHOOK_PATH, response_model=None)
 async def receive_enode_delivery(request: Request) -> JSONResponse:
-    """Keep a signed delivery and say so; 2xx means that it is stored, however odd it is."""
+    """Store a signed delivery. 2xx means that all of it is stored, valid or not."""
     inbox = get_inbox(request)
     raw = await _read_body(request, inbox.max_body_bytes)
     receipt = await inbox.receive(raw, request.headers.get("x-enode-signature"))
@@ -29,8 +29,8 @@ async def receive_enode_delivery(request: Request) -> JSONResponse:
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > limit:
+    content_length = request.headers.get("content-length", "")
+    if content_length.isdecimal() and int(content_length[:20]) > limit:
         raise _create_too_large_problem(limit)
     body = bytearray()
     try:
@@ -39,9 +39,11 @@ async def _read_body(request: Request, limit: int) -> bytes:
             if len(body) > limit:
                 raise _create_too_large_problem(limit)
     except ClientDisconnect:
-        raise Problem(400, "invalid-request", "The request ended early.") from None
+        raise Problem(
+            400, "invalid-request", "The connection closed before the end of the body. Send the request again."
+        ) from None
     return bytes(body)
 
 
 def _create_too_large_problem(limit: int) -> Problem:
-    return Problem(413, "too-large", f"A delivery may have {limit} bytes.")
+    return Problem(413, "too-large", f"The delivery is larger than {limit} bytes. Send fewer events at once.")

@@ -1,4 +1,7 @@
-"""Store, then answer, then act: this is the first. What we answer 2xx to is committed."""
+"""Receive Enode's deliveries: verify the signature and store the events. They are processed later.
+
+A delivery is committed before it is answered with 2xx.
+"""
 
 import asyncio
 import logging
@@ -16,18 +19,18 @@ log = logging.getLogger(__name__)
 
 MEBIBYTE = 1024 * 1024
 STORE_TIMEOUT_SECONDS = 1.8
-"""Seconds to store a delivery in. Enode gives up after five; our own answer shall be there within two."""
+"""Enode gives up after five seconds; the relay answers within two."""
 
 
 class Inbox:
-    """Takes what Enode says. `wake` is called with the users who have something new, after the commit.
+    """Receives Enode's deliveries and stores their events.
 
-    `account_id` names our account at Enode; `secrets` are those that may have signed; `on_forged` is called for each
-    delivery that was refused.
+    `account_id` names the relay's account at Enode. `secrets` are the valid signing secrets. `wake` is called with the
+    users who have new events, after the commit; `on_signature_failure` for each delivery with an invalid signature.
     """
 
     max_body_bytes = 4 * MEBIBYTE
-    """Bytes of one delivery."""
+    """The largest body of a delivery."""
 
     def __init__(
         self,
@@ -46,66 +49,68 @@ class Inbox:
         self._store_tasks: set[asyncio.Task[StoreResult]] = set()
 
     async def receive(self, raw: bytes, signature: str | None) -> StoreResult:
-        """Store a delivery. Raises Problem 401 for one that Enode did not sign, 503 when the database is away."""
+        """Verify and store a delivery. Raises Problem 401 for an invalid signature, 503 without a database."""
         if not has_valid_signature(raw, signature, self._secrets):
             self._on_signature_failure()
-            log.info("a delivery of %d bytes was refused: its signature is missing or wrong", len(raw))
+            log.info("enode delivery rejected reason=signature bytes=%d", len(raw))
             raise Problem(
                 401,
                 "unauthorized",
-                "The signature is missing or wrong.",
+                "The signature is missing or wrong. Sign the body with the secret of the webhook subscription.",
                 headers={"WWW-Authenticate": "x-enode-signature"},
             )
         return await self._wait_with_timeout(self._store_delivery("webhook", parse_delivery(raw), raw))
 
     async def store_events(self, events: Sequence[InboxEvent], *, source: InboxSource) -> StoreResult:
-        """Store events that the relay found out by itself. Raises psycopg.Error."""
+        """Store events that the relay created itself, for example by polling. Raises psycopg.Error."""
         return await self._store_delivery(source, EnodeDelivery(events=tuple(events)))
 
     async def _wait_with_timeout(self, storing: Coroutine[None, None, StoreResult]) -> StoreResult:
-        """What is late goes on: if it is stored after all, it is known when Enode sends it again."""
+        """Wait for `storing` until the timeout. It then continues: if it succeeds, Enode's retry stores nothing new."""
         task = asyncio.create_task(storing)
-        self._store_tasks.add(task)  # the event loop itself keeps no hold of its tasks
+        self._store_tasks.add(task)  # the event loop keeps only weak references to tasks
         task.add_done_callback(self._store_tasks.discard)
         done, _ = await asyncio.wait({task}, timeout=STORE_TIMEOUT_SECONDS)
         if done:
             return task.result()
-        log.warning("the database is too slow to store a delivery in time")
+        log.warning("enode delivery not stored in time timeout_seconds=%s", STORE_TIMEOUT_SECONDS)
         task.add_done_callback(_log_late_failure)
-        raise Problem(503, "unavailable", "The database does not answer.", headers={"Retry-After": "5"})
+        raise Problem(
+            503, "unavailable", "The database doesn't respond. Send the delivery again.", headers={"Retry-After": "5"}
+        )
 
     async def _store_delivery(
         self, source: InboxSource, delivery: EnodeDelivery, raw: bytes | None = None
     ) -> StoreResult:
         async with self._pool.connection(timeout=STORE_TIMEOUT_SECONDS) as connection:
             try:
-                users = await store_delivery(connection, self._account_id, source, delivery)
+                user_ids = await store_delivery(connection, self._account_id, source, delivery)
             except UNSTORABLE_ERRORS:
-                aside = create_set_aside_body(raw, "the database refused an event") if raw is not None else None
-                delivery = EnodeDelivery(events=delivery.events, set_aside=aside)
-                users = await self._store_rows_separately(connection, source, delivery)
-        if woken := {user for user in users if user is not None}:
-            self._wake(woken)
+                set_aside = create_set_aside_body(raw, "the database rejected an event") if raw is not None else None
+                delivery = EnodeDelivery(events=delivery.events, set_aside=set_aside)
+                user_ids = await self._store_rows_separately(connection, source, delivery)
+        if users_with_events := {user_id for user_id in user_ids if user_id is not None}:
+            self._wake(users_with_events)
         total = len(delivery.events) + (delivery.set_aside is not None)
-        return StoreResult(stored=len(users), known=total - len(users))
+        return StoreResult(stored=len(user_ids), known=total - len(user_ids))
 
     async def _store_rows_separately(
         self, connection: Connection, source: InboxSource, delivery: EnodeDelivery
     ) -> list[UUID | None]:
-        """Each row alone, in order, so that one the database refuses keeps no other out."""
+        """Store each row on its own, in order, so that one that the database rejects doesn't block the others."""
         parts = [
             *(EnodeDelivery(events=(event,)) for event in delivery.events),
             EnodeDelivery(set_aside=delivery.set_aside),
         ]
-        users = []
+        user_ids = []
         for part in parts:
             try:
-                users += await store_delivery(connection, self._account_id, source, part)
+                user_ids += await store_delivery(connection, self._account_id, source, part)
             except UNSTORABLE_ERRORS as error:
-                log.warning("the database refused an event: %s", type(error).__name__)
-        return users
+                log.warning("event rejected by the database error=%s", type(error).__name__)
+        return user_ids
 
 
 def _log_late_failure(task: asyncio.Task[StoreResult]) -> None:
     if not task.cancelled() and (error := task.exception()):
-        log.warning("a late delivery was not stored: %s", type(error).__name__)
+        log.warning("late enode delivery failed error=%s", type(error).__name__)

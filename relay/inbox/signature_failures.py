@@ -1,4 +1,4 @@
-"""How often a signature was missing or wrong. Counted, not kept: a stranger's bytes are worth no row of ours."""
+"""Count deliveries whose signature is missing or wrong. Only the count per minute is stored, never the delivery."""
 
 import asyncio
 from typing import LiteralString
@@ -17,7 +17,7 @@ DELETE_OLD_FAILURES: LiteralString = "delete from signature_failures where minut
 
 
 class SignatureFailureCounter:
-    """One process's count. Written every few seconds, so that a flood of forgeries is one row a minute."""
+    """Counts in memory and writes every few seconds, so that many forged deliveries cost one row a minute."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -25,12 +25,12 @@ class SignatureFailureCounter:
         self._has_unwritten = asyncio.Event()
 
     def increment(self) -> None:
-        """One more. Costs the caller nothing."""
+        """Count one failure, in memory only."""
         self._count += 1
         self._has_unwritten.set()
 
     async def flush(self) -> None:
-        """Put down what was counted since the last time. Raises psycopg.Error, and counts on."""
+        """Write what was counted since the last flush. Raises psycopg.Error and keeps the count."""
         count, self._count = self._count, 0
         if not count:
             return
@@ -43,7 +43,7 @@ class SignatureFailureCounter:
             raise
 
     async def run(self) -> None:
-        """Write until cancelled."""
+        """Write new counts until cancelled."""
         while True:
             await self._has_unwritten.wait()
             self._has_unwritten.clear()

@@ -1,4 +1,4 @@
-"""Background work of one process: started together, restarted alone, ended together."""
+"""Background loops of one process: started together, restarted one by one after a failure, stopped together."""
 
 import asyncio
 import logging
@@ -14,34 +14,36 @@ MAX_RESTART_DELAY_SECONDS = 60.0
 
 
 async def run_with_restarts(name: str, target: Callable[[], Awaitable[object]], *, initial_delay: float = 1.0) -> None:
-    """Run `work` again and again until cancelled: whatever it dies of is logged, and it gets another try.
+    """Run `target` until cancelled. When it ends or raises, log that and start it again after a delay.
 
-    `pause` is the first wait in seconds; it doubles up to a minute while the work keeps failing at once.
+    `initial_delay`, in seconds, doubles up to a minute while the target keeps failing within a minute of its start.
     """
-    wait = initial_delay
+    delay = initial_delay
     loop = asyncio.get_running_loop()
     while True:
-        began = loop.time()
+        started_at = loop.time()
         try:
             await target()
-            log.warning("%s ended; starting it again", name)
+            log.warning("background loop ended and is restarted loop=%r", name)
         except psycopg.Error as error:
-            # Its text may quote a row.
-            log.error("%s failed (%s); starting it again", name, type(error).__name__)  # noqa: TRY400 - as the comment says
+            # Only the type: the message of a database error may quote a row.
+            log.error(  # noqa: TRY400 - a traceback would print the message
+                "background loop failed and is restarted loop=%r error=%s", name, type(error).__name__
+            )
         except Exception:
-            log.exception("%s failed; starting it again", name)
-        wait = (
+            log.exception("background loop failed and is restarted loop=%r", name)
+        delay = (
             initial_delay
-            if loop.time() - began > MAX_RESTART_DELAY_SECONDS
-            else min(wait * 2, MAX_RESTART_DELAY_SECONDS)
+            if loop.time() - started_at > MAX_RESTART_DELAY_SECONDS
+            else min(delay * 2, MAX_RESTART_DELAY_SECONDS)
         )
-        await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+        await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
 
 
 @asynccontextmanager
 async def run_in_background(loops: dict[str, Callable[[], Awaitable[object]]]) -> AsyncIterator[None]:
-    """Keep all of `work` running while the block runs; at its end cancel it and wait until it is gone."""
-    tasks = [asyncio.create_task(run_with_restarts(name, it), name=name) for name, it in loops.items()]
+    """Keep all `loops` running while the block runs; at its end, cancel them and wait until they have stopped."""
+    tasks = [asyncio.create_task(run_with_restarts(name, target), name=name) for name, target in loops.items()]
     try:
         yield
     finally:

@@ -1,4 +1,7 @@
-"""PostgreSQL for the relay: one pool, the relay's own role, plain SQL. Queries live beside the code that uses them."""
+"""PostgreSQL connections under the relay's own role, and helpers for plain SQL.
+
+Queries live beside the code that uses them.
+"""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,7 +22,7 @@ type SyncConnection = psycopg.Connection[tuple[object, ...]]
 type Pool = AsyncConnectionPool[Connection]
 type Parameters = Sequence[Any] | Mapping[str, Any]
 
-# Nothing of ours runs for long; what does is stuck, and must not hold a user's lock while it is.
+# The relay's statements are short. One that runs for long is stuck and must not keep holding a user's row lock.
 SET_CONNECTION_OPTIONS = """
 select set_config('statement_timeout', '15s', false), set_config('lock_timeout', '5s', false),
        set_config('idle_in_transaction_session_timeout', '30s', false), set_config('timezone', 'UTC', false),
@@ -28,7 +31,7 @@ select set_config('statement_timeout', '15s', false), set_config('lock_timeout',
 
 
 async def configure_connection(connection: Connection) -> None:
-    """Give a fresh connection the relay's role, search path and time limits. The owner's rights end here."""
+    """Set the relay's role, search path and timeouts on a new connection, which loses the owner's rights by that."""
     await connection.set_autocommit(True)
     await connection.execute(sql.SQL("set role {}").format(sql.Identifier(RELAY_ROLE)))
     await connection.execute(SET_CONNECTION_OPTIONS)
@@ -36,7 +39,7 @@ async def configure_connection(connection: Connection) -> None:
 
 @asynccontextmanager
 async def connect_as_relay(conninfo: str) -> AsyncIterator[Connection]:
-    """One prepared connection, where a pool would be too much."""
+    """Open one configured connection, for callers that need no pool."""
     async with await psycopg.AsyncConnection.connect(conninfo) as connection:
         await configure_connection(connection)
         yield connection
@@ -44,16 +47,16 @@ async def connect_as_relay(conninfo: str) -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def open_pool(conninfo: str, *, size: int, connect_seconds: float = 10) -> AsyncIterator[Pool]:
-    """Pool of up to `size` prepared connections in autocommit mode: one statement is one transaction unless asked.
+    """Open a pool of up to `size` configured connections in autocommit mode.
 
-    Raises StartError when the server cannot be reached within `connect_seconds`.
+    Raises OperatorError if no connection succeeds within `connect_seconds`.
     """
     pool: Pool = AsyncConnectionPool(
         conninfo,
         min_size=min(2, size),
         max_size=size,
         configure=configure_connection,
-        timeout=2,  # a webhook must have its 503 within 2 s when the database is down (semantics: inbox row)
+        timeout=2,  # while the database is down, Enode must get its 503 within 2 s
         reconnect_timeout=0,
         kwargs={"application_name": "evconduit"},
         open=False,
@@ -69,25 +72,25 @@ async def open_pool(conninfo: str, *, size: int, connect_seconds: float = 10) ->
 
 
 async def explain_connection_failure(conninfo: str) -> str:
-    """One line that names the server (never its password) and the cause."""
-    where = conninfo_to_dict(conninfo)
-    place = f"{where.get('host', 'localhost')}, database {where.get('dbname', '')}"
+    """Connect once and describe what is wrong in one line: the server (never its password), the cause, what to do."""
+    parameters = conninfo_to_dict(conninfo)
+    server = f"{parameters.get('host', 'localhost')}, database {parameters.get('dbname', '')}"
     try:
         async with await psycopg.AsyncConnection.connect(conninfo, connect_timeout=3) as connection:
             await configure_connection(connection)
     except psycopg.OperationalError as error:
         cause = str(error).strip().splitlines()[-1]
-        return f"PostgreSQL at {place} cannot be reached: {cause}; check DATABASE_URL"
+        return f"PostgreSQL at {server} cannot be reached: {cause}; check DATABASE_URL"
     except psycopg.Error as error:
         cause = str(error).splitlines()[0]
-        return f"PostgreSQL at {place} refuses the relay: {cause}; run `evconduit migrate` as its owner"
-    return f"PostgreSQL at {place} answers too slowly; look at its load"
+        return f"PostgreSQL at {server} refuses the relay: {cause}; run `evconduit migrate` as its owner"
+    return f"PostgreSQL at {server} took too long to accept a connection; check its load"
 
 
 async def fetch_one[Row](
     connection: Connection, statement: LiteralString, parameters: Parameters, row_factory: AsyncRowFactory[Row]
 ) -> Row | None:
-    """The first row of `statement`, made by `row_factory` (`dict_row`, `class_row(X)`); None when it returns no row."""
+    """Execute `statement` and return its first row, built by `row_factory` (`dict_row`, `class_row(X)`), or None."""
     async with connection.cursor(row_factory=row_factory) as cursor:
         await cursor.execute(statement, parameters)
         return await cursor.fetchone()
@@ -96,7 +99,7 @@ async def fetch_one[Row](
 async def fetch_all[Row](
     connection: Connection, statement: LiteralString, parameters: Parameters, row_factory: AsyncRowFactory[Row]
 ) -> list[Row]:
-    """All rows of `statement`, each made by `row_factory` (`dict_row`, `class_row(X)`)."""
+    """Execute `statement` and return all its rows, each built by `row_factory` (`dict_row`, `class_row(X)`)."""
     async with connection.cursor(row_factory=row_factory) as cursor:
         await cursor.execute(statement, parameters)
         return await cursor.fetchall()

@@ -1,5 +1,5 @@
-"""What goes wrong before the relay runs."""
+"""Errors that the relay's operator has to solve."""
 
 
 class OperatorError(Exception):
-    """The relay cannot start. The message is one line: the cause, and what to do. It is shown without a traceback."""
+    """A command or the start of the relay failed. The message, one line with cause and remedy, is shown as it is."""

@@ -1,7 +1,7 @@
-"""Home Assistant's ingress: the add-on's second port, behind which the Supervisor has already asked who it is.
+"""Home Assistant's ingress: the add-on's second port, where the Supervisor has already authenticated the user.
 
-Whoever reaches that port could claim to be anybody, so only the Supervisor's own address may, and the headers mean
-nothing anywhere else.
+A client that reaches that port could claim to be any user, so only the Supervisor's address may connect to it, and the
+headers are ignored on every other port.
 """
 
 import re
@@ -13,10 +13,11 @@ SUPERVISOR_ADDRESS = "172.30.32.2"
 _INGRESS_PATH = re.compile(r"/[A-Za-z0-9_\-/]{1,200}", re.ASCII)
 _USER_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _STATE_KEY = "ingress_user"
+_FORBIDDEN_BODY = b"This port only serves Home Assistant's ingress. Open the relay from Home Assistant.\n"
 
 
 class IngressMiddleware:
-    """Middleware: on `port`, refuse everybody but `peer`, and take from its headers who asks and under which path."""
+    """Middleware: on `port`, accept only `peer` and read the user's id and the public path prefix from its headers."""
 
     def __init__(self, app: ASGIApp, *, port: int, peer: str = SUPERVISOR_ADDRESS) -> None:
         self._app = app
@@ -33,7 +34,7 @@ class IngressMiddleware:
         client = scope.get("client")
         if client is None or client[0] != self._peer or not _USER_ID.fullmatch(user):
             await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
-            await send({"type": "http.response.body", "body": b"This port is for Home Assistant's ingress.\n"})
+            await send({"type": "http.response.body", "body": _FORBIDDEN_BODY})
             return
         prefix = headers.get(b"x-ingress-path", b"").decode("latin-1")
         inner = {**scope, "state": {**scope.get("state", {}), _STATE_KEY: user}}
@@ -44,6 +45,6 @@ class IngressMiddleware:
 
 
 def find_ingress_user_id(request: Request) -> str | None:
-    """Home Assistant's id of the user who asks through ingress; None for a request that came another way."""
+    """Return Home Assistant's id of the user of an ingress request; None for a request on another port."""
     user: str | None = getattr(request.state, _STATE_KEY, None)
     return user

@@ -1,7 +1,7 @@
-"""Work that must happen once in a cluster: whoever holds a lock in the database does it, and its death frees the lock.
+"""Leader election for singleton jobs: the process that holds a database lock runs them; its death frees the lock.
 
-The lock is a session's advisory lock, so it needs a connection of its own that lives as long as the work does; behind a
-transaction pooler there is none (docs/operations.md names the connections that will do).
+The lock is a session-level advisory lock, so it needs its own connection for as long as the jobs run. A transaction
+pooler can't provide one (docs/self-hosting.md names the connections that work).
 """
 
 import asyncio
@@ -17,10 +17,11 @@ log = logging.getLogger(__name__)
 
 LEADER_LOCK_ID = 0x45564C44  # "EVLD": the leader of this database's processes
 CHECK_INTERVAL_SECONDS = 2.0
-"""Seconds between tries to become the leader, and between looks whether the lock is still ours."""
+"""Seconds between attempts to become the leader, and between checks that this process still holds the lock."""
 CHECK_TIMEOUT_SECONDS = 10.0
 
-# A leader whose machine has vanished must not hold the lock until TCP gives up by itself. Ignored on a unix socket.
+# Without keepalives, a leader whose machine has vanished would hold the lock until TCP gives up on its own.
+# PostgreSQL ignores them on a unix socket.
 SET_TCP_KEEPALIVES = """
 select set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
        set_config('tcp_keepalives_count', '3', false)
@@ -30,7 +31,7 @@ type BackgroundLoops = Mapping[str, Callable[[], Awaitable[object]]]
 
 
 class LeaderElection:
-    """This process as a candidate. While it leads it does `work`; the others stand by and take over within seconds."""
+    """This process as a candidate. The leader runs `loops`; another process takes over within seconds of its death."""
 
     def __init__(
         self, conninfo: str, loops: BackgroundLoops, *, check_interval: float = CHECK_INTERVAL_SECONDS
@@ -42,11 +43,11 @@ class LeaderElection:
 
     @property
     def is_leader(self) -> bool:
-        """Whether this process does the work now."""
+        """Whether this process is the leader now."""
         return self._is_leader
 
     async def run(self) -> None:
-        """Stand until cancelled. A connection that breaks costs the lead; what was under way is cancelled."""
+        """Take part until cancelled. A broken connection ends the leadership, and `loops` are cancelled."""
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
@@ -56,20 +57,20 @@ class LeaderElection:
                     await connection.execute(SET_TCP_KEEPALIVES)
                     await self._wait_and_lead(connection)
             except (psycopg.Error, TimeoutError) as error:
-                log.warning("the election's connection is lost (%s): standing again", type(error).__name__)
+                log.warning("leader election connection lost error=%s", type(error).__name__)
             await asyncio.sleep(self._check_interval)
 
     async def _wait_and_lead(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
-        while not await _try_acquire_lock(connection):  # noqa: ASYNC110 - another process sets no event for us
+        while not await _try_acquire_lock(connection):  # noqa: ASYNC110 - another process can't set an event here
             await asyncio.sleep(self._check_interval)
-        log.info("this process leads: it does what is done once")
+        log.info("this process is now the leader and runs the singleton jobs")
         self._is_leader = True
         try:
             async with run_in_background(dict(self._loops)):
                 while True:
                     await asyncio.sleep(self._check_interval)
-                    async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):  # a host that has vanished says nothing at all
-                        await connection.execute("select 1")  # raises when the lock went with its session
+                    async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):  # a vanished host sends no error
+                        await connection.execute("select 1")  # raises if the session, and with it the lock, is gone
         finally:
             self._is_leader = False
 

@@ -1,4 +1,4 @@
-"""What the relay says while it runs: one line an event on stderr, ids only, never a secret, a VIN or a place."""
+"""Logging of the relay: one line per event on stderr. Lines hold ids only, never a secret, a VIN or a position."""
 
 import logging
 import sys
@@ -9,21 +9,24 @@ from typing import override
 
 
 def get_error_location(error: BaseException) -> str:
-    """File and line of ours where `error` happened: a traceback that cannot quote data."""
+    """Return file and line of the innermost frame of this project: a traceback in short that can't quote data."""
     frames = []
-    at = error.__traceback__
-    while at is not None:
-        frames.append(f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}")
-        at = at.tb_next
-    ours = [it for it in frames if "site-packages" not in it] or frames
-    return ours[-1].rpartition("/")[2] if ours else "nowhere"
+    traceback_entry = error.__traceback__
+    while traceback_entry is not None:
+        frames.append(f"{traceback_entry.tb_frame.f_code.co_filename}:{traceback_entry.tb_lineno}")
+        traceback_entry = traceback_entry.tb_next
+    own_frames = [frame for frame in frames if "site-packages" not in frame] or frames
+    return own_frames[-1].rpartition("/")[2] if own_frames else "unknown"
 
+
+_MAX_CHAIN_DEPTH = 10
+"""A bound against endless chains; no useful one is longer."""
 
 type ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class RedactingFormatter(logging.Formatter):
-    """Tells of an exception where it happened and its kind: its text may quote a row, an answer, an address."""
+    """Formats an exception as its type and location only: its message may quote a row, a response or an address."""
 
     @override
     def formatException(self, ei: ExcInfo) -> str:
@@ -31,26 +34,23 @@ class RedactingFormatter(logging.Formatter):
 
 
 def _format_exception_chain(error: BaseException, depth: int = 0) -> Iterator[str]:
-    """The exception, what it came of, and those that it gathers. No chain that makes sense is longer than ten."""
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    for it in (before, *(error.exceptions if isinstance(error, BaseExceptionGroup) else ())):
-        if it is not None and depth < _MAX_CHAIN_DEPTH:
-            yield from _format_exception_chain(it, depth + 1)
+    """The lines of the exception, after those of its cause and of the members of a group."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    for related in (cause, *(error.exceptions if isinstance(error, BaseExceptionGroup) else ())):
+        if related is not None and depth < _MAX_CHAIN_DEPTH:
+            yield from _format_exception_chain(related, depth + 1)
     yield from (line.rstrip("\n") for line in traceback.format_tb(error.__traceback__))
     yield type(error).__name__
 
 
-_MAX_CHAIN_DEPTH = 10
-
-
 def configure_logging(level: str) -> None:
-    """Send our log lines to stderr; libraries speak only when something is wrong."""
+    """Log to stderr: the relay from `level` on, libraries from warning on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("relay").setLevel(level.upper())
-    # httpx logs whole addresses, procrastinate whole job arguments, at info; both would be noise and ids of cars.
-    for chatty in ("httpx", "httpcore", "procrastinate", "uvicorn"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    # One outage is a dozen warnings of its; ours say the same once.
+    # At info, httpx logs complete URLs and procrastinate job arguments: noise, and ids of vehicles.
+    for name in ("httpx", "httpcore", "procrastinate", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # The pool logs a dozen warnings per outage, and the relay logs its own.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What every route needs of HTTP: a bound on bodies, and a mark that says whose answer it is."""
+"""Middleware of every route: a size limit for request bodies, and fixed response headers."""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class ResponseHeadersMiddleware:
-    """Middleware: put the same headers on every answer, streams included."""
+    """Middleware: add the same headers to every response, streams included."""
 
     def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
         self._app = app
@@ -23,7 +23,10 @@ class ResponseHeadersMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Middleware: refuse bodies over `limit` bytes, announced or not, except where `own_limit` says the route does."""
+    """Middleware: reject bodies over `limit` bytes, with or without Content-Length.
+
+    `is_exempt` is given the path, and is true for routes that enforce a limit of their own.
+    """
 
     def __init__(self, app: ASGIApp, limit: int, is_exempt: Callable[[str], bool]) -> None:
         self._app = app
@@ -37,15 +40,15 @@ class BodyLimitMiddleware:
             await self._app(scope, self._limit_body(receive), send)
 
     def _limit_body(self, receive: Receive) -> Callable[[], Awaitable[Message]]:
-        seen = 0
+        received_bytes = 0
 
         async def receive_limited() -> Message:
-            nonlocal seen
+            nonlocal received_bytes
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._limit:
-                # FastAPI turns anything else that a body raises into a 400.
-                raise HTTPException(413, f"A request body may have {self._limit} bytes.")
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > self._limit:
+                # FastAPI turns any other exception that is raised while it reads a body into a 400.
+                raise HTTPException(413, f"The request body is larger than {self._limit} bytes. Send a smaller one.")
             return message
 
         return receive_limited

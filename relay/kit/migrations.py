@@ -1,4 +1,7 @@
-"""Plain SQL files, applied in order under a lock and noted where the Supabase CLI notes them: either may apply them."""
+"""Database migrations: plain SQL files, applied in order under a lock.
+
+They are recorded where the Supabase CLI records them, so that either may apply them.
+"""
 
 from dataclasses import dataclass
 from importlib import resources
@@ -23,7 +26,7 @@ create table if not exists supabase_migrations.schema_migrations (
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Migration:
-    """One file `<version>_<name>.sql`; the version is its time, 14 digits."""
+    """One file `<version>_<name>.sql`; the version is a timestamp of 14 digits."""
 
     version: str
     name: str
@@ -31,18 +34,18 @@ class Migration:
 
 
 def list_migrations() -> list[Migration]:
-    """Those that this relay brings, oldest first."""
+    """List the migrations of this release, oldest first."""
     folder = resources.files("relay") / "supabase" / "migrations"
-    found = []
+    migrations = []
     for file in folder.iterdir():
         if file.name.endswith(".sql"):
             version, _, name = file.name.removesuffix(".sql").partition("_")
-            found.append(Migration(version=version, name=name, sql=file.read_text(encoding="utf-8")))
-    return sorted(found)
+            migrations.append(Migration(version=version, name=name, sql=file.read_text(encoding="utf-8")))
+    return sorted(migrations)
 
 
 def list_pending_migrations(connection: SyncConnection) -> list[Migration]:
-    """Those that the database lacks."""
+    """List the migrations that the database lacks, oldest first."""
     if not _table_exists(connection, "supabase_migrations.schema_migrations"):
         return list_migrations()
     rows = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
@@ -51,9 +54,9 @@ def list_pending_migrations(connection: SyncConnection) -> list[Migration]:
 
 
 def apply_migrations(conninfo: str) -> list[Migration]:
-    """Apply what is pending, each file in a transaction of its own, and return it. Wants the owner of the schema.
+    """Apply pending migrations, each in its own transaction, and return them. Needs the owner of the schema.
 
-    Raises psycopg.Error; what had been applied before stays, what failed leaves nothing.
+    Raises psycopg.Error: migrations applied before the failed one stay, the failed one leaves no trace.
     """
     applied = []
     with psycopg.connect(conninfo, autocommit=True, application_name="evconduit migrate") as connection:
@@ -73,7 +76,7 @@ def apply_migrations(conninfo: str) -> list[Migration]:
 
 
 def _apply_jobs_schema(connection: SyncConnection) -> None:
-    """Procrastinate's tables, in a schema of their own. Its SQL cannot be applied twice, hence the guard."""
+    """Create procrastinate's tables in their own schema, unless they exist: its SQL can't be applied twice."""
     if _table_exists(connection, f"{JOBS_SCHEMA}.procrastinate_jobs"):
         return
     with connection.transaction():

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details that keep FastAPI's `detail` member, for every route and every cause."""
+"""Errors as RFC 9457 problem details that keep FastAPI's `detail` member, for every route and every exception."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -17,37 +17,39 @@ log = logging.getLogger(__name__)
 
 TYPE_PREFIX = "urn:evconduit:problem:"
 
-# What a caller reads first; the detail says the rest. Slugs are part of the API.
+# What happened, by slug; the detail adds the cause and the remedy. The slugs are part of the API and never change.
 TITLES = {
     "unauthorized": "The credential is missing, unknown or revoked.",
-    "forbidden": "The credential may not do this.",
-    "account-disabled": "The account is switched off.",
-    "foreign-form": "The form is too old, or not from this site.",
-    "not-found": "There is nothing of yours here.",
-    "method-not-allowed": "This address answers to another method.",
-    "invalid-request": "The request has a mistake.",
+    "forbidden": "The credential doesn't have permission for this.",
+    "account-disabled": "The account is disabled.",
+    "foreign-form": "The form has expired or was sent from another site.",
+    "not-found": "Not found, or not part of your account.",
+    "method-not-allowed": "This address doesn't support the method.",
+    "invalid-request": "The request is invalid.",
     "too-large": "The request is too large.",
-    "plan-required": "The plan does not include this.",
-    "quota-exhausted": "The account's calls are used up.",
-    "too-many-requests": "This is asked too often.",
-    "not-broken": "The car's link is not broken.",
-    "vehicle-limit": "The plan has no room for this.",
-    "confirm-required": "This wants to be confirmed.",
-    "not-sent": "Enode has not taken the command yet.",
-    "too-many-streams": "There are too many open streams.",
-    "too-many-tests": "There was a test just now.",
-    "no-webhook": "There is nothing to deliver to.",
-    "endpoint-refused": "Nothing can be delivered to this address.",
-    "command-refused": "The car's maker refused the command.",
-    "enode-unavailable": "Enode cannot be reached.",
-    "unavailable": "The relay cannot answer just now.",
-    "internal": "The relay made a mistake.",
+    "plan-required": "The account's plan doesn't include this.",
+    "quota-exhausted": "The account has no calls left.",
+    "too-many-requests": "There are too many requests.",
+    "not-broken": "The vehicle's link isn't broken.",
+    "vehicle-limit": "The plan's vehicle limit is reached.",
+    "confirm-required": "The request needs a confirmation.",
+    "not-sent": "Enode hasn't accepted the command yet.",
+    "too-many-streams": "The account has too many open streams.",
+    "too-many-tests": "A test message was sent a moment ago.",
+    "no-webhook": "No webhook is registered.",
+    "endpoint-refused": "The relay can't deliver to this URL.",
+    "command-refused": "The vehicle's manufacturer refused the command.",
+    "enode-unavailable": "Enode can't be reached.",
+    "unavailable": "The relay is temporarily unavailable.",
+    "internal": "An internal error occurred.",
 }
 SLUGS_BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
+INTERNAL_ERROR_DETAIL = "The cause is in the relay's log. If it happens again, contact the relay's operator."
+
 OPENAPI_RESPONSES: dict[int | str, dict[str, Any]] = {
     "default": {
-        "description": "A problem (RFC 9457): what went wrong, and often what to do. Members are added for some types.",
+        "description": "A problem (RFC 9457): what happened, and usually what to do. Some types have more members.",
         "content": {
             "application/problem+json": {
                 "schema": {
@@ -64,11 +66,11 @@ OPENAPI_RESPONSES: dict[int | str, dict[str, Any]] = {
         },
     }
 }
-"""For the OpenAPI document: every answer that a route does not name itself."""
+"""For the OpenAPI document: the schema of every response that a route doesn't declare itself."""
 
 
-class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
-    """An answer that is not what was asked for. `members` are added to the body, so they must be safe to show."""
+class Problem(Exception):  # noqa: N818 - RFC 9457's own term for it
+    """An error response. `members` are added to its body, so they must be safe to show to the client."""
 
     def __init__(
         self, status: int, slug: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
@@ -82,7 +84,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word for it
 
 
 def render_problem(problem: Problem) -> Response:
-    """The problem as programs read it."""
+    """Render the problem as `application/problem+json`."""
     body = {
         "type": TYPE_PREFIX + problem.slug,
         "title": TITLES.get(problem.slug, problem.slug),
@@ -94,55 +96,65 @@ def render_problem(problem: Problem) -> Response:
 
 
 type RenderPage = Callable[[Request, Problem], Response | None]
-"""The problem as a page, for a browser that wanted one; None where programs ask."""
+"""Renders a problem as a web page for a browser; returns None for requests of other clients."""
 
 
 def install_handlers(
     app: FastAPI, *, headers: Mapping[str, str] | None = None, render_page: RenderPage | None = None
 ) -> None:
-    """Answer every error of `app` as a problem; `headers` are for a 500, which leaves outside all middleware."""
+    """Answer every exception of `app` with a problem.
 
-    def respond(request: Request, problem: Problem) -> Response:
-        shown = render_page(request, problem) if render_page is not None else None
-        return shown or render_problem(problem)
+    `headers` are added to the 500 of an unexpected exception, which is sent from outside all middleware.
+    """
+    handlers = _ExceptionHandlers(headers, render_page)
+    app.add_exception_handler(Problem, handlers.handle_problem)
+    app.add_exception_handler(HTTPException, handlers.handle_http_error)
+    app.add_exception_handler(RequestValidationError, handlers.handle_validation_error)
+    app.add_exception_handler(psycopg.Error, handlers.handle_database_error)
+    app.add_exception_handler(psycopg.OperationalError, handlers.handle_database_unavailable)
+    app.add_exception_handler(PoolTimeout, handlers.handle_database_unavailable)
+    app.add_exception_handler(Exception, handlers.handle_unexpected_error)
 
-    async def on_problem(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)  # noqa: S101 - Starlette calls by class; its signature cannot say so
-        return respond(request, error)
 
-    async def on_http_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101 - as above
+class _ExceptionHandlers:
+    """Turns exceptions into responses. Starlette selects a handler by class, which its signature can't express."""
+
+    def __init__(self, headers: Mapping[str, str] | None, render_page: RenderPage | None) -> None:
+        self._headers = headers
+        self._render_page = render_page
+
+    async def handle_problem(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)  # noqa: S101 - selected by class, see above
+        return self._respond(request, error)
+
+    async def handle_http_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - selected by class, see above
         slug = SLUGS_BY_STATUS.get(error.status_code, "invalid-request")
-        return respond(request, Problem(error.status_code, slug, str(error.detail), headers=error.headers))
+        return self._respond(request, Problem(error.status_code, slug, str(error.detail), headers=error.headers))
 
-    async def on_validation_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-        # Never the input itself: it may hold a secret typed into the wrong field.
-        errors = [{"loc": list(it["loc"]), "msg": it["msg"]} for it in error.errors()]
-        where = ", ".join(".".join(map(str, it["loc"])) for it in errors)
-        return respond(request, Problem(422, "invalid-request", f"Please correct: {where}.", errors=errors))
+    async def handle_validation_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - selected by class, see above
+        # Never the input itself: it may be a secret that was typed into the wrong field.
+        errors = [{"loc": list(entry["loc"]), "msg": entry["msg"]} for entry in error.errors()]
+        fields = ", ".join(".".join(map(str, entry["loc"])) for entry in errors)
+        detail = f"Invalid fields: {fields}. Correct them and send the request again."
+        return self._respond(request, Problem(422, "invalid-request", detail, errors=errors))
 
-    async def on_database_unavailable(request: Request, error: Exception) -> Response:
-        log.warning("database unavailable: %s", type(error).__name__)
-        return respond(
-            request, Problem(503, "unavailable", "The database does not answer.", headers={"Retry-After": "5"})
-        )
+    async def handle_database_unavailable(self, request: Request, error: Exception) -> Response:
+        log.warning("database unavailable error=%s", type(error).__name__)
+        problem = Problem(503, "unavailable", "The database doesn't respond. Try again.", headers={"Retry-After": "5"})
+        return self._respond(request, problem)
 
-    async def on_database_error(request: Request, error: Exception) -> Response:
-        # Its text may quote a row. Answered here, it is not raised on to the server, which would log it whole.
-        log.error("the database refused a statement: %s at %s", type(error).__name__, get_error_location(error))
-        return respond(request, Problem(500, "internal", "The operator can find the cause in the log."))
+    async def handle_database_error(self, request: Request, error: Exception) -> Response:
+        # Only type and location: the message may quote a row. Handled here, the error isn't raised on to the server,
+        # which would log its message.
+        log.error("database statement failed error=%s at=%s", type(error).__name__, get_error_location(error))
+        return self._respond(request, Problem(500, "internal", INTERNAL_ERROR_DETAIL))
 
-    async def on_unexpected_error(request: Request, error: Exception) -> Response:
-        log.error("unexpected %s", type(error).__name__, exc_info=error)
-        return respond(
-            request, Problem(500, "internal", "The operator can find the cause in the log.", headers=headers)
-        )
+    async def handle_unexpected_error(self, request: Request, error: Exception) -> Response:
+        log.error("unexpected error type=%s", type(error).__name__, exc_info=error)
+        return self._respond(request, Problem(500, "internal", INTERNAL_ERROR_DETAIL, headers=self._headers))
 
-    app.add_exception_handler(Problem, on_problem)
-    app.add_exception_handler(HTTPException, on_http_error)
-    app.add_exception_handler(RequestValidationError, on_validation_error)
-    app.add_exception_handler(psycopg.Error, on_database_error)
-    app.add_exception_handler(psycopg.OperationalError, on_database_unavailable)
-    app.add_exception_handler(PoolTimeout, on_database_unavailable)
-    app.add_exception_handler(Exception, on_unexpected_error)
+    def _respond(self, request: Request, problem: Problem) -> Response:
+        page = self._render_page(request, problem) if self._render_page is not None else None
+        return page or render_problem(problem)

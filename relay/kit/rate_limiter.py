@@ -1,4 +1,4 @@
-"""A limit on calls that cost nothing: so many a minute for each caller, in this process alone."""
+"""A rate limit for calls that aren't metered: so many per minute and caller, counted in this process only."""
 
 import math
 import time
@@ -6,11 +6,14 @@ from collections.abc import Callable, Hashable
 
 from relay.kit.problems import Problem
 
-MINUTE = 60.0
+MINUTE_SECONDS = 60.0
 
 
 class RateLimiter:
-    """A bucket of `a_minute` calls for each caller, filled again evenly. Forgets the longest silent beyond `most`."""
+    """A token bucket of `per_minute` calls for each caller, refilled evenly.
+
+    Beyond `max_callers`, the caller whose last call is oldest is dropped.
+    """
 
     def __init__(
         self, *, per_minute: int = 60, max_callers: int = 10_000, monotonic: Callable[[], float] = time.monotonic
@@ -18,21 +21,21 @@ class RateLimiter:
         self._per_minute = per_minute
         self._max_callers = max_callers
         self._monotonic = monotonic
-        # When each bucket is full again, the one that was used last at the end.
+        # The time at which each bucket is full again; the most recently used bucket is last.
         self._full_at: dict[Hashable, float] = {}
 
     def check(self, caller: Hashable) -> None:
-        """Let one call happen. Raises Problem 429."""
-        now, each = self._monotonic(), MINUTE / self._per_minute
-        full_at = max(self._full_at.pop(caller, now), now) + each
-        wait = full_at - MINUTE - now
-        self._full_at[caller] = full_at if wait <= 0 else full_at - each
+        """Count one call. Raises Problem 429, without counting it, if the caller's bucket is empty."""
+        now, seconds_per_call = self._monotonic(), MINUTE_SECONDS / self._per_minute
+        full_at = max(self._full_at.pop(caller, now), now) + seconds_per_call
+        wait_seconds = full_at - MINUTE_SECONDS - now
+        self._full_at[caller] = full_at if wait_seconds <= 0 else full_at - seconds_per_call
         if len(self._full_at) > self._max_callers:
             del self._full_at[next(iter(self._full_at))]
-        if wait > 0:
+        if wait_seconds > 0:
             raise Problem(
                 429,
                 "too-many-requests",
-                f"This may be asked {self._per_minute} times a minute.",
-                headers={"Retry-After": str(max(1, math.ceil(wait)))},
+                f"Only {self._per_minute} requests a minute are allowed here. Wait for the time in Retry-After.",
+                headers={"Retry-After": str(max(1, math.ceil(wait_seconds)))},
             )

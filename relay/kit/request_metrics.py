@@ -1,4 +1,4 @@
-"""How long requests take, by route. The route's template is the label: an address holds ids of cars."""
+"""Request durations as a Prometheus histogram. The label is the route's template: a path contains vehicle ids."""
 
 import time
 
@@ -9,7 +9,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class RequestMetricsMiddleware:
-    """Middleware: note each answer's time to its first byte, method, route and status class."""
+    """Middleware: observe the seconds until each response starts, by method, route and status class."""
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
@@ -25,21 +25,21 @@ class RequestMetricsMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
+        started_at = time.perf_counter()
 
         async def send_and_observe(message: Message) -> None:
             if message["type"] == "http.response.start":
                 labels = (_get_method_label(scope), _get_route_label(scope), f"{message['status'] // 100}xx")
-                self._duration.labels(*labels).observe(time.perf_counter() - began)
+                self._duration.labels(*labels).observe(time.perf_counter() - started_at)
             await send(message)
 
         await self._app(scope, receive, send_and_observe)
 
 
 def _get_method_label(scope: Scope) -> str:
-    """What a stranger makes up as a method must not become a label of ours."""
-    known = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-    return scope["method"] if scope["method"] in known else "other"
+    """Return the method, or "other": clients can invent methods, and each would become a label."""
+    methods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+    return scope["method"] if scope["method"] in methods else "other"
 
 
 def _get_route_label(scope: Scope) -> str:

@@ -1,10 +1,13 @@
-"""Times as they cross the wire."""
+"""Timestamps in the format of the API."""
 
 from datetime import UTC, datetime
 
 
 def format_timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with `Z` and milliseconds, cut, not rounded: never later than it was. Wants an aware time."""
+    """Format an aware datetime as RFC 3339 in UTC with `Z` and milliseconds, truncated: never later than the moment.
+
+    Raises ValueError for a naive datetime.
+    """
     if moment.tzinfo is None:
-        raise ValueError("a time without a zone cannot be sent")
+        raise ValueError("a timestamp needs a time zone")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,8 +1,8 @@
-"""Run a program as somebody who is not root: `python unprivileged.py PROGRAM [ARGUMENT …]`.
+"""Run a program as a user other than root: `python unprivileged.py PROGRAM [ARGUMENT …]`.
 
-PostgreSQL refuses to run as root. In a user namespace of its own the program sees user 1000 where the machine sees the
-caller, so nothing on disk changes owner. Where namespaces are refused (Docker's seccomp profile), it becomes `nobody`.
-Stand-alone on purpose: it is started by path, before anything else is imported.
+PostgreSQL refuses to run as root. In a new user namespace, the program sees user 1000 where the machine sees the
+caller, so no file changes its owner. Where namespaces are forbidden (Docker's seccomp profile), it becomes `nobody`.
+This file imports nothing of the project, because it is started by its path.
 """
 
 import os
@@ -14,7 +14,7 @@ NAMESPACE_USER_ID = 1000
 
 
 def enter_user_namespace() -> None:
-    """Become user 1000 in a new user namespace whose only user is the caller. Raise OSError where that is refused."""
+    """Become user 1000 in a new user namespace whose only user is the caller. Raises OSError if that is forbidden."""
     uid, gid = os.geteuid(), os.getegid()
     os.unshare(os.CLONE_NEWUSER)
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
@@ -23,14 +23,14 @@ def enter_user_namespace() -> None:
 
 
 def drop_to_nobody() -> None:
-    """Give up root for good."""
+    """Become the user `nobody`, permanently."""
     os.setgroups([])
     os.setgid(NOBODY_ID)
     os.setuid(NOBODY_ID)
 
 
 def can_create_user_namespace() -> bool:
-    """Whether this machine lets us make a user namespace; tried in a child, because there is no way back out."""
+    """Whether this machine allows a new user namespace. Tried in a child process, as a namespace can't be left."""
     child = os.fork()
     if child == 0:
         try:

@@ -1,6 +1,6 @@
-"""The API's reference, made from the OpenAPI document: without a script, and without files of strangers.
+"""The API reference, rendered from the OpenAPI document without scripts or third-party files.
 
-What FastAPI would show comes from a network of other people's, and would run where the sessions of ours are.
+FastAPI's own documentation pages load scripts from a CDN, which would run on the origin of the users' sessions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ type JsonObject = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestField:
-    """Something to send. `place` is path, query, header or body."""
+    """A parameter or body field. `place` is path, query, header or body; `about` its description."""
 
     name: str
     place: str
@@ -30,7 +30,7 @@ class RequestField:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
-    """One method of one address. `about` has its paragraphs."""
+    """One method of one path. `about` has the paragraphs of its description, `answers` statuses with descriptions."""
 
     method: str
     path: str
@@ -41,55 +41,58 @@ class Operation:
 
 @router.get("/api/docs")
 async def show_reference(request: Request) -> Response:
-    """All operations, by subject."""
+    """Show all operations, grouped by tag."""
     document: JsonObject = request.app.openapi()
     return render_page(request, "reference.html", info=document["info"], subjects=group_operations(document))
 
 
 def group_operations(document: JsonObject) -> dict[str, list[Operation]]:
-    """The operations of the document in its order, by their first tag."""
-    found: dict[str, list[Operation]] = {}
+    """Operations by their first tag, in the order of the document."""
+    groups: dict[str, list[Operation]] = {}
     for path, methods in document["paths"].items():
-        for method, it in methods.items():
+        for method, source in methods.items():
+            responses = source["responses"].items()
             operation = Operation(
                 method=method.upper(),
                 path=path,
-                about=[part for part in it.get("description", "").split("\n\n") if part.strip()],
-                fields=[*_list_parameters(it), *_list_body_fields(it, document)],
-                answers=[(code, about["description"]) for code, about in it["responses"].items() if code != "default"],
+                about=[part for part in source.get("description", "").split("\n\n") if part.strip()],
+                fields=[*_list_parameters(source), *_list_body_fields(source, document)],
+                answers=[(status, response["description"]) for status, response in responses if status != "default"],
             )
-            found.setdefault(it.get("tags", ["Other"])[0], []).append(operation)
-    return found
+            groups.setdefault(source.get("tags", ["Other"])[0], []).append(operation)
+    return groups
 
 
 def _list_parameters(operation: JsonObject) -> Iterator[RequestField]:
-    for it in operation.get("parameters", ()):
-        about = it.get("description", "")
+    for parameter in operation.get("parameters", ()):
         yield RequestField(
-            name=it["name"],
-            place=it["in"],
-            type=_describe_type(it["schema"]),
-            required=it.get("required", False),
-            about=about,
+            name=parameter["name"],
+            place=parameter["in"],
+            type=_describe_type(parameter["schema"]),
+            required=parameter.get("required", False),
+            about=parameter.get("description", ""),
         )
 
 
 def _list_body_fields(operation: JsonObject, document: JsonObject) -> Iterator[RequestField]:
     for content in operation.get("requestBody", {}).get("content", {}).values():
         schema = _resolve_schema(content["schema"], document)
-        for name, it in schema.get("properties", {}).items():
-            required = name in schema.get("required", ())
+        for name, field in schema.get("properties", {}).items():
             yield RequestField(
-                name=name, place="body", type=_describe_type(it), required=required, about=it.get("description", "")
+                name=name,
+                place="body",
+                type=_describe_type(field),
+                required=name in schema.get("required", ()),
+                about=field.get("description", ""),
             )
 
 
 def _resolve_schema(schema: JsonObject, document: JsonObject) -> JsonObject:
-    """The schema that a reference, or a choice with nothing else, stands for."""
-    for it in (schema, *schema.get("anyOf", ())):
-        if "$ref" in it:
-            whole: JsonObject = document["components"]["schemas"][it["$ref"].rpartition("/")[2]]
-            return whole
+    """Follow a `$ref`, also one inside `anyOf` (an optional body)."""
+    for candidate in (schema, *schema.get("anyOf", ())):
+        if "$ref" in candidate:
+            resolved: JsonObject = document["components"]["schemas"][candidate["$ref"].rpartition("/")[2]]
+            return resolved
     return schema
 
 

@@ -1,4 +1,4 @@
-"""A bar chart as a page draws it: numbers in, places on a canvas out. How it looks is the stylesheet's business."""
+"""Geometry of a bar chart in SVG user units. Colours and fonts are in the stylesheet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 1000, 300
 _GRID_LINES = 3
 _GAP_RATIO = 0.28
-"""The part of a bar's place that stays empty."""
+"""Share of a slot's width that stays empty around its bar."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
-    """One value."""
+    """Rectangle of one value."""
 
     x: float
     y: float
@@ -21,7 +21,7 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GridLine:
-    """A line across with the value it stands for."""
+    """Horizontal line with its value."""
 
     y: float
     value: int
@@ -29,7 +29,7 @@ class GridLine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chart:
-    """All of it; lines from the floor up."""
+    """Bars from left to right and grid lines from the bottom up."""
 
     bars: tuple[Bar, ...]
     lines: tuple[GridLine, ...]
@@ -38,26 +38,27 @@ class Chart:
 
 
 def build_bar_chart(values: Sequence[int], *, slot_count: int) -> Chart:
-    """Bars for the values, from the left, with room for `places` of them (a month, of which a part is over)."""
+    """Bars for the values in the first of `slot_count` slots; a month in progress has more slots than values."""
     step = find_grid_step(max(values, default=0))
-    scale, wide = HEIGHT / (step * _GRID_LINES), WIDTH / max(slot_count, len(values), 1)
+    scale = HEIGHT / (step * _GRID_LINES)
+    slot_width = WIDTH / max(slot_count, len(values), 1)
     bars = tuple(
         Bar(
-            x=round((place + _GAP_RATIO / 2) * wide, 1),
+            x=round((slot + _GAP_RATIO / 2) * slot_width, 1),
             y=round(HEIGHT - scale * value, 1),
-            width=round(wide * (1 - _GAP_RATIO), 1),
+            width=round(slot_width * (1 - _GAP_RATIO), 1),
             height=round(scale * value, 1),
         )
-        for place, value in enumerate(values)
+        for slot, value in enumerate(values)
     )
     lines = tuple(
-        GridLine(y=round(HEIGHT - scale * step * line, 1), value=step * line) for line in range(_GRID_LINES + 1)
+        GridLine(y=round(HEIGHT - scale * step * number, 1), value=step * number) for number in range(_GRID_LINES + 1)
     )
     return Chart(bars=bars, lines=lines)
 
 
 def find_grid_step(max_value: int) -> int:
-    """The smallest 1, 2 or 5, with zeros behind, of which three reach `most`."""
+    """Smallest step of the form 1, 2 or 5 times a power of ten with which the top grid line reaches `max_value`."""
     power = 1
     while True:
         for digit in (1, 2, 5):

@@ -1,4 +1,4 @@
-"""A Home Assistant wants to use an account: its owner is asked, each time, on a page that nobody else can press."""
+"""The OAuth consent page, on which a user allows a Home Assistant to use the account."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ from relay.pages.visitors import SignedInVisitor, UncheckedVisitor, require_sign
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.oauth.issue_code import approve_request, build_error_redirect, deny_request
 
-# The answer in an address is for one Home Assistant: nothing on the way keeps it, or tells the next page of it.
+# The redirect URL holds the code: no cache may keep it and no Referer header may reveal it.
 _REDIRECT_HEADERS: Mapping[str, str] = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 router = APIRouter(include_in_schema=False)
@@ -29,51 +29,51 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/oauth/authorize")
 async def show_consent(request: Request, runtime: RuntimeDependency, unchecked_visitor: UncheckedVisitor) -> Response:
-    """Show who asks, and for what. Where the address for the answer is not known to be good, nobody is sent to it."""
+    """Show which client requests which permissions. Never redirects to a `redirect_uri` that isn't allowed."""
     try:
-        wanted = parse_authorization_request(
+        authorization_request = parse_authorization_request(
             request.query_params.multi_items(), allow_local=runtime.allows_local_redirects
         )
     except UnsafeRedirectError as error:
         return render_page(request, "consent_refused.html", status=400, about=str(error))
-    except RedirectableOAuthError as refused:
-        # Signed in first: no page of ours sends strangers on by itself.
+    except RedirectableOAuthError as error:
+        # Only after sign-in, so that /oauth/authorize isn't an open redirect for visitors.
         await require_signed_in(request, runtime, unchecked_visitor)
-        return _redirect_to_client(build_error_redirect(runtime, refused))
+        return _redirect_to_client(build_error_redirect(runtime, error))
     visitor = await require_signed_in(request, runtime, unchecked_visitor)
-    return _render_consent(request, runtime, visitor, wanted)
+    return _render_consent(request, runtime, visitor, authorization_request)
 
 
 @router.post("/oauth/authorize")
 async def submit_consent(
     request: Request, runtime: RuntimeDependency, form: PostedForm, visitor: SignedInVisitor
 ) -> Response:
-    """The owner has pressed one of the two buttons."""
-    wanted = verify_signed_request(form.get_text("request"), visitor.user_id, runtime.secret_key)
-    if wanted is None:
+    """Redirect to the client with a code or a denial."""
+    authorization_request = verify_signed_request(form.get_text("request"), visitor.user_id, runtime.secret_key)
+    if authorization_request is None:
         return render_page(request, "consent_refused.html", status=400, about="stale")
     if form.get_text("decision") == "approve":
-        return _redirect_to_client(await approve_request(runtime, visitor.user_id, wanted))
-    return _redirect_to_client(deny_request(runtime, wanted))
+        return _redirect_to_client(await approve_request(runtime, visitor.user_id, authorization_request))
+    return _redirect_to_client(deny_request(runtime, authorization_request))
 
 
 def _render_consent(
     request: Request, runtime: Runtime, visitor: SignedInUser, authorization_request: AuthorizationRequest
 ) -> Response:
-    shown = render_page(
+    response = render_page(
         request,
         "consent.html",
         wanted=authorization_request,
         host=get_redirect_host(authorization_request.redirect_uri),
         sealed=sign_request(authorization_request, visitor.user_id, runtime.secret_key),
-        # Browsers hold the redirect that answers a form to the policy of the page with the form.
+        # `form-action` also applies to the redirect after the form is posted.
         form_targets=f"'self' {get_redirect_origin(authorization_request.redirect_uri)}",
     )
-    # Not even by Home Assistant's own frame: who lets somebody in must see where they are.
-    shown.headers["X-Frame-Options"] = "DENY"
-    policy = shown.headers["Content-Security-Policy"]
-    shown.headers["Content-Security-Policy"] = policy.replace("frame-ancestors 'self'", "frame-ancestors 'none'")
-    return shown
+    # Not framed even through ingress: the user must see the address bar before allowing access.
+    response.headers["X-Frame-Options"] = "DENY"
+    policy = response.headers["Content-Security-Policy"]
+    response.headers["Content-Security-Policy"] = policy.replace("frame-ancestors 'self'", "frame-ancestors 'none'")
+    return response
 
 
 def _redirect_to_client(url: str) -> RedirectResponse:

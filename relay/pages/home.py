@@ -1,4 +1,4 @@
-"""What a person sees first: the cars of the account."""
+"""The page after sign-in: the account's vehicles."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -14,16 +14,16 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/home")
 async def show_home(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
-    """The account's cars; of a new account, what to do first."""
+    """Show the vehicles; for a new account, the first steps."""
     async with runtime.pool.connection() as connection:
-        cars = await list_vehicles(connection, visitor.user_id)
+        vehicles = await list_vehicles(connection, visitor.user_id)
     installations = await list_installations(runtime, visitor.user_id)
-    connected = any(it.last_used_at for it in installations)
+    is_connected = any(it.last_used_at for it in installations)
     return render_page(
         request,
         "home.html",
-        cars=cars,
-        connected=connected,
-        over_limit=any(it.link_state == "over_limit" for it in cars),
+        cars=vehicles,
+        connected=is_connected,
+        over_limit=any(it.link_state == "over_limit" for it in vehicles),
         relay_url=runtime.public_url,
     )

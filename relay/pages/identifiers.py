@@ -1,4 +1,4 @@
-"""Ids in the paths of pages."""
+"""Ids in page paths."""
 
 from typing import Annotated
 from uuid import UUID
@@ -12,9 +12,9 @@ def _parse_id(value: object) -> UUID:
     try:
         return UUID(str(value))
     except ValueError:
-        # What cannot be an id is as unknown as one that is somebody else's.
-        raise Problem(404, "not-found", "There is nothing of yours here.") from None
+        # An invalid id gets the same response as an id of another user.
+        raise Problem(404, "not-found", "Nothing in your account has this id.") from None
 
 
 type PathId = Annotated[UUID, BeforeValidator(_parse_id)]
-"""An id in a path. Raises Problem 404 when it is none."""
+"""A UUID in a path. Raises Problem 404 if it is invalid."""

@@ -1,4 +1,4 @@
-"""The account's installations: what acts in its name, how it is told, and how it is let out."""
+"""List, test and disconnect the account's installations."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -16,25 +16,25 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/installations")
 async def show_installation_list(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
-    """All of them."""
-    shown = await list_installations(runtime, visitor.user_id)
-    return render_page(request, "installations.html", installations=shown, relay_url=runtime.public_url)
+    """Show all installations."""
+    installations = await list_installations(runtime, visitor.user_id)
+    return render_page(request, "installations.html", installations=installations, relay_url=runtime.public_url)
 
 
 @router.get("/installations/{installation_id}/disconnect")
 async def show_disconnect(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, installation_id: PathId
 ) -> Response:
-    """Whether that is really meant."""
-    found = await get_installation(runtime, visitor.user_id, installation_id)
-    return render_page(request, "installation_disconnect.html", installation=found)
+    """Ask to confirm the disconnection."""
+    installation = await get_installation(runtime, visitor.user_id, installation_id)
+    return render_page(request, "installation_disconnect.html", installation=installation)
 
 
 @router.post("/installations/{installation_id}/disconnect")
 async def submit_disconnect(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, installation_id: PathId, _form: PostedForm
 ) -> Response:
-    """It is."""
+    """Disconnect the installation."""
     await disconnect_installation(runtime, visitor.user_id, installation_id)
     return redirect_to(request, "/installations", notice="installations.notice.disconnected")
 
@@ -43,10 +43,10 @@ async def submit_disconnect(
 async def submit_test(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, installation_id: PathId, _form: PostedForm
 ) -> Response:
-    """Send it a message now, and tell what came of it."""
-    found = await get_installation(runtime, visitor.user_id, installation_id)
+    """Send a test message to the installation's endpoint and show the result."""
+    installation = await get_installation(runtime, visitor.user_id, installation_id)
     try:
-        failure = await send_test_message(runtime, user_id=visitor.user_id, credential_id=found.id)
+        failure = await send_test_message(runtime, user_id=visitor.user_id, credential_id=installation.id)
     except TooManyTestsError:
         return redirect_to(request, "/installations", notice="installations.notice.too_soon", kind="bad")
     if failure is not None:

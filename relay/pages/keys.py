@@ -1,4 +1,4 @@
-"""The account's API keys: made, shown once, revoked."""
+"""List, create and revoke the account's API keys."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from relay.identity.credentials import SCOPES
 from relay.identity.web_sessions import SignedInUser
 from relay.kit.sanitize import sanitize_line
-from relay.pages.csrf import read_cookie, set_flash_cookie
+from relay.pages.cookies import read_cookie, set_flash_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.identifiers import PathId
 from relay.pages.rendering import redirect_to, render_page
@@ -24,14 +24,14 @@ from relay.usecases.access.manage_keys import (
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 
 NEW_KEY_COOKIE = "evconduit_made_key"
-"""The cookie that carries a new key over the redirect to the page that shows it, and is taken away there."""
+"""Flash cookie that carries a new key to the page that shows it once."""
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/keys")
 async def show_key_list(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
-    """The keys that work, and a form for a new one."""
+    """Show the active keys and a form to create one."""
     return await _render_keys(request, runtime, visitor)
 
 
@@ -39,7 +39,7 @@ async def show_key_list(request: Request, runtime: RuntimeDependency, visitor: S
 async def submit_key(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
 ) -> Response:
-    """Make a key; the next page shows it."""
+    """Create a key and redirect to the page that shows it."""
     name, scopes = sanitize_line(form.get_text("name")), [it for it in SCOPES if it in form.get_all("scopes")]
     errors = _validate_key(name, scopes)
     if not errors:
@@ -49,28 +49,28 @@ async def submit_key(
         except TooManyKeysError:
             errors = {"name": "keys.error.too_many"}
         else:
-            answer = redirect_to(request, "/keys/made")
-            set_flash_cookie(request, answer, runtime, NEW_KEY_COOKIE, key)
-            return answer
+            response = redirect_to(request, "/keys/made")
+            set_flash_cookie(request, response, runtime, NEW_KEY_COOKIE, key)
+            return response
     return await _render_keys(request, runtime, visitor, name=name, scopes=scopes, errors=errors)
 
 
 @router.get("/keys/made")
 async def show_new_key(request: Request, runtime: RuntimeDependency, _visitor: SignedInVisitor) -> Response:
-    """The key that was just made, this once."""
+    """Show the key that was just created. It can't be shown again."""
     key = read_cookie(request, runtime, NEW_KEY_COOKIE)
     if key is None:
         return redirect_to(request, "/keys")
-    answer = render_page(request, "key_made.html", key=key)
-    set_flash_cookie(request, answer, runtime, NEW_KEY_COOKIE, "")
-    return answer
+    response = render_page(request, "key_made.html", key=key)
+    set_flash_cookie(request, response, runtime, NEW_KEY_COOKIE, "")
+    return response
 
 
 @router.get("/keys/{key_id}/revoke")
 async def show_revoke(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, key_id: PathId
 ) -> Response:
-    """Whether that is really meant."""
+    """Ask to confirm the revocation."""
     async with runtime.pool.connection() as connection:
         key = await get_key(connection, visitor.user_id, key_id)
     return render_page(request, "key_revoke.html", key=key)
@@ -80,7 +80,7 @@ async def show_revoke(
 async def submit_revoke(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, key_id: PathId, _form: PostedForm
 ) -> Response:
-    """It is."""
+    """Revoke the key."""
     async with runtime.pool.connection() as connection:
         await revoke_key(connection, visitor.user_id, key_id, runtime.hub.close_credential_streams)
     return redirect_to(request, "/keys", notice="keys.notice.revoked")
@@ -97,7 +97,7 @@ def _validate_key(name: str, scopes: Sequence[str]) -> dict[str, str]:
     return errors
 
 
-async def _render_keys(  # noqa: PLR0913 - what was typed comes back
+async def _render_keys(  # noqa: PLR0913 - the form's values
     request: Request,
     runtime: Runtime,
     visitor: SignedInUser,
@@ -107,6 +107,6 @@ async def _render_keys(  # noqa: PLR0913 - what was typed comes back
     errors: Mapping[str, str] | None = None,
 ) -> Response:
     async with runtime.pool.connection() as connection:
-        shown = await list_keys(connection, visitor.user_id)
-    context = {"keys": shown, "name": name, "scopes": scopes, "errors": errors or {}, "longest_name": MAX_NAME_LENGTH}
+        keys = await list_keys(connection, visitor.user_id)
+    context = {"keys": keys, "name": name, "scopes": scopes, "errors": errors or {}, "longest_name": MAX_NAME_LENGTH}
     return render_page(request, "keys.html", status=422 if errors else 200, **context)

@@ -1,4 +1,4 @@
-"""The way to a linked car: our one-time page, which says whose account gets it, and where Enode sends people back."""
+"""The one-time page that starts linking a vehicle, and the page to which Enode returns the browser."""
 
 from typing import Annotated
 from uuid import UUID
@@ -14,7 +14,8 @@ from relay.pages.csrf import is_cross_site
 from relay.pages.rendering import get_security_headers, render_page
 from relay.pages.visitors import OptionalVisitor
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
-from relay.usecases.linking.poll_link_result import CANCELLED_BY_USER, poll_link_result, record_return
+from relay.usecases.linking.link_outcome import CANCELLED_BY_USER, record_return
+from relay.usecases.linking.poll_link_result import poll_link_result
 from relay.usecases.linking.start_link_session import (
     LinkPageClosedError,
     LinkPageView,
@@ -30,27 +31,29 @@ HTTP_STATUSES = {"open": 200, "unknown": 404, "used": 410, "expired": 410, "enod
 
 @router.get("/link/{token}")
 async def show_link_page(token: str, request: Request, runtime: RuntimeDependency) -> Response:
-    """Whose account gets the car, and the button that leads on. Looking uses nothing up."""
-    shown = await _find_link_page(request, runtime, token)
-    return _render_link_page(request, runtime, shown, shown.state if shown else "unknown")
+    """Show whose account gets the vehicle, with a button to go on. A GET doesn't use up the link."""
+    link_page = await _find_link_page(request, runtime, token)
+    return _render_link_page(request, runtime, link_page, link_page.state if link_page else "unknown")
 
 
 @router.post("/link/{token}")
 async def submit_link_page(token: str, request: Request, runtime: RuntimeDependency) -> Response:
-    """On to Enode's page. No other token is asked for: who could forge this request has the one that entitles."""
+    """Redirect to Enode's page. There is no CSRF token: only a holder of the link's own token can post here."""
     if is_cross_site(request):
-        raise Problem(403, "foreign-form", "Press the button on the page itself: it says whose account gets the car.")
-    shown = await _find_link_page(request, runtime, token)
-    if shown is None or shown.state != "open":
-        return _render_link_page(request, runtime, shown, shown.state if shown else "unknown")
+        raise Problem(
+            403, "foreign-form", "This request is from another site. Open the link and use the button on that page."
+        )
+    link_page = await _find_link_page(request, runtime, token)
+    if link_page is None or link_page.state != "open":
+        return _render_link_page(request, runtime, link_page, link_page.state if link_page else "unknown")
     try:
-        url = await start_link_session(runtime, shown)
+        url = await start_link_session(runtime, link_page)
     except LinkPageClosedError:
-        return _render_link_page(request, runtime, shown, "used")
+        return _render_link_page(request, runtime, link_page, "used")
     except EnodeError:
-        return _render_link_page(request, runtime, shown, "enode")
+        return _render_link_page(request, runtime, link_page, "enode")
     except Problem as problem:
-        return _render_link_page(request, runtime, shown, problem.slug, status=problem.status)
+        return _render_link_page(request, runtime, link_page, problem.slug, status=problem.status)
     return RedirectResponse(url, SEE_OTHER, headers=get_security_headers(request))
 
 
@@ -63,15 +66,15 @@ async def show_link_callback(
     link: UUID | None = None,
     error: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    """Enode sends the browser here when linking ended. What was linked, Enode itself tells, not this address."""
+    """Show how linking ended. The vehicle itself comes from Enode's API: query parameters could be forged."""
     outcome = "linked" if error is None else "cancelled" if error == CANCELLED_BY_USER else "failed"
     if link is not None:
         _check_rate_limit(request, runtime)
         async with runtime.pool.connection() as connection:
-            known = await record_return(connection, link, error)
-        if known is not None:
-            known = await poll_link_result(runtime, inbox, known)
-            outcome = known.outcome or outcome
+            attempt = await record_return(connection, link, error)
+        if attempt is not None:
+            attempt = await poll_link_result(runtime, inbox, attempt)
+            outcome = attempt.outcome or outcome
     if outcome == "linked":
         runtime.request_poll()
     return render_page(request, "link_callback.html", outcome=outcome)
@@ -84,14 +87,14 @@ async def _find_link_page(request: Request, runtime: Runtime, token: str) -> Lin
 
 
 def _check_rate_limit(request: Request, runtime: Runtime) -> None:
-    """Raises Problem 429: nobody needs to open many of these pages."""
+    """Raise Problem 429 if this client has opened many link pages."""
     runtime.rate_limiter.check(("link page", request.client and request.client.host))
 
 
 def _render_link_page(
     request: Request, runtime: Runtime, link_page: LinkPageView | None, state: str, *, status: int | None = None
 ) -> Response:
-    """Nothing of the account is shown on a page that is no longer good."""
+    """Render the link page. The template shows account data only in the state `open`."""
     return render_page(
         request,
         "link.html",

@@ -1,4 +1,4 @@
-"""The account itself: what it is called, the language it speaks, where it is signed in; taken along, and ended."""
+"""The account's profile: name, language, sign-out everywhere, export and deletion."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from relay.gateways.enode.languages import LANGUAGES, match_language
 from relay.identity.web_sessions import SignedInUser
 from relay.kit.sanitize import sanitize_line
-from relay.pages.csrf import SESSION_COOKIE, set_cookie
+from relay.pages.cookies import SESSION_COOKIE, set_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import get_security_headers, get_translator, redirect_to, render_page
 from relay.pages.visitors import SignedInVisitor
@@ -17,7 +17,7 @@ from relay.usecases.account.export_account import export_account
 from relay.usecases.account.update_profile import MAX_NAME_LENGTH, sign_out_everywhere, update_profile
 from relay.usecases.calls.runtime import RuntimeDependency
 
-# In their own words: who looks for a language reads that one.
+# Each language is named in itself, so that its speakers find it.
 LANGUAGE_NAMES: Mapping[str, str] = {
     "da-DK": "Dansk",
     "de-DE": "Deutsch",
@@ -43,7 +43,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/profile")
 async def show_profile(request: Request, visitor: SignedInVisitor) -> Response:
-    """The account as it is."""
+    """Show name, language and email address."""
     return _render_profile(request, visitor, visitor.name, visitor.language)
 
 
@@ -51,8 +51,8 @@ async def show_profile(request: Request, visitor: SignedInVisitor) -> Response:
 async def submit_profile(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
 ) -> Response:
-    """The account as it shall be."""
-    # It stands on pages that tell others whose account this is, before an address that it must not hide.
+    """Save name and language."""
+    # Link pages show the name to other people, in front of the email address, which it must not hide.
     name, language = sanitize_line(form.get_text("name")), form.get_text("language")
     errors = {}
     if len(name) > MAX_NAME_LENGTH:
@@ -69,24 +69,24 @@ async def submit_profile(
 async def submit_sign_out_everywhere(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, _form: PostedForm
 ) -> Response:
-    """End every browser's session, this one's too."""
+    """End all web sessions, including this one."""
     await sign_out_everywhere(runtime, visitor.user_id)
-    answer = redirect_to(request, "/sign-in", notice="profile.notice.signed_out")
-    set_cookie(answer, runtime, SESSION_COOKIE, "", max_age=0)
-    return answer
+    response = redirect_to(request, "/sign-in", notice="profile.notice.signed_out")
+    set_cookie(response, runtime, SESSION_COOKIE, "", max_age=0)
+    return response
 
 
 @router.get("/profile/export")
-async def download_export(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
-    """Everything about the account, as a file."""
-    answer = await export_account(runtime, visitor.user_id)
-    answer.headers.update(get_security_headers(request))
-    return answer
+async def show_export(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
+    """Download all data of the account."""
+    response = await export_account(runtime, visitor.user_id)
+    response.headers.update(get_security_headers(request))
+    return response
 
 
 @router.get("/profile/delete")
 async def show_delete(request: Request, _visitor: SignedInVisitor) -> Response:
-    """Whether that is really meant: a word has to be typed."""
+    """Ask to confirm the deletion by typing a word."""
     return render_page(request, "profile_delete.html", typed="", error=None)
 
 
@@ -94,14 +94,14 @@ async def show_delete(request: Request, _visitor: SignedInVisitor) -> Response:
 async def submit_delete(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
 ) -> Response:
-    """It is, when the word is right."""
+    """Delete the account if the typed word is right."""
     typed = form.get_text("word")
     if typed.casefold() != get_translator(request)("profile.delete_word").casefold():
         return render_page(request, "profile_delete.html", status=422, typed=typed, error="profile.error.delete_word")
     await request_deletion(runtime, visitor.user_id)
-    answer = redirect_to(request, "/", notice="profile.notice.deleted")
-    set_cookie(answer, runtime, SESSION_COOKIE, "", max_age=0)
-    return answer
+    response = redirect_to(request, "/", notice="profile.notice.deleted")
+    set_cookie(response, runtime, SESSION_COOKIE, "", max_age=0)
+    return response
 
 
 def _render_profile(

@@ -1,4 +1,4 @@
-"""How every page is made: template, language, navigation, notice, and the headers that keep a browser safe."""
+"""Render pages: template, language, notice and security headers."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -11,7 +11,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from relay.kit.ingress import find_ingress_user_id
-from relay.pages.csrf import get_csrf_token, read_cookie, set_flash_cookie, set_visit_cookie
+from relay.pages.cookies import read_cookie, set_flash_cookie
+from relay.pages.csrf import get_csrf_token, set_visit_cookie
 from relay.pages.translations import (
     DEFAULT_LANGUAGE,
     WEB_DIR,
@@ -23,7 +24,7 @@ from relay.pages.translations import (
 from relay.usecases.calls.runtime import Runtime
 
 NOTICE_COOKIE = "evconduit_notice"
-"""The cookie with what the next page is to tell once: a kind and a key of the catalogue, no text."""
+"""Flash cookie with the notice for the next page: `<kind>.<key of the text>`."""
 _YEAR = 365 * 24 * 3600
 
 type NoticeKind = Literal["good", "bad"]
@@ -34,11 +35,12 @@ _templates.env.lstrip_blocks = True
 
 
 def render_page(request: Request, template: str, /, *, status: int = 200, **context: object) -> HTMLResponse:
-    """The template as the answer to this request.
+    """Render the template as a response.
 
-    A template finds there what was given, `visitor` (None: nobody is signed in), `mode`, `path`, `at(path)` for every
-    address, `csrf` for forms, and `t`, `n`, `word`, `number`, `date`, `moment` and `ago` of the language.
-    `form_targets` in the context widens where its forms may lead (browsers hold the redirects after them to that too).
+    Besides `context` the template gets `visitor` (None if nobody is signed in), `mode`, `version`, `notice`, `path`,
+    `at(path)` for the address of a page, `csrf` for forms, and `t`, `n`, `word`, `number`, `date`, `moment` and `ago`
+    of the visitor's Translator. `form_targets` in the context is the CSP source list `form-action`, which also applies
+    to redirects after a form is posted.
     """
     runtime: Runtime = request.app.state.runtime
     visitor = getattr(request.state, "visitor", None)
@@ -56,7 +58,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
             "csrf": get_csrf_token(request, runtime),
             "t": t,
             "n": t.plural,
-            **{it: getattr(t, it) for it in ("word", "number", "date", "moment", "ago")},
+            **{name: getattr(t, name) for name in ("word", "number", "date", "moment", "ago")},
             **context,
         },
         status_code=status,
@@ -70,7 +72,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
 def redirect_to(
     request: Request, path: str, *, notice: str | None = None, kind: NoticeKind = "good"
 ) -> RedirectResponse:
-    """Send the browser on to a page of ours, with a GET; that page then shows the `notice` (a key), once."""
+    """Redirect (303) to another page, which shows the text with the key `notice` once."""
     runtime: Runtime = request.app.state.runtime
     response = RedirectResponse(
         add_root_path(request, path), HTTPStatus.SEE_OTHER, headers=get_security_headers(request)
@@ -81,19 +83,19 @@ def redirect_to(
 
 
 def add_root_path(request: Request, path: str) -> str:
-    """The address of a page of ours for this browser: behind ingress everything lies under a prefix."""
+    """Address of a page for this browser: ingress adds a prefix to all paths."""
     prefix: str = request.scope.get("root_path", "")
     return prefix + path
 
 
 def get_page_path(request: Request) -> str:
-    """The path of this page, as `at` takes it."""
+    """Path of this page without the prefix of ingress."""
     path: str = request.scope["path"]
     return path.removeprefix(request.scope.get("root_path", ""))
 
 
 def get_translator(request: Request) -> Translator:
-    """Speaks the language of this browser's visitor, else the one that the browser prefers."""
+    """Translator for the visitor's language, else for the browser's preferred one."""
     visitor = getattr(request.state, "visitor", None)
     return choose_translator(
         [visitor.language] if visitor else parse_accept_language(request.headers.get("accept-language"))
@@ -102,7 +104,7 @@ def get_translator(request: Request) -> Translator:
 
 def _read_notice(request: Request, runtime: Runtime) -> tuple[str, str] | None:
     kind, _, key = (read_cookie(request, runtime, NOTICE_COOKIE) or "").partition(".")
-    # A cookie can be forged by neighbours; all they can choose is one of our notices.
+    # Other hosts of the domain and other add-ons can forge the cookie, but they can only choose one of our notices.
     return (
         (kind, key) if kind in {"good", "bad"} and ".notice." in key and key in load_texts(DEFAULT_LANGUAGE) else None
     )
@@ -114,9 +116,9 @@ def _clear_notice(request: Request, response: Response, runtime: Runtime) -> Non
 
 
 def get_security_headers(request: Request, *, form_targets: str = "'self'") -> Mapping[str, str]:
-    """What every page says of itself: no scripts, no strangers, nothing kept."""
+    """Security headers of every page: no scripts, no third-party content, no caching."""
     runtime: Runtime = request.app.state.runtime
-    # Home Assistant shows what comes through ingress inside a frame of its own; nobody else frames us.
+    # Home Assistant shows pages from ingress in a frame. No other site may frame them.
     frames = "'none'" if find_ingress_user_id(request) is None else "'self'"
     headers = {
         "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -124,7 +126,7 @@ def get_security_headers(request: Request, *, form_targets: str = "'self'") -> M
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
-        # What belongs to somebody, or is bound to one browser, is kept by no cache; by the Back button's neither.
+        # Pages hold personal data and CSRF tokens, so not even the Back button may show a stored copy.
         "Cache-Control": "no-store",
     }
     if runtime.is_https:

@@ -1,4 +1,4 @@
-"""All pages put together, and what happens when one cannot be shown."""
+"""Routers of all pages, and problems rendered as pages."""
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -14,21 +14,19 @@ from relay.pages import (
     landing,
     link_page,
     profile,
-    register,
-    sign_in,
-    supabase_sign_in,
-    terms,
     usage,
     vehicles,
 )
 from relay.pages.rendering import get_page_path, redirect_to, render_page
+from relay.pages.sign_in import owner_link, register, sign_in_page, terms, with_supabase
 from relay.pages.translations import DEFAULT_LANGUAGE, WEB_DIR, load_texts
 from relay.pages.visitors import RedirectRequiredError
 
 ROUTERS = (
     landing.router,
-    sign_in.router,
-    supabase_sign_in.router,
+    sign_in_page.router,
+    owner_link.router,
+    with_supabase.router,
     register.router,
     terms.router,
     home.router,
@@ -48,11 +46,11 @@ GENERIC_SLUGS = frozenset(
         *("enode-unavailable", "unavailable", "internal", "unauthorized"),
     }
 )
-"""Slugs that say no more than their status; a page says that in its own words."""
+"""Slugs that say no more than their status: pages show a translated text for the status instead of the detail."""
 
 
 def install_pages(app: FastAPI) -> None:
-    """Serve the pages and what they need."""
+    """Add the pages, static files and handlers to the app."""
     for router in ROUTERS:
         app.include_router(router)
     app.include_router(api_reference.router)
@@ -61,18 +59,18 @@ def install_pages(app: FastAPI) -> None:
 
 
 def render_problem_page(request: Request, problem: Problem) -> Response | None:
-    """The problem as a page, where a page was asked for; None where the API's form of it is right."""
+    """Render the problem as a page if the request was for a page; None if it was for the API."""
     if not _is_page_request(request):
         return None
-    answer = render_page(
+    response = render_page(
         request, "problem.html", status=problem.status, code=problem.status, **_get_problem_texts(problem)
     )
-    answer.headers.update(problem.headers)
-    return answer
+    response.headers.update(problem.headers)
+    return response
 
 
 async def _handle_redirect(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RedirectRequiredError)  # noqa: S101 - Starlette calls by class; its signature cannot say so
+    assert isinstance(error, RedirectRequiredError)  # noqa: S101 - Starlette selects handlers by class
     return redirect_to(request, error.path)
 
 
@@ -80,13 +78,13 @@ def _is_page_request(request: Request) -> bool:
     route = request.scope.get("route")
     if route is not None:
         return getattr(route, "path", None) in PAGE_PATHS
-    is_elsewhere = get_page_path(request).startswith(("/api/", "/static/"))
-    return not is_elsewhere and "text/html" in request.headers.get("accept", "")
+    is_other = get_page_path(request).startswith(("/api/", "/static/"))
+    return not is_other and "text/html" in request.headers.get("accept", "")
 
 
 def _get_problem_texts(problem: Problem) -> dict[str, str]:
-    """What the page says: the catalogue's words where it has some for this slug, else the problem's own, in English."""
-    for about in (problem.slug, *((str(problem.status), "other") if problem.slug in GENERIC_SLUGS else ())):
-        if f"problem.{about}.title" in load_texts(DEFAULT_LANGUAGE):
-            return {"about": about}
+    """Context for problem.html: the key of a translated text for this slug, else the problem's own English text."""
+    for key in (problem.slug, *((str(problem.status), "other") if problem.slug in GENERIC_SLUGS else ())):
+        if f"problem.{key}.title" in load_texts(DEFAULT_LANGUAGE):
+            return {"about": key}
     return {"title": TITLES.get(problem.slug, problem.slug), "detail": problem.detail}

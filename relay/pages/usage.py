@@ -1,4 +1,4 @@
-"""What was used of the month's calls, by day, by kind of call and by installation."""
+"""The month's calls by day, route and installation."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,19 +19,19 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/usage")
 async def show_usage(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
-    """The month so far."""
+    """Show the usage of the current quota month."""
     async with runtime.pool.connection() as connection:
-        used = await get_usage_report(connection, visitor.user_id, runtime.plans)
-    last = used.resets_at - timedelta(microseconds=1)
-    places = (last.date() - used.began_at.date()).days + 1
+        report = await get_usage_report(connection, visitor.user_id, runtime.plans)
+    last_moment = report.resets_at - timedelta(microseconds=1)
+    day_count = (last_moment.date() - report.began_at.date()).days + 1
     return render_page(
         request,
         "usage.html",
-        usage=used,
-        chart=build_bar_chart([it.calls for it in used.days], slot_count=places),
-        total=sum(it.calls for it in used.days),
-        meter=_get_meter_level(used),
-        routes=_compute_shares([(it.route, it.calls) for it in used.routes]),
+        usage=report,
+        chart=build_bar_chart([it.calls for it in report.days], slot_count=day_count),
+        total=sum(it.calls for it in report.days),
+        meter=_get_meter_level(report),
+        routes=_compute_shares([(it.route, it.calls) for it in report.routes]),
     )
 
 
@@ -43,6 +43,6 @@ def _get_meter_level(usage: UsageReport) -> str:
 
 
 def _compute_shares(counts: Sequence[tuple[str, int]]) -> list[tuple[str, int, float]]:
-    """Each with its part of all, in per cent."""
-    everything = sum(calls for _, calls in counts) or 1
-    return [(name, calls, 100 * calls / everything) for name, calls in counts]
+    """Add to each count its share of the total in percent."""
+    total = sum(calls for _, calls in counts) or 1
+    return [(name, calls, 100 * calls / total) for name, calls in counts]

@@ -1,4 +1,4 @@
-"""What a person does with the cars of the account: link one, unlink one, pick those that are served."""
+"""Link, relink and unlink vehicles, and choose which ones are served when the plan limits them."""
 
 from uuid import UUID
 
@@ -31,7 +31,7 @@ UNPROCESSABLE = 422
 
 @router.get("/link")
 async def show_vendors(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
-    """Which brand the car is of."""
+    """Show the brands to choose from."""
     return await _render_vendors(request, runtime, visitor)
 
 
@@ -39,7 +39,7 @@ async def show_vendors(request: Request, runtime: RuntimeDependency, visitor: Si
 async def submit_vendor(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
 ) -> Response:
-    """A link page for this brand, and on to it."""
+    """Create a link page for the chosen brand and redirect to it."""
     name = form.get_text("vendor")
     try:
         async with runtime.pool.connection() as connection:
@@ -51,13 +51,13 @@ async def submit_vendor(
         error = "link.error.vendor" if problem.status == UNPROCESSABLE else "link.error.enode"
         return await _render_vendors(request, runtime, visitor, status=problem.status, error=error, chosen=name)
     async with runtime.pool.connection() as connection:
-        made = await create_link_page(connection, visitor.user_id, vendor=vendor)
-    return redirect_to(request, made.path)
+        link_page = await create_link_page(connection, visitor.user_id, vendor=vendor)
+    return redirect_to(request, link_page.path)
 
 
 @router.get("/vehicles/choose")
 async def show_served_vehicles(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
-    """The account's cars, and which of them are served."""
+    """Show the vehicles and which of them are served."""
     return await _render_served_vehicles(request, runtime, visitor)
 
 
@@ -65,16 +65,16 @@ async def show_served_vehicles(request: Request, runtime: RuntimeDependency, vis
 async def submit_served_vehicles(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
 ) -> Response:
-    """These shall be served."""
-    ticked = form.get_all("car")
+    """Save which vehicles are served."""
+    selected_ids = form.get_all("car")
     try:
-        await select_served_vehicles(runtime, visitor.user_id, [UUID(it) for it in ticked])
+        await select_served_vehicles(runtime, visitor.user_id, [UUID(it) for it in selected_ids])
     except ValueError:
         raise Problem(404, "not-found", "No such vehicle.") from None
     except Problem as problem:
         if problem.slug != "vehicle-limit":
             raise
-        return await _render_served_vehicles(request, runtime, visitor, status=UNPROCESSABLE, ticked=ticked)
+        return await _render_served_vehicles(request, runtime, visitor, status=UNPROCESSABLE, selected_ids=selected_ids)
     return redirect_to(request, "/home")
 
 
@@ -82,18 +82,20 @@ async def submit_served_vehicles(
 async def submit_relink(
     vehicle_id: str, request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, _form: PostedForm
 ) -> Response:
-    """A page on which to sign in again with this car's maker, and on to it."""
+    """Create a link page to sign in again with this vehicle's vendor, and redirect to it."""
     async with runtime.pool.connection() as connection:
-        car = await get_call_vehicle(connection, visitor.user_id, vehicle_id)
-        made = await create_link_page(connection, visitor.user_id, vendor=car.vendor, vehicle_id=car.vehicle_id)
-    return redirect_to(request, made.path)
+        vehicle = await get_call_vehicle(connection, visitor.user_id, vehicle_id)
+        link_page = await create_link_page(
+            connection, visitor.user_id, vendor=vehicle.vendor, vehicle_id=vehicle.vehicle_id
+        )
+    return redirect_to(request, link_page.path)
 
 
 @router.get("/vehicles/{vehicle_id}/unlink")
 async def show_unlink(
     vehicle_id: str, request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor
 ) -> Response:
-    """The cars that go together, and the button that unlinks them."""
+    """Ask to confirm, listing all vehicles that Enode unlinks together with this one."""
     return await _render_unlink(request, runtime, visitor, vehicle_id)
 
 
@@ -101,21 +103,21 @@ async def show_unlink(
 async def submit_unlink(
     vehicle_id: str, request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
 ) -> Response:
-    """Unlink the cars that the page named; when others have come since, the page is shown again."""
+    """Unlink the vehicles that the page listed. If there are others by now, show the page again."""
     async with runtime.pool.connection() as connection:
-        cars = await list_unlink_candidates(connection, visitor.user_id, vehicle_id)
-    if not {str(car.id) for car in cars} <= set(form.get_all("car")):
+        vehicles = await list_unlink_candidates(connection, visitor.user_id, vehicle_id)
+    if not {str(vehicle.id) for vehicle in vehicles} <= set(form.get_all("car")):
         return await _render_unlink(request, runtime, visitor, vehicle_id)
     if runtime.enode is None:
         return await _render_unlink(request, runtime, visitor, vehicle_id, error="link.error.enode")
     try:
-        await unlink_vehicles(runtime, runtime.enode, visitor.user_id, cars)
+        await unlink_vehicles(runtime, runtime.enode, visitor.user_id, vehicles)
     except Problem:
         return await _render_unlink(request, runtime, visitor, vehicle_id, error="link.error.enode")
     return redirect_to(request, "/home")
 
 
-async def _render_vendors(  # noqa: PLR0913 - the last three are what went wrong
+async def _render_vendors(  # noqa: PLR0913 - the last three describe an error
     request: Request,
     runtime: Runtime,
     visitor: SignedInUser,
@@ -125,9 +127,9 @@ async def _render_vendors(  # noqa: PLR0913 - the last three are what went wrong
     chosen: str = "",
 ) -> Response:
     async with runtime.pool.connection() as connection:
-        room = await get_vehicle_capacity(connection, visitor.user_id, runtime.plans)
+        capacity = await get_vehicle_capacity(connection, visitor.user_id, runtime.plans)
     vendors: tuple[VendorHealth, ...] = ()
-    if not room.is_full:
+    if not capacity.is_full:
         try:
             vendors = await list_vendors(runtime)
         except Problem:
@@ -135,8 +137,8 @@ async def _render_vendors(  # noqa: PLR0913 - the last three are what went wrong
     return render_page(
         request,
         "link_brand.html",
-        status=403 if room.is_full else status,
-        room=room,
+        status=403 if capacity.is_full else status,
+        room=capacity,
         vendors=vendors,
         error=error,
         chosen=chosen,
@@ -144,23 +146,28 @@ async def _render_vendors(  # noqa: PLR0913 - the last three are what went wrong
 
 
 async def _render_served_vehicles(
-    request: Request, runtime: Runtime, visitor: SignedInUser, *, status: int = 200, ticked: list[str] | None = None
+    request: Request,
+    runtime: Runtime,
+    visitor: SignedInUser,
+    *,
+    status: int = 200,
+    selected_ids: list[str] | None = None,
 ) -> Response:
     async with runtime.pool.connection() as connection:
-        room = await get_vehicle_capacity(connection, visitor.user_id, runtime.plans)
+        capacity = await get_vehicle_capacity(connection, visitor.user_id, runtime.plans)
         records = (await read_snapshot(connection, visitor.user_id)).vehicles
-    served = [it["id"] for it in records if it["link"]["state"] != "over_limit"]
-    cars = sorted(
+    served_ids = [it["id"] for it in records if it["link"]["state"] != "over_limit"]
+    vehicles = sorted(
         ((it["id"], get_display_name(it["vehicle"]), "") for it in records), key=lambda it: (it[1].casefold(), it[0])
     )
     return render_page(
         request,
         "choose_cars.html",
         status=status,
-        room=room,
-        cars=cars,
-        ticked=served if ticked is None else ticked,
-        too_many=ticked is not None,
+        room=capacity,
+        cars=vehicles,
+        ticked=served_ids if selected_ids is None else selected_ids,
+        too_many=selected_ids is not None,
     )
 
 
@@ -168,12 +175,12 @@ async def _render_unlink(
     request: Request, runtime: Runtime, visitor: SignedInUser, vehicle_id: str, *, error: str | None = None
 ) -> Response:
     async with runtime.pool.connection() as connection:
-        cars = await list_unlink_candidates(connection, visitor.user_id, vehicle_id)
+        vehicles = await list_unlink_candidates(connection, visitor.user_id, vehicle_id)
     return render_page(
         request,
         "unlink.html",
         status=502 if error else 200,
-        cars=cars,
-        vendor=runtime.vendors.get_display_name(cars[0].vendor),
+        cars=vehicles,
+        vendor=runtime.vendors.get_display_name(vehicles[0].vendor),
         error=error,
     )

@@ -1,4 +1,4 @@
-"""Who looks at a page: nobody in particular, or the holder of a session; through ingress, the owner."""
+"""Dependencies that resolve who views a page: a signed-in user, through ingress the owner, or an anonymous visitor."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from relay.identity.web_sessions import SignedInUser, find_web_session
 from relay.kit.ingress import find_ingress_user_id
 from relay.kit.problems import Problem
-from relay.pages.csrf import SESSION_COOKIE, read_cookie
+from relay.pages.cookies import SESSION_COOKIE, read_cookie
 from relay.usecases.access.sign_in_owner import get_signed_in_owner
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 
@@ -16,7 +16,7 @@ MAX_PATH_LENGTH = 2048
 
 
 class RedirectRequiredError(Exception):
-    """The page cannot be shown before something else is done; `path` is where that is."""
+    """The visitor must open `path` first, for example to sign in."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -24,7 +24,7 @@ class RedirectRequiredError(Exception):
 
 
 async def find_visitor(request: Request, runtime: RuntimeDependency) -> SignedInUser | None:
-    """The holder of this browser's session, whatever the account lacks; None for who is not signed in."""
+    """The user of this browser's session, even if the account can't be used yet; None if there is no session."""
     async with runtime.pool.connection() as connection:
         if find_ingress_user_id(request) is not None:
             return await get_signed_in_owner(connection)
@@ -33,23 +33,26 @@ async def find_visitor(request: Request, runtime: RuntimeDependency) -> SignedIn
 
 
 type UncheckedVisitor = Annotated[SignedInUser | None, Depends(find_visitor)]
-"""For pages that a person sees before everything is in order: terms, waiting for approval."""
+"""The user, possibly disabled, not approved or without accepted terms."""
 
 
 async def get_optional_visitor(request: Request, visitor: UncheckedVisitor) -> SignedInUser | None:
-    """Who is signed in, for pages that anybody may see."""
+    """The signed-in user, if any, for public pages. Accepts accounts that can't be used yet."""
     request.state.visitor = visitor
     return visitor
 
 
 async def require_signed_in(request: Request, runtime: RuntimeDependency, visitor: UncheckedVisitor) -> SignedInUser:
-    """Who is signed in. Anybody else is sent to sign in and comes back to this page afterwards."""
+    """The signed-in user. Raises Problem 403 for a disabled account.
+
+    Raises RedirectRequiredError for a missing sign-in, approval or acceptance of the terms.
+    """
     if visitor is None:
         raise RedirectRequiredError("/sign-in" + _build_next_query(request))
     if visitor.is_disabled:
-        raise Problem(403, "account-disabled", "The operator has switched this account off; ask there.")
-    if elsewhere := _find_blocking_page(runtime, visitor):
-        raise RedirectRequiredError(elsewhere + _build_next_query(request))
+        raise Problem(403, "account-disabled", "The operator has disabled this account. Contact them to enable it.")
+    if path := _find_blocking_page(runtime, visitor):
+        raise RedirectRequiredError(path + _build_next_query(request))
     request.state.visitor = visitor
     return visitor
 
@@ -59,14 +62,13 @@ type SignedInVisitor = Annotated[SignedInUser, Depends(require_signed_in)]
 
 
 def sanitize_next_path(next_path: str | None, default: str = "/home") -> str:
-    """`wanted` when it is a path on this relay, else `otherwise`: nobody is sent from here to a foreign page."""
-    # Browsers read a backslash as a slash, and take control characters out.
-    plain = next_path is not None and next_path.isascii() and next_path.isprintable() and "\\" not in next_path
-    # Longer ones are no page's, and more than browsers keep in a cookie.
-    plain = plain and next_path is not None and len(next_path) <= MAX_PATH_LENGTH
-    return (
-        next_path if next_path and plain and next_path.startswith("/") and not next_path.startswith("//") else default
-    )
+    """`next_path` if it is a path on this relay, else `default`. Prevents open redirects."""
+    # No page has a longer path.
+    if next_path is None or len(next_path) > MAX_PATH_LENGTH:
+        return default
+    # Browsers treat a backslash as a slash and remove control characters.
+    is_plain = next_path.isascii() and next_path.isprintable() and "\\" not in next_path
+    return next_path if is_plain and next_path.startswith("/") and not next_path.startswith("//") else default
 
 
 def _find_blocking_page(runtime: Runtime, visitor: SignedInUser) -> str | None:

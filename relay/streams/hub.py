@@ -1,4 +1,4 @@
-"""One process's open streams: on a hint all users with news are read in one query, and each stream gets its part."""
+"""The open streams of one process: read the feeds of all hinted users in one query, then push to each stream."""
 
 import asyncio
 import logging
@@ -11,34 +11,36 @@ from uuid import UUID
 import psycopg
 
 from relay.bus.waker import Hint
-from relay.feed.messages import ByeMessage, ByeReason, FeedChanges, FeedPositions
+from relay.feed.cursor import FeedPositions
+from relay.feed.messages import ByeMessage, ByeReason, FeedChanges
 from relay.kit.problems import Problem
 from relay.streams.listener import StreamListener
+from relay.streams.sse import render_changes
 
 log = logging.getLogger(__name__)
 
 type CloseStreams = Callable[[UUID], None]
 """Ends the open streams of this credential or user, in every process. Call it after the commit that revokes it."""
 type ReadChanges = Callable[[FeedPositions], Awaitable[Mapping[UUID, FeedChanges]]]
-"""Reads, in one query, what these users' feeds hold after these numbers. Who has nothing new may be left out."""
+"""Reads in one query what these users' feeds hold after these positions. Users without changes may be left out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamRules:
-    """Bounds and rhythms of streams."""
+    """Limits and intervals of streams."""
 
     max_streams_per_user: int = 5
     sweep_interval: timedelta = timedelta(seconds=5)
     heartbeat_interval: timedelta = timedelta(seconds=15)
     recheck_interval: timedelta = timedelta(seconds=25)
-    # A client that takes nothing for so long is gone, or as good as.
+    # A client that accepts no data for this long is dropped.
     send_timeout: timedelta = timedelta(seconds=30)
-    # Bytes that may wait for a slow reader; then it is dropped and resumes with a snapshot, which is shorter.
+    # A reader that is further behind is dropped; it resumes with a snapshot, which is shorter.
     max_backlog_bytes: int = 1024 * 1024
 
 
 class Hub:
-    """Holds the streams of this process. Nothing here is needed by another one: every stream can resume anywhere."""
+    """Holds the streams of this process. Other processes don't need this state: a stream can resume at any of them."""
 
     def __init__(
         self,
@@ -47,78 +49,80 @@ class Hub:
         *,
         publish_revoked: Callable[[Iterable[UUID]], None] = lambda _: None,
     ) -> None:
-        """`announce` tells the other processes of installations and users that were closed here."""
-        self._announce = publish_revoked
+        """`publish_revoked` sends the ids of credentials and users whose streams end to the other processes."""
+        self._publish_revoked = publish_revoked
         self.rules = rules or StreamRules()
         self._read_changes = read_changes
-        self._by_user: dict[UUID, list[StreamListener]] = {}
-        self._woken: set[UUID] = set()
-        self._news = asyncio.Event()
-        self._closing: ByeMessage | None = None
+        self._listeners: dict[UUID, list[StreamListener]] = {}
+        self._pending_users: set[UUID] = set()
+        self._hint_received = asyncio.Event()
+        self._bye: ByeMessage | None = None
 
     @property
     def stream_count(self) -> int:
-        """How many are open."""
-        return sum(map(len, self._by_user.values()))
+        """How many streams are open."""
+        return sum(map(len, self._listeners.values()))
 
     def has_stream(self, credential_id: UUID, *, other_than: StreamListener | None = None) -> bool:
-        """Whether a stream of this credential, another one than `besides`, is open in this process."""
+        """Whether this process has a stream of this credential open, other than `other_than`."""
         return any(
-            it.credential_id == credential_id and it is not other_than
-            for streams in self._by_user.values()
-            for it in streams
+            listener.credential_id == credential_id and listener is not other_than
+            for listeners in self._listeners.values()
+            for listener in listeners
         )
 
     @contextmanager
     def open_listener(self, user_id: UUID, credential_id: UUID) -> Iterator[StreamListener]:
-        """A place for one more stream of this user. It hears nothing before it is started with a cursor.
+        """Register one more stream of this user for the block. It receives nothing before its `start`.
 
-        Raises Problem 429 when the user has all places taken, 503 when this process is about to end.
+        Raises Problem 429 when the user has too many streams open, 503 when this process is shutting down.
         """
-        if self._closing is not None:
-            again = {"Retry-After": str(self._closing.retry_after)}
-            raise Problem(503, "unavailable", "This relay is restarting.", headers=again)
-        streams = self._by_user.setdefault(user_id, [])
-        if len(streams) >= self.rules.max_streams_per_user:
-            most = self.rules.max_streams_per_user
-            detail = f"An account may have {most} streams open; close one, or wait until one is given up."
+        if self._bye is not None:
+            headers = {"Retry-After": str(self._bye.retry_after)}
+            raise Problem(503, "unavailable", "The relay is restarting. Reconnect in a few seconds.", headers=headers)
+        listeners = self._listeners.setdefault(user_id, [])
+        if len(listeners) >= self.rules.max_streams_per_user:
+            detail = (
+                f"The account already has {self.rules.max_streams_per_user} streams open. "
+                "Close one of them, or try again in a minute."
+            )
             raise Problem(429, "too-many-streams", detail, headers={"Retry-After": "60"})
-        subscription = StreamListener(user_id, credential_id, self.rules.max_backlog_bytes, on_start=self._on_start)
-        streams.append(subscription)
+        listener = StreamListener(user_id, credential_id, self.rules.max_backlog_bytes, on_start=self._on_start)
+        listeners.append(listener)
         try:
-            yield subscription
+            yield listener
         finally:
-            subscription.end()
-            streams.remove(subscription)
-            if not streams:
-                self._by_user.pop(user_id, None)
+            listener.end()
+            listeners.remove(listener)
+            if not listeners:
+                self._listeners.pop(user_id, None)
 
     def request_delivery(self, hint: Hint) -> None:
-        """These users (None: any) may have news; read soon."""
-        self._woken |= self._by_user.keys() if hint is None else hint & self._by_user.keys()
-        if self._woken:
-            self._news.set()
+        """Read the feeds of these users (None: of all users with a stream) soon."""
+        self._pending_users |= self._listeners.keys() if hint is None else hint & self._listeners.keys()
+        if self._pending_users:
+            self._hint_received.set()
 
     async def run(self) -> None:
-        """Deliver until cancelled. While hints are lost, a sweep over everybody heals it."""
+        """Deliver until cancelled. A regular sweep over all users makes up for lost hints."""
         loop = asyncio.get_running_loop()
-        every = self.rules.sweep_interval.total_seconds()
-        sweep_at = loop.time() + every
+        interval = self.rules.sweep_interval.total_seconds()
+        sweep_at = loop.time() + interval
         while True:
             try:
                 async with asyncio.timeout_at(sweep_at):
-                    await self._news.wait()
+                    await self._hint_received.wait()
             except TimeoutError:
                 pass
             if loop.time() >= sweep_at:
                 self.request_delivery(None)
-                sweep_at = loop.time() + every
+                sweep_at = loop.time() + interval
             await self._deliver_pending()
 
     def close(self, reason: ByeReason = "restart", *, retry_after: int = 2) -> None:
-        """Say bye to everybody and let nobody in any more."""
-        self._closing = ByeMessage(reason=reason, retry_after=retry_after)
-        self._end_matching(self._closing, lambda _: True)
+        """End all streams with a bye and refuse new ones."""
+        self._bye = ByeMessage(reason=reason, retry_after=retry_after)
+        self._end_matching(self._bye, lambda _: True)
 
     def close_credential_streams(self, credential_id: UUID) -> None:
         """End the streams of a credential that has been revoked, in every process."""
@@ -129,42 +133,52 @@ class Hub:
         self._close_everywhere(user_id)
 
     def receive_revoked(self, hint: Hint) -> None:
-        """Another process closed these installations or users. A hint that names nobody is left to the next look."""
+        """End the streams of these credentials or users, which another process has revoked.
+
+        None (the ids could not be read) is ignored: each stream rechecks its own credential regularly.
+        """
         if hint:
             bye = ByeMessage(reason="revoked", retry_after=0)
-            self._end_matching(bye, lambda it: it.credential_id in hint or it.user_id in hint)
+            self._end_matching(bye, lambda listener: listener.credential_id in hint or listener.user_id in hint)
 
     def _close_everywhere(self, revoked_id: UUID) -> None:
         self.receive_revoked(frozenset([revoked_id]))
-        self._announce([revoked_id])
+        self._publish_revoked([revoked_id])
 
     def _end_matching(self, bye: ByeMessage, matches: Callable[[StreamListener], bool]) -> None:
-        for streams in self._by_user.values():
-            for subscription in filter(matches, streams):
-                subscription.end(bye)
+        for listeners in self._listeners.values():
+            for listener in filter(matches, listeners):
+                listener.end(bye)
 
     def _on_start(self, listener: StreamListener) -> None:
-        # What was committed after the snapshot was read may have been hinted at before the start.
+        # Hints about changes that were committed after the snapshot may have come before the start.
         self.request_delivery(frozenset([listener.user_id]))
 
     async def _deliver_pending(self) -> None:
-        self._news.clear()
-        users, self._woken = self._woken, set()
-        # Who starts while we read has a newer cursor than the answer may know of: not of this round.
-        listening = {user: [it for it in self._by_user.get(user, ()) if it.cursor is not None] for user in users}
-        cursors = {user: min(it.cursor.seq for it in those if it.cursor) for user, those in listening.items() if those}
-        if not cursors:
+        self._hint_received.clear()
+        user_ids, self._pending_users = self._pending_users, set()
+        # Fixed before the query: a listener that starts during it may have a newer cursor than the result.
+        started = {
+            user_id: [listener for listener in self._listeners.get(user_id, ()) if listener.cursor is not None]
+            for user_id in user_ids
+        }
+        positions = {
+            user_id: min(listener.cursor.seq for listener in listeners if listener.cursor)
+            for user_id, listeners in started.items()
+            if listeners
+        }
+        if not positions:
             return
         try:
-            found = await self._read_changes(cursors)
+            changes_by_user = await self._read_changes(positions)
         except psycopg.Error as error:
-            log.warning("changes of %d users could not be read (%s)", len(cursors), type(error).__name__)
-            return  # the sweep comes back to them
-        for user, changes in found.items():
-            self._push_changes(changes, listening[user])
+            log.warning("feed read failed users=%d error=%s", len(positions), type(error).__name__)
+            return  # the sweep retries
+        for user_id, changes in changes_by_user.items():
+            self._push_changes(changes, started[user_id])
 
     @staticmethod
     def _push_changes(changes: FeedChanges, listeners: list[StreamListener]) -> None:
-        rendered = changes.render_events()
-        for subscription in listeners:
-            subscription.push(changes.end_cursor, rendered)
+        events = render_changes(changes)
+        for listener in listeners:
+            listener.push(changes.end_cursor, events)

@@ -1,7 +1,7 @@
-"""The HTTP answer that stays open: a subscription's bytes, a comment when there are none, an end when there is cause.
+"""The HTTP response of a stream: the listener's events, a comment as heartbeat, and the end.
 
-Not fastapi.sse: that renders each message once a reader, has its heartbeat in a private constant, answers 200 before
-the endpoint can refuse, and lets a reader that has stopped reading hold its place for ever.
+Not `fastapi.sse` (read in FastAPI 0.165): it renders each message once per client, has its heartbeat in a private
+constant, answers 200 before the route can refuse, and never drops a client that has stopped reading (decision 0008).
 """
 
 import asyncio
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 HEARTBEAT = b":\n\n"
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
-    # Neither kept, nor compressed or otherwise gathered on the way.
+    # Proxies must neither store nor compress nor buffer the stream.
     "Cache-Control": "no-store, no-transform",
     "X-Accel-Buffering": "no",
 }
 
 
 class EventStreamResponse(Response):
-    """Sends what a subscription holds until it, or the client, ends."""
+    """Sends what a listener holds until the listener or the client ends."""
 
     def __init__(
         self,
@@ -37,24 +37,24 @@ class EventStreamResponse(Response):
         send_timeout: timedelta,
         monitor: Callable[[], Awaitable[None]],
     ) -> None:
-        """`beside` runs while the stream is open; it may end the subscription."""
+        """`monitor` runs while the stream is open and may end the listener."""
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
-        self._subscription = listener
-        self._heartbeat_every = heartbeat_interval.total_seconds()
-        self._send_within = send_timeout.total_seconds()
-        self._beside = monitor
+        self._listener = listener
+        self._heartbeat_seconds = heartbeat_interval.total_seconds()
+        self._send_timeout_seconds = send_timeout.total_seconds()
+        self._monitor = monitor
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async with asyncio.TaskGroup() as tasks:
-            others = [
+            background = [
                 tasks.create_task(self._end_on_disconnect(receive)),
                 tasks.create_task(self._run_monitor()),
             ]
             await self._send_all(send)
-            for task in others:
+            for task in background:
                 task.cancel()
 
     async def _send_all(self, send: Send) -> None:
@@ -64,23 +64,23 @@ class EventStreamResponse(Response):
             await self._send_chunk(send, b"", more=False)
         except TimeoutError:
             # Returning without the last chunk makes the server close the connection.
-            log.info("a stream was given up: its client took nothing for %.3g s", self._send_within)
+            log.info("stream dropped reason=send_timeout timeout_s=%.3g", self._send_timeout_seconds)
 
     async def _receive_or_heartbeat(self) -> bytes:
         try:
-            async with asyncio.timeout(self._heartbeat_every):
-                return await self._subscription.receive()
+            async with asyncio.timeout(self._heartbeat_seconds):
+                return await self._listener.receive()
         except TimeoutError:
             return HEARTBEAT
 
     async def _send_chunk(self, send: Send, chunk: bytes, *, more: bool) -> None:
-        async with asyncio.timeout(self._send_within):
+        async with asyncio.timeout(self._send_timeout_seconds):
             await send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def _end_on_disconnect(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        self._subscription.end()
+        self._listener.end()
 
     async def _run_monitor(self) -> None:
-        await self._beside()
+        await self._monitor()

@@ -1,9 +1,9 @@
-"""What a car can be asked, by what Enode says of it."""
+"""Which commands a vehicle supports, according to Enode."""
 
 from relay.gateways.enode.json_fields import parse_bool, parse_object
 from relay.vehicles.models import Json
 
 
 def has_capability(vehicle: Json, capability: str) -> bool:
-    """Whether the car has this capability of Enode's. One that Enode does not mention it has not."""
+    """Whether the vehicle has this Enode capability. A capability that Enode doesn't mention is missing."""
     return parse_bool(parse_object(parse_object(vehicle, "capabilities") or {}, capability) or {}, "isCapable") is True

@@ -1,11 +1,10 @@
-"""What vendors are known to get wrong, put right in one place: a table of rules over the merged state of a car.
+"""Correct known errors of vendors: a table of rules over the merged state of a vehicle. Pure.
 
-A correction is laid over the raw state, group by group, and named in the car's record; the raw state itself stays as
-Enode said it, because merging and polling compare with that. A rule looks only at the newest state and at what it
-remembered of earlier ones, so that the same state seen again gives the same correction, and a rule without anything to
-put right costs nothing and changes nothing.
+A correction replaces whole state groups and is named in the vehicle's record. The raw state stays as Enode reported it,
+because merging and polling compare with that. A rule depends only on the newest state and on its own memory of earlier
+states, so the same state always gets the same correction.
 
-A correction that ends with time ends when the car next says something: nothing here runs by the clock.
+A correction that expires ends with the vehicle's next report: no clock triggers it.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,27 +23,27 @@ CHARGING = "PLUGGED_IN:CHARGING"
 COMPLETE = "PLUGGED_IN:COMPLETE"
 
 MAX_PLUGGED_IN_HOLD = timedelta(hours=24)
-"""For so long after a car was last seen plugged in it is believed to be."""
+"""How long after it was last seen plugged in a vehicle is shown as plugged in."""
 MIN_MOVED_KM = 0.5
-"""By odometer: less is rounding."""
+"""Movement by odometer; less may be rounding."""
 MIN_MOVED_METRES = 200.0
-"""By position: less is a weak signal in a garage."""
+"""Movement by position; less may be a weak GPS signal in a garage."""
 MIN_LEVEL_DROP = 3.0
-"""Percentage points that a battery loses only by driving."""
+"""Percentage points of a drop that only driving explains."""
 
 MIN_ESTIMATE_SPAN = timedelta(minutes=10)
-"""A charge rate is estimated over at least so long; reports are two minutes apart."""
+"""The shortest time over which a charge rate is estimated; reports are two minutes apart."""
 MAX_ESTIMATE_AGE = timedelta(hours=1)
-"""A level that has not risen for so long says that the estimate is no longer true."""
+"""How long an estimated charge rate is shown without another rise of the level."""
 MAX_CHARGE_RATE_KW = 400.0
 
 NOT_CHARGING_STATES = frozenset({UNPLUGGED, "PLUGGED_IN:STOPPED", COMPLETE, "PLUGGED_IN:NO_POWER", "PLUGGED_IN:FAULT"})
-"""States in which nothing flows into the battery. INITIALIZING is about to: a vendor may call that charging."""
+"""States in which the battery isn't charging. INITIALIZING isn't among them: a vendor may call it charging."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CurrentState:
-    """A car's newest state. `charge` is its chargeState, with what earlier rules put right; `at`: when it was true."""
+    """A vehicle's newest state. `charge` is its chargeState as corrected by earlier rules, `at` its time."""
 
     groups: Json = field(repr=False)
     charge: Json = field(repr=False)
@@ -53,7 +52,7 @@ class CurrentState:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuleResult:
-    """Members of chargeState that are to be shown instead (none: all is well), and what to remember."""
+    """Members of chargeState to show instead (empty: nothing to correct), and the rule's new memory."""
 
     replacements: Mapping[str, Any] = field(default_factory=dict)
     memory: Json | None = field(default=None, repr=False)
@@ -61,7 +60,7 @@ class RuleResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CorrectionRule:
-    """One known fault. `name` is what the record calls its correction; `vendors` None: seen at several."""
+    """The correction of one known error. Records list it by `name`. `vendors` None means that it applies to all."""
 
     name: str
     vendors: frozenset[str] | None = None
@@ -69,36 +68,39 @@ class CorrectionRule:
 
 
 def derive_corrections(memory: Json, state: VehicleState) -> CorrectionOverlay:
-    """What to lay over `state`. `memory` is that of the correction before."""
+    """The corrections of `state`. `memory` is that of the previous corrections.
+
+    The keys of a rule's memory are stored in `vehicles.correction_memory`: don't rename them.
+    """
     raw = parse_object(state.groups, "chargeState")
     at = parse_version_time(state.versions.get("chargeState", "")) if "chargeState" in state.versions else None
     if raw is None or at is None:
         return CorrectionOverlay(memory=memory)
     vendor = parse_text(state.groups, "vendor")
-    charge, names, remembered = dict(raw), [], {}
+    charge, names, new_memory = dict(raw), [], {}
     for rule in RULES:
         if rule.vendors is not None and vendor not in rule.vendors:
             continue
-        kept = parse_object(memory, rule.name)
-        verdict = rule.evaluate(CurrentState(groups=state.groups, charge=charge, at=at), kept)
-        if verdict.replacements:
-            charge |= verdict.replacements
+        rule_memory = parse_object(memory, rule.name)
+        result = rule.evaluate(CurrentState(groups=state.groups, charge=charge, at=at), rule_memory)
+        if result.replacements:
+            charge |= result.replacements
             names.append(rule.name)
-        if verdict.memory is not None:
-            remembered[rule.name] = verdict.memory
-    return CorrectionOverlay(overlay={"chargeState": charge} if names else {}, names=tuple(names), memory=remembered)
+        if result.memory is not None:
+            new_memory[rule.name] = result.memory
+    return CorrectionOverlay(overlay={"chargeState": charge} if names else {}, names=tuple(names), memory=new_memory)
 
 
 def correct_false_unplugged(current: CurrentState, memory: Json | None) -> RuleResult:
-    """UNPLUGGED after a completed charge, while the cable is still in: until the car moves, or charges once more.
+    """Show a vehicle as plugged in that reports UNPLUGGED after a completed charge, until it moves or charges again.
 
-    Some cars say COMPLETE first, others fall from CHARGING to UNPLUGGED when they are full. Who really pulls the cable
-    out of a full car and leaves it where it is cannot be told from that, and is believed to be plugged in meanwhile.
+    Some vehicles report COMPLETE first, others change from CHARGING to UNPLUGGED when they are full. A full vehicle
+    that is really unplugged and stays where it is can't be distinguished, and is shown as plugged in meanwhile.
     """
     if parse_text(current.charge, "powerDeliveryState") in {CHARGING, COMPLETE}:
-        # Where it stood is noted when this was first said: an odometer that comes later is that of a car driven off.
-        again = memory is not None and parse_datetime(memory, "at") == current.at
-        return RuleResult(memory=memory if again else _build_position_memory(current))
+        # Keep the position of the first report of this state: a later odometer may be of a vehicle that drove off.
+        is_repeated = memory is not None and parse_datetime(memory, "at") == current.at
+        return RuleResult(memory=memory if is_repeated else _build_position_memory(current))
     if memory is None or not _is_unplugged(current.charge) or _has_left(current, memory):
         return RuleResult()
     if memory.get("complete") is not True and not _is_full(current.charge):
@@ -110,35 +112,41 @@ def correct_false_unplugged(current: CurrentState, memory: Json | None) -> RuleR
 
 
 def correct_is_charging(current: CurrentState, _memory: Json | None) -> RuleResult:
-    """An isCharging that flips on a parked car: where the power delivery state says otherwise, that is believed."""
-    said, word = parse_bool(current.charge, "isCharging"), parse_text(current.charge, "powerDeliveryState")
+    """Correct an isCharging that flips on a parked vehicle, where powerDeliveryState contradicts it."""
+    is_charging, state = parse_bool(current.charge, "isCharging"), parse_text(current.charge, "powerDeliveryState")
     plugged_in = parse_bool(current.charge, "isPluggedIn")
-    if said is True and word != CHARGING and (word in NOT_CHARGING_STATES or plugged_in is False):
+    if is_charging is True and state != CHARGING and (state in NOT_CHARGING_STATES or plugged_in is False):
         return RuleResult(replacements={"isCharging": False})
-    if said is False and word == CHARGING and plugged_in is not False:
+    if is_charging is False and state == CHARGING and plugged_in is not False:
         return RuleResult(replacements={"isCharging": True})
     return RuleResult()
 
 
 def estimate_charge_rate(current: CurrentState, memory: Json | None) -> RuleResult:
-    """A chargeRate that is always null: from the battery's capacity and the times at which its level rose.
+    """Estimate a chargeRate that is null, from the battery's capacity and the times at which its level rose.
 
-    The level is a whole number at most vendors, so it is exact only when it has just changed: what counts is the time
-    between two rises, at least SPAN apart.
+    Most vendors report whole percents, so the level is exact only at the moment it changes. The estimate uses the time
+    between two rises that are at least MIN_ESTIMATE_SPAN apart.
     """
     level, capacity = parse_float(current.charge, "batteryLevel"), parse_float(current.charge, "batteryCapacity")
-    charging = (
+    is_charging = (
         parse_bool(current.charge, "isCharging") is True and parse_bool(current.charge, "isPluggedIn") is not False
     )
-    if not charging or current.charge.get("chargeRate") is not None or level is None or not capacity or capacity <= 0:
+    if (
+        not is_charging
+        or current.charge.get("chargeRate") is not None
+        or level is None
+        or not capacity
+        or capacity <= 0
+    ):
         return RuleResult()
     memory = _update_level_memory(current.at, level, capacity, memory)
     rate, since = parse_float(memory, "rate"), parse_datetime(memory, "rose_at")
-    fresh = rate is not None and since is not None and current.at - since <= MAX_ESTIMATE_AGE
-    return RuleResult(replacements={"chargeRate": rate} if fresh else {}, memory=memory)
+    is_current = rate is not None and since is not None and current.at - since <= MAX_ESTIMATE_AGE
+    return RuleResult(replacements={"chargeRate": rate} if is_current else {}, memory=memory)
 
 
-# In the order in which they are asked; each sees what those before it put right.
+# In order of evaluation; each rule sees the corrections of those before it.
 RULES: tuple[CorrectionRule, ...] = (
     CorrectionRule(name="powerDeliveryState:held", vendors=frozenset({"XPENG"}), evaluate=correct_false_unplugged),
     CorrectionRule(name="isCharging:powerDeliveryState", evaluate=correct_is_charging),
@@ -147,60 +155,63 @@ RULES: tuple[CorrectionRule, ...] = (
 
 
 def _is_unplugged(charge: Json) -> bool:
-    word = parse_text(charge, "powerDeliveryState") or "UNKNOWN"
-    return word == UNPLUGGED or (word == "UNKNOWN" and parse_bool(charge, "isPluggedIn") is False)
+    state = parse_text(charge, "powerDeliveryState") or "UNKNOWN"
+    return state == UNPLUGGED or (state == "UNKNOWN" and parse_bool(charge, "isPluggedIn") is False)
 
 
 def _is_full(charge: Json) -> bool:
-    level, goal = parse_float(charge, "batteryLevel"), parse_float(charge, "chargeLimit")
-    return parse_bool(charge, "isFullyCharged") is True or (level is not None and level >= (goal or 100))
+    level, limit = parse_float(charge, "batteryLevel"), parse_float(charge, "chargeLimit")
+    return parse_bool(charge, "isFullyCharged") is True or (level is not None and level >= (limit or 100))
 
 
 def _build_position_memory(current: CurrentState) -> Json:
-    place = parse_object(current.groups, "location") or {}
+    location = parse_object(current.groups, "location") or {}
     return {
         "at": current.at.isoformat(),
         "complete": parse_text(current.charge, "powerDeliveryState") == COMPLETE,
         "level": parse_float(current.charge, "batteryLevel"),
         "distance": parse_float(parse_object(current.groups, "odometer") or {}, "distance"),
-        "latitude": parse_float(place, "latitude"),
-        "longitude": parse_float(place, "longitude"),
+        "latitude": parse_float(location, "latitude"),
+        "longitude": parse_float(location, "longitude"),
     }
 
 
 def _has_left(current: CurrentState, memory: Json) -> bool:
-    """Whether the car cannot be where it was plugged in, or that was too long ago to say. What is null says nothing."""
+    """Whether the vehicle has moved since it was plugged in, or that was too long ago. Unknown values don't count."""
     at, now = parse_datetime(memory, "at"), _build_position_memory(current)
     if at is None or not timedelta() <= current.at - at <= MAX_PLUGGED_IN_HOLD:
         return True
-    driven, drained = _get_difference(now, memory, "distance"), _get_difference(memory, now, "level")
+    driven, dropped = _get_difference(now, memory, "distance"), _get_difference(memory, now, "level")
     north, east = _get_difference(now, memory, "latitude"), _get_difference(now, memory, "longitude")
-    if (driven is not None and abs(driven) >= MIN_MOVED_KM) or (drained is not None and drained >= MIN_LEVEL_DROP):
+    if (driven is not None and abs(driven) >= MIN_MOVED_KM) or (dropped is not None and dropped >= MIN_LEVEL_DROP):
         return True
     if north is None or east is None:
         return False
-    east = (east + 180) % 360 - 180  # across the date line
+    east = (east + 180) % 360 - 180  # the short way across the date line
     return hypot(north, east * cos(radians(now["latitude"]))) * 111_320 >= MIN_MOVED_METRES
 
 
 def _update_level_memory(at: datetime, level: float, capacity: float, memory: Json | None) -> Json:
-    """What is remembered of the level: as last seen, when it last rose, and where the estimate begins."""
+    """The new memory of the level: its last value, when it last rose, where the estimate starts, and the rate.
+
+    The first level doesn't start an estimate, because nobody knows how much of its percent had been there before.
+    """
     seen_at = parse_datetime(memory, "at") if memory else None
-    known = parse_float(memory, "level") if memory else None
-    if memory is None or known is None or seen_at is None or at < seen_at or level < known:
-        return {"at": at.isoformat(), "level": level}  # a level that falls begins anew
-    moved = {**memory, "at": at.isoformat(), "level": level}
-    if level == known:
-        return moved
-    moved["rose_at"] = at.isoformat()
-    begun_at, begun = parse_datetime(memory, "begun_at"), parse_float(memory, "begun")
-    if begun_at is None or begun is None:
-        return moved | {"begun_at": at.isoformat(), "begun": level}
-    if at - begun_at < MIN_ESTIMATE_SPAN:
-        return moved
-    rate = capacity * (level - begun) / 100 / ((at - begun_at) / timedelta(hours=1))
-    fits = {"rate": round(rate, 1)} if 0 < rate <= MAX_CHARGE_RATE_KW else {"rate": None}
-    return moved | fits | {"begun_at": at.isoformat(), "begun": level}
+    last_level = parse_float(memory, "level") if memory else None
+    if memory is None or last_level is None or seen_at is None or at < seen_at or level < last_level:
+        return {"at": at.isoformat(), "level": level}  # start again after a falling level
+    updated = {**memory, "at": at.isoformat(), "level": level}
+    if level == last_level:
+        return updated
+    updated["rose_at"] = at.isoformat()
+    start_at, start_level = parse_datetime(memory, "begun_at"), parse_float(memory, "begun")
+    if start_at is None or start_level is None:
+        return updated | {"begun_at": at.isoformat(), "begun": level}
+    if at - start_at < MIN_ESTIMATE_SPAN:
+        return updated
+    rate = capacity * (level - start_level) / 100 / ((at - start_at) / timedelta(hours=1))
+    new_rate = {"rate": round(rate, 1)} if 0 < rate <= MAX_CHARGE_RATE_KW else {"rate": None}
+    return updated | new_rate | {"begun_at": at.isoformat(), "begun": level}
 
 
 def _get_difference(one: Json, other: Json, key: str) -> float | None:

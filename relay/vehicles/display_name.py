@@ -1,4 +1,4 @@
-"""What is shown of a car beyond the plan's limit: enough for a person to recognise it, nothing of what it says."""
+"""A vehicle's name, and the members shown of a vehicle over the plan's limit: its identity but none of its state."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ DISPLAY_MEMBERS = ("brand", "model", "year", "displayName")
 
 
 def select_display_members(vehicle: Mapping[str, Any]) -> dict[str, Any]:
-    """Enode's vehicle object, cut down to its name."""
+    """Enode's vehicle object, reduced to vendor, brand, model, year and name."""
     information = vehicle.get("information") or {}
     return {
         "vendor": vehicle.get("vendor"),
@@ -16,8 +16,8 @@ def select_display_members(vehicle: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def get_display_name(vehicle: Mapping[str, Any]) -> str:
-    """What a person calls the car: the nickname, else brand and model, else the vendor."""
+    """A name for people: the owner's name for the vehicle, else brand and model, else the vendor."""
     information = vehicle.get("information") or {}
     nickname = information.get("displayName")
-    made = " ".join(str(it) for it in (information.get("brand"), information.get("model")) if it)
-    return str(nickname or made or vehicle.get("vendor") or "Car")
+    model = " ".join(str(it) for it in (information.get("brand"), information.get("model")) if it)
+    return str(nickname or model or vehicle.get("vendor") or "Car")

@@ -7,7 +7,9 @@ one vehicle may have several; `vehicle_links` has them all.
 from typing import Any, LiteralString
 from uuid import UUID
 
-from relay.kit.database import Connection
+from psycopg.rows import scalar_row
+
+from relay.kit.database import Connection, fetch_one
 from relay.kit.sanitize import strip_nul
 
 MATCHES_ID: LiteralString = """
@@ -49,5 +51,4 @@ async def find_linked_vehicle(connection: Connection, user_id: UUID, vehicle_id:
 
 
 async def _find(connection: Connection, statement: LiteralString, user_id: UUID, vehicle_id: str) -> UUID | None:
-    row: Any = await (await connection.execute(statement, lookup_parameters(user_id, vehicle_id))).fetchone()
-    return None if row is None else row[0]
+    return await fetch_one(connection, statement, lookup_parameters(user_id, vehicle_id), scalar_row)

@@ -1,12 +1,12 @@
-"""Newer wins, group by group: whatever the order and however often events come, the same vehicle results.
+"""Merge reports into a vehicle's state, so that neither the order of events nor repeated events matter. Pure.
 
-Enode's object is a handful of groups (`chargeState`, `location`, `information`, …). A group is replaced whole, nulls
-included. Its version is when it was true: `lastUpdated` for groups that carry one, but never later than the event that
-says so; the event's own time for all else. Ties go to the newer event, then to the one stored later. So every group is
-a register that keeps its greatest version, which is what makes the order of events not matter.
+Enode's vehicle object consists of state groups (`chargeState`, `location`, `information`, …). A group is replaced as a
+whole, nulls included, by one with a greater version (a last-writer-wins register). The version is the time at which the
+group was true: `lastUpdated` for groups that have it, but never later than their event; the event's time for all
+others. Ties go to the newer event, then to the one stored later.
 
-A `discovered` knows a name and little else. It writes member by member, and what it says nothing about gets the lowest
-version, which fills a hole and never replaces anything.
+A `user:vehicle:discovered` event knows the name and little else. It is merged member by member, and its empty members
+get the lowest version: they add missing members but never replace anything.
 """
 
 from collections.abc import Mapping
@@ -17,40 +17,40 @@ from relay.gateways.enode.json_fields import parse_datetime
 from relay.vehicles.models import GroupVersion, Json, VehicleReport, VehicleState
 
 GROUPS_WITH_OWN_TIME = frozenset({"chargeState", "location", "odometer"})
-"""Groups with a `lastUpdated` of their own. `lastSeen` is its own clock."""
+"""Groups with a `lastUpdated` of their own. (`lastSeen` is a plain time and its own version.)"""
 
-# What Enode writes where it knows nothing: in a `discovered` these are as good as null.
+# What Enode writes for unknown values: in a `discovered` event they are treated like null.
 EMPTY_VALUES: tuple[object, ...] = (None, "UNKNOWN", {}, [], {"isCapable": False, "interventionIds": []})
 
-UNKNOWN_TIME = " " * 26  # sorts before every time
+UNKNOWN_TIME = " " * 26  # sorts before any time
 
 
 def format_version_time(at: datetime) -> str:
-    """A time as 26 characters that sort as times do."""
+    """A time as text of 26 characters whose order is that of the times."""
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def parse_version_time(version: GroupVersion) -> datetime | None:
-    """When a value of this version was true."""
+    """The time at which a value of this version was true; None if unknown."""
     text = version[: len(UNKNOWN_TIME)]
     return None if text == UNKNOWN_TIME else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def merge_report(state: VehicleState, report: VehicleReport) -> VehicleState:
-    """`state` after `sighting`. Total: any JSON object is merged; seeing the same sighting again changes nothing."""
+    """`state` after `report`. Accepts any JSON object; merging the same report again changes nothing."""
     registers = _Registers(state)
     for name, value in report.vehicle.items():
         at = _get_valid_at(name, value, report)
         if report.is_partial and isinstance(value, dict) and value:
-            for leaf, said in value.items():
-                registers.write_leaf(name, leaf, said, _build_version(at, said, report))
+            for leaf, member in value.items():
+                registers.write_leaf(name, leaf, member, _build_version(at, member, report))
         else:
             registers.write_group(name, value, _build_version(at, value, report))
     return registers.to_state()
 
 
 def merge_states(state: VehicleState, other: VehicleState) -> VehicleState:
-    """`state` after everything that made `other`, when two records turn out to be of one car."""
+    """`state` after all reports that made up `other`, for two records that turn out to be of one vehicle."""
     registers = _Registers(state)
     for name, version in other.versions.items():
         registers.write_group(name, other.groups[name], version)
@@ -61,7 +61,7 @@ def merge_states(state: VehicleState, other: VehicleState) -> VehicleState:
 
 
 def _get_valid_at(name: str, group: Any, report: VehicleReport) -> datetime | None:
-    """When what `sighting` says of a group was true; None for a `lastSeen` that is no time."""
+    """The time at which a group of `report` was true; None for a `lastSeen` that isn't a time."""
     if name == "lastSeen":
         seen = parse_datetime(report.vehicle, "lastSeen")
         return seen and min(seen, report.created_at)
@@ -70,13 +70,13 @@ def _get_valid_at(name: str, group: Any, report: VehicleReport) -> datetime | No
 
 
 def _build_version(at: datetime | None, value: Any, report: VehicleReport) -> GroupVersion:
-    knows = at is not None and not (report.is_partial and value in EMPTY_VALUES)
-    updated_at = format_version_time(at) if at and knows else UNKNOWN_TIME
+    is_known = at is not None and not (report.is_partial and value in EMPTY_VALUES)
+    updated_at = format_version_time(at) if at and is_known else UNKNOWN_TIME
     return f"{updated_at} {format_version_time(report.created_at)} {report.event_id:019d}"
 
 
 class _Registers:
-    """A state being written to. A group's own value, and members written after it; each keeps its greatest version."""
+    """A state under construction: groups, and members written after their group, each at its greatest version."""
 
     def __init__(self, state: VehicleState) -> None:
         self._groups: dict[str, Any] = dict(state.groups)

@@ -1,4 +1,4 @@
-"""Cars: what Enode says of them, and what we know of them ourselves."""
+"""Vehicles: their state as Enode reports it, and what the relay stores about them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ from relay.vehicles.display_name import select_display_members
 
 type Json = Mapping[str, Any]
 type GroupVersion = str
-"""How new a value is; comparing the texts compares that (see merge.py)."""
+"""The version of a value; a newer one is greater as text (see merge.py)."""
 type LinkState = Literal["ok", "broken", "over_limit"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VehicleReport:
-    """What one event says of a car. `partial`: a `discovered`, whose nulls mean that it does not know."""
+    """One event's report of a vehicle. `is_partial` marks a `discovered` event, whose nulls mean "unknown"."""
 
     enode_vehicle_id: str
     created_at: datetime
@@ -27,9 +27,9 @@ class VehicleReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VehicleState:
-    """Enode's vehicle object as merged, and the version of each of its groups.
+    """Enode's vehicle object as merged from all reports, and the version of each of its groups.
 
-    `leaves` are members of a group that a partial sighting filled in after the group's own version.
+    `leaves` has the versions of members that a partial report added to a group after the group's own version.
     """
 
     groups: Json = field(default_factory=dict, repr=False)
@@ -39,20 +39,21 @@ class VehicleState:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChargeFlags:
-    """What transitions are told from. None: unknown."""
+    """The flags from which transitions are detected. None is unknown."""
 
     plugged_in: bool | None = None
     charging: bool | None = None
     fault: bool | None = None
-    # Full, or at its limit. Only asked of a car that has just stopped charging.
+    # Full, or at the charge limit. Only used for a vehicle that has just stopped charging.
     complete: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CorrectionOverlay:
-    """What is shown instead of groups that a vendor is known to get wrong (see corrections.py).
+    """Corrections of a vehicle's state (see corrections.py).
 
-    `overlay` holds whole groups; `names` say by which rules; `memory` is what those remember of earlier states.
+    `overlay` has the whole groups to show instead, `names` the rules that applied, `memory` what the rules keep of
+    earlier states.
     """
 
     overlay: Json = field(default_factory=dict, repr=False)
@@ -62,7 +63,7 @@ class CorrectionOverlay:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmartCharging:
-    """What Enode's smart charging does with a car, in Enode's word. `as_of`: when Enode said so."""
+    """Enode's smart charging state of a vehicle, with Enode's name for it. `as_of` is the time of Enode's event."""
 
     state: str
     since: datetime | None
@@ -71,7 +72,7 @@ class SmartCharging:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vehicle:
-    """A car of a user, under the id that never changes. `revision` is its place in the user's feed."""
+    """A user's vehicle. Its `id` never changes. `revision` is the position of its last change in the user's feed."""
 
     id: UUID
     user_id: UUID
@@ -82,23 +83,23 @@ class Vehicle:
     last_known: ChargeFlags = ChargeFlags()
     link_state: LinkState = "ok"
     link_since: datetime
-    # Of a car beyond the limit only: since when its link is broken, None while it is not.
+    # Since when the link of a vehicle over the limit is broken; None while it works, and for any other vehicle.
     broken_at: datetime | None = None
     vin_hash: bytes | None = field(default=None, repr=False)
     gone_at: datetime | None = None
     gone_reason: str | None = None
-    # What is known of its charging, as stored; only charging_ledger.py reads it.
+    # The row of vehicle_energy as JSON; only relay.vehicles.charging reads it.
     ledger: Json | None = field(default=None, repr=False, compare=False)
 
     @property
     def corrected_groups(self) -> Json:
-        """Enode's object as a user sees it, and as everything that follows from it is told."""
+        """Enode's vehicle object with corrections applied, as users, transitions and charging sessions see it."""
         overlay = self.corrected.overlay
         return {**self.state.groups, **overlay} if overlay else self.state.groups
 
     @property
     def visible_state(self) -> tuple[object, ...]:
-        """What a user sees of it."""
+        """Everything about it that a user can see, for comparison."""
         if self.link_state == "over_limit":
             return select_display_members(self.corrected_groups), self.link_state, self.link_since
         smart = self.smart_charging and (self.smart_charging.state, self.smart_charging.since)
@@ -107,10 +108,10 @@ class Vehicle:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VehicleLink:
-    """An Enode vehicle that is, or was, a car of ours.
+    """The link between an Enode vehicle and one of our vehicles, live or ended.
 
-    `seen_at` and `ended_at` are the times of the newest events that showed it and that deleted it while it was not seen
-    since. An older event never undoes a newer one, in whichever order they come.
+    `seen_at` is the time of the newest event that reported the Enode vehicle, `ended_at` that of the newest event that
+    deleted it, None if it was seen later. An older event never overrides a newer one, whatever their order of arrival.
     """
 
     enode_vehicle_id: str
@@ -121,13 +122,13 @@ class VehicleLink:
 
     @property
     def is_live(self) -> bool:
-        """Whether Enode still has it."""
+        """Whether Enode still has the vehicle."""
         return self.ended_at is None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VehicleChange:
-    """What became of a car by one event; `links` are those to be stored with it."""
+    """The change of a vehicle by one event. `links` are the links to store with it."""
 
     before: Vehicle | None
     after: Vehicle
@@ -137,13 +138,13 @@ class VehicleChange:
 
     @property
     def is_visible(self) -> bool:
-        """Whether the user sees a difference."""
-        was = None if self.before is None or self.before.gone_at else self.before.visible_state
-        now = None if self.after.gone_at else self.after.visible_state
-        return was != now
+        """Whether the user can see a difference."""
+        before = None if self.before is None or self.before.gone_at else self.before.visible_state
+        after = None if self.after.gone_at else self.after.visible_state
+        return before != after
 
     @property
     def has_presence_change(self) -> bool:
-        """Whether the car is there now and was not before, or the other way round."""
+        """Whether the vehicle appeared or disappeared."""
         was_there = self.before is not None and self.before.gone_at is None
         return was_there != (self.after.gone_at is None)

@@ -1,4 +1,4 @@
-"""Cars and commands as they cross the wire, from rows of the database."""
+"""Vehicles and commands as JSON of the API, from database rows."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,19 +9,19 @@ from relay.vehicles.display_name import select_display_members
 
 
 class Reason(TypedDict):
-    """Why a command failed: Enode's (or our) word for it, and a sentence for a person."""
+    """Why a command failed: Enode's or our error type, and a sentence for people."""
 
     type: str
     detail: str
 
 
 class CommandRecord(TypedDict):
-    """What a car was asked, and how far that got."""
+    """A command and its progress."""
 
     id: str
     vehicle_id: str
     kind: Literal["START", "STOP", "MAX_CURRENT"]
-    # What MAX_CURRENT asks for.
+    # The requested current of MAX_CURRENT.
     amps: float | None
     state: Literal["sending", "pending", "confirmed", "failed", "cancelled", "unknown"]
     reason: Reason | None
@@ -30,28 +30,28 @@ class CommandRecord(TypedDict):
 
 
 class LinkRecord(TypedDict):
-    """Whether Enode still has access to the car."""
+    """Whether Enode still has access to the vehicle, or the vehicle is over the plan's limit."""
 
     state: Literal["ok", "broken", "over_limit"]
     since: str
 
 
 class EnergyRecord(TypedDict):
-    """kWh charged since the car is known; they never fall. `home_kwh` is null until the user says where home is."""
+    """kWh charged since the vehicle was first seen; never decreasing. `home_kwh` is null until a home is set."""
 
     lifetime_kwh: float
     home_kwh: float | None
 
 
 class SmartChargingRecord(TypedDict):
-    """What Enode's smart charging does with the car, in Enode's word."""
+    """Enode's smart charging state of the vehicle, with Enode's name for it."""
 
     state: str
     since: str | None
 
 
 class InterventionRecord(TypedDict):
-    """What a person must do before the car can do more, in the user's language; `description` is Markdown."""
+    """A step that the user must take to enable more features, in the user's language. `description` is Markdown."""
 
     id: str
     title: str | None
@@ -62,7 +62,7 @@ class InterventionRecord(TypedDict):
 
 
 class VehicleRecord(TypedDict):
-    """A car: our id and revision for it, and Enode's vehicle object. `corrections` names what was put right in it."""
+    """A vehicle: our id and revision, and Enode's vehicle object. `corrections` names the corrections applied to it."""
 
     id: str
     revision: int
@@ -76,7 +76,10 @@ class VehicleRecord(TypedDict):
 
 
 def render_vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
-    """A VehicleRecord. `row` has columns of `vehicles`, corrected; `command` is a row of `commands` or None."""
+    """A vehicle as JSON. `row` has columns of `vehicles`, corrections applied.
+
+    `row["command"]` is a row of `commands`, or None.
+    """
     over_limit = row["link_state"] == "over_limit"
     command = row["command"]
     return {
@@ -93,14 +96,14 @@ def render_vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
 
 
 def render_energy_record(lifetime_kwh: float | None, home_kwh: float | None) -> EnergyRecord | None:
-    """A car's counters; None for a car that has never said anything of charging."""
+    """A vehicle's energy counters; None for a vehicle that has never reported anything about charging."""
     if lifetime_kwh is None:
         return None
     return {"lifetime_kwh": round(lifetime_kwh, 3), "home_kwh": None if home_kwh is None else round(home_kwh, 3)}
 
 
 def render_command_record(row: Mapping[str, Any]) -> CommandRecord:
-    """A Command, from a row with columns of `commands`."""
+    """A command as JSON, from a row of `commands`."""
     settled_at = row["settled_at"]
     return {
         "id": str(row["id"]),
@@ -114,8 +117,8 @@ def render_command_record(row: Mapping[str, Any]) -> CommandRecord:
     }
 
 
-def _render_smart_charging(kept: Mapping[str, Any] | None) -> SmartChargingRecord | None:
-    if kept is None:
+def _render_smart_charging(stored: Mapping[str, Any] | None) -> SmartChargingRecord | None:
+    if stored is None:
         return None
-    since = kept["since"]
-    return {"state": kept["state"], "since": since and format_timestamp(datetime.fromisoformat(since))}
+    since = stored["since"]
+    return {"state": stored["state"], "since": since and format_timestamp(datetime.fromisoformat(since))}

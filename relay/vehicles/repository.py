@@ -1,4 +1,4 @@
-"""Cars and their links in the database. Whoever calls these holds the lock on the user's feed."""
+"""Read and write vehicles and their links. Callers hold the lock on the user's feed."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -28,7 +28,6 @@ v.vin_hash, v.gone_at, v.gone_reason,
 """
 _LINK_COLUMNS: LiteralString = "l.enode_vehicle_id, l.vehicle_id, l.linked_at, l.seen_at, l.ended_at"
 
-# Put together from the constants above.
 FIND_LINKED: LiteralString = f"""
 select {_VEHICLE_COLUMNS}, {_LINK_COLUMNS} from vehicle_links l join vehicles v on v.id = l.vehicle_id
 where l.enode_vehicle_id = %s
@@ -37,17 +36,16 @@ FIND_BY_VIN: LiteralString = f"select {_VEHICLE_COLUMNS} from vehicles v where v
 LIST_BY_VENDOR: LiteralString = f"""
 select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s and v.vendor = %s and v.gone_at is null order by v.id
 """  # noqa: S608 - our own constants
-# Those that are served when there is not room for all come first: the user's choice, then who is served, then who was
-# there first.
+# Vehicles to serve first when the plan doesn't cover all: chosen by the user, then served already, then linked first.
 LIST_BY_PRIORITY: LiteralString = f"""
 select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s and v.gone_at is null
 order by v.chosen_at is null, v.link_state = 'over_limit', v.created_at, v.id
 """  # noqa: S608 - our own constants
 LIST_LINKS: LiteralString = f"select {_LINK_COLUMNS} from vehicle_links l where l.vehicle_id = %s"  # noqa: S608 - our own constants
 
-# A car and the links that changed with it: one round trip.
+# A vehicle and its changed links, in one round trip.
 SAVE = """
-with car as (
+with saved_vehicle as (
     insert into vehicles as v (id, user_id, vendor, revision, vehicle_cache, versions, corrected, corrections,
                                correction_memory, smart_charging, last_known, link_state, link_since, broken_at,
                                vin_hash, gone_at, gone_reason)
@@ -71,36 +69,36 @@ set vehicle_id = excluded.vehicle_id, seen_at = excluded.seen_at, ended_at = exc
 
 
 async def find_linked(connection: Connection, enode_vehicle_id: str) -> tuple[Vehicle, VehicleLink] | None:
-    """The car that this Enode vehicle is or was, and its link."""
+    """The vehicle with this Enode id, live or ended, and its link."""
     rows = await _fetch_rows(connection, FIND_LINKED, [enode_vehicle_id])
     return (_parse_vehicle(rows[0]), _parse_link(rows[0])) if rows else None
 
 
 async def find_by_vin(connection: Connection, user_id: UUID, vin_hash: bytes) -> Vehicle | None:
-    """The user's car with this VIN hash, gone ones too."""
+    """The user's vehicle with this VIN hash, also one that is gone."""
     rows = await _fetch_rows(connection, FIND_BY_VIN, [user_id, vin_hash])
     return _parse_vehicle(rows[0]) if rows else None
 
 
 async def list_by_vendor(connection: Connection, user_id: UUID, vendor: str) -> list[Vehicle]:
-    """The user's cars of a vendor that are there."""
+    """The user's linked vehicles of a vendor."""
     return [_parse_vehicle(row) for row in await _fetch_rows(connection, LIST_BY_VENDOR, [user_id, vendor])]
 
 
 async def list_by_priority(connection: Connection, user_id: UUID) -> list[Vehicle]:
-    """The user's cars that are there, first those that are to be served before the others."""
+    """The user's linked vehicles, those to serve first at the front."""
     return [_parse_vehicle(row) for row in await _fetch_rows(connection, LIST_BY_PRIORITY, [user_id])]
 
 
 async def list_links(connection: Connection, vehicle_id: UUID) -> list[VehicleLink]:
-    """All links of a car, ended ones too."""
+    """All links of a vehicle, also ended ones."""
     return [_parse_link(row) for row in await _fetch_rows(connection, LIST_LINKS, [vehicle_id])]
 
 
 async def save_vehicle(
     connection: Connection, vehicle: Vehicle, links: tuple[VehicleLink, ...], *, revision: int
 ) -> None:
-    """Write a car as it is now, with `revision`, and these links of it or that have come to it."""
+    """Write a vehicle with `revision`, and its new or changed `links`."""
     groups = vehicle.state.groups
     vendor = groups.get("vendor")
     await connection.execute(
@@ -167,11 +165,11 @@ def _serialize_smart_charging(smart: SmartCharging | None) -> Jsonb | None:
     return Jsonb({"state": smart.state, "since": since, "as_of": smart.as_of.isoformat()})
 
 
-def _parse_smart_charging(kept: Json | None) -> SmartCharging | None:
-    if kept is None:
+def _parse_smart_charging(stored: Json | None) -> SmartCharging | None:
+    if stored is None:
         return None
-    as_of = datetime.fromisoformat(kept["as_of"])
-    return SmartCharging(state=kept["state"], since=parse_datetime(kept, "since"), as_of=as_of)
+    as_of = datetime.fromisoformat(stored["as_of"])
+    return SmartCharging(state=stored["state"], since=parse_datetime(stored, "since"), as_of=as_of)
 
 
 def _parse_link(row: DictRow) -> VehicleLink:

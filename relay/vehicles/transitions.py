@@ -1,4 +1,4 @@
-"""What happened to a car, told from what was last known of it and what it says now."""
+"""Detect what happened to a vehicle (plugged in, charging started, …) from its last known and its new state. Pure."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +10,7 @@ PLUGGED_IN_PREFIX = "PLUGGED_IN:"
 
 type TransitionRule = Callable[[ChargeFlags, ChargeFlags], bool]
 
-# In the order in which they can have happened. Charging ends in one of three ways: at its goal, by a fault, or stopped.
+# In the order in which they can have happened. Charging ends in one of three ways: completed, by a fault, or stopped.
 RULES: tuple[tuple[str, TransitionRule], ...] = (
     ("plugged_in", lambda was, now: was.plugged_in is False and now.plugged_in is True),
     ("charging_started", lambda was, now: was.charging is False and now.charging is True),
@@ -25,24 +25,24 @@ RULES: tuple[tuple[str, TransitionRule], ...] = (
 
 
 def parse_charge_flags(vehicle: Json) -> ChargeFlags:
-    """What Enode's vehicle object says. Words that we do not know, and UNKNOWN, say nothing."""
+    """The charge flags in Enode's vehicle object. States other than UNPLUGGED and PLUGGED_IN:* count as UNKNOWN."""
     group = parse_object(vehicle, "chargeState") or {}
     delivery = parse_text(group, "powerDeliveryState") or "UNKNOWN"
-    known = delivery == "UNPLUGGED" or delivery.startswith(PLUGGED_IN_PREFIX)
+    is_known = delivery == "UNPLUGGED" or delivery.startswith(PLUGGED_IN_PREFIX)
     plugged_in = _first_known(
-        parse_bool(group, "isPluggedIn"), delivery.startswith(PLUGGED_IN_PREFIX) if known else None
+        parse_bool(group, "isPluggedIn"), delivery.startswith(PLUGGED_IN_PREFIX) if is_known else None
     )
-    charging = _first_known(parse_bool(group, "isCharging"), delivery == "PLUGGED_IN:CHARGING" if known else None)
+    charging = _first_known(parse_bool(group, "isCharging"), delivery == "PLUGGED_IN:CHARGING" if is_known else None)
     return ChargeFlags(
         plugged_in=plugged_in,
         charging=False if charging is None and plugged_in is False else charging,
-        fault=delivery == "PLUGGED_IN:FAULT" if known else None,
+        fault=delivery == "PLUGGED_IN:FAULT" if is_known else None,
         complete=delivery == "PLUGGED_IN:COMPLETE" or parse_bool(group, "isFullyCharged") is True,
     )
 
 
 def retain_known_flags(last_known: ChargeFlags, now: ChargeFlags) -> ChargeFlags:
-    """What is known after `now`: a spell of unknowns between two states must hide no transition."""
+    """`now` with unknown flags taken from `last_known`, so that unknown states in between hide no transition."""
     return replace(
         now,
         plugged_in=_first_known(now.plugged_in, last_known.plugged_in),
@@ -52,7 +52,7 @@ def retain_known_flags(last_known: ChargeFlags, now: ChargeFlags) -> ChargeFlags
 
 
 def detect_transitions(last_known: ChargeFlags, now: ChargeFlags) -> tuple[str, ...]:
-    """What must have happened in between. Nothing for a car that is seen for the first time."""
+    """The kinds of transitions between two states. None for a vehicle seen for the first time."""
     return tuple(kind for kind, happened in RULES if happened(last_known, now))
 
 
@@ -60,5 +60,5 @@ def _has_stopped_charging(was: ChargeFlags, now: ChargeFlags) -> bool:
     return was.charging is True and now.charging is False
 
 
-def _first_known(value: bool | None, fallback: bool | None) -> bool | None:  # noqa: FBT001 - the facts themselves
+def _first_known(value: bool | None, fallback: bool | None) -> bool | None:  # noqa: FBT001 - values, not options
     return fallback if value is None else value

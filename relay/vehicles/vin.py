@@ -1,4 +1,7 @@
-"""VINs recognise a car that comes back. Only a keyed hash is kept: without the relay's key it tells nothing."""
+"""Hash VINs, to recognise a vehicle that is linked again.
+
+Only a keyed hash is stored, which reveals nothing without the relay's key.
+"""
 
 import hashlib
 import hmac
@@ -9,12 +12,15 @@ _MIN_DISTINCT_CHARACTERS = 4
 
 
 def normalise_vin(vin: str | None) -> str | None:
-    """The VIN in capitals without spaces; None for what is none, because placeholders would make two cars one."""
+    """The VIN in capitals without spaces and hyphens; None for anything else.
+
+    Placeholders (`UNKNOWN`, seventeen zeros) must not pass, or two vehicles would be merged.
+    """
     text = re.sub(r"[\s-]", "", vin or "").upper()
     return text if _VIN.fullmatch(text) and len(set(text)) >= _MIN_DISTINCT_CHARACTERS else None
 
 
 def hash_vin(key: bytes, vin: str | None) -> bytes | None:
-    """What is stored of a VIN."""
+    """The keyed hash under which a VIN is stored; None without a valid VIN."""
     text = normalise_vin(vin)
     return None if text is None else hmac.new(key, b"vin:" + text.encode(), hashlib.sha256).digest()

@@ -1,82 +1,86 @@
-"""Which pytest run takes which test. Home Assistant's plugin would rule every run, so its tests run alone."""
+"""Assign tests to pytest runs. Home Assistant's plugin affects all tests of a run, so its tests have their own run."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.lib.children import ROOT
+from scripts.lib.child_processes import ROOT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PytestRun:
-    """One invocation of pytest: its options, and what it runs when no path is named (else pyproject's testpaths).
+    """An invocation of pytest: its options, and its paths if none are given (else pyproject's testpaths).
 
-    `whole`: options for when nothing is asked in particular.
+    `full_run_options` are added if there are no arguments.
     """
 
     name: str
     options: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
-    whole: tuple[str, ...] = ()
+    full_run_options: tuple[str, ...] = ()
 
 
-COMPONENT = PytestRun(
+COMPONENT_RUN = PytestRun(
     name="tests/component",
     options=("-c", "tests/component/pytest.ini", "--rootdir", "."),
     paths=("tests/component",),
 )
-# A PostgreSQL each, and now and then a browser: more than four want more memory than small machines have.
+# Each worker runs a PostgreSQL and sometimes a browser: more than four need too much memory for small machines.
 WORKERS = min(4, os.process_cpu_count() or 1)
-REST = PytestRun(name="all other tests", whole=("-n", str(WORKERS), "--dist", "loadfile"))
+MAIN_RUN = PytestRun(name="all other tests", full_run_options=("-n", str(WORKERS), "--dist", "loadfile"))
 
-# Options of pytest whose value may look like a path to a test and is none.
-TAKES_VALUE = frozenset({"-k", "-m", "-c", "-o", "-p", "-W", "--basetemp", "--confcutdir", "--deselect", "--ignore"})
+# Options of pytest whose value may look like the path of a test.
+OPTIONS_WITH_VALUE = frozenset(
+    {"-k", "-m", "-c", "-o", "-p", "-W", "--basetemp", "--confcutdir", "--deselect", "--ignore"}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """A caller's arguments for pytest, told apart."""
+class PytestArguments:
+    """The caller's pytest arguments, split into options and paths."""
 
     options: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
 
 
-def understand(arguments: Sequence[str], caller: Path) -> Asked:
-    """Tells options from paths; paths, given from the caller's folder, come back relative to the tree."""
+def parse_arguments(arguments: Sequence[str], caller: Path) -> PytestArguments:
+    """Split arguments into options and paths. Paths are resolved from `caller` and returned relative to the root."""
     options: list[str] = []
     paths: list[str] = []
     for before, argument in zip(["", *arguments], arguments, strict=False):
-        path = None if argument.startswith("-") or before in TAKES_VALUE else _test_path(argument, caller)
+        path = None if argument.startswith("-") or before in OPTIONS_WITH_VALUE else _find_test_path(argument, caller)
         if path is None:
             options.append(argument)
         else:
             paths.append(path)
-    return Asked(options=tuple(options), paths=tuple(paths))
+    return PytestArguments(options=tuple(options), paths=tuple(paths))
 
 
-def route(asked: Asked) -> list[tuple[PytestRun, tuple[str, ...]]]:
-    """The runs that these arguments need, each with its arguments; without paths that is every run."""
-    if asked in {Asked(), Asked(paths=("tests",))}:
-        return [(run, (*run.options, *run.whole, *run.paths)) for run in (COMPONENT, REST)]
-    if not asked.paths or "tests" in asked.paths:
-        return [(run, (*run.options, *asked.options, *run.paths)) for run in (COMPONENT, REST)]
-    component = tuple(path for path in asked.paths if _within(path, "tests/component"))
-    rest = tuple(path for path in asked.paths if path not in component)
+def select_runs(arguments: PytestArguments) -> list[tuple[PytestRun, tuple[str, ...]]]:
+    """Select the pytest runs for these arguments, each with its own arguments. Without paths, all runs are selected."""
+    if arguments in {PytestArguments(), PytestArguments(paths=("tests",))}:
+        return [(run, (*run.options, *run.full_run_options, *run.paths)) for run in (COMPONENT_RUN, MAIN_RUN)]
+    if not arguments.paths or "tests" in arguments.paths:
+        return [(run, (*run.options, *arguments.options, *run.paths)) for run in (COMPONENT_RUN, MAIN_RUN)]
+    component = tuple(path for path in arguments.paths if _is_within(path, "tests/component"))
+    rest = tuple(path for path in arguments.paths if path not in component)
     return [
-        (run, (*run.options, *asked.options, *paths)) for run, paths in ((COMPONENT, component), (REST, rest)) if paths
+        (run, (*run.options, *arguments.options, *paths))
+        for run, paths in ((COMPONENT_RUN, component), (MAIN_RUN, rest))
+        if paths
     ]
 
 
-def _test_path(argument: str, caller: Path) -> str | None:
-    """`argument` relative to the tree when it names something below tests/, there or not; else None."""
-    file, colons, inside = argument.partition("::")
+def _find_test_path(argument: str, caller: Path) -> str | None:
+    """Return `argument` relative to the root if it is a path below tests/, existing or not; else None."""
+    file, colons, test_name = argument.partition("::")
     for folder in (caller, ROOT):
         path = (folder / file).resolve()
         if path.is_relative_to(ROOT / "tests") and (path.exists() or folder == ROOT):
-            return f"{path.relative_to(ROOT).as_posix()}{colons}{inside}"
+            return f"{path.relative_to(ROOT).as_posix()}{colons}{test_name}"
     return None
 
 
-def _within(path: str, folder: str) -> bool:
+def _is_within(path: str, folder: str) -> bool:
     return Path(path.partition("::")[0]).is_relative_to(folder)

@@ -1,15 +1,15 @@
-"""The last lines of scripts/test: a table, what did not run and why, and one line that any machine can read."""
+"""The summary of scripts/test: a table, the skipped tests with reasons, and a machine-readable last line."""
 
 from collections import Counter
 from collections.abc import Sequence
 
-from scripts.lib.outcomes import Outcome
+from scripts.lib.outcomes import SuiteOutcome
 
 HEADINGS = ("suite", "passed", "failed", "skipped", "seconds")
 
 
-def table(outcomes: Sequence[Outcome]) -> list[str]:
-    """One row a suite."""
+def render_table(outcomes: Sequence[SuiteOutcome]) -> list[str]:
+    """Render a table with one row for each suite."""
     rows = [HEADINGS]
     rows += [
         (one.name, f"{one.passed}", f"{one.failed}", f"{len(one.skips)}", f"{one.seconds:.1f}") for one in outcomes
@@ -23,26 +23,28 @@ def table(outcomes: Sequence[Outcome]) -> list[str]:
     ]
 
 
-def did_not_run(outcomes: Sequence[Outcome]) -> list[str]:
-    """One line for each thing and reason; the same reason in one file is told once."""
-    counted = Counter((skip.what, skip.why) for outcome in outcomes for skip in outcome.skips)
-    return [f"{what}{f' ({times} tests)' if times > 1 else ''}: {why}" for (what, why), times in counted.items()]
+def list_skipped(outcomes: Sequence[SuiteOutcome]) -> list[str]:
+    """List the skipped tests with reasons. The same reason in one file is listed once, with a count."""
+    counts = Counter((skip.subject, skip.reason) for outcome in outcomes for skip in outcome.skips)
+    return [
+        f"{subject}{f' ({times} tests)' if times > 1 else ''}: {reason}" for (subject, reason), times in counts.items()
+    ]
 
 
-def closing_line(outcomes: Sequence[Outcome]) -> str:
-    """`N passed, N failed, N skipped` over all suites."""
+def render_totals(outcomes: Sequence[SuiteOutcome]) -> str:
+    """Render `N passed, N failed, N skipped` over all suites."""
     passed = sum(outcome.passed for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
     skipped = sum(len(outcome.skips) for outcome in outcomes)
     return f"{passed} passed, {failed} failed, {skipped} skipped"
 
 
-def complaint(outcomes: Sequence[Outcome], *, require_all: bool) -> str | None:
-    """Why the run as a whole is no success; None when it is one."""
+def find_failure_reason(outcomes: Sequence[SuiteOutcome], *, require_all: bool) -> str | None:
+    """Return why the run as a whole has failed; None if it succeeded."""
     if any(outcome.failed for outcome in outcomes):
         return f"failed: {', '.join(outcome.name for outcome in outcomes if outcome.failed)}"
     if require_all and any(outcome.skips for outcome in outcomes):
-        return "something did not run, and --require-all wants everything"
+        return "some tests were skipped, which --require-all does not allow"
     if not any(outcome.passed or outcome.skips for outcome in outcomes):
         return "no test matches these arguments"
     return None

@@ -1,4 +1,4 @@
-"""The commands leave no program of theirs behind, and give each the chance to stop what it started."""
+"""The commands stop their child processes and give them time to clean up."""
 
 import os
 import signal
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.children import TIMED_OUT, run
+from scripts.lib.child_processes import TIMED_OUT_STATUS, run_command
 from tests.architecture.tree import ROOT
 
-# Says that it runs, and says goodbye when it is interrupted, as pytest and the demo do.
-POLITE = """
+# Creates a file when it runs, and another one when it is interrupted, as a stand-in for pytest and the demo.
+INTERRUPTIBLE = """
 import pathlib, sys, time
 ready, done = map(pathlib.Path, sys.argv[1:])
 try:
@@ -25,33 +25,34 @@ except KeyboardInterrupt:
 
 
 @pytest.fixture
-def polite(tmp_path) -> tuple[list[str], Path, Path]:
-    """Its command, the file that tells that it runs, and the file that tells that it stopped in order."""
+def interruptible(tmp_path) -> tuple[list[str], Path, Path]:
+    """The command, the file that it creates when running, and the file that it creates after an interrupt."""
     ready, done = tmp_path / "ready", tmp_path / "done"
-    return [sys.executable, "-c", POLITE, str(ready), str(done)], ready, done
+    return [sys.executable, "-c", INTERRUPTIBLE, str(ready), str(done)], ready, done
 
 
-def test_the_exit_status_comes_back():
-    assert run([sys.executable, "-c", "raise SystemExit(7)"]) == 7
+def test_exit_status_is_returned():
+    assert run_command([sys.executable, "-c", "raise SystemExit(7)"]) == 7
 
 
-def test_what_takes_too_long_is_interrupted_and_may_clean_up(polite, capfd):
-    command, _ready, done = polite
-    assert run(command, timeout=1.5) == TIMED_OUT
+def test_timeout_interrupts_the_command_and_allows_cleanup(interruptible, capfd):
+    command, _ready, done = interruptible
+    assert run_command(command, timeout=1.5) == TIMED_OUT_STATUS
     assert done.exists()
     assert "error: stopped after 2 s" in capfd.readouterr().out
 
 
 @pytest.fixture(params=["in the foreground", "in the background of a shell"])
 def ignored(request):
-    """What a program inherits as ignored from whoever starts it."""
+    """The signals that the parent process ignores."""
     return (signal.SIGINT, signal.SIGQUIT) if "background" in request.param else ()
 
 
-def test_sigterm_takes_the_child_along(polite, ignored):
-    command, ready, done = polite
+def test_sigterm_stops_the_child(interruptible, ignored):
+    command, ready, done = interruptible
     program = (
-        f"from scripts.lib.children import run, stop_children_on_sigterm\nstop_children_on_sigterm()\nrun({command!r})"
+        "from scripts.lib.child_processes import run_command, stop_children_on_sigterm\n"
+        f"stop_children_on_sigterm()\nrun_command({command!r})"
     )
     before = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
     try:

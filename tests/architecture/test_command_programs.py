@@ -1,4 +1,4 @@
-"""scripts/test gets itself what it needs where it may, and says plainly why not where it may not."""
+"""scripts/test installs missing programs if permitted, and otherwise returns the reason."""
 
 import os
 import shutil
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.programs import CHROMIUM, REDIS, ensure
+from scripts.lib.programs import CHROMIUM, REDIS, ensure_installed
 
-# Debian's apt-get as far as it matters: nothing can be installed before the lists of packages were fetched.
-APT = """#!/bin/sh
+# A fake of Debian's apt-get: installing fails until the package lists have been updated.
+APT_GET = """#!/bin/sh
 echo "$4" >> {log}
 case $4 in
 update) {update} ;;
@@ -21,7 +21,7 @@ esac
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch):
-    """Makes PATH hold nothing but what a test wants of it."""
+    """Makes PATH contain only the given programs."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "sh").symlink_to("/bin/sh")
@@ -43,34 +43,34 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "apt.log"
 
 
-def apt(log: Path, *, online: bool = True) -> str:
-    return APT.format(log=log, update=f"touch {log}.fetched" if online else "exit 100")
+def build_apt_get(log: Path, *, online: bool = True) -> str:
+    return APT_GET.format(log=log, update=f"touch {log}.fetched" if online else "exit 100")
 
 
-@pytest.mark.parametrize(("wanted", "name"), [(it, name) for it in (CHROMIUM, REDIS) for name in it.names])
-def test_one_that_is_there_is_enough(machine, log, wanted, name):
-    machine(root=True, apt=apt(log), program=name)
-    assert ensure(wanted) is None
+@pytest.mark.parametrize(("required", "name"), [(it, name) for it in (CHROMIUM, REDIS) for name in it.names])
+def test_installed_program_is_not_installed_again(machine, log, required, name):
+    machine(root=True, apt=build_apt_get(log), program=name)
+    assert ensure_installed(required) is None
     assert not log.exists()
 
 
-def test_as_root_on_debian_it_is_installed(machine, log):
-    machine(root=True, apt=apt(log))
-    assert ensure(CHROMIUM) is None
+def test_root_on_debian_installs_the_package(machine, log):
+    machine(root=True, apt=build_apt_get(log))
+    assert ensure_installed(CHROMIUM) is None
     assert log.read_text().split() == ["install", "update", "install"]
 
 
-def test_as_an_ordinary_user_nothing_is_installed(machine, log):
-    machine(root=False, apt=apt(log))
-    assert ensure(CHROMIUM) == f"Chromium is not installed; {CHROMIUM.how}"
+def test_ordinary_user_installs_nothing(machine, log):
+    machine(root=False, apt=build_apt_get(log))
+    assert ensure_installed(CHROMIUM) == f"Chromium is not installed; {CHROMIUM.install_hint}"
     assert not log.exists()
 
 
-def test_without_debian_nothing_is_installed(machine):
+def test_without_apt_nothing_is_installed(machine):
     machine(root=True)
-    assert ensure(CHROMIUM) == f"Chromium is not installed; {CHROMIUM.how}"
+    assert ensure_installed(CHROMIUM) == f"Chromium is not installed; {CHROMIUM.install_hint}"
 
 
-def test_when_debian_has_none_the_reason_is_told(machine, log):
-    machine(root=True, apt=apt(log, online=False))
-    assert ensure(CHROMIUM) == f"Debian's package chromium could not be installed; {CHROMIUM.how}"
+def test_failed_installation_returns_the_reason(machine, log):
+    machine(root=True, apt=build_apt_get(log, online=False))
+    assert ensure_installed(CHROMIUM) == f"Debian's package chromium could not be installed; {CHROMIUM.install_hint}"

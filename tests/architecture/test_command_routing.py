@@ -1,64 +1,67 @@
-"""scripts/test sends a caller's arguments to the pytest run they belong to."""
+"""scripts/test passes arguments to the pytest run they belong to."""
 
 from pathlib import Path
 
 import pytest
 
-from scripts.lib.suites import COMPONENT, REST, route, understand
+from scripts.lib.suites import COMPONENT_RUN, MAIN_RUN, parse_arguments, select_runs
 from tests.architecture.tree import ROOT
 
 COMPONENT_ALONE = ("-c", "tests/component/pytest.ini", "--rootdir", ".")
 
 
-def routed(*arguments: str, caller: Path = ROOT) -> dict[str, tuple[str, ...]]:
-    return {run.name: its_arguments for run, its_arguments in route(understand(arguments, caller))}
+def select(*arguments: str, caller: Path = ROOT) -> dict[str, tuple[str, ...]]:
+    return {run.name: its_arguments for run, its_arguments in select_runs(parse_arguments(arguments, caller))}
 
 
-def test_without_arguments_both_run():
-    assert routed() == {COMPONENT.name: (*COMPONENT_ALONE, "tests/component"), REST.name: REST.whole}
+def test_no_arguments_select_both_runs():
+    assert select() == {
+        COMPONENT_RUN.name: (*COMPONENT_ALONE, "tests/component"),
+        MAIN_RUN.name: MAIN_RUN.full_run_options,
+    }
 
 
 @pytest.mark.parametrize(
     "arguments", [("-x",), ("-k", "meter"), ("-m", "slow", "-v"), ("-k", "tests/relay"), ("--maxfail=2",)]
 )
-def test_options_alone_go_to_both(arguments):
-    assert routed(*arguments) == {
-        COMPONENT.name: (*COMPONENT_ALONE, *arguments, "tests/component"),
-        REST.name: arguments,
+def test_options_without_paths_select_both_runs(arguments):
+    assert select(*arguments) == {
+        COMPONENT_RUN.name: (*COMPONENT_ALONE, *arguments, "tests/component"),
+        MAIN_RUN.name: arguments,
     }
 
 
-def test_paths_go_to_the_run_they_belong_to():
-    assert routed("tests/relay", "-k", "meter") == {REST.name: ("-k", "meter", "tests/relay")}
-    assert routed("tests/component/test_init.py::test_x[a::b]") == {
-        COMPONENT.name: (*COMPONENT_ALONE, "tests/component/test_init.py::test_x[a::b]")
+def test_paths_select_their_run():
+    assert select("tests/relay", "-k", "meter") == {MAIN_RUN.name: ("-k", "meter", "tests/relay")}
+    assert select("tests/component/test_init.py::test_x[a::b]") == {
+        COMPONENT_RUN.name: (*COMPONENT_ALONE, "tests/component/test_init.py::test_x[a::b]")
     }
 
 
-def test_paths_of_both_are_parted():
-    assert routed("-x", "tests/component", "tests/relay", "tests/demo/enode") == {
-        COMPONENT.name: (*COMPONENT_ALONE, "-x", "tests/component"),
-        REST.name: ("-x", "tests/relay", "tests/demo/enode"),
+def test_paths_of_both_runs_are_split():
+    assert select("-x", "tests/component", "tests/relay", "tests/demo/enode") == {
+        COMPONENT_RUN.name: (*COMPONENT_ALONE, "-x", "tests/component"),
+        MAIN_RUN.name: ("-x", "tests/relay", "tests/demo/enode"),
     }
 
 
-def test_all_of_tests_is_both():
-    assert routed("tests/") == routed("tests") == routed()
+def test_tests_folder_selects_both_runs():
+    assert select("tests/") == select("tests") == select()
 
 
-def test_a_path_may_be_given_from_where_the_caller_stands():
-    assert routed("kit", "-x", caller=ROOT / "tests" / "relay") == {REST.name: ("-x", "tests/relay/kit")}
-    assert routed(str(ROOT / "tests" / "relay"), caller=Path("/")) == {REST.name: ("tests/relay",)}
+def test_paths_are_resolved_from_the_callers_folder():
+    assert select("kit", "-x", caller=ROOT / "tests" / "relay") == {MAIN_RUN.name: ("-x", "tests/relay/kit")}
+    assert select(str(ROOT / "tests" / "relay"), caller=Path("/")) == {MAIN_RUN.name: ("tests/relay",)}
 
 
-def test_a_path_that_is_not_there_is_left_to_pytest_to_complain_about():
-    assert routed("tests/relay/test_tpyo.py") == {REST.name: ("tests/relay/test_tpyo.py",)}
+def test_missing_path_is_passed_to_pytest():
+    assert select("tests/relay/test_tpyo.py") == {MAIN_RUN.name: ("tests/relay/test_tpyo.py",)}
 
 
-def test_a_folder_beside_the_component_tests_is_not_theirs():
-    assert set(routed("tests/component_of_another_kind")) == {REST.name}
+def test_folder_with_similar_name_is_not_a_component_test():
+    assert set(select("tests/component_of_another_kind")) == {MAIN_RUN.name}
 
 
-def test_a_value_that_is_also_a_folder_stays_a_value():
+def test_option_value_that_looks_like_a_path_stays_a_value():
     arguments = ("--deselect", "tests/relay/test_cli.py::test_x", "-p", "tests")
-    assert routed(*arguments)[REST.name] == arguments
+    assert select(*arguments)[MAIN_RUN.name] == arguments

@@ -1,4 +1,4 @@
-"""What the commands do before they start: find their tools past a machine's traps, and nothing when all is there."""
+"""The setup of the commands: finding tools, environment state and locking."""
 
 import os
 import pwd
@@ -15,7 +15,7 @@ from tests.architecture.tree import ROOT
 
 @pytest.fixture
 def bash(tmp_path):
-    """Runs bash with setup.sh sourced, in an environment of its own, with `bin` first on PATH."""
+    """Runs bash with setup.sh sourced, in a clean environment with `bin` first on PATH."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "home").mkdir()
 
@@ -29,7 +29,7 @@ def bash(tmp_path):
 
 @pytest.fixture
 def program(tmp_path):
-    """Writes a program for that PATH."""
+    """Writes a program to a folder on that PATH."""
 
     def write(name: str, body: str, folder: str = "bin") -> Path:
         path = tmp_path / folder / name
@@ -42,38 +42,38 @@ def program(tmp_path):
 
 
 @pytest.mark.parametrize(("version", "found"), [("0.8.24", 1), ("0.9.0", 0), ("0.10.0", 0), ("1.0.0", 0)])
-def test_an_old_uv_is_passed_over(bash, program, version, found):
+def test_old_uv_is_ignored(bash, program, version, found):
     uv = program("uv", f'echo "uv {version} (somewhere)"')
     assert bash(f"is_new_enough {uv}").returncode == found
 
 
-def test_a_shim_that_cannot_serve_this_tree_is_passed_over(bash, program, tmp_path):
+def test_unsuitable_shim_is_ignored(bash, program, tmp_path):
     program("uv", 'echo "pyenv: version 3.14 is not installed" >&2; exit 127')
     real = program("uv", 'echo "uv 99.0.0"', folder="an other")
     assert bash("find_uv", PATH=f"{tmp_path}/bin:{tmp_path}/an other:/usr/bin:/bin").stdout == str(real)
 
 
-def test_our_own_uv_comes_first(bash, program):
+def test_downloaded_uv_is_preferred(bash, program):
     program("uv", 'echo "uv 99.0.0"')
     ours = program("uv", 'echo "uv 98.0.0"', folder="home/.cache/evconduit/uv/bin")
     assert bash("find_uv").stdout == str(ours)
 
 
-def test_a_python_that_does_not_run_is_passed_over(bash, program):
+def test_python_that_does_not_run_is_ignored(bash, program):
     broken = program("python3", "exit 127")
-    assert bash("any_python").stdout not in {"", str(broken)}
+    assert bash("find_any_python").stdout not in {"", str(broken)}
 
 
-def test_an_interpreter_without_its_whole_library_is_not_usable(bash, program):
+def test_incomplete_interpreter_is_not_usable(bash, program):
     assert bash(f"is_usable {program('python3.14', 'exit 1')}").returncode != 0
     assert bash("is_usable /no/such/python").returncode != 0
 
 
-def test_the_version_comes_from_the_project(bash):
-    assert bash("python_wanted").stdout == "3.14.2\n"
+def test_required_version_is_read_from_pyproject(bash):
+    assert bash("required_python").stdout == "3.14.2\n"
 
 
-def test_settings_for_another_python_do_not_reach_ours(bash):
+def test_settings_of_other_pythons_are_unset(bash):
     shown = bash("env", UV_PYTHON="3.9", VIRTUAL_ENV="/a/venv", PYTHONPATH="/a/path", PYTHONHOME="/a/home").stdout
     assert not {line.partition("=")[0] for line in shown.splitlines()} & {
         "UV_PYTHON",
@@ -91,18 +91,18 @@ def test_settings_for_another_python_do_not_reach_ours(bash):
         ({"UV_PROJECT_ENVIRONMENT": "v"}, f"{ROOT}/v"),
     ],
 )
-def test_the_environment_is_where_uv_would_have_it(bash, given, venv):
+def test_environment_folder_is_the_one_of_uv(bash, given, venv):
     assert bash("venv_folder", **given).stdout == venv
 
 
 @pytest.fixture
 def ready_environment(tmp_path, program) -> dict[str, str]:
-    """An environment that was set up for this tree as it is now."""
+    """An environment that is set up for the present repository."""
     program("python", "exit 0", folder="venv/bin")
     return {"UV_PROJECT_ENVIRONMENT": f"{tmp_path}/venv"}
 
 
-def test_a_second_run_starts_at_once_and_says_nothing(bash, program, ready_environment, tmp_path):
+def test_second_run_is_quick_and_silent(bash, program, ready_environment, tmp_path):
     for name in ("uv", "curl", "apt-get", "pip"):
         program(name, f"touch {tmp_path}/was-called")
     assert bash("fingerprint > $UV_PROJECT_ENVIRONMENT/.evconduit-setup", **ready_environment).returncode == 0
@@ -114,7 +114,7 @@ def test_a_second_run_starts_at_once_and_says_nothing(bash, program, ready_envir
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [
         "echo other > $V/.evconduit-setup",
         "rm $V/.evconduit-setup",
@@ -122,15 +122,15 @@ def test_a_second_run_starts_at_once_and_says_nothing(bash, program, ready_envir
         "rm $V/bin/python",
     ],
 )
-def test_what_has_changed_or_broken_is_set_up_again(bash, ready_environment, spoil, program):
+def test_changed_or_broken_environment_is_not_ready(bash, ready_environment, damage, program):
     program("python", "", folder="venv/bin")
     script = (
-        f"V=$UV_PROJECT_ENVIRONMENT; fingerprint > $V/.evconduit-setup; is_ready $V && {{ {spoil}; ! is_ready $V; }}"
+        f"V=$UV_PROJECT_ENVIRONMENT; fingerprint > $V/.evconduit-setup; is_ready $V && {{ {damage}; ! is_ready $V; }}"
     )
     assert bash(script, **ready_environment).returncode == 0
 
 
-def test_two_runs_wait_for_each_other(tmp_path):
+def test_concurrent_runs_are_serialized(tmp_path):
     script = f". {ROOT}/scripts/lib/setup.sh; inside() {{ echo in; read -r; }}; with_lock inside"
 
     def start() -> subprocess.Popen[str]:
@@ -141,28 +141,28 @@ def test_two_runs_wait_for_each_other(tmp_path):
     with start() as first:
         assert first.stdout.readline() == "in\n"
         with start() as second:
-            assert second.stderr.readline() == "==> another set-up is running; waiting for it\n"
+            assert second.stderr.readline() == "==> waiting for another setup to finish\n"
             assert select.select([second.stdout], [], [], 0.2)[0] == []
             first.communicate("go on\n")
             assert second.stdout.readline() == "in\n"
             second.communicate("go on\n")
 
 
-def test_what_runs_afterwards_does_not_hold_the_lock(bash):
+def test_later_commands_do_not_hold_the_lock(bash):
     assert bash("with_lock true; ls -l /proc/self/fd | grep -c evconduit/lock").stdout == "0\n"
 
 
-def test_a_home_that_cannot_be_written_is_one_clear_line(bash, tmp_path):
+def test_unwritable_cache_folder_prints_one_line(bash, tmp_path):
     (tmp_path / "file").touch()
     done = bash("with_lock true", XDG_CACHE_HOME=f"{tmp_path}/file")
     assert done.returncode == 1
     assert (
         done.stderr
-        == f"error: cannot make the folder {tmp_path}/file/evconduit; set XDG_CACHE_HOME to one that is yours\n"
+        == f"error: cannot create the folder {tmp_path}/file/evconduit; set XDG_CACHE_HOME to a writable folder\n"
     )
 
 
 @pytest.mark.parametrize("home", ["env -u HOME", "env HOME="], ids=["unset", "empty"])
-def test_home_may_be_missing(bash, home):
-    told = bash(f"{home} bash -c '. {ROOT}/scripts/lib/setup.sh; printf %s \"$HOME\"'").stdout
-    assert told == pwd.getpwuid(os.getuid()).pw_dir
+def test_missing_home_is_replaced(bash, home):
+    output = bash(f"{home} bash -c '. {ROOT}/scripts/lib/setup.sh; printf %s \"$HOME\"'").stdout
+    assert output == pwd.getpwuid(os.getuid()).pw_dir

@@ -1,4 +1,4 @@
-"""Rules for every file of the tree."""
+"""Rules for all tracked files."""
 
 import io
 import re
@@ -10,18 +10,18 @@ import pytest
 
 from tests.architecture.tree import ROOT, text_of, tracked
 
-LONGEST = 450
+MAX_LINES = 450
 
-# Written so that this file does not contain what it looks for.
+# Character classes keep this file from matching its own patterns.
 MACHINE_PATHS = re.compile(r"(?<![\w.-])/(?:wor[k]|roo[t])/")
 REGISTRIES = re.compile(r"pypi[.]org|pythonhosted[.]org|npmjs[.](?:org|com)|debian[.]org|crates[.]io|proxy[.]golang")
-SILENCED = re.compile(
+SUPPRESSION = re.compile(
     r"#\s*(?:noqa(?P<codes>:\s*[A-Z]+\d+(?:\s*,\s*[A-Z]+\d+)*)?|type:\s*ignore(?P<kinds>\[[^\]]+\])?)(?P<reason>.*)"
 )
 
 
-def lines_that_match(pattern: re.Pattern[str], paths: tuple[Path, ...]) -> list[str]:
-    """`file:line` of everything that matches, without repeating it."""
+def find_matching_lines(pattern: re.Pattern[str], paths: tuple[Path, ...]) -> list[str]:
+    """`file:line` of each match. The text itself stays out of the test report."""
     return [
         f"{path}:{number}"
         for path in paths
@@ -30,36 +30,38 @@ def lines_that_match(pattern: re.Pattern[str], paths: tuple[Path, ...]) -> list[
     ]
 
 
-def silenced_without_reason(source: str) -> list[int]:
-    """Numbers of the lines whose comment silences a check and does not say which and why."""
-    wrong = []
+def find_unexplained_suppressions(source: str) -> list[int]:
+    """Numbers of the lines that suppress a check without naming the rule and the reason."""
+    unexplained = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        found = SILENCED.match(token.string) if token.type == tokenize.COMMENT else None
-        if found and not ((found["codes"] or found["kinds"]) and re.search(r"\w{2}", found["reason"])):
-            wrong.append(token.start[0])
-    return wrong
+        match = SUPPRESSION.match(token.string) if token.type == tokenize.COMMENT else None
+        if match and not ((match["codes"] or match["kinds"]) and re.search(r"\w{2}", match["reason"])):
+            unexplained.append(token.start[0])
+    return unexplained
 
 
-def test_only_the_addon_has_a_file_that_a_supervisor_takes_for_an_addon():
-    # Home Assistant's Supervisor reads every config.yaml, config.yml and config.json below a repository as an add-on.
+def test_only_the_addon_has_a_config_file_that_the_supervisor_would_find():
+    # Home Assistant's Supervisor takes each config.yaml, config.yml and config.json of a repository for an add-on.
     found = [path.as_posix() for path in tracked() if path.name in {"config.yaml", "config.yml", "config.json"}]
     assert set(found) <= {"addon/config.yaml"}
 
 
 def test_python_files_stay_small():
     long = {
-        path.as_posix(): lines for path in tracked("*.py") if (lines := (text_of(path) or "").count("\n")) > LONGEST
+        path.as_posix(): lines for path in tracked("*.py") if (lines := (text_of(path) or "").count("\n")) > MAX_LINES
     }
     assert long == {}
 
 
-def test_whoever_silences_a_check_says_why():
-    found = [f"{path}:{number}" for path in tracked("*.py") for number in silenced_without_reason(text_of(path) or "")]
+def test_every_suppressed_check_has_a_reason():
+    found = [
+        f"{path}:{number}" for path in tracked("*.py") for number in find_unexplained_suppressions(text_of(path) or "")
+    ]
     assert found == []
 
 
 @pytest.mark.parametrize(
-    ("comment", "fine"),
+    ("comment", "is_explained"),
     [
         ("# noqa", False),
         ("# noqa: S608", False),
@@ -67,33 +69,33 @@ def test_whoever_silences_a_check_says_why():
         ("# noqa: S608 -", False),
         ("# type: ignore", False),
         ("# type: ignore[arg-type]", False),
-        ("# noqa: S608 - made of the constants above", True),
-        ("# noqa: S608, PLR2004  # made of the constants above", True),
+        ("# noqa: S608 - built from the constants above", True),
+        ("# noqa: S608, PLR2004  # built from the constants above", True),
         ("# type: ignore[arg-type]  # the library's stub is wrong", True),
-        ("# nothing to do with it", True),
+        ("# an ordinary comment", True),
     ],
 )
-def test_a_reason_is_told_from_none(comment: str, fine):
-    assert silenced_without_reason(f"x = 1  {comment}\n") == ([] if fine else [1])
+def test_a_suppression_needs_a_rule_and_a_reason(comment: str, is_explained):
+    assert find_unexplained_suppressions(f"x = 1  {comment}\n") == ([] if is_explained else [1])
 
 
-def test_no_file_knows_a_machine():
-    assert lines_that_match(MACHINE_PATHS, tracked()) == []
+def test_no_file_contains_a_path_of_a_machine():
+    assert find_matching_lines(MACHINE_PATHS, tracked()) == []
 
 
 def test_no_file_names_a_registry():
-    lock = Path("uv.lock")  # uv writes where each package comes from
-    assert lines_that_match(REGISTRIES, tuple(path for path in tracked() if path != lock)) == []
+    lock = Path("uv.lock")  # uv records the origin of each package
+    assert find_matching_lines(REGISTRIES, tuple(path for path in tracked() if path != lock)) == []
 
 
-def shell_scripts() -> list[Path]:
+def list_shell_scripts() -> list[Path]:
     return [
         path for path in tracked() if path.suffix == ".sh" or (text_of(path) or "").startswith("#!/usr/bin/env bash\n")
     ]
 
 
-@pytest.mark.parametrize("path", shell_scripts(), ids=str)
-def test_shell_scripts_are_whole_and_stop_at_the_first_error(path: Path):
+@pytest.mark.parametrize("path", list_shell_scripts(), ids=str)
+def test_shell_scripts_are_valid_and_stop_at_the_first_error(path: Path):
     checked = subprocess.run(["bash", "-n", path], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
     script = text_of(path) or ""
@@ -101,10 +103,10 @@ def test_shell_scripts_are_whole_and_stop_at_the_first_error(path: Path):
 
 
 @pytest.mark.parametrize("name", ["scripts/demo", "scripts/test", "scripts/lint", "scripts/screenshots", ".ci/run"])
-def test_commands_can_be_executed(name):
+def test_commands_are_executable(name):
     assert (ROOT / name).stat().st_mode & 0o111 == 0o111
 
 
-def test_ci_runs_the_command_that_a_person_runs():
+def test_ci_runs_scripts_test():
     commands = [line for line in (text_of(Path(".ci/run")) or "").splitlines() if not line.startswith(("#", "set "))]
     assert commands == ['exec "$(dirname "${BASH_SOURCE[0]}")/../scripts/test" --require-all']

@@ -1,47 +1,56 @@
-"""The floors of the house (docs/architecture.md) hold, and no room is built outside of them."""
+"""Code imports only in the directions that pyproject.toml allows, and every package is covered by its contracts."""
 
 import subprocess
 import sys
-import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.architecture.import_contracts import find_layers, list_contracts
 from tests.architecture.tree import ROOT, tracked
 
-
-def contracts() -> dict[str, dict[str, object]]:
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        listed = tomllib.load(file)["tool"]["importlinter"]["contracts"]
-    return {contract["name"]: contract for contract in listed}
+FEWEST_STORIES, MOST_STORIES = 3, 12
 
 
-def rooms_of_the_relay() -> set[str]:
+def list_relay_packages() -> set[str]:
     return {f"relay.{path.parts[1]}" for path in tracked("relay/*.py") if len(path.parts) > 2}
 
 
-def test_the_import_contracts_hold():
+def list_layer_members(container: str) -> set[str]:
+    return {member for layer in find_layers(container) for member in layer.replace(" ", "").split("|")}
+
+
+def count_stories() -> Counter[str]:
+    """The modules of each story group."""
+    files = tracked("relay/usecases/*/*.py")
+    return Counter(path.parts[2] for path in files if path.name != "__init__.py")
+
+
+def test_import_contracts_hold():
     checked = subprocess.run(
         [Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stdout
 
 
-def test_every_room_of_the_relay_has_its_floor():
-    layers = contracts()["the relay's floors: imports point down, siblings are strangers"]["layers"]
-    placed = {room for layer in layers for room in layer.replace(" ", "").split("|")}
-    assert rooms_of_the_relay() <= placed
+def test_every_package_of_the_relay_is_in_a_layer():
+    assert list_relay_packages() <= list_layer_members("relay")
 
 
-def test_no_room_of_the_relay_may_import_the_settings():
-    contract = contracts()["settings are handed down, never imported below the composition root"]
-    assert rooms_of_the_relay() - {"relay.cli"} <= set(
-        contract["source_modules"]
-    )  # the commands are no room: they compose
+def test_no_package_of_the_relay_imports_the_settings():
+    [contract] = [it for it in list_contracts() if it.get("forbidden_modules") == ["relay.settings"]]
+    # The commands compose the relay, as app.py does, so they read the settings.
+    assert list_relay_packages() - {"relay.cli"} <= set(contract["source_modules"])
+
+
+@pytest.mark.parametrize("group", sorted(count_stories()))
+def test_a_story_group_has_3_to_12_files(group):
+    assert FEWEST_STORIES <= count_stories()[group] <= MOST_STORIES
 
 
 @pytest.mark.parametrize("package", ["relay", "demo", "custom_components"])
 def test_every_folder_with_code_is_a_package(package):
-    # A folder without __init__.py is invisible to import-linter, mypy and the wheel.
+    # Without __init__.py, import-linter, mypy and the wheel skip a folder.
     folders = {path.parent for path in tracked(f"{package}/*.py")}
     assert [folder.as_posix() for folder in sorted(folders) if not (ROOT / folder / "__init__.py").exists()] == []

@@ -1,4 +1,4 @@
-"""What can be told from the text of the migrations; what the database makes of them is tested against a database."""
+"""Rules for the text of the migrations. Other tests run them against a database."""
 
 import re
 from pathlib import Path
@@ -9,21 +9,25 @@ from tests.architecture.tree import text_of, tracked
 
 FOLDER = "relay/supabase/migrations"
 MIGRATIONS = tracked(f"{FOLDER}/*")
-TABLE = re.compile(r"^\s*create (?:unlogged )?table (?:if not exists )?evconduit\.(\w+)", re.IGNORECASE | re.MULTILINE)
+CREATED_TABLE = re.compile(
+    r"^\s*create (?:unlogged )?table (?:if not exists )?evconduit\.(\w+)", re.IGNORECASE | re.MULTILINE
+)
 
 
-def statements(path: Path) -> str:
-    """The SQL without its comments."""
+def read_statements(path: Path) -> str:
+    """A migration's SQL without comments."""
     return re.sub(r"--[^\n]*", "", text_of(path) or "")
 
 
-def tables() -> list[tuple[Path, str, int]]:
-    """Every table, with the migration that makes it and the place where."""
-    return [(path, found[1], found.end()) for path in MIGRATIONS for found in TABLE.finditer(statements(path))]
+def list_tables() -> list[tuple[Path, str, int]]:
+    """Each table: the migration that creates it, its name, and the position after its name."""
+    return [
+        (path, match[1], match.end()) for path in MIGRATIONS for match in CREATED_TABLE.finditer(read_statements(path))
+    ]
 
 
 def test_there_are_migrations():
-    assert tables()
+    assert list_tables()
 
 
 @pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.name)
@@ -31,13 +35,13 @@ def test_a_migration_is_named_by_time_and_purpose(path: Path):
     assert re.fullmatch(r"\d{14}_[a-z0-9]+(?:_[a-z0-9]+)*\.sql", path.name)
 
 
-def test_no_two_migrations_have_one_time():
+def test_migrations_have_different_times():
     times = [path.name[:14] for path in MIGRATIONS]
     assert len(times) == len(set(times))
 
 
 @pytest.mark.parametrize(
-    ("path", "table", "made_at"), tables(), ids=lambda value: value if isinstance(value, str) else ""
+    ("path", "table", "position"), list_tables(), ids=lambda value: value if isinstance(value, str) else ""
 )
 @pytest.mark.parametrize(
     "protection",
@@ -48,7 +52,7 @@ def test_no_two_migrations_have_one_time():
     ],
     ids=["enabled", "forced", "policy"],
 )
-def test_a_table_is_born_with_row_security(path: Path, table, made_at, protection):
-    # By its name, or by a loop over all tables that comes after it (format's %I).
-    after = re.sub(r"\s+", " ", statements(path)[made_at:])
+def test_a_migration_secures_the_rows_of_each_table_it_creates(path: Path, table, position, protection):
+    # By name, or by a later loop over all tables (%I of format()).
+    after = re.sub(r"\s+", " ", read_statements(path)[position:])
     assert re.search(protection.format(table=f"(?:{table}|%I)"), after, re.IGNORECASE)

@@ -26,10 +26,12 @@ DOCUMENT = Path("docs/performance.md")
 HEAD = """\
 # Performance
 
-Written by `scripts/bench --write`; the benches lie in `tests/bench`. Ratios compare with a floor (a bare handler that
-does the unavoidable) or a peer (the plain design: eleven statements a request, delivery inside it) in the same run, on
-loopback, with the client, PostgreSQL (fsync on) and all servers on the same cores. Only ratios have budgets. Absolute
-figures tell about the machine as much as about the relay.
+Speed and memory, measured by `scripts/bench --write` with the benchmarks in `tests/bench`.
+
+A ratio compares the relay with a *floor* (a bare handler that does only the unavoidable) or a
+*peer* (the plain design: eleven statements per request, and delivery inside the request). Both are
+measured in the same run, on loopback, and share the cores with the client, PostgreSQL (fsync on)
+and all servers. Only ratios have budgets. Absolute figures depend on the machine as much as on the relay.
 
 """
 

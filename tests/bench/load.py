@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import aiohttp
 
 from tests.bench.world import SECRET, Person
-from tests.relay.support.enode_events import CHARGING, event, vehicle
+from tests.relay.support.enode_events import CHARGING, make_event, make_vehicle
 
 HANG_SECONDS = 120.0
 CAPABILITIES = (
@@ -52,10 +52,10 @@ def signed(*events: dict) -> tuple[bytes, dict[str, str]]:
 def update(person: Person, marker: int) -> dict:
     """A car's `updated`, told apart by its odometer."""
     now = datetime.now(UTC)
-    shown = vehicle(person.enode_vehicle_id, now, vin=None, charge={**CHARGING, "batteryLevel": marker % 100})
+    shown = make_vehicle(person.enode_vehicle_id, now, vin=None, charge={**CHARGING, "batteryLevel": marker % 100})
     shown["capabilities"] = {name: {"isCapable": True, "interventionIds": []} for name in CAPABILITIES}
     shown["odometer"] = {"distance": marker, "lastUpdated": shown["lastSeen"]}
-    return event("user:vehicle:updated", now, person.id, vehicle=shown, updatedFields=[])
+    return make_event("user:vehicle:updated", now, person.id, vehicle=shown, updatedFields=[])
 
 
 type Ask = Callable[[aiohttp.ClientSession, int], Awaitable[None]]

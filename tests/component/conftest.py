@@ -3,8 +3,8 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from flows import Browser
-from helpers import SetUp
+from config_flow_helpers import Browser
+from helpers import SetupEntry
 from homeassistant.const import CONF_API_KEY, CONF_TOKEN, CONF_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -15,7 +15,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble
 from syrupy.assertion import SnapshotAssertion
 
-# Before hass exists: Home Assistant's plugin has a package of the same name, and the first one imported wins.
+# Import before hass exists: Home Assistant's plugin has a package of the same name, and the first import wins.
 from custom_components.evconduit.client import RelayClient, stream
 from custom_components.evconduit.const import DOMAIN
 from custom_components.evconduit.credentials import CONF_INSTALLATION
@@ -28,8 +28,8 @@ def _custom_integrations(enable_custom_integrations: None) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick_reconnect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "FIRST_WAIT", timedelta(milliseconds=5))
-    monkeypatch.setattr(stream, "LONGEST_WAIT", timedelta(milliseconds=20))
+    monkeypatch.setattr(stream, "INITIAL_BACKOFF", timedelta(milliseconds=5))
+    monkeypatch.setattr(stream, "MAX_BACKOFF", timedelta(milliseconds=20))
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
 
 @pytest.fixture
 async def relay(socket_enabled: None) -> AsyncIterator[RelayDouble]:
-    """A relay with three cars."""
+    """A relay with three vehicles."""
     double = RelayDouble()
-    double.add(TESLA, HYUNDAI, RENAULT)
+    double.add_vehicles(TESLA, HYUNDAI, RENAULT)
     await double.start()
     yield double
     await double.close()
@@ -69,9 +69,9 @@ def entry(hass: HomeAssistant, relay: RelayDouble) -> MockConfigEntry:
 
 
 @pytest.fixture
-def signed_in(hass: HomeAssistant, relay: RelayDouble) -> MockConfigEntry:
-    """An entry that was signed in for."""
-    token = relay.give_tokens() | {"expires_at": time.time() + relay.access_lives}
+def oauth_entry(hass: HomeAssistant, relay: RelayDouble) -> MockConfigEntry:
+    """An entry with OAuth tokens."""
+    token = relay.issue_tokens() | {"expires_at": time.time() + relay.access_token_lifetime}
     relay.grants[ACCOUNT_ID, "home-1"] = token["refresh_token"]
     entry = MockConfigEntry(
         domain=DOMAIN,
@@ -91,15 +91,15 @@ def signed_in(hass: HomeAssistant, relay: RelayDouble) -> MockConfigEntry:
 
 @pytest.fixture
 async def browser(hass: HomeAssistant, relay: RelayDouble, hass_client_no_auth: ClientSessionGenerator) -> Browser:
-    """Signs in where the flow wants it. Home Assistant is reached through its own redirect service, as most are."""
+    """A browser that signs in. It returns through My Home Assistant, as for most users."""
     assert await async_setup_component(hass, "auth", {})
     hass.config.components.add("my")
     return Browser(hass, relay, hass_client_no_auth)
 
 
 @pytest.fixture
-async def webhooks(hass: HomeAssistant, relay: RelayDouble) -> None:
-    """A relay that POSTs, and a Home Assistant that it could reach."""
+async def webhook_supported(hass: HomeAssistant, relay: RelayDouble) -> None:
+    """A relay that supports webhooks, and a Home Assistant with an external URL."""
     relay.account["relay"]["features"] = ["charging", "stream", "webhook"]
     await hass.config.async_update(external_url="https://home.example.com")
     assert await async_setup_component(hass, "auth", {})
@@ -107,8 +107,8 @@ async def webhooks(hass: HomeAssistant, relay: RelayDouble) -> None:
 
 
 @pytest.fixture
-async def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncIterator[SetUp]:
-    """Sets the entry up, and unloads it in the end."""
+async def setup_entry(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncIterator[SetupEntry]:
+    """Sets up the entry, and unloads it after the test."""
 
     async def run() -> MockConfigEntry:
         await hass.config_entries.async_setup(entry.entry_id)

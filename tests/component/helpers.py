@@ -12,17 +12,17 @@ TESLA_BATTERY = "sensor.blue_car_battery_level"
 RENAULT_BATTERY = "sensor.renault_zoe_battery_level"
 MINUTE = timedelta(minutes=1)
 
-type SetUp = Callable[[], Awaitable[MockConfigEntry]]
+type SetupEntry = Callable[[], Awaitable[MockConfigEntry]]
 
 
-async def eventually(condition: Callable[[], object], within: float = 10) -> None:
-    """Wait for what comes over a socket and has no event of its own to wait for.
+async def wait_until(condition: Callable[[], object], within: float = 10) -> None:
+    """Poll a condition that depends on data from a socket.
 
-    Where a test has frozen time, the event loop's clock stands too: then it is moved on by hand, little by little.
+    While a test has frozen time, the event loop's clock stands still too, so it is advanced in small steps.
     """
-    ends = freezegun.real_monotonic() + within
+    deadline = freezegun.real_monotonic() + within
     while not condition():
-        assert freezegun.real_monotonic() < ends, "it never came"
+        assert freezegun.real_monotonic() < deadline, "timeout"
         if freezegun.freeze_factories:
             freezegun.freeze_factories[-1].tick(0.001)
             await asyncio.sleep(0)
@@ -30,38 +30,38 @@ async def eventually(condition: Callable[[], object], within: float = 10) -> Non
             await asyncio.sleep(0.002)
 
 
-async def shows(hass: HomeAssistant, entity_id: str, state: str) -> None:
-    """Wait until an entity shows a state."""
+async def wait_for_state(hass: HomeAssistant, entity_id: str, state: str) -> None:
+    """Wait until an entity has a state."""
 
-    def there() -> bool:
-        found = hass.states.get(entity_id)
-        return found is not None and found.state == state
+    def has_state() -> bool:
+        current = hass.states.get(entity_id)
+        return current is not None and current.state == state
 
-    await eventually(there)
+    await wait_until(has_state)
     await hass.async_block_till_done()
 
 
-async def pass_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory, delta: timedelta) -> None:
-    """Let time go by, timers included."""
+async def advance_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory, delta: timedelta) -> None:
+    """Advance the frozen time and fire the timers."""
     freezer.tick(delta)
     async_fire_time_changed(hass)
     await hass.async_block_till_done()
 
 
-def tesla(revision: int, level: int, **changes):
+def tesla_record(revision: int, level: int, **changes):
     return record(TESLA, revision, vehicle={"chargeState": {"batteryLevel": level}}, **changes)
 
 
-def renault(revision: int, level: int):
+def renault_record(revision: int, level: int):
     return record(RENAULT, revision, vehicle={"chargeState": {"batteryLevel": level}})
 
 
-def value(hass: HomeAssistant, entity_id: str) -> str:
+def get_state(hass: HomeAssistant, entity_id: str) -> str:
     state = hass.states.get(entity_id)
     assert state is not None
     return state.state
 
 
-async def outage(hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry) -> None:
+async def disconnect_stream(hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry) -> None:
     relay.break_streams()
-    await eventually(lambda: not entry.runtime_data.streaming)
+    await wait_until(lambda: not entry.runtime_data.coordinator.is_streaming)

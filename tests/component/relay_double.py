@@ -1,6 +1,6 @@
-"""A double of the relay: the v2 API on a real loopback socket, with the streams in the test's hand.
+"""A test double of the relay: API v2 on a real loopback socket, with streams that the test controls.
 
-It keeps no promise of the real one beyond the wire's: `tests/e2e` runs the integration against the relay itself.
+It implements only the wire format. `tests/e2e` runs the integration against the real relay.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ ACCOUNT_ID = "5b1f6f0e-8f5e-4d3c-9a2b-1c0d9e8f7a6b"
 TESLA = "a1f0c2d4-0000-4000-8000-000000000001"
 HYUNDAI = "a1f0c2d4-0000-4000-8000-000000000002"
 RENAULT = "a1f0c2d4-0000-4000-8000-000000000003"
-CARS = {TESLA: "tesla", HYUNDAI: "hyundai", RENAULT: "renault"}
+FIXTURE_NAMES = {TESLA: "tesla", HYUNDAI: "hyundai", RENAULT: "renault"}
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 
 
-def signed(body: bytes, *, at: float, message_id: str = "msg_1", secret: str = SECRET) -> dict[str, str]:
-    """Headers of a POST as Standard Webhooks wants them. `at` in seconds since 1970."""
+def sign_headers(body: bytes, *, at: float, message_id: str = "msg_1", secret: str = SECRET) -> dict[str, str]:
+    """Create the headers of a POST according to Standard Webhooks. `at` is in seconds since 1970."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.digest(key, f"{message_id}.{int(at)}.".encode() + body, hashlib.sha256)
     return {
@@ -58,16 +58,16 @@ def account(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def car(vehicle_id: str) -> dict[str, Any]:
-    """Enode's object of a car."""
-    return json.loads((FIXTURES / f"{CARS[vehicle_id]}.json").read_text())
+def enode_vehicle(vehicle_id: str) -> dict[str, Any]:
+    """Return Enode's vehicle object."""
+    return json.loads((FIXTURES / f"{FIXTURE_NAMES[vehicle_id]}.json").read_text())
 
 
 def record(
     vehicle_id: str, revision: int = 1, *, vehicle: dict[str, Any] | None = None, **changes: Any
 ) -> dict[str, Any]:
-    """The relay's record of a car; `vehicle` changes groups of Enode's object member by member."""
-    enode = car(vehicle_id)
+    """Return the relay's record of a vehicle. `vehicle` is merged into the groups of Enode's object."""
+    enode = enode_vehicle(vehicle_id)
     for key, value in (vehicle or {}).items():
         enode[key] = enode[key] | value if isinstance(enode[key], dict) and value is not None else value
     return {
@@ -94,7 +94,7 @@ def command(vehicle_id: str = TESLA, kind: str = "STOP", state: str = "pending",
 
 @dataclass
 class Problem:
-    """How the double refuses. `is_relay`: whether it says that it is a relay at all."""
+    """An error response. `is_relay`: whether it has the header of a relay."""
 
     status: int
     slug: str | None = None
@@ -115,7 +115,7 @@ class Problem:
 
 @dataclass
 class Request:
-    """What the double was asked."""
+    """A received request."""
 
     method: str
     path: str
@@ -124,7 +124,7 @@ class Request:
 
 
 class RelayDouble:
-    """Its state is public: tests set it, and say what the streams say."""
+    """The double. Tests set its public state and send messages on its streams."""
 
     def __init__(self) -> None:
         self.account = account()
@@ -132,25 +132,28 @@ class RelayDouble:
         self.commands: dict[str, dict[str, Any]] = {}
         self.keys = {KEY: ACCOUNT_ID}
         self.problems: dict[str, Problem] = {}
-        self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.before_response: dict[str, Callable[[], Awaitable[None]]] = {}
         self.requests: list[Request] = []
         self.streams: list[asyncio.Queue[bytes | None]] = []
         self.epoch = "e1"
         self.seq = itertools.count(1)
-        self.outcome: dict[str, Any] = {}
-        self.silent = False
+        self.command_changes: dict[str, Any] = {}
+        self.withholds_snapshot = False
         self.endpoint: dict[str, Any] | None = None
-        self.relinked: dict[str, Any] = {"url": "https://link.example.com/once", "expires_at": "2026-11-20T18:20:00Z"}
+        self.relink_response: dict[str, Any] = {
+            "url": "https://link.example.com/once",
+            "expires_at": "2026-11-20T18:20:00Z",
+        }
         self.url = ""
         self.has_oauth = True
         self.authorize_url = ""
-        self.signed_in = ACCOUNT_ID
-        self.access_lives = 1800
+        self.signed_in_user_id = ACCOUNT_ID
+        self.access_token_lifetime = 1800
         self.challenge = ""
         self.refresh_tokens: set[str] = set()
         self.installation: str | None = None
         self.grants: dict[tuple[str, str], str] = {}
-        self.pairs = itertools.count(1)
+        self.token_counter = itertools.count(1)
         app = web.Application()
         app.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
         app.router.add_post("/oauth/token", self._token)
@@ -174,25 +177,25 @@ class RelayDouble:
         self.break_streams()
         await self._server.close()
 
-    # What a test says
+    # Called by tests
 
-    def add(self, *vehicle_ids: str) -> None:
+    def add_vehicles(self, *vehicle_ids: str) -> None:
         for vehicle_id in vehicle_ids:
             self.records[vehicle_id] = record(vehicle_id)
 
     def snapshot(self) -> dict[str, Any]:
         return {"at": "2026-11-20T18:05:00.000Z", "account": self.account, "vehicles": list(self.records.values())}
 
-    def push(self, changed: dict[str, Any]) -> None:
-        """A car's new record, on all streams."""
+    def push_record(self, changed: dict[str, Any]) -> None:
+        """Replace a vehicle's record and send it on all streams."""
         self.records[changed["id"]] = changed
-        self.say("vehicle", changed)
+        self.send("vehicle", changed)
 
-    def remove(self, vehicle_id: str) -> None:
+    def remove_vehicle(self, vehicle_id: str) -> None:
         del self.records[vehicle_id]
-        self.say("vehicle_removed", {"id": vehicle_id, "reason": "unlinked"})
+        self.send("vehicle_removed", {"id": vehicle_id, "reason": "unlinked"})
 
-    def say(self, event: str, data: Any, *, cursor: bool = True) -> None:
+    def send(self, event: str, data: Any, *, cursor: bool = True) -> None:
         text = f"event: {event}\n"
         if cursor:
             text += f"id: {self.epoch}.{next(self.seq)}\n"
@@ -208,30 +211,30 @@ class RelayDouble:
 
     @contextmanager
     def failing(self, *names: str, with_: Problem) -> Iterator[None]:
-        """Answer `names` (account, vehicles, stream, charging, command) with a problem for a while."""
+        """Respond to `names` (account, vehicles, stream, charging, command, …) with a problem inside the context."""
         self.problems |= dict.fromkeys(names, with_)
         yield
         for name in names:
             del self.problems[name]
 
-    def asked(self, path: str) -> list[Request]:
+    def get_requests(self, path: str) -> list[Request]:
         return [it for it in self.requests if it.path.endswith(path)]
 
-    def give_tokens(self, user_id: str = ACCOUNT_ID) -> dict[str, Any]:
-        """A pair as the token endpoint gives it."""
-        number = next(self.pairs)
+    def issue_tokens(self, user_id: str = ACCOUNT_ID) -> dict[str, Any]:
+        """Issue a token pair, in the form of the token endpoint's response."""
+        number = next(self.token_counter)
         access, refresh = f"eva_{number}", f"evr_{number}"
         self.keys[access] = user_id
         self.refresh_tokens.add(refresh)
         return {
             "access_token": access,
             "token_type": "Bearer",
-            "expires_in": self.access_lives,
+            "expires_in": self.access_token_lifetime,
             "refresh_token": refresh,
             "scope": "read control",
         }
 
-    # What the relay answers
+    # Request handlers
 
     async def _metadata(self, request: web.Request) -> web.Response:
         self.requests.append(Request(request.method, request.path, dict(request.headers), None))
@@ -257,24 +260,24 @@ class RelayDouble:
             return self._json({"error": "invalid_client"}, 401)
         if form["grant_type"] == "authorization_code":
             digest = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).decode()
-            good = form["code"] == CODE and digest.rstrip("=") == self.challenge
+            is_valid = form["code"] == CODE and digest.rstrip("=") == self.challenge
         else:
-            good = form["refresh_token"] in self.refresh_tokens
+            is_valid = form["refresh_token"] in self.refresh_tokens
             self.refresh_tokens.discard(form["refresh_token"])
-        if not good:
+        if not is_valid:
             return self._json({"error": "invalid_grant"}, 400)
-        tokens = self.give_tokens(self.signed_in)
+        tokens = self.issue_tokens(self.signed_in_user_id)
         self._supersede(form, tokens["refresh_token"])
         return self._json(tokens)
 
-    def _supersede(self, form: dict[str, str], given: str) -> None:
-        """The newest sign-in of an installation ends the one before; a refresh goes on with its own."""
+    def _supersede(self, form: dict[str, str], refresh_token: str) -> None:
+        """Revoke the previous sign-in of the same installation. A refresh continues its own grant."""
         if form["grant_type"] == "refresh_token":
-            self.grants = {key: given if it == form["refresh_token"] else it for key, it in self.grants.items()}
+            self.grants = {key: refresh_token if it == form["refresh_token"] else it for key, it in self.grants.items()}
         elif self.installation is not None:
-            whose = (self.signed_in, self.installation)
-            self.refresh_tokens.discard(self.grants.get(whose, ""))
-            self.grants[whose] = given
+            key = (self.signed_in_user_id, self.installation)
+            self.refresh_tokens.discard(self.grants.get(key, ""))
+            self.grants[key] = refresh_token
 
     async def _revoke(self, request: web.Request) -> web.Response:
         form = dict(parse_qsl(await request.text()))
@@ -285,10 +288,10 @@ class RelayDouble:
         self.keys.pop(form["token"].replace("evr_", "eva_"), None)
         return self._json({})
 
-    async def _refusal(self, request: web.Request, name: str) -> web.Response | None:
+    async def _check_request(self, request: web.Request, name: str) -> web.Response | None:
         body = await request.json() if request.can_read_body else None
         self.requests.append(Request(request.method, request.path, dict(request.headers), body))
-        if before := self.before.get(name):
+        if before := self.before_response.get(name):
             await before()
         if problem := self.problems.get(name):
             return problem.response()
@@ -301,37 +304,37 @@ class RelayDouble:
 
     async def _account(self, request: web.Request) -> web.Response:
         key = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return await self._refusal(request, "account") or self._json(self.account | {"id": self.keys.get(key)})
+        return await self._check_request(request, "account") or self._json(self.account | {"id": self.keys.get(key)})
 
     async def _vehicles(self, request: web.Request) -> web.Response:
-        return await self._refusal(request, "vehicles") or self._json(deepcopy(self.snapshot()))
+        return await self._check_request(request, "vehicles") or self._json(deepcopy(self.snapshot()))
 
     async def _charging(self, request: web.Request) -> web.Response:
-        if refusal := await self._refusal(request, "charging"):
+        if refusal := await self._check_request(request, "charging"):
             return refusal
         if (vehicle_id := request.match_info["id"]) not in self.records:
             return Problem(404, "not-found").response()
-        asked = command(vehicle_id, self.requests[-1].body["action"], **self.outcome)
-        self.commands[asked["id"]] = asked
-        return self._json(asked, 202)
+        created = command(vehicle_id, self.requests[-1].body["action"], **self.command_changes)
+        self.commands[created["id"]] = created
+        return self._json(created, 202)
 
     async def _command(self, request: web.Request) -> web.Response:
-        return await self._refusal(request, "command") or self._json(self.commands[request.match_info["id"]])
+        return await self._check_request(request, "command") or self._json(self.commands[request.match_info["id"]])
 
     async def _patch_account(self, request: web.Request) -> web.Response:
-        if refusal := await self._refusal(request, "language"):
+        if refusal := await self._check_request(request, "language"):
             return refusal
         self.account["language"] = self.requests[-1].body["language"]
         return self._json(self.account)
 
     async def _relink(self, request: web.Request) -> web.Response:
-        return await self._refusal(request, "relink") or self._json(self.relinked)
+        return await self._check_request(request, "relink") or self._json(self.relink_response)
 
     async def _refresh(self, request: web.Request) -> web.Response:
-        return await self._refusal(request, "refresh") or self._json({"refreshed": True, "again_at": None}, 202)
+        return await self._check_request(request, "refresh") or self._json({"refreshed": True, "again_at": None}, 202)
 
     async def _endpoint(self, request: web.Request) -> web.Response:
-        if refusal := await self._refusal(request, "endpoint"):
+        if refusal := await self._check_request(request, "endpoint"):
             return refusal
         if request.method == "PUT":
             self.endpoint = {"id": "e", "host": "h", "state": "on", "last_failure": None, **self.requests[-1].body}
@@ -344,20 +347,20 @@ class RelayDouble:
         return web.Response(status=204, headers={"X-EVConduit-Relay": "0.1.0"})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        if refusal := await self._refusal(request, "stream"):
+        if refusal := await self._check_request(request, "stream"):
             return refusal
         response = web.StreamResponse(headers={"X-EVConduit-Relay": "0.1.0", "Content-Type": "text/event-stream"})
         await response.prepare(request)
-        told: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.streams.append(told)
+        messages: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.streams.append(messages)
         try:
-            if not self.silent:
+            if not self.withholds_snapshot:
                 first = json.dumps(self.snapshot())
                 await response.write(f"event: snapshot\nid: {self.epoch}.{next(self.seq)}\ndata: {first}\n\n".encode())
-            while (chunk := await told.get()) is not None:
+            while (chunk := await messages.get()) is not None:
                 await response.write(chunk)
         except ConnectionResetError:
-            pass  # the client hung up
+            pass  # the client disconnected
         finally:
-            self.streams.remove(told)
+            self.streams.remove(messages)
         return response

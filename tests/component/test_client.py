@@ -25,12 +25,12 @@ from custom_components.evconduit.client import (
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
-    relay_address,
+    parse_relay_url,
 )
 from custom_components.evconduit.client import (
     client as client_module,
 )
-from custom_components.evconduit.client.answers import retry_after
+from custom_components.evconduit.client.responses import parse_retry_after
 
 REFUSALS = [
     (Problem(401, "unauthorized"), UnauthorizedError),
@@ -63,34 +63,34 @@ REFUSALS = [
 ]
 
 
-async def test_an_account_and_its_vehicles(client: RelayClient):
-    account = await client.account()
+async def test_get_account_and_snapshot(client: RelayClient):
+    account = await client.get_account()
     assert (account.id, account.title, account.push, account.relay_version) == (
         ACCOUNT_ID,
         "Home garage",
         True,
         "0.1.0",
     )
-    snapshot = await client.vehicles()
+    snapshot = await client.get_snapshot()
     assert snapshot.account == account
     assert [it.id for it in snapshot.vehicles] == [TESLA, HYUNDAI, RENAULT]
 
 
 @pytest.mark.parametrize(("problem", "error"), REFUSALS, ids=lambda it: getattr(it, "__name__", None))
-async def test_each_refusal_is_an_error_that_says_what_to_do(
+async def test_error_responses_raise_the_matching_error(
     relay: RelayDouble, client: RelayClient, problem: Problem, error: type[RelayError]
 ):
     with relay.failing("account", with_=problem), pytest.raises(RelayError) as raised:
-        await client.account()
+        await client.get_account()
     assert type(raised.value) is error
     assert KEY not in str(raised.value)
-    assert (await client.account()).id == ACCOUNT_ID
+    assert (await client.get_account()).id == ACCOUNT_ID
 
 
-async def test_the_wait_that_the_relay_wishes_is_handed_on(relay: RelayDouble, client: RelayClient):
+async def test_retry_after_header_is_passed_on(relay: RelayDouble, client: RelayClient):
     problem = Problem(429, "quota-exhausted", headers={"Retry-After": "90"})
     with relay.failing("vehicles", with_=problem), pytest.raises(QuotaExhaustedError) as raised:
-        await client.vehicles()
+        await client.get_snapshot()
     assert raised.value.retry_after == timedelta(seconds=90)
 
 
@@ -111,14 +111,14 @@ NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
         ("Fri, 20 Nov 2026 17:00:00 GMT", timedelta(0)),
     ],
 )
-def test_retry_after(header, expected):
-    assert retry_after(header, NOW) == expected
+def test_parse_retry_after(header, expected):
+    assert parse_retry_after(header, NOW) == expected
 
 
-async def test_a_command_goes_out_once_and_under_its_key(relay: RelayDouble, client: RelayClient):
-    asked = await client.charge(TESLA, CommandKind.STOP, idempotency_key="abc")
-    assert (asked.kind, asked.state, asked.is_open) == (CommandKind.STOP, CommandState.PENDING, True)
-    (request,) = relay.asked("/charging")
+async def test_command_is_sent_once_with_its_idempotency_key(relay: RelayDouble, client: RelayClient):
+    sent = await client.send_charging_command(TESLA, CommandKind.STOP, idempotency_key="abc")
+    assert (sent.kind, sent.state, sent.is_open) == (CommandKind.STOP, CommandState.PENDING, True)
+    (request,) = relay.get_requests("/charging")
     assert request.method == "POST"
     assert request.path == f"/api/ha/v2/vehicles/{TESLA}/charging"
     assert request.body == {"action": "STOP"}
@@ -126,9 +126,9 @@ async def test_a_command_goes_out_once_and_under_its_key(relay: RelayDouble, cli
     assert request.headers["Authorization"] == f"Bearer {KEY}"
 
 
-async def test_a_commands_progress(relay: RelayDouble, client: RelayClient):
+async def test_get_command_returns_state_and_reason(relay: RelayDouble, client: RelayClient):
     relay.commands["c1"] = command(id="c1", state="failed", reason={"type": "NO_RESPONSE", "detail": "Asleep."})
-    found = await client.command("c1")
+    found = await client.get_command("c1")
     assert (found.state, found.reason.type, found.reason.detail) == (CommandState.FAILED, "NO_RESPONSE", "Asleep.")
 
 
@@ -137,53 +137,55 @@ async def test_a_commands_progress(relay: RelayDouble, client: RelayClient):
     [
         ({"reason": {"type": "CONFLICT", "detail": "Not plugged in."}}, ("CONFLICT", "Not plugged in.")),
         (
-            {"reason": {"type": "CONFLICT", "detail": None}, "detail": "The problem's words."},
-            ("CONFLICT", "The problem's words."),
+            {"reason": {"type": "CONFLICT", "detail": None}, "detail": "The problem's detail."},
+            ("CONFLICT", "The problem's detail."),
         ),
         ({"reason": None, "detail": None}, (None, None)),
     ],
 )
-async def test_a_refused_command_says_why(relay: RelayDouble, client: RelayClient, members, expected):
+async def test_refused_command_raises_with_reason(relay: RelayDouble, client: RelayClient, members, expected):
     problem = Problem(422, "command-refused", members)
     with relay.failing("charging", with_=problem), pytest.raises(CommandRefusedError) as raised:
-        await client.charge(TESLA, CommandKind.START, idempotency_key="abc")
+        await client.send_charging_command(TESLA, CommandKind.START, idempotency_key="abc")
     assert (raised.value.reason.type, raised.value.reason.detail) == expected
 
 
-async def test_a_command_that_may_have_got_through_is_told(relay: RelayDouble, client: RelayClient):
+async def test_enode_unavailable_error_carries_the_open_command(relay: RelayDouble, client: RelayClient):
     problem = Problem(502, "enode-unavailable", {"command": command(state="sending")})
     with relay.failing("charging", with_=problem), pytest.raises(EnodeUnavailableError) as raised:
-        await client.charge(TESLA, CommandKind.START, idempotency_key="abc")
+        await client.send_charging_command(TESLA, CommandKind.START, idempotency_key="abc")
     assert raised.value.command is not None
     assert raised.value.command.is_open
 
 
-async def test_a_car_that_is_not_there(client: RelayClient):
+async def test_command_for_unknown_vehicle_raises_not_found(client: RelayClient):
     with pytest.raises(NotFoundError):
-        await client.charge("nobody", CommandKind.START, idempotency_key="abc")
+        await client.send_charging_command("unknown", CommandKind.START, idempotency_key="abc")
 
 
-async def test_nobody_there(relay: RelayDouble, client: RelayClient):
+async def test_closed_port_raises_connection_error(relay: RelayDouble, client: RelayClient):
     await relay.close()
     with pytest.raises(RelayConnectionError):
-        await client.account()
+        await client.get_account()
 
 
-async def test_an_answer_that_never_comes(hass: HomeAssistant, socket_enabled: None, monkeypatch: pytest.MonkeyPatch):
-    over = asyncio.Event()
+async def test_timeout_raises_connection_error(
+    hass: HomeAssistant, socket_enabled: None, monkeypatch: pytest.MonkeyPatch
+):
+    is_over = asyncio.Event()
 
     async def wait(_: web.Request) -> web.Response:
-        await over.wait()
+        await is_over.wait()
         return web.Response()
 
     app = web.Application()
     app.router.add_get("/{any:.*}", wait)
     async with TestServer(app, host="127.0.0.1") as server:
         client = RelayClient(async_get_clientsession(hass), str(server.make_url("")), _token(KEY))
-        monkeypatch.setattr(client_module, "QUICK", ClientTimeout(total=0.05))
+        monkeypatch.setattr(client_module, "DEFAULT_TIMEOUT", ClientTimeout(total=0.05))
         with pytest.raises(RelayConnectionError):
-            await client.account()
-        over.set()
+            await client.get_account()
+        is_over.set()
 
 
 def _token(value: str):
@@ -193,26 +195,28 @@ def _token(value: str):
     return token
 
 
-async def test_the_key_goes_nowhere_else(hass: HomeAssistant, relay: RelayDouble, client: RelayClient):
+async def test_redirect_does_not_send_the_key_to_another_server(
+    hass: HomeAssistant, relay: RelayDouble, client: RelayClient
+):
     elsewhere = RelayDouble()
     await elsewhere.start()
     moved = Problem(307, headers={"Location": f"{elsewhere.url}/api/ha/v2/account"})
     with relay.failing("account", with_=moved), pytest.raises(RelayError):
-        await client.account()
+        await client.get_account()
     assert elsewhere.requests == []
     await elsewhere.close()
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel", "nul\0"])
-async def test_what_cannot_be_a_key_is_not_sent(hass: HomeAssistant, relay: RelayDouble, token: str):
+async def test_malformed_key_is_not_sent(hass: HomeAssistant, relay: RelayDouble, token: str):
     client = RelayClient(async_get_clientsession(hass), relay.url, _token(token))
     with pytest.raises(UnauthorizedError):
-        await client.account()
+        await client.get_account()
     assert relay.requests == []
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"),
+    ("text", "expected"),
     [
         ("https://backend.evconduit.com", "https://backend.evconduit.com"),
         ("  https://Relay.Example/  ", "https://relay.example"),
@@ -222,12 +226,12 @@ async def test_what_cannot_be_a_key_is_not_sent(hass: HomeAssistant, relay: Rela
         ("https://home.example/evconduit/", "https://home.example/evconduit"),
     ],
 )
-def test_an_address_has_one_spelling(typed, expected):
-    assert relay_address(typed) == expected
+def test_parse_relay_url_normalizes(text, expected):
+    assert parse_relay_url(text) == expected
 
 
 @pytest.mark.parametrize(
-    "typed",
+    "text",
     [
         "",
         "relay.example",
@@ -244,6 +248,6 @@ def test_an_address_has_one_spelling(typed, expected):
         "http://[::1",
     ],
 )
-def test_what_is_no_address(typed):
+def test_parse_relay_url_rejects(text):
     with pytest.raises(ValueError, match=r".*"):
-        relay_address(typed)
+        parse_relay_url(text)

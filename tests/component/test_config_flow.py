@@ -1,6 +1,6 @@
 import pytest
-from flows import begin, remove, suggested, to_key, type_in
-from helpers import SetUp, eventually
+from config_flow_helpers import get_suggested_values, open_api_key_form, remove_entries, start_user_flow, submit_form
+from helpers import SetupEntry, wait_until
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import HomeAssistant
@@ -8,56 +8,55 @@ from homeassistant.data_entry_flow import FlowResultType
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from relay_double import ACCOUNT_ID, KEY, OTHER_KEY, Problem, RelayDouble
 
+from custom_components.evconduit.config_flow import EXAMPLE_URL
 from custom_components.evconduit.const import DEFAULT_URL
 
 NEW_KEY = "evc_" + "n" * 43
 
 
-async def test_an_address_and_a_key_make_an_entry(hass: HomeAssistant, relay: RelayDouble):
-    form = await begin(hass)
+async def test_user_flow_with_api_key_creates_entry(hass: HomeAssistant, relay: RelayDouble):
+    form = await start_user_flow(hass)
     assert form["type"] is FlowResultType.FORM
     assert form["step_id"] == "user"
     assert form["errors"] == {}
     assert form["data_schema"]({})[CONF_URL] == DEFAULT_URL
-    menu = await type_in(hass, form, url=f" {relay.url}/ ")
+    menu = await submit_form(hass, form, url=f" {relay.url}/ ")
     assert menu["type"] is FlowResultType.MENU
     assert menu["menu_options"] == ["sign_in", "api_key"]
     assert menu["description_placeholders"] == {"address": relay.url}
-    form = await type_in(hass, menu, next_step_id="api_key")
-    made = await type_in(hass, form, api_key=f" {KEY} ")
+    form = await submit_form(hass, menu, next_step_id="api_key")
+    made = await submit_form(hass, form, api_key=f" {KEY} ")
     assert made["type"] is FlowResultType.CREATE_ENTRY
     assert made["title"] == "Home garage"
     assert made["data"] == {CONF_URL: relay.url, CONF_API_KEY: KEY}
     assert made["result"].unique_id == ACCOUNT_ID
     assert made["result"].version == 2
     assert made["result"].state is ConfigEntryState.LOADED
-    await remove(hass)
+    await remove_entries(hass)
 
 
-async def test_an_account_without_a_title(hass: HomeAssistant, relay: RelayDouble):
+async def test_account_without_title_gets_default_title(hass: HomeAssistant, relay: RelayDouble):
     relay.account["title"] = None
-    made = await type_in(hass, await to_key(hass, relay), api_key=KEY)
+    made = await submit_form(hass, await open_api_key_form(hass, relay), api_key=KEY)
     assert made["title"] == "EVConduit"
-    await remove(hass)
+    await remove_entries(hass)
 
 
-async def test_a_relay_that_knows_only_keys_asks_for_one_at_once(hass: HomeAssistant, relay: RelayDouble):
+async def test_relay_without_oauth_skips_the_menu(hass: HomeAssistant, relay: RelayDouble):
     relay.has_oauth = False
-    form = await type_in(hass, await begin(hass), url=relay.url)
+    form = await submit_form(hass, await start_user_flow(hass), url=relay.url)
     assert form["step_id"] == "api_key"
-    made = await type_in(hass, form, api_key=KEY)
+    made = await submit_form(hass, form, api_key=KEY)
     assert made["type"] is FlowResultType.CREATE_ENTRY
-    await remove(hass)
+    await remove_entries(hass)
 
 
 @pytest.mark.parametrize(
     "page", ["javascript:alert(1)", "ftp://relay.example/", "http://user@relay.example/", "/oauth/authorize"]
 )
-async def test_a_relay_that_would_send_a_browser_astray_is_not_signed_in_at(
-    hass: HomeAssistant, relay: RelayDouble, page: str
-):
+async def test_unsafe_authorization_endpoint_disables_sign_in(hass: HomeAssistant, relay: RelayDouble, page: str):
     relay.authorize_url = page
-    form = await type_in(hass, await begin(hass), url=relay.url)
+    form = await submit_form(hass, await start_user_flow(hass), url=relay.url)
     assert form["step_id"] == "api_key"
 
 
@@ -75,16 +74,16 @@ async def test_a_relay_that_would_send_a_browser_astray_is_not_signed_in_at(
         (Problem(500, "internal"), "unknown"),
     ],
 )
-async def test_what_goes_wrong_is_told_and_can_be_mended(hass: HomeAssistant, relay: RelayDouble, problem, error):
-    form = await to_key(hass, relay)
+async def test_api_key_errors_are_shown_and_can_be_corrected(hass: HomeAssistant, relay: RelayDouble, problem, error):
+    form = await open_api_key_form(hass, relay)
     with relay.failing("account", with_=problem):
-        form = await type_in(hass, form, api_key=KEY)
+        form = await submit_form(hass, form, api_key=KEY)
     assert form["type"] is FlowResultType.FORM
     assert form["errors"] == {"base": error}
-    assert suggested(form) == {CONF_API_KEY: None}
-    made = await type_in(hass, form, api_key=KEY)
+    assert get_suggested_values(form) == {CONF_API_KEY: None}
+    made = await submit_form(hass, form, api_key=KEY)
     assert made["type"] is FlowResultType.CREATE_ENTRY
-    await remove(hass)
+    await remove_entries(hass)
 
 
 @pytest.mark.parametrize(
@@ -99,130 +98,131 @@ async def test_what_goes_wrong_is_told_and_can_be_mended(hass: HomeAssistant, re
         (Problem(500, "internal"), "unknown"),
     ],
 )
-async def test_what_is_wrong_with_an_address_is_told_there(hass: HomeAssistant, relay: RelayDouble, problem, error):
-    form = await begin(hass)
+async def test_url_errors_are_shown_and_can_be_corrected(hass: HomeAssistant, relay: RelayDouble, problem, error):
+    form = await start_user_flow(hass)
     with relay.failing("metadata", "account", with_=problem):
-        form = await type_in(hass, form, url=relay.url)
+        form = await submit_form(hass, form, url=relay.url)
     assert form["step_id"] == "user"
     assert form["errors"] == {"base": error}
-    assert suggested(form) == {CONF_URL: relay.url}
-    assert (await type_in(hass, form, url=relay.url))["type"] is FlowResultType.MENU
+    assert get_suggested_values(form) == {CONF_URL: relay.url}
+    assert (await submit_form(hass, form, url=relay.url))["type"] is FlowResultType.MENU
 
 
-async def test_a_proxy_that_lets_only_the_api_through_leaves_the_key(hass: HomeAssistant, relay: RelayDouble):
+async def test_proxy_that_hides_oauth_metadata_leaves_the_api_key(hass: HomeAssistant, relay: RelayDouble):
     with relay.failing("metadata", with_=Problem(404, is_relay=False)):
-        form = await type_in(hass, await begin(hass), url=relay.url)
+        form = await submit_form(hass, await start_user_flow(hass), url=relay.url)
     assert form["step_id"] == "api_key"
 
 
-async def test_a_wrong_key(hass: HomeAssistant, relay: RelayDouble):
-    form = await type_in(hass, await to_key(hass, relay), api_key="evc_wrong")
+async def test_wrong_api_key_shows_an_error(hass: HomeAssistant, relay: RelayDouble):
+    form = await submit_form(hass, await open_api_key_form(hass, relay), api_key="evc_wrong")
     assert form["errors"] == {"base": "invalid_auth"}
-    form = await type_in(hass, form, api_key="  ")
+    form = await submit_form(hass, form, api_key="  ")
     assert form["errors"] == {"base": "invalid_auth"}
 
 
-@pytest.mark.parametrize("typed", ["relay.example", "https://user:secret@relay.example", "  "])
-async def test_what_is_no_address(hass: HomeAssistant, relay: RelayDouble, typed):
-    form = await type_in(hass, await begin(hass), url=typed)
+@pytest.mark.parametrize("text", ["relay.example", "https://user:secret@relay.example", "  "])
+async def test_invalid_url_shows_an_error(hass: HomeAssistant, relay: RelayDouble, text):
+    form = await submit_form(hass, await start_user_flow(hass), url=text)
     assert form["errors"] == {CONF_URL: "invalid_url"}
-    assert (await type_in(hass, form, url=relay.url))["type"] is FlowResultType.MENU
+    assert form["description_placeholders"] == {"example_url": EXAMPLE_URL}
+    assert (await submit_form(hass, form, url=relay.url))["type"] is FlowResultType.MENU
 
 
-async def test_nobody_there(hass: HomeAssistant, relay: RelayDouble):
-    form = await begin(hass)
+async def test_unreachable_relay_shows_an_error(hass: HomeAssistant, relay: RelayDouble):
+    form = await start_user_flow(hass)
     await relay.close()
-    form = await type_in(hass, form, url=relay.url)
+    form = await submit_form(hass, form, url=relay.url)
     assert form["errors"] == {"base": "cannot_connect"}
 
 
-async def test_an_account_is_set_up_once(hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry):
+async def test_user_flow_aborts_for_a_configured_account(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry
+):
     relay.keys[NEW_KEY] = ACCOUNT_ID
-    result = await type_in(hass, await to_key(hass, relay), api_key=NEW_KEY)
+    result = await submit_form(hass, await open_api_key_form(hass, relay), api_key=NEW_KEY)
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "already_configured"
     assert entry.data[CONF_API_KEY] == KEY
 
 
-async def test_another_key_after_the_old_one_was_revoked(
-    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, set_up: SetUp
+async def test_reauth_with_another_key(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry: SetupEntry
 ):
     relay.keys = {NEW_KEY: ACCOUNT_ID, OTHER_KEY: "another account"}
-    await set_up()
+    await setup_entry()
     assert entry.state is ConfigEntryState.SETUP_ERROR
     (flow,) = hass.config_entries.flow.async_progress()
     assert flow["context"]["source"] == "reauth"
     assert flow["step_id"] == "reauth_confirm"
     with relay.failing("metadata", with_=Problem(503, "unavailable")):
-        form = await type_in(hass, flow)
+        form = await submit_form(hass, flow)
     assert form["errors"] == {"base": "cannot_connect"}
-    menu = await type_in(hass, form)
+    menu = await submit_form(hass, form)
     assert menu["menu_options"] == ["sign_in", "api_key"]
-    form = await type_in(hass, menu, next_step_id="api_key")
-    form = await type_in(hass, form, api_key="evc_wrong")
+    form = await submit_form(hass, menu, next_step_id="api_key")
+    form = await submit_form(hass, form, api_key="evc_wrong")
     assert form["errors"] == {"base": "invalid_auth"}
-    assert suggested(form) == {CONF_API_KEY: None}
-    done = await type_in(hass, form, api_key=NEW_KEY)
+    assert get_suggested_values(form) == {CONF_API_KEY: None}
+    done = await submit_form(hass, form, api_key=NEW_KEY)
     assert done["reason"] == "reauth_successful"
     assert entry.data == {CONF_URL: relay.url, CONF_API_KEY: NEW_KEY}
-    await eventually(lambda: entry.state is ConfigEntryState.LOADED)
+    await wait_until(lambda: entry.state is ConfigEntryState.LOADED)
 
 
-async def test_a_key_to_another_account_does_not_replace_the_old_one(
-    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry
-):
+async def test_reauth_aborts_for_another_account(hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry):
     relay.keys[OTHER_KEY] = "another account"
     relay.has_oauth = False
     flow = await entry.start_reauth_flow(hass)
-    form = await type_in(hass, flow)
-    result = await type_in(hass, form, api_key=OTHER_KEY)
+    form = await submit_form(hass, flow)
+    result = await submit_form(hass, form, api_key=OTHER_KEY)
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "account_mismatch"
     assert entry.data[CONF_API_KEY] == KEY
 
 
-async def test_another_address_with_the_same_key(
-    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, set_up: SetUp
+async def test_reconfigure_changes_the_url_and_keeps_the_key(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry: SetupEntry
 ):
-    await set_up()
+    await setup_entry()
     moved = RelayDouble()
     await moved.start()
     form = await entry.start_reconfigure_flow(hass)
     assert form["step_id"] == "reconfigure"
-    assert suggested(form) == {CONF_URL: relay.url}
-    form = await type_in(hass, form, url="nowhere")
+    assert get_suggested_values(form) == {CONF_URL: relay.url}
+    form = await submit_form(hass, form, url="nowhere")
     assert form["errors"] == {CONF_URL: "invalid_url"}
-    assert suggested(form) == {CONF_URL: "nowhere"}
-    menu = await type_in(hass, form, url=moved.url)
+    assert get_suggested_values(form) == {CONF_URL: "nowhere"}
+    menu = await submit_form(hass, form, url=moved.url)
     assert menu["menu_options"] == ["keep", "sign_in", "api_key"]
-    done = await type_in(hass, menu, next_step_id="keep")
+    done = await submit_form(hass, menu, next_step_id="keep")
     assert done["reason"] == "reconfigure_successful"
     assert entry.data == {CONF_URL: moved.url, CONF_API_KEY: KEY}
-    await eventually(lambda: moved.streams)
+    await wait_until(lambda: moved.streams)
     await hass.config_entries.async_unload(entry.entry_id)
     await moved.close()
 
 
-async def test_a_key_that_does_not_open_the_other_address(
+async def test_reconfigure_aborts_if_the_new_relay_refuses_the_key(
     hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry
 ):
     relay.has_oauth = False
     relay.keys = {}
-    menu = await type_in(hass, await entry.start_reconfigure_flow(hass), url=relay.url)
+    menu = await submit_form(hass, await entry.start_reconfigure_flow(hass), url=relay.url)
     assert menu["menu_options"] == ["keep", "api_key"]
-    result = await type_in(hass, menu, next_step_id="keep")
+    result = await submit_form(hass, menu, next_step_id="keep")
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "invalid_auth")
 
 
-async def test_another_key_at_the_same_address(
-    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, set_up: SetUp
+async def test_reconfigure_changes_the_key(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry: SetupEntry
 ):
     relay.keys |= {NEW_KEY: ACCOUNT_ID, OTHER_KEY: "another account"}
-    await set_up()
+    await setup_entry()
 
     async def reconfigure(key: str):
-        menu = await type_in(hass, await entry.start_reconfigure_flow(hass), url=relay.url)
-        return await type_in(hass, await type_in(hass, menu, next_step_id="api_key"), api_key=key)
+        menu = await submit_form(hass, await entry.start_reconfigure_flow(hass), url=relay.url)
+        return await submit_form(hass, await submit_form(hass, menu, next_step_id="api_key"), api_key=key)
 
     assert (await reconfigure(OTHER_KEY))["reason"] == "account_mismatch"
     assert (await reconfigure(NEW_KEY))["reason"] == "reconfigure_successful"

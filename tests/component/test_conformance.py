@@ -1,4 +1,4 @@
-"""The rules of hassfest, HACS and the quality scale that a test can see. Neither tool runs outside its own home."""
+"""Rules of hassfest, HACS and the quality scale that a test can check. Those tools don't run here."""
 
 import ast
 import json
@@ -15,9 +15,9 @@ from homeassistant.const import Platform
 from custom_components import evconduit
 from custom_components.evconduit.binary_sensor import BINARY_SENSORS
 from custom_components.evconduit.button import BUTTONS
-from custom_components.evconduit.config_flow import ERRORS, EVConduitConfigFlow
+from custom_components.evconduit.config_flow import ERROR_KEYS, EVConduitConfigFlow
 from custom_components.evconduit.device_tracker import TRACKERS
-from custom_components.evconduit.problems import SENTENCES
+from custom_components.evconduit.error_messages import TRANSLATION_KEYS
 from custom_components.evconduit.sensor import SENSORS
 from custom_components.evconduit.switch import SWITCHES
 
@@ -47,25 +47,25 @@ RULES = {
 }
 
 
-def load(name: str) -> dict[str, Any]:
+def load_json(name: str) -> dict[str, Any]:
     return json.loads((FOLDER / name).read_text())
 
 
-def sources() -> list[tuple[Path, ast.Module]]:
+def parse_sources() -> list[tuple[Path, ast.Module]]:
     return [(path, ast.parse(path.read_text())) for path in sorted(FOLDER.rglob("*.py"))]
 
 
-def texts(tree: Any, at: str = "") -> list[tuple[str, str]]:
+def list_texts(tree: Any, at: str = "") -> list[tuple[str, str]]:
     if isinstance(tree, str):
         return [(at, tree)]
-    return [found for key, inner in tree.items() for found in texts(inner, f"{at}.{key}")]
+    return [found for key, inner in tree.items() for found in list_texts(inner, f"{at}.{key}")]
 
 
-EN = load("translations/en.json")
-ICONS = load("icons.json")
+EN = load_json("translations/en.json")
+ICONS = load_json("icons.json")
 
 
-def test_the_keys_are_those_that_were_frozen():
+def test_entity_keys_are_unchanged():
     assert {platform: [row.key for row in rows] for platform, rows in DESCRIPTIONS.items()} == {
         Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable"],
         Platform.BUTTON: ["refresh"],
@@ -91,18 +91,18 @@ def test_each_entity_has_a_name_and_an_icon(platform, row):
         assert set(icon["state"]) == set(options)
 
 
-def test_nothing_is_translated_and_nothing_drawn_that_is_not_there():
-    there = {(platform.value, row.key) for platform, row in ROWS}
+def test_no_translation_or_icon_is_unused():
+    expected = {(platform.value, row.key) for platform, row in ROWS}
     for tree in (EN, ICONS):
-        assert {(platform, key) for platform, keys in tree["entity"].items() for key in keys} <= there
-    assert len({(p, k) for p, keys in EN["entity"].items() for k in keys}) == len(there)
+        assert {(platform, key) for platform, keys in tree["entity"].items() for key in keys} <= expected
+    assert len({(p, k) for p, keys in EN["entity"].items() for k in keys}) == len(expected)
 
 
-def test_every_icon_exists_and_says_something():
-    known = json.loads(next(Path(hass_frontend.__file__).parent.glob("static/mdi/iconList*.json")).read_text())
-    names = {f"mdi:{it['name']}" for it in known}
-    for where, icon in texts(ICONS):
-        assert icon in names, where
+def test_every_icon_exists_and_differs_by_state():
+    icons = json.loads(next(Path(hass_frontend.__file__).parent.glob("static/mdi/iconList*.json")).read_text())
+    names = {f"mdi:{it['name']}" for it in icons}
+    for path, icon in list_texts(ICONS):
+        assert icon in names, path
     for keys in ICONS["entity"].values():
         for icon in keys.values():
             assert icon["default"] not in icon.get("state", {}).values()
@@ -110,30 +110,30 @@ def test_every_icon_exists_and_says_something():
             assert numbers == sorted(numbers)
 
 
-def test_every_sentence_that_can_be_raised_is_translated():
-    raised = {key for _, key in SENTENCES}
-    for _, tree in sources():
+def test_every_raised_translation_key_is_translated():
+    raised = {key for _, key in TRANSLATION_KEYS}
+    for _, tree in parse_sources():
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg == "translation_key" and isinstance(node.value, ast.Constant):
                 raised.add(node.value.value)
     assert raised == set(EN["exceptions"])
 
 
-def test_every_exception_of_home_assistants_is_translated():
-    ours = {"HomeAssistantError", "ServiceValidationError", "UpdateFailed"}
-    ours |= {"ConfigEntryAuthFailed", "ConfigEntryNotReady", "ConfigEntryError"}
-    for path, tree in sources():
+def test_every_home_assistant_exception_has_a_translation_key():
+    exceptions = {"HomeAssistantError", "ServiceValidationError", "UpdateFailed"}
+    exceptions |= {"ConfigEntryAuthFailed", "ConfigEntryNotReady", "ConfigEntryError"}
+    for path, tree in parse_sources():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ours:
-                given = {it.arg for it in node.keywords}
-                assert {"translation_domain", "translation_key"} <= given, f"{path.name}:{node.lineno}"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in exceptions:
+                arguments = {it.arg for it in node.keywords}
+                assert {"translation_domain", "translation_key"} <= arguments, f"{path.name}:{node.lineno}"
 
 
-def test_the_flow_is_translated():
+def test_config_flow_is_translated():
     config = EN["config"]
-    errors = {key for _, key in ERRORS}
+    errors = {key for _, key in ERROR_KEYS}
     assert set(config["error"]) == {"invalid_url", *errors}
-    # Home Assistant has sentences of its own for what goes wrong in OAuth.
+    # Home Assistant itself translates the OAuth errors.
     assert set(config["abort"]) == {"already_configured", "account_mismatch", *errors}
     steps = config["step"]
     assert {name: set(step.get("data", ())) for name, step in steps.items()} == {
@@ -150,8 +150,10 @@ def test_the_flow_is_translated():
     assert all(hasattr(EVConduitConfigFlow, f"async_step_{it}") for it in {*steps, *options})
 
 
-def test_the_issues_are_translated():
-    keys = {node.value.value for _, node in keywords("issues.py", "key") if isinstance(node.value, ast.Constant)}
+def test_repair_issues_are_translated():
+    keys = {
+        node.value.value for _, node in find_keywords("repair_issues.py", "key") if isinstance(node.value, ast.Constant)
+    }
     keys |= {"link_broken", "link_broken_elsewhere"}
     assert keys == set(EN["issues"])
     for key, issue in EN["issues"].items():
@@ -162,23 +164,23 @@ def test_the_issues_are_translated():
     assert set(flow["abort"]) == {"cannot_relink", "not_broken", "timeout", "vehicle_gone"}
 
 
-def keywords(name: str, arg: str) -> list[tuple[Path, ast.keyword]]:
-    found = [(path, node) for path, tree in sources() if path.name == name for node in ast.walk(tree)]
+def find_keywords(name: str, arg: str) -> list[tuple[Path, ast.keyword]]:
+    found = [(path, node) for path, tree in parse_sources() if path.name == name for node in ast.walk(tree)]
     return [(path, node) for path, node in found if isinstance(node, ast.keyword) and node.arg == arg]
 
 
-def test_texts_are_as_hassfest_wants_them():
-    for where, text in texts(EN):
-        assert text == text.strip(), where
-        assert not re.search(r"https?://|<[^>]+>|'\{\w+\}'", text), where
-        assert re.fullmatch(r"(\.[a-z0-9_]+)+", where), where
+def test_texts_follow_hassfest_rules():
+    for path, text in list_texts(EN):
+        assert text == text.strip(), path
+        assert not re.search(r"https?://|<[^>]+>|'\{\w+\}'", text), path
+        assert re.fullmatch(r"(\.[a-z0-9_]+)+", path), path
     assert not (FOLDER / "strings.json").exists()
     for name in ("manifest.json", "icons.json", "translations/en.json"):
-        assert (FOLDER / name).read_text() == json.dumps(load(name), indent=2) + "\n" or name == "manifest.json"
+        assert (FOLDER / name).read_text() == json.dumps(load_json(name), indent=2) + "\n" or name == "manifest.json"
 
 
-def test_the_manifest():
-    manifest = load("manifest.json")
+def test_manifest_follows_hassfest_rules():
+    manifest = load_json("manifest.json")
     keys = list(manifest)
     assert keys[:2] == ["domain", "name"]
     assert keys[2:] == sorted(keys[2:])
@@ -186,7 +188,7 @@ def test_the_manifest():
         *("domain", "name", "codeowners", "config_flow", "documentation", "integration_type", "iot_class"),
         *("issue_tracker", "requirements", "version", "dependencies", "after_dependencies"),
     }
-    # What is imported must be there, and the address to which a sign-in returns; the cloud only where it is.
+    # `auth` serves the URL to which a sign-in returns. The cloud is optional.
     assert (manifest["dependencies"], manifest["after_dependencies"]) == (["auth", "webhook"], ["cloud"])
     assert manifest["domain"] == FOLDER.name
     assert manifest["requirements"] == []
@@ -196,7 +198,7 @@ def test_the_manifest():
         assert manifest[key].startswith("https://github.com/evconduit/evconduit")
 
 
-def test_hacs_finds_what_it_wants():
+def test_hacs_manifest():
     root = FOLDER.parent.parent
     hacs = json.loads((root / "hacs.json").read_text())
     assert set(hacs) <= {"name", "homeassistant", "country", "hacs", "hide_default_branch", "persistent_directory"}
@@ -214,7 +216,7 @@ def test_hacs_finds_what_it_wants():
         *[("dark_logo.png", 128, 256), ("dark_logo@2x.png", 256, 512)],
     ],
 )
-def test_the_brand_images(name, shortest, longest):
+def test_brand_images_have_the_required_size(name, shortest, longest):
     data = (FOLDER / "brand" / name).read_bytes()
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     width, height, _, kind = struct.unpack(">IIBB", data[16:26])
@@ -224,22 +226,22 @@ def test_the_brand_images(name, shortest, longest):
         assert width == height
 
 
-def test_every_rule_of_the_quality_scale_has_an_answer():
-    answers = yaml.safe_load((FOLDER / "quality_scale.yaml").read_text())
+def test_every_quality_scale_rule_has_a_status():
+    statuses = yaml.safe_load((FOLDER / "quality_scale.yaml").read_text())
     rules = [rule for tier in RULES.values() for rule in tier.split()]
     assert [len(tier.split()) for tier in RULES.values()] == [20, 10, 21, 3]
-    assert list(answers) == ["rules"]
-    assert list(answers["rules"]) == rules
-    for rule, answer in answers["rules"].items():
-        if answer == "done":
+    assert list(statuses) == ["rules"]
+    assert list(statuses["rules"]) == rules
+    for rule, status in statuses["rules"].items():
+        if status == "done":
             continue
-        assert set(answer) == {"status", "comment"}, rule
-        assert answer["status"] in {"done", "todo", "exempt"}, rule
-        assert answer["comment"], rule
+        assert set(status) == {"status", "comment"}, rule
+        assert status["status"] in {"done", "todo", "exempt"}, rule
+        assert status["comment"], rule
 
 
-def test_what_is_done_by_the_quality_scale_is_done():
-    trees = {path.relative_to(FOLDER).as_posix(): tree for path, tree in sources()}
+def test_quality_scale_rules_marked_done_are_implemented():
+    trees = {path.relative_to(FOLDER).as_posix(): tree for path, tree in parse_sources()}
     defined = {
         name: {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
         for name, tree in trees.items()
@@ -248,7 +250,7 @@ def test_what_is_done_by_the_quality_scale_is_done():
     assert "async_get_config_entry_diagnostics" in defined["diagnostics.py"]
     assert {"async_unload_entry", "async_remove_config_entry_device", "async_migrate_entry"} <= defined["__init__.py"]
     assert "entry.runtime_data =" in (FOLDER / "__init__.py").read_text()
-    aliases = [node.name.id for node in ast.walk(trees["coordinator.py"]) if isinstance(node, ast.TypeAlias)]
+    aliases = [node.name.id for node in ast.walk(trees["runtime.py"]) if isinstance(node, ast.TypeAlias)]
     assert aliases == ["EVConduitConfigEntry"]
     for platform in evconduit.PLATFORMS:
         assigned = [
@@ -260,8 +262,8 @@ def test_what_is_done_by_the_quality_scale_is_done():
     assert (FOLDER / "py.typed").exists()
 
 
-def test_the_client_could_leave():
-    for path, tree in sources():
+def test_client_does_not_import_home_assistant():
+    for path, tree in parse_sources():
         for node in ast.walk(tree):
             module = getattr(node, "module", None) or "".join(
                 it.name for it in getattr(node, "names", []) if isinstance(node, ast.Import)

@@ -1,6 +1,6 @@
 import json
 
-from helpers import SetUp, eventually
+from helpers import SetupEntry, wait_until
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -15,33 +15,33 @@ PERSONAL = [
 ]
 
 
-async def test_diagnostics_tell_how_it_does_and_not_whose_it_is(
+async def test_diagnostics_contain_no_personal_data(
     hass: HomeAssistant,
     relay: RelayDouble,
-    set_up: SetUp,
+    setup_entry: SetupEntry,
     hass_client: ClientSessionGenerator,
     snapshot: SnapshotAssertion,
 ):
     relay.records[TESLA] = record(TESLA, command=command())
-    entry = await set_up()
-    relay.say("account", account())
-    await eventually(lambda: entry.runtime_data.received["Account"])
+    entry = await setup_entry()
+    relay.send("account", account())
+    await wait_until(lambda: entry.runtime_data.stream.received["Account"])
     assert await async_setup_component(hass, "diagnostics", {})
     found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     text = json.dumps(found)
     assert [it for it in PERSONAL if it in text] == []
-    del found["entry"]["url"]  # another port each time
-    del found["channel"]["heard_at"]  # now
+    del found["entry"]["url"]  # has a random port
+    del found["channel"]["heard_at"]  # the current time
     assert found == snapshot
 
 
-async def test_diagnostics_of_an_outage(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, hass_client: ClientSessionGenerator
+async def test_diagnostics_during_an_outage(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, hass_client: ClientSessionGenerator
 ):
     relay.account = account(push=False, next_poll_at=None)
-    entry = await set_up()
+    entry = await setup_entry()
     await relay.close()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert await async_setup_component(hass, "diagnostics", {})
     channel = (await get_diagnostics_for_config_entry(hass, hass_client, entry))["channel"]
     assert channel["streaming"] is False
@@ -49,13 +49,13 @@ async def test_diagnostics_of_an_outage(
     assert channel["last_poll_error"] == "UpdateFailed"
 
 
-async def test_diagnostics_hold_no_token(
-    hass: HomeAssistant, relay: RelayDouble, signed_in: MockConfigEntry, hass_client: ClientSessionGenerator
+async def test_diagnostics_contain_no_token(
+    hass: HomeAssistant, relay: RelayDouble, oauth_entry: MockConfigEntry, hass_client: ClientSessionGenerator
 ):
-    await hass.config_entries.async_setup(signed_in.entry_id)
+    await hass.config_entries.async_setup(oauth_entry.entry_id)
     assert await async_setup_component(hass, "diagnostics", {})
-    found = await get_diagnostics_for_config_entry(hass, hass_client, signed_in)
+    found = await get_diagnostics_for_config_entry(hass, hass_client, oauth_entry)
     assert found["entry"]["auth_implementation"] == "evconduit"
     text = json.dumps(found)
     assert [it for it in ("eva_", "evr_", "home-1", ACCOUNT_ID) if it in text] == []
-    await hass.config_entries.async_unload(signed_in.entry_id)
+    await hass.config_entries.async_unload(oauth_entry.entry_id)

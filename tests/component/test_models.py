@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from relay_double import RENAULT, TESLA, account, car, command, record
+from relay_double import RENAULT, TESLA, account, command, enode_vehicle, record
 
 from custom_components.evconduit.client import (
     Account,
     Command,
-    Fields,
+    JsonReader,
     LinkState,
     MalformedError,
     PowerDeliveryState,
@@ -32,11 +32,11 @@ def paths(value, at=()):
             yield from paths(inner, (*at, key))
 
 
-PATHS = [it for it in paths(car(TESLA)) if it]
+PATHS = [it for it in paths(enode_vehicle(TESLA)) if it]
 
 
-def test_a_vehicle_is_read_as_enode_tells_it():
-    vehicle = Vehicle.parse(Fields(car(TESLA)))
+def test_vehicle_is_parsed():
+    vehicle = Vehicle.parse(JsonReader(enode_vehicle(TESLA)))
     assert vehicle.vendor == "TESLA"
     assert vehicle.last_seen == datetime(2026, 11, 20, 18, 4, 11, 250_000, tzinfo=UTC)
     assert vehicle.charge_state.battery_level == 57
@@ -44,37 +44,37 @@ def test_a_vehicle_is_read_as_enode_tells_it():
     assert vehicle.charge_state.power_delivery_state is PowerDeliveryState.CHARGING
     assert (vehicle.location.latitude, vehicle.location.longitude) == (52.0907, 5.1214)
     assert vehicle.odometer == 48213
-    assert vehicle.capabilities.start_charging.is_offered
+    assert vehicle.capabilities.start_charging.is_supported
 
 
-def test_no_vin_is_kept_where_it_could_be_shown():
-    parsed = VehicleRecord.parse(Fields(record(TESLA)))
+def test_vin_is_only_in_raw_data():
+    parsed = VehicleRecord.parse(JsonReader(record(TESLA)))
     assert "5YJ3E7EB1KF111111" not in repr(parsed)
     assert parsed.raw["vehicle"]["information"]["vin"] == "5YJ3E7EB1KF111111"
 
 
 @given(st.sampled_from(PATHS), JSON)
-def test_nothing_within_a_vehicle_can_break_its_reading(path, value):
-    enode = car(TESLA)
+def test_vehicle_with_any_invalid_member_is_parsed(path, value):
+    enode = enode_vehicle(TESLA)
     inner = enode
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = value
-    vehicle = Vehicle.parse(Fields(enode))
+    vehicle = Vehicle.parse(JsonReader(enode))
     assert vehicle.charge_state.is_charging in {True, False, None}
     assert isinstance(vehicle.odometer, int | float | None)
     assert vehicle.last_seen is None or vehicle.last_seen.tzinfo is UTC
 
 
 @given(JSON)
-def test_a_vehicle_may_be_anything(value):
-    assert Vehicle.parse(Fields(value)) == Vehicle.parse(Fields(None)) or isinstance(value, dict)
+def test_any_json_is_parsed_as_a_vehicle(value):
+    assert Vehicle.parse(JsonReader(value)) == Vehicle.parse(JsonReader(None)) or isinstance(value, dict)
 
 
 @given(st.dictionaries(st.sampled_from(["id", "revision", "link", "vehicle", "command", "new"]), JSON))
-def test_a_record_is_read_or_refused(value):
+def test_any_json_is_parsed_as_a_record_or_rejected(value):
     try:
-        parsed = VehicleRecord.parse(Fields(value))
+        parsed = VehicleRecord.parse(JsonReader(value))
     except MalformedError:
         return
     assert parsed.id
@@ -82,50 +82,52 @@ def test_a_record_is_read_or_refused(value):
 
 
 @pytest.mark.parametrize("missing", ["account", "vehicles"])
-def test_half_a_snapshot_is_refused(missing):
-    whole = {"account": account(), "vehicles": [record(TESLA)]}
-    assert Snapshot.parse(Fields(whole)).vehicles[0].id == TESLA
-    del whole[missing]
+def test_incomplete_snapshot_is_rejected(missing):
+    snapshot = {"account": account(), "vehicles": [record(TESLA)]}
+    assert Snapshot.parse(JsonReader(snapshot)).vehicles[0].id == TESLA
+    del snapshot[missing]
     with pytest.raises(MalformedError, match=missing):
-        Snapshot.parse(Fields(whole))
+        Snapshot.parse(JsonReader(snapshot))
 
 
-@pytest.mark.parametrize("broken", [None, "a car", {}, {"id": TESLA}, {"id": TESLA, "revision": "new"}, {"id": 7}])
-def test_a_snapshot_with_a_car_that_cannot_be_read_is_refused(broken):
+@pytest.mark.parametrize("item", [None, "text", {}, {"id": TESLA}, {"id": TESLA, "revision": "new"}, {"id": 7}])
+def test_snapshot_with_a_malformed_record_is_rejected(item):
     with pytest.raises(MalformedError):
-        Snapshot.parse(Fields({"account": account(), "vehicles": [record(RENAULT), broken]}))
+        Snapshot.parse(JsonReader({"account": account(), "vehicles": [record(RENAULT), item]}))
 
 
-def test_words_from_the_future_are_unknown():
-    enode = {"chargeState": {"powerDeliveryState": "PLUGGED_IN:DREAMING"}}
-    assert Vehicle.parse(Fields(enode)).charge_state.power_delivery_state is None
-    parsed = VehicleRecord.parse(Fields(record(TESLA, link={"state": "frayed"}, command=command(state="mulled"))))
+def test_unknown_enum_values_are_none():
+    enode = {"chargeState": {"powerDeliveryState": "PLUGGED_IN:NEW"}}
+    assert Vehicle.parse(JsonReader(enode)).charge_state.power_delivery_state is None
+    parsed = VehicleRecord.parse(JsonReader(record(TESLA, link={"state": "new"}, command=command(state="new"))))
     assert parsed.link_state is None
     assert parsed.command is not None
     assert not parsed.command.is_open
 
 
-def test_keys_from_the_future_change_nothing():
-    told = json.loads(json.dumps(record(TESLA)).replace('"odometer"', '"hovers": {"height": 3}, "odometer"'))
-    assert VehicleRecord.parse(Fields(told | {"colour": "blue"})) == VehicleRecord.parse(Fields(record(TESLA)))
+def test_unknown_members_are_ignored():
+    raw = json.loads(json.dumps(record(TESLA)).replace('"odometer"', '"new": {"member": 3}, "odometer"'))
+    assert VehicleRecord.parse(JsonReader(raw | {"colour": "blue"})) == VehicleRecord.parse(JsonReader(record(TESLA)))
 
 
-def test_states_that_are_open():
+def test_open_command_states():
     open_ = {it for it in ("sending", "pending", "confirmed", "failed", "cancelled", "unknown") if _command(it).is_open}
     assert open_ == {"sending", "pending"}
 
 
 def _command(state: str) -> Command:
-    return Command.parse(Fields(command(state=state)))
+    return Command.parse(JsonReader(command(state=state)))
 
 
-def test_a_link_state():
-    assert VehicleRecord.parse(Fields(record(TESLA, link={"state": "over_limit"}))).link_state is LinkState.OVER_LIMIT
+def test_link_state_is_parsed():
+    assert (
+        VehicleRecord.parse(JsonReader(record(TESLA, link={"state": "over_limit"}))).link_state is LinkState.OVER_LIMIT
+    )
 
 
-def test_an_account_without_push_is_one_that_does_not_say():
-    assert Account.parse(Fields(account())).push
-    assert not Account.parse(Fields({"id": "x"})).push
+def test_push_defaults_to_false():
+    assert Account.parse(JsonReader(account())).push
+    assert not Account.parse(JsonReader({"id": "x"})).push
 
 
 @pytest.mark.parametrize(
@@ -140,4 +142,4 @@ def test_an_account_without_push_is_one_that_does_not_say():
     ],
 )
 def test_times_are_aware_and_in_utc(text, expected):
-    assert Fields({"at": text}).time("at") == expected
+    assert JsonReader({"at": text}).get_datetime("at") == expected

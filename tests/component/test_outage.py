@@ -1,4 +1,4 @@
-"""The stream goes, and comes back, or never was."""
+"""The stream is interrupted, or not included in the plan."""
 
 from datetime import timedelta
 
@@ -8,13 +8,13 @@ from helpers import (
     MINUTE,
     RENAULT_BATTERY,
     TESLA_BATTERY,
-    SetUp,
-    eventually,
-    outage,
-    pass_time,
-    shows,
-    tesla,
-    value,
+    SetupEntry,
+    advance_time,
+    disconnect_stream,
+    get_state,
+    tesla_record,
+    wait_for_state,
+    wait_until,
 )
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
@@ -22,129 +22,135 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from relay_double import TESLA, Problem, RelayDouble, account
 
 
-async def test_connecting_and_disconnecting_is_logged_once(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, caplog: pytest.LogCaptureFixture
+async def test_connect_and_disconnect_are_logged_once(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level("INFO", "custom_components.evconduit")
-    entry = await set_up()
+    entry = await setup_entry()
     with relay.failing("stream", with_=Problem(502, is_relay=False)):
         relay.break_streams()
-        await eventually(lambda: len(relay.asked("/stream")) > 4)
-    await eventually(lambda: entry.runtime_data.streaming)
-    ours = [(it.levelname, it.message) for it in caplog.records if it.name == "custom_components.evconduit"]
-    assert [level for level, _ in ours] == ["INFO"] * 3
-    assert [text.partition(":")[0] for _, text in ours] == ["Connected", "Disconnected", "Connected"]
+        await wait_until(lambda: len(relay.get_requests("/stream")) > 4)
+    await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)
+    entries = [(it.levelname, it.message) for it in caplog.records if it.name == "custom_components.evconduit"]
+    assert [level for level, _ in entries] == ["INFO"] * 3
+    assert [text.partition(":")[0] for _, text in entries] == [
+        "Connected to the relay's stream",
+        "Disconnected from the relay's stream",
+        "Connected to the relay's stream",
+    ]
 
 
-async def test_an_account_that_is_switched_off_for_a_while_is_no_reason_to_sign_in(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_disabled_account_does_not_start_reauth(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
-    entry = await set_up()
+    entry = await setup_entry()
     with relay.failing("account", "stream", "vehicles", with_=Problem(403, "account-disabled")):
-        relay.say("bye", {"reason": "revoked", "retry_after": 0}, cursor=False)
-        await eventually(lambda: len(relay.asked("/stream")) > 2)
-        await pass_time(hass, freezer, 3 * MINUTE)
-        await eventually(lambda: relay.asked("/vehicles"))
-        await pass_time(hass, freezer, 15 * MINUTE)
-        assert value(hass, TESLA_BATTERY) == STATE_UNAVAILABLE
+        relay.send("bye", {"reason": "revoked", "retry_after": 0}, cursor=False)
+        await wait_until(lambda: len(relay.get_requests("/stream")) > 2)
+        await advance_time(hass, freezer, 3 * MINUTE)
+        await wait_until(lambda: relay.get_requests("/vehicles"))
+        await advance_time(hass, freezer, 15 * MINUTE)
+        assert get_state(hass, TESLA_BATTERY) == STATE_UNAVAILABLE
         assert hass.config_entries.flow.async_progress() == []
-    await eventually(lambda: entry.runtime_data.streaming)
-    assert value(hass, TESLA_BATTERY) == "57"
+    await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)
+    assert get_state(hass, TESLA_BATTERY) == "57"
 
 
-async def test_after_15_minutes_without_a_word_nothing_is_claimed_any_more(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_entities_are_unavailable_after_15_minutes_without_contact(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
-    entry = await set_up()
+    entry = await setup_entry()
     with relay.failing("stream", "vehicles", with_=Problem(502, is_relay=False)):
-        await outage(hass, relay, entry)
-        await pass_time(hass, freezer, 14 * MINUTE)
-        assert value(hass, TESLA_BATTERY) == "57"
-        await pass_time(hass, freezer, MINUTE)
-        assert value(hass, TESLA_BATTERY) == STATE_UNAVAILABLE
-        assert value(hass, "switch.blue_car_charging") == STATE_UNAVAILABLE
-    await shows(hass, TESLA_BATTERY, "57")
-    assert value(hass, "switch.blue_car_charging") == "on"
+        await disconnect_stream(hass, relay, entry)
+        await advance_time(hass, freezer, 14 * MINUTE)
+        assert get_state(hass, TESLA_BATTERY) == "57"
+        await advance_time(hass, freezer, MINUTE)
+        assert get_state(hass, TESLA_BATTERY) == STATE_UNAVAILABLE
+        assert get_state(hass, "switch.blue_car_charging") == STATE_UNAVAILABLE
+    await wait_for_state(hass, TESLA_BATTERY, "57")
+    assert get_state(hass, "switch.blue_car_charging") == "on"
 
 
-async def test_the_relay_is_asked_only_after_the_stream_was_down_for_a_while(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_polling_starts_after_two_minutes_without_stream(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
-    entry = await set_up()
+    entry = await setup_entry()
     with relay.failing("stream", with_=Problem(502, is_relay=False)):
-        await outage(hass, relay, entry)
-        await pass_time(hass, freezer, timedelta(seconds=110))
-        assert relay.asked("/vehicles") == []
-        relay.records[TESLA] = tesla(2, 58)
-        await pass_time(hass, freezer, timedelta(seconds=20))
-        await shows(hass, TESLA_BATTERY, "58")
-        relay.records[TESLA] = tesla(3, 59)
-        await pass_time(hass, freezer, 14 * MINUTE)
-        assert len(relay.asked("/vehicles")) == 1
-        await pass_time(hass, freezer, 2 * MINUTE)
-        await shows(hass, TESLA_BATTERY, "59")
-        assert len(relay.asked("/vehicles")) == 2
-    await eventually(lambda: entry.runtime_data.streaming)
-    await pass_time(hass, freezer, 30 * MINUTE)
-    assert len(relay.asked("/vehicles")) == 2
+        await disconnect_stream(hass, relay, entry)
+        await advance_time(hass, freezer, timedelta(seconds=110))
+        assert relay.get_requests("/vehicles") == []
+        relay.records[TESLA] = tesla_record(2, 58)
+        await advance_time(hass, freezer, timedelta(seconds=20))
+        await wait_for_state(hass, TESLA_BATTERY, "58")
+        relay.records[TESLA] = tesla_record(3, 59)
+        await advance_time(hass, freezer, 14 * MINUTE)
+        assert len(relay.get_requests("/vehicles")) == 1
+        await advance_time(hass, freezer, 2 * MINUTE)
+        await wait_for_state(hass, TESLA_BATTERY, "59")
+        assert len(relay.get_requests("/vehicles")) == 2
+    await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)
+    await advance_time(hass, freezer, 30 * MINUTE)
+    assert len(relay.get_requests("/vehicles")) == 2
 
 
-async def test_a_stream_that_comes_back_soon_spares_the_call(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_short_outage_causes_no_poll(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
-    entry = await set_up()
-    await outage(hass, relay, entry)
-    await eventually(lambda: entry.runtime_data.streaming)
-    await pass_time(hass, freezer, timedelta(seconds=119))
-    await pass_time(hass, freezer, timedelta(seconds=2))
-    await eventually(lambda: len(relay.asked("/stream")) == 3)  # silent for so long, it was opened again
-    assert relay.asked("/vehicles") == []
+    entry = await setup_entry()
+    await disconnect_stream(hass, relay, entry)
+    await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)
+    await advance_time(hass, freezer, timedelta(seconds=119))
+    await advance_time(hass, freezer, timedelta(seconds=2))
+    await wait_until(lambda: len(relay.get_requests("/stream")) == 3)  # reconnected because it was silent for so long
+    assert relay.get_requests("/vehicles") == []
 
 
-async def test_who_forbids_polling_is_not_polled_for(
-    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_disabled_polling_is_respected(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    entry: MockConfigEntry,
+    setup_entry: SetupEntry,
+    freezer: FrozenDateTimeFactory,
 ):
     hass.config_entries.async_update_entry(entry, pref_disable_polling=True)
-    await set_up()
+    await setup_entry()
     with relay.failing("stream", with_=Problem(502, is_relay=False)):
-        await outage(hass, relay, entry)
-        await pass_time(hass, freezer, 3 * MINUTE)
-        await pass_time(hass, freezer, 20 * MINUTE)
-    assert relay.asked("/vehicles") == []
+        await disconnect_stream(hass, relay, entry)
+        await advance_time(hass, freezer, 3 * MINUTE)
+        await advance_time(hass, freezer, 20 * MINUTE)
+    assert relay.get_requests("/vehicles") == []
 
 
-async def test_an_answer_that_the_stream_has_overtaken_is_dropped(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp
-):
-    entry = await set_up()
-    relay.records[TESLA] = tesla(2, 20)
-    await entry.runtime_data.async_refresh()
-    assert len(relay.asked("/vehicles")) == 1
-    assert value(hass, TESLA_BATTERY) == "57"
+async def test_poll_result_is_dropped_while_streaming(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
+    entry = await setup_entry()
+    relay.records[TESLA] = tesla_record(2, 20)
+    await entry.runtime_data.coordinator.async_refresh()
+    assert len(relay.get_requests("/vehicles")) == 1
+    assert get_state(hass, TESLA_BATTERY) == "57"
 
 
-async def test_without_push_the_relay_says_when_to_ask(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_without_push_the_relay_schedules_polls(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
     freezer.move_to("2026-11-20T18:00:00Z")
     relay.account = account(push=False, next_poll_at="2026-11-20T18:30:00.000Z")
-    await set_up()
-    relay.records[TESLA] = tesla(2, 58)
+    await setup_entry()
+    relay.records[TESLA] = tesla_record(2, 58)
     relay.account["next_poll_at"] = None
-    await pass_time(hass, freezer, 29 * MINUTE)
-    assert value(hass, TESLA_BATTERY) == "57"
-    await pass_time(hass, freezer, 2 * MINUTE)
-    await shows(hass, TESLA_BATTERY, "58")
-    relay.records[TESLA] = tesla(3, 59)
-    await pass_time(hass, freezer, 58 * MINUTE)  # without a wish of the relay's: an hour
-    assert value(hass, TESLA_BATTERY) == "58"
-    await pass_time(hass, freezer, 3 * MINUTE)
-    await shows(hass, TESLA_BATTERY, "59")
-    assert relay.asked("/stream") == []
+    await advance_time(hass, freezer, 29 * MINUTE)
+    assert get_state(hass, TESLA_BATTERY) == "57"
+    await advance_time(hass, freezer, 2 * MINUTE)
+    await wait_for_state(hass, TESLA_BATTERY, "58")
+    relay.records[TESLA] = tesla_record(3, 59)
+    await advance_time(hass, freezer, 58 * MINUTE)  # the default of one hour
+    assert get_state(hass, TESLA_BATTERY) == "58"
+    await advance_time(hass, freezer, 3 * MINUTE)
+    await wait_for_state(hass, TESLA_BATTERY, "59")
+    assert relay.get_requests("/stream") == []
 
 
 @pytest.mark.parametrize(
-    ("wish", "expected"),
+    ("next_poll_at", "expected"),
     [
         ("2026-11-20T18:00:01.000Z", MINUTE),
         ("2020-01-01T00:00:00.000Z", MINUTE),
@@ -153,109 +159,121 @@ async def test_without_push_the_relay_says_when_to_ask(
         ("sometime", timedelta(hours=1)),
     ],
 )
-async def test_a_wish_is_kept_within_reason(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, *, freezer: FrozenDateTimeFactory, wish, expected
+async def test_requested_poll_time_is_limited(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    setup_entry: SetupEntry,
+    *,
+    freezer: FrozenDateTimeFactory,
+    next_poll_at,
+    expected,
 ):
     freezer.move_to("2026-11-20T18:00:00Z")
-    relay.account = account(push=False, next_poll_at=wish)
-    entry = await set_up()
-    assert entry.runtime_data.update_interval == expected
+    relay.account = account(push=False, next_poll_at=next_poll_at)
+    entry = await setup_entry()
+    assert entry.runtime_data.coordinator.update_interval == expected
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("600", 600), ("1", 60), ("9999999", 43200)])
-async def test_a_spent_quota_waits_as_told_and_shows_what_is_known(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, *, freezer: FrozenDateTimeFactory, header: str, seconds: int
+async def test_exhausted_allowance_delays_the_poll_and_keeps_states(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    setup_entry: SetupEntry,
+    *,
+    freezer: FrozenDateTimeFactory,
+    header: str,
+    seconds: int,
 ):
     relay.account = account(push=False)
-    entry = await set_up()
-    relay.records[TESLA] = tesla(2, 58)
+    entry = await setup_entry()
+    relay.records[TESLA] = tesla_record(2, 58)
     with relay.failing("vehicles", with_=Problem(429, "quota-exhausted", headers={"Retry-After": header})):
-        await pass_time(hass, freezer, 61 * MINUTE)
-        await eventually(lambda: not entry.runtime_data.last_update_success)
-        assert value(hass, TESLA_BATTERY) == "57"
-    await pass_time(hass, freezer, timedelta(seconds=seconds - 10))
-    assert len(relay.asked("/vehicles")) == 2
-    await pass_time(hass, freezer, timedelta(seconds=12))
-    await shows(hass, TESLA_BATTERY, "58")
+        await advance_time(hass, freezer, 61 * MINUTE)
+        await wait_until(lambda: not entry.runtime_data.coordinator.last_update_success)
+        assert get_state(hass, TESLA_BATTERY) == "57"
+    await advance_time(hass, freezer, timedelta(seconds=seconds - 10))
+    assert len(relay.get_requests("/vehicles")) == 2
+    await advance_time(hass, freezer, timedelta(seconds=12))
+    await wait_for_state(hass, TESLA_BATTERY, "58")
 
 
-async def test_without_push_two_missed_polls_are_one_too_many(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_without_push_two_failed_polls_make_entities_unavailable(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
     relay.account = account(push=False)
-    await set_up()
+    await setup_entry()
     with relay.failing("vehicles", with_=Problem(503, "unavailable")):
-        await pass_time(hass, freezer, 61 * MINUTE)
-        await eventually(lambda: len(relay.asked("/vehicles")) == 2)
-        assert value(hass, TESLA_BATTERY) == "57"
-        await pass_time(hass, freezer, 60 * MINUTE)
-        assert value(hass, TESLA_BATTERY) == STATE_UNAVAILABLE
+        await advance_time(hass, freezer, 61 * MINUTE)
+        await wait_until(lambda: len(relay.get_requests("/vehicles")) == 2)
+        assert get_state(hass, TESLA_BATTERY) == "57"
+        await advance_time(hass, freezer, 60 * MINUTE)
+        assert get_state(hass, TESLA_BATTERY) == STATE_UNAVAILABLE
 
 
-async def test_a_plan_that_loses_the_stream_is_polled_and_one_that_gets_it_back_listened_to(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_plan_change_switches_between_stream_and_polling(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
-    entry = await set_up()
+    entry = await setup_entry()
     relay.account = account(push=False)
-    relay.say("bye", {"reason": "plan", "retry_after": 3600}, cursor=False)
-    await eventually(lambda: not entry.runtime_data.streaming)
-    for _ in range(3):  # as long as a second attempt at the stream would take
-        await entry.runtime_data.client.account()
-    assert len(relay.asked("/stream")) == 1
-    relay.records[TESLA] = tesla(2, 58)
-    await pass_time(hass, freezer, 3 * MINUTE)
-    await shows(hass, TESLA_BATTERY, "58")
+    relay.send("bye", {"reason": "plan", "retry_after": 3600}, cursor=False)
+    await wait_until(lambda: not entry.runtime_data.coordinator.is_streaming)
+    for _ in range(3):  # enough time for a second attempt at the stream
+        await entry.runtime_data.client.get_account()
+    assert len(relay.get_requests("/stream")) == 1
+    relay.records[TESLA] = tesla_record(2, 58)
+    await advance_time(hass, freezer, 3 * MINUTE)
+    await wait_for_state(hass, TESLA_BATTERY, "58")
     relay.account = account(push=True)
-    await pass_time(hass, freezer, 61 * MINUTE)
-    await eventually(lambda: entry.runtime_data.streaming)
-    assert entry.runtime_data.update_interval is None
+    await advance_time(hass, freezer, 61 * MINUTE)
+    await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)
+    assert entry.runtime_data.coordinator.update_interval is None
 
 
-async def test_a_plan_that_said_so_before_it_lost_the_stream_is_polled_as_it_wishes(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_announced_plan_change_uses_the_announced_poll_time(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
     freezer.move_to("2026-11-20T18:00:00Z")
-    entry = await set_up()
+    entry = await setup_entry()
     relay.account = account(push=False, next_poll_at="2026-11-20T18:30:00.000Z")
-    relay.say("account", relay.account)
-    relay.say("bye", {"reason": "plan", "retry_after": 3600}, cursor=False)
-    await eventually(lambda: not entry.runtime_data.streaming)
-    relay.records[TESLA] = tesla(2, 58)
-    await pass_time(hass, freezer, 29 * MINUTE)
-    assert relay.asked("/vehicles") == []
-    await pass_time(hass, freezer, 2 * MINUTE)
-    await shows(hass, TESLA_BATTERY, "58")
+    relay.send("account", relay.account)
+    relay.send("bye", {"reason": "plan", "retry_after": 3600}, cursor=False)
+    await wait_until(lambda: not entry.runtime_data.coordinator.is_streaming)
+    relay.records[TESLA] = tesla_record(2, 58)
+    await advance_time(hass, freezer, 29 * MINUTE)
+    assert relay.get_requests("/vehicles") == []
+    await advance_time(hass, freezer, 2 * MINUTE)
+    await wait_for_state(hass, TESLA_BATTERY, "58")
 
 
-@pytest.mark.parametrize("where", ["stream", "vehicles"])
-async def test_a_revoked_key_asks_for_another(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory, where: str
+@pytest.mark.parametrize("name", ["stream", "vehicles"])
+async def test_revoked_key_starts_reauth(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory, name: str
 ):
-    entry = await set_up()
-    with relay.failing(where, with_=Problem(401, "unauthorized")):
-        if where == "stream":
+    entry = await setup_entry()
+    with relay.failing(name, with_=Problem(401, "unauthorized")):
+        if name == "stream":
             relay.break_streams()
         else:
             with relay.failing("stream", with_=Problem(502, is_relay=False)):
-                await outage(hass, relay, entry)
-                await pass_time(hass, freezer, 3 * MINUTE)
-                await eventually(hass.config_entries.flow.async_progress)
-        await eventually(hass.config_entries.flow.async_progress)
+                await disconnect_stream(hass, relay, entry)
+                await advance_time(hass, freezer, 3 * MINUTE)
+                await wait_until(hass.config_entries.flow.async_progress)
+        await wait_until(hass.config_entries.flow.async_progress)
         (flow,) = hass.config_entries.flow.async_progress()
         assert (flow["context"]["source"], flow["context"]["entry_id"]) == ("reauth", entry.entry_id)
-        assert value(hass, TESLA_BATTERY) == "57"  # for as long as the relay's word is young
+        assert get_state(hass, TESLA_BATTERY) == "57"  # still valid
 
 
-async def test_updating_an_entity_by_hand_asks_only_when_nothing_tells(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp
+async def test_update_entity_action_polls_only_without_stream(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
 ):
-    entry = await set_up()
+    entry = await setup_entry()
     battery = hass.data["entity_components"]["sensor"].get_entity(TESLA_BATTERY)
     await battery.async_update()
-    assert relay.asked("/vehicles") == []
+    assert relay.get_requests("/vehicles") == []
     with relay.failing("stream", with_=Problem(502, is_relay=False)):
-        await outage(hass, relay, entry)
-        relay.records[TESLA] = tesla(2, 58)
+        await disconnect_stream(hass, relay, entry)
+        relay.records[TESLA] = tesla_record(2, 58)
         await hass.data["entity_components"]["sensor"].get_entity(RENAULT_BATTERY).async_update()
-        await shows(hass, TESLA_BATTERY, "58")
-        assert len(relay.asked("/vehicles")) == 1
+        await wait_for_state(hass, TESLA_BATTERY, "58")
+        assert len(relay.get_requests("/vehicles")) == 1

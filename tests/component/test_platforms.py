@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from unittest.mock import patch
 
 import pytest
-from helpers import SetUp
+from helpers import SetupEntry
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
@@ -21,23 +21,23 @@ def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
 
 
 @pytest.mark.usefixtures("platform")
-async def test_each_entity_of_each_car(
+async def test_entities(
     hass: HomeAssistant,
     relay: RelayDouble,
-    set_up: SetUp,
+    setup_entry: SetupEntry,
     entity_registry: er.EntityRegistry,
     snapshot: SnapshotAssertion,
 ):
-    """A Tesla that can do all, a Hyundai of which nothing is known, a Renault that can only be watched."""
+    """A Tesla with all capabilities, a Hyundai without data, and a Renault that only reports."""
     relay.account["relay"]["features"] = ["charging", "stream", "refresh"]
-    entry = await set_up()
+    entry = await setup_entry()
     await snapshot_platform(hass, entity_registry, snapshot, entry.entry_id)
 
 
-async def test_the_devices(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, device_registry: dr.DeviceRegistry, snapshot
+async def test_devices(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, device_registry: dr.DeviceRegistry, snapshot
 ):
-    entry = await set_up()
+    entry = await setup_entry()
     devices = [
         {"name": it.name, "manufacturer": it.manufacturer, "model": it.model, "identifiers": it.identifiers}
         | {"entry_type": it.entry_type, "sw_version": it.sw_version, "serial_number": it.serial_number}

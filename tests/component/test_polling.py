@@ -1,10 +1,10 @@
-"""Without push: asking when the relay wishes, whatever happens in between."""
+"""Without push: polls at the times that the relay requests, across reloads and errors."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
-from helpers import MINUTE, TESLA_BATTERY, SetUp, eventually, pass_time, shows, tesla, value
+from helpers import MINUTE, TESLA_BATTERY, SetupEntry, advance_time, get_state, tesla_record, wait_for_state, wait_until
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -13,108 +13,122 @@ from relay_double import TESLA, Problem, RelayDouble, account
 from custom_components.evconduit.const import DOMAIN
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
-SPENT = Problem(429, "quota-exhausted", headers={"Retry-After": "7200"})
+ALLOWANCE_EXHAUSTED = Problem(429, "quota-exhausted", headers={"Retry-After": "7200"})
 
 
-def in_(minutes: int) -> str:
+def minutes_from_start(minutes: int) -> str:
     return (NOW + timedelta(minutes=minutes)).isoformat()
 
 
 @pytest.fixture(autouse=True)
 def _no_push(relay: RelayDouble, freezer: FrozenDateTimeFactory) -> None:
     freezer.move_to(NOW)
-    relay.account = account(push=False, next_poll_at=in_(60))
+    relay.account = account(push=False, next_poll_at=minutes_from_start(60))
 
 
-async def test_what_a_poll_told_is_kept(hass: HomeAssistant, set_up: SetUp, hass_storage):
-    entry = await set_up()
+async def test_poll_result_is_stored(hass: HomeAssistant, setup_entry: SetupEntry, hass_storage):
+    entry = await setup_entry()
     await hass.async_stop()
-    kept = hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]
-    assert len(kept["vehicles"]) == 3
-    assert datetime.fromisoformat(kept["poll_at"]) == NOW + timedelta(hours=1)
+    stored = hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]
+    assert len(stored["vehicles"]) == 3
+    assert datetime.fromisoformat(stored["poll_at"]) == NOW + timedelta(hours=1)
 
 
-async def test_restarts_neither_cost_a_call_nor_put_one_off(
-    hass: HomeAssistant, relay: RelayDouble, *, entry: MockConfigEntry, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_reloads_neither_poll_nor_postpone_the_next_poll(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    *,
+    entry: MockConfigEntry,
+    setup_entry: SetupEntry,
+    freezer: FrozenDateTimeFactory,
 ):
-    await set_up()
+    await setup_entry()
     for minute in (20, 40, 59):
-        await pass_time(hass, freezer, NOW + timedelta(minutes=minute) - datetime.now(UTC))
-        relay.account["next_poll_at"] = in_(minute + 60)  # as a relay plans that is asked anew
+        await advance_time(hass, freezer, NOW + timedelta(minutes=minute) - datetime.now(UTC))
+        relay.account["next_poll_at"] = minutes_from_start(minute + 60)  # the relay plans from each request
         await hass.config_entries.async_reload(entry.entry_id)
-        assert value(hass, TESLA_BATTERY) == "57"
-    assert len(relay.asked("/vehicles")) == 1
-    relay.records[TESLA] = tesla(2, 58)
-    await pass_time(hass, freezer, 2 * MINUTE)
-    await shows(hass, TESLA_BATTERY, "58")
-    assert len(relay.asked("/vehicles")) == 2
+        assert get_state(hass, TESLA_BATTERY) == "57"
+    assert len(relay.get_requests("/vehicles")) == 1
+    relay.records[TESLA] = tesla_record(2, 58)
+    await advance_time(hass, freezer, 2 * MINUTE)
+    await wait_for_state(hass, TESLA_BATTERY, "58")
+    assert len(relay.get_requests("/vehicles")) == 2
 
 
-async def test_a_relay_that_wants_to_be_asked_sooner_is(
-    hass: HomeAssistant, relay: RelayDouble, *, entry: MockConfigEntry, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_reload_polls_earlier_if_the_relay_requests_it(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    *,
+    entry: MockConfigEntry,
+    setup_entry: SetupEntry,
+    freezer: FrozenDateTimeFactory,
 ):
-    await set_up()
-    relay.account["next_poll_at"] = in_(5)
+    await setup_entry()
+    relay.account["next_poll_at"] = minutes_from_start(5)
     await hass.config_entries.async_reload(entry.entry_id)
-    relay.records[TESLA] = tesla(2, 58)
-    await pass_time(hass, freezer, 6 * MINUTE)
-    await shows(hass, TESLA_BATTERY, "58")
+    relay.records[TESLA] = tesla_record(2, 58)
+    await advance_time(hass, freezer, 6 * MINUTE)
+    await wait_for_state(hass, TESLA_BATTERY, "58")
 
 
-async def test_spent_calls_do_not_hinder_the_first_start(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_setup_succeeds_with_exhausted_allowance(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
-    with relay.failing("vehicles", with_=SPENT):
-        entry = await set_up()
+    with relay.failing("vehicles", with_=ALLOWANCE_EXHAUSTED):
+        entry = await setup_entry()
         assert entry.state is ConfigEntryState.LOADED
-        await pass_time(hass, freezer, 110 * MINUTE)
-        assert len(relay.asked("/vehicles")) == 1
-    await pass_time(hass, freezer, 11 * MINUTE)
-    await shows(hass, TESLA_BATTERY, "57")
-    assert len(relay.asked("/vehicles")) == 2
+        await advance_time(hass, freezer, 110 * MINUTE)
+        assert len(relay.get_requests("/vehicles")) == 1
+    await advance_time(hass, freezer, 11 * MINUTE)
+    await wait_for_state(hass, TESLA_BATTERY, "57")
+    assert len(relay.get_requests("/vehicles")) == 2
 
 
-async def test_other_trouble_at_the_first_start_is_not_taken_for_spent_calls(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp
-):
+async def test_setup_is_retried_for_another_429(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     with relay.failing("vehicles", with_=Problem(429, "too-many-requests", headers={"Retry-After": "60"})):
-        entry = await set_up()
+        entry = await setup_entry()
     assert entry.state is ConfigEntryState.SETUP_RETRY
 
 
-async def test_what_is_known_is_shown_for_as_long_as_calls_are_spent(
-    hass: HomeAssistant, relay: RelayDouble, *, entry: MockConfigEntry, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_states_stay_while_the_allowance_is_exhausted(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    *,
+    entry: MockConfigEntry,
+    setup_entry: SetupEntry,
+    freezer: FrozenDateTimeFactory,
 ):
-    await set_up()
-    with relay.failing("vehicles", with_=SPENT):
+    await setup_entry()
+    availability = entry.runtime_data.coordinator.availability
+    with relay.failing("vehicles", with_=ALLOWANCE_EXHAUSTED):
         for wait in (61, 121, 121, 121):
-            polls = len(relay.asked("/vehicles"))
-            await pass_time(hass, freezer, wait * MINUTE)
-            await eventually(lambda before=polls: len(relay.asked("/vehicles")) > before)
-            await eventually(lambda: entry.runtime_data.contact.heard_at > datetime.now(UTC) - MINUTE)
-            assert value(hass, TESLA_BATTERY) == "57"
-        polls = len(relay.asked("/vehicles"))
+            polls = len(relay.get_requests("/vehicles"))
+            await advance_time(hass, freezer, wait * MINUTE)
+            await wait_until(lambda before=polls: len(relay.get_requests("/vehicles")) > before)
+            await wait_until(lambda: availability.last_contact_at > datetime.now(UTC) - MINUTE)
+            assert get_state(hass, TESLA_BATTERY) == "57"
+        polls = len(relay.get_requests("/vehicles"))
         await hass.config_entries.async_reload(entry.entry_id)
-        assert value(hass, TESLA_BATTERY) == "57"
-        assert len(relay.asked("/vehicles")) == polls
+        assert get_state(hass, TESLA_BATTERY) == "57"
+        assert len(relay.get_requests("/vehicles")) == polls
 
 
-async def test_a_relay_that_does_not_answer_is_asked_again_soon_and_ever_more_seldom(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, freezer: FrozenDateTimeFactory
+async def test_failed_polls_back_off(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
-    relay.account["next_poll_at"] = in_(240)
-    coordinator = (await set_up()).runtime_data
+    relay.account["next_poll_at"] = minutes_from_start(240)
+    coordinator = (await setup_entry()).runtime_data.coordinator
     with relay.failing("vehicles", with_=Problem(502, "unavailable")):
         for quiet, polls in ((239, 1), (13, 2), (28, 3)):
-            await pass_time(hass, freezer, quiet * MINUTE)
-            assert len(relay.asked("/vehicles")) == polls
+            await advance_time(hass, freezer, quiet * MINUTE)
+            assert len(relay.get_requests("/vehicles")) == polls
             before = coordinator.last_exception
-            await pass_time(hass, freezer, 3 * MINUTE)
-            await eventually(lambda known=before: coordinator.last_exception is not known)
-            assert len(relay.asked("/vehicles")) == polls + 1
-    relay.records[TESLA] = tesla(2, 58)
+            await advance_time(hass, freezer, 3 * MINUTE)
+            await wait_until(lambda previous=before: coordinator.last_exception is not previous)
+            assert len(relay.get_requests("/vehicles")) == polls + 1
+    relay.records[TESLA] = tesla_record(2, 58)
     relay.account["next_poll_at"] = (datetime.now(UTC) + 240 * MINUTE).isoformat()
-    await pass_time(hass, freezer, 61 * MINUTE)
-    await shows(hass, TESLA_BATTERY, "58")
-    await pass_time(hass, freezer, 230 * MINUTE)
-    assert len(relay.asked("/vehicles")) == 5
+    await advance_time(hass, freezer, 61 * MINUTE)
+    await wait_for_state(hass, TESLA_BATTERY, "58")
+    await advance_time(hass, freezer, 230 * MINUTE)
+    assert len(relay.get_requests("/vehicles")) == 5

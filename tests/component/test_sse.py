@@ -23,9 +23,9 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 
 
 @given(st.lists(st.tuples(EVENT, END, st.booleans()), max_size=5), st.lists(st.integers(0, 10_000), max_size=30))
-def test_events_come_whole_however_their_bytes_are_cut(told, places):
+def test_events_are_parsed_from_chunks_of_any_size(events, places):
     text, expected, last = "", [], None
-    for (name, lines, id_), end, comment in told:
+    for (name, lines, id_), end, comment in events:
         fields = [": heartbeat"] * comment + [f"event: {name}", *(f"data: {it}" for it in lines)]
         if id_ is not None:
             fields.insert(1, f"id: {id_}")
@@ -41,35 +41,37 @@ def test_events_come_whole_however_their_bytes_are_cut(told, places):
     ("stream", "expected"),
     [
         pytest.param("data: a\n\n", [("message", "a", None)], id="no name"),
-        pytest.param("data:a\ndata\ndata:  b\n\n", [("message", "a\n\n b", None)], id="one space belongs to the colon"),
-        pytest.param("event: x\n\ndata: a\n\n", [("message", "a", None)], id="a name without data is forgotten"),
+        pytest.param(
+            "data:a\ndata\ndata:  b\n\n", [("message", "a\n\n b", None)], id="one space after the colon is removed"
+        ),
+        pytest.param("event: x\n\ndata: a\n\n", [("message", "a", None)], id="an event without data is dropped"),
         pytest.param("id: 1\n\ndata: a\n\n", [("message", "a", "1")], id="an id stays"),
-        pytest.param("id: 1\nid: 2\0\ndata: a\n\n", [("message", "a", "1")], id="an id with NUL is none"),
-        pytest.param("id: 1\nid\ndata: a\n\n", [("message", "a", None)], id="an empty id takes it back"),
+        pytest.param("id: 1\nid: 2\0\ndata: a\n\n", [("message", "a", "1")], id="an id with NUL is ignored"),
+        pytest.param("id: 1\nid\ndata: a\n\n", [("message", "a", None)], id="an empty id resets it"),
         pytest.param("\ufeffdata: a\n\n", [("message", "a", None)], id="a byte order mark"),
-        pytest.param("retry: 1\nfuture: x\ndata: a\n\n", [("message", "a", None)], id="fields that mean nothing to us"),
+        pytest.param("retry: 1\nfuture: x\ndata: a\n\n", [("message", "a", None)], id="unknown fields"),
         pytest.param("data: a\n", [], id="unfinished"),
         pytest.param(":\n\n:\n\n", [], id="heartbeats"),
     ],
 )
-def test_the_standard_is_followed(stream, expected):
+def test_parser_follows_the_standard(stream, expected):
     events = parse(stream.encode())
     assert [(it.event, it.data, it.id) for it in events] == expected
 
 
-def test_bytes_that_are_no_utf8_harm_only_themselves():
+def test_invalid_utf8_is_replaced():
     assert [it.data for it in parse(b"data: \xff\n\ndata: b\n\n")] == ["\ufffd", "b"]
 
 
 @pytest.mark.parametrize("piece", [b"x" * 1000, b"data: " + b"x" * 1000 + b"\n"], ids=["a line", "an event"])
-def test_what_never_ends_is_given_up(piece):
-    parser = EventParser(longest=10_000)
+def test_too_long_event_raises(piece):
+    parser = EventParser(max_size=10_000)
     for _ in range(9):
         assert list(parser.feed(piece)) == []
     with pytest.raises(EventTooLongError):
         list(parser.feed(piece * 2))
 
 
-def test_many_short_events_are_not_too_long():
-    parser = EventParser(longest=100)
+def test_many_short_events_do_not_raise():
+    parser = EventParser(max_size=100)
     assert len(list(parser.feed(b"data: 0123456789\n\n" * 1000))) == 1000

@@ -1,11 +1,11 @@
-"""The relay knows where to POST: first, after each change, and no longer when the entry goes."""
+"""The webhook is registered with the relay, updated after changes, and removed with the entry."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
-from helpers import SetUp, eventually, pass_time
+from helpers import SetupEntry, advance_time, wait_until
 from homeassistant.const import CONF_WEBHOOK_ID
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.dispatcher import async_dispatcher_send
@@ -15,24 +15,24 @@ from pytest_homeassistant_custom_component.components.diagnostics import get_dia
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from relay_double import SECRET, Problem, RelayDouble, account
 
-from custom_components.evconduit import webhook
-from custom_components.evconduit.webhook import CONF_SECRET
+from custom_components.evconduit import webhook_registration
+from custom_components.evconduit.webhook_registration import CONF_SECRET
 
-pytestmark = pytest.mark.usefixtures("webhooks")
+pytestmark = pytest.mark.usefixtures("webhook_supported")
 
 CLOUDHOOK = "https://hooks.example.com/abc"
 
 
-def posts_to(relay: RelayDouble) -> str | None:
+def get_registered_url(relay: RelayDouble) -> str | None:
     return relay.endpoint["url"] if relay.endpoint else None
 
 
-def external(entry: MockConfigEntry, host: str = "home.example.com") -> str:
+def get_external_url(entry: MockConfigEntry, host: str = "home.example.com") -> str:
     return f"https://{host}/api/webhook/{entry.data[CONF_WEBHOOK_ID]}"
 
 
-class Cloud:
-    """Nabu Casa's client, as far as Home Assistant's cloud component asks it here."""
+class CloudDouble:
+    """A test double of Nabu Casa's client, as far as Home Assistant's cloud component uses it."""
 
     def __init__(self, *, connected: bool = True) -> None:
         self.is_logged_in = True
@@ -53,14 +53,14 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(hass: HomeAssistant) -> Cloud:
-    cloud = Cloud()
+def cloud(hass: HomeAssistant) -> CloudDouble:
+    cloud = CloudDouble()
     hass.data["cloud"] = cloud
     hass.config.components.add("cloud")
     return cloud
 
 
-def connection_changes(hass: HomeAssistant, cloud: Cloud, *, connected: bool) -> None:
+def set_cloud_connected(hass: HomeAssistant, cloud: CloudDouble, *, connected: bool) -> None:
     from homeassistant.components.cloud import SIGNAL_CLOUD_CONNECTION_STATE, CloudConnectionState  # noqa: PLC0415 - slow to import; few tests want it
 
     cloud.iot.connected = connected
@@ -68,147 +68,160 @@ def connection_changes(hass: HomeAssistant, cloud: Cloud, *, connected: bool) ->
     async_dispatcher_send(hass, SIGNAL_CLOUD_CONNECTION_STATE, state)
 
 
-async def test_the_external_url_is_registered(relay: RelayDouble, set_up: SetUp):
-    entry = await set_up()
-    await eventually(lambda: relay.endpoint)
-    assert posts_to(relay) == external(entry)
+async def test_external_url_is_registered(relay: RelayDouble, setup_entry: SetupEntry):
+    entry = await setup_entry()
+    await wait_until(lambda: relay.endpoint)
+    assert get_registered_url(relay) == get_external_url(entry)
     assert len(entry.data[CONF_WEBHOOK_ID]) == 64
-    await eventually(lambda: entry.data.get(CONF_SECRET) == SECRET)
+    await wait_until(lambda: entry.data.get(CONF_SECRET) == SECRET)
 
 
-async def test_a_reload_keeps_the_id(hass: HomeAssistant, relay: RelayDouble, set_up: SetUp):
-    entry = await set_up()
-    await eventually(lambda: relay.endpoint)
-    before = posts_to(relay)
+async def test_reload_keeps_the_webhook_id(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
+    entry = await setup_entry()
+    await wait_until(lambda: relay.endpoint)
+    before = get_registered_url(relay)
     relay.endpoint = None
     await hass.config_entries.async_reload(entry.entry_id)
-    await eventually(lambda: relay.endpoint)
-    assert posts_to(relay) == before
+    await wait_until(lambda: relay.endpoint)
+    assert get_registered_url(relay) == before
 
 
 @pytest.mark.parametrize(
     "relay_account",
     [account(), account(push=False, relay={"version": "0.1.0", "features": ["webhook"]}), account(relay={})],
 )
-async def test_an_older_relay_or_a_plan_without_push_is_not_asked(
-    relay: RelayDouble, set_up: SetUp, relay_account: dict[str, Any]
+async def test_nothing_is_registered_without_feature_or_push(
+    relay: RelayDouble, setup_entry: SetupEntry, relay_account: dict[str, Any]
 ):
     relay.account = relay_account
-    entry = await set_up()
-    await entry.runtime_data.client.account()
-    assert relay.asked("/endpoint") == []
+    entry = await setup_entry()
+    await entry.runtime_data.client.get_account()
+    assert relay.get_requests("/endpoint") == []
     assert CONF_WEBHOOK_ID not in entry.data
 
 
-async def test_a_relay_that_learns_it_is_told(relay: RelayDouble, set_up: SetUp):
-    knows = relay.account["relay"]
+async def test_gained_feature_registers_the_webhook(relay: RelayDouble, setup_entry: SetupEntry):
+    supported = relay.account["relay"]
     relay.account["relay"] = {"version": "0.1.0", "features": []}
-    await set_up()
-    relay.account["relay"] = knows
-    relay.say("account", relay.account)
-    await eventually(lambda: relay.endpoint)
+    await setup_entry()
+    relay.account["relay"] = supported
+    relay.send("account", relay.account)
+    await wait_until(lambda: relay.endpoint)
 
 
-async def test_another_external_url_is_registered(hass: HomeAssistant, relay: RelayDouble, set_up: SetUp):
-    entry = await set_up()
-    await eventually(lambda: relay.endpoint)
+async def test_changed_external_url_is_registered(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
+    entry = await setup_entry()
+    await wait_until(lambda: relay.endpoint)
     await hass.config.async_update(external_url="https://moved.example.com")
-    await eventually(lambda: posts_to(relay) == external(entry, "moved.example.com"))
+    await wait_until(lambda: get_registered_url(relay) == get_external_url(entry, "moved.example.com"))
     await hass.config.async_update(external_url=None)
-    await eventually(lambda: relay.endpoint is None)
-    await eventually(lambda: CONF_SECRET not in entry.data)
+    await wait_until(lambda: relay.endpoint is None)
+    await wait_until(lambda: CONF_SECRET not in entry.data)
 
 
-async def test_another_change_of_the_configuration_registers_nothing(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp
+async def test_other_configuration_changes_register_nothing(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
 ):
-    await set_up()
-    await eventually(lambda: relay.endpoint)
+    await setup_entry()
+    await wait_until(lambda: relay.endpoint)
     await hass.config.async_update(location_name="Elsewhere")
-    await eventually(lambda: [it.method for it in relay.asked("/endpoint")] == ["PUT", "GET"])
+    await wait_until(lambda: [it.method for it in relay.get_requests("/endpoint")] == ["PUT", "GET"])
 
 
-async def test_no_address_at_all_is_fine(hass: HomeAssistant, relay: RelayDouble, set_up: SetUp):
+async def test_nothing_is_registered_without_external_url(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
     await hass.config.async_update(external_url=None)
-    entry = await set_up()
-    await eventually(lambda: entry.runtime_data.streaming)
-    assert relay.asked("/endpoint") == []
+    entry = await setup_entry()
+    await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)
+    assert relay.get_requests("/endpoint") == []
 
 
-async def test_the_cloudhook_comes_first(relay: RelayDouble, set_up: SetUp, cloud: Cloud):
-    await set_up()
-    await eventually(lambda: posts_to(relay) == CLOUDHOOK)
+async def test_cloudhook_is_preferred(relay: RelayDouble, setup_entry: SetupEntry, cloud: CloudDouble):
+    await setup_entry()
+    await wait_until(lambda: get_registered_url(relay) == CLOUDHOOK)
 
 
-async def test_the_cloud_connects_and_the_subscription_ends(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, cloud: Cloud
+async def test_cloud_connection_changes_update_the_registration(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, cloud: CloudDouble
 ):
     cloud.iot.connected = False
-    entry = await set_up()
-    await eventually(lambda: posts_to(relay) == external(entry))
-    connection_changes(hass, cloud, connected=True)
-    await eventually(lambda: posts_to(relay) == CLOUDHOOK)
-    connection_changes(hass, cloud, connected=False)
-    await eventually(lambda: relay.asked("/endpoint")[-1].method == "GET")
-    assert posts_to(relay) == CLOUDHOOK  # it will be back, and the relay tries again
+    entry = await setup_entry()
+    await wait_until(lambda: get_registered_url(relay) == get_external_url(entry))
+    set_cloud_connected(hass, cloud, connected=True)
+    await wait_until(lambda: get_registered_url(relay) == CLOUDHOOK)
+    set_cloud_connected(hass, cloud, connected=False)
+    await wait_until(lambda: relay.get_requests("/endpoint")[-1].method == "GET")
+    assert get_registered_url(relay) == CLOUDHOOK  # the cloud will reconnect, and the relay retries
     cloud.subscription_expired = True
-    connection_changes(hass, cloud, connected=False)
-    await eventually(lambda: posts_to(relay) == external(entry))
+    set_cloud_connected(hass, cloud, connected=False)
+    await wait_until(lambda: get_registered_url(relay) == get_external_url(entry))
 
 
-async def test_a_cloud_that_fails_is_tried_again(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+async def test_cloud_failure_is_retried(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    setup_entry: SetupEntry,
+    cloud: CloudDouble,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     async def broken(*_: object) -> dict[str, Any]:
-        raise RuntimeError("the cloud is on strike")
+        raise RuntimeError("cloud failure")
 
     monkeypatch.setattr(cloud, "async_create", broken)
-    entry = await set_up()
-    await eventually(lambda: entry.runtime_data.webhook.diagnostics()["failure"] == "RuntimeError")
+    entry = await setup_entry()
+    await wait_until(lambda: entry.runtime_data.webhook.get_diagnostics()["failure"] == "RuntimeError")
     assert relay.endpoint is None
     monkeypatch.undo()
-    connection_changes(hass, cloud, connected=True)
-    await eventually(lambda: posts_to(relay) == CLOUDHOOK)
-    await eventually(lambda: entry.runtime_data.webhook.diagnostics()["failure"] is None)
+    set_cloud_connected(hass, cloud, connected=True)
+    await wait_until(lambda: get_registered_url(relay) == CLOUDHOOK)
+    await wait_until(lambda: entry.runtime_data.webhook.get_diagnostics()["failure"] is None)
 
 
-@pytest.mark.parametrize("forgotten", [True, False])
-async def test_a_relay_that_has_switched_it_off_or_forgotten_it_is_told_again(
-    relay: RelayDouble, set_up: SetUp, *, forgotten: bool
+@pytest.mark.parametrize("is_deleted", [True, False])
+async def test_lost_or_disabled_endpoint_is_registered_again(
+    relay: RelayDouble, setup_entry: SetupEntry, *, is_deleted: bool
 ):
-    await set_up()
-    await eventually(lambda: relay.endpoint)
-    relay.endpoint = None if forgotten else relay.endpoint | {"state": "off"}
+    await setup_entry()
+    await wait_until(lambda: relay.endpoint)
+    relay.endpoint = None if is_deleted else relay.endpoint | {"state": "off"}
     relay.break_streams()
-    await eventually(lambda: relay.endpoint and relay.endpoint["state"] == "on")
+    await wait_until(lambda: relay.endpoint and relay.endpoint["state"] == "on")
 
 
 @pytest.mark.parametrize(
     ("problem", "failure", "wait"),
     [
-        (Problem(503, "unavailable"), "TryAgainError", webhook.TRY_AGAIN_AFTER),
-        (Problem(422, "endpoint-refused"), "EndpointRefusedError", webhook.CHECK_EVERY),
+        (Problem(503, "unavailable"), "TryAgainError", webhook_registration.RETRY_DELAY),
+        (Problem(422, "endpoint-refused"), "EndpointRefusedError", webhook_registration.CHECK_INTERVAL),
     ],
 )
-async def test_a_relay_that_refuses_does_not_break_the_set_up(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, *, freezer: FrozenDateTimeFactory, problem, failure, wait
+async def test_refused_registration_does_not_break_setup(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    setup_entry: SetupEntry,
+    *,
+    freezer: FrozenDateTimeFactory,
+    problem,
+    failure,
+    wait,
 ):
     with relay.failing("endpoint", with_=problem):
-        entry = await set_up()
-        assert entry.runtime_data.streaming
-        await eventually(lambda: entry.runtime_data.webhook.diagnostics()["failure"] == failure)
-    await pass_time(hass, freezer, wait * 0.9)
+        entry = await setup_entry()
+        assert entry.runtime_data.coordinator.is_streaming
+        await wait_until(lambda: entry.runtime_data.webhook.get_diagnostics()["failure"] == failure)
+    await advance_time(hass, freezer, wait * 0.9)
     assert relay.endpoint is None
-    await pass_time(hass, freezer, wait * 0.2)
-    await eventually(lambda: relay.endpoint)
-    await eventually(lambda: entry.runtime_data.webhook.diagnostics()["failure"] is None)
+    await advance_time(hass, freezer, wait * 0.2)
+    await wait_until(lambda: relay.endpoint)
+    await wait_until(lambda: entry.runtime_data.webhook.get_diagnostics()["failure"] is None)
 
 
-async def test_a_removed_entry_takes_everything_back(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, cloud: Cloud
+async def test_removed_entry_deletes_endpoint_and_cloudhook(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, cloud: CloudDouble
 ):
-    entry = await set_up()
-    await eventually(lambda: entry.data.get(CONF_SECRET))
+    entry = await setup_entry()
+    await wait_until(lambda: entry.data.get(CONF_SECRET))
     assert cloud.hooks
     await hass.config_entries.async_unload(entry.entry_id)
     assert relay.endpoint is not None
@@ -217,19 +230,21 @@ async def test_a_removed_entry_takes_everything_back(
     assert cloud.hooks == {}
 
 
-async def test_an_entry_can_be_removed_while_nobody_answers(hass: HomeAssistant, relay: RelayDouble, set_up: SetUp):
-    entry = await set_up()
-    await eventually(lambda: entry.data.get(CONF_SECRET))
+async def test_entry_can_be_removed_while_the_relay_is_down(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
+    entry = await setup_entry()
+    await wait_until(lambda: entry.data.get(CONF_SECRET))
     await relay.close()
     await hass.config_entries.async_remove(entry.entry_id)
     assert hass.config_entries.async_get_entry(entry.entry_id) is None
 
 
-async def test_diagnostics_hold_neither_address_nor_secret(
-    hass: HomeAssistant, relay: RelayDouble, set_up: SetUp, hass_client: ClientSessionGenerator
+async def test_diagnostics_contain_neither_address_nor_secret(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, hass_client: ClientSessionGenerator
 ):
-    entry = await set_up()
-    await eventually(lambda: entry.data.get(CONF_SECRET))
+    entry = await setup_entry()
+    await wait_until(lambda: entry.data.get(CONF_SECRET))
     assert await async_setup_component(hass, "diagnostics", {})
     found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert found["webhook"]["registered_via"] == "external_url"

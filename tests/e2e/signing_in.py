@@ -16,9 +16,9 @@ from homeassistant.helpers.config_entry_oauth2_flow import LocalOAuth2Implementa
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import async_test_home_assistant
 
-from custom_components.evconduit.client import CLIENT_ID, find_sign_in, token_url
+from custom_components.evconduit.client import CLIENT_ID, find_authorize_url, get_token_url
 from custom_components.evconduit.const import DOMAIN
-from custom_components.evconduit.credentials import RelayImplementation, async_revoke
+from custom_components.evconduit.credentials import RelayOAuth2Implementation, async_revoke_tokens
 
 HOME = "http://homeassistant.local:8123"
 
@@ -52,7 +52,7 @@ class SigningIn:
             return answer.status
 
     async def revoke(self, token: dict) -> None:
-        await async_revoke(self._hass, {"url": self._url, "token": token})
+        await async_revoke_tokens(self._hass, {"url": self._url, "token": token})
 
 
 async def main(url: str, whose: str) -> None:
@@ -60,11 +60,11 @@ async def main(url: str, whose: str) -> None:
     async with async_test_home_assistant() as hass:
         hass.config.location_name = "Summer house"
         assert await async_setup_component(hass, "network", {})  # its HTTP client wants to know the interfaces
-        page = await find_sign_in(async_get_clientsession(hass), url)
+        page = await find_authorize_url(async_get_clientsession(hass), url)
         if whose == "helper":
-            implementation = LocalOAuth2ImplementationWithPkce(hass, DOMAIN, CLIENT_ID, page, token_url(url))
+            implementation = LocalOAuth2ImplementationWithPkce(hass, DOMAIN, CLIENT_ID, page, get_token_url(url))
         else:
-            implementation = RelayImplementation(hass, url, page)
+            implementation = RelayOAuth2Implementation(hass, url, page)
         steps = SigningIn(hass, url, implementation)
         while line := await asyncio.to_thread(sys.stdin.readline):
             step, argument = json.loads(line)

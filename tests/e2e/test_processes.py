@@ -18,9 +18,9 @@ def spread(start_relay):
     workers = []
 
     def start_worker():
-        before = relay.log.read_text().count("worker 0.1.0 is ready")
+        before = relay.log.read_text().count("worker ready version=0.1.0")
         workers.append(relay.spawn("work"))
-        until(lambda: relay.log.read_text().count("worker 0.1.0 is ready") > before)
+        until(lambda: relay.log.read_text().count("worker ready version=0.1.0") > before)
         return workers[-1]
 
     relay.start_worker = start_worker

@@ -1,9 +1,7 @@
-"""A client for EVConduit relays. Knows aiohttp and the relay's API v2, and nothing of Home Assistant."""
+"""Client for API v2 of EVConduit relays. Needs aiohttp; doesn't import Home Assistant."""
 
-from .address import relay_address
-from .answers import RELAY_HEADER, retry_after
 from .client import RelayClient
-from .cursor import is_told
+from .cursor import is_at_or_before
 from .endpoint import Endpoint, EndpointState
 from .errors import (
     AccountDisabledError,
@@ -22,24 +20,26 @@ from .errors import (
     UnauthorizedError,
     UnsupportedRelayError,
 )
-from .fields import Fields, Json, JsonObject, MalformedError
 from .intervention import Intervention
+from .json_reader import Json, JsonObject, JsonReader, MalformedError
 from .models import (
     Account,
     Command,
     CommandKind,
+    CommandReason,
     CommandState,
     LinkState,
-    Reason,
     Snapshot,
     Transition,
     VehicleRecord,
     VehicleRemoved,
 )
-from .sign_in import CLIENT_ID, SCOPE, find_sign_in, revoke, token_url
-from .stream import Closed, Message, Received, RelayStream
+from .oauth import CLIENT_ID, SCOPE, find_authorize_url, get_token_url, revoke_token
+from .responses import RELAY_HEADER, parse_retry_after
+from .stream import Message, ReceivedMessage, RelayStream, StreamClosed
+from .url import parse_relay_url
 from .vehicle import Capabilities, Capability, PowerDeliveryState, Vehicle
-from .webhook import Delivery, SignatureError, verify
+from .webhook import SignatureError, WebhookDelivery, verify_signature
 
 __all__ = [
     "CLIENT_ID",
@@ -49,21 +49,20 @@ __all__ = [
     "AccountDisabledError",
     "Capabilities",
     "Capability",
-    "Closed",
     "Command",
     "CommandKind",
+    "CommandReason",
     "CommandRefusedError",
     "CommandState",
-    "Delivery",
     "Endpoint",
     "EndpointRefusedError",
     "EndpointState",
     "EnodeUnavailableError",
-    "Fields",
     "ForbiddenError",
     "Intervention",
     "Json",
     "JsonObject",
+    "JsonReader",
     "LinkState",
     "MalformedError",
     "Message",
@@ -72,14 +71,14 @@ __all__ = [
     "PlanRequiredError",
     "PowerDeliveryState",
     "QuotaExhaustedError",
-    "Reason",
-    "Received",
+    "ReceivedMessage",
     "RelayClient",
     "RelayConnectionError",
     "RelayError",
     "RelayStream",
     "SignatureError",
     "Snapshot",
+    "StreamClosed",
     "TooManyRequestsError",
     "Transition",
     "TryAgainError",
@@ -88,11 +87,12 @@ __all__ = [
     "Vehicle",
     "VehicleRecord",
     "VehicleRemoved",
-    "find_sign_in",
-    "is_told",
-    "relay_address",
-    "retry_after",
-    "revoke",
-    "token_url",
-    "verify",
+    "WebhookDelivery",
+    "find_authorize_url",
+    "get_token_url",
+    "is_at_or_before",
+    "parse_relay_url",
+    "parse_retry_after",
+    "revoke_token",
+    "verify_signature",
 ]

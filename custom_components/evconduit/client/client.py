@@ -6,150 +6,157 @@ from typing import Final
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from yarl import URL
 
-from .answers import RELAY_HEADER, check, json_of, translated
 from .endpoint import Endpoint
 from .errors import NotFoundError, UnauthorizedError, UnsupportedRelayError
-from .fields import Fields, JsonObject, MalformedError
+from .json_reader import JsonObject, JsonReader, MalformedError
 from .models import Account, Command, CommandKind, Snapshot
+from .responses import RELAY_HEADER, parse_json_object, raise_for_problem, translate_errors
 
 CONNECT_SECONDS: Final = 10
-QUICK: Final = ClientTimeout(total=20, connect=CONNECT_SECONDS)
-# The relay asks Enode, and Enode the car's maker, before it answers.
-COMMAND: Final = ClientTimeout(total=60, connect=CONNECT_SECONDS)
-# Without end, but never silent: the relay sends at least a comment every 15 s.
-STREAM: Final = ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=40)
+DEFAULT_TIMEOUT: Final = ClientTimeout(total=20, connect=CONNECT_SECONDS)
+# The relay calls Enode, and Enode calls the vendor, before the relay answers.
+COMMAND_TIMEOUT: Final = ClientTimeout(total=60, connect=CONNECT_SECONDS)
+# The stream has no end, but the relay sends at least a comment every 15 s.
+STREAM_TIMEOUT: Final = ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=40)
 
 STREAM_HEADERS: Final = {
     "Accept": "text/event-stream",
-    "Accept-Encoding": "identity",  # a compressing proxy would hold messages back
+    "Accept-Encoding": "identity",  # a proxy that compresses would delay messages
     "Cache-Control": "no-cache",
 }
 
 
 class RelayClient:
-    """What an EVConduit relay can be asked (its API v2).
+    """API v2 of an EVConduit relay.
 
-    The session is the caller's, and so is the credential: `token` is asked before each request, and may raise a
-    RelayError. Every method raises only what errors.py draws.
+    Every method raises only the errors of errors.py. "Costs one call" refers to the account's allowance.
     """
 
     def __init__(
         self,
         session: ClientSession,
         url: str,
-        token: Callable[[], Awaitable[str]],
-        renew: Callable[[str], Awaitable[bool]] | None = None,
+        get_token: Callable[[], Awaitable[str]],
+        renew_token: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
-        """`renew` is told of a credential that the relay refused, and says whether `token` has another one now."""
-        self._session = session
-        self._root = URL(url) / "api" / "ha" / "v2"
-        self._token = token
-        self._renew = renew
+        """Use a session and a credential that the caller provides.
 
-    async def account(self) -> Account:
-        """Whose credential this is. Costs no call."""
-        with translated():
-            return Account.parse(await self._ask_v2("account"))
-
-    async def vehicles(self) -> Snapshot:
-        """All cars, as the stream's snapshot. Costs one call."""
-        with translated():
-            return Snapshot.parse(await self._ask_v2("vehicles"))
-
-    async def charge(self, vehicle_id: str, kind: CommandKind, *, idempotency_key: str) -> Command:
-        """Ask a car to start or stop charging; the command is on its way when this returns. Costs one call.
-
-        The same key again is the same command again: the way to ask once more after a RelayConnectionError.
+        `get_token` is called before each request and may raise a RelayError. `renew_token` is called with a token that
+        the relay refused, and returns whether `get_token` may have another one; the request is then repeated once.
         """
-        with translated():
-            body = await self._ask(
+        self._session = session
+        self._base_url = URL(url) / "api" / "ha" / "v2"
+        self._get_token = get_token
+        self._renew_token = renew_token
+
+    async def get_account(self) -> Account:
+        """Get the account of the credential. Costs no call."""
+        with translate_errors():
+            return Account.parse(await self._get_v2("account"))
+
+    async def get_snapshot(self) -> Snapshot:
+        """Get all vehicles, in the form of the stream's snapshot. Costs one call."""
+        with translate_errors():
+            return Snapshot.parse(await self._get_v2("vehicles"))
+
+    async def send_charging_command(self, vehicle_id: str, kind: CommandKind, *, idempotency_key: str) -> Command:
+        """Start or stop charging. Returns when the command is sent, before its outcome is known. Costs one call.
+
+        Repeating the call with the same `idempotency_key` doesn't send a second command, so a RelayConnectionError can
+        be retried.
+        """
+        with translate_errors():
+            body = await self._request_json(
                 "POST",
                 "vehicles",
                 vehicle_id,
                 "charging",
-                timeout=COMMAND,
+                timeout=COMMAND_TIMEOUT,
                 headers={"Idempotency-Key": idempotency_key},
                 json={"action": kind.value},
             )
             return Command.parse(body)
 
-    async def command(self, command_id: str) -> Command:
-        """How far a command got. Costs no call."""
-        with translated():
-            return Command.parse(await self._ask("GET", "commands", command_id))
+    async def get_command(self, command_id: str) -> Command:
+        """Get the state of a command. Costs no call."""
+        with translate_errors():
+            return Command.parse(await self._request_json("GET", "commands", command_id))
 
-    async def refresh(self, vehicle_id: str) -> None:
-        """Have the car's maker asked for news; they come by themselves. Raises TryAgainError when just asked."""
-        with translated():
-            await self._ask("POST", "vehicles", vehicle_id, "refresh", timeout=COMMAND)
+    async def refresh_vehicle(self, vehicle_id: str) -> None:
+        """Request new data from the vendor; it arrives by stream. Raises TryAgainError if it was requested just now."""
+        with translate_errors():
+            await self._request_json("POST", "vehicles", vehicle_id, "refresh", timeout=COMMAND_TIMEOUT)
 
-    async def relink(self, vehicle_id: str) -> str:
-        """The address of a page where a person signs in with the car's maker again; good once. Costs no call.
+    async def create_relink_url(self, vehicle_id: str) -> str:
+        """Create a single-use URL where the user signs in with the vendor to link the vehicle again. Costs no call.
 
-        Raises NotBrokenError when there is nothing to link again.
+        Raises NotBrokenError if the link works.
         """
-        with translated():
-            page = (await self._ask("POST", "vehicles", vehicle_id, "relink", timeout=COMMAND)).needed_text("url")
-            if not page.startswith(("https://", "http://")):
-                raise MalformedError("url")  # it goes into a person's browser
-            return page
+        with translate_errors():
+            body = await self._request_json("POST", "vehicles", vehicle_id, "relink", timeout=COMMAND_TIMEOUT)
+            url = body.require_str("url")
+            if not url.startswith(("https://", "http://")):
+                raise MalformedError("url")  # the user's browser opens it: never a javascript: URL
+            return url
 
     async def set_language(self, language: str) -> Account:
-        """Choose in which language interventions are told, by its tag. Costs no call."""
-        with translated():
-            return Account.parse(await self._ask("PATCH", "account", json={"language": language}))
+        """Set the language of interventions, as a language tag. Costs no call."""
+        with translate_errors():
+            return Account.parse(await self._request_json("PATCH", "account", json={"language": language}))
 
     async def register_endpoint(self, url: str) -> Endpoint:
-        """Have the relay POST there while there is no stream; switches it on again if it was off. Costs no call.
+        """Register where the relay POSTs to while the stream is down, and enable it if it was off. Costs no call.
 
-        Raises EndpointRefusedError, and PlanRequiredError.
+        The returned endpoint has a secret. Raises EndpointRefusedError and PlanRequiredError.
         """
-        with translated():
-            endpoint = Endpoint.parse(await self._ask("PUT", "endpoint", json={"url": url}))
+        with translate_errors():
+            endpoint = Endpoint.parse(await self._request_json("PUT", "endpoint", json={"url": url}))
             if endpoint.secret is None:
                 raise MalformedError("secret")
             return endpoint
 
-    async def endpoint(self) -> Endpoint:
-        """How it goes with the endpoint of this credential. Raises NotFoundError when it has none."""
-        with translated():
-            return Endpoint.parse(await self._ask("GET", "endpoint"))
+    async def get_endpoint(self) -> Endpoint:
+        """Get the endpoint of this credential. Raises NotFoundError if it has none."""
+        with translate_errors():
+            return Endpoint.parse(await self._request_json("GET", "endpoint"))
 
-    async def remove_endpoint(self) -> None:
-        """Have nothing POSTed any more. Raises NotFoundError when nothing was."""
-        with translated():
-            await self._ask("DELETE", "endpoint")
+    async def delete_endpoint(self) -> None:
+        """Delete the endpoint of this credential. Raises NotFoundError if it has none."""
+        with translate_errors():
+            await self._request_json("DELETE", "endpoint")
 
-    async def stream(self, last_event_id: str | None) -> AsyncGenerator[bytes]:
-        """The bytes of the event stream as they come, until the relay ends it. Costs no call."""
+    async def open_stream(self, last_event_id: str | None) -> AsyncGenerator[bytes]:
+        """Open the event stream and yield its bytes until the relay closes it. Costs no call."""
         headers = STREAM_HEADERS | ({"Last-Event-ID": last_event_id} if last_event_id else {})
-        with translated():
-            async with self._answer("GET", "stream", timeout=STREAM, headers=headers) as response:
-                await _check_v2(response)
+        with translate_errors():
+            async with self._request("GET", "stream", timeout=STREAM_TIMEOUT, headers=headers) as response:
+                await _raise_for_v2_problem(response)
                 if response.content_type != "text/event-stream":
-                    raise UnsupportedRelayError("the stream is no event stream")
+                    raise UnsupportedRelayError("the response is not an event stream")
                 async for chunk in response.content.iter_any():
                     yield chunk
 
-    async def _ask_v2(self, path: str) -> Fields:
-        async with self._answer("GET", path) as response:
-            await _check_v2(response)
-            return json_of(await response.read())
+    async def _get_v2(self, path: str) -> JsonReader:
+        async with self._request("GET", path) as response:
+            await _raise_for_v2_problem(response)
+            return parse_json_object(await response.read())
 
-    async def _ask(
+    async def _request_json(
         self,
         method: str,
         *path: str,
-        timeout: ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's, handed on to it
+        timeout: ClientTimeout | None = None,  # noqa: ASYNC109 - passed to aiohttp
         headers: Mapping[str, str] | None = None,
         json: JsonObject | None = None,
-    ) -> Fields:
-        async with self._answer(method, *path, timeout=timeout, headers=headers, json=json) as response:
-            await check(response)
-            return Fields(None) if response.status == HTTPStatus.NO_CONTENT else json_of(await response.read())
+    ) -> JsonReader:
+        async with self._request(method, *path, timeout=timeout, headers=headers, json=json) as response:
+            await raise_for_problem(response)
+            if response.status == HTTPStatus.NO_CONTENT:
+                return JsonReader(None)
+            return parse_json_object(await response.read())
 
     @asynccontextmanager
-    async def _answer(
+    async def _request(
         self,
         method: str,
         *path: str,
@@ -159,39 +166,39 @@ class RelayClient:
     ) -> AsyncIterator[ClientResponse]:
         async with AsyncExitStack() as stack:
 
-            async def ask(credential: str) -> ClientResponse:
+            async def send(credential: str) -> ClientResponse:
                 return await stack.enter_async_context(
                     self._session.request(
                         method,
-                        self._root.joinpath(*path),
+                        self._base_url.joinpath(*path),
                         headers={**(headers or {}), "Authorization": f"Bearer {credential}"},
                         json=json,
-                        timeout=timeout or QUICK,
-                        allow_redirects=False,  # the credential is for the address that the user gave, and for no other
+                        timeout=timeout or DEFAULT_TIMEOUT,
+                        allow_redirects=False,  # the credential must not be sent to another address
                     )
                 )
 
-            credential = await self._credential()
-            response = await ask(credential)
-            if _is_refusal(response) and self._renew is not None and await self._renew(credential):
-                response = await ask(await self._credential())
+            credential = await self._get_credential()
+            response = await send(credential)
+            if self._renew_token and _is_credential_refused(response) and await self._renew_token(credential):
+                response = await send(await self._get_credential())
             yield response
 
-    async def _credential(self) -> str:
-        token = await self._token()
+    async def _get_credential(self) -> str:
+        token = await self._get_token()
         if not token or not token.isascii() or not token.isprintable() or " " in token:
-            raise UnauthorizedError("no credential looks like this")  # nor could it be sent in a header
+            raise UnauthorizedError("malformed credential")  # could not be sent in a header either
         return token
 
 
-def _is_refusal(response: ClientResponse) -> bool:
-    """Whether the relay itself, and nothing before it, does not know the credential."""
+def _is_credential_refused(response: ClientResponse) -> bool:
+    """Return whether the relay itself, and not a gateway before it, refused the credential."""
     return response.status == HTTPStatus.UNAUTHORIZED and RELAY_HEADER in response.headers
 
 
-async def _check_v2(response: ClientResponse) -> None:
-    """As `check`, for addresses that every relay with a v2 has."""
+async def _raise_for_v2_problem(response: ClientResponse) -> None:
+    """Raise for a problem, for routes that every relay with API v2 has."""
     try:
-        await check(response)
+        await raise_for_problem(response)
     except NotFoundError as err:
-        raise UnsupportedRelayError("a relay without v2") from err
+        raise UnsupportedRelayError("a relay without API v2") from err

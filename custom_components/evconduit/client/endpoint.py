@@ -2,11 +2,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
-from .fields import Fields
+from .json_reader import JsonReader
 
 
 class EndpointState(StrEnum):
-    """Whether the relay still POSTs to it. What fails for days is switched off, until it is registered again."""
+    """Whether the relay POSTs to the endpoint. One that fails for days is off until it is registered again."""
 
     ON = "on"
     OFF = "off"
@@ -14,15 +14,17 @@ class EndpointState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """Where the relay POSTs to while there is no stream. `secret` is told only to who registers it."""
+    """Where the relay POSTs to while the stream is down. Only the answer to a registration has a `secret`."""
 
     state: EndpointState | None
     last_failure: str | None
     secret: str | None = field(repr=False)
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """Never fails."""
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse an endpoint. Never fails."""
         return cls(
-            state=it.choice("state", EndpointState), last_failure=it.text("last_failure"), secret=it.text("secret")
+            state=reader.get_enum("state", EndpointState),
+            last_failure=reader.get_str("last_failure"),
+            secret=reader.get_str("secret"),
         )

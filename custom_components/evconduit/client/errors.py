@@ -1,33 +1,33 @@
-"""What can go wrong between us and the relay, told apart by what the caller can do about it.
+"""Errors of the relay client, one class for each thing that the caller can do about it.
 
 ::
 
-    RelayError                     the relay made a mistake, or we did
-    ├── UnauthorizedError          the credential is unknown or revoked: ask its owner for another
-    ├── ForbiddenError             the credential may not do this: another one may
-    │   └── PlanRequiredError      nobody on this plan may: do without
-    ├── UnsupportedRelayError      no relay, or none that speaks v2: ask for another address
-    ├── NotFoundError              nothing of ours goes by this id (any more): forget it
-    ├── EndpointRefusedError       the relay will not POST to this address: offer another one
-    ├── NotBrokenError             there is nothing to link again: it works
-    ├── CommandRefusedError        the car will not: tell the user its reason
-    └── TryAgainError              not now: come back, not before `retry_after`
-        ├── AccountDisabledError   the operator has switched the account off: no credential opens it meanwhile
-        ├── TooManyRequestsError   asked too often
-        ├── QuotaExhaustedError    the month's calls are spent
-        ├── EnodeUnavailableError  Enode does not answer the relay; a command may have reached it all the same
-        └── RelayConnectionError   the relay does not answer us; what we asked may have been done all the same
+    RelayError                     a bug in the relay or in this client
+    ├── UnauthorizedError          the credential is unknown or revoked: request another one
+    ├── ForbiddenError             the credential lacks the permission: another one may have it
+    │   └── PlanRequiredError      the plan doesn't include this: continue without it
+    ├── UnsupportedRelayError      not a relay, or one without API v2: request another address
+    ├── NotFoundError              the account has nothing with this id (any more): remove it
+    ├── EndpointRefusedError       the relay won't POST to this address: register another one
+    ├── NotBrokenError             the link works: nothing to repair
+    ├── CommandRefusedError        the vehicle refused: show its reason to the user
+    └── TryAgainError              temporary: retry, not before `retry_after`
+        ├── AccountDisabledError   the operator disabled the account: no credential works until it is enabled
+        ├── TooManyRequestsError   the rate limit is reached
+        ├── QuotaExhaustedError    this month's allowance is used up
+        ├── EnodeUnavailableError  Enode doesn't answer the relay; a command may have reached it nevertheless
+        └── RelayConnectionError   the relay doesn't answer; the request may have been carried out nevertheless
 
-No message holds a credential, a VIN or a position.
+No message contains a credential, a VIN or a position.
 """
 
 from datetime import timedelta
 
-from .models import Command, Reason
+from .models import Command, CommandReason
 
 
 class RelayError(Exception):
-    """Base of all; raised itself when the relay (or we) made a mistake."""
+    """Base class; raised itself for a bug in the relay or in this client."""
 
 
 class UnauthorizedError(RelayError):
@@ -35,39 +35,39 @@ class UnauthorizedError(RelayError):
 
 
 class ForbiddenError(RelayError):
-    """The credential is known, but may not do this."""
+    """The credential is valid but lacks the permission."""
 
 
 class PlanRequiredError(ForbiddenError):
-    """The account's plan does not include this."""
+    """The account's plan doesn't include this."""
 
 
 class UnsupportedRelayError(RelayError):
-    """What answers is no relay, or not one that we understand."""
+    """The server is not a relay, or not one that this client understands."""
 
 
 class NotFoundError(RelayError):
-    """Unknown, or somebody else's: the relay does not tell the two apart."""
+    """The id is unknown or belongs to another account: the relay doesn't distinguish the two."""
 
 
 class EndpointRefusedError(RelayError):
-    """The relay does not POST to such an address."""
+    """The relay doesn't POST to such an address."""
 
 
 class NotBrokenError(RelayError):
-    """The car is linked and in order: there is nothing to link again."""
+    """The vehicle's link works: there is nothing to link again."""
 
 
 class CommandRefusedError(RelayError):
-    """The car, its maker, or Enode refuses; `reason` says why."""
+    """The vehicle, its vendor or Enode refused the command; `reason` says why."""
 
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(f"refused: {reason.type or 'no reason given'}")
+    def __init__(self, reason: CommandReason) -> None:
+        super().__init__(f"command refused: {reason.type or 'no reason given'}")
         self.reason = reason
 
 
 class TryAgainError(RelayError):
-    """It may work later; `retry_after` is the relay's own wish, None when it told none."""
+    """A temporary error; `retry_after` is how long the relay wants to be left alone, None if it didn't say."""
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
@@ -75,19 +75,19 @@ class TryAgainError(RelayError):
 
 
 class AccountDisabledError(TryAgainError):
-    """The relay's operator has switched the account off. The credential is as good as before."""
+    """The relay's operator disabled the account. The credential itself is still valid."""
 
 
 class TooManyRequestsError(TryAgainError):
-    """The same was asked just now."""
+    """The rate limit for this request is reached."""
 
 
 class QuotaExhaustedError(TryAgainError):
-    """The account's calls are used up until the month turns or more are bought."""
+    """The account's allowance is used up until it resets or call tokens are bought."""
 
 
 class EnodeUnavailableError(TryAgainError):
-    """Enode does not answer the relay. `command` is there when one was on its way: its outcome is open."""
+    """Enode doesn't answer the relay. `command` is set if one was being sent: its outcome is open."""
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None, command: Command | None = None) -> None:
         super().__init__(message, retry_after=retry_after)
@@ -95,4 +95,4 @@ class EnodeUnavailableError(TryAgainError):
 
 
 class RelayConnectionError(TryAgainError):
-    """No answer, half an answer, or a gateway that answers in the relay's place. Outcome unknown."""
+    """No answer, an incomplete one, or one from a gateway in place of the relay. The outcome is unknown."""

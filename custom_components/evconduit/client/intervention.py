@@ -1,14 +1,17 @@
 from dataclasses import dataclass
 from typing import Self
 
-from .fields import Fields
+from .json_reader import JsonReader
 
-USER = "User"
+AGENT_USER = "User"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intervention:
-    """What somebody must do before the car can do more. `description` is Markdown, in the account's language."""
+    """What someone must do to make the vehicle capable of more.
+
+    `agent` is who must do it. `description` is Markdown, in the account's language.
+    """
 
     id: str
     title: str | None
@@ -16,16 +19,21 @@ class Intervention:
     agent: str | None
 
     @property
-    def is_users(self) -> bool:
-        """It is the user who must do it, not the maker or Enode."""
-        return self.agent == USER
+    def is_for_user(self) -> bool:
+        """Whether the user must do it, and not the vendor or Enode."""
+        return self.agent == AGENT_USER
 
     @classmethod
     def parse_all(cls, items: object) -> tuple[Self, ...]:
-        """From `interventions`. One without an id is passed over; never fails."""
-        found = [Fields(it) for it in items if isinstance(it, dict)] if isinstance(items, list) else []
+        """Parse the member `interventions`. Skips items without an id; never fails."""
+        readers = [JsonReader(item) for item in items if isinstance(item, dict)] if isinstance(items, list) else []
         return tuple(
-            cls(id=id_, title=it.text("title"), description=it.text("description"), agent=it.text("agent"))
-            for it in found
-            if (id_ := it.text("id"))
+            cls(
+                id=id_,
+                title=reader.get_str("title"),
+                description=reader.get_str("description"),
+                agent=reader.get_str("agent"),
+            )
+            for reader in readers
+            if (id_ := reader.get_str("id"))
         )

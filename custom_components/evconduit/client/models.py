@@ -1,6 +1,7 @@
-"""What the relay says, read tolerant: unknown keys and words are passed over, missing values are None.
+"""The relay's messages. Unknown members and values are ignored, missing ones are None.
 
-Only what names a thing must be there (an id, a revision, the list of vehicles): read as absent it would mean "gone".
+Only identifying members are required (an id, a revision, the list of vehicles): if they were read as None, vehicles
+would be removed.
 """
 
 from dataclasses import dataclass, field
@@ -8,13 +9,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from .fields import Fields, JsonObject
 from .intervention import Intervention
+from .json_reader import JsonObject, JsonReader
 from .vehicle import Vehicle
 
 
 class LinkState(StrEnum):
-    """How the car hangs on its maker's account: well, in need of a new sign-in, or beyond what the plan serves."""
+    """State of the link to the vendor: working, in need of a new sign-in, or over the plan's vehicle limit."""
 
     OK = "ok"
     BROKEN = "broken"
@@ -22,14 +23,14 @@ class LinkState(StrEnum):
 
 
 class CommandKind(StrEnum):
-    """What a car can be asked."""
+    """Kind of charging command."""
 
     START = "START"
     STOP = "STOP"
 
 
 class CommandState(StrEnum):
-    """How far a command got."""
+    """State of a command."""
 
     SENDING = "sending"
     PENDING = "pending"
@@ -44,55 +45,55 @@ REFUSED_STATES = frozenset({CommandState.FAILED, CommandState.CANCELLED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reason:
-    """Why a command was not carried out: Enode's word for it, and a sentence."""
+class CommandReason:
+    """Why a command was not carried out: Enode's error type, and a sentence."""
 
     type: str | None
     detail: str | None
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """From `reason`."""
-        return cls(type=it.text("type"), detail=it.text("detail"))
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the member `reason`."""
+        return cls(type=reader.get_str("type"), detail=reader.get_str("detail"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """What a user asked a car. `state` None is a word from the future: settled for all we know."""
+    """A charging command. `state` is None for a value added in a later version, which counts as settled."""
 
     id: str
     kind: CommandKind | None
     state: CommandState | None
-    reason: Reason
+    reason: CommandReason
     requested_at: datetime | None
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """Raises MalformedError."""
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the object. Raises MalformedError."""
         return cls(
-            id=it.needed_text("id"),
-            kind=it.choice("kind", CommandKind),
-            state=it.choice("state", CommandState),
-            reason=Reason.parse(it.fields("reason")),
-            requested_at=it.time("requested_at"),
+            id=reader.require_str("id"),
+            kind=reader.get_enum("kind", CommandKind),
+            state=reader.get_enum("state", CommandState),
+            reason=CommandReason.parse(reader.get_object("reason")),
+            requested_at=reader.get_datetime("requested_at"),
         )
 
     @property
     def is_open(self) -> bool:
-        """Its outcome is still to come."""
+        """Whether the outcome is not known yet."""
         return self.state in OPEN_STATES
 
     @property
     def is_refused(self) -> bool:
-        """It will not be carried out; `reason` may say why."""
+        """Whether the command won't be carried out; `reason` may say why."""
         return self.state in REFUSED_STATES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VehicleRecord:
-    """A car as the relay has it. `id` is the relay's own and never changes; a higher `revision` is newer.
+    """A vehicle's state in the relay. `id` is the relay's and never changes; a higher `revision` is newer.
 
-    `raw` is the record as it came, for keeping; it holds VIN and position and takes no part in comparing.
+    `raw` is the record as received, for storage. It contains VIN and position, and is ignored in comparisons.
     """
 
     id: str
@@ -104,25 +105,26 @@ class VehicleRecord:
     raw: JsonObject = field(compare=False, repr=False)
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """Raises MalformedError."""
-        command = it.fields("command")
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the object. Raises MalformedError."""
+        command = reader.get_object("command")
         return cls(
-            id=it.needed_text("id"),
-            revision=it.needed_whole("revision"),
-            link_state=it.fields("link").choice("state", LinkState),
-            vehicle=Vehicle.parse(it.fields("vehicle")),
+            id=reader.require_str("id"),
+            revision=reader.require_int("revision"),
+            link_state=reader.get_object("link").get_enum("state", LinkState),
+            vehicle=Vehicle.parse(reader.get_object("vehicle")),
             command=Command.parse(command) if command.values else None,
-            interventions=Intervention.parse_all(it.values.get("interventions")),
-            raw=it.values,
+            interventions=Intervention.parse_all(reader.values.get("interventions")),
+            raw=reader.values,
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """Whose cars these are. `push`: the plan includes the stream. `next_poll_at`: when the relay wants to be asked.
+    """The account of the credential.
 
-    `features`: what this relay can do; an older one names less. `language`: in which interventions are told.
+    `push`: whether the plan includes the stream. `next_poll_at`: when to poll next, so that the allowance lasts.
+    `features`: the optional parts of the API that this relay has. `language`: the language of interventions.
     """
 
     id: str
@@ -136,26 +138,26 @@ class Account:
     raw: JsonObject = field(compare=False, repr=False)
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """Raises MalformedError."""
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the object. Raises MalformedError."""
         return cls(
-            id=it.needed_text("id"),
-            title=it.text("title"),
-            plan=it.text("plan"),
-            push=it.flag("push") is True,
-            next_poll_at=it.time("next_poll_at"),
-            relay_version=it.fields("relay").text("version"),
-            features=frozenset(it.fields("relay").texts("features")),
-            language=it.text("language"),
-            raw=it.values,
+            id=reader.require_str("id"),
+            title=reader.get_str("title"),
+            plan=reader.get_str("plan"),
+            push=reader.get_bool("push") is True,
+            next_poll_at=reader.get_datetime("next_poll_at"),
+            relay_version=reader.get_object("relay").get_str("version"),
+            features=frozenset(reader.get_object("relay").get_str_list("features")),
+            language=reader.get_str("language"),
+            raw=reader.values,
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """Everything at one moment. Complete: a car that is not in it is gone.
+    """The account and all its vehicles. A vehicle that is not in it has been removed.
 
-    `gap`: what happened since the cursor that we resumed from cannot be told any more.
+    `gap`: the relay no longer has all messages since the cursor that was resumed from.
     """
 
     account: Account
@@ -163,30 +165,30 @@ class Snapshot:
     gap: bool = False
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """Raises MalformedError: half a snapshot would say that cars are gone."""
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the message. Raises MalformedError: an incomplete snapshot would remove vehicles."""
         return cls(
-            account=Account.parse(it.needed_fields("account")),
-            vehicles=tuple(map(VehicleRecord.parse, it.needed_list("vehicles"))),
-            gap=it.flag("gap") is True,
+            account=Account.parse(reader.require_object("account")),
+            vehicles=tuple(map(VehicleRecord.parse, reader.require_object_list("vehicles"))),
+            gap=reader.get_bool("gap") is True,
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VehicleRemoved:
-    """A car has gone."""
+    """A vehicle was removed from the account."""
 
     id: str
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """Raises MalformedError."""
-        return cls(id=it.needed_text("id"))
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the object. Raises MalformedError."""
+        return cls(id=reader.require_str("id"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transition:
-    """Something happened to a car. `type` is open: the relay learns new ones. `replayed`: told while we were away."""
+    """A change of a vehicle. `type` is an open set. `replayed`: it happened while the stream was not connected."""
 
     vehicle_id: str
     type: str
@@ -194,24 +196,24 @@ class Transition:
     replayed: bool
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """Raises MalformedError."""
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the object. Raises MalformedError."""
         return cls(
-            vehicle_id=it.needed_text("vehicle_id"),
-            type=it.needed_text("type"),
-            occurred_at=it.time("occurred_at"),
-            replayed=it.flag("replayed") is True,
+            vehicle_id=reader.require_str("vehicle_id"),
+            type=reader.require_str("type"),
+            occurred_at=reader.get_datetime("occurred_at"),
+            replayed=reader.get_bool("replayed") is True,
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bye:
-    """The relay hangs up. `retry_after` in seconds."""
+    """The relay closes the stream. `retry_after` in seconds."""
 
     reason: str | None
     retry_after: float | None
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """Never fails."""
-        return cls(reason=it.text("reason"), retry_after=it.number("retry_after"))
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the message. Never fails."""
+        return cls(reason=reader.get_str("reason"), retry_after=reader.get_number("retry_after"))

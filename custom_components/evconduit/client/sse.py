@@ -1,22 +1,22 @@
-"""Server-sent events from bytes that come in pieces of any size (WHATWG HTML, section 9.2)."""
+"""Parser for server-sent events that arrive in chunks of any size (WHATWG HTML, section 9.2)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-LONGEST_EVENT: Final = 512 * 1024
+MAX_EVENT_SIZE: Final = 512 * 1024
 """Bytes. The relay sends at most 256 KiB in one line."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 
 
 class EventTooLongError(ValueError):
-    """More bytes than any event of ours has, and still no end of it."""
+    """An event exceeds the maximum size."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerSentEvent:
-    """One event. `id` is the last one seen so far, as the standard has it: what to resume from."""
+    """One event. `id` is the last id received so far, as the standard defines it: what to resume after."""
 
     event: str
     data: str
@@ -24,11 +24,11 @@ class ServerSentEvent:
 
 
 class EventParser:
-    """Takes bytes, gives events. Never holds more than about LONGEST_EVENT bytes."""
+    """Incremental parser. Never buffers more than about `max_size` bytes."""
 
-    def __init__(self, longest: int = LONGEST_EVENT) -> None:
-        self._longest = longest
-        self._rest = bytearray()
+    def __init__(self, max_size: int = MAX_EVENT_SIZE) -> None:
+        self._max_size = max_size
+        self._buffer = bytearray()
         self._at_start = True
         self._after_cr = False
         self._event = ""
@@ -37,37 +37,37 @@ class EventParser:
         self._id: str | None = None
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
-        """The events that these bytes complete. Raises EventTooLongError."""
-        for line in self._lines(chunk):
+        """Yield the events that `chunk` completes. Raises EventTooLongError."""
+        for line in self._split_lines(chunk):
             if line:
-                self._take(line)
+                self._parse_line(line)
                 continue
             if self._data:
                 yield ServerSentEvent(event=self._event or "message", data="\n".join(self._data), id=self._id)
             self._event, self._data, self._size = "", [], 0
 
-    def _lines(self, chunk: bytes) -> Iterator[bytes]:
-        """Whole lines, whichever of the three ends they have. What has no end yet waits for the next chunk."""
+    def _split_lines(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield complete lines, ended by CR, LF or CR LF. An incomplete line stays in the buffer."""
         if self._after_cr and chunk:
-            # CR LF is one end of line even when it comes in two pieces.
+            # CR LF is a single line end, even if split over two chunks.
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
-        pieces = chunk.splitlines(keepends=True)  # bytes split at \n, \r and \r\n only
+        pieces = chunk.splitlines(keepends=True)  # for bytes this splits at \n, \r and \r\n only
         for piece in pieces:
-            self._rest += piece
+            self._buffer += piece
             if not piece.endswith((b"\n", b"\r")):
                 break
-            line = bytes(self._rest.rstrip(b"\r\n"))
-            self._rest.clear()
+            line = bytes(self._buffer.rstrip(b"\r\n"))
+            self._buffer.clear()
             if self._at_start:
                 self._at_start = False
                 line = line.removeprefix(_BOM)
             yield line
         self._after_cr = chunk.endswith(b"\r") or (self._after_cr and not chunk)
-        if self._size + len(self._rest) > self._longest:
-            raise EventTooLongError(f"more than {self._longest} bytes")
+        if self._size + len(self._buffer) > self._max_size:
+            raise EventTooLongError(f"more than {self._max_size} bytes")
 
-    def _take(self, line: bytes) -> None:
+    def _parse_line(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         text = value.removeprefix(b" ").decode(errors="replace")
         match name:
@@ -75,10 +75,10 @@ class EventParser:
                 self._event = text
             case b"data":
                 self._size += len(value) + 1
-                if self._size > self._longest:
-                    raise EventTooLongError(f"more than {self._longest} bytes")
+                if self._size > self._max_size:
+                    raise EventTooLongError(f"more than {self._max_size} bytes")
                 self._data.append(text)
             case b"id" if "\0" not in text:
                 self._id = text or None
             case _:
-                pass  # comments, `retry` (we have a pace of our own), and what the standard may add
+                pass  # comments, `retry` (this client has its own backoff), and fields that the standard may add

@@ -1,15 +1,15 @@
-"""Enode's vehicle object as we read it. Any value may be missing; what Enode adds later is passed over."""
+"""Enode's vehicle object. Any value may be missing; members that Enode adds later are ignored."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from .fields import Fields
+from .json_reader import JsonReader
 
 
 class PowerDeliveryState(StrEnum):
-    """What happens between plug and battery. Enode's UNKNOWN, and words from the future, are None."""
+    """Enode's power delivery state. UNKNOWN, and values that Enode adds later, are read as None."""
 
     UNPLUGGED = "UNPLUGGED"
     INITIALIZING = "PLUGGED_IN:INITIALIZING"
@@ -22,17 +22,19 @@ class PowerDeliveryState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Information:
-    """What the car is. Its VIN is left behind on purpose: nothing of ours needs it."""
+class VehicleInformation:
+    """Brand, model and name. The VIN is deliberately not read, because nothing needs it."""
 
     brand: str | None
     model: str | None
     display_name: str | None
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """From `information`."""
-        return cls(brand=it.text("brand"), model=it.text("model"), display_name=it.text("displayName"))
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the member `information`."""
+        return cls(
+            brand=reader.get_str("brand"), model=reader.get_str("model"), display_name=reader.get_str("displayName")
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,56 +53,58 @@ class ChargeState:
     power_delivery_state: PowerDeliveryState | None
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """From `chargeState`."""
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the member `chargeState`."""
         return cls(
-            battery_level=it.number("batteryLevel"),
-            range=it.number("range"),
-            is_plugged_in=it.flag("isPluggedIn"),
-            is_charging=it.flag("isCharging"),
-            is_fully_charged=it.flag("isFullyCharged"),
-            battery_capacity=it.number("batteryCapacity"),
-            charge_limit=it.number("chargeLimit"),
-            charge_rate=it.number("chargeRate"),
-            charge_time_remaining=it.number("chargeTimeRemaining"),
-            power_delivery_state=it.choice("powerDeliveryState", PowerDeliveryState),
+            battery_level=reader.get_number("batteryLevel"),
+            range=reader.get_number("range"),
+            is_plugged_in=reader.get_bool("isPluggedIn"),
+            is_charging=reader.get_bool("isCharging"),
+            is_fully_charged=reader.get_bool("isFullyCharged"),
+            battery_capacity=reader.get_number("batteryCapacity"),
+            charge_limit=reader.get_number("chargeLimit"),
+            charge_rate=reader.get_number("chargeRate"),
+            charge_time_remaining=reader.get_number("chargeTimeRemaining"),
+            power_delivery_state=reader.get_enum("powerDeliveryState", PowerDeliveryState),
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Location:
-    """Where the car is, in degrees; not known unless both are."""
+    """Position in degrees. Known only if both coordinates are."""
 
     latitude: float | None
     longitude: float | None
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """From `location`."""
-        return cls(latitude=it.number("latitude"), longitude=it.number("longitude"))
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the member `location`."""
+        return cls(latitude=reader.get_number("latitude"), longitude=reader.get_number("longitude"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capability:
-    """Whether the car can do a thing, and what its owner could do to make it able."""
+    """Whether the vehicle is capable of something, and the interventions that would make it capable."""
 
     is_capable: bool
     intervention_ids: tuple[str, ...]
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """From one member of `capabilities`."""
-        return cls(is_capable=it.flag("isCapable") is True, intervention_ids=it.texts("interventionIds"))
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse one member of `capabilities`."""
+        return cls(
+            is_capable=reader.get_bool("isCapable") is True, intervention_ids=reader.get_str_list("interventionIds")
+        )
 
     @property
-    def is_offered(self) -> bool:
-        """The car can, or could after an intervention."""
+    def is_supported(self) -> bool:
+        """Whether the vehicle is capable, or would be after an intervention."""
         return self.is_capable or bool(self.intervention_ids)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capabilities:
-    """What the car can tell and do."""
+    """What the vehicle can report and do."""
 
     charge_state: Capability
     location: Capability
@@ -109,40 +113,40 @@ class Capabilities:
     stop_charging: Capability
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """From `capabilities`."""
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the member `capabilities`."""
         return cls(
-            charge_state=Capability.parse(it.fields("chargeState")),
-            location=Capability.parse(it.fields("location")),
-            odometer=Capability.parse(it.fields("odometer")),
-            start_charging=Capability.parse(it.fields("startCharging")),
-            stop_charging=Capability.parse(it.fields("stopCharging")),
+            charge_state=Capability.parse(reader.get_object("chargeState")),
+            location=Capability.parse(reader.get_object("location")),
+            odometer=Capability.parse(reader.get_object("odometer")),
+            start_charging=Capability.parse(reader.get_object("startCharging")),
+            stop_charging=Capability.parse(reader.get_object("stopCharging")),
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vehicle:
-    """A car as Enode last described it. `odometer` in km."""
+    """The last state that Enode reported. `odometer` in km."""
 
     vendor: str | None
     last_seen: datetime | None
     is_reachable: bool | None
-    information: Information
+    information: VehicleInformation
     charge_state: ChargeState
     location: Location
     odometer: float | None
     capabilities: Capabilities
 
     @classmethod
-    def parse(cls, it: Fields) -> Self:
-        """From Enode's vehicle object; never fails."""
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse Enode's vehicle object. Never fails."""
         return cls(
-            vendor=it.text("vendor"),
-            last_seen=it.time("lastSeen"),
-            is_reachable=it.flag("isReachable"),
-            information=Information.parse(it.fields("information")),
-            charge_state=ChargeState.parse(it.fields("chargeState")),
-            location=Location.parse(it.fields("location")),
-            odometer=it.fields("odometer").number("distance"),
-            capabilities=Capabilities.parse(it.fields("capabilities")),
+            vendor=reader.get_str("vendor"),
+            last_seen=reader.get_datetime("lastSeen"),
+            is_reachable=reader.get_bool("isReachable"),
+            information=VehicleInformation.parse(reader.get_object("information")),
+            charge_state=ChargeState.parse(reader.get_object("chargeState")),
+            location=Location.parse(reader.get_object("location")),
+            odometer=reader.get_object("odometer").get_number("distance"),
+            capabilities=Capabilities.parse(reader.get_object("capabilities")),
         )

@@ -1,4 +1,4 @@
-"""What the relay POSTs where there is no stream: signed as Standard Webhooks has it, with the stream's own messages."""
+"""What the relay POSTs while the stream is down: the stream's messages, signed as in Standard Webhooks."""
 
 import base64
 import binascii
@@ -10,85 +10,86 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Self
 
-from .answers import json_of
-from .fields import Fields
+from .json_reader import JsonReader
 from .models import Bye
-from .stream import KINDS, Received
+from .responses import parse_json_object
+from .stream import MESSAGE_PARSERS, ReceivedMessage
 
-TOLERANCE: Final = timedelta(minutes=5)
-"""Further from our own clock than this no honest message is; an old one may be somebody's recording."""
-MOST_SIGNATURES: Final = 8
-"""While a secret is changed there are two."""
-LONGEST_HEADER: Final = 2048
+TIMESTAMP_TOLERANCE: Final = timedelta(minutes=5)
+"""Maximum difference to the local clock. Older messages could be replayed ones."""
+MAX_SIGNATURES: Final = 8
+"""There are two while a secret is rotated."""
+MAX_HEADER_LENGTH: Final = 2048
 
-_PREFIX: Final = "whsec_"
-_VERSION: Final = "v1"
+_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - not a secret itself
+_SIGNATURE_VERSION: Final = "v1"
 
 
 class SignatureError(ValueError):
-    """Not the relay's, not whole, or not of now. Never says more: who forges must not learn from it."""
+    """The signature is missing, invalid or too old. Never return the text to the sender, who could learn from it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Delivery:
-    """The messages of one POST, each with where it stands in the feed. A test has none."""
+class WebhookDelivery:
+    """The messages of one POST, each with its cursor. A delivery of type `test` has none."""
 
-    messages: tuple[Received, ...]
+    messages: tuple[ReceivedMessage, ...]
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Raises MalformedError. Messages from the future are passed over."""
-        it = json_of(body)
-        it.needed_text("type")
-        return cls(messages=tuple(found for each in it.needed_list("messages") if (found := _message(each))))
+        """Parse the body. Skips types of message added in a later version. Raises MalformedError."""
+        reader = parse_json_object(body)
+        reader.require_str("type")
+        messages = map(_parse_message, reader.require_object_list("messages"))
+        return cls(messages=tuple(message for message in messages if message is not None))
 
 
-def verify(secret: str, headers: Mapping[str, str], body: bytes, *, now: float | None = None) -> str:
-    """The id of a message that the relay has signed. Raises SignatureError for every other.
+def verify_signature(secret: str, headers: Mapping[str, str], body: bytes, *, now: float | None = None) -> str:
+    """Verify that the relay signed the message, and return the message's id. Raises SignatureError.
 
-    `secret` as the relay gave it (`whsec_…`); `now` in seconds since 1970.
+    `secret` has the form `whsec_…`; `now` is in seconds since 1970.
     """
-    message_id = _header(headers, "webhook-id")
-    timestamp = _header(headers, "webhook-timestamp")
-    signatures = _header(headers, "webhook-signature").split(" ")[:MOST_SIGNATURES]
+    message_id = _get_header(headers, "webhook-id")
+    timestamp = _get_header(headers, "webhook-timestamp")
+    signatures = _get_header(headers, "webhook-signature").split(" ")[:MAX_SIGNATURES]
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= len("99999999999")):
-        raise SignatureError("no time")
-    if abs((time.time() if now is None else now) - int(timestamp)) > TOLERANCE.total_seconds():
-        raise SignatureError("of another time")
+        raise SignatureError("malformed timestamp")
+    if abs((time.time() if now is None else now) - int(timestamp)) > TIMESTAMP_TOLERANCE.total_seconds():
+        raise SignatureError("timestamp out of tolerance")
     signed = f"{message_id}.{timestamp}.".encode() + body
-    expected = base64.b64encode(hmac.digest(_key(secret), signed, hashlib.sha256))
-    # All are compared, whichever of them fits: the time it takes must tell nothing.
-    fits = [hmac.compare_digest(expected, given) for given in map(_signature, signatures)]
-    if not any(fits):
-        raise SignatureError("not the relay's")
+    expected = base64.b64encode(hmac.digest(_decode_secret(secret), signed, hashlib.sha256))
+    # No early exit: the duration must not depend on which signature matches.
+    matches = [hmac.compare_digest(expected, given) for given in map(_parse_signature, signatures)]
+    if not any(matches):
+        raise SignatureError("no matching signature")
     return message_id
 
 
-def _header(headers: Mapping[str, str], name: str) -> str:
+def _get_header(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(name, "")
-    if not value or len(value) > LONGEST_HEADER or not value.isascii():
+    if not value or len(value) > MAX_HEADER_LENGTH or not value.isascii():
         raise SignatureError(name)
     return value
 
 
-def _key(secret: str) -> bytes:
+def _decode_secret(secret: str) -> bytes:
     try:
-        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+        key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
     except binascii.Error, ValueError:
-        raise SignatureError("no secret") from None
-    if not secret.startswith(_PREFIX) or not key:
-        raise SignatureError("no secret")  # an empty key would fit what anybody can sign
+        raise SignatureError("malformed secret") from None
+    if not secret.startswith(_SECRET_PREFIX) or not key:
+        raise SignatureError("malformed secret")  # anyone can sign with an empty key
     return key
 
 
-def _signature(given: str) -> bytes:
+def _parse_signature(given: str) -> bytes:
     version, _, value = given.partition(",")
-    return value.encode() if version == _VERSION else b""
+    return value.encode() if version == _SIGNATURE_VERSION else b""
 
 
-def _message(it: Fields) -> Received | None:
-    parse = KINDS.get(it.needed_text("event"))
-    message = parse(it.needed_fields("data")) if parse else None
+def _parse_message(reader: JsonReader) -> ReceivedMessage | None:
+    parse = MESSAGE_PARSERS.get(reader.require_str("event"))
+    message = parse(reader.require_object("data")) if parse else None
     if message is None or isinstance(message, Bye):
         return None
-    return Received(message=message, cursor=it.text("id"))
+    return ReceivedMessage(message=message, cursor=reader.get_str("id"))

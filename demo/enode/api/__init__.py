@@ -1,1 +1,1 @@
-"""Enode's API, one module a chapter; each offers its ROUTES."""
+"""Routes of Enode's API. Each module exports ROUTES."""

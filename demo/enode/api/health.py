@@ -1,4 +1,4 @@
-"""Health of Enode and of its vendors, and the interventions that exist."""
+"""Routes of service health, vendors and interventions."""
 
 from typing import get_args
 
@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo.enode.api.shared import no_content
+from demo.enode.api.request_helpers import no_content
 from demo.enode.catalogue import VENDORS, Vendor
-from demo.enode.interventions import OBSTACLES, Obstacle
+from demo.enode.interventions import INTERVENTIONS, Intervention
 from demo.enode.linking import Scope, VendorType
 from demo.enode.problems import Json, bad_request, not_found
 
@@ -17,48 +17,48 @@ VEHICLE_SCOPES = [it for it in get_args(Scope) if it.startswith("vehicle:")]
 
 
 async def is_ready(_request: Request) -> Response:
-    """Enode is there."""
+    """Report that Enode is ready."""
     return no_content()
 
 
 async def list_vehicle_vendors(_request: Request) -> Response:
-    """The makers whose cars can be linked."""
-    return JSONResponse([_health(it) for it in VENDORS.values()])
+    """List the vendors whose cars can be linked."""
+    return JSONResponse([_render_vendor(it) for it in VENDORS.values()])
 
 
 async def list_no_vendors(_request: Request) -> Response:
-    """The makers of other assets: there are none in this world."""
+    """List the vendors of other assets: always empty."""
     return JSONResponse([])
 
 
 async def list_integrations(request: Request) -> Response:
-    """What can be linked, for the asset types that are asked for."""
-    known = get_args(VendorType)
-    asked = request.query_params.get("assetTypes", ",".join(known)).split(",")
-    if not set(asked) <= set(known):
-        raise bad_request(f"assetTypes: must be among {', '.join(known)}")
-    vendors = VENDORS.values() if "vehicle" in asked else ()
-    return JSONResponse([{**_health(it), "assetTypes": ["vehicle"], "scopes": VEHICLE_SCOPES} for it in vendors])
+    """List the integrations of the requested asset types."""
+    asset_types = get_args(VendorType)
+    requested = request.query_params.get("assetTypes", ",".join(asset_types)).split(",")
+    if not set(requested) <= set(asset_types):
+        raise bad_request(f"assetTypes: must be among {', '.join(asset_types)}")
+    vendors = VENDORS.values() if "vehicle" in requested else ()
+    return JSONResponse([{**_render_vendor(it), "assetTypes": ["vehicle"], "scopes": VEHICLE_SCOPES} for it in vendors])
 
 
 async def list_interventions(request: Request) -> Response:
-    """The interventions, those of one vendor or all. In English unless `language` is one that there is."""
+    """List the interventions of one vendor or all, in `language` if there is a translation, else in English."""
     vendor, kind = request.query_params.get("vendor"), request.query_params.get("vendorType")
     if kind not in {None, "vehicle"}:
         return JSONResponse([])
-    wanted = [it for it in OBSTACLES.values() if vendor is None or it.vendor in {None, vendor}]
-    return JSONResponse([_show(it, request) for it in wanted])
+    selected = [it for it in INTERVENTIONS.values() if vendor is None or it.vendor in {None, vendor}]
+    return JSONResponse([_render_intervention(it, request) for it in selected])
 
 
 async def get_intervention(request: Request) -> Response:
-    """One intervention."""
-    obstacle = OBSTACLES.get(request.path_params["intervention_id"])
-    if obstacle is None:
+    """Return one intervention."""
+    intervention = INTERVENTIONS.get(request.path_params["intervention_id"])
+    if intervention is None:
         raise not_found("Intervention not found", "Could not find the intervention")
-    return JSONResponse(_show(obstacle, request))
+    return JSONResponse(_render_intervention(intervention, request))
 
 
-def _health(vendor: Vendor) -> Json:
+def _render_vendor(vendor: Vendor) -> Json:
     return {
         "vendor": vendor.name,
         "displayName": vendor.display_name,
@@ -68,21 +68,21 @@ def _health(vendor: Vendor) -> Json:
     }
 
 
-def _show(obstacle: Obstacle, request: Request) -> Json:
-    title, description = obstacle.words(request.query_params.get("language"))
+def _render_intervention(intervention: Intervention, request: Request) -> Json:
+    title, description = intervention.get_texts(request.query_params.get("language"))
     return {
-        "id": obstacle.id,
-        "vendor": obstacle.vendor,
-        "vendorType": None if obstacle.vendor is None else "vehicle",
-        "brand": obstacle.brand,
+        "id": intervention.id,
+        "vendor": intervention.vendor,
+        "vendorType": None if intervention.vendor is None else "vehicle",
+        "brand": intervention.brand,
         "introducedAt": INTRODUCED_AT,
-        "domain": obstacle.domain,
+        "domain": intervention.domain,
         "resolution": {
             "title": title,
             "description": description,
-            "access": obstacle.access,
+            "access": intervention.access,
             "agent": "User",
-            "action": obstacle.action,
+            "action": intervention.action,
         },
     }
 

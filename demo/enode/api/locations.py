@@ -1,4 +1,4 @@
-"""The named places of users. A vehicle that stands at one carries its id."""
+"""Routes of users' locations. A vehicle at a location carries its id."""
 
 from dataclasses import replace
 
@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo.enode.api.shared import sim_of
-from demo.enode.paging import page, page_request
+from demo.enode.api.request_helpers import get_simulator
+from demo.enode.paging import build_page, parse_page_request
 from demo.enode.problems import Json, not_found, read_body
-from demo.enode.world import Place
+from demo.enode.world import Location
 
 
 class CreateBody(BaseModel):
@@ -34,68 +34,72 @@ class UpdateBody(CreateBody):
 
 
 async def list_locations(request: Request) -> Response:
-    """All places of all users."""
-    return _page(request, list(sim_of(request).world.places.values()))
+    """List all locations of all users."""
+    return _render_page(request, list(get_simulator(request).world.places.values()))
 
 
 async def list_user_locations(request: Request) -> Response:
-    """A user's places."""
+    """List a user's locations."""
     user_id = request.path_params["user_id"]
-    return _page(request, [it for it in sim_of(request).world.places.values() if it.user_id == user_id])
+    return _render_page(request, [it for it in get_simulator(request).world.places.values() if it.user_id == user_id])
 
 
 async def create_location(request: Request) -> Response:
-    """A new place of a user."""
-    sim, user_id = sim_of(request), request.path_params["user_id"]
+    """Create a location of a user."""
+    sim, user_id = get_simulator(request), request.path_params["user_id"]
     if user_id not in sim.world.users:
         raise not_found("User does not exist", f"Could not find user with ID {user_id}")
     body = await read_body(request, CreateBody)
-    place = Place(id=sim.world.new_id(), user_id=user_id, created_at=sim.clock.new_moment(), **body.model_dump())
-    sim.world.places[place.id] = place
-    return JSONResponse(_show(place))
+    location = Location(
+        id=sim.world.new_id(), user_id=user_id, created_at=sim.clock.next_timestamp(), **body.model_dump()
+    )
+    sim.world.places[location.id] = location
+    return JSONResponse(_render_location(location))
 
 
 async def get_location(request: Request) -> Response:
-    """One place."""
-    return JSONResponse(_show(_place(request)))
+    """Return one location."""
+    return JSONResponse(_render_location(_get_location(request)))
 
 
 async def update_location(request: Request) -> Response:
-    """Change a place."""
-    place = _place(request)
+    """Update a location."""
+    location = _get_location(request)
     body = await read_body(request, UpdateBody)
-    changed = replace(place, **body.model_dump(include=body.model_fields_set))
-    sim_of(request).world.places[place.id] = changed
-    return JSONResponse(_show(changed))
+    changed = replace(location, **body.model_dump(include=body.model_fields_set))
+    get_simulator(request).world.places[location.id] = changed
+    return JSONResponse(_render_location(changed))
 
 
 async def delete_location(request: Request) -> Response:
-    """Forget a place; answers what it was."""
-    place = _place(request)
-    del sim_of(request).world.places[place.id]
-    return JSONResponse(_show(place))
+    """Delete a location and return it."""
+    location = _get_location(request)
+    del get_simulator(request).world.places[location.id]
+    return JSONResponse(_render_location(location))
 
 
-def _place(request: Request) -> Place:
-    place = sim_of(request).world.places.get(request.path_params["location_id"])
-    if place is None:
+def _get_location(request: Request) -> Location:
+    location = get_simulator(request).world.places.get(request.path_params["location_id"])
+    if location is None:
         raise not_found("Location not found", "Could not find the location")
-    return place
+    return location
 
 
-def _page(request: Request, places: list[Place]) -> Response:
-    return JSONResponse(page(places, lambda it: (it.created_at, it.id), _show, page_request(request)))
+def _render_page(request: Request, locations: list[Location]) -> Response:
+    return JSONResponse(
+        build_page(locations, lambda it: (it.created_at, it.id), _render_location, parse_page_request(request))
+    )
 
 
-def _show(place: Place) -> Json:
+def _render_location(location: Location) -> Json:
     return {
-        "id": place.id,
-        "userId": place.user_id,
-        "createdAt": place.created_at,
-        "name": place.name,
-        "latitude": place.latitude,
-        "longitude": place.longitude,
-        "timezoneName": place.timezone_name,
+        "id": location.id,
+        "userId": location.user_id,
+        "createdAt": location.created_at,
+        "name": location.name,
+        "latitude": location.latitude,
+        "longitude": location.longitude,
+        "timezoneName": location.timezone_name,
     }
 
 

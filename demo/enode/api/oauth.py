@@ -1,4 +1,4 @@
-"""The token endpoint."""
+"""Route of the token endpoint."""
 
 from urllib.parse import parse_qs
 
@@ -6,21 +6,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo.enode.api.shared import engine_of
-from demo.enode.tokens import LIFETIME_SECONDS
+from demo.enode.access_tokens import LIFETIME_SECONDS
+from demo.enode.api.request_helpers import get_engine
 
 
 async def issue_token(request: Request) -> Response:
-    """A token for a client that proves who it is, by HTTP Basic."""
-    tokens = engine_of(request).tokens
-    if not tokens.knows(request.headers.get("authorization", "")):
+    """Issue a token to a client that authenticates by HTTP Basic."""
+    tokens = get_engine(request).tokens
+    if not tokens.has_client_credentials(request.headers.get("authorization", "")):
         body = {"error": "invalid_client", "error_description": "Client authentication failed."}
         return JSONResponse(body, 401, {"www-authenticate": "Basic"})
     form = parse_qs((await request.body()).decode(errors="replace"))
     if form.get("grant_type") != ["client_credentials"]:
         body = {"error": "unsupported_grant_type", "error_description": "grant_type must be client_credentials."}
         return JSONResponse(body, 400)
-    # SIM: an empty scope and a lower-case type are what others saw
+    # SIM: empty scope and lower-case type as others have observed
     token = {
         "access_token": tokens.issue(),
         "expires_in": LIFETIME_SECONDS,

@@ -1,4 +1,4 @@
-"""Users and linking."""
+"""Routes of users and linking."""
 
 from dataclasses import replace
 
@@ -6,35 +6,35 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo.enode.api.shared import no_content, sim_of, vehicle_page
+from demo.enode.api.request_helpers import get_simulator, no_content, render_vehicle_page
 from demo.enode.linking import (
     LinkBody,
     RelinkBody,
-    disconnect,
-    open_relink,
-    open_session,
-    vehicles_of,
+    create_link_session,
+    create_relink_session,
+    list_vehicles_of_user,
+    unlink_vendor,
 )
-from demo.enode.paging import page, page_request
+from demo.enode.paging import build_page, parse_page_request
 from demo.enode.problems import Json, not_found, read_body
 from demo.enode.world import LinkSession, User
 
 
 async def list_users(request: Request) -> Response:
-    """All users of this client."""
-    sim = sim_of(request)
+    """List all users."""
+    sim = get_simulator(request)
 
     def show(user: User) -> Json:
-        scopes = {scope for vehicle in vehicles_of(sim, user.id) for scope in vehicle.scopes}
+        scopes = {scope for vehicle in list_vehicles_of_user(sim, user.id) for scope in vehicle.scopes}
         return {"id": user.id, "createdAt": user.created_at, "scopes": sorted(scopes)}
 
     users = list(sim.world.users.values())
-    return JSONResponse(page(users, lambda it: (it.created_at, it.id), show, page_request(request)))
+    return JSONResponse(build_page(users, lambda it: (it.created_at, it.id), show, parse_page_request(request)))
 
 
 async def get_user(request: Request) -> Response:
-    """A user and the accounts that are linked."""
-    user = _user(request)
+    """Return a user and the linked accounts."""
+    user = _get_requested_user(request)
     linked = [
         {"vendor": it.vendor, "vendorType": "vehicle", "isValid": it.is_valid and user.authorized}
         for it in user.links.values()
@@ -43,12 +43,12 @@ async def get_user(request: Request) -> Response:
 
 
 async def delete_user(request: Request) -> Response:
-    """Forget a user and everything of his. SIM: without an event, as the user is gone that it would tell of."""
-    sim, user = sim_of(request), _user(request)
+    """Delete a user and all of the user's data. SIM: no events are sent, because their user no longer exists."""
+    sim, user = get_simulator(request), _get_requested_user(request)
     for vendor in user.links:
-        disconnect(sim, user.id, vendor, tell=False)
-    for place in [it for it in sim.world.places.values() if it.user_id == user.id]:
-        del sim.world.places[place.id]
+        unlink_vendor(sim, user.id, vendor, send_events=False)
+    for location in [it for it in sim.world.places.values() if it.user_id == user.id]:
+        del sim.world.places[location.id]
     for session in [it for it in sim.world.sessions.values() if it.user_id == user.id]:
         del sim.world.sessions[session.token]
     del sim.world.users[user.id]
@@ -56,48 +56,52 @@ async def delete_user(request: Request) -> Response:
 
 
 async def deauthorize_user(request: Request) -> Response:
-    """Drop a user's sign-ins and keep the data; nothing is told of him from then on."""
-    sim, user = sim_of(request), _user(request)
+    """Revoke a user's sign-ins and keep the data. No more events are sent for this user."""
+    sim, user = get_simulator(request), _get_requested_user(request)
     sim.world.users[user.id] = replace(user, authorized=False)
     return no_content()
 
 
 async def disconnect_vendor(request: Request) -> Response:
-    """Unlink a user's account at one vendor."""
-    sim, user = sim_of(request), _user(request)
+    """Unlink a user's vendor account."""
+    sim, user = get_simulator(request), _get_requested_user(request)
     vendor = request.path_params["vendor"]
     if vendor not in user.links or request.path_params.get("vendor_type", "vehicle") != "vehicle":
         raise not_found("Vendor not linked", f"The user has no such link at {vendor}")  # SIM: not published
-    disconnect(sim, user.id, vendor, tell=True)
+    unlink_vendor(sim, user.id, vendor, send_events=True)
     return no_content()
 
 
 async def link_user(request: Request) -> Response:
-    """A link session; the user comes to be if he was not there."""
+    """Create a link session, and the user if necessary."""
     body = await read_body(request, LinkBody)
-    return _session_answer(request, open_session(sim_of(request), request.path_params["user_id"], body))
+    return _render_link_session(
+        request, create_link_session(get_simulator(request), request.path_params["user_id"], body)
+    )
 
 
 async def relink_asset(request: Request) -> Response:
-    """A link session for an account whose sign-in is no longer accepted."""
+    """Create a link session for an account whose sign-in is no longer accepted."""
     body = await read_body(request, RelinkBody)
-    return _session_answer(request, open_relink(sim_of(request), request.path_params["asset_id"], body))
+    return _render_link_session(
+        request, create_relink_session(get_simulator(request), request.path_params["asset_id"], body)
+    )
 
 
 async def list_user_vehicles(request: Request) -> Response:
-    """A user's vehicles; none for a user who does not exist, as was seen live."""
-    return vehicle_page(request, vehicles_of(sim_of(request), request.path_params["user_id"]))
+    """List a user's vehicles; empty for an unknown user, as observed at Enode."""
+    return render_vehicle_page(request, list_vehicles_of_user(get_simulator(request), request.path_params["user_id"]))
 
 
-def _user(request: Request) -> User:
+def _get_requested_user(request: Request) -> User:
     user_id = request.path_params["user_id"]
-    user = sim_of(request).world.users.get(user_id)
+    user = get_simulator(request).world.users.get(user_id)
     if user is None:
         raise not_found("User does not exist", f"Could not find user with ID {user_id}")
     return user
 
 
-def _session_answer(request: Request, session: LinkSession) -> Response:
+def _render_link_session(request: Request, session: LinkSession) -> Response:
     url = str(request.base_url.replace(path=f"/link/{session.token}"))
     return JSONResponse({"linkUrl": url, "linkToken": session.token})
 

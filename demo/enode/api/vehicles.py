@@ -1,4 +1,4 @@
-"""Vehicles and the commands to them."""
+"""Routes of vehicles and their commands."""
 
 import uuid
 from typing import Literal
@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo.enode.api.shared import no_content, sim_of, vehicle_of, vehicle_page
-from demo.enode.commands import cancel, request_charging, request_max_current
-from demo.enode.fleet import look_soon
+from demo.enode.actions import cancel_pending_action, start_charging_action, start_max_current_action
+from demo.enode.api.request_helpers import get_requested_vehicle, get_simulator, no_content, render_vehicle_page
 from demo.enode.problems import bad_request, not_found, read_body
-from demo.enode.sim import show_action
+from demo.enode.simulator import render_action
+from demo.enode.time_steps import request_poll
 from demo.enode.world import Action
 
 CONFLICT = 409
@@ -35,56 +35,56 @@ class MaxCurrentBody(BaseModel):
 
 
 async def list_vehicles(request: Request) -> Response:
-    """All vehicles of all users."""
-    return vehicle_page(request, list(sim_of(request).world.vehicles.values()))
+    """List all vehicles of all users."""
+    return render_vehicle_page(request, list(get_simulator(request).world.vehicles.values()))
 
 
 async def get_vehicle(request: Request) -> Response:
-    """A vehicle as Enode last saw it."""
-    return JSONResponse(vehicle_of(request).shown)
+    """Return a vehicle as of Enode's last poll."""
+    return JSONResponse(get_requested_vehicle(request).shown)
 
 
-async def hint_refresh(request: Request) -> Response:
-    """Ask for an early look. Answers before anything new is known."""
-    sim = sim_of(request)
-    look_soon(sim, vehicle_of(request), sim.delays.hinted_look)
+async def request_refresh(request: Request) -> Response:
+    """Schedule an early poll. The response does not wait for it."""
+    sim = get_simulator(request)
+    request_poll(sim, get_requested_vehicle(request), sim.delays.hinted_poll)
     return no_content()
 
 
 async def control_charging(request: Request) -> Response:
     """Start or stop charging."""
-    vehicle = vehicle_of(request)
+    vehicle = get_requested_vehicle(request)
     body = await read_body(request, ChargingBody)
-    return JSONResponse(show_action(request_charging(sim_of(request), vehicle, body.action)))
+    return JSONResponse(render_action(start_charging_action(get_simulator(request), vehicle, body.action)))
 
 
 async def set_max_current(request: Request) -> Response:
-    """Limit the current, A."""
-    vehicle = vehicle_of(request)
+    """Limit the charging current, in A."""
+    vehicle = get_requested_vehicle(request)
     body = await read_body(request, MaxCurrentBody)
-    return JSONResponse(show_action(request_max_current(sim_of(request), vehicle, body.max_current)))
+    return JSONResponse(render_action(start_max_current_action(get_simulator(request), vehicle, body.max_current)))
 
 
 async def get_action(request: Request) -> Response:
-    """A command as it stands."""
-    return JSONResponse(show_action(_action(request)))
+    """Return an action."""
+    return JSONResponse(render_action(_get_requested_action(request)))
 
 
 async def cancel_action(request: Request) -> Response:
-    """Stop waiting for a command. One that is over is answered as it ended, with 409."""
-    action = _action(request)
+    """Cancel a pending action. A finished one is returned with 409."""
+    action = _get_requested_action(request)
     if action.state != "PENDING":
-        return JSONResponse(show_action(action), CONFLICT)
-    return JSONResponse(show_action(cancel(sim_of(request), action)))
+        return JSONResponse(render_action(action), CONFLICT)
+    return JSONResponse(render_action(cancel_pending_action(get_simulator(request), action)))
 
 
-def _action(request: Request) -> Action:
+def _get_requested_action(request: Request) -> Action:
     action_id = request.path_params["action_id"]
     try:
         uuid.UUID(action_id)
     except ValueError:
         raise bad_request("actionId: must be a UUID") from None
-    action = sim_of(request).world.actions.get(action_id)
+    action = get_simulator(request).world.actions.get(action_id)
     if action is None:
         raise not_found("Action not found", f"Could not find action {action_id}")
     return action
@@ -95,7 +95,7 @@ ROUTES = [
     Route("/vehicles/actions/{action_id}", get_action, methods=["GET"]),
     Route("/vehicles/actions/{action_id}/cancel", cancel_action, methods=["POST"]),
     Route("/vehicles/{vehicle_id}", get_vehicle, methods=["GET"]),
-    Route("/vehicles/{vehicle_id}/refresh-hint", hint_refresh, methods=["POST"]),
+    Route("/vehicles/{vehicle_id}/refresh-hint", request_refresh, methods=["POST"]),
     Route("/vehicles/{vehicle_id}/charging", control_charging, methods=["POST"]),
     Route("/vehicles/{vehicle_id}/max-current", set_max_current, methods=["POST"]),
 ]

@@ -1,39 +1,39 @@
-"""What the demo asks of a browser, whatever it is."""
+"""Interface of the browsers that the demo uses."""
 
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from demo.world.errors import BrokenPartError
+from demo.world.errors import ComponentError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a browser has come to: after all redirects."""
+class VisitedPage:
+    """The page a browser has reached after all redirects."""
 
     url: str
     status: int
 
-    def missing(self, path: str) -> BrokenPartError:
-        """That the page here has no form for `path`."""
-        return BrokenPartError(f"expected a page with a form for {path}, saw {self.status} {urlsplit(self.url).path}")
+    def get_missing_form_error(self, path: str) -> ComponentError:
+        """Return an error that this page has no form for `path`."""
+        return ComponentError(f"expected a page with a form for {path}, saw {self.status} {urlsplit(self.url).path}")
 
 
 class Browser(Protocol):
-    """One window, which stays on this machine. Raises BrokenPartError."""
+    """A browser window that can only reach this machine. Its methods raise ComponentError."""
 
     @property
-    def way(self) -> str:
-        """What it is, for the person."""
+    def description(self) -> str:
+        """The kind of browser, for messages."""
 
-    async def open(self, url: str) -> Place:
-        """Go to an address."""
+    async def open(self, url: str) -> VisitedPage:
+        """Open an address."""
 
-    async def heading(self) -> str:
-        """What the page is headed."""
+    async def get_heading(self) -> str:
+        """Return the text of the page's heading."""
 
-    async def offers(self, path: str) -> bool:
-        """Whether the page has a form that goes to `path` or below it."""
+    async def has_form(self, path: str) -> bool:
+        """Return whether the page has a form whose action is `path` or below it."""
 
-    async def press(self, path: str) -> Place:
-        """Press the first button of that form."""
+    async def submit_form(self, path: str) -> VisitedPage:
+        """Submit that form with its first button."""

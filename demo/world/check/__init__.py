@@ -1,1 +1,1 @@
-"""`--check` proves, row by row and through Home Assistant's own API, the whole way from car to home and back."""
+"""The end-to-end checks of `--check`, from the car to Home Assistant and back, through Home Assistant's own API."""

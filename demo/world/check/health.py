@@ -1,32 +1,32 @@
-"""The last row: Home Assistant is well, and no log holds an error of ours."""
+"""Check that Home Assistant runs normally and the logs have no errors of ours."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.world.check.bench import Bench, demand
 from demo.world.check.charging import REFUSAL
+from demo.world.check.context import CheckContext, expect
 
-OURS = "evconduit"
-# In a traceback the name alone says nothing: the interpreter itself may lie in a folder called so.
-OUR_CODE = "custom_components/evconduit"
-# What goes wrong in these is never just the machine's: set-up of integrations, and what the frontend asks.
-CORE = (
+INTEGRATION = "evconduit"
+# In a traceback the name alone is not enough: the interpreter's path may contain it.
+INTEGRATION_PATH = "custom_components/evconduit"
+# Problems in these are never specific to the machine: set-up of integrations, and commands of the frontend.
+CORE_LOGGERS = (
     "homeassistant.setup",
     "homeassistant.bootstrap",
     "homeassistant.config",
     "homeassistant.components.websocket_api",
 )
-ENTRY = re.compile(r"^\d{4}-\d\d-\d\d \S+ (DEBUG|INFO|WARNING|ERROR|CRITICAL) \([^)]*\) \[([^]]*)\] ")
-EXPECTED = (
+ENTRY_PATTERN = re.compile(r"^\d{4}-\d\d-\d\d \S+ (DEBUG|INFO|WARNING|ERROR|CRITICAL) \([^)]*\) \[([^]]*)\] ")
+EXPECTED_MESSAGES = (
     "We found a custom integration evconduit which has not been tested by Home Assistant",
     "Skipping pip installation of required modules",
-    # Home Assistant itself logs every error that an action raises; this one was ordered.
+    # Home Assistant logs every error that an action raises; this one is intended.
     REFUSAL["detail"],
 )
-# The first questions of the frontend; without an answer to each it shows nothing but its logo.
-FRONTEND_ASKS = (
+# The frontend's first commands; if one of them fails, it shows only its logo.
+FRONTEND_COMMANDS = (
     "get_config",
     "get_services",
     "get_panels",
@@ -38,7 +38,7 @@ FRONTEND_ASKS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """An entry of Home Assistant's log; `text` with its traceback."""
+    """An entry of Home Assistant's log. `text` includes the traceback."""
 
     level: str
     logger: str
@@ -46,52 +46,56 @@ class LogEntry:
 
 
 def read_log(text: str) -> Iterator[LogEntry]:
-    """The entries of a log. What stands before the first one is left out."""
-    begun, lines = None, list[str]()
+    """Parse the entries of a log. Text before the first one is ignored."""
+    entry, lines = None, list[str]()
     for line in [*text.splitlines(), None]:
-        found = None if line is None else ENTRY.match(line)
-        if begun is not None and (line is None or found is not None):
-            yield LogEntry(level=begun[1], logger=begun[2], text="\n".join(lines))
+        found = None if line is None else ENTRY_PATTERN.match(line)
+        if entry is not None and (line is None or found is not None):
+            yield LogEntry(level=entry[1], logger=entry[2], text="\n".join(lines))
         if found is not None:
-            begun, lines = found, []
+            entry, lines = found, []
         if line is not None:
             lines.append(line)
 
 
-def complaints(text: str) -> list[str]:
-    """The first lines of the entries, from warnings up, that are ours to explain."""
+def find_problems(text: str) -> list[str]:
+    """Return the first lines of unexpected warnings and errors that concern the integration."""
     return [
         entry.text.splitlines()[0]
         for entry in read_log(text)
         if entry.level in {"WARNING", "ERROR", "CRITICAL"}
-        and _concerns_us(entry)
-        and not any(known in entry.text for known in EXPECTED)
+        and _is_relevant(entry)
+        and not any(message in entry.text for message in EXPECTED_MESSAGES)
     ]
 
 
-def _concerns_us(entry: LogEntry) -> bool:
-    return OURS in entry.text.splitlines()[0] or OUR_CODE in entry.text or entry.logger.startswith(CORE)
+def _is_relevant(entry: LogEntry) -> bool:
+    return (
+        INTEGRATION in entry.text.splitlines()[0]
+        or INTEGRATION_PATH in entry.text
+        or entry.logger.startswith(CORE_LOGGERS)
+    )
 
 
-async def prove_health(bench: Bench) -> str:
-    """Not in recovery mode, everything loaded, no notice, the frontend served, no error in a log."""
-    world = bench.world
+async def check_home_assistant_health(context: CheckContext) -> str:
+    """Check the mode, the frontend's commands, the notifications and the logs."""
+    world = context.world
     config = await world.home_assistant.api.get("config")
     mode = {name: config[name] for name in ("recovery_mode", "safe_mode", "state")}
     wanted = {"recovery_mode": False, "safe_mode": False, "state": "RUNNING"}
-    demand(mode == wanted, "a Home Assistant that runs as it should", mode)
-    async with world.socket() as socket:
-        for question in FRONTEND_ASKS:
-            await socket.call(question)
+    expect(mode == wanted, "a Home Assistant in normal operation", mode)
+    async with world.open_socket() as socket:
+        for command in FRONTEND_COMMANDS:
+            await socket.call(command)
         notices = [it["notification_id"] for it in await socket.call("persistent_notification/get")]
-    demand(not notices, "no notice to the person", notices)
-    found = complaints(_log(world.state.logs / "home-assistant.log"))
-    demand(not found, "a log without complaints of ours", "\n".join(found))
+    expect(not notices, "no notifications", notices)
+    found = find_problems(_read_text(world.state.logs / "home-assistant.log"))
+    expect(not found, "no problems in Home Assistant's log", "\n".join(found))
     for name in ("relay", "evconduit", "simulator"):
-        log = _log(world.state.logs / f"{name}.log")
-        demand("Traceback" not in log, f"no traceback in {name}.log", log[log.find("Traceback") :][:2000])
-    return f"Home Assistant {config['version']}, no complaints in its log and those of the relay and the simulator"
+        log = _read_text(world.state.logs / f"{name}.log")
+        expect("Traceback" not in log, f"no traceback in {name}.log", log[log.find("Traceback") :][:2000])
+    return f"Home Assistant {config['version']}, no problems in its log, the relay's and the simulator's"
 
 
-def _log(file: Path) -> str:
+def _read_text(file: Path) -> str:
     return file.read_text("utf-8", errors="replace") if file.exists() else ""

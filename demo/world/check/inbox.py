@@ -1,4 +1,4 @@
-"""Compares what the simulator has delivered with what the relay's inbox holds, event by event."""
+"""Compare the simulator's deliveries with the relay's inbox, event by event."""
 
 import json
 from collections import Counter
@@ -6,61 +6,61 @@ from functools import partial
 
 import psycopg
 
-from demo.world.check.bench import Bench, demand
+from demo.world.check.context import CheckContext, expect
 from demo.world.hass_api import Json
-from demo.world.tries import until
+from demo.world.polling import poll_until
 
-ARRIVE_SECONDS = 60.0
-INBOX = "select payload from evconduit.webhook_logs where source = 'webhook'"
-UNSETTLED = "select 1 from evconduit.webhook_logs where state not in ('done', 'ignored')"
+DELIVERY_SECONDS = 60.0
+SELECT_RECEIVED = "select payload from evconduit.webhook_logs where source = 'webhook'"
+SELECT_UNPROCESSED = "select 1 from evconduit.webhook_logs where state not in ('done', 'ignored')"
 
 
-async def until_all_delivered(bench: Bench) -> None:
-    """Wait until the simulator has nothing left to deliver."""
+async def wait_until_all_delivered(context: CheckContext) -> None:
+    """Wait until the simulator has no pending events."""
 
     async def is_quiet() -> bool:
-        pending: int = (await bench.world.simulator.health())["pending_events"]
+        pending: int = (await context.world.simulator.get_health())["pending_events"]
         return pending == 0
 
-    await until("all events to be delivered", is_quiet, within=ARRIVE_SECONDS)
+    await poll_until("all events to be delivered", is_quiet, within=DELIVERY_SECONDS)
 
 
-async def compare_inbox(bench: Bench) -> str:
-    """Demand that the inbox holds each delivered event exactly once and nothing else, all of them acted on.
+async def compare_inbox(context: CheckContext) -> str:
+    """Expect each delivered event exactly once in the inbox, nothing else, and all of them processed.
 
-    A heartbeat comes when it likes, even while the clock stands: what is in the inbox must be among what was sent
-    afterwards, and hold what was sent before.
+    Heartbeats are sent at any time, even at speed 0. Therefore the inbox must contain all deliveries listed before
+    reading it, and only events listed after.
     """
-    simulator = bench.world.simulator
-    conninfo = await bench.world.relay.command("database", "url")
-    deliveries = await simulator.deliveries()
+    simulator = context.world.simulator
+    conninfo = await context.world.relay.run_command("database", "url")
+    deliveries = await simulator.list_deliveries()
     given_up = sum(it["state"] == "failed" for it in deliveries)
-    demand(not given_up, "every delivery to have arrived", f"{given_up} that the simulator gave up")
+    expect(not given_up, "every delivery to have arrived", f"{given_up} given up by the simulator")
     delivered = [it for it in deliveries if it["state"] == "delivered"]
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
-        rows = await (await connection.execute(INBOX)).fetchall()
-        sent = _events(await simulator.deliveries())
-        await until("all events to be acted on", partial(_is_settled, connection), within=ARRIVE_SECONDS)
-    kept = Counter(_canonical(payload) for (payload,) in rows)
-    arrived = _events(delivered)
+        rows = await (await connection.execute(SELECT_RECEIVED)).fetchall()
+        sent = _count_events(await simulator.list_deliveries())
+        await poll_until("all events to be processed", partial(_is_all_processed, connection), within=DELIVERY_SECONDS)
+    kept = Counter(_serialize(payload) for (payload,) in rows)
+    arrived = _count_events(delivered)
     missing, unsent = arrived - kept, kept - sent
-    demand(
+    expect(
         not missing and not unsent,
         f"{arrived.total()} events in the inbox, each once",
         f"{kept.total()}: {missing.total()} missing, {unsent.total()} not sent",
     )
     retried = sum(it["attempts"] > 1 for it in delivered)
-    return f"{arrived.total()} events sent, each kept once, {retried} deliveries tried again"
+    return f"{arrived.total()} events sent, each kept once, {retried} deliveries retried"
 
 
-async def _is_settled(connection: psycopg.AsyncConnection) -> bool:
-    return await (await connection.execute(UNSETTLED)).fetchone() is None
+async def _is_all_processed(connection: psycopg.AsyncConnection) -> bool:
+    return await (await connection.execute(SELECT_UNPROCESSED)).fetchone() is None
 
 
-def _events(deliveries: list[Json]) -> Counter[str]:
-    """Each event once, however often its delivery was tried."""
-    return Counter({_canonical(event) for it in deliveries for event in it["events"]})
+def _count_events(deliveries: list[Json]) -> Counter[str]:
+    """Count each event once, regardless of delivery attempts."""
+    return Counter({_serialize(event) for it in deliveries for event in it["events"]})
 
 
-def _canonical(event: Json) -> str:
+def _serialize(event: Json) -> str:
     return json.dumps(event, sort_keys=True)

@@ -1,4 +1,4 @@
-"""The rows of the check, how they are run, and the table they make."""
+"""The list of checks, their execution and the table of results."""
 
 import time
 from collections.abc import Callable, Coroutine
@@ -7,50 +7,50 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.world.check.bench import Bench, SkippedError, UnprovenError
-from demo.world.check.channels import prove_channels
-from demo.world.check.charging import prove_charging, prove_command, prove_refusal
-from demo.world.check.crash import prove_crash
-from demo.world.check.health import prove_health
-from demo.world.check.picture import prove_dashboard
-from demo.world.check.restart import prove_restart
-from demo.world.check.set_up import prove_config_flow, prove_entities
-from demo.world.check.sign_in import prove_sign_in
+from demo.world.check.charging import check_charging, check_refused_command, check_stop_command
+from demo.world.check.context import CheckContext, CheckFailedError, CheckSkippedError
+from demo.world.check.dashboard import check_dashboard
+from demo.world.check.health import check_home_assistant_health
+from demo.world.check.home_assistant_restart import check_restart
+from demo.world.check.integration_setup import check_config_flow, check_entities
+from demo.world.check.relay_crash import check_relay_crash
+from demo.world.check.sign_in import check_sign_in
+from demo.world.check.stream_and_webhook import check_stream_and_webhook
 from demo.world.console import Console
-from demo.world.errors import BrokenPartError, tail
+from demo.world.errors import ComponentError, read_log_tail
 from demo.world.hass_socket import HassRefusedError
-from demo.world.watch import NotSeenError
+from demo.world.state_watcher import StateTimeoutError
 
-PROVED, SKIPPED, FAILED = "ok", "skipped", "FAILED"
+PASSED, SKIPPED, FAILED = "ok", "skipped", "FAILED"
 LOGS = ("home-assistant", "relay", "simulator")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """Something to prove. `prove` gives a note of what was measured, and raises when it is not so."""
+class Check:
+    """A check. `run` returns a note with measurements, and raises if the check fails."""
 
     title: str
-    prove: Callable[[Bench], Coroutine[Any, Any, str]]
+    run: Callable[[CheckContext], Coroutine[Any, Any, str]]
 
 
-ROWS = (
-    Row(title="set up: wrong key, right key, twice", prove=prove_config_flow),
-    Row(title="devices and entities equal the cars", prove=prove_entities),
-    Row(title="the car plugs in and charges", prove=prove_charging),
-    Row(title="the switch stops the charge", prove=prove_command),
-    Row(title="a refused command raises its error", prove=prove_refusal),
-    Row(title="no stream: the webhook takes over", prove=prove_channels),
-    Row(title="the relay is killed and comes back", prove=prove_crash),
-    Row(title="Home Assistant is restarted", prove=prove_restart),
-    Row(title="a browser shows the dashboard", prove=prove_dashboard),
-    Row(title="sign in by link, approve by OAuth", prove=prove_sign_in),
-    Row(title="Home Assistant is well", prove=prove_health),
+CHECKS = (
+    Check(title="config flow: wrong and right key", run=check_config_flow),
+    Check(title="devices and entities match the cars", run=check_entities),
+    Check(title="car plugs in and charges", run=check_charging),
+    Check(title="switch stops the charge", run=check_stop_command),
+    Check(title="refused command raises an error", run=check_refused_command),
+    Check(title="webhook replaces a blocked stream", run=check_stream_and_webhook),
+    Check(title="relay is killed and restarted", run=check_relay_crash),
+    Check(title="Home Assistant is restarted", run=check_restart),
+    Check(title="browser shows the dashboard", run=check_dashboard),
+    Check(title="sign in by link and OAuth", run=check_sign_in),
+    Check(title="Home Assistant is healthy", run=check_home_assistant_health),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """How a row went."""
+class CheckResult:
+    """The result of a check."""
 
     number: int
     title: str
@@ -59,46 +59,47 @@ class Result:
     note: str
 
 
-async def run_rows(bench: Bench, console: Console) -> list[Result]:
-    """Prove row after row, up to the first that fails."""
-    results: list[Result] = []
-    for number, row in enumerate(ROWS, start=1):
+async def run_checks(context: CheckContext, console: Console) -> list[CheckResult]:
+    """Run the checks in order, until the first failure."""
+    results: list[CheckResult] = []
+    for number, check in enumerate(CHECKS, start=1):
         began = time.monotonic()
-        verdict, note = await _prove(row, bench, console.step(f"({number}) {row.title}"))
+        verdict, note = await _run_check(check, context, console.step(f"({number}) {check.title}"))
         seconds = time.monotonic() - began
-        results.append(Result(number=number, title=row.title, verdict=verdict, seconds=seconds, note=note))
+        results.append(CheckResult(number=number, title=check.title, verdict=verdict, seconds=seconds, note=note))
         if verdict == FAILED:
             break
     return results
 
 
-async def _prove(row: Row, bench: Bench, step: AbstractContextManager[None]) -> tuple[str, str]:
-    """The verdict on a row, and a note."""
+async def _run_check(check: Check, context: CheckContext, step: AbstractContextManager[None]) -> tuple[str, str]:
+    """Run a check. Returns its verdict and a note."""
     try:
         with step:
-            return PROVED, await bench.world.supervisor.guard(row.prove(bench))
-    except SkippedError as error:
+            return PASSED, await context.world.supervisor.run_while_alive(check.run(context))
+    except CheckSkippedError as error:
         return SKIPPED, str(error)
-    except (UnprovenError, NotSeenError, BrokenPartError, HassRefusedError) as error:
+    except (CheckFailedError, StateTimeoutError, ComponentError, HassRefusedError) as error:
         return FAILED, str(error)
-    except Exception as error:  # noqa: BLE001 - whatever surprises a row fails it, and the table is still wanted
+    except Exception as error:  # noqa: BLE001 - any error fails the check; the table is printed regardless
         return FAILED, f"{type(error).__name__}: {error}"
 
 
-def table(results: list[Result]) -> str:
-    """All rows, with what was not run."""
+def render_table(results: list[CheckResult]) -> str:
+    """Render the results as a table, including checks that did not run."""
     lines = [f"  {it.number:>2}  {it.title:<36}  {it.verdict:<7} {it.seconds:6.1f} s  {it.note}" for it in results]
     lines += [
-        f"  {number:>2}  {row.title:<36}  not run" for number, row in enumerate(ROWS[len(results) :], len(results) + 1)
+        f"  {number:>2}  {check.title:<36}  not run"
+        for number, check in enumerate(CHECKS[len(results) :], len(results) + 1)
     ]
     return "\n".join(lines)
 
 
-def has_failed(results: list[Result]) -> bool:
-    """Whether a row failed."""
+def has_failed(results: list[CheckResult]) -> bool:
+    """Return whether a check failed."""
     return any(it.verdict == FAILED for it in results)
 
 
-def tails(logs: Path) -> str:
-    """The ends of the servers' logs."""
-    return "\n".join(tail(logs / f"{name}.log") for name in LOGS)
+def render_log_tails(logs: Path) -> str:
+    """Render the last lines of the servers' logs."""
+    return "\n".join(read_log_tail(logs / f"{name}.log") for name in LOGS)

@@ -1,29 +1,31 @@
-"""Starts the world for a check, runs the rows, and tells how it went."""
+"""Start the world, run the checks and print the results."""
 
 import time
 from pathlib import Path
 
-from demo.world.check.bench import FROZEN, Bench
-from demo.world.check.report import has_failed, run_rows, table, tails
-from demo.world.gate import open_gate
-from demo.world.world import World
+from demo.world.check.context import FROZEN, CheckContext
+from demo.world.check.report import has_failed, render_log_tails, render_table, run_checks
+from demo.world.stream_blocking_proxy import run_proxy
+from demo.world.world import DemoWorld
 
 
-async def check(world: World, picture: Path) -> int:
-    """Prove all rows; the exit status."""
+async def run_check(world: DemoWorld, picture: Path) -> int:
+    """Run all checks and return the exit status."""
     began = time.monotonic()
-    await world.supervisor.guard(_start(world))
-    first_car = (await world.simulator.cars())[0]["vehicle"]["id"]
-    async with open_gate(world.relay.port) as gate:
-        results = await run_rows(Bench(world=world, gate=gate, vehicle_id=first_car, picture=picture), world.console)
-    world.console.say(f"\n{table(results)}\n")
+    await world.supervisor.run_while_alive(_start(world))
+    first_car = (await world.simulator.list_vehicles())[0]["vehicle"]["id"]
+    async with run_proxy(world.relay.port) as gate:
+        results = await run_checks(
+            CheckContext(world=world, proxy=gate, vehicle_id=first_car, screenshot=picture), world.console
+        )
+    world.console.print_line(f"\n{render_table(results)}\n")
     if has_failed(results):
-        world.console.say(f"{tails(world.state.logs)}\n\nThe state is kept in {world.state.path}.")
+        world.console.print_line(f"{render_log_tails(world.state.logs)}\n\nThe state folder is {world.state.path}.")
         return 1
-    world.console.say(f"All rows hold; {time.monotonic() - began:.0f} s with the start of everything.")
+    world.console.print_line(f"All checks passed in {time.monotonic() - began:.0f} s, including the start.")
     return 0
 
 
-async def _start(world: World) -> None:
-    await world.start_cars_and_relay(speed=FROZEN)
+async def _start(world: DemoWorld) -> None:
+    await world.start_simulator_and_relay(speed=FROZEN)
     await world.start_home_assistant()

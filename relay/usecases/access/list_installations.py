@@ -1,4 +1,4 @@
-"""A person looks at what acts in the account's name: every Home Assistant and script, and how it is told of cars."""
+"""List and disconnect installations: the credentials of an account, and how each receives vehicle updates."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -7,17 +7,18 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from relay.kit.database import fetch_all
 from relay.kit.outbound import OutboundFailure
 from relay.kit.problems import Problem
 from relay.usecases.calls.runtime import Runtime
 
 type DeliveryChannel = Literal["stream", "webhook", "webhook_off", "polling", "none"]
-"""Told over a connection that is open now, by POSTs, by none after lasting failures, not at all but asking, idle."""
+"""How updates arrive: an open stream, a webhook, a webhook turned off after failures, polling, or not at all."""
 
 POLLING_WINDOW = timedelta(hours=13)
-"""Whoever polls asks at least this often: the relay never plans a longer wait than twelve hours."""
+"""A polling client calls at least this often: the relay never plans a wait longer than twelve hours."""
 
-# The endpoint of the integration, else the classic one that was registered last.
+# The integration's endpoint, else the newest classic one.
 _SELECT_INSTALLATIONS: LiteralString = """
 select c.id, c.kind, c.name, c.scopes, c.created_at, c.last_used_at,
        e.id is not null as has_endpoint, coalesce(e.streaming_until > now(), false) as is_streaming, e.last_success_at,
@@ -28,9 +29,11 @@ left join lateral (
 ) e on true
 where c.user_id = %(user_id)s and c.revoked_at is null
 """
-LIST: LiteralString = f"{_SELECT_INSTALLATIONS} order by c.last_used_at desc nulls last, c.created_at desc, c.id"
-FIND: LiteralString = f"{_SELECT_INSTALLATIONS} and c.id = %(id)s"
-REVOKE: tuple[LiteralString, ...] = (
+LIST_INSTALLATIONS: LiteralString = (
+    f"{_SELECT_INSTALLATIONS} order by c.last_used_at desc nulls last, c.created_at desc, c.id"
+)
+FIND_INSTALLATION: LiteralString = f"{_SELECT_INSTALLATIONS} and c.id = %(id)s"
+REVOKE_CREDENTIAL: tuple[LiteralString, ...] = (
     "update api_keys set revoked_at = now() where user_id = %s and id = %s and revoked_at is null",
     "update oauth_grants set revoked_at = now() where user_id = %s and id = %s and revoked_at is null",
 )
@@ -38,7 +41,7 @@ REVOKE: tuple[LiteralString, ...] = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installation:
-    """A credential that works, and how its holder is told. `last_failure` is the class of what went wrong last."""
+    """An active credential with the state of its endpoint. `last_failure` is the kind of the last delivery failure."""
 
     id: UUID
     kind: Literal["key", "oauth"]
@@ -56,33 +59,37 @@ class Installation:
 
     @property
     def channel(self) -> DeliveryChannel:
-        """How it learns what is new."""
+        """How the installation receives updates now."""
         if self.is_streaming:
             return "stream"
         if self.has_endpoint:
             return "webhook" if self.off_at is None else "webhook_off"
-        used = self.last_used_at
-        return "polling" if used is not None and used > datetime.now(UTC) - POLLING_WINDOW else "none"
+        last_used_at = self.last_used_at
+        is_polling = last_used_at is not None and last_used_at > datetime.now(UTC) - POLLING_WINDOW
+        return "polling" if is_polling else "none"
 
 
 async def list_installations(runtime: Runtime, user_id: UUID) -> list[Installation]:
-    """The user's, those that were used last first."""
-    return await _fetch_installations(runtime, LIST, {"user_id": user_id})
+    """The user's installations, the most recently used first."""
+    return await _fetch_installations(runtime, LIST_INSTALLATIONS, {"user_id": user_id})
 
 
 async def get_installation(runtime: Runtime, user_id: UUID, installation_id: UUID) -> Installation:
-    """One of the user's. Raises Problem 404."""
-    found = await _fetch_installations(runtime, FIND, {"user_id": user_id, "id": installation_id})
-    if not found:
+    """The user's installation with this id. Raises Problem 404."""
+    installations = await _fetch_installations(runtime, FIND_INSTALLATION, {"user_id": user_id, "id": installation_id})
+    if not installations:
         raise _installation_not_found()
-    return found[0]
+    return installations[0]
 
 
 async def disconnect_installation(runtime: Runtime, user_id: UUID, installation_id: UUID) -> None:
-    """Let it out: calls are refused at once and its streams closed. Raises Problem 404 when it is not there."""
+    """Revoke the credential: its calls are refused at once and its streams closed. Raises Problem 404."""
     async with runtime.pool.connection() as connection:
-        ended = [(await connection.execute(it, [user_id, installation_id])).rowcount for it in REVOKE]
-    if not any(ended):
+        revoked = [
+            (await connection.execute(statement, [user_id, installation_id])).rowcount
+            for statement in REVOKE_CREDENTIAL
+        ]
+    if not any(revoked):
         raise _installation_not_found()
     runtime.hub.close_credential_streams(installation_id)
 
@@ -90,15 +97,12 @@ async def disconnect_installation(runtime: Runtime, user_id: UUID, installation_
 async def _fetch_installations(
     runtime: Runtime, statement: LiteralString, parameters: dict[str, UUID]
 ) -> list[Installation]:
-    async with (
-        runtime.pool.connection() as connection,
-        connection.cursor(row_factory=class_row(Installation)) as cursor,
-    ):
-        await cursor.execute(statement, parameters)
-        found = await cursor.fetchall()
-    # Of streams in other processes the database knows only where there is an endpoint that they stand in for.
-    return [replace(it, is_streaming=it.is_streaming or runtime.hub.has_stream(it.id)) for it in found]
+    async with runtime.pool.connection() as connection:
+        installations = await fetch_all(connection, statement, parameters, class_row(Installation))
+    # The database knows of a stream only if the installation also has an endpoint, so streams of other processes
+    # without one are not seen.
+    return [replace(it, is_streaming=it.is_streaming or runtime.hub.has_stream(it.id)) for it in installations]
 
 
 def _installation_not_found() -> Problem:
-    return Problem(404, "not-found", "No such installation.")
+    return Problem(404, "not-found", "No installation with this id. It may have been disconnected.")

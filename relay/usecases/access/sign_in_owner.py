@@ -1,4 +1,4 @@
-"""The owner of a self-hosted relay signs in: by a link that only the operator sees, or through Home Assistant."""
+"""Sign in the owner of a self-hosted relay, with a one-time link that the operator prints or through ingress."""
 
 from typing import LiteralString
 
@@ -18,9 +18,9 @@ from users where id = %s
 
 
 async def sign_in_by_link(runtime: Runtime, token: str, *, language: str) -> str | None:
-    """Burn the link and sign its user in; returns what the browser's cookie is to hold. None: the link is no good.
+    """Redeem the one-time link and return a session token for the browser's cookie; None if the link is invalid.
 
-    `language` (BCP 47) is for an owner who begins to exist by it.
+    `language` (BCP 47) is used if the link creates the owner's account.
     """
     async with runtime.pool.connection() as connection, connection.transaction():
         user_id = await redeem_sign_in_link(connection, token, language=match_language(language))
@@ -28,7 +28,7 @@ async def sign_in_by_link(runtime: Runtime, token: str, *, language: str) -> str
 
 
 async def get_signed_in_owner(connection: Connection) -> SignedInUser | None:
-    """The owner, who begins to exist when first asked for: ingress has made sure that this is their house."""
+    """The owner, created if missing. Call it for requests through ingress: Home Assistant has authenticated those."""
     async with connection.transaction():
         user_id = await get_or_create_owner(connection)
     return await fetch_one(connection, _FIND_OWNER, [user_id], class_row(SignedInUser))

@@ -1,4 +1,4 @@
-"""Whose Supabase token a request brings: verified here, against keys that are at hand."""
+"""Verify a Supabase access token in a request, offline against the project's published keys."""
 
 from collections.abc import Awaitable, Callable
 from uuid import UUID
@@ -9,14 +9,17 @@ from relay.kit.problems import Problem
 
 
 def make_token_verifier(tokens: TokenVerifier) -> Callable[[str], Awaitable[UUID | None]]:
-    """Tells whose token it is by Supabase's id; None for one that proves nothing. Raises Problem 503 without keys."""
+    """Function that returns the Supabase id of a token's user; None if the token is invalid.
+
+    It raises Problem 503 while the keys can't be fetched.
+    """
 
     async def verify(token: str) -> UUID | None:
         try:
-            person = await tokens.verify(token)
+            supabase_user = await tokens.verify(token)
         except SupabaseUnavailable:
-            words = "Who you are cannot be verified just now: Supabase does not answer."
-            raise Problem(503, "unavailable", words, headers={"Retry-After": "10"}) from None
-        return None if person is None else person.supabase_id
+            detail = "Your sign-in can't be verified because Supabase isn't responding. Try again in a moment."
+            raise Problem(503, "unavailable", detail, headers={"Retry-After": "10"}) from None
+        return None if supabase_user is None else supabase_user.supabase_id
 
     return verify

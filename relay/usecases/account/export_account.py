@@ -1,7 +1,8 @@
-"""Everything an account has, as one JSON document: for its holder to keep, to read, to take elsewhere.
+"""Export all data of an account as one JSON document.
 
-Written section by section through a server-side cursor into a file that spills to disk: neither a long history nor a
-slow reader costs memory, and no reader holds a connection. Secrets, and hashes of secrets, are in it nowhere.
+It is written section by section, through a server-side cursor, into a temporary file that spills to disk. So a long
+history or a slow client costs no memory, and a client that downloads holds no database connection. The export contains
+no secrets and no hashes of secrets.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 
 FORMAT_VERSION = 1
-"""Grows when a section changes its meaning; new ones may come at any time."""
+"""Increases when a section changes its meaning. New sections may be added without an increase."""
 MAX_MEMORY_BYTES = 1024 * 1024
 FETCH_ROWS = 500
 CHUNK_BYTES = 64 * 1024
@@ -34,7 +35,7 @@ _IN_OWN_VEHICLES: LiteralString = "in (select id from vehicles where user_id = %
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportSection:
-    """A member of the document: rows as JSON in one column, in order. `tables` are those that it tells of."""
+    """A member of the document. `query` returns its rows in order, each as one JSON text; `tables` are its sources."""
 
     name: str
     tables: tuple[str, ...]
@@ -44,7 +45,7 @@ class ExportSection:
 def _make_user_section(
     name: str, table: LiteralString, *, order_by: LiteralString, excluded_columns: LiteralString = "{}"
 ) -> ExportSection:
-    """All rows of a table with a `user_id`, without the columns in `less`."""
+    """Section with all rows of a table that has a `user_id`. `excluded_columns` is a PostgreSQL array literal."""
     query: LiteralString = f"""
     select (to_jsonb(t) - '{excluded_columns}'::text[])::text from {table} t
     where user_id = %(user_id)s order by {order_by}
@@ -55,7 +56,7 @@ def _make_user_section(
 def _make_vehicle_section(
     name: str, table: LiteralString, *, order_by: LiteralString, excluded_columns: LiteralString = "{}"
 ) -> ExportSection:
-    """The same of a table that knows only the car."""
+    """Section with all rows of a table that has a `vehicle_id` but no `user_id`."""
     query: LiteralString = f"""
     select (to_jsonb(t) - '{excluded_columns}'::text[])::text from {table} t
     where vehicle_id {_IN_OWN_VEHICLES} order by {order_by}
@@ -81,7 +82,7 @@ SECTIONS: tuple[ExportSection, ...] = (
     _make_user_section("transitions", "transitions", order_by="seq"),
     _make_user_section("api_keys", "api_keys", order_by="created_at, id", excluded_columns="{key_hash}"),
     _make_user_section("home_assistants", "oauth_grants", order_by="created_at, id"),
-    # The address of a Home Assistant's webhook opens it to whoever knows it.
+    # The URL of a Home Assistant webhook is a secret: it is all that a caller needs.
     _make_user_section(
         "endpoints", "endpoints", order_by="created_at, id", excluded_columns="{url,salt,lease_token,webhook_id}"
     ),
@@ -100,19 +101,19 @@ SECTIONS: tuple[ExportSection, ...] = (
 )
 
 EXCLUDED_TABLES = {
-    "feeds": "a counter by which news are put in order",
-    "sign_in_links": "hashes of links that sign in",
-    "oauth_codes": "hashes of codes, of minutes' life",
+    "feeds": "a counter that orders updates",
+    "sign_in_links": "hashes of sign-in links",
+    "oauth_codes": "hashes of codes that expire within a minute",
     "oauth_tokens": "hashes of tokens",
-    "deleted_users": "accounts that are no more",
+    "deleted_users": "tombstones of deleted accounts",
 }
-"""Tables that know a user or a car and have nothing to tell of them."""
+"""Tables with a user or vehicle id that the export leaves out, and why."""
 
 
 async def write_export(connection: Connection, user_id: UUID, out: IO[bytes]) -> None:
-    """Write the document, all of it as of one moment. Raises psycopg.Error."""
-    about = f'{{"format":{FORMAT_VERSION},"exported_at":"{format_timestamp(datetime.now(UTC))}"'
-    out.write(about.encode())
+    """Write the document from a single snapshot of the database. Raises psycopg.Error."""
+    header = f'{{"format":{FORMAT_VERSION},"exported_at":"{format_timestamp(datetime.now(UTC))}"'
+    out.write(header.encode())
     async with connection.transaction():
         await connection.execute("set transaction isolation level repeatable read, read only")
         for section in SECTIONS:
@@ -133,7 +134,7 @@ async def _write_rows(connection: Connection, section: ExportSection, user_id: U
 
 
 class ExportResponse(StreamingResponse):
-    """A file to keep, which is gone when the answer has ended, however it ended."""
+    """Download of a temporary file, which is deleted when the response ends, also after an error."""
 
     def __init__(self, file: IO[bytes], name: str) -> None:
         headers = {
@@ -153,26 +154,26 @@ class ExportResponse(StreamingResponse):
 
 
 async def export_account(runtime: Runtime, user_id: UUID) -> ExportResponse:
-    """The document as a file to download. Raises Problem 429 when this user had several just now."""
+    """The export as a download. Raises Problem 429 if this user exports too often."""
     runtime.export_rate_limiter.check(user_id)
-    spooled = SpooledTemporaryFile(max_size=MAX_MEMORY_BYTES)  # noqa: SIM115 - closed when its answer has ended
+    file = SpooledTemporaryFile(max_size=MAX_MEMORY_BYTES)  # noqa: SIM115 - closed by ExportResponse
     try:
         async with runtime.pool.connection() as connection:
-            await write_export(connection, user_id, spooled)
+            await write_export(connection, user_id, file)
     except BaseException:
-        spooled.close()
+        file.close()
         raise
-    return ExportResponse(spooled, f"evconduit-{datetime.now(UTC):%Y-%m-%d}.json")
+    return ExportResponse(file, f"evconduit-{datetime.now(UTC):%Y-%m-%d}.json")
 
 
 @router.get(
     "/export",
     response_model=None,
     response_class=Response,
-    responses={200: {"content": {"application/json": {}}, "description": "A file to keep."}},
+    responses={200: {"content": {"application/json": {}}, "description": "The export, as a file to download."}},
 )
 async def get_export(runtime: RuntimeDependency, authorization: CredentialDependency) -> ExportResponse:
-    """Everything that the caller's account has. Costs nothing."""
+    """Export all data of the caller's account. Doesn't count against the allowance."""
     async with runtime.pool.connection() as connection:
         user_id = (await authenticate_caller(connection, authorization, scope="account")).caller.user_id
     return await export_account(runtime, user_id)

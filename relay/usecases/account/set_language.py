@@ -1,7 +1,7 @@
-"""A user chooses the language in which interventions are told."""
+"""Set a user's language, in which interventions are described."""
 
 from dataclasses import replace
-from typing import LiteralString
+from typing import Any, LiteralString
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -24,23 +24,26 @@ router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
 
 
 class AccountUpdate(BaseModel):
-    """What to change. `language` is any BCP 47 tag; the nearest of Enode's languages is taken, English if none is."""
+    """Changes to an account. `language` is a BCP 47 tag; the closest of Enode's languages is used, else English."""
 
     language: str = Field(max_length=100)
 
     @field_validator("language")
     @classmethod
-    def _validate_language(cls, given: str) -> str:
-        if not is_language_tag(given):
-            raise ValueError("give a language tag such as de or nl-BE")
-        return given
+    def _validate_language(cls, language: str) -> str:
+        if not is_language_tag(language):
+            raise ValueError("must be a language tag, for example de or nl-BE")
+        return language
 
 
 @router.patch("/account", response_model=None, responses={200: {"model": AccountRecord}})
 async def patch_account(
     body: AccountUpdate, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> AccountRecord:
-    """Change the account's language. Costs nothing. Open streams tell the account anew within half a minute."""
+    """Change the account's language. Doesn't count against the allowance.
+
+    Open streams send the changed account within 30 seconds.
+    """
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
         runtime.rate_limiter.check(call.caller.rate_limit_key)
@@ -54,8 +57,12 @@ async def patch_account(
 
 
 async def set_language(connection: Connection, user_id: UUID, language: str) -> None:
-    """One of Enode's. Cars with interventions are told again: theirs may be known in it, because of another user."""
+    """Set one of Enode's languages.
+
+    Vehicles with interventions get a new revision, because the texts may already be cached in that language for other
+    users and no fetch would announce them.
+    """
     async with connection.transaction():
         await connection.execute("update users set language = %s where id = %s", [language, user_id])
-        rows = await (await connection.execute(LIST_VEHICLES_WITH_INTERVENTIONS, [user_id])).fetchall()
-        await bump_vehicle_revisions(connection, user_id, [UUID(str(row[0])) for row in rows])
+        rows: list[Any] = await (await connection.execute(LIST_VEHICLES_WITH_INTERVENTIONS, [user_id])).fetchall()
+        await bump_vehicle_revisions(connection, user_id, [row[0] for row in rows])

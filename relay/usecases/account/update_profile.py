@@ -1,4 +1,4 @@
-"""A person changes what the account is called and which language it speaks, and signs out wherever it was signed in."""
+"""Change a user's name and language, and sign the user out of all browsers."""
 
 from typing import LiteralString
 from uuid import UUID
@@ -13,7 +13,7 @@ UPDATE_NAME: LiteralString = "update users set name = %s where id = %s"
 
 
 async def update_profile(runtime: Runtime, user_id: UUID, *, name: str, language: str) -> None:
-    """`language` is one of Enode's. Open streams tell both within half a minute."""
+    """Save name and language (one of Enode's). Open streams send both within 30 seconds."""
     async with runtime.pool.connection() as connection, connection.transaction():
         await connection.execute(UPDATE_NAME, [name, user_id])
         await set_language(connection, user_id, language)
@@ -21,6 +21,6 @@ async def update_profile(runtime: Runtime, user_id: UUID, *, name: str, language
 
 
 async def sign_out_everywhere(runtime: Runtime, user_id: UUID) -> None:
-    """End all web sessions. Installations stay: they have a page of their own."""
+    """End all web sessions of the user. Installations stay connected; they have a page of their own."""
     async with runtime.pool.connection() as connection:
         await end_user_web_sessions(connection, user_id)

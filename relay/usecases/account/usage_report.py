@@ -1,4 +1,4 @@
-"""A person wants to know what ate the quota: the month's calls by day, by route and by installation."""
+"""Report the calls of a user's quota month by day, by route and by installation."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from psycopg.rows import DictRow, dict_row
 
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all
 from relay.kit.problems import Problem
 from relay.kit.timestamps import format_timestamp
 from relay.metering.period import PERIOD_START, RESETS_AT
@@ -21,7 +21,7 @@ from relay.usecases.calls.runtime import RuntimeDependency
 
 router = APIRouter(prefix="/api", tags=["Account"])
 
-# One row when nothing was used. A few hundred at most, however many calls they stand for.
+# One row if nothing was used; a few hundred at most, because calls are stored as daily sums.
 GET_USAGE: LiteralString = f"""
 with who as materialized (
     select u.id as user_id, u.plan, {PERIOD_START} as began_at, {RESETS_AT} as resets_at from users u where u.id = %s
@@ -33,7 +33,7 @@ left join usage_months m on (m.user_id, m.period) = (who.user_id, who.began_at)
 left join call_token_balances b on b.user_id = who.user_id
 left join usage_days d on (d.user_id, d.period) = (who.user_id, who.began_at) and d.calls > 0
 left join credentials k on k.id = d.credential_id
-"""  # noqa: S608 - joined from literals of ours only
+"""  # noqa: S608 - our own literals
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +54,7 @@ class RouteUsage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstallationUsage:
-    """Calls of one installation; id, name and kind None are a person's own, or of a credential that is gone."""
+    """Calls of one installation. All None: the user's own calls; only name and kind None: a deleted credential."""
 
     id: UUID | None
     name: str | None
@@ -64,10 +64,10 @@ class InstallationUsage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UsageReport:
-    """The quota month. `limit` and `left` None: unlimited. `used` is what the allowance paid; lists count all calls.
+    """Usage of the current quota month. `limit` and `left` are None on an unlimited plan.
 
-    `days` are all from the month's first to today, the first and the last perhaps in part; the other lists begin with
-    the most.
+    `used` counts calls paid by the allowance; the lists count all calls. `days` has every UTC day from the start of the
+    month to today, the first and the last possibly partial; the other lists are in descending order of calls.
     """
 
     plan: str
@@ -83,12 +83,11 @@ class UsageReport:
 
 
 async def get_usage_report(connection: Connection, user_id: UUID, plans: Plans) -> UsageReport:
-    """What the user has used this month: one statement, a few rows. Raises Problem 401 when the account is gone."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        rows = await (await cursor.execute(GET_USAGE, [user_id])).fetchall()
+    """The user's report, from a single statement. Raises Problem 401 if the account has been deleted."""
+    rows = await fetch_all(connection, GET_USAGE, [user_id], dict_row)
     if not rows:
-        raise Problem(401, "unauthorized", "This account is gone.", headers={"WWW-Authenticate": "Bearer"})
-    first, counted = rows[0], [row for row in rows if row["calls"] is not None]
+        raise Problem(401, "unauthorized", "This account has been deleted.", headers={"WWW-Authenticate": "Bearer"})
+    first, counts = rows[0], [row for row in rows if row["calls"] is not None]
     limit = plans.get(first["plan"]).monthly_calls
     return UsageReport(
         plan=first["plan"],
@@ -98,9 +97,9 @@ async def get_usage_report(connection: Connection, user_id: UUID, plans: Plans) 
         began_at=first["began_at"],
         resets_at=first["resets_at"],
         call_tokens=first["call_tokens"],
-        days=tuple(_count_by_day(counted, first["began_at"], first["at"])),
-        routes=tuple(_count_by_route(counted)),
-        installations=tuple(_count_by_installation(counted)),
+        days=tuple(_count_by_day(counts, first["began_at"], first["at"])),
+        routes=tuple(_count_by_route(counts)),
+        installations=tuple(_count_by_installation(counts)),
     )
 
 
@@ -130,21 +129,21 @@ def _count_by_installation(rows: Iterable[DictRow]) -> Iterable[InstallationUsag
 
 
 class DayUsageRecord(TypedDict):
-    """Calls of a day, `YYYY-MM-DD` in UTC."""
+    """Calls of one day, `YYYY-MM-DD` in UTC."""
 
     day: str
     calls: int
 
 
 class RouteUsageRecord(TypedDict):
-    """Calls of a route, by its short name."""
+    """Calls of one route, by its short name."""
 
     route: str
     calls: int
 
 
 class InstallationUsageRecord(TypedDict):
-    """Calls of an installation; all null is a person's own, or of a credential that was deleted."""
+    """Calls of one installation. All null: the user's own calls; only name and kind null: a deleted credential."""
 
     id: str | None
     name: str | None
@@ -153,7 +152,7 @@ class InstallationUsageRecord(TypedDict):
 
 
 class UsageRecord(TypedDict):
-    """What was used of the month, and by what. `allowance` and `left` null: unlimited."""
+    """Usage of the current quota month. `allowance` and `left` are null on an unlimited plan."""
 
     plan: str
     allowance: int | None
@@ -169,7 +168,7 @@ class UsageRecord(TypedDict):
 
 @router.get("/me/usage", response_model=None, responses={200: {"model": UsageRecord}})
 async def get_usage(runtime: RuntimeDependency, authorization: CredentialDependency) -> UsageRecord:
-    """What was used of the month: by day, by route, by installation. Costs nothing."""
+    """Usage of the current quota month by day, route and installation. Doesn't count against the allowance."""
     async with runtime.pool.connection() as connection:
         caller = (await authenticate_caller(connection, authorization, scope="read")).caller
         runtime.rate_limiter.check(caller.rate_limit_key)

@@ -1,4 +1,7 @@
-"""Who may do what, and what it costs: one statement a call, however long the history and however many race."""
+"""Authenticate callers and authorize metered calls, each in one SQL statement.
+
+The cost does not grow with the account's call history, and the count is exact however many calls race.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -17,15 +20,15 @@ from relay.plans import Plans
 from relay.usecases.calls.authorize_statements import AUTHENTICATE, AUTHENTICATE_INSTALLATION, AUTHORIZE
 
 PAUSED_RETRY_AFTER_SECONDS = 60
-"""Seconds after which a command may be tried again while the operator has paused them."""
+"""`Retry-After` of a command that is refused because the operator has paused commands."""
 
 type Scope = Literal["read", "control", "account"]
-"""`account` is managing keys, consent and the account itself: only people may, never what they handed out."""
+"""`account` covers keys, consent and the account itself. Only signed-in users have it, never keys or OAuth grants."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallRequest:
-    """A metered call: the scope it wants, its route's short name, the car it is about (our id or Enode's), if any."""
+    """A metered call: the scope it needs, its route's short name, and the vehicle's id (ours or Enode's), if any."""
 
     scope: Scope
     endpoint: str
@@ -34,7 +37,7 @@ class CallRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallVehicle:
-    """The car a call is about: our id, Enode's current id for it, and its state as merged."""
+    """The vehicle of a call: our id, Enode's current id, and its merged and corrected state in Enode's shape."""
 
     vehicle_id: UUID
     enode_vehicle_id: str | None
@@ -44,7 +47,7 @@ class CallVehicle:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthorizedCall:
-    """A call that may go on. `call_id` is what a refund names; None where calls cost nothing."""
+    """A call that is allowed. `call_id` identifies it for a refund; None for a call that costs nothing."""
 
     caller: Caller
     quota: Quota
@@ -53,29 +56,29 @@ class AuthorizedCall:
 
 
 async def authenticate_caller(connection: Connection, credential: Credential | None, *, scope: Scope) -> AuthorizedCall:
-    """The caller behind a credential, at no cost. Raises Problem 401 or 403."""
-    known = _require_credential(credential)
-    row = await fetch_one(connection, AUTHENTICATE[known.kind], {"lookup": known.lookup}, dict_row)
+    """Return the caller that a credential belongs to, free of charge. Raises Problem 401 or 403."""
+    credential = _require_credential(credential)
+    row = await fetch_one(connection, AUTHENTICATE[credential.kind], {"lookup": credential.lookup}, dict_row)
     return _call_from_row(_require_scope(row, scope))
 
 
 async def authorize_call(
     connection: Connection, credential: Credential | None, plans: Plans, request: CallRequest
 ) -> AuthorizedCall:
-    """Let one metered call happen: the allowance pays, or else a call token.
+    """Authorize one metered call and charge it: to the month's allowance, or else to a call token.
 
-    Raises Problem 401, 403, 404 for a car that is not the caller's, 429 when neither is left, 503 for a command while
-    the operator has paused them. Nothing is charged then.
+    Raises Problem 401, 403, 404 for a vehicle that is not the caller's, 429 when neither is left, and 503 for a command
+    while the operator has paused commands. A call that raises is not charged.
     """
-    known = _require_credential(credential)
-    about = {
-        "lookup": known.lookup,
+    credential = _require_credential(credential)
+    parameters = {
+        "lookup": credential.lookup,
         "allowances": plans.monthly_calls_json,
         "scope": request.scope,
         "endpoint": request.endpoint,
         "vehicle": request.vehicle_id and strip_nul(request.vehicle_id),
     }
-    row = _require_scope(await fetch_one(connection, AUTHORIZE[known.kind], about, dict_row), request.scope)
+    row = _require_scope(await fetch_one(connection, AUTHORIZE[credential.kind], parameters, dict_row), request.scope)
     if request.vehicle_id is not None and row["vehicle_id"] is None:
         raise Problem(404, "not-found", "No such vehicle.")
     if row["paused"]:
@@ -86,31 +89,32 @@ async def authorize_call(
 
 
 async def refund_call(connection: Connection, call: AuthorizedCall) -> AuthorizedCall:
-    """Refund a call whose command did not come to pass; the call with what is left now. Once, however often."""
-    left = None if call.call_id is None else await refund_metered_call(connection, call.call_id)
-    if left is None:
+    """Refund a call whose command failed, and return it with the quota that remains. Refunds a call at most once."""
+    remaining = None if call.call_id is None else await refund_metered_call(connection, call.call_id)
+    if remaining is None:
         return call
-    return replace(call, quota=replace(call.quota, used=left.used, call_tokens=left.call_tokens))
+    return replace(call, quota=replace(call.quota, used=remaining.used, call_tokens=remaining.call_tokens))
 
 
 async def get_installation_call(connection: Connection, credential_id: UUID) -> AuthorizedCall:
-    """What `authenticate` would tell the holder of this installation, whatever becomes of its tokens.
+    """Return what `authenticate_caller` would return for this installation, whatever the state of its tokens.
 
-    Raises Problem 401 when it is revoked, 403 when the account is switched off.
+    Raises Problem 401 when it is revoked, 403 when the account is disabled.
     """
     row = await fetch_one(connection, AUTHENTICATE_INSTALLATION, {"lookup": credential_id}, dict_row)
     return _call_from_row(_require_scope(row, "read"))
 
 
 def render_call_headers(call: AuthorizedCall, plans: Plans) -> dict[str, str]:
-    """What the answer to a metered call says of the month in its header fields."""
+    """Render the `RateLimit` header fields of the answer to a metered call."""
     return render_rate_limit_headers(call.quota, plans.get(call.caller.plan).monthly_calls)
 
 
 def require_installation_id(caller: Caller) -> UUID:
-    """The installation that calls. Raises Problem 403 for a person: what is delivered goes to an installation."""
+    """Return the calling installation's id. Raises Problem 403 for a signed-in user, who is no delivery target."""
     if caller.credential_id is None:
-        raise Problem(403, "forbidden", "Ask with an API key or as a Home Assistant that signed in.")
+        detail = "This needs the credential of an installation. Use an API key or a Home Assistant's access token."
+        raise Problem(403, "forbidden", detail)
     return caller.credential_id
 
 
@@ -124,7 +128,8 @@ def _require_scope(row: DictRow | None, scope: Scope) -> DictRow:
     if row is None:
         raise _create_unauthorized_problem()
     if row["disabled"]:
-        raise Problem(403, "account-disabled", "The operator has switched this account off; ask there.")
+        detail = "The operator of this relay has disabled this account. Contact the operator."
+        raise Problem(403, "account-disabled", detail)
     if scope not in row["scopes"]:
         raise Problem(403, "forbidden", _describe_missing_scope(scope))
     return row
@@ -132,19 +137,22 @@ def _require_scope(row: DictRow | None, scope: Scope) -> DictRow:
 
 def _describe_missing_scope(scope: Scope) -> str:
     if scope == "account":
-        return "Only a person who is signed in may do this, never a key or a Home Assistant."
-    return f"This credential lacks the scope `{scope}`."
+        return "An API key or a Home Assistant can't do this. Sign in as a user."
+    return f"This credential doesn't have the scope `{scope}`. Use one that does."
 
 
 def _create_unauthorized_problem() -> Problem:
-    # One answer for missing, malformed, unknown, expired and revoked: nothing to learn by trying.
-    words = "Give a valid API key or access token."
-    return Problem(401, "unauthorized", words, headers={"WWW-Authenticate": "Bearer"})
+    # The same answer for missing, malformed, unknown, expired and revoked, so that guessing reveals nothing.
+    detail = "The credential is missing or not valid. Send an API key or access token as `Authorization: Bearer …`."
+    return Problem(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
 def _create_commands_paused_problem() -> Problem:
-    words = "The operator of this relay has paused commands. Nothing was sent to the car and nothing is charged."
-    return Problem(503, "unavailable", words, headers={"Retry-After": str(PAUSED_RETRY_AFTER_SECONDS)})
+    detail = (
+        "The operator of this relay has paused commands, so nothing was sent to the car and nothing was charged. "
+        "Try again later."
+    )
+    return Problem(503, "unavailable", detail, headers={"Retry-After": str(PAUSED_RETRY_AFTER_SECONDS)})
 
 
 def _quota_from_row(row: DictRow) -> Quota:
@@ -163,10 +171,10 @@ def _call_from_row(row: DictRow) -> AuthorizedCall:
     quota = _quota_from_row(row)
     if row.get("vehicle_id") is None:
         return AuthorizedCall(caller=caller, quota=quota, call_id=row.get("call_id"))
-    car = CallVehicle(
+    vehicle = CallVehicle(
         vehicle_id=row["vehicle_id"],
         enode_vehicle_id=row["enode_vehicle_id"],
         vendor=row["vendor"],
         vehicle=row["vehicle_cache"],
     )
-    return AuthorizedCall(caller=caller, quota=quota, call_id=row["call_id"], vehicle=car)
+    return AuthorizedCall(caller=caller, quota=quota, call_id=row["call_id"], vehicle=vehicle)

@@ -1,4 +1,7 @@
-"""The statements behind authorize.py: who is it, may they, is it paid for. Each is one, whatever the credential."""
+"""SQL of authorize.py: find the caller, check the scope and charge the call, in one statement for each credential kind.
+
+The CTE `who` holds the caller; the fragments of relay/metering/deduction.py refer to it.
+"""
 
 from typing import LiteralString
 
@@ -8,7 +11,7 @@ from relay.metering.period import PERIOD_START, RESETS_AT
 from relay.usecases.calls.pause_switches import COMMANDS_PAUSED
 from relay.vehicles.lookup import CURRENT_ENODE_ID, IS_SERVED, MATCHES_ID
 
-# ruff: disable[S608] - joined from literals of ours only (LiteralString holds us to it)
+# ruff: disable[S608] - built from our own literals only (LiteralString enforces it)
 
 _USER_COLUMNS: LiteralString = f"""
 u.id as user_id, u.email, u.name, u.plan, u.language, u.disabled_at is not null as disabled,
@@ -26,7 +29,7 @@ FIND_CALLER: dict[CredentialKind, LiteralString] = {
         from oauth_tokens t join oauth_grants k on k.id = t.grant_id join users u on u.id = k.user_id
         where t.access_hash = %(lookup)s and t.access_expires_at > now() and k.revoked_at is null
           and u.closed_at is null
-          -- Of several answers to one refresh token, the first that is used is the one.
+          -- Of several token pairs issued for one refresh token, only the first that is used is valid.
           and (t.used_at is not null or not exists (
               select from oauth_tokens s where s.replaces = t.replaces and s.used_at is not null))
     """,
@@ -36,22 +39,22 @@ FIND_CALLER: dict[CredentialKind, LiteralString] = {
         from users u where u.supabase_id = %(lookup)s and u.approved_at is not null and u.closed_at is null
     """,
 }
-"""How a caller is found, by the kind of credential."""
+"""The statement that finds a caller, by kind of credential."""
 
-# A credential's last use is shown by the minute; writing it on every call would double the work of a call.
+# Last use is shown to the minute. Writing it on every call would double a call's work.
 _LAST_USE_IS_OUTDATED: LiteralString = """
 id = (select credential_id from who where last_used_at is null or last_used_at < now() - interval '1 minute')
 """
 UPDATE_LAST_USE: dict[CredentialKind, LiteralString] = {
-    "key": f"touched as (update api_keys set last_used_at = now() where {_LAST_USE_IS_OUTDATED})",
-    # The first use of a pair is what ends the one before it.
+    "key": f"last_use_updated as (update api_keys set last_used_at = now() where {_LAST_USE_IS_OUTDATED})",
+    # The first use of a token pair invalidates the pair before it.
     "access": f"""
-        touched as (update oauth_grants set last_used_at = now() where {_LAST_USE_IS_OUTDATED}),
-        first_used as (
+        last_use_updated as (update oauth_grants set last_used_at = now() where {_LAST_USE_IS_OUTDATED}),
+        pair_used as (
             update oauth_tokens set used_at = clock_timestamp()
             where id = (select unused_pair from who) and used_at is null)
     """,
-    "person": "touched as (select)",
+    "person": "last_use_updated as (select)",
 }
 
 _SELECT_CALLER_WITH_USAGE: LiteralString = """
@@ -72,10 +75,10 @@ granted as (update oauth_grants set last_used_at = now() where {_LAST_USE_IS_OUT
 {_SELECT_CALLER_WITH_USAGE}
 """
 
-# A foreign or unknown car costs nothing and looks the same. What the allowance is, is not the database's to know: plans
-# are the operator's settings.
+# Another user's vehicle and an unknown one get the same free answer. The allowances are a parameter, because plans are
+# the operator's settings and not in the database.
 _AUTHORIZE_AND_COUNT: LiteralString = f"""
-car as (
+requested_vehicle as (
     select v.id as vehicle_id, v.vendor, v.vehicle_cache || v.corrected as vehicle_cache,
            {CURRENT_ENODE_ID} as enode_vehicle_id
     from who join vehicles v using (user_id)
@@ -85,15 +88,15 @@ switch as (
     select %(scope)s = 'control' and {COMMANDS_PAUSED} as paused
 ),
 allowed as (
-    select user_id, period, credential_id, (select vehicle_id from car) as vehicle_id,
+    select user_id, period, credential_id, (select vehicle_id from requested_vehicle) as vehicle_id,
            (%(allowances)s::jsonb ->> plan)::int as allowance
     from who where %(scope)s = any (scopes) and not disabled
       and not (select paused from switch)
-      and (%(vehicle)s::text is null or exists (select from car))
+      and (%(vehicle)s::text is null or exists (select from requested_vehicle))
 ),
 {DEDUCT_CALL}
-select who.*, car.*, switch.paused, {REMAINING_COLUMNS}
-from who cross join switch left join car on true
+select who.*, requested_vehicle.*, switch.paused, {REMAINING_COLUMNS}
+from who cross join switch left join requested_vehicle on true
 left join counted on true left join by_token on true left join recorded on true
 """
 AUTHORIZE: dict[CredentialKind, LiteralString] = {

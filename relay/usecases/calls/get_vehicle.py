@@ -1,4 +1,4 @@
-"""The car that a free call is about; metered calls find theirs in the one statement that charges for it."""
+"""Find the vehicle of a free call. For a metered call, `authorize_call` finds it in the statement that charges."""
 
 from typing import LiteralString
 from uuid import UUID
@@ -19,7 +19,10 @@ where v.user_id = %(user_id)s and {IS_SERVED} and {MATCHES_ID}
 
 
 async def get_call_vehicle(connection: Connection, user_id: UUID, vehicle_id: str) -> CallVehicle:
-    """The user's car with this id of ours or of Enode's. Raises Problem 404, the same for foreign and unknown ones."""
+    """Return the user's vehicle with this id, ours or Enode's.
+
+    Raises the same Problem 404 for an unknown vehicle and for another user's.
+    """
     row = await fetch_one(connection, FIND, lookup_parameters(user_id, vehicle_id), dict_row)
     if row is None:
         raise Problem(404, "not-found", "No such vehicle.")

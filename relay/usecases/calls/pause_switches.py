@@ -1,15 +1,18 @@
-"""What an operator can pause while the relay runs. Read by the statements that act, so it holds everywhere at once."""
+"""Switches by which an operator pauses delivery or commands of a running relay.
+
+The statements that act read them, so a switch takes effect in every process at once.
+"""
 
 from typing import LiteralString
 
 from psycopg.types.json import Jsonb
 
+from relay.feed.delivery_switch import DELIVERY_PAUSED_KEY
 from relay.kit.database import Connection
 
-PAUSE_SWITCHES: dict[str, str] = {"delivery": "delivery_paused", "commands": "commands_paused"}
-"""What can be paused, and its row in `settings`."""
+PAUSE_SWITCHES: dict[str, str] = {"delivery": DELIVERY_PAUSED_KEY, "commands": "commands_paused"}
+"""Key of a switch's row in the table `settings`, by the switch's name."""
 
-DELIVERY_PAUSED: LiteralString = "exists (select from settings where key = 'delivery_paused' and value = 'true')"
 COMMANDS_PAUSED: LiteralString = "exists (select from settings where key = 'commands_paused' and value = 'true')"
 
 SET_SWITCH: LiteralString = """
@@ -20,12 +23,12 @@ LIST_PAUSED_SWITCHES: LiteralString = "select key from settings where key = any 
 
 
 async def set_paused(connection: Connection, switch: str, *, paused: bool) -> None:
-    """Pause or resume. Raises KeyError for what cannot be paused."""
+    """Pause or resume `switch`. Raises KeyError for an unknown switch."""
     await connection.execute(SET_SWITCH, [PAUSE_SWITCHES[switch], Jsonb(paused)])
 
 
 async def list_paused(connection: Connection) -> list[str]:
-    """What is paused now."""
+    """Names of the switches that are paused now."""
     rows = await (await connection.execute(LIST_PAUSED_SWITCHES, [list(PAUSE_SWITCHES.values())])).fetchall()
     keys = {row[0] for row in rows}
-    return [what for what, key in PAUSE_SWITCHES.items() if key in keys]
+    return [switch for switch, key in PAUSE_SWITCHES.items() if key in keys]

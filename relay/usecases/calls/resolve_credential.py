@@ -1,4 +1,4 @@
-"""Who says what with a request's Authorization header, before the database is asked whether it is true."""
+"""Parse a request's Authorization header into a credential; authorize.py checks it against the database."""
 
 from typing import Annotated
 
@@ -15,24 +15,24 @@ bearer_scheme = HTTPBearer(
 )
 
 
-# A coroutine although it mostly waits for nothing: FastAPI hands a plain function to a thread, which costs more than
-# all else of a request.
+# A coroutine although it rarely awaits: FastAPI runs a plain function in a thread, which would cost more than the rest
+# of a request.
 async def resolve_credential(
     request: Request,
     runtime: RuntimeDependency,
     _documented: Annotated[HTTPAuthorizationCredentials | None, Security(bearer_scheme)],
 ) -> Credential | None:
-    """The credential that the request brings; None for none, and for a JWT that Supabase did not sign.
+    """Return the request's credential; None without one, and for a JWT that Supabase did not sign.
 
-    Raises Problem 503 when Supabase's keys are needed and cannot be had.
+    Raises Problem 503 when Supabase's keys are needed but cannot be fetched.
     """
     header = request.headers.get("authorization")
     credential = parse_bearer_credential(header)
     if credential is not None or runtime.verify_supabase_token is None:
         return credential
     token = parse_bearer_jwt(header)
-    person = None if token is None else await runtime.verify_supabase_token(token)
-    return None if person is None else Credential(kind="person", lookup=person)
+    supabase_id = None if token is None else await runtime.verify_supabase_token(token)
+    return None if supabase_id is None else Credential(kind="person", lookup=supabase_id)
 
 
 type CredentialDependency = Annotated[Credential | None, Depends(resolve_credential)]

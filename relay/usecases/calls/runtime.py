@@ -1,4 +1,4 @@
-"""What a running relay has at hand for its routes; made by the composition root, reached through the app's state."""
+"""Dependencies that the routes of a running relay share. The composition root builds them; `app.state` holds them."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -25,53 +25,53 @@ type RegistrationPolicy = Literal["closed", "invitation", "open"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SupabaseSignIn:
-    """How people come in where there are many: Supabase says who they are, the operator who may."""
+    """Sign-in through Supabase Auth, for relays with many users, and the operator's rules for new accounts."""
 
     supabase: SupabaseClient
     registration: RegistrationPolicy = "closed"
-    # Whether the operator lets each new person in by hand.
+    # Whether the operator must approve each new account.
     requires_approval: bool = False
     providers: tuple[Provider, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Runtime:
-    """One process of the relay. Nothing in it is needed by another process."""
+    """The shared objects of one relay process. No other process needs its state."""
 
     pool: Pool
     hub: Hub
-    # Says that users' feeds were advanced; to be called after the commit.
+    # Notifies streams and endpoints that users' feeds advanced. Call it after the commit.
     feed_waker: Waker
     jobs: JobQueue
-    # None while ENODE_CLIENT_ID is not set: everything but talking to Enode works.
+    # None while ENODE_CLIENT_ID is not set: everything that needs no call to Enode works.
     enode: EnodeClient | None
     version: str
-    # Where people reach this relay, without a slash at the end.
+    # Base URL under which users reach this relay, without a trailing slash.
     public_url: str = ""
-    # How often a credential may ask what costs nothing, in this process.
+    # Limits free calls per credential, in this process.
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
-    # Look at Enode soon; does nothing where Enode tells us by itself.
+    # Asks the poller for an early poll of Enode; does nothing where Enode posts to our webhook.
     request_poll: Callable[[], None] = field(default=lambda: None)
-    # Where Enode's link pages lie, as a content security policy names it.
+    # Origins of Enode's link pages, as sources of a content security policy.
     link_origins: str = "https://*.enode.com https://*.enode.io"
-    # Whose cars can be linked.
+    # Vendors whose vehicles can be linked.
     vendors: VendorCache = field(default_factory=VendorCache)
-    # The only way to addresses that users gave.
+    # The only client that may connect to addresses given by users.
     outbound: OutboundClient = field(default_factory=OutboundClient)
-    # The relay's own secret key: what is derived from it is the same in every process, and after every start.
+    # The relay's secret key. Keys derived from it are the same in every process and after every start.
     secret_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     mode: Mode = "self-hosted"
-    # Whether a Home Assistant that signs in may be answered at its own address, whatever that is.
+    # Whether OAuth may redirect to a Home Assistant's own address, local addresses included.
     allows_local_redirects: bool = False
     # What each plan grants: calls, push, vehicles.
     plans: Plans = SELF_HOSTED_PLANS
-    # Whose Supabase JWT this is; None for one that proves nothing. Nobody's where people do not sign in with Supabase.
+    # Returns the Supabase user of a JWT, or None for an invalid one. None where users don't sign in with Supabase.
     verify_supabase_token: Callable[[str], Awaitable[UUID | None]] | None = None
-    # None on a relay of one's own: its owner signs in by a link.
+    # None on a self-hosted relay, whose owner signs in by a one-time link.
     supabase_sign_in: SupabaseSignIn | None = None
-    # Has Supabase forget one of its users; for one that it does not know it does nothing.
+    # Deletes a user at Supabase; does nothing for an unknown one.
     delete_supabase_user: Callable[[UUID], Awaitable[None]] | None = None
-    # How often a user may have everything put into a file.
+    # Limits account exports per user.
     export_rate_limiter: RateLimiter = field(default_factory=lambda: RateLimiter(per_minute=5))
 
     @property
@@ -81,7 +81,7 @@ class Runtime:
 
 
 async def get_runtime(request: Request) -> Runtime:
-    """The runtime of the app that serves this request."""
+    """Return the runtime of the app that serves this request."""
     return cast("Runtime", request.app.state.runtime)
 
 

@@ -8,18 +8,20 @@ from itertools import batched
 from typing import Any
 from uuid import UUID
 
+from psycopg.rows import dict_row, tuple_row
+
 from relay.gateways.enode import API_VERSION, VehicleObject, VehicleReading
 from relay.inbox.models import InboxEvent, StoreResult
 from relay.inbox.parser import MAX_EVENTS_PER_DELIVERY, parse_event
 from relay.inbox.service import Inbox
-from relay.kit.database import Pool
+from relay.kit.database import Pool, fetch_all
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkedEnodeVehicle:
-    """An Enode vehicle that we have as linked."""
+    """An Enode vehicle that is linked in our database, with its stored state."""
 
     user_id: UUID
     vehicle: Mapping[str, Any]
@@ -36,47 +38,54 @@ LIST_EXISTING_USER_IDS = "select id::text from users where id::text = any (%s) a
 async def store_readings(
     pool: Pool, inbox: Inbox, readings: Collection[VehicleReading], *, began_at: datetime, user_id: UUID | None = None
 ) -> StoreResult:
-    """Store what is new in a complete list of vehicles, of this user or of all, that was asked for at `began_at`.
+    """Store the changes in a complete vehicle list of this user, or of all users, that was requested at `began_at`.
 
-    A car that we have as linked and that is not in the list is gone.
+    A vehicle that is linked in our database but missing from the list is stored as deleted.
     """
     complete_at = min((reading.as_of for reading in readings), default=began_at)
     linked = await _list_linked_vehicles(pool, user_id)
-    ours = await _list_existing_user_ids(pool, (reading.user_id for reading in readings))
-    news = [_build_updated_event(it) for it in readings if it.user_id in ours and has_changed(it, linked.get(it.id))]
-    present = {reading.id for reading in readings}
-    news += [_build_deleted_event(it, complete_at) for enode_id, it in linked.items() if enode_id not in present]
-    return await _store_events(inbox, news)
+    existing_users = await _list_existing_user_ids(pool, (reading.user_id for reading in readings))
+    events = [
+        _build_updated_event(it)
+        for it in readings
+        if it.user_id in existing_users and has_changed(it, linked.get(it.id))
+    ]
+    listed_ids = {reading.id for reading in readings}
+    events += [_build_deleted_event(it, complete_at) for enode_id, it in linked.items() if enode_id not in listed_ids]
+    return await _store_events(inbox, events)
 
 
 async def _list_linked_vehicles(pool: Pool, user_id: UUID | None) -> dict[str, LinkedEnodeVehicle]:
     async with pool.connection() as connection:
-        rows: list[Any] = await (await connection.execute(LIST_LINKED_VEHICLES, {"user_id": user_id})).fetchall()
+        rows = await fetch_all(connection, LIST_LINKED_VEHICLES, {"user_id": user_id}, dict_row)
     return {
-        enode_id: LinkedEnodeVehicle(user_id=owner, vehicle={**vehicle, "id": enode_id})
-        for enode_id, owner, vehicle in rows
+        row["enode_vehicle_id"]: LinkedEnodeVehicle(
+            user_id=row["user_id"], vehicle={**row["vehicle_cache"], "id": row["enode_vehicle_id"]}
+        )
+        for row in rows
     }
 
 
 async def _list_existing_user_ids(pool: Pool, user_ids: Iterable[str]) -> set[str]:
     async with pool.connection() as connection:
-        cursor = await connection.execute(LIST_EXISTING_USER_IDS, [list(set(user_ids))])
-        return {str(row[0]) for row in await cursor.fetchall()}
+        rows = await fetch_all(connection, LIST_EXISTING_USER_IDS, [list(set(user_ids))], tuple_row)
+    return {row[0] for row in rows}
 
 
 async def _store_events(inbox: Inbox, payloads: Collection[Mapping[str, Any]]) -> StoreResult:
-    found = [parse_event(item) for item in payloads]
-    events = [it for it in found if isinstance(it, InboxEvent)]
-    for fault in {it for it in found if isinstance(it, str)}:
-        log.warning("a vehicle that Enode listed is left out: %s", fault)
-    receipts = [
-        await inbox.store_events(some, source="poll") for some in batched(events, MAX_EVENTS_PER_DELIVERY, strict=False)
+    parsed = [parse_event(item) for item in payloads]
+    events = [it for it in parsed if isinstance(it, InboxEvent)]
+    for fault in {it for it in parsed if isinstance(it, str)}:
+        log.warning("vehicle in Enode's list skipped fault=%r", fault)
+    results = [
+        await inbox.store_events(batch, source="poll")
+        for batch in batched(events, MAX_EVENTS_PER_DELIVERY, strict=False)
     ]
-    return StoreResult(stored=sum(it.stored for it in receipts), known=sum(it.known for it in receipts))
+    return StoreResult(stored=sum(it.stored for it in results), known=sum(it.known for it in results))
 
 
 def has_changed(reading: VehicleReading, linked: LinkedEnodeVehicle | None) -> bool:
-    """Whether Enode says something that we do not have. What it no longer says at all, it said last."""
+    """Whether the reading has a value that is not stored. A member that the reading lacks counts as unchanged."""
     if linked is None:
         return True
     return any(name not in linked.vehicle or linked.vehicle[name] != it for name, it in reading.vehicle.items())
@@ -91,7 +100,7 @@ def _build_deleted_event(linked: LinkedEnodeVehicle, at: datetime) -> dict[str, 
 
 
 def _build_event(kind: str, user_id: str, vehicle: VehicleObject, at: datetime) -> dict[str, Any]:
-    """What Enode would have sent."""
+    """Build the event that Enode's webhook would have sent."""
     return {
         "event": f"user:vehicle:{kind}",
         "createdAt": at.astimezone(UTC).isoformat().replace("+00:00", "Z"),

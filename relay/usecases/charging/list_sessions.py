@@ -1,4 +1,4 @@
-"""A user asks for charging sessions: of one car or of all, newest first, a page at a time. Costs nothing."""
+"""List charging sessions of one vehicle or of all, newest first, in pages. Costs no call."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,12 +14,12 @@ from relay.kit.problems import Problem
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+from relay.vehicles.charging.session_records import IS_UNDER_WAY, SessionRecord, render_session_record
 from relay.vehicles.lookup import find_vehicle_within_limit
-from relay.vehicles.session_records import IS_UNDER_WAY, SessionRecord, render_session_record
 
 MAX_SESSIONS = 200
 
-# A car beyond the plan's limit is not served; one that has gone keeps its history.
+# Without vehicles over the plan's limit, but with unlinked ones: they keep their history.
 LIST_SESSIONS: LiteralString = f"""
 select s.*, {IS_UNDER_WAY} as under_way
 from vehicles v join charging_sessions s on s.vehicle_id = v.id
@@ -33,11 +33,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 router = APIRouter(prefix="/api/ha/v2", tags=["Charging sessions"])
 
 type Limit = Annotated[int, Query(ge=1, le=MAX_SESSIONS)]
-type Before = Annotated[str | None, Query(max_length=80, description="`next_before` of the page before.")]
+type Before = Annotated[str | None, Query(max_length=80, description="`next_before` of the previous page.")]
 
 
 class SessionPage(TypedDict):
-    """Sessions, newest first; `next_before` asks for older ones, null: there are none."""
+    """Sessions, newest first. Pass `next_before` as `before` to get older ones; null: there are none."""
 
     sessions: list[SessionRecord]
     next_before: str | None
@@ -45,7 +45,7 @@ class SessionPage(TypedDict):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionCursor:
-    """Where a page ends: opaque to clients."""
+    """The last session of a page, as an opaque text for clients."""
 
     started_at: datetime
     session_id: UUID
@@ -56,12 +56,14 @@ class SessionCursor:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises Problem 422."""
+        """Parse the text of a cursor. Raises Problem 422."""
         since, _, session_id = text.partition(".")
         try:
             return cls(started_at=EPOCH + timedelta(microseconds=int(since)), session_id=UUID(session_id))
         except ValueError, OverflowError:
-            raise Problem(422, "invalid-request", "`before` must be the `next_before` of a page.") from None
+            raise Problem(
+                422, "invalid-request", "`before` isn't a page cursor. Use the `next_before` of the previous page."
+            ) from None
 
 
 START_CURSOR = SessionCursor(started_at=datetime.max.replace(tzinfo=UTC), session_id=UUID(int=2**128 - 1))
@@ -71,7 +73,7 @@ START_CURSOR = SessionCursor(started_at=datetime.max.replace(tzinfo=UTC), sessio
 async def get_sessions(
     runtime: RuntimeDependency, authorization: CredentialDependency, limit: Limit = 50, before: Before = None
 ) -> SessionPage:
-    """Charging sessions of all cars."""
+    """Charging sessions of all vehicles. Costs no call."""
     return await _get_session_page(runtime, authorization, None, limit, before)
 
 
@@ -83,22 +85,22 @@ async def get_vehicle_sessions(
     limit: Limit = 50,
     before: Before = None,
 ) -> SessionPage:
-    """Charging sessions of one car."""
+    """Charging sessions of one vehicle. Costs no call."""
     return await _get_session_page(runtime, authorization, vehicle_id, limit, before)
 
 
 async def resolve_vehicle_id(connection: Connection, user_id: UUID, vehicle_id: str) -> UUID:
-    """The user's car with this id, ours or Enode's, gone ones too. Raises Problem 404."""
-    found = await find_vehicle_within_limit(connection, user_id, vehicle_id)
-    if found is None:
+    """Our id of the user's vehicle with this id, ours or Enode's, also an unlinked one. Raises Problem 404."""
+    resolved_id = await find_vehicle_within_limit(connection, user_id, vehicle_id)
+    if resolved_id is None:
         raise Problem(404, "not-found", "No such vehicle.")
-    return found
+    return resolved_id
 
 
 async def _get_session_page(
     runtime: Runtime, authorization: Credential | None, vehicle_id: str | None, limit: int, before: str | None
 ) -> SessionPage:
-    place = START_CURSOR if before is None else SessionCursor.parse(before)
+    cursor = START_CURSOR if before is None else SessionCursor.parse(before)
     async with runtime.pool.connection() as connection:
         user_id = (await authenticate_caller(connection, authorization, scope="read")).caller.user_id
         rows = await _fetch_sessions(
@@ -106,19 +108,16 @@ async def _get_session_page(
             {
                 "user_id": user_id,
                 "vehicle_id": None if vehicle_id is None else await resolve_vehicle_id(connection, user_id, vehicle_id),
-                "before_at": place.started_at,
-                "before_id": place.session_id,
+                "before_at": cursor.started_at,
+                "before_id": cursor.session_id,
                 "limit": limit + 1,
             },
         )
     page = rows[:limit]
-    more = len(rows) > limit
-    return {
-        "sessions": [render_session_record(row) for row in page],
-        "next_before": str(SessionCursor(started_at=page[-1]["started_at"], session_id=page[-1]["id"]))
-        if more
-        else None,
-    }
+    next_before = None
+    if len(rows) > limit:
+        next_before = str(SessionCursor(started_at=page[-1]["started_at"], session_id=page[-1]["id"]))
+    return {"sessions": [render_session_record(row) for row in page], "next_before": next_before}
 
 
 async def _fetch_sessions(connection: Connection, parameters: dict[str, object]) -> list[DictRow]:

@@ -1,4 +1,4 @@
-"""A user says what a kWh costs. It holds from now on: a session has the rate that was in force when it began."""
+"""Get and set the electricity rate. A session is priced at the rate that was in force when it began."""
 
 from typing import Annotated, Any, LiteralString, TypedDict
 from uuid import UUID
@@ -18,7 +18,7 @@ from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 FIND_CURRENT_RATE: LiteralString = """
 select cost_per_kwh, currency, valid_from from electricity_rates where user_id = %s order by valid_from desc limit 1
 """
-# The same rate once more is the same rate; so clients may repeat themselves.
+# Setting the same rate again changes nothing, so clients may repeat the request.
 INSERT_RATE: LiteralString = f"""
 with newest as ({FIND_CURRENT_RATE})
 insert into electricity_rates (user_id, cost_per_kwh, currency)
@@ -30,14 +30,14 @@ router = APIRouter(prefix="/api/ha")
 
 
 class ElectricityRate(BaseModel):
-    """What a kWh costs, in a currency by its ISO 4217 code."""
+    """The price of a kWh; `currency` is an ISO 4217 code."""
 
     cost_per_kwh: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
     currency: Annotated[str, Field(pattern="^[A-Za-z]{3}$")]
 
 
 class ElectricityRateRecord(TypedDict):
-    """The rate in force, and since when."""
+    """The current rate, and since when it is in force."""
 
     cost_per_kwh: float
     currency: str
@@ -53,10 +53,10 @@ class ElectricityRateRecord(TypedDict):
 async def get_electricity_rate(
     runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> ElectricityRateRecord:
-    """The rate in force."""
+    """The current electricity rate. Costs no call."""
     row = await _get_or_set_rate(runtime, authorization, "read", None)
     if row is None:
-        raise Problem(404, "not-found", "No electricity rate is set.")
+        raise Problem(404, "not-found", "No electricity rate is set. Set one with PUT /api/ha/v2/electricity-rate.")
     return _build_rate_record(row)
 
 
@@ -69,7 +69,7 @@ async def get_electricity_rate(
 async def put_electricity_rate(
     body: ElectricityRate, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> ElectricityRateRecord:
-    """Set the rate for sessions that begin from now on."""
+    """Set the electricity rate for sessions that begin from now on. Costs no call."""
     row = await _get_or_set_rate(runtime, authorization, "control", body)
     assert row is not None  # noqa: S101 - just written
     return _build_rate_record(row)
@@ -79,7 +79,7 @@ async def put_electricity_rate(
 async def get_classic_electricity_rate(
     runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> dict[str, Any]:
-    """The same in the classic shape: nulls when none is set."""
+    """The current rate in the classic format: nulls when none is set."""
     row = await _get_or_set_rate(runtime, authorization, "read", None)
     if row is None:
         return {"cost_per_kwh": None, "currency": None, "updated_at": None}
@@ -94,7 +94,7 @@ async def get_classic_electricity_rate(
 async def post_classic_electricity_rate(
     body: ElectricityRate, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> dict[str, Any]:
-    """The same in the classic shape."""
+    """Set the rate in the classic format."""
     row = await _get_or_set_rate(runtime, authorization, "control", body)
     assert row is not None  # noqa: S101 - just written
     return {"status": "success", "cost_per_kwh": row["cost_per_kwh"], "currency": row["currency"]}
@@ -103,7 +103,7 @@ async def post_classic_electricity_rate(
 async def _get_or_set_rate(
     runtime: Runtime, authorization: Credential | None, scope: Scope, new_rate: ElectricityRate | None
 ) -> DictRow | None:
-    """The rate in force, after `wish`."""
+    """The current rate, after setting `new_rate` if given."""
     async with runtime.pool.connection() as connection:
         user_id = (await authenticate_caller(connection, authorization, scope=scope)).caller.user_id
         if new_rate is not None:

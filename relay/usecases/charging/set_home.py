@@ -1,14 +1,14 @@
-"""A user says where home is. It decides of sessions that begin from now on; what was decided before stays."""
+"""Get and set the home location. It applies to sessions that begin from now on; earlier decisions don't change."""
 
 from typing import Annotated, LiteralString, TypedDict
 from uuid import UUID
 
 from fastapi import APIRouter
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, scalar_row
 from pydantic import BaseModel, Field
 
 from relay.feed.sequence import advance_feed
-from relay.kit.database import Connection, fetch_one
+from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.kit.problems import Problem
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
@@ -21,7 +21,7 @@ on conflict (user_id) do update
 set (latitude, longitude, radius_m, updated_at) = (excluded.latitude, excluded.longitude, excluded.radius_m, now())
 """
 DELETE: LiteralString = "delete from home_places where user_id = %s"
-# Counters begin at zero, not at the first charge: a reader of totals misses what was there at first sight.
+# Counters start at zero, not with the first charge: Home Assistant's statistics ignore the first value they see.
 START_HOME_COUNTERS: LiteralString = """
 update vehicle_energy set home_kwh = 0
 where home_kwh is null and vehicle_id in (select id from vehicles where user_id = %s) returning vehicle_id
@@ -32,7 +32,7 @@ router = APIRouter(prefix="/api/ha/v2/home", tags=["Charging sessions"])
 
 
 class HomeLocation(BaseModel):
-    """A circle, in degrees and metres."""
+    """The home to set: a circle, in degrees and metres."""
 
     latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
     longitude: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
@@ -40,7 +40,7 @@ class HomeLocation(BaseModel):
 
 
 class HomeLocationRecord(TypedDict):
-    """A circle, in degrees and metres."""
+    """The home location: a circle, in degrees and metres."""
 
     latitude: float
     longitude: float
@@ -49,12 +49,12 @@ class HomeLocationRecord(TypedDict):
 
 @router.get("", response_model=None, responses={200: {"model": HomeLocationRecord}})
 async def get_home(runtime: RuntimeDependency, authorization: CredentialDependency) -> HomeLocationRecord:
-    """Where home is."""
+    """The home location. Costs no call."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="read")
         row = await fetch_one(connection, FIND, [call.caller.user_id], dict_row)
     if row is None:
-        raise Problem(404, "not-found", "No home is set.")
+        raise Problem(404, "not-found", "No home location is set.")
     return {"latitude": row["latitude"], "longitude": row["longitude"], "radius_m": row["radius_m"]}
 
 
@@ -62,32 +62,32 @@ async def get_home(runtime: RuntimeDependency, authorization: CredentialDependen
 async def put_home(
     body: HomeLocation, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> HomeLocationRecord:
-    """Set home; charging there is counted on its own."""
+    """Set the home location; energy charged there is also counted separately. Costs no call."""
     async with runtime.pool.connection() as connection:
         user_id = (await authenticate_caller(connection, authorization, scope="control")).caller.user_id
         async with connection.transaction():
             await advance_feed(connection, user_id, 0)
             await connection.execute(UPSERT, [user_id, body.latitude, body.longitude, body.radius_m])
-            told = await _start_home_counters(connection, user_id)
-    if told:
+            has_started_counters = await _start_home_counters(connection, user_id)
+    if has_started_counters:
         runtime.feed_waker.wake([user_id])
     return {"latitude": body.latitude, "longitude": body.longitude, "radius_m": body.radius_m}
 
 
 @router.delete("", status_code=204, response_model=None)
 async def delete_home(runtime: RuntimeDependency, authorization: CredentialDependency) -> None:
-    """Forget home. Sessions and counters keep what was counted."""
+    """Delete the home location. Sessions and counters stay as they are. Costs no call."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
         removed = await connection.execute(DELETE, [call.caller.user_id])
     if not removed.rowcount:
-        raise Problem(404, "not-found", "No home is set.")
+        raise Problem(404, "not-found", "No home location is set.")
 
 
 async def _start_home_counters(connection: Connection, user_id: UUID) -> bool:
-    """Give cars without a home counter one, and tell so; True when there were any."""
-    rows = await (await connection.execute(START_HOME_COUNTERS, [user_id])).fetchall()
-    if rows:
+    """Start the home counters of vehicles that have none, with a new revision; True when there were any."""
+    vehicle_ids = await fetch_all(connection, START_HOME_COUNTERS, [user_id], scalar_row)
+    if vehicle_ids:
         revision = await advance_feed(connection, user_id, 1)
-        await connection.execute(SET_REVISION, [revision, [row[0] for row in rows]])
-    return bool(rows)
+        await connection.execute(SET_REVISION, [revision, vehicle_ids])
+    return bool(vehicle_ids)

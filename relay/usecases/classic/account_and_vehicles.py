@@ -1,6 +1,6 @@
-"""A classic client asks: who it is (free), which cars there are (free), and how one of them is (one call)."""
+"""Classic routes of the account (free), the vehicles (free) and one vehicle's status (one call)."""
 
-from typing import Any
+from typing import Any, LiteralString
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -8,7 +8,7 @@ from psycopg.rows import dict_row
 
 from relay.identity.credentials import Credential
 from relay.identity.models import Caller
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 from relay.usecases.calls.authorize import (
     CallRequest,
     CallVehicle,
@@ -25,29 +25,36 @@ from relay.vehicles.records import VehicleRecord
 
 ONLINE_STATUS_COLORS: dict[bool | None, str] = {True: "green", False: "red", None: "grey"}
 
+GET_ACCOUNT: LiteralString = """
+select u.role, bool_or(v.online) as online, u.approved_at is not null as is_approved,
+       u.accepted_terms_at is not null as accepted_terms
+from users u left join vehicles v on v.user_id = u.id and v.gone_at is null
+where u.id = %s group by u.id
+"""
+
 router = APIRouter(prefix="/api", tags=["Classic"], route_class=ClassicRoute)
 
 
 @router.get("/status/{vehicle_id}", response_model=None)
 async def get_status(vehicle_id: str, runtime: RuntimeDependency, authorization: CredentialDependency) -> JSONResponse:
-    """One car as last known, as the classic client polls it. One call, one statement."""
-    car, headers = await _authorize_vehicle(runtime, authorization, vehicle_id, endpoint="status")
-    # It is JSON already: the framework would go through it once more.
-    return JSONResponse(render_status(car.vehicle), headers=headers)
+    """Return a vehicle's last known state, as classic clients poll it. One call, one statement."""
+    vehicle, headers = await _authorize_vehicle(runtime, authorization, vehicle_id, endpoint="status")
+    # A JSONResponse, because FastAPI would otherwise convert the whole object once more.
+    return JSONResponse(render_status(vehicle.vehicle), headers=headers)
 
 
 @router.get("/ha/status/{vehicle_id}", response_model=None)
 async def get_ha_status(
     vehicle_id: str, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> JSONResponse:
-    """The same for REST users, with what the car can do. One call, one statement."""
-    car, headers = await _authorize_vehicle(runtime, authorization, vehicle_id, endpoint="ha/status")
-    return JSONResponse(render_ha_status(car.vehicle), headers=headers)
+    """Return the same for REST users, with the vehicle's capabilities. One call, one statement."""
+    vehicle, headers = await _authorize_vehicle(runtime, authorization, vehicle_id, endpoint="ha/status")
+    return JSONResponse(render_ha_status(vehicle.vehicle), headers=headers)
 
 
 @router.get("/user/vehicles", response_model=None)
 async def get_vehicles(runtime: RuntimeDependency, authorization: CredentialDependency) -> list[dict[str, Any]]:
-    """All cars as Enode describes them, with our own id as `db_id`. Costs nothing."""
+    """List all vehicles in Enode's shape, with our own id as `db_id`. Costs nothing."""
     return [
         render_listed_vehicle(it["id"], it["vehicle"]) for it in await _list_served_vehicles(runtime, authorization)
     ]
@@ -55,13 +62,13 @@ async def get_vehicles(runtime: RuntimeDependency, authorization: CredentialDepe
 
 @router.get("/ha/vehicles", response_model=None)
 async def get_ha_vehicles(runtime: RuntimeDependency, authorization: CredentialDependency) -> list[dict[str, Any]]:
-    """All cars in the shape of a status, under our ids. Costs nothing."""
+    """List all vehicles in the shape of a status, with our own ids. Costs nothing."""
     return [render_ha_vehicle(it["id"], it["vehicle"]) for it in await _list_served_vehicles(runtime, authorization)]
 
 
 @router.get("/me", response_model=None)
 async def get_me(runtime: RuntimeDependency, authorization: CredentialDependency) -> dict[str, Any]:
-    """The account in the classic shape. Costs nothing. What this relay does not sell yet is none or zero."""
+    """Return the account in the classic shape. Features that the relay lacks are null or zero. Costs nothing."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="read")
         caller = call.caller
@@ -91,7 +98,7 @@ async def get_me(runtime: RuntimeDependency, authorization: CredentialDependency
 
 @router.get("/ha/me", response_model=None)
 async def get_ha_me(runtime: RuntimeDependency, authorization: CredentialDependency) -> dict[str, Any]:
-    """The least of it. Costs nothing."""
+    """Return the account's id, plan and name. Costs nothing."""
     async with runtime.pool.connection() as connection:
         caller = (await authenticate_caller(connection, authorization, scope="read")).caller
     return {"user_id": str(caller.user_id), "tier": caller.plan, "name": caller.name, "sms_credits": 0}
@@ -100,35 +107,25 @@ async def get_ha_me(runtime: RuntimeDependency, authorization: CredentialDepende
 async def _authorize_vehicle(
     runtime: Runtime, credential: Credential | None, vehicle_id: str, *, endpoint: str
 ) -> tuple[CallVehicle, dict[str, str]]:
-    """The car, and what the answer says of the month in its header fields."""
-    asked = CallRequest(scope="read", endpoint=endpoint, vehicle_id=vehicle_id)
+    """Charge one call; return the vehicle and the `RateLimit` header fields of the answer."""
+    request = CallRequest(scope="read", endpoint=endpoint, vehicle_id=vehicle_id)
     async with runtime.pool.connection() as connection:
-        call = await authorize_call(connection, credential, runtime.plans, asked)
-    assert call.vehicle is not None  # noqa: S101 - authorize raised 404 otherwise
+        call = await authorize_call(connection, credential, runtime.plans, request)
+    assert call.vehicle is not None  # noqa: S101 - authorize_call raised 404 otherwise
     return call.vehicle, render_call_headers(call, runtime.plans)
 
 
 async def _list_served_vehicles(runtime: Runtime, credential: Credential | None) -> list[VehicleRecord]:
-    """Those that are served: a car beyond the plan's limit is not."""
+    """List the vehicles within the plan's limit."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, credential, scope="read")
         runtime.rate_limiter.check(call.caller.rate_limit_key)
-        found = await read_snapshot(connection, call.caller.user_id)
-    served = [it for it in found.vehicles if it["link"]["state"] != "over_limit"]
-    return sorted(served, key=lambda it: it["id"])  # not by what was last heard of: a list to choose from stands still
+        snapshot = await read_snapshot(connection, call.caller.user_id)
+    served = [it for it in snapshot.vehicles if it["link"]["state"] != "over_limit"]
+    return sorted(served, key=lambda it: it["id"])  # a stable order, because users choose from this list
 
 
 async def _fetch_account_row(connection: Connection, caller: Caller) -> dict[str, Any]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            """
-            select u.role, bool_or(v.online) as online, u.approved_at is not null as is_approved,
-                   u.accepted_terms_at is not null as accepted_terms
-            from users u left join vehicles v on v.user_id = u.id and v.gone_at is null
-            where u.id = %s group by u.id
-            """,
-            [caller.user_id],
-        )
-        row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - the caller was found a moment ago, and users keep their rows
+    row = await fetch_one(connection, GET_ACCOUNT, [caller.user_id], dict_row)
+    assert row is not None  # noqa: S101 - the caller was just authenticated
     return row

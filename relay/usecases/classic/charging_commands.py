@@ -1,4 +1,4 @@
-"""A classic client asks a car to start or stop charging: the same command, told in the classic shape."""
+"""Classic routes to start and stop charging: they send the same command as v2 and answer in the classic shape."""
 
 from typing import Any, LiteralString
 
@@ -6,12 +6,14 @@ from fastapi import APIRouter, Response
 from psycopg.rows import DictRow, dict_row
 
 from relay.identity.credentials import Credential
+from relay.kit.database import fetch_one
 from relay.kit.problems import Problem
 from relay.kit.timestamps import format_timestamp
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.classic.problem_details import ClassicRoute
-from relay.usecases.commands.send_command import ChargingRequest, CommandRequest, send_command
+from relay.usecases.commands.command_routes import ChargingRequest
+from relay.usecases.commands.send_command import CommandRequest, send_command
 from relay.vehicles.lookup import CURRENT_ENODE_ID
 
 FIND_COMMAND: LiteralString = f"""
@@ -29,7 +31,7 @@ async def post_charging(
     authorization: CredentialDependency,
     response: Response,
 ) -> dict[str, Any]:
-    """Start or stop charging, where the classic client asks for it. One call."""
+    """Start or stop charging, at the address that the classic client uses. One call."""
     return await _send_command(runtime, authorization, vehicle_id, body, response)
 
 
@@ -41,26 +43,25 @@ async def post_ha_charging(
     authorization: CredentialDependency,
     response: Response,
 ) -> dict[str, Any]:
-    """The same, where the classic service had it."""
+    """Start or stop charging, at the other address of the classic service. One call."""
     return await _send_command(runtime, authorization, vehicle_id, body, response)
 
 
 async def _send_command(
     runtime: Runtime, credential: Credential | None, vehicle_id: str, body: ChargingRequest, response: Response
 ) -> dict[str, Any]:
-    wish = CommandRequest(vehicle_id=vehicle_id, kind=body.action, endpoint="ha/charging")
+    request = CommandRequest(vehicle_id=vehicle_id, kind=body.action, endpoint="ha/charging")
     try:
-        done = await send_command(runtime, credential, wish)
+        result = await send_command(runtime, credential, request)
     except Problem as problem:
-        # A refusal had Enode's own status, and its own words.
+        # The classic service passed on Enode's own status and text of a refusal.
         problem.status = problem.members.get("enode_status", problem.status)
         raise
-    command = done.command
-    response.headers.update(done.headers)
-    async with runtime.pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(FIND_COMMAND, [command["id"]])
-        row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - just written, never deleted while its user exists
+    command = result.command
+    response.headers.update(result.headers)
+    async with runtime.pool.connection() as connection:
+        row = await fetch_one(connection, FIND_COMMAND, [command["id"]], dict_row)
+    assert row is not None  # noqa: S101 - just inserted; commands are deleted only with their user
     return {
         "status": "success",
         "vehicle_id": command["vehicle_id"],
@@ -71,7 +72,7 @@ async def _send_command(
 
 
 def render_enode_action(row: DictRow) -> dict[str, Any]:
-    """A command as Enode shows its own action for it, of what is kept of that. `row` has its `target_id` beside."""
+    """Render a command in the shape of Enode's action, as far as it is stored. `row` is a row of FIND_COMMAND."""
     settled_at = row["settled_at"]
     return {
         "id": row["enode_action_id"],

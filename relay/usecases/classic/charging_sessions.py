@@ -1,9 +1,9 @@
-"""The classic client's charging history: pages by start, syncs by change, and the odometer that a user reads there.
+"""Classic routes of the charging history: list sessions by page, sync changed sessions, and store the odometer.
 
-The client asks for its next page by `since` = the last session's `start_time`, and syncs again by `since` = the
-greatest `created_at` it was given. So `created_at` is when the session last changed, in microseconds that are never
-whole milliseconds, while starts are whole milliseconds: by that the two questions are told apart, and a session that
-was amended is found again.
+The client requests its next page with `since` = the last session's `start_time`, and its next sync with `since` = the
+greatest `created_at` it received. So that both work with one parameter, `created_at` is the time of the session's last
+change, rendered with microseconds that are never whole milliseconds, while start times are whole milliseconds. A value
+of `since` with microseconds is therefore a sync, which also returns amended sessions.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,21 +13,21 @@ from fastapi import APIRouter, Query
 from psycopg.rows import DictRow, dict_row
 from pydantic import BaseModel, Field
 
-from relay.kit.database import fetch_all
+from relay.kit.database import fetch_all, fetch_one
 from relay.kit.problems import Problem
 from relay.kit.timestamps import format_timestamp
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import RuntimeDependency
 from relay.usecases.charging.list_sessions import MAX_SESSIONS, resolve_vehicle_id
-from relay.vehicles.session_records import IS_UNDER_WAY, render_cost_record, round_optional
+from relay.vehicles.charging.session_records import IS_UNDER_WAY, render_cost_record, round_optional
 
-# A change is dated before it is committed; a client that asks in between must find it the next time.
+# A change has its time before it is committed. A client that syncs in between must get it with the next sync.
 SYNC_OVERLAP = timedelta(minutes=1)
 
-# A page, and all that began with the last of it: the next one starts after that moment.
+# With ties, because the next page starts after the start time of this page's last session.
 LIST_SESSIONS: LiteralString = f"""
-select s.*, date_trunc('milliseconds', s.started_at) as began_at, count(*) over () as found
+select s.*, date_trunc('milliseconds', s.started_at) as began_at, count(*) over () as total
 from vehicles v join charging_sessions s on s.vehicle_id = v.id
 where v.user_id = %(user_id)s and v.link_state <> 'over_limit' and not {IS_UNDER_WAY}
   and case when %(by_change)s then s.changed_at > %(since)s::timestamptz - %(overlap)s::interval
@@ -45,7 +45,7 @@ router = APIRouter(prefix="/api/ha/charging", tags=["Classic"])
 
 
 class OdometerRequest(BaseModel):
-    """What the odometer shows."""
+    """The odometer reading in kilometres."""
 
     odometer_km: Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
 
@@ -57,44 +57,44 @@ async def get_charging_sessions(
     limit: Annotated[int, Query(ge=1, le=MAX_SESSIONS)] = 50,
     since: Annotated[str | None, Query(max_length=40)] = None,
 ) -> dict[str, Any]:
-    """Ended sessions of all cars, oldest first. Costs nothing."""
-    moment = None if since is None else _parse_since(since)
-    asked = {
-        "since": moment,
-        "by_change": moment is not None and moment.microsecond % 1000 != 0,
+    """List ended sessions of all vehicles, oldest first. Costs nothing."""
+    since_time = None if since is None else _parse_since(since)
+    parameters = {
+        "since": since_time,
+        "by_change": since_time is not None and since_time.microsecond % 1000 != 0,
         "overlap": SYNC_OVERLAP,
         "limit": limit,
     }
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="read")
-        rows = await fetch_all(connection, LIST_SESSIONS, asked | {"user_id": call.caller.user_id}, dict_row)
-    more = bool(rows) and rows[0]["found"] > len(rows)
-    return {"sessions": [render_classic_session(row) for row in rows], "has_more": more}
+        rows = await fetch_all(connection, LIST_SESSIONS, parameters | {"user_id": call.caller.user_id}, dict_row)
+    has_more = bool(rows) and rows[0]["total"] > len(rows)
+    return {"sessions": [render_classic_session(row) for row in rows], "has_more": has_more}
 
 
 @router.post("/{vehicle_id}/odometer", response_model=None)
 async def post_odometer(
     vehicle_id: str, body: OdometerRequest, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> dict[str, Any]:
-    """Note the odometer with the car's newest session. Costs nothing."""
+    """Store the odometer with the vehicle's newest session. Costs nothing."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
-        car = await resolve_vehicle_id(connection, call.caller.user_id, vehicle_id)
-        noted = await connection.execute(UPDATE_ODOMETER, {"vehicle_id": car, "odometer_km": body.odometer_km})
-        row = await noted.fetchone()
-    if row is None:
+        resolved_id = await resolve_vehicle_id(connection, call.caller.user_id, vehicle_id)
+        parameters = {"vehicle_id": resolved_id, "odometer_km": body.odometer_km}
+        session = await fetch_one(connection, UPDATE_ODOMETER, parameters, dict_row)
+    if session is None:
         raise Problem(404, "not-found", "No charging session found for this vehicle")
     return {
         "status": "success",
-        "vehicle_id": str(car),
+        "vehicle_id": str(resolved_id),
         "odometer_km": body.odometer_km,
-        "session_id": str(row[0]),
-        "message": "The odometer is noted with the newest charging session.",
+        "session_id": str(session["id"]),
+        "message": "Odometer stored with the newest charging session.",
     }
 
 
 def render_classic_session(row: DictRow) -> dict[str, Any]:
-    """A session in the classic shape; `vehicle_id` tells the cars of one account apart."""
+    """Render a session in the classic shape, plus `vehicle_id`, which accounts with several vehicles need."""
     cost = render_cost_record(row)
     return {
         "session_id": str(row["id"]),
@@ -119,9 +119,9 @@ def _render_changed_at(changed_at: datetime) -> str:
 
 
 def _parse_since(text: str) -> datetime:
-    """A time as the client gives it back; a `+` that was not escaped in the URL has become a space."""
+    """Parse a time that the client sends back. An unescaped `+` in the URL arrives as a space."""
     try:
-        moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text)
+        time = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text)
     except ValueError:
         raise Problem(422, "invalid-request", "`since` must be a time such as 2026-11-25T12:00:00Z.") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time

@@ -1,4 +1,4 @@
-"""Errors in the words that classic clients show to people. Status, type and members are those of every other route."""
+"""Error texts that classic clients show or match. Status, type and members are the same as on all other routes."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, override
@@ -30,8 +30,8 @@ class ClassicRoute(APIRoute):
             try:
                 return await handle(request)
             except Problem as problem:
-                if words := CLASSIC_DETAILS.get(problem.slug):
-                    problem.detail = words(problem)
+                if render_detail := CLASSIC_DETAILS.get(problem.slug):
+                    problem.detail = render_detail(problem)
                 raise
 
         return handle_with_classic_details

@@ -1,9 +1,14 @@
-"""A classic client says where it can be told: by its webhook's id and the address of its Home Assistant."""
+"""Register, unregister and list the webhooks of classic clients, which are endpoints of kind `classic`."""
 
 import re
 from uuid import UUID
 
-from relay.delivery.endpoints import Endpoint, delete_classic_endpoints, list_classic_endpoints, upsert_classic_endpoint
+from relay.delivery.classic_repository import (
+    delete_classic_endpoints,
+    list_classic_endpoints,
+    upsert_classic_endpoint,
+)
+from relay.delivery.models import Endpoint
 from relay.identity.models import Caller
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
@@ -19,19 +24,20 @@ WEBHOOK_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 async def register_classic_webhook(
     runtime: Runtime, caller: Caller, *, webhook_id: str, external_url: str, vehicle_id: str | None = None
 ) -> None:
-    """Tell this webhook of the car with this id (ours or Enode's), or of all cars.
+    """Register a webhook for the vehicle with this id (ours or Enode's), or for all vehicles.
 
-    The latest registration of a webhook id, and of a car, wins. To be called without a connection in hand: the address
-    is looked up in DNS. Raises Problem: 403 `plan-required`, 404 for no car of the caller's, 422 `invalid-request` or
-    `endpoint-refused`, 429 `too-many-requests`.
+    The latest registration of a webhook id, and of a vehicle, wins. Don't hold a database connection while calling
+    this, because it resolves the URL's host name. Raises Problem: 403 `plan-required`, 404 for an unknown vehicle, 422
+    `invalid-request` or `endpoint-refused`, 429 `too-many-requests`.
     """
     runtime.rate_limiter.check(caller.rate_limit_key)
     if caller.plan not in runtime.plans.push_plans:
         raise Problem(403, "plan-required", "Pro tier required: the plan does not include live updates.")
     if not WEBHOOK_ID_PATTERN.fullmatch(webhook_id):
-        raise Problem(422, "invalid-request", "A webhook id has 1 to 255 letters, digits, - and _.")
+        raise Problem(422, "invalid-request", "A webhook id has 1 to 255 letters, digits, hyphens and underscores.")
     if "?" in external_url:
-        raise Problem(422, "invalid-request", "The address of a Home Assistant has no query.")
+        detail = "The external URL can't have a query. Use an address such as https://home.example.org."
+        raise Problem(422, "invalid-request", detail)
     vehicle_id = vehicle_id and strip_nul(vehicle_id)
     url = f"{external_url.rstrip('/')}/api/webhook/{webhook_id}"
     await require_allowed_url(runtime.outbound, url)
@@ -49,7 +55,7 @@ async def register_classic_webhook(
 
 
 async def unregister_classic_webhooks(runtime: Runtime, caller: Caller, webhook_id: str | None = None) -> int:
-    """End the account's classic endpoint with this webhook id, or all of them; returns how many there were."""
+    """Delete the account's classic endpoint with this webhook id, or all of them; returns the number deleted."""
     async with runtime.pool.connection() as connection:
         return await delete_classic_endpoints(connection, caller.user_id, webhook_id)
 
@@ -61,7 +67,7 @@ async def list_classic_webhooks(runtime: Runtime, caller: Caller) -> list[Endpoi
 
 
 async def _get_vehicle_id(connection: Connection, caller: Caller, vehicle_id: str) -> UUID:
-    found = await find_linked_vehicle(connection, caller.user_id, vehicle_id)
-    if found is None:
+    resolved_id = await find_linked_vehicle(connection, caller.user_id, vehicle_id)
+    if resolved_id is None:
         raise Problem(404, "not-found", "No such vehicle.")
-    return found
+    return resolved_id

@@ -1,14 +1,15 @@
-"""A person wants to know whether the classic client's webhook can be reached: it is sent a connection test."""
+"""Send a connection test to a classic client's webhook, so that its user knows whether it can be reached."""
 
 import json
 from datetime import timedelta
-from typing import LiteralString, TypedDict
+from typing import TypedDict
 from uuid import UUID
 
 from fastapi import APIRouter
 
-from relay.delivery.endpoints import mark_reachable
-from relay.delivery.payloads import CLASSIC_OK
+from relay.delivery.classic_payload import CLASSIC_OK
+from relay.delivery.classic_repository import claim_classic_test, find_newest_classic_endpoint
+from relay.delivery.repository import mark_reachable
 from relay.identity.credentials import Credential
 from relay.kit.outbound import OutboundError, OutboundFailure
 from relay.kit.problems import Problem
@@ -21,22 +22,15 @@ TEST_INTERVAL = timedelta(seconds=10)
 TEST_BODY = json.dumps({"event": "connection_test", "source": "evconduit", "test": True}).encode()
 BAD_REQUEST = 400
 BAD_REQUEST_DETAIL = (
-    "Home Assistant answered 400. Classic clients up to 1.9.5 answer so to every connection test, because there is no "
-    "vehicle in it; so does a Home Assistant that does not trust the proxy before it."
+    "Home Assistant answered with status 400. Classic clients up to 1.9.5 answer every connection test so, because it "
+    "contains no vehicle; so does a Home Assistant that doesn't trust its reverse proxy."
 )
-
-FIND_NEWEST_ENDPOINT: LiteralString = """
-select id, url from endpoints where kind = 'classic' and user_id = %s order by created_at desc, id desc limit 1
-"""
-CLAIM_TEST: LiteralString = """
-update endpoints set tested_at = now() where id = %s and (tested_at is null or tested_at <= now() - %s)
-"""
 
 router = APIRouter(prefix="/api/ha/webhook", tags=["Classic"], route_class=ClassicRoute)
 
 
 class ConnectionTestRecord(TypedDict):
-    """Whether the client said OK; if not, the class of what went wrong and, where we know more, a sentence."""
+    """Whether the client acknowledged the test; if not, the kind of failure and, for some, an explanation."""
 
     delivered: bool
     failure: OutboundFailure | None
@@ -45,13 +39,13 @@ class ConnectionTestRecord(TypedDict):
 
 @router.post("/test", response_model=None, responses={200: {"model": ConnectionTestRecord}})
 async def post_connection_test(runtime: RuntimeDependency, authorization: CredentialDependency) -> ConnectionTestRecord:
-    """POST a connection test to the webhook that was registered last. Once in ten seconds. Costs nothing."""
+    """POST a connection test to the webhook that was registered last. Once every ten seconds. Costs nothing."""
     endpoint_id, url = await _claim_test(runtime, authorization)
     try:
         answer = await runtime.outbound.post(url, TEST_BODY, {"Content-Type": "application/json"})
     except OutboundError as error:
-        words = BAD_REQUEST_DETAIL if error.status == BAD_REQUEST else None
-        return {"delivered": False, "failure": error.failure, "message": words}
+        message = BAD_REQUEST_DETAIL if error.status == BAD_REQUEST else None
+        return {"delivered": False, "failure": error.failure, "message": message}
     if not answer.startswith(CLASSIC_OK):
         return {"delivered": False, "failure": "answer", "message": None}
     async with runtime.pool.connection() as connection:
@@ -60,15 +54,17 @@ async def post_connection_test(runtime: RuntimeDependency, authorization: Creden
 
 
 async def _claim_test(runtime: Runtime, credential: Credential | None) -> tuple[UUID, str]:
+    """Claim a test of the newest endpoint; return its id and URL. Raises Problem 401, 403, 404, 429."""
     async with runtime.pool.connection() as connection:
         caller = (await authenticate_caller(connection, credential, scope="read")).caller
         if caller.plan not in runtime.plans.push_plans:
             raise Problem(403, "plan-required", "Pro tier required: the plan does not include live updates.")
-        row = await (await connection.execute(FIND_NEWEST_ENDPOINT, [caller.user_id])).fetchone()
-        if row is None:
-            raise Problem(404, "no-webhook", "No webhook is registered.")
-        endpoint_id, url = UUID(str(row[0])), str(row[1])
-        if not (await connection.execute(CLAIM_TEST, [endpoint_id, TEST_INTERVAL])).rowcount:
-            again = {"Retry-After": str(int(TEST_INTERVAL.total_seconds()))}
-            raise Problem(429, "too-many-tests", "A webhook can be tested once in ten seconds.", headers=again)
-    return endpoint_id, url
+        endpoint = await find_newest_classic_endpoint(connection, caller.user_id)
+        if endpoint is None:
+            detail = "No webhook is registered. Register one at POST /api/ha/webhook/register."
+            raise Problem(404, "no-webhook", detail)
+        if not await claim_classic_test(connection, endpoint.id, min_interval=TEST_INTERVAL):
+            headers = {"Retry-After": str(int(TEST_INTERVAL.total_seconds()))}
+            detail = "A webhook can be tested once every ten seconds. Try again in a few seconds."
+            raise Problem(429, "too-many-tests", detail, headers=headers)
+    return endpoint.id, endpoint.url

@@ -1,4 +1,4 @@
-"""A classic client says where its Home Assistant can be told, asks what is known of that, and takes it back."""
+"""Classic routes to register, unregister and look up a client's webhook."""
 
 from typing import Annotated, Any
 
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/ha/webhook", tags=["Classic"], route_class=Class
 
 
 class WebhookRegistrationRequest(BaseModel):
-    """A Home Assistant's own address, the id of a webhook there, and the car that it wants (none: all)."""
+    """A Home Assistant's external URL, the id of a webhook there, and the vehicle to deliver (none: all)."""
 
     webhook_id: str = Field(min_length=1, max_length=255)
     external_url: str = Field(min_length=1, max_length=MAX_URL_LENGTH)
@@ -33,7 +33,7 @@ class WebhookRegistrationRequest(BaseModel):
 async def register_ha_webhook(
     body: WebhookRegistrationRequest, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> dict[str, Any]:
-    """Have every change POSTed to `{external_url}/api/webhook/{webhook_id}`. Costs nothing; needs a plan with push."""
+    """Have every change POSTed to `{external_url}/api/webhook/{webhook_id}`. Needs a plan with push. Costs nothing."""
     caller = await _get_caller(runtime, authorization)
     await register_classic_webhook(
         runtime,
@@ -56,15 +56,15 @@ async def unregister_ha_webhook(
     authorization: CredentialDependency,
     webhook_id: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,255}$")] = None,
 ) -> dict[str, Any]:
-    """Tell this webhook nothing more, or none of the account when no id is given. Costs nothing."""
+    """Unregister this webhook, or all of the account's if no id is given. Costs nothing."""
     caller = await _get_caller(runtime, authorization)
-    ended = await unregister_classic_webhooks(runtime, caller, webhook_id)
-    return {"status": "success", "message": f"Webhooks unregistered: {ended}."}
+    count = await unregister_classic_webhooks(runtime, caller, webhook_id)
+    return {"status": "success", "message": f"Webhooks unregistered: {count}."}
 
 
 @router.get("/status", response_model=None)
 async def get_ha_webhook_status(runtime: RuntimeDependency, authorization: CredentialDependency) -> dict[str, Any]:
-    """The webhook that was registered last. Costs nothing."""
+    """Return the webhook that was registered last. Costs nothing."""
     caller = await _get_caller(runtime, authorization)
     endpoints = await list_classic_webhooks(runtime, caller)
     if not endpoints:

@@ -1,19 +1,20 @@
-"""A command gets further: in the database, in its user's feed, once for each step and never back."""
+"""Update a command's state and publish each step in its user's feed, once and never backwards."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, LiteralString, Self
 from uuid import UUID
 
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from relay.feed.sequence import advance_feed
 from relay.gateways.enode import ChargeAction
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 
 type CommandState = Literal["pending", "confirmed", "failed", "cancelled", "unknown"]
 
-# Enode's word for each; what it may say in future is waited for like PENDING, and settled by a check.
+# A state that Enode adds in future counts as PENDING: the command stays open until a check settles it.
 COMMAND_STATES_BY_ENODE_STATE: dict[str, CommandState] = {
     "PENDING": "pending",
     "CONFIRMED": "confirmed",
@@ -21,6 +22,9 @@ COMMAND_STATES_BY_ENODE_STATE: dict[str, CommandState] = {
     "CANCELLED": "cancelled",
 }
 
+LOCK_FEED: LiteralString = """
+select f.user_id from feeds f join commands c using (user_id) where c.id = %s for update of f
+"""
 UPDATE_STATE: LiteralString = """
 update commands set state = %(state)s, reason = %(reason)s,
     enode_action_id = coalesce(%(action_id)s, enode_action_id),
@@ -36,9 +40,13 @@ values (%s, %s, %s, 'command_settled', %s, %s, %s)
 """
 
 
+ACTION_NOT_FOUND_DETAIL = "Enode no longer has this action, so its outcome is unknown."
+"""Reason of an unknown outcome when Enode answers 404 for the command's action."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandOutcome:
-    """How far a command got, and why not further."""
+    """A command's new state, with the reason if it failed."""
 
     state: CommandState
     reason: dict[str, str] | None = None
@@ -48,26 +56,26 @@ class CommandOutcome:
 
     @property
     def is_settled(self) -> bool:
-        """Nothing will change any more."""
+        """Whether the state is final."""
         return self.state != "pending"
 
     @classmethod
     def failed(cls, kind: str, detail: str) -> Self:
-        """It did not happen, for this reason."""
+        """The command was not carried out. `kind` is a failure type in Enode's terms, `detail` a sentence."""
         return cls(state="failed", reason={"type": kind, "detail": detail})
 
     @classmethod
     def unknown(cls, detail: str) -> Self:
-        """Nobody can say what happened."""
+        """The outcome can't be determined."""
         return cls(state="unknown", reason={"type": "UNKNOWN", "detail": detail})
 
 
 def get_action_outcome(action: ChargeAction) -> CommandOutcome:
-    """What Enode's action means for the command that it stands for."""
-    why = action.failure_reason
+    """Return the command outcome that an action of Enode's stands for."""
+    reason = action.failure_reason
     return CommandOutcome(
         state=COMMAND_STATES_BY_ENODE_STATE.get(action.state, "pending"),
-        reason={"type": why.type, "detail": why.detail or ""} if why else None,
+        reason={"type": reason.type, "detail": reason.detail or ""} if reason else None,
         action_id=action.id,
         settled_at=action.completed_at,
     )
@@ -81,22 +89,19 @@ async def record_command_outcome(
     source_event_id: int | None = None,
     live: bool = True,
 ) -> bool:
-    """Note the outcome; False when it says nothing new: a settled command stays as it is, unless it was unknown.
+    """Store the outcome and publish it; False when nothing changed. A settled state is final unless it was `unknown`.
 
-    Locks the user's feed for the transaction, as everything does that a user is told of.
+    Locks the user's feed for the transaction, as every change that a feed publishes must.
     """
     async with connection.transaction():
-        cursor = await connection.execute(
-            "select f.user_id from feeds f join commands c using (user_id) where c.id = %s for update of f",
-            [command_id],
-        )
-        owner = await cursor.fetchone()
-        moved = await (await connection.execute(UPDATE_STATE, _build_parameters(command_id, outcome))).fetchone()
-        if owner is None or moved is None:
+        feed = await fetch_one(connection, LOCK_FEED, [command_id], dict_row)
+        updated = await fetch_one(connection, UPDATE_STATE, _build_parameters(command_id, outcome), dict_row)
+        if feed is None or updated is None:
             return False
-        vehicle_id, settled_at = moved
-        step = CommandProgress(user_id=UUID(str(owner[0])), vehicle_id=UUID(str(vehicle_id)), live=live)
-        await publish_command_progress(connection, step, settled_at=settled_at, source_event_id=source_event_id)
+        progress = CommandProgress(user_id=feed["user_id"], vehicle_id=updated["vehicle_id"], live=live)
+        await publish_command_progress(
+            connection, progress, settled_at=updated["settled_at"], source_event_id=source_event_id
+        )
     return True
 
 
@@ -113,21 +118,25 @@ def _build_parameters(command_id: UUID, outcome: CommandOutcome) -> dict[str, ob
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandProgress:
-    """A command of this user got further, and with it what the user sees of this car."""
+    """A step of a user's command to a vehicle, which changes that vehicle's record."""
 
     user_id: UUID
     vehicle_id: UUID
-    # Told as it happens; else kept as history only.
+    # Whether streams deliver the transition; one that is not live is kept as history only.
     live: bool = True
 
 
 async def publish_command_progress(
     connection: Connection, progress: CommandProgress, *, settled_at: object = None, source_event_id: int | None = None
 ) -> None:
-    """Give the step its place in the feed: the car's record carries its newest command. Within a transaction."""
-    steps = 1 if settled_at is None else 2
-    seq = await advance_feed(connection, progress.user_id, steps)
-    await connection.execute("update vehicles set revision = %s where id = %s", [seq - steps + 1, progress.vehicle_id])
+    """Advance the feed: first the vehicle, whose record holds its newest command, then the transition if settled.
+
+    Call it within a transaction.
+    """
+    entries = 1 if settled_at is None else 2
+    seq = await advance_feed(connection, progress.user_id, entries)
+    revision = seq - entries + 1
+    await connection.execute("update vehicles set revision = %s where id = %s", [revision, progress.vehicle_id])
     if settled_at is not None:
         await connection.execute(
             INSERT_SETTLED_TRANSITION,

@@ -1,4 +1,4 @@
-"""What one endpoint is told now, and whether it took it."""
+"""Read what an endpoint is behind by, render it, and POST it."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,42 +6,42 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
-from relay.delivery.payloads import (
+from relay.delivery.classic_payload import (
     CLASSIC_OK,
     CLASSIC_WRONG_VEHICLE,
     ClassicVehicle,
-    is_acknowledged,
-    render_changes_body,
 )
+from relay.delivery.delivery_queue import DeliveryLease
+from relay.delivery.payloads import is_acknowledged, render_changes_body
 from relay.delivery.signing import create_signed_headers, derive_endpoint_secret, derive_message_id
-from relay.feed.messages import Cursor, SnapshotMessage, VehicleMessage
+from relay.feed.cursor import MAX_REPLAYED_TRANSITIONS, Cursor
+from relay.feed.messages import Message, SnapshotMessage, VehicleMessage
 from relay.kit.database import Connection
 from relay.kit.outbound import OutboundClient, OutboundError, OutboundFailure
 from relay.plans import Plans
 from relay.usecases.calls.authorize import get_installation_call
-from relay.usecases.endpoints.lease_endpoints import Lease
 from relay.usecases.feed.account_and_vehicles import render_account_record
-from relay.usecases.feed.reader import MAX_REPLAYED_TRANSITIONS, read_changes, read_snapshot
+from relay.usecases.feed.reader import read_changes, read_snapshot
 
 JSON_HEADERS = {"Content-Type": "application/json"}
 
 
 class DeliveryContent(Protocol):
-    """What is to be told; `cursor` is how far the endpoint has been told then."""
+    """What to deliver. After delivery the endpoint has received the feed up to `cursor`."""
 
     @property
     def cursor(self) -> Cursor:
-        """In the user's feed."""
+        """The position in the user's feed."""
         ...
 
     async def send(self, outbound: OutboundClient, url: str) -> OutboundFailure | None:
-        """POST it; what went wrong, or None."""
+        """POST it and return what failed, or None."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignedContent:
-    """A body in our own dialect, under the secret of its endpoint."""
+    """Messages for the integration, signed with the endpoint's secret."""
 
     cursor: Cursor
     endpoint_id: UUID
@@ -49,95 +49,101 @@ class SignedContent:
     body: bytes = field(repr=False)
 
     async def send(self, outbound: OutboundClient, url: str) -> OutboundFailure | None:
-        """Delivered is what was acknowledged by name."""
-        message = derive_message_id(self.endpoint_id, self.body)
-        headers = create_signed_headers(self.secret, message, self.body, timestamp=int(time.time()))
+        """POST the body; it is delivered once the receiver acknowledges its message id."""
+        message_id = derive_message_id(self.endpoint_id, self.body)
+        headers = create_signed_headers(self.secret, message_id, self.body, timestamp=int(time.time()))
         try:
-            answer = await outbound.post(url, self.body, headers)
+            response = await outbound.post(url, self.body, headers)
         except OutboundError as error:
             return error.failure
-        return None if is_acknowledged(answer, message) else "answer"
+        return None if is_acknowledged(response, message_id) else "answer"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassicContent:
-    """One car in the classic dialect."""
+    """One vehicle, for a classic client."""
 
     cursor: Cursor
     vehicle: ClassicVehicle
 
     async def send(self, outbound: OutboundClient, url: str) -> OutboundFailure | None:
-        """Delivered is what was answered OK. A client that knows the car by another id is told once more at once."""
-        for name in self.vehicle.list_candidate_ids():
+        """POST the vehicle; it is delivered once the client answers OK.
+
+        A client that knows the vehicle by another id says so, and gets it a second time with that one.
+        """
+        for client_vehicle_id in self.vehicle.list_candidate_ids():
+            body = self.vehicle.render_body(client_vehicle_id, datetime.now(UTC))
             try:
-                answer = await outbound.post(url, self.vehicle.render_body(name, datetime.now(UTC)), JSON_HEADERS)
+                response = await outbound.post(url, body, JSON_HEADERS)
             except OutboundError as error:
                 return error.failure
-            if not answer.startswith(CLASSIC_OK):
+            if not response.startswith(CLASSIC_OK):
                 return "answer"
-            if CLASSIC_WRONG_VEHICLE not in answer:
+            if CLASSIC_WRONG_VEHICLE not in response:
                 break
         return None
 
 
 async def read_content(
-    connection: Connection, lease: Lease, *, secret_key: bytes, version: str, plans: Plans
+    connection: Connection, lease: DeliveryLease, *, secret_key: bytes, version: str, plans: Plans
 ) -> DeliveryContent | Cursor:
-    """What is newest for this endpoint; a cursor alone when there is nothing to tell up to there."""
+    """Read the newest state for this endpoint; returns only a cursor when there is nothing to send up to it."""
     if lease.kind == "classic":
         return await _build_classic_content(connection, lease)
-    follows = not lease.is_foreign and not lease.is_stale
-    found = await _build_changes(connection, lease) if follows else None
-    if isinstance(found, Cursor):
-        return found
-    cursor, body = found or await _build_snapshot(connection, lease, version, plans)
+    can_resume = not lease.has_invalid_cursor and not lease.has_stale_cursor
+    changes = await _build_changes(connection, lease) if can_resume else None
+    if isinstance(changes, Cursor):
+        return changes
+    cursor, body = changes or await _build_snapshot(connection, lease, version, plans)
     secret = derive_endpoint_secret(secret_key, lease.id, lease.salt)
     return SignedContent(cursor=cursor, endpoint_id=lease.id, secret=secret, body=body)
 
 
-async def _build_changes(connection: Connection, lease: Lease) -> tuple[Cursor, bytes] | Cursor | None:
-    """What is new; None when that is more than is told one by one."""
+async def _build_changes(connection: Connection, lease: DeliveryLease) -> tuple[Cursor, bytes] | Cursor | None:
+    """Render what has changed; None when a snapshot should be sent instead, as there are too many messages."""
     seq = lease.seq or 0
     changes = (await read_changes(connection, {lease.user_id: seq})).get(lease.user_id)
     if changes is None or changes.end_cursor.epoch != lease.epoch or len(changes.messages) > MAX_REPLAYED_TRANSITIONS:
         return None
     if not changes.messages:
         return changes.end_cursor
-    epoch = changes.end_cursor.epoch
-    return changes.end_cursor, render_changes_body(
-        changes.end_cursor, [(it, Cursor(epoch=epoch, seq=it.seq)) for it in changes.messages]
-    )
+    return changes.end_cursor, render_changes_body(changes.end_cursor, changes.with_cursors())
 
 
-async def _build_snapshot(connection: Connection, lease: Lease, version: str, plans: Plans) -> tuple[Cursor, bytes]:
-    """Everything, and the transitions that were missed: what a stream begins with."""
-    found = await read_snapshot(connection, lease.user_id, lease.cursor)
+async def _build_snapshot(
+    connection: Connection, lease: DeliveryLease, version: str, plans: Plans
+) -> tuple[Cursor, bytes]:
+    """Render the snapshot and the missed transitions, as at the beginning of a stream."""
+    snapshot = await read_snapshot(connection, lease.user_id, lease.cursor)
     account = render_account_record(await get_installation_call(connection, lease.credential_id), plans, version)
-    snapshot = SnapshotMessage(at=found.at, account=account, vehicles=found.vehicles, gap=found.gap)
-    since = lease.cursor if found.replay else None
-    replay = [(it, Cursor(epoch=found.cursor.epoch, seq=it.seq)) for it in found.replay]
-    return found.cursor, render_changes_body(found.cursor, [(snapshot, since or found.cursor), *replay])
+    message = SnapshotMessage(at=snapshot.at, account=account, vehicles=snapshot.vehicles, gap=snapshot.gap)
+    since = lease.cursor if snapshot.replay else None
+    messages: list[tuple[Message, Cursor]] = [(message, since or snapshot.cursor), *snapshot.replay_with_cursors()]
+    return snapshot.cursor, render_changes_body(snapshot.cursor, messages)
 
 
-async def _build_classic_content(connection: Connection, lease: Lease) -> ClassicContent | Cursor:
-    """The car whose state is the oldest that the client has not got; one POST holds one car."""
-    seq = 0 if lease.is_foreign or lease.seq is None else lease.seq
+async def _build_classic_content(connection: Connection, lease: DeliveryLease) -> ClassicContent | Cursor:
+    """Build content with the first vehicle in the feed that the client has not received; one POST has one vehicle."""
+    seq = 0 if lease.has_invalid_cursor or lease.seq is None else lease.seq
     changes = (await read_changes(connection, {lease.user_id: seq})).get(lease.user_id)
     if changes is None:
         return Cursor(epoch=lease.feed_epoch, seq=seq)
-    cars = [
-        it for it in changes.messages if isinstance(it, VehicleMessage) and it.record["link"]["state"] != "over_limit"
+    messages = [
+        message
+        for message in changes.messages
+        if isinstance(message, VehicleMessage)
+        and message.record["link"]["state"] != "over_limit"
+        and (lease.vehicle_id is None or message.record["id"] == str(lease.vehicle_id))
     ]
-    wanted = [it for it in cars if lease.vehicle_id is None or it.record["id"] == str(lease.vehicle_id)]
-    if not wanted:
+    if not messages:
         return changes.end_cursor
-    first = wanted[0]
-    # Behind the last car there is nothing more that a classic client is told.
-    at = first.seq if len(wanted) > 1 else changes.end_cursor.seq
-    car = ClassicVehicle(
+    first = messages[0]
+    # After the last vehicle the feed holds nothing more that a classic client receives.
+    seq = first.seq if len(messages) > 1 else changes.end_cursor.seq
+    vehicle = ClassicVehicle(
         user_id=lease.user_id,
         vehicle_id=UUID(first.record["id"]),
         vehicle=first.record["vehicle"],
         configured_id=lease.configured_id,
     )
-    return ClassicContent(cursor=Cursor(epoch=changes.end_cursor.epoch, seq=at), vehicle=car)
+    return ClassicContent(cursor=Cursor(epoch=changes.end_cursor.epoch, seq=seq), vehicle=vehicle)

@@ -1,7 +1,7 @@
-"""Deliver to endpoints: whoever is behind the feed and due gets the newest state, one POST at a time.
+"""Deliver to endpoints: every endpoint that is behind its feed and due gets the newest state, one POST at a time.
 
-Hints make it fast, a sweep makes it certain. Endpoints that fail or are slow have places of their own, so that quick
-ones never wait for them. No transaction is open while a POST is under way.
+Hints trigger deliveries at once, and a sweep finds what a lost hint concerned. Failing and slow endpoints have slots of
+their own, so that quick ones never wait for them. No transaction is open during a POST.
 """
 
 import asyncio
@@ -11,70 +11,47 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import LiteralString
 
 import psycopg
 
 from relay.bus.waker import Hint
-from relay.delivery.retry import plan_retry
-from relay.feed.messages import Cursor
-from relay.kit.database import Pool
-from relay.kit.outbound import OutboundClient, OutboundFailure
-from relay.kit.problems import Problem
-from relay.plans import SELF_HOSTED_PLANS, Plans
-from relay.usecases.endpoints.deliver_message import DeliveryContent, read_content
-from relay.usecases.endpoints.lease_endpoints import (
-    Lease,
+from relay.delivery.delivery_queue import (
+    DeliveryLease,
     advance_cursor,
     lease_due_endpoints,
     record_failure,
     release_lease,
 )
+from relay.delivery.retry import plan_retry
+from relay.feed.cursor import Cursor
+from relay.kit.database import Pool
+from relay.kit.outbound import OutboundClient, OutboundFailure
+from relay.kit.problems import Problem
+from relay.plans import SELF_HOSTED_PLANS, Plans
+from relay.usecases.endpoints.deliver_message import DeliveryContent, read_content
 
 log = logging.getLogger(__name__)
 
 DATABASE_ERROR_DELAY_SECONDS = 1.0
 
-# A row a state that occurs: how many endpoints, and for how many seconds the one furthest behind has been owed
-# something. `streaming` is told by its stream, `failing` is tried again, `off` is hardly tried any more.
-DELIVERY_METRICS: LiteralString = """
-with it as (
-    select e.user_id, e.seq, e.failing_since, e.created_at,
-        case when e.streaming_until > now() then 'streaming' when e.off_at is not null then 'off'
-             when e.failures > 0 then 'failing' else 'on' end as state,
-        (f.epoch, f.seq) is distinct from (e.epoch, e.seq) as behind
-    from endpoints e join feeds f using (user_id) join users u on u.id = e.user_id and u.closed_at is null
-    join credentials k on k.id = e.credential_id and k.revoked_at is null
-)
-select it.state, count(*) as endpoints,
-    coalesce(max(extract(epoch from now() - coalesce(it.failing_since, owed.since, it.created_at)))
-        filter (where it.behind), 0)::float as oldest_undelivered_seconds
-from it left join lateral (
-    select least(
-        (select min(t.created_at) from transitions t where t.user_id = it.user_id and t.seq > it.seq),
-        (select min(v.updated_at) from vehicles v where v.user_id = it.user_id and v.revision > it.seq)) as since
-) owed on it.behind
-group by it.state order by it.state
-"""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveryRules:
-    """Places for POSTs under way in one process, and rhythms."""
+    """Limits on concurrent POSTs of one process, and intervals."""
 
     quick_slots: int = 48
-    # For endpoints that failed last, or took longer than `slow_after` for their answer.
+    # For endpoints whose last attempt failed, or took longer than `slow_after`.
     slow_slots: int = 16
     slow_after: timedelta = timedelta(seconds=2)
     sweep_interval: timedelta = timedelta(seconds=5)
-    # Hints that come together are looked at together.
+    # Hints within this time are handled by one query.
     hint_window: timedelta = timedelta(milliseconds=10)
-    # Who is told at all.
+    # Only users with a push plan receive deliveries.
     plans: Plans = SELF_HOSTED_PLANS
 
 
 class Deliverer:
-    """Delivers as long as it runs. Any number of them share the work."""
+    """Delivers to due endpoints. Any number of them, in any number of processes, share the work."""
 
     def __init__(
         self,
@@ -97,12 +74,12 @@ class Deliverer:
         self._exhausted_kinds: set[bool] = set()
 
     def add_hint(self, hint: Hint) -> None:
-        """These users (None: anybody) may have something to be told."""
+        """Check the endpoints of these users (None: of all users) soon."""
         self._pending_hint = None if hint is None or self._pending_hint is None else self._pending_hint | hint
         self._hint_received.set()
 
     async def run(self) -> None:
-        """Deliver until cancelled. What is under way then may be sent once more, under the same id."""
+        """Deliver until cancelled. A POST under way at that moment may be repeated with the same message id."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._run_sweep_loop())
             while True:
@@ -115,7 +92,7 @@ class Deliverer:
                     tasks.create_task(self._deliver(lease)).add_done_callback(partial(self._release_slot, is_slow))
 
     async def deliver_once(self) -> int:
-        """Deliver to all who are due now, and return to how many that was."""
+        """Deliver to the endpoints that are due now, as many as there are slots; returns their number."""
         self.add_hint(None)
         leases = await self._lease_due()
         await asyncio.gather(*(self._deliver(lease) for lease in leases))
@@ -134,7 +111,7 @@ class Deliverer:
             self._slot_released.clear()
             await self._slot_released.wait()
 
-    def _release_slot(self, is_slow: bool, _task: asyncio.Task[None]) -> None:  # noqa: FBT001 - which kind of place is free
+    def _release_slot(self, is_slow: bool, _task: asyncio.Task[None]) -> None:  # noqa: FBT001 - which kind of slot is free
         self._in_flight[is_slow] -= 1
         self._slot_released.set()
         if is_slow in self._exhausted_kinds:
@@ -142,48 +119,48 @@ class Deliverer:
             self.add_hint(None)
 
     @staticmethod
-    def _is_slow(lease: Lease) -> bool:
+    def _is_slow(lease: DeliveryLease) -> bool:
         return lease.slow or lease.failures > 0
 
-    async def _lease_due(self) -> list[Lease]:
-        """Lease for the free places whom the hints are about."""
+    async def _lease_due(self) -> list[DeliveryLease]:
+        """Lease due endpoints of the hinted users, as many as there are free slots."""
         hint, self._pending_hint = self._pending_hint, frozenset()
         self._hint_received.clear()
         quick, slow = self._get_free_slots()
         try:
             async with self._pool.connection() as connection:
-                users = None if hint is None else list(hint)
+                user_ids = None if hint is None else list(hint)
                 leases = await lease_due_endpoints(
-                    connection, users, self._rules.plans.push_plans, quick_slots=quick, slow_slots=slow
+                    connection, user_ids, self._rules.plans.push_plans, quick_slots=quick, slow_slots=slow
                 )
         except psycopg.Error as error:
-            log.warning("deliveries wait: %s", type(error).__name__)
+            log.warning("leasing endpoints failed error=%s", type(error).__name__)
             await asyncio.sleep(DATABASE_ERROR_DELAY_SECONDS)
-            return []  # the sweep comes back to them
-        taken = sum(map(self._is_slow, leases))
-        # Who found no place is looked for again as soon as there is one.
-        if taken >= slow:
+            return []  # the sweep retries
+        slow_count = sum(map(self._is_slow, leases))
+        # All slots of a kind are taken, so more endpoints may be due: query again as soon as one is free.
+        if slow_count >= slow:
             self._exhausted_kinds.add(True)
-        if len(leases) - taken >= quick:
+        if len(leases) - slow_count >= quick:
             self._exhausted_kinds.add(False)
         return leases
 
-    async def _deliver(self, lease: Lease) -> None:
+    async def _deliver(self, lease: DeliveryLease) -> None:
         try:
             await self._attempt_delivery(lease)
         except psycopg.Error as error:
-            # The lease runs out, and it is tried again.
-            log.warning("what came of endpoint %s could not be noted (%s)", lease.id, type(error).__name__)
+            # The lease runs out, and the delivery is repeated.
+            log.warning("delivery interrupted by database error endpoint=%s error=%s", lease.id, type(error).__name__)
         except asyncio.CancelledError:
             with suppress(psycopg.Error):
                 async with self._pool.connection() as connection:
                     await release_lease(connection, lease)
             raise
-        except Exception as error:  # noqa: BLE001 - one odd endpoint must not stop the rest
-            # Not its text, which may hold the URL.
-            log.error("endpoint %s: unexpected %s", lease.id, type(error).__name__)  # noqa: TRY400 - the same
+        except Exception as error:  # noqa: BLE001 - one endpoint must not stop the others
+            # Without the error's text, which may contain the URL.
+            log.error("delivery crashed endpoint=%s error=%s", lease.id, type(error).__name__)  # noqa: TRY400 - as above
 
-    async def _attempt_delivery(self, lease: Lease) -> None:
+    async def _attempt_delivery(self, lease: DeliveryLease) -> None:
         content = await self._read_content(lease)
         if content is None:
             return
@@ -191,41 +168,42 @@ class Deliverer:
             await self._advance_cursor(lease, content, delivered=False, slow=lease.slow)
             return
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        started_at = loop.time()
         failure = await content.send(self._outbound, lease.url)
-        slow = loop.time() - began > self._rules.slow_after.total_seconds()
+        slow = loop.time() - started_at > self._rules.slow_after.total_seconds()
         if failure is None:
             await self._advance_cursor(lease, content.cursor, delivered=True, slow=slow)
         else:
             await self._record_failure(lease, failure, slow=slow)
 
-    async def _read_content(self, lease: Lease) -> DeliveryContent | Cursor | None:
+    async def _read_content(self, lease: DeliveryLease) -> DeliveryContent | Cursor | None:
         try:
             async with self._pool.connection() as connection:
                 return await read_content(
                     connection, lease, secret_key=self._secret_key, version=self._version, plans=self._rules.plans
                 )
         except Problem:
-            return None  # the account, or its key, has just gone
+            return None  # the account or its key has just been deleted
 
-    async def _advance_cursor(self, lease: Lease, cursor: Cursor, *, delivered: bool, slow: bool) -> None:
+    async def _advance_cursor(self, lease: DeliveryLease, cursor: Cursor, *, delivered: bool, slow: bool) -> None:
         async with self._pool.connection() as connection:
-            more = await advance_cursor(connection, lease, cursor, delivered=delivered, slow=slow)
+            has_more = await advance_cursor(connection, lease, cursor, delivered=delivered, slow=slow)
         if delivered and lease.failures:
-            log.info("endpoint %s is reached again after %d failures", lease.id, lease.failures)
-        if more:
+            log.info("endpoint recovered endpoint=%s failures=%d", lease.id, lease.failures)
+        if has_more:
             self.add_hint(frozenset([lease.user_id]))
 
-    async def _record_failure(self, lease: Lease, failure: OutboundFailure, *, slow: bool) -> None:
-        then = plan_retry(
-            lease.failures + 1,
-            failing_for=lease.taken_at - (lease.failing_since or lease.taken_at),
-            off_for=None if lease.off_at is None else lease.taken_at - lease.off_at,
+    async def _record_failure(self, lease: DeliveryLease, failure: OutboundFailure, *, slow: bool) -> None:
+        attempt = lease.failures + 1
+        retry_plan = plan_retry(
+            attempt,
+            failing_for=lease.leased_at - (lease.failing_since or lease.leased_at),
+            off_for=None if lease.off_at is None else lease.leased_at - lease.off_at,
             random_fraction=random.random(),  # noqa: S311 - spreads retries, no secret
         )
         async with self._pool.connection() as connection:
-            await record_failure(connection, lease, failure, then, slow=slow)
-        if then.is_off and lease.off_at is None:
-            log.warning("endpoint %s of user %s is off: it failed for days (%s)", lease.id, lease.user_id, failure)
+            await record_failure(connection, lease, failure, retry_plan, slow=slow)
+        if retry_plan.is_off and lease.off_at is None:
+            log.warning("endpoint switched off endpoint=%s user=%s failure=%s", lease.id, lease.user_id, failure)
         else:
-            log.info("endpoint %s failed (%s), try %d", lease.id, failure, lease.failures + 1)
+            log.info("webhook delivery failed endpoint=%s failure=%s attempt=%d", lease.id, failure, attempt)

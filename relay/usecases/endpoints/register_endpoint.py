@@ -1,20 +1,14 @@
-"""A Home Assistant says where it can be told without a stream: registered, looked at, tried out, taken back."""
+"""The routes that register, show, test and delete the webhook endpoint of a key."""
 
 from typing import TypedDict
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from relay.delivery.endpoints import (
-    UNHELD_LEASE,
-    Endpoint,
-    EndpointRecord,
-    acquire_stream_lease,
-    delete_endpoint,
-    find_endpoint,
-    upsert_endpoint,
-)
+from relay.delivery.models import Endpoint, EndpointRecord
+from relay.delivery.repository import delete_endpoint, find_endpoint, upsert_endpoint
 from relay.delivery.signing import derive_endpoint_secret, encode_secret
+from relay.delivery.stream_lease import UNHELD_LEASE, acquire_stream_lease
 from relay.identity.credentials import Credential
 from relay.identity.models import Caller
 from relay.kit.outbound import OutboundClient, OutboundError, OutboundFailure
@@ -24,8 +18,9 @@ from relay.usecases.calls.authorize import authenticate_caller, require_installa
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.endpoints.send_test_message import TEST_INTERVAL, TooManyTestsError, send_test_message
+from relay.usecases.feed.stream_events import NO_PUSH_DETAIL
 
-NO_ENDPOINT_DETAIL = "No endpoint is registered with this key."
+NO_ENDPOINT_DETAIL = "This key has no endpoint. Register one with PUT /api/ha/v2/endpoint."
 
 router = APIRouter(prefix="/api/ha/v2/endpoint", tags=["Home Assistant"])
 
@@ -37,7 +32,7 @@ class EndpointRequest(BaseModel):
 
 
 class EndpointTestRecord(TypedDict):
-    """Whether a test message was acknowledged; if not, the class of what went wrong, and no more."""
+    """Whether a test message was acknowledged; if not, the class of failure and no details."""
 
     delivered: bool
     failure: OutboundFailure | None
@@ -47,15 +42,14 @@ class EndpointTestRecord(TypedDict):
 async def register_endpoint(
     body: EndpointRequest, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> EndpointRecord:
-    """Register this key's endpoint, or switch it on again. The answer has the secret that messages are signed with."""
+    """Register this key's endpoint, or switch it on again. Returns the secret that messages are signed with."""
     caller = await _require_push_caller(runtime, authorization)
     await require_allowed_url(runtime.outbound, body.url)
+    credential_id = require_installation_id(caller)
     async with runtime.pool.connection() as connection:
-        endpoint = await upsert_endpoint(
-            connection, user_id=caller.user_id, credential_id=require_installation_id(caller), url=body.url
-        )
-        if runtime.hub.has_stream(require_installation_id(caller)):  # of streams elsewhere we hear at their next look
-            await acquire_stream_lease(connection, require_installation_id(caller), None, held_until=UNHELD_LEASE)
+        endpoint = await upsert_endpoint(connection, user_id=caller.user_id, credential_id=credential_id, url=body.url)
+        if runtime.hub.has_stream(credential_id):  # streams in other processes acquire the lease at their next recheck
+            await acquire_stream_lease(connection, credential_id, None, held_until=UNHELD_LEASE)
     runtime.feed_waker.wake([caller.user_id])
     secret = derive_endpoint_secret(runtime.secret_key, endpoint.id, endpoint.salt)
     return {**endpoint.to_record(), "secret": encode_secret(secret)}
@@ -63,14 +57,14 @@ async def register_endpoint(
 
 @router.get("", response_model=None, responses={200: {"model": EndpointRecord}})
 async def get_registered_endpoint(runtime: RuntimeDependency, authorization: CredentialDependency) -> EndpointRecord:
-    """How delivery to this key's endpoint goes."""
+    """This key's endpoint and the state of delivery to it."""
     caller = await _require_push_caller(runtime, authorization)
     return (await _get_endpoint(runtime, caller)).to_record()
 
 
 @router.delete("", status_code=204, response_class=Response)
 async def unregister_endpoint(runtime: RuntimeDependency, authorization: CredentialDependency) -> None:
-    """Nothing is POSTed any more."""
+    """Delete this key's endpoint; deliveries to it end."""
     caller = await _require_push_caller(runtime, authorization)
     async with runtime.pool.connection() as connection:
         if not await delete_endpoint(connection, require_installation_id(caller)):
@@ -79,7 +73,7 @@ async def unregister_endpoint(runtime: RuntimeDependency, authorization: Credent
 
 @router.post("/test", response_model=None, responses={200: {"model": EndpointTestRecord}})
 async def post_endpoint_test(runtime: RuntimeDependency, authorization: CredentialDependency) -> EndpointTestRecord:
-    """POST a test message now and tell what came of it. Once in ten seconds. Success switches the endpoint on."""
+    """POST a test message now and return the outcome. Once in ten seconds. Success switches the endpoint on."""
     caller = await _require_push_caller(runtime, authorization)
     try:
         failure = await send_test_message(
@@ -87,13 +81,14 @@ async def post_endpoint_test(runtime: RuntimeDependency, authorization: Credenti
         )
     except TooManyTestsError:
         await _get_endpoint(runtime, caller)
-        again = {"Retry-After": str(int(TEST_INTERVAL.total_seconds()))}
-        raise Problem(429, "too-many-tests", "An endpoint can be tested once in ten seconds.", headers=again) from None
+        headers = {"Retry-After": str(int(TEST_INTERVAL.total_seconds()))}
+        detail = "This endpoint was tested less than ten seconds ago. Try again in ten seconds."
+        raise Problem(429, "too-many-tests", detail, headers=headers) from None
     return {"delivered": failure is None, "failure": failure}
 
 
 async def require_allowed_url(outbound: OutboundClient, url: str) -> None:
-    """Raises Problem 422 for a URL that is malformed, or leads where this relay must not go."""
+    """Raise Problem 422 for a URL that is malformed or that this relay must not connect to."""
     try:
         await outbound.check_url(url)
     except MalformedUrlError as error:
@@ -106,10 +101,10 @@ async def require_allowed_url(outbound: OutboundClient, url: str) -> None:
 def _describe_refusal(outbound: OutboundClient) -> str:
     if outbound.rules.allow_private:
         return (
-            "The address leads nowhere, or to this machine, a link-local network or a reserved one. "
-            "The operator can list hosts in EVCONDUIT_OUTBOUND_ALLOW."
+            "The address can't be used: it doesn't resolve, or it is on this machine or in a link-local or reserved "
+            "network. The operator can allow hosts in EVCONDUIT_OUTBOUND_ALLOW."
         )
-    return "The address must be https on port 443 or from 1024 up, and lead to the public internet only."
+    return "The address can't be used. Enter an https address on the public internet, on port 443 or a port from 1024."
 
 
 async def _require_push_caller(runtime: Runtime, credential: Credential | None) -> Caller:
@@ -117,7 +112,7 @@ async def _require_push_caller(runtime: Runtime, credential: Credential | None) 
         call = await authenticate_caller(connection, credential, scope="read")
     runtime.rate_limiter.check(call.caller.rate_limit_key)
     if call.caller.plan not in runtime.plans.push_plans:
-        raise Problem(403, "plan-required", "The plan does not include live updates; ask for the vehicles instead.")
+        raise Problem(403, "plan-required", NO_PUSH_DETAIL)
     return call.caller
 
 

@@ -1,36 +1,33 @@
-"""Acting on what lies in the inbox: one user at a time, in order, each event in full or not at all.
+"""Process the events in the inbox: each user's in order, each event completely or not at all.
 
-The lock on the user's feed makes order hold across any number of workers; a dead one frees it by dying. Hints make it
-fast, a sweep makes it certain.
+The lock on a user's feed keeps the order across any number of workers; PostgreSQL releases it when a worker dies.
+Wake-up hints make processing fast. A sweep every few seconds covers hints that were lost.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import timedelta
 from functools import partial
-from typing import Protocol
+from typing import LiteralString, Protocol
 from uuid import UUID
 
 import psycopg
-from psycopg import errors
+from psycopg.rows import dict_row
 
 from relay.inbox import queue
 from relay.inbox.models import EventOutcome, StoredEvent
-from relay.kit.database import Connection, Pool
-from relay.kit.logs import get_error_location
-from relay.usecases.events.apply_enode_event import AppliedEvent, MalformedEventError, apply_enode_event
+from relay.kit.database import Connection, Pool, fetch_one
+from relay.usecases.events.apply_enode_event import AppliedEvent, apply_enode_event
+from relay.usecases.events.event_failures import create_failure_outcome, is_transient
 
 log = logging.getLogger(__name__)
 
-RETRY_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600))
-"""Waits between the tries of an event; after the last try it is set aside."""
 WORKERS = 4
-"""Users drained at once in one process. A drain waits for the database more than it works."""
+"""Users processed concurrently in one process. A worker spends most of its time waiting for the database."""
 SWEEP_SECONDS = 5.0
 DATABASE_ERROR_DELAY_SECONDS = 1.0
 
-LOCK_FEED = """
+LOCK_FEED: LiteralString = """
 select f.user_id from feeds f join users u on u.id = f.user_id and u.closed_at is null
 where f.user_id = any (%s)
   and exists (select from webhook_logs w
@@ -38,21 +35,17 @@ where f.user_id = any (%s)
 limit 1 for update of f skip locked
 """
 
-# SQLSTATE classes that blame the weather, not the event: connection, rolled back (deadlock), resources, lock not
-# available, intervention. A statement that took too long is an intervention too, but the event's own fault.
-TRANSIENT_SQLSTATES = frozenset({"08", "40", "53", "55", "57"})
-
 
 class ApplyEvent(Protocol):
-    """Acts on one event, as apply_enode_event does."""
+    """Applies one event, as apply_enode_event does."""
 
     def __call__(self, connection: Connection, event: StoredEvent, *, vin_key: bytes) -> Awaitable[AppliedEvent]:
-        """Within a savepoint of its own."""
+        """Apply the event. Called within a savepoint of its own."""
         ...
 
 
 class InboxDrainer:
-    """Drains the inbox as long as it runs. `wake` is called, after the commit, with users who have something to see."""
+    """Processes the inbox while it runs. `wake` is called after each commit with the users that have updates."""
 
     def __init__(
         self,
@@ -70,7 +63,7 @@ class InboxDrainer:
         self._sweep_requested = asyncio.Event()
 
     def add_hint(self, user_ids: Collection[UUID] | None) -> None:
-        """These users (None: anybody) may have something in the inbox."""
+        """Hint that these users may have events in the inbox. None: any user may, so request a sweep."""
         if user_ids is None:
             self._sweep_requested.set()
         else:
@@ -78,26 +71,26 @@ class InboxDrainer:
             self._hint_received.set()
 
     async def run(self) -> None:
-        """Drain until cancelled. What is under way is rolled back then, and done again by whoever comes next."""
+        """Process events until cancelled. A batch in progress is then rolled back, and another worker processes it."""
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._run_worker())
             group.create_task(self._run_sweep_loop())
 
     async def drain_once(self) -> int:
-        """Act on everything that is due now; returns the number of events."""
-        users = await self.sweep()
-        return await self._drain_users(users)
+        """Process every event that is due now, and return the number of events."""
+        user_ids = await self.sweep()
+        return await self._drain_users(user_ids)
 
     async def sweep(self) -> list[UUID]:
-        """Settle what is about nobody of ours, and look who has events that are due."""
+        """Process events about no user, ignore those of unknown users, and return the users with due events."""
         async with self._pool.connection() as connection:
             while await self._drain_events_without_user(connection):
                 pass
-            waiting = await queue.list_users_with_due_events(connection)
-            if waiting.unknown_user_ids:
-                await queue.ignore_events(connection, waiting.unknown_user_ids, "unknown user")
-            return waiting.user_ids
+            due = await queue.list_users_with_due_events(connection)
+            if due.unknown_user_ids:
+                await queue.ignore_events(connection, due.unknown_user_ids, "unknown user")
+            return due.user_ids
 
     async def _run_worker(self) -> None:
         while True:
@@ -105,7 +98,7 @@ class InboxDrainer:
             if not self._pending_users:
                 self._hint_received.clear()
                 continue
-            # Taken before it is looked at: who is hinted at again meanwhile is looked at again.
+            # Removed before processing, so that a hint that arrives meanwhile makes the user pending again.
             user_id = next(iter(self._pending_users))
             del self._pending_users[user_id]
             await self._tolerate_database_errors(partial(self._drain_users, [user_id]))
@@ -128,30 +121,32 @@ class InboxDrainer:
         try:
             await work()
         except psycopg.Error as error:
-            # Its text may hold a row. The sweep comes back to what was left.
-            log.warning("the inbox waits: %s", type(error).__name__)
+            # Only the class is logged, because the text may quote a row. The next sweep finds the remaining events.
+            log.warning(
+                "inbox processing failed error=%s retry_in=%gs", type(error).__name__, DATABASE_ERROR_DELAY_SECONDS
+            )
             await asyncio.sleep(DATABASE_ERROR_DELAY_SECONDS)
 
-    async def _drain_users(self, users: list[UUID]) -> int:
-        """Drain these users until nobody has anything left.
+    async def _drain_users(self, user_ids: list[UUID]) -> int:
+        """Process these users' due events until none are left; returns the number of events.
 
-        Who comes while a user is locked is turned away, but whoever holds the lock looks once more after its commit.
+        A user that another worker has locked is skipped: that worker checks for more events after its commit.
         """
         count = 0
         async with self._pool.connection() as connection:
-            while (settled := await self._drain_batch(connection, users)) is not None:
-                count += settled
+            while (batch_size := await self._drain_batch(connection, user_ids)) is not None:
+                count += batch_size
         return count
 
-    async def _drain_batch(self, connection: Connection, users: list[UUID]) -> int | None:
-        """Act on some events of one of these users; None when none of them has any, or they are all being drained."""
+    async def _drain_batch(self, connection: Connection, user_ids: list[UUID]) -> int | None:
+        """Process some events of one of these users; None when no unlocked user among them has due events."""
         async with connection.transaction():
-            user_id = await _lock_feed(connection, users)
+            user_id = await _lock_feed(connection, user_ids)
             if user_id is None:
                 return None
             events = await queue.list_due_events_of_user(connection, user_id)
-            told = await self._apply_events(connection, events)
-        if told:
+            has_updates = await self._apply_events(connection, events)
+        if has_updates:
             self._wake([user_id])
         return len(events)
 
@@ -162,57 +157,28 @@ class InboxDrainer:
         return len(events)
 
     async def _apply_events(self, connection: Connection, events: Sequence[StoredEvent]) -> bool:
-        """Act on the events, in order; True when their user has something new to see."""
-        told, settlements = False, []
+        """Apply the events in order and record their outcomes; True if their user has something new to see."""
+        has_updates, outcomes = False, []
         for event in events:
             try:
                 async with connection.transaction():
                     applied = await self._apply_event(connection, event)
-            except Exception as error:  # one poisonous event must not stop the rest
+            except Exception as error:  # one failing event must not stop the rest
                 if is_transient(error):
                     raise
-                settlements.append(create_failure_outcome(event, error))
+                outcomes.append(create_failure_outcome(event, error))
             else:
-                told |= applied.has_updates
-                settlements.append(
+                has_updates |= applied.has_updates
+                outcomes.append(
                     EventOutcome(
                         event_id=event.id, state=applied.state, attempts=event.attempts + 1, reason=applied.reason
                     )
                 )
-        await queue.record_outcomes(connection, settlements)
-        return told
+        await queue.record_outcomes(connection, outcomes)
+        return has_updates
 
 
-async def _lock_feed(connection: Connection, users: list[UUID]) -> UUID | None:
-    row = await (await connection.execute(LOCK_FEED, [users])).fetchone()
-    return UUID(str(row[0])) if row else None
-
-
-def is_transient(error: Exception) -> bool:
-    """Whether the database, not the event, is to blame: then it does not count as a try."""
-    if isinstance(error, psycopg.InterfaceError):
-        return True
-    if not isinstance(error, psycopg.OperationalError) or isinstance(error, errors.QueryCanceled):
-        return False
-    return error.sqlstate is None or error.sqlstate[:2] in TRANSIENT_SQLSTATES
-
-
-def create_failure_outcome(event: StoredEvent, error: Exception) -> EventOutcome:
-    """Try again later, or no more. Only the class of the error is kept: its text may hold what the event holds."""
-    attempts, reason = event.attempts + 1, type(error).__name__
-    final = attempts > len(RETRY_DELAYS) or isinstance(error, MalformedEventError)
-    log.warning(
-        "event %d of user %s failed (%s, %s), %s",
-        event.id,
-        event.user_id,
-        reason,
-        get_error_location(error),
-        "set aside" if final else f"try {attempts}",
-    )
-    return EventOutcome(
-        event_id=event.id,
-        state="set_aside" if final else "pending",
-        attempts=attempts,
-        reason=reason,
-        retry_in=timedelta() if final else RETRY_DELAYS[attempts - 1],
-    )
+async def _lock_feed(connection: Connection, user_ids: list[UUID]) -> UUID | None:
+    """Lock the feed of one of these users that has due events and that no other worker has locked; return the user."""
+    row = await fetch_one(connection, LOCK_FEED, [user_ids], dict_row)
+    return None if row is None else row["user_id"]

@@ -1,14 +1,16 @@
-"""What a person must do before a car can do more: fetched from Enode in the user's language, and kept for a day.
+"""Fetch interventions from Enode: what a user must do to give a vehicle more capabilities, in the user's language.
 
-Cars only name interventions. Beside the drain, what is named and not known (any more) is looked for now and then and
-fetched; what is new gives the cars that name it a new revision, so that streams tell it.
+Vehicles hold only the ids of interventions. A loop fetches those that are missing or a day old. A changed one gives the
+vehicles that refer to it a new revision, so that streams deliver it.
 """
 
 import asyncio
 import logging
-from typing import Any, LiteralString
+from typing import LiteralString
+from uuid import UUID
 
 import psycopg
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from relay.gateways.enode import (
@@ -19,19 +21,19 @@ from relay.gateways.enode import (
     EnodeProtocolError,
     Intervention,
 )
+from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.usecases.calls.runtime import Runtime
 from relay.usecases.feed.record_change import bump_vehicle_revisions
 
 log = logging.getLogger(__name__)
 
 FETCH_INTERVAL_SECONDS = 15.0
-"""Seconds between two looks for interventions to fetch."""
 FAILURE_DELAY_SECONDS = 120.0
-"""Seconds before the next look when Enode did not answer."""
+"""Delay before the next attempt when Enode or the database did not answer."""
 BATCH_SIZE = 50
 MAX_ID_LENGTH = 100
 
-# Cars without an intervention are not in the index that answers this.
+# `intervention_ids <> '[]'` is the condition of the partial index that answers this.
 LIST_INTERVENTIONS_TO_FETCH: LiteralString = """
 select distinct named.id, u.language
 from vehicles v join users u on u.id = v.user_id and u.closed_at is null
@@ -45,76 +47,80 @@ UPSERT_INTERVENTION: LiteralString = """
 with before as (select payload from interventions where id = %(id)s and language = %(language)s)
 insert into interventions as i (id, language, payload) values (%(id)s, %(language)s, %(payload)s)
 on conflict (id, language) do update set payload = excluded.payload, fetched_at = now()
-returning payload is distinct from (select payload from before)
+returning payload is distinct from (select payload from before) as is_changed
 """
 LIST_VEHICLES_WITH_INTERVENTION: LiteralString = """
-select v.user_id, array_agg(v.id order by v.id) from vehicles v join users u on u.id = v.user_id
+select v.user_id, array_agg(v.id order by v.id) as vehicle_ids from vehicles v join users u on u.id = v.user_id
 where v.intervention_ids <> '[]' and v.intervention_ids ? %s and v.gone_at is null and u.language = %s
 group by v.user_id order by v.user_id
 """
 
 
 async def run_intervention_fetch_loop(runtime: Runtime) -> None:
-    """Fetch what is wanted until cancelled."""
+    """Fetch missing and outdated interventions until cancelled."""
     while True:
-        pause = FETCH_INTERVAL_SECONDS
+        delay = FETCH_INTERVAL_SECONDS
         try:
             await fetch_interventions(runtime)
         except (EnodeError, psycopg.Error) as error:
-            log.warning("interventions could not be fetched: %s", type(error).__name__)
-            pause = FAILURE_DELAY_SECONDS
-        await asyncio.sleep(pause)
+            delay = FAILURE_DELAY_SECONDS
+            log.warning("interventions not fetched error=%s retry_in=%gs", type(error).__name__, delay)
+        await asyncio.sleep(delay)
 
 
 async def fetch_interventions(runtime: Runtime) -> int:
-    """Fetch those that are wanted and return how many had something new. Raises EnodeError, psycopg.Error."""
+    """Fetch one batch of interventions and return how many changed. Raises EnodeError, psycopg.Error."""
     if runtime.enode is None:
         return 0
     async with runtime.pool.connection() as connection:
-        cursor = await connection.execute(LIST_INTERVENTIONS_TO_FETCH, [MAX_ID_LENGTH, BATCH_SIZE])
-        wanted: list[Any] = await cursor.fetchall()
-    new = 0
-    for intervention_id, language in wanted:
-        payload = await _fetch_intervention(runtime.enode, intervention_id, language)
-        new += await _store_intervention(runtime, intervention_id, language, payload)
-    return new
+        rows = await fetch_all(connection, LIST_INTERVENTIONS_TO_FETCH, [MAX_ID_LENGTH, BATCH_SIZE], dict_row)
+    changed = 0
+    for row in rows:
+        payload = await _fetch_intervention(runtime.enode, row["id"], row["language"])
+        changed += await _store_intervention(runtime, row["id"], row["language"], payload)
+    return changed
 
 
 async def _fetch_intervention(enode: EnodeClient, intervention_id: str, language: str) -> dict[str, str | None] | None:
-    """What to show, None for what Enode does not know. Raises EnodeError when it is worth asking again."""
+    """Return the intervention as records show it; None if Enode has none. Raises EnodeError if a retry may help."""
     try:
         return _render_intervention(await enode.interventions.get(intervention_id, language=language))
     except EnodeNotFound:
         return None
-    except (EnodeProblemError, EnodeProtocolError) as error:  # one such must not keep the others waiting
-        log.warning("an intervention was not told: %s", error)
+    except (EnodeProblemError, EnodeProtocolError) as error:  # one unusable answer must not delay the others
+        log.warning("intervention skipped language=%s error=%r", language, str(error))
         return None
 
 
-def _render_intervention(it: Intervention) -> dict[str, str | None]:
+def _render_intervention(intervention: Intervention) -> dict[str, str | None]:
     return {
-        "id": it.id,
-        "title": it.title,
-        "description": it.description,
-        "access": it.access,
-        "agent": it.agent,
-        "action": it.action,
+        "id": intervention.id,
+        "title": intervention.title,
+        "description": intervention.description,
+        "access": intervention.access,
+        "agent": intervention.agent,
+        "action": intervention.action,
     }
 
 
 async def _store_intervention(
     runtime: Runtime, intervention_id: str, language: str, payload: dict[str, str | None] | None
 ) -> bool:
-    """Write it, and tell those whose cars name it if it is new. Feeds are locked in order, so that none deadlock."""
+    """Store the intervention, and publish the vehicles that refer to it; False if nothing changed."""
     values = {"id": intervention_id, "language": language, "payload": None if payload is None else Jsonb(payload)}
     async with runtime.pool.connection() as connection, connection.transaction():
-        row = await (await connection.execute(UPSERT_INTERVENTION, values)).fetchone()
-        if row is None or not row[0]:
+        stored = await fetch_one(connection, UPSERT_INTERVENTION, values, dict_row)
+        if stored is None or not stored["is_changed"]:
             return False
-        named_by: list[Any] = await (
-            await connection.execute(LIST_VEHICLES_WITH_INTERVENTION, [intervention_id, language])
-        ).fetchall()
-        for user_id, vehicle_ids in named_by:
-            await bump_vehicle_revisions(connection, user_id, vehicle_ids)
-    runtime.feed_waker.wake([user_id for user_id, _ in named_by])
+        user_ids = await _publish_vehicles(connection, intervention_id, language)
+    runtime.feed_waker.wake(user_ids)
     return True
+
+
+async def _publish_vehicles(connection: Connection, intervention_id: str, language: str) -> list[UUID]:
+    """Give the vehicles that refer to the intervention new revisions, and return their users."""
+    # Ordered by user, so that concurrent transactions lock feeds in the same order and can't deadlock.
+    rows = await fetch_all(connection, LIST_VEHICLES_WITH_INTERVENTION, [intervention_id, language], dict_row)
+    for row in rows:
+        await bump_vehicle_revisions(connection, row["user_id"], row["vehicle_ids"])
+    return [row["user_id"] for row in rows]

@@ -1,4 +1,4 @@
-"""News for a relay that Enode cannot reach: ask for all vehicles now and then, what is new goes through the inbox."""
+"""Poll Enode for all vehicles, for relays that its webhook cannot reach. Changes are stored as events in the inbox."""
 
 import asyncio
 import logging
@@ -21,33 +21,34 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PollIntervals:
-    """How often to ask: Enode itself hears from most vendors no more often."""
+    """Times between polls. Enode itself gets updates from most vendors no more often than this."""
 
+    # While a vehicle charges, and after a failure.
     charging: timedelta = timedelta(minutes=2)
     idle: timedelta = timedelta(minutes=7)
-    # However often somebody asks us to look.
+    # Lower bound, even when polls are requested.
     minimum: timedelta = timedelta(seconds=10)
 
 
 class VehicleList(Protocol):
-    """What lists every vehicle of our account at Enode."""
+    """Lists every vehicle of our account at Enode."""
 
     def list_all(self) -> AsyncIterator[VehicleReading]:
-        """Each, with the moment it was read. Raises EnodeError: then the list is not complete."""
+        """Yield each vehicle with the time it was read. Raises EnodeError, after which the list is incomplete."""
         ...
 
 
 class Enode(Protocol):
-    """The part of Enode's client that is needed here."""
+    """The part of EnodeClient that the poller uses."""
 
     @property
     def vehicles(self) -> VehicleList:
-        """Calls about vehicles."""
+        """Operations on vehicles."""
         ...
 
 
 class EnodePoller:
-    """Asks as long as it runs. `wake` is called with users who have something new in the inbox."""
+    """Polls Enode while it runs. `wake` is called with the users that have new events in the inbox."""
 
     def __init__(
         self,
@@ -65,30 +66,30 @@ class EnodePoller:
         self._poll_requested = asyncio.Event()
 
     def request_poll(self) -> None:
-        """Ask now rather than at the next regular time: a car has just been linked, or told to do something."""
+        """Poll early, for example because a vehicle was just linked or got a command."""
         self._poll_requested.set()
 
     async def run(self) -> None:
-        """Poll until cancelled. What fails is tried again as if a car were charging."""
+        """Poll until cancelled. A failed poll is retried after the interval for charging vehicles."""
         while True:
             try:
-                pause = await self.poll_once()
+                interval = await self.poll_once()
             except (EnodeError, psycopg.Error) as error:
-                log.warning("enode was not polled: %s", type(error).__name__)
-                pause = self._intervals.charging
-            await asyncio.sleep(min(pause, self._intervals.minimum).total_seconds())
+                interval = self._intervals.charging
+                log.warning("enode poll failed error=%s retry_in=%s", type(error).__name__, interval)
+            await asyncio.sleep(min(interval, self._intervals.minimum).total_seconds())
             try:
-                async with asyncio.timeout((pause - self._intervals.minimum).total_seconds()):
+                async with asyncio.timeout((interval - self._intervals.minimum).total_seconds()):
                     await self._poll_requested.wait()
             except TimeoutError:
                 pass
             self._poll_requested.clear()
 
     async def poll_once(self) -> timedelta:
-        """Store what is new, and return how long to wait. Raises EnodeError, psycopg.Error."""
+        """Store what changed, and return the time until the next poll. Raises EnodeError, psycopg.Error."""
         began_at = datetime.now(UTC)
         readings = [reading async for reading in self._enode.vehicles.list_all()]
-        receipt = await store_readings(self._pool, self._inbox, readings, began_at=began_at)
-        log.debug("%d vehicles at Enode, %d events stored", len(readings), receipt.stored)
-        charging = any(parse_charge_flags(reading.vehicle).charging for reading in readings)
-        return self._intervals.charging if charging else self._intervals.idle
+        result = await store_readings(self._pool, self._inbox, readings, began_at=began_at)
+        log.debug("enode polled vehicles=%d events_stored=%d", len(readings), result.stored)
+        is_charging = any(parse_charge_flags(reading.vehicle).charging for reading in readings)
+        return self._intervals.charging if is_charging else self._intervals.idle

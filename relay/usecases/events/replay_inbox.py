@@ -1,7 +1,7 @@
-"""Events put through the drain once more: after a mistake of ours was mended, or because they were set aside.
+"""Replay inbox events: queue them for processing again, after a bug was fixed or because they were set aside.
 
-The same code acts on them, so nothing is doubled: a newer state stands, a transition is unique by its event. What
-comes of a replay is history. It is never told as if it happened now.
+Replayed events take the same path as new ones and duplicate nothing: newer state wins, and a transition is unique by
+its event. Transitions that result from a replay are kept as history and never delivered as live.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -19,9 +19,9 @@ from relay.inbox.parser import parse_delivery
 from relay.kit.database import Connection, fetch_all
 
 BATCH_SIZE = 500
-"""Rows of one transaction: a long one would hold up the drain."""
+"""Rows per transaction. Longer transactions would block the inbox workers."""
 
-# Parameters that are not given choose everything.
+# A parameter that is null does not filter.
 LIST_EVENT_IDS: LiteralString = """
 select id from webhook_logs
 where state <> 'pending' and (%(ids)s::bigint[] is null or id = any (%(ids)s))
@@ -32,7 +32,7 @@ where state <> 'pending' and (%(ids)s::bigint[] is null or id = any (%(ids)s))
 order by id
 """
 SELECT_ROWS: LiteralString = """
-select id, account_id, source, created_at, payload is not null as whole, raw from webhook_logs where id = any (%s)
+select id, account_id, source, created_at, payload is not null as is_parsed, raw from webhook_logs where id = any (%s)
 """
 REQUEUE: LiteralString = """
 update webhook_logs set state = 'pending', attempts = 0, reason = null, settled_at = null, next_try_at = now(),
@@ -40,7 +40,8 @@ update webhook_logs set state = 'pending', attempts = 0, reason = null, settled_
 where id = any (%s) and state <> 'pending' and payload is not null
 returning user_id
 """
-# What is known already stays as it is. It arrived when the body did: a replay is no sign of life from Enode.
+# An event that is stored already stays unchanged. The arrival time is the body's, because a replay must not count as a
+# sign that Enode's webhook works.
 INSERT_EVENT: LiteralString = """
 insert into webhook_logs (account_id, source, digest, event, version, user_id, enode_vehicle_id, payload, event_at,
                           created_at, replayed_at)
@@ -57,7 +58,7 @@ COUNT_PENDING: LiteralString = "select count(*) from webhook_logs where id = any
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventFilter:
-    """Which rows of the inbox. What is None chooses all; `until` is exclusive, both are times of arrival."""
+    """Selects inbox rows. None does not filter. `since` (inclusive) and `until` (exclusive) are times of arrival."""
 
     ids: Sequence[int] | None = None
     user_id: UUID | None = None
@@ -72,14 +73,14 @@ class _InboxRow:
     account_id: str
     source: str
     created_at: datetime
-    # An event that was stored as such; else a body that was kept as it came.
-    whole: bool
+    # True for an event, False for a raw body that could not be parsed.
+    is_parsed: bool
     raw: bytes | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplayProgress:
-    """How far a replay got: rows gone through of all, events that wait for the drain again, bodies still not read."""
+    """Progress of a replay: rows done of all rows, events queued again, and raw bodies that still can't be parsed."""
 
     done: int
     total: int
@@ -88,7 +89,7 @@ class ReplayProgress:
 
 
 async def list_event_ids(connection: Connection, event_filter: EventFilter) -> list[int]:
-    """Ids of the rows chosen, oldest first. Those that wait for the drain anyway are left out."""
+    """List the ids of the selected rows, oldest first, without those that are pending already."""
     parameters = {
         "ids": None if event_filter.ids is None else list(event_filter.ids),
         "user_id": event_filter.user_id,
@@ -100,57 +101,60 @@ async def list_event_ids(connection: Connection, event_filter: EventFilter) -> l
 
 
 async def list_missing_ids(connection: Connection, ids: Sequence[int]) -> list[int]:
-    """Those of these that the inbox does not have."""
+    """List those of `ids` that are not in the inbox."""
     return await fetch_all(connection, LIST_MISSING_IDS, [list(ids)], scalar_row)
 
 
 async def replay_events(connection: Connection, ids: Sequence[int]) -> AsyncIterator[ReplayProgress]:
-    """Put rows into the queue again, a few at a time, each few committed. The drain does the rest, wherever it runs.
+    """Queue the rows again in batches, committing each. The inbox workers of the running relay process them.
 
-    Wants a connection in autocommit mode.
+    Needs a connection in autocommit mode.
     """
-    waiting: list[int] = []
+    pending_ids: list[int] = []
     unreadable = 0
     for start in range(0, len(ids), BATCH_SIZE):
-        some = list(ids[start : start + BATCH_SIZE])
+        batch = list(ids[start : start + BATCH_SIZE])
         async with connection.transaction():
-            rows = await fetch_all(connection, SELECT_ROWS, [some], class_row(_InboxRow))
-            whole = [row.id for row in rows if row.whole]
-            await connection.execute(REQUEUE, [whole])
-            waiting += whole
+            rows = await fetch_all(connection, SELECT_ROWS, [batch], class_row(_InboxRow))
+            event_ids = [row.id for row in rows if row.is_parsed]
+            await connection.execute(REQUEUE, [event_ids])
+            pending_ids += event_ids
             for row in rows:
-                if not row.whole:
-                    found, readable = await _reparse_body(connection, row)
-                    waiting += found
-                    unreadable += not readable
-        # No name that can be read: anybody may have news.
+                if not row.is_parsed:
+                    new_ids, is_readable = await _reparse_body(connection, row)
+                    pending_ids += new_ids
+                    unreadable += not is_readable
+        # A payload without user ids means that any user may have events.
         await connection.execute(NOTIFY, [INBOX_CHANNEL, "replay -"])
         done = min(start + BATCH_SIZE, len(ids))
-        yield ReplayProgress(done=done, total=len(ids), pending_ids=tuple(waiting), unreadable=unreadable)
+        yield ReplayProgress(done=done, total=len(ids), pending_ids=tuple(pending_ids), unreadable=unreadable)
 
 
 async def count_pending(connection: Connection, ids: Sequence[int]) -> int:
-    """How many of these still wait for the drain."""
+    """Count those of `ids` that are still to be processed."""
     row = await (await connection.execute(COUNT_PENDING, [list(ids)])).fetchone()
     return int(str(row[0])) if row else 0
 
 
 async def _reparse_body(connection: Connection, row: _InboxRow) -> tuple[list[int], bool]:
-    """The events in a raw body that are not known yet, and whether the body is understood now."""
+    """Store the events of a raw body; return the ids of the new ones, and whether the whole body could be parsed."""
     delivery = parse_delivery(row.raw or b"")
-    found = [new for event in delivery.events if (new := await _insert_event(connection, row, event)) is not None]
+    new_ids = [
+        new_id for event in delivery.events if (new_id := await _insert_event(connection, row, event)) is not None
+    ]
     if delivery.set_aside is None:
         await connection.execute(MARK_BODY_PARSED, [row.id])
-    return found, delivery.set_aside is None
+    return new_ids, delivery.set_aside is None
 
 
 async def _insert_event(connection: Connection, row: _InboxRow, event: InboxEvent) -> int | None:
-    about = (event.digest, event.name, event.version, event.user_id, event.enode_vehicle_id)
-    owner = (row.account_id, row.source)
+    """Store the event and return its id; None if it is stored already, or if PostgreSQL rejects its content."""
+    origin = (row.account_id, row.source)
+    identity = (event.digest, event.name, event.version, event.user_id, event.enode_vehicle_id)
     try:
         async with connection.transaction():
-            parameters = [*owner, *about, event.payload, event.created_at, row.created_at]
-            new = await (await connection.execute(INSERT_EVENT, parameters)).fetchone()
+            parameters = [*origin, *identity, event.payload, event.created_at, row.created_at]
+            inserted = await (await connection.execute(INSERT_EVENT, parameters)).fetchone()
     except errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex:
-        return None  # what the database refused, it still refuses; the raw body stays
-    return int(str(new[0])) if new else None
+        return None
+    return int(str(inserted[0])) if inserted else None

@@ -1,4 +1,4 @@
-"""A Home Assistant asks: its account (free) and its cars (one call)."""
+"""The routes `GET account` (free) and `GET vehicles` (one call), and the records that they return."""
 
 from typing import TypedDict
 
@@ -37,7 +37,7 @@ router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
 
 
 class AllowanceRecord(TypedDict):
-    """The calls of the month; `limit` null is unlimited. Purchased `call_tokens` are used when these are spent."""
+    """The calls of this month; `limit` null means unlimited. Purchased `call_tokens` are used after that."""
 
     limit: int | None
     used: int
@@ -46,16 +46,16 @@ class AllowanceRecord(TypedDict):
 
 
 class RelayRecord(TypedDict):
-    """Which relay this is, and what it can do."""
+    """The relay's version and the features that it offers."""
 
     version: str
     features: list[str]
 
 
 class AccountRecord(TypedDict):
-    """The account. `push`: its plan includes the stream. `next_poll_at`: when to ask again without it.
+    """The account. `push`: its plan includes the stream. `next_poll_at`: when to poll next without it.
 
-    `language`: which of Enode's languages interventions are told in.
+    `language`: which of Enode's languages interventions are in.
     """
 
     id: str
@@ -69,7 +69,7 @@ class AccountRecord(TypedDict):
 
 
 class SnapshotRecord(TypedDict):
-    """Everything at one moment; a car that is absent is gone."""
+    """The account and all its vehicles at one moment; a vehicle that isn't listed no longer exists."""
 
     at: str
     account: AccountRecord
@@ -79,7 +79,7 @@ class SnapshotRecord(TypedDict):
 def render_account_record(
     call: AuthorizedCall, plans: Plans, version: str, activity: VehicleActivity = VehicleActivity.PARKED
 ) -> AccountRecord:
-    """The account as Home Assistant sees it. What its cars do matters only where it is not told of changes."""
+    """Render the account as Home Assistant sees it. `activity` only matters for plans without push, to plan polling."""
     quota, limit = call.quota, plans.get(call.caller.plan).monthly_calls
     return {
         "id": str(call.caller.user_id),
@@ -100,7 +100,7 @@ def render_account_record(
 
 @router.get("/account", response_model=None, responses={200: {"model": AccountRecord}})
 async def get_account(runtime: RuntimeDependency, authorization: CredentialDependency) -> AccountRecord:
-    """The account behind the key, its plan and what is left of the month. Costs nothing."""
+    """The account of this key, its plan and its remaining calls. Costs no call."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="read")
         activity = await fetch_busiest_activity(connection, call, runtime.plans)
@@ -109,11 +109,11 @@ async def get_account(runtime: RuntimeDependency, authorization: CredentialDepen
 
 @router.get("/vehicles", response_model=None, responses={200: {"model": SnapshotRecord}})
 async def get_vehicles(runtime: RuntimeDependency, authorization: CredentialDependency, response: Response) -> Json:
-    """All cars of the account as last known. One call. The body is the same as the stream's first message."""
+    """All vehicles of the account in their last known state. Costs one call. Same body as a stream's first message."""
     async with runtime.pool.connection() as connection:
-        asked = CallRequest(scope="read", endpoint="v2/vehicles")
-        call = await authorize_call(connection, authorization, runtime.plans, asked)
-        found = await read_snapshot(connection, call.caller.user_id)
+        request = CallRequest(scope="read", endpoint="v2/vehicles")
+        call = await authorize_call(connection, authorization, runtime.plans, request)
+        snapshot = await read_snapshot(connection, call.caller.user_id)
     response.headers.update(render_call_headers(call, runtime.plans))
-    account = render_account_record(call, runtime.plans, runtime.version, get_busiest_activity(found.vehicles))
-    return SnapshotMessage(at=found.at, account=account, vehicles=found.vehicles).body()
+    account = render_account_record(call, runtime.plans, runtime.version, get_busiest_activity(snapshot.vehicles))
+    return SnapshotMessage(at=snapshot.at, account=account, vehicles=snapshot.vehicles).body()

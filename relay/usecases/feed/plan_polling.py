@@ -1,10 +1,12 @@
-"""A client that is not told of changes asks; the relay says when, by what is left of the month and what the cars do."""
+"""Plan when a client without push polls next, from its remaining calls and what its vehicles are doing."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import LiteralString
 
-from relay.kit.database import Connection
+from psycopg.rows import scalar_row
+
+from relay.kit.database import Connection, fetch_all
 from relay.kit.timestamps import format_timestamp
 from relay.metering.poll_schedule import CallBudget, VehicleActivity, plan_next_poll
 from relay.plans import Plans
@@ -16,11 +18,11 @@ select (vehicle_cache || corrected) -> 'chargeState' from vehicles
 where user_id = %s and gone_at is null and link_state = 'ok'
 """
 UNLIMITED_CALLS = 1_000_000
-"""As good as unlimited, for planning: the quickest pace at all times."""
+"""Stands for an unlimited plan: it always allows the shortest interval."""
 
 
 def plan_polling(call: AuthorizedCall, plans: Plans, activity: VehicleActivity) -> str | None:
-    """When this client shall ask again, as an account record says it; None where it is told without asking."""
+    """Return when this client should poll next, as a timestamp for its account record; None where its plan has push."""
     plan, quota = call.caller.plan, call.quota
     if plan in plans.push_plans:
         return None
@@ -36,22 +38,22 @@ def plan_polling(call: AuthorizedCall, plans: Plans, activity: VehicleActivity) 
 
 
 def get_busiest_activity(vehicles: Iterable[VehicleRecord]) -> VehicleActivity:
-    """What the busiest of these cars does."""
-    return _classify_activity(it["vehicle"].get("chargeState") for it in vehicles if it["link"]["state"] == "ok")
+    """Return the activity of the busiest of these vehicles."""
+    linked = (record["vehicle"] for record in vehicles if record["link"]["state"] == "ok")
+    return _classify_activity(vehicle.get("chargeState") for vehicle in linked)
 
 
 async def fetch_busiest_activity(connection: Connection, call: AuthorizedCall, plans: Plans) -> VehicleActivity:
-    """What the busiest of the caller's cars does. Not asked for where it would decide nothing."""
+    """Read the activity of the caller's busiest vehicle; `PARKED` without a query where the plan has push."""
     if call.caller.plan in plans.push_plans:
         return VehicleActivity.PARKED
-    rows = await (await connection.execute(LIST_CHARGE_STATES, [call.caller.user_id])).fetchall()
-    return _classify_activity(row[0] for row in rows)
+    return _classify_activity(await fetch_all(connection, LIST_CHARGE_STATES, [call.caller.user_id], scalar_row))
 
 
 def _classify_activity(charge_states: Iterable[object]) -> VehicleActivity:
-    states = [it for it in charge_states if isinstance(it, dict)]
-    if any(it.get("isCharging") is True for it in states):
+    states = [state for state in charge_states if isinstance(state, dict)]
+    if any(state.get("isCharging") is True for state in states):
         return VehicleActivity.CHARGING
-    if any(it.get("isPluggedIn") is True for it in states):
+    if any(state.get("isPluggedIn") is True for state in states):
         return VehicleActivity.PLUGGED_IN
     return VehicleActivity.PARKED

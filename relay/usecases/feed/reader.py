@@ -1,12 +1,12 @@
-"""What is there to tell: a user's whole state to begin with, then, for many users at once, what has changed since.
+"""Read feeds: a user's complete state, and what has changed since a cursor for many users at once.
 
-States are read when they are sent, so that of many changes only the newest travels; only transitions are kept as rows.
-Each reading is one statement: it sees one moment of the database.
+States are read when they are sent, so of several changes only the newest is sent; only transitions are stored as rows.
+Each read is a single statement, so it sees a single moment of the database.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import LiteralString
@@ -14,26 +14,15 @@ from uuid import UUID
 
 from psycopg.rows import DictRow, dict_row
 
-from relay.feed.messages import (
-    Cursor,
-    FeedChanges,
-    FeedMessage,
-    FeedPositions,
-    TransitionMessage,
-    VehicleMessage,
-    VehicleRemovedMessage,
-)
+from relay.feed.cursor import MAX_REPLAYED_TRANSITIONS, REPLAY_WINDOW, Cursor, FeedPositions
+from relay.feed.delivery_switch import DELIVERY_PAUSED
+from relay.feed.messages import FeedChanges, FeedMessage, TransitionMessage, VehicleMessage, VehicleRemovedMessage
 from relay.kit.database import Connection, Pool, fetch_all
 from relay.kit.problems import Problem
 from relay.streams.hub import ReadChanges
-from relay.usecases.calls.pause_switches import DELIVERY_PAUSED
 from relay.vehicles.records import VehicleRecord, render_vehicle_record
 
-REPLAY_WINDOW = timedelta(hours=24)
-"""Transitions are told again to a client that missed them for so long; by when we learnt of them, as when told live."""
-MAX_REPLAYED_TRANSITIONS = 1000
-
-# A car with its newest command beside it.
+# A vehicle with its newest command, its interventions in the user's language and its energy counters.
 _VEHICLE_ROWS: LiteralString = """
 v.revision as seq, v.id, v.revision, v.link_state, v.link_since, v.vehicle_cache || v.corrected as vehicle_cache,
 v.corrections, v.smart_charging, case when v.intervention_ids <> '[]' then (
@@ -50,7 +39,7 @@ from vehicles v left join vehicle_energy e on e.vehicle_id = v.id left join late
     select * from commands where vehicle_id = v.id order by requested_at desc, id limit 1
 ) c on true
 """
-# In the shape of the rows above. What happened to a car that is not served is not told.
+# In the shape of the rows above. Without transitions of vehicles that are over the plan's limit.
 _TRANSITION_ROWS: LiteralString = """
 t.seq, t.vehicle_id, null::bigint, null::text, null::timestamptz, null::jsonb, null::text[], null::jsonb,
 null::jsonb, false, null::text, null::uuid, null::text, null::float8, null::text, null::jsonb, null::timestamptz,
@@ -59,37 +48,40 @@ from transitions t join vehicles o on o.id = t.vehicle_id and o.link_state <> 'o
 """
 
 READ_SNAPSHOT: LiteralString = f"""
-select f.epoch, f.seq as told, now() as at, it.*
+select f.epoch, f.seq as end_seq, now() as at, item.*
 from feeds f left join lateral (
     (select {_VEHICLE_ROWS} where v.user_id = f.user_id and v.gone_at is null)
     union all
     (select {_TRANSITION_ROWS}
      where t.user_id = f.user_id and f.epoch = %(epoch)s and t.seq > %(seq)s and f.seq >= %(seq)s
      order by t.seq desc limit {MAX_REPLAYED_TRANSITIONS + 1})
-) it on true
+) item on true
 where f.user_id = %(user_id)s
-order by it.transition is not null, it.seq
-"""  # noqa: S608 - put together from the constants above
+order by item.transition is not null, item.seq
+"""  # noqa: S608 - composed from the constants above
 
-# While delivery is paused nobody has anything new; cursors stand still, so nothing is lost by it.
-# Users with nothing new fall out at the feeds' primary key. Of one number the transition comes first: who resumes after
-# it gets the car's state anyhow.
+# While delivery is paused this returns no changes; cursors stay where they are, so nothing is lost.
+# Users without changes drop out at the primary key of `feeds`. Where a transition and a vehicle have the same sequence
+# number, the transition comes first: a client that resumes after it gets the vehicle's state in any case.
 READ_CHANGES: LiteralString = f"""
-select f.user_id, f.epoch, f.seq as told, it.*
-from unnest(%(users)s::uuid[], %(seqs)s::bigint[]) as asked (user_id, seq)
-join feeds f on f.user_id = asked.user_id and f.seq <> asked.seq and not {DELIVERY_PAUSED}
+select f.user_id, f.epoch, f.seq as end_seq, item.*
+from unnest(%(users)s::uuid[], %(seqs)s::bigint[]) as client (user_id, seq)
+join feeds f on f.user_id = client.user_id and f.seq <> client.seq and not {DELIVERY_PAUSED}
 left join lateral (
-    (select {_VEHICLE_ROWS} where v.user_id = f.user_id and v.revision > asked.seq)
+    (select {_VEHICLE_ROWS} where v.user_id = f.user_id and v.revision > client.seq)
     union all
-    (select {_TRANSITION_ROWS} where t.user_id = f.user_id and t.seq > asked.seq)
-) it on true
-order by f.user_id, it.seq, it.transition is null
-"""  # noqa: S608 - put together from the constants above
+    (select {_TRANSITION_ROWS} where t.user_id = f.user_id and t.seq > client.seq)
+) item on true
+order by f.user_id, item.seq, item.transition is null
+"""  # noqa: S608 - composed from the constants above
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FeedSnapshot:
-    """A user's state at one moment, and what to tell again to a client that was away."""
+    """A user's state at one moment, and the transitions to replay to a client that was away.
+
+    `gap`: some of what the client missed is not in `replay`.
+    """
 
     at: datetime
     cursor: Cursor
@@ -97,49 +89,53 @@ class FeedSnapshot:
     replay: list[TransitionMessage]
     gap: bool
 
+    def replay_with_cursors(self) -> list[tuple[TransitionMessage, Cursor]]:
+        """Return each replayed transition with the cursor to resume from after it."""
+        return [(transition, Cursor(epoch=self.cursor.epoch, seq=transition.seq)) for transition in self.replay]
+
 
 async def read_snapshot(connection: Connection, user_id: UUID, since: Cursor | None = None) -> FeedSnapshot:
-    """Everything now, and the transitions after `since`. Raises Problem 401 when the user has just been deleted.
+    """Read the user's vehicles, and the transitions after `since`.
 
-    `gap` when `since` is of another epoch, ahead of the feed, or older than what is told again.
+    There is a `gap` when `since` is of another epoch, ahead of the feed, or older than what is replayed. Raises
+    Problem 401 when the user has just been deleted.
     """
-    asked = {"user_id": user_id, "epoch": since and since.epoch, "seq": since.seq if since else 0}
-    rows = await fetch_all(connection, READ_SNAPSHOT, asked, dict_row)
+    parameters = {"user_id": user_id, "epoch": since and since.epoch, "seq": since.seq if since else 0}
+    rows = await fetch_all(connection, READ_SNAPSHOT, parameters, dict_row)
     if not rows:
-        raise Problem(401, "unauthorized", "This account is gone.", headers={"WWW-Authenticate": "Bearer"})
-    at, cursor = rows[0]["at"], Cursor(epoch=rows[0]["epoch"], seq=rows[0]["told"])
+        raise Problem(401, "unauthorized", "The account has been deleted.", headers={"WWW-Authenticate": "Bearer"})
+    at, cursor = rows[0]["at"], Cursor(epoch=rows[0]["epoch"], seq=rows[0]["end_seq"])
     missed = [row for row in rows if row["transition"] is not None]
-    young = [row for row in missed if row["created_at"] > at - REPLAY_WINDOW][-MAX_REPLAYED_TRANSITIONS:]
-    foreign = since is not None and (since.epoch != cursor.epoch or since.seq > cursor.seq)
+    recent = [row for row in missed if row["created_at"] > at - REPLAY_WINDOW][-MAX_REPLAYED_TRANSITIONS:]
+    is_invalid = since is not None and (since.epoch != cursor.epoch or since.seq > cursor.seq)
     return FeedSnapshot(
         at=at,
         cursor=cursor,
         vehicles=[_vehicle_record_from_row(row) for row in rows if row["revision"] is not None],
-        replay=[_transition_from_row(row, replayed=True) for row in young],
-        gap=foreign or len(young) < len(missed),
+        replay=[_transition_from_row(row, replayed=True) for row in recent],
+        gap=is_invalid or len(recent) < len(missed),
     )
 
 
-async def read_changes(connection: Connection, cursors: FeedPositions) -> dict[UUID, FeedChanges]:
-    """What each of these users has not been told yet, in order, for all of them at once."""
-    parameters = {"users": list(cursors), "seqs": list(cursors.values())}
+async def read_changes(connection: Connection, positions: FeedPositions) -> dict[UUID, FeedChanges]:
+    """Read what has changed after these positions, for all users in one query. Users without changes are left out."""
+    parameters = {"users": list(positions), "seqs": list(positions.values())}
     rows = await fetch_all(connection, READ_CHANGES, parameters, dict_row)
-    return {user_id: _changes_from_rows(list(theirs)) for user_id, theirs in groupby(rows, itemgetter("user_id"))}
+    return {user_id: _changes_from_rows(list(user_rows)) for user_id, user_rows in groupby(rows, itemgetter("user_id"))}
 
 
 def create_feed_reader(pool: Pool) -> ReadChanges:
-    """`read_changes` as the hub wants it."""
+    """Return `read_changes` on connections of this pool, for the hub."""
 
-    async def read(cursors: FeedPositions) -> Mapping[UUID, FeedChanges]:
+    async def read(positions: FeedPositions) -> Mapping[UUID, FeedChanges]:
         async with pool.connection() as connection:
-            return await read_changes(connection, cursors)
+            return await read_changes(connection, positions)
 
     return read
 
 
-def _changes_from_rows(rows: Iterable[DictRow]) -> FeedChanges:
-    rows = list(rows)
-    end = Cursor(epoch=rows[0]["epoch"], seq=rows[0]["told"])
+def _changes_from_rows(rows: Sequence[DictRow]) -> FeedChanges:
+    end = Cursor(epoch=rows[0]["epoch"], seq=rows[0]["end_seq"])
     return FeedChanges(end_cursor=end, messages=[_message_from_row(row) for row in rows if row["seq"] is not None])
 
 

@@ -1,4 +1,4 @@
-"""A car has changed: write it, and give what the user sees of it its place in the user's feed."""
+"""Store a vehicle's change together with its place in the user's feed."""
 
 from typing import LiteralString
 from uuid import UUID
@@ -8,19 +8,24 @@ from relay.kit.database import Connection
 from relay.vehicles.models import VehicleChange
 from relay.vehicles.repository import save_vehicle
 
-INSERT_TRANSITIONS = """
+INSERT_TRANSITIONS: LiteralString = """
 insert into transitions (user_id, seq, vehicle_id, kind, occurred_at, source_event_id, live)
-select %s, %s + n, %s, kind, %s, %s, %s from unnest(%s::text[]) with ordinality as it (kind, n)
+select %(user_id)s, %(revision)s + n, %(vehicle_id)s, kind, %(occurred_at)s, %(event_id)s, %(live)s
+from unnest(%(kinds)s::text[]) with ordinality as kinds (kind, n)
 on conflict (vehicle_id, source_event_id, kind) do nothing
 """
 
 UPDATE_REVISIONS: LiteralString = """
-update vehicles v set revision = %s + it.n from unnest(%s::uuid[]) with ordinality as it (id, n) where v.id = it.id
+update vehicles v set revision = %s + listed.n
+from unnest(%s::uuid[]) with ordinality as listed (id, n) where v.id = listed.id
 """
 
 
 async def bump_vehicle_revisions(connection: Connection, user_id: UUID, vehicle_ids: list[UUID]) -> None:
-    """Give these cars of the user's new places in the feed: what is shown beside them has changed. In a transaction."""
+    """Give these vehicles of the user new revisions, because something in their records outside `vehicles` has changed.
+
+    To be called in a transaction.
+    """
     if vehicle_ids:
         last = await advance_feed(connection, user_id, len(vehicle_ids))
         await connection.execute(UPDATE_REVISIONS, [last - len(vehicle_ids), vehicle_ids])
@@ -34,32 +39,29 @@ async def record_change(
     live: bool = True,
     has_energy_update: bool = False,
 ) -> bool:
-    """Write `change`; True when the user has something new to see. The car comes first, then what happened to it.
+    """Store `change` and give it a place in the user's feed; True when the user sees something new.
 
-    `counted`: the car's energy counters show more, which is seen even where nothing else is. What is not `live` is kept
-    as history, and told to nobody as if it happened now. Of a car beyond the plan's limit nothing is told but its name.
+    The vehicle's revision comes before the transitions. `has_energy_update`: the energy counters have changed, which
+    is visible even where nothing else is. Transitions that are not `live`, or of a vehicle over the plan's limit, are
+    stored as history and not sent. To be called in a transaction.
     """
-    car = change.after
-    served = car.link_state != "over_limit"
-    if not change.is_visible and not (has_energy_update and served and car.gone_at is None):
-        if change.before != car or change.links:
-            await save_vehicle(connection, car, change.links, revision=car.revision)
+    vehicle, kinds = change.after, change.transition_kinds
+    is_served = vehicle.link_state != "over_limit"
+    if not change.is_visible and not (has_energy_update and is_served and vehicle.gone_at is None):
+        if change.before != vehicle or change.links:
+            await save_vehicle(connection, vehicle, change.links, revision=vehicle.revision)
         return False
-    revision = await advance_feed(connection, car.user_id, 1 + len(change.transition_kinds)) - len(
-        change.transition_kinds
-    )
-    await save_vehicle(connection, car, change.links, revision=revision)
-    if change.transition_kinds:
-        await connection.execute(
-            INSERT_TRANSITIONS,
-            [
-                car.user_id,
-                revision,
-                car.id,
-                change.occurred_at,
-                source_event_id,
-                live and served,
-                list(change.transition_kinds),
-            ],
-        )
+    revision = await advance_feed(connection, vehicle.user_id, 1 + len(kinds)) - len(kinds)
+    await save_vehicle(connection, vehicle, change.links, revision=revision)
+    if kinds:
+        parameters = {
+            "user_id": vehicle.user_id,
+            "revision": revision,
+            "vehicle_id": vehicle.id,
+            "occurred_at": change.occurred_at,
+            "event_id": source_event_id,
+            "live": live and is_served,
+            "kinds": list(kinds),
+        }
+        await connection.execute(INSERT_TRANSITIONS, parameters)
     return True

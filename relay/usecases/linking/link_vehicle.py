@@ -1,4 +1,4 @@
-"""A user wants to link a car: the makers there are, room for another car, and a page to send the person to."""
+"""Start linking a vehicle: check vendor and vehicle limit, and create the page to open in a browser."""
 
 import logging
 from typing import Annotated, TypedDict
@@ -22,15 +22,15 @@ router = APIRouter(prefix="/api/user", tags=["Linking"])
 
 
 class LinkRequest(BaseModel):
-    """What to link. Without a vendor the person chooses one on Enode's page."""
+    """The vendor to link, for example `TESLA`. Without it, the user chooses one on Enode's page."""
 
     vendor: Annotated[str | None, Field(max_length=100)] = None
 
 
 class LinkRecord(TypedDict):
-    """A page to open in a browser, good once; whoever has the address can use it. `link_id` tells how it went.
+    """A page to open in a browser, usable once by anyone who has its URL. `link_id` is for asking link-result.
 
-    `linkUrl` and `linkToken` are the same two in the classic words.
+    `linkUrl` and `linkToken` repeat `url` and `link_id` for classic clients.
     """
 
     url: str
@@ -45,7 +45,7 @@ class LinkRecord(TypedDict):
 async def post_link_vehicle(
     runtime: RuntimeDependency, authorization: CredentialDependency, body: LinkRequest | None = None
 ) -> LinkRecord:
-    """A page on which a car is linked to this account. Costs nothing. 403 when the plan has no room for another car."""
+    """Create a page on which a vehicle is linked to this account. Costs no call. 403 at the plan's vehicle limit."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
         runtime.rate_limiter.check(call.caller.rate_limit_key)
@@ -67,24 +67,23 @@ async def post_link_vehicle(
 
 
 async def require_vendor(runtime: Runtime, name: str) -> VendorHealth:
-    """The vendor that is meant. Raises Problem 422 when Enode has none of this name, with the list; 502 without one."""
+    """The vendor with this name. Raises Problem 422 with the list of vendors if there is none, 502 without Enode."""
     vendors = await list_vendors(runtime)
-    found = find_vendor(vendors, name)
-    if found is None:
-        words = "Enode links no cars of this maker; `vendors` has those it does."
-        errors = [{"loc": ["body", "vendor"], "msg": words}]
-        raise Problem(422, "invalid-request", words, errors=errors, vendors=[it.vendor for it in vendors])
-    return found
+    vendor = find_vendor(vendors, name)
+    if vendor is None:
+        detail = "Enode doesn't support this vendor. Use one of `vendors`, for example TESLA."
+        errors = [{"loc": ["body", "vendor"], "msg": detail}]
+        raise Problem(422, "invalid-request", detail, errors=errors, vendors=[it.vendor for it in vendors])
+    return vendor
 
 
 async def list_vendors(runtime: Runtime) -> tuple[VendorHealth, ...]:
-    """The vendors whose cars can be linked. Raises Problem 502."""
+    """The vendors whose vehicles can be linked. Raises Problem 502."""
     if runtime.enode is None:
-        raise Problem(502, "enode-unavailable", "This relay has no way to Enode.")
+        raise Problem(502, "enode-unavailable", "Enode isn't set up on this relay. Ask its operator.")
     try:
         return await runtime.vendors.get(runtime.enode)
     except EnodeError as error:
-        log.warning("the list of vendors was not told: %s", error)
-        raise Problem(
-            502, "enode-unavailable", "Enode did not tell whose cars can be linked. Try again soon."
-        ) from None
+        log.warning("vendor list request failed error=%s", error)
+        detail = "Enode can't be reached for the list of vendors. Try again in a few minutes."
+        raise Problem(502, "enode-unavailable", detail) from None

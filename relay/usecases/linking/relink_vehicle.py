@@ -1,4 +1,4 @@
-"""A car's maker does not let Enode in any more: the user signs in there once more."""
+"""Relink a vehicle whose vendor credentials no longer work: the user signs in to the vendor again."""
 
 import logging
 from typing import TypedDict
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
 
 
 class RelinkRecord(TypedDict):
-    """A page of ours to open in a browser, good once. Whoever has the address can use it."""
+    """A page of the relay to open in a browser, usable once by anyone who has its URL."""
 
     url: str
     expires_at: str
@@ -29,25 +29,31 @@ class RelinkRecord(TypedDict):
 
 @router.post("/vehicles/{vehicle_id}/relink", response_model=None, responses={200: {"model": RelinkRecord}})
 async def post_relink(vehicle_id: str, runtime: RuntimeDependency, authorization: CredentialDependency) -> RelinkRecord:
-    """Where to sign in again with the car's maker. Costs nothing. 409 while Enode finds the link in order."""
+    """Create a page for signing in to the vehicle's vendor again. Costs no call. 409 while the sign-in still works."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
         runtime.rate_limiter.check(call.caller.rate_limit_key)
-        car = await get_call_vehicle(connection, call.caller.user_id, vehicle_id)
-    await _require_broken_link(runtime, car.enode_vehicle_id)
+        vehicle = await get_call_vehicle(connection, call.caller.user_id, vehicle_id)
+    await _require_broken_link(runtime, vehicle.enode_vehicle_id)
     async with runtime.pool.connection() as connection:
-        page = await create_link_page(connection, call.caller.user_id, vendor=car.vendor, vehicle_id=car.vehicle_id)
+        page = await create_link_page(
+            connection, call.caller.user_id, vendor=vehicle.vendor, vehicle_id=vehicle.vehicle_id
+        )
     return {"url": runtime.public_url + page.path, "expires_at": format_timestamp(page.expires_at)}
 
 
 async def _require_broken_link(runtime: Runtime, enode_vehicle_id: str | None) -> None:
-    """Only Enode knows what it would renew. It is asked as if, and forgets a link session that nobody uses."""
+    """Raise Problem 409 unless Enode would relink this vehicle.
+
+    Only Enode knows that. So a link session is created as a trial; Enode drops it when nobody uses it.
+    """
     if runtime.enode is None:
         raise vehicle_unreachable_problem()
     try:
         await create_relink_session(runtime.enode, enode_vehicle_id, redirect_uri=runtime.public_url + CALLBACK_PATH)
     except EnodeNotFound:
-        raise Problem(404, "not-found", "Enode does not know this vehicle any more.") from None
+        raise Problem(404, "not-found", "Enode no longer has this car. Link it again.") from None
     except EnodeError as error:
-        log.warning("a link could not be renewed: %s", error)
-        raise Problem(502, "enode-unavailable", "Enode gave no page to sign in. Try again soon.") from None
+        log.warning("relink session failed error=%s", error)
+        detail = "Enode can't be reached, so there is no page to sign in. Try again in a few minutes."
+        raise Problem(502, "enode-unavailable", detail) from None

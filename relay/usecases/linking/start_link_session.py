@@ -1,12 +1,12 @@
-"""A person opens a link page and presses its button: only then Enode is asked for a link session, and only once."""
+"""Show a link page, and start Enode's link session when its button is pressed: not earlier, and only once."""
 
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, LiteralString
+from typing import Literal, LiteralString
 from uuid import UUID
 
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, scalar_row
 
 from relay.gateways.enode import EnodeClient, EnodeError, EnodeNotFound, EnodeRefused
 from relay.identity.credentials import hash_secret
@@ -31,7 +31,7 @@ from link_pages p join users u on u.id = p.user_id and u.closed_at is null and u
 left join vehicles v on v.id = p.vehicle_id
 where p.token_hash = %s
 """  # noqa: S608 - our own constants
-# Of any number at once, one gets through.
+# Of several requests at the same time, only one succeeds.
 MARK_OPENED: LiteralString = """
 update link_pages set opened_at = clock_timestamp()
 where id = %s and opened_at is null and expires_at > clock_timestamp() returning opened_at
@@ -44,7 +44,7 @@ update link_pages set opened_at = null where id = %s and opened_at = %s and retu
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkPageView:
-    """What a link page asks of its person. `account` is who gets the car."""
+    """What a link page shows. `account` names the user who gets the vehicle, `car` the vehicle to relink."""
 
     id: UUID
     user_id: UUID
@@ -58,11 +58,11 @@ class LinkPageView:
 
 
 class LinkPageClosedError(Exception):
-    """The page was used before, or its time is over."""
+    """The page was used before or has expired."""
 
 
 async def find_link_page_by_token(connection: Connection, token: str) -> LinkPageView | None:
-    """What the page with this token asks; None when there is no such page. Changes nothing."""
+    """The page with this token; None when there is none. Changes nothing."""
     if not TOKEN_PATTERN.fullmatch(token):
         return None
     row = await fetch_one(connection, FIND, [hash_secret(token)], dict_row)
@@ -83,17 +83,17 @@ async def find_link_page_by_token(connection: Connection, token: str) -> LinkPag
 
 
 async def start_link_session(runtime: Runtime, link_page: LinkPageView) -> str:
-    """The address of Enode's page, got now. Uses up the page of ours unless Enode gives none.
+    """Create a link session and return the URL of Enode's page. Marks our page as used, unless Enode fails.
 
-    Raises LinkPageClosedError, EnodeError, Problem 403 without room for another car, 502 without a way to Enode.
+    Raises LinkPageClosedError, EnodeError, Problem 403 at the plan's limit of vehicles, 502 without Enode.
     """
     if runtime.enode is None:
         raise vehicle_unreachable_problem()
     async with runtime.pool.connection() as connection:
         if not link_page.relinks:
             await require_vehicle_capacity(connection, link_page.user_id, runtime.plans)
-        row: Any = await (await connection.execute(MARK_OPENED, [link_page.id])).fetchone()
-    if row is None:
+        opened_at = await fetch_one(connection, MARK_OPENED, [link_page.id], scalar_row)
+    if opened_at is None:
         raise LinkPageClosedError
     try:
         return await _create_link_session(
@@ -103,9 +103,9 @@ async def start_link_session(runtime: Runtime, link_page: LinkPageView) -> str:
             redirect_uri=f"{runtime.public_url}{CALLBACK_PATH}?link={link_page.id}",
         )
     except EnodeError as error:
-        log.warning("a link session could not be opened: %s", error)
+        log.warning("link session failed link_id=%s error=%s", link_page.id, error)
         async with runtime.pool.connection() as connection:
-            await connection.execute(REOPEN, [link_page.id, row[0]])
+            await connection.execute(REOPEN, [link_page.id, opened_at])
         raise
 
 
@@ -126,27 +126,31 @@ async def _create_link_session(enode: EnodeClient, pool: Pool, link_page: LinkPa
 
 
 async def fetch_linked_at_enode(enode: EnodeClient, user_id: UUID) -> tuple[set[str], set[str]]:
-    """Vendors whose sign-in works, and Enode's ids of vehicles. Raises EnodeError."""
+    """The user's vendors with working credentials, and Enode's ids of the user's vehicles. Raises EnodeError."""
     try:
         user = await enode.users.get(str(user_id))
-    except EnodeNotFound:  # comes to be with the first link session
+    except EnodeNotFound:  # Enode creates the user with the first link session
         return set(), set()
     vendors = {it.vendor for it in user.linked_vendors if it.is_valid is not False}
     return vendors, {it.id async for it in enode.vehicles.list_for_user(str(user_id))}
 
 
 async def create_relink_session(enode: EnodeClient, enode_vehicle_id: str | None, *, redirect_uri: str) -> str:
-    """The address of Enode's page on which to sign in again. Raises EnodeError, Problem 409 while nothing is broken."""
+    """Create a relink session and return the URL of Enode's page.
+
+    Raises EnodeError, Problem 409 while the vendor credentials still work.
+    """
     if enode_vehicle_id is None:
         raise vehicle_unreachable_problem()
     try:
         session = await enode.links.relink(enode_vehicle_id, language="browser", redirect_uri=redirect_uri)
     except EnodeRefused:
-        words = "Enode finds the link to this car in order: there is nothing to renew."
-        raise Problem(409, "not-broken", words) from None
+        detail = "The link to this car still works, so there's nothing to renew."
+        raise Problem(409, "not-broken", detail) from None
     return session.url
 
 
 def vehicle_unreachable_problem() -> Problem:
-    """Enode is not set up here, or the car has no vehicle there any more."""
-    return Problem(502, "enode-unavailable", "There is no way to this car.")
+    """Enode isn't set up here, or Enode no longer has the vehicle."""
+    detail = "The relay can't reach this car: Enode isn't set up here, or the car is no longer linked."
+    return Problem(502, "enode-unavailable", detail)

@@ -1,4 +1,4 @@
-"""A user unlinks a car. Enode unlinks whole accounts at a maker: all cars of that account go, so it is asked twice."""
+"""Unlink vehicles. Enode only unlinks a whole vendor account with all its vehicles, so a confirmation is required."""
 
 import logging
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Annotated, Any, LiteralString, TypedDict
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from psycopg.rows import class_row
+from psycopg.rows import class_row, tuple_row
 
 from relay.feed.sequence import advance_feed
 from relay.gateways.enode import EnodeClient, EnodeError, EnodeNotFound
@@ -35,7 +35,7 @@ where v.user_id = %(user_id)s and v.gone_at is null and v.vendor = (
     select v.vendor from vehicles v where v.user_id = %(user_id)s and v.gone_at is null and {MATCHES_ID})
 order by v.created_at, v.id
 """  # noqa: S608 - our own constants
-# What went meanwhile is not live, and what was linked since, be it the same car, is not among those asked about.
+# Without vehicles that were unlinked or linked again meanwhile: those have another Enode id.
 LIST_LIVE_LINKS: LiteralString = """
 select l.enode_vehicle_id, l.seen_at, v.vehicle_cache from vehicle_links l join vehicles v on v.id = l.vehicle_id
 where v.user_id = %s and l.enode_vehicle_id = any (%s) and l.ended_at is null order by l.enode_vehicle_id
@@ -47,7 +47,7 @@ router = APIRouter(prefix="/api/user", tags=["Linking"])
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnlinkCandidate:
-    """A car that goes when its account at the maker is unlinked."""
+    """A vehicle that is unlinked together with its vendor account."""
 
     id: UUID
     vendor: str
@@ -56,19 +56,19 @@ class UnlinkCandidate:
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """A name for people."""
         return get_display_name(self.vehicle)
 
 
 class UnlinkedVehicle(TypedDict):
-    """A car that is unlinked."""
+    """An unlinked vehicle, with our id."""
 
     id: str
     name: str
 
 
 class UnlinkRecord(TypedDict):
-    """The account at this maker is unlinked, and these cars with it."""
+    """The vendor whose account was unlinked, and the vehicles unlinked with it."""
 
     vendor: str
     vehicles: list[UnlinkedVehicle]
@@ -80,74 +80,79 @@ async def delete_vehicle(
     runtime: RuntimeDependency,
     authorization: CredentialDependency,
     *,
-    confirm: Annotated[bool, Query(description="Unlink all cars that the answer without it names.")] = False,
+    confirm: Annotated[bool, Query(description="Unlink all vehicles that the response without it lists.")] = False,
 ) -> UnlinkRecord:
-    """Unlink the account behind a car, and all of its cars. Costs nothing. Without `confirm`: 409 with those cars."""
+    """Unlink a vehicle's vendor account and all its vehicles. Costs no call. Without `confirm`: 409 with their list."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
         runtime.rate_limiter.check(call.caller.rate_limit_key)
-        cars = await list_unlink_candidates(connection, call.caller.user_id, vehicle_id)
-    vehicles: list[UnlinkedVehicle] = [{"id": str(car.id), "name": car.name} for car in cars]
+        candidates = await list_unlink_candidates(connection, call.caller.user_id, vehicle_id)
+    vehicles: list[UnlinkedVehicle] = [{"id": str(it.id), "name": it.name} for it in candidates]
     if not confirm:
-        words = "All cars of this account at the maker go together. Ask again with confirm=true to unlink them."
-        raise Problem(409, "confirm-required", words, vendor=cars[0].vendor, vehicles=vehicles)
+        detail = "This unlinks all cars of the vendor account. Repeat the request with confirm=true to unlink them."
+        raise Problem(409, "confirm-required", detail, vendor=candidates[0].vendor, vehicles=vehicles)
     if runtime.enode is None:
-        raise Problem(502, "enode-unavailable", "This relay has no way to Enode.")
-    await unlink_vehicles(runtime, runtime.enode, call.caller.user_id, cars)
-    return {"vendor": cars[0].vendor, "vehicles": vehicles}
+        raise Problem(502, "enode-unavailable", "Enode isn't set up on this relay. Ask its operator.")
+    await unlink_vehicles(runtime, runtime.enode, call.caller.user_id, candidates)
+    return {"vendor": candidates[0].vendor, "vehicles": vehicles}
 
 
 async def list_unlink_candidates(connection: Connection, user_id: UUID, vehicle_id: str) -> list[UnlinkCandidate]:
-    """The cars that go with this one (our id or Enode's), itself among them. Raises Problem 404."""
+    """The vehicles that are unlinked with this one (our id or Enode's), itself included. Raises Problem 404."""
     parameters = lookup_parameters(user_id, vehicle_id)
-    cars = await fetch_all(connection, LIST_SAME_VENDOR, parameters, class_row(UnlinkCandidate))
-    if not cars:
+    candidates = await fetch_all(connection, LIST_SAME_VENDOR, parameters, class_row(UnlinkCandidate))
+    if not candidates:
         raise Problem(404, "not-found", "No such vehicle.")
-    return cars
+    return candidates
 
 
 async def unlink_vehicles(runtime: Runtime, enode: EnodeClient, user_id: UUID, vehicles: list[UnlinkCandidate]) -> None:
-    """Unlink these cars of one account at a maker, at Enode first and then here. Doing it again does no harm.
+    """Unlink these vehicles of one vendor account, first at Enode and then here. Idempotent.
 
-    When it ends between the two, Enode's own event or the next try does the rest. Raises Problem 502 when Enode does
-    not answer: nothing is changed here then.
+    After an interruption between the two, Enode's own event or the next attempt completes it. Raises Problem 502 when
+    Enode doesn't respond; nothing is changed here then.
     """
     await disconnect_vendor(enode, user_id, vehicles[0].vendor)
     async with runtime.pool.connection() as connection, connection.transaction():
-        ids = [it for car in vehicles for it in car.enode_vehicle_ids]
-        told = await mark_vehicles_deleted(connection, user_id, ids, vin_key=runtime.secret_key, plans=runtime.plans)
-    if told:
+        ids = [it for vehicle in vehicles for it in vehicle.enode_vehicle_ids]
+        is_visible = await mark_vehicles_deleted(
+            connection, user_id, ids, vin_key=runtime.secret_key, plans=runtime.plans
+        )
+    if is_visible:
         runtime.feed_waker.wake([user_id])
 
 
 async def disconnect_vendor(enode: EnodeClient, user_id: UUID, vendor: str) -> None:
-    """End the user's account at this maker at Enode, if it is there. Raises Problem 502."""
+    """Disconnect the user's account at this vendor from Enode, if it is connected. Raises Problem 502."""
     if vendor == UNKNOWN_VENDOR:
-        raise Problem(502, "enode-unavailable", "Enode has not told yet whose car this is. Try again soon.")
+        detail = "Enode hasn't reported the vendor of this car yet. Try again in a few minutes."
+        raise Problem(502, "enode-unavailable", detail)
     try:
         await enode.users.disconnect_vendor(str(user_id), vendor)
     except EnodeNotFound:
-        log.info("what was to be unlinked was unlinked already")
+        log.info("vendor already disconnected vendor=%s", vendor)
     except EnodeError as error:
-        log.warning("a maker's account could not be unlinked: %s", error)
-        raise Problem(502, "enode-unavailable", "Enode was not reached. Try again soon.") from None
+        log.warning("vendor disconnect failed vendor=%s error=%s", vendor, error)
+        detail = "Enode can't be reached, so nothing was unlinked. Try again in a few minutes."
+        raise Problem(502, "enode-unavailable", detail) from None
 
 
 async def mark_vehicles_deleted(
     connection: Connection, user_id: UUID, enode_vehicle_ids: list[str], *, vin_key: bytes, plans: Plans
 ) -> bool:
-    """These vehicles of Enode's are gone; its own event, coming later, changes nothing more. True when that is told.
+    """Mark these Enode vehicles as deleted; Enode's own events change nothing later. True when the feed has changed.
 
-    In a transaction; takes the lock of the user's feed.
+    Call it in a transaction: it takes the lock of the user's feed.
     """
     await advance_feed(connection, user_id, 0)
-    told = False
-    rows: list[Any] = await (await connection.execute(LIST_LIVE_LINKS, [user_id, enode_vehicle_ids])).fetchall()
-    for enode_vehicle_id, seen_at, vehicle in rows:
-        # Enode's clock may be ahead of ours, and its newest word of the car must not survive this one.
+    is_visible = False
+    links = await fetch_all(connection, LIST_LIVE_LINKS, [user_id, enode_vehicle_ids], tuple_row)
+    for enode_vehicle_id, seen_at, vehicle in links:
+        # Enode's clock may be ahead of ours, and the deletion must be newer than the newest report.
         at = max(datetime.now(UTC), seen_at + timedelta(microseconds=1))
-        sighting = VehicleReport(enode_vehicle_id=enode_vehicle_id, created_at=at, event_id=0, vehicle=vehicle)
-        for change in await service.apply_vehicle_deletion(connection, user_id, sighting, vin_key=vin_key):
-            told |= await record_change(connection, change, source_event_id=0)  # it makes no transitions
-    room = await get_vehicle_capacity(connection, user_id, plans)
-    return await apply_vehicle_limit(connection, user_id, room.limit) or told
+        report = VehicleReport(enode_vehicle_id=enode_vehicle_id, created_at=at, event_id=0, vehicle=vehicle)
+        for change in await service.apply_vehicle_deletion(connection, user_id, report, vin_key=vin_key):
+            # A deletion has no transitions, which are all that the event id is for.
+            is_visible |= await record_change(connection, change, source_event_id=0)
+    capacity = await get_vehicle_capacity(connection, user_id, plans)
+    return await apply_vehicle_limit(connection, user_id, capacity.limit) or is_visible

@@ -1,4 +1,4 @@
-"""What an OAuth client asks by itself, without a browser: what there is, tokens for a code, fresh ones, the end."""
+"""OAuth routes that clients call directly: server metadata, token and revocation endpoints."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 MAX_FIELDS = 20
 FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
-# RFC 6749, 5.1: what holds a token is kept by nobody on the way.
+# RFC 6749, section 5.1: responses with tokens must not be cached.
 NO_STORE_HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 DATABASE_RETRY_HEADERS = {"Retry-After": "5"}
 
@@ -31,7 +31,7 @@ type FormFields = dict[str, str]
 
 
 class TokenRecord(TypedDict):
-    """RFC 6749, 5.1. `expires_in` is seconds."""
+    """Token response of RFC 6749, section 5.1. `expires_in` is in seconds."""
 
     access_token: str
     token_type: str
@@ -41,14 +41,14 @@ class TokenRecord(TypedDict):
 
 
 class ErrorRecord(TypedDict):
-    """RFC 6749, 5.2."""
+    """Error response of RFC 6749, section 5.2."""
 
     error: ErrorCode
     error_description: NotRequired[str]
 
 
-def _build_form_schema(*required: str, **fields: str) -> dict[str, Any]:
-    properties = {name: {"type": "string", "description": meaning} for name, meaning in fields.items()}
+def _build_form_schema(*required: str, **descriptions: str) -> dict[str, Any]:
+    properties = {name: {"type": "string", "description": text} for name, text in descriptions.items()}
     schema = {"type": "object", "properties": properties, "required": list(required)}
     return {"requestBody": {"required": True, "content": {FORM_CONTENT_TYPE: {"schema": schema}}}}
 
@@ -58,11 +58,11 @@ _TOKEN_FORM_SCHEMA = _build_form_schema(
     "client_id",
     grant_type="`authorization_code` or `refresh_token`.",
     client_id=f"`{CLIENT_ID}`.",
-    code="The code that the browser brought.",
-    code_verifier="What the code's `code_challenge` is the SHA-256 of.",
-    redirect_uri="Where the browser brought the code, as it was asked for.",
+    code="The authorization code that the redirect delivered.",
+    code_verifier="PKCE verifier that belongs to the request's `code_challenge`.",
+    redirect_uri="The `redirect_uri` of the authorization request. Optional.",
     refresh_token="The newest refresh token.",  # noqa: S106 - a description
-    scope="On a refresh: the scopes as they are, or nothing.",
+    scope="On a refresh: the approved scopes, or absent.",
 )
 _REVOKE_FORM_SCHEMA = _build_form_schema(
     "token",
@@ -74,13 +74,13 @@ _ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorReco
 
 @router.get("/.well-known/oauth-authorization-server")
 async def get_metadata(runtime: RuntimeDependency) -> dict[str, str | bool | list[str]]:
-    """What this authorization server is and does (RFC 8414)."""
-    here = runtime.public_url
+    """Metadata of this authorization server (RFC 8414)."""
+    issuer = runtime.public_url
     return {
-        "issuer": here,
-        "authorization_endpoint": f"{here}/oauth/authorize",
-        "token_endpoint": f"{here}/oauth/token",
-        "revocation_endpoint": f"{here}/oauth/revoke",
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "token_endpoint": f"{issuer}/oauth/token",
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -99,7 +99,10 @@ async def get_metadata(runtime: RuntimeDependency) -> dict[str, str | bool | lis
     responses={200: {"model": TokenRecord}, **_ERROR_RESPONSES},
 )
 async def post_token(request: Request, runtime: RuntimeDependency) -> Response:
-    """Tokens for a code (with PKCE), or for a refresh token. 4xx other than 429 on a refresh: access is gone."""
+    """Exchange an authorization code (with PKCE) or a refresh token for tokens.
+
+    A 4xx status other than 429 on a refresh means that access has ended: sign in again.
+    """
 
     async def handle(fields: FormFields) -> Response:
         pair = await _issue_tokens(runtime, fields)
@@ -123,7 +126,7 @@ async def post_token(request: Request, runtime: RuntimeDependency) -> Response:
     responses=_ERROR_RESPONSES,
 )
 async def post_revoke(request: Request, runtime: RuntimeDependency) -> Response:
-    """End the installation that holds this token (RFC 7009). A token that means nothing is none: 200 as well."""
+    """Revoke the installation that the token belongs to (RFC 7009). An unknown token returns 200 as well."""
 
     async def handle(fields: FormFields) -> Response:
         await revoke_token(runtime, client_id=fields.get("client_id"), token=_require_field(fields, "token"))
@@ -135,10 +138,10 @@ async def post_revoke(request: Request, runtime: RuntimeDependency) -> Response:
 async def _issue_tokens(runtime: Runtime, fields: FormFields) -> TokenPair:
     grant_type = _require_field(fields, "grant_type")
     if grant_type not in {"authorization_code", "refresh_token"}:
-        raise OAuthError("unsupported_grant_type", "Bring a code or a refresh token.")
+        raise OAuthError("unsupported_grant_type", "Use the grant type `authorization_code` or `refresh_token`.")
     client_id = _require_field(fields, "client_id")
     if client_id != CLIENT_ID:
-        raise OAuthError("invalid_client", f"The client is `{CLIENT_ID}`.")
+        raise OAuthError("invalid_client", f"Unknown client. Use `{CLIENT_ID}`.")
     if grant_type == "refresh_token":
         token = _require_field(fields, "refresh_token")
         return await refresh_tokens(runtime, client_id=client_id, token=token, scope=fields.get("scope"))
@@ -154,24 +157,24 @@ async def _issue_tokens(runtime: Runtime, fields: FormFields) -> TokenPair:
 async def _handle_form(
     request: Request, runtime: Runtime, handle: Callable[[FormFields], Awaitable[Response]]
 ) -> Response:
-    """What `answer` makes of the posted form, with everything that can go wrong in OAuth's words."""
+    """Pass the posted form to `handle`; every failure becomes an OAuth error response."""
     try:
         return await handle(await _parse_form(request))
     except OAuthError as error:
         return _build_refusal(request, runtime, error)
     except Problem as problem:
         return _build_error_response(problem.status, "temporarily_unavailable", problem.detail, problem.headers)
-    except psycopg.OperationalError, PoolTimeout:
-        # Nothing is lost, and a client that is told 4xx here would ask its owner to sign in again.
-        log.warning("no tokens while the database does not answer")
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        # 503, because a client that receives a 4xx status would ask its user to sign in again.
+        log.warning("OAuth request failed error=%s", type(error).__name__)
         return _build_error_response(
-            503, "temporarily_unavailable", "The database does not answer.", DATABASE_RETRY_HEADERS
+            503, "temporarily_unavailable", "The database isn't responding. Try again.", DATABASE_RETRY_HEADERS
         )
 
 
 def _build_refusal(request: Request, runtime: Runtime, error: OAuthError) -> Response:
     try:
-        # Only failures are counted: many Home Assistants may share an address.
+        # Only failures count, because many Home Assistants may share an address.
         runtime.rate_limiter.check(("oauth", request.client.host if request.client else None))
     except Problem as problem:
         return _build_error_response(problem.status, "temporarily_unavailable", problem.detail, problem.headers)
@@ -184,20 +187,20 @@ def _build_error_response(status: int, error: ErrorCode, description: str, heade
 
 
 async def _parse_form(request: Request) -> FormFields:
-    """The posted form. Raises OAuthError invalid_request for anything else, and for secrets in the address."""
+    """Fields of the posted form. Raises OAuthError invalid_request, also for parameters in the URL."""
     if request.url.query:
-        raise OAuthError("invalid_request", "Send everything in the body: addresses are written down on the way.")
+        raise OAuthError("invalid_request", "Send parameters in the body, not in the URL: URLs are logged.")
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_CONTENT_TYPE:
-        raise OAuthError("invalid_request", f"Send this as {FORM_CONTENT_TYPE}.")
+        raise OAuthError("invalid_request", f"Send the form as {FORM_CONTENT_TYPE}.")
     try:
         text = (await request.body()).decode()
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError:
-        raise OAuthError("invalid_request", "The form cannot be read.") from None
-    # RFC 6749, 3.2: what is empty is as if it were not there, and nothing is there twice.
+        raise OAuthError("invalid_request", "The form can't be parsed.") from None
+    # RFC 6749, section 3.2: empty parameters count as absent, and none may be repeated.
     fields = {name: value for name, value in pairs if value}
     if len(fields) < sum(1 for _, value in pairs if value):
-        raise OAuthError("invalid_request", "A parameter stands there twice.")
+        raise OAuthError("invalid_request", "A parameter is repeated. Send each one once.")
     return fields
 
 

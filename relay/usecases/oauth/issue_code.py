@@ -1,4 +1,4 @@
-"""The owner of an account is asked whether a Home Assistant may use it, and the answer goes back to who asked."""
+"""Build the redirects that answer an OAuth authorization request: a code, a denial, or an error."""
 
 from uuid import UUID
 
@@ -9,25 +9,25 @@ from relay.usecases.calls.runtime import Runtime
 
 
 async def approve_request(runtime: Runtime, user_id: UUID, request: AuthorizationRequest) -> str:
-    """Where to send the browser of who approved: to the Home Assistant that asked, with a code for it."""
+    """Create a code and return the redirect URL that delivers it to the client."""
     async with runtime.pool.connection() as connection:
         code = await create_code(connection, user_id, request)
     return build_redirect_url(request.redirect_uri, issuer=runtime.public_url, state=request.state, code=code)
 
 
 def deny_request(runtime: Runtime, request: AuthorizationRequest) -> str:
-    """Where to send the browser of who said no."""
+    """Redirect URL that tells the client that the user denied access."""
     return build_redirect_url(
         request.redirect_uri, issuer=runtime.public_url, state=request.state, error="access_denied"
     )
 
 
-def build_error_redirect(runtime: Runtime, refused: RedirectableOAuthError) -> str:
-    """Where to send a browser that came with a request which nobody can approve."""
+def build_error_redirect(runtime: Runtime, error: RedirectableOAuthError) -> str:
+    """Redirect URL that tells the client what is wrong with its request."""
     return build_redirect_url(
-        refused.redirect_uri,
+        error.redirect_uri,
         issuer=runtime.public_url,
-        state=refused.state,
-        error=refused.error,
-        error_description=refused.description,
+        state=error.state,
+        error=error.error,
+        error_description=error.description,
     )

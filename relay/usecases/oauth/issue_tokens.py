@@ -1,4 +1,4 @@
-"""Tokens for a Home Assistant: for the code that its owner's browser brought, and again before they run out."""
+"""Issue OAuth tokens for an authorization code or a refresh token, and revoke them."""
 
 from uuid import UUID
 
@@ -24,60 +24,61 @@ from relay.usecases.calls.runtime import Runtime
 async def exchange_code(
     runtime: Runtime, *, client_id: str, code: str, verifier: str, redirect_uri: str | None
 ) -> TokenPair:
-    """The first tokens of a new installation, which from now on its owner sees.
+    """Create an installation and return its first token pair.
 
-    A code works once, and one wrong try uses it up. Used twice it ends what it gave, whoever of the two was the thief.
-    Raises OAuthError invalid_grant.
+    A code works once, and a failed exchange uses it up too. A second use revokes the grant of the first, because it
+    can't be known which of the two clients stole the code. Raises OAuthError invalid_grant.
     """
     async with runtime.pool.connection() as connection, connection.transaction():
-        burned = await redeem_code(connection, code)
-        ended = await revoke_grants_by_code(connection, code) if burned is None else []
+        redeemed_code = await redeem_code(connection, code)
+        revoked_ids = await revoke_grants_by_code(connection, code) if redeemed_code is None else []
         pair = None
-        if burned is not None and _is_valid_exchange(burned, client_id, verifier, redirect_uri):
-            grant_id, ended = await create_grant(connection, code)
-            pair = await create_token_pair(connection, grant_id, burned.scopes, replaces=None)
-    # Beyond the transaction: what was revoked or used up in it stays so.
-    _close_streams(runtime, ended)
+        if redeemed_code is not None and _is_valid_exchange(redeemed_code, client_id, verifier, redirect_uri):
+            grant_id, revoked_ids = await create_grant(connection, code)
+            pair = await create_token_pair(connection, grant_id, redeemed_code.scopes, replaces=None)
+    # Raise only after the commit, so that the code stays used and the grants stay revoked.
+    _close_streams(runtime, revoked_ids)
     if pair is None:
-        raise OAuthError("invalid_grant", "The code is unknown, too old, used, or not for this client.")
+        raise OAuthError("invalid_grant", "The code is unknown, expired, used, or another client's. Sign in again.")
     return pair
 
 
 async def refresh_tokens(runtime: Runtime, *, client_id: str, token: str, scope: str | None) -> TokenPair:
-    """Tokens that take the place of this refresh token's pair from when they are first used.
+    """Return a new token pair, which replaces the pair of this refresh token when it is first used.
 
-    Until then the old refresh token still works: an answer may be lost. Afterwards showing it ends the installation,
-    for somebody has a copy. Raises OAuthError invalid_grant when access is gone, invalid_scope for other scopes.
+    Until then the old refresh token still works, because the response may get lost. A later use of it revokes the
+    grant, because the token must have been copied. Raises OAuthError: invalid_grant if access has ended, invalid_scope
+    for other scopes than the approved ones.
     """
-    ended: list[UUID] = []
+    revoked_ids: list[UUID] = []
     pair = None
     async with runtime.pool.connection() as connection, connection.transaction():
-        it = await lock_pair_by_refresh_token(connection, token)
-        if it is not None and it.client_id == client_id and not it.is_over:
-            _require_same_scopes(it, scope)
-            runtime.rate_limiter.check(("refresh", it.grant_id))
-            pair = await _issue_successor(connection, it)
-            ended = await revoke_grant(connection, it.grant_id) if pair is None else []
-    _close_streams(runtime, ended)
+        presented = await lock_pair_by_refresh_token(connection, token)
+        if presented is not None and presented.client_id == client_id and not presented.is_over:
+            _require_same_scopes(presented, scope)
+            runtime.rate_limiter.check(("refresh", presented.grant_id))
+            pair = await _issue_successor(connection, presented)
+            revoked_ids = await revoke_grant(connection, presented.grant_id) if pair is None else []
+    _close_streams(runtime, revoked_ids)
     if pair is None:
-        raise OAuthError("invalid_grant", "The refresh token is unknown, used, or its access was ended. Sign in again.")
+        raise OAuthError("invalid_grant", "The refresh token is unknown, replaced or revoked. Sign in again.")
     return pair
 
 
 async def revoke_token(runtime: Runtime, *, client_id: str | None, token: str) -> None:
-    """The client wants to be let out; a token that means nothing is none any more. Raises OAuthError invalid_client."""
+    """Revoke the grant that the token belongs to. An unknown token is ignored. Raises OAuthError invalid_client."""
     async with runtime.pool.connection() as connection:
-        found = await find_grant_by_token(connection, token)
-        if found is None:
+        grant = await find_grant_by_token(connection, token)
+        if grant is None:
             return
-        if client_id not in {None, found.client_id}:
-            raise OAuthError("invalid_client", "This is another client's token.")
-        ended = await revoke_grant(connection, found.grant_id)
-    _close_streams(runtime, ended)
+        if client_id not in {None, grant.client_id}:
+            raise OAuthError("invalid_client", "This token belongs to another client.")
+        revoked_ids = await revoke_grant(connection, grant.grant_id)
+    _close_streams(runtime, revoked_ids)
 
 
 def _close_streams(runtime: Runtime, credential_ids: list[UUID]) -> None:
-    """End the streams of installations that were just revoked; other processes notice at their next check."""
+    """Close the streams of revoked credentials in this process. Other processes close theirs at the next check."""
     for credential_id in credential_ids:
         runtime.hub.close_credential_streams(credential_id)
 
@@ -93,10 +94,14 @@ def _is_valid_exchange(code: AuthorizationCode, client_id: str, verifier: str, r
 
 def _require_same_scopes(presented: LockedTokenPair, scope: str | None) -> None:
     if scope is not None and parse_scopes(scope) != presented.scopes:
-        raise OAuthError("invalid_scope", f"The scopes stay as they were approved: {' '.join(presented.scopes)}.")
+        raise OAuthError(
+            "invalid_scope",
+            f"A refresh can't change the scopes. Approved: {' '.join(presented.scopes)}.",
+        )
 
 
 async def _issue_successor(connection: Connection, presented: LockedTokenPair) -> TokenPair | None:
+    """A pair that replaces the presented one or its used twin; None if the token is being reused."""
     replaces = find_pair_to_replace(await get_refresh_token_state(connection, presented))
     if replaces is None:
         return None

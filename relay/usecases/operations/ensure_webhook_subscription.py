@@ -1,4 +1,4 @@
-"""Our webhook subscription at Enode: there, for our address and all events, with our secret, active, and tested."""
+"""Ensure our webhook subscription at Enode: for our URL and all events, with our secret, active and tested."""
 
 import asyncio
 import contextlib
@@ -10,17 +10,25 @@ from datetime import timedelta
 from typing import LiteralString
 
 import psycopg
+from psycopg.rows import class_row, dict_row
 
 from relay.gateways.enode import ALL_EVENTS, EnodeClient, EnodeError, EnodeNotFound, WebhookSubscription
-from relay.kit.database import Pool
+from relay.kit.database import Pool, fetch_all, fetch_one
 
 log = logging.getLogger(__name__)
 
 CHECK_INTERVAL = timedelta(minutes=30)
-# Enode's sandbox switches a webhook off after five minutes of failures.
+# Enode's sandbox deactivates a webhook after five minutes of failures.
 SANDBOX_CHECK_INTERVAL = timedelta(minutes=2)
 RETRY_DELAY = timedelta(seconds=10)
 
+FIND_STORED_SUBSCRIPTION: LiteralString = """
+select secret_digest, test_succeeded from webhook_subscriptions where enode_webhook_id = %s
+"""
+LIST_FORMER_SUBSCRIPTIONS: LiteralString = """
+select enode_webhook_id from webhook_subscriptions where account_id = %s and url <> %s
+"""
+DELETE_SUBSCRIPTION: LiteralString = "delete from webhook_subscriptions where enode_webhook_id = %s"
 UPSERT_HEALTH: LiteralString = """
 insert into enode_health as h (account_id, asked_at, failing_since, error)
 values (%(account_id)s, now(), case when %(error)s::text is not null then now() end, %(error)s)
@@ -41,7 +49,7 @@ on conflict (enode_webhook_id) do update set url = excluded.url, events = exclud
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DesiredWebhookSubscription:
-    """The subscription as it shall be. `account_id` names our account at Enode."""
+    """The subscription that should exist. `account_id` identifies our account at Enode."""
 
     account_id: str
     url: str
@@ -49,20 +57,20 @@ class DesiredWebhookSubscription:
 
     @property
     def secret_digest(self) -> bytes:
-        """What is kept of the secret: Enode never tells it, and by this we know whether it was pushed."""
+        """Digest of the secret. Enode never returns a secret, so the stored digest shows which one it was given."""
         return hashlib.sha256(self.secret.encode()).digest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnsuredWebhookSubscription:
-    """The subscription as it is now; `tested` None: it was as it shall be, so nothing was tried."""
+    """The subscription as it is now. `test_succeeded` is None if it was in order, so that no test was needed."""
 
     webhook_subscription: WebhookSubscription
     test_succeeded: bool | None = None
 
     @property
     def is_working(self) -> bool:
-        """Whether Enode posts to us, for all that is known."""
+        """Whether nothing indicates that Enode can't post to us."""
         return self.test_succeeded is not False and self.webhook_subscription.is_active is not False
 
 
@@ -74,52 +82,50 @@ async def run_webhook_subscription_loop(
     check_interval: timedelta,
     on_check: Callable[[], None],
 ) -> None:
-    """Keep the subscription until cancelled; while it cannot be brought in order, try again soon.
+    """Check the subscription until cancelled: every `check_interval`, or sooner while it doesn't work.
 
-    `on_look` is called after each look, whatever it found.
+    `on_check` is called after each check, whatever its result.
     """
     while True:
-        pause = check_interval
         try:
-            kept = await ensure_webhook_subscription(pool, enode, desired)
-            pause = check_interval if kept.is_working else min(check_interval, RETRY_DELAY)
+            ensured = await ensure_webhook_subscription(pool, enode, desired)
+            delay = check_interval if ensured.is_working else min(check_interval, RETRY_DELAY)
             await _record_health(pool, desired.account_id, None)
         except EnodeError as error:
-            log.warning("the webhook subscription could not be looked after: %s", error)
-            pause = min(check_interval, RETRY_DELAY)
+            delay = min(check_interval, RETRY_DELAY)
+            log.warning("webhook subscription check failed error=%r retry_in=%s", str(error), delay)
             with contextlib.suppress(psycopg.Error):
                 await _record_health(pool, desired.account_id, type(error).__name__)
         on_check()
-        await asyncio.sleep(pause.total_seconds())
+        await asyncio.sleep(delay.total_seconds())
 
 
 async def ensure_webhook_subscription(
     pool: Pool, enode: EnodeClient, desired: DesiredWebhookSubscription
 ) -> EnsuredWebhookSubscription:
-    """Create the subscription if Enode has none for our address; renew one that is inactive or has another secret.
+    """Create the subscription if Enode has none for our URL; renew one that is inactive or has another secret.
 
-    Other events than all are a reason to renew it, too. What was made, renewed, or failed its last test is tested.
-
-    Those that we made for other addresses are ended: Enode would go on posting to where nobody is. Raises EnodeError.
+    One that doesn't cover all events is renewed too. A subscription that was created or renewed, or that failed its
+    last test, is tested. Subscriptions that we created for former URLs are deleted, because Enode would keep posting
+    there. Raises EnodeError.
     """
-    ours = [it async for it in enode.webhooks.list() if it.url == desired.url]
-    known = await _find_stored_webhook_subscription(pool, ours[0].id) if ours else None
-    if not ours:
-        kept = await _test_webhook_subscription(
-            enode, await enode.webhooks.create(url=desired.url, secret=desired.secret)
-        )
-        log.info("webhook subscription created at Enode")
-    elif _needs_renewal(ours[0]) or known is None or known.secret_digest != desired.secret_digest:
-        renewed = await enode.webhooks.update(ours[0].id, secret=desired.secret, events=ALL_EVENTS)
-        kept = await _test_webhook_subscription(enode, renewed)
-        log.info("webhook subscription renewed at Enode")
-    elif known.test_succeeded is False:
-        kept = await _test_webhook_subscription(enode, ours[0])
+    existing = [it async for it in enode.webhooks.list() if it.url == desired.url]
+    stored = await _find_stored_webhook_subscription(pool, existing[0].id) if existing else None
+    if not existing:
+        created = await enode.webhooks.create(url=desired.url, secret=desired.secret)
+        ensured = await _test_webhook_subscription(enode, created)
+        log.info("webhook subscription created id=%s", created.id)
+    elif _needs_renewal(existing[0]) or stored is None or stored.secret_digest != desired.secret_digest:
+        renewed = await enode.webhooks.update(existing[0].id, secret=desired.secret, events=ALL_EVENTS)
+        ensured = await _test_webhook_subscription(enode, renewed)
+        log.info("webhook subscription renewed id=%s", renewed.id)
+    elif stored.test_succeeded is False:
+        ensured = await _test_webhook_subscription(enode, existing[0])
     else:
-        kept = EnsuredWebhookSubscription(webhook_subscription=ours[0])
-    await _store_webhook_subscription(pool, desired, kept)
+        ensured = EnsuredWebhookSubscription(webhook_subscription=existing[0])
+    await _store_webhook_subscription(pool, desired, ensured)
     await _delete_former_webhook_subscriptions(pool, enode, desired)
-    return kept
+    return ensured
 
 
 def _needs_renewal(webhook_subscription: WebhookSubscription) -> bool:
@@ -129,14 +135,17 @@ def _needs_renewal(webhook_subscription: WebhookSubscription) -> bool:
 async def _test_webhook_subscription(
     enode: EnodeClient, webhook_subscription: WebhookSubscription
 ) -> EnsuredWebhookSubscription:
-    """Have Enode post to us now: whoever is told at the first event that nothing arrives is told late."""
+    """Have Enode post a test event now, so that the operator doesn't learn of a wrong URL only at the first event."""
     test = await enode.webhooks.test(webhook_subscription.id)
     if test.succeeded:
         return EnsuredWebhookSubscription(
             webhook_subscription=replace(webhook_subscription, is_active=True), test_succeeded=True
         )
-    status = "no answer" if test.response_status is None else f"status {test.response_status}"
-    log.warning("Enode's test delivery did not arrive (%s): can WEBHOOK_URL be reached from outside?", status)
+    log.warning(
+        "webhook test failed id=%s status=%s; check that WEBHOOK_URL can be reached from the internet",
+        webhook_subscription.id,
+        test.response_status,
+    )
     return EnsuredWebhookSubscription(webhook_subscription=webhook_subscription, test_succeeded=False)
 
 
@@ -148,23 +157,27 @@ class _StoredWebhookSubscription:
 
 async def _find_stored_webhook_subscription(pool: Pool, enode_webhook_id: str) -> _StoredWebhookSubscription | None:
     async with pool.connection() as connection:
-        cursor = await connection.execute(
-            "select secret_digest, test_succeeded from webhook_subscriptions where enode_webhook_id = %s",
-            [enode_webhook_id],
+        return await fetch_one(
+            connection, FIND_STORED_SUBSCRIPTION, [enode_webhook_id], class_row(_StoredWebhookSubscription)
         )
-        row = await cursor.fetchone()
-    if row is None or not isinstance(row[0], bytes):
-        return None
-    return _StoredWebhookSubscription(secret_digest=row[0], test_succeeded=None if row[1] is None else bool(row[1]))
 
 
 async def _store_webhook_subscription(
     pool: Pool, desired: DesiredWebhookSubscription, ensured: EnsuredWebhookSubscription
 ) -> None:
-    it = ensured.webhook_subscription
-    row = [desired.account_id, it.id, it.url, list(it.events), desired.secret_digest, it.is_active is not False]
+    current = ensured.webhook_subscription
+    values = [
+        desired.account_id,
+        current.id,
+        current.url,
+        list(current.events),
+        desired.secret_digest,
+        current.is_active is not False,
+        current.last_success,
+        ensured.test_succeeded,
+    ]
     async with pool.connection() as connection:
-        await connection.execute(UPSERT_WEBHOOK_SUBSCRIPTION, [*row, it.last_success, ensured.test_succeeded])
+        await connection.execute(UPSERT_WEBHOOK_SUBSCRIPTION, values)
 
 
 async def _record_health(pool: Pool, account_id: str, error: str | None) -> None:
@@ -176,16 +189,11 @@ async def _delete_former_webhook_subscriptions(
     pool: Pool, enode: EnodeClient, desired: DesiredWebhookSubscription
 ) -> None:
     async with pool.connection() as connection:
-        cursor = await connection.execute(
-            "select enode_webhook_id from webhook_subscriptions where account_id = %s and url <> %s",
-            [desired.account_id, desired.url],
-        )
-        former = [str(row[0]) for row in await cursor.fetchall()]
-    for enode_webhook_id in former:
+        rows = await fetch_all(connection, LIST_FORMER_SUBSCRIPTIONS, [desired.account_id, desired.url], dict_row)
+    for row in rows:
+        enode_webhook_id = row["enode_webhook_id"]
         with contextlib.suppress(EnodeNotFound):
             await enode.webhooks.delete(enode_webhook_id)
         async with pool.connection() as connection:
-            await connection.execute(
-                "delete from webhook_subscriptions where enode_webhook_id = %s", [enode_webhook_id]
-            )
-        log.info("webhook subscription for a former address ended at Enode")
+            await connection.execute(DELETE_SUBSCRIPTION, [enode_webhook_id])
+        log.info("webhook subscription of former url deleted id=%s", enode_webhook_id)

@@ -1,6 +1,6 @@
-"""How it goes with Enode's webhook, judged from what the database knows; the operator is told when it changes.
+"""Monitor the health of Enode's webhook, alert the operator when it changes, and fill gaps after an outage.
 
-After an outage the gaps are filled by asking Enode for all cars: what it deleted while we were away comes no other way.
+Gaps are filled by fetching all vehicles from Enode. Deletions that were missed can be found in no other way.
 """
 
 import asyncio
@@ -8,33 +8,24 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, LiteralString
+from typing import LiteralString
 
 from psycopg.rows import class_row
 
 from relay.gateways.enode import EnodeError
-from relay.kit.database import Pool
+from relay.kit.database import Pool, fetch_one
+from relay.usecases.operations.webhook_health import (
+    STATE_DESCRIPTIONS,
+    WebhookHealth,
+    WebhookState,
+    determine_state,
+    has_gap,
+    is_alert_due,
+)
 
 log = logging.getLogger(__name__)
 
-type WebhookState = Literal["starting", "ok", "unreachable", "inactive", "signature_failures", "silent"]
-
-STATE_DESCRIPTIONS: dict[WebhookState, str] = {
-    "starting": "Nothing is known of Enode's webhook yet.",
-    "ok": "Enode's webhook works.",
-    "unreachable": "Enode does not answer the relay, or refuses its credentials.",
-    "inactive": "Enode's webhook is switched off, or its test delivery does not arrive: can WEBHOOK_URL be reached?",
-    "signature_failures": "Deliveries arrive with a wrong signature: is ENODE_WEBHOOK_SECRET the one that Enode has?",
-    "silent": "Enode has sent nothing for longer than it ever should, not even a heartbeat.",
-}
-
 CHECK_INTERVAL_SECONDS = 30.0
-# One failed look is a hiccup, and so is one forged delivery.
-UNREACHABLE_AFTER = timedelta(minutes=2)
-MIN_SIGNATURE_FAILURES = 3
-# So much later than the last thing heard we cannot know whether Enode kept the rest for us.
-OUTAGE_AFTER = timedelta(minutes=10)
-ALERT_REPEAT_INTERVAL = timedelta(hours=24)
 
 READ_HEALTH: LiteralString = """
 select now() as now, h.state, h.since, h.failing_since, h.alerted_state, h.alerted_at, h.reconciled_at,
@@ -57,26 +48,8 @@ SET_RECONCILED: LiteralString = "update enode_health set reconciled_at = now() w
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WebhookHealth:
-    """What the database knows about one account's webhook. `failures`: wrong signatures since the last right one."""
-
-    now: datetime
-    state: WebhookState
-    since: datetime
-    failing_since: datetime | None
-    alerted_state: WebhookState | None
-    alerted_at: datetime | None
-    reconciled_at: datetime | None
-    is_active: bool | None
-    test_succeeded: bool | None
-    subscribed_at: datetime | None
-    heard_at: datetime | None
-    failures: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Alert:
-    """What an operator is told."""
+    """A message to the operator about the webhook's state."""
 
     state: WebhookState
     since: datetime
@@ -84,51 +57,11 @@ class Alert:
 
 
 type SendAlert = Callable[[Alert], Awaitable[bool]]
-"""Tells the operator; False when that failed, and is to be tried again."""
-
-
-def determine_state(health: WebhookHealth, *, max_silence: timedelta) -> WebhookState:
-    """The state of the webhook, the worst first: what stands before the rest explains the rest."""
-    if health.failing_since is not None and health.now - health.failing_since >= UNREACHABLE_AFTER:
-        return "unreachable"
-    if health.failures >= MIN_SIGNATURE_FAILURES:
-        return "signature_failures"
-    if health.is_active is False or health.test_succeeded is False:
-        return "inactive"
-    if health.subscribed_at is None:
-        return "starting"
-    if health.now - max(health.heard_at or health.subscribed_at, health.subscribed_at) > max_silence:
-        return "silent"
-    return "ok"
-
-
-def is_alert_due(health: WebhookHealth, state: WebhookState) -> bool:
-    """Whether the operator is told: of trouble, once a day while it lasts, and of its end."""
-    if state in {"ok", "starting"}:
-        return state == "ok" and health.alerted_state not in {None, "ok"}
-    if state == "signature_failures" and (health.state != state or health.now - health.since < OUTAGE_AFTER):
-        return False  # anybody can forge a few
-    if health.alerted_state != state:
-        return True
-    return health.alerted_at is not None and health.now - health.alerted_at >= ALERT_REPEAT_INTERVAL
-
-
-def has_gap(health: WebhookHealth, state: WebhookState) -> bool:
-    """Whether something may have been lost: it works now, and since the last reconcile it did not for a while."""
-    if state != "ok":
-        return False
-    # The second: trouble that a former leader saw, and whose end it did not live to see.
-    if health.state == "signature_failures" and health.now - health.since < OUTAGE_AFTER:
-        return False  # anybody can forge a few; Enode's patience lasts longer
-    if health.state not in {"ok", "starting"} or health.alerted_state not in {None, "ok"}:
-        return True
-    return health.reconciled_at is None or (
-        health.state == "starting" and health.now - health.reconciled_at > OUTAGE_AFTER
-    )
+"""Sends an alert to the operator; False if that failed and should be retried."""
 
 
 class WebhookMonitor:
-    """Watches one account's webhook as long as it runs. `reconcile` asks Enode for everything."""
+    """Monitors one account's webhook while it runs. `reconcile` fetches all vehicles from Enode."""
 
     def __init__(
         self,
@@ -147,11 +80,11 @@ class WebhookMonitor:
         self._check_requested = asyncio.Event()
 
     def request_check(self) -> None:
-        """Look now: something is known that was not."""
+        """Check now, because stored facts have changed."""
         self._check_requested.set()
 
     async def run(self) -> None:
-        """Watch until cancelled. Who begins to watch does not know what was missed before."""
+        """Monitor until cancelled. A new leader starts without assumptions about events missed before it."""
         await self._execute(SET_STATE, "starting", self._account_id)
         while True:
             await self.check()
@@ -163,22 +96,22 @@ class WebhookMonitor:
             self._check_requested.clear()
 
     async def check(self) -> WebhookState | None:
-        """Judge once, and do what follows from it. None before the keeper has looked for the first time."""
-        facts = await self._read_health()
-        if facts is None:
+        """Update the state once, fill gaps and send an alert that is due. Returns the state.
+
+        None before the first check of the webhook subscription, which creates the row that this reads.
+        """
+        health = await self._read_health()
+        if health is None:
             return None
-        state = determine_state(facts, max_silence=self._max_silence)
-        if has_gap(facts, state) and not await self._fill_gaps():
-            return facts.state  # the next look tries again, because the state still is what it was
-        if state != facts.state:
+        state = determine_state(health, max_silence=self._max_silence)
+        if has_gap(health, state) and not await self._fill_gaps():
+            return health.state  # unchanged, so that the next check tries again
+        if state != health.state:
             await self._execute(SET_STATE, state, self._account_id)
-            log.log(
-                logging.INFO if state in {"ok", "starting"} else logging.WARNING,
-                "enode webhook: %s",
-                STATE_DESCRIPTIONS[state],
-            )
-        if is_alert_due(facts, state):
-            since = facts.since if state == facts.state else facts.now
+            level = logging.INFO if state in {"ok", "starting"} else logging.WARNING
+            log.log(level, "enode webhook state changed state=%s: %s", state, STATE_DESCRIPTIONS[state])
+        if is_alert_due(health, state):
+            since = health.since if state == health.state else health.now
             if await self._send_alert(Alert(state=state, since=since, text=f"EVConduit: {STATE_DESCRIPTIONS[state]}")):
                 await self._execute(SET_ALERTED, state, self._account_id)
         return state
@@ -187,19 +120,15 @@ class WebhookMonitor:
         try:
             await self._reconcile()
         except EnodeError as error:
-            log.warning("after an outage Enode could not be asked for all cars: %s", type(error).__name__)
+            log.warning("reconciliation with enode failed error=%s", type(error).__name__)
             return False
         await self._execute(SET_RECONCILED, self._account_id)
-        log.info("asked Enode for all cars, to fill what an outage may have cost")
+        log.info("reconciled with enode: fetched all vehicles, to fill gaps after an outage")
         return True
 
     async def _read_health(self) -> WebhookHealth | None:
-        async with (
-            self._pool.connection() as connection,
-            connection.cursor(row_factory=class_row(WebhookHealth)) as cursor,
-        ):
-            await cursor.execute(READ_HEALTH, [self._account_id])
-            return await cursor.fetchone()
+        async with self._pool.connection() as connection:
+            return await fetch_one(connection, READ_HEALTH, [self._account_id], class_row(WebhookHealth))
 
     async def _execute(self, statement: LiteralString, *values: object) -> None:
         async with self._pool.connection() as connection:

@@ -1,4 +1,4 @@
-"""A person looks at the cars of the account: what each of them said last, in the words of a page."""
+"""List the vehicles of an account with their last state, for web pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.rows import dict_row
 
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all
 from relay.vehicles.models import LinkState
 
 LIST_VEHICLES: LiteralString = """
@@ -19,7 +19,10 @@ where user_id = %s and gone_at is null order by link_state = 'over_limit', creat
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VehicleSummary:
-    """A car on a page. None: the car has not said. Percent, km, kW; of a car beyond the limit nothing but its name."""
+    """A vehicle on a web page; None is unknown. Levels in percent, range in km, power in kW.
+
+    A vehicle over the plan's limit has only its name and model.
+    """
 
     id: UUID
     name: str
@@ -37,25 +40,25 @@ class VehicleSummary:
 
 
 async def list_vehicles(connection: Connection, user_id: UUID) -> list[VehicleSummary]:
-    """The user's cars, those beyond the limit last."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(LIST_VEHICLES, [user_id])
-        return [_build_summary(row) for row in await cursor.fetchall()]
+    """The user's vehicles, those over the limit last."""
+    return [_build_summary(row) for row in await fetch_all(connection, LIST_VEHICLES, [user_id], dict_row)]
 
 
 def _build_summary(row: Mapping[str, Any]) -> VehicleSummary:
     vehicle: Mapping[str, Any] = row["vehicle"]
-    about = _get_object(vehicle, "information")
-    kind = " ".join(str(it) for it in (about.get("brand"), about.get("model"), about.get("year")) if it)
-    model = kind or str(row["vendor"]).title()
-    name = str(about.get("displayName") or model)
-    called = {"id": row["id"], "name": name, "model": "" if name == model else model, "link_state": row["link_state"]}
+    information = _get_object(vehicle, "information")
+    full_model = " ".join(
+        str(it) for it in (information.get("brand"), information.get("model"), information.get("year")) if it
+    )
+    model = full_model or str(row["vendor"]).title()
+    name = str(information.get("displayName") or model)
+    identity = {"id": row["id"], "name": name, "model": "" if name == model else model, "link_state": row["link_state"]}
     if row["link_state"] == "over_limit":
-        return VehicleSummary(**called)
+        return VehicleSummary(**identity)
     charge = _get_object(vehicle, "chargeState")
     is_charging = charge.get("isCharging") is True
     return VehicleSummary(
-        **called,
+        **identity,
         battery_level=_parse_percentage(charge.get("batteryLevel")),
         charging_state=_parse_charging_state(charge),
         is_charging=is_charging,
@@ -69,19 +72,19 @@ def _build_summary(row: Mapping[str, Any]) -> VehicleSummary:
 
 
 def _parse_charging_state(charge: Mapping[str, Any]) -> str | None:
-    """The middle of Enode's `PLUGGED_IN:CHARGING` and its like, in the words of the integration's sensor."""
-    said = charge.get("powerDeliveryState")
-    if not isinstance(said, str) or said == "UNKNOWN":
+    """Enode's power delivery state as the integration's sensor shows it: `PLUGGED_IN:CHARGING` becomes `charging`."""
+    state = charge.get("powerDeliveryState")
+    if not isinstance(state, str) or state == "UNKNOWN":
         return None
-    return said.rpartition(":")[2].lower()
+    return state.rpartition(":")[2].lower()
 
 
-# Enode's objects are stored as they came: nothing in them is sure to have its type.
+# Enode's objects are stored as received, so any member may have an unexpected type.
 
 
 def _get_object(vehicle: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = vehicle.get(name)
-    return found if isinstance(found, dict) else {}
+    member = vehicle.get(name)
+    return member if isinstance(member, dict) else {}
 
 
 def _parse_number(value: object) -> float | None:

@@ -1,4 +1,4 @@
-"""A user wants news of a car now: Enode is asked to look, now and then and not more."""
+"""Refresh a vehicle on request: ask Enode to read it again, at most once every five minutes per vehicle."""
 
 import logging
 import math
@@ -20,14 +20,17 @@ from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 log = logging.getLogger(__name__)
 
 MIN_REFRESH_INTERVAL = timedelta(minutes=5)
-"""How often a car may be looked at on request; every look may wake it. Vendors are asked every two to seven anyhow."""
+"""The shortest time between refreshes of a vehicle.
+
+A refresh may wake the vehicle up. Enode polls vendors every two to seven minutes anyway.
+"""
 REFRESH_THROTTLE = RefreshThrottle("vehicles", MIN_REFRESH_INTERVAL)
 
 router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
 
 
 class RefreshRecord(TypedDict):
-    """Enode was asked; news come by the usual way, if there are any."""
+    """The refresh was requested; new data, if any, arrives as usual. `again_at`: when the next refresh is possible."""
 
     refreshed: bool
     again_at: str
@@ -42,39 +45,43 @@ class RefreshRecord(TypedDict):
 async def post_refresh(
     vehicle_id: str, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> RefreshRecord:
-    """Ask Enode to look at the car soon. Costs nothing; once in five minutes for each car."""
+    """Ask Enode to read the vehicle again soon. Costs no call. Possible once in five minutes for each vehicle."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
         runtime.rate_limiter.check(call.caller.rate_limit_key)
-        car = await get_call_vehicle(connection, call.caller.user_id, vehicle_id)
-    if runtime.enode is None or car.enode_vehicle_id is None:
-        raise Problem(502, "enode-unavailable", "There is no way to this car.")
-    claimed_at = await _acquire_refresh(runtime, car.vehicle_id)
+        vehicle = await get_call_vehicle(connection, call.caller.user_id, vehicle_id)
+    if runtime.enode is None or vehicle.enode_vehicle_id is None:
+        raise Problem(
+            502,
+            "enode-unavailable",
+            "The relay can't reach this car: Enode isn't set up here, or the car is no longer linked.",
+        )
+    claimed_at = await _acquire_refresh(runtime, vehicle.vehicle_id)
     try:
-        await runtime.enode.vehicles.send_refresh_hint(car.enode_vehicle_id)
+        await runtime.enode.vehicles.send_refresh_hint(vehicle.enode_vehicle_id)
     except EnodeError as error:
-        log.info("a refresh did not get through: %s", error)
+        log.info("vehicle refresh failed vehicle_id=%s error=%s", vehicle.vehicle_id, error)
         if not isinstance(error, EnodeRateLimited):
-            await REFRESH_THROTTLE.release(runtime.pool, car.vehicle_id, claimed_at)
+            await REFRESH_THROTTLE.release(runtime.pool, vehicle.vehicle_id, claimed_at)
         raise _build_problem(error) from None
     runtime.request_poll()
     return {"refreshed": True, "again_at": format_timestamp(claimed_at + MIN_REFRESH_INTERVAL)}
 
 
 async def _acquire_refresh(runtime: Runtime, vehicle_id: UUID) -> datetime:
-    """Take the car's turn and return when that was. Raises Problem 429 when it was taken lately."""
-    turn = await REFRESH_THROTTLE.try_acquire(runtime.pool, vehicle_id)
-    if turn is None:
+    """Claim the refresh and return the time of the claim. Raises Problem 429 within five minutes of the last one."""
+    attempt = await REFRESH_THROTTLE.try_acquire(runtime.pool, vehicle_id)
+    if attempt is None:
         raise Problem(404, "not-found", "No such vehicle.")
-    at, mine = turn
-    if mine:
-        return at
-    again_at = at + MIN_REFRESH_INTERVAL
+    refreshed_at, is_acquired = attempt
+    if is_acquired:
+        return refreshed_at
+    again_at = refreshed_at + MIN_REFRESH_INTERVAL
     wait = max(1, math.ceil((again_at - datetime.now(UTC)).total_seconds()))
     raise Problem(
         429,
         "too-many-requests",
-        "This car was refreshed lately. News come by themselves.",
+        "This car was refreshed less than five minutes ago. Updates arrive without a refresh, too.",
         headers={"Retry-After": str(wait)},
         again_at=format_timestamp(again_at),
     )
@@ -82,5 +89,7 @@ async def _acquire_refresh(runtime: Runtime, vehicle_id: UUID) -> datetime:
 
 def _build_problem(error: EnodeError) -> Problem:
     if isinstance(error, EnodeNotFound):
-        return Problem(404, "not-found", "Enode does not know this vehicle any more.")
-    return Problem(502, "enode-unavailable", "Enode was not reached, so the car was not asked. Try again soon.")
+        return Problem(404, "not-found", "Enode no longer has this car. Link it again.")
+    return Problem(
+        502, "enode-unavailable", "Enode can't be reached, so the car wasn't refreshed. Try again in a few minutes."
+    )

@@ -1,4 +1,4 @@
-"""A user with more cars than the plan has room for picks those that are served."""
+"""Choose which vehicles are served, for users who have more vehicles than their plan includes."""
 
 from typing import Annotated, TypedDict
 from uuid import UUID
@@ -18,13 +18,13 @@ router = APIRouter(prefix="/api/user", tags=["Linking"])
 
 
 class ServedVehicles(BaseModel):
-    """The cars to serve, by our ids. What room they leave is filled with those that were served before."""
+    """Our ids of the vehicles to serve. Up to the limit, vehicles that were served before are added."""
 
     vehicles: Annotated[list[UUID], Field(max_length=MAX_VEHICLES)]
 
 
 class ServedVehiclesRecord(TypedDict):
-    """Our ids of the cars that are served now and of those that are not. `limit` null: all are."""
+    """Our ids of the vehicles that are served now and of those over the limit. `limit` null: all are served."""
 
     limit: int | None
     served: list[str]
@@ -35,9 +35,9 @@ class ServedVehiclesRecord(TypedDict):
 async def post_served_vehicles(
     body: ServedVehicles, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> ServedVehiclesRecord:
-    """Pick the cars that are served where the plan does not have room for all. Costs nothing.
+    """Choose the vehicles to serve when the plan doesn't include all. Costs no call.
 
-    It decides what a plan is spent on, so it is a person's to say: not a key's or a Home Assistant's.
+    The choice decides how a paid plan is used, so API keys and Home Assistant can't make it, only a signed-in user.
     """
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="account")
@@ -45,7 +45,11 @@ async def post_served_vehicles(
     user_id = call.caller.user_id
     await select_served_vehicles(runtime, user_id, body.vehicles)
     async with runtime.pool.connection() as connection:
-        room = await get_vehicle_capacity(connection, user_id, runtime.plans)
+        capacity = await get_vehicle_capacity(connection, user_id, runtime.plans)
         records = (await read_snapshot(connection, user_id)).vehicles
-    over = [it["id"] for it in records if it["link"]["state"] == "over_limit"]
-    return {"limit": room.limit, "served": [it["id"] for it in records if it["id"] not in over], "over_limit": over}
+    over_limit = [it["id"] for it in records if it["link"]["state"] == "over_limit"]
+    return {
+        "limit": capacity.limit,
+        "served": [it["id"] for it in records if it["id"] not in over_limit],
+        "over_limit": over_limit,
+    }

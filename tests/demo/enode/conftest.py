@@ -1,59 +1,64 @@
-"""A simulator for every test, a place for its webhooks, and Enode's own document as the judge where it is at hand."""
+"""Fixtures: a simulator, a webhook receiver, and a validator with Enode's own document, if available."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.demo.enode.hooks import Receiver
-from tests.demo.enode.openapi import ABSENT, Judge, judge
-from tests.demo.enode.running import Running, new_settings
+from tests.demo.enode.openapi_validator import DOCUMENT_MISSING, OpenApiValidator, load_validator
+from tests.demo.enode.running_simulator import RunningSimulator, make_settings
+from tests.demo.enode.webhook_receiver import WebhookReceiver
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Running]:
-    """The one simulator of the run."""
-    running = Running(new_settings())
+def simulator() -> Iterator[RunningSimulator]:
+    """The simulator of the test session."""
+    simulator = RunningSimulator(make_settings())
     try:
-        yield running
+        yield simulator
     finally:
-        running.close()
+        simulator.close()
 
 
 @pytest.fixture
-def stranger(running: Running) -> Running:
-    """A simulator with an empty world, whose client has no token yet."""
-    running.http.headers.pop("authorization", None)
-    running.json("DELETE", "/_sim/world", status=204)
-    running.json("POST", "/_sim/clock", {"speed": 0})
-    return running
+def unauthenticated(simulator: RunningSimulator) -> RunningSimulator:
+    """A simulator with an empty world, whose client has no token."""
+    simulator.http.headers.pop("authorization", None)
+    simulator.json("DELETE", "/_sim/world", status=204)
+    simulator.json("POST", "/_sim/clock", {"speed": 0})
+    return simulator
 
 
 @pytest.fixture
-def enode(stranger: Running) -> Running:
-    """A simulator with a client that carries a token. Its clock moves only when told."""
-    stranger.sign_in()
-    return stranger
+def enode(unauthenticated: RunningSimulator) -> RunningSimulator:
+    """A simulator with an empty world, whose client has a token. Its time is stopped."""
+    unauthenticated.sign_in()
+    return unauthenticated
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """A place that takes deliveries; what came is judged at the end."""
-    receiver = Receiver()
+def receiver() -> Iterator[WebhookReceiver]:
+    """A webhook receiver. All received events are validated at the end of the test."""
+    receiver = WebhookReceiver()
     try:
         yield receiver
     finally:
         receiver.close()
-    oracle = judge()
-    if oracle is not None:
-        bodies = {it.body: it.events for it in receiver.arrivals}  # retries repeat themselves
-        faults = [(event["event"], found) for it in bodies.values() for event in it if (found := oracle.event(event))]
+    validator = load_validator()
+    if validator is not None:
+        bodies = {it.body: it.events for it in receiver.deliveries}  # ignore retries
+        faults = [
+            (event["event"], found)
+            for it in bodies.values()
+            for event in it
+            if (found := validator.find_event_faults(event))
+        ]
         assert not faults
 
 
 @pytest.fixture
-def oracle() -> Judge:
-    """Enode's own document."""
-    found = judge()
+def validator() -> OpenApiValidator:
+    """A validator with Enode's own document."""
+    found = load_validator()
     if found is None:
-        pytest.skip(ABSENT)
+        pytest.skip(DOCUMENT_MISSING)
     return found

@@ -1,4 +1,4 @@
-"""The control surface: cars moved by hand, calls that fail to order."""
+"""The control API: changing cars, the clock, API faults and heartbeats."""
 
 import time
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
-from demo.enode.sim import Delays
-from tests.demo.enode.hooks import Receiver
-from tests.demo.enode.running import Running, new_settings
+from demo.enode.simulator import Delays
+from tests.demo.enode.running_simulator import RunningSimulator, make_settings
+from tests.demo.enode.webhook_receiver import WebhookReceiver
 
 
 @pytest.mark.parametrize(
-    ("wish", "activity", "state"),
+    ("body", "activity", "state"),
     [
         ({"activity": "drive"}, "driving", "UNPLUGGED"),
         ({"activity": "park"}, "parked", "UNPLUGGED"),
@@ -26,18 +26,20 @@ from tests.demo.enode.running import Running, new_settings
         ({"power_delivery_state": "UNKNOWN"}, "unknown", "UNKNOWN"),
     ],
 )
-def test_a_car_does_at_once_what_a_hand_wants(enode: Running, wish: dict[str, Any], activity: str, state: str):
-    row = enode.car(enode.linked_car(), **wish)
+def test_control_request_changes_a_car_at_once(
+    enode: RunningSimulator, body: dict[str, Any], activity: str, state: str
+):
+    row = enode.change_car(enode.link_car(), **body)
     assert (row["activity"], row["pinned"]) == (activity, True)
     assert row["vehicle"]["chargeState"]["powerDeliveryState"] == state
     assert row == enode.json("GET", f"/_sim/vehicles/{row['vehicle']['id']}")
     assert [row] == enode.json("GET", "/_sim/vehicles")
-    assert row["vehicle"] == enode.vehicle(row["vehicle"]["id"])
+    assert row["vehicle"] == enode.get_vehicle(row["vehicle"]["id"])
 
 
-def test_values_are_set_without_touching_what_the_car_does(enode: Running):
-    car = enode.linked_car()
-    row = enode.car(car, battery_level=34, charge_limit=75, odometer=60_000, max_current=10)
+def test_setting_values_keeps_the_activity(enode: RunningSimulator):
+    car = enode.link_car()
+    row = enode.change_car(car, battery_level=34, charge_limit=75, odometer=60_000, max_current=10)
     seen = row["vehicle"]
     assert (row["activity"], row["pinned"]) == ("driving", False)
     assert (seen["chargeState"]["batteryLevel"], seen["chargeState"]["chargeLimit"]) == (34, 75)
@@ -45,7 +47,7 @@ def test_values_are_set_without_touching_what_the_car_does(enode: Running):
 
 
 @pytest.mark.parametrize(
-    ("wish", "where"),
+    ("body", "where"),
     [
         ({"activity": "fly"}, "activity"),
         ({"battery_level": 101}, "battery_level"),
@@ -58,124 +60,124 @@ def test_values_are_set_without_touching_what_the_car_does(enode: Running):
         ([], "body"),
     ],
 )
-def test_a_wish_that_cannot_be_is_told_what_is_wrong_and_changes_nothing(enode: Running, wish: Any, where: str):
-    car = enode.linked_car()
+def test_invalid_change_returns_422_and_changes_nothing(enode: RunningSimulator, body: Any, where: str):
+    car = enode.link_car()
     before = enode.json("GET", f"/_sim/vehicles/{car}")
-    answer = enode.json("POST", f"/_sim/vehicles/{car}", wish, status=422)
+    answer = enode.json("POST", f"/_sim/vehicles/{car}", body, status=422)
     assert where in answer["detail"]
     assert enode.json("GET", f"/_sim/vehicles/{car}") == before
 
 
-def test_what_is_no_json_and_who_is_no_car(enode: Running):
-    car = enode.linked_car()
+def test_invalid_json_returns_422_and_unknown_car_404(enode: RunningSimulator):
+    car = enode.link_car()
     assert enode.http.post(f"/_sim/vehicles/{car}", content=b"{").status_code == 422
     enode.json("POST", "/_sim/vehicles/nobody", {}, status=404)
     enode.json("GET", "/_sim/vehicles/nobody", status=404)
 
 
-def test_the_control_surface_needs_no_token(stranger: Running):
-    assert stranger.json("GET", "/_sim/health")["status"] == "ok"
+def test_control_api_needs_no_token(unauthenticated: RunningSimulator):
+    assert unauthenticated.json("GET", "/_sim/health")["status"] == "ok"
 
 
-@pytest.mark.parametrize("wish", [{"speed": -1}, {"speed": 1e9}, {"advance": 0}, {"advance": 1e9}, {"warp": 9}])
-def test_a_clock_that_cannot_be_is_refused(enode: Running, wish: dict[str, float]):
-    enode.json("POST", "/_sim/clock", wish, status=422)
+@pytest.mark.parametrize("body", [{"speed": -1}, {"speed": 1e9}, {"advance": 0}, {"advance": 1e9}, {"warp": 9}])
+def test_invalid_clock_request_returns_422(enode: RunningSimulator, body: dict[str, float]):
+    enode.json("POST", "/_sim/clock", body, status=422)
 
 
-def test_a_fault_befalls_so_many_calls_of_its_route_and_no_other(enode: Running):
-    car = enode.linked_car()
-    enode.car(car, activity="plug_in")
+def test_fault_applies_to_the_given_number_of_matching_requests(enode: RunningSimulator):
+    car = enode.link_car()
+    enode.change_car(car, activity="plug_in")
     problem = {"type": "https://example.org/p", "title": "Cannot", "detail": "Because."}
-    wish = {"method": "POST", "path": "/vehicles/*/charging", "times": 2, "status": 400, "problem": problem}
-    assert enode.json("POST", "/_sim/faults", wish)["times"] == 2
-    assert enode.vehicle(car)
+    body = {"method": "POST", "path": "/vehicles/*/charging", "times": 2, "status": 400, "problem": problem}
+    assert enode.json("POST", "/_sim/faults", body)["times"] == 2
+    assert enode.get_vehicle(car)
     for left in (1, 0):
-        assert enode.command(car, "START", status=400) == problem
+        assert enode.send_command(car, "START", status=400) == problem
         assert [it["times"] for it in enode.json("GET", "/_sim/faults")] == ([1] if left else [])
-    assert enode.command(car, "START")["state"] == "PENDING"
+    assert enode.send_command(car, "START")["state"] == "PENDING"
 
 
-def test_a_fault_can_throttle_and_be_forgotten(enode: Running):
-    wish = {"path": "/vehicles", "times": 9, "status": 429, "headers": {"retry-after": "3"}}
-    enode.json("POST", "/_sim/faults", wish)
+def test_fault_can_throttle_and_be_cleared(enode: RunningSimulator):
+    body = {"path": "/vehicles", "times": 9, "status": 429, "headers": {"retry-after": "3"}}
+    enode.json("POST", "/_sim/faults", body)
     answer = enode.http.get("/vehicles")
     assert (answer.status_code, answer.headers["retry-after"], answer.json()["title"]) == (429, "3", "Simulated fault")
     enode.json("DELETE", "/_sim/faults", status=204)
     assert enode.http.get("/vehicles").status_code == 200
 
 
-def test_a_fault_can_only_delay(enode: Running):
+def test_fault_without_status_only_delays(enode: RunningSimulator):
     enode.json("POST", "/_sim/faults", {"method": "GET", "path": "/vehicles", "delay": 0.2})
     started = time.monotonic()
     assert enode.http.get("/vehicles").status_code == 200
     assert time.monotonic() - started >= 0.2
 
 
-def test_faults_reach_the_token_endpoint_but_not_the_control_surface(enode: Running):
+def test_faults_apply_to_the_token_endpoint_but_not_to_the_control_api(enode: RunningSimulator):
     enode.json("POST", "/_sim/faults", {"path": "*", "status": 503}, status=422)
     enode.json("POST", "/_sim/faults", {"path": "/*", "times": 1, "status": 503})
     assert enode.json("GET", "/_sim/health")["status"] == "ok"
-    assert enode.ask_token("anyone", "anything").status_code == 503
+    assert enode.request_token("anyone", "anything").status_code == 503
 
 
-def test_deliveries_are_listed_with_their_events(enode: Running, receiver: Receiver):
-    hook = enode.subscribe(receiver.url)
-    enode.linked_car()
-    enode.told(receiver, "")
+def test_deliveries_are_listed_with_their_events(enode: RunningSimulator, receiver: WebhookReceiver):
+    subscription = enode.create_subscription(receiver.url)
+    enode.link_car()
+    enode.collect_events(receiver, "")
     seen = enode.json("GET", "/_sim/deliveries")
-    assert {it["webhook_id"] for it in seen} == {hook["id"]}
+    assert {it["webhook_id"] for it in seen} == {subscription["id"]}
     assert [event for it in seen for event in it["events"]] == [
-        event for it in receiver.arrivals for event in it.events
+        event for it in receiver.deliveries for event in it.events
     ]
     assert {it["state"] for it in seen[:-1]} <= {"delivered"}
 
 
-def test_an_empty_world_still_gives_no_id_twice(enode: Running):
-    first = enode.linked_car()
+def test_ids_are_not_reused_after_clearing_the_world(enode: RunningSimulator):
+    first = enode.link_car()
     enode.json("DELETE", "/_sim/world", status=204)
     assert enode.json("GET", "/_sim/vehicles") == []
-    assert enode.linked_car() != first
+    assert enode.link_car() != first
 
 
-def test_worlds_of_one_seed_are_alike():
+def test_same_seed_gives_the_same_ids_and_vins():
     def cars(seed: int) -> list[tuple[str, str]]:
-        running = Running(new_settings(seed=seed))
+        simulator = RunningSimulator(make_settings(seed=seed))
         try:
-            running.sign_in()
-            running.linked_car()
-            return [(it["id"], it["information"]["vin"]) for it in running.json("GET", "/vehicles")["data"]]
+            simulator.sign_in()
+            simulator.link_car()
+            return [(it["id"], it["information"]["vin"]) for it in simulator.json("GET", "/vehicles")["data"]]
         finally:
-            running.close()
+            simulator.close()
 
     assert cars(7) == cars(7) != cars(8)
 
 
-def test_the_heart_beats_by_itself(receiver: Receiver):
-    running = Running(new_settings(speed=1.0, delays=Delays(heartbeat=0.1, heartbeat_at_least=0.1)))
+def test_heartbeats_are_sent_periodically(receiver: WebhookReceiver):
+    simulator = RunningSimulator(make_settings(speed=1.0, delays=Delays(heartbeat=0.1, min_heartbeat_interval=0.1)))
     try:
-        running.sign_in()
-        running.subscribe(receiver.url, events=["enode:webhook:test"])
-        beats = receiver.wait_for("system:heartbeat", 2)
+        simulator.sign_in()
+        simulator.create_subscription(receiver.url, events=["enode:webhook:test"])
+        beats = receiver.wait_for_events("system:heartbeat", 2)
         assert beats[0] == {**beats[0], "version": "2024-10-01", "pendingEvents": 0}
     finally:
-        running.close()
+        simulator.close()
 
 
-def test_the_heart_beats_only_so_often_however_fast_the_clock(receiver: Receiver):
-    settings = new_settings(speed=36_000.0)
-    running = Running(settings)
+def test_heartbeat_interval_has_a_real_time_minimum(receiver: WebhookReceiver):
+    settings = make_settings(speed=36_000.0)
+    simulator = RunningSimulator(settings)
     try:
-        running.sign_in()
-        running.subscribe(receiver.url)
-        start = running.json("GET", "/_sim/clock")["seconds"]
-        while running.json("GET", "/_sim/clock")["seconds"] < start + 30_000:
+        simulator.sign_in()
+        simulator.create_subscription(receiver.url)
+        start = simulator.json("GET", "/_sim/clock")["seconds"]
+        while simulator.json("GET", "/_sim/clock")["seconds"] < start + 30_000:
             pass
-        assert receiver.named("system:heartbeat") == []
+        assert receiver.list_events("system:heartbeat") == []
     finally:
-        running.close()
+        simulator.close()
 
 
-def test_a_strange_method_or_path_is_answered(running: Running):
-    with httpx.Client(base_url=running.url, trust_env=False) as http:
+def test_unknown_control_method_or_path_returns_an_error(simulator: RunningSimulator):
+    with httpx.Client(base_url=simulator.url, trust_env=False) as http:
         assert http.put("/_sim/health").status_code == 405
         assert http.get("/_sim/nothing").status_code == 404

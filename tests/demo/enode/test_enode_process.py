@@ -1,4 +1,4 @@
-"""The simulator as a process: how it starts, what it says, how it stops, what it keeps."""
+"""The simulator as a process: start, output, stop and state file."""
 
 import json
 import signal
@@ -12,22 +12,22 @@ from pathlib import Path
 import httpx
 import pytest
 
-from demo.enode.store import StateFileError, load
-from tests.demo.enode.hooks import Receiver
-from tests.demo.enode.openapi import ROOT
-from tests.demo.enode.running import Running, new_settings
+from demo.enode.state_file import StateFileError, load_world
+from tests.demo.enode.openapi_validator import ROOT
+from tests.demo.enode.running_simulator import RunningSimulator, make_settings
+from tests.demo.enode.webhook_receiver import WebhookReceiver
 
 COMMAND = [sys.executable, "-m", "demo.enode"]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """A start that ends by itself."""
+def run_to_end(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the simulator with options that make it exit."""
     return subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[str]]:
-    """A simulator on a free port, which it prints."""
+    """A simulator process on a free port, which it prints."""
     started = subprocess.Popen([*COMMAND, "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         yield started
@@ -38,10 +38,10 @@ def process() -> Iterator[subprocess.Popen[str]]:
             started.stdout.close()
 
 
-def test_it_says_where_it_is_and_stops_within_two_seconds(process: subprocess.Popen[str]):
+def test_process_prints_its_address_and_stops_within_two_seconds(process: subprocess.Popen[str]):
     assert process.stdout
     url = process.stdout.readline().split()[3].rstrip(",")
-    # A client that keeps its connection open must not keep the process alive.
+    # An open client connection must not delay the exit.
     with httpx.Client(base_url=url, trust_env=False) as http:
         assert http.get("/_sim/health").json()["speed"] == 60
         asked = time.monotonic()
@@ -50,10 +50,10 @@ def test_it_says_where_it_is_and_stops_within_two_seconds(process: subprocess.Po
         assert time.monotonic() - asked < 2
 
 
-def test_a_busy_port_is_one_clear_line():
+def test_busy_port_prints_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = run("--port", port)
+        ended = run_to_end("--port", port)
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert port in ended.stderr
@@ -70,69 +70,69 @@ def test_a_busy_port_is_one_clear_line():
         (["--state", "/dev/null/state.json"], "--state"),
     ],
 )
-def test_a_start_that_cannot_be_names_what_is_wrong(arguments: list[str], named: str):
-    ended = run("--port", "0", *arguments)
+def test_invalid_option_is_named_in_the_error(arguments: list[str], named: str):
+    ended = run_to_end("--port", "0", *arguments)
     assert ended.returncode == 2
     assert named in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_a_state_file_of_another_kind_is_refused(tmp_path: Path):
+def test_file_that_is_not_a_state_file_is_refused(tmp_path: Path):
     path = tmp_path / "state.json"
     path.write_text('{"vehicles": "many"}')
-    with pytest.raises(StateFileError, match=r"remove it to start afresh"):
-        load(path)
-    assert load(tmp_path / "absent.json") is None
+    with pytest.raises(StateFileError, match=r"remove it to start over"):
+        load_world(path)
+    assert load_world(tmp_path / "absent.json") is None
 
 
-def test_the_help_names_every_option():
-    words = run("--help").stdout
+def test_help_lists_every_option():
+    output = run_to_end("--help").stdout
     for option in ("--host", "--port", "--speed", "--client-id", "--client-secret", "--seed", "--state"):
-        assert option in words
+        assert option in output
 
 
-def test_cars_ids_and_undelivered_events_outlive_a_restart(tmp_path: Path, receiver: Receiver):
+def test_cars_ids_and_undelivered_events_survive_a_restart(tmp_path: Path, receiver: WebhookReceiver):
     path = tmp_path / "state.json"
-    settings = new_settings(state=path)
-    first = Running(settings)
+    settings = make_settings(state_file=path)
+    first = RunningSimulator(settings)
     first.sign_in()
-    hook = first.subscribe("http://127.0.0.1:9/nobody-listens")
-    car = first.linked_car()
-    first.car(car, activity="plug_in", battery_level=34)
-    action = first.command(car, "START")
-    seen, pending = first.vehicle(car), first.json("GET", "/_sim/health")["pending_events"]
+    subscription = first.create_subscription("http://127.0.0.1:9/nobody-listens")
+    car = first.link_car()
+    first.change_car(car, activity="plug_in", battery_level=34)
+    action = first.send_command(car, "START")
+    seen, pending = first.get_vehicle(car), first.json("GET", "/_sim/health")["pending_events"]
     first.close()
     assert pending >= 4
 
-    second = Running(settings, load(path))
+    second = RunningSimulator(settings, load_world(path))
     try:
         second.sign_in()
-        assert second.vehicle(car) == seen
+        assert second.get_vehicle(car) == seen
         assert second.json("GET", f"/vehicles/actions/{action['id']}") == action
-        assert second.json("GET", f"/webhooks/{hook['id']}")["isActive"] is True
-        second.json("PATCH", f"/webhooks/{hook['id']}", {"url": receiver.url})
-        second.told(receiver, "")
-        bodies = {it.body: it.events for it in receiver.arrivals}
-        told = [event for it in bodies.values() for event in it]
-        assert len(told) == pending + 1
-        assert [it["createdAt"] for it in told] == sorted(it["createdAt"] for it in told)
-        second.pass_time(60)
+        assert second.json("GET", f"/webhooks/{subscription['id']}")["isActive"] is True
+        second.json("PATCH", f"/webhooks/{subscription['id']}", {"url": receiver.url})
+        second.collect_events(receiver, "")
+        bodies = {it.body: it.events for it in receiver.deliveries}
+        published = [event for it in bodies.values() for event in it]
+        assert len(published) == pending + 1
+        assert [it["createdAt"] for it in published] == sorted(it["createdAt"] for it in published)
+        second.advance_time(60)
         assert second.json("GET", f"/vehicles/actions/{action['id']}")["state"] == "CONFIRMED"
-        ids = {car, hook["id"], action["id"]}
-        assert second.linked_car("xpeng-g6") not in ids
+        ids = {car, subscription["id"], action["id"]}
+        assert second.link_car("xpeng-g6") not in ids
     finally:
         second.close()
 
 
-def test_the_state_is_saved_while_it_runs_and_is_nobody_elses_to_read(tmp_path: Path):
+def test_state_is_saved_while_running_and_only_readable_by_its_owner(tmp_path: Path):
     path = tmp_path / "state.json"
-    running = Running(new_settings(state=path))
+    simulator = RunningSimulator(make_settings(state_file=path))
     try:
-        running.sign_in()
-        car = running.linked_car()
+        simulator.sign_in()
+        car = simulator.link_car()
         deadline = time.monotonic() + 5
         while car not in json.loads(path.read_text())["vehicles"]:
             assert time.monotonic() < deadline
         assert path.stat().st_mode & 0o077 == 0
     finally:
-        running.close()
+        simulator.close()

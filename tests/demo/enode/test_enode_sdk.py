@@ -1,6 +1,6 @@
-"""Enode's own SDK drives the simulator and parses every answer.
+"""Enode's own SDK calls the simulator and parses every response.
 
-Each row names an operation of the SDK; the last test holds that no operation of the SDK is missing from the rows.
+The tables list every operation of the SDK; the last test ensures that none is missing.
 """
 
 import importlib
@@ -16,81 +16,81 @@ from enode import Enode, models
 from enode.errors import ChargeActionError, EnodeError, ProblemError
 from pydantic import BaseModel
 
-from tests.demo.enode.hooks import Receiver
-from tests.demo.enode.running import ALL_SCOPES, Running, new_settings
+from tests.demo.enode.running_simulator import ALL_SCOPES, RunningSimulator, make_settings
+from tests.demo.enode.webhook_receiver import WebhookReceiver
 
-NOWHERE = str(uuid.uuid4())
-RETURN = "https://app.example/done"
+UNKNOWN_ID = str(uuid.uuid4())
+REDIRECT_URI = "https://app.example/done"
 LANGUAGE = models.LinkUserPayloadLanguage.EN_US
 
 
-class Stage:
-    """A simulator with two linked cars, the SDK, and what the rows need of ids."""
+class Setup:
+    """A simulator with two linked cars, the SDK, and the ids that the tables use."""
 
-    def __init__(self, running: Running, receiver: Receiver) -> None:
-        self.running = running
+    def __init__(self, simulator: RunningSimulator, receiver: WebhookReceiver) -> None:
+        self.simulator = simulator
         self.receiver = receiver
-        running.sign_in()
-        self.car = running.linked_car()
-        self.other_car = running.linked_car("volkswagen-id4")
-        running.car(self.car, activity="plug_in", battery_level=40)
-        settings = running.settings
+        simulator.sign_in()
+        self.car = simulator.link_car()
+        self.other_car = simulator.link_car("volkswagen-id4")
+        simulator.change_car(self.car, activity="plug_in", battery_level=40)
+        settings = simulator.settings
         self.sdk = Enode(
-            server_url=running.url,
+            server_url=simulator.url,
             security=models.Security(
                 client_id=settings.client_id,
                 client_secret=settings.client_secret,
-                token_url=f"{running.url}/oauth2/token",
+                token_url=f"{simulator.url}/oauth2/token",
             ),
         )
         home = {"name": "Home", "latitude": 52.09, "longitude": 5.12, "timezoneName": "Europe/Amsterdam"}
-        self.place = running.json("POST", "/users/u1/locations", home)["id"]
-        self.hook = running.subscribe(receiver.url)["id"]
+        self.location_id = simulator.json("POST", "/users/u1/locations", home)["id"]
+        self.subscription_id = simulator.create_subscription(receiver.url)["id"]
 
-    def bearer(self) -> dict[str, str]:
-        """The token of the other client in the play, for operations to which the SDK sends none."""
-        return {"Authorization": self.running.http.headers["authorization"]}
+    def build_headers(self) -> dict[str, str]:
+        """Return headers with a token, for operations to which the SDK sends none."""
+        return {"Authorization": self.simulator.http.headers["authorization"]}
 
-    def started(self) -> str:
-        """Id of a pending action."""
-        self.running.car(self.car, activity="stop", battery_level=40)
-        return self.running.command(self.car, "START")["id"]
+    def start_action(self) -> str:
+        """Start an action and return its id."""
+        self.simulator.change_car(self.car, activity="stop", battery_level=40)
+        return self.simulator.send_command(self.car, "START")["id"]
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    running, receiver = Running(new_settings()), Receiver()
+def setup() -> Iterator[Setup]:
+    simulator, receiver = RunningSimulator(make_settings()), WebhookReceiver()
     try:
-        yield Stage(running, receiver)
+        yield Setup(simulator, receiver)
     finally:
         receiver.close()
-        running.close()
+        simulator.close()
 
 
-def relink(it: Stage) -> Any:
-    it.running.car(it.other_car, credentials_valid=False)
+def relink(it: Setup) -> Any:
+    it.simulator.change_car(it.other_car, credentials_valid=False)
     language = models.RelinkUserPayloadLanguage.EN_US
-    return it.sdk.user_management.relink_asset(asset_id=it.other_car, language=language, redirect_uri=RETURN)
+    return it.sdk.user_management.relink_asset(asset_id=it.other_car, language=language, redirect_uri=REDIRECT_URI)
 
 
-def link(it: Stage) -> Any:
+def create_link(it: Setup) -> Any:
     scopes = [models.Scopes(scope) for scope in ALL_SCOPES]
     return it.sdk.user_management.post_users_userid_link(
-        user_id="new", scopes=scopes, language=LANGUAGE, redirect_uri=RETURN, vendor=models.VehicleVendor.TESLA
+        user_id="new", scopes=scopes, language=LANGUAGE, redirect_uri=REDIRECT_URI, vendor=models.VehicleVendor.TESLA
     )
 
 
-def override(it: Stage) -> Any:
+def override(it: Setup) -> Any:
     it.sdk.vehicles.create_smart_override(vehicle_id=it.car)
     return it.sdk.vehicles.end_smart_override(vehicle_id=it.car)
 
 
-def intervention(it: Stage) -> Any:
-    known = it.sdk.interventions.list()
-    return it.sdk.interventions.get(intervention_id=known[0].id)
+def get_first_intervention(it: Setup) -> Any:
+    interventions = it.sdk.interventions.list()
+    return it.sdk.interventions.get(intervention_id=interventions[0].id)
 
 
-def new_webhook(it: Stage) -> Any:
+def create_webhook(it: Setup) -> Any:
     return it.sdk.webhooks.create(
         url=f"https://relay.example.org/{uuid.uuid4()}",
         secret="a secret of mine",
@@ -98,14 +98,14 @@ def new_webhook(it: Stage) -> Any:
     )
 
 
-ANSWERED: dict[str, Callable[[Stage], Any]] = {
-    "user_management.post_users_userid_link": link,
+ANSWERED: dict[str, Callable[[Setup], Any]] = {
+    "user_management.post_users_userid_link": create_link,
     "user_management.relink_asset": relink,
     "user_management.list": lambda it: it.sdk.user_management.list(page_size=1),
     "user_management.get": lambda it: it.sdk.user_management.get(user_id="u1"),
-    "user_management.unlink_user": lambda it: (link(it), it.sdk.user_management.unlink_user(user_id="new"))[1],
+    "user_management.unlink_user": lambda it: (create_link(it), it.sdk.user_management.unlink_user(user_id="new"))[1],
     "user_management.delete_users_userid_authorization": lambda it: (
-        link(it),
+        create_link(it),
         it.sdk.user_management.delete_users_userid_authorization(user_id="new"),
     )[1],
     "vehicles.list": lambda it: it.sdk.vehicles.list(page_size=1),
@@ -113,11 +113,11 @@ ANSWERED: dict[str, Callable[[Stage], Any]] = {
     "vehicles.get": lambda it: it.sdk.vehicles.get(vehicle_id=it.car),
     "vehicles.refresh_hint": lambda it: it.sdk.vehicles.refresh_hint(vehicle_id=it.car),
     "vehicles.control_charging": lambda it: (
-        it.running.car(it.car, activity="stop", battery_level=40),
+        it.simulator.change_car(it.car, activity="stop", battery_level=40),
         it.sdk.vehicles.control_charging(vehicle_id=it.car, action=models.ChargingAction.START),
     )[1],
-    "vehicles.get_action": lambda it: it.sdk.vehicles.get_action(action_id=it.started()),
-    "vehicles.cancel_action": lambda it: it.sdk.vehicles.cancel_action(action_id=it.started()),
+    "vehicles.get_action": lambda it: it.sdk.vehicles.get_action(action_id=it.start_action()),
+    "vehicles.cancel_action": lambda it: it.sdk.vehicles.cancel_action(action_id=it.start_action()),
     "vehicles.set_max_current": lambda it: it.sdk.vehicles.set_max_current(vehicle_id=it.car, max_current=8),
     "experimental.set_max_current": lambda it: it.sdk.experimental.set_max_current(vehicle_id=it.car, max_current=9),
     "vehicles.get_smart_charging_policy": lambda it: it.sdk.vehicles.get_smart_charging_policy(vehicle_id=it.car),
@@ -127,44 +127,50 @@ ANSWERED: dict[str, Callable[[Stage], Any]] = {
     ),
     "vehicles.create_smart_override": lambda it: it.sdk.vehicles.create_smart_override(vehicle_id=it.car),
     "vehicles.end_smart_override": override,
-    "webhooks.create": new_webhook,
+    "webhooks.create": create_webhook,
     "webhooks.list": lambda it: it.sdk.webhooks.list(),
-    "webhooks.get": lambda it: it.sdk.webhooks.get(webhook_id=it.hook),
-    "webhooks.update": lambda it: it.sdk.webhooks.update(webhook_id=it.hook, authentication=None),
-    "webhooks.test": lambda it: it.sdk.webhooks.test(webhook_id=it.hook),
-    "webhooks.delete": lambda it: it.sdk.webhooks.delete(webhook_id=new_webhook(it).id),
+    "webhooks.get": lambda it: it.sdk.webhooks.get(webhook_id=it.subscription_id),
+    "webhooks.update": lambda it: it.sdk.webhooks.update(webhook_id=it.subscription_id, authentication=None),
+    "webhooks.test": lambda it: it.sdk.webhooks.test(webhook_id=it.subscription_id),
+    "webhooks.delete": lambda it: it.sdk.webhooks.delete(webhook_id=create_webhook(it).id),
     "locations.create": lambda it: it.sdk.locations.create(
         user_id="u1", name="Work", latitude=52.0, longitude=5.0, timezone_name="Europe/Amsterdam"
     ),
     "locations.list": lambda it: it.sdk.locations.list(),
     "locations.list_for_user": lambda it: it.sdk.locations.list_for_user(user_id="u1"),
-    "locations.get": lambda it: it.sdk.locations.get(location_id=it.place),
-    "locations.update": lambda it: it.sdk.locations.update(location_id=it.place, name="Home, sweet"),
+    "locations.get": lambda it: it.sdk.locations.get(location_id=it.location_id),
+    "locations.update": lambda it: it.sdk.locations.update(location_id=it.location_id, name="New home"),
     "locations.delete": lambda it: it.sdk.locations.delete(
         location_id=it.sdk.locations.create(
             user_id="u1", name="Gone", latitude=1.0, longitude=2.0, timezone_name="UTC"
         ).id
     ),
     "interventions.list": lambda it: it.sdk.interventions.list(),
-    "interventions.get": intervention,
+    "interventions.get": get_first_intervention,
     "service_health.check_readiness": lambda it: it.sdk.service_health.check_readiness(),
-    # The SDK sends no token to these, while Enode's newer OpenAPI wants one; the simulator holds with the OpenAPI.
-    "service_health.list_integrations": lambda it: it.sdk.service_health.list_integrations(http_headers=it.bearer()),
+    # The SDK sends no token to these, but Enode's newer OpenAPI document requires one, and so does the simulator.
+    "service_health.list_integrations": lambda it: it.sdk.service_health.list_integrations(
+        http_headers=it.build_headers()
+    ),
     "service_health.get_vehicle_vendors": lambda it: it.sdk.service_health.get_vehicle_vendors(
-        http_headers=it.bearer()
+        http_headers=it.build_headers()
     ),
     "service_health.check_charger_vendors": lambda it: it.sdk.service_health.check_charger_vendors(
-        http_headers=it.bearer()
+        http_headers=it.build_headers()
     ),
     "service_health.get_battery_vendors": lambda it: it.sdk.service_health.get_battery_vendors(
-        http_headers=it.bearer()
+        http_headers=it.build_headers()
     ),
-    "service_health.get_hvac_vendors": lambda it: it.sdk.service_health.get_hvac_vendors(http_headers=it.bearer()),
+    "service_health.get_hvac_vendors": lambda it: it.sdk.service_health.get_hvac_vendors(
+        http_headers=it.build_headers()
+    ),
     "service_health.get_inverter_vendors": lambda it: it.sdk.service_health.get_inverter_vendors(
-        http_headers=it.bearer()
+        http_headers=it.build_headers()
     ),
-    "service_health.get_meter_vendors": lambda it: it.sdk.service_health.get_meter_vendors(http_headers=it.bearer()),
-    # Assets that this world does not have: their lists are empty.
+    "service_health.get_meter_vendors": lambda it: it.sdk.service_health.get_meter_vendors(
+        http_headers=it.build_headers()
+    ),
+    # Assets that are not simulated: their lists are empty.
     "batteries.list": lambda it: it.sdk.batteries.list(),
     "batteries.list_user_batteries": lambda it: it.sdk.batteries.list_user_batteries(user_id="u1"),
     "chargers.list": lambda it: it.sdk.chargers.list(),
@@ -177,51 +183,51 @@ ANSWERED: dict[str, Callable[[Stage], Any]] = {
     "meters.get_by_user": lambda it: it.sdk.meters.get_by_user(user_id="u1"),
     "hems.list": lambda it: it.sdk.hems.list(),
     "schedules.get_by_user": lambda it: it.sdk.schedules.get_by_user(user_id="u1"),
-    "tariffs.get_by_location": lambda it: it.sdk.tariffs.get_by_location(location_id=it.place),
+    "tariffs.get_by_location": lambda it: it.sdk.tariffs.get_by_location(location_id=it.location_id),
 }
 
-# What belongs to an asset that does not exist is not found, and the SDK says so.
+# Operations on assets that do not exist return 404.
 NOT_FOUND: dict[str, dict[str, Any]] = {
-    "batteries.get": {"battery_id": NOWHERE},
-    "batteries.get_action": {"action_id": NOWHERE},
-    "batteries.cancel_action": {"action_id": NOWHERE},
-    "batteries.refresh_data": {"battery_id": NOWHERE},
-    "batteries.set_operation_mode": {"battery_id": NOWHERE, "operation_mode": "SELF_RELIANCE"},
-    "chargers.get": {"charger_id": NOWHERE},
-    "chargers.update": {"charger_id": NOWHERE, "location_id": None},
-    "chargers.control_charging": {"charger_id": NOWHERE, "action": models.ChargingAction.START},
-    "chargers.set_max_current": {"charger_id": NOWHERE, "max_current": 8},
-    "chargers.get_action": {"action_id": NOWHERE},
-    "chargers.cancel_action": {"action_id": NOWHERE},
-    "chargers.refresh_data": {"charger_id": NOWHERE},
-    "hvac.update": {"hvac_id": NOWHERE, "location_id": None},
-    "hvac.get_action": {"action_id": NOWHERE},
-    "hvac.cancel_hvac_action": {"action_id": NOWHERE},
-    "hvacs.get": {"hvac_id": NOWHERE},
-    "hvacs.refresh_hint": {"hvac_id": NOWHERE},
-    "hvacs.set_follow_schedule": {"hvac_id": NOWHERE},
-    "hvacs.set_permanent_hold": {"hvac_id": NOWHERE, "hvac_set_permanent_hold_payload": {"mode": "OFF"}},
-    "solar_inverters.get_inverter": {"inverter_id": NOWHERE},
-    "solar_inverters.get_statistics": {"inverter_id": NOWHERE, "year": 2026, "month": 1},
-    "solar_inverters.refresh_hint": {"inverter_id": NOWHERE},
-    "meters.get_meter": {"meter_id": NOWHERE},
-    "meters.refresh_hint": {"meter_id": NOWHERE},
-    "hem_systems.get_hems_status": {"hem_system": NOWHERE},
-    "hem_systems.get_hems_statistics": {"hem_system": NOWHERE},
-    "schedules.get": {"schedule_id": NOWHERE},
-    "schedules.update": {"schedule_id": NOWHERE, "partial_schedule": {"is_enabled": False}},
-    "schedules.delete": {"schedule_id": NOWHERE},
-    "schedules.get_status": {"schedule_id": NOWHERE},
+    "batteries.get": {"battery_id": UNKNOWN_ID},
+    "batteries.get_action": {"action_id": UNKNOWN_ID},
+    "batteries.cancel_action": {"action_id": UNKNOWN_ID},
+    "batteries.refresh_data": {"battery_id": UNKNOWN_ID},
+    "batteries.set_operation_mode": {"battery_id": UNKNOWN_ID, "operation_mode": "SELF_RELIANCE"},
+    "chargers.get": {"charger_id": UNKNOWN_ID},
+    "chargers.update": {"charger_id": UNKNOWN_ID, "location_id": None},
+    "chargers.control_charging": {"charger_id": UNKNOWN_ID, "action": models.ChargingAction.START},
+    "chargers.set_max_current": {"charger_id": UNKNOWN_ID, "max_current": 8},
+    "chargers.get_action": {"action_id": UNKNOWN_ID},
+    "chargers.cancel_action": {"action_id": UNKNOWN_ID},
+    "chargers.refresh_data": {"charger_id": UNKNOWN_ID},
+    "hvac.update": {"hvac_id": UNKNOWN_ID, "location_id": None},
+    "hvac.get_action": {"action_id": UNKNOWN_ID},
+    "hvac.cancel_hvac_action": {"action_id": UNKNOWN_ID},
+    "hvacs.get": {"hvac_id": UNKNOWN_ID},
+    "hvacs.refresh_hint": {"hvac_id": UNKNOWN_ID},
+    "hvacs.set_follow_schedule": {"hvac_id": UNKNOWN_ID},
+    "hvacs.set_permanent_hold": {"hvac_id": UNKNOWN_ID, "hvac_set_permanent_hold_payload": {"mode": "OFF"}},
+    "solar_inverters.get_inverter": {"inverter_id": UNKNOWN_ID},
+    "solar_inverters.get_statistics": {"inverter_id": UNKNOWN_ID, "year": 2026, "month": 1},
+    "solar_inverters.refresh_hint": {"inverter_id": UNKNOWN_ID},
+    "meters.get_meter": {"meter_id": UNKNOWN_ID},
+    "meters.refresh_hint": {"meter_id": UNKNOWN_ID},
+    "hem_systems.get_hems_status": {"hem_system": UNKNOWN_ID},
+    "hem_systems.get_hems_statistics": {"hem_system": UNKNOWN_ID},
+    "schedules.get": {"schedule_id": UNKNOWN_ID},
+    "schedules.update": {"schedule_id": UNKNOWN_ID, "partial_schedule": {"is_enabled": False}},
+    "schedules.delete": {"schedule_id": UNKNOWN_ID},
+    "schedules.get_status": {"schedule_id": UNKNOWN_ID},
     "tariffs.get": {"tariff_id": "night"},
-    "tariffs.link_to_location": {"location_id": NOWHERE, "tariff_id": "night", "tariff_intervals": []},
+    "tariffs.link_to_location": {"location_id": UNKNOWN_ID, "tariff_id": "night", "tariff_intervals": []},
 }
 
-# What is not simulated is refused in so many words.
+# Operations that are not simulated return 501.
 REFUSED: dict[str, dict[str, Any]] = {
     "schedules.create": {
         "user_id": "u1",
         "schedule": models.ChargeSchedule(
-            target_id=NOWHERE,
+            target_id=UNKNOWN_ID,
             target_type=models.ChargeScheduleTargetType.VEHICLE,
             location_id=None,
             is_enabled=True,
@@ -236,11 +242,11 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("operation", ANSWERED)
-def test_the_sdk_parses_the_answer(stage: Stage, operation: str):
-    answer = ANSWERED[operation](stage)
+def test_sdk_parses_the_response(setup: Setup, operation: str):
+    answer = ANSWERED[operation](setup)
     chapter, name = operation.split(".")
-    if returns(chapter, name) is not inspect.Signature.empty:
-        # A list is a list of models; whatever the SDK could not read it would have refused.
+    if get_return_annotation(chapter, name) is not inspect.Signature.empty:
+        # The SDK raises an error for a response that it can't parse.
         assert all(isinstance(it, BaseModel) for it in (answer if isinstance(answer, list) else [answer]))
 
 
@@ -248,36 +254,36 @@ def test_the_sdk_parses_the_answer(stage: Stage, operation: str):
     ("operation", "status", "title"),
     [(it, 404, "Not Found") for it in NOT_FOUND] + [(it, 501, "Not simulated") for it in REFUSED],
 )
-def test_the_sdk_is_told_what_this_world_does_not_have(stage: Stage, operation: str, status: int, title: str):
+def test_sdk_gets_an_error_for_what_is_not_simulated(setup: Setup, operation: str, status: int, title: str):
     chapter, name = operation.split(".")
     with pytest.raises(EnodeError) as caught:
-        getattr(getattr(stage.sdk, chapter), name)(**(NOT_FOUND | REFUSED)[operation])
+        getattr(getattr(setup.sdk, chapter), name)(**(NOT_FOUND | REFUSED)[operation])
     assert (caught.value.status_code, json.loads(caught.value.body)["title"]) == (status, title)
 
 
-def test_the_sdk_reads_refusals_as_the_problems_they_are(stage: Stage):
-    stage.running.pass_time(2000)  # whatever was pending is over
-    stage.running.car(stage.car, activity="stop")
+def test_sdk_parses_error_responses(setup: Setup):
+    setup.simulator.advance_time(2000)  # finish pending actions
+    setup.simulator.change_car(setup.car, activity="stop")
     with pytest.raises(ProblemError) as refused:
-        stage.sdk.vehicles.control_charging(vehicle_id=stage.car, action=models.ChargingAction.STOP)
+        setup.sdk.vehicles.control_charging(vehicle_id=setup.car, action=models.ChargingAction.STOP)
     assert refused.value.data.type.endswith("/bad-request")
-    ended = stage.sdk.vehicles.cancel_action(action_id=stage.started())
+    ended = setup.sdk.vehicles.cancel_action(action_id=setup.start_action())
     with pytest.raises(ChargeActionError) as over:
-        stage.sdk.vehicles.cancel_action(action_id=ended.id)
+        setup.sdk.vehicles.cancel_action(action_id=ended.id)
     assert over.value.data.state == models.ActionState.CANCELLED
 
 
-def test_no_operation_of_the_sdk_is_left_out():
-    known = {
+def test_every_sdk_operation_is_covered():
+    operations = {
         f"{chapter}.{name}"
         for chapter, (module, kind) in Enode._sub_sdk_map.items()
         for name, _ in inspect.getmembers(getattr(importlib.import_module(module), kind), inspect.isfunction)
         if not name.startswith("_") and not name.endswith("_async") and name != "do_request"
     }
-    assert known == ANSWERED.keys() | NOT_FOUND.keys() | REFUSED.keys()
+    assert operations == ANSWERED.keys() | NOT_FOUND.keys() | REFUSED.keys()
 
 
-def returns(chapter: str, name: str) -> Any:
-    """What an operation of the SDK says it returns; Signature.empty for nothing."""
+def get_return_annotation(chapter: str, name: str) -> Any:
+    """Return the return annotation of an SDK operation; Signature.empty if there is none."""
     module, kind = Enode._sub_sdk_map[chapter]
     return inspect.signature(getattr(getattr(importlib.import_module(module), kind), name)).return_annotation

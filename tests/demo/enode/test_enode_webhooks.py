@@ -1,4 +1,4 @@
-"""Subscriptions and deliveries: signed, in order, repeated until taken, given up in the end."""
+"""Webhook subscriptions and deliveries: signatures, order, retries and deactivation."""
 
 import hashlib
 import hmac
@@ -7,23 +7,25 @@ from typing import Any
 
 import pytest
 
-from demo.enode.signing import signature
-from demo.enode.sim import Delays
-from tests.demo.enode.hooks import Receiver
-from tests.demo.enode.running import Running, new_settings
+from demo.enode.signing import sign
+from demo.enode.simulator import Delays
+from tests.demo.enode.running_simulator import RunningSimulator, make_settings
+from tests.demo.enode.webhook_receiver import WebhookReceiver
 
-VALID = {"url": "https://relay.example.org/enode", "secret": "a secret of mine"}
-
-
-def test_the_signature_is_the_one_of_enodes_own_test_vector():
-    assert signature("example-secret", b'{"payload":"example"}') == "sha1=e417e6fc2e7f8a78c93a35a7b344d36ce179fc8d"
+VALID_BODY = {"url": "https://relay.example.org/enode", "secret": "a secret of mine"}
 
 
-def test_a_subscription_is_shown_without_its_secrets(enode: Running):
-    made = enode.json("POST", "/webhooks", {**VALID, "authentication": {"headerName": "x-key", "headerValue": "k 1"}})
+def test_signature_matches_enodes_test_vector():
+    assert sign("example-secret", b'{"payload":"example"}') == "sha1=e417e6fc2e7f8a78c93a35a7b344d36ce179fc8d"
+
+
+def test_subscription_is_returned_without_secrets(enode: RunningSimulator):
+    made = enode.json(
+        "POST", "/webhooks", {**VALID_BODY, "authentication": {"headerName": "x-key", "headerValue": "k 1"}}
+    )
     assert made == {
         "id": made["id"],
-        "url": VALID["url"],
+        "url": VALID_BODY["url"],
         "events": ["*"],
         "lastSuccess": made["createdAt"],
         "isActive": True,
@@ -58,201 +60,206 @@ def test_a_subscription_is_shown_without_its_secrets(enode: Running):
         {"colour": "red"},
     ],
 )
-def test_an_invalid_subscription_is_refused_in_enodes_words(enode: Running, change: dict[str, Any]):
-    problem = enode.json("POST", "/webhooks", {**VALID, **change}, status=400)
+def test_invalid_subscription_returns_enodes_400(enode: RunningSimulator, change: dict[str, Any]):
+    problem = enode.json("POST", "/webhooks", {**VALID_BODY, **change}, status=400)
     assert problem["title"] == "Webhook input is not valid."
     assert problem["issues"]
     assert "secret of mine" not in str(problem)
 
 
-def test_a_url_is_subscribed_once(enode: Running):
-    enode.json("POST", "/webhooks", VALID)
-    enode.json("POST", "/webhooks", VALID, status=400)
-    other = enode.json("POST", "/webhooks", {**VALID, "url": "https://other.example.org/enode"})
-    enode.json("PATCH", f"/webhooks/{other['id']}", {"url": VALID["url"]}, status=400)
+def test_second_subscription_of_a_url_returns_400(enode: RunningSimulator):
+    enode.json("POST", "/webhooks", VALID_BODY)
+    enode.json("POST", "/webhooks", VALID_BODY, status=400)
+    other = enode.json("POST", "/webhooks", {**VALID_BODY, "url": "https://other.example.org/enode"})
+    enode.json("PATCH", f"/webhooks/{other['id']}", {"url": VALID_BODY["url"]}, status=400)
 
 
-def test_a_delivery_is_signed_over_its_raw_bytes_and_carries_the_agreed_header(enode: Running, receiver: Receiver):
-    enode.subscribe(receiver.url, authentication={"headerName": "x-key", "headerValue": "k 1"})
-    enode.linked_car()
-    arrival = receiver.wait(1)[0]
-    digest = hmac.new(b"a secret of mine", arrival.body, hashlib.sha1).hexdigest()
-    assert arrival.headers["x-enode-signature"] == f"sha1={digest}"
-    assert arrival.headers["content-type"] == "application/json"
-    assert arrival.headers["x-key"] == "k 1"
-    assert arrival.headers["x-enode-delivery"]
-    assert arrival.events[0]["version"] == "2024-10-01"
+def test_delivery_is_signed_and_has_the_authentication_header(enode: RunningSimulator, receiver: WebhookReceiver):
+    enode.create_subscription(receiver.url, authentication={"headerName": "x-key", "headerValue": "k 1"})
+    enode.link_car()
+    delivery = receiver.wait_for_deliveries(1)[0]
+    digest = hmac.new(b"a secret of mine", delivery.body, hashlib.sha1).hexdigest()
+    assert delivery.headers["x-enode-signature"] == f"sha1={digest}"
+    assert delivery.headers["content-type"] == "application/json"
+    assert delivery.headers["x-key"] == "k 1"
+    assert delivery.headers["x-enode-delivery"]
+    assert delivery.events[0]["version"] == "2024-10-01"
 
 
-def test_only_subscribed_events_come_but_the_heartbeat_always(enode: Running, receiver: Receiver):
-    enode.subscribe(receiver.url, events=["user:vehicle:discovered"])
-    enode.linked_car()
-    assert enode.told(receiver, "user:vehicle:updated") == []
-    assert len(receiver.named("user:vehicle:discovered")) == 1
-    assert receiver.named("system:heartbeat")[0]["pendingEvents"] >= 0
+def test_only_subscribed_events_and_heartbeats_are_delivered(enode: RunningSimulator, receiver: WebhookReceiver):
+    enode.create_subscription(receiver.url, events=["user:vehicle:discovered"])
+    enode.link_car()
+    assert enode.collect_events(receiver, "user:vehicle:updated") == []
+    assert len(receiver.list_events("user:vehicle:discovered")) == 1
+    assert receiver.list_events("system:heartbeat")[0]["pendingEvents"] >= 0
 
 
-def test_batches_hold_at_most_a_hundred_events_in_their_order(enode: Running, receiver: Receiver):
-    enode.subscribe(receiver.url)
-    car = enode.linked_car()
-    enode.told(receiver, "")
-    enode.pass_time(12 * 3600)
-    told = enode.told(receiver, "user:vehicle:updated")
-    sizes = [len(it.events) for it in receiver.arrivals]
+def test_batches_have_at_most_100_events_in_order(enode: RunningSimulator, receiver: WebhookReceiver):
+    enode.create_subscription(receiver.url)
+    car = enode.link_car()
+    enode.collect_events(receiver, "")
+    enode.advance_time(12 * 3600)
+    published = enode.collect_events(receiver, "user:vehicle:updated")
+    sizes = [len(it.events) for it in receiver.deliveries]
     assert max(sizes) == 100
-    assert [it["createdAt"] for it in told] == sorted(it["createdAt"] for it in told)
-    assert told[-1]["vehicle"] == enode.vehicle(car)
+    assert [it["createdAt"] for it in published] == sorted(it["createdAt"] for it in published)
+    assert published[-1]["vehicle"] == enode.get_vehicle(car)
 
 
-def test_a_failed_delivery_comes_again_unchanged_and_before_what_is_newer(enode: Running, receiver: Receiver):
-    hook = enode.subscribe(receiver.url)
-    receiver.answers.extend([500, 404])
-    enode.linked_car()
-    first = receiver.wait(1)[0]
-    attempted(enode, 1)
-    enode.pass_time(6)
-    attempted(enode, 2)
-    enode.pass_time(16)
-    arrivals = receiver.wait(3)
-    assert [(it.body, it.headers["x-enode-delivery"]) for it in arrivals[:3]] == [
+def test_failed_delivery_is_retried_unchanged_before_newer_events(enode: RunningSimulator, receiver: WebhookReceiver):
+    subscription = enode.create_subscription(receiver.url)
+    receiver.statuses.extend([500, 404])
+    enode.link_car()
+    first = receiver.wait_for_deliveries(1)[0]
+    wait_for_attempts(enode, 1)
+    enode.advance_time(6)
+    wait_for_attempts(enode, 2)
+    enode.advance_time(16)
+    deliveries = receiver.wait_for_deliveries(3)
+    assert [(it.body, it.headers["x-enode-delivery"]) for it in deliveries[:3]] == [
         (first.body, first.headers["x-enode-delivery"])
     ] * 3
-    enode.told(receiver, "")
-    assert [it["createdAt"] for arrival in receiver.arrivals[2:] for it in arrival.events] == sorted(
-        it["createdAt"] for arrival in receiver.arrivals[2:] for it in arrival.events
+    enode.collect_events(receiver, "")
+    assert [it["createdAt"] for delivery in receiver.deliveries[2:] for it in delivery.events] == sorted(
+        it["createdAt"] for delivery in receiver.deliveries[2:] for it in delivery.events
     )
     seen = enode.json("GET", "/_sim/deliveries")
-    assert (seen[0]["state"], seen[0]["attempts"], seen[0]["webhook_id"]) == ("delivered", 3, hook["id"])
-    assert enode.json("GET", f"/webhooks/{hook['id']}")["lastSuccess"] > hook["lastSuccess"]
+    assert (seen[0]["state"], seen[0]["attempts"], seen[0]["webhook_id"]) == ("delivered", 3, subscription["id"])
+    assert enode.json("GET", f"/webhooks/{subscription['id']}")["lastSuccess"] > subscription["lastSuccess"]
 
 
-def test_a_retry_waits_its_interval(enode: Running, receiver: Receiver):
-    enode.subscribe(receiver.url)
-    receiver.answers.extend([500])
-    enode.link("TESLA", "tesla-model-3")
-    receiver.wait(1)
-    attempted(enode, 1)
-    enode.pass_time(4.5)
+def test_retry_waits_for_its_delay(enode: RunningSimulator, receiver: WebhookReceiver):
+    enode.create_subscription(receiver.url)
+    receiver.statuses.extend([500])
+    enode.complete_link("TESLA", "tesla-model-3")
+    receiver.wait_for_deliveries(1)
+    wait_for_attempts(enode, 1)
+    enode.advance_time(4.5)
     enode.json("GET", "/_sim/health")
-    assert len(receiver.arrivals) == 1
-    enode.pass_time(1)
-    receiver.wait(2)
+    assert len(receiver.deliveries) == 1
+    enode.advance_time(1)
+    receiver.wait_for_deliveries(2)
 
 
-def attempted(enode: Running, times: int) -> None:
-    """Wait until some delivery was tried so often, and the outcome is known."""
+def wait_for_attempts(enode: RunningSimulator, times: int) -> None:
+    """Wait until a delivery has had this many attempts with a known outcome."""
     deadline = time.monotonic() + 10
     while not any(it["attempts"] >= times for it in enode.json("GET", "/_sim/deliveries")):
         assert time.monotonic() < deadline
 
 
 @pytest.fixture
-def given_up(enode: Running, receiver: Receiver) -> str:
-    """Id of a webhook that failed for a day."""
-    hook = enode.subscribe(receiver.url)
-    receiver.answers.extend([503] * 100_000)
-    enode.linked_car()
+def deactivated_webhook(enode: RunningSimulator, receiver: WebhookReceiver) -> str:
+    """The id of a webhook that was deactivated after a day of failures."""
+    subscription = enode.create_subscription(receiver.url)
+    receiver.statuses.extend([503] * 100_000)
+    enode.link_car()
     tries = 0
-    while enode.json("GET", f"/webhooks/{hook['id']}")["isActive"]:
+    while enode.json("GET", f"/webhooks/{subscription['id']}")["isActive"]:
         tries += 1
-        attempted(enode, tries)
-        enode.pass_time(3600)
-    receiver.answers.clear()
-    return hook["id"]
+        wait_for_attempts(enode, tries)
+        enode.advance_time(3600)
+    receiver.statuses.clear()
+    return subscription["id"]
 
 
-def test_a_webhook_that_fails_for_a_day_is_switched_off_and_its_events_are_gone(
-    enode: Running, receiver: Receiver, given_up: str
+def test_webhook_is_deactivated_and_its_events_deleted_after_a_day_of_failures(
+    enode: RunningSimulator, receiver: WebhookReceiver, deactivated_webhook: str
 ):
-    attempts = len(receiver.arrivals)
-    assert attempts in {25, 26}  # at once, perhaps after 5 s, and then, as this clock jumps, once an hour
+    attempts = len(receiver.deliveries)
+    assert attempts in {
+        25,
+        26,
+    }  # immediately, possibly after 5 s, and then hourly because the clock is advanced by hours
     assert enode.json("GET", "/_sim/health")["pending_events"] == 0
     assert enode.json("GET", "/_sim/deliveries")[-1]["state"] == "failed"
-    enode.pass_time(3600)
+    enode.advance_time(3600)
     enode.json("POST", "/_sim/heartbeat", status=204)
     assert enode.json("GET", "/_sim/health")["pending_events"] == 0
-    assert len(receiver.arrivals) == attempts
-    assert enode.json("GET", f"/webhooks/{given_up}")["isActive"] is False
+    assert len(receiver.deliveries) == attempts
+    assert enode.json("GET", f"/webhooks/{deactivated_webhook}")["isActive"] is False
 
 
-def test_a_test_that_is_taken_switches_it_on_again(enode: Running, receiver: Receiver, given_up: str):
-    answer = enode.json("POST", f"/webhooks/{given_up}/test")
+def test_accepted_test_event_reactivates_the_webhook(
+    enode: RunningSimulator, receiver: WebhookReceiver, deactivated_webhook: str
+):
+    answer = enode.json("POST", f"/webhooks/{deactivated_webhook}/test")
     assert (answer["status"], answer["response"]["code"]) == ("SUCCESS", 204)
-    assert receiver.named("enode:webhook:test")
-    assert enode.json("GET", f"/webhooks/{given_up}")["isActive"] is True
-    assert enode.told(receiver, "system:heartbeat")
+    assert receiver.list_events("enode:webhook:test")
+    assert enode.json("GET", f"/webhooks/{deactivated_webhook}")["isActive"] is True
+    assert enode.collect_events(receiver, "system:heartbeat")
 
 
-def test_a_change_switches_it_on_again(enode: Running, receiver: Receiver, given_up: str):
-    assert enode.json("PATCH", f"/webhooks/{given_up}", {"secret": "another secret"})["isActive"] is True
-    assert enode.told(receiver, "system:heartbeat")
-    arrival = receiver.arrivals[-1]
-    assert arrival.headers["x-enode-signature"] == signature("another secret", arrival.body)
+def test_update_reactivates_the_webhook(enode: RunningSimulator, receiver: WebhookReceiver, deactivated_webhook: str):
+    assert enode.json("PATCH", f"/webhooks/{deactivated_webhook}", {"secret": "another secret"})["isActive"] is True
+    assert enode.collect_events(receiver, "system:heartbeat")
+    delivery = receiver.deliveries[-1]
+    assert delivery.headers["x-enode-signature"] == sign("another secret", delivery.body)
 
 
-def test_a_webhook_that_does_not_answer_in_time_has_failed(receiver: Receiver):
-    running = Running(new_settings(delays=Delays(answer_within=0.2)))
+def test_delivery_fails_without_an_answer_in_time(receiver: WebhookReceiver):
+    simulator = RunningSimulator(make_settings(delays=Delays(answer_timeout=0.2)))
     try:
-        running.sign_in()
-        receiver.silent.set()
-        hook = running.subscribe(receiver.url)
-        running.json("POST", "/_sim/heartbeat", status=204)
-        attempted(running, 1)
-        assert running.json("POST", f"/webhooks/{hook['id']}/test")["response"] is None
-        receiver.silent.clear()
-        running.pass_time(6)
-        receiver.wait(3)
+        simulator.sign_in()
+        receiver.withhold_answers.set()
+        subscription = simulator.create_subscription(receiver.url)
+        simulator.json("POST", "/_sim/heartbeat", status=204)
+        wait_for_attempts(simulator, 1)
+        assert simulator.json("POST", f"/webhooks/{subscription['id']}/test")["response"] is None
+        receiver.withhold_answers.clear()
+        simulator.advance_time(6)
+        receiver.wait_for_deliveries(3)
     finally:
-        running.close()
+        simulator.close()
 
 
-def test_a_change_has_what_failed_tried_again_at_once(enode: Running, receiver: Receiver):
-    hook = enode.subscribe("http://127.0.0.1:9/nobody-listens")
-    enode.linked_car()
-    attempted(enode, 1)
-    enode.json("PATCH", f"/webhooks/{hook['id']}", {"url": receiver.url})
-    receiver.wait_for("user:vehicle:discovered")
+def test_update_retries_a_failed_delivery_at_once(enode: RunningSimulator, receiver: WebhookReceiver):
+    subscription = enode.create_subscription("http://127.0.0.1:9/nobody-listens")
+    enode.link_car()
+    wait_for_attempts(enode, 1)
+    enode.json("PATCH", f"/webhooks/{subscription['id']}", {"url": receiver.url})
+    receiver.wait_for_events("user:vehicle:discovered")
 
 
-def test_a_change_while_an_attempt_fails_is_not_lost(receiver: Receiver):
-    running, other = Running(new_settings(delays=Delays(answer_within=0.2))), Receiver()
+def test_update_during_a_failing_attempt_is_kept(receiver: WebhookReceiver):
+    simulator, other = RunningSimulator(make_settings(delays=Delays(answer_timeout=0.2))), WebhookReceiver()
     try:
-        running.sign_in()
-        receiver.silent.set()
-        hook = running.subscribe(receiver.url)
-        running.json("POST", "/_sim/heartbeat", status=204)
-        receiver.wait(1)  # and gets no answer yet
-        running.json("PATCH", f"/webhooks/{hook['id']}", {"url": other.url})
-        assert other.wait(1)[0].body == receiver.arrivals[0].body
+        simulator.sign_in()
+        receiver.withhold_answers.set()
+        subscription = simulator.create_subscription(receiver.url)
+        simulator.json("POST", "/_sim/heartbeat", status=204)
+        receiver.wait_for_deliveries(1)  # not answered yet
+        simulator.json("PATCH", f"/webhooks/{subscription['id']}", {"url": other.url})
+        assert other.wait_for_deliveries(1)[0].body == receiver.deliveries[0].body
     finally:
         other.close()
-        running.close()
+        simulator.close()
 
 
-def test_a_failing_test_says_what_came_back(enode: Running, receiver: Receiver):
-    hook = enode.subscribe(receiver.url)
-    receiver.answers.extend([418])
-    refused = enode.json("POST", f"/webhooks/{hook['id']}/test")
+def test_failed_test_event_returns_the_webhooks_answer(enode: RunningSimulator, receiver: WebhookReceiver):
+    subscription = enode.create_subscription(receiver.url)
+    receiver.statuses.extend([418])
+    refused = enode.json("POST", f"/webhooks/{subscription['id']}/test")
     assert (refused["status"], refused["response"]["code"]) == ("FAILURE", 418)
-    enode.json("PATCH", f"/webhooks/{hook['id']}", {"url": "http://127.0.0.1:9/nobody-listens"})
-    assert enode.json("POST", f"/webhooks/{hook['id']}/test") == {
+    enode.json("PATCH", f"/webhooks/{subscription['id']}", {"url": "http://127.0.0.1:9/nobody-listens"})
+    assert enode.json("POST", f"/webhooks/{subscription['id']}/test") == {
         "status": "FAILURE",
-        "description": "The webhook could not be reached in time.",
+        "description": "The webhook did not answer in time.",
         "response": None,
     }
 
 
-def test_a_deleted_webhook_hears_no_more(enode: Running, receiver: Receiver):
-    hook = enode.subscribe(receiver.url)
-    enode.linked_car()
-    enode.told(receiver, "")
-    enode.json("DELETE", f"/webhooks/{hook['id']}", status=204)
-    count = len(receiver.arrivals)
-    enode.linked_car(user="u2")
-    other = Receiver()
+def test_deleted_webhook_receives_no_events(enode: RunningSimulator, receiver: WebhookReceiver):
+    subscription = enode.create_subscription(receiver.url)
+    enode.link_car()
+    enode.collect_events(receiver, "")
+    enode.json("DELETE", f"/webhooks/{subscription['id']}", status=204)
+    count = len(receiver.deliveries)
+    enode.link_car(user="u2")
+    other = WebhookReceiver()
     try:
-        enode.subscribe(other.url)
-        assert enode.told(other, "user:vehicle:discovered") == []
+        enode.create_subscription(other.url)
+        assert enode.collect_events(other, "user:vehicle:discovered") == []
     finally:
         other.close()
-    assert len(receiver.arrivals) == count
+    assert len(receiver.deliveries) == count

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.world.ledger import Ledger
+from demo.world.pid_file import PidFile
 from demo.world.processes import Program, Supervisor
 
 type MakeProgram = Callable[[str, str], Program]
@@ -13,7 +13,7 @@ type MakeProgram = Callable[[str, str], Program]
 
 @pytest.fixture
 def program(tmp_path: Path) -> MakeProgram:
-    """A program made of a name and Python code."""
+    """Creates a program from a name and Python code."""
 
     def make(name: str, code: str) -> Program:
         return Program(name=name, command=[sys.executable, "-I", "-S", "-c", code], folder=tmp_path)
@@ -22,15 +22,15 @@ def program(tmp_path: Path) -> MakeProgram:
 
 
 @pytest.fixture
-async def hurry() -> asyncio.Event:
+async def force() -> asyncio.Event:
     return asyncio.Event()
 
 
 @pytest.fixture
-async def supervisor(tmp_path: Path, hurry: asyncio.Event) -> AsyncIterator[Supervisor]:
+async def supervisor(tmp_path: Path, force: asyncio.Event) -> AsyncIterator[Supervisor]:
     logs = tmp_path / "logs"
     logs.mkdir()
-    made = Supervisor(ledger=Ledger(tmp_path / "processes.json"), logs=logs, hurry=hurry)
+    made = Supervisor(pid_file=PidFile(tmp_path / "processes.json"), logs=logs, force=force)
     yield made
-    hurry.set()
+    force.set()
     await made.stop_all()

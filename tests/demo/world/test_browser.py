@@ -5,38 +5,38 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from demo.world.browser import opening
-from demo.world.browser.by_chromium import open_chromium
-from demo.world.browser.by_forms import open_forms
-from demo.world.errors import BrokenPartError
+from demo.world.browser import open_browser
+from demo.world.browser.chromium_browser import open_chromium
+from demo.world.browser.forms_browser import open_forms_browser
+from demo.world.errors import ComponentError
 from demo.world.ports import HOST
 from scripts.lib.programs import CHROMIUM
 
-QUESTION = """<!doctype html>
+QUESTION_PAGE = """<!doctype html>
 <header><form method="post" action="/sign-out"><button type="submit">Leave</button></form></header>
-<h1>Let &#8220;<em>Home</em>&#8221; in?</h1>
+<h1>Allow &#8220;<em>Home</em>&#8221;?</h1>
 <form method="post" action="/answer">
   <input type="hidden" name="csrf" value="known">
   <button name="decision" value="approve">Yes</button>
   <button name="decision" value="deny">No</button>
 </form>
 <form method="post" action="/away"><button type="submit">Away</button></form>"""
-# What Home Assistant's own callback answers.
-CLOSES_ITSELF = "<script>window.close()</script>"
+# As the response of Home Assistant's callback.
+SELF_CLOSING_PAGE = "<script>window.close()</script>"
 
 
 @pytest.fixture
 async def site():
-    """A site that asks a question; what it was told, and the ways on that it was asked for."""
-    told, asked = [], []
+    """A site with a form; records the submitted values and the requests of its last page."""
+    submitted, requested = [], []
 
     async def ask(_request):
-        answer = web.Response(text=QUESTION, content_type="text/html")
+        answer = web.Response(text=QUESTION_PAGE, content_type="text/html")
         answer.set_cookie("session", "mine", httponly=True, samesite="Lax")
         return answer
 
     async def take(request):
-        told.append({**await request.post(), **request.cookies})
+        submitted.append({**await request.post(), **request.cookies})
         raise web.HTTPSeeOther("/on")
 
     async def go_on(request):
@@ -46,59 +46,59 @@ async def site():
         raise web.HTTPSeeOther(f"http://localhost:{request.url.port}/end")
 
     async def end(request):
-        asked.append(str(request.url))
-        return web.Response(text=CLOSES_ITSELF, content_type="text/html")
+        requested.append(str(request.url))
+        return web.Response(text=SELF_CLOSING_PAGE, content_type="text/html")
 
     app = web.Application()
     app.add_routes([web.get("/ask", ask), web.post("/answer", take), web.post("/away", leave)])
     app.add_routes([web.get("/on", go_on), web.get("/end", end)])
     async with TestServer(app, host=HOST) as server:
-        yield SimpleNamespace(url=str(server.make_url("")).rstrip("/"), told=told, asked=asked)
+        yield SimpleNamespace(url=str(server.make_url("")).rstrip("/"), submitted=submitted, requested=requested)
 
 
 @pytest.fixture
 def program() -> str:
     found = next((found for name in CHROMIUM.names if (found := shutil.which(name))), None)
     if found is None:
-        pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.how}")
+        pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.install_hint}")
     return found
 
 
 @pytest.fixture(params=["forms", "chromium"])
 async def browser(request):
-    opened = open_forms() if request.param == "forms" else open_chromium(request.getfixturevalue("program"))
+    opened = open_forms_browser() if request.param == "forms" else open_chromium(request.getfixturevalue("program"))
     async with opened as browser:
         yield browser
 
 
-async def test_a_page_is_read_and_its_first_button_pressed(browser, site):
+async def test_form_is_submitted_with_its_first_button(browser, site):
     place = await browser.open(f"{site.url}/ask")
     assert (place.url, place.status) == (f"{site.url}/ask", 200)
-    assert await browser.heading() == "Let “Home” in?"
-    assert await browser.offers("/answer")
-    assert not await browser.offers("/other")
-    place = await browser.press("/answer")
+    assert await browser.get_heading() == "Allow “Home”?"
+    assert await browser.has_form("/answer")
+    assert not await browser.has_form("/other")
+    place = await browser.submit_form("/answer")
     assert (place.url, place.status) == (f"{site.url}/end?/on", 200)
-    assert site.told == [{"csrf": "known", "decision": "approve", "session": "mine"}]
+    assert site.submitted == [{"csrf": "known", "decision": "approve", "session": "mine"}]
 
 
-async def test_a_form_that_is_not_there_is_told(browser, site):
+async def test_missing_form_raises_an_error(browser, site):
     await browser.open(f"{site.url}/nowhere")
-    with pytest.raises(BrokenPartError, match="expected a page with a form for /answer, saw 404 /nowhere"):
-        await browser.press("/answer")
+    with pytest.raises(ComponentError, match="expected a page with a form for /answer, saw 404 /nowhere"):
+        await browser.submit_form("/answer")
 
 
-async def test_it_is_not_led_away_from_this_machine(browser, site):
+async def test_redirect_to_another_host_is_blocked(browser, site):
     await browser.open(f"{site.url}/ask")
-    with pytest.raises(BrokenPartError, match=r"expected to stay on this machine|ERR_NAME_NOT_RESOLVED"):
-        await browser.press("/away")
-    assert site.asked == []
+    with pytest.raises(ComponentError, match=r"expected to stay on this machine|ERR_NAME_NOT_RESOLVED"):
+        await browser.submit_form("/away")
+    assert site.requested == []
 
 
-async def test_chromium_is_held_to_the_policy_of_the_page_with_the_form(program, site):
+async def test_chromium_enforces_the_form_action_policy(program, site):
     async def ask(_request):
         policy = {"Content-Security-Policy": "form-action 'self'"}
-        return web.Response(text=QUESTION, content_type="text/html", headers=policy)
+        return web.Response(text=QUESTION_PAGE, content_type="text/html", headers=policy)
 
     async def take(_request):
         raise web.HTTPSeeOther(f"{site.url}/end")
@@ -107,28 +107,28 @@ async def test_chromium_is_held_to_the_policy_of_the_page_with_the_form(program,
     app.add_routes([web.get("/ask", ask), web.post("/answer", take)])
     async with TestServer(app, host=HOST) as strict, open_chromium(program) as browser:
         await browser.open(str(strict.make_url("/ask")))
-        with pytest.raises(BrokenPartError, match=r"the browser failed: .*ERR_ABORTED"):
-            await browser.press("/answer")
-    assert site.asked == []
+        with pytest.raises(ComponentError, match=r"the browser failed: .*ERR_ABORTED"):
+            await browser.submit_form("/answer")
+    assert site.requested == []
 
 
-async def test_a_browser_that_does_not_start_is_told(tmp_path):
+async def test_browser_that_does_not_start_raises_an_error(tmp_path):
     program = tmp_path / "chromium"
     program.write_text("#!/bin/sh\nexit 7\n", "utf-8")
     program.chmod(0o755)
-    with pytest.raises(BrokenPartError, match="the browser failed: "):
+    with pytest.raises(ComponentError, match="the browser failed: "):
         async with open_chromium(str(program)):
             pass
 
 
-async def test_without_a_chromium_forms_do_it_and_it_says_so(monkeypatch):
-    monkeypatch.setattr(opening, "find_chromium", lambda: None)
-    async with opening.open_browser() as browser:
-        assert browser.way == "by forms, no Chromium found"
+async def test_forms_browser_is_used_without_chromium(monkeypatch):
+    monkeypatch.setattr(open_browser, "find_chromium", lambda: None)
+    async with open_browser.open_browser() as browser:
+        assert browser.description == "without a browser, no Chromium found"
 
 
-async def test_a_chromium_that_is_found_is_used(tmp_path, monkeypatch):
-    monkeypatch.setattr(opening, "find_chromium", lambda: str(tmp_path / "chromium"))
-    with pytest.raises(BrokenPartError, match="the browser failed: "):
-        async with opening.open_browser():
+async def test_installed_chromium_is_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(open_browser, "find_chromium", lambda: str(tmp_path / "chromium"))
+    with pytest.raises(ComponentError, match="the browser failed: "):
+        async with open_browser.open_browser():
             pass

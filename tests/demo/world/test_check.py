@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from demo.world.check import report
-from demo.world.check.bench import SkippedError, UnprovenError
-from demo.world.check.health import complaints
-from demo.world.check.report import Row, has_failed, run_rows, table
+from demo.world.check.context import CheckFailedError, CheckSkippedError
+from demo.world.check.health import find_problems
+from demo.world.check.report import Check, has_failed, render_table, run_checks
 from demo.world.console import Console
 
 LOG = """\
@@ -19,17 +19,17 @@ Traceback (most recent call last):
 FileNotFoundError: [Errno 2] No such file or directory: 'ffmpeg'
 2026-11-23 21:32:06.000 WARNING (SyncWorker_0) [homeassistant.loader] We found a custom integration evconduit which \
 has not been tested by Home Assistant. This component might cause stability problems
-2026-11-23 21:32:07.000 INFO (MainThread) [custom_components.evconduit] Connected: the relay tells changes
+2026-11-23 21:32:07.000 INFO (MainThread) [custom_components.evconduit] Connected
 """
 
 
-def entry(text: str) -> str:
+def log_with_entry(text: str) -> str:
     return f"{LOG}2026-11-23 21:32:09.538 {text}\n"
 
 
-def test_the_noise_of_a_good_start_is_no_complaint():
-    assert complaints(LOG) == []
-    assert complaints("") == []
+def test_normal_start_has_no_problems():
+    assert find_problems(LOG) == []
+    assert find_problems("") == []
 
 
 @pytest.mark.parametrize(
@@ -41,52 +41,54 @@ def test_the_noise_of_a_good_start_is_no_complaint():
         "ERROR (MainThread) [homeassistant.components.websocket_api.http.connection] [1396] Error handling message",
     ],
 )
-def test_errors_of_ours_and_of_the_core_are_complaints(text):
-    assert complaints(entry(text)) == [f"2026-11-23 21:32:09.538 {text.splitlines()[0]}"]
+def test_errors_of_the_integration_and_core_are_problems(text):
+    assert find_problems(log_with_entry(text)) == [f"2026-11-23 21:32:09.538 {text.splitlines()[0]}"]
 
 
-async def proved(_bench) -> str:
+async def passes(_context) -> str:
     return "measured"
 
 
-async def skipped(_bench) -> str:
-    raise SkippedError("there is no Chromium here")
+async def skips(_context) -> str:
+    raise CheckSkippedError("Chromium is not installed")
 
 
-async def unproved(_bench) -> str:
-    raise UnprovenError("expected on, saw off")
+async def fails(_context) -> str:
+    raise CheckFailedError("expected on, saw off")
 
 
-async def surprised(_bench) -> str:
+async def raises_key_error(_context) -> str:
     raise KeyError("vehicle")
 
 
 @pytest.fixture
-def bench(supervisor) -> SimpleNamespace:
+def context(supervisor) -> SimpleNamespace:
     return SimpleNamespace(world=SimpleNamespace(supervisor=supervisor))
 
 
 @pytest.fixture
-def rows(monkeypatch):
-    def put(*proofs) -> None:
-        monkeypatch.setattr(report, "ROWS", tuple(Row(title=it.__name__, prove=it) for it in proofs))
+def use_checks(monkeypatch):
+    def put(*checks) -> None:
+        monkeypatch.setattr(report, "CHECKS", tuple(Check(title=it.__name__, run=it) for it in checks))
 
     return put
 
 
-async def test_all_rows_are_told_and_a_skipped_one_is_no_failure(rows, bench):
-    rows(proved, skipped)
-    results = await run_rows(bench, Console(io.StringIO()))
+async def test_skipped_check_is_listed_and_is_not_a_failure(use_checks, context):
+    use_checks(passes, skips)
+    results = await run_checks(context, Console(io.StringIO()))
     assert not has_failed(results)
-    assert re.search(r"1  proved +ok +0\.0 s  measured", table(results))
-    assert re.search(r"2  skipped +skipped +0\.0 s  there is no Chromium here", table(results))
+    assert re.search(r"1  passes +ok +0\.0 s  measured", render_table(results))
+    assert re.search(r"2  skips +skipped +0\.0 s  Chromium is not installed", render_table(results))
 
 
-@pytest.mark.parametrize(("proof", "told"), [(unproved, "expected on, saw off"), (surprised, "KeyError: 'vehicle'")])
-async def test_the_first_failure_ends_the_check_and_the_rest_is_named(rows, bench, proof, told):
-    rows(proved, proof, proved)
-    results = await run_rows(bench, Console(io.StringIO()))
+@pytest.mark.parametrize(
+    ("check", "note"), [(fails, "expected on, saw off"), (raises_key_error, "KeyError: 'vehicle'")]
+)
+async def test_first_failure_stops_the_checks_and_the_rest_is_listed(use_checks, context, check, note):
+    use_checks(passes, check, passes)
+    results = await run_checks(context, Console(io.StringIO()))
     assert has_failed(results)
     assert [it.verdict for it in results] == ["ok", "FAILED"]
-    assert told in table(results)
-    assert re.search(r"3  proved +not run", table(results))
+    assert note in render_table(results)
+    assert re.search(r"3  passes +not run", render_table(results))

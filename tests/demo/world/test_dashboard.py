@@ -1,37 +1,37 @@
-from demo.world.dashboard import layout
-from demo.world.registry import Device
+from demo.world.dashboard import build_dashboard
+from demo.world.device_registry import Device
 
 
-def car(name: str, *keys: str, model: str = "Model 3") -> Device:
+def make_device(name: str, *keys: str, model: str = "Model 3") -> Device:
     entities = {key: f"{key.partition('.')[0]}.{name}_{key.partition('.')[2]}".lower() for key in keys}
     return Device(
         id=name, identifier=name, name=name, manufacturer="Tesla", model=model, is_service=False, entities=entities
     )
 
 
-def cards(*cars: Device) -> list[dict]:
-    view = layout(cars, hours=0.25)["views"][0]
+def list_cards(*cars: Device) -> list[dict]:
+    view = build_dashboard(cars, hours=0.25)["views"][0]
     return [card for section in view["sections"] for card in section["cards"]]
 
 
-def test_a_car_shows_the_tiles_that_it_has_and_no_other():
-    found = cards(car("blue", "sensor.battery_level", "switch.charging"))
+def test_car_shows_only_tiles_of_its_entities():
+    found = list_cards(make_device("blue", "sensor.battery_level", "switch.charging"))
     assert [it["entity"] for it in found if it["type"] == "tile"] == [
         "sensor.blue_battery_level",
         "switch.blue_charging",
     ]
 
 
-def test_other_cars_stand_beside_the_first():
-    found = cards(car("blue", "sensor.battery_level"), car("red", "sensor.battery_level"))
+def test_other_cars_follow_the_first():
+    found = list_cards(make_device("blue", "sensor.battery_level"), make_device("red", "sensor.battery_level"))
     headings = [it["heading"] for it in found if it["type"] == "heading"]
     assert headings == ["blue · Tesla Model 3", "Where it has been", "red · Tesla Model 3"]
 
 
-def test_a_car_that_is_named_after_its_model_is_not_named_twice():
-    assert cards(car("Tesla LEAF", model="LEAF"))[0]["heading"] == "Tesla LEAF"
+def test_heading_does_not_repeat_a_model_name():
+    assert list_cards(make_device("Tesla LEAF", model="LEAF"))[0]["heading"] == "Tesla LEAF"
 
 
-def test_a_car_without_a_place_has_a_map_of_home_only():
-    (plan,) = [it for it in cards(car("blue")) if it["type"] == "map"]
+def test_map_of_a_car_without_tracker_shows_only_home():
+    (plan,) = [it for it in list_cards(make_device("blue")) if it["type"] == "map"]
     assert [it["entity"] for it in plan["entities"]] == ["zone.home"]

@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 
 from demo.world import procfs
-from demo.world.ledger import Ledger, end_processes
-from demo.world.postmaster import stop_postmaster
-from demo.world.tries import until
+from demo.world.orphaned_postgres import stop_orphaned_postgres
+from demo.world.pid_file import PidFile, terminate_processes
+from demo.world.polling import poll_until
 
-# Starts a child as the demo does, tells its pid, and waits to be killed.
-DEMO = """
+# Starts a child as the demo does, prints its pid, and waits to be killed.
+DEMO_CODE = """
 import asyncio, sys
 from pathlib import Path
-from demo.world.ledger import Ledger
+from demo.world.pid_file import PidFile
 from demo.world.processes import Program, Supervisor
 
 async def main(folder):
-    supervisor = Supervisor(ledger=Ledger(folder / "processes.json"), logs=folder, hurry=asyncio.Event())
+    supervisor = Supervisor(pid_file=PidFile(folder / "processes.json"), logs=folder, force=asyncio.Event())
     code = "import signal, time; {ignore}; print('started', flush=True); time.sleep(600)"
     command = [sys.executable, "-I", "-S", "-c", code]
     child = await supervisor.start(Program(name="child", command=command, folder=folder))
@@ -33,12 +33,12 @@ async def main(folder):
 
 asyncio.run(main(Path(sys.argv[1])))
 """
-DEAF = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+IGNORE_SIGTERM = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 
-def kill_a_demo(folder: Path, *, ignore: str = "pass") -> int:
-    """Run a demo, SIGKILL it, and give the pid of its child."""
-    code = DEMO.replace("{ignore}", ignore)
+def run_and_kill_demo(folder: Path, *, ignore: str = "pass") -> int:
+    """Run a demo, kill it, and return the pid of its child."""
+    code = DEMO_CODE.replace("{ignore}", ignore)
     with subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
         pid = int(demo.stdout.readline())
@@ -46,42 +46,42 @@ def kill_a_demo(folder: Path, *, ignore: str = "pass") -> int:
     return pid
 
 
-async def is_gone(pid: int) -> bool:
-    return procfs.look(pid) is None
+async def has_exited(pid: int) -> bool:
+    return procfs.find_process(pid) is None
 
 
-async def test_children_end_with_a_demo_that_was_killed(tmp_path):
-    pid = await asyncio.to_thread(kill_a_demo, tmp_path)
-    await until("the child to follow its parent", lambda: is_gone(pid), within=10)
+async def test_children_end_when_the_demo_is_killed(tmp_path):
+    pid = await asyncio.to_thread(run_and_kill_demo, tmp_path)
+    await poll_until("the child to follow its parent", lambda: has_exited(pid), within=10)
 
 
-async def test_a_child_that_does_not_follow_is_found_and_ended_by_the_next_demo(tmp_path):
-    pid = await asyncio.to_thread(kill_a_demo, tmp_path, ignore=DEAF)
-    left = Ledger(tmp_path / "processes.json").leftovers()
+async def test_surviving_child_is_found_and_terminated_by_the_next_demo(tmp_path):
+    pid = await asyncio.to_thread(run_and_kill_demo, tmp_path, ignore=IGNORE_SIGTERM)
+    left = PidFile(tmp_path / "processes.json").find_leftovers()
     assert [process.pid for process in left] == [pid]
-    await end_processes(left, grace=0.1)
-    assert procfs.look(pid) is None
+    await terminate_processes(left, grace=0.1)
+    assert procfs.find_process(pid) is None
 
 
-def test_somebody_elses_process_with_a_recycled_pid_is_left_alone(tmp_path):
+def test_process_with_a_reused_pid_is_ignored(tmp_path):
     file = tmp_path / "processes.json"
-    me = procfs.look(os.getpid())
+    me = procfs.find_process(os.getpid())
     assert me is not None
     file.write_text(json.dumps({str(me.session): 1}), "utf-8")
-    assert Ledger(file).leftovers() == []
+    assert PidFile(file).find_leftovers() == []
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", '{"x": "y"}', None])
-def test_a_ledger_that_cannot_be_read_has_no_leftovers(tmp_path, content):
+def test_unreadable_pid_file_gives_no_leftovers(tmp_path, content):
     file = tmp_path / "processes.json"
     if content is not None:
         file.write_text(content, "utf-8")
-    assert Ledger(file).leftovers() == []
+    assert PidFile(file).find_leftovers() == []
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Something that works in a data folder, has a pid file there, and does not listen to SIGINT."""
+    """A process with a data folder as working directory, a pid file there, and SIGINT ignored."""
     data = tmp_path / "postgres" / "data"
     data.mkdir(parents=True)
     code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
@@ -95,21 +95,21 @@ def server(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-async def test_a_database_server_that_a_killed_relay_left_is_stopped(tmp_path, server):
-    assert await stop_postmaster(tmp_path)
+async def test_orphaned_database_server_is_stopped(tmp_path, server):
+    assert await stop_orphaned_postgres(tmp_path)
     assert await asyncio.to_thread(server.wait, 5) == -signal.SIGQUIT
 
 
-async def test_a_pid_file_that_names_a_stranger_stops_nobody(tmp_path):
+async def test_postgres_pid_file_of_another_process_is_ignored(tmp_path):
     data = tmp_path / "postgres" / "data"
     data.mkdir(parents=True)
     (data / "postmaster.pid").write_text(f"{os.getpid()}\n{data}\n", "utf-8")
-    assert not await stop_postmaster(tmp_path)
+    assert not await stop_orphaned_postgres(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "nonsense\n"])
-async def test_a_broken_pid_file_stops_nobody(tmp_path, content):
+async def test_invalid_postgres_pid_file_is_ignored(tmp_path, content):
     data = tmp_path / "postgres" / "data"
     data.mkdir(parents=True)
     (data / "postmaster.pid").write_text(content, "utf-8")
-    assert not await stop_postmaster(tmp_path)
+    assert not await stop_orphaned_postgres(tmp_path)

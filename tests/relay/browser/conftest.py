@@ -1,4 +1,4 @@
-"""A real browser without a screen on a real relay: Chromium by Playwright, scripts allowed or not."""
+"""Fixtures for browser tests: headless Chromium on a real relay, with or without JavaScript."""
 
 import dataclasses
 import shutil
@@ -20,9 +20,9 @@ from relay.server import open_listening_socket
 from relay.settings import Settings
 from relay.usecases.linking.create_link_page import create_link_page
 from scripts.lib.programs import CHROMIUM
-from tests.demo.enode.running import Running, new_settings
-from tests.relay.browser.gallery import CLOUD, OWN, Hall
-from tests.relay.browser.household import move_in
+from tests.demo.enode.running_simulator import RunningSimulator, make_settings
+from tests.relay.browser.gallery import CLOUD, SELF_HOSTED, Gallery
+from tests.relay.browser.household import fill_household
 from tests.relay.supabase_auth.double import ANON, SECRET, supabase_running
 from tests.relay.support.plans import CLOUD as PLANS
 from tests.relay.support.serving import serving
@@ -34,7 +34,7 @@ PHONE = {"width": 360, "height": 740}
 async def chromium() -> AsyncIterator[Browser]:
     program = next((found for name in CHROMIUM.names if (found := shutil.which(name))), None)
     if program is None:
-        pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.how}")
+        pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.install_hint}")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
@@ -49,14 +49,14 @@ async def app(tmp_path, database_url) -> FastAPI:
 
 @pytest.fixture
 async def relay(app) -> AsyncIterator[str]:
-    """Address of a running relay."""
+    """The address of a running relay."""
     async with serving(app) as url:
         yield url
 
 
 @pytest.fixture
 async def cloud(tmp_path, database_url) -> AsyncIterator[SimpleNamespace]:
-    """A relay in cloud mode that awaits the operator's word (`url`, `app`), and its `supabase`."""
+    """A relay in cloud mode in which the operator approves accounts: its `url`, `app`, and `supabase`."""
     listening = open_listening_socket("127.0.0.1", 0)
     site = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with supabase_running(site=site) as supabase:
@@ -79,9 +79,9 @@ async def cloud(tmp_path, database_url) -> AsyncIterator[SimpleNamespace]:
 
 
 @pytest.fixture
-def enode() -> Iterator[Running]:
+def enode() -> Iterator[RunningSimulator]:
     """The simulated Enode."""
-    simulator = Running(new_settings())
+    simulator = RunningSimulator(make_settings())
     yield simulator
     simulator.close()
 
@@ -91,11 +91,11 @@ type OpenPage = Callable[..., Awaitable[Page]]
 
 @pytest.fixture
 async def open_window(chromium, pool) -> AsyncIterator[OpenPage]:
-    """Opens a window on this site, on a phone and without scripts if nothing else is said, signed in as `user`."""
+    """A function that opens a window on a site, signed in as `user`; by default phone-sized and without JavaScript."""
     async with AsyncExitStack() as stack:
 
-        async def make(site: str, user: UUID | None = None, *, scripts: bool = False, **wanted: Any) -> Page:
-            settings = {"viewport": PHONE, "locale": "en-US", "base_url": site, **wanted}
+        async def open_one(site: str, user: UUID | None = None, *, scripts: bool = False, **options: Any) -> Page:
+            settings = {"viewport": PHONE, "locale": "en-US", "base_url": site, **options}
             context = await chromium.new_context(java_script_enabled=scripts, **settings)
             stack.push_async_callback(context.close)
             if user is not None:
@@ -104,19 +104,19 @@ async def open_window(chromium, pool) -> AsyncIterator[OpenPage]:
                 await context.add_cookies([{"name": "evconduit_session", "value": session, "url": site}])
             return await context.new_page()
 
-        yield make
+        yield open_one
 
 
 @pytest.fixture
 def open_page(open_window, relay) -> OpenPage:
-    """Opens such a window on the test's relay."""
+    """`open_window` on the relay of the test."""
     return partial(open_window, relay)
 
 
 @pytest.fixture
-async def people(account, make_account, pool) -> dict[str, UUID]:
-    """A household with all that one can have, and somebody who has nothing yet."""
-    await move_in(pool, account.user_id)
+async def users(account, make_account, pool) -> dict[str, UUID]:
+    """Ids of two users: `household` has cars, installations and usage, `newcomer` has nothing yet."""
+    await fill_household(pool, account.user_id)
     newcomer = (await make_account()).user_id
     async with pool.connection() as connection:
         await connection.execute("delete from vehicles where user_id = %s", [newcomer])
@@ -126,8 +126,8 @@ async def people(account, make_account, pool) -> dict[str, UUID]:
 
 
 @pytest.fixture
-async def own_app(tmp_path, database_url, enode) -> FastAPI:
-    """A relay of one's own that reaches an Enode."""
+async def self_hosted_app(tmp_path, database_url, enode) -> FastAPI:
+    """A self-hosted relay that is connected to the simulated Enode."""
     settings = Settings(
         data=tmp_path,
         database_url=database_url,
@@ -142,31 +142,31 @@ async def own_app(tmp_path, database_url, enode) -> FastAPI:
 
 
 @pytest.fixture
-async def own(own_app, people, pool, open_window) -> AsyncIterator[Hall]:
-    """Its pictures, with the limits that plans have elsewhere."""
-    app, plans = own_app, PLANS.override(vehicle_limits={"pro": 3})
+async def self_hosted(self_hosted_app, users, pool, open_window) -> AsyncIterator[Gallery]:
+    """The gallery of the self-hosted relay, with the plan limits of a cloud relay."""
+    app, plans = self_hosted_app, PLANS.override(vehicle_limits={"pro": 3})
     async with serving(app) as url, pool.connection() as connection:
         app.state.runtime = dataclasses.replace(app.state.runtime, plans=plans)
         key = await (await connection.execute("select id from api_keys order by name")).fetchone()
         car = await (await connection.execute("select id from vehicles order by created_at")).fetchone()
-        page = await create_link_page(connection, people["household"], vendor="TESLA")
+        page = await create_link_page(connection, users["household"], vendor="TESLA")
         login = await create_sign_in_link(connection, None)
-        known = people | {"key": key[0], "car": car[0], "link": page.path.removeprefix("/link/"), "login": login}
-        yield Hall(pictures=OWN, site=url, open_window=open_window, known=known)
+        path_values = users | {"key": key[0], "car": car[0], "link": page.path.removeprefix("/link/"), "login": login}
+        yield Gallery(screenshots=SELF_HOSTED, site=url, open_window=open_window, path_values=path_values)
 
 
 @pytest.fixture
-async def many(cloud, people, pool, open_window) -> Hall:
-    """The pictures of a relay where many people are."""
+async def cloud_gallery(cloud, users, pool, open_window) -> Gallery:
+    """The gallery of the cloud relay, with registration by invitation."""
     runtime = cloud.app.state.runtime
     invited = dataclasses.replace(runtime.supabase_sign_in, registration="invitation")
     cloud.app.state.runtime = dataclasses.replace(runtime, supabase_sign_in=invited)
     async with pool.connection() as connection:
-        await connection.execute("update users set approved_at = null where id = %s", [people["newcomer"]])
-    return Hall(pictures=CLOUD, site=cloud.url, open_window=open_window, known=people)
+        await connection.execute("update users set approved_at = null where id = %s", [users["newcomer"]])
+    return Gallery(screenshots=CLOUD, site=cloud.url, open_window=open_window, path_values=users)
 
 
-@pytest.fixture(params=["own", "many"])
-def hall(request) -> Hall:
-    """One after the other."""
+@pytest.fixture(params=["self_hosted", "cloud_gallery"])
+def gallery(request) -> Gallery:
+    """Each gallery in turn."""
     return request.getfixturevalue(request.param)

@@ -1,4 +1,4 @@
-"""The pictures that there are of our pages: a row each, and how one comes to see it."""
+"""The screenshots of docs/pages.md: for each, its page, who is signed in, and how to reach what it shows."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -14,100 +14,100 @@ FOLDER: Path = ROOT / "docs" / "images" / "pages"
 SCHEMES = ("light", "dark")
 
 
-async def look(window: Page, path: str) -> None:
+async def open_path(window: Page, path: str) -> None:
     """Open the page."""
     await window.goto(path)
 
 
-async def make_key(window: Page, path: str) -> None:
-    """A new key is shown once, to who has just made it."""
+async def create_key(window: Page, path: str) -> None:
+    """Create a key: the page that shows it appears only after that."""
     await window.goto("/keys")
     await window.get_by_label("Name").fill("Terminal")
     await window.get_by_role("button", name="Create key").click()
     await window.wait_for_url(f"**{path}")
 
 
-async def ask_for_link(window: Page, path: str) -> None:
-    """What the form answers."""
+async def request_link(window: Page, path: str) -> None:
+    """Submit the sign-in form."""
     await window.goto(path)
-    await window.get_by_label("E-mail address").fill("kim@example.org")
-    await window.get_by_role("button", name="Send me a link").click()
-    await window.get_by_role("heading", name="Look into your mail").wait_for()
+    await window.get_by_label("Email address").fill("kim@example.org")
+    await window.get_by_role("button", name="Send link").click()
+    await window.get_by_role("heading", name="Check your email").wait_for()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
-    """`who` is signed in: one of the household, a newcomer, or nobody. `go` gets the window and the path."""
+class Screenshot:
+    """One page to photograph. `user`: who is signed in (household, newcomer, or None); `reach` opens the page."""
 
     template: str
     path: str
-    who: str | None = None
-    go: Callable[[Page, str], Awaitable[None]] = look
+    user: str | None = None
+    reach: Callable[[Page, str], Awaitable[None]] = open_path
 
 
-def _of(template: str, path: str, **others: Any) -> Picture:
-    return Picture(template=f"{template}.html", path=path, **others)
+def _screenshot(template: str, path: str, **options: Any) -> Screenshot:
+    return Screenshot(template=f"{template}.html", path=path, **options)
 
 
-HOUSEHOLD = {"who": "household"}
+HOUSEHOLD = {"user": "household"}
 
-OWN: Mapping[str, Picture] = {
-    "landing": _of("landing", "/"),
-    "sign-in": _of("sign_in", "/sign-in"),
-    "sign-in-link": _of("sign_in_link", "/sign-in/link/{login}"),
-    "home": _of("home", "/home", **HOUSEHOLD),
-    "home-empty": _of("home", "/home", who="newcomer"),
-    "link-brand": _of("link_brand", "/link", who="newcomer"),
-    "link": _of("link", "/link/{link}"),
-    "link-callback": _of("link_callback", "/link-callback", **HOUSEHOLD),
-    "unlink": _of("unlink", "/vehicles/{car}/unlink", **HOUSEHOLD),
-    "choose": _of("choose_cars", "/vehicles/choose", **HOUSEHOLD),
-    "installations": _of("installations", "/installations", **HOUSEHOLD),
-    "disconnect": _of("installation_disconnect", "/installations/{key}/disconnect", **HOUSEHOLD),
-    "keys": _of("keys", "/keys", **HOUSEHOLD),
-    "key-revoke": _of("key_revoke", "/keys/{key}/revoke", **HOUSEHOLD),
-    "key-made": _of("key_made", "/keys/made", go=make_key, **HOUSEHOLD),
-    "usage": _of("usage", "/usage", **HOUSEHOLD),
-    "profile": _of("profile", "/profile", **HOUSEHOLD),
-    "delete": _of("profile_delete", "/profile/delete", **HOUSEHOLD),
-    "consent": _of("consent", CONSENT, **HOUSEHOLD),
-    "consent-refused": _of("consent_refused", "/oauth/authorize?client_id=other"),
-    "problem": _of("problem", "/nowhere"),
+SELF_HOSTED: Mapping[str, Screenshot] = {
+    "landing": _screenshot("landing", "/"),
+    "sign-in": _screenshot("sign_in", "/sign-in"),
+    "sign-in-link": _screenshot("sign_in_link", "/sign-in/link/{login}"),
+    "home": _screenshot("home", "/home", **HOUSEHOLD),
+    "home-empty": _screenshot("home", "/home", user="newcomer"),
+    "link-brand": _screenshot("link_brand", "/link", user="newcomer"),
+    "link": _screenshot("link", "/link/{link}"),
+    "link-callback": _screenshot("link_callback", "/link-callback", **HOUSEHOLD),
+    "unlink": _screenshot("unlink", "/vehicles/{car}/unlink", **HOUSEHOLD),
+    "choose": _screenshot("choose_cars", "/vehicles/choose", **HOUSEHOLD),
+    "installations": _screenshot("installations", "/installations", **HOUSEHOLD),
+    "disconnect": _screenshot("installation_disconnect", "/installations/{key}/disconnect", **HOUSEHOLD),
+    "keys": _screenshot("keys", "/keys", **HOUSEHOLD),
+    "key-revoke": _screenshot("key_revoke", "/keys/{key}/revoke", **HOUSEHOLD),
+    "key-made": _screenshot("key_made", "/keys/made", reach=create_key, **HOUSEHOLD),
+    "usage": _screenshot("usage", "/usage", **HOUSEHOLD),
+    "profile": _screenshot("profile", "/profile", **HOUSEHOLD),
+    "delete": _screenshot("profile_delete", "/profile/delete", **HOUSEHOLD),
+    "consent": _screenshot("consent", CONSENT, **HOUSEHOLD),
+    "consent-refused": _screenshot("consent_refused", "/oauth/authorize?client_id=other"),
+    "problem": _screenshot("problem", "/nowhere"),
 }
-"""On a relay of one's own, which has the limits of the cloud's plans here."""
+"""Pages of a self-hosted relay, here with the plan limits of a cloud relay."""
 
-CLOUD: Mapping[str, Picture] = {
-    "sign-in-people": _of("sign_in_people", "/sign-in"),
-    "sign-in-sent": _of("sign_in_sent", "/sign-in", go=ask_for_link),
-    "sign-in-press": _of("sign_in_press", "/auth/callback?token_hash=x&type=email"),
-    "sign-in-ended": _of("sign_in_ended", "/auth/callback?error=access_denied&error_code=otp_expired"),
-    "register": _of("register", "/register"),
-    "terms": _of("terms", "/terms", **HOUSEHOLD),
-    "waiting": _of("waiting", "/waiting", who="newcomer"),
+CLOUD: Mapping[str, Screenshot] = {
+    "sign-in-people": _screenshot("sign_in_people", "/sign-in"),
+    "sign-in-sent": _screenshot("sign_in_sent", "/sign-in", reach=request_link),
+    "sign-in-press": _screenshot("sign_in_press", "/auth/callback?token_hash=x&type=email"),
+    "sign-in-ended": _screenshot("sign_in_ended", "/auth/callback?error=access_denied&error_code=otp_expired"),
+    "register": _screenshot("register", "/register"),
+    "terms": _screenshot("terms", "/terms", **HOUSEHOLD),
+    "waiting": _screenshot("waiting", "/waiting", user="newcomer"),
 }
-"""Where many people are, let in by invitation and by the operator's word."""
+"""Pages of a cloud relay with registration by invitation and approval by the operator."""
 
-ALL = {**OWN, **CLOUD}
+ALL = {**SELF_HOSTED, **CLOUD}
 
 
 def file_of(name: str, scheme: str) -> Path:
-    """Where this picture lies."""
+    """The file of this screenshot."""
     return FOLDER / f"{name}-{scheme}.png"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hall:
-    """A relay with its pictures. `known`: what the paths name, and who is who."""
+class Gallery:
+    """A relay with its screenshots. `path_values`: the ids that fill the paths' placeholders, and the users' ids."""
 
-    pictures: Mapping[str, Picture]
+    screenshots: Mapping[str, Screenshot]
     site: str
     open_window: Callable[..., Awaitable[Page]]
-    known: Mapping[str, Any]
+    path_values: Mapping[str, Any]
 
-    async def walk(self, **wanted: Any) -> AsyncIterator[tuple[str, Page]]:
-        """Each page in a window of its own."""
-        for name, it in self.pictures.items():
-            window = await self.open_window(self.site, self.known[it.who] if it.who else None, **wanted)
-            await it.go(window, it.path.format_map(self.known))
+    async def open_all(self, **options: Any) -> AsyncIterator[tuple[str, Page]]:
+        """Yield each screenshot's name and its page, opened in a window of its own."""
+        for name, it in self.screenshots.items():
+            window = await self.open_window(self.site, self.path_values[it.user] if it.user else None, **options)
+            await it.reach(window, it.path.format_map(self.path_values))
             yield name, window
             await window.context.close()

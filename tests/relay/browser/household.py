@@ -1,4 +1,4 @@
-"""An account as people have them: cars in every state, a Home Assistant that signed in, keys, calls of a month."""
+"""A complete account: cars in every state, a signed-in Home Assistant, API keys, and a month of usage."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,11 +15,11 @@ CONSENT = (
     "&redirect_uri=https%3A%2F%2Fmy.home-assistant.io%2Fredirect%2Foauth"
     "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
 )
-"""What a Home Assistant sends its owner's browser to."""
+"""The address that a Home Assistant opens in its user's browser to ask for access."""
 
 
 def car(name: str, *, level: int, state: str, brand: str, model: str, rate: float | None = None, minutes: int = 3):
-    """Enode's object for a car."""
+    """Return an Enode vehicle object."""
     plugged = state.startswith("PLUGGED_IN")
     return {
         "vendor": brand.upper(),
@@ -38,8 +38,8 @@ def car(name: str, *, level: int, state: str, brand: str, model: str, rate: floa
     }
 
 
-async def move_in(pool: Pool, user_id: UUID) -> None:
-    """Give the user all of that."""
+async def fill_household(pool: Pool, user_id: UUID) -> None:
+    """Replace the user's data with a complete account."""
     cars = (
         (car("Snowflake", level=72, state="PLUGGED_IN:CHARGING", brand="Tesla", model="Model 3", rate=10.8), "ok"),
         (car("Grocery getter", level=14, state="UNPLUGGED", brand="Renault", model="5", minutes=140), "ok"),
@@ -59,16 +59,16 @@ async def move_in(pool: Pool, user_id: UUID) -> None:
                 "values (%s, %s, %s, %s, %s, now() + %s * interval '1 second')",
                 [user_id, it["vendor"], Jsonb(it), place, link, place],
             )
-        home = await _installations(connection, user_id)
+        home = await _add_installations(connection, user_id)
         await connection.execute(
             "insert into endpoints (user_id, credential_id, kind, url, last_success_at, streaming_until) values "
             "(%s, %s, 'v2', 'https://ha.example.org/x', now() - interval '8 minutes', now() + interval '1 hour')",
             [user_id, home],
         )
-        await _use(connection, user_id, home)
+        await _add_usage(connection, user_id, home)
 
 
-async def _use(connection: Connection, user_id: UUID, home: UUID) -> None:
+async def _add_usage(connection: Connection, user_id: UUID, home: UUID) -> None:
     """A month of calls, by two installations."""
     began: Any = await (
         await connection.execute(f"select {PERIOD_START} from users u where id = %s", [user_id])
@@ -93,7 +93,7 @@ async def _use(connection: Connection, user_id: UUID, home: UUID) -> None:
     )
 
 
-async def _installations(connection: Connection, user_id: UUID) -> UUID:
+async def _add_installations(connection: Connection, user_id: UUID) -> UUID:
     await connection.execute(
         "update api_keys set name = 'Charging script', prefix = 'evc_R4mW9cQe', "
         "created_at = now() - interval '25 days', last_used_at = now() - interval '2 hours' where user_id = %s",

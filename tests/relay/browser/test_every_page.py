@@ -1,14 +1,14 @@
-"""What holds for every page in a browser: nobody is shut out, nothing sticks out."""
+"""Every page in a browser: accessibility, layout at several widths, keyboard use, and the security policy."""
 
 from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
 
-from tests.relay.browser.household import move_in
+from tests.relay.browser.household import fill_household
 
-OUTSIDE = ["/", "/sign-in", "/sign-in/link/evl_nonsense", "/link-callback", "/link/none", "/nowhere"]
-INSIDE = [
+SIGNED_OUT_PATHS = ["/", "/sign-in", "/sign-in/link/evl_nonsense", "/link-callback", "/link/none", "/nowhere"]
+SIGNED_IN_PATHS = [
     "/home",
     "/installations",
     "/keys",
@@ -20,23 +20,25 @@ INSIDE = [
     "/vehicles/{car}/unlink",
     "/vehicles/choose",
 ]
-UNPICTURED = ["/sign-in/link/evl_nonsense", "/link/none", "/link-callback?error=x"]
-"""What a page shows elsewhere than in its picture; those are looked at in test_gallery.py."""
+PATHS_WITHOUT_SCREENSHOT = ["/sign-in/link/evl_nonsense", "/link/none", "/link-callback?error=x"]
+"""States of pages that no screenshot shows. test_gallery.py checks those with a screenshot."""
 WIDTHS = [360, 768, 1280]
 LANGUAGES = ["en-US", "de-DE", "sv-SE"]
 
-# Everything that can be reached with Tab in one round, by name.
-FOCUSED = "(document.activeElement.innerText || document.activeElement.name || document.activeElement.id || '').trim()"
-SHOULD = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary')]
+# JavaScript: a name for the focused element.
+FOCUSED_NAME = (
+    "(document.activeElement.innerText || document.activeElement.name || document.activeElement.id || '').trim()"
+)
+FOCUSABLE_COUNT = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary')]
     .filter(it => it.checkVisibility()).length"""
-OUT = """() => [...document.querySelectorAll('main *, header *')].filter(it => it.checkVisibility()
-    && it.getBoundingClientRect().right > innerWidth + 1 && !it.closest('.unseen, .hero-picture'))
+OVERFLOWING = """() => [...document.querySelectorAll('main *, header *')].filter(it => it.checkVisibility()
+    && it.getBoundingClientRect().right > innerWidth + 1 && !it.closest('.visually-hidden, .hero-preview'))
     .map(it => it.outerHTML)"""
 
 
 @pytest.fixture
 async def household(account, pool) -> dict[str, Any]:
-    await move_in(pool, account.user_id)
+    await fill_household(pool, account.user_id)
     async with pool.connection() as connection:
         key = await (await connection.execute("select id from api_keys order by name")).fetchone()
         car = await (await connection.execute("select id from vehicles order by created_at")).fetchone()
@@ -45,34 +47,34 @@ async def household(account, pool) -> dict[str, Any]:
 
 @pytest.fixture
 def visit(open_page, household):
-    """The pages of a side, one after the other in one window."""
+    """A function that yields all pages, the signed-out ones in one window and the signed-in ones in another."""
 
-    async def visit(**wanted):
-        for paths, user in ((OUTSIDE, None), (INSIDE, household["user"])):
-            window = await open_page(user, **wanted)
+    async def visit_all(**options):
+        for paths, user in ((SIGNED_OUT_PATHS, None), (SIGNED_IN_PATHS, household["user"])):
+            window = await open_page(user, **options)
             for path in paths:
                 answer = await window.goto(path.format_map(household))
-                assert answer.status < 500 or path == "/link", path  # Enode, which has the brands, is not there
+                assert answer.status < 500 or path == "/link", path  # the list of brands needs Enode, which is missing
                 yield path, window
 
-    return visit
+    return visit_all
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing(open_page, scheme):
-    wrong = {}
+async def test_page_states_without_screenshot_have_no_accessibility_violations(open_page, scheme):
+    failures = {}
     window = await open_page(scripts=True, color_scheme=scheme)
-    for path in UNPICTURED:
+    for path in PATHS_WITHOUT_SCREENSHOT:
         await window.goto(path)
         found = await Axe().run(window)
         if found.violations_count:
-            wrong[path] = [
+            failures[path] = [
                 (it["id"], [node["html"][:120] for node in it["nodes"]]) for it in found.response["violations"]
             ]
-    assert wrong == {}
+    assert failures == {}
 
 
-async def test_axe_finds_nothing_with_the_menu_open(open_page, household):
+async def test_open_menu_has_no_accessibility_violations(open_page, household):
     window = await open_page(household["user"], scripts=True)
     await window.goto("/home")
     await window.get_by_role("button", name="Menu").click()
@@ -83,34 +85,34 @@ async def test_axe_finds_nothing_with_the_menu_open(open_page, household):
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_nothing_sticks_out(visit, pool, width, language):
+async def test_nothing_overflows_the_window(visit, pool, width, language):
     async with pool.connection() as connection:
         await connection.execute("update users set language = %s", [language])
-    wrong = {}
+    failures = {}
     async for path, window in visit(scripts=True, viewport={"width": width, "height": 740}, locale=language):
-        wide = await window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        out = await window.evaluate(OUT)
-        if wide > 0 or out:
-            wrong[path] = (wide, out[:3])
-    assert wrong == {}
+        excess = await window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        overflowing = await window.evaluate(OVERFLOWING)
+        if excess > 0 or overflowing:
+            failures[path] = (excess, overflowing[:3])
+    assert failures == {}
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-async def test_the_keyboard_reaches_everything(visit, width):
-    wrong = {}
+async def test_keyboard_reaches_every_control(visit, width):
+    failures = {}
     async for path, window in visit(scripts=True, viewport={"width": width, "height": 740}):
-        wanted = await window.evaluate(SHOULD)
+        count = await window.evaluate(FOCUSABLE_COUNT)
         reached = []
-        for _ in range(wanted):
+        for _ in range(count):
             await window.keyboard.press("Tab")
-            reached.append(await window.evaluate("document.activeElement.tagName + " + FOCUSED))
+            reached.append(await window.evaluate("document.activeElement.tagName + " + FOCUSED_NAME))
         outlined = await window.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         if any(it.startswith("BODY") for it in reached) or outlined == "none":
-            wrong[path] = (wanted, reached, outlined)
-    assert wrong == {}
+            failures[path] = (count, reached, outlined)
+    assert failures == {}
 
 
-async def test_the_menu_opens_and_closes_without_a_script_and_by_keyboard(open_page, household):
+async def test_menu_opens_and_closes_by_keyboard_without_javascript(open_page, household):
     window = await open_page(household["user"])
     await window.goto("/home")
     link = window.get_by_role("link", name="API keys")
@@ -122,12 +124,12 @@ async def test_the_menu_opens_and_closes_without_a_script_and_by_keyboard(open_p
     assert not await link.is_visible()
 
 
-async def test_no_page_asks_for_what_the_policy_forbids(open_page, household):
-    said = []
+async def test_no_page_violates_its_content_security_policy(open_page, household):
+    messages = []
     window = await open_page(household["user"], scripts=True)
-    window.on("console", lambda message: said.append(message.text))
-    # Going on to the next page before a picture has come is no refusal.
-    window.on("requestfailed", lambda it: said.append(it.url) if it.failure != "net::ERR_ABORTED" else None)
-    for path in INSIDE:
+    window.on("console", lambda message: messages.append(message.text))
+    # A request is aborted if the next page opens before it ends. That isn't a refusal.
+    window.on("requestfailed", lambda it: messages.append(it.url) if it.failure != "net::ERR_ABORTED" else None)
+    for path in SIGNED_IN_PATHS:
         await window.goto(path.format_map(household))
-    assert said == []
+    assert messages == []

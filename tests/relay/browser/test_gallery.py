@@ -1,33 +1,37 @@
-"""What the pictures show is what they say, and nobody is shut out of any page that has one."""
+"""Each screenshot shows its page, and that page has no accessibility violations."""
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
 
 from relay.pages import rendering
 from tests.relay.browser.gallery import SCHEMES
-from tests.relay.browser.test_every_page import OUT
+from tests.relay.browser.test_every_page import OVERFLOWING
 
 
 @pytest.fixture
-def shown(monkeypatch):
-    """The templates that were shown, in order."""
+def rendered_templates(monkeypatch):
+    """The names of the templates that were rendered, in order."""
     names = []
     render = rendering._templates.TemplateResponse
 
-    def note(request, name, *others, **wanted):
+    def record(request, name, *arguments, **options):
         names.append(name)
-        return render(request, name, *others, **wanted)
+        return render(request, name, *arguments, **options)
 
-    monkeypatch.setattr(rendering._templates, "TemplateResponse", note)
+    monkeypatch.setattr(rendering._templates, "TemplateResponse", record)
     return names
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-async def test_each_picture_is_of_its_page_and_nobody_is_shut_out_of_that(hall, shown, scheme):
-    wrong = {}
-    async for name, window in hall.walk(scripts=True, color_scheme=scheme):
-        found = (await Axe().run(window)).response["violations"]
-        out = await window.evaluate(OUT)
-        if found or out or shown[-1] != hall.pictures[name].template:
-            wrong[name] = (shown[-1], [(it["id"], it["nodes"][0]["html"]) for it in found], out[:3])
-    assert wrong == {}
+async def test_each_screenshot_shows_its_page_without_accessibility_violations(gallery, rendered_templates, scheme):
+    failures = {}
+    async for name, window in gallery.open_all(scripts=True, color_scheme=scheme):
+        violations = (await Axe().run(window)).response["violations"]
+        overflowing = await window.evaluate(OVERFLOWING)
+        if violations or overflowing or rendered_templates[-1] != gallery.screenshots[name].template:
+            failures[name] = (
+                rendered_templates[-1],
+                [(it["id"], it["nodes"][0]["html"]) for it in violations],
+                overflowing[:3],
+            )
+    assert failures == {}

@@ -1,4 +1,4 @@
-"""A person links a car, on our pages and on those of the simulated Enode, and unlinks it, in a real browser."""
+"""A user links and unlinks a car in a real browser, on the relay's pages and those of the simulated Enode."""
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -6,13 +6,13 @@ from axe_playwright_python.async_playwright import Axe
 from relay.app import create_app
 from relay.server import open_listening_socket
 from relay.settings import Settings
-from tests.relay.browser.test_every_page import OUT
+from tests.relay.browser.test_every_page import OVERFLOWING
 from tests.relay.support.serving import serving
 
 
 @pytest.fixture
 async def relay(tmp_path, database_url, enode):
-    """A relay that works too, and asks Enode for news."""
+    """A relay that also runs the background jobs, so that it polls Enode."""
     listening = open_listening_socket("127.0.0.1", 0)
     settings = Settings(
         data=tmp_path,
@@ -29,62 +29,62 @@ async def relay(tmp_path, database_url, enode):
 
 
 @pytest.fixture
-async def nobody(account, pool):
-    """An account without a car."""
+async def user_without_car(account, pool):
+    """The id of a user without a car."""
     async with pool.connection() as connection:
         await connection.execute("delete from vehicles")
     return account.user_id
 
 
-async def heading(window) -> str:
+async def read_heading(window) -> str:
     return await window.locator("h1").inner_text()
 
 
 @pytest.mark.parametrize("scripts", [False, True])
-async def test_a_car_is_linked_and_unlinked(open_page, nobody, enode, scripts):
-    window = await open_page(nobody, scripts=scripts)
+async def test_user_links_and_unlinks_a_car(open_page, user_without_car, enode, scripts):
+    window = await open_page(user_without_car, scripts=scripts)
 
-    async def look():
-        """Nobody is shut out of this page of ours, and nothing sticks out of it."""
+    async def check_page():
+        """The page has no accessibility violations, and nothing overflows the window."""
         if scripts:
             found = await Axe().run(window)
             assert found.violations_count == 0, found.generate_report()
-            assert await window.evaluate(OUT) == []
+            assert await window.evaluate(OVERFLOWING) == []
 
     await window.goto("/home")
     await window.get_by_role("link", name="Link a car").first.click()
-    await look()
+    await check_page()
     await window.get_by_label("Brand").select_option("TESLA")
     await window.get_by_role("button", name="Next").click()
     assert "a@example.org" in await window.locator("main").inner_text()
-    await look()
+    await check_page()
     await window.get_by_role("button", name="Continue to Tesla").click()
     await window.wait_for_url(f"{enode.url}/link/*")
     await window.locator('button[value="consent"]').click()
     await window.locator('input[name="car"]').first.check()
-    await window.locator("button.deed").click()
+    await window.locator("button.primary").click()
     await window.wait_for_url("**/link-callback?link=*")
-    assert await heading(window) == "Your car is linked"
-    assert await window.get_by_role("link", name="To your cars").is_visible()
-    await look()
+    assert await read_heading(window) == "Your car is linked"
+    assert await window.get_by_role("link", name="Go to your cars").is_visible()
+    await check_page()
     for _ in range(50):
         await window.goto("/home")
         if await window.locator("article.car").count():
             break
     await window.get_by_role("link", name="Unlink").first.click()
-    assert await heading(window) == "Unlink these cars?"
-    await look()
+    assert await read_heading(window) == "Unlink these cars?"
+    await check_page()
     await window.get_by_role("button", name="Unlink").click()
     await window.wait_for_url("**/home")
     assert await window.locator("article.car").count() == 0
 
 
-async def test_the_way_back_leads_to_a_page_that_makes_sense(open_page, nobody, enode):
-    window = await open_page(nobody)
+async def test_going_back_from_enode_shows_that_the_link_is_used(open_page, user_without_car, enode):
+    window = await open_page(user_without_car)
     await window.goto("/link")
     await window.get_by_role("button", name="Next").click()
-    ours = window.url
-    await window.get_by_role("button", name="Continue and choose the brand").click()
+    link_page = window.url
+    await window.get_by_role("button", name="Continue to choose the brand").click()
     await window.wait_for_url(f"{enode.url}/link/*")
-    await window.goto(ours)
-    assert await heading(window) == "This link was used already"
+    await window.goto(link_page)
+    assert await read_heading(window) == "This link has already been used"

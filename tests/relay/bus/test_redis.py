@@ -8,10 +8,10 @@ import pytest
 from relay.bus.listener_state import ListenerTimings
 from relay.bus.redis import RedisListener, create_redis_sender, find_pubsub_problem, open_redis
 from relay.bus.waker import FEED_CHANNEL, INBOX_CHANNEL, Waker
-from tests.relay.support.feed import running, until
-from tests.relay.support.redis_server import REDIS, WANTED, RedisServer
+from tests.relay.support.feed import running, wait_until
+from tests.relay.support.redis_server import REDIS, REDIS_MISSING, RedisServer
 
-pytestmark = pytest.mark.skipif(REDIS is None, reason=WANTED)
+pytestmark = pytest.mark.skipif(REDIS is None, reason=REDIS_MISSING)
 
 QUICK = ListenerTimings(
     test_interval=timedelta(seconds=0.3), test_timeout=timedelta(seconds=2), poll_interval=timedelta(seconds=0.05)
@@ -27,96 +27,96 @@ def redis(tmp_path):
 
 
 class Process:
-    """What one process has: wakers, their listener, and what they were told."""
+    """The wakers of one process, their listener, and the hints that they received."""
 
-    def __init__(self, pool, client, times):
+    def __init__(self, pool, client, timings):
         self.wakers = {
             channel: Waker(pool, channel, send=create_redis_sender(client)) for channel in (FEED_CHANNEL, INBOX_CHANNEL)
         }
-        self.heard = {channel: [] for channel in self.wakers}
+        self.hints = {channel: [] for channel in self.wakers}
         for channel, waker in self.wakers.items():
-            waker.add_callback(self.heard[channel].append)
-        self.listener = RedisListener(client, list(self.wakers.values()), timings=times)
+            waker.add_callback(self.hints[channel].append)
+        self.listener = RedisListener(client, list(self.wakers.values()), timings=timings)
 
 
 @asynccontextmanager
-async def process(pool, redis, times=QUICK):
+async def run_process(pool, redis, timings=QUICK):
     async with open_redis(redis.url) as client:
-        it = Process(pool, client, times)
-        async with running(it.listener.run(), *(waker.run() for waker in it.wakers.values())):
-            yield it
+        process = Process(pool, client, timings)
+        async with running(process.listener.run(), *(waker.run() for waker in process.wakers.values())):
+            yield process
 
 
-async def listening(*processes):
-    await until(lambda: all(it.listener.status == "listening" for it in processes))
+async def wait_until_listening(*processes):
+    await wait_until(lambda: all(it.listener.status == "listening" for it in processes))
 
 
-async def test_processes_hear_each_other_through_redis_and_not_themselves(pool, redis):
-    async with process(pool, redis) as here, process(pool, redis) as there:
-        await listening(here, there)
+async def test_hints_reach_other_processes_through_redis_once_and_not_the_sender_twice(pool, redis):
+    async with run_process(pool, redis) as here, run_process(pool, redis) as there:
+        await wait_until_listening(here, there)
         for it in (here, there):
-            for heard in it.heard.values():
-                heard.clear()
-        users = {uuid4() for _ in range(1000)}
-        here.wakers[FEED_CHANNEL].wake(users)
-        await until(lambda: frozenset().union(*there.heard[FEED_CHANNEL]) == users)
+            for hints in it.hints.values():
+                hints.clear()
+        user_ids = {uuid4() for _ in range(1000)}
+        here.wakers[FEED_CHANNEL].wake(user_ids)
+        await wait_until(lambda: frozenset().union(*there.hints[FEED_CHANNEL]) == user_ids)
         there.wakers[INBOX_CHANNEL].wake([one := uuid4()])
-        await until(lambda: here.heard[INBOX_CHANNEL] == [{one}])
-        assert here.heard[FEED_CHANNEL] == [users]
-        assert there.heard[INBOX_CHANNEL] == [{one}]
+        await wait_until(lambda: here.hints[INBOX_CHANNEL] == [{one}])
+        assert here.hints[FEED_CHANNEL] == [user_ids]
+        assert there.hints[INBOX_CHANNEL] == [{one}]
 
 
-async def test_while_redis_is_down_it_looks_by_itself_and_says_so_once(pool, redis, caplog):
+async def test_while_redis_is_down_the_listener_polls_and_logs_one_warning(pool, redis, caplog):
     caplog.set_level("INFO", "relay")
-    async with process(pool, redis) as here, process(pool, redis) as there:
-        await listening(here, there)
+    async with run_process(pool, redis) as here, run_process(pool, redis) as there:
+        await wait_until_listening(here, there)
         redis.stop()
-        await until(lambda: here.listener.status != "listening")
-        seen = len(here.heard[FEED_CHANNEL])
+        await wait_until(lambda: here.listener.status != "listening")
+        hint_count = len(here.hints[FEED_CHANNEL])
         for _ in range(20):
             there.wakers[FEED_CHANNEL].wake([uuid4()])
             await asyncio.sleep(0.02)
-        await until(lambda: here.heard[FEED_CHANNEL][seen:].count(None) > 5)
-        assert caplog.text.count("was not sent") == 1
+        await wait_until(lambda: here.hints[FEED_CHANNEL][hint_count:].count(None) > 5)
+        assert caplog.text.count("wake-up not sent") == 1
         redis.start()
-        await listening(here, there)
+        await wait_until_listening(here, there)
         there.wakers[FEED_CHANNEL].wake([one := uuid4()])
-        await until(lambda: {one} in here.heard[FEED_CHANNEL])
+        await wait_until(lambda: {one} in here.hints[FEED_CHANNEL])
     assert str(redis.port) not in caplog.text
 
 
-async def test_a_server_that_swallows_what_is_published_is_noticed(pool, redis, caplog):
-    """The commands of pub/sub may be forbidden to this client, or go elsewhere."""
-    times = ListenerTimings(
+async def test_server_that_drops_published_messages_makes_the_listener_poll(pool, redis, caplog):
+    """For example because an ACL forbids pub/sub, or a proxy routes it to another server."""
+    timings = ListenerTimings(
         test_interval=timedelta(seconds=0.1), test_timeout=timedelta(seconds=0.1), poll_interval=timedelta(seconds=0.02)
     )
 
-    async with process(pool, redis, times) as here:
-        await listening(here)
+    async with run_process(pool, redis, timings) as here:
+        await wait_until_listening(here)
         published = here.listener._client.publish
 
         async def swallow(_channel, _message):
             return 0
 
         here.listener._client.publish = swallow
-        await until(lambda: here.listener.status == "polling")
-        seen = len(here.heard[FEED_CHANNEL])
-        await until(lambda: len(here.heard[FEED_CHANNEL]) > seen + 10)
+        await wait_until(lambda: here.listener.status == "polling")
+        hint_count = len(here.hints[FEED_CHANNEL])
+        await wait_until(lambda: len(here.hints[FEED_CHANNEL]) > hint_count + 10)
         here.listener._client.publish = published
-        await listening(here)
-    assert caplog.text.count("do not arrive through Redis") == 1
+        await wait_until_listening(here)
+    assert caplog.text.count("wake-up self-test failed, polling instead transport=redis") == 1
 
 
-async def test_the_doctor_s_question(redis):
+async def test_pubsub_check_reports_a_server_that_is_down(redis):
     async with open_redis(redis.url) as client:
         assert await find_pubsub_problem(client) is None
         redis.stop()
         assert "does not answer" in await find_pubsub_problem(client)
 
 
-async def test_a_server_that_is_not_there_yet_is_waited_for(pool, redis):
+async def test_listener_reconnects_once_the_server_is_up(pool, redis):
     redis.stop()
-    async with process(pool, redis) as here:
-        await until(lambda: here.listener.status == "reconnecting")
+    async with run_process(pool, redis) as here:
+        await wait_until(lambda: here.listener.status == "reconnecting")
         redis.start()
-        await listening(here)
+        await wait_until_listening(here)

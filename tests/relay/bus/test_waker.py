@@ -10,7 +10,7 @@ from psycopg import sql
 from relay.bus.postgres import ListenerTimings, PostgresListener
 from relay.bus.waker import FEED_CHANNEL, INBOX_CHANNEL, Waker
 from relay.kit.database import open_pool
-from tests.relay.support.feed import running, until
+from tests.relay.support.feed import running, wait_until
 
 QUICK = ListenerTimings(
     test_interval=timedelta(seconds=0.3), test_timeout=timedelta(seconds=2), poll_interval=timedelta(seconds=0.05)
@@ -18,96 +18,98 @@ QUICK = ListenerTimings(
 
 
 class Hints(list):
-    """Collects hints and lets a test wait for one."""
+    """Collects a waker's hints and lets a test wait for them."""
 
     def __init__(self, waker):
         super().__init__()
         self._changed = asyncio.Event()
-        waker.add_callback(self._take)
+        waker.add_callback(self._add)
 
-    def _take(self, hint):
+    def _add(self, hint):
         self.append(hint)
         self._changed.set()
 
-    async def until(self, enough):
+    async def wait_until(self, condition):
         async with asyncio.timeout(10):
-            while not enough(self):
+            while not condition(self):
                 self._changed.clear()
                 await self._changed.wait()
 
 
-async def until_status(listener, status):
-    await until(lambda: listener.status == status)
+async def wait_until_status(listener, status):
+    await wait_until(lambda: listener.status == status)
 
 
-async def test_hints_are_told_here_at_once_and_sent_together(pool, database_url):
-    users = [uuid4() for _ in range(1000)]
+async def test_hints_are_passed_on_locally_at_once_and_sent_in_batches(pool, database_url):
+    user_ids = [uuid4() for _ in range(1000)]
     waker = Waker(pool, FEED_CHANNEL)
     hints = Hints(waker)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
         await other.execute(sql.SQL("listen {}").format(sql.Identifier(FEED_CHANNEL)))
-        for user in users:
-            waker.wake([user])
+        for user_id in user_ids:
+            waker.wake([user_id])
         assert len(hints) == 1000
-        heard = []
+        notifications = []
         async with running(waker.run()):
-            while len(heard) < 5:
-                heard += [notice async for notice in other.notifies(timeout=10, stop_after=1)]
-            # Nothing more follows: the next notification is that of the next wake-up.
+            while len(notifications) < 5:
+                notifications += [notice async for notice in other.notifies(timeout=10, stop_after=1)]
+            # There is no sixth one: the next notification is that of the next wake-up.
             last = uuid4()
             waker.wake([last])
             [end] = [notice async for notice in other.notifies(timeout=10, stop_after=1)]
     assert end.payload.split()[1:] == [last.hex]
-    assert len(heard) == 5
-    assert all(len(notice.payload) < 8000 for notice in heard)
-    assert sorted(name for notice in heard for name in notice.payload.split()[1:]) == sorted(it.hex for it in users)
+    assert len(notifications) == 5
+    assert all(len(notice.payload) < 8000 for notice in notifications)
+    assert sorted(name for notice in notifications for name in notice.payload.split()[1:]) == sorted(
+        it.hex for it in user_ids
+    )
 
 
-async def test_other_processes_hear_and_the_sender_does_not_hear_itself(pool, database_url):
+async def test_other_processes_receive_hints_and_the_sender_ignores_its_own(pool, database_url):
     here, there = Waker(pool, FEED_CHANNEL), Waker(pool, FEED_CHANNEL)
     inbox = Waker(pool, INBOX_CHANNEL)
     listeners = [PostgresListener(database_url, pool, [here]), PostgresListener(database_url, pool, [there, inbox])]
     hints = {waker: Hints(waker) for waker in (here, there, inbox)}
     async with running(here.run(), there.run(), inbox.run(), *(listener.run() for listener in listeners)):
         for listener in listeners:
-            await until_status(listener, "listening")
-        for heard in hints.values():
-            heard.clear()  # all are told to look once a connection listens
+            await wait_until_status(listener, "listening")
+        for received in hints.values():
+            received.clear()  # a new connection notifies the wakers of all users
         one, two = uuid4(), uuid4()
         here.wake([one])
-        await hints[there].until(lambda it: it == [{one}])
+        await hints[there].wait_until(lambda it: it == [{one}])
         there.wake([two])
-        await hints[here].until(lambda it: {two} in it)
+        await hints[here].wait_until(lambda it: {two} in it)
     assert hints[here] == [{one}, {two}]
     assert hints[there] == [{one}, {two}]
     assert hints[inbox] == []
 
 
-async def test_a_payload_of_another_relay_means_that_anybody_may_have_news(pool):
+async def test_malformed_payload_is_a_hint_for_all_users(pool):
     waker = Waker(pool, FEED_CHANNEL)
     hints = Hints(waker)
     waker.receive("someone ids=by-another-way")
     assert hints == [None]
 
 
-async def test_a_hint_that_cannot_be_sent_stops_nothing(pool, database_url, caplog):
+async def test_hints_are_sent_again_after_a_failed_send(pool, database_url, caplog):
     waker = Waker(pool, FEED_CHANNEL)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
         await owner.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name='evconduit'")
         await owner.execute(sql.SQL("listen {}").format(sql.Identifier(FEED_CHANNEL)))
         async with running(waker.run()), asyncio.timeout(10):
             waker.wake([uuid4()])
-            while "was not sent" not in caplog.text:
+            while "wake-up not sent" not in caplog.text:
                 await asyncio.sleep(0.01)
                 waker.wake([uuid4()])
             last = uuid4()
-            heard = ""
-            while last.hex not in heard:
+            payloads = ""
+            while last.hex not in payloads:
                 waker.wake([last])
-                heard = "".join([it.payload async for it in owner.notifies(timeout=0.2, stop_after=1)])
+                payloads = "".join([it.payload async for it in owner.notifies(timeout=0.2, stop_after=1)])
 
 
-async def test_a_lost_connection_is_made_again_and_everybody_told_to_look(pool, database_url):
+async def test_listener_reconnects_and_then_hints_at_all_users(pool, database_url):
     here, there = Waker(pool, FEED_CHANNEL), Waker(pool, FEED_CHANNEL)
     listener = PostgresListener(database_url, pool, [there], timings=QUICK)
     hints = Hints(there)
@@ -115,46 +117,46 @@ async def test_a_lost_connection_is_made_again_and_everybody_told_to_look(pool, 
         running(here.run(), listener.run()),
         await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner,
     ):
-        await until_status(listener, "listening")
+        await wait_until_status(listener, "listening")
         await owner.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'evconduit listen'"
         )
-        await until_status(listener, "reconnecting")
+        await wait_until_status(listener, "reconnecting")
         hints.clear()
-        await until_status(listener, "listening")
+        await wait_until_status(listener, "listening")
         assert None in hints
-        user = uuid4()
-        here.wake([user])
-        await hints.until(lambda it: {user} in it)
+        user_id = uuid4()
+        here.wake([user_id])
+        await hints.wait_until(lambda it: {user_id} in it)
 
 
 @pytest.fixture
 async def elsewhere(postgres):
-    """A connection string whose notifications do not reach the test's database: what a transaction pooler does."""
+    """A connection string that the test's notifications don't reach, as with a transaction pooler: another database."""
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("create database elsewhere template template")
         yield psycopg.conninfo.make_conninfo(postgres, dbname="elsewhere")
         connection.execute("drop database elsewhere with (force)")
 
 
-async def test_behind_a_transaction_pooler_it_says_so_once_and_polls(pool, elsewhere, caplog):
+async def test_behind_a_transaction_pooler_the_listener_polls_and_logs_one_warning(pool, elsewhere, caplog):
     waker = Waker(pool, FEED_CHANNEL)
     hints = Hints(waker)
-    times = ListenerTimings(
+    timings = ListenerTimings(
         test_interval=timedelta(seconds=0.1), test_timeout=timedelta(seconds=0.1), poll_interval=timedelta(seconds=0.02)
     )
-    listener = PostgresListener(elsewhere, pool, [waker], timings=times)
+    listener = PostgresListener(elsewhere, pool, [waker], timings=timings)
     async with running(listener.run()):
-        await until_status(listener, "polling")
+        await wait_until_status(listener, "polling")
         before = len(hints)
-        await hints.until(lambda it: len(it) > before + 20)
+        await hints.wait_until(lambda it: len(it) > before + 20)
     assert hints[-1] is None
     assert caplog.text.count("transaction pooler") == 1
 
 
-async def test_it_listens_again_when_the_pooler_is_gone(pool, elsewhere, database_url):
+async def test_listener_stops_polling_once_the_self_test_succeeds(pool, elsewhere, database_url):
     class Detour:
-        """A pool that begins in another database."""
+        """A pool whose first connection is to another database."""
 
         def __init__(self, wrong, right):
             self.pools = [wrong, right]
@@ -167,9 +169,9 @@ async def test_it_listens_again_when_the_pooler_is_gone(pool, elsewhere, databas
                 self.pools.pop(0)
 
     waker = Waker(pool, FEED_CHANNEL)
-    times = ListenerTimings(test_interval=timedelta(seconds=0.1), test_timeout=timedelta(seconds=0.5))
+    timings = ListenerTimings(test_interval=timedelta(seconds=0.1), test_timeout=timedelta(seconds=0.5))
     async with open_pool(elsewhere, size=2) as wrong:
-        listener = PostgresListener(database_url, Detour(wrong, pool), [waker], timings=times)
+        listener = PostgresListener(database_url, Detour(wrong, pool), [waker], timings=timings)
         async with running(listener.run()):
-            await until_status(listener, "polling")
-            await until_status(listener, "listening")
+            await wait_until_status(listener, "polling")
+            await wait_until_status(listener, "listening")

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 
 from relay.app import create_app
 from relay.settings import Settings
-from tests.relay.support.enode_events import CHARGING, STOPPED, event, sign, vehicle
-from tests.relay.support.feed import add_person, read_event, value
-from tests.relay.support.redis_server import REDIS, WANTED, RedisServer
+from tests.relay.support.enode_events import CHARGING, STOPPED, make_event, make_vehicle, sign_body
+from tests.relay.support.feed import add_user, fetch_value, parse_event
+from tests.relay.support.redis_server import REDIS, REDIS_MISSING, RedisServer
 
 EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
 CURRENT, PREVIOUS, INTERNAL = "the-current-secret", "the-previous-secret", "an-internal-key-of-the-operator"
@@ -52,9 +52,11 @@ class World:
 
     async def post_enode_event(self, secret=CURRENT, **groups):
         now = datetime.now(UTC)
-        vehicle_event = event("user:vehicle:updated", now, self.person.id, vehicle=vehicle("car", now, **groups))
+        vehicle_event = make_event(
+            "user:vehicle:updated", now, self.person.id, vehicle=make_vehicle("car", now, **groups)
+        )
         raw = json.dumps([vehicle_event]).encode()
-        headers = {"x-enode-signature": sign(raw, secret)}
+        headers = {"x-enode-signature": sign_body(raw, secret)}
         async with self.http.post(f"{self.url}/api/webhook/enode", data=raw, headers=headers) as response:
             return response.status
 
@@ -67,7 +69,7 @@ class World:
                 async with asyncio.timeout(40):
                     while True:
                         block = (await response.content.readuntil(b"\n\n")).decode().strip()
-                        if (found := read_event(block)) is not None:
+                        if (found := parse_event(block)) is not None:
                             return found
 
             yield read_next_event
@@ -78,7 +80,7 @@ class World:
     async def wait_until_processed(self, count):
         """Wait until this many events are processed."""
         async with asyncio.timeout(20), self.pool.connection() as connection:
-            while await value(connection, "select count(*) from webhook_logs where state = 'done'") != count:
+            while await fetch_value(connection, "select count(*) from webhook_logs where state = 'done'") != count:
                 await asyncio.sleep(0.05)
 
 
@@ -120,7 +122,7 @@ def open_world(database_url, pool, tmp_path):
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "EVCONDUIT_DATA": str(tmp_path)}
         async with serving(settings, database_url) as url, aiohttp.ClientSession() as http:
             environment |= {"DATABASE_URL": database_url, **variables}
-            yield World(url, http, pool, await add_person(pool), environment)
+            yield World(url, http, pool, await add_user(pool), environment)
 
     return opened
 
@@ -131,7 +133,7 @@ async def world(settings, open_world):
         yield opened
 
 
-@pytest.fixture(params=["notify", pytest.param("redis", marks=pytest.mark.skipif(REDIS is None, reason=WANTED))])
+@pytest.fixture(params=["notify", pytest.param("redis", marks=pytest.mark.skipif(REDIS is None, reason=REDIS_MISSING))])
 async def world_with_bus(request, settings, open_world, tmp_path):
     """The same for each transport of hints between processes."""
     if request.param == "notify":

@@ -8,12 +8,12 @@ from typer.testing import CliRunner
 
 from relay.cli import app
 from relay.kit.errors import OperatorError
-from tests.demo.enode.running import signed_in
+from tests.demo.enode.running_simulator import run_signed_in_simulator
 
 
 @pytest.fixture(scope="module")
 def enode():
-    with signed_in() as simulator:
+    with run_signed_in_simulator() as simulator:
         yield simulator
 
 
@@ -64,7 +64,7 @@ async def insert_vehicle(pool, user, enode_id):
 
 
 async def test_vehicle_unlink_lists_the_vehicles_and_unlinks_only_with_yes(evconduit, user, pool, enode):
-    enode_id = await asyncio.to_thread(enode.linked_car, "xpeng-g6", user=user)
+    enode_id = await asyncio.to_thread(enode.link_car, "xpeng-g6", user=user)
     await insert_vehicle(pool, user, enode_id)
 
     def run(*options: str) -> str:

@@ -104,7 +104,7 @@ async def test_nobody_is_sent_to_a_foreign_page(ada, ids, wanted):
 
 async def test_the_log_says_nothing_that_opens_a_door_or_tells_of_a_person(app, ids, ada, caplog, enode):
     caplog.set_level(logging.DEBUG, logger="relay")
-    vin = enode.vehicle(enode.car_id)["information"]["vin"]
+    vin = enode.get_vehicle(enode.car_id)["information"]["vin"]
     async for _ in pages(ada, ids):
         pass
     for header in (f"Bearer {KEY}", f"Bearer {JWT}"):

@@ -17,18 +17,27 @@ from relay.inbox.routes import ENODE_WEBHOOK_PATH, router
 from relay.inbox.service import Inbox
 from relay.kit import problems
 from relay.kit.database import open_pool
-from tests.relay.support.enode_events import NOON, SECRET, event, sign, vehicle
+from tests.relay.support.enode_events import NOON, SECRET, make_event, make_vehicle, sign_body
 
 USER = uuid4()
-UPDATED = event("user:vehicle:updated", NOON, USER, vehicle=vehicle("car", NOON))
+UPDATED = make_event("user:vehicle:updated", NOON, USER, vehicle=make_vehicle("car", NOON))
 BAD = [
     (b'[{"event":"user:vehicle:upd', "not JSON"),
     (b"\x00\xff", "not JSON"),
-    (b'"text"', "an item is no object"),
+    (b'"text"', "an item is not an object"),
     (b'[{"event":"x"}]', "an event has no createdAt"),
-    (rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":"\u0000"}]', "an event holds what no database takes"),
-    (rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":"\udc00"}]', "an event holds what no database takes"),
-    (b'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":1e200000}]', "an event holds what no database takes"),
+    (
+        rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":"\u0000"}]',
+        "an event contains a value that the database can't store",
+    ),
+    (
+        rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":"\udc00"}]',
+        "an event contains a value that the database can't store",
+    ),
+    (
+        b'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":1e200000}]',
+        "an event contains a value that the database can't store",
+    ),
     (json.dumps([UPDATED] * 101).encode(), "more than 100 events"),
 ]
 
@@ -46,7 +55,7 @@ class Door:
         self._transport = httpx.ASGITransport(app)
 
     async def post(self, raw, signature=None, **options):
-        headers = {"x-enode-signature": sign(raw) if signature is None else signature} | options.pop("headers", {})
+        headers = {"x-enode-signature": sign_body(raw) if signature is None else signature} | options.pop("headers", {})
         async with httpx.AsyncClient(transport=self._transport, base_url="http://relay") as client:
             return await client.post(ENODE_WEBHOOK_PATH, content=raw, headers=headers, **options)
 
@@ -62,7 +71,7 @@ async def rows(pool, columns="*"):
 
 
 async def test_a_signed_delivery_is_stored_and_its_users_are_woken(pool, door):
-    beat = event("system:heartbeat", NOON, None, pendingEvents=0)
+    beat = make_event("system:heartbeat", NOON, None, pendingEvents=0)
     answer = await door.post(json.dumps([UPDATED, beat]).encode())
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "stored": 2, "known": 0})
     assert door.woken == [{USER}]
@@ -100,7 +109,7 @@ async def test_events_of_one_moment_keep_the_order_in_which_they_were_sent(pool,
     assert [payload["n"] for (payload,) in await rows(pool, "payload")] == list(range(100))
 
 
-@pytest.mark.parametrize("signature", ["", "sha1=", "sha1=" + "0" * 40, sign(b"another body"), "sha1=\xe9"])
+@pytest.mark.parametrize("signature", ["", "sha1=", "sha1=" + "0" * 40, sign_body(b"another body"), "sha1=\xe9"])
 async def test_what_is_not_signed_is_401_and_leaves_no_trace(pool, door, caplog, signature):
     caplog.set_level(logging.DEBUG)
     raw = json.dumps([UPDATED]).encode()

@@ -67,19 +67,34 @@ def test_a_user_whom_we_cannot_know_is_no_fault(user):
         (b"hello", "not JSON"),
         (b"[" * 100_000 + b"]" * 100_000, "not JSON"),
         (b"1" * 5000, "not JSON"),
-        (b"42", "an item is no object"),
-        (b"[null]", "an item is no object"),
-        (b"[[]]", "an item is no object"),
+        (b"42", "an item is not an object"),
+        (b"[null]", "an item is not an object"),
+        (b"[[]]", "an item is not an object"),
         (b'[{"event":"x"}]', "an event has no createdAt"),
         (b'[{"event":"x","createdAt":"yesterday"}]', "an event has no createdAt"),
         (b'[{"event":"x","createdAt":"0001-01-01T00:00:00+23:59"}]', "an event has no createdAt"),
         (b'[{"createdAt":"2026-03-14T08:21:08Z"}]', "an event has no name"),
         (b'[{"event":7,"createdAt":"2026-03-14T08:21:08Z"}]', "an event has no name"),
-        (rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":"\u0000"}]', "an event holds what no database takes"),
-        (rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","\u0000":1}]', "an event holds what no database takes"),
-        (rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":"\ud83d"}]', "an event holds what no database takes"),
-        (b'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":1e200000}]', "an event holds what no database takes"),
-        (b'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":NaN}]', "an event holds what no database takes"),
+        (
+            rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":"\u0000"}]',
+            "an event contains a value that the database can't store",
+        ),
+        (
+            rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","\u0000":1}]',
+            "an event contains a value that the database can't store",
+        ),
+        (
+            rb'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":"\ud83d"}]',
+            "an event contains a value that the database can't store",
+        ),
+        (
+            b'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":1e200000}]',
+            "an event contains a value that the database can't store",
+        ),
+        (
+            b'[{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":NaN}]',
+            "an event contains a value that the database can't store",
+        ),
         (json.dumps([EVENT] * 101).encode(), "more than 100 events"),
     ],
 )
@@ -92,7 +107,7 @@ def test_what_cannot_be_taken_apart_is_set_aside_as_it_came(raw, reason):
 def test_an_odd_item_does_not_take_its_neighbours_along():
     delivery = read(EVENT, 5, {"event": "x"}, EVENT | {"event": "other"})
     assert [it.name for it in delivery.events] == ["user:vehicle:updated", "other"]
-    assert delivery.set_aside.reason == "an event has no createdAt; an item is no object"
+    assert delivery.set_aside.reason == "an event has no createdAt; an item is not an object"
     assert len(parse_delivery(delivery.set_aside.raw).events) == 2
 
 

@@ -1,4 +1,4 @@
-"""The real relay, and browsers without a screen: they keep cookies, follow links by hand and post forms."""
+"""Fixtures for page tests: the real relay, and HTTP clients that keep cookies and post forms like browsers."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,13 +16,13 @@ from relay.settings import Settings
 
 
 class Browser(httpx.AsyncClient):
-    """Keeps cookies, follows nothing by itself."""
+    """An HTTP client that keeps cookies and doesn't follow redirects."""
 
     async def submit(self, path: str, on: str | None = None, **fields: str | list[str]) -> httpx.Response:
-        """Post a form that stands on the page `on` (else on the one that it is posted to), with its hidden token."""
-        shown = await self.get(on or path)
-        token = re.search(r'name="csrf" value="([0-9a-f]{64})"', shown.text)
-        assert token, f"no form on {on or path}: {shown.status_code}"
+        """Post a form to `path` with the CSRF token from the page `on` (default: from `path` itself)."""
+        form_page = await self.get(on or path)
+        token = re.search(r'name="csrf" value="([0-9a-f]{64})"', form_page.text)
+        assert token, f"no form on {on or path}: {form_page.status_code}"
         return await self.post(path, data={"csrf": token[1], **fields})
 
 
@@ -40,27 +40,27 @@ async def app(settings, database_url) -> AsyncIterator[FastAPI]:
 
 @pytest.fixture
 async def open_browser(app) -> AsyncIterator[Callable[[], Awaitable[Browser]]]:
-    """Opens browsers that know nothing of each other."""
+    """A function that opens independent browsers."""
     async with AsyncExitStack() as stack:
 
-        async def make(**wanted: object) -> Browser:
-            transport = httpx.ASGITransport(app, **wanted)
+        async def open_one(**transport_options: object) -> Browser:
+            transport = httpx.ASGITransport(app, **transport_options)
             return await stack.enter_async_context(Browser(transport=transport, base_url="http://127.0.0.1:8300"))
 
-        yield make
+        yield open_one
 
 
 @pytest.fixture
 async def browser(open_browser) -> Browser:
-    """Nobody is signed in here."""
+    """A browser in which no user is signed in."""
     return await open_browser()
 
 
 @pytest.fixture
 async def sign_in(pool, open_browser) -> Callable[[UUID], Awaitable[Browser]]:
-    """A browser in which this user is signed in."""
+    """A function that opens a browser in which the given user is signed in."""
 
-    async def make(user_id: UUID) -> Browser:
+    async def open_signed_in(user_id: UUID) -> Browser:
         opened = await open_browser()
         async with pool.connection() as connection:
             opened.cookies.set(
@@ -68,12 +68,12 @@ async def sign_in(pool, open_browser) -> Callable[[UUID], Awaitable[Browser]]:
             )
         return opened
 
-    return make
+    return open_signed_in
 
 
 @pytest.fixture
 async def owner(database_url) -> AsyncIterator[AsyncConnection]:
-    """A connection with the schema in its path, past all row security."""
+    """A connection as the schema's owner, which row-level security doesn't restrict."""
     async with await AsyncConnection.connect(database_url, autocommit=True) as connection:
         await connection.execute("set search_path to evconduit")
         yield connection

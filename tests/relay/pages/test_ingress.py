@@ -1,4 +1,4 @@
-"""Behind Home Assistant's ingress the owner is who the Supervisor let through, and nobody else gets an answer."""
+"""Pages behind Home Assistant's ingress: the Supervisor's user is the owner, and all other requests are refused."""
 
 import re
 
@@ -10,7 +10,10 @@ from relay.kit.ingress import SUPERVISOR_ADDRESS
 from tests.relay.pages.conftest import Browser
 
 PORT = 8399
-WHO = {"X-Remote-User-Id": "0123456789abcdef0123456789abcdef", "X-Ingress-Path": "/api/hassio_ingress/a-token"}
+INGRESS_HEADERS = {
+    "X-Remote-User-Id": "0123456789abcdef0123456789abcdef",
+    "X-Ingress-Path": "/api/hassio_ingress/a-token",
+}
 
 
 @pytest.fixture
@@ -21,41 +24,41 @@ async def app(settings, database_url):
 
 
 @pytest.fixture
-def through(app):
-    def make(port=PORT, client=SUPERVISOR_ADDRESS, **headers):
+def open_through_ingress(app):
+    def open_browser(port=PORT, client=SUPERVISOR_ADDRESS, **headers):
         transport = httpx.ASGITransport(app, client=(client, 5000))
-        return Browser(transport=transport, base_url=f"http://relay:{port}", headers={**WHO, **headers})
+        return Browser(transport=transport, base_url=f"http://relay:{port}", headers={**INGRESS_HEADERS, **headers})
 
-    return make
+    return open_browser
 
 
-async def test_who_the_supervisor_lets_through_is_the_owner(through, owner):
-    async with through() as browser:
+async def test_supervisor_user_is_the_owner(open_through_ingress, owner):
+    async with open_through_ingress() as browser:
         for _ in range(2):
             assert (await browser.get("/home")).status_code == 200
     assert await (await owner.execute("select role from users")).fetchall() == [("admin",)]
 
 
-async def test_all_addresses_lead_back_through_ingress(through):
-    async with through() as browser:
+async def test_all_addresses_have_the_ingress_prefix(open_through_ingress):
+    async with open_through_ingress() as browser:
         page = await browser.get("/home")
         assert 'href="/api/hassio_ingress/a-token/static/style.css"' in page.text
         assert (await browser.get("/")).headers["location"] == "/api/hassio_ingress/a-token/home"
         assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
 
 
-async def test_forms_work_there(through):
-    async with through() as browser:
+async def test_forms_work_and_need_their_csrf_token(open_through_ingress):
+    async with open_through_ingress() as browser:
         assert (await browser.submit("/sign-out", on="/home")).status_code == 303
         assert (await browser.post("/sign-out", data={"csrf": "0" * 64})).status_code == 403
 
 
 @pytest.fixture
-async def household(settings, database_url):
-    """A browser that opens Home Assistant over http at home, where the relay has an https address for the world."""
+async def home_browser(settings, database_url):
+    """A browser that opens Home Assistant over HTTP at home, while the relay's public address is HTTPS."""
     known = {"ingress_port": PORT, "public_url": "https://relay.example.org"}
     app = create_app(settings.model_copy(update=known), database_url, with_worker=False)
-    prefix = WHO["X-Ingress-Path"]
+    prefix = INGRESS_HEADERS["X-Ingress-Path"]
 
     async def supervisor(scope, receive, send):
         assert scope["path"].startswith(prefix)
@@ -66,43 +69,47 @@ async def household(settings, database_url):
     transport = httpx.ASGITransport(supervisor, client=(SUPERVISOR_ADDRESS, 5000))
     async with (
         app.router.lifespan_context(app),
-        Browser(transport=transport, base_url=f"http://homeassistant.local:8123{prefix}", headers=WHO) as browser,
+        Browser(
+            transport=transport, base_url=f"http://homeassistant.local:8123{prefix}", headers=INGRESS_HEADERS
+        ) as browser,
     ):
         yield browser
 
 
-async def test_a_new_key_is_shown_there_and_nobody_beside_us_gets_to_see_it(household):
-    done = await household.submit("/keys", name="Laptop", scopes=["read"])
+async def test_new_key_is_shown_and_its_cookie_is_limited_to_the_ingress_path(home_browser):
+    done = await home_browser.submit("/keys", name="Laptop", scopes=["read"])
     assert done.headers["location"].endswith("/keys/made")
-    # Home Assistant and other add-ons have the same origin.
-    assert [(it.path, it.secure) for it in household.cookies.jar] == [(WHO["X-Ingress-Path"] + "/", False)]
-    assert re.search(r">evc_[\w-]{43}</textarea>", (await household.get("/keys/made")).text)
-    assert list(household.cookies.jar) == []
+    # Home Assistant and other add-ons share the origin, so the cookie's path must be the relay's own.
+    assert [(it.path, it.secure) for it in home_browser.cookies.jar] == [
+        (INGRESS_HEADERS["X-Ingress-Path"] + "/", False)
+    ]
+    assert re.search(r">evc_[\w-]{43}</textarea>", (await home_browser.get("/keys/made")).text)
+    assert list(home_browser.cookies.jar) == []
 
 
-async def test_notices_are_told_there(household):
-    assert (await household.submit("/profile", name="Kim", language="en-US")).status_code == 303
-    assert "Saved." in (await household.get("/profile")).text
+async def test_notices_are_shown(home_browser):
+    assert (await home_browser.submit("/profile", name="Kim", language="en-US")).status_code == 303
+    assert "Saved." in (await home_browser.get("/profile")).text
 
 
 @pytest.mark.parametrize(
     "changed",
     [{"client": "172.30.32.3"}, {"client": "127.0.0.1"}, {"X-Remote-User-Id": ""}, {"X-Remote-User-Id": "' or 1=1"}],
 )
-async def test_nobody_else_gets_an_answer_there(through, owner, changed):
-    async with through(**changed) as browser:
+async def test_requests_not_from_the_supervisor_are_refused(open_through_ingress, owner, changed):
+    async with open_through_ingress(**changed) as browser:
         assert (await browser.get("/home")).status_code == 403
         assert (await browser.get("/api/health/ready")).status_code == 403
     assert await (await owner.execute("select count(*) from users")).fetchone() == (0,)
 
 
-async def test_on_the_other_port_ingress_headers_mean_nothing(through):
-    async with through(port=8300) as browser:
+async def test_ingress_headers_are_ignored_on_the_public_port(open_through_ingress):
+    async with open_through_ingress(port=8300) as browser:
         sent = await browser.get("/home")
         assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in?next=%2Fhome")
 
 
 @pytest.mark.parametrize("path", ["//evil.example", "https://evil.example", "/a/../b", "x", '/"><script>'])
-async def test_a_prefix_that_is_none_is_none(through, path):
-    async with through(**{"X-Ingress-Path": path}) as browser:
+async def test_invalid_ingress_prefix_is_ignored(open_through_ingress, path):
+    async with open_through_ingress(**{"X-Ingress-Path": path}) as browser:
         assert 'href="/static/style.css"' in (await browser.get("/home")).text

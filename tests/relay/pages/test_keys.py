@@ -6,22 +6,22 @@ import pytest
 from relay.usecases.access.manage_keys import MAX_KEYS
 
 
-def shown_key(text: str) -> str:
+def extract_key(text: str) -> str:
     found = re.search(r">(evc_[\w-]{43})</textarea>", text)
     assert found
     return found[1]
 
 
-async def make(opened, **fields) -> str:
+async def create_key(opened, **fields) -> str:
     done = await opened.submit("/keys", **{"name": "Laptop", "scopes": ["read", "control"], **fields})
     assert (done.status_code, done.headers["location"]) == (303, "/keys/made")
     assert "evc_" not in done.text
-    return shown_key((await opened.get("/keys/made")).text)
+    return extract_key((await opened.get("/keys/made")).text)
 
 
-async def test_a_key_is_shown_once_and_works(sign_in, account):
+async def test_new_key_is_shown_once_and_works(sign_in, account):
     opened = await sign_in(account.user_id)
-    key = await make(opened, scopes=["read"])
+    key = await create_key(opened, scopes=["read"])
     again = await opened.get("/keys/made")
     assert (again.status_code, again.headers["location"]) == (303, "/keys")
     listed = (await opened.get("/keys")).text
@@ -33,54 +33,54 @@ async def test_a_key_is_shown_once_and_works(sign_in, account):
     assert refused.status_code in {403, 422}
 
 
-async def test_a_key_s_name_is_one_visible_line(sign_in, account, pool):
-    # The operator's terminal shows it too, and would obey what is written there for it.
-    await make(await sign_in(account.user_id), name="Lap\x1b]0;x\x07top\nevc_AAAA\u202e")
+async def test_key_name_is_reduced_to_one_line_of_visible_characters(sign_in, account, pool):
+    # The operator's terminal prints the name too, and would interpret control sequences in it.
+    await create_key(await sign_in(account.user_id), name="Lap\x1b]0;x\x07top\nevc_AAAA\u202e")
     async with pool.connection() as connection:
         rows = await (await connection.execute("select name from api_keys order by created_at desc limit 1")).fetchall()
     assert rows == [("Lap]0;xtop evc_AAAA",)]
 
 
-async def test_a_revoked_key_is_refused_at_once_and_its_streams_end(sign_in, account, app, pool):
+async def test_revoked_key_is_refused_immediately_and_its_streams_end(sign_in, account, app, pool):
     opened = await sign_in(account.user_id)
-    key = await make(opened)
+    key = await create_key(opened)
     async with pool.connection() as connection:
         row = await (await connection.execute("select id from api_keys where name = 'Laptop'")).fetchone()
     with app.state.runtime.hub.open_listener(account.user_id, row[0]) as stream:
-        asked = await opened.get(f"/keys/{row[0]}/revoke")
-        assert "Revoke “Laptop”?" in asked.text
+        confirmation = await opened.get(f"/keys/{row[0]}/revoke")
+        assert "Revoke “Laptop”?" in confirmation.text
         done = await opened.submit(f"/keys/{row[0]}/revoke")
         assert (done.status_code, done.headers["location"]) == (303, "/keys")
         assert b"revoked" in await stream.receive()
-    told = await opened.get("/keys")
-    assert "The key is revoked." in told.text
-    assert "Laptop" not in told.text
+    listed = await opened.get("/keys")
+    assert "The key is revoked." in listed.text
+    assert "Laptop" not in listed.text
     answer = await opened.get("/api/ha/v2/account", headers={"Authorization": f"Bearer {key}"})
     assert answer.status_code == 401
     assert (await opened.submit(f"/keys/{row[0]}/revoke", on="/keys")).status_code == 404
 
 
 @pytest.mark.parametrize(
-    ("fields", "field", "words"),
+    ("fields", "field", "message"),
     [
-        ({"name": " ", "scopes": ["read"]}, "name", "Give the key a name."),
-        ({"name": "x" * 61, "scopes": ["read"]}, "name", "At most 60 characters."),
-        ({"name": 'A "b" <i>'}, "scopes", "Tick at least one"),
-        ({"name": "x", "scopes": ["account"]}, "scopes", "Tick at least one"),
+        ({"name": " ", "scopes": ["read"]}, "name", "Enter a name for the key."),
+        ({"name": "x" * 61, "scopes": ["read"]}, "name", "Enter at most 60 characters."),
+        ({"name": 'A "b" <i>'}, "scopes", "Choose at least one permission"),
+        ({"name": "x", "scopes": ["account"]}, "scopes", "Choose at least one permission"),
     ],
 )
-async def test_a_mistake_is_told_at_its_field_and_what_was_typed_is_kept(sign_in, account, fields, field, words):
+async def test_invalid_field_shows_its_error_and_keeps_the_input(sign_in, account, fields, field, message):
     answer = await (await sign_in(account.user_id)).submit("/keys", **fields)
     assert answer.status_code == 422
-    told = re.search(rf'id="{field}-error">.*?<span>(.*?)</span>', answer.text, re.DOTALL)
-    assert told
-    assert told[1].startswith(words)
+    error = re.search(rf'id="{field}-error">.*?<span>(.*?)</span>', answer.text, re.DOTALL)
+    assert error
+    assert error[1].startswith(message)
     kept = re.search(r'id="name" name="name" type="text" value="([^"]*)"', answer.text)
     assert kept
     assert html.unescape(kept[1]) == fields["name"].strip()
 
 
-async def test_there_is_a_most_of_keys(sign_in, account, pool):
+async def test_number_of_keys_is_limited(sign_in, account, pool):
     async with pool.connection() as connection:
         await connection.execute(
             "insert into api_keys (user_id, name, key_hash, prefix) "

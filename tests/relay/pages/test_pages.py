@@ -1,4 +1,4 @@
-"""What holds for every page, whoever made it."""
+"""What every page does: sign-in, security headers, language, CSRF protection, and error pages."""
 
 import dataclasses
 import re
@@ -13,14 +13,14 @@ HTML = {"Accept": "text/html,*/*;q=0.8"}
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_who_is_not_signed_in_is_sent_to_and_comes_back(browser, path):
+async def test_signed_out_visitor_is_redirected_to_sign_in_and_back(browser, path):
     answer = await browser.get(path + "?x=1")
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/sign-in?next=%2F{path[1:]}%3Fx%3D1"
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_pages_of_an_account_are_kept_by_nobody_and_run_nothing(sign_in, account, path):
+async def test_account_pages_are_not_cached_and_contain_no_scripts(sign_in, account, path):
     shown = await (await sign_in(account.user_id)).get(path)
     assert shown.status_code == 200
     assert shown.headers["cache-control"] == "no-store"
@@ -38,7 +38,7 @@ async def test_pages_of_an_account_are_kept_by_nobody_and_run_nothing(sign_in, a
 
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("language", ["de", "sv"])
-async def test_pages_speak_the_language_of_the_account(sign_in, account, pool, path, language):
+async def test_pages_are_in_the_account_s_language(sign_in, account, pool, path, language):
     async with pool.connection() as connection:
         await connection.execute("update users set language = %s", [f"{language}-{language.upper()}"])
     shown = await (await sign_in(account.user_id)).get(path, headers={"Accept-Language": "en"})
@@ -48,23 +48,23 @@ async def test_pages_speak_the_language_of_the_account(sign_in, account, pool, p
 
 @pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize("token", ["", "0" * 64])
-async def test_a_form_that_is_not_ours_changes_nothing_and_says_so(sign_in, account, path, token):
+async def test_form_without_a_valid_csrf_token_is_refused_with_an_error_page(sign_in, account, path, token):
     answer = await (await sign_in(account.user_id)).post(path, data={"csrf": token, "name": "x", "scopes": "read"})
     assert answer.status_code == 403
     assert answer.headers["content-type"].startswith("text/html")
-    assert "<h1>This form has grown too old</h1>" in answer.text
+    assert "<h1>This form has expired</h1>" in answer.text
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_an_address_without_a_page_is_told_to_a_person_as_a_page(browser):
+async def test_unknown_address_returns_an_html_page_to_a_browser(browser):
     answer = await browser.get("/nowhere", headers=HTML)
     assert answer.status_code == 404
-    assert "<h1>There is nothing here</h1>" in answer.text
+    assert "<h1>Page not found</h1>" in answer.text
     assert "content-security-policy" in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/api/nowhere"])
-async def test_a_program_is_told_problems_as_programs_read_them(browser, path):
+async def test_unknown_address_returns_problem_json_to_a_program(browser, path):
     accept = HTML if path.startswith("/api") else {"Accept": "*/*"}
     answer = await browser.get(path, headers=accept)
     assert answer.headers["content-type"] == "application/problem+json"
@@ -72,7 +72,7 @@ async def test_a_program_is_told_problems_as_programs_read_them(browser, path):
 
 @pytest.mark.parametrize("path", ["/keys/{}/revoke", "/installations/{}/disconnect"])
 @pytest.mark.parametrize("which", ["foreign", "unknown", "no id"])
-async def test_what_is_not_yours_does_not_exist(sign_in, make_account, pool, path, which):
+async def test_another_user_s_or_unknown_credential_returns_404(sign_in, make_account, pool, path, which):
     mine, theirs = await make_account(), await make_account()
     async with pool.connection() as connection:
         row = await (
@@ -85,32 +85,34 @@ async def test_what_is_not_yours_does_not_exist(sign_in, make_account, pool, pat
         await opened.submit(path.format(it), on="/keys"),
     ):
         assert answer.status_code == 404
-        assert "<h1>There is nothing here</h1>" in answer.text
+        assert "<h1>Page not found</h1>" in answer.text
     async with pool.connection() as connection:
-        left = await (await connection.execute("select count(*) from api_keys where revoked_at is null")).fetchone()
-    assert left == (2,)
+        remaining = await (
+            await connection.execute("select count(*) from api_keys where revoked_at is null")
+        ).fetchone()
+    assert remaining == (2,)
 
 
-async def test_without_a_database_a_page_says_so(sign_in, account, app):
+async def test_page_without_a_database_returns_503(sign_in, account, app):
     opened = await sign_in(account.user_id)
 
-    class Away:
+    class UnavailablePool:
         def connection(self):
             raise PoolTimeout
 
-    app.state.runtime = dataclasses.replace(app.state.runtime, pool=Away())
+    app.state.runtime = dataclasses.replace(app.state.runtime, pool=UnavailablePool())
     answer = await opened.get("/home")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert "<h1>The relay needs a moment</h1>" in answer.text
+    assert "<h1>The relay is temporarily unavailable</h1>" in answer.text
 
 
-async def test_over_tls_browsers_are_told_to_stay_there(browser, app):
+async def test_https_relay_sends_strict_transport_security(browser, app):
     assert "strict-transport-security" not in (await browser.get("/")).headers
     app.state.runtime = dataclasses.replace(app.state.runtime, public_url="https://relay.example.org")
     assert (await browser.get("/")).headers["strict-transport-security"] == "max-age=31536000"
 
 
-async def test_a_notice_is_one_of_ours_and_is_told_once(sign_in, account):
+async def test_notice_is_shown_once_and_a_forged_one_is_ignored(sign_in, account):
     opened = await sign_in(account.user_id)
     done = await opened.submit("/profile", name="Kim", language="en-US")
     assert (done.status_code, done.headers["location"]) == (303, "/profile")

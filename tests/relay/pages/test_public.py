@@ -5,7 +5,7 @@ import pytest
 
 
 @pytest.mark.parametrize("path", ["/", "/link-callback", "/sign-in", "/sign-in/link/evl_nonsense"])
-async def test_pages_are_whole_and_load_nothing_from_elsewhere(browser, path):
+async def test_public_page_is_complete_and_loads_nothing_external(browser, path):
     page = await browser.get(path)
     assert page.status_code == (410 if "nonsense" in path else 200)
     assert "default-src 'none'" in page.headers["content-security-policy"]
@@ -20,30 +20,30 @@ async def test_pages_are_whole_and_load_nothing_from_elsewhere(browser, path):
 
 
 @pytest.mark.parametrize(
-    ("query", "heading", "looked"),
+    ("query", "heading", "polls"),
     [
         ("", "Your car is linked", [1]),
-        ("?error=cancelledByUser", "Nothing was linked", []),
+        ("?error=cancelledByUser", "No car was linked", []),
         ("?error=backendError&error_message=<b>x</b>", "The car could not be linked", []),
     ],
 )
-async def test_the_page_after_linking_says_how_it_ended_in_our_own_words(browser, looks, query, heading, looked):
+async def test_link_callback_shows_the_outcome_without_enode_s_message(browser, poll_requests, query, heading, polls):
     page = await browser.get("/link-callback" + query)
     assert f"<h1>{heading}</h1>" in page.text
     assert "<b>x</b>" not in page.text
-    assert looks == looked
+    assert poll_requests == polls
 
 
 @pytest.fixture
-def looks(app):
-    """How often somebody was asked to look at Enode soon."""
-    asked = []
-    app.state.runtime = dataclasses.replace(app.state.runtime, request_poll=lambda: asked.append(1))
-    return asked
+def poll_requests(app):
+    """One element for each request to poll Enode soon."""
+    requests = []
+    app.state.runtime = dataclasses.replace(app.state.runtime, request_poll=lambda: requests.append(1))
+    return requests
 
 
 @pytest.mark.parametrize(
-    ("wanted", "heading"),
+    ("accept_language", "heading"),
     [
         ("de-AT,en;q=0.5", "Dein Elektroauto, live in Home Assistant"),
         ("fr, sv;q=0.3, en;q=0.2", "Din elbil, live i Home Assistant"),
@@ -51,6 +51,6 @@ def looks(app):
         ("de;q=0, ;;;q=x,*", "Your electric car, live in Home Assistant"),
     ],
 )
-async def test_pages_speak_the_language_that_the_browser_wants_most(browser, wanted, heading):
-    page = await browser.get("/", headers={"Accept-Language": wanted})
+async def test_page_is_in_the_language_that_the_browser_prefers(browser, accept_language, heading):
+    page = await browser.get("/", headers={"Accept-Language": accept_language})
     assert f"<h1>{heading}</h1>" in page.text

@@ -12,12 +12,12 @@ async def call(opened, account, times=1):
         assert (await opened.get("/api/ha/v2/vehicles", headers={"Authorization": account.header})).status_code == 200
 
 
-async def test_calls_are_told_by_day_by_kind_and_by_installation(sign_in, account):
+async def test_calls_are_shown_by_day_type_and_installation(sign_in, account):
     opened = await sign_in(account.user_id)
     assert "No calls this month" in (await opened.get("/usage")).text
     await call(opened, account, 3)
     shown = (await opened.get("/usage")).text
-    assert "<strong>3</strong> calls, without a limit" in shown
+    assert "<strong>3</strong> calls, no limit" in shown
     assert re.search(r"<rect class=\"bar-today\".*?<title>\d+ \w+ \d{4}: 3 calls</title>", shown)
     assert re.search(r"<td>HA.*?</td><td class=\"right\">3</td>", shown)
     assert re.search(
@@ -29,7 +29,7 @@ async def test_calls_are_told_by_day_by_kind_and_by_installation(sign_in, accoun
     ("used", "left", "kind"),
     [(1, "299 calls left", "good"), (299, "1 call left", "warn"), (300, "0 calls left", "bad")],
 )
-async def test_an_allowance_is_shown_with_what_is_left_of_it(sign_in, make_account, app, pool, *, used, left, kind):
+async def test_allowance_is_shown_with_its_remaining_calls(sign_in, make_account, app, pool, *, used, left, kind):
     account = await make_account(plan="free")
     app.state.runtime = dataclasses.replace(app.state.runtime, plans=CLOUD)
     opened = await sign_in(account.user_id)
@@ -44,12 +44,12 @@ async def test_an_allowance_is_shown_with_what_is_left_of_it(sign_in, make_accou
 
 
 @pytest.mark.parametrize(("most", "step"), [(0, 1), (3, 1), (4, 2), (6, 2), (7, 5), (16, 10), (2999, 1000)])
-def test_lines_stand_at_round_numbers_and_the_highest_bar_below_the_last(most, step):
+def test_grid_lines_are_at_round_numbers_and_cover_the_highest_bar(most, step):
     assert find_grid_step(most) == step
     assert step * 3 >= most
 
 
-def test_bars_stand_side_by_side_on_the_floor():
+def test_bars_start_at_the_baseline_and_do_not_overlap():
     chart = build_bar_chart([0, 3, 1], slot_count=30)
     assert [bar.height for bar in chart.bars] == [0, HEIGHT, HEIGHT / 3]
     assert all(bar.y + bar.height == HEIGHT for bar in chart.bars)

@@ -1,4 +1,4 @@
-"""Supabase's stand-in, and the relay's client of it."""
+"""The Supabase Auth double, the relay's client for it, and relays in cloud mode."""
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -32,10 +32,10 @@ async def client(supabase):
 
 @pytest.fixture
 async def cloud(tmp_path, database_url):
-    """Opens the real relay in cloud mode, with a project of its own."""
+    """Function that starts the relay in cloud mode with a Supabase project of its own."""
     async with AsyncExitStack() as stack:
 
-        async def make(**about):
+        async def open_cloud(**settings_fields):
             double = await stack.enter_async_context(supabase_running(site=SITE))
             settings = Settings(
                 mode="cloud",
@@ -46,40 +46,40 @@ async def cloud(tmp_path, database_url):
                 supabase_url=double.url,
                 supabase_anon_key=ANON,
                 supabase_service_role_key=SECRET,
-                **about,
+                **settings_fields,
             )
             app = create_app(settings, database_url, with_worker=False)
             await stack.enter_async_context(app.router.lifespan_context(app))
             return Cloud(stack, app, double)
 
-        yield make
+        yield open_cloud
 
 
 class Cloud:
-    """A relay where many people are, and the browsers that look at it."""
+    """A relay in cloud mode, and browsers that open its pages."""
 
     def __init__(self, stack, app, supabase):
         self._stack, self.app, self.supabase = stack, app, supabase
 
-    async def browser(self, **wanted):
+    async def browser(self, **transport_options):
         return await self._stack.enter_async_context(
-            Browser(transport=httpx.ASGITransport(self.app, **wanted), base_url=SITE)
+            Browser(transport=httpx.ASGITransport(self.app, **transport_options), base_url=SITE)
         )
 
     async def follow(self, browser, link):
-        """Open a link that leads by way of Supabase, as a browser does, and see where it ends here."""
-        return await browser.get(await self.supabase.lands(link))
+        """Open a link that redirects through Supabase; returns the relay's response at its end."""
+        return await browser.get(await self.supabase.resolve_link(link))
 
-    async def come_in(self, browser, email, *, by="/sign-in", **fields):
-        """Ask for a link, open it; the answer at the end of it."""
-        asked = await browser.submit(by, email=email, **fields)
-        assert asked.status_code == 200, asked.text
+    async def sign_in(self, browser, email, *, by="/sign-in", **fields):
+        """Request a link by email and open it; returns the relay's response."""
+        sent = await browser.submit(by, email=email, **fields)
+        assert sent.status_code == 200, sent.text
         return await self.follow(browser, self.supabase.mails[-1].link)
 
 
 @pytest.fixture
 async def owner(database_url):
-    """A connection with the schema in its path, past all row security."""
+    """A connection as the database owner, past row security."""
     async with await AsyncConnection.connect(database_url, autocommit=True) as connection:
         await connection.execute("set search_path to evconduit")
         yield connection
@@ -87,20 +87,20 @@ async def owner(database_url):
 
 @pytest.fixture
 def invite(database_url):
-    """Creates an invitation and returns its code."""
+    """Function that creates an invitation and returns its code."""
 
-    async def make(*, uses=1, good_for=timedelta(days=1)):
+    async def create(*, uses=1, lifetime=timedelta(days=1)):
         code = generate_invitation_code()
         async with connect_as_relay(database_url) as connection:
-            await create_invitation(connection, code, uses=uses, lifetime=good_for, note="")
+            await create_invitation(connection, code, uses=uses, lifetime=lifetime, note="")
         return code
 
-    return make
+    return create
 
 
 @pytest.fixture
-async def browser_at_home(tmp_path, database_url):
-    """One that looks at a relay of one's own."""
+async def self_hosted_browser(tmp_path, database_url):
+    """A browser that opens the pages of a self-hosted relay."""
     app = create_app(
         Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32), database_url, with_worker=False
     )

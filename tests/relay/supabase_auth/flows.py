@@ -1,4 +1,4 @@
-"""What the stand-in remembers between a request and the browser's return: flow states, links, and how old they get."""
+"""State of the Supabase Auth double: PKCE flows and emailed links, with their lifetimes."""
 
 import base64
 import hashlib
@@ -11,58 +11,58 @@ from uuid import uuid4
 from tests.relay.supabase_auth.refusals import Refusal
 
 PREFIX = "pkce_"
-MAIL_PAUSE, LINK_LIVES, FLOW_LIVES = 60, 3600, 300
-"""Seconds. A hosted project's; each but the pause is a setting there, too."""
+EMAIL_INTERVAL_SECONDS, LINK_LIFETIME_SECONDS, FLOW_LIFETIME_SECONDS = 60, 3600, 300
+"""Values of a hosted project. All but the interval between emails are settings there too."""
 
 _CHALLENGE = re.compile(r"[a-zA-Z._~0-9-]+", re.ASCII)
-# A link of type `email` is either of these.
-_SIGNS_IN = {"email": {"signup", "magiclink"}, "signup": {"signup"}, "magiclink": {"magiclink"}}
+# Kinds of links that a `type` in the request accepts.
+_KINDS_BY_TYPE = {"email": {"signup", "magiclink"}, "signup": {"signup"}, "magiclink": {"magiclink"}}
 
 
 @dataclass
-class Somebody:
+class SupabaseAccount:
     email: str
     id: str = field(default_factory=lambda: str(uuid4()))
-    confirmed: bool = False
-    about: dict = field(default_factory=dict)
-    banned: bool = False
-    # When the last mail of a kind left.
-    mailed: dict = field(default_factory=dict)
+    is_confirmed: bool = False
+    metadata: dict = field(default_factory=dict)
+    is_banned: bool = False
+    # Time of the last email by kind of link.
+    mailed_at: dict = field(default_factory=dict)
 
 
 @dataclass
 class Flow:
-    """A PKCE flow: a challenge, and the code that will be worth something to who has its verifier."""
+    """A PKCE flow: a challenge, and the code that can be exchanged with the matching verifier."""
 
     method: str
     challenge: str
     challenge_method: str
-    created: float
-    somebody: Somebody | None = None
-    issued: float | None = None
-    back: str = ""
+    created_at: float
+    account: SupabaseAccount | None = None
+    issued_at: float | None = None
+    redirect_to: str = ""
     id: str = field(default_factory=lambda: str(uuid4()))
     code: str = field(default_factory=lambda: str(uuid4()))
 
-    def is_late(self, now):
-        """After a link of somebody known, time runs from the code; with all others from the very beginning."""
-        begins = self.issued if self.issued is not None and self.method == "magiclink" else self.created
-        return now > begins + FLOW_LIVES
+    def is_expired(self, now):
+        """Whether the flow has expired: counted from the code for a magic link, else from the beginning of the flow."""
+        started_at = self.issued_at if self.issued_at is not None and self.method == "magiclink" else self.created_at
+        return now > started_at + FLOW_LIFETIME_SECONDS
 
-    def is_proven(self, verifier):
+    def is_verifier_valid(self, verifier):
         digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         return hmac.compare_digest(digest if self.challenge_method == "s256" else verifier, self.challenge)
 
 
 @dataclass
 class Link:
-    somebody: Somebody
+    account: SupabaseAccount
     kind: str
-    sent: float
+    sent_at: float
 
 
 class Flows:
-    """Flow states in the order in which they were made."""
+    """Flows in the order of their creation."""
 
     def __init__(self):
         self._all = []
@@ -71,54 +71,54 @@ class Flows:
         self._all.append(flow)
         return flow
 
-    def by_code(self, code):
-        return next((it for it in self._all if it.code == code and it.somebody is not None), None)
+    def find_by_code(self, code):
+        return next((it for it in self._all if it.code == code and it.account is not None), None)
 
-    def by_id(self, flow_id):
+    def find_by_id(self, flow_id):
         return next((it for it in self._all if it.id == flow_id), None)
 
-    def newest(self, somebody, method):
-        """Of this person, whoever began it: that is how the code in a mail's link is found."""
-        return next((it for it in reversed(self._all) if it.somebody is somebody and it.method == method), None)
+    def find_newest(self, account, method):
+        """Newest flow of this account, whichever browser began it. An emailed link yields the code of that flow."""
+        return next((it for it in reversed(self._all) if it.account is account and it.method == method), None)
 
-    def end(self, flow):
+    def remove(self, flow):
         self._all.remove(flow)
 
 
 class Links:
-    """One link of each kind for each person: a newer one takes the place of the one before."""
+    """Links, one of each kind per account: a newer one replaces the older."""
 
     def __init__(self):
         self._all = {}
 
-    def make(self, somebody, kind, now, *, prefix):
-        self.forget(somebody, kind)
+    def create(self, account, kind, now, *, prefix):
+        self.remove(account, kind)
         token_hash = prefix + secrets.token_hex(28)
-        self._all[token_hash] = Link(somebody, kind, now)
+        self._all[token_hash] = Link(account, kind, now)
         return token_hash
 
-    def forget(self, somebody, *kinds):
+    def remove(self, account, *kinds):
         self._all = {
-            key: it for key, it in self._all.items() if it.somebody is not somebody or (kinds and it.kind not in kinds)
+            key: it for key, it in self._all.items() if it.account is not account or (kinds and it.kind not in kinds)
         }
 
     def find(self, token_hash, kind, now):
-        """The link, if it is one of this kind, is still good, and its person may come in."""
-        if kind not in _SIGNS_IN:
+        """The valid link of this type. Raises Refusal if it is unknown or expired or its account is banned."""
+        if kind not in _KINDS_BY_TYPE:
             raise Refusal(400, "validation_failed", "Invalid email verification type")
-        found = self._all.get(token_hash)
-        if found is None or found.kind not in _SIGNS_IN[kind]:
+        link = self._all.get(token_hash)
+        if link is None or link.kind not in _KINDS_BY_TYPE[kind]:
             raise Refusal(403, "otp_expired", "Email link is invalid or has expired")
-        if found.somebody.banned:
+        if link.account.is_banned:
             raise Refusal(403, "user_banned", "User is banned")
-        if now > found.sent + LINK_LIVES:
+        if now > link.sent_at + LINK_LIFETIME_SECONDS:
             raise Refusal(403, "otp_expired", "Email link is invalid or has expired")
-        return found
+        return link
 
 
-def asked_for_pkce(asked):
-    """Challenge and method, both or neither."""
-    challenge, method = asked.get("code_challenge") or "", asked.get("code_challenge_method") or ""
+def parse_pkce_challenge(parameters):
+    """Challenge and method from the request; both are empty without PKCE. Raises Refusal if they are invalid."""
+    challenge, method = parameters.get("code_challenge") or "", parameters.get("code_challenge_method") or ""
     if bool(challenge) != bool(method):
         raise Refusal(400, "validation_failed", "PKCE flow requires code_challenge_method and code_challenge")
     if challenge and not (43 <= len(challenge) <= 128 and _CHALLENGE.fullmatch(challenge)):

@@ -1,4 +1,4 @@
-"""Any ASGI app behind a real socket on loopback, in the test's own loop."""
+"""Serve any ASGI app on a loopback socket, in the event loop of the test."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,9 +11,9 @@ import uvicorn
 from relay.server import open_listening_socket
 
 
-class _Quiet(uvicorn.Server):
+class _QuietServer(uvicorn.Server):
     def install_signal_handlers(self) -> None:
-        """The test run owns the signals."""
+        """Do nothing: pytest handles signals."""
 
 
 @asynccontextmanager
@@ -25,7 +25,7 @@ async def running(
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan=lifespan, ws="none", timeout_graceful_shutdown=1
     )
-    server = _Quiet(config)
+    server = _QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     async with asyncio.timeout(30):
         while not server.started:

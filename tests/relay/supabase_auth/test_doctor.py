@@ -1,4 +1,4 @@
-"""The doctor looks at how people sign in."""
+"""The doctor's check of sign-in with Supabase."""
 
 import pytest
 
@@ -9,27 +9,27 @@ from tests.relay.supabase_auth.double import ANON, SECRET
 
 @pytest.fixture
 def settings(tmp_path, database_url, supabase):
-    about = {"supabase_url": supabase.url, "supabase_anon_key": ANON, "supabase_service_role_key": SECRET}
-    return Settings(mode="cloud", data=tmp_path, database_url=database_url, secret_key="k" * 32, **about)
+    project = {"supabase_url": supabase.url, "supabase_anon_key": ANON, "supabase_service_role_key": SECRET}
+    return Settings(mode="cloud", data=tmp_path, database_url=database_url, secret_key="k" * 32, **project)
 
 
-async def sign_in(settings):
+async def run_sign_in_check(settings):
     return next(it for it in await run_checks(settings) if it.name == "sign-in")
 
 
-async def test_a_project_that_answers(settings, supabase):
-    found = await sign_in(settings.model_copy(update={"sign_in_providers": "github", "approval": True}))
-    assert found.is_ok
-    assert "by a link by mail, github; registration closed, each approved by hand" in found.message
+async def test_available_project_passes(settings, supabase):
+    check = await run_sign_in_check(settings.model_copy(update={"sign_in_providers": "github", "approval": True}))
+    assert check.is_ok
+    assert "sign in with an email link, github; registration closed, with approval by the operator" in check.message
 
 
-async def test_a_project_without_a_key_that_is_accepted(settings, supabase):
-    supabase.published = []
-    found = await sign_in(settings)
-    assert (found.is_ok, "ES256" in found.message) == (False, True)
+async def test_project_without_es256_keys_fails(settings, supabase):
+    supabase.published_keys = []
+    check = await run_sign_in_check(settings)
+    assert (check.is_ok, "ES256" in check.message) == (False, True)
 
 
-async def test_a_project_that_is_away(settings, supabase):
-    supabase.down = True
-    found = await sign_in(settings)
-    assert (found.is_ok, "SUPABASE_URL" in found.message, SECRET in found.message) == (False, True, False)
+async def test_unavailable_project_fails(settings, supabase):
+    supabase.is_down = True
+    check = await run_sign_in_check(settings)
+    assert (check.is_ok, "SUPABASE_URL" in check.message, SECRET in check.message) == (False, True, False)

@@ -1,4 +1,4 @@
-"""The stand-in answers as the real server's source says (docs/decisions): so it is held to that, by rows."""
+"""The Supabase Auth double responds as the source of the real server says (docs/decisions/0017)."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import uuid4
@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.relay.supabase_auth.double import ANON, BASE, SECRET
-from tests.relay.supabase_auth.flows import FLOW_LIVES, LINK_LIVES, MAIL_PAUSE
+from tests.relay.supabase_auth.flows import EMAIL_INTERVAL_SECONDS, FLOW_LIFETIME_SECONDS, LINK_LIFETIME_SECONDS
 
 ANNA, BACK = "anna@example.org", "http://relay.example/auth/callback"
 VERIFIER = "v" * 43
@@ -16,39 +16,39 @@ NEWER = {"X-Supabase-Api-Version": "2024-01-01"}
 
 
 @pytest.fixture
-async def ask(supabase):
-    """Asks the stand-in, without the vendor's client between."""
+async def send(supabase):
+    """Function that sends requests to the double directly, without the vendor's client."""
     async with httpx.AsyncClient(base_url=supabase.url + BASE, headers={"apikey": ANON}) as browser:
 
-        async def asked(method, path, body=None, **about):
-            answer = await browser.request(method, path, json=body, **about)
-            if answer.is_redirect or not answer.content:
-                return answer.status_code, None
-            told = answer.json()
-            return answer.status_code, told.get("error_code", told)
+        async def send_request(method, path, json=None, **options):
+            response = await browser.request(method, path, json=json, **options)
+            if response.is_redirect or not response.content:
+                return response.status_code, None
+            content = response.json()
+            return response.status_code, content.get("error_code", content)
 
-        asked.browser = browser
-        yield asked
-
-
-def otp(**about):
-    return {"email": ANNA, "create_user": True, **PKCE, **about}
+        send_request.browser = browser
+        yield send_request
 
 
-async def where(ask, link):
-    """Status, query and fragment of where this link leads."""
-    answer = await ask.browser.get(link)
-    to = urlsplit(answer.headers["location"])
+def otp(**changes):
+    return {"email": ANNA, "create_user": True, **PKCE, **changes}
+
+
+async def follow_redirect(send, link):
+    """Status of this link, and query, fragment and path to which it redirects."""
+    response = await send.browser.get(link)
+    url = urlsplit(response.headers["location"])
     return (
-        answer.status_code,
-        dict(parse_qsl(to.query)),
-        dict(parse_qsl(to.fragment, keep_blank_values=True)),
-        to.path,
+        response.status_code,
+        dict(parse_qsl(url.query)),
+        dict(parse_qsl(url.fragment, keep_blank_values=True)),
+        url.path,
     )
 
 
 @pytest.mark.parametrize(
-    ("body", "answer"),
+    ("body", "expected"),
     [
         (otp(), (200, {})),
         (otp(create_user=False), (422, "otp_disabled")),
@@ -60,85 +60,85 @@ async def where(ask, link):
     ],
     ids=str,
 )
-async def test_asking_for_a_link(ask, body, answer):
-    assert await ask("POST", "/otp", body) == answer
+async def test_request_for_a_link(send, body, expected):
+    assert await send("POST", "/otp", body) == expected
 
 
-async def test_a_link_may_be_asked_for_once_a_minute(supabase, ask):
-    assert await ask("POST", "/otp", otp()) == (200, {})
-    assert await ask("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
-    supabase.later(MAIL_PAUSE + 1)
-    assert await ask("POST", "/otp", otp()) == (200, {})
+async def test_link_can_be_requested_once_a_minute(supabase, send):
+    assert await send("POST", "/otp", otp()) == (200, {})
+    assert await send("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
+    supabase.advance_time(EMAIL_INTERVAL_SECONDS + 1)
+    assert await send("POST", "/otp", otp()) == (200, {})
     assert [it.kind for it in supabase.mails] == ["signup", "signup"]
-    supabase.people[ANNA].confirmed = True
-    assert await ask("POST", "/otp", otp()) == (200, {})  # the mail of another kind is counted by itself
-    assert await ask("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
+    supabase.accounts[ANNA].is_confirmed = True
+    assert await send("POST", "/otp", otp()) == (200, {})  # each kind of email has its own limit
+    assert await send("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
 
 
-async def test_what_else_stops_a_mail(supabase, ask):
-    supabase.mails_left = 0
-    assert await ask("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
-    assert supabase.people == {}
-    supabase.mails_left, supabase.authorized = None, {"team@example.org"}
-    assert await ask("POST", "/otp", otp()) == (400, "email_address_not_authorized")
-    supabase.authorized, supabase.signups = None, False
-    assert await ask("POST", "/otp", otp()) == (422, "signup_disabled")
-    supabase.busy.add("/otp")
-    assert await ask("POST", "/otp", otp()) == (429, "over_request_rate_limit")
+async def test_project_settings_that_prevent_emails(supabase, send):
+    supabase.emails_left = 0
+    assert await send("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
+    assert supabase.accounts == {}
+    supabase.emails_left, supabase.allowed_addresses = None, {"team@example.org"}
+    assert await send("POST", "/otp", otp()) == (400, "email_address_not_authorized")
+    supabase.allowed_addresses, supabase.allows_signups = None, False
+    assert await send("POST", "/otp", otp()) == (422, "signup_disabled")
+    supabase.rate_limited_paths.add("/otp")
+    assert await send("POST", "/otp", otp()) == (429, "over_request_rate_limit")
     assert supabase.mails == []
 
 
-async def test_a_no_has_the_shape_of_the_version_that_was_asked_for(ask):
-    older = await ask.browser.post("/otp", json=otp(create_user=False))
+async def test_error_format_depends_on_the_requested_api_version(send):
+    older = await send.browser.post("/otp", json=otp(create_user=False))
     assert older.json() == {"code": 422, "error_code": "otp_disabled", "msg": "Signups not allowed for otp"}
-    newer = await ask.browser.post("/otp", json=otp(create_user=False), headers=NEWER)
+    newer = await send.browser.post("/otp", json=otp(create_user=False), headers=NEWER)
     assert newer.json() == {"code": "otp_disabled", "message": "Signups not allowed for otp"}
     headers = {"x-supabase-api-version", "x-sb-error-code"}
     assert [headers & set(it.headers) for it in (older, newer)] == [{"x-sb-error-code"}, headers]
-    nobody = await ask.browser.post("/otp", json=otp(), headers={"apikey": "another", **NEWER})
-    assert (nobody.status_code, "code" in nobody.json()) == (401, False)
+    wrong_key = await send.browser.post("/otp", json=otp(), headers={"apikey": "another", **NEWER})
+    assert (wrong_key.status_code, "code" in wrong_key.json()) == (401, False)
 
 
-async def test_a_link_leads_back_with_a_code_and_once(supabase, ask):
-    await ask("POST", f"/otp?{urlencode({'redirect_to': BACK})}", otp())
+async def test_link_redirects_with_a_code_once(supabase, send):
+    await send("POST", f"/otp?{urlencode({'redirect_to': BACK})}", otp())
     link = supabase.mails[0].link
-    status, query, fragment, path = await where(ask, link)
+    status, query, fragment, path = await follow_redirect(send, link)
     assert (status, set(query), fragment, path) == (303, {"code"}, {}, "/auth/callback")
-    status, query, fragment, _ = await where(ask, link)
+    status, query, fragment, _ = await follow_redirect(send, link)
     assert (status, query["error"], query["error_code"]) == (303, "access_denied", "otp_expired")
     assert fragment == query | {"sb": ""}
 
 
-async def test_a_link_without_pkce_says_everything_in_the_fragment(supabase, ask):
-    await ask("POST", "/otp", otp(code_challenge=None, code_challenge_method=None))
+async def test_link_without_pkce_redirects_with_a_fragment(supabase, send):
+    await send("POST", "/otp", otp(code_challenge=None, code_challenge_method=None))
     link = supabase.mails[0].link
-    _, query, fragment, path = await where(ask, link)
-    assert (query, "access_token" in fragment, path) == ({}, True, "")  # nowhere in particular: to the site
-    _, query, fragment, _ = await where(ask, link)
+    _, query, fragment, path = await follow_redirect(send, link)
+    assert (query, "access_token" in fragment, path) == ({}, True, "")  # without redirect_to, to the site
+    _, query, fragment, _ = await follow_redirect(send, link)
     assert (query, fragment["error_code"]) == ({}, "otp_expired")
 
 
-@pytest.mark.parametrize("elsewhere", ["https://evil.example/x", "http://relay.example.evil/x", "//relay.example/x"])
-async def test_an_address_that_is_not_allowed_is_passed_over(supabase, ask, elsewhere):
-    await ask("POST", f"/otp?{urlencode({'redirect_to': elsewhere})}", otp())
-    assert (await where(ask, supabase.mails[0].link))[3] == ""
+@pytest.mark.parametrize("url", ["https://evil.example/x", "http://relay.example.evil/x", "//relay.example/x"])
+async def test_redirect_to_another_site_is_ignored(supabase, send, url):
+    await send("POST", f"/otp?{urlencode({'redirect_to': url})}", otp())
+    assert (await follow_redirect(send, supabase.mails[0].link))[3] == ""
 
 
-async def test_links_grow_old_and_the_banned_are_told(supabase, ask):
-    await ask("POST", "/otp", otp())
+async def test_expired_links_and_banned_users_are_refused(supabase, send):
+    await send("POST", "/otp", otp())
     mail = supabase.mails[0]
     follow = {"token_hash": mail.token_hash, "type": "email"}
-    supabase.people[ANNA].banned = True
-    assert await ask("POST", "/verify", follow) == (403, "user_banned")
-    _, query, _, _ = await where(ask, mail.link)
+    supabase.accounts[ANNA].is_banned = True
+    assert await send("POST", "/verify", follow) == (403, "user_banned")
+    _, query, _, _ = await follow_redirect(send, mail.link)
     assert (query["error"], query["error_code"]) == ("access_denied", "user_banned")
-    supabase.people[ANNA].banned = False
-    supabase.later(LINK_LIVES + 1)
-    assert await ask("POST", "/verify", follow) == (403, "otp_expired")
+    supabase.accounts[ANNA].is_banned = False
+    supabase.advance_time(LINK_LIFETIME_SECONDS + 1)
+    assert await send("POST", "/verify", follow) == (403, "otp_expired")
 
 
 @pytest.mark.parametrize(
-    ("about", "answer"),
+    ("changes", "expected"),
     [
         ({"type": "signup"}, 200),
         ({"type": "magiclink"}, (403, "otp_expired")),
@@ -148,118 +148,120 @@ async def test_links_grow_old_and_the_banned_are_told(supabase, ask):
     ],
     ids=str,
 )
-async def test_following_a_link_by_post(supabase, ask, about, answer):
-    await ask("POST", "/otp", otp())
-    body = {"token_hash": supabase.mails[0].token_hash, "type": "email", **about}
-    got = await ask("POST", "/verify", body)
-    assert (got[0] if answer == 200 else got) == answer
+async def test_verify_by_post(supabase, send, changes, expected):
+    await send("POST", "/otp", otp())
+    body = {"token_hash": supabase.mails[0].token_hash, "type": "email", **changes}
+    actual = await send("POST", "/verify", body)
+    assert (actual[0] if expected == 200 else actual) == expected
 
 
-async def code_of(supabase, ask, **about):
-    await ask("POST", "/otp", otp(**about))
-    return (await where(ask, supabase.mails[-1].link))[1]["code"]
+async def get_code(supabase, send, **changes):
+    await send("POST", "/otp", otp(**changes))
+    return (await follow_redirect(send, supabase.mails[-1].link))[1]["code"]
 
 
 def exchange(code, verifier=VERIFIER):
     return {"auth_code": code, "code_verifier": verifier}
 
 
-async def test_a_code_is_good_once_and_a_wrong_verifier_does_not_spend_it(supabase, ask):
-    code = await code_of(supabase, ask)
-    assert await ask("POST", "/token?grant_type=other", exchange(code)) == (400, "invalid_credentials")
-    assert await ask("POST", "/token?grant_type=pkce", exchange(code, "")) == (400, "validation_failed")
-    assert await ask("POST", "/token?grant_type=pkce", exchange(code, "w" * 43)) == (400, "bad_code_verifier")
-    assert (await ask("POST", "/token?grant_type=pkce", exchange(code)))[0] == 200
-    assert await ask("POST", "/token?grant_type=pkce", exchange(code)) == (404, "flow_state_not_found")
+async def test_code_works_once_and_a_wrong_verifier_does_not_use_it_up(supabase, send):
+    code = await get_code(supabase, send)
+    assert await send("POST", "/token?grant_type=other", exchange(code)) == (400, "invalid_credentials")
+    assert await send("POST", "/token?grant_type=pkce", exchange(code, "")) == (400, "validation_failed")
+    assert await send("POST", "/token?grant_type=pkce", exchange(code, "w" * 43)) == (400, "bad_code_verifier")
+    assert (await send("POST", "/token?grant_type=pkce", exchange(code)))[0] == 200
+    assert await send("POST", "/token?grant_type=pkce", exchange(code)) == (404, "flow_state_not_found")
 
 
-@pytest.mark.parametrize(("known", "answer"), [(True, 200), (False, 422)])
-async def test_time_runs_from_the_code_for_the_known_and_from_asking_for_the_new(supabase, ask, known, answer):
-    await ask("POST", "/otp", otp())
+@pytest.mark.parametrize(("known", "expected"), [(True, 200), (False, 422)])
+async def test_flow_expiry_counts_from_the_code_for_known_and_from_the_request_for_new_users(
+    supabase, send, known, expected
+):
+    await send("POST", "/otp", otp())
     if known:
-        supabase.people[ANNA].confirmed = True
-        await ask("POST", "/otp", otp())
-    supabase.later(FLOW_LIVES + 1)
-    code = (await where(ask, supabase.mails[-1].link))[1]["code"]
-    assert (await ask("POST", "/token?grant_type=pkce", exchange(code)))[0] == answer
-    supabase.later(FLOW_LIVES + 1)
+        supabase.accounts[ANNA].is_confirmed = True
+        await send("POST", "/otp", otp())
+    supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
+    code = (await follow_redirect(send, supabase.mails[-1].link))[1]["code"]
+    assert (await send("POST", "/token?grant_type=pkce", exchange(code)))[0] == expected
+    supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
 
 
-@pytest.mark.parametrize(("known", "good"), [(True, "second"), (False, "first")])
-async def test_whose_verifier_a_code_wants_after_a_mail_that_was_not_sent(supabase, ask, known, good):
+@pytest.mark.parametrize(("known", "expected_verifier"), [(True, "second"), (False, "first")])
+async def test_verifier_that_a_code_needs_after_an_unsent_email(supabase, send, known, expected_verifier):
     verifiers = {"first": "1" * 43, "second": "2" * 43}
     if known:
-        await ask("POST", "/otp", otp())
-        supabase.people[ANNA].confirmed = True
+        await send("POST", "/otp", otp())
+        supabase.accounts[ANNA].is_confirmed = True
     for it in verifiers.values():
-        await ask("POST", "/otp", otp(code_challenge=it))
-    code = (await where(ask, supabase.mails[-1].link))[1]["code"]
+        await send("POST", "/otp", otp(code_challenge=it))
+    code = (await follow_redirect(send, supabase.mails[-1].link))[1]["code"]
     answers = {
-        name: (await ask("POST", "/token?grant_type=pkce", exchange(code, it)))[0] for name, it in verifiers.items()
+        name: (await send("POST", "/token?grant_type=pkce", exchange(code, it)))[0] for name, it in verifiers.items()
     }
-    assert answers[good] == 200
+    assert answers[expected_verifier] == 200
     assert sorted(answers.values()) in ([200, 400], [200, 404])
 
 
-async def go_by_provider(supabase, ask):
-    begin = f"/authorize?{urlencode({'provider': 'github', 'redirect_to': BACK, **PKCE})}"
-    return (await ask.browser.get(begin)).headers["location"]
+async def begin_provider_sign_in(supabase, send):
+    authorize_path = f"/authorize?{urlencode({'provider': 'github', 'redirect_to': BACK, **PKCE})}"
+    return (await send.browser.get(authorize_path)).headers["location"]
 
 
 @pytest.mark.parametrize(
-    ("about", "error", "code"),
+    ("changes", "error", "code"),
     [
         ({"provider_error": {"error": "access_denied", "error_description": "no"}}, "access_denied", None),
-        ({"signups": False}, "access_denied", "signup_disabled"),
-        ({"provider_verifies": False}, "access_denied", "provider_email_needs_verification"),
+        ({"allows_signups": False}, "access_denied", "signup_disabled"),
+        ({"provider_verifies_email": False}, "access_denied", "provider_email_needs_verification"),
     ],
     ids=str,
 )
-async def test_how_coming_by_a_provider_fails(supabase, ask, about, error, code):
-    for name, value in about.items():
+async def test_provider_sign_in_failures(supabase, send, changes, error, code):
+    for name, value in changes.items():
         setattr(supabase, name, value)
-    to_callback = (await ask.browser.get(await go_by_provider(supabase, ask))).headers["location"]
-    status, query, fragment, path = await where(ask, to_callback)
+    to_callback = (await send.browser.get(await begin_provider_sign_in(supabase, send))).headers["location"]
+    status, query, fragment, path = await follow_redirect(send, to_callback)
     assert (status, query["error"], query.get("error_code"), path) == (302, error, code, "/auth/callback")
     assert fragment == query | {"sb": ""}
 
 
-async def test_a_way_by_a_provider_is_gone_once_and_within_five_minutes(supabase, ask):
-    to_provider = await go_by_provider(supabase, ask)
-    to_callback = (await ask.browser.get(to_provider)).headers["location"]
-    status, query, fragment, path = await where(ask, to_callback)
+async def test_provider_sign_in_works_once_within_five_minutes(supabase, send):
+    to_provider = await begin_provider_sign_in(supabase, send)
+    to_callback = (await send.browser.get(to_provider)).headers["location"]
+    status, query, fragment, path = await follow_redirect(send, to_callback)
     assert (status, set(query), fragment, path) == (302, {"code"}, {}, "/auth/callback")
-    status, query, _, path = await where(ask, to_callback)
+    status, query, _, path = await follow_redirect(send, to_callback)
     assert (status, query["error_code"], path) == (303, "flow_state_already_used", "")
-    late = (await ask.browser.get(await go_by_provider(supabase, ask))).headers["location"]
-    supabase.later(FLOW_LIVES + 1)
-    assert (await where(ask, late))[1]["error_code"] == "bad_oauth_state"
+    late = (await send.browser.get(await begin_provider_sign_in(supabase, send))).headers["location"]
+    supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
+    assert (await follow_redirect(send, late))[1]["error_code"] == "bad_oauth_state"
 
 
-async def test_signing_out(supabase, ask):
-    await ask("POST", "/otp", otp())
-    session = await ask.browser.post("/verify", json={"token_hash": supabase.mails[0].token_hash, "type": "email"})
+async def test_logout(supabase, send):
+    await send("POST", "/otp", otp())
+    session = await send.browser.post("/verify", json={"token_hash": supabase.mails[0].token_hash, "type": "email"})
     bearer = {"Authorization": f"Bearer {session.json()['access_token']}"}
-    assert await ask("POST", "/logout") == (401, "no_authorization")
-    assert await ask("POST", "/logout", headers={"Authorization": "Bearer x"}) == (403, "bad_jwt")
-    assert await ask("POST", "/logout?scope=all", headers=bearer) == (400, "validation_failed")
-    assert await ask("POST", "/logout?scope=local", headers=bearer) == (204, None)
-    assert await ask("POST", "/logout?scope=local", headers=bearer) == (403, "session_not_found")
+    assert await send("POST", "/logout") == (401, "no_authorization")
+    assert await send("POST", "/logout", headers={"Authorization": "Bearer x"}) == (403, "bad_jwt")
+    assert await send("POST", "/logout?scope=all", headers=bearer) == (400, "validation_failed")
+    assert await send("POST", "/logout?scope=local", headers=bearer) == (204, None)
+    assert await send("POST", "/logout?scope=local", headers=bearer) == (403, "session_not_found")
 
 
-async def test_deleting(supabase, ask):
-    await ask("POST", "/otp", otp())
-    path = f"/admin/users/{supabase.people[ANNA].id}"
+async def test_user_deletion(supabase, send):
+    await send("POST", "/otp", otp())
+    path = f"/admin/users/{supabase.accounts[ANNA].id}"
     secret = {"apikey": SECRET}
-    assert await ask("DELETE", path, {}) == (403, "not_admin")
-    assert await ask("DELETE", "/admin/users/anna", {}, headers=secret) == (404, "validation_failed")
-    assert await ask("DELETE", f"/admin/users/{uuid4()}", {}, headers=secret) == (404, "user_not_found")
-    assert await ask("DELETE", path, {"should_soft_delete": False}, headers=secret) == (200, {})
-    assert supabase.people == {}
-    assert (await where(ask, supabase.mails[0].link))[1]["error_code"] == "otp_expired"
+    assert await send("DELETE", path, {}) == (403, "not_admin")
+    assert await send("DELETE", "/admin/users/anna", {}, headers=secret) == (404, "validation_failed")
+    assert await send("DELETE", f"/admin/users/{uuid4()}", {}, headers=secret) == (404, "user_not_found")
+    assert await send("DELETE", path, {"should_soft_delete": False}, headers=secret) == (200, {})
+    assert supabase.accounts == {}
+    assert (await follow_redirect(send, supabase.mails[0].link))[1]["error_code"] == "otp_expired"
 
 
-async def test_the_keys_may_be_kept_for_ten_minutes(supabase, ask):
-    answer = await ask.browser.get("/.well-known/jwks.json")
-    assert answer.headers["cache-control"] == "public, max-age=600"
-    assert [set(it) & {"d", "k"} for it in answer.json()["keys"]] == [set()]
+async def test_public_keys_may_be_cached_for_ten_minutes(supabase, send):
+    response = await send.browser.get("/.well-known/jwks.json")
+    assert response.headers["cache-control"] == "public, max-age=600"
+    assert [set(it) & {"d", "k"} for it in response.json()["keys"]] == [set()]

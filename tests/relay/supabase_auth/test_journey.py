@@ -1,4 +1,4 @@
-"""People sign in to a relay in cloud mode: the whole way, from the form to the session, through Supabase's client."""
+"""Signing in to a relay in cloud mode, from the form to the session, through the Supabase client and the double."""
 
 import asyncio
 import dataclasses
@@ -11,7 +11,7 @@ import pytest
 from relay.usecases.account.delete_account import request_deletion, resume_deletion
 from relay.usecases.operations.prune_history import Retention, prune_old_rows
 from tests.relay.supabase_auth.double import SigningKey
-from tests.relay.supabase_auth.flows import MAIL_PAUSE
+from tests.relay.supabase_auth.flows import EMAIL_INTERVAL_SECONDS
 from tests.relay.support.serving import serving
 
 ANNA = "anna@example.org"
@@ -21,12 +21,12 @@ async def column(owner, statement, *values):
     return [row[0] for row in await (await owner.execute(statement, values)).fetchall()]
 
 
-async def test_who_asks_for_a_link_and_opens_it_is_in(cloud, owner):
+async def test_emailed_link_signs_in_and_leads_through_the_terms(cloud, owner):
     relay = await cloud(registration="open")
     browser = await relay.browser()
     assert (await browser.get("/keys")).headers["location"] == "/sign-in?next=%2Fkeys"
     sent = await browser.submit("/sign-in", on="/sign-in?next=%2Fkeys", email=f" {ANNA} ", next="/keys")
-    assert "Look into your mail" in sent.text
+    assert "Check your email" in sent.text
     landed = await relay.follow(browser, relay.supabase.mails[0].link)
     assert (landed.status_code, landed.headers["location"]) == (303, "/keys")
     assert (await browser.get("/keys")).headers["location"] == "/terms?next=%2Fkeys"
@@ -35,14 +35,14 @@ async def test_who_asks_for_a_link_and_opens_it_is_in(cloud, owner):
     assert (await browser.get("/keys")).status_code == 200
     assert "I agree" not in (await browser.get("/terms")).text
     found = await owner.execute("select email, role, plan, supabase_id::text, accepted_terms_at is not null from users")
-    assert await found.fetchall() == [(ANNA, "user", "free", relay.supabase.people[ANNA].id, True)]
+    assert await found.fetchall() == [(ANNA, "user", "free", relay.supabase.accounts[ANNA].id, True)]
 
 
-async def test_nothing_of_supabases_is_kept(cloud, owner):
+async def test_no_tokens_or_sessions_of_supabase_are_kept(cloud, owner):
     relay = await cloud(registration="open")
     browser = await relay.browser()
-    await relay.come_in(browser, ANNA)
-    assert relay.supabase.sessions == {}  # ended over there, too
+    await relay.sign_in(browser, ANNA)
+    assert relay.supabase.sessions == {}  # ended at Supabase as well
     rows = [str(it) for it in await (await owner.execute("select * from sign_in_attempts")).fetchall()]
     assert len(rows) == 1
     assert not re.search(r"eyJ|@example|verifier", rows[0])
@@ -50,32 +50,32 @@ async def test_nothing_of_supabases_is_kept(cloud, owner):
     assert [it.name for it in browser.cookies.jar if "attempt" in it.name] == []
 
 
-async def test_the_same_person_comes_back_to_the_same_account(cloud, owner):
+async def test_returning_user_gets_the_same_account_with_a_changed_email(cloud, owner):
     relay = await cloud(registration="open")
     for _ in range(2):
-        await relay.come_in(await relay.browser(), ANNA)
-        relay.supabase.later(MAIL_PAUSE + 1)
-    person = relay.supabase.people[ANNA]
-    person.email = "anna@new.example"
-    relay.supabase.people = {person.email: person}
-    await relay.come_in(await relay.browser(), person.email)
+        await relay.sign_in(await relay.browser(), ANNA)
+        relay.supabase.advance_time(EMAIL_INTERVAL_SECONDS + 1)
+    supabase_account = relay.supabase.accounts[ANNA]
+    supabase_account.email = "anna@new.example"
+    relay.supabase.accounts = {supabase_account.email: supabase_account}
+    await relay.sign_in(await relay.browser(), supabase_account.email)
     assert await column(owner, "select email from users") == ["anna@new.example"]
     assert await column(owner, "select count(*) from web_sessions where began_by = 'supabase'") == [3]
 
 
-async def test_a_mail_scanner_signs_nobody_in_and_takes_no_code_away(cloud, owner):
+async def test_mail_scanner_cannot_sign_in_with_the_link(cloud, owner):
     relay = await cloud(registration="open")
     browser, scanner = await relay.browser(), await relay.browser()
     await browser.submit("/sign-in", email=ANNA)
     seen = await relay.follow(scanner, relay.supabase.mails[0].link)
-    assert (seen.status_code, "Open the link where you asked for it" in seen.text) == (400, True)
+    assert (seen.status_code, "Open the link in the browser where you requested it" in seen.text) == (400, True)
     assert await column(owner, "select count(*) from users") == [0]
-    # At Supabase the link is burned all the same. How to word mails so that it is not stands in the manual.
+    # Supabase has used up the link all the same. The manual says how to write email templates that avoid it.
     again = await relay.follow(browser, relay.supabase.mails[0].link)
-    assert (again.status_code, "no longer good" in again.text) == (410, True)
+    assert (again.status_code, "no longer valid" in again.text) == (410, True)
 
 
-async def test_a_link_in_the_other_wording_waits_for_a_press(cloud, owner):
+async def test_token_hash_link_waits_for_a_button_press(cloud, owner):
     relay = await cloud(registration="open")
     browser = await relay.browser()
     await browser.submit("/sign-in", email=ANNA)
@@ -84,7 +84,7 @@ async def test_a_link_in_the_other_wording_waits_for_a_press(cloud, owner):
     for scanner in (await relay.browser(), browser):
         assert (await scanner.get(where)).status_code == 200
     assert await column(owner, "select count(*) from users") == [0]
-    assert "You did not begin" not in (await browser.get(where)).text
+    assert "was not started in this browser" not in (await browser.get(where)).text
     pressed = await browser.submit("/auth/callback", on=where, token_hash=mail.token_hash, type="email")
     assert (pressed.status_code, pressed.headers["location"]) == (303, "/home")
     assert (
@@ -92,22 +92,22 @@ async def test_a_link_in_the_other_wording_waits_for_a_press(cloud, owner):
     ).status_code == 410
 
 
-async def test_the_other_wording_works_on_a_telephone_that_reads_the_mail_and_says_so(cloud, owner):
+async def test_token_hash_link_works_on_another_device_with_a_warning(cloud, owner):
     relay = await cloud(registration="open")
     await (await relay.browser()).submit("/sign-in", email=ANNA)
-    mail, telephone = relay.supabase.mails[0], await relay.browser()
+    mail, phone = relay.supabase.mails[0], await relay.browser()
     where = f"/auth/callback?token_hash={mail.token_hash}&type=email"
-    assert "You did not begin to sign in here" in (await telephone.get(where)).text
-    pressed = await telephone.submit("/auth/callback", on=where, token_hash=mail.token_hash, type="email")
+    assert "was not started in this browser" in (await phone.get(where)).text
+    pressed = await phone.submit("/auth/callback", on=where, token_hash=mail.token_hash, type="email")
     assert pressed.headers["location"] == "/home"
 
 
-async def test_a_code_is_good_in_its_own_browser_alone(cloud, owner):
+async def test_code_works_only_in_the_browser_that_requested_it(cloud, owner):
     relay = await cloud(registration="open")
     victim, thief = await relay.browser(), await relay.browser()
     await thief.submit("/sign-in", email="thief@example.org")
-    back = await relay.supabase.lands(relay.supabase.mails[0].link)
-    # Somebody else's code, slipped to a browser that is signing in itself, signs it in to nobody's account.
+    back = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
+    # A browser that has begun its own sign-in can't be signed in with another user's code (login CSRF).
     await victim.submit("/sign-in", email=ANNA)
     assert (await victim.get(back)).status_code == 410
     landed = await relay.follow(victim, relay.supabase.mails[1].link)
@@ -115,7 +115,7 @@ async def test_a_code_is_good_in_its_own_browser_alone(cloud, owner):
     assert await column(owner, "select email from users") == [ANNA]
 
 
-async def test_a_provider_signs_in(cloud, owner):
+async def test_provider_signs_in(cloud, owner):
     relay = await cloud(registration="open", sign_in_providers="github")
     browser = await relay.browser()
     page = await browser.get("/sign-in")
@@ -129,52 +129,52 @@ async def test_a_provider_signs_in(cloud, owner):
     assert (await browser.submit("/sign-in/with/google", on="/terms")).status_code == 404
 
 
-async def test_a_provider_that_was_left_or_failed(cloud):
+async def test_cancelled_and_failed_provider_sign_ins_show_the_reason(cloud):
     relay = await cloud(registration="open")
     browser = await relay.browser()
     left = await browser.get("/auth/callback?error=access_denied&error_description=<b>x</b>")
     assert ("You are not signed in" in left.text, "<b>x" in left.text) == (True, False)
     failed = await browser.get("/auth/callback?error=server_error&error_code=unexpected_failure")
-    assert (failed.status_code, "did not work" in failed.text) == (502, True)
+    assert (failed.status_code, "Sign-in failed" in failed.text) == (502, True)
     assert (await browser.get("/auth/callback?error=access_denied&error_code=otp_expired")).status_code == 410
     assert (await browser.get("/auth/callback?token_hash=x&type=recovery")).status_code == 410
     assert (await browser.get("/auth/callback")).headers["location"] == "/sign-in"
 
 
-# Who may come in.
+# Registration.
 
 
-async def test_closed_means_that_nobody_new_comes_in(cloud, owner):
+async def test_closed_registration_refuses_new_users(cloud, owner):
     relay = await cloud()
     browser = await relay.browser()
     await browser.submit("/sign-in", email=ANNA)
     assert relay.supabase.mails == []
-    assert "are not made here" in (await browser.get("/register")).text
+    assert "be created at the moment" in (await browser.get("/register")).text
     assert (await browser.submit("/register", on="/sign-in", email=ANNA, terms="yes")).status_code == 403
-    # Supabase may know people whom we do not.
-    relay.supabase.people[ANNA] = dataclasses.replace(relay.supabase.provider_person, email=ANNA)
-    refused = await relay.come_in(browser, ANNA)
+    # Supabase may have users that the relay doesn't have.
+    relay.supabase.accounts[ANNA] = dataclasses.replace(relay.supabase.provider_account, email=ANNA)
+    refused = await relay.sign_in(browser, ANNA)
     assert (refused.status_code, "Registration is closed" in refused.text) == (403, True)
     assert await column(owner, "select count(*) from users") == [0]
     assert [it.name for it in browser.cookies.jar if "session" in it.name] == []
 
 
-async def test_an_invitation_lets_in_as_many_as_it_says(cloud, owner, invite):
+async def test_invitation_admits_its_number_of_uses(cloud, owner, invite):
     relay, code = await cloud(registration="invitation"), await invite(uses=2)
     for name, typed in (("anna", code.lower().replace("-", " ")), ("bert", code), ("carl", code)):
         browser = await relay.browser()
         tried = await browser.submit("/register", email=f"{name}@example.org", code=typed, terms="yes")
         if name == "carl":
-            assert (tried.status_code, "lets nobody in" in tried.text, code in tried.text) == (422, True, True)
+            assert (tried.status_code, "code is not valid" in tried.text, code in tried.text) == (422, True, True)
             continue
         landed = await relay.follow(browser, relay.supabase.mails[-1].link)
         assert landed.headers["location"] == "/home"
-        assert (await browser.get("/home")).status_code == 200  # agreed already, on the form
+        assert (await browser.get("/home")).status_code == 200  # terms were accepted on the form
     assert await column(owner, "select used from invitations") == [2]
     assert await column(owner, "select count(*) from users where invitation_id is not null") == [2]
 
 
-async def test_the_last_place_of_an_invitation_is_given_once(cloud, owner, invite):
+async def test_last_use_of_an_invitation_is_redeemed_once(cloud, owner, invite):
     relay, code = await cloud(registration="invitation"), await invite()
     browsers = [await relay.browser() for _ in range(4)]
     for number, browser in enumerate(browsers):
@@ -186,7 +186,7 @@ async def test_the_last_place_of_an_invitation_is_given_once(cloud, owner, invit
     assert await column(owner, "select count(*) from users") == [1]
 
 
-async def test_who_comes_without_an_invitation_is_asked_for_it_and_need_not_sign_in_again(cloud, owner, invite):
+async def test_verified_user_without_invitation_registers_without_signing_in_again(cloud, owner, invite):
     relay = await cloud(registration="invitation", sign_in_providers="google")
     browser = await relay.browser()
     off = await browser.submit("/sign-in/with/google", on="/sign-in")
@@ -194,30 +194,30 @@ async def test_who_comes_without_an_invitation_is_asked_for_it_and_need_not_sign
     shown = await browser.get("/register")
     assert ("octo@example.org" in shown.text, 'name="email"' in shown.text) == (True, False)
     wrong = await browser.submit("/register", code="0000-0000-0000-0000")
-    assert [it in wrong.text for it in ("lets nobody in", "0000-0000-0000-0000", "Without agreeing")] == [True] * 3
+    assert [it in wrong.text for it in ("code is not valid", "0000-0000-0000-0000", "Agree to the terms")] == [True] * 3
     made = await browser.submit("/register", code=await invite(), terms="yes")
     assert made.headers["location"] == "/home"
     assert (await browser.get("/home")).status_code == 200
     assert await column(owner, "select email from users") == ["octo@example.org"]
 
 
-@pytest.mark.parametrize("spoil", ["revoked_at = now()", "expires_at = now() - interval '1 second'", "used = uses"])
-async def test_an_invitation_that_is_over_lets_nobody_in(cloud, owner, invite, spoil):
+@pytest.mark.parametrize("change", ["revoked_at = now()", "expires_at = now() - interval '1 second'", "used = uses"])
+async def test_expired_revoked_or_used_invitation_is_refused(cloud, owner, invite, change):
     relay, code, browser = await cloud(registration="invitation"), await invite(), None
     browser = await relay.browser()
     await browser.submit("/register", email=ANNA, code=code, terms="yes")
-    await owner.execute(f"update invitations set {spoil}")
+    await owner.execute(f"update invitations set {change}")
     assert (await relay.follow(browser, relay.supabase.mails[0].link)).headers["location"] == "/register"
     assert await column(owner, "select count(*) from users") == [0]
 
 
-async def test_new_people_wait_where_the_operator_looks_at_each(cloud, owner):
+async def test_new_users_wait_for_approval(cloud, owner):
     relay = await cloud(registration="open", approval=True)
     browser = await relay.browser()
-    await relay.come_in(browser, ANNA, by="/register", terms="yes")
+    await relay.sign_in(browser, ANNA, by="/register", terms="yes")
     assert (await browser.get("/home")).headers["location"] == "/waiting?next=%2Fhome"
-    assert "Almost there" in (await browser.get("/waiting")).text
-    token = relay.supabase.sign(relay.supabase.people[ANNA])
+    assert "Waiting for approval" in (await browser.get("/waiting")).text
+    token = relay.supabase.sign_token(relay.supabase.accounts[ANNA])
     bearer = {"Authorization": f"Bearer {token}"}
     assert (await browser.get("/api/me", headers=bearer)).status_code == 401
     await owner.execute("update users set approved_at = now()")
@@ -226,30 +226,30 @@ async def test_new_people_wait_where_the_operator_looks_at_each(cloud, owner):
     assert (await browser.get("/api/me", headers=bearer)).status_code == 200
 
 
-async def test_an_account_that_is_being_deleted_lets_nobody_in(cloud, owner):
+async def test_account_being_deleted_cannot_sign_in(cloud, owner):
     relay = await cloud(registration="open")
-    await relay.come_in(await relay.browser(), ANNA)
+    await relay.sign_in(await relay.browser(), ANNA)
     await owner.execute("update users set closed_at = now()")
-    refused = await relay.come_in(await relay.browser(), ANNA)
+    refused = await relay.sign_in(await relay.browser(), ANNA)
     assert (refused.status_code, "being deleted" in refused.text) == (403, True)
 
 
-async def test_signing_out_everywhere_ends_all_browsers(cloud, owner):
+async def test_sign_out_everywhere_ends_all_sessions(cloud, owner):
     relay = await cloud(registration="open")
     browsers = [await relay.browser() for _ in range(2)]
     for browser in browsers:
-        await relay.come_in(browser, ANNA)
+        await relay.sign_in(browser, ANNA)
     await browsers[0].submit("/terms")
     await browsers[0].submit("/profile/sign-out-everywhere", on="/profile")
     assert [(await it.get("/home")).headers["location"] for it in browsers] == ["/sign-in?next=%2Fhome"] * 2
 
 
-# What nobody may learn, and nobody may do.
+# Privacy and abuse.
 
 
-async def test_known_unknown_and_uninvited_addresses_get_the_same_answer(cloud):
+async def test_response_does_not_reveal_whether_an_address_is_known(cloud):
     relay = await cloud(registration="invitation")
-    relay.supabase.people[ANNA] = dataclasses.replace(relay.supabase.provider_person, email=ANNA)
+    relay.supabase.accounts[ANNA] = dataclasses.replace(relay.supabase.provider_account, email=ANNA)
     answers = []
     for email in (ANNA, "nobody@example.org"):
         answer = await (await relay.browser()).submit("/sign-in", email=email)
@@ -262,7 +262,7 @@ async def test_known_unknown_and_uninvited_addresses_get_the_same_answer(cloud):
     assert [it.to for it in relay.supabase.mails] == [ANNA]
 
 
-async def test_the_answer_leaves_before_supabase_is_asked(cloud):
+async def test_response_is_sent_before_supabase_is_called(cloud):
     relay = await cloud(registration="open")
     relay.supabase.hold = asyncio.Event()
     async with serving(relay.app) as url, httpx.AsyncClient(base_url=url) as browser:
@@ -275,15 +275,15 @@ async def test_the_answer_leaves_before_supabase_is_asked(cloud):
                 await asyncio.sleep(0.01)
 
 
-async def test_links_for_one_address_and_from_one_place_are_few(cloud):
+async def test_sign_ins_per_address_and_per_client_are_limited(cloud):
     relay = await cloud(registration="open")
     for number in range(5):
         browser = await relay.browser(client=(f"192.0.2.{number}", 1))
         assert (await browser.submit("/sign-in", email=ANNA.upper())).status_code == 200
     stopped = await (await relay.browser(client=("192.0.2.99", 1))).submit("/sign-in", email=ANNA)
     assert (stopped.status_code, stopped.headers["retry-after"]) == (429, "900")
-    # Supabase mails at most once a minute; that it was asked five times is nothing to anybody.
-    assert (relay.supabase.asked("/otp"), len(relay.supabase.mails)) == (5, 1)
+    # Supabase emails an address at most once a minute, so five requests send one email.
+    assert (relay.supabase.count_requests("/otp"), len(relay.supabase.mails)) == (5, 1)
     statuses = []
     for number in range(31):
         browser = await relay.browser(client=(f"2001:db8::{number:x}", 1))
@@ -296,100 +296,100 @@ async def test_links_for_one_address_and_from_one_place_are_few(cloud):
 @pytest.mark.parametrize(
     "typed", ["", "anna", "a b@example.org", "anna@example", "a@" + "b" * 260 + ".org", "a\nb@c.de"]
 )
-async def test_what_is_no_address_is_said_at_its_field_and_kept(cloud, typed):
+async def test_invalid_email_is_shown_again_with_an_error(cloud, typed):
     relay = await cloud(registration="open")
     answer = await (await relay.browser()).submit("/sign-in", email=typed, next="//evil.example")
-    assert (answer.status_code, "This is no e-mail address" in answer.text) == (422, True)
+    assert (answer.status_code, "Enter a valid email address" in answer.text) == (422, True)
     assert 'name="next" value="/home"' in answer.text
     assert 'id="email-error"' in answer.text
     assert typed == "" or f'value="{typed}"' in answer.text
     assert relay.supabase.mails == []
 
 
-async def test_forms_of_others_are_refused(cloud):
+async def test_forms_with_a_wrong_csrf_token_are_refused(cloud):
     relay = await cloud(registration="open", sign_in_providers="github")
     browser = await relay.browser()
     for path in ("/sign-in", "/sign-in/with/github", "/auth/callback", "/register", "/terms"):
         assert (await browser.post(path, data={"email": ANNA, "csrf": "0" * 64})).status_code == 403
-    assert relay.supabase.seen == []
+    assert relay.supabase.requests == []
 
 
-async def test_while_supabase_is_away_people_are_told_and_nothing_secret_is_logged(cloud, caplog):
+async def test_supabase_outage_returns_503_and_logs_no_secrets(cloud, caplog):
     caplog.set_level(logging.DEBUG, logger="relay")
     relay = await cloud(registration="open")
     browser = await relay.browser()
     await browser.submit("/sign-in", email=ANNA)
-    back = await relay.supabase.lands(relay.supabase.mails[0].link)
-    relay.supabase.down = True
+    back = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
+    relay.supabase.is_down = True
     away = await browser.get(back)
     assert (away.status_code, away.headers["retry-after"]) == (503, "10")
-    assert (await browser.submit("/sign-in", email=ANNA)).status_code == 200  # says nothing of any address
-    relay.supabase.down = False
-    said = " ".join(it.getMessage() for it in caplog.records if it.name.startswith("relay"))
-    assert "Supabase, exchange a code" in said
-    assert not any(it in said for it in ("@", back.rpartition("=")[2]))
+    assert (await browser.submit("/sign-in", email=ANNA)).status_code == 200  # the same response as always
+    relay.supabase.is_down = False
+    messages = " ".join(it.getMessage() for it in caplog.records if it.name.startswith("relay"))
+    assert "Supabase, exchange a code" in messages
+    assert not any(it in messages for it in ("@", back.rpartition("=")[2]))
 
 
-async def test_at_home_these_pages_are_not_there(browser_at_home):
+async def test_self_hosted_relay_has_no_supabase_pages(self_hosted_browser):
     for path in ("/auth/callback?code=x", "/register", "/terms"):
-        assert (await browser_at_home.get(path)).status_code == 404
+        assert (await self_hosted_browser.get(path)).status_code == 404
 
 
-# A person's own token, at the API.
+# The API with a Supabase access token.
 
 
-async def test_a_persons_token_opens_the_api_and_no_other_token_does(cloud):
+async def test_api_accepts_only_valid_supabase_tokens(cloud):
     relay = await cloud(registration="open")
     browser = await relay.browser()
-    await relay.come_in(browser, ANNA)
-    person, supabase = relay.supabase.people[ANNA], relay.supabase
+    await relay.sign_in(browser, ANNA)
+    supabase_account, supabase = relay.supabase.accounts[ANNA], relay.supabase
 
-    async def asked(token):
+    async def get_status(token):
         return (await browser.get("/api/me", headers={"Authorization": f"Bearer {token}"})).status_code
 
-    assert await asked(supabase.sign(person)) == 200
-    stranger = dataclasses.replace(person, id="00000000-0000-4000-8000-000000000000")
+    assert await get_status(supabase.sign_token(supabase_account)) == 200
+    stranger = dataclasses.replace(supabase_account, id="00000000-0000-4000-8000-000000000000")
     wrong = [
-        supabase.sign(stranger),
-        supabase.sign(person, exp=1),
-        supabase.sign(person, iss="https://other.supabase.co/auth/v1"),
-        supabase.sign(person, aud="anon"),
-        supabase.sign(person, role="anon"),
-        supabase.sign(person, key=SigningKey()),
-        supabase.sign(person).rpartition(".")[0] + ".",
+        supabase.sign_token(stranger),
+        supabase.sign_token(supabase_account, exp=1),
+        supabase.sign_token(supabase_account, iss="https://other.supabase.co/auth/v1"),
+        supabase.sign_token(supabase_account, aud="anon"),
+        supabase.sign_token(supabase_account, role="anon"),
+        supabase.sign_token(supabase_account, key=SigningKey()),
+        supabase.sign_token(supabase_account).rpartition(".")[0] + ".",
     ]
-    assert [await asked(it) for it in wrong] == [401] * len(wrong)
+    assert [await get_status(it) for it in wrong] == [401] * len(wrong)
 
 
-async def test_while_the_keys_cannot_be_had_nobody_is_refused_for_it(cloud):
+async def test_api_returns_503_while_signing_keys_are_unavailable(cloud):
     relay = await cloud(registration="open")
     browser = await relay.browser()
-    relay.supabase.down = True
-    bearer = {"Authorization": f"Bearer {relay.supabase.sign(relay.supabase.provider_person)}"}
+    relay.supabase.is_down = True
+    bearer = {"Authorization": f"Bearer {relay.supabase.sign_token(relay.supabase.provider_account)}"}
     away = await browser.get("/api/me", headers=bearer)
     assert (away.status_code, away.headers["retry-after"]) == (503, "10")
 
 
-async def test_between_our_deletion_and_supabases_nobody_begins_anew(cloud, owner):
+async def test_no_new_account_until_the_supabase_user_is_deleted(cloud, owner):
     relay = await cloud(registration="open")
-    await relay.come_in(await relay.browser(), ANNA)
-    runtime, person = relay.app.state.runtime, relay.supabase.people[ANNA]
+    await relay.sign_in(await relay.browser(), ANNA)
+    runtime, supabase_account = relay.app.state.runtime, relay.supabase.accounts[ANNA]
     (user_id,) = await column(owner, "select id from users")
     await request_deletion(runtime, user_id)
-    relay.supabase.down = True
+    relay.supabase.is_down = True
     assert not await resume_deletion(runtime, user_id)
-    relay.supabase.down = False
+    relay.supabase.is_down = False
     assert await column(owner, "select count(*) from users") == [0]
-    refused = await relay.come_in(await relay.browser(), ANNA)
+    refused = await relay.sign_in(await relay.browser(), ANNA)
     assert (refused.status_code, "being deleted" in refused.text) == (403, True)
     await owner.execute("update deleted_users set next_try_at = now()")
     assert await resume_deletion(runtime, user_id)
-    assert relay.supabase.people == {}
-    await relay.come_in(await relay.browser(), ANNA)
-    assert await column(owner, "select supabase_id::text <> %s from users", person.id) == [True]
+    assert relay.supabase.accounts == {}
+    await relay.sign_in(await relay.browser(), ANNA)
+    assert await column(owner, "select supabase_id::text <> %s from users", supabase_account.id) == [True]
 
 
-async def test_a_sign_in_that_was_never_finished_is_forgotten(cloud, owner, pool):
+async def test_unfinished_sign_in_expires_and_is_deleted(cloud, owner, pool):
     relay = await cloud(registration="invitation", sign_in_providers="google")
     browser = await relay.browser()
     off = await browser.submit("/sign-in/with/google", on="/sign-in")

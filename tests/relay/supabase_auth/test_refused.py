@@ -1,4 +1,4 @@
-"""Supabase says no, or not so often: what people are told of it, what the operator, and what is tried again."""
+"""Refusals and rate limits of Supabase: what users see, what is logged, and what is retried."""
 
 import logging
 
@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from relay.usecases.account.delete_account import request_deletion, resume_deletion
-from tests.relay.supabase_auth.flows import FLOW_LIVES, MAIL_PAUSE, Somebody
+from tests.relay.supabase_auth.flows import EMAIL_INTERVAL_SECONDS, FLOW_LIFETIME_SECONDS, SupabaseAccount
 
 ANNA = "anna@example.org"
 
@@ -16,14 +16,14 @@ async def relay(cloud):
     return await cloud(registration="open", sign_in_providers="github")
 
 
-# A link that was asked for twice, because its mail took a while.
+# Requesting a link twice, for example because the email is late.
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
-async def test_who_asks_again_at_once_gets_no_second_mail_and_comes_in_by_the_first(relay, known):
+async def test_repeated_request_sends_no_second_email_and_the_first_link_works(relay, known):
     if known:
-        await relay.come_in(await relay.browser(), ANNA)
-        relay.supabase.later(MAIL_PAUSE + 1)
+        await relay.sign_in(await relay.browser(), ANNA)
+        relay.supabase.advance_time(EMAIL_INTERVAL_SECONDS + 1)
     browser = await relay.browser()
     for _ in range(3):
         assert (
@@ -34,10 +34,10 @@ async def test_who_asks_again_at_once_gets_no_second_mail_and_comes_in_by_the_fi
     assert (landed.status_code, landed.headers["location"]) == (303, "/keys")
 
 
-async def test_a_mail_that_was_sent_later_counts_and_so_does_what_was_asked_for_after_it(relay):
+async def test_link_of_a_later_email_works_after_another_request(relay):
     browser = await relay.browser()
     await browser.submit("/sign-in", email=ANNA)
-    relay.supabase.later(MAIL_PAUSE + 1)
+    relay.supabase.advance_time(EMAIL_INTERVAL_SECONDS + 1)
     await browser.submit("/register", email=ANNA, terms="yes")
     await browser.submit("/sign-in", email=ANNA)
     assert len(relay.supabase.mails) == 2
@@ -45,143 +45,145 @@ async def test_a_mail_that_was_sent_later_counts_and_so_does_what_was_asked_for_
     assert landed.headers["location"] == "/home"
 
 
-async def test_verifiers_of_one_address_are_not_tried_for_another(relay):
+async def test_verifiers_are_not_reused_for_another_address(relay):
     browser = await relay.browser()
     await browser.submit("/sign-in", email=ANNA)
-    back = await relay.supabase.lands(relay.supabase.mails[0].link)
+    back = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
     await browser.submit("/sign-in", email="bert@example.org")
     assert (await browser.get(back)).status_code == 410
 
 
-async def test_nothing_of_what_was_asked_before_is_kept(relay, owner):
+async def test_earlier_verifiers_are_deleted_after_sign_in(relay, owner):
     browser = await relay.browser()
     for _ in range(2):
         await browser.submit("/sign-in", email=ANNA)
     await relay.follow(browser, relay.supabase.mails[0].link)
-    kept = await owner.execute("select sum(cardinality(earlier_verifiers)) from sign_in_attempts where next_path = ''")
-    assert await kept.fetchall() == [(0,)]
+    cursor = await owner.execute(
+        "select sum(cardinality(earlier_verifiers)) from sign_in_attempts where next_path = ''"
+    )
+    assert await cursor.fetchall() == [(0,)]
 
 
-# Too many.
+# Rate limits.
 
 
-async def test_too_many_at_supabase_is_no_outage_and_the_same_link_works_later(relay):
+async def test_rate_limit_of_supabase_returns_429_and_the_link_stays_valid(relay):
     browser = await relay.browser()
     await browser.submit("/sign-in", email=ANNA)
-    back = await relay.supabase.lands(relay.supabase.mails[0].link)
-    relay.supabase.busy.add("/token")
+    back = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
+    relay.supabase.rate_limited_paths.add("/token")
     busy = await browser.get(back)
     assert (busy.status_code, busy.headers["retry-after"]) == (429, "60")
-    assert "does not answer" not in busy.text
-    relay.supabase.busy.clear()
+    assert "is not responding" not in busy.text
+    relay.supabase.rate_limited_paths.clear()
     assert (await browser.get(back)).headers["location"] == "/home"
 
 
-async def test_too_many_presses_are_told_as_that_and_burn_nothing(relay):
+async def test_rate_limited_button_press_returns_429_and_can_be_repeated(relay):
     browser = await relay.browser()
     await browser.submit("/sign-in", email=ANNA)
     token_hash = relay.supabase.mails[0].token_hash
-    press = {"on": f"/auth/callback?token_hash={token_hash}&type=email", "token_hash": token_hash, "type": "email"}
-    relay.supabase.busy.add("/verify")
-    assert (await browser.submit("/auth/callback", **press)).status_code == 429
-    relay.supabase.busy.clear()
-    assert (await browser.submit("/auth/callback", **press)).headers["location"] == "/home"
+    form = {"on": f"/auth/callback?token_hash={token_hash}&type=email", "token_hash": token_hash, "type": "email"}
+    relay.supabase.rate_limited_paths.add("/verify")
+    assert (await browser.submit("/auth/callback", **form)).status_code == 429
+    relay.supabase.rate_limited_paths.clear()
+    assert (await browser.submit("/auth/callback", **form)).headers["location"] == "/home"
 
 
-# Why not.
+# Refusals.
 
 
-async def test_who_is_locked_out_is_told_so_by_each_way(relay):
-    relay.supabase.people[ANNA] = somebody = Somebody(ANNA, confirmed=True)
-    relay.supabase.provider_person.banned = True
+async def test_banned_user_is_refused_by_every_sign_in_method(relay):
+    relay.supabase.accounts[ANNA] = account = SupabaseAccount(ANNA, is_confirmed=True)
+    relay.supabase.provider_account.is_banned = True
     browser = await relay.browser()
     await browser.submit("/sign-in", email=ANNA)
-    somebody.banned = True
+    account.is_banned = True
     mail = relay.supabase.mails[0]
     by_link = await relay.follow(browser, mail.link)
     where = f"/auth/callback?token_hash={mail.token_hash}&type=email"
     by_press = await browser.submit("/auth/callback", on=where, token_hash=mail.token_hash, type="email")
     off = await browser.submit("/sign-in/with/github", on="/sign-in")
     by_provider = await relay.follow(browser, off.headers["location"])
-    for told in (by_link, by_press, by_provider):
-        assert (told.status_code, "This account is locked" in told.text) == (403, True)
+    for page in (by_link, by_press, by_provider):
+        assert (page.status_code, "This account is locked" in page.text) == (403, True)
 
 
-async def test_an_address_that_the_provider_has_not_seen_to_is_confirmed_first(relay):
-    relay.supabase.provider_verifies = False
+async def test_unverified_provider_address_must_be_confirmed_by_email(relay):
+    relay.supabase.provider_verifies_email = False
     browser = await relay.browser()
     off = await browser.submit("/sign-in/with/github", on="/sign-in")
-    told = await relay.follow(browser, off.headers["location"])
-    assert (told.status_code, "Confirm your address first" in told.text) == (403, True)
-    await relay.supabase.lands(relay.supabase.mails[0].link)
+    page = await relay.follow(browser, off.headers["location"])
+    assert (page.status_code, "Confirm your email address first" in page.text) == (403, True)
+    await relay.supabase.resolve_link(relay.supabase.mails[0].link)
     off = await browser.submit("/sign-in/with/github", on="/sign-in")
     assert (await relay.follow(browser, off.headers["location"])).headers["location"] == "/home"
 
 
-async def test_who_was_too_long_at_the_provider_is_not_left_on_the_front_page(relay):
+async def test_expired_provider_sign_in_ends_on_the_error_page(relay):
     browser = await relay.browser()
     off = await browser.submit("/sign-in/with/github", on="/sign-in")
     async with httpx.AsyncClient() as outside:
         provider = (await outside.get(off.headers["location"])).headers["location"]
         back = (await outside.get(provider)).headers["location"]
-    relay.supabase.later(FLOW_LIVES + 1)
+    relay.supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
     front = await relay.follow(browser, back)
     assert front.headers["location"].startswith("/auth/callback?")
-    told = await browser.get(front.headers["location"])
-    assert "Signing in did not work" in told.text
+    page = await browser.get(front.headers["location"])
+    assert "Sign-in failed" in page.text
     assert (await browser.get("/?error=x")).status_code == 303
     assert (await browser.get("/")).status_code == 200
 
 
-async def test_a_new_persons_code_is_good_for_five_minutes_after_asking(relay):
+async def test_code_of_a_new_user_expires_five_minutes_after_the_request(relay):
     browser = await relay.browser()
     await browser.submit("/sign-in", email=ANNA)
-    relay.supabase.later(FLOW_LIVES + 1)
+    relay.supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
     late = await relay.follow(browser, relay.supabase.mails[0].link)
-    assert (late.status_code, "no longer good" in late.text) == (410, True)
-    await browser.submit("/sign-in", email=ANNA)  # known by now
-    relay.supabase.later(FLOW_LIVES + 1)
+    assert (late.status_code, "no longer valid" in late.text) == (410, True)
+    await browser.submit("/sign-in", email=ANNA)  # confirmed by the first link
+    relay.supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
     assert (await relay.follow(browser, relay.supabase.mails[1].link)).headers["location"] == "/home"
 
 
-# What the operator hears.
+# Logs and retries.
 
 
 @pytest.mark.parametrize(
     ("setting", "code", "level"),
     [
-        ({"authorized": set()}, "email_address_not_authorized", "WARNING"),
-        ({"signups": False}, "signup_disabled", "WARNING"),
-        ({"mails_left": 0}, "too many requests", "WARNING"),
-        ({"busy": {"/otp"}}, "too many requests", "WARNING"),
+        ({"allowed_addresses": set()}, "email_address_not_authorized", "WARNING"),
+        ({"allows_signups": False}, "signup_disabled", "WARNING"),
+        ({"emails_left": 0}, "too many requests", "WARNING"),
+        ({"rate_limited_paths": {"/otp"}}, "too many requests", "WARNING"),
     ],
     ids=str,
 )
-async def test_a_project_that_sends_no_mails_is_the_operators_to_know(relay, caplog, setting, code, level):
+async def test_unsent_link_is_logged_as_warning_for_project_problems(relay, caplog, setting, code, level):
     caplog.set_level(logging.INFO, logger="relay")
     for name, value in setting.items():
         setattr(relay.supabase, name, value)
     sent = await (await relay.browser()).submit("/sign-in", email=ANNA)
-    assert "Look into your mail" in sent.text
-    (said,) = [it for it in caplog.records if "no sign-in link was sent" in it.getMessage()]
-    assert (said.levelname, code in said.getMessage(), "@" in said.getMessage()) == (level, True, False)
+    assert "Check your email" in sent.text
+    (record,) = [it for it in caplog.records if "sign-in link not sent" in it.getMessage()]
+    assert (record.levelname, code in record.getMessage(), "@" in record.getMessage()) == (level, True, False)
 
 
-async def test_a_stranger_where_nobody_new_comes_in_is_no_news(cloud, caplog):
+async def test_unsent_link_to_unknown_address_is_logged_as_info(cloud, caplog):
     caplog.set_level(logging.INFO, logger="relay")
     await (await (await cloud()).browser()).submit("/sign-in", email=ANNA)
-    (said,) = [it for it in caplog.records if "no sign-in link was sent" in it.getMessage()]
-    assert (said.levelname, "otp_disabled" in said.getMessage()) == ("INFO", True)
+    (record,) = [it for it in caplog.records if "sign-in link not sent" in it.getMessage()]
+    assert (record.levelname, "otp_disabled" in record.getMessage()) == ("INFO", True)
 
 
-async def test_a_person_is_deleted_when_supabase_has_time_again(relay, owner):
-    await relay.come_in(await relay.browser(), ANNA)
+async def test_user_deletion_is_retried_after_a_rate_limit(relay, owner):
+    await relay.sign_in(await relay.browser(), ANNA)
     runtime = relay.app.state.runtime
     ((user_id, supabase_id),) = await (await owner.execute("select id, supabase_id from users")).fetchall()
     await request_deletion(runtime, user_id)
-    relay.supabase.busy.add(f"/admin/users/{supabase_id}")
+    relay.supabase.rate_limited_paths.add(f"/admin/users/{supabase_id}")
     assert not await resume_deletion(runtime, user_id)
-    relay.supabase.busy.clear()
+    relay.supabase.rate_limited_paths.clear()
     await owner.execute("update deleted_users set next_try_at = now()")
     assert await resume_deletion(runtime, user_id)
-    assert relay.supabase.people == {}
+    assert relay.supabase.accounts == {}

@@ -1,4 +1,4 @@
-"""Which tokens prove who somebody is, and how seldom Supabase is asked about its keys."""
+"""Verification of Supabase access tokens, and how rarely the signing keys are fetched."""
 
 import asyncio
 import base64
@@ -17,25 +17,27 @@ from relay.gateways.supabase.errors import SupabaseUnavailable
 from relay.gateways.supabase.signing_keys import MIN_FETCH_INTERVAL_SECONDS, RETRY_INTERVAL_SECONDS, SigningKeys
 from relay.gateways.supabase.token_verifier import TokenVerifier
 from tests.relay.supabase_auth.double import SigningKey
-from tests.relay.supabase_auth.flows import Somebody
+from tests.relay.supabase_auth.flows import SupabaseAccount
 
-ANNA = Somebody("anna@example.org", about={"full_name": " Anna\n B "})
-KEYS_AT = "/.well-known/jwks.json"
-
-
-async def test_a_token_tells_who_it_is(supabase, client):
-    person = await client.token_verifier.verify(supabase.sign(ANNA))
-    assert (str(person.supabase_id), person.email, person.name) == (ANNA.id, "anna@example.org", "Anna B")
-    assert "anna" not in repr(person)
+ACCOUNT = SupabaseAccount("anna@example.org", metadata={"full_name": " Anna\n B "})
+JWKS_PATH = "/.well-known/jwks.json"
 
 
-async def test_who_came_by_another_way_may_have_no_address(supabase, client):
-    person = await client.token_verifier.verify(supabase.sign(ANNA, email="", user_metadata=None, is_anonymous=None))
-    assert (person.email, person.name) == (None, "")
+async def test_valid_token_yields_its_user(supabase, client):
+    user = await client.token_verifier.verify(supabase.sign_token(ACCOUNT))
+    assert (str(user.supabase_id), user.email, user.name) == (ACCOUNT.id, "anna@example.org", "Anna B")
+    assert "anna" not in repr(user)
+
+
+async def test_user_without_email_is_accepted(supabase, client):
+    user = await client.token_verifier.verify(
+        supabase.sign_token(ACCOUNT, email="", user_metadata=None, is_anonymous=None)
+    )
+    assert (user.email, user.name) == (None, "")
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "claims_to_change",
     [
         {"exp": 1},
         {"exp": None},
@@ -59,75 +61,77 @@ async def test_who_came_by_another_way_may_have_no_address(supabase, client):
     ],
     ids=str,
 )
-async def test_a_token_that_is_signed_but_wrong_is_nobody(supabase, client, wrong):
-    assert await client.token_verifier.verify(supabase.sign(ANNA, **wrong)) is None
+async def test_signed_token_with_wrong_claims_is_invalid(supabase, client, claims_to_change):
+    assert await client.token_verifier.verify(supabase.sign_token(ACCOUNT, **claims_to_change)) is None
 
 
 @pytest.mark.parametrize(("late", "good"), [(20, True), (45, False)])
-async def test_clocks_may_differ_by_half_a_minute(supabase, client, late, good):
-    token = supabase.sign(ANNA, exp=int(time.time()) - late)
+async def test_clock_skew_of_half_a_minute_is_tolerated(supabase, client, late, good):
+    token = supabase.sign_token(ACCOUNT, exp=int(time.time()) - late)
     assert (await client.token_verifier.verify(token) is not None) == good
 
 
-async def test_tokens_that_supabase_did_not_sign_are_nobody(supabase, client):
-    good = supabase.sign(ANNA)
+async def test_forged_tokens_are_invalid(supabase, client):
+    good = supabase.sign_token(ACCOUNT)
     claims = jwt.decode(good, options={"verify_signature": False})
-    kid = {"kid": supabase.signing.kid}
-    public = supabase.signing.private.public_key()
+    kid = {"kid": supabase.signing_key.kid}
+    public = supabase.signing_key.private.public_key()
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     head, body, signature = good.split(".")
 
-    def part(it):
+    def encode_part(it):
         return base64.urlsafe_b64encode(it if isinstance(it, bytes) else json.dumps(it).encode()).rstrip(b"=").decode()
 
-    def hmac_signed(secret, algorithm="HS256"):
-        # By hand: the library rightly refuses to sign with what looks like a public key.
-        signing = f"{part({'alg': algorithm, 'typ': 'JWT', **kid})}.{body}"
+    def sign_with_hmac(secret, algorithm="HS256"):
+        # Signed by hand, because the library refuses a public key as an HMAC secret.
+        signing = f"{encode_part({'alg': algorithm, 'typ': 'JWT', **kid})}.{body}"
         made = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
-        return f"{signing}.{part(made.sign(signing.encode(), secret))}"
+        return f"{signing}.{encode_part(made.sign(signing.encode(), secret))}"
 
     forged = [
         jwt.encode(claims, None, algorithm="none", headers=kid),
-        f"{part({'alg': 'none', **kid})}.{body}.{signature}",
-        f"{part({'alg': 'None', **kid})}.{body}.",
-        hmac_signed(pem),
-        hmac_signed(pem.strip()),
-        hmac_signed(json.dumps(supabase.signing.jwk).encode()),
-        hmac_signed(pem, "ES256"),
-        f"{part({'alg': 'ES256'})}.{body}.{signature}",
+        f"{encode_part({'alg': 'none', **kid})}.{body}.{signature}",
+        f"{encode_part({'alg': 'None', **kid})}.{body}.",
+        sign_with_hmac(pem),
+        sign_with_hmac(pem.strip()),
+        sign_with_hmac(json.dumps(supabase.signing_key.jwk).encode()),
+        sign_with_hmac(pem, "ES256"),
+        f"{encode_part({'alg': 'ES256'})}.{body}.{signature}",
         jwt.encode(claims, ec.generate_private_key(ec.SECP256R1()), algorithm="ES256", headers=kid),
         jwt.encode(claims, ec.generate_private_key(ec.SECP384R1()), algorithm="ES384", headers=kid),
-        f"{head}.{part({**claims, 'sub': str(uuid4())})}.{signature}",
+        f"{head}.{encode_part({**claims, 'sub': str(uuid4())})}.{signature}",
         f"{head}.{body}.",
         f"{head}.{body}",
-        f"{part([1])}.{body}.{signature}",
-        f"{part({'alg': ['ES256'], **kid})}.{body}.{signature}",
+        f"{encode_part([1])}.{body}.{signature}",
+        f"{encode_part({'alg': ['ES256'], **kid})}.{body}.{signature}",
         good + "=" * 20_000,
         "",
         "..",
     ]
     assert await client.token_verifier.verify(good) is not None
     assert [await client.token_verifier.verify(it) for it in forged] == [None] * len(forged)
-    assert supabase.asked(KEYS_AT) == 1
+    assert supabase.count_requests(JWKS_PATH) == 1
 
 
-async def test_a_key_that_the_token_brings_along_is_not_looked_at(supabase, client):
-    own = SigningKey()
-    own.kid = supabase.signing.kid
-    token = supabase.sign(ANNA, key=own, headers={"jwk": own.jwk, "jku": "http://127.0.0.1:9/jwks.json"})
+async def test_key_in_the_token_header_is_ignored(supabase, client):
+    attacker_key = SigningKey()
+    attacker_key.kid = supabase.signing_key.kid
+    token = supabase.sign_token(
+        ACCOUNT, key=attacker_key, headers={"jwk": attacker_key.jwk, "jku": "http://127.0.0.1:9/jwks.json"}
+    )
     assert await client.token_verifier.verify(token) is None
 
 
 @given(st.text() | st.binary().map(lambda it: ".".join([base64.urlsafe_b64encode(it).decode()] * 3)))
 @settings(max_examples=200, deadline=None)
-def test_no_text_is_more_than_nobody(text):
-    async def look():
-        async def none():
+def test_arbitrary_text_is_invalid(text):
+    async def verify():
+        async def fetch_no_keys():
             return {"keys": []}
 
-        return await TokenVerifier(SigningKeys(none), issuer="https://x.example").verify(text)
+        return await TokenVerifier(SigningKeys(fetch_no_keys), issuer="https://x.example").verify(text)
 
-    assert asyncio.run(look()) is None
+    assert asyncio.run(verify()) is None
 
 
 class Clock:
@@ -144,70 +148,70 @@ def clock(client):
     return it
 
 
-async def test_a_storm_of_unknown_keys_is_one_fetch(supabase, client, clock):
-    tokens = [supabase.sign(ANNA, headers={"kid": str(uuid4())}) for _ in range(100)]
-    assert await asyncio.gather(*map(client.tokens.person, tokens)) == [None] * 100
+async def test_many_unknown_key_ids_cause_one_fetch(supabase, client, clock):
+    tokens = [supabase.sign_token(ACCOUNT, headers={"kid": str(uuid4())}) for _ in range(100)]
+    assert await asyncio.gather(*map(client.token_verifier.verify, tokens)) == [None] * 100
     assert [await client.token_verifier.verify(it) for it in tokens] == [None] * 100
-    assert supabase.asked(KEYS_AT) == 1
+    assert supabase.count_requests(JWKS_PATH) == 1
 
 
-async def test_a_new_key_is_found_but_only_after_a_pause(supabase, client, clock):
-    assert await client.token_verifier.verify(supabase.sign(ANNA)) is not None
+async def test_new_key_is_fetched_after_the_minimum_interval(supabase, client, clock):
+    assert await client.token_verifier.verify(supabase.sign_token(ACCOUNT)) is not None
     newer = SigningKey()
-    supabase.published = [newer.jwk, supabase.signing.jwk]
-    assert await client.token_verifier.verify(supabase.sign(ANNA, key=newer)) is None
+    supabase.published_keys = [newer.jwk, supabase.signing_key.jwk]
+    assert await client.token_verifier.verify(supabase.sign_token(ACCOUNT, key=newer)) is None
     clock.now += MIN_FETCH_INTERVAL_SECONDS
-    assert await client.token_verifier.verify(supabase.sign(ANNA, key=newer)) is not None
-    assert await client.token_verifier.verify(supabase.sign(ANNA)) is not None
-    assert supabase.asked(KEYS_AT) == 2
+    assert await client.token_verifier.verify(supabase.sign_token(ACCOUNT, key=newer)) is not None
+    assert await client.token_verifier.verify(supabase.sign_token(ACCOUNT)) is not None
+    assert supabase.count_requests(JWKS_PATH) == 2
 
 
-async def test_a_withdrawn_key_is_refused_once_the_keys_are_fetched_again(supabase, client, clock):
-    token = supabase.sign(ANNA)
+async def test_withdrawn_key_is_refused_after_the_next_fetch(supabase, client, clock):
+    token = supabase.sign_token(ACCOUNT)
     assert await client.token_verifier.verify(token) is not None
-    supabase.published = [SigningKey().jwk]
+    supabase.published_keys = [SigningKey().jwk]
     clock.now += 3600
-    assert await client.token_verifier.verify(token) is not None  # nobody waits for the fetch that this begins
+    assert await client.token_verifier.verify(token) is not None  # starts a fetch in the background
     await client.signing_keys._fetch_task
     assert await client.token_verifier.verify(token) is None
 
 
-async def test_while_supabase_is_away_known_keys_go_on_and_unknown_ones_are_nobodys_fault(supabase, client, clock):
-    token, other = supabase.sign(ANNA), supabase.sign(ANNA, headers={"kid": "another"})
+async def test_outage_keeps_known_keys_and_raises_unavailable_for_unknown_ones(supabase, client, clock):
+    token, other = supabase.sign_token(ACCOUNT), supabase.sign_token(ACCOUNT, headers={"kid": "another"})
     assert await client.token_verifier.verify(token) is not None
-    supabase.down = True
+    supabase.is_down = True
     clock.now += 24 * 3600
     assert await client.token_verifier.verify(token) is not None
     with pytest.raises(SupabaseUnavailable):
         await client.token_verifier.verify(other)
     assert await client.token_verifier.verify(token) is not None
-    supabase.down = False
+    supabase.is_down = False
     clock.now += RETRY_INTERVAL_SECONDS
     assert await client.token_verifier.verify(other) is None
 
 
-async def test_without_any_key_nobody_is_called_a_liar(supabase, client, clock):
-    supabase.down = True
+async def test_without_any_keys_verification_raises_unavailable(supabase, client, clock):
+    supabase.is_down = True
     for _ in range(50):
         with pytest.raises(SupabaseUnavailable):
-            await client.token_verifier.verify(supabase.sign(ANNA))
-    assert supabase.asked(KEYS_AT) == 1
-    supabase.down = False
+            await client.token_verifier.verify(supabase.sign_token(ACCOUNT))
+    assert supabase.count_requests(JWKS_PATH) == 1
+    supabase.is_down = False
     clock.now += RETRY_INTERVAL_SECONDS
-    assert await client.token_verifier.verify(supabase.sign(ANNA)) is not None
+    assert await client.token_verifier.verify(supabase.sign_token(ACCOUNT)) is not None
 
 
-async def test_a_caller_who_leaves_takes_the_fetch_from_nobody(supabase, client):
-    first = asyncio.create_task(client.token_verifier.verify(supabase.sign(ANNA)))
-    second = asyncio.create_task(client.token_verifier.verify(supabase.sign(ANNA)))
+async def test_cancelled_caller_does_not_cancel_the_shared_fetch(supabase, client):
+    first = asyncio.create_task(client.token_verifier.verify(supabase.sign_token(ACCOUNT)))
+    second = asyncio.create_task(client.token_verifier.verify(supabase.sign_token(ACCOUNT)))
     await asyncio.sleep(0)
     first.cancel()
     assert await second is not None
-    assert supabase.asked(KEYS_AT) == 1
+    assert supabase.count_requests(JWKS_PATH) == 1
 
 
 @pytest.mark.parametrize("published", [{}, {"keys": "all"}])
-async def test_what_is_no_list_of_keys_is_no_answer(published):
+async def test_malformed_key_set_raises_unavailable(published):
     async def fetch():
         return published
 
@@ -216,16 +220,16 @@ async def test_what_is_no_list_of_keys_is_no_answer(published):
         await keys.find("any")
 
 
-async def test_other_keys_in_the_list_are_passed_over(supabase):
+async def test_unsupported_keys_in_the_set_are_ignored(supabase):
     key = SigningKey()
-    rest = [7, {}, {"kid": "a", "alg": "ES256", "kty": "EC", "crv": "P-256", "x": "!", "y": "?"}]
+    invalid_keys = [7, {}, {"kid": "a", "alg": "ES256", "kty": "EC", "crv": "P-256", "x": "!", "y": "?"}]
     shared = {"kid": "old", "kty": "oct", "k": base64.urlsafe_b64encode(b"k" * 32).decode()}
     wrong_curve = {
         **jwt.algorithms.ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP384R1()).public_key(), as_dict=True)
     }
 
     async def fetch():
-        return {"keys": [*rest, shared, {**wrong_curve, "kid": "curve"}, key.jwk]}
+        return {"keys": [*invalid_keys, shared, {**wrong_curve, "kid": "curve"}, key.jwk]}
 
     keys = SigningKeys(fetch)
     assert await keys.find(key.kid) is not None

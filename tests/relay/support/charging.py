@@ -1,21 +1,23 @@
-"""Samples as a test writes them: minutes after noon, and a few words."""
+"""Build charging samples in tests: times are minutes after noon, levels percent, powers kW."""
 
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from relay.vehicles.charging_samples import ChargeReading, ChargingSample, VehiclePlace, merge_samples
-from relay.vehicles.charging_sessions import ChargingTail, derive_spells
+from relay.vehicles.charging.derivation import DerivationState, derive_periods
+from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace, merge_samples
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-BATTERY = 50.0
+BATTERY_KWH = 50.0
 
 
 def at(minutes):
     return NOON + timedelta(minutes=minutes)
 
 
-def sample(minutes, charging=None, soc=None, power=None, *, plugged=None, capacity=BATTERY, version=0, place=None):
+def make_sample(
+    minutes, charging=None, soc=None, power=None, *, plugged=None, capacity=BATTERY_KWH, version=0, place=None
+):
     plugged = (True if charging else None) if plugged is None else plugged
     return ChargingSample(
         at=at(minutes),
@@ -32,42 +34,43 @@ def sample(minutes, charging=None, soc=None, power=None, *, plugged=None, capaci
     )
 
 
-def charges(minutes, soc=None, power=None, **more):
-    return sample(minutes, True, soc, power, **more)
+def charging(minutes, soc=None, power=None, **more):
+    return make_sample(minutes, True, soc, power, **more)
 
 
-def rests(minutes, soc=None, **more):
-    """Plugged in, and not charging."""
-    return sample(minutes, False, soc, plugged=True, **more)
+def stopped(minutes, soc=None, **more):
+    """Plugged in, but not charging."""
+    return make_sample(minutes, False, soc, plugged=True, **more)
 
 
-def drives(minutes, soc=None, **more):
-    return sample(minutes, False, soc, plugged=False, **more)
+def unplugged(minutes, soc=None, **more):
+    return make_sample(minutes, False, soc, plugged=False, **more)
 
 
-def as_set(samples):
-    """In order, each moment once."""
-    kept = {}
-    for it in samples:
-        kept[it.at] = merge_samples(kept[it.at], it) if it.at in kept else it
-    return [kept[moment] for moment in sorted(kept)]
+def merge_by_time(samples):
+    """The samples in order of time, those of one moment merged."""
+    merged = {}
+    for sample in samples:
+        merged[sample.at] = merge_samples(merged[sample.at], sample) if sample.at in merged else sample
+    return [merged[moment] for moment in sorted(merged)]
 
 
-def sessions(*samples):
-    return derive_spells(ChargingTail(), as_set(samples))[0]
+def derive_sessions(*samples):
+    """The proven periods that follow from `samples`, in whatever order they are."""
+    return derive_periods(DerivationState(), merge_by_time(samples))[0]
 
 
 levels = st.none() | st.integers(0, 100).map(float)
 places = st.builds(VehiclePlace, latitude=st.sampled_from([None, 52.0, 52.1]), longitude=st.just(5.0))
-readings = st.builds(
-    sample,
+random_samples = st.builds(
+    make_sample,
     st.integers(0, 60 * 30),
     st.sampled_from([True, True, False, None]),
     levels,
     st.sampled_from([None, 3.7, 11.0, 150.0]),
     plugged=st.sampled_from([None, True, False]),
-    capacity=st.sampled_from([None, BATTERY]),
+    capacity=st.sampled_from([None, BATTERY_KWH]),
     version=st.integers(0, 9999),
     place=places,
 )
-histories = st.lists(readings, max_size=25, unique_by=lambda it: it.version)
+histories = st.lists(random_samples, max_size=25, unique_by=lambda it: it.version)

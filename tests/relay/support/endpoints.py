@@ -1,4 +1,4 @@
-"""A Home Assistant that is POSTed to: a real server on loopback, which answers as a test wants it to."""
+"""A webhook receiver on loopback that answers as a test wants, and a runtime and API client for endpoint tests."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -22,14 +22,14 @@ from relay.usecases.feed import account_and_vehicles
 from relay.usecases.feed.reader import create_feed_reader
 from tests.relay.support.plans import CLOUD
 
-KEY = b"the key of this relay, which is long"
-LOOPBACK = OutboundRules(allow_private=True, allowed_networks=(ip_network("127.0.0.0/8"),))
-TIMES = OutboundTimeouts(resolve=2, connect=2, total=2)
+SECRET_KEY = b"the key of this relay, which is long"
+LOOPBACK_RULES = OutboundRules(allow_private=True, allowed_networks=(ip_network("127.0.0.0/8"),))
+TIMEOUTS = OutboundTimeouts(resolve=2, connect=2, total=2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Post:
-    """One request as it arrived."""
+    """One request that the receiver got."""
 
     path: str
     headers: dict[str, str]
@@ -44,11 +44,13 @@ type Answer = Callable[[Post, web.Request], Awaitable[web.StreamResponse]]
 
 
 async def acknowledge(post: Post, _request: web.Request) -> web.StreamResponse:
-    """What our integration answers."""
+    """Answer as the integration does."""
     return web.json_response({"ack": post.headers["webhook-id"]})
 
 
-def say(text: str = "", status: int = 200, **headers: str) -> Answer:
+def respond_with(text: str = "", status: int = 200, **headers: str) -> Answer:
+    """Return an answer function that always sends this response."""
+
     async def answer(_post: Post, _request: web.Request) -> web.StreamResponse:
         return web.Response(text=text, status=status, headers=headers)
 
@@ -57,7 +59,7 @@ def say(text: str = "", status: int = 200, **headers: str) -> Answer:
 
 @dataclass
 class Receiver:
-    """Keeps what it got; `answer` may be changed at any time."""
+    """Collects the requests it gets; `answer` can be replaced at any time."""
 
     port: int
     answer: Answer = acknowledge
@@ -66,7 +68,7 @@ class Receiver:
     def url(self, path: str = "/api/webhook/home") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    async def take(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         post = Post(path=request.path, headers=dict(request.headers), body=await request.read())
         self.posts.append(post)
         return await self.answer(post, request)
@@ -77,11 +79,11 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving():
+async def run_receiver():
     app = web.Application()
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     receiver = Receiver(port=0)
-    app.router.add_route("*", "/{path:.*}", receiver.take)
+    app.router.add_route("*", "/{path:.*}", receiver.handle)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -93,8 +95,8 @@ async def receiving():
 
 
 @asynccontextmanager
-async def open_test_outbound(rules: OutboundRules = LOOPBACK, **how):
-    outbound = OutboundClient(rules, **{"timeouts": TIMES, **how})
+async def open_test_outbound(rules: OutboundRules = LOOPBACK_RULES, **options):
+    outbound = OutboundClient(rules, **{"timeouts": TIMEOUTS, **options})
     try:
         yield outbound
     finally:
@@ -110,14 +112,14 @@ def make_runtime(pool, outbound) -> Runtime:
         enode=None,
         version="1.2.3",
         outbound=outbound,
-        secret_key=KEY,
+        secret_key=SECRET_KEY,
         plans=CLOUD,
     )
 
 
 @asynccontextmanager
-async def client_of(runtime: Runtime):
-    """Calls the routes without a network between."""
+async def open_api_client(runtime: Runtime):
+    """Open a client that calls the endpoint and account routes in-process."""
     app = FastAPI()
     for router in (register_endpoint.router, account_and_vehicles.router):
         app.include_router(router)
@@ -128,17 +130,18 @@ async def client_of(runtime: Runtime):
         yield client
 
 
-def slug(response: httpx.Response) -> tuple[int, str]:
+def status_and_slug(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["type"].removeprefix("urn:evconduit:problem:")
 
 
-async def register(client, person, receiver, path="/api/webhook/home"):
-    answer = await client.put("endpoint", json={"url": receiver.url(path)}, headers=person.header)
-    return answer.json()["secret"]
+async def register_receiver(client, user, receiver, path="/api/webhook/home"):
+    """Register the receiver as the user's endpoint; returns the signing secret."""
+    response = await client.put("endpoint", json={"url": receiver.url(path)}, headers=user.header)
+    return response.json()["secret"]
 
 
-async def look(client, person):
-    return (await client.get("endpoint", headers=person.header)).json()
+async def get_endpoint_record(client, user):
+    return (await client.get("endpoint", headers=user.header)).json()
 
 
 async def run_sql(pool, statement, *arguments):
@@ -146,5 +149,6 @@ async def run_sql(pool, statement, *arguments):
         await connection.execute(statement, arguments)
 
 
-async def due_now(pool):
+async def make_due(pool):
+    """Make all endpoints due now, except those that are no longer retried."""
     await run_sql(pool, "update endpoints set next_try_at = now() where next_try_at is not null")

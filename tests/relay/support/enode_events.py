@@ -1,4 +1,4 @@
-"""Enode as the pipeline meets it: events in its own words, and the way from its POST to committed state."""
+"""Enode's vehicles and events in its own format, and a pipeline that takes events from the webhook to the database."""
 
 import hashlib
 import hmac
@@ -14,19 +14,26 @@ from relay.kit.database import Pool
 from relay.usecases.events.drain_inbox import InboxDrainer
 
 SECRET = "s3cret-of-the-subscription"
+VIN = "5YJ3E7EB1KF000001"
 VIN_KEY = b"the relay's own key"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def at(seconds: float) -> datetime:
+    """The time so many seconds after noon."""
     return NOON + timedelta(seconds=seconds)
 
 
-def wire(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def format_time(time: datetime) -> str:
+    """A time as Enode writes it."""
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def vehicle(enode_id: str, moment: datetime, *, vin: str | None = "5YJ3E7EB1KF000001", **groups: object) -> dict:
+def make_vehicle(enode_id: str, time: datetime, *, vin: str | None = VIN, **groups: object) -> dict:
+    """A vehicle as `updated` shows it, unplugged and seen at `time`.
+
+    `charge` is merged into the charge state; other `groups` replace top-level members.
+    """
     charge = {
         "batteryLevel": 57,
         "range": 241,
@@ -35,18 +42,18 @@ def vehicle(enode_id: str, moment: datetime, *, vin: str | None = "5YJ3E7EB1KF00
         "isFullyCharged": False,
         "chargeRate": None,
         "powerDeliveryState": "UNPLUGGED",
-        "lastUpdated": wire(moment),
+        "lastUpdated": format_time(time),
     }
     return {
         "id": enode_id,
-        "userId": "whoever",
+        "userId": "any",
         "vendor": "TESLA",
-        "lastSeen": wire(moment),
+        "lastSeen": format_time(time),
         "isReachable": True,
         "information": {"vin": vin, "brand": "Tesla", "model": "Model 3", "year": 2022, "displayName": None},
         "chargeState": charge | groups.pop("charge", {}),
-        "location": {"id": None, "latitude": 52.1, "longitude": 5.1, "lastUpdated": wire(moment)},
-        "odometer": {"distance": 48213, "lastUpdated": wire(moment)},
+        "location": {"id": None, "latitude": 52.1, "longitude": 5.1, "lastUpdated": format_time(time)},
+        "odometer": {"distance": 48213, "lastUpdated": format_time(time)},
         "scopes": ["vehicle:read:data"],
     } | groups
 
@@ -60,11 +67,11 @@ CHARGING = {
 STOPPED = {"isPluggedIn": True, "isCharging": False, "powerDeliveryState": "PLUGGED_IN:STOPPED"}
 
 
-def newborn(enode_id: str, *, vin: str | None = "5YJ3E7EB1KF000001") -> dict:
+def make_discovered_vehicle(enode_id: str, *, vin: str | None = VIN) -> dict:
     """A vehicle as `discovered` shows it: a name and nulls."""
     return {
         "id": enode_id,
-        "userId": "whoever",
+        "userId": "any",
         "vendor": "TESLA",
         "lastSeen": None,
         "isReachable": None,
@@ -75,77 +82,85 @@ def newborn(enode_id: str, *, vin: str | None = "5YJ3E7EB1KF000001") -> dict:
     }
 
 
-def event(name: str, moment: datetime, user_id: UUID | str | None, **members: object) -> dict:
-    about = {} if user_id is None else {"user": {"id": str(user_id)}}
-    return {"event": name, "createdAt": wire(moment), "version": "2024-10-01", **about, **members}
+def make_event(name: str, time: datetime, user_id: UUID | str | None, **members: object) -> dict:
+    """An event of Enode's, about a user unless `user_id` is None."""
+    user = {} if user_id is None else {"user": {"id": str(user_id)}}
+    return {"event": name, "createdAt": format_time(time), "version": "2024-10-01", **user, **members}
 
 
-def sign(raw: bytes, secret: str = SECRET) -> str:
+def sign_body(raw: bytes, secret: str = SECRET) -> str:
+    """The signature header of a webhook request."""
     return "sha1=" + hmac.new(secret.encode(), raw, hashlib.sha1).hexdigest()
 
 
 @dataclass
 class Pipeline:
-    """An inbox and a drain on one database, and a user."""
+    """An inbox and a drainer on one database, and a user. The wakes are the users that each of them has woken."""
 
     pool: Pool
     user_id: UUID
-    woken: list[UUID] = field(default_factory=list)
-    to_drain: list[UUID] = field(default_factory=list)
+    feed_wakes: list[UUID] = field(default_factory=list)
+    inbox_wakes: list[UUID] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.inbox = Inbox(self.pool, account_id="ours", secrets=[SECRET], wake=self.to_drain.extend)
-        self.drain = InboxDrainer(self.pool, wake=self.woken.extend, vin_key=VIN_KEY)
+        self.inbox = Inbox(self.pool, account_id="ours", secrets=[SECRET], wake=self.inbox_wakes.extend)
+        self.drainer = InboxDrainer(self.pool, wake=self.feed_wakes.extend, vin_key=VIN_KEY)
 
     async def deliver(self, *events: object) -> None:
+        """Store events as Enode's webhook delivers them."""
         raw = json.dumps(events).encode()
-        await self.inbox.receive(raw, sign(raw))
+        await self.inbox.receive(raw, sign_body(raw))
 
-    async def happen(self, *events: object) -> None:
-        """Delivered and acted on."""
+    async def process(self, *events: object) -> None:
+        """Deliver events and apply them."""
         await self.deliver(*events)
-        await self.drain.drain_once()
+        await self.drainer.drain_once()
 
-    async def updated(self, enode_id: str, moment: datetime, **groups: object) -> None:
-        await self.happen(self.update(enode_id, moment, **groups))
+    async def process_update(self, enode_id: str, time: datetime, **groups: object) -> None:
+        await self.process(self.make_update(enode_id, time, **groups))
 
-    def update(self, enode_id: str, moment: datetime, **groups: object) -> dict:
-        return event("user:vehicle:updated", moment, self.user_id, vehicle=vehicle(enode_id, moment, **groups))
+    def make_update(self, enode_id: str, time: datetime, **groups: object) -> dict:
+        vehicle = make_vehicle(enode_id, time, **groups)
+        return make_event("user:vehicle:updated", time, self.user_id, vehicle=vehicle)
 
-    def discovery(self, enode_id: str, moment: datetime, *, vin: str | None = "5YJ3E7EB1KF000001") -> dict:
-        return event("user:vehicle:discovered", moment, self.user_id, vehicle=newborn(enode_id, vin=vin))
+    def make_discovery(self, enode_id: str, time: datetime, *, vin: str | None = VIN) -> dict:
+        vehicle = make_discovered_vehicle(enode_id, vin=vin)
+        return make_event("user:vehicle:discovered", time, self.user_id, vehicle=vehicle)
 
-    def deletion(self, enode_id: str, moment: datetime) -> dict:
-        return event("user:vehicle:deleted", moment, self.user_id, vehicle=vehicle(enode_id, moment))
+    def make_deletion(self, enode_id: str, time: datetime) -> dict:
+        return make_event("user:vehicle:deleted", time, self.user_id, vehicle=make_vehicle(enode_id, time))
 
-    async def cars(self) -> list[dict]:
-        """Those that the user sees."""
-        return await self.rows(
+    async def list_vehicles(self) -> list[dict]:
+        """The user's vehicles that are not gone."""
+        return await self.execute(
             "select * from vehicles where user_id = %s and gone_at is null order by vendor, id", self.user_id
         )
 
-    async def car(self) -> dict:
-        (only,) = await self.cars()
-        return only
+    async def get_vehicle(self) -> dict:
+        """The user's only vehicle."""
+        (vehicle,) = await self.list_vehicles()
+        return vehicle
 
-    async def transitions(self) -> list[str]:
-        rows = await self.rows("select kind from transitions where user_id = %s order by seq", self.user_id)
+    async def list_transition_kinds(self) -> list[str]:
+        rows = await self.execute("select kind from transitions where user_id = %s order by seq", self.user_id)
         return [row["kind"] for row in rows]
 
-    async def seq(self) -> int:
-        (row,) = await self.rows("select seq from feeds where user_id = %s", self.user_id)
+    async def get_feed_seq(self) -> int:
+        (row,) = await self.execute("select seq from feeds where user_id = %s", self.user_id)
         return row["seq"]
 
-    async def inbox_rows(self) -> list[dict]:
-        return await self.rows("select * from webhook_logs order by id")
+    async def list_inbox_rows(self) -> list[dict]:
+        return await self.execute("select * from webhook_logs order by id")
 
-    async def rows(self, statement: str, *parameters: object) -> list[dict]:
+    async def execute(self, statement: str, *parameters: object) -> list[dict]:
+        """Run a statement; its rows, if any."""
         async with self.pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(statement, list(parameters))
             return await cursor.fetchall() if cursor.description else []
 
 
 async def add_user(pool: Pool) -> UUID:
+    """Insert a user with an empty feed."""
     user_id = uuid4()
     async with pool.connection() as connection:
         await connection.execute("insert into users (id, email) values (%s, 'a@example.org')", [user_id])

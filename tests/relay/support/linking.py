@@ -1,4 +1,4 @@
-"""The relay with the simulated Enode behind it, and a person who goes through the pages of both."""
+"""A relay with the simulated Enode, and a user who goes through the pages of both."""
 
 import asyncio
 import re
@@ -17,8 +17,8 @@ from relay.usecases.events.drain_inbox import InboxDrainer
 HOME = "https://relay.test"
 
 
-class World:
-    """One account on one relay, and Enode."""
+class LinkingScenario:
+    """One account on one relay, with clients for the API, a browser, and Enode's pages."""
 
     def __init__(self, app, pool, simulator, account):
         self.app, self.pool, self.simulator, self.account = app, pool, simulator, account
@@ -31,87 +31,88 @@ class World:
     def runtime(self):
         return self.app.state.runtime
 
-    def limit(self, **by_plan):
+    def set_vehicle_limits(self, **by_plan):
         limits = dict.fromkeys(PLAN_NAMES) | by_plan
         self.app.state.runtime = replace(self.runtime, plans=self.runtime.plans.override(vehicle_limits=limits))
 
-    async def drain(self):
-        """Act on what lies in the inbox."""
+    async def drain_inbox(self):
+        """Process the events in the inbox."""
         plans = self.runtime.plans
 
         async def apply(connection, event, *, vin_key):
             return await apply_enode_event(connection, event, vin_key=vin_key, plans=plans)
 
-        drain = InboxDrainer(self.pool, wake=lambda _users: None, vin_key=self.runtime.secret_key, apply_event=apply)
-        return await drain.drain_once()
+        drainer = InboxDrainer(self.pool, wake=lambda _users: None, vin_key=self.runtime.secret_key, apply_event=apply)
+        return await drainer.drain_once()
 
-    async def tell(self, happened, vehicle):
-        """Enode says this of a vehicle, a minute from now: later than all that was polled."""
+    async def send_vehicle_event(self, kind, vehicle):
+        """Process an Enode event, dated a minute from now: later than everything that was polled."""
         event = {
-            "event": f"user:vehicle:{happened}",
+            "event": f"user:vehicle:{kind}",
             "createdAt": format_timestamp(datetime.now(UTC) + timedelta(minutes=1)),
             "version": "2024-10-01",
             "user": {"id": str(self.account.user_id)},
             "vehicle": vehicle,
         }
-        await self.app.state.inbox.put([parse_event(event)], source="webhook")
-        await self.drain()
+        await self.app.state.inbox.store_events([parse_event(event)], source="webhook")
+        await self.drain_inbox()
 
-    async def ask(self, vendor=None):
-        """Ask for a page to link a car on."""
-        answer = await self.api.post("/api/user/link-vehicle", json={} if vendor is None else {"vendor": vendor})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+    async def create_link(self, vendor=None):
+        """Request a link page; returns the response of link-vehicle."""
+        response = await self.api.post("/api/user/link-vehicle", json={} if vendor is None else {"vendor": vendor})
+        assert response.status_code == 200, response.text
+        return response.json()
 
-    async def at_maker(self, page, *, cars=None, step="sign_in"):
-        """From Enode's page on, as a person does; the way back to the relay. All cars unless some are named."""
+    async def complete_enode_page(self, page, *, cars=None, step="sign_in"):
+        """Go through Enode's page; returns the URL that leads back to the relay.
+
+        Links all listed cars unless `cars` names some.
+        """
         if step == "cancel":
             return (await self.enode.post(page, data={"step": "cancel"})).headers["location"]
         await self.enode.post(page, data={"step": "consent"})
-        shown = re.findall(r'name="car" value="([^"]+)"', (await self.enode.get(page)).text)
-        return (await self.enode.post(page, data={"step": "sign_in", "car": cars or shown})).headers["location"]
+        listed = re.findall(r'name="car" value="([^"]+)"', (await self.enode.get(page)).text)
+        return (await self.enode.post(page, data={"step": "sign_in", "car": cars or listed})).headers["location"]
 
-    async def link(self, vendor="TESLA", *, cars=None):
-        """The whole way: ask, open, press, sign in, come back. What link-vehicle answered."""
-        asked = await self.ask(vendor)
-        pressed = await self.browser.post(asked["url"])
-        assert pressed.status_code == 303, pressed.text
-        back = await self.at_maker(pressed.headers["location"], cars=cars)
-        assert (await self.browser.get(back)).status_code == 200
-        await self.drain()
-        return asked
+    async def link_vehicles(self, vendor="TESLA", *, cars=None):
+        """Link from link-vehicle to the way back to the relay; returns the response of link-vehicle."""
+        link = await self.create_link(vendor)
+        redirect = await self.browser.post(link["url"])
+        assert redirect.status_code == 303, redirect.text
+        callback_url = await self.complete_enode_page(redirect.headers["location"], cars=cars)
+        assert (await self.browser.get(callback_url)).status_code == 200
+        await self.drain_inbox()
+        return link
 
-    async def result(self, asked):
-        answer = await self.api.post("/api/user/link-result", json={"link_id": asked["link_id"]})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+    async def get_link_result(self, link):
+        response = await self.api.post("/api/user/link-result", json={"link_id": link["link_id"]})
+        assert response.status_code == 200, response.text
+        return response.json()
 
-    async def sim(self, method, path, body=None, *, status=200):
-        """A call to Enode, or to its control surface."""
+    async def call_enode(self, method, path, body=None, *, status=200):
+        """Call the simulated Enode's API, or its control API under /_sim."""
         return await asyncio.to_thread(self.simulator.json, method, path, body, status=status)
 
-    async def rows(self, statement, *values):
+    async def query(self, statement, *values):
         async with self.pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(statement, values)
             return await cursor.fetchall() if cursor.description else []
 
-    async def records(self):
-        """The account's cars, as Home Assistant is told of them."""
+    async def list_vehicles(self):
+        """The account's vehicles as the API returns them to Home Assistant."""
         return (await self.api.get("/api/ha/v2/vehicles")).json()["vehicles"]
 
-    async def states(self):
-        return sorted((it["vehicle"]["information"]["model"], it["link"]["state"]) for it in await self.records())
-
-    async def forget_turns(self):
-        """Enode may be asked again at once how linking went."""
-        await self.rows("update link_pages set refreshed_at = null")
+    async def reset_check_throttle(self):
+        """Let the next link-result ask Enode again at once."""
+        await self.query("update link_pages set refreshed_at = null")
 
 
-def problem(answer):
-    """Status and slug of a refusal."""
-    body = answer.json()
-    return answer.status_code, body["type"].rpartition(":")[2]
+def parse_problem(response):
+    """Status and slug of a problem response."""
+    body = response.json()
+    return response.status_code, body["type"].rpartition(":")[2]
 
 
-def user_path(world) -> str:
-    return f"/users/{world.account.user_id}"
+def user_path(scenario) -> str:
+    """The path of the scenario's user in Enode's API."""
+    return f"/users/{scenario.account.user_id}"

@@ -1,4 +1,4 @@
-"""A real Redis for a test: Debian's redis-server on a free port of loopback, keeping nothing."""
+"""A real Redis for a test: Debian's redis-server on a free port of loopback, without persistence."""
 
 import shutil
 import socket
@@ -8,14 +8,14 @@ import time
 import pytest
 
 REDIS = shutil.which("redis-server")
-WANTED = "redis-server is not installed; install Debian's package redis-server"
+REDIS_MISSING = "redis-server is not installed; install Debian's package redis-server"
 
 
 class RedisServer:
-    """One that can be stopped, and started again at the same address."""
+    """A server that can be stopped and started again at the same address."""
 
-    def __init__(self, folder):
-        self._folder = folder
+    def __init__(self, directory):
+        self._directory = directory
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -24,7 +24,7 @@ class RedisServer:
     def start(self):
         command = [REDIS, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(
-            [*command, "--dir", str(self._folder), "--loglevel", "warning"], stdout=subprocess.DEVNULL
+            [*command, "--dir", str(self._directory), "--loglevel", "warning"], stdout=subprocess.DEVNULL
         )
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Classic shapes, whatever Enode says."""
+"""Vehicles in the classic API, for any content of Enode's object."""
 
 from uuid import uuid4
 
@@ -18,11 +18,11 @@ vehicles = st.fixed_dictionaries(
 
 
 @given(vehicles)
-def test_keys_are_always_the_same_and_clients_may_look_into_every_group(vehicle):
-    status, car = render_status(vehicle), uuid4()
+def test_keys_are_always_present_and_groups_are_objects(vehicle):
+    status, vehicle_id = render_status(vehicle), uuid4()
     assert status.keys() == render_status({}).keys()
     assert render_ha_status(vehicle).keys() == render_ha_status({}).keys()
-    assert render_ha_vehicle(car, vehicle).keys() == render_ha_vehicle(car, {}).keys()
+    assert render_ha_vehicle(vehicle_id, vehicle).keys() == render_ha_vehicle(vehicle_id, {}).keys()
     assert status.keys() - render_ha_status({}).keys() == {
         "batteryLevel",
         "range",
@@ -32,21 +32,21 @@ def test_keys_are_always_the_same_and_clients_may_look_into_every_group(vehicle)
     }
     for group in ("chargeState", "information", "odometer", "smartChargingPolicy"):
         assert isinstance(status[group], dict)
-    assert isinstance(render_listed_vehicle(car, vehicle)["information"], dict)
+    assert isinstance(render_listed_vehicle(vehicle_id, vehicle)["information"], dict)
 
 
 @given(vehicles)
-def test_a_place_is_shown_whole_or_not_at_all(vehicle):
+def test_location_is_shown_only_with_both_coordinates(vehicle):
     status = render_status(vehicle)
     assert status["locationAvailable"] == (status["latitude"] is not None and status["longitude"] is not None)
     assert (status["location"] is not None) == status["locationAvailable"]
 
 
 @given(vehicles)
-def test_enode_s_object_stays_as_it_is_in_the_list(vehicle):
-    car = uuid4()
-    listed = render_listed_vehicle(car, {"id": "enode", **vehicle})
-    assert (listed["id"], listed["db_id"], listed["source"]) == ("enode", str(car), "enode")
+def test_listed_vehicle_keeps_enodes_object(vehicle):
+    vehicle_id = uuid4()
+    listed = render_listed_vehicle(vehicle_id, {"id": "enode", **vehicle})
+    assert (listed["id"], listed["db_id"], listed["source"]) == ("enode", str(vehicle_id), "enode")
     assert {key: listed[key] for key in vehicle.keys() - {"information"}} == {
         key: vehicle[key] for key in vehicle.keys() - {"information"}
     }
@@ -62,5 +62,5 @@ def test_enode_s_object_stays_as_it_is_in_the_list(vehicle):
         (None, None),
     ],
 )
-def test_a_car_is_named_by_brand_and_model(information, name):
+def test_vehicle_name_is_brand_and_model_or_display_name(information, name):
     assert render_status({"information": information})["vehicleName"] == name

@@ -1,4 +1,4 @@
-"""What vendors get wrong, and that nothing else is touched."""
+"""Corrections of known vendor errors, and that nothing else is changed."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,27 +12,27 @@ from relay.vehicles.models import CorrectionOverlay, Vehicle, VehicleReport, Veh
 from relay.vehicles.transitions import parse_charge_flags
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-HELD, FLAG, RATE = (rule.name for rule in RULES)
+HELD_RULE, IS_CHARGING_RULE, CHARGE_RATE_RULE = (rule.name for rule in RULES)
 
 
-class Car:
-    """A car whose states come one after the other, as the pipeline corrects them."""
+class CorrectedVehicle:
+    """A vehicle whose reports are merged and corrected one after the other."""
 
     def __init__(self, vendor="XPENG"):
         self.vendor, self.state, self.corrected, self.number = vendor, VehicleState(), CorrectionOverlay(), 0
 
-    def says(self, word, minutes, *, level=80, km=1000.0, place=(52.0, 5.0), **charge):
+    def report_charge(self, state, minutes, *, level=80, km=1000.0, place=(52.0, 5.0), **charge):
         at = (NOON + timedelta(minutes=minutes)).isoformat()
-        plugged_in = word.startswith("PLUGGED_IN") if word != "UNKNOWN" else None
+        plugged_in = state.startswith("PLUGGED_IN") if state != "UNKNOWN" else None
         group = {
-            "powerDeliveryState": word,
+            "powerDeliveryState": state,
             "isPluggedIn": plugged_in,
-            "isCharging": word == "PLUGGED_IN:CHARGING",
-            "isFullyCharged": word == "PLUGGED_IN:COMPLETE",
+            "isCharging": state == "PLUGGED_IN:CHARGING",
+            "isFullyCharged": state == "PLUGGED_IN:COMPLETE",
             "batteryLevel": level,
             "batteryCapacity": 60,
             "chargeLimit": 80,
-            "chargeRate": 7.0 if word == "PLUGGED_IN:CHARGING" else None,
+            "chargeRate": 7.0 if state == "PLUGGED_IN:CHARGING" else None,
             "lastUpdated": at,
         } | charge
         vehicle = {
@@ -41,18 +41,18 @@ class Car:
             "odometer": {"distance": km, "lastUpdated": at},
             "location": {"latitude": place[0], "longitude": place[1], "lastUpdated": at},
         }
-        self.sees(vehicle, minutes)
+        self.report(vehicle, minutes)
         return self.shown
 
-    def sees(self, vehicle, minutes):
+    def report(self, vehicle, minutes):
         self.number += 1
-        sighting = VehicleReport(
+        report = VehicleReport(
             enode_vehicle_id="car",
             created_at=NOON + timedelta(minutes=minutes),
             event_id=self.number,
             vehicle=vehicle,
         )
-        self.state = merge_report(self.state, sighting)
+        self.state = merge_report(self.state, report)
         self.corrected = derive_corrections(self.corrected.memory, self.state)
 
     @property
@@ -61,105 +61,107 @@ class Car:
         return groups["chargeState"]
 
 
-def is_held(car):
-    return HELD in car.corrected.names
+def is_held(vehicle):
+    return HELD_RULE in vehicle.corrected.names
 
 
 @pytest.fixture
-def car():
-    return Car()
+def vehicle():
+    return CorrectedVehicle()
 
 
-def completed(car):
-    car.says("PLUGGED_IN:CHARGING", 0, level=79)
-    car.says("PLUGGED_IN:COMPLETE", 10)
+def complete_charge(vehicle):
+    vehicle.report_charge("PLUGGED_IN:CHARGING", 0, level=79)
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 10)
 
 
-def test_unplugged_after_a_completed_charge_is_still_plugged_in(car):
-    completed(car)
-    shown = car.says("UNPLUGGED", 12)
+def test_unplugged_after_a_completed_charge_is_shown_as_plugged_in(vehicle):
+    complete_charge(vehicle)
+    shown = vehicle.report_charge("UNPLUGGED", 12)
     assert (shown["powerDeliveryState"], shown["isPluggedIn"], shown["isCharging"]) == (
         "PLUGGED_IN:COMPLETE",
         True,
         False,
     )
-    assert car.corrected.names == (HELD,)
-    assert car.state.groups["chargeState"]["powerDeliveryState"] == "UNPLUGGED"
+    assert vehicle.corrected.names == (HELD_RULE,)
+    assert vehicle.state.groups["chargeState"]["powerDeliveryState"] == "UNPLUGGED"
 
 
-def test_so_it_is_when_complete_was_never_said(car):
-    car.says("PLUGGED_IN:CHARGING", 0, level=79)
-    car.says("UNPLUGGED", 10, level=80)
-    assert is_held(car)
-    car.says("UNPLUGGED", 200, level=79)  # a parked car loses a little
-    assert is_held(car)
+def test_unplugged_when_full_is_shown_as_plugged_in_without_a_complete_state(vehicle):
+    vehicle.report_charge("PLUGGED_IN:CHARGING", 0, level=79)
+    vehicle.report_charge("UNPLUGGED", 10, level=80)
+    assert is_held(vehicle)
+    vehicle.report_charge("UNPLUGGED", 200, level=79)  # a parked vehicle loses a little charge
+    assert is_held(vehicle)
 
 
-def test_numbers_that_no_car_has_are_no_numbers(car):
+def test_absurd_numbers_are_ignored(vehicle):
     absurd = 10**400
-    car.says("PLUGGED_IN:CHARGING", 0, level=absurd, km=absurd, place=(absurd, absurd), batteryCapacity=absurd)
-    assert car.says("UNPLUGGED", 10, level=80.5)["batteryLevel"] == 80.5
+    vehicle.report_charge(
+        "PLUGGED_IN:CHARGING", 0, level=absurd, km=absurd, place=(absurd, absurd), batteryCapacity=absurd
+    )
+    assert vehicle.report_charge("UNPLUGGED", 10, level=80.5)["batteryLevel"] == 80.5
 
 
-def test_a_cable_pulled_before_the_goal_is_pulled(car):
-    car.says("PLUGGED_IN:CHARGING", 0, level=60)
-    assert car.says("UNPLUGGED", 10, level=62)["isPluggedIn"] is False
-    car.says("UNPLUGGED", 20, level=80)
-    assert not is_held(car)
+def test_unplugging_before_the_charge_limit_is_not_corrected(vehicle):
+    vehicle.report_charge("PLUGGED_IN:CHARGING", 0, level=60)
+    assert vehicle.report_charge("UNPLUGGED", 10, level=62)["isPluggedIn"] is False
+    vehicle.report_charge("UNPLUGGED", 20, level=80)
+    assert not is_held(vehicle)
 
 
 @pytest.mark.parametrize(
     "left", [{"km": 1000.5}, {"place": (52.003, 5.0)}, {"place": (52.0, 5.004)}, {"level": 77}], ids=str
 )
-def test_a_car_that_has_moved_is_not_plugged_in(car, left):
-    completed(car)
-    car.says("UNPLUGGED", 12)
-    assert car.says("UNPLUGGED", 20, **left)["powerDeliveryState"] == "UNPLUGGED"
-    assert car.corrected == CorrectionOverlay()
-    car.says("UNPLUGGED", 30)  # back at home, not at the cable
-    assert not is_held(car)
+def test_vehicle_that_has_moved_is_not_shown_as_plugged_in(vehicle, left):
+    complete_charge(vehicle)
+    vehicle.report_charge("UNPLUGGED", 12)
+    assert vehicle.report_charge("UNPLUGGED", 20, **left)["powerDeliveryState"] == "UNPLUGGED"
+    assert vehicle.corrected == CorrectionOverlay()
+    vehicle.report_charge("UNPLUGGED", 30)  # back at the same place, but not plugged in
+    assert not is_held(vehicle)
 
 
-def test_noise_in_position_and_odometer_is_no_move(car):
-    completed(car)
-    car.says("UNPLUGGED", 12, km=1000.2, place=(52.0005, 5.0005))
-    assert is_held(car)
+def test_noise_in_position_and_odometer_is_not_a_move(vehicle):
+    complete_charge(vehicle)
+    vehicle.report_charge("UNPLUGGED", 12, km=1000.2, place=(52.0005, 5.0005))
+    assert is_held(vehicle)
 
 
-def test_a_move_that_is_told_before_the_charge_state_counts(car):
-    completed(car)
+def test_move_reported_before_the_charge_state_counts(vehicle):
+    complete_charge(vehicle)
     odometer = {"distance": 1004.0, "lastUpdated": (NOON + timedelta(minutes=20)).isoformat()}
-    car.sees({"vendor": "XPENG", "odometer": odometer}, 20)
-    car.says("UNPLUGGED", 22, km=1004.0)
-    assert not is_held(car)
+    vehicle.report({"vendor": "XPENG", "odometer": odometer}, 20)
+    vehicle.report_charge("UNPLUGGED", 22, km=1004.0)
+    assert not is_held(vehicle)
 
 
-def test_it_is_believed_for_a_day(car):
-    completed(car)
+def test_correction_ends_after_a_day(vehicle):
+    complete_charge(vehicle)
     day = MAX_PLUGGED_IN_HOLD / timedelta(minutes=1)
-    car.says("UNPLUGGED", 10 + day)
-    assert is_held(car)
-    car.says("UNPLUGGED", 11 + day)
-    assert not is_held(car)
+    vehicle.report_charge("UNPLUGGED", 10 + day)
+    assert is_held(vehicle)
+    vehicle.report_charge("UNPLUGGED", 11 + day)
+    assert not is_held(vehicle)
 
 
-def test_a_real_unplug_follows_a_later_cycle(car):
-    completed(car)
-    car.says("UNPLUGGED", 12)
-    car.says("PLUGGED_IN:STOPPED", 20)
-    car.says("UNPLUGGED", 22)
-    assert not is_held(car)
+def test_unplugging_after_a_later_stop_is_not_corrected(vehicle):
+    complete_charge(vehicle)
+    vehicle.report_charge("UNPLUGGED", 12)
+    vehicle.report_charge("PLUGGED_IN:STOPPED", 20)
+    vehicle.report_charge("UNPLUGGED", 22)
+    assert not is_held(vehicle)
 
 
-def test_no_other_vendor_s_cable_is_held():
-    car = Car(vendor="TESLA")
-    completed(car)
-    assert car.says("UNPLUGGED", 12)["powerDeliveryState"] == "UNPLUGGED"
-    assert car.corrected.overlay == {}
+def test_other_vendors_are_not_corrected():
+    vehicle = CorrectedVehicle(vendor="TESLA")
+    complete_charge(vehicle)
+    assert vehicle.report_charge("UNPLUGGED", 12)["powerDeliveryState"] == "UNPLUGGED"
+    assert vehicle.corrected.overlay == {}
 
 
 @pytest.mark.parametrize(
-    ("word", "said", "plugged_in", "shown"),
+    ("state", "is_charging", "plugged_in", "shown"),
     [
         ("PLUGGED_IN:STOPPED", True, True, False),
         ("PLUGGED_IN:COMPLETE", True, True, False),
@@ -167,7 +169,7 @@ def test_no_other_vendor_s_cable_is_held():
         ("UNPLUGGED", True, False, False),
         ("UNKNOWN", True, False, False),
         ("PLUGGED_IN:CHARGING", False, True, True),
-        # Not a contradiction, or nothing to decide it by.
+        # No contradiction, or nothing that decides it.
         ("PLUGGED_IN:INITIALIZING", True, True, True),
         ("UNKNOWN", True, None, True),
         ("UNKNOWN", True, True, True),
@@ -175,45 +177,48 @@ def test_no_other_vendor_s_cable_is_held():
         ("PLUGGED_IN:SOMETHING_NEW", True, True, True),
     ],
 )
-def test_the_state_s_word_wins_over_the_flag(word, said, plugged_in, shown):
-    car = Car(vendor="KIA")
-    assert car.says(word, 0, isCharging=said, isPluggedIn=plugged_in, chargeRate=None)["isCharging"] is shown
-    assert (FLAG in car.corrected.names) is (shown != said)
+def test_power_delivery_state_wins_over_is_charging(state, is_charging, plugged_in, shown):
+    vehicle = CorrectedVehicle(vendor="KIA")
+    assert (
+        vehicle.report_charge(state, 0, isCharging=is_charging, isPluggedIn=plugged_in, chargeRate=None)["isCharging"]
+        is shown
+    )
+    assert (IS_CHARGING_RULE in vehicle.corrected.names) is (shown != is_charging)
 
 
-def charging_without_a_rate(car, level, minutes):
-    return car.says("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=None)["chargeRate"]
+def charge_without_rate(vehicle, level, minutes):
+    return vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=None)["chargeRate"]
 
 
-def test_a_rate_that_is_always_null_is_estimated_between_rises_of_the_level():
-    car = Car(vendor="NISSAN")
-    assert charging_without_a_rate(car, 50, 0) is None
-    assert charging_without_a_rate(car, 51, 3) is None  # half of that percent may have been there
-    assert charging_without_a_rate(car, 52, 9) is None  # too short
-    assert charging_without_a_rate(car, 53, 15) == 6.0  # 2 % of 60 kWh in 12 minutes
-    assert car.corrected.names == (RATE,)
-    assert charging_without_a_rate(car, 53, 40) == 6.0
-    assert charging_without_a_rate(car, 53, 76) is None  # an hour without a rise
+def test_missing_charge_rate_is_estimated_between_rises_of_the_level():
+    vehicle = CorrectedVehicle(vendor="NISSAN")
+    assert charge_without_rate(vehicle, 50, 0) is None
+    assert charge_without_rate(vehicle, 51, 3) is None  # part of that percent may have been there before
+    assert charge_without_rate(vehicle, 52, 9) is None  # less than ten minutes after the first rise
+    assert charge_without_rate(vehicle, 53, 15) == 6.0  # 2 % of 60 kWh in 12 minutes
+    assert vehicle.corrected.names == (CHARGE_RATE_RULE,)
+    assert charge_without_rate(vehicle, 53, 40) == 6.0
+    assert charge_without_rate(vehicle, 53, 76) is None  # an hour without a rise
 
 
-def test_a_rate_ends_with_charging_and_a_given_one_is_not_touched():
-    car = Car(vendor="NISSAN")
+def test_estimate_ends_with_charging_and_a_reported_rate_is_not_changed():
+    vehicle = CorrectedVehicle(vendor="NISSAN")
     for level, minutes in ((50, 0), (51, 6), (53, 18)):
-        charging_without_a_rate(car, level, minutes)
-    assert car.shown["chargeRate"] == 6.0
-    assert car.says("PLUGGED_IN:STOPPED", 20, level=53)["chargeRate"] is None
-    assert car.says("PLUGGED_IN:CHARGING", 22, level=53, chargeRate=3.3)["chargeRate"] == 3.3
-    assert car.corrected == CorrectionOverlay()
+        charge_without_rate(vehicle, level, minutes)
+    assert vehicle.shown["chargeRate"] == 6.0
+    assert vehicle.report_charge("PLUGGED_IN:STOPPED", 20, level=53)["chargeRate"] is None
+    assert vehicle.report_charge("PLUGGED_IN:CHARGING", 22, level=53, chargeRate=3.3)["chargeRate"] == 3.3
+    assert vehicle.corrected == CorrectionOverlay()
 
 
-words = st.sampled_from(
+states = st.sampled_from(
     ["UNKNOWN", "UNPLUGGED", *(f"PLUGGED_IN:{it}" for it in ("INITIALIZING", "CHARGING", "STOPPED", "COMPLETE"))]
 )
 flags = st.sampled_from([True, False, None])
 charges = st.fixed_dictionaries(
     {},
     optional={
-        "powerDeliveryState": words | st.none() | st.integers(),
+        "powerDeliveryState": states | st.none() | st.integers(),
         "isPluggedIn": flags,
         "isCharging": flags,
         "isFullyCharged": flags,
@@ -239,33 +244,37 @@ histories = st.lists(st.tuples(vehicles, st.integers(0, 3000)), max_size=12)
 
 
 @given(histories)
-def test_the_same_state_seen_again_is_corrected_the_same(history):
-    car = Car()
-    for vehicle, minutes in history:
-        car.sees(vehicle, minutes)
-        assert derive_corrections(car.corrected.memory, car.state) == car.corrected
+def test_same_state_again_gets_the_same_corrections(history):
+    vehicle = CorrectedVehicle()
+    for report, minutes in history:
+        vehicle.report(report, minutes)
+        assert derive_corrections(vehicle.corrected.memory, vehicle.state) == vehicle.corrected
 
 
 @given(histories)
-def test_a_correction_touches_nothing_but_what_its_name_says(history):
-    car = Car()
-    may = {HELD: {"isPluggedIn", "isCharging", "powerDeliveryState"}, FLAG: {"isCharging"}, RATE: {"chargeRate"}}
-    for vehicle, minutes in history:
-        car.sees(vehicle, minutes)
-        overlay, names = car.corrected.overlay, car.corrected.names
+def test_each_rule_changes_only_its_own_members(history):
+    vehicle = CorrectedVehicle()
+    members_of_rule = {
+        HELD_RULE: {"isPluggedIn", "isCharging", "powerDeliveryState"},
+        IS_CHARGING_RULE: {"isCharging"},
+        CHARGE_RATE_RULE: {"chargeRate"},
+    }
+    for report, minutes in history:
+        vehicle.report(report, minutes)
+        overlay, names = vehicle.corrected.overlay, vehicle.corrected.names
         assert set(overlay) == ({"chargeState"} if names else set())
         for key, value in overlay.get("chargeState", {}).items():
-            allowed = any(key in may[name] for name in names)
-            assert allowed or value == car.state.groups["chargeState"].get(key)
+            is_allowed = any(key in members_of_rule[name] for name in names)
+            assert is_allowed or value == vehicle.state.groups["chargeState"].get(key)
 
 
 @given(histories)
-def test_no_car_is_shown_charging_against_its_state(history):
-    car = Car()
-    for vehicle, minutes in history:
-        car.sees(vehicle, minutes)
+def test_corrected_state_is_consistent(history):
+    vehicle = CorrectedVehicle()
+    for report, minutes in history:
+        vehicle.report(report, minutes)
         shown = Vehicle(
-            id=None, user_id=None, link_since=NOON, state=car.state, corrected=car.corrected
+            id=None, user_id=None, link_since=NOON, state=vehicle.state, corrected=vehicle.corrected
         ).corrected_groups
         charge = parse_charge_flags(shown)
         group = shown.get("chargeState") or {}

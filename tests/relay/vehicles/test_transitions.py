@@ -1,3 +1,5 @@
+"""Transitions between charge states."""
+
 import itertools
 
 import pytest
@@ -20,20 +22,20 @@ STATES = [
 ]
 
 
-def said(state, **more):
+def make_vehicle(state, **more):
     plugged = None if state == "UNKNOWN" else state.startswith("PLUGGED_IN")
     charging = None if state == "UNKNOWN" else state == "PLUGGED_IN:CHARGING"
     group = {"isPluggedIn": plugged, "isCharging": charging, "powerDeliveryState": state, "isFullyCharged": False}
     return {"chargeState": group | more}
 
 
-def told(*vehicles):
-    """What is told of a car that says these things one after the other."""
-    known, kinds = ChargeFlags(), []
+def detect_all(*vehicles):
+    """The transitions of a vehicle that reports these states one after the other."""
+    last_known, kinds = ChargeFlags(), []
     for it in vehicles:
         now = parse_charge_flags(it)
-        kinds += detect_transitions(known, now)
-        known = retain_known_flags(known, now)
+        kinds += detect_transitions(last_known, now)
+        last_known = retain_known_flags(last_known, now)
     return kinds
 
 
@@ -59,41 +61,41 @@ def told(*vehicles):
         (["PLUGGED_IN:CHARGING", "PLUGGED_IN:HUMMING"], ["charging_stopped"]),
     ],
 )
-def test_what_is_told(states, kinds):
-    assert told(*map(said, states)) == kinds
+def test_transitions_follow_from_consecutive_states(states, kinds):
+    assert detect_all(*map(make_vehicle, states)) == kinds
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_first_sight_and_unknowns_tell_nothing(state):
-    assert told(said(state)) == []
-    assert told(said("UNKNOWN"), said(state)) == []
-    assert told(said(state), said("UNKNOWN")) == []
-    assert told(said(state), {"chargeState": None}, {}, {"chargeState": {"powerDeliveryState": 7}}) == []
+def test_first_and_unknown_states_cause_no_transition(state):
+    assert detect_all(make_vehicle(state)) == []
+    assert detect_all(make_vehicle("UNKNOWN"), make_vehicle(state)) == []
+    assert detect_all(make_vehicle(state), make_vehicle("UNKNOWN")) == []
+    assert detect_all(make_vehicle(state), {"chargeState": None}, {}, {"chargeState": {"powerDeliveryState": 7}}) == []
 
 
-def test_a_car_that_is_full_when_it_is_unplugged_was_completed():
-    # XPENG says UNPLUGGED as soon as it is full.
-    assert told(said("PLUGGED_IN:CHARGING"), said("UNPLUGGED", isFullyCharged=True)) == [
+def test_full_vehicle_that_is_unplugged_has_completed_charging():
+    # XPENG reports UNPLUGGED as soon as the battery is full.
+    assert detect_all(make_vehicle("PLUGGED_IN:CHARGING"), make_vehicle("UNPLUGGED", isFullyCharged=True)) == [
         "charging_completed",
         "unplugged",
     ]
 
 
-def test_vendors_who_give_only_the_one_word_or_only_the_flags_are_understood():
-    words = [{"chargeState": {"powerDeliveryState": state}} for state in ("UNPLUGGED", "PLUGGED_IN:CHARGING")]
+def test_power_delivery_state_alone_or_flags_alone_are_enough():
+    states = [{"chargeState": {"powerDeliveryState": state}} for state in ("UNPLUGGED", "PLUGGED_IN:CHARGING")]
     flags = [{"chargeState": {"isPluggedIn": it, "isCharging": it}} for it in (False, True)]
-    assert told(*words) == told(*flags) == ["plugged_in", "charging_started"]
-    assert told(flags[1], {"chargeState": {"isPluggedIn": False}}) == ["charging_stopped", "unplugged"]
+    assert detect_all(*states) == detect_all(*flags) == ["plugged_in", "charging_started"]
+    assert detect_all(flags[1], {"chargeState": {"isPluggedIn": False}}) == ["charging_stopped", "unplugged"]
 
 
 @given(st.lists(st.sampled_from(STATES), max_size=12))
-def test_opposites_alternate_and_silence_changes_nothing(states):
-    kinds = told(*map(said, states))
+def test_opposite_transitions_alternate_and_unknown_states_change_nothing(states):
+    kinds = detect_all(*map(make_vehicle, states))
     plugs = [it for it in kinds if it in {"plugged_in", "unplugged"}]
     assert all(one != two for one, two in itertools.pairwise(plugs))
     charges = [it == "charging_started" for it in kinds if it not in {*plugs, "charging_fault"}]
     starts = [it for it in kinds if it == "charging_started"]
     assert len(starts) <= states.count("PLUGGED_IN:CHARGING")
     assert not any(one is two is False for one, two in itertools.pairwise(charges))
-    with_silence = [it for state in states for it in (said(state), said("UNKNOWN"))]
-    assert told(*with_silence) == kinds
+    with_unknowns = [it for state in states for it in (make_vehicle(state), make_vehicle("UNKNOWN"))]
+    assert detect_all(*with_unknowns) == kinds

@@ -1,4 +1,4 @@
-"""A process's worth of relay, as a worker has it, without anything running by itself."""
+"""A runtime as in a worker process, without background tasks."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The file with everything that an account has."""
+"""Exporting all data of an account."""
 
 import io
 import json
@@ -17,73 +17,73 @@ def owner(database_url):
         yield connection
 
 
-async def exported(pool, user_id):
+async def export(pool, user_id):
     out = io.BytesIO()
     async with pool.connection() as connection:
         await write_export(connection, user_id, out)
     return out.getvalue()
 
 
-async def read(answer):
-    """What a client gets, piece by piece."""
-    sent = []
+async def download(response):
+    """The body as the chunks that a client receives."""
+    messages = []
 
     async def send(message):
-        sent.append(message)
+        messages.append(message)
 
     async def receive():
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    await answer({"type": "http", "asgi": {"spec_version": "2.4"}}, receive, send)
-    return [message["body"] for message in sent if message["type"] == "http.response.body"]
+    await response({"type": "http", "asgi": {"spec_version": "2.4"}}, receive, send)
+    return [message["body"] for message in messages if message["type"] == "http.response.body"]
 
 
-async def test_every_table_that_knows_the_account_is_told_of_or_left_out_for_a_reason(pool, owner):
-    whole = fill_account(owner)
-    told = {table for section in SECTIONS for table in section.tables}
-    assert set(whole.tables) - told - set(EXCLUDED_TABLES) == set(), (
-        "tell of it in SECTIONS, or say in LEFT_OUT why not"
+async def test_every_table_of_the_account_is_exported_or_excluded_with_a_reason(pool, owner):
+    full_account = fill_account(owner)
+    exported_tables = {table for section in SECTIONS for table in section.tables}
+    assert set(full_account.tables) - exported_tables - set(EXCLUDED_TABLES) == set(), (
+        "add the table to SECTIONS or EXCLUDED_TABLES"
     )
-    document = json.loads(await exported(pool, whole.user_id))
+    document = json.loads(await export(pool, full_account.user_id))
     assert document["format"] == 1
-    empty = [it.name for it in SECTIONS if set(it.tables) & set(whole.tables) and not document[it.name]]
+    empty = [it.name for it in SECTIONS if set(it.tables) & set(full_account.tables) and not document[it.name]]
     assert empty == []
-    assert document["account"][0]["email"] == whole.email
+    assert document["account"][0]["email"] == full_account.email
 
 
-async def test_no_secret_and_no_hash_of_one_is_in_it(pool, owner):
-    whole = fill_account(owner)
-    text = (await exported(pool, whole.user_id)).decode()
-    assert len(whole.secrets) > 3
-    assert [it for it in whole.secrets if it.hex() in text or it.decode() in text] == []
-    assert "\\\\x" not in text, "bytes are secrets here, or nothing that a person reads"
+async def test_export_contains_no_secrets_and_no_hashes(pool, owner):
+    full_account = fill_account(owner)
+    text = (await export(pool, full_account.user_id)).decode()
+    assert len(full_account.secrets) > 3
+    assert [it for it in full_account.secrets if it.hex() in text or it.decode() in text] == []
+    assert "\\\\x" not in text, "binary columns must be excluded"
 
 
-async def test_nothing_of_anybody_else_is_in_it(pool, owner):
+async def test_export_contains_nothing_of_other_users(pool, owner):
     mine, theirs = fill_account(owner), fill_account(owner)
-    text = (await exported(pool, mine.user_id)).decode()
+    text = (await export(pool, mine.user_id)).decode()
     assert [it for it in theirs.marks if it in text] == []
 
 
-async def test_a_long_history_costs_no_memory(pool, account, runtime):
+async def test_long_history_is_streamed_in_small_chunks(pool, account, runtime):
     async with pool.connection() as connection:
         await connection.execute(
             "insert into poll_logs (user_id, endpoint, paid_by, period) "
             "select %s, repeat('x', 200), 'allowance', now() from generate_series(1, 20000)",
             [account.user_id],
         )
-    answer = await export_account(runtime, account.user_id)
-    chunks = await read(answer)
+    response = await export_account(runtime, account.user_id)
+    chunks = await download(response)
     assert max(map(len, chunks)) <= 64 * 1024
     document = b"".join(chunks)
-    assert len(document) == int(answer.headers["content-length"]) > 5_000_000
+    assert len(document) == int(response.headers["content-length"]) > 5_000_000
     assert len(json.loads(document)["calls"]) == 20_000
-    assert answer.headers["content-disposition"].startswith('attachment; filename="evconduit-')
+    assert response.headers["content-disposition"].startswith('attachment; filename="evconduit-')
 
 
-async def test_asking_again_and_again_is_refused(account, runtime):
+async def test_sixth_export_in_a_minute_returns_429(account, runtime):
     for _ in range(5):
-        await read(await export_account(runtime, account.user_id))
+        await download(await export_account(runtime, account.user_id))
     with pytest.raises(Problem) as refused:
         await export_account(runtime, account.user_id)
     assert refused.value.status == 429

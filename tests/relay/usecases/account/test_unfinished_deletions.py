@@ -1,39 +1,40 @@
-"""The operator is told of accounts whose deletion waits, and why."""
+"""The doctor's check of pending account deletions."""
 
 import pytest
 
 from relay.doctor import run_checks
 from relay.settings import Settings
 
-ASK = "insert into deleted_users (id, requested_at, attempts, failure, next_try_at, deleted_at) values "
+INSERT = "insert into deleted_users (id, requested_at, attempts, failure, next_try_at, deleted_at) values "
 OLD = "gen_random_uuid(), now() - interval '3 days'"
 NEW = "gen_random_uuid(), now()"
-FAILED = f"({OLD}, 4, 'enode: this relay has no access to Enode, where the cars are', now() + interval '2 hours', null)"
+FAILURE = "enode: this relay has no access to Enode, where vehicles are linked"
+FAILED = f"({OLD}, 4, '{FAILURE}', now() + interval '2 hours', null)"
 
 CASES = {
-    "nobody": ("", True, ("no account waits",)),
-    "all done": (f"({OLD}, 1, null, now(), now())", True, ("no account waits",)),
-    "one under way": (f"({NEW}, 1, null, now() + interval '9 minutes', null)", True, ("1 account",)),
-    "one that failed": (FAILED, False, ("1 account", "enode: this relay has no access to Enode", "next try")),
-    "two, of which one failed": (f"{FAILED}, ({NEW}, 0, null, now(), null)", False, ("2 accounts", "no access")),
-    "nobody is at it": (f"({OLD}, 0, null, now() - interval '3 days', null)", False, ("1 account", "worker")),
+    "none": ("", True, ("no account waits",)),
+    "all finished": (f"({OLD}, 1, null, now(), now())", True, ("no account waits",)),
+    "one in progress": (f"({NEW}, 1, null, now() + interval '9 minutes', null)", True, ("1 account",)),
+    "one failed": (FAILED, False, ("1 account", "enode: this relay has no access to Enode", "next attempt")),
+    "two, one failed": (f"{FAILED}, ({NEW}, 0, null, now(), null)", False, ("2 accounts", "no access")),
+    "no worker resumes it": (f"({OLD}, 0, null, now() - interval '3 days', null)", False, ("1 account", "worker")),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_the_doctor_tells_of_deletions_that_wait(tmp_path, database_url, pool, case):
-    rows, fine, words = CASES[case]
+async def test_doctor_reports_pending_deletions(tmp_path, database_url, pool, case):
+    rows, is_ok, fragments = CASES[case]
     if rows:
         async with pool.connection() as connection:
-            await connection.execute(ASK + rows)
+            await connection.execute(INSERT + rows)
     settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32)
-    (found,) = [it for it in await run_checks(settings) if it.name == "deletions"]
-    assert found.is_ok is fine
-    for word in words:
-        assert word in found.message
+    (check,) = [it for it in await run_checks(settings) if it.name == "deletions"]
+    assert check.is_ok is is_ok
+    for fragment in fragments:
+        assert fragment in check.message
 
 
-async def test_without_a_database_the_doctor_says_so(tmp_path):
+async def test_doctor_reports_that_deletions_need_a_database(tmp_path):
     settings = Settings(data=tmp_path, database_url="postgresql://127.0.0.1:1/nothing", secret_key="k" * 32)
-    (found,) = [it for it in await run_checks(settings) if it.name == "deletions"]
-    assert (found.is_ok, "without a database" in found.message) == (False, True)
+    (check,) = [it for it in await run_checks(settings) if it.name == "deletions"]
+    assert (check.is_ok, "without a database" in check.message) == (False, True)

@@ -1,4 +1,4 @@
-"""What ate the quota, and what each answer says of it: through the app's own routes, on a relay with limits."""
+"""The usage report and rate-limit headers, through the app's routes on a relay with limits."""
 
 import asyncio
 import re
@@ -34,21 +34,21 @@ async def api(database_url, tmp_path, make_account):
         yield client
 
 
-async def run(pool, statement, *values):
+async def execute(pool, statement, *values):
     async with pool.connection() as connection:
         return await connection.execute(statement, values)
 
 
-async def usage(api):
-    answer = await api.get("/api/me/usage")
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+async def get_usage(api):
+    response = await api.get("/api/me/usage")
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
-async def test_before_the_first_call_the_month_is_whole_and_its_days_are_zero(api, pool):
-    await run(pool, "update users set quota_anchor = now() - interval '3 days'")
-    found = await usage(api)
-    assert {key: found[key] for key in ("plan", "allowance", "used", "left", "call_tokens")} == {
+async def test_report_before_the_first_call_has_full_allowance_and_empty_days(api, pool):
+    await execute(pool, "update users set quota_anchor = now() - interval '3 days'")
+    report = await get_usage(api)
+    assert {key: report[key] for key in ("plan", "allowance", "used", "left", "call_tokens")} == {
         "plan": "free",
         "allowance": 300,
         "used": 0,
@@ -56,13 +56,13 @@ async def test_before_the_first_call_the_month_is_whole_and_its_days_are_zero(ap
         "call_tokens": 0,
     }
     today = datetime.now(UTC).date()
-    assert found["by_day"] == [{"day": str(today - timedelta(days=it)), "calls": 0} for it in (3, 2, 1, 0)]
-    assert found["by_route"] == found["by_installation"] == []
+    assert report["by_day"] == [{"day": str(today - timedelta(days=it)), "calls": 0} for it in (3, 2, 1, 0)]
+    assert report["by_route"] == report["by_installation"] == []
 
 
-async def test_calls_are_told_by_day_route_and_installation_and_refunds_are_not(api, pool):
+async def test_report_counts_calls_by_day_route_and_installation_without_refunds(api, pool):
     account, key = api.account, generate_api_key()
-    await run(
+    await execute(
         pool,
         "insert into api_keys (user_id, name, key_hash, prefix) values (%s, 'a script', %s, 'evc_')",
         account.user_id,
@@ -72,63 +72,65 @@ async def test_calls_are_told_by_day_route_and_installation_and_refunds_are_not(
         await api.get("/api/ha/v2/vehicles", headers={"Authorization": f"Bearer {key}"})
     await api.get(f"/api/status/{account.vehicle_id}")
     await api.get(f"/api/status/{uuid4()}")
-    # Refused, because this relay knows no way to Enode.
-    answer = await api.post(f"/api/ha/v2/vehicles/{account.vehicle_id}/charging", json={"action": "START"})
-    assert answer.status_code == 502
-    found = await usage(api)
-    assert (found["used"], found["left"]) == (4, 296)
-    assert found["by_day"][-1] == {"day": str(datetime.now(UTC).date()), "calls": 4}
-    assert found["by_route"] == [{"route": "v2/vehicles", "calls": 3}, {"route": "status", "calls": 1}]
-    assert [(it["name"], it["kind"], it["calls"]) for it in found["by_installation"]] == [
+    # Fails because this relay has no access to Enode, and is refunded.
+    response = await api.post(f"/api/ha/v2/vehicles/{account.vehicle_id}/charging", json={"action": "START"})
+    assert response.status_code == 502
+    report = await get_usage(api)
+    assert (report["used"], report["left"]) == (4, 296)
+    assert report["by_day"][-1] == {"day": str(datetime.now(UTC).date()), "calls": 4}
+    assert report["by_route"] == [{"route": "v2/vehicles", "calls": 3}, {"route": "status", "calls": 1}]
+    assert [(it["name"], it["kind"], it["calls"]) for it in report["by_installation"]] == [
         ("a script", "key", 3),
         ("HA", "key", 1),
     ]
 
 
-async def test_another_month_and_another_person_are_not_told(api, pool, make_account):
+async def test_report_excludes_other_months_and_other_users(api, pool, make_account):
     await api.get("/api/ha/v2/vehicles")
-    await run(pool, "update usage_days set period = period - interval '40 days'")
-    await run(pool, "update usage_months set period = period - interval '40 days'")
-    other = await make_account()
-    assert (await api.get("/api/ha/v2/vehicles", headers={"Authorization": other.header})).status_code == 200
-    found = await usage(api)
-    assert (found["used"], found["by_route"], found["by_installation"]) == (0, [], [])
+    await execute(pool, "update usage_days set period = period - interval '40 days'")
+    await execute(pool, "update usage_months set period = period - interval '40 days'")
+    other_account = await make_account()
+    response = await api.get("/api/ha/v2/vehicles", headers={"Authorization": other_account.header})
+    assert response.status_code == 200
+    report = await get_usage(api)
+    assert (report["used"], report["by_route"], report["by_installation"]) == (0, [], [])
 
 
-async def test_it_costs_nothing_and_cannot_be_asked_without_end(api):
-    standing = RateLimiter(monotonic=lambda: 0.0)  # else a slow machine earns more calls meanwhile
-    api.app.state.runtime = replace(api.app.state.runtime, rate_limiter=standing)
+async def test_report_is_free_but_rate_limited(api):
+    # The clock stands still, else a slow machine would be granted more calls meanwhile.
+    frozen_rate_limiter = RateLimiter(monotonic=lambda: 0.0)
+    api.app.state.runtime = replace(api.app.state.runtime, rate_limiter=frozen_rate_limiter)
     statuses = [(await api.get("/api/me/usage")).status_code for _ in range(70)]
     assert statuses[:60] == [200] * 60
     assert set(statuses[60:]) == {429}
     assert (await api.get("/api/ha/v2/account")).json()["allowance"]["used"] == 0
 
 
-async def test_a_credential_that_was_deleted_still_has_its_calls(api, pool):
+async def test_report_keeps_calls_of_a_deleted_credential(api, pool):
     await api.get("/api/ha/v2/vehicles")
-    other = generate_api_key()
-    await run(
+    other_key = generate_api_key()
+    await execute(
         pool,
         "update api_keys set id = gen_random_uuid(), key_hash = %s where user_id = %s",
-        hash_secret(other),
+        hash_secret(other_key),
         api.account.user_id,
     )
-    api.headers["Authorization"] = f"Bearer {other}"
-    (told,) = (await usage(api))["by_installation"]
-    assert (told["name"], told["kind"], told["calls"]) == (None, None, 1)
+    api.headers["Authorization"] = f"Bearer {other_key}"
+    (entry,) = (await get_usage(api))["by_installation"]
+    assert (entry["name"], entry["kind"], entry["calls"]) == (None, None, 1)
 
 
-def fields(answer):
-    policy = re.fullmatch(r'"month";q=(\d+);w=(\d+)', answer.headers["ratelimit-policy"])
-    left = re.fullmatch(r'"month";r=(\d+);t=(\d+)', answer.headers["ratelimit"])
+def parse_ratelimit(response):
+    policy = re.fullmatch(r'"month";q=(\d+);w=(\d+)', response.headers["ratelimit-policy"])
+    left = re.fullmatch(r'"month";r=(\d+);t=(\d+)', response.headers["ratelimit"])
     return [int(it) for it in (*policy.groups(), *left.groups())]
 
 
-async def test_every_metered_answer_says_what_is_left_and_until_when(api):
-    car = api.account.vehicle_id
-    paths = ["/api/ha/v2/vehicles", f"/api/status/{car}", f"/api/ha/status/{car}"]
+async def test_metered_responses_carry_ratelimit_headers(api):
+    vehicle_id = api.account.vehicle_id
+    paths = ["/api/ha/v2/vehicles", f"/api/status/{vehicle_id}", f"/api/ha/status/{vehicle_id}"]
     for number, path in enumerate(paths, start=1):
-        quota, window, left, seconds = fields(await api.get(path))
+        quota, window, left, seconds = parse_ratelimit(await api.get(path))
         assert (quota, left) == (300, 300 - number)
         assert 28 * 86400 <= window <= 31 * 86400
         assert 0 < seconds <= window
@@ -136,99 +138,99 @@ async def test_every_metered_answer_says_what_is_left_and_until_when(api):
         assert "ratelimit" not in (await api.get(path)).headers
 
 
-async def test_a_command_that_is_given_back_says_so_in_its_fields(api):
+async def test_refunded_command_is_not_counted_in_ratelimit_headers(api):
     command = {"action": "START"}
     for path in ("/api/ha/v2/vehicles/{}/charging", "/api/charging/{}", "/api/ha/charging/{}"):
-        answer = await api.post(path.format(api.account.vehicle_id), json=command)
-        assert answer.status_code == 502
-        assert fields(answer)[2] == 300
-    answer = await api.post(f"/api/ha/v2/vehicles/{api.account.vehicle_id}/max-current", json={"amps": 10})
-    assert (answer.status_code, fields(answer)[2]) == (422, 300)
+        response = await api.post(path.format(api.account.vehicle_id), json=command)
+        assert response.status_code == 502
+        assert parse_ratelimit(response)[2] == 300
+    response = await api.post(f"/api/ha/v2/vehicles/{api.account.vehicle_id}/max-current", json={"amps": 10})
+    assert (response.status_code, parse_ratelimit(response)[2]) == (422, 300)
 
 
-async def test_out_of_calls_is_429_with_all_that_a_client_needs(api, pool):
+async def test_exhausted_allowance_returns_429_with_reset_time(api, pool):
     await api.get("/api/ha/v2/vehicles")
-    await run(pool, "update usage_months set used = 300")
-    answer = await api.get("/api/ha/v2/vehicles")
-    assert answer.status_code == 429
-    quota, _, left, seconds = fields(answer)
+    await execute(pool, "update usage_months set used = 300")
+    response = await api.get("/api/ha/v2/vehicles")
+    assert response.status_code == 429
+    quota, _, left, seconds = parse_ratelimit(response)
     assert (quota, left) == (300, 0)
-    assert abs(int(answer.headers["retry-after"]) - seconds) <= 1
-    body = answer.json()
+    assert abs(int(response.headers["retry-after"]) - seconds) <= 1
+    body = response.json()
     assert (body["plan"], body["allowance"], body["used"], body["call_tokens"]) == ("free", 300, 300, 0)
     resets_at = datetime.fromisoformat(body["resets_at"])
     assert abs((resets_at - datetime.now(UTC)).total_seconds() - seconds) < 2
     account = (await api.get("/api/ha/v2/account")).json()
-    asked_again = datetime.fromisoformat(account["next_poll_at"])
-    assert resets_at <= asked_again <= resets_at + timedelta(minutes=5)
+    next_poll_at = datetime.fromisoformat(account["next_poll_at"])
+    assert resets_at <= next_poll_at <= resets_at + timedelta(minutes=5)
 
 
-async def test_call_tokens_count_as_left(api, pool):
-    await run(pool, "insert into call_token_balances (user_id, balance) values (%s, 3)", api.account.user_id)
-    assert fields(await api.get("/api/ha/v2/vehicles"))[2] == 302
-    await run(pool, "update usage_months set used = 300")
-    answer = await api.get("/api/ha/v2/vehicles")
-    assert fields(answer)[2] == 2
-    assert answer.json()["account"]["allowance"]["call_tokens"] == 2
+async def test_call_tokens_count_as_remaining_calls(api, pool):
+    await execute(pool, "insert into call_token_balances (user_id, balance) values (%s, 3)", api.account.user_id)
+    assert parse_ratelimit(await api.get("/api/ha/v2/vehicles"))[2] == 302
+    await execute(pool, "update usage_months set used = 300")
+    response = await api.get("/api/ha/v2/vehicles")
+    assert parse_ratelimit(response)[2] == 2
+    assert response.json()["account"]["allowance"]["call_tokens"] == 2
     assert (await api.get("/api/me")).json()["purchased_api_tokens"] == 2
-    found = await usage(api)
-    assert (found["used"], found["left"], found["call_tokens"], found["by_day"][-1]["calls"]) == (300, 0, 2, 2)
+    report = await get_usage(api)
+    assert (report["used"], report["left"], report["call_tokens"], report["by_day"][-1]["calls"]) == (300, 0, 2, 2)
 
 
-async def test_a_relay_of_one_s_own_has_no_limits_and_says_nothing_of_them(api, pool):
+async def test_self_hosted_relay_has_no_limits_and_no_ratelimit_headers(api, pool):
     api.app.state.runtime = replace(api.app.state.runtime, plans=Settings().plans)
-    answer = await api.get("/api/ha/v2/vehicles")
-    assert "ratelimit" not in answer.headers
-    account = answer.json()["account"]
+    response = await api.get("/api/ha/v2/vehicles")
+    assert "ratelimit" not in response.headers
+    account = response.json()["account"]
     assert (account["push"], account["plan"], account["next_poll_at"]) == (True, "free", None)
     assert account["allowance"]["limit"] is None
-    found = await usage(api)
-    assert (found["allowance"], found["left"], found["used"]) == (None, None, 1)
+    report = await get_usage(api)
+    assert (report["allowance"], report["left"], report["used"]) == (None, None, 1)
 
 
-CHARGE = {
+CHARGE_STATES = {
     "charging": '{"isCharging": true, "isPluggedIn": true}',
     "plugged in": '{"isCharging": false, "isPluggedIn": true}',
     "parked": '{"isCharging": null, "isPluggedIn": false}',
 }
 
 
-async def test_when_to_ask_next_follows_what_the_cars_do_and_is_told_alike_by_both_routes(api, pool):
+async def test_next_poll_depends_on_charging_and_is_the_same_on_both_routes(api, pool):
     waits = []
-    for state in CHARGE.values():
-        await run(
+    for state in CHARGE_STATES.values():
+        await execute(
             pool,
             "update vehicles set vehicle_cache = vehicle_cache || jsonb_build_object('chargeState', %s::jsonb)",
             state,
         )
-        told = (await api.get("/api/ha/v2/vehicles")).json()["account"]["next_poll_at"]
-        again = (await api.get("/api/ha/v2/account")).json()["next_poll_at"]
-        wait = datetime.fromisoformat(told) - datetime.now(UTC)
-        assert abs(datetime.fromisoformat(again) - datetime.fromisoformat(told)) < timedelta(minutes=1)
+        next_poll_at = (await api.get("/api/ha/v2/vehicles")).json()["account"]["next_poll_at"]
+        same_poll_at = (await api.get("/api/ha/v2/account")).json()["next_poll_at"]
+        wait = datetime.fromisoformat(next_poll_at) - datetime.now(UTC)
+        assert abs(datetime.fromisoformat(same_poll_at) - datetime.fromisoformat(next_poll_at)) < timedelta(minutes=1)
         waits.append(wait)
     assert timedelta(minutes=4) < waits[0] < waits[1] / 1.5 < waits[2] <= timedelta(hours=6.6)
 
 
-async def test_who_is_told_by_push_is_not_told_when_to_ask(api, pool):
-    await run(pool, "update users set plan = 'pro'")
+async def test_plans_with_push_have_no_next_poll(api, pool):
+    await execute(pool, "update users set plan = 'pro'")
     assert (await api.get("/api/ha/v2/vehicles")).json()["account"]["next_poll_at"] is None
 
 
 @pytest.mark.parametrize("path", ["status", "ha/status", "charging"])
-async def test_a_metered_call_is_one_statement_also_where_a_token_pays(api, pool, monkeypatch, path):
+async def test_metered_call_is_one_statement_even_when_a_token_pays(api, pool, monkeypatch, path):
     await api.get("/api/ha/v2/vehicles")
-    await run(pool, "update usage_months set used = 300")
-    await run(pool, "insert into call_token_balances (user_id, balance) values (%s, 5)", api.account.user_id)
+    await execute(pool, "update usage_months set used = 300")
+    await execute(pool, "insert into call_token_balances (user_id, balance) values (%s, 5)", api.account.user_id)
     statements = []
-    execute = psycopg.AsyncCursor.execute
-    mine = asyncio.current_task()
+    original_execute = psycopg.AsyncCursor.execute
+    own_task = asyncio.current_task()
 
-    async def counted(self, query, *arguments, **options):
-        if asyncio.current_task() is mine:
+    async def record_statement(self, query, *arguments, **options):
+        if asyncio.current_task() is own_task:
             statements.append(str(query))
-        return await execute(self, query, *arguments, **options)
+        return await original_execute(self, query, *arguments, **options)
 
-    monkeypatch.setattr(psycopg.AsyncCursor, "execute", counted)
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", record_statement)
     url = f"/api/{path}/{api.account.vehicle_id}"
     await (api.post(url, json={"action": "START"}) if path == "charging" else api.get(url))
     assert len([it for it in statements if "usage_months" in it and "insert into poll_logs" in it]) == 1
@@ -236,7 +238,7 @@ async def test_a_metered_call_is_one_statement_also_where_a_token_pays(api, pool
         assert len(statements) == 1
 
 
-def test_the_mode_decides_never_the_settings_of_the_cloud(monkeypatch):
+def test_allowance_settings_apply_only_in_cloud_mode(monkeypatch):
     monkeypatch.setenv("EVCONDUIT_ALLOWANCE_FREE", "unlimited")
     monkeypatch.setenv("EVCONDUIT_ALLOWANCE_BASIC", "7")
     assert load_settings().plans.get("basic").monthly_calls is None

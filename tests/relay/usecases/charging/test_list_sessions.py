@@ -1,4 +1,4 @@
-"""Sessions, the rate and home over HTTP: v2, and the classic client as it asks."""
+"""Charging sessions, electricity rate and home over HTTP: API v2 and the classic API."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -8,7 +8,7 @@ import pytest
 
 from relay.app import create_app
 from relay.settings import Settings
-from tests.relay.support.enode_events import wire
+from tests.relay.support.enode_events import format_time
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -26,10 +26,10 @@ async def api(database_url, tmp_path, account):
 
 
 @pytest.fixture
-def add(pool, account):
-    """Adds a session that began `hours` ago; returns its id."""
+def add_session(pool, account):
+    """Add a session that began `hours` ago; returns its id."""
 
-    async def session(hours, *, vehicle_id=None, changed=None, **row):
+    async def add(hours, *, vehicle_id=None, changed=None, **row):
         began = NOW - timedelta(hours=hours)
         row = {
             "id": uuid4(),
@@ -47,29 +47,29 @@ def add(pool, account):
             await connection.execute(f"insert into charging_sessions ({names}) values ({places})", row)
         return str(row["id"])
 
-    return session
+    return add
 
 
-async def ids(api, path, **parameters):
-    answer = await api.get(path, params=parameters)
-    assert answer.status_code == 200, answer.text
-    return [it["id"] for it in answer.json()["sessions"]]
+async def list_session_ids(api, path, **parameters):
+    response = await api.get(path, params=parameters)
+    assert response.status_code == 200, response.text
+    return [it["id"] for it in response.json()["sessions"]]
 
 
-async def test_a_session_has_everything_that_is_known_of_it(api, add, account):
-    await add(
+async def test_session_record_has_all_known_values(api, add_session, account):
+    await add_session(
         2, soc_start=40, soc_end=47, peak_kw=11, at_home=True, latitude=52.1, longitude=5.1, odometer_km=100,
         cost_per_kwh=0.25, currency="EUR",
     )  # fmt: skip
-    answer = (await api.get("/api/ha/v2/sessions")).json()
-    [it] = answer["sessions"]
-    assert answer["next_before"] is None
-    assert it.pop("id")
-    assert it == {
+    page = (await api.get("/api/ha/v2/sessions")).json()
+    [session] = page["sessions"]
+    assert page["next_before"] is None
+    assert session.pop("id")
+    assert session == {
         "vehicle_id": str(account.vehicle_id),
         "state": "ended",
-        "started_at": wire(NOW - timedelta(hours=2)),
-        "ended_at": wire(NOW - timedelta(hours=1.5)),
+        "started_at": format_time(NOW - timedelta(hours=2)),
+        "ended_at": format_time(NOW - timedelta(hours=1.5)),
         "energy_kwh": 3.6,
         "energy_source": "power",
         "soc_start": 40,
@@ -84,17 +84,17 @@ async def test_a_session_has_everything_that_is_known_of_it(api, add, account):
     }
 
 
-async def test_what_is_unknown_is_null_and_an_open_session_has_no_end(api, add):
-    await add(1, open=True, energy_kwh=None, energy_source="none")
-    await add(9, open=True)
+async def test_unknown_values_are_null_and_an_open_session_has_no_end(api, add_session):
+    await add_session(1, open=True, energy_kwh=None, energy_source="none")
+    await add_session(9, open=True)
     under_way, silent = (await api.get("/api/ha/v2/sessions")).json()["sessions"]
     assert (under_way["state"], under_way["ended_at"], under_way["cost"]) == ("open", None, None)
-    assert (silent["state"], silent["ended_at"]) == ("ended", wire(NOW - timedelta(hours=8.5)))
+    assert (silent["state"], silent["ended_at"]) == ("ended", format_time(NOW - timedelta(hours=8.5)))
 
 
-async def test_pages_are_newest_first_whole_and_apart(api, add):
-    # Two begin at one moment.
-    added = [await add(hours) for hours in (1, 2, 2, 3, 4)]
+async def test_pages_are_newest_first_complete_and_disjoint(api, add_session):
+    # Two of them begin at the same moment.
+    added = [await add_session(hours) for hours in (1, 2, 2, 3, 4)]
     seen, before = [], None
     for size in (2, 2, 1):
         page = (
@@ -108,29 +108,31 @@ async def test_pages_are_newest_first_whole_and_apart(api, add):
     assert (seen[0], seen[-1]) == (added[0], added[-1])
 
 
-async def test_of_one_car_by_our_id_and_enode_s_and_of_nobody_else_s(api, add, account, make_account, pool):
+async def test_sessions_are_found_by_both_ids_and_only_for_own_served_vehicles(
+    api, add_session, account, make_account, pool
+):
     other = await make_account()
-    mine = await add(1)
-    await add(1, vehicle_id=other.vehicle_id)
-    assert await ids(api, "/api/ha/v2/sessions") == [mine]
-    for vehicle in (account.vehicle_id, account.enode_id):
-        assert await ids(api, f"/api/ha/v2/vehicles/{vehicle}/sessions") == [mine]
-    for vehicle in (other.vehicle_id, other.enode_id, uuid4(), "nonsense"):
-        assert (await api.get(f"/api/ha/v2/vehicles/{vehicle}/sessions")).status_code == 404
+    own = await add_session(1)
+    await add_session(1, vehicle_id=other.vehicle_id)
+    assert await list_session_ids(api, "/api/ha/v2/sessions") == [own]
+    for vehicle_id in (account.vehicle_id, account.enode_id):
+        assert await list_session_ids(api, f"/api/ha/v2/vehicles/{vehicle_id}/sessions") == [own]
+    for vehicle_id in (other.vehicle_id, other.enode_id, uuid4(), "nonsense"):
+        assert (await api.get(f"/api/ha/v2/vehicles/{vehicle_id}/sessions")).status_code == 404
     async with pool.connection() as connection:
         await connection.execute("update vehicles set link_state = 'over_limit'")
-    assert await ids(api, "/api/ha/v2/sessions") == []
+    assert await list_session_ids(api, "/api/ha/v2/sessions") == []
 
 
-async def test_a_wrong_page_is_told(api):
+async def test_invalid_page_parameters_return_422(api):
     for query in ("limit=0", "limit=201", "before=x", "before=1.x", "before=", f"before={'9' * 60}.{uuid4()}"):
-        answer = await api.get(f"/api/ha/v2/sessions?{query}")
-        assert (query, answer.status_code) == (query, 422)
-        assert answer.json()["type"] == "urn:evconduit:problem:invalid-request"
+        response = await api.get(f"/api/ha/v2/sessions?{query}")
+        assert (query, response.status_code) == (query, 422)
+        assert response.json()["type"] == "urn:evconduit:problem:invalid-request"
 
 
-async def test_nothing_of_it_costs_a_call(api, add, account):
-    await add(1)
+async def test_charging_requests_cost_no_call(api, add_session, account):
+    await add_session(1)
     for path in ("v2/sessions", f"v2/vehicles/{account.vehicle_id}/sessions", "charging/sessions", "electricity-rate"):
         assert (await api.get(f"/api/ha/{path}")).status_code == 200
     assert (await api.get("/api/ha/v2/account")).json()["allowance"]["used"] == 0
@@ -145,15 +147,15 @@ CHANGES = [
 ]
 
 
-async def test_who_may_only_read_changes_nothing(api, make_account):
+async def test_read_scope_cannot_change_anything(api, make_account):
     reader = await make_account(scopes=["read"])
     for method, path, body in CHANGES:
         for header, status in ((reader.header, 403), ("Bearer no", 401)):
-            answer = await api.request(method, f"/api/ha/{path}", json=body, headers={"Authorization": header})
-            assert (path, answer.status_code) == (path, status)
+            response = await api.request(method, f"/api/ha/{path}", json=body, headers={"Authorization": header})
+            assert (path, response.status_code) == (path, status)
 
 
-async def test_the_rate_is_set_repeated_and_changed(api, pool):
+async def test_rate_can_be_set_repeated_and_changed(api, pool):
     url = "/api/ha/v2/electricity-rate"
     assert (await api.get(url)).status_code == 404
     first = (await api.put(url, json={"cost_per_kwh": 0.31, "currency": "eur"})).json()
@@ -167,17 +169,17 @@ async def test_the_rate_is_set_repeated_and_changed(api, pool):
     assert row == (2,)
 
 
-async def test_the_classic_rate(api):
+async def test_classic_rate_can_be_set_and_read(api):
     url = "/api/ha/electricity-rate"
     assert (await api.get(url)).json() == {"cost_per_kwh": None, "currency": None, "updated_at": None}
-    said = await api.post(url, json={"cost_per_kwh": 0.31, "currency": "aud"})
-    assert said.json() == {"status": "success", "cost_per_kwh": 0.31, "currency": "AUD"}
-    now = (await api.get(url)).json()
-    assert (now["cost_per_kwh"], now["currency"]) == (0.31, "AUD")
-    assert now["updated_at"].endswith("Z")
+    posted = await api.post(url, json={"cost_per_kwh": 0.31, "currency": "aud"})
+    assert posted.json() == {"status": "success", "cost_per_kwh": 0.31, "currency": "AUD"}
+    current = (await api.get(url)).json()
+    assert (current["cost_per_kwh"], current["currency"]) == (0.31, "AUD")
+    assert current["updated_at"].endswith("Z")
 
 
-NO_RATES = (
+INVALID_RATES = (
     '{"cost_per_kwh": -1, "currency": "EUR"}',
     '{"cost_per_kwh": NaN, "currency": "EUR"}',
     '{"cost_per_kwh": 1, "currency": "euros"}',
@@ -186,15 +188,15 @@ NO_RATES = (
 )
 
 
-async def test_a_rate_that_is_none_is_refused(api):
+async def test_invalid_rate_returns_422(api):
     json_body = {"Content-Type": "application/json"}
-    for body in NO_RATES:
+    for body in INVALID_RATES:
         for method, path in (("PUT", "v2/electricity-rate"), ("POST", "electricity-rate")):
-            answer = await api.request(method, f"/api/ha/{path}", content=body, headers=json_body)
-            assert (body, answer.status_code) == (body, 422)
+            response = await api.request(method, f"/api/ha/{path}", content=body, headers=json_body)
+            assert (body, response.status_code) == (body, 422)
 
 
-async def test_home_is_set_shown_and_forgotten(api, account, pool):
+async def test_home_can_be_set_read_and_deleted(api, account, pool):
     url = "/api/ha/v2/home"
     assert (await api.get(url)).status_code == (await api.delete(url)).status_code == 404
     async with pool.connection() as connection:
@@ -204,55 +206,55 @@ async def test_home_is_set_shown_and_forgotten(api, account, pool):
     home = {"latitude": 52.1, "longitude": 5.1, "radius_m": 500}
     assert (await api.put(url, json={"latitude": 52.1, "longitude": 5.1})).json() == home
     assert (await api.get(url)).json() == home
-    [car] = (await api.get("/api/ha/v2/vehicles")).json()["vehicles"]
-    assert (car["energy"], car["revision"]) == ({"lifetime_kwh": 0, "home_kwh": 0}, 1)
+    [vehicle] = (await api.get("/api/ha/v2/vehicles")).json()["vehicles"]
+    assert (vehicle["energy"], vehicle["revision"]) == ({"lifetime_kwh": 0, "home_kwh": 0}, 1)
     assert (await api.put(url, json=home | {"radius_m": 90})).json()["radius_m"] == 90
     assert (await api.delete(url)).status_code == 204
-    [car] = (await api.get("/api/ha/v2/vehicles")).json()["vehicles"]
-    assert (car["energy"]["home_kwh"], car["revision"]) == (0, 1)
+    [vehicle] = (await api.get("/api/ha/v2/vehicles")).json()["vehicles"]
+    assert (vehicle["energy"]["home_kwh"], vehicle["revision"]) == (0, 1)
 
 
-async def test_a_home_that_is_nowhere_is_refused_and_not_repeated(api):
+async def test_invalid_home_returns_422_without_echoing_it(api):
     for body in ({"latitude": 91, "longitude": 0}, {"latitude": 0}, {"latitude": 0, "longitude": 0, "radius_m": 5}):
-        answer = await api.put("/api/ha/v2/home", json=body)
-        assert answer.status_code == 422
-        assert "91" not in answer.text
+        response = await api.put("/api/ha/v2/home", json=body)
+        assert response.status_code == 422
+        assert "91" not in response.text
 
 
-async def test_the_odometer_goes_to_the_newest_session(api, add, account):
+async def test_classic_odometer_is_stored_with_the_newest_session(api, add_session, account):
     url = f"/api/ha/charging/{account.enode_id}/odometer"
     missing = await api.post(url, json={"odometer_km": 5})
     assert (missing.status_code, missing.json()["detail"]) == (404, "No charging session found for this vehicle")
-    await add(5, odometer_km=1)
-    newest = await add(1, odometer_km=1)
-    answer = (await api.post(url, json={"odometer_km": 1234.5})).json()
-    assert answer.pop("message")
-    assert answer == {
+    await add_session(5, odometer_km=1)
+    newest = await add_session(1, odometer_km=1)
+    response = (await api.post(url, json={"odometer_km": 1234.5})).json()
+    assert response.pop("message")
+    assert response == {
         "status": "success",
         "vehicle_id": str(account.vehicle_id),
         "odometer_km": 1234.5,
         "session_id": newest,
     }
-    told, untold = (await api.get("/api/ha/v2/sessions")).json()["sessions"]
-    assert (told["odometer_km"], untold["odometer_km"]) == (1234.5, 1)
-    assert told["amended_at"] is not None
+    newest_record, older_record = (await api.get("/api/ha/v2/sessions")).json()["sessions"]
+    assert (newest_record["odometer_km"], older_record["odometer_km"]) == (1234.5, 1)
+    assert newest_record["amended_at"] is not None
     assert (await api.post(url, json={"odometer_km": 0})).status_code == 422
 
 
-async def test_a_session_in_the_classic_shape(api, add, account):
-    session_id = await add(
+async def test_classic_session_has_the_classic_members(api, add_session, account):
+    session_id = await add_session(
         2, soc_start=40, soc_end=47, latitude=52.1, longitude=5.1, cost_per_kwh=0.25, currency="EUR",
         changed=NOW - timedelta(hours=1, microseconds=-7),
     )  # fmt: skip
-    await add(1, open=True)
-    answer = (await api.get("/api/ha/charging/sessions", params={"limit": 50})).json()
-    assert answer == {
+    await add_session(1, open=True)
+    response = (await api.get("/api/ha/charging/sessions", params={"limit": 50})).json()
+    assert response == {
         "sessions": [
             {
                 "session_id": session_id,
                 "vehicle_id": str(account.vehicle_id),
-                "start_time": wire(NOW - timedelta(hours=2)),
-                "end_time": wire(NOW - timedelta(hours=1.5)),
+                "start_time": format_time(NOW - timedelta(hours=2)),
+                "end_time": format_time(NOW - timedelta(hours=1.5)),
                 "energy_added_kwh": 3.6,
                 "total_cost": 0.9,
                 "cost_per_kwh": 0.25,
@@ -262,7 +264,7 @@ async def test_a_session_in_the_classic_shape(api, add, account):
                 "battery_level_end": 47,
                 "location_lat": 52.1,
                 "location_lon": 5.1,
-                "created_at": wire(NOW - timedelta(hours=1)).replace("Z", "001Z"),
+                "created_at": format_time(NOW - timedelta(hours=1)).replace("Z", "001Z"),
             }
         ],
         "has_more": False,
@@ -270,7 +272,7 @@ async def test_a_session_in_the_classic_shape(api, add, account):
 
 
 class ClassicClient:
-    """Asks as the shipped integration does."""
+    """Requests sessions as the classic integration does."""
 
     def __init__(self, api, limit):
         self.api, self.limit, self.since, self.sessions = api, limit, None, {}
@@ -285,15 +287,15 @@ class ClassicClient:
                 break
             since = page["sessions"][-1]["start_time"]
         else:
-            pytest.fail("the pages have no end")
+            pytest.fail("paging does not end")
         self.sessions |= {it["session_id"]: it for it in found}
         self.since = max([it.get("created_at") or it["start_time"] for it in found], default=self.since)
         return [it["session_id"] for it in found]
 
 
-async def test_the_classic_client_gets_all_in_order_and_what_is_edited_again(api, add, pool):
-    # All were written at one moment, as after a restore, and three began at one.
-    added = [await add(hours, changed=NOW) for hours in (9, 8, 7, 7, 7, 6, 5)]
+async def test_classic_client_gets_all_sessions_in_order_and_amended_ones_again(api, add_session, pool):
+    # All were changed at the same moment, as after a restore, and three began at the same moment.
+    added = [await add_session(hours, changed=NOW) for hours in (9, 8, 7, 7, 7, 6, 5)]
     client = ClassicClient(api, limit=2)
     assert sorted(await client.sync()) == sorted(added)
     assert list(client.sessions)[-1] == added[-1]
@@ -302,7 +304,7 @@ async def test_the_classic_client_gets_all_in_order_and_what_is_edited_again(api
             "update charging_sessions set energy_kwh = 9, changed_at = now() + interval '5 minutes' where id = %s",
             [added[0]],
         )
-    later = await add(4, changed=NOW + timedelta(minutes=6))
+    later = await add_session(4, changed=NOW + timedelta(minutes=6))
     assert {added[0], later} <= set(await client.sync())
     assert client.sessions[added[0]]["energy_added_kwh"] == 9
     async with pool.connection() as connection:
@@ -313,15 +315,15 @@ async def test_the_classic_client_gets_all_in_order_and_what_is_edited_again(api
 SINCE = ("2026-11-25T12:00:00+00:00", "2026-11-25T12:00:00%2B00:00", "2026-11-25", "2026-11-25T12:00:00")
 
 
-async def test_since_is_read_as_it_is_written(api, add):
-    later = await add(0, started_at=datetime(2026, 11, 25, 12, 0, 0, 2000, tzinfo=UTC))
-    await add(0, started_at=datetime(2026, 11, 24, 23, tzinfo=UTC))
+async def test_classic_since_accepts_several_formats(api, add_session):
+    later = await add_session(0, started_at=datetime(2026, 11, 25, 12, 0, 0, 2000, tzinfo=UTC))
+    await add_session(0, started_at=datetime(2026, 11, 24, 23, tzinfo=UTC))
     for since in SINCE:
         found = (await api.get(f"/api/ha/charging/sessions?since={since}")).json()["sessions"]
         assert [it["session_id"] for it in found] == [later]
 
 
-async def test_a_wrong_question_is_told(api):
+async def test_invalid_classic_parameters_return_422(api):
     for query in ("since=soon", "limit=0", "limit=201", "since="):
         assert (await api.get(f"/api/ha/charging/sessions?{query}")).status_code == 422
 
@@ -333,6 +335,6 @@ async def test_a_wrong_question_is_told(api):
         ("POST", "/api/ha/charging/%00/odometer", {"odometer_km": 5}),
     ],
 )
-async def test_a_name_that_no_database_takes_is_no_car(api, method, path, body):
-    answer = await api.request(method, path, json=body)
-    assert answer.status_code == 404, answer.text
+async def test_vehicle_id_with_nul_returns_404(api, method, path, body):
+    response = await api.request(method, path, json=body)
+    assert response.status_code == 404, response.text

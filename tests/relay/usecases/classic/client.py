@@ -1,6 +1,6 @@
-"""The shipped classic client as it meets a relay: what it asks, with what, and how it reads the answers.
+"""Test double of the shipped classic client: its requests to a relay, and how it reads the answers.
 
-A double written from the facts about version 1.9.5. It is as forgiving, and as unforgiving, as that one.
+Written from the facts about version 1.9.5. It is as tolerant and as strict as that version.
 """
 
 from dataclasses import dataclass, field
@@ -9,17 +9,17 @@ import aiohttp
 
 
 class UpdateFailedError(Exception):
-    """What the client's coordinator raises: every entity of the car becomes unavailable."""
+    """Raised by the client's coordinator: every entity of the vehicle becomes unavailable."""
 
 
 @dataclass
 class ClassicClient:
-    """A session for each request, a bearer key, no retry."""
+    """Uses a new session for each request, a bearer key and no retries."""
 
     base_url: str
     api_key: str
     notifications: list[str] = field(default_factory=list)
-    asked_before: bool = False
+    has_polled: bool = False
 
     async def call(self, method: str, path: str, *, seconds: float = 15, **request) -> tuple[int, str, object]:
         headers = {"Authorization": f"Bearer {self.api_key}"}
@@ -40,28 +40,28 @@ class ClassicClient:
             body = await response.json() if response.status in {200, 201} else None
             return response.status, text, body
 
-    async def user_info(self) -> dict | None:
+    async def get_user_info(self) -> dict | None:
         status, _, body = await self.call("GET", "/api/me")
         return body if status == 200 else None
 
-    async def vehicles(self) -> list[dict]:
+    async def list_vehicles(self) -> list[dict]:
         status, _, body = await self.call("GET", "/api/user/vehicles", seconds=10)
         return body if status == 200 and isinstance(body, list) else []
 
-    async def choices(self) -> dict[str, str]:
-        """What the config flow offers: the id that it will keep, and a name for a person."""
+    async def list_choices(self) -> dict[str, str]:
+        """What the config flow offers: the id that it stores, and the name that it shows."""
         return {
             it["id"]: it["information"].get("displayName")
             or f"{it['information'].get('brand')} {it['information'].get('model')}"
-            for it in await self.vehicles()
+            for it in await self.list_vehicles()
         }
 
-    async def status(self, vehicle_id: str) -> dict:
-        first, self.asked_before = not self.asked_before, True
+    async def get_status(self, vehicle_id: str) -> dict:
+        is_first, self.has_polled = not self.has_polled, True
         status, text, body = await self.call("GET", f"/api/status/{vehicle_id}")
         if status == 200:
             return body
-        if status == 429 and first:
+        if status == 429 and is_first:
             return {}
         if status == 400:
             self.notifications.append(text)
@@ -86,7 +86,7 @@ class ClassicClient:
         return body if status == 200 else None
 
     async def sync_sessions(self, since: str | None = None) -> tuple[list[dict], str | None]:
-        """All pages from `since` on, and what the client asks from the next time."""
+        """All pages from `since` on, and the `since` of the next sync."""
         sessions: list[dict] = []
         while True:
             path = "/api/ha/charging/sessions?limit=50" + (f"&since={since}" if since else "")

@@ -1,4 +1,4 @@
-"""A relay on loopback, whole: Enode's simulator tells it, it tells a Home Assistant with the classic client."""
+"""A running relay on loopback, between the simulated Enode and a Home Assistant with the classic client."""
 
 import asyncio
 from dataclasses import replace
@@ -8,36 +8,36 @@ import pytest
 from relay.app import create_app
 from relay.server import open_listening_socket
 from relay.settings import Settings
-from tests.demo.enode.running import signed_in
-from tests.relay.support.feed import add_person
+from tests.demo.enode.running_simulator import run_signed_in_simulator
+from tests.relay.support.feed import add_user
 from tests.relay.support.plans import CLOUD
 from tests.relay.support.serving import serving
 from tests.relay.usecases.classic.client import ClassicClient
-from tests.relay.usecases.classic.home import home_running
+from tests.relay.usecases.classic.home import run_home
 
 SECRET = "secret-of-the-subscription"
 
 
 @pytest.fixture
 def enode():
-    with signed_in() as simulator:
+    with run_signed_in_simulator() as simulator:
         yield simulator
 
 
 @pytest.fixture
 async def home():
-    async with home_running() as home:
+    async with run_home() as home:
         yield home
 
 
 @pytest.fixture
-async def person(pool):
-    return await add_person(pool)
+async def user(pool):
+    return await add_user(pool)
 
 
 @pytest.fixture
 async def relay_url(database_url, tmp_path, enode):
-    """Where a relay answers that Enode tells of every change."""
+    """URL of a running relay that receives Enode's webhook."""
     listening = open_listening_socket("127.0.0.1", 0)
     port = listening.getsockname()[1]
     settings = Settings(
@@ -57,16 +57,16 @@ async def relay_url(database_url, tmp_path, enode):
 
 
 @pytest.fixture
-def client(relay_url, person):
-    return ClassicClient(relay_url, person.key)
+def client(relay_url, user):
+    return ClassicClient(relay_url, user.key)
 
 
 @pytest.fixture
-async def car(pool, enode, client, person):
-    """Enode's id of a car that was linked just now, once the client can see it."""
-    enode_id = await asyncio.to_thread(enode.linked_car, user=str(person.id))
-    looked_at = "select from vehicles where vehicle_cache ->> 'id' = %s and vehicle_cache ->> 'lastSeen' is not null"
+async def enode_id(pool, enode, client, user):
+    """Enode's id of a vehicle that was just linked, once the relay has its state."""
+    enode_id = await asyncio.to_thread(enode.link_car, user=str(user.id))
+    statement = "select from vehicles where vehicle_cache ->> 'id' = %s and vehicle_cache ->> 'lastSeen' is not null"
     async with asyncio.timeout(30), pool.connection() as connection:
-        while not (await connection.execute(looked_at, [enode_id])).rowcount:
+        while not (await connection.execute(statement, [enode_id])).rowcount:
             await asyncio.sleep(0.05)
     return enode_id

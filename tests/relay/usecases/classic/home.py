@@ -1,4 +1,4 @@
-"""A Home Assistant with the classic client's webhook handler, as a real server on loopback."""
+"""Test double of a Home Assistant with the classic client's webhook handler, as a real server on loopback."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,13 +12,13 @@ IDS = ("enodeVehicleId", "internalVehicleId", "vehicleId")
 
 @dataclass
 class Entry:
-    """A config entry of the classic client: one car, under the id that was kept when it was set up."""
+    """A config entry of the classic client: one vehicle, under the id that was stored at setup."""
 
     vehicle_id: str
     data: dict | None = field(default_factory=dict)
 
-    def take(self, payload: object) -> tuple[int, str]:
-        """The handler: `data` None stands for an entry whose coordinator is not there yet."""
+    def handle_payload(self, payload: object) -> tuple[int, str]:
+        """Handle a payload as the client does. `data` is None for an entry whose coordinator doesn't exist yet."""
         if self.data is None:
             return 404, "No coordinator"
         vehicle = payload.get("vehicle")
@@ -34,34 +34,34 @@ class Entry:
 
 @dataclass
 class Home:
-    """Webhooks by id, and all that came. A webhook that nobody handles is answered 200 and nothing."""
+    """Webhooks by id, and all requests received. A webhook without an entry is answered with an empty 200."""
 
     url: str = ""
     entries: dict[str, Entry] = field(default_factory=dict)
     posts: list[tuple[str, dict, dict, str]] = field(default_factory=list)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    post_received: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.Request) -> web.Response:
         payload = await request.json()
         entry = self.entries.get(request.match_info["webhook_id"])
         try:
-            status, text = entry.take(payload) if entry else (200, "")
-        except Exception:  # noqa: BLE001 - it is what the client does
+            status, text = entry.handle_payload(payload) if entry else (200, "")
+        except Exception:  # noqa: BLE001 - as the client does
             status, text = 500, "Error"
         self.posts.append((request.match_info["webhook_id"], dict(request.headers), payload, text))
-        self.news.set()
+        self.post_received.set()
         return web.Response(status=status, text=text)
 
-    async def until(self, what: Callable[[], object], seconds: float = 30) -> None:
-        """Wait for posts until it is true."""
+    async def wait_until(self, condition: Callable[[], object], seconds: float = 30) -> None:
+        """Wait for requests until the condition is true."""
         async with asyncio.timeout(seconds):
-            while not what():
-                self.news.clear()
-                await self.news.wait()
+            while not condition():
+                self.post_received.clear()
+                await self.post_received.wait()
 
 
 @asynccontextmanager
-async def home_running() -> AsyncIterator[Home]:
+async def run_home() -> AsyncIterator[Home]:
     home, app = Home(), web.Application()
     app.router.add_post("/api/webhook/{webhook_id}", home.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)

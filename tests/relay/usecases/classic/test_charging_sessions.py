@@ -1,4 +1,4 @@
-"""Rows 7 to 9 of the classic contract: the price of electricity, the charging history, the odometer at its end."""
+"""Rows 7 to 9 of the classic contract: the electricity rate, the charging history, the odometer."""
 
 import asyncio
 
@@ -21,39 +21,43 @@ SESSION = {
 
 
 @pytest.fixture
-async def charged(enode, client, car):
-    """The car has charged for an hour and was unplugged."""
+async def charged_vehicle(enode, client, enode_id):
+    """A vehicle that has charged for an hour and was unplugged."""
     for activity, seconds in (("plug_in", 600), ("charge", 3600), ("unplug", 600)):
-        await asyncio.to_thread(enode.car, car, activity=activity)
-        await asyncio.to_thread(enode.pass_time, seconds)
+        await asyncio.to_thread(enode.change_car, enode_id, activity=activity)
+        await asyncio.to_thread(enode.advance_time, seconds)
     async with asyncio.timeout(30):
         while not (await client.sync_sessions())[0]:
             await asyncio.sleep(0.05)
-    return car
+    return enode_id
 
 
-async def test_a_session_is_synced_once_and_again_when_it_is_amended(client, charged):
+async def test_session_is_synced_again_only_after_it_is_amended(client, charged_vehicle):
     [session], since = await client.sync_sessions()
     assert session.keys() >= SESSION
-    # The simulator's jump through time gives all its events the time of now: there is energy, but next to none.
+    # All events of the simulator's time jump have the current time, so the session has energy, but almost none.
     assert isinstance(session["energy_added_kwh"], float)
     assert session["battery_level_end"] > session["battery_level_start"]
     assert session["end_time"] > session["start_time"]
-    told = await client.push_odometer(charged, 48_500.5)
-    assert told.keys() == {"status", "vehicle_id", "odometer_km", "session_id", "message"}
-    assert (told["status"], told["odometer_km"], told["session_id"]) == ("success", 48_500.5, session["session_id"])
-    [again], _ = await client.sync_sessions(since)
-    assert again["session_id"] == session["session_id"]
+    answer = await client.push_odometer(charged_vehicle, 48_500.5)
+    assert answer.keys() == {"status", "vehicle_id", "odometer_km", "session_id", "message"}
+    assert (answer["status"], answer["odometer_km"], answer["session_id"]) == (
+        "success",
+        48_500.5,
+        session["session_id"],
+    )
+    [amended], _ = await client.sync_sessions(since)
+    assert amended["session_id"] == session["session_id"]
 
 
-async def test_an_odometer_without_a_session_is_a_warning_not_an_error(client, car):
-    assert await client.push_odometer(car, 48_500.5) == "no charging session"
-    _, text, _ = await client.call("POST", f"/api/ha/charging/{car}/odometer", json={"odometer_km": 1.5})
+async def test_odometer_without_a_session_returns_the_classic_404(client, enode_id):
+    assert await client.push_odometer(enode_id, 48_500.5) == "no charging session"
+    _, text, _ = await client.call("POST", f"/api/ha/charging/{enode_id}/odometer", json={"odometer_km": 1.5})
     assert '"detail":"No charging session found for this vehicle"' in text
-    assert await client.push_odometer(car, -1.0) is None
+    assert await client.push_odometer(enode_id, -1.0) is None
 
 
-async def test_the_rate_is_remembered(client):
+async def test_electricity_rate_is_stored(client):
     path = "/api/ha/electricity-rate"
     assert (await client.call("GET", path))[2] == {"cost_per_kwh": None, "currency": None, "updated_at": None}
     assert await client.push_rate(0.285, "aud") == {"status": "success", "cost_per_kwh": 0.285, "currency": "AUD"}
@@ -64,5 +68,5 @@ async def test_the_rate_is_remembered(client):
 
 
 @pytest.mark.parametrize("limit", [0, 201])
-async def test_pages_have_1_to_200_sessions(client, limit):
+async def test_page_size_outside_1_to_200_returns_422(client, limit):
     assert (await client.call("GET", f"/api/ha/charging/sessions?limit={limit}"))[0] == 422

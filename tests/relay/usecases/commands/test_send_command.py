@@ -1,121 +1,15 @@
-"""Commands through the public routes, with the real gateway on an Enode that answers as each test says."""
+"""Sending commands through the v2 routes, with the real gateway and a test double of Enode."""
 
 import asyncio
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from relay.bus.waker import FEED_CHANNEL, Waker
-from relay.gateways.enode import Clock, EnodeClient, EnodeConfig
-from relay.kit import problems
-from relay.kit.jobs import JobQueue
-from relay.streams.hub import Hub
-from relay.usecases.calls.runtime import Runtime
-from relay.usecases.classic import charging_commands
-from relay.usecases.commands import command_routes, send_command
-from relay.usecases.commands.check_outcome import check_command, check_stale_commands
-from relay.usecases.commands.send_command import CHECK_DELAYS
-from relay.usecases.commands.update_state import CommandOutcome, record_command_outcome
-from relay.usecases.feed.reader import create_feed_reader
-from tests.relay.support.plans import CLOUD
-
-TOKEN = {"access_token": "t", "expires_in": 3599, "scope": "", "token_type": "bearer"}
-REFUSAL = {"type": "https://developers.enode.com/api/problems/bad-request", "title": "No", "detail": "It is full."}
+from tests.relay.support.enode_double import REFUSAL, execute, list_used_calls, make_action
 
 
-def action(state="PENDING", **members):
-    settled = None if state == "PENDING" else "2026-11-23T12:00:00.000Z"
-    return {
-        "id": "11111111-1111-4111-8111-111111111111",
-        "userId": "u",
-        "targetId": "v",
-        "targetType": "vehicle",
-        "kind": "START",
-        "state": state,
-        "createdAt": "2026-11-23T12:00:00.000Z",
-        "updatedAt": "2026-11-23T12:00:00.000Z",
-        "completedAt": settled,
-        "failureReason": None,
-        **members,
-    }
-
-
-class Enode:
-    """Answers the charging call as told; a double for what the outside world may do."""
-
-    def __init__(self):
-        self.answer = lambda _request: httpx.Response(200, json=action())
-        self.asked = []
-
-    def handle(self, request):
-        if request.url.path == "/token":
-            return httpx.Response(200, json=TOKEN)
-        self.asked.append((request.method, request.url.path, request.content))
-        return self.answer(request)
-
-
-@pytest.fixture
-def enode():
-    return Enode()
-
-
-@pytest.fixture
-async def runtime(pool, enode):
-    async def no_wait(_seconds):
-        await asyncio.sleep(0)
-
-    config = EnodeConfig(base_url="http://enode", auth_url="http://enode/token", client_id="i", client_secret="s")
-    async with httpx.AsyncClient(transport=httpx.MockTransport(enode.handle)) as http:
-        jobs = JobQueue()
-        jobs.register(send_command.CHECK_COMMAND_JOB, no_wait)
-        await jobs.open(pool)
-        client = EnodeClient(http, config, clock=Clock(sleep=no_wait))
-        yield Runtime(
-            pool=pool,
-            hub=Hub(create_feed_reader(pool)),
-            feed_waker=Waker(pool, FEED_CHANNEL),
-            jobs=jobs,
-            enode=client,
-            version="test",
-            plans=CLOUD,
-        )
-
-
-@pytest.fixture
-async def api(runtime, account):
-    app = FastAPI()
-    app.state.runtime = runtime
-    app.include_router(send_command.router)
-    app.include_router(charging_commands.router)
-    app.include_router(command_routes.router)
-    problems.install_handlers(app)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    headers = {"Authorization": account.header}
-    async with httpx.AsyncClient(transport=transport, base_url="http://relay", headers=headers) as client:
-        yield client
-
-
-@pytest.fixture
-def start(api, account):
-    async def post(**headers):
-        url = f"/api/ha/v2/vehicles/{account.vehicle_id}/charging"
-        return await api.post(url, json={"action": "START"}, headers=headers)
-
-    return post
-
-
-async def fetch(pool, statement, *values):
-    async with pool.connection() as connection:
-        return await (await connection.execute(statement, values)).fetchall()
-
-
-async def used(pool):
-    return [row[0] for row in await fetch(pool, "select used from usage_months")]
-
-
-async def test_a_command_that_enode_takes_is_pending_and_costs_one_call(pool, account, enode, start):
+async def test_accepted_command_is_pending_and_costs_one_call(pool, account, enode, start):
     answer = await start()
     command = answer.json()
     assert answer.status_code == 202
@@ -125,18 +19,18 @@ async def test_a_command_that_enode_takes_is_pending_and_costs_one_call(pool, ac
         None,
         None,
     )
-    assert enode.asked == [("POST", f"/vehicles/{account.enode_id}/charging", b'{"action": "START"}')]
-    assert await used(pool) == [1]
+    assert enode.requests == [("POST", f"/vehicles/{account.enode_id}/charging", b'{"action": "START"}')]
+    assert await list_used_calls(pool) == [1]
 
 
-async def test_a_command_is_a_step_of_the_car_that_the_feed_tells(pool, account, start):
+async def test_each_step_of_a_command_advances_the_feed(pool, account, start):
     await start()
-    # Once when it was written, once when Enode took it.
-    assert await fetch(pool, "select revision from vehicles") == [(2,)]
-    assert await fetch(pool, "select seq from feeds where user_id = %s", account.user_id) == [(2,)]
+    # Once when it is inserted, once when Enode accepts it.
+    assert await execute(pool, "select revision from vehicles") == [(2,)]
+    assert await execute(pool, "select seq from feeds where user_id = %s", account.user_id) == [(2,)]
 
 
-async def test_a_refusal_is_told_in_enode_s_words_and_not_charged(pool, enode, start):
+async def test_refusal_returns_enodes_text_and_is_not_charged(pool, enode, start):
     enode.answer = lambda _: httpx.Response(400, json=REFUSAL)
     answer = await start()
     problem = answer.json()
@@ -145,61 +39,61 @@ async def test_a_refusal_is_told_in_enode_s_words_and_not_charged(pool, enode, s
     assert problem["enode_status"] == 400
     assert problem["command"]["state"] == "failed"
     assert problem["command"]["settled_at"]
-    assert await used(pool) == [0]
-    assert await fetch(pool, "select kind from transitions") == [("command_settled",)]
+    assert await list_used_calls(pool) == [0]
+    assert await execute(pool, "select kind from transitions") == [("command_settled",)]
 
 
-async def test_an_action_that_is_cancelled_at_once_is_an_outcome_not_an_error(enode, start):
+async def test_immediately_cancelled_action_is_an_outcome_and_no_error(enode, start):
     reason = {"type": "FAILED_PRECONDITION", "detail": "not plugged in"}
-    enode.answer = lambda _: httpx.Response(200, json=action("CANCELLED", failureReason=reason))
+    enode.answer = lambda _: httpx.Response(200, json=make_action("CANCELLED", failureReason=reason))
     answer = await start()
     assert (answer.status_code, answer.json()["state"], answer.json()["reason"]) == (202, "cancelled", reason)
 
 
-async def test_an_enode_that_was_never_reached_is_a_failure_that_costs_nothing(pool, enode, start):
+async def test_command_fails_free_of_charge_when_enode_is_unreachable(pool, enode, start):
     def unreachable(_request):
         raise httpx.ConnectError("no route")
 
     enode.answer = unreachable
     answer = await start()
     assert (answer.status_code, answer.json()["command"]["state"]) == (502, "failed")
-    assert await used(pool) == [0]
+    assert await list_used_calls(pool) == [0]
 
 
-async def test_an_enode_that_does_not_answer_leaves_the_outcome_open(pool, enode, start):
+async def test_command_stays_open_when_enode_does_not_answer(pool, enode, start):
     def silent(_request):
         raise httpx.ReadTimeout("…")
 
     enode.answer = silent
     answer = await start()
     assert (answer.status_code, answer.json()["command"]["state"]) == (502, "sending")
-    assert len(enode.asked) == 1, "a command is never sent again blindly"
-    assert await used(pool) == [1]
+    assert len(enode.requests) == 1, "a command whose outcome is unknown is never sent again"
+    assert await list_used_calls(pool) == [1]
 
 
-async def test_the_same_idempotency_key_is_the_same_command(pool, enode, start):
-    first, again = await start(**{"Idempotency-Key": "k"}), await start(**{"Idempotency-Key": "k"})
-    assert first.json() == again.json()
-    assert len(enode.asked) == 1
-    assert await used(pool) == [1]
+async def test_repeated_idempotency_key_returns_the_same_command(pool, enode, start):
+    first, repeated = await start(**{"Idempotency-Key": "k"}), await start(**{"Idempotency-Key": "k"})
+    assert first.json() == repeated.json()
+    assert len(enode.requests) == 1
+    assert await list_used_calls(pool) == [1]
 
 
-async def test_who_repeats_the_request_that_took_the_last_call_hears_how_it_went(pool, enode, start, api, account):
-    await fetch(pool, "update users set plan = 'free' returning id")
+async def test_repeating_the_request_that_used_the_last_call_returns_its_command(pool, enode, start, api, account):
+    await execute(pool, "update users set plan = 'free' returning id")
     first = await start(**{"Idempotency-Key": "k"})
-    await fetch(pool, "update usage_months set used = 300 returning used")
-    again = await start(**{"Idempotency-Key": "k"})
-    assert (again.status_code, again.json()) == (202, first.json())
-    assert again.headers["RateLimit"].startswith('"month";r=0;')
+    await execute(pool, "update usage_months set used = 300 returning used")
+    repeated = await start(**{"Idempotency-Key": "k"})
+    assert (repeated.status_code, repeated.json()) == (202, first.json())
+    assert repeated.headers["RateLimit"].startswith('"month";r=0;')
     assert (await start(**{"Idempotency-Key": "another"})).status_code == 429
     url = f"/api/ha/v2/vehicles/{account.enode_id}/charging"
     other = await api.post(url, json={"action": "STOP"}, headers={"Idempotency-Key": "k"})
     assert other.status_code == 422
-    assert len(enode.asked) == 1
-    assert await used(pool) == [300]
+    assert len(enode.requests) == 1
+    assert await list_used_calls(pool) == [300]
 
 
-async def test_one_key_for_two_wishes_is_a_mistake(api, account, start):
+async def test_idempotency_key_of_another_command_returns_422(api, account, start):
     await start(**{"Idempotency-Key": "k"})
     url = f"/api/ha/v2/vehicles/{account.vehicle_id}/charging"
     answer = await api.post(url, json={"action": "STOP"}, headers={"Idempotency-Key": "k"})
@@ -207,13 +101,13 @@ async def test_one_key_for_two_wishes_is_a_mistake(api, account, start):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"action": "BURN"}', b"[]", b'{"action": null}', b"\xff"])
-async def test_a_body_that_makes_no_sense_is_422_before_anything_happens(pool, enode, api, account, body):
+async def test_invalid_body_returns_422_without_side_effects(pool, enode, api, account, body):
     answer = await api.post(f"/api/ha/v2/vehicles/{account.vehicle_id}/charging", content=body)
     assert answer.status_code == 422
-    assert (enode.asked, await used(pool)) == ([], [])
+    assert (enode.requests, await list_used_calls(pool)) == ([], [])
 
 
-async def test_foreign_cars_and_commands_are_404(api, make_account, start):
+async def test_foreign_vehicles_and_commands_return_404(api, make_account, start):
     other = await make_account()
     command = (await start()).json()["id"]
     charging = await api.post(f"/api/ha/v2/vehicles/{other.vehicle_id}/charging", json={"action": "STOP"})
@@ -223,123 +117,28 @@ async def test_foreign_cars_and_commands_are_404(api, make_account, start):
     assert foreign.json() == unknown.json()
 
 
-async def test_a_command_can_be_asked_after_without_cost(pool, api, start):
+async def test_getting_a_command_is_free(pool, api, start):
     command = (await start()).json()
     assert (await api.get(f"/api/ha/v2/commands/{command['id']}")).json() == command
-    assert await used(pool) == [1]
+    assert await list_used_calls(pool) == [1]
 
 
-async def test_the_classic_routes_answer_in_the_classic_shape(api, account):
-    for path in ("charging", "ha/charging"):
-        answer = await api.post(f"/api/{path}/{account.enode_id}", json={"action": "START"})
-        body = answer.json()
-        assert answer.status_code == 200
-        assert (body["status"], body["vehicle_id"], body["action"]) == ("success", str(account.vehicle_id), "START")
-        assert (body["enode_vehicle_id"], body["enode_response"]["targetId"]) == (account.enode_id,) * 2
-        assert (body["enode_response"]["id"], body["enode_response"]["state"]) == (action()["id"], "PENDING")
+async def test_enodes_answer_is_stored_when_the_client_disconnects(pool, enode, api, account):
+    request_received, may_answer = asyncio.Event(), asyncio.Event()
 
+    async def answer_when_allowed(_request):
+        request_received.set()
+        await may_answer.wait()
+        return httpx.Response(200, json=make_action())
 
-@pytest.mark.parametrize("status", [400, 404, 409, 422])
-async def test_the_classic_routes_pass_enode_s_refusal_on(pool, api, account, enode, status):
-    enode.answer = lambda _: httpx.Response(status, json=REFUSAL)
-    answer = await api.post(f"/api/charging/{account.enode_id}", json={"action": "START"})
-    told = answer.json()
-    assert (answer.status_code, told["detail"], told["enode_status"]) == (status, "It is full.", status)
-    assert await used(pool) == [0]
-
-
-async def test_the_classic_routes_say_502_when_enode_is_silent(api, account, enode):
-    enode.answer = lambda _: httpx.Response(500)
-    assert (await api.post(f"/api/charging/{account.enode_id}", json={"action": "START"})).status_code == 502
-
-
-async def test_a_classic_command_that_is_settled_at_once_tells_how(api, account, enode):
-    reason = {"type": "FAILED_PRECONDITION", "detail": "not plugged in"}
-    enode.answer = lambda _: httpx.Response(200, json=action("CANCELLED", failureReason=reason))
-    told = (await api.post(f"/api/charging/{account.enode_id}", json={"action": "START"})).json()["enode_response"]
-    assert (told["state"], told["failureReason"]) == ("CANCELLED", reason)
-    assert told["completedAt"] == told["updatedAt"]
-
-
-async def test_every_command_has_a_check_that_was_committed_with_it(pool, start):
-    command = (await start()).json()
-    ((task, arguments),) = await fetch(pool, "select task_name, args from procrastinate.procrastinate_jobs")
-    assert (task, arguments) == ("check_command", {"command_id": command["id"], "number": 0})
-
-
-async def test_a_check_settles_what_the_webhook_did_not(runtime, api, enode, start):
-    command = (await start()).json()
-    enode.answer = lambda _: httpx.Response(200, json=action("CONFIRMED"))
-    await check_command(runtime, UUID(command["id"]), 0)
-    settled = (await api.get(f"/api/ha/v2/commands/{command['id']}")).json()
-    assert (settled["state"], settled["settled_at"]) == ("confirmed", "2026-11-23T12:00:00.000Z")
-
-
-async def test_after_the_last_check_an_open_command_is_unknown(runtime, api, start):
-    command = (await start()).json()
-    for number in range(len(CHECK_DELAYS)):
-        await check_command(runtime, UUID(command["id"]), number)
-    settled = (await api.get(f"/api/ha/v2/commands/{command['id']}")).json()
-    assert (settled["state"], settled["reason"]["type"]) == ("unknown", "UNKNOWN")
-
-
-async def test_a_check_without_news_plans_the_next_one(pool, runtime, start):
-    command = (await start()).json()
-    await check_command(runtime, UUID(command["id"]), 0)
-    jobs = await fetch(pool, "select args from procrastinate.procrastinate_jobs order by id")
-    assert [job[0]["number"] for job in jobs] == [0, 1]
-
-
-@pytest.mark.parametrize(("said", "ended"), [("CONFIRMED", "confirmed"), ("PENDING", "unknown")])
-async def test_a_command_whose_check_died_with_its_worker_is_settled_all_the_same(
-    pool, runtime, api, *, enode, start, said, ended
-):
-    old, young = (await start()).json(), (await start()).json()
-    enode.answer = lambda _: httpx.Response(200, json=action(said))
-    # As SIGKILL leaves it: being done, by nobody, for ever.
-    await fetch(pool, "update procrastinate.procrastinate_jobs set status = 'doing' returning id")
-    await fetch(
-        pool, "update commands set requested_at = now() - interval '1 hour' where id = %s returning id", old["id"]
-    )
-    assert await check_stale_commands(runtime) == 1
-    assert await check_stale_commands(runtime) == 0
-    states = [(await api.get(f"/api/ha/v2/commands/{it['id']}")).json()["state"] for it in (old, young)]
-    assert states == [ended, "pending"]
-
-
-@pytest.mark.parametrize("late", ["pending", "failed", "unknown"])
-async def test_a_settled_command_stays_as_it_is(pool, api, start, late):
-    command = (await start()).json()
-    async with pool.connection() as connection:
-        assert await record_command_outcome(connection, UUID(command["id"]), CommandOutcome(state="confirmed"))
-        assert not await record_command_outcome(connection, UUID(command["id"]), CommandOutcome(state=late))
-    assert (await api.get(f"/api/ha/v2/commands/{command['id']}")).json()["state"] == "confirmed"
-
-
-async def test_the_truth_may_still_replace_unknown(pool, start):
-    command = (await start()).json()
-    async with pool.connection() as connection:
-        await record_command_outcome(connection, UUID(command["id"]), CommandOutcome.unknown("…"))
-        assert await record_command_outcome(connection, UUID(command["id"]), CommandOutcome(state="confirmed"))
-    assert await fetch(pool, "select state, reason from commands") == [("confirmed", None)]
-
-
-async def test_a_client_that_hangs_up_does_not_orphan_a_command(pool, enode, api, account):
-    reached, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(_request):
-        reached.set()
-        await go_on.wait()
-        return httpx.Response(200, json=action())
-
-    enode.answer = slow
+    enode.answer = answer_when_allowed
     url = f"/api/ha/v2/vehicles/{account.vehicle_id}/charging"
-    asking = asyncio.create_task(api.post(url, json={"action": "START"}))
-    await reached.wait()
-    asking.cancel()
+    request = asyncio.create_task(api.post(url, json={"action": "START"}))
+    await request_received.wait()
+    request.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asking
-    go_on.set()
+        await request
+    may_answer.set()
     async with asyncio.timeout(10):
-        while await fetch(pool, "select state from commands") != [("pending",)]:
+        while await execute(pool, "select state from commands") != [("pending",)]:
             await asyncio.sleep(0.01)

@@ -1,11 +1,12 @@
-"""A relay that may reach loopback, its routes, a receiver, and a deliverer that only looks when it is told to."""
+"""A runtime that may connect to loopback, its API client, a receiver, and a deliverer that does not sweep."""
 
 from datetime import timedelta
 
+import aiohttp
 import pytest
 
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
-from tests.relay.support.endpoints import KEY, client_of, make_runtime, open_test_outbound, receiving
+from tests.relay.support.endpoints import SECRET_KEY, make_runtime, open_api_client, open_test_outbound, run_receiver
 from tests.relay.support.plans import CLOUD
 
 
@@ -17,17 +18,23 @@ async def runtime(pool):
 
 @pytest.fixture
 async def client(runtime):
-    async with client_of(runtime) as client:
+    async with open_api_client(runtime) as client:
         yield client
 
 
 @pytest.fixture
 async def receiver():
-    async with receiving() as receiver:
+    async with run_receiver() as receiver:
         yield receiver
 
 
 @pytest.fixture
 def deliverer(runtime):
     rules = DeliveryRules(sweep_interval=timedelta(hours=1), plans=CLOUD)
-    return Deliverer(runtime.pool, runtime.outbound, secret_key=KEY, version="1.2.3", rules=rules)
+    return Deliverer(runtime.pool, runtime.outbound, secret_key=SECRET_KEY, version="1.2.3", rules=rules)
+
+
+@pytest.fixture
+async def http():
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
+        yield session

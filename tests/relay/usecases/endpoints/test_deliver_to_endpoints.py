@@ -1,4 +1,4 @@
-"""Delivery as a Home Assistant's webhook sees it: a real receiver on loopback, a real database."""
+"""Delivery to the integration's webhook: a real receiver on loopback, a real database."""
 
 import asyncio
 
@@ -8,21 +8,21 @@ from standardwebhooks import Webhook
 
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer
 from tests.relay.support.endpoints import (
-    KEY,
+    SECRET_KEY,
     acknowledge,
-    due_now,
-    look,
-    register,
+    get_endpoint_record,
+    make_due,
+    register_receiver,
+    respond_with,
     run_sql,
-    say,
 )
-from tests.relay.support.feed import add_person, add_transition, put_car, remove_car
+from tests.relay.support.feed import add_transition, add_user, put_vehicle, remove_vehicle
 
 
-async def test_a_new_endpoint_gets_a_snapshot_then_what_changes_in_order(pool, client, receiver, deliverer):
-    ada = await add_person(pool)
-    car, _ = await put_car(pool, ada.id, level=10)
-    secret = await register(client, ada, receiver)
+async def test_new_endpoint_gets_a_snapshot_then_changes_in_order(pool, client, receiver, deliverer):
+    ada = await add_user(pool)
+    vehicle_id, _ = await put_vehicle(pool, ada.id, level=10)
+    secret = await register_receiver(client, ada, receiver)
     assert await deliverer.deliver_once() == 1
     [post] = receiver.posts
     body = Webhook(secret).verify(post.body, post.headers)
@@ -31,15 +31,15 @@ async def test_a_new_endpoint_gets_a_snapshot_then_what_changes_in_order(pool, c
     assert (snapshot["event"], snapshot["id"]) == ("snapshot", body["cursor"])
     assert snapshot["data"]["account"] == (await client.get("account", headers=ada.header)).json()
     assert "gap" not in snapshot["data"]
-    assert [it["id"] for it in snapshot["data"]["vehicles"]] == [str(car)]
-    told = await look(client, ada)
-    assert (told["pending"], told["failing_since"]) == (False, None)
-    assert told["last_success_at"] is not None
+    assert [it["id"] for it in snapshot["data"]["vehicles"]] == [str(vehicle_id)]
+    record = await get_endpoint_record(client, ada)
+    assert (record["pending"], record["failing_since"]) == (False, None)
+    assert record["last_success_at"] is not None
     assert await deliverer.deliver_once() == 0
-    await put_car(pool, ada.id, car, level=11)
-    await add_transition(pool, ada.id, car, "plugged_in")
-    await put_car(pool, ada.id, car, level=12)
-    await remove_car(pool, ada.id, (await put_car(pool, ada.id))[0])
+    await put_vehicle(pool, ada.id, vehicle_id, level=11)
+    await add_transition(pool, ada.id, vehicle_id, "plugged_in")
+    await put_vehicle(pool, ada.id, vehicle_id, level=12)
+    await remove_vehicle(pool, ada.id, (await put_vehicle(pool, ada.id))[0])
     assert await deliverer.deliver_once() == 1
     post = receiver.posts[1]
     body = Webhook(secret).verify(post.body, post.headers)
@@ -53,58 +53,58 @@ async def test_a_new_endpoint_gets_a_snapshot_then_what_changes_in_order(pool, c
 @pytest.mark.parametrize(
     "case",
     [
-        (say("OK"), "answer"),
-        (say(""), "answer"),
-        (say('{"ack": null}'), "answer"),
-        (say('{"ack": "msg_other"}'), "answer"),
-        (say('["ack"]'), "answer"),
-        (say("[" * 30_000), "answer"),
-        (say('{"ack": "' + "x" * 70_000), "answer"),
-        (say("gone", 410), "status"),
-        (say("", 401), "status"),
-        (say("", 500), "status"),
-        (say("", 307, Location="http://127.0.0.1:1/"), "redirect"),
+        (respond_with("OK"), "answer"),
+        (respond_with(""), "answer"),
+        (respond_with('{"ack": null}'), "answer"),
+        (respond_with('{"ack": "msg_other"}'), "answer"),
+        (respond_with('["ack"]'), "answer"),
+        (respond_with("[" * 30_000), "answer"),
+        (respond_with('{"ack": "' + "x" * 70_000), "answer"),
+        (respond_with("gone", 410), "status"),
+        (respond_with("", 401), "status"),
+        (respond_with("", 500), "status"),
+        (respond_with("", 307, Location="http://127.0.0.1:1/"), "redirect"),
     ],
 )
-async def test_only_an_acknowledgement_of_this_message_is_delivery(pool, client, receiver, deliverer, case):
+async def test_only_an_acknowledgement_of_this_message_counts_as_delivered(pool, client, receiver, deliverer, case):
     answer, failure = case
-    ada = await add_person(pool)
-    car, _ = await put_car(pool, ada.id, level=10)
-    await register(client, ada, receiver)
+    ada = await add_user(pool)
+    vehicle_id, _ = await put_vehicle(pool, ada.id, level=10)
+    await register_receiver(client, ada, receiver)
     receiver.answer = answer
     assert await deliverer.deliver_once() == 1
-    told = await look(client, ada)
-    assert (told["state"], told["last_failure"], told["pending"]) == ("on", failure, True)
-    assert told["failing_since"] < told["next_try_at"]
-    assert await deliverer.deliver_once() == 0  # not before its time
+    record = await get_endpoint_record(client, ada)
+    assert (record["state"], record["last_failure"], record["pending"]) == ("on", failure, True)
+    assert record["failing_since"] < record["next_try_at"]
+    assert await deliverer.deliver_once() == 0  # the retry is not due yet
     assert len(receiver.posts) == 1
-    # The retry has the newest state, and is a new message.
-    await put_car(pool, ada.id, car, level=20)
+    # The retry has the newest state, so it is a new message.
+    await put_vehicle(pool, ada.id, vehicle_id, level=20)
     receiver.answer = acknowledge
-    await due_now(pool)
+    await make_due(pool)
     assert await deliverer.deliver_once() == 1
     first, second = receiver.posts
     assert second.json["messages"][0]["data"]["vehicles"][0]["vehicle"]["chargeState"]["batteryLevel"] == 20
     assert first.headers["webhook-id"] != second.headers["webhook-id"]
-    told = await look(client, ada)
-    assert (told["failing_since"], told["next_try_at"], told["pending"]) == (None, None, False)
+    record = await get_endpoint_record(client, ada)
+    assert (record["failing_since"], record["next_try_at"], record["pending"]) == (None, None, False)
 
 
-async def test_the_same_news_sent_again_are_the_same_message(pool, client, receiver, deliverer):
-    ada = await add_person(pool)
-    await register(client, ada, receiver)
+async def test_retry_of_the_same_bytes_has_the_same_message_id(pool, client, receiver, deliverer):
+    ada = await add_user(pool)
+    await register_receiver(client, ada, receiver)
     await deliverer.deliver_once()
-    await put_car(pool, ada.id)
-    receiver.answer = say("", 503)
+    await put_vehicle(pool, ada.id)
+    receiver.answer = respond_with("", 503)
     await deliverer.deliver_once()
-    await due_now(pool)
+    await make_due(pool)
     receiver.answer = acknowledge
     await deliverer.deliver_once()
     assert receiver.posts[1].body == receiver.posts[2].body
     assert receiver.posts[1].headers["webhook-id"] == receiver.posts[2].headers["webhook-id"]
 
 
-async def test_an_endpoint_that_does_not_answer_or_is_not_there_fails_by_its_class(pool, client, receiver, runtime):
+async def test_unreachable_endpoints_record_the_class_of_failure(pool, client, receiver, runtime):
     hang = asyncio.Event()
 
     async def never(_post, _request):
@@ -112,45 +112,45 @@ async def test_an_endpoint_that_does_not_answer_or_is_not_there_fails_by_its_cla
         return web.Response()
 
     receiver.answer = never
-    ada, bob = [await add_person(pool) for _ in range(2)]
-    await register(client, ada, receiver)
+    ada, bob = [await add_user(pool) for _ in range(2)]
+    await register_receiver(client, ada, receiver)
     await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=bob.header)
-    await Deliverer(pool, runtime.outbound, secret_key=KEY, version="1").deliver_once()
+    await Deliverer(pool, runtime.outbound, secret_key=SECRET_KEY, version="1").deliver_once()
     hang.set()
-    assert [(await look(client, it))["last_failure"] for it in (ada, bob)] == ["timeout", "connection"]
+    assert [(await get_endpoint_record(client, it))["last_failure"] for it in (ada, bob)] == ["timeout", "connection"]
 
 
-async def test_five_days_of_failures_switch_it_off_and_a_probe_switches_it_on(
+async def test_five_days_of_failures_switch_an_endpoint_off_and_a_probe_switches_it_on(
     pool, client, receiver, deliverer, caplog
 ):
-    ada = await add_person(pool)
-    await register(client, ada, receiver, "/api/webhook/s3cret")
-    receiver.answer = say("", 500)
+    ada = await add_user(pool)
+    await register_receiver(client, ada, receiver, "/api/webhook/s3cret")
+    receiver.answer = respond_with("", 500)
     await deliverer.deliver_once()
     await run_sql(pool, "update endpoints set failing_since = now() - interval '5 days'")
-    await due_now(pool)
+    await make_due(pool)
     await deliverer.deliver_once()
-    told = await look(client, ada)
-    assert told["state"] == "off"
-    assert "is off" in caplog.text
-    await due_now(pool)
+    record = await get_endpoint_record(client, ada)
+    assert record["state"] == "off"
+    assert "endpoint switched off" in caplog.text
+    await make_due(pool)
     await deliverer.deliver_once()
     await run_sql(pool, "update endpoints set off_at = now() - interval '30 days'")
-    await due_now(pool)
+    await make_due(pool)
     await deliverer.deliver_once()
-    told = await look(client, ada)
-    assert (told["state"], told["next_try_at"]) == ("off", None)
-    await due_now(pool)
+    record = await get_endpoint_record(client, ada)
+    assert (record["state"], record["next_try_at"]) == ("off", None)
+    await make_due(pool)
     assert await deliverer.deliver_once() == 0
-    # Registered again it is tried at once.
+    # Registering again makes it due at once.
     receiver.answer = acknowledge
-    await register(client, ada, receiver)
+    await register_receiver(client, ada, receiver)
     assert await deliverer.deliver_once() == 1
-    assert (await look(client, ada))["state"] == "on"
+    assert (await get_endpoint_record(client, ada))["state"] == "on"
     await run_sql(pool, "update endpoints set off_at = now(), failures = 9, failing_since = now()")
-    await put_car(pool, ada.id)
+    await put_vehicle(pool, ada.id)
     assert await deliverer.deliver_once() == 1
-    assert (await look(client, ada))["state"] == "on"
+    assert (await get_endpoint_record(client, ada))["state"] == "on"
     assert "s3cret" not in caplog.text
 
 
@@ -166,13 +166,13 @@ async def test_five_days_of_failures_switch_it_off_and_a_probe_switches_it_on(
         "update endpoints set leased_until = now() + interval '1 minute', lease_token = gen_random_uuid()",
     ],
 )
-async def test_nothing_is_sent_to_who_may_not_be_told_now(pool, client, receiver, deliverer, statement):
-    ada = await add_person(pool)
-    await register(client, ada, receiver)
+async def test_nothing_is_sent_while_delivery_is_not_allowed(pool, client, receiver, deliverer, statement):
+    ada = await add_user(pool)
+    await register_receiver(client, ada, receiver)
     await run_sql(pool, statement)
     assert await deliverer.deliver_once() == 0
     assert receiver.posts == []
-    # And it is told when it may be again.
+    # Deliveries resume once they are allowed again.
     for undo in (
         "update users set plan = 'pro', closed_at = null",
         "update api_keys set revoked_at = null, scopes = '{read,control}'",
@@ -184,17 +184,17 @@ async def test_nothing_is_sent_to_who_may_not_be_told_now(pool, client, receiver
     assert await deliverer.deliver_once() == 1
 
 
-async def test_a_cursor_of_another_past_or_too_old_gets_a_snapshot_with_a_gap(pool, client, receiver, deliverer):
-    ada = await add_person(pool)
-    car, _ = await put_car(pool, ada.id)
-    await register(client, ada, receiver)
+async def test_invalid_or_stale_cursor_gets_a_snapshot_with_a_gap(pool, client, receiver, deliverer):
+    ada = await add_user(pool)
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
+    await register_receiver(client, ada, receiver)
     await deliverer.deliver_once()
     await run_sql(pool, "update endpoints set epoch = 'another'")
     await deliverer.deliver_once()
     await run_sql(pool, "update endpoints set seq = seq + 100")
     await deliverer.deliver_once()
-    await add_transition(pool, ada.id, car, "plugged_in", age="25 h")
-    await add_transition(pool, ada.id, car, "charging_started", age="1 h")
+    await add_transition(pool, ada.id, vehicle_id, "plugged_in", age="25 h")
+    await add_transition(pool, ada.id, vehicle_id, "charging_started", age="1 h")
     await deliverer.deliver_once()
     bodies = [post.json["messages"] for post in receiver.posts[1:]]
     assert [[it["event"] for it in messages] for messages in bodies] == [
@@ -208,11 +208,11 @@ async def test_a_cursor_of_another_past_or_too_old_gets_a_snapshot_with_a_gap(po
     assert receiver.posts[-1].json["cursor"] == bodies[2][1]["id"]
 
 
-async def test_what_nobody_sees_moves_the_cursor_without_a_post(pool, client, receiver, deliverer):
-    ada = await add_person(pool)
-    await register(client, ada, receiver)
+async def test_sequence_numbers_without_messages_advance_the_cursor_without_a_post(pool, client, receiver, deliverer):
+    ada = await add_user(pool)
+    await register_receiver(client, ada, receiver)
     await deliverer.deliver_once()
     await run_sql(pool, "update feeds set seq = seq + 3")
     assert await deliverer.deliver_once() == 1
     assert len(receiver.posts) == 1
-    assert (await look(client, ada))["pending"] is False
+    assert (await get_endpoint_record(client, ada))["pending"] is False

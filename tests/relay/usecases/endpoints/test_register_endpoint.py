@@ -12,23 +12,23 @@ from relay.usecases.classic.register_webhook import (
     register_classic_webhook,
     unregister_classic_webhooks,
 )
-from tests.relay.support.endpoints import look, register, run_sql, say, slug
-from tests.relay.support.feed import add_person, put_car, value
+from tests.relay.support.endpoints import get_endpoint_record, register_receiver, respond_with, run_sql, status_and_slug
+from tests.relay.support.feed import add_user, fetch_value, put_vehicle
 
 
-async def caller_of(pool, person):
+async def get_caller(pool, user):
     async with pool.connection() as connection:
         return (
-            await authenticate_caller(connection, parse_bearer_credential(person.header["Authorization"]), scope="read")
+            await authenticate_caller(connection, parse_bearer_credential(user.header["Authorization"]), scope="read")
         ).caller
 
 
-async def test_an_endpoint_is_registered_shown_and_taken_back(pool, client):
-    ada = await add_person(pool)
-    assert slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
-    made = await client.put("endpoint", json={"url": "http://127.0.0.1:8123/api/webhook/s3cret"}, headers=ada.header)
-    assert made.status_code == 200
-    record = made.json()
+async def test_endpoint_can_be_registered_shown_and_deleted(pool, client):
+    ada = await add_user(pool)
+    assert status_and_slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
+    created = await client.put("endpoint", json={"url": "http://127.0.0.1:8123/api/webhook/s3cret"}, headers=ada.header)
+    assert created.status_code == 200
+    record = created.json()
     secret = record.pop("secret")
     assert secret.startswith("whsec_")
     assert len(base64.b64decode(secret.removeprefix("whsec_"))) == 32
@@ -46,28 +46,28 @@ async def test_an_endpoint_is_registered_shown_and_taken_back(pool, client):
     assert shown.json() == record
     assert "s3cret" not in shown.text
     assert (await client.delete("endpoint", headers=ada.header)).status_code == 204
-    assert slug(await client.delete("endpoint", headers=ada.header)) == (404, "not-found")
+    assert status_and_slug(await client.delete("endpoint", headers=ada.header)) == (404, "not-found")
 
 
-async def test_who_registers_all_the_time_is_told_to_wait(pool, client, runtime):
-    """Every time a name is looked up, in one of a few threads that all deliveries share."""
-    ada = await add_person(pool)
+async def test_registrations_are_rate_limited(pool, client, runtime):
+    """Each registration looks up a host name, in one of a few threads that all deliveries share."""
+    ada = await add_user(pool)
     answers = [
         await client.put("endpoint", json={"url": "http://127.0.0.1:1/a"}, headers=ada.header) for _ in range(62)
     ]
     assert answers[59].status_code == 200
-    assert slug(answers[-1]) == (429, "too-many-requests")
-    bob = await caller_of(pool, await add_person(pool))
-    asked = [
+    assert status_and_slug(answers[-1]) == (429, "too-many-requests")
+    bob = await get_caller(pool, await add_user(pool))
+    registrations = [
         register_classic_webhook(runtime, bob, webhook_id="w", external_url="http://127.0.0.1:1", vehicle_id="nobody's")
         for _ in range(62)
     ]
-    refusals = await asyncio.gather(*asked, return_exceptions=True)
+    refusals = await asyncio.gather(*registrations, return_exceptions=True)
     assert {it.slug for it in refusals} == {"not-found", "too-many-requests"}
 
 
-async def test_registering_again_keeps_the_endpoint_and_its_secret_and_switches_it_on(pool, client):
-    ada = await add_person(pool)
+async def test_registering_again_keeps_id_and_secret_and_switches_the_endpoint_on(pool, client):
+    ada = await add_user(pool)
     first = (await client.put("endpoint", json={"url": "http://127.0.0.1:1/a"}, headers=ada.header)).json()
     async with pool.connection() as connection:
         await connection.execute(
@@ -80,19 +80,19 @@ async def test_registering_again_keeps_the_endpoint_and_its_secret_and_switches_
     again = (await client.put("endpoint", json={"url": "http://127.0.0.2:1/b"}, headers=ada.header)).json()
     assert again == {**first, "host": "127.0.0.2"}
     async with pool.connection() as connection:
-        assert await value(connection, "select seq from endpoints") == 7
+        assert await fetch_value(connection, "select seq from endpoints") == 7
 
 
-async def test_each_key_has_an_endpoint_and_a_secret_of_its_own(pool, client):
-    people = [await add_person(pool) for _ in range(2)]
-    made = [
-        (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=it.header)).json() for it in people
+async def test_each_key_has_its_own_endpoint_and_secret(pool, client):
+    users = [await add_user(pool) for _ in range(2)]
+    records = [
+        (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=it.header)).json() for it in users
     ]
-    assert len({it["secret"] for it in made}) == len({it["id"] for it in made}) == 2
-    await client.delete("endpoint", headers=people[0].header)
-    assert (await client.get("endpoint", headers=people[1].header)).status_code == 200
-    anew = (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=people[0].header)).json()
-    assert anew["secret"] != made[0]["secret"]
+    assert len({it["secret"] for it in records}) == len({it["id"] for it in records}) == 2
+    await client.delete("endpoint", headers=users[0].header)
+    assert (await client.get("endpoint", headers=users[1].header)).status_code == 200
+    again = (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=users[0].header)).json()
+    assert again["secret"] != records[0]["secret"]
 
 
 @pytest.mark.parametrize(
@@ -109,96 +109,94 @@ async def test_each_key_has_an_endpoint_and_a_secret_of_its_own(pool, client):
         ({"url": "http://supervisor/core/api"}, (422, "endpoint-refused")),
     ],
 )
-async def test_a_url_that_cannot_be_is_refused_and_never_echoed(pool, client, body, expected):
-    ada = await add_person(pool)
+async def test_invalid_url_is_refused_and_not_echoed(pool, client, body, expected):
+    ada = await add_user(pool)
     answer = await client.put("endpoint", json=body, headers=ada.header)
-    assert slug(answer) == expected
+    assert status_and_slug(answer) == expected
     assert "pw" not in answer.text
-    assert slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
+    assert status_and_slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
 
 
-async def test_only_a_key_with_push_may_register(pool, client):
+async def test_endpoint_routes_require_read_scope_and_a_push_plan(pool, client):
     url = {"url": "http://127.0.0.1:1/"}
-    assert slug(await client.put("endpoint", json=url)) == (401, "unauthorized")
-    blind = await add_person(pool, scopes=("control",))
-    assert slug(await client.put("endpoint", json=url, headers=blind.header)) == (403, "forbidden")
-    free = await add_person(pool, plan="free")
+    assert status_and_slug(await client.put("endpoint", json=url)) == (401, "unauthorized")
+    without_read = await add_user(pool, scopes=("control",))
+    assert status_and_slug(await client.put("endpoint", json=url, headers=without_read.header)) == (403, "forbidden")
+    free = await add_user(pool, plan="free")
     for method in ("PUT", "GET", "DELETE"):
         answer = await client.request(method, "endpoint", json=url, headers=free.header)
-        assert slug(answer) == (403, "plan-required")
-    assert slug(await client.post("endpoint/test", headers=free.header)) == (403, "plan-required")
+        assert status_and_slug(answer) == (403, "plan-required")
+    assert status_and_slug(await client.post("endpoint/test", headers=free.header)) == (403, "plan-required")
 
 
-async def test_a_test_message_is_signed_and_its_acknowledgement_counts(pool, client, receiver):
-    ada = await add_person(pool)
-    assert slug(await client.post("endpoint/test", headers=ada.header)) == (404, "not-found")
+async def test_test_message_is_signed_and_must_be_acknowledged(pool, client, receiver):
+    ada = await add_user(pool)
+    assert status_and_slug(await client.post("endpoint/test", headers=ada.header)) == (404, "not-found")
     secret = (await client.put("endpoint", json={"url": receiver.url()}, headers=ada.header)).json()["secret"]
     answer = await client.post("endpoint/test", headers=ada.header)
     assert answer.json() == {"delivered": True, "failure": None}
     [post] = receiver.posts
     assert Webhook(secret).verify(post.body, post.headers) == {"type": "test", "cursor": None, "messages": []}
     again = await client.post("endpoint/test", headers=ada.header)
-    assert slug(again) == (429, "too-many-tests")
+    assert status_and_slug(again) == (429, "too-many-tests")
     assert 0 < int(again.headers["Retry-After"]) <= 10
 
 
 @pytest.mark.parametrize(
     ("answer", "failure"),
     [
-        (say("OK"), "answer"),
-        (say('{"ack": "another"}'), "answer"),
-        (say("", 500), "status"),
-        (say("", 302, Location="http://127.0.0.1:9/"), "redirect"),
+        (respond_with("OK"), "answer"),
+        (respond_with('{"ack": "another"}'), "answer"),
+        (respond_with("", 500), "status"),
+        (respond_with("", 302, Location="http://127.0.0.1:9/"), "redirect"),
     ],
 )
-async def test_a_test_tells_the_class_of_failure_and_no_more(pool, client, receiver, answer, failure):
-    ada = await add_person(pool)
+async def test_failed_test_reports_only_the_class_of_failure(pool, client, receiver, answer, failure):
+    ada = await add_user(pool)
     receiver.answer = answer
     await client.put("endpoint", json={"url": receiver.url()}, headers=ada.header)
-    told = await client.post("endpoint/test", headers=ada.header)
-    assert told.json() == {"delivered": False, "failure": failure}
+    response = await client.post("endpoint/test", headers=ada.header)
+    assert response.json() == {"delivered": False, "failure": failure}
 
 
-async def test_a_test_that_arrives_switches_the_endpoint_on(pool, client, receiver):
-    ada = await add_person(pool)
-    await register(client, ada, receiver)
+async def test_successful_test_switches_the_endpoint_on(pool, client, receiver):
+    ada = await add_user(pool)
+    await register_receiver(client, ada, receiver)
     await run_sql(pool, "update endpoints set failures = 9, failing_since = now(), off_at = now(), next_try_at = null")
     assert (await client.post("endpoint/test", headers=ada.header)).json()["delivered"] is True
-    record = await look(client, ada)
+    record = await get_endpoint_record(client, ada)
     assert (record["state"], record["failing_since"], record["pending"]) == ("on", None, True)
     assert record["last_success_at"] is not None
 
 
-async def test_an_endpoint_registered_beside_an_open_stream_is_quiet_from_the_beginning(
-    pool, runtime, client, receiver, deliverer
-):
-    ada = await add_person(pool)
+async def test_endpoint_registered_while_a_stream_is_open_gets_no_delivery(pool, runtime, client, receiver, deliverer):
+    ada = await add_user(pool)
     with runtime.hub.open_listener(ada.id, ada.credential):
-        await register(client, ada, receiver)
+        await register_receiver(client, ada, receiver)
         assert await deliverer.deliver_once() == 0
 
 
-async def test_a_classic_registration_names_a_webhook_and_maybe_a_car(pool, runtime):
-    ada, bob = [await add_person(pool) for _ in range(2)]
-    car, _ = await put_car(pool, ada.id)
-    caller = await caller_of(pool, ada)
+async def test_latest_classic_registration_of_a_webhook_or_vehicle_wins(pool, runtime):
+    ada, bob = [await add_user(pool) for _ in range(2)]
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
+    caller = await get_caller(pool, ada)
     url = "http://127.0.0.1:8123/"
     await register_classic_webhook(runtime, caller, webhook_id="entry1", external_url=url)
-    await register_classic_webhook(runtime, caller, webhook_id="entry2", external_url=url, vehicle_id=str(car))
+    await register_classic_webhook(runtime, caller, webhook_id="entry2", external_url=url, vehicle_id=str(vehicle_id))
     assert [(it.url, it.vehicle_id) for it in await list_classic_webhooks(runtime, caller)] == [
         ("http://127.0.0.1:8123/api/webhook/entry1", None),
-        ("http://127.0.0.1:8123/api/webhook/entry2", car),
+        ("http://127.0.0.1:8123/api/webhook/entry2", vehicle_id),
     ]
-    # The latest wins: by the webhook's id, or by the car.
+    # The latest registration wins, by webhook id or by vehicle.
     await register_classic_webhook(
         runtime, caller, webhook_id="entry1", external_url="http://127.0.0.2:8123", vehicle_id=""
     )
-    await register_classic_webhook(runtime, caller, webhook_id="entry3", external_url=url, vehicle_id=str(car))
+    await register_classic_webhook(runtime, caller, webhook_id="entry3", external_url=url, vehicle_id=str(vehicle_id))
     assert [it.url for it in await list_classic_webhooks(runtime, caller)] == [
         "http://127.0.0.2:8123/api/webhook/entry1",
         "http://127.0.0.1:8123/api/webhook/entry3",
     ]
-    other = await caller_of(pool, bob)
+    other = await get_caller(pool, bob)
     assert await list_classic_webhooks(runtime, other) == []
     assert await unregister_classic_webhooks(runtime, other) == 0
     assert await unregister_classic_webhooks(runtime, caller, "entry3") == 1
@@ -206,10 +204,10 @@ async def test_a_classic_registration_names_a_webhook_and_maybe_a_car(pool, runt
     assert await list_classic_webhooks(runtime, caller) == []
 
 
-async def test_a_classic_registration_is_as_guarded_as_any(pool, runtime):
-    ada, bob = [await add_person(pool) for _ in range(2)]
-    foreign, _ = await put_car(pool, bob.id)
-    caller = await caller_of(pool, ada)
+async def test_classic_registration_checks_input_address_and_plan(pool, runtime):
+    ada, bob = [await add_user(pool) for _ in range(2)]
+    foreign, _ = await put_vehicle(pool, bob.id)
+    caller = await get_caller(pool, ada)
     home = "http://127.0.0.1:8123"
     for wrong, expected in [
         ({"webhook_id": "../x", "external_url": home}, "invalid-request"),
@@ -223,14 +221,14 @@ async def test_a_classic_registration_is_as_guarded_as_any(pool, runtime):
         with pytest.raises(Problem) as raised:
             await register_classic_webhook(runtime, caller, **wrong)
         assert raised.value.slug == expected
-    free = await caller_of(pool, await add_person(pool, plan="free"))
+    free = await get_caller(pool, await add_user(pool, plan="free"))
     with pytest.raises(Problem, match="Pro tier"):
         await register_classic_webhook(runtime, free, webhook_id="x", external_url=home)
     assert await list_classic_webhooks(runtime, caller) == []
 
 
-async def test_nobody_has_classic_endpoints_without_end(pool, runtime):
-    caller = await caller_of(pool, await add_person(pool))
+async def test_an_account_keeps_only_its_newest_twenty_classic_endpoints(pool, runtime):
+    caller = await get_caller(pool, await add_user(pool))
     for number in range(25):
         await register_classic_webhook(
             runtime, caller, webhook_id=f"entry{number}", external_url="http://127.0.0.1:8123"

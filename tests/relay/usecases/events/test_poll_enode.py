@@ -1,4 +1,4 @@
-"""Polling: the same inbox, the same merge, no public address."""
+"""Polling Enode: changes are stored in the inbox and applied like webhook events."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -7,26 +7,26 @@ import pytest
 
 from relay.gateways.enode import EnodeUnavailable, VehicleReading
 from relay.usecases.events.poll_enode import EnodePoller, PollIntervals
-from tests.relay.support.enode_events import CHARGING, STOPPED, add_user, at, make_pipeline, vehicle, wire
+from tests.relay.support.enode_events import CHARGING, STOPPED, add_user, at, format_time, make_vehicle
 
 
 class Enode:
-    """Lists what the test says; a double for the network between."""
+    """A test double of EnodeClient that lists the vehicles a test sets."""
 
     def __init__(self):
-        self.cars, self.as_of, self.asked = [], at(0), 0
+        self.listed, self.as_of, self.list_calls = [], at(0), 0
         self.fails_after = None
         self.vehicles = self
 
-    async def all(self):
-        self.asked += 1
-        for number, car in enumerate(self.cars):
+    async def list_all(self):
+        self.list_calls += 1
+        for number, vehicle in enumerate(self.listed):
             if number == self.fails_after:
                 raise EnodeUnavailable("GET /vehicles", cause="no answer in time", is_outcome_unknown=True)
-            yield VehicleReading(vehicle=car, as_of=self.as_of)
+            yield VehicleReading(vehicle=vehicle, as_of=self.as_of)
 
-    def now(self, seconds, *cars):
-        self.as_of, self.cars = at(seconds), list(cars)
+    def set_list(self, seconds, *listed):
+        self.as_of, self.listed = at(seconds), list(listed)
 
 
 @pytest.fixture
@@ -35,159 +35,162 @@ def enode():
 
 
 @pytest.fixture
-async def world(pool):
-    return await make_pipeline(pool)
-
-
-@pytest.fixture
-def poll(world, enode):
-    poller = EnodePoller(world.pool, enode, account_id="ours", wake=world.to_drain.extend)
+def poll(pipeline, enode):
+    poller = EnodePoller(pipeline.pool, enode, account_id="ours", wake=pipeline.inbox_wakes.extend)
 
     async def poll():
-        pause = await poller.poll_once()
-        await world.drain.drain_once()
-        return pause
+        interval = await poller.poll_once()
+        await pipeline.drainer.drain_once()
+        return interval
 
     return poll
 
 
-def car(world, enode_id, seconds, **groups):
-    return vehicle(enode_id, at(seconds), **groups) | {"userId": str(world.user_id)}
+def make_users_vehicle(pipeline, enode_id, seconds, **groups):
+    return make_vehicle(enode_id, at(seconds), **groups) | {"userId": str(pipeline.user_id)}
 
 
-async def test_what_is_seen_goes_through_the_inbox_with_the_time_it_was_true(world, enode, poll):
-    enode.now(10, car(world, "car", 5))
+async def test_polled_vehicle_is_stored_in_the_inbox_with_its_reading_time(pipeline, enode, poll):
+    enode.set_list(10, make_users_vehicle(pipeline, "car", 5))
     await poll()
-    (row,) = await world.inbox_rows()
+    (row,) = await pipeline.list_inbox_rows()
     assert (row["source"], row["event"], row["event_at"], row["user_id"], row["state"]) == (
         "poll",
         "user:vehicle:updated",
         at(10),
-        world.user_id,
+        pipeline.user_id,
         "done",
     )
-    assert (await world.car())["vehicle_cache"] == car(world, "car", 5)
-    assert world.to_drain == [world.user_id]
+    assert (await pipeline.get_vehicle())["vehicle_cache"] == make_users_vehicle(pipeline, "car", 5)
+    assert pipeline.inbox_wakes == [pipeline.user_id]
 
 
-async def test_what_has_not_changed_is_not_stored_again(world, enode, poll):
-    enode.now(10, car(world, "car", 5), car(world, "other", 5, vin=None))
+async def test_unchanged_vehicles_are_not_stored_again(pipeline, enode, poll):
+    enode.set_list(10, make_users_vehicle(pipeline, "car", 5), make_users_vehicle(pipeline, "other", 5, vin=None))
     await poll()
-    enode.now(20, car(world, "car", 5), car(world, "other", 6, vin=None))
+    enode.set_list(20, make_users_vehicle(pipeline, "car", 5), make_users_vehicle(pipeline, "other", 6, vin=None))
     await poll()
-    assert [row["enode_vehicle_id"] for row in await world.inbox_rows()] == ["car", "other", "other"]
+    assert [row["enode_vehicle_id"] for row in await pipeline.list_inbox_rows()] == ["car", "other", "other"]
 
 
-async def test_transitions_are_told_as_from_a_webhook(world, enode, poll):
+async def test_polled_changes_make_transitions_like_webhook_events(pipeline, enode, poll):
     for seconds, charge in ((0, {}), (60, CHARGING), (120, STOPPED)):
-        enode.now(seconds, car(world, "car", seconds, charge=charge))
+        enode.set_list(seconds, make_users_vehicle(pipeline, "car", seconds, charge=charge))
         await poll()
-    assert await world.transitions() == ["plugged_in", "charging_started", "charging_stopped"]
+    assert await pipeline.list_transition_kinds() == ["plugged_in", "charging_started", "charging_stopped"]
 
 
-async def test_a_car_missing_from_a_complete_list_is_gone_and_may_come_back(world, enode, poll):
-    enode.now(10, car(world, "car", 5), car(world, "other", 5, vin=None))
+async def test_vehicle_missing_from_a_complete_list_is_gone_and_may_return(pipeline, enode, poll):
+    enode.set_list(10, make_users_vehicle(pipeline, "car", 5), make_users_vehicle(pipeline, "other", 5, vin=None))
     await poll()
-    ids = {it["id"] for it in await world.cars()}
-    enode.now(20, car(world, "other", 5, vin=None))
+    ids = {it["id"] for it in await pipeline.list_vehicles()}
+    enode.set_list(20, make_users_vehicle(pipeline, "other", 5, vin=None))
     await poll()
-    assert len(await world.cars()) == 1
-    enode.now(30, car(world, "car", 5), car(world, "other", 5, vin=None))
+    assert len(await pipeline.list_vehicles()) == 1
+    enode.set_list(30, make_users_vehicle(pipeline, "car", 5), make_users_vehicle(pipeline, "other", 5, vin=None))
     await poll()
-    assert {it["id"] for it in await world.cars()} == ids
+    assert {it["id"] for it in await pipeline.list_vehicles()} == ids
 
 
-async def test_the_last_car_can_go_too(world, enode, poll):
-    enode.now(10, car(world, "car", 5))
+async def test_last_vehicle_missing_from_an_empty_list_is_gone(pipeline, enode, poll):
+    enode.set_list(10, make_users_vehicle(pipeline, "car", 5))
     enode.as_of = datetime.now(UTC) - timedelta(minutes=5)
     await poll()
-    enode.cars = []  # an empty list has no time of its own: it counts as of when it was asked for
+    enode.listed = []  # an empty list has no reading time, so the time of the request counts
     await poll()
-    assert await world.cars() == []
-    (gone,) = await world.rows("select now() - gone_at as since from vehicles")
-    assert gone["since"] < timedelta(minutes=1)
+    assert await pipeline.list_vehicles() == []
+    (vehicle,) = await pipeline.execute("select now() - gone_at as since from vehicles")
+    assert vehicle["since"] < timedelta(minutes=1)
 
 
-async def test_cars_of_users_who_are_not_ours_are_nothing_to_us(world, enode, poll):
-    closed = await add_user(world.pool)
-    stranger = vehicle("stranger", at(5), vin=None)
-    enode.now(10, stranger, stranger | {"id": "closing", "userId": str(closed)})
+async def test_vehicles_of_unknown_and_closed_users_are_ignored(pipeline, enode, poll):
+    closed = await add_user(pipeline.pool)
+    foreign_vehicle = make_vehicle("stranger", at(5), vin=None)
+    enode.set_list(10, foreign_vehicle, foreign_vehicle | {"id": "closing", "userId": str(closed)})
     await poll()
-    await world.rows("update users set closed_at = now() where id = %s", closed)
-    enode.now(20, stranger)
+    await pipeline.execute("update users set closed_at = now() where id = %s", closed)
+    enode.set_list(20, foreign_vehicle)
     await poll()
-    assert [row["enode_vehicle_id"] for row in await world.inbox_rows()] == ["closing"]
+    assert [row["enode_vehicle_id"] for row in await pipeline.list_inbox_rows()] == ["closing"]
 
 
-async def test_a_list_that_broke_off_says_nothing_about_the_rest(world, enode, poll):
-    enode.now(10, car(world, "car", 5), car(world, "other", 5, vin=None))
+async def test_incomplete_list_changes_nothing(pipeline, enode, poll):
+    enode.set_list(10, make_users_vehicle(pipeline, "car", 5), make_users_vehicle(pipeline, "other", 5, vin=None))
     await poll()
-    enode.now(20, car(world, "car", 15), car(world, "other", 15, vin=None))
+    enode.set_list(20, make_users_vehicle(pipeline, "car", 15), make_users_vehicle(pipeline, "other", 15, vin=None))
     enode.fails_after = 1
     with pytest.raises(EnodeUnavailable):
         await poll()
-    assert len(await world.cars()) == 2
-    assert len(await world.inbox_rows()) == 2
+    assert len(await pipeline.list_vehicles()) == 2
+    assert len(await pipeline.list_inbox_rows()) == 2
 
 
-async def test_a_car_that_was_linked_while_we_asked_stays(world, enode, poll):
-    enode.now(10, car(world, "old", 5, vin=None))
-    await world.updated("new", at(11))
+async def test_vehicle_linked_during_the_poll_stays(pipeline, enode, poll):
+    enode.set_list(10, make_users_vehicle(pipeline, "old", 5, vin=None))
+    await pipeline.process_update("new", at(11))
     await poll()
-    assert len(await world.cars()) == 2
+    assert len(await pipeline.list_vehicles()) == 2
 
 
-async def test_more_cars_than_fit_one_delivery(world, enode, poll):
-    enode.now(10, *(car(world, f"car-{n}", 5, vin=None) for n in range(230)))
+async def test_more_vehicles_than_fit_one_delivery_are_stored(pipeline, enode, poll):
+    enode.set_list(10, *(make_users_vehicle(pipeline, f"car-{n}", 5, vin=None) for n in range(230)))
     await poll()
-    assert len(await world.cars()) == 230
+    assert len(await pipeline.list_vehicles()) == 230
 
 
-async def test_an_odd_vehicle_keeps_no_other_out(world, enode, poll):
-    enode.now(10, car(world, "car", 5), car(world, "odd", 5, vin=None, charge={"note": "\u0000"}))
+async def test_vehicle_that_cannot_be_stored_blocks_no_other(pipeline, enode, poll):
+    enode.set_list(
+        10,
+        make_users_vehicle(pipeline, "car", 5),
+        make_users_vehicle(pipeline, "odd", 5, vin=None, charge={"note": "\u0000"}),
+    )
     await poll()
-    assert len(await world.cars()) == 1
+    assert len(await pipeline.list_vehicles()) == 1
 
 
-async def test_it_is_asked_more_often_while_any_car_charges(world, enode, poll):
-    enode.now(10, car(world, "car", 5), car(world, "other", 5, vin=None))
+async def test_interval_is_shorter_while_any_vehicle_charges(pipeline, enode, poll):
+    enode.set_list(10, make_users_vehicle(pipeline, "car", 5), make_users_vehicle(pipeline, "other", 5, vin=None))
     assert await poll() == timedelta(minutes=7)
-    enode.now(20, car(world, "car", 5), car(world, "other", 15, vin=None, charge=CHARGING))
+    enode.set_list(
+        20, make_users_vehicle(pipeline, "car", 5), make_users_vehicle(pipeline, "other", 15, vin=None, charge=CHARGING)
+    )
     assert await poll() == timedelta(minutes=2)
 
 
-async def test_running_it_asks_again_and_again_and_at_once_when_nudged(world, enode):
-    enode.now(0, car(world, "car", 0))
+async def test_running_poller_repeats_and_polls_early_on_request(pipeline, enode):
+    enode.set_list(0, make_users_vehicle(pipeline, "car", 0))
     quick = PollIntervals(charging=timedelta(milliseconds=1), idle=timedelta(milliseconds=1))
-    for rhythm, nudged in ((quick, False), (PollIntervals(minimum=timedelta()), True)):
-        enode.asked = 0
-        poller = EnodePoller(world.pool, enode, account_id="ours", wake=world.to_drain.extend, intervals=rhythm)
-        running = asyncio.create_task(poller.run())
+    for intervals, requested in ((quick, False), (PollIntervals(minimum=timedelta()), True)):
+        enode.list_calls = 0
+        poller = EnodePoller(
+            pipeline.pool, enode, account_id="ours", wake=pipeline.inbox_wakes.extend, intervals=intervals
+        )
+        task = asyncio.create_task(poller.run())
         try:
             async with asyncio.timeout(10):
-                while enode.asked < 5:
-                    enode.now(enode.asked, car(world, "car", enode.asked))
-                    enode.fails_after = 0 if enode.asked == 2 else None
-                    if nudged:
+                while enode.list_calls < 5:
+                    enode.set_list(enode.list_calls, make_users_vehicle(pipeline, "car", enode.list_calls))
+                    enode.fails_after = 0 if enode.list_calls == 2 else None
+                    if requested:
                         poller.request_poll()
                     await asyncio.sleep(0.001)
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-    assert wire(at(0)) in {row["payload"]["vehicle"]["lastSeen"] for row in await world.inbox_rows()}
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    assert format_time(at(0)) in {row["payload"]["vehicle"]["lastSeen"] for row in await pipeline.list_inbox_rows()}
 
 
-async def test_however_often_it_is_nudged_it_keeps_a_pause(world, enode):
-    poller = EnodePoller(world.pool, enode, account_id="ours", wake=world.to_drain.extend)
-    running = asyncio.create_task(poller.run())
+async def test_requested_polls_keep_the_minimum_interval(pipeline, enode):
+    poller = EnodePoller(pipeline.pool, enode, account_id="ours", wake=pipeline.inbox_wakes.extend)
+    task = asyncio.create_task(poller.run())
     try:
         async with asyncio.timeout(10):
-            while not enode.asked:
+            while not enode.list_calls:
                 await asyncio.sleep(0.001)
         for _ in range(50):
             poller.request_poll()
             await asyncio.sleep(0.001)
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-    assert enode.asked == 1
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert enode.list_calls == 1

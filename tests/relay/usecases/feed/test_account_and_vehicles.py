@@ -1,4 +1,4 @@
-"""What a Home Assistant and the classic client get when they ask, and what they get instead."""
+"""The account and vehicle routes for the integration and the classic client, and their errors."""
 
 import asyncio
 from uuid import uuid4
@@ -17,7 +17,7 @@ async def api(database_url, tmp_path, account):
     app = create_app(settings, database_url)
 
     @app.get("/mistake")
-    async def mistake():
+    async def raise_error():
         raise RuntimeError("a secret")
 
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -29,50 +29,50 @@ async def api(database_url, tmp_path, account):
         yield client
 
 
-async def used(api):
+async def get_used_calls(api):
     return (await api.get("/api/ha/v2/account")).json()["allowance"]["used"]
 
 
-async def test_the_account_says_who_and_what_is_left(api, account):
-    whole = (await api.get("/api/ha/v2/account")).json()
-    assert (whole["id"], whole["title"], whole["plan"], whole["push"]) == (
+async def test_account_has_plan_push_and_remaining_calls(api, account):
+    record = (await api.get("/api/ha/v2/account")).json()
+    assert (record["id"], record["title"], record["plan"], record["push"]) == (
         str(account.user_id),
         "a@example.org",
         "pro",
         True,
     )
-    assert whole["allowance"].keys() == {"limit", "used", "resets_at", "call_tokens"}
-    assert whole["language"] == "en-US"
+    assert record["allowance"].keys() == {"limit", "used", "resets_at", "call_tokens"}
+    assert record["language"] == "en-US"
     assert {"charging", "stream", "max_current", "cancel", "refresh", "relink", "interventions"} <= set(
-        whole["relay"]["features"]
+        record["relay"]["features"]
     )
 
 
-async def test_all_vehicles_are_one_call(api, account):
+async def test_listing_all_vehicles_costs_one_call(api, account):
     snapshot = (await api.get("/api/ha/v2/vehicles")).json()
-    assert [car["id"] for car in snapshot["vehicles"]] == [str(account.vehicle_id)]
+    assert [vehicle["id"] for vehicle in snapshot["vehicles"]] == [str(account.vehicle_id)]
     assert snapshot["vehicles"][0]["vehicle"]["vendor"] == "TESLA"
-    assert snapshot["account"]["allowance"]["used"] == await used(api) == 1
+    assert snapshot["account"]["allowance"]["used"] == await get_used_calls(api) == 1
 
 
-async def test_status_is_the_same_under_both_ids_and_says_what_is_not_known(api, account):
-    by_ours = await api.get(f"/api/ha/status/{account.vehicle_id}")
-    by_enodes = await api.get(f"/api/ha/status/{account.enode_id}")
-    body = by_ours.json()
-    assert body == by_enodes.json()
+async def test_classic_status_is_the_same_by_both_ids_with_null_for_unknown_values(api, account):
+    by_our_id = await api.get(f"/api/ha/status/{account.vehicle_id}")
+    by_enode_id = await api.get(f"/api/ha/status/{account.enode_id}")
+    body = by_our_id.json()
+    assert body == by_enode_id.json()
     assert (body["chargeState"], body["isReachable"], body["vendor"]) == ({"batteryLevel": 50}, True, "TESLA")
     assert (body["location"], body["locationAvailable"], body["vehicleName"]) == (None, False, None)
     assert (body["information"], body["odometer"], body["capabilities"]) == ({}, {}, {})
-    assert await used(api) == 2
+    assert await get_used_calls(api) == 2
 
 
-async def test_status_is_one_round_trip_to_the_database(api, account, monkeypatch):
+async def test_classic_status_takes_one_database_statement(api, account, monkeypatch):
     statements = []
     execute = psycopg.AsyncCursor.execute
-    mine = asyncio.current_task()  # the transport calls the app in it; background work has tasks of its own
+    request_task = asyncio.current_task()  # requests run in this task, background work in tasks of its own
 
     async def counted(self, query, *arguments, **options):
-        if asyncio.current_task() is mine:
+        if asyncio.current_task() is request_task:
             statements.append(query)
         return await execute(self, query, *arguments, **options)
 
@@ -83,7 +83,7 @@ async def test_status_is_one_round_trip_to_the_database(api, account, monkeypatc
         assert len(statements) == 1
 
 
-async def test_me_is_the_account_in_the_classic_shape_and_free(api, account):
+async def test_classic_me_returns_the_account_and_costs_no_call(api, account):
     body = (await api.get("/api/me")).json()
     assert (body["id"], body["tier"], body["role"], body["online_status"]) == (
         str(account.user_id),
@@ -91,19 +91,19 @@ async def test_me_is_the_account_in_the_classic_shape_and_free(api, account):
         "user",
         "green",
     )
-    assert await used(api) == 0
+    assert await get_used_calls(api) == 0
 
 
 @pytest.mark.parametrize("path", ["/api/ha/v2/account", "/api/ha/v2/vehicles", "/api/ha/v2/stream", "/api/me"])
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer evc_" + "x" * 43}, {"Authorization": "Basic eA=="}])
-async def test_without_a_good_key_there_is_one_answer(api, path, header):
+async def test_missing_or_invalid_key_is_unauthorized(api, path, header):
     api.headers.pop("Authorization")
     answer = await api.get(path, headers=header)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert answer.json()["type"] == "urn:evconduit:problem:unauthorized"
 
 
-async def test_every_answer_says_that_it_comes_from_a_relay_and_every_error_is_a_problem(api):
+async def test_every_response_has_the_relay_header_and_every_error_is_a_problem(api):
     expected = {
         "/api/health/live": 200,
         "/": 200,
@@ -122,7 +122,7 @@ async def test_every_answer_says_that_it_comes_from_a_relay_and_every_error_is_a
             assert "secret" not in answer.text
 
 
-async def test_a_body_over_the_limit_is_413_and_one_that_is_wrong_tells_where(api, account):
+async def test_oversized_body_is_413_and_invalid_body_names_the_field(api, account):
     url = f"/api/ha/v2/vehicles/{account.vehicle_id}/charging"
     assert (await api.post(url, content=b" " * 70_000)).status_code == 413
     answer = await api.post(url, json={"action": "hush-hush"})
@@ -130,7 +130,7 @@ async def test_a_body_over_the_limit_is_413_and_one_that_is_wrong_tells_where(ap
     assert "hush" not in answer.text
 
 
-async def test_the_openapi_document_knows_the_routes_and_their_shapes(api):
+async def test_openapi_document_lists_routes_and_schemas(api):
     document = (await api.get("/api/openapi.json")).json()
     assert {"/api/ha/v2/account", "/api/ha/status/{vehicle_id}", "/api/webhook/enode"} <= document["paths"].keys()
     assert {"AccountRecord", "SnapshotRecord", "VehicleRecord", "CommandRecord"} <= document["components"][

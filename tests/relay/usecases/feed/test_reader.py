@@ -3,16 +3,17 @@ from uuid import uuid4
 import pytest
 from psycopg.rows import dict_row
 
-from relay.feed.messages import Cursor, TransitionMessage, VehicleMessage, VehicleRemovedMessage
+from relay.feed.cursor import MAX_REPLAYED_TRANSITIONS, Cursor
+from relay.feed.messages import TransitionMessage, VehicleMessage, VehicleRemovedMessage
 from relay.kit.problems import Problem
-from relay.usecases.feed.reader import MAX_REPLAYED_TRANSITIONS, read_changes, read_snapshot
+from relay.usecases.feed.reader import read_changes, read_snapshot
 from relay.vehicles.records import VehicleRecord, render_command_record
-from tests.relay.support.feed import add_person, add_transition, put_car, remove_car, value
+from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, remove_vehicle
 
 
 @pytest.fixture
 async def ada(pool):
-    return await add_person(pool)
+    return await add_user(pool)
 
 
 @pytest.fixture
@@ -33,13 +34,13 @@ def changes(pool):
     return read
 
 
-async def test_a_snapshot_has_every_car_that_is_there(pool, ada, snapshot):
-    here, _ = await put_car(pool, ada.id, level=41, corrections=["odometer"])
-    gone, _ = await put_car(pool, ada.id)
-    last = await remove_car(pool, ada.id, gone)
-    await put_car(pool, (await add_person(pool)).id)
+async def test_snapshot_has_all_linked_vehicles_of_the_user(pool, ada, snapshot):
+    linked, _ = await put_vehicle(pool, ada.id, level=41, corrections=["odometer"])
+    unlinked, _ = await put_vehicle(pool, ada.id)
+    last = await remove_vehicle(pool, ada.id, unlinked)
+    await put_vehicle(pool, (await add_user(pool)).id)
     found = await snapshot()
-    assert [it["id"] for it in found.vehicles] == [str(here)]
+    assert [it["id"] for it in found.vehicles] == [str(linked)]
     [record] = found.vehicles
     assert set(record) == set(VehicleRecord.__annotations__)
     assert (record["revision"], record["corrections"], record["command"]) == (1, ["odometer"], None)
@@ -51,32 +52,34 @@ async def test_a_snapshot_has_every_car_that_is_there(pool, ada, snapshot):
     assert found.replay == []
 
 
-async def test_a_user_without_cars_has_an_empty_snapshot(snapshot):
+async def test_user_without_vehicles_has_an_empty_snapshot(snapshot):
     found = await snapshot()
     assert (found.vehicles, found.cursor.seq, found.gap) == ([], 0, False)
 
 
-async def test_a_user_who_has_just_been_deleted_is_unauthorized(pool):
+async def test_snapshot_of_a_deleted_user_is_unauthorized(pool):
     async with pool.connection() as connection:
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(Problem) as raised:
             await read_snapshot(connection, uuid4())
-    assert refused.value.status == 401
+    assert raised.value.status == 401
 
 
-async def test_a_car_carries_its_newest_command(pool, ada, snapshot):
-    car, _ = await put_car(pool, ada.id)
+async def test_vehicle_record_has_its_newest_command(pool, ada, snapshot):
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
     async with pool.connection() as connection:
         add = (
             "insert into commands (user_id, vehicle_id, kind, state, reason, requested_at, settled_at)"
             " values (%s, %s, %s, %s, %s::jsonb, %s::timestamptz, %s::timestamptz) returning id"
         )
         at = "2026-11-23 20:00:00.5+00"
-        await value(connection, add, ada.id, car, "START", "confirmed", None, "2026-11-23 19:00:00+00", at)
-        newest = await value(connection, add, ada.id, car, "STOP", "failed", '{"type": "X", "detail": "no"}', at, at)
+        await fetch_value(connection, add, ada.id, vehicle_id, "START", "confirmed", None, "2026-11-23 19:00:00+00", at)
+        newest = await fetch_value(
+            connection, add, ada.id, vehicle_id, "STOP", "failed", '{"type": "X", "detail": "no"}', at, at
+        )
     [record] = (await snapshot()).vehicles
     assert record["command"] == {
         "id": str(newest),
-        "vehicle_id": str(car),
+        "vehicle_id": str(vehicle_id),
         "kind": "STOP",
         "amps": None,
         "state": "failed",
@@ -86,11 +89,11 @@ async def test_a_car_carries_its_newest_command(pool, ada, snapshot):
     }
 
 
-async def test_an_open_command_is_settled_at_no_time(pool, ada):
-    car, _ = await put_car(pool, ada.id)
+async def test_open_command_has_no_settled_at(pool, ada):
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
     async with pool.connection() as connection:
         await connection.execute(
-            "insert into commands (user_id, vehicle_id, kind) values (%s, %s, 'START')", [ada.id, car]
+            "insert into commands (user_id, vehicle_id, kind) values (%s, %s, 'START')", [ada.id, vehicle_id]
         )
         cursor = connection.cursor(row_factory=dict_row)
         await cursor.execute("select * from commands")
@@ -98,9 +101,9 @@ async def test_an_open_command_is_settled_at_no_time(pool, ada):
     assert (record["state"], record["settled_at"], record["reason"]) == ("sending", None, None)
 
 
-async def test_a_car_over_the_limit_is_listed_but_not_served(pool, ada, snapshot, changes):
-    car, _ = await put_car(pool, ada.id, link_state="over_limit", corrections=["odometer"])
-    await add_transition(pool, ada.id, car)
+async def test_vehicle_over_the_limit_is_listed_without_state(pool, ada, snapshot, changes):
+    vehicle_id, _ = await put_vehicle(pool, ada.id, link_state="over_limit", corrections=["odometer"])
+    await add_transition(pool, ada.id, vehicle_id)
     found = await snapshot(Cursor(epoch=(await snapshot()).cursor.epoch, seq=0))
     [record] = found.vehicles
     assert record["link"]["state"] == "over_limit"
@@ -109,17 +112,17 @@ async def test_a_car_over_the_limit_is_listed_but_not_served(pool, ada, snapshot
         "information": {"brand": "Tesla", "model": "Y", "year": 2024, "displayName": "Red"},
     }
     assert (record["corrections"], record["command"], found.replay) == ([], None, [])
-    told = (await changes({ada.id: 0}))[ada.id]
-    assert [message.record for message in told.messages] == [record]
-    assert told.end == found.cursor
+    changes_read = (await changes({ada.id: 0}))[ada.id]
+    assert [message.record for message in changes_read.messages] == [record]
+    assert changes_read.end_cursor == found.cursor
 
 
-async def test_a_cursor_brings_back_the_transitions_after_it(pool, ada, snapshot):
-    car, _ = await put_car(pool, ada.id)
-    await add_transition(pool, ada.id, car, "plugged_in")
+async def test_snapshot_replays_transitions_after_the_cursor(pool, ada, snapshot):
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
+    await add_transition(pool, ada.id, vehicle_id, "plugged_in")
     since = (await snapshot()).cursor
-    second = await add_transition(pool, ada.id, car, "charging_started", age="23 hours")
-    third = await add_transition(pool, ada.id, car, "charging_stopped")
+    second = await add_transition(pool, ada.id, vehicle_id, "charging_started", age="23 hours")
+    third = await add_transition(pool, ada.id, vehicle_id, "charging_stopped")
     found = await snapshot(since)
     assert [(it.seq, it.kind, it.replayed) for it in found.replay] == [
         (second, "charging_started", True),
@@ -128,33 +131,33 @@ async def test_a_cursor_brings_back_the_transitions_after_it(pool, ada, snapshot
     assert not found.gap
 
 
-async def test_a_cursor_is_resumable_where_nothing_was_missed(pool, ada, snapshot):
-    car, _ = await put_car(pool, ada.id)
-    await add_transition(pool, ada.id, car, age="3 days")
+async def test_old_cursor_without_missed_transitions_leaves_no_gap(pool, ada, snapshot):
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
+    await add_transition(pool, ada.id, vehicle_id, age="3 days")
     since = (await snapshot()).cursor
-    await put_car(pool, ada.id, car)
+    await put_vehicle(pool, ada.id, vehicle_id)
     found = await snapshot(since)
     assert (found.gap, found.replay) == (False, [])
 
 
-async def test_too_old_a_cursor_leaves_a_gap_and_brings_what_is_young(pool, ada, snapshot):
-    car, _ = await put_car(pool, ada.id)
+async def test_transitions_older_than_the_replay_window_leave_a_gap(pool, ada, snapshot):
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
     since = (await snapshot()).cursor
-    await add_transition(pool, ada.id, car, age="25 hours")
-    young = await add_transition(pool, ada.id, car, age="1 hour")
+    await add_transition(pool, ada.id, vehicle_id, age="25 hours")
+    recent = await add_transition(pool, ada.id, vehicle_id, age="1 hour")
     found = await snapshot(since)
     assert found.gap
-    assert [it.seq for it in found.replay] == [young]
+    assert [it.seq for it in found.replay] == [recent]
 
 
-async def test_a_flood_of_missed_transitions_is_cut_and_leaves_a_gap(pool, ada, snapshot):
-    car, _ = await put_car(pool, ada.id)
+async def test_replay_is_limited_and_then_leaves_a_gap(pool, ada, snapshot):
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
     since = (await snapshot()).cursor
     async with pool.connection() as connection:
         await connection.execute(
             "insert into transitions (user_id, seq, vehicle_id, kind, occurred_at)"
             " select %s, n, %s, 'unplugged', now() from generate_series(2, %s) n",
-            [ada.id, car, MAX_REPLAYED_TRANSITIONS + 2],
+            [ada.id, vehicle_id, MAX_REPLAYED_TRANSITIONS + 2],
         )
         await connection.execute("update feeds set seq = %s", [MAX_REPLAYED_TRANSITIONS + 2])
     found = await snapshot(since)
@@ -162,53 +165,53 @@ async def test_a_flood_of_missed_transitions_is_cut_and_leaves_a_gap(pool, ada, 
     assert [it.seq for it in found.replay] == list(range(3, MAX_REPLAYED_TRANSITIONS + 3))
 
 
-@pytest.mark.parametrize("which", ["epoch", "ahead", "unreadable"])
-async def test_a_foreign_cursor_leaves_a_gap_and_brings_nothing_back(pool, ada, snapshot, which):
-    car, _ = await put_car(pool, ada.id)
-    await add_transition(pool, ada.id, car)
-    ours = (await snapshot()).cursor
-    foreign = {
+@pytest.mark.parametrize("case", ["epoch", "ahead", "malformed"])
+async def test_invalid_cursor_leaves_a_gap_and_replays_nothing(pool, ada, snapshot, case):
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
+    await add_transition(pool, ada.id, vehicle_id)
+    current = (await snapshot()).cursor
+    invalid_cursors = {
         "epoch": Cursor(epoch="another", seq=0),
-        "ahead": Cursor(epoch=ours.epoch, seq=ours.seq + 1),
-        "unreadable": Cursor(epoch="", seq=0),
+        "ahead": Cursor(epoch=current.epoch, seq=current.seq + 1),
+        "malformed": Cursor(epoch="", seq=0),
     }
-    found = await snapshot(foreign[which])
+    found = await snapshot(invalid_cursors[case])
     assert (found.gap, found.replay) == (True, [])
 
 
-async def test_changes_of_many_users_come_in_order_and_only_what_is_new(pool, ada, changes):
-    bob, cid = await add_person(pool), await add_person(pool)
-    car, first = await put_car(pool, ada.id, level=1)
-    happened = await add_transition(pool, ada.id, car, "plugged_in")
-    _, newest = await put_car(pool, ada.id, car, level=2)
-    bobs, seen = await put_car(pool, bob.id)
-    gone = await remove_car(pool, bob.id, bobs, "unlinked")
-    found = await changes({ada.id: first, bob.id: seen, cid.id: 0, uuid4(): 0})
+async def test_changes_of_several_users_are_read_in_order_after_their_positions(pool, ada, changes):
+    bob, cid = await add_user(pool), await add_user(pool)
+    vehicle_id, first = await put_vehicle(pool, ada.id, level=1)
+    transition_seq = await add_transition(pool, ada.id, vehicle_id, "plugged_in")
+    _, newest = await put_vehicle(pool, ada.id, vehicle_id, level=2)
+    bobs_vehicle, bobs_seq = await put_vehicle(pool, bob.id)
+    gone = await remove_vehicle(pool, bob.id, bobs_vehicle, "unlinked")
+    found = await changes({ada.id: first, bob.id: bobs_seq, cid.id: 0, uuid4(): 0})
     assert set(found) == {ada.id, bob.id}
     transition, vehicle = found[ada.id].messages
     assert isinstance(transition, TransitionMessage)
-    assert (transition.seq, transition.vehicle_id, transition.replayed) == (happened, car, False)
+    assert (transition.seq, transition.vehicle_id, transition.replayed) == (transition_seq, vehicle_id, False)
     assert isinstance(vehicle, VehicleMessage)
     assert (vehicle.seq, vehicle.record["vehicle"]["chargeState"]["batteryLevel"]) == (newest, 2)
-    assert found[ada.id].end.seq == newest
-    assert list(found[bob.id].messages) == [VehicleRemovedMessage(seq=gone, vehicle_id=bobs, reason="unlinked")]
+    assert found[ada.id].end_cursor.seq == newest
+    assert list(found[bob.id].messages) == [VehicleRemovedMessage(seq=gone, vehicle_id=bobs_vehicle, reason="unlinked")]
 
 
-async def test_of_one_number_the_transition_comes_first(pool, ada, changes):
-    # Who has the transition and loses the connection resumes after both: the state comes with the snapshot anyhow.
-    car, revision = await put_car(pool, ada.id)
+async def test_transition_precedes_vehicle_of_the_same_sequence_number(pool, ada, changes):
+    # A client that loses the connection after the transition resumes after both; the snapshot has the state anyway.
+    vehicle_id, revision = await put_vehicle(pool, ada.id)
     async with pool.connection() as connection:
         await connection.execute(
             "insert into transitions (user_id, seq, vehicle_id, kind, occurred_at) values (%s, %s, %s, 'x', now())",
-            [ada.id, revision, car],
+            [ada.id, revision, vehicle_id],
         )
     found = (await changes({ada.id: 0}))[ada.id]
     assert [message.event for message in found.messages] == ["transition", "vehicle"]
 
 
-async def test_numbers_without_a_message_move_the_end(pool, ada, changes):
+async def test_sequence_numbers_without_messages_advance_the_end_cursor(pool, ada, changes):
     async with pool.connection() as connection:
         await connection.execute("update feeds set seq = 5 where user_id = %s", [ada.id])
     found = (await changes({ada.id: 2}))[ada.id]
-    assert (found.end.seq, list(found.messages)) == (5, [])
+    assert (found.end_cursor.seq, list(found.messages)) == (5, [])
     assert await changes({ada.id: 5}) == {}

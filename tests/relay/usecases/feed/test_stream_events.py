@@ -1,133 +1,63 @@
-"""The stream as a Home Assistant meets it: a real server on loopback, a real client, a real database."""
+"""The stream as a client sees it: a real server on loopback, a real HTTP client, a real database."""
 
 import asyncio
 import json
-import socket
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import aiohttp
 import pytest
-import uvicorn
-from fastapi import FastAPI
 
-from relay.bus.waker import FEED_CHANNEL, Waker
-from relay.kit import problems
 from relay.kit.database import open_pool
-from relay.kit.jobs import JobQueue
-from relay.streams.hub import Hub, StreamRules
-from relay.usecases.calls.runtime import Runtime
-from relay.usecases.feed import stream_events
-from relay.usecases.feed.reader import create_feed_reader
-from tests.relay.support.feed import add_person, add_transition, put_car, read_event, remove_car, running, until
-from tests.relay.support.plans import CLOUD
+from relay.streams.hub import StreamRules
+from tests.relay.support.feed import (
+    add_transition,
+    add_user,
+    put_vehicle,
+    remove_vehicle,
+    wait_until,
+)
+from tests.relay.support.streams import RelayProcess, open_stream
 
 NEVER = timedelta(hours=1)
 RULES = StreamRules(sweep_interval=NEVER, heartbeat_interval=NEVER, recheck_interval=NEVER)
 
 
-class Relay:
-    """One process's worth of relay on a port of its own."""
-
-    def __init__(self, pool, rules):
-        self.waker = Waker(pool, FEED_CHANNEL)
-        self.hub = Hub(create_feed_reader(pool), rules)
-        self.waker.add_callback(self.hub.request_delivery)
-        self.app = FastAPI()
-        self.app.include_router(stream_events.router)
-        problems.install_handlers(self.app)
-        self.app.state.runtime = Runtime(
-            pool=pool, hub=self.hub, feed_waker=self.waker, jobs=JobQueue(), enode=None, version="1.2.3", plans=CLOUD
-        )
-        self.listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}/api/ha/v2/stream"
-
-    @asynccontextmanager
-    async def serving(self):
-        config = uvicorn.Config(self.app, lifespan="off", log_config=None, timeout_graceful_shutdown=5)
-        server = uvicorn.Server(config)
-        async with running(self.hub.run(), self.waker.run()):
-            task = asyncio.create_task(server.serve(sockets=[self.listening]))
-            try:
-                yield self
-            finally:
-                self.hub.close()
-                server.should_exit = True
-                await task
-
-
 @pytest.fixture
 async def relay(pool):
-    async with Relay(pool, RULES).serving() as relay:
+    async with RelayProcess(pool, RULES).serve() as relay:
         yield relay
 
 
-@pytest.fixture
-async def http():
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
-        yield session
-
-
-class Stream:
-    """Reads server-sent events from an open answer, at most ten seconds for each."""
-
-    def __init__(self, response):
-        self.response = response
-        self.comments = 0
-
-    async def block(self):
-        async with asyncio.timeout(10):
-            return (await self.response.content.readuntil(b"\n\n")).decode()
-
-    async def next(self):
-        while (event := read_event(await self.block())) is None:
-            self.comments += 1
-        return event
-
-    async def rest(self):
-        async with asyncio.timeout(10):
-            return (await self.response.content.read()).decode()
-
-
-@asynccontextmanager
-async def listening(http, relay, person, last_event_id=None):
-    headers = person.header | ({"Last-Event-ID": last_event_id} if last_event_id else {})
-    async with http.get(relay.url, headers=headers) as response:
-        assert response.status == 200, await response.text()
-        yield Stream(response)
-
-
-async def problem(http, relay, headers):
+async def fetch_problem(http, relay, headers):
     async with http.get(relay.url, headers=headers) as response:
         body = await response.json()
         assert response.headers["Content-Type"] == "application/problem+json"
         return response.status, body["type"].removeprefix("urn:evconduit:problem:"), response.headers
 
 
-async def test_a_snapshot_comes_first_then_every_change_as_it_is_committed(pool, relay, http):
-    ada = await add_person(pool)
-    car, _ = await put_car(pool, ada.id, level=10)
-    async with listening(http, relay, ada) as stream:
-        snapshot = await stream.next()
+async def test_stream_sends_a_snapshot_then_each_committed_change(pool, relay, http):
+    ada = await add_user(pool)
+    vehicle_id, _ = await put_vehicle(pool, ada.id, level=10)
+    async with open_stream(http, relay, ada) as stream:
+        snapshot = await stream.read_event()
         assert (snapshot.name, snapshot.seq) == ("snapshot", 1)
         assert set(snapshot.data) == {"at", "account", "vehicles"}
         assert snapshot.data["account"]["relay"]["version"] == "1.2.3"
         assert [it["vehicle"]["chargeState"]["batteryLevel"] for it in snapshot.data["vehicles"]] == [10]
-        await add_transition(pool, ada.id, car, "plugged_in")
-        await put_car(pool, ada.id, car, level=11)
+        await add_transition(pool, ada.id, vehicle_id, "plugged_in")
+        await put_vehicle(pool, ada.id, vehicle_id, level=11)
         relay.waker.wake([ada.id])
-        transition, vehicle = await stream.next(), await stream.next()
+        transition, vehicle = await stream.read_event(), await stream.read_event()
         assert (transition.name, transition.seq, transition.data["type"]) == ("transition", 2, "plugged_in")
         assert transition.data["replayed"] is False
         assert (vehicle.name, vehicle.seq, vehicle.data["revision"]) == ("vehicle", 3, 3)
-        await remove_car(pool, ada.id, car)
+        await remove_vehicle(pool, ada.id, vehicle_id)
         relay.waker.wake([ada.id])
-        assert (await stream.next()).data == {"id": str(car), "reason": "unlinked"}
+        assert (await stream.read_event()).data == {"id": str(vehicle_id), "reason": "unlinked"}
 
 
-async def test_the_answer_is_neither_kept_nor_gathered_on_the_way(pool, relay, http):
-    ada = await add_person(pool)
-    async with listening(http, relay, ada) as stream:
+async def test_response_headers_forbid_caching_and_buffering(pool, relay, http):
+    ada = await add_user(pool)
+    async with open_stream(http, relay, ada) as stream:
         headers = stream.response.headers
     assert headers["Content-Type"].startswith("text/event-stream")
     assert "no-store" in headers["Cache-Control"]
@@ -136,45 +66,45 @@ async def test_the_answer_is_neither_kept_nor_gathered_on_the_way(pool, relay, h
     assert "Content-Length" not in headers
 
 
-async def test_a_client_that_was_away_is_told_the_transitions_it_missed(pool, relay, http):
-    ada = await add_person(pool)
-    car, _ = await put_car(pool, ada.id)
-    async with listening(http, relay, ada) as stream:
-        before = (await stream.next()).id
+async def test_reconnecting_client_gets_the_transitions_it_missed(pool, relay, http):
+    ada = await add_user(pool)
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
+    async with open_stream(http, relay, ada) as stream:
+        before = (await stream.read_event()).id
     for kind in ("plugged_in", "charging_started"):
-        await add_transition(pool, ada.id, car, kind)
-    await put_car(pool, ada.id, car, level=60)
-    async with listening(http, relay, ada, before) as stream:
-        snapshot, first, second = [await stream.next() for _ in range(3)]
+        await add_transition(pool, ada.id, vehicle_id, kind)
+    await put_vehicle(pool, ada.id, vehicle_id, level=60)
+    async with open_stream(http, relay, ada, before) as stream:
+        snapshot, first, second = [await stream.read_event() for _ in range(3)]
         assert "gap" not in snapshot.data
-        # Only with the last of what it missed is the client as far as the snapshot.
+        # The client reaches the snapshot's cursor only with the last replayed transition.
         assert snapshot.id == before
         assert [(it.data["type"], it.data["replayed"], it.seq) for it in (first, second)] == [
             ("plugged_in", True, 2),
             ("charging_started", True, 3),
         ]
-        await put_car(pool, ada.id, car, level=61)
+        await put_vehicle(pool, ada.id, vehicle_id, level=61)
         relay.waker.wake([ada.id])
-        assert (await stream.next()).seq == 5
-    async with listening(http, relay, ada, first.id) as stream:
-        assert [(await stream.next()).seq for _ in range(2)] == [2, 3]
+        assert (await stream.read_event()).seq == 5
+    async with open_stream(http, relay, ada, first.id) as stream:
+        assert [(await stream.read_event()).seq for _ in range(2)] == [2, 3]
 
 
 @pytest.mark.parametrize("cursor", ["another.1", "not a cursor", "{epoch}.99"])
-async def test_a_cursor_that_cannot_be_resumed_leaves_a_gap(pool, relay, http, cursor):
-    ada = await add_person(pool)
-    await put_car(pool, ada.id)
-    async with listening(http, relay, ada) as stream:
-        current = (await stream.next()).id
+async def test_invalid_last_event_id_leaves_a_gap(pool, relay, http, cursor):
+    ada = await add_user(pool)
+    await put_vehicle(pool, ada.id)
+    async with open_stream(http, relay, ada) as stream:
+        current = (await stream.read_event()).id
     epoch = current.partition(".")[0]
-    async with listening(http, relay, ada, cursor.format(epoch=epoch)) as stream:
-        snapshot = await stream.next()
+    async with open_stream(http, relay, ada, cursor.format(epoch=epoch)) as stream:
+        snapshot = await stream.read_event()
     assert snapshot.data["gap"] is True
     assert snapshot.id == current
 
 
-async def test_a_snapshot_of_many_cars_comes_in_lines_a_client_can_read(pool, relay, http):
-    ada = await add_person(pool)
+async def test_large_snapshot_is_split_into_bounded_lines(pool, relay, http):
+    ada = await add_user(pool)
     async with pool.connection() as connection:
         await connection.execute(
             """
@@ -184,7 +114,7 @@ async def test_a_snapshot_of_many_cars_comes_in_lines_a_client_can_read(pool, re
             """,
             [ada.id],
         )
-    async with listening(http, relay, ada) as stream:
+    async with open_stream(http, relay, ada) as stream:
         lines = []
         while (line := await stream.response.content.readline()).strip():
             lines.append(line)
@@ -194,49 +124,49 @@ async def test_a_snapshot_of_many_cars_comes_in_lines_a_client_can_read(pool, re
     assert len(json.loads(b"\n".join(data))["vehicles"]) == 60
 
 
-async def test_nobody_is_let_in_without_a_key_that_may_read(pool, relay, http):
-    assert (await problem(http, relay, {}))[:2] == (401, "unauthorized")
-    assert (await problem(http, relay, {"Authorization": "Bearer evc_" + "x" * 43}))[:2] == (401, "unauthorized")
-    blind = await add_person(pool, scopes=("control",))
-    assert (await problem(http, relay, blind.header))[:2] == (403, "forbidden")
-    free = await add_person(pool, plan="free")
-    assert (await problem(http, relay, free.header))[:2] == (403, "plan-required")
-    assert relay.hub.streams == 0
+async def test_stream_requires_a_key_with_read_scope_and_a_push_plan(pool, relay, http):
+    assert (await fetch_problem(http, relay, {}))[:2] == (401, "unauthorized")
+    assert (await fetch_problem(http, relay, {"Authorization": "Bearer evc_" + "x" * 43}))[:2] == (401, "unauthorized")
+    without_read = await add_user(pool, scopes=("control",))
+    assert (await fetch_problem(http, relay, without_read.header))[:2] == (403, "forbidden")
+    free = await add_user(pool, plan="free")
+    assert (await fetch_problem(http, relay, free.header))[:2] == (403, "plan-required")
+    assert relay.hub.stream_count == 0
 
 
-async def test_the_sixth_stream_is_refused_and_a_place_comes_back_when_a_client_leaves(pool, relay, http):
-    ada = await add_person(pool)
+async def test_sixth_stream_is_refused_until_a_client_disconnects(pool, relay, http):
+    ada = await add_user(pool)
     responses = [await http.get(relay.url, headers=ada.header) for _ in range(5)]
-    status, slug, headers = await problem(http, relay, ada.header)
+    status, slug, headers = await fetch_problem(http, relay, ada.header)
     assert (status, slug) == (429, "too-many-streams")
     assert int(headers["Retry-After"]) > 0
     responses.pop().close()
-    await until(lambda: relay.hub.streams == 4)
-    async with listening(http, relay, ada) as stream:
-        assert (await stream.next()).name == "snapshot"
+    await wait_until(lambda: relay.hub.stream_count == 4)
+    async with open_stream(http, relay, ada) as stream:
+        assert (await stream.read_event()).name == "snapshot"
     for response in responses:
         response.close()
-    await until(lambda: relay.hub.streams == 0)
+    await wait_until(lambda: relay.hub.stream_count == 0)
 
 
-async def test_a_restart_says_bye_and_ends_every_stream(pool, relay, http):
-    ada = await add_person(pool)
-    async with listening(http, relay, ada) as stream:
-        await stream.next()
+async def test_restart_sends_bye_and_ends_every_stream(pool, relay, http):
+    ada = await add_user(pool)
+    async with open_stream(http, relay, ada) as stream:
+        await stream.read_event()
         relay.hub.close("restart", retry_after=4)
-        bye = await stream.next()
+        bye = await stream.read_event()
         assert (bye.name, bye.id, bye.data) == ("bye", None, {"reason": "restart", "retry_after": 4})
-        assert await stream.rest() == ""
-    assert (await problem(http, relay, ada.header))[:2] == (503, "unavailable")
+        assert await stream.read_rest() == ""
+    assert (await fetch_problem(http, relay, ada.header))[:2] == (503, "unavailable")
 
 
-async def test_a_quiet_stream_has_a_heartbeat(pool, http):
-    ada = await add_person(pool)
+async def test_idle_stream_sends_heartbeats(pool, http):
+    ada = await add_user(pool)
     rules = StreamRules(sweep_interval=NEVER, heartbeat_interval=timedelta(seconds=0.05), recheck_interval=NEVER)
-    async with Relay(pool, rules).serving() as relay, listening(http, relay, ada) as stream:
-        assert (await stream.next()).name == "snapshot"
+    async with RelayProcess(pool, rules).serve() as relay, open_stream(http, relay, ada) as stream:
+        assert (await stream.read_event()).name == "snapshot"
         for _ in range(3):
-            assert await stream.block() == ":\n\n"
+            assert await stream.read_block() == ":\n\n"
 
 
 RECHECKING = StreamRules(sweep_interval=NEVER, heartbeat_interval=NEVER, recheck_interval=timedelta(seconds=0.2))
@@ -252,48 +182,48 @@ RECHECKING = StreamRules(sweep_interval=NEVER, heartbeat_interval=NEVER, recheck
         ("update users set plan = 'basic'", "plan"),
     ],
 )
-async def test_who_is_no_longer_allowed_is_sent_away(pool, http, statement, reason):
-    ada = await add_person(pool)
-    async with Relay(pool, RECHECKING).serving() as relay, listening(http, relay, ada) as stream:
-        await stream.next()
+async def test_stream_ends_with_bye_when_access_is_revoked(pool, http, statement, reason):
+    ada = await add_user(pool)
+    async with RelayProcess(pool, RECHECKING).serve() as relay, open_stream(http, relay, ada) as stream:
+        await stream.read_event()
         async with pool.connection() as connection:
             await connection.execute(statement)
-        bye = await stream.next()
+        bye = await stream.read_event()
         assert (bye.name, bye.data["reason"]) == ("bye", reason)
-        assert await stream.rest() == ""
-        await until(lambda: relay.hub.stream_count == 0)
+        assert await stream.read_rest() == ""
+        await wait_until(lambda: relay.hub.stream_count == 0)
 
 
-async def test_a_changed_account_is_told_and_an_unchanged_one_is_not(pool, http):
-    ada = await add_person(pool)
-    async with Relay(pool, RECHECKING).serving() as relay, listening(http, relay, ada) as stream:
-        await stream.next()
+async def test_account_message_is_sent_only_when_the_account_changes(pool, http):
+    ada = await add_user(pool)
+    async with RelayProcess(pool, RECHECKING).serve() as relay, open_stream(http, relay, ada) as stream:
+        await stream.read_event()
         async with pool.connection() as connection:
             await connection.execute("update users set name = 'Ada L.'")
-        account = await stream.next()
+        account = await stream.read_event()
         assert (account.name, account.data["title"]) == ("account", "Ada L.")
         async with pool.connection() as connection:
             await connection.execute("update users set plan = 'free'")
-        assert (await stream.next()).name == "bye"
+        assert (await stream.read_event()).name == "bye"
 
 
-async def test_a_database_that_does_not_answer_ends_no_stream(pool, database_url, http):
-    ada = await add_person(pool)
-    beat = timedelta(seconds=0.05)
-    rules = StreamRules(sweep_interval=NEVER, heartbeat_interval=beat, recheck_interval=beat)
+async def test_database_outage_does_not_end_streams(pool, database_url, http):
+    ada = await add_user(pool)
+    interval = timedelta(seconds=0.05)
+    rules = StreamRules(sweep_interval=NEVER, heartbeat_interval=interval, recheck_interval=interval)
     async with (
         open_pool(database_url, size=2) as own,
-        Relay(own, rules).serving() as relay,
-        listening(http, relay, ada) as stream,
+        RelayProcess(own, rules).serve() as relay,
+        open_stream(http, relay, ada) as stream,
     ):
-        await stream.next()
+        await stream.read_event()
         await own.close()
-        for _ in range(10):  # as many looks at the credential have failed meanwhile
-            assert await stream.block() == ":\n\n"
+        for _ in range(10):  # meanwhile as many rechecks have failed
+            assert await stream.read_block() == ":\n\n"
 
 
-async def test_a_client_that_stops_reading_loses_its_place_and_disturbs_nobody(pool, http):
-    ada = await add_person(pool)
+async def test_client_that_stops_reading_is_dropped_without_affecting_others(pool, http):
+    ada = await add_user(pool)
     rules = StreamRules(
         sweep_interval=NEVER,
         heartbeat_interval=NEVER,
@@ -301,21 +231,21 @@ async def test_a_client_that_stops_reading_loses_its_place_and_disturbs_nobody(p
         send_timeout=timedelta(seconds=0.5),
         max_backlog_bytes=500_000,
     )
-    async with Relay(pool, rules).serving() as relay:
+    async with RelayProcess(pool, rules).serve() as relay:
         request = f"GET /api/ha/v2/stream HTTP/1.1\r\nHost: relay\r\nAuthorization: Bearer {ada.key}\r\n\r\n"
-        host, port = relay.listening.getsockname()
+        host, port = relay.socket.getsockname()
         reader, writer = await asyncio.open_connection(host, port, limit=1024)
         writer.write(request.encode())
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         writer.transport.pause_reading()
-        async with listening(http, relay, ada) as stream:
-            await stream.next()
-            car = None
+        async with open_stream(http, relay, ada) as stream:
+            await stream.read_event()
+            vehicle_id = None
             async with asyncio.timeout(30):
                 while relay.hub.stream_count == 2:
-                    car, revision = await put_car(pool, ada.id, car, corrections=["x" * 100_000])
+                    vehicle_id, revision = await put_vehicle(pool, ada.id, vehicle_id, corrections=["x" * 100_000])
                     relay.waker.wake([ada.id])
-                    while (event := await stream.next()).seq < revision:
+                    while (event := await stream.read_event()).seq < revision:
                         pass
             assert event.data["revision"] == revision
         writer.transport.abort()

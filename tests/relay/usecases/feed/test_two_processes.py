@@ -1,4 +1,4 @@
-"""Several processes on one database, joined by nothing but it and, where there is one, a Redis."""
+"""Several processes that share only a database and, in some tests, a Redis."""
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -12,19 +12,28 @@ from relay.kit.database import open_pool
 from relay.streams.hub import Hub, StreamRules
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.feed.reader import create_feed_reader, read_snapshot
-from relay.usecases.feed.stream_events import render_first_frames
-from tests.relay.support.endpoints import KEY, client_of, make_runtime, open_test_outbound, receiving
-from tests.relay.support.feed import Ear, add_person, add_transition, put_car, read_events, running, start, until
-from tests.relay.support.redis_server import REDIS, WANTED, RedisServer
+from relay.usecases.feed.stream_events import render_initial_events
+from tests.relay.support.endpoints import SECRET_KEY, make_runtime, open_api_client, open_test_outbound, run_receiver
+from tests.relay.support.feed import (
+    StreamReader,
+    add_transition,
+    add_user,
+    parse_events,
+    put_vehicle,
+    running,
+    start_listener,
+    wait_until,
+)
+from tests.relay.support.redis_server import REDIS, REDIS_MISSING, RedisServer
 
 NEVER = timedelta(hours=1)
-# A hint that comes while an endpoint is being given back may find it locked: then the sweep is what helps.
+# A hint that arrives while an endpoint's lease is being released may find the row locked; then the sweep delivers.
 SWEEP = timedelta(seconds=2)
 
 
-@pytest.fixture(params=["notify", pytest.param("redis", marks=pytest.mark.skipif(REDIS is None, reason=WANTED))])
+@pytest.fixture(params=["notify", pytest.param("redis", marks=pytest.mark.skipif(REDIS is None, reason=REDIS_MISSING))])
 def redis(request, tmp_path):
-    """A running Redis, or None: then the database carries the hints."""
+    """A running Redis, or None when the database carries the hints."""
     if request.param == "notify":
         yield None
         return
@@ -35,7 +44,7 @@ def redis(request, tmp_path):
 
 
 class Process:
-    """What a process of the relay is made of. Streams are not swept: only hints make them look."""
+    """The parts of one relay process. Its hub never sweeps, so only hints trigger stream deliveries."""
 
     def __init__(self, pool, outbound, conninfo, client):
         self.pool = pool
@@ -45,10 +54,10 @@ class Process:
         self.hub = Hub(create_feed_reader(pool), rules, publish_revoked=self.revoked.wake)
         self.revoked.add_callback(self.hub.receive_revoked)
         self.deliverer = Deliverer(
-            pool, outbound, secret_key=KEY, version="1", rules=DeliveryRules(sweep_interval=SWEEP)
+            pool, outbound, secret_key=SECRET_KEY, version="1", rules=DeliveryRules(sweep_interval=SWEEP)
         )
-        for take in (self.hub.request_delivery, self.deliverer.add_hint):
-            self.waker.add_callback(take)
+        for on_hint in (self.hub.request_delivery, self.deliverer.add_hint):
+            self.waker.add_callback(on_hint)
         wakers = [self.waker, self.revoked]
         self.listener = RedisListener(client, wakers) if client else PostgresListener(conninfo, pool, wakers)
 
@@ -56,94 +65,100 @@ class Process:
 @pytest.fixture
 async def processes(database_url, redis):
     async with AsyncExitStack() as stack:
-        made = []
+        processes = []
         for _ in range(2):
             pool = await stack.enter_async_context(open_pool(database_url, size=4))
             client = await stack.enter_async_context(open_redis(redis.url)) if redis else None
             outbound = await stack.enter_async_context(open_test_outbound())
-            it = Process(pool, outbound, database_url, client)
-            work = (it.waker.run(), it.revoked.run(), it.hub.run(), it.listener.run(), it.deliverer.run())
-            await stack.enter_async_context(running(*work))
-            made.append(it)
-        await until(lambda: all(it.listener.status == "listening" for it in made))
-        yield made
+            process = Process(pool, outbound, database_url, client)
+            jobs = (
+                part.run()
+                for part in (process.waker, process.revoked, process.hub, process.listener, process.deliverer)
+            )
+            await stack.enter_async_context(running(*jobs))
+            processes.append(process)
+        await wait_until(lambda: all(it.listener.status == "listening" for it in processes))
+        yield processes
 
 
-async def test_what_one_process_writes_the_streams_of_the_other_tell_in_order(processes):
+async def test_streams_of_both_processes_receive_changes_in_order(processes):
     here, there = processes
-    ada = await add_person(here.pool)
-    car, _ = await put_car(here.pool, ada.id)
-    with here.hub.open_listener(ada.id, ada.credential) as near, there.hub.subscribe(ada.id, ada.credential) as far:
-        ears = [Ear(near), Ear(far)]
-        for process, subscription in zip(processes, (near, far), strict=True):
-            await start(process.pool, subscription)
+    ada = await add_user(here.pool)
+    vehicle_id, _ = await put_vehicle(here.pool, ada.id)
+    with here.hub.open_listener(ada.id, ada.credential) as near, there.hub.open_listener(ada.id, ada.credential) as far:
+        readers = [StreamReader(near), StreamReader(far)]
+        for process, listener in zip(processes, (near, far), strict=True):
+            await start_listener(process.pool, listener)
         for level in range(20):
-            await add_transition(here.pool, ada.id, car)
-            _, seq = await put_car(here.pool, ada.id, car, level=level)
+            await add_transition(here.pool, ada.id, vehicle_id)
+            _, seq = await put_vehicle(here.pool, ada.id, vehicle_id, level=level)
             here.waker.wake([ada.id])
-        for ear in ears:
-            heard = await ear.until_seq(seq)
-            seqs = [it.seq for it in heard]
+        for reader in readers:
+            events = await reader.read_until_seq(seq)
+            seqs = [it.seq for it in events]
             assert seqs == sorted(set(seqs))
-            assert sum(it.name == "transition" for it in heard) == 20
-            assert heard[-1].data["vehicle"]["chargeState"]["batteryLevel"] == 19
+            assert sum(it.name == "transition" for it in events) == 20
+            assert events[-1].data["vehicle"]["chargeState"]["batteryLevel"] == 19
 
 
-async def test_what_is_revoked_in_one_process_ends_its_streams_in_the_other_at_once(processes):
+async def test_revocation_in_one_process_ends_streams_in_the_other_at_once(processes):
     here, there = processes
-    ada, bob = [await add_person(here.pool) for _ in range(2)]
-    with there.hub.open_listener(ada.id, ada.credential) as far, there.hub.subscribe(bob.id, bob.credential) as other:
-        for subscription in (far, other):
-            await start(there.pool, subscription)
+    ada, bob = [await add_user(here.pool) for _ in range(2)]
+    with (
+        there.hub.open_listener(ada.id, ada.credential) as far,
+        there.hub.open_listener(bob.id, bob.credential) as other,
+    ):
+        for listener in (far, other):
+            await start_listener(there.pool, listener)
         here.hub.close_credential_streams(ada.credential)
-        assert [it.data["reason"] for it in await Ear(far).until_end()] == ["revoked"]
+        assert [it.data["reason"] for it in await StreamReader(far).read_until_end()] == ["revoked"]
         assert not other._ended
         here.hub.close_user_streams(bob.id)
-        assert [it.data["reason"] for it in await Ear(other).until_end()] == ["revoked"]
+        assert [it.data["reason"] for it in await StreamReader(other).read_until_end()] == ["revoked"]
 
 
-async def test_a_slow_reader_is_dropped_and_resumes_at_the_other_process(processes):
+async def test_dropped_slow_reader_resumes_at_the_other_process(processes):
     here, there = processes
-    ada, bob = [await add_person(here.pool) for _ in range(2)]
-    car, _ = await put_car(here.pool, ada.id)
+    ada, bob = [await add_user(here.pool) for _ in range(2)]
+    vehicle_id, _ = await put_vehicle(here.pool, ada.id)
     with here.hub.open_listener(ada.id, ada.credential) as slow:
-        cursor = await start(here.pool, slow)
+        cursor = await start_listener(here.pool, slow)
         seqs = []
         while not slow._ended:
-            seqs.append(await add_transition(here.pool, ada.id, car))
-            await put_car(here.pool, ada.id, car, corrections=["x" * 8_000])
+            seqs.append(await add_transition(here.pool, ada.id, vehicle_id))
+            await put_vehicle(here.pool, ada.id, vehicle_id, corrections=["x" * 8_000])
             before = slow.cursor
             here.waker.wake([ada.id])
-            await until(lambda before=before: slow.cursor != before or slow._ended)
-        assert await slow.receive() == b""  # dropped: what waited is not sent any more
+            await wait_until(lambda before=before: slow.cursor != before or slow._ended)
+        assert await slow.receive() == b""  # dropped, with what was queued
     with there.hub.open_listener(ada.id, ada.credential) as again:
         async with there.pool.connection() as connection:
-            found = await read_snapshot(connection, ada.id, cursor)
-        again.start(found.cursor, render_first_frames(found, {}, cursor))
-        heard = read_events(await again.receive())
-    assert heard[0].name == "snapshot"
-    assert "gap" not in heard[0].data
-    assert [it.seq for it in heard[1:]] == seqs
+            snapshot = await read_snapshot(connection, ada.id, cursor)
+        again.start(snapshot.cursor, render_initial_events(snapshot, {}, cursor))
+        events = parse_events(await again.receive())
+    assert events[0].name == "snapshot"
+    assert "gap" not in events[0].data
+    assert [it.seq for it in events[1:]] == seqs
     with here.hub.open_listener(bob.id, bob.credential) as quick:
-        await start(here.pool, quick)
-        _, seq = await put_car(here.pool, bob.id)
+        await start_listener(here.pool, quick)
+        _, seq = await put_vehicle(here.pool, bob.id)
         here.waker.wake([bob.id])
-        assert (await Ear(quick).until_seq(seq))[-1].seq == seq
+        assert (await StreamReader(quick).read_until_seq(seq))[-1].seq == seq
 
 
-async def test_an_endpoint_gets_each_change_once_whichever_process_is_quicker(processes):
+async def test_endpoint_gets_each_change_once_from_two_processes(processes):
     here = processes[0]
-    ada = await add_person(here.pool)
-    car, _ = await put_car(here.pool, ada.id)
-    async with receiving() as receiver, open_test_outbound() as outbound:
-        async with client_of(make_runtime(here.pool, outbound)) as client:
+    ada = await add_user(here.pool)
+    vehicle_id, _ = await put_vehicle(here.pool, ada.id)
+    async with run_receiver() as receiver, open_test_outbound() as outbound:
+        async with open_api_client(make_runtime(here.pool, outbound)) as client:
             await client.put("endpoint", json={"url": receiver.url()}, headers=ada.header)
         here.waker.wake([ada.id])
-        await until(lambda: len(receiver.posts) == 1)
+        await wait_until(lambda: len(receiver.posts) == 1)
         seqs = []
         for number in range(30):
-            seqs.append(await add_transition(here.pool, ada.id, car))
+            seqs.append(await add_transition(here.pool, ada.id, vehicle_id))
             processes[number % 2].waker.wake([ada.id])
-        await until(lambda: receiver.messages[-1]["id"].endswith(f".{seqs[-1]}"))
-        told = [int(it["id"].partition(".")[2]) for it in receiver.messages if it["event"] == "transition"]
-    assert told == seqs
+        await wait_until(lambda: receiver.messages[-1]["id"].endswith(f".{seqs[-1]}"))
+        delivered = [int(it["id"].partition(".")[2]) for it in receiver.messages if it["event"] == "transition"]
+    assert delivered == seqs

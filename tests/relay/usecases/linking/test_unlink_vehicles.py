@@ -1,72 +1,72 @@
-"""Unlinking: whole accounts at a maker, asked twice, and finished whatever is interrupted."""
+"""Unlinking whole vendor accounts: confirmation, completion after an interruption, and relinking."""
 
 from uuid import uuid4
 
-from tests.relay.support.linking import problem, user_path
+from tests.relay.support.linking import parse_problem, user_path
 
 BOTH = ["tesla-model-3", "tesla-model-y"]
 
 
-async def test_it_is_asked_twice_because_all_cars_of_the_account_go(world):
-    await world.link("TESLA", cars=BOTH)
-    await world.link("XPENG")
-    gone = [it for it in await world.records() if it["vehicle"]["vendor"] == "TESLA"]
-    path = f"/api/user/vehicles/{gone[0]['id']}"
-    answer = await world.api.delete(path)
-    assert problem(answer) == (409, "confirm-required")
-    assert {it["id"] for it in answer.json()["vehicles"]} == {it["id"] for it in gone}
-    assert len(await world.records()) == 3
-    done = await world.api.delete(path, params={"confirm": "true"})
-    assert (done.status_code, done.json()["vendor"], len(done.json()["vehicles"])) == (200, "TESLA", 2)
-    assert [it["vehicle"]["vendor"] for it in await world.records()] == ["XPENG"]
-    linked = await world.sim("GET", user_path(world))
+async def test_unlinking_requires_confirmation_and_removes_all_vehicles_of_the_account(scenario):
+    await scenario.link_vehicles("TESLA", cars=BOTH)
+    await scenario.link_vehicles("XPENG")
+    teslas = [it for it in await scenario.list_vehicles() if it["vehicle"]["vendor"] == "TESLA"]
+    path = f"/api/user/vehicles/{teslas[0]['id']}"
+    response = await scenario.api.delete(path)
+    assert parse_problem(response) == (409, "confirm-required")
+    assert {it["id"] for it in response.json()["vehicles"]} == {it["id"] for it in teslas}
+    assert len(await scenario.list_vehicles()) == 3
+    confirmed = await scenario.api.delete(path, params={"confirm": "true"})
+    assert (confirmed.status_code, confirmed.json()["vendor"], len(confirmed.json()["vehicles"])) == (200, "TESLA", 2)
+    assert [it["vehicle"]["vendor"] for it in await scenario.list_vehicles()] == ["XPENG"]
+    linked = await scenario.call_enode("GET", user_path(scenario))
     assert [it["vendor"] for it in linked["linkedVendors"]] == ["XPENG"]
-    assert problem(await world.api.delete(path, params={"confirm": "true"})) == (404, "not-found")
+    assert parse_problem(await scenario.api.delete(path, params={"confirm": "true"})) == (404, "not-found")
 
 
-async def test_the_event_that_comes_later_changes_nothing_and_a_new_link_brings_the_same_car(world):
-    await world.link("TESLA", cars=BOTH[:1])
-    (car,) = await world.records()
-    enodes = await world.sim("GET", f"/vehicles/{car['vehicle']['id']}")
-    await world.api.delete(f"/api/user/vehicles/{car['vehicle']['id']}", params={"confirm": "true"})
-    (before,) = await world.rows("select seq from feeds where user_id = %s", world.account.user_id)
-    await world.tell("deleted", enodes)
-    (after,) = await world.rows("select seq from feeds where user_id = %s", world.account.user_id)
-    assert await world.records() == []
+async def test_late_deleted_event_changes_nothing_and_relinking_restores_the_same_vehicle(scenario):
+    await scenario.link_vehicles("TESLA", cars=BOTH[:1])
+    (vehicle,) = await scenario.list_vehicles()
+    enode_vehicle = await scenario.call_enode("GET", f"/vehicles/{vehicle['vehicle']['id']}")
+    await scenario.api.delete(f"/api/user/vehicles/{vehicle['vehicle']['id']}", params={"confirm": "true"})
+    (before,) = await scenario.query("select seq from feeds where user_id = %s", scenario.account.user_id)
+    await scenario.send_vehicle_event("deleted", enode_vehicle)
+    (after,) = await scenario.query("select seq from feeds where user_id = %s", scenario.account.user_id)
+    assert await scenario.list_vehicles() == []
     assert after == before
-    await world.link("TESLA", cars=BOTH[:1])
-    (again,) = await world.records()
-    assert again["id"] == car["id"]
-    links = await world.rows("select ended_at is null as live from vehicle_links")
+    await scenario.link_vehicles("TESLA", cars=BOTH[:1])
+    (relinked,) = await scenario.list_vehicles()
+    assert relinked["id"] == vehicle["id"]
+    links = await scenario.query("select ended_at is null as live from vehicle_links")
     assert sorted(it["live"] for it in links) == [False, True]
 
 
-async def test_what_was_interrupted_after_enode_is_finished_by_the_next_try(world):
-    await world.link("TESLA", cars=BOTH)
-    record = (await world.records())[0]
-    await world.sim("DELETE", f"{user_path(world)}/vendors/TESLA", status=204)
-    assert len(await world.records()) == 2
-    done = await world.api.delete(f"/api/user/vehicles/{record['id']}", params={"confirm": "true"})
-    assert (done.status_code, await world.records()) == (200, [])
+async def test_unlinking_interrupted_after_enode_is_completed_by_the_next_attempt(scenario):
+    await scenario.link_vehicles("TESLA", cars=BOTH)
+    record = (await scenario.list_vehicles())[0]
+    await scenario.call_enode("DELETE", f"{user_path(scenario)}/vendors/TESLA", status=204)
+    assert len(await scenario.list_vehicles()) == 2
+    confirmed = await scenario.api.delete(f"/api/user/vehicles/{record['id']}", params={"confirm": "true"})
+    assert (confirmed.status_code, await scenario.list_vehicles()) == (200, [])
 
 
-async def test_while_enode_does_not_answer_nothing_changes(world):
-    await world.link("XPENG")
-    (record,) = await world.records()
-    fault = {"method": "DELETE", "path": f"{user_path(world)}/vendors/XPENG", "times": 9, "status": 503}
-    await world.sim("POST", "/_sim/faults", fault)
-    answer = await world.api.delete(f"/api/user/vehicles/{record['id']}", params={"confirm": "true"})
-    await world.sim("DELETE", "/_sim/faults", status=204)
-    assert problem(answer) == (502, "enode-unavailable")
-    assert len(await world.records()) == 1
+async def test_nothing_changes_when_enode_does_not_respond(scenario):
+    await scenario.link_vehicles("XPENG")
+    (record,) = await scenario.list_vehicles()
+    fault = {"method": "DELETE", "path": f"{user_path(scenario)}/vendors/XPENG", "times": 9, "status": 503}
+    await scenario.call_enode("POST", "/_sim/faults", fault)
+    response = await scenario.api.delete(f"/api/user/vehicles/{record['id']}", params={"confirm": "true"})
+    await scenario.call_enode("DELETE", "/_sim/faults", status=204)
+    assert parse_problem(response) == (502, "enode-unavailable")
+    assert len(await scenario.list_vehicles()) == 1
 
 
-async def test_another_accounts_cars_are_nobodys(world, make_world):
-    await world.link("XPENG")
-    (record,) = await world.records()
-    stranger = await make_world()
-    for vehicle in (record["id"], record["vehicle"]["id"], str(uuid4()), "%00"):
+async def test_vehicles_of_another_account_are_not_found(scenario, make_scenario):
+    await scenario.link_vehicles("XPENG")
+    (record,) = await scenario.list_vehicles()
+    stranger = await make_scenario()
+    for vehicle_id in (record["id"], record["vehicle"]["id"], str(uuid4()), "%00"):
         for confirm in ("true", "false"):
-            answer = await stranger.api.delete(f"/api/user/vehicles/{vehicle}", params={"confirm": confirm})
-            assert problem(answer) == (404, "not-found")
-    assert len(await world.records()) == 1
+            response = await stranger.api.delete(f"/api/user/vehicles/{vehicle_id}", params={"confirm": confirm})
+            assert parse_problem(response) == (404, "not-found")
+    assert len(await scenario.list_vehicles()) == 1

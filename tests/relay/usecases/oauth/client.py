@@ -1,4 +1,4 @@
-"""An OAuth client of the plainest kind, and the owner who lets it in: what the tests of tokens begin with."""
+"""A minimal OAuth client for the tests, and codes that a user has approved."""
 
 import hashlib
 import secrets
@@ -18,15 +18,15 @@ CLIENT = "home-assistant"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A code, and what belongs to it."""
+class IssuedCode:
+    """An authorization code with its PKCE verifier and redirect URI."""
 
     code: str
     verifier: str = field(repr=False)
     redirect_uri: str = MY_HOME_ASSISTANT
 
     def form(self, **changes: str | None) -> dict[str, str]:
-        """What to post for tokens; None takes a field away."""
+        """Form for the token endpoint; a change of None removes the field."""
         fields = {
             "grant_type": "authorization_code",
             "client_id": CLIENT,
@@ -37,18 +37,18 @@ class Asked:
         return {name: value for name, value in fields.items() if value is not None}
 
 
-def challenge_of(verifier: str) -> str:
+def compute_code_challenge(verifier: str) -> str:
     return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
-def request_for(verifier: str, **changes: str | None) -> dict[str, str]:
-    """The query with which a Home Assistant asks; None takes a parameter away."""
+def build_authorization_query(verifier: str, **changes: str | None) -> dict[str, str]:
+    """Query of an authorization request; a change of None removes the parameter."""
     query = {
         "response_type": "code",
         "client_id": CLIENT,
         "redirect_uri": MY_HOME_ASSISTANT,
         "state": "the state",
-        "code_challenge": challenge_of(verifier),
+        "code_challenge": compute_code_challenge(verifier),
         "code_challenge_method": "S256",
         "scope": "read control",
         "name": "Home",
@@ -56,16 +56,18 @@ def request_for(verifier: str, **changes: str | None) -> dict[str, str]:
     return {name: value for name, value in query.items() if value is not None}
 
 
-async def ask(runtime: Runtime, user_id: UUID, **changes: str | None) -> Asked:
-    """A code that the user has approved."""
+async def issue_code(runtime: Runtime, user_id: UUID, **changes: str | None) -> IssuedCode:
+    """A code for a request that the user has approved."""
     verifier = secrets.token_urlsafe(48)
-    wanted = parse_authorization_request(request_for(verifier, **changes).items(), allow_local=True)
-    query = parse_qs(urlsplit(await approve_request(runtime, user_id, wanted)).query)
-    return Asked(code=query["code"][0], verifier=verifier, redirect_uri=wanted.redirect_uri)
+    authorization_request = parse_authorization_request(
+        build_authorization_query(verifier, **changes).items(), allow_local=True
+    )
+    query = parse_qs(urlsplit(await approve_request(runtime, user_id, authorization_request)).query)
+    return IssuedCode(code=query["code"][0], verifier=verifier, redirect_uri=authorization_request.redirect_uri)
 
 
-class Door:
-    """The relay as clients see it."""
+class OAuthClient:
+    """The OAuth endpoints of the relay as a client calls them."""
 
     def __init__(self, http: httpx.AsyncClient, runtime: Runtime) -> None:
         self.http, self.runtime = http, runtime
@@ -74,10 +76,10 @@ class Door:
         return await self.http.post("/oauth/token", data=(fields or {}) | more)
 
     async def sign_in(self, user_id: UUID, **changes: str | None) -> dict:
-        """Tokens for this user's new installation."""
-        answer = await self.token((await ask(self.runtime, user_id, **changes)).form())
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        """Tokens of a new installation of this user."""
+        response = await self.token((await issue_code(self.runtime, user_id, **changes)).form())
+        assert response.status_code == 200, response.text
+        return response.json()
 
     async def refresh(self, token: str, **changes: str) -> httpx.Response:
         return await self.token({"grant_type": "refresh_token", "client_id": CLIENT, "refresh_token": token} | changes)
@@ -86,5 +88,5 @@ class Door:
         return await self.http.post("/oauth/revoke", data={"token": token, "client_id": CLIENT} | changes)
 
     async def call(self, access_token: str, path: str = "/api/ha/v2/account") -> int:
-        """The status of a call that costs nothing."""
+        """Status of an unmetered call with this token."""
         return (await self.http.get(path, headers={"Authorization": f"Bearer {access_token}"})).status_code

@@ -1,6 +1,6 @@
-"""A client that we did not write, from the consent page to the end, against a real server on loopback.
+"""A third-party OAuth client (authlib) against a real server on loopback, from the consent page to revocation.
 
-In a thread of its own: authlib warns of its client for our event loop.
+It runs in threads, because authlib deprecates its client for our event loop.
 """
 
 import re
@@ -24,7 +24,7 @@ REDIRECT = "http://homeassistant.local:8123/auth/external/callback"
 
 @pytest.fixture
 async def relay(tmp_path, database_url):
-    """The relay's address, as its metadata has it too."""
+    """URL of the relay, the same as in its metadata."""
     listening = open_listening_socket("127.0.0.1", 0)
     public_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32, public_url=public_url)
@@ -34,18 +34,18 @@ async def relay(tmp_path, database_url):
 
 
 async def approve(address, pool, user_id):
-    """Where the browser of the signed-in owner ends up."""
+    """Redirect URL after the signed-in user has allowed access in the browser."""
     async with httpx.AsyncClient() as browser:
         async with pool.connection() as connection:
             browser.cookies.set("evconduit_session", await create_web_session(connection, user_id, "link"))
-        shown = await browser.get(address)
-        hidden = dict(re.findall(r'name="(csrf|request)" value="([^"]+)"', shown.text))
-        return (await browser.post(address.partition("?")[0], data=hidden | {"decision": "approve"})).headers[
+        page = await browser.get(address)
+        hidden_fields = dict(re.findall(r'name="(csrf|request)" value="([^"]+)"', page.text))
+        return (await browser.post(address.partition("?")[0], data=hidden_fields | {"decision": "approve"})).headers[
             "location"
         ]
 
 
-async def test_authlib_signs_in_refreshes_and_lets_itself_out(relay, pool, account):
+async def test_authlib_client_signs_in_refreshes_and_revokes(relay, pool, account):
     async with httpx.AsyncClient() as http:
         metadata = (await http.get(f"{relay}/.well-known/oauth-authorization-server")).json()
     assert metadata["issuer"] == relay
@@ -63,11 +63,13 @@ async def test_authlib_signs_in_refreshes_and_lets_itself_out(relay, pool, accou
         address, state = client.create_authorization_url(
             metadata["authorization_endpoint"], code_verifier=verifier, name="Home"
         )
-        back = await approve(address, pool, account.user_id)
-        query = parse_qs(urlsplit(back).query)
-        assert back.startswith(REDIRECT + "?")
+        redirect_url = await approve(address, pool, account.user_id)
+        query = parse_qs(urlsplit(redirect_url).query)
+        assert redirect_url.startswith(REDIRECT + "?")
         assert (query["state"], query["iss"]) == ([state], [relay])
-        first = await to_thread(client.fetch_token, authorization_response=back, state=state, code_verifier=verifier)
+        first = await to_thread(
+            client.fetch_token, authorization_response=redirect_url, state=state, code_verifier=verifier
+        )
         assert (first["scope"], first["expires_in"]) == ("read control", 1800)
         assert (await to_thread(client.get, f"{relay}/api/ha/v2/account")).status_code == 200
 

@@ -1,4 +1,4 @@
-"""Rotation against a model of a few lines: whatever clients, thieves and time do, in whatever order."""
+"""Refresh token rotation compared with its model, for random sequences of calls, refreshes and delays."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -22,72 +22,72 @@ from relay.identity.oauth_pruning import prune_oauth
 from relay.identity.repository import create_user
 from relay.kit.rate_limiter import RateLimiter
 from relay.settings import Settings
-from tests.relay.usecases.oauth.client import Door
-from tests.relay.usecases.oauth.rotation_model import Model
+from tests.relay.usecases.oauth.client import OAuthClient
+from tests.relay.usecases.oauth.rotation_model import RotationModel
 
-AGE = """
+ADVANCE_TOKENS = """
 update oauth_tokens set used_at = used_at - %(by)s, created_at = created_at - %(by)s,
     access_expires_at = access_expires_at - %(by)s
 """
 
 
 @dataclass
-class World:
-    """The relay, run from outside its loop: hypothesis knows nothing of coroutines."""
+class SyncRelay:
+    """Synchronous access to the relay: Hypothesis state machines can't run coroutines."""
 
     runner: asyncio.Runner
-    door: Door
+    client: OAuthClient
     user_id: object
 
     def execute(self, statement, parameters=None):
-        async def in_pool():
-            async with self.door.runtime.pool.connection() as connection:
+        async def run_on_connection():
+            async with self.client.runtime.pool.connection() as connection:
                 await connection.execute(statement, parameters)
 
-        self.runner.run(in_pool())
+        self.runner.run(run_on_connection())
 
     def prune(self):
-        async def in_pool():
-            async with self.door.runtime.pool.connection() as connection:
+        async def run_on_connection():
+            async with self.client.runtime.pool.connection() as connection:
                 return await prune_oauth(connection, datetime.now(UTC), batch_size=3)
 
-        return self.runner.run(in_pool())
+        return self.runner.run(run_on_connection())
 
 
-# Which of the pairs there ever were, counted from the newest: their holders, thieves among them, remember all.
-SOME = st.integers(0, 5)
+# Index among all pairs ever issued, from the newest: clients and thieves may present any of them.
+PAIR_INDEX = st.integers(0, 5)
 
 
-class Rotation(RuleBasedStateMachine):
-    def __init__(self, world):
+class RotationMachine(RuleBasedStateMachine):
+    def __init__(self, relay):
         super().__init__()
-        self.world, self.door, self.run = world, world.door, world.runner.run
-        self.model = Model()
+        self.relay, self.client, self.run = relay, relay.client, relay.runner.run
+        self.model = RotationModel()
 
-    def pair(self, some):
-        return self.model.pairs[-1 - some % len(self.model.pairs)]
+    def pair(self, index):
+        return self.model.pairs[-1 - index % len(self.model.pairs)]
 
     @initialize()
     def sign_in(self):
-        self.world.execute("delete from oauth_grants")
-        self.model = Model()
-        self.model.issue(self.run(self.door.sign_in(self.world.user_id)), None)
+        self.relay.execute("delete from oauth_grants")
+        self.model = RotationModel()
+        self.model.issue(self.run(self.client.sign_in(self.relay.user_id)), None)
 
     @precondition(lambda self: self.model.is_revoked)
     @rule()
     def sign_in_again(self):
         self.sign_in()
 
-    @rule(some=SOME)
-    def call(self, some):
-        pair = self.pair(some)
-        assert self.run(self.door.call(pair.tokens["access_token"])) == (200 if self.model.call(pair) else 401)
+    @rule(index=PAIR_INDEX)
+    def call(self, index):
+        pair = self.pair(index)
+        assert self.run(self.client.call(pair.tokens["access_token"])) == (200 if self.model.call(pair) else 401)
 
-    @rule(some=SOME, times=st.integers(1, 3))
-    def refresh(self, some, times):
-        pair = self.pair(some)
+    @rule(index=PAIR_INDEX, times=st.integers(1, 3))
+    def refresh(self, index, times):
+        pair = self.pair(index)
         for _ in range(times):
-            answer = self.run(self.door.refresh(pair.tokens["refresh_token"]))
+            answer = self.run(self.client.refresh(pair.tokens["refresh_token"]))
             replaces = self.model.refresh(pair)
             assert answer.status_code == (400 if replaces is None else 200), answer.text
             if replaces is not None:
@@ -96,19 +96,19 @@ class Rotation(RuleBasedStateMachine):
     @rule(by=st.sampled_from([timedelta(seconds=40), timedelta(minutes=20), timedelta(hours=5)]))
     def wait(self, by):
         self.model.now += by
-        self.world.execute(AGE, {"by": by})
+        self.relay.execute(ADVANCE_TOKENS, {"by": by})
 
     @rule()
     def prune(self):
-        assert self.world.prune() == 0, "nothing here is old enough"
+        assert self.relay.prune() == 0, "no token is old enough to be pruned"
 
     @invariant()
-    def a_chain_has_one_end(self):
-        assert len(self.model.heads()) <= 1
+    def chain_has_at_most_one_end(self):
+        assert len(self.model.list_chain_ends()) <= 1
 
 
 @pytest.fixture
-def world(database_url, tmp_path):
+def relay(database_url, tmp_path):
     app = create_app(
         Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32), database_url, with_worker=False
     )
@@ -117,10 +117,10 @@ def world(database_url, tmp_path):
         runner.run(lifespan.__aenter__())
         http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8300")
         try:
-            # Thousands of requests come from one address here.
+            # The test sends thousands of requests from one address.
             app.state.runtime = replace(app.state.runtime, rate_limiter=RateLimiter(per_minute=1_000_000))
             user_id = runner.run(add_user(app.state.runtime.pool))
-            yield World(runner=runner, door=Door(http, app.state.runtime), user_id=user_id)
+            yield SyncRelay(runner=runner, client=OAuthClient(http, app.state.runtime), user_id=user_id)
         finally:
             runner.run(http.aclose())
             runner.run(lifespan.__aexit__(None, None, None))
@@ -131,9 +131,9 @@ async def add_user(pool):
         return await create_user(connection, email="a@example.org", name="Ada")
 
 
-def test_rotation_does_what_its_model_says(world):
+def test_rotation_behaves_like_its_model(relay):
     run_state_machine_as_test(
-        lambda: Rotation(world),
+        lambda: RotationMachine(relay),
         settings=settings(
             max_examples=60,
             stateful_step_count=30,

@@ -1,4 +1,4 @@
-"""Our subscription at Enode, with the real gateway on a double that keeps subscriptions as Enode does."""
+"""Our webhook subscription at Enode, with the real gateway and a test double of Enode's /webhooks."""
 
 import json
 from itertools import count
@@ -17,32 +17,37 @@ URL, SECRET = "https://relay.example.org/api/webhook/enode", "a secret of ours"
 
 
 class Webhooks:
-    """Enode's /webhooks: what is there, with which secret, and what was asked."""
+    """Test double of Enode's /webhooks: the subscriptions, their secrets, and the requests received."""
 
     def __init__(self):
-        self.there, self.secrets, self.asked, self._ids = {}, {}, [], count(1)
-        self.test = "SUCCESS"
+        self.subscriptions, self.secrets, self.requests, self._ids = {}, {}, [], count(1)
+        self.test_status = "SUCCESS"
 
     def handle(self, request):
         if request.url.path == "/token":
             return httpx.Response(200, json=TOKEN)
         body = json.loads(request.content or "{}")
-        it = request.url.path.rpartition("/")[2]
-        if it == "test":
-            self.asked.append("TEST")
-            return httpx.Response(200, json={"status": self.test, "description": "", "response": None})
-        self.asked.append(request.method)
+        webhook_id = request.url.path.rpartition("/")[2]
+        if webhook_id == "test":
+            self.requests.append("TEST")
+            return httpx.Response(200, json={"status": self.test_status, "description": "", "response": None})
+        self.requests.append(request.method)
         if request.method == "GET":
-            page = {"data": list(self.there.values()), "pagination": {"after": None, "before": None}}
+            page = {"data": list(self.subscriptions.values()), "pagination": {"after": None, "before": None}}
             return httpx.Response(200, json=page)
         if request.method == "DELETE":
-            return httpx.Response(204 if self.there.pop(it, None) else 404)
+            return httpx.Response(204 if self.subscriptions.pop(webhook_id, None) else 404)
         if request.method == "POST":
-            it = f"w{next(self._ids)}"
-            self.there[it] = {"id": it, "url": body["url"], "events": body["events"], "lastSuccess": None}
-        self.there[it] |= {"isActive": True, "events": body["events"]}
-        self.secrets[it] = body["secret"]
-        return httpx.Response(200, json=self.there[it])
+            webhook_id = f"w{next(self._ids)}"
+            self.subscriptions[webhook_id] = {
+                "id": webhook_id,
+                "url": body["url"],
+                "events": body["events"],
+                "lastSuccess": None,
+            }
+        self.subscriptions[webhook_id] |= {"isActive": True, "events": body["events"]}
+        self.secrets[webhook_id] = body["secret"]
+        return httpx.Response(200, json=self.subscriptions[webhook_id])
 
 
 @pytest.fixture
@@ -51,82 +56,82 @@ def webhooks():
 
 
 @pytest.fixture
-async def keep(pool, webhooks):
+async def ensure(pool, webhooks):
     config = EnodeConfig(base_url="http://enode", auth_url="http://enode/token", client_id="i", client_secret="s")
     async with httpx.AsyncClient(transport=httpx.MockTransport(webhooks.handle)) as http:
         enode = EnodeClient(http, config)
 
-        async def once(*, url=URL, secret=SECRET):
-            webhooks.asked.clear()
+        async def ensure(*, url=URL, secret=SECRET):
+            webhooks.requests.clear()
             return await ensure_webhook_subscription(
                 pool, enode, DesiredWebhookSubscription(account_id="default", url=url, secret=secret)
             )
 
-        yield once
+        yield ensure
 
 
-async def kept(pool):
+async def list_stored(pool):
     async with pool.connection() as connection:
         cursor = await connection.execute("select enode_webhook_id, url, is_active from webhook_subscriptions")
         return await cursor.fetchall()
 
 
-async def test_a_missing_subscription_is_made_once(pool, keep, webhooks):
-    await keep()
-    assert (webhooks.asked, webhooks.secrets) == (["GET", "POST", "TEST"], {"w1": SECRET})
-    await keep()
-    assert webhooks.asked == ["GET"]
-    assert await kept(pool) == [("w1", URL, True)]
+async def test_missing_subscription_is_created_once(pool, ensure, webhooks):
+    await ensure()
+    assert (webhooks.requests, webhooks.secrets) == (["GET", "POST", "TEST"], {"w1": SECRET})
+    await ensure()
+    assert webhooks.requests == ["GET"]
+    assert await list_stored(pool) == [("w1", URL, True)]
 
 
-async def test_an_inactive_one_is_switched_on_again(keep, webhooks):
-    await keep()
-    webhooks.there["w1"]["isActive"] = False
-    await keep()
-    assert webhooks.asked == ["GET", "PATCH", "TEST"]
-    assert webhooks.there["w1"]["isActive"]
+async def test_inactive_subscription_is_reactivated(ensure, webhooks):
+    await ensure()
+    webhooks.subscriptions["w1"]["isActive"] = False
+    await ensure()
+    assert webhooks.requests == ["GET", "PATCH", "TEST"]
+    assert webhooks.subscriptions["w1"]["isActive"]
 
 
-async def test_a_new_secret_is_pushed(keep, webhooks):
-    await keep()
-    await keep(secret="another secret")
+async def test_new_secret_is_sent_to_enode(ensure, webhooks):
+    await ensure()
+    await ensure(secret="another secret")
     assert webhooks.secrets == {"w1": "another secret"}
 
 
-async def test_one_that_somebody_else_made_for_our_address_gets_our_secret(keep, webhooks):
-    webhooks.there["w9"] = {"id": "w9", "url": URL, "events": ["*"], "isActive": True}
-    await keep()
-    assert (webhooks.asked, webhooks.secrets) == (["GET", "PATCH", "TEST"], {"w9": SECRET})
+async def test_subscription_of_unknown_origin_for_our_url_gets_our_secret(ensure, webhooks):
+    webhooks.subscriptions["w9"] = {"id": "w9", "url": URL, "events": ["*"], "isActive": True}
+    await ensure()
+    assert (webhooks.requests, webhooks.secrets) == (["GET", "PATCH", "TEST"], {"w9": SECRET})
 
 
-async def test_one_of_ours_for_a_former_address_is_ended_and_a_stranger_s_is_left(pool, keep, webhooks):
-    webhooks.there["w9"] = {"id": "w9", "url": "https://other.example.org/", "events": ["*"], "isActive": True}
-    await keep(url="https://old.example.org/api/webhook/enode")
-    await keep()
-    assert webhooks.there.keys() == {"w9", "w2"}
-    assert await kept(pool) == [("w2", URL, True)]
+async def test_our_subscription_for_a_former_url_is_deleted_and_others_are_kept(pool, ensure, webhooks):
+    webhooks.subscriptions["w9"] = {"id": "w9", "url": "https://other.example.org/", "events": ["*"], "isActive": True}
+    await ensure(url="https://old.example.org/api/webhook/enode")
+    await ensure()
+    assert webhooks.subscriptions.keys() == {"w9", "w2"}
+    assert await list_stored(pool) == [("w2", URL, True)]
 
 
-async def test_one_that_is_gone_at_enode_already_is_forgotten(pool, keep, webhooks):
-    await keep(url="https://old.example.org/api/webhook/enode")
-    webhooks.there.clear()
-    await keep()
-    assert await kept(pool) == [("w2", URL, True)]
+async def test_former_subscription_already_deleted_at_enode_is_removed(pool, ensure, webhooks):
+    await ensure(url="https://old.example.org/api/webhook/enode")
+    webhooks.subscriptions.clear()
+    await ensure()
+    assert await list_stored(pool) == [("w2", URL, True)]
 
 
-async def test_one_with_other_events_gets_all_of_them(keep, webhooks):
-    await keep()
-    webhooks.there["w1"]["events"] = ["user:vehicle:updated"]
-    await keep()
-    assert webhooks.there["w1"]["events"] == ["*"]
+async def test_subscription_with_fewer_events_is_renewed_for_all(ensure, webhooks):
+    await ensure()
+    webhooks.subscriptions["w1"]["events"] = ["user:vehicle:updated"]
+    await ensure()
+    assert webhooks.subscriptions["w1"]["events"] == ["*"]
 
 
-async def test_one_whose_test_fails_is_tested_again_until_it_works(keep, webhooks):
-    webhooks.test = "FAILURE"
-    assert not (await keep()).is_working
-    assert not (await keep()).is_working
-    assert webhooks.asked == ["GET", "TEST"]
-    webhooks.test = "SUCCESS"
-    assert (await keep()).is_working
-    await keep()
-    assert webhooks.asked == ["GET"]
+async def test_subscription_is_tested_until_a_test_succeeds(ensure, webhooks):
+    webhooks.test_status = "FAILURE"
+    assert not (await ensure()).is_working
+    assert not (await ensure()).is_working
+    assert webhooks.requests == ["GET", "TEST"]
+    webhooks.test_status = "SUCCESS"
+    assert (await ensure()).is_working
+    await ensure()
+    assert webhooks.requests == ["GET"]

@@ -1,3 +1,5 @@
+"""Deletion of rows that are past their retention."""
+
 from datetime import timedelta
 
 import pytest
@@ -7,17 +9,12 @@ from relay.usecases.account.usage_report import get_usage_report
 from relay.usecases.calls.authorize import CallRequest, authorize_call
 from relay.usecases.operations import prune_history
 from relay.usecases.operations.prune_history import Retention, prune_old_rows
-from tests.relay.support.enode_events import CHARGING, at, make_pipeline
+from tests.relay.support.enode_events import CHARGING, at
 
 
-@pytest.fixture
-async def world(pool):
-    return await make_pipeline(pool)
-
-
-async def age(world, hours):
+async def set_age(pipeline, hours):
     for table in ("webhook_logs", "transitions"):
-        await world.rows(f"update {table} set created_at = now() - %s * interval '1 hour'", hours)
+        await pipeline.execute(f"update {table} set created_at = now() - %s * interval '1 hour'", hours)
 
 
 @pytest.mark.parametrize(
@@ -30,42 +27,42 @@ async def age(world, hours):
         (24 * 31, {"pending"}, 1),
     ],
 )
-async def test_what_has_served_its_time_goes(world, monkeypatch, hours, kept_states, kept_transitions):
+async def test_rows_past_their_retention_are_deleted(pipeline, monkeypatch, hours, kept_states, kept_transitions):
     monkeypatch.setattr(prune_history, "BATCH_SIZE", 1)
-    await world.happen(
-        world.update("car", at(0)),
-        world.update("car", at(1), charge=CHARGING),
-        world.update("car", at(2)) | {"user": {"id": "stranger"}},
+    await pipeline.process(
+        pipeline.make_update("car", at(0)),
+        pipeline.make_update("car", at(1), charge=CHARGING),
+        pipeline.make_update("car", at(2)) | {"user": {"id": "stranger"}},
         {"odd": 1},
     )
-    await world.deliver(world.update("car", at(3)))
-    await age(world, hours)
-    async with world.pool.connection() as connection:
+    await pipeline.deliver(pipeline.make_update("car", at(3)))
+    await set_age(pipeline, hours)
+    async with pipeline.pool.connection() as connection:
         await prune_old_rows(connection, Retention())
         assert await prune_old_rows(connection, Retention()) == 0
-    assert {row["state"] for row in await world.inbox_rows()} == kept_states
-    assert len(await world.transitions()) == kept_transitions
+    assert {row["state"] for row in await pipeline.list_inbox_rows()} == kept_states
+    assert len(await pipeline.list_transition_kinds()) == kept_transitions
 
 
-async def test_metered_calls_go_after_their_time_and_what_was_used_stays(pool, account):
+async def test_call_log_is_pruned_and_daily_usage_is_kept(pool, account):
     async with pool.connection() as connection:
         for _ in range(4):
-            asked = CallRequest(scope="read", endpoint="v2/vehicles")
-            await authorize_call(connection, account.credential, SELF_HOSTED_PLANS, asked)
+            request = CallRequest(scope="read", endpoint="v2/vehicles")
+            await authorize_call(connection, account.credential, SELF_HOSTED_PLANS, request)
         await connection.execute("update poll_logs set created_at = now() - id * interval '25 days'")
         assert await prune_old_rows(connection, Retention(calls=timedelta(days=60))) == 2
-        kept = await connection.execute("select count(*) from poll_logs")
-        assert await kept.fetchone() == (2,)
-        used = await get_usage_report(connection, account.user_id, SELF_HOSTED_PLANS)
-    assert (used.used, used.days[-1].calls) == (4, 4)
+        count = await connection.execute("select count(*) from poll_logs")
+        assert await count.fetchone() == (2,)
+        report = await get_usage_report(connection, account.user_id, SELF_HOSTED_PLANS)
+    assert (report.used, report.days[-1].calls) == (4, 4)
 
 
-async def test_an_intervention_that_no_car_names_goes_after_a_month(world):
+async def test_unreferenced_intervention_is_deleted_after_a_month(pipeline):
     for name, days in (("young", 29), ("old", 31)):
-        await world.rows(
+        await pipeline.execute(
             "insert into interventions (id, language, fetched_at) values (%s, 'en-US', now() - %s * interval '1 day')",
             *(name, days),
         )
-    async with world.pool.connection() as connection:
+    async with pipeline.pool.connection() as connection:
         assert await prune_old_rows(connection, Retention()) == 1
-    assert [row["id"] for row in await world.rows("select id from interventions")] == ["young"]
+    assert [row["id"] for row in await pipeline.execute("select id from interventions")] == ["young"]

@@ -1,0 +1,120 @@
+"""What one loaded config entry runs: the coordinator and the channels that feed it."""
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
+
+from .account_language import async_update_account_language
+from .client import Account, ForbiddenError, JsonObject, Message, RelayClient, RelayError, UnauthorizedError
+from .const import DOMAIN, LOGGER
+from .coordinator import AccountCoordinator
+from .error_messages import get_translation_key
+from .polling import Poller
+from .storage import SnapshotStore
+from .stream_channel import StreamChannel
+from .webhook_channel import WebhookChannel
+
+type EVConduitConfigEntry = ConfigEntry[EVConduitRuntime]
+
+
+class EVConduitRuntime:
+    """Connects the channels to the coordinator.
+
+    The stream delivers changes as they happen. While it is down the relay POSTs them to the webhook if it can reach
+    it, and the poller requests all vehicles at long intervals.
+    """
+
+    def __init__(self, hass: HomeAssistant, entry: EVConduitConfigEntry, client: RelayClient) -> None:
+        self._hass = hass
+        self._entry = entry
+        self.client = client
+        self.coordinator = AccountCoordinator(hass, entry, client, self._async_on_account_change)
+        self.poller = Poller(self.coordinator, self._async_schedule_save)
+        self.coordinator.update_method = self.poller.async_poll
+        self.stream = StreamChannel(
+            self.coordinator,
+            on_connect=self._async_on_connect,
+            on_disconnect=self.poller.async_resume,
+            on_message=self._async_apply,
+        )
+        self.webhook = WebhookChannel(self.coordinator, self._async_apply)
+        self._store = SnapshotStore(hass, entry.entry_id)
+
+    async def async_start(self) -> None:
+        """Load the account and its vehicles, and start the channels.
+
+        Raises ConfigEntryAuthFailed and ConfigEntryNotReady.
+        """
+        self._entry.async_on_unload(self._async_cancel_timers)
+        account = await self._async_get_account()
+        self.coordinator.async_set_account(account)
+        stored = await self._store.async_load(account.id)
+        self.coordinator.cursor = stored.cursor if stored else None
+        self.stream.async_set_cursor(self.coordinator.cursor)
+        self.webhook.async_start(account)
+        self._entry.async_create_background_task(
+            self._hass, async_update_account_language(self._hass, self.client, account), f"{DOMAIN} language"
+        )
+        self.stream.async_start()
+        if account.push:
+            if await self.stream.async_wait_for_snapshot():
+                return
+            LOGGER.info("Stream not connected; polling until it is")
+        if stored is None:
+            await self.poller.async_first_refresh()
+            return
+        self.poller.next_poll_at = stored.next_poll_at
+        self.coordinator.async_restore_vehicles(stored.snapshot.vehicles)
+        self.poller.async_resume()
+
+    async def async_stop(self) -> None:
+        """Stop the channels and store the last state."""
+        self.poller.async_stop()
+        self.coordinator.availability.async_stop()
+        await self.stream.async_stop()
+        await self.webhook.async_stop()
+        self.coordinator.async_clear_issues()
+        await self._store.async_save(self._get_stored_state())
+
+    async def _async_get_account(self) -> Account:
+        try:
+            return await self.client.get_account()
+        except (UnauthorizedError, ForbiddenError) as err:
+            raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=get_translation_key(err)) from err
+        except RelayError as err:
+            raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=get_translation_key(err)) from err
+
+    @callback
+    def _async_apply(self, message: Message, cursor: str | None) -> None:
+        self.coordinator.async_apply(message, cursor)
+        self.stream.async_set_cursor(self.coordinator.cursor)
+        self._async_schedule_save()
+
+    @callback
+    def _async_on_connect(self) -> None:
+        self.poller.async_suspend()
+        self.coordinator.availability.async_set_connected()
+        if self.stream.has_answered:
+            self.webhook.async_start(self.coordinator.data)  # a relay that was down may have lost the registration
+
+    @callback
+    def _async_on_account_change(self, previous: Account | None, account: Account) -> None:
+        """Enable the channels that the plan and the relay support."""
+        if account.push:
+            self.stream.async_enable()
+        # The first account arrives during set-up, which starts the webhook itself.
+        if previous is not None and (account.push, account.features) != (previous.push, previous.features):
+            self.webhook.async_start(account)
+
+    @callback
+    def _async_schedule_save(self) -> None:
+        self._store.async_schedule_save(self._get_stored_state)
+
+    def _get_stored_state(self) -> JsonObject:
+        next_poll_at = self.poller.next_poll_at
+        return self.coordinator.get_state() | {"poll_at": next_poll_at.isoformat() if next_poll_at else None}
+
+    @callback
+    def _async_cancel_timers(self) -> None:
+        self.poller.async_cancel_start()
+        self.coordinator.availability.async_stop()

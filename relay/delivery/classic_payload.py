@@ -1,0 +1,60 @@
+"""The body that is POSTed to a classic client, and the answers that mean it was received."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from relay.delivery.payloads import encode_json
+from relay.feed.messages import Json
+from relay.kit.timestamps import format_timestamp
+
+CLASSIC_OK = b"OK"
+CLASSIC_WRONG_VEHICLE = b"ignored - different vehicle"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClassicVehicle:
+    """A vehicle for a classic client. `configured_id` is the vehicle id that the client was set up with, if known."""
+
+    user_id: UUID
+    vehicle_id: UUID
+    vehicle: Json
+    configured_id: str | None = None
+
+    def list_candidate_ids(self) -> tuple[str, ...]:
+        """Return the one or two ids by which the client may know the vehicle, in the order to try them."""
+        enode_id = self.vehicle.get("id")
+        candidates = [self.configured_id, enode_id if isinstance(enode_id, str) else None, str(self.vehicle_id)]
+        return tuple(dict.fromkeys(candidate for candidate in candidates if candidate))[:2]
+
+    def render_body(self, client_vehicle_id: str, created_at: datetime) -> bytes:
+        """Render one `user:vehicle:updated` object with the members that the classic service added to Enode's."""
+        enode_id = self.vehicle.get("id")
+        return encode_json(
+            {
+                "event": "user:vehicle:updated",
+                "createdAt": format_timestamp(created_at),
+                "user": {"id": str(self.user_id)},
+                "vehicle": {
+                    **self.vehicle,
+                    **_with_display_name(self.vehicle),
+                    "id": client_vehicle_id,
+                    "userId": str(self.user_id),
+                    "enodeId": enode_id,
+                    "internalId": str(self.vehicle_id),
+                },
+                "vehicleId": client_vehicle_id,
+                "enodeVehicleId": enode_id,
+                "internalVehicleId": str(self.vehicle_id),
+            }
+        )
+
+
+def _with_display_name(vehicle: Json) -> dict[str, Any]:
+    """Return the vehicle's `information` with a display name, made of brand and model where the owner gave none."""
+    information = vehicle.get("information")
+    if not isinstance(information, dict):
+        return {}
+    default_name = " ".join(str(part) for part in (information.get("brand"), information.get("model")) if part)
+    return {"information": {**information, "displayName": information.get("displayName") or default_name or None}}

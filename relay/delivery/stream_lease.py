@@ -1,0 +1,74 @@
+"""The lease that keeps a credential's endpoint quiet while the credential has a stream open (decision 0011).
+
+The lease is the column `endpoints.streaming_until`. Its holder is identified by the end time that it got, so a stream
+that a newer one has replaced can neither renew nor release it.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg.rows import scalar_row
+
+from relay.feed.cursor import Cursor
+from relay.kit.database import Connection, fetch_one
+
+LEASE_DURATION = timedelta(seconds=60)
+"""How long an endpoint stays quiet after its stream last renewed the lease."""
+
+# The cursor only moves forwards, or into the epoch of the stream.
+ACQUIRE: LiteralString = """
+update endpoints set streaming_until = now() + %(lease)s,
+    epoch = coalesce(%(epoch)s, epoch),
+    seq = case when %(epoch)s::text is null then seq when epoch = %(epoch)s then greatest(seq, %(seq)s) else %(seq)s end
+where kind = 'v2' and credential_id = %(credential_id)s
+  and (%(held)s::timestamptz is null or streaming_until = %(held)s
+       or streaming_until is null or streaming_until < now())
+returning streaming_until
+"""
+RELEASE: LiteralString = """
+update endpoints set streaming_until = null
+where kind = 'v2' and credential_id = %(credential_id)s and streaming_until is not null
+  and (%(held)s::timestamptz is null or streaming_until = %(held)s)
+"""
+UNHELD_LEASE = datetime.min.replace(tzinfo=UTC)
+"""An end time that no lease has: acquiring with it succeeds only where the lease is free."""
+
+
+@dataclass(kw_only=True, slots=True)
+class StreamLease:
+    """One stream's hold on the lease. `held_until`: the end time that identifies it; None before the first renewal."""
+
+    held_until: datetime | None = None
+
+    async def renew(self, connection: Connection, credential_id: UUID, delivered_cursor: Cursor | None = None) -> None:
+        """Acquire or extend the lease. Changes nothing when a newer stream holds it."""
+        held = await acquire_stream_lease(connection, credential_id, delivered_cursor, held_until=self.held_until)
+        self.held_until = held or self.held_until
+
+
+async def acquire_stream_lease(
+    connection: Connection, credential_id: UUID, delivered_cursor: Cursor | None, *, held_until: datetime | None = None
+) -> datetime | None:
+    """Keep the credential's endpoint quiet for another LEASE_DURATION; returns the end of the lease.
+
+    `delivered_cursor`: how far the client is certain to have received the feed. `held_until`: what the last call for
+    the same stream returned; None takes the lease from any other stream. Returns None where there is no endpoint, or
+    a newer stream holds the lease.
+    """
+    parameters = {
+        "epoch": delivered_cursor and delivered_cursor.epoch,
+        "seq": delivered_cursor and delivered_cursor.seq,
+        "credential_id": credential_id,
+        "lease": LEASE_DURATION,
+        "held": held_until,
+    }
+    ends_at: datetime | None = await fetch_one(connection, ACQUIRE, parameters, scalar_row)
+    return ends_at
+
+
+async def release_stream_lease(connection: Connection, credential_id: UUID, held_until: datetime | None) -> bool:
+    """Release the lease with this end time (None: whichever there is); True when an endpoint takes over delivery."""
+    parameters = {"credential_id": credential_id, "held": held_until}
+    return (await connection.execute(RELEASE, parameters)).rowcount > 0

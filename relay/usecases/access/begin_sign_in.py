@@ -1,0 +1,121 @@
+"""Begin a sign-in with Supabase: record the attempt, then have a link emailed or find a provider's URL."""
+
+import hashlib
+import hmac
+import logging
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Address, ip_address, ip_network
+from uuid import UUID
+
+from relay.gateways.supabase import Provider, SupabaseError, SupabaseRefused
+from relay.identity.sign_in_attempts import (
+    NewSignInAttempt,
+    SignInAttempt,
+    create_sign_in_attempt,
+    find_sign_in_attempt,
+    store_verifier,
+)
+from relay.usecases.access.require_supabase_sign_in import require_supabase_sign_in
+from relay.usecases.calls.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+CALLBACK_PATH = "/auth/callback"
+_HOUSEHOLD_PREFIX_BITS = 64
+"""Length of the IPv6 prefix that one household shares."""
+
+# Error codes that the user's input causes. All others point to a setting of the Supabase project.
+_EXPECTED_ERROR_CODES = frozenset({"otp_disabled", "validation_failed", "email_address_invalid"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignInRequest:
+    """A request to sign in: where it comes from, where it leads, and what the form said."""
+
+    client_address: str
+    next_path: str
+    invitation_id: UUID | None = None
+    accepts_terms: bool = False
+
+
+async def begin_sign_in(
+    runtime: Runtime, sign_in_request: SignInRequest, email: str | None = None, *, previous_token: str | None = None
+) -> str:
+    """Record a sign-in attempt and return the token for the browser's cookie. Raises Problem 429.
+
+    `previous_token` is that cookie's value so far. Supabase emails an address at most once a minute, so after a second
+    request the first email's link must still work: its verifiers are copied to the new attempt.
+    """
+    attempt = NewSignInAttempt(
+        source_hash=_keyed_hash(runtime, "source", normalize_client_address(sign_in_request.client_address)),
+        address_hash=None if email is None else _keyed_hash(runtime, "address", email.strip().lower()),
+        next_path=sign_in_request.next_path,
+        invitation_id=sign_in_request.invitation_id,
+        accepts_terms=sign_in_request.accepts_terms,
+        previous_token=previous_token,
+    )
+    async with runtime.pool.connection() as connection:
+        return await create_sign_in_attempt(connection, attempt)
+
+
+async def send_sign_in_link(runtime: Runtime, attempt_token: str, email: str, *, invited: bool) -> None:
+    """Have Supabase email a link. Call it after the response was sent.
+
+    Then neither the response time nor the result reveals whether the address has an account.
+    """
+    sign_in = require_supabase_sign_in(runtime)
+    try:
+        await sign_in.supabase.auth.send_sign_in_link(
+            email,
+            redirect_to=runtime.public_url + CALLBACK_PATH,
+            should_create_user=sign_in.registration == "open" or invited,
+            store_verifier=partial(_save_verifier, runtime, attempt_token),
+        )
+    except SupabaseRefused as error:
+        level = logging.INFO if error.code in _EXPECTED_ERROR_CODES else logging.WARNING
+        log.log(level, "sign-in link not sent code=%s", error.code)
+    except SupabaseError as error:
+        log.warning("sign-in link not sent error=%s", error)
+
+
+async def get_provider_url(runtime: Runtime, attempt_token: str, provider: Provider) -> str:
+    """URL at which the browser signs in with this provider."""
+    auth = require_supabase_sign_in(runtime).supabase.auth
+    return await auth.get_provider_url(
+        provider,
+        redirect_to=runtime.public_url + CALLBACK_PATH,
+        store_verifier=partial(_save_verifier, runtime, attempt_token),
+    )
+
+
+async def find_open_attempt(runtime: Runtime, attempt_token: str | None) -> SignInAttempt | None:
+    """The unfinished, unexpired sign-in attempt with this token."""
+    if attempt_token is None:
+        return None
+    async with runtime.pool.connection() as connection:
+        return await find_sign_in_attempt(connection, attempt_token)
+
+
+def normalize_client_address(client_address: str) -> str:
+    """The IPv4 address, or the /64 network of an IPv6 address: what rate limits treat as one client."""
+    try:
+        address = ip_address(client_address)
+    except ValueError:
+        return client_address
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ip_network((address, _HOUSEHOLD_PREFIX_BITS), strict=False))
+
+
+async def _save_verifier(runtime: Runtime, attempt_token: str, verifier: str) -> None:
+    async with runtime.pool.connection() as connection:
+        await store_verifier(connection, attempt_token, verifier)
+
+
+def _keyed_hash(runtime: Runtime, purpose: str, value: str) -> bytes:
+    return hmac.new(
+        runtime.secret_key, f"sign-in {purpose} {value}".encode(errors="surrogatepass"), hashlib.sha256
+    ).digest()

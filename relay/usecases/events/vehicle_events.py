@@ -1,0 +1,62 @@
+"""Handlers of Enode's events about vehicles, and about the vendor accounts that they are linked through."""
+
+from relay.gateways.enode.json_fields import JsonObject, parse_datetime, parse_object, parse_text
+from relay.inbox.models import StoredEvent
+from relay.usecases.events.event_context import EventContext, MalformedEventError, require_member
+from relay.vehicles import service
+from relay.vehicles.models import SmartCharging, VehicleReport
+
+
+async def handle_vehicle_discovered(context: EventContext) -> bool:
+    """Add a vehicle that was linked. The event carries its name and little else."""
+    report = _build_vehicle_report(context.event, require_member(context.event, "vehicle"), partial=True)
+    return await context.apply_vehicle_report(report)
+
+
+async def handle_vehicle_updated(context: EventContext) -> bool:
+    """Apply a vehicle's full state. The event can arrive before `discovered`."""
+    report = _build_vehicle_report(context.event, require_member(context.event, "vehicle"))
+    return await context.apply_vehicle_report(report)
+
+
+async def handle_vehicle_deleted(context: EventContext) -> bool:
+    """Remove a vehicle that was unlinked."""
+    report = _build_vehicle_report(context.event, parse_object(context.event.payload, "vehicle") or {})
+    return await context.record_changes(
+        await service.apply_vehicle_deletion(context.connection, context.user_id, report, vin_key=context.vin_key)
+    )
+
+
+async def handle_credentials_invalidated(context: EventContext) -> bool:
+    """Mark the links to a vendor as broken: it rejects Enode's credentials, so its vehicles get no updates."""
+    vendor = parse_text(context.event.payload, "vendor")
+    if not vendor:
+        raise MalformedEventError("no vendor")
+    return await context.record_changes(
+        await service.break_links(context.connection, context.user_id, vendor, context.event.created_at)
+    )
+
+
+async def handle_smart_charging_status_updated(context: EventContext) -> bool:
+    """Store a vehicle's smart charging state. The vehicle's own events report what the vehicle does."""
+    status = require_member(context.event, "smartChargingStatus")
+    enode_vehicle_id, state = parse_text(status, "vehicleId"), parse_text(status, "state")
+    if not enode_vehicle_id or not state:
+        raise MalformedEventError("no vehicle id or state")
+    as_of = min(parse_datetime(status, "updatedAt") or context.event.created_at, context.event.created_at)
+    smart_charging = SmartCharging(state=state, since=parse_datetime(status, "stateChangedAt"), as_of=as_of)
+    return await context.record_changes(
+        await service.update_smart_charging(context.connection, context.user_id, enode_vehicle_id, smart_charging)
+    )
+
+
+def _build_vehicle_report(event: StoredEvent, vehicle: JsonObject, *, partial: bool = False) -> VehicleReport:
+    if not event.enode_vehicle_id:
+        raise MalformedEventError("no vehicle id")
+    return VehicleReport(
+        enode_vehicle_id=event.enode_vehicle_id,
+        created_at=event.created_at,
+        event_id=event.id,
+        is_partial=partial,
+        vehicle=vehicle,
+    )

@@ -1,0 +1,160 @@
+"""Recorded charging sessions with lasting ids, and energy counters that never decrease. Pure.
+
+Newly derived periods are compared with the recorded sessions: a session keeps its id as long as its period overlaps the
+recorded one, and the counters change by the difference. So processing the same samples again changes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+from uuid import UUID, uuid4
+
+from pydantic import Field
+
+from relay.vehicles.charging.derivation import DerivationState
+from relay.vehicles.charging.home_and_rates import ElectricityRate, HomeAndRates
+from relay.vehicles.charging.periods import ChargingPeriod
+from relay.vehicles.charging.samples import UNKNOWN_PLACE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChargingSession:
+    """A proven period and its id. `at_home` is decided once for its place, `rate` once for its start.
+
+    Stored as JSON in `vehicle_energy.tail`, where the period's key is `spell`.
+    """
+
+    id: UUID
+    period: Annotated[ChargingPeriod, Field(alias="spell")]
+    at_home: bool | None = None
+    rate: ElectricityRate | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnergyCounters:
+    """Energy in kWh. `counted_*` sum up the sessions as known now; users see the other two, which never decrease.
+
+    `home_kwh` is None while no home is known.
+    """
+
+    counted_kwh: float = 0.0
+    counted_home_kwh: float = 0.0
+    lifetime_kwh: float = 0.0
+    home_kwh: float | None = None
+
+    @property
+    def visible_kwh(self) -> tuple[float, float | None]:
+        """`lifetime_kwh` and `home_kwh` as users see them, rounded to watt-hours."""
+        return round(self.lifetime_kwh, 3), None if self.home_kwh is None else round(self.home_kwh, 3)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChargingLedger:
+    """What is stored with a vehicle and suffices to process its next sample.
+
+    `session` is the recorded session of `state.period`, None while that isn't proven.
+    """
+
+    state: DerivationState = field(default_factory=DerivationState)
+    session: ChargingSession | None = None
+    counters: EnergyCounters = EnergyCounters()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerAmendment:
+    """What must be written: new and changed sessions, ids of sessions to delete, the new ledger."""
+
+    sessions: tuple[ChargingSession, ...]
+    removed_ids: tuple[UUID, ...]
+    ledger: ChargingLedger
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionMatch:
+    """A derived period and the session under which it is recorded, None for a new one."""
+
+    recorded: ChargingSession | None
+    period: ChargingPeriod
+
+    @property
+    def has_new_start(self) -> bool:
+        """Whether the rate must be looked up."""
+        return self.recorded is None or self.recorded.period.started_at != self.period.started_at
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether it must be decided again if the place is at home."""
+        before, after = UNKNOWN_PLACE if self.recorded is None else self.recorded.period.place, self.period.place
+        return (before.latitude, before.longitude) != (after.latitude, after.longitude)
+
+    def to_session(self, home_and_rates: HomeAndRates) -> ChargingSession:
+        """The session to record now."""
+        recorded, period = self.recorded, self.period
+        return ChargingSession(
+            id=recorded.id if recorded else uuid4(),
+            period=period,
+            at_home=home_and_rates.is_at_home(period.place) if self.has_moved or recorded is None else recorded.at_home,
+            rate=home_and_rates.find_rate(period.started_at)
+            if self.has_new_start or recorded is None
+            else recorded.rate,
+        )
+
+
+def match_sessions(recorded: Iterable[ChargingSession], derived: Iterable[ChargingPeriod]) -> list[SessionMatch]:
+    """Match each derived period with its recorded session; a session matches at most once. Both are in order."""
+    unmatched, matches = list(recorded), []
+    for period in derived:
+        session = _find_session(unmatched, period)
+        unmatched = [it for it in unmatched if it is not session]
+        matches.append(SessionMatch(recorded=session, period=period))
+    return matches
+
+
+def amend_ledger(
+    counters: EnergyCounters,
+    recorded: Sequence[ChargingSession],
+    matches: Sequence[SessionMatch],
+    state: DerivationState,
+    home_and_rates: HomeAndRates,
+) -> LedgerAmendment:
+    """The changes that replace the `recorded` sessions by `matches`. `state` is the one after the newest sample."""
+    sessions = [it.to_session(home_and_rates) for it in matches]
+    newest = sessions[-1] if sessions and sessions[-1].period is state.period else None
+    kept_ids = {it.id for it in sessions}
+    return LedgerAmendment(
+        sessions=tuple(now for now, it in zip(sessions, matches, strict=True) if now != it.recorded),
+        removed_ids=tuple(it.id for it in recorded if it.id not in kept_ids),
+        ledger=ChargingLedger(state=state, session=newest, counters=_update_counters(counters, recorded, sessions)),
+    )
+
+
+def _update_counters(
+    counters: EnergyCounters, before: Sequence[ChargingSession], after: Sequence[ChargingSession]
+) -> EnergyCounters:
+    counted = counters.counted_kwh + _sum_energy(after) - _sum_energy(before)
+    at_home = (
+        counters.counted_home_kwh
+        + _sum_energy(it for it in after if it.at_home)
+        - _sum_energy(it for it in before if it.at_home)
+    )
+    has_home = counters.home_kwh is not None or any(it.at_home is not None for it in after)
+    return EnergyCounters(
+        counted_kwh=counted,
+        counted_home_kwh=at_home,
+        lifetime_kwh=max(counters.lifetime_kwh, counted),
+        home_kwh=max(counters.home_kwh or 0.0, at_home) if has_home else None,
+    )
+
+
+def _sum_energy(sessions: Iterable[ChargingSession]) -> float:
+    return sum(it.period.energy_kwh or 0.0 for it in sessions)
+
+
+def _find_session(recorded: Iterable[ChargingSession], period: ChargingPeriod) -> ChargingSession | None:
+    """The recorded session of `period`. Neighbours may touch, so an equal start wins over an overlap."""
+    overlapping = [it for it in recorded if _has_overlap(it.period, period)]
+    return next((it for it in overlapping if it.period.started_at == period.started_at), next(iter(overlapping), None))
+
+
+def _has_overlap(one: ChargingPeriod, other: ChargingPeriod) -> bool:
+    return one.started_at <= other.ended_at and other.started_at <= one.ended_at

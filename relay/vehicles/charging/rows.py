@@ -1,0 +1,122 @@
+"""Convert samples, sessions and ledgers to and from database rows and the JSON in them.
+
+Column names are field names of the dataclasses, so `_to_columns` and the parsers go by field.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+from pydantic import TypeAdapter
+
+from relay.vehicles.charging.derivation import DerivationState
+from relay.vehicles.charging.home_and_rates import ElectricityRate
+from relay.vehicles.charging.ledger import ChargingLedger, ChargingSession, EnergyCounters
+from relay.vehicles.charging.periods import ChargingPeriod
+from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
+from relay.vehicles.models import Json
+
+STATE_ADAPTER: TypeAdapter[DerivationState] = TypeAdapter(DerivationState)
+SESSION_ADAPTER: TypeAdapter[ChargingSession | None] = TypeAdapter(ChargingSession | None)
+
+
+def parse_ledger(stored: Json | None) -> ChargingLedger:
+    """The ledger in a row of `vehicle_energy` that was read as JSON; an empty one for None."""
+    if stored is None:
+        return ChargingLedger()
+    return ChargingLedger(
+        state=STATE_ADAPTER.validate_python(stored["tail"]["tail"]),
+        session=SESSION_ADAPTER.validate_python(stored["tail"]["session"]),
+        counters=parse_counters(stored),
+    )
+
+
+def serialize_ledger(ledger: ChargingLedger) -> dict[str, Any]:
+    """The ledger as columns of `vehicle_energy`."""
+    tail = {
+        "tail": STATE_ADAPTER.dump_python(ledger.state, mode="json", by_alias=True),
+        "session": SESSION_ADAPTER.dump_python(ledger.session, mode="json", by_alias=True),
+    }
+    return {"tail": Jsonb(tail), **_to_columns(ledger.counters)}
+
+
+def parse_base(stored: Json | None) -> DerivationState:
+    """The state in `vehicle_energy.base`, from which the stored samples continue; an empty one for None."""
+    return STATE_ADAPTER.validate_python(stored) if stored else DerivationState()
+
+
+def serialize_base(base: DerivationState) -> Jsonb:
+    """The state as `vehicle_energy.base`."""
+    return Jsonb(STATE_ADAPTER.dump_python(base, mode="json", by_alias=True))
+
+
+def parse_counters(row: Json) -> EnergyCounters:
+    """The counters in a row of `vehicle_energy`."""
+    return EnergyCounters(**{name: row[name] for name in EnergyCounters.__dataclass_fields__})
+
+
+def parse_sample_row(row: DictRow) -> ChargingSample:
+    """A sample from a row of `charging_samples`."""
+    return ChargingSample(
+        at=row["at"],
+        reading=ChargeReading(**{name: row[name] for name in ChargeReading.__dataclass_fields__}),
+        version=row["version"],
+        place=VehiclePlace(**{name: row[name] for name in VehiclePlace.__dataclass_fields__}),
+        place_version=row["place_version"],
+    )
+
+
+def serialize_sample(sample: ChargingSample) -> dict[str, Any]:
+    """The sample as columns of `charging_samples`, without `vehicle_id`."""
+    return {
+        "at": sample.at,
+        **_to_columns(sample.reading),
+        **_to_columns(sample.place),
+        "version": sample.version,
+        "place_version": sample.place_version,
+    }
+
+
+def parse_session_row(row: DictRow) -> ChargingSession:
+    """A recorded session from a row of `charging_sessions`; its period has only what amending it needs."""
+    has_rate = row["currency"] is not None
+    return ChargingSession(
+        id=row["id"],
+        period=ChargingPeriod(
+            started_at=row["started_at"],
+            ended_at=row["ended_at"],
+            open=row["open"],
+            power_kwh=row["energy_kwh"],
+            place=VehiclePlace(**{name: row[name] for name in VehiclePlace.__dataclass_fields__}),
+        ),
+        at_home=row["at_home"],
+        rate=ElectricityRate(valid_from=row["started_at"], cost_per_kwh=row["cost_per_kwh"], currency=row["currency"])
+        if has_rate
+        else None,
+    )
+
+
+def serialize_session(vehicle_id: UUID, session: ChargingSession) -> dict[str, Any]:
+    """The session as columns of `charging_sessions`, in JSON's types."""
+    period, rate = session.period, session.rate
+    return {
+        "id": str(session.id),
+        "vehicle_id": str(vehicle_id),
+        "started_at": period.started_at.isoformat(),
+        "ended_at": period.ended_at.isoformat(),
+        "open": period.open,
+        "energy_kwh": period.energy_kwh,
+        "energy_source": period.energy_source,
+        "soc_start": period.soc_start,
+        "soc_end": period.soc_end,
+        "peak_kw": period.peak_kw,
+        "at_home": session.at_home,
+        **_to_columns(period.place),
+        "cost_per_kwh": rate and rate.cost_per_kwh,
+        "currency": rate and rate.currency,
+    }
+
+
+def _to_columns(record: ChargeReading | VehiclePlace | EnergyCounters) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}

@@ -1,0 +1,89 @@
+"""Charging sessions as JSON of the API, from database rows."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, LiteralString, TypedDict
+
+from relay.kit.timestamps import format_timestamp
+from relay.vehicles.charging.periods import EnergySource
+
+IS_UNDER_WAY: LiteralString = "(s.open and s.ended_at > now() - interval '8 hours')"
+"""True for a row `s` of `charging_sessions` that is under way.
+
+A vehicle that stopped reporting doesn't keep its session open: the limit is MAX_GAP in derivation.py.
+"""
+
+
+class CostRecord(TypedDict):
+    """The cost of a session at the rate in force when it began; `currency` is an ISO 4217 code."""
+
+    amount: float
+    currency: str
+    per_kwh: float
+
+
+class SessionRecord(TypedDict):
+    """Charging within one plug-in. Unknown values are null.
+
+    `ended_at` is null while the session is open. `amended_at` is when a late or corrected report last changed it after
+    its end.
+    """
+
+    id: str
+    vehicle_id: str
+    state: Literal["open", "ended"]
+    started_at: str
+    ended_at: str | None
+    energy_kwh: float | None
+    energy_source: EnergySource
+    soc_start: float | None
+    soc_end: float | None
+    peak_kw: float | None
+    at_home: bool | None
+    latitude: float | None
+    longitude: float | None
+    odometer_km: float | None
+    cost: CostRecord | None
+    amended_at: str | None
+
+
+def render_session_record(row: Mapping[str, Any]) -> SessionRecord:
+    """A session as JSON. `row` has the columns of `charging_sessions`, and `under_way`."""
+    under_way, amended_at = row["under_way"], row["amended_at"]
+    return {
+        "id": str(row["id"]),
+        "vehicle_id": str(row["vehicle_id"]),
+        "state": "open" if under_way else "ended",
+        "started_at": format_timestamp(row["started_at"]),
+        "ended_at": None if under_way else format_timestamp(row["ended_at"]),
+        "energy_kwh": round_optional(row["energy_kwh"], 3),
+        "energy_source": row["energy_source"],
+        "soc_start": row["soc_start"],
+        "soc_end": row["soc_end"],
+        "peak_kw": row["peak_kw"],
+        "at_home": row["at_home"],
+        "latitude": row["latitude"],
+        "longitude": row["longitude"],
+        "odometer_km": get_odometer_km(row),
+        "cost": render_cost_record(row),
+        "amended_at": None if amended_at is None else format_timestamp(amended_at),
+    }
+
+
+def render_cost_record(row: Mapping[str, Any]) -> CostRecord | None:
+    """The cost of a session; None when energy or rate is unknown. Not rounded to cents, because readers sum it up."""
+    energy, rate = row["energy_kwh"], row["cost_per_kwh"]
+    if energy is None or rate is None:
+        return None
+    return {"amount": round(energy * rate, 4), "currency": row["currency"], "per_kwh": rate}
+
+
+def get_odometer_km(row: Mapping[str, Any]) -> float | None:
+    """The odometer at the start of a session: the user's own reading if there is one, else the vehicle's."""
+    by_user: float | None = row["user_odometer_km"]
+    by_vehicle: float | None = row["odometer_km"]
+    return by_vehicle if by_user is None else by_user
+
+
+def round_optional(value: float | None, digits: int) -> float | None:
+    """`value` rounded to `digits` decimal places; None stays None."""
+    return None if value is None else round(value, digits)

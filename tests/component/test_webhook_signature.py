@@ -1,0 +1,84 @@
+"""Verification of signatures according to Standard Webhooks."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from relay_double import SECRET, sign_headers
+
+from custom_components.evconduit.client import SignatureError, is_at_or_before, verify_signature
+
+NOW = 1_795_000_000
+BODY = b'{"type":"test"}'
+
+
+@given(body=st.binary(max_size=200), key=st.binary(min_size=1, max_size=64), age=st.integers(-300, 300))
+def test_valid_signature_is_accepted(body: bytes, key: bytes, age: int):
+    secret = "whsec_" + base64.b64encode(key).decode()
+    headers = sign_headers(body, at=NOW - age, message_id="msg_a", secret=secret)
+    assert verify_signature(secret, headers, body, now=NOW) == "msg_a"
+
+
+@given(name=st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"]), value=st.text(max_size=60))
+def test_any_other_header_value_is_rejected(name: str, value: str):
+    valid = sign_headers(BODY, at=NOW)
+    if value != valid[name]:
+        with pytest.raises(SignatureError):
+            verify_signature(SECRET, valid | {name: value}, BODY, now=NOW)
+
+
+@given(body=st.binary(max_size=60))
+def test_another_body_is_rejected(body: bytes):
+    if body != BODY:
+        with pytest.raises(SignatureError):
+            verify_signature(SECRET, sign_headers(BODY, at=NOW), body, now=NOW)
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_missing_header_is_rejected(name: str):
+    headers = sign_headers(BODY, at=NOW)
+    del headers[name]
+    with pytest.raises(SignatureError):
+        verify_signature(SECRET, headers, BODY, now=NOW)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!", "c3Nz", "whsec_ä"])
+def test_malformed_secret_rejects_everything(secret: str):
+    """Includes an empty key, with which anyone could sign."""
+    headers = sign_headers(BODY, at=NOW, secret="whsec_")
+    with pytest.raises(SignatureError):
+        verify_signature(secret, headers, BODY, now=NOW)
+
+
+def test_one_valid_signature_among_several_is_enough():
+    headers = sign_headers(BODY, at=NOW)
+    good = headers["webhook-signature"]
+    for given_ in (f"v1,AAAA {good}", f"{good} v1a,AAAA", f"v2,x v1 {good}"):
+        assert verify_signature(SECRET, headers | {"webhook-signature": given_}, BODY, now=NOW) == "msg_1"
+    for given_ in (good.replace("v1,", "v2,"), "v1," * 9 + good, " ".join(["v1,AAAA"] * 8 + [good]), "v1,ä"):
+        with pytest.raises(SignatureError):
+            verify_signature(SECRET, headers | {"webhook-signature": given_}, BODY, now=NOW)
+
+
+@pytest.mark.parametrize(("age", "is_accepted"), [(300, True), (301, False), (-300, True), (-301, False)])
+def test_timestamp_tolerance(age: int, *, is_accepted: bool):
+    headers = sign_headers(BODY, at=NOW - age)
+    if is_accepted:
+        verify_signature(SECRET, headers, BODY, now=NOW)
+    else:
+        with pytest.raises(SignatureError):
+            verify_signature(SECRET, headers, BODY, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("cursor", "position", "expected"),
+    [
+        *[("e1.5", "e1.5", True), ("e1.4", "e1.5", True), ("e1.10", "e1.9", False), ("e1.6", "e1.5", False)],
+        *[("e2.1", "e1.5", False), ("e1.1", None, False), (None, "e1.5", False), (None, None, False)],
+        *[("5", "e1.5", False), ("e1.x", "e1.5", False), ("e1.-1", "e1.5", False), ("e1.²", "e1.5", False)],
+        *[("a.b.5", "a.b.6", True), ("e1." + "9" * 5000, "e1.5", False), ("", "", False)],
+    ],
+)
+def test_is_at_or_before(cursor: str | None, position: str | None, *, expected: bool):
+    assert is_at_or_before(cursor, position) is expected
