@@ -1,4 +1,4 @@
-"""The manual's world: Ada and all that is hers, and Mallory, who has an account, a key, and knows every id of Ada's."""
+"""Ada's account from the examples of docs/api.md, and Mallory, who has a key and knows all of Ada's IDs."""
 
 import re
 from collections.abc import AsyncIterator
@@ -12,11 +12,11 @@ from psycopg.rows import dict_row
 
 from relay.identity.web_sessions import create_web_session
 from relay.kit.rate_limiter import RateLimiter
-from tests.relay.api_docs.conftest import JWT, PERSON, USER, app, enode, nobody_home, world
+from tests.relay.api_docs.conftest import JWT, SUPABASE_ID, USER_ID, account, app, enode, resolve_to_loopback
 from tests.relay.support.endpoints import open_test_outbound
 from tests.relay.support.serving import serving
 
-__all__ = ["app", "enode", "world"]
+__all__ = ["account", "app", "enode"]
 
 MALLORY = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJtYWxsb3J5In0.c2lnbmF0dXJl"
 IDS = """
@@ -47,10 +47,10 @@ class Client(httpx.AsyncClient):
 
 
 @pytest.fixture
-async def url(app, world, pool, make_account) -> AsyncIterator[str]:
+async def url(app, account, pool, make_account) -> AsyncIterator[str]:
     """The relay's address; people are who their token says."""
     mallory = await make_account()
-    people = {JWT: PERSON, MALLORY: uuid4()}
+    people = {JWT: SUPABASE_ID, MALLORY: uuid4()}
     async with pool.connection() as connection:
         await connection.execute(
             "update users set supabase_id = %s, accepted_terms_at = now() where id = %s",
@@ -61,13 +61,13 @@ async def url(app, world, pool, make_account) -> AsyncIterator[str]:
             "values (%s, 'home-assistant', 'Cottage', '{read}', 'https://ha.example') returning id, user_id) "
             "insert into endpoints (user_id, credential_id, kind, url) "
             "select user_id, id, 'v2', 'https://ha.example/api/webhook/1' from made",
-            [USER],
+            [USER_ID],
         )
 
     async def verify(token: str) -> UUID | None:
         return people.get(token)
 
-    async with serving(app) as at, open_test_outbound(resolve=nobody_home) as outbound:
+    async with serving(app) as at, open_test_outbound(resolve=resolve_to_loopback) as outbound:
         app.state.runtime = replace(
             app.state.runtime,
             verify_supabase_token=verify,
@@ -82,7 +82,7 @@ async def url(app, world, pool, make_account) -> AsyncIterator[str]:
 async def ids(url, pool) -> dict[str, str]:
     """Ada's, by the names that routes have for them."""
     async with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(IDS, {"user": USER})
+        await cursor.execute(IDS, {"user": USER_ID})
         found = await cursor.fetchone()
     assert found
     assert all(found.values()), found
@@ -110,5 +110,5 @@ async def mallory(app, url, pool) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def ada(url, pool) -> AsyncIterator[Client]:
-    async with _client(url, pool, USER, JWT) as client:
+    async with _client(url, pool, USER_ID, JWT) as client:
         yield client

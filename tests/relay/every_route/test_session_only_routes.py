@@ -4,14 +4,14 @@ import pytest
 
 from relay.identity.credentials import hash_secret
 from relay.pages.site import ROUTERS
-from tests.relay.api_docs.conftest import JWT, KEY, USER
+from tests.relay.api_docs.conftest import JWT, KEY, USER_ID
 from tests.relay.every_route.test_foreign_ids import OTHERS, filled
 
 ACCESS = "eva_" + "X" * 43
 A_PERSON_S = (
     ("GET", "/api/user/export", None),
     ("POST", "/api/user/vehicles/served", {"vehicles": []}),
-    ("DELETE", "/api/user", {"confirm": str(USER)}),
+    ("DELETE", "/api/user", {"confirm": str(USER_ID)}),
 )
 ANYBODY_S = ("/", "/sign-in", "/register", "/terms", "/waiting", "/auth/callback", "/link/{token}", "/link-callback")
 """Pages that are shown to who is not signed in, or lead away."""
@@ -31,7 +31,7 @@ async def test_only_a_person_manages_the_account(ada, machines, pool):
             answer = await ada.request(method, path, json=body, headers={"Authorization": f"Bearer {token}"})
             assert (answer.status_code, answer.json()["type"]) == (403, "urn:evconduit:problem:forbidden"), path
     async with pool.connection() as connection:
-        row = await (await connection.execute("select closed_at from users where id = %s", [USER])).fetchone()
+        row = await (await connection.execute("select closed_at from users where id = %s", [USER_ID])).fetchone()
     assert row == (None,)
     for method, path, body in A_PERSON_S:
         answer = await ada.request(method, path, json=body, headers={"Authorization": f"Bearer {JWT}"})

@@ -1,16 +1,16 @@
-"""The manual's world: Ada, her car, and everything there is to ask after."""
+"""The account that the examples of docs/api.md use."""
 
 import pytest
 
-from tests.relay.api_docs.conftest import app, enode_with_a_car, world
+from tests.relay.api_docs.conftest import account, app, run_enode_with_vehicle
 
-__all__ = ["app", "world"]
+__all__ = ["account", "app"]
 
 
 @pytest.fixture
 def enode():
     """One for each run: what is made up may well unlink the car."""
-    with enode_with_a_car() as simulator:
+    with run_enode_with_vehicle() as simulator:
         yield simulator
 
 
