@@ -1,1 +1,1 @@
-"""Each outside service in its own words, with its own errors."""
+"""Clients of outside services. Each keeps its vendor's terms and raises errors of its own."""

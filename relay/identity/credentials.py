@@ -1,4 +1,7 @@
-"""What opens a door: keys, tokens, links. What is stored is their SHA-256; the thing itself is seen once."""
+"""Generate, parse and hash secrets: API keys, access tokens, links.
+
+The database stores only their SHA-256; users see the secret itself once.
+"""
 
 import hashlib
 import re
@@ -10,12 +13,12 @@ from uuid import UUID
 API_KEY_PREFIX = "evc_"
 VISIBLE_LENGTH = 8
 SCOPES = ("read", "control")
-"""What a credential may let do: see cars, and command them."""
+"""What a credential may permit: reading vehicles, and commanding them."""
 
-# Ours, and those of the classic service (64 hexadecimal digits).
+# Our own format, and that of the classic service (64 hexadecimal digits).
 _API_KEY = re.compile(r"evc_[A-Za-z0-9_-]{43}|[0-9a-fA-F]{64}", re.ASCII)
 _ACCESS_TOKEN = re.compile(r"eva_[A-Za-z0-9_-]{43}", re.ASCII)
-# Three parts of base64url. Whether it says the truth is found out where Supabase's keys are known.
+# Three parts of base64url. The gateway that has Supabase's signing keys verifies it.
 _JWT = re.compile(r"[A-Za-z0-9_-]{2,4096}\.[A-Za-z0-9_-]{2,16384}\.[A-Za-z0-9_-]{0,4096}", re.ASCII)
 
 type CredentialKind = Literal["key", "access", "person"]
@@ -23,34 +26,34 @@ type CredentialKind = Literal["key", "access", "person"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Credential:
-    """What a request brings, as the database looks for it: the hash of a key or access token, a person at Supabase."""
+    """A request's credential in the form for lookup: the hash of a key or access token, or a Supabase user id."""
 
     kind: CredentialKind
     lookup: bytes | UUID = field(repr=False)
 
 
 def generate_secret(prefix: str) -> str:
-    """A fresh secret with 256 random bits behind a prefix that says what it is for."""
+    """Return a new secret: `prefix`, which tells its purpose, and 256 random bits."""
     return prefix + secrets.token_urlsafe(32)
 
 
 def generate_api_key() -> str:
-    """A fresh API key."""
+    """Return a new API key."""
     return generate_secret(API_KEY_PREFIX)
 
 
 def hash_secret(secret: str) -> bytes:
-    """What the database knows of a secret. Unsalted: secrets are random, and the hash is what they are looked up by."""
+    """Return the hash that the database stores. It is unsalted: secrets are random, and are looked up by their hash."""
     return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
 
 
 def get_key_prefix(key: str) -> str:
-    """The part by which a person recognises a key in a list; says nothing about the rest."""
+    """Return the visible start of a key, by which its owner recognises it in a list."""
     return key[: len(API_KEY_PREFIX) + VISIBLE_LENGTH]
 
 
 def parse_bearer_credential(header: str | None) -> Credential | None:
-    """The key or access token in an Authorization header, or None when there is none of a known form."""
+    """Parse the API key or access token in an Authorization header; None if there is none in a known format."""
     token = parse_bearer_token(header)
     if _API_KEY.fullmatch(token):
         return Credential(kind="key", lookup=hash_secret(token))
@@ -60,12 +63,12 @@ def parse_bearer_credential(header: str | None) -> Credential | None:
 
 
 def parse_bearer_jwt(header: str | None) -> str | None:
-    """The JSON web token in an Authorization header, unverified; None when there is none."""
+    """Return the JSON Web Token in an Authorization header, unverified; None if there is none."""
     token = parse_bearer_token(header)
     return token if _JWT.fullmatch(token) else None
 
 
 def parse_bearer_token(header: str | None) -> str:
-    """What follows `Bearer`; empty when nothing does."""
+    """Return the token of a Bearer Authorization header; empty if there is none."""
     scheme, _, token = (header or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""

@@ -1,4 +1,4 @@
-"""Codes that let people in where registration is by invitation. A person types them, so they are made for that."""
+"""Invitation codes, for relays where registration is by invitation. They are designed to be typed by hand."""
 
 import secrets
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from relay.identity.credentials import hash_secret
-from relay.kit.database import Connection, SyncConnection
+from relay.kit.database import Connection, fetch_all
 
-# Crockford's alphabet: nothing in it looks like something else.
+# Crockford's Base32 alphabet, without characters that look alike.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 GROUP_COUNT, GROUP_LENGTH = 4, 4
-"""Sixteen letters are 80 random bits."""
+"""Sixteen characters are 80 random bits."""
 _NORMALIZATION = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
 
 _INSERT: LiteralString = """
@@ -35,7 +35,7 @@ where id = %s and revoked_at is null and expires_at > now() and used < uses retu
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Invitation:
-    """An invitation as it may be seen again: everything but its code."""
+    """An invitation without its code, which is shown only once."""
 
     id: UUID
     prefix: str
@@ -47,37 +47,36 @@ class Invitation:
 
 
 def generate_invitation_code() -> str:
-    """A fresh code, such as `7K3M-…`."""
+    """Return a new code, such as `7K3M-…`."""
     return "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP_LENGTH)) for _ in range(GROUP_COUNT))
 
 
 def hash_invitation_code(typed_code: str) -> bytes:
-    """What the database knows of a code, however it was typed."""
+    """Return the hash that the database stores of a code, regardless of case, dashes and look-alike letters."""
     return hash_secret(typed_code.upper().translate(_NORMALIZATION))
 
 
-def create_invitation(connection: SyncConnection, code: str, *, uses: int, lifetime: timedelta, note: str) -> None:
-    """Let so many people in by this code."""
-    connection.execute(_INSERT, [hash_invitation_code(code), code[:GROUP_LENGTH], note, uses, lifetime])
+async def create_invitation(connection: Connection, code: str, *, uses: int, lifetime: timedelta, note: str) -> None:
+    """Store an invitation that lets `uses` people register with this code."""
+    await connection.execute(_INSERT, [hash_invitation_code(code), code[:GROUP_LENGTH], note, uses, lifetime])
 
 
-def list_invitations(connection: SyncConnection) -> list[Invitation]:
-    """All of them, oldest first."""
-    with connection.cursor(row_factory=class_row(Invitation)) as cursor:
-        return cursor.execute(_LIST).fetchall()
+async def list_invitations(connection: Connection) -> list[Invitation]:
+    """All invitations, oldest first."""
+    return await fetch_all(connection, _LIST, [], class_row(Invitation))
 
 
-def revoke_invitation(connection: SyncConnection, invitation_id: UUID) -> None:
-    """Let nobody else in by it. Who came in by it stays."""
-    connection.execute(_REVOKE, [invitation_id])
+async def revoke_invitation(connection: Connection, invitation_id: UUID) -> None:
+    """Revoke an invitation. Accounts registered with it stay."""
+    await connection.execute(_REVOKE, [invitation_id])
 
 
 async def find_invitation(connection: Connection, typed_code: str) -> UUID | None:
-    """The invitation that this code is of, if it still lets somebody in."""
+    """Find the invitation with this code; None if it is unknown, expired, revoked or used up."""
     row = await (await connection.execute(_FIND, [hash_invitation_code(typed_code)])).fetchone()
     return None if row is None else UUID(str(row[0]))
 
 
 async def redeem_invitation(connection: Connection, invitation_id: UUID) -> bool:
-    """Let one person in by it; whether that was possible. Exact however many try at once."""
+    """Use an invitation for one registration; False if it is no longer valid. Safe under concurrency."""
     return await (await connection.execute(_REDEEM, [invitation_id])).fetchone() is not None

@@ -1,4 +1,4 @@
-"""Who is calling."""
+"""The caller of an API request."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,23 +6,23 @@ from uuid import UUID
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """The account holder behind a request and the credential it came with."""
+    """The user who sent a request, and the credential they used."""
 
     user_id: UUID
-    # The installation; None for a person who calls with a token of their own.
+    # The installation's credential; None for a user who calls with their own Supabase token.
     credential_id: UUID | None
     email: str | None
     name: str
     plan: str
-    # Which of Enode's languages to tell interventions in.
+    # The language of interventions, one of those that Enode supports.
     language: str = "en-US"
 
     @property
     def rate_limit_key(self) -> UUID:
-        """Whom limits on bursts are for."""
+        """The key of rate limits: the credential, else the user."""
         return self.credential_id or self.user_id
 
     @property
     def title(self) -> str:
-        """What to call the account in a user interface."""
+        """The account's name in a user interface."""
         return self.name or self.email or "EVConduit"

@@ -1,4 +1,4 @@
-"""The rules by which a Home Assistant gets in and stays in with OAuth 2.1. Nothing here asks a database or a clock."""
+"""The rules of the OAuth 2.1 server that Home Assistant signs in at. Pure functions: no database, no clock."""
 
 import hashlib
 import hmac
@@ -14,27 +14,27 @@ from relay.identity.credentials import SCOPES
 from relay.kit.sanitize import sanitize_line
 
 CLIENT_ID = "home-assistant"
-"""The only client there is: public, so its id is no secret and proves nothing. PKCE does."""
+"""The only client. It is a public client: its id is no secret and proves nothing; PKCE protects the code."""
 
 CODE_PREFIX, ACCESS_PREFIX, REFRESH_PREFIX = "evo_", "eva_", "evr_"
 CODE_LIFETIME = timedelta(seconds=60)
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=30)
 INACTIVITY_LIMIT = timedelta(days=365)
-"""An installation that refreshed nothing for so long is gone; a house that is shut for the winter is not."""
+"""A grant without a refresh for this long ends. Long enough for a house that is closed over the winter."""
 USED_CODE_RETENTION = timedelta(hours=1)
-"""So long a used code is remembered, to end what it gave when it is used again."""
+"""How long a used code is kept, so that its grant can be revoked if it is used again."""
 DEAD_TOKEN_RETENTION = timedelta(days=7)
-"""So long a dead refresh token is remembered, to end the installation when it is used again."""
+"""How long a replaced refresh token is kept, so that its grant can be revoked if it is used again."""
 REFRESH_RACE_WINDOW = timedelta(seconds=60)
-"""Of two answers to the same refresh token the one that came second may still be refreshed so long after the first
-was used: the client asked twice, and kept the other answer than it used."""
+"""If one refresh token was exchanged twice, the pair that was not used first can still be refreshed for this long
+after the first use: the client may have sent two requests, used one response and stored the other."""
 MAX_UNUSED_SUCCESSORS = 20
-"""So many unused answers to one refresh token are kept; a client has one of the newest or none."""
+"""How many unused pairs from one refresh token are kept, the newest ones: the client has one of these or none."""
 MAX_NAME_LENGTH = 60
 DEFAULT_NAME = "Home Assistant"
 
 MY_HOME_ASSISTANT = "https://my.home-assistant.io/redirect/oauth"
-# Nothing that two readers of addresses could read differently: no user, no query, no escapes, no trailing dot games.
+# Only addresses that all URL parsers read alike: no user, no query, no escapes, no trailing dot in the host name.
 _LOCAL_CALLBACK = re.compile(
     r"https?://(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]{2,45}\])"
     r"(?::[0-9]{1,5})?/auth/external/callback",
@@ -53,11 +53,11 @@ type ErrorCode = Literal[
     "unsupported_grant_type",
     "unsupported_response_type",
 ]
-"""RFC 6749's words for what went wrong."""
+"""The error codes of RFC 6749."""
 
 
 class OAuthError(Exception):
-    """What a client is told in RFC 6749's words. The description is for its developer, and never quotes the request."""
+    """An error response of RFC 6749. The description is for the client's developer and never quotes the request."""
 
     def __init__(self, error: ErrorCode, description: str) -> None:
         super().__init__(description)
@@ -66,7 +66,10 @@ class OAuthError(Exception):
 
 
 def is_redirect_allowed(uri: str, *, allow_local: bool) -> bool:
-    """Whether a browser may be sent there with a code. `local`: straight to any Home Assistant, by its own address."""
+    """Return whether a browser may be redirected to `uri` with a code.
+
+    My Home Assistant is always allowed. `allow_local` adds the callback of any Home Assistant at its own address.
+    """
     if uri == MY_HOME_ASSISTANT:
         return True
     if not allow_local or not _LOCAL_CALLBACK.fullmatch(uri):
@@ -79,37 +82,37 @@ def is_redirect_allowed(uri: str, *, allow_local: bool) -> bool:
 
 
 def get_redirect_host(uri: str) -> str:
-    """What of an allowed address a person is shown, with the port where it names one."""
+    """Return host and explicit port of an allowed address, to show to the user."""
     return urlsplit(uri).netloc
 
 
 def get_redirect_origin(uri: str) -> str:
-    """Scheme, host and port of an allowed address."""
+    """Return scheme, host and explicit port of an allowed address."""
     parts = urlsplit(uri)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def build_redirect_url(uri: str, *, issuer: str, state: str | None, **parameters: str) -> str:
-    """Where the browser takes the answer: with the client's `state`, and who answers (RFC 9207)."""
+    """Build the URL of the authorization response, with the client's `state` and the issuer (RFC 9207)."""
     query = parameters | ({} if state is None else {"state": state}) | {"iss": issuer}
     return f"{uri}?{urlencode(query)}"
 
 
 def parse_scopes(requested: str | None) -> list[str]:
-    """The scopes that are asked for, in our order; all when none is named. Raises OAuthError invalid_scope."""
+    """Return the requested scopes in canonical order; all if none is requested. Raises OAuthError invalid_scope."""
     names = set((requested or "").split())
     if not names <= set(SCOPES):
-        raise OAuthError("invalid_scope", f"The scopes are: {' '.join(SCOPES)}.")
+        raise OAuthError("invalid_scope", f"An unknown scope was requested. Supported scopes: {' '.join(SCOPES)}.")
     return [scope for scope in SCOPES if scope in (names or SCOPES)]
 
 
 def is_code_challenge(challenge: str) -> bool:
-    """Whether this can be a SHA-256, as PKCE writes it."""
+    """Return whether this has the form of a PKCE code challenge (a SHA-256 in base64url)."""
     return _CHALLENGE.fullmatch(challenge) is not None
 
 
 def verify_code_challenge(verifier: str, challenge: str) -> bool:
-    """Whether who shows `verifier` is who sent `challenge` (PKCE, S256)."""
+    """Return whether `verifier` belongs to `challenge` (PKCE, S256)."""
     if not _VERIFIER.fullmatch(verifier):
         return False
     digest = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
@@ -117,17 +120,17 @@ def verify_code_challenge(verifier: str, challenge: str) -> bool:
 
 
 def clean_name(name: str) -> str:
-    """An installation's name as it may stand on a page: one line, nothing invisible, not long."""
+    """Make an installation's name fit for a page: one line, no invisible characters, at most MAX_NAME_LENGTH."""
     return sanitize_line(name)[:MAX_NAME_LENGTH].rstrip() or DEFAULT_NAME
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefreshTokenState:
-    """A pair whose refresh token is shown, and what has become of it and its twins.
+    """The state of a token pair whose refresh token was presented.
 
-    Twins are all pairs that answer the same refresh token. `first` is that of them (itself too) which was used first,
-    so long ago; None when none was. `is_replaced`: an answer to the first's own refresh token was used already (to
-    this one's, where there is no first).
+    Twins are all pairs issued for the same refresh token, including this one. `first` is the twin that was used first,
+    `first_used_ago` ago; None if none was. `is_replaced`: a pair issued for the refresh token of `first` (or of this
+    pair, if there is no first) was used already.
     """
 
     pair_id: UUID
@@ -137,10 +140,10 @@ class RefreshTokenState:
 
 
 def find_pair_to_replace(state: RefreshTokenState) -> UUID | None:
-    """The pair that a new one is to replace; None when this refresh token is dead, and showing it is an alarm.
+    """Return the pair that a new one replaces; None if this refresh token is dead and its reuse is a security event.
 
-    Only the twin that was used first goes on, so a chain never forks: who refreshes a twin of it shortly afterwards
-    gets what the first one would get.
+    Only the twin that was used first has successors, so a chain never forks: refreshing another twin shortly afterwards
+    yields a successor of the first one.
     """
     if state.is_replaced:
         return None

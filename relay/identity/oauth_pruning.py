@@ -1,4 +1,4 @@
-"""What of OAuth has served its time: codes, dead pairs of tokens, installations that nobody heard of for a year."""
+"""Delete expired OAuth data: used codes, replaced token pairs, grants of installations inactive for a year."""
 
 from datetime import datetime
 from typing import LiteralString
@@ -16,14 +16,14 @@ where g.id = any (array(
     where g.revoked_at is null and g.created_at < %s
       and not exists (select from oauth_tokens t where t.grant_id = g.id and t.created_at >= %s) limit %s))
 """
-# Here and below `offset 0` keeps the planner at looking up a few rows by their index: it would rather read all tokens.
+# Here and below, `offset 0` makes the planner look up a few rows by index; without it, it reads the whole token table.
 _DELETE_REVOKED_PAIRS: LiteralString = """
 delete from oauth_tokens where id = any (array(
     select t.id from oauth_grants g
     cross join lateral (select t.id from oauth_tokens t where t.grant_id = g.id offset 0) t
     where g.revoked_at < %s limit %s))
 """
-# Pairs that took another's place long ago, and of which that other is still there.
+# Pairs that replaced another one long ago, where the replaced pair still has its row.
 _WITH_OLD_SUCCESSORS: LiteralString = """
 with s as materialized (
     select id, replaces, used_at from oauth_tokens
@@ -38,8 +38,9 @@ delete from oauth_tokens where id = any (array(
     cross join lateral (select id, used_at from oauth_tokens t where t.replaces = s.replaces offset 0) t
     where t.used_at is null or (s.used_at, s.id) < (t.used_at, t.id)))
 """
-# The oldest of a chain first: a pair whose successor is forgotten before it would not be known as replaced, and rise.
-# And after its twins: without it they would not be known as twins, and rise, too.
+# The oldest pair of a chain goes first: if its successor were deleted before it, it would no longer count as replaced
+# and would become valid again. The other twins of its successor go before it: without it they would no longer count as
+# twins and would become valid again, too.
 _DELETE_REPLACED_PAIRS: LiteralString = f"""
 {_WITH_OLD_SUCCESSORS}
 delete from oauth_tokens where id = any (array(
@@ -51,16 +52,16 @@ delete from oauth_tokens where id = any (array(
 # ruff: enable[S608]
 
 MAX_ROUNDS = 200
-"""So often each is repeated in one run; what is left then has time until the next."""
+"""The maximum number of batches per statement in one run. The next run deletes the rest."""
 
 
 async def prune_oauth(connection: Connection, now: datetime, *, batch_size: int) -> int:
-    """Delete in short statements of `at_once` rows; returns how many rows that were. What can still be used stays."""
-    silent_since, dead_since = now - INACTIVITY_LIMIT, now - DEAD_TOKEN_RETENTION
-    await _run_in_batches(connection, [_REVOKE_INACTIVE_GRANTS], [silent_since, silent_since, batch_size])
+    """Delete expired rows in batches of `batch_size` and return how many were deleted. Usable tokens are kept."""
+    inactive_since, dead_since = now - INACTIVITY_LIMIT, now - DEAD_TOKEN_RETENTION
+    await _run_in_batches(connection, [_REVOKE_INACTIVE_GRANTS], [inactive_since, inactive_since, batch_size])
     deleted = await _run_in_batches(connection, [_DELETE_EXPIRED_CODES], [now - USED_CODE_RETENTION, batch_size])
     deleted += await _run_in_batches(connection, [_DELETE_REVOKED_PAIRS], [dead_since, batch_size])
-    # By turns: what goes first is what kept the next one.
+    # Alternate the two statements: deleting twins makes a replaced pair deletable.
     return deleted + await _run_in_batches(
         connection, [_DELETE_OVERTAKEN_TWINS, _DELETE_REPLACED_PAIRS], [dead_since, batch_size]
     )
@@ -71,8 +72,8 @@ async def _run_in_batches(
 ) -> int:
     changed = 0
     for _ in range(MAX_ROUNDS):
-        rows = sum([(await connection.execute(it, parameters)).rowcount for it in statements])
-        if not rows:
+        batch_changed = sum([(await connection.execute(statement, parameters)).rowcount for statement in statements])
+        if not batch_changed:
             break
-        changed += rows
+        changed += batch_changed
     return changed

@@ -1,4 +1,4 @@
-"""Codes, grants and pairs of tokens in the database. Of each secret only the SHA-256 is kept."""
+"""OAuth codes, grants and token pairs in the database, which stores only the SHA-256 of each secret."""
 
 from dataclasses import dataclass
 from typing import LiteralString
@@ -25,7 +25,7 @@ insert into oauth_codes
     (code_hash, user_id, client_id, redirect_uri, code_challenge, name, scopes, installation, expires_at)
 values (%s, %s, %s, %s, %s, %s, %s, %s, now() + %s)
 """
-# Whoever comes second waits for the first to commit, and then finds nothing.
+# A concurrent second use waits for the first to commit, and then matches no row.
 _REDEEM_CODE: LiteralString = """
 update oauth_codes c set used_at = now() from users u
 where c.code_hash = %s and c.used_at is null and u.id = c.user_id
@@ -56,15 +56,15 @@ _INSERT_PAIR: LiteralString = """
 insert into oauth_tokens (grant_id, access_hash, refresh_hash, access_expires_at, replaces)
 values (%s, %s, %s, now() + %s, %s)
 """
-# Until this transaction ends, nobody else refreshes anything of the grant.
+# The lock serialises refreshes of one grant until the transaction ends.
 _LOCK_GRANT_FOR_REFRESH: LiteralString = """
 select t.id as pair_id, t.replaces, g.id as grant_id, g.client_id, g.scopes,
     g.revoked_at is not null or u.closed_at is not null or t.created_at < now() - %s as is_over
 from oauth_tokens t join oauth_grants g on g.id = t.grant_id join users u on u.id = g.user_id
 where t.refresh_hash = %s for no key update of g
 """
-# A call with an access token marks its pair as used without the grant's lock: twins are locked one by one, so that
-# which of them was used first is known for good from here on.
+# API calls mark their pair as used without locking the grant. Locking the twins, one by one in id order, fixes which of
+# them was used first.
 _LOCK_TWINS: LiteralString = """
 select from oauth_tokens where id = %(pair)s or replaces = %(replaces)s order by id for no key update
 """
@@ -88,13 +88,13 @@ _REVOKE_GRANT: LiteralString = (
 )
 _FIND_GRANT: LiteralString = """
 select g.id as grant_id, g.client_id from oauth_tokens t join oauth_grants g on g.id = t.grant_id
-where t.refresh_hash = %(it)s or (t.access_hash = %(it)s and t.access_expires_at > now())
+where t.refresh_hash = %(hash)s or (t.access_hash = %(hash)s and t.access_expires_at > now())
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthorizationCode:
-    """What a code stands for. `is_good`: it was young enough, and the account is open."""
+    """The authorization that a code was issued for. `is_good`: the code had not expired and the account is open."""
 
     user_id: UUID
     client_id: str
@@ -108,7 +108,7 @@ class AuthorizationCode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedTokenPair:
-    """Whose refresh token was shown. `is_over`: access is gone already."""
+    """The pair and grant of a presented refresh token. `is_over`: grant revoked or inactive, or account closed."""
 
     pair_id: UUID
     replaces: UUID | None
@@ -120,7 +120,7 @@ class LockedTokenPair:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grant:
-    """Whose token it is."""
+    """The grant that a token belongs to."""
 
     grant_id: UUID
     client_id: str
@@ -128,7 +128,7 @@ class Grant:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenPair:
-    """Fresh tokens, seen this once."""
+    """Newly issued tokens. They can't be read again from the database."""
 
     access_token: str
     refresh_token: str
@@ -136,34 +136,43 @@ class TokenPair:
 
 
 async def create_code(connection: Connection, user_id: UUID, request: AuthorizationRequest) -> str:
-    """A code for who asked; its owner has approved."""
+    """Create an authorization code for a request that the user has approved, and return it."""
     code = generate_secret(CODE_PREFIX)
-    it = request
-    asked = [it.client_id, it.redirect_uri, it.code_challenge, it.name, it.scopes, it.installation]
-    await connection.execute(_INSERT_CODE, [hash_secret(code), user_id, *asked, CODE_LIFETIME])
+    parameters = [
+        hash_secret(code),
+        user_id,
+        request.client_id,
+        request.redirect_uri,
+        request.code_challenge,
+        request.name,
+        request.scopes,
+        request.installation,
+        CODE_LIFETIME,
+    ]
+    await connection.execute(_INSERT_CODE, parameters)
     return code
 
 
 async def redeem_code(connection: Connection, code: str) -> AuthorizationCode | None:
-    """Use the code up, whatever comes of it. None when it is unknown or was used."""
+    """Mark the code as used and return its authorization; None if the code is unknown or already used."""
     return await fetch_one(connection, _REDEEM_CODE, [hash_secret(code)], class_row(AuthorizationCode))
 
 
 async def revoke_grants_by_code(connection: Connection, code: str) -> list[UUID]:
-    """End what this code gave; the grants that ended by it."""
+    """Revoke the grant that this code created; return the ids of the revoked grants."""
     return await _fetch_ids(connection, _REVOKE_BY_CODE, [hash_secret(code)])
 
 
 async def create_grant(connection: Connection, code: str) -> tuple[UUID, list[UUID]]:
-    """The grant that a burned code is good for, and those that ended because it takes their place."""
-    made = await _fetch_ids(connection, _INSERT_GRANT, {"code": hash_secret(code)})
-    return made[0], await _fetch_ids(connection, _REVOKE_SUPERSEDED_GRANTS, [made[0]])
+    """Create the grant of a redeemed code. Returns its id, and the ids of older grants that it replaces."""
+    [grant_id] = await _fetch_ids(connection, _INSERT_GRANT, {"code": hash_secret(code)})
+    return grant_id, await _fetch_ids(connection, _REVOKE_SUPERSEDED_GRANTS, [grant_id])
 
 
 async def create_token_pair(
     connection: Connection, grant_id: UUID, scopes: list[str], *, replaces: UUID | None
 ) -> TokenPair:
-    """A fresh pair of this grant's, which from its first use takes the place of `replaces`."""
+    """Issue a token pair for the grant. Its first use invalidates the pair `replaces`."""
     pair = TokenPair(
         access_token=generate_secret(ACCESS_PREFIX), refresh_token=generate_secret(REFRESH_PREFIX), scopes=scopes
     )
@@ -175,34 +184,34 @@ async def create_token_pair(
 
 
 async def lock_pair_by_refresh_token(connection: Connection, token: str) -> LockedTokenPair | None:
-    """Whose this is; None when it is unknown. To be called in a transaction, which then has the grant for itself."""
+    """Find the pair of a refresh token and lock its grant; None if unknown. Call it in a transaction."""
     return await fetch_one(
         connection, _LOCK_GRANT_FOR_REFRESH, [INACTIVITY_LIMIT, hash_secret(token)], class_row(LockedTokenPair)
     )
 
 
 async def get_refresh_token_state(connection: Connection, pair: LockedTokenPair) -> RefreshTokenState:
-    """What has become of a pair whose grant is locked."""
+    """Return the state of a pair whose grant is locked by this transaction."""
     parameters = {"pair": pair.pair_id, "replaces": pair.replaces}
     await connection.execute(_LOCK_TWINS, parameters)
-    found = await fetch_one(connection, _GET_REFRESH_STATE, parameters, class_row(RefreshTokenState))
-    assert found is not None  # noqa: S101 - a select without from returns its row
-    return found
+    state = await fetch_one(connection, _GET_REFRESH_STATE, parameters, class_row(RefreshTokenState))
+    assert state is not None  # noqa: S101 - a select without from returns its row
+    return state
 
 
 async def mark_pair_used(connection: Connection, pair_id: UUID) -> None:
-    """This pair is in its client's hands: what it replaces is dead."""
+    """Mark the pair as used by its client, which invalidates the pair that it replaces."""
     await connection.execute(_MARK_USED, [pair_id])
 
 
 async def revoke_grant(connection: Connection, grant_id: UUID) -> list[UUID]:
-    """End an installation with all its tokens; its id, unless it had ended before."""
+    """Revoke a grant with all its tokens; return its id in a list, which is empty if it was already revoked."""
     return await _fetch_ids(connection, _REVOKE_GRANT, [grant_id])
 
 
 async def find_grant_by_token(connection: Connection, token: str) -> Grant | None:
-    """Whose token this is: any refresh token there ever was, or an access token that lives."""
-    return await fetch_one(connection, _FIND_GRANT, {"it": hash_secret(token)}, class_row(Grant))
+    """Find the grant of a token: any stored refresh token, even a replaced one, or a valid access token."""
+    return await fetch_one(connection, _FIND_GRANT, {"hash": hash_secret(token)}, class_row(Grant))
 
 
 async def _fetch_ids(

@@ -1,4 +1,4 @@
-"""Sign-ins that have begun: a row each, found by the hash of what the browser's cookie holds, and counted."""
+"""Sign-in attempts: one row each, found by the hash of the browser's cookie, and counted for rate limits."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,9 +15,9 @@ PREFIX = "evt_"
 LIFETIME = timedelta(hours=1)
 RATE_LIMIT_WINDOW = timedelta(minutes=15)
 MAX_STARTS_PER_ADDRESS, MAX_STARTS_PER_SOURCE = 5, 30
-"""So many sign-ins may begin in a window for one address, and from one place (a household, an office)."""
+"""The maximum number of attempts in a window for one email address, and from one network (a household, an office)."""
 MAX_TRIES = 5
-"""So often one sign-in may come back with a code or a link; and from one place as often as one may begin."""
+"""How often one attempt may return with a code or a link. The limit per network is MAX_STARTS_PER_SOURCE."""
 
 _LOCK: LiteralString = "select pg_advisory_xact_lock(hashtext('evconduit sign-in'))"
 _CHECK_LIMITS: LiteralString = """
@@ -48,7 +48,7 @@ _STORE_IDENTITY: LiteralString = """
 update sign_in_attempts set code_verifier = null, earlier_verifiers = '{}', supabase_id = %s, email = %s, name = %s
 where token_hash = %s
 """
-# The row goes on being counted, and is good for nothing else.
+# The row is kept, without its data, because the rate limits count it.
 _END: LiteralString = """
 update sign_in_attempts set code_verifier = null, earlier_verifiers = '{}', supabase_id = null, email = null,
        name = null, next_path = ''
@@ -56,7 +56,7 @@ where token_hash = %s
 """
 
 
-# True for a sign-in that nobody has begun, too: who finishes it finds out.
+# Also true for an unknown attempt: completing it fails with a better error.
 _COUNT_TRY: LiteralString = """
 with tried as (
     update sign_in_attempts a set tries = tries + 1
@@ -71,24 +71,24 @@ select exists (select from tried) or not exists (select from sign_in_attempts wh
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewSignInAttempt:
-    """What is known when a sign-in begins. Hashes are keyed: they are to count by, not to find anybody."""
+    """The data that a sign-in attempt starts with. The hashes are keyed: they serve to count, not to identify users."""
 
     source_hash: bytes
     next_path: str
     address_hash: bytes | None = None
     invitation_id: UUID | None = None
     accepts_terms: bool = False
-    # What this browser's cookie held so far.
+    # The cookie that this browser had from an earlier attempt.
     previous_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignInAttempt:
-    """A sign-in that is under way in one browser. With a `supabase_id`, Supabase has said who it is."""
+    """A pending sign-in of one browser. Once `supabase_id` is set, Supabase has verified the user's identity."""
 
     token_hash: bytes = field(repr=False)
     code_verifier: str | None = field(repr=False)
-    # Of what this browser had asked for before, for the same address.
+    # From earlier attempts of this browser for the same address.
     earlier_verifiers: list[str] = field(repr=False)
     invitation_id: UUID | None
     accepts_terms: bool
@@ -99,7 +99,7 @@ class SignInAttempt:
 
 
 async def create_sign_in_attempt(connection: Connection, new_attempt: NewSignInAttempt) -> str:
-    """Note that a sign-in begins; returns what the browser's cookie is to hold. Raises Problem 429."""
+    """Store a new attempt and return the value of the browser's cookie. Raises Problem 429."""
     token = generate_secret(PREFIX)
     parameters = {
         "token": hash_secret(token),
@@ -118,43 +118,43 @@ async def create_sign_in_attempt(connection: Connection, new_attempt: NewSignInA
         await connection.execute(_LOCK)
         row = await (await connection.execute(_CHECK_LIMITS, parameters)).fetchone()
         if row is None or not row[0]:
-            raise _build_too_many_requests("Too many sign-ins were begun for this address, or from where you are.")
+            raise _build_too_many_requests("There were too many sign-ins for this address or from your network.")
         await connection.execute(_INSERT, parameters)
     return token
 
 
 def list_verifiers(attempt: SignInAttempt) -> list[str]:
-    """What may go with a code that comes back to this browser, the likeliest first."""
-    newest = [] if attempt.code_verifier is None else [attempt.code_verifier]
-    return newest + attempt.earlier_verifiers
+    """Return the PKCE verifiers that may belong to a code that this browser presents, the most likely first."""
+    current = [] if attempt.code_verifier is None else [attempt.code_verifier]
+    return current + attempt.earlier_verifiers
 
 
 async def store_verifier(connection: Connection, token: str, verifier: str) -> None:
-    """Put the PKCE verifier of this sign-in where the browser's return will find it."""
+    """Store the PKCE verifier of this attempt."""
     await connection.execute(_STORE_VERIFIER, [verifier, hash_secret(token)])
 
 
 async def find_sign_in_attempt(connection: Connection, token: str) -> SignInAttempt | None:
-    """The sign-in that this browser has begun, unless it is over or too old."""
+    """Find this browser's attempt; None if it has ended or expired."""
     return await fetch_one(connection, _FIND, [hash_secret(token)], class_row(SignInAttempt))
 
 
 async def store_verified_identity(
     connection: Connection, attempt: SignInAttempt, supabase_id: UUID, *, email: str, name: str
 ) -> None:
-    """Remember who it is while something of ours is still wanted: an invitation, an agreement."""
+    """Store the verified identity while the user still has to enter an invitation code or accept the terms."""
     await connection.execute(_STORE_IDENTITY, [supabase_id, email, name, attempt.token_hash])
 
 
 async def end_sign_in_attempt(connection: Connection, attempt: SignInAttempt) -> None:
-    """This sign-in is over; nothing in its row is of use to anybody any more."""
+    """End the attempt and erase its personal data; its row remains for the rate limits."""
     await connection.execute(_END, [attempt.token_hash])
 
 
 async def count_sign_in_try(connection: Connection, token: str) -> None:
-    """This sign-in comes back, and Supabase will be asked what that is worth. Raises Problem 429 when that is enough.
+    """Count one return of the browser, before Supabase verifies it. Raises Problem 429 above the limits.
 
-    Supabase counts what all people ask of it by one address, the relay's: nobody may use that up for the others.
+    Supabase limits requests by IP address, and sees all of the relay's users at one: no user may exhaust that limit.
     """
     parameters = {
         "token": hash_secret(token),
@@ -164,11 +164,10 @@ async def count_sign_in_try(connection: Connection, token: str) -> None:
     }
     row = await (await connection.execute(_COUNT_TRY, parameters)).fetchone()
     if row is None or not row[0]:
-        raise _build_too_many_requests("This was tried too often.")
+        raise _build_too_many_requests("There were too many sign-in attempts.")
 
 
 def _build_too_many_requests(reason: str) -> Problem:
-    words = f"{reason} Wait a quarter of an hour."
-    return Problem(
-        429, "too-many-requests", words, headers={"Retry-After": str(int(RATE_LIMIT_WINDOW.total_seconds()))}
-    )
+    seconds = int(RATE_LIMIT_WINDOW.total_seconds())
+    detail = f"{reason} Try again in {seconds // 60} minutes."
+    return Problem(429, "too-many-requests", detail, headers={"Retry-After": str(seconds)})

@@ -1,11 +1,11 @@
-"""One-time links that sign in the owner of a self-hosted relay. They are printed where only the operator looks."""
+"""One-time links that sign in the owner of a self-hosted relay. The command line prints them for the operator."""
 
 from datetime import timedelta
 from typing import LiteralString
 from uuid import UUID
 
 from relay.identity.credentials import generate_secret, hash_secret
-from relay.kit.database import Connection, SyncConnection
+from relay.kit.database import Connection
 from relay.plans import OPERATOR_PLAN
 
 PREFIX = "evl_"
@@ -17,7 +17,7 @@ insert into sign_in_links (token_hash, user_id, expires_at) values (%s, %s, now(
 """
 _FIND_VALID_LINK: LiteralString = "select from sign_in_links where token_hash = %s and expires_at > now()"
 _REDEEM_LINK: LiteralString = "delete from sign_in_links where token_hash = %s and expires_at > now() returning user_id"
-# Two links may be used at once: the lock lets one of them make the owner, and the other find it.
+# If two links are used at once, the lock makes one create the owner and the other find it.
 _LOCK_OWNER_CREATION: LiteralString = "select pg_advisory_xact_lock(hashtext('evconduit owner'))"
 _FIND_OWNER: LiteralString = "select id from users where closed_at is null order by created_at, id limit 1"
 _INSERT_OWNER: LiteralString = """
@@ -27,20 +27,23 @@ select id from made
 """
 
 
-def create_sign_in_link(connection: SyncConnection, user_id: UUID | None) -> str:
-    """The secret part of a link that signs this user in, or (None) the owner, who begins to exist by it."""
+async def create_sign_in_link(connection: Connection, user_id: UUID | None) -> str:
+    """Create a link that signs in this user, or the owner if None, and return its secret part.
+
+    The owner's account is created when the link is used, if there is none yet.
+    """
     token = generate_secret(PREFIX)
-    connection.execute(_INSERT_LINK, [hash_secret(token), user_id, LIFETIME])
+    await connection.execute(_INSERT_LINK, [hash_secret(token), user_id, LIFETIME])
     return token
 
 
 async def is_sign_in_link_valid(connection: Connection, token: str) -> bool:
-    """Whether this link would sign somebody in now."""
+    """Return whether this link is unused and has not expired."""
     return await (await connection.execute(_FIND_VALID_LINK, [hash_secret(token)])).fetchone() is not None
 
 
 async def redeem_sign_in_link(connection: Connection, token: str, *, language: str) -> UUID | None:
-    """Use a link up; whom it signs in. None when it is unknown, too old or used. To be called in a transaction."""
+    """Use up a link and return the user it signs in; None if it is unknown, expired or used. Call in a transaction."""
     row = await (await connection.execute(_REDEEM_LINK, [hash_secret(token)])).fetchone()
     if row is None:
         return None
@@ -48,7 +51,7 @@ async def redeem_sign_in_link(connection: Connection, token: str, *, language: s
 
 
 async def get_or_create_owner(connection: Connection, *, language: str = "en-US") -> UUID:
-    """The first account, made when there is none. To be called in a transaction."""
+    """Return the first account, creating it if there is none. Call it in a transaction."""
     row = await (await connection.execute(_FIND_OWNER)).fetchone()
     if row is None:
         await connection.execute(_LOCK_OWNER_CREATION)

@@ -1,4 +1,4 @@
-"""Accounts of people whom Supabase knows, and the operator's say in them."""
+"""Accounts of users who sign in with Supabase."""
 
 import re
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from relay.kit.database import Connection, SyncConnection, fetch_one
+from relay.kit.database import Connection, fetch_one
 from relay.plans import SIGN_UP_PLAN
 
-# Several browsers of one new person may arrive at once: one of them makes the account, the others find it.
+# If a new user signs in from several browsers at once, one of them creates the account and the others find it.
 _LOCK_SUPABASE_ID: LiteralString = "select pg_advisory_xact_lock(hashtextextended('evconduit person ' || %s::text, 0))"
-# The user's own row goes before Supabase has forgotten the person; until then the tombstone knows who it is.
+# Account deletion removes the row in `users` before the user at Supabase. In between, the tombstone in `deleted_users`
+# has the id.
 _FIND: LiteralString = """
 select id, closed_at is not null as is_closed from users where supabase_id = %(supabase_id)s
 union all
@@ -32,9 +33,6 @@ _UPDATE_EMAIL: LiteralString = (
     "update users set email = %(email)s where id = %(id)s and email is distinct from %(email)s"
 )
 _ACCEPT_TERMS: LiteralString = "update users set accepted_terms_at = now() where id = %s and accepted_terms_at is null"
-_APPROVE: LiteralString = "update users set approved_at = now() where id = %s and approved_at is null"
-_SET_PLAN: LiteralString = "update users set plan = %s where id = %s"
-_SET_ROLE: LiteralString = "update users set role = %s where id = %s"
 
 
 MAX_EMAIL_LENGTH = 254
@@ -42,13 +40,13 @@ _EMAIL_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s.]+")
 
 
 def is_email_address(text: str) -> bool:
-    """Whether mail could be sent there; whether any arrives is found out by sending some."""
+    """Return whether `text` has the form of an email address; only sending an email shows whether it exists."""
     return len(text) <= MAX_EMAIL_LENGTH and text.isprintable() and _EMAIL_ADDRESS.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExistingUser:
-    """An account that belongs to a person of Supabase's. A closed one is on its way out."""
+    """The account of a Supabase user. If it is closed, it is being deleted."""
 
     id: UUID
     is_closed: bool
@@ -56,7 +54,7 @@ class ExistingUser:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewUser:
-    """What an account begins with."""
+    """The initial data of an account."""
 
     supabase_id: UUID
     email: str | None
@@ -68,13 +66,13 @@ class NewUser:
 
 
 async def find_user_by_supabase_id(connection: Connection, supabase_id: UUID) -> ExistingUser | None:
-    """The account of this person. To be called in a transaction: until its end nobody else makes one."""
+    """Find the account of a Supabase user. Call in a transaction, which keeps others from creating the account."""
     await connection.execute(_LOCK_SUPABASE_ID, [str(supabase_id)])
     return await fetch_one(connection, _FIND, {"supabase_id": supabase_id}, class_row(ExistingUser))
 
 
 async def create_user_from_supabase(connection: Connection, new_user: NewUser) -> UUID:
-    """A new account holder with an empty feed."""
+    """Create a user with an empty feed and return their id."""
     parameters = {
         "supabase_id": new_user.supabase_id,
         "email": new_user.email,
@@ -91,25 +89,10 @@ async def create_user_from_supabase(connection: Connection, new_user: NewUser) -
 
 
 async def update_email(connection: Connection, user_id: UUID, email: str) -> None:
-    """This is where the person gets mail now."""
+    """Update the user's email address."""
     await connection.execute(_UPDATE_EMAIL, {"id": user_id, "email": email})
 
 
 async def accept_terms(connection: Connection, user_id: UUID) -> None:
-    """The person agrees to the terms. The first time counts."""
+    """Record when the user accepted the terms, unless that is recorded already."""
     await connection.execute(_ACCEPT_TERMS, [user_id])
-
-
-def approve_user(connection: SyncConnection, user_id: UUID) -> bool:
-    """Let this person in; whether that was still to be done."""
-    return connection.execute(_APPROVE, [user_id]).rowcount == 1
-
-
-def set_plan(connection: SyncConnection, user_id: UUID, plan: str) -> None:
-    """What the account may use from the next call on; what was used this month stays used."""
-    connection.execute(_SET_PLAN, [plan, user_id])
-
-
-def set_role(connection: SyncConnection, user_id: UUID, role: str) -> None:
-    """Make this person an admin, or a user again. Counts from the next page on."""
-    connection.execute(_SET_ROLE, [role, user_id])

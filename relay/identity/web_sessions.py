@@ -1,4 +1,4 @@
-"""Browsers that are signed in: a row each, found by the hash of what the browser's cookie holds."""
+"""Web sessions of signed-in browsers: one row each, found by the hash of the browser's cookie."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,14 +12,14 @@ from relay.kit.database import Connection, fetch_one
 
 PREFIX = "evs_"
 LIFETIME = timedelta(days=30)
-"""So long a browser stays signed in after it was last seen."""
+"""How long a browser stays signed in after its last visit."""
 
 type SignInMethod = Literal["link", "supabase"]
 
 _INSERT: LiteralString = """
 insert into web_sessions (token_hash, user_id, began_by, expires_at) values (%s, %s, %s, now() + %s)
 """
-# Seen is written once an hour, so that a page costs no write.
+# `seen_at` is updated at most once an hour, so that most page views write nothing.
 _FIND: LiteralString = """
 with seen as (
     update web_sessions set seen_at = now(), expires_at = now() + %(lives)s
@@ -34,7 +34,7 @@ where s.token_hash = %(token)s and s.expires_at > now() and u.closed_at is null
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignedInUser:
-    """Who is signed in, as the users' row says now."""
+    """The signed-in user, with the current values of their row in `users`."""
 
     user_id: UUID
     email: str | None
@@ -48,27 +48,27 @@ class SignedInUser:
 
     @property
     def title(self) -> str:
-        """What to call the account on a page."""
+        """The account's name on a page."""
         return self.name or self.email or "EVConduit"
 
 
 async def create_web_session(connection: Connection, user_id: UUID, began_by: SignInMethod) -> str:
-    """Sign a browser in; returns what its cookie is to hold. Always a new one: no browser brings its own."""
+    """Create a session and return the value of its cookie, always a new one: this prevents session fixation."""
     token = generate_secret(PREFIX)
     await connection.execute(_INSERT, [hash_secret(token), user_id, began_by, LIFETIME])
     return token
 
 
 async def find_web_session(connection: Connection, token: str) -> SignedInUser | None:
-    """Whose session this is; None when it never was one, has ended, or its account is closed."""
+    """Find the user of a session; None if it is unknown, has expired or ended, or the account is closed."""
     return await fetch_one(connection, _FIND, {"token": hash_secret(token), "lives": LIFETIME}, class_row(SignedInUser))
 
 
 async def end_web_session(connection: Connection, token: str) -> None:
-    """Sign a browser out."""
+    """End one browser's session."""
     await connection.execute("delete from web_sessions where token_hash = %s", [hash_secret(token)])
 
 
 async def end_user_web_sessions(connection: Connection, user_id: UUID) -> None:
-    """Sign all browsers of a user out."""
+    """End the sessions of all the user's browsers."""
     await connection.execute("delete from web_sessions where user_id = %s", [user_id])

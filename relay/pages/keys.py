@@ -81,7 +81,8 @@ async def submit_revoke(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, key_id: PathId, _form: PostedForm
 ) -> Response:
     """Revoke the key."""
-    await revoke_key(runtime, visitor.user_id, key_id)
+    async with runtime.pool.connection() as connection:
+        await revoke_key(connection, visitor.user_id, key_id, runtime.hub.close_credential_streams)
     return redirect_to(request, "/keys", notice="keys.notice.revoked")
 
 

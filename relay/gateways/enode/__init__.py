@@ -1,4 +1,4 @@
-"""Enode's API: `open_enode(EnodeConfig(…))` gives an `EnodeClient`. Its errors are drawn in `errors.py`."""
+"""Enode's API: `open_enode(EnodeConfig(…))` yields an `EnodeClient`. `errors.py` shows the tree of its errors."""
 
 from relay.gateways.enode.actions import ActionKind, ActionState, ChargeAction, FailureReason
 from relay.gateways.enode.api import API_VERSION

@@ -1,4 +1,4 @@
-"""The access token: asked for once, shared by all, renewed before it runs out."""
+"""Enode's access token: fetched once, shared by all callers, renewed before it expires."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,14 +22,14 @@ MAX_BODY_BYTES = 64 * 1024
 RENEWAL_MARGIN_SECONDS = 60.0
 RENEWAL_MARGIN_FRACTION = 0.1
 RENEWAL_RETRY_SECONDS = 15.0  # between early renewals that fail
-DEFAULT_LIFETIME_SECONDS = 300  # Enode tells 3599 s; a server that tells nothing is asked again soon
+DEFAULT_LIFETIME_SECONDS = 300  # where the response has no expires_in; Enode sends 3599
 MAX_LIFETIME_SECONDS = 24 * 3600
 REFUSED_STATUSES = frozenset({400, 401, 403})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """An access token and the monotonic seconds at which to renew it and at which it is dead."""
+    """An access token, with its renewal and expiry times in seconds of the monotonic clock."""
 
     value: str = field(repr=False)
     renew_at: float
@@ -37,9 +37,9 @@ class AccessToken:
 
 
 class TokenCache:
-    """One token for every caller. `fetch` asks Enode for a new one, and is never run twice at a time.
+    """One access token for all callers. `fetch` requests a new one from Enode; two fetches never run at a time.
 
-    `fetch` is told whether to be patient: while the old token lives, there is no need to be.
+    The argument of `fetch` says whether to retry: False while the old token is still valid.
     """
 
     def __init__(self, fetch: Callable[[bool], Awaitable[AccessToken]], clock: Clock) -> None:
@@ -51,15 +51,15 @@ class TokenCache:
         self._fetch_count = 0
 
     async def get(self) -> str:
-        """A token that lives. Raises what asking for a new one raises, unless the old one lives still."""
+        """Return a valid token. Raises what `fetch` raises, unless the old token is still valid."""
         while True:
             token = self._find_valid_token()
-            # Renewal begins early so that few have to wait for it: one caller renews, the others use the old token.
+            # Renewal starts before expiry so that few callers wait: one renews, the others use the old token.
             if token and (self._clock.monotonic() < token.renew_at or self._lock.locked()):
                 return token.value
-            rounds = self._fetch_count
+            fetch_count = self._fetch_count
             async with self._lock:
-                if rounds == self._fetch_count:  # else somebody asked while we waited, and the outcome is ours too
+                if fetch_count == self._fetch_count:  # otherwise another caller's fetch ended while this one waited
                     await self._renew()
                 token = self._token if self._last_error is None else self._find_valid_token()
             if token:
@@ -68,19 +68,19 @@ class TokenCache:
                 raise self._last_error.with_traceback(None)
 
     async def replace(self, refused_token: str) -> str:
-        """A token other than `refused`, which Enode has just answered with 401. Raises as `get` does."""
+        """Return a token other than `refused_token`, which Enode has just answered with 401. Raises as `get` does."""
         if self._token and self._token.value == refused_token:
             self._token = None
         return await self.get()
 
     async def _renew(self) -> None:
-        old = self._find_valid_token()
+        old_token = self._find_valid_token()
         try:
-            self._token, self._last_error = await self._fetch(old is None), None
+            self._token, self._last_error = await self._fetch(old_token is None), None
         except EnodeError as error:
             self._last_error = error
-            if old and self._token is old:
-                self._token = replace(old, renew_at=self._clock.monotonic() + RENEWAL_RETRY_SECONDS)
+            if old_token and self._token is old_token:
+                self._token = replace(old_token, renew_at=self._clock.monotonic() + RENEWAL_RETRY_SECONDS)
         self._fetch_count += 1
 
     def _find_valid_token(self) -> AccessToken | None:
@@ -89,39 +89,38 @@ class TokenCache:
 
 
 class TokenEndpoint:
-    """Enode's OAuth server: client credentials by HTTP Basic."""
+    """The token endpoint of Enode's OAuth server: client credentials grant, with HTTP Basic authentication."""
 
     def __init__(self, transport: RetryingTransport, *, url: str, auth: httpx.BasicAuth) -> None:
         self._transport = transport
         self._url = url
         self._auth = auth
 
-    async def fetch(self, with_retries: bool) -> AccessToken:  # noqa: FBT001  # TokenCache's callback, told what it waits for
-        """A new token; asked for only once when not `patient`.
+    async def fetch(self, with_retries: bool) -> AccessToken:  # noqa: FBT001  # the signature of TokenCache's callback
+        """Request a new token, in a single attempt unless `with_retries`.
 
-        Raises EnodeUnavailable, EnodeRateLimited, EnodeCredentialsRefused, EnodeProtocolError. None of them is `sent`:
-        what the token was wanted for has not begun.
+        Raises EnodeUnavailable, EnodeRateLimited, EnodeCredentialsRefused, EnodeProtocolError, all of them with
+        `is_outcome_unknown` False: the call that needs the token has not been sent.
         """
-        give_up_at = self._transport.get_deadline()
         try:
-            outcome = await self._transport.send_with_retries(
+            result = await self._transport.send_with_retries(
                 self._send_once,
                 retry_mode=RetryMode.ALWAYS,
-                deadline=give_up_at,
+                deadline=self._transport.get_deadline(),
                 max_attempts=None if with_retries else 1,
             )
-            return self._parse_result(outcome)
+            return self._parse_result(result)
         except EnodeProtocolError as error:
             raise EnodeProtocolError(OPERATION, fault=error.fault, is_outcome_unknown=False) from None
 
     def _parse_result(self, result: RequestResult) -> AccessToken:
         if isinstance(result, NoResponse):
             raise EnodeUnavailable(OPERATION, cause=result.cause, is_outcome_unknown=False)
-        if fault := find_error(result):
-            raise fault
-        # Its life began at Enode, before the answer came.
-        since = self._transport.clock.monotonic() - result.duration.total_seconds()
-        return parse_token(require_object(parse_json(result.body, OPERATION), OPERATION), issued_at=since)
+        if error := find_error(result):
+            raise error
+        # The lifetime counts from when Enode issued the token, at the earliest when the request was sent.
+        issued_at = self._transport.clock.monotonic() - result.duration.total_seconds()
+        return parse_token(require_object(parse_json(result.body, OPERATION), OPERATION), issued_at=issued_at)
 
     async def _send_once(self) -> RequestResult:
         http, clock = self._transport.http, self._transport.clock
@@ -131,7 +130,7 @@ class TokenEndpoint:
 
 
 def find_error(response: Response) -> EnodeError | None:
-    """What the status of the OAuth server's answer means; None for a good one."""
+    """Return the error that the status of the OAuth server's response stands for, None for success."""
     status = response.status
     if status < REDIRECTION:
         return None
@@ -145,16 +144,17 @@ def find_error(response: Response) -> EnodeError | None:
 
 
 def parse_token(source: JsonObject, *, issued_at: float) -> AccessToken:
-    """The token in the OAuth server's answer; `since` is the monotonic second at which its life began.
+    """Parse the OAuth server's response. `issued_at` is the monotonic second at which the token's lifetime began.
 
-    It is renewed 60 s before its end, or a tenth of its life before when that is less. Raises EnodeProtocolError.
+    The token is renewed 60 s before it expires, or a tenth of its lifetime before if that is less.
+    Raises EnodeProtocolError.
     """
     value = require_text(source, "access_token", OPERATION)
     if not (value.isascii() and value.isprintable() and " " not in value):
-        # Such a value would be refused by the HTTP library, in words that repeat it.
-        raise EnodeProtocolError(OPERATION, fault="an access_token that fits no header")
-    told = parse_int(source, "expires_in") or 0
-    lifetime = min(told, MAX_LIFETIME_SECONDS) if told > 0 else DEFAULT_LIFETIME_SECONDS
+        # httpx would reject such a value with a message that contains it.
+        raise EnodeProtocolError(OPERATION, fault="an access_token that is not valid in a header")
+    expires_in = parse_int(source, "expires_in") or 0
+    lifetime = min(expires_in, MAX_LIFETIME_SECONDS) if expires_in > 0 else DEFAULT_LIFETIME_SECONDS
     return AccessToken(
         value=value,
         renew_at=issued_at + lifetime - min(RENEWAL_MARGIN_SECONDS, lifetime * RENEWAL_MARGIN_FRACTION),

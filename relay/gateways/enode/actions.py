@@ -1,4 +1,4 @@
-"""Enode's actions: what became of what a vehicle was asked for."""
+"""Enode's actions: the progress and result of commands sent to a vehicle."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,14 +23,14 @@ CONFLICT = 409
 
 
 class ActionKind(StrEnum):
-    """What a vehicle can be asked."""
+    """A charging command."""
 
     START = "START"
     STOP = "STOP"
 
 
 class ActionState(StrEnum):
-    """Where an action stands. All but PENDING are final."""
+    """The state of an action. All but PENDING are final."""
 
     PENDING = "PENDING"
     CONFIRMED = "CONFIRMED"
@@ -40,7 +40,7 @@ class ActionState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureReason:
-    """Why an action failed or was cancelled. `type` such as NO_RESPONSE or CONFLICT; Enode may add others."""
+    """Why an action failed or was cancelled. `type` is for example NO_RESPONSE or CONFLICT; Enode may add others."""
 
     type: str
     detail: str | None = field(repr=False)
@@ -48,16 +48,16 @@ class FailureReason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeAction:
-    """Enode's record of a command. A state or kind that we do not know stays the text that Enode sent."""
+    """Enode's record of a command. An unknown state or kind is kept as the text that Enode sent."""
 
     id: str
     user_id: str
     target_id: str
     target_type: str | None
     kind: ActionKind | str | None
-    """None for actions of other kinds, which Enode files together with these."""
+    """None for actions without a kind, such as setting the maximum current."""
     max_current: float | None = None
-    """What an action without a kind asks for, in amperes."""
+    """The requested maximum current in amperes; only in actions without a kind."""
     state: ActionState | str
     failure_reason: FailureReason | None
     created_at: datetime | None
@@ -66,7 +66,7 @@ class ChargeAction:
 
     @classmethod
     def from_json(cls, source: JsonObject, operation: str) -> Self:
-        """From Enode's JSON, be it an answer or the `vendorAction` of a webhook event (`operation` then names that).
+        """Parse a response body or the `vendorAction` of a webhook event. `operation` names the source in errors.
 
         Raises EnodeProtocolError.
         """
@@ -86,7 +86,7 @@ class ChargeAction:
 
 
 def parse_failure_reason(source: JsonObject | None) -> FailureReason | None:
-    """From Enode's JSON; None when there is no reason."""
+    """Parse Enode's `failureReason`; None if there is none."""
     if source is None:
         return None
     return FailureReason(type=parse_text(source, "type") or "UNKNOWN", detail=parse_text(source, "detail"))
@@ -99,14 +99,14 @@ class Actions:
         self._api = api
 
     async def get(self, action_id: str) -> ChargeAction:
-        """The action as it stands. Raises EnodeNotFound, and EnodeRefused for what is no UUID."""
+        """Return the action. Raises EnodeNotFound, and EnodeRefused if the id is not a UUID."""
         call = ApiCall(method="GET", route="/vehicles/actions/{}", ids=(action_id,))
         return ChargeAction.from_json(await self._api.get_object(call), call.operation)
 
     async def cancel(self, action_id: str) -> ChargeAction:
-        """Stop waiting for the action and return it; one that was settled already is returned as it was settled.
+        """Cancel a pending action and return it. An action in a final state is returned unchanged.
 
-        The vehicle may still do what it was asked: the vendor cannot be called back. Raises EnodeNotFound.
+        The vehicle may still carry out the command: it can't be withdrawn from the vendor. Raises EnodeNotFound.
         """
         call = ApiCall(
             method="POST",
@@ -114,8 +114,8 @@ class Actions:
             ids=(action_id,),
             accepted_statuses=frozenset({CONFLICT}),
         )
-        answer = await self._api.send(call)
-        action = require_object(parse_json(answer.body, call.operation), call.operation)
-        if answer.status == CONFLICT and "id" not in action:
-            raise EnodeRefused(call.operation, problem=answer.problem)
+        response = await self._api.send(call)
+        action = require_object(parse_json(response.body, call.operation), call.operation)
+        if response.status == CONFLICT and "id" not in action:
+            raise EnodeRefused(call.operation, problem=response.problem)
         return ChargeAction.from_json(action, call.operation)

@@ -1,4 +1,4 @@
-"""A call to Enode's API: path and token put on, repeated where that is right, its status turned into our errors."""
+"""Calls to Enode's API: build and authenticate the request, retry it, and translate its status into our errors."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ ERRORS_BY_STATUS: Mapping[int, type[EnodeProblemError]] = {403: EnodeForbidden, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiCall:
-    """A request in our terms. Each `{}` of `route` takes one of `ids`, which may be hostile strings."""
+    """A request before authentication. Each `{}` of `route` takes one of `ids`, which may be untrusted strings."""
 
     method: str
     route: str
@@ -54,21 +54,21 @@ class ApiCall:
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     retry_mode: RetryMode = RetryMode.ALWAYS
     accepted_statuses: frozenset[int] = frozenset()
-    """Statuses besides 2xx that are answers rather than errors."""
+    """Statuses besides 2xx that are returned rather than raised."""
     is_authenticated: bool = True
 
     @property
     def operation(self) -> str:
-        """Method and route, without what was put into it."""
+        """Method and route without the ids, for error texts and logs."""
         return f"{self.method} {self.route}"
 
     @property
     def path(self) -> str:
-        """The route with its ids percent-encoded. Raises EnodeNotFound for an id that no path can name."""
+        """The route with its ids percent-encoded. Raises EnodeNotFound for an id that a path can't hold."""
         return self.route.format(*(self._quote_segment(value) for value in self.ids))
 
     def _quote_segment(self, value: str) -> str:
-        # A dot segment would climb to another route, an empty one would fall into another; quoting helps neither.
+        # Empty segments and dot segments would change the route, and percent-encoding does not prevent that.
         if value not in {"", ".", ".."} and len(value) <= MAX_ID_LENGTH:
             try:
                 return quote(value, safe="")
@@ -78,7 +78,7 @@ class ApiCall:
 
 
 class EnodeApi:
-    """Makes calls. Every method raises EnodeError and nothing else."""
+    """Sends calls to Enode. Every method raises EnodeError and nothing else."""
 
     def __init__(self, transport: RetryingTransport, *, base_url: str, tokens: TokenCache, max_body_bytes: int) -> None:
         self._transport = transport
@@ -87,41 +87,42 @@ class EnodeApi:
         self._max_body_bytes = max_body_bytes
 
     async def send(self, call: ApiCall) -> Response:
-        """The answer to `call`, whose status is 2xx or among those it accepts."""
+        """Send `call` and return its response, whose status is 2xx or one of `call.accepted_statuses`."""
         state = _CallState(path=call.path, deadline=self._transport.get_deadline())
         try:
             async with asyncio.timeout(self._transport.policy.call_timeout.total_seconds()):
-                outcome = await self._send_authenticated(call, state)
+                result = await self._send_authenticated(call, state)
         except TimeoutError:
             raise EnodeUnavailable(
                 call.operation, cause="no answer in time", is_outcome_unknown=state.is_outcome_unknown
             ) from None
-        if isinstance(outcome, NoResponse):
-            raise EnodeUnavailable(call.operation, cause=outcome.cause, is_outcome_unknown=state.is_outcome_unknown)
-        if fault := find_error(outcome, call):
-            raise fault
-        return outcome
+        if isinstance(result, NoResponse):
+            raise EnodeUnavailable(call.operation, cause=result.cause, is_outcome_unknown=state.is_outcome_unknown)
+        if error := find_error(result, call):
+            raise error
+        return result
 
     async def get_object(self, call: ApiCall) -> JsonObject:
-        """The JSON object that answers `call`."""
-        answer = await self.send(call)
-        return require_object(parse_json(answer.body, call.operation), call.operation)
+        """Send `call` and return the JSON object in its response."""
+        response = await self.send(call)
+        return require_object(parse_json(response.body, call.operation), call.operation)
 
     async def get_objects(self, call: ApiCall) -> tuple[JsonObject, ...]:
-        """The JSON array of objects that answers `call`."""
-        answer = await self.send(call)
-        return require_objects(parse_json(answer.body, call.operation), call.operation)
+        """Send `call` and return the JSON array of objects in its response."""
+        response = await self.send(call)
+        return require_objects(parse_json(response.body, call.operation), call.operation)
 
     async def _send_authenticated(self, call: ApiCall, state: _CallState) -> RequestResult:
         if not call.is_authenticated:
             return await self._send_with_retries(call, state, {})
         token = await self._tokens.get()
-        outcome = await self._send_with_retries(call, state, build_bearer_header(token))
-        if isinstance(outcome, Response) and outcome.status == UNAUTHORIZED:
-            # Tokens can die early (a new client secret kills them): one new token, one repeat. Enode did not act.
+        result = await self._send_with_retries(call, state, build_bearer_header(token))
+        if isinstance(result, Response) and result.status == UNAUTHORIZED:
+            # A token can be revoked early, for example by a new client secret. After a 401 Enode has not acted, so
+            # one retry with a new token is safe.
             token = await self._tokens.replace(token)
-            outcome = await self._send_with_retries(call, state, build_bearer_header(token))
-        return outcome
+            result = await self._send_with_retries(call, state, build_bearer_header(token))
+        return result
 
     async def _send_with_retries(
         self, call: ApiCall, state: _CallState, authorization: dict[str, str]
@@ -142,7 +143,7 @@ class EnodeApi:
 
     async def _send_once(self, request: httpx.Request, operation: str, state: _CallState) -> RequestResult:
         state.is_in_flight = True
-        outcome = await send_request(
+        result = await send_request(
             self._transport.http,
             request,
             operation=operation,
@@ -150,14 +151,14 @@ class EnodeApi:
             max_body_bytes=self._max_body_bytes,
         )
         state.is_in_flight = False
-        state.may_have_acted |= outcome.may_have_acted
-        logger.debug("Enode, %s: %s", operation, describe_result(outcome))
-        return outcome
+        state.may_have_acted |= result.may_have_acted
+        logger.debug("Enode request sent operation=%r result=%r", operation, describe_result(result))
+        return result
 
 
 @dataclass(slots=True, kw_only=True)
 class _CallState:
-    """A call on its way: its path, and what Enode may have seen of it."""
+    """The progress of a call, from which follows whether Enode may have acted on it."""
 
     path: str = field(repr=False)
     deadline: float
@@ -170,17 +171,17 @@ class _CallState:
 
 
 def build_bearer_header(token: str) -> dict[str, str]:
-    """The header that carries the access token."""
+    """Build the Authorization header."""
     return {"Authorization": f"Bearer {token}"}
 
 
 def describe_result(result: RequestResult) -> str:
-    """`outcome` in words fit for a log."""
+    """Describe `result` for a log: the status, or why there is no response."""
     return result.cause if isinstance(result, NoResponse) else f"HTTP {result.status}"
 
 
 def find_error(response: Response, call: ApiCall) -> EnodeError | None:
-    """What the status of `answer` means for `call`; None when it is what was asked for."""
+    """Return the error that the response's status stands for, None for success or an accepted status."""
     status, operation = response.status, call.operation
     if status < REDIRECTION or status in call.accepted_statuses:
         return None

@@ -1,4 +1,4 @@
-"""The client of Enode's API, cut by what the calls are about."""
+"""The client of Enode's API, with one attribute per resource."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,12 +23,12 @@ from relay.gateways.enode.webhooks import Webhooks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnodeConfig:
-    """Which Enode, as whom, and how patiently. Raises ValueError, naming the field, for what is no usable URL."""
+    """Servers, credentials, timeouts and limits. Raises ValueError, naming the field, for an unusable URL."""
 
     base_url: str
-    """The API's root, without a trailing path of its own."""
+    """The root of the API."""
     auth_url: str
-    """Where tokens are asked for; of the same environment as `base_url`."""
+    """The token endpoint; of the same environment (sandbox or production) as `base_url`."""
     client_id: str
     client_secret: str = field(repr=False)
     connect_timeout: timedelta = timedelta(seconds=5)
@@ -37,7 +37,7 @@ class EnodeConfig:
     pool_timeout: timedelta = timedelta(seconds=5)
     max_connections: int = 20
     max_body_bytes: int = 8 * 1024 * 1024
-    """Bytes; an answer that is longer is no answer."""
+    """A longer response raises EnodeProtocolError."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     def __post_init__(self) -> None:
@@ -46,9 +46,9 @@ class EnodeConfig:
 
 
 def require_url(name: str, value: str) -> None:
-    """Raises ValueError unless `value` is a plain web address: credentials in it would take the place of the token."""
+    """Raise ValueError unless `value` is a plain web address: credentials in it would replace the access token."""
     try:
-        urlsplit(value)  # notices broken IPv6 brackets, which httpx takes for a host name
+        urlsplit(value)  # rejects broken IPv6 brackets, which httpx accepts as a host name
         url = httpx.URL(value)
     except ValueError, httpx.InvalidURL:
         url = httpx.URL()
@@ -57,13 +57,13 @@ def require_url(name: str, value: str) -> None:
 
 
 class EnodeClient:
-    """Enode's API, version 2024-10-01. Every call raises EnodeError and nothing else of its own."""
+    """Enode's API, version 2024-10-01. Every call raises EnodeError and no other error of its own."""
 
     def __init__(self, http: httpx.AsyncClient, config: EnodeConfig, *, clock: Clock | None = None) -> None:
-        wire = RetryingTransport(http=http, clock=clock or Clock(), policy=config.retry)
+        transport = RetryingTransport(http=http, clock=clock or Clock(), policy=config.retry)
         auth = httpx.BasicAuth(config.client_id, config.client_secret)
-        tokens = TokenCache(TokenEndpoint(wire, url=config.auth_url, auth=auth).fetch, wire.clock)
-        api = EnodeApi(wire, base_url=config.base_url, tokens=tokens, max_body_bytes=config.max_body_bytes)
+        tokens = TokenCache(TokenEndpoint(transport, url=config.auth_url, auth=auth).fetch, transport.clock)
+        api = EnodeApi(transport, base_url=config.base_url, tokens=tokens, max_body_bytes=config.max_body_bytes)
         self.users = Users(api)
         self.links = Links(api)
         self.vehicles = Vehicles(api)
@@ -75,7 +75,7 @@ class EnodeClient:
 
 @asynccontextmanager
 async def open_enode(config: EnodeConfig) -> AsyncIterator[EnodeClient]:
-    """A client with connections of its own, closed at the end. Opening talks to nobody."""
+    """Yield a client with its own connection pool, closed at the end. Opening it sends no request."""
     timeout = httpx.Timeout(
         connect=config.connect_timeout.total_seconds(),
         read=config.read_timeout.total_seconds(),
@@ -85,9 +85,10 @@ async def open_enode(config: EnodeConfig) -> AsyncIterator[EnodeClient]:
     limits = httpx.Limits(
         max_connections=config.max_connections,
         max_keepalive_connections=config.max_connections,
-        keepalive_expiry=15,  # well below what load balancers allow: a POST on a dead connection has no known outcome
+        # Well below the idle timeouts of load balancers: a POST on a dead connection has an unknown outcome.
+        keepalive_expiry=15,
     )
     headers = {"User-Agent": "evconduit"}
-    # trust_env=False: a stray proxy or netrc variable must not see the client's secret.
+    # trust_env=False: a proxy or netrc file named in the environment must not receive the client secret.
     async with httpx.AsyncClient(timeout=timeout, limits=limits, headers=headers, trust_env=False) as http:
         yield EnodeClient(http, config)

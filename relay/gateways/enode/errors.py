@@ -1,22 +1,22 @@
-"""What can go wrong with Enode, cut by what the caller can do about it.
+"""The errors of Enode's client, divided by what the caller can do about them.
 
     EnodeError
-    ├── EnodeUnavailable          no answer, or the server's own failure; ask later
-    ├── EnodeRateLimited          asked too often; ask again after `retry_after`
-    ├── EnodeProblemError         Enode understood and said no; `problem` holds its words
-    │   ├── EnodeRefused          the request does not fit the state of things (400, 409, 422 …): tell the user
-    │   ├── EnodeNotFound         no such user, vehicle, action or webhook subscription (any more)
-    │   └── EnodeForbidden        the client may not (403), for example its connections limit is reached
-    ├── EnodeCredentialsRefused   client id or secret are wrong, or of the other environment: tell the operator
-    └── EnodeProtocolError        the answer is not what Enode publishes: not JSON, wrong shape, a required id missing
+    ├── EnodeUnavailable          no response, or the server's own failure: retry later
+    ├── EnodeRateLimited          too many requests: retry after `retry_after`
+    ├── EnodeProblemError         Enode refused the request; `problem` is its problem document
+    │   ├── EnodeRefused          the request is invalid in the current state (400, 409, 422 …): show it to the user
+    │   ├── EnodeNotFound         no such user, vehicle, action or webhook subscription, or it was deleted
+    │   └── EnodeForbidden        the client has no permission (403), for example its connections limit is reached
+    ├── EnodeCredentialsRefused   client id or secret are wrong, or of the other environment: alert the operator
+    └── EnodeProtocolError        the response does not match Enode's API: not JSON, wrong shape, a required id missing
 
-Each tells by `sent` whether Enode may have acted on the request all the same: a command that failed with `sent` has an
-unknown outcome, any other was surely not carried out.
+`is_outcome_unknown` says whether Enode may have acted on the request despite the error. If it is False, the command was
+not carried out.
 
-The text of an error names the route, never what was put into it: no id, token, VIN or position. `problem.title` and
-`problem.detail` are Enode's own words, for the person who asked, not for a log.
+An error's text contains the route but never its parameters: no id, token, VIN or position. `problem.title` and
+`problem.detail` are Enode's own texts; show them to the user, don't log them.
 """
-# ruff: noqa: N818  # named by what happened, as the tree reads: `except EnodeRefused` needs no "Error" to be understood
+# ruff: noqa: N818  # `except EnodeRefused` reads well without the suffix "Error"
 
 import re
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _SLUG = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Enode's problem document. Its members are empty where Enode (or a proxy before it) sent none."""
+    """Enode's problem document. Its members are empty if Enode, or a proxy in front of it, sent none."""
 
     status: int
     type: str = ""
@@ -39,13 +39,13 @@ class Problem:
 
     @property
     def slug(self) -> str:
-        """Last part of `type`, such as `not-found`; `unknown` when it has none that is safe to log."""
-        tail = self.type.rpartition("/")[2]
-        return tail if _SLUG.fullmatch(tail) else "unknown"
+        """The last segment of `type`, such as `not-found`; `unknown` if there is none that is safe to log."""
+        slug = self.type.rpartition("/")[2]
+        return slug if _SLUG.fullmatch(slug) else "unknown"
 
 
 class EnodeError(Exception):
-    """Anything that went wrong with Enode. `operation` is method and route, such as `GET /users/{}`."""
+    """A call to Enode failed. `operation` is method and route, such as `GET /users/{}`."""
 
     def __init__(self, operation: str, message: str, *, is_outcome_unknown: bool = False) -> None:
         self.operation = operation
@@ -54,7 +54,7 @@ class EnodeError(Exception):
 
 
 class EnodeUnavailable(EnodeError):
-    """No answer came, or one that tells of the server's own failure. `cause` says which."""
+    """Enode did not respond, or responded with a failure of its own. `cause` says which."""
 
     def __init__(self, operation: str, *, cause: str, is_outcome_unknown: bool) -> None:
         self.cause = cause
@@ -66,16 +66,16 @@ class EnodeUnavailable(EnodeError):
 
 
 class EnodeRateLimited(EnodeError):
-    """Enode refuses for now. `retry_after` is its own wish, None when it told none."""
+    """Too many requests. `retry_after` is from Enode's Retry-After header, None without one."""
 
     def __init__(self, operation: str, *, retry_after: timedelta | None) -> None:
         self.retry_after = retry_after
-        wish = "" if retry_after is None else f", again in {retry_after.total_seconds():.0f} s"
-        super().__init__(operation, f"too many requests{wish}")
+        advice = "" if retry_after is None else f", retry after {retry_after.total_seconds():.0f} s"
+        super().__init__(operation, f"too many requests{advice}")
 
 
 class EnodeProblemError(EnodeError):
-    """Enode understood the request and said no."""
+    """Enode understood the request and refused it."""
 
     summary: ClassVar[str] = "refused"
 
@@ -85,19 +85,19 @@ class EnodeProblemError(EnodeError):
 
 
 class EnodeRefused(EnodeProblemError):
-    """The request does not fit the state of things: already charging, not capable, invalid input."""
+    """The request is invalid in the current state: already charging, not capable, invalid input."""
 
 
 class EnodeNotFound(EnodeProblemError):
-    """No such thing. After a DELETE it can also mean that an earlier, unanswered try had deleted it."""
+    """No such resource. After a DELETE it can also mean that an earlier attempt without a response deleted it."""
 
-    answer = "not found"
+    summary = "not found"
 
 
 class EnodeForbidden(EnodeProblemError):
-    """The client may not do this, for example because its connections limit is reached."""
+    """The client has no permission, for example because its connections limit is reached."""
 
-    answer = "forbidden"
+    summary = "forbidden"
 
 
 class EnodeCredentialsRefused(EnodeError):
@@ -109,8 +109,8 @@ class EnodeCredentialsRefused(EnodeError):
 
 
 class EnodeProtocolError(EnodeError):
-    """The answer is not what Enode publishes. `fault` says what is wrong with it."""
+    """The response does not match Enode's published API. `fault` says how."""
 
     def __init__(self, operation: str, *, fault: str, is_outcome_unknown: bool = True) -> None:
         self.fault = fault
-        super().__init__(operation, f"the answer is not understood: {fault}", is_outcome_unknown=is_outcome_unknown)
+        super().__init__(operation, f"unexpected response: {fault}", is_outcome_unknown=is_outcome_unknown)

@@ -1,4 +1,4 @@
-"""How Enode and the vendors behind it are doing."""
+"""The health of Enode and of the vendors behind it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,18 +21,18 @@ class VendorStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorHealth:
-    """A vendor that this client may link. A status that we do not know stays the text that Enode sent."""
+    """A vendor that this client may link. An unknown status is kept as the text that Enode sent."""
 
     vendor: str
     display_name: str | None
     portal_name: str | None
-    """What the vendor calls the account its customers sign in with."""
+    """The vendor's name for its customer accounts."""
     status: VendorStatus | str | None
     linking_status: VendorStatus | str | None
 
     @classmethod
     def from_json(cls, source: JsonObject, operation: str) -> Self:
-        """From Enode's JSON. Raises EnodeProtocolError."""
+        """Parse Enode's JSON. Raises EnodeProtocolError."""
         return cls(
             vendor=require_text(source, "vendor", operation),
             display_name=parse_text(source, "displayName"),
@@ -49,7 +49,7 @@ class Health:
         self._api = api
 
     async def is_ready(self) -> bool:
-        """Whether Enode says it works; needs no credentials. Raises EnodeUnavailable when it says nothing at all."""
+        """Return whether Enode reports itself ready. Needs no credentials. Raises EnodeUnavailable without response."""
         call = ApiCall(
             method="GET",
             route="/health/ready",
@@ -60,6 +60,6 @@ class Health:
         return (await self._api.send(call)).status != NOT_READY
 
     async def list_vehicle_vendors(self) -> tuple[VendorHealth, ...]:
-        """Every vehicle vendor that this client may link."""
+        """Return every vehicle vendor that this client may link."""
         call = ApiCall(method="GET", route="/health/vehicles")
         return tuple(VendorHealth.from_json(item, call.operation) for item in await self._api.get_objects(call))

@@ -1,4 +1,7 @@
-"""One HTTP request and what came of it: an answer with a bounded body, or silence. httpx's exceptions end here."""
+"""Send one HTTP request and return a response with a bounded body, or why there is none.
+
+httpx's exceptions do not leave this module.
+"""
 
 import asyncio
 import random
@@ -13,7 +16,7 @@ import httpx
 from relay.gateways.enode.errors import EnodeProtocolError, Problem
 from relay.gateways.enode.json_fields import parse_json, parse_objects, parse_text
 
-REQUEST_TIMEOUT = 408  # the one 4xx that tells of the wire, not of the request
+REQUEST_TIMEOUT = 408  # the one 4xx that is about the connection, not about the request
 REDIRECTION = 300
 CLIENT_ERROR = 400
 SERVER_ERROR = 500
@@ -21,7 +24,7 @@ SERVER_ERROR = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """Time and chance, so that tests can hold both. `monotonic` and `sleep` count seconds, `chance` is in [0, 1)."""
+    """Time and randomness, replaced in tests. `monotonic` and `sleep` use seconds; `random_fraction` is in [0, 1)."""
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     monotonic: Callable[[], float] = time.monotonic
@@ -31,50 +34,50 @@ class Clock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What Enode sent back."""
+    """An HTTP response of any status."""
 
     status: int
     headers: httpx.Headers = field(repr=False)
     body: bytes = field(repr=False)
     received_at: datetime
-    """Our clock."""
+    """By our clock."""
     duration: timedelta
-    """From sending the request to having the whole body."""
+    """From sending the request to receiving the last byte of the body."""
 
     @property
     def as_of(self) -> datetime:
-        """The moment, on Enode's clock, from which on the answer may be stale: its Date minus the request's duration.
+        """The time, by Enode's clock, at which the response was certainly current: its Date minus the duration.
 
-        Our own clock stands in when the answer has no Date.
+        Our own clock is used if the response has no Date.
         """
         return (parse_http_date(self.headers.get("date")) or self.received_at) - self.duration
 
     @property
     def retry_after(self) -> timedelta | None:
-        """How long Enode wants us to wait, given as seconds or as a date."""
-        wish = self.headers.get("retry-after", "")
+        """The Retry-After header, sent as seconds or as a date."""
+        value = self.headers.get("retry-after", "")
         try:
-            return max(timedelta(), timedelta(seconds=int(wish)))
+            return max(timedelta(), timedelta(seconds=int(value)))
         except ValueError, OverflowError:
             pass
-        until = parse_http_date(wish)
+        until = parse_http_date(value)
         if until is None:
             return None
         return max(timedelta(), until - (parse_http_date(self.headers.get("date")) or self.received_at))
 
     @property
     def is_transient(self) -> bool:
-        """Whether the fault is the server's or the wire's, so that the same request may succeed later."""
+        """Whether the server or the connection failed, so that the same request may succeed later."""
         return self.status == REQUEST_TIMEOUT or self.status >= SERVER_ERROR
 
     @property
     def may_have_acted(self) -> bool:
-        """Whether Enode may have done what was asked, although the answer is no success."""
+        """Whether Enode may have carried out the request despite an error status."""
         return self.is_transient
 
     @property
     def problem(self) -> Problem:
-        """The problem document in the body, empty when the body is something else."""
+        """The problem document in the body, empty if the body is something else."""
         try:
             document = parse_json(self.body, "")
         except EnodeProtocolError:
@@ -92,16 +95,16 @@ class Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoResponse:
-    """No answer."""
+    """The request had no response."""
 
     cause: str
     may_have_acted: bool
-    """False only when the request surely did not reach Enode."""
+    """False only if the request certainly did not reach Enode."""
 
 
 type RequestResult = Response | NoResponse
 
-# First match counts. What is not known to have failed before the first byte left may have reached Enode.
+# The first match counts. Unless it failed before the first byte was sent, a request may have reached Enode.
 NO_RESPONSE_BY_EXCEPTION: tuple[tuple[type[Exception], NoResponse], ...] = (
     (httpx.PoolTimeout, NoResponse(cause="no free connection", may_have_acted=False)),
     (httpx.ConnectTimeout, NoResponse(cause="no connection in time", may_have_acted=False)),
@@ -116,8 +119,8 @@ NO_RESPONSE_BY_EXCEPTION: tuple[tuple[type[Exception], NoResponse], ...] = (
 async def send_request(
     http: httpx.AsyncClient, request: httpx.Request, *, operation: str, clock: Clock, max_body_bytes: int
 ) -> RequestResult:
-    """Send `request` once. Raises EnodeProtocolError for a good answer whose body is undecodable or over the limit."""
-    began = clock.monotonic()
+    """Send `request` once. Raises EnodeProtocolError if the body can't be decoded or a success exceeds the limit."""
+    started_at = clock.monotonic()
     try:
         response = await http.send(request, stream=True, follow_redirects=False)
         try:
@@ -127,10 +130,10 @@ async def send_request(
     except httpx.DecodingError:
         raise EnodeProtocolError(operation, fault="undecodable content") from None
     except (httpx.HTTPError, httpx.StreamError, OSError) as error:
-        return next(silence for kind, silence in NO_RESPONSE_BY_EXCEPTION if isinstance(error, kind))
-    took = timedelta(seconds=clock.monotonic() - began)
+        return next(no_response for kind, no_response in NO_RESPONSE_BY_EXCEPTION if isinstance(error, kind))
+    duration = timedelta(seconds=clock.monotonic() - started_at)
     return Response(
-        status=response.status_code, headers=response.headers, body=body, received_at=clock.now(), duration=took
+        status=response.status_code, headers=response.headers, body=body, received_at=clock.now(), duration=duration
     )
 
 
@@ -140,13 +143,13 @@ async def _read_body(response: httpx.Response, operation: str, max_body_bytes: i
         body += chunk
         if len(body) > max_body_bytes:
             if response.status_code >= CLIENT_ERROR:
-                return b""  # the status says enough; it must not be lost over a long error page
+                return b""  # a long error page must not hide the status
             raise EnodeProtocolError(operation, fault=f"longer than {max_body_bytes} bytes")
     return bytes(body)
 
 
 def parse_http_date(value: str | None) -> datetime | None:
-    """The time in an HTTP header, None when there is none."""
+    """Parse the date in an HTTP header; None if there is none."""
     try:
         date = parsedate_to_datetime(value or "")
         return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Interventions: what a person must do before a capability of a vehicle works."""
+"""Interventions: steps a user must take before a capability of a vehicle works."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +10,7 @@ from relay.gateways.enode.json_fields import JsonObject, parse_datetime, parse_o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervention:
-    """Something for a person to do, told in the language asked for. Vendors' names and words are open sets."""
+    """A step for the user, described in the requested language. Vendors and the other texts are open sets."""
 
     id: str
     vendor: str | None
@@ -23,15 +23,15 @@ class Intervention:
     description: str | None = field(repr=False)
     """Markdown."""
     access: str | None
-    """Remote, or Physical: at the vehicle."""
+    """Remote or Physical (at the vehicle)."""
     agent: str | None
     """User or ThirdParty."""
     action: str | None
-    """Link when linking anew solves it."""
+    """Link if linking again solves it."""
 
     @classmethod
     def from_json(cls, source: JsonObject, operation: str) -> Self:
-        """From Enode's JSON. Raises EnodeProtocolError."""
+        """Parse Enode's JSON. Raises EnodeProtocolError."""
         resolution = parse_object(source, "resolution") or {}
         return cls(
             id=require_text(source, "id", operation),
@@ -57,14 +57,14 @@ class Interventions:
     async def list(
         self, *, language: str | None = None, vendor: str | None = None, vendor_type: str | None = None
     ) -> tuple[Intervention, ...]:
-        """Every intervention there is, of a vendor or of all."""
-        wanted = {"language": language, "vendor": vendor, "vendorType": vendor_type}
-        query = {key: value for key, value in wanted.items() if value is not None}
+        """Return every intervention that Enode defines, of one vendor or of all."""
+        parameters = {"language": language, "vendor": vendor, "vendorType": vendor_type}
+        query = {key: value for key, value in parameters.items() if value is not None}
         call = ApiCall(method="GET", route="/interventions", query=query)
         return tuple(Intervention.from_json(item, call.operation) for item in await self._api.get_objects(call))
 
     async def get(self, intervention_id: str, *, language: str | None = None) -> Intervention:
-        """The intervention. Raises EnodeNotFound."""
+        """Return the intervention. Raises EnodeNotFound."""
         query = {"language": language} if language else {}
         call = ApiCall(method="GET", route="/interventions/{}", ids=(intervention_id,), query=query)
         return Intervention.from_json(await self._api.get_object(call), call.operation)

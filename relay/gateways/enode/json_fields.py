@@ -1,4 +1,4 @@
-"""Reading Enode's JSON tolerantly: what is absent, null or of another type is None; only ids are insisted on."""
+"""Tolerant parsing of Enode's JSON: an absent, null or mistyped member is None; only ids are required."""
 
 import json
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ type JsonObject = Mapping[str, Any]
 
 
 def parse_json(body: bytes, operation: str) -> Any:
-    """The JSON value in `body`. Numbers no JSON can carry (NaN, 1e999) are refused: they could not be stored again.
+    """Parse `body` as JSON. NaN and numbers beyond a double (1e999) are refused: they can't be stored as JSON.
 
     Raises EnodeProtocolError.
     """
     try:
         return json.loads(body, parse_constant=_reject_constant, parse_float=_parse_finite_float)
     except ValueError, RecursionError:
-        # `from None`: the decoder's own exception carries the whole body.
+        # `from None`: the decoder's exception contains the whole body, which must not reach a log.
         raise EnodeProtocolError(operation, fault="not JSON") from None
 
 
@@ -36,21 +36,21 @@ def _parse_finite_float(digits: str) -> float:
 
 
 def require_object(value: Any, operation: str) -> JsonObject:
-    """`value`, which must be a JSON object. Raises EnodeProtocolError."""
+    """Return `value`, which must be a JSON object. Raises EnodeProtocolError."""
     if not isinstance(value, dict):
         raise EnodeProtocolError(operation, fault="not a JSON object")
     return value
 
 
 def require_objects(value: Any, operation: str) -> tuple[JsonObject, ...]:
-    """`value`, which must be a JSON array of objects. Raises EnodeProtocolError."""
+    """Return `value`, which must be a JSON array of objects. Raises EnodeProtocolError."""
     if not isinstance(value, list):
         raise EnodeProtocolError(operation, fault="not a JSON array")
     return tuple(require_object(item, operation) for item in value)
 
 
 def require_text(source: JsonObject, key: str, operation: str) -> str:
-    """The non-empty text at `key`. Raises EnodeProtocolError."""
+    """Return the non-empty text at `key`. Raises EnodeProtocolError."""
     value = parse_text(source, key)
     if not value:
         raise EnodeProtocolError(operation, fault=f"no {key}")
@@ -58,31 +58,31 @@ def require_text(source: JsonObject, key: str, operation: str) -> str:
 
 
 def parse_text(source: JsonObject, key: str) -> str | None:
-    """The text at `key`."""
+    """Return the text at `key`."""
     value = source.get(key)
     return value if isinstance(value, str) else None
 
 
-def parse_enum[Word: StrEnum](source: JsonObject, key: str, enum_type: type[Word]) -> Word | str | None:
-    """The text at `key` as one of `words`, or as it is when Enode knows a word that we do not."""
+def parse_enum[Member: StrEnum](source: JsonObject, key: str, enum_type: type[Member]) -> Member | str | None:
+    """Return the text at `key` as a member of `enum_type`, or unchanged if Enode added a value that it lacks."""
     value = parse_text(source, key)
     return enum_type(value) if value is not None and value in enum_type else value
 
 
 def parse_bool(source: JsonObject, key: str) -> bool | None:
-    """The boolean at `key`."""
+    """Return the boolean at `key`."""
     value = source.get(key)
     return value if isinstance(value, bool) else None
 
 
 def parse_int(source: JsonObject, key: str) -> int | None:
-    """The whole number at `key`."""
+    """Return the integer at `key`."""
     value = source.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def parse_float(source: JsonObject, key: str) -> float | None:
-    """The finite number at `key`."""
+    """Return the finite number at `key`."""
     value = source.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -93,7 +93,7 @@ def parse_float(source: JsonObject, key: str) -> float | None:
 
 
 def parse_datetime(source: JsonObject, key: str) -> datetime | None:
-    """The time at `key`, aware and in UTC; a time without a zone is taken for UTC."""
+    """Return the time at `key`, aware and in UTC; a time without a zone counts as UTC."""
     try:
         value = datetime.fromisoformat(parse_text(source, key) or "")
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -102,18 +102,18 @@ def parse_datetime(source: JsonObject, key: str) -> datetime | None:
 
 
 def parse_object(source: JsonObject, key: str) -> JsonObject | None:
-    """The object at `key`."""
+    """Return the object at `key`."""
     value = source.get(key)
     return value if isinstance(value, dict) else None
 
 
 def parse_objects(source: JsonObject, key: str) -> tuple[JsonObject, ...]:
-    """The objects in the array at `key`; what is no object is left out."""
+    """Return the objects in the array at `key`; other elements are left out."""
     value = source.get(key)
     return tuple(item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
 
 
 def parse_texts(source: JsonObject, key: str) -> tuple[str, ...]:
-    """The texts in the array at `key`; what is no text is left out."""
+    """Return the texts in the array at `key`; other elements are left out."""
     value = source.get(key)
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

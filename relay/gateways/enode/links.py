@@ -1,4 +1,4 @@
-"""Link sessions: the page at Enode on which a person signs in with the vendor of their car."""
+"""Link sessions: the page at Enode on which a user signs in with the vendor of their vehicle."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,24 +10,24 @@ from relay.gateways.enode.json_fields import JsonObject, parse_text, require_tex
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSession:
-    """A page to send the person to, good once and for 24 hours. Whoever holds the URL links a car to the user."""
+    """A link page, valid once and for 24 hours. Its URL is a secret: any holder can link a vehicle to the user."""
 
     url: str = field(repr=False)
     token: str | None = field(repr=False)
 
     @classmethod
     def from_json(cls, source: JsonObject, operation: str) -> Self:
-        """From Enode's JSON. Raises EnodeProtocolError."""
+        """Parse Enode's JSON. Raises EnodeProtocolError."""
         return cls(url=require_text(source, "linkUrl", operation), token=parse_text(source, "linkToken"))
 
 
 class Links:
-    """Calls that open link sessions. An unused session is forgotten, so that asking twice does no harm."""
+    """Calls that create link sessions. An unused session simply expires, so creating one again is harmless."""
 
     def __init__(self, api: EnodeApi) -> None:
         self._api = api
 
-    async def create(  # noqa: PLR0913  # Enode's own words for a session, all given by name
+    async def create(  # noqa: PLR0913  # the members of Enode's request, all keyword-only
         self,
         user_id: str,
         *,
@@ -37,31 +37,31 @@ class Links:
         vendor: str | None = None,
         color_scheme: str | None = None,
     ) -> LinkSession:
-        """Begin linking for the user, who begins to exist at Enode with it.
+        """Create a link session for the user. The first one also creates the user at Enode.
 
-        `vendor` skips the choice of a brand; `color_scheme` is system, light or dark. The person comes back to
-        `redirect_uri`, with `error` and `error_message` in its query if they left early.
+        `vendor` skips the choice of a brand; `color_scheme` is system, light or dark. Enode redirects the user to
+        `redirect_uri`, with `error` and `error_message` in its query if they cancelled.
 
         Raises EnodeForbidden when the client's connections limit is reached, EnodeRefused for invalid arguments.
         """
-        wanted = {
+        members = {
             "scopes": list(scopes),
             "language": language,
             "redirectUri": redirect_uri,
             "vendor": vendor,
             "colorScheme": color_scheme,
         }
-        return await self._create_session("/users/{}/link", user_id, wanted)
+        return await self._create_session("/users/{}/link", user_id, members)
 
     async def relink(
         self, asset_id: str, *, language: str, redirect_uri: str, color_scheme: str | None = None
     ) -> LinkSession:
-        """Begin linking anew the vendor account behind a vehicle whose credentials died.
+        """Create a session that relinks the vendor account of a vehicle whose vendor credentials became invalid.
 
-        Raises EnodeRefused when the vehicle is unknown or properly linked.
+        Raises EnodeRefused if the vehicle is unknown or its link is valid.
         """
-        wanted = {"language": language, "redirectUri": redirect_uri, "colorScheme": color_scheme}
-        return await self._create_session("/assets/{}/relink", asset_id, wanted)
+        members = {"language": language, "redirectUri": redirect_uri, "colorScheme": color_scheme}
+        return await self._create_session("/assets/{}/relink", asset_id, members)
 
     async def _create_session(
         self, route: str, target_id: str, members: Mapping[str, str | list[str] | None]

@@ -1,4 +1,4 @@
-"""Enode's lists: pages of objects, one cursor leading to the next."""
+"""Enode's paginated lists: pages of objects, each with a cursor to the next."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -21,28 +21,28 @@ MAX_CURSOR_LENGTH = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListPage:
-    """One page and the moment, on Enode's clock, from which on it may be stale."""
+    """One page of a list. `as_of` is the time, by Enode's clock, at which it was certainly current."""
 
     items: tuple[JsonObject, ...]
     as_of: datetime
 
 
 async def fetch_pages(api: EnodeApi, route: str, *ids: str) -> AsyncIterator[ListPage]:
-    """Every page of the list at `route`. Each page is a call of its own, with its own repeats and deadline.
+    """Yield every page of the list at `route`. Each page is a separate call with its own retries and deadline.
 
-    A list that changes meanwhile may show an item twice. Raises EnodeError.
+    If the list changes meanwhile, an item may appear twice. Raises EnodeError.
     """
-    seen: set[str] = set()
+    seen_cursors: set[str] = set()
     query = {"pageSize": PAGE_SIZE}
     while True:
         call = ApiCall(method="GET", route=route, ids=ids, query=query)
-        answer = await api.send(call)
-        document = require_object(parse_json(answer.body, call.operation), call.operation)
-        yield ListPage(items=require_objects(document.get("data"), call.operation), as_of=answer.as_of)
+        response = await api.send(call)
+        document = require_object(parse_json(response.body, call.operation), call.operation)
+        yield ListPage(items=require_objects(document.get("data"), call.operation), as_of=response.as_of)
         cursor = parse_text(parse_object(document, "pagination") or {}, "after")
         if not cursor:
             return
-        if cursor in seen or len(cursor) > MAX_CURSOR_LENGTH or not cursor.isprintable():
-            raise EnodeProtocolError(call.operation, fault="a cursor that leads nowhere")
-        seen.add(cursor)
+        if cursor in seen_cursors or len(cursor) > MAX_CURSOR_LENGTH or not cursor.isprintable():
+            raise EnodeProtocolError(call.operation, fault="an invalid or repeated cursor")
+        seen_cursors.add(cursor)
         query = {"pageSize": PAGE_SIZE, "after": cursor}

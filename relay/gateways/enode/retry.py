@@ -1,4 +1,4 @@
-"""When to ask again, and asking again."""
+"""The retry policy, and a transport that applies it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -13,15 +13,15 @@ TOO_MANY_REQUESTS = 429
 
 
 class RetryMode(Enum):
-    """Whether a request may be sent again when nobody knows what became of it."""
+    """Whether a request with an unknown outcome may be sent again."""
 
-    ALWAYS = "doing it twice is doing it once"
-    IF_NOT_PROCESSED = "only when Enode surely did not act: it could not be reached, or it answered 429"
+    ALWAYS = "the request is idempotent"
+    IF_NOT_PROCESSED = "only if Enode certainly did not act: it could not be reached, or it answered 429"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often and how patiently. `deadline` bounds a whole call, waits, token and repeats included."""
+    """Attempts and delays. `call_timeout` limits a whole call, including delays, retries and the access token."""
 
     max_attempts: int = 3
     initial_delay: timedelta = timedelta(seconds=0.5)
@@ -32,22 +32,22 @@ class RetryPolicy:
     def find_delay(
         self, result: RequestResult, *, attempts: int, retry_mode: RetryMode, random_fraction: float
     ) -> timedelta | None:
-        """How long to wait after `tries` tries ended in `outcome`; None to leave it at that.
+        """Return the delay before the next attempt after `attempts` of them; None if there is to be no other.
 
-        A Retry-After is kept to; one that is longer than we care to wait ends the tries, since asking sooner would
-        only be refused again. Waits are spread by `chance` in [0, 1), so that callers do not come back together.
+        A Retry-After is honoured. If it exceeds `max_retry_after`, there is no retry: an earlier one would be refused
+        as well. `random_fraction` in [0, 1) adds jitter, so that callers do not retry at the same time.
         """
         if attempts >= self.max_attempts or not self.is_retryable(result, retry_mode):
             return None
-        wish = result.retry_after if isinstance(result, Response) else None
-        if wish is None:
-            doublings = min(attempts - 1, 16)  # far beyond the longest wait, far below what a timedelta can hold
+        retry_after = result.retry_after if isinstance(result, Response) else None
+        if retry_after is None:
+            doublings = min(attempts - 1, 16)  # beyond max_delay, and within the range of timedelta
             return min(self.initial_delay * float(2**doublings), self.max_delay) * (0.5 + random_fraction / 2)
-        return wish + self.initial_delay * random_fraction if wish <= self.max_retry_after else None
+        return retry_after + self.initial_delay * random_fraction if retry_after <= self.max_retry_after else None
 
     @staticmethod
     def is_retryable(result: RequestResult, retry_mode: RetryMode) -> bool:
-        """Whether the same request could fare better, and may be sent again."""
+        """Return whether the same request could succeed later and may be sent again."""
         match result:
             case NoResponse():
                 return retry_mode is RetryMode.ALWAYS or not result.may_have_acted
@@ -57,14 +57,14 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryingTransport:
-    """The way to Enode's servers, and the patience to use it with."""
+    """An HTTP client for Enode's servers, with a retry policy."""
 
     http: httpx.AsyncClient
     clock: Clock
     policy: RetryPolicy
 
     def get_deadline(self) -> float:
-        """The monotonic second at which a call that begins now must be over."""
+        """Return the monotonic second by which a call that starts now must have ended."""
         return self.clock.monotonic() + self.policy.call_timeout.total_seconds()
 
     async def send_with_retries(
@@ -75,15 +75,15 @@ class RetryingTransport:
         deadline: float,
         max_attempts: int | None = None,
     ) -> RequestResult:
-        """Ask until the outcome is good or final, or the tries are used up, or a wait would pass `give_up_at`."""
+        """Send until the result is final, the attempts are used up, or the next delay would pass `deadline`."""
         policy = self.policy if max_attempts is None else replace(self.policy, max_attempts=max_attempts)
-        tried = 0
+        attempts = 0
         while True:
-            outcome = await send_once()
-            tried += 1
-            wait = policy.find_delay(
-                outcome, attempts=tried, retry_mode=retry_mode, random_fraction=self.clock.random_fraction()
+            result = await send_once()
+            attempts += 1
+            delay = policy.find_delay(
+                result, attempts=attempts, retry_mode=retry_mode, random_fraction=self.clock.random_fraction()
             )
-            if wait is None or self.clock.monotonic() + wait.total_seconds() >= deadline:
-                return outcome
-            await self.clock.sleep(wait.total_seconds())
+            if delay is None or self.clock.monotonic() + delay.total_seconds() >= deadline:
+                return result
+            await self.clock.sleep(delay.total_seconds())

@@ -1,4 +1,4 @@
-"""Users at Enode. Their ids are ours; a user begins to exist with the first link session."""
+"""Users at Enode. Their ids are our user ids; the first link session creates the user at Enode."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from relay.gateways.enode.pagination import fetch_pages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedVendor:
-    """A vendor account that a user has linked. `is_valid` False: its credentials died, the user must link again."""
+    """A linked vendor account. If `is_valid` is False, its credentials no longer work and the user must relink."""
 
     vendor: str
     vendor_type: str | None
@@ -28,14 +28,14 @@ class LinkedVendor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A user and the vendor accounts linked."""
+    """A user with the linked vendor accounts."""
 
     id: str
     linked_vendors: tuple[LinkedVendor, ...]
 
     @classmethod
     def from_json(cls, source: JsonObject, operation: str) -> Self:
-        """From Enode's JSON. Raises EnodeProtocolError."""
+        """Parse Enode's JSON. Raises EnodeProtocolError."""
         return cls(
             id=require_text(source, "id", operation),
             linked_vendors=tuple(
@@ -51,7 +51,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedUser:
-    """A user as lists show them."""
+    """A user in a list."""
 
     id: str
     created_at: datetime | None
@@ -64,12 +64,12 @@ class Users:
         self._api = api
 
     async def get(self, user_id: str) -> User:
-        """The user. Raises EnodeNotFound before the first link session and after deletion."""
+        """Return the user. Raises EnodeNotFound before the first link session and after deletion."""
         call = ApiCall(method="GET", route="/users/{}", ids=(user_id,))
         return User.from_json(await self._api.get_object(call), call.operation)
 
     async def list(self) -> AsyncIterator[ListedUser]:
-        """Every user of this client."""
+        """Yield every user of this client."""
         async for page in fetch_pages(self._api, "/users"):
             for item in page.items:
                 yield ListedUser(
@@ -77,9 +77,9 @@ class Users:
                 )
 
     async def delete(self, user_id: str) -> None:
-        """Delete the user and all data, for good. Raises EnodeNotFound: it is done."""
+        """Delete the user and all their data permanently. Raises EnodeNotFound if they are already deleted."""
         await self._api.send(ApiCall(method="DELETE", route="/users/{}", ids=(user_id,)))
 
     async def disconnect_vendor(self, user_id: str, vendor: str) -> None:
-        """Unlink the user's account with `vendor`; its vehicles vanish. Raises EnodeNotFound: it is done."""
+        """Unlink the user's `vendor` account and delete its vehicles. Raises EnodeNotFound if it is not linked."""
         await self._api.send(ApiCall(method="DELETE", route="/users/{}/vendors/{}", ids=(user_id, vendor)))

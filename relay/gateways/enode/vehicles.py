@@ -1,4 +1,4 @@
-"""Vehicles, as Enode tells them. The object stays Enode's JSON: the relay has no vehicle model of its own."""
+"""Calls about vehicles. A vehicle stays the JSON object that Enode sent: the relay has no vehicle model of its own."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from relay.gateways.enode.pagination import fetch_pages
 from relay.gateways.enode.retry import RetryMode
 
 type VehicleObject = Mapping[str, Any]
-"""Enode's vehicle object with every key it sent. `id` and `userId` are certain; all else may be null, absent or new:
-`vendor, lastSeen, isReachable, information, chargeState, smartChargingPolicy, location, odometer, capabilities,
-scopes`. Percent, km, kW, kWh, A, minutes and degrees are the units."""
+"""Enode's vehicle object with every key it sent. Only `id` and `userId` are guaranteed; the others may be null or
+absent, and Enode may add some: `vendor, lastSeen, isReachable, information, chargeState, smartChargingPolicy, location,
+odometer, capabilities, scopes`. Units: percent, km, kW, kWh, A, minutes, degrees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VehicleReading:
-    """A vehicle, and the moment, on Enode's clock, from which on it may be stale."""
+    """A vehicle. `as_of` is the time, by Enode's clock, at which it was certainly current."""
 
     vehicle: VehicleObject = field(repr=False)
     as_of: datetime
@@ -36,7 +36,7 @@ class VehicleReading:
 
 
 def validate_vehicle(source: JsonObject, operation: str) -> VehicleObject:
-    """`source`, an answer's or a webhook event's vehicle, with its ids made sure of. Raises EnodeProtocolError."""
+    """Check the ids of a vehicle from a response or a webhook event, and return it. Raises EnodeProtocolError."""
     require_text(source, "id", operation)
     require_text(source, "userId", operation)
     return source
@@ -49,31 +49,33 @@ class Vehicles:
         self._api = api
 
     def list_all(self) -> AsyncIterator[VehicleReading]:
-        """Every vehicle of every user."""
+        """Yield every vehicle of every user."""
         return self._list_route("/vehicles")
 
     def list_for_user(self, user_id: str) -> AsyncIterator[VehicleReading]:
-        """The user's vehicles; none for an unknown user."""
+        """Yield the user's vehicles; none for an unknown user."""
         return self._list_route("/users/{}/vehicles", user_id)
 
     async def get(self, vehicle_id: str) -> VehicleReading:
-        """The vehicle. Raises EnodeNotFound."""
+        """Return the vehicle. Raises EnodeNotFound."""
         call = ApiCall(method="GET", route="/vehicles/{}", ids=(vehicle_id,))
-        answer = await self._api.send(call)
-        source = require_object(parse_json(answer.body, call.operation), call.operation)
-        return VehicleReading(vehicle=validate_vehicle(source, call.operation), as_of=answer.as_of)
+        response = await self._api.send(call)
+        source = require_object(parse_json(response.body, call.operation), call.operation)
+        return VehicleReading(vehicle=validate_vehicle(source, call.operation), as_of=response.as_of)
 
     async def send_refresh_hint(self, vehicle_id: str) -> None:
-        """Ask Enode to look at the vehicle soon. News come later, the usual way. Raises EnodeNotFound."""
+        """Ask Enode to refresh the vehicle soon. New data arrives later as a normal update. Raises EnodeNotFound."""
         await self._api.send(ApiCall(method="POST", route="/vehicles/{}/refresh-hint", ids=(vehicle_id,)))
 
     async def control_charging(self, vehicle_id: str, kind: ActionKind) -> ChargeAction:
-        """Ask the vehicle to start or stop charging. The action is mostly PENDING, but can be CANCELLED at once.
+        """Command the vehicle to start or stop charging. The action is mostly PENDING, but can already be CANCELLED.
 
-        While an action of the same kind is pending Enode returns that one; one of the other kind is cancelled.
+        While an action of the same kind is pending, Enode returns that one; a pending one of the other kind is
+        cancelled.
 
-        Raises EnodeRefused (not capable, already so, a schedule rules), EnodeNotFound or another EnodeError. One that
-        was `sent` leaves it open whether the vehicle will act: it was not repeated, and must not be blindly.
+        Raises EnodeRefused (not capable, already in that state, a charging schedule is active), EnodeNotFound or
+        another EnodeError. If its `is_outcome_unknown` is True, the vehicle may still act. Such a call is not retried
+        here; check the vehicle before you repeat it.
         """
         call = ApiCall(
             method="POST",
@@ -85,7 +87,7 @@ class Vehicles:
         return ChargeAction.from_json(await self._api.get_object(call), call.operation)
 
     async def set_max_current(self, vehicle_id: str, amps: float) -> ChargeAction:
-        """Ask the vehicle to draw no more than this. The rest is as for `charge`; few vehicles are capable."""
+        """Limit the charging current. Otherwise like `control_charging`; few vehicles are capable of it."""
         call = ApiCall(
             method="POST",
             route="/vehicles/{}/max-current",

@@ -1,4 +1,4 @@
-"""Webhook subscriptions: where Enode posts its events, and which."""
+"""Webhook subscriptions: the URL that Enode posts events to, and the events it posts."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ ALL_EVENTS = ("*",)
 
 
 class Unchanged(Enum):
-    """What is left as it is where None would mean: take it away."""
+    """Default of an argument for which None means: remove it."""
 
     UNCHANGED = "unchanged"
 
@@ -34,7 +34,7 @@ UNCHANGED = Unchanged.UNCHANGED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryHeader:
-    """A header that Enode puts on each delivery, sent in lower case."""
+    """A header that Enode adds to each delivery. Enode sends its name in lower case."""
 
     name: str
     value: str = field(repr=False)
@@ -42,7 +42,7 @@ class DeliveryHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSubscription:
-    """A subscription. `is_active` False: Enode gave up on the address and deleted what was pending."""
+    """A subscription. If `is_active` is False, Enode stopped delivering to the URL and deleted pending events."""
 
     id: str
     url: str
@@ -55,7 +55,7 @@ class WebhookSubscription:
 
     @classmethod
     def from_json(cls, source: JsonObject, operation: str) -> Self:
-        """From Enode's JSON. Raises EnodeProtocolError."""
+        """Parse Enode's JSON. Raises EnodeProtocolError."""
         return cls(
             id=require_text(source, "id", operation),
             url=require_text(source, "url", operation),
@@ -70,7 +70,7 @@ class WebhookSubscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookTestResult:
-    """What came of a test delivery. `response_status` is None when the address gave no answer."""
+    """The result of a test delivery. `response_status` is None if the URL did not respond."""
 
     succeeded: bool
     description: str | None
@@ -78,7 +78,7 @@ class WebhookTestResult:
 
     @classmethod
     def from_json(cls, source: JsonObject, operation: str) -> Self:
-        """From Enode's JSON. Raises EnodeProtocolError."""
+        """Parse Enode's JSON. Raises EnodeProtocolError."""
         return cls(
             succeeded=require_text(source, "status", operation) == "SUCCESS",
             description=parse_text(source, "description"),
@@ -93,22 +93,22 @@ class Webhooks:
         self._api = api
 
     async def list(self) -> AsyncIterator[WebhookSubscription]:
-        """Every subscription of this client."""
+        """Yield every subscription of this client."""
         async for page in fetch_pages(self._api, "/webhooks"):
             for item in page.items:
                 yield WebhookSubscription.from_json(item, "GET /webhooks")
 
     async def get(self, webhook_id: str) -> WebhookSubscription:
-        """The subscription. Raises EnodeNotFound."""
+        """Return the subscription. Raises EnodeNotFound."""
         return await self._request_subscription(ApiCall(method="GET", route="/webhooks/{}", ids=(webhook_id,)))
 
     async def create(
         self, *, url: str, secret: str, events: Sequence[str] = ALL_EVENTS, header: DeliveryHeader | None = None
     ) -> WebhookSubscription:
-        """Subscribe `url` to `events` in the API version this package speaks. Enode signs each body with `secret`.
+        """Subscribe `url` to `events` in this package's API version. Enode signs each body with `secret`.
 
-        Raises EnodeRefused when an argument is invalid or the URL is subscribed already. It is not repeated when its
-        outcome is unknown (an error that was `sent`): look at the list first.
+        Raises EnodeRefused if an argument is invalid or the URL is already subscribed. It is not retried if its outcome
+        is unknown (`is_outcome_unknown` of the error): check the list first.
         """
         body: dict[str, Any] = {"url": url, "secret": secret, "events": list(events), "apiVersion": API_VERSION}
         if header:
@@ -126,9 +126,9 @@ class Webhooks:
         events: Sequence[str] | None = None,
         header: DeliveryHeader | Unchanged | None = UNCHANGED,
     ) -> WebhookSubscription:
-        """Change what is given, and switch the subscription on again. Raises EnodeNotFound, EnodeRefused."""
-        given = {"url": url, "secret": secret, "events": events and list(events)}
-        body: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        """Update the given members and reactivate the subscription. Raises EnodeNotFound, EnodeRefused."""
+        changes = {"url": url, "secret": secret, "events": events and list(events)}
+        body: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
         if header is not UNCHANGED:
             body["authentication"] = header and _build_authentication(header)
         return await self._request_subscription(
@@ -136,11 +136,11 @@ class Webhooks:
         )
 
     async def delete(self, webhook_id: str) -> None:
-        """End the subscription. Raises EnodeNotFound: it is done."""
+        """Delete the subscription. Raises EnodeNotFound if it is already deleted."""
         await self._api.send(ApiCall(method="DELETE", route="/webhooks/{}", ids=(webhook_id,)))
 
     async def test(self, webhook_id: str) -> WebhookTestResult:
-        """Have Enode deliver a test event now; a success switches the subscription on again. Raises EnodeNotFound."""
+        """Have Enode deliver a test event now; a success reactivates the subscription. Raises EnodeNotFound."""
         call = ApiCall(
             method="POST", route="/webhooks/{}/test", ids=(webhook_id,), retry_mode=RetryMode.IF_NOT_PROCESSED
         )

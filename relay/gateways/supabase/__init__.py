@@ -1,4 +1,4 @@
-"""Supabase Auth: `open_supabase(SupabaseConfig(…))` gives a `SupabaseClient`. Its errors are drawn in `errors.py`."""
+"""Supabase Auth: `open_supabase(SupabaseConfig(…))` yields a `SupabaseClient`. `errors.py` shows its errors."""
 
 from relay.gateways.supabase.auth import LinkKind, Provider, SupabaseAuth
 from relay.gateways.supabase.client import SupabaseClient, open_supabase

@@ -1,7 +1,7 @@
-"""Signing people in at Supabase Auth, through its own client: one fresh client a request, nothing shared but sockets.
+"""Sign users in with Supabase Auth through its Python client: a new client for each call, sharing only the sockets.
 
-A client of the `supabase` package remembers: whoever signed in last is who its next call speaks for, and the one PKCE
-verifier it holds is that of the last sign-in begun. So each call here has a client of its own, which forgets.
+A client of the `supabase` package is stateful: its next call acts for the user who signed in last, and it holds only
+the PKCE verifier of the sign-in started last. A client per call keeps users apart.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -24,18 +24,18 @@ from relay.gateways.supabase.errors import (
 
 type Provider = Literal["github", "google"]
 type LinkKind = Literal["email", "magiclink", "signup"]
-"""What a link in a mail is for, in Supabase's words: all of them sign in."""
+"""Supabase's types of links in emails. All of them sign in."""
 type StoreVerifier = Callable[[str], Awaitable[None]]
-"""Is given the PKCE verifier of this one sign-in and puts it where the browser's return will find it."""
+"""Stores the PKCE verifier of this sign-in, to be found when the browser returns."""
 
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 _CREDENTIAL_STATUSES = frozenset({401, 403})
-# Of the gateway before Supabase Auth, and of Supabase Auth itself.
+# None: the API gateway in front of Supabase Auth refuses the key. The others are Supabase Auth's own codes.
 _API_KEY_ERROR_CODES = frozenset({None, "bad_jwt", "no_authorization", "not_admin"})
 
 
 class SupabaseAuth:
-    """What the relay asks of Supabase Auth. Every call raises SupabaseError and nothing else of its own."""
+    """Calls to Supabase Auth. Every call raises SupabaseError and no other error of its own."""
 
     def __init__(self, config: SupabaseConfig, http: httpx.AsyncClient) -> None:
         self._config = config
@@ -44,9 +44,10 @@ class SupabaseAuth:
     async def send_sign_in_link(
         self, email: str, *, redirect_to: str, should_create_user: bool, store_verifier: StoreVerifier
     ) -> None:
-        """Have a link mailed that ends at `back_to` with a code. `keep` is called before the mail leaves.
+        """Have Supabase email a link that leads to `redirect_to` with a code. `store_verifier` is called before that.
 
-        Without `may_create`, nobody whom Supabase does not know gets a mail: SupabaseRefused, or nothing at all.
+        Unless `should_create_user`, an unknown address gets no email: Supabase raises SupabaseRefused, or returns
+        normally.
         """
         with _translate_errors("send a link"):
             await self._create_client(store_verifier).sign_in_with_otp(
@@ -57,35 +58,35 @@ class SupabaseAuth:
             )
 
     async def get_provider_url(self, provider: Provider, *, redirect_to: str, store_verifier: StoreVerifier) -> str:
-        """Where the browser goes to sign in with this provider; it comes back to `back_to` with a code."""
-        with _translate_errors("begin with a provider"):
-            begun = await self._create_client(store_verifier).sign_in_with_oauth(
+        """Return the URL for signing in with this provider, which redirects to `redirect_to` with a code."""
+        with _translate_errors("start provider sign-in"):
+            response = await self._create_client(store_verifier).sign_in_with_oauth(
                 {"provider": provider, "options": {"redirect_to": redirect_to}}
             )
-        return begun.url
+        return response.url
 
     async def exchange_code(self, code: str, verifier: str) -> str:
-        """The access token that a code stands for, once, for whoever has the verifier."""
+        """Exchange a code and its PKCE verifier for an access token. A code works once."""
         client = self._create_client()
         with _translate_errors("exchange a code"):
-            # The type wants an address to return to as well; nothing returns from here.
-            answer = await client.exchange_code_for_session({"auth_code": code, "code_verifier": verifier})
-        return _require_access_token(answer.session, "exchange a code")
+            # The parameter's type also lists `redirect_to`, which has no use here.
+            response = await client.exchange_code_for_session({"auth_code": code, "code_verifier": verifier})
+        return _require_access_token(response.session, "exchange a code")
 
     async def exchange_link_token(self, token_hash: str, kind: LinkKind) -> str:
-        """The access token that a link's token stands for, once."""
+        """Exchange the token hash of an emailed link for an access token. It works once."""
         client = self._create_client()
-        with _translate_errors("follow a link"):
-            answer = await client.verify_otp({"token_hash": token_hash, "type": kind})
-        return _require_access_token(answer.session, "follow a link")
+        with _translate_errors("verify a link"):
+            response = await client.verify_otp({"token_hash": token_hash, "type": kind})
+        return _require_access_token(response.session, "verify a link")
 
     async def end_supabase_session(self, access_token: str) -> None:
-        """End the session that came with this token: nothing of it is kept here, so nobody would ever end it."""
+        """End the Supabase session of this token. The relay keeps its own sessions and would never end this one."""
         with _translate_errors("end a session"):
             await self._create_client().admin.sign_out(access_token, "local")
 
     async def delete_user(self, supabase_id: UUID) -> None:
-        """Delete a person from Supabase Auth. One who is not there (any more) counts as deleted."""
+        """Delete a user from Supabase Auth. A user who does not exist counts as deleted."""
         key = self._config.service_role_key
         try:
             with _translate_errors("delete a user"):
@@ -99,7 +100,7 @@ class SupabaseAuth:
     ) -> AsyncGoTrueClient:
         key = key or self._config.anon_key
         headers = {"apikey": key}
-        # The old keys are JWTs and are wanted as a bearer too; the new ones (sb_…) are none and must not be.
+        # Legacy keys are JWTs and must be sent as a bearer token as well. New keys (sb_…) are not JWTs and must not.
         if key.startswith("eyJ"):
             headers["Authorization"] = f"Bearer {key}"
         return AsyncGoTrueClient(
@@ -114,7 +115,7 @@ class SupabaseAuth:
 
 
 class _VerifierStorage(AsyncSupportedStorage):
-    """Where a client puts the PKCE verifier that it makes. It never gets it back from here: we give it."""
+    """The client's storage, which only captures the PKCE verifier. It is never read: we pass the verifier ourselves."""
 
     def __init__(self, store_verifier: StoreVerifier | None) -> None:
         self._store_verifier = store_verifier
@@ -130,30 +131,30 @@ class _VerifierStorage(AsyncSupportedStorage):
 
     @override
     async def remove_item(self, key: str) -> None:
-        """Nothing is here."""
+        """Do nothing: nothing is stored here."""
 
 
 def _require_access_token(session: object, operation: str) -> str:
     token = getattr(session, "access_token", None)
     if not isinstance(token, str):
-        raise SupabaseUnavailable(operation, "the answer is not understood: no access token")
+        raise SupabaseUnavailable(operation, "unexpected response: no access token")
     return token
 
 
 @contextmanager
 def _translate_errors(operation: str) -> Iterator[None]:
-    """The package's errors in our words."""
+    """Translate the package's errors into SupabaseError."""
     try:
         yield
     except AuthApiError as error:
         if error.status == _TOO_MANY_REQUESTS:
             raise SupabaseRateLimited(operation, "too many requests") from None
         if error.status >= _SERVER_ERROR:
-            raise SupabaseUnavailable(operation, f"no answer (HTTP {error.status})") from None
+            raise SupabaseUnavailable(operation, f"server error (HTTP {error.status})") from None
         if error.status in _CREDENTIAL_STATUSES and error.code in _API_KEY_ERROR_CODES:
-            raise SupabaseKeysRefused(operation, f"our keys are refused (HTTP {error.status})") from None
+            raise SupabaseKeysRefused(operation, f"the API key is refused (HTTP {error.status})") from None
         raise SupabaseRefused(operation, status=error.status, code=error.code) from None
     except AuthError as error:
-        raise SupabaseUnavailable(operation, f"no answer ({type(error).__name__})") from None
+        raise SupabaseUnavailable(operation, f"no response ({type(error).__name__})") from None
     except ValidationError:
-        raise SupabaseUnavailable(operation, "the answer is not understood") from None
+        raise SupabaseUnavailable(operation, "unexpected response") from None

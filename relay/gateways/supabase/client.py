@@ -1,4 +1,4 @@
-"""Supabase Auth as the relay has it: who signs in, and whose token this is."""
+"""The client of Supabase Auth: sign-in and the verification of access tokens."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from relay.gateways.supabase.token_verifier import TokenVerifier
 
 TIMEOUT_SECONDS = 10.0
 KEYS_TIMEOUT_SECONDS = 3.0
-"""A request waits for the keys, so this is shorter."""
+"""Shorter than TIMEOUT_SECONDS because requests to the relay wait for the keys."""
 
 
 class SupabaseClient:
@@ -23,7 +23,7 @@ class SupabaseClient:
 
     def __init__(self, config: SupabaseConfig, http: httpx.AsyncClient) -> None:
         self._http = http
-        # As a browser names it, in rules about where forms may lead.
+        # For the `form-action` of a Content-Security-Policy.
         self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(config.url))
         self._keys_url = f"{config.auth_url}/.well-known/jwks.json"
         self.auth = SupabaseAuth(config, http)
@@ -31,24 +31,24 @@ class SupabaseClient:
         self.token_verifier = TokenVerifier(self.signing_keys, issuer=config.auth_url)
 
     async def fetch_keys(self) -> Mapping[str, Any]:
-        """The keys that the project signs with, as it publishes them. Raises SupabaseUnavailable."""
+        """Fetch the project's public signing keys (a JSON Web Key Set). Raises SupabaseUnavailable."""
         try:
-            answer = await self._http.get(self._keys_url, timeout=KEYS_TIMEOUT_SECONDS)
-            answer.raise_for_status()
-            document = answer.json()
+            response = await self._http.get(self._keys_url, timeout=KEYS_TIMEOUT_SECONDS)
+            response.raise_for_status()
+            document = response.json()
         except httpx.HTTPError as error:
-            raise SupabaseUnavailable("fetch the keys", f"no answer ({type(error).__name__})") from None
+            raise SupabaseUnavailable("fetch the keys", f"no response ({type(error).__name__})") from None
         except ValueError:
-            raise SupabaseUnavailable("fetch the keys", "the answer is not understood: no JSON") from None
+            raise SupabaseUnavailable("fetch the keys", "unexpected response: not JSON") from None
         if not isinstance(document, dict):
-            raise SupabaseUnavailable("fetch the keys", "the answer is not understood: no JSON object")
+            raise SupabaseUnavailable("fetch the keys", "unexpected response: not a JSON object")
         return document
 
 
 @asynccontextmanager
 async def open_supabase(config: SupabaseConfig) -> AsyncIterator[SupabaseClient]:
-    """A client with connections of its own, closed at the end. Opening talks to nobody."""
-    # A stray proxy or netrc variable must not see the project's keys, nor whoever a redirect would lead to.
+    """Yield a client with its own connection pool, closed at the end. Opening it sends no request."""
+    # A proxy or netrc file named in the environment must not receive the project's keys, nor the target of a redirect.
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=False) as http:
         client = SupabaseClient(config, http)
         try:

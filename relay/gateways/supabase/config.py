@@ -1,11 +1,11 @@
-"""Which Supabase project."""
+"""Configuration of the Supabase project."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SupabaseConfig:
-    """The project's address, without a slash at the end, and its two keys: the public one and the secret one."""
+    """The project's URL without a trailing slash, its public key (anon) and its secret key (service role)."""
 
     url: str
     anon_key: str = field(repr=False)
@@ -13,5 +13,5 @@ class SupabaseConfig:
 
     @property
     def auth_url(self) -> str:
-        """Where Supabase Auth is; also who it says it is in the tokens that it signs."""
+        """The URL of Supabase Auth; also the issuer of the tokens that it signs."""
         return f"{self.url}/auth/v1"

@@ -1,14 +1,14 @@
-"""What can go wrong with Supabase Auth, cut by what the caller can do about it.
+"""The errors of Supabase Auth's client, divided by what the caller can do about them.
 
     SupabaseError
-    ├── SupabaseUnavailable     no answer, a failure of the server's own, an answer that nobody understands; ask later
-    ├── SupabaseBusy            asked too often, also for mails to one address
-    ├── SupabaseRefused         the link, code or request is no good (any more); `code` is Supabase's own name for it
-    └── SupabaseKeysRefused     our keys are wrong, or another project's: tell the operator
+    ├── SupabaseUnavailable     no response, a failure of the server, an unexpected response: retry later
+    ├── SupabaseRateLimited     too many requests, also too many emails to one address
+    ├── SupabaseRefused         the link, code or request is invalid or expired; `code` is Supabase's error code
+    └── SupabaseKeysRefused     our keys are wrong, or another project's: alert the operator
 
-The text of an error names what was tried, never what was put into it: no address, code, link or token.
+An error's text names the operation but never its parameters: no address, code, link or token.
 """
-# ruff: noqa: N818  # named by what happened, as Enode's are
+# ruff: noqa: N818  # `except SupabaseRefused` reads well without the suffix "Error"
 
 import re
 
@@ -16,7 +16,7 @@ _CODE = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 
 class SupabaseError(Exception):
-    """Anything that went wrong with Supabase Auth. `operation` is what was tried, such as `send a link`."""
+    """A call to Supabase Auth failed. `operation` says which, such as `send a link`."""
 
     def __init__(self, operation: str, message: str) -> None:
         self.operation = operation
@@ -24,11 +24,11 @@ class SupabaseError(Exception):
 
 
 class SupabaseUnavailable(SupabaseError):
-    """Nobody knows whether it was done."""
+    """Supabase did not respond properly, so the outcome is unknown."""
 
 
 class SupabaseRateLimited(SupabaseError):
-    """Asked too often; nothing was done."""
+    """Too many requests; nothing was done."""
 
 
 class SupabaseKeysRefused(SupabaseError):
@@ -36,7 +36,7 @@ class SupabaseKeysRefused(SupabaseError):
 
 
 class SupabaseRefused(SupabaseError):
-    """Supabase understood and said no. `code` is safe to log."""
+    """Supabase understood the request and refused it. `code` is safe to log."""
 
     def __init__(self, operation: str, *, status: int, code: str | None) -> None:
         self.code = code if code and _CODE.fullmatch(code) else "unknown"

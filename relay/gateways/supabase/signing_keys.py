@@ -1,4 +1,4 @@
-"""The keys that Supabase signs with: fetched when needed, kept while it is away, never fetched more than it takes."""
+"""A cache of Supabase's public signing keys: fetched on demand, kept through outages, with a limit on fetches."""
 
 import asyncio
 import logging
@@ -16,17 +16,17 @@ log = logging.getLogger(__name__)
 type FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
 
 MAX_AGE_SECONDS = 600.0
-"""So old the keys may be before they are fetched again; a key that was withdrawn is refused from then on."""
+"""The maximum age of cached keys. A withdrawn key is refused after that."""
 MIN_FETCH_INTERVAL_SECONDS = 30.0
-"""So long after a fetch nobody can make us fetch again, whatever unknown key a token names."""
+"""The minimum time between two fetches, whatever unknown key ids tokens contain."""
 RETRY_INTERVAL_SECONDS = 5.0
-"""The same after a fetch that failed."""
+"""The same after a failed fetch."""
 MAX_KEYS = 20
 ALGORITHM = "ES256"
 
 
 class SigningKeys:
-    """Public keys by their id. Requests that miss one share a single fetch."""
+    """Public keys by key id. Concurrent requests for a missing key share a single fetch."""
 
     def __init__(self, fetch: FetchKeys, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
@@ -37,37 +37,37 @@ class SigningKeys:
         self._fetch_task: asyncio.Task[None] | None = None
 
     async def find(self, kid: str) -> EllipticCurvePublicKey | None:
-        """The key of this id; None when Supabase has none. Raises SupabaseUnavailable when that cannot be known."""
+        """Return the key with this id, None if Supabase has none. Raises SupabaseUnavailable if the fetch failed."""
         key = self._keys.get(kid)
         if key is not None:
             if self._monotonic() - self._fetch_started_at > MAX_AGE_SECONDS:
-                self._start_fetch()  # nobody waits: the key at hand is good until we know better
+                self._start_fetch()  # in the background: the cached key stays valid until the fetch succeeds
             return key
-        fetching = self._start_fetch()
-        if fetching is not None:
-            await asyncio.shield(fetching)  # one caller who leaves must not take it away from the others
+        fetch_task = self._start_fetch()
+        if fetch_task is not None:
+            await asyncio.shield(fetch_task)  # a cancelled caller must not cancel the others' fetch
         key = self._keys.get(kid)
         if key is None and self._has_failed:
-            raise SupabaseUnavailable("fetch the keys", "its keys are not to be had")
+            raise SupabaseUnavailable("fetch the keys", "the last fetch failed")
         return key
 
     async def reload(self) -> int:
-        """How many keys there are, freshly fetched. Raises SupabaseUnavailable."""
+        """Fetch the keys now and return how many there are. Raises SupabaseUnavailable."""
         self._keys = _parse_keys(await self._fetch())
         return len(self._keys)
 
     async def close(self) -> None:
-        """End a fetch that is still going on."""
+        """Cancel a running fetch."""
         if self._fetch_task is not None:
             self._fetch_task.cancel()
             await asyncio.wait([self._fetch_task])
 
     def _start_fetch(self) -> asyncio.Task[None] | None:
-        """The fetch that goes on or begins now; None when it is too early for another one."""
+        """Return the running fetch or start one; None if it is too early for another one."""
         if self._fetch_task is not None:
             return self._fetch_task
-        pause = RETRY_INTERVAL_SECONDS if self._has_failed else MIN_FETCH_INTERVAL_SECONDS
-        if self._monotonic() - self._fetch_started_at < pause:
+        interval = RETRY_INTERVAL_SECONDS if self._has_failed else MIN_FETCH_INTERVAL_SECONDS
+        if self._monotonic() - self._fetch_started_at < interval:
             return None
         self._fetch_started_at = self._monotonic()
         self._fetch_task = asyncio.create_task(self._run_fetch())
@@ -79,24 +79,24 @@ class SigningKeys:
             self._has_failed = False
         except SupabaseUnavailable as error:
             self._has_failed = True
-            log.warning("%s", error)
+            log.warning("fetching Supabase signing keys failed error=%r", str(error))
         finally:
             self._fetch_task = None
 
 
 def _parse_keys(document: Mapping[str, Any]) -> dict[str, EllipticCurvePublicKey]:
-    """The keys that tokens of people are signed with. Others (of an older project a shared secret) are passed over."""
-    listed = document.get("keys")
-    if not isinstance(listed, list):
-        raise SupabaseUnavailable("fetch the keys", "the answer is not understood: no list of keys")
+    """Parse the ES256 keys of a JSON Web Key Set. Others, such as an older project's shared secret, are ignored."""
+    entries = document.get("keys")
+    if not isinstance(entries, list):
+        raise SupabaseUnavailable("fetch the keys", "unexpected response: no list of keys")
     keys = {}
-    for it in listed[:MAX_KEYS]:
-        if not isinstance(it, dict) or it.get("alg", ALGORITHM) != ALGORITHM or not isinstance(it.get("kid"), str):
+    for jwk in entries[:MAX_KEYS]:
+        if not isinstance(jwk, dict) or jwk.get("alg", ALGORITHM) != ALGORITHM or not isinstance(jwk.get("kid"), str):
             continue
         try:
-            key = PyJWK.from_dict(it, algorithm=ALGORITHM).key
+            key = PyJWK.from_dict(jwk, algorithm=ALGORITHM).key
         except PyJWTError, ValueError, TypeError:
             continue
         if isinstance(key, EllipticCurvePublicKey) and key.curve.name == "secp256r1":
-            keys[it["kid"]] = key
+            keys[jwk["kid"]] = key
     return keys

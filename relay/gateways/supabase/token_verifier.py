@@ -1,4 +1,4 @@
-"""Whose token this is, found out here and without asking anybody: Supabase's public keys are at hand."""
+"""Verify Supabase's access tokens locally, with its cached public keys."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ _REQUIRED_CLAIMS = ["exp", "iat", "iss", "aud", "sub"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SupabaseUser:
-    """Somebody whom Supabase has signed in. Only the id is an identity; address and name are what the person says."""
+    """A user signed in by Supabase. Only the id identifies them: they can change their email address and name."""
 
     supabase_id: UUID
     email: str | None = field(default=None, repr=False)
@@ -25,23 +25,23 @@ class SupabaseUser:
 
 
 class TokenVerifier:
-    """Reads access tokens of one project."""
+    """Verifies the access tokens of one Supabase project."""
 
     def __init__(self, keys: SigningKeys, *, issuer: str) -> None:
         self._keys = keys
         self._issuer = issuer
 
     async def verify(self, token: str) -> SupabaseUser | None:
-        """Whose token this is; None unless Supabase signed it, for a person, and it is still good.
+        """Return the token's user; None unless Supabase signed it for a signed-in user and it has not expired.
 
-        Raises SupabaseUnavailable when the key that it names cannot be had.
+        Raises SupabaseUnavailable if the signing key can't be fetched.
         """
         try:
             if len(token) > MAX_TOKEN_LENGTH:
                 return None
             header = jwt.get_unverified_header(token)
             kid = header.get("kid")
-            # The algorithm is ours to choose, not the token's: `none`, or HS256 with the public key, is anybody's.
+            # Never let the token choose the algorithm: anybody can forge `none`, or HS256 with the public key.
             if header.get("alg") != ALGORITHM or not isinstance(kid, str):
                 return None
             key = await self._keys.find(kid)
@@ -58,23 +58,23 @@ class TokenVerifier:
             )
             return _parse_user(claims)
         except jwt.PyJWTError, ValueError, TypeError:
-            # ValueError and TypeError: what is signed may still be of the wrong kind, and what is not signed of any.
+            # ValueError and TypeError: header and claims may have values of unexpected types.
             return None
 
 
 def _parse_user(claims: dict[str, Any]) -> SupabaseUser | None:
     if claims.get("role") != AUDIENCE or claims.get("is_anonymous", False) is not False:
         return None
-    about = claims.get("user_metadata")
+    metadata = claims.get("user_metadata")
     email = claims.get("email")
     return SupabaseUser(
         supabase_id=UUID(claims["sub"]),
         email=email if isinstance(email, str) and email else None,
-        name=_parse_name(about) if isinstance(about, dict) else "",
+        name=_parse_name(metadata) if isinstance(metadata, dict) else "",
     )
 
 
 def _parse_name(metadata: dict[str, Any]) -> str:
-    """What a provider calls this person. Whoever signs in can change it, so it names and proves nothing."""
-    found = next((it for key in ("full_name", "name") if isinstance(it := metadata.get(key), str)), "")
-    return "".join(letter for letter in found if letter.isprintable()).strip()[:MAX_NAME_LENGTH]
+    """Return the display name, from the sign-in provider. The user can change it: it proves nothing."""
+    name = next((value for key in ("full_name", "name") if isinstance(value := metadata.get(key), str)), "")
+    return "".join(letter for letter in name if letter.isprintable()).strip()[:MAX_NAME_LENGTH]

@@ -3,10 +3,10 @@
 import re
 
 import httpx
-import psycopg
 import pytest
 
 from relay.identity.sign_in_links import create_sign_in_link
+from relay.kit.database import connect_as_relay
 from tests.relay.browser.household import fill_household
 
 
@@ -83,9 +83,8 @@ async def test_user_changes_the_language(open_page, household):
 
 
 async def test_owner_signs_in_by_link_and_signs_out(open_page, relay, database_url):
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("set search_path to evconduit")
-        token = create_sign_in_link(connection, None)
+    async with connect_as_relay(database_url) as connection:
+        token = await create_sign_in_link(connection, None)
     window = await open_page()
     await window.goto("/usage")
     assert "/sign-in" in window.url

@@ -13,11 +13,11 @@ from psycopg.rows import dict_row
 from relay.identity.web_sessions import create_web_session
 from relay.kit.database import fetch_one
 from relay.kit.rate_limiter import RateLimiter
-from tests.relay.api_docs.conftest import JWT, PERSON, USER, app, enode, nobody_home, world
+from tests.relay.api_docs.conftest import JWT, SUPABASE_ID, USER_ID, account, app, enode, resolve_to_loopback
 from tests.relay.support.endpoints import open_test_outbound
 from tests.relay.support.serving import serving
 
-__all__ = ["app", "enode", "world"]
+__all__ = ["account", "app", "enode"]
 
 MALLORY = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJtYWxsb3J5In0.c2lnbmF0dXJl"
 OWNED_IDS = """
@@ -48,10 +48,10 @@ class Client(httpx.AsyncClient):
 
 
 @pytest.fixture
-async def url(app, world, pool, make_account) -> AsyncIterator[str]:
+async def url(app, account, pool, make_account) -> AsyncIterator[str]:
     """The address of a running relay that accepts the tokens of Ada and Mallory."""
     mallory = await make_account()
-    supabase_ids = {JWT: PERSON, MALLORY: uuid4()}
+    supabase_ids = {JWT: SUPABASE_ID, MALLORY: uuid4()}
     async with pool.connection() as connection:
         await connection.execute(
             "update users set supabase_id = %s, accepted_terms_at = now() where id = %s",
@@ -62,13 +62,13 @@ async def url(app, world, pool, make_account) -> AsyncIterator[str]:
             "values (%s, 'home-assistant', 'Cottage', '{read}', 'https://ha.example') returning id, user_id) "
             "insert into endpoints (user_id, credential_id, kind, url) "
             "select user_id, id, 'v2', 'https://ha.example/api/webhook/1' from made",
-            [USER],
+            [USER_ID],
         )
 
     async def verify(token: str) -> UUID | None:
         return supabase_ids.get(token)
 
-    async with serving(app) as at, open_test_outbound(resolve=nobody_home) as outbound:
+    async with serving(app) as at, open_test_outbound(resolve=resolve_to_loopback) as outbound:
         app.state.runtime = replace(
             app.state.runtime,
             verify_supabase_token=verify,
@@ -83,7 +83,7 @@ async def url(app, world, pool, make_account) -> AsyncIterator[str]:
 async def ids(url, pool) -> dict[str, str]:
     """Ada's ids, by the names of path parameters."""
     async with pool.connection() as connection:
-        owned_ids = await fetch_one(connection, OWNED_IDS, {"user": USER}, dict_row)
+        owned_ids = await fetch_one(connection, OWNED_IDS, {"user": USER_ID}, dict_row)
     assert owned_ids
     assert all(owned_ids.values()), owned_ids
     return owned_ids
@@ -110,5 +110,5 @@ async def mallory(app, url, pool) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def ada(url, pool) -> AsyncIterator[Client]:
-    async with open_client(url, pool, USER, JWT) as client:
+    async with open_client(url, pool, USER_ID, JWT) as client:
         yield client

@@ -4,14 +4,14 @@ import pytest
 
 from relay.identity.credentials import hash_secret
 from relay.pages.site import ROUTERS
-from tests.relay.api_docs.conftest import JWT, KEY, USER
+from tests.relay.api_docs.conftest import JWT, KEY, USER_ID
 from tests.relay.every_route.routes import UNOWNED_PATH_VALUES, fill_path
 
 ACCESS_TOKEN = "eva_" + "X" * 43
 USER_ONLY_OPERATIONS = (
     ("GET", "/api/user/export", None),
     ("POST", "/api/user/vehicles/served", {"vehicles": []}),
-    ("DELETE", "/api/user", {"confirm": str(USER)}),
+    ("DELETE", "/api/user", {"confirm": str(USER_ID)}),
 )
 PUBLIC_PAGES = ("/", "/sign-in", "/register", "/terms", "/waiting", "/auth/callback", "/link/{token}", "/link-callback")
 """Pages for visitors who aren't signed in, and redirects."""
@@ -32,7 +32,7 @@ async def test_only_a_signed_in_user_manages_the_account(ada, installation_token
             problem = (response.status_code, response.json()["type"])
             assert problem == (403, "urn:evconduit:problem:forbidden"), path
     async with pool.connection() as connection:
-        row = await (await connection.execute("select closed_at from users where id = %s", [USER])).fetchone()
+        row = await (await connection.execute("select closed_at from users where id = %s", [USER_ID])).fetchone()
     assert row == (None,)
     for method, path, body in USER_ONLY_OPERATIONS:
         response = await ada.request(method, path, json=body, headers={"Authorization": f"Bearer {JWT}"})

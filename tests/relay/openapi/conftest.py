@@ -2,15 +2,15 @@
 
 import pytest
 
-from tests.relay.api_docs.conftest import app, enode_with_a_car, world
+from tests.relay.api_docs.conftest import account, app, run_enode_with_vehicle
 
-__all__ = ["app", "world"]
+__all__ = ["account", "app"]
 
 
 @pytest.fixture
 def enode():
     """A simulator for each test, because generated calls may unlink the car."""
-    with enode_with_a_car() as simulator:
+    with run_enode_with_vehicle() as simulator:
         yield simulator
 
 

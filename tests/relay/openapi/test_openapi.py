@@ -22,13 +22,13 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from relay.kit.rate_limiter import RateLimiter
-from tests.relay.api_docs.conftest import CAR, COMMAND, JWT, KEY, SESSION, verify_person
+from tests.relay.api_docs.conftest import COMMAND_ID, JWT, KEY, SESSION_ID, VEHICLE_ID, verify_fixed_token
 from tests.relay.support.serving import serving
 
 STREAMING_OPERATIONS = {"GET /api/ha/v2/stream"}
 """The response never ends; it is tested with the streams."""
 
-EXISTING_IDS = {"vehicle_id": str(CAR), "command_id": str(COMMAND), "session_id": str(SESSION)}
+EXISTING_IDS = {"vehicle_id": str(VEHICLE_ID), "command_id": str(COMMAND_ID), "session_id": str(SESSION_ID)}
 """Ids that exist. Half of the calls use them, because nearly all others end with a 404."""
 
 CREDENTIALS = {
@@ -46,10 +46,10 @@ def examples(request):
 
 
 @pytest.fixture
-async def url(app, world):
+async def url(app, account):
     async with serving(app) as at:
         app.state.runtime = replace(
-            app.state.runtime, rate_limiter=RateLimiter(per_minute=1_000_000), verify_supabase_token=verify_person
+            app.state.runtime, rate_limiter=RateLimiter(per_minute=1_000_000), verify_supabase_token=verify_fixed_token
         )
         yield at
 

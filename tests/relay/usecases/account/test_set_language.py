@@ -3,7 +3,7 @@
 import pytest
 
 from relay.usecases.events.fetch_interventions import fetch_interventions
-from tests.relay.support.linking import problem
+from tests.relay.support.linking import parse_problem
 
 
 async def test_nearest_language_of_enode_is_stored_and_interventions_follow(v2_api, simulated_vehicle, relay_runtime):
@@ -21,4 +21,4 @@ async def test_nearest_language_of_enode_is_stored_and_interventions_follow(v2_a
 
 @pytest.mark.parametrize("body", [{}, {"language": ""}, {"language": "no language"}, {"language": 7}])
 async def test_invalid_language_is_refused(v2_api, body):
-    assert problem(await v2_api.patch("/account", json=body)) == (422, "invalid-request")
+    assert parse_problem(await v2_api.patch("/account", json=body)) == (422, "invalid-request")
