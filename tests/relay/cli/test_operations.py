@@ -18,7 +18,7 @@ from relay.app import create_app
 from relay.settings import Settings
 from tests.relay.support.enode_events import CHARGING, STOPPED, make_event, make_vehicle, sign_body
 from tests.relay.support.feed import add_user, fetch_value, parse_event
-from tests.relay.support.redis_server import REDIS, WANTED, RedisServer
+from tests.relay.support.redis_server import REDIS, REDIS_MISSING, RedisServer
 
 EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
 CURRENT, PREVIOUS, INTERNAL = "the-current-secret", "the-previous-secret", "an-internal-key-of-the-operator"
@@ -133,7 +133,7 @@ async def world(settings, open_world):
         yield opened
 
 
-@pytest.fixture(params=["notify", pytest.param("redis", marks=pytest.mark.skipif(REDIS is None, reason=WANTED))])
+@pytest.fixture(params=["notify", pytest.param("redis", marks=pytest.mark.skipif(REDIS is None, reason=REDIS_MISSING))])
 async def world_with_bus(request, settings, open_world, tmp_path):
     """The same for each transport of hints between processes."""
     if request.param == "notify":
