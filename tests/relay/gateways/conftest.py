@@ -1,4 +1,4 @@
-"""An Enode that answers from a script, for what the simulator (demo/enode) cannot be made to do."""
+"""A test double of Enode with scripted responses, for cases that the simulator (demo/enode) can't produce."""
 
 import asyncio
 import inspect
@@ -17,16 +17,16 @@ CLIENT_SECRET = "client-secret-91ab"
 VIN = "5YJ3E7EB1KF000001"
 
 
-class HeldClock:
-    """Time that passes only when somebody sleeps, and no chance at all."""
+class FakeClock:
+    """A clock that advances only by sleeping, without randomness. `sleeps` records the durations."""
 
     def __init__(self):
         self.seconds = 1000.0
         self.started_at = datetime(2026, 3, 14, 8, 0, tzinfo=UTC)
-        self.slept = []
+        self.sleeps = []
 
     async def sleep(self, seconds):
-        self.slept.append(seconds)
+        self.sleeps.append(seconds)
         self.seconds += seconds
 
     @property
@@ -40,13 +40,13 @@ class HeldClock:
 
 
 class ScriptedEnode:
-    """Gives the next answer of its script to each API request, the last one for ever; tokens come by themselves.
+    """Answers each API request with the next step of `script`, and repeats the last one. Tokens are issued by default.
 
-    An answer is a response, an exception to raise, or a function of the request.
+    A step is a response, an exception to raise, or a function of the request.
     """
 
-    def __init__(self, held):
-        self.held = held
+    def __init__(self, fake_clock):
+        self.fake_clock = fake_clock
         self.script = []
         self.token_script = []
         self.requests = []
@@ -66,39 +66,39 @@ class ScriptedEnode:
             step = await step
         if isinstance(step, Exception):
             raise step
-        # A response is read up once; the last step of a script must serve many times.
+        # A response can be read only once, but the last step of a script is used many times.
         return httpx.Response(step.status_code, headers=step.headers, content=step.content)
 
     def token(self, _request):
-        return self.grant(f"token-{len(self.token_requests)}")
+        return self.token_response(f"token-{len(self.token_requests)}")
 
-    def slowly(self, answer=None):
-        """A token (or `answer`) that comes when `gate` is set; `asked` is set when somebody waits for it."""
-        asked, gate = asyncio.Event(), asyncio.Event()
+    def delay_token(self, response=None):
+        """Delay the next token (or `response`) until `release` is set; `requested` is set by the request for it."""
+        requested, release = asyncio.Event(), asyncio.Event()
 
         async def step(request):
-            asked.set()
-            await gate.wait()
-            return answer or self.token(request)
+            requested.set()
+            await release.wait()
+            return response or self.token(request)
 
         self.token_script = [step, self.token]
-        return asked, gate
+        return requested, release
 
     @staticmethod
-    def grant(value, *, expires_in=3599):
+    def token_response(value, *, expires_in=3599):
         return httpx.Response(
             200, json={"access_token": value, "expires_in": expires_in, "scope": "", "token_type": "bearer"}
         )
 
 
 @pytest.fixture
-def held():
-    return HeldClock()
+def fake_clock():
+    return FakeClock()
 
 
 @pytest.fixture
-def enode(held):
-    return ScriptedEnode(held)
+def enode(fake_clock):
+    return ScriptedEnode(fake_clock)
 
 
 @pytest.fixture
@@ -107,20 +107,20 @@ def config():
 
 
 @pytest.fixture
-async def client_of(held, config):
-    """Makes a client whose requests go to a handler."""
+async def make_client(fake_clock, config):
+    """A function that creates a client whose requests go to a handler."""
     async with AsyncExitStack() as stack:
 
         async def make(handler, config=config):
             http = httpx.AsyncClient(transport=httpx.MockTransport(handler), trust_env=False)
-            return EnodeClient(await stack.enter_async_context(http), config, clock=held.clock)
+            return EnodeClient(await stack.enter_async_context(http), config, clock=fake_clock.clock)
 
         yield make
 
 
 @pytest.fixture
-async def client(client_of, enode):
-    return await client_of(enode)
+async def client(make_client, enode):
+    return await make_client(enode)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def action():
 
 @pytest.fixture
 def vehicle():
-    """The parts of a vehicle object that matter here, with what must never reach an error or a log."""
+    """A vehicle object in part, including data that must never reach an error or a log."""
     return {
         "id": "3f0c2b1e-6a64-4d0e-9b57-1c7f5f0a9d21",
         "userId": "ha-user-7f3a",

@@ -1,4 +1,4 @@
-"""What each call sends: method, path, query and body, with ids that are hostile strings; and what it returns."""
+"""The requests that the client's calls send, also with hostile ids, and what the calls return."""
 
 import json
 from dataclasses import replace
@@ -41,7 +41,7 @@ async def drain(items):
 
 
 CALLS = [
-    # call, answer's body, method and target, body sent
+    # call, response body (or the name of a fixture), method and target, request body
     (lambda c: c.users.get("u/1"), {"id": "u/1"}, "GET /users/u%2F1", None),
     (lambda c: c.users.delete("u 1"), None, "DELETE /users/u%201", None),
     (lambda c: c.users.disconnect_vendor("u", "TES?LA"), None, "DELETE /users/u/vendors/TES%3FLA", None),
@@ -118,11 +118,11 @@ CALLS = [
 
 
 @pytest.mark.parametrize("row", CALLS, ids=[line for _, _, line, _ in CALLS])
-async def test_each_call_sends_what_enode_publishes(client, enode, request, row):
-    call, answer, line, body = row
-    if isinstance(answer, str):
-        answer = request.getfixturevalue(answer)
-    enode.script = [httpx.Response(204) if answer is None else httpx.Response(200, json=answer)]
+async def test_each_call_sends_the_documented_request(client, enode, request, row):
+    call, response_body, line, body = row
+    if isinstance(response_body, str):
+        response_body = request.getfixturevalue(response_body)
+    enode.script = [httpx.Response(204) if response_body is None else httpx.Response(200, json=response_body)]
     await call(client)
     (sent,) = enode.requests
     assert f"{sent.method} {sent.url.raw_path.decode()}" == line
@@ -134,7 +134,7 @@ async def test_each_call_sends_what_enode_publishes(client, enode, request, row)
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(identifier=st.text(max_size=30))
-async def test_whatever_an_id_holds_it_stays_one_segment_of_its_own_route(client, enode, identifier):
+async def test_any_id_stays_one_path_segment_of_its_route(client, enode, identifier):
     enode.requests.clear()
     enode.script = [httpx.Response(200, json={"id": "x"})]
     try:
@@ -149,7 +149,7 @@ async def test_whatever_an_id_holds_it_stays_one_segment_of_its_own_route(client
 
 
 @pytest.mark.parametrize("identifier", ["", ".", "..", "\ud800", "x" * 2000])
-async def test_an_id_that_no_path_can_name_is_not_found_and_asks_nobody(client, enode, identifier):
+async def test_id_unusable_in_a_path_is_not_found_without_a_request(client, enode, identifier):
     with pytest.raises(EnodeNotFound):
         await client.users.delete(identifier)
     with pytest.raises(EnodeNotFound):
@@ -157,16 +157,16 @@ async def test_an_id_that_no_path_can_name_is_not_found_and_asks_nobody(client, 
     assert enode.requests == []
 
 
-async def test_a_root_with_a_path_keeps_it(client_of, enode, config):
+async def test_base_url_with_a_path_keeps_the_path(make_client, enode, config):
     enode.script = [httpx.Response(204)]
-    client = await client_of(enode, replace(config, base_url="https://api.test/enode/"))
+    client = await make_client(enode, replace(config, base_url="https://api.test/enode/"))
     await client.users.delete("u")
     assert enode.requests[0].url.path == "/enode/users/u"
 
 
-async def test_a_vehicle_is_passed_through_with_every_key(client, enode, vehicle):
+async def test_vehicle_keeps_every_key_that_enode_sent(client, enode, vehicle):
     enode.script = [httpx.Response(200, json=vehicle)]
-    reading = await client.vehicles.get("car")
+    reading = await client.vehicles.get("vehicle")
     assert reading.vehicle == vehicle
     assert (reading.id, reading.user_id) == (vehicle["id"], "ha-user-7f3a")
 
@@ -181,44 +181,44 @@ async def test_a_vehicle_is_passed_through_with_every_key(client, enode, vehicle
         ("Sat, 14 Mar 2026 09:30:10 +9999999999999", datetime(2026, 3, 14, 8, 0, tzinfo=UTC)),
     ],
 )
-async def test_a_reading_counts_from_before_it_was_asked_for(client, enode, vehicle, date, as_of):
+async def test_reading_is_dated_before_its_request_was_sent(client, enode, vehicle, date, as_of):
     def answer_after_two_seconds(_request):
-        enode.held.seconds += 2
+        enode.fake_clock.seconds += 2
         return httpx.Response(200, json=vehicle, headers={"date": date} if date else {})
 
     enode.script = [answer_after_two_seconds]
-    assert (await client.vehicles.get("car")).as_of == as_of
+    assert (await client.vehicles.get("vehicle")).as_of == as_of
 
 
-async def test_the_time_of_a_reading_is_that_of_the_try_that_succeeded(client, enode, held, vehicle):
+async def test_reading_is_dated_by_the_attempt_that_succeeded(client, enode, fake_clock, vehicle):
     date = {"date": "Sat, 14 Mar 2026 09:30:10 GMT"}
     enode.script = [httpx.Response(503, headers={"retry-after": "9"}), httpx.Response(200, json=vehicle, headers=date)]
-    assert (await client.vehicles.get("car")).as_of == datetime(2026, 3, 14, 9, 30, 10, tzinfo=UTC)
-    assert held.slept == [9]
+    assert (await client.vehicles.get("vehicle")).as_of == datetime(2026, 3, 14, 9, 30, 10, tzinfo=UTC)
+    assert fake_clock.sleeps == [9]
 
 
-def listing(vehicles, size):
-    """A server's side of a list of vehicles: pages of `size`, an opaque cursor."""
+def paginate(vehicles, size):
+    """The server side of a list of vehicles, with pages of `size` and an opaque cursor."""
 
-    def answer(request):
+    def handler(request):
         start = int(request.url.params.get("after", "c 0&").strip("c &"))
         after = f"c {start + size}&" if start + size < len(vehicles) else None
         data = vehicles[start : start + size]
         return httpx.Response(200, json={"data": data, "pagination": {"after": after, "before": None}})
 
-    return answer
+    return handler
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
 async def test_all_pages_are_read_in_order(client, enode, vehicle, count):
-    fleet = [vehicle | {"id": f"v{number}"} for number in range(count)]
-    enode.script = [listing(fleet, 2)]
-    assert [reading.vehicle async for reading in client.vehicles.list_for_user("u")] == fleet
+    vehicles = [vehicle | {"id": f"v{number}"} for number in range(count)]
+    enode.script = [paginate(vehicles, 2)]
+    assert [reading.vehicle async for reading in client.vehicles.list_for_user("u")] == vehicles
     assert len(enode.requests) == max(1, -(-count // 2))
     assert {request.url.params["pageSize"] for request in enode.requests} == {"50"}
 
 
-async def test_lists_of_users_and_of_webhook_subscriptions(client, enode, subscription):
+async def test_users_and_webhook_subscriptions_are_listed(client, enode, subscription):
     users = [{"id": "a", "createdAt": "2026-03-14T08:00:00.000Z"}, {"id": "b"}]
     enode.script = [httpx.Response(200, json=EMPTY_PAGE | {"data": users})]
     assert [(user.id, user.created_at) for user in await drain(client.users.list())] == [
@@ -229,15 +229,15 @@ async def test_lists_of_users_and_of_webhook_subscriptions(client, enode, subscr
     assert [found.id for found in await drain(client.webhooks.list())] == [subscription["id"]]
 
 
-async def test_a_reader_who_stops_asks_for_no_more_pages(client, enode, vehicle):
-    enode.script = [listing([vehicle] * 10, 2)]
+async def test_stopping_the_iteration_fetches_no_more_pages(client, enode, vehicle):
+    enode.script = [paginate([vehicle] * 10, 2)]
     async for _ in client.vehicles.list_all():
         break
     assert len(enode.requests) == 1
 
 
-async def test_each_page_has_its_own_repeats(client, enode, vehicle):
-    pages = listing([vehicle] * 4, 2)
+async def test_each_page_has_its_own_retries(client, enode, vehicle):
+    pages = paginate([vehicle] * 4, 2)
     enode.script = [httpx.Response(500), pages, httpx.Response(429), pages]
     assert len(await drain(client.vehicles.list_all())) == 4
 
@@ -255,7 +255,7 @@ async def test_each_page_has_its_own_repeats(client, enode, vehicle):
         {"data": [], "pagination": {"after": "\ud800"}},
     ],
 )
-async def test_a_list_that_is_none_or_never_ends_is_a_protocol_error(client, enode, document):
+async def test_malformed_or_endless_list_raises_protocol_error(client, enode, document):
     enode.script = [httpx.Response(200, content=json.dumps(document))]
     with pytest.raises(EnodeProtocolError):
         await drain(client.vehicles.list_all())
@@ -263,17 +263,17 @@ async def test_a_list_that_is_none_or_never_ends_is_a_protocol_error(client, eno
 
 
 @pytest.mark.parametrize("document", [{"data": []}, {"data": [], "pagination": None}, {"data": [], "pagination": []}])
-async def test_a_list_without_cursors_is_one_page(client, enode, document):
+async def test_list_without_cursors_is_one_page(client, enode, document):
     enode.script = [httpx.Response(200, json=document)]
     assert await drain(client.vehicles.list_all()) == []
 
 
-async def test_an_action_settled_before_it_was_cancelled_is_returned_as_it_was_settled(client, enode, action):
+async def test_cancelling_a_finished_action_returns_it_unchanged(client, enode, action):
     enode.script = [httpx.Response(409, json=action | {"state": "CONFIRMED"})]
     assert (await client.actions.cancel("a")).state == "CONFIRMED"
 
 
-async def test_a_conflict_that_is_a_problem_is_a_refusal(client, enode):
+async def test_conflict_with_a_problem_document_raises_refused(client, enode):
     enode.script = [httpx.Response(409, json={"type": "x/conflict", "title": "No", "detail": ""})]
     with pytest.raises(EnodeRefused) as caught:
         await client.actions.cancel("a")
@@ -281,7 +281,7 @@ async def test_a_conflict_that_is_a_problem_is_a_refusal(client, enode):
 
 
 @pytest.mark.parametrize(("status", "ready"), [(204, True), (200, True), (503, False)])
-async def test_readiness(client, enode, status, ready):
+async def test_is_ready_follows_the_status(client, enode, status, ready):
     enode.script = [httpx.Response(status)]
     assert await client.health.is_ready() is ready
     assert len(enode.requests) == 1

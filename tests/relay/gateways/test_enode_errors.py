@@ -1,4 +1,4 @@
-"""Every way in which Enode can fail becomes one of our errors, and none of them says what it must not."""
+"""Every failure of Enode becomes one of our errors, and none of them contains sensitive data."""
 
 import base64
 import contextlib
@@ -54,18 +54,18 @@ TRANSPORT_ERRORS = [
 ]
 
 
-def str_start(value):
+def truncate(value):
     return str(value)[:40]
 
 
-async def failure_of(call):
+async def catch_error(call):
     with pytest.raises(EnodeError) as caught:
         await call
     return caught.value
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "sent"),
+    ("status", "kind", "is_outcome_unknown"),
     [
         (302, EnodeProtocolError, True),
         (400, EnodeRefused, False),
@@ -82,11 +82,13 @@ async def failure_of(call):
         (599, EnodeUnavailable, True),
     ],
 )
-async def test_each_status_is_its_error_and_a_command_knows_its_outcome(client, enode, status, kind, sent):
+async def test_each_status_raises_its_error_and_says_whether_the_outcome_is_unknown(
+    client, enode, status, kind, is_outcome_unknown
+):
     enode.script = [httpx.Response(status, json=PROBLEM)]
-    error = await failure_of(client.vehicles.control_charging("car", ActionKind.START))
+    error = await catch_error(client.vehicles.control_charging("vehicle", ActionKind.START))
     assert type(error) is kind
-    assert error.is_outcome_unknown is sent
+    assert error.is_outcome_unknown is is_outcome_unknown
     if isinstance(error, EnodeProblemError):
         assert error.problem.status == status
         assert error.problem.slug == "bad-request"
@@ -95,21 +97,22 @@ async def test_each_status_is_its_error_and_a_command_knows_its_outcome(client, 
         assert error.problem.issues == ({"path": "action"},)
 
 
-@pytest.mark.parametrize(("raised", "sent"), TRANSPORT_ERRORS, ids=lambda value: type(value).__name__)
-async def test_no_exception_of_the_http_library_escapes(client, enode, raised, sent):
+@pytest.mark.parametrize(("raised", "is_outcome_unknown"), TRANSPORT_ERRORS, ids=lambda value: type(value).__name__)
+async def test_httpx_exceptions_are_translated(client, enode, raised, is_outcome_unknown):
     enode.script = [raised]
-    error = await failure_of(client.vehicles.control_charging("car", ActionKind.START))
+    error = await catch_error(client.vehicles.control_charging("vehicle", ActionKind.START))
     assert type(error) is EnodeUnavailable
-    assert error.is_outcome_unknown is sent
+    assert error.is_outcome_unknown is is_outcome_unknown
 
 
-def test_the_table_above_knows_every_exception_of_the_http_library():
-    def family(kind):
-        return {kind}.union(*(family(child) for child in kind.__subclasses__()))
+def test_transport_errors_list_every_httpx_exception():
+    def all_subclasses(kind):
+        return {kind}.union(*(all_subclasses(child) for child in kind.__subclasses__()))
 
     abstract = {"HTTPError", "RequestError", "TransportError", "TimeoutException", "NetworkError", "ProtocolError"}
-    elsewhere = {"DecodingError", "HTTPStatusError"}  # a test of its own; only raise_for_status raises the other
-    assert {kind.__name__ for kind in family(httpx.HTTPError)} - abstract - elsewhere == {
+    # DecodingError has a test of its own; only raise_for_status raises HTTPStatusError.
+    elsewhere = {"DecodingError", "HTTPStatusError"}
+    assert {kind.__name__ for kind in all_subclasses(httpx.HTTPError)} - abstract - elsewhere == {
         type(raised).__name__ for raised, _ in TRANSPORT_ERRORS if isinstance(raised, httpx.HTTPError)
     }
 
@@ -131,54 +134,54 @@ def test_the_table_above_knows_every_exception_of_the_http_library():
         b'{"id": "x", "userId": "u", "year": ' + b"9" * 5000 + b"}",
         b"[" * 200_000,
     ],
-    ids=str_start,
+    ids=truncate,
 )
-async def test_a_good_status_with_a_body_that_is_no_vehicle_is_a_protocol_error(client, enode, body):
+async def test_success_with_a_malformed_vehicle_raises_protocol_error(client, enode, body):
     enode.script = [httpx.Response(200, content=body)]
-    assert type(await failure_of(client.vehicles.get("car"))) is EnodeProtocolError
+    assert type(await catch_error(client.vehicles.get("vehicle"))) is EnodeProtocolError
 
 
-async def test_a_command_whose_answer_is_unreadable_has_an_unknown_outcome(client, enode):
+async def test_command_with_an_unreadable_response_has_an_unknown_outcome(client, enode):
     enode.script = [httpx.Response(200, text="OK")]
-    error = await failure_of(client.vehicles.control_charging("car", ActionKind.STOP))
+    error = await catch_error(client.vehicles.control_charging("vehicle", ActionKind.STOP))
     assert type(error) is EnodeProtocolError
     assert error.is_outcome_unknown
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b"[1]", b'{"type": 5, "issues": {}}', b"\xff"])
-async def test_a_refusal_without_a_problem_document_is_a_refusal(client, enode, body):
+async def test_status_400_without_a_problem_document_raises_refused(client, enode, body):
     enode.script = [httpx.Response(400, content=body)]
-    error = await failure_of(client.vehicles.control_charging("car", ActionKind.START))
+    error = await catch_error(client.vehicles.control_charging("vehicle", ActionKind.START))
     assert type(error) is EnodeRefused
     assert (error.problem.slug, error.problem.title, error.problem.issues) == ("unknown", "", ())
 
 
 @pytest.mark.parametrize("slug", ["", "A b", "x" * 65, "a\nb", "5YJ3E7EB1KF000001"])
-async def test_a_problem_type_that_could_carry_anything_is_not_repeated(client, enode, slug):
+async def test_unsafe_problem_type_is_not_repeated_in_the_error(client, enode, slug):
     enode.script = [httpx.Response(400, json={"type": f"https://enode.test/{slug}"})]
-    error = await failure_of(client.vehicles.control_charging("car", ActionKind.START))
+    error = await catch_error(client.vehicles.control_charging("vehicle", ActionKind.START))
     assert error.problem.slug == "unknown"
     assert slug == "" or slug not in str(error)
 
 
-async def test_a_long_answer_is_cut_off(client, enode, config):
+async def test_response_above_the_size_limit_raises_protocol_error(client, enode, config):
     enode.script = [httpx.Response(200, content=b" " * (config.max_body_bytes + 1))]
-    assert type(await failure_of(client.vehicles.get("car"))) is EnodeProtocolError
+    assert type(await catch_error(client.vehicles.get("vehicle"))) is EnodeProtocolError
 
 
-async def test_a_long_error_page_does_not_hide_its_status(client, enode, config):
+async def test_long_error_page_does_not_hide_its_status(client, enode, config):
     enode.script = [httpx.Response(404, content=b" " * (config.max_body_bytes + 1))]
-    assert type(await failure_of(client.vehicles.get("car"))) is EnodeNotFound
+    assert type(await catch_error(client.vehicles.get("vehicle"))) is EnodeNotFound
 
 
-async def test_undecodable_content_is_a_protocol_error(client_of):
+async def test_undecodable_content_raises_protocol_error(make_client):
     def handler(request):
         if request.url.path == "/oauth2/token":
             return httpx.Response(200, json={"access_token": "t", "expires_in": 60})
         return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip at all"))
 
-    client = await client_of(handler)
-    assert type(await failure_of(client.vehicles.get("car"))) is EnodeProtocolError
+    client = await make_client(handler)
+    assert type(await catch_error(client.vehicles.get("vehicle"))) is EnodeProtocolError
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -189,11 +192,11 @@ async def test_undecodable_content_is_a_protocol_error(client_of):
     ),
     max_leaves=8,
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
-async def test_no_answer_whatsoever_raises_anything_else(client, enode, status, body):
+async def test_any_response_raises_nothing_but_enode_errors(client, enode, status, body):
     enode.script = [httpx.Response(status, content=body)]
     for call in (
-        client.vehicles.get("car"),
-        client.vehicles.control_charging("car", ActionKind.STOP),
+        client.vehicles.get("vehicle"),
+        client.vehicles.control_charging("vehicle", ActionKind.STOP),
         client.users.get("user"),
         client.health.list_vehicle_vendors(),
         client.webhooks.test("hook"),
@@ -213,31 +216,37 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=str)
-async def test_no_error_and_no_log_line_tells_a_secret_a_vin_a_position_or_an_id(
-    client, enode, config, caplog, failure
-):
+async def test_errors_and_logs_contain_no_secret_vin_position_or_id(client, enode, config, caplog, failure):
     caplog.set_level(logging.DEBUG)
     enode.script = [failure]
-    error = await failure_of(client.vehicles.control_charging(VIN, ActionKind.START))
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith("relay")]
-    told = [str(error), repr(error), *ours, *traceback.format_exception(error)]
+    error = await catch_error(client.vehicles.control_charging(VIN, ActionKind.START))
+    log_lines = [record.getMessage() for record in caplog.records if record.name.startswith("relay")]
+    output = [str(error), repr(error), *log_lines, *traceback.format_exception(error)]
     if isinstance(error, EnodeProblemError):
-        told.append(repr(error.problem))
-    for secret in (VIN, "52.0907", "5.1214", "token-", config.client_id, config.client_secret, basic_of(config)):
-        assert not any(secret in line for line in told)
+        output.append(repr(error.problem))
+    for secret in (
+        VIN,
+        "52.0907",
+        "5.1214",
+        "token-",
+        config.client_id,
+        config.client_secret,
+        build_basic_auth(config),
+    ):
+        assert not any(secret in line for line in output)
 
 
-def basic_of(config):
+def build_basic_auth(config):
     return base64.b64encode(f"{config.client_id}:{config.client_secret}".encode()).decode()
 
 
-async def test_the_repr_of_what_we_hold_and_return_tells_no_secret(client, enode, config, vehicle):
+async def test_reprs_contain_no_secret(client, enode, config, vehicle):
     enode.script = [httpx.Response(200, json={"linkUrl": "https://link.test/s3cret", "linkToken": "s3cret"})]
     session = await client.links.create("u", scopes=["vehicle:read:data"], language="en-US", redirect_uri="x:y")
     enode.script = [httpx.Response(200, json=vehicle)]
-    reading = await client.vehicles.get("car")
-    told = repr([session, reading, config, client, vars(client)])
-    assert not any(secret in told for secret in ("s3cret", VIN, "52.0907", config.client_secret, "token-1"))
+    reading = await client.vehicles.get("vehicle")
+    output = repr([session, reading, config, client, vars(client)])
+    assert not any(secret in output for secret in ("s3cret", VIN, "52.0907", config.client_secret, "token-1"))
 
 
 @pytest.mark.parametrize("field", ["base_url", "auth_url"])
@@ -245,20 +254,18 @@ async def test_the_repr_of_what_we_hold_and_return_tells_no_secret(client, enode
     "url",
     ["", "api.test", "ftp://api.test", "https://", "https://user:pass@api.test", "https://a.test?x=1", "http://["],
 )
-def test_an_unusable_address_is_refused_by_the_name_of_its_field(field, url):
-    addresses = {"base_url": "https://api.test", "auth_url": "https://oauth.test/token"} | {field: url}
+def test_unusable_url_is_refused_with_the_name_of_its_field(field, url):
+    urls = {"base_url": "https://api.test", "auth_url": "https://oauth.test/token"} | {field: url}
     with pytest.raises(ValueError, match=field) as caught:
-        EnodeConfig(client_id="id", client_secret="secret", **addresses)
+        EnodeConfig(client_id="id", client_secret="secret", **urls)
     assert "pass" not in str(caught.value)
 
 
-async def test_nobody_at_the_address_is_unavailable_and_nothing_was_sent(unused_tcp_port):
-    nobody = f"http://127.0.0.1:{unused_tcp_port}"
+async def test_closed_port_is_unavailable_and_nothing_was_sent(unused_tcp_port):
+    url = f"http://127.0.0.1:{unused_tcp_port}"
     policy = RetryPolicy(max_attempts=1)
-    config = EnodeConfig(
-        base_url=nobody, auth_url=f"{nobody}/token", client_id="id", client_secret="secret", retry=policy
-    )
+    config = EnodeConfig(base_url=url, auth_url=f"{url}/token", client_id="id", client_secret="secret", retry=policy)
     async with open_enode(config) as client:
-        error = await failure_of(client.vehicles.control_charging("car", ActionKind.START))
+        error = await catch_error(client.vehicles.control_charging("vehicle", ActionKind.START))
     assert type(error) is EnodeUnavailable
     assert (error.cause, error.is_outcome_unknown) == ("no connection", False)

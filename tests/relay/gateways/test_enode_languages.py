@@ -22,21 +22,21 @@ from relay.gateways.enode.languages import LANGUAGES, is_language_tag, match_lan
         ("zh-Hans-CN", "en-US"),
     ],
 )
-def test_the_nearest_of_enode_s_languages(tag, language):
+def test_tag_is_matched_to_the_closest_language(tag, language):
     assert is_language_tag(tag)
     assert match_language(tag) == language
 
 
 @pytest.mark.parametrize("text", ["", "d", "de-", "-de", "german language", "de\n", "dé", "de-" + "x" * 9])
-def test_what_is_no_tag(text):
+def test_malformed_tag_is_rejected(text):
     assert not is_language_tag(text)
 
 
 @given(st.sampled_from(LANGUAGES))
-def test_each_of_them_is_nearest_to_itself(language):
+def test_each_supported_language_matches_itself(language):
     assert match_language(language) == language
 
 
 @given(st.text(max_size=30))
-def test_any_text_has_one(text):
+def test_any_text_matches_a_supported_language(text):
     assert match_language(text) in LANGUAGES

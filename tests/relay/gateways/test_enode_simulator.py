@@ -1,4 +1,4 @@
-"""The client against the simulator of Enode (demo/enode): another program, that knows nothing of this one."""
+"""The client against the simulator of Enode (demo/enode), an independent program that shares no code with it."""
 
 import asyncio
 import hashlib
@@ -28,7 +28,7 @@ from relay.gateways.enode import (
 
 ROOT = Path(__file__).parents[3]
 SCOPES = ("vehicle:read:data", "vehicle:read:location", "vehicle:control:charging")
-HOME = "https://relay.test/link-callback?state=s1"
+REDIRECT_URI = "https://relay.test/link-callback?state=s1"
 SECRET = "0123456789abcdef"
 
 
@@ -50,13 +50,13 @@ def sim_config(simulator_url):
 
 
 @pytest.fixture
-async def live(sim_config):
+async def sim_client(sim_config):
     async with open_enode(sim_config) as client:
         yield client
 
 
 @pytest.fixture
-async def world(simulator_url):
+async def simulator(simulator_url):
     """The simulator's control surface and link pages."""
     async with httpx.AsyncClient(base_url=simulator_url, trust_env=False) as http:
         yield http
@@ -64,204 +64,208 @@ async def world(simulator_url):
 
 
 @pytest.fixture
-def link(live, world):
-    """Links the car of a vendor to a user the way a person does; returns where the person ends up."""
+def link(sim_client, simulator):
+    """A function that links a vendor's vehicles to a user through the link page and returns the final redirect."""
 
-    async def go(user_id, vendor="TESLA", *steps):
-        session = await live.links.create(user_id, scopes=SCOPES, language="en-US", redirect_uri=HOME, vendor=vendor)
-        return await walk(world, session.url, *(steps or ({"step": "consent"}, {"step": "sign_in"})))
+    async def link_vehicles(user_id, vendor="TESLA", *steps):
+        session = await sim_client.links.create(
+            user_id, scopes=SCOPES, language="en-US", redirect_uri=REDIRECT_URI, vendor=vendor
+        )
+        return await complete_link_page(simulator, session.url, *(steps or ({"step": "consent"}, {"step": "sign_in"})))
 
-    return go
+    return link_vehicles
 
 
-async def walk(world, url, *steps):
+async def complete_link_page(simulator, url, *steps):
     for step in steps:
-        page = await world.get(url)
+        page = await simulator.get(url)
         assert page.status_code == 200
-        cars = [part.split('"')[0] for part in page.text.split('name="car" value="')[1:]]
-        answer = await world.post(url, data=step | ({"car": cars} if cars else {}))
-    return answer.headers["location"]
+        vehicle_ids = [part.split('"')[0] for part in page.text.split('name="car" value="')[1:]]
+        response = await simulator.post(url, data=step | ({"car": vehicle_ids} if vehicle_ids else {}))
+    return response.headers["location"]
 
 
 @pytest.fixture
-async def car(live, link, world, request):
-    """A vehicle, plugged in and not charging, of a user that is this test's own."""
+async def vehicle(sim_client, link, simulator, request):
+    """A vehicle, plugged in and not charging, of a user created for this test."""
     user_id = f"user of {request.node.name}"
     await link(user_id)
-    reading = await anext(live.vehicles.list_for_user(user_id))
-    await world.post(f"/_sim/vehicles/{reading.id}", json={"activity": "plug_in", "battery_level": 40})
-    return (await live.vehicles.get(reading.id)).vehicle
+    reading = await anext(sim_client.vehicles.list_for_user(user_id))
+    await simulator.post(f"/_sim/vehicles/{reading.id}", json={"activity": "plug_in", "battery_level": 40})
+    return (await sim_client.vehicles.get(reading.id)).vehicle
 
 
-async def fault(world, **wish):
-    (await world.post("/_sim/faults", json=wish)).raise_for_status()
+async def inject_fault(simulator, **fault):
+    (await simulator.post("/_sim/faults", json=fault)).raise_for_status()
 
 
-async def pass_time(world, seconds):
-    (await world.post("/_sim/clock", json={"advance": seconds})).raise_for_status()
+async def advance_clock(simulator, seconds):
+    (await simulator.post("/_sim/clock", json={"advance": seconds})).raise_for_status()
 
 
-async def test_a_wrong_secret_is_refused(sim_config):
+async def test_wrong_client_secret_is_refused(sim_config):
     async with open_enode(replace(sim_config, client_secret="wrong")) as client:
         with pytest.raises(EnodeCredentialsRefused):
             await client.health.list_vehicle_vendors()
 
 
-async def test_enode_is_ready_and_names_its_vendors(live):
-    assert await live.health.is_ready()
-    vendors = {found.vendor: found for found in await live.health.list_vehicle_vendors()}
+async def test_enode_is_ready_and_lists_its_vendors(sim_client):
+    assert await sim_client.health.is_ready()
+    vendors = {health.vendor: health for health in await sim_client.health.list_vehicle_vendors()}
     assert vendors["TESLA"].status is VendorStatus.READY
     assert vendors["TESLA"].display_name
 
 
-async def test_a_car_is_linked_through_the_page_and_read(live, link):
+async def test_vehicle_is_linked_through_the_page_and_read(sim_client, link):
     before = datetime.now(UTC) - timedelta(seconds=2)
     with pytest.raises(EnodeNotFound):
-        await live.users.get("Anna Ö")
-    assert await link("Anna Ö") == HOME
-    user = await live.users.get("Anna Ö")
-    assert [(found.vendor, found.is_valid) for found in user.linked_vendors] == [("TESLA", True)]
+        await sim_client.users.get("Anna Ö")
+    assert await link("Anna Ö") == REDIRECT_URI
+    user = await sim_client.users.get("Anna Ö")
+    assert [(linked.vendor, linked.is_valid) for linked in user.linked_vendors] == [("TESLA", True)]
 
-    readings = [reading async for reading in live.vehicles.list_for_user("Anna Ö")]
+    readings = [reading async for reading in sim_client.vehicles.list_for_user("Anna Ö")]
     assert readings
     for reading in readings:
         assert reading.user_id == "Anna Ö"
         assert before <= reading.as_of <= datetime.now(UTC)
-        assert (await live.vehicles.get(reading.id)).vehicle == reading.vehicle
-    assert {reading.id for reading in readings} <= {reading.id async for reading in live.vehicles.list_all()}
+        assert (await sim_client.vehicles.get(reading.id)).vehicle == reading.vehicle
+    assert {reading.id for reading in readings} <= {reading.id async for reading in sim_client.vehicles.list_all()}
 
 
-async def test_who_leaves_the_page_early_comes_back_with_an_error(link):
+async def test_cancelling_the_link_page_redirects_with_an_error(link):
     assert "error=cancelledByUser" in await link("leaver", "TESLA", {"step": "cancel"})
 
 
-async def test_an_invalid_link_session_is_refused_in_enodes_words(live):
+async def test_invalid_link_session_is_refused_with_enodes_problem(sim_client):
     with pytest.raises(EnodeRefused) as caught:
-        await live.links.create("u", scopes=["vehicle:control:charging"], language="en-US", redirect_uri=HOME)
+        await sim_client.links.create(
+            "u", scopes=["vehicle:control:charging"], language="en-US", redirect_uri=REDIRECT_URI
+        )
     assert caught.value.problem.slug == "bad-request"
     assert caught.value.problem.title
 
 
-async def test_lists_longer_than_a_page_are_read_whole(live):
+async def test_list_longer_than_a_page_is_read_completely(sim_client):
     ids = {f"one of many {number}" for number in range(60)}
     for user_id in ids:
-        await live.links.create(user_id, scopes=SCOPES, language="en-US", redirect_uri=HOME)
-    assert ids <= {user.id async for user in live.users.list()}
+        await sim_client.links.create(user_id, scopes=SCOPES, language="en-US", redirect_uri=REDIRECT_URI)
+    assert ids <= {user.id async for user in sim_client.users.list()}
 
 
-async def test_hostile_ids_meet_nothing_but_not_found(live):
+async def test_hostile_ids_are_not_found(sim_client):
     for hostile in ("../health/ready", "a/vehicles", "?pageSize=1", "%2e%2e", "x#y", "\x00", "🚗"):
         with pytest.raises(EnodeNotFound):
-            await live.vehicles.get(hostile)
+            await sim_client.vehicles.get(hostile)
 
 
-async def test_charging_is_started_confirmed_and_stopped(live, world, car):
-    action = await live.vehicles.control_charging(car["id"], ActionKind.START)
-    assert (action.state, action.kind, action.target_id) == ("PENDING", ActionKind.START, car["id"])
-    assert await live.vehicles.control_charging(car["id"], ActionKind.START) == action  # the same one, as it is pending
-    await pass_time(world, 900)
-    settled = await live.actions.get(action.id)
-    assert settled.state == "CONFIRMED"
-    assert settled.completed_at >= action.created_at
-    assert (await live.vehicles.get(car["id"])).vehicle["chargeState"]["isCharging"] is True
+async def test_charging_is_started_confirmed_and_stopped(sim_client, simulator, vehicle):
+    action = await sim_client.vehicles.control_charging(vehicle["id"], ActionKind.START)
+    assert (action.state, action.kind, action.target_id) == ("PENDING", ActionKind.START, vehicle["id"])
+    assert await sim_client.vehicles.control_charging(vehicle["id"], ActionKind.START) == action  # still pending
+    await advance_clock(simulator, 900)
+    confirmed = await sim_client.actions.get(action.id)
+    assert confirmed.state == "CONFIRMED"
+    assert confirmed.completed_at >= action.created_at
+    assert (await sim_client.vehicles.get(vehicle["id"])).vehicle["chargeState"]["isCharging"] is True
     with pytest.raises(EnodeRefused) as caught:
-        await live.vehicles.control_charging(car["id"], ActionKind.START)
+        await sim_client.vehicles.control_charging(vehicle["id"], ActionKind.START)
     assert (caught.value.problem.status, caught.value.is_outcome_unknown) == (400, False)
-    assert (await live.vehicles.control_charging(car["id"], ActionKind.STOP)).state == "PENDING"
-    assert await live.actions.cancel(action.id) == settled  # a 409 whose body is the settled action
+    assert (await sim_client.vehicles.control_charging(vehicle["id"], ActionKind.STOP)).state == "PENDING"
+    assert await sim_client.actions.cancel(action.id) == confirmed  # a 409 whose body is the confirmed action
 
 
-async def test_an_action_is_cancelled(live, car):
-    action = await live.vehicles.control_charging(car["id"], ActionKind.START)
-    cancelled = await live.actions.cancel(action.id)
+async def test_pending_action_is_cancelled(sim_client, vehicle):
+    action = await sim_client.vehicles.control_charging(vehicle["id"], ActionKind.START)
+    cancelled = await sim_client.actions.cancel(action.id)
     assert (cancelled.id, cancelled.state) == (action.id, "CANCELLED")
     assert cancelled.failure_reason.type == "REQUESTED_CANCELLATION"
 
 
-async def test_a_car_that_is_not_plugged_in_gets_an_action_that_is_cancelled_at_once(live, world, car):
-    await world.post(f"/_sim/vehicles/{car['id']}", json={"activity": "park"})
-    action = await live.vehicles.control_charging(car["id"], ActionKind.START)
+async def test_charging_an_unplugged_vehicle_returns_a_cancelled_action(sim_client, simulator, vehicle):
+    await simulator.post(f"/_sim/vehicles/{vehicle['id']}", json={"activity": "park"})
+    action = await sim_client.vehicles.control_charging(vehicle["id"], ActionKind.START)
     assert (action.state, action.failure_reason.type) == ("CANCELLED", "FAILED_PRECONDITION")
 
 
-async def test_what_is_unknown_is_not_found(live):
+async def test_unknown_ids_are_not_found(sim_client):
     unknown = "00000000-0000-4000-8000-000000000000"
     for call in (
-        live.vehicles.get(unknown),
-        live.vehicles.send_refresh_hint(unknown),
-        live.vehicles.control_charging(unknown, ActionKind.STOP),
-        live.actions.get(unknown),
-        live.actions.cancel(unknown),
-        live.webhooks.get(unknown),
-        live.webhooks.delete(unknown),
-        live.interventions.get(unknown),
+        sim_client.vehicles.get(unknown),
+        sim_client.vehicles.send_refresh_hint(unknown),
+        sim_client.vehicles.control_charging(unknown, ActionKind.STOP),
+        sim_client.actions.get(unknown),
+        sim_client.actions.cancel(unknown),
+        sim_client.webhooks.get(unknown),
+        sim_client.webhooks.delete(unknown),
+        sim_client.interventions.get(unknown),
     ):
         with pytest.raises(EnodeNotFound):
             await call
-    assert [reading async for reading in live.vehicles.list_for_user(unknown)] == []
+    assert [reading async for reading in sim_client.vehicles.list_for_user(unknown)] == []
 
 
-async def test_a_command_that_a_failing_enode_may_have_taken_is_unknown_and_not_repeated(live, world, car):
-    await fault(world, method="POST", path="/vehicles/*/charging", times=1, status=503)
+async def test_command_answered_503_has_an_unknown_outcome_and_is_not_retried(sim_client, simulator, vehicle):
+    await inject_fault(simulator, method="POST", path="/vehicles/*/charging", times=1, status=503)
     with pytest.raises(EnodeUnavailable) as caught:
-        await live.vehicles.control_charging(car["id"], ActionKind.START)
+        await sim_client.vehicles.control_charging(vehicle["id"], ActionKind.START)
     assert caught.value.is_outcome_unknown
-    assert (await world.get("/_sim/faults")).json() == []
-    assert (await live.vehicles.control_charging(car["id"], ActionKind.START)).state == "PENDING"
+    assert (await simulator.get("/_sim/faults")).json() == []
+    assert (await sim_client.vehicles.control_charging(vehicle["id"], ActionKind.START)).state == "PENDING"
 
 
-async def test_a_command_that_takes_too_long_is_unknown(sim_config, world, car):
-    await fault(world, method="POST", path="/vehicles/*/charging", times=1, delay=1)
-    hasty = replace(sim_config, read_timeout=timedelta(seconds=0.1))
-    async with open_enode(hasty) as client:
+async def test_command_that_times_out_has_an_unknown_outcome(sim_config, simulator, vehicle):
+    await inject_fault(simulator, method="POST", path="/vehicles/*/charging", times=1, delay=1)
+    short_timeout = replace(sim_config, read_timeout=timedelta(seconds=0.1))
+    async with open_enode(short_timeout) as client:
         with pytest.raises(EnodeUnavailable) as caught:
-            await client.vehicles.control_charging(car["id"], ActionKind.START)
+            await client.vehicles.control_charging(vehicle["id"], ActionKind.START)
     assert (caught.value.cause, caught.value.is_outcome_unknown) == ("no answer in time", True)
 
 
-@pytest.mark.parametrize("trouble", [{"status": 503}, {"status": 429, "headers": {"Retry-After": "0"}}], ids=str)
-async def test_a_reading_survives_a_passing_trouble(sim_config, world, car, trouble):
-    await fault(world, method="GET", path="/vehicles/*", times=2, **trouble)
-    quick = replace(sim_config, retry=RetryPolicy(initial_delay=timedelta(milliseconds=10)))
-    async with open_enode(quick) as client:
-        assert (await client.vehicles.get(car["id"])).vehicle == car
+@pytest.mark.parametrize("failure", [{"status": 503}, {"status": 429, "headers": {"Retry-After": "0"}}], ids=str)
+async def test_reading_is_retried_after_transient_errors(sim_config, simulator, vehicle, failure):
+    await inject_fault(simulator, method="GET", path="/vehicles/*", times=2, **failure)
+    short_delay = replace(sim_config, retry=RetryPolicy(initial_delay=timedelta(milliseconds=10)))
+    async with open_enode(short_delay) as client:
+        assert (await client.vehicles.get(vehicle["id"])).vehicle == vehicle
 
 
-async def test_a_token_that_dies_early_is_replaced(live, world, car):
-    await fault(world, method="GET", path="/vehicles/*", times=1, status=401)
-    assert (await live.vehicles.get(car["id"])).vehicle == car
+async def test_token_revoked_early_is_replaced(sim_client, simulator, vehicle):
+    await inject_fault(simulator, method="GET", path="/vehicles/*", times=1, status=401)
+    assert (await sim_client.vehicles.get(vehicle["id"])).vehicle == vehicle
 
 
-async def test_dead_credentials_show_as_intervention_and_are_mended_by_relinking(live, world, car):
-    await live.vehicles.send_refresh_hint(car["id"])
+async def test_invalid_credentials_cause_an_intervention_and_relinking_resolves_it(sim_client, simulator, vehicle):
+    await sim_client.vehicles.send_refresh_hint(vehicle["id"])
     with pytest.raises(EnodeRefused):
-        await live.links.relink(car["id"], language="en-US", redirect_uri=HOME)
-    await world.post(f"/_sim/vehicles/{car['id']}", json={"credentials_valid": False})
-    assert [found.is_valid for found in (await live.users.get(car["userId"])).linked_vendors] == [False]
-    broken = (await live.vehicles.get(car["id"])).vehicle
+        await sim_client.links.relink(vehicle["id"], language="en-US", redirect_uri=REDIRECT_URI)
+    await simulator.post(f"/_sim/vehicles/{vehicle['id']}", json={"credentials_valid": False})
+    assert [linked.is_valid for linked in (await sim_client.users.get(vehicle["userId"])).linked_vendors] == [False]
+    broken = (await sim_client.vehicles.get(vehicle["id"])).vehicle
     (intervention_id, *_) = broken["capabilities"]["chargeState"]["interventionIds"]
-    intervention = await live.interventions.get(intervention_id, language="en-US")
-    assert intervention in await live.interventions.list(language="en-US")
+    intervention = await sim_client.interventions.get(intervention_id, language="en-US")
+    assert intervention in await sim_client.interventions.list(language="en-US")
     assert (intervention.action, bool(intervention.title)) == ("Link", True)
 
-    session = await live.links.relink(car["id"], language="en-US", redirect_uri=HOME)
-    assert await walk(world, session.url, {"step": "sign_in"}) == HOME
-    assert [found.is_valid for found in (await live.users.get(car["userId"])).linked_vendors] == [True]
+    session = await sim_client.links.relink(vehicle["id"], language="en-US", redirect_uri=REDIRECT_URI)
+    assert await complete_link_page(simulator, session.url, {"step": "sign_in"}) == REDIRECT_URI
+    assert [linked.is_valid for linked in (await sim_client.users.get(vehicle["userId"])).linked_vendors] == [True]
 
 
-async def test_a_vendor_is_disconnected_and_a_user_deleted(live, car):
-    await live.users.disconnect_vendor(car["userId"], "TESLA")
+async def test_vendor_is_disconnected_and_user_deleted(sim_client, vehicle):
+    await sim_client.users.disconnect_vendor(vehicle["userId"], "TESLA")
     with pytest.raises(EnodeNotFound):
-        await live.vehicles.get(car["id"])
-    assert (await live.users.get(car["userId"])).linked_vendors == ()
-    await live.users.delete(car["userId"])
+        await sim_client.vehicles.get(vehicle["id"])
+    assert (await sim_client.users.get(vehicle["userId"])).linked_vendors == ()
+    await sim_client.users.delete(vehicle["userId"])
     with pytest.raises(EnodeNotFound):
-        await live.users.get(car["userId"])
+        await sim_client.users.get(vehicle["userId"])
 
 
 @pytest.fixture
 async def receiver():
-    """An address that takes deliveries; they come out of its queue as (headers, body)."""
+    """A webhook receiver: its URL, and a queue of its deliveries as (headers, body)."""
     deliveries = asyncio.Queue()
 
     async def handle(reader, writer):
@@ -277,46 +281,48 @@ async def receiver():
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/enode", deliveries
 
 
-async def test_a_webhook_subscription_lives_from_creation_to_deletion(live, receiver):
+async def test_webhook_subscription_is_created_tested_updated_and_deleted(sim_client, receiver):
     url, deliveries = receiver
-    made = await live.webhooks.create(url=url, secret=SECRET, header=DeliveryHeader(name="x-relay", value="home"))
-    assert (made.url, made.events, made.is_active, made.api_version) == (url, ("*",), True, "2024-10-01")
-    assert made.header_name == "x-relay"
+    created = await sim_client.webhooks.create(
+        url=url, secret=SECRET, header=DeliveryHeader(name="x-relay", value="home")
+    )
+    assert (created.url, created.events, created.is_active, created.api_version) == (url, ("*",), True, "2024-10-01")
+    assert created.header_name == "x-relay"
     with pytest.raises(EnodeRefused):
-        await live.webhooks.create(url=url, secret=SECRET)
+        await sim_client.webhooks.create(url=url, secret=SECRET)
 
-    outcome = await live.webhooks.test(made.id)
-    assert (outcome.succeeded, outcome.response_status) == (True, 204)
+    result = await sim_client.webhooks.test(created.id)
+    assert (result.succeeded, result.response_status) == (True, 204)
     headers, body = await deliveries.get()
     assert [event["event"] for event in json.loads(body)] == ["enode:webhook:test"]
     assert headers["x-relay"] == "home"
     signature = hmac.new(SECRET.encode(), body, hashlib.sha1).hexdigest()
     assert headers["x-enode-signature"] == f"sha1={signature}"
 
-    changed = await live.webhooks.update(made.id, events=["user:vehicle:updated"], header=None)
-    assert (changed.events, changed.header_name) == (("user:vehicle:updated",), None)
-    assert (await live.webhooks.get(made.id)).events == changed.events
-    assert made.id in {found.id async for found in live.webhooks.list()}
-    await live.webhooks.delete(made.id)
-    assert made.id not in {found.id async for found in live.webhooks.list()}
+    updated = await sim_client.webhooks.update(created.id, events=["user:vehicle:updated"], header=None)
+    assert (updated.events, updated.header_name) == (("user:vehicle:updated",), None)
+    assert (await sim_client.webhooks.get(created.id)).events == updated.events
+    assert created.id in {webhook.id async for webhook in sim_client.webhooks.list()}
+    await sim_client.webhooks.delete(created.id)
+    assert created.id not in {webhook.id async for webhook in sim_client.webhooks.list()}
 
 
-async def test_a_test_of_an_address_where_nobody_is_fails_as_a_value(live, unused_tcp_port):
-    made = await live.webhooks.create(url=f"http://127.0.0.1:{unused_tcp_port}/", secret=SECRET)
-    outcome = await live.webhooks.test(made.id)
-    assert (outcome.succeeded, outcome.response_status) == (False, None)
-    await live.webhooks.delete(made.id)
+async def test_test_delivery_to_a_closed_port_returns_a_failure(sim_client, unused_tcp_port):
+    created = await sim_client.webhooks.create(url=f"http://127.0.0.1:{unused_tcp_port}/", secret=SECRET)
+    result = await sim_client.webhooks.test(created.id)
+    assert (result.succeeded, result.response_status) == (False, None)
+    await sim_client.webhooks.delete(created.id)
 
 
-async def test_the_outcome_of_a_command_arrives_as_the_action_that_the_client_reads(live, world, car, receiver):
+async def test_command_result_is_delivered_as_a_parsable_action(sim_client, simulator, vehicle, receiver):
     url, deliveries = receiver
-    made = await live.webhooks.create(url=url, secret=SECRET, events=["user:vendor-action:updated"])
-    asked = await live.vehicles.control_charging(car["id"], ActionKind.START)
-    await pass_time(world, 900)
-    told = []
-    while not any(action["state"] == "CONFIRMED" for action in told):
+    created = await sim_client.webhooks.create(url=url, secret=SECRET, events=["user:vendor-action:updated"])
+    action = await sim_client.vehicles.control_charging(vehicle["id"], ActionKind.START)
+    await advance_clock(simulator, 900)
+    delivered_actions = []
+    while not any(delivered["state"] == "CONFIRMED" for delivered in delivered_actions):
         _, body = await deliveries.get()
-        told += [event["vendorAction"] for event in json.loads(body)]
-    await live.webhooks.delete(made.id)
-    settled = type(asked).from_json(told[-1], "webhook")
-    assert (settled.id, settled.state, settled.target_id) == (asked.id, "CONFIRMED", car["id"])
+        delivered_actions += [event["vendorAction"] for event in json.loads(body)]
+    await sim_client.webhooks.delete(created.id)
+    confirmed = type(action).from_json(delivered_actions[-1], "webhook")
+    assert (confirmed.id, confirmed.state, confirmed.target_id) == (action.id, "CONFIRMED", vehicle["id"])

@@ -13,13 +13,13 @@ from relay.identity.credentials import (
 )
 
 
-def test_new_keys_are_long_random_and_read_back():
+def test_new_keys_are_random_and_can_be_parsed():
     keys = {generate_api_key() for _ in range(100)}
     assert len(keys) == 100
     assert {parse_bearer_credential(f"Bearer {key}").lookup for key in keys} == {hash_secret(key) for key in keys}
 
 
-def test_what_is_stored_does_not_contain_the_key():
+def test_stored_values_do_not_contain_the_key():
     key = generate_api_key()
     assert hash_secret(key) == hashlib.sha256(key.encode()).digest()
     assert len(get_key_prefix(key)) == 12
@@ -41,22 +41,22 @@ def test_what_is_stored_does_not_contain_the_key():
         "Bearer eyJhbGciOiJub25lIn0.e30.",
     ],
 )
-def test_anything_else_is_no_key(header):
+def test_other_headers_contain_no_key(header):
     assert parse_bearer_credential(header) is None
 
 
-def test_classic_keys_are_accepted_whatever_the_scheme_s_case():
+def test_classic_keys_are_accepted_with_the_scheme_in_any_case():
     key = "0aF" * 21 + "0"
     assert parse_bearer_credential("bearer " + key) == Credential(kind="key", lookup=hash_secret(key))
 
 
-def test_an_access_token_is_told_from_a_key():
+def test_access_tokens_and_keys_are_distinguished():
     token = generate_secret("eva_")
     assert parse_bearer_credential(f"Bearer {token}") == Credential(kind="access", lookup=hash_secret(token))
     assert parse_bearer_credential(f"Bearer {generate_secret('evr_')}") is None
 
 
-def test_no_secret_is_seen_where_a_credential_is_printed():
+def test_repr_of_a_credential_contains_no_secret():
     assert "lookup" not in repr(parse_bearer_credential(f"Bearer {generate_api_key()}"))
 
 
@@ -73,5 +73,5 @@ def test_no_secret_is_seen_where_a_credential_is_printed():
         (None, None),
     ],
 )
-def test_what_has_the_form_of_a_json_web_token_is_taken_for_one(header, token):
+def test_strings_in_jwt_format_are_parsed_as_jwt(header, token):
     assert parse_bearer_jwt(header) == token

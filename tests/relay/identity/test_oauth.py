@@ -1,4 +1,4 @@
-"""The rules of OAuth that ask nobody: where answers may go, PKCE, scopes, names, which refresh token goes on."""
+"""The pure rules of OAuth: allowed redirect addresses, PKCE, scopes, names, and refresh token rotation."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -73,62 +73,62 @@ NEVER = [
 
 
 @pytest.mark.parametrize("uri", LOCAL)
-def test_a_home_assistant_s_own_address_is_allowed_where_the_setting_says_so(uri):
+def test_local_home_assistant_address_is_allowed_by_setting(uri):
     assert is_redirect_allowed(uri, allow_local=True)
     assert not is_redirect_allowed(uri, allow_local=False)
 
 
 @pytest.mark.parametrize("local", [True, False])
-def test_home_assistant_s_own_redirector_is_always_allowed(local):
+def test_my_home_assistant_is_always_allowed(local):
     assert is_redirect_allowed(MY_HOME_ASSISTANT, allow_local=local)
 
 
 @pytest.mark.parametrize("uri", NEVER)
-def test_no_other_address_is_allowed(uri):
+def test_other_addresses_are_refused(uri):
     assert not is_redirect_allowed(uri, allow_local=True)
 
 
 @given(st.text(max_size=80))
-def test_whatever_stands_before_or_behind_an_address_spoils_it(noise):
+def test_allowed_address_with_any_prefix_or_suffix_is_refused(noise):
     for uri in (MY_HOME_ASSISTANT, LOCAL[0]):
         assert is_redirect_allowed(uri + noise, allow_local=True) == (noise == "")
         assert is_redirect_allowed(noise + uri, allow_local=True) == (noise == "")
 
 
-def test_a_person_sees_host_and_port():
+def test_redirect_host_includes_the_port():
     assert get_redirect_host(LOCAL[0]) == "homeassistant.local:8123"
     assert get_redirect_origin(LOCAL[3]) == "http://[fd00::20]:8123"
 
 
-def test_an_answer_carries_the_state_and_who_answers():
+def test_redirect_url_contains_state_and_issuer():
     address = build_redirect_url(LOCAL[0], issuer="https://relay.example", state="a b&c", code="x")
     assert address == LOCAL[0] + "?code=x&state=a+b%26c&iss=https%3A%2F%2Frelay.example"
     assert "state" not in build_redirect_url(LOCAL[0], issuer="https://relay.example", state=None, code="x")
 
 
 @given(st.text(alphabet="abcXYZ019-._~", min_size=43, max_size=128), st.text(max_size=130))
-def test_only_the_verifier_answers_its_challenge(verifier, other):
+def test_challenge_matches_only_its_verifier(verifier, other):
     challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     assert is_code_challenge(challenge)
     assert verify_code_challenge(verifier, challenge)
     assert verify_code_challenge(other, challenge) == (other == verifier)
-    # `plain` would be that the challenge answers itself.
+    # Guards against the method `plain`, where the challenge is its own verifier.
     assert not verify_code_challenge(challenge, challenge)
 
 
 @pytest.mark.parametrize("verifier", ["", "short", "x" * 42, "x" * 129, "é" * 43, "x" * 43 + "\n"])
-def test_a_verifier_of_another_form_answers_nothing(verifier):
+def test_malformed_verifier_is_refused(verifier):
     challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     assert not verify_code_challenge(verifier, challenge)
 
 
 @pytest.mark.parametrize("challenge", ["", "x" * 42, "x" * 44, "x" * 42 + "=", "é" * 43])
-def test_what_is_no_sha_256_is_no_challenge(challenge):
+def test_malformed_challenge_is_refused(challenge):
     assert not is_code_challenge(challenge)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "given"),
+    ("requested", "parsed"),
     [
         (None, ["read", "control"]),
         ("", ["read", "control"]),
@@ -137,19 +137,19 @@ def test_what_is_no_sha_256_is_no_challenge(challenge):
         (" read  read ", ["read"]),
     ],
 )
-def test_scopes_are_those_asked_for(wanted, given):
-    assert parse_scopes(wanted) == given
+def test_requested_scopes_are_parsed(requested, parsed):
+    assert parse_scopes(requested) == parsed
 
 
-@pytest.mark.parametrize("wanted", ["account", "read account", "READ", "read,control", "read\0"])
-def test_other_scopes_are_refused(wanted):
+@pytest.mark.parametrize("requested", ["account", "read account", "READ", "read,control", "read\0"])
+def test_unknown_scopes_are_refused(requested):
     with pytest.raises(OAuthError) as caught:
-        parse_scopes(wanted)
+        parse_scopes(requested)
     assert caught.value.error == "invalid_scope"
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "cleaned"),
     [
         ("Home", "Home"),
         ("  Casa\t do\nJosé  ", "Casa do José"),
@@ -161,33 +161,33 @@ def test_other_scopes_are_refused(wanted):
         ("x" * 500, "x" * MAX_NAME_LENGTH),
     ],
 )
-def test_a_name_is_one_short_visible_line(name, shown):
-    assert clean_name(name) == shown
+def test_name_is_cleaned_to_one_short_visible_line(name, cleaned):
+    assert clean_name(name) == cleaned
 
 
 @given(st.text())
-def test_a_clean_name_is_clean(name):
+def test_cleaning_a_name_is_idempotent(name):
     cleaned = clean_name(name)
     assert cleaned.isprintable()
     assert 1 <= len(cleaned) <= MAX_NAME_LENGTH
     assert clean_name(cleaned) == cleaned
 
 
-ME, TWIN = uuid4(), uuid4()
+PAIR_ID, TWIN_ID = uuid4(), uuid4()
 
 
 @pytest.mark.parametrize(
-    ("first", "ago", "is_replaced", "then"),
+    ("first", "first_used_ago", "is_replaced", "pair_to_replace"),
     [
-        (None, timedelta(), False, ME),
+        (None, timedelta(), False, PAIR_ID),
         (None, timedelta(), True, None),
-        (ME, timedelta(days=300), False, ME),
-        (ME, timedelta(), True, None),
-        (TWIN, REFRESH_RACE_WINDOW, False, TWIN),
-        (TWIN, REFRESH_RACE_WINDOW + timedelta(microseconds=1), False, None),
-        (TWIN, timedelta(), True, None),
+        (PAIR_ID, timedelta(days=300), False, PAIR_ID),
+        (PAIR_ID, timedelta(), True, None),
+        (TWIN_ID, REFRESH_RACE_WINDOW, False, TWIN_ID),
+        (TWIN_ID, REFRESH_RACE_WINDOW + timedelta(microseconds=1), False, None),
+        (TWIN_ID, timedelta(), True, None),
     ],
 )
-def test_a_refresh_token_goes_on_until_its_successor_is_used(first, ago, is_replaced, then):
-    presented = RefreshTokenState(pair_id=ME, first=first, first_used_ago=ago, is_replaced=is_replaced)
-    assert find_pair_to_replace(presented) == then
+def test_refresh_token_is_valid_until_its_successor_is_used(first, first_used_ago, is_replaced, pair_to_replace):
+    state = RefreshTokenState(pair_id=PAIR_ID, first=first, first_used_ago=first_used_ago, is_replaced=is_replaced)
+    assert find_pair_to_replace(state) == pair_to_replace

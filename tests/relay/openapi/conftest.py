@@ -1,4 +1,4 @@
-"""The account that the examples of docs/api.md use."""
+"""Fixtures of the API documentation's examples, and the option for longer runs."""
 
 import pytest
 
@@ -9,11 +9,11 @@ __all__ = ["account", "app"]
 
 @pytest.fixture
 def enode():
-    """One for each run: what is made up may well unlink the car."""
+    """A simulator for each test, because generated calls may unlink the car."""
     with run_enode_with_vehicle() as simulator:
         yield simulator
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How long to look."""
-    parser.addoption("--examples", default=8, type=int, help="calls of each operation that schemathesis makes up")
+    """Add the option `--examples`."""
+    parser.addoption("--examples", default=8, type=int, help="calls that schemathesis generates for each operation")

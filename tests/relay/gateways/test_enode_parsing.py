@@ -1,4 +1,4 @@
-"""Enode's JSON read tolerantly: unknown words are kept, unknown keys ignored, odd values absent, ids insisted on."""
+"""Tolerant parsing of Enode's JSON: unknown values are kept, unknown keys ignored, bad values None, ids required."""
 
 import json
 from datetime import UTC, datetime
@@ -47,19 +47,19 @@ KEYS = sorted(
 
 @pytest.mark.parametrize("kind", REQUIRED, ids=lambda kind: kind.__name__)
 @given(data=st.data())
-def test_with_its_ids_in_place_anything_else_may_be_anything(kind, data):
+def test_objects_parse_whatever_their_optional_members_hold(kind, data):
     ids = {key: f"some-{key}" for key in REQUIRED[kind]}
-    # Items of linkedVendors need a vendor of their own; everything else is free.
+    # Elements of linkedVendors require a vendor; all other members are optional.
     others = data.draw(st.dictionaries(st.sampled_from([key for key in KEYS if key != "linkedVendors"]), JSON))
-    read = kind.from_json(others | ids, "test")
-    assert read == kind.from_json(json.loads(json.dumps(others | ids)), "test")
+    parsed = kind.from_json(others | ids, "test")
+    assert parsed == kind.from_json(json.loads(json.dumps(others | ids)), "test")
 
 
 @pytest.mark.parametrize(
     ("kind", "key"), [(kind, key) for kind, keys in REQUIRED.items() for key in sorted(keys)], ids=str
 )
 @pytest.mark.parametrize("value", [None, "", 5, [], "absent"])
-def test_without_a_required_id_nothing_is_read(kind, key, value):
+def test_missing_required_member_raises_protocol_error(kind, key, value):
     source = {name: f"some-{name}" for name in REQUIRED[kind]} | {key: value}
     if value == "absent":
         del source[key]
@@ -69,13 +69,13 @@ def test_without_a_required_id_nothing_is_read(kind, key, value):
 
 
 @pytest.mark.parametrize("key", ["id", "userId"])
-def test_a_vehicle_needs_its_ids_and_is_otherwise_left_alone(vehicle, key):
+def test_vehicle_needs_its_ids_and_is_otherwise_unchanged(vehicle, key):
     assert validate_vehicle(vehicle, "test") is vehicle
     with pytest.raises(EnodeProtocolError):
         validate_vehicle(vehicle | {key: None}, "test")
 
 
-def test_an_action(action):
+def test_action_is_parsed(action):
     assert ChargeAction.from_json(action, "test") == ChargeAction(
         id="7d6d0b0e-3f5c-4a1a-9f6e-5b0e7a4f2c10",
         user_id="ha-user-7f3a",
@@ -91,14 +91,14 @@ def test_an_action(action):
 
 
 @pytest.mark.parametrize("state", ["PENDING", "CONFIRMED", "FAILED", "CANCELLED", "REHEARSED"])
-def test_the_state_of_an_action_is_a_member_when_known_and_always_the_text(action, state):
-    read = ChargeAction.from_json(action | {"state": state}, "test").state
-    assert read == state
-    assert isinstance(read, ActionState) is (state != "REHEARSED")
+def test_action_state_is_an_enum_member_if_known_and_always_equals_the_text(action, state):
+    parsed = ChargeAction.from_json(action | {"state": state}, "test").state
+    assert parsed == state
+    assert isinstance(parsed, ActionState) is (state != "REHEARSED")
 
 
 @pytest.mark.parametrize(
-    ("reason", "read"),
+    ("reason", "parsed"),
     [
         (None, None),
         ("NO_RESPONSE", None),
@@ -107,17 +107,17 @@ def test_the_state_of_an_action_is_a_member_when_known_and_always_the_text(actio
         ({"type": "MOON_PHASE", "more": 1}, FailureReason(type="MOON_PHASE", detail=None)),
     ],
 )
-def test_why_an_action_failed(action, reason, read):
-    assert ChargeAction.from_json(action | {"failureReason": reason}, "test").failure_reason == read
+def test_failure_reason_is_parsed(action, reason, parsed):
+    assert ChargeAction.from_json(action | {"failureReason": reason}, "test").failure_reason == parsed
 
 
-def test_an_action_of_another_kind_has_none(action):
+def test_action_of_another_kind_has_kind_none(action):
     del action["kind"]
     assert ChargeAction.from_json(action | {"targetState": {"maxCurrent": 16}}, "test").kind is None
 
 
 @pytest.mark.parametrize(
-    ("written", "read"),
+    ("text", "parsed"),
     [
         ("2026-03-14T08:20:01.100Z", datetime(2026, 3, 14, 8, 20, 1, 100_000, tzinfo=UTC)),
         ("2026-03-14T10:20:01+02:00", datetime(2026, 3, 14, 8, 20, 1, tzinfo=UTC)),
@@ -129,11 +129,11 @@ def test_an_action_of_another_kind_has_none(action):
         (None, None),
     ],
 )
-def test_times_are_aware_and_in_utc(action, written, read):
-    assert ChargeAction.from_json(action | {"createdAt": written}, "test").created_at == read
+def test_times_are_aware_and_in_utc(action, text, parsed):
+    assert ChargeAction.from_json(action | {"createdAt": text}, "test").created_at == parsed
 
 
-def test_a_user_and_what_is_linked():
+def test_user_and_linked_vendors_are_parsed():
     source = {
         "id": "u",
         "linkedVendors": [
@@ -148,7 +148,7 @@ def test_a_user_and_what_is_linked():
     )
 
 
-def test_a_webhook_subscription(subscription):
+def test_webhook_subscription_is_parsed(subscription):
     assert WebhookSubscription.from_json(subscription, "test") == WebhookSubscription(
         id="8f6d2a1c-0a7e-4b51-9f0d-2d9f2f3a6b77",
         url="https://relay.example.org/enode/webhook",
@@ -162,26 +162,26 @@ def test_a_webhook_subscription(subscription):
 
 
 @pytest.mark.parametrize(
-    ("source", "read"),
+    ("source", "parsed"),
     [
         ({"status": "SUCCESS", "description": "fine", "response": {"code": 204}}, (True, "fine", 204)),
         ({"status": "FAILURE", "description": "no answer", "response": None}, (False, "no answer", None)),
         ({"status": "MAYBE", "response": {"code": "200"}}, (False, None, None)),
     ],
 )
-def test_what_came_of_a_test_delivery(source, read):
-    outcome = WebhookTestResult.from_json(source, "test")
-    assert (outcome.succeeded, outcome.description, outcome.response_status) == read
+def test_result_of_a_test_delivery_is_parsed(source, parsed):
+    result = WebhookTestResult.from_json(source, "test")
+    assert (result.succeeded, result.description, result.response_status) == parsed
 
 
 @pytest.mark.parametrize("status", ["READY", "ELEVATED_ERROR_RATE", "OUTAGE", "ON_STRIKE"])
-def test_vendor_health_keeps_words_we_do_not_know(status):
-    read = VendorHealth.from_json({"vendor": "TESLA", "status": status, "linkingStatus": "READY"}, "test")
-    assert read.status == status
-    assert isinstance(read.status, VendorStatus) is (status != "ON_STRIKE")
-    assert read.linking_status is VendorStatus.READY
+def test_vendor_health_keeps_unknown_statuses(status):
+    health = VendorHealth.from_json({"vendor": "TESLA", "status": status, "linkingStatus": "READY"}, "test")
+    assert health.status == status
+    assert isinstance(health.status, VendorStatus) is (status != "ON_STRIKE")
+    assert health.linking_status is VendorStatus.READY
 
 
-def test_an_intervention_without_its_resolution():
-    read = Intervention.from_json({"id": "i", "resolution": "call us"}, "test")
-    assert (read.id, read.title, read.action) == ("i", None, None)
+def test_intervention_without_a_resolution_is_parsed():
+    intervention = Intervention.from_json({"id": "i", "resolution": "call us"}, "test")
+    assert (intervention.id, intervention.title, intervention.action) == ("i", None, None)
