@@ -7,6 +7,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
@@ -15,6 +16,10 @@ from relay.identity.credentials import API_KEY_PREFIX, generate_api_key, hash_se
 from relay.kit.database import Pool, open_pool
 from relay.kit.embedded_postgres import EmbeddedPostgres
 from relay.kit.migrations import apply_migrations
+
+# No deadline for a single example: on a loaded machine any example can be slow. pytest's timeout still ends a test that hangs.
+settings.register_profile("relay", deadline=None)
+settings.load_profile("relay")
 
 _database_numbers = itertools.count(1)
 

@@ -101,7 +101,6 @@ def run_cases(examples, strategy, check):
         max_examples=examples,
         derandomize=True,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
