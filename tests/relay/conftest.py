@@ -1,4 +1,7 @@
-"""A real PostgreSQL for the relay's tests: one embedded server per test run, one migrated database per test."""
+"""What the relay's tests share: a real PostgreSQL, accounts in it, and a double of Supabase Auth.
+
+There is one embedded server per test run, and one migrated database per test.
+"""
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -16,8 +19,10 @@ from relay.identity.credentials import API_KEY_PREFIX, generate_api_key, hash_se
 from relay.kit.database import Pool, open_pool
 from relay.kit.embedded_postgres import EmbeddedPostgres
 from relay.kit.migrations import apply_migrations
+from tests.relay.support.supabase.double import SupabaseDouble, serve_supabase
 
-# No deadline for a single example: on a loaded machine any example can be slow. pytest's timeout still ends a test that hangs.
+# No deadline for a single example, because a loaded machine makes any example slow. pytest's timeout ends a test that
+# hangs.
 settings.register_profile("relay", deadline=None)
 settings.load_profile("relay")
 
@@ -104,3 +109,10 @@ def make_account(pool: Pool) -> Callable[..., Awaitable[Account]]:
 async def account(make_account: Callable[..., Awaitable[Account]]) -> Account:
     """An account with an API key and a vehicle."""
     return await make_account()
+
+
+@pytest.fixture
+async def supabase() -> AsyncIterator[SupabaseDouble]:
+    """A Supabase project that redirects to http://relay.example."""
+    async with serve_supabase(site="http://relay.example") as double:
+        yield double

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from relay.gateways.supabase.errors import SupabaseUnavailable
 from relay.gateways.supabase.signing_keys import MIN_FETCH_INTERVAL_SECONDS, RETRY_INTERVAL_SECONDS, SigningKeys
 from relay.gateways.supabase.token_verifier import TokenVerifier
-from tests.relay.supabase_auth.double import SigningKey
-from tests.relay.supabase_auth.flows import SupabaseAccount
+from tests.relay.support.supabase.double import SigningKey
+from tests.relay.support.supabase.flows import SupabaseAccount
 
 ACCOUNT = SupabaseAccount("anna@example.org", metadata={"full_name": " Anna\n B "})
 JWKS_PATH = "/.well-known/jwks.json"
