@@ -154,7 +154,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     @callback
     def _async_update_issues(self) -> None:
-        self._issues.async_update((it.data for it in self.vehicles.values()), self.data.features)
+        self._issues.async_update((vehicle.data for vehicle in self.vehicles.values()), self.data.features)
 
     @callback
     def _async_update_vehicle_listeners(self) -> None:

@@ -86,7 +86,10 @@ class WebhookDispatcher:
     def count_pending_events(self) -> int:
         """Return the number of undelivered events over all subscriptions."""
         queues = self.world.queues.values()
-        return sum(len(it.waiting) + len(it.held) + (len(it.current.events) if it.current else 0) for it in queues)
+        return sum(
+            len(queue.waiting) + len(queue.held) + (len(queue.current.events) if queue.current else 0)
+            for queue in queues
+        )
 
     def release_held_events(self) -> None:
         """Deliver the events that delivery faults have held back."""

@@ -48,16 +48,16 @@ def build_page[T](
     """Build Enode's page of `items`, ordered by `key`."""
     rows = sorted(items, key=key)
     if wanted.before is not None:
-        rest = [it for it in rows if key(it) < wanted.before]
+        rest = [row for row in rows if key(row) < wanted.before]
         chosen = rest[-wanted.size :]
     else:
-        rest = [it for it in rows if wanted.after is None or key(it) > wanted.after]
+        rest = [row for row in rows if wanted.after is None or key(row) > wanted.after]
         chosen = rest[: wanted.size]
     if not chosen:
         return {"data": [], "pagination": {"after": None, "before": None}}
     first, last = key(chosen[0]), key(chosen[-1])
     return {
-        "data": [show(it) for it in chosen],
+        "data": [show(row) for row in chosen],
         "pagination": {
             "after": _encode_cursor(last) if last < key(rows[-1]) else None,
             "before": _encode_cursor(first) if first > key(rows[0]) else None,
@@ -68,7 +68,7 @@ def build_page[T](
 def build_empty_page(wanted: PageRequest) -> Json:
     """Build a page of assets that the simulator does not have."""
     nothing: list[Json] = []
-    return build_page(nothing, lambda it: (it["id"], it["id"]), lambda it: it, wanted)
+    return build_page(nothing, lambda row: (row["id"], row["id"]), lambda row: row, wanted)
 
 
 def _encode_cursor(key: SortKey) -> str:

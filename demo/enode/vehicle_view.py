@@ -85,7 +85,9 @@ def build_capabilities(car: Car, scopes: tuple[str, ...], *, valid: bool) -> Jso
 def _build_capability(car: Car, scopes: tuple[str, ...], name: str, *, valid: bool) -> Json:
     blocking = [car.model.interventions[name]] if name in car.model.interventions else []
     blocking += [
-        it for it in car.interventions if name in INTERVENTIONS[it].blocked_capabilities and it not in blocking
+        intervention
+        for intervention in car.interventions
+        if name in INTERVENTIONS[intervention].blocked_capabilities and intervention not in blocking
     ]
     if not valid:
         blocking.append(SIGN_IN_AGAIN.id)

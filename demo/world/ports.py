@@ -20,7 +20,7 @@ def choose_ports(given: Mapping[str, int | None], remembered: Mapping[str, int],
     for name in sorted(PREFERRED_PORTS, key=lambda name: given.get(name) is None):  # requested ports first
         port = given.get(name)
         if port is None:
-            port = next(it for it in _list_candidates(name, remembered) if _claim_port(it, claims))
+            port = next(candidate for candidate in _list_candidates(name, remembered) if _claim_port(candidate, claims))
         elif port in chosen.values():
             raise UserFixableError(f"port {port} is used twice: choose another --{name}-port")
         elif not _claim_port(port, claims):

@@ -107,7 +107,9 @@ def _read_marker(marker: Path) -> SavedState:
     try:
         found: dict[str, Any] = json.loads(marker.read_text("utf-8"))
         layout = found["layout"]
-        fields: dict[str, Any] = {name: tuple(it) if isinstance(it, list) else it for name, it in found.items()}
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in found.items()
+        }
         if layout == LAYOUT:
             return SavedState(**fields)
     except OSError, ValueError, KeyError, TypeError, AttributeError:

@@ -109,7 +109,9 @@ class DemoWorld:
         found: list[Device] = []
 
         async def has_all_devices() -> bool:
-            found[:] = [it for it in await list_devices(socket) if it.identifier in order and it.entities]
+            found[:] = [
+                device for device in await list_devices(socket) if device.identifier in order and device.entities
+            ]
             return len(found) == len(order)
 
         await poll_until("all cars as devices in Home Assistant", has_all_devices, within=READY_SECONDS)

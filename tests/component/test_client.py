@@ -73,10 +73,10 @@ async def test_get_account_and_snapshot(client: RelayClient):
     )
     snapshot = await client.get_snapshot()
     assert snapshot.account == account
-    assert [it.id for it in snapshot.vehicles] == [TESLA, HYUNDAI, RENAULT]
+    assert [vehicle.id for vehicle in snapshot.vehicles] == [TESLA, HYUNDAI, RENAULT]
 
 
-@pytest.mark.parametrize(("problem", "error"), REFUSALS, ids=lambda it: getattr(it, "__name__", None))
+@pytest.mark.parametrize(("problem", "error"), REFUSALS, ids=lambda value: getattr(value, "__name__", None))
 async def test_error_responses_raise_the_matching_error(
     relay: RelayDouble, client: RelayClient, problem: Problem, error: type[RelayError]
 ):

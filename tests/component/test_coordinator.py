@@ -41,9 +41,11 @@ async def test_update_writes_only_entities_of_one_vehicle(
     await wait_for_state(hass, TESLA_BATTERY, "58")
     assert updated == [TESLA]
     # A tracker is written each time, because Home Assistant records that a position was confirmed.
-    changed = {it.data["entity_id"] for it in events if it.data["old_state"].state != it.data["new_state"].state}
+    changed = {
+        event.data["entity_id"] for event in events if event.data["old_state"].state != event.data["new_state"].state
+    }
     assert changed == {TESLA_BATTERY}
-    assert all("blue_car" in it.data["entity_id"] for it in events)
+    assert all("blue_car" in event.data["entity_id"] for event in events)
 
 
 async def test_older_revision_is_ignored(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):

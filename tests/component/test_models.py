@@ -32,7 +32,7 @@ def paths(value, at=()):
             yield from paths(inner, (*at, key))
 
 
-PATHS = [it for it in paths(enode_vehicle(TESLA)) if it]
+PATHS = [path for path in paths(enode_vehicle(TESLA)) if path]
 
 
 def test_vehicle_is_parsed():
@@ -111,7 +111,11 @@ def test_unknown_members_are_ignored():
 
 
 def test_open_command_states():
-    open_ = {it for it in ("sending", "pending", "confirmed", "failed", "cancelled", "unknown") if _command(it).is_open}
+    open_ = {
+        state
+        for state in ("sending", "pending", "confirmed", "failed", "cancelled", "unknown")
+        if _command(state).is_open
+    }
     assert open_ == {"sending", "pending"}
 
 

@@ -52,8 +52,8 @@ async def _wait_for_rising_level(view: HomeAssistantView, times: int) -> str:
     before = _parse_number(view.watcher.get_state(entity_id))
 
     def levels() -> list[float]:
-        changes = [it for it in view.watcher.changes[begun:] if it.entity_id == entity_id]
-        return [before, *(_parse_number(it.state) for it in changes)]
+        changes = [change for change in view.watcher.changes[begun:] if change.entity_id == entity_id]
+        return [before, *(_parse_number(change.state) for change in changes)]
 
     await view.watcher.wait_until(f"{times} rises of the level", lambda: len(levels()) > times, within=30, seen=levels)
     seen = levels()
@@ -73,7 +73,7 @@ async def check_stop_command(context: CheckContext) -> str:
     await context.world.simulator.set_speed(SLOW)
     async with context.open_view() as view:
         charging, switch = view.device.entities["binary_sensor.charging"], view.device.entities["switch.charging"]
-        asked, began = len(view.watcher.changes), time.monotonic()
+        change_count, began = len(view.watcher.changes), time.monotonic()
         await view.call_switch("turn_off")
         await view.wait_for_state("switch.charging", "off", within=REQUEST_SECONDS)
         waiting = view.get_state("binary_sensor.charging")
@@ -83,10 +83,10 @@ async def check_stop_command(context: CheckContext) -> str:
         expect(
             await context.get_activity() == "stopped", "a stopped charge in the simulator", await context.get_activity()
         )
-        seen = [it for it in view.watcher.changes[asked:] if it.entity_id in {charging, switch}]
-        order = [it.entity_id for it in seen]
+        changes = [change for change in view.watcher.changes[change_count:] if change.entity_id in {charging, switch}]
+        order = [change.entity_id for change in changes]
         expect(order == [switch, charging], "one change of the switch, then one of the sensor", order)
-        shown, stopped = (it.at - began for it in seen)
+        shown, stopped = (change.at - began for change in changes)
         return f"switch off after {shown * 1000:.0f} ms, car stopped after {stopped:.1f} s"
 
 

@@ -87,7 +87,7 @@ async def check_home_assistant_health(context: CheckContext) -> str:
     async with world.open_socket() as socket:
         for command in FRONTEND_COMMANDS:
             await socket.call(command)
-        notices = [it["notification_id"] for it in await socket.call("persistent_notification/get")]
+        notices = [row["notification_id"] for row in await socket.call("persistent_notification/get")]
     expect(not notices, "no notifications", notices)
     found = find_problems(_read_text(world.state.logs / "home-assistant.log"))
     expect(not found, "no problems in Home Assistant's log", "\n".join(found))

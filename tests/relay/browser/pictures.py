@@ -34,11 +34,11 @@ async def _capture(window: Page, viewport: dict[str, int]) -> Image.Image:
 
 def _join(images: list[Image.Image], background: str) -> Image.Image:
     """Put the images side by side, cut off below MAX_HEIGHT, with few colours to keep the file small."""
-    cropped = [it.crop((0, 0, it.width, min(it.height, MAX_HEIGHT))) for it in images]
-    width = sum(it.width for it in cropped) + GAP * (len(cropped) + 1)
-    sheet = Image.new("RGB", (width, max(it.height for it in cropped) + 2 * GAP), background)
+    cropped = [image.crop((0, 0, image.width, min(image.height, MAX_HEIGHT))) for image in images]
+    width = sum(image.width for image in cropped) + GAP * (len(cropped) + 1)
+    sheet = Image.new("RGB", (width, max(image.height for image in cropped) + 2 * GAP), background)
     left = GAP
-    for it in cropped:
-        sheet.paste(it, (left, GAP))
-        left += it.width + GAP
+    for image in cropped:
+        sheet.paste(image, (left, GAP))
+        left += image.width + GAP
     return sheet.quantize(COLOURS, dither=Image.Dither.NONE)

@@ -16,14 +16,16 @@ FILES = {file_of(name, scheme) for name in ALL for scheme in SCHEMES}
 
 
 def test_every_page_template_has_a_screenshot():
-    pages = {it.name for it in tracked("web/templates/*.html") if '{% extends "base.html" %}' in (text_of(it) or "")}
-    assert pages == {it.template for it in ALL.values()}
+    pages = {
+        path.name for path in tracked("web/templates/*.html") if '{% extends "base.html" %}' in (text_of(path) or "")
+    }
+    assert pages == {screenshot.template for screenshot in ALL.values()}
 
 
 def test_every_page_address_has_a_screenshot():
-    shown = [it.path.partition("?")[0] for it in ALL.values()]
+    shown = [screenshot.path.partition("?")[0] for screenshot in ALL.values()]
     routes = [route for router in ROUTERS for route in router.routes if "GET" in route.methods]
-    assert {it.path for it in routes if not any(it.path_regex.match(path) for path in shown)} == DOWNLOADS
+    assert {route.path for route in routes if not any(route.path_regex.match(path) for path in shown)} == DOWNLOADS
 
 
 def test_screenshot_folder_contains_exactly_the_gallery():
@@ -31,7 +33,7 @@ def test_screenshot_folder_contains_exactly_the_gallery():
 
 
 def test_screenshots_are_small_enough_for_the_repository():
-    assert {it.name: it.stat().st_size for it in FILES if it.stat().st_size > MAX_BYTES} == {}
+    assert {path.name: path.stat().st_size for path in FILES if path.stat().st_size > MAX_BYTES} == {}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -44,4 +46,4 @@ def test_docs_show_each_screenshot_once_in_light_and_dark(name):
 
 def test_docs_show_no_other_screenshots():
     shown = set(re.findall(r"images/pages/([^)]+)\)", text_of(Path("docs/pages.md")) or ""))
-    assert shown == {it.name for it in FILES}
+    assert shown == {path.name for path in FILES}

@@ -48,14 +48,14 @@ async def run_process(pool, redis, timings=QUICK):
 
 
 async def wait_until_listening(*processes):
-    await wait_until(lambda: all(it.listener.status == "listening" for it in processes))
+    await wait_until(lambda: all(process.listener.status == "listening" for process in processes))
 
 
 async def test_hints_reach_other_processes_through_redis_once_and_not_the_sender_twice(pool, redis):
     async with run_process(pool, redis) as here, run_process(pool, redis) as there:
         await wait_until_listening(here, there)
-        for it in (here, there):
-            for hints in it.hints.values():
+        for process in (here, there):
+            for hints in process.hints.values():
                 hints.clear()
         user_ids = {uuid4() for _ in range(1000)}
         here.wakers[FEED_CHANNEL].wake(user_ids)

@@ -61,7 +61,7 @@ async def test_hints_are_passed_on_locally_at_once_and_sent_in_batches(pool, dat
     assert len(notifications) == 5
     assert all(len(notice.payload) < 8000 for notice in notifications)
     assert sorted(name for notice in notifications for name in notice.payload.split()[1:]) == sorted(
-        it.hex for it in user_ids
+        user_id.hex for user_id in user_ids
     )
 
 
@@ -77,9 +77,9 @@ async def test_other_processes_receive_hints_and_the_sender_ignores_its_own(pool
             received.clear()  # a new connection notifies the wakers of all users
         one, two = uuid4(), uuid4()
         here.wake([one])
-        await hints[there].wait_until(lambda it: it == [{one}])
+        await hints[there].wait_until(lambda hinted: hinted == [{one}])
         there.wake([two])
-        await hints[here].wait_until(lambda it: {two} in it)
+        await hints[here].wait_until(lambda hinted: {two} in hinted)
     assert hints[here] == [{one}, {two}]
     assert hints[there] == [{one}, {two}]
     assert hints[inbox] == []
@@ -106,7 +106,9 @@ async def test_hints_are_sent_again_after_a_failed_send(pool, database_url, capl
             payloads = ""
             while last.hex not in payloads:
                 waker.wake([last])
-                payloads = "".join([it.payload async for it in owner.notifies(timeout=0.2, stop_after=1)])
+                payloads = "".join(
+                    [notification.payload async for notification in owner.notifies(timeout=0.2, stop_after=1)]
+                )
 
 
 async def test_listener_reconnects_and_then_hints_at_all_users(pool, database_url):
@@ -127,7 +129,7 @@ async def test_listener_reconnects_and_then_hints_at_all_users(pool, database_ur
         assert None in hints
         user_id = uuid4()
         here.wake([user_id])
-        await hints.wait_until(lambda it: {user_id} in it)
+        await hints.wait_until(lambda hinted: {user_id} in hinted)
 
 
 @pytest.fixture
@@ -149,7 +151,7 @@ async def test_behind_a_transaction_pooler_the_listener_polls_and_logs_one_warni
     async with running(listener.run()):
         await wait_until_status(listener, "polling")
         before = len(hints)
-        await hints.wait_until(lambda it: len(it) > before + 20)
+        await hints.wait_until(lambda hinted: len(hinted) > before + 20)
     assert hints[-1] is None
     assert caplog.text.count("transaction pooler") == 1
 

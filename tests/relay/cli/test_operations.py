@@ -165,9 +165,9 @@ async def test_stream_stays_open_while_delivery_is_paused_and_gets_everything_on
         assert not done
         await world.run_checked("resume", "delivery")
         events = [await next_event, await read_next_event(), await read_next_event()]
-    kinds = [it.data["type"] for it in events if it.name == "transition"]
+    kinds = [event.data["type"] for event in events if event.name == "transition"]
     assert kinds == ["charging_started", "charging_stopped"]
-    assert [it.seq for it in events] == sorted(it.seq for it in events)
+    assert [event.seq for event in events] == sorted(event.seq for event in events)
 
 
 async def test_disabled_account_is_refused_and_keeps_its_events(world):
@@ -257,8 +257,12 @@ async def test_internal_status_requires_the_internal_key_and_matches_the_command
 
 async def test_metrics_are_404_without_an_internal_key(settings, database_url):
     keyless = settings.model_copy(update={"internal_api_key": None})
-    async with serving(keyless, database_url) as url, aiohttp.ClientSession() as http, http.get(f"{url}/metrics") as it:
-        assert it.status == 404
+    async with (
+        serving(keyless, database_url) as url,
+        aiohttp.ClientSession() as http,
+        http.get(f"{url}/metrics") as response,
+    ):
+        assert response.status == 404
         async with http.get(f"{url}/api/v1/internal/status", headers={"X-Internal-API-Key": INTERNAL}) as internal:
             assert internal.status == 404
 

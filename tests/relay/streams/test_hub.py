@@ -42,7 +42,7 @@ async def test_hinted_user_receives_new_messages_in_order_and_once(pool):
             _, newest = await put_vehicle(pool, ada.id, vehicle_id, level=12)
             hub.request_delivery(frozenset([ada.id]))
             events = await reader.read_until_seq(newest)
-            assert [(it.name, it.seq) for it in events] == [("transition", first), ("vehicle", newest)]
+            assert [(event.name, event.seq) for event in events] == [("transition", first), ("vehicle", newest)]
             assert events[1].data["vehicle"]["chargeState"]["batteryLevel"] == 12
             gone = await remove_vehicle(pool, ada.id, vehicle_id, "unlinked")
             hub.request_delivery(frozenset([ada.id]))
@@ -64,7 +64,7 @@ async def test_change_committed_between_snapshot_and_start_is_sent(pool):
             await asyncio.sleep(0.05)  # time for the hub to handle the hint before the listener has started
             listener.start(cursor)
             events = await StreamReader(listener).read_until_seq(revision)
-    assert [it.data["id"] for it in events] == [str(vehicle_id)]
+    assert [event.data["id"] for event in events] == [str(vehicle_id)]
 
 
 async def read_cursor(pool, user):
@@ -107,9 +107,9 @@ async def test_two_processes_on_one_database_both_deliver(pool, database_url):
     postgres_listeners = [PostgresListener(database_url, pool, [waker]) for waker in wakers]
     for hub, waker in zip(hubs, wakers, strict=True):
         waker.add_callback(hub.request_delivery)
-    jobs = [it.run() for it in (*hubs, *wakers, *postgres_listeners)]
+    jobs = [component.run() for component in (*hubs, *wakers, *postgres_listeners)]
     async with running(*jobs), asyncio.timeout(20):
-        await wait_until(lambda: all(it.status == "listening" for it in postgres_listeners))
+        await wait_until(lambda: all(listener.status == "listening" for listener in postgres_listeners))
         with ExitStack() as stack:
             listeners = [stack.enter_context(hub.open_listener(ada.id, ada.credential)) for hub in hubs]
             for listener in listeners:
@@ -119,7 +119,7 @@ async def test_two_processes_on_one_database_both_deliver(pool, database_url):
             wakers[0].wake([ada.id])
             events = [await StreamReader(listener).read_until_seq(newest) for listener in listeners]
     assert events[0] == events[1]
-    assert [it.name for it in events[0]] == ["vehicle", "transition"]
+    assert [event.name for event in events[0]] == ["vehicle", "transition"]
 
 
 async def test_one_query_reads_the_feeds_of_all_hinted_users(pool):
@@ -156,7 +156,7 @@ async def test_one_query_reads_the_feeds_of_all_hinted_users(pool):
             events_by_listener = await asyncio.gather(
                 *(StreamReader(listener).read_until_seq(2) for listener in listeners)
             )
-    assert all([it.name for it in events] == ["vehicle"] for events in events_by_listener)
+    assert all([event.name for event in events] == ["vehicle"] for events in events_by_listener)
     assert len({events[0].data["id"] for events in events_by_listener}) == 1000
     assert query_sizes == [1000]
 
@@ -223,10 +223,10 @@ async def test_close_sends_queued_events_then_bye_and_refuses_new_streams(pool):
         hub.close("restart", retry_after=3)
         hub.close("restart", retry_after=3)
         events = await StreamReader(listener).read_until_end()
-        assert [it.name for it in events] == ["account", "bye"]
+        assert [event.name for event in events] == ["account", "bye"]
         assert events[1].data == {"reason": "restart", "retry_after": 3}
         await start_listener(pool, unstarted)
-        assert [it.name for it in await StreamReader(unstarted).read_until_end()] == ["bye"]
+        assert [event.name for event in await StreamReader(unstarted).read_until_end()] == ["bye"]
         with pytest.raises(Problem) as raised, hub.open_listener(ada.id, ada.credential):
             pass
     assert (raised.value.status, raised.value.headers["Retry-After"]) == (503, "3")
@@ -243,12 +243,12 @@ async def test_revocation_ends_only_streams_of_that_credential_or_user(pool):
         for listener in (first, second, third):
             await start_listener(pool, listener)
         hub.close_credential_streams(ada.credential)
-        assert [it.data["reason"] for it in await StreamReader(first).read_until_end()] == ["revoked"]
+        assert [event.data["reason"] for event in await StreamReader(first).read_until_end()] == ["revoked"]
         second.send_message(AccountMessage(record={}))
         hub.close_user_streams(ada.id)
-        assert [it.name for it in await StreamReader(second).read_until_end()] == ["account", "bye"]
+        assert [event.name for event in await StreamReader(second).read_until_end()] == ["account", "bye"]
         third.send_message(AccountMessage(record={}))
-        assert [it.name for it in parse_events(await third.receive())] == ["account"]
+        assert [event.name for event in parse_events(await third.receive())] == ["account"]
 
 
 async def test_account_message_has_the_current_cursor_as_its_id(pool):

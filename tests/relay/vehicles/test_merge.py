@@ -151,13 +151,13 @@ report_lists = st.lists(st.tuples(st.integers(0, 4), st.booleans(), seen), max_s
 @given(report_lists, st.randoms())
 def test_state_does_not_depend_on_order_or_repetition_of_reports(reports, random):
     state = VehicleState()
-    for it in reports:
-        state = merge_report(state, it)
+    for report in reports:
+        state = merge_report(state, report)
     shuffled = [*reports, *random.sample(reports, len(reports) // 2)]
     random.shuffle(shuffled)
     other = VehicleState()
-    for it in shuffled:
-        other = merge_report(json_round_trip(other), it)
+    for report in shuffled:
+        other = merge_report(json_round_trip(other), report)
     assert other == state
 
 
@@ -166,20 +166,20 @@ def test_merging_two_states_equals_merging_all_reports_into_one(ours, theirs, ra
     theirs = [
         VehicleReport(
             enode_vehicle_id="other",
-            created_at=it.created_at,
-            event_id=it.event_id + 100,
-            is_partial=it.is_partial,
-            vehicle=it.vehicle,
+            created_at=report.created_at,
+            event_id=report.event_id + 100,
+            is_partial=report.is_partial,
+            vehicle=report.vehicle,
         )
-        for it in theirs
+        for report in theirs
     ]
     one, two, both = VehicleState(), VehicleState(), VehicleState()
-    for it in ours:
-        one = merge_report(one, it)
-    for it in theirs:
-        two = merge_report(two, it)
-    for it in random.sample([*ours, *theirs], len(ours) + len(theirs)):
-        both = merge_report(both, it)
+    for report in ours:
+        one = merge_report(one, report)
+    for report in theirs:
+        two = merge_report(two, report)
+    for report in random.sample([*ours, *theirs], len(ours) + len(theirs)):
+        both = merge_report(both, report)
     assert merge_states(one, two).groups == both.groups
     assert merge_states(two, one).groups == both.groups
 
@@ -187,11 +187,14 @@ def test_merging_two_states_equals_merging_all_reports_into_one(ours, theirs, ra
 @given(report_lists)
 def test_every_group_has_a_version_and_none_is_newer_than_the_newest_event(reports):
     state = VehicleState()
-    for it in reports:
-        state = merge_report(state, it)
+    for report in reports:
+        state = merge_report(state, report)
     assert set(state.groups) == {*state.versions, *state.leaves}
-    newest = max((it.created_at for it in reports), default=at(0))
-    assert all(parse_version_time(it) is None or parse_version_time(it) <= newest for it in state.versions.values())
+    newest = max((report.created_at for report in reports), default=at(0))
+    assert all(
+        parse_version_time(version) is None or parse_version_time(version) <= newest
+        for version in state.versions.values()
+    )
 
 
 def json_round_trip(state):

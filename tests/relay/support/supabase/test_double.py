@@ -69,7 +69,7 @@ async def test_link_can_be_requested_once_a_minute(supabase, send):
     assert await send("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
     supabase.advance_time(EMAIL_INTERVAL_SECONDS + 1)
     assert await send("POST", "/otp", otp()) == (200, {})
-    assert [it.kind for it in supabase.mails] == ["signup", "signup"]
+    assert [mail.kind for mail in supabase.mails] == ["signup", "signup"]
     supabase.accounts[ANNA].is_confirmed = True
     assert await send("POST", "/otp", otp()) == (200, {})  # each kind of email has its own limit
     assert await send("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
@@ -94,7 +94,7 @@ async def test_error_format_depends_on_the_requested_api_version(send):
     newer = await send.browser.post("/otp", json=otp(create_user=False), headers=NEWER)
     assert newer.json() == {"code": "otp_disabled", "message": "Signups not allowed for otp"}
     headers = {"x-supabase-api-version", "x-sb-error-code"}
-    assert [headers & set(it.headers) for it in (older, newer)] == [{"x-sb-error-code"}, headers]
+    assert [headers & set(response.headers) for response in (older, newer)] == [{"x-sb-error-code"}, headers]
     wrong_key = await send.browser.post("/otp", json=otp(), headers={"apikey": "another", **NEWER})
     assert (wrong_key.status_code, "code" in wrong_key.json()) == (401, False)
 
@@ -193,11 +193,12 @@ async def test_verifier_that_a_code_needs_after_an_unsent_email(supabase, send, 
     if known:
         await send("POST", "/otp", otp())
         supabase.accounts[ANNA].is_confirmed = True
-    for it in verifiers.values():
-        await send("POST", "/otp", otp(code_challenge=it))
+    for verifier in verifiers.values():
+        await send("POST", "/otp", otp(code_challenge=verifier))
     code = (await follow_redirect(send, supabase.mails[-1].link))[1]["code"]
     answers = {
-        name: (await send("POST", "/token?grant_type=pkce", exchange(code, it)))[0] for name, it in verifiers.items()
+        name: (await send("POST", "/token?grant_type=pkce", exchange(code, verifier)))[0]
+        for name, verifier in verifiers.items()
     }
     assert answers[expected_verifier] == 200
     assert sorted(answers.values()) in ([200, 400], [200, 404])
@@ -264,4 +265,4 @@ async def test_user_deletion(supabase, send):
 async def test_public_keys_may_be_cached_for_ten_minutes(supabase, send):
     response = await send.browser.get("/.well-known/jwks.json")
     assert response.headers["cache-control"] == "public, max-age=600"
-    assert [set(it) & {"d", "k"} for it in response.json()["keys"]] == [set()]
+    assert [set(key) & {"d", "k"} for key in response.json()["keys"]] == [set()]

@@ -109,5 +109,7 @@ async def test_signing_in_again_makes_a_new_endpoint_with_one_snapshot(runtime, 
     post = receiver.posts[-1]
     (snapshot,) = Webhook(secret).verify(post.body, post.headers)["messages"]
     assert (snapshot["event"], len(snapshot["data"]["vehicles"])) == ("snapshot", 2)
-    (installation,) = [it for it in await list_installations(runtime, ada.id) if it.kind == "oauth"]
+    (installation,) = [
+        installation for installation in await list_installations(runtime, ada.id) if installation.kind == "oauth"
+    ]
     assert (installation.channel, installation.has_endpoint) == ("webhook", True)

@@ -63,7 +63,7 @@ async def test_registrations_are_rate_limited(pool, client, runtime):
         for _ in range(62)
     ]
     refusals = await asyncio.gather(*registrations, return_exceptions=True)
-    assert {it.slug for it in refusals} == {"not-found", "too-many-requests"}
+    assert {refusal.slug for refusal in refusals} == {"not-found", "too-many-requests"}
 
 
 async def test_registering_again_keeps_id_and_secret_and_switches_the_endpoint_on(pool, client):
@@ -86,9 +86,10 @@ async def test_registering_again_keeps_id_and_secret_and_switches_the_endpoint_o
 async def test_each_key_has_its_own_endpoint_and_secret(pool, client):
     users = [await add_user(pool) for _ in range(2)]
     records = [
-        (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=it.header)).json() for it in users
+        (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=user.header)).json()
+        for user in users
     ]
-    assert len({it["secret"] for it in records}) == len({it["id"] for it in records}) == 2
+    assert len({record["secret"] for record in records}) == len({record["id"] for record in records}) == 2
     await client.delete("endpoint", headers=users[0].header)
     assert (await client.get("endpoint", headers=users[1].header)).status_code == 200
     again = (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=users[0].header)).json()
@@ -183,7 +184,7 @@ async def test_latest_classic_registration_of_a_webhook_or_vehicle_wins(pool, ru
     url = "http://127.0.0.1:8123/"
     await register_classic_webhook(runtime, caller, webhook_id="entry1", external_url=url)
     await register_classic_webhook(runtime, caller, webhook_id="entry2", external_url=url, vehicle_id=str(vehicle_id))
-    assert [(it.url, it.vehicle_id) for it in await list_classic_webhooks(runtime, caller)] == [
+    assert [(webhook.url, webhook.vehicle_id) for webhook in await list_classic_webhooks(runtime, caller)] == [
         ("http://127.0.0.1:8123/api/webhook/entry1", None),
         ("http://127.0.0.1:8123/api/webhook/entry2", vehicle_id),
     ]
@@ -192,7 +193,7 @@ async def test_latest_classic_registration_of_a_webhook_or_vehicle_wins(pool, ru
         runtime, caller, webhook_id="entry1", external_url="http://127.0.0.2:8123", vehicle_id=""
     )
     await register_classic_webhook(runtime, caller, webhook_id="entry3", external_url=url, vehicle_id=str(vehicle_id))
-    assert [it.url for it in await list_classic_webhooks(runtime, caller)] == [
+    assert [webhook.url for webhook in await list_classic_webhooks(runtime, caller)] == [
         "http://127.0.0.2:8123/api/webhook/entry1",
         "http://127.0.0.1:8123/api/webhook/entry3",
     ]
@@ -234,4 +235,4 @@ async def test_an_account_keeps_only_its_newest_twenty_classic_endpoints(pool, r
             runtime, caller, webhook_id=f"entry{number}", external_url="http://127.0.0.1:8123"
         )
     kept = await list_classic_webhooks(runtime, caller)
-    assert [it.webhook_id for it in kept] == [f"entry{number}" for number in range(5, 25)]
+    assert [webhook.webhook_id for webhook in kept] == [f"entry{number}" for number in range(5, 25)]

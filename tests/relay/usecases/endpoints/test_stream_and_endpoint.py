@@ -68,7 +68,7 @@ async def test_endpoint_gets_deliveries_only_while_no_stream_is_open(pool, http,
                 assert len(receiver.posts) == 1
             # The stream has just sent this, so it may have been lost: it is sent again, with the same sequence number.
             await wait_until(lambda: len(receiver.posts) == 2)
-            assert [it["id"].partition(".")[2] for it in receiver.posts[1].json["messages"]] == [str(seq)]
+            assert [message["id"].partition(".")[2] for message in receiver.posts[1].json["messages"]] == [str(seq)]
 
 
 async def test_stream_that_ends_during_a_lease_renewal_releases_the_lease(pool, http, receiver, monkeypatch):

@@ -52,8 +52,8 @@ async def test_any_order_and_repetition_of_events_give_the_same_history(pipeline
         assert now >= lifetime_kwh
         lifetime_kwh = now
     ours, theirs = [
-        [await fetch_users_rows(it, statement) for statement in (SESSION_STATEMENT, COUNTER_STATEMENT)]
-        for it in (pipeline, other)
+        [await fetch_users_rows(each, statement) for statement in (SESSION_STATEMENT, COUNTER_STATEMENT)]
+        for each in (pipeline, other)
     ]
     assert theirs == ours
     assert len(ours[0]) == 3
@@ -78,7 +78,7 @@ async def test_lifetime_counter_never_decreases_on_a_correction(pipeline):
     await pipeline.process_update("car", at(600), **make_stopped(60, **SOC))
     corrected = make_vehicle("car", at(600), **make_stopped(50, **SOC))
     await pipeline.process(make_event("user:vehicle:updated", at(700), pipeline.user_id, vehicle=corrected))
-    assert [it["energy_kwh"] for it in await list_sessions(pipeline)] == [5]
+    assert [session["energy_kwh"] for session in await list_sessions(pipeline)] == [5]
     assert (await get_energy(pipeline))["lifetime_kwh"] == 10
 
 
@@ -89,14 +89,14 @@ async def test_newest_event_decides_the_state_of_a_moment(pipeline):
     for event in (first, confirmed, wrong):
         await pipeline.process(event)
     await pipeline.process_update("car", at(600), **make_stopped(42))
-    assert [it["soc_start"] for it in await list_sessions(pipeline)] == [40]
+    assert [session["soc_start"] for session in await list_sessions(pipeline)] == [40]
 
 
 async def test_oldest_event_decides_the_location_of_a_moment(pipeline):
     away = {"location": {"latitude": 1, "longitude": 1}}
     await pipeline.process(make_noon_update(pipeline, at(60), make_charging(40), **away))
     await pipeline.process(make_noon_update(pipeline, at(1), make_charging(40)))
-    assert [it["latitude"] for it in await list_sessions(pipeline)] == [52.1]
+    assert [session["latitude"] for session in await list_sessions(pipeline)] == [52.1]
 
 
 async def test_processing_events_again_changes_nothing(pipeline):
@@ -119,10 +119,10 @@ async def test_merging_vehicles_by_update_merges_their_charging_history(pipeline
     await pipeline.process(pipeline.make_deletion("old", at(700)))
     await pipeline.process_update("new", at(5000), vin=None, **make_charging(22))
     await pipeline.process_update("new", at(5600), vin=None, **make_stopped(24))
-    assert len({it["vehicle_id"] for it in await list_sessions(pipeline)}) == 2
+    assert len({session["vehicle_id"] for session in await list_sessions(pipeline)}) == 2
     await pipeline.process_update("new", at(9000), **make_stopped(24))
     vehicle = await pipeline.get_vehicle()
-    assert [it["vehicle_id"] for it in await list_sessions(pipeline)] == [vehicle["id"], vehicle["id"]]
+    assert [session["vehicle_id"] for session in await list_sessions(pipeline)] == [vehicle["id"], vehicle["id"]]
     assert await get_energy(pipeline) == {"lifetime_kwh": 2.4, "home_kwh": None}
     [counters] = await pipeline.execute("select counted_kwh from vehicle_energy")
     assert counters["counted_kwh"] == pytest.approx(2.4)
@@ -132,8 +132,8 @@ async def test_merging_vehicles_by_discovery_merges_their_charging_history(pipel
     await pipeline.process_update("old", at(0), **make_charging(20))
     await pipeline.process_update("new", at(600), vin=None, **make_stopped(22))
     await pipeline.process(pipeline.make_discovery("new", at(700)))
-    [it] = await list_sessions(pipeline)
-    assert (it["vehicle_id"], it["ended_at"]) == ((await pipeline.get_vehicle())["id"], at(600))
+    [session] = await list_sessions(pipeline)
+    assert (session["vehicle_id"], session["ended_at"]) == ((await pipeline.get_vehicle())["id"], at(600))
     assert (await get_energy(pipeline))["lifetime_kwh"] == 1.2
 
 

@@ -127,12 +127,12 @@ def test_only_a_pause_over_30_minutes_ends_a_session():
     [session] = derive_sessions(*short)
     assert span(session) == (at(0), at(65))
     assert session.energy_kwh == pytest.approx(11 * 40 / 60)
-    assert [span(it) for it in derive_sessions(*long)] == [(at(0), at(20)), (at(60), at(80))]
+    assert [span(session) for session in derive_sessions(*long)] == [(at(0), at(20)), (at(60), at(80))]
 
 
 def test_unplugging_in_between_makes_two_sessions():
     sessions = derive_sessions(charging(0, 40, 11), unplugged(10, 42), charging(20, 41, 11), stopped(30, 43))
-    assert [span(it) for it in sessions] == [(at(0), at(10)), (at(20), at(30))]
+    assert [span(session) for session in sessions] == [(at(0), at(10)), (at(20), at(30))]
 
 
 def test_solar_charging_with_short_pauses_is_one_session_with_all_energy():
@@ -182,8 +182,8 @@ def test_deriving_from_an_archived_state_gives_the_same_sessions(samples, cut):
     before, base = derive_periods(DerivationState(), samples[:cut])
     after, state_from_base = derive_periods(base, samples[cut:])
     assert state_from_base == state
-    kept = [it for it in all_periods if not after or it.started_at < after[0].started_at]
-    archived = [it for it in before if base.period is None or it.started_at < base.period.started_at]
+    kept = [period for period in all_periods if not after or period.started_at < after[0].started_at]
+    archived = [period for period in before if base.period is None or period.started_at < base.period.started_at]
     assert kept[: len(archived)] == archived
     assert [*archived, *after] == all_periods
 
@@ -194,12 +194,12 @@ def test_sessions_are_ordered_disjoint_and_never_have_negative_energy(samples):
     for one, next_one in itertools.pairwise(sessions):
         assert one.ended_at <= next_one.started_at
         assert not one.open
-    for it in sessions:
-        assert it.started_at <= it.ended_at
-        assert it.energy_kwh is None or it.energy_kwh >= 0
-        assert (it.energy_kwh is None) == (it.energy_source == "none")
-        hours = (it.ended_at - it.started_at).total_seconds() / 3600
-        assert (it.energy_kwh or 0) <= BATTERY_KWH * len(samples) + (it.peak_kw or 0) * hours + 1e-9
+    for session in sessions:
+        assert session.started_at <= session.ended_at
+        assert session.energy_kwh is None or session.energy_kwh >= 0
+        assert (session.energy_kwh is None) == (session.energy_source == "none")
+        hours = (session.ended_at - session.started_at).total_seconds() / 3600
+        assert (session.energy_kwh or 0) <= BATTERY_KWH * len(samples) + (session.peak_kw or 0) * hours + 1e-9
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(-1, 1)), min_size=2, max_size=200))
@@ -207,12 +207,12 @@ def test_false_charging_reports_never_add_more_than_two_points(reports):
     samples = [
         make_sample(5 * n, is_charging, 80.0 + change, plugged=True) for n, (is_charging, change) in enumerate(reports)
     ]
-    assert all(it.soc_gain <= 2 for it in derive_sessions(*samples))
+    assert all(session.soc_gain <= 2 for session in derive_sessions(*samples))
 
 
 @given(random_samples, random_samples, random_samples)
 def test_samples_of_one_moment_merge_to_the_same_sample_in_any_order(one, two, three):
-    two, three = (replace(it, at=one.at) for it in (two, three))
+    two, three = (replace(sample, at=one.at) for sample in (two, three))
     if len({one.version, two.version, three.version}) == 3:
         assert (
             merge_by_time([one, two, three])
