@@ -41,16 +41,16 @@ async def compare_inbox(context: CheckContext) -> str:
         rows = await (await connection.execute(SELECT_RECEIVED)).fetchall()
         sent = _count_events(await simulator.list_deliveries())
         await poll_until("all events to be processed", partial(_is_all_processed, connection), within=DELIVERY_SECONDS)
-    kept = Counter(_serialize(payload) for (payload,) in rows)
+    stored = Counter(_serialize(payload) for (payload,) in rows)
     arrived = _count_events(delivered)
-    missing, unsent = arrived - kept, kept - sent
+    missing, unsent = arrived - stored, stored - sent
     expect(
         not missing and not unsent,
         f"{arrived.total()} events in the inbox, each once",
-        f"{kept.total()}: {missing.total()} missing, {unsent.total()} not sent",
+        f"{stored.total()}: {missing.total()} missing, {unsent.total()} not sent",
     )
     retried = sum(delivery["attempts"] > 1 for delivery in delivered)
-    return f"{arrived.total()} events sent, each kept once, {retried} deliveries retried"
+    return f"{arrived.total()} events sent, each stored once, {retried} deliveries retried"
 
 
 async def _is_all_processed(connection: psycopg.AsyncConnection) -> bool:
