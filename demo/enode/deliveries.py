@@ -228,8 +228,8 @@ class WebhookDispatcher:
                 response = await self.http.post(webhook.url, content=content, headers=headers)
         except httpx.HTTPError, httpx.InvalidURL, TimeoutError:
             return WebhookAnswer(code=None)
-        shown = tuple(f"{name}: {value}" for name, value in response.headers.items())
-        return WebhookAnswer(code=response.status_code, body=response.text[:MAX_SHOWN_BODY], headers=shown)
+        header_lines = tuple(f"{name}: {value}" for name, value in response.headers.items())
+        return WebhookAnswer(code=response.status_code, body=response.text[:MAX_SHOWN_BODY], headers=header_lines)
 
 
 async def _send_in_chunks(body: bytes, seconds: float) -> AsyncIterator[bytes]:
