@@ -111,7 +111,7 @@ NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
         ("Fri, 20 Nov 2026 17:00:00 GMT", timedelta(0)),
     ],
 )
-def test_parse_retry_after(header, expected):
+def test_retry_after_is_parsed_within_limits(header, expected):
     assert parse_retry_after(header, NOW) == expected
 
 

@@ -198,7 +198,7 @@ def test_manifest_follows_hassfest_rules():
         assert manifest[key].startswith("https://github.com/evconduit/evconduit")
 
 
-def test_hacs_manifest():
+def test_hacs_manifest_has_only_known_keys_and_there_is_one_integration():
     root = FOLDER.parent.parent
     hacs = json.loads((root / "hacs.json").read_text())
     assert set(hacs) <= {"name", "homeassistant", "country", "hacs", "hide_default_branch", "persistent_directory"}

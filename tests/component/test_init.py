@@ -27,7 +27,9 @@ def create_stored_state(relay: RelayDouble, **changes: Any) -> dict[str, Any]:
     return {"version": 1, "minor_version": 1, "key": "x", "data": data}
 
 
-async def test_load_and_unload(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
+async def test_entry_is_loaded_with_two_requests_and_unloaded(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
     entry = await setup_entry()
     assert entry.state is ConfigEntryState.LOADED
     assert hass.states.get(BATTERY).state == "57"

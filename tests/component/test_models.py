@@ -110,7 +110,7 @@ def test_unknown_members_are_ignored():
     assert VehicleRecord.parse(JsonReader(raw | {"colour": "blue"})) == VehicleRecord.parse(JsonReader(record(TESLA)))
 
 
-def test_open_command_states():
+def test_only_sending_and_pending_commands_are_open():
     open_ = {
         state
         for state in ("sending", "pending", "confirmed", "failed", "cancelled", "unknown")

@@ -17,7 +17,7 @@ def parse(*chunks: bytes) -> list[ServerSentEvent]:
     return [event for chunk in chunks for event in parser.feed(chunk)]
 
 
-def cut(data: bytes, places: list[int]) -> list[bytes]:
+def split_bytes(data: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
     return [data[a:b] for a, b in pairwise(edges)]
 
@@ -33,7 +33,7 @@ def test_events_are_parsed_from_chunks_of_any_size(events, places):
         text += end.join([*fields, "", ""])
         expected.append(ServerSentEvent(event=name, data="\n".join(lines), id=last))
     data = text.encode()
-    assert parse(*cut(data, places)) == expected
+    assert parse(*split_bytes(data, places)) == expected
     assert parse(*(bytes([byte]) for byte in data)) == expected
 
 

@@ -90,7 +90,7 @@ CLOUD: Mapping[str, Screenshot] = {
 ALL = {**SELF_HOSTED, **CLOUD}
 
 
-def file_of(name: str, scheme: str) -> Path:
+def get_screenshot_path(name: str, scheme: str) -> Path:
     """The file of this screenshot."""
     return FOLDER / f"{name}-{scheme}.png"
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.async_api import Page
 
-from tests.relay.browser.gallery import SCHEMES, file_of
+from tests.relay.browser.gallery import SCHEMES, get_screenshot_path
 
 DESKTOP, PHONE = {"width": 1180, "height": 680}, {"width": 360, "height": 680}
 MAX_HEIGHT = 2400
@@ -21,7 +21,7 @@ BACKGROUND = {"light": "#c9d3e0", "dark": "#2b374b"}
 async def test_take_screenshots(gallery, scheme):
     async for name, window in gallery.open_all(viewport=DESKTOP, color_scheme=scheme, reduced_motion="reduce"):
         images = [await _capture(window, viewport) for viewport in (DESKTOP, PHONE)]
-        _join(images, BACKGROUND[scheme]).save(file_of(name, scheme), optimize=True)
+        _join(images, BACKGROUND[scheme]).save(get_screenshot_path(name, scheme), optimize=True)
 
 
 async def _capture(window: Page, viewport: dict[str, int]) -> Image.Image:

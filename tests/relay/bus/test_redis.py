@@ -8,7 +8,7 @@ import pytest
 from relay.bus.listener_state import ListenerTimings
 from relay.bus.redis import RedisListener, create_redis_sender, find_pubsub_problem, open_redis
 from relay.bus.waker import FEED_CHANNEL, INBOX_CHANNEL, Waker
-from tests.relay.support.feed import running, wait_until
+from tests.relay.support.feed import run_in_background, wait_until
 from tests.relay.support.redis_server import REDIS, REDIS_MISSING, RedisServer
 
 pytestmark = pytest.mark.skipif(REDIS is None, reason=REDIS_MISSING)
@@ -43,7 +43,7 @@ class Process:
 async def run_process(pool, redis, timings=QUICK):
     async with open_redis(redis.url) as client:
         process = Process(pool, client, timings)
-        async with running(process.listener.run(), *(waker.run() for waker in process.wakers.values())):
+        async with run_in_background(process.listener.run(), *(waker.run() for waker in process.wakers.values())):
             yield process
 
 

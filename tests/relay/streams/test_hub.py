@@ -21,7 +21,7 @@ from tests.relay.support.feed import (
     parse_events,
     put_vehicle,
     remove_vehicle,
-    running,
+    run_in_background,
     start_listener,
     wait_until,
 )
@@ -36,7 +36,7 @@ async def test_hinted_user_receives_new_messages_in_order_and_once(pool):
     with hub.open_listener(ada.id, ada.credential) as listener:
         cursor = await start_listener(pool, listener)
         reader = StreamReader(listener)
-        async with running(hub.run()):
+        async with run_in_background(hub.run()):
             first = await add_transition(pool, ada.id, vehicle_id, "plugged_in")
             await put_vehicle(pool, ada.id, vehicle_id, level=11)
             _, newest = await put_vehicle(pool, ada.id, vehicle_id, level=12)
@@ -56,7 +56,7 @@ async def test_hinted_user_receives_new_messages_in_order_and_once(pool):
 async def test_change_committed_between_snapshot_and_start_is_sent(pool):
     ada = await add_user(pool)
     hub = Hub(create_feed_reader(pool), NO_SWEEP)
-    async with running(hub.run()):
+    async with run_in_background(hub.run()):
         with hub.open_listener(ada.id, ada.credential) as listener:
             cursor = await read_cursor(pool, ada)
             vehicle_id, revision = await put_vehicle(pool, ada.id)
@@ -77,7 +77,7 @@ async def test_sweep_delivers_changes_whose_hint_was_lost(pool):
     hub = Hub(create_feed_reader(pool), StreamRules(sweep_interval=timedelta(seconds=0.1)))
     with hub.open_listener(ada.id, ada.credential) as listener:
         await start_listener(pool, listener)
-        async with running(hub.run()):
+        async with run_in_background(hub.run()):
             _, revision = await put_vehicle(pool, ada.id)
             assert (await StreamReader(listener).read_until_seq(revision))[-1].seq == revision
 
@@ -94,7 +94,7 @@ async def test_hub_retries_after_a_database_error(pool, caplog):
     hub = Hub(failing, StreamRules(sweep_interval=timedelta(seconds=0.05)))
     with hub.open_listener(ada.id, ada.credential) as listener:
         await start_listener(pool, listener)
-        async with running(hub.run()):
+        async with run_in_background(hub.run()):
             _, revision = await put_vehicle(pool, ada.id)
             await StreamReader(listener).read_until_seq(revision)
     assert caplog.text.count("feed read failed users=1 error=OperationalError") == 3
@@ -108,7 +108,7 @@ async def test_two_processes_on_one_database_both_deliver(pool, database_url):
     for hub, waker in zip(hubs, wakers, strict=True):
         waker.add_callback(hub.request_delivery)
     jobs = [component.run() for component in (*hubs, *wakers, *postgres_listeners)]
-    async with running(*jobs), asyncio.timeout(20):
+    async with run_in_background(*jobs), asyncio.timeout(20):
         await wait_until(lambda: all(listener.status == "listening" for listener in postgres_listeners))
         with ExitStack() as stack:
             listeners = [stack.enter_context(hub.open_listener(ada.id, ada.credential)) for hub in hubs]
@@ -151,7 +151,7 @@ async def test_one_query_reads_the_feeds_of_all_hinted_users(pool):
                 select user_id, 'KIA', '{}', 2 from feeds
                 """
             )
-        async with running(hub.run()):
+        async with run_in_background(hub.run()):
             hub.request_delivery(frozenset(user_ids))
             events_by_listener = await asyncio.gather(
                 *(StreamReader(listener).read_until_seq(2) for listener in listeners)
@@ -184,7 +184,7 @@ async def test_slow_reader_is_dropped_without_affecting_others(pool):
         await start_listener(pool, slow)
         await start_listener(pool, quick)
         reader = StreamReader(quick)
-        async with running(hub.run()):
+        async with run_in_background(hub.run()):
             vehicle_id = None
             for level in range(20):
                 vehicle_id, revision = await put_vehicle(pool, ada.id, vehicle_id, level=level)
@@ -205,7 +205,7 @@ async def test_restored_database_ends_the_stream(pool):
         async with pool.connection() as connection:
             await connection.execute("update feeds set seq = 0 where user_id = %s", [ada.id])
             await connection.execute("update feeds set epoch = 'new', seq = 9 where user_id = %s", [bob.id])
-        async with running(hub.run()):
+        async with run_in_background(hub.run()):
             hub.request_delivery(None)
             assert await StreamReader(shorter).read_until_end() == []
             assert await StreamReader(other).read_until_end() == []
@@ -278,7 +278,7 @@ async def test_any_interleaving_delivers_all_transitions_and_the_newest_states_i
     feed = InterleavedFeed(pool, ada, vehicle_ids=[first, second], inside=list(inside))
     with ExitStack() as stack:
         feed.stack = stack
-        async with running(feed.hub.run()):
+        async with run_in_background(feed.hub.run()):
             for step in steps:
                 await feed.run_step(step)
             await feed.finish()

@@ -16,7 +16,7 @@ from tests.relay.support.endpoints import (
     register_receiver,
     run_sql,
 )
-from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, running, wait_until
+from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, run_in_background, wait_until
 
 RULES = DeliveryRules(sweep_interval=timedelta(hours=1))
 
@@ -28,7 +28,7 @@ async def run_deliverers(runtime, count, rules=RULES):
     ]
     for deliverer in deliverers:
         runtime.feed_waker.add_callback(deliverer.add_hint)
-    async with running(*(deliverer.run() for deliverer in deliverers)):
+    async with run_in_background(*(deliverer.run() for deliverer in deliverers)):
         yield deliverers
 
 

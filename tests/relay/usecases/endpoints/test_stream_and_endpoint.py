@@ -14,7 +14,7 @@ from relay.streams.hub import StreamRules
 from relay.streams.listener import StreamListener
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
 from tests.relay.support.endpoints import SECRET_KEY, open_test_outbound
-from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, running, wait_until
+from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, run_in_background, wait_until
 from tests.relay.support.streams import RelayProcess, open_stream
 
 NEVER = timedelta(hours=1)
@@ -38,7 +38,7 @@ async def run_deliverer(pool, relay):
             pool, outbound, secret_key=SECRET_KEY, version="1", rules=DeliveryRules(sweep_interval=NEVER)
         )
         relay.waker.add_callback(deliverer.add_hint)
-        async with running(deliverer.run()):
+        async with run_in_background(deliverer.run()):
             yield deliverer
 
 

@@ -12,7 +12,7 @@ from tests.relay.support.charging_events import (
     EVENTS,
     SESSION_STATEMENT,
     SOC,
-    fetch_users_rows,
+    fetch_user_rows,
     get_energy,
     list_sessions,
     make_charging,
@@ -52,7 +52,7 @@ async def test_any_order_and_repetition_of_events_give_the_same_history(pipeline
         assert now >= lifetime_kwh
         lifetime_kwh = now
     ours, theirs = [
-        [await fetch_users_rows(each, statement) for statement in (SESSION_STATEMENT, COUNTER_STATEMENT)]
+        [await fetch_user_rows(each, statement) for statement in (SESSION_STATEMENT, COUNTER_STATEMENT)]
         for each in (pipeline, other)
     ]
     assert theirs == ours
@@ -103,13 +103,13 @@ async def test_processing_events_again_changes_nothing(pipeline):
     for seconds, groups in EVENTS:
         await pipeline.process_update("car", at(seconds), **groups)
     sessions = await list_sessions(pipeline)
-    counters = await fetch_users_rows(pipeline, COUNTER_STATEMENT)
+    counters = await fetch_user_rows(pipeline, COUNTER_STATEMENT)
     seq = await pipeline.get_feed_seq()
     await pipeline.execute("delete from webhook_logs")
     for seconds, groups in EVENTS:
         await pipeline.process_update("car", at(seconds), **groups)
     assert await list_sessions(pipeline) == sessions
-    assert await fetch_users_rows(pipeline, COUNTER_STATEMENT) == counters
+    assert await fetch_user_rows(pipeline, COUNTER_STATEMENT) == counters
     assert await pipeline.get_feed_seq() == seq
 
 
@@ -140,7 +140,7 @@ async def test_merging_vehicles_by_discovery_merges_their_charging_history(pipel
 async def test_archiving_samples_changes_no_session_or_counter(pipeline, monkeypatch):
     for seconds, groups in EVENTS:
         await pipeline.process_update("car", at(seconds), **groups)
-    sessions, counters = await list_sessions(pipeline), await fetch_users_rows(pipeline, COUNTER_STATEMENT)
+    sessions, counters = await list_sessions(pipeline), await fetch_user_rows(pipeline, COUNTER_STATEMENT)
     window = datetime.now(at(0).tzinfo) - at(9300)
     monkeypatch.setattr(prune_history, "AMENDMENT_WINDOW", window)
     async with pipeline.pool.connection() as connection:
@@ -153,7 +153,7 @@ async def test_archiving_samples_changes_no_session_or_counter(pipeline, monkeyp
     assert (remaining["n"], remaining["first"]) == (4, at(9600))
     # Too old to amend anything. A session that began before and ended after the limit can still be amended.
     await pipeline.process_update("car", at(450), **make_charging(99))
-    assert (await list_sessions(pipeline), await fetch_users_rows(pipeline, COUNTER_STATEMENT)) == (sessions, counters)
+    assert (await list_sessions(pipeline), await fetch_user_rows(pipeline, COUNTER_STATEMENT)) == (sessions, counters)
     await pipeline.process_update("car", at(9660), **make_charging(46, chargeRate=7.2))
     grown = (await list_sessions(pipeline))[1]
     assert (grown["id"], grown["started_at"]) == (sessions[1]["id"], sessions[1]["started_at"])

@@ -18,7 +18,7 @@ from tests.relay.support.enode_events import (
     make_vehicle,
     sign_body,
 )
-from tests.relay.support.feed import running
+from tests.relay.support.feed import run_in_background
 
 EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
 
@@ -40,7 +40,7 @@ class Operator:
         process = await asyncio.create_subprocess_exec(
             EVCONDUIT, *arguments, env=self.environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        async with running(self.drain_continuously()):
+        async with run_in_background(self.drain_continuously()):
             out, err = await asyncio.wait_for(process.communicate(), 60)
         return process.returncode, out.decode() + err.decode()
 

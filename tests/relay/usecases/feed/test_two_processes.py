@@ -20,7 +20,7 @@ from tests.relay.support.feed import (
     add_user,
     parse_events,
     put_vehicle,
-    running,
+    run_in_background,
     start_listener,
     wait_until,
 )
@@ -75,7 +75,7 @@ async def processes(database_url, redis):
                 part.run()
                 for part in (process.waker, process.revoked, process.hub, process.listener, process.deliverer)
             )
-            await stack.enter_async_context(running(*jobs))
+            await stack.enter_async_context(run_in_background(*jobs))
             processes.append(process)
         await wait_until(lambda: all(process.listener.status == "listening" for process in processes))
         yield processes

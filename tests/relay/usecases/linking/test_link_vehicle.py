@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from relay.usecases.linking.create_link_page import MAX_UNOPENED_PAGES
-from tests.relay.support.linking import HOME, parse_problem, user_path
+from tests.relay.support.linking import HOME, get_enode_user_path, parse_problem
 
 
 async def test_linked_vehicle_appears_in_result_and_snapshot(scenario):
@@ -162,7 +162,7 @@ async def test_linking_the_same_account_again_gives_state_linked(scenario):
     assert (result["state"], result["vehicles"]) == ("linked", [])
 
 
-async def test_two_vendors_linked_at_once_are_told_apart(scenario):
+async def test_two_vendors_linked_at_once_are_distinguished(scenario):
     tesla, xpeng = await scenario.create_link("TESLA"), await scenario.create_link("XPENG")
     enode_urls = [(await scenario.browser.post(link["url"])).headers["location"] for link in (tesla, xpeng)]
     await scenario.browser.get(await scenario.complete_enode_page(enode_urls[1]))
@@ -192,7 +192,7 @@ async def test_frequent_polling_does_not_reach_enode(scenario):
 
 async def test_page_stays_usable_when_enode_does_not_respond(scenario):
     link = await scenario.create_link("TESLA")
-    fault = {"method": "POST", "path": f"{user_path(scenario)}/link", "times": 9, "status": 503}
+    fault = {"method": "POST", "path": f"{get_enode_user_path(scenario)}/link", "times": 9, "status": 503}
     await scenario.call_enode("POST", "/_sim/faults", fault)
     response = await scenario.browser.post(link["url"])
     assert response.status_code == 502
