@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.import_contracts import find_layers
-from tests.architecture.tree import ROOT, read_text, tracked
+from tests.architecture.tree import ROOT, list_tracked_files, read_text
 
 ARCHITECTURE = Path("docs/architecture.md")
-DOCUMENTS = tracked("*.md")
+DOCUMENTS = list_tracked_files("*.md")
 GENERATED = Path("docs/performance.md")  # by scripts/bench; names the machines in one line each
 PATH_IN_TABLE = re.compile(r"`((?:relay|web|demo|scripts|tests|docs|custom_components)/[\w./-]*)`")
 PYTHON_FILE = re.compile(r"`([\w./-]+\.py)`")
@@ -35,9 +35,11 @@ def list_paths_in_first_column() -> set[str]:
 
 def list_packages() -> set[str]:
     """Folders of the relay at the first level, and story groups at the second."""
-    files = tracked("relay/*")
+    files = list_tracked_files("relay/*")
     packages = {f"relay/{path.parts[1]}/" for path in files if len(path.parts) > 2}
-    groups = {f"relay/usecases/{path.parts[2]}/" for path in tracked("relay/usecases/*") if len(path.parts) > 3}
+    groups = {
+        f"relay/usecases/{path.parts[2]}/" for path in list_tracked_files("relay/usecases/*") if len(path.parts) > 3
+    }
     return packages | groups
 
 
@@ -53,13 +55,13 @@ def list_anchors(path: Path) -> set[str]:
 
 def list_long_lines(text: str) -> list[int]:
     """Numbers of the lines that are too long; tables, code, images and links can't be wrapped."""
-    found, is_code = [], False
+    long_lines, is_code = [], False
     for number, line in enumerate(text.splitlines(), start=1):
         if line.lstrip().startswith("```"):
             is_code = not is_code
         elif not (is_code or len(line) <= WIDTH or line.lstrip().startswith("|") or "](" in line):
-            found.append(number)
-    return found
+            long_lines.append(number)
+    return long_lines
 
 
 def test_every_package_and_story_group_is_in_the_tables():
@@ -78,7 +80,9 @@ def test_layers_in_the_documentation_are_the_import_contracts(container):
 
 def test_every_table_of_the_database_is_described():
     created = {
-        name for path in tracked("relay/supabase/migrations/*") for name in CREATED_TABLE.findall(read_text(path) or "")
+        name
+        for path in list_tracked_files("relay/supabase/migrations/*")
+        for name in CREATED_TABLE.findall(read_text(path) or "")
     }
     described = set(re.findall(r"`(\w+)`", "".join(list_table_rows(get_architecture()))))
     assert created - described == set()
@@ -86,7 +90,7 @@ def test_every_table_of_the_database_is_described():
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=str)
 def test_python_files_that_a_document_names_exist(path: Path):
-    existing = [f"/{file.as_posix()}" for file in tracked("*.py")]
+    existing = [f"/{file.as_posix()}" for file in list_tracked_files("*.py")]
     named = set(PYTHON_FILE.findall(read_text(path) or ""))
     assert [name for name in sorted(named) if not any(file.endswith(f"/{name}") for file in existing)] == []
 
@@ -115,7 +119,7 @@ def list_troubleshooting_messages() -> list[str]:
 
 @cache
 def read_relay_source() -> str:
-    return "".join(read_text(path) or "" for path in tracked("relay/*.py"))
+    return "".join(read_text(path) or "" for path in list_tracked_files("relay/*.py"))
 
 
 @pytest.mark.parametrize("message", list_troubleshooting_messages())

@@ -41,10 +41,10 @@ def program(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(("version", "found"), [("0.8.24", 1), ("0.9.0", 0), ("0.10.0", 0), ("1.0.0", 0)])
-def test_old_uv_is_ignored(bash, program, version, found):
+@pytest.mark.parametrize(("version", "status"), [("0.8.24", 1), ("0.9.0", 0), ("0.10.0", 0), ("1.0.0", 0)])
+def test_old_uv_is_ignored(bash, program, version, status):
     uv = program("uv", f'echo "uv {version} (somewhere)"')
-    assert bash(f"is_new_enough {uv}").returncode == found
+    assert bash(f"is_new_enough {uv}").returncode == status
 
 
 def test_unsuitable_shim_is_ignored(bash, program, tmp_path):

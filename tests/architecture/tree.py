@@ -25,7 +25,7 @@ def list_tracked_files(*patterns: str) -> tuple[Path, ...]:
 
 
 def read_text(path: Path) -> str | None:
-    """A tracked file's text; None for pictures and the like."""
+    """A tracked file's text; None for a binary file."""
     try:
         return (ROOT / path).read_text(encoding="utf-8")
     except UnicodeDecodeError:

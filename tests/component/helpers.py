@@ -6,7 +6,7 @@ from freezegun import api as freezegun
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
-from relay_double import RENAULT, TESLA, RelayDouble, record
+from relay_double import RENAULT, TESLA, RelayDouble, make_record
 
 TESLA_BATTERY = "sensor.blue_car_battery_level"
 RENAULT_BATTERY = "sensor.renault_zoe_battery_level"
@@ -48,12 +48,12 @@ async def advance_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory, delt
     await hass.async_block_till_done()
 
 
-def tesla_record(revision: int, level: int, **changes):
-    return record(TESLA, revision, vehicle={"chargeState": {"batteryLevel": level}}, **changes)
+def make_tesla_record(revision: int, level: int, **changes):
+    return make_record(TESLA, revision, vehicle={"chargeState": {"batteryLevel": level}}, **changes)
 
 
-def renault_record(revision: int, level: int):
-    return record(RENAULT, revision, vehicle={"chargeState": {"batteryLevel": level}})
+def make_renault_record(revision: int, level: int):
+    return make_record(RENAULT, revision, vehicle={"chargeState": {"batteryLevel": level}})
 
 
 def get_state(hass: HomeAssistant, entity_id: str) -> str:

@@ -46,7 +46,7 @@ def sign_headers(body: bytes, *, at: float, message_id: str = "msg_1", secret: s
     }
 
 
-def account(**changes: Any) -> dict[str, Any]:
+def make_account(**changes: Any) -> dict[str, Any]:
     return {
         "id": ACCOUNT_ID,
         "title": "Home garage",
@@ -58,16 +58,16 @@ def account(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def enode_vehicle(vehicle_id: str) -> dict[str, Any]:
+def make_enode_vehicle(vehicle_id: str) -> dict[str, Any]:
     """Return Enode's vehicle object."""
     return json.loads((FIXTURES / f"{FIXTURE_NAMES[vehicle_id]}.json").read_text())
 
 
-def record(
+def make_record(
     vehicle_id: str, revision: int = 1, *, vehicle: dict[str, Any] | None = None, **changes: Any
 ) -> dict[str, Any]:
     """Return the relay's record of a vehicle. `vehicle` is merged into the groups of Enode's object."""
-    enode = enode_vehicle(vehicle_id)
+    enode = make_enode_vehicle(vehicle_id)
     for key, value in (vehicle or {}).items():
         enode[key] = enode[key] | value if isinstance(enode[key], dict) and value is not None else value
     return {
@@ -80,7 +80,7 @@ def record(
     } | changes
 
 
-def command(vehicle_id: str = TESLA, kind: str = "STOP", state: str = "pending", **changes: Any) -> dict[str, Any]:
+def make_command(vehicle_id: str = TESLA, kind: str = "STOP", state: str = "pending", **changes: Any) -> dict[str, Any]:
     return {
         "id": "c0000000-0000-4000-8000-000000000001",
         "vehicle_id": vehicle_id,
@@ -127,7 +127,7 @@ class RelayDouble:
     """The double. Tests set its public state and send messages on its streams."""
 
     def __init__(self) -> None:
-        self.account = account()
+        self.account = make_account()
         self.records: dict[str, dict[str, Any]] = {}
         self.commands: dict[str, dict[str, Any]] = {}
         self.keys = {KEY: ACCOUNT_ID}
@@ -181,7 +181,7 @@ class RelayDouble:
 
     def add_vehicles(self, *vehicle_ids: str) -> None:
         for vehicle_id in vehicle_ids:
-            self.records[vehicle_id] = record(vehicle_id)
+            self.records[vehicle_id] = make_record(vehicle_id)
 
     def snapshot(self) -> dict[str, Any]:
         return {"at": "2026-11-20T18:05:00.000Z", "account": self.account, "vehicles": list(self.records.values())}
@@ -316,7 +316,7 @@ class RelayDouble:
             return refusal
         if (vehicle_id := request.match_info["id"]) not in self.records:
             return Problem(404, "not-found").response()
-        created = command(vehicle_id, self.requests[-1].body["action"], **self.command_changes)
+        created = make_command(vehicle_id, self.requests[-1].body["action"], **self.command_changes)
         self.commands[created["id"]] = created
         return self._json(created, 202)
 

@@ -6,7 +6,7 @@ from aiohttp import ClientTimeout, web
 from aiohttp.test_utils import TestServer
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
-from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, Problem, RelayDouble, command
+from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, Problem, RelayDouble, make_command
 
 from custom_components.evconduit.client import (
     AccountDisabledError,
@@ -127,9 +127,13 @@ async def test_command_is_sent_once_with_its_idempotency_key(relay: RelayDouble,
 
 
 async def test_get_command_returns_state_and_reason(relay: RelayDouble, client: RelayClient):
-    relay.commands["c1"] = command(id="c1", state="failed", reason={"type": "NO_RESPONSE", "detail": "Asleep."})
-    found = await client.get_command("c1")
-    assert (found.state, found.reason.type, found.reason.detail) == (CommandState.FAILED, "NO_RESPONSE", "Asleep.")
+    relay.commands["c1"] = make_command(id="c1", state="failed", reason={"type": "NO_RESPONSE", "detail": "Asleep."})
+    command = await client.get_command("c1")
+    assert (command.state, command.reason.type, command.reason.detail) == (
+        CommandState.FAILED,
+        "NO_RESPONSE",
+        "Asleep.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,7 +155,7 @@ async def test_refused_command_raises_with_reason(relay: RelayDouble, client: Re
 
 
 async def test_enode_unavailable_error_carries_the_open_command(relay: RelayDouble, client: RelayClient):
-    problem = Problem(502, "enode-unavailable", {"command": command(state="sending")})
+    problem = Problem(502, "enode-unavailable", {"command": make_command(state="sending")})
     with relay.failing("charging", with_=problem), pytest.raises(EnodeUnavailableError) as raised:
         await client.send_charging_command(TESLA, CommandKind.START, idempotency_key="abc")
     assert raised.value.command is not None

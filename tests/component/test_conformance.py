@@ -58,7 +58,7 @@ def parse_sources() -> list[tuple[Path, ast.Module]]:
 def list_texts(tree: Any, at: str = "") -> list[tuple[str, str]]:
     if isinstance(tree, str):
         return [(at, tree)]
-    return [found for key, inner in tree.items() for found in list_texts(inner, f"{at}.{key}")]
+    return [text for key, inner in tree.items() for text in list_texts(inner, f"{at}.{key}")]
 
 
 EN = load_json("translations/en.json")
@@ -165,8 +165,8 @@ def test_repair_issues_are_translated():
 
 
 def find_keywords(name: str, arg: str) -> list[tuple[Path, ast.keyword]]:
-    found = [(path, node) for path, tree in parse_sources() if path.name == name for node in ast.walk(tree)]
-    return [(path, node) for path, node in found if isinstance(node, ast.keyword) and node.arg == arg]
+    nodes = [(path, node) for path, tree in parse_sources() if path.name == name for node in ast.walk(tree)]
+    return [(path, node) for path, node in nodes if isinstance(node, ast.keyword) and node.arg == arg]
 
 
 def test_texts_follow_hassfest_rules():

@@ -8,8 +8,8 @@ from helpers import (
     TESLA_BATTERY,
     SetupEntry,
     get_state,
-    renault_record,
-    tesla_record,
+    make_renault_record,
+    make_tesla_record,
     wait_for_state,
     wait_until,
 )
@@ -18,7 +18,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
-from relay_double import ACCOUNT_ID, HYUNDAI, RENAULT, TESLA, RelayDouble, account, enode_vehicle, record
+from relay_double import ACCOUNT_ID, HYUNDAI, RENAULT, TESLA, RelayDouble, account, make_enode_vehicle, make_record
 
 from custom_components.evconduit import coordinator
 from custom_components.evconduit.const import DOMAIN
@@ -37,7 +37,7 @@ async def test_update_writes_only_entities_of_one_vehicle(
 ):
     updated = record_updates(await setup_entry())
     events = async_capture_events(hass, EVENT_STATE_CHANGED)
-    relay.push_record(tesla_record(2, 58))
+    relay.push_record(make_tesla_record(2, 58))
     await wait_for_state(hass, TESLA_BATTERY, "58")
     assert updated == [TESLA]
     # A tracker is written each time, because Home Assistant records that a position was confirmed.
@@ -49,30 +49,30 @@ async def test_update_writes_only_entities_of_one_vehicle(
 
 
 async def test_older_revision_is_ignored(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
-    relay.records[TESLA] = tesla_record(5, 57)
+    relay.records[TESLA] = make_tesla_record(5, 57)
     await setup_entry()
-    relay.push_record(tesla_record(4, 40))
-    relay.push_record(tesla_record(5, 41))
-    relay.push_record(renault_record(2, 99))  # when this is applied, the messages before it are too
+    relay.push_record(make_tesla_record(4, 40))
+    relay.push_record(make_tesla_record(5, 41))
+    relay.push_record(make_renault_record(2, 99))  # when this is applied, the messages before it are too
     await wait_for_state(hass, RENAULT_BATTERY, "99")
     assert get_state(hass, TESLA_BATTERY) == "57"
-    relay.push_record(tesla_record(6, 60))
+    relay.push_record(make_tesla_record(6, 60))
     await wait_for_state(hass, TESLA_BATTERY, "60")
 
 
 async def test_snapshot_replaces_newer_revisions(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
-    relay.records[TESLA] = tesla_record(50, 57)
+    relay.records[TESLA] = make_tesla_record(50, 57)
     await setup_entry()
-    relay.records[TESLA] = tesla_record(3, 33)  # the relay was restored from a backup
+    relay.records[TESLA] = make_tesla_record(3, 33)  # the relay was restored from a backup
     relay.break_streams()
     await wait_for_state(hass, TESLA_BATTERY, "33")
-    relay.push_record(tesla_record(4, 34))
+    relay.push_record(make_tesla_record(4, 34))
     await wait_for_state(hass, TESLA_BATTERY, "34")
 
 
 async def test_snapshot_writes_only_changed_vehicles(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     updated = record_updates(await setup_entry())
-    relay.records[TESLA] = tesla_record(2, 58)
+    relay.records[TESLA] = make_tesla_record(2, 58)
     relay.break_streams()
     await wait_for_state(hass, TESLA_BATTERY, "58")
     assert updated == [TESLA]
@@ -84,7 +84,7 @@ async def test_new_vehicle_is_added(
     del relay.records[RENAULT]
     entry = await setup_entry()
     assert hass.states.get(RENAULT_BATTERY) is None
-    relay.push_record(renault_record(9, 88))
+    relay.push_record(make_renault_record(9, 88))
     await wait_for_state(hass, RENAULT_BATTERY, "88")
     device = device_registry.async_get_device_by_identifier((DOMAIN, RENAULT), entry.entry_id)
     assert device is not None
@@ -113,7 +113,7 @@ async def test_removed_vehicle_is_removed_and_can_return(
     assert device_registry.async_get_device_by_identifier((DOMAIN, RENAULT), entry.entry_id) is None
     assert get_state(hass, TESLA_BATTERY) == "57"
     assert device_registry.async_get_device_by_identifier((DOMAIN, ACCOUNT_ID), entry.entry_id)
-    relay.push_record(renault_record(9, 88))
+    relay.push_record(make_renault_record(9, 88))
     await wait_for_state(hass, RENAULT_BATTERY, "88")
     after = device_registry.async_get_device_by_identifier((DOMAIN, RENAULT), entry.entry_id)
     assert after is not None
@@ -135,7 +135,7 @@ async def test_removal_of_an_unknown_vehicle_is_ignored(
 ):
     await setup_entry()
     relay.send("vehicle_removed", {"id": "unknown"})
-    relay.push_record(tesla_record(2, 58))
+    relay.push_record(make_tesla_record(2, 58))
     await wait_for_state(hass, TESLA_BATTERY, "58")
 
 
@@ -145,9 +145,9 @@ async def test_gained_capability_adds_entities_and_a_lost_one_keeps_them(
     entry = await setup_entry()
     assert hass.states.get("switch.renault_zoe_charging") is None
     able = {"startCharging": {"isCapable": True, "interventionIds": []}}
-    relay.push_record(record(RENAULT, 2, vehicle={"capabilities": able}))
+    relay.push_record(make_record(RENAULT, 2, vehicle={"capabilities": able}))
     await wait_for_state(hass, "switch.renault_zoe_charging", "off")
-    relay.push_record(record(RENAULT, 3, vehicle={"chargeState": {"batteryLevel": 42}}))
+    relay.push_record(make_record(RENAULT, 3, vehicle={"chargeState": {"batteryLevel": 42}}))
     await wait_for_state(hass, RENAULT_BATTERY, "42")
     assert get_state(hass, "switch.renault_zoe_charging") == "off"
     await hass.config_entries.async_reload(entry.entry_id)
@@ -164,9 +164,9 @@ async def test_device_is_renamed(
         return device.name if device else None
 
     assert get_device_name() == "Hyundai"
-    relay.push_record(record(HYUNDAI, 2, vehicle={"information": {"brand": "Hyundai", "model": "Kona"}}))
+    relay.push_record(make_record(HYUNDAI, 2, vehicle={"information": {"brand": "Hyundai", "model": "Kona"}}))
     await wait_until(lambda: get_device_name() == "Hyundai Kona")
-    relay.push_record(record(HYUNDAI, 3, vehicle={"information": {"displayName": "Koni"}}))
+    relay.push_record(make_record(HYUNDAI, 3, vehicle={"information": {"displayName": "Koni"}}))
     await wait_until(lambda: get_device_name() == "Koni")
 
 
@@ -185,7 +185,7 @@ async def test_device_is_renamed(
 async def test_device_is_named_by_owner_or_else_by_manufacturer_and_model(
     relay: RelayDouble, setup_entry: SetupEntry, device_registry: dr.DeviceRegistry, enode, name: str
 ):
-    relay.records = {TESLA: record(TESLA) | {"vehicle": enode}}
+    relay.records = {TESLA: make_record(TESLA) | {"vehicle": enode}}
     entry = await setup_entry()
     device = device_registry.async_get_device_by_identifier((DOMAIN, TESLA), entry.entry_id)
     assert device is not None
@@ -213,15 +213,15 @@ async def test_vehicles_are_connected_via_the_account_device(
 
 async def test_vehicle_over_the_limit_is_unavailable(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     await setup_entry()
-    relay.push_record(tesla_record(2, 58, link={"state": "over_limit", "since": None}))
+    relay.push_record(make_tesla_record(2, 58, link={"state": "over_limit", "since": None}))
     await wait_for_state(hass, TESLA_BATTERY, STATE_UNAVAILABLE)
-    relay.push_record(tesla_record(3, 59, link={"state": "broken", "since": None}))
+    relay.push_record(make_tesla_record(3, 59, link={"state": "broken", "since": None}))
     await wait_for_state(hass, TESLA_BATTERY, "59")
 
 
 async def test_sleeping_vehicle_stays_available(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     await setup_entry()
-    relay.push_record(record(TESLA, 2, vehicle={"isReachable": False}))
+    relay.push_record(make_record(TESLA, 2, vehicle={"isReachable": False}))
     await wait_for_state(hass, "binary_sensor.blue_car_reachable", "off")
     assert get_state(hass, TESLA_BATTERY) == "57"
 
@@ -243,9 +243,9 @@ async def test_bug_triggered_by_one_message_does_not_end_the_stream(
     entry = await setup_entry()
     with monkeypatch.context() as broken:
         broken.setattr(coordinator, "async_register_vehicle", None)
-        relay.push_record(record(HYUNDAI, 2, vehicle={"information": {"model": "Kona"}}))
+        relay.push_record(make_record(HYUNDAI, 2, vehicle={"information": {"model": "Kona"}}))
         await wait_until(lambda: "Failed to apply a message" in caplog.text)
-    relay.push_record(tesla_record(2, 58))
+    relay.push_record(make_tesla_record(2, 58))
     await wait_for_state(hass, TESLA_BATTERY, "58")
     assert entry.runtime_data.coordinator.is_streaming
 
@@ -258,5 +258,7 @@ async def test_entity_customization_survives_unlinking_and_linking(
     await hass.async_block_till_done()
     relay.remove_vehicle(RENAULT)
     await wait_until(lambda: hass.states.get("sensor.my_zoe") is None)
-    relay.push_record(renault_record(9, 88) | {"vehicle": enode_vehicle(RENAULT) | {"id": "a new id at Enode"}})
+    relay.push_record(
+        make_renault_record(9, 88) | {"vehicle": make_enode_vehicle(RENAULT) | {"id": "a new id at Enode"}}
+    )
     await wait_for_state(hass, "sensor.my_zoe", "100")

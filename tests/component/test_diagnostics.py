@@ -6,7 +6,7 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.components.diagnostics import get_diagnostics_for_config_entry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
-from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble, account, command, record
+from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble, account, make_command, make_record
 from syrupy.assertion import SnapshotAssertion
 
 PERSONAL = [
@@ -22,17 +22,17 @@ async def test_diagnostics_contain_no_personal_data(
     hass_client: ClientSessionGenerator,
     snapshot: SnapshotAssertion,
 ):
-    relay.records[TESLA] = record(TESLA, command=command())
+    relay.records[TESLA] = make_record(TESLA, command=make_command())
     entry = await setup_entry()
     relay.send("account", account())
     await wait_until(lambda: entry.runtime_data.stream.received["Account"])
     assert await async_setup_component(hass, "diagnostics", {})
-    found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
-    text = json.dumps(found)
+    diagnostics = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    text = json.dumps(diagnostics)
     assert [value for value in PERSONAL if value in text] == []
-    del found["entry"]["url"]  # has a random port
-    del found["channel"]["heard_at"]  # the current time
-    assert found == snapshot
+    del diagnostics["entry"]["url"]  # has a random port
+    del diagnostics["channel"]["heard_at"]  # the current time
+    assert diagnostics == snapshot
 
 
 async def test_diagnostics_during_an_outage(
@@ -54,8 +54,8 @@ async def test_diagnostics_contain_no_token(
 ):
     await hass.config_entries.async_setup(oauth_entry.entry_id)
     assert await async_setup_component(hass, "diagnostics", {})
-    found = await get_diagnostics_for_config_entry(hass, hass_client, oauth_entry)
-    assert found["entry"]["auth_implementation"] == "evconduit"
-    text = json.dumps(found)
+    diagnostics = await get_diagnostics_for_config_entry(hass, hass_client, oauth_entry)
+    assert diagnostics["entry"]["auth_implementation"] == "evconduit"
+    text = json.dumps(diagnostics)
     assert [value for value in ("eva_", "evr_", "home-1", ACCOUNT_ID) if value in text] == []
     await hass.config_entries.async_unload(oauth_entry.entry_id)

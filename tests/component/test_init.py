@@ -9,7 +9,7 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from pytest_homeassistant_custom_component.common import MockConfigEntry
-from relay_double import ACCOUNT_ID, HYUNDAI, RENAULT, TESLA, Problem, RelayDouble, record
+from relay_double import ACCOUNT_ID, HYUNDAI, RENAULT, TESLA, Problem, RelayDouble, make_record
 
 from custom_components.evconduit import async_remove_config_entry_device, stream_channel
 from custom_components.evconduit.const import DOMAIN
@@ -23,7 +23,7 @@ def short_snapshot_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def create_stored_state(relay: RelayDouble, **changes: Any) -> dict[str, Any]:
-    data = {"account": relay.account, "vehicles": [record(TESLA)], "cursor": "e1.41"} | changes
+    data = {"account": relay.account, "vehicles": [make_record(TESLA)], "cursor": "e1.41"} | changes
     return {"version": 1, "minor_version": 1, "key": "x", "data": data}
 
 
@@ -114,7 +114,7 @@ async def test_stream_that_connects_during_the_first_poll_wins(
     async def connect_stream_first() -> None:
         relay.send("snapshot", relay.snapshot())
         await wait_until(lambda: "Connected to the relay" in caplog.text)
-        relay.records[TESLA] = record(TESLA, vehicle={"chargeState": {"batteryLevel": 12}})
+        relay.records[TESLA] = make_record(TESLA, vehicle={"chargeState": {"batteryLevel": 12}})
 
     relay.before_response["vehicles"] = connect_stream_first
     entry = await setup_entry()
@@ -127,7 +127,7 @@ async def test_stored_state_is_shown_without_stream(
     hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry: SetupEntry, hass_storage
 ):
     hass_storage[f"{DOMAIN}.{entry.entry_id}"] = create_stored_state(relay)
-    relay.records[TESLA] = record(TESLA, 2, vehicle={"chargeState": {"batteryLevel": 61}})
+    relay.records[TESLA] = make_record(TESLA, 2, vehicle={"chargeState": {"batteryLevel": 61}})
     with relay.failing("stream", "vehicles", with_=Problem(503, "unavailable")):
         await setup_entry()
         assert entry.state is ConfigEntryState.LOADED
@@ -170,7 +170,7 @@ async def test_reload_resumes_the_stream(
     hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry: SetupEntry
 ):
     await setup_entry()
-    relay.push_record(record(TESLA, 2, vehicle={"chargeState": {"batteryLevel": 58}}))
+    relay.push_record(make_record(TESLA, 2, vehicle={"chargeState": {"batteryLevel": 58}}))
     await wait_for_state(hass, BATTERY, "58")
     await hass.config_entries.async_reload(entry.entry_id)
     await wait_for_state(hass, BATTERY, "58")
@@ -247,7 +247,7 @@ async def test_only_devices_that_are_gone_can_be_removed(
 
 async def test_setup_of_ten_vehicles(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     for number in range(10):
-        relay.records[f"car-{number}"] = record(TESLA) | {"id": f"car-{number}"}
+        relay.records[f"car-{number}"] = make_record(TESLA) | {"id": f"car-{number}"}
     entry = await setup_entry()
     assert entry.state is ConfigEntryState.LOADED
     assert len(hass.states.async_all("switch")) == 10 + 2

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from relay_double import RENAULT, TESLA, account, command, enode_vehicle, record
+from relay_double import RENAULT, TESLA, account, make_command, make_enode_vehicle, make_record
 
 from custom_components.evconduit.client import (
     Account,
@@ -25,18 +25,18 @@ JSON = st.recursive(
 )
 
 
-def paths(value, at=()):
+def list_paths(value, at=()):
     yield at
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from paths(inner, (*at, key))
+            yield from list_paths(inner, (*at, key))
 
 
-PATHS = [path for path in paths(enode_vehicle(TESLA)) if path]
+PATHS = [path for path in list_paths(make_enode_vehicle(TESLA)) if path]
 
 
 def test_vehicle_is_parsed():
-    vehicle = Vehicle.parse(JsonReader(enode_vehicle(TESLA)))
+    vehicle = Vehicle.parse(JsonReader(make_enode_vehicle(TESLA)))
     assert vehicle.vendor == "TESLA"
     assert vehicle.last_seen == datetime(2026, 11, 20, 18, 4, 11, 250_000, tzinfo=UTC)
     assert vehicle.charge_state.battery_level == 57
@@ -48,14 +48,14 @@ def test_vehicle_is_parsed():
 
 
 def test_vin_is_only_in_raw_data():
-    parsed = VehicleRecord.parse(JsonReader(record(TESLA)))
+    parsed = VehicleRecord.parse(JsonReader(make_record(TESLA)))
     assert "5YJ3E7EB1KF111111" not in repr(parsed)
     assert parsed.raw["vehicle"]["information"]["vin"] == "5YJ3E7EB1KF111111"
 
 
 @given(st.sampled_from(PATHS), JSON)
 def test_vehicle_with_any_invalid_member_is_parsed(path, value):
-    enode = enode_vehicle(TESLA)
+    enode = make_enode_vehicle(TESLA)
     inner = enode
     for key in path[:-1]:
         inner = inner[key]
@@ -83,7 +83,7 @@ def test_any_json_is_parsed_as_a_record_or_rejected(value):
 
 @pytest.mark.parametrize("missing", ["account", "vehicles"])
 def test_incomplete_snapshot_is_rejected(missing):
-    snapshot = {"account": account(), "vehicles": [record(TESLA)]}
+    snapshot = {"account": account(), "vehicles": [make_record(TESLA)]}
     assert Snapshot.parse(JsonReader(snapshot)).vehicles[0].id == TESLA
     del snapshot[missing]
     with pytest.raises(MalformedError, match=missing):
@@ -93,39 +93,44 @@ def test_incomplete_snapshot_is_rejected(missing):
 @pytest.mark.parametrize("item", [None, "text", {}, {"id": TESLA}, {"id": TESLA, "revision": "new"}, {"id": 7}])
 def test_snapshot_with_a_malformed_record_is_rejected(item):
     with pytest.raises(MalformedError):
-        Snapshot.parse(JsonReader({"account": account(), "vehicles": [record(RENAULT), item]}))
+        Snapshot.parse(JsonReader({"account": account(), "vehicles": [make_record(RENAULT), item]}))
 
 
 def test_unknown_enum_values_are_none():
     enode = {"chargeState": {"powerDeliveryState": "PLUGGED_IN:NEW"}}
     assert Vehicle.parse(JsonReader(enode)).charge_state.power_delivery_state is None
-    parsed = VehicleRecord.parse(JsonReader(record(TESLA, link={"state": "new"}, command=command(state="new"))))
+    parsed = VehicleRecord.parse(
+        JsonReader(make_record(TESLA, link={"state": "new"}, command=make_command(state="new")))
+    )
     assert parsed.link_state is None
     assert parsed.command is not None
     assert not parsed.command.is_open
 
 
 def test_unknown_members_are_ignored():
-    raw = json.loads(json.dumps(record(TESLA)).replace('"odometer"', '"new": {"member": 3}, "odometer"'))
-    assert VehicleRecord.parse(JsonReader(raw | {"colour": "blue"})) == VehicleRecord.parse(JsonReader(record(TESLA)))
+    raw = json.loads(json.dumps(make_record(TESLA)).replace('"odometer"', '"new": {"member": 3}, "odometer"'))
+    assert VehicleRecord.parse(JsonReader(raw | {"colour": "blue"})) == VehicleRecord.parse(
+        JsonReader(make_record(TESLA))
+    )
 
 
 def test_only_sending_and_pending_commands_are_open():
     open_ = {
         state
         for state in ("sending", "pending", "confirmed", "failed", "cancelled", "unknown")
-        if _command(state).is_open
+        if _make_command(state).is_open
     }
     assert open_ == {"sending", "pending"}
 
 
-def _command(state: str) -> Command:
-    return Command.parse(JsonReader(command(state=state)))
+def _make_command(state: str) -> Command:
+    return Command.parse(JsonReader(make_command(state=state)))
 
 
 def test_link_state_is_parsed():
     assert (
-        VehicleRecord.parse(JsonReader(record(TESLA, link={"state": "over_limit"}))).link_state is LinkState.OVER_LIMIT
+        VehicleRecord.parse(JsonReader(make_record(TESLA, link={"state": "over_limit"}))).link_state
+        is LinkState.OVER_LIMIT
     )
 
 

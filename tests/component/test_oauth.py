@@ -6,7 +6,7 @@ from http import HTTPStatus
 import pytest
 from config_flow_helpers import Browser, open_method_menu, remove_entries, start_user_flow, submit_form
 from freezegun.api import FrozenDateTimeFactory
-from helpers import MINUTE, SetupEntry, advance_time, disconnect_stream, tesla_record, wait_for_state, wait_until
+from helpers import MINUTE, SetupEntry, advance_time, disconnect_stream, make_tesla_record, wait_for_state, wait_until
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_TOKEN, CONF_URL
 from homeassistant.core import HomeAssistant
@@ -296,7 +296,7 @@ async def test_stream_stays_open_when_its_token_expires(
 ):
     entry = await setup_entry()
     await advance_time(hass, freezer, 31 * MINUTE)
-    relay.push_record(tesla_record(2, 58))
+    relay.push_record(make_tesla_record(2, 58))
     await wait_for_state(hass, BATTERY, "58")
     await disconnect_stream(hass, relay, entry)
     await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)

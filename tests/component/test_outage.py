@@ -12,7 +12,7 @@ from helpers import (
     advance_time,
     disconnect_stream,
     get_state,
-    tesla_record,
+    make_tesla_record,
     wait_for_state,
     wait_until,
 )
@@ -81,10 +81,10 @@ async def test_polling_starts_after_two_minutes_without_stream(
         await disconnect_stream(hass, relay, entry)
         await advance_time(hass, freezer, timedelta(seconds=110))
         assert relay.get_requests("/vehicles") == []
-        relay.records[TESLA] = tesla_record(2, 58)
+        relay.records[TESLA] = make_tesla_record(2, 58)
         await advance_time(hass, freezer, timedelta(seconds=20))
         await wait_for_state(hass, TESLA_BATTERY, "58")
-        relay.records[TESLA] = tesla_record(3, 59)
+        relay.records[TESLA] = make_tesla_record(3, 59)
         await advance_time(hass, freezer, 14 * MINUTE)
         assert len(relay.get_requests("/vehicles")) == 1
         await advance_time(hass, freezer, 2 * MINUTE)
@@ -125,7 +125,7 @@ async def test_disabled_polling_is_respected(
 
 async def test_poll_result_is_dropped_while_streaming(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     entry = await setup_entry()
-    relay.records[TESLA] = tesla_record(2, 20)
+    relay.records[TESLA] = make_tesla_record(2, 20)
     await entry.runtime_data.coordinator.async_refresh()
     assert len(relay.get_requests("/vehicles")) == 1
     assert get_state(hass, TESLA_BATTERY) == "57"
@@ -137,13 +137,13 @@ async def test_without_push_the_relay_schedules_polls(
     freezer.move_to("2026-11-20T18:00:00Z")
     relay.account = account(push=False, next_poll_at="2026-11-20T18:30:00.000Z")
     await setup_entry()
-    relay.records[TESLA] = tesla_record(2, 58)
+    relay.records[TESLA] = make_tesla_record(2, 58)
     relay.account["next_poll_at"] = None
     await advance_time(hass, freezer, 29 * MINUTE)
     assert get_state(hass, TESLA_BATTERY) == "57"
     await advance_time(hass, freezer, 2 * MINUTE)
     await wait_for_state(hass, TESLA_BATTERY, "58")
-    relay.records[TESLA] = tesla_record(3, 59)
+    relay.records[TESLA] = make_tesla_record(3, 59)
     await advance_time(hass, freezer, 58 * MINUTE)  # the default of one hour
     assert get_state(hass, TESLA_BATTERY) == "58"
     await advance_time(hass, freezer, 3 * MINUTE)
@@ -188,7 +188,7 @@ async def test_exhausted_allowance_delays_the_poll_and_keeps_states(
 ):
     relay.account = account(push=False)
     entry = await setup_entry()
-    relay.records[TESLA] = tesla_record(2, 58)
+    relay.records[TESLA] = make_tesla_record(2, 58)
     with relay.failing("vehicles", with_=Problem(429, "quota-exhausted", headers={"Retry-After": header})):
         await advance_time(hass, freezer, 61 * MINUTE)
         await wait_until(lambda: not entry.runtime_data.coordinator.last_update_success)
@@ -222,7 +222,7 @@ async def test_plan_change_switches_between_stream_and_polling(
     for _ in range(3):  # enough time for a second attempt at the stream
         await entry.runtime_data.client.get_account()
     assert len(relay.get_requests("/stream")) == 1
-    relay.records[TESLA] = tesla_record(2, 58)
+    relay.records[TESLA] = make_tesla_record(2, 58)
     await advance_time(hass, freezer, 3 * MINUTE)
     await wait_for_state(hass, TESLA_BATTERY, "58")
     relay.account = account(push=True)
@@ -240,7 +240,7 @@ async def test_announced_plan_change_uses_the_announced_poll_time(
     relay.send("account", relay.account)
     relay.send("bye", {"reason": "plan", "retry_after": 3600}, cursor=False)
     await wait_until(lambda: not entry.runtime_data.coordinator.is_streaming)
-    relay.records[TESLA] = tesla_record(2, 58)
+    relay.records[TESLA] = make_tesla_record(2, 58)
     await advance_time(hass, freezer, 29 * MINUTE)
     assert relay.get_requests("/vehicles") == []
     await advance_time(hass, freezer, 2 * MINUTE)
@@ -275,7 +275,7 @@ async def test_update_entity_action_polls_only_without_stream(
     assert relay.get_requests("/vehicles") == []
     with relay.failing("stream", with_=Problem(502, is_relay=False)):
         await disconnect_stream(hass, relay, entry)
-        relay.records[TESLA] = tesla_record(2, 58)
+        relay.records[TESLA] = make_tesla_record(2, 58)
         await hass.data["entity_components"]["sensor"].get_entity(RENAULT_BATTERY).async_update()
         await wait_for_state(hass, TESLA_BATTERY, "58")
         assert len(relay.get_requests("/vehicles")) == 1

@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
-from helpers import MINUTE, TESLA_BATTERY, SetupEntry, advance_time, get_state, tesla_record, wait_for_state, wait_until
+from helpers import (
+    MINUTE,
+    TESLA_BATTERY,
+    SetupEntry,
+    advance_time,
+    get_state,
+    make_tesla_record,
+    wait_for_state,
+    wait_until,
+)
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -49,7 +58,7 @@ async def test_reloads_neither_poll_nor_postpone_the_next_poll(
         await hass.config_entries.async_reload(entry.entry_id)
         assert get_state(hass, TESLA_BATTERY) == "57"
     assert len(relay.get_requests("/vehicles")) == 1
-    relay.records[TESLA] = tesla_record(2, 58)
+    relay.records[TESLA] = make_tesla_record(2, 58)
     await advance_time(hass, freezer, 2 * MINUTE)
     await wait_for_state(hass, TESLA_BATTERY, "58")
     assert len(relay.get_requests("/vehicles")) == 2
@@ -66,7 +75,7 @@ async def test_reload_polls_earlier_if_the_relay_requests_it(
     await setup_entry()
     relay.account["next_poll_at"] = minutes_from_start(5)
     await hass.config_entries.async_reload(entry.entry_id)
-    relay.records[TESLA] = tesla_record(2, 58)
+    relay.records[TESLA] = make_tesla_record(2, 58)
     await advance_time(hass, freezer, 6 * MINUTE)
     await wait_for_state(hass, TESLA_BATTERY, "58")
 
@@ -126,7 +135,7 @@ async def test_failed_polls_back_off(
             await advance_time(hass, freezer, 3 * MINUTE)
             await wait_until(lambda previous=before: coordinator.last_exception is not previous)
             assert len(relay.get_requests("/vehicles")) == polls + 1
-    relay.records[TESLA] = tesla_record(2, 58)
+    relay.records[TESLA] = make_tesla_record(2, 58)
     relay.account["next_poll_at"] = (datetime.now(UTC) + 240 * MINUTE).isoformat()
     await advance_time(hass, freezer, 61 * MINUTE)
     await wait_for_state(hass, TESLA_BATTERY, "58")

@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
-from relay_double import TESLA, Problem, RelayDouble, record
+from relay_double import TESLA, Problem, RelayDouble, make_record
 
 from custom_components.evconduit import repairs
 from custom_components.evconduit.const import DOMAIN
@@ -74,13 +74,13 @@ async def test_broken_link_creates_an_issue_until_it_works(
     relay.account["relay"]["features"] = ["relink"] * can_relink
     await setup_entry()
     assert get_issues(issue_registry) == {}
-    relay.push_record(record(TESLA, 2, link=BROKEN))
+    relay.push_record(make_record(TESLA, 2, link=BROKEN))
     await wait_until(lambda: get_issues(issue_registry))
     issue = get_issues(issue_registry)[LINK_BROKEN]
     assert issue.is_fixable is can_relink
     assert issue.translation_key == ("link_broken" if can_relink else "link_broken_elsewhere")
     assert issue.translation_placeholders == {"name": "Blue car"}
-    relay.push_record(record(TESLA, 3))
+    relay.push_record(make_record(TESLA, 3))
     await wait_until(lambda: not get_issues(issue_registry))
 
 
@@ -89,7 +89,7 @@ async def test_interventions_for_the_user_create_issues(
 ):
     others = SAFETY | {"id": "i2", "agent": "ThirdParty"}
     silent = SAFETY | {"id": "i3", "title": None, "description": None}
-    relay.records[TESLA] = record(TESLA, interventions=[SAFETY, others, silent, {"title": "no id"}, "nonsense"])
+    relay.records[TESLA] = make_record(TESLA, interventions=[SAFETY, others, silent, {"title": "no id"}, "nonsense"])
     await setup_entry()
     assert set(get_issues(issue_registry)) == {f"intervention_{TESLA}_i1"}
     issue = get_issues(issue_registry)[f"intervention_{TESLA}_i1"]
@@ -98,7 +98,7 @@ async def test_interventions_for_the_user_create_issues(
         "title": "Allow remote access",
         "description": "Open *the app*.",
     }
-    relay.push_record(record(TESLA, 2, interventions=[]))
+    relay.push_record(make_record(TESLA, 2, interventions=[]))
     await wait_until(lambda: not get_issues(issue_registry))
 
 
@@ -106,7 +106,7 @@ async def test_interventions_for_the_user_create_issues(
 async def test_issues_are_deleted_with_their_vehicle(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, issue_registry: ir.IssueRegistry, reason: str
 ):
-    relay.records[TESLA] = record(TESLA, link=BROKEN, interventions=[SAFETY])
+    relay.records[TESLA] = make_record(TESLA, link=BROKEN, interventions=[SAFETY])
     entry = await setup_entry()
     assert len(get_issues(issue_registry)) == 2
     if reason == "removed":
@@ -120,7 +120,7 @@ async def test_issues_are_deleted_with_their_vehicle(
 async def test_fix_flow_links_the_vehicle_again(
     relay: RelayDouble, setup_entry: SetupEntry, flow: Flow, issue_registry: ir.IssueRegistry
 ):
-    relay.records[TESLA] = record(TESLA, link=BROKEN)
+    relay.records[TESLA] = make_record(TESLA, link=BROKEN)
     await setup_entry()
     step = await flow.start(LINK_BROKEN)
     assert (step["type"], step["step_id"]) == ("form", "confirm")
@@ -128,8 +128,8 @@ async def test_fix_flow_links_the_vehicle_again(
     assert relay.get_requests("/relink") == []  # the single-use page is created only when needed
     step = await flow.submit()
     assert (step["type"], step["url"]) == ("external", relay.relink_response["url"])
-    relay.push_record(record(TESLA, 2, link=BROKEN, vehicle={"chargeState": {"batteryLevel": 58}}))
-    relay.push_record(record(TESLA, 3))
+    relay.push_record(make_record(TESLA, 2, link=BROKEN, vehicle={"chargeState": {"batteryLevel": 58}}))
+    relay.push_record(make_record(TESLA, 3))
     while await flow.is_open():
         step = await flow.submit()
         if step["type"] == "create_entry":
@@ -151,7 +151,7 @@ async def test_fix_flow_links_the_vehicle_again(
 async def test_fix_flow_aborts_if_the_relay_refuses(
     relay: RelayDouble, setup_entry: SetupEntry, flow: Flow, problem: Problem, reason: str
 ):
-    relay.records[TESLA] = record(TESLA, link=BROKEN)
+    relay.records[TESLA] = make_record(TESLA, link=BROKEN)
     await setup_entry()
     await flow.start(LINK_BROKEN)
     with relay.failing("relink", with_=problem):
@@ -170,7 +170,7 @@ async def test_fix_flow_times_out(
     issue_registry,
 ):
     monkeypatch.setattr(repairs, "SIGN_IN_TIMEOUT", repairs.timedelta(milliseconds=20))
-    relay.records[TESLA] = record(TESLA, link=BROKEN)
+    relay.records[TESLA] = make_record(TESLA, link=BROKEN)
     await setup_entry()
     await flow.start(LINK_BROKEN)
     await flow.submit()
@@ -183,7 +183,7 @@ async def test_fix_flow_times_out(
 async def test_closed_fix_flow_stops_waiting(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, flow: Flow
 ):
-    relay.records[TESLA] = record(TESLA, link=BROKEN)
+    relay.records[TESLA] = make_record(TESLA, link=BROKEN)
     entry = await setup_entry()
     before = len(entry.runtime_data.coordinator.vehicles[TESLA]._listeners)
     await flow.start(LINK_BROKEN)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import ClientTimeout
 from homeassistant.core import HomeAssistant
-from relay_double import HYUNDAI, TESLA, Problem, RelayDouble, record
+from relay_double import HYUNDAI, TESLA, Problem, RelayDouble, make_record
 
 from custom_components.evconduit.client import (
     Account,
@@ -52,7 +52,7 @@ async def wait_for_snapshot(events: Events) -> ReceivedMessage:
 async def test_messages_are_parsed_with_their_cursor(relay: RelayDouble, events: Events):
     first = await wait_for_snapshot(events)
     assert first.cursor == "e1.1"
-    relay.send("vehicle", record(TESLA, 7))
+    relay.send("vehicle", make_record(TESLA, 7))
     relay.write(b":\n\n")
     relay.send("vehicle_removed", {"id": HYUNDAI, "reason": "unlinked"})
     relay.send("transition", {"vehicle_id": TESLA, "type": "plugged_in", "occurred_at": None, "replayed": True})
@@ -66,7 +66,7 @@ async def test_messages_are_parsed_with_their_cursor(relay: RelayDouble, events:
 
 async def test_broken_stream_is_resumed(relay: RelayDouble, events: Events):
     await wait_for_snapshot(events)
-    relay.send("vehicle", record(TESLA, 2))
+    relay.send("vehicle", make_record(TESLA, 2))
     await anext(events)
     relay.break_streams()
     closed = await anext(events)
@@ -87,7 +87,7 @@ async def test_initial_cursor_is_sent(relay: RelayDouble, client: RelayClient):
 async def test_unknown_message_types_are_skipped(relay: RelayDouble, events: Events):
     await wait_for_snapshot(events)
     relay.send("weather", {"sun": True})
-    relay.send("vehicle", record(TESLA, 2))
+    relay.send("vehicle", make_record(TESLA, 2))
     received = await anext(events)
     assert isinstance(received.message, VehicleRecord)
     assert received.cursor == "e1.3"

@@ -10,7 +10,7 @@ from helpers import SetupEntry, advance_time, wait_for_state, wait_until
 from homeassistant.const import ATTR_ENTITY_ID, SERVICE_TURN_OFF, SERVICE_TURN_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
-from relay_double import HYUNDAI, TESLA, Problem, RelayDouble, command, record
+from relay_double import HYUNDAI, TESLA, Problem, RelayDouble, make_command, make_record
 
 from custom_components.evconduit import vehicle_coordinator
 from custom_components.evconduit.client import client as client_module
@@ -45,14 +45,14 @@ async def test_only_the_switch_shows_the_requested_state(
     await call_switch_action(hass, SERVICE_TURN_OFF)
     assert get_states(hass) == ("off", "on", "charging")
     assert relay.get_requests("/charging")[0].body == {"action": "STOP"}
-    relay.push_record(record(TESLA, 2, command=command(state="pending")))
-    relay.push_record(record(TESLA, 3, vehicle=STOPPED, command=command(state="confirmed")))
+    relay.push_record(make_record(TESLA, 2, command=make_command(state="pending")))
+    relay.push_record(make_record(TESLA, 3, vehicle=STOPPED, command=make_command(state="confirmed")))
     await wait_for_state(hass, STATE, "stopped")
     assert get_states(hass) == ("off", "off", "stopped")
 
 
 async def test_turn_on_sends_start(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
-    relay.records[TESLA] = record(TESLA, vehicle=STOPPED)
+    relay.records[TESLA] = make_record(TESLA, vehicle=STOPPED)
     await setup_entry()
     await call_switch_action(hass, SERVICE_TURN_ON)
     assert get_states(hass) == ("on", "off", "stopped")
@@ -65,7 +65,7 @@ async def test_unsuccessful_command_restores_the_reported_state(
 ):
     await setup_entry()
     await call_switch_action(hass, SERVICE_TURN_OFF)
-    relay.push_record(record(TESLA, 2, command=command(state=state)))
+    relay.push_record(make_record(TESLA, 2, command=make_command(state=state)))
     await wait_for_state(hass, SWITCH, "on")
 
 
@@ -74,7 +74,7 @@ async def test_command_from_elsewhere_is_shown(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, state: str
 ):
     await setup_entry()
-    relay.push_record(record(TESLA, 2, command=command(state=state)))
+    relay.push_record(make_record(TESLA, 2, command=make_command(state=state)))
     await wait_for_state(hass, SWITCH, "off")
 
 
@@ -88,9 +88,9 @@ async def test_outcome_that_arrives_before_the_response_is_kept(
 ):
     """The stream can deliver the outcome before the command's request is answered."""
     entry = await setup_entry()
-    relay.push_record(record(TESLA, 2, vehicle=STOPPED, command=command(state="confirmed")))
+    relay.push_record(make_record(TESLA, 2, vehicle=STOPPED, command=make_command(state="confirmed")))
     await wait_for_state(hass, STATE, "stopped")
-    relay.push_record(record(TESLA, 3, command=command(state="confirmed")))
+    relay.push_record(make_record(TESLA, 3, command=make_command(state="confirmed")))
     await wait_for_state(hass, STATE, "charging")
     await call_switch_action(hass, SERVICE_TURN_OFF)  # the response has the same command, still pending
     assert entry.runtime_data.coordinator.vehicles[TESLA].open_command_kind is None
@@ -101,8 +101,8 @@ async def test_older_command_does_not_replace_a_newer_one(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, state: str
 ):
     entry = await setup_entry()
-    later = command(id="c2", kind="START", state=state, requested_at="2026-11-20T19:00:00.000Z")
-    relay.push_record(record(TESLA, 2, command=later))
+    later = make_command(id="c2", kind="START", state=state, requested_at="2026-11-20T19:00:00.000Z")
+    relay.push_record(make_record(TESLA, 2, command=later))
     await wait_until(lambda: entry.runtime_data.coordinator.vehicles[TESLA].data.revision == 2)
     await call_switch_action(hass, SERVICE_TURN_OFF)
     assert get_states(hass)[0] == "on"
@@ -200,7 +200,7 @@ async def test_command_with_unknown_delivery_raises_and_is_shown(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
 ):
     await setup_entry()
-    unavailable = Problem(502, "enode-unavailable", {"command": command(state="sending")})
+    unavailable = Problem(502, "enode-unavailable", {"command": make_command(state="sending")})
     with relay.failing("charging", with_=unavailable), pytest.raises(HomeAssistantError):
         await call_switch_action(hass, SERVICE_TURN_OFF)
     assert get_states(hass) == ("off", "on", "charging")
@@ -219,7 +219,7 @@ async def test_outcome_is_polled_without_stream(
     await stop_stream(hass, relay, entry)
     await call_switch_action(hass, SERVICE_TURN_OFF)
     assert get_states(hass) == ("off", "on", "charging")
-    path = f"/commands/{command()['id']}"
+    path = f"/commands/{make_command()['id']}"
 
     async def advance_to_check(seconds: int) -> None:
         """Advance time until the next check. Repeat if the wait began late because the previous response did."""
@@ -235,8 +235,8 @@ async def test_outcome_is_polled_without_stream(
     with relay.failing("command", with_=Problem(503, "unavailable")):
         await advance_to_check(11)
     assert len(relay.get_requests(path)) == 2
-    relay.commands[command()["id"]] = command(state="confirmed")
-    relay.records[TESLA] = record(TESLA, 2, vehicle=STOPPED, command=command(state="confirmed"))
+    relay.commands[make_command()["id"]] = make_command(state="confirmed")
+    relay.records[TESLA] = make_record(TESLA, 2, vehicle=STOPPED, command=make_command(state="confirmed"))
     await advance_to_check(16)
     await wait_for_state(hass, STATE, "stopped")
     assert get_states(hass) == ("off", "off", "stopped")
@@ -249,13 +249,13 @@ async def test_outcome_is_not_polled_once_the_stream_is_back(
     entry = await setup_entry()
     await stop_stream(hass, relay, entry)
     await call_switch_action(hass, SERVICE_TURN_OFF)
-    relay.records[TESLA] = record(TESLA, 2, command=command(state="pending"))
+    relay.records[TESLA] = make_record(TESLA, 2, command=make_command(state="pending"))
     del relay.problems["stream"]
     await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)
     await advance_time(hass, freezer, timedelta(seconds=6))
     checks = [task for task in entry._background_tasks if task.get_name() == "evconduit command"]
     await wait_until(lambda: all(check.done() for check in checks))
-    assert relay.get_requests("/commands/" + command()["id"]) == []
+    assert relay.get_requests("/commands/" + make_command()["id"]) == []
 
 
 async def test_outcome_polling_ends(
@@ -266,7 +266,7 @@ async def test_outcome_polling_ends(
     await stop_stream(hass, relay, entry)
     await call_switch_action(hass, SERVICE_TURN_OFF)
     await wait_until(lambda: not [task for task in entry._background_tasks if task.get_name() == "evconduit command"])
-    assert len(relay.get_requests("/commands/" + command()["id"])) == 3
+    assert len(relay.get_requests("/commands/" + make_command()["id"])) == 3
 
 
 async def test_last_command_wins(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):

@@ -14,7 +14,7 @@ from helpers import (
     advance_time,
     disconnect_stream,
     get_state,
-    tesla_record,
+    make_tesla_record,
     wait_for_state,
     wait_until,
 )
@@ -81,16 +81,16 @@ async def disconnected_entry(no_stream: None, loaded_entry: MockConfigEntry) -> 
 
 @pytest.mark.usefixtures("disconnected_entry")
 async def test_delivery_updates_the_vehicle(hass: HomeAssistant, post: Post):
-    assert await post(create_delivery(("vehicle", "e1.9", tesla_record(9, 61)))) == "msg_1"
+    assert await post(create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61)))) == "msg_1"
     assert get_state(hass, TESLA_BATTERY) == "61"
 
 
 @pytest.mark.usefixtures("disconnected_entry")
 async def test_snapshot_after_a_gap_replaces_everything(hass: HomeAssistant, relay: RelayDouble, post: Post):
     del relay.records[RENAULT]
-    relay.records[TESLA] = tesla_record(3, 33)
+    relay.records[TESLA] = make_tesla_record(3, 33)
     body = create_delivery(
-        ("snapshot", "e2.1", relay.snapshot() | {"gap": True}), ("vehicle", "e2.4", tesla_record(4, 34))
+        ("snapshot", "e2.1", relay.snapshot() | {"gap": True}), ("vehicle", "e2.4", make_tesla_record(4, 34))
     )
     assert await post(body) == "msg_1"
     assert get_state(hass, TESLA_BATTERY) == "34"
@@ -99,8 +99,8 @@ async def test_snapshot_after_a_gap_replaces_everything(hass: HomeAssistant, rel
 
 @pytest.mark.usefixtures("disconnected_entry")
 async def test_older_message_is_acknowledged_and_ignored(hass: HomeAssistant, post: Post):
-    await post(create_delivery(("vehicle", "e1.9", tesla_record(9, 61))))
-    assert await post(create_delivery(("vehicle", "e1.8", tesla_record(8, 40))), id_="msg_2") == "msg_2"
+    await post(create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61))))
+    assert await post(create_delivery(("vehicle", "e1.8", make_tesla_record(8, 40))), id_="msg_2") == "msg_2"
     assert get_state(hass, TESLA_BATTERY) == "61"
 
 
@@ -109,11 +109,11 @@ async def test_repeated_delivery_is_applied_once(disconnected_entry: MockConfigE
         (
             "snapshot",
             "e1.1",
-            {"account": disconnected_entry.runtime_data.coordinator.data.raw, "vehicles": [tesla_record(2, 40)]},
+            {"account": disconnected_entry.runtime_data.coordinator.data.raw, "vehicles": [make_tesla_record(2, 40)]},
         )
     )
     assert await post(body) == "msg_1"
-    await post(create_delivery(("vehicle", "e1.9", tesla_record(9, 61))), id_="msg_2")
+    await post(create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61))), id_="msg_2")
     assert await post(body) == "msg_1"
     assert get_state(hass, TESLA_BATTERY) == "61"
     assert disconnected_entry.runtime_data.webhook.get_diagnostics()["taken"] == 2
@@ -125,7 +125,7 @@ async def test_number_of_remembered_ids_is_limited(
     monkeypatch.setattr(webhook_handler, "MAX_REMEMBERED_IDS", 2)
     for number in (1, 2, 3, 1, 3):
         assert (
-            await post(create_delivery(("vehicle", "e1.9", tesla_record(9, 61))), id_=f"msg_{number}")
+            await post(create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61))), id_=f"msg_{number}")
             == f"msg_{number}"
         )
     assert disconnected_entry.runtime_data.webhook.get_diagnostics()["taken"] == 4
@@ -135,9 +135,9 @@ async def test_number_of_remembered_ids_is_limited(
 async def test_stream_resumes_after_the_last_delivery(
     hass: HomeAssistant, relay: RelayDouble, post: Post, disconnected_entry: MockConfigEntry, hass_storage
 ):
-    await post(create_delivery(("vehicle", "e1.9", tesla_record(9, 61))))
+    await post(create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61))))
     assert disconnected_entry.runtime_data.coordinator.cursor == "e1.9"
-    relay.records[TESLA] = tesla_record(9, 61)
+    relay.records[TESLA] = make_tesla_record(9, 61)
     await wait_until(lambda: relay.get_requests("/stream")[-1].headers.get("Last-Event-ID") == "e1.9")
     await hass.config_entries.async_unload(disconnected_entry.entry_id)
     assert hass_storage[f"{DOMAIN}.{disconnected_entry.entry_id}"]["data"]["cursor"] == "e1.9"
@@ -146,8 +146,8 @@ async def test_stream_resumes_after_the_last_delivery(
 async def test_old_snapshot_does_not_move_the_cursor_back(
     disconnected_entry: MockConfigEntry, relay: RelayDouble, post: Post
 ):
-    await post(create_delivery(("vehicle", "e1.9", tesla_record(9, 61))))
-    relay.records[TESLA] = tesla_record(9, 61)
+    await post(create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61))))
+    relay.records[TESLA] = make_tesla_record(9, 61)
     removed = {"id": TESLA, "reason": "unlinked"}
     body = create_delivery(("snapshot", "e1.2", relay.snapshot()), ("vehicle_removed", "e1.3", removed))
     assert await post(body, id_="msg_2") == "msg_2"
@@ -158,7 +158,7 @@ async def test_old_snapshot_does_not_move_the_cursor_back(
 async def test_delivery_is_acknowledged_but_not_applied_while_streaming(
     hass: HomeAssistant, relay: RelayDouble, loaded_entry: MockConfigEntry, post: Post
 ):
-    relay.push_record(tesla_record(2, 58))
+    relay.push_record(make_tesla_record(2, 58))
     await wait_for_state(hass, TESLA_BATTERY, "58")
     body = create_delivery(("snapshot", "e1.2", relay.snapshot() | {"vehicles": []}))
     assert await post(body) == "msg_1"
@@ -169,7 +169,7 @@ async def test_delivery_is_not_acknowledged_until_a_dead_stream_is_noticed(
     hass: HomeAssistant, relay: RelayDouble, loaded_entry: MockConfigEntry, post: Post
 ):
     """What the stream has not delivered is not acknowledged, so the relay sends it again."""
-    body = create_delivery(("vehicle", "e1.9", tesla_record(9, 61)))
+    body = create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61)))
     assert await post(body) == HTTPStatus.SERVICE_UNAVAILABLE
     assert get_state(hass, TESLA_BATTERY) == "57"
     with relay.failing("stream", with_=NO_STREAM):
@@ -189,7 +189,7 @@ async def test_delivery_counts_as_contact(
     with relay.failing("vehicles", with_=NO_STREAM):
         await advance_time(hass, freezer, 14 * MINUTE)
         # The test server uses the frozen clock too, so pass the request to Home Assistant directly.
-        body = create_delivery(("vehicle", "e1.9", tesla_record(9, 61)))
+        body = create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61)))
         headers = sign_headers(body, at=dt_util.utcnow().timestamp())
         request = MockRequest(body, "test", method="POST", headers=headers)
         response = await async_handle_webhook(hass, disconnected_entry.data[CONF_WEBHOOK_ID], request)
@@ -226,7 +226,7 @@ async def test_malformed_delivery_is_rejected(hass: HomeAssistant, post: Post, b
 @pytest.mark.usefixtures("disconnected_entry")
 async def test_unknown_message_types_are_skipped(hass: HomeAssistant, post: Post):
     body = create_delivery(
-        ("weather", "e1.8", {"sunny": True}), ("bye", "e1.8", {}), ("vehicle", "e1.9", tesla_record(9, 61))
+        ("weather", "e1.8", {"sunny": True}), ("bye", "e1.8", {}), ("vehicle", "e1.9", make_tesla_record(9, 61))
     )
     assert await post(body) == "msg_1"
     assert get_state(hass, TESLA_BATTERY) == "61"
@@ -236,7 +236,7 @@ async def test_unknown_message_types_are_skipped(hass: HomeAssistant, post: Post
 async def test_invalid_signature_is_rejected(
     hass: HomeAssistant, disconnected_entry: MockConfigEntry, post: Post, case: str, caplog: pytest.LogCaptureFixture
 ):
-    body = create_delivery(("vehicle", "e1.9", tesla_record(9, 61)))
+    body = create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61)))
     now = dt_util.utcnow().timestamp()
     headers = {
         "none": {},
@@ -274,5 +274,5 @@ async def test_delivery_right_after_a_restart_is_accepted(
         await hass.config_entries.async_unload(loaded_entry.entry_id)
         relay.problems["vehicles"] = NO_STREAM
         await hass.config_entries.async_setup(loaded_entry.entry_id)
-        assert await post(create_delivery(("vehicle", "e1.9", tesla_record(9, 61)))) == "msg_1"
+        assert await post(create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61)))) == "msg_1"
         assert get_state(hass, TESLA_BATTERY) == "61"

@@ -47,10 +47,10 @@ def receiver() -> Iterator[WebhookReceiver]:
     if validator is not None:
         bodies = {delivery.body: delivery.events for delivery in receiver.deliveries}  # ignore retries
         faults = [
-            (event["event"], found)
+            (event["event"], faults)
             for body in bodies.values()
             for event in body
-            if (found := validator.find_event_faults(event))
+            if (faults := validator.find_event_faults(event))
         ]
         assert not faults
 
@@ -58,7 +58,7 @@ def receiver() -> Iterator[WebhookReceiver]:
 @pytest.fixture
 def validator() -> OpenApiValidator:
     """A validator with Enode's own document."""
-    found = load_validator()
-    if found is None:
+    openapi_validator = load_validator()
+    if openapi_validator is None:
         pytest.skip(DOCUMENT_MISSING)
-    return found
+    return openapi_validator

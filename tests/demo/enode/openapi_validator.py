@@ -68,11 +68,11 @@ class OpenApiValidator:
 
     def list_enum_values(self, schema: str, name: str) -> set[str]:
         """List the enum values of a property, or of its items."""
-        found = self._schemas[schema]["properties"][name]
-        found = found.get("items", found)
-        if "$ref" in found:
-            found = self._schemas[found["$ref"].rpartition("/")[2]]
-        return set(found["enum"])
+        schema_part = self._schemas[schema]["properties"][name]
+        schema_part = schema_part.get("items", schema_part)
+        if "$ref" in schema_part:
+            schema_part = self._schemas[schema_part["$ref"].rpartition("/")[2]]
+        return set(schema_part["enum"])
 
     def find_event_faults(self, event: dict[str, Any]) -> list[str]:
         """List what is wrong with an event."""

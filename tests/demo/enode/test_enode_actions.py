@@ -13,9 +13,9 @@ ACTION_UPDATED = "user:vendor-action:updated"
 @pytest.fixture
 def car(enode: RunningSimulator) -> str:
     """A plugged-in car that can charge."""
-    found = enode.link_car()
-    enode.change_car(found, activity="plug_in", battery_level=40)
-    return found
+    vehicle_id = enode.link_car()
+    enode.change_car(vehicle_id, activity="plug_in", battery_level=40)
+    return vehicle_id
 
 
 def list_action_states(enode: RunningSimulator, receiver: WebhookReceiver) -> list[tuple[str, str]]:

@@ -54,15 +54,15 @@ def wait_until(what: Any) -> None:
 
 def list_readable_events(receiver: WebhookReceiver) -> list[dict[str, Any]]:
     """List the events of all correctly signed deliveries that can be parsed."""
-    found = []
+    readable_events = []
     for delivery in receiver.deliveries:
         try:
             events = json.loads(delivery.body)
         except ValueError, RecursionError:
             continue
         if is_genuine(delivery) and isinstance(events, list):
-            found += [event for event in events if isinstance(event, dict) and "createdAt" in event]
-    return found
+            readable_events += [event for event in events if isinstance(event, dict) and "createdAt" in event]
+    return readable_events
 
 
 def list_true_states(enode: RunningSimulator, car: str) -> list[dict[str, Any]]:

@@ -14,11 +14,11 @@ UPDATED = "user:vehicle:updated"
 def test_discovered_car_has_only_nulls_until_the_first_poll(enode: RunningSimulator, receiver: WebhookReceiver):
     enode.create_subscription(receiver.url)
     enode.complete_link("TESLA", "tesla-model-3")
-    found = receiver.wait_for_events("user:vehicle:discovered")[0]
-    assert found["user"] == {"id": "u1"}
-    assert found["vehicle"]["information"]["brand"] == "Tesla"
-    assert set(found["vehicle"]["odometer"].values()) | set(found["vehicle"]["location"].values()) == {None}
-    charge = dict(found["vehicle"]["chargeState"])
+    event = receiver.wait_for_events("user:vehicle:discovered")[0]
+    assert event["user"] == {"id": "u1"}
+    assert event["vehicle"]["information"]["brand"] == "Tesla"
+    assert set(event["vehicle"]["odometer"].values()) | set(event["vehicle"]["location"].values()) == {None}
+    charge = dict(event["vehicle"]["chargeState"])
     assert charge.pop("powerDeliveryState") == "UNKNOWN"
     assert set(charge.values()) == {None}
     assert receiver.list_events(UPDATED) == []

@@ -61,9 +61,9 @@ async def test_sign_in_pages_have_no_accessibility_violations_and_fit_the_window
     window = await open_page(scripts=True, color_scheme=scheme, locale=language)
 
     async def check_page(where):
-        found = await Axe().run(window)
+        axe_results = await Axe().run(window)
         excess = await window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert (where, [violation["id"] for violation in found.response["violations"]], max(excess, 0)) == (
+        assert (where, [violation["id"] for violation in axe_results.response["violations"]], max(excess, 0)) == (
             where,
             [],
             0,

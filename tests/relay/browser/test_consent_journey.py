@@ -132,6 +132,6 @@ async def test_consent_pages_have_no_accessibility_violations(open_page, account
     window = await open_page(account.user_id, scripts=True, color_scheme=scheme, locale=language)
     for path in (consent_address(home_assistant, secrets.token_urlsafe(48)), "/oauth/authorize?client_id=other"):
         await window.goto(path)
-        found = await Axe().run(window)
-        assert found.violations_count == 0, found.generate_report()
+        axe_results = await Axe().run(window)
+        assert axe_results.violations_count == 0, axe_results.generate_report()
         assert await window.evaluate(OVERFLOWING) == []

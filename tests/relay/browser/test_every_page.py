@@ -66,11 +66,11 @@ async def test_page_states_without_screenshot_have_no_accessibility_violations(o
     window = await open_page(scripts=True, color_scheme=scheme)
     for path in PATHS_WITHOUT_SCREENSHOT:
         await window.goto(path)
-        found = await Axe().run(window)
-        if found.violations_count:
+        axe_results = await Axe().run(window)
+        if axe_results.violations_count:
             failures[path] = [
                 (violation["id"], [node["html"][:120] for node in violation["nodes"]])
-                for violation in found.response["violations"]
+                for violation in axe_results.response["violations"]
             ]
     assert failures == {}
 
@@ -80,8 +80,8 @@ async def test_open_menu_has_no_accessibility_violations(open_page, household):
     await window.goto("/home")
     await window.get_by_role("button", name="Menu").click()
     assert await window.get_by_role("link", name="Usage").is_visible()
-    found = await Axe().run(window)
-    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in found.response["violations"]] == []
+    axe_results = await Axe().run(window)
+    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in axe_results.response["violations"]] == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)

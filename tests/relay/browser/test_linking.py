@@ -47,8 +47,8 @@ async def test_user_links_and_unlinks_a_car(open_page, user_without_car, enode, 
     async def check_page():
         """The page has no accessibility violations, and nothing overflows the window."""
         if scripts:
-            found = await Axe().run(window)
-            assert found.violations_count == 0, found.generate_report()
+            axe_results = await Axe().run(window)
+            assert axe_results.violations_count == 0, axe_results.generate_report()
             assert await window.evaluate(OVERFLOWING) == []
 
     await window.goto("/home")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from relay.pages.site import ROUTERS
-from tests.architecture.tree import ROOT, read_text, tracked
+from tests.architecture.tree import ROOT, list_tracked_files, read_text
 from tests.relay.browser.gallery import ALL, FOLDER, SCHEMES, get_screenshot_path
 
 MAX_BYTES = 150_000
@@ -17,7 +17,9 @@ FILES = {get_screenshot_path(name, scheme) for name in ALL for scheme in SCHEMES
 
 def test_every_page_template_has_a_screenshot():
     pages = {
-        path.name for path in tracked("web/templates/*.html") if '{% extends "base.html" %}' in (read_text(path) or "")
+        path.name
+        for path in list_tracked_files("web/templates/*.html")
+        if '{% extends "base.html" %}' in (read_text(path) or "")
     }
     assert pages == {screenshot.template for screenshot in ALL.values()}
 

@@ -26,7 +26,7 @@ ACTIVITIES = st.sampled_from(VehicleActivity)
 LEFT = st.integers(1, 20_000)
 
 
-def budget(left, *, resets_at, used=0, call_tokens=0, user=USER_ID):
+def make_budget(left, *, resets_at, used=0, call_tokens=0, user=USER_ID):
     return CallBudget(user_id=user, remaining_calls=left, used_calls=used, call_tokens=call_tokens, resets_at=resets_at)
 
 
@@ -49,7 +49,7 @@ def test_more_activity_never_lengthens_the_interval(left, remaining):
 @given(LEFT, st.integers(0, 20_000), REMAINING, ACTIVITIES, st.uuids())
 def test_next_poll_is_within_bounds_and_soon_after_a_new_month(left, used, remaining, activity, user):
     resets_at = NOW + remaining
-    at = plan_next_poll(budget(left, used=used, resets_at=resets_at, user=user), activity, NOW)
+    at = plan_next_poll(make_budget(left, used=used, resets_at=resets_at, user=user), activity, NOW)
     soonest, latest = NOW + MIN_POLL_INTERVAL * (1 - JITTER), NOW + MAX_POLL_INTERVAL * (1 + JITTER)
     assert soonest <= at <= latest
     assert at <= max(soonest, resets_at + RESET_JITTER)
@@ -58,18 +58,20 @@ def test_next_poll_is_within_bounds_and_soon_after_a_new_month(left, used, remai
 @given(REMAINING, ACTIVITIES, st.uuids(), st.integers(0, 20_000))
 def test_next_poll_without_remaining_calls_is_at_the_start_of_the_new_month(remaining, activity, user, used):
     resets_at = NOW + remaining
-    at = plan_next_poll(budget(0, used=used, resets_at=resets_at, user=user), activity, NOW)
+    at = plan_next_poll(make_budget(0, used=used, resets_at=resets_at, user=user), activity, NOW)
     assert resets_at <= at <= resets_at + RESET_JITTER
 
 
 def test_call_tokens_pay_for_the_slowest_rate_only():
-    at = plan_next_poll(budget(0, call_tokens=5000, resets_at=NOW + timedelta(days=9)), VehicleActivity.CHARGING, NOW)
+    at = plan_next_poll(
+        make_budget(0, call_tokens=5000, resets_at=NOW + timedelta(days=9)), VehicleActivity.CHARGING, NOW
+    )
     assert MAX_POLL_INTERVAL * (1 - JITTER) <= at - NOW <= MAX_POLL_INTERVAL * (1 + JITTER)
 
 
 def test_schedule_is_deterministic_and_spread_over_users():
     resets_at = NOW + timedelta(days=15)
-    budgets = [budget(1000, resets_at=resets_at, user=UUID(int=number)) for number in range(400)]
+    budgets = [make_budget(1000, resets_at=resets_at, user=UUID(int=number)) for number in range(400)]
     intervals = [plan_next_poll(user_budget, VehicleActivity.PARKED, NOW) - NOW for user_budget in budgets]
     assert intervals == [plan_next_poll(user_budget, VehicleActivity.PARKED, NOW) - NOW for user_budget in budgets]
     plain = plan_poll_interval(1000, timedelta(days=15), VehicleActivity.PARKED)
@@ -82,7 +84,7 @@ def simulate(limit, month, activity_at, user):
     started_at, polls, now = NOW, [], NOW
     while now < started_at + month:
         polls.append(now - started_at)
-        remaining = budget(limit - len(polls), used=len(polls), resets_at=started_at + month, user=user)
+        remaining = make_budget(limit - len(polls), used=len(polls), resets_at=started_at + month, user=user)
         now = plan_next_poll(remaining, activity_at(now - started_at), now)
     return polls
 

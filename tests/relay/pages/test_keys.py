@@ -8,9 +8,9 @@ from relay.usecases.access.manage_keys import MAX_KEYS
 
 
 def extract_key(text: str) -> str:
-    found = re.search(rf">({API_KEY_PATTERN})</textarea>", text)
-    assert found
-    return found[1]
+    match = re.search(rf">({API_KEY_PATTERN})</textarea>", text)
+    assert match
+    return match[1]
 
 
 async def create_key(opened, **fields) -> str:

@@ -17,7 +17,7 @@ def at(minutes):
     return NOON + timedelta(minutes=minutes)
 
 
-def link(enode_id="car", seen_at=0, ended_at=None):
+def make_link(enode_id="car", seen_at=0, ended_at=None):
     return VehicleLink(
         enode_vehicle_id=enode_id,
         vehicle_id=VEHICLE_ID,
@@ -28,14 +28,14 @@ def link(enode_id="car", seen_at=0, ended_at=None):
 
 
 def test_only_a_report_newer_than_the_deletion_revives_a_link():
-    ended = mark_ended(link(), at(5))
+    ended = mark_ended(make_link(), at(5))
     assert not mark_seen(ended, at(4)).is_live
     assert not mark_seen(ended, at(5)).is_live
     assert mark_seen(ended, at(6)).is_live
 
 
 def test_late_deletion_does_not_end_a_link_seen_since():
-    assert mark_ended(link(seen_at=6), at(5)).is_live
+    assert mark_ended(make_link(seen_at=6), at(5)).is_live
 
 
 event_lists = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), max_size=8)
@@ -45,7 +45,7 @@ event_lists = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), max_size=8)
 def test_newest_event_decides_in_any_order_and_with_repetition(events, random):
     shuffled = [*events, *random.sample(events, len(events) // 2)]
     random.shuffle(shuffled)
-    state, other = link(), link()
+    state, other = make_link(), make_link()
     for is_report, minute in events:
         state = (mark_seen if is_report else mark_ended)(state, at(minute))
     for is_report, minute in shuffled:
@@ -58,8 +58,8 @@ def test_newest_event_decides_in_any_order_and_with_repetition(events, random):
 
 def test_vehicle_is_gone_without_live_links_and_keeps_the_first_time_and_reason():
     vehicle = Vehicle(id=VEHICLE_ID, user_id=uuid4(), link_since=NOON)
-    assert update_gone_state(vehicle, [link("old", ended_at=1), link("new")], at(1), "deleted") == vehicle
-    gone = update_gone_state(vehicle, [link("old", ended_at=1), link("new", ended_at=2)], at(2), "deleted")
+    assert update_gone_state(vehicle, [make_link("old", ended_at=1), make_link("new")], at(1), "deleted") == vehicle
+    gone = update_gone_state(vehicle, [make_link("old", ended_at=1), make_link("new", ended_at=2)], at(2), "deleted")
     assert (gone.gone_at, gone.gone_reason) == (at(2), "deleted")
     assert update_gone_state(gone, [], at(9), "other") == gone
-    assert update_gone_state(gone, [link()], at(9), "deleted") == vehicle
+    assert update_gone_state(gone, [make_link()], at(9), "deleted") == vehicle

@@ -38,7 +38,7 @@ def merge_all(*reports):
     return dict(state.groups)
 
 
-def charge(level, updated=None):
+def make_charge_state(level, updated=None):
     return {"batteryLevel": level, "lastUpdated": updated and format_moment(at(updated))}
 
 
@@ -55,16 +55,20 @@ def test_group_is_replaced_as_a_whole_including_nulls_and_missing_members():
 
 
 def test_group_with_last_updated_is_versioned_by_it_not_by_its_event():
-    fresh = make_report(5, chargeState=charge(50, 5), odometer={"distance": 1, "lastUpdated": format_moment(at(1))})
-    stale = make_report(9, chargeState=charge(40, 4), odometer={"distance": 2, "lastUpdated": format_moment(at(8))})
+    fresh = make_report(
+        5, chargeState=make_charge_state(50, 5), odometer={"distance": 1, "lastUpdated": format_moment(at(1))}
+    )
+    stale = make_report(
+        9, chargeState=make_charge_state(40, 4), odometer={"distance": 2, "lastUpdated": format_moment(at(8))}
+    )
     for order in ((fresh, stale), (stale, fresh)):
         assert merge_all(*order)["chargeState"]["batteryLevel"] == 50
         assert merge_all(*order)["odometer"]["distance"] == 2
 
 
 def test_last_updated_after_its_event_counts_as_the_time_of_the_event():
-    ahead = make_report(5, chargeState=charge(50, 9000))
-    later = make_report(6, chargeState=charge(49, 6))
+    ahead = make_report(5, chargeState=make_charge_state(50, 9000))
+    later = make_report(6, chargeState=make_charge_state(49, 6))
     assert merge_all(later, ahead)["chargeState"]["batteryLevel"] == 49
 
 
@@ -78,9 +82,9 @@ def test_group_without_valid_last_updated_is_versioned_by_its_event(updated):
 
 
 def test_ties_go_to_the_newer_event_then_to_the_one_stored_later():
-    first = make_report(5, 1, chargeState=charge(1, 4))
-    corrected = make_report(6, 2, chargeState=charge(2, 4))
-    same_time = make_report(6, 3, chargeState=charge(3, 4))
+    first = make_report(5, 1, chargeState=make_charge_state(1, 4))
+    corrected = make_report(6, 2, chargeState=make_charge_state(2, 4))
+    same_time = make_report(6, 3, chargeState=make_charge_state(3, 4))
     assert merge_all(corrected, first)["chargeState"]["batteryLevel"] == 2
     assert merge_all(same_time, corrected)["chargeState"]["batteryLevel"] == 3
 
@@ -101,7 +105,9 @@ def test_last_seen_never_decreases():
 
 
 def test_partial_report_overwrites_only_with_known_values():
-    known = make_report(1, chargeState=charge(50, 1), information={"vin": "V", "displayName": "Old"}, scopes=["a"])
+    known = make_report(
+        1, chargeState=make_charge_state(50, 1), information={"vin": "V", "displayName": "Old"}, scopes=["a"]
+    )
     discovered = make_report(
         2,
         partial=True,
@@ -111,7 +117,7 @@ def test_partial_report_overwrites_only_with_known_values():
         location=None,
     )
     expected = {
-        "chargeState": charge(50, 1) | {"powerDeliveryState": "UNKNOWN"},
+        "chargeState": make_charge_state(50, 1) | {"powerDeliveryState": "UNKNOWN"},
         "information": {"vin": "V", "displayName": "New"},
         "scopes": ["a"],
         "location": None,
@@ -134,7 +140,7 @@ def test_versions_sort_like_times():
         < format_version_time(at(0.000001))
         < format_version_time(at(10))
     )
-    state = merge_report(VehicleState(), make_report(3, chargeState=charge(1, 2), lastSeen=None))
+    state = merge_report(VehicleState(), make_report(3, chargeState=make_charge_state(1, 2), lastSeen=None))
     assert parse_version_time(state.versions["chargeState"]) == at(2)
     assert parse_version_time(state.versions["lastSeen"]) is None
 

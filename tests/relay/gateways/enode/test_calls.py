@@ -226,7 +226,7 @@ async def test_users_and_webhook_subscriptions_are_listed(client, enode, subscri
         ("b", None),
     ]
     enode.script = [httpx.Response(200, json=EMPTY_PAGE | {"data": [subscription]})]
-    assert [found.id for found in await drain(client.webhooks.list())] == [subscription["id"]]
+    assert [webhook.id for webhook in await drain(client.webhooks.list())] == [subscription["id"]]
 
 
 async def test_stopping_the_iteration_fetches_no_more_pages(client, enode, vehicle):

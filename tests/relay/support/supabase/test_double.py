@@ -31,7 +31,7 @@ async def send(supabase):
         yield send_request
 
 
-def otp(**changes):
+def make_otp_request(**changes):
     return {"email": ANNA, "create_user": True, **PKCE, **changes}
 
 
@@ -50,13 +50,13 @@ async def follow_redirect(send, link):
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (otp(), (200, {})),
-        (otp(create_user=False), (422, "otp_disabled")),
-        (otp(email="anna"), (400, "validation_failed")),
-        (otp(email="anna", create_user=False), (422, "otp_disabled")),
-        (otp(code_challenge="short"), (400, "validation_failed")),
-        (otp(code_challenge_method=None), (400, "validation_failed")),
-        (otp(code_challenge=None, code_challenge_method=None), (200, {})),
+        (make_otp_request(), (200, {})),
+        (make_otp_request(create_user=False), (422, "otp_disabled")),
+        (make_otp_request(email="anna"), (400, "validation_failed")),
+        (make_otp_request(email="anna", create_user=False), (422, "otp_disabled")),
+        (make_otp_request(code_challenge="short"), (400, "validation_failed")),
+        (make_otp_request(code_challenge_method=None), (400, "validation_failed")),
+        (make_otp_request(code_challenge=None, code_challenge_method=None), (200, {})),
     ],
     ids=str,
 )
@@ -65,42 +65,42 @@ async def test_requested_link_is_sent_or_refused(send, body, expected):
 
 
 async def test_link_can_be_requested_once_a_minute(supabase, send):
-    assert await send("POST", "/otp", otp()) == (200, {})
-    assert await send("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
+    assert await send("POST", "/otp", make_otp_request()) == (200, {})
+    assert await send("POST", "/otp", make_otp_request()) == (429, "over_email_send_rate_limit")
     supabase.advance_time(EMAIL_INTERVAL_SECONDS + 1)
-    assert await send("POST", "/otp", otp()) == (200, {})
+    assert await send("POST", "/otp", make_otp_request()) == (200, {})
     assert [mail.kind for mail in supabase.mails] == ["signup", "signup"]
     supabase.accounts[ANNA].is_confirmed = True
-    assert await send("POST", "/otp", otp()) == (200, {})  # each kind of email has its own limit
-    assert await send("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
+    assert await send("POST", "/otp", make_otp_request()) == (200, {})  # each kind of email has its own limit
+    assert await send("POST", "/otp", make_otp_request()) == (429, "over_email_send_rate_limit")
 
 
 async def test_project_settings_can_prevent_emails(supabase, send):
     supabase.emails_left = 0
-    assert await send("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
+    assert await send("POST", "/otp", make_otp_request()) == (429, "over_email_send_rate_limit")
     assert supabase.accounts == {}
     supabase.emails_left, supabase.allowed_addresses = None, {"team@example.org"}
-    assert await send("POST", "/otp", otp()) == (400, "email_address_not_authorized")
+    assert await send("POST", "/otp", make_otp_request()) == (400, "email_address_not_authorized")
     supabase.allowed_addresses, supabase.allows_signups = None, False
-    assert await send("POST", "/otp", otp()) == (422, "signup_disabled")
+    assert await send("POST", "/otp", make_otp_request()) == (422, "signup_disabled")
     supabase.rate_limited_paths.add("/otp")
-    assert await send("POST", "/otp", otp()) == (429, "over_request_rate_limit")
+    assert await send("POST", "/otp", make_otp_request()) == (429, "over_request_rate_limit")
     assert supabase.mails == []
 
 
 async def test_error_format_depends_on_the_requested_api_version(send):
-    older = await send.browser.post("/otp", json=otp(create_user=False))
+    older = await send.browser.post("/otp", json=make_otp_request(create_user=False))
     assert older.json() == {"code": 422, "error_code": "otp_disabled", "msg": "Signups not allowed for otp"}
-    newer = await send.browser.post("/otp", json=otp(create_user=False), headers=NEWER)
+    newer = await send.browser.post("/otp", json=make_otp_request(create_user=False), headers=NEWER)
     assert newer.json() == {"code": "otp_disabled", "message": "Signups not allowed for otp"}
     headers = {"x-supabase-api-version", "x-sb-error-code"}
     assert [headers & set(response.headers) for response in (older, newer)] == [{"x-sb-error-code"}, headers]
-    wrong_key = await send.browser.post("/otp", json=otp(), headers={"apikey": "another", **NEWER})
+    wrong_key = await send.browser.post("/otp", json=make_otp_request(), headers={"apikey": "another", **NEWER})
     assert (wrong_key.status_code, "code" in wrong_key.json()) == (401, False)
 
 
 async def test_link_redirects_with_a_code_once(supabase, send):
-    await send("POST", f"/otp?{urlencode({'redirect_to': BACK})}", otp())
+    await send("POST", f"/otp?{urlencode({'redirect_to': BACK})}", make_otp_request())
     link = supabase.mails[0].link
     status, query, fragment, path = await follow_redirect(send, link)
     assert (status, set(query), fragment, path) == (303, {"code"}, {}, "/auth/callback")
@@ -110,7 +110,7 @@ async def test_link_redirects_with_a_code_once(supabase, send):
 
 
 async def test_link_without_pkce_redirects_with_a_fragment(supabase, send):
-    await send("POST", "/otp", otp(code_challenge=None, code_challenge_method=None))
+    await send("POST", "/otp", make_otp_request(code_challenge=None, code_challenge_method=None))
     link = supabase.mails[0].link
     _, query, fragment, path = await follow_redirect(send, link)
     assert (query, "access_token" in fragment, path) == ({}, True, "")  # without redirect_to, to the site
@@ -120,12 +120,12 @@ async def test_link_without_pkce_redirects_with_a_fragment(supabase, send):
 
 @pytest.mark.parametrize("url", ["https://evil.example/x", "http://relay.example.evil/x", "//relay.example/x"])
 async def test_redirect_to_another_site_is_ignored(supabase, send, url):
-    await send("POST", f"/otp?{urlencode({'redirect_to': url})}", otp())
+    await send("POST", f"/otp?{urlencode({'redirect_to': url})}", make_otp_request())
     assert (await follow_redirect(send, supabase.mails[0].link))[3] == ""
 
 
 async def test_expired_links_and_banned_users_are_refused(supabase, send):
-    await send("POST", "/otp", otp())
+    await send("POST", "/otp", make_otp_request())
     mail = supabase.mails[0]
     follow = {"token_hash": mail.token_hash, "type": "email"}
     supabase.accounts[ANNA].is_banned = True
@@ -149,41 +149,44 @@ async def test_expired_links_and_banned_users_are_refused(supabase, send):
     ids=str,
 )
 async def test_token_hash_is_verified_by_post(supabase, send, changes, expected):
-    await send("POST", "/otp", otp())
+    await send("POST", "/otp", make_otp_request())
     body = {"token_hash": supabase.mails[0].token_hash, "type": "email", **changes}
     actual = await send("POST", "/verify", body)
     assert (actual[0] if expected == 200 else actual) == expected
 
 
 async def get_code(supabase, send, **changes):
-    await send("POST", "/otp", otp(**changes))
+    await send("POST", "/otp", make_otp_request(**changes))
     return (await follow_redirect(send, supabase.mails[-1].link))[1]["code"]
 
 
-def exchange(code, verifier=VERIFIER):
+def make_exchange_request(code, verifier=VERIFIER):
     return {"auth_code": code, "code_verifier": verifier}
 
 
 async def test_code_works_once_and_a_wrong_verifier_does_not_use_it_up(supabase, send):
     code = await get_code(supabase, send)
-    assert await send("POST", "/token?grant_type=other", exchange(code)) == (400, "invalid_credentials")
-    assert await send("POST", "/token?grant_type=pkce", exchange(code, "")) == (400, "validation_failed")
-    assert await send("POST", "/token?grant_type=pkce", exchange(code, "w" * 43)) == (400, "bad_code_verifier")
-    assert (await send("POST", "/token?grant_type=pkce", exchange(code)))[0] == 200
-    assert await send("POST", "/token?grant_type=pkce", exchange(code)) == (404, "flow_state_not_found")
+    assert await send("POST", "/token?grant_type=other", make_exchange_request(code)) == (400, "invalid_credentials")
+    assert await send("POST", "/token?grant_type=pkce", make_exchange_request(code, "")) == (400, "validation_failed")
+    assert await send("POST", "/token?grant_type=pkce", make_exchange_request(code, "w" * 43)) == (
+        400,
+        "bad_code_verifier",
+    )
+    assert (await send("POST", "/token?grant_type=pkce", make_exchange_request(code)))[0] == 200
+    assert await send("POST", "/token?grant_type=pkce", make_exchange_request(code)) == (404, "flow_state_not_found")
 
 
 @pytest.mark.parametrize(("known", "expected"), [(True, 200), (False, 422)])
 async def test_flow_expiry_counts_from_the_code_for_known_and_from_the_request_for_new_users(
     supabase, send, known, expected
 ):
-    await send("POST", "/otp", otp())
+    await send("POST", "/otp", make_otp_request())
     if known:
         supabase.accounts[ANNA].is_confirmed = True
-        await send("POST", "/otp", otp())
+        await send("POST", "/otp", make_otp_request())
     supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
     code = (await follow_redirect(send, supabase.mails[-1].link))[1]["code"]
-    assert (await send("POST", "/token?grant_type=pkce", exchange(code)))[0] == expected
+    assert (await send("POST", "/token?grant_type=pkce", make_exchange_request(code)))[0] == expected
     supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
 
 
@@ -193,13 +196,13 @@ async def test_code_after_an_unsent_email_needs_the_newest_verifier_only_for_kno
 ):
     verifiers = {"first": "1" * 43, "second": "2" * 43}
     if known:
-        await send("POST", "/otp", otp())
+        await send("POST", "/otp", make_otp_request())
         supabase.accounts[ANNA].is_confirmed = True
     for verifier in verifiers.values():
-        await send("POST", "/otp", otp(code_challenge=verifier))
+        await send("POST", "/otp", make_otp_request(code_challenge=verifier))
     code = (await follow_redirect(send, supabase.mails[-1].link))[1]["code"]
     answers = {
-        name: (await send("POST", "/token?grant_type=pkce", exchange(code, verifier)))[0]
+        name: (await send("POST", "/token?grant_type=pkce", make_exchange_request(code, verifier)))[0]
         for name, verifier in verifiers.items()
     }
     assert answers[expected_verifier] == 200
@@ -242,7 +245,7 @@ async def test_provider_sign_in_works_once_within_five_minutes(supabase, send):
 
 
 async def test_logout_ends_the_session_of_the_token(supabase, send):
-    await send("POST", "/otp", otp())
+    await send("POST", "/otp", make_otp_request())
     session = await send.browser.post("/verify", json={"token_hash": supabase.mails[0].token_hash, "type": "email"})
     bearer = {"Authorization": f"Bearer {session.json()['access_token']}"}
     assert await send("POST", "/logout") == (401, "no_authorization")
@@ -253,7 +256,7 @@ async def test_logout_ends_the_session_of_the_token(supabase, send):
 
 
 async def test_user_is_deleted_only_with_the_secret_key(supabase, send):
-    await send("POST", "/otp", otp())
+    await send("POST", "/otp", make_otp_request())
     path = f"/admin/users/{supabase.accounts[ANNA].id}"
     secret = {"apikey": SECRET}
     assert await send("DELETE", path, {}) == (403, "not_admin")

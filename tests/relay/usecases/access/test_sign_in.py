@@ -28,8 +28,10 @@ async def test_emailed_link_signs_in_and_leads_through_the_terms(cloud, owner):
     assert agreed.headers["location"] == "/keys"
     assert (await browser.get("/keys")).status_code == 200
     assert "I agree" not in (await browser.get("/terms")).text
-    found = await owner.execute("select email, role, plan, supabase_id::text, accepted_terms_at is not null from users")
-    assert await found.fetchall() == [(ANNA, "user", "free", relay.supabase.accounts[ANNA].id, True)]
+    cursor = await owner.execute(
+        "select email, role, plan, supabase_id::text, accepted_terms_at is not null from users"
+    )
+    assert await cursor.fetchall() == [(ANNA, "user", "free", relay.supabase.accounts[ANNA].id, True)]
 
 
 async def test_no_tokens_or_sessions_of_supabase_are_kept(cloud, owner):

@@ -39,22 +39,22 @@ async def test_snapshot_has_all_linked_vehicles_of_the_user(pool, ada, snapshot)
     unlinked, _ = await put_vehicle(pool, ada.id)
     last = await remove_vehicle(pool, ada.id, unlinked)
     await put_vehicle(pool, (await add_user(pool)).id)
-    found = await snapshot()
-    assert [vehicle["id"] for vehicle in found.vehicles] == [str(linked)]
-    [record] = found.vehicles
+    result = await snapshot()
+    assert [vehicle["id"] for vehicle in result.vehicles] == [str(linked)]
+    [record] = result.vehicles
     assert set(record) == set(VehicleRecord.__annotations__)
     assert (record["revision"], record["corrections"], record["command"]) == (1, ["odometer"], None)
     assert record["link"]["state"] == "ok"
     assert record["link"]["since"].endswith("Z")
     assert record["vehicle"]["chargeState"] == {"batteryLevel": 41}
-    assert found.cursor.seq == last
-    assert not found.gap
-    assert found.replay == []
+    assert result.cursor.seq == last
+    assert not result.gap
+    assert result.replay == []
 
 
 async def test_user_without_vehicles_has_an_empty_snapshot(snapshot):
-    found = await snapshot()
-    assert (found.vehicles, found.cursor.seq, found.gap) == ([], 0, False)
+    result = await snapshot()
+    assert (result.vehicles, result.cursor.seq, result.gap) == ([], 0, False)
 
 
 async def test_snapshot_of_a_deleted_user_is_unauthorized(pool):
@@ -104,17 +104,17 @@ async def test_open_command_has_no_settled_at(pool, ada):
 async def test_vehicle_over_the_limit_is_listed_without_state(pool, ada, snapshot, changes):
     vehicle_id, _ = await put_vehicle(pool, ada.id, link_state="over_limit", corrections=["odometer"])
     await add_transition(pool, ada.id, vehicle_id)
-    found = await snapshot(Cursor(epoch=(await snapshot()).cursor.epoch, seq=0))
-    [record] = found.vehicles
+    result = await snapshot(Cursor(epoch=(await snapshot()).cursor.epoch, seq=0))
+    [record] = result.vehicles
     assert record["link"]["state"] == "over_limit"
     assert record["vehicle"] == {
         "vendor": "TESLA",
         "information": {"brand": "Tesla", "model": "Y", "year": 2024, "displayName": "Red"},
     }
-    assert (record["corrections"], record["command"], found.replay) == ([], None, [])
+    assert (record["corrections"], record["command"], result.replay) == ([], None, [])
     changes_read = (await changes({ada.id: 0}))[ada.id]
     assert [message.record for message in changes_read.messages] == [record]
-    assert changes_read.end_cursor == found.cursor
+    assert changes_read.end_cursor == result.cursor
 
 
 async def test_snapshot_replays_transitions_after_the_cursor(pool, ada, snapshot):
@@ -123,12 +123,12 @@ async def test_snapshot_replays_transitions_after_the_cursor(pool, ada, snapshot
     since = (await snapshot()).cursor
     second = await add_transition(pool, ada.id, vehicle_id, "charging_started", age="23 hours")
     third = await add_transition(pool, ada.id, vehicle_id, "charging_stopped")
-    found = await snapshot(since)
-    assert [(transition.seq, transition.kind, transition.replayed) for transition in found.replay] == [
+    result = await snapshot(since)
+    assert [(transition.seq, transition.kind, transition.replayed) for transition in result.replay] == [
         (second, "charging_started", True),
         (third, "charging_stopped", True),
     ]
-    assert not found.gap
+    assert not result.gap
 
 
 async def test_old_cursor_without_missed_transitions_leaves_no_gap(pool, ada, snapshot):
@@ -136,8 +136,8 @@ async def test_old_cursor_without_missed_transitions_leaves_no_gap(pool, ada, sn
     await add_transition(pool, ada.id, vehicle_id, age="3 days")
     since = (await snapshot()).cursor
     await put_vehicle(pool, ada.id, vehicle_id)
-    found = await snapshot(since)
-    assert (found.gap, found.replay) == (False, [])
+    result = await snapshot(since)
+    assert (result.gap, result.replay) == (False, [])
 
 
 async def test_transitions_older_than_the_replay_window_leave_a_gap(pool, ada, snapshot):
@@ -145,9 +145,9 @@ async def test_transitions_older_than_the_replay_window_leave_a_gap(pool, ada, s
     since = (await snapshot()).cursor
     await add_transition(pool, ada.id, vehicle_id, age="25 hours")
     recent = await add_transition(pool, ada.id, vehicle_id, age="1 hour")
-    found = await snapshot(since)
-    assert found.gap
-    assert [transition.seq for transition in found.replay] == [recent]
+    result = await snapshot(since)
+    assert result.gap
+    assert [transition.seq for transition in result.replay] == [recent]
 
 
 async def test_replay_is_limited_and_then_leaves_a_gap(pool, ada, snapshot):
@@ -160,9 +160,9 @@ async def test_replay_is_limited_and_then_leaves_a_gap(pool, ada, snapshot):
             [ada.id, vehicle_id, MAX_REPLAYED_TRANSITIONS + 2],
         )
         await connection.execute("update feeds set seq = %s", [MAX_REPLAYED_TRANSITIONS + 2])
-    found = await snapshot(since)
-    assert found.gap
-    assert [transition.seq for transition in found.replay] == list(range(3, MAX_REPLAYED_TRANSITIONS + 3))
+    result = await snapshot(since)
+    assert result.gap
+    assert [transition.seq for transition in result.replay] == list(range(3, MAX_REPLAYED_TRANSITIONS + 3))
 
 
 @pytest.mark.parametrize("case", ["epoch", "ahead", "malformed"])
@@ -175,8 +175,8 @@ async def test_invalid_cursor_leaves_a_gap_and_replays_nothing(pool, ada, snapsh
         "ahead": Cursor(epoch=current.epoch, seq=current.seq + 1),
         "malformed": Cursor(epoch="", seq=0),
     }
-    found = await snapshot(invalid_cursors[case])
-    assert (found.gap, found.replay) == (True, [])
+    result = await snapshot(invalid_cursors[case])
+    assert (result.gap, result.replay) == (True, [])
 
 
 async def test_changes_of_several_users_are_read_in_order_after_their_positions(pool, ada, changes):
@@ -186,15 +186,17 @@ async def test_changes_of_several_users_are_read_in_order_after_their_positions(
     _, newest = await put_vehicle(pool, ada.id, vehicle_id, level=2)
     bobs_vehicle, bobs_seq = await put_vehicle(pool, bob.id)
     gone = await remove_vehicle(pool, bob.id, bobs_vehicle, "unlinked")
-    found = await changes({ada.id: first, bob.id: bobs_seq, cid.id: 0, uuid4(): 0})
-    assert set(found) == {ada.id, bob.id}
-    transition, vehicle = found[ada.id].messages
+    changes_by_user = await changes({ada.id: first, bob.id: bobs_seq, cid.id: 0, uuid4(): 0})
+    assert set(changes_by_user) == {ada.id, bob.id}
+    transition, vehicle = changes_by_user[ada.id].messages
     assert isinstance(transition, TransitionMessage)
     assert (transition.seq, transition.vehicle_id, transition.replayed) == (transition_seq, vehicle_id, False)
     assert isinstance(vehicle, VehicleMessage)
     assert (vehicle.seq, vehicle.record["vehicle"]["chargeState"]["batteryLevel"]) == (newest, 2)
-    assert found[ada.id].end_cursor.seq == newest
-    assert list(found[bob.id].messages) == [VehicleRemovedMessage(seq=gone, vehicle_id=bobs_vehicle, reason="unlinked")]
+    assert changes_by_user[ada.id].end_cursor.seq == newest
+    assert list(changes_by_user[bob.id].messages) == [
+        VehicleRemovedMessage(seq=gone, vehicle_id=bobs_vehicle, reason="unlinked")
+    ]
 
 
 async def test_transition_precedes_vehicle_of_the_same_sequence_number(pool, ada, changes):
@@ -205,13 +207,13 @@ async def test_transition_precedes_vehicle_of_the_same_sequence_number(pool, ada
             "insert into transitions (user_id, seq, vehicle_id, kind, occurred_at) values (%s, %s, %s, 'x', now())",
             [ada.id, revision, vehicle_id],
         )
-    found = (await changes({ada.id: 0}))[ada.id]
-    assert [message.event for message in found.messages] == ["transition", "vehicle"]
+    user_changes = (await changes({ada.id: 0}))[ada.id]
+    assert [message.event for message in user_changes.messages] == ["transition", "vehicle"]
 
 
 async def test_sequence_numbers_without_messages_advance_the_end_cursor(pool, ada, changes):
     async with pool.connection() as connection:
         await connection.execute("update feeds set seq = 5 where user_id = %s", [ada.id])
-    found = (await changes({ada.id: 2}))[ada.id]
-    assert (found.end_cursor.seq, list(found.messages)) == (5, [])
+    user_changes = (await changes({ada.id: 2}))[ada.id]
+    assert (user_changes.end_cursor.seq, list(user_changes.messages)) == (5, [])
     assert await changes({ada.id: 5}) == {}
