@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.import_contracts import find_layers
-from tests.architecture.tree import ROOT, list_tracked_files, read_text
+from tests.architecture.tree import ROOT, list_files, read_text
 
 ARCHITECTURE = Path("docs/architecture.md")
-DOCUMENTS = list_tracked_files("*.md")
+DOCUMENTS = list_files("*.md")
 GENERATED = Path("docs/performance.md")  # by scripts/bench; names the machines in one line each
 PATH_IN_TABLE = re.compile(r"`((?:relay|web|demo|scripts|tests|docs|custom_components)/[\w./-]*)`")
 PYTHON_FILE = re.compile(r"`([\w./-]+\.py)`")
@@ -35,11 +35,9 @@ def list_paths_in_first_column() -> set[str]:
 
 def list_packages() -> set[str]:
     """Folders of the relay at the first level, and story groups at the second."""
-    files = list_tracked_files("relay/*")
+    files = list_files("relay/*")
     packages = {f"relay/{path.parts[1]}/" for path in files if len(path.parts) > 2}
-    groups = {
-        f"relay/usecases/{path.parts[2]}/" for path in list_tracked_files("relay/usecases/*") if len(path.parts) > 3
-    }
+    groups = {f"relay/usecases/{path.parts[2]}/" for path in list_files("relay/usecases/*") if len(path.parts) > 3}
     return packages | groups
 
 
@@ -81,7 +79,7 @@ def test_layers_in_the_documentation_are_the_import_contracts(container):
 def test_every_table_of_the_database_is_described():
     created = {
         name
-        for path in list_tracked_files("relay/supabase/migrations/*")
+        for path in list_files("relay/supabase/migrations/*")
         for name in CREATED_TABLE.findall(read_text(path) or "")
     }
     described = set(re.findall(r"`(\w+)`", "".join(list_table_rows(get_architecture()))))
@@ -90,7 +88,7 @@ def test_every_table_of_the_database_is_described():
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=str)
 def test_python_files_that_a_document_names_exist(path: Path):
-    existing = [f"/{file.as_posix()}" for file in list_tracked_files("*.py")]
+    existing = [f"/{file.as_posix()}" for file in list_files("*.py")]
     named = set(PYTHON_FILE.findall(read_text(path) or ""))
     assert [name for name in sorted(named) if not any(file.endswith(f"/{name}") for file in existing)] == []
 
@@ -119,7 +117,7 @@ def list_troubleshooting_messages() -> list[str]:
 
 @cache
 def read_relay_source() -> str:
-    return "".join(read_text(path) or "" for path in list_tracked_files("relay/*.py"))
+    return "".join(read_text(path) or "" for path in list_files("relay/*.py"))
 
 
 @pytest.mark.parametrize("message", list_troubleshooting_messages())

@@ -74,8 +74,8 @@ def test_required_version_is_read_from_pyproject(bash):
 
 
 def test_settings_of_other_pythons_are_unset(bash):
-    shown = bash("env", UV_PYTHON="3.9", VIRTUAL_ENV="/a/venv", PYTHONPATH="/a/path", PYTHONHOME="/a/home").stdout
-    assert not {line.partition("=")[0] for line in shown.splitlines()} & {
+    output = bash("env", UV_PYTHON="3.9", VIRTUAL_ENV="/a/venv", PYTHONPATH="/a/path", PYTHONHOME="/a/home").stdout
+    assert not {line.partition("=")[0] for line in output.splitlines()} & {
         "UV_PYTHON",
         "VIRTUAL_ENV",
         "PYTHONPATH",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import ROOT, list_tracked_files, read_text
+from tests.architecture.tree import ROOT, list_files, read_text
 
 MAX_LINES = 450
 
@@ -43,7 +43,7 @@ def find_unexplained_suppressions(source: str) -> list[int]:
 def test_only_the_addon_has_a_config_file_that_the_supervisor_would_find():
     # Home Assistant's Supervisor takes each config.yaml, config.yml and config.json of a repository for an add-on.
     config_files = [
-        path.as_posix() for path in list_tracked_files() if path.name in {"config.yaml", "config.yml", "config.json"}
+        path.as_posix() for path in list_files() if path.name in {"config.yaml", "config.yml", "config.json"}
     ]
     assert set(config_files) <= {"addon/config.yaml"}
 
@@ -51,7 +51,7 @@ def test_only_the_addon_has_a_config_file_that_the_supervisor_would_find():
 def test_python_files_stay_small():
     long = {
         path.as_posix(): lines
-        for path in list_tracked_files("*.py")
+        for path in list_files("*.py")
         if (lines := (read_text(path) or "").count("\n")) > MAX_LINES
     }
     assert long == {}
@@ -60,7 +60,7 @@ def test_python_files_stay_small():
 def test_every_suppressed_check_has_a_reason():
     unexplained = [
         f"{path}:{number}"
-        for path in list_tracked_files("*.py")
+        for path in list_files("*.py")
         for number in find_unexplained_suppressions(read_text(path) or "")
     ]
     assert unexplained == []
@@ -86,18 +86,18 @@ def test_a_suppression_needs_a_rule_and_a_reason(comment: str, is_explained):
 
 
 def test_no_file_contains_a_path_of_a_machine():
-    assert find_matching_lines(MACHINE_PATHS, list_tracked_files()) == []
+    assert find_matching_lines(MACHINE_PATHS, list_files()) == []
 
 
 def test_no_file_names_a_registry():
     lock = Path("uv.lock")  # uv records the origin of each package
-    assert find_matching_lines(REGISTRIES, tuple(path for path in list_tracked_files() if path != lock)) == []
+    assert find_matching_lines(REGISTRIES, tuple(path for path in list_files() if path != lock)) == []
 
 
 def list_shell_scripts() -> list[Path]:
     return [
         path
-        for path in list_tracked_files()
+        for path in list_files()
         if path.suffix == ".sh" or (read_text(path) or "").startswith("#!/usr/bin/env bash\n")
     ]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.import_contracts import find_layers, list_contracts
-from tests.architecture.tree import ROOT, list_tracked_files
+from tests.architecture.tree import ROOT, list_files
 
 MAX_STORIES = 12  # docs/decisions/0019-how-the-structure-grows.md
 
 
 def list_relay_packages() -> set[str]:
-    return {f"relay.{path.parts[1]}" for path in list_tracked_files("relay/*.py") if len(path.parts) > 2}
+    return {f"relay.{path.parts[1]}" for path in list_files("relay/*.py") if len(path.parts) > 2}
 
 
 def list_layer_members(container: str) -> set[str]:
@@ -23,7 +23,7 @@ def list_layer_members(container: str) -> set[str]:
 
 def count_stories() -> Counter[str]:
     """The modules of each story group."""
-    files = list_tracked_files("relay/usecases/*/*.py")
+    files = list_files("relay/usecases/*/*.py")
     return Counter(path.parts[2] for path in files if path.name != "__init__.py")
 
 
@@ -52,5 +52,5 @@ def test_a_story_group_has_at_most_12_files(group):
 @pytest.mark.parametrize("package", ["relay", "demo", "custom_components"])
 def test_every_folder_with_code_is_a_package(package):
     # Without __init__.py, import-linter, mypy and the wheel skip a folder.
-    folders = {path.parent for path in list_tracked_files(f"{package}/*.py")}
+    folders = {path.parent for path in list_files(f"{package}/*.py")}
     assert [folder.as_posix() for folder in sorted(folders) if not (ROOT / folder / "__init__.py").exists()] == []

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import list_tracked_files, read_text
+from tests.architecture.tree import list_files, read_text
 
 FOLDER = "relay/supabase/migrations"
-MIGRATIONS = list_tracked_files(f"{FOLDER}/*")
+MIGRATIONS = list_files(f"{FOLDER}/*")
 CREATED_TABLE = re.compile(
     r"^\s*create (?:unlogged )?table (?:if not exists )?evconduit\.(\w+)", re.IGNORECASE | re.MULTILINE
 )

@@ -7,7 +7,7 @@ import pytest
 from pydantic import AliasChoices
 
 from relay.settings import Settings
-from tests.architecture.tree import list_tracked_files, read_text
+from tests.architecture.tree import list_files, read_text
 
 DOCUMENT = Path("docs/settings.md")
 
@@ -37,7 +37,7 @@ def test_the_reference_lists_no_other_settings():
     assert list_documented_variables() <= set(list_variables())
 
 
-@pytest.mark.parametrize("path", list_tracked_files("*.md"), ids=str)
+@pytest.mark.parametrize("path", list_files("*.md"), ids=str)
 def test_documents_name_only_existing_settings(path: Path):
     named = set(re.findall(r"`((?:EVCONDUIT|ENODE|SUPABASE)_[A-Z_]+)`", read_text(path) or ""))
     assert named <= set(list_variables())
@@ -46,5 +46,5 @@ def test_documents_name_only_existing_settings(path: Path):
 def test_only_the_settings_read_the_environment():
     # PATH is handed on to programs that are started; it isn't a setting.
     read = re.compile(r"\bos\.(?:environ\b(?!\.get\(\"PATH\")|getenv)")
-    readers = [path.as_posix() for path in list_tracked_files("relay/*.py") if read.search(read_text(path) or "")]
+    readers = [path.as_posix() for path in list_files("relay/*.py") if read.search(read_text(path) or "")]
     assert readers == ["relay/settings.py"]

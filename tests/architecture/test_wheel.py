@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import ROOT, list_tracked_files
+from tests.architecture.tree import ROOT, list_files
 
 UV = Path(sys.executable).parent / "uv"  # a dependency of Home Assistant, so the lock pins it
 
@@ -33,11 +33,11 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def test_the_wheel_contains_all_pages(names):
-    assert {f"relay/{path.as_posix()}" for path in list_tracked_files("web/*")} <= names
+    assert {f"relay/{path.as_posix()}" for path in list_files("web/*")} <= names
 
 
 def test_the_wheel_contains_all_code_and_migrations(names):
-    assert {path.as_posix() for path in list_tracked_files("relay/*") if "__pycache__" not in path.parts} <= names
+    assert {path.as_posix() for path in list_files("relay/*") if "__pycache__" not in path.parts} <= names
 
 
 def test_the_wheel_contains_the_command_and_the_license(names):

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @cache
-def list_tracked_files(*patterns: str) -> tuple[Path, ...]:
+def list_files(*patterns: str) -> tuple[Path, ...]:
     """Files that are committed or about to be (not ignored), relative to the root; all, or those that match."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns],

@@ -59,10 +59,10 @@ class Browser:
         self._relay.challenge = self.authorize_query["code_challenge"]
         self._relay.installation = self.authorize_query.get("installation")
         client = await self._make_client()
-        back = await client.get(
+        callback_response = await client.get(
             "/auth/external/callback", params={"state": self.authorize_query["state"], **(answer or {"code": CODE})}
         )
-        assert back.status == HTTPStatus.OK
+        assert callback_response.status == HTTPStatus.OK
         result = await self._hass.config_entries.flow.async_configure(flow["flow_id"])
         await self._hass.async_block_till_done()
         return result

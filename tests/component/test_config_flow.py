@@ -25,20 +25,20 @@ async def test_user_flow_with_api_key_creates_entry(hass: HomeAssistant, relay: 
     assert menu["menu_options"] == ["sign_in", "api_key"]
     assert menu["description_placeholders"] == {"address": relay.url}
     form = await submit_form(hass, menu, next_step_id="api_key")
-    made = await submit_form(hass, form, api_key=f" {KEY} ")
-    assert made["type"] is FlowResultType.CREATE_ENTRY
-    assert made["title"] == "Home garage"
-    assert made["data"] == {CONF_URL: relay.url, CONF_API_KEY: KEY}
-    assert made["result"].unique_id == ACCOUNT_ID
-    assert made["result"].version == 2
-    assert made["result"].state is ConfigEntryState.LOADED
+    result = await submit_form(hass, form, api_key=f" {KEY} ")
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "Home garage"
+    assert result["data"] == {CONF_URL: relay.url, CONF_API_KEY: KEY}
+    assert result["result"].unique_id == ACCOUNT_ID
+    assert result["result"].version == 2
+    assert result["result"].state is ConfigEntryState.LOADED
     await remove_entries(hass)
 
 
 async def test_account_without_title_gets_default_title(hass: HomeAssistant, relay: RelayDouble):
     relay.account["title"] = None
-    made = await submit_form(hass, await open_api_key_form(hass, relay), api_key=KEY)
-    assert made["title"] == "EVConduit"
+    result = await submit_form(hass, await open_api_key_form(hass, relay), api_key=KEY)
+    assert result["title"] == "EVConduit"
     await remove_entries(hass)
 
 
@@ -46,8 +46,8 @@ async def test_relay_without_oauth_skips_the_menu(hass: HomeAssistant, relay: Re
     relay.has_oauth = False
     form = await submit_form(hass, await start_user_flow(hass), url=relay.url)
     assert form["step_id"] == "api_key"
-    made = await submit_form(hass, form, api_key=KEY)
-    assert made["type"] is FlowResultType.CREATE_ENTRY
+    result = await submit_form(hass, form, api_key=KEY)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
     await remove_entries(hass)
 
 
@@ -81,8 +81,8 @@ async def test_api_key_errors_are_shown_and_can_be_corrected(hass: HomeAssistant
     assert form["type"] is FlowResultType.FORM
     assert form["errors"] == {"base": error}
     assert get_suggested_values(form) == {CONF_API_KEY: None}
-    made = await submit_form(hass, form, api_key=KEY)
-    assert made["type"] is FlowResultType.CREATE_ENTRY
+    result = await submit_form(hass, form, api_key=KEY)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
     await remove_entries(hass)
 
 

@@ -238,8 +238,8 @@ async def test_only_devices_that_are_gone_can_be_removed(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, device_registry: dr.DeviceRegistry
 ):
     entry = await setup_entry()
-    gone = device_registry.async_get_or_create(config_entry_id=entry.entry_id, identifiers={(DOMAIN, "gone")})
-    assert await async_remove_config_entry_device(hass, entry, gone)
+    stale_device = device_registry.async_get_or_create(config_entry_id=entry.entry_id, identifiers={(DOMAIN, "gone")})
+    assert await async_remove_config_entry_device(hass, entry, stale_device)
     for current_id in (TESLA, ACCOUNT_ID):
         device = device_registry.async_get_device_by_identifier((DOMAIN, current_id), entry.entry_id)
         assert not await async_remove_config_entry_device(hass, entry, device)

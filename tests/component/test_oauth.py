@@ -42,10 +42,10 @@ def expire(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 @pytest.mark.usefixtures("no_entry")
 async def test_sign_in_creates_entry(hass: HomeAssistant, relay: RelayDouble, browser: Browser):
     hass.config.location_name = "Strandvägen 1"
-    made = await browser.sign_in(await open_method_menu(hass, relay))
-    assert made["type"] is FlowResultType.CREATE_ENTRY
-    assert made["title"] == "Home garage"
-    entry = made["result"]
+    result = await browser.sign_in(await open_method_menu(hass, relay))
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "Home garage"
+    entry = result["result"]
     assert entry.unique_id == ACCOUNT_ID
     assert entry.version == 2
     assert entry.state is ConfigEntryState.LOADED

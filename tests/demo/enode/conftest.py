@@ -47,10 +47,10 @@ def receiver() -> Iterator[WebhookReceiver]:
     if validator is not None:
         bodies = {delivery.body: delivery.events for delivery in receiver.deliveries}  # ignore retries
         faults = [
-            (event["event"], faults)
+            (event["event"], event_faults)
             for body in bodies.values()
             for event in body
-            if (faults := validator.find_event_faults(event))
+            if (event_faults := validator.find_event_faults(event))
         ]
         assert not faults
 

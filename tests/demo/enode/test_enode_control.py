@@ -40,10 +40,10 @@ def test_control_request_changes_a_car_at_once(
 def test_setting_values_keeps_the_activity(enode: RunningSimulator):
     car = enode.link_car()
     row = enode.change_car(car, battery_level=34, charge_limit=75, odometer=60_000, max_current=10)
-    seen = row["vehicle"]
+    vehicle = row["vehicle"]
     assert (row["activity"], row["pinned"]) == ("driving", False)
-    assert (seen["chargeState"]["batteryLevel"], seen["chargeState"]["chargeLimit"]) == (34, 75)
-    assert (seen["odometer"]["distance"], seen["chargeState"]["maxCurrent"]) == (60_000, 10)
+    assert (vehicle["chargeState"]["batteryLevel"], vehicle["chargeState"]["chargeLimit"]) == (34, 75)
+    assert (vehicle["odometer"]["distance"], vehicle["chargeState"]["maxCurrent"]) == (60_000, 10)
 
 
 @pytest.mark.parametrize(
@@ -124,12 +124,12 @@ def test_deliveries_are_listed_with_their_events(enode: RunningSimulator, receiv
     subscription = enode.create_subscription(receiver.url)
     enode.link_car()
     enode.collect_events(receiver, "")
-    seen = enode.json("GET", "/_sim/deliveries")
-    assert {delivery["webhook_id"] for delivery in seen} == {subscription["id"]}
-    assert [event for delivery in seen for event in delivery["events"]] == [
+    deliveries = enode.json("GET", "/_sim/deliveries")
+    assert {delivery["webhook_id"] for delivery in deliveries} == {subscription["id"]}
+    assert [event for delivery in deliveries for event in delivery["events"]] == [
         event for delivery in receiver.deliveries for event in delivery.events
     ]
-    assert {delivery["state"] for delivery in seen[:-1]} <= {"delivered"}
+    assert {delivery["state"] for delivery in deliveries[:-1]} <= {"delivered"}
 
 
 def test_ids_are_not_reused_after_clearing_the_world(enode: RunningSimulator):

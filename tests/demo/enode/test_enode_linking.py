@@ -40,8 +40,8 @@ def test_session_with_a_vendor_starts_at_consent_and_can_go_back_to_brands(enode
 
 def test_cancelling_redirects_with_an_error_and_keeps_the_clients_query(enode: RunningSimulator):
     page = enode.create_link_page()
-    there = enode.http.post(page, data={"step": "cancel"}).headers["location"]
-    assert there.startswith("https://app.example/done?state=7&error=cancelledByUser&error_message=")
+    redirect_url = enode.http.post(page, data={"step": "cancel"}).headers["location"]
+    assert redirect_url.startswith("https://app.example/done?state=7&error=cancelledByUser&error_message=")
     assert enode.http.get(page).status_code == 410
 
 

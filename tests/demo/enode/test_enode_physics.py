@@ -128,12 +128,12 @@ def test_any_sequence_of_activities_keeps_a_car_valid(model, commands: list[tupl
 def test_daily_routine_repeats_all_stages(spec: CarSpec, percent: float):
     state = CarState(energy_kwh=0, odometer_km=0, limit_percent=80, max_current=16)
     state, stage, stage_seconds = with_battery_percent(spec, state, percent), Stage.AT_HOME, 0.0
-    seen = []
+    states = []
     for _ in range(60 * 24 * 2):
         state, stage_seconds = advance_car(spec, state, 60), stage_seconds + 60
         advanced = advance_routine(spec, state, stage, stage_seconds)
         if advanced is not None:
             (stage, state), stage_seconds = advanced, 0.0
-            seen.append(stage)
-    assert seen.count(Stage.OUTBOUND) >= 2
-    assert set(seen) == set(Stage)
+            states.append(stage)
+    assert states.count(Stage.OUTBOUND) >= 2
+    assert set(states) == set(Stage)

@@ -149,45 +149,45 @@ def test_unreachable_car_keeps_its_last_values(enode: RunningSimulator, receiver
     assert receiver.wait_for_events(UPDATED)[0]["updatedFields"] == ["isReachable"]
     after = enode.change_car(car, battery_level=77)["vehicle"]
     assert after == {**before, "isReachable": False}
-    back = enode.change_car(car, reachable=True)["vehicle"]
-    assert (back["isReachable"], back["chargeState"]["batteryLevel"]) == (True, 77)
+    vehicle = enode.change_car(car, reachable=True)["vehicle"]
+    assert (vehicle["isReachable"], vehicle["chargeState"]["batteryLevel"]) == (True, 77)
 
 
 def test_refresh_hint_brings_the_next_poll_forward(enode: RunningSimulator):
     car = enode.link_car()
     enode.advance_time(60)
-    seen = enode.get_vehicle(car)["lastSeen"]
+    last_seen = enode.get_vehicle(car)["lastSeen"]
     enode.json("POST", f"/vehicles/{car}/refresh-hint", status=204)
-    assert enode.get_vehicle(car)["lastSeen"] == seen
+    assert enode.get_vehicle(car)["lastSeen"] == last_seen
     enode.advance_time(5)
-    assert enode.get_vehicle(car)["lastSeen"] > seen
+    assert enode.get_vehicle(car)["lastSeen"] > last_seen
 
 
 def test_vendor_with_few_values_reports_nulls_and_refuses_commands(enode: RunningSimulator):
     car = enode.link_car("nissan-leaf")
-    seen = enode.change_car(car, activity="charge", battery_level=30)["vehicle"]
-    assert seen["information"] | {"brand": "", "model": ""} == {
+    vehicle = enode.change_car(car, activity="charge", battery_level=30)["vehicle"]
+    assert vehicle["information"] | {"brand": "", "model": ""} == {
         "vin": None, "brand": "", "model": "", "year": None, "displayName": None,
     }  # fmt: skip
-    assert seen["isReachable"] is None
-    assert seen["odometer"] == {"distance": None, "lastUpdated": None}
-    assert seen["location"] == {"id": None, "latitude": None, "longitude": None, "lastUpdated": None}
-    charge = seen["chargeState"]
+    assert vehicle["isReachable"] is None
+    assert vehicle["odometer"] == {"distance": None, "lastUpdated": None}
+    assert vehicle["location"] == {"id": None, "latitude": None, "longitude": None, "lastUpdated": None}
+    charge = vehicle["chargeState"]
     assert (charge["batteryLevel"], charge["chargeRate"], charge["batteryCapacity"]) == (30, None, None)
-    assert seen["capabilities"]["startCharging"] == {"isCapable": False, "interventionIds": []}
+    assert vehicle["capabilities"]["startCharging"] == {"isCapable": False, "interventionIds": []}
     problem = enode.send_command(car, "STOP", status=400)
     assert "not capable" in problem["detail"]
 
 
 def test_intervention_blocks_a_capability(enode: RunningSimulator):
-    seen = enode.get_vehicle(enode.link_car("volkswagen-id4"))
-    blocked = seen["capabilities"]["smartCharging"]
+    vehicle = enode.get_vehicle(enode.link_car("volkswagen-id4"))
+    blocked = vehicle["capabilities"]["smartCharging"]
     assert blocked["isCapable"] is False
     what = enode.json("GET", f"/interventions/{blocked['interventionIds'][0]}")
     assert (what["vendor"], what["resolution"]["access"]) == ("VOLKSWAGEN", "Physical")
     assert what in enode.json("GET", "/interventions?vendor=VOLKSWAGEN&vendorType=vehicle")
     assert what not in enode.json("GET", "/interventions?vendor=TESLA")
-    enode.json("GET", f"/interventions/{seen['id']}", status=404)
+    enode.json("GET", f"/interventions/{vehicle['id']}", status=404)
 
 
 def test_one_vendor_reports_unplugged_when_the_car_is_full(enode: RunningSimulator):
@@ -199,9 +199,9 @@ def test_one_vendor_reports_unplugged_when_the_car_is_full(enode: RunningSimulat
 
 
 def test_values_without_a_granted_scope_are_null(enode: RunningSimulator):
-    seen = enode.get_vehicle(enode.link_car(scopes=["vehicle:read:data"]))
-    assert seen["location"] == {"id": None, "latitude": None, "longitude": None, "lastUpdated": None}
-    capable = {name: capability["isCapable"] for name, capability in seen["capabilities"].items()}
+    vehicle = enode.get_vehicle(enode.link_car(scopes=["vehicle:read:data"]))
+    assert vehicle["location"] == {"id": None, "latitude": None, "longitude": None, "lastUpdated": None}
+    capable = {name: capability["isCapable"] for name, capability in vehicle["capabilities"].items()}
     assert (capable["location"], capable["startCharging"], capable["chargeState"]) == (False, False, True)
 
 
@@ -249,8 +249,8 @@ def test_pages_can_be_followed_in_both_directions(enode: RunningSimulator):
     third = enode.json("GET", f"/vehicles?pageSize=2&after={second['pagination']['after']}")
     assert [row["id"] for page in (first, second, third) for row in page["data"]] == cars
     assert third["pagination"]["after"] is None
-    back = enode.json("GET", f"/vehicles?pageSize=2&before={third['pagination']['before']}")
-    assert back == second
+    previous_page = enode.json("GET", f"/vehicles?pageSize=2&before={third['pagination']['before']}")
+    assert previous_page == second
     assert len(enode.json("GET", "/users?pageSize=3")["data"]) == 3
 
 

@@ -20,27 +20,27 @@ def test_signature_matches_enodes_test_vector():
 
 
 def test_subscription_is_returned_without_secrets(enode: RunningSimulator):
-    made = enode.json(
+    created = enode.json(
         "POST", "/webhooks", {**VALID_BODY, "authentication": {"headerName": "x-key", "headerValue": "k 1"}}
     )
-    assert made == {
-        "id": made["id"],
+    assert created == {
+        "id": created["id"],
         "url": VALID_BODY["url"],
         "events": ["*"],
-        "lastSuccess": made["createdAt"],
+        "lastSuccess": created["createdAt"],
         "isActive": True,
-        "createdAt": made["createdAt"],
+        "createdAt": created["createdAt"],
         "apiVersion": None,
         "authentication": {"headerName": "x-key"},
     }
-    assert enode.json("GET", f"/webhooks/{made['id']}") == made
-    assert enode.json("GET", "/webhooks")["data"] == [made]
-    changed = enode.json("PATCH", f"/webhooks/{made['id']}", {"authentication": None, "apiVersion": "2024-10-01"})
-    assert changed == {**made, "authentication": None, "apiVersion": "2024-10-01"}
-    enode.json("DELETE", f"/webhooks/{made['id']}", status=204)
+    assert enode.json("GET", f"/webhooks/{created['id']}") == created
+    assert enode.json("GET", "/webhooks")["data"] == [created]
+    changed = enode.json("PATCH", f"/webhooks/{created['id']}", {"authentication": None, "apiVersion": "2024-10-01"})
+    assert changed == {**created, "authentication": None, "apiVersion": "2024-10-01"}
+    enode.json("DELETE", f"/webhooks/{created['id']}", status=204)
     for method in ("GET", "PATCH", "DELETE"):
-        problem = enode.json(method, f"/webhooks/{made['id']}", {} if method == "PATCH" else None, status=404)
-        assert problem["detail"] == f"Could not find webhook {made['id']}"
+        problem = enode.json(method, f"/webhooks/{created['id']}", {} if method == "PATCH" else None, status=404)
+        assert problem["detail"] == f"Could not find webhook {created['id']}"
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,12 @@ def test_failed_delivery_is_retried_unchanged_before_newer_events(enode: Running
     assert [event["createdAt"] for delivery in receiver.deliveries[2:] for event in delivery.events] == sorted(
         event["createdAt"] for delivery in receiver.deliveries[2:] for event in delivery.events
     )
-    seen = enode.json("GET", "/_sim/deliveries")
-    assert (seen[0]["state"], seen[0]["attempts"], seen[0]["webhook_id"]) == ("delivered", 3, subscription["id"])
+    first_row = enode.json("GET", "/_sim/deliveries")[0]
+    assert (first_row["state"], first_row["attempts"], first_row["webhook_id"]) == (
+        "delivered",
+        3,
+        subscription["id"],
+    )
     assert enode.json("GET", f"/webhooks/{subscription['id']}")["lastSuccess"] > subscription["lastSuccess"]
 
 

@@ -30,7 +30,7 @@ async def force() -> asyncio.Event:
 async def supervisor(tmp_path: Path, force: asyncio.Event) -> AsyncIterator[Supervisor]:
     logs = tmp_path / "logs"
     logs.mkdir()
-    made = Supervisor(pid_file=PidFile(tmp_path / "processes.json"), logs=logs, force=force)
-    yield made
+    supervisor = Supervisor(pid_file=PidFile(tmp_path / "processes.json"), logs=logs, force=force)
+    yield supervisor
     force.set()
-    await made.stop_all()
+    await supervisor.stop_all()

@@ -57,9 +57,9 @@ async def test_children_end_when_the_demo_is_killed(tmp_path):
 
 async def test_surviving_child_is_found_and_terminated_by_the_next_demo(tmp_path):
     pid = await asyncio.to_thread(run_and_kill_demo, tmp_path, ignore=IGNORE_SIGTERM)
-    left = PidFile(tmp_path / "processes.json").find_leftovers()
-    assert [process.pid for process in left] == [pid]
-    await terminate_processes(left, grace=0.1)
+    leftovers = PidFile(tmp_path / "processes.json").find_leftovers()
+    assert [process.pid for process in leftovers] == [pid]
+    await terminate_processes(leftovers, grace=0.1)
     assert procfs.find_process(pid) is None
 
 

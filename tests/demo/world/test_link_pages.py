@@ -68,8 +68,8 @@ async def test_cars_survive_a_restart_of_the_simulator(context, simulator, super
     await complete_link_pages(context.session, await create_link_session(context, simulator))
     before = await simulator.list_vehicles()
     await supervisor.stop_all()
-    again = Simulator(context)
-    await again.start(speed=0)
-    assert [vehicle["vehicle"]["id"] for vehicle in await again.list_vehicles()] == [
+    restarted = Simulator(context)
+    await restarted.start(speed=0)
+    assert [vehicle["vehicle"]["id"] for vehicle in await restarted.list_vehicles()] == [
         period["vehicle"]["id"] for period in before
     ]

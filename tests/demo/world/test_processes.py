@@ -131,10 +131,10 @@ async def test_missing_program_is_reported(supervisor, tmp_path):
 async def test_users_environment_is_not_inherited(supervisor, program, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere")
     monkeypatch.setenv("ENODE_CLIENT_SECRET", "real")
-    seen = await supervisor.run_to_end(program("env", "import os; print(sorted(os.environ))"), within=20)
-    assert "PATH" in seen
-    assert "DATABASE_URL" not in seen
-    assert "ENODE_CLIENT_SECRET" not in seen
+    output = await supervisor.run_to_end(program("env", "import os; print(sorted(os.environ))"), within=20)
+    assert "PATH" in output
+    assert "DATABASE_URL" not in output
+    assert "ENODE_CLIENT_SECRET" not in output
 
 
 async def test_children_have_their_own_process_group(supervisor, program):

@@ -123,8 +123,8 @@ async def test_going_back_and_allowing_again_gives_a_new_code(open_page, account
     first = await press_button(window, home_assistant, button)
     home_assistant.received.clear()
     await window.go_back()
-    again = await press_button(window, home_assistant, "Allow")
-    assert again["code"] != first.get("code")
+    second_callback = await press_button(window, home_assistant, "Allow")
+    assert second_callback["code"] != first.get("code")
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("en-US", "light"), ("de-DE", "dark"), ("sv-SE", "light")])

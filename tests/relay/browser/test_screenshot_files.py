@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from relay.pages.site import ROUTERS
-from tests.architecture.tree import ROOT, list_tracked_files, read_text
+from tests.architecture.tree import ROOT, list_files, read_text
 from tests.relay.browser.gallery import ALL, FOLDER, SCHEMES, get_screenshot_path
 
 MAX_BYTES = 150_000
@@ -18,16 +18,16 @@ FILES = {get_screenshot_path(name, scheme) for name in ALL for scheme in SCHEMES
 def test_every_page_template_has_a_screenshot():
     pages = {
         path.name
-        for path in list_tracked_files("web/templates/*.html")
+        for path in list_files("web/templates/*.html")
         if '{% extends "base.html" %}' in (read_text(path) or "")
     }
     assert pages == {screenshot.template for screenshot in ALL.values()}
 
 
 def test_every_page_address_has_a_screenshot():
-    shown = [screenshot.path.partition("?")[0] for screenshot in ALL.values()]
+    paths = [screenshot.path.partition("?")[0] for screenshot in ALL.values()]
     routes = [route for router in ROUTERS for route in router.routes if "GET" in route.methods]
-    assert {route.path for route in routes if not any(route.path_regex.match(path) for path in shown)} == DOWNLOADS
+    assert {route.path for route in routes if not any(route.path_regex.match(path) for path in paths)} == DOWNLOADS
 
 
 def test_screenshot_folder_contains_exactly_the_gallery():
@@ -47,5 +47,5 @@ def test_docs_show_each_screenshot_once_in_light_and_dark(name):
 
 
 def test_docs_show_no_other_screenshots():
-    shown = set(re.findall(r"images/pages/([^)]+)\)", read_text(Path("docs/pages.md")) or ""))
-    assert shown == {path.name for path in FILES}
+    names = set(re.findall(r"images/pages/([^)]+)\)", read_text(Path("docs/pages.md")) or ""))
+    assert names == {path.name for path in FILES}

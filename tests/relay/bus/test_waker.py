@@ -66,22 +66,22 @@ async def test_hints_are_passed_on_locally_at_once_and_sent_in_batches(pool, dat
 
 
 async def test_other_processes_receive_hints_and_the_sender_ignores_its_own(pool, database_url):
-    here, there = Waker(pool, FEED_CHANNEL), Waker(pool, FEED_CHANNEL)
+    local, remote = Waker(pool, FEED_CHANNEL), Waker(pool, FEED_CHANNEL)
     inbox = Waker(pool, INBOX_CHANNEL)
-    listeners = [PostgresListener(database_url, pool, [here]), PostgresListener(database_url, pool, [there, inbox])]
-    hints = {waker: Hints(waker) for waker in (here, there, inbox)}
-    async with run_in_background(here.run(), there.run(), inbox.run(), *(listener.run() for listener in listeners)):
+    listeners = [PostgresListener(database_url, pool, [local]), PostgresListener(database_url, pool, [remote, inbox])]
+    hints = {waker: Hints(waker) for waker in (local, remote, inbox)}
+    async with run_in_background(local.run(), remote.run(), inbox.run(), *(listener.run() for listener in listeners)):
         for listener in listeners:
             await wait_until_status(listener, "listening")
         for received in hints.values():
             received.clear()  # a new connection notifies the wakers of all users
         one, two = uuid4(), uuid4()
-        here.wake([one])
-        await hints[there].wait_until(lambda hinted: hinted == [{one}])
-        there.wake([two])
-        await hints[here].wait_until(lambda hinted: {two} in hinted)
-    assert hints[here] == [{one}, {two}]
-    assert hints[there] == [{one}, {two}]
+        local.wake([one])
+        await hints[remote].wait_until(lambda hinted: hinted == [{one}])
+        remote.wake([two])
+        await hints[local].wait_until(lambda hinted: {two} in hinted)
+    assert hints[local] == [{one}, {two}]
+    assert hints[remote] == [{one}, {two}]
     assert hints[inbox] == []
 
 
@@ -112,11 +112,11 @@ async def test_hints_are_sent_again_after_a_failed_send(pool, database_url, capl
 
 
 async def test_listener_reconnects_and_then_hints_at_all_users(pool, database_url):
-    here, there = Waker(pool, FEED_CHANNEL), Waker(pool, FEED_CHANNEL)
-    listener = PostgresListener(database_url, pool, [there], timings=QUICK)
-    hints = Hints(there)
+    local, remote = Waker(pool, FEED_CHANNEL), Waker(pool, FEED_CHANNEL)
+    listener = PostgresListener(database_url, pool, [remote], timings=QUICK)
+    hints = Hints(remote)
     async with (
-        run_in_background(here.run(), listener.run()),
+        run_in_background(local.run(), listener.run()),
         await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner,
     ):
         await wait_until_status(listener, "listening")
@@ -128,7 +128,7 @@ async def test_listener_reconnects_and_then_hints_at_all_users(pool, database_ur
         await wait_until_status(listener, "listening")
         assert None in hints
         user_id = uuid4()
-        here.wake([user_id])
+        local.wake([user_id])
         await hints.wait_until(lambda hinted: {user_id} in hinted)
 
 

@@ -183,8 +183,8 @@ def test_keys_are_listed_by_prefix_and_revoked_one_by_one(operator):
         "revoked",
         "active",
     ]
-    again = operator.run("key", "revoke", first[:12], "--user", user)
-    assert (again.returncode, "0 active keys start with" in again.stderr) == (2, True)
+    repeated = operator.run("key", "revoke", first[:12], "--user", user)
+    assert (repeated.returncode, "0 active keys start with" in repeated.stderr) == (2, True)
 
 
 def test_call_tokens_are_granted_once_per_reference_and_listed(operator):
@@ -192,14 +192,14 @@ def test_call_tokens_are_granted_once_per_reference_and_listed(operator):
     user_option = ("--user", "a@example.org")
     assert operator.run_checked("tokens", "show", *user_option) == "0"
     assert operator.run_checked("tokens", "grant", "500", *user_option, "--reference", "ticket 7") == "500"
-    again = operator.run("tokens", "grant", "500", *user_option, "--reference", "ticket 7")
-    assert (again.returncode, again.stdout) == (2, "")
-    assert "call tokens were granted for 'ticket 7' before" in again.stderr
+    repeated = operator.run("tokens", "grant", "500", *user_option, "--reference", "ticket 7")
+    assert (repeated.returncode, repeated.stdout) == (2, "")
+    assert "call tokens were granted for 'ticket 7' before" in repeated.stderr
     assert operator.run_checked("tokens", "grant", "20", *user_option) == "520"
-    shown = operator.run("tokens", "show", *user_option)
-    assert shown.stdout.strip() == "520"
-    assert ["grant 20" in line for line in shown.stderr.splitlines()] == [True, False]
-    assert "grant 500  operator ticket 7" in shown.stderr
+    balance = operator.run("tokens", "show", *user_option)
+    assert balance.stdout.strip() == "520"
+    assert ["grant 20" in line for line in balance.stderr.splitlines()] == [True, False]
+    assert "grant 500  operator ticket 7" in balance.stderr
     assert operator.run("tokens", "grant", "0", *user_option).returncode == 2
 
 

@@ -33,9 +33,9 @@ def settings(tmp_path, database_url) -> Settings:
 
 @pytest.fixture
 async def app(settings, database_url) -> AsyncIterator[FastAPI]:
-    made = create_app(settings, database_url, with_worker=False)
-    async with made.router.lifespan_context(made):
-        yield made
+    app = create_app(settings, database_url, with_worker=False)
+    async with app.router.lifespan_context(app):
+        yield app
 
 
 @pytest.fixture

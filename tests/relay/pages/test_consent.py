@@ -41,15 +41,15 @@ async def browser(account, sign_in):
 
 
 async def submit_decision(browser, decision, **changes):
-    shown = await browser.get(consent_path(**changes))
-    return await browser.submit(PAGE, consent_path(**changes), request=sealed_request(shown), decision=decision)
+    page = await browser.get(consent_path(**changes))
+    return await browser.submit(PAGE, consent_path(**changes), request=sealed_request(page), decision=decision)
 
 
 async def test_page_shows_the_client_the_account_the_permissions_and_the_redirect_host(browser):
-    shown = await browser.get(consent_path(name="Casa <Ana>", redirect_uri=LOCAL))
-    text = unescape(re.sub(r"<[^>]+>", " ", shown.text))
-    assert shown.status_code == 200
-    assert "Casa &lt;Ana&gt;" in shown.text
+    page = await browser.get(consent_path(name="Casa <Ana>", redirect_uri=LOCAL))
+    text = unescape(re.sub(r"<[^>]+>", " ", page.text))
+    assert page.status_code == 200
+    assert "Casa &lt;Ana&gt;" in page.text
     assert "a@example.org" in text
     assert "ha.local:8123" in text
     assert "start and stop charging" in text
@@ -79,9 +79,9 @@ async def test_approval_redirects_with_a_code_that_can_be_exchanged_for_tokens(b
 
 async def test_consent_is_requested_each_time(browser):
     parse_redirect(await submit_decision(browser, "approve"))
-    again = await browser.get(consent_path())
-    assert again.status_code == 200
-    assert sealed_request(again)
+    repeated = await browser.get(consent_path())
+    assert repeated.status_code == 200
+    assert sealed_request(repeated)
 
 
 @pytest.mark.parametrize("decision", ["deny", "", "Approve"])
@@ -197,9 +197,9 @@ async def test_approval_without_the_csrf_token_is_refused(browser, pool):
 
 
 async def test_approval_from_another_site_is_refused(browser):
-    shown = await browser.get(consent_path())
-    csrf = re.search(r'name="csrf" value="([0-9a-f]{64})"', shown.text)[1]
-    form = {"request": sealed_request(shown), "decision": "approve", "csrf": csrf}
+    page = await browser.get(consent_path())
+    csrf = re.search(r'name="csrf" value="([0-9a-f]{64})"', page.text)[1]
+    form = {"request": sealed_request(page), "decision": "approve", "csrf": csrf}
     assert (await browser.post(PAGE, data=form, headers={"Sec-Fetch-Site": "cross-site"})).status_code == 403
     assert (await browser.post(PAGE, data=form)).status_code == 303
 
@@ -264,6 +264,6 @@ async def test_page_is_in_the_user_s_language(browser, pool, language):
     english = (await browser.get(consent_path())).text
     async with pool.connection() as connection:
         await connection.execute("update users set language = %s", [language])
-    shown = await browser.get(consent_path())
-    assert f'<html lang="{language}"' in shown.text
-    assert shown.text != english
+    page = await browser.get(consent_path())
+    assert f'<html lang="{language}"' in page.text
+    assert page.text != english

@@ -15,26 +15,26 @@ def store_car(pool, account):
 
 async def test_car_shows_its_current_state(sign_in, account, store_car):
     await store_car(car("Snowflake", level=72, state="PLUGGED_IN:CHARGING", brand="Tesla", model="Model 3", rate=10.8))
-    shown = (await (await sign_in(account.user_id)).get("/home")).text
+    page = (await (await sign_in(account.user_id)).get("/home")).text
     for text in ("Snowflake", "Tesla Model 3 2024", "72<small>%", "Charging", "317 km", "plugged in", "10.8 kW"):
-        assert text in shown
-    assert "Updated 3 minutes ago" in shown
-    assert 'aria-label="Battery 72 percent"' in shown
+        assert text in page
+    assert "Updated 3 minutes ago" in page
+    assert 'aria-label="Battery 72 percent"' in page
 
 
 async def test_car_with_a_broken_link_offers_to_sign_in_again(sign_in, account, store_car):
     await store_car(car("Bus", level=5, state="UNPLUGGED", brand="VW", model="ID. Buzz"), "broken")
-    shown = (await (await sign_in(account.user_id)).get("/home")).text
-    assert "Sign in to the car maker again to restore access." in shown
-    assert f'action="/vehicles/{account.vehicle_id}/relink"' in shown
+    page = (await (await sign_in(account.user_id)).get("/home")).text
+    assert "Sign in to the car maker again to restore access." in page
+    assert f'action="/vehicles/{account.vehicle_id}/relink"' in page
 
 
 async def test_car_over_the_limit_shows_only_its_name(sign_in, account, store_car):
     await store_car(car("Weekend", level=91, state="UNPLUGGED", brand="Porsche", model="Taycan"), "over_limit")
-    shown = (await (await sign_in(account.user_id)).get("/home")).text
-    assert "Weekend" in shown
-    assert "91" not in shown.split("<main")[1].split("</main>")[0].replace(str(account.vehicle_id), "")
-    assert 'href="/vehicles/choose"' in shown
+    page = (await (await sign_in(account.user_id)).get("/home")).text
+    assert "Weekend" in page
+    assert "91" not in page.split("<main")[1].split("</main>")[0].replace(str(account.vehicle_id), "")
+    assert 'href="/vehicles/choose"' in page
 
 
 @pytest.mark.parametrize(
@@ -53,15 +53,15 @@ async def test_car_over_the_limit_shows_only_its_name(sign_in, account, store_ca
 )
 async def test_page_is_shown_for_any_vehicle_data(sign_in, account, store_car, vehicle):
     await store_car(vehicle)
-    shown = await (await sign_in(account.user_id)).get("/home")
-    assert shown.status_code == 200
-    assert "<script" not in shown.text
+    page = await (await sign_in(account.user_id)).get("/home")
+    assert page.status_code == 200
+    assert "<script" not in page.text
 
 
 async def test_new_account_is_shown_the_first_steps(sign_in, account, pool):
     async with pool.connection() as connection:
         await connection.execute("delete from vehicles")
-    shown = (await (await sign_in(account.user_id)).get("/home")).text
-    assert "Get started" in shown
-    assert 'href="/link"' in shown
-    assert ">http://127.0.0.1:8300</textarea>" in shown
+    page = (await (await sign_in(account.user_id)).get("/home")).text
+    assert "Get started" in page
+    assert 'href="/link"' in page
+    assert ">http://127.0.0.1:8300</textarea>" in page

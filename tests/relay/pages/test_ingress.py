@@ -19,9 +19,9 @@ INGRESS_HEADERS = {
 
 @pytest.fixture
 async def app(settings, database_url):
-    made = create_app(settings.model_copy(update={"ingress_port": PORT}), database_url, with_worker=False)
-    async with made.router.lifespan_context(made):
-        yield made
+    app = create_app(settings.model_copy(update={"ingress_port": PORT}), database_url, with_worker=False)
+    async with app.router.lifespan_context(app):
+        yield app
 
 
 @pytest.fixture

@@ -69,19 +69,19 @@ async def test_delivery_failure_shows_its_reason_but_not_the_address(sign_in, ac
         failing_since="2026-01-02T03:04:05Z",
         last_failure="tls",
     )
-    shown = (await (await sign_in(account.user_id)).get("/installations")).text
-    assert ">Webhook<" in shown
-    assert "been delivered since 2 Jan 2026, 03:04 UTC: the certificate is not valid." in shown
-    assert "secret" not in shown
+    page = (await (await sign_in(account.user_id)).get("/installations")).text
+    assert ">Webhook<" in page
+    assert "been delivered since 2 Jan 2026, 03:04 UTC: the certificate is not valid." in page
+    assert "secret" not in page
 
 
 async def test_webhook_that_is_off_shows_how_to_turn_it_on(sign_in, account, store_endpoint):
     await store_endpoint(
         url="https://x", failures=3, failing_since="2026-01-02Z", last_failure="status", off_at="2026-01-07Z"
     )
-    shown = (await (await sign_in(account.user_id)).get("/installations")).text
-    assert "Webhook off" in shown
-    assert "Send a test to turn it on again." in shown
+    page = (await (await sign_in(account.user_id)).get("/installations")).text
+    assert "Webhook off" in page
+    assert "Send a test to turn it on again." in page
 
 
 async def test_delivered_test_is_reported_and_the_next_must_wait(sign_in, account, receiver, store_endpoint, key_id):
@@ -90,9 +90,9 @@ async def test_delivered_test_is_reported_and_the_next_must_wait(sign_in, accoun
     done = await opened.submit(f"/installations/{key_id}/test", on="/installations")
     assert (done.status_code, done.headers["location"]) == (303, "/installations")
     assert len(receiver.posts) == 1
-    shown = (await opened.get("/installations")).text
-    assert "The test message was delivered." in shown
-    assert "been delivered since" not in shown
+    page = (await opened.get("/installations")).text
+    assert "The test message was delivered." in page
+    assert "been delivered since" not in page
     await opened.submit(f"/installations/{key_id}/test", on="/installations")
     assert "Wait ten seconds, then try again." in (await opened.get("/installations")).text
     assert len(receiver.posts) == 1
@@ -103,8 +103,8 @@ async def test_failed_test_shows_its_reason(sign_in, account, receiver, store_en
     await store_endpoint(url=receiver.url())
     opened = await sign_in(account.user_id)
     await opened.submit(f"/installations/{key_id}/test", on="/installations")
-    shown = (await opened.get("/installations")).text
-    assert "delivered: Home Assistant answered with an error. Check its log." in shown
+    page = (await opened.get("/installations")).text
+    assert "delivered: Home Assistant answered with an error. Check its log." in page
 
 
 @pytest.mark.parametrize("which", ["key", "grant"])
@@ -138,6 +138,6 @@ async def test_another_user_s_installation_cannot_be_tested_or_disconnected(sign
 async def test_account_without_installations_is_shown_how_to_connect(sign_in, account, pool):
     async with pool.connection() as connection:
         await connection.execute("update api_keys set revoked_at = now()")
-    shown = (await (await sign_in(account.user_id)).get("/installations")).text
-    assert "No installations yet" in shown
-    assert "http://127.0.0.1:8300" in shown
+    page = (await (await sign_in(account.user_id)).get("/installations")).text
+    assert "No installations yet" in page
+    assert "http://127.0.0.1:8300" in page

@@ -23,8 +23,8 @@ async def create_key(opened, **fields) -> str:
 async def test_new_key_is_shown_once_and_works(sign_in, account):
     opened = await sign_in(account.user_id)
     key = await create_key(opened, scopes=["read"])
-    again = await opened.get("/keys/made")
-    assert (again.status_code, again.headers["location"]) == (303, "/keys")
+    repeated = await opened.get("/keys/made")
+    assert (repeated.status_code, repeated.headers["location"]) == (303, "/keys")
     listed = (await opened.get("/keys")).text
     assert key not in listed
     assert key[:12] in listed

@@ -21,19 +21,19 @@ async def test_signed_out_visitor_is_redirected_to_sign_in_and_back(browser, pat
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_account_pages_are_not_cached_and_contain_no_scripts(sign_in, account, path):
-    shown = await (await sign_in(account.user_id)).get(path)
-    assert shown.status_code == 200
-    assert shown.headers["cache-control"] == "no-store"
-    assert shown.headers["referrer-policy"] == "no-referrer"
-    assert shown.headers["x-content-type-options"] == "nosniff"
-    policy = shown.headers["content-security-policy"]
+    page = await (await sign_in(account.user_id)).get(path)
+    assert page.status_code == 200
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["x-content-type-options"] == "nosniff"
+    policy = page.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
     assert "script" not in policy
-    assert not re.search(r"<script|<style|\sstyle=|\son\w+=", shown.text)
-    assert f'href="{path}" aria-current="page"' in shown.text
-    assert shown.text.count("aria-current") == 1
-    assert shown.text.count("<h1") == 1
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page.text)
+    assert f'href="{path}" aria-current="page"' in page.text
+    assert page.text.count("aria-current") == 1
+    assert page.text.count("<h1") == 1
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -41,9 +41,9 @@ async def test_account_pages_are_not_cached_and_contain_no_scripts(sign_in, acco
 async def test_pages_are_in_the_account_s_language(sign_in, account, pool, path, language):
     async with pool.connection() as connection:
         await connection.execute("update users set language = %s", [f"{language}-{language.upper()}"])
-    shown = await (await sign_in(account.user_id)).get(path, headers={"Accept-Language": "en"})
-    assert shown.status_code == 200
-    assert f'<html lang="{language}">' in shown.text
+    page = await (await sign_in(account.user_id)).get(path, headers={"Accept-Language": "en"})
+    assert page.status_code == 200
+    assert f'<html lang="{language}">' in page.text
 
 
 @pytest.mark.parametrize("path", POSTS)

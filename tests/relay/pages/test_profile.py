@@ -5,10 +5,10 @@ async def test_profile_form_changes_name_and_language(sign_in, account):
     opened = await sign_in(account.user_id)
     done = await opened.submit("/profile", name="  Kim  ", language="sv-SE")
     assert (done.status_code, done.headers["location"]) == (303, "/profile")
-    shown = (await opened.get("/profile")).text
-    assert 'value="Kim"' in shown
-    assert '<option value="sv-SE" selected>' in shown
-    assert "Sparat." in shown
+    page = (await opened.get("/profile")).text
+    assert 'value="Kim"' in page
+    assert '<option value="sv-SE" selected>' in page
+    assert "Sparat." in page
     reported = (await opened.get("/api/ha/v2/account", headers={"Authorization": account.header})).json()
     assert (reported["title"], reported["language"]) == ("Kim", "sv-SE")
 
@@ -38,13 +38,13 @@ async def test_invalid_field_shows_its_error_and_changes_nothing(sign_in, accoun
 
 
 async def test_signing_out_everywhere_ends_every_session_but_revokes_no_key(sign_in, account):
-    here, there = await sign_in(account.user_id), await sign_in(account.user_id)
-    done = await here.submit("/profile/sign-out-everywhere", on="/profile")
+    browser, other_browser = await sign_in(account.user_id), await sign_in(account.user_id)
+    done = await browser.submit("/profile/sign-out-everywhere", on="/profile")
     assert done.headers["location"] == "/sign-in"
-    assert "All browsers are signed out." in (await here.get("/sign-in")).text
-    for opened in (here, there):
+    assert "All browsers are signed out." in (await browser.get("/sign-in")).text
+    for opened in (browser, other_browser):
         assert (await opened.get("/home")).status_code == 303
-    account_answer = await here.get("/api/ha/v2/account", headers={"Authorization": account.header})
+    account_answer = await browser.get("/api/ha/v2/account", headers={"Authorization": account.header})
     assert account_answer.status_code == 200
 
 

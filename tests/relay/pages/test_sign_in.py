@@ -131,12 +131,12 @@ async def test_session_cookie_over_https_is_secure_and_has_the_host_prefix(setti
 
 
 async def test_signing_out_ends_only_this_session(sign_in, account):
-    here, there = await sign_in(account.user_id), await sign_in(account.user_id)
-    stolen = here.cookies["evconduit_session"]
-    assert (await here.submit("/sign-out", on="/home")).headers["location"] == "/sign-in"
-    here.cookies.set("evconduit_session", stolen, domain="127.0.0.1")
-    assert (await here.get("/home")).headers["location"] == "/sign-in?next=%2Fhome"
-    assert (await there.get("/home")).status_code == 200
+    browser, other_browser = await sign_in(account.user_id), await sign_in(account.user_id)
+    stolen = browser.cookies["evconduit_session"]
+    assert (await browser.submit("/sign-out", on="/home")).headers["location"] == "/sign-in"
+    browser.cookies.set("evconduit_session", stolen, domain="127.0.0.1")
+    assert (await browser.get("/home")).headers["location"] == "/sign-in?next=%2Fhome"
+    assert (await other_browser.get("/home")).status_code == 200
 
 
 @pytest.mark.parametrize(

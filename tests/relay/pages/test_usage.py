@@ -16,12 +16,12 @@ async def test_calls_are_shown_by_day_type_and_installation(sign_in, account):
     opened = await sign_in(account.user_id)
     assert "No calls this month" in (await opened.get("/usage")).text
     await call(opened, account, 3)
-    shown = (await opened.get("/usage")).text
-    assert "<strong>3</strong> calls, no limit" in shown
-    assert re.search(r"<rect class=\"bar-today\".*?<title>\d+ \w+ \d{4}: 3 calls</title>", shown)
-    assert re.search(r"<td>HA.*?</td><td class=\"right\">3</td>", shown)
+    page = (await opened.get("/usage")).text
+    assert "<strong>3</strong> calls, no limit" in page
+    assert re.search(r"<rect class=\"bar-today\".*?<title>\d+ \w+ \d{4}: 3 calls</title>", page)
+    assert re.search(r"<td>HA.*?</td><td class=\"right\">3</td>", page)
     assert re.search(
-        r"<td>Cars read <code>v2/vehicles</code></td><td class=\"right\">3</td><td class=\"right\">100 %</td>", shown
+        r"<td>Cars read <code>v2/vehicles</code></td><td class=\"right\">3</td><td class=\"right\">100 %</td>", page
     )
 
 
@@ -36,11 +36,11 @@ async def test_allowance_is_shown_with_its_remaining_calls(sign_in, make_account
     await call(opened, account)
     async with pool.connection() as connection:
         await connection.execute("update usage_months set used = %s", [used])
-    shown = (await opened.get("/usage")).text
-    assert "of 300 calls" in shown
-    assert left in shown
-    assert f'class="meter {kind}"' in shown
-    assert f'aria-label="{used} of 300 calls used"' in shown
+    page = (await opened.get("/usage")).text
+    assert "of 300 calls" in page
+    assert left in page
+    assert f'class="meter {kind}"' in page
+    assert f'aria-label="{used} of 300 calls used"' in page
 
 
 @pytest.mark.parametrize(("most", "step"), [(0, 1), (3, 1), (4, 2), (6, 2), (7, 5), (16, 10), (2999, 1000)])

@@ -44,9 +44,9 @@ async def test_hinted_user_receives_new_messages_in_order_and_once(pool):
             events = await reader.read_until_seq(newest)
             assert [(event.name, event.seq) for event in events] == [("transition", first), ("vehicle", newest)]
             assert events[1].data["vehicle"]["chargeState"]["batteryLevel"] == 12
-            gone = await remove_vehicle(pool, ada.id, vehicle_id, "unlinked")
+            removal_seq = await remove_vehicle(pool, ada.id, vehicle_id, "unlinked")
             hub.request_delivery(frozenset([ada.id]))
-            events = await reader.read_until_seq(gone)
+            events = await reader.read_until_seq(removal_seq)
     assert events[-1].name == "vehicle_removed"
     assert events[-1].data == {"id": str(vehicle_id), "reason": "unlinked"}
     assert cursor.seq < first

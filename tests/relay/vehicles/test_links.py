@@ -59,7 +59,7 @@ def test_newest_event_decides_in_any_order_and_with_repetition(events, random):
 def test_vehicle_is_gone_without_live_links_and_keeps_the_first_time_and_reason():
     vehicle = Vehicle(id=VEHICLE_ID, user_id=uuid4(), link_since=NOON)
     assert update_gone_state(vehicle, [make_link("old", ended_at=1), make_link("new")], at(1), "deleted") == vehicle
-    gone = update_gone_state(vehicle, [make_link("old", ended_at=1), make_link("new", ended_at=2)], at(2), "deleted")
-    assert (gone.gone_at, gone.gone_reason) == (at(2), "deleted")
-    assert update_gone_state(gone, [], at(9), "other") == gone
-    assert update_gone_state(gone, [make_link()], at(9), "deleted") == vehicle
+    updated = update_gone_state(vehicle, [make_link("old", ended_at=1), make_link("new", ended_at=2)], at(2), "deleted")
+    assert (updated.gone_at, updated.gone_reason) == (at(2), "deleted")
+    assert update_gone_state(updated, [], at(9), "other") == updated
+    assert update_gone_state(updated, [make_link()], at(9), "deleted") == vehicle

@@ -89,8 +89,8 @@ async def test_forged_tokens_are_invalid(supabase, client):
     def sign_with_hmac(secret, algorithm="HS256"):
         # Signed by hand, because the library refuses a public key as an HMAC secret.
         signing = f"{encode_part({'alg': algorithm, 'typ': 'JWT', **kid})}.{body}"
-        made = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
-        return f"{signing}.{encode_part(made.sign(signing.encode(), secret))}"
+        hmac_algorithm = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
+        return f"{signing}.{encode_part(hmac_algorithm.sign(signing.encode(), secret))}"
 
     forged = [
         jwt.encode(claims, None, algorithm="none", headers=kid),

@@ -239,9 +239,9 @@ async def test_provider_sign_in_works_once_within_five_minutes(supabase, send):
     assert (status, set(query), fragment, path) == (302, {"code"}, {}, "/auth/callback")
     status, query, _, path = await follow_redirect(send, to_callback)
     assert (status, query["error_code"], path) == (303, "flow_state_already_used", "")
-    late = (await send.browser.get(await begin_provider_sign_in(supabase, send))).headers["location"]
+    expired_url = (await send.browser.get(await begin_provider_sign_in(supabase, send))).headers["location"]
     supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
-    assert (await follow_redirect(send, late))[1]["error_code"] == "bad_oauth_state"
+    assert (await follow_redirect(send, expired_url))[1]["error_code"] == "bad_oauth_state"
 
 
 async def test_logout_ends_the_session_of_the_token(supabase, send):

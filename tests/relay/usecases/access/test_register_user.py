@@ -58,16 +58,16 @@ async def test_last_use_of_an_invitation_is_redeemed_once(cloud, owner, invite):
 async def test_verified_user_without_invitation_registers_without_signing_in_again(cloud, owner, invite):
     relay = await cloud(registration="invitation", sign_in_providers="google")
     browser = await relay.open_browser()
-    off = await browser.submit("/sign-in/with/google", on="/sign-in")
-    assert (await relay.follow_link(browser, off.headers["location"])).headers["location"] == "/register"
-    shown = await browser.get("/register")
-    assert ("octo@example.org" in shown.text, 'name="email"' in shown.text) == (True, False)
+    redirect = await browser.submit("/sign-in/with/google", on="/sign-in")
+    assert (await relay.follow_link(browser, redirect.headers["location"])).headers["location"] == "/register"
+    form = await browser.get("/register")
+    assert ("octo@example.org" in form.text, 'name="email"' in form.text) == (True, False)
     wrong = await browser.submit("/register", code="0000-0000-0000-0000")
     assert [text in wrong.text for text in ("code is not valid", "0000-0000-0000-0000", "Agree to the terms")] == [
         True
     ] * 3
-    made = await browser.submit("/register", code=await invite(), terms="yes")
-    assert made.headers["location"] == "/home"
+    registered = await browser.submit("/register", code=await invite(), terms="yes")
+    assert registered.headers["location"] == "/home"
     assert (await browser.get("/home")).status_code == 200
     assert await fetch_column(owner, "select email from users") == ["octo@example.org"]
 

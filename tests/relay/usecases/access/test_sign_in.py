@@ -63,12 +63,12 @@ async def test_mail_scanner_cannot_sign_in_with_the_link(cloud, owner):
     relay = await cloud(registration="open")
     browser, scanner = await relay.open_browser(), await relay.open_browser()
     await browser.submit("/sign-in", email=ANNA)
-    seen = await relay.follow_link(scanner, relay.supabase.mails[0].link)
-    assert (seen.status_code, "Open the link in the browser where you requested it" in seen.text) == (400, True)
+    page = await relay.follow_link(scanner, relay.supabase.mails[0].link)
+    assert (page.status_code, "Open the link in the browser where you requested it" in page.text) == (400, True)
     assert await fetch_column(owner, "select count(*) from users") == [0]
     # Supabase has used up the link all the same. The manual says how to write email templates that avoid it.
-    again = await relay.follow_link(browser, relay.supabase.mails[0].link)
-    assert (again.status_code, "no longer valid" in again.text) == (410, True)
+    repeated = await relay.follow_link(browser, relay.supabase.mails[0].link)
+    assert (repeated.status_code, "no longer valid" in repeated.text) == (410, True)
 
 
 async def test_token_hash_link_waits_for_a_button_press(cloud, owner):
@@ -76,15 +76,15 @@ async def test_token_hash_link_waits_for_a_button_press(cloud, owner):
     browser = await relay.open_browser()
     await browser.submit("/sign-in", email=ANNA)
     mail = relay.supabase.mails[0]
-    where = f"/auth/callback?token_hash={mail.token_hash}&type=email"
+    callback_path = f"/auth/callback?token_hash={mail.token_hash}&type=email"
     for scanner in (await relay.open_browser(), browser):
-        assert (await scanner.get(where)).status_code == 200
+        assert (await scanner.get(callback_path)).status_code == 200
     assert await fetch_column(owner, "select count(*) from users") == [0]
-    assert "was not started in this browser" not in (await browser.get(where)).text
-    pressed = await browser.submit("/auth/callback", on=where, token_hash=mail.token_hash, type="email")
+    assert "was not started in this browser" not in (await browser.get(callback_path)).text
+    pressed = await browser.submit("/auth/callback", on=callback_path, token_hash=mail.token_hash, type="email")
     assert (pressed.status_code, pressed.headers["location"]) == (303, "/home")
     assert (
-        await browser.submit("/auth/callback", on=where, token_hash=mail.token_hash, type="email")
+        await browser.submit("/auth/callback", on=callback_path, token_hash=mail.token_hash, type="email")
     ).status_code == 410
 
 
@@ -92,9 +92,9 @@ async def test_token_hash_link_works_on_another_device_with_a_warning(cloud, own
     relay = await cloud(registration="open")
     await (await relay.open_browser()).submit("/sign-in", email=ANNA)
     mail, phone = relay.supabase.mails[0], await relay.open_browser()
-    where = f"/auth/callback?token_hash={mail.token_hash}&type=email"
-    assert "was not started in this browser" in (await phone.get(where)).text
-    pressed = await phone.submit("/auth/callback", on=where, token_hash=mail.token_hash, type="email")
+    callback_path = f"/auth/callback?token_hash={mail.token_hash}&type=email"
+    assert "was not started in this browser" in (await phone.get(callback_path)).text
+    pressed = await phone.submit("/auth/callback", on=callback_path, token_hash=mail.token_hash, type="email")
     assert pressed.headers["location"] == "/home"
 
 
@@ -102,10 +102,10 @@ async def test_code_works_only_in_the_browser_that_requested_it(cloud, owner):
     relay = await cloud(registration="open")
     victim, thief = await relay.open_browser(), await relay.open_browser()
     await thief.submit("/sign-in", email="thief@example.org")
-    back = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
+    callback_url = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
     # A browser that has begun its own sign-in can't be signed in with another user's code (login CSRF).
     await victim.submit("/sign-in", email=ANNA)
-    assert (await victim.get(back)).status_code == 410
+    assert (await victim.get(callback_url)).status_code == 410
     landed = await relay.follow_link(victim, relay.supabase.mails[1].link)
     assert landed.headers["location"] == "/home"
     assert await fetch_column(owner, "select email from users") == [ANNA]
@@ -118,8 +118,8 @@ async def test_provider_signs_in(cloud, owner):
     assert ("with GitHub" in page.text, "with Google" in page.text) == (True, False)
     allowed = re.search(r"form-action ([^;]+);", page.headers["content-security-policy"])[1]
     assert allowed == f"'self' {relay.supabase.url} https://github.com"
-    off = await browser.submit("/sign-in/with/github", on="/sign-in", next="/usage")
-    landed = await relay.follow_link(browser, off.headers["location"])
+    redirect = await browser.submit("/sign-in/with/github", on="/sign-in", next="/usage")
+    landed = await relay.follow_link(browser, redirect.headers["location"])
     assert landed.headers["location"] == "/usage"
     assert await fetch_column(owner, "select name from users") == ["Octo Cat"]
     assert (await browser.submit("/sign-in/with/google", on="/terms")).status_code == 404
@@ -128,8 +128,8 @@ async def test_provider_signs_in(cloud, owner):
 async def test_cancelled_and_failed_provider_sign_ins_show_the_reason(cloud):
     relay = await cloud(registration="open")
     browser = await relay.open_browser()
-    left = await browser.get("/auth/callback?error=access_denied&error_description=<b>x</b>")
-    assert ("You are not signed in" in left.text, "<b>x" in left.text) == (True, False)
+    cancelled = await browser.get("/auth/callback?error=access_denied&error_description=<b>x</b>")
+    assert ("You are not signed in" in cancelled.text, "<b>x" in cancelled.text) == (True, False)
     failed = await browser.get("/auth/callback?error=server_error&error_code=unexpected_failure")
     assert (failed.status_code, "Sign-in failed" in failed.text) == (502, True)
     assert (await browser.get("/auth/callback?error=access_denied&error_code=otp_expired")).status_code == 410
@@ -177,8 +177,8 @@ async def test_no_new_account_until_the_supabase_user_is_deleted(cloud, owner):
 async def test_unfinished_sign_in_expires_and_is_deleted(cloud, owner, pool):
     relay = await cloud(registration="invitation", sign_in_providers="google")
     browser = await relay.open_browser()
-    off = await browser.submit("/sign-in/with/google", on="/sign-in")
-    await relay.follow_link(browser, off.headers["location"])
+    redirect = await browser.submit("/sign-in/with/google", on="/sign-in")
+    await relay.follow_link(browser, redirect.headers["location"])
     assert await fetch_column(owner, "select email from sign_in_attempts") == ["octo@example.org"]
     await owner.execute("update sign_in_attempts set expires_at = now() - interval '1 second'")
     assert "octo@example.org" not in (await browser.get("/register")).text
@@ -262,15 +262,15 @@ async def test_supabase_outage_returns_503_and_logs_no_secrets(cloud, caplog):
     relay = await cloud(registration="open")
     browser = await relay.open_browser()
     await browser.submit("/sign-in", email=ANNA)
-    back = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
+    callback_url = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
     relay.supabase.is_down = True
-    away = await browser.get(back)
-    assert (away.status_code, away.headers["retry-after"]) == (503, "10")
+    unavailable = await browser.get(callback_url)
+    assert (unavailable.status_code, unavailable.headers["retry-after"]) == (503, "10")
     assert (await browser.submit("/sign-in", email=ANNA)).status_code == 200  # the same response as always
     relay.supabase.is_down = False
     messages = " ".join(record.getMessage() for record in caplog.records if record.name.startswith("relay"))
     assert "Supabase, exchange a code" in messages
-    assert not any(secret in messages for secret in ("@", back.rpartition("=")[2]))
+    assert not any(secret in messages for secret in ("@", callback_url.rpartition("=")[2]))
 
 
 async def test_self_hosted_relay_has_no_supabase_pages(self_hosted_browser):

@@ -47,9 +47,9 @@ async def test_link_of_a_later_email_works_after_another_request(relay):
 async def test_verifiers_are_not_reused_for_another_address(relay):
     browser = await relay.open_browser()
     await browser.submit("/sign-in", email=ANNA)
-    back = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
+    callback_url = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
     await browser.submit("/sign-in", email="bert@example.org")
-    assert (await browser.get(back)).status_code == 410
+    assert (await browser.get(callback_url)).status_code == 410
 
 
 async def test_earlier_verifiers_are_deleted_after_sign_in(relay, owner):
@@ -69,13 +69,13 @@ async def test_earlier_verifiers_are_deleted_after_sign_in(relay, owner):
 async def test_rate_limit_of_supabase_returns_429_and_the_link_stays_valid(relay):
     browser = await relay.open_browser()
     await browser.submit("/sign-in", email=ANNA)
-    back = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
+    callback_url = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
     relay.supabase.rate_limited_paths.add("/token")
-    busy = await browser.get(back)
+    busy = await browser.get(callback_url)
     assert (busy.status_code, busy.headers["retry-after"]) == (429, "60")
     assert "is not responding" not in busy.text
     relay.supabase.rate_limited_paths.clear()
-    assert (await browser.get(back)).headers["location"] == "/home"
+    assert (await browser.get(callback_url)).headers["location"] == "/home"
 
 
 async def test_rate_limited_button_press_returns_429_and_can_be_repeated(relay):
@@ -100,10 +100,10 @@ async def test_banned_user_is_refused_by_every_sign_in_method(relay):
     account.is_banned = True
     mail = relay.supabase.mails[0]
     by_link = await relay.follow_link(browser, mail.link)
-    where = f"/auth/callback?token_hash={mail.token_hash}&type=email"
-    by_press = await browser.submit("/auth/callback", on=where, token_hash=mail.token_hash, type="email")
-    off = await browser.submit("/sign-in/with/github", on="/sign-in")
-    by_provider = await relay.follow_link(browser, off.headers["location"])
+    callback_path = f"/auth/callback?token_hash={mail.token_hash}&type=email"
+    by_press = await browser.submit("/auth/callback", on=callback_path, token_hash=mail.token_hash, type="email")
+    redirect = await browser.submit("/sign-in/with/github", on="/sign-in")
+    by_provider = await relay.follow_link(browser, redirect.headers["location"])
     for page in (by_link, by_press, by_provider):
         assert (page.status_code, "This account is locked" in page.text) == (403, True)
 
@@ -111,22 +111,22 @@ async def test_banned_user_is_refused_by_every_sign_in_method(relay):
 async def test_unverified_provider_address_must_be_confirmed_by_email(relay):
     relay.supabase.provider_verifies_email = False
     browser = await relay.open_browser()
-    off = await browser.submit("/sign-in/with/github", on="/sign-in")
-    page = await relay.follow_link(browser, off.headers["location"])
+    redirect = await browser.submit("/sign-in/with/github", on="/sign-in")
+    page = await relay.follow_link(browser, redirect.headers["location"])
     assert (page.status_code, "Confirm your email address first" in page.text) == (403, True)
     await relay.supabase.resolve_link(relay.supabase.mails[0].link)
-    off = await browser.submit("/sign-in/with/github", on="/sign-in")
-    assert (await relay.follow_link(browser, off.headers["location"])).headers["location"] == "/home"
+    redirect = await browser.submit("/sign-in/with/github", on="/sign-in")
+    assert (await relay.follow_link(browser, redirect.headers["location"])).headers["location"] == "/home"
 
 
 async def test_expired_provider_sign_in_ends_on_the_error_page(relay):
     browser = await relay.open_browser()
-    off = await browser.submit("/sign-in/with/github", on="/sign-in")
+    redirect = await browser.submit("/sign-in/with/github", on="/sign-in")
     async with httpx.AsyncClient() as outside:
-        provider = (await outside.get(off.headers["location"])).headers["location"]
-        back = (await outside.get(provider)).headers["location"]
+        provider = (await outside.get(redirect.headers["location"])).headers["location"]
+        callback_url = (await outside.get(provider)).headers["location"]
     relay.supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
-    front = await relay.follow_link(browser, back)
+    front = await relay.follow_link(browser, callback_url)
     assert front.headers["location"].startswith("/auth/callback?")
     page = await browser.get(front.headers["location"])
     assert "Sign-in failed" in page.text
@@ -138,8 +138,8 @@ async def test_code_of_a_new_user_expires_five_minutes_after_the_request(relay):
     browser = await relay.open_browser()
     await browser.submit("/sign-in", email=ANNA)
     relay.supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
-    late = await relay.follow_link(browser, relay.supabase.mails[0].link)
-    assert (late.status_code, "no longer valid" in late.text) == (410, True)
+    expired = await relay.follow_link(browser, relay.supabase.mails[0].link)
+    assert (expired.status_code, "no longer valid" in expired.text) == (410, True)
     await browser.submit("/sign-in", email=ANNA)  # confirmed by the first link
     relay.supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
     assert (await relay.follow_link(browser, relay.supabase.mails[1].link)).headers["location"] == "/home"

@@ -34,5 +34,5 @@ async def test_api_returns_503_while_signing_keys_are_unavailable(cloud):
     browser = await relay.open_browser()
     relay.supabase.is_down = True
     bearer = {"Authorization": f"Bearer {relay.supabase.sign_token(relay.supabase.provider_account)}"}
-    away = await browser.get("/api/me", headers=bearer)
-    assert (away.status_code, away.headers["retry-after"]) == (503, "10")
+    unavailable = await browser.get("/api/me", headers=bearer)
+    assert (unavailable.status_code, unavailable.headers["retry-after"]) == (503, "10")

@@ -176,8 +176,8 @@ async def test_tokens_pay_only_after_the_allowance_and_get_their_own_refunds(poo
     async with pool.connection() as connection:
         refunded = await refund_call(connection, calls[-1])
         assert (refunded.quota.used, refunded.quota.call_tokens) == (allowance, 1)
-        again = await refund_call(connection, calls[-1])
-    assert again.quota == calls[-1].quota
+        repeated = await refund_call(connection, calls[-1])
+    assert repeated.quota == calls[-1].quota
     assert (await fetch_quota(pool, account)).call_tokens == 1
     assert await get_status(make_call(pool, account)) == 200
 

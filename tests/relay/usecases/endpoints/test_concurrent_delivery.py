@@ -144,13 +144,13 @@ async def test_outcome_under_a_lost_lease_is_ignored(pool, client, receiver, run
     receiver.answer = wait
     ada = await add_user(pool)
     await register_receiver(client, ada, receiver)
-    late = asyncio.create_task(Deliverer(pool, runtime.outbound, secret_key=SECRET_KEY, version="1").deliver_once())
+    second = asyncio.create_task(Deliverer(pool, runtime.outbound, secret_key=SECRET_KEY, version="1").deliver_once())
     await wait_until(lambda: len(receiver.posts) == 1)
     await run_sql(pool, "update endpoints set leased_until = now() - interval '1 s'")
     receiver.answer = acknowledge
     assert await Deliverer(pool, runtime.outbound, secret_key=SECRET_KEY, version="1").deliver_once() == 1
     resume.set()
-    assert await late == 1
+    assert await second == 1
     record = await get_endpoint_record(client, ada)
     assert (record["pending"], record["failing_since"]) == (False, None)
 

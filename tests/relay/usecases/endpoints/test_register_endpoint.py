@@ -48,9 +48,9 @@ async def test_endpoint_can_be_registered_shown_and_deleted(pool, client):
         "next_try_at": None,
         "pending": True,
     }
-    shown = await client.get("endpoint", headers=ada.header)
-    assert shown.json() == record
-    assert "s3cret" not in shown.text
+    record_response = await client.get("endpoint", headers=ada.header)
+    assert record_response.json() == record
+    assert "s3cret" not in record_response.text
     assert (await client.delete("endpoint", headers=ada.header)).status_code == 204
     assert get_status_and_slug(await client.delete("endpoint", headers=ada.header)) == (404, "not-found")
 
@@ -83,8 +83,8 @@ async def test_registering_again_keeps_id_and_secret_and_switches_the_endpoint_o
     broken = (await client.get("endpoint", headers=ada.header)).json()
     assert (broken["state"], broken["last_failure"]) == ("off", "timeout")
     assert broken["failing_since"] < broken["next_try_at"]
-    again = (await client.put("endpoint", json={"url": "http://127.0.0.2:1/b"}, headers=ada.header)).json()
-    assert again == {**first, "host": "127.0.0.2"}
+    repeated = (await client.put("endpoint", json={"url": "http://127.0.0.2:1/b"}, headers=ada.header)).json()
+    assert repeated == {**first, "host": "127.0.0.2"}
     async with pool.connection() as connection:
         assert await fetch_value(connection, "select seq from endpoints") == 7
 
@@ -98,8 +98,8 @@ async def test_each_key_has_its_own_endpoint_and_secret(pool, client):
     assert len({record["secret"] for record in records}) == len({record["id"] for record in records}) == 2
     await client.delete("endpoint", headers=users[0].header)
     assert (await client.get("endpoint", headers=users[1].header)).status_code == 200
-    again = (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=users[0].header)).json()
-    assert again["secret"] != records[0]["secret"]
+    repeated = (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=users[0].header)).json()
+    assert repeated["secret"] != records[0]["secret"]
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ async def test_test_message_is_signed_and_must_be_acknowledged(pool, client, rec
     assert answer.json() == {"delivered": True, "failure": None}
     [post] = receiver.posts
     assert Webhook(secret).verify(post.body, post.headers) == {"type": "test", "cursor": None, "messages": []}
-    again = await client.post("endpoint/test", headers=ada.header)
-    assert get_status_and_slug(again) == (429, "too-many-tests")
-    assert 0 < int(again.headers["Retry-After"]) <= 10
+    repeated = await client.post("endpoint/test", headers=ada.header)
+    assert get_status_and_slug(repeated) == (429, "too-many-tests")
+    assert 0 < int(repeated.headers["Retry-After"]) <= 10
 
 
 @pytest.mark.parametrize(

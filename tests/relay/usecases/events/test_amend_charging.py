@@ -93,8 +93,8 @@ async def test_newest_event_decides_the_state_of_a_moment(pipeline):
 
 
 async def test_oldest_event_decides_the_location_of_a_moment(pipeline):
-    away = {"location": {"latitude": 1, "longitude": 1}}
-    await pipeline.process(make_noon_update(pipeline, at(60), make_charging(40), **away))
+    elsewhere = {"location": {"latitude": 1, "longitude": 1}}
+    await pipeline.process(make_noon_update(pipeline, at(60), make_charging(40), **elsewhere))
     await pipeline.process(make_noon_update(pipeline, at(1), make_charging(40)))
     assert [session["latitude"] for session in await list_sessions(pipeline)] == [52.1]
 

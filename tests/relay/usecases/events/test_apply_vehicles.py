@@ -58,8 +58,8 @@ async def test_transitions_follow_their_vehicle_in_the_feed(pipeline):
 
 async def test_transition_has_the_vehicles_time_and_outdated_state_makes_none(pipeline):
     await pipeline.process_update("car", at(0), charge=CHARGING)
-    late = make_vehicle("car", at(30), charge=STOPPED)
-    await pipeline.process(make_event("user:vehicle:updated", at(90), pipeline.user_id, vehicle=late))
+    late_vehicle = make_vehicle("car", at(30), charge=STOPPED)
+    await pipeline.process(make_event("user:vehicle:updated", at(90), pipeline.user_id, vehicle=late_vehicle))
     (row,) = await pipeline.execute("select kind, occurred_at from transitions")
     assert row == {"kind": "charging_stopped", "occurred_at": at(30)}
     await pipeline.process_update("car", at(20), charge=CHARGING)

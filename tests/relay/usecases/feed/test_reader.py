@@ -185,7 +185,7 @@ async def test_changes_of_several_users_are_read_in_order_after_their_positions(
     transition_seq = await add_transition(pool, ada.id, vehicle_id, "plugged_in")
     _, newest = await put_vehicle(pool, ada.id, vehicle_id, level=2)
     bobs_vehicle, bobs_seq = await put_vehicle(pool, bob.id)
-    gone = await remove_vehicle(pool, bob.id, bobs_vehicle, "unlinked")
+    removal_seq = await remove_vehicle(pool, bob.id, bobs_vehicle, "unlinked")
     changes_by_user = await changes({ada.id: first, bob.id: bobs_seq, cid.id: 0, uuid4(): 0})
     assert set(changes_by_user) == {ada.id, bob.id}
     transition, vehicle = changes_by_user[ada.id].messages
@@ -195,7 +195,7 @@ async def test_changes_of_several_users_are_read_in_order_after_their_positions(
     assert (vehicle.seq, vehicle.record["vehicle"]["chargeState"]["batteryLevel"]) == (newest, 2)
     assert changes_by_user[ada.id].end_cursor.seq == newest
     assert list(changes_by_user[bob.id].messages) == [
-        VehicleRemovedMessage(seq=gone, vehicle_id=bobs_vehicle, reason="unlinked")
+        VehicleRemovedMessage(seq=removal_seq, vehicle_id=bobs_vehicle, reason="unlinked")
     ]
 
 

@@ -82,17 +82,20 @@ async def processes(database_url, redis):
 
 
 async def test_streams_of_both_processes_receive_changes_in_order(processes):
-    here, there = processes
-    ada = await add_user(here.pool)
-    vehicle_id, _ = await put_vehicle(here.pool, ada.id)
-    with here.hub.open_listener(ada.id, ada.credential) as near, there.hub.open_listener(ada.id, ada.credential) as far:
-        readers = [StreamReader(near), StreamReader(far)]
-        for process, listener in zip(processes, (near, far), strict=True):
+    local, remote = processes
+    ada = await add_user(local.pool)
+    vehicle_id, _ = await put_vehicle(local.pool, ada.id)
+    with (
+        local.hub.open_listener(ada.id, ada.credential) as local_listener,
+        remote.hub.open_listener(ada.id, ada.credential) as remote_listener,
+    ):
+        readers = [StreamReader(local_listener), StreamReader(remote_listener)]
+        for process, listener in zip(processes, (local_listener, remote_listener), strict=True):
             await start_listener(process.pool, listener)
         for level in range(20):
-            await add_transition(here.pool, ada.id, vehicle_id)
-            _, seq = await put_vehicle(here.pool, ada.id, vehicle_id, level=level)
-            here.waker.wake([ada.id])
+            await add_transition(local.pool, ada.id, vehicle_id)
+            _, seq = await put_vehicle(local.pool, ada.id, vehicle_id, level=level)
+            local.waker.wake([ada.id])
         for reader in readers:
             events = await reader.read_until_seq(seq)
             seqs = [event.seq for event in events]
@@ -102,62 +105,62 @@ async def test_streams_of_both_processes_receive_changes_in_order(processes):
 
 
 async def test_revocation_in_one_process_ends_streams_in_the_other_at_once(processes):
-    here, there = processes
-    ada, bob = [await add_user(here.pool) for _ in range(2)]
+    local, remote = processes
+    ada, bob = [await add_user(local.pool) for _ in range(2)]
     with (
-        there.hub.open_listener(ada.id, ada.credential) as far,
-        there.hub.open_listener(bob.id, bob.credential) as other,
+        remote.hub.open_listener(ada.id, ada.credential) as remote_listener,
+        remote.hub.open_listener(bob.id, bob.credential) as other,
     ):
-        for listener in (far, other):
-            await start_listener(there.pool, listener)
-        here.hub.close_credential_streams(ada.credential)
-        assert [event.data["reason"] for event in await StreamReader(far).read_until_end()] == ["revoked"]
+        for listener in (remote_listener, other):
+            await start_listener(remote.pool, listener)
+        local.hub.close_credential_streams(ada.credential)
+        assert [event.data["reason"] for event in await StreamReader(remote_listener).read_until_end()] == ["revoked"]
         assert not other._ended
-        here.hub.close_user_streams(bob.id)
+        local.hub.close_user_streams(bob.id)
         assert [event.data["reason"] for event in await StreamReader(other).read_until_end()] == ["revoked"]
 
 
 async def test_dropped_slow_reader_resumes_at_the_other_process(processes):
-    here, there = processes
-    ada, bob = [await add_user(here.pool) for _ in range(2)]
-    vehicle_id, _ = await put_vehicle(here.pool, ada.id)
-    with here.hub.open_listener(ada.id, ada.credential) as slow:
-        cursor = await start_listener(here.pool, slow)
+    local, remote = processes
+    ada, bob = [await add_user(local.pool) for _ in range(2)]
+    vehicle_id, _ = await put_vehicle(local.pool, ada.id)
+    with local.hub.open_listener(ada.id, ada.credential) as slow:
+        cursor = await start_listener(local.pool, slow)
         seqs = []
         while not slow._ended:
-            seqs.append(await add_transition(here.pool, ada.id, vehicle_id))
-            await put_vehicle(here.pool, ada.id, vehicle_id, corrections=["x" * 8_000])
+            seqs.append(await add_transition(local.pool, ada.id, vehicle_id))
+            await put_vehicle(local.pool, ada.id, vehicle_id, corrections=["x" * 8_000])
             before = slow.cursor
-            here.waker.wake([ada.id])
+            local.waker.wake([ada.id])
             await wait_until(lambda before=before: slow.cursor != before or slow._ended)
         assert await slow.receive() == b""  # dropped, with what was queued
-    with there.hub.open_listener(ada.id, ada.credential) as again:
-        async with there.pool.connection() as connection:
+    with remote.hub.open_listener(ada.id, ada.credential) as again:
+        async with remote.pool.connection() as connection:
             snapshot = await read_snapshot(connection, ada.id, cursor)
         again.start(snapshot.cursor, render_initial_events(snapshot, {}, cursor))
         events = parse_events(await again.receive())
     assert events[0].name == "snapshot"
     assert "gap" not in events[0].data
     assert [event.seq for event in events[1:]] == seqs
-    with here.hub.open_listener(bob.id, bob.credential) as quick:
-        await start_listener(here.pool, quick)
-        _, seq = await put_vehicle(here.pool, bob.id)
-        here.waker.wake([bob.id])
+    with local.hub.open_listener(bob.id, bob.credential) as quick:
+        await start_listener(local.pool, quick)
+        _, seq = await put_vehicle(local.pool, bob.id)
+        local.waker.wake([bob.id])
         assert (await StreamReader(quick).read_until_seq(seq))[-1].seq == seq
 
 
 async def test_endpoint_gets_each_change_once_from_two_processes(processes):
-    here = processes[0]
-    ada = await add_user(here.pool)
-    vehicle_id, _ = await put_vehicle(here.pool, ada.id)
+    local = processes[0]
+    ada = await add_user(local.pool)
+    vehicle_id, _ = await put_vehicle(local.pool, ada.id)
     async with run_receiver() as receiver, open_test_outbound() as outbound:
-        async with open_api_client(make_runtime(here.pool, outbound)) as client:
+        async with open_api_client(make_runtime(local.pool, outbound)) as client:
             await client.put("endpoint", json={"url": receiver.url()}, headers=ada.header)
-        here.waker.wake([ada.id])
+        local.waker.wake([ada.id])
         await wait_until(lambda: len(receiver.posts) == 1)
         seqs = []
         for number in range(30):
-            seqs.append(await add_transition(here.pool, ada.id, vehicle_id))
+            seqs.append(await add_transition(local.pool, ada.id, vehicle_id))
             processes[number % 2].waker.wake([ada.id])
         await wait_until(lambda: receiver.messages[-1]["id"].endswith(f".{seqs[-1]}"))
         delivered = [

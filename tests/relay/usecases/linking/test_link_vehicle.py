@@ -157,8 +157,8 @@ async def test_link_succeeds_although_the_browser_never_returns(scenario):
 
 async def test_linking_the_same_account_again_gives_state_linked(scenario):
     await scenario.link_vehicles("XPENG")
-    again = await scenario.link_vehicles("XPENG")
-    result = await scenario.get_link_result(again)
+    second_link = await scenario.link_vehicles("XPENG")
+    result = await scenario.get_link_result(second_link)
     assert (result["state"], result["vehicles"]) == ("linked", [])
 
 

@@ -104,8 +104,8 @@ async def test_code_expires_after_a_minute(client, pool, account):
 async def test_second_use_of_a_code_revokes_its_grant(client, pool, account, verifier):
     issued = await issue_code(client.runtime, account.user_id)
     tokens = (await client.token(issued.form())).json()
-    again = issued.form() if verifier == "right" else issued.form(code_verifier=secrets.token_urlsafe(48))
-    assert_refused(await client.token(again))
+    repeated_form = issued.form() if verifier == "right" else issued.form(code_verifier=secrets.token_urlsafe(48))
+    assert_refused(await client.token(repeated_form))
     assert await client.call(tokens["access_token"]) == 401
     assert_refused(await client.refresh(tokens["refresh_token"]))
     assert await list_grants(pool) == [("Home", ["read", "control"], True)]
@@ -145,10 +145,10 @@ async def test_new_sign_in_of_an_installation_revokes_the_previous_one(client, p
         await client.sign_in(account.user_id, name="Home"),
         await client.sign_in((await make_account()).user_id, installation="7f3a", name="Home"),
     ]
-    again = await client.sign_in(account.user_id, installation="7f3a", name="Home, renamed")
+    new_tokens = await client.sign_in(account.user_id, installation="7f3a", name="Home, renamed")
     assert await client.call(first["access_token"]) == 401
     assert_refused(await client.refresh(first["refresh_token"]))
-    for tokens in [*others, again]:
+    for tokens in [*others, new_tokens]:
         assert await client.call(tokens["access_token"]) == 200
 
 

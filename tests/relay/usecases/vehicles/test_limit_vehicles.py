@@ -58,9 +58,9 @@ async def test_two_links_completed_at_once_do_not_exceed_the_limit(scenario):
 async def test_vehicle_over_the_limit_is_listed_by_name_only_and_not_served(two_vehicles):
     records = await two_vehicles.list_vehicles()
     (served,), (unserved,) = filter_ids(records, "served"), filter_ids(records, "over_limit")
-    shown = next(record for record in records if record["id"] == unserved)["vehicle"]
-    assert set(shown) == {"vendor", "information"}
-    assert "vin" not in shown["information"]
+    shown_vehicle = next(record for record in records if record["id"] == unserved)["vehicle"]
+    assert set(shown_vehicle) == {"vendor", "information"}
+    assert "vin" not in shown_vehicle["information"]
     assert (await two_vehicles.api.get(f"/api/ha/status/{served}")).status_code == 200
     assert (await two_vehicles.api.get(f"/api/ha/status/{unserved}")).status_code == 404
 
@@ -159,9 +159,9 @@ async def test_signed_in_user_chooses_links_and_unlinks_on_web_pages(two_vehicle
     two_vehicles.set_vehicle_limits(pro=None)
     wrong = await submit("/link", vendor="Trabant")
     assert (wrong.status_code, "Choose a brand from the list" in wrong.text) == (422, True)
-    made = await submit("/link", vendor="XPENG")
-    assert made.headers["location"].startswith("/link/")
-    assert "Continue to XPENG" in (await browser.get(made.headers["location"])).text
+    linked = await submit("/link", vendor="XPENG")
+    assert linked.headers["location"].startswith("/link/")
+    assert "Continue to XPENG" in (await browser.get(linked.headers["location"])).text
     path = f"/vehicles/{unserved}/unlink"
     named = (await browser.get(path)).text
     assert [get_display_name(vehicle["vehicle"]) in named for vehicle in await two_vehicles.list_vehicles()] == [

@@ -119,8 +119,8 @@ def test_repeated_samples_change_nothing():
     samples = charging(0, 40, 11, place=HOME_PLACE), stopped(20, 44)
     ledger.add(*samples)
     counters = ledger.counters
-    again = ledger.add(*samples)
-    assert (again.sessions, again.removed_ids, ledger.counters) == ((), (), counters)
+    repeated = ledger.add(*samples)
+    assert (repeated.sessions, repeated.removed_ids, ledger.counters) == ((), (), counters)
 
 
 def approximate_counts(counters):
