@@ -77,4 +77,6 @@ def test_single_linter_can_be_selected():
 def test_unknown_linter_exits_with_2():
     done = run_script_module("lint", "spelling")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith("unknown linter: spelling (choose from ruff, format, mypy, imports, voice)")
+    assert done.stderr.splitlines()[-1].endswith(
+        "unknown linter: spelling (choose from ruff, format, mypy, imports, voice)"
+    )
