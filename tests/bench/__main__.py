@@ -1,4 +1,4 @@
-"""scripts/bench: runs the benches and prints what they measured."""
+"""Run the benchmarks and print their figures."""
 
 import argparse
 import asyncio
@@ -7,20 +7,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import cases, home_assistant, stalling
-from tests.bench.report import ROOT, Row, machine, table, written
-from tests.bench.world import open_world
+from tests.bench import cases, home_assistant, metering, plain_design, streams
+from tests.bench.environment import open_environment
+from tests.bench.report import ROOT, Row, describe_machine, render_document_table, render_table
 
-BENCHES: dict[str, cases.Bench] = {
-    "ingest": cases.ingest,
-    "status": cases.status,
-    "latency": cases.latency,
-    "home-assistant": home_assistant.entity_state,
-    "streams": cases.streams,
-    "scaling": cases.scaling,
-    "peer": stalling.peer,
-    "drain": cases.drain,
-    "metering": cases.metering,
+BENCHMARKS: dict[str, cases.Benchmark] = {
+    "ingest": cases.measure_ingest,
+    "status": cases.measure_status,
+    "latency": cases.measure_latency,
+    "home-assistant": home_assistant.measure_entity_state,
+    "streams": streams.measure_streams,
+    "scaling": cases.measure_scaling,
+    "peer": plain_design.measure_peer,
+    "drain": cases.measure_drain,
+    "metering": metering.measure_metering,
 }
 DOCUMENT = Path("docs/performance.md")
 HEAD = """\
@@ -37,37 +37,37 @@ and all servers. Only ratios have budgets. Absolute figures depend on the machin
 
 
 async def run(names: Sequence[str], *, quick: bool) -> list[Row]:
-    """The rows of these benches, printed as they come."""
+    """Run these benchmarks, print each one's rows when it ends, and return them all."""
     rows: list[Row] = []
-    with open_world() as world:
+    with open_environment() as environment:
         for name in names:
-            began = time.monotonic()
+            started_at = time.monotonic()
             print(f"==> {name}", flush=True)
-            found = await BENCHES[name](world, cases.Scale(quick=quick))
-            for row in found:
-                ratio = "" if row.ratio is None else f"  ratio {row.ratio:.2f} {row.against} {row.verdict}"
+            new_rows = await BENCHMARKS[name](environment, cases.Scale(quick=quick))
+            for row in new_rows:
+                ratio = "" if row.ratio is None else f"  ratio {row.ratio:.2f} {row.limit} {row.verdict}"
                 print(f"    {row.what}: {row.figures}{ratio}", flush=True)
-            print(f"    {time.monotonic() - began:.0f} s", flush=True)
-            rows += found
+            print(f"    {time.monotonic() - started_at:.0f} s", flush=True)
+            rows += new_rows
     return rows
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command. With `--quick` nothing is judged: it only shows that every bench works."""
+    """Run the command and return its exit status: 1 if a budget was missed, except with `--quick`."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a little of each, in about a minute; judges nothing")
-    parser.add_argument("--only", action="append", choices=list(BENCHES), help="this bench; may be given again")
-    parser.add_argument("--write", action="store_true", help=f"put the figures into {DOCUMENT}")
+    parser.add_argument("--quick", action="store_true", help="short runs, about a minute in total; ignores budgets")
+    parser.add_argument("--only", action="append", choices=list(BENCHMARKS), help="run this benchmark; repeatable")
+    parser.add_argument("--write", action="store_true", help=f"write the figures to {DOCUMENT}")
     options = parser.parse_args(argv)
-    rows = asyncio.run(run(options.only or list(BENCHES), quick=options.quick))
-    print(f"\n{table(rows)}\n\n{machine()}", flush=True)
+    rows = asyncio.run(run(options.only or list(BENCHMARKS), quick=options.quick))
+    print(f"\n{render_table(rows)}\n\n{describe_machine()}", flush=True)
     if options.write:
         document = ROOT / DOCUMENT
         old = document.read_text(encoding="utf-8") if options.only else ""
-        document.write_text(HEAD + written(old, rows, list(BENCHES)), encoding="utf-8")
+        document.write_text(HEAD + render_document_table(old, rows, list(BENCHMARKS)), encoding="utf-8")
     missed = [row for row in rows if row.verdict == "MISSED"]
     if missed and not options.quick:
-        print(f"missed: {', '.join(f'{it.bench} ({it.what})' for it in missed)}", flush=True)
+        print(f"missed: {', '.join(f'{row.bench} ({row.what})' for row in missed)}", flush=True)
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""The floor: bare FastAPI handlers that do the unavoidable and nothing else, to be faster than which is no aim."""
+"""The floor: bare FastAPI handlers that do only the unavoidable, as a lower bound for the relay's figures."""
 
 import asyncio
 import hashlib
@@ -46,7 +46,7 @@ async def ready() -> dict:
 
 @app.post("/ingest")
 async def ingest(request: Request) -> dict:
-    """Verify and insert, one row a delivery."""
+    """Verify the signature and insert one row per delivery."""
     raw = await request.body()
     expected = "sha1=" + hmac.new(SECRET, raw, hashlib.sha1).hexdigest()
     assert hmac.compare_digest(expected, request.headers["x-enode-signature"])
@@ -61,23 +61,23 @@ async def ingest(request: Request) -> dict:
 
 @app.get("/status/{vehicle}")
 async def status(vehicle: str, request: Request) -> dict:
-    """The same one statement, and its row as it is."""
+    """Run the relay's one statement and return its row unchanged."""
     key = request.headers["authorization"].removeprefix("Bearer ")
-    asked = {
+    parameters = {
         "lookup": hash_secret(key),
         "allowances": SELF_HOSTED_PLANS.monthly_calls_json,
         "scope": "read",
         "endpoint": "floor",
     }
     async with app.state.pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(AUTHORIZE["key"], asked | {"vehicle": vehicle})
+        await cursor.execute(AUTHORIZE["key"], parameters | {"vehicle": vehicle})
         row = await cursor.fetchone()
     return row["vehicle_cache"]
 
 
 @app.get("/stream")
 async def stream() -> StreamingResponse:
-    """Whatever is posted to /fan-out."""
+    """Stream what is posted to /fan-out."""
     queue: asyncio.Queue[bytes] = asyncio.Queue()
     app.state.listeners.append(queue)
 

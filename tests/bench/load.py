@@ -1,4 +1,4 @@
-"""Load with bounds: so many requests at so many at once, or so many a second; and what came of it."""
+"""Load generators with a fixed concurrency or a fixed rate, and their results."""
 
 import asyncio
 import hashlib
@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 
 import aiohttp
 
-from tests.bench.world import SECRET, Person
+from tests.bench.environment import SECRET, Account
 from tests.relay.support.enode_events import CHARGING, make_event, make_vehicle
 
-HANG_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 CAPABILITIES = (
     *("information", "chargeState", "location", "odometer"),
     *("setMaxCurrent", "startCharging", "stopCharging", "smartCharging"),
@@ -22,94 +22,94 @@ CAPABILITIES = (
 
 
 @dataclass
-class Outcome:
-    """Seconds that each request took, and all of them together."""
+class LoadResult:
+    """Total seconds, and the seconds of each request."""
 
     seconds: float = 0.0
-    each: list[float] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
 
     @property
     def per_second(self) -> float:
-        return len(self.each) / self.seconds
+        return len(self.durations) / self.seconds
 
-    def percentile(self, share: float) -> float:
-        """Milliseconds within which this share was answered."""
-        return percentile(self.each, share) * 1000
+    def percentile(self, fraction: float) -> float:
+        """Return the milliseconds within which this fraction of the requests was answered."""
+        return get_percentile(self.durations, fraction) * 1000
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that this share of them does not exceed."""
+def get_percentile(values: Sequence[float], fraction: float) -> float:
+    """Return the value that this fraction of `values` does not exceed."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+    return ordered[min(len(ordered) - 1, int(len(ordered) * fraction))]
 
 
-def signed(*events: dict) -> tuple[bytes, dict[str, str]]:
-    """A delivery as Enode sends it."""
+def build_delivery(*events: dict) -> tuple[bytes, dict[str, str]]:
+    """Build the body and signature header of a delivery as Enode sends it."""
     raw = json.dumps(events, separators=(",", ":")).encode()
     return raw, {"x-enode-signature": "sha1=" + hmac.new(SECRET.encode(), raw, hashlib.sha1).hexdigest()}
 
 
-def update(person: Person, marker: int) -> dict:
-    """A car's `updated`, told apart by its odometer."""
+def build_update_event(account: Account, marker: int) -> dict:
+    """Build a `user:vehicle:updated` event that carries `marker` in its odometer."""
     now = datetime.now(UTC)
-    shown = make_vehicle(person.enode_vehicle_id, now, vin=None, charge={**CHARGING, "batteryLevel": marker % 100})
-    shown["capabilities"] = {name: {"isCapable": True, "interventionIds": []} for name in CAPABILITIES}
-    shown["odometer"] = {"distance": marker, "lastUpdated": shown["lastSeen"]}
-    return make_event("user:vehicle:updated", now, person.id, vehicle=shown, updatedFields=[])
+    vehicle = make_vehicle(account.enode_vehicle_id, now, vin=None, charge={**CHARGING, "batteryLevel": marker % 100})
+    vehicle["capabilities"] = {name: {"isCapable": True, "interventionIds": []} for name in CAPABILITIES}
+    vehicle["odometer"] = {"distance": marker, "lastUpdated": vehicle["lastSeen"]}
+    return make_event("user:vehicle:updated", now, account.id, vehicle=vehicle, updatedFields=[])
 
 
-type Ask = Callable[[aiohttp.ClientSession, int], Awaitable[None]]
+type SendRequest = Callable[[aiohttp.ClientSession, int], Awaitable[None]]
 
 
-async def closed_loop(ask: Ask, *, requests: int, at_once: int) -> Outcome:
-    """`requests` of them, `at_once` at a time, each as soon as the one before it is answered."""
-    outcome, numbers = Outcome(), iter(range(requests))
-    async with session(at_once) as http, asyncio.timeout(HANG_SECONDS):
+async def run_closed_loop(send_request: SendRequest, *, requests: int, concurrency: int) -> LoadResult:
+    """Run `concurrency` clients, each of which sends its next request when the previous one is answered."""
+    result, numbers = LoadResult(), iter(range(requests))
+    async with open_session(concurrency) as http, asyncio.timeout(TIMEOUT_SECONDS):
 
-        async def one_client() -> None:
+        async def run_client() -> None:
             for number in numbers:
-                began = time.perf_counter()
-                await ask(http, number)
-                outcome.each.append(time.perf_counter() - began)
+                request_started_at = time.perf_counter()
+                await send_request(http, number)
+                result.durations.append(time.perf_counter() - request_started_at)
 
-        began = time.perf_counter()
-        await asyncio.gather(*(one_client() for _ in range(at_once)))
-        outcome.seconds = time.perf_counter() - began
-    return outcome
-
-
-async def open_loop(ask: Ask, *, requests: int, per_second: float) -> Outcome:
-    """`requests` at this pace, however long the answers take: the time counts from when each was due."""
-    outcome = Outcome()
-    async with session(200) as http, asyncio.timeout(HANG_SECONDS):
-        began = time.perf_counter()
-
-        async def due(number: int) -> None:
-            at = began + number / per_second
-            await asyncio.sleep(at - time.perf_counter())
-            await ask(http, number)
-            outcome.each.append(time.perf_counter() - at)
-
-        await asyncio.gather(*(due(number) for number in range(requests)))
-        outcome.seconds = time.perf_counter() - began
-    return outcome
+        started_at = time.perf_counter()
+        await asyncio.gather(*(run_client() for _ in range(concurrency)))
+        result.seconds = time.perf_counter() - started_at
+    return result
 
 
-def session(at_once: int) -> aiohttp.ClientSession:
-    """A client that keeps its connections."""
+async def run_open_loop(send_request: SendRequest, *, requests: int, per_second: float) -> LoadResult:
+    """Send requests at a fixed rate, however long responses take. Durations count from when a request was due."""
+    result = LoadResult()
+    async with open_session(200) as http, asyncio.timeout(TIMEOUT_SECONDS):
+        started_at = time.perf_counter()
+
+        async def send_when_due(number: int) -> None:
+            due_at = started_at + number / per_second
+            await asyncio.sleep(due_at - time.perf_counter())
+            await send_request(http, number)
+            result.durations.append(time.perf_counter() - due_at)
+
+        await asyncio.gather(*(send_when_due(number) for number in range(requests)))
+        result.seconds = time.perf_counter() - started_at
+    return result
+
+
+def open_session(concurrency: int) -> aiohttp.ClientSession:
+    """Create a client that reuses its connections."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=at_once), timeout=aiohttp.ClientTimeout(total=HANG_SECONDS)
+        connector=aiohttp.TCPConnector(limit=concurrency), timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     )
 
 
-def posting(url: str, bodies: Iterable[tuple[bytes, dict[str, str]]]) -> Ask:
-    """Each request POSTs the next of these deliveries. They are made before, so that making them costs nobody."""
-    made = list(bodies)
+def post_in_turn(url: str, bodies: Iterable[tuple[bytes, dict[str, str]]]) -> SendRequest:
+    """Return a function that posts the deliveries in turn. They are built beforehand, outside of the measurement."""
+    deliveries = list(bodies)
 
-    async def ask(http: aiohttp.ClientSession, number: int) -> None:
-        raw, headers = made[number % len(made)]
-        async with http.post(url, data=raw, headers=headers) as answer:
-            assert answer.status == 200, answer.status
-            await answer.read()
+    async def send_request(http: aiohttp.ClientSession, number: int) -> None:
+        raw, headers = deliveries[number % len(deliveries)]
+        async with http.post(url, data=raw, headers=headers) as response:
+            assert response.status == 200, response.status
+            await response.read()
 
-    return ask
+    return send_request

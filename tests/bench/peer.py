@@ -1,4 +1,4 @@
-"""The peer: the plain design that this relay replaces. Eleven statements in a row, delivery inside the request."""
+"""The peer: the plain design that this relay replaces. Eleven statements in sequence, delivery inside the request."""
 
 import hashlib
 import hmac
@@ -43,13 +43,13 @@ async def webhook(request: Request) -> dict:
     raw = await request.body()
     expected = "sha1=" + hmac.new(SECRET, raw, hashlib.sha1).hexdigest()
     assert hmac.compare_digest(expected, request.headers["x-enode-signature"])
-    for it in json.loads(raw):
-        await act(it)
+    for event in json.loads(raw):
+        await process_event(event)
     return {"status": "ok"}
 
 
-async def act(it: dict) -> None:
-    user_id, vehicle = it["user"]["id"], it["vehicle"]
+async def process_event(event: dict) -> None:
+    user_id, vehicle = event["user"]["id"], event["vehicle"]
     async with app.state.pool.connection() as connection:
         await connection.execute("select * from users where id = %s", [user_id])
         await connection.execute("select * from api_keys where user_id = %s", [user_id])
@@ -60,14 +60,14 @@ async def act(it: dict) -> None:
         await connection.execute(
             "insert into webhook_logs (account_id, digest, event, payload, event_at) "
             "values ('peer', %s, 'x', %s, now()) on conflict do nothing",
-            [hashlib.sha256(json.dumps(it).encode()).digest(), json.dumps(it)],
+            [hashlib.sha256(json.dumps(event).encode()).digest(), json.dumps(event)],
         )
         await connection.execute(
             "update vehicles set vehicle_cache = %s where user_id = %s", [json.dumps(vehicle), user_id]
         )
     if receiver := os.environ.get("BENCH_RECEIVER"):
         with suppress(httpx.HTTPError):
-            await app.state.http.post(receiver, json=it)
+            await app.state.http.post(receiver, json=event)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What was measured, as a table for people: absolute figures are printed, only ratios and hang limits judge."""
+"""The table of results. Absolute figures are printed only; ratios are compared with budgets."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A figure. `ratio` is ours against floor or peer; `budget` what it may be at most (or, `at_least`, at least)."""
+    """A measurement. `ratio` compares with floor or peer; `budget` is its maximum, or minimum if `at_least`."""
 
     bench: str
     what: str
@@ -26,40 +26,46 @@ class Row:
     def verdict(self) -> str:
         if self.ratio is None or self.budget is None:
             return ""
-        held = self.ratio >= self.budget if self.at_least else self.ratio <= self.budget
-        return "held" if held else "MISSED"
+        is_met = self.ratio >= self.budget if self.at_least else self.ratio <= self.budget
+        return "held" if is_met else "MISSED"
 
     @property
-    def against(self) -> str:
+    def limit(self) -> str:
         return "" if self.budget is None else f"{'≥' if self.at_least else '≤'} {self.budget:g}"
 
 
-def table(rows: list[Row]) -> str:
-    """Markdown, which reads well in a terminal too."""
+def render_table(rows: list[Row]) -> str:
+    """Render the rows as a Markdown table, which is readable in a terminal as well."""
     lines = ["| bench | what | measured | ratio | budget | |", "|---|---|---|---|---|---|"]
     lines += [
-        f"| {it.bench} | {it.what} | {it.figures} | {'' if it.ratio is None else f'{it.ratio:.2f}'} | {it.against} | "
-        f"{it.verdict} |"
-        for it in rows
+        f"| {row.bench} | {row.what} | {row.figures} | {'' if row.ratio is None else f'{row.ratio:.2f}'} | "
+        f"{row.limit} | {row.verdict} |"
+        for row in rows
     ]
     return "\n".join(lines)
 
 
-def written(old: str, rows: list[Row], order: list[str]) -> str:
-    """The document's table and what it was measured on. Benches that did not run keep what `old` says of them."""
-    run = {it.bench for it in rows}
-    head, rule, *lines = table(rows).splitlines()
-    kept = [it for it in old.splitlines() if it.startswith("| ") and it.split(" | ")[0][2:] in set(order) - run]
-    lines = sorted(kept + lines, key=lambda line: order.index(line.split(" | ")[0][2:]))
+def render_document_table(old: str, rows: list[Row], order: list[str]) -> str:
+    """Render the document's table and the machine. Benchmarks that did not run keep their lines of `old`."""
+    run = {row.bench for row in rows}
+    head, rule, *lines = render_table(rows).splitlines()
+    kept = [line for line in old.splitlines() if line.startswith("| ") and get_bench(line) in set(order) - run]
+    lines = sorted(kept + lines, key=lambda line: order.index(get_bench(line)))
     if not kept:
-        return "\n".join([head, rule, *lines, "", f"Measured on {machine()}."]) + "\n"
+        return "\n".join([head, rule, *lines, "", f"Measured on {describe_machine()}."]) + "\n"
     names = ", ".join(name for name in order if name in run)
-    before = [it for it in old.splitlines() if "easured on " in it and not it.startswith(f"{names}: ")]
-    return "\n".join([head, rule, *lines, "", "\n\n".join([*before, f"{names}: measured on {machine()}."])]) + "\n"
+    notes = [line for line in old.splitlines() if "easured on " in line and not line.startswith(f"{names}: ")]
+    notes.append(f"{names}: measured on {describe_machine()}.")
+    return "\n".join([head, rule, *lines, "", "\n\n".join(notes)]) + "\n"
 
 
-def machine() -> str:
-    """On what, when, with what."""
+def get_bench(line: str) -> str:
+    """Return the benchmark's name in a line of the table."""
+    return line.removeprefix("| ").partition(" | ")[0]
+
+
+def describe_machine() -> str:
+    """Describe hardware, operating system, packages, date and commit."""
     cpu = next(
         (
             line.partition(":")[2].strip()
@@ -71,7 +77,7 @@ def machine() -> str:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    packages = ", ".join(f"{it} {version(it)}" for it in ("fastapi", "uvicorn", "psycopg"))
+    packages = ", ".join(f"{package} {version(package)}" for package in ("fastapi", "uvicorn", "psycopg"))
     return (
         f"{os.cpu_count()} × {cpu}, {platform.system()}, CPython {platform.python_version()}, {packages}; "
         f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip() or 'unknown'}"

@@ -1,4 +1,4 @@
-"""The relay and the simulated Enode as processes of their own, as they run for people."""
+"""The relay and the simulated Enode as separate processes, as users run them."""
 
 import json
 import os
@@ -19,69 +19,73 @@ import pytest
 pytest.register_assert_rewrite("tests.e2e.chaos.checks")
 
 BIN = Path(sys.executable).parent
-PATIENCE = 40
+TIMEOUT_SECONDS = 40
 
 
 def pytest_addoption(parser):
-    parser.addoption("--chaos-events", type=int, default=500, help="changes of cars that test_chaos.py makes")
-    parser.addoption("--chaos-seed", type=int, default=None, help="repeat a chaos; each run prints its own")
+    parser.addoption("--chaos-events", type=int, default=500, help="number of vehicle changes in test_chaos.py")
+    parser.addoption("--chaos-seed", type=int, default=None, help="repeat a run of test_chaos.py; each prints its seed")
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
 
 
-def until(what, *, seconds=PATIENCE):
-    """The first truthy thing that `what` returns; what it may raise meanwhile is that nobody answers yet."""
+def wait_until(condition, *, seconds=TIMEOUT_SECONDS):
+    """Poll `condition` and return its first truthy result. Connection errors count as not yet true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            if found := what():
-                return found
+            if result := condition():
+                return result
         except httpx.TransportError:
             pass
         time.sleep(0.05)
-    raise AssertionError(f"nothing came of {what} in {seconds} s")
+    raise AssertionError(f"{condition} was not true within {seconds} s")
 
 
-class Enode:
-    """The simulator, and its control surface."""
+class SimulatedEnode:
+    """The simulator's control API and link page."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.http = httpx.Client(base_url=self.url, timeout=10)
 
-    def cars(self) -> dict[str, dict]:
+    def get_vehicles(self) -> dict[str, dict]:
+        """Enode's vehicle objects by id."""
         return {row["vehicle"]["id"]: row["vehicle"] for row in self.http.get("/_sim/vehicles").json()}
 
-    def tell(self, car: str, **what) -> None:
-        self.http.post(f"/_sim/vehicles/{car}", json=what).raise_for_status()
+    def change_vehicle(self, vehicle_id: str, **change) -> None:
+        self.http.post(f"/_sim/vehicles/{vehicle_id}", json=change).raise_for_status()
 
     def link(self, url: str, vendor: str) -> str:
-        """Go through the relay's link page and Enode's as a person would, and return where the browser is sent."""
+        """Complete the relay's link page and Enode's as a user would; return where the browser is redirected."""
         with httpx.Client(timeout=10) as browser:
             url = browser.post(url).headers["location"]
             browser.post(url, data={"step": "brand", "vendor": vendor})
             browser.post(url, data={"step": "consent"})
             page = browser.get(url).text
-            cars = [part.split('"')[0] for part in page.split('name="car" value="')[1:]]
-            return browser.post(url, data={"step": "sign_in", "car": cars}).headers["location"]
+            vehicle_ids = [part.split('"')[0] for part in page.split('name="car" value="')[1:]]
+            return browser.post(url, data={"step": "sign_in", "car": vehicle_ids}).headers["location"]
 
-    def delivered(self) -> list[dict]:
+    def list_delivered_events(self) -> list[dict]:
         """Every event that was answered 2xx, in canonical form."""
         rows = self.http.get("/_sim/deliveries").json()
         return [event for row in rows if row["state"] == "delivered" for event in row["events"]]
 
-    def pending(self) -> int:
+    def count_pending_deliveries(self) -> int:
         return sum(row["state"] == "pending" for row in self.http.get("/_sim/deliveries").json())
+
+    def count_webhooks(self) -> int:
+        return self.http.get("/_sim/health").json()["webhooks"]
 
 
 class Relay:
-    """The relay, one user and one key."""
+    """A relay with one user and one API key."""
 
-    def __init__(self, folder: Path, enode: Enode, *, webhook: bool) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, enode: SimulatedEnode, *, webhook: bool) -> None:
+        self.port = find_free_port()
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10)
         self.log = folder / "relay.log"
         self.environment = {
@@ -102,33 +106,36 @@ class Relay:
         self.http.headers["Authorization"] = f"Bearer {self.key}"
 
     def run(self, *arguments: str) -> str:
+        """Run an `evconduit` command and return its output."""
         command = [str(BIN / "evconduit"), *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True, timeout=60)
-        return done.stdout.strip()
+        completed = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=True, timeout=60
+        )
+        return completed.stdout.strip()
 
-    def spawn(self, *command: str, **environment: str) -> subprocess.Popen:
-        """Another process of the same relay; its log goes where all of it goes."""
+    def start_process(self, *command: str, **environment: str) -> subprocess.Popen:
+        """Start another process of this relay, which logs to the same file."""
         with self.log.open("ab") as log:
             return subprocess.Popen([str(BIN / "evconduit"), *command], env=self.environment | environment, stderr=log)
 
     def start(self, *options: str) -> None:
-        self.process = self.spawn("serve", *options)
-        until(lambda: self.http.get("/api/health/ready").status_code == 200)
+        self.process = self.start_process("serve", *options)
+        wait_until(lambda: self.http.get("/api/health/ready").status_code == 200)
 
-    def end(self, how: int = signal.SIGTERM) -> None:
-        self.process.send_signal(how)
+    def stop(self, signal_number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(signal_number)
         self.process.wait(20)
 
-    def vehicles(self) -> list[dict]:
+    def list_vehicles(self) -> list[dict]:
         return self.http.get("/api/ha/v2/vehicles").json()["vehicles"]
 
-    def stream(self, last: str | None = None) -> Iterator[tuple[str, str, dict]]:
-        """Messages as (event, id, data), for as long as the stream lasts."""
-        headers = {"Last-Event-ID": last} if last else {}
-        with self.http.stream("GET", "/api/ha/v2/stream", headers=headers, timeout=PATIENCE) as answer:
-            assert answer.status_code == 200
+    def stream_messages(self, last_event_id: str | None = None) -> Iterator[tuple[str, str, dict]]:
+        """Yield messages as (event, id, data) until the stream ends."""
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        with self.http.stream("GET", "/api/ha/v2/stream", headers=headers, timeout=TIMEOUT_SECONDS) as response:
+            assert response.status_code == 200
             message: dict[str, str] = {}
-            for line in answer.iter_lines():
+            for line in response.iter_lines():
                 if line:
                     name, _, value = line.partition(": ")
                     message[name] = message.get(name, "") + value
@@ -138,15 +145,15 @@ class Relay:
 
 
 @contextmanager
-def simulating(*options: str, log: int | IO[bytes] | None = None) -> Iterator[Enode]:
-    """A simulator with these options, as a process of its own."""
-    port = free_port()
+def run_simulator(*options: str, log: int | IO[bytes] | None = None) -> Iterator[SimulatedEnode]:
+    """Run a simulator with these options in a separate process."""
+    port = find_free_port()
     command = [sys.executable, "-m", "demo.enode", "--port", str(port), *options]
     client = ("--client-id", "client", "--client-secret", "client-secret")
     process = subprocess.Popen([*command, *client], stdout=log, stderr=log)
-    simulator = Enode(port)
+    simulator = SimulatedEnode(port)
     try:
-        until(lambda: simulator.http.get("/_sim/health").status_code == 200)
+        wait_until(lambda: simulator.http.get("/_sim/health").status_code == 200)
         yield simulator
     finally:
         simulator.http.close()
@@ -156,12 +163,13 @@ def simulating(*options: str, log: int | IO[bytes] | None = None) -> Iterator[En
 
 @pytest.fixture
 def enode():
-    with simulating("--speed", "300") as simulator:
+    with run_simulator("--speed", "300") as simulator:
         yield simulator
 
 
 @pytest.fixture
 def start_relay(tmp_path, enode):
+    """A function that starts a relay with options of `serve`."""
     started: list[Relay] = []
 
     def start(*options: str, webhook: bool = True) -> Relay:
@@ -173,4 +181,4 @@ def start_relay(tmp_path, enode):
     yield start
     for relay in started:
         relay.http.close()
-        relay.end()
+        relay.stop()

@@ -1,6 +1,6 @@
-"""Nothing is lost: events with mischief, processes and the database killed, endpoints that fail; then all is compared.
+"""Nothing is lost under faults: bad deliveries, killed processes, a killed database, failing endpoints.
 
-`--chaos-events 10000` makes it long; `--chaos-seed` repeats one, as far as processes can be made to.
+`--chaos-events 10000` makes a longer run. `--chaos-seed` repeats one, apart from the timing of processes.
 """
 
 import random
@@ -12,17 +12,23 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from tests.e2e.chaos.checks import check_enode, check_inbox, check_installations, check_logs, check_sessions, who_errs
-from tests.e2e.chaos.dice import dice as new_dice
-from tests.e2e.chaos.dice import more_of
-from tests.e2e.chaos.installations import Account, Homes, Hook, Listener
-from tests.e2e.chaos.rage import Driver, rage, register
-from tests.e2e.chaos.spread import POSTGRES, SERVES, WORKS, Spread
-from tests.e2e.chaos.truth import Truth
-from tests.e2e.conftest import simulating, until
+from tests.e2e.chaos.checks import (
+    check_enode,
+    check_inbox,
+    check_installations,
+    check_logs,
+    check_sessions,
+    list_outdated_installations,
+)
+from tests.e2e.chaos.cluster import POSTGRES, SERVERS, WORKERS, Cluster
+from tests.e2e.chaos.fault_injection import VehicleChanger, kill_processes, register_endpoint
+from tests.e2e.chaos.ground_truth import GroundTruth
+from tests.e2e.chaos.installations import Account, StreamInstallation, WebhookInstallation, WebhookServer
+from tests.e2e.chaos.seeded_random import create_random, fork_random
+from tests.e2e.conftest import run_simulator, wait_until
 
-ACCOUNTS = ("TESLA", "TESLA", "VOLKSWAGEN")
-MISCHIEF = {
+ACCOUNT_VENDORS = ("TESLA", "TESLA", "VOLKSWAGEN")
+DELIVERY_FAULTS = {
     "repeat_delivery": 0.1,
     "repeat_event": 0.1,
     "reorder": 0.15,
@@ -32,38 +38,38 @@ MISCHIEF = {
     "slow": 0.02,
     "slow_seconds": 0.3,
 }
-MOODS = ["well"] * 6 + ["refuse", "ignore", "forget", "stall"]
+BEHAVIORS = ["acknowledge"] * 6 + ["fail", "ignore", "fail after applying", "stall"]
 
 
 @dataclass
-class Chaos:
-    """How much of it, and by which dice."""
+class ChaosOptions:
+    """The number of vehicle changes, and the random generator of the run."""
 
     events: int
-    dice: random.Random
+    generator: random.Random
 
 
 @pytest.fixture
-def chaos(request) -> Chaos:
-    """Printed, so that it can be repeated."""
+def options(request) -> ChaosOptions:
+    """The options of this run, printed so that it can be repeated."""
     seed = request.config.getoption("--chaos-seed")
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     events = request.config.getoption("--chaos-events")
     sys.stdout.write(f"chaos: --chaos-events {events} --chaos-seed {seed}\n")
-    return Chaos(events=events, dice=new_dice(seed))
+    return ChaosOptions(events=events, generator=create_random(seed))
 
 
 @pytest.fixture
 def enode(tmp_path):
-    """A world in which only hands move cars, and Enode's delays are short."""
-    options = ("--sandbox", "--speed", "600", "--give-up", "86400")
-    with (tmp_path / "enode.log").open("ab") as log, simulating(*options, log=log) as simulator:
+    """A simulator whose vehicles change only on request, with short delays."""
+    simulator_options = ("--sandbox", "--speed", "600", "--give-up", "86400")
+    with (tmp_path / "enode.log").open("ab") as log, run_simulator(*simulator_options, log=log) as simulator:
         yield simulator
 
 
 @pytest.fixture
-def spread(tmp_path, enode):
-    relay = Spread(tmp_path, enode.url)
+def cluster(tmp_path, enode):
+    relay = Cluster(tmp_path, enode.url)
     try:
         relay.start_all()
         yield relay
@@ -72,83 +78,87 @@ def spread(tmp_path, enode):
 
 
 @pytest.fixture
-def homes(chaos):
-    homes = Homes(more_of(chaos.dice))
-    yield homes
-    homes.close()
+def webhook_server(options):
+    server = WebhookServer(fork_random(options.generator))
+    yield server
+    server.close()
 
 
 @pytest.fixture
-def accounts(spread, enode, homes, chaos):
-    """Users with linked cars, each with a stream and an endpoint."""
-    until(lambda: enode.http.get("/_sim/health").json()["webhooks"] == 1)
-    chances = [more_of(chaos.dice) for _ in ACCOUNTS]
+def accounts(cluster, enode, webhook_server, options):
+    """Users with linked vehicles, each with a stream and an endpoint."""
+    wait_until(lambda: enode.count_webhooks() == 1)
+    generators = [fork_random(options.generator) for _ in ACCOUNT_VENDORS]
 
-    def make(number: int) -> Account:
-        user = spread.run("user", "add", mail := f"driver{number}@example.org")
-        keys = [spread.run("key", "create", "--user", user) for _ in range(2)]
-        enode.link(spread.run("vehicle", "link", "--user", user), ACCOUNTS[number])
-        hook = Hook(f"hook of {number}", keys[1], f"/api/webhook/{secrets.token_hex(32)}")
-        homes.hooks[hook.path] = hook
-        secret = until(lambda: register(spread, homes, hook))
-        listener = Listener(f"listener of {number}", keys[0], spread.urls, chances[number])
-        return Account(user=user, listener=listener, hook=hook, secrets=[*keys, hook.path, secret, mail])
+    def create_account(number: int) -> Account:
+        user = cluster.run("user", "add", email := f"driver{number}@example.org")
+        keys = [cluster.run("key", "create", "--user", user) for _ in range(2)]
+        enode.link(cluster.run("vehicle", "link", "--user", user), ACCOUNT_VENDORS[number])
+        webhook = WebhookInstallation(f"webhook {number}", keys[1], f"/api/webhook/{secrets.token_hex(32)}")
+        webhook_server.installations[webhook.path] = webhook
+        secret = wait_until(lambda: register_endpoint(cluster, webhook_server, webhook))
+        stream = StreamInstallation(f"stream {number}", keys[0], cluster.urls, generators[number])
+        return Account(user=user, stream=stream, webhook=webhook, secrets=[*keys, webhook.path, secret, email])
 
     with ThreadPoolExecutor() as pool:
-        made = list(pool.map(make, range(len(ACCOUNTS))))
-    yield made
-    for it in made:
-        it.listener.close()
+        created = list(pool.map(create_account, range(len(ACCOUNT_VENDORS))))
+    yield created
+    for account in created:
+        account.stream.close()
 
 
 @pytest.mark.timeout(3600)
-def test_whatever_dies_every_home_assistant_knows_the_truth_in_the_end(spread, enode, homes, accounts, chaos):
-    until(lambda: all(it.listener.vehicles for it in accounts))
-    homes.moods = MOODS
-    enode.http.post("/_sim/mischief", json={"seed": chaos.dice.randrange(1000), **MISCHIEF}).raise_for_status()
-    driver = Driver(enode, more_of(chaos.dice), chaos.events)
-    killed = rage(spread, homes, [it.hook for it in accounts], driver, chaos.dice)
-    driver.finish()
-    assert killed.keys() == {*SERVES, *WORKS, POSTGRES}
+def test_every_installation_reaches_the_true_state_despite_faults(cluster, enode, webhook_server, accounts, options):
+    wait_until(lambda: all(account.stream.vehicles for account in accounts))
+    webhook_server.behaviors = BEHAVIORS
+    delivery_faults = {"seed": options.generator.randrange(1000), **DELIVERY_FAULTS}
+    enode.http.post("/_sim/mischief", json=delivery_faults).raise_for_status()
+    changer = VehicleChanger(enode, fork_random(options.generator), options.events)
+    webhooks = [account.webhook for account in accounts]
+    kills = kill_processes(cluster, webhook_server, webhooks, changer, options.generator)
+    changer.finish()
+    assert kills.keys() == {*SERVERS, *WORKERS, POSTGRES}
 
-    mischief = enode.http.get("/_sim/mischief").json()
-    sys.stdout.write(f"chaos: killed {dict(killed)}; POSTs {homes.played}; {mischief}\n")
+    fault_report = enode.http.get("/_sim/mischief").json()
+    sys.stdout.write(f"chaos: kills {dict(kills)}; POSTs {webhook_server.counts}; {fault_report}\n")
     enode.http.delete("/_sim/mischief").raise_for_status()
-    homes.moods = []
-    settle(spread, enode, homes, accounts)
-    check_installations(accounts, truth_of(enode))
-    check_calm(enode, driver, accounts)
+    webhook_server.behaviors = []
+    wait_until_delivered(cluster, enode, webhook_server, accounts)
+    check_installations(accounts, fetch_truth(enode))
+    check_without_faults(enode, changer, accounts)
 
-    truth = truth_of(enode)
-    with psycopg.connect(spread.run("database", "url"), autocommit=True) as connection:
-        check_inbox(connection, truth, [it.user for it in accounts])
-        check_sessions(connection, truth.cars)
-    check_enode(enode, mischief["answers"])
-    check_logs(spread, accounts, truth.cars)
-
-
-def settle(spread, enode, homes, accounts) -> None:
-    """All are alive and well again, and Enode has told everything."""
-    until(lambda: enode.http.get("/_sim/health").json()["pending_events"] == 0)
-    for it in accounts:
-        until(lambda it=it: register(spread, homes, it.hook))
+    truth = fetch_truth(enode)
+    with psycopg.connect(cluster.run("database", "url"), autocommit=True) as connection:
+        check_inbox(connection, truth, [account.user for account in accounts])
+        check_sessions(connection, truth.vehicles)
+    check_enode(enode, fault_report["answers"])
+    check_logs(cluster, accounts, truth.vehicles)
 
 
-def truth_of(enode) -> Truth:
-    return Truth(enode.http.get("/_sim/truth", timeout=60).json())
+def wait_until_delivered(cluster, enode, webhook_server, accounts) -> None:
+    """Wait until Enode has delivered every event and every endpoint is registered."""
+    wait_until(lambda: enode.http.get("/_sim/health").json()["pending_events"] == 0)
+    for account in accounts:
+        wait_until(lambda account=account: register_endpoint(cluster, webhook_server, account.webhook))
 
 
-def check_calm(enode, driver, accounts) -> None:
-    """With nothing in the way, everybody is told everything that happens."""
-    installations = [one for it in accounts for one in (it.listener, it.hook)]
-    cars = truth_of(enode).cars
-    before = {name: len(car.transitions) for name, car in cars.items()}
-    told = [len(it.transitions) for it in installations]
-    driver.round()
-    after = truth_of(enode).cars
-    until(lambda: not who_errs(accounts, after))
-    for installation, start in zip(installations, told, strict=True):
-        news = installation.transitions[start:]
+def fetch_truth(enode) -> GroundTruth:
+    return GroundTruth(enode.http.get("/_sim/truth", timeout=60).json())
+
+
+def check_without_faults(enode, changer, accounts) -> None:
+    """Without faults, every installation receives every transition."""
+    installations = [installation for account in accounts for installation in account.installations]
+    transitions_before = {
+        enode_id: len(vehicle.transitions) for enode_id, vehicle in fetch_truth(enode).vehicles.items()
+    }
+    received_before = [len(installation.transitions) for installation in installations]
+    changer.run_all_steps()
+    vehicles = fetch_truth(enode).vehicles
+    wait_until(lambda: not list_outdated_installations(accounts, vehicles))
+    for installation, start in zip(installations, received_before, strict=True):
+        received = installation.transitions[start:]
         for record in installation.vehicles.values():
-            name = record["vehicle"]["id"]
-            assert [kind for car, kind in news if car == record["id"]] == after[name].transitions[before[name] :]
+            enode_id = record["vehicle"]["id"]
+            expected = vehicles[enode_id].transitions[transitions_before[enode_id] :]
+            assert [kind for vehicle_id, kind in received if vehicle_id == record["id"]] == expected

@@ -1,4 +1,4 @@
-"""One relay spread over several processes on one database: who serves, who works, and who does what is done once."""
+"""One relay as several processes on one database: servers, workers, and the leader that runs the singleton jobs."""
 
 import signal
 from collections import Counter
@@ -8,19 +8,21 @@ import psycopg
 import pytest
 
 from relay.kit.leader_election import LEADER_LOCK_ID
-from tests.e2e.conftest import free_port, until
+from tests.e2e.conftest import find_free_port, wait_until
+
+WORKER_READY = "worker ready version=0.1.0"
 
 
 @pytest.fixture
-def spread(start_relay):
-    """A relay that only serves, and what starts workers beside it."""
+def server(start_relay):
+    """A relay process that only serves, with a method that starts workers beside it."""
     relay = start_relay("--no-worker")
     workers = []
 
     def start_worker():
-        before = relay.log.read_text().count("worker ready version=0.1.0")
-        workers.append(relay.spawn("work"))
-        until(lambda: relay.log.read_text().count("worker ready version=0.1.0") > before)
+        ready_before = relay.log.read_text().count(WORKER_READY)
+        workers.append(relay.start_process("work"))
+        wait_until(lambda: relay.log.read_text().count(WORKER_READY) > ready_before)
         return workers[-1]
 
     relay.start_worker = start_worker
@@ -30,79 +32,91 @@ def spread(start_relay):
         assert worker.wait(20) in {0, -signal.SIGKILL}
 
 
-def link(relay, enode):
-    """A car, linked at Enode; it is known to the relay once somebody works."""
+def link_vehicle(relay, enode):
+    """Link a vehicle at Enode and return Enode's id. The relay lists it once a worker has processed the events."""
     enode.link(relay.run("vehicle", "link", "--user", relay.user), "TESLA")
-    return next(iter(enode.cars()))
+    return next(iter(enode.get_vehicles()))
 
 
-def pending(relay):
+def count_pending_events(relay):
     with psycopg.connect(relay.run("database", "url")) as connection:
         states = "select state, count(*) from evconduit.webhook_logs where user_id is not null group by state"
         return Counter(dict(connection.execute(states).fetchall()))["pending"]
 
 
-def level(relay):
-    return [it["vehicle"]["chargeState"]["batteryLevel"] for it in relay.vehicles() if it["vehicle"].get("chargeState")]
+def list_battery_levels(relay):
+    return [
+        record["vehicle"]["chargeState"]["batteryLevel"]
+        for record in relay.list_vehicles()
+        if record["vehicle"].get("chargeState")
+    ]
 
 
-def test_what_one_process_takes_in_another_acts_on_and_the_first_tells_it(spread, enode):
-    worker = spread.start_worker()
-    until(lambda: enode.http.get("/_sim/health").json()["webhooks"] == 1)  # made by the worker: the other has no keeper
-    car = link(spread, enode)
-    until(lambda: level(spread))
-    messages = spread.stream()
+def read_until_battery_level(messages, level):
+    """Return the data of the next `vehicle` message with this battery level."""
+    return next(
+        data
+        for event, _, data in messages
+        if event == "vehicle" and data["vehicle"]["chargeState"]["batteryLevel"] == level
+    )
+
+
+def test_server_stores_events_worker_processes_them_and_server_streams_the_result(server, enode):
+    worker = server.start_worker()
+    wait_until(lambda: enode.count_webhooks() == 1)  # by the worker: the server alone creates no webhook
+    enode_id = link_vehicle(server, enode)
+    wait_until(lambda: list_battery_levels(server))
+    messages = server.stream_messages()
     assert next(messages)[0] == "snapshot"
-    enode.tell(car, activity="park", battery_level=43)
-    told = next(it for it in messages if it[0] == "vehicle" and it[2]["vehicle"]["chargeState"]["batteryLevel"] == 43)
-    assert told[2]["vehicle"]["id"] == car
+    enode.change_vehicle(enode_id, activity="park", battery_level=43)
+    assert read_until_battery_level(messages, 43)["vehicle"]["id"] == enode_id
     worker.send_signal(signal.SIGKILL)
     worker.wait()
 
-    enode.tell(car, battery_level=44)
-    until(lambda: pending(spread))  # taken in and kept, though nobody acts on it
-    spread.start_worker()
-    next(it for it in messages if it[0] == "vehicle" and it[2]["vehicle"]["chargeState"]["batteryLevel"] == 44)
-    assert pending(spread) == 0
+    enode.change_vehicle(enode_id, battery_level=44)
+    wait_until(lambda: count_pending_events(server))  # stored although there is no worker
+    server.start_worker()
+    read_until_battery_level(messages, 44)
+    assert count_pending_events(server) == 0
 
 
-def leaders(relay):
-    """Sessions of the database that hold the leader's lock: there is never more than one."""
-    held = "select pid from pg_locks where locktype = 'advisory' and granted and objid = %s"
+def find_leader_pids(relay):
+    """Return the database sessions that hold the leader lock: at most one at a time."""
+    find_holders = "select pid from pg_locks where locktype = 'advisory' and granted and objid = %s"
     with psycopg.connect(relay.run("database", "url")) as connection:
-        return {pid for (pid,) in connection.execute(held, [LEADER_LOCK_ID]).fetchall()}
+        return {pid for (pid,) in connection.execute(find_holders, [LEADER_LOCK_ID]).fetchall()}
 
 
-def test_what_is_done_once_is_taken_over_from_the_dead(spread, enode):
-    workers = [spread.start_worker(), spread.start_worker()]
-    until(lambda: enode.http.get("/_sim/health").json()["webhooks"] == 1)
-    led = [until(lambda: leaders(spread))]
-    for worker in workers:  # one of them leads
+def test_another_worker_becomes_leader_after_the_leader_is_killed(server, enode):
+    workers = [server.start_worker(), server.start_worker()]
+    wait_until(lambda: enode.count_webhooks() == 1)
+    leaders = [wait_until(lambda: find_leader_pids(server))]
+    for worker in workers:  # kills both of the first two workers, one of which is the leader
         worker.kill()
         worker.wait()
-        workers.append(spread.start_worker())
-        led.append(until(lambda: leaders(spread)))
+        workers.append(server.start_worker())
+        leaders.append(wait_until(lambda: find_leader_pids(server)))
         if len(workers) == 4:
             break
-    assert all(len(it) == 1 for it in led)
-    assert led[-1] != led[0]
-    assert enode.http.get("/_sim/health").json()["webhooks"] == 1
+    assert all(len(pids) == 1 for pids in leaders)
+    assert leaders[-1] != leaders[0]
+    assert enode.count_webhooks() == 1
 
 
-def test_two_that_serve_and_work_share_one_embedded_database(start_relay, enode):
+def test_two_relays_share_one_embedded_database(start_relay, enode):
     relay = start_relay()
-    port = free_port()
-    other = relay.spawn("serve", EVCONDUIT_PORT=str(port))
+    port = find_free_port()
+    other_process = relay.start_process("serve", EVCONDUIT_PORT=str(port))
     try:
         headers = {"Authorization": f"Bearer {relay.key}"}
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers) as http:
-            until(lambda: http.get("/api/health/ready").status_code == 200)
-            link(relay, enode)
-            until(lambda: level(relay))
-            assert http.get("/api/ha/v2/vehicles").json()["vehicles"][0]["id"] == relay.vehicles()[0]["id"]
-            relay.end()  # the first to come goes first; the database stays with the other
+            wait_until(lambda: http.get("/api/health/ready").status_code == 200)
+            link_vehicle(relay, enode)
+            wait_until(lambda: list_battery_levels(relay))
+            assert http.get("/api/ha/v2/vehicles").json()["vehicles"][0]["id"] == relay.list_vehicles()[0]["id"]
+            relay.stop()  # the process that started the database stops; the database stays up for the other one
             assert http.get("/api/ha/v2/vehicles").status_code == 200
             relay.start()
     finally:
-        other.terminate()
-        other.wait(20)
+        other_process.terminate()
+        other_process.wait(20)

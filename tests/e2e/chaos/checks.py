@@ -1,4 +1,4 @@
-"""What must be true after the chaos; each check compares with the truth and never with the relay's own word."""
+"""The checks after the faults. Each compares with the simulator's ground truth, never with the relay's own view."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,88 +6,91 @@ from collections.abc import Iterable
 import psycopg
 import pytest
 
+from tests.e2e.chaos.cluster import Cluster
+from tests.e2e.chaos.ground_truth import GroundTruth, VehicleHistory, hash_event, is_subsequence
 from tests.e2e.chaos.installations import Account
-from tests.e2e.chaos.spread import Spread
-from tests.e2e.chaos.truth import CarTruth, Truth, digest, is_subsequence
-from tests.e2e.conftest import Enode, until
+from tests.e2e.conftest import SimulatedEnode, wait_until
 
 
-def who_errs(accounts: Iterable[Account], cars: dict[str, CarTruth]) -> list[str]:
-    """Who believes something else than the truth; names only."""
-    wrong = []
+def list_outdated_installations(accounts: Iterable[Account], vehicles: dict[str, VehicleHistory]) -> list[str]:
+    """Return the names of the installations whose vehicles differ from the ground truth."""
+    outdated = []
     for account in accounts:
-        expected = {name: car.now for name, car in cars.items() if car.user == account.user}
-        for installation in (account.listener, account.hook):
-            known = {it["vehicle"]["id"]: it["vehicle"] for it in installation.vehicles.values()}
-            wrong += [installation.name] * (known != expected)
-    return wrong
+        expected = {enode_id: vehicle.current for enode_id, vehicle in vehicles.items() if vehicle.user == account.user}
+        for installation in account.installations:
+            actual = {record["vehicle"]["id"]: record["vehicle"] for record in installation.vehicles.values()}
+            outdated += [installation.name] * (actual != expected)
+    return outdated
 
 
-def check_installations(accounts: list[Account], truth: Truth) -> None:
-    """Everybody knows every car as it is, and was told what happened in its order, nothing twice, nothing invented."""
-    until(lambda: not who_errs(accounts, truth.cars))
-    assert all(it.listener.connections > 1 for it in accounts)
-    for installation in (one for account in accounts for one in (account.listener, account.hook)):
-        assert installation.broken == [], installation.name
+def check_installations(accounts: list[Account], truth: GroundTruth) -> None:
+    """Every installation has the current vehicles, and got real transitions only, in order and without duplicates."""
+    wait_until(lambda: not list_outdated_installations(accounts, truth.vehicles))
+    assert all(account.stream.connections > 1 for account in accounts)
+    for installation in (installation for account in accounts for installation in account.installations):
+        assert installation.violations == [], installation.name
         assert installation.gaps == 0, installation.name
         assert installation.transitions, installation.name
         for record in installation.vehicles.values():
-            told = installation.kinds_of(record["id"])
-            assert is_subsequence(told, truth.cars[record["vehicle"]["id"]].transitions), installation.name
+            received = installation.list_transition_types(record["id"])
+            expected = truth.vehicles[record["vehicle"]["id"]].transitions
+            assert is_subsequence(received, expected), installation.name
 
 
-def check_inbox(connection: psycopg.Connection, truth: Truth, users: list[str]) -> None:
-    """Each signed event is there once and acted on, forged ones are not, and nothing holds a lease."""
-    pending = "select count(*) from evconduit.webhook_logs where state = 'pending'"
-    until(lambda: connection.execute(pending).fetchone() == (0,))
-    mine = "from evconduit.webhook_logs where source = 'webhook' and user_id = any (%s)"
-    rows = connection.execute(f"select payload, state {mine}", [users]).fetchall()
-    assert Counter(digest(payload) for payload, _ in rows) == Counter(digest(it) for it in truth.events)
+def check_inbox(connection: psycopg.Connection, truth: GroundTruth, users: list[str]) -> None:
+    """Each signed event is stored once and processed, forged ones are not stored, and no lease is left."""
+    count_pending = "select count(*) from evconduit.webhook_logs where state = 'pending'"
+    wait_until(lambda: connection.execute(count_pending).fetchone() == (0,))
+    from_users = "from evconduit.webhook_logs where source = 'webhook' and user_id = any (%s)"
+    rows = connection.execute(f"select payload, state {from_users}", [users]).fetchall()
+    assert Counter(hash_event(payload) for payload, _ in rows) == Counter(hash_event(event) for event in truth.events)
     assert {state for _, state in rows} == {"done"}
-    held = "select count(*) from evconduit.endpoints where leased_until is not null or failures > 0"
-    until(lambda: connection.execute(held).fetchone() == (0,))
+    count_busy = "select count(*) from evconduit.endpoints where leased_until is not null or failures > 0"
+    wait_until(lambda: connection.execute(count_busy).fetchone() == (0,))
 
 
-def check_sessions(connection: psycopg.Connection, cars: dict[str, CarTruth]) -> None:
-    """Sessions and counters are what the truth makes of them."""
-    for enode_id, car in cars.items():
-        of_car = "join evconduit.vehicle_links l on l.vehicle_id = s.vehicle_id where l.enode_vehicle_id = %s"
+def check_sessions(connection: psycopg.Connection, vehicles: dict[str, VehicleHistory]) -> None:
+    """Charging sessions and energy counters are those that follow from the ground truth."""
+    for enode_id, vehicle in vehicles.items():
+        of_vehicle = "join evconduit.vehicle_links l on l.vehicle_id = s.vehicle_id where l.enode_vehicle_id = %s"
         rows = connection.execute(
-            f"select s.started_at, s.ended_at, s.energy_kwh from evconduit.charging_sessions s {of_car} order by 1",
+            f"select s.started_at, s.ended_at, s.energy_kwh from evconduit.charging_sessions s {of_vehicle} order by 1",
             [enode_id],
         ).fetchall()
-        expected = car.sessions
+        expected = vehicle.sessions
         assert expected
-        assert [row[:2] for row in rows] == [(it.started_at, it.ended_at) for it in expected]
-        assert [row[2] or 0.0 for row in rows] == pytest.approx([it.energy for it in expected], abs=1e-6)
+        assert [row[:2] for row in rows] == [(session.started_at, session.ended_at) for session in expected]
+        assert [row[2] or 0.0 for row in rows] == pytest.approx([session.energy for session in expected], abs=1e-6)
         counted, lifetime = connection.execute(
-            f"select s.counted_kwh, s.lifetime_kwh from evconduit.vehicle_energy s {of_car}", [enode_id]
+            f"select s.counted_kwh, s.lifetime_kwh from evconduit.vehicle_energy s {of_vehicle}", [enode_id]
         ).fetchone()
-        assert counted == pytest.approx(sum(it.energy for it in expected), abs=1e-6)
+        assert counted == pytest.approx(sum(session.energy for session in expected), abs=1e-6)
         assert lifetime >= counted - 1e-9
 
 
-def check_enode(enode: Enode, answers: dict[str, dict[str, int]]) -> None:
-    """Forgeries were refused, and what was signed never was, however broken: else Enode would give up. It did not."""
-    for trick, codes in answers.items():
-        allowed = {"401", "503", "none"} if trick == "forged" else {"200", "503", "none"}
-        assert codes.keys() <= allowed, (trick, codes)
+def check_enode(enode: SimulatedEnode, answers: dict[str, dict[str, int]]) -> None:
+    """Forged deliveries were refused; signed ones never were, however malformed, so Enode never gave up on the URL."""
+    for fault, codes in answers.items():
+        allowed = {"401", "503", "none"} if fault == "forged" else {"200", "503", "none"}
+        assert codes.keys() <= allowed, (fault, codes)
     assert "401" in answers["forged"]
     deliveries = enode.http.get("/_sim/deliveries?events=false", timeout=60).json()
-    assert [it for it in deliveries if it["state"] == "failed"] == []
+    assert [delivery for delivery in deliveries if delivery["state"] == "failed"] == []
     form = {"grant_type": "client_credentials"}
     token = enode.http.post("/oauth2/token", auth=("client", "client-secret"), data=form).json()["access_token"]
-    hooks = enode.http.get("/webhooks", headers={"Authorization": f"Bearer {token}"}).json()["data"]
-    assert [it["isActive"] for it in hooks] == [True]
+    webhooks = enode.http.get("/webhooks", headers={"Authorization": f"Bearer {token}"}).json()["data"]
+    assert [webhook["isActive"] for webhook in webhooks] == [True]
 
 
-def check_logs(spread: Spread, accounts: list[Account], cars: dict[str, CarTruth]) -> None:
-    """No log of any process holds a secret, an address, a VIN or a place."""
-    told = {spread.secret, "client-secret", *(it for account in accounts for it in account.secrets)}
-    told |= {car.now["information"]["vin"] for car in cars.values()}
-    places = {car.now["location"][name] for car in cars.values() for name in ("latitude", "longitude")}
-    told |= {str(it) for it in places if it is not None}
-    logs = {it.name: it.read_text(errors="replace") for it in spread.folder.rglob("*.log")}
+def check_logs(cluster: Cluster, accounts: list[Account], vehicles: dict[str, VehicleHistory]) -> None:
+    """No log of any process contains a secret, an email address, a VIN or a position."""
+    sensitive = {cluster.secret, "client-secret", *(secret for account in accounts for secret in account.secrets)}
+    sensitive |= {vehicle.current["information"]["vin"] for vehicle in vehicles.values()}
+    coordinates = {
+        vehicle.current["location"][name] for vehicle in vehicles.values() for name in ("latitude", "longitude")
+    }
+    sensitive |= {str(coordinate) for coordinate in coordinates if coordinate is not None}
+    logs = {path.name: path.read_text(errors="replace") for path in cluster.folder.rglob("*.log")}
     assert logs.keys() >= {"relay.log", "enode.log", "postgres.log"}
     assert len(logs["relay.log"]) > 0
-    assert {name: it for name, text in logs.items() for it in told if it in text} == {}
+    assert {name: secret for name, text in logs.items() for secret in sensitive if secret in text} == {}

@@ -18,7 +18,7 @@ BODY_VALUES = {
 """Valid values for fields of request bodies, so that only the id in a request is wrong."""
 
 UNOWNED_PATH_VALUES = {"token": "evl_" + "A" * 43, "name": "github"}
-"""Path parameters that belong to no user: whoever has a link's token may use it, and providers are public."""
+"""Path parameters that belong to no user: every holder of a link's token may use it, and providers are public."""
 
 PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 

@@ -50,7 +50,7 @@ class InboxClient:
         app = FastAPI()
         app.include_router(router)
         problems.install_handlers(app)
-        app.state.inbox = Inbox(pool, account_id="ours", secrets=[SECRET], wake=self.woken_users.append)
+        app.state.inbox = Inbox(pool, account_id="account-1", secrets=[SECRET], wake=self.woken_users.append)
         app.state.inbox.max_body_bytes = limit
         self._transport = httpx.ASGITransport(app)
 
@@ -78,7 +78,7 @@ async def test_signed_delivery_is_stored_and_wakes_its_users(pool, client):
     first, second = await list_rows(
         pool, "account_id, source, event, version, user_id, enode_vehicle_id, payload, event_at, state, attempts"
     )
-    assert first == ("ours", "webhook", UPDATED["event"], "2024-10-01", USER, "car", UPDATED, NOON, "pending", 0)
+    assert first == ("account-1", "webhook", UPDATED["event"], "2024-10-01", USER, "car", UPDATED, NOON, "pending", 0)
     assert second[2:6] == ("system:heartbeat", "2024-10-01", None, None)
 
 

@@ -1,4 +1,4 @@
-"""What every bench stands on: a PostgreSQL of its own, server processes with their CPU and memory, users with cars."""
+"""The environment of the benchmarks: a PostgreSQL, server processes with CPU and memory figures, test accounts."""
 
 import asyncio
 import itertools
@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class Server:
-    """A process that serves HTTP on loopback, or only works."""
+    """A process that serves HTTP on loopback, or a worker."""
 
     process: subprocess.Popen[bytes]
     url: str
@@ -46,14 +46,14 @@ class Server:
 
     @property
     def resident_kib(self) -> int:
-        """Memory in use."""
+        """Resident memory in KiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
 
 
 @dataclass
-class Person:
-    """An account with a key and a car."""
+class Account:
+    """A user with an API key and a vehicle."""
 
     id: UUID
     key: str = field(repr=False)
@@ -64,8 +64,8 @@ class Person:
         return {"Authorization": f"Bearer {self.key}"}
 
 
-class World:
-    """One PostgreSQL with a fresh database for each bench, and the processes that run on it."""
+class Environment:
+    """A PostgreSQL with a new database for each benchmark, and the processes that use it."""
 
     def __init__(self, folder: Path, conninfo: str) -> None:
         self.folder = folder
@@ -75,17 +75,17 @@ class World:
             connection.execute("create database bench_template")
         apply_migrations(make_conninfo(conninfo, dbname="bench_template"))
 
-    def database(self) -> str:
-        """A migrated database that nobody has used."""
+    def create_database(self) -> str:
+        """Create a migrated, empty database and return its connection string."""
         name = f"bench_{next(self._numbers)}"
         with psycopg.connect(self._owner, autocommit=True) as connection:
             connection.execute(sql.SQL("create database {} template bench_template").format(sql.Identifier(name)))
         return make_conninfo(self._owner, dbname=name)
 
     @asynccontextmanager
-    async def relay(self, database: str, *command: str) -> AsyncIterator[Server]:
-        """`evconduit serve …` or `evconduit work` on this database, ready."""
-        environment = {
+    async def run_relay(self, database: str, *command: str) -> AsyncIterator[Server]:
+        """Run `evconduit serve …` or `evconduit work` on this database, and wait until a server is ready."""
+        variables = {
             "EVCONDUIT_DATA": str(self.folder / "data"),
             "DATABASE_URL": database,
             "ENODE_WEBHOOK_SECRET": SECRET,
@@ -93,33 +93,33 @@ class World:
             "EVCONDUIT_LOG_LEVEL": "warning",
             "EVCONDUIT_OUTBOUND_ALLOW": "127.0.0.0/8",
         }
-        serves = command[0] == "serve"
-        async with self._process([EVCONDUIT, *command], environment, "/api/health/ready" if serves else None) as it:
-            yield it
+        ready_path = "/api/health/ready" if command[0] == "serve" else None
+        async with self._run_process([EVCONDUIT, *command], variables, ready_path) as server:
+            yield server
 
     @asynccontextmanager
-    async def module(self, name: str, database: str = "", **more: str) -> AsyncIterator[Server]:
-        """`python -m NAME`, a floor or a peer, ready."""
-        environment = {"BENCH_DATABASE": database, "BENCH_SECRET": SECRET, **more}
-        async with self._process([sys.executable, "-m", name], environment, "/ready") as it:
-            yield it
+    async def run_module(self, name: str, database: str = "", **more: str) -> AsyncIterator[Server]:
+        """Run `python -m NAME`, a floor or a peer, and wait until it is ready."""
+        variables = {"BENCH_DATABASE": database, "BENCH_SECRET": SECRET, **more}
+        async with self._run_process([sys.executable, "-m", name], variables, "/ready") as server:
+            yield server
 
     @asynccontextmanager
-    async def _process(
-        self, command: list[str], environment: dict[str, str], ready: str | None
+    async def _run_process(
+        self, command: list[str], variables: dict[str, str], ready_path: str | None
     ) -> AsyncIterator[Server]:
-        port = free_port()
-        given = {
+        port = find_free_port()
+        common_variables = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "EVCONDUIT_PORT": str(port),
             "BENCH_PORT": str(port),
         }
-        process = subprocess.Popen(command, env=given | environment, cwd=ROOT, preexec_fn=many_files)
+        process = subprocess.Popen(command, env=common_variables | variables, cwd=ROOT, preexec_fn=raise_file_limit)
         server = Server(process, f"http://127.0.0.1:{port}")
         try:
-            if ready is not None:
-                await until_ready(server, ready)
+            if ready_path is not None:
+                await wait_until_ready(server, ready_path)
             yield server
         finally:
             process.terminate()
@@ -130,44 +130,44 @@ class World:
 
 
 @contextmanager
-def open_world() -> Iterator[World]:
-    """A world in a folder that is thrown away. Durable as in production: fsync stays on."""
-    many_files()
+def open_environment() -> Iterator[Environment]:
+    """Yield an environment in a temporary folder. As in production, fsync is on."""
+    raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="evconduit-bench-") as name:
         folder = Path(name)
         with EmbeddedPostgres(folder / "postgres").lease() as conninfo:
-            yield World(folder, conninfo)
+            yield Environment(folder, conninfo)
 
 
-async def until_ready(server: Server, path: str) -> None:
-    """Wait until it answers."""
+async def wait_until_ready(server: Server, path: str) -> None:
+    """Poll `path` until it returns 200. Raises if the process exits."""
     async with aiohttp.ClientSession() as http, asyncio.timeout(START_SECONDS):
         while True:
             if server.process.poll() is not None:
-                raise RuntimeError(f"a server ended at once, with status {server.process.returncode}")
+                raise RuntimeError(f"a server exited during start with status {server.process.returncode}")
             try:
-                async with http.get(server.url + path) as answer:
-                    if answer.status == 200:
+                async with http.get(server.url + path) as response:
+                    if response.status == 200:
                         return
             except aiohttp.ClientError:
                 pass
             await asyncio.sleep(0.05)
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
+def find_free_port() -> int:
+    """Return an unused port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
-def many_files() -> None:
-    """Thousands of streams are thousands of sockets."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def raise_file_limit() -> None:
+    """Raise the limit of open files to the maximum, for thousands of sockets."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
-def people(database: str, count: int) -> list[Person]:
-    """Accounts, written as plainly as can be."""
+def create_accounts(database: str, count: int) -> list[Account]:
+    """Insert accounts with feeds and keys directly into the database."""
     with psycopg.connect(database) as connection, connection.cursor() as cursor:
         cursor.execute("set search_path to evconduit")
         cursor.execute(
@@ -175,10 +175,10 @@ def people(database: str, count: int) -> list[Person]:
         )
         ids = [row[0] for row in cursor.fetchall()]
         cursor.execute("insert into feeds (user_id) select unnest(%s::uuid[])", [ids])
-        found = [Person(it, generate_api_key(), f"enode-{secrets.token_hex(6)}") for it in ids]
+        accounts = [Account(user_id, generate_api_key(), f"enode-{secrets.token_hex(6)}") for user_id in ids]
         cursor.executemany(
             "insert into api_keys (user_id, name, key_hash, prefix) values (%s, 'bench', %s, 'evc_')",
-            [(it.id, hash_secret(it.key)) for it in found],
+            [(account.id, hash_secret(account.key)) for account in accounts],
         )
         connection.commit()
-    return found
+    return accounts

@@ -1,0 +1,147 @@
+"""A Home Assistant signs in at the relay with its own OAuth2 helper, refreshes its tokens, and is revoked."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.e2e.conftest import wait_until
+
+ROOT = Path(__file__).parents[2]
+REAUTH, TRANSIENT = "OAuth2TokenRequestReauthError", "OAuth2TokenRequestTransientError"
+
+
+class HomeAssistant:
+    """Controls the process of oauth_client.py."""
+
+    def __init__(self, process: subprocess.Popen) -> None:
+        self._process = process
+
+    def _run_step(self, step: str, argument=None) -> tuple[object, list[str]]:
+        self._process.stdin.write(json.dumps([step, argument]) + "\n")
+        self._process.stdin.flush()
+        result, error_classes = json.loads(self._process.stdout.readline())
+        return result, error_classes or []
+
+    def run(self, step: str, argument=None):
+        """Run a step that must succeed, and return its result."""
+        result, error_classes = self._run_step(step, argument)
+        assert not error_classes, error_classes
+        return result
+
+    def run_failing(self, step: str, argument=None) -> list[str]:
+        """Run a step that must fail, and return the names of its exception's classes."""
+        _, error_classes = self._run_step(step, argument)
+        assert error_classes, f"{step} succeeded"
+        return error_classes
+
+
+@contextmanager
+def run_home_assistant(relay, log: Path, implementation_name: str):
+    url = str(relay.http.base_url).rstrip("/")
+    command = [sys.executable, "-m", "tests.e2e.oauth_client", url, implementation_name]
+    pipe = subprocess.PIPE
+    with (
+        log.open("wb") as stderr,
+        subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=stderr, text=True) as process,
+    ):
+        try:
+            yield HomeAssistant(process)
+            process.stdin.close()
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
+def approve(relay, authorize_url: str) -> tuple[str, str]:
+    """Sign in as the user and approve the request. Returns the consent page and the URL of the redirect."""
+    with httpx.Client(base_url=relay.http.base_url, timeout=10) as browser:
+        link = relay.run("login", "--user", relay.user).split()[-1]
+        page = browser.get(link)
+        hidden_fields = dict(re.findall(r'name="(csrf)" value="([^"]+)"', page.text))
+        assert browser.post(link, data=hidden_fields).status_code == 303
+        page = browser.get(authorize_url)
+        assert page.status_code == 200, page.text
+        hidden_fields = dict(re.findall(r'name="(csrf|request)" value="([^"]+)"', page.text))
+        response = browser.post(authorize_url.partition("?")[0], data=hidden_fields | {"decision": "approve"})
+        assert response.status_code == 303, response.text
+        return page.text, response.headers["location"]
+
+
+@contextmanager
+def disallow_database_connections(conninfo: str):
+    """Refuse new connections to the relay's database and terminate the open ones."""
+    with psycopg.connect(conninfo, dbname="postgres", autocommit=True) as owner:
+        name = psycopg.conninfo.conninfo_to_dict(conninfo)["dbname"]
+        set_allowed = sql.SQL("alter database {} with allow_connections {}")
+        owner.execute(set_allowed.format(sql.Identifier(name), sql.Literal(False)))
+        try:
+            owner.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s", [name])
+            yield
+        finally:
+            owner.execute(set_allowed.format(sql.Identifier(name), sql.Literal(True)))
+
+
+@pytest.fixture(params=["helper", "integration"])
+def signed_in(request, start_relay, tmp_path):
+    """A relay, a Home Assistant signed in there with Home Assistant's class or the integration's, and its token."""
+    relay = start_relay()
+    with run_home_assistant(relay, tmp_path / "home_assistant.log", request.param) as home_assistant:
+        page, redirect = approve(relay, home_assistant.run("authorize"))
+        assert "homeassistant.local:8123" in page
+        # Only the integration sends the name of the installation.
+        assert ("Summer house" in page) == (request.param == "integration")
+        token = home_assistant.run("resolve", redirect)
+        assert (token["token_type"], token["expires_in"], token["scope"]) == ("Bearer", 1800, "read control")
+        # Using the code twice would revoke the grant, so it is not tested here.
+        yield relay, home_assistant, token
+
+
+def test_installation_signs_in_refreshes_and_is_revoked(signed_in):
+    _, home_assistant, first = signed_in
+    assert home_assistant.run("account", first) == 200
+    second = home_assistant.run("refresh", first)
+    assert time.time() + 1700 < second["expires_at"] <= time.time() + 1800
+    assert second["access_token"] != first["access_token"]
+    assert second["refresh_token"] != first["refresh_token"]
+    # A refresh whose response was lost can be repeated until its tokens are used.
+    second = home_assistant.run("refresh", first)
+    assert home_assistant.run("account", first) == 200
+    assert home_assistant.run("account", second) == 200
+    third = home_assistant.run("refresh", second)
+    assert home_assistant.run("account", third) == 200
+
+    home_assistant.run("revoke", third)
+    assert home_assistant.run("account", third) == 401
+    assert REAUTH in home_assistant.run_failing("refresh", third)
+
+
+def test_reuse_of_a_replaced_refresh_token_revokes_the_grant(signed_in):
+    _, home_assistant, first = signed_in
+    second = home_assistant.run("refresh", first)
+    assert home_assistant.run("account", second) == 200
+    assert REAUTH in home_assistant.run_failing("refresh", first)
+    assert home_assistant.run("account", second) == 401
+    assert REAUTH in home_assistant.run_failing("refresh", second)
+
+
+def test_database_outage_is_a_transient_error_without_reauthentication(signed_in):
+    relay, home_assistant, first = signed_in
+    with disallow_database_connections(relay.run("database", "url")):
+        error_classes = home_assistant.run_failing("refresh", first)
+        assert TRANSIENT in error_classes
+        assert REAUTH not in error_classes
+        form = {"grant_type": "refresh_token", "client_id": "home-assistant", "refresh_token": first["refresh_token"]}
+        response = relay.http.post("/oauth/token", data=form)
+        assert (response.status_code, response.json()["error"]) == (503, "temporarily_unavailable")
+    wait_until(lambda: relay.http.get("/api/health/ready").status_code == 200)
+    second = home_assistant.run("refresh", first)
+    assert home_assistant.run("account", second) == 200
