@@ -10,7 +10,7 @@ import psycopg
 from relay.bus.redis import find_pubsub_problem, open_redis
 from relay.gateways.enode import EnodeError, open_enode
 from relay.gateways.supabase import SupabaseError, open_supabase
-from relay.kit.database import connect_as_relay_sync
+from relay.kit.database import connect_as_relay
 from relay.kit.errors import OperatorError
 from relay.process import ENODE_ACCOUNT_ID
 from relay.settings import Settings
@@ -125,7 +125,7 @@ async def _check_webhook(settings: Settings) -> CheckResult:
         return CheckResult(name="updates", is_ok=True, message="polling Enode, because WEBHOOK_URL is not set")
     target = f"Enode posts to {settings.webhook_url}"
     try:
-        row = _fetch_row(settings, GET_ENODE_HEALTH, [ENODE_ACCOUNT_ID])
+        row = await _fetch_row(settings, GET_ENODE_HEALTH, [ENODE_ACCOUNT_ID])
     except OperatorError:
         return CheckResult(name="updates", is_ok=False, message=f"{target}; can't check this without a database")
     if row is None:
@@ -145,7 +145,7 @@ def describe_webhook_state(target: str, *, state: WebhookState, since: datetime)
 
 async def _check_deletions(settings: Settings) -> CheckResult:
     try:
-        row = _fetch_row(settings, SUMMARIZE_PENDING_DELETIONS)
+        row = await _fetch_row(settings, SUMMARIZE_PENDING_DELETIONS)
     except OperatorError:
         return CheckResult(name="deletions", is_ok=False, message="can't check this without a database")
     count, since, overdue_count, failure, next_try_at = row or (0, None, 0, None, None)
@@ -159,7 +159,8 @@ async def _check_deletions(settings: Settings) -> CheckResult:
     return CheckResult(name="deletions", is_ok=not failure and not overdue_count, message=message)
 
 
-def _fetch_row(settings: Settings, statement: LiteralString, values: Sequence[object] = ()) -> Any:
+async def _fetch_row(settings: Settings, statement: LiteralString, values: Sequence[object] = ()) -> Any:
     """Return the statement's first row, executed with the relay's role. Raises OperatorError."""
-    with prepare_database(settings) as conninfo, connect_as_relay_sync(conninfo) as connection:
-        return connection.execute(statement, values).fetchone()
+    with prepare_database(settings) as conninfo:
+        async with connect_as_relay(conninfo) as connection:
+            return await (await connection.execute(statement, values)).fetchone()

@@ -1,4 +1,4 @@
-"""The only reader of the environment. Every variable is described in docs/settings.md (a test checks that)."""
+"""Settings from environment variables, which nothing else in the relay reads. docs/settings.md describes each one."""
 
 import os
 import secrets
@@ -22,7 +22,7 @@ from relay.usecases.operations.prune_history import Retention
 type CallAllowance = Annotated[int, Field(ge=0, le=1_000_000_000)] | Literal["unlimited"]
 type VehicleLimit = Annotated[int, Field(ge=1, le=1000)]
 
-# All or none: half of them is a mistake that would show much later.
+# Each group is complete or absent: a partial one would fail only later, at its first use.
 ENODE_VARIABLES = ("ENODE_CLIENT_ID", "ENODE_CLIENT_SECRET")
 SUPABASE_VARIABLES = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY")
 PROVIDERS: tuple[Provider, ...] = ("github", "google")
@@ -31,13 +31,13 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 
 def get_default_data_folder() -> Path:
-    """Where the embedded database and the secret key lie unless EVCONDUIT_DATA says otherwise."""
+    """Folder of the embedded database and the secret key unless EVCONDUIT_DATA is set."""
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "evconduit"
 
 
 class Settings(BaseSettings):
-    """What the operator decides. Field names are ours, aliases are the environment's."""
+    """The operator's settings. The alias of a field is its environment variable."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", populate_by_name=True)
 
@@ -69,9 +69,10 @@ class Settings(BaseSettings):
     internal_api_key: SecretStr | None = Field(None, min_length=16, validation_alias="EVCONDUIT_INTERNAL_API_KEY")
     webhook_silence_minutes: int = Field(120, ge=10, le=10_080, validation_alias="EVCONDUIT_WEBHOOK_SILENCE_MINUTES")
     alert_url: HttpUrl | None = Field(None, validation_alias="EVCONDUIT_ALERT_URL")
-    # Two days at least: after a day of failures Enode gives up, and somebody must have the time to notice and replay.
+    # At least two days: after one day of failures Enode stops delivering, and the operator needs time to notice and
+    # replay.
     retention_hours: int = Field(72, ge=48, le=24 * 365, validation_alias="EVCONDUIT_RETENTION_HOURS")
-    # A refund finds its call here: far longer than a command may stay open.
+    # Refunds look calls up in this log, so it must be kept far longer than a command can stay pending.
     call_log_days: int = Field(90, ge=7, le=3650, validation_alias="EVCONDUIT_CALL_LOG_DAYS")
     # Limits of the plans in cloud mode; None leaves the default of relay/plans.py.
     allowance_free: CallAllowance | None = Field(None, validation_alias="EVCONDUIT_ALLOWANCE_FREE")
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("an address of a Redis begins with redis://, rediss:// or unix://")
+            raise ValueError("enter a Redis URL that starts with redis://, rediss:// or unix://")
         return value
 
     @field_validator("outbound_allow")
@@ -108,7 +109,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_sign_in_providers(cls, value: str) -> str:
         if not {it.strip() for it in value.split(",") if it.strip()} <= set(PROVIDERS):
-            raise ValueError(f"there are {' and '.join(PROVIDERS)}, with a comma between them")
+            raise ValueError(f"enter a comma-separated list of {' and '.join(PROVIDERS)}")
         return value
 
     @model_validator(mode="after")
@@ -116,35 +117,35 @@ class Settings(BaseSettings):
         given = (self.supabase_url, self.supabase_anon_key, self.supabase_service_role_key)
         missing = [name for name, value in zip(SUPABASE_VARIABLES, given, strict=True) if value is None]
         if missing and (len(missing) < len(SUPABASE_VARIABLES) or self.mode == "cloud"):
-            why = "in cloud mode people sign in with Supabase" if self.mode == "cloud" else "they come together"
-            raise ValueError(f"{missing[0]} is missing: {why}")
+            reason = "cloud mode needs Supabase for sign-in" if self.mode == "cloud" else "set all three or none"
+            raise ValueError(f"{missing[0]} is missing: {reason}")
         if self.supabase_url is not None:
             if self.mode != "cloud":
-                raise ValueError("SUPABASE_URL is for cloud mode; a relay of one's own has one owner")
+                raise ValueError("SUPABASE_URL is for cloud mode: a self-hosted relay doesn't use Supabase")
             if not _is_secure_url(self.supabase_url):
-                raise ValueError("SUPABASE_URL must be https: our keys and people's codes go there")
+                raise ValueError("SUPABASE_URL must be https: keys and sign-in codes are sent there")
         return self
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         if (self.enode_client_id is None) != (self.enode_client_secret is None):
             missing = ENODE_VARIABLES[0] if self.enode_client_id is None else ENODE_VARIABLES[1]
-            raise ValueError(f"{missing} is missing: Enode's credentials come in pairs")
+            raise ValueError(f"{missing} is missing: set both of Enode's credentials or none")
         if self.webhook_url is not None and self.enode_webhook_secret is None:
-            raise ValueError("ENODE_WEBHOOK_SECRET is missing: with WEBHOOK_URL set, Enode must sign what it sends")
+            raise ValueError("ENODE_WEBHOOK_SECRET is missing: with WEBHOOK_URL set, Enode must sign its webhooks")
         if self.ingress_port is not None and (self.mode == "cloud" or self.ingress_port == self.port):
-            raise ValueError("EVCONDUIT_INGRESS_PORT is for the add-on alone, and another port than EVCONDUIT_PORT")
+            raise ValueError("EVCONDUIT_INGRESS_PORT is for the add-on only, and must differ from EVCONDUIT_PORT")
         if self.mode == "cloud" and self.secret_key is None:
             raise ValueError("EVCONDUIT_SECRET_KEY is missing: in cloud mode it must come from the environment")
         if self.mode == "cloud" and self.database_url is None:
-            raise ValueError("DATABASE_URL is missing: in cloud mode the database is not embedded")
+            raise ValueError("DATABASE_URL is missing: cloud mode has no embedded database")
         if self.mode == "cloud" and self.public_url is not None and not _is_secure_url(self.public_url):
-            raise ValueError("EVCONDUIT_PUBLIC_URL must be https: people's sessions and codes go there")
+            raise ValueError("EVCONDUIT_PUBLIC_URL must be https: sessions and sign-in codes are sent there")
         return self
 
     @property
     def base_url(self) -> str:
-        """Where browsers reach this relay, without a slash at the end."""
+        """URL at which browsers reach this relay, without a trailing slash."""
         if self.public_url is not None:
             return str(self.public_url).rstrip("/")
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104 - compared, not bound
@@ -152,18 +153,18 @@ class Settings(BaseSettings):
 
     @property
     def allows_local_redirects(self) -> bool:
-        """Whether a Home Assistant that signs in may be answered at its own address; in the cloud only if so set."""
+        """Whether OAuth may redirect to Home Assistant's own address; by default on a self-hosted relay only."""
         return self.mode == "self-hosted" if self.oauth_local_redirects is None else self.oauth_local_redirects
 
     @property
     def webhook_secrets(self) -> list[str]:
-        """Secrets that may have signed what arrives: the current one, and the previous one during a rotation."""
-        both = (self.enode_webhook_secret, self.enode_webhook_secret_previous)
-        return [secret.get_secret_value() for secret in both if secret is not None]
+        """Secrets that Enode's webhooks can be signed with: the current one, and the previous one during a rotation."""
+        secrets_in_use = (self.enode_webhook_secret, self.enode_webhook_secret_previous)
+        return [secret.get_secret_value() for secret in secrets_in_use if secret is not None]
 
     @property
     def retention(self) -> Retention:
-        """How long inbox rows and the log of calls are kept."""
+        """How long inbox events and the log of calls are kept."""
         return Retention(
             processed=timedelta(hours=self.retention_hours),
             set_aside=timedelta(days=self.set_aside_days),
@@ -194,22 +195,22 @@ class Settings(BaseSettings):
 
     @property
     def webhook_silence(self) -> timedelta:
-        """So long Enode may send nothing, not even a heartbeat, before that is trouble."""
+        """Time without any webhook from Enode, heartbeats included, after which the operator is alerted."""
         return timedelta(minutes=self.webhook_silence_minutes)
 
     @property
     def link_origins(self) -> str:
-        """Where Enode's link pages lie: at Enode, or at the simulator that stands in for it."""
+        """Origins of Enode's link pages for a content security policy, with that of a simulated Enode."""
         parts = urlsplit(str(self.enode_base_url))
         return f"https://*.enode.com https://*.enode.io {parts.scheme}://{parts.netloc}"
 
     @property
     def is_sandbox(self) -> bool:
-        """Whether Enode is its sandbox, which gives a webhook up within minutes."""
+        """Whether ENODE_BASE_URL is Enode's sandbox, which stops a failing webhook within minutes."""
         return "sandbox" in (self.enode_base_url.host or "")
 
     def build_enode_config(self) -> EnodeConfig | None:
-        """How to reach Enode; None without credentials."""
+        """Addresses and credentials of Enode; None without credentials."""
         if self.enode_client_id is None or self.enode_client_secret is None:
             return None
         return EnodeConfig(
@@ -220,7 +221,7 @@ class Settings(BaseSettings):
         )
 
     def build_supabase_config(self) -> SupabaseConfig | None:
-        """How to reach Supabase Auth; None where people do not sign in with it."""
+        """Address and keys of Supabase Auth; None on a self-hosted relay."""
         url, anon, service = self.supabase_url, self.supabase_anon_key, self.supabase_service_role_key
         if url is None or anon is None or service is None:
             return None
@@ -230,12 +231,12 @@ class Settings(BaseSettings):
 
     @property
     def providers(self) -> tuple[Provider, ...]:
-        """With whom people can sign in beside a link by mail."""
-        wanted = {it.strip() for it in self.sign_in_providers.split(",")}
-        return tuple(it for it in PROVIDERS if it in wanted)
+        """Sign-in providers that users can choose beside a sign-in link by email."""
+        enabled = {it.strip() for it in self.sign_in_providers.split(",")}
+        return tuple(it for it in PROVIDERS if it in enabled)
 
     def build_outbound_rules(self) -> OutboundRules:
-        """Where addresses that users gave may lead: in the cloud to the public internet only."""
+        """Hosts that requests to addresses given by users may reach: in cloud mode only the public internet."""
         hosts, networks = parse_allowlist(self.outbound_allow)
         return OutboundRules(
             allow_private=self.mode == "self-hosted",
@@ -245,7 +246,7 @@ class Settings(BaseSettings):
         )
 
     def load_secret_key(self) -> bytes:
-        """The relay's own secret key; made once in the data folder when the environment gives none."""
+        """The relay's secret key, from the environment or else from the data folder, where it is created if missing."""
         if self.secret_key is not None:
             return self.secret_key.get_secret_value().encode()
         file = self.data / "secret-key"
@@ -255,34 +256,34 @@ class Settings(BaseSettings):
                 _create_key_file(file)
             key = file.read_bytes().strip()
         except OSError as error:
-            raise OperatorError(f"cannot keep the secret key in {file}: {error.strerror}; set EVCONDUIT_DATA") from None
+            raise OperatorError(f"can't store the secret key in {file}: {error.strerror}; set EVCONDUIT_DATA") from None
         if len(key) < MIN_SECRET_KEY_LENGTH:
-            raise OperatorError(f"{file} is no secret key (any more): restore it, or delete it to begin with a new one")
+            raise OperatorError(f"{file} holds no valid secret key: restore it, or delete it to create a new one")
         return key
 
 
 def _is_secure_url(url: HttpUrl) -> bool:
-    """Whether nobody on the way reads along."""
+    """Whether requests to this URL are encrypted or stay on this machine."""
     return url.scheme == "https" or url.host in LOOPBACK_HOSTS
 
 
 def _create_key_file(file: Path) -> None:
-    """Whole or not at all: who starts at the same moment, or after a crash, must not find an empty key."""
-    making = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    """Create the key file atomically: another process, or the next start after a crash, must not find an empty key."""
+    temporary = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
-            made.write(secrets.token_hex(32))
-            made.flush()
-            os.fsync(made.fileno())
-        # Unlike a renaming, this never takes the place of a key that somebody else has made meanwhile.
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+            opened.write(secrets.token_hex(32))
+            opened.flush()
+            os.fsync(opened.fileno())
+        # Unlike a rename, a hard link never replaces a key that another process has created meanwhile.
         with suppress(FileExistsError):
-            file.hardlink_to(making)
+            file.hardlink_to(temporary)
     finally:
-        making.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def load_settings() -> Settings:
-    """Settings from the environment. Raises StartError: one line that names the variable and never shows its value."""
+    """Settings from the environment. Raises OperatorError, one line that names the variable but not its value."""
     try:
         return Settings()
     except ValidationError as error:

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 def build_worker_loops(process: Process) -> BackgroundLoops:
-    """Return the loops that a worker runs in addition to those of every process. Registers wakers' callbacks and jobs."""
+    """Return the loops that a worker runs in addition to those of every process. Also registers callbacks and jobs."""
     runtime = process.runtime
     apply_event = partial(apply_enode_event, plans=runtime.plans)
     drainer = InboxDrainer(

@@ -89,16 +89,21 @@ class Waker:
         """Send hints until cancelled: the first at once, those of the following `batch_interval` together."""
         while True:
             await self._has_unsent.wait()
-            self._has_unsent.clear()
-            user_ids, self._unsent = self._unsent, set()
+            count = len(self._unsent)
             try:
-                await self._send(self.channel, list(self._render_payloads(user_ids)))
+                await self.flush()
                 self._is_failing = False
             except NotSentError as error:
                 if not self._is_failing:  # once per outage, not once per hint
-                    log.warning("wake-up not sent channel=%s users=%d error=%s", self.channel, len(user_ids), error)
+                    log.warning("wake-up not sent channel=%s users=%d error=%s", self.channel, count, error)
                 self._is_failing = True
             await asyncio.sleep(self._batch_seconds)
+
+    async def flush(self) -> None:
+        """Send what `wake` has collected, once; for a program that doesn't `run`. Raises NotSentError."""
+        self._has_unsent.clear()
+        user_ids, self._unsent = self._unsent, set()
+        await self._send(self.channel, list(self._render_payloads(user_ids)))
 
     def _render_payloads(self, user_ids: Iterable[UUID]) -> Iterator[str]:
         for batch in batched(user_ids, MAX_IDS_PER_PAYLOAD, strict=False):

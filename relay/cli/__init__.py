@@ -7,25 +7,27 @@ from typing import Annotated
 
 import typer
 
-from relay.cli import accounts, invitations, lifecycle, login, operations, tokens, vehicles
+from relay.cli import accounts, inbox, invitations, keys, lifecycle, login, operations, tokens, vehicles
 from relay.kit.errors import OperatorError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(lifecycle.app)
 app.add_typer(login.app)
 app.add_typer(operations.app)
+app.add_typer(inbox.app)
 app.add_typer(accounts.user_app, name="user")
 app.add_typer(invitations.app, name="invite")
-app.add_typer(accounts.key_app, name="key")
+app.add_typer(keys.key_app, name="key")
 app.add_typer(vehicles.vehicle_app, name="vehicle")
 app.add_typer(tokens.app, name="tokens")
-app.add_typer(operations.inbox_app, name="inbox")
+app.add_typer(inbox.inbox_app, name="inbox")
 app.add_typer(lifecycle.database_app, name="database")
 
 
 def main() -> None:
-    """Run the command; a problem that the operator can mend is one line and exit status 2."""
-    # uvicorn raises the signal that ended it once more: by default that would end us before the database is stopped.
+    """Run the command. An OperatorError is printed as one line, with exit status 2."""
+    # uvicorn raises the signal that stopped it again; the default handler would kill this process before it has
+    # stopped the embedded database.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_on_signal)
     try:

@@ -1,169 +1,139 @@
-"""Account holders and their keys."""
+"""`evconduit user`: accounts."""
 
-import asyncio
 import sys
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from relay.cli.shared import UserOption, get_user_id, open_connection, print_note
-from relay.gateways.enode.languages import is_language_tag, match_language
-from relay.identity.credentials import SCOPES, generate_api_key
-from relay.identity.repository import create_api_key, create_user, list_api_keys, revoke_api_key, set_user_disabled
-from relay.identity.users import approve_user, set_plan, set_role
-from relay.kit.database import connect_as_relay
+from relay.cli.shared import RelayAccess, UserOption, print_note, run_story
+from relay.gateways.enode.languages import is_language_tag
 from relay.kit.errors import OperatorError
-from relay.kit.sanitize import sanitize_line
-from relay.plans import PLAN_NAMES
-from relay.settings import load_settings
-from relay.startup import prepare_database
-from relay.usecases.account.deletion_steps import CLOSE_ACCOUNT
+from relay.plans import PLAN_NAMES, is_plan_name
+from relay.usecases.account.deletion_steps import close_account
 from relay.usecases.account.export_account import write_export
+from relay.usecases.admin.manage_users import (
+    ROLES,
+    add_user,
+    approve_user,
+    disable_user,
+    enable_user,
+    is_role,
+    set_plan,
+    set_role,
+)
 
-ROLES = ("user", "admin")
-
-user_app = typer.Typer(help="Account holders.", no_args_is_help=True)
-key_app = typer.Typer(help="API keys, one for each Home Assistant.", no_args_is_help=True)
+user_app = typer.Typer(help="Manage accounts.", no_args_is_help=True)
 
 
 @user_app.command("add")
 def user_add(
-    email: Annotated[str, typer.Argument(help="Where this person gets mail.")],
-    name: Annotated[str, typer.Option(help="What to call the account in Home Assistant.")] = "",
+    email: Annotated[str, typer.Argument(help="Email address of the account holder.")],
+    name: Annotated[str, typer.Option(help="Name of the account in Home Assistant.")] = "",
     language: Annotated[
-        str, typer.Option(help="What this person reads, e.g. de or nl-BE; the nearest is taken.")
+        str, typer.Option(help="Language of the account holder, for example de or nl-BE. The nearest one is used.")
     ] = "en-US",
 ) -> None:
-    """Add an account holder and print the account's id."""
+    """Add an account and print its id."""
     if "@" not in email.strip("@"):
-        raise OperatorError(f"{email!r} is no e-mail address")
+        raise OperatorError(f"{email!r} is not an email address: give one such as ada@example.org")
     if not is_language_tag(language):
-        raise OperatorError(f"{language!r} is no language tag: give one such as de or nl-BE")
-    with open_connection() as connection:
-        user_id = create_user(connection, email=email, name=name, language=match_language(language))
-    print(user_id)
+        raise OperatorError(f"{language!r} is not a language tag: give one such as de or nl-BE")
+
+    async def add(relay: RelayAccess) -> UUID:
+        return await add_user(relay.connection, email=email, name=name, language=language)
+
+    print(run_story(add))
 
 
 @user_app.command("disable")
 def user_disable(user: UserOption) -> None:
-    """Switch an account off: its keys are refused and its streams end. What Enode tells is kept all the same."""
-    with open_connection() as connection:
-        set_user_disabled(connection, get_user_id(connection, user), disabled=True)
-    print_note("switched off; `evconduit user enable` switches it on again")
+    """Disable an account. Its keys are refused and its streams end at once. Updates from Enode are still stored."""
+
+    async def disable(relay: RelayAccess) -> None:
+        await disable_user(relay.connection, await relay.get_user_id(user), relay.close_streams)
+
+    run_story(disable)
+    print_note("Account disabled. Enable it again with `evconduit user enable`.")
 
 
 @user_app.command("enable")
 def user_enable(user: UserOption) -> None:
-    """Switch an account on again. It finds everything as if it had only been away."""
-    with open_connection() as connection:
-        set_user_disabled(connection, get_user_id(connection, user), disabled=False)
-    print_note("switched on")
+    """Enable a disabled account. Everything that arrived in the meantime is there."""
+
+    async def enable(relay: RelayAccess) -> None:
+        await enable_user(relay.connection, await relay.get_user_id(user))
+
+    run_story(enable)
+    print_note("Account enabled.")
 
 
 @user_app.command("approve")
 def user_approve(user: UserOption) -> None:
-    """Let somebody in who has made an account, where EVCONDUIT_APPROVAL is true."""
-    with open_connection() as connection:
-        fresh = approve_user(connection, get_user_id(connection, user))
-    print_note("approved" if fresh else "was approved already")
+    """Approve an account that has registered. Needed when EVCONDUIT_APPROVAL is true."""
+
+    async def approve(relay: RelayAccess) -> bool:
+        return await approve_user(relay.connection, await relay.get_user_id(user))
+
+    print_note("Account approved." if run_story(approve) else "The account was approved already.")
 
 
 @user_app.command("plan")
 def user_plan(user: UserOption, plan: Annotated[str, typer.Argument(help=", ".join(PLAN_NAMES))]) -> None:
-    """Give an account another plan, from its next call on. Plans have limits in cloud mode only."""
-    if plan not in PLAN_NAMES:
-        raise OperatorError(f"{plan!r} is no plan: there are {', '.join(PLAN_NAMES)}")
-    with open_connection() as connection:
-        set_plan(connection, get_user_id(connection, user), plan)
-    print_note(f"has the plan {plan} now")
+    """Change the plan of an account, from its next call on. Plans have limits in cloud mode only."""
+    if not is_plan_name(plan):
+        raise OperatorError(f"unknown plan {plan!r}: choose one of {', '.join(PLAN_NAMES)}")
+
+    async def change_plan(relay: RelayAccess) -> None:
+        await set_plan(relay.connection, await relay.get_user_id(user), plan)
+
+    run_story(change_plan)
+    print_note(f"The account's plan is now {plan}.")
 
 
 @user_app.command("role")
 def user_role(user: UserOption, role: Annotated[str, typer.Argument(help=" or ".join(ROLES))]) -> None:
-    """Make somebody an admin, or a user again."""
-    if role not in ROLES:
-        raise OperatorError(f"{role!r} is no role: there are {' and '.join(ROLES)}")
-    with open_connection() as connection:
-        set_role(connection, get_user_id(connection, user), role)
-    print_note(f"is {role} now")
+    """Make an account holder an admin, or a user again."""
+    if not is_role(role):
+        raise OperatorError(f"unknown role {role!r}: choose {' or '.join(ROLES)}")
+
+    async def change_role(relay: RelayAccess) -> None:
+        await set_role(relay.connection, await relay.get_user_id(user), role)
+
+    run_story(change_role)
+    print_note(f"The account's role is now {role}.")
 
 
 @user_app.command("export")
 def user_export(user: UserOption) -> None:
-    """Print everything that an account has, as JSON. It is personal: keep it as its owner would."""
-    settings = load_settings()
-    with open_connection(settings) as connection:
-        user_id = get_user_id(connection, user)
-    with prepare_database(settings) as conninfo:
-        asyncio.run(_print_export(conninfo, user_id))
+    """Print everything stored about an account as JSON. It is personal data: keep it safe."""
 
+    async def export(relay: RelayAccess) -> None:
+        await write_export(relay.connection, await relay.get_user_id(user), sys.stdout.buffer)
 
-async def _print_export(conninfo: str, user_id: UUID) -> None:
-    async with connect_as_relay(conninfo) as connection:
-        await write_export(connection, user_id, sys.stdout.buffer)
+    run_story(export)
 
 
 @user_app.command("delete")
 def user_delete(
     user: UserOption,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
 ) -> None:
-    """Delete an account with all that belongs to it, at Enode too. Cannot be undone."""
-    with open_connection() as connection:
-        user_id = get_user_id(connection, user)
-    asked = f"This cannot be undone. Type the account's id ({user_id}) to delete it"
-    if not yes and typer.prompt(asked, err=True) != str(user_id):
-        raise OperatorError("that is another id: nothing was deleted")
-    with open_connection() as connection:
-        connection.execute(CLOSE_ACCOUNT, {"user_id": user_id})
-    print_note("closed: its keys and sessions are dead. A running relay deletes the rest within a minute")
+    """Delete an account and everything that belongs to it, also at Enode. This can't be undone."""
 
+    async def find_account(relay: RelayAccess) -> UUID:
+        return await relay.get_user_id(user)
 
-@key_app.command("create")
-def key_create(
-    user: UserOption,
-    name: Annotated[str, typer.Option(help="Which Home Assistant or script it is for.")] = "Home Assistant",
-    scope: Annotated[
-        list[str] | None, typer.Option(help=f"{' or '.join(SCOPES)}; both unless given. May be given again.")
-    ] = None,
-) -> None:
-    """Make an API key and print it. It is shown this once; only its hash is kept."""
-    scopes = list(dict.fromkeys(scope or SCOPES))
-    if unknown := set(scopes) - set(SCOPES):
-        raise OperatorError(f"unknown scope {', '.join(sorted(unknown))}: there are {' and '.join(SCOPES)}")
-    key = generate_api_key()
-    with open_connection() as connection:
-        create_api_key(connection, get_user_id(connection, user), key, name=name, scopes=scopes)
-    print(key)
-    print_note("Keep it: it cannot be shown again.")
+    user_id = run_story(find_account)
+    prompt = f"This can't be undone. To delete the account, type its id ({user_id})"
+    if not yes and typer.prompt(prompt, err=True) != str(user_id):
+        raise OperatorError("that is not the account's id: nothing was deleted")
 
+    async def close(relay: RelayAccess) -> None:
+        await close_account(relay.connection, user_id, relay.close_streams)
 
-@key_app.command("list")
-def key_list(user: UserOption) -> None:
-    """List an account's keys: how each begins, what it is for, when it was used."""
-    with open_connection() as connection:
-        keys = list_api_keys(connection, get_user_id(connection, user))
-    for key in keys:
-        state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "active"
-        used = f"last used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
-        print(f"{key.prefix}…  {state}  {used}  {','.join(key.scopes)}  {sanitize_line(key.name)}")
-    if not keys:
-        print_note("no keys: make one with `evconduit key create`")
-
-
-@key_app.command("revoke")
-def key_revoke(
-    beginning: Annotated[str, typer.Argument(help="How the key begins, as `evconduit key list` shows it.")],
-    user: UserOption,
-) -> None:
-    """Revoke a key. Home Assistant is signed out within half a minute and asks for another one."""
-    wanted = beginning.rstrip("…")
-    with open_connection() as connection:
-        keys = list_api_keys(connection, get_user_id(connection, user))
-        found = [key for key in keys if wanted and key.prefix.startswith(wanted) and not key.revoked_at]
-        if len(found) != 1:
-            raise OperatorError(f"{len(found)} active keys begin with {wanted!r}: see `evconduit key list`")
-        revoke_api_key(connection, found[0].id)
-    print_note(f"revoked {found[0].prefix}… ({sanitize_line(found[0].name)})")
+    run_story(close)
+    print_note(
+        "Account closed: its keys and sessions no longer work. A running relay deletes the rest within a minute."
+    )

@@ -1,11 +1,11 @@
-"""Codes that let people in where registration is by invitation."""
+"""`evconduit invite`: invitation codes, for a relay where registration is by invitation."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from relay.cli.shared import open_connection, print_note
+from relay.cli.shared import RelayAccess, print_note, run_story
 from relay.identity.invitations import (
     Invitation,
     create_invitation,
@@ -15,50 +15,63 @@ from relay.identity.invitations import (
 )
 from relay.kit.errors import OperatorError
 
-app = typer.Typer(help="Invitations, for EVCONDUIT_REGISTRATION=invitation.", no_args_is_help=True)
+app = typer.Typer(help="Manage invitations, for EVCONDUIT_REGISTRATION=invitation.", no_args_is_help=True)
 
 
 @app.command("create")
 def invite_create(
-    uses: Annotated[int, typer.Option(min=1, max=10_000, help="How many people it lets in.")] = 1,
-    days: Annotated[int, typer.Option(min=1, max=3650, help="How long it is good.")] = 30,
-    note_: Annotated[str, typer.Option("--note", help="For whom it is; only you see it.")] = "",
+    uses: Annotated[int, typer.Option(min=1, max=10_000, help="How many people can register with it.")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Days until it expires.")] = 30,
+    note_: Annotated[str, typer.Option("--note", help="A note for yourself, for example whom it is for.")] = "",
 ) -> None:
-    """Make an invitation and print its code. It is shown this once; only its hash is kept."""
+    """Create an invitation and print its code. It can't be shown again: only its hash is stored."""
     code = generate_invitation_code()
-    with open_connection() as connection:
-        create_invitation(connection, code, uses=uses, lifetime=timedelta(days=days), note=note_)
+
+    async def create(relay: RelayAccess) -> None:
+        await create_invitation(relay.connection, code, uses=uses, lifetime=timedelta(days=days), note=note_)
+
+    run_story(create)
     print(code)
-    print_note("It is typed on the page /register. It cannot be shown again.")
+    print_note("Store the code now: it can't be shown again. People enter it on the page /register.")
 
 
 @app.command("list")
 def invite_list() -> None:
-    """List invitations: how each begins, how many it has let in, until when it is good."""
-    with open_connection() as connection:
-        invitations = list_invitations(connection)
-    for it in invitations:
-        print(f"{it.prefix}-…  {_describe_state(it)}  used {it.used} of {it.uses}  {it.note}".rstrip())
+    """List invitations: first characters, state, uses and note."""
+
+    async def fetch_invitations(relay: RelayAccess) -> list[Invitation]:
+        return await list_invitations(relay.connection)
+
+    invitations = run_story(fetch_invitations)
+    for invitation in invitations:
+        used = f"used {invitation.used} of {invitation.uses}"
+        print(f"{invitation.prefix}-…  {_describe_state(invitation)}  {used}  {invitation.note}".rstrip())
     if not invitations:
-        print_note("no invitations: make one with `evconduit invite create`")
+        print_note("No invitations. Create one with `evconduit invite create`.")
 
 
 @app.command("revoke")
 def invite_revoke(
-    beginning: Annotated[str, typer.Argument(help="How the code begins, as `evconduit invite list` shows it.")],
+    beginning: Annotated[
+        str, typer.Argument(help="First characters of the code, as `evconduit invite list` shows them.")
+    ],
 ) -> None:
-    """Revoke an invitation. Who came in by it stays."""
+    """Revoke an invitation. Accounts that were registered with it stay."""
     wanted = beginning.strip().rstrip("…").rstrip("-").upper()
-    with open_connection() as connection:
-        found = [it for it in list_invitations(connection) if it.prefix == wanted[:4] and it.revoked_at is None]
-        if not wanted or len(found) != 1:
-            raise OperatorError(f"{len(found)} invitations begin with {wanted!r}: see `evconduit invite list`")
-        revoke_invitation(connection, found[0].id)
-    print_note(f"revoked {found[0].prefix}-…")
+
+    async def revoke(relay: RelayAccess) -> Invitation:
+        invitations = await list_invitations(relay.connection)
+        matches = [it for it in invitations if it.prefix == wanted[:4] and it.revoked_at is None]
+        if not wanted or len(matches) != 1:
+            raise OperatorError(f"{len(matches)} invitations start with {wanted!r}: see `evconduit invite list`")
+        await revoke_invitation(relay.connection, matches[0].id)
+        return matches[0]
+
+    print_note(f"Invitation {run_story(revoke).prefix}-… revoked.")
 
 
 def _describe_state(invitation: Invitation) -> str:
     if invitation.revoked_at is not None:
         return f"revoked {invitation.revoked_at:%Y-%m-%d}"
-    ended = invitation.expires_at <= datetime.now(UTC)
-    return f"{'ended' if ended else 'good until'} {invitation.expires_at:%Y-%m-%d}"
+    has_expired = invitation.expires_at <= datetime.now(UTC)
+    return f"{'expired' if has_expired else 'expires'} {invitation.expires_at:%Y-%m-%d}"

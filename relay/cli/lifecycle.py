@@ -1,4 +1,4 @@
-"""Running the relay, and seeing that it can."""
+"""Commands that run the relay and its database: serve, work, migrate, doctor, database."""
 
 import asyncio
 from contextlib import ExitStack, closing
@@ -18,7 +18,7 @@ from relay.startup import open_owner_conninfo, prepare_database
 
 app = typer.Typer()
 ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - inside a container
-database_app = typer.Typer(help="The database.", no_args_is_help=True)
+database_app = typer.Typer(help="Manage the database.", no_args_is_help=True)
 
 
 @app.command()
@@ -27,11 +27,11 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on. [EVCONDUIT_PORT, else 8300]")] = None,
     *,
     worker: Annotated[
-        bool, typer.Option(help="Also act on what arrives. Without, `evconduit work` must run somewhere.")
+        bool, typer.Option(help="Also process events. With --no-worker, run `evconduit work` elsewhere.")
     ] = True,
 ) -> None:
-    """Run the relay: web, API, stream and worker in one process, until Ctrl-C or SIGTERM."""
-    from relay import server  # noqa: PLC0415 - the web's machinery takes a second to load, and only this command wants it
+    """Run the relay: web pages, API, streams and worker in one process, until Ctrl-C or SIGTERM."""
+    from relay import server  # noqa: PLC0415 - takes a second to import, and only this command needs it
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = load_settings().model_copy(update=given)
@@ -39,19 +39,19 @@ def serve(
     with ExitStack() as stack:
         listening = [stack.enter_context(closing(server.open_listening_socket(settings.host, settings.port)))]
         if settings.ingress_port is not None:
-            # Reached from another container; who may is decided by the address they come from.
+            # Home Assistant connects from another container; access is decided by the client's address.
             listening.append(
                 stack.enter_context(closing(server.open_listening_socket(ALL_INTERFACES, settings.ingress_port)))
             )
         conninfo = stack.enter_context(prepare_database(settings))
-        print_note(f"relay on {settings.base_url}, listening on {settings.host}:{settings.port}")
+        print_note(f"Relay at {settings.base_url}, listening on {settings.host}:{settings.port}")
         print_owner_sign_in_link(settings, conninfo)
         server.run_server(settings, conninfo, listening, with_worker=worker)
 
 
 @app.command()
 def work() -> None:
-    """Run a worker without web: it acts on what `evconduit serve --no-worker` takes in. Any number on one database."""
+    """Run a worker without web server, beside `evconduit serve --no-worker`. Any number can share one database."""
     from relay import worker  # noqa: PLC0415 - as above
 
     settings = load_settings()
@@ -62,7 +62,7 @@ def work() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the schema of this relay. Wants DATABASE_URL of the schema's owner, or the embedded one."""
+    """Update the database schema. DATABASE_URL must connect as the schema's owner; the embedded database does."""
     settings = load_settings()
     with open_owner_conninfo(settings) as conninfo:
         try:
@@ -71,13 +71,13 @@ def migrate() -> None:
             cause = str(error).strip().splitlines()[0]
             raise OperatorError(f"the migration failed: {cause}; check DATABASE_URL") from None
     for migration in applied:
-        print_note(f"applied {migration.version} {migration.name}")
-    print_note("the database is up to date")
+        print_note(f"Applied {migration.version} {migration.name}")
+    print_note("The database is up to date.")
 
 
 @app.command()
 def doctor() -> None:
-    """Look at settings, database and Enode, and say what is wrong and what to do. Exit status 1 when something is."""
+    """Check settings, database and Enode, and print what is wrong and how to fix it. Exit status 1 on a problem."""
     findings = asyncio.run(run_checks(load_settings()))
     for finding in findings:
         print(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.name}: {finding.message}")
@@ -87,6 +87,6 @@ def doctor() -> None:
 
 @database_app.command("url")
 def database_url() -> None:
-    """Print the connection string of the database. The embedded one answers while `evconduit serve` runs."""
+    """Print the connection string of the database. The embedded database accepts connections while the relay runs."""
     with open_owner_conninfo(load_settings()) as conninfo:
         print(conninfo)

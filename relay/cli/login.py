@@ -1,57 +1,69 @@
-"""How the owner of a self-hosted relay gets onto its pages: by a printed link, good once and for a short time."""
+"""`evconduit login`: one-time links that sign the owner of a self-hosted relay in on its web pages."""
 
-from typing import Annotated
+import asyncio
+from typing import Annotated, LiteralString
 from uuid import UUID
 
 import typer
 
-from relay.cli.shared import get_user_id, open_connection, print_note
+from relay.cli.shared import RelayAccess, print_note, run_story
 from relay.identity.sign_in_links import LIFETIME, create_sign_in_link
-from relay.kit.database import SyncConnection, connect_as_relay_sync
+from relay.kit.database import Connection, connect_as_relay
 from relay.kit.errors import OperatorError
 from relay.settings import Settings, load_settings
 
 app = typer.Typer()
 
-FIND_OWNER = "select from users where closed_at is null limit 1"
+LIST_USERS: LiteralString = "select id from users where closed_at is null limit 2"
 
 
 @app.command()
 def login(
-    user: Annotated[str | None, typer.Option(help="E-mail address or id, where there are several accounts.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Email address or id of the account. Needed when there are several.")
+    ] = None,
 ) -> None:
-    """Print a link that signs the owner in on the relay's pages. Good once, for 15 minutes."""
+    """Print a link that signs the owner in on the relay's web pages. It works once, within 15 minutes."""
     settings = load_settings()
     if settings.mode == "cloud":
-        raise OperatorError("in cloud mode people sign in with Supabase, on the page /sign-in")
-    with open_connection(settings) as connection:
-        user_id = get_user_id(connection, user) if user else _find_only_user_id(connection)
-        print(_build_sign_in_url(settings, create_sign_in_link(connection, user_id)))
+        raise OperatorError("there are no sign-in links in cloud mode: sign in with Supabase, on the page /sign-in")
+
+    async def create_link(relay: RelayAccess) -> str:
+        user_id = await relay.get_user_id(user) if user else await _find_only_user_id(relay.connection)
+        return await create_sign_in_link(relay.connection, user_id)
+
+    print(_build_sign_in_url(settings, run_story(create_link, settings)))
     print_note(f"Open it in a browser within {LIFETIME.seconds // 60} minutes.")
 
 
 def print_owner_sign_in_link(settings: Settings, conninfo: str) -> None:
-    """At the first start of a self-hosted relay: print the link by which its owner begins to exist."""
+    """Print a sign-in link when a self-hosted relay starts without an account; using it creates the owner's."""
     if settings.mode == "cloud" or settings.ingress_port is not None:
         return
-    with connect_as_relay_sync(conninfo) as connection:
-        if connection.execute(FIND_OWNER).fetchone() is not None:
-            return
-        token = create_sign_in_link(connection, None)
-    # Standard output and nothing else: logs are kept, and read by others.
-    print(
-        f"Sign in as the owner, once, within {LIFETIME.seconds // 60} minutes: {_build_sign_in_url(settings, token)}",
-        flush=True,
-    )
-    print_note("another such link: `evconduit login`")
+    token = asyncio.run(_create_owner_link(conninfo))
+    if token is None:
+        return
+    minutes, url = LIFETIME.seconds // 60, _build_sign_in_url(settings, token)
+    # To standard output, not to the log: logs are kept, and read by others.
+    print(f"To sign in as the owner, open this link within {minutes} minutes. It works once: {url}", flush=True)
+    print_note("For another link, run `evconduit login`.")
+
+
+async def _create_owner_link(conninfo: str) -> str | None:
+    """A link for an owner who doesn't exist yet; None when there is an account."""
+    async with connect_as_relay(conninfo) as connection:
+        if await (await connection.execute(LIST_USERS)).fetchone() is not None:
+            return None
+        return await create_sign_in_link(connection, None)
 
 
 def _build_sign_in_url(settings: Settings, token: str) -> str:
     return f"{settings.base_url}/sign-in/link/{token}"
 
 
-def _find_only_user_id(connection: SyncConnection) -> UUID | None:
-    rows = connection.execute("select id from users where closed_at is null limit 2").fetchall()
+async def _find_only_user_id(connection: Connection) -> UUID | None:
+    """The id of the only account; None when there is none yet. Raises OperatorError when there are several."""
+    rows = await (await connection.execute(LIST_USERS)).fetchall()
     if len(rows) > 1:
-        raise OperatorError("there are several accounts: say which with --user")
+        raise OperatorError("there are several accounts: choose one with --user")
     return UUID(str(rows[0][0])) if rows else None

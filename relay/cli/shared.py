@@ -1,44 +1,85 @@
-"""What the commands share: a connection as the relay, whose account is meant, a word to the person."""
+"""Shared by the commands: access to the relay's database, the --user option, and notes on standard error."""
 
+import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from relay.identity.repository import find_users
-from relay.kit.database import SyncConnection, connect_as_relay_sync
+from relay.bus.redis import create_redis_sender, open_redis
+from relay.bus.waker import REVOKED_CHANNEL, NotSentError, Waker
+from relay.kit.database import Connection, connect_as_relay, open_pool
 from relay.kit.errors import OperatorError
+from relay.kit.problems import Problem
 from relay.settings import Settings, load_settings
 from relay.startup import prepare_database
+from relay.streams.hub import CloseStreams
+from relay.usecases.admin.manage_users import find_users
 
 # No `type` statement: typer does not look inside one.
-UserOption = Annotated[str, typer.Option("--user", help="E-mail address or id of the account.")]
+UserOption = Annotated[str, typer.Option("--user", help="Email address or id of the account.")]
 
 
-@contextmanager
-def open_connection(settings: Settings | None = None, *, autocommit: bool = False) -> Iterator[SyncConnection]:
-    """A connection as the relay, committed at the end of the block, or statement by statement."""
-    with (
-        prepare_database(settings or load_settings()) as conninfo,
-        connect_as_relay_sync(conninfo, autocommit=autocommit) as made,
-    ):
-        yield made
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RelayAccess:
+    """What a command works with. The connection has the relay's rights and commits each statement."""
+
+    settings: Settings
+    connection: Connection
+    # Ids are collected and published to all running relay processes when the command's story has ended.
+    close_streams: CloseStreams
+
+    async def get_user_id(self, email_or_id: str) -> UUID:
+        """The id of the open account that `--user` names. Raises OperatorError unless it is exactly one."""
+        found = await find_users(self.connection, email_or_id)
+        if not found:
+            raise OperatorError(f"no account {email_or_id!r}: create one with `evconduit user add`")
+        if len(found) > 1:
+            ids = ", ".join(map(str, found))
+            raise OperatorError(f"several accounts have {email_or_id!r}: give one of their ids ({ids})")
+        return found[0]
 
 
-def get_user_id(connection: SyncConnection, email_or_id: str) -> UUID:
-    """The one open account that is meant. Raises StartError."""
-    found = find_users(connection, email_or_id)
-    if not found:
-        raise OperatorError(f"no account {email_or_id!r}: make one with `evconduit user add`")
-    if len(found) > 1:
-        ids = ", ".join(map(str, found))
-        raise OperatorError(f"several accounts have {email_or_id!r}: name one by its id ({ids})")
-    return found[0]
+type Story[Result] = Callable[[RelayAccess], Awaitable[Result]]
+
+
+def run_story[Result](story: Story[Result], settings: Settings | None = None) -> Result:
+    """Open the database and run one coroutine on it. A Problem that it raises becomes one line for the operator."""
+    settings = settings or load_settings()
+    with prepare_database(settings) as conninfo:
+        return asyncio.run(_run_story(story, settings, conninfo))
+
+
+async def _run_story[Result](story: Story[Result], settings: Settings, conninfo: str) -> Result:
+    revoked: set[UUID] = set()
+    async with connect_as_relay(conninfo) as connection:
+        try:
+            result = await story(RelayAccess(settings=settings, connection=connection, close_streams=revoked.add))
+        except Problem as problem:
+            raise OperatorError(problem.detail) from None
+    if revoked:
+        await _publish_revoked(settings, conninfo, revoked)
+    return result
+
+
+async def _publish_revoked(settings: Settings, conninfo: str, revoked: Collection[UUID]) -> None:
+    """Have running relay processes end the streams of these credentials and users, over the bus that they listen on."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_pool(conninfo, size=1))
+        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+        redis = await stack.enter_async_context(open_redis(redis_url)) if redis_url else None
+        waker = Waker(pool, REVOKED_CHANNEL, send=create_redis_sender(redis) if redis else None)
+        waker.wake(revoked)
+        try:
+            await waker.flush()
+        except NotSentError as error:
+            print_note(f"Running relays could not be notified ({error}). Open streams end within 25 seconds.")
 
 
 def print_note(text: str) -> None:
-    """Tell the person, beside what a script reads from stdout."""
+    """Print to standard error, so that standard output holds only what a script reads."""
     print(text, file=sys.stderr, flush=True)

@@ -1,55 +1,68 @@
-"""Call tokens: given by the operator, and looked at."""
+"""`evconduit tokens`: call tokens that the operator grants."""
 
 import secrets
 from typing import Annotated
 
 import typer
-from psycopg.rows import dict_row
 
-from relay.cli.shared import UserOption, get_user_id, open_connection, print_note
+from relay.cli.shared import RelayAccess, UserOption, print_note, run_story
 from relay.kit.errors import OperatorError
-from relay.metering.call_tokens import FIND_BALANCE, GRANT_TOKENS, LIST_ENTRIES, CallTokenEntry
+from relay.metering.call_tokens import (
+    CallTokenEntry,
+    LedgerEntry,
+    get_call_token_balance,
+    grant_call_tokens,
+    list_call_token_entries,
+)
 
 OPERATOR_SOURCE = "operator"
 
-app = typer.Typer(help="Call tokens: calls that pay when the month's are used up.", no_args_is_help=True)
+app = typer.Typer(
+    help="Manage call tokens: they pay for calls when the month's allowance is used up.", no_args_is_help=True
+)
 
 
 @app.command("grant")
 def tokens_grant(
-    amount: Annotated[int, typer.Argument(min=1, max=1_000_000, help="How many.")],
+    amount: Annotated[int, typer.Argument(min=1, max=1_000_000, help="Number of call tokens.")],
     user: UserOption,
     reference: Annotated[
-        str, typer.Option(help="What it is for, e.g. a ticket's number. The same one grants once, to whomever.")
+        str,
+        typer.Option(help="Reason, for example a ticket number. Each reference grants once, whatever the account."),
     ] = "",
 ) -> None:
-    """Give an account call tokens and print what it has then. They never expire."""
-    with open_connection() as connection:
+    """Grant call tokens to an account and print its new balance. Call tokens don't expire."""
+
+    async def grant(relay: RelayAccess) -> int | None:
         entry = CallTokenEntry(
-            user_id=get_user_id(connection, user),
+            user_id=await relay.get_user_id(user),
             source=OPERATOR_SOURCE,
             source_id=reference or secrets.token_hex(8),
             amount=amount,
         )
-        row = connection.execute(GRANT_TOKENS, entry.to_parameters()).fetchone()
-        if row is None:
-            raise OperatorError(f"{reference!r} has granted call tokens before: nothing was added")
-    print(row[0])
+        return await grant_call_tokens(relay.connection, entry)
+
+    balance = run_story(grant)
+    if balance is None:
+        raise OperatorError(f"call tokens were granted for {reference!r} before: nothing was added")
+    print(balance)
 
 
 @app.command("show")
 def tokens_show(
     user: UserOption,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many entries, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of ledger entries, newest first.")] = 20,
 ) -> None:
-    """Show the call tokens that an account has left, and where they came from and went back to."""
-    with open_connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-        user_id = get_user_id(connection, user)
-        left = cursor.execute(FIND_BALANCE, [user_id]).fetchone()
-        entries = cursor.execute(LIST_ENTRIES, [user_id, limit]).fetchall()
-    print(left["balance"] if left else 0)
-    for it in entries:
-        lacking = f" ({it['shortfall']} were spent)" if it["shortfall"] else ""
-        print_note(
-            f"{it['created_at']:%Y-%m-%d %H:%M}  {it['kind']} {it['amount']}{lacking}  {it['source']} {it['source_id']}"
-        )
+    """Print the call tokens that an account has left, and its ledger."""
+
+    async def fetch_ledger(relay: RelayAccess) -> tuple[int, list[LedgerEntry]]:
+        user_id = await relay.get_user_id(user)
+        balance = await get_call_token_balance(relay.connection, user_id)
+        return balance, await list_call_token_entries(relay.connection, user_id, limit)
+
+    balance, entries = run_story(fetch_ledger)
+    print(balance)
+    for entry in entries:
+        shortfall = f" ({entry.shortfall} were already spent)" if entry.shortfall else ""
+        amount = f"{entry.kind} {entry.amount}{shortfall}"
+        print_note(f"{entry.created_at:%Y-%m-%d %H:%M}  {amount}  {entry.source} {entry.source_id}")

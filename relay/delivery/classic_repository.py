@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 from relay.delivery.models import Endpoint, EndpointTarget
 from relay.delivery.repository import ENDPOINT_COLUMNS
 from relay.kit.database import Connection, fetch_all, fetch_one
+from relay.kit.throttle import interval_has_passed
 
 MAX_CLASSIC_ENDPOINTS = 20
 """Classic endpoints of one account; registering another one deletes the oldest."""
@@ -41,9 +42,9 @@ and (vehicle_id = %(vehicle_id)s or id in (
 DELETE: LiteralString = """
 delete from endpoints where kind = 'classic' and user_id = %s and webhook_id = coalesce(%s, webhook_id)
 """
-CLAIM_TEST: LiteralString = """
-update endpoints set tested_at = now() where id = %s and (tested_at is null or tested_at <= now() - %s)
-"""
+CLAIM_TEST: LiteralString = f"""
+update endpoints set tested_at = clock_timestamp() where id = %(id)s and {interval_has_passed("tested_at")}
+"""  # noqa: S608 - our own constant
 
 
 async def upsert_classic_endpoint(  # noqa: PLR0913 - the columns
@@ -93,4 +94,5 @@ async def find_newest_classic_endpoint(connection: Connection, user_id: UUID) ->
 
 async def claim_classic_test(connection: Connection, endpoint_id: UUID, *, min_interval: timedelta) -> bool:
     """Claim the right to send one test message; False when the last one was less than `min_interval` ago."""
-    return (await connection.execute(CLAIM_TEST, [endpoint_id, min_interval])).rowcount > 0
+    parameters = {"id": endpoint_id, "interval": min_interval}
+    return (await connection.execute(CLAIM_TEST, parameters)).rowcount > 0

@@ -8,6 +8,7 @@ from psycopg.rows import class_row
 
 from relay.delivery.models import Endpoint, EndpointTarget
 from relay.kit.database import Connection, fetch_all, fetch_one
+from relay.kit.throttle import interval_has_passed
 
 ENDPOINT_COLUMNS: LiteralString = """
 e.id, e.url, e.salt, e.off_at, e.failing_since, e.last_success_at, e.last_failure, e.next_try_at, e.webhook_id,
@@ -38,10 +39,10 @@ DELETE_ORPHANED: LiteralString = """
 delete from endpoints e
 where not exists (select from credentials k where k.id = e.credential_id and k.revoked_at is null)
 """
-CLAIM_TEST: LiteralString = """
-update endpoints set tested_at = now()
-where kind = 'v2' and credential_id = %s and (tested_at is null or tested_at <= now() - %s) returning id, url, salt
-"""
+CLAIM_TEST: LiteralString = f"""
+update endpoints set tested_at = clock_timestamp()
+where kind = 'v2' and credential_id = %(credential_id)s and {interval_has_passed("tested_at")} returning id, url, salt
+"""  # noqa: S608 - our own constant
 MARK_REACHABLE: LiteralString = """
 update endpoints set failures = 0, failing_since = null, off_at = null, slow = false, last_success_at = now(),
     next_try_at = now()
@@ -81,7 +82,8 @@ async def claim_test_message(
 
     None when the last test was less than `min_interval` ago, or when there is no endpoint.
     """
-    return await fetch_one(connection, CLAIM_TEST, [credential_id, min_interval], class_row(EndpointTarget))
+    parameters = {"credential_id": credential_id, "interval": min_interval}
+    return await fetch_one(connection, CLAIM_TEST, parameters, class_row(EndpointTarget))
 
 
 async def mark_reachable(connection: Connection, endpoint_id: UUID) -> None:

@@ -11,13 +11,15 @@ from typing import Literal
 from uuid import UUID
 
 API_KEY_PREFIX = "evc_"
+API_KEY_PATTERN = API_KEY_PREFIX + r"[A-Za-z0-9_-]{43}"
+ACCESS_TOKEN_PREFIX = "eva_"  # noqa: S105 - the start of every access token, not a secret
 VISIBLE_LENGTH = 8
 SCOPES = ("read", "control")
 """What a credential may permit: reading vehicles, and commanding them."""
 
 # Our own format, and that of the classic service (64 hexadecimal digits).
-_API_KEY = re.compile(r"evc_[A-Za-z0-9_-]{43}|[0-9a-fA-F]{64}", re.ASCII)
-_ACCESS_TOKEN = re.compile(r"eva_[A-Za-z0-9_-]{43}", re.ASCII)
+_API_KEY = re.compile(API_KEY_PATTERN + r"|[0-9a-fA-F]{64}", re.ASCII)
+_ACCESS_TOKEN = re.compile(ACCESS_TOKEN_PREFIX + r"[A-Za-z0-9_-]{43}", re.ASCII)
 # Three parts of base64url. The gateway that has Supabase's signing keys verifies it.
 _JWT = re.compile(r"[A-Za-z0-9_-]{2,4096}\.[A-Za-z0-9_-]{2,16384}\.[A-Za-z0-9_-]{0,4096}", re.ASCII)
 

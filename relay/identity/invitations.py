@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from relay.identity.credentials import hash_secret
-from relay.kit.database import Connection, SyncConnection
+from relay.kit.database import Connection, fetch_all
 
 # Crockford's Base32 alphabet, without characters that look alike.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -56,20 +56,19 @@ def hash_invitation_code(typed_code: str) -> bytes:
     return hash_secret(typed_code.upper().translate(_NORMALIZATION))
 
 
-def create_invitation(connection: SyncConnection, code: str, *, uses: int, lifetime: timedelta, note: str) -> None:
-    """Let so many people in by this code."""
-    connection.execute(_INSERT, [hash_invitation_code(code), code[:GROUP_LENGTH], note, uses, lifetime])
+async def create_invitation(connection: Connection, code: str, *, uses: int, lifetime: timedelta, note: str) -> None:
+    """Store an invitation that lets `uses` people register with this code."""
+    await connection.execute(_INSERT, [hash_invitation_code(code), code[:GROUP_LENGTH], note, uses, lifetime])
 
 
-def list_invitations(connection: SyncConnection) -> list[Invitation]:
-    """All of them, oldest first."""
-    with connection.cursor(row_factory=class_row(Invitation)) as cursor:
-        return cursor.execute(_LIST).fetchall()
+async def list_invitations(connection: Connection) -> list[Invitation]:
+    """All invitations, oldest first."""
+    return await fetch_all(connection, _LIST, [], class_row(Invitation))
 
 
-def revoke_invitation(connection: SyncConnection, invitation_id: UUID) -> None:
-    """Let nobody else in by it. Who came in by it stays."""
-    connection.execute(_REVOKE, [invitation_id])
+async def revoke_invitation(connection: Connection, invitation_id: UUID) -> None:
+    """Revoke an invitation. Accounts registered with it stay."""
+    await connection.execute(_REVOKE, [invitation_id])
 
 
 async def find_invitation(connection: Connection, typed_code: str) -> UUID | None:

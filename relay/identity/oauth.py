@@ -16,7 +16,7 @@ from relay.kit.sanitize import sanitize_line
 CLIENT_ID = "home-assistant"
 """The only client. It is a public client: its id is no secret and proves nothing; PKCE protects the code."""
 
-CODE_PREFIX, ACCESS_PREFIX, REFRESH_PREFIX = "evo_", "eva_", "evr_"
+CODE_PREFIX, REFRESH_PREFIX = "evo_", "evr_"
 CODE_LIFETIME = timedelta(seconds=60)
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=30)
 INACTIVITY_LIMIT = timedelta(days=365)

@@ -6,9 +6,8 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from relay.identity.credentials import generate_secret, hash_secret
+from relay.identity.credentials import ACCESS_TOKEN_PREFIX, generate_secret, hash_secret
 from relay.identity.oauth import (
-    ACCESS_PREFIX,
     ACCESS_TOKEN_LIFETIME,
     CODE_LIFETIME,
     CODE_PREFIX,
@@ -174,7 +173,7 @@ async def create_token_pair(
 ) -> TokenPair:
     """Issue a token pair for the grant. Its first use invalidates the pair `replaces`."""
     pair = TokenPair(
-        access_token=generate_secret(ACCESS_PREFIX), refresh_token=generate_secret(REFRESH_PREFIX), scopes=scopes
+        access_token=generate_secret(ACCESS_TOKEN_PREFIX), refresh_token=generate_secret(REFRESH_PREFIX), scopes=scopes
     )
     hashes = [hash_secret(pair.access_token), hash_secret(pair.refresh_token)]
     await connection.execute(_INSERT_PAIR, [grant_id, *hashes, ACCESS_TOKEN_LIFETIME, replaces])

@@ -5,7 +5,7 @@ from typing import LiteralString
 from uuid import UUID
 
 from relay.identity.credentials import generate_secret, hash_secret
-from relay.kit.database import Connection, SyncConnection
+from relay.kit.database import Connection
 from relay.plans import OPERATOR_PLAN
 
 PREFIX = "evl_"
@@ -27,13 +27,13 @@ select id from made
 """
 
 
-def create_sign_in_link(connection: SyncConnection, user_id: UUID | None) -> str:
+async def create_sign_in_link(connection: Connection, user_id: UUID | None) -> str:
     """Create a link that signs in this user, or the owner if None, and return its secret part.
 
     The owner's account is created when the link is used, if there is none yet.
     """
     token = generate_secret(PREFIX)
-    connection.execute(_INSERT_LINK, [hash_secret(token), user_id, LIFETIME])
+    await connection.execute(_INSERT_LINK, [hash_secret(token), user_id, LIFETIME])
     return token
 
 

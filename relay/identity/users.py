@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from relay.kit.database import Connection, SyncConnection, fetch_one
+from relay.kit.database import Connection, fetch_one
 from relay.plans import SIGN_UP_PLAN
 
 # If a new user signs in from several browsers at once, one of them creates the account and the others find it.
@@ -33,9 +33,6 @@ _UPDATE_EMAIL: LiteralString = (
     "update users set email = %(email)s where id = %(id)s and email is distinct from %(email)s"
 )
 _ACCEPT_TERMS: LiteralString = "update users set accepted_terms_at = now() where id = %s and accepted_terms_at is null"
-_APPROVE: LiteralString = "update users set approved_at = now() where id = %s and approved_at is null"
-_SET_PLAN: LiteralString = "update users set plan = %s where id = %s"
-_SET_ROLE: LiteralString = "update users set role = %s where id = %s"
 
 
 MAX_EMAIL_LENGTH = 254
@@ -99,18 +96,3 @@ async def update_email(connection: Connection, user_id: UUID, email: str) -> Non
 async def accept_terms(connection: Connection, user_id: UUID) -> None:
     """Record when the user accepted the terms, unless that is recorded already."""
     await connection.execute(_ACCEPT_TERMS, [user_id])
-
-
-def approve_user(connection: SyncConnection, user_id: UUID) -> bool:
-    """Let this person in; whether that was still to be done."""
-    return connection.execute(_APPROVE, [user_id]).rowcount == 1
-
-
-def set_plan(connection: SyncConnection, user_id: UUID, plan: str) -> None:
-    """What the account may use from the next call on; what was used this month stays used."""
-    connection.execute(_SET_PLAN, [plan, user_id])
-
-
-def set_role(connection: SyncConnection, user_id: UUID, role: str) -> None:
-    """Make this person an admin, or a user again. Counts from the next page on."""
-    connection.execute(_SET_ROLE, [role, user_id])

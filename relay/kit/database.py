@@ -3,8 +3,8 @@
 Queries live beside the code that uses them.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, LiteralString
 
 import psycopg
@@ -42,14 +42,6 @@ async def connect_as_relay(conninfo: str) -> AsyncIterator[Connection]:
     """Open one configured connection, for callers that need no pool."""
     async with await psycopg.AsyncConnection.connect(conninfo) as connection:
         await configure_connection(connection)
-        yield connection
-
-
-@contextmanager
-def connect_as_relay_sync(conninfo: str, *, autocommit: bool = False) -> Iterator[SyncConnection]:
-    """Open a blocking connection as the relay. It commits at the end of the block, or per statement if `autocommit`."""
-    with psycopg.connect(conninfo, autocommit=autocommit) as connection:
-        connection.execute("set role evconduit_relay; set search_path to evconduit; set timezone to 'UTC'")
         yield connection
 
 

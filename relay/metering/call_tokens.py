@@ -1,12 +1,15 @@
-"""Call tokens: calls that were bought. They pay when the allowance is spent, and never expire."""
+"""Call tokens: purchased or granted calls. They pay when the month's allowance is used up, and never expire."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
-from relay.kit.database import Connection
+from psycopg.rows import class_row
 
-# One statement, because both must happen or neither; a source that repeats itself inserts no row, so it adds nothing.
+from relay.kit.database import Connection, fetch_all
+
+# One statement, so that ledger and balance change together. A repeated source inserts no row, so it adds nothing.
 GRANT_TOKENS: LiteralString = """
 with entry as (
     insert into call_token_ledger (user_id, kind, source, source_id, amount)
@@ -37,7 +40,10 @@ where user_id = %s order by id desc limit %s
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallTokenEntry:
-    """So many call tokens of a user, for a reason that its source names: `source_id` is told once, however often."""
+    """A grant or clawback to write: a number of call tokens of a user, and the source that causes it.
+
+    `source` and `source_id` together are an idempotency key: an entry is applied once, however often it is sent.
+    """
 
     user_id: UUID
     source: str
@@ -45,9 +51,9 @@ class CallTokenEntry:
     amount: int
 
     def to_parameters(self) -> dict[str, object]:
-        """As the statements want it. Raises ValueError for an amount that is no number of tokens."""
+        """Parameters of the statements. Raises ValueError unless the amount is positive."""
         if self.amount <= 0:
-            raise ValueError("call tokens are granted and taken back one at least")
+            raise ValueError("the number of call tokens must be positive")
         return {
             "user_id": self.user_id,
             "source": self.source,
@@ -58,24 +64,49 @@ class CallTokenEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clawback:
-    """What was taken back, and what was not there any more to take."""
+    """Call tokens that were taken back, and the shortfall: those that the user had already spent."""
 
     taken: int
     shortfall: int
 
 
-async def grant_call_tokens(connection: Connection, entry: CallTokenEntry) -> bool:
-    """Add call tokens; False when this source has told so before."""
-    return await (await connection.execute(GRANT_TOKENS, entry.to_parameters())).fetchone() is not None
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerEntry:
+    """A grant or clawback in the ledger. `shortfall`: tokens that a clawback found already spent."""
+
+    kind: str
+    source: str
+    source_id: str
+    amount: int
+    shortfall: int
+    created_at: datetime
+
+
+async def grant_call_tokens(connection: Connection, entry: CallTokenEntry) -> int | None:
+    """Add call tokens and return the new balance; None if this source was applied before."""
+    row = await (await connection.execute(GRANT_TOKENS, entry.to_parameters())).fetchone()
+    return None if row is None else int(str(row[0]))
 
 
 async def claw_back_call_tokens(connection: Connection, entry: CallTokenEntry) -> Clawback | None:
-    """Take call tokens back, at most those that are left; None when this source has told so before."""
-    wanted = entry.to_parameters()
+    """Take call tokens back, at most those that are left; None if this source was applied before."""
+    parameters = entry.to_parameters()
     async with connection.transaction():
-        # Locked first: what is left must still be left when it is taken.
-        row = await (await connection.execute(LOCK_BALANCE, wanted)).fetchone()
+        # Locked first, so that no call spends a token between reading the balance and reducing it.
+        row = await (await connection.execute(LOCK_BALANCE, parameters)).fetchone()
         taken = min(entry.amount, int(str(row[0])) if row else 0)
-        found = Clawback(taken=taken, shortfall=entry.amount - taken)
-        cursor = await connection.execute(CLAW_BACK_TOKENS, {**wanted, "taken": taken, "shortfall": found.shortfall})
-        return found if await cursor.fetchone() is not None else None
+        clawback = Clawback(taken=taken, shortfall=entry.amount - taken)
+        parameters |= {"taken": taken, "shortfall": clawback.shortfall}
+        cursor = await connection.execute(CLAW_BACK_TOKENS, parameters)
+        return clawback if await cursor.fetchone() is not None else None
+
+
+async def get_call_token_balance(connection: Connection, user_id: UUID) -> int:
+    """Call tokens that the user has left."""
+    row = await (await connection.execute(FIND_BALANCE, [user_id])).fetchone()
+    return int(str(row[0])) if row else 0
+
+
+async def list_call_token_entries(connection: Connection, user_id: UUID, limit: int) -> list[LedgerEntry]:
+    """The user's grants and clawbacks, newest first."""
+    return await fetch_all(connection, LIST_ENTRIES, [user_id, limit], class_row(LedgerEntry))

@@ -1,11 +1,11 @@
-"""A call counted and paid for, as the part of the one statement that does it (usecases/authorize.py has the rest)."""
+"""Counting and charging a call, as part of the one statement that authorizes it (calls/authorize_statements.py)."""
 
 from typing import LiteralString
 
-# Wants `allowed` before it: no row, or user_id, period, allowance (null: unlimited), credential_id and vehicle_id.
-# The upsert's row lock makes a user's calls queue up here, so each sees what the one before it left. `not exists (…)`
-# stands by itself on purpose: PostgreSQL has its value before it waits for the balance's row, and could not read
-# `counted` again after it.
+# Needs a CTE `allowed` before it: no row, or one with user_id, period, allowance (null: unlimited), credential_id and
+# vehicle_id. The upsert's row lock makes a user's concurrent calls wait here, so that each one sees the count that the
+# one before it left. Keep `not exists (…)` a condition of its own: PostgreSQL then evaluates it before it waits for the
+# balance's row, after which it could not read `counted` again.
 DEDUCT_CALL: LiteralString = """
 counted as (
     insert into usage_months as m (user_id, period, used)
@@ -38,8 +38,8 @@ noted as (
 )
 """
 
-# Columns beside them, joined by `left join counted on true left join by_token on true left join recorded on true`.
-# What this statement has not changed is read as it was before the calls that raced with it.
+# Columns to select with `left join counted on true left join by_token on true left join recorded on true`.
+# A value that this statement didn't change is read as it was before any concurrent calls.
 REMAINING_COLUMNS: LiteralString = """
 recorded.call_id,
 coalesce(counted.used, (

@@ -1,4 +1,4 @@
-"""Where a user stands in the quota month, and how an answer says so."""
+"""A user's usage in the quota month, and its representation in responses."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from relay.plans import Plans
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quota:
-    """What was used of the month's allowance, and the call tokens left for when it is gone."""
+    """Calls used of the month's allowance, and call tokens that pay when it is used up."""
 
     used: int
     call_tokens: int
@@ -19,18 +19,18 @@ class Quota:
     resets_at: datetime
 
     def get_remaining(self, limit: int) -> int:
-        """Calls left of an allowance of so many. A plan may have shrunk below what was used already."""
+        """Calls remaining of an allowance of `limit`; 0 if a plan change made it smaller than the usage."""
         return max(0, limit - self.used)
 
     def get_seconds_to_reset(self, now: datetime) -> int:
-        """Until the next month begins, rounded up: who waits so long finds it begun."""
+        """Seconds until the next month starts, rounded up and at least 1, so that it has started after this wait."""
         return max(1, math.ceil((self.resets_at - now).total_seconds()))
 
 
 def render_rate_limit_headers(quota: Quota, limit: int | None, now: datetime | None = None) -> dict[str, str]:
-    """RateLimit fields (draft-ietf-httpapi-ratelimit-headers); none where there is no limit.
+    """RateLimit headers (draft-ietf-httpapi-ratelimit-headers); none without a limit.
 
-    The remaining `r` counts call tokens too: so many calls will be granted before `t` is over.
+    The remaining `r` includes call tokens: this many calls are granted in the next `t` seconds.
     """
     if limit is None:
         return {}
@@ -43,7 +43,7 @@ def render_rate_limit_headers(quota: Quota, limit: int | None, now: datetime | N
 
 
 def create_quota_exhausted_problem(quota: Quota, plan: str, plans: Plans) -> Problem:
-    """The answer to a call that nothing is left to pay for."""
+    """The 429 response to a call that neither the allowance nor a call token can pay for."""
     limit = plans.get(plan).monthly_calls
     headers = render_rate_limit_headers(quota, limit)
     headers["Retry-After"] = str(quota.get_seconds_to_reset(datetime.now(UTC)))

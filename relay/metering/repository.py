@@ -1,12 +1,12 @@
-"""What was used, in the database."""
+"""Refunds of metered calls in the database."""
 
 from dataclasses import dataclass
 from typing import LiteralString
 
 from relay.kit.database import Connection
 
-# To the bucket that paid, and off the day's figures. Which it was is not known before the row says so, hence one update
-# for either, of which at most one finds its row.
+# Refunds to the bucket that paid, and subtracts the call from the day's totals. Only the row says which bucket it was,
+# so there is one update for each, and at most one of them finds a row.
 REFUND: LiteralString = """
 with undone as (
     update poll_logs set refunded_at = now() where id = %s and refunded_at is null
@@ -40,13 +40,13 @@ from undone
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallBalance:
-    """What a user has used of the month's allowance, and the call tokens left."""
+    """Calls used of the month's allowance, and remaining call tokens."""
 
     used: int
     call_tokens: int
 
 
 async def refund_metered_call(connection: Connection, call_id: int) -> CallBalance | None:
-    """Give a metered call back to the bucket that paid for it; None when that has happened before."""
+    """Refund a metered call to the bucket that paid for it; None if it was refunded before."""
     row = await (await connection.execute(REFUND, [call_id])).fetchone()
     return None if row is None else CallBalance(used=int(str(row[0])), call_tokens=int(str(row[1])))

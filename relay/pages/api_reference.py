@@ -19,24 +19,24 @@ type JsonObject = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestField:
-    """A parameter or body field. `place` is path, query, header or body; `about` its description."""
+    """A parameter or body field. `location` is path, query, header or body."""
 
     name: str
-    place: str
+    location: str
     type: str
     required: bool
-    about: str
+    description: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
-    """One method of one path. `about` has the paragraphs of its description, `answers` statuses with descriptions."""
+    """One method of one path. `description` has its paragraphs, `responses` statuses with descriptions."""
 
     method: str
     path: str
-    about: list[str]
+    description: list[str]
     fields: list[RequestField]
-    answers: list[tuple[str, str]]
+    responses: list[tuple[str, str]]
 
 
 @router.get("/api/docs")
@@ -51,13 +51,16 @@ def group_operations(document: JsonObject) -> dict[str, list[Operation]]:
     groups: dict[str, list[Operation]] = {}
     for path, methods in document["paths"].items():
         for method, source in methods.items():
-            responses = source["responses"].items()
             operation = Operation(
                 method=method.upper(),
                 path=path,
-                about=[part for part in source.get("description", "").split("\n\n") if part.strip()],
+                description=[part for part in source.get("description", "").split("\n\n") if part.strip()],
                 fields=[*_list_parameters(source), *_list_body_fields(source, document)],
-                answers=[(status, response["description"]) for status, response in responses if status != "default"],
+                responses=[
+                    (status, response["description"])
+                    for status, response in source["responses"].items()
+                    if status != "default"
+                ],
             )
             groups.setdefault(source.get("tags", ["Other"])[0], []).append(operation)
     return groups
@@ -67,10 +70,10 @@ def _list_parameters(operation: JsonObject) -> Iterator[RequestField]:
     for parameter in operation.get("parameters", ()):
         yield RequestField(
             name=parameter["name"],
-            place=parameter["in"],
+            location=parameter["in"],
             type=_describe_type(parameter["schema"]),
             required=parameter.get("required", False),
-            about=parameter.get("description", ""),
+            description=parameter.get("description", ""),
         )
 
 
@@ -80,10 +83,10 @@ def _list_body_fields(operation: JsonObject, document: JsonObject) -> Iterator[R
         for name, field in schema.get("properties", {}).items():
             yield RequestField(
                 name=name,
-                place="body",
+                location="body",
                 type=_describe_type(field),
                 required=name in schema.get("required", ()),
-                about=field.get("description", ""),
+                description=field.get("description", ""),
             )
 
 

@@ -22,8 +22,8 @@ async def show_home(request: Request, runtime: RuntimeDependency, visitor: Signe
     return render_page(
         request,
         "home.html",
-        cars=vehicles,
-        connected=is_connected,
+        vehicles=vehicles,
+        is_connected=is_connected,
         over_limit=any(it.link_state == "over_limit" for it in vehicles),
         relay_url=runtime.public_url,
     )

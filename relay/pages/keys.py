@@ -81,7 +81,8 @@ async def submit_revoke(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, key_id: PathId, _form: PostedForm
 ) -> Response:
     """Revoke the key."""
-    await revoke_key(runtime, visitor.user_id, key_id)
+    async with runtime.pool.connection() as connection:
+        await revoke_key(connection, visitor.user_id, key_id, runtime.hub.close_credential_streams)
     return redirect_to(request, "/keys", notice="keys.notice.revoked")
 
 
@@ -107,5 +108,5 @@ async def _render_keys(  # noqa: PLR0913 - the form's values
 ) -> Response:
     async with runtime.pool.connection() as connection:
         keys = await list_keys(connection, visitor.user_id)
-    context = {"keys": keys, "name": name, "scopes": scopes, "errors": errors or {}, "longest_name": MAX_NAME_LENGTH}
+    context = {"keys": keys, "name": name, "scopes": scopes, "errors": errors or {}, "max_name_length": MAX_NAME_LENGTH}
     return render_page(request, "keys.html", status=422 if errors else 200, **context)

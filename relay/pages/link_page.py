@@ -100,7 +100,7 @@ def _render_link_page(
         "link.html",
         status=status or HTTP_STATUSES[state],
         state=state,
-        shown=link_page,
+        link_page=link_page,
         brand=link_page and link_page.vendor and runtime.vendors.get_display_name(link_page.vendor),
         form_targets=f"'self' {runtime.link_origins}",
     )

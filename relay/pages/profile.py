@@ -111,7 +111,7 @@ def _render_profile(
         "name": name,
         "language": match_language(language) if not errors else language,
         "languages": list(LANGUAGE_NAMES.items()),
-        "longest_name": MAX_NAME_LENGTH,
+        "max_name_length": MAX_NAME_LENGTH,
         "email": visitor.email,
         "errors": errors or {},
     }

@@ -86,5 +86,5 @@ def _get_problem_texts(problem: Problem) -> dict[str, str]:
     """Context for problem.html: the key of a translated text for this slug, else the problem's own English text."""
     for key in (problem.slug, *((str(problem.status), "other") if problem.slug in GENERIC_SLUGS else ())):
         if f"problem.{key}.title" in load_texts(DEFAULT_LANGUAGE):
-            return {"about": key}
+            return {"problem_key": key}
     return {"title": TITLES.get(problem.slug, problem.slug), "detail": problem.detail}

@@ -138,7 +138,7 @@ async def _render_vendors(  # noqa: PLR0913 - the last three describe an error
         request,
         "link_brand.html",
         status=403 if capacity.is_full else status,
-        room=capacity,
+        capacity=capacity,
         vendors=vendors,
         error=error,
         chosen=chosen,
@@ -157,17 +157,17 @@ async def _render_served_vehicles(
         capacity = await get_vehicle_capacity(connection, visitor.user_id, runtime.plans)
         records = (await read_snapshot(connection, visitor.user_id)).vehicles
     served_ids = [it["id"] for it in records if it["link"]["state"] != "over_limit"]
-    vehicles = sorted(
+    choices = sorted(
         ((it["id"], get_display_name(it["vehicle"]), "") for it in records), key=lambda it: (it[1].casefold(), it[0])
     )
     return render_page(
         request,
         "choose_cars.html",
         status=status,
-        room=capacity,
-        cars=vehicles,
-        ticked=served_ids if selected_ids is None else selected_ids,
-        too_many=selected_ids is not None,
+        capacity=capacity,
+        choices=choices,
+        selected_ids=served_ids if selected_ids is None else selected_ids,
+        is_over_limit=selected_ids is not None,
     )
 
 
@@ -180,7 +180,7 @@ async def _render_unlink(
         request,
         "unlink.html",
         status=502 if error else 200,
-        cars=vehicles,
+        vehicles=vehicles,
         vendor=runtime.vendors.get_display_name(vehicles[0].vendor),
         error=error,
     )

@@ -19,6 +19,8 @@ from relay.streams.sse import render_changes
 
 log = logging.getLogger(__name__)
 
+type CloseStreams = Callable[[UUID], None]
+"""Ends the open streams of this credential or user, in every process. Call it after the commit that revokes it."""
 type ReadChanges = Callable[[FeedPositions], Awaitable[Mapping[UUID, FeedChanges]]]
 """Reads in one query what these users' feeds hold after these positions. Users without changes may be left out."""
 

@@ -28,6 +28,7 @@ LINTERS = (
     Linter(name="format", check=("ruff", "format", "--check"), fix=("ruff", "format")),
     Linter(name="mypy", check=("mypy",)),
     Linter(name="imports", check=("lint-imports",)),
+    Linter(name="voice", check=("python", "-m", "scripts.lib.voice")),
 )
 
 
@@ -39,7 +40,7 @@ def run_linters(linters: Sequence[Linter], *, fix: bool = False) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the named linters, or all. Returns 1 if one of them reported problems."""
     names = [linter.name for linter in LINTERS]
-    parser = argparse.ArgumentParser(prog="scripts/lint", description="Check style, types and import layers.")
+    parser = argparse.ArgumentParser(prog="scripts/lint", description="Check style, types, import layers and wording.")
     parser.add_argument("--fix", action="store_true", help="let ruff fix what it can")
     parser.add_argument("names", nargs="*", metavar="LINTER", help=f"run only these: {', '.join(names)}")
     options = parser.parse_args(argv)

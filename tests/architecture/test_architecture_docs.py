@@ -11,6 +11,7 @@ from tests.architecture.tree import ROOT, text_of, tracked
 
 ARCHITECTURE = Path("docs/architecture.md")
 DOCUMENTS = tracked("*.md")
+GENERATED = Path("docs/performance.md")  # by scripts/bench; names the machines in one line each
 PATH_IN_TABLE = re.compile(r"`((?:relay|web|demo|scripts|tests|docs|custom_components)/[\w./-]*)`")
 PYTHON_FILE = re.compile(r"`([\w./-]+\.py)`")
 RELATIVE_LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
@@ -101,6 +102,24 @@ def test_relative_links_lead_to_existing_files_and_headings(path: Path):
     assert broken == []
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if path != GENERATED], ids=str)
 def test_prose_is_wrapped_at_100_columns(path: Path):
     assert list_long_lines(text_of(path) or "") == []
+
+
+def list_troubleshooting_messages() -> list[str]:
+    """The messages in the first column of the table of docs/operating.md."""
+    section = (text_of(Path("docs/operating.md")) or "").partition("\n## Troubleshoot\n")[2]
+    return [message for row in table_rows(section) for message in re.findall(r"`([^`]+)`", row.split("|")[1])]
+
+
+@cache
+def read_relay_source() -> str:
+    return "".join(text_of(path) or "" for path in tracked("relay/*.py"))
+
+
+@pytest.mark.parametrize("message", list_troubleshooting_messages())
+def test_the_relay_logs_the_messages_of_the_troubleshooting_table(message):
+    # Values differ: `…`, numbers, and `name=value`. What remains must be in the source.
+    parts = [part.strip(" ,") for part in re.split(r"…|\d+|\w+=\S+", message)]
+    assert [part for part in parts if part not in read_relay_source()] == []

@@ -3,6 +3,7 @@ import os
 import pytest
 
 from relay.kit.errors import OperatorError
+from relay.plans import CLOUD_PLANS, SELF_HOSTED_PLANS
 from relay.settings import Settings, load_settings
 
 SUPABASE = {"SUPABASE_URL": "https://x.example/", "SUPABASE_ANON_KEY": "a", "SUPABASE_SERVICE_ROLE_KEY": "hush"}
@@ -16,7 +17,7 @@ def bare_environment(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_nothing_set_is_a_relay_at_home(monkeypatch, tmp_path):
+def test_defaults_are_a_self_hosted_relay(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     settings = load_settings()
     assert (settings.mode, settings.base_url) == ("self-hosted", "http://127.0.0.1:8300")
@@ -55,7 +56,7 @@ def test_nothing_set_is_a_relay_at_home(monkeypatch, tmp_path):
         ({"EVCONDUIT_SIGN_IN_PROVIDERS": "github,hush"}, "EVCONDUIT_SIGN_IN_PROVIDERS"),
     ],
 )
-def test_a_mistake_is_one_line_that_names_the_variable_and_not_its_value(monkeypatch, environment, named):
+def test_invalid_settings_are_reported_in_one_line_without_the_value(monkeypatch, environment, named):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(OperatorError) as caught:
@@ -65,12 +66,12 @@ def test_a_mistake_is_one_line_that_names_the_variable_and_not_its_value(monkeyp
     assert "\n" not in str(caught.value)
 
 
-def test_an_empty_variable_is_one_that_is_not_set(monkeypatch):
+def test_empty_variable_counts_as_not_set(monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "")
     assert load_settings().database_url is None
 
 
-def test_secrets_are_not_in_what_a_log_would_show(monkeypatch):
+def test_repr_of_settings_hides_secrets(monkeypatch):
     monkeypatch.setenv("ENODE_CLIENT_ID", "me")
     monkeypatch.setenv("ENODE_CLIENT_SECRET", "hush-hush")
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:hush-hush@db/cars")
@@ -78,7 +79,7 @@ def test_secrets_are_not_in_what_a_log_would_show(monkeypatch):
     assert "hush" not in f"{settings!r} {settings.build_enode_config()!r}"
 
 
-def test_the_secret_key_is_made_once_and_private(monkeypatch, tmp_path):
+def test_secret_key_is_created_once_and_readable_by_its_owner_only(monkeypatch, tmp_path):
     monkeypatch.setenv("EVCONDUIT_DATA", str(tmp_path / "data"))
     first = load_settings().load_secret_key()
     assert len(first) == 64
@@ -86,32 +87,32 @@ def test_the_secret_key_is_made_once_and_private(monkeypatch, tmp_path):
     assert (tmp_path / "data" / "secret-key").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("kept", ["", "\n", "0123456789abcdef"])
-def test_a_secret_key_that_was_cut_short_signs_nothing(monkeypatch, tmp_path, kept):
+@pytest.mark.parametrize("content", ["", "\n", "0123456789abcdef"])
+def test_truncated_secret_key_is_refused(monkeypatch, tmp_path, content):
     monkeypatch.setenv("EVCONDUIT_DATA", str(tmp_path))
-    (tmp_path / "secret-key").write_text(kept)
+    (tmp_path / "secret-key").write_text(content)
     with pytest.raises(OperatorError, match="secret-key"):
         load_settings().load_secret_key()
 
 
-def test_who_starts_at_the_same_time_has_the_same_key(monkeypatch, tmp_path):
-    """Between the moments when the file is made and when something stands in it, nobody reads an empty key."""
+def test_processes_that_start_at_the_same_time_have_the_same_key(monkeypatch, tmp_path):
+    """No process reads an empty key between the creation of the file and the write to it."""
     monkeypatch.setenv("EVCONDUIT_DATA", str(tmp_path))
-    found = []
+    keys = []
     fdopen = os.fdopen
 
-    def looking(*about, **more):
-        # Somebody else starts just here.
+    def load_key_before_write(*arguments, **options):
+        # Another process starts at this moment.
         with monkeypatch.context() as other:
             other.setattr(os, "fdopen", fdopen)
-            found.append(load_settings().load_secret_key())
-        return fdopen(*about, **more)
+            keys.append(load_settings().load_secret_key())
+        return fdopen(*arguments, **options)
 
-    monkeypatch.setattr(os, "fdopen", looking)
-    found.append(load_settings().load_secret_key())
-    assert len(found) == 2
-    assert found[0] == found[1]
-    assert len(found[0]) == 64
+    monkeypatch.setattr(os, "fdopen", load_key_before_write)
+    keys.append(load_settings().load_secret_key())
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+    assert len(keys[0]) == 64
     assert [it.name for it in tmp_path.iterdir()] == ["secret-key"]
 
 
@@ -119,15 +120,15 @@ def test_who_starts_at_the_same_time_has_the_same_key(monkeypatch, tmp_path):
     ("host", "base"),
     [("0.0.0.0", "http://127.0.0.1:8300"), ("::1", "http://[::1]:8300"), ("::", "http://127.0.0.1:8300")],
 )
-def test_the_address_for_browsers_follows_where_we_listen(monkeypatch, host, base):
+def test_base_url_follows_the_host_that_the_relay_listens_on(monkeypatch, host, base):
     monkeypatch.setenv("EVCONDUIT_HOST", host)
     assert load_settings().base_url == base
 
 
-def test_what_may_be_reached_follows_the_mode_and_our_own_port_never_may(monkeypatch):
+def test_outbound_rules_follow_the_mode_and_exclude_the_relays_own_port(monkeypatch):
     monkeypatch.setenv("EVCONDUIT_OUTBOUND_ALLOW", "ha.lan,127.0.0.1")
-    home = load_settings().build_outbound_rules()
-    assert (home.allow_private, home.allowed_hosts, home.own_ports) == (True, {"ha.lan"}, {8300})
+    self_hosted = load_settings().build_outbound_rules()
+    assert (self_hosted.allow_private, self_hosted.allowed_hosts, self_hosted.own_ports) == (True, {"ha.lan"}, {8300})
     monkeypatch.setenv("EVCONDUIT_MODE", "cloud")
     monkeypatch.setenv("EVCONDUIT_SECRET_KEY", "k" * 32)
     monkeypatch.setenv("DATABASE_URL", "postgresql://db/cars")
@@ -136,13 +137,26 @@ def test_what_may_be_reached_follows_the_mode_and_our_own_port_never_may(monkeyp
     assert load_settings().build_outbound_rules().allow_private is False
 
 
-def test_people_of_a_cloud_come_in_as_the_operator_says(monkeypatch):
+def test_cloud_sign_in_follows_the_settings(monkeypatch):
     assert load_settings().build_supabase_config() is None
     cloud = {"EVCONDUIT_MODE": "cloud", "EVCONDUIT_SECRET_KEY": "k" * 32, "DATABASE_URL": "postgresql://db/cars"}
-    ways = {"EVCONDUIT_SIGN_IN_PROVIDERS": " google, github", "EVCONDUIT_REGISTRATION": "open"}
-    for name, value in {**cloud, **SUPABASE, **ways, "EVCONDUIT_APPROVAL": "true"}.items():
+    sign_in = {"EVCONDUIT_SIGN_IN_PROVIDERS": " google, github", "EVCONDUIT_REGISTRATION": "open"}
+    for name, value in {**cloud, **SUPABASE, **sign_in, "EVCONDUIT_APPROVAL": "true"}.items():
         monkeypatch.setenv(name, value)
     settings = load_settings()
     assert settings.build_supabase_config().auth_url == "https://x.example/auth/v1"
     assert (settings.providers, settings.registration, settings.approval) == (("github", "google"), "open", True)
     assert "hush" not in repr(settings) + repr(settings.build_supabase_config())
+
+
+def test_plan_settings_override_the_catalogue_in_cloud_mode_only(monkeypatch):
+    for name, value in {"EVCONDUIT_ALLOWANCE_FREE": "unlimited", "EVCONDUIT_VEHICLES_PRO": "25"}.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().plans == SELF_HOSTED_PLANS
+    for name, value in {"EVCONDUIT_MODE": "cloud", **SUPABASE, **REST_OF_CLOUD}.items():
+        monkeypatch.setenv(name, value)
+    plans = load_settings().plans
+    assert plans == CLOUD_PLANS.override(monthly_calls={"free": None}, vehicle_limits={"pro": 25})
+    assert [plans.get(it).monthly_calls for it in ("free", "basic", "pro")] == [None, 2500, 10_000]
+    assert [plans.get(it).vehicle_limit for it in ("free", "basic", "pro")] == [1, 3, 25]
+    assert plans.push_plans == {"pro"}

@@ -29,12 +29,12 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistrationForm:
-    """Values of the form and its errors by field. `known` is the email address that Supabase has verified."""
+    """Values of the form and its errors by field. `verified_email` is the email address that Supabase has verified."""
 
     email: str = ""
     code: str = ""
     terms: bool = False
-    known: str | None = None
+    verified_email: str | None = None
     errors: dict[str, str] = field(default_factory=dict)
 
 
@@ -45,7 +45,7 @@ async def show_registration(request: Request, runtime: RuntimeDependency, visito
     if visitor is not None:
         return redirect_to(request, "/home")
     attempt = await find_verified_attempt(runtime, read_cookie(request, runtime, ATTEMPT_COOKIE))
-    return _render_registration(request, sign_in, RegistrationForm(known=attempt.email if attempt else None))
+    return _render_registration(request, sign_in, RegistrationForm(verified_email=attempt.email if attempt else None))
 
 
 @router.post("/register")
@@ -53,7 +53,7 @@ async def submit_registration(request: Request, runtime: RuntimeDependency, form
     """Create the account if Supabase has verified the user, else have a sign-in link emailed."""
     sign_in = require_supabase_sign_in(runtime)
     if sign_in.registration == "closed":
-        return render_sign_in_failure(request, "closed")
+        return render_sign_in_failure(request, "registration_closed")
     attempt = await find_verified_attempt(runtime, read_cookie(request, runtime, ATTEMPT_COOKIE))
     values = _parse_form(form, verified_email=attempt.email if attempt else None)
     invitation_id = None
@@ -78,7 +78,7 @@ def _parse_form(form: Form, *, verified_email: str | None) -> RegistrationForm:
         email=form.get_text("email"),
         code=form.get_text("code")[:100],
         terms=form.get_text("terms") == "yes",
-        known=verified_email,
+        verified_email=verified_email,
     )
     if verified_email is None and not is_email_address(values.email):
         values.errors["email"] = "sign_in.error.address"
@@ -89,4 +89,4 @@ def _parse_form(form: Form, *, verified_email: str | None) -> RegistrationForm:
 
 def _render_registration(request: Request, sign_in: SupabaseSignIn, form: RegistrationForm) -> Response:
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
-    return render_page(request, "register.html", status=status, registration=sign_in.registration, it=form)
+    return render_page(request, "register.html", status=status, registration=sign_in.registration, form=form)

@@ -20,12 +20,12 @@ ATTEMPT_COOKIE = "evconduit_attempt"
 """Token of the sign-in attempt that this browser began."""
 
 HTTP_STATUSES: Mapping[str, HTTPStatus] = {
-    "closed": HTTPStatus.FORBIDDEN,
-    "leaving": HTTPStatus.FORBIDDEN,
-    "dead": HTTPStatus.GONE,
-    "elsewhere": HTTPStatus.BAD_REQUEST,
-    "locked": HTTPStatus.FORBIDDEN,
-    "unconfirmed": HTTPStatus.FORBIDDEN,
+    "registration_closed": HTTPStatus.FORBIDDEN,
+    "being_deleted": HTTPStatus.FORBIDDEN,
+    "invalid_link": HTTPStatus.GONE,
+    "other_browser": HTTPStatus.BAD_REQUEST,
+    "banned": HTTPStatus.FORBIDDEN,
+    "unverified_email": HTTPStatus.FORBIDDEN,
     "cancelled": HTTPStatus.OK,
     "failed": HTTPStatus.BAD_GATEWAY,
 }
@@ -70,7 +70,7 @@ async def start_email_sign_in(
 
 def render_outcome(request: Request, runtime: Runtime, outcome: SignInOutcome) -> Response:
     """Response for a finished sign-in: on to the next page, to the registration form, or the reason it failed."""
-    if outcome.status == "register":
+    if outcome.status == "registration_required":
         response: Response = redirect_to(request, "/register")
         if outcome.attempt is not None:
             set_attempt_cookie(response, runtime, outcome.attempt)
@@ -85,7 +85,9 @@ def render_outcome(request: Request, runtime: Runtime, outcome: SignInOutcome) -
 
 def render_sign_in_failure(request: Request, sign_in_status: str) -> Response:
     """Page that says why the sign-in failed and what to do. `sign_in_status` is a key of HTTP_STATUSES."""
-    return render_page(request, "sign_in_ended.html", status=HTTP_STATUSES[sign_in_status], ending=sign_in_status)
+    return render_page(
+        request, "sign_in_ended.html", status=HTTP_STATUSES[sign_in_status], sign_in_status=sign_in_status
+    )
 
 
 def set_session_cookie(response: Response, runtime: Runtime, session: str) -> None:

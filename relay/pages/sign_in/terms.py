@@ -26,7 +26,7 @@ async def show_terms(
     must_accept = visitor is not None and not visitor.has_accepted_terms
     is_blocked = visitor is not None and not (visitor.is_approved and visitor.has_accepted_terms)
     return render_page(
-        request, "terms.html", open_question=must_accept, lacking=is_blocked, next_path=sanitize_next_path(next_path)
+        request, "terms.html", must_accept=must_accept, is_blocked=is_blocked, next_path=sanitize_next_path(next_path)
     )
 
 
@@ -50,4 +50,4 @@ async def show_waiting(request: Request, visitor: OptionalVisitor, next_path: Ne
         return redirect_to(request, "/sign-in")
     if visitor.is_approved:
         return redirect_to(request, sanitize_next_path(next_path))
-    return render_page(request, "waiting.html", email=visitor.email, lacking=True)
+    return render_page(request, "waiting.html", email=visitor.email, is_blocked=True)

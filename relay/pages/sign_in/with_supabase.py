@@ -91,7 +91,7 @@ async def show_callback(  # noqa: PLR0913 - Supabase's query parameters
         return render_outcome(request, runtime, outcome)
     if token_hash is not None and kind in LINK_KINDS:
         began_here = await find_open_attempt(runtime, token) is not None
-        return render_page(request, "sign_in_press.html", token_hash=token_hash, kind=kind, ours=began_here)
+        return render_page(request, "sign_in_press.html", token_hash=token_hash, kind=kind, began_here=began_here)
     if error is None and error_code is None and token_hash is None:
         return redirect_to(request, "/sign-in")
     return render_sign_in_failure(request, _get_status(error, error_code, is_link=token_hash is not None))
@@ -103,7 +103,7 @@ async def submit_callback(request: Request, runtime: RuntimeDependency, form: Po
     require_supabase_sign_in(runtime)
     kind = next((it for it in LINK_KINDS if it == form.get_text("type")), None)
     if kind is None or not form.get_text("token_hash"):
-        return render_sign_in_failure(request, "dead")
+        return render_sign_in_failure(request, "invalid_link")
     token = read_cookie(request, runtime, ATTEMPT_COOKIE)
     await _count_sign_in_try(runtime, token)
     outcome = await finish_sign_in_with_link(
@@ -125,5 +125,5 @@ async def _count_sign_in_try(runtime: Runtime, attempt_token: str | None) -> Non
 def _get_status(error: str | None, error_code: str | None, *, is_link: bool) -> str:
     """Status for the error in the callback URL. Its texts aren't shown, because anybody can write such a URL."""
     if is_link:
-        return "dead"
+        return "invalid_link"
     return STATUS_BY_ERROR_CODE.get(error_code or "", "cancelled" if error == "access_denied" else "failed")

@@ -1,7 +1,8 @@
--- The relay's schema: private, row security on and forced everywhere, one policy for the relay's own role and none for
--- Supabase's public ones. PostgreSQL 15 to 18. What each table promises stands in docs/architecture.md.
+-- The relay's schema: private, with forced row-level security on every table and one policy, for the relay's own role.
+-- Supabase's public roles have no policy. PostgreSQL 15 to 18. docs/architecture.md describes what each table
+-- guarantees.
 
--- Roles exist once a cluster and may be there already (Supabase brings anon and authenticated).
+-- Roles belong to the whole cluster and may exist already (Supabase has anon and authenticated).
 do $$
 declare
     wanted text;
@@ -11,7 +12,7 @@ begin
             execute format('create role %I nologin', wanted);
         end if;
     end loop;
-    -- Lets whoever owns the schema act as the relay (the embedded server migrates, then sets its role).
+    -- Allows the owner of the schema to act as the relay, as on the embedded server: it migrates, then sets the role.
     if not pg_has_role(current_user, 'evconduit_relay', 'member') then
         execute format('grant evconduit_relay to %I', current_user);
     end if;
@@ -21,22 +22,23 @@ create schema evconduit;
 revoke all on schema evconduit from public;
 grant usage on schema evconduit to evconduit_relay;
 
--- Facts about this relay as a whole: the mode it was set up in, switches of the operator.
+-- Facts about the whole relay: the mode it was set up in, and the operator's switches.
 create table evconduit.settings (
     key text primary key,
     value jsonb not null,
     updated_at timestamptz not null default now()
 );
 
--- Account holders. The id is Enode's userId and the unique id of Home Assistant's config entry: never reused.
+-- Account holders. The id is also Enode's userId and the unique id of Home Assistant's config entry. It is never
+-- reused.
 create table evconduit.users (
     id uuid primary key default gen_random_uuid(),
     email text,
     name text not null default '',
     role text not null default 'user' check (role in ('user', 'admin')),
-    -- Until plans are sold everyone has the best one.
+    -- As long as plans are not sold, every user has the best one.
     plan text not null default 'pro' check (plan in ('free', 'basic', 'pro')),
-    -- Quota months are counted from here; the day is capped at the 28th so that every month has it.
+    -- Start of the first quota month. The day is at most the 28th, so that every month has it.
     quota_anchor timestamptz not null
         default now() - greatest(0, extract(day from now() at time zone 'UTC')::int - 28) * interval '1 day',
     closed_at timestamptz,
@@ -44,7 +46,7 @@ create table evconduit.users (
 );
 create index users_email on evconduit.users (lower(email));
 
--- A credential of one Home Assistant or one script. Only the SHA-256 of the key is kept.
+-- API keys: credentials of one Home Assistant or one script. Only the key's SHA-256 is stored.
 create table evconduit.api_keys (
     id uuid primary key default gen_random_uuid(),
     user_id uuid not null references evconduit.users on delete cascade,
@@ -59,29 +61,30 @@ create table evconduit.api_keys (
 );
 create index api_keys_user on evconduit.api_keys (user_id);
 
--- The order of everything a user is told. The row lock serialises a user's events, so sequence order is commit order;
--- epoch changes when a database is restored, so that cursors of another past are recognised.
+-- A user's feed: the sequence of all updates that clients receive. Its row lock serializes the processing of a user's
+-- events, so sequence order is commit order. epoch changes when a database is restored, which invalidates older
+-- cursors.
 create table evconduit.feeds (
     user_id uuid primary key references evconduit.users on delete cascade,
     epoch text not null default left(replace(gen_random_uuid()::text, '-', ''), 12),
     seq bigint not null default 0
 ) with (fillfactor = 70);
 
--- Cars. vehicle_cache is Enode's object as merged newest-wins; versions holds each group's version for that merge.
--- A car that has gone keeps its row: ids once given out never change.
+-- Vehicles. vehicle_cache is Enode's object, merged group by group, newest wins; versions holds each group's version.
+-- An unlinked vehicle keeps its row, so that its id never changes.
 create table evconduit.vehicles (
     id uuid primary key default gen_random_uuid(),
     user_id uuid not null references evconduit.users on delete cascade,
     vendor text not null,
     vehicle_cache jsonb not null,
     versions jsonb not null default '{}',
-    -- Plugged in, charging, at fault: as last known, so that a spell of unknowns hides no transition.
+    -- The last known plugged-in, charging and fault states, so that unknown values in between hide no transition.
     last_known jsonb not null default '{}',
     corrections text[] not null default '{}',
     revision bigint not null,
     link_state text not null default 'ok' check (link_state in ('ok', 'broken', 'over_limit')),
     link_since timestamptz not null default now(),
-    -- Keyed hash: recognises a car that comes back under a new Enode id, tells a thief nothing.
+    -- Keyed hash of the VIN: recognizes a vehicle with a new Enode id, and reveals nothing without the key.
     vin_hash bytea,
     online boolean generated always as ((vehicle_cache ->> 'isReachable')::boolean) stored,
     gone_at timestamptz,
@@ -92,8 +95,8 @@ create table evconduit.vehicles (
 create unique index vehicles_vin on evconduit.vehicles (user_id, vin_hash) where vin_hash is not null;
 create index vehicles_revision on evconduit.vehicles (user_id, revision);
 
--- Which Enode vehicle is, or was, which car of ours. Enode gives a new id after unlink and link. seen_at and ended_at are
--- the times of the newest events that showed and deleted it: an older event never undoes a newer one.
+-- Enode's ids of each vehicle. Enode assigns a new id each time a vehicle is linked. seen_at and ended_at are the times
+-- of the newest events that contained and deleted it: an older event never reverts a newer one.
 create table evconduit.vehicle_links (
     enode_vehicle_id text primary key,
     vehicle_id uuid not null references evconduit.vehicles on delete cascade,
@@ -103,14 +106,14 @@ create table evconduit.vehicle_links (
 );
 create index vehicle_links_vehicle on evconduit.vehicle_links (vehicle_id);
 
--- What happened to a car, in the order a user is told. Only these are rows; states are read from vehicles when sent.
+-- Events of a vehicle that clients receive, in order. States have no rows here: they are read from vehicles when sent.
 create table evconduit.transitions (
     user_id uuid not null references evconduit.users on delete cascade,
     seq bigint not null,
     vehicle_id uuid not null references evconduit.vehicles on delete cascade,
     kind text not null,
     occurred_at timestamptz not null,
-    -- The inbox row it came from; none when the relay found out by asking.
+    -- The inbox row that caused it; null if the relay found it by polling.
     source_event_id bigint,
     created_at timestamptz not null default now(),
     primary key (user_id, seq),
@@ -118,21 +121,21 @@ create table evconduit.transitions (
 );
 create index transitions_created on evconduit.transitions (created_at);
 
--- The inbox: what Enode told us, stored before we answered, acted on afterwards. One row an event.
+-- The inbox: Enode's events, stored before the response and processed later. One row per event.
 create table evconduit.webhook_logs (
     id bigint generated always as identity primary key,
     account_id text not null,
-    -- Signed by Enode, or found by asking Enode (a relay without a public address).
+    -- webhook: signed and sent by Enode. poll: fetched from Enode by a relay without a public address.
     source text not null default 'webhook' check (source in ('webhook', 'poll')),
-    -- SHA-256 of the event's canonical JSON, or of the raw body when it holds no events.
+    -- SHA-256 of the event's canonical JSON, or of the raw body if it was set aside.
     digest bytea not null check (octet_length(digest) = 32),
     event text,
     version text,
-    -- As the event says; no foreign key, because the user may be unknown here.
+    -- From the event. No foreign key, because the user may be unknown to this relay.
     user_id uuid,
     enode_vehicle_id text,
     payload jsonb,
-    -- Bytes that jsonb refuses (U+0000, lone surrogates, 1e200000) or that are no event at all.
+    -- A set-aside body: not an event, or with values that jsonb can't hold (U+0000, lone surrogates, 1e200000).
     raw bytea,
     event_at timestamptz,
     state text not null default 'pending' check (state in ('pending', 'done', 'ignored', 'set_aside')),
@@ -147,7 +150,7 @@ create table evconduit.webhook_logs (
 create index webhook_logs_pending on evconduit.webhook_logs (user_id, event_at, id) where state = 'pending';
 create index webhook_logs_created on evconduit.webhook_logs (created_at);
 
--- Our subscriptions at Enode. The secret itself lives in the environment; its digest tells whether Enode has the same.
+-- Webhook subscriptions at Enode. The secret is in the environment; its digest shows whether Enode has the same one.
 create table evconduit.webhook_subscriptions (
     id uuid primary key default gen_random_uuid(),
     account_id text not null,
@@ -161,7 +164,7 @@ create table evconduit.webhook_subscriptions (
     updated_at timestamptz not null default now()
 );
 
--- What a user asked a car to do. Written before Enode is asked, so that no request is ever without a trace.
+-- Commands of users to vehicles. A row is written before the request to Enode, so that every request leaves a record.
 create table evconduit.commands (
     id uuid primary key default gen_random_uuid(),
     user_id uuid not null references evconduit.users on delete cascade,
@@ -182,7 +185,7 @@ create index commands_vehicle on evconduit.commands (vehicle_id, requested_at de
 create index commands_action on evconduit.commands (enode_action_id) where enode_action_id is not null;
 create index commands_open on evconduit.commands (requested_at) where settled_at is null;
 
--- Calls used in one quota month; the counter that decides, so that no history is ever counted.
+-- Calls used in one quota month. This counter decides whether a call is allowed; the history is never summed.
 create table evconduit.usage_months (
     user_id uuid not null references evconduit.users on delete cascade,
     period timestamptz not null,
@@ -190,7 +193,7 @@ create table evconduit.usage_months (
     primary key (user_id, period)
 ) with (fillfactor = 70);
 
--- Every metered call: who, which car, which route, from which balance.
+-- Every metered call: user, vehicle, route, and whether allowance or call tokens paid for it.
 create table evconduit.poll_logs (
     id bigint generated always as identity primary key,
     user_id uuid not null references evconduit.users on delete cascade,
@@ -204,7 +207,7 @@ create table evconduit.poll_logs (
 );
 create index poll_logs_user on evconduit.poll_logs (user_id, created_at);
 
--- Deny by default: row security on and forced for every table, one policy, for the relay.
+-- Deny by default: forced row-level security on every table, with one policy, for the relay.
 do $$
 declare
     it record;

@@ -1,6 +1,6 @@
--- What an operator watches and switches: how Enode's webhook does, forged deliveries, users that are switched off.
+-- Operations: health of Enode's webhook, counts of invalid signatures, disabled users, replay of events.
 
--- How it goes with Enode's webhook. Written by the keeper (asked_at, failing_since, error) and by the watch (the rest).
+-- Health of Enode's webhook. The subscription check writes asked_at, failing_since and error, the monitor the rest.
 create table evconduit.enode_health (
     account_id text primary key,
     asked_at timestamptz,
@@ -9,29 +9,29 @@ create table evconduit.enode_health (
     state text not null default 'starting'
         check (state in ('starting', 'ok', 'unreachable', 'inactive', 'signature_failures', 'silent')),
     since timestamptz not null default now(),
-    -- The state that the operator was last told of.
+    -- The state in the last alert to the operator.
     alerted_state text,
     alerted_at timestamptz,
     reconciled_at timestamptz,
     created_at timestamptz not null default now()
 );
 
--- Deliveries whose signature was missing or wrong, counted by the minute. Of the deliveries themselves nothing is kept.
+-- Deliveries with a missing or wrong signature, per minute. Only the count is stored, never the delivery.
 create table evconduit.signature_failures (
     minute timestamptz primary key,
     count integer not null check (count > 0)
 );
 
--- Whether Enode's last test delivery reached us; null before the first.
+-- Whether Enode's last test event arrived; null before the first one.
 alter table evconduit.webhook_subscriptions add column test_succeeded boolean;
 
--- Switched off by the operator: credentials are refused, what Enode tells is kept all the same.
+-- Set when the operator disabled the user: credentials are rejected, Enode's events are still stored.
 alter table evconduit.users add column disabled_at timestamptz;
 
--- Those that a person shall look at are few among all that are kept.
+-- Finds the few set-aside bodies, which the operator has to inspect, among all rows.
 create index webhook_logs_set_aside on evconduit.webhook_logs (id) where state = 'set_aside';
 
--- Put through the drain once more by an operator: nothing that comes of it is told as if it happened now.
+-- Set when an operator replayed the event: its transitions are not live, so they cause no notifications.
 alter table evconduit.webhook_logs add column replayed_at timestamptz;
 alter table evconduit.transitions add column live boolean not null default true;
 

@@ -1,38 +1,39 @@
--- Where the relay POSTs to: an address that a user gave, its place in the user's feed, and how delivery to it goes. The
--- table is its own queue: due is who is behind the feed and may be tried. What it promises: docs/architecture.md.
+-- Webhook endpoints: a URL from a user, its position in the user's feed, and the state of delivery. The table is also
+-- the delivery queue: an endpoint is due if it is behind the feed and may be tried. Guarantees: docs/architecture.md.
 create table evconduit.endpoints (
     id uuid primary key default gen_random_uuid(),
     user_id uuid not null references evconduit.users on delete cascade,
-    -- Revoking the key ends the endpoint.
+    -- Revoking the credential deletes the endpoint.
     credential_id uuid not null references evconduit.api_keys on delete cascade,
-    -- v2: signed, all cars, one a credential. classic: one object a POST, as the classic client understands it.
+    -- v2: signed messages, all vehicles, one endpoint per credential. classic: one object per POST, for classic
+    -- clients.
     kind text not null check (kind in ('v2', 'classic')),
-    -- A Home Assistant webhook's address is a secret: it is shown to nobody and never reaches a log.
+    -- The URL of a Home Assistant webhook is a secret: it is never shown or logged.
     url text not null,
-    -- The signing secret is derived from the relay's key, the id and this.
+    -- The signing secret is derived from the relay's key, the id and this salt.
     salt bytea not null default uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()),
-    -- Classic only: the name of the webhook, and the car under the id that the client knows (none: all cars).
+    -- Classic only: the webhook's name, and the vehicle's id as the client sent it (null: all vehicles).
     webhook_id text,
     configured_id text,
     vehicle_id uuid references evconduit.vehicles on delete cascade,
-    -- Told and acknowledged up to here; none before the first delivery.
+    -- The feed position that was acknowledged; null before the first delivery.
     epoch text,
     seq bigint,
-    -- While in the future, one process has a POST under way.
+    -- While in the future, a process is delivering to the endpoint.
     leased_until timestamptz,
     lease_token uuid,
-    -- While in the future, the same credential has a stream open and is told there.
+    -- While in the future, the same credential has an open stream and receives updates there.
     streaming_until timestamptz,
     failures integer not null default 0 check (failures >= 0),
     failing_since timestamptz,
     last_failure text
         check (last_failure in ('address', 'connection', 'timeout', 'tls', 'redirect', 'status', 'answer')),
     last_success_at timestamptz,
-    -- None: not tried any more until it is registered again.
+    -- Null: not tried again until the endpoint is registered again.
     next_try_at timestamptz default now(),
-    -- Given up after failing for days; still probed for some weeks.
+    -- Set when the endpoint was switched off after days of failures; it is still probed for some weeks.
     off_at timestamptz,
-    -- Answers slowly: delivered to beside the quick ones, so that those never wait for it.
+    -- Set if the endpoint answers slowly: it is delivered to separately, so that others don't wait for it.
     slow boolean not null default false,
     tested_at timestamptz,
     created_at timestamptz not null default now(),

@@ -1,7 +1,7 @@
--- What cars said of charging, the sessions told from it, the energy counted, and what a user says of home and price.
+-- Charging: samples of vehicles, the sessions and energy derived from them, and the user's home location and rates.
 
--- One row for each moment at which a charge state was true. Kept as long as late news may amend what follows from them;
--- then they are folded into vehicle_energy.base and deleted. The car itself may be written later in the transaction.
+-- One row per time at which a charge state was measured. Samples are kept as long as late events may amend sessions;
+-- then they are folded into vehicle_energy.base and deleted. The vehicle's row may be written later in the transaction.
 create table evconduit.charging_samples (
     vehicle_id uuid not null references evconduit.vehicles on delete cascade deferrable initially deferred,
     at timestamptz not null,
@@ -19,8 +19,8 @@ create table evconduit.charging_samples (
 );
 create index charging_samples_at on evconduit.charging_samples (at);
 
--- Sessions. The id is the same however a session is amended. ended_at is when it charged last: it is over once the car
--- says so, or has said nothing for long.
+-- Charging sessions. Amending a session keeps its id. ended_at is the time of the last charging: a session is closed
+-- once the vehicle reports its end, or has reported nothing for long.
 create table evconduit.charging_sessions (
     id uuid primary key,
     vehicle_id uuid not null references evconduit.vehicles on delete cascade deferrable initially deferred,
@@ -36,22 +36,23 @@ create table evconduit.charging_sessions (
     latitude double precision,
     longitude double precision,
     odometer_km double precision,
-    -- As the user told it, when the car does not.
+    -- Entered by the user if the vehicle doesn't report it.
     user_odometer_km double precision check (user_odometer_km > 0),
     cost_per_kwh double precision,
     currency text,
-    -- The last change, and the last one that came after the session was over.
+    -- The last change, and the last change after the session was closed.
     changed_at timestamptz not null default now(),
     amended_at timestamptz,
     created_at timestamptz not null default now()
 );
 create index charging_sessions_vehicle on evconduit.charging_sessions (vehicle_id, started_at desc, id);
 
--- The counters of a car. counted is the truth as known now, which late news may lower; lifetime and home are what users
--- see, which never fall: the difference is owed and absorbed by what is charged next. home is null until a home is known.
+-- Energy counters of a vehicle. counted_* are the best values known, which late events may lower. lifetime_kwh and
+-- home_kwh are shown to users and never decrease: a difference is offset by the next charging. home_kwh is null without
+-- a home location.
 create table evconduit.vehicle_energy (
     vehicle_id uuid primary key references evconduit.vehicles on delete cascade deferrable initially deferred,
-    -- What the next sample needs, and the same as of the samples that were deleted.
+    -- State for deriving from the next sample, and the same state as of the deleted samples.
     tail jsonb not null,
     base jsonb,
     counted_kwh double precision not null default 0,
@@ -60,7 +61,7 @@ create table evconduit.vehicle_energy (
     home_kwh double precision
 ) with (fillfactor = 70);
 
--- Where a user's cars are at home. One place; sessions keep what was decided of them when it changes.
+-- A user's home location. Existing sessions keep their at_home when it changes.
 create table evconduit.home_places (
     user_id uuid primary key references evconduit.users on delete cascade,
     latitude double precision not null check (latitude between -90 and 90),
@@ -69,7 +70,7 @@ create table evconduit.home_places (
     updated_at timestamptz not null default now()
 );
 
--- What electricity costs, from when. Rows are only added: a session has the rate of its start for ever.
+-- Electricity rates by start time. Rows are only added: a session keeps the rate at its start.
 create table evconduit.electricity_rates (
     user_id uuid not null references evconduit.users on delete cascade,
     valid_from timestamptz not null default now(),

@@ -1,8 +1,7 @@
--- What events mean beyond the car's raw state: corrections laid over it, smart charging, interventions, and commands
--- that are more than START and STOP.
+-- Corrections of implausible states, smart charging, interventions, and the command that sets the maximum current.
 
--- vehicle_cache stays what Enode said. corrected holds the groups that are shown in its place (usually none), and
--- correction_memory what the rules must remember of earlier states. refreshed_at: when Enode was last asked to look.
+-- vehicle_cache remains Enode's own object. corrected holds the groups that are shown instead (usually none), and
+-- correction_memory what the rules need from earlier states. refreshed_at: the last refresh requested from Enode.
 alter table evconduit.vehicles
     add column corrected jsonb not null default '{}',
     add column correction_memory jsonb not null default '{}',
@@ -13,10 +12,10 @@ alter table evconduit.vehicles
 create index vehicles_interventions on evconduit.vehicles (user_id)
     where intervention_ids <> '[]' and gone_at is null;
 
--- One of the languages that Enode writes interventions in.
+-- The language for interventions, one that Enode supports.
 alter table evconduit.users add column language text not null default 'en-US';
 
--- Enode's interventions as it last told them. payload is null for one that Enode does not know.
+-- Cache of Enode's interventions. payload is null for an id that Enode doesn't know.
 create table evconduit.interventions (
     id text not null,
     language text not null,
@@ -28,7 +27,7 @@ create table evconduit.interventions (
 alter table evconduit.commands
     drop constraint commands_kind_check,
     add constraint commands_kind_check check (kind in ('START', 'STOP', 'MAX_CURRENT')),
-    -- What MAX_CURRENT asks for, in amperes.
+    -- The current that MAX_CURRENT sets, in amperes.
     add column amps double precision,
     add constraint commands_amps_check check ((kind = 'MAX_CURRENT') = (amps is not null) and (amps is null or amps > 0));
 

@@ -1,2 +1,2 @@
--- A classic client may have Enode asked about its user's cars; this is when that was last done.
+-- The last refresh of all of the user's vehicles at Enode that a classic client requested.
 alter table evconduit.users add column refreshed_at timestamptz;

@@ -1,14 +1,13 @@
--- Who people are on the web pages, and what a Home Assistant that signed in with OAuth holds. Of everything that opens a
--- door only the SHA-256 is kept.
+-- Sign-in on the web pages, and OAuth grants of Home Assistant. Of every secret only the SHA-256 is stored.
 
 alter table evconduit.users
-    -- The same person in Supabase Auth; none for those whom the operator added.
+    -- The user's id in Supabase Auth; null for users whom the operator added.
     add column supabase_id uuid unique,
-    -- None while the operator has not let this person in yet.
+    -- Null until the operator has approved the account.
     add column approved_at timestamptz default now(),
     add column accepted_terms_at timestamptz;
 
--- Browsers that are signed in. No token of Supabase's is kept: it was looked at once, when the session began.
+-- Web sessions. Supabase's tokens are not stored: they are verified once, when the session starts.
 create table evconduit.web_sessions (
     token_hash bytea primary key check (octet_length(token_hash) = 32),
     user_id uuid not null references evconduit.users on delete cascade,
@@ -19,7 +18,8 @@ create table evconduit.web_sessions (
 );
 create index web_sessions_user on evconduit.web_sessions (user_id);
 
--- Links that sign somebody in, once. Without a user: the owner of a new self-hosted relay, who begins to exist by it.
+-- One-time sign-in links. Without a user id, the link is for the owner of a new self-hosted relay and creates that
+-- user.
 create table evconduit.sign_in_links (
     token_hash bytea primary key check (octet_length(token_hash) = 32),
     user_id uuid references evconduit.users on delete cascade,
@@ -27,7 +27,8 @@ create table evconduit.sign_in_links (
     created_at timestamptz not null default now()
 );
 
--- A Home Assistant that its owner let in on our page: an installation, like an API key. Its tokens come and go.
+-- A Home Assistant that a user authorized on the consent page: an installation, like an API key. Its tokens are
+-- replaced.
 create table evconduit.oauth_grants (
     id uuid primary key default gen_random_uuid(),
     user_id uuid not null references evconduit.users on delete cascade,
@@ -41,7 +42,7 @@ create table evconduit.oauth_grants (
 );
 create index oauth_grants_user on evconduit.oauth_grants (user_id);
 
--- What the browser carries back. Used rows stay until they expire: a second use ends the grant that the first one made.
+-- Authorization codes. Used rows stay until they expire, because a second use revokes the grant of the first one.
 create table evconduit.oauth_codes (
     code_hash bytea primary key check (octet_length(code_hash) = 32),
     user_id uuid not null references evconduit.users on delete cascade,
@@ -56,14 +57,15 @@ create table evconduit.oauth_codes (
     created_at timestamptz not null default now()
 );
 
--- Pairs of an access and a refresh token. A pair's refresh token is good until the pair that replaced it is first used.
+-- Pairs of access and refresh token. A refresh token is valid until the pair that replaced it is used for the first
+-- time.
 create table evconduit.oauth_tokens (
     id uuid primary key default gen_random_uuid(),
     grant_id uuid not null references evconduit.oauth_grants on delete cascade,
     access_hash bytea not null unique check (octet_length(access_hash) = 32),
     refresh_hash bytea not null unique check (octet_length(refresh_hash) = 32),
     access_expires_at timestamptz not null,
-    -- The pair that was refreshed to get this one.
+    -- The pair whose refresh created this one.
     replaces uuid references evconduit.oauth_tokens on delete set null,
     -- First use of either token.
     used_at timestamptz,
@@ -87,7 +89,7 @@ begin
     end loop;
 end $$;
 
--- All installations: what may call in a user's name. Row security is that of who asks.
+-- All installations, API keys and OAuth grants. Row-level security applies with the privileges of the reader.
 create view evconduit.credentials with (security_invoker = true) as
 select id, user_id, 'key' as kind, name, scopes, created_at, last_used_at, revoked_at from evconduit.api_keys
 union all

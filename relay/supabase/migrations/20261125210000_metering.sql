@@ -1,13 +1,13 @@
--- Call tokens (calls that were bought), and what was used by day, route and installation.
+-- Call tokens (purchased calls), and usage by day, route and installation.
 
--- What is left of them: the row that decides. It never goes below zero, whoever races.
+-- Remaining call tokens. This row decides whether a token pays for a call; it never falls below zero under concurrency.
 create table evconduit.call_token_balances (
     user_id uuid primary key references evconduit.users on delete cascade,
     balance integer not null default 0 check (balance >= 0)
 ) with (fillfactor = 70);
 
--- What was granted and taken back; what was spent stands in poll_logs. A source names each of its own once, so that
--- telling it again changes nothing. A clawback takes at most what is there: the rest is its shortfall.
+-- Grants and clawbacks; spent tokens are in poll_logs. source and source_id are unique, so that repeating an entry
+-- changes nothing. A clawback takes at most the balance; the rest is its shortfall.
 create table evconduit.call_token_ledger (
     id bigint generated always as identity primary key,
     user_id uuid not null references evconduit.users on delete cascade,
@@ -22,9 +22,9 @@ create table evconduit.call_token_ledger (
 );
 create index call_token_ledger_user on evconduit.call_token_ledger (user_id, id);
 
--- Calls that stand (refunded ones are taken off), counted as they happen: telling what was used reads a few rows, however
--- long the history, and poll_logs can be deleted behind it. `day` is in UTC; a quota month may begin within one.
--- credential_id is null for a person who called with a token of their own.
+-- Calls minus refunds, counted as they happen: a usage report reads few rows, however long the history, and old rows of
+-- poll_logs can be deleted. `day` is in UTC; a quota month may begin within a day. credential_id is null for calls with
+-- a Supabase token of the user.
 create table evconduit.usage_days (
     user_id uuid not null references evconduit.users on delete cascade,
     period timestamptz not null,
@@ -32,7 +32,7 @@ create table evconduit.usage_days (
     endpoint text not null,
     credential_id uuid,
     calls integer not null check (calls >= 0),
-    -- How many of them call tokens paid for.
+    -- The number of those that call tokens paid for.
     call_tokens integer not null default 0 check (call_tokens between 0 and calls),
     unique nulls not distinct (user_id, period, day, endpoint, credential_id)
 ) with (fillfactor = 70);
@@ -42,7 +42,7 @@ select user_id, period, (created_at at time zone 'UTC')::date, endpoint, credent
 from evconduit.poll_logs where refunded_at is null
 group by user_id, period, (created_at at time zone 'UTC')::date, endpoint, credential_id;
 
--- Old ones are found by it, to be deleted.
+-- Finds old rows to delete.
 create index poll_logs_created on evconduit.poll_logs (created_at);
 
 do $$

@@ -1,12 +1,12 @@
--- How people come in where there are many: invitations, and sign-ins that have begun.
+-- Registration in cloud mode: invitations, and sign-in attempts.
 
--- Only the SHA-256 of a code is kept, and how it begins.
+-- Invitations. Only the code's SHA-256 and its first characters are stored.
 create table evconduit.invitations (
     id uuid primary key default gen_random_uuid(),
     code_hash bytea not null unique check (octet_length(code_hash) = 32),
     prefix text not null,
     note text not null default '',
-    -- For so many people.
+    -- The number of users who can register with it.
     uses int not null check (uses > 0),
     used int not null default 0 check (used between 0 and uses),
     expires_at timestamptz not null,
@@ -17,18 +17,18 @@ create table evconduit.invitations (
 alter table evconduit.users add column invitation_id uuid references evconduit.invitations on delete set null;
 create index users_invitation on evconduit.users (invitation_id) where invitation_id is not null;
 
--- A sign-in between its first click and its last, in one browser. Rows stay until they expire, for they are counted too.
+-- Sign-in attempts in one browser, from start to end. Rows stay until they expire, because rate limits count them.
 create table evconduit.sign_in_attempts (
     token_hash bytea primary key check (octet_length(token_hash) = 32),
-    -- Keyed hashes of the address and of where the browser is: to count, not to know.
+    -- Keyed hashes of the email address and of the browser's network, for rate limits only.
     address_hash bytea,
     source_hash bytea not null,
-    -- What proves to Supabase that the code came back to who began. Gone once it was used.
+    -- The PKCE code verifier; deleted once it was used.
     code_verifier text,
     invitation_id uuid references evconduit.invitations on delete set null,
     accepted_terms_at timestamptz,
     next_path text not null,
-    -- Whom Supabase has vouched for, when something of ours is still wanted from that person.
+    -- The user whom Supabase authenticated, while this relay still needs an invitation or consent from them.
     supabase_id uuid,
     email text,
     name text,

@@ -1,14 +1,14 @@
--- Accounts that are being deleted, and, once deleted_at stands, the tombstone of those that are: no more than that this
--- id was given out. No foreign key: the row outlives its user.
+-- Accounts that are being deleted. Once deleted_at is set, the row is a tombstone, which only records that the id was
+-- in use. No foreign key: the row outlives its user.
 create table evconduit.deleted_users (
     id uuid primary key,
     requested_at timestamptz not null default now(),
-    -- The steps that are behind it, by name.
+    -- The names of completed steps.
     done text[] not null default '{}',
-    -- Needed for the last step, when the user's own row has gone; forgotten with it.
+    -- For the last step, when the user's row is already deleted; cleared by that step.
     supabase_id uuid unique,
     attempts integer not null default 0,
-    -- While in the future, somebody is at it, or it rests after a failure.
+    -- While in the future, a process is working on it, or it waits after a failure.
     next_try_at timestamptz not null default now(),
     failure text,
     deleted_at timestamptz,
@@ -21,8 +21,8 @@ alter table evconduit.deleted_users force row level security;
 create policy relay on evconduit.deleted_users for all to evconduit_relay using (true) with check (true);
 grant select, insert, update, delete on evconduit.deleted_users to evconduit_relay;
 
--- An id is never given out again; a person whose account is being deleted gets no new one before that is done: the last
--- step would take the new one's sign-in away.
+-- Prevents the reuse of an id, and a new account for a user whose deletion is not complete: the deletion's last step
+-- would delete the new account's sign-in.
 create function evconduit.refuse_deleted_user() returns trigger language plpgsql as $$
 begin
     if exists (select from evconduit.deleted_users d

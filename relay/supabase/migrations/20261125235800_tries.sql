@@ -1,2 +1,2 @@
--- Supabase counts what all people ask of it by one address, the relay's: nobody may use that up for the others.
+-- Supabase's rate limit applies to the relay's IP address, so attempts are limited before one user exhausts it for all.
 alter table evconduit.sign_in_attempts add column tries int not null default 0;

@@ -1,8 +1,8 @@
--- Forgetting dead tokens finds them by these, and never reads those that live.
+-- Indexes for pruning expired OAuth tokens without reading valid ones.
 
--- Pairs in use, by their first use, for as long as there is still the pair that they took the place of.
+-- Used pairs, by first use, as long as the pair that they replaced still exists.
 create index oauth_tokens_superseding on evconduit.oauth_tokens (used_at) where replaces is not null;
 
--- Also: when a grant last got a pair.
+-- Also finds a grant's newest pair.
 create index oauth_tokens_grant_created on evconduit.oauth_tokens (grant_id, created_at);
 drop index evconduit.oauth_tokens_grant;

@@ -38,12 +38,12 @@ async def finish_sign_in_with_code(
     """Sign in with the code that the browser brought back. Raises Problem 503 if Supabase is unavailable, 429."""
     attempt = await find_open_attempt(runtime, attempt_token)
     if attempt is None or not list_verifiers(attempt):
-        return SignInOutcome(status="elsewhere")
+        return SignInOutcome(status="other_browser")
     auth = require_supabase_sign_in(runtime).supabase.auth
     try:
         access_token = await _exchange_code(auth, code, list_verifiers(attempt))
     except SupabaseRefused as error:
-        return SignInOutcome(status=STATUS_BY_ERROR_CODE.get(error.code, "dead"))
+        return SignInOutcome(status=STATUS_BY_ERROR_CODE.get(error.code, "invalid_link"))
     except SupabaseError as error:
         raise _build_supabase_problem(error) from None
     return await _sign_in_with_access_token(runtime, attempt, access_token, language)
@@ -66,7 +66,7 @@ async def finish_sign_in_with_link(
     try:
         access_token = await auth.exchange_link_token(*link)
     except SupabaseRefused as error:
-        return SignInOutcome(status=STATUS_BY_ERROR_CODE.get(error.code, "dead"))
+        return SignInOutcome(status=STATUS_BY_ERROR_CODE.get(error.code, "invalid_link"))
     except SupabaseError as error:
         raise _build_supabase_problem(error) from None
     return replace(await _sign_in_with_access_token(runtime, attempt, access_token, language), attempt=new_token)
@@ -92,7 +92,7 @@ async def _sign_in_with_access_token(
     supabase_user = await _verify_and_end_session(runtime, access_token)
     if supabase_user is None:
         log.error("Supabase access token invalid; SUPABASE_URL must be its issuer, its signing keys must be ES256")
-        return SignInOutcome(status="dead")
+        return SignInOutcome(status="invalid_link")
     context = SignInContext(
         attempt=attempt,
         invitation_id=attempt.invitation_id,

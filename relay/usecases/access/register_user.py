@@ -56,7 +56,7 @@ async def sign_in_or_register(
     user = await find_user_by_supabase_id(connection, supabase_user.supabase_id)
     if user is not None and user.is_closed:
         await end_sign_in_attempt(connection, attempt)
-        return SignInOutcome(status="leaving")
+        return SignInOutcome(status="being_deleted")
     if user is not None:
         user_id = user.id
         if supabase_user.email is not None:
@@ -68,7 +68,7 @@ async def sign_in_or_register(
         user_id = await create_user_from_supabase(connection, _build_new_user(sign_in, supabase_user, context))
     session = await create_web_session(connection, user_id, "supabase")
     await end_sign_in_attempt(connection, attempt)
-    return SignInOutcome(status="signed-in", session=session, next_path=attempt.next_path)
+    return SignInOutcome(status="signed_in", session=session, next_path=attempt.next_path)
 
 
 def _build_new_user(sign_in: SupabaseSignIn, supabase_user: SupabaseUser, context: SignInContext) -> NewUser:
@@ -89,7 +89,7 @@ async def _check_registration(
     """The outcome if no account may be created; None if one may be. Redeems the invitation."""
     if sign_in.registration == "closed":
         await end_sign_in_attempt(connection, context.attempt)
-        return SignInOutcome(status="closed")
+        return SignInOutcome(status="registration_closed")
     if sign_in.registration == "open":
         return None
     invitation_id = context.invitation_id
@@ -98,4 +98,4 @@ async def _check_registration(
     await store_verified_identity(
         connection, context.attempt, supabase_user.supabase_id, email=supabase_user.email or "", name=supabase_user.name
     )
-    return SignInOutcome(status="register")
+    return SignInOutcome(status="registration_required")

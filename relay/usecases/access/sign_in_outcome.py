@@ -4,21 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-type SignInStatus = Literal["signed-in", "register", "closed", "leaving", "dead", "elsewhere", "locked", "unconfirmed"]
-"""Result of a sign-in:
+type SignInStatus = Literal[
+    "signed_in",
+    "registration_required",
+    "registration_closed",
+    "being_deleted",
+    "invalid_link",
+    "other_browser",
+    "banned",
+    "unverified_email",
+]
+"""Result of a sign-in. All but the first two are reasons for a failure.
 
-signed-in: there is a session. register: the user still needs an invitation. closed: registration is closed.
-leaving: the account is being deleted. dead: the link or code is expired, used or unknown. elsewhere: another browser
-began the sign-in. locked: the user is banned at Supabase. unconfirmed: the provider has not verified the email address.
+registration_required: the user needs an invitation. being_deleted: the account is being deleted. invalid_link: the link
+or code is expired, used or unknown. other_browser: another browser began the sign-in. banned: at Supabase.
+unverified_email: the provider hasn't verified the user's email address.
 """
 
 STATUS_BY_ERROR_CODE: Mapping[str, SignInStatus] = {
-    "flow_state_expired": "dead",
-    "flow_state_not_found": "dead",
-    "otp_expired": "dead",
-    "provider_email_needs_verification": "unconfirmed",
-    "signup_disabled": "closed",
-    "user_banned": "locked",
+    "flow_state_expired": "invalid_link",
+    "flow_state_not_found": "invalid_link",
+    "otp_expired": "invalid_link",
+    "provider_email_needs_verification": "unverified_email",
+    "signup_disabled": "registration_closed",
+    "user_banned": "banned",
 }
 """Statuses for error codes of Supabase Auth."""
 

@@ -8,6 +8,8 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from relay.gateways.enode import EnodeNotFound
+from relay.kit.database import Connection
+from relay.streams.hub import CloseStreams
 from relay.usecases.calls.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -15,7 +17,7 @@ log = logging.getLogger(__name__)
 STATEMENT_TIMEOUT = timedelta(minutes=9)
 """Time limit of each statement that deletes rows: the inbox is scanned completely."""
 
-# Runs on any connection, so that the command line closes accounts as the pages do. Running it again changes nothing.
+# Running it again changes nothing.
 CLOSE_ACCOUNT: LiteralString = """
 with closed as (
     update users set closed_at = coalesce(closed_at, now()) where id = %(user_id)s returning id, supabase_id
@@ -40,14 +42,14 @@ select exists (select from vehicles v join vehicle_links l on l.vehicle_id = v.i
 _LOCK_FEED: LiteralString = "select from feeds where user_id = %(user_id)s for update"
 # Inbox rows name users and vehicles only as events do, and a body that could not be parsed may name them too.
 _DELETE_INBOX_EVENTS: LiteralString = """
-with cars as materialized (
+with linked as materialized (
     select l.enode_vehicle_id from vehicles v join vehicle_links l on l.vehicle_id = v.id where v.user_id = %(user_id)s
 )
 delete from webhook_logs w
-where w.user_id = %(user_id)s or w.enode_vehicle_id in (select enode_vehicle_id from cars)
+where w.user_id = %(user_id)s or w.enode_vehicle_id in (select enode_vehicle_id from linked)
    or w.raw is not null and (
        position(convert_to(%(user_id)s::text, 'UTF8') in w.raw) > 0
-       or exists (select from cars c where position(convert_to(c.enode_vehicle_id, 'UTF8') in w.raw) > 0))
+       or exists (select from linked l where position(convert_to(l.enode_vehicle_id, 'UTF8') in w.raw) > 0))
 """
 # Arguments of jobs hold ids. The job that runs this step is 'doing'; it is deleted when it succeeds.
 _DELETE_JOBS: LiteralString = """
@@ -85,11 +87,18 @@ class DeletionStep:
     run: Callable[[Runtime, Deletion], Awaitable[None]]
 
 
+async def close_account(connection: Connection, user_id: UUID, close_streams: CloseStreams) -> None:
+    """Revoke all access to the account and mark it for deletion, which a worker starts within a minute.
+
+    Call it outside of a transaction, so that this is committed before the streams are closed.
+    """
+    await connection.execute(CLOSE_ACCOUNT, {"user_id": user_id})
+    close_streams(user_id)
+
+
 async def _close_account(runtime: Runtime, deletion: Deletion) -> None:
-    """Revoke all access. Streams in other processes end at their next check of the credential."""
     async with runtime.pool.connection() as connection:
-        await connection.execute(CLOSE_ACCOUNT, {"user_id": deletion.user_id})
-    runtime.hub.close_user_streams(deletion.user_id)
+        await close_account(connection, deletion.user_id, runtime.hub.close_user_streams)
 
 
 async def _delete_enode_user(runtime: Runtime, deletion: Deletion) -> None:

@@ -8,7 +8,7 @@ from typing import LiteralString
 from psycopg.types.json import Jsonb
 
 from relay.feed.delivery_switch import DELIVERY_PAUSED_KEY
-from relay.kit.database import SyncConnection
+from relay.kit.database import Connection
 
 PAUSE_SWITCHES: dict[str, str] = {"delivery": DELIVERY_PAUSED_KEY, "commands": "commands_paused"}
 """Key of a switch's row in the table `settings`, by the switch's name."""
@@ -22,12 +22,13 @@ on conflict (key) do update set value = excluded.value, updated_at = now()
 LIST_PAUSED_SWITCHES: LiteralString = "select key from settings where key = any (%s) and value = 'true'"
 
 
-def set_paused(connection: SyncConnection, switch: str, *, paused: bool) -> None:
+async def set_paused(connection: Connection, switch: str, *, paused: bool) -> None:
     """Pause or resume `switch`. Raises KeyError for an unknown switch."""
-    connection.execute(SET_SWITCH, [PAUSE_SWITCHES[switch], Jsonb(paused)])
+    await connection.execute(SET_SWITCH, [PAUSE_SWITCHES[switch], Jsonb(paused)])
 
 
-def list_paused(connection: SyncConnection) -> list[str]:
+async def list_paused(connection: Connection) -> list[str]:
     """Names of the switches that are paused now."""
-    keys = {row[0] for row in connection.execute(LIST_PAUSED_SWITCHES, [list(PAUSE_SWITCHES.values())]).fetchall()}
+    rows = await (await connection.execute(LIST_PAUSED_SWITCHES, [list(PAUSE_SWITCHES.values())])).fetchall()
+    keys = {row[0] for row in rows}
     return [switch for switch, key in PAUSE_SWITCHES.items() if key in keys]

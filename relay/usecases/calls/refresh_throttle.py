@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from relay.kit.database import Pool, fetch_one
+from relay.kit.throttle import interval_has_passed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +27,7 @@ class RefreshThrottle:
         self._acquire_statement: LiteralString = f"""
         with claimed as (
             update {table} set refreshed_at = clock_timestamp()
-            where id = %(id)s and (refreshed_at is null or refreshed_at <= clock_timestamp() - %(interval)s)
+            where id = %(id)s and {interval_has_passed("refreshed_at")}
             returning refreshed_at
         )
         select refreshed_at, true as acquired from claimed

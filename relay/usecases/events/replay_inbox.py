@@ -4,19 +4,19 @@ Replayed events take the same path as new ones and duplicate nothing: newer stat
 its event. Transitions that result from a replay are kept as history and never delivered as live.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
 from psycopg import errors
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from relay.bus.waker import INBOX_CHANNEL
 from relay.inbox.models import InboxEvent
 from relay.inbox.parser import parse_delivery
-from relay.kit.database import SyncConnection
+from relay.kit.database import Connection, fetch_all
 
 BATCH_SIZE = 500
 """Rows per transaction. Longer transactions would block the inbox workers."""
@@ -88,7 +88,7 @@ class ReplayProgress:
     unreadable: int = 0
 
 
-def list_event_ids(connection: SyncConnection, event_filter: EventFilter) -> list[int]:
+async def list_event_ids(connection: Connection, event_filter: EventFilter) -> list[int]:
     """List the ids of the selected rows, oldest first, without those that are pending already."""
     parameters = {
         "ids": None if event_filter.ids is None else list(event_filter.ids),
@@ -97,15 +97,15 @@ def list_event_ids(connection: SyncConnection, event_filter: EventFilter) -> lis
         "until": event_filter.until,
         "state": event_filter.state,
     }
-    return [int(str(row[0])) for row in connection.execute(LIST_EVENT_IDS, parameters).fetchall()]
+    return await fetch_all(connection, LIST_EVENT_IDS, parameters, scalar_row)
 
 
-def list_missing_ids(connection: SyncConnection, ids: Sequence[int]) -> list[int]:
+async def list_missing_ids(connection: Connection, ids: Sequence[int]) -> list[int]:
     """List those of `ids` that are not in the inbox."""
-    return [int(str(row[0])) for row in connection.execute(LIST_MISSING_IDS, [list(ids)]).fetchall()]
+    return await fetch_all(connection, LIST_MISSING_IDS, [list(ids)], scalar_row)
 
 
-def replay_events(connection: SyncConnection, ids: Sequence[int]) -> Iterator[ReplayProgress]:
+async def replay_events(connection: Connection, ids: Sequence[int]) -> AsyncIterator[ReplayProgress]:
     """Queue the rows again in batches, committing each. The inbox workers of the running relay process them.
 
     Needs a connection in autocommit mode.
@@ -114,46 +114,47 @@ def replay_events(connection: SyncConnection, ids: Sequence[int]) -> Iterator[Re
     unreadable = 0
     for start in range(0, len(ids), BATCH_SIZE):
         batch = list(ids[start : start + BATCH_SIZE])
-        with connection.transaction(), connection.cursor(row_factory=class_row(_InboxRow)) as cursor:
-            rows = cursor.execute(SELECT_ROWS, [batch]).fetchall()
+        async with connection.transaction():
+            rows = await fetch_all(connection, SELECT_ROWS, [batch], class_row(_InboxRow))
             event_ids = [row.id for row in rows if row.is_parsed]
-            connection.execute(REQUEUE, [event_ids])
+            await connection.execute(REQUEUE, [event_ids])
             pending_ids += event_ids
             for row in rows:
                 if not row.is_parsed:
-                    new_ids, is_readable = _reparse_body(connection, row)
+                    new_ids, is_readable = await _reparse_body(connection, row)
                     pending_ids += new_ids
                     unreadable += not is_readable
         # A payload without user ids means that any user may have events.
-        connection.execute(NOTIFY, [INBOX_CHANNEL, "replay -"])
+        await connection.execute(NOTIFY, [INBOX_CHANNEL, "replay -"])
         done = min(start + BATCH_SIZE, len(ids))
         yield ReplayProgress(done=done, total=len(ids), pending_ids=tuple(pending_ids), unreadable=unreadable)
 
 
-def count_pending(connection: SyncConnection, ids: Sequence[int]) -> int:
+async def count_pending(connection: Connection, ids: Sequence[int]) -> int:
     """Count those of `ids` that are still to be processed."""
-    row = connection.execute(COUNT_PENDING, [list(ids)]).fetchone()
+    row = await (await connection.execute(COUNT_PENDING, [list(ids)])).fetchone()
     return int(str(row[0])) if row else 0
 
 
-def _reparse_body(connection: SyncConnection, row: _InboxRow) -> tuple[list[int], bool]:
+async def _reparse_body(connection: Connection, row: _InboxRow) -> tuple[list[int], bool]:
     """Store the events of a raw body; return the ids of the new ones, and whether the whole body could be parsed."""
     delivery = parse_delivery(row.raw or b"")
-    new_ids = [new_id for event in delivery.events if (new_id := _insert_event(connection, row, event)) is not None]
+    new_ids = [
+        new_id for event in delivery.events if (new_id := await _insert_event(connection, row, event)) is not None
+    ]
     if delivery.set_aside is None:
-        connection.execute(MARK_BODY_PARSED, [row.id])
+        await connection.execute(MARK_BODY_PARSED, [row.id])
     return new_ids, delivery.set_aside is None
 
 
-def _insert_event(connection: SyncConnection, row: _InboxRow, event: InboxEvent) -> int | None:
+async def _insert_event(connection: Connection, row: _InboxRow, event: InboxEvent) -> int | None:
     """Store the event and return its id; None if it is stored already, or if PostgreSQL rejects its content."""
     origin = (row.account_id, row.source)
     identity = (event.digest, event.name, event.version, event.user_id, event.enode_vehicle_id)
     try:
-        with connection.transaction():
-            inserted = connection.execute(
-                INSERT_EVENT, [*origin, *identity, event.payload, event.created_at, row.created_at]
-            ).fetchone()
+        async with connection.transaction():
+            parameters = [*origin, *identity, event.payload, event.created_at, row.created_at]
+            inserted = await (await connection.execute(INSERT_EVENT, parameters)).fetchone()
     except errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex:
         return None
     return int(str(inserted[0])) if inserted else None

@@ -37,7 +37,7 @@ returning id, expires_at
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CreatedLinkPage:
-    """An unopened page. Whoever has the path can use it; `id` only gives access to the result, for its owner."""
+    """An unopened page. Anyone with the path can use it; `id` only gives access to the result, for its owner."""
 
     id: UUID
     path: str = field(repr=False)

@@ -116,7 +116,7 @@ async def _archive_old_samples(connection: Connection) -> int:
             raise  # caused by the database, not by this vehicle
         except Exception as error:  # noqa: BLE001 - one vehicle's failure must not stop the others
             # No traceback, because the error's text may quote samples.
-            log.error(  # noqa: TRY400
+            log.error(  # noqa: TRY400 - see the comment above
                 "samples not archived vehicle=%s error=%s at=%s",
                 row["id"],
                 type(error).__name__,

@@ -1,4 +1,4 @@
-"""The world that the manual's examples are about: Ada, her car, and what there is to ask after."""
+"""The account that the examples of docs/api.md use: Ada, with a vehicle and one of each thing that can be requested."""
 
 import asyncio
 from contextlib import contextmanager
@@ -19,32 +19,33 @@ from tests.relay.support.plans import CLOUD
 from tests.relay.support.serving import serving
 
 KEY = "evc_" + "Z" * 43
-USER = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
-PERSON = UUID("b7d5d8f2-3c59-4f4e-9d5a-5f1d3f0c2a11")
+USER_ID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
+SUPABASE_ID = UUID("b7d5d8f2-3c59-4f4e-9d5a-5f1d3f0c2a11")
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJiN2Q1ZDhmMiJ9.c2lnbmF0dXJl"
-CAR = UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
-COMMAND = UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")
-LINK = UUID("5d8f7c0e-9a4b-4a53-8f0e-2b1c6d9e7a10")
-SESSION = UUID("9b2c1f7e-64a8-4b0e-8f83-0d5a1c6e2b47")
+VEHICLE_ID = UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
+COMMAND_ID = UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")
+LINK_ID = UUID("5d8f7c0e-9a4b-4a53-8f0e-2b1c6d9e7a10")
+SESSION_ID = UUID("9b2c1f7e-64a8-4b0e-8f83-0d5a1c6e2b47")
 
-WORLD = """
-insert into users (id, email, name, supabase_id) values (%(user)s, 'ada@example.org', 'Ada', %(person)s);
+CREATE_ACCOUNT = """
+insert into users (id, email, name, supabase_id) values (%(user)s, 'ada@example.org', 'Ada', %(supabase_id)s);
 insert into feeds (user_id, seq) values (%(user)s, 7);
 insert into api_keys (user_id, name, key_hash, prefix) values (%(user)s, 'Home', %(key_hash)s, 'evc_ZZZZ');
 insert into usage_months (user_id, period, used) select id, quota_anchor, 41 from users;
 insert into usage_days (user_id, period, day, endpoint, credential_id, calls)
 select u.id, u.quota_anchor, current_date, 'v2/vehicles', k.id, 41 from users u join api_keys k on k.user_id = u.id;
-insert into vehicles (id, user_id, vendor, vehicle_cache, revision) values (%(car)s, %(user)s, 'TESLA', %(vehicle)s, 7);
-insert into vehicle_links (enode_vehicle_id, vehicle_id) values (%(enode_id)s, %(car)s);
+insert into vehicles (id, user_id, vendor, vehicle_cache, revision)
+values (%(vehicle_id)s, %(user)s, 'TESLA', %(vehicle)s, 7);
+insert into vehicle_links (enode_vehicle_id, vehicle_id) values (%(enode_id)s, %(vehicle_id)s);
 insert into commands (id, user_id, vehicle_id, kind, state, settled_at)
-values (%(command)s, %(user)s, %(car)s, 'STOP', 'confirmed', now());
+values (%(command)s, %(user)s, %(vehicle_id)s, 'STOP', 'confirmed', now());
 insert into charging_sessions (id, vehicle_id, started_at, ended_at, open, energy_kwh, energy_source, soc_start,
     soc_end, peak_kw, at_home, latitude, longitude, odometer_km, cost_per_kwh, currency)
-values (%(session)s, %(car)s, now() - interval '9 h', now() - interval '5 h', false, 28.4, 'power', 31, 79, 7.2, true,
-    52.09, 5.12, 48213, 0.31, 'EUR');
+values (%(session)s, %(vehicle_id)s, now() - interval '9 h', now() - interval '5 h', false, 28.4, 'power', 31, 79,
+    7.2, true, 52.09, 5.12, 48213, 0.31, 'EUR');
 insert into link_pages (id, user_id, token_hash, vendor, expires_at)
 values (%(link)s, %(user)s, sha256('a token'), 'TESLA', now() + interval '1 day');
-insert into vehicle_energy (vehicle_id, tail, lifetime_kwh, home_kwh) values (%(car)s, '{}', 312.5, 280.1);
+insert into vehicle_energy (vehicle_id, tail, lifetime_kwh, home_kwh) values (%(vehicle_id)s, '{}', 312.5, 280.1);
 insert into home_places (user_id, latitude, longitude, radius_m) values (%(user)s, 52.09, 5.12, 500);
 insert into electricity_rates (user_id, cost_per_kwh, currency) values (%(user)s, 0.31, 'EUR');
 insert into endpoints (user_id, credential_id, kind, url)
@@ -59,46 +60,45 @@ select id, sha256('eva_'), %(refresh_hash)s, now() + interval '30 minutes' from 
 
 
 @contextmanager
-def enode_with_a_car():
-    """A simulator with Ada's car in it, plugged in."""
+def run_enode_with_vehicle():
+    """An Enode simulator with Ada's vehicle, plugged in."""
     with run_signed_in_simulator() as simulator:
-        car = simulator.link_car(user=str(USER))
-        simulator.change_car(car, activity="plug_in")
-        simulator.car_id = car
+        simulator.car_id = simulator.link_car(user=str(USER_ID))
+        simulator.change_car(simulator.car_id, activity="plug_in")
         yield simulator
 
 
 @pytest.fixture(scope="module")
 def enode():
-    """One for all examples."""
-    with enode_with_a_car() as simulator:
+    """One simulator for all examples."""
+    with run_enode_with_vehicle() as simulator:
         yield simulator
 
 
 @pytest.fixture
-async def world(pool, enode):
-    """Ada, as each example finds her."""
+async def account(pool, enode):
+    """Ada's account, created again for each example."""
     vehicle = await asyncio.to_thread(enode.get_vehicle, enode.car_id)
-    named = {
-        "user": USER,
-        "person": PERSON,
+    values = {
+        "user": USER_ID,
+        "supabase_id": SUPABASE_ID,
         "key_hash": hash_secret(KEY),
         "refresh_hash": hash_secret("evr_" + "Y" * 43),
-        "car": CAR,
+        "vehicle_id": VEHICLE_ID,
         "vehicle": Jsonb(vehicle),
         "enode_id": enode.car_id,
-        "command": COMMAND,
-        "session": SESSION,
-        "link": LINK,
+        "command": COMMAND_ID,
+        "session": SESSION_ID,
+        "link": LINK_ID,
     }
     async with pool.connection() as connection, connection.transaction():
-        for statement in WORLD.split(";")[:-1]:
-            await connection.execute(statement, named)
+        for statement in CREATE_ACCOUNT.split(";")[:-1]:
+            await connection.execute(statement, values)
 
 
 @pytest.fixture
 async def app(database_url, tmp_path, enode):
-    """A relay that serves; nobody works, so that the world stays as it is told."""
+    """A relay without a worker, so that the account doesn't change during an example."""
     settings = Settings(
         data=tmp_path,
         database_url=database_url,
@@ -110,21 +110,21 @@ async def app(database_url, tmp_path, enode):
     return create_app(settings, database_url, with_worker=False)
 
 
-async def nobody_home(_host: str, _port: int):
-    """Every name leads to this machine, where nobody listens."""
+async def resolve_to_loopback(_host: str, _port: int):
+    """Resolve every name to this machine, where no program listens."""
     return [ip_address("127.0.0.1")]
 
 
-async def verify_person(token: str):
-    """Supabase's keys are not at hand; whom a real token proves is tested where they are."""
-    return PERSON if token == JWT else None
+async def verify_fixed_token(token: str):
+    """Accept only the JWT of the examples. tests/relay/supabase_auth tests real tokens."""
+    return SUPABASE_ID if token == JWT else None
 
 
 @pytest.fixture
-async def api(app, world):
-    async with serving(app) as url, open_test_outbound(resolve=nobody_home) as outbound:
+async def api(app, account):
+    async with serving(app) as url, open_test_outbound(resolve=resolve_to_loopback) as outbound:
         app.state.runtime = replace(
-            app.state.runtime, outbound=outbound, plans=CLOUD, verify_supabase_token=verify_person
+            app.state.runtime, outbound=outbound, plans=CLOUD, verify_supabase_token=verify_fixed_token
         )
         async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {KEY}"}) as client:
             yield client

@@ -1,4 +1,4 @@
-"""docs/api.md tells the truth: every route is in it, and every example in it answers as it says."""
+"""docs/api.md is complete and true: it describes every route, and each of its examples gets the response it shows."""
 
 import json
 from contextlib import aclosing
@@ -6,70 +6,75 @@ from contextlib import aclosing
 import pytest
 
 from relay.kit.problems import TITLES
-from tests.relay.api_docs.examples import MANUAL, Example, as_json, differences, read_manual
+from tests.relay.api_docs.reference import REFERENCE_FILE, Example, find_differences, parse_body, parse_reference
 from tests.relay.support.feed import parse_events
 
-manual = read_manual(MANUAL.read_text(encoding="utf-8"))
+reference = parse_reference(REFERENCE_FILE.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("example", manual.examples, ids=str)
-async def test_an_example_answers_as_the_manual_says(api, example: Example):
-    method, path = example.request.first
+@pytest.mark.parametrize("example", reference.examples, ids=str)
+async def test_an_example_gets_the_response_it_shows(api, example: Example):
+    method, path = example.request.first_line
     body = example.request.body.encode() or None
     headers = {"Content-Type": "application/json"} | example.request.headers if body else example.request.headers
-    if example.answer.headers.get("Content-Type") == "text/event-stream":
-        await streams_as_shown(api, path, example)
+    if example.response.headers.get("Content-Type") == "text/event-stream":
+        await check_stream(api, path, example)
         return
-    answer = await api.request(method, path, headers=headers, content=body)
-    assert str(answer.status_code) == example.answer.first[1], answer.text
-    for name in example.answer.headers:
-        assert name in answer.headers
-    shown, real = as_json(example.answer.body), as_json(answer.text)
-    if isinstance(shown, str) and shown:
-        assert shown.splitlines()[0] in str(real).splitlines()
+    response = await api.request(method, path, headers=headers, content=body)
+    assert str(response.status_code) == example.response.first_line[1], response.text
+    for name in example.response.headers:
+        assert name in response.headers
+    expected, actual = parse_body(example.response.body), parse_body(response.text)
+    if isinstance(expected, str) and expected:
+        assert expected.splitlines()[0] in str(actual).splitlines()
     else:
-        assert differences(shown, real) == [], json.dumps(real, indent=1, ensure_ascii=False)
+        assert find_differences(expected, actual) == [], json.dumps(actual, indent=1, ensure_ascii=False)
+    if response.headers.get("content-type") == "application/problem+json":
+        texts = ("type", "title", "detail")
+        assert [actual[key] for key in texts] == [expected[key] for key in texts]
 
 
-async def streams_as_shown(api, path: str, example: Example) -> None:
-    shown, heard = parse_events(example.answer.body.encode()), b""
-    async with api.stream("GET", path, headers=example.request.headers) as answer:
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        async with aclosing(answer.aiter_bytes()) as chunks:
+async def check_stream(api, path: str, example: Example) -> None:
+    expected_events, received = parse_events(example.response.body.encode()), b""
+    async with api.stream("GET", path, headers=example.request.headers) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        async with aclosing(response.aiter_bytes()) as chunks:
             async for chunk in chunks:
-                heard += chunk
-                if heard.endswith(b"\n\n") and len(parse_events(heard)) >= len(shown):
+                received += chunk
+                if received.endswith(b"\n\n") and len(parse_events(received)) >= len(expected_events):
                     break
-    for want, real in zip(shown, parse_events(heard), strict=False):
-        assert (want.name, want.id is None) == (real.name, real.id is None)
-        assert differences(want.data, real.data) == [], json.dumps(real.data, indent=1)
+    for expected, actual in zip(expected_events, parse_events(received), strict=False):
+        assert (expected.name, expected.id is None) == (actual.name, actual.id is None)
+        assert find_differences(expected.data, actual.data) == [], json.dumps(actual.data, indent=1)
 
 
-async def test_every_route_has_a_section_and_an_example_and_no_other_has(app):
+async def test_exactly_the_existing_routes_have_a_section_and_each_has_an_example(app):
     document = app.openapi()
-    routes = {(method.upper(), path) for path, it in document["paths"].items() for method in it}
-    assert set(manual.routes) == routes
-    assert len(manual.routes) == len(routes), "a route has two sections"
-    assert routes - {example.route for example in manual.examples} == set()
+    routes = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert set(reference.routes) == routes
+    assert len(reference.routes) == len(routes), "a route has two sections"
+    assert routes - {example.route for example in reference.examples} == set()
 
 
-def test_an_example_is_about_the_route_whose_section_it_is_in():
-    for example in manual.examples:
+def test_an_example_requests_the_route_of_its_section():
+    for example in reference.examples:
         if example.route is None:
             continue
-        method, path = example.request.first
-        parts, shown = example.route[1].split("/"), path.partition("?")[0].split("/")
-        assert (method, len(shown)) == (example.route[0], len(parts)), str(example)
-        assert all(want in (real, "{vehicle_id}", "{command_id}") for want, real in zip(parts, shown, strict=True))
+        method, path = example.request.first_line
+        expected, actual = example.route[1].split("/"), path.partition("?")[0].split("/")
+        assert (method, len(actual)) == (example.route[0], len(expected)), str(example)
+        assert all(
+            part in (value, "{vehicle_id}", "{command_id}") for part, value in zip(expected, actual, strict=True)
+        )
 
 
 @pytest.mark.parametrize("slug", TITLES)
-def test_every_problem_is_explained(slug):
-    assert f"| `{slug}` |" in manual.text
+def test_every_problem_is_in_the_table_of_errors(slug):
+    assert f"| `{slug}` |" in reference.text
 
 
 @pytest.mark.parametrize(
-    ("shown", "real", "same"),
+    ("expected", "actual", "is_same"),
     [
         ({"a": 1}, {"a": 2.5}, True),
         ({"a": 1}, {"a": None}, False),
@@ -84,5 +89,5 @@ def test_every_problem_is_explained(slug):
         ([], [], True),
     ],
 )
-def test_shapes_are_told_apart(shown, real, same):
-    assert (differences(shown, real) == []) == same
+def test_structures_are_compared_by_members_and_kinds(expected, actual, is_same):
+    assert (find_differences(expected, actual) == []) == is_same

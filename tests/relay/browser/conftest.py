@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 from fastapi import FastAPI
 from playwright.async_api import Browser, Page, async_playwright
@@ -143,7 +142,7 @@ async def self_hosted_app(tmp_path, database_url, enode) -> FastAPI:
 
 
 @pytest.fixture
-async def self_hosted(self_hosted_app, database_url, users, pool, open_window) -> AsyncIterator[Gallery]:
+async def self_hosted(self_hosted_app, users, pool, open_window) -> AsyncIterator[Gallery]:
     """The gallery of the self-hosted relay, with the plan limits of a cloud relay."""
     app, plans = self_hosted_app, PLANS.override(vehicle_limits={"pro": 3})
     async with serving(app) as url, pool.connection() as connection:
@@ -151,9 +150,7 @@ async def self_hosted(self_hosted_app, database_url, users, pool, open_window) -
         key = await (await connection.execute("select id from api_keys order by name")).fetchone()
         car = await (await connection.execute("select id from vehicles order by created_at")).fetchone()
         page = await create_link_page(connection, users["household"], vendor="TESLA")
-        with psycopg.connect(database_url, autocommit=True) as owner:
-            owner.execute("set search_path to evconduit")
-            login = create_sign_in_link(owner, None)
+        login = await create_sign_in_link(connection, None)
         path_values = users | {"key": key[0], "car": car[0], "link": page.path.removeprefix("/link/"), "login": login}
         yield Gallery(screenshots=SELF_HOSTED, site=url, open_window=open_window, path_values=path_values)
 

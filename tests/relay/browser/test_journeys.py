@@ -3,10 +3,11 @@
 import re
 
 import httpx
-import psycopg
 import pytest
 
+from relay.identity.credentials import API_KEY_PATTERN
 from relay.identity.sign_in_links import create_sign_in_link
+from relay.kit.database import connect_as_relay
 from tests.relay.browser.household import fill_household
 
 
@@ -28,7 +29,7 @@ async def test_user_creates_uses_and_revokes_a_key(open_page, household, relay):
     await window.get_by_label("Control").uncheck()
     await window.get_by_role("button", name="Create key").click()
     key = await window.get_by_label("Key", exact=True).input_value()
-    assert re.fullmatch(r"evc_[\w-]{43}", key)
+    assert re.fullmatch(API_KEY_PATTERN, key)
     assert await window.get_by_label("Key", exact=True).evaluate("it => it.scrollHeight <= it.clientHeight")
     assert await get_api_status(relay, key) == 200
     await window.get_by_role("link", name="I've copied the key").click()
@@ -83,9 +84,8 @@ async def test_user_changes_the_language(open_page, household):
 
 
 async def test_owner_signs_in_by_link_and_signs_out(open_page, relay, database_url):
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("set search_path to evconduit")
-        token = create_sign_in_link(connection, None)
+    async with connect_as_relay(database_url) as connection:
+        token = await create_sign_in_link(connection, None)
     window = await open_page()
     await window.goto("/usage")
     assert "/sign-in" in window.url

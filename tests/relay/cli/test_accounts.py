@@ -1,4 +1,4 @@
-"""The command line as an operator types it: real processes, real embedded database."""
+"""Commands about accounts, keys and invitations, and `evconduit serve`: real processes and a real embedded database."""
 
 import json
 import os
@@ -16,7 +16,7 @@ EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
 
 
 class Operator:
-    """Somebody with a shell and an environment of their own."""
+    """Runs the `evconduit` command in an environment and data folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "EVCONDUIT_DATA": str(folder / "data")}
@@ -32,7 +32,7 @@ class Operator:
             check=False,
         )
 
-    def tell(self, *arguments):
+    def run_checked(self, *arguments):
         result = self.run(*arguments)
         assert result.returncode == 0, result.stderr
         return result.stdout.strip()
@@ -54,7 +54,7 @@ def port():
         return probe.getsockname()[1]
 
 
-def ready(port, process):
+def wait_until_ready(port, process):
     transport = httpx.HTTPTransport(retries=0)
     with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         while True:
@@ -66,16 +66,16 @@ def ready(port, process):
                 continue
 
 
-def test_from_nothing_to_an_answer_and_a_clean_end(operator, port, tmp_path):
-    user_id = operator.tell("user", "add", "me@example.org", "--name", "Me", "--language", "de-AT")
-    key = operator.tell("key", "create", "--user", "ME@example.org", "--name", "Home")
+def test_new_relay_serves_an_account_and_stops_cleanly(operator, port, tmp_path):
+    user_id = operator.run_checked("user", "add", "me@example.org", "--name", "Me", "--language", "de-AT")
+    key = operator.run_checked("key", "create", "--user", "ME@example.org", "--name", "Home")
     with operator.serve(port) as relay:
         try:
-            ready(port, relay)
+            wait_until_ready(port, relay)
             url, header = f"http://127.0.0.1:{port}/api/ha/v2/account", {"Authorization": f"Bearer {key}"}
             account = httpx.get(url, headers=header).json()
             assert (account["id"], account["title"], account["language"]) == (user_id, "Me", "de-DE")
-            second = operator.tell("key", "create", "--user", user_id)  # beside the running relay
+            second = operator.run_checked("key", "create", "--user", user_id)  # beside the running relay
             assert httpx.get(url, headers={"Authorization": f"Bearer {second}"}).status_code == 200
         finally:
             relay.send_signal(signal.SIGTERM)
@@ -85,21 +85,21 @@ def test_from_nothing_to_an_answer_and_a_clean_end(operator, port, tmp_path):
     assert not (tmp_path / "data" / "postgres" / "data" / "postmaster.pid").exists()
 
 
-def test_a_killed_relay_is_started_again_on_the_same_database(operator, port):
-    key = operator.tell("key", "create", "--user", operator.tell("user", "add", "me@example.org"))
-    for how in (signal.SIGKILL, signal.SIGTERM):
+def test_killed_relay_starts_again_on_the_same_database(operator, port):
+    key = operator.run_checked("key", "create", "--user", operator.run_checked("user", "add", "me@example.org"))
+    for signal_number in (signal.SIGKILL, signal.SIGTERM):
         with operator.serve(port) as relay:
-            ready(port, relay)
+            wait_until_ready(port, relay)
             headers = {"Authorization": f"Bearer {key}"}
             assert httpx.get(f"http://127.0.0.1:{port}/api/me", headers=headers).status_code == 200
-            relay.send_signal(how)
+            relay.send_signal(signal_number)
             relay.communicate(timeout=20)
 
 
-def test_a_database_that_dies_under_the_relay_is_brought_back(operator, port, tmp_path):
-    key = operator.tell("key", "create", "--user", operator.tell("user", "add", "me@example.org"))
+def test_embedded_database_that_dies_is_restarted(operator, port, tmp_path):
+    key = operator.run_checked("key", "create", "--user", operator.run_checked("user", "add", "me@example.org"))
     with operator.serve(port) as relay:
-        ready(port, relay)
+        wait_until_ready(port, relay)
         postmaster = tmp_path / "data" / "postgres" / "data" / "postmaster.pid"
         os.kill(int(postmaster.read_text().split()[0]), signal.SIGKILL)
         url, header = f"http://127.0.0.1:{port}/api/me", {"Authorization": f"Bearer {key}"}
@@ -112,7 +112,7 @@ def test_a_database_that_dies_under_the_relay_is_brought_back(operator, port, tm
     assert set(statuses) == {200, 503}
 
 
-def test_a_busy_port_is_one_line(operator):
+def test_busy_port_is_reported_in_one_line(operator):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         result = operator.run("serve", "--port", str(busy.getsockname()[1]))
     assert result.returncode == 2
@@ -121,30 +121,30 @@ def test_a_busy_port_is_one_line(operator):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
-        (["user", "add", "nobody"], "'nobody' is no e-mail address"),
-        (["user", "add", "me@example.org", "--language", "my own"], "'my own' is no language tag"),
-        (["key", "create", "--user", "nobody@example.org"], "make one with `evconduit user add`"),
+        (["user", "add", "nobody"], "'nobody' is not an email address"),
+        (["user", "add", "me@example.org", "--language", "my own"], "'my own' is not a language tag"),
+        (["key", "create", "--user", "nobody@example.org"], "create one with `evconduit user add`"),
         (["key", "create", "--user", "x", "--scope", "everything"], "unknown scope everything"),
         (["vehicle", "link", "--user", "x@example.org"], "no account 'x@example.org'"),
     ],
 )
-def test_a_mistake_is_one_line_that_says_what_to_do(operator, arguments, says):
+def test_mistake_is_reported_in_one_line_with_a_remedy(operator, arguments, message):
     result = operator.run(*arguments)
     assert (result.returncode, result.stdout) == (2, "")
-    assert says in result.stderr
+    assert message in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_an_unreachable_database_is_one_line_without_the_password(operator):
+def test_unreachable_database_is_reported_without_the_password(operator):
     result = operator.run("serve", DATABASE_URL="postgresql://me:hush-hush@127.0.0.1:1/cars")
     assert result.returncode == 2
     assert "check DATABASE_URL" in result.stderr
     assert "hush" not in result.stderr
 
 
-def test_a_database_that_was_not_migrated_says_so_and_migrate_mends_it(operator, postgres):
+def test_outdated_database_is_refused_until_it_is_migrated(operator, postgres):
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("create database fresh")
     url = psycopg.conninfo.make_conninfo(postgres, dbname="fresh")
@@ -154,7 +154,7 @@ def test_a_database_that_was_not_migrated_says_so_and_migrate_mends_it(operator,
     assert operator.run("user", "add", "me@example.org", DATABASE_URL=url).returncode == 0
 
 
-def test_the_mode_of_a_database_is_decided_once(operator, database_url):
+def test_database_refuses_another_mode_than_its_first(operator, database_url):
     cloud = {"EVCONDUIT_MODE": "cloud", "EVCONDUIT_SECRET_KEY": "k" * 32, "DATABASE_URL": database_url}
     cloud |= {"SUPABASE_URL": "https://x.example", "SUPABASE_ANON_KEY": "a", "SUPABASE_SERVICE_ROLE_KEY": "s"}
     assert operator.run("user", "add", "me@example.org", **cloud).returncode == 0
@@ -163,45 +163,47 @@ def test_the_mode_of_a_database_is_decided_once(operator, database_url):
     assert "EVCONDUIT_MODE is self-hosted, but this database was set up as cloud" in other.stderr
 
 
-def test_two_accounts_of_one_address_are_told_apart_by_id(operator):
-    ids = {operator.tell("user", "add", "us@example.org") for _ in range(2)}
+def test_address_shared_by_two_accounts_is_refused_with_their_ids(operator):
+    ids = {operator.run_checked("user", "add", "us@example.org") for _ in range(2)}
     result = operator.run("key", "create", "--user", "us@example.org")
     assert result.returncode == 2
     assert all(user_id in result.stderr for user_id in ids)
 
 
-def test_keys_are_listed_by_their_beginning_and_revoked_one_by_one(operator):
-    user = operator.tell("user", "add", "me@example.org")
-    first, second = (operator.tell("key", "create", "--user", user, "--name", name) for name in ("Home", "Script"))
-    listed = operator.tell("key", "list", "--user", user)
+def test_keys_are_listed_by_prefix_and_revoked_one_by_one(operator):
+    user = operator.run_checked("user", "add", "me@example.org")
+    first, second = (
+        operator.run_checked("key", "create", "--user", user, "--name", name) for name in ("Home", "Script")
+    )
+    listed = operator.run_checked("key", "list", "--user", user)
     assert [line.split()[0] for line in listed.splitlines()] == [f"{first[:12]}…", f"{second[:12]}…"]
     assert first not in listed
-    operator.tell("key", "revoke", first[:12], "--user", user)
-    assert [line.split()[1] for line in operator.tell("key", "list", "--user", user).splitlines()] == [
+    operator.run_checked("key", "revoke", first[:12], "--user", user)
+    assert [line.split()[1] for line in operator.run_checked("key", "list", "--user", user).splitlines()] == [
         "revoked",
         "active",
     ]
     again = operator.run("key", "revoke", first[:12], "--user", user)
-    assert (again.returncode, "0 active keys begin with" in again.stderr) == (2, True)
+    assert (again.returncode, "0 active keys start with" in again.stderr) == (2, True)
 
 
-def test_call_tokens_are_granted_once_for_each_reference_and_shown(operator):
-    operator.tell("user", "add", "a@example.org")
-    mine = ("--user", "a@example.org")
-    assert operator.tell("tokens", "show", *mine) == "0"
-    assert operator.tell("tokens", "grant", "500", *mine, "--reference", "ticket 7") == "500"
-    again = operator.run("tokens", "grant", "500", *mine, "--reference", "ticket 7")
+def test_call_tokens_are_granted_once_per_reference_and_listed(operator):
+    operator.run_checked("user", "add", "a@example.org")
+    user_option = ("--user", "a@example.org")
+    assert operator.run_checked("tokens", "show", *user_option) == "0"
+    assert operator.run_checked("tokens", "grant", "500", *user_option, "--reference", "ticket 7") == "500"
+    again = operator.run("tokens", "grant", "500", *user_option, "--reference", "ticket 7")
     assert (again.returncode, again.stdout) == (2, "")
-    assert "'ticket 7' has granted call tokens before" in again.stderr
-    assert operator.tell("tokens", "grant", "20", *mine) == "520"
-    shown = operator.run("tokens", "show", *mine)
+    assert "call tokens were granted for 'ticket 7' before" in again.stderr
+    assert operator.run_checked("tokens", "grant", "20", *user_option) == "520"
+    shown = operator.run("tokens", "show", *user_option)
     assert shown.stdout.strip() == "520"
     assert ["grant 20" in line for line in shown.stderr.splitlines()] == [True, False]
     assert "grant 500  operator ticket 7" in shown.stderr
-    assert operator.run("tokens", "grant", "0", *mine).returncode == 2
+    assert operator.run("tokens", "grant", "0", *user_option).returncode == 2
 
 
-def test_the_doctor_fails_while_something_is_missing(operator):
+def test_doctor_fails_while_something_is_missing(operator):
     result = operator.run("doctor")
     assert result.returncode == 1
     assert "FAIL  Enode" in result.stdout
@@ -209,40 +211,40 @@ def test_the_doctor_fails_while_something_is_missing(operator):
 
 
 @pytest.mark.parametrize("command", [[], ["user"], ["key"], ["vehicle"], ["database"], ["serve", "--help"]])
-def test_help_is_where_one_looks_for_it(operator, command):
+def test_command_without_arguments_prints_its_usage(operator, command):
     result = operator.run(*command)
     assert "Usage:" in result.stdout + result.stderr
 
 
-def test_invitations_are_made_listed_and_revoked(operator):
-    code = operator.tell("invite", "create", "--uses", "3", "--note", "the club")
+def test_invitations_are_created_listed_and_revoked(operator):
+    code = operator.run_checked("invite", "create", "--uses", "3", "--note", "the club")
     assert [len(part) for part in code.split("-")] == [4, 4, 4, 4]
-    listed = operator.tell("invite", "list")
-    assert listed.startswith(f"{code[:4]}-…  good until ")
+    listed = operator.run_checked("invite", "list")
+    assert listed.startswith(f"{code[:4]}-…  expires ")
     assert listed.endswith("used 0 of 3  the club")
     assert code not in listed
     assert operator.run("invite", "revoke", "0").returncode == 2
     assert operator.run("invite", "revoke", code[:4]).returncode == 0
-    assert "revoked" in operator.tell("invite", "list")
+    assert "revoked" in operator.run_checked("invite", "list")
 
 
-def test_people_are_approved_and_given_roles(operator):
-    operator.tell("user", "add", "me@example.org")
+def test_account_is_approved_and_gets_role_and_plan(operator):
+    operator.run_checked("user", "add", "me@example.org")
     assert "approved already" in operator.run("user", "approve", "--user", "me@example.org").stderr
     assert operator.run("user", "role", "--user", "me@example.org", "admin").returncode == 0
-    assert "no role" in operator.run("user", "role", "--user", "me@example.org", "king").stderr
+    assert "unknown role" in operator.run("user", "role", "--user", "me@example.org", "king").stderr
     assert operator.run("user", "plan", "--user", "me@example.org", "basic").returncode == 0
-    assert "no plan" in operator.run("user", "plan", "--user", "me@example.org", "gold").stderr
+    assert "unknown plan" in operator.run("user", "plan", "--user", "me@example.org", "gold").stderr
 
 
-def test_an_account_is_taken_along_and_deleted(operator):
-    user_id = operator.tell("user", "add", "me@example.org", "--name", "Me")
-    key = operator.tell("key", "create", "--user", user_id)
-    document = json.loads(operator.tell("user", "export", "--user", "me@example.org"))
+def test_account_is_exported_and_deleted(operator):
+    user_id = operator.run_checked("user", "add", "me@example.org", "--name", "Me")
+    key = operator.run_checked("key", "create", "--user", user_id)
+    document = json.loads(operator.run_checked("user", "export", "--user", "me@example.org"))
     assert (document["account"][0]["id"], len(document["api_keys"])) == (user_id, 1)
     assert key not in json.dumps(document)
     refused = operator.run("user", "delete", "--user", user_id, stdin="me@example.org\n")
     assert (refused.returncode, "nothing was deleted" in refused.stderr) == (2, True)
-    operator.tell("user", "export", "--user", user_id)
-    operator.tell("user", "delete", "--user", user_id, "--yes")
+    operator.run_checked("user", "export", "--user", user_id)
+    operator.run_checked("user", "delete", "--user", user_id, "--yes")
     assert operator.run("user", "export", "--user", user_id).returncode == 2

@@ -1,4 +1,4 @@
-"""The operator's switches and figures on a whole relay: its app on a port, its worker, the real command beside it."""
+"""Commands against a running relay: app and worker in this process, `evconduit` in a process of its own."""
 
 import asyncio
 import json
@@ -18,13 +18,14 @@ from relay.app import create_app
 from relay.settings import Settings
 from tests.relay.support.enode_events import CHARGING, STOPPED, make_event, make_vehicle, sign_body
 from tests.relay.support.feed import add_user, fetch_value, parse_event
+from tests.relay.support.redis_server import REDIS, REDIS_MISSING, RedisServer
 
 EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
 CURRENT, PREVIOUS, INTERNAL = "the-current-secret", "the-previous-secret", "an-internal-key-of-the-operator"
 
 
 class World:
-    """One relay, one person, one command line."""
+    """A running relay, one user of it, and its command line."""
 
     def __init__(self, url, http, pool, person, environment):
         self.url, self.http, self.pool, self.person, self.environment = url, http, pool, person, environment
@@ -40,7 +41,7 @@ class World:
         out, err = await asyncio.wait_for(process.communicate(), 60)
         return process.returncode, out.decode(), err.decode()
 
-    async def tell(self, *arguments):
+    async def run_checked(self, *arguments):
         code, out, err = await self.run(*arguments)
         assert code == 0, err
         return out
@@ -49,10 +50,12 @@ class World:
         async with self.http.get(self.url + path, headers=headers) as response:
             return response.status, await response.text()
 
-    async def enode_tells(self, secret=CURRENT, **groups):
+    async def post_enode_event(self, secret=CURRENT, **groups):
         now = datetime.now(UTC)
-        happened = make_event("user:vehicle:updated", now, self.person.id, vehicle=make_vehicle("car", now, **groups))
-        raw = json.dumps([happened]).encode()
+        vehicle_event = make_event(
+            "user:vehicle:updated", now, self.person.id, vehicle=make_vehicle("car", now, **groups)
+        )
+        raw = json.dumps([vehicle_event]).encode()
         headers = {"x-enode-signature": sign_body(raw, secret)}
         async with self.http.post(f"{self.url}/api/webhook/enode", data=raw, headers=headers) as response:
             return response.status
@@ -62,20 +65,20 @@ class World:
         async with self.http.get(f"{self.url}/api/ha/v2/stream", headers=self.person.header) as response:
             assert response.status == 200
 
-            async def following():
+            async def read_next_event():
                 async with asyncio.timeout(40):
                     while True:
                         block = (await response.content.readuntil(b"\n\n")).decode().strip()
                         if (found := parse_event(block)) is not None:
                             return found
 
-            yield following
+            yield read_next_event
 
     async def status(self):
-        return json.loads(await self.tell("status", "--json"))
+        return json.loads(await self.run_checked("status", "--json"))
 
-    async def settled(self, count):
-        """Until the drain has acted on so many events."""
+    async def wait_until_processed(self, count):
+        """Wait until this many events are processed."""
         async with asyncio.timeout(20), self.pool.connection() as connection:
             while await fetch_value(connection, "select count(*) from webhook_logs where state = 'done'") != count:
                 await asyncio.sleep(0.05)
@@ -111,80 +114,126 @@ def settings(database_url, tmp_path):
 
 
 @pytest.fixture
-async def world(settings, database_url, pool, tmp_path):
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "EVCONDUIT_DATA": str(tmp_path)}
-    async with serving(settings, database_url) as url, aiohttp.ClientSession() as http:
-        yield World(url, http, pool, await add_user(pool), environment | {"DATABASE_URL": database_url})
+def open_world(database_url, pool, tmp_path):
+    """Starts a relay with these settings; variables are added to the environment of its command line."""
+
+    @asynccontextmanager
+    async def opened(settings, **variables):
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "EVCONDUIT_DATA": str(tmp_path)}
+        async with serving(settings, database_url) as url, aiohttp.ClientSession() as http:
+            environment |= {"DATABASE_URL": database_url, **variables}
+            yield World(url, http, pool, await add_user(pool), environment)
+
+    return opened
 
 
-async def test_while_delivery_is_paused_a_stream_stays_open_and_gets_everything_afterwards(world):
-    assert await world.enode_tells(charge=STOPPED) == 200
-    await world.settled(1)
-    async with world.stream() as following:
-        assert (await following()).name == "snapshot"
-        await world.tell("pause", "delivery")
-        await world.enode_tells(charge=CHARGING)
-        await world.enode_tells(charge=STOPPED)
-        await world.settled(3)
-        waits = asyncio.create_task(following())
-        done, _ = await asyncio.wait({waits}, timeout=6)  # longer than a sweep
+@pytest.fixture
+async def world(settings, open_world):
+    async with open_world(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["notify", pytest.param("redis", marks=pytest.mark.skipif(REDIS is None, reason=REDIS_MISSING))])
+async def world_with_bus(request, settings, open_world, tmp_path):
+    """The same for each transport of hints between processes."""
+    if request.param == "notify":
+        async with open_world(settings) as opened:
+            yield opened
+        return
+    (tmp_path / "redis").mkdir()
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    try:
+        redis = settings.model_copy(update={"redis_url": SecretStr(server.url)})
+        async with open_world(redis, REDIS_URL=server.url) as opened:
+            yield opened
+    finally:
+        server.stop()
+
+
+async def test_stream_stays_open_while_delivery_is_paused_and_gets_everything_on_resume(world):
+    assert await world.post_enode_event(charge=STOPPED) == 200
+    await world.wait_until_processed(1)
+    async with world.stream() as read_next_event:
+        assert (await read_next_event()).name == "snapshot"
+        await world.run_checked("pause", "delivery")
+        await world.post_enode_event(charge=CHARGING)
+        await world.post_enode_event(charge=STOPPED)
+        await world.wait_until_processed(3)
+        next_event = asyncio.create_task(read_next_event())
+        done, _ = await asyncio.wait({next_event}, timeout=6)  # longer than a sweep
         assert not done
-        await world.tell("resume", "delivery")
-        told = [await waits, await following(), await following()]
-    kinds = [it.data["type"] for it in told if it.name == "transition"]
+        await world.run_checked("resume", "delivery")
+        events = [await next_event, await read_next_event(), await read_next_event()]
+    kinds = [it.data["type"] for it in events if it.name == "transition"]
     assert kinds == ["charging_started", "charging_stopped"]
-    assert [it.seq for it in told] == sorted(it.seq for it in told)
+    assert [it.seq for it in events] == sorted(it.seq for it in events)
 
 
-async def test_a_disabled_account_is_refused_its_stream_ends_and_its_events_are_kept(world):
-    who = str(world.person.id)
-    async with world.stream() as following:
-        assert (await following()).name == "snapshot"
-        await world.tell("user", "disable", "--user", who)
+async def test_disabled_account_is_refused_and_keeps_its_events(world):
+    user = ("--user", str(world.person.id))
+    async with world.stream() as read_next_event:
+        assert (await read_next_event()).name == "snapshot"
+        await world.run_checked("user", "disable", *user)
         status, body = await world.get("/api/ha/v2/account", **world.person.header)
         assert (status, json.loads(body)["type"]) == (403, "urn:evconduit:problem:account-disabled")
-        assert await world.enode_tells(charge=STOPPED) == 200
-        while (last := await following()).name != "bye":
+        assert await world.post_enode_event(charge=STOPPED) == 200
+        while (last := await read_next_event()).name != "bye":
             pass
         assert last.data["reason"] == "revoked"
-    await world.settled(1)
-    await world.tell("user", "enable", "--user", who)
+    await world.wait_until_processed(1)
+    await world.run_checked("user", "enable", *user)
     status, body = await world.get("/api/ha/v2/vehicles", **world.person.header)
     assert status == 200
     assert len(json.loads(body)["vehicles"]) == 1
 
 
-async def test_commands_are_paused_and_resumed_by_the_command(world):
-    assert "commands paused" not in await world.tell("status")
-    await world.tell("pause", "commands")
-    assert "commands paused" in await world.tell("status")
+@pytest.mark.parametrize("command", [("key", "revoke"), ("user", "disable"), ("user", "delete", "--yes")])
+async def test_command_that_revokes_access_ends_open_streams_at_once(world_with_bus, command):
+    world = world_with_bus
+    user = ("--user", str(world.person.id))
+    if command == ("key", "revoke"):
+        command = (*command, (await world.run_checked("key", "list", *user)).split("…")[0])
+    async with world.stream() as read_next_event:
+        assert (await read_next_event()).name == "snapshot"
+        await world.run_checked(*command, *user)
+        async with asyncio.timeout(5):  # the credential itself is checked again only after 25 seconds
+            while (last := await read_next_event()).name != "bye":
+                pass
+    assert last.data["reason"] == "revoked"
+
+
+async def test_pause_and_resume_commands(world):
+    assert "commands paused" not in await world.run_checked("status")
+    await world.run_checked("pause", "commands")
+    assert "commands paused" in await world.run_checked("status")
     assert (await world.status())["paused"] == {"commands_paused": 1}
-    await world.tell("resume", "commands")
+    await world.run_checked("resume", "commands")
     assert (await world.status())["paused"] == {}
 
 
 @pytest.mark.parametrize(
-    "what", [("pause", "everything"), ("inbox", "list", "--state", "lost"), ("inbox", "show", "9")]
+    "arguments", [("pause", "everything"), ("inbox", "list", "--state", "lost"), ("inbox", "show", "9")]
 )
-async def test_what_is_not_there_is_refused_in_one_line(world, what):
-    code, out, err = await world.run(*what)
+async def test_unknown_argument_is_refused_in_one_line(world, arguments):
+    code, out, err = await world.run(*arguments)
     assert (code, out) == (2, "")
     assert len(err.strip().splitlines()) == 1
 
 
-async def test_both_secrets_are_right_during_a_rotation_and_no_other(world):
-    assert [await world.enode_tells(secret) for secret in (CURRENT, PREVIOUS, "another-secret")] == [200, 200, 401]
-    await world.settled(2)
+async def test_webhook_accepts_current_and_previous_secret_and_no_other(world):
+    assert [await world.post_enode_event(secret) for secret in (CURRENT, PREVIOUS, "another-secret")] == [200, 200, 401]
+    await world.wait_until_processed(2)
 
 
-async def test_metrics_want_the_key_and_say_what_the_status_says(world):
-    await world.enode_tells()
-    await world.settled(1)
+async def test_metrics_require_the_internal_key_and_match_the_status(world):
+    await world.post_enode_event()
+    await world.wait_until_processed(1)
     assert (await world.get("/metrics"))[0] == 401
     assert (await world.get("/metrics", **{"X-Internal-API-Key": "wrong"}))[0] == 401
     assert (await world.get("/metrics", Authorization=f"Bearer {INTERNAL}"))[0] == 200
-    async with world.stream() as following:
-        await following()
+    async with world.stream() as read_next_event:
+        await read_next_event()
         status, text = await world.get("/metrics", **{"X-Internal-API-Key": INTERNAL})
     assert status == 200
     lines = text.splitlines()
@@ -192,13 +241,13 @@ async def test_metrics_want_the_key_and_say_what_the_status_says(world):
     assert "evconduit_inbox_oldest_pending_seconds 0.0" in lines
     assert "evconduit_streams 1" in lines
     assert any('route="/api/webhook/enode"' in line for line in lines)
-    figures = await world.status()
-    assert figures["inbox_events"] == {}
-    assert figures["enode_heartbeat_seconds"] is None
-    assert 0 <= figures["enode_heard_seconds"] < 60
+    status_values = await world.status()
+    assert status_values["inbox_events"] == {}
+    assert status_values["enode_heartbeat_seconds"] is None
+    assert 0 <= status_values["enode_heard_seconds"] < 60
 
 
-async def test_the_internal_status_is_the_status_and_wants_the_key(world):
+async def test_internal_status_requires_the_internal_key_and_matches_the_command(world):
     path = "/api/v1/internal/status"
     for wrong in ({}, {"X-Internal-API-Key": "wrong"}, world.person.header):
         assert (await world.get(path, **wrong))[0] == 401
@@ -206,7 +255,7 @@ async def test_the_internal_status_is_the_status_and_wants_the_key(world):
     assert (status, json.loads(text)["figures"].keys()) == (200, (await world.status()).keys())
 
 
-async def test_without_an_internal_key_there_are_no_metrics(settings, database_url):
+async def test_metrics_are_404_without_an_internal_key(settings, database_url):
     keyless = settings.model_copy(update={"internal_api_key": None})
     async with serving(keyless, database_url) as url, aiohttp.ClientSession() as http, http.get(f"{url}/metrics") as it:
         assert it.status == 404
@@ -215,14 +264,14 @@ async def test_without_an_internal_key_there_are_no_metrics(settings, database_u
 
 
 @pytest.mark.parametrize(
-    ("state", "word"), [("ok", "ok  "), ("starting", "ok  "), ("silent", "FAIL"), ("signature_failures", "FAIL")]
+    ("state", "result"), [("ok", "ok  "), ("starting", "ok  "), ("silent", "FAIL"), ("signature_failures", "FAIL")]
 )
-async def test_the_doctor_says_how_enodes_webhook_does(world, pool, state, word):
+async def test_doctor_reports_the_state_of_enodes_webhook(world, pool, state, result):
     async with pool.connection() as connection:
         await connection.execute(
             "insert into enode_health (account_id, state, since) values ('default', %s, '2026-11-25 10:00+00')", [state]
         )
     _, out, _ = await world.run("doctor", WEBHOOK_URL="https://relay.example.org/x", ENODE_WEBHOOK_SECRET=CURRENT)
     (line,) = [line for line in out.splitlines() if "updates:" in line]
-    assert line.startswith(word)
+    assert line.startswith(result)
     assert f"{state} since 2026-11-25 10:00 UTC" in line

@@ -19,7 +19,7 @@ def enode():
 
 @pytest.fixture
 def evconduit(tmp_path, database_url, enode):
-    """Runs a command of ours; what it printed."""
+    """Runs an `evconduit` command in this process and returns what it printed."""
     environment = {
         "EVCONDUIT_DATA": str(tmp_path),
         "DATABASE_URL": database_url,
@@ -44,28 +44,28 @@ def user(evconduit):
     return evconduit("user", "add", "me@example.org")
 
 
-def test_a_link_is_a_page_of_ours(evconduit, user):
+def test_vehicle_link_prints_the_address_of_a_link_page(evconduit, user):
     printed = evconduit("vehicle", "link", "--user", user, "--vendor", "tesla")
     assert re.fullmatch(r"https://relay\.test/link/[A-Za-z0-9_-]{43}", printed)
-    with pytest.raises(OperatorError, match=r"links no cars of 'Trabant': there are .*TESLA"):
+    with pytest.raises(OperatorError, match=r"can't link cars of 'Trabant': choose one of .*TESLA"):
         evconduit("vehicle", "link", "--user", user, "--vendor", "Trabant")
 
 
-async def _car(pool, user, enode_id):
+async def insert_vehicle(pool, user, enode_id):
     async with pool.connection() as connection:
         await connection.execute(
             """
-            with car as (insert into vehicles (user_id, vendor, vehicle_cache, revision)
+            with vehicle as (insert into vehicles (user_id, vendor, vehicle_cache, revision)
                          values (%s, 'XPENG', '{"vendor": "XPENG", "information": {"brand": "XPENG"}}', 0) returning id)
-            insert into vehicle_links (enode_vehicle_id, vehicle_id) select %s, id from car
+            insert into vehicle_links (enode_vehicle_id, vehicle_id) select %s, id from vehicle
             """,
             [user, enode_id],
         )
 
 
-async def test_unlinking_says_which_cars_go_and_does_it_only_when_told_twice(evconduit, user, pool, enode):
+async def test_vehicle_unlink_lists_the_vehicles_and_unlinks_only_with_yes(evconduit, user, pool, enode):
     enode_id = await asyncio.to_thread(enode.link_car, "xpeng-g6", user=user)
-    await _car(pool, user, enode_id)
+    await insert_vehicle(pool, user, enode_id)
 
     def run(*options: str) -> str:
         return evconduit("vehicle", "unlink", enode_id, "--user", user, *options)

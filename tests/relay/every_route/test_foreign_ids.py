@@ -1,8 +1,4 @@
-"""Every route that takes an id, as somebody else: 404, whether the id is another's or nobody's, in the same words.
-
-The routes are asked from the app, pages included: one that is added later is tried from its first day. When a test here
-says that it does not know a name, tell it in FIELDS, or in the world's IDS.
-"""
+"""Ids of other users: every route answers 404, with the same body as for an id that doesn't exist."""
 
 import re
 from uuid import uuid4
@@ -10,162 +6,118 @@ from uuid import uuid4
 import pytest
 
 from relay.pages.site import ROUTERS
+from tests.relay.every_route.routes import (
+    BODY_VALUES,
+    PATH_PARAMETER,
+    UNOWNED_PATH_VALUES,
+    fill_path,
+    list_fields,
+    list_operations,
+    list_required_fields,
+    list_routes_with_ids,
+)
 
-FIELDS = {
-    "action": "START",
-    "amps": 10,
-    "odometer_km": 12.5,
-    "confirm": "true",
-    "external_url": "https://home.example.org",
-    "webhook_id": "01JD3W4Q9G",
-}
-"""What bodies are filled with, so that nothing but the id is wrong with them."""
+FORMS_WITHOUT_CSRF_TOKEN = {"/link/{token}"}
+"""Forms whose address has a token already. Anyone who has it may press the button anyway."""
 
-OTHERS = {"token": "evl_" + "A" * 43, "name": "github"}
-"""What paths name that is nobody's: whoever has a link's token is meant by it, and providers are everybody's."""
-
-UNSIGNED_FORMS = {"/link/{token}"}
-"""Forms without a token of their own: the address has one, and who has that could press the button as well."""
-
-NAMES = re.compile(r"\{(\w+)\}")
-
-PUBLIC = {
+PUBLIC_OPERATIONS = {
     "GET /api/health/live",
     "GET /api/health/ready",
     # Signed, or with the operator's own key.
     "POST /api/webhook/enode",
 }
-"""Routes of the API that ask for no credential of a user's."""
+"""Operations of the API that need no user's credential."""
+
+FORM_PATHS = {route.path for router in ROUTERS for route in router.routes if "POST" in route.methods}
 
 
-def operations(app):
-    """(method, path, operation) of the API."""
-    document = app.openapi()
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            yield method.upper(), path, operation
+def get_comparable_body(response):
+    """The body without what differs on every page: its own address and its form's token."""
+    path = response.request.url.path.encode()
+    return re.sub(rb'name="csrf" value="\w+"', b"", response.content.replace(path, b""))
 
 
-def with_ids(app):
-    """(method, path with names in braces, names of fields) of everything that takes an id in its path."""
-    for method, path, operation in operations(app):
-        if set(NAMES.findall(path)) - OTHERS.keys():
-            yield method, path, _fields(app.openapi(), operation)
-    for router in ROUTERS:
-        for route in router.routes:
-            if set(NAMES.findall(route.path)) - OTHERS.keys():
-                for method in route.methods - {"HEAD"}:
-                    yield method, route.path, ()
+async def test_ids_of_another_user_are_answered_like_unknown_ids(app, ids, mallory):
+    checked = 0
+    for method, path, fields in list_routes_with_ids(app):
+        body = {name: BODY_VALUES[name] for name in fields} or None
+        names = set(PATH_PARAMETER.findall(path))
+        foreign_ids = [ids, *([ids | {"vehicle_id": ids["enode_vehicle_id"]}] if "vehicle_id" in names else [])]
+        unknown = await mallory.call(method, fill_path(path, {name: str(uuid4()) for name in names}), body)
+        for values in foreign_ids:
+            foreign = await mallory.call(method, fill_path(path, values), body)
+            assert (foreign.status_code, unknown.status_code) == (404, 404), (method, path, foreign.text)
+            assert get_comparable_body(foreign) == get_comparable_body(unknown), (method, path)
+            checked += 1
+    assert checked > 15
 
 
-def _fields(document, operation):
-    content = operation.get("requestBody", {}).get("content", {})
-    names = [it["schema"].get("$ref", "").rpartition("/")[2] for it in content.values()]
-    return tuple(
-        field for name in names for field in document["components"]["schemas"].get(name, {}).get("required", ())
-    )
-
-
-def filled(path, ids):
-    return NAMES.sub(lambda name: ids[name[1]], path)
-
-
-def comparable(answer):
-    """The body without what differs on any page: its own address and its form's token."""
-    path = answer.request.url.path.encode()
-    return re.sub(rb'name="csrf" value="\w+"', b"", answer.content.replace(path, b""))
-
-
-async def test_another_s_ids_are_answered_as_unknown_ones(app, ids, mallory):
-    tried = 0
-    for method, path, fields in with_ids(app):
-        body = {name: FIELDS[name] for name in fields} or None
-        names = set(NAMES.findall(path))
-        theirs = [ids, *([ids | {"vehicle_id": ids["enode_vehicle_id"]}] if "vehicle_id" in names else [])]
-        unknown = await mallory.call(method, filled(path, {name: str(uuid4()) for name in names}), body)
-        for known in theirs:
-            answer = await mallory.call(method, filled(path, known), body)
-            assert (answer.status_code, unknown.status_code) == (404, 404), (method, path, answer.text)
-            assert comparable(answer) == comparable(unknown), (method, path)
-            tried += 1
-    assert tried > 15
-
-
-async def test_ids_in_bodies_and_questions_are_no_way_around(app, ids, mallory):
-    tried = []
-    for method, path, operation in operations(app):
-        document = app.openapi()
-        fields = _all_fields(document, operation)
-        asked = [it["name"] for it in operation.get("parameters", ()) if it["in"] == "query"]
-        for name in [it for it in (*fields, *asked) if it in ids]:
-            known = {it: FIELDS[it] for it in fields if it in FIELDS} | {name: ids[name]}
-            unknown = known | {name: str(uuid4())}
-            answers = [
-                await mallory.request(method, path, **({"json": it} if name in fields else {"params": it}))
-                for it in (known, unknown)
+async def test_ids_of_another_user_in_bodies_and_queries_are_answered_like_unknown_ids(app, ids, mallory):
+    checked = []
+    for method, path, operation in list_operations(app):
+        fields = list_fields(app.openapi(), operation)
+        query = [parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "query"]
+        for name in [name for name in (*fields, *query) if name in ids]:
+            foreign = {field: BODY_VALUES[field] for field in fields if field in BODY_VALUES} | {name: ids[name]}
+            unknown = foreign | {name: str(uuid4())}
+            responses = [
+                await mallory.request(method, path, **({"json": values} if name in fields else {"params": values}))
+                for values in (foreign, unknown)
             ]
-            assert answers[0].status_code == answers[1].status_code, (method, path, name)
-            assert answers[0].status_code >= 400, (method, path, name, answers[0].text)
-            assert answers[0].content == answers[1].content
-            tried.append((path, name))
-    assert tried
+            assert responses[0].status_code == responses[1].status_code, (method, path, name)
+            assert responses[0].status_code >= 400, (method, path, name, responses[0].text)
+            assert responses[0].content == responses[1].content
+            checked.append((path, name))
+    assert checked
 
 
-def _all_fields(document, operation):
-    content = operation.get("requestBody", {}).get("content", {})
-    names = [it["schema"].get("$ref", "").rpartition("/")[2] for it in content.values()]
-    return [field for name in names for field in document["components"]["schemas"].get(name, {}).get("properties", ())]
-
-
-async def test_their_owner_gets_through(app, ids, ada):
-    """Else the tests above could be right about nothing."""
-    last = ("disconnect", "revoke", "unlink")
-    closed = []
+async def test_the_owner_of_the_ids_has_access(app, ids, ada):
+    """Without this, the tests above could pass although the requests are invalid."""
+    destructive = ("disconnect", "revoke", "unlink")
+    not_found = []
     for method, path, fields in sorted(
-        with_ids(app), key=lambda it: (it[0] == "DELETE", it[0], it[1].endswith(last), it[1])
+        list_routes_with_ids(app),
+        key=lambda route: (route[0] == "DELETE", route[0], route[1].endswith(destructive), route[1]),
     ):
-        answer = await ada.call(method, filled(path, ids), {name: FIELDS[name] for name in fields} or None)
-        assert answer.status_code < 500 or answer.status_code == 502, (method, path, answer.text)
-        if answer.status_code == 404:
-            closed.append((method, path))
-    assert closed == []
+        response = await ada.call(method, fill_path(path, ids), {name: BODY_VALUES[name] for name in fields} or None)
+        assert response.status_code < 500 or response.status_code == 502, (method, path, response.text)
+        if response.status_code == 404:
+            not_found.append((method, path))
+    assert not_found == []
 
 
-async def test_without_a_credential_every_route_of_the_api_is_closed(app, url, ids, mallory):
+async def test_without_a_credential_every_operation_of_the_api_returns_401(app, url, ids, mallory):
     mallory.headers.pop("Authorization")
-    seen = set()
-    for method, path, operation in operations(app):
+    public = set()
+    for method, path, operation in list_operations(app):
         name = f"{method} {path}"
-        if not path.startswith("/api/") or name in PUBLIC:
-            seen.add(name)
+        if not path.startswith("/api/") or name in PUBLIC_OPERATIONS:
+            public.add(name)
             continue
-        names = dict.fromkeys(NAMES.findall(path), str(uuid4()))
-        body = {it: FIELDS.get(it, "x") for it in _fields(app.openapi(), operation)}
-        # A web session opens the pages and nothing of the API: no foreign page's script calls in its name.
+        values = dict.fromkeys(PATH_PARAMETER.findall(path), str(uuid4())) | ids
+        body = {field: BODY_VALUES.get(field, "x") for field in list_required_fields(app.openapi(), operation)}
+        # A web session gives access to the pages, never to the API: no script of another site may call it.
         for header in ({}, {"Authorization": "Bearer evc_" + "A" * 43}, {"Authorization": "Bearer a.b.c"}):
-            answer = await mallory.request(method, filled(path, names | ids), headers=header, json=body or None)
-            assert answer.status_code in {401, 422}, (name, answer.status_code)
-            assert answer.status_code == 401 or body, name
-    assert seen >= PUBLIC, "an exception is about nothing"
+            response = await mallory.request(method, fill_path(path, values), headers=header, json=body or None)
+            assert response.status_code in {401, 422}, (name, response.status_code)
+            assert response.status_code == 401 or body, name
+    assert public >= PUBLIC_OPERATIONS, "PUBLIC_OPERATIONS has an entry that doesn't exist"
 
 
-FORMS = {route.path for router in ROUTERS for route in router.routes if "POST" in route.methods}
+@pytest.mark.parametrize("path", sorted(FORMS_WITHOUT_CSRF_TOKEN))
+async def test_form_without_a_csrf_token_is_rejected_from_another_site(path, ids, mallory):
+    response = await mallory.post(fill_path(path, ids | UNOWNED_PATH_VALUES), headers={"Sec-Fetch-Site": "cross-site"})
+    assert response.status_code == 403
 
 
-@pytest.mark.parametrize("path", sorted(UNSIGNED_FORMS))
-async def test_a_form_without_a_token_is_refused_all_the_same_when_another_site_sent_it(path, ids, mallory):
-    answer = await mallory.post(filled(path, ids | OTHERS), headers={"Sec-Fetch-Site": "cross-site"})
-    assert answer.status_code == 403
+@pytest.mark.parametrize("path", sorted(FORM_PATHS - FORMS_WITHOUT_CSRF_TOKEN))
+async def test_form_from_another_site_is_rejected(app, path, ids, mallory):
+    url = fill_path(path, ids | UNOWNED_PATH_VALUES)
+    wrong_token = await mallory.post(url, data={"csrf": "0" * 64})
+    no_token = await mallory.post(url, data={"name": "x"})
+    cross_site = await mallory.post(url, data={"csrf": mallory.csrf}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert {wrong_token.status_code, no_token.status_code, cross_site.status_code} == {403}
 
 
-@pytest.mark.parametrize("path", sorted(FORMS - UNSIGNED_FORMS))
-async def test_a_form_from_elsewhere_is_refused(app, path, ids, mallory):
-    whole = filled(path, ids | OTHERS)
-    foreign = await mallory.post(whole, data={"csrf": "0" * 64})
-    bare = await mallory.post(whole, data={"name": "x"})
-    crossing = await mallory.post(whole, data={"csrf": mallory.csrf}, headers={"Sec-Fetch-Site": "cross-site"})
-    assert {foreign.status_code, bare.status_code, crossing.status_code} == {403}
-
-
-def test_exceptions_are_about_something():
-    assert UNSIGNED_FORMS <= FORMS
+def test_every_form_without_a_csrf_token_exists():
+    assert FORMS_WITHOUT_CSRF_TOKEN <= FORM_PATHS

@@ -1,12 +1,19 @@
-"""Whatever somebody puts into an address, a form, a body or a header: no route answers with a mistake of ours."""
+"""Odd text in addresses, forms, queries and bodies: no route answers with an internal error."""
 
 import json
 from urllib.parse import quote, urlencode
 
 from relay.pages.site import ROUTERS
-from tests.relay.every_route.test_foreign_ids import FIELDS, NAMES, OTHERS, filled, operations
+from tests.relay.every_route.routes import (
+    BODY_VALUES,
+    PATH_PARAMETER,
+    STREAM_PATH,
+    UNOWNED_PATH_VALUES,
+    fill_path,
+    list_operations,
+)
 
-ODD = (
+ODD_VALUES = (
     b"a\0b",
     b"a\r\nSet-Cookie: x=y\r\n\r\n<b>",
     b"\xff\xfe\xc0\x80",
@@ -15,9 +22,9 @@ ODD = (
     b"{} {0} {name} %s %(x)s",
     b"-1e999999",
 )
-LONG = b"9" * 9_000
+LONG_VALUE = b"9" * 9_000
 
-FORM = {
+FORM_VALUES = {
     "email": "ada@example.org",
     "next": "/usage",
     "name": "Home",
@@ -33,74 +40,82 @@ FORM = {
     "vendor": "TESLA",
     "car": "x",
 }
-"""Every field that a form of ours has, with something sensible in it."""
-ENDS_THE_SESSION = {"/sign-out", "/profile/sign-out-everywhere"}
-ENDS_THE_ACCOUNT, ENDLESS = "/api/user", "/api/ha/v2/stream"
-NOT_OURS = {502, 503}
-"""Enode and Supabase may say no, or not be there."""
-AS_A_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+"""Every field that a form of the pages has, with a valid value."""
+SIGN_OUT_PATHS = {"/sign-out", "/profile/sign-out-everywhere"}
+DELETE_ACCOUNT = ("DELETE", "/api/user")
+UPSTREAM_STATUSES = {502, 503}
+"""Enode or Supabase rejected the request or is unavailable."""
+FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-def with_odd_paths(path, ids):
-    """The address with good ids, and with odd ones."""
-    yield filled(path, ids | OTHERS)
-    if NAMES.search(path):
-        yield from (NAMES.sub(quote(odd, safe=""), path) for odd in ODD)
+def is_internal_error(response):
+    return response.status_code >= 500 and response.status_code not in UPSTREAM_STATUSES
 
 
-async def test_pages(ada, ids):
-    wrong, tried = [], 0
-    for route in (it for router in ROUTERS for it in router.routes):
-        asked = [it.alias for it in route.dependant.query_params]
-        for path in with_odd_paths(route.path, ids):
-            for odd in (*ODD, LONG):
-                # A known id beside it: else many stop before they look at the rest.
+def list_paths(path, ids):
+    """The path with valid ids, and with each odd value."""
+    yield fill_path(path, ids | UNOWNED_PATH_VALUES)
+    if PATH_PARAMETER.search(path):
+        yield from (PATH_PARAMETER.sub(quote(odd, safe=""), path) for odd in ODD_VALUES)
+
+
+async def test_no_page_answers_odd_input_with_an_internal_error(ada, ids):
+    failures, count = [], 0
+    for route in (route for router in ROUTERS for route in router.routes):
+        parameters = [parameter.alias for parameter in route.dependant.query_params]
+        for path in list_paths(route.path, ids):
+            for odd in (*ODD_VALUES, LONG_VALUE):
+                # With a known id in `link`: without one, many pages stop before they read the other parameters.
                 query = urlencode(
-                    dict.fromkeys({*asked, "next", "state"} - {"link"}, odd) | {"link": ids["vehicle_id"]}
+                    dict.fromkeys({*parameters, "next", "state"} - {"link"}, odd) | {"link": ids["vehicle_id"]}
                 )
                 if "GET" in route.methods:
-                    answer = await ada.get(f"{path}?{query}", headers={"Accept": "text/html"})
-                    tried += 1
-                    if answer.status_code >= 500 and answer.status_code not in NOT_OURS:
-                        wrong.append(("GET", path, odd[:20]))
-        if "POST" in route.methods and route.path not in ENDS_THE_SESSION:
-            for name, odd in ((name, odd) for name in FORM for odd in (*ODD[:2], LONG)):
-                form = urlencode({"csrf": ada.csrf, **FORM, name: odd})
-                answer = await ada.post(filled(route.path, ids | OTHERS), content=form, headers=AS_A_FORM)
-                tried += 1
-                if answer.status_code >= 500 and answer.status_code not in NOT_OURS:
-                    wrong.append(("POST", route.path, name, odd[:20]))
-    assert wrong == []
-    assert tried > 500
+                    response = await ada.get(f"{path}?{query}", headers={"Accept": "text/html"})
+                    count += 1
+                    if is_internal_error(response):
+                        failures.append(("GET", path, odd[:20]))
+        if "POST" in route.methods and route.path not in SIGN_OUT_PATHS:
+            for name, odd in ((name, odd) for name in FORM_VALUES for odd in (*ODD_VALUES[:2], LONG_VALUE)):
+                form = urlencode({"csrf": ada.csrf, **FORM_VALUES, name: odd})
+                path = fill_path(route.path, ids | UNOWNED_PATH_VALUES)
+                response = await ada.post(path, content=form, headers=FORM_HEADERS)
+                count += 1
+                if is_internal_error(response):
+                    failures.append(("POST", route.path, name, odd[:20]))
+    assert failures == []
+    assert count > 500
 
 
-async def test_the_api(app, ada, ids):
-    wrong, tried = [], 0
-    for method, path, operation in operations(app):
-        if (method, path) == ("DELETE", ENDS_THE_ACCOUNT) or path == ENDLESS:
+async def test_no_operation_of_the_api_answers_odd_input_with_an_internal_error(app, ada, ids):
+    failures, count = [], 0
+    for method, path, operation in list_operations(app):
+        if (method, path) == DELETE_ACCOUNT or path == STREAM_PATH:
             continue
-        query = [it["name"] for it in operation.get("parameters", ()) if it["in"] == "query"]
-        fields = properties(app.openapi(), operation)
-        good = {it: FIELDS.get(it, "x") for it in fields}
-        for where in with_odd_paths(path, ids):
-            for odd in (*ODD, LONG):
-                # As JSON can say it: half of a surrogate pair too.
+        query = [parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "query"]
+        fields = list_json_fields(app.openapi(), operation)
+        valid_body = {field: BODY_VALUES.get(field, "x") for field in fields}
+        for filled_path in list_paths(path, ids):
+            for odd in (*ODD_VALUES, LONG_VALUE):
+                # JSON can contain lone surrogates, so invalid UTF-8 is sent as those.
                 text = odd.decode(errors="surrogateescape")
-                bodies = [json.dumps(good | {it: text}) for it in fields] or [None]
+                bodies = [json.dumps(valid_body | {field: text}) for field in fields] or [None]
                 for body in bodies:
-                    asking = f"{where}?{urlencode(dict.fromkeys(query, odd))}"
-                    answer = await ada.request(
-                        method, asking, content=body, headers={"Content-Type": "application/json"} if body else {}
+                    response = await ada.request(
+                        method,
+                        f"{filled_path}?{urlencode(dict.fromkeys(query, odd))}",
+                        content=body,
+                        headers={"Content-Type": "application/json"} if body else {},
                     )
-                    tried += 1
-                    if answer.status_code >= 500 and answer.status_code not in NOT_OURS:
-                        wrong.append((method, where, odd[:20], body and body[:80]))
-    assert wrong == []
-    assert tried > 500
+                    count += 1
+                    if is_internal_error(response):
+                        failures.append((method, filled_path, odd[:20], body and body[:80]))
+    assert failures == []
+    assert count > 500
 
 
-def properties(document, operation):
-    """Names of what a body may hold, in JSON."""
+def list_json_fields(document, operation):
+    """Names of all fields of the operation's JSON body, of each alternative schema."""
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    names = [it["$ref"].rpartition("/")[2] for it in (content, *content.get("anyOf", ())) if "$ref" in it]
-    return [field for name in names for field in document["components"]["schemas"][name].get("properties", ())]
+    references = [schema["$ref"] for schema in (content, *content.get("anyOf", ())) if "$ref" in schema]
+    schemas = [document["components"]["schemas"][reference.rpartition("/")[2]] for reference in references]
+    return [field for schema in schemas for field in schema.get("properties", ())]

@@ -1,4 +1,4 @@
-"""What every page and every answer owes a browser, asked of all routes there are; and what the log must never say."""
+"""Security of all pages and responses: headers, redirects, foreign hosts, and secrets in the log."""
 
 import logging
 import re
@@ -8,10 +8,16 @@ import pytest
 
 from relay.pages.site import ROUTERS
 from tests.relay.api_docs.conftest import JWT, KEY
-from tests.relay.every_route.test_foreign_ids import FIELDS, OTHERS, filled, with_ids
+from tests.relay.every_route.routes import (
+    BODY_VALUES,
+    STREAM_PATH,
+    UNOWNED_PATH_VALUES,
+    fill_path,
+    list_routes_with_ids,
+)
 
-SHOWN = sorted({route.path for router in ROUTERS for route in router.routes if "GET" in route.methods})
-ELSEWHERE = [
+PAGE_PATHS = sorted({route.path for router in ROUTERS for route in router.routes if "GET" in route.methods})
+FOREIGN_URLS = [
     "https://evil.example/",
     "//evil.example",
     "/\\evil.example",
@@ -24,95 +30,92 @@ ELSEWHERE = [
 ]
 
 
-ENDLESS = "/api/ha/v2/stream"
-
-
-def everything(routes):
+def list_all_routes(routes):
     """All routes, those of included routers too."""
     for route in routes:
-        inner = getattr(getattr(route, "original_router", None), "routes", None)
-        yield from everything(inner) if inner is not None else [route]
+        included = getattr(getattr(route, "original_router", None), "routes", None)
+        yield from list_all_routes(included) if included is not None else [route]
 
 
-async def pages(client, ids):
-    for path in SHOWN:
-        yield path, await client.get(filled(path, ids | OTHERS), headers={"Accept": "text/html"})
+async def get_pages(client, ids):
+    for path in PAGE_PATHS:
+        yield path, await client.get(fill_path(path, ids | UNOWNED_PATH_VALUES), headers={"Accept": "text/html"})
 
 
-@pytest.mark.parametrize("who", ["ada", "nobody"])
-async def test_every_page_tells_browsers_to_be_careful(ada, ids, who):
-    if who == "nobody":
+@pytest.mark.parametrize("visitor", ["signed in", "signed out"])
+async def test_every_page_has_strict_security_headers(ada, ids, visitor):
+    if visitor == "signed out":
         ada.cookies.clear()
     count = 0
-    async for path, answer in pages(ada, ids):
-        assert answer.status_code < 500, path
-        policy = answer.headers["content-security-policy"]
+    async for path, response in get_pages(ada, ids):
+        assert response.status_code < 500, path
+        policy = response.headers["content-security-policy"]
         assert "default-src 'none'" in policy, path
         assert "frame-ancestors 'none'" in policy, path
         assert "unsafe" not in policy, path
-        assert answer.headers["x-content-type-options"] == "nosniff", path
-        assert answer.headers["referrer-policy"] == "no-referrer", path
-        assert answer.headers["cache-control"] == "no-store", path
-        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:", answer.text), path
-        for cookie in answer.headers.get_list("set-cookie"):
+        assert response.headers["x-content-type-options"] == "nosniff", path
+        assert response.headers["referrer-policy"] == "no-referrer", path
+        assert response.headers["cache-control"] == "no-store", path
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:", response.text), path
+        for cookie in response.headers.get_list("set-cookie"):
             assert "httponly" in cookie.lower(), (path, cookie.partition("=")[0])
             assert "samesite=lax" in cookie.lower(), (path, cookie.partition("=")[0])
         count += 1
     assert count > 10
 
 
-async def test_nothing_that_browsers_are_shown_runs_or_comes_from_elsewhere(app, ada, ids):
-    """Not of the pages alone: of every address that a browser can open, the API's reference among them."""
-    shown = 0
-    for route in everything(app.routes):
-        if "GET" not in (getattr(route, "methods", None) or ()) or route.path == ENDLESS:
+async def test_no_html_runs_scripts_or_loads_anything_from_another_site(app, ada, ids):
+    """For every address that a browser can open, the API reference included."""
+    checked = 0
+    for route in list_all_routes(app.routes):
+        if "GET" not in (getattr(route, "methods", None) or ()) or route.path == STREAM_PATH:
             continue
-        answer = await ada.get(filled(route.path, ids | OTHERS), headers={"Accept": "text/html"})
-        if not answer.headers.get("content-type", "").startswith("text/html"):
+        response = await ada.get(fill_path(route.path, ids | UNOWNED_PATH_VALUES), headers={"Accept": "text/html"})
+        if not response.headers.get("content-type", "").startswith("text/html"):
             continue
-        assert "default-src 'none'" in answer.headers["content-security-policy"], route.path
-        assert not re.search(r"<script|<style|<iframe|(?:src|href)=.(?:https?:)?//", answer.text), route.path
-        shown += 1
-    assert shown > 10
+        assert "default-src 'none'" in response.headers["content-security-policy"], route.path
+        assert not re.search(r"<script|<style|<iframe|(?:src|href)=.(?:https?:)?//", response.text), route.path
+        checked += 1
+    assert checked > 10
 
 
-async def test_the_reference_tells_of_every_operation(app, ada):
+async def test_the_api_reference_has_every_operation(app, ada):
     text = unescape((await ada.get("/api/docs")).text)
     for path, methods in app.openapi()["paths"].items():
         for method in methods:
             assert f"<code>{method.upper()} {path}</code>" in text
 
 
-async def test_no_page_believes_what_the_host_header_says(ada, ids):
-    for path in SHOWN:
+async def test_no_page_uses_the_host_header(ada, ids):
+    for path in PAGE_PATHS:
         headers = {"Accept": "text/html", "Host": "evil.example", "X-Forwarded-Host": "evil.example"}
-        answer = await ada.get(filled(path, ids | OTHERS), headers=headers)
-        assert "evil.example" not in answer.text + str(answer.headers), path
+        response = await ada.get(fill_path(path, ids | UNOWNED_PATH_VALUES), headers=headers)
+        assert "evil.example" not in response.text + str(response.headers), path
 
 
-@pytest.mark.parametrize("wanted", ELSEWHERE)
-async def test_nobody_is_sent_to_a_foreign_page(ada, ids, wanted):
-    for path in SHOWN:
-        if path == "/oauth/authorize":  # its redirects have a list of their own, and tests
+@pytest.mark.parametrize("next_url", FOREIGN_URLS)
+async def test_no_page_redirects_to_another_site(ada, ids, next_url):
+    for path in PAGE_PATHS:
+        if path == "/oauth/authorize":  # its redirects have an allowlist and tests of their own
             continue
-        answer = await ada.get(filled(path, ids | OTHERS), params={"next": wanted})
-        to = answer.headers.get("location", "/")
-        assert re.match(r"/(?![/\\])", to), (path, to)
-        assert "evil.example" not in to, (path, to)
-        assert "set-cookie: x" not in str(answer.headers).lower(), path
+        response = await ada.get(fill_path(path, ids | UNOWNED_PATH_VALUES), params={"next": next_url})
+        location = response.headers.get("location", "/")
+        assert re.match(r"/(?![/\\])", location), (path, location)
+        assert "evil.example" not in location, (path, location)
+        assert "set-cookie: x" not in str(response.headers).lower(), path
 
 
-async def test_the_log_says_nothing_that_opens_a_door_or_tells_of_a_person(app, ids, ada, caplog, enode):
+async def test_the_log_contains_no_secret_and_no_personal_data(app, ids, ada, caplog, enode):
     caplog.set_level(logging.DEBUG, logger="relay")
     vin = enode.get_vehicle(enode.car_id)["information"]["vin"]
-    async for _ in pages(ada, ids):
+    async for _ in get_pages(ada, ids):
         pass
     for header in (f"Bearer {KEY}", f"Bearer {JWT}"):
-        for method, path, fields in with_ids(app):
+        for method, path, fields in list_routes_with_ids(app):
             if not path.startswith("/api/") or method == "DELETE":
                 continue
-            body = {name: FIELDS[name] for name in fields} or None
-            await ada.request(method, filled(path, ids), json=body, headers={"Authorization": header})
+            body = {name: BODY_VALUES[name] for name in fields} or None
+            await ada.request(method, fill_path(path, ids), json=body, headers={"Authorization": header})
         await ada.request(
             "PUT",
             "/api/ha/v2/endpoint",
@@ -121,6 +124,7 @@ async def test_the_log_says_nothing_that_opens_a_door_or_tells_of_a_person(app, 
         )
         await ada.post("/api/ha/v2/endpoint/test", headers={"Authorization": header})
     secrets = [KEY, JWT, ada.csrf, *ada.cookies.values(), vin, "ada@example.org", "top-secret", "9f86d081884c7d65"]
-    said = "\n".join(f"{it.getMessage()} {it.exc_text or ''}" for it in caplog.records if it.name.startswith("relay"))
-    assert said.strip(), "it said nothing at all"
-    assert [it for it in secrets if it in said] == []
+    records = [record for record in caplog.records if record.name.startswith("relay")]
+    logged = "\n".join(f"{record.getMessage()} {record.exc_text or ''}" for record in records)
+    assert logged.strip(), "nothing was logged, so the test proves nothing"
+    assert [secret for secret in secrets if secret in logged] == []

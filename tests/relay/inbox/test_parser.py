@@ -1,3 +1,5 @@
+"""Parsing the body of a delivery into events and set-aside bodies."""
+
 import json
 from datetime import UTC, datetime
 from uuid import UUID
@@ -23,12 +25,12 @@ json_values = st.recursive(
 )
 
 
-def read(*items):
+def parse_items(*items):
     return parse_delivery(json.dumps(items).encode())
 
 
-def test_an_event_is_taken_apart_only_as_far_as_the_queue_needs():
-    (event,) = read(EVENT).events
+def test_event_is_parsed_into_the_columns_of_the_queue():
+    (event,) = parse_items(EVENT).events
     assert (event.name, event.version, event.user_id, event.enode_vehicle_id) == (
         "user:vehicle:updated",
         "2024-10-01",
@@ -39,21 +41,21 @@ def test_an_event_is_taken_apart_only_as_far_as_the_queue_needs():
     assert json.loads(event.payload) == EVENT
 
 
-def test_a_single_object_is_one_event():
-    assert parse_delivery(json.dumps(EVENT).encode()).events == read(EVENT).events
+def test_single_object_is_one_event():
+    assert parse_delivery(json.dumps(EVENT).encode()).events == parse_items(EVENT).events
 
 
-def test_an_action_is_about_the_vehicle_it_targets():
+def test_action_event_belongs_to_the_vehicle_that_it_targets():
     action = {"targetId": "car", "targetType": "vehicle"}
-    (event,) = read(EVENT | {"vehicle": None, "vendorAction": action}).events
+    (event,) = parse_items(EVENT | {"vehicle": None, "vendorAction": action}).events
     assert event.enode_vehicle_id == "car"
-    (event,) = read(EVENT | {"vehicle": None, "vendorAction": action | {"targetType": "charger"}}).events
+    (event,) = parse_items(EVENT | {"vehicle": None, "vendorAction": action | {"targetType": "charger"}}).events
     assert event.enode_vehicle_id is None
 
 
 @pytest.mark.parametrize("user", [None, {}, {"id": None}, {"id": "ha-user-7f3a"}, "x", {"id": 5}])
-def test_a_user_whom_we_cannot_know_is_no_fault(user):
-    delivery = read(EVENT | {"user": user})
+def test_user_id_that_is_not_a_uuid_is_accepted_as_no_user(user):
+    delivery = parse_items(EVENT | {"user": user})
     assert delivery.events[0].user_id is None
     assert delivery.set_aside is None
 
@@ -98,55 +100,55 @@ def test_a_user_whom_we_cannot_know_is_no_fault(user):
         (json.dumps([EVENT] * 101).encode(), "more than 100 events"),
     ],
 )
-def test_what_cannot_be_taken_apart_is_set_aside_as_it_came(raw, reason):
+def test_body_that_cannot_be_parsed_is_set_aside_unchanged(raw, reason):
     delivery = parse_delivery(raw)
     assert delivery.events == ()
     assert (delivery.set_aside.raw, delivery.set_aside.reason) == (raw, reason)
 
 
-def test_an_odd_item_does_not_take_its_neighbours_along():
-    delivery = read(EVENT, 5, {"event": "x"}, EVENT | {"event": "other"})
-    assert [it.name for it in delivery.events] == ["user:vehicle:updated", "other"]
+def test_invalid_item_does_not_affect_the_other_events():
+    delivery = parse_items(EVENT, 5, {"event": "x"}, EVENT | {"event": "other"})
+    assert [event.name for event in delivery.events] == ["user:vehicle:updated", "other"]
     assert delivery.set_aside.reason == "an event has no createdAt; an item is not an object"
     assert len(parse_delivery(delivery.set_aside.raw).events) == 2
 
 
-def test_a_backslash_before_u0000_is_just_text():
-    delivery = read(EVENT | {"note": "\\u0000", "\\\\u0000": 1})
+def test_escaped_backslash_before_u0000_is_text():
+    delivery = parse_items(EVENT | {"note": "\\u0000", "\\\\u0000": 1})
     assert delivery.set_aside is None
-    assert read(EVENT | {"note": "\\\u0000"}).set_aside is not None
+    assert parse_items(EVENT | {"note": "\\\u0000"}).set_aside is not None
 
 
-def test_a_hundred_events_are_fine_and_none_too():
-    assert len(read(*[EVENT] * 100).events) == 100
-    assert read() == parse_delivery(b" [ ] ")
-    assert (read().events, read().set_aside) == ((), None)
+def test_deliveries_of_a_hundred_events_and_of_none_are_accepted():
+    assert len(parse_items(*[EVENT] * 100).events) == 100
+    assert parse_items() == parse_delivery(b" [ ] ")
+    assert (parse_items().events, parse_items().set_aside) == ((), None)
 
 
-def test_the_same_content_at_another_time_is_another_event():
+def test_same_content_at_another_time_is_another_event():
     other = EVENT | {"createdAt": "2026-03-14T08:21:08.004Z"}
-    assert read(EVENT).events[0].digest != read(other).events[0].digest
+    assert parse_items(EVENT).events[0].digest != parse_items(other).events[0].digest
 
 
 @given(st.dictionaries(st.text(), json_values, max_size=4), st.integers(0, 4), st.randoms())
-def test_the_digest_knows_neither_the_order_of_keys_nor_white_space(extra, indent, random):
-    plain = extra | EVENT
-    shuffled = list(plain.items())
+def test_digest_ignores_the_order_of_keys_and_white_space(extra, indent, random):
+    event = extra | EVENT
+    shuffled = list(event.items())
     random.shuffle(shuffled)
-    one = parse_delivery(json.dumps([plain]).encode())
+    one = parse_delivery(json.dumps([event]).encode())
     two = parse_delivery(json.dumps([dict(shuffled)], indent=indent, ensure_ascii=False).encode(errors="surrogatepass"))
-    assert [it.digest for it in one.events] == [it.digest for it in two.events]
+    assert [event.digest for event in one.events] == [event.digest for event in two.events]
 
 
 @given(st.binary())
-def test_any_bytes_become_something_that_can_be_stored(raw):
+def test_any_bytes_become_events_or_a_set_aside_body(raw):
     delivery = parse_delivery(raw)
     assert delivery.events or delivery.set_aside or json.loads(raw) == []
 
 
 @given(st.lists(json_values, max_size=4), st.lists(st.dictionaries(st.sampled_from([*EVENT, "x"]), json_values)))
-def test_any_json_does_and_raw_keeps_every_byte(values, almost):
-    raw = json.dumps([*values, *(EVENT | it for it in almost)]).encode()
+def test_any_json_is_accepted_and_a_set_aside_body_keeps_every_byte(values, event_like):
+    raw = json.dumps([*values, *(EVENT | item for item in event_like)]).encode()
     delivery = parse_delivery(raw)
     assert delivery.set_aside is None or delivery.set_aside.raw == raw
-    assert len(delivery.events) <= len(values) + len(almost)
+    assert len(delivery.events) <= len(values) + len(event_like)

@@ -1,4 +1,4 @@
-"""The embedded server's life: made, shared, found again after a crash, stopped, refused when it cannot work."""
+"""The embedded server: created, shared, used again after a crash, stopped, and the errors when it can't work."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 from relay.kit.embedded_postgres import EmbeddedPostgres
 from relay.kit.errors import OperatorError
 
-HOLDER = """
+LEASE_HOLDER = """
 import sys, time
 from pathlib import Path
 from relay.kit.embedded_postgres import EmbeddedPostgres
@@ -23,11 +23,11 @@ with EmbeddedPostgres(Path(sys.argv[1])).lease() as conninfo:
 """
 
 
-def postmaster(folder: Path) -> int:
+def read_server_pid(folder: Path) -> int:
     return int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -36,16 +36,16 @@ def alive(pid: int) -> bool:
 
 @pytest.fixture
 def folder(tmp_path):
-    """Where a server may live; whatever a test leaves running is stopped."""
+    """A folder for a server, which is stopped if the test leaves it running."""
     yield tmp_path / "postgres"
     with EmbeddedPostgres(tmp_path / "postgres").lease():
         pass
 
 
 @pytest.fixture
-def holder(folder):
-    """Another process that uses the server."""
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, text=True)
+def lease_holder(folder):
+    """Another process that holds a lease of the server."""
+    process = subprocess.Popen([sys.executable, "-c", LEASE_HOLDER, str(folder)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
     yield process
@@ -54,58 +54,58 @@ def holder(folder):
     process.stdout.close()
 
 
-def test_data_survives_a_stop_and_nothing_is_left_running(folder):
+def test_data_survives_a_stop_and_no_process_keeps_running(folder):
     with EmbeddedPostgres(folder).lease() as conninfo:
         with psycopg.connect(conninfo) as connection:
             connection.execute("create table kept (it int)")
-        pid = postmaster(folder)
-    assert not alive(pid)
+        pid = read_server_pid(folder)
+    assert not is_alive(pid)
     with EmbeddedPostgres(folder).lease() as conninfo, psycopg.connect(conninfo) as connection:
         assert connection.execute("select count(*) from kept").fetchone() == (0,)
 
 
-def test_it_listens_on_no_port_and_its_folder_is_private(folder):
+def test_server_listens_on_no_port_and_its_folder_is_private(folder):
     with EmbeddedPostgres(folder).lease() as conninfo, psycopg.connect(conninfo) as connection:
         assert connection.execute("show listen_addresses").fetchone() == ("",)
     assert folder.stat().st_mode & 0o077 == 0
 
 
-def test_the_last_user_stops_it_not_the_first(folder, holder):
-    pid = postmaster(folder)
+def test_server_runs_until_its_last_lease_ends(folder, lease_holder):
+    pid = read_server_pid(folder)
     with EmbeddedPostgres(folder).lease():
-        assert postmaster(folder) == pid
-    assert alive(pid)
+        assert read_server_pid(folder) == pid
+    assert is_alive(pid)
 
 
-def test_a_killed_user_leaves_a_server_that_the_next_one_finds(folder, holder):
-    pid = postmaster(folder)
-    holder.kill()
-    holder.wait()
-    assert alive(pid)
+def test_server_of_a_killed_lease_holder_is_used_by_the_next_process(folder, lease_holder):
+    pid = read_server_pid(folder)
+    lease_holder.kill()
+    lease_holder.wait()
+    assert is_alive(pid)
     with EmbeddedPostgres(folder).lease() as conninfo, psycopg.connect(conninfo) as connection:
         assert connection.execute("select 1").fetchone() == (1,)
-        assert postmaster(folder) == pid
-    assert not alive(pid)
+        assert read_server_pid(folder) == pid
+    assert not is_alive(pid)
 
 
-def test_a_killed_server_comes_back_with_its_data(folder, holder):
+def test_killed_server_is_started_again_with_its_data(folder, lease_holder):
     with EmbeddedPostgres(folder).lease() as conninfo:
         with psycopg.connect(conninfo) as connection:
             connection.execute("create table kept (it int)")
             connection.execute("insert into kept values (7)")
             connection.commit()
-        os.kill(postmaster(folder), signal.SIGKILL)
+        os.kill(read_server_pid(folder), signal.SIGKILL)
     with EmbeddedPostgres(folder).lease() as conninfo, psycopg.connect(conninfo) as connection:
         assert connection.execute("select it from kept").fetchone() == (7,)
 
 
-def test_a_server_that_dies_under_its_users_is_started_again_at_the_same_address(tmp_path):
+def test_server_that_dies_during_a_lease_is_restarted_with_the_same_connection_string(tmp_path):
     for folder in (tmp_path / "short", tmp_path / ("long" * 25)):
         postgres = EmbeddedPostgres(folder)
         with postgres.lease() as conninfo:
-            pid = postmaster(folder)
+            pid = read_server_pid(folder)
             os.kill(pid, signal.SIGKILL)
-            while alive(pid):
+            while is_alive(pid):
                 time.sleep(0.01)
             postgres.ensure_running()
             assert postgres.conninfo == conninfo
@@ -113,12 +113,12 @@ def test_a_server_that_dies_under_its_users_is_started_again_at_the_same_address
                 assert connection.execute("select 1").fetchone() == (1,)
 
 
-def test_a_path_too_long_for_a_socket_works_too(tmp_path):
+def test_folder_with_a_path_too_long_for_a_socket_works(tmp_path):
     with EmbeddedPostgres(tmp_path / ("long" * 25)).lease() as conninfo, psycopg.connect(conninfo) as connection:
         assert connection.execute("select 1").fetchone() == (1,)
 
 
-def test_a_cluster_of_another_version_is_refused_with_what_to_do(folder):
+def test_cluster_of_another_version_is_refused_with_instructions(folder):
     with EmbeddedPostgres(folder).lease():
         pass
     (folder / "data" / "PG_VERSION").write_text("15\n")
@@ -127,7 +127,7 @@ def test_a_cluster_of_another_version_is_refused_with_what_to_do(folder):
     (folder / "data" / "PG_VERSION").write_text("18\n")
 
 
-def test_a_folder_that_cannot_be_is_one_line(tmp_path):
+def test_error_for_an_unusable_folder_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OperatorError, match="set EVCONDUIT_DATA") as caught:
         EmbeddedPostgres(tmp_path / "file" / "postgres").lease().__enter__()

@@ -1,4 +1,4 @@
-"""The guarded client against real servers on loopback. Names lead to loopback or to documentation addresses only."""
+"""The outbound client against real servers on loopback. Names resolve to loopback or documentation addresses only."""
 
 import asyncio
 import ssl
@@ -21,94 +21,94 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 
 @asynccontextmanager
-async def server(answer, *, host="127.0.0.1", tls=None):
-    """Reads one request's head and body and lets `answer(writer)` speak; yields the port and what was read."""
-    heard = []
+async def run_server(respond, *, host="127.0.0.1", tls=None):
+    """Run a server that reads one request and calls `respond(writer)`; yields its port and the requests read."""
+    requests = []
 
-    async def take(reader, writer):
+    async def handle(reader, writer):
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
-            heard.append(head + await reader.readexactly(length))
-            await answer(writer)
+            requests.append(head + await reader.readexactly(length))
+            await respond(writer)
         except ConnectionError, asyncio.IncompleteReadError, ssl.SSLError:
             pass
         finally:
             writer.close()
 
-    listening = await asyncio.start_server(take, host, 0, ssl=tls)
+    listening = await asyncio.start_server(handle, host, 0, ssl=tls)
     async with listening:
-        yield listening.sockets[0].getsockname()[1], heard
+        yield listening.sockets[0].getsockname()[1], requests
 
 
-def say(text):
-    async def answer(writer):
+def send_text(text):
+    async def respond(writer):
         writer.write(text)
         await writer.drain()
 
-    return answer
+    return respond
 
 
-class Names:
-    """A DNS of our own, whose answers may change with every question."""
+class FakeDns:
+    """A resolver whose answers are given in order; the last one is repeated."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
-        self.asked = []
+        self.lookups = []
 
     async def __call__(self, host, _port):
-        self.asked.append(host)
+        self.lookups.append(host)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return [ip_address(it) for it in answer]
+        return [ip_address(address) for address in answer]
 
 
 @asynccontextmanager
-async def outbound(rules=LISTED, **how):
-    made = OutboundClient(rules, **how)
+async def open_client(rules=LISTED, **options):
+    client = OutboundClient(rules, **options)
     try:
-        yield made
+        yield client
     finally:
-        await made.aclose()
+        await client.aclose()
 
 
-async def failure_of(client, url, content=b"{}"):
+async def get_failure(client, url, content=b"{}"):
     with pytest.raises(OutboundError) as raised:
         await client.post(url, content, {})
-    assert str(raised.value) == raised.value.failure  # nothing else is told
+    assert str(raised.value) == raised.value.failure  # the text reveals nothing else
     return raised.value.failure
 
 
-async def test_it_posts_what_it_is_given_under_the_name_it_was_given():
-    names = Names(["127.0.0.1"])
-    async with server(say(OK)) as (port, heard), outbound(resolve=names) as client:
+async def test_post_sends_body_and_headers_with_the_original_host():
+    dns = FakeDns(["127.0.0.1"])
+    async with run_server(send_text(OK)) as (port, requests), open_client(resolve=dns) as client:
         url = f"http://ha.example:{port}/api/webhook/x?y=1"
         assert await client.post(url, b'{"a": 1}', {"webhook-id": "msg_1"}) == b"OK"
-    head, _, body = heard[0].partition(b"\r\n\r\n")
+    head, _, body = requests[0].partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     assert lines[0] == b"POST /api/webhook/x?y=1 HTTP/1.1"
     assert f"Host: ha.example:{port}".encode() in lines
     assert b"webhook-id: msg_1" in lines
     assert b"Accept-Encoding: identity" in lines
     assert body == b'{"a": 1}'
-    assert names.asked == ["ha.example"]
+    assert dns.lookups == ["ha.example"]
 
 
-async def test_what_was_judged_is_what_is_connected_to_whatever_dns_says_next():
+async def test_the_checked_address_is_the_one_connected_to_whatever_dns_answers_next():
     """DNS rebinding: the first answer is allowed, every later one is another server."""
-    async with server(say(OK), host="127.0.0.2") as (port, wanted):
-        names = Names(["127.0.0.2"], ["127.0.0.1"])
-        async with outbound(resolve=names) as client:
+    async with run_server(send_text(OK), host="127.0.0.2") as (port, requests):
+        dns = FakeDns(["127.0.0.2"], ["127.0.0.1"])
+        async with open_client(resolve=dns) as client:
             await client.post(f"http://ha.example:{port}/", b"", {})
-        assert len(wanted) == 1
-        assert len(names.asked) == 1
-        # Checked when it was registered, another place by the time of the POST: judged again, at connecting.
-        names = Names(["127.0.0.2"], ["192.0.2.1"])
-        async with outbound(resolve=names) as client:
+        assert len(requests) == 1
+        assert len(dns.lookups) == 1
+        # Allowed when it was registered, another address by the time of the POST: checked again when connecting.
+        dns = FakeDns(["127.0.0.2"], ["192.0.2.1"])
+        async with open_client(resolve=dns) as client:
             await client.check_url(f"http://ha.example:{port}/")
-            assert await failure_of(client, f"http://ha.example:{port}/") == "address"
-        assert len(wanted) == 1
+            assert await get_failure(client, f"http://ha.example:{port}/") == "address"
+        assert len(requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -123,12 +123,12 @@ async def test_what_was_judged_is_what_is_connected_to_whatever_dns_says_next():
         OSError("no such name"),
     ],
 )
-async def test_one_bad_answer_of_dns_spoils_them_all(answers):
-    async with server(say(OK)) as (port, heard), outbound(resolve=Names(answers)) as client:
-        assert await failure_of(client, f"http://ha.example:{port}/") == "address"
+async def test_one_forbidden_address_makes_the_name_forbidden(answers):
+    async with run_server(send_text(OK)) as (port, requests), open_client(resolve=FakeDns(answers)) as client:
+        assert await get_failure(client, f"http://ha.example:{port}/") == "address"
         with pytest.raises(OutboundError):
             await client.check_url(f"http://ha.example:{port}/")
-    assert heard == []
+    assert requests == []
 
 
 @pytest.mark.parametrize(
@@ -144,19 +144,19 @@ async def test_one_bad_answer_of_dns_spoils_them_all(answers):
         (LISTED, "http://supervisor:{port}/"),
     ],
 )
-async def test_what_the_rules_forbid_is_never_connected_to(rules, url):
-    names = Names(["127.0.0.1", "::1"])
-    async with server(say(OK)) as (port, heard), outbound(rules, resolve=names) as client:
-        assert await failure_of(client, url.format(port=port)) == "address"
-    assert heard == []
+async def test_forbidden_urls_are_never_connected_to(rules, url):
+    dns = FakeDns(["127.0.0.1", "::1"])
+    async with run_server(send_text(OK)) as (port, requests), open_client(rules, resolve=dns) as client:
+        assert await get_failure(client, url.format(port=port)) == "address"
+    assert requests == []
 
 
-async def test_our_own_ports_are_no_endpoint_even_where_loopback_is_listed():
-    async with server(say(OK)) as (port, heard):
+async def test_the_relays_own_ports_are_forbidden_even_if_loopback_is_allowed():
+    async with run_server(send_text(OK)) as (port, requests):
         own = OutboundRules(allow_private=True, allowed_networks=LISTED.allowed_networks, own_ports=frozenset({port}))
-        async with outbound(own) as client:
-            assert await failure_of(client, f"http://127.0.0.1:{port}/") == "address"
-    assert heard == []
+        async with open_client(own) as client:
+            assert await get_failure(client, f"http://127.0.0.1:{port}/") == "address"
+    assert requests == []
 
 
 async def drip(writer):
@@ -188,61 +188,64 @@ async def flood(writer):
 
 
 @pytest.mark.parametrize(
-    ("answer", "failure"),
+    ("respond", "failure"),
     [
         (stall, "timeout"),
         (drip, "timeout"),
         (drip_headers, "timeout"),
         (flood, "answer"),
-        (say(b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000), "answer"),
-        (say(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), "redirect"),
-        (say(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), "status"),
-        (say(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"), "status"),
-        (say(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ntoo short"), "connection"),
-        (say(b"SSH-2.0-OpenSSH_9.2\r\n"), "connection"),
-        (say(b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 200_000 + b"\r\n\r\n"), "connection"),
-        (say(b""), "connection"),
+        (send_text(b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000), "answer"),
+        (send_text(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), "redirect"),
+        (send_text(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), "status"),
+        (send_text(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"), "status"),
+        (send_text(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ntoo short"), "connection"),
+        (send_text(b"SSH-2.0-OpenSSH_9.2\r\n"), "connection"),
+        (send_text(b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 200_000 + b"\r\n\r\n"), "connection"),
+        (send_text(b""), "connection"),
     ],
 )
-async def test_a_bad_answer_is_known_by_its_class(answer, failure):
-    async with server(answer) as (port, _), outbound(times=QUICK) as client:
-        assert await failure_of(client, f"http://127.0.0.1:{port}/") == failure
+async def test_bad_responses_are_classified(respond, failure):
+    async with run_server(respond) as (port, _), open_client(timeouts=QUICK) as client:
+        assert await get_failure(client, f"http://127.0.0.1:{port}/") == failure
 
 
-async def test_an_answer_of_just_the_limit_is_read():
-    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % MAX_RESPONSE_BYTES + b"x" * MAX_RESPONSE_BYTES
-    async with server(say(whole)) as (port, _), outbound() as client:
+async def test_a_response_of_exactly_the_size_limit_is_returned():
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % MAX_RESPONSE_BYTES + b"x" * MAX_RESPONSE_BYTES
+    async with run_server(send_text(response)) as (port, _), open_client() as client:
         assert len(await client.post(f"http://127.0.0.1:{port}/", b"", {})) == MAX_RESPONSE_BYTES
 
 
-async def test_nobody_there_is_a_matter_of_connection_and_a_name_that_never_resolves_of_address():
+async def test_refused_connections_and_unresolvable_names_are_classified():
     async def never(_host, _port):
         await asyncio.sleep(60)
 
-    async with outbound(times=QUICK) as client:
-        assert await failure_of(client, "http://127.0.0.1:1/") == "connection"
-    async with outbound(times=QUICK, resolve=never) as client:
-        assert await failure_of(client, "http://ha.example:8123/") == "address"
+    async with open_client(timeouts=QUICK) as client:
+        assert await get_failure(client, "http://127.0.0.1:1/") == "connection"
+    async with open_client(timeouts=QUICK, resolve=never) as client:
+        assert await get_failure(client, "http://ha.example:8123/") == "address"
 
 
-async def test_of_several_addresses_the_next_is_tried_when_one_does_not_answer():
-    async with server(say(OK)) as (port, _), outbound(resolve=Names(["127.0.0.3", "127.0.0.1"])) as client:
+async def test_the_next_address_is_tried_if_one_refuses_the_connection():
+    async with (
+        run_server(send_text(OK)) as (port, _),
+        open_client(resolve=FakeDns(["127.0.0.3", "127.0.0.1"])) as client,
+    ):
         assert await client.post(f"http://ha.example:{port}/", b"", {}) == b"OK"
 
 
-async def test_no_proxy_of_the_environment_comes_between(monkeypatch):
+async def test_proxy_settings_of_the_environment_are_ignored(monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    async with server(say(OK)) as (port, _), outbound() as client:
+    async with run_server(send_text(OK)) as (port, _), open_client() as client:
         assert await client.post(f"http://127.0.0.1:{port}/", b"", {}) == b"OK"
 
 
-def certificate(folder, name):
-    """A self-signed certificate for this name: contexts of a server that has it and of a client that trusts it."""
+def create_tls_contexts(folder, name):
+    """Create a self-signed certificate for `name`: contexts of a server that has it and of a client that trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
-    made = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -255,38 +258,38 @@ def certificate(folder, name):
         .sign(key, hashes.SHA256())
     )
     file = folder / "both.pem"
-    plain = serialization.NoEncryption()
+    no_encryption = serialization.NoEncryption()
     file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-        + made.public_bytes(serialization.Encoding.PEM)
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_encryption)
+        + certificate.public_bytes(serialization.Encoding.PEM)
     )
-    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    served.load_cert_chain(file)
-    return served, ssl.create_default_context(cafile=file)
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_context.load_cert_chain(file)
+    return server_context, ssl.create_default_context(cafile=file)
 
 
-async def test_tls_is_for_the_name_although_the_address_is_pinned(tmp_path):
-    served, trusting = certificate(tmp_path, "ha.example")
-    asked_for = []
-    served.sni_callback = lambda _socket, name, _context: asked_for.append(name)
-    async with server(say(OK), tls=served) as (port, heard):
-        async with outbound(resolve=Names(["127.0.0.1"]), tls=trusting) as client:
+async def test_tls_verifies_the_name_although_the_address_is_pinned(tmp_path):
+    server_context, client_context = create_tls_contexts(tmp_path, "ha.example")
+    server_names = []
+    server_context.sni_callback = lambda _socket, name, _context: server_names.append(name)
+    async with run_server(send_text(OK), tls=server_context) as (port, requests):
+        async with open_client(resolve=FakeDns(["127.0.0.1"]), tls_context=client_context) as client:
             assert await client.post(f"https://ha.example:{port}/", b"", {}) == b"OK"
-            assert asked_for == ["ha.example"]
-            assert await failure_of(client, f"https://other.example:{port}/") == "tls"
-        async with outbound(resolve=Names(["127.0.0.1"])) as client:
-            assert await failure_of(client, f"https://ha.example:{port}/") == "tls"
-        assert len(heard) == 1
+            assert server_names == ["ha.example"]
+            assert await get_failure(client, f"https://other.example:{port}/") == "tls"
+        async with open_client(resolve=FakeDns(["127.0.0.1"])) as client:
+            assert await get_failure(client, f"https://ha.example:{port}/") == "tls"
+        assert len(requests) == 1
 
 
-async def test_many_at_once_are_independent_of_each_other():
+async def test_slow_servers_do_not_delay_requests_to_others():
     async with (
-        server(stall) as (slow_port, _),
-        server(say(OK)) as (port, _),
-        outbound(times=OutboundTimeouts(total=1)) as client,
+        run_server(stall) as (slow_port, _),
+        run_server(send_text(OK)) as (port, _),
+        open_client(timeouts=OutboundTimeouts(total=1)) as client,
     ):
         stalled = [asyncio.create_task(client.post(f"http://127.0.0.1:{slow_port}/", b"", {})) for _ in range(150)]
         async with asyncio.timeout(0.9):
             for _ in range(5):
                 assert await client.post(f"http://127.0.0.1:{port}/", b"", {}) == b"OK"
-        assert {type(it) for it in await asyncio.gather(*stalled, return_exceptions=True)} == {OutboundError}
+        assert {type(result) for result in await asyncio.gather(*stalled, return_exceptions=True)} == {OutboundError}

@@ -1,4 +1,4 @@
-"""Which addresses may be reached: as a table, because each row is an attack that somebody has made."""
+"""Which URLs and addresses may be reached. Most rows of the tables are known attacks."""
 
 from ipaddress import ip_address, ip_network
 
@@ -25,7 +25,7 @@ LISTED = OutboundRules(
     own_ports=frozenset({8300}),
 )
 
-NO_URLS = [
+INVALID_URLS = [
     "",
     "example.org",
     "//example.org/",
@@ -90,8 +90,8 @@ NO_URLS = [
 ]
 
 
-@pytest.mark.parametrize("url", NO_URLS)
-def test_what_is_no_plain_web_address_is_refused_before_anything_is_looked_up(url):
+@pytest.mark.parametrize("url", INVALID_URLS)
+def test_invalid_urls_are_rejected_with_a_sentence(url):
     with pytest.raises(MalformedUrlError) as raised:
         parse_url(url)
     assert str(raised.value).endswith(".")
@@ -111,7 +111,7 @@ def test_what_is_no_plain_web_address_is_refused_before_anything_is_looked_up(ur
         ("https://a_b.example/", "a_b.example", 443),
     ],
 )
-def test_a_web_address_is_taken_apart(url, host, port):
+def test_valid_urls_are_parsed(url, host, port):
     target = parse_url(url)
     assert (target.host, target.port) == (host, port)
 
@@ -165,12 +165,12 @@ NEVER = [
 KINDS = [("public", PUBLIC), ("private", PRIVATE), ("loopback", LOOPBACK), ("never", NEVER)]
 
 
-@pytest.mark.parametrize(("kind", "address"), [(kind, it) for kind, addresses in KINDS for it in addresses])
-def test_each_address_is_known_for_what_it_is(kind, address):
+@pytest.mark.parametrize(("kind", "address"), [(kind, address) for kind, addresses in KINDS for address in addresses])
+def test_addresses_are_classified(kind, address):
     assert classify_address(ip_address(address)) == kind
 
 
-def allowed(url: str, address: str, rules: OutboundRules) -> bool:
+def is_allowed(url: str, address: str, rules: OutboundRules) -> bool:
     target = parse_url(url)
     return is_target_allowed(target, rules) and is_address_allowed(ip_address(address), target, rules)
 
@@ -197,30 +197,30 @@ def allowed(url: str, address: str, rules: OutboundRules) -> bool:
         ("https://metadata.google.internal", "1.1.1.1", False, False, False),
     ],
 )
-def test_the_cloud_reaches_the_internet_and_a_home_its_own_network_too(url, address, cloud, home, listed):
-    assert [allowed(url, address, rules) for rules in (CLOUD, HOME, LISTED)] == [cloud, home, listed]
+def test_cloud_mode_reaches_public_addresses_and_self_hosted_mode_private_ones_too(url, address, cloud, home, listed):
+    assert [is_allowed(url, address, rules) for rules in (CLOUD, HOME, LISTED)] == [cloud, home, listed]
 
 
-def test_a_list_of_hosts_and_networks_is_read_and_a_mistake_in_it_named():
+def test_the_allowlist_is_parsed_and_an_invalid_entry_is_named():
     hosts, networks = parse_allowlist(" ha.lan, 127.0.0.1 ,10.1.0.0/16,,")
     assert hosts == {"ha.lan"}
     assert networks == (ip_network("127.0.0.1/32"), ip_network("10.1.0.0/16"))
-    for wrong in ("10.1.0.1/16", "ha lan", "127.1", "https://ha.lan"):
-        with pytest.raises(ValueError, match="neither a host name nor a network"):
-            parse_allowlist(wrong)
+    for invalid in ("10.1.0.1/16", "ha lan", "127.1", "https://ha.lan"):
+        with pytest.raises(ValueError, match=r"neither a host name such as ha\.lan nor a network"):
+            parse_allowlist(invalid)
 
 
 @given(st.ip_addresses(v=4))
-def test_an_ipv4_address_opens_no_further_door_by_being_written_as_an_ipv6_one(inner):
-    plain = classify_address(inner)
-    assert classify_address(ip_address(f"::ffff:{inner}")) == plain
-    assert classify_address(ip_address(f"64:ff9b::{inner}")) == ("public" if plain == "public" else "never")
+def test_an_ipv4_address_inside_an_ipv6_address_is_classified_like_itself_or_stricter(inner):
+    expected = classify_address(inner)
+    assert classify_address(ip_address(f"::ffff:{inner}")) == expected
+    assert classify_address(ip_address(f"64:ff9b::{inner}")) == ("public" if expected == "public" else "never")
     assert classify_address(ip_address(f"::{inner}")) in {"never", "loopback"}
     assert classify_address(ip_address(int(ip_address("2002::")) | int(inner) << 80)) == "never"
 
 
 @given(st.text(max_size=80) | st.from_regex(r"https?://[^/]{0,40}(:[0-9]{0,6})?/.{0,20}", fullmatch=True))
-def test_any_text_is_a_web_address_or_a_sentence_about_it(text):
+def test_any_text_is_parsed_or_rejected_as_malformed(text):
     try:
         target = parse_url(text)
     except MalformedUrlError:

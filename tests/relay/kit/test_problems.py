@@ -1,4 +1,4 @@
-"""What a caller and the log are told when something goes wrong."""
+"""Error responses and log entries of unexpected errors."""
 
 import httpx
 import psycopg
@@ -9,8 +9,8 @@ from relay.kit import problems
 
 
 @pytest.mark.parametrize("raise_app_exceptions", [False, True])
-async def test_a_row_that_the_database_refuses_is_quoted_nowhere(pool, caplog, raise_app_exceptions):
-    """Its message names the row, and so VINs and places; raised on, it would be in the server's own log."""
+async def test_neither_response_nor_log_quotes_the_row_of_a_database_error(pool, caplog, raise_app_exceptions):
+    """The error's message contains the row, so VINs and positions. Raised on, it would be in the server's own log."""
     app = FastAPI()
     problems.install_handlers(app)
 
@@ -21,9 +21,9 @@ async def test_a_row_that_the_database_refuses_is_quoted_nowhere(pool, caplog, r
 
     transport = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions)
     async with httpx.AsyncClient(transport=transport, base_url="http://relay") as client:
-        answer = await client.get("/")
-    assert answer.status_code == 500
-    assert answer.json()["type"] == "urn:evconduit:problem:internal"
-    assert "5YJ3E7EB1KF000001" not in answer.text + caplog.text
+        response = await client.get("/")
+    assert response.status_code == 500
+    assert response.json()["type"] == "urn:evconduit:problem:internal"
+    assert "5YJ3E7EB1KF000001" not in response.text + caplog.text
     assert psycopg.errors.InvalidTextRepresentation.__name__ in caplog.text
     assert "test_problems.py:" in caplog.text

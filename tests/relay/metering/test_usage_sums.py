@@ -1,4 +1,4 @@
-"""What is told of a month adds up, whatever was called, by whom, paid from which bucket, and given back when."""
+"""The figures of a usage report add up for any routes, installations, buckets and refunds."""
 
 import random
 from contextlib import suppress
@@ -20,18 +20,18 @@ from tests.relay.support.plans import create_plans
 PLANS = create_plans(free=40, basic=40, pro=None)
 ROUTES = ("status", "v2/vehicles", "v2/charging")
 BEGAN = datetime(2027, 1, 28, 22, 30, tzinfo=UTC)
-LONGEST = timedelta(days=31)
+LONGEST_MONTH = timedelta(days=31)
 
 ROWS = st.builds(
-    lambda day, endpoint, who, calls: {
+    lambda day, endpoint, number, calls: {
         "day": (BEGAN + day).date(),
         "endpoint": endpoint,
-        "credential_id": who and UUID(int=who),
-        "name": who and f"home {who}",
-        "kind": who and "key",
+        "credential_id": number and UUID(int=number),
+        "name": number and f"home {number}",
+        "kind": number and "key",
         "calls": calls,
     },
-    st.timedeltas(timedelta(0), LONGEST),
+    st.timedeltas(timedelta(0), LONGEST_MONTH),
     st.sampled_from(ROUTES),
     st.sampled_from([None, 1, 2]),
     st.integers(1, 500),
@@ -39,15 +39,15 @@ ROWS = st.builds(
 
 
 @given(st.lists(ROWS, max_size=60))
-def test_each_list_counts_every_call_once(rows):
+def test_each_breakdown_counts_every_call_once(rows):
     total = sum(row["calls"] for row in rows)
-    days = list(_count_by_day(rows, BEGAN, BEGAN + LONGEST))
+    days = list(_count_by_day(rows, BEGAN, BEGAN + LONGEST_MONTH))
     assert [it.day for it in days] == [date(2027, 1, 28) + timedelta(days=it) for it in range(32)]
-    for told in (days, list(_count_by_route(rows)), list(_count_by_installation(rows))):
-        assert sum(it.calls for it in told) == total
-    for told in (list(_count_by_route(rows)), list(_count_by_installation(rows))):
-        assert [it.calls for it in told] == sorted((it.calls for it in told), reverse=True)
-        assert all(it.calls for it in told)
+    for breakdown in (days, list(_count_by_route(rows)), list(_count_by_installation(rows))):
+        assert sum(it.calls for it in breakdown) == total
+    for breakdown in (list(_count_by_route(rows)), list(_count_by_installation(rows))):
+        assert [it.calls for it in breakdown] == sorted((it.calls for it in breakdown), reverse=True)
+        assert all(it.calls for it in breakdown)
 
 
 @given(
@@ -56,18 +56,18 @@ def test_each_list_counts_every_call_once(rows):
     st.integers(0, 5000),
     st.timedeltas(timedelta(-1), timedelta(days=31)),
 )
-def test_the_fields_never_promise_more_than_there_is(limit, used, tokens, ago):
+def test_rate_limit_headers_match_the_remaining_calls(limit, used, tokens, ago):
     quota = Quota(used=used, call_tokens=tokens, began_at=BEGAN, resets_at=BEGAN + timedelta(days=31))
     fields = render_rate_limit_headers(quota, limit, BEGAN + ago)
     assert fields["RateLimit-Policy"] == f'"month";q={limit};w={31 * 86400}'
-    left, seconds = (int(it.partition("=")[2]) for it in fields["RateLimit"].split(";")[1:])
-    assert left == max(0, limit - used) + tokens
-    # Who waits so long finds the month begun, and not a second more than it takes.
+    remaining, seconds = (int(it.partition("=")[2]) for it in fields["RateLimit"].split(";")[1:])
+    assert remaining == max(0, limit - used) + tokens
+    # After this many seconds the month has started, and not a second earlier than needed.
     assert seconds >= 1
     assert quota.resets_at <= BEGAN + ago + timedelta(seconds=seconds) < quota.resets_at + timedelta(seconds=2)
 
 
-async def second_key(pool, account):
+async def insert_second_key(pool, account):
     key = generate_api_key()
     async with pool.connection() as connection:
         await connection.execute(
@@ -77,51 +77,51 @@ async def second_key(pool, account):
     return parse_bearer_credential(f"Bearer {key}")
 
 
-async def run(pool, statement):
+async def execute(pool, statement):
     async with pool.connection() as connection:
         await connection.execute(statement)
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_days_routes_and_installations_add_up_to_what_was_paid(pool, make_account, seed):
-    chance = random.Random(seed)  # noqa: S311 - no secret
+async def test_days_routes_and_installations_add_up_to_the_paid_calls(pool, make_account, seed):
+    rng = random.Random(seed)  # noqa: S311 - no secret
     account = await make_account(plan="free")
-    holders = [account.credential, await second_key(pool, account)]
+    credentials = [account.credential, await insert_second_key(pool, account)]
     async with pool.connection() as connection:
         await grant_call_tokens(
             connection, CallTokenEntry(user_id=account.user_id, source="test", source_id=str(seed), amount=20)
         )
-        made = []
+        calls = []
         for _ in range(90):
-            asked = CallRequest(scope="read", endpoint=chance.choice(ROUTES), vehicle_id=account.enode_id)
-            with suppress(Problem):  # nothing is left for a while
-                made.append(await authorize_call(connection, chance.choice(holders), PLANS, asked))
-            if made and chance.random() < 0.3:
-                await refund_call(connection, made.pop(chance.randrange(len(made))))
-        found = await get_usage_report(connection, account.user_id, PLANS)
-    assert found.used + (20 - found.call_tokens) == len(made)
-    assert found.left == 40 - found.used
-    for told in (found.days, found.routes, found.installations):
-        assert sum(it.calls for it in told) == len(made)
+            request = CallRequest(scope="read", endpoint=rng.choice(ROUTES), vehicle_id=account.enode_id)
+            with suppress(Problem):  # the budget is used up until the next refund
+                calls.append(await authorize_call(connection, rng.choice(credentials), PLANS, request))
+            if calls and rng.random() < 0.3:
+                await refund_call(connection, calls.pop(rng.randrange(len(calls))))
+        report = await get_usage_report(connection, account.user_id, PLANS)
+    assert report.used + (20 - report.call_tokens) == len(calls)
+    assert report.left == 40 - report.used
+    for breakdown in (report.days, report.routes, report.installations):
+        assert sum(it.calls for it in breakdown) == len(calls)
 
 
-@pytest.mark.parametrize(("spent", "back"), [(0, "allowance"), (40, "call_tokens")])
-@pytest.mark.parametrize("into", ["another day", "another month"])
-async def test_a_refund_that_comes_late_goes_where_the_call_was_counted(pool, make_account, spent, back, into):
+@pytest.mark.parametrize(("spent", "bucket"), [(0, "allowance"), (40, "call_tokens")])
+@pytest.mark.parametrize("moved_to", ["another day", "another month"])
+async def test_late_refund_is_booked_where_the_call_was_counted(pool, make_account, spent, bucket, moved_to):
     account = await make_account(plan="free")
     async with pool.connection() as connection:
         await grant_call_tokens(
             connection, CallTokenEntry(user_id=account.user_id, source="test", source_id="1", amount=5)
         )
-        asked = CallRequest(scope="read", endpoint="status", vehicle_id=account.enode_id)
-        calls = [await authorize_call(connection, account.credential, PLANS, asked) for _ in range(spent + 1)]
-    # Time cannot be moved, but what was counted can: to yesterday, or into a month that is over.
-    if into == "another day":
-        await run(pool, "update poll_logs set created_at = created_at - interval '1 day'")
-        await run(pool, "update usage_days set day = day - 1")
+        request = CallRequest(scope="read", endpoint="status", vehicle_id=account.enode_id)
+        calls = [await authorize_call(connection, account.credential, PLANS, request) for _ in range(spent + 1)]
+    # The clock can't be changed, so the usage is moved to yesterday or into a past month.
+    if moved_to == "another day":
+        await execute(pool, "update poll_logs set created_at = created_at - interval '1 day'")
+        await execute(pool, "update usage_days set day = day - 1")
     else:
         for table in ("usage_months", "usage_days", "poll_logs"):
-            await run(pool, f"update {table} set period = period - interval '70 days'")
+            await execute(pool, f"update {table} set period = period - interval '70 days'")
     async with pool.connection() as connection:
         await refund_call(connection, calls[-1])
         rows = await connection.execute(
@@ -132,6 +132,6 @@ async def test_a_refund_that_comes_late_goes_where_the_call_was_counted(pool, ma
         ((paid_by,),) = await (
             await connection.execute("select paid_by from poll_logs where refunded_at is not null")
         ).fetchall()
-        found = await get_usage_report(connection, account.user_id, PLANS)
-    assert paid_by == back
-    assert found.used == (spent if into == "another day" else 0)
+        report = await get_usage_report(connection, account.user_id, PLANS)
+    assert paid_by == bucket
+    assert report.used == (spent if moved_to == "another day" else 0)

@@ -1,19 +1,19 @@
-"""The manual's world: Ada, her car, and everything there is to ask after."""
+"""Fixtures of the API documentation's examples, and the option for longer runs."""
 
 import pytest
 
-from tests.relay.api_docs.conftest import app, enode_with_a_car, world
+from tests.relay.api_docs.conftest import account, app, run_enode_with_vehicle
 
-__all__ = ["app", "world"]
+__all__ = ["account", "app"]
 
 
 @pytest.fixture
 def enode():
-    """One for each run: what is made up may well unlink the car."""
-    with enode_with_a_car() as simulator:
+    """A simulator for each test, because generated calls may unlink the car."""
+    with run_enode_with_vehicle() as simulator:
         yield simulator
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How long to look."""
-    parser.addoption("--examples", default=8, type=int, help="calls of each operation that schemathesis makes up")
+    """Add the option `--examples`."""
+    parser.addoption("--examples", default=8, type=int, help="calls that schemathesis generates for each operation")

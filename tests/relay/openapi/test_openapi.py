@@ -1,7 +1,7 @@
-"""Schemathesis makes up calls of every operation in the OpenAPI document: whatever comes, nothing is our mistake.
+"""Schemathesis calls every operation of the OpenAPI document with generated input; responses must conform to it.
 
-Right and wrong input alike, as a person who may do everything, with a key, and with no credential. A run is the same
-each time; `--examples=500` makes it longer.
+Input is valid and invalid; credentials are a user's JWT, an API key, and none. Runs are deterministic;
+`--examples=500` makes them longer.
 """
 
 import asyncio
@@ -22,81 +22,82 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from relay.kit.rate_limiter import RateLimiter
-from tests.relay.api_docs.conftest import CAR, COMMAND, JWT, KEY, SESSION, verify_person
+from tests.relay.api_docs.conftest import COMMAND_ID, JWT, KEY, SESSION_ID, VEHICLE_ID, verify_fixed_token
 from tests.relay.support.serving import serving
 
-ENDLESS = {"GET /api/ha/v2/stream"}
-"""Its answer has no end, and what it says is tested where streams are."""
+STREAMING_OPERATIONS = {"GET /api/ha/v2/stream"}
+"""The response never ends; it is tested with the streams."""
 
-KNOWN = {"vehicle_id": str(CAR), "command_id": str(COMMAND), "session_id": str(SESSION)}
-"""Ids of things that there are: half of all calls name these, else nearly all would end at a 404."""
+EXISTING_IDS = {"vehicle_id": str(VEHICLE_ID), "command_id": str(COMMAND_ID), "session_id": str(SESSION_ID)}
+"""Ids that exist. Half of the calls use them, because nearly all others end with a 404."""
 
 CREDENTIALS = {
-    "a person": {"Authorization": f"Bearer {JWT}"},
-    "a key": {"Authorization": f"Bearer {KEY}"},
-    "nobody": {},
+    "user": {"Authorization": f"Bearer {JWT}"},
+    "API key": {"Authorization": f"Bearer {KEY}"},
+    "no credential": {},
 }
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 @pytest.fixture
 def examples(request):
-    """Calls of each operation in each way."""
+    """How many calls to generate for each operation, kind of input and credential."""
     return int(request.config.getoption("--examples", 8))
 
 
 @pytest.fixture
-async def url(app, world):
+async def url(app, account):
     async with serving(app) as at:
         app.state.runtime = replace(
-            app.state.runtime, rate_limiter=RateLimiter(per_minute=1_000_000), verify_supabase_token=verify_person
+            app.state.runtime, rate_limiter=RateLimiter(per_minute=1_000_000), verify_supabase_token=verify_fixed_token
         )
         yield at
 
 
-@pytest.mark.parametrize("who", CREDENTIALS)
-async def test_no_call_that_the_document_allows_or_forbids_is_a_mistake_of_ours(app, url, who, examples):
-    found = await asyncio.to_thread(explore, app.openapi(), url, CREDENTIALS[who], examples)
-    assert found == {}, json.dumps(found, indent=1)
+@pytest.mark.parametrize("credential", CREDENTIALS)
+async def test_responses_to_valid_and_invalid_calls_conform_to_the_document(app, url, credential, examples):
+    failures = await asyncio.to_thread(call_all_operations, app.openapi(), url, CREDENTIALS[credential], examples)
+    assert failures == {}, json.dumps(failures, indent=1)
 
 
-def explore(document, url, headers, examples):
-    """What went wrong, by operation."""
+def call_all_operations(document, url, headers, examples):
+    """Failed checks by operation."""
     schema = schemathesis.openapi.from_dict(document)
-    found, names = {}, set()
+    failures, labels = {}, set()
     for result in schema.get_all_operations():
         operation = result.ok()
-        names.add(operation.label)
-        if operation.label in ENDLESS:
+        labels.add(operation.label)
+        if operation.label in STREAMING_OPERATIONS:
             continue
         for mode in GenerationMode:
-            for fixed in _paths(operation):
+            for fixed_ids in list_fixed_ids(operation):
                 try:
-                    call = _call(operation, mode, fixed)
-                    _many(examples, call, lambda case: check(case, url, headers))
+                    strategy = build_strategy(operation, mode, fixed_ids)
+                    run_cases(examples, strategy, lambda case: check_case(case, url, headers))
                 except Unsatisfiable:
-                    assert mode == GenerationMode.NEGATIVE  # what takes nothing can be given nothing wrong
+                    assert mode == GenerationMode.NEGATIVE  # an operation without input has no invalid input
                 except (FailureGroup, AssertionError) as error:
-                    found[f"{operation.label}, {mode.value}"] = _words(error)
-    assert names >= ENDLESS, "an exception is about nothing"
-    return found
+                    failures[f"{operation.label}, {mode.value}"] = describe_failures(error)
+    assert labels >= STREAMING_OPERATIONS, "STREAMING_OPERATIONS has an entry that doesn't exist"
+    return failures
 
 
-def _paths(operation):
-    known = {it.name: KNOWN[it.name] for it in operation.path_parameters if it.name in KNOWN}
-    return [{}, known] if known else [{}]
+def list_fixed_ids(operation):
+    names = [parameter.name for parameter in operation.path_parameters]
+    existing_ids = {name: EXISTING_IDS[name] for name in names if name in EXISTING_IDS}
+    return [{}, existing_ids] if existing_ids else [{}]
 
 
-def check(case, url, headers):
+def check_case(case, url, headers):
     case.call_and_validate(base_url=url, headers=headers, checks=CHECKS)
 
 
-def _call(operation, mode, fixed):
-    return operation.as_strategy(mode, **({"path_parameters": fixed} if fixed else {}))
+def build_strategy(operation, mode, fixed_ids):
+    return operation.as_strategy(mode, **({"path_parameters": fixed_ids} if fixed_ids else {}))
 
 
-def _many(examples, cases, judge):
-    bounds = settings(
+def run_cases(examples, strategy, check):
+    configure = settings(
         max_examples=examples,
         derandomize=True,
         database=None,
@@ -104,8 +105,8 @@ def _many(examples, cases, judge):
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    bounds(given(cases)(judge))()
+    configure(given(strategy)(check))()
 
 
-def _words(error):
-    return [str(it) for it in getattr(error, "exceptions", [error])]
+def describe_failures(error):
+    return [str(failure) for failure in getattr(error, "exceptions", [error])]

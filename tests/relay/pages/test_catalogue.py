@@ -16,7 +16,7 @@ def load_translations(language: str) -> dict[str, str]:
 
 
 def read_page_sources() -> str:
-    files = [*(ROOT / "relay" / "pages").glob("*.py"), *(ROOT / "web" / "templates").glob("*.html")]
+    files = [*(ROOT / "relay" / "pages").rglob("*.py"), *(ROOT / "web" / "templates").glob("*.html")]
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from relay.app import create_app
+from relay.identity.credentials import API_KEY_PATTERN
 from relay.kit.ingress import SUPERVISOR_ADDRESS
 from tests.relay.pages.conftest import Browser
 
@@ -83,7 +84,7 @@ async def test_new_key_is_shown_and_its_cookie_is_limited_to_the_ingress_path(ho
     assert [(it.path, it.secure) for it in home_browser.cookies.jar] == [
         (INGRESS_HEADERS["X-Ingress-Path"] + "/", False)
     ]
-    assert re.search(r">evc_[\w-]{43}</textarea>", (await home_browser.get("/keys/made")).text)
+    assert re.search(rf">{API_KEY_PATTERN}</textarea>", (await home_browser.get("/keys/made")).text)
     assert list(home_browser.cookies.jar) == []
 
 

@@ -3,11 +3,12 @@ import re
 
 import pytest
 
+from relay.identity.credentials import API_KEY_PATTERN
 from relay.usecases.access.manage_keys import MAX_KEYS
 
 
 def extract_key(text: str) -> str:
-    found = re.search(r">(evc_[\w-]{43})</textarea>", text)
+    found = re.search(rf">({API_KEY_PATTERN})</textarea>", text)
     assert found
     return found[1]
 

@@ -5,11 +5,11 @@ import re
 from dataclasses import replace
 
 import httpx
-import psycopg
 import pytest
 
 from relay.app import create_app
 from relay.identity.sign_in_links import create_sign_in_link
+from relay.kit.database import connect_as_relay
 from relay.kit.rate_limiter import RateLimiter
 from relay.pages.sign_in import owner_link
 from relay.pages.visitors import sanitize_next_path
@@ -20,16 +20,15 @@ from tests.relay.pages.conftest import Browser
 def create_link(database_url):
     """A function that creates a sign-in link, as `evconduit login` and the first start do."""
 
-    def create(user_id=None):
-        with psycopg.connect(database_url) as connection:
-            connection.execute("set role evconduit_relay; set search_path to evconduit")
-            return f"/sign-in/link/{create_sign_in_link(connection, user_id)}"
+    async def create(user_id=None):
+        async with connect_as_relay(database_url) as connection:
+            return f"/sign-in/link/{await create_sign_in_link(connection, user_id)}"
 
     return create
 
 
 async def test_link_signs_in_once_and_creates_the_owner(browser, open_browser, create_link, owner):
-    link = create_link()
+    link = await create_link()
     assert "Sign in" in (await browser.get(link)).text
     assert (await browser.get(link)).status_code == 200, "opening the link does not use it up"
     entered = await browser.submit(link)
@@ -41,13 +40,14 @@ async def test_link_signs_in_once_and_creates_the_owner(browser, open_browser, c
 
 async def test_second_link_signs_in_the_same_owner(open_browser, create_link, owner):
     for _ in range(2):
-        await (await open_browser()).submit(create_link())
+        await (await open_browser()).submit(await create_link())
     assert await (await owner.execute("select count(*) from users")).fetchone() == (1,)
 
 
 async def test_links_used_concurrently_create_one_owner(open_browser, create_link, owner):
     browsers = [await open_browser() for _ in range(8)]
-    entered = await asyncio.gather(*(it.submit(create_link()) for it in browsers))
+    links = [await create_link() for _ in browsers]
+    entered = await asyncio.gather(*(it.submit(link) for it, link in zip(browsers, links, strict=True)))
     assert {it.status_code for it in entered} == {303}
     assert await (await owner.execute("select count(*), count(distinct user_id) from web_sessions")).fetchone() == (
         8,
@@ -57,7 +57,7 @@ async def test_links_used_concurrently_create_one_owner(open_browser, create_lin
 
 
 async def test_link_used_concurrently_signs_in_one_browser(open_browser, create_link):
-    link = create_link()
+    link = await create_link()
     browsers = [await open_browser() for _ in range(8)]
     for it in browsers:
         await it.get(link)
@@ -72,7 +72,7 @@ async def test_visitor_reaches_the_requested_page_after_signing_in(browser, crea
     wanted = "/usage?of=http%3A%2F%2Fha.local%3A8123%2Fauth&state=" + "s" * 600
     sent = await browser.get(wanted)
     await browser.get(sent.headers["location"])
-    entered = await browser.submit(create_link())
+    entered = await browser.submit(await create_link())
     assert entered.headers["location"] == wanted
     assert "evconduit_next" not in browser.cookies
 
@@ -80,28 +80,28 @@ async def test_visitor_reaches_the_requested_page_after_signing_in(browser, crea
 @pytest.mark.parametrize("forged", ["https%3A%2F%2Fevil.example", "%2F%2Fevil.example", "%E4", "x" * 5000])
 async def test_forged_next_cookie_does_not_redirect_elsewhere(browser, create_link, forged):
     browser.cookies.set("evconduit_next", forged, domain="127.0.0.1")
-    assert (await browser.submit(create_link())).headers["location"] == "/home"
+    assert (await browser.submit(await create_link())).headers["location"] == "/home"
 
 
 async def test_owner_gets_the_language_of_the_first_browser(open_browser, create_link, owner):
     browser = await open_browser()
     browser.headers["Accept-Language"] = "sv-SE,sv;q=0.9"
-    await browser.submit(create_link())
+    await browser.submit(await create_link())
     assert "Dina bilar" in (await browser.get("/home")).text
     assert await (await owner.execute("select language from users")).fetchone() == ("sv-SE",)
 
 
 async def test_link_expires_after_15_minutes(browser, create_link, owner):
-    link = create_link()
+    link = await create_link()
     await owner.execute("update sign_in_links set expires_at = expires_at - interval '15 minutes'")
     assert (await browser.get(link)).status_code == 410
 
 
 async def test_database_stores_no_link_or_session_tokens(browser, create_link, owner):
-    link = create_link()
+    link = await create_link()
     await browser.submit(link)
     session = browser.cookies["evconduit_session"]
-    other = create_link()
+    other = await create_link()
     rows = await (
         await owner.execute("select w::text from web_sessions w union select l::text from sign_in_links l")
     ).fetchall()
@@ -110,7 +110,7 @@ async def test_database_stores_no_link_or_session_tokens(browser, create_link, o
 
 
 async def test_session_cookie_is_http_only_and_limited_to_the_host(browser, create_link):
-    entered = await browser.submit(create_link())
+    entered = await browser.submit(await create_link())
     cookie = entered.headers["set-cookie"].lower()
     assert all(it in cookie for it in ("httponly", "samesite=lax", "path=/"))
     assert "domain" not in cookie
@@ -124,7 +124,7 @@ async def test_session_cookie_over_https_is_secure_and_has_the_host_prefix(setti
         app.router.lifespan_context(app),
         Browser(transport=httpx.ASGITransport(app), base_url="https://relay.example.org") as browser,
     ):
-        entered = await browser.submit(create_link())
+        entered = await browser.submit(await create_link())
     assert entered.headers["set-cookie"].startswith("__Host-evconduit_session=")
     assert "Secure" in entered.headers["set-cookie"]
     assert "max-age" in entered.headers["strict-transport-security"]
@@ -178,7 +178,7 @@ async def test_many_link_attempts_are_rate_limited_without_a_query(app, browser,
         raise AssertionError
 
     monkeypatch.setattr(owner_link, "is_sign_in_link_valid", fail_if_called)
-    limited = await browser.get(create_link())
+    limited = await browser.get(await create_link())
     assert (limited.status_code, limited.headers["content-type"]) == (429, "text/html; charset=utf-8")
     assert int(limited.headers["retry-after"]) > 0
 

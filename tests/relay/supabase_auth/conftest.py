@@ -4,13 +4,13 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import httpx
-import psycopg
 import pytest
 from psycopg import AsyncConnection
 
 from relay.app import create_app
 from relay.gateways.supabase import SupabaseConfig, open_supabase
 from relay.identity.invitations import create_invitation, generate_invitation_code
+from relay.kit.database import connect_as_relay
 from relay.settings import Settings
 from tests.relay.pages.conftest import Browser
 from tests.relay.supabase_auth.double import ANON, SECRET, supabase_running
@@ -89,11 +89,10 @@ async def owner(database_url):
 def invite(database_url):
     """Function that creates an invitation and returns its code."""
 
-    def create(*, uses=1, lifetime=timedelta(days=1)):
+    async def create(*, uses=1, lifetime=timedelta(days=1)):
         code = generate_invitation_code()
-        with psycopg.connect(database_url, autocommit=True) as connection:
-            connection.execute("set search_path to evconduit")
-            create_invitation(connection, code, uses=uses, lifetime=lifetime, note="")
+        async with connect_as_relay(database_url) as connection:
+            await create_invitation(connection, code, uses=uses, lifetime=lifetime, note="")
         return code
 
     return create

@@ -160,7 +160,7 @@ async def test_closed_registration_refuses_new_users(cloud, owner):
 
 
 async def test_invitation_admits_its_number_of_uses(cloud, owner, invite):
-    relay, code = await cloud(registration="invitation"), invite(uses=2)
+    relay, code = await cloud(registration="invitation"), await invite(uses=2)
     for name, typed in (("anna", code.lower().replace("-", " ")), ("bert", code), ("carl", code)):
         browser = await relay.browser()
         tried = await browser.submit("/register", email=f"{name}@example.org", code=typed, terms="yes")
@@ -175,7 +175,7 @@ async def test_invitation_admits_its_number_of_uses(cloud, owner, invite):
 
 
 async def test_last_use_of_an_invitation_is_redeemed_once(cloud, owner, invite):
-    relay, code = await cloud(registration="invitation"), invite()
+    relay, code = await cloud(registration="invitation"), await invite()
     browsers = [await relay.browser() for _ in range(4)]
     for number, browser in enumerate(browsers):
         await browser.submit("/register", email=f"{number}@example.org", code=code, terms="yes")
@@ -195,7 +195,7 @@ async def test_verified_user_without_invitation_registers_without_signing_in_aga
     assert ("octo@example.org" in shown.text, 'name="email"' in shown.text) == (True, False)
     wrong = await browser.submit("/register", code="0000-0000-0000-0000")
     assert [it in wrong.text for it in ("code is not valid", "0000-0000-0000-0000", "Agree to the terms")] == [True] * 3
-    made = await browser.submit("/register", code=invite(), terms="yes")
+    made = await browser.submit("/register", code=await invite(), terms="yes")
     assert made.headers["location"] == "/home"
     assert (await browser.get("/home")).status_code == 200
     assert await column(owner, "select email from users") == ["octo@example.org"]
@@ -203,7 +203,7 @@ async def test_verified_user_without_invitation_registers_without_signing_in_aga
 
 @pytest.mark.parametrize("change", ["revoked_at = now()", "expires_at = now() - interval '1 second'", "used = uses"])
 async def test_expired_revoked_or_used_invitation_is_refused(cloud, owner, invite, change):
-    relay, code, browser = await cloud(registration="invitation"), invite(), None
+    relay, code, browser = await cloud(registration="invitation"), await invite(), None
     browser = await relay.browser()
     await browser.submit("/register", email=ANNA, code=code, terms="yes")
     await owner.execute(f"update invitations set {change}")

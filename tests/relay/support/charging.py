@@ -8,6 +8,7 @@ from relay.vehicles.charging.derivation import DerivationState, derive_periods
 from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace, merge_samples
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(microsecond=0)
 BATTERY_KWH = 50.0
 
 

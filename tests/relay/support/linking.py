@@ -10,6 +10,7 @@ from psycopg.rows import dict_row
 
 from relay.inbox.parser import parse_event
 from relay.kit.timestamps import format_timestamp
+from relay.plans import PLAN_NAMES
 from relay.usecases.events.apply_enode_event import apply_enode_event
 from relay.usecases.events.drain_inbox import InboxDrainer
 
@@ -31,7 +32,8 @@ class LinkingScenario:
         return self.app.state.runtime
 
     def set_vehicle_limits(self, **by_plan):
-        self.app.state.runtime = replace(self.runtime, plans=self.runtime.plans.override(vehicle_limits=by_plan))
+        limits = dict.fromkeys(PLAN_NAMES) | by_plan
+        self.app.state.runtime = replace(self.runtime, plans=self.runtime.plans.override(vehicle_limits=limits))
 
     async def drain_inbox(self):
         """Process the events in the inbox."""

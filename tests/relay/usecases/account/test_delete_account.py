@@ -119,7 +119,7 @@ async def test_job_deletes_the_account_without_the_loop(relay, account, owner):
     async def run_job(user_id):
         await resume_deletion(relay, UUID(user_id))
 
-    relay.jobs.add(DELETE_ACCOUNT_JOB, run_job)
+    relay.jobs.register(DELETE_ACCOUNT_JOB, run_job)
     async with run_in_background({"jobs": relay.jobs.run}):
         await request_deletion(relay, account.user_id)
         async with asyncio.timeout(20):

@@ -3,7 +3,7 @@
 from uuid import UUID, uuid4
 
 from relay.kit.rate_limiter import RateLimiter
-from tests.relay.support.linking import problem
+from tests.relay.support.linking import parse_problem
 from tests.relay.support.simulated_vehicle import create_api_client
 
 
@@ -17,15 +17,15 @@ async def test_another_users_command_and_vehicle_are_not_found(relay_runtime, v2
             ("POST", f"{simulated_vehicle.path}/relink"),
             ("POST", "/vehicles/%00/refresh"),
         ):
-            assert problem(await other_user.request(method, path)) == (404, "not-found"), path
+            assert parse_problem(await other_user.request(method, path)) == (404, "not-found"), path
 
 
 async def test_read_only_key_can_change_nothing(relay_runtime, make_account):
     reader = await make_account(scopes=("read",))
     async with create_api_client(relay_runtime, reader) as client:
         for path in (f"/commands/{uuid4()}/cancel", *(f"/vehicles/x/{it}" for it in ("refresh", "relink"))):
-            assert problem(await client.post(path)) == (403, "forbidden")
-        assert problem(await client.patch("/account", json={"language": "de"})) == (403, "forbidden")
+            assert parse_problem(await client.post(path)) == (403, "forbidden")
+        assert parse_problem(await client.patch("/account", json={"language": "de"})) == (403, "forbidden")
         assert (await client.get(f"/vehicles/{reader.vehicle_id}/commands")).json() == {"commands": []}
 
 

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from tests.relay.support.linking import problem
+from tests.relay.support.linking import parse_problem
 
 
 async def test_command_is_cancelled_once_and_stays_cancelled(v2_api, simulated_vehicle):
@@ -30,6 +30,6 @@ async def test_command_that_enode_has_not_accepted_cannot_be_cancelled_yet(v2_ap
         *(command_id, account.user_id, account.vehicle_id),
     )
     answer = await v2_api.post(f"/commands/{command_id}/cancel")
-    assert problem(answer) == (409, "not-sent")
+    assert parse_problem(answer) == (409, "not-sent")
     assert answer.headers["Retry-After"]
     assert answer.json()["command"]["state"] == "sending"

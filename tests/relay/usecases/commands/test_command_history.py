@@ -1,6 +1,6 @@
 """The list of a vehicle's commands."""
 
-from tests.relay.support.linking import problem
+from tests.relay.support.linking import parse_problem
 
 
 async def test_history_is_newest_first_and_limited(v2_api, simulated_vehicle):
@@ -12,4 +12,4 @@ async def test_history_is_newest_first_and_limited(v2_api, simulated_vehicle):
     assert len(all_commands) == 3
     for limit in (0, 101, "many"):
         answer = await v2_api.get(f"{simulated_vehicle.path}/commands", params={"limit": limit})
-        assert problem(answer) == (422, "invalid-request")
+        assert parse_problem(answer) == (422, "invalid-request")

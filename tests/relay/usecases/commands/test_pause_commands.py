@@ -1,13 +1,13 @@
 """Commands while the operator has paused them."""
 
-from tests.relay.support.linking import problem
+from tests.relay.support.linking import parse_problem
 
 
 async def test_paused_commands_are_refused_free_of_charge_and_reading_works(v2_api, simulated_vehicle, account):
     await simulated_vehicle.set_commands_paused(value=True)
     for path, body in (("charging", {"action": "START"}), ("max-current", {"amps": 10})):
         answer = await v2_api.post(f"{simulated_vehicle.path}/{path}", json=body)
-        assert problem(answer) == (503, "unavailable")
+        assert parse_problem(answer) == (503, "unavailable")
         assert int(answer.headers["Retry-After"]) > 0
     classic = await v2_api.post(f"http://relay/api/ha/charging/{account.vehicle_id}", json={"action": "START"})
     assert classic.status_code == 503

@@ -1,30 +1,16 @@
-"""The inbox drainer on a real database: order, failing events, lost connections, concurrent workers."""
+"""The inbox drainer on a real database: order, lost connections, concurrent workers, hints."""
 
 import asyncio
 from collections import Counter
 from contextlib import suppress
-from datetime import timedelta
 
 import psycopg
 import pytest
 
 from relay.inbox.models import StoredEvent
 from relay.usecases.events.apply_enode_event import AppliedEvent, apply_enode_event
-from relay.usecases.events.drain_inbox import InboxDrainer
-from relay.usecases.events.event_failures import RETRY_DELAYS
+from tests.relay.support.draining import count_states, create_drainer, make_numbered_event
 from tests.relay.support.enode_events import VIN_KEY, Pipeline, add_user, at, make_event
-
-
-def create_drainer(pipeline, apply_event):
-    return InboxDrainer(pipeline.pool, wake=pipeline.feed_wakes.extend, vin_key=VIN_KEY, apply_event=apply_event)
-
-
-def make_numbered_event(user_id, seconds, n):
-    return make_event("user:vehicle:updated", at(seconds), user_id, n=n)
-
-
-async def count_states(pipeline):
-    return Counter((row["state"], row["reason"]) for row in await pipeline.list_inbox_rows())
 
 
 def terminate_sessions(database_url, pid=None):
@@ -35,10 +21,6 @@ def terminate_sessions(database_url, pid=None):
             "where datname = current_database() and pid <> pg_backend_pid() and pid = coalesce(%s, pid)",
             [pid],
         )
-
-
-async def make_events_due(pipeline):
-    await pipeline.execute("update webhook_logs set next_try_at = now() where state = 'pending'")
 
 
 async def test_events_are_processed_by_time_and_then_by_arrival(pipeline):
@@ -85,50 +67,6 @@ async def test_concurrent_drainers_keep_each_users_order_and_process_events_once
     assert set(pipeline.feed_wakes) == set(users)
 
 
-async def test_failing_event_is_attempted_five_times_and_blocks_no_other(pipeline, caplog):
-    attempts = Counter()
-
-    async def apply_event(connection, event: StoredEvent, *, vin_key):
-        attempts[event.payload["n"]] += 1
-        await connection.execute("update feeds set seq = seq + 1 where user_id = %s", [event.user_id])
-        if event.payload["n"] == 1:
-            raise ValueError("VIN 5YJ3E7EB1KF000001")
-        if event.payload["n"] == 2:
-            await connection.execute("select 1 / 0")
-        return AppliedEvent()
-
-    await pipeline.deliver(*(make_numbered_event(pipeline.user_id, n, n) for n in range(4)))
-    drainer = create_drainer(pipeline, apply_event)
-    for attempt in range(1, 7):
-        await drainer.drain_once()
-        for row in await pipeline.execute("select * from webhook_logs where state = 'pending'"):
-            assert row["attempts"] == attempt
-            assert row["next_try_at"] - row["created_at"] >= RETRY_DELAYS[attempt - 1]
-        assert await drainer.drain_once() == 0
-        await make_events_due(pipeline)
-    assert attempts == {0: 1, 1: 5, 2: 5, 3: 1}
-    assert await count_states(pipeline) == {
-        ("done", None): 2,
-        ("set_aside", "ValueError"): 1,
-        ("set_aside", "DivisionByZero"): 1,
-    }
-    assert await pipeline.get_feed_seq() == 2  # the changes of failed events are rolled back
-    assert "5YJ3E7EB1KF000001" not in caplog.text
-    assert "test_drain_inbox.py:" in caplog.text
-
-
-async def test_statement_timeout_counts_as_an_attempt(pipeline):
-    async def apply_event(connection, event: StoredEvent, *, vin_key):
-        if event.payload["n"] == 0:
-            await connection.execute("set local statement_timeout = '20ms'")
-            await connection.execute("select pg_sleep(5)")
-        return AppliedEvent()
-
-    await pipeline.deliver(*(make_numbered_event(pipeline.user_id, n, n) for n in range(2)))
-    await create_drainer(pipeline, apply_event).drain_once()
-    assert await count_states(pipeline) == {("pending", "QueryCanceled"): 1, ("done", None): 1}
-
-
 async def test_events_of_a_worker_that_dies_before_commit_are_processed_again(pipeline, database_url):
     terminated_by = []
 
@@ -150,17 +88,6 @@ async def test_events_of_a_worker_that_dies_before_commit_are_processed_again(pi
     assert (await pipeline.get_vehicle())["vehicle_cache"]["chargeState"]["batteryLevel"] == 53
     assert await pipeline.get_feed_seq() == 4
     assert pipeline.feed_wakes == [pipeline.user_id]
-
-
-async def test_deadlock_does_not_count_as_an_attempt(pipeline):
-    async def apply_event(connection, event: StoredEvent, *, vin_key):
-        raise psycopg.errors.DeadlockDetected
-
-    await pipeline.deliver(make_numbered_event(pipeline.user_id, 0, 0))
-    with pytest.raises(psycopg.errors.DeadlockDetected):
-        await create_drainer(pipeline, apply_event).drain_once()
-    (row,) = await pipeline.list_inbox_rows()
-    assert (row["state"], row["attempts"]) == ("pending", 0)
 
 
 async def test_unknown_users_and_events_are_ignored_and_heartbeats_are_recorded(pipeline):
@@ -186,22 +113,6 @@ async def test_unknown_users_and_events_are_ignored_and_heartbeats_are_recorded(
     }
     assert await pipeline.execute("select last_success from webhook_subscriptions") == [{"last_success": at(5)}]
     assert await pipeline.execute("select * from vehicles") == []
-
-
-@pytest.mark.parametrize(
-    "malformed",
-    [
-        {"event": "user:vehicle:updated", "vehicle": None},
-        {"event": "user:vehicle:updated", "vehicle": {"id": 5}},
-        {"event": "user:vehicle:discovered"},
-        {"event": "user:vehicle:deleted", "vehicle": {}},
-        {"event": "user:credentials:invalidated", "vendor": None},
-        {"event": "user:vendor-action:updated", "vendorAction": {"id": "x"}},
-    ],
-)
-async def test_malformed_event_is_set_aside_at_once(pipeline, malformed):
-    await pipeline.process(make_event("", at(0), pipeline.user_id) | malformed, pipeline.make_update("car", at(1)))
-    assert await count_states(pipeline) == {("set_aside", "MalformedEventError"): 1, ("done", None): 1}
 
 
 async def test_running_drainer_processes_hinted_and_unhinted_events(pipeline: Pipeline):
@@ -260,9 +171,3 @@ async def test_lock_holder_processes_events_that_arrive_meanwhile(pipeline):
     may_continue.set()
     assert await holder == 2
     assert applied == [0, 1]
-
-
-def test_retry_delays_increase():
-    assert sorted(RETRY_DELAYS) == list(RETRY_DELAYS)
-    assert len(RETRY_DELAYS) == 4
-    assert RETRY_DELAYS[0] >= timedelta(seconds=5)

@@ -50,8 +50,8 @@ async def test_viewing_keeps_the_page_usable_and_only_one_of_twenty_posts_succee
     link = await scenario.create_link("TESLA")
     for _ in range(3):
         assert (await scenario.browser.get(link["url"])).status_code == 200
-    response = await asyncio.gather(*(scenario.browser.post(link["url"]) for _ in range(20)))
-    assert sorted(it.status_code for it in response) == [303] + [410] * 19
+    responses = await asyncio.gather(*(scenario.browser.post(link["url"]) for _ in range(20)))
+    assert sorted(it.status_code for it in responses) == [303] + [410] * 19
     page = await scenario.browser.get(link["url"])
     assert page.status_code == 410
     assert "a@example.org" not in page.text

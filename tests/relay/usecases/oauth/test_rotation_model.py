@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
-import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -120,18 +119,16 @@ def relay(database_url, tmp_path):
         try:
             # The test sends thousands of requests from one address.
             app.state.runtime = replace(app.state.runtime, rate_limiter=RateLimiter(per_minute=1_000_000))
-            yield SyncRelay(
-                runner=runner, client=OAuthClient(http, app.state.runtime), user_id=create_test_user(database_url)
-            )
+            user_id = runner.run(add_user(app.state.runtime.pool))
+            yield SyncRelay(runner=runner, client=OAuthClient(http, app.state.runtime), user_id=user_id)
         finally:
             runner.run(http.aclose())
             runner.run(lifespan.__aexit__(None, None, None))
 
 
-def create_test_user(database_url):
-    with psycopg.connect(database_url, autocommit=True) as owner:
-        owner.execute("set search_path to evconduit")
-        return create_user(owner, email="a@example.org", name="Ada")
+async def add_user(pool):
+    async with pool.connection() as connection:
+        return await create_user(connection, email="a@example.org", name="Ada")
 
 
 def test_rotation_behaves_like_its_model(relay):

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.relay.support.linking import problem
+from tests.relay.support.linking import parse_problem
 
 
 async def test_concurrent_refreshes_are_limited_to_one_in_five_minutes(v2_api, simulated_vehicle):
@@ -11,7 +11,7 @@ async def test_concurrent_refreshes_are_limited_to_one_in_five_minutes(v2_api, s
     (accepted,) = [it for it in answers if it.status_code == 202]
     assert accepted.json()["refreshed"] is True
     for refused in (it for it in answers if it is not accepted):
-        assert problem(refused) == (429, "too-many-requests")
+        assert parse_problem(refused) == (429, "too-many-requests")
         assert 0 < int(refused.headers["Retry-After"]) <= 300
         assert refused.json()["again_at"] == accepted.json()["again_at"]
     await simulated_vehicle.execute("update vehicles set refreshed_at = refreshed_at - interval '5 minutes'")
@@ -22,7 +22,7 @@ async def test_concurrent_refreshes_are_limited_to_one_in_five_minutes(v2_api, s
 async def test_refresh_that_enode_rejects_can_be_repeated_at_once(v2_api, simulated_vehicle):
     path = f"{simulated_vehicle.path}/refresh"
     await simulated_vehicle.execute("update vehicle_links set enode_vehicle_id = 'gone'")
-    assert problem(await v2_api.post(path)) == (404, "not-found")
+    assert parse_problem(await v2_api.post(path)) == (404, "not-found")
     await simulated_vehicle.execute(
         "update vehicle_links set enode_vehicle_id = %s", simulated_vehicle.account.enode_id
     )

@@ -1,0 +1,65 @@
+"""Account operations of an operator. The command line runs them on a connection of its own."""
+
+from typing import Literal, LiteralString, TypeIs
+from uuid import UUID
+
+from relay.gateways.enode.languages import match_language
+from relay.identity.repository import create_user
+from relay.kit.database import Connection
+from relay.plans import OPERATOR_PLAN, PlanName
+from relay.streams.hub import CloseStreams
+
+type Role = Literal["user", "admin"]
+ROLES: tuple[Role, ...] = ("user", "admin")
+
+FIND_USERS: LiteralString = """
+select id from users
+where closed_at is null and (id::text = %(email_or_id)s or lower(email) = lower(%(email_or_id)s))
+"""
+APPROVE: LiteralString = "update users set approved_at = now() where id = %s and approved_at is null"
+SET_PLAN: LiteralString = "update users set plan = %s where id = %s"
+SET_ROLE: LiteralString = "update users set role = %s where id = %s"
+DISABLE: LiteralString = "update users set disabled_at = now() where id = %s"
+ENABLE: LiteralString = "update users set disabled_at = null where id = %s"
+
+
+def is_role(text: str) -> TypeIs[Role]:
+    """Whether this is the name of a role."""
+    return text in ROLES
+
+
+async def find_users(connection: Connection, email_or_id: str) -> list[UUID]:
+    """Open accounts with this id or email address. Several accounts may share an address: it is no identity."""
+    rows = await (await connection.execute(FIND_USERS, {"email_or_id": email_or_id})).fetchall()
+    return [UUID(str(row[0])) for row in rows]
+
+
+async def add_user(connection: Connection, *, email: str, name: str, language: str) -> UUID:
+    """Create an account on the operator's plan, in the supported language nearest to `language` (BCP 47)."""
+    return await create_user(connection, email=email, name=name, language=match_language(language), plan=OPERATOR_PLAN)
+
+
+async def approve_user(connection: Connection, user_id: UUID) -> bool:
+    """Approve an account that waits for it (EVCONDUIT_APPROVAL); False if it was approved before."""
+    return (await connection.execute(APPROVE, [user_id])).rowcount == 1
+
+
+async def set_plan(connection: Connection, user_id: UUID, plan: PlanName) -> None:
+    """Move an account to another plan. It applies from the next call on; this month's usage stays."""
+    await connection.execute(SET_PLAN, [plan, user_id])
+
+
+async def set_role(connection: Connection, user_id: UUID, role: Role) -> None:
+    """Give an account this role. It applies from the next page on."""
+    await connection.execute(SET_ROLE, [role, user_id])
+
+
+async def disable_user(connection: Connection, user_id: UUID, close_streams: CloseStreams) -> None:
+    """Disable an account: calls are refused, and its open streams end at once. Enode's events are still stored."""
+    await connection.execute(DISABLE, [user_id])
+    close_streams(user_id)
+
+
+async def enable_user(connection: Connection, user_id: UUID) -> None:
+    """Enable a disabled account."""
+    await connection.execute(ENABLE, [user_id])
