@@ -41,8 +41,8 @@ def _exit_on_signal(_number: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's calling convention
-    if wanted:
+def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer's calling convention
+    if requested:
         print(version("evconduit-relay"))
         raise typer.Exit
 

@@ -142,7 +142,9 @@ async def _wait_until_processed(connection: Connection, ids: tuple[int, ...]) ->
 
 
 def _describe_missing(ids: Sequence[int]) -> str:
-    return f"the inbox has no event {', '.join(map(str, ids))}: it never had it, or has deleted it after its time"
+    return (
+        f"the inbox has no event {', '.join(map(str, ids))}: it never existed, or was deleted when its retention ended"
+    )
 
 
 def _assume_utc(moment: datetime | None) -> datetime | None:

@@ -57,13 +57,17 @@ def invite_revoke(
     ],
 ) -> None:
     """Revoke an invitation. Accounts that were registered with it stay."""
-    wanted = beginning.strip().rstrip("…").rstrip("-").upper()
+    prefix = beginning.strip().rstrip("…").rstrip("-").upper()
 
     async def revoke(relay: RelayAccess) -> Invitation:
         invitations = await list_invitations(relay.connection)
-        matches = [it for it in invitations if it.prefix == wanted[:4] and it.revoked_at is None]
-        if not wanted or len(matches) != 1:
-            raise OperatorError(f"{len(matches)} invitations start with {wanted!r}: see `evconduit invite list`")
+        matches = [
+            invitation
+            for invitation in invitations
+            if invitation.prefix == prefix[:4] and invitation.revoked_at is None
+        ]
+        if not prefix or len(matches) != 1:
+            raise OperatorError(f"{len(matches)} invitations start with {prefix!r}: see `evconduit invite list`")
         await revoke_invitation(relay.connection, matches[0].id)
         return matches[0]
 

@@ -28,11 +28,15 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, 
 
     measured, paused = run_story(collect)
     if as_json:
-        print(json.dumps({it.metric.name: it.values if it.metric.label else it.values.get("") for it in measured}))
+        print(
+            json.dumps(
+                {item.metric.name: item.values if item.metric.label else item.values.get("") for item in measured}
+            )
+        )
         return
-    for it in measured:
-        values = ", ".join(f"{label} {value:g}".strip() for label, value in it.values.items()) or "-"
-        print(f"{it.metric.name.replace('_', ' '):32} {values:30} {it.metric.help}")
+    for item in measured:
+        values = ", ".join(f"{label} {value:g}".strip() for label, value in item.values.items()) or "-"
+        print(f"{item.metric.name.replace('_', ' '):32} {values:30} {item.metric.help}")
     print(f"{'switches':32} {', '.join(paused) or 'nothing'} paused")
 
 

@@ -126,6 +126,6 @@ class FeedChanges:
     end_cursor: Cursor
     messages: Sequence[FeedMessage] = ()
 
-    def with_cursors(self) -> list[tuple[FeedMessage, Cursor]]:
+    def pair_with_cursors(self) -> list[tuple[FeedMessage, Cursor]]:
         """Return each message with the cursor to resume from after it."""
         return [(message, Cursor(epoch=self.end_cursor.epoch, seq=message.seq)) for message in self.messages]

@@ -89,7 +89,9 @@ class _Registers:
     def write_group(self, name: str, value: Any, version: GroupVersion) -> None:
         if version <= self._versions.get(name, ""):
             return
-        newer = {leaf: it for leaf, it in self._leaves.pop(name, {}).items() if it > version}
+        newer = {
+            leaf: leaf_version for leaf, leaf_version in self._leaves.pop(name, {}).items() if leaf_version > version
+        }
         if newer:
             value = _copy_members(value) | {leaf: self._groups[name][leaf] for leaf in newer}
             self._leaves[name] = newer

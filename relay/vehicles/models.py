@@ -99,7 +99,7 @@ class Vehicle:
 
     @property
     def visible_state(self) -> tuple[object, ...]:
-        """Everything about it that a user can see, for comparison."""
+        """Everything about the vehicle that a user can see, for comparison."""
         if self.link_state == "over_limit":
             return select_display_members(self.corrected_groups), self.link_state, self.link_since
         smart = self.smart_charging and (self.smart_charging.state, self.smart_charging.since)

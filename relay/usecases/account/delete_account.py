@@ -28,7 +28,10 @@ log = logging.getLogger(__name__)
 DELETE_ACCOUNT_JOB = "delete_account"
 """Name of the job. Its argument `user_id` is also the id of the tombstone."""
 LEASE = timedelta(minutes=10)
-"""Time for which one process claims a deletion, and so the delay after it dies. Two at once would do no harm."""
+"""How long one process claims a deletion. If that process dies, the deletion resumes after this time.
+
+The steps are idempotent, so two processes at once do no harm.
+"""
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 360))
 """Delays after consecutive failures; the last one repeats."""
 CHECK_INTERVAL_SECONDS = 30.0
@@ -48,7 +51,7 @@ _SAVE_FAILURE: LiteralString = "update deleted_users set failure = %s, next_try_
 # One row for the operator: how many deletions are pending and since when, how many are overdue although a worker should
 # have resumed them, and the failure of the oldest that has one.
 SUMMARIZE_PENDING_DELETIONS: LiteralString = """
-select count(*), min(requested_at), count(*) filter (where next_try_at < now() - interval '15 minutes') as left_lying,
+select count(*), min(requested_at), count(*) filter (where next_try_at < now() - interval '15 minutes') as overdue,
     (array_agg(failure order by requested_at) filter (where failure is not null))[1] as failure,
     min(next_try_at) filter (where failure is not null) as next_try_at
 from deleted_users where deleted_at is null

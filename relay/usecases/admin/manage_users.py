@@ -29,7 +29,7 @@ def is_role(text: str) -> TypeIs[Role]:
 
 
 async def find_users(connection: Connection, email_or_id: str) -> list[UUID]:
-    """Open accounts with this id or email address. Several accounts may share an address: it is no identity."""
+    """Open accounts with this id or email address. Several accounts may share an email address."""
     rows = await (await connection.execute(FIND_USERS, {"email_or_id": email_or_id})).fetchall()
     return [UUID(str(row[0])) for row in rows]
 
@@ -40,7 +40,7 @@ async def add_user(connection: Connection, *, email: str, name: str, language: s
 
 
 async def approve_user(connection: Connection, user_id: UUID) -> bool:
-    """Approve an account that waits for it (EVCONDUIT_APPROVAL); False if it was approved before."""
+    """Approve an account that awaits approval (EVCONDUIT_APPROVAL); False if it was approved before."""
     return (await connection.execute(APPROVE, [user_id])).rowcount == 1
 
 

@@ -79,7 +79,7 @@ async def run_stale_command_loop(runtime: Runtime) -> None:
 
 
 async def _fetch_outcome(runtime: Runtime, action_id: str | None) -> CommandOutcome | None:
-    """Return the outcome that Enode has for the action; None when Enode can't be asked."""
+    """Return the outcome that Enode has for the action; None when Enode can't be queried."""
     if runtime.enode is None or action_id is None:
         return None
     try:

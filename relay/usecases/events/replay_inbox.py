@@ -31,7 +31,7 @@ where state <> 'pending' and (%(ids)s::bigint[] is null or id = any (%(ids)s))
   and (%(state)s::text is null or state = %(state)s)
 order by id
 """
-SELECT_ROWS: LiteralString = """
+LIST_ROWS: LiteralString = """
 select id, account_id, source, created_at, payload is not null as is_parsed, raw from webhook_logs where id = any (%s)
 """
 REQUEUE: LiteralString = """
@@ -50,7 +50,8 @@ on conflict (account_id, digest) do nothing returning id
 """
 MARK_BODY_PARSED: LiteralString = "update webhook_logs set state = 'done', reason = 'replayed' where id = %s"
 LIST_MISSING_IDS: LiteralString = """
-select it.id from unnest(%s::bigint[]) as it (id) where not exists (select from webhook_logs w where w.id = it.id)
+select requested.id from unnest(%s::bigint[]) as requested (id)
+where not exists (select from webhook_logs w where w.id = requested.id)
 """
 NOTIFY: LiteralString = "select pg_notify(%s, %s)"
 COUNT_PENDING: LiteralString = "select count(*) from webhook_logs where id = any (%s) and state = 'pending'"
@@ -115,7 +116,7 @@ async def replay_events(connection: Connection, ids: Sequence[int]) -> AsyncIter
     for start in range(0, len(ids), BATCH_SIZE):
         batch = list(ids[start : start + BATCH_SIZE])
         async with connection.transaction():
-            rows = await fetch_all(connection, SELECT_ROWS, [batch], class_row(_InboxRow))
+            rows = await fetch_all(connection, LIST_ROWS, [batch], class_row(_InboxRow))
             event_ids = [row.id for row in rows if row.is_parsed]
             await connection.execute(REQUEUE, [event_ids])
             pending_ids += event_ids

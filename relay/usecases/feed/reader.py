@@ -89,7 +89,7 @@ class FeedSnapshot:
     replay: list[TransitionMessage]
     gap: bool
 
-    def replay_with_cursors(self) -> list[tuple[TransitionMessage, Cursor]]:
+    def pair_replay_with_cursors(self) -> list[tuple[TransitionMessage, Cursor]]:
         """Return each replayed transition with the cursor to resume from after it."""
         return [(transition, Cursor(epoch=self.cursor.epoch, seq=transition.seq)) for transition in self.replay]
 

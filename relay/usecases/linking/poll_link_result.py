@@ -95,7 +95,7 @@ async def post_link_result(
     return {
         "link_id": str(page.id),
         "state": state,
-        "vendor": page.vendor or next((it["vendor"] for it in vehicles), None),
+        "vendor": page.vendor or next((vehicle["vendor"] for vehicle in vehicles), None),
         "vehicles": vehicles,
         "expires_at": format_timestamp(page.expires_at),
         "status": state,
@@ -123,7 +123,9 @@ async def poll_link_result(runtime: Runtime, inbox: Inbox, page: LinkPage) -> Li
         await CHECK_THROTTLE.release(runtime.pool, page.id, attempt[0])
         return page
     runtime.request_poll()
-    outcome, new_ids = determine_outcome(page, vendors, {it.id: str(it.vehicle.get("vendor")) for it in readings})
+    outcome, new_ids = determine_outcome(
+        page, vendors, {reading.id: str(reading.vehicle.get("vendor")) for reading in readings}
+    )
     async with runtime.pool.connection() as connection:
         if outcome is not None:
             await save_outcome(connection, page.id, outcome, new_ids)
@@ -138,10 +140,10 @@ async def _fetch_enode_state(
     except EnodeNotFound:
         return set(), []
     began_at = datetime.now(UTC)
-    readings = [it async for it in enode.vehicles.list_for_user(str(user_id))]
+    readings = [reading async for reading in enode.vehicles.list_for_user(str(user_id))]
     # Enode's webhook may be late or not set up, so the vehicles are processed like events.
     await store_readings(runtime.pool, inbox, readings, began_at=began_at, user_id=user_id)
-    return {it.vendor for it in user.linked_vendors if it.is_valid is not False}, readings
+    return {linked.vendor for linked in user.linked_vendors if linked.is_valid is not False}, readings
 
 
 async def _list_linked_vehicles(connection: Connection, page: LinkPage) -> list[LinkedVehicle]:

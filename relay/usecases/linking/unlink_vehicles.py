@@ -87,7 +87,7 @@ async def delete_vehicle(
         call = await authenticate_caller(connection, authorization, scope="control")
         runtime.rate_limiter.check(call.caller.rate_limit_key)
         candidates = await list_unlink_candidates(connection, call.caller.user_id, vehicle_id)
-    vehicles: list[UnlinkedVehicle] = [{"id": str(it.id), "name": it.name} for it in candidates]
+    vehicles: list[UnlinkedVehicle] = [{"id": str(candidate.id), "name": candidate.name} for candidate in candidates]
     if not confirm:
         detail = "This unlinks all cars of the vendor account. Repeat the request with confirm=true to unlink them."
         raise Problem(409, "confirm-required", detail, vendor=candidates[0].vendor, vehicles=vehicles)
@@ -114,7 +114,7 @@ async def unlink_vehicles(runtime: Runtime, enode: EnodeClient, user_id: UUID, v
     """
     await disconnect_vendor(enode, user_id, vehicles[0].vendor)
     async with runtime.pool.connection() as connection, connection.transaction():
-        ids = [it for vehicle in vehicles for it in vehicle.enode_vehicle_ids]
+        ids = [enode_vehicle_id for vehicle in vehicles for enode_vehicle_id in vehicle.enode_vehicle_ids]
         is_visible = await mark_vehicles_deleted(
             connection, user_id, ids, vin_key=runtime.secret_key, plans=runtime.plans
         )
