@@ -137,7 +137,6 @@ def test_rotation_behaves_like_its_model(relay):
         settings=settings(
             max_examples=60,
             stateful_step_count=30,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
