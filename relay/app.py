@@ -12,7 +12,7 @@ from relay import health
 from relay.inbox.routes import ENODE_WEBHOOK_PATH
 from relay.inbox.routes import router as inbox_router
 from relay.inbox.service import Inbox
-from relay.inbox.signature_failures import SignatureFailureCounter
+from relay.inbox.signature_failure_counter import SignatureFailureCounter
 from relay.kit import problems
 from relay.kit.background import run_in_background
 from relay.kit.ingress import IngressMiddleware
