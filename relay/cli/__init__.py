@@ -54,4 +54,4 @@ def _define_global_options(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """EVConduit's relay: any electric car that Enode reaches, live inside Home Assistant."""
+    """Run and manage an EVConduit relay, which connects electric cars to Home Assistant."""

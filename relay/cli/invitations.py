@@ -22,7 +22,7 @@ app = typer.Typer(help="Manage invitations, for EVCONDUIT_REGISTRATION=invitatio
 def invite_create(
     uses: Annotated[int, typer.Option(min=1, max=10_000, help="How many people can register with it.")] = 1,
     days: Annotated[int, typer.Option(min=1, max=3650, help="Days until it expires.")] = 30,
-    note_: Annotated[str, typer.Option("--note", help="A note for yourself, for example whom it is for.")] = "",
+    note_: Annotated[str, typer.Option("--note", help="A note for yourself, for example who it's for.")] = "",
 ) -> None:
     """Create an invitation and print its code. It can't be shown again: only its hash is stored."""
     code = generate_invitation_code()

@@ -62,7 +62,7 @@ def work() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Update the database schema. DATABASE_URL must connect as the schema's owner; the embedded database does."""
+    """Update the database schema. If DATABASE_URL is set, it must connect as the schema's owner."""
     settings = load_settings()
     with open_owner_conninfo(settings) as conninfo:
         try:

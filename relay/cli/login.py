@@ -20,7 +20,7 @@ LIST_USERS: LiteralString = "select id from users where closed_at is null limit 
 @app.command()
 def login(
     user: Annotated[
-        str | None, typer.Option(help="Email address or id of the account. Needed when there are several.")
+        str | None, typer.Option(help="Email address or ID of the account. Required if there are several.")
     ] = None,
 ) -> None:
     """Print a link that signs the owner in on the relay's web pages. It works once, within 15 minutes."""

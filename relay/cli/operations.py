@@ -18,7 +18,7 @@ SwitchArgument = Annotated[str, typer.Argument(help=" or ".join(PAUSE_SWITCHES))
 
 @app.command()
 def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False) -> None:
-    """Print the relay's state: waiting events, last contact with Enode, what is paused. The values of /metrics."""
+    """Print the metrics of the database: pending events, last contact with Enode, what is paused and more."""
 
     async def collect(relay: RelayAccess) -> tuple[list[MeasuredMetric], list[str]]:
         async def fetch_rows(statement: LiteralString) -> Sequence[tuple[object, ...]]:
@@ -42,7 +42,7 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, 
 
 @app.command("pause")
 def pause_command(what: SwitchArgument) -> None:
-    """Pause delivery (streams stay open, nothing is pushed, nothing is lost) or commands (refused with a message)."""
+    """Pause delivery (streams stay open, changes are delivered after you resume) or commands (refused with 503)."""
     _set_paused(what, paused=True)
 
 

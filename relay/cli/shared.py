@@ -21,7 +21,7 @@ from relay.streams.hub import CloseStreams
 from relay.usecases.admin.manage_users import find_users
 
 # Not a `type` alias: typer doesn't resolve those.
-UserOption = Annotated[str, typer.Option("--user", help="Email address or id of the account.")]
+UserOption = Annotated[str, typer.Option("--user", help="Email address or ID of the account.")]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -48,12 +48,12 @@ def vehicle_link(
 
 @vehicle_app.command("unlink")
 def vehicle_unlink(
-    vehicle: Annotated[str, typer.Argument(help="Id of a car, from the relay or from Enode.")],
+    vehicle: Annotated[str, typer.Argument(help="ID of a car, from the relay or from Enode.")],
     user: UserOption,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Unlink. Without it, the cars are only listed.")] = False,
 ) -> None:
-    """Unlink a car, and with it all cars of the same account at its maker."""
+    """Unlink a car and all other cars of the same vendor account."""
 
     async def unlink(relay: RelayAccess) -> list[UnlinkCandidate]:
         return await _unlink_vehicles(relay, user, vehicle, yes=yes)
