@@ -1,4 +1,4 @@
-"""Correct known errors of vendors: a table of rules over the merged state of a vehicle. Pure.
+"""Correct known errors of vendors: a table of rules over the merged state of a vehicle. Pure functions.
 
 A correction replaces whole state groups and is named in the vehicle's record. The raw state stays as Enode reported it,
 because merging and polling compare with that. A rule depends only on the newest state and on its own memory of earlier
