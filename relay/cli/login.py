@@ -1,4 +1,4 @@
-"""`evconduit login`: one-time links that sign the owner of a self-hosted relay in on its web pages."""
+"""`evconduit login`: print one-time links that sign in the owner of a self-hosted relay on its web pages."""
 
 import asyncio
 from typing import Annotated, LiteralString

@@ -1,4 +1,4 @@
-"""Account operations of an operator. The command line runs them on a connection of its own."""
+"""Manage accounts for the operator: the functions behind `evconduit user`."""
 
 from typing import Literal, LiteralString, TypeIs
 from uuid import UUID
