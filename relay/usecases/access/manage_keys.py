@@ -7,8 +7,8 @@ from uuid import UUID
 
 from psycopg.rows import args_row, class_row
 
+from relay.identity.api_keys import INSERT_API_KEY, build_api_key_row
 from relay.identity.credentials import generate_api_key
-from relay.identity.repository import INSERT_API_KEY, build_api_key_row
 from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.kit.problems import Problem
 from relay.streams.hub import CloseStreams

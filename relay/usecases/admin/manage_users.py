@@ -4,7 +4,7 @@ from typing import Literal, LiteralString, TypeIs
 from uuid import UUID
 
 from relay.gateways.enode.languages import match_language
-from relay.identity.repository import create_user
+from relay.identity.users import create_user
 from relay.kit.database import Connection
 from relay.plans import OPERATOR_PLAN, PlanName
 from relay.streams.hub import CloseStreams

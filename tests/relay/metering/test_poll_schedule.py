@@ -123,7 +123,7 @@ def test_most_of_the_allowance_is_used(limit, least):
     assert len(polls) >= least * limit
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from([130, 300, 2500]), MONTHS, st.lists(ACTIVITIES, min_size=1, max_size=60), st.uuids())
 def test_calls_last_to_the_end_of_the_month_with_any_activity(limit, month, activities, user):
     def activity_at(since):

@@ -268,7 +268,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, inside=STEPS)
 async def test_any_interleaving_delivers_all_transitions_and_the_newest_states_in_order(pool, steps, inside):
     """`steps` happen between the hub's queries, `inside` during one, right after the database has been read."""

@@ -6,8 +6,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.relay.supabase_auth.double import ANON, BASE, SECRET
-from tests.relay.supabase_auth.flows import EMAIL_INTERVAL_SECONDS, FLOW_LIFETIME_SECONDS, LINK_LIFETIME_SECONDS
+from tests.relay.support.supabase.double import ANON, BASE, SECRET
+from tests.relay.support.supabase.flows import EMAIL_INTERVAL_SECONDS, FLOW_LIFETIME_SECONDS, LINK_LIFETIME_SECONDS
 
 ANNA, BACK = "anna@example.org", "http://relay.example/auth/callback"
 VERIFIER = "v" * 43

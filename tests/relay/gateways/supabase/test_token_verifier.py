@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from relay.gateways.supabase.errors import SupabaseUnavailable
 from relay.gateways.supabase.signing_keys import MIN_FETCH_INTERVAL_SECONDS, RETRY_INTERVAL_SECONDS, SigningKeys
 from relay.gateways.supabase.token_verifier import TokenVerifier
-from tests.relay.supabase_auth.double import SigningKey
-from tests.relay.supabase_auth.flows import SupabaseAccount
+from tests.relay.support.supabase.double import SigningKey
+from tests.relay.support.supabase.flows import SupabaseAccount
 
 ACCOUNT = SupabaseAccount("anna@example.org", metadata={"full_name": " Anna\n B "})
 JWKS_PATH = "/.well-known/jwks.json"
@@ -123,7 +123,7 @@ async def test_key_in_the_token_header_is_ignored(supabase, client):
 
 
 @given(st.text() | st.binary().map(lambda it: ".".join([base64.urlsafe_b64encode(it).decode()] * 3)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_arbitrary_text_is_invalid(text):
     async def verify():
         async def fetch_no_keys():

@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from tests.relay.supabase_auth.refusals import Refusal
+from tests.relay.support.supabase.refusals import Refusal
 
 PREFIX = "pkce_"
 EMAIL_INTERVAL_SECONDS, LINK_LIFETIME_SECONDS, FLOW_LIFETIME_SECONDS = 60, 3600, 300

@@ -22,7 +22,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tests.relay.supabase_auth.flows import (
+from tests.relay.support.serving import serve_app
+from tests.relay.support.supabase.flows import (
     EMAIL_INTERVAL_SECONDS,
     PREFIX,
     Flow,
@@ -31,8 +32,7 @@ from tests.relay.supabase_auth.flows import (
     SupabaseAccount,
     parse_pkce_challenge,
 )
-from tests.relay.supabase_auth.refusals import GatewayRefusal, Refusal, redirect_back, refuse, refuse_at_gateway
-from tests.relay.supabase_auth.running import running
+from tests.relay.support.supabase.refusals import GatewayRefusal, Refusal, redirect_back, refuse, refuse_at_gateway
 
 ANON, SECRET = "sb_publishable_test", "sb_secret_test"
 BASE = "/auth/v1"
@@ -411,9 +411,9 @@ async def _parse_body(request: Request, key: str):
 
 
 @asynccontextmanager
-async def supabase_running(**settings):
+async def serve_supabase(**settings):
     """Serve a project on loopback until the block ends."""
     double = SupabaseDouble(**settings)
-    async with running(double.app) as url:
+    async with serve_app(double.app) as url:
         double.url = url
         yield double

@@ -4,7 +4,7 @@ import pytest
 
 from relay.doctor import run_checks
 from relay.settings import Settings
-from tests.relay.supabase_auth.double import ANON, SECRET
+from tests.relay.support.supabase.double import ANON, SECRET
 
 
 @pytest.fixture

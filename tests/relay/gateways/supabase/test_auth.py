@@ -14,8 +14,8 @@ from relay.gateways.supabase import (
     SupabaseUnavailable,
     open_supabase,
 )
-from tests.relay.supabase_auth.double import SECRET
-from tests.relay.supabase_auth.flows import SupabaseAccount
+from tests.relay.support.supabase.double import SECRET
+from tests.relay.support.supabase.flows import SupabaseAccount
 
 BACK = "http://relay.example/auth/callback"
 
