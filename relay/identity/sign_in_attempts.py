@@ -35,7 +35,7 @@ before as (
 insert into sign_in_attempts (token_hash, address_hash, source_hash, invitation_id, accepted_terms_at, next_path,
                               expires_at, earlier_verifiers)
 values (%(token)s, %(address_hash)s, %(source_hash)s, %(invitation_id)s,
-        case when %(accepts_terms)s then now() end, %(next_path)s, now() + %(lives)s,
+        case when %(accepts_terms)s then now() end, %(next_path)s, now() + %(lifetime)s,
         coalesce((select verifiers[:%(by_address)s] from before), '{}'))
 """
 _STORE_VERIFIER: LiteralString = "update sign_in_attempts set code_verifier = %s where token_hash = %s"
@@ -109,7 +109,7 @@ async def create_sign_in_attempt(connection: Connection, new_attempt: NewSignInA
         "invitation_id": new_attempt.invitation_id,
         "accepts_terms": new_attempt.accepts_terms,
         "next_path": new_attempt.next_path,
-        "lives": LIFETIME,
+        "lifetime": LIFETIME,
         "window": RATE_LIMIT_WINDOW,
         "by_address": MAX_STARTS_PER_ADDRESS,
         "by_source": MAX_STARTS_PER_SOURCE,
@@ -118,7 +118,9 @@ async def create_sign_in_attempt(connection: Connection, new_attempt: NewSignInA
         await connection.execute(_LOCK)
         row = await (await connection.execute(_CHECK_LIMITS, parameters)).fetchone()
         if row is None or not row[0]:
-            raise _build_too_many_requests("There were too many sign-ins for this address or from your network.")
+            raise _create_too_many_requests_problem(
+                "There were too many sign-ins for this address or from your network."
+            )
         await connection.execute(_INSERT, parameters)
     return token
 
@@ -164,10 +166,10 @@ async def count_sign_in_try(connection: Connection, token: str) -> None:
     }
     row = await (await connection.execute(_COUNT_TRY, parameters)).fetchone()
     if row is None or not row[0]:
-        raise _build_too_many_requests("There were too many sign-in attempts.")
+        raise _create_too_many_requests_problem("There were too many sign-in attempts.")
 
 
-def _build_too_many_requests(reason: str) -> Problem:
+def _create_too_many_requests_problem(reason: str) -> Problem:
     seconds = int(RATE_LIMIT_WINDOW.total_seconds())
     detail = f"{reason} Try again in {seconds // 60} minutes."
     return Problem(429, "too-many-requests", detail, headers={"Retry-After": str(seconds)})

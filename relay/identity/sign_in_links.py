@@ -21,9 +21,9 @@ _REDEEM_LINK: LiteralString = "delete from sign_in_links where token_hash = %s a
 _LOCK_OWNER_CREATION: LiteralString = "select pg_advisory_xact_lock(hashtext('evconduit owner'))"
 _FIND_OWNER: LiteralString = "select id from users where closed_at is null order by created_at, id limit 1"
 _INSERT_OWNER: LiteralString = """
-with made as (insert into users (role, language, plan) values ('admin', %s, %s) returning id),
-     feed as (insert into feeds (user_id) select id from made)
-select id from made
+with inserted as (insert into users (role, language, plan) values ('admin', %s, %s) returning id),
+     feed as (insert into feeds (user_id) select id from inserted)
+select id from inserted
 """
 
 

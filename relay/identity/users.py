@@ -21,18 +21,18 @@ select id, true from deleted_users where supabase_id = %(supabase_id)s and delet
 limit 1
 """
 _INSERT: LiteralString = """
-with made as (insert into users (email, name, language, plan) values (%s, %s, %s, %s) returning id),
-     feed as (insert into feeds (user_id) select id from made)
-select id from made
+with inserted as (insert into users (email, name, language, plan) values (%s, %s, %s, %s) returning id),
+     feed as (insert into feeds (user_id) select id from inserted)
+select id from inserted
 """
 _INSERT_FROM_SUPABASE: LiteralString = """
-with made as (
+with inserted as (
     insert into users (supabase_id, email, name, language, invitation_id, plan, approved_at, accepted_terms_at)
     values (%(supabase_id)s, %(email)s, %(name)s, %(language)s, %(invitation_id)s, %(plan)s,
             case when %(approved)s then now() end, case when %(accepts_terms)s then now() end)
     returning id),
-feed as (insert into feeds (user_id) select id from made)
-select id from made
+feed as (insert into feeds (user_id) select id from inserted)
+select id from inserted
 """
 _UPDATE_EMAIL: LiteralString = (
     "update users set email = %(email)s where id = %(id)s and email is distinct from %(email)s"
