@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from relay.identity.credentials import ACCESS_TOKEN_PREFIX, generate_secret, hash_secret
 from relay.identity.oauth import (
@@ -17,7 +17,7 @@ from relay.identity.oauth import (
     RefreshTokenState,
 )
 from relay.identity.oauth_requests import AuthorizationRequest
-from relay.kit.database import Connection, fetch_one
+from relay.kit.database import Connection, fetch_all, fetch_one
 
 _INSERT_CODE: LiteralString = """
 insert into oauth_codes
@@ -216,5 +216,4 @@ async def find_grant_by_token(connection: Connection, token: str) -> Grant | Non
 async def _fetch_ids(
     connection: Connection, statement: LiteralString, parameters: dict[str, bytes] | list[object]
 ) -> list[UUID]:
-    rows = await (await connection.execute(statement, parameters)).fetchall()
-    return [UUID(str(row[0])) for row in rows]
+    return await fetch_all(connection, statement, parameters, scalar_row)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from relay.identity.credentials import generate_secret, hash_secret
 from relay.kit.database import Connection, fetch_one
@@ -116,8 +116,7 @@ async def create_sign_in_attempt(connection: Connection, new_attempt: NewSignInA
     }
     async with connection.transaction():
         await connection.execute(_LOCK)
-        row = await (await connection.execute(_CHECK_LIMITS, parameters)).fetchone()
-        if row is None or not row[0]:
+        if not await fetch_one(connection, _CHECK_LIMITS, parameters, scalar_row):
             raise _create_too_many_requests_problem(
                 "There were too many sign-ins for this address or from your network."
             )
@@ -164,8 +163,7 @@ async def count_sign_in_try(connection: Connection, token: str) -> None:
         "window": RATE_LIMIT_WINDOW,
         "by_source": MAX_STARTS_PER_SOURCE,
     }
-    row = await (await connection.execute(_COUNT_TRY, parameters)).fetchone()
-    if row is None or not row[0]:
+    if not await fetch_one(connection, _COUNT_TRY, parameters, scalar_row):
         raise _create_too_many_requests_problem("There were too many sign-in attempts.")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from relay.kit.database import Connection, fetch_one
 from relay.plans import OPERATOR_PLAN, SIGN_UP_PLAN, PlanName
@@ -73,9 +73,9 @@ async def create_user(
     connection: Connection, *, email: str, name: str, language: str = "en-US", plan: PlanName = OPERATOR_PLAN
 ) -> UUID:
     """Create a user without a Supabase identity, with an empty feed, and return their id."""
-    row = await (await connection.execute(_INSERT, [email, name, language, plan])).fetchone()
-    assert row is not None  # noqa: S101 - an insert without a conflict clause returns its row
-    return UUID(str(row[0]))
+    user_id: UUID | None = await fetch_one(connection, _INSERT, [email, name, language, plan], scalar_row)
+    assert user_id is not None  # noqa: S101 - an insert without a conflict clause returns its row
+    return user_id
 
 
 async def find_user_by_supabase_id(connection: Connection, supabase_id: UUID) -> ExistingUser | None:
@@ -96,9 +96,9 @@ async def create_user_from_supabase(connection: Connection, new_user: NewUser) -
         "approved": new_user.is_approved,
         "accepts_terms": new_user.accepts_terms,
     }
-    row = await (await connection.execute(_INSERT_FROM_SUPABASE, parameters)).fetchone()
-    assert row is not None  # noqa: S101 - an insert without a conflict clause returns its row
-    return UUID(str(row[0]))
+    user_id: UUID | None = await fetch_one(connection, _INSERT_FROM_SUPABASE, parameters, scalar_row)
+    assert user_id is not None  # noqa: S101 - an insert without a conflict clause returns its row
+    return user_id
 
 
 async def update_email(connection: Connection, user_id: UUID, email: str) -> None:

@@ -92,7 +92,8 @@ async def delete_vehicle(
         detail = "This unlinks all cars of the vendor account. Repeat the request with confirm=true to unlink them."
         raise Problem(409, "confirm-required", detail, vendor=candidates[0].vendor, vehicles=vehicles)
     if runtime.enode is None:
-        raise Problem(502, "enode-unavailable", "Enode isn't set up on this relay. Ask its operator.")
+        detail = "This relay has no access to Enode. Ask its operator to configure Enode's credentials."
+        raise Problem(502, "enode-unavailable", detail)
     await unlink_vehicles(runtime, runtime.enode, call.caller.user_id, candidates)
     return {"vendor": candidates[0].vendor, "vehicles": vehicles}
 
