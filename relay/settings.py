@@ -246,7 +246,10 @@ class Settings(BaseSettings):
         )
 
     def load_secret_key(self) -> bytes:
-        """The relay's secret key, from the environment or else from the data folder, where it is created if missing."""
+        """The relay's secret key, from the environment or else from the data folder, where it is created if missing.
+
+        Raises OperatorError if the data folder can't be used, or its key is not valid.
+        """
         if self.secret_key is not None:
             return self.secret_key.get_secret_value().encode()
         file = self.data / "secret-key"

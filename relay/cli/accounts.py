@@ -1,4 +1,4 @@
-"""`evconduit user`: accounts."""
+"""`evconduit user`: manage accounts."""
 
 import sys
 from typing import Annotated

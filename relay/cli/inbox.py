@@ -1,4 +1,4 @@
-"""`evconduit inbox` and `evconduit replay`: events from Enode as they are stored, and processing them again."""
+"""`evconduit inbox` and `evconduit replay`: inspect the stored events from Enode, and process them again."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`evconduit invite`: invitation codes, for a relay where registration is by invitation."""
+"""`evconduit invite`: manage invitation codes, for a relay where registration is by invitation."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`evconduit tokens`: call tokens that the operator grants."""
+"""`evconduit tokens`: grant call tokens, and show those of an account."""
 
 import secrets
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`evconduit vehicle`: linking and unlinking cars for an account holder."""
+"""`evconduit vehicle`: link and unlink cars for an account holder."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The body that is POSTed to a classic client, and the answers that mean it was received."""
+"""The body that is POSTed to a classic client, and the responses that acknowledge it."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -71,7 +71,7 @@ class VehicleRemovedMessage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransitionMessage:
-    """An event in a vehicle's life, such as `plugged_in`. `replayed`: it was first sent while the client was away."""
+    """A transition of a vehicle, such as `plugged_in`. `replayed`: it was first sent while the client was away."""
 
     event: ClassVar[str] = "transition"
     seq: int

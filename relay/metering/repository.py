@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import LiteralString
 
-from relay.kit.database import Connection
+from psycopg.rows import class_row
+
+from relay.kit.database import Connection, fetch_one
 
 # Refunds to the bucket that paid, and subtracts the call from the day's totals. Only the row says which bucket it was,
 # so there is one update for each, and at most one of them finds a row.
@@ -33,9 +35,10 @@ day_updated as (
 )
 select
     coalesce((select used from allowance), (
-        select m.used from usage_months m where (m.user_id, m.period) = (refunded.user_id, refunded.period)), 0),
+        select m.used from usage_months m
+        where (m.user_id, m.period) = (refunded.user_id, refunded.period)), 0) as used,
     coalesce((select balance from tokens), (
-        select b.balance from call_token_balances b where b.user_id = refunded.user_id), 0)
+        select b.balance from call_token_balances b where b.user_id = refunded.user_id), 0) as call_tokens
 from refunded
 """
 
@@ -50,5 +53,4 @@ class CallBalance:
 
 async def refund_metered_call(connection: Connection, call_id: int) -> CallBalance | None:
     """Refund a metered call to the bucket that paid for it; None if it was refunded before."""
-    row = await (await connection.execute(REFUND, [call_id])).fetchone()
-    return None if row is None else CallBalance(used=int(str(row[0])), call_tokens=int(str(row[1])))
+    return await fetch_one(connection, REFUND, [call_id], class_row(CallBalance))

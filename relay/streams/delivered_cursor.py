@@ -1,4 +1,4 @@
-"""How far a stream's client has certainly received the feed."""
+"""Track the cursor up to which a stream's client has certainly received the feed."""
 
 from collections import deque
 from datetime import timedelta

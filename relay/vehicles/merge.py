@@ -1,4 +1,4 @@
-"""Merge reports into a vehicle's state, so that neither the order of events nor repeated events matter. Pure.
+"""Merge reports into a vehicle's state, so that neither the order of events nor repeated events matter. Pure functions.
 
 Enode's vehicle object consists of state groups (`chargeState`, `location`, `information`, …). A group is replaced as a
 whole, nulls included, by one with a greater version (a last-writer-wins register). The version is the time at which the

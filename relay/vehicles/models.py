@@ -146,5 +146,5 @@ class VehicleChange:
     @property
     def has_presence_change(self) -> bool:
         """Whether the vehicle appeared or disappeared."""
-        was_there = self.before is not None and self.before.gone_at is None
-        return was_there != (self.after.gone_at is None)
+        was_present = self.before is not None and self.before.gone_at is None
+        return was_present != (self.after.gone_at is None)

@@ -4,11 +4,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, LiteralString
+from typing import LiteralString
 from uuid import UUID
 
+from psycopg.rows import scalar_row
+
 from relay.gateways.enode import EnodeNotFound
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 from relay.streams.hub import CloseStreams
 from relay.usecases.calls.runtime import Runtime
 
@@ -105,8 +107,8 @@ async def _delete_enode_user(runtime: Runtime, deletion: Deletion) -> None:
     """Delete the user at Enode, with their vehicles and vendor tokens."""
     if runtime.enode is None:
         async with runtime.pool.connection() as connection:
-            row: Any = await (await connection.execute(_HAS_LINKED_VEHICLES, [deletion.user_id])).fetchone()
-        if row[0]:
+            has_vehicles = await fetch_one(connection, _HAS_LINKED_VEHICLES, [deletion.user_id], scalar_row)
+        if has_vehicles:
             raise StepBlockedError("this relay has no access to Enode, where vehicles are linked")
         return
     try:

@@ -86,7 +86,7 @@ async def get_usage_report(connection: Connection, user_id: UUID, plans: Plans) 
     """The user's report, from a single statement. Raises Problem 401 if the account has been deleted."""
     rows = await fetch_all(connection, GET_USAGE, [user_id], dict_row)
     if not rows:
-        raise Problem(401, "unauthorized", "This account has been deleted.", headers={"WWW-Authenticate": "Bearer"})
+        raise Problem(401, "unauthorized", "The account has been deleted.", headers={"WWW-Authenticate": "Bearer"})
     first, counts = rows[0], [row for row in rows if row["calls"] is not None]
     limit = plans.get(first["plan"]).monthly_calls
     return UsageReport(

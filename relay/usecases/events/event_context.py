@@ -1,4 +1,4 @@
-"""What the handlers of Enode's events share: the event, its user, and ways to record what it changes."""
+"""The context of the handlers of Enode's events: the event, its user, and methods that store what it changes."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ from psycopg.rows import class_row, scalar_row
 from relay.bus.waker import INBOX_CHANNEL
 from relay.inbox.models import InboxEvent
 from relay.inbox.parser import parse_delivery
-from relay.kit.database import Connection, fetch_all
+from relay.kit.database import Connection, fetch_all, fetch_one
 
 BATCH_SIZE = 500
 """Rows per transaction. Longer transactions would block the inbox workers."""
@@ -133,8 +133,8 @@ async def replay_events(connection: Connection, ids: Sequence[int]) -> AsyncIter
 
 async def count_pending(connection: Connection, ids: Sequence[int]) -> int:
     """Count those of `ids` that are still to be processed."""
-    row = await (await connection.execute(COUNT_PENDING, [list(ids)])).fetchone()
-    return int(str(row[0])) if row else 0
+    count: int | None = await fetch_one(connection, COUNT_PENDING, [list(ids)], scalar_row)
+    return count or 0
 
 
 async def _reparse_body(connection: Connection, row: _InboxRow) -> tuple[list[int], bool]:
@@ -155,7 +155,7 @@ async def _insert_event(connection: Connection, row: _InboxRow, event: InboxEven
     try:
         async with connection.transaction():
             parameters = [*origin, *identity, event.payload, event.created_at, row.created_at]
-            inserted = await (await connection.execute(INSERT_EVENT, parameters)).fetchone()
+            event_id: int | None = await fetch_one(connection, INSERT_EVENT, parameters, scalar_row)
     except errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex:
         return None
-    return int(str(inserted[0])) if inserted else None
+    return event_id

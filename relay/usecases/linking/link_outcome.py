@@ -1,4 +1,4 @@
-"""Link pages and how linking through them ended.
+"""Read link pages, and determine and store how linking through them ended.
 
 Enode keeps no result of a link session. The outcome is derived from the user's vendors and vehicles at Enode, compared
 with those before, and from the redirect back to the relay.

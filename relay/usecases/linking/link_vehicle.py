@@ -82,7 +82,8 @@ async def require_vendor(runtime: Runtime, name: str) -> VendorHealth:
 async def list_vendors(runtime: Runtime) -> tuple[VendorHealth, ...]:
     """The vendors whose vehicles can be linked. Raises Problem 502."""
     if runtime.enode is None:
-        raise Problem(502, "enode-unavailable", "Enode isn't set up on this relay. Ask its operator.")
+        detail = "This relay has no access to Enode. Ask its operator to configure Enode's credentials."
+        raise Problem(502, "enode-unavailable", detail)
     try:
         return await runtime.vendors.get(runtime.enode)
     except EnodeError as error:

@@ -36,7 +36,7 @@ MIN_CHECK_INTERVAL = timedelta(seconds=3)
 """The shortest time between requests to Enode about one page, however often clients poll."""
 CHECK_THROTTLE = RefreshThrottle("link_pages", MIN_CHECK_INTERVAL)
 
-LIST_LINKED_VEHICLES: LiteralString = """
+LIST_VEHICLES_OF_PAGE: LiteralString = """
 select v.id, v.vehicle_cache, v.link_state from vehicles v
 where v.user_id = %(user_id)s and v.gone_at is null
   and (v.id = %(vehicle_id)s
@@ -90,7 +90,7 @@ async def post_link_result(
         raise Problem(404, "not-found", "No such link.")
     page = await poll_link_result(runtime, inbox, page)
     async with runtime.pool.connection() as connection:
-        vehicles = await _list_linked_vehicles(connection, page) if page.outcome == "linked" else []
+        vehicles = await _list_vehicles_of_page(connection, page) if page.outcome == "linked" else []
     state = page.get_state(datetime.now(UTC))
     return {
         "link_id": str(page.id),
@@ -146,10 +146,10 @@ async def _fetch_enode_state(
     return {linked.vendor for linked in user.linked_vendors if linked.is_valid is not False}, readings
 
 
-async def _list_linked_vehicles(connection: Connection, page: LinkPage) -> list[LinkedVehicle]:
+async def _list_vehicles_of_page(connection: Connection, page: LinkPage) -> list[LinkedVehicle]:
     """The linked vehicles that are stored already. Vehicles in the inbox follow a moment later."""
     parameters = {"user_id": page.user_id, "vehicle_id": page.vehicle_id, "new": page.vehicles_new}
-    rows: list[dict[str, Any]] = await fetch_all(connection, LIST_LINKED_VEHICLES, parameters, dict_row)
+    rows: list[dict[str, Any]] = await fetch_all(connection, LIST_VEHICLES_OF_PAGE, parameters, dict_row)
     return [
         {
             "id": str(row["id"]),

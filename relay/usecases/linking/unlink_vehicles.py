@@ -21,7 +21,7 @@ from relay.usecases.feed.record_change import record_change
 from relay.usecases.vehicles.limit_vehicles import apply_vehicle_limit, get_vehicle_capacity
 from relay.vehicles import service
 from relay.vehicles.display_name import get_display_name
-from relay.vehicles.lookup import MATCHES_ID, lookup_parameters
+from relay.vehicles.lookup import MATCHES_ID, build_lookup_parameters
 from relay.vehicles.models import VehicleReport
 
 log = logging.getLogger(__name__)
@@ -92,14 +92,15 @@ async def delete_vehicle(
         detail = "This unlinks all cars of the vendor account. Repeat the request with confirm=true to unlink them."
         raise Problem(409, "confirm-required", detail, vendor=candidates[0].vendor, vehicles=vehicles)
     if runtime.enode is None:
-        raise Problem(502, "enode-unavailable", "Enode isn't set up on this relay. Ask its operator.")
+        detail = "This relay has no access to Enode. Ask its operator to configure Enode's credentials."
+        raise Problem(502, "enode-unavailable", detail)
     await unlink_vehicles(runtime, runtime.enode, call.caller.user_id, candidates)
     return {"vendor": candidates[0].vendor, "vehicles": vehicles}
 
 
 async def list_unlink_candidates(connection: Connection, user_id: UUID, vehicle_id: str) -> list[UnlinkCandidate]:
     """The vehicles that are unlinked with this one (our id or Enode's), itself included. Raises Problem 404."""
-    parameters = lookup_parameters(user_id, vehicle_id)
+    parameters = build_lookup_parameters(user_id, vehicle_id)
     candidates = await fetch_all(connection, LIST_SAME_VENDOR, parameters, class_row(UnlinkCandidate))
     if not candidates:
         raise Problem(404, "not-found", "No such vehicle.")

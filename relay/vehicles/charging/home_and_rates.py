@@ -1,4 +1,4 @@
-"""A user's home and electricity rates, as they apply to charging sessions. Pure."""
+"""A user's home and electricity rates, as they apply to charging sessions. Pure functions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Recorded charging sessions with lasting ids, and energy counters that never decrease. Pure.
+"""Recorded charging sessions with lasting ids, and energy counters that never decrease. Pure functions.
 
 Newly derived periods are compared with the recorded sessions: a session keeps its id as long as its period overlaps the
 recorded one, and the counters change by the difference. So processing the same samples again changes nothing.
