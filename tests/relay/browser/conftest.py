@@ -32,7 +32,7 @@ PHONE = {"width": 360, "height": 740}
 
 @pytest.fixture
 async def chromium() -> AsyncIterator[Browser]:
-    program = next((found for name in CHROMIUM.names if (found := shutil.which(name))), None)
+    program = next((path for name in CHROMIUM.names if (path := shutil.which(name))), None)
     if program is None:
         pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.install_hint}")
     async with async_playwright() as playwright:

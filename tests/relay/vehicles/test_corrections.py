@@ -212,7 +212,7 @@ def test_estimate_ends_with_charging_and_a_reported_rate_is_not_changed():
 
 
 states = st.sampled_from(
-    ["UNKNOWN", "UNPLUGGED", *(f"PLUGGED_IN:{it}" for it in ("INITIALIZING", "CHARGING", "STOPPED", "COMPLETE"))]
+    ["UNKNOWN", "UNPLUGGED", *(f"PLUGGED_IN:{state}" for state in ("INITIALIZING", "CHARGING", "STOPPED", "COMPLETE"))]
 )
 flags = st.sampled_from([True, False, None])
 charges = st.fixed_dictionaries(

@@ -162,7 +162,7 @@ async def test_unavailable_error_reveals_no_request_data(supabase, client):
     ):
         with pytest.raises(SupabaseUnavailable) as error:
             await call
-        assert not any(it in str(error.value) for it in ("example.org", "the-", SECRET))
+        assert not any(text in str(error.value) for text in ("example.org", "the-", SECRET))
 
 
 async def test_unreachable_server_raises_unavailable(client):

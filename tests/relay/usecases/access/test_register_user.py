@@ -20,7 +20,7 @@ async def test_closed_registration_refuses_new_users(cloud, owner):
     refused = await relay.sign_in(browser, ANNA)
     assert (refused.status_code, "Registration is closed" in refused.text) == (403, True)
     assert await fetch_column(owner, "select count(*) from users") == [0]
-    assert [it.name for it in browser.cookies.jar if "session" in it.name] == []
+    assert [cookie.name for cookie in browser.cookies.jar if "session" in cookie.name] == []
 
 
 async def test_invitation_admits_its_number_of_uses(cloud, owner, invite):
@@ -46,7 +46,12 @@ async def test_last_use_of_an_invitation_is_redeemed_once(cloud, owner, invite):
     landed = await asyncio.gather(
         *(relay.follow_link(browser, mail.link) for browser, mail in zip(browsers, relay.supabase.mails, strict=True))
     )
-    assert sorted(it.headers["location"] for it in landed) == ["/home", "/register", "/register", "/register"]
+    assert sorted(response.headers["location"] for response in landed) == [
+        "/home",
+        "/register",
+        "/register",
+        "/register",
+    ]
     assert await fetch_column(owner, "select count(*) from users") == [1]
 
 
@@ -58,7 +63,9 @@ async def test_verified_user_without_invitation_registers_without_signing_in_aga
     shown = await browser.get("/register")
     assert ("octo@example.org" in shown.text, 'name="email"' in shown.text) == (True, False)
     wrong = await browser.submit("/register", code="0000-0000-0000-0000")
-    assert [it in wrong.text for it in ("code is not valid", "0000-0000-0000-0000", "Agree to the terms")] == [True] * 3
+    assert [text in wrong.text for text in ("code is not valid", "0000-0000-0000-0000", "Agree to the terms")] == [
+        True
+    ] * 3
     made = await browser.submit("/register", code=await invite(), terms="yes")
     assert made.headers["location"] == "/home"
     assert (await browser.get("/home")).status_code == 200

@@ -37,11 +37,11 @@ async def test_no_tokens_or_sessions_of_supabase_are_kept(cloud, owner):
     browser = await relay.open_browser()
     await relay.sign_in(browser, ANNA)
     assert relay.supabase.sessions == {}  # ended at Supabase as well
-    rows = [str(it) for it in await (await owner.execute("select * from sign_in_attempts")).fetchall()]
+    rows = [str(row) for row in await (await owner.execute("select * from sign_in_attempts")).fetchall()]
     assert len(rows) == 1
     assert not re.search(r"eyJ|@example|verifier", rows[0])
     assert await fetch_column(owner, "select code_verifier from sign_in_attempts") == [None]
-    assert [it.name for it in browser.cookies.jar if "attempt" in it.name] == []
+    assert [cookie.name for cookie in browser.cookies.jar if "attempt" in cookie.name] == []
 
 
 async def test_returning_user_gets_the_same_account_with_a_changed_email(cloud, owner):
@@ -150,7 +150,7 @@ async def test_sign_out_everywhere_ends_all_sessions(cloud, owner):
         await relay.sign_in(browser, ANNA)
     await browsers[0].submit("/terms")
     await browsers[0].submit("/profile/sign-out-everywhere", on="/profile")
-    assert [(await it.get("/home")).headers["location"] for it in browsers] == ["/sign-in?next=%2Fhome"] * 2
+    assert [(await browser.get("/home")).headers["location"] for browser in browsers] == ["/sign-in?next=%2Fhome"] * 2
 
 
 async def test_no_new_account_until_the_supabase_user_is_deleted(cloud, owner):
@@ -200,7 +200,7 @@ async def test_response_does_not_reveal_whether_an_address_is_known(cloud):
         answers.append((answer.status_code, headers, answer.text.replace(email, "…")))
     without_forms = [(status, headers, re.sub(r'value="\w{64}"', "", text)) for status, headers, text in answers]
     assert without_forms[0] == without_forms[1]
-    assert [it.to for it in relay.supabase.mails] == [ANNA]
+    assert [mail.to for mail in relay.supabase.mails] == [ANNA]
 
 
 async def test_response_is_sent_before_supabase_is_called(cloud):
@@ -266,9 +266,9 @@ async def test_supabase_outage_returns_503_and_logs_no_secrets(cloud, caplog):
     assert (away.status_code, away.headers["retry-after"]) == (503, "10")
     assert (await browser.submit("/sign-in", email=ANNA)).status_code == 200  # the same response as always
     relay.supabase.is_down = False
-    messages = " ".join(it.getMessage() for it in caplog.records if it.name.startswith("relay"))
+    messages = " ".join(record.getMessage() for record in caplog.records if record.name.startswith("relay"))
     assert "Supabase, exchange a code" in messages
-    assert not any(it in messages for it in ("@", back.rpartition("=")[2]))
+    assert not any(secret in messages for secret in ("@", back.rpartition("=")[2]))
 
 
 async def test_self_hosted_relay_has_no_supabase_pages(self_hosted_browser):

@@ -52,7 +52,7 @@ async def test_new_sign_in_resets_the_number_of_tries(cloud, exchanges):
 
 async def test_tries_per_client_address_are_limited(cloud, exchanges):
     relay = await cloud(registration="open")
-    near, distant = [await relay.open_browser(client=(it, 1)) for it in ("192.0.2.1", "192.0.2.2")]
+    near, distant = [await relay.open_browser(client=(address, 1)) for address in ("192.0.2.1", "192.0.2.2")]
     for number in range(MAX_STARTS_PER_SOURCE // MAX_TRIES + 1):
         await begin(near, f"kim{number}@example.org")
         for again in range(MAX_TRIES):

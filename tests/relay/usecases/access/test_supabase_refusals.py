@@ -164,14 +164,14 @@ async def test_unsent_link_is_logged_as_warning_for_project_problems(relay, capl
         setattr(relay.supabase, name, value)
     sent = await (await relay.open_browser()).submit("/sign-in", email=ANNA)
     assert "Check your email" in sent.text
-    (record,) = [it for it in caplog.records if "sign-in link not sent" in it.getMessage()]
+    (record,) = [record for record in caplog.records if "sign-in link not sent" in record.getMessage()]
     assert (record.levelname, code in record.getMessage(), "@" in record.getMessage()) == (level, True, False)
 
 
 async def test_unsent_link_to_unknown_address_is_logged_as_info(cloud, caplog):
     caplog.set_level(logging.INFO, logger="relay")
     await (await (await cloud()).open_browser()).submit("/sign-in", email=ANNA)
-    (record,) = [it for it in caplog.records if "sign-in link not sent" in it.getMessage()]
+    (record,) = [record for record in caplog.records if "sign-in link not sent" in record.getMessage()]
     assert (record.levelname, "otp_disabled" in record.getMessage()) == ("INFO", True)
 
 

@@ -26,7 +26,7 @@ async def test_api_accepts_only_valid_supabase_tokens(cloud):
         supabase.sign_token(supabase_account, key=SigningKey()),
         supabase.sign_token(supabase_account).rpartition(".")[0] + ".",
     ]
-    assert [await get_status(it) for it in wrong] == [401] * len(wrong)
+    assert [await get_status(token) for token in wrong] == [401] * len(wrong)
 
 
 async def test_api_returns_503_while_signing_keys_are_unavailable(cloud):

@@ -52,7 +52,7 @@ async def test_command_is_settled_although_its_check_died_with_the_worker(
     )
     assert await check_stale_commands(runtime) == 1
     assert await check_stale_commands(runtime) == 0
-    states = [(await api.get(f"/api/ha/v2/commands/{it['id']}")).json()["state"] for it in (stale, recent)]
+    states = [(await api.get(f"/api/ha/v2/commands/{command['id']}")).json()["state"] for command in (stale, recent)]
     assert states == [state, "pending"]
 
 

@@ -71,8 +71,8 @@ def test_alert_is_due_when_a_problem_begins_lasts_and_ends(alerted_state, alerte
 def test_a_few_forged_requests_cause_no_alert_and_no_reconciliation():
     recent = replace(HEALTHY, state="signature_failures", since=NOON - timedelta(minutes=1))
     lasting = replace(recent, since=NOON - HOUR)
-    assert [is_alert_due(it, "signature_failures") for it in (HEALTHY, recent, lasting)] == [False, False, True]
-    assert [has_gap(it, "ok") for it in (recent, lasting)] == [False, True]
+    assert [is_alert_due(health, "signature_failures") for health in (HEALTHY, recent, lasting)] == [False, False, True]
+    assert [has_gap(health, "ok") for health in (recent, lasting)] == [False, True]
 
 
 def test_gap_exists_only_after_an_outage():
