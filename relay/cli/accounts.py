@@ -31,7 +31,10 @@ def user_add(
     email: Annotated[str, typer.Argument(help="Email address of the account holder.")],
     name: Annotated[str, typer.Option(help="Name of the account in Home Assistant.")] = "",
     language: Annotated[
-        str, typer.Option(help="Language of the account holder, for example de or nl-BE. The nearest supported one is used.")
+        str,
+        typer.Option(
+            help="Language of the account holder, for example de or nl-BE. The nearest supported one is used."
+        ),
     ] = "en-US",
 ) -> None:
     """Add an account and print its ID."""
