@@ -12,7 +12,8 @@ from relay.bus.postgres import PostgresListener
 from relay.bus.waker import FEED_CHANNEL, Waker
 from relay.feed.messages import AccountMessage
 from relay.kit.problems import Problem
-from relay.streams.hub import Hub, StreamRules
+from relay.streams.hub import Hub
+from relay.streams.rules import StreamRules
 from relay.usecases.feed.reader import create_feed_reader, read_snapshot
 from tests.relay.support.feed import (
     StreamReader,

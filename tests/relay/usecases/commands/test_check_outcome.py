@@ -5,8 +5,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from relay.usecases.commands.check_outcome import check_command, check_stale_commands
-from relay.usecases.commands.send_command import CHECK_DELAYS
+from relay.usecases.commands.check_outcome import CHECK_DELAYS, check_command, check_stale_commands
 from relay.usecases.commands.update_state import CommandOutcome, record_command_outcome
 from tests.relay.support.enode_double import execute, make_action
 

@@ -10,8 +10,8 @@ import pytest
 from relay.delivery import stream_lease
 from relay.delivery.repository import upsert_endpoint
 from relay.delivery.stream_lease import UNHELD_LEASE, acquire_stream_lease
-from relay.streams.hub import StreamRules
 from relay.streams.listener import StreamListener
+from relay.streams.rules import StreamRules
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
 from tests.relay.support.endpoints import SECRET_KEY, open_test_outbound
 from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, run_in_background, wait_until

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from relay.kit.database import open_pool
-from relay.streams.hub import StreamRules
+from relay.streams.rules import StreamRules
 from tests.relay.support.feed import (
     add_transition,
     add_user,

@@ -9,7 +9,8 @@ from relay.bus.postgres import PostgresListener
 from relay.bus.redis import RedisListener, create_redis_sender, open_redis
 from relay.bus.waker import FEED_CHANNEL, REVOKED_CHANNEL, Waker
 from relay.kit.database import open_pool
-from relay.streams.hub import Hub, StreamRules
+from relay.streams.hub import Hub
+from relay.streams.rules import StreamRules
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.feed.reader import create_feed_reader, read_snapshot
 from relay.usecases.feed.stream_events import render_initial_events

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 
 from relay.app import create_app
 from relay.identity.oauth_pruning import prune_oauth
-from relay.identity.repository import create_user
+from relay.identity.users import create_user
 from relay.kit.rate_limiter import RateLimiter
 from relay.settings import Settings
 from tests.relay.usecases.oauth.client import OAuthClient

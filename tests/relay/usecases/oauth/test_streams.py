@@ -8,7 +8,7 @@ import pytest
 
 from relay.app import create_app
 from relay.settings import Settings
-from relay.streams.hub import StreamRules
+from relay.streams.rules import StreamRules
 from tests.relay.support.serving import serve_relay
 from tests.relay.usecases.oauth.client import OAuthClient
 

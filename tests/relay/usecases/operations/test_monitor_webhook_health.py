@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from relay.gateways.enode import EnodeUnavailable
-from relay.inbox.signature_failures import SignatureFailureCounter
+from relay.inbox.signature_failure_counter import SignatureFailureCounter
 from relay.kit.alert import post_alert
 from relay.usecases.operations.monitor_webhook_health import WebhookMonitor
 from relay.usecases.operations.webhook_health import STATE_DESCRIPTIONS

@@ -26,7 +26,7 @@ HEALTHY = WebhookHealth(
     is_active=True,
     test_succeeded=True,
     subscribed_at=NOON - 24 * HOUR,
-    heard_at=NOON - timedelta(minutes=5),
+    last_received_at=NOON - timedelta(minutes=5),
     failures=0,
 )
 
@@ -35,14 +35,14 @@ HEALTHY = WebhookHealth(
     ("changes", "state"),
     [
         ({}, "ok"),
-        ({"heard_at": NOON - 3 * HOUR}, "silent"),
-        ({"heard_at": None}, "silent"),
-        ({"heard_at": None, "subscribed_at": NOON - HOUR}, "ok"),  # just created, so it may take a while
-        ({"subscribed_at": None, "heard_at": None, "is_active": None, "test_succeeded": None}, "starting"),
+        ({"last_received_at": NOON - 3 * HOUR}, "silent"),
+        ({"last_received_at": None}, "silent"),
+        ({"last_received_at": None, "subscribed_at": NOON - HOUR}, "ok"),  # just created, so it may take a while
+        ({"subscribed_at": None, "last_received_at": None, "is_active": None, "test_succeeded": None}, "starting"),
         ({"is_active": False}, "inactive"),
         ({"test_succeeded": False}, "inactive"),
         ({"failures": 2}, "ok"),
-        ({"failures": 3, "heard_at": NOON - 3 * HOUR}, "signature_failures"),
+        ({"failures": 3, "last_received_at": NOON - 3 * HOUR}, "signature_failures"),
         ({"failing_since": NOON - timedelta(seconds=30)}, "ok"),
         ({"failing_since": NOON - HOUR, "is_active": False, "failures": 9}, "unreachable"),
     ],
