@@ -47,16 +47,20 @@ class RelayAccess:
 type Story[Result] = Callable[[RelayAccess], Awaitable[Result]]
 
 
-def run_story[Result](story: Story[Result], settings: Settings | None = None) -> Result:
-    """Open the database and run one coroutine on it. A Problem that it raises becomes one line for the operator."""
+def run_story[Result](story: Story[Result], settings: Settings | None = None, *, with_timeouts: bool = False) -> Result:
+    """Open the database and run one coroutine on it. A Problem that it raises becomes one line for the operator.
+
+    By default its statements may run, and wait for a lock, for as long as they need: a replay reads the whole inbox.
+    With timeouts they have those of a running relay.
+    """
     settings = settings or load_settings()
     with prepare_database(settings) as conninfo:
-        return asyncio.run(_run_story(story, settings, conninfo))
+        return asyncio.run(_run_story(story, settings, conninfo, with_timeouts=with_timeouts))
 
 
-async def _run_story[Result](story: Story[Result], settings: Settings, conninfo: str) -> Result:
+async def _run_story[Result](story: Story[Result], settings: Settings, conninfo: str, *, with_timeouts: bool) -> Result:
     revoked: set[UUID] = set()
-    async with connect_as_relay(conninfo) as connection:
+    async with connect_as_relay(conninfo, with_timeouts=with_timeouts) as connection:
         try:
             result = await story(RelayAccess(settings=settings, connection=connection, close_streams=revoked.add))
         except Problem as problem:
