@@ -71,17 +71,31 @@ async def _run_story[Result](story: Story[Result], settings: Settings, conninfo:
 
 
 async def _publish_revoked(settings: Settings, conninfo: str, revoked: Collection[UUID]) -> None:
-    """Have running relay processes end the streams of these credentials and users, over the bus that they listen on."""
+    """Have running relay processes end the streams of these credentials and users, over the bus that they listen on.
+
+    The revocation is committed, so the command succeeds even when they can't be notified.
+    """
+    try:
+        await _send_revoked(settings, conninfo, revoked)
+    except (NotSentError, OperatorError) as error:
+        _print_not_notified(str(error))
+    except ValueError:  # not with its text, which can quote the password in the URL
+        _print_not_notified("REDIS_URL is malformed")
+
+
+async def _send_revoked(settings: Settings, conninfo: str, revoked: Collection[UUID]) -> None:
+    """Raises NotSentError, OperatorError without a database connection, and ValueError for a malformed REDIS_URL."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(conninfo, size=1))
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
         redis = await stack.enter_async_context(open_redis(redis_url)) if redis_url else None
         waker = Waker(pool, REVOKED_CHANNEL, send=create_redis_sender(redis) if redis else None)
         waker.wake(revoked)
-        try:
-            await waker.flush()
-        except NotSentError as error:
-            print_note(f"Running relays could not be notified ({error}). Open streams end within 25 seconds.")
+        await waker.flush()
+
+
+def _print_not_notified(cause: str) -> None:
+    print_note(f"Running relays could not be notified ({cause}). Open streams end within 25 seconds.")
 
 
 def print_note(text: str) -> None:
