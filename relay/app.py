@@ -12,15 +12,15 @@ from relay import health
 from relay.inbox.routes import ENODE_WEBHOOK_PATH
 from relay.inbox.routes import router as inbox_router
 from relay.inbox.service import Inbox
-from relay.inbox.signature_failures import SignatureFailureCounter
+from relay.inbox.signature_failure_counter import SignatureFailureCounter
 from relay.kit import problems
-from relay.kit.background import run_in_background
+from relay.kit.background import BackgroundLoops, run_in_background
 from relay.kit.ingress import IngressMiddleware
 from relay.kit.middleware import BodyLimitMiddleware, ResponseHeadersMiddleware
 from relay.kit.request_metrics import RequestMetricsMiddleware
 from relay.metrics import create_metrics_router
 from relay.pages import site
-from relay.process import ENODE_ACCOUNT_ID, VERSION, BackgroundLoops, Process, open_process
+from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings
 from relay.usecases.account import delete_account, export_account, set_language, usage_report
 from relay.usecases.charging import list_sessions, set_electricity_rate, set_home

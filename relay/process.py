@@ -1,7 +1,7 @@
 """The parts that every process of the relay has, serving or worker: database, wake-ups, Enode, Supabase, jobs."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from relay.bus.redis import RedisListener, create_redis_sender, open_redis
 from relay.bus.waker import FEED_CHANNEL, INBOX_CHANNEL, POLL_CHANNEL, REVOKED_CHANNEL, Waker
 from relay.gateways.enode import open_enode
 from relay.gateways.supabase import open_supabase
+from relay.kit.background import BackgroundLoops
 from relay.kit.database import Pool, open_pool
 from relay.kit.jobs import JobQueue
 from relay.kit.outbound import open_outbound_client
@@ -30,8 +31,6 @@ ENODE_ACCOUNT_ID = "default"
 """Id of the relay's account at Enode. The tables support several accounts, the settings one."""
 NO_USER_ID = UUID(int=0)
 """The user id of a wake-up that concerns no particular user."""
-
-type BackgroundLoops = dict[str, Callable[[], Awaitable[object]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

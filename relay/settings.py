@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     # At least two days: after one day of failures Enode stops delivering, and the operator needs time to notice and
     # replay.
     retention_hours: int = Field(72, ge=48, le=24 * 365, validation_alias="EVCONDUIT_RETENTION_HOURS")
-    # Refunds look calls up in this log, so it must be kept far longer than a command can stay pending.
+    # Refunds read calls from this log, so it must be kept far longer than a command can stay pending.
     call_log_days: int = Field(90, ge=7, le=3650, validation_alias="EVCONDUIT_CALL_LOG_DAYS")
     # Limits of the plans in cloud mode; None leaves the default of relay/plans.py.
     allowance_free: CallAllowance | None = Field(None, validation_alias="EVCONDUIT_ALLOWANCE_FREE")
@@ -108,14 +108,14 @@ class Settings(BaseSettings):
     @field_validator("sign_in_providers")
     @classmethod
     def _check_sign_in_providers(cls, value: str) -> str:
-        if not {it.strip() for it in value.split(",") if it.strip()} <= set(PROVIDERS):
+        if not {name.strip() for name in value.split(",") if name.strip()} <= set(PROVIDERS):
             raise ValueError(f"enter a comma-separated list of {' and '.join(PROVIDERS)}")
         return value
 
     @model_validator(mode="after")
     def _check_supabase(self) -> Self:
-        given = (self.supabase_url, self.supabase_anon_key, self.supabase_service_role_key)
-        missing = [name for name, value in zip(SUPABASE_VARIABLES, given, strict=True) if value is None]
+        values = (self.supabase_url, self.supabase_anon_key, self.supabase_service_role_key)
+        missing = [name for name, value in zip(SUPABASE_VARIABLES, values, strict=True) if value is None]
         if missing and (len(missing) < len(SUPABASE_VARIABLES) or self.mode == "cloud"):
             reason = "cloud mode needs Supabase for sign-in" if self.mode == "cloud" else "set all three or none"
             raise ValueError(f"{missing[0]} is missing: {reason}")
@@ -188,9 +188,9 @@ class Settings(BaseSettings):
         }
         return CLOUD_PLANS.override(
             monthly_calls={
-                plan: None if given == "unlimited" else given for plan, given in calls.items() if given is not None
+                plan: None if limit == "unlimited" else limit for plan, limit in calls.items() if limit is not None
             },
-            vehicle_limits={plan: given for plan, given in vehicles.items() if given is not None},
+            vehicle_limits={plan: limit for plan, limit in vehicles.items() if limit is not None},
         )
 
     @property
@@ -232,8 +232,8 @@ class Settings(BaseSettings):
     @property
     def providers(self) -> tuple[Provider, ...]:
         """Sign-in providers that users can choose beside a sign-in link by email."""
-        enabled = {it.strip() for it in self.sign_in_providers.split(",")}
-        return tuple(it for it in PROVIDERS if it in enabled)
+        enabled = {name.strip() for name in self.sign_in_providers.split(",")}
+        return tuple(provider for provider in PROVIDERS if provider in enabled)
 
     def build_outbound_rules(self) -> OutboundRules:
         """Hosts that requests to addresses given by users may reach: in cloud mode only the public internet."""
@@ -246,7 +246,10 @@ class Settings(BaseSettings):
         )
 
     def load_secret_key(self) -> bytes:
-        """The relay's secret key, from the environment or else from the data folder, where it is created if missing."""
+        """The relay's secret key, from the environment or else from the data folder, where it is created if missing.
+
+        Raises OperatorError if the data folder can't be used, or its key is not valid.
+        """
         if self.secret_key is not None:
             return self.secret_key.get_secret_value().encode()
         file = self.data / "secret-key"

@@ -8,15 +8,14 @@ from uuid import UUID
 
 from relay.gateways.enode import EnodeClient
 from relay.kit.alert import post_alert
-from relay.kit.background import run_in_background
+from relay.kit.background import BackgroundLoops, run_in_background
 from relay.kit.database import Pool
 from relay.kit.leader_election import LeaderElection
 from relay.kit.timestamps import format_timestamp
-from relay.process import ENODE_ACCOUNT_ID, VERSION, BackgroundLoops, Process, open_process
+from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings
 from relay.usecases.account.delete_account import DELETE_ACCOUNT_JOB, resume_deletion, run_deletion_loop
-from relay.usecases.commands.check_outcome import check_command, run_stale_command_loop
-from relay.usecases.commands.send_command import CHECK_COMMAND_JOB
+from relay.usecases.commands.check_outcome import CHECK_COMMAND_JOB, check_command, run_stale_command_loop
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.events.apply_enode_event import apply_enode_event
 from relay.usecases.events.drain_inbox import InboxDrainer

@@ -38,13 +38,13 @@ class Mark:
 
 def draw_mark(side: int) -> Image.Image:
     """Draw the mark on a transparent square of `side` pixels."""
-    large = side * OVERSAMPLING
-    pipe = Image.new("L", (large, large), 0)
-    _draw_conduit(ImageDraw.Draw(pipe), large, Mark())
-    bolt = Image.new("L", (large, large), 0)
-    _draw_bolt(ImageDraw.Draw(bolt), large)
-    image = Image.new("RGBA", (large, large), (0, 0, 0, 0))
-    image.paste(_create_gradient(large), mask=pipe)
+    canvas_side = side * OVERSAMPLING
+    conduit = Image.new("L", (canvas_side, canvas_side), 0)
+    _draw_conduit(ImageDraw.Draw(conduit), canvas_side, Mark())
+    bolt = Image.new("L", (canvas_side, canvas_side), 0)
+    _draw_bolt(ImageDraw.Draw(bolt), canvas_side)
+    image = Image.new("RGBA", (canvas_side, canvas_side), (0, 0, 0, 0))
+    image.paste(_create_gradient(canvas_side), mask=conduit)
     image.paste((*AMBER, 255), mask=bolt)
     return _trim_to_square(image).resize((side, side), Image.Resampling.LANCZOS)
 
@@ -75,15 +75,17 @@ def _draw_plug(draw: ImageDraw.ImageDraw, side: int, mark: Mark) -> None:
     along = (-math.sin(angle), math.cos(angle))
     across = (math.cos(angle), math.sin(angle))
 
-    def at(forward: float, sideways: float) -> Point:
+    def point_at(forward: float, sideways: float) -> Point:
         return (
             base[0] + side * (forward * along[0] + sideways * across[0]),
             base[1] + side * (forward * along[1] + sideways * across[1]),
         )
 
-    _draw_rounded(draw, [at(0.0, -0.085), at(0.1, -0.085), at(0.1, 0.085), at(0.0, 0.085)], 0.024 * side)
+    _draw_rounded(
+        draw, [point_at(0.0, -0.085), point_at(0.1, -0.085), point_at(0.1, 0.085), point_at(0.0, 0.085)], 0.024 * side
+    )
     for sideways in (-0.055, 0.055):
-        _draw_rounded(draw, [at(0.1, sideways), at(0.185, sideways)], 0.021 * side)
+        _draw_rounded(draw, [point_at(0.1, sideways), point_at(0.185, sideways)], 0.021 * side)
 
 
 def _draw_bolt(draw: ImageDraw.ImageDraw, side: int) -> None:
@@ -112,8 +114,8 @@ def _point_on_circle(centre: float, radius: float, degrees: float) -> Point:
 
 def _create_gradient(side: int) -> Image.Image:
     """Create a gradient from teal (top left) to blue (bottom right)."""
-    down = Image.linear_gradient("L").resize((side, side))
-    slope = ImageChops.add(down, down.transpose(Image.Transpose.ROTATE_90), scale=2)
+    vertical = Image.linear_gradient("L").resize((side, side))
+    slope = ImageChops.add(vertical, vertical.transpose(Image.Transpose.ROTATE_90), scale=2)
     return Image.composite(Image.new("RGB", slope.size, BLUE), Image.new("RGB", slope.size, TEAL), slope)
 
 
@@ -132,10 +134,10 @@ def draw_logo(height: int, ink: Colour) -> Image.Image:
 def main(folder: Path) -> None:
     """Write all images into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for suffix, times in (("", 1), ("@2x", 2)):
-        draw_mark(256 * times).save(folder / f"icon{suffix}.png", optimize=True)
-        draw_logo(144 * times, DARK_TEXT).save(folder / f"logo{suffix}.png", optimize=True)
-        draw_logo(144 * times, LIGHT_TEXT).save(folder / f"dark_logo{suffix}.png", optimize=True)
+    for suffix, scale in (("", 1), ("@2x", 2)):
+        draw_mark(256 * scale).save(folder / f"icon{suffix}.png", optimize=True)
+        draw_logo(144 * scale, DARK_TEXT).save(folder / f"logo{suffix}.png", optimize=True)
+        draw_logo(144 * scale, LIGHT_TEXT).save(folder / f"dark_logo{suffix}.png", optimize=True)
     print(f"wrote {len(list(folder.glob('*.png')))} images to {folder}")
 
 

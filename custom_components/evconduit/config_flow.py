@@ -195,8 +195,8 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         self._abort_if_unique_id_mismatch(reason="account_mismatch")
         entry = self._get_entry()
         previous = dict(entry.data)
-        kept = {key: value for key, value in previous.items() if key not in CREDENTIAL_KEYS}
-        result = self.async_update_reload_and_abort(entry, data=kept | data)
+        other_data = {key: value for key, value in previous.items() if key not in CREDENTIAL_KEYS}
+        result = self.async_update_reload_and_abort(entry, data=other_data | data)
         self.hass.async_create_task(self._async_release_old_credential(previous, data), f"{DOMAIN} release credential")
         return result
 

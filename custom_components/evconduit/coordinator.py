@@ -29,8 +29,8 @@ from .vehicle_coordinator import VehicleCoordinator
 class AccountCoordinator(DataUpdateCoordinator[Account]):
     """The account, its vehicles, and whether their data is current.
 
-    The stream, the webhook and polling pass it what they receive; it knows none of them. Its listeners are called
-    when a vehicle is added or removed, or gains capabilities. A change of one vehicle goes to that vehicle's
+    The stream, the webhook and polling pass what they receive to it; it depends on none of them. Its listeners are
+    called when a vehicle is added or removed, or gains capabilities. A change of one vehicle goes to that vehicle's
     coordinator.
     """
 
@@ -154,7 +154,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     @callback
     def _async_update_issues(self) -> None:
-        self._issues.async_update((it.data for it in self.vehicles.values()), self.data.features)
+        self._issues.async_update((vehicle.data for vehicle in self.vehicles.values()), self.data.features)
 
     @callback
     def _async_update_vehicle_listeners(self) -> None:

@@ -105,7 +105,8 @@ class TokenProvider:
     async def async_invalidate_token(self, refused_token: str) -> bool:
         """Mark a token as expired that the relay refused, so that the next request refreshes it. Returns True.
 
-        Reasons are a wrong clock, a relay restored from a backup, and revocation, which only the refresh can tell.
+        The relay also refuses a token if a clock is wrong or the relay was restored from a backup. The refresh shows
+        whether access was revoked.
         """
         token: dict[str, Any] = self._entry.data.get(CONF_TOKEN) or {}
         if token.get("access_token") == refused_token:

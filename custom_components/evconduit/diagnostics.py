@@ -44,12 +44,12 @@ async def async_get_config_entry_diagnostics(_hass: HomeAssistant, entry: EVCond
 def _get_channel_diagnostics(runtime: EVConduitRuntime) -> JsonObject:
     coordinator = runtime.coordinator
     last_contact_at = coordinator.availability.last_contact_at
-    posted = runtime.webhook.received
+    webhook_counts = runtime.webhook.received
     interval = coordinator.update_interval
     return {
         "streaming": coordinator.is_streaming,
         "cursor": coordinator.cursor,
-        "received": {**runtime.stream.received, **{f"POST {name}": count for name, count in posted.items()}},
+        "received": {**runtime.stream.received, **{f"POST {name}": count for name, count in webhook_counts.items()}},
         "in_contact": coordinator.availability.is_available,
         "heard_at": last_contact_at.isoformat() if last_contact_at else None,
         "polls_every_seconds": interval.total_seconds() if interval else None,

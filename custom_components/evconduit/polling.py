@@ -54,7 +54,7 @@ class Poller:
 
     @callback
     def async_resume(self) -> None:
-        """Poll from now on: with push after OUTAGE_POLL_DELAY, without push when the relay wants it."""
+        """Poll from now on: with push after OUTAGE_POLL_DELAY, without push when the relay requests it."""
         if self._coordinator.data.push:
             self._coordinator.availability.async_record_contact()
             self._cancel_start = async_call_later(self._hass, OUTAGE_POLL_DELAY, self._async_start_polling)

@@ -38,7 +38,9 @@ class RepairIssues:
     def async_update(self, records: Iterable[VehicleRecord], features: frozenset[str]) -> None:
         """Create the issues of these vehicles and delete all others."""
         issues = {
-            it.id: it for record in records for it in self._create_issues(record, can_relink=RELINK_FEATURE in features)
+            issue.id: issue
+            for record in records
+            for issue in self._create_issues(record, can_relink=RELINK_FEATURE in features)
         }
         for id_ in self._current.keys() - issues.keys():
             ir.async_delete_issue(self._hass, DOMAIN, id_)

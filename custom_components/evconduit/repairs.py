@@ -37,7 +37,7 @@ class RelinkFlow(RepairsFlow):
             return await self.async_step_relink()
         return self.async_show_form(
             step_id="confirm",
-            data_schema=vol.Schema({}),  # type: ignore[arg-type] # voluptuous is probatio when Home Assistant runs
+            data_schema=vol.Schema({}),  # type: ignore[arg-type] # as in config_flow.py
             description_placeholders={"name": get_vehicle_name(self._vehicle.data)},
         )
 

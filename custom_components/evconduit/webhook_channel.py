@@ -49,7 +49,7 @@ class WebhookChannel:
         """
         coordinator = self._coordinator
         if coordinator.is_streaming:
-            return all(is_at_or_before(it.cursor, coordinator.cursor) for it in delivery.messages)
+            return all(is_at_or_before(message.cursor, coordinator.cursor) for message in delivery.messages)
         for received in delivery.messages:
             self.received[type(received.message).__name__] += 1
             try:

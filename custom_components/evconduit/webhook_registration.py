@@ -202,7 +202,7 @@ async def async_delete_endpoint(data: Mapping[str, Any], client: RelayClient) ->
 
 
 def _get_cloud(hass: HomeAssistant) -> Any:
-    """Return the cloud component if it is set up. Imported here only, because it imports much of voice."""
+    """Return the cloud component if it is set up. Imported late, because it imports most of the voice assistant."""
     if CLOUD_DOMAIN not in hass.config.components:
         return None
     from homeassistant.components import cloud  # noqa: PLC0415 - see above

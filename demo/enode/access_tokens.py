@@ -21,7 +21,7 @@ class AccessTokens:
     def issue(self) -> str:
         """Issue a token that is valid for LIFETIME_SECONDS real seconds."""
         now = time.monotonic()
-        for token in [it for it, until in self._expires_at.items() if until <= now]:
+        for token in [expired for expired, until in self._expires_at.items() if until <= now]:
             del self._expires_at[token]
         token = "sim." + secrets.token_urlsafe(32)
         self._expires_at[token] = now + LIFETIME_SECONDS

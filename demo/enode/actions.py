@@ -56,7 +56,7 @@ def cancel_pending_action(sim: Simulator, action: Action) -> Action:
 
 def finish_actions(sim: Simulator) -> None:
     """Finish all pending actions whose outcome is known."""
-    for action in [it for it in sim.world.actions.values() if it.state == "PENDING"]:
+    for action in [action for action in sim.world.actions.values() if action.state == "PENDING"]:
         vehicle = sim.world.vehicles.get(action.vehicle_id)
         if vehicle is None:
             _finish_action(sim, action, "FAILED", "NOT_FOUND", "The vehicle is no longer linked.")

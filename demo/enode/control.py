@@ -69,7 +69,7 @@ async def health(request: Request) -> Response:
 async def list_vehicles(request: Request) -> Response:
     """List all linked cars: Enode's vehicle object and the real activity."""
     sim = get_simulator(request)
-    return JSONResponse([_render_vehicle(sim, it) for it in sim.world.vehicles.values()])
+    return JSONResponse([_render_vehicle(sim, vehicle) for vehicle in sim.world.vehicles.values()])
 
 
 async def get_vehicle(request: Request) -> Response:
@@ -112,7 +112,7 @@ async def set_clock(request: Request) -> Response:
 
 async def list_faults(request: Request) -> Response:
     """List the pending API faults."""
-    return JSONResponse([asdict(it) for it in get_engine(request).api_faults.pending])
+    return JSONResponse([asdict(fault) for fault in get_engine(request).api_faults.pending])
 
 
 async def add_fault(request: Request) -> Response:

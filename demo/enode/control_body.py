@@ -18,5 +18,5 @@ async def read_control_body[M: BaseModel](request: Request, model: type[M]) -> M
 
 def unprocessable(issues: list[Json]) -> ProblemError:
     """Create the 422 for these issues."""
-    detail = "; ".join(f"{'.'.join(it['path']) or 'body'}: {it['message']}" for it in issues)
+    detail = "; ".join(f"{'.'.join(issue['path']) or 'body'}: {issue['message']}" for issue in issues)
     return ProblemError(INVALID, "Invalid control request", detail, issues)

@@ -17,7 +17,7 @@ async def list_deliveries(request: Request) -> Response:
     """List the recent deliveries, oldest first; `events=false` leaves their events out."""
     with_events = request.query_params.get("events") != "false"
     recent = get_engine(request).webhooks.recent.values()
-    return JSONResponse([_render_delivery(it, with_events=with_events) for it in recent])
+    return JSONResponse([_render_delivery(delivery, with_events=with_events) for delivery in recent])
 
 
 async def send_heartbeat(request: Request) -> Response:

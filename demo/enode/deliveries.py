@@ -86,7 +86,10 @@ class WebhookDispatcher:
     def count_pending_events(self) -> int:
         """Return the number of undelivered events over all subscriptions."""
         queues = self.world.queues.values()
-        return sum(len(it.waiting) + len(it.held) + (len(it.current.events) if it.current else 0) for it in queues)
+        return sum(
+            len(queue.waiting) + len(queue.held) + (len(queue.current.events) if queue.current else 0)
+            for queue in queues
+        )
 
     def release_held_events(self) -> None:
         """Deliver the events that delivery faults have held back."""
@@ -225,8 +228,8 @@ class WebhookDispatcher:
                 response = await self.http.post(webhook.url, content=content, headers=headers)
         except httpx.HTTPError, httpx.InvalidURL, TimeoutError:
             return WebhookAnswer(code=None)
-        shown = tuple(f"{name}: {value}" for name, value in response.headers.items())
-        return WebhookAnswer(code=response.status_code, body=response.text[:MAX_SHOWN_BODY], headers=shown)
+        header_lines = tuple(f"{name}: {value}" for name, value in response.headers.items())
+        return WebhookAnswer(code=response.status_code, body=response.text[:MAX_SHOWN_BODY], headers=header_lines)
 
 
 async def _send_in_chunks(body: bytes, seconds: float) -> AsyncIterator[bytes]:

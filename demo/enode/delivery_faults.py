@@ -91,7 +91,7 @@ class DeliveryFaults:
     def requeue_repeats(self, queue: WebhookQueue, events: tuple[Json, ...]) -> WebhookQueue:
         """Return the queue after an accepted delivery; some of its events may be queued again."""
         repeated = tuple(
-            self._hold(it) for it in events if self._should_trigger("repeat_event", self.settings.repeat_event)
+            self._hold(event) for event in events if self._should_trigger("repeat_event", self.settings.repeat_event)
         )
         return replace(queue, held=(*queue.held, *repeated)) if repeated else queue
 
@@ -131,13 +131,17 @@ class DeliveryFaults:
 
 def release_held_events(queue: WebhookQueue) -> WebhookQueue:
     """Return the queue with all held-back events at its end."""
-    return replace(queue, waiting=(*queue.waiting, *(it.event for it in queue.held)), held=())
+    return replace(queue, waiting=(*queue.waiting, *(held_event.event for held_event in queue.held)), held=())
 
 
 def _release_overtaken_events(queue: WebhookQueue) -> WebhookQueue:
     """Count one more overtaking event, and append the events that were overtaken often enough."""
     if not queue.held:
         return queue
-    counted = [replace(it, behind=it.behind - 1) for it in queue.held]
-    due = tuple(it.event for it in counted if it.behind < 0)
-    return replace(queue, waiting=(*queue.waiting, *due), held=tuple(it for it in counted if it.behind >= 0))
+    counted = [replace(held_event, behind=held_event.behind - 1) for held_event in queue.held]
+    due = tuple(held_event.event for held_event in counted if held_event.behind < 0)
+    return replace(
+        queue,
+        waiting=(*queue.waiting, *due),
+        held=tuple(held_event for held_event in counted if held_event.behind >= 0),
+    )

@@ -86,7 +86,7 @@ def _render_step(sim: Simulator, session: LinkSession, error: str | None = None)
         session=session,
         vendor=None if session.vendor is None else VENDORS[session.vendor],
         vendors=VENDORS.values(),
-        scopes=[SCOPE_LABELS.get(it, it) for it in session.scopes],
+        scopes=[SCOPE_LABELS.get(scope, scope) for scope in session.scopes],
         cars=list_linkable_models(sim, session),
         error=error,
     )
@@ -105,7 +105,7 @@ def _render_expired() -> Response:
 
 def _redirect_to_client(session: LinkSession, **extra: str) -> Response:
     parts = urlsplit(session.redirect_uri)
-    query = "&".join(it for it in (parts.query, urlencode(extra)) if it)
+    query = "&".join(part for part in (parts.query, urlencode(extra)) if part)
     return RedirectResponse(urlunsplit(parts._replace(query=query)), HTTP_SEE_OTHER)
 
 

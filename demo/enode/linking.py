@@ -89,7 +89,7 @@ class LinkBody(RelinkBody):
     @field_validator("scopes")
     @classmethod
     def _require_read_scopes(cls, scopes: list[Scope]) -> list[Scope]:
-        for asset in {it.partition(":")[0] for it in scopes}:
+        for asset in {scope.partition(":")[0] for scope in scopes}:
             if f"{asset}:read:data" not in scopes:
                 raise ValueError(f"must contain {asset}:read:data")
         return scopes
@@ -151,7 +151,7 @@ def find_link_session(sim: Simulator, token: str) -> LinkSession | None:
 
 def list_linkable_models(sim: Simulator, session: LinkSession) -> list[tuple[Model, bool]]:
     """List the cars in a session's vendor account, and whether each is already linked."""
-    linked = {it.car_key for it in sim.world.vehicles.values()}
+    linked = {vehicle.car_key for vehicle in sim.world.vehicles.values()}
     return [
         (model, build_car_key(session.user_id, model.key) in linked)
         for model in MODELS.values()
@@ -170,7 +170,7 @@ def complete_link_session(sim: Simulator, session: LinkSession, model_keys: list
     for vehicle in list_vehicles_of_user(sim, user.id, session.vendor):
         next_poll = sim.clock.seconds + sim.delays.first_poll
         sim.world.vehicles[vehicle.id] = replace(vehicle, scopes=session.scopes, next_look=next_poll)
-    linked_keys = {it.car_key for it in sim.world.vehicles.values()}
+    linked_keys = {vehicle.car_key for vehicle in sim.world.vehicles.values()}
     for key in model_keys:
         if build_car_key(user.id, key) not in linked_keys:
             _link_vehicle(sim, session, MODELS[key])
@@ -207,7 +207,9 @@ def restore_sign_in(sim: Simulator, user_id: str, vendor: str) -> None:
 def list_vehicles_of_user(sim: Simulator, user_id: str, vendor: str | None = None) -> list[Vehicle]:
     """List a user's vehicles, of one vendor or of all."""
     return [
-        it for it in sim.world.vehicles.values() if it.user_id == user_id and (vendor is None or it.vendor == vendor)
+        vehicle
+        for vehicle in sim.world.vehicles.values()
+        if vehicle.user_id == user_id and (vendor is None or vehicle.vendor == vendor)
     ]
 
 
@@ -272,7 +274,7 @@ def _create_link_token(sim: Simulator) -> str:
 
 def _store_session(sim: Simulator, session: LinkSession) -> LinkSession:
     now = time.time()
-    for token in [it.token for it in sim.world.sessions.values() if it.expires_at <= now]:
+    for token in [expired.token for expired in sim.world.sessions.values() if expired.expires_at <= now]:
         del sim.world.sessions[token]
     sim.world.sessions[session.token] = session
     return session

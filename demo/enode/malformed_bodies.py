@@ -25,7 +25,7 @@ def encode_events(events: object) -> bytes:
 
 def build_forged_body(events: Sequence[Json], at: str) -> bytes:
     """Build well-formed events that never happened: each vehicle with a newer timestamp and a false battery level."""
-    return encode_events([_forge_event(it, at) for it in events])
+    return encode_events([_forge_event(event, at) for event in events])
 
 
 def _forge_event(event: Json, at: str) -> Json:

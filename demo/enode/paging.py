@@ -43,21 +43,21 @@ def parse_page_request(request: Request) -> PageRequest:
 
 
 def build_page[T](
-    items: Sequence[T], key: Callable[[T], SortKey], show: Callable[[T], Json], wanted: PageRequest
+    items: Sequence[T], key: Callable[[T], SortKey], render: Callable[[T], Json], page_request: PageRequest
 ) -> Json:
     """Build Enode's page of `items`, ordered by `key`."""
     rows = sorted(items, key=key)
-    if wanted.before is not None:
-        rest = [it for it in rows if key(it) < wanted.before]
-        chosen = rest[-wanted.size :]
+    if page_request.before is not None:
+        candidates = [row for row in rows if key(row) < page_request.before]
+        selected = candidates[-page_request.size :]
     else:
-        rest = [it for it in rows if wanted.after is None or key(it) > wanted.after]
-        chosen = rest[: wanted.size]
-    if not chosen:
+        candidates = [row for row in rows if page_request.after is None or key(row) > page_request.after]
+        selected = candidates[: page_request.size]
+    if not selected:
         return {"data": [], "pagination": {"after": None, "before": None}}
-    first, last = key(chosen[0]), key(chosen[-1])
+    first, last = key(selected[0]), key(selected[-1])
     return {
-        "data": [show(it) for it in chosen],
+        "data": [render(row) for row in selected],
         "pagination": {
             "after": _encode_cursor(last) if last < key(rows[-1]) else None,
             "before": _encode_cursor(first) if first > key(rows[0]) else None,
@@ -65,10 +65,10 @@ def build_page[T](
     }
 
 
-def build_empty_page(wanted: PageRequest) -> Json:
+def build_empty_page(page_request: PageRequest) -> Json:
     """Build a page of assets that the simulator does not have."""
-    nothing: list[Json] = []
-    return build_page(nothing, lambda it: (it["id"], it["id"]), lambda it: it, wanted)
+    no_rows: list[Json] = []
+    return build_page(no_rows, lambda row: (row["id"], row["id"]), lambda row: row, page_request)
 
 
 def _encode_cursor(key: SortKey) -> str:

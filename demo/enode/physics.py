@@ -160,8 +160,10 @@ def _advance_power(spec: CarSpec, state: CarState, seconds: float) -> CarState:
         case Power.COMPLETE if state.limit_percent - battery_percent(spec, state) > RESUME_PERCENT:
             return with_power(state, Power.INITIALIZING)
         case Power.DISCHARGING:
-            left = max(0.0, state.energy_kwh - DISCHARGE_KW * seconds / 3600.0)
-            return with_power(replace(state, energy_kwh=left), Power.DISCHARGING if left > 0 else Power.STOPPED)
+            remaining_kwh = max(0.0, state.energy_kwh - DISCHARGE_KW * seconds / 3600.0)
+            return with_power(
+                replace(state, energy_kwh=remaining_kwh), Power.DISCHARGING if remaining_kwh > 0 else Power.STOPPED
+            )
         case _:
             return state
 

@@ -56,15 +56,15 @@ async def read_body[M: BaseModel](request: Request, model: type[M], *, title: st
         return model.model_validate(await read_json(request))
     except ValidationError as error:
         issues = list_issues(error)
-        detail = "; ".join(f"{'.'.join(it['path']) or 'body'}: {it['message']}" for it in issues)
+        detail = "; ".join(f"{'.'.join(issue['path']) or 'body'}: {issue['message']}" for issue in issues)
         raise bad_request(detail, issues, title) from None
 
 
 def list_issues(error: ValidationError) -> list[Json]:
     """List what is wrong with some input. SIM: the format of an issue is not published."""
     return [
-        {"code": it["type"], "path": [str(part) for part in it["loc"]], "message": it["msg"]}
-        for it in error.errors(include_url=False, include_input=False, include_context=False)
+        {"code": issue["type"], "path": [str(part) for part in issue["loc"]], "message": issue["msg"]}
+        for issue in error.errors(include_url=False, include_input=False, include_context=False)
     ]
 
 

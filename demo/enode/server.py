@@ -20,8 +20,8 @@ def open_listener(host: str, port: int) -> socket.socket:
     try:
         # `proto` is required: asyncio disables Nagle's algorithm only for sockets that are explicitly TCP. With Nagle's
         # algorithm every response waits 40 ms for the client's acknowledgement.
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-        family, kind, protocol, _, address = found[0]
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        family, kind, protocol, _, address = addresses[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise StartError(f"cannot listen on {host}: {error.strerror}") from None

@@ -65,8 +65,8 @@ class Simulator:
 
     def refresh_without_vendor(self, vehicle: Vehicle) -> Vehicle:
         """Return the record with the values that need no vendor poll: reachability, capabilities, policy."""
-        shown = build_unobserved_vehicle(self.get_car(vehicle), vehicle, valid=self.is_sign_in_valid(vehicle))
-        return replace(vehicle, shown=shown)
+        vehicle_object = build_unobserved_vehicle(self.get_car(vehicle), vehicle, valid=self.is_sign_in_valid(vehicle))
+        return replace(vehicle, shown=vehicle_object)
 
 
 def render_action(action: Action) -> dict[str, object]:

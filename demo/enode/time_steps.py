@@ -31,10 +31,10 @@ def poll_vehicle(sim: Simulator, vehicle_id: str) -> None:
     before = vehicle.shown
     if sim.can_observe(vehicle):
         car = sim.get_car(vehicle)
-        shown = build_observed_vehicle(
+        vehicle_object = build_observed_vehicle(
             car, vehicle, valid=True, now=sim.clock.now(), location_id=_find_location_id(sim, vehicle, car)
         )
-        vehicle = replace(vehicle, shown=shown, seen_power=car.state.power)
+        vehicle = replace(vehicle, shown=vehicle_object, seen_power=car.state.power)
     else:
         vehicle = sim.refresh_without_vendor(vehicle)
     charging = vehicle.shown["chargeState"]["isCharging"]

@@ -26,12 +26,14 @@ POLICY = {"isEnabled": False, "deadline": None, "minimumChargeLimit": 0}
 
 def build_observed_vehicle(car: Car, vehicle: Vehicle, *, valid: bool, now: str, location_id: str | None) -> Json:
     """Build the vehicle object after a poll of the vendor at `now`."""
-    seen = _clear_withheld_fields(car, _build_full_vehicle(car, vehicle, valid=valid, location_id=location_id))
+    vehicle_object = _clear_withheld_fields(
+        car, _build_full_vehicle(car, vehicle, valid=valid, location_id=location_id)
+    )
     if "vehicle:read:location" not in vehicle.scopes:  # SIM: the effect of a missing scope is not published
-        seen["location"] = {"id": None, "latitude": None, "longitude": None}
+        vehicle_object["location"] = {"id": None, "latitude": None, "longitude": None}
     for group in TIMED_GROUPS:
-        seen[group]["lastUpdated"] = _get_group_timestamp(vehicle.shown[group], seen[group], now)
-    return {**seen, "lastSeen": now}
+        vehicle_object[group]["lastUpdated"] = _get_group_timestamp(vehicle.shown[group], vehicle_object[group], now)
+    return {**vehicle_object, "lastSeen": now}
 
 
 def build_unobserved_vehicle(car: Car, vehicle: Vehicle, *, valid: bool) -> Json:
@@ -85,7 +87,9 @@ def build_capabilities(car: Car, scopes: tuple[str, ...], *, valid: bool) -> Jso
 def _build_capability(car: Car, scopes: tuple[str, ...], name: str, *, valid: bool) -> Json:
     blocking = [car.model.interventions[name]] if name in car.model.interventions else []
     blocking += [
-        it for it in car.interventions if name in INTERVENTIONS[it].blocked_capabilities and it not in blocking
+        intervention
+        for intervention in car.interventions
+        if name in INTERVENTIONS[intervention].blocked_capabilities and intervention not in blocking
     ]
     if not valid:
         blocking.append(SIGN_IN_AGAIN.id)
@@ -151,11 +155,11 @@ def _get_reported_power(car: Car, state: CarState) -> Power:
     return state.power
 
 
-def _clear_withheld_fields(car: Car, seen: Json) -> Json:
+def _clear_withheld_fields(car: Car, vehicle_object: Json) -> Json:
     for path in car.model.withheld_fields:
         group, _, name = path.rpartition(".")
-        (seen[group] if group else seen)[name] = None
-    return seen
+        (vehicle_object[group] if group else vehicle_object)[name] = None
+    return vehicle_object
 
 
 def _get_group_timestamp(old: Json, new: Json, now: str) -> str | None:

@@ -174,7 +174,7 @@ def accepts_event(webhook: WebhookSubscription, event_name: str) -> bool:
 
 
 def _refuse_duplicate_url(sim: Simulator, url: str) -> None:
-    if any(it.url == url for it in sim.world.webhooks.values()):
+    if any(webhook.url == url for webhook in sim.world.webhooks.values()):
         issue = {"code": "already_exists", "path": ["url"], "message": "a webhook with this URL exists"}
         raise bad_request("The webhook input is not valid.", [issue], INVALID_INPUT_TITLE)
 

@@ -229,4 +229,11 @@ class World:
 
     def find_pending_action(self, vehicle_id: str) -> Action | None:
         """Find the pending action of a vehicle; there is at most one."""
-        return next((it for it in self.actions.values() if it.vehicle_id == vehicle_id and it.state == "PENDING"), None)
+        return next(
+            (
+                action
+                for action in self.actions.values()
+                if action.vehicle_id == vehicle_id and action.state == "PENDING"
+            ),
+            None,
+        )

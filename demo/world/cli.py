@@ -91,8 +91,8 @@ async def _open_demo(
             raise UserFixableError(
                 f"--check needs an empty state folder, but {state.path} is in use: add --fresh to wipe it"
             )
-        given = {name: getattr(options, f"{name.replace('-', '_')}_port") for name in PREFERRED_PORTS}
-        ports = choose_ports(given, state.saved.ports, claims)
+        requested = {name: getattr(options, f"{name.replace('-', '_')}_port") for name in PREFERRED_PORTS}
+        ports = choose_ports(requested, state.saved.ports, claims)
         state.update(ports=ports)
         console.print_line(f"EVConduit demo, state folder {state.path}")
         async with open_demo_world(state, ports, console, signals.force) as world:

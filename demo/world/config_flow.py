@@ -37,8 +37,8 @@ async def start_flow(hass: HassApi) -> Json:
 
 async def list_entries(hass: HassApi) -> list[Json]:
     """List the integration's config entries."""
-    found: list[Json] = await hass.get(f"config/config_entries/entry?domain={DOMAIN}")
-    return found
+    entries: list[Json] = await hass.get(f"config/config_entries/entry?domain={DOMAIN}")
+    return entries
 
 
 async def ensure_entry(hass: HassApi, *, url: str, key: str, configured_url: str | None) -> None:

@@ -22,23 +22,23 @@ class Console:
         self._write(f"{text}\n")
 
     @contextmanager
-    def step(self, what: str) -> Iterator[None]:
-        """Print the step's begin (terminals only), then its result and duration."""
+    def step(self, title: str) -> Iterator[None]:
+        """Print the step's start (terminals only), then its result and duration."""
         started = time.monotonic()
         if self._is_terminal:
-            self._write(f"  … {what}\r")
+            self._write(f"  … {title}\r")
         try:
             yield
         except asyncio.CancelledError:
-            self._print_step_end(what, "-", started)
+            self._print_step_end(title, "-", started)
             raise
         except BaseException:
-            self._print_step_end(what, "✗", started)
+            self._print_step_end(title, "✗", started)
             raise
-        self._print_step_end(what, "✓", started)
+        self._print_step_end(title, "✓", started)
 
-    def _print_step_end(self, what: str, mark: str, started: float) -> None:
-        self.print_line(f"  {mark} {what:<{WIDTH}} {time.monotonic() - started:6.1f} s")
+    def _print_step_end(self, title: str, mark: str, started: float) -> None:
+        self.print_line(f"  {mark} {title:<{WIDTH}} {time.monotonic() - started:6.1f} s")
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # EIO: closed terminal, EPIPE: `| head`, ValueError: closed file

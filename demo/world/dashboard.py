@@ -74,15 +74,15 @@ async def create_dashboard(socket: HassSocket, cars: Sequence[Device], *, past: 
 
 def build_dashboard(cars: Sequence[Device], *, hours: float) -> dict[str, Any]:
     """Build the dashboard: the first car with all tiles, map and graphs; the others with few tiles."""
-    first, *others = cars
+    first_car, *other_cars = cars
     sections = [
-        [*_build_cards(first, TILES), _build_graph(first, hours, ("sensor.charge_power", "Power"))],
+        [*_build_cards(first_car, TILES), _build_graph(first_car, hours, ("sensor.charge_power", "Power"))],
         [
             _build_heading("Where it has been", "mdi:map-marker-path"),
-            _build_map(first, hours),
-            _build_graph(first, hours, ("sensor.charging_state", "State"), ("sensor.battery_level", "Battery")),
+            _build_map(first_car, hours),
+            _build_graph(first_car, hours, ("sensor.charging_state", "State"), ("sensor.battery_level", "Battery")),
         ],
-        [card for car in others for card in _build_cards(car, SHORT_TILES)],
+        [card for car in other_cars for card in _build_cards(car, SHORT_TILES)],
     ]
     view = {
         "title": TITLE,
@@ -121,13 +121,13 @@ def _build_tile(tile: Tile, entities: dict[str, str]) -> Card:
 
 
 def _build_map(car: Device, hours: float) -> Card:
-    spots: list[Card] = [{"entity": "zone.home", "focus": False}]
+    entities: list[Card] = [{"entity": "zone.home", "focus": False}]
     if "device_tracker.location" in car.entities:
-        spots.insert(0, {"entity": car.entities["device_tracker.location"], "label_mode": "icon"})
+        entities.insert(0, {"entity": car.entities["device_tracker.location"], "label_mode": "icon"})
     options = {"columns": 12, "rows": 6}
-    return {"type": "map", "entities": spots, "hours_to_show": hours, "default_zoom": 11, "grid_options": options}
+    return {"type": "map", "entities": entities, "hours_to_show": hours, "default_zoom": 11, "grid_options": options}
 
 
 def _build_graph(car: Device, hours: float, *rows: tuple[str, str]) -> Card:
-    shown = [{"entity": car.entities[key], "name": name} for key, name in rows if key in car.entities]
-    return {"type": "history-graph", "entities": shown, "hours_to_show": hours, "grid_options": {"columns": 12}}
+    entities = [{"entity": car.entities[key], "name": name} for key, name in rows if key in car.entities]
+    return {"type": "history-graph", "entities": entities, "hours_to_show": hours, "grid_options": {"columns": 12}}

@@ -24,7 +24,7 @@ class Device:
 async def list_devices(socket: HassSocket) -> list[Device]:
     """List the devices with their enabled entities, sorted by name."""
     entities: list[Json] = await socket.call("config/entity_registry/list")
-    found = [
+    devices = [
         Device(
             id=row["id"],
             identifier=identifier,
@@ -38,7 +38,7 @@ async def list_devices(socket: HassSocket) -> list[Device]:
         for domain, identifier in row["identifiers"]
         if domain == DOMAIN
     ]
-    return sorted(found, key=lambda device: device.name)
+    return sorted(devices, key=lambda device: device.name)
 
 
 def _list_entities(device_id: str, identifier: str, rows: list[Json]) -> dict[str, str]:

@@ -31,15 +31,15 @@ class FormParser(HTMLParser):
 
     @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.forms.append(Form(action=given.get("action", "")))
+            self.forms.append(Form(action=attributes.get("action", "")))
         elif not self.forms:
             return  # a button outside of forms
-        elif tag == "input" and (given.get("type") not in {"checkbox", "radio"} or "checked" in given):
-            self.forms[-1].fields.append((given.get("name", ""), given.get("value", "")))
+        elif tag == "input" and (attributes.get("type") not in {"checkbox", "radio"} or "checked" in attributes):
+            self.forms[-1].fields.append((attributes.get("name", ""), attributes.get("value", "")))
         elif tag == "button":
-            self.forms[-1].buttons.append((given.get("name", ""), given.get("value", "")))
+            self.forms[-1].buttons.append((attributes.get("name", ""), attributes.get("value", "")))
 
 
 async def complete_link_pages(session: ClientSession, address: str, *, hosts: int = 1) -> str:

@@ -16,13 +16,13 @@ SHUTDOWN_STEPS = ((signal.SIGINT, 2.0), (signal.SIGQUIT, 1.0), (signal.SIGKILL, 
 
 async def stop_orphaned_postgres(folder: Path) -> bool:
     """Stop the server whose data is below `folder`. Returns whether there was one. Takes at most 4 s."""
-    found = await asyncio.to_thread(lambda: list(_find_servers(folder)))
+    servers = await asyncio.to_thread(lambda: list(_find_servers(folder)))
     for signum, seconds in SHUTDOWN_STEPS:
-        for server in found:
+        for server in servers:
             send_signal(server, signum)
-        if not await wait_for_exit(found, within=seconds):
+        if not await wait_for_exit(servers, within=seconds):
             break
-    return bool(found)
+    return bool(servers)
 
 
 def _find_servers(folder: Path) -> Iterator[Process]:

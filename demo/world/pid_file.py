@@ -1,4 +1,4 @@
-"""A file with the running processes of a state folder, to find those that a killed demo remaining behind."""
+"""A file with the running processes of a state folder, to find those that a killed demo left behind."""
 
 import asyncio
 import json

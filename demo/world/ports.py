@@ -11,16 +11,18 @@ HOST = "127.0.0.1"
 PREFERRED_PORTS = {"home-assistant": 18123, "relay": 18300, "simulator": 18400}
 
 
-def choose_ports(given: Mapping[str, int | None], remembered: Mapping[str, int], claims: ExitStack) -> dict[str, int]:
+def choose_ports(
+    requested: Mapping[str, int | None], remembered: Mapping[str, int], claims: ExitStack
+) -> dict[str, int]:
     """Choose a port for each server. Raises UserFixableError if a requested one is not free.
 
     The ports are reserved against other demos until `claims` is closed.
     """
     chosen: dict[str, int] = {}
-    for name in sorted(PREFERRED_PORTS, key=lambda name: given.get(name) is None):  # requested ports first
-        port = given.get(name)
+    for name in sorted(PREFERRED_PORTS, key=lambda name: requested.get(name) is None):  # requested ports first
+        port = requested.get(name)
         if port is None:
-            port = next(it for it in _list_candidates(name, remembered) if _claim_port(it, claims))
+            port = next(candidate for candidate in _list_candidates(name, remembered) if _claim_port(candidate, claims))
         elif port in chosen.values():
             raise UserFixableError(f"port {port} is used twice: choose another --{name}-port")
         elif not _claim_port(port, claims):

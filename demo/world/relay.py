@@ -80,8 +80,8 @@ class Relay:
             answer = await response.json()
             if not response.ok:
                 raise ComponentError(f"the relay answered {response.status} to GET vehicles: {answer.get('title')}")
-        found: list[Json] = answer["vehicles"]
-        return found
+        vehicles: list[Json] = answer["vehicles"]
+        return vehicles
 
     async def find_endpoint(self) -> Json:
         """Find the endpoint to which the relay delivers without a stream; None if none is registered."""

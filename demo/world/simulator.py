@@ -51,8 +51,8 @@ class Simulator:
 
     async def list_vehicles(self) -> list[Json]:
         """List all linked cars: `vehicle` is Enode's object, `activity` the real one."""
-        found: list[Json] = await self._send("GET", "vehicles")
-        return found
+        vehicles: list[Json] = await self._send("GET", "vehicles")
+        return vehicles
 
     async def list_reported_vehicles(self) -> dict[str, Json]:
         """Return each vehicle as of its newest event. Enode polls more often than it sends events."""
@@ -81,8 +81,8 @@ class Simulator:
 
     async def list_deliveries(self) -> list[Json]:
         """List the deliveries to webhooks with their events and states."""
-        found: list[Json] = await self._send("GET", "deliveries")
-        return found
+        deliveries: list[Json] = await self._send("GET", "deliveries")
+        return deliveries
 
     async def _send(self, method: str, path: str, body: Json = None) -> Json:
         async with self._context.session.request(method, f"{self.url}/_sim/{path}", json=body) as response:

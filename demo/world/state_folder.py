@@ -40,9 +40,9 @@ class SavedState:
 class StateFolder:
     """An open state folder, locked against other demos."""
 
-    def __init__(self, path: Path, memory: SavedState) -> None:
+    def __init__(self, path: Path, saved: SavedState) -> None:
         self.path = path
-        self.saved = memory
+        self.saved = saved
         self.logs = path / "logs"
         self.home_assistant = path / "home-assistant"
         self.relay = path / "relay"
@@ -90,24 +90,26 @@ def open_state_folder(path: Path, *, fresh: bool = False) -> Iterator[StateFolde
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         other_entries = {entry.name for entry in path.iterdir()} - {LOCK}
-        marked = (path / MARKER).is_file()
+        has_marker = (path / MARKER).is_file()
     except OSError as error:
         raise UserFixableError(f"cannot use {path}: {error.strerror}; choose another --state") from None
-    if other_entries and not marked:
+    if other_entries and not has_marker:
         raise UserFixableError(f"{path} is not a state folder of the demo (it has no {MARKER}): choose another --state")
     with (path / LOCK).open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserFixableError(f"another demo is using {path}: stop it or choose another --state") from None
-        yield StateFolder(path.resolve(), _read_marker(path / MARKER) if marked and not fresh else SavedState())
+        yield StateFolder(path.resolve(), _read_marker(path / MARKER) if has_marker and not fresh else SavedState())
 
 
 def _read_marker(marker: Path) -> SavedState:
     try:
-        found: dict[str, Any] = json.loads(marker.read_text("utf-8"))
-        layout = found["layout"]
-        fields: dict[str, Any] = {name: tuple(it) if isinstance(it, list) else it for name, it in found.items()}
+        content: dict[str, Any] = json.loads(marker.read_text("utf-8"))
+        layout = content["layout"]
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+        }
         if layout == LAYOUT:
             return SavedState(**fields)
     except OSError, ValueError, KeyError, TypeError, AttributeError:

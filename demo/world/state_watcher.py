@@ -54,8 +54,8 @@ class StateWatcher:
 
     def get_state(self, entity_id: str) -> str | None:
         """Return an entity's state; None if there is no such entity."""
-        found = self.states.get(entity_id)
-        return None if found is None else str(found["state"])
+        state = self.states.get(entity_id)
+        return None if state is None else str(state["state"])
 
     async def wait_until(
         self, what: str, holds: Callable[[], bool], *, within: float, seen: Callable[[], object]

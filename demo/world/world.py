@@ -43,12 +43,12 @@ class DemoWorld:
 
     async def start_simulator_and_relay(self, *, speed: float) -> None:
         """Start the simulator and the relay. On the first start, time stops until the cars are linked."""
-        first = self.state.saved.linked != LINKED_VENDORS
+        is_first_start = self.state.saved.linked != LINKED_VENDORS
         with self.console.step("Enode simulator"):
-            await self.simulator.start(speed=0 if first else speed)
+            await self.simulator.start(speed=0 if is_first_start else speed)
         with self.console.step("relay with PostgreSQL"):
             await self.relay.start()
-        if first:
+        if is_first_start:
             with self.console.step("account and API key"):
                 await self.relay.create_account()
             with self.console.step(f"link cars on Enode's page ({', '.join(LINKED_VENDORS)})"):
@@ -86,8 +86,8 @@ class DemoWorld:
         if key is None:
             raise ComponentError("the state folder has no API key; start with --fresh")
         with self.console.step("set up the integration"):
-            hass, memory = self.home_assistant.api, self.state.saved
-            await ensure_entry(hass, url=self.relay.url, key=key, configured_url=memory.entry_url)
+            hass, saved = self.home_assistant.api, self.state.saved
+            await ensure_entry(hass, url=self.relay.url, key=key, configured_url=saved.entry_url)
             self.state.update(entry_url=self.relay.url)
 
     async def create_dashboard(self, *, past: timedelta) -> None:
@@ -106,14 +106,16 @@ class DemoWorld:
         """List the cars' devices in Home Assistant, in the order in which they were linked."""
         order = {row["id"]: row["vehicle"]["id"] for row in await self.relay.list_vehicles()}
         linked = [row["vehicle"]["id"] for row in await self.simulator.list_vehicles()]
-        found: list[Device] = []
+        devices: list[Device] = []
 
         async def has_all_devices() -> bool:
-            found[:] = [it for it in await list_devices(socket) if it.identifier in order and it.entities]
-            return len(found) == len(order)
+            devices[:] = [
+                device for device in await list_devices(socket) if device.identifier in order and device.entities
+            ]
+            return len(devices) == len(order)
 
         await poll_until("all cars as devices in Home Assistant", has_all_devices, within=READY_SECONDS)
-        return sorted(found, key=lambda device: linked.index(order[device.identifier]))
+        return sorted(devices, key=lambda device: linked.index(order[device.identifier]))
 
 
 @asynccontextmanager
@@ -136,7 +138,7 @@ async def open_demo_world(
 
 
 async def stop_leftovers(state: StateFolder) -> bool:
-    """Stop processes that a killed demo leftovers running on this state folder. Returns whether there were any."""
+    """Stop processes that a killed demo left running on this state folder. Returns whether there were any."""
     leftovers = PidFile(state.processes).find_leftovers()
     await terminate_processes(leftovers)
     return await stop_orphaned_postgres(state.relay) or bool(leftovers)

@@ -1,4 +1,4 @@
-"""Whether this process receives the hints of others. While it does not, it polls for all users every second."""
+"""The connection state of a wake-up listener. While no hints arrive, it polls for all users every second."""
 
 import asyncio
 import logging

@@ -91,7 +91,7 @@ class PostgresListener:
             async with self._pool.connection() as connection:
                 await connection.execute("select pg_notify(%s, %s)", [SELF_TEST_CHANNEL, self._nonce])
         except psycopg.Error:
-            return False  # which proves nothing about the listening connection
+            return False  # the pool failed, which proves nothing about the listening connection
         return True
 
     async def _receive_until(
@@ -101,7 +101,7 @@ class PostgresListener:
         while (remaining := deadline - loop.time()) > 0 and not (
             stop_when_verified and self._self_test_received.is_set()
         ):
-            # Without `break`: of several notifications that arrived together, the others would be lost.
+            # Don't leave this loop with `break`: the rest of the notifications that arrived together would be lost.
             async for notification in connection.notifies(timeout=remaining, stop_after=1):
                 self._handle_notification(notification)
 

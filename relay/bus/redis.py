@@ -22,13 +22,13 @@ from relay.bus.waker import NotSentError, PayloadSender, Waker
 
 CONNECT_TIMEOUT_SECONDS = 3
 RESPONSE_TIMEOUT_SECONDS = 5
-FAILURE_HINT = "does REDIS_URL lead to a server that carries pub/sub?"
+FAILURE_HINT = "does REDIS_URL lead to a server that supports pub/sub?"
 
 
 @asynccontextmanager
 async def open_redis(url: str) -> AsyncIterator[Redis]:
     """Open a client of this server, without connecting yet. Raises ValueError for a malformed Redis URL."""
-    # Without retries of its own: the listener must learn of a lost connection, because hints are lost with it.
+    # No retries in the client: a lost connection loses hints, so the error must reach the listener, which reconnects.
     client = Redis.from_url(
         url,
         socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,

@@ -1,4 +1,4 @@
-"""Hints that users have updates: passed on at once in this process, and to the others in one message for many users.
+"""Send and receive hints that users have updates: at once in this process, in batches to the other processes.
 
 A hint may be lost at any time, so everything that acts on hints also polls every few seconds.
 """

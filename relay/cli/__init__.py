@@ -41,8 +41,8 @@ def _exit_on_signal(_number: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's calling convention
-    if wanted:
+def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer's calling convention
+    if requested:
         print(version("evconduit-relay"))
         raise typer.Exit
 
@@ -54,4 +54,4 @@ def _define_global_options(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """EVConduit's relay: any electric car that Enode reaches, live inside Home Assistant."""
+    """Run and manage an EVConduit relay, which connects electric cars to Home Assistant."""

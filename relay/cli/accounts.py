@@ -1,4 +1,4 @@
-"""`evconduit user`: accounts."""
+"""`evconduit user`: manage accounts."""
 
 import sys
 from typing import Annotated
@@ -31,10 +31,13 @@ def user_add(
     email: Annotated[str, typer.Argument(help="Email address of the account holder.")],
     name: Annotated[str, typer.Option(help="Name of the account in Home Assistant.")] = "",
     language: Annotated[
-        str, typer.Option(help="Language of the account holder, for example de or nl-BE. The nearest one is used.")
+        str,
+        typer.Option(
+            help="Language of the account holder, for example de or nl-BE. The nearest supported one is used."
+        ),
     ] = "en-US",
 ) -> None:
-    """Add an account and print its id."""
+    """Add an account and print its ID."""
     if "@" not in email.strip("@"):
         raise OperatorError(f"{email!r} is not an email address: give one such as ada@example.org")
     if not is_language_tag(language):
@@ -59,7 +62,7 @@ def user_disable(user: UserOption) -> None:
 
 @user_app.command("enable")
 def user_enable(user: UserOption) -> None:
-    """Enable a disabled account. Everything that arrived in the meantime is there."""
+    """Enable a disabled account. Its cars have all updates that Enode sent in the meantime."""
 
     async def enable(relay: RelayAccess) -> None:
         await enable_user(relay.connection, await relay.get_user_id(user))
@@ -70,7 +73,7 @@ def user_enable(user: UserOption) -> None:
 
 @user_app.command("approve")
 def user_approve(user: UserOption) -> None:
-    """Approve an account that has registered. Needed when EVCONDUIT_APPROVAL is true."""
+    """Approve an account that has registered. Required if EVCONDUIT_APPROVAL is true."""
 
     async def approve(relay: RelayAccess) -> bool:
         return await approve_user(relay.connection, await relay.get_user_id(user))
@@ -93,7 +96,7 @@ def user_plan(user: UserOption, plan: Annotated[str, typer.Argument(help=", ".jo
 
 @user_app.command("role")
 def user_role(user: UserOption, role: Annotated[str, typer.Argument(help=" or ".join(ROLES))]) -> None:
-    """Make an account holder an admin, or a user again."""
+    """Change the role of an account to admin or user."""
     if not is_role(role):
         raise OperatorError(f"unknown role {role!r}: choose {' or '.join(ROLES)}")
 

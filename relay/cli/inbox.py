@@ -1,4 +1,4 @@
-"""`evconduit inbox` and `evconduit replay`: events from Enode as they are stored, and processing them again."""
+"""`evconduit inbox` and `evconduit replay`: inspect the stored events from Enode, and process them again."""
 
 import asyncio
 import json
@@ -91,13 +91,13 @@ def replay_command(  # noqa: PLR0913 - each is a command line option
         list[int] | None, typer.Argument(help="Numbers of events, as `evconduit inbox list` shows them.")
     ] = None,
     *,
-    user: Annotated[str | None, typer.Option(help="All events of this account: email address or id.")] = None,
+    user: Annotated[str | None, typer.Option(help="All events of this account: email address or ID.")] = None,
     since: Annotated[datetime | None, typer.Option(help="Events that arrived at or after this time, UTC.")] = None,
     until: Annotated[datetime | None, typer.Option(help="Events that arrived before this time, UTC.")] = None,
     set_aside: Annotated[bool, typer.Option("--set-aside", help="Only events that were set aside.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the number of events.")] = False,
 ) -> None:
-    """Process stored events again. Nothing is duplicated, and nothing is pushed as if it happened now."""
+    """Process stored events again. Nothing is duplicated, and what happened in the past isn't pushed again."""
     if not (numbers or user or since or until or set_aside):
         raise OperatorError("choose the events to replay: numbers, --user, --since, --until or --set-aside")
 
@@ -142,7 +142,9 @@ async def _wait_until_processed(connection: Connection, ids: tuple[int, ...]) ->
 
 
 def _describe_missing(ids: Sequence[int]) -> str:
-    return f"the inbox has no event {', '.join(map(str, ids))}: it never had it, or has deleted it after its time"
+    return (
+        f"the inbox has no event {', '.join(map(str, ids))}: it never existed, or was deleted when its retention ended"
+    )
 
 
 def _assume_utc(moment: datetime | None) -> datetime | None:

@@ -1,4 +1,4 @@
-"""`evconduit invite`: invitation codes, for a relay where registration is by invitation."""
+"""`evconduit invite`: manage invitation codes, for a relay where registration is by invitation."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -22,7 +22,7 @@ app = typer.Typer(help="Manage invitations, for EVCONDUIT_REGISTRATION=invitatio
 def invite_create(
     uses: Annotated[int, typer.Option(min=1, max=10_000, help="How many people can register with it.")] = 1,
     days: Annotated[int, typer.Option(min=1, max=3650, help="Days until it expires.")] = 30,
-    note_: Annotated[str, typer.Option("--note", help="A note for yourself, for example whom it is for.")] = "",
+    note_: Annotated[str, typer.Option("--note", help="A note for yourself, for example who it's for.")] = "",
 ) -> None:
     """Create an invitation and print its code. It can't be shown again: only its hash is stored."""
     code = generate_invitation_code()
@@ -57,13 +57,17 @@ def invite_revoke(
     ],
 ) -> None:
     """Revoke an invitation. Accounts that were registered with it stay."""
-    wanted = beginning.strip().rstrip("…").rstrip("-").upper()
+    prefix = beginning.strip().rstrip("…").rstrip("-").upper()
 
     async def revoke(relay: RelayAccess) -> Invitation:
         invitations = await list_invitations(relay.connection)
-        matches = [it for it in invitations if it.prefix == wanted[:4] and it.revoked_at is None]
-        if not wanted or len(matches) != 1:
-            raise OperatorError(f"{len(matches)} invitations start with {wanted!r}: see `evconduit invite list`")
+        matches = [
+            invitation
+            for invitation in invitations
+            if invitation.prefix == prefix[:4] and invitation.revoked_at is None
+        ]
+        if not prefix or len(matches) != 1:
+            raise OperatorError(f"{len(matches)} invitations start with {prefix!r}: see `evconduit invite list`")
         await revoke_invitation(relay.connection, matches[0].id)
         return matches[0]
 

@@ -1,4 +1,4 @@
-"""`evconduit key`: API keys."""
+"""`evconduit key`: manage API keys."""
 
 from typing import Annotated
 

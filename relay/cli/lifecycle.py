@@ -33,26 +33,26 @@ def serve(
     """Run the relay: web pages, API, streams and worker in one process, until Ctrl-C or SIGTERM."""
     from relay import server  # noqa: PLC0415 - takes a second to import, and only this command needs it
 
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = load_settings().model_copy(update=given)
+    overrides = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    settings = load_settings().model_copy(update=overrides)
     configure_logging(settings.log_level)
     with ExitStack() as stack:
-        listening = [stack.enter_context(closing(server.open_listening_socket(settings.host, settings.port)))]
+        sockets = [stack.enter_context(closing(server.open_listening_socket(settings.host, settings.port)))]
         if settings.ingress_port is not None:
             # Home Assistant connects from another container; access is decided by the client's address.
-            listening.append(
+            sockets.append(
                 stack.enter_context(closing(server.open_listening_socket(ALL_INTERFACES, settings.ingress_port)))
             )
         conninfo = stack.enter_context(prepare_database(settings))
         print_note(f"Relay at {settings.base_url}, listening on {settings.host}:{settings.port}")
         print_owner_sign_in_link(settings, conninfo)
-        server.run_server(settings, conninfo, listening, with_worker=worker)
+        server.run_server(settings, conninfo, sockets, with_worker=worker)
 
 
 @app.command()
 def work() -> None:
     """Run a worker without web server, beside `evconduit serve --no-worker`. Any number can share one database."""
-    from relay import worker  # noqa: PLC0415 - as above
+    from relay import worker  # noqa: PLC0415 - takes a second to import, and only this command needs it
 
     settings = load_settings()
     configure_logging(settings.log_level)
@@ -62,7 +62,7 @@ def work() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Update the database schema. DATABASE_URL must connect as the schema's owner; the embedded database does."""
+    """Update the database schema. If DATABASE_URL is set, it must connect as the schema's owner."""
     settings = load_settings()
     with open_owner_conninfo(settings) as conninfo:
         try:

@@ -1,14 +1,15 @@
-"""`evconduit login`: one-time links that sign the owner of a self-hosted relay in on its web pages."""
+"""`evconduit login`: print one-time links that sign in the owner of a self-hosted relay on its web pages."""
 
 import asyncio
 from typing import Annotated, LiteralString
 from uuid import UUID
 
 import typer
+from psycopg.rows import scalar_row
 
 from relay.cli.shared import RelayAccess, print_note, run_story
 from relay.identity.sign_in_links import LIFETIME, create_sign_in_link
-from relay.kit.database import Connection, connect_as_relay
+from relay.kit.database import Connection, connect_as_relay, fetch_all
 from relay.kit.errors import OperatorError
 from relay.settings import Settings, load_settings
 
@@ -20,7 +21,7 @@ LIST_USERS: LiteralString = "select id from users where closed_at is null limit 
 @app.command()
 def login(
     user: Annotated[
-        str | None, typer.Option(help="Email address or id of the account. Needed when there are several.")
+        str | None, typer.Option(help="Email address or ID of the account. Required if there are several.")
     ] = None,
 ) -> None:
     """Print a link that signs the owner in on the relay's web pages. It works once, within 15 minutes."""
@@ -52,7 +53,7 @@ def print_owner_sign_in_link(settings: Settings, conninfo: str) -> None:
 async def _create_owner_link(conninfo: str) -> str | None:
     """A link for an owner who doesn't exist yet; None when there is an account."""
     async with connect_as_relay(conninfo) as connection:
-        if await (await connection.execute(LIST_USERS)).fetchone() is not None:
+        if await fetch_all(connection, LIST_USERS, [], scalar_row):
             return None
         return await create_sign_in_link(connection, None)
 
@@ -63,7 +64,7 @@ def _build_sign_in_url(settings: Settings, token: str) -> str:
 
 async def _find_only_user_id(connection: Connection) -> UUID | None:
     """The id of the only account; None when there is none yet. Raises OperatorError when there are several."""
-    rows = await (await connection.execute(LIST_USERS)).fetchall()
-    if len(rows) > 1:
+    user_ids: list[UUID] = await fetch_all(connection, LIST_USERS, [], scalar_row)
+    if len(user_ids) > 1:
         raise OperatorError("there are several accounts: choose one with --user")
-    return UUID(str(rows[0][0])) if rows else None
+    return user_ids[0] if user_ids else None

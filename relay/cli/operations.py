@@ -18,7 +18,7 @@ SwitchArgument = Annotated[str, typer.Argument(help=" or ".join(PAUSE_SWITCHES))
 
 @app.command()
 def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False) -> None:
-    """Print the relay's state: waiting events, last contact with Enode, what is paused. The values of /metrics."""
+    """Print the metrics of the database: pending events, last contact with Enode, what is paused and more."""
 
     async def collect(relay: RelayAccess) -> tuple[list[MeasuredMetric], list[str]]:
         async def fetch_rows(statement: LiteralString) -> Sequence[tuple[object, ...]]:
@@ -28,17 +28,21 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, 
 
     measured, paused = run_story(collect)
     if as_json:
-        print(json.dumps({it.metric.name: it.values if it.metric.label else it.values.get("") for it in measured}))
+        print(
+            json.dumps(
+                {item.metric.name: item.values if item.metric.label else item.values.get("") for item in measured}
+            )
+        )
         return
-    for it in measured:
-        values = ", ".join(f"{label} {value:g}".strip() for label, value in it.values.items()) or "-"
-        print(f"{it.metric.name.replace('_', ' '):32} {values:30} {it.metric.help}")
+    for item in measured:
+        values = ", ".join(f"{label} {value:g}".strip() for label, value in item.values.items()) or "-"
+        print(f"{item.metric.name.replace('_', ' '):32} {values:30} {item.metric.help}")
     print(f"{'switches':32} {', '.join(paused) or 'nothing'} paused")
 
 
 @app.command("pause")
 def pause_command(what: SwitchArgument) -> None:
-    """Pause delivery (streams stay open, nothing is pushed, nothing is lost) or commands (refused with a message)."""
+    """Pause delivery (streams stay open, changes are delivered after you resume) or commands (refused with 503)."""
     _set_paused(what, paused=True)
 
 

@@ -20,8 +20,8 @@ from relay.startup import prepare_database
 from relay.streams.hub import CloseStreams
 from relay.usecases.admin.manage_users import find_users
 
-# No `type` statement: typer does not look inside one.
-UserOption = Annotated[str, typer.Option("--user", help="Email address or id of the account.")]
+# Not a `type` alias: typer doesn't resolve those.
+UserOption = Annotated[str, typer.Option("--user", help="Email address or ID of the account.")]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,21 +30,22 @@ class RelayAccess:
 
     settings: Settings
     connection: Connection
-    # Ids are collected and published to all running relay processes when the command's story has ended.
+    # Ids are collected and published to all running relay processes when the command's coroutine has ended.
     close_streams: CloseStreams
 
     async def get_user_id(self, email_or_id: str) -> UUID:
         """The id of the open account that `--user` names. Raises OperatorError unless it is exactly one."""
-        found = await find_users(self.connection, email_or_id)
-        if not found:
+        user_ids = await find_users(self.connection, email_or_id)
+        if not user_ids:
             raise OperatorError(f"no account {email_or_id!r}: create one with `evconduit user add`")
-        if len(found) > 1:
-            ids = ", ".join(map(str, found))
+        if len(user_ids) > 1:
+            ids = ", ".join(map(str, user_ids))
             raise OperatorError(f"several accounts have {email_or_id!r}: give one of their ids ({ids})")
-        return found[0]
+        return user_ids[0]
 
 
 type Story[Result] = Callable[[RelayAccess], Awaitable[Result]]
+"""The part of a command that needs the database, as a coroutine function."""
 
 
 def run_story[Result](story: Story[Result], settings: Settings | None = None, *, with_timeouts: bool = False) -> Result:

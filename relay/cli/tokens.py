@@ -1,4 +1,4 @@
-"""`evconduit tokens`: call tokens that the operator grants."""
+"""`evconduit tokens`: grant call tokens, and show those of an account."""
 
 import secrets
 from typing import Annotated
@@ -28,7 +28,7 @@ def tokens_grant(
     user: UserOption,
     reference: Annotated[
         str,
-        typer.Option(help="Reason, for example a ticket number. Each reference grants once, whatever the account."),
+        typer.Option(help="Reason, for example a ticket number. Each reference can be used only once."),
     ] = "",
 ) -> None:
     """Grant call tokens to an account and print its new balance. Call tokens don't expire."""
@@ -53,7 +53,7 @@ def tokens_show(
     user: UserOption,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of ledger entries, newest first.")] = 20,
 ) -> None:
-    """Print the call tokens that an account has left, and its ledger."""
+    """Print an account's remaining call tokens and its ledger."""
 
     async def fetch_ledger(relay: RelayAccess) -> tuple[int, list[LedgerEntry]]:
         user_id = await relay.get_user_id(user)

@@ -1,4 +1,4 @@
-"""`evconduit vehicle`: linking and unlinking cars for an account holder."""
+"""`evconduit vehicle`: link and unlink cars for an account holder."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -48,12 +48,12 @@ def vehicle_link(
 
 @vehicle_app.command("unlink")
 def vehicle_unlink(
-    vehicle: Annotated[str, typer.Argument(help="Id of a car, from the relay or from Enode.")],
+    vehicle: Annotated[str, typer.Argument(help="ID of a car, from the relay or from Enode.")],
     user: UserOption,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Unlink. Without it, the cars are only listed.")] = False,
 ) -> None:
-    """Unlink a car, and with it all cars of the same account at its maker."""
+    """Unlink a car and all other cars of the same vendor account."""
 
     async def unlink(relay: RelayAccess) -> list[UnlinkCandidate]:
         return await _unlink_vehicles(relay, user, vehicle, yes=yes)
@@ -69,7 +69,9 @@ async def _unlink_vehicles(relay: RelayAccess, user: str, vehicle: str, *, yes: 
     if yes:
         async with _open_enode(relay.settings) as enode:
             await disconnect_vendor(enode, user_id, candidates[0].vendor)
-        enode_vehicle_ids = [it for candidate in candidates for it in candidate.enode_vehicle_ids]
+        enode_vehicle_ids = [
+            enode_vehicle_id for candidate in candidates for enode_vehicle_id in candidate.enode_vehicle_ids
+        ]
         vin_key, plans = relay.settings.load_secret_key(), relay.settings.plans
         async with relay.connection.transaction():
             await mark_vehicles_deleted(relay.connection, user_id, enode_vehicle_ids, vin_key=vin_key, plans=plans)
@@ -81,7 +83,7 @@ async def _get_vendor_id(enode: EnodeClient, name: str) -> str:
     vendor = find_vendor(vendors, name)
     if vendor is None:
         raise OperatorError(
-            f"Enode can't link cars of {name!r}: choose one of {', '.join(it.vendor for it in vendors)}"
+            f"Enode can't link cars of {name!r}: choose one of {', '.join(candidate.vendor for candidate in vendors)}"
         )
     return vendor.vendor
 

@@ -1,4 +1,4 @@
-"""The body that is POSTed to a classic client, and the answers that mean it was received."""
+"""The body that is POSTed to a classic client, and the responses that acknowledge it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ class ClassicVehicle:
     configured_id: str | None = None
 
     def list_candidate_ids(self) -> tuple[str, ...]:
-        """Return the one or two ids by which the client may know the vehicle, in the order to try them."""
+        """Return the one or two ids that the client may have been set up with, in the order to try them."""
         enode_id = self.vehicle.get("id")
         candidates = [self.configured_id, enode_id if isinstance(enode_id, str) else None, str(self.vehicle_id)]
         return tuple(dict.fromkeys(candidate for candidate in candidates if candidate))[:2]
@@ -38,7 +38,7 @@ class ClassicVehicle:
                 "user": {"id": str(self.user_id)},
                 "vehicle": {
                     **self.vehicle,
-                    **_with_display_name(self.vehicle),
+                    **_render_information(self.vehicle),
                     "id": client_vehicle_id,
                     "userId": str(self.user_id),
                     "enodeId": enode_id,
@@ -51,7 +51,7 @@ class ClassicVehicle:
         )
 
 
-def _with_display_name(vehicle: Json) -> dict[str, Any]:
+def _render_information(vehicle: Json) -> dict[str, Any]:
     """Return the vehicle's `information` with a display name, made of brand and model where the owner gave none."""
     information = vehicle.get("information")
     if not isinstance(information, dict):

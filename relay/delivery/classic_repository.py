@@ -21,7 +21,7 @@ where e.kind = 'classic' and e.user_id = %s order by e.created_at, e.id
 FIND_NEWEST: LiteralString = """
 select id, url, salt from endpoints where kind = 'classic' and user_id = %s order by created_at desc, id desc limit 1
 """
-# A webhook that is registered for another vehicle starts over: its cursor says nothing about that one.
+# A webhook that is registered for another vehicle starts without a cursor: the old one is the other vehicle's.
 UPSERT: LiteralString = """
 insert into endpoints as old (user_id, credential_id, kind, url, webhook_id, configured_id, vehicle_id)
 values (%(user_id)s, %(credential_id)s, 'classic', %(url)s, %(webhook_id)s, %(configured_id)s, %(vehicle_id)s)

@@ -20,7 +20,7 @@ from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.kit.outbound import OutboundFailure
 
 LEASE_DURATION = timedelta(seconds=60)
-"""Several times what one delivery may take. A process that dies with a lease delays the endpoint by as much."""
+"""Several times what one delivery may take. If a process dies, its leased endpoints wait until the lease runs out."""
 
 # ruff: disable[S608] - composed from constants
 

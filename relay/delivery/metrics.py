@@ -1,4 +1,4 @@
-"""Figures about delivery to endpoints."""
+"""Metrics of delivery to endpoints."""
 
 from typing import LiteralString
 

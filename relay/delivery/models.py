@@ -1,4 +1,4 @@
-"""Endpoints, and how their user sees them."""
+"""Endpoints: their database rows, and the record of one that the API returns."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

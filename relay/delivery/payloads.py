@@ -1,4 +1,4 @@
-"""Bodies that are POSTed to the integration's endpoint, and the answer that means one was received."""
+"""Bodies that are POSTed to the integration's endpoint, and the response that acknowledges one."""
 
 import json
 from collections.abc import Iterable, Sequence

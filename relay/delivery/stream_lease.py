@@ -1,4 +1,4 @@
-"""The lease that keeps a credential's endpoint quiet while the credential has a stream open (decision 0011).
+"""The lease that suspends delivery to a credential's endpoint while the credential has a stream open (decision 0011).
 
 The lease is the column `endpoints.streaming_until`. Its holder is identified by the end time that it got, so a stream
 that a newer one has replaced can neither renew nor release it.
@@ -15,7 +15,7 @@ from relay.feed.cursor import Cursor
 from relay.kit.database import Connection, fetch_one
 
 LEASE_DURATION = timedelta(seconds=60)
-"""How long an endpoint stays quiet after its stream last renewed the lease."""
+"""How long delivery to an endpoint stays suspended after its stream last renewed the lease."""
 
 # The cursor only moves forwards, or into the epoch of the stream.
 ACQUIRE: LiteralString = """
@@ -51,7 +51,7 @@ class StreamLease:
 async def acquire_stream_lease(
     connection: Connection, credential_id: UUID, delivered_cursor: Cursor | None, *, held_until: datetime | None = None
 ) -> datetime | None:
-    """Keep the credential's endpoint quiet for another LEASE_DURATION; returns the end of the lease.
+    """Suspend delivery to the credential's endpoint for another LEASE_DURATION; returns the end of the lease.
 
     `delivered_cursor`: how far the client is certain to have received the feed. `held_until`: what the last call for
     the same stream returned; None takes the lease from any other stream. Returns None where there is no endpoint, or

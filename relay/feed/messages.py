@@ -71,7 +71,7 @@ class VehicleRemovedMessage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransitionMessage:
-    """An event in a vehicle's life, such as `plugged_in`. `replayed`: it was first sent while the client was away."""
+    """A transition of a vehicle, such as `plugged_in`. `replayed`: it was first sent while the client was away."""
 
     event: ClassVar[str] = "transition"
     seq: int
@@ -126,6 +126,6 @@ class FeedChanges:
     end_cursor: Cursor
     messages: Sequence[FeedMessage] = ()
 
-    def with_cursors(self) -> list[tuple[FeedMessage, Cursor]]:
+    def pair_with_cursors(self) -> list[tuple[FeedMessage, Cursor]]:
         """Return each message with the cursor to resume from after it."""
         return [(message, Cursor(epoch=self.end_cursor.epoch, seq=message.seq)) for message in self.messages]

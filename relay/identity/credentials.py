@@ -35,7 +35,7 @@ class Credential:
 
 
 def generate_secret(prefix: str) -> str:
-    """Return a new secret: `prefix`, which tells its purpose, and 256 random bits."""
+    """Return a new secret: `prefix`, which shows its purpose, and 256 random bits."""
     return prefix + secrets.token_urlsafe(32)
 
 

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from relay.identity.credentials import hash_secret
-from relay.kit.database import Connection, fetch_all
+from relay.kit.database import Connection, fetch_all, fetch_one
 
 # Crockford's Base32 alphabet, without characters that look alike.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -73,10 +73,10 @@ async def revoke_invitation(connection: Connection, invitation_id: UUID) -> None
 
 async def find_invitation(connection: Connection, typed_code: str) -> UUID | None:
     """Find the invitation with this code; None if it is unknown, expired, revoked or used up."""
-    row = await (await connection.execute(_FIND, [hash_invitation_code(typed_code)])).fetchone()
-    return None if row is None else UUID(str(row[0]))
+    invitation_id: UUID | None = await fetch_one(connection, _FIND, [hash_invitation_code(typed_code)], scalar_row)
+    return invitation_id
 
 
 async def redeem_invitation(connection: Connection, invitation_id: UUID) -> bool:
     """Use an invitation for one registration; False if it is no longer valid. Safe under concurrency."""
-    return await (await connection.execute(_REDEEM, [invitation_id])).fetchone() is not None
+    return (await connection.execute(_REDEEM, [invitation_id])).rowcount > 0

@@ -30,7 +30,7 @@ with s as materialized (
     where replaces is not null and used_at < %s order by used_at limit %s
 )
 """
-# ruff: disable[S608] - joined from literals of ours only
+# ruff: disable[S608] - joined from our own literals only
 _DELETE_OVERTAKEN_TWINS: LiteralString = f"""
 {_WITH_OLD_SUCCESSORS}
 delete from oauth_tokens where id = any (array(
@@ -46,8 +46,8 @@ _DELETE_REPLACED_PAIRS: LiteralString = f"""
 delete from oauth_tokens where id = any (array(
     select t.id from s
     cross join lateral (select id, replaces from oauth_tokens t where t.id = s.replaces offset 0) t
-    cross join lateral (select count(*) as answers from oauth_tokens n where n.replaces = t.id offset 0) n
-    where t.replaces is null and n.answers = 1))
+    cross join lateral (select count(*) as successors from oauth_tokens n where n.replaces = t.id offset 0) n
+    where t.replaces is null and n.successors = 1))
 """
 # ruff: enable[S608]
 

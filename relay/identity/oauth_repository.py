@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from relay.identity.credentials import ACCESS_TOKEN_PREFIX, generate_secret, hash_secret
 from relay.identity.oauth import (
@@ -17,7 +17,7 @@ from relay.identity.oauth import (
     RefreshTokenState,
 )
 from relay.identity.oauth_requests import AuthorizationRequest
-from relay.kit.database import Connection, fetch_one
+from relay.kit.database import Connection, fetch_all, fetch_one
 
 _INSERT_CODE: LiteralString = """
 insert into oauth_codes
@@ -29,7 +29,7 @@ _REDEEM_CODE: LiteralString = """
 update oauth_codes c set used_at = now() from users u
 where c.code_hash = %s and c.used_at is null and u.id = c.user_id
 returning c.user_id, c.client_id, c.redirect_uri, c.code_challenge, c.name, c.scopes, c.installation,
-    c.expires_at > now() and u.closed_at is null as is_good
+    c.expires_at > now() and u.closed_at is null as is_valid
 """
 _REVOKE_BY_CODE: LiteralString = """
 update oauth_grants g set revoked_at = now() from oauth_codes c
@@ -37,13 +37,13 @@ where c.code_hash = %s and g.id = c.grant_id and g.revoked_at is null
 returning g.id
 """
 _INSERT_GRANT: LiteralString = """
-with made as (
+with inserted as (
     insert into oauth_grants (user_id, client_id, name, scopes, redirect_uri, installation)
     select user_id, client_id, name, scopes, redirect_uri, installation from oauth_codes where code_hash = %(code)s
     returning id
 ),
-of_code as (update oauth_codes set grant_id = (select id from made) where code_hash = %(code)s)
-select id from made
+code_updated as (update oauth_codes set grant_id = (select id from inserted) where code_hash = %(code)s)
+select id from inserted
 """
 _REVOKE_SUPERSEDED_GRANTS: LiteralString = """
 update oauth_grants g set revoked_at = now() from oauth_grants n
@@ -93,7 +93,7 @@ where t.refresh_hash = %(hash)s or (t.access_hash = %(hash)s and t.access_expire
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthorizationCode:
-    """The authorization that a code was issued for. `is_good`: the code had not expired and the account is open."""
+    """The authorization that a code was issued for. `is_valid`: the code had not expired and the account is open."""
 
     user_id: UUID
     client_id: str
@@ -102,7 +102,7 @@ class AuthorizationCode:
     name: str
     scopes: list[str]
     installation: str | None
-    is_good: bool
+    is_valid: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -216,5 +216,4 @@ async def find_grant_by_token(connection: Connection, token: str) -> Grant | Non
 async def _fetch_ids(
     connection: Connection, statement: LiteralString, parameters: dict[str, bytes] | list[object]
 ) -> list[UUID]:
-    rows = await (await connection.execute(statement, parameters)).fetchall()
-    return [UUID(str(row[0])) for row in rows]
+    return await fetch_all(connection, statement, parameters, scalar_row)

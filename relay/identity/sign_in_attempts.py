@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from relay.identity.credentials import generate_secret, hash_secret
 from relay.kit.database import Connection, fetch_one
@@ -35,7 +35,7 @@ before as (
 insert into sign_in_attempts (token_hash, address_hash, source_hash, invitation_id, accepted_terms_at, next_path,
                               expires_at, earlier_verifiers)
 values (%(token)s, %(address_hash)s, %(source_hash)s, %(invitation_id)s,
-        case when %(accepts_terms)s then now() end, %(next_path)s, now() + %(lives)s,
+        case when %(accepts_terms)s then now() end, %(next_path)s, now() + %(lifetime)s,
         coalesce((select verifiers[:%(by_address)s] from before), '{}'))
 """
 _STORE_VERIFIER: LiteralString = "update sign_in_attempts set code_verifier = %s where token_hash = %s"
@@ -109,16 +109,17 @@ async def create_sign_in_attempt(connection: Connection, new_attempt: NewSignInA
         "invitation_id": new_attempt.invitation_id,
         "accepts_terms": new_attempt.accepts_terms,
         "next_path": new_attempt.next_path,
-        "lives": LIFETIME,
+        "lifetime": LIFETIME,
         "window": RATE_LIMIT_WINDOW,
         "by_address": MAX_STARTS_PER_ADDRESS,
         "by_source": MAX_STARTS_PER_SOURCE,
     }
     async with connection.transaction():
         await connection.execute(_LOCK)
-        row = await (await connection.execute(_CHECK_LIMITS, parameters)).fetchone()
-        if row is None or not row[0]:
-            raise _build_too_many_requests("There were too many sign-ins for this address or from your network.")
+        if not await fetch_one(connection, _CHECK_LIMITS, parameters, scalar_row):
+            raise _create_too_many_requests_problem(
+                "There were too many sign-ins for this address or from your network."
+            )
         await connection.execute(_INSERT, parameters)
     return token
 
@@ -162,12 +163,11 @@ async def count_sign_in_try(connection: Connection, token: str) -> None:
         "window": RATE_LIMIT_WINDOW,
         "by_source": MAX_STARTS_PER_SOURCE,
     }
-    row = await (await connection.execute(_COUNT_TRY, parameters)).fetchone()
-    if row is None or not row[0]:
-        raise _build_too_many_requests("There were too many sign-in attempts.")
+    if not await fetch_one(connection, _COUNT_TRY, parameters, scalar_row):
+        raise _create_too_many_requests_problem("There were too many sign-in attempts.")
 
 
-def _build_too_many_requests(reason: str) -> Problem:
+def _create_too_many_requests_problem(reason: str) -> Problem:
     seconds = int(RATE_LIMIT_WINDOW.total_seconds())
     detail = f"{reason} Try again in {seconds // 60} minutes."
     return Problem(429, "too-many-requests", detail, headers={"Retry-After": str(seconds)})

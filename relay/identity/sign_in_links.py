@@ -4,8 +4,10 @@ from datetime import timedelta
 from typing import LiteralString
 from uuid import UUID
 
+from psycopg.rows import dict_row, scalar_row
+
 from relay.identity.credentials import generate_secret, hash_secret
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 from relay.plans import OPERATOR_PLAN
 
 PREFIX = "evl_"
@@ -21,9 +23,9 @@ _REDEEM_LINK: LiteralString = "delete from sign_in_links where token_hash = %s a
 _LOCK_OWNER_CREATION: LiteralString = "select pg_advisory_xact_lock(hashtext('evconduit owner'))"
 _FIND_OWNER: LiteralString = "select id from users where closed_at is null order by created_at, id limit 1"
 _INSERT_OWNER: LiteralString = """
-with made as (insert into users (role, language, plan) values ('admin', %s, %s) returning id),
-     feed as (insert into feeds (user_id) select id from made)
-select id from made
+with inserted as (insert into users (role, language, plan) values ('admin', %s, %s) returning id),
+     feed as (insert into feeds (user_id) select id from inserted)
+select id from inserted
 """
 
 
@@ -39,23 +41,25 @@ async def create_sign_in_link(connection: Connection, user_id: UUID | None) -> s
 
 async def is_sign_in_link_valid(connection: Connection, token: str) -> bool:
     """Return whether this link is unused and has not expired."""
-    return await (await connection.execute(_FIND_VALID_LINK, [hash_secret(token)])).fetchone() is not None
+    return (await connection.execute(_FIND_VALID_LINK, [hash_secret(token)])).rowcount > 0
 
 
 async def redeem_sign_in_link(connection: Connection, token: str, *, language: str) -> UUID | None:
     """Use up a link and return the user it signs in; None if it is unknown, expired or used. Call in a transaction."""
-    row = await (await connection.execute(_REDEEM_LINK, [hash_secret(token)])).fetchone()
+    row = await fetch_one(connection, _REDEEM_LINK, [hash_secret(token)], dict_row)
     if row is None:
         return None
-    return UUID(str(row[0])) if row[0] is not None else await get_or_create_owner(connection, language=language)
+    user_id: UUID | None = row["user_id"]  # None: the link is for the owner
+    return user_id or await get_or_create_owner(connection, language=language)
 
 
 async def get_or_create_owner(connection: Connection, *, language: str = "en-US") -> UUID:
     """Return the first account, creating it if there is none. Call it in a transaction."""
-    row = await (await connection.execute(_FIND_OWNER)).fetchone()
-    if row is None:
+    owner_id: UUID | None = await fetch_one(connection, _FIND_OWNER, [], scalar_row)
+    if owner_id is None:
         await connection.execute(_LOCK_OWNER_CREATION)
-        row = await (await connection.execute(_FIND_OWNER)).fetchone()
-    row = row or await (await connection.execute(_INSERT_OWNER, [language, OPERATOR_PLAN])).fetchone()
-    assert row is not None  # noqa: S101 - an insert without a conflict clause returns its row
-    return UUID(str(row[0]))
+        owner_id = await fetch_one(connection, _FIND_OWNER, [], scalar_row)
+    if owner_id is None:
+        owner_id = await fetch_one(connection, _INSERT_OWNER, [language, OPERATOR_PLAN], scalar_row)
+    assert owner_id is not None  # noqa: S101 - an insert without a conflict clause returns its row
+    return owner_id

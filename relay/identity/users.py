@@ -1,14 +1,14 @@
-"""Accounts of users who sign in with Supabase."""
+"""Accounts in the database: those that the operator creates, and those of users who sign in with Supabase."""
 
 import re
 from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from relay.kit.database import Connection, fetch_one
-from relay.plans import SIGN_UP_PLAN
+from relay.plans import OPERATOR_PLAN, SIGN_UP_PLAN, PlanName
 
 # If a new user signs in from several browsers at once, one of them creates the account and the others find it.
 _LOCK_SUPABASE_ID: LiteralString = "select pg_advisory_xact_lock(hashtextextended('evconduit person ' || %s::text, 0))"
@@ -21,19 +21,23 @@ select id, true from deleted_users where supabase_id = %(supabase_id)s and delet
 limit 1
 """
 _INSERT: LiteralString = """
-with made as (
+with inserted as (insert into users (email, name, language, plan) values (%s, %s, %s, %s) returning id),
+     feed as (insert into feeds (user_id) select id from inserted)
+select id from inserted
+"""
+_INSERT_FROM_SUPABASE: LiteralString = """
+with inserted as (
     insert into users (supabase_id, email, name, language, invitation_id, plan, approved_at, accepted_terms_at)
     values (%(supabase_id)s, %(email)s, %(name)s, %(language)s, %(invitation_id)s, %(plan)s,
             case when %(approved)s then now() end, case when %(accepts_terms)s then now() end)
     returning id),
-feed as (insert into feeds (user_id) select id from made)
-select id from made
+feed as (insert into feeds (user_id) select id from inserted)
+select id from inserted
 """
 _UPDATE_EMAIL: LiteralString = (
     "update users set email = %(email)s where id = %(id)s and email is distinct from %(email)s"
 )
 _ACCEPT_TERMS: LiteralString = "update users set accepted_terms_at = now() where id = %s and accepted_terms_at is null"
-
 
 MAX_EMAIL_LENGTH = 254
 _EMAIL_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]+\.[^@\s.]+")
@@ -65,6 +69,15 @@ class NewUser:
     accepts_terms: bool
 
 
+async def create_user(
+    connection: Connection, *, email: str, name: str, language: str = "en-US", plan: PlanName = OPERATOR_PLAN
+) -> UUID:
+    """Create a user without a Supabase identity, with an empty feed, and return their id."""
+    user_id: UUID | None = await fetch_one(connection, _INSERT, [email, name, language, plan], scalar_row)
+    assert user_id is not None  # noqa: S101 - an insert without a conflict clause returns its row
+    return user_id
+
+
 async def find_user_by_supabase_id(connection: Connection, supabase_id: UUID) -> ExistingUser | None:
     """Find the account of a Supabase user. Call in a transaction, which keeps others from creating the account."""
     await connection.execute(_LOCK_SUPABASE_ID, [str(supabase_id)])
@@ -83,9 +96,9 @@ async def create_user_from_supabase(connection: Connection, new_user: NewUser) -
         "approved": new_user.is_approved,
         "accepts_terms": new_user.accepts_terms,
     }
-    row = await (await connection.execute(_INSERT, parameters)).fetchone()
-    assert row is not None  # noqa: S101 - an insert without a conflict clause returns its row
-    return UUID(str(row[0]))
+    user_id: UUID | None = await fetch_one(connection, _INSERT_FROM_SUPABASE, parameters, scalar_row)
+    assert user_id is not None  # noqa: S101 - an insert without a conflict clause returns its row
+    return user_id
 
 
 async def update_email(connection: Connection, user_id: UUID, email: str) -> None:

@@ -22,7 +22,7 @@ insert into web_sessions (token_hash, user_id, began_by, expires_at) values (%s,
 # `seen_at` is updated at most once an hour, so that most page views write nothing.
 _FIND: LiteralString = """
 with seen as (
-    update web_sessions set seen_at = now(), expires_at = now() + %(lives)s
+    update web_sessions set seen_at = now(), expires_at = now() + %(lifetime)s
     where token_hash = %(token)s and expires_at > now() and seen_at < now() - interval '1 hour'
 )
 select u.id as user_id, u.email, u.name, u.role, u.plan, u.language, u.approved_at is not null as is_approved,
@@ -61,7 +61,9 @@ async def create_web_session(connection: Connection, user_id: UUID, began_by: Si
 
 async def find_web_session(connection: Connection, token: str) -> SignedInUser | None:
     """Find the user of a session; None if it is unknown, has expired or ended, or the account is closed."""
-    return await fetch_one(connection, _FIND, {"token": hash_secret(token), "lives": LIFETIME}, class_row(SignedInUser))
+    return await fetch_one(
+        connection, _FIND, {"token": hash_secret(token), "lifetime": LIFETIME}, class_row(SignedInUser)
+    )
 
 
 async def end_web_session(connection: Connection, token: str) -> None:

@@ -30,11 +30,12 @@ order by event_at, id limit {BATCH_SIZE} for update skip locked
 
 RECORD_OUTCOMES = """
 update webhook_logs w
-set state = it.state, attempts = it.attempts, reason = it.reason, next_try_at = now() + it.retry_in,
-    settled_at = case when it.state <> 'pending' then now() end
+set state = outcome.state, attempts = outcome.attempts, reason = outcome.reason,
+    next_try_at = now() + outcome.retry_in,
+    settled_at = case when outcome.state <> 'pending' then now() end
 from unnest(%s::bigint[], %s::text[], %s::smallint[], %s::text[], %s::interval[])
-     as it (id, state, attempts, reason, retry_in)
-where w.id = it.id
+     as outcome (id, state, attempts, reason, retry_in)
+where w.id = outcome.id
 """
 
 LIST_USERS_WITH_DUE_EVENTS = """

@@ -22,8 +22,9 @@ select %s, %s, digest, event, version, user_id, enode_vehicle_id, payload::jsonb
        case when state = 'set_aside' then now() end
 from unnest(%s::bytea[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::timestamptz[],
             %s::text[], %s::text[])
-     with ordinality as it (digest, event, version, user_id, enode_vehicle_id, payload, raw, event_at, state, reason, n)
-order by n
+     with ordinality
+     as item (digest, event, version, user_id, enode_vehicle_id, payload, raw, event_at, state, reason, ordinal)
+order by ordinal
 on conflict (account_id, digest) do nothing
 returning user_id
 """

@@ -12,6 +12,9 @@ log = logging.getLogger(__name__)
 
 MAX_RESTART_DELAY_SECONDS = 60.0
 
+type BackgroundLoops = dict[str, Callable[[], Awaitable[object]]]
+"""Coroutine functions that run until cancelled, by the name that logs show."""
+
 
 async def run_with_restarts(name: str, target: Callable[[], Awaitable[object]], *, initial_delay: float = 1.0) -> None:
     """Run `target` until cancelled. When it ends or raises, log that and start it again after a delay.
@@ -41,7 +44,7 @@ async def run_with_restarts(name: str, target: Callable[[], Awaitable[object]], 
 
 
 @asynccontextmanager
-async def run_in_background(loops: dict[str, Callable[[], Awaitable[object]]]) -> AsyncIterator[None]:
+async def run_in_background(loops: BackgroundLoops) -> AsyncIterator[None]:
     """Keep all `loops` running while the block runs; at its end, cancel them and wait until they have stopped."""
     tasks = [asyncio.create_task(run_with_restarts(name, target), name=name) for name, target in loops.items()]
     try:

@@ -6,11 +6,10 @@ pooler can't provide one (docs/self-hosting.md names the connections that work).
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
 
 import psycopg
 
-from relay.kit.background import run_in_background
+from relay.kit.background import BackgroundLoops, run_in_background
 from relay.kit.database import configure_connection
 
 log = logging.getLogger(__name__)
@@ -26,8 +25,6 @@ SET_TCP_KEEPALIVES = """
 select set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
        set_config('tcp_keepalives_count', '3', false)
 """
-
-type BackgroundLoops = Mapping[str, Callable[[], Awaitable[object]]]
 
 
 class LeaderElection:
@@ -66,7 +63,7 @@ class LeaderElection:
         log.info("this process is now the leader and runs the singleton jobs")
         self._is_leader = True
         try:
-            async with run_in_background(dict(self._loops)):
+            async with run_in_background(self._loops):
                 while True:
                     await asyncio.sleep(self._check_interval)
                     async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):  # a vanished host sends no error

@@ -1,4 +1,4 @@
-"""A rate limit for calls that aren't metered: so many per minute and caller, counted in this process only."""
+"""A rate limit for calls that aren't metered: a number per minute and caller, counted in this process only."""
 
 import math
 import time

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
-from relay.kit.database import Connection, fetch_all
+from relay.kit.database import Connection, fetch_all, fetch_one
 
 # One statement, so that ledger and balance change together. A repeated source inserts no row, so it adds nothing.
 GRANT_TOKENS: LiteralString = """
@@ -84,8 +84,8 @@ class LedgerEntry:
 
 async def grant_call_tokens(connection: Connection, entry: CallTokenEntry) -> int | None:
     """Add call tokens and return the new balance; None if this source was applied before."""
-    row = await (await connection.execute(GRANT_TOKENS, entry.to_parameters())).fetchone()
-    return None if row is None else int(str(row[0]))
+    balance: int | None = await fetch_one(connection, GRANT_TOKENS, entry.to_parameters(), scalar_row)
+    return balance
 
 
 async def claw_back_call_tokens(connection: Connection, entry: CallTokenEntry) -> Clawback | None:
@@ -93,18 +93,18 @@ async def claw_back_call_tokens(connection: Connection, entry: CallTokenEntry) -
     parameters = entry.to_parameters()
     async with connection.transaction():
         # Locked first, so that no call spends a token between reading the balance and reducing it.
-        row = await (await connection.execute(LOCK_BALANCE, parameters)).fetchone()
-        taken = min(entry.amount, int(str(row[0])) if row else 0)
+        balance: int | None = await fetch_one(connection, LOCK_BALANCE, parameters, scalar_row)
+        taken = min(entry.amount, balance or 0)
         clawback = Clawback(taken=taken, shortfall=entry.amount - taken)
         parameters |= {"taken": taken, "shortfall": clawback.shortfall}
-        cursor = await connection.execute(CLAW_BACK_TOKENS, parameters)
-        return clawback if await cursor.fetchone() is not None else None
+        is_new = (await connection.execute(CLAW_BACK_TOKENS, parameters)).rowcount > 0
+        return clawback if is_new else None
 
 
 async def get_call_token_balance(connection: Connection, user_id: UUID) -> int:
     """Call tokens that the user has left."""
-    row = await (await connection.execute(FIND_BALANCE, [user_id])).fetchone()
-    return int(str(row[0])) if row else 0
+    balance: int | None = await fetch_one(connection, FIND_BALANCE, [user_id], scalar_row)
+    return balance or 0
 
 
 async def list_call_token_entries(connection: Connection, user_id: UUID, limit: int) -> list[LedgerEntry]:

@@ -29,7 +29,7 @@ recorded as (
     select user_id, vehicle_id, credential_id, %(endpoint)s, paid_by, period from allowed, paid
     returning id as call_id
 ),
-noted as (
+counted_by_day as (
     insert into usage_days as d (user_id, period, day, endpoint, credential_id, calls, call_tokens)
     select user_id, period, (now() at time zone 'UTC')::date, %(endpoint)s, credential_id, 1, call_tokens
     from allowed, paid
@@ -38,12 +38,13 @@ noted as (
 )
 """
 
-# Columns to select with `left join counted on true left join by_token on true left join recorded on true`.
+# Columns to select from a CTE `caller` with
+# `left join counted on true left join by_token on true left join recorded on true`.
 # A value that this statement didn't change is read as it was before any concurrent calls.
 REMAINING_COLUMNS: LiteralString = """
 recorded.call_id,
 coalesce(counted.used, (
-    select m.used from usage_months m where (m.user_id, m.period) = (who.user_id, who.period)), 0) as used,
+    select m.used from usage_months m where (m.user_id, m.period) = (caller.user_id, caller.period)), 0) as used,
 coalesce(by_token.balance, (
-    select b.balance from call_token_balances b where b.user_id = who.user_id), 0) as call_tokens
+    select b.balance from call_token_balances b where b.user_id = caller.user_id), 0) as call_tokens
 """

@@ -1,4 +1,4 @@
-"""The quota month, as SQL for the statement that authorizes a call: anchor + n months in UTC, half-open."""
+"""SQL for the start and end of the quota month, which begins a whole number of months (UTC) after the user's anchor."""
 
 # The anchor's day is at most 28, so every month has it. `u` is the users row.
 _OFFSET = "((u.quota_anchor at time zone 'UTC') - date_trunc('month', u.quota_anchor at time zone 'UTC'))"

@@ -16,14 +16,14 @@ NEXT_COOKIE = "evconduit_next"
 FLASH_COOKIE_SECONDS = 60
 
 
-def cookie_name(name: str, *, https: bool) -> str:
+def get_cookie_name(name: str, *, https: bool) -> str:
     """Name of the cookie in the browser. Over HTTPS, `__Host-` keeps other hosts of the domain from setting it."""
     return f"__Host-{name}" if https else name
 
 
 def read_cookie(request: Request, runtime: Runtime, name: str, *, max_length: int = 100) -> str | None:
     """Value of the cookie; None if it is missing, empty or longer than `max_length`, the longest that we set."""
-    value = request.cookies.get(cookie_name(name, https=_is_https(request, runtime)))
+    value = request.cookies.get(get_cookie_name(name, https=_is_https(request, runtime)))
     return value if value and len(value) <= max_length else None
 
 
@@ -31,7 +31,13 @@ def set_cookie(response: Response, runtime: Runtime, name: str, value: str, *, m
     """Set a cookie that scripts can't read and cross-site POSTs don't carry. A `max_age` of 0 seconds deletes it."""
     https = runtime.is_https
     response.set_cookie(
-        cookie_name(name, https=https), value, max_age=max_age, path="/", secure=https, httponly=True, samesite="lax"
+        get_cookie_name(name, https=https),
+        value,
+        max_age=max_age,
+        path="/",
+        secure=https,
+        httponly=True,
+        samesite="lax",
     )
 
 
@@ -41,7 +47,7 @@ def set_flash_cookie(request: Request, response: Response, runtime: Runtime, nam
     path = f"{request.scope.get('root_path', '')}/"
     https = _is_https(request, runtime)
     response.set_cookie(
-        cookie_name(name, https=https),
+        get_cookie_name(name, https=https),
         value,
         max_age=FLASH_COOKIE_SECONDS if value else 0,
         path=path,
@@ -52,5 +58,5 @@ def set_flash_cookie(request: Request, response: Response, runtime: Runtime, nam
 
 
 def _is_https(request: Request, runtime: Runtime) -> bool:
-    """Whether this browser uses HTTPS. Behind ingress only Home Assistant knows, so the answer is no."""
+    """Whether this browser uses HTTPS. False behind ingress, where the relay can't determine it."""
     return runtime.is_https and find_ingress_user_id(request) is None

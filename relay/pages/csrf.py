@@ -32,7 +32,7 @@ def set_visit_cookie(request: Request, response: Response, runtime: Runtime) -> 
 
 
 def is_cross_site(request: Request) -> bool:
-    """Whether the browser says that another site sent this request. False if it says nothing: the token decides."""
+    """Whether `Sec-Fetch-Site` shows that another site sent this request. False without that header."""
     return request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
 
 

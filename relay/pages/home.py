@@ -18,12 +18,12 @@ async def show_home(request: Request, runtime: RuntimeDependency, visitor: Signe
     async with runtime.pool.connection() as connection:
         vehicles = await list_vehicles(connection, visitor.user_id)
     installations = await list_installations(runtime, visitor.user_id)
-    is_connected = any(it.last_used_at for it in installations)
+    is_connected = any(installation.last_used_at for installation in installations)
     return render_page(
         request,
         "home.html",
         vehicles=vehicles,
         is_connected=is_connected,
-        over_limit=any(it.link_state == "over_limit" for it in vehicles),
+        over_limit=any(vehicle.link_state == "over_limit" for vehicle in vehicles),
         relay_url=runtime.public_url,
     )

@@ -40,7 +40,7 @@ async def submit_key(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
 ) -> Response:
     """Create a key and redirect to the page that shows it."""
-    name, scopes = sanitize_line(form.get_text("name")), [it for it in SCOPES if it in form.get_all("scopes")]
+    name, scopes = sanitize_line(form.get_text("name")), [scope for scope in SCOPES if scope in form.get_all("scopes")]
     errors = _validate_key(name, scopes)
     if not errors:
         try:

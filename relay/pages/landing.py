@@ -19,8 +19,8 @@ async def show_landing(request: Request, runtime: RuntimeDependency, visitor: Op
     """Show what this relay is; signed-in users go to /home."""
     if visitor is not None:
         return redirect_to(request, "/home")
-    # Supabase redirects to the site URL, which is this page, if it has forgotten where a sign-in began. That happens
-    # when the user took too long.
+    # Supabase redirects to the site URL, which is this page, if it no longer has the state of a sign-in, because the
+    # user took too long.
     errors = {name: value[:100] for name in ("error", "error_code") if (value := request.query_params.get(name))}
     if errors and runtime.supabase_sign_in is not None:
         return redirect_to(request, f"{CALLBACK_PATH}?{urlencode(errors)}")

@@ -78,8 +78,8 @@ def _is_page_request(request: Request) -> bool:
     route = request.scope.get("route")
     if route is not None:
         return getattr(route, "path", None) in PAGE_PATHS
-    is_other = get_page_path(request).startswith(("/api/", "/static/"))
-    return not is_other and "text/html" in request.headers.get("accept", "")
+    is_api_or_static = get_page_path(request).startswith(("/api/", "/static/"))
+    return not is_api_or_static and "text/html" in request.headers.get("accept", "")
 
 
 def _get_problem_texts(problem: Problem) -> dict[str, str]:

@@ -28,10 +28,10 @@ async def show_usage(request: Request, runtime: RuntimeDependency, visitor: Sign
         request,
         "usage.html",
         usage=report,
-        chart=build_bar_chart([it.calls for it in report.days], slot_count=day_count),
-        total=sum(it.calls for it in report.days),
+        chart=build_bar_chart([day.calls for day in report.days], slot_count=day_count),
+        total=sum(day.calls for day in report.days),
         meter=_get_meter_level(report),
-        routes=_compute_shares([(it.route, it.calls) for it in report.routes]),
+        routes=_compute_shares([(route.route, route.calls) for route in report.routes]),
     )
 
 

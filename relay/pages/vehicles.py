@@ -68,7 +68,7 @@ async def submit_served_vehicles(
     """Save which vehicles are served."""
     selected_ids = form.get_all("car")
     try:
-        await select_served_vehicles(runtime, visitor.user_id, [UUID(it) for it in selected_ids])
+        await select_served_vehicles(runtime, visitor.user_id, [UUID(selected_id) for selected_id in selected_ids])
     except ValueError:
         raise Problem(404, "not-found", "No such vehicle.") from None
     except Problem as problem:
@@ -156,9 +156,10 @@ async def _render_served_vehicles(
     async with runtime.pool.connection() as connection:
         capacity = await get_vehicle_capacity(connection, visitor.user_id, runtime.plans)
         records = (await read_snapshot(connection, visitor.user_id)).vehicles
-    served_ids = [it["id"] for it in records if it["link"]["state"] != "over_limit"]
+    served_ids = [record["id"] for record in records if record["link"]["state"] != "over_limit"]
     choices = sorted(
-        ((it["id"], get_display_name(it["vehicle"]), "") for it in records), key=lambda it: (it[1].casefold(), it[0])
+        ((record["id"], get_display_name(record["vehicle"]), "") for record in records),
+        key=lambda choice: (choice[1].casefold(), choice[0]),
     )
     return render_page(
         request,

@@ -1,11 +1,12 @@
-"""How far a stream's client has certainly received the feed."""
+"""Track the cursor up to which a stream's client has certainly received the feed."""
 
 from collections import deque
 from datetime import timedelta
 
 from relay.feed.cursor import Cursor
 
-# After this long, what was sent has been received, or the server has noticed that the client is gone (relay/server.py).
+# Longer than TCP_USER_TIMEOUT_MS in relay/server.py: data sent this long ago has been received, or the connection is
+# closed.
 ASSUME_DELIVERED_AFTER = timedelta(seconds=60)
 
 

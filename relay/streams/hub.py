@@ -4,8 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 import psycopg
@@ -15,6 +13,7 @@ from relay.feed.cursor import FeedPositions
 from relay.feed.messages import ByeMessage, ByeReason, FeedChanges
 from relay.kit.problems import Problem
 from relay.streams.listener import StreamListener
+from relay.streams.rules import StreamRules
 from relay.streams.sse import render_changes
 
 log = logging.getLogger(__name__)
@@ -23,20 +22,6 @@ type CloseStreams = Callable[[UUID], None]
 """Ends the open streams of this credential or user, in every process. Call it after the commit that revokes it."""
 type ReadChanges = Callable[[FeedPositions], Awaitable[Mapping[UUID, FeedChanges]]]
 """Reads in one query what these users' feeds hold after these positions. Users without changes may be left out."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StreamRules:
-    """Limits and intervals of streams."""
-
-    max_streams_per_user: int = 5
-    sweep_interval: timedelta = timedelta(seconds=5)
-    heartbeat_interval: timedelta = timedelta(seconds=15)
-    recheck_interval: timedelta = timedelta(seconds=25)
-    # A client that accepts no data for this long is dropped.
-    send_timeout: timedelta = timedelta(seconds=30)
-    # A reader that is further behind is dropped; it resumes with a snapshot, which is shorter.
-    max_backlog_bytes: int = 1024 * 1024
 
 
 class Hub:

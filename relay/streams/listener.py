@@ -1,4 +1,4 @@
-"""One open stream as the hub sees it: the events that wait to be sent, and the cursor that they lead to."""
+"""The queue of one open stream: the events that wait to be sent, and the cursor that they lead to."""
 
 import asyncio
 from collections import deque

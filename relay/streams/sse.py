@@ -21,7 +21,7 @@ def render_event(message: Message, cursor: Cursor | None) -> bytes:
 
 def render_changes(changes: FeedChanges) -> RenderedEvents:
     """Render each message of `changes` as an event."""
-    return [(message.seq, render_event(message, cursor)) for message, cursor in changes.with_cursors()]
+    return [(message.seq, render_event(message, cursor)) for message, cursor in changes.pair_with_cursors()]
 
 
 def render_data_lines(body: Json, max_bytes: int = MAX_LINE_BYTES) -> Iterator[bytes]:

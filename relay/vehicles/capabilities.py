@@ -1,4 +1,4 @@
-"""Which commands a vehicle supports, according to Enode."""
+"""Check which commands a vehicle supports, according to Enode."""
 
 from relay.gateways.enode.json_fields import parse_bool, parse_object
 from relay.vehicles.models import Json

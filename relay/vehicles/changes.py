@@ -1,4 +1,4 @@
-"""Compute how one report or limit changes a vehicle. Pure."""
+"""Compute how one report or limit changes a vehicle. Pure functions."""
 
 from dataclasses import replace
 from datetime import datetime

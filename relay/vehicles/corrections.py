@@ -1,4 +1,4 @@
-"""Correct known errors of vendors: a table of rules over the merged state of a vehicle. Pure.
+"""Correct known errors of vendors: a table of rules over the merged state of a vehicle. Pure functions.
 
 A correction replaces whole state groups and is named in the vehicle's record. The raw state stays as Enode reported it,
 because merging and polling compare with that. A rule depends only on the newest state and on its own memory of earlier
@@ -194,7 +194,7 @@ def _has_left(current: CurrentState, memory: Json) -> bool:
 def _update_level_memory(at: datetime, level: float, capacity: float, memory: Json | None) -> Json:
     """The new memory of the level: its last value, when it last rose, where the estimate starts, and the rate.
 
-    The first level doesn't start an estimate, because nobody knows how much of its percent had been there before.
+    The first level doesn't start an estimate, because it is unknown when the level reached that percent.
     """
     seen_at = parse_datetime(memory, "at") if memory else None
     last_level = parse_float(memory, "level") if memory else None

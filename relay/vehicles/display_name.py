@@ -19,5 +19,5 @@ def get_display_name(vehicle: Mapping[str, Any]) -> str:
     """A name for people: the owner's name for the vehicle, else brand and model, else the vendor."""
     information = vehicle.get("information") or {}
     nickname = information.get("displayName")
-    model = " ".join(str(it) for it in (information.get("brand"), information.get("model")) if it)
+    model = " ".join(str(part) for part in (information.get("brand"), information.get("model")) if part)
     return str(nickname or model or vehicle.get("vendor") or "Car")

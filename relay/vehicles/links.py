@@ -1,4 +1,4 @@
-"""Whether an Enode vehicle still exists, and whether the vehicle it is linked to is gone. Pure.
+"""Decide whether an Enode vehicle still exists, and whether the vehicle it is linked to is gone. Pure functions.
 
 A link keeps the newest time at which its vehicle was seen and at which it was deleted, so events may come in any order.
 """

@@ -1,4 +1,4 @@
-"""Which vehicle an id means: the SQL that resolves our ids and Enode's, shared by every statement that takes one.
+"""Resolve vehicle ids: the SQL that matches our ids and Enode's, shared by every statement that takes one.
 
 The fragments expect the table `vehicles` under the alias `v`. Enode gives a vehicle a new id each time it is linked, so
 one vehicle may have several; `vehicle_links` has them all.
@@ -35,7 +35,7 @@ select v.id from vehicles v where v.user_id = %(user_id)s and v.gone_at is null 
 """  # noqa: S608 - our own constants
 
 
-def lookup_parameters(user_id: UUID, vehicle_id: str) -> dict[str, Any]:
+def build_lookup_parameters(user_id: UUID, vehicle_id: str) -> dict[str, Any]:
     """The parameters of a statement that uses `MATCHES_ID`."""
     return {"user_id": user_id, "vehicle": strip_nul(vehicle_id)}
 
@@ -51,4 +51,4 @@ async def find_linked_vehicle(connection: Connection, user_id: UUID, vehicle_id:
 
 
 async def _find(connection: Connection, statement: LiteralString, user_id: UUID, vehicle_id: str) -> UUID | None:
-    return await fetch_one(connection, statement, lookup_parameters(user_id, vehicle_id), scalar_row)
+    return await fetch_one(connection, statement, build_lookup_parameters(user_id, vehicle_id), scalar_row)

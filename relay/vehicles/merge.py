@@ -1,4 +1,4 @@
-"""Merge reports into a vehicle's state, so that neither the order of events nor repeated events matter. Pure.
+"""Merge reports into a vehicle's state, so that neither the order of events nor repeated events matter. Pure functions.
 
 Enode's vehicle object consists of state groups (`chargeState`, `location`, `information`, …). A group is replaced as a
 whole, nulls included, by one with a greater version (a last-writer-wins register). The version is the time at which the
@@ -89,7 +89,9 @@ class _Registers:
     def write_group(self, name: str, value: Any, version: GroupVersion) -> None:
         if version <= self._versions.get(name, ""):
             return
-        newer = {leaf: it for leaf, it in self._leaves.pop(name, {}).items() if it > version}
+        newer = {
+            leaf: leaf_version for leaf, leaf_version in self._leaves.pop(name, {}).items() if leaf_version > version
+        }
         if newer:
             value = _copy_members(value) | {leaf: self._groups[name][leaf] for leaf in newer}
             self._leaves[name] = newer

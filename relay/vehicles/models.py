@@ -99,7 +99,7 @@ class Vehicle:
 
     @property
     def visible_state(self) -> tuple[object, ...]:
-        """Everything about it that a user can see, for comparison."""
+        """Everything about the vehicle that a user can see, for comparison."""
         if self.link_state == "over_limit":
             return select_display_members(self.corrected_groups), self.link_state, self.link_since
         smart = self.smart_charging and (self.smart_charging.state, self.smart_charging.since)
@@ -146,5 +146,5 @@ class VehicleChange:
     @property
     def has_presence_change(self) -> bool:
         """Whether the vehicle appeared or disappeared."""
-        was_there = self.before is not None and self.before.gone_at is None
-        return was_there != (self.after.gone_at is None)
+        was_present = self.before is not None and self.before.gone_at is None
+        return was_present != (self.after.gone_at is None)

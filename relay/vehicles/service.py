@@ -34,11 +34,11 @@ async def apply_vehicle_report(
     connection: Connection, user_id: UUID, report: VehicleReport, *, vin_key: bytes
 ) -> list[VehicleChange]:
     """The changes by a report of a vehicle. Raises ForeignVehicleError."""
-    vin = _hash_report_vin(report, vin_key)
+    vin_hash = _hash_report_vin(report, vin_key)
     linked = await _find_linked(connection, user_id, report.enode_vehicle_id)
     same_vin = None
-    if vin and (linked is None or linked[0].vin_hash is None):
-        same_vin = await repository.find_by_vin(connection, user_id, vin)
+    if vin_hash and (linked is None or linked[0].vin_hash is None):
+        same_vin = await repository.find_by_vin(connection, user_id, vin_hash)
     if linked is None:
         before = same_vin
         vehicle = same_vin or create_vehicle(user_id, report.created_at)
@@ -48,7 +48,7 @@ async def apply_vehicle_report(
         if same_vin is not None:
             return await _merge_vehicles(connection, same_vin, before, link, report)
         vehicle = before
-    vehicle = replace(vehicle, vin_hash=vehicle.vin_hash or vin)
+    vehicle = replace(vehicle, vin_hash=vehicle.vin_hash or vin_hash)
     link = links.mark_seen(link, report.created_at)
     if link.is_live:  # An ended link says nothing about the vehicle's other links.
         vehicle = links.update_gone_state(vehicle, [link], report.created_at, REASON_DELETED)
@@ -68,7 +68,9 @@ async def apply_vehicle_deletion(
     if ended == link:
         return []
     others = [
-        it for it in await repository.list_links(connection, before.id) if it.enode_vehicle_id != link.enode_vehicle_id
+        other
+        for other in await repository.list_links(connection, before.id)
+        if other.enode_vehicle_id != link.enode_vehicle_id
     ]
     return [build_change(before, links.update_gone_state(before, [ended, *others], at, REASON_DELETED), (ended,), at)]
 
@@ -124,11 +126,11 @@ async def _merge_vehicles(
     """Merge `duplicate`, which is linked by `link`, into `kept`: they turned out to be the same vehicle."""
     at = report.created_at
     moved = tuple(
-        replace(links.mark_seen(it, at) if it.enode_vehicle_id == link.enode_vehicle_id else it, vehicle_id=kept.id)
-        for it in await repository.list_links(connection, duplicate.id)
+        replace(links.mark_seen(old, at) if old.enode_vehicle_id == link.enode_vehicle_id else old, vehicle_id=kept.id)
+        for old in await repository.list_links(connection, duplicate.id)
     )
     vehicle = replace(kept, state=merge_states(kept.state, duplicate.state))
-    if any(it.is_live for it in moved):
+    if any(moved_link.is_live for moved_link in moved):
         vehicle = links.update_gone_state(vehicle, moved, at, REASON_DELETED)
     return [
         build_change(duplicate, links.update_gone_state(duplicate, (), at, REASON_SAME_VEHICLE), (), at),
@@ -144,9 +146,9 @@ async def _create_tombstone(
     Without it, a `discovered` event that arrives late would create the vehicle again.
     """
     at = report.created_at
-    vin = _hash_report_vin(report, vin_key)
-    same_vin = await repository.find_by_vin(connection, user_id, vin) if vin else None
+    vin_hash = _hash_report_vin(report, vin_key)
+    same_vin = await repository.find_by_vin(connection, user_id, vin_hash) if vin_hash else None
     vehicle = same_vin or replace(
-        apply_report(create_vehicle(user_id, at), report), vin_hash=vin, gone_at=at, gone_reason=REASON_DELETED
+        apply_report(create_vehicle(user_id, at), report), vin_hash=vin_hash, gone_at=at, gone_reason=REASON_DELETED
     )
     return [build_change(same_vin, vehicle, (replace(create_link(vehicle, report), ended_at=at),), at)]

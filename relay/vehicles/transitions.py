@@ -1,4 +1,4 @@
-"""Detect what happened to a vehicle (plugged in, charging started, …) from its last known and its new state. Pure."""
+"""Detect transitions of a vehicle (plugged in, charging started, …) from its last known and new state. Pure."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,10 +29,12 @@ def parse_charge_flags(vehicle: Json) -> ChargeFlags:
     group = parse_object(vehicle, "chargeState") or {}
     delivery = parse_text(group, "powerDeliveryState") or "UNKNOWN"
     is_known = delivery == "UNPLUGGED" or delivery.startswith(PLUGGED_IN_PREFIX)
-    plugged_in = _first_known(
+    plugged_in = _get_first_known(
         parse_bool(group, "isPluggedIn"), delivery.startswith(PLUGGED_IN_PREFIX) if is_known else None
     )
-    charging = _first_known(parse_bool(group, "isCharging"), delivery == "PLUGGED_IN:CHARGING" if is_known else None)
+    charging = _get_first_known(
+        parse_bool(group, "isCharging"), delivery == "PLUGGED_IN:CHARGING" if is_known else None
+    )
     return ChargeFlags(
         plugged_in=plugged_in,
         charging=False if charging is None and plugged_in is False else charging,
@@ -45,9 +47,9 @@ def retain_known_flags(last_known: ChargeFlags, now: ChargeFlags) -> ChargeFlags
     """`now` with unknown flags taken from `last_known`, so that unknown states in between hide no transition."""
     return replace(
         now,
-        plugged_in=_first_known(now.plugged_in, last_known.plugged_in),
-        charging=_first_known(now.charging, last_known.charging),
-        fault=_first_known(now.fault, last_known.fault),
+        plugged_in=_get_first_known(now.plugged_in, last_known.plugged_in),
+        charging=_get_first_known(now.charging, last_known.charging),
+        fault=_get_first_known(now.fault, last_known.fault),
     )
 
 
@@ -60,5 +62,5 @@ def _has_stopped_charging(was: ChargeFlags, now: ChargeFlags) -> bool:
     return was.charging is True and now.charging is False
 
 
-def _first_known(value: bool | None, fallback: bool | None) -> bool | None:  # noqa: FBT001 - values, not options
+def _get_first_known(value: bool | None, fallback: bool | None) -> bool | None:  # noqa: FBT001 - values, not options
     return fallback if value is None else value

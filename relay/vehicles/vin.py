@@ -11,7 +11,7 @@ _VIN = re.compile(r"[A-Z0-9]{17}", re.ASCII)
 _MIN_DISTINCT_CHARACTERS = 4
 
 
-def normalise_vin(vin: str | None) -> str | None:
+def normalize_vin(vin: str | None) -> str | None:
     """The VIN in capitals without spaces and hyphens; None for anything else.
 
     Placeholders (`UNKNOWN`, seventeen zeros) must not pass, or two vehicles would be merged.
@@ -22,5 +22,5 @@ def normalise_vin(vin: str | None) -> str | None:
 
 def hash_vin(key: bytes, vin: str | None) -> bytes | None:
     """The keyed hash under which a VIN is stored; None without a valid VIN."""
-    text = normalise_vin(vin)
+    text = normalize_vin(vin)
     return None if text is None else hmac.new(key, b"vin:" + text.encode(), hashlib.sha256).digest()

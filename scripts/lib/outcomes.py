@@ -45,8 +45,8 @@ def _find_skip(case: ET.Element) -> Skip | None:
     skipped = case.find("skipped")
     if skipped is None or skipped.get("type") == "pytest.xfail":
         return None
-    what = case.get("file") or case.get("classname") or case.get("name") or "a test"
-    return Skip(subject=what, reason=_extract_reason(skipped.get("message") or "", skipped.text or ""))
+    subject = case.get("file") or case.get("classname") or case.get("name") or "a test"
+    return Skip(subject=subject, reason=_extract_reason(skipped.get("message") or "", skipped.text or ""))
 
 
 def _extract_reason(message: str, text: str) -> str:

@@ -71,15 +71,17 @@ def run_suites(arguments: Sequence[str], flags: set[str]) -> list[SuiteOutcome]:
     """Run the suites that these arguments select."""
     runs = select_runs(parse_arguments(arguments, Path.cwd()))
     if arguments:
-        return [run_pytest_suite(suite, its_arguments) for suite, its_arguments in runs]
-    no_browser = ensure_installed(CHROMIUM)
+        return [run_pytest_suite(suite, run_arguments) for suite, run_arguments in runs]
+    browser_skip_reason = ensure_installed(CHROMIUM)
     ensure_installed(REDIS)  # its tests report by themselves if it is missing
     outcomes = [skip_suite("lint", "--no-lint") if "--no-lint" in flags else run_lint_suite()]
-    outcomes += [run_pytest_suite(suite, its_arguments) for suite, its_arguments in runs]
-    checked = skip_suite("scripts/demo --check", "--no-demo") if "--no-demo" in flags else run_demo_check()
-    if no_browser is not None:
-        checked = replace(checked, skips=(*checked.skips, Skip(subject="browser checks", reason=no_browser)))
-    return [*outcomes, checked]
+    outcomes += [run_pytest_suite(suite, run_arguments) for suite, run_arguments in runs]
+    demo_outcome = skip_suite("scripts/demo --check", "--no-demo") if "--no-demo" in flags else run_demo_check()
+    if browser_skip_reason is not None:
+        demo_outcome = replace(
+            demo_outcome, skips=(*demo_outcome.skips, Skip(subject="browser checks", reason=browser_skip_reason))
+        )
+    return [*outcomes, demo_outcome]
 
 
 def print_summary(outcomes: Sequence[SuiteOutcome], *, require_all: bool) -> int:

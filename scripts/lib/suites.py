@@ -48,8 +48,8 @@ def parse_arguments(arguments: Sequence[str], caller: Path) -> PytestArguments:
     """Split arguments into options and paths. Paths are resolved from `caller` and returned relative to the root."""
     options: list[str] = []
     paths: list[str] = []
-    for before, argument in zip(["", *arguments], arguments, strict=False):
-        path = None if argument.startswith("-") or before in OPTIONS_WITH_VALUE else _find_test_path(argument, caller)
+    for previous, argument in zip(["", *arguments], arguments, strict=False):
+        path = None if argument.startswith("-") or previous in OPTIONS_WITH_VALUE else _find_test_path(argument, caller)
         if path is None:
             options.append(argument)
         else:

@@ -12,7 +12,8 @@ def render_table(outcomes: Sequence[SuiteOutcome]) -> list[str]:
     """Render a table with one row for each suite."""
     rows = [HEADINGS]
     rows += [
-        (one.name, f"{one.passed}", f"{one.failed}", f"{len(one.skips)}", f"{one.seconds:.1f}") for one in outcomes
+        (outcome.name, f"{outcome.passed}", f"{outcome.failed}", f"{len(outcome.skips)}", f"{outcome.seconds:.1f}")
+        for outcome in outcomes
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     return [

@@ -1,7 +1,6 @@
-"""The voice check: fails on words and shapes of the project's former private dialect and names the better word.
+"""The voice linter: reports wording of the project's former private dialect, and what to write instead.
 
-It is a short list of what was common, not a style guide: docs/writing.md is that. Add a row only for something
-that came back.
+The style guide is docs/writing.md. This list contains only what was common. Add a rule only for wording that came back.
 """
 
 import ast
@@ -63,7 +62,7 @@ NAMES = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One place that reads like the old dialect."""
+    """A place where a rule matches."""
 
     path: str
     line: int
@@ -71,12 +70,12 @@ class Finding:
     better: str
 
     def render(self) -> str:
-        """The finding as a compiler would print it."""
+        """Return `path:line: …`, the format of compilers."""
         return f"{self.path}:{self.line}: {self.text!r}: write {self.better}"
 
 
 def check_text(path: str, text: str) -> Iterator[Finding]:
-    """Findings in one file's prose, line by line."""
+    """Yield the findings in one file's prose, line by line."""
     for number, line in enumerate(text.splitlines(), start=1):
         for rule in PROSE:
             if match := rule.pattern.search(line):
@@ -84,7 +83,7 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
 
 
 def check_names(path: str, source: str) -> Iterator[Finding]:
-    """Findings in the names that a Python file defines, its own name included."""
+    """Yield the findings in the names that a Python file defines, its own name included."""
     defined = [(1, Path(path).stem)]
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     defined += [(node.lineno, node.name) for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
@@ -98,7 +97,7 @@ def check_names(path: str, source: str) -> Iterator[Finding]:
 
 
 def check_tree() -> list[Finding]:
-    """Findings in every file that git tracks."""
+    """Return the findings in all files that git tracks."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"],  # noqa: S607 - git by its name
         cwd=ROOT,
@@ -118,7 +117,7 @@ def check_tree() -> list[Finding]:
 
 
 def main() -> int:
-    """Print the findings; 1 when there are any."""
+    """Print the findings. Returns 1 if there are any."""
     findings = check_tree()
     for finding in findings:
         print(finding.render())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.import_contracts import find_layers
-from tests.architecture.tree import ROOT, text_of, tracked
+from tests.architecture.tree import ROOT, read_text, tracked
 
 ARCHITECTURE = Path("docs/architecture.md")
 DOCUMENTS = tracked("*.md")
@@ -22,15 +22,15 @@ WIDTH = 100
 
 @cache
 def get_architecture() -> str:
-    return text_of(ARCHITECTURE) or ""
+    return read_text(ARCHITECTURE) or ""
 
 
-def table_rows(text: str) -> list[str]:
+def list_table_rows(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("|")]
 
 
-def paths_in_first_column() -> set[str]:
-    return {path for row in table_rows(get_architecture()) for path in PATH_IN_TABLE.findall(row.split("|")[1])}
+def list_paths_in_first_column() -> set[str]:
+    return {path for row in list_table_rows(get_architecture()) for path in PATH_IN_TABLE.findall(row.split("|")[1])}
 
 
 def list_packages() -> set[str]:
@@ -47,7 +47,7 @@ def render_anchor(heading: str) -> str:
 
 
 def list_anchors(path: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.+)$", text_of(path) or "", re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", read_text(path) or "", re.MULTILINE)
     return {render_anchor(heading) for heading in headings}
 
 
@@ -63,11 +63,11 @@ def list_long_lines(text: str) -> list[int]:
 
 
 def test_every_package_and_story_group_is_in_the_tables():
-    assert list_packages() - paths_in_first_column() == set()
+    assert list_packages() - list_paths_in_first_column() == set()
 
 
 def test_the_tables_name_only_existing_paths():
-    assert [path for path in sorted(paths_in_first_column()) if not (ROOT / path).exists()] == []
+    assert [path for path in sorted(list_paths_in_first_column()) if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("container", ["relay", "relay.usecases"])
@@ -78,23 +78,23 @@ def test_layers_in_the_documentation_are_the_import_contracts(container):
 
 def test_every_table_of_the_database_is_described():
     created = {
-        name for path in tracked("relay/supabase/migrations/*") for name in CREATED_TABLE.findall(text_of(path) or "")
+        name for path in tracked("relay/supabase/migrations/*") for name in CREATED_TABLE.findall(read_text(path) or "")
     }
-    described = set(re.findall(r"`(\w+)`", "".join(table_rows(get_architecture()))))
+    described = set(re.findall(r"`(\w+)`", "".join(list_table_rows(get_architecture()))))
     assert created - described == set()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=str)
 def test_python_files_that_a_document_names_exist(path: Path):
     existing = [f"/{file.as_posix()}" for file in tracked("*.py")]
-    named = set(PYTHON_FILE.findall(text_of(path) or ""))
+    named = set(PYTHON_FILE.findall(read_text(path) or ""))
     assert [name for name in sorted(named) if not any(file.endswith(f"/{name}") for file in existing)] == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=str)
 def test_relative_links_lead_to_existing_files_and_headings(path: Path):
     broken = []
-    for link in RELATIVE_LINK.findall(text_of(path) or ""):
+    for link in RELATIVE_LINK.findall(read_text(path) or ""):
         file, _, anchor = link.partition("#")
         target = (ROOT / path.parent / file).resolve() if file else ROOT / path
         if not target.exists() or (anchor and anchor not in list_anchors(target.relative_to(ROOT))):
@@ -104,18 +104,18 @@ def test_relative_links_lead_to_existing_files_and_headings(path: Path):
 
 @pytest.mark.parametrize("path", [path for path in DOCUMENTS if path != GENERATED], ids=str)
 def test_prose_is_wrapped_at_100_columns(path: Path):
-    assert list_long_lines(text_of(path) or "") == []
+    assert list_long_lines(read_text(path) or "") == []
 
 
 def list_troubleshooting_messages() -> list[str]:
     """The messages in the first column of the table of docs/operating.md."""
-    section = (text_of(Path("docs/operating.md")) or "").partition("\n## Troubleshoot\n")[2]
-    return [message for row in table_rows(section) for message in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    section = (read_text(Path("docs/operating.md")) or "").partition("\n## Troubleshoot\n")[2]
+    return [message for row in list_table_rows(section) for message in re.findall(r"`([^`]+)`", row.split("|")[1])]
 
 
 @cache
 def read_relay_source() -> str:
-    return "".join(text_of(path) or "" for path in tracked("relay/*.py"))
+    return "".join(read_text(path) or "" for path in tracked("relay/*.py"))
 
 
 @pytest.mark.parametrize("message", list_troubleshooting_messages())

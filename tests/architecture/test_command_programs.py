@@ -47,7 +47,9 @@ def build_apt_get(log: Path, *, online: bool = True) -> str:
     return APT_GET.format(log=log, update=f"touch {log}.fetched" if online else "exit 100")
 
 
-@pytest.mark.parametrize(("required", "name"), [(it, name) for it in (CHROMIUM, REDIS) for name in it.names])
+@pytest.mark.parametrize(
+    ("required", "name"), [(program, name) for program in (CHROMIUM, REDIS) for name in program.names]
+)
 def test_installed_program_is_not_installed_again(machine, log, required, name):
     machine(root=True, apt=build_apt_get(log), program=name)
     assert ensure_installed(required) is None

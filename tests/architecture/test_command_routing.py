@@ -11,7 +11,7 @@ COMPONENT_ALONE = ("-c", "tests/component/pytest.ini", "--rootdir", ".")
 
 
 def select(*arguments: str, caller: Path = ROOT) -> dict[str, tuple[str, ...]]:
-    return {run.name: its_arguments for run, its_arguments in select_runs(parse_arguments(arguments, caller))}
+    return {run.name: run_arguments for run, run_arguments in select_runs(parse_arguments(arguments, caller))}
 
 
 def test_no_arguments_select_both_runs():

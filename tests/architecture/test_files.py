@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import ROOT, text_of, tracked
+from tests.architecture.tree import ROOT, read_text, tracked
 
 MAX_LINES = 450
 
@@ -25,7 +25,7 @@ def find_matching_lines(pattern: re.Pattern[str], paths: tuple[Path, ...]) -> li
     return [
         f"{path}:{number}"
         for path in paths
-        for number, line in enumerate((text_of(path) or "").splitlines(), start=1)
+        for number, line in enumerate((read_text(path) or "").splitlines(), start=1)
         if pattern.search(line)
     ]
 
@@ -48,14 +48,16 @@ def test_only_the_addon_has_a_config_file_that_the_supervisor_would_find():
 
 def test_python_files_stay_small():
     long = {
-        path.as_posix(): lines for path in tracked("*.py") if (lines := (text_of(path) or "").count("\n")) > MAX_LINES
+        path.as_posix(): lines for path in tracked("*.py") if (lines := (read_text(path) or "").count("\n")) > MAX_LINES
     }
     assert long == {}
 
 
 def test_every_suppressed_check_has_a_reason():
     found = [
-        f"{path}:{number}" for path in tracked("*.py") for number in find_unexplained_suppressions(text_of(path) or "")
+        f"{path}:{number}"
+        for path in tracked("*.py")
+        for number in find_unexplained_suppressions(read_text(path) or "")
     ]
     assert found == []
 
@@ -90,7 +92,9 @@ def test_no_file_names_a_registry():
 
 def list_shell_scripts() -> list[Path]:
     return [
-        path for path in tracked() if path.suffix == ".sh" or (text_of(path) or "").startswith("#!/usr/bin/env bash\n")
+        path
+        for path in tracked()
+        if path.suffix == ".sh" or (read_text(path) or "").startswith("#!/usr/bin/env bash\n")
     ]
 
 
@@ -98,7 +102,7 @@ def list_shell_scripts() -> list[Path]:
 def test_shell_scripts_are_valid_and_stop_at_the_first_error(path: Path):
     checked = subprocess.run(["bash", "-n", path], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
-    script = text_of(path) or ""
+    script = read_text(path) or ""
     assert "set -euo pipefail\n" in script or script.startswith("# shellcheck shell=bash\n# Sourced by setup.sh")
 
 
@@ -108,5 +112,5 @@ def test_commands_are_executable(name):
 
 
 def test_ci_runs_scripts_test():
-    commands = [line for line in (text_of(Path(".ci/run")) or "").splitlines() if not line.startswith(("#", "set "))]
+    commands = [line for line in (read_text(Path(".ci/run")) or "").splitlines() if not line.startswith(("#", "set "))]
     assert commands == ['exec "$(dirname "${BASH_SOURCE[0]}")/../scripts/test" --require-all']

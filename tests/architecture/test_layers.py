@@ -39,7 +39,7 @@ def test_every_package_of_the_relay_is_in_a_layer():
 
 
 def test_no_package_of_the_relay_imports_the_settings():
-    [contract] = [it for it in list_contracts() if it.get("forbidden_modules") == ["relay.settings"]]
+    [contract] = [contract for contract in list_contracts() if contract.get("forbidden_modules") == ["relay.settings"]]
     # The commands compose the relay, as app.py does, so they read the settings.
     assert list_relay_packages() - {"relay.cli"} <= set(contract["source_modules"])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import text_of, tracked
+from tests.architecture.tree import read_text, tracked
 
 FOLDER = "relay/supabase/migrations"
 MIGRATIONS = tracked(f"{FOLDER}/*")
@@ -16,7 +16,7 @@ CREATED_TABLE = re.compile(
 
 def read_statements(path: Path) -> str:
     """A migration's SQL without comments."""
-    return re.sub(r"--[^\n]*", "", text_of(path) or "")
+    return re.sub(r"--[^\n]*", "", read_text(path) or "")
 
 
 def list_tables() -> list[tuple[Path, str, int]]:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import AliasChoices
 
 from relay.settings import Settings
-from tests.architecture.tree import text_of, tracked
+from tests.architecture.tree import read_text, tracked
 
 DOCUMENT = Path("docs/settings.md")
 
@@ -24,7 +24,7 @@ def list_variables() -> list[str]:
 
 def list_documented_variables() -> set[str]:
     """The variables in the first column of the tables."""
-    rows = [line for line in (text_of(DOCUMENT) or "").splitlines() if line.startswith("|")]
+    rows = [line for line in (read_text(DOCUMENT) or "").splitlines() if line.startswith("|")]
     return {name for row in rows for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", row.split("|")[1])}
 
 
@@ -39,12 +39,12 @@ def test_the_reference_lists_no_other_settings():
 
 @pytest.mark.parametrize("path", tracked("*.md"), ids=str)
 def test_documents_name_only_existing_settings(path: Path):
-    named = set(re.findall(r"`((?:EVCONDUIT|ENODE|SUPABASE)_[A-Z_]+)`", text_of(path) or ""))
+    named = set(re.findall(r"`((?:EVCONDUIT|ENODE|SUPABASE)_[A-Z_]+)`", read_text(path) or ""))
     assert named <= set(list_variables())
 
 
 def test_only_the_settings_read_the_environment():
     # PATH is handed on to programs that are started; it isn't a setting.
     read = re.compile(r"\bos\.(?:environ\b(?!\.get\(\"PATH\")|getenv)")
-    readers = [path.as_posix() for path in tracked("relay/*.py") if read.search(text_of(path) or "")]
+    readers = [path.as_posix() for path in tracked("relay/*.py") if read.search(read_text(path) or "")]
     assert readers == ["relay/settings.py"]

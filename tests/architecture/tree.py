@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @cache
-def tracked(*patterns: str) -> tuple[Path, ...]:
+def list_tracked_files(*patterns: str) -> tuple[Path, ...]:
     """Files that are committed or about to be (not ignored), relative to the root; all, or those that match."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns],
@@ -24,7 +24,7 @@ def tracked(*patterns: str) -> tuple[Path, ...]:
     )
 
 
-def text_of(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
     """A tracked file's text; None for pictures and the like."""
     try:
         return (ROOT / path).read_text(encoding="utf-8")

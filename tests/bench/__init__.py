@@ -1,1 +1,1 @@
-"""How fast, how small: the relay against a floor or a peer in the same run. Started by scripts/bench."""
+"""Benchmarks of speed and memory, compared with a floor or a peer in the same run. Started by scripts/bench."""

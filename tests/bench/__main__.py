@@ -28,10 +28,10 @@ HEAD = """\
 
 Speed and memory, measured by `scripts/bench --write` with the benchmarks in `tests/bench`.
 
-A ratio compares the relay with a *floor* (a bare handler that does only the unavoidable) or a
+A ratio compares the relay with a *floor* (a bare handler that does only the minimum) or a
 *peer* (the plain design: eleven statements per request, and delivery inside the request). Both are
 measured in the same run, on loopback, and share the cores with the client, PostgreSQL (fsync on)
-and all servers. Only ratios have budgets. Absolute figures depend on the machine as much as on the relay.
+and all servers. Only ratios have budgets. Absolute figures also depend on the machine.
 
 """
 

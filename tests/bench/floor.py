@@ -1,4 +1,4 @@
-"""The floor: bare FastAPI handlers that do only the unavoidable, as a lower bound for the relay's figures."""
+"""The floor: bare FastAPI handlers that do only the minimum, as a lower bound for the relay's figures."""
 
 import asyncio
 import hashlib

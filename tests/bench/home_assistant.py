@@ -83,6 +83,6 @@ def start_home_assistant(url: str, owner: Account, output_path: str) -> subproce
 def build_row(result: LoadResult, count: int) -> Row:
     figures = (
         f"p50 {result.percentile(0.5):.1f} ms, p99 {result.percentile(0.99):.1f} ms; {len(result.durations)} of "
-        f"{count} shown individually (aim: p50 < 50, p99 < 250 ms)"
+        f"{count} shown individually (target: p50 < 50, p99 < 250 ms)"
     )
     return Row(bench="home-assistant", what="POST → entity state at 100 events/s, ten cars", figures=figures)

@@ -59,7 +59,7 @@ async def measure_peer(environment: Environment, scale: Scale) -> list[Row]:
             receiver.stalls = stalls
             ours = await post_events(relay.url + ENODE_WEBHOOK_PATH, accounts, count, start=count * stalls)
             theirs = await post_events(peer.url + "/webhook", peer_accounts, count, start=count * stalls)
-            how = f"its receiver stalls for {STALL_SECONDS:g} s" if stalls else "its receiver answers at once"
+            how = f"its receiver stalls for {STALL_SECONDS:g} s" if stalls else "its receiver answers immediately"
             figures = (
                 f"p50 {ours.percentile(0.5):.1f} ms, p99 {ours.percentile(0.99):.1f} ms; plain design p50 "
                 f"{theirs.percentile(0.5):.1f} ms, p99 {theirs.percentile(0.99):.1f} ms"

@@ -27,7 +27,7 @@ class Row:
         if self.ratio is None or self.budget is None:
             return ""
         is_met = self.ratio >= self.budget if self.at_least else self.ratio <= self.budget
-        return "held" if is_met else "MISSED"
+        return "met" if is_met else "MISSED"
 
     @property
     def limit(self) -> str:

@@ -50,7 +50,7 @@ async def measure_streams(environment: Environment, scale: Scale) -> list[Row]:
         ),
         Row(
             bench="streams",
-            what=f"{count} users woken by one burst: events in, drained, told",
+            what=f"{count} users woken by one burst: events received, processed, delivered",
             figures=f"{ours:.2f} s for {count} events; a bare fan-out of the same bytes {floor:.2f} s",
         ),
     ]

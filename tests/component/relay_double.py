@@ -218,7 +218,7 @@ class RelayDouble:
             del self.problems[name]
 
     def get_requests(self, path: str) -> list[Request]:
-        return [it for it in self.requests if it.path.endswith(path)]
+        return [request for request in self.requests if request.path.endswith(path)]
 
     def issue_tokens(self, user_id: str = ACCOUNT_ID) -> dict[str, Any]:
         """Issue a token pair, in the form of the token endpoint's response."""
@@ -273,7 +273,9 @@ class RelayDouble:
     def _supersede(self, form: dict[str, str], refresh_token: str) -> None:
         """Revoke the previous sign-in of the same installation. A refresh continues its own grant."""
         if form["grant_type"] == "refresh_token":
-            self.grants = {key: refresh_token if it == form["refresh_token"] else it for key, it in self.grants.items()}
+            self.grants = {
+                key: refresh_token if token == form["refresh_token"] else token for key, token in self.grants.items()
+            }
         elif self.installation is not None:
             key = (self.signed_in_user_id, self.installation)
             self.refresh_tokens.discard(self.grants.get(key, ""))

@@ -24,7 +24,7 @@ async def test_language_is_sent_if_it_differs(
     if requested:
         await wait_until(lambda: relay.account["language"] == language)
     await entry.runtime_data.client.get_account()
-    assert [it.body["language"] for it in relay.requests if it.method == "PATCH"] == requested
+    assert [request.body["language"] for request in relay.requests if request.method == "PATCH"] == requested
 
 
 async def test_forbidden_language_change_is_ignored(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
@@ -32,5 +32,5 @@ async def test_forbidden_language_change_is_ignored(hass: HomeAssistant, relay: 
     hass.config.language = "de"
     with relay.failing("language", with_=Problem(403, "forbidden")):
         entry = await setup_entry()
-        await wait_until(lambda: [it for it in relay.requests if it.method == "PATCH"])
+        await wait_until(lambda: [request for request in relay.requests if request.method == "PATCH"])
     assert entry.runtime_data.coordinator.is_streaming

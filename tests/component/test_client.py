@@ -73,10 +73,10 @@ async def test_get_account_and_snapshot(client: RelayClient):
     )
     snapshot = await client.get_snapshot()
     assert snapshot.account == account
-    assert [it.id for it in snapshot.vehicles] == [TESLA, HYUNDAI, RENAULT]
+    assert [vehicle.id for vehicle in snapshot.vehicles] == [TESLA, HYUNDAI, RENAULT]
 
 
-@pytest.mark.parametrize(("problem", "error"), REFUSALS, ids=lambda it: getattr(it, "__name__", None))
+@pytest.mark.parametrize(("problem", "error"), REFUSALS, ids=lambda value: getattr(value, "__name__", None))
 async def test_error_responses_raise_the_matching_error(
     relay: RelayDouble, client: RelayClient, problem: Problem, error: type[RelayError]
 ):
@@ -111,7 +111,7 @@ NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
         ("Fri, 20 Nov 2026 17:00:00 GMT", timedelta(0)),
     ],
 )
-def test_parse_retry_after(header, expected):
+def test_retry_after_is_parsed_within_limits(header, expected):
     assert parse_retry_after(header, NOW) == expected
 
 

@@ -79,7 +79,7 @@ def test_entity_keys_are_unchanged():
     assert set(DESCRIPTIONS) == set(evconduit.PLATFORMS)
 
 
-@pytest.mark.parametrize(("platform", "row"), ROWS, ids=lambda it: getattr(it, "key", it))
+@pytest.mark.parametrize(("platform", "row"), ROWS, ids=lambda value: getattr(value, "key", value))
 def test_each_entity_has_a_name_and_an_icon(platform, row):
     names = EN["entity"][platform][row.key]
     assert names["name"].lower().replace(" ", "_") == row.key
@@ -100,13 +100,13 @@ def test_no_translation_or_icon_is_unused():
 
 def test_every_icon_exists_and_differs_by_state():
     icons = json.loads(next(Path(hass_frontend.__file__).parent.glob("static/mdi/iconList*.json")).read_text())
-    names = {f"mdi:{it['name']}" for it in icons}
+    names = {f"mdi:{icon['name']}" for icon in icons}
     for path, icon in list_texts(ICONS):
         assert icon in names, path
     for keys in ICONS["entity"].values():
         for icon in keys.values():
             assert icon["default"] not in icon.get("state", {}).values()
-            numbers = [float(it) for it in icon.get("range", {})]
+            numbers = [float(number) for number in icon.get("range", {})]
             assert numbers == sorted(numbers)
 
 
@@ -125,7 +125,7 @@ def test_every_home_assistant_exception_has_a_translation_key():
     for path, tree in parse_sources():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in exceptions:
-                arguments = {it.arg for it in node.keywords}
+                arguments = {keyword.arg for keyword in node.keywords}
                 assert {"translation_domain", "translation_key"} <= arguments, f"{path.name}:{node.lineno}"
 
 
@@ -147,7 +147,7 @@ def test_config_flow_is_translated():
         assert set(step.get("data_description", ())) == set(step.get("data", ()))
     options = set(steps["method"]["menu_options"])
     assert options == {"sign_in", "api_key", "keep"} == set(steps["method"]["menu_option_descriptions"])
-    assert all(hasattr(EVConduitConfigFlow, f"async_step_{it}") for it in {*steps, *options})
+    assert all(hasattr(EVConduitConfigFlow, f"async_step_{step}") for step in {*steps, *options})
 
 
 def test_repair_issues_are_translated():
@@ -193,19 +193,19 @@ def test_manifest_follows_hassfest_rules():
     assert manifest["domain"] == FOLDER.name
     assert manifest["requirements"] == []
     assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])
-    assert all(it.startswith("@") for it in manifest["codeowners"])
+    assert all(owner.startswith("@") for owner in manifest["codeowners"])
     for key in ("documentation", "issue_tracker"):
         assert manifest[key].startswith("https://github.com/evconduit/evconduit")
 
 
-def test_hacs_manifest():
+def test_hacs_manifest_has_only_known_keys_and_there_is_one_integration():
     root = FOLDER.parent.parent
     hacs = json.loads((root / "hacs.json").read_text())
     assert set(hacs) <= {"name", "homeassistant", "country", "hacs", "hide_default_branch", "persistent_directory"}
     assert hacs == {"name": "EVConduit", "homeassistant": "2026.10.0"}
-    assert [it.name for it in (root / "custom_components").iterdir() if it.is_dir() and it.name != "__pycache__"] == [
-        FOLDER.name
-    ]
+    assert [
+        path.name for path in (root / "custom_components").iterdir() if path.is_dir() and path.name != "__pycache__"
+    ] == [FOLDER.name]
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_client_does_not_import_home_assistant():
     for path, tree in parse_sources():
         for node in ast.walk(tree):
             module = getattr(node, "module", None) or "".join(
-                it.name for it in getattr(node, "names", []) if isinstance(node, ast.Import)
+                alias.name for alias in getattr(node, "names", []) if isinstance(node, ast.Import)
             )
             if path.parent.name == "client" and isinstance(node, ast.Import | ast.ImportFrom):
                 assert not (module or "").startswith("homeassistant"), path

@@ -41,9 +41,11 @@ async def test_update_writes_only_entities_of_one_vehicle(
     await wait_for_state(hass, TESLA_BATTERY, "58")
     assert updated == [TESLA]
     # A tracker is written each time, because Home Assistant records that a position was confirmed.
-    changed = {it.data["entity_id"] for it in events if it.data["old_state"].state != it.data["new_state"].state}
+    changed = {
+        event.data["entity_id"] for event in events if event.data["old_state"].state != event.data["new_state"].state
+    }
     assert changed == {TESLA_BATTERY}
-    assert all("blue_car" in it.data["entity_id"] for it in events)
+    assert all("blue_car" in event.data["entity_id"] for event in events)
 
 
 async def test_older_revision_is_ignored(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
@@ -157,15 +159,15 @@ async def test_device_is_renamed(
 ):
     entry = await setup_entry()
 
-    def name() -> str | None:
+    def get_device_name() -> str | None:
         device = device_registry.async_get_device_by_identifier((DOMAIN, HYUNDAI), entry.entry_id)
         return device.name if device else None
 
-    assert name() == "Hyundai"
+    assert get_device_name() == "Hyundai"
     relay.push_record(record(HYUNDAI, 2, vehicle={"information": {"brand": "Hyundai", "model": "Kona"}}))
-    await wait_until(lambda: name() == "Hyundai Kona")
+    await wait_until(lambda: get_device_name() == "Hyundai Kona")
     relay.push_record(record(HYUNDAI, 3, vehicle={"information": {"displayName": "Koni"}}))
-    await wait_until(lambda: name() == "Koni")
+    await wait_until(lambda: get_device_name() == "Koni")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ async def test_device_is_renamed(
         ({"vendor": "TESLA", "information": {"brand": "Tesla", "displayName": "Nikola"}}, "Nikola"),
     ],
 )
-async def test_device_name(
+async def test_device_is_named_by_owner_or_else_by_manufacturer_and_model(
     relay: RelayDouble, setup_entry: SetupEntry, device_registry: dr.DeviceRegistry, enode, name: str
 ):
     relay.records = {TESLA: record(TESLA) | {"vehicle": enode}}
@@ -202,11 +204,11 @@ async def test_vehicles_are_connected_via_the_account_device(
     assert tesla.via_device_id == service.id
     relay.send("account", account(title="Renamed", relay={"version": "0.2.0"}))
 
-    def renamed() -> bool:
-        found = device_registry.async_get(service.id)
-        return found is not None and (found.name, found.sw_version) == ("Renamed", "0.2.0")
+    def is_renamed() -> bool:
+        device = device_registry.async_get(service.id)
+        return device is not None and (device.name, device.sw_version) == ("Renamed", "0.2.0")
 
-    await wait_until(renamed)
+    await wait_until(is_renamed)
 
 
 async def test_vehicle_over_the_limit_is_unavailable(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):

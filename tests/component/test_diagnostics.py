@@ -29,7 +29,7 @@ async def test_diagnostics_contain_no_personal_data(
     assert await async_setup_component(hass, "diagnostics", {})
     found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     text = json.dumps(found)
-    assert [it for it in PERSONAL if it in text] == []
+    assert [value for value in PERSONAL if value in text] == []
     del found["entry"]["url"]  # has a random port
     del found["channel"]["heard_at"]  # the current time
     assert found == snapshot
@@ -57,5 +57,5 @@ async def test_diagnostics_contain_no_token(
     found = await get_diagnostics_for_config_entry(hass, hass_client, oauth_entry)
     assert found["entry"]["auth_implementation"] == "evconduit"
     text = json.dumps(found)
-    assert [it for it in ("eva_", "evr_", "home-1", ACCOUNT_ID) if it in text] == []
+    assert [value for value in ("eva_", "evr_", "home-1", ACCOUNT_ID) if value in text] == []
     await hass.config_entries.async_unload(oauth_entry.entry_id)

@@ -27,7 +27,9 @@ def create_stored_state(relay: RelayDouble, **changes: Any) -> dict[str, Any]:
     return {"version": 1, "minor_version": 1, "key": "x", "data": data}
 
 
-async def test_load_and_unload(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
+async def test_entry_is_loaded_with_two_requests_and_unloaded(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
     entry = await setup_entry()
     assert entry.state is ConfigEntryState.LOADED
     assert hass.states.get(BATTERY).state == "57"
@@ -35,7 +37,7 @@ async def test_load_and_unload(hass: HomeAssistant, relay: RelayDouble, setup_en
     await hass.config_entries.async_unload(entry.entry_id)
     assert entry.state is ConfigEntryState.NOT_LOADED
     await wait_until(lambda: not relay.streams)
-    assert [it.path.rpartition("/")[2] for it in relay.requests] == ["account", "stream"]
+    assert [request.path.rpartition("/")[2] for request in relay.requests] == ["account", "stream"]
 
 
 async def test_state_is_stored_when_home_assistant_stops(
@@ -45,7 +47,7 @@ async def test_state_is_stored_when_home_assistant_stops(
     await hass.async_stop()
     await wait_until(lambda: not relay.streams)
     stored = hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]
-    assert [it["id"] for it in stored["vehicles"]] == [TESLA, HYUNDAI, RENAULT]
+    assert [vehicle["id"] for vehicle in stored["vehicles"]] == [TESLA, HYUNDAI, RENAULT]
     assert stored["cursor"] == "e1.1"
 
 

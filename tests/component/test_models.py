@@ -32,7 +32,7 @@ def paths(value, at=()):
             yield from paths(inner, (*at, key))
 
 
-PATHS = [it for it in paths(enode_vehicle(TESLA)) if it]
+PATHS = [path for path in paths(enode_vehicle(TESLA)) if path]
 
 
 def test_vehicle_is_parsed():
@@ -110,8 +110,12 @@ def test_unknown_members_are_ignored():
     assert VehicleRecord.parse(JsonReader(raw | {"colour": "blue"})) == VehicleRecord.parse(JsonReader(record(TESLA)))
 
 
-def test_open_command_states():
-    open_ = {it for it in ("sending", "pending", "confirmed", "failed", "cancelled", "unknown") if _command(it).is_open}
+def test_only_sending_and_pending_commands_are_open():
+    open_ = {
+        state
+        for state in ("sending", "pending", "confirmed", "failed", "cancelled", "unknown")
+        if _command(state).is_open
+    }
     assert open_ == {"sending", "pending"}
 
 

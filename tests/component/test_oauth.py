@@ -115,7 +115,7 @@ async def test_tokens_are_revoked_if_the_account_cannot_be_read(
     relay.problems["account"] = Problem(503, "unavailable")
     result = await browser.sign_in(await submit_form(hass, await start_user_flow(hass), url=relay.url))
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "cannot_connect")
-    assert [it.body["token"] for it in relay.get_requests("/oauth/revoke")] == ["evr_1"]
+    assert [request.body["token"] for request in relay.get_requests("/oauth/revoke")] == ["evr_1"]
 
 
 async def test_tokens_are_revoked_for_a_configured_account(
@@ -221,9 +221,11 @@ async def test_endpoint_of_a_replaced_key_is_deleted(
         await submit_form(hass, menu, next_step_id="keep")
     else:
         await browser.sign_in(menu)
-    await wait_until(lambda: len([it for it in relay.get_requests("/endpoint") if it.method == "PUT"]) == 2)
-    deleted = [it for it in relay.get_requests("/endpoint") if it.method == "DELETE"]
-    assert [it.headers["Authorization"] for it in deleted] == ([] if is_kept else [f"Bearer {KEY}"])
+    await wait_until(
+        lambda: len([request for request in relay.get_requests("/endpoint") if request.method == "PUT"]) == 2
+    )
+    deleted = [request for request in relay.get_requests("/endpoint") if request.method == "DELETE"]
+    assert [request.headers["Authorization"] for request in deleted] == ([] if is_kept else [f"Bearer {KEY}"])
 
 
 async def test_reconfigure_revokes_replaced_tokens(
@@ -285,8 +287,8 @@ async def test_expired_token_is_refreshed_and_stored(
     token = entry.data[CONF_TOKEN]
     assert (token["access_token"], token["refresh_token"]) == ("eva_2", "evr_2")
     assert token["expires_at"] > time.time() + 1700
-    assert [it.body["refresh_token"] for it in relay.get_requests("/oauth/token")] == ["evr_1"]
-    assert {it.headers["Authorization"] for it in relay.get_requests("/account")} == {"Bearer eva_2"}
+    assert [request.body["refresh_token"] for request in relay.get_requests("/oauth/token")] == ["evr_1"]
+    assert {request.headers["Authorization"] for request in relay.get_requests("/account")} == {"Bearer eva_2"}
 
 
 async def test_stream_stays_open_when_its_token_expires(
@@ -357,7 +359,10 @@ async def test_refused_access_token_is_refreshed_once(
     await setup_entry()
     del relay.keys["eva_1"]
     await hass.services.async_call("switch", "turn_off", {"entity_id": SWITCH}, blocking=True)
-    assert [it.headers["Authorization"] for it in relay.get_requests("/charging")] == ["Bearer eva_1", "Bearer eva_2"]
+    assert [request.headers["Authorization"] for request in relay.get_requests("/charging")] == [
+        "Bearer eva_1",
+        "Bearer eva_2",
+    ]
     assert entry.data[CONF_TOKEN]["access_token"] == "eva_2"
     assert hass.config_entries.flow.async_progress() == []
 
@@ -390,7 +395,7 @@ async def test_removed_entry_deletes_endpoint_and_revokes_tokens(
     await hass.config_entries.async_remove(entry.entry_id)
     assert relay.endpoint is None
     assert relay.refresh_tokens == set()
-    assert [it.path for it in relay.requests[-2:]] == ["/api/ha/v2/endpoint", "/oauth/revoke"]
+    assert [request.path for request in relay.requests[-2:]] == ["/api/ha/v2/endpoint", "/oauth/revoke"]
 
 
 @pytest.mark.parametrize("failing", ["token", "revoke", "everything"])

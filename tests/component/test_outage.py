@@ -31,7 +31,9 @@ async def test_connect_and_disconnect_are_logged_once(
         relay.break_streams()
         await wait_until(lambda: len(relay.get_requests("/stream")) > 4)
     await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)
-    entries = [(it.levelname, it.message) for it in caplog.records if it.name == "custom_components.evconduit"]
+    entries = [
+        (record.levelname, record.message) for record in caplog.records if record.name == "custom_components.evconduit"
+    ]
     assert [level for level, _ in entries] == ["INFO"] * 3
     assert [text.partition(":")[0] for _, text in entries] == [
         "Connected to the relay's stream",

@@ -39,8 +39,13 @@ async def test_devices(
 ):
     entry = await setup_entry()
     devices = [
-        {"name": it.name, "manufacturer": it.manufacturer, "model": it.model, "identifiers": it.identifiers}
-        | {"entry_type": it.entry_type, "sw_version": it.sw_version, "serial_number": it.serial_number}
-        for it in dr.async_entries_for_config_entry(device_registry, entry.entry_id)
+        {
+            "name": device.name,
+            "manufacturer": device.manufacturer,
+            "model": device.model,
+            "identifiers": device.identifiers,
+        }
+        | {"entry_type": device.entry_type, "sw_version": device.sw_version, "serial_number": device.serial_number}
+        for device in dr.async_entries_for_config_entry(device_registry, entry.entry_id)
     ]
     assert sorted(devices, key=str) == snapshot

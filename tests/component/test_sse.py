@@ -17,7 +17,7 @@ def parse(*chunks: bytes) -> list[ServerSentEvent]:
     return [event for chunk in chunks for event in parser.feed(chunk)]
 
 
-def cut(data: bytes, places: list[int]) -> list[bytes]:
+def split_bytes(data: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
     return [data[a:b] for a, b in pairwise(edges)]
 
@@ -26,15 +26,15 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 def test_events_are_parsed_from_chunks_of_any_size(events, places):
     text, expected, last = "", [], None
     for (name, lines, id_), end, comment in events:
-        fields = [": heartbeat"] * comment + [f"event: {name}", *(f"data: {it}" for it in lines)]
+        fields = [": heartbeat"] * comment + [f"event: {name}", *(f"data: {line}" for line in lines)]
         if id_ is not None:
             fields.insert(1, f"id: {id_}")
             last = id_
         text += end.join([*fields, "", ""])
         expected.append(ServerSentEvent(event=name, data="\n".join(lines), id=last))
     data = text.encode()
-    assert parse(*cut(data, places)) == expected
-    assert parse(*(bytes([it]) for it in data)) == expected
+    assert parse(*split_bytes(data, places)) == expected
+    assert parse(*(bytes([byte]) for byte in data)) == expected
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_events_are_parsed_from_chunks_of_any_size(events, places):
 )
 def test_parser_follows_the_standard(stream, expected):
     events = parse(stream.encode())
-    assert [(it.event, it.data, it.id) for it in events] == expected
+    assert [(event.event, event.data, event.id) for event in events] == expected
 
 
 def test_invalid_utf8_is_replaced():
-    assert [it.data for it in parse(b"data: \xff\n\ndata: b\n\n")] == ["\ufffd", "b"]
+    assert [event.data for event in parse(b"data: \xff\n\ndata: b\n\n")] == ["\ufffd", "b"]
 
 
 @pytest.mark.parametrize("piece", [b"x" * 1000, b"data: " + b"x" * 1000 + b"\n"], ids=["a line", "an event"])

@@ -58,8 +58,8 @@ async def test_messages_are_parsed_with_their_cursor(relay: RelayDouble, events:
     relay.send("transition", {"vehicle_id": TESLA, "type": "plugged_in", "occurred_at": None, "replayed": True})
     relay.send("account", relay.account)
     received = [await anext(events) for _ in range(4)]
-    assert [type(it.message) for it in received] == [VehicleRecord, VehicleRemoved, Transition, Account]
-    assert [it.cursor for it in received] == ["e1.2", "e1.3", "e1.4", "e1.5"]
+    assert [type(event.message) for event in received] == [VehicleRecord, VehicleRemoved, Transition, Account]
+    assert [event.cursor for event in received] == ["e1.2", "e1.3", "e1.4", "e1.5"]
     assert received[0].message.revision == 7
     assert received[2].message.replayed
 
@@ -74,7 +74,7 @@ async def test_broken_stream_is_resumed(relay: RelayDouble, events: Events):
     assert isinstance(closed.error, RelayConnectionError)
     await wait_for_snapshot(events)
     requests = relay.get_requests("/stream")
-    assert [it.headers.get("Last-Event-ID") for it in requests] == [None, "e1.2"]
+    assert [request.headers.get("Last-Event-ID") for request in requests] == [None, "e1.2"]
     assert requests[0].headers["Accept-Encoding"] == "identity"
 
 

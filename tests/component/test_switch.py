@@ -27,8 +27,8 @@ async def call_switch_action(hass: HomeAssistant, service: str, entity_id: str =
 
 
 def get_states(hass: HomeAssistant) -> tuple[str, ...]:
-    states = [hass.states.get(it) for it in (SWITCH, CHARGING, STATE)]
-    return tuple(it.state for it in states if it)
+    states = [hass.states.get(entity_id) for entity_id in (SWITCH, CHARGING, STATE)]
+    return tuple(state.state for state in states if state)
 
 
 async def stop_stream(hass: HomeAssistant, relay: RelayDouble, entry: Any) -> None:
@@ -208,7 +208,7 @@ async def test_command_with_unknown_delivery_raises_and_is_shown(
 
 async def test_only_capable_vehicles_have_a_switch(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     await setup_entry()
-    assert {it.entity_id for it in hass.states.async_all("switch")} == {SWITCH, "switch.hyundai_charging"}
+    assert {state.entity_id for state in hass.states.async_all("switch")} == {SWITCH, "switch.hyundai_charging"}
     assert relay.records[HYUNDAI]["vehicle"]["capabilities"]["startCharging"]["isCapable"] is False
 
 
@@ -253,8 +253,8 @@ async def test_outcome_is_not_polled_once_the_stream_is_back(
     del relay.problems["stream"]
     await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)
     await advance_time(hass, freezer, timedelta(seconds=6))
-    checks = [it for it in entry._background_tasks if it.get_name() == "evconduit command"]
-    await wait_until(lambda: all(it.done() for it in checks))
+    checks = [task for task in entry._background_tasks if task.get_name() == "evconduit command"]
+    await wait_until(lambda: all(check.done() for check in checks))
     assert relay.get_requests("/commands/" + command()["id"]) == []
 
 
@@ -265,7 +265,7 @@ async def test_outcome_polling_ends(
     entry = await setup_entry()
     await stop_stream(hass, relay, entry)
     await call_switch_action(hass, SERVICE_TURN_OFF)
-    await wait_until(lambda: not [it for it in entry._background_tasks if it.get_name() == "evconduit command"])
+    await wait_until(lambda: not [task for task in entry._background_tasks if task.get_name() == "evconduit command"])
     assert len(relay.get_requests("/commands/" + command()["id"])) == 3
 
 
@@ -274,4 +274,4 @@ async def test_last_command_wins(hass: HomeAssistant, relay: RelayDouble, setup_
     await call_switch_action(hass, SERVICE_TURN_OFF)
     await call_switch_action(hass, SERVICE_TURN_ON)
     assert get_states(hass)[0] == "on"
-    assert [it.body["action"] for it in relay.get_requests("/charging")] == ["STOP", "START"]
+    assert [request.body["action"] for request in relay.get_requests("/charging")] == ["STOP", "START"]

@@ -44,7 +44,7 @@ async def test_poll_in_progress_is_ignored_after_removal(
     may_respond.set()
     await wait_until(poll.done)
     await advance_time(hass, freezer, 2 * MINUTE)
-    assert [it.message for it in caplog.records if it.levelname == "ERROR" and DOMAIN in it.name] == []
+    assert [record.message for record in caplog.records if record.levelname == "ERROR" and DOMAIN in record.name] == []
     assert f"{DOMAIN}.{entry.entry_id}" not in hass_storage
     assert len(relay.get_requests("/vehicles")) == 2
 
@@ -63,8 +63,8 @@ async def test_reloads_leak_nothing(hass: HomeAssistant, relay: RelayDouble, *, 
 
     def count_resources() -> tuple[Counter[str], int, int]:
         gc.collect()
-        tasks = Counter(it.get_name() for it in asyncio.all_tasks() if DOMAIN in it.get_name())
-        coordinators = sum(isinstance(it, AccountCoordinator) for it in gc.get_objects())
+        tasks = Counter(task.get_name() for task in asyncio.all_tasks() if DOMAIN in task.get_name())
+        coordinators = sum(isinstance(item, AccountCoordinator) for item in gc.get_objects())
         return tasks, sum(hass.bus.async_listeners().values()), coordinators
 
     await reload()
@@ -80,4 +80,4 @@ async def test_failed_setup_leaves_no_task_running(hass: HomeAssistant, relay: R
     with relay.failing("stream", "vehicles", with_=Problem(403, "plan-required")):
         entry = await setup_entry()
         assert entry.state is not ConfigEntryState.LOADED
-    assert [it for it in asyncio.all_tasks() if DOMAIN in it.get_name()] == []
+    assert [task for task in asyncio.all_tasks() if DOMAIN in task.get_name()] == []

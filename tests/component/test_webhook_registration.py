@@ -125,7 +125,7 @@ async def test_other_configuration_changes_register_nothing(
     await setup_entry()
     await wait_until(lambda: relay.endpoint)
     await hass.config.async_update(location_name="Elsewhere")
-    await wait_until(lambda: [it.method for it in relay.get_requests("/endpoint")] == ["PUT", "GET"])
+    await wait_until(lambda: [request.method for request in relay.get_requests("/endpoint")] == ["PUT", "GET"])
 
 
 async def test_nothing_is_registered_without_external_url(
@@ -165,10 +165,10 @@ async def test_cloud_failure_is_retried(
     cloud: CloudDouble,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    async def broken(*_: object) -> dict[str, Any]:
+    async def raise_error(*_: object) -> dict[str, Any]:
         raise RuntimeError("cloud failure")
 
-    monkeypatch.setattr(cloud, "async_create", broken)
+    monkeypatch.setattr(cloud, "async_create", raise_error)
     entry = await setup_entry()
     await wait_until(lambda: entry.runtime_data.webhook.get_diagnostics()["failure"] == "RuntimeError")
     assert relay.endpoint is None
@@ -246,7 +246,7 @@ async def test_diagnostics_contain_neither_address_nor_secret(
     entry = await setup_entry()
     await wait_until(lambda: entry.data.get(CONF_SECRET))
     assert await async_setup_component(hass, "diagnostics", {})
-    found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
-    assert found["webhook"]["registered_via"] == "external_url"
-    text = str(found)
-    assert [it for it in (SECRET, entry.data[CONF_WEBHOOK_ID], "home.example.com") if it in text] == []
+    diagnostics = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert diagnostics["webhook"]["registered_via"] == "external_url"
+    text = str(diagnostics)
+    assert [value for value in (SECRET, entry.data[CONF_WEBHOOK_ID], "home.example.com") if value in text] == []

@@ -1,4 +1,7 @@
-"""A real PostgreSQL for the relay's tests: one embedded server per test run, one migrated database per test."""
+"""What the relay's tests share: a real PostgreSQL, accounts in it, and a double of Supabase Auth.
+
+There is one embedded server per test run, and one migrated database per test.
+"""
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -7,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
@@ -15,6 +19,12 @@ from relay.identity.credentials import API_KEY_PREFIX, generate_api_key, hash_se
 from relay.kit.database import Pool, open_pool
 from relay.kit.embedded_postgres import EmbeddedPostgres
 from relay.kit.migrations import apply_migrations
+from tests.relay.support.supabase.double import SupabaseDouble, serve_supabase
+
+# No deadline for a single example, because a loaded machine makes any example slow. pytest's timeout ends a test that
+# hangs.
+settings.register_profile("relay", deadline=None)
+settings.load_profile("relay")
 
 _database_numbers = itertools.count(1)
 
@@ -99,3 +109,10 @@ def make_account(pool: Pool) -> Callable[..., Awaitable[Account]]:
 async def account(make_account: Callable[..., Awaitable[Account]]) -> Account:
     """An account with an API key and a vehicle."""
     return await make_account()
+
+
+@pytest.fixture
+async def supabase() -> AsyncIterator[SupabaseDouble]:
+    """A Supabase project that redirects to http://relay.example."""
+    async with serve_supabase(site="http://relay.example") as double:
+        yield double

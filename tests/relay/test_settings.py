@@ -113,7 +113,7 @@ def test_processes_that_start_at_the_same_time_have_the_same_key(monkeypatch, tm
     assert len(keys) == 2
     assert keys[0] == keys[1]
     assert len(keys[0]) == 64
-    assert [it.name for it in tmp_path.iterdir()] == ["secret-key"]
+    assert [path.name for path in tmp_path.iterdir()] == ["secret-key"]
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,6 @@ def test_plan_settings_override_the_catalogue_in_cloud_mode_only(monkeypatch):
         monkeypatch.setenv(name, value)
     plans = load_settings().plans
     assert plans == CLOUD_PLANS.override(monthly_calls={"free": None}, vehicle_limits={"pro": 25})
-    assert [plans.get(it).monthly_calls for it in ("free", "basic", "pro")] == [None, 2500, 10_000]
-    assert [plans.get(it).vehicle_limit for it in ("free", "basic", "pro")] == [1, 3, 25]
+    assert [plans.get(plan).monthly_calls for plan in ("free", "basic", "pro")] == [None, 2500, 10_000]
+    assert [plans.get(plan).vehicle_limit for plan in ("free", "basic", "pro")] == [1, 3, 25]
     assert plans.push_plans == {"pro"}

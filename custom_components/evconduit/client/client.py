@@ -42,7 +42,7 @@ class RelayClient:
         """Use a session and a credential that the caller provides.
 
         `get_token` is called before each request and may raise a RelayError. `renew_token` is called with a token that
-        the relay refused, and returns whether `get_token` may have another one; the request is then repeated once.
+        the relay refused. If it returns True, `get_token` is called again and the request is repeated once.
         """
         self._session = session
         self._base_url = URL(url) / "api" / "ha" / "v2"
@@ -174,7 +174,7 @@ class RelayClient:
                         headers={**(headers or {}), "Authorization": f"Bearer {credential}"},
                         json=json,
                         timeout=timeout or DEFAULT_TIMEOUT,
-                        allow_redirects=False,  # the credential must not be sent to another address
+                        allow_redirects=False,  # the credential must not be sent to another server
                     )
                 )
 

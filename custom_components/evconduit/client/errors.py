@@ -10,7 +10,7 @@
     ├── NotFoundError              the account has nothing with this id (any more): remove it
     ├── EndpointRefusedError       the relay won't POST to this address: register another one
     ├── NotBrokenError             the link works: nothing to repair
-    ├── CommandRefusedError        the vehicle refused: show its reason to the user
+    ├── CommandRefusedError        the vehicle refused: show its reason
     └── TryAgainError              temporary: retry, not before `retry_after`
         ├── AccountDisabledError   the operator disabled the account: no credential works until it is enabled
         ├── TooManyRequestsError   the rate limit is reached
@@ -67,7 +67,7 @@ class CommandRefusedError(RelayError):
 
 
 class TryAgainError(RelayError):
-    """A temporary error; `retry_after` is how long the relay wants to be left alone, None if it didn't say."""
+    """A temporary error. `retry_after` is the delay that the relay requests, None if it doesn't request one."""
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
         super().__init__(message)

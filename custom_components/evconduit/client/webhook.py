@@ -59,7 +59,7 @@ def verify_signature(secret: str, headers: Mapping[str, str], body: bytes, *, no
     signed = f"{message_id}.{timestamp}.".encode() + body
     expected = base64.b64encode(hmac.digest(_decode_secret(secret), signed, hashlib.sha256))
     # No early exit: the duration must not depend on which signature matches.
-    matches = [hmac.compare_digest(expected, given) for given in map(_parse_signature, signatures)]
+    matches = [hmac.compare_digest(expected, signature) for signature in map(_parse_signature, signatures)]
     if not any(matches):
         raise SignatureError("no matching signature")
     return message_id
@@ -82,8 +82,8 @@ def _decode_secret(secret: str) -> bytes:
     return key
 
 
-def _parse_signature(given: str) -> bytes:
-    version, _, value = given.partition(",")
+def _parse_signature(signature: str) -> bytes:
+    version, _, value = signature.partition(",")
     return value.encode() if version == _SIGNATURE_VERSION else b""
 
 

@@ -13,7 +13,7 @@ from demo.enode.linking import Scope, VendorType
 from demo.enode.problems import Json, bad_request, not_found
 
 INTRODUCED_AT = "2024-10-01T00:00:00.000Z"
-VEHICLE_SCOPES = [it for it in get_args(Scope) if it.startswith("vehicle:")]
+VEHICLE_SCOPES = [scope for scope in get_args(Scope) if scope.startswith("vehicle:")]
 
 
 async def is_ready(_request: Request) -> Response:
@@ -23,7 +23,7 @@ async def is_ready(_request: Request) -> Response:
 
 async def list_vehicle_vendors(_request: Request) -> Response:
     """List the vendors whose cars can be linked."""
-    return JSONResponse([_render_vendor(it) for it in VENDORS.values()])
+    return JSONResponse([_render_vendor(vendor) for vendor in VENDORS.values()])
 
 
 async def list_no_vendors(_request: Request) -> Response:
@@ -38,7 +38,9 @@ async def list_integrations(request: Request) -> Response:
     if not set(requested) <= set(asset_types):
         raise bad_request(f"assetTypes: must be among {', '.join(asset_types)}")
     vendors = VENDORS.values() if "vehicle" in requested else ()
-    return JSONResponse([{**_render_vendor(it), "assetTypes": ["vehicle"], "scopes": VEHICLE_SCOPES} for it in vendors])
+    return JSONResponse(
+        [{**_render_vendor(vendor), "assetTypes": ["vehicle"], "scopes": VEHICLE_SCOPES} for vendor in vendors]
+    )
 
 
 async def list_interventions(request: Request) -> Response:
@@ -46,8 +48,12 @@ async def list_interventions(request: Request) -> Response:
     vendor, kind = request.query_params.get("vendor"), request.query_params.get("vendorType")
     if kind not in {None, "vehicle"}:
         return JSONResponse([])
-    selected = [it for it in INTERVENTIONS.values() if vendor is None or it.vendor in {None, vendor}]
-    return JSONResponse([_render_intervention(it, request) for it in selected])
+    selected = [
+        intervention
+        for intervention in INTERVENTIONS.values()
+        if vendor is None or intervention.vendor in {None, vendor}
+    ]
+    return JSONResponse([_render_intervention(intervention, request) for intervention in selected])
 
 
 async def get_intervention(request: Request) -> Response:

@@ -41,7 +41,9 @@ async def list_locations(request: Request) -> Response:
 async def list_user_locations(request: Request) -> Response:
     """List a user's locations."""
     user_id = request.path_params["user_id"]
-    return _render_page(request, [it for it in get_simulator(request).world.places.values() if it.user_id == user_id])
+    return _render_page(
+        request, [place for place in get_simulator(request).world.places.values() if place.user_id == user_id]
+    )
 
 
 async def create_location(request: Request) -> Response:
@@ -87,7 +89,12 @@ def _get_location(request: Request) -> Location:
 
 def _render_page(request: Request, locations: list[Location]) -> Response:
     return JSONResponse(
-        build_page(locations, lambda it: (it.created_at, it.id), _render_location, parse_page_request(request))
+        build_page(
+            locations,
+            lambda location: (location.created_at, location.id),
+            _render_location,
+            parse_page_request(request),
+        )
     )
 
 

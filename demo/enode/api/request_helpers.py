@@ -32,8 +32,12 @@ def get_requested_vehicle(request: Request) -> Vehicle:
 
 def render_vehicle_page(request: Request, vehicles: list[Vehicle]) -> Response:
     """Render a page of vehicles, in the order in which they were linked."""
-    wanted = parse_page_request(request)
-    return JSONResponse(build_page(vehicles, lambda it: (it.linked_at, it.id), lambda it: it.shown, wanted))
+    page_request = parse_page_request(request)
+    return JSONResponse(
+        build_page(
+            vehicles, lambda vehicle: (vehicle.linked_at, vehicle.id), lambda vehicle: vehicle.shown, page_request
+        )
+    )
 
 
 NO_CONTENT = 204

@@ -29,15 +29,15 @@ async def list_users(request: Request) -> Response:
         return {"id": user.id, "createdAt": user.created_at, "scopes": sorted(scopes)}
 
     users = list(sim.world.users.values())
-    return JSONResponse(build_page(users, lambda it: (it.created_at, it.id), show, parse_page_request(request)))
+    return JSONResponse(build_page(users, lambda user: (user.created_at, user.id), show, parse_page_request(request)))
 
 
 async def get_user(request: Request) -> Response:
     """Return a user and the linked accounts."""
     user = _get_requested_user(request)
     linked = [
-        {"vendor": it.vendor, "vendorType": "vehicle", "isValid": it.is_valid and user.authorized}
-        for it in user.links.values()
+        {"vendor": link.vendor, "vendorType": "vehicle", "isValid": link.is_valid and user.authorized}
+        for link in user.links.values()
     ]
     return JSONResponse({"id": user.id, "linkedVendors": linked})
 
@@ -47,9 +47,9 @@ async def delete_user(request: Request) -> Response:
     sim, user = get_simulator(request), _get_requested_user(request)
     for vendor in user.links:
         unlink_vendor(sim, user.id, vendor, send_events=False)
-    for location in [it for it in sim.world.places.values() if it.user_id == user.id]:
+    for location in [place for place in sim.world.places.values() if place.user_id == user.id]:
         del sim.world.places[location.id]
-    for session in [it for it in sim.world.sessions.values() if it.user_id == user.id]:
+    for session in [session for session in sim.world.sessions.values() if session.user_id == user.id]:
         del sim.world.sessions[session.token]
     del sim.world.users[user.id]
     return no_content()

@@ -29,7 +29,7 @@ async def list_webhooks(request: Request) -> Response:
     return JSONResponse(
         build_page(
             webhooks,
-            lambda it: (it.created_at, it.id),
+            lambda webhook: (webhook.created_at, webhook.id),
             webhook_subscriptions.render_subscription,
             parse_page_request(request),
         )

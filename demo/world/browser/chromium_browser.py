@@ -50,8 +50,8 @@ class ChromiumBrowser:
     async def _find_form(self, path: str) -> Locator | None:
         forms = self._page.locator("form")
         targets: list[str] = await forms.evaluate_all("all => all.map(form => form.action)")
-        found = [number for number, target in enumerate(targets) if urlsplit(target).path.startswith(path)]
-        return forms.nth(found[0]) if found else None
+        matches = [number for number, target in enumerate(targets) if urlsplit(target).path.startswith(path)]
+        return forms.nth(matches[0]) if matches else None
 
     def _record_page(self, response: Response | None) -> VisitedPage:
         if response is None:

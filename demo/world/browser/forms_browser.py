@@ -70,7 +70,7 @@ class FormsBrowser:
         return await self._follow_redirects(await self._session.post(target, data=fields, allow_redirects=False))
 
     def _find_form(self, path: str) -> Form | None:
-        return next((it for it in self._page.forms if self._get_target_path(it).startswith(path)), None)
+        return next((form for form in self._page.forms if self._get_target_path(form).startswith(path)), None)
 
     def _get_target_path(self, form: Form) -> str:
         return urlsplit(urljoin(self._visited.url, form.action)).path

@@ -48,17 +48,19 @@ async def _measure_until_on(view: HomeAssistantView, change: Awaitable[None], ke
 async def _wait_for_rising_level(view: HomeAssistantView, times: int) -> str:
     """Wait until the battery level has risen `times` times. Fails if it falls."""
     entity_id = view.device.entities["sensor.battery_level"]
-    begun = len(view.watcher.changes)
+    change_count = len(view.watcher.changes)
     before = _parse_number(view.watcher.get_state(entity_id))
 
-    def levels() -> list[float]:
-        changes = [it for it in view.watcher.changes[begun:] if it.entity_id == entity_id]
-        return [before, *(_parse_number(it.state) for it in changes)]
+    def list_levels() -> list[float]:
+        changes = [change for change in view.watcher.changes[change_count:] if change.entity_id == entity_id]
+        return [before, *(_parse_number(change.state) for change in changes)]
 
-    await view.watcher.wait_until(f"{times} rises of the level", lambda: len(levels()) > times, within=30, seen=levels)
-    seen = levels()
-    expect(seen == sorted(set(seen)), "a level that only rises", seen)
-    return f"{seen[0]:.0f} → {seen[-1]:.0f} %"
+    await view.watcher.wait_until(
+        f"{times} rises of the level", lambda: len(list_levels()) > times, within=30, seen=list_levels
+    )
+    observed = list_levels()
+    expect(observed == sorted(set(observed)), "a level that only rises", observed)
+    return f"{observed[0]:.0f} → {observed[-1]:.0f} %"
 
 
 def _parse_number(state: str | None) -> float:
@@ -73,21 +75,25 @@ async def check_stop_command(context: CheckContext) -> str:
     await context.world.simulator.set_speed(SLOW)
     async with context.open_view() as view:
         charging, switch = view.device.entities["binary_sensor.charging"], view.device.entities["switch.charging"]
-        asked, began = len(view.watcher.changes), time.monotonic()
+        change_count, began = len(view.watcher.changes), time.monotonic()
         await view.call_switch("turn_off")
         await view.wait_for_state("switch.charging", "off", within=REQUEST_SECONDS)
-        waiting = view.get_state("binary_sensor.charging")
+        sensor_state = view.get_state("binary_sensor.charging")
         await view.wait_for_state("binary_sensor.charging", "off", within=PUSH_SECONDS)
         await view.wait_for_state("sensor.charging_state", "stopped", within=PUSH_SECONDS)
-        expect(waiting == "on", "the sensor to stay on until the car stops", f"{waiting} immediately after the command")
+        expect(
+            sensor_state == "on",
+            "the sensor to stay on until the car stops",
+            f"{sensor_state} immediately after the command",
+        )
         expect(
             await context.get_activity() == "stopped", "a stopped charge in the simulator", await context.get_activity()
         )
-        seen = [it for it in view.watcher.changes[asked:] if it.entity_id in {charging, switch}]
-        order = [it.entity_id for it in seen]
+        changes = [change for change in view.watcher.changes[change_count:] if change.entity_id in {charging, switch}]
+        order = [change.entity_id for change in changes]
         expect(order == [switch, charging], "one change of the switch, then one of the sensor", order)
-        shown, stopped = (it.at - began for it in seen)
-        return f"switch off after {shown * 1000:.0f} ms, car stopped after {stopped:.1f} s"
+        switch_delay, stop_delay = (change.at - began for change in changes)
+        return f"switch off after {switch_delay * 1000:.0f} ms, car stopped after {stop_delay:.1f} s"
 
 
 async def check_refused_command(context: CheckContext) -> str:

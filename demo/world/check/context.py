@@ -74,8 +74,8 @@ class CheckContext:
     @asynccontextmanager
     async def open_view(self) -> AsyncIterator[HomeAssistantView]:
         """Open a view of Home Assistant."""
-        async with self.world.open_socket() as socket, watch_states(socket) as watch:
-            yield HomeAssistantView(socket=socket, watcher=watch, devices=await self.world.list_devices(socket))
+        async with self.world.open_socket() as socket, watch_states(socket) as watcher:
+            yield HomeAssistantView(socket=socket, watcher=watcher, devices=await self.world.list_devices(socket))
 
     async def change_vehicle(self, **changes: Any) -> None:
         """Change the car under test."""

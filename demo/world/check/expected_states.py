@@ -40,52 +40,64 @@ class EntityRule:
 
 ENTITY_RULES = (
     EntityRule(
-        key="sensor.battery_level", offered_by=("chargeState",), get_value=lambda it: it["chargeState"]["batteryLevel"]
+        key="sensor.battery_level",
+        offered_by=("chargeState",),
+        get_value=lambda vehicle: vehicle["chargeState"]["batteryLevel"],
     ),
-    EntityRule(key="sensor.range", offered_by=("chargeState",), get_value=lambda it: it["chargeState"]["range"]),
+    EntityRule(
+        key="sensor.range", offered_by=("chargeState",), get_value=lambda vehicle: vehicle["chargeState"]["range"]
+    ),
     EntityRule(
         key="sensor.charging_state",
         offered_by=("chargeState",),
-        get_value=lambda it: _format_power_state(it["chargeState"]["powerDeliveryState"]),
+        get_value=lambda vehicle: _format_power_state(vehicle["chargeState"]["powerDeliveryState"]),
     ),
     EntityRule(
-        key="sensor.charge_power", offered_by=("chargeState",), get_value=lambda it: it["chargeState"]["chargeRate"]
+        key="sensor.charge_power",
+        offered_by=("chargeState",),
+        get_value=lambda vehicle: vehicle["chargeState"]["chargeRate"],
     ),
     EntityRule(
         key="sensor.charge_time_remaining",
         offered_by=("chargeState",),
-        get_value=lambda it: it["chargeState"]["chargeTimeRemaining"],
+        get_value=lambda vehicle: vehicle["chargeState"]["chargeTimeRemaining"],
     ),
     EntityRule(
-        key="sensor.charge_limit", offered_by=("chargeState",), get_value=lambda it: it["chargeState"]["chargeLimit"]
+        key="sensor.charge_limit",
+        offered_by=("chargeState",),
+        get_value=lambda vehicle: vehicle["chargeState"]["chargeLimit"],
     ),
     EntityRule(
         key="sensor.battery_capacity",
         offered_by=("chargeState",),
-        get_value=lambda it: it["chargeState"]["batteryCapacity"],
+        get_value=lambda vehicle: vehicle["chargeState"]["batteryCapacity"],
     ),
-    EntityRule(key="sensor.odometer", offered_by=("odometer",), get_value=lambda it: it["odometer"]["distance"]),
-    EntityRule(key="sensor.last_seen", offered_by=(), get_value=lambda it: _format_timestamp(it["lastSeen"])),
+    EntityRule(
+        key="sensor.odometer", offered_by=("odometer",), get_value=lambda vehicle: vehicle["odometer"]["distance"]
+    ),
+    EntityRule(key="sensor.last_seen", offered_by=(), get_value=lambda vehicle: _format_timestamp(vehicle["lastSeen"])),
     EntityRule(
         key="binary_sensor.plugged_in",
         offered_by=("chargeState",),
-        get_value=lambda it: _format_flag(it["chargeState"]["isPluggedIn"]),
+        get_value=lambda vehicle: _format_flag(vehicle["chargeState"]["isPluggedIn"]),
     ),
     EntityRule(
         key="binary_sensor.charging",
         offered_by=("chargeState",),
-        get_value=lambda it: _format_flag(it["chargeState"]["isCharging"]),
+        get_value=lambda vehicle: _format_flag(vehicle["chargeState"]["isCharging"]),
     ),
     EntityRule(
         key="binary_sensor.fully_charged",
         offered_by=("chargeState",),
-        get_value=lambda it: _format_flag(it["chargeState"]["isFullyCharged"]),
+        get_value=lambda vehicle: _format_flag(vehicle["chargeState"]["isFullyCharged"]),
     ),
-    EntityRule(key="binary_sensor.reachable", offered_by=(), get_value=lambda it: _format_flag(it["isReachable"])),
+    EntityRule(
+        key="binary_sensor.reachable", offered_by=(), get_value=lambda vehicle: _format_flag(vehicle["isReachable"])
+    ),
     EntityRule(
         key="switch.charging",
         offered_by=("startCharging", "stopCharging"),
-        get_value=lambda it: _format_flag(it["chargeState"]["isCharging"]),
+        get_value=lambda vehicle: _format_flag(vehicle["chargeState"]["isCharging"]),
     ),
 )
 TRACKER = "device_tracker.location"
@@ -106,7 +118,7 @@ async def wait_until_equal(context: CheckContext, view: HomeAssistantView, *, wi
         for device in view.devices:
             now = vehicles[enode_ids[device.identifier]]
             as_reported = {**now, "lastSeen": reported.get(now["id"], now)["lastSeen"]}
-            candidates: list[list[str]] = [_find_differences(view, device, it) for it in (now, as_reported)]
+            candidates: list[list[str]] = [_find_differences(view, device, vehicle) for vehicle in (now, as_reported)]
             best: list[str] = min(candidates, key=len)
             differences += best
         return differences

@@ -1,4 +1,4 @@
-"""Check that Home Assistant runs normally and the logs have no errors of ours."""
+"""Check that Home Assistant runs normally and the logs have no errors of EVConduit."""
 
 import re
 from collections.abc import Iterator
@@ -49,11 +49,11 @@ def read_log(text: str) -> Iterator[LogEntry]:
     """Parse the entries of a log. Text before the first one is ignored."""
     entry, lines = None, list[str]()
     for line in [*text.splitlines(), None]:
-        found = None if line is None else ENTRY_PATTERN.match(line)
-        if entry is not None and (line is None or found is not None):
+        match = None if line is None else ENTRY_PATTERN.match(line)
+        if entry is not None and (line is None or match is not None):
             yield LogEntry(level=entry[1], logger=entry[2], text="\n".join(lines))
-        if found is not None:
-            entry, lines = found, []
+        if match is not None:
+            entry, lines = match, []
         if line is not None:
             lines.append(line)
 
@@ -87,10 +87,10 @@ async def check_home_assistant_health(context: CheckContext) -> str:
     async with world.open_socket() as socket:
         for command in FRONTEND_COMMANDS:
             await socket.call(command)
-        notices = [it["notification_id"] for it in await socket.call("persistent_notification/get")]
-    expect(not notices, "no notifications", notices)
-    found = find_problems(_read_text(world.state.logs / "home-assistant.log"))
-    expect(not found, "no problems in Home Assistant's log", "\n".join(found))
+        notifications = [row["notification_id"] for row in await socket.call("persistent_notification/get")]
+    expect(not notifications, "no notifications", notifications)
+    problems = find_problems(_read_text(world.state.logs / "home-assistant.log"))
+    expect(not problems, "no problems in Home Assistant's log", "\n".join(problems))
     for name in ("relay", "evconduit", "simulator"):
         log = _read_text(world.state.logs / f"{name}.log")
         expect("Traceback" not in log, f"no traceback in {name}.log", log[log.find("Traceback") :][:2000])

@@ -34,23 +34,23 @@ async def compare_inbox(context: CheckContext) -> str:
     simulator = context.world.simulator
     conninfo = await context.world.relay.run_command("database", "url")
     deliveries = await simulator.list_deliveries()
-    given_up = sum(it["state"] == "failed" for it in deliveries)
+    given_up = sum(delivery["state"] == "failed" for delivery in deliveries)
     expect(not given_up, "every delivery to have arrived", f"{given_up} given up by the simulator")
-    delivered = [it for it in deliveries if it["state"] == "delivered"]
+    delivered = [delivery for delivery in deliveries if delivery["state"] == "delivered"]
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
         rows = await (await connection.execute(SELECT_RECEIVED)).fetchall()
         sent = _count_events(await simulator.list_deliveries())
         await poll_until("all events to be processed", partial(_is_all_processed, connection), within=DELIVERY_SECONDS)
-    kept = Counter(_serialize(payload) for (payload,) in rows)
+    stored = Counter(_serialize(payload) for (payload,) in rows)
     arrived = _count_events(delivered)
-    missing, unsent = arrived - kept, kept - sent
+    missing, unsent = arrived - stored, stored - sent
     expect(
         not missing and not unsent,
         f"{arrived.total()} events in the inbox, each once",
-        f"{kept.total()}: {missing.total()} missing, {unsent.total()} not sent",
+        f"{stored.total()}: {missing.total()} missing, {unsent.total()} not sent",
     )
-    retried = sum(it["attempts"] > 1 for it in delivered)
-    return f"{arrived.total()} events sent, each kept once, {retried} deliveries retried"
+    retried = sum(delivery["attempts"] > 1 for delivery in delivered)
+    return f"{arrived.total()} events sent, each stored once, {retried} deliveries retried"
 
 
 async def _is_all_processed(connection: psycopg.AsyncConnection) -> bool:
@@ -59,7 +59,7 @@ async def _is_all_processed(connection: psycopg.AsyncConnection) -> bool:
 
 def _count_events(deliveries: list[Json]) -> Counter[str]:
     """Count each event once, regardless of delivery attempts."""
-    return Counter({_serialize(event) for it in deliveries for event in it["events"]})
+    return Counter({_serialize(event) for delivery in deliveries for event in delivery["events"]})
 
 
 def _serialize(event: Json) -> str:

@@ -34,7 +34,10 @@ async def check_relay_crash(context: CheckContext) -> str:
 
 
 async def _has_failed_delivery(context: CheckContext) -> bool:
-    return any(it["state"] == "pending" and it["attempts"] for it in await context.world.simulator.list_deliveries())
+    return any(
+        delivery["state"] == "pending" and delivery["attempts"]
+        for delivery in await context.world.simulator.list_deliveries()
+    )
 
 
 def _has_level(view: HomeAssistantView) -> bool:

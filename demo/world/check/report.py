@@ -87,7 +87,10 @@ async def _run_check(check: Check, context: CheckContext, step: AbstractContextM
 
 def render_table(results: list[CheckResult]) -> str:
     """Render the results as a table, including checks that did not run."""
-    lines = [f"  {it.number:>2}  {it.title:<36}  {it.verdict:<7} {it.seconds:6.1f} s  {it.note}" for it in results]
+    lines = [
+        f"  {result.number:>2}  {result.title:<36}  {result.verdict:<7} {result.seconds:6.1f} s  {result.note}"
+        for result in results
+    ]
     lines += [
         f"  {number:>2}  {check.title:<36}  not run"
         for number, check in enumerate(CHECKS[len(results) :], len(results) + 1)
@@ -97,7 +100,7 @@ def render_table(results: list[CheckResult]) -> str:
 
 def has_failed(results: list[CheckResult]) -> bool:
     """Return whether a check failed."""
-    return any(it.verdict == FAILED for it in results)
+    return any(result.verdict == FAILED for result in results)
 
 
 def render_log_tails(logs: Path) -> str:

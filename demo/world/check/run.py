@@ -9,14 +9,14 @@ from demo.world.stream_blocking_proxy import run_proxy
 from demo.world.world import DemoWorld
 
 
-async def run_check(world: DemoWorld, picture: Path) -> int:
+async def run_check(world: DemoWorld, screenshot: Path) -> int:
     """Run all checks and return the exit status."""
     began = time.monotonic()
     await world.supervisor.run_while_alive(_start(world))
     first_car = (await world.simulator.list_vehicles())[0]["vehicle"]["id"]
-    async with run_proxy(world.relay.port) as gate:
+    async with run_proxy(world.relay.port) as proxy:
         results = await run_checks(
-            CheckContext(world=world, proxy=gate, vehicle_id=first_car, screenshot=picture), world.console
+            CheckContext(world=world, proxy=proxy, vehicle_id=first_car, screenshot=screenshot), world.console
         )
     world.console.print_line(f"\n{render_table(results)}\n")
     if has_failed(results):

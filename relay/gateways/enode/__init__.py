@@ -8,12 +8,12 @@ from relay.gateways.enode.errors import (
     EnodeError,
     EnodeForbidden,
     EnodeNotFound,
+    EnodeProblem,
     EnodeProblemError,
     EnodeProtocolError,
     EnodeRateLimited,
     EnodeRefused,
     EnodeUnavailable,
-    Problem,
 )
 from relay.gateways.enode.health import VendorHealth, VendorStatus
 from relay.gateways.enode.http_request import Clock
@@ -38,6 +38,7 @@ __all__ = [
     "EnodeError",
     "EnodeForbidden",
     "EnodeNotFound",
+    "EnodeProblem",
     "EnodeProblemError",
     "EnodeProtocolError",
     "EnodeRateLimited",
@@ -48,7 +49,6 @@ __all__ = [
     "LinkSession",
     "LinkedVendor",
     "ListedUser",
-    "Problem",
     "RetryPolicy",
     "User",
     "VehicleObject",

@@ -116,7 +116,7 @@ class TokenEndpoint:
     def _parse_result(self, result: RequestResult) -> AccessToken:
         if isinstance(result, NoResponse):
             raise EnodeUnavailable(OPERATION, cause=result.cause, is_outcome_unknown=False)
-        if error := find_error(result):
+        if error := find_token_error(result):
             raise error
         # The lifetime counts from when Enode issued the token, at the earliest when the request was sent.
         issued_at = self._transport.clock.monotonic() - result.duration.total_seconds()
@@ -129,7 +129,7 @@ class TokenEndpoint:
         return await send_request(http, request, operation=OPERATION, clock=clock, max_body_bytes=MAX_BODY_BYTES)
 
 
-def find_error(response: Response) -> EnodeError | None:
+def find_token_error(response: Response) -> EnodeError | None:
     """Return the error that the status of the OAuth server's response stands for, None for success."""
     status = response.status
     if status < REDIRECTION:

@@ -106,7 +106,9 @@ class Actions:
     async def cancel(self, action_id: str) -> ChargeAction:
         """Cancel a pending action and return it. An action in a final state is returned unchanged.
 
-        The vehicle may still carry out the command: it can't be withdrawn from the vendor. Raises EnodeNotFound.
+        The vehicle may still carry out the command: it can't be withdrawn from the vendor.
+
+        Raises EnodeNotFound, and EnodeRefused if it can't be cancelled.
         """
         call = ApiCall(
             method="POST",

@@ -16,12 +16,12 @@ from relay.gateways.enode.errors import (
     EnodeError,
     EnodeForbidden,
     EnodeNotFound,
+    EnodeProblem,
     EnodeProblemError,
     EnodeProtocolError,
     EnodeRateLimited,
     EnodeRefused,
     EnodeUnavailable,
-    Problem,
 )
 from relay.gateways.enode.http_request import (
     CLIENT_ERROR,
@@ -74,7 +74,7 @@ class ApiCall:
                 return quote(value, safe="")
             except UnicodeEncodeError:  # a lone surrogate
                 pass
-        raise EnodeNotFound(self.operation, problem=Problem(status=NOT_FOUND, title="No such id"))
+        raise EnodeNotFound(self.operation, problem=EnodeProblem(status=NOT_FOUND, title="No such id"))
 
 
 class EnodeApi:
@@ -98,7 +98,7 @@ class EnodeApi:
             ) from None
         if isinstance(result, NoResponse):
             raise EnodeUnavailable(call.operation, cause=result.cause, is_outcome_unknown=state.is_outcome_unknown)
-        if error := find_error(result, call):
+        if error := find_api_error(result, call):
             raise error
         return result
 
@@ -180,7 +180,7 @@ def describe_result(result: RequestResult) -> str:
     return result.cause if isinstance(result, NoResponse) else f"HTTP {result.status}"
 
 
-def find_error(response: Response, call: ApiCall) -> EnodeError | None:
+def find_api_error(response: Response, call: ApiCall) -> EnodeError | None:
     """Return the error that the response's status stands for, None for success or an accepted status."""
     status, operation = response.status, call.operation
     if status < REDIRECTION or status in call.accepted_statuses:

@@ -28,7 +28,7 @@ _SLUG = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class EnodeProblem:
     """Enode's problem document. Its members are empty if Enode, or a proxy in front of it, sent none."""
 
     status: int
@@ -79,7 +79,7 @@ class EnodeProblemError(EnodeError):
 
     summary: ClassVar[str] = "refused"
 
-    def __init__(self, operation: str, *, problem: Problem) -> None:
+    def __init__(self, operation: str, *, problem: EnodeProblem) -> None:
         self.problem = problem
         super().__init__(operation, f"{self.summary} (HTTP {problem.status}, {problem.slug})")
 

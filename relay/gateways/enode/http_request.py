@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from relay.gateways.enode.errors import EnodeProtocolError, Problem
+from relay.gateways.enode.errors import EnodeProblem, EnodeProtocolError
 from relay.gateways.enode.json_fields import parse_json, parse_objects, parse_text
 
 REQUEST_TIMEOUT = 408  # the one 4xx that is about the connection, not about the request
@@ -76,15 +76,15 @@ class Response:
         return self.is_transient
 
     @property
-    def problem(self) -> Problem:
+    def problem(self) -> EnodeProblem:
         """The problem document in the body, empty if the body is something else."""
         try:
             document = parse_json(self.body, "")
         except EnodeProtocolError:
             document = None
         if not isinstance(document, dict):
-            return Problem(status=self.status)
-        return Problem(
+            return EnodeProblem(status=self.status)
+        return EnodeProblem(
             status=self.status,
             type=parse_text(document, "type") or "",
             title=parse_text(document, "title") or "",

@@ -20,7 +20,7 @@ MAX_AGE_SECONDS = 600.0
 MIN_FETCH_INTERVAL_SECONDS = 30.0
 """The minimum time between two fetches, whatever unknown key ids tokens contain."""
 RETRY_INTERVAL_SECONDS = 5.0
-"""The same after a failed fetch."""
+"""The minimum time between a failed fetch and the next one."""
 MAX_KEYS = 20
 ALGORITHM = "ES256"
 
@@ -79,7 +79,7 @@ class SigningKeys:
             self._has_failed = False
         except SupabaseUnavailable as error:
             self._has_failed = True
-            log.warning("fetching Supabase signing keys failed error=%r", str(error))
+            log.warning("supabase signing keys not fetched error=%r", str(error))
         finally:
             self._fetch_task = None
 

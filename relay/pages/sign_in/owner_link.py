@@ -29,7 +29,7 @@ async def show_sign_in_link(token: str, request: Request, runtime: RuntimeDepend
 
 @router.post("/sign-in/link/{token}")
 async def submit_sign_in_link(token: str, request: Request, runtime: RuntimeDependency, _form: PostedForm) -> Response:
-    """Redeem the link, sign in, and open the page that the browser wanted before."""
+    """Redeem the link, sign in, and open the page that was requested before signing in."""
     _check_rate_limit(request, runtime)
     session = await sign_in_by_link(runtime, token, language=get_browser_language(request))
     if session is None:

@@ -58,7 +58,7 @@ async def submit_sign_in(request: Request, runtime: RuntimeDependency, form: Pos
 async def submit_provider(name: str, request: Request, runtime: RuntimeDependency, form: PostedForm) -> Response:
     """Redirect to GitHub or Google, by way of Supabase."""
     providers = require_supabase_sign_in(runtime).providers
-    provider: Provider | None = next((it for it in providers if it == name), None)
+    provider: Provider | None = next((candidate for candidate in providers if candidate == name), None)
     if provider is None:
         raise Problem(404, "not-found", "Sign-in with this provider isn't enabled. Use another way to sign in.")
     sign_in_request = SignInRequest(
@@ -101,7 +101,7 @@ async def show_callback(  # noqa: PLR0913 - Supabase's query parameters
 async def submit_callback(request: Request, runtime: RuntimeDependency, form: PostedForm) -> Response:
     """Finish the sign-in with a link's token. The button press shows that no mail scanner opened the link."""
     require_supabase_sign_in(runtime)
-    kind = next((it for it in LINK_KINDS if it == form.get_text("type")), None)
+    kind = next((candidate for candidate in LINK_KINDS if candidate == form.get_text("type")), None)
     if kind is None or not form.get_text("token_hash"):
         return render_sign_in_failure(request, "invalid_link")
     token = read_cookie(request, runtime, ATTEMPT_COOKIE)

@@ -31,7 +31,7 @@ _EXPECTED_ERROR_CODES = frozenset({"otp_disabled", "validation_failed", "email_a
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignInRequest:
-    """A request to sign in: where it comes from, where it leads, and what the form said."""
+    """A request to sign in: the client's address, the path to open afterwards, and the fields of the form."""
 
     client_address: str
     next_path: str
@@ -48,8 +48,8 @@ async def begin_sign_in(
     request the first email's link must still work: its verifiers are copied to the new attempt.
     """
     attempt = NewSignInAttempt(
-        source_hash=_keyed_hash(runtime, "source", normalize_client_address(sign_in_request.client_address)),
-        address_hash=None if email is None else _keyed_hash(runtime, "address", email.strip().lower()),
+        source_hash=_compute_keyed_hash(runtime, "source", normalize_client_address(sign_in_request.client_address)),
+        address_hash=None if email is None else _compute_keyed_hash(runtime, "address", email.strip().lower()),
         next_path=sign_in_request.next_path,
         invitation_id=sign_in_request.invitation_id,
         accepts_terms=sign_in_request.accepts_terms,
@@ -115,7 +115,7 @@ async def _save_verifier(runtime: Runtime, attempt_token: str, verifier: str) ->
         await store_verifier(connection, attempt_token, verifier)
 
 
-def _keyed_hash(runtime: Runtime, purpose: str, value: str) -> bytes:
+def _compute_keyed_hash(runtime: Runtime, purpose: str, value: str) -> bytes:
     return hmac.new(
         runtime.secret_key, f"sign-in {purpose} {value}".encode(errors="surrogatepass"), hashlib.sha256
     ).digest()

@@ -29,6 +29,7 @@ from relay.usecases.calls.runtime import Runtime
 log = logging.getLogger(__name__)
 
 SIGN_OUT_TIMEOUT_SECONDS = 3.0
+ISSUER_HINT = "SUPABASE_URL must be the token's issuer, and the signing keys must be ES256"
 _WRONG_VERIFIER_CODE = "bad_code_verifier"
 
 
@@ -91,7 +92,7 @@ async def _sign_in_with_access_token(
     sign_in = require_supabase_sign_in(runtime)
     supabase_user = await _verify_and_end_session(runtime, access_token)
     if supabase_user is None:
-        log.error("Supabase access token invalid; SUPABASE_URL must be its issuer, its signing keys must be ES256")
+        log.error("supabase access token rejected hint=%r", ISSUER_HINT)
         return SignInOutcome(status="invalid_link")
     context = SignInContext(
         attempt=attempt,
@@ -113,7 +114,7 @@ async def _verify_and_end_session(runtime: Runtime, access_token: str) -> Supaba
         async with asyncio.timeout(SIGN_OUT_TIMEOUT_SECONDS):
             await supabase.auth.end_supabase_session(access_token)
     except (SupabaseError, TimeoutError) as error:
-        log.info("Supabase session not ended, it will expire error=%s", error)
+        log.info("supabase session not ended, it will expire error=%s", error)
     return supabase_user
 
 

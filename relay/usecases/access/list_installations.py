@@ -78,7 +78,7 @@ async def get_installation(runtime: Runtime, user_id: UUID, installation_id: UUI
     """The user's installation with this id. Raises Problem 404."""
     installations = await _fetch_installations(runtime, FIND_INSTALLATION, {"user_id": user_id, "id": installation_id})
     if not installations:
-        raise _installation_not_found()
+        raise _create_installation_not_found_problem()
     return installations[0]
 
 
@@ -90,7 +90,7 @@ async def disconnect_installation(runtime: Runtime, user_id: UUID, installation_
             for statement in REVOKE_CREDENTIAL
         ]
     if not any(revoked):
-        raise _installation_not_found()
+        raise _create_installation_not_found_problem()
     runtime.hub.close_credential_streams(installation_id)
 
 
@@ -99,10 +99,13 @@ async def _fetch_installations(
 ) -> list[Installation]:
     async with runtime.pool.connection() as connection:
         installations = await fetch_all(connection, statement, parameters, class_row(Installation))
-    # The database knows of a stream only if the installation also has an endpoint, so streams of other processes
-    # without one are not seen.
-    return [replace(it, is_streaming=it.is_streaming or runtime.hub.has_stream(it.id)) for it in installations]
+    # A stream is recorded in the database only if the installation also has an endpoint. Without an endpoint, a stream
+    # of another process isn't detected.
+    return [
+        replace(installation, is_streaming=installation.is_streaming or runtime.hub.has_stream(installation.id))
+        for installation in installations
+    ]
 
 
-def _installation_not_found() -> Problem:
+def _create_installation_not_found_problem() -> Problem:
     return Problem(404, "not-found", "No installation with this id. It may have been disconnected.")

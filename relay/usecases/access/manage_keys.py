@@ -7,8 +7,8 @@ from uuid import UUID
 
 from psycopg.rows import args_row, class_row
 
+from relay.identity.api_keys import INSERT_API_KEY, build_api_key_row
 from relay.identity.credentials import generate_api_key
-from relay.identity.repository import INSERT_API_KEY, build_api_key_row
 from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.kit.problems import Problem
 from relay.streams.hub import CloseStreams
@@ -59,7 +59,7 @@ async def get_key(connection: Connection, user_id: UUID, key_id: UUID) -> ApiKey
     """The active key with this id. Raises Problem 404."""
     key = await fetch_one(connection, FIND_KEY, [user_id, key_id], class_row(ApiKey))
     if key is None:
-        raise _key_not_found()
+        raise _create_key_not_found_problem()
     return key
 
 
@@ -83,9 +83,9 @@ async def revoke_key(connection: Connection, user_id: UUID, key_id: UUID, close_
     Outside of a transaction, so that the revocation is committed before the streams are closed.
     """
     if not (await connection.execute(REVOKE_KEY, [user_id, key_id])).rowcount:
-        raise _key_not_found()
+        raise _create_key_not_found_problem()
     close_streams(key_id)
 
 
-def _key_not_found() -> Problem:
+def _create_key_not_found_problem() -> Problem:
     return Problem(404, "not-found", "No API key with this id. It may have been revoked.")

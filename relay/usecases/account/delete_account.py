@@ -7,15 +7,15 @@ loop resumes those that failed or were interrupted.
 import asyncio
 import logging
 from datetime import timedelta
-from typing import Annotated, Any, Literal, LiteralString, TypedDict
+from typing import Annotated, Literal, LiteralString, TypedDict
 from uuid import UUID
 
 import psycopg
 from fastapi import APIRouter
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 from pydantic import BaseModel, Field
 
-from relay.kit.database import Connection, fetch_one
+from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.kit.logs import get_error_location
 from relay.kit.problems import Problem
 from relay.usecases.account.deletion_steps import CLOSE_ACCOUNT, STEPS, Deletion, DeletionStep, StepBlockedError
@@ -28,7 +28,10 @@ log = logging.getLogger(__name__)
 DELETE_ACCOUNT_JOB = "delete_account"
 """Name of the job. Its argument `user_id` is also the id of the tombstone."""
 LEASE = timedelta(minutes=10)
-"""Time for which one process claims a deletion, and so the delay after it dies. Two at once would do no harm."""
+"""How long one process claims a deletion. If that process dies, the deletion resumes after this time.
+
+The steps are idempotent, so two processes at once do no harm.
+"""
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 360))
 """Delays after consecutive failures; the last one repeats."""
 CHECK_INTERVAL_SECONDS = 30.0
@@ -48,7 +51,7 @@ _SAVE_FAILURE: LiteralString = "update deleted_users set failure = %s, next_try_
 # One row for the operator: how many deletions are pending and since when, how many are overdue although a worker should
 # have resumed them, and the failure of the oldest that has one.
 SUMMARIZE_PENDING_DELETIONS: LiteralString = """
-select count(*), min(requested_at), count(*) filter (where next_try_at < now() - interval '15 minutes') as left_lying,
+select count(*), min(requested_at), count(*) filter (where next_try_at < now() - interval '15 minutes') as overdue,
     (array_agg(failure order by requested_at) filter (where failure is not null))[1] as failure,
     min(next_try_at) filter (where failure is not null) as next_try_at
 from deleted_users where deleted_at is null
@@ -63,10 +66,9 @@ router = APIRouter(prefix="/api/user", tags=["Account"])
 async def request_deletion(runtime: Runtime, user_id: UUID) -> bool:
     """Close the account and schedule its deletion, committed on return. False if there is no such account."""
     async with runtime.pool.connection() as connection, connection.transaction():
-        row: Any = await (await connection.execute(CLOSE_ACCOUNT, {"user_id": user_id})).fetchone()
-        if row is None:
+        is_new: bool | None = await fetch_one(connection, CLOSE_ACCOUNT, {"user_id": user_id}, scalar_row)
+        if is_new is None:
             return False
-        is_new = row[0]
         if is_new:
             await runtime.jobs.defer(DELETE_ACCOUNT_JOB, after=timedelta(), connection=connection, user_id=str(user_id))
     runtime.hub.close_user_streams(user_id)
@@ -101,8 +103,8 @@ async def resume_deletion(runtime: Runtime, user_id: UUID) -> bool:
 async def resume_due_deletions(runtime: Runtime) -> int:
     """Resume the deletions that are due, at most 100; returns how many finished."""
     async with runtime.pool.connection() as connection:
-        rows: list[Any] = await (await connection.execute(_LIST_DUE)).fetchall()
-    return sum([await resume_deletion(runtime, row[0]) for row in rows])
+        user_ids: list[UUID] = await fetch_all(connection, _LIST_DUE, [], scalar_row)
+    return sum([await resume_deletion(runtime, user_id) for user_id in user_ids])
 
 
 async def run_deletion_loop(runtime: Runtime) -> None:

@@ -4,11 +4,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, LiteralString
+from typing import LiteralString
 from uuid import UUID
 
+from psycopg.rows import scalar_row
+
 from relay.gateways.enode import EnodeNotFound
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_one
 from relay.streams.hub import CloseStreams
 from relay.usecases.calls.runtime import Runtime
 
@@ -22,7 +24,7 @@ CLOSE_ACCOUNT: LiteralString = """
 with closed as (
     update users set closed_at = coalesce(closed_at, now()) where id = %(user_id)s returning id, supabase_id
 ),
-noted as (
+tombstone as (
     insert into deleted_users (id, supabase_id) select id, supabase_id from closed on conflict (id) do nothing
     returning id
 ),
@@ -31,11 +33,11 @@ grants as (update oauth_grants set revoked_at = now() where user_id = %(user_id)
 codes as (delete from oauth_codes where user_id = %(user_id)s),
 sessions as (delete from web_sessions where user_id = %(user_id)s),
 links as (delete from sign_in_links where user_id = %(user_id)s)
-select exists (select from noted) from closed
+select exists (select from tombstone) from closed
 """
 """One row with whether the deletion is new; no row if there is no such user."""
 
-_HAD_VEHICLES: LiteralString = """
+_HAS_LINKED_VEHICLES: LiteralString = """
 select exists (select from vehicles v join vehicle_links l on l.vehicle_id = v.id where v.user_id = %s)
 """
 # A running drain of the inbox holds this lock first. The same order here avoids a deadlock with it.
@@ -105,14 +107,14 @@ async def _delete_enode_user(runtime: Runtime, deletion: Deletion) -> None:
     """Delete the user at Enode, with their vehicles and vendor tokens."""
     if runtime.enode is None:
         async with runtime.pool.connection() as connection:
-            row: Any = await (await connection.execute(_HAD_VEHICLES, [deletion.user_id])).fetchone()
-        if row[0]:
+            has_vehicles = await fetch_one(connection, _HAS_LINKED_VEHICLES, [deletion.user_id], scalar_row)
+        if has_vehicles:
             raise StepBlockedError("this relay has no access to Enode, where vehicles are linked")
         return
     try:
         await runtime.enode.users.delete(str(deletion.user_id))
     except EnodeNotFound:
-        log.info("user to delete not found at Enode")
+        log.info("enode user already deleted")
 
 
 async def _delete_rows(runtime: Runtime, deletion: Deletion) -> None:

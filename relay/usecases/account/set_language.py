@@ -1,14 +1,15 @@
 """Set a user's language, in which interventions are described."""
 
 from dataclasses import replace
-from typing import Any, LiteralString
+from typing import LiteralString
 from uuid import UUID
 
 from fastapi import APIRouter
+from psycopg.rows import scalar_row
 from pydantic import BaseModel, Field, field_validator
 
 from relay.gateways.enode.languages import is_language_tag, match_language
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import RuntimeDependency
@@ -64,5 +65,5 @@ async def set_language(connection: Connection, user_id: UUID, language: str) -> 
     """
     async with connection.transaction():
         await connection.execute("update users set language = %s where id = %s", [language, user_id])
-        rows: list[Any] = await (await connection.execute(LIST_VEHICLES_WITH_INTERVENTIONS, [user_id])).fetchall()
-        await bump_vehicle_revisions(connection, user_id, [row[0] for row in rows])
+        vehicle_ids = await fetch_all(connection, LIST_VEHICLES_WITH_INTERVENTIONS, [user_id], scalar_row)
+        await bump_vehicle_revisions(connection, user_id, vehicle_ids)

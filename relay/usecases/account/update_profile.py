@@ -21,6 +21,6 @@ async def update_profile(runtime: Runtime, user_id: UUID, *, name: str, language
 
 
 async def sign_out_everywhere(runtime: Runtime, user_id: UUID) -> None:
-    """End all web sessions of the user. Installations stay connected; they have a page of their own."""
+    """End all web sessions of the user. Installations stay connected: users disconnect them one by one."""
     async with runtime.pool.connection() as connection:
         await end_user_web_sessions(connection, user_id)

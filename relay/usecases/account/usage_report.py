@@ -23,15 +23,15 @@ router = APIRouter(prefix="/api", tags=["Account"])
 
 # One row if nothing was used; a few hundred at most, because calls are stored as daily sums.
 GET_USAGE: LiteralString = f"""
-with who as materialized (
+with account as materialized (
     select u.id as user_id, u.plan, {PERIOD_START} as began_at, {RESETS_AT} as resets_at from users u where u.id = %s
 )
-select who.*, now() as at, coalesce(m.used, 0) as used, coalesce(b.balance, 0) as call_tokens,
+select account.*, now() as at, coalesce(m.used, 0) as used, coalesce(b.balance, 0) as call_tokens,
        d.day, d.endpoint, d.credential_id, d.calls, k.name, k.kind
-from who
-left join usage_months m on (m.user_id, m.period) = (who.user_id, who.began_at)
-left join call_token_balances b on b.user_id = who.user_id
-left join usage_days d on (d.user_id, d.period) = (who.user_id, who.began_at) and d.calls > 0
+from account
+left join usage_months m on (m.user_id, m.period) = (account.user_id, account.began_at)
+left join call_token_balances b on b.user_id = account.user_id
+left join usage_days d on (d.user_id, d.period) = (account.user_id, account.began_at) and d.calls > 0
 left join credentials k on k.id = d.credential_id
 """  # noqa: S608 - our own literals
 
@@ -86,7 +86,7 @@ async def get_usage_report(connection: Connection, user_id: UUID, plans: Plans) 
     """The user's report, from a single statement. Raises Problem 401 if the account has been deleted."""
     rows = await fetch_all(connection, GET_USAGE, [user_id], dict_row)
     if not rows:
-        raise Problem(401, "unauthorized", "This account has been deleted.", headers={"WWW-Authenticate": "Bearer"})
+        raise Problem(401, "unauthorized", "The account has been deleted.", headers={"WWW-Authenticate": "Bearer"})
     first, counts = rows[0], [row for row in rows if row["calls"] is not None]
     limit = plans.get(first["plan"]).monthly_calls
     return UsageReport(
@@ -181,10 +181,15 @@ async def get_usage(runtime: RuntimeDependency, authorization: CredentialDepende
         "call_tokens": usage.call_tokens,
         "began_at": format_timestamp(usage.began_at),
         "resets_at": format_timestamp(usage.resets_at),
-        "by_day": [{"day": it.day.isoformat(), "calls": it.calls} for it in usage.days],
-        "by_route": [{"route": it.route, "calls": it.calls} for it in usage.routes],
+        "by_day": [{"day": day.day.isoformat(), "calls": day.calls} for day in usage.days],
+        "by_route": [{"route": route.route, "calls": route.calls} for route in usage.routes],
         "by_installation": [
-            {"id": None if it.id is None else str(it.id), "name": it.name, "kind": it.kind, "calls": it.calls}
-            for it in usage.installations
+            {
+                "id": None if installation.id is None else str(installation.id),
+                "name": installation.name,
+                "kind": installation.kind,
+                "calls": installation.calls,
+            }
+            for installation in usage.installations
         ],
     }

@@ -1,11 +1,13 @@
-"""Account operations of an operator. The command line runs them on a connection of its own."""
+"""Manage accounts for the operator: the functions behind `evconduit user`."""
 
 from typing import Literal, LiteralString, TypeIs
 from uuid import UUID
 
+from psycopg.rows import scalar_row
+
 from relay.gateways.enode.languages import match_language
-from relay.identity.repository import create_user
-from relay.kit.database import Connection
+from relay.identity.users import create_user
+from relay.kit.database import Connection, fetch_all
 from relay.plans import OPERATOR_PLAN, PlanName
 from relay.streams.hub import CloseStreams
 
@@ -29,9 +31,8 @@ def is_role(text: str) -> TypeIs[Role]:
 
 
 async def find_users(connection: Connection, email_or_id: str) -> list[UUID]:
-    """Open accounts with this id or email address. Several accounts may share an address: it is no identity."""
-    rows = await (await connection.execute(FIND_USERS, {"email_or_id": email_or_id})).fetchall()
-    return [UUID(str(row[0])) for row in rows]
+    """Open accounts with this id or email address. Several accounts may share an email address."""
+    return await fetch_all(connection, FIND_USERS, {"email_or_id": email_or_id}, scalar_row)
 
 
 async def add_user(connection: Connection, *, email: str, name: str, language: str) -> UUID:
@@ -40,7 +41,7 @@ async def add_user(connection: Connection, *, email: str, name: str, language: s
 
 
 async def approve_user(connection: Connection, user_id: UUID) -> bool:
-    """Approve an account that waits for it (EVCONDUIT_APPROVAL); False if it was approved before."""
+    """Approve an account that awaits approval (EVCONDUIT_APPROVAL); False if it was approved before."""
     return (await connection.execute(APPROVE, [user_id])).rowcount == 1
 
 

@@ -59,7 +59,7 @@ async def authenticate_caller(connection: Connection, credential: Credential | N
     """Return the caller that a credential belongs to, free of charge. Raises Problem 401 or 403."""
     credential = _require_credential(credential)
     row = await fetch_one(connection, AUTHENTICATE[credential.kind], {"lookup": credential.lookup}, dict_row)
-    return _call_from_row(_require_scope(row, scope))
+    return _parse_call_row(_require_scope(row, scope))
 
 
 async def authorize_call(
@@ -84,8 +84,8 @@ async def authorize_call(
     if row["paused"]:
         raise _create_commands_paused_problem()
     if row["call_id"] is None:
-        raise create_quota_exhausted_problem(_quota_from_row(row), row["plan"], plans)
-    return _call_from_row(row)
+        raise create_quota_exhausted_problem(_parse_quota_row(row), row["plan"], plans)
+    return _parse_call_row(row)
 
 
 async def refund_call(connection: Connection, call: AuthorizedCall) -> AuthorizedCall:
@@ -102,7 +102,7 @@ async def get_installation_call(connection: Connection, credential_id: UUID) -> 
     Raises Problem 401 when it is revoked, 403 when the account is disabled.
     """
     row = await fetch_one(connection, AUTHENTICATE_INSTALLATION, {"lookup": credential_id}, dict_row)
-    return _call_from_row(_require_scope(row, "read"))
+    return _parse_call_row(_require_scope(row, "read"))
 
 
 def render_call_headers(call: AuthorizedCall, plans: Plans) -> dict[str, str]:
@@ -155,11 +155,11 @@ def _create_commands_paused_problem() -> Problem:
     return Problem(503, "unavailable", detail, headers={"Retry-After": str(PAUSED_RETRY_AFTER_SECONDS)})
 
 
-def _quota_from_row(row: DictRow) -> Quota:
+def _parse_quota_row(row: DictRow) -> Quota:
     return Quota(used=row["used"], call_tokens=row["call_tokens"], began_at=row["period"], resets_at=row["resets_at"])
 
 
-def _call_from_row(row: DictRow) -> AuthorizedCall:
+def _parse_call_row(row: DictRow) -> AuthorizedCall:
     caller = Caller(
         user_id=row["user_id"],
         credential_id=row["credential_id"],
@@ -168,7 +168,7 @@ def _call_from_row(row: DictRow) -> AuthorizedCall:
         plan=row["plan"],
         language=row["language"],
     )
-    quota = _quota_from_row(row)
+    quota = _parse_quota_row(row)
     if row.get("vehicle_id") is None:
         return AuthorizedCall(caller=caller, quota=quota, call_id=row.get("call_id"))
     vehicle = CallVehicle(

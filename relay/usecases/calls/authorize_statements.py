@@ -1,6 +1,6 @@
 """SQL of authorize.py: find the caller, check the scope and charge the call, in one statement for each credential kind.
 
-The CTE `who` holds the caller; the fragments of relay/metering/deduction.py refer to it.
+The CTE `caller` holds the caller's row; the fragments of relay/metering/deduction.py refer to it.
 """
 
 from typing import LiteralString
@@ -43,7 +43,7 @@ FIND_CALLER: dict[CredentialKind, LiteralString] = {
 
 # Last use is shown to the minute. Writing it on every call would double a call's work.
 _LAST_USE_IS_OUTDATED: LiteralString = """
-id = (select credential_id from who where last_used_at is null or last_used_at < now() - interval '1 minute')
+id = (select credential_id from caller where last_used_at is null or last_used_at < now() - interval '1 minute')
 """
 UPDATE_LAST_USE: dict[CredentialKind, LiteralString] = {
     "key": f"last_use_updated as (update api_keys set last_used_at = now() where {_LAST_USE_IS_OUTDATED})",
@@ -52,26 +52,26 @@ UPDATE_LAST_USE: dict[CredentialKind, LiteralString] = {
         last_use_updated as (update oauth_grants set last_used_at = now() where {_LAST_USE_IS_OUTDATED}),
         pair_used as (
             update oauth_tokens set used_at = clock_timestamp()
-            where id = (select unused_pair from who) and used_at is null)
+            where id = (select unused_pair from caller) and used_at is null)
     """,
     "person": "last_use_updated as (select)",
 }
 
 _SELECT_CALLER_WITH_USAGE: LiteralString = """
-select who.*, coalesce(m.used, 0) as used, coalesce(b.balance, 0) as call_tokens
-from who left join usage_months m using (user_id, period) left join call_token_balances b using (user_id)
+select caller.*, coalesce(m.used, 0) as used, coalesce(b.balance, 0) as call_tokens
+from caller left join usage_months m using (user_id, period) left join call_token_balances b using (user_id)
 """
 AUTHENTICATE: dict[CredentialKind, LiteralString] = {
-    kind: f"with who as materialized ({FIND_CALLER[kind]}), {UPDATE_LAST_USE[kind]} {_SELECT_CALLER_WITH_USAGE}"
+    kind: f"with caller as materialized ({FIND_CALLER[kind]}), {UPDATE_LAST_USE[kind]} {_SELECT_CALLER_WITH_USAGE}"
     for kind in FIND_CALLER
 }
 AUTHENTICATE_INSTALLATION: LiteralString = f"""
-with who as materialized (
+with caller as materialized (
     {_SELECT_INSTALLATION} from credentials k join users u on u.id = k.user_id
     where k.id = %(lookup)s and k.revoked_at is null and u.closed_at is null
 ),
 {UPDATE_LAST_USE["key"]},
-granted as (update oauth_grants set last_used_at = now() where {_LAST_USE_IS_OUTDATED})
+grant_last_use_updated as (update oauth_grants set last_used_at = now() where {_LAST_USE_IS_OUTDATED})
 {_SELECT_CALLER_WITH_USAGE}
 """
 
@@ -81,7 +81,7 @@ _AUTHORIZE_AND_COUNT: LiteralString = f"""
 requested_vehicle as (
     select v.id as vehicle_id, v.vendor, v.vehicle_cache || v.corrected as vehicle_cache,
            {CURRENT_ENODE_ID} as enode_vehicle_id
-    from who join vehicles v using (user_id)
+    from caller join vehicles v using (user_id)
     where {IS_SERVED} and {MATCHES_ID}
 ),
 switch as (
@@ -90,17 +90,17 @@ switch as (
 allowed as (
     select user_id, period, credential_id, (select vehicle_id from requested_vehicle) as vehicle_id,
            (%(allowances)s::jsonb ->> plan)::int as allowance
-    from who where %(scope)s = any (scopes) and not disabled
+    from caller where %(scope)s = any (scopes) and not disabled
       and not (select paused from switch)
       and (%(vehicle)s::text is null or exists (select from requested_vehicle))
 ),
 {DEDUCT_CALL}
-select who.*, requested_vehicle.*, switch.paused, {REMAINING_COLUMNS}
-from who cross join switch left join requested_vehicle on true
+select caller.*, requested_vehicle.*, switch.paused, {REMAINING_COLUMNS}
+from caller cross join switch left join requested_vehicle on true
 left join counted on true left join by_token on true left join recorded on true
 """
 AUTHORIZE: dict[CredentialKind, LiteralString] = {
-    kind: f"with who as materialized ({FIND_CALLER[kind]}), {UPDATE_LAST_USE[kind]}, {_AUTHORIZE_AND_COUNT}"
+    kind: f"with caller as materialized ({FIND_CALLER[kind]}), {UPDATE_LAST_USE[kind]}, {_AUTHORIZE_AND_COUNT}"
     for kind in FIND_CALLER
 }
 

@@ -8,7 +8,7 @@ from psycopg.rows import dict_row
 from relay.kit.database import Connection, fetch_one
 from relay.kit.problems import Problem
 from relay.usecases.calls.authorize import CallVehicle
-from relay.vehicles.lookup import CURRENT_ENODE_ID, IS_SERVED, MATCHES_ID, lookup_parameters
+from relay.vehicles.lookup import CURRENT_ENODE_ID, IS_SERVED, MATCHES_ID, build_lookup_parameters
 
 FIND: LiteralString = f"""
 select v.id as vehicle_id, v.vendor, v.vehicle_cache || v.corrected as vehicle,
@@ -23,7 +23,7 @@ async def get_call_vehicle(connection: Connection, user_id: UUID, vehicle_id: st
 
     Raises the same Problem 404 for an unknown vehicle and for another user's.
     """
-    row = await fetch_one(connection, FIND, lookup_parameters(user_id, vehicle_id), dict_row)
+    row = await fetch_one(connection, FIND, build_lookup_parameters(user_id, vehicle_id), dict_row)
     if row is None:
         raise Problem(404, "not-found", "No such vehicle.")
     return CallVehicle(**row)

@@ -5,10 +5,11 @@ The statements that act read them, so a switch takes effect in every process at 
 
 from typing import LiteralString
 
+from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
 from relay.feed.delivery_switch import DELIVERY_PAUSED_KEY
-from relay.kit.database import Connection
+from relay.kit.database import Connection, fetch_all
 
 PAUSE_SWITCHES: dict[str, str] = {"delivery": DELIVERY_PAUSED_KEY, "commands": "commands_paused"}
 """Key of a switch's row in the table `settings`, by the switch's name."""
@@ -29,6 +30,5 @@ async def set_paused(connection: Connection, switch: str, *, paused: bool) -> No
 
 async def list_paused(connection: Connection) -> list[str]:
     """Names of the switches that are paused now."""
-    rows = await (await connection.execute(LIST_PAUSED_SWITCHES, [list(PAUSE_SWITCHES.values())])).fetchall()
-    keys = {row[0] for row in rows}
-    return [switch for switch, key in PAUSE_SWITCHES.items() if key in keys]
+    paused_keys = await fetch_all(connection, LIST_PAUSED_SWITCHES, [list(PAUSE_SWITCHES.values())], scalar_row)
+    return [switch for switch, key in PAUSE_SWITCHES.items() if key in paused_keys]

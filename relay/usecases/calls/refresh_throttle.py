@@ -37,7 +37,7 @@ class RefreshThrottle:
         """  # noqa: S608 - our own literal (LiteralString enforces it)
         self._release_statement: LiteralString = f"""
         update {table} set refreshed_at = null where id = %s and refreshed_at = %s
-        """  # noqa: S608 - as above
+        """  # noqa: S608 - our own literal (LiteralString enforces it)
 
     async def try_acquire(self, pool: Pool, row_id: UUID) -> tuple[datetime, bool] | None:
         """Return when the row was last refreshed, and whether this call acquired that refresh. None if no such row."""

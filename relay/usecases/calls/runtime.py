@@ -50,7 +50,7 @@ class Runtime:
     public_url: str = ""
     # Limits free calls per credential, in this process.
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
-    # Asks the poller for an early poll of Enode; does nothing where Enode posts to our webhook.
+    # Requests an early poll of Enode; does nothing where Enode posts to our webhook.
     request_poll: Callable[[], None] = field(default=lambda: None)
     # Origins of Enode's link pages, as sources of a content security policy.
     link_origins: str = "https://*.enode.com https://*.enode.io"

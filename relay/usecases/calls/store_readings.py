@@ -46,12 +46,14 @@ async def store_readings(
     linked = await _list_linked_vehicles(pool, user_id)
     existing_users = await _list_existing_user_ids(pool, (reading.user_id for reading in readings))
     events = [
-        _build_updated_event(it)
-        for it in readings
-        if it.user_id in existing_users and has_changed(it, linked.get(it.id))
+        _build_updated_event(reading)
+        for reading in readings
+        if reading.user_id in existing_users and has_changed(reading, linked.get(reading.id))
     ]
     listed_ids = {reading.id for reading in readings}
-    events += [_build_deleted_event(it, complete_at) for enode_id, it in linked.items() if enode_id not in listed_ids]
+    events += [
+        _build_deleted_event(vehicle, complete_at) for enode_id, vehicle in linked.items() if enode_id not in listed_ids
+    ]
     return await _store_events(inbox, events)
 
 
@@ -74,21 +76,21 @@ async def _list_existing_user_ids(pool: Pool, user_ids: Iterable[str]) -> set[st
 
 async def _store_events(inbox: Inbox, payloads: Collection[Mapping[str, Any]]) -> StoreResult:
     parsed = [parse_event(item) for item in payloads]
-    events = [it for it in parsed if isinstance(it, InboxEvent)]
-    for fault in {it for it in parsed if isinstance(it, str)}:
+    events = [event for event in parsed if isinstance(event, InboxEvent)]
+    for fault in {item for item in parsed if isinstance(item, str)}:
         log.warning("vehicle in Enode's list skipped fault=%r", fault)
     results = [
         await inbox.store_events(batch, source="poll")
         for batch in batched(events, MAX_EVENTS_PER_DELIVERY, strict=False)
     ]
-    return StoreResult(stored=sum(it.stored for it in results), known=sum(it.known for it in results))
+    return StoreResult(stored=sum(result.stored for result in results), known=sum(result.known for result in results))
 
 
 def has_changed(reading: VehicleReading, linked: LinkedEnodeVehicle | None) -> bool:
     """Whether the reading has a value that is not stored. A member that the reading lacks counts as unchanged."""
     if linked is None:
         return True
-    return any(name not in linked.vehicle or linked.vehicle[name] != it for name, it in reading.vehicle.items())
+    return any(name not in linked.vehicle or linked.vehicle[name] != value for name, value in reading.vehicle.items())
 
 
 def _build_updated_event(reading: VehicleReading) -> dict[str, Any]:

@@ -28,7 +28,7 @@ where v.user_id = %(user_id)s and v.link_state <> 'over_limit'
   and (s.started_at, s.id) < (%(before_at)s, %(before_id)s)
 order by s.started_at desc, s.id desc limit %(limit)s
 """  # noqa: S608 - our own constant
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 router = APIRouter(prefix="/api/ha/v2", tags=["Charging sessions"])
 
@@ -52,14 +52,14 @@ class SessionCursor:
 
     @override
     def __str__(self) -> str:
-        return f"{(self.started_at - EPOCH) // timedelta(microseconds=1)}.{self.session_id}"
+        return f"{(self.started_at - UNIX_EPOCH) // timedelta(microseconds=1)}.{self.session_id}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse the text of a cursor. Raises Problem 422."""
-        since, _, session_id = text.partition(".")
+        started_us, _, session_id = text.partition(".")
         try:
-            return cls(started_at=EPOCH + timedelta(microseconds=int(since)), session_id=UUID(session_id))
+            return cls(started_at=UNIX_EPOCH + timedelta(microseconds=int(started_us)), session_id=UUID(session_id))
         except ValueError, OverflowError:
             raise Problem(
                 422, "invalid-request", "`before` isn't a page cursor. Use the `next_before` of the previous page."

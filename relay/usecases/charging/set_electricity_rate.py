@@ -29,8 +29,8 @@ on conflict (user_id, valid_from) do update set (cost_per_kwh, currency) = (excl
 router = APIRouter(prefix="/api/ha")
 
 
-class ElectricityRate(BaseModel):
-    """The price of a kWh; `currency` is an ISO 4217 code."""
+class ElectricityRateRequest(BaseModel):
+    """The price of a kWh to set; `currency` is an ISO 4217 code."""
 
     cost_per_kwh: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
     currency: Annotated[str, Field(pattern="^[A-Za-z]{3}$")]
@@ -67,7 +67,7 @@ async def get_electricity_rate(
     tags=["Charging sessions"],
 )
 async def put_electricity_rate(
-    body: ElectricityRate, runtime: RuntimeDependency, authorization: CredentialDependency
+    body: ElectricityRateRequest, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> ElectricityRateRecord:
     """Set the electricity rate for sessions that begin from now on. Costs no call."""
     row = await _get_or_set_rate(runtime, authorization, "control", body)
@@ -92,7 +92,7 @@ async def get_classic_electricity_rate(
 
 @router.post("/electricity-rate", response_model=None, tags=["Classic"])
 async def post_classic_electricity_rate(
-    body: ElectricityRate, runtime: RuntimeDependency, authorization: CredentialDependency
+    body: ElectricityRateRequest, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> dict[str, Any]:
     """Set the rate in the classic format."""
     row = await _get_or_set_rate(runtime, authorization, "control", body)
@@ -101,7 +101,7 @@ async def post_classic_electricity_rate(
 
 
 async def _get_or_set_rate(
-    runtime: Runtime, authorization: Credential | None, scope: Scope, new_rate: ElectricityRate | None
+    runtime: Runtime, authorization: Credential | None, scope: Scope, new_rate: ElectricityRateRequest | None
 ) -> DictRow | None:
     """The current rate, after setting `new_rate` if given."""
     async with runtime.pool.connection() as connection:
@@ -111,7 +111,7 @@ async def _get_or_set_rate(
         return await fetch_one(connection, FIND_CURRENT_RATE, [user_id], dict_row)
 
 
-async def _insert_rate(connection: Connection, user_id: UUID, new_rate: ElectricityRate) -> None:
+async def _insert_rate(connection: Connection, user_id: UUID, new_rate: ElectricityRateRequest) -> None:
     rate = [new_rate.cost_per_kwh, new_rate.currency.upper()]
     await connection.execute(INSERT_RATE, [user_id, user_id, *rate, *rate])
 

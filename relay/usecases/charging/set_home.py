@@ -31,7 +31,7 @@ SET_REVISION: LiteralString = "update vehicles set revision = %s where id = any 
 router = APIRouter(prefix="/api/ha/v2/home", tags=["Charging sessions"])
 
 
-class HomeLocation(BaseModel):
+class HomeLocationRequest(BaseModel):
     """The home to set: a circle, in degrees and metres."""
 
     latitude: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
@@ -60,7 +60,7 @@ async def get_home(runtime: RuntimeDependency, authorization: CredentialDependen
 
 @router.put("", response_model=None, responses={200: {"model": HomeLocationRecord}})
 async def put_home(
-    body: HomeLocation, runtime: RuntimeDependency, authorization: CredentialDependency
+    body: HomeLocationRequest, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> HomeLocationRecord:
     """Set the home location; energy charged there is also counted separately. Costs no call."""
     async with runtime.pool.connection() as connection:

@@ -47,7 +47,7 @@ async def get_status(vehicle_id: str, runtime: RuntimeDependency, authorization:
 async def get_ha_status(
     vehicle_id: str, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> JSONResponse:
-    """Return the same for REST users, with the vehicle's capabilities. One call, one statement."""
+    """Return a vehicle's last known state for REST users, with its capabilities. One call, one statement."""
     vehicle, headers = await _authorize_vehicle(runtime, authorization, vehicle_id, endpoint="ha/status")
     return JSONResponse(render_ha_status(vehicle.vehicle), headers=headers)
 
@@ -56,14 +56,18 @@ async def get_ha_status(
 async def get_vehicles(runtime: RuntimeDependency, authorization: CredentialDependency) -> list[dict[str, Any]]:
     """List all vehicles in Enode's shape, with our own id as `db_id`. Costs nothing."""
     return [
-        render_listed_vehicle(it["id"], it["vehicle"]) for it in await _list_served_vehicles(runtime, authorization)
+        render_listed_vehicle(record["id"], record["vehicle"])
+        for record in await _list_served_vehicles(runtime, authorization)
     ]
 
 
 @router.get("/ha/vehicles", response_model=None)
 async def get_ha_vehicles(runtime: RuntimeDependency, authorization: CredentialDependency) -> list[dict[str, Any]]:
     """List all vehicles in the shape of a status, with our own ids. Costs nothing."""
-    return [render_ha_vehicle(it["id"], it["vehicle"]) for it in await _list_served_vehicles(runtime, authorization)]
+    return [
+        render_ha_vehicle(record["id"], record["vehicle"])
+        for record in await _list_served_vehicles(runtime, authorization)
+    ]
 
 
 @router.get("/me", response_model=None)
@@ -121,8 +125,8 @@ async def _list_served_vehicles(runtime: Runtime, credential: Credential | None)
         call = await authenticate_caller(connection, credential, scope="read")
         runtime.rate_limiter.check(call.caller.rate_limit_key)
         snapshot = await read_snapshot(connection, call.caller.user_id)
-    served = [it for it in snapshot.vehicles if it["link"]["state"] != "over_limit"]
-    return sorted(served, key=lambda it: it["id"])  # a stable order, because users choose from this list
+    served = [record for record in snapshot.vehicles if record["link"]["state"] != "over_limit"]
+    return sorted(served, key=lambda record: record["id"])  # a stable order, because users choose from this list
 
 
 async def _fetch_account_row(connection: Connection, caller: Caller) -> dict[str, Any]:

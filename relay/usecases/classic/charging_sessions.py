@@ -22,7 +22,7 @@ from relay.usecases.calls.runtime import RuntimeDependency
 from relay.usecases.charging.list_sessions import MAX_SESSIONS, resolve_vehicle_id
 from relay.vehicles.charging.session_records import IS_UNDER_WAY, render_cost_record, round_optional
 
-# A change has its time before it is committed. A client that syncs in between must get it with the next sync.
+# `changed_at` is set before the change is committed. A client that syncs in between gets it with the next sync.
 SYNC_OVERLAP = timedelta(minutes=1)
 
 # With ties, because the next page starts after the start time of this page's last session.

@@ -14,7 +14,6 @@ from psycopg.rows import dict_row
 from relay.gateways.enode import EnodeError, EnodeNotFound
 from relay.kit.database import fetch_all, fetch_one
 from relay.usecases.calls.runtime import Runtime
-from relay.usecases.commands.send_command import CHECK_COMMAND_JOB, CHECK_DELAYS
 from relay.usecases.commands.update_state import (
     ACTION_NOT_FOUND_DETAIL,
     CommandOutcome,
@@ -23,6 +22,13 @@ from relay.usecases.commands.update_state import (
 )
 
 log = logging.getLogger(__name__)
+
+CHECK_COMMAND_JOB = "check_command"
+CHECK_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 2100))
+"""Times after sending at which an open command is checked. Usually Enode's webhook settles it first.
+
+Enode's own time-out is 30 minutes for most vendors.
+"""
 
 # A check is lost if its worker dies, and is not retried. So an open command gets one more check this long after it was
 # sent.
@@ -79,7 +85,7 @@ async def run_stale_command_loop(runtime: Runtime) -> None:
 
 
 async def _fetch_outcome(runtime: Runtime, action_id: str | None) -> CommandOutcome | None:
-    """Return the outcome that Enode has for the action; None when Enode can't be asked."""
+    """Return the outcome that Enode has for the action; None when Enode can't be queried."""
     if runtime.enode is None or action_id is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""SQL of the table `commands`: insert a command, and find one of a user's."""
+"""SQL of the table `commands`: insert a command, find a user's command, list a vehicle's commands."""
 
 from dataclasses import dataclass
 from typing import LiteralString

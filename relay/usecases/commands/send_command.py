@@ -7,7 +7,6 @@ once Enode has confirmed it.
 import asyncio
 import logging
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Final, Literal
 from uuid import UUID
 
@@ -36,6 +35,7 @@ from relay.usecases.calls.authorize import (
 )
 from relay.usecases.calls.get_vehicle import get_call_vehicle
 from relay.usecases.calls.runtime import Runtime
+from relay.usecases.commands.check_outcome import CHECK_COMMAND_JOB, CHECK_DELAYS
 from relay.usecases.commands.repository import NewCommand, find_command_by_id, find_command_by_key, insert_command
 from relay.usecases.commands.update_state import (
     CommandOutcome,
@@ -49,13 +49,7 @@ from relay.vehicles.records import CommandRecord, render_command_record
 
 log = logging.getLogger(__name__)
 
-CHECK_COMMAND_JOB = "check_command"
 MAX_CURRENT: Final = "MAX_CURRENT"
-CHECK_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 600, 2100))
-"""Times after sending at which an open command is checked. Usually Enode's webhook settles it first.
-
-Enode's own time-out is 30 minutes for most vendors.
-"""
 
 UNREACHABLE_DETAIL = "Enode could not be reached, so the command was not sent. Try again in a few minutes."
 OUTCOME_UNKNOWN_DETAIL = (

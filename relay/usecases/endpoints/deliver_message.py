@@ -1,4 +1,4 @@
-"""Read what an endpoint is behind by, render it, and POST it."""
+"""Read the changes that an endpoint has not received, render them as a body, and POST it."""
 
 import time
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class DeliveryContent(Protocol):
         ...
 
     async def send(self, outbound: OutboundClient, url: str) -> OutboundFailure | None:
-        """POST it and return what failed, or None."""
+        """POST the content and return the class of failure; None if it was delivered."""
         ...
 
 
@@ -69,7 +69,8 @@ class ClassicContent:
     async def send(self, outbound: OutboundClient, url: str) -> OutboundFailure | None:
         """POST the vehicle; it is delivered once the client answers OK.
 
-        A client that knows the vehicle by another id says so, and gets it a second time with that one.
+        A client that was set up with another id answers CLASSIC_WRONG_VEHICLE; then the vehicle is sent again with the
+        other candidate id.
         """
         for client_vehicle_id in self.vehicle.list_candidate_ids():
             body = self.vehicle.render_body(client_vehicle_id, datetime.now(UTC))
@@ -107,7 +108,7 @@ async def _build_changes(connection: Connection, lease: DeliveryLease) -> tuple[
         return None
     if not changes.messages:
         return changes.end_cursor
-    return changes.end_cursor, render_changes_body(changes.end_cursor, changes.with_cursors())
+    return changes.end_cursor, render_changes_body(changes.end_cursor, changes.pair_with_cursors())
 
 
 async def _build_snapshot(
@@ -118,7 +119,7 @@ async def _build_snapshot(
     account = render_account_record(await get_installation_call(connection, lease.credential_id), plans, version)
     message = SnapshotMessage(at=snapshot.at, account=account, vehicles=snapshot.vehicles, gap=snapshot.gap)
     since = lease.cursor if snapshot.replay else None
-    messages: list[tuple[Message, Cursor]] = [(message, since or snapshot.cursor), *snapshot.replay_with_cursors()]
+    messages: list[tuple[Message, Cursor]] = [(message, since or snapshot.cursor), *snapshot.pair_replay_with_cursors()]
     return snapshot.cursor, render_changes_body(snapshot.cursor, messages)
 
 

@@ -1,7 +1,7 @@
 """Deliver to endpoints: every endpoint that is behind its feed and due gets the newest state, one POST at a time.
 
-Hints trigger deliveries at once, and a sweep finds what a lost hint concerned. Failing and slow endpoints have slots of
-their own, so that quick ones never wait for them. No transaction is open during a POST.
+Hints trigger deliveries at once, and a regular sweep over all users makes up for lost hints. Failing and slow endpoints
+have slots of their own, so that quick ones never wait for them. No transaction is open during a POST.
 """
 
 import asyncio
@@ -70,6 +70,7 @@ class Deliverer:
         self._pending_hint: Hint = frozenset()
         self._hint_received = asyncio.Event()
         self._slot_released = asyncio.Event()
+        # By kind of slot; the key is True for slow ones.
         self._in_flight: dict[bool, int] = {False: 0, True: 0}
         self._exhausted_kinds: set[bool] = set()
 

@@ -18,7 +18,7 @@ class TooManyTestsError(Exception):
 
 
 async def send_test_message(runtime: Runtime, *, user_id: UUID, credential_id: UUID) -> OutboundFailure | None:
-    """POST a test message and return what failed, or None. Success switches the endpoint on.
+    """POST a test message and return the class of failure, or None. Success switches the endpoint on.
 
     Raises TooManyTestsError.
     """

@@ -29,7 +29,7 @@ union all
 
 
 async def handle_vendor_action_updated(context: EventContext) -> bool:
-    """Update the commands of an action. An action that no command of ours started changes nothing."""
+    """Update the commands of an action. An action that belongs to none of our commands changes nothing."""
     try:
         action = ChargeAction.from_json(require_member(context.event, "vendorAction"), context.event.name)
     except EnodeProtocolError as error:

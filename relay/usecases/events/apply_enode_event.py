@@ -59,7 +59,7 @@ class AppliedEvent:
 async def apply_enode_event(
     connection: Connection, event: StoredEvent, *, vin_key: bytes, plans: Plans = SELF_HOSTED_PLANS
 ) -> AppliedEvent:
-    """Apply an event; `limits` are the numbers of vehicles that plans serve.
+    """Apply an event. `plans` limit how many vehicles are served.
 
     Raises MalformedEventError, psycopg.Error and anything else that goes wrong: the caller must then roll back.
     """

@@ -1,4 +1,4 @@
-"""What the handlers of Enode's events share: the event, its user, and ways to record what it changes."""
+"""The context of the handlers of Enode's events: the event, its user, and methods that store what it changes."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -44,12 +44,12 @@ class EventContext:
 
     async def record_changes(self, changes: list[VehicleChange]) -> bool:
         """Store changes of vehicles; True if the user sees something new."""
-        has_updates = any([await self._record_change(it) for it in changes])
+        has_updates = any([await self._record_change(change) for change in changes])
         return await self._enforce_vehicle_limit(changes) or has_updates
 
     async def _enforce_vehicle_limit(self, changes: list[VehicleChange]) -> bool:
         """Apply the plan's limit again after vehicles were added or removed."""
-        if not any(it.has_presence_change for it in changes):
+        if not any(change.has_presence_change for change in changes):
             return False
         capacity = await get_vehicle_capacity(self.connection, self.user_id, self.plans)
         return await apply_vehicle_limit(self.connection, self.user_id, capacity.limit)

@@ -1,4 +1,4 @@
-"""What happens to an event that fails: when it is retried, when it is set aside, and when the database is to blame."""
+"""What happens to an event that fails: it is retried, or set aside, unless the database caused the error."""
 
 import logging
 from datetime import timedelta

@@ -38,7 +38,7 @@ class VehicleList(Protocol):
         ...
 
 
-class Enode(Protocol):
+class EnodeVehicleClient(Protocol):
     """The part of EnodeClient that the poller uses."""
 
     @property
@@ -53,7 +53,7 @@ class EnodePoller:
     def __init__(
         self,
         pool: Pool,
-        enode: Enode,
+        enode: EnodeVehicleClient,
         *,
         account_id: str,
         wake: Callable[[Collection[UUID]], None],

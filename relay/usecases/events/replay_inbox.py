@@ -16,7 +16,7 @@ from psycopg.rows import class_row, scalar_row
 from relay.bus.waker import INBOX_CHANNEL
 from relay.inbox.models import InboxEvent
 from relay.inbox.parser import parse_delivery
-from relay.kit.database import Connection, fetch_all
+from relay.kit.database import Connection, fetch_all, fetch_one
 
 BATCH_SIZE = 500
 """Rows per transaction. Longer transactions would block the inbox workers."""
@@ -31,7 +31,7 @@ where state <> 'pending' and (%(ids)s::bigint[] is null or id = any (%(ids)s))
   and (%(state)s::text is null or state = %(state)s)
 order by id
 """
-SELECT_ROWS: LiteralString = """
+LIST_ROWS: LiteralString = """
 select id, account_id, source, created_at, payload is not null as is_parsed, raw from webhook_logs where id = any (%s)
 """
 REQUEUE: LiteralString = """
@@ -50,7 +50,8 @@ on conflict (account_id, digest) do nothing returning id
 """
 MARK_BODY_PARSED: LiteralString = "update webhook_logs set state = 'done', reason = 'replayed' where id = %s"
 LIST_MISSING_IDS: LiteralString = """
-select it.id from unnest(%s::bigint[]) as it (id) where not exists (select from webhook_logs w where w.id = it.id)
+select requested.id from unnest(%s::bigint[]) as requested (id)
+where not exists (select from webhook_logs w where w.id = requested.id)
 """
 NOTIFY: LiteralString = "select pg_notify(%s, %s)"
 COUNT_PENDING: LiteralString = "select count(*) from webhook_logs where id = any (%s) and state = 'pending'"
@@ -115,7 +116,7 @@ async def replay_events(connection: Connection, ids: Sequence[int]) -> AsyncIter
     for start in range(0, len(ids), BATCH_SIZE):
         batch = list(ids[start : start + BATCH_SIZE])
         async with connection.transaction():
-            rows = await fetch_all(connection, SELECT_ROWS, [batch], class_row(_InboxRow))
+            rows = await fetch_all(connection, LIST_ROWS, [batch], class_row(_InboxRow))
             event_ids = [row.id for row in rows if row.is_parsed]
             await connection.execute(REQUEUE, [event_ids])
             pending_ids += event_ids
@@ -132,8 +133,8 @@ async def replay_events(connection: Connection, ids: Sequence[int]) -> AsyncIter
 
 async def count_pending(connection: Connection, ids: Sequence[int]) -> int:
     """Count those of `ids` that are still to be processed."""
-    row = await (await connection.execute(COUNT_PENDING, [list(ids)])).fetchone()
-    return int(str(row[0])) if row else 0
+    count: int | None = await fetch_one(connection, COUNT_PENDING, [list(ids)], scalar_row)
+    return count or 0
 
 
 async def _reparse_body(connection: Connection, row: _InboxRow) -> tuple[list[int], bool]:
@@ -154,7 +155,7 @@ async def _insert_event(connection: Connection, row: _InboxRow, event: InboxEven
     try:
         async with connection.transaction():
             parameters = [*origin, *identity, event.payload, event.created_at, row.created_at]
-            inserted = await (await connection.execute(INSERT_EVENT, parameters)).fetchone()
+            event_id: int | None = await fetch_one(connection, INSERT_EVENT, parameters, scalar_row)
     except errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex:
         return None
-    return int(str(inserted[0])) if inserted else None
+    return event_id

@@ -89,7 +89,7 @@ class FeedSnapshot:
     replay: list[TransitionMessage]
     gap: bool
 
-    def replay_with_cursors(self) -> list[tuple[TransitionMessage, Cursor]]:
+    def pair_replay_with_cursors(self) -> list[tuple[TransitionMessage, Cursor]]:
         """Return each replayed transition with the cursor to resume from after it."""
         return [(transition, Cursor(epoch=self.cursor.epoch, seq=transition.seq)) for transition in self.replay]
 
@@ -111,8 +111,8 @@ async def read_snapshot(connection: Connection, user_id: UUID, since: Cursor | N
     return FeedSnapshot(
         at=at,
         cursor=cursor,
-        vehicles=[_vehicle_record_from_row(row) for row in rows if row["revision"] is not None],
-        replay=[_transition_from_row(row, replayed=True) for row in recent],
+        vehicles=[_render_vehicle_row(row) for row in rows if row["revision"] is not None],
+        replay=[_parse_transition_row(row, replayed=True) for row in recent],
         gap=is_invalid or len(recent) < len(missed),
     )
 
@@ -121,7 +121,7 @@ async def read_changes(connection: Connection, positions: FeedPositions) -> dict
     """Read what has changed after these positions, for all users in one query. Users without changes are left out."""
     parameters = {"users": list(positions), "seqs": list(positions.values())}
     rows = await fetch_all(connection, READ_CHANGES, parameters, dict_row)
-    return {user_id: _changes_from_rows(list(user_rows)) for user_id, user_rows in groupby(rows, itemgetter("user_id"))}
+    return {user_id: _parse_change_rows(list(user_rows)) for user_id, user_rows in groupby(rows, itemgetter("user_id"))}
 
 
 def create_feed_reader(pool: Pool) -> ReadChanges:
@@ -134,20 +134,20 @@ def create_feed_reader(pool: Pool) -> ReadChanges:
     return read
 
 
-def _changes_from_rows(rows: Sequence[DictRow]) -> FeedChanges:
+def _parse_change_rows(rows: Sequence[DictRow]) -> FeedChanges:
     end = Cursor(epoch=rows[0]["epoch"], seq=rows[0]["end_seq"])
-    return FeedChanges(end_cursor=end, messages=[_message_from_row(row) for row in rows if row["seq"] is not None])
+    return FeedChanges(end_cursor=end, messages=[_parse_message_row(row) for row in rows if row["seq"] is not None])
 
 
-def _message_from_row(row: DictRow) -> FeedMessage:
+def _parse_message_row(row: DictRow) -> FeedMessage:
     if row["transition"] is not None:
-        return _transition_from_row(row, replayed=False)
+        return _parse_transition_row(row, replayed=False)
     if row["gone"]:
         return VehicleRemovedMessage(seq=row["seq"], vehicle_id=row["id"], reason=row["gone_reason"])
-    return VehicleMessage(seq=row["seq"], record=_vehicle_record_from_row(row))
+    return VehicleMessage(seq=row["seq"], record=_render_vehicle_row(row))
 
 
-def _transition_from_row(row: DictRow, *, replayed: bool) -> TransitionMessage:
+def _parse_transition_row(row: DictRow, *, replayed: bool) -> TransitionMessage:
     return TransitionMessage(
         seq=row["seq"],
         vehicle_id=row["id"],
@@ -157,7 +157,7 @@ def _transition_from_row(row: DictRow, *, replayed: bool) -> TransitionMessage:
     )
 
 
-def _vehicle_record_from_row(row: DictRow) -> VehicleRecord:
+def _render_vehicle_row(row: DictRow) -> VehicleRecord:
     command = None
     if row["command_id"] is not None:
         command = {

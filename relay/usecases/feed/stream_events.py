@@ -97,7 +97,7 @@ def render_initial_events(snapshot: FeedSnapshot, account: AccountRecord, since:
     message = SnapshotMessage(at=snapshot.at, account=account, vehicles=snapshot.vehicles, gap=snapshot.gap)
     return [
         render_event(message, since if snapshot.replay else snapshot.cursor),
-        *(render_event(transition, cursor) for transition, cursor in snapshot.replay_with_cursors()),
+        *(render_event(transition, cursor) for transition, cursor in snapshot.pair_replay_with_cursors()),
     ]
 
 
@@ -122,10 +122,10 @@ async def recheck_stream(runtime: Runtime, stream: OpenStream) -> None:
         # Random, so that streams that were opened together don't query the database together.
         await asyncio.sleep(interval * random.uniform(0.6, 1))  # noqa: S311 - no secret
         try:
-            # Not cancelled halfway: we could not release a lease whose end time we never learned.
+            # Not cancelled halfway: a lease can only be released with the end time that renewing it returns.
             call = await run_until_done(check_access())
         except psycopg.Error:
-            continue  # a database that does not answer revokes nothing
+            continue  # a database failure doesn't mean that access was revoked
         except Problem:
             stream.listener.end(ByeMessage(reason="revoked", retry_after=0))
             return
@@ -154,7 +154,7 @@ async def resume_endpoint_delivery(runtime: Runtime, stream: OpenStream) -> None
     A lease that can't be released, because the database fails, runs out by itself.
     """
     listener, held_until = stream.listener, stream.lease.held_until
-    # An endpoint registered since the last recheck has a lease whose end time no stream has learned. It is released
+    # An endpoint registered since the last recheck has a lease whose end time no stream holds. It is released
     # only by the last stream of the credential.
     if held_until is None and runtime.hub.has_stream(listener.credential_id, other_than=listener):
         return

@@ -1,4 +1,4 @@
-"""Link pages and how linking through them ended.
+"""Read link pages, and determine and store how linking through them ended.
 
 Enode keeps no result of a link session. The outcome is derived from the user's vendors and vehicles at Enode, compared
 with those before, and from the redirect back to the relay.
@@ -96,12 +96,14 @@ def determine_outcome(
     """
     has_returned = page.returned_at is not None and page.error is None
     new_vendors = vendors - set(page.vendors_before)
-    new_vehicles = {it: vendor for it, vendor in vehicles.items() if it not in page.vehicles_before}
+    new_vehicles = {
+        vehicle_id: vendor for vehicle_id, vendor in vehicles.items() if vehicle_id not in page.vehicles_before
+    }
     if page.vendor is not None:
-        of_vendor = {it for it, vendor in new_vehicles.items() if vendor == page.vendor}
+        new_ids_of_vendor = {vehicle_id for vehicle_id, vendor in new_vehicles.items() if vendor == page.vendor}
         # An account that was linked before and is linked again shows no difference, except that the browser returned.
-        if page.vendor in new_vendors or of_vendor or (has_returned and page.vendor in vendors):
-            return "linked", of_vendor
+        if page.vendor in new_vendors or new_ids_of_vendor or (has_returned and page.vendor in vendors):
+            return "linked", new_ids_of_vendor
     if page.vendor is None or (has_returned and page.vehicle_id is None):
         is_linked_again = has_returned and page.vendor is None and vendors
         if new_vendors or new_vehicles or is_linked_again:

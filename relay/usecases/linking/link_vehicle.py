@@ -27,8 +27,8 @@ class LinkRequest(BaseModel):
     vendor: Annotated[str | None, Field(max_length=100)] = None
 
 
-class LinkRecord(TypedDict):
-    """A page to open in a browser, usable once by anyone who has its URL. `link_id` is for asking link-result.
+class LinkPageRecord(TypedDict):
+    """A page to open in a browser, usable once by anyone who has its URL. `link_id` is the parameter of link-result.
 
     `linkUrl` and `linkToken` repeat `url` and `link_id` for classic clients.
     """
@@ -41,10 +41,10 @@ class LinkRecord(TypedDict):
     linkToken: str
 
 
-@router.post("/link-vehicle", response_model=None, responses={200: {"model": LinkRecord}})
+@router.post("/link-vehicle", response_model=None, responses={200: {"model": LinkPageRecord}})
 async def post_link_vehicle(
     runtime: RuntimeDependency, authorization: CredentialDependency, body: LinkRequest | None = None
-) -> LinkRecord:
+) -> LinkPageRecord:
     """Create a page on which a vehicle is linked to this account. Costs no call. 403 at the plan's vehicle limit."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
@@ -73,14 +73,17 @@ async def require_vendor(runtime: Runtime, name: str) -> VendorHealth:
     if vendor is None:
         detail = "Enode doesn't support this vendor. Use one of `vendors`, for example TESLA."
         errors = [{"loc": ["body", "vendor"], "msg": detail}]
-        raise Problem(422, "invalid-request", detail, errors=errors, vendors=[it.vendor for it in vendors])
+        raise Problem(
+            422, "invalid-request", detail, errors=errors, vendors=[candidate.vendor for candidate in vendors]
+        )
     return vendor
 
 
 async def list_vendors(runtime: Runtime) -> tuple[VendorHealth, ...]:
     """The vendors whose vehicles can be linked. Raises Problem 502."""
     if runtime.enode is None:
-        raise Problem(502, "enode-unavailable", "Enode isn't set up on this relay. Ask its operator.")
+        detail = "This relay has no access to Enode. Ask its operator to configure Enode's credentials."
+        raise Problem(502, "enode-unavailable", detail)
     try:
         return await runtime.vendors.get(runtime.enode)
     except EnodeError as error:

@@ -36,7 +36,7 @@ MIN_CHECK_INTERVAL = timedelta(seconds=3)
 """The shortest time between requests to Enode about one page, however often clients poll."""
 CHECK_THROTTLE = RefreshThrottle("link_pages", MIN_CHECK_INTERVAL)
 
-LIST_LINKED_VEHICLES: LiteralString = """
+LIST_VEHICLES_OF_PAGE: LiteralString = """
 select v.id, v.vehicle_cache, v.link_state from vehicles v
 where v.user_id = %(user_id)s and v.gone_at is null
   and (v.id = %(vehicle_id)s
@@ -90,12 +90,12 @@ async def post_link_result(
         raise Problem(404, "not-found", "No such link.")
     page = await poll_link_result(runtime, inbox, page)
     async with runtime.pool.connection() as connection:
-        vehicles = await _list_linked_vehicles(connection, page) if page.outcome == "linked" else []
+        vehicles = await _list_vehicles_of_page(connection, page) if page.outcome == "linked" else []
     state = page.get_state(datetime.now(UTC))
     return {
         "link_id": str(page.id),
         "state": state,
-        "vendor": page.vendor or next((it["vendor"] for it in vehicles), None),
+        "vendor": page.vendor or next((vehicle["vendor"] for vehicle in vehicles), None),
         "vehicles": vehicles,
         "expires_at": format_timestamp(page.expires_at),
         "status": state,
@@ -123,7 +123,9 @@ async def poll_link_result(runtime: Runtime, inbox: Inbox, page: LinkPage) -> Li
         await CHECK_THROTTLE.release(runtime.pool, page.id, attempt[0])
         return page
     runtime.request_poll()
-    outcome, new_ids = determine_outcome(page, vendors, {it.id: str(it.vehicle.get("vendor")) for it in readings})
+    outcome, new_ids = determine_outcome(
+        page, vendors, {reading.id: str(reading.vehicle.get("vendor")) for reading in readings}
+    )
     async with runtime.pool.connection() as connection:
         if outcome is not None:
             await save_outcome(connection, page.id, outcome, new_ids)
@@ -138,16 +140,16 @@ async def _fetch_enode_state(
     except EnodeNotFound:
         return set(), []
     began_at = datetime.now(UTC)
-    readings = [it async for it in enode.vehicles.list_for_user(str(user_id))]
+    readings = [reading async for reading in enode.vehicles.list_for_user(str(user_id))]
     # Enode's webhook may be late or not set up, so the vehicles are processed like events.
     await store_readings(runtime.pool, inbox, readings, began_at=began_at, user_id=user_id)
-    return {it.vendor for it in user.linked_vendors if it.is_valid is not False}, readings
+    return {linked.vendor for linked in user.linked_vendors if linked.is_valid is not False}, readings
 
 
-async def _list_linked_vehicles(connection: Connection, page: LinkPage) -> list[LinkedVehicle]:
+async def _list_vehicles_of_page(connection: Connection, page: LinkPage) -> list[LinkedVehicle]:
     """The linked vehicles that are stored already. Vehicles in the inbox follow a moment later."""
     parameters = {"user_id": page.user_id, "vehicle_id": page.vehicle_id, "new": page.vehicles_new}
-    rows: list[dict[str, Any]] = await fetch_all(connection, LIST_LINKED_VEHICLES, parameters, dict_row)
+    rows: list[dict[str, Any]] = await fetch_all(connection, LIST_VEHICLES_OF_PAGE, parameters, dict_row)
     return [
         {
             "id": str(row["id"]),

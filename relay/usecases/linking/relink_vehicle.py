@@ -13,7 +13,11 @@ from relay.usecases.calls.get_vehicle import get_call_vehicle
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.linking.create_link_page import create_link_page
-from relay.usecases.linking.start_link_session import CALLBACK_PATH, create_relink_session, vehicle_unreachable_problem
+from relay.usecases.linking.start_link_session import (
+    CALLBACK_PATH,
+    create_relink_session,
+    create_vehicle_unreachable_problem,
+)
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +49,10 @@ async def post_relink(vehicle_id: str, runtime: RuntimeDependency, authorization
 async def _require_broken_link(runtime: Runtime, enode_vehicle_id: str | None) -> None:
     """Raise Problem 409 unless Enode would relink this vehicle.
 
-    Only Enode knows that. So a link session is created as a trial; Enode drops it when nobody uses it.
+    Enode has no route to check this, so a link session is created as a trial. Enode discards an unused one.
     """
     if runtime.enode is None:
-        raise vehicle_unreachable_problem()
+        raise create_vehicle_unreachable_problem()
     try:
         await create_relink_session(runtime.enode, enode_vehicle_id, redirect_uri=runtime.public_url + CALLBACK_PATH)
     except EnodeNotFound:

@@ -68,7 +68,7 @@ async def find_link_page_by_token(connection: Connection, token: str) -> LinkPag
     row = await fetch_one(connection, FIND, [hash_secret(token)], dict_row)
     if row is None:
         return None
-    names = [it for it in (row["name"], row["email"]) if it]
+    names = [name for name in (row["name"], row["email"]) if name]
     return LinkPageView(
         id=row["id"],
         user_id=row["user_id"],
@@ -88,7 +88,7 @@ async def start_link_session(runtime: Runtime, link_page: LinkPageView) -> str:
     Raises LinkPageClosedError, EnodeError, Problem 403 at the plan's limit of vehicles, 502 without Enode.
     """
     if runtime.enode is None:
-        raise vehicle_unreachable_problem()
+        raise create_vehicle_unreachable_problem()
     async with runtime.pool.connection() as connection:
         if not link_page.relinks:
             await require_vehicle_capacity(connection, link_page.user_id, runtime.plans)
@@ -131,8 +131,8 @@ async def fetch_linked_at_enode(enode: EnodeClient, user_id: UUID) -> tuple[set[
         user = await enode.users.get(str(user_id))
     except EnodeNotFound:  # Enode creates the user with the first link session
         return set(), set()
-    vendors = {it.vendor for it in user.linked_vendors if it.is_valid is not False}
-    return vendors, {it.id async for it in enode.vehicles.list_for_user(str(user_id))}
+    vendors = {linked.vendor for linked in user.linked_vendors if linked.is_valid is not False}
+    return vendors, {reading.id async for reading in enode.vehicles.list_for_user(str(user_id))}
 
 
 async def create_relink_session(enode: EnodeClient, enode_vehicle_id: str | None, *, redirect_uri: str) -> str:
@@ -141,7 +141,7 @@ async def create_relink_session(enode: EnodeClient, enode_vehicle_id: str | None
     Raises EnodeError, Problem 409 while the vendor credentials still work.
     """
     if enode_vehicle_id is None:
-        raise vehicle_unreachable_problem()
+        raise create_vehicle_unreachable_problem()
     try:
         session = await enode.links.relink(enode_vehicle_id, language="browser", redirect_uri=redirect_uri)
     except EnodeRefused:
@@ -150,7 +150,7 @@ async def create_relink_session(enode: EnodeClient, enode_vehicle_id: str | None
     return session.url
 
 
-def vehicle_unreachable_problem() -> Problem:
-    """Enode isn't set up here, or Enode no longer has the vehicle."""
+def create_vehicle_unreachable_problem() -> Problem:
+    """The 502 response when Enode isn't set up here, or no longer has the vehicle."""
     detail = "The relay can't reach this car: Enode isn't set up here, or the car is no longer linked."
     return Problem(502, "enode-unavailable", detail)

@@ -21,7 +21,7 @@ from relay.usecases.feed.record_change import record_change
 from relay.usecases.vehicles.limit_vehicles import apply_vehicle_limit, get_vehicle_capacity
 from relay.vehicles import service
 from relay.vehicles.display_name import get_display_name
-from relay.vehicles.lookup import MATCHES_ID, lookup_parameters
+from relay.vehicles.lookup import MATCHES_ID, build_lookup_parameters
 from relay.vehicles.models import VehicleReport
 
 log = logging.getLogger(__name__)
@@ -87,19 +87,20 @@ async def delete_vehicle(
         call = await authenticate_caller(connection, authorization, scope="control")
         runtime.rate_limiter.check(call.caller.rate_limit_key)
         candidates = await list_unlink_candidates(connection, call.caller.user_id, vehicle_id)
-    vehicles: list[UnlinkedVehicle] = [{"id": str(it.id), "name": it.name} for it in candidates]
+    vehicles: list[UnlinkedVehicle] = [{"id": str(candidate.id), "name": candidate.name} for candidate in candidates]
     if not confirm:
         detail = "This unlinks all cars of the vendor account. Repeat the request with confirm=true to unlink them."
         raise Problem(409, "confirm-required", detail, vendor=candidates[0].vendor, vehicles=vehicles)
     if runtime.enode is None:
-        raise Problem(502, "enode-unavailable", "Enode isn't set up on this relay. Ask its operator.")
+        detail = "This relay has no access to Enode. Ask its operator to configure Enode's credentials."
+        raise Problem(502, "enode-unavailable", detail)
     await unlink_vehicles(runtime, runtime.enode, call.caller.user_id, candidates)
     return {"vendor": candidates[0].vendor, "vehicles": vehicles}
 
 
 async def list_unlink_candidates(connection: Connection, user_id: UUID, vehicle_id: str) -> list[UnlinkCandidate]:
     """The vehicles that are unlinked with this one (our id or Enode's), itself included. Raises Problem 404."""
-    parameters = lookup_parameters(user_id, vehicle_id)
+    parameters = build_lookup_parameters(user_id, vehicle_id)
     candidates = await fetch_all(connection, LIST_SAME_VENDOR, parameters, class_row(UnlinkCandidate))
     if not candidates:
         raise Problem(404, "not-found", "No such vehicle.")
@@ -114,7 +115,7 @@ async def unlink_vehicles(runtime: Runtime, enode: EnodeClient, user_id: UUID, v
     """
     await disconnect_vendor(enode, user_id, vehicles[0].vendor)
     async with runtime.pool.connection() as connection, connection.transaction():
-        ids = [it for vehicle in vehicles for it in vehicle.enode_vehicle_ids]
+        ids = [enode_vehicle_id for vehicle in vehicles for enode_vehicle_id in vehicle.enode_vehicle_ids]
         is_visible = await mark_vehicles_deleted(
             connection, user_id, ids, vin_key=runtime.secret_key, plans=runtime.plans
         )

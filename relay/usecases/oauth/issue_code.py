@@ -16,14 +16,14 @@ async def approve_request(runtime: Runtime, user_id: UUID, request: Authorizatio
 
 
 def deny_request(runtime: Runtime, request: AuthorizationRequest) -> str:
-    """Redirect URL that tells the client that the user denied access."""
+    """Redirect URL with the error `access_denied`, because the user denied access."""
     return build_redirect_url(
         request.redirect_uri, issuer=runtime.public_url, state=request.state, error="access_denied"
     )
 
 
 def build_error_redirect(runtime: Runtime, error: RedirectableOAuthError) -> str:
-    """Redirect URL that tells the client what is wrong with its request."""
+    """Redirect URL with the error in the client's request."""
     return build_redirect_url(
         error.redirect_uri,
         issuer=runtime.public_url,

@@ -85,7 +85,7 @@ def _close_streams(runtime: Runtime, credential_ids: list[UUID]) -> None:
 
 def _is_valid_exchange(code: AuthorizationCode, client_id: str, verifier: str, redirect_uri: str | None) -> bool:
     return (
-        code.is_good
+        code.is_valid
         and code.client_id == client_id
         and redirect_uri in {None, code.redirect_uri}
         and verify_code_challenge(verifier, code.code_challenge)
@@ -101,7 +101,10 @@ def _require_same_scopes(presented: LockedTokenPair, scope: str | None) -> None:
 
 
 async def _issue_successor(connection: Connection, presented: LockedTokenPair) -> TokenPair | None:
-    """A pair that replaces the presented one or its used twin; None if the token is being reused."""
+    """Issue a pair that replaces the presented one, or its twin that was used first (see RefreshTokenState).
+
+    None if the refresh token was replaced before: its reuse is a security event.
+    """
     replaces = find_pair_to_replace(await get_refresh_token_state(connection, presented))
     if replaces is None:
         return None

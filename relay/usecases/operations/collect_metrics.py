@@ -66,13 +66,13 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="endpoints",
         help="Webhook endpoints by delivery state.",
-        statement=f"select state, endpoints::float8 from ({DELIVERY_METRICS}) as it",  # noqa: S608 - our own constant
+        statement=f"select state, endpoints::float8 from ({DELIVERY_METRICS}) as delivery",  # noqa: S608 - our own constant
         label="state",
     ),
     Metric(
         name="endpoints_oldest_undelivered_seconds",
         help="Age of the oldest message that an endpoint has not received.",
-        statement=f"select state, oldest_undelivered_seconds::float8 from ({DELIVERY_METRICS}) as it",  # noqa: S608 - as above
+        statement=f"select state, oldest_undelivered_seconds::float8 from ({DELIVERY_METRICS}) as delivery",  # noqa: S608 - as above
         label="state",
     ),
     Metric(
@@ -113,7 +113,10 @@ class MeasuredMetric:
 
 async def collect_metrics(fetch_rows: FetchRows, metrics: Sequence[Metric] = METRICS) -> list[MeasuredMetric]:
     """Read the current values of all metrics."""
-    return [MeasuredMetric(metric=it, values=parse_metric_rows(it, await fetch_rows(it.statement))) for it in metrics]
+    return [
+        MeasuredMetric(metric=metric, values=parse_metric_rows(metric, await fetch_rows(metric.statement)))
+        for metric in metrics
+    ]
 
 
 def parse_metric_rows(metric: Metric, rows: Sequence[tuple[object, ...]]) -> dict[str, float]:

@@ -21,6 +21,7 @@ CHECK_INTERVAL = timedelta(minutes=30)
 # Enode's sandbox deactivates a webhook after five minutes of failures.
 SANDBOX_CHECK_INTERVAL = timedelta(minutes=2)
 RETRY_DELAY = timedelta(seconds=10)
+TEST_FAILED_HINT = "check that WEBHOOK_URL can be reached from the internet"
 
 FIND_STORED_SUBSCRIPTION: LiteralString = """
 select secret_digest, test_succeeded from webhook_subscriptions where enode_webhook_id = %s
@@ -109,7 +110,7 @@ async def ensure_webhook_subscription(
     last test, is tested. Subscriptions that we created for former URLs are deleted, because Enode would keep posting
     there. Raises EnodeError.
     """
-    existing = [it async for it in enode.webhooks.list() if it.url == desired.url]
+    existing = [subscription async for subscription in enode.webhooks.list() if subscription.url == desired.url]
     stored = await _find_stored_webhook_subscription(pool, existing[0].id) if existing else None
     if not existing:
         created = await enode.webhooks.create(url=desired.url, secret=desired.secret)
@@ -135,16 +136,17 @@ def _needs_renewal(webhook_subscription: WebhookSubscription) -> bool:
 async def _test_webhook_subscription(
     enode: EnodeClient, webhook_subscription: WebhookSubscription
 ) -> EnsuredWebhookSubscription:
-    """Have Enode post a test event now, so that the operator doesn't learn of a wrong URL only at the first event."""
+    """Have Enode post a test event now, so that a wrong URL is reported before the first real event."""
     test = await enode.webhooks.test(webhook_subscription.id)
     if test.succeeded:
         return EnsuredWebhookSubscription(
             webhook_subscription=replace(webhook_subscription, is_active=True), test_succeeded=True
         )
     log.warning(
-        "webhook test failed id=%s status=%s; check that WEBHOOK_URL can be reached from the internet",
+        "webhook test failed id=%s status=%s hint=%r",
         webhook_subscription.id,
         test.response_status,
+        TEST_FAILED_HINT,
     )
     return EnsuredWebhookSubscription(webhook_subscription=webhook_subscription, test_succeeded=False)
 

@@ -30,16 +30,16 @@ CHECK_INTERVAL_SECONDS = 30.0
 READ_HEALTH: LiteralString = """
 select now() as now, h.state, h.since, h.failing_since, h.alerted_state, h.alerted_at, h.reconciled_at,
     w.is_active, w.test_succeeded, w.created_at as subscribed_at,
-    greatest(w.last_success, heard.created_at) as heard_at,
+    greatest(w.last_success, last_event.created_at) as last_received_at,
     (select coalesce(sum(f.count), 0)::int from signature_failures f
      where f.minute > now() - interval '1 hour'
-       and f.minute > coalesce(heard.created_at, '-infinity')) as failures
+       and f.minute > coalesce(last_event.created_at, '-infinity')) as failures
 from enode_health h left join lateral (
     select * from webhook_subscriptions s where s.account_id = h.account_id order by s.updated_at desc limit 1
 ) w on true left join lateral (
     select l.created_at from webhook_logs l where l.account_id = h.account_id and l.source = 'webhook'
     order by l.created_at desc limit 1
-) heard on true
+) last_event on true
 where h.account_id = %s
 """
 SET_STATE: LiteralString = "update enode_health set state = %s, since = now() where account_id = %s"
@@ -109,7 +109,7 @@ class WebhookMonitor:
         if state != health.state:
             await self._execute(SET_STATE, state, self._account_id)
             level = logging.INFO if state in {"ok", "starting"} else logging.WARNING
-            log.log(level, "enode webhook state changed state=%s: %s", state, STATE_DESCRIPTIONS[state])
+            log.log(level, "enode webhook state changed state=%s description=%r", state, STATE_DESCRIPTIONS[state])
         if is_alert_due(health, state):
             since = health.since if state == health.state else health.now
             if await self._send_alert(Alert(state=state, since=since, text=f"EVConduit: {STATE_DESCRIPTIONS[state]}")):
@@ -123,7 +123,7 @@ class WebhookMonitor:
             log.warning("reconciliation with enode failed error=%s", type(error).__name__)
             return False
         await self._execute(SET_RECONCILED, self._account_id)
-        log.info("reconciled with enode: fetched all vehicles, to fill gaps after an outage")
+        log.info("reconciliation with enode completed")
         return True
 
     async def _read_health(self) -> WebhookHealth | None:

@@ -25,7 +25,7 @@ _DELETE_INBOX_EVENTS: LiteralString = """
 delete from webhook_logs where id in (
     select id from webhook_logs where created_at < now() - %s and state = any (%s) limit %s)
 """
-# The newest of the expired ones is kept: it shows a client that was away for longer that transitions were deleted.
+# A user's newest expired transition is kept: by its age, read_snapshot reports a gap to a client that was away longer.
 _DELETE_TRANSITIONS: LiteralString = """
 delete from transitions where (user_id, seq) in (
     select t.user_id, t.seq from transitions t where t.created_at < now() - %s
@@ -40,12 +40,12 @@ _LIST_VEHICLES_WITH_OLD_SAMPLES: LiteralString = """
 select v.id, v.user_id from vehicles v
 where exists (select from charging_samples s where s.vehicle_id = v.id and s.at < %s) limit %s
 """
-# One that a vehicle refers to is fetched again every day, so it never expires.
+# An intervention that a vehicle refers to is fetched again every day, so it never expires.
 _DELETE_INTERVENTIONS: LiteralString = """
 delete from interventions where (id, language) in (
     select id, language from interventions where fetched_at < now() - %s limit %s)
 """
-# An unfinished attempt may hold an email address.
+# Deleted as soon as they expire, because an unfinished attempt may hold an email address.
 _DELETE_SIGN_IN_ATTEMPTS: LiteralString = "delete from sign_in_attempts where expires_at < now()"
 # Enode still sends events about an account after its deletion, such as the deletion of its vehicles.
 _DELETE_EVENTS_OF_DELETED_USERS: LiteralString = """

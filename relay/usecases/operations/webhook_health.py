@@ -42,7 +42,7 @@ class WebhookHealth:
     is_active: bool | None
     test_succeeded: bool | None
     subscribed_at: datetime | None
-    heard_at: datetime | None
+    last_received_at: datetime | None
     failures: int
 
 
@@ -56,7 +56,7 @@ def determine_state(health: WebhookHealth, *, max_silence: timedelta) -> Webhook
         return "inactive"
     if health.subscribed_at is None:
         return "starting"
-    if health.now - max(health.heard_at or health.subscribed_at, health.subscribed_at) > max_silence:
+    if health.now - max(health.last_received_at or health.subscribed_at, health.subscribed_at) > max_silence:
         return "silent"
     return "ok"
 
@@ -78,7 +78,7 @@ def has_gap(health: WebhookHealth, state: WebhookState) -> bool:
         return False
     if health.state == "signature_failures" and health.now - health.since < OUTAGE_AFTER:
         return False  # a few forged requests; Enode retries for longer than this
-    # The alerted state shows a problem that a former leader saw, if that leader stopped before the problem ended.
+    # The alerted state shows a problem that a former leader detected, if that leader stopped before the problem ended.
     if health.state not in {"ok", "starting"} or health.alerted_state not in {None, "ok"}:
         return True
     return health.reconciled_at is None or (

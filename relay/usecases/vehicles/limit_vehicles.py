@@ -110,7 +110,7 @@ async def select_served_vehicles(runtime: Runtime, user_id: UUID, vehicle_ids: C
     chosen = set(vehicle_ids)
     async with runtime.pool.connection() as connection, connection.transaction():
         await advance_feed(connection, user_id, 0)
-        linked = {it.id for it in await repository.list_by_priority(connection, user_id)}
+        linked = {vehicle.id for vehicle in await repository.list_by_priority(connection, user_id)}
         if not chosen <= linked:
             raise Problem(404, "not-found", "No such vehicle.")
         capacity = await get_vehicle_capacity(connection, user_id, runtime.plans)
@@ -134,8 +134,8 @@ async def enforce_vehicle_limits(runtime: Runtime) -> int:
 
     Returns how many users' feeds have changed.
     """
-    by_plan = runtime.plans.get_vehicle_limits()
-    parameters = {"plans": list(by_plan), "limits": list(by_plan.values())}
+    limits_by_plan = runtime.plans.get_vehicle_limits()
+    parameters = {"plans": list(limits_by_plan), "limits": list(limits_by_plan.values())}
     async with runtime.pool.connection() as connection:
         changed_users = []
         for user_id, plan in await fetch_all(connection, LIST_MISMATCHED_USERS, parameters, tuple_row):

@@ -48,7 +48,7 @@ def _build_summary(row: Mapping[str, Any]) -> VehicleSummary:
     vehicle: Mapping[str, Any] = row["vehicle"]
     information = _get_object(vehicle, "information")
     full_model = " ".join(
-        str(it) for it in (information.get("brand"), information.get("model"), information.get("year")) if it
+        str(part) for part in (information.get("brand"), information.get("model"), information.get("year")) if part
     )
     model = full_model or str(row["vendor"]).title()
     name = str(information.get("displayName") or model)

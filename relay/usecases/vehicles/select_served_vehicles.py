@@ -47,9 +47,9 @@ async def post_served_vehicles(
     async with runtime.pool.connection() as connection:
         capacity = await get_vehicle_capacity(connection, user_id, runtime.plans)
         records = (await read_snapshot(connection, user_id)).vehicles
-    over_limit = [it["id"] for it in records if it["link"]["state"] == "over_limit"]
+    over_limit = [record["id"] for record in records if record["link"]["state"] == "over_limit"]
     return {
         "limit": capacity.limit,
-        "served": [it["id"] for it in records if it["id"] not in over_limit],
+        "served": [record["id"] for record in records if record["id"] not in over_limit],
         "over_limit": over_limit,
     }

@@ -74,8 +74,8 @@ def derive_periods(
         if periods and periods[-1].started_at == state.period.started_at:
             periods[-1] = state.period
         else:
-            periods = [*(replace(it, open=False) for it in periods), state.period]
-    return [it for it in periods if it.is_proven], state
+            periods = [*(replace(period, open=False) for period in periods), state.period]
+    return [period for period in periods if period.is_proven], state
 
 
 def _advance_period(period: ChargingPeriod | None, last: ChargingSample, now: ChargingSample) -> ChargingPeriod | None:

@@ -1,4 +1,4 @@
-"""A user's home and electricity rates, as they apply to charging sessions. Pure."""
+"""A user's home and electricity rates, as they apply to charging sessions. Pure functions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,12 +46,14 @@ class HomeAndRates:
 
     def find_rate(self, at: datetime) -> ElectricityRate | None:
         """The rate in force at `at`."""
-        return max((it for it in self.rates if it.valid_from <= at), key=lambda it: it.valid_from, default=None)
+        return max(
+            (rate for rate in self.rates if rate.valid_from <= at), key=lambda rate: rate.valid_from, default=None
+        )
 
 
 def _get_distance_m(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
     """Great-circle distance between two positions (haversine formula)."""
-    here, there = radians(latitude), radians(other_latitude)
-    across = sin((there - here) / 2) ** 2
-    along = cos(here) * cos(there) * sin(radians(other_longitude - longitude) / 2) ** 2
-    return 2 * EARTH_RADIUS_M * asin(min(1.0, sqrt(across + along)))
+    phi, other_phi = radians(latitude), radians(other_latitude)
+    latitude_term = sin((other_phi - phi) / 2) ** 2
+    longitude_term = cos(phi) * cos(other_phi) * sin(radians(other_longitude - longitude) / 2) ** 2
+    return 2 * EARTH_RADIUS_M * asin(min(1.0, sqrt(latitude_term + longitude_term)))

@@ -1,4 +1,4 @@
-"""Recorded charging sessions with lasting ids, and energy counters that never decrease. Pure.
+"""Recorded charging sessions with lasting ids, and energy counters that never decrease. Pure functions.
 
 Newly derived periods are compared with the recorded sessions: a session keeps its id as long as its period overlaps the
 recorded one, and the counters change by the difference. So processing the same samples again changes nothing.
@@ -83,7 +83,7 @@ class SessionMatch:
 
     @property
     def has_moved(self) -> bool:
-        """Whether it must be decided again if the place is at home."""
+        """Whether the place has changed, so that `at_home` must be decided again."""
         before, after = UNKNOWN_PLACE if self.recorded is None else self.recorded.period.place, self.period.place
         return (before.latitude, before.longitude) != (after.latitude, after.longitude)
 
@@ -105,7 +105,7 @@ def match_sessions(recorded: Iterable[ChargingSession], derived: Iterable[Chargi
     unmatched, matches = list(recorded), []
     for period in derived:
         session = _find_session(unmatched, period)
-        unmatched = [it for it in unmatched if it is not session]
+        unmatched = [candidate for candidate in unmatched if candidate is not session]
         matches.append(SessionMatch(recorded=session, period=period))
     return matches
 
@@ -118,12 +118,12 @@ def amend_ledger(
     home_and_rates: HomeAndRates,
 ) -> LedgerAmendment:
     """The changes that replace the `recorded` sessions by `matches`. `state` is the one after the newest sample."""
-    sessions = [it.to_session(home_and_rates) for it in matches]
+    sessions = [match.to_session(home_and_rates) for match in matches]
     newest = sessions[-1] if sessions and sessions[-1].period is state.period else None
-    kept_ids = {it.id for it in sessions}
+    kept_ids = {session.id for session in sessions}
     return LedgerAmendment(
-        sessions=tuple(now for now, it in zip(sessions, matches, strict=True) if now != it.recorded),
-        removed_ids=tuple(it.id for it in recorded if it.id not in kept_ids),
+        sessions=tuple(session for session, match in zip(sessions, matches, strict=True) if session != match.recorded),
+        removed_ids=tuple(session.id for session in recorded if session.id not in kept_ids),
         ledger=ChargingLedger(state=state, session=newest, counters=_update_counters(counters, recorded, sessions)),
     )
 
@@ -134,10 +134,10 @@ def _update_counters(
     counted = counters.counted_kwh + _sum_energy(after) - _sum_energy(before)
     at_home = (
         counters.counted_home_kwh
-        + _sum_energy(it for it in after if it.at_home)
-        - _sum_energy(it for it in before if it.at_home)
+        + _sum_energy(session for session in after if session.at_home)
+        - _sum_energy(session for session in before if session.at_home)
     )
-    has_home = counters.home_kwh is not None or any(it.at_home is not None for it in after)
+    has_home = counters.home_kwh is not None or any(session.at_home is not None for session in after)
     return EnergyCounters(
         counted_kwh=counted,
         counted_home_kwh=at_home,
@@ -147,13 +147,16 @@ def _update_counters(
 
 
 def _sum_energy(sessions: Iterable[ChargingSession]) -> float:
-    return sum(it.period.energy_kwh or 0.0 for it in sessions)
+    return sum(session.period.energy_kwh or 0.0 for session in sessions)
 
 
 def _find_session(recorded: Iterable[ChargingSession], period: ChargingPeriod) -> ChargingSession | None:
     """The recorded session of `period`. Neighbours may touch, so an equal start wins over an overlap."""
-    overlapping = [it for it in recorded if _has_overlap(it.period, period)]
-    return next((it for it in overlapping if it.period.started_at == period.started_at), next(iter(overlapping), None))
+    overlapping = [session for session in recorded if _has_overlap(session.period, period)]
+    return next(
+        (session for session in overlapping if session.period.started_at == period.started_at),
+        next(iter(overlapping), None),
+    )
 
 
 def _has_overlap(one: ChargingPeriod, other: ChargingPeriod) -> bool:

@@ -41,7 +41,7 @@ class ChargingPeriod:
     soc_kwh: float | None = None
     peak_kw: float | None = None
     place: VehiclePlace = UNKNOWN_PLACE
-    # Unplugged since: later charging is another session.
+    # True once the vehicle was unplugged: later charging is another session.
     left: bool = False
 
     @property
@@ -100,12 +100,12 @@ def resume_period(period: ChargingPeriod | None, sample: ChargingSample) -> Char
     change = soc - period.soc_end if soc is not None and period.soc_end is not None else 0.0
     if not period.is_proven and period.soc_gain + change <= 0:
         return None
-    by_level = capacity * change / 100 if capacity and period.power_kwh is None else 0.0
+    level_kwh = capacity * change / 100 if capacity and period.power_kwh is None else 0.0
     return replace(
         period,
         ended_at=sample.at,
         soc_end=period.soc_end if soc is None else soc,
-        soc_kwh=(period.soc_kwh or 0.0) + by_level if by_level else period.soc_kwh,
+        soc_kwh=(period.soc_kwh or 0.0) + level_kwh if level_kwh else period.soc_kwh,
     )
 
 
@@ -113,13 +113,13 @@ def extend_period(period: ChargingPeriod, last: ChargingSample, now: ChargingSam
     """`period` with the charging between the samples `last` and `now`."""
     duration = now.at - last.at
     rise, capacity = get_soc_rise(last, now), now.reading.capacity_kwh
-    by_level = capacity * rise / 100 if capacity and rise is not None else None
+    level_kwh = capacity * rise / 100 if capacity and rise is not None else None
     power = get_power_kw(last) or (get_power_kw(now) if last.reading.charging else None)
     power_kwh, soc_kwh = period.power_kwh, period.soc_kwh
-    if power and (duration <= MAX_POWER_HOLD or (by_level is None and now.reading.charging)):
+    if power and (duration <= MAX_POWER_HOLD or (level_kwh is None and now.reading.charging)):
         power_kwh = (power_kwh or 0.0) + power * (duration / timedelta(hours=1))
-    elif by_level:
-        soc_kwh = (soc_kwh or 0.0) + by_level
+    elif level_kwh:
+        soc_kwh = (soc_kwh or 0.0) + level_kwh
     return replace(
         period,
         ended_at=now.at,
@@ -138,7 +138,7 @@ def apply_sample(period: ChargingPeriod, now: ChargingSample) -> ChargingPeriod:
         place = replace(place, latitude=now.place.latitude, longitude=now.place.longitude)
     if charging and place.odometer_km is None:
         place = replace(place, odometer_km=now.place.odometer_km)
-    powers = [it for it in (period.peak_kw, get_power_kw(now)) if it is not None]
+    powers = [power for power in (period.peak_kw, get_power_kw(now)) if power is not None]
     return replace(
         period,
         open=charging,

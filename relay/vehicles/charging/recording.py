@@ -58,7 +58,7 @@ async def record_charging(
 async def archive_samples(connection: Connection, vehicle_id: UUID, before: datetime) -> None:
     """Delete a vehicle's samples from before `before`, and keep the state after them for the remaining ones."""
     history = await repository.get_history(connection, vehicle_id)
-    old = [it for it in history.samples.values() if it.at < before]
+    old = [sample for sample in history.samples.values() if sample.at < before]
     if old:
         *_, base = iterate_states(history.base, old)
         await repository.delete_archived_samples(connection, vehicle_id, base)
@@ -101,8 +101,10 @@ async def _save_derived(
     derived, state = derive_periods(start.state, new_samples)
     matches = match_sessions(start.sessions, derived)
     # Home and rates are read only when a session begins or its place changes.
-    needs_terms = any(it.has_new_start or it.has_moved for it in matches)
-    home_and_rates = await repository.get_home_and_rates(connection, vehicle.user_id) if needs_terms else HomeAndRates()
+    needs_home_and_rates = any(match.has_new_start or match.has_moved for match in matches)
+    home_and_rates = (
+        await repository.get_home_and_rates(connection, vehicle.user_id) if needs_home_and_rates else HomeAndRates()
+    )
     amendment = amend_ledger(start.counters, start.sessions, matches, state, home_and_rates)
     await repository.save_sample(connection, vehicle.user_id, vehicle.id, sample, amendment)
     return amendment.ledger.counters.visible_kwh != start.counters.visible_kwh

@@ -54,7 +54,7 @@ with saved_sample as (
     delete from charging_sessions where id = any (%(removed)s)
 ), saved_sessions as (
     insert into charging_sessions as s (id, {_SESSION_COLUMNS})
-    select id, {_SESSION_COLUMNS} from jsonb_to_recordset(%(sessions)s) as it (
+    select id, {_SESSION_COLUMNS} from jsonb_to_recordset(%(sessions)s) as session (
         id uuid, vehicle_id uuid, started_at timestamptz, ended_at timestamptz, open boolean,
         energy_kwh double precision, energy_source text, soc_start double precision, soc_end double precision,
         peak_kw double precision, at_home boolean, latitude double precision, longitude double precision,
@@ -138,7 +138,7 @@ async def get_history(connection: Connection, vehicle_id: UUID) -> ChargingHisto
     sessions = await _fetch_rows(connection, LIST_SESSIONS, vehicle_id, first_start)
     return ChargingHistory(
         base=base,
-        samples={it.at: it for it in samples},
+        samples={sample.at: sample for sample in samples},
         sessions=[parse_session_row(row) for row in sessions],
         counters=parse_counters(energy) if energy else EnergyCounters(),
     )
@@ -163,7 +163,7 @@ async def save_sample(
             "vehicle_id": vehicle_id,
             **serialize_sample(sample),
             "removed": list(amendment.removed_ids),
-            "sessions": Jsonb([serialize_session(vehicle_id, it) for it in amendment.sessions]),
+            "sessions": Jsonb([serialize_session(vehicle_id, session) for session in amendment.sessions]),
             **serialize_ledger(amendment.ledger),
         },
     )

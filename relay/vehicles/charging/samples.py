@@ -85,8 +85,8 @@ def merge_samples(one: ChargingSample, other: ChargingSample) -> ChargingSample:
     A vehicle that drives off repeats its last charge state with its new position, so only the first report has the
     place where it charged.
     """
-    newer = max(one, other, key=lambda it: it.version)
-    older = min(one, other, key=lambda it: it.place_version)
+    newer = max(one, other, key=lambda sample: sample.version)
+    older = min(one, other, key=lambda sample: sample.place_version)
     return replace(newer, place=older.place, place_version=older.place_version)
 
 

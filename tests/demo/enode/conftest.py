@@ -45,11 +45,11 @@ def receiver() -> Iterator[WebhookReceiver]:
         receiver.close()
     validator = load_validator()
     if validator is not None:
-        bodies = {it.body: it.events for it in receiver.deliveries}  # ignore retries
+        bodies = {delivery.body: delivery.events for delivery in receiver.deliveries}  # ignore retries
         faults = [
             (event["event"], found)
-            for it in bodies.values()
-            for event in it
+            for body in bodies.values()
+            for event in body
             if (found := validator.find_event_faults(event))
         ]
         assert not faults

@@ -36,7 +36,7 @@ class OpenApiValidator:
             if method in METHODS
         ]
         # Fixed paths before those with a variable: /vehicles/actions/{id} is not a vehicle.
-        self._routes.sort(key=lambda it: it[2].count("{"))
+        self._routes.sort(key=lambda route: route[2].count("{"))
         self._events = {
             name: hook["post"]["requestBody"]["content"]["application/json"]["schema"]
             for name, hook in document["webhooks"].items()
@@ -88,7 +88,9 @@ class OpenApiValidator:
             )
             # The document lives as long as this object, so its ids are stable.
             self._validators[id(schema)] = validator
-        return [f"{'/'.join(map(str, it.absolute_path))}: {it.message}" for it in validator.iter_errors(instance)]
+        return [
+            f"{'/'.join(map(str, error.absolute_path))}: {error.message}" for error in validator.iter_errors(instance)
+        ]
 
 
 @cache
@@ -110,7 +112,7 @@ def _repair(schema: Any, *, closed: bool) -> Any:
     from nullable enums.
     """
     if isinstance(schema, list):
-        return [_repair(it, closed=closed) for it in schema]
+        return [_repair(part, closed=closed) for part in schema]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
@@ -119,7 +121,7 @@ def _repair(schema: Any, *, closed: bool) -> Any:
     if "allOf" in schema:
         return _repair_all_of(schema, closed=closed)
     fixed = {
-        key: {name: _repair(it, closed=True) for name, it in value.items()}
+        key: {name: _repair(part, closed=True) for name, part in value.items()}
         if key == "properties"
         else _repair(value, closed=closed if key in {"anyOf", "oneOf"} else True)
         for key, value in schema.items()
@@ -134,8 +136,8 @@ def _repair(schema: Any, *, closed: bool) -> Any:
 
 def _repair_all_of(schema: dict[str, Any], *, closed: bool) -> dict[str, Any]:
     parts = schema["allOf"]
-    nullable = any(isinstance(it.get("type"), list) and "null" in it["type"] for it in parts[1:])
-    fixed: dict[str, Any] = {"allOf": [_repair(it, closed=False) for it in parts]}
-    if closed and any("properties" in it for it in parts):
+    nullable = any(isinstance(part.get("type"), list) and "null" in part["type"] for part in parts[1:])
+    fixed: dict[str, Any] = {"allOf": [_repair(part, closed=False) for part in parts]}
+    if closed and any("properties" in part for part in parts):
         fixed["unevaluatedProperties"] = False
     return {"anyOf": [fixed, {"type": "null"}]} if nullable else fixed

@@ -104,11 +104,13 @@ class RunningSimulator:
 
     def link_car(self, model: str = "tesla-model-3", user: str = "u1", **others: Any) -> str:
         """Link a car, wait for its first poll, and return its id."""
-        linked_before = {it["vehicle"]["id"] for it in self.json("GET", "/_sim/vehicles")}
+        linked_before = {row["vehicle"]["id"] for row in self.json("GET", "/_sim/vehicles")}
         self.complete_link(model.partition("-")[0].upper(), model, user=user, **others)
         self.advance_time(10)
         return next(
-            it["vehicle"]["id"] for it in self.json("GET", "/_sim/vehicles") if it["vehicle"]["id"] not in linked_before
+            row["vehicle"]["id"]
+            for row in self.json("GET", "/_sim/vehicles")
+            if row["vehicle"]["id"] not in linked_before
         )
 
     def change_car(self, vehicle_id: str, **changes: Any) -> dict[str, Any]:

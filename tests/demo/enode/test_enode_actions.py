@@ -21,8 +21,8 @@ def car(enode: RunningSimulator) -> str:
 def list_action_states(enode: RunningSimulator, receiver: WebhookReceiver) -> list[tuple[str, str]]:
     """List kind and state of every action event so far."""
     return [
-        (it["vendorAction"]["kind"], it["vendorAction"]["state"])
-        for it in enode.collect_events(receiver, ACTION_UPDATED)
+        (event["vendorAction"]["kind"], event["vendorAction"]["state"])
+        for event in enode.collect_events(receiver, ACTION_UPDATED)
     ]
 
 
@@ -59,9 +59,9 @@ def test_confirmation_is_sent_after_the_vehicle_update(enode: RunningSimulator, 
     enode.create_subscription(receiver.url)
     enode.send_command(car, "START")
     enode.advance_time(120)
-    names = [event["event"] for it in receiver.wait_for_deliveries(1) for event in it.events]
+    names = [event["event"] for delivery in receiver.wait_for_deliveries(1) for event in delivery.events]
     enode.collect_events(receiver, ACTION_UPDATED)
-    names = [event["event"] for it in receiver.deliveries for event in it.events]
+    names = [event["event"] for delivery in receiver.deliveries for event in delivery.events]
     assert names.index("user:vehicle:updated") < len(names) - 1 - names[::-1].index(ACTION_UPDATED)
 
 
@@ -209,5 +209,5 @@ def test_smart_charging_refuses_commands_until_overridden(enode: RunningSimulato
     assert (ended["createdAt"], ended["endedAt"] is None) == (override["createdAt"], False)
     enode.json("PUT", path, {"isEnabled": False})
     published = enode.collect_events(receiver, "user:vehicle:smart-charging-status-updated")
-    assert [it["smartChargingStatus"]["state"] for it in published] == ["CONSIDERING", "DISABLED"]
+    assert [event["smartChargingStatus"]["state"] for event in published] == ["CONSIDERING", "DISABLED"]
     enode.json("GET", f"/vehicles/{car}/smart-charging-plans/latest", status=404)

@@ -93,7 +93,7 @@ def test_fault_applies_to_the_given_number_of_matching_requests(enode: RunningSi
     assert enode.get_vehicle(car)
     for left in (1, 0):
         assert enode.send_command(car, "START", status=400) == problem
-        assert [it["times"] for it in enode.json("GET", "/_sim/faults")] == ([1] if left else [])
+        assert [fault["times"] for fault in enode.json("GET", "/_sim/faults")] == ([1] if left else [])
     assert enode.send_command(car, "START")["state"] == "PENDING"
 
 
@@ -125,11 +125,11 @@ def test_deliveries_are_listed_with_their_events(enode: RunningSimulator, receiv
     enode.link_car()
     enode.collect_events(receiver, "")
     seen = enode.json("GET", "/_sim/deliveries")
-    assert {it["webhook_id"] for it in seen} == {subscription["id"]}
-    assert [event for it in seen for event in it["events"]] == [
-        event for it in receiver.deliveries for event in it.events
+    assert {delivery["webhook_id"] for delivery in seen} == {subscription["id"]}
+    assert [event for delivery in seen for event in delivery["events"]] == [
+        event for delivery in receiver.deliveries for event in delivery.events
     ]
-    assert {it["state"] for it in seen[:-1]} <= {"delivered"}
+    assert {delivery["state"] for delivery in seen[:-1]} <= {"delivered"}
 
 
 def test_ids_are_not_reused_after_clearing_the_world(enode: RunningSimulator):
@@ -145,7 +145,7 @@ def test_same_seed_gives_the_same_ids_and_vins():
         try:
             simulator.sign_in()
             simulator.link_car()
-            return [(it["id"], it["information"]["vin"]) for it in simulator.json("GET", "/vehicles")["data"]]
+            return [(row["id"], row["information"]["vin"]) for row in simulator.json("GET", "/vehicles")["data"]]
         finally:
             simulator.close()
 

@@ -61,7 +61,7 @@ def list_readable_events(receiver: WebhookReceiver) -> list[dict[str, Any]]:
         except ValueError, RecursionError:
             continue
         if is_genuine(delivery) and isinstance(events, list):
-            found += [it for it in events if isinstance(it, dict) and "createdAt" in it]
+            found += [event for event in events if isinstance(event, dict) and "createdAt" in event]
     return found
 
 
@@ -76,19 +76,26 @@ def test_accepted_delivery_is_repeated_with_the_same_id_and_bytes(enode: Running
     first, second = receiver.wait_for_deliveries(2)[:2]
     assert (first.body, first.headers["x-enode-delivery"]) == (second.body, second.headers["x-enode-delivery"])
     enode.collect_events(receiver, "")
-    assert len({it.headers["x-enode-delivery"] for it in receiver.deliveries}) == len(receiver.deliveries) - 1
+    assert (
+        len({delivery.headers["x-enode-delivery"] for delivery in receiver.deliveries}) == len(receiver.deliveries) - 1
+    )
     assert enode.json("GET", "/_sim/mischief")["played"] == {"repeat_delivery": 1}
 
 
 def test_event_is_repeated_in_another_delivery(enode: RunningSimulator, receiver: WebhookReceiver):
     car = run_with_faults(enode, receiver, repeat_event=0.5)
     clear_faults_and_wait(enode)
-    published = [it["createdAt"] for it in list_readable_events(receiver) if it.get("vehicle", {}).get("id") == car]
-    repeated = {it for it in published if published.count(it) > 1}
+    published = [
+        event["createdAt"] for event in list_readable_events(receiver) if event.get("vehicle", {}).get("id") == car
+    ]
+    repeated = {event for event in published if published.count(event) > 1}
     assert repeated
-    assert set(published) == {it["at"] for it in list_true_states(enode, car)}
+    assert set(published) == {state["at"] for state in list_true_states(enode, car)}
     delivery_ids = [
-        it.headers["x-enode-delivery"] for it in receiver.deliveries for e in it.events if e["createdAt"] in repeated
+        delivery.headers["x-enode-delivery"]
+        for delivery in receiver.deliveries
+        for e in delivery.events
+        if e["createdAt"] in repeated
     ]
     assert len(set(delivery_ids)) > 1
 
@@ -96,8 +103,10 @@ def test_event_is_repeated_in_another_delivery(enode: RunningSimulator, receiver
 def test_events_are_reordered_within_the_window_and_none_is_lost(enode: RunningSimulator, receiver: WebhookReceiver):
     car = run_with_faults(enode, receiver, reorder=0.4, window=3)
     clear_faults_and_wait(enode)
-    true_times = [it["at"] for it in list_true_states(enode, car)]
-    published = [it["createdAt"] for it in list_readable_events(receiver) if it.get("vehicle", {}).get("id") == car]
+    true_times = [state["at"] for state in list_true_states(enode, car)]
+    published = [
+        event["createdAt"] for event in list_readable_events(receiver) if event.get("vehicle", {}).get("id") == car
+    ]
     assert sorted(published) == true_times
     assert published != true_times
     assert all(later - 3 <= true_times.index(at) for later, at in enumerate(published))
@@ -110,7 +119,7 @@ def test_batch_setting_delivers_100_events_together(enode: RunningSimulator, rec
         enode.json("POST", "/_sim/heartbeat", status=204)
     receiver.wait_for_deliveries(2)
     clear_faults_and_wait(enode)
-    assert [len(it.events) for it in receiver.wait_for_deliveries(3)] == [100, 100, 50]
+    assert [len(delivery.events) for delivery in receiver.wait_for_deliveries(3)] == [100, 100, 50]
 
 
 @pytest.mark.parametrize("kind", MALFORMED_BODIES)
@@ -121,12 +130,14 @@ def test_malformed_body_has_a_valid_signature_and_loses_no_event(
     clear_faults_and_wait(enode)
     extras = enode.json("GET", "/_sim/mischief")["answers"][kind]
     assert extras.keys() == {"204"}
-    assert all(is_genuine(it) for it in unvalidated_receiver.deliveries)
-    odd = [it for it in unvalidated_receiver.deliveries if not is_valid_batch(it.body)]
+    assert all(is_genuine(delivery) for delivery in unvalidated_receiver.deliveries)
+    odd = [delivery for delivery in unvalidated_receiver.deliveries if not is_valid_batch(delivery.body)]
     assert len(odd) == extras["204"]
-    true_times = {it["at"] for it in list_true_states(enode, car)}
+    true_times = {state["at"] for state in list_true_states(enode, car)}
     assert {
-        it["createdAt"] for it in list_readable_events(unvalidated_receiver) if it.get("user", {}).get("id") == "u1"
+        event["createdAt"]
+        for event in list_readable_events(unvalidated_receiver)
+        if event.get("user", {}).get("id") == "u1"
     } == true_times
 
 
@@ -140,22 +151,25 @@ def is_valid_batch(body: bytes) -> bool:
         return False
     if not isinstance(events, list) or not 1 <= len(events) <= 100 or r"\u0000" in text or "1e200000" in text:
         return False
-    return all(isinstance(it, dict) and str(it.get("event")).startswith(("user:vehicle:", "system:")) for it in events)
+    return all(
+        isinstance(event, dict) and str(event.get("event")).startswith(("user:vehicle:", "system:")) for event in events
+    )
 
 
 def test_forged_delivery_has_false_values_and_another_secret(enode: RunningSimulator, receiver: WebhookReceiver):
     car = run_with_faults(enode, receiver, forged=1)
     clear_faults_and_wait(enode)
-    forged = [it for it in receiver.deliveries if not is_genuine(it)]
+    forged = [delivery for delivery in receiver.deliveries if not is_genuine(delivery)]
     assert forged
     assert all(
-        hmac.new(b"not the secret of any webhook", it.body, hashlib.sha1).hexdigest() in it.headers["x-enode-signature"]
-        for it in forged
+        hmac.new(b"not the secret of any webhook", delivery.body, hashlib.sha1).hexdigest()
+        in delivery.headers["x-enode-signature"]
+        for delivery in forged
     )
-    forged_events = [e for it in forged for e in it.events if "vehicle" in e]
-    assert {it["vehicle"]["chargeState"]["batteryLevel"] for it in forged_events} == {FORGED_BATTERY_LEVEL}
+    forged_events = [e for delivery in forged for e in delivery.events if "vehicle" in e]
+    assert {event["vehicle"]["chargeState"]["batteryLevel"] for event in forged_events} == {FORGED_BATTERY_LEVEL}
     assert FORGED_BATTERY_LEVEL not in {
-        it["vehicle"]["chargeState"]["batteryLevel"] for it in list_true_states(enode, car)
+        state["vehicle"]["chargeState"]["batteryLevel"] for state in list_true_states(enode, car)
     }
     assert enode.json("GET", "/_sim/mischief")["answers"]["forged"] == {"204": len(forged)}
 
@@ -176,7 +190,9 @@ def test_body_slower_than_the_timeout_is_retried(unvalidated_receiver: WebhookRe
         simulator.create_subscription(unvalidated_receiver.url)
         simulator.json("POST", "/_sim/mischief", {"slow": 1, "slow_seconds": 20, "times": 1})
         simulator.json("POST", "/_sim/heartbeat", status=204)
-        wait_until(lambda: any(it["attempts"] for it in simulator.json("GET", "/_sim/deliveries?events=false")))
+        wait_until(
+            lambda: any(delivery["attempts"] for delivery in simulator.json("GET", "/_sim/deliveries?events=false"))
+        )
         simulator.advance_time(6)
         wait_until(lambda: simulator.json("GET", "/_sim/deliveries")[0]["state"] == "delivered")
         assert simulator.json("GET", "/_sim/deliveries")[0]["attempts"] == 2
@@ -193,7 +209,7 @@ def test_same_seed_gives_the_same_faults():
         return release_held_events(queue).waiting
 
     assert order(1) == order(1) != order(2)
-    assert sorted(it["number"] for it in order(1)) == list(range(50))
+    assert sorted(event["number"] for event in order(1)) == list(range(50))
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,15 @@ def test_ground_truth_has_all_published_events_in_order(enode: RunningSimulator,
     car = enode.link_car()
     enode.change_car(car, activity="charge", battery_level=40)
     enode.change_car(car, activity="unplug")
-    published = [it for it in enode.collect_events(receiver, "user:vehicle:updated") if it["vehicle"]["id"] == car]
+    published = [
+        event for event in enode.collect_events(receiver, "user:vehicle:updated") if event["vehicle"]["id"] == car
+    ]
     truth = enode.json("GET", "/_sim/truth")
     row = truth["vehicles"][car]
     assert (row["vehicle"], row["linked"]) == (enode.get_vehicle(car), True)
     assert row["states"][0]["event"] == "user:vehicle:discovered"
-    assert [(it["at"], it["vehicle"]) for it in row["states"][1:]] == [
-        (it["createdAt"], it["vehicle"]) for it in published
+    assert [(state["at"], state["vehicle"]) for state in row["states"][1:]] == [
+        (event["createdAt"], event["vehicle"]) for event in published
     ]
     assert truth["events"] == {"user:vehicle:discovered": 1, "user:vehicle:updated": len(published)}
 
@@ -67,7 +69,7 @@ def test_control_api_raises_and_clears_an_intervention(enode: RunningSimulator, 
     enode.change_car(car, interventions=[])
     assert enode.get_vehicle(car)["capabilities"]["startCharging"] == {"isCapable": True, "interventionIds": []}
     published = enode.collect_events(receiver, "user:vehicle:updated")[-2:]
-    assert [it["vehicle"]["capabilities"]["startCharging"]["isCapable"] for it in published] == [False, True]
+    assert [event["vehicle"]["capabilities"]["startCharging"]["isCapable"] for event in published] == [False, True]
     problem = enode.json("POST", f"/_sim/vehicles/{car}", {"interventions": ["flat-tyre"]}, status=422)
     assert "tesla-virtual-key" in problem["detail"]
 
@@ -78,7 +80,7 @@ def test_control_api_raises_and_clears_an_intervention(enode: RunningSimulator, 
 )
 def test_intervention_is_returned_in_the_requested_language(enode: RunningSimulator, language: str, title: str):
     listed = enode.json("GET", f"/interventions?language={language}")
-    assert title in {it["resolution"]["title"] for it in listed}
+    assert title in {row["resolution"]["title"] for row in listed}
     for one in listed:
         assert enode.json("GET", f"/interventions/{one['id']}?language={language}") == one
 

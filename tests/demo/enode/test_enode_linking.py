@@ -27,7 +27,7 @@ def test_link_page_goes_through_brand_consent_and_sign_in_to_the_client(enode: R
     assert enode.json("GET", "/users/u1")["linkedVendors"] == [
         {"vendor": "TESLA", "vendorType": "vehicle", "isValid": True}
     ]
-    models = [it["information"]["model"] for it in enode.json("GET", "/users/u1/vehicles")["data"]]
+    models = [row["information"]["model"] for row in enode.json("GET", "/users/u1/vehicles")["data"]]
     assert models == ["Model 3", "Model Y"]
 
 
@@ -116,9 +116,9 @@ def test_relinked_car_has_a_new_id_and_the_same_vin(enode: RunningSimulator, rec
 
 
 def test_each_user_has_a_separate_car(enode: RunningSimulator):
-    one, other = (enode.get_vehicle(enode.link_car(user=it)) for it in ("u1", "u2"))
+    one, other = (enode.get_vehicle(enode.link_car(user=user)) for user in ("u1", "u2"))
     assert one["information"]["vin"] != other["information"]["vin"]
-    assert [it["id"] for it in enode.json("GET", "/users/u2/vehicles")["data"]] == [other["id"]]
+    assert [row["id"] for row in enode.json("GET", "/users/u2/vehicles")["data"]] == [other["id"]]
 
 
 def test_linking_an_account_again_keeps_ids_and_updates_scopes(enode: RunningSimulator):
@@ -126,7 +126,7 @@ def test_linking_an_account_again_keeps_ids_and_updates_scopes(enode: RunningSim
     enode.complete_link("TESLA", "tesla-model-3", "tesla-model-y", scopes=["vehicle:read:data"])
     enode.advance_time(10)
     cars = enode.json("GET", "/users/u1/vehicles")["data"]
-    assert [it["scopes"] for it in cars] == [["vehicle:read:data"]] * 2
+    assert [car["scopes"] for car in cars] == [["vehicle:read:data"]] * 2
     assert cars[0]["id"] == car
 
 

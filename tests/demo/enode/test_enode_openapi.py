@@ -26,7 +26,9 @@ def test_every_documented_vehicle_response_occurs_and_is_valid(
 ):
     validator.seen.clear()
     request_every_answer(enode, receiver)
-    documented = {it for it in validator.list_documented_answers() if not any(name in it[1] for name in NOT_SIMULATED)}
+    documented = {
+        answer for answer in validator.list_documented_answers() if not any(name in answer[1] for name in NOT_SIMULATED)
+    }
     assert documented - validator.seen - NEVER_ANSWERED == set()
 
 
@@ -124,7 +126,7 @@ def test_every_vehicle_event_is_valid(enode: RunningSimulator, receiver: Webhook
     enode.json("DELETE", "/users/u3/vendors/TESLA", status=204)
     enode.json("POST", f"/webhooks/{subscription}/test")
     enode.collect_events(receiver, "")
-    names = {event["event"] for it in receiver.deliveries for event in it.events}
+    names = {event["event"] for delivery in receiver.deliveries for event in delivery.events}
     assert names == {
         "user:vehicle:discovered",
         "user:vehicle:updated",
@@ -142,7 +144,7 @@ def with_change(good: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     first, _, rest = path.partition(".")
     if rest:
         return {**good, first: with_change(good[first], rest, value)}
-    return {name: it for name, it in good.items() if name != first} | ({} if value is ... else {first: value})
+    return {name: member for name, member in good.items() if name != first} | ({} if value is ... else {first: value})
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from demo.enode.physics import (
 )
 from demo.enode.world import Car
 
-specs = st.sampled_from([it.spec for it in MODELS.values()])
+specs = st.sampled_from([model.spec for model in MODELS.values()])
 relaxed = settings(deadline=None, max_examples=60)  # no deadline: other load on the machine must not fail a test
 seconds = st.floats(0, 6 * 3600, allow_subnormal=False)
 

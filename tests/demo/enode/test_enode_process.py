@@ -112,10 +112,10 @@ def test_cars_ids_and_undelivered_events_survive_a_restart(tmp_path: Path, recei
         assert second.json("GET", f"/webhooks/{subscription['id']}")["isActive"] is True
         second.json("PATCH", f"/webhooks/{subscription['id']}", {"url": receiver.url})
         second.collect_events(receiver, "")
-        bodies = {it.body: it.events for it in receiver.deliveries}
-        published = [event for it in bodies.values() for event in it]
+        bodies = {delivery.body: delivery.events for delivery in receiver.deliveries}
+        published = [event for body in bodies.values() for event in body]
         assert len(published) == pending + 1
-        assert [it["createdAt"] for it in published] == sorted(it["createdAt"] for it in published)
+        assert [event["createdAt"] for event in published] == sorted(event["createdAt"] for event in published)
         second.advance_time(60)
         assert second.json("GET", f"/vehicles/actions/{action['id']}")["state"] == "CONFIRMED"
         ids = {car, subscription["id"], action["id"]}

@@ -67,31 +67,33 @@ def setup() -> Iterator[Setup]:
         simulator.close()
 
 
-def relink(it: Setup) -> Any:
-    it.simulator.change_car(it.other_car, credentials_valid=False)
+def relink(setup: Setup) -> Any:
+    setup.simulator.change_car(setup.other_car, credentials_valid=False)
     language = models.RelinkUserPayloadLanguage.EN_US
-    return it.sdk.user_management.relink_asset(asset_id=it.other_car, language=language, redirect_uri=REDIRECT_URI)
+    return setup.sdk.user_management.relink_asset(
+        asset_id=setup.other_car, language=language, redirect_uri=REDIRECT_URI
+    )
 
 
-def create_link(it: Setup) -> Any:
+def create_link(setup: Setup) -> Any:
     scopes = [models.Scopes(scope) for scope in ALL_SCOPES]
-    return it.sdk.user_management.post_users_userid_link(
+    return setup.sdk.user_management.post_users_userid_link(
         user_id="new", scopes=scopes, language=LANGUAGE, redirect_uri=REDIRECT_URI, vendor=models.VehicleVendor.TESLA
     )
 
 
-def override(it: Setup) -> Any:
-    it.sdk.vehicles.create_smart_override(vehicle_id=it.car)
-    return it.sdk.vehicles.end_smart_override(vehicle_id=it.car)
+def override(setup: Setup) -> Any:
+    setup.sdk.vehicles.create_smart_override(vehicle_id=setup.car)
+    return setup.sdk.vehicles.end_smart_override(vehicle_id=setup.car)
 
 
-def get_first_intervention(it: Setup) -> Any:
-    interventions = it.sdk.interventions.list()
-    return it.sdk.interventions.get(intervention_id=interventions[0].id)
+def get_first_intervention(setup: Setup) -> Any:
+    interventions = setup.sdk.interventions.list()
+    return setup.sdk.interventions.get(intervention_id=interventions[0].id)
 
 
-def create_webhook(it: Setup) -> Any:
-    return it.sdk.webhooks.create(
+def create_webhook(setup: Setup) -> Any:
+    return setup.sdk.webhooks.create(
         url=f"https://relay.example.org/{uuid.uuid4()}",
         secret="a secret of mine",
         authentication=models.WebhookCreatePayloadAuthentication(header_name="x-key", header_value="k"),
@@ -101,89 +103,98 @@ def create_webhook(it: Setup) -> Any:
 ANSWERED: dict[str, Callable[[Setup], Any]] = {
     "user_management.post_users_userid_link": create_link,
     "user_management.relink_asset": relink,
-    "user_management.list": lambda it: it.sdk.user_management.list(page_size=1),
-    "user_management.get": lambda it: it.sdk.user_management.get(user_id="u1"),
-    "user_management.unlink_user": lambda it: (create_link(it), it.sdk.user_management.unlink_user(user_id="new"))[1],
-    "user_management.delete_users_userid_authorization": lambda it: (
-        create_link(it),
-        it.sdk.user_management.delete_users_userid_authorization(user_id="new"),
+    "user_management.list": lambda setup: setup.sdk.user_management.list(page_size=1),
+    "user_management.get": lambda setup: setup.sdk.user_management.get(user_id="u1"),
+    "user_management.unlink_user": lambda setup: (
+        create_link(setup),
+        setup.sdk.user_management.unlink_user(user_id="new"),
     )[1],
-    "vehicles.list": lambda it: it.sdk.vehicles.list(page_size=1),
-    "vehicles.list_for_user": lambda it: it.sdk.vehicles.list_for_user(user_id="u1"),
-    "vehicles.get": lambda it: it.sdk.vehicles.get(vehicle_id=it.car),
-    "vehicles.refresh_hint": lambda it: it.sdk.vehicles.refresh_hint(vehicle_id=it.car),
-    "vehicles.control_charging": lambda it: (
-        it.simulator.change_car(it.car, activity="stop", battery_level=40),
-        it.sdk.vehicles.control_charging(vehicle_id=it.car, action=models.ChargingAction.START),
+    "user_management.delete_users_userid_authorization": lambda setup: (
+        create_link(setup),
+        setup.sdk.user_management.delete_users_userid_authorization(user_id="new"),
     )[1],
-    "vehicles.get_action": lambda it: it.sdk.vehicles.get_action(action_id=it.start_action()),
-    "vehicles.cancel_action": lambda it: it.sdk.vehicles.cancel_action(action_id=it.start_action()),
-    "vehicles.set_max_current": lambda it: it.sdk.vehicles.set_max_current(vehicle_id=it.car, max_current=8),
-    "experimental.set_max_current": lambda it: it.sdk.experimental.set_max_current(vehicle_id=it.car, max_current=9),
-    "vehicles.get_smart_charging_policy": lambda it: it.sdk.vehicles.get_smart_charging_policy(vehicle_id=it.car),
-    "vehicles.get_smart_charging_status": lambda it: it.sdk.vehicles.get_smart_charging_status(vehicle_id=it.car),
-    "vehicles.update_smart_charging_policy": lambda it: it.sdk.vehicles.update_smart_charging_policy(
-        vehicle_id=it.car, is_enabled=False, deadline="07:30"
+    "vehicles.list": lambda setup: setup.sdk.vehicles.list(page_size=1),
+    "vehicles.list_for_user": lambda setup: setup.sdk.vehicles.list_for_user(user_id="u1"),
+    "vehicles.get": lambda setup: setup.sdk.vehicles.get(vehicle_id=setup.car),
+    "vehicles.refresh_hint": lambda setup: setup.sdk.vehicles.refresh_hint(vehicle_id=setup.car),
+    "vehicles.control_charging": lambda setup: (
+        setup.simulator.change_car(setup.car, activity="stop", battery_level=40),
+        setup.sdk.vehicles.control_charging(vehicle_id=setup.car, action=models.ChargingAction.START),
+    )[1],
+    "vehicles.get_action": lambda setup: setup.sdk.vehicles.get_action(action_id=setup.start_action()),
+    "vehicles.cancel_action": lambda setup: setup.sdk.vehicles.cancel_action(action_id=setup.start_action()),
+    "vehicles.set_max_current": lambda setup: setup.sdk.vehicles.set_max_current(vehicle_id=setup.car, max_current=8),
+    "experimental.set_max_current": lambda setup: setup.sdk.experimental.set_max_current(
+        vehicle_id=setup.car, max_current=9
     ),
-    "vehicles.create_smart_override": lambda it: it.sdk.vehicles.create_smart_override(vehicle_id=it.car),
+    "vehicles.get_smart_charging_policy": lambda setup: setup.sdk.vehicles.get_smart_charging_policy(
+        vehicle_id=setup.car
+    ),
+    "vehicles.get_smart_charging_status": lambda setup: setup.sdk.vehicles.get_smart_charging_status(
+        vehicle_id=setup.car
+    ),
+    "vehicles.update_smart_charging_policy": lambda setup: setup.sdk.vehicles.update_smart_charging_policy(
+        vehicle_id=setup.car, is_enabled=False, deadline="07:30"
+    ),
+    "vehicles.create_smart_override": lambda setup: setup.sdk.vehicles.create_smart_override(vehicle_id=setup.car),
     "vehicles.end_smart_override": override,
     "webhooks.create": create_webhook,
-    "webhooks.list": lambda it: it.sdk.webhooks.list(),
-    "webhooks.get": lambda it: it.sdk.webhooks.get(webhook_id=it.subscription_id),
-    "webhooks.update": lambda it: it.sdk.webhooks.update(webhook_id=it.subscription_id, authentication=None),
-    "webhooks.test": lambda it: it.sdk.webhooks.test(webhook_id=it.subscription_id),
-    "webhooks.delete": lambda it: it.sdk.webhooks.delete(webhook_id=create_webhook(it).id),
-    "locations.create": lambda it: it.sdk.locations.create(
+    "webhooks.list": lambda setup: setup.sdk.webhooks.list(),
+    "webhooks.get": lambda setup: setup.sdk.webhooks.get(webhook_id=setup.subscription_id),
+    "webhooks.update": lambda setup: setup.sdk.webhooks.update(webhook_id=setup.subscription_id, authentication=None),
+    "webhooks.test": lambda setup: setup.sdk.webhooks.test(webhook_id=setup.subscription_id),
+    "webhooks.delete": lambda setup: setup.sdk.webhooks.delete(webhook_id=create_webhook(setup).id),
+    "locations.create": lambda setup: setup.sdk.locations.create(
         user_id="u1", name="Work", latitude=52.0, longitude=5.0, timezone_name="Europe/Amsterdam"
     ),
-    "locations.list": lambda it: it.sdk.locations.list(),
-    "locations.list_for_user": lambda it: it.sdk.locations.list_for_user(user_id="u1"),
-    "locations.get": lambda it: it.sdk.locations.get(location_id=it.location_id),
-    "locations.update": lambda it: it.sdk.locations.update(location_id=it.location_id, name="New home"),
-    "locations.delete": lambda it: it.sdk.locations.delete(
-        location_id=it.sdk.locations.create(
+    "locations.list": lambda setup: setup.sdk.locations.list(),
+    "locations.list_for_user": lambda setup: setup.sdk.locations.list_for_user(user_id="u1"),
+    "locations.get": lambda setup: setup.sdk.locations.get(location_id=setup.location_id),
+    "locations.update": lambda setup: setup.sdk.locations.update(location_id=setup.location_id, name="New home"),
+    "locations.delete": lambda setup: setup.sdk.locations.delete(
+        location_id=setup.sdk.locations.create(
             user_id="u1", name="Gone", latitude=1.0, longitude=2.0, timezone_name="UTC"
         ).id
     ),
-    "interventions.list": lambda it: it.sdk.interventions.list(),
+    "interventions.list": lambda setup: setup.sdk.interventions.list(),
     "interventions.get": get_first_intervention,
-    "service_health.check_readiness": lambda it: it.sdk.service_health.check_readiness(),
+    "service_health.check_readiness": lambda setup: setup.sdk.service_health.check_readiness(),
     # The SDK sends no token to these, but Enode's newer OpenAPI document requires one, and so does the simulator.
-    "service_health.list_integrations": lambda it: it.sdk.service_health.list_integrations(
-        http_headers=it.build_headers()
+    "service_health.list_integrations": lambda setup: setup.sdk.service_health.list_integrations(
+        http_headers=setup.build_headers()
     ),
-    "service_health.get_vehicle_vendors": lambda it: it.sdk.service_health.get_vehicle_vendors(
-        http_headers=it.build_headers()
+    "service_health.get_vehicle_vendors": lambda setup: setup.sdk.service_health.get_vehicle_vendors(
+        http_headers=setup.build_headers()
     ),
-    "service_health.check_charger_vendors": lambda it: it.sdk.service_health.check_charger_vendors(
-        http_headers=it.build_headers()
+    "service_health.check_charger_vendors": lambda setup: setup.sdk.service_health.check_charger_vendors(
+        http_headers=setup.build_headers()
     ),
-    "service_health.get_battery_vendors": lambda it: it.sdk.service_health.get_battery_vendors(
-        http_headers=it.build_headers()
+    "service_health.get_battery_vendors": lambda setup: setup.sdk.service_health.get_battery_vendors(
+        http_headers=setup.build_headers()
     ),
-    "service_health.get_hvac_vendors": lambda it: it.sdk.service_health.get_hvac_vendors(
-        http_headers=it.build_headers()
+    "service_health.get_hvac_vendors": lambda setup: setup.sdk.service_health.get_hvac_vendors(
+        http_headers=setup.build_headers()
     ),
-    "service_health.get_inverter_vendors": lambda it: it.sdk.service_health.get_inverter_vendors(
-        http_headers=it.build_headers()
+    "service_health.get_inverter_vendors": lambda setup: setup.sdk.service_health.get_inverter_vendors(
+        http_headers=setup.build_headers()
     ),
-    "service_health.get_meter_vendors": lambda it: it.sdk.service_health.get_meter_vendors(
-        http_headers=it.build_headers()
+    "service_health.get_meter_vendors": lambda setup: setup.sdk.service_health.get_meter_vendors(
+        http_headers=setup.build_headers()
     ),
     # Assets that are not simulated: their lists are empty.
-    "batteries.list": lambda it: it.sdk.batteries.list(),
-    "batteries.list_user_batteries": lambda it: it.sdk.batteries.list_user_batteries(user_id="u1"),
-    "chargers.list": lambda it: it.sdk.chargers.list(),
-    "chargers.list_for_user": lambda it: it.sdk.chargers.list_for_user(user_id="u1"),
-    "hvac.list": lambda it: it.sdk.hvac.list(),
-    "hvac.list_user_hva_cs": lambda it: it.sdk.hvac.list_user_hva_cs(user_id="u1"),
-    "solar_inverters.list_inverters": lambda it: it.sdk.solar_inverters.list_inverters(),
-    "solar_inverters.list_user_inverters": lambda it: it.sdk.solar_inverters.list_user_inverters(user_id="u1"),
-    "meters.list": lambda it: it.sdk.meters.list(),
-    "meters.get_by_user": lambda it: it.sdk.meters.get_by_user(user_id="u1"),
-    "hems.list": lambda it: it.sdk.hems.list(),
-    "schedules.get_by_user": lambda it: it.sdk.schedules.get_by_user(user_id="u1"),
-    "tariffs.get_by_location": lambda it: it.sdk.tariffs.get_by_location(location_id=it.location_id),
+    "batteries.list": lambda setup: setup.sdk.batteries.list(),
+    "batteries.list_user_batteries": lambda setup: setup.sdk.batteries.list_user_batteries(user_id="u1"),
+    "chargers.list": lambda setup: setup.sdk.chargers.list(),
+    "chargers.list_for_user": lambda setup: setup.sdk.chargers.list_for_user(user_id="u1"),
+    "hvac.list": lambda setup: setup.sdk.hvac.list(),
+    "hvac.list_user_hva_cs": lambda setup: setup.sdk.hvac.list_user_hva_cs(user_id="u1"),
+    "solar_inverters.list_inverters": lambda setup: setup.sdk.solar_inverters.list_inverters(),
+    "solar_inverters.list_user_inverters": lambda setup: setup.sdk.solar_inverters.list_user_inverters(user_id="u1"),
+    "meters.list": lambda setup: setup.sdk.meters.list(),
+    "meters.get_by_user": lambda setup: setup.sdk.meters.get_by_user(user_id="u1"),
+    "hems.list": lambda setup: setup.sdk.hems.list(),
+    "schedules.get_by_user": lambda setup: setup.sdk.schedules.get_by_user(user_id="u1"),
+    "tariffs.get_by_location": lambda setup: setup.sdk.tariffs.get_by_location(location_id=setup.location_id),
 }
 
 # Operations on assets that do not exist return 404.
@@ -247,12 +258,13 @@ def test_sdk_parses_the_response(setup: Setup, operation: str):
     chapter, name = operation.split(".")
     if get_return_annotation(chapter, name) is not inspect.Signature.empty:
         # The SDK raises an error for a response that it can't parse.
-        assert all(isinstance(it, BaseModel) for it in (answer if isinstance(answer, list) else [answer]))
+        assert all(isinstance(item, BaseModel) for item in (answer if isinstance(answer, list) else [answer]))
 
 
 @pytest.mark.parametrize(
     ("operation", "status", "title"),
-    [(it, 404, "Not Found") for it in NOT_FOUND] + [(it, 501, "Not simulated") for it in REFUSED],
+    [(operation, 404, "Not Found") for operation in NOT_FOUND]
+    + [(operation, 501, "Not simulated") for operation in REFUSED],
 )
 def test_sdk_gets_an_error_for_what_is_not_simulated(setup: Setup, operation: str, status: int, title: str):
     chapter, name = operation.split(".")

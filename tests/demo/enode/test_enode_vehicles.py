@@ -56,7 +56,9 @@ def test_plug_changes_are_published_at_once(enode: RunningSimulator, receiver: W
     ]:
         row = enode.change_car(car, activity=activity)
         assert row["vehicle"]["chargeState"]["powerDeliveryState"] == state
-    published = [it["vehicle"]["chargeState"]["powerDeliveryState"] for it in enode.collect_events(receiver, UPDATED)]
+    published = [
+        event["vehicle"]["chargeState"]["powerDeliveryState"] for event in enode.collect_events(receiver, UPDATED)
+    ]
     assert published == ["PLUGGED_IN:STOPPED", "PLUGGED_IN:CHARGING", "PLUGGED_IN:STOPPED", "UNPLUGGED"]
 
 
@@ -90,12 +92,12 @@ def test_charge_rises_tapers_and_completes_at_the_limit(enode: RunningSimulator,
     enode.create_subscription(receiver.url)
     enode.change_car(car, activity="charge", battery_level=70, charge_limit=80)
     enode.advance_time(3 * 3600)
-    charges = [it["vehicle"]["chargeState"] for it in enode.collect_events(receiver, UPDATED)]
-    levels = [it["batteryLevel"] for it in charges]
+    charges = [event["vehicle"]["chargeState"] for event in enode.collect_events(receiver, UPDATED)]
+    levels = [charge["batteryLevel"] for charge in charges]
     assert (levels, levels[0], levels[-1]) == (sorted(levels), 70, 80)
     assert (charges[0]["chargeRate"], charges[0]["isCharging"]) == (11.0, True)
     assert 1 < charges[-2]["chargeRate"] < 4
-    remaining = [it["chargeTimeRemaining"] for it in charges[:-1]]
+    remaining = [charge["chargeTimeRemaining"] for charge in charges[:-1]]
     assert remaining == sorted(remaining, reverse=True)
     end = charges[-1]
     assert end["powerDeliveryState"] == "PLUGGED_IN:COMPLETE"
@@ -117,8 +119,10 @@ def test_uncommanded_car_repeats_its_daily_routine(enode: RunningSimulator, rece
     enode.create_subscription(receiver.url)
     enode.link_car()
     enode.advance_time(12 * 3600)
-    states = [it["vehicle"]["chargeState"]["powerDeliveryState"] for it in enode.collect_events(receiver, UPDATED)]
-    transitions = [it for before, it in zip([None, *states], states, strict=False) if it != before]
+    states = [
+        event["vehicle"]["chargeState"]["powerDeliveryState"] for event in enode.collect_events(receiver, UPDATED)
+    ]
+    transitions = [state for before, state in zip([None, *states], states, strict=False) if state != before]
     day = ["UNPLUGGED", "PLUGGED_IN:INITIALIZING", "PLUGGED_IN:CHARGING", "PLUGGED_IN:COMPLETE"]
     assert transitions[:9] == [*day, *day, "UNPLUGGED"]
 
@@ -197,7 +201,7 @@ def test_one_vendor_reports_unplugged_when_the_car_is_full(enode: RunningSimulat
 def test_values_without_a_granted_scope_are_null(enode: RunningSimulator):
     seen = enode.get_vehicle(enode.link_car(scopes=["vehicle:read:data"]))
     assert seen["location"] == {"id": None, "latitude": None, "longitude": None, "lastUpdated": None}
-    capable = {name: it["isCapable"] for name, it in seen["capabilities"].items()}
+    capable = {name: capability["isCapable"] for name, capability in seen["capabilities"].items()}
     assert (capable["location"], capable["startCharging"], capable["chargeState"]) == (False, False, True)
 
 
@@ -220,7 +224,7 @@ def test_timestamps_are_real_at_high_speed(enode: RunningSimulator, receiver: We
     enode.link_car()
     enode.advance_time(8 * 3600)
     limit = datetime.now(UTC) + timedelta(seconds=2)
-    created = [datetime.fromisoformat(it["createdAt"]) for it in enode.collect_events(receiver, UPDATED)]
+    created = [datetime.fromisoformat(event["createdAt"]) for event in enode.collect_events(receiver, UPDATED)]
     assert len(created) > 50
     assert created == sorted(set(created))
     assert limit - timedelta(seconds=30) < created[0]
@@ -243,7 +247,7 @@ def test_pages_can_be_followed_in_both_directions(enode: RunningSimulator):
     assert first["pagination"]["before"] is None
     second = enode.json("GET", f"/vehicles?pageSize=2&after={first['pagination']['after']}")
     third = enode.json("GET", f"/vehicles?pageSize=2&after={second['pagination']['after']}")
-    assert [it["id"] for page in (first, second, third) for it in page["data"]] == cars
+    assert [row["id"] for page in (first, second, third) for row in page["data"]] == cars
     assert third["pagination"]["after"] is None
     back = enode.json("GET", f"/vehicles?pageSize=2&before={third['pagination']['before']}")
     assert back == second

@@ -100,9 +100,9 @@ def test_batches_have_at_most_100_events_in_order(enode: RunningSimulator, recei
     enode.collect_events(receiver, "")
     enode.advance_time(12 * 3600)
     published = enode.collect_events(receiver, "user:vehicle:updated")
-    sizes = [len(it.events) for it in receiver.deliveries]
+    sizes = [len(delivery.events) for delivery in receiver.deliveries]
     assert max(sizes) == 100
-    assert [it["createdAt"] for it in published] == sorted(it["createdAt"] for it in published)
+    assert [event["createdAt"] for event in published] == sorted(event["createdAt"] for event in published)
     assert published[-1]["vehicle"] == enode.get_vehicle(car)
 
 
@@ -116,12 +116,12 @@ def test_failed_delivery_is_retried_unchanged_before_newer_events(enode: Running
     wait_for_attempts(enode, 2)
     enode.advance_time(16)
     deliveries = receiver.wait_for_deliveries(3)
-    assert [(it.body, it.headers["x-enode-delivery"]) for it in deliveries[:3]] == [
+    assert [(delivery.body, delivery.headers["x-enode-delivery"]) for delivery in deliveries[:3]] == [
         (first.body, first.headers["x-enode-delivery"])
     ] * 3
     enode.collect_events(receiver, "")
-    assert [it["createdAt"] for delivery in receiver.deliveries[2:] for it in delivery.events] == sorted(
-        it["createdAt"] for delivery in receiver.deliveries[2:] for it in delivery.events
+    assert [event["createdAt"] for delivery in receiver.deliveries[2:] for event in delivery.events] == sorted(
+        event["createdAt"] for delivery in receiver.deliveries[2:] for event in delivery.events
     )
     seen = enode.json("GET", "/_sim/deliveries")
     assert (seen[0]["state"], seen[0]["attempts"], seen[0]["webhook_id"]) == ("delivered", 3, subscription["id"])
@@ -144,7 +144,7 @@ def test_retry_waits_for_its_delay(enode: RunningSimulator, receiver: WebhookRec
 def wait_for_attempts(enode: RunningSimulator, times: int) -> None:
     """Wait until a delivery has had this many attempts with a known outcome."""
     deadline = time.monotonic() + 10
-    while not any(it["attempts"] >= times for it in enode.json("GET", "/_sim/deliveries")):
+    while not any(delivery["attempts"] >= times for delivery in enode.json("GET", "/_sim/deliveries")):
         assert time.monotonic() < deadline
 
 

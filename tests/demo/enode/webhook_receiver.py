@@ -77,7 +77,7 @@ class WebhookReceiver:
 
     def list_events(self, name: str) -> list[dict[str, Any]]:
         """List the received events of this name, including repeats by retries."""
-        return [event for it in self.deliveries for event in it.events if event["event"] == name]
+        return [event for delivery in self.deliveries for event in delivery.events if event["event"] == name]
 
     def close(self) -> None:
         """Stop listening."""

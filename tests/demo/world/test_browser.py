@@ -30,38 +30,40 @@ async def site():
     """A site with a form; records the submitted values and the requests of its last page."""
     submitted, requested = [], []
 
-    async def ask(_request):
+    async def show_question(_request):
         answer = web.Response(text=QUESTION_PAGE, content_type="text/html")
         answer.set_cookie("session", "mine", httponly=True, samesite="Lax")
         return answer
 
-    async def take(request):
+    async def record_answer(request):
         submitted.append({**await request.post(), **request.cookies})
         raise web.HTTPSeeOther("/on")
 
-    async def go_on(request):
+    async def redirect_to_end(request):
         raise web.HTTPFound(f"/end?{request.path}")
 
-    async def leave(request):
+    async def redirect_to_other_host(request):
         raise web.HTTPSeeOther(f"http://localhost:{request.url.port}/end")
 
-    async def end(request):
+    async def show_end(request):
         requested.append(str(request.url))
         return web.Response(text=SELF_CLOSING_PAGE, content_type="text/html")
 
     app = web.Application()
-    app.add_routes([web.get("/ask", ask), web.post("/answer", take), web.post("/away", leave)])
-    app.add_routes([web.get("/on", go_on), web.get("/end", end)])
+    app.add_routes(
+        [web.get("/ask", show_question), web.post("/answer", record_answer), web.post("/away", redirect_to_other_host)]
+    )
+    app.add_routes([web.get("/on", redirect_to_end), web.get("/end", show_end)])
     async with TestServer(app, host=HOST) as server:
         yield SimpleNamespace(url=str(server.make_url("")).rstrip("/"), submitted=submitted, requested=requested)
 
 
 @pytest.fixture
 def program() -> str:
-    found = next((found for name in CHROMIUM.names if (found := shutil.which(name))), None)
-    if found is None:
+    path = next((path for name in CHROMIUM.names if (path := shutil.which(name))), None)
+    if path is None:
         pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.install_hint}")
-    return found
+    return path
 
 
 @pytest.fixture(params=["forms", "chromium"])
@@ -72,13 +74,13 @@ async def browser(request):
 
 
 async def test_form_is_submitted_with_its_first_button(browser, site):
-    place = await browser.open(f"{site.url}/ask")
-    assert (place.url, place.status) == (f"{site.url}/ask", 200)
+    page = await browser.open(f"{site.url}/ask")
+    assert (page.url, page.status) == (f"{site.url}/ask", 200)
     assert await browser.get_heading() == "Allow “Home”?"
     assert await browser.has_form("/answer")
     assert not await browser.has_form("/other")
-    place = await browser.submit_form("/answer")
-    assert (place.url, place.status) == (f"{site.url}/end?/on", 200)
+    page = await browser.submit_form("/answer")
+    assert (page.url, page.status) == (f"{site.url}/end?/on", 200)
     assert site.submitted == [{"csrf": "known", "decision": "approve", "session": "mine"}]
 
 
@@ -96,15 +98,15 @@ async def test_redirect_to_another_host_is_blocked(browser, site):
 
 
 async def test_chromium_enforces_the_form_action_policy(program, site):
-    async def ask(_request):
+    async def show_question(_request):
         policy = {"Content-Security-Policy": "form-action 'self'"}
         return web.Response(text=QUESTION_PAGE, content_type="text/html", headers=policy)
 
-    async def take(_request):
+    async def record_answer(_request):
         raise web.HTTPSeeOther(f"{site.url}/end")
 
     app = web.Application()
-    app.add_routes([web.get("/ask", ask), web.post("/answer", take)])
+    app.add_routes([web.get("/ask", show_question), web.post("/answer", record_answer)])
     async with TestServer(app, host=HOST) as strict, open_chromium(program) as browser:
         await browser.open(str(strict.make_url("/ask")))
         with pytest.raises(ComponentError, match=r"the browser failed: .*ERR_ABORTED"):

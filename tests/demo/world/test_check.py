@@ -69,7 +69,7 @@ def context(supervisor) -> SimpleNamespace:
 @pytest.fixture
 def use_checks(monkeypatch):
     def put(*checks) -> None:
-        monkeypatch.setattr(report, "CHECKS", tuple(Check(title=it.__name__, run=it) for it in checks))
+        monkeypatch.setattr(report, "CHECKS", tuple(Check(title=check.__name__, run=check) for check in checks))
 
     return put
 
@@ -89,6 +89,6 @@ async def test_first_failure_stops_the_checks_and_the_rest_is_listed(use_checks,
     use_checks(passes, check, passes)
     results = await run_checks(context, Console(io.StringIO()))
     assert has_failed(results)
-    assert [it.verdict for it in results] == ["ok", "FAILED"]
+    assert [result.verdict for result in results] == ["ok", "FAILED"]
     assert note in render_table(results)
     assert re.search(r"3  passes +not run", render_table(results))

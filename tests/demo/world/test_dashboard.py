@@ -15,16 +15,16 @@ def list_cards(*cars: Device) -> list[dict]:
 
 
 def test_car_shows_only_tiles_of_its_entities():
-    found = list_cards(make_device("blue", "sensor.battery_level", "switch.charging"))
-    assert [it["entity"] for it in found if it["type"] == "tile"] == [
+    cards = list_cards(make_device("blue", "sensor.battery_level", "switch.charging"))
+    assert [card["entity"] for card in cards if card["type"] == "tile"] == [
         "sensor.blue_battery_level",
         "switch.blue_charging",
     ]
 
 
 def test_other_cars_follow_the_first():
-    found = list_cards(make_device("blue", "sensor.battery_level"), make_device("red", "sensor.battery_level"))
-    headings = [it["heading"] for it in found if it["type"] == "heading"]
+    cards = list_cards(make_device("blue", "sensor.battery_level"), make_device("red", "sensor.battery_level"))
+    headings = [card["heading"] for card in cards if card["type"] == "heading"]
     assert headings == ["blue · Tesla Model 3", "Where it has been", "red · Tesla Model 3"]
 
 
@@ -33,5 +33,5 @@ def test_heading_does_not_repeat_a_model_name():
 
 
 def test_map_of_a_car_without_tracker_shows_only_home():
-    (plan,) = [it for it in list_cards(make_device("blue")) if it["type"] == "map"]
-    assert [it["entity"] for it in plan["entities"]] == ["zone.home"]
+    (plan,) = [card for card in list_cards(make_device("blue")) if card["type"] == "map"]
+    assert [entity["entity"] for entity in plan["entities"]] == ["zone.home"]

@@ -70,4 +70,6 @@ async def test_cars_survive_a_restart_of_the_simulator(context, simulator, super
     await supervisor.stop_all()
     again = Simulator(context)
     await again.start(speed=0)
-    assert [it["vehicle"]["id"] for it in await again.list_vehicles()] == [it["vehicle"]["id"] for it in before]
+    assert [vehicle["vehicle"]["id"] for vehicle in await again.list_vehicles()] == [
+        period["vehicle"]["id"] for period in before
+    ]

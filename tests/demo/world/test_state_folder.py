@@ -97,4 +97,4 @@ def test_removing_the_folder_keeps_only_the_given_file(tmp_path):
     (tmp_path / "with" / "dashboard.png").touch()
     for name in ("with", "without"):
         remove_state_folder(tmp_path / name, keep="dashboard.png")
-    assert [str(it.relative_to(tmp_path)) for it in sorted(tmp_path.rglob("*"))] == ["with", "with/dashboard.png"]
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["with", "with/dashboard.png"]

@@ -12,7 +12,7 @@ async def test_changes_are_recorded_in_order_without_repetitions():
     watch = StateWatcher()
     for state in ("on", "on", "off"):
         watch.handle_event(state_changed_event("switch.car", state))
-    assert [it.state for it in watch.changes] == ["on", "off"]
+    assert [change.state for change in watch.changes] == ["on", "off"]
     assert watch.get_state("switch.car") == "off"
 
 

@@ -16,7 +16,7 @@ from relay.settings import Settings
 from tests.demo.enode.running_simulator import run_signed_in_simulator
 from tests.relay.support.endpoints import open_test_outbound
 from tests.relay.support.plans import CLOUD
-from tests.relay.support.serving import serving
+from tests.relay.support.serving import serve_relay
 
 KEY = "evc_" + "Z" * 43
 USER_ID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
@@ -116,13 +116,13 @@ async def resolve_to_loopback(_host: str, _port: int):
 
 
 async def verify_fixed_token(token: str):
-    """Accept only the JWT of the examples. tests/relay/supabase_auth tests real tokens."""
+    """Accept only the JWT of the examples. tests/relay/gateways/supabase tests real tokens."""
     return SUPABASE_ID if token == JWT else None
 
 
 @pytest.fixture
 async def api(app, account):
-    async with serving(app) as url, open_test_outbound(resolve=resolve_to_loopback) as outbound:
+    async with serve_relay(app) as url, open_test_outbound(resolve=resolve_to_loopback) as outbound:
         app.state.runtime = replace(
             app.state.runtime, outbound=outbound, plans=CLOUD, verify_supabase_token=verify_fixed_token
         )

@@ -23,16 +23,16 @@ from scripts.lib.programs import CHROMIUM
 from tests.demo.enode.running_simulator import RunningSimulator, make_settings
 from tests.relay.browser.gallery import CLOUD, SELF_HOSTED, Gallery
 from tests.relay.browser.household import fill_household
-from tests.relay.supabase_auth.double import ANON, SECRET, supabase_running
 from tests.relay.support.plans import CLOUD as PLANS
-from tests.relay.support.serving import serving
+from tests.relay.support.serving import serve_relay
+from tests.relay.support.supabase.double import ANON, SECRET, serve_supabase
 
 PHONE = {"width": 360, "height": 740}
 
 
 @pytest.fixture
 async def chromium() -> AsyncIterator[Browser]:
-    program = next((found for name in CHROMIUM.names if (found := shutil.which(name))), None)
+    program = next((path for name in CHROMIUM.names if (path := shutil.which(name))), None)
     if program is None:
         pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.install_hint}")
     async with async_playwright() as playwright:
@@ -50,7 +50,7 @@ async def app(tmp_path, database_url) -> FastAPI:
 @pytest.fixture
 async def relay(app) -> AsyncIterator[str]:
     """The address of a running relay."""
-    async with serving(app) as url:
+    async with serve_relay(app) as url:
         yield url
 
 
@@ -59,7 +59,7 @@ async def cloud(tmp_path, database_url) -> AsyncIterator[SimpleNamespace]:
     """A relay in cloud mode in which the operator approves accounts: its `url`, `app`, and `supabase`."""
     listening = open_listening_socket("127.0.0.1", 0)
     site = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    async with supabase_running(site=site) as supabase:
+    async with serve_supabase(site=site) as supabase:
         settings = Settings(
             mode="cloud",
             data=tmp_path,
@@ -74,7 +74,7 @@ async def cloud(tmp_path, database_url) -> AsyncIterator[SimpleNamespace]:
             sign_in_providers="github,google",
         )
         app = create_app(settings, database_url, with_worker=False)
-        async with serving(app, listening) as url:
+        async with serve_relay(app, listening) as url:
             yield SimpleNamespace(url=url, app=app, supabase=supabase)
 
 
@@ -145,7 +145,7 @@ async def self_hosted_app(tmp_path, database_url, enode) -> FastAPI:
 async def self_hosted(self_hosted_app, users, pool, open_window) -> AsyncIterator[Gallery]:
     """The gallery of the self-hosted relay, with the plan limits of a cloud relay."""
     app, plans = self_hosted_app, PLANS.override(vehicle_limits={"pro": 3})
-    async with serving(app) as url, pool.connection() as connection:
+    async with serve_relay(app) as url, pool.connection() as connection:
         app.state.runtime = dataclasses.replace(app.state.runtime, plans=plans)
         key = await (await connection.execute("select id from api_keys order by name")).fetchone()
         car = await (await connection.execute("select id from vehicles order by created_at")).fetchone()

@@ -90,7 +90,7 @@ CLOUD: Mapping[str, Screenshot] = {
 ALL = {**SELF_HOSTED, **CLOUD}
 
 
-def file_of(name: str, scheme: str) -> Path:
+def get_screenshot_path(name: str, scheme: str) -> Path:
     """The file of this screenshot."""
     return FOLDER / f"{name}-{scheme}.png"
 
@@ -106,8 +106,10 @@ class Gallery:
 
     async def open_all(self, **options: Any) -> AsyncIterator[tuple[str, Page]]:
         """Yield each screenshot's name and its page, opened in a window of its own."""
-        for name, it in self.screenshots.items():
-            window = await self.open_window(self.site, self.path_values[it.user] if it.user else None, **options)
-            await it.reach(window, it.path.format_map(self.path_values))
+        for name, screenshot in self.screenshots.items():
+            window = await self.open_window(
+                self.site, self.path_values[screenshot.user] if screenshot.user else None, **options
+            )
+            await screenshot.reach(window, screenshot.path.format_map(self.path_values))
             yield name, window
             await window.context.close()

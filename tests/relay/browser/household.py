@@ -18,7 +18,7 @@ CONSENT = (
 """The address that a Home Assistant opens in its user's browser to ask for access."""
 
 
-def car(name: str, *, level: int, state: str, brand: str, model: str, rate: float | None = None, minutes: int = 3):
+def make_car(name: str, *, level: int, state: str, brand: str, model: str, rate: float | None = None, minutes: int = 3):
     """Return an Enode vehicle object."""
     plugged = state.startswith("PLUGGED_IN")
     return {
@@ -41,10 +41,10 @@ def car(name: str, *, level: int, state: str, brand: str, model: str, rate: floa
 async def fill_household(pool: Pool, user_id: UUID) -> None:
     """Replace the user's data with a complete account."""
     cars = (
-        (car("Snowflake", level=72, state="PLUGGED_IN:CHARGING", brand="Tesla", model="Model 3", rate=10.8), "ok"),
-        (car("Grocery getter", level=14, state="UNPLUGGED", brand="Renault", model="5", minutes=140), "ok"),
-        (car("Family bus", level=55, state="UNPLUGGED", brand="VW", model="ID. Buzz", minutes=5000), "broken"),
-        (car("Weekend", level=90, state="UNPLUGGED", brand="Porsche", model="Taycan"), "over_limit"),
+        (make_car("Snowflake", level=72, state="PLUGGED_IN:CHARGING", brand="Tesla", model="Model 3", rate=10.8), "ok"),
+        (make_car("Grocery getter", level=14, state="UNPLUGGED", brand="Renault", model="5", minutes=140), "ok"),
+        (make_car("Family bus", level=55, state="UNPLUGGED", brand="VW", model="ID. Buzz", minutes=5000), "broken"),
+        (make_car("Weekend", level=90, state="UNPLUGGED", brand="Porsche", model="Taycan"), "over_limit"),
     )
     async with pool.connection() as connection:
         await connection.execute(
@@ -53,11 +53,11 @@ async def fill_household(pool: Pool, user_id: UUID) -> None:
             [user_id],
         )
         await connection.execute("delete from vehicles where user_id = %s", [user_id])
-        for place, (it, link) in enumerate(cars):
+        for place, (vehicle, link) in enumerate(cars):
             await connection.execute(
                 "insert into vehicles (user_id, vendor, vehicle_cache, revision, link_state, created_at) "
                 "values (%s, %s, %s, %s, %s, now() + %s * interval '1 second')",
-                [user_id, it["vendor"], Jsonb(it), place, link, place],
+                [user_id, vehicle["vendor"], Jsonb(vehicle), place, link, place],
             )
         home = await _add_installations(connection, user_id)
         await connection.execute(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.async_api import Page
 
-from tests.relay.browser.gallery import SCHEMES, file_of
+from tests.relay.browser.gallery import SCHEMES, get_screenshot_path
 
 DESKTOP, PHONE = {"width": 1180, "height": 680}, {"width": 360, "height": 680}
 MAX_HEIGHT = 2400
@@ -21,7 +21,7 @@ BACKGROUND = {"light": "#c9d3e0", "dark": "#2b374b"}
 async def test_take_screenshots(gallery, scheme):
     async for name, window in gallery.open_all(viewport=DESKTOP, color_scheme=scheme, reduced_motion="reduce"):
         images = [await _capture(window, viewport) for viewport in (DESKTOP, PHONE)]
-        _join(images, BACKGROUND[scheme]).save(file_of(name, scheme), optimize=True)
+        _join(images, BACKGROUND[scheme]).save(get_screenshot_path(name, scheme), optimize=True)
 
 
 async def _capture(window: Page, viewport: dict[str, int]) -> Image.Image:
@@ -34,11 +34,11 @@ async def _capture(window: Page, viewport: dict[str, int]) -> Image.Image:
 
 def _join(images: list[Image.Image], background: str) -> Image.Image:
     """Put the images side by side, cut off below MAX_HEIGHT, with few colours to keep the file small."""
-    cropped = [it.crop((0, 0, it.width, min(it.height, MAX_HEIGHT))) for it in images]
-    width = sum(it.width for it in cropped) + GAP * (len(cropped) + 1)
-    sheet = Image.new("RGB", (width, max(it.height for it in cropped) + 2 * GAP), background)
+    cropped = [image.crop((0, 0, image.width, min(image.height, MAX_HEIGHT))) for image in images]
+    width = sum(image.width for image in cropped) + GAP * (len(cropped) + 1)
+    sheet = Image.new("RGB", (width, max(image.height for image in cropped) + 2 * GAP), background)
     left = GAP
-    for it in cropped:
-        sheet.paste(it, (left, GAP))
-        left += it.width + GAP
+    for image in cropped:
+        sheet.paste(image, (left, GAP))
+        left += image.width + GAP
     return sheet.quantize(COLOURS, dither=Image.Dither.NONE)

@@ -63,9 +63,13 @@ async def test_sign_in_pages_have_no_accessibility_violations_and_fit_the_window
     async def check_page(where):
         found = await Axe().run(window)
         excess = await window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert (where, [it["id"] for it in found.response["violations"]], max(excess, 0)) == (where, [], 0)
+        assert (where, [violation["id"] for violation in found.response["violations"]], max(excess, 0)) == (
+            where,
+            [],
+            0,
+        )
 
-    ended = [f"/auth/callback?{it}" for it in ("code=x", *(f"error_code={why}" for why in STATUS_BY_ERROR_CODE))]
+    ended = [f"/auth/callback?{query}" for query in ("code=x", *(f"error_code={why}" for why in STATUS_BY_ERROR_CODE))]
     for path in ("/sign-in", "/register", "/terms", "/auth/callback?token_hash=x&type=email", *ended):
         await window.goto(path)
         await check_page(path)

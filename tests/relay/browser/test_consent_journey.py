@@ -20,8 +20,7 @@ from relay.app import create_app
 from relay.server import open_listening_socket
 from relay.settings import Settings
 from tests.relay.browser.test_every_page import OVERFLOWING
-from tests.relay.supabase_auth.running import running
-from tests.relay.support.serving import serving
+from tests.relay.support.serving import serve_app, serve_relay
 from tests.relay.usecases.oauth.client import CLIENT, build_authorization_query
 
 CALLBACK = "/auth/external/callback"
@@ -38,7 +37,7 @@ async def relay(tmp_path, database_url):
         secret_key="k" * 32,
         public_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
     )
-    async with serving(create_app(settings, database_url, with_worker=False), listening) as url:
+    async with serve_relay(create_app(settings, database_url, with_worker=False), listening) as url:
         yield url
 
 
@@ -51,7 +50,7 @@ async def home_assistant():
         received.append(dict(request.query_params))
         return PlainTextResponse("Welcome back to Home Assistant")
 
-    async with running(Starlette(routes=[Route(CALLBACK, receive)])) as url:
+    async with serve_app(Starlette(routes=[Route(CALLBACK, receive)])) as url:
         yield SimpleNamespace(received=received, callback=url + CALLBACK, host=url.removeprefix("http://"))
 
 

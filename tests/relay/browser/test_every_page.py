@@ -69,7 +69,8 @@ async def test_page_states_without_screenshot_have_no_accessibility_violations(o
         found = await Axe().run(window)
         if found.violations_count:
             failures[path] = [
-                (it["id"], [node["html"][:120] for node in it["nodes"]]) for it in found.response["violations"]
+                (violation["id"], [node["html"][:120] for node in violation["nodes"]])
+                for violation in found.response["violations"]
             ]
     assert failures == {}
 
@@ -80,7 +81,7 @@ async def test_open_menu_has_no_accessibility_violations(open_page, household):
     await window.get_by_role("button", name="Menu").click()
     assert await window.get_by_role("link", name="Usage").is_visible()
     found = await Axe().run(window)
-    assert [(it["id"], it["nodes"][0]["html"]) for it in found.response["violations"]] == []
+    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in found.response["violations"]] == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -107,7 +108,7 @@ async def test_keyboard_reaches_every_control(visit, width):
             await window.keyboard.press("Tab")
             reached.append(await window.evaluate("document.activeElement.tagName + " + FOCUSED_NAME))
         outlined = await window.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-        if any(it.startswith("BODY") for it in reached) or outlined == "none":
+        if any(element.startswith("BODY") for element in reached) or outlined == "none":
             failures[path] = (count, reached, outlined)
     assert failures == {}
 
@@ -129,7 +130,9 @@ async def test_no_page_violates_its_content_security_policy(open_page, household
     window = await open_page(household["user"], scripts=True)
     window.on("console", lambda message: messages.append(message.text))
     # A request is aborted if the next page opens before it ends. That isn't a refusal.
-    window.on("requestfailed", lambda it: messages.append(it.url) if it.failure != "net::ERR_ABORTED" else None)
+    window.on(
+        "requestfailed", lambda request: messages.append(request.url) if request.failure != "net::ERR_ABORTED" else None
+    )
     for path in SIGNED_IN_PATHS:
         await window.goto(path.format_map(household))
     assert messages == []

@@ -31,7 +31,7 @@ async def test_each_screenshot_shows_its_page_without_accessibility_violations(g
         if violations or overflowing or rendered_templates[-1] != gallery.screenshots[name].template:
             failures[name] = (
                 rendered_templates[-1],
-                [(it["id"], it["nodes"][0]["html"]) for it in violations],
+                [(violation["id"], violation["nodes"][0]["html"]) for violation in violations],
                 overflowing[:3],
             )
     assert failures == {}

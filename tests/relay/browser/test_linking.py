@@ -7,7 +7,7 @@ from relay.app import create_app
 from relay.server import open_listening_socket
 from relay.settings import Settings
 from tests.relay.browser.test_every_page import OVERFLOWING
-from tests.relay.support.serving import serving
+from tests.relay.support.serving import serve_relay
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ async def relay(tmp_path, database_url, enode):
         enode_base_url=enode.url,
         enode_auth_url=f"{enode.url}/oauth2/token",
     )
-    async with serving(create_app(settings, database_url), listening) as url:
+    async with serve_relay(create_app(settings, database_url), listening) as url:
         yield url
 
 

@@ -8,7 +8,7 @@ import pytest
 from relay.bus.listener_state import ListenerTimings
 from relay.bus.redis import RedisListener, create_redis_sender, find_pubsub_problem, open_redis
 from relay.bus.waker import FEED_CHANNEL, INBOX_CHANNEL, Waker
-from tests.relay.support.feed import running, wait_until
+from tests.relay.support.feed import run_in_background, wait_until
 from tests.relay.support.redis_server import REDIS, REDIS_MISSING, RedisServer
 
 pytestmark = pytest.mark.skipif(REDIS is None, reason=REDIS_MISSING)
@@ -43,19 +43,19 @@ class Process:
 async def run_process(pool, redis, timings=QUICK):
     async with open_redis(redis.url) as client:
         process = Process(pool, client, timings)
-        async with running(process.listener.run(), *(waker.run() for waker in process.wakers.values())):
+        async with run_in_background(process.listener.run(), *(waker.run() for waker in process.wakers.values())):
             yield process
 
 
 async def wait_until_listening(*processes):
-    await wait_until(lambda: all(it.listener.status == "listening" for it in processes))
+    await wait_until(lambda: all(process.listener.status == "listening" for process in processes))
 
 
 async def test_hints_reach_other_processes_through_redis_once_and_not_the_sender_twice(pool, redis):
     async with run_process(pool, redis) as here, run_process(pool, redis) as there:
         await wait_until_listening(here, there)
-        for it in (here, there):
-            for hints in it.hints.values():
+        for process in (here, there):
+            for hints in process.hints.values():
                 hints.clear()
         user_ids = {uuid4() for _ in range(1000)}
         here.wakers[FEED_CHANNEL].wake(user_ids)

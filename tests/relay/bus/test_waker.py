@@ -10,7 +10,7 @@ from psycopg import sql
 from relay.bus.postgres import ListenerTimings, PostgresListener
 from relay.bus.waker import FEED_CHANNEL, INBOX_CHANNEL, Waker
 from relay.kit.database import open_pool
-from tests.relay.support.feed import running, wait_until
+from tests.relay.support.feed import run_in_background, wait_until
 
 QUICK = ListenerTimings(
     test_interval=timedelta(seconds=0.3), test_timeout=timedelta(seconds=2), poll_interval=timedelta(seconds=0.05)
@@ -50,7 +50,7 @@ async def test_hints_are_passed_on_locally_at_once_and_sent_in_batches(pool, dat
             waker.wake([user_id])
         assert len(hints) == 1000
         notifications = []
-        async with running(waker.run()):
+        async with run_in_background(waker.run()):
             while len(notifications) < 5:
                 notifications += [notice async for notice in other.notifies(timeout=10, stop_after=1)]
             # There is no sixth one: the next notification is that of the next wake-up.
@@ -61,7 +61,7 @@ async def test_hints_are_passed_on_locally_at_once_and_sent_in_batches(pool, dat
     assert len(notifications) == 5
     assert all(len(notice.payload) < 8000 for notice in notifications)
     assert sorted(name for notice in notifications for name in notice.payload.split()[1:]) == sorted(
-        it.hex for it in user_ids
+        user_id.hex for user_id in user_ids
     )
 
 
@@ -70,16 +70,16 @@ async def test_other_processes_receive_hints_and_the_sender_ignores_its_own(pool
     inbox = Waker(pool, INBOX_CHANNEL)
     listeners = [PostgresListener(database_url, pool, [here]), PostgresListener(database_url, pool, [there, inbox])]
     hints = {waker: Hints(waker) for waker in (here, there, inbox)}
-    async with running(here.run(), there.run(), inbox.run(), *(listener.run() for listener in listeners)):
+    async with run_in_background(here.run(), there.run(), inbox.run(), *(listener.run() for listener in listeners)):
         for listener in listeners:
             await wait_until_status(listener, "listening")
         for received in hints.values():
             received.clear()  # a new connection notifies the wakers of all users
         one, two = uuid4(), uuid4()
         here.wake([one])
-        await hints[there].wait_until(lambda it: it == [{one}])
+        await hints[there].wait_until(lambda hinted: hinted == [{one}])
         there.wake([two])
-        await hints[here].wait_until(lambda it: {two} in it)
+        await hints[here].wait_until(lambda hinted: {two} in hinted)
     assert hints[here] == [{one}, {two}]
     assert hints[there] == [{one}, {two}]
     assert hints[inbox] == []
@@ -97,7 +97,7 @@ async def test_hints_are_sent_again_after_a_failed_send(pool, database_url, capl
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
         await owner.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name='evconduit'")
         await owner.execute(sql.SQL("listen {}").format(sql.Identifier(FEED_CHANNEL)))
-        async with running(waker.run()), asyncio.timeout(10):
+        async with run_in_background(waker.run()), asyncio.timeout(10):
             waker.wake([uuid4()])
             while "wake-up not sent" not in caplog.text:
                 await asyncio.sleep(0.01)
@@ -106,7 +106,9 @@ async def test_hints_are_sent_again_after_a_failed_send(pool, database_url, capl
             payloads = ""
             while last.hex not in payloads:
                 waker.wake([last])
-                payloads = "".join([it.payload async for it in owner.notifies(timeout=0.2, stop_after=1)])
+                payloads = "".join(
+                    [notification.payload async for notification in owner.notifies(timeout=0.2, stop_after=1)]
+                )
 
 
 async def test_listener_reconnects_and_then_hints_at_all_users(pool, database_url):
@@ -114,7 +116,7 @@ async def test_listener_reconnects_and_then_hints_at_all_users(pool, database_ur
     listener = PostgresListener(database_url, pool, [there], timings=QUICK)
     hints = Hints(there)
     async with (
-        running(here.run(), listener.run()),
+        run_in_background(here.run(), listener.run()),
         await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner,
     ):
         await wait_until_status(listener, "listening")
@@ -127,7 +129,7 @@ async def test_listener_reconnects_and_then_hints_at_all_users(pool, database_ur
         assert None in hints
         user_id = uuid4()
         here.wake([user_id])
-        await hints.wait_until(lambda it: {user_id} in it)
+        await hints.wait_until(lambda hinted: {user_id} in hinted)
 
 
 @pytest.fixture
@@ -146,10 +148,10 @@ async def test_behind_a_transaction_pooler_the_listener_polls_and_logs_one_warni
         test_interval=timedelta(seconds=0.1), test_timeout=timedelta(seconds=0.1), poll_interval=timedelta(seconds=0.02)
     )
     listener = PostgresListener(elsewhere, pool, [waker], timings=timings)
-    async with running(listener.run()):
+    async with run_in_background(listener.run()):
         await wait_until_status(listener, "polling")
         before = len(hints)
-        await hints.wait_until(lambda it: len(it) > before + 20)
+        await hints.wait_until(lambda hinted: len(hinted) > before + 20)
     assert hints[-1] is None
     assert caplog.text.count("transaction pooler") == 1
 
@@ -172,6 +174,6 @@ async def test_listener_stops_polling_once_the_self_test_succeeds(pool, elsewher
     timings = ListenerTimings(test_interval=timedelta(seconds=0.1), test_timeout=timedelta(seconds=0.5))
     async with open_pool(elsewhere, size=2) as wrong:
         listener = PostgresListener(database_url, Detour(wrong, pool), [waker], timings=timings)
-        async with running(listener.run()):
+        async with run_in_background(listener.run()):
             await wait_until_status(listener, "polling")
             await wait_until_status(listener, "listening")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import sys
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-import uvicorn
 from pydantic import SecretStr
 
 from relay.app import create_app
@@ -19,16 +17,17 @@ from relay.settings import Settings
 from tests.relay.support.enode_events import CHARGING, STOPPED, make_event, make_vehicle, sign_body
 from tests.relay.support.feed import add_user, fetch_value, parse_event
 from tests.relay.support.redis_server import REDIS, REDIS_MISSING, RedisServer
+from tests.relay.support.serving import serve_relay
 
 EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
 CURRENT, PREVIOUS, INTERNAL = "the-current-secret", "the-previous-secret", "an-internal-key-of-the-operator"
 
 
-class World:
-    """A running relay, one user of it, and its command line."""
+class RunningRelay:
+    """A relay with one user, its HTTP interface and its command line."""
 
-    def __init__(self, url, http, pool, person, environment):
-        self.url, self.http, self.pool, self.person, self.environment = url, http, pool, person, environment
+    def __init__(self, url, http, pool, user, environment):
+        self.url, self.http, self.pool, self.user, self.environment = url, http, pool, user, environment
 
     async def run(self, *arguments, **environment):
         process = await asyncio.create_subprocess_exec(
@@ -53,7 +52,7 @@ class World:
     async def post_enode_event(self, secret=CURRENT, **groups):
         now = datetime.now(UTC)
         vehicle_event = make_event(
-            "user:vehicle:updated", now, self.person.id, vehicle=make_vehicle("car", now, **groups)
+            "user:vehicle:updated", now, self.user.id, vehicle=make_vehicle("car", now, **groups)
         )
         raw = json.dumps([vehicle_event]).encode()
         headers = {"x-enode-signature": sign_body(raw, secret)}
@@ -62,15 +61,15 @@ class World:
 
     @asynccontextmanager
     async def stream(self):
-        async with self.http.get(f"{self.url}/api/ha/v2/stream", headers=self.person.header) as response:
+        async with self.http.get(f"{self.url}/api/ha/v2/stream", headers=self.user.header) as response:
             assert response.status == 200
 
             async def read_next_event():
                 async with asyncio.timeout(40):
                     while True:
                         block = (await response.content.readuntil(b"\n\n")).decode().strip()
-                        if (found := parse_event(block)) is not None:
-                            return found
+                        if (event := parse_event(block)) is not None:
+                            return event
 
             yield read_next_event
 
@@ -82,24 +81,6 @@ class World:
         async with asyncio.timeout(20), self.pool.connection() as connection:
             while await fetch_value(connection, "select count(*) from webhook_logs where state = 'done'") != count:
                 await asyncio.sleep(0.05)
-
-
-@asynccontextmanager
-async def serving(settings, conninfo):
-    listening = socket.create_server(("127.0.0.1", 0))
-    app = create_app(settings, conninfo)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, lifespan="on"))
-    task = asyncio.create_task(server.serve(sockets=[listening]))
-    try:
-        async with asyncio.timeout(20):
-            while not server.started:
-                assert not task.done()
-                await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        app.state.runtime.hub.close()
-        server.should_exit = True
-        await task
 
 
 @pytest.fixture
@@ -114,151 +95,154 @@ def settings(database_url, tmp_path):
 
 
 @pytest.fixture
-def open_world(database_url, pool, tmp_path):
+def open_relay(database_url, pool, tmp_path):
     """Starts a relay with these settings; variables are added to the environment of its command line."""
 
     @asynccontextmanager
-    async def opened(settings, **variables):
+    async def start(settings, **variables):
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "EVCONDUIT_DATA": str(tmp_path)}
-        async with serving(settings, database_url) as url, aiohttp.ClientSession() as http:
+        async with serve_relay(create_app(settings, database_url)) as url, aiohttp.ClientSession() as http:
             environment |= {"DATABASE_URL": database_url, **variables}
-            yield World(url, http, pool, await add_user(pool), environment)
+            yield RunningRelay(url, http, pool, await add_user(pool), environment)
 
-    return opened
+    return start
 
 
 @pytest.fixture
-async def world(settings, open_world):
-    async with open_world(settings) as opened:
-        yield opened
+async def relay(settings, open_relay):
+    async with open_relay(settings) as running:
+        yield running
 
 
 @pytest.fixture(params=["notify", pytest.param("redis", marks=pytest.mark.skipif(REDIS is None, reason=REDIS_MISSING))])
-async def world_with_bus(request, settings, open_world, tmp_path):
-    """The same for each transport of hints between processes."""
+async def relay_with_bus(request, settings, open_relay, tmp_path):
+    """A running relay with each transport of hints between processes in turn."""
     if request.param == "notify":
-        async with open_world(settings) as opened:
-            yield opened
+        async with open_relay(settings) as running:
+            yield running
         return
     (tmp_path / "redis").mkdir()
     server = RedisServer(tmp_path / "redis")
     server.start()
     try:
         redis = settings.model_copy(update={"redis_url": SecretStr(server.url)})
-        async with open_world(redis, REDIS_URL=server.url) as opened:
-            yield opened
+        async with open_relay(redis, REDIS_URL=server.url) as running:
+            yield running
     finally:
         server.stop()
 
 
-async def test_stream_stays_open_while_delivery_is_paused_and_gets_everything_on_resume(world):
-    assert await world.post_enode_event(charge=STOPPED) == 200
-    await world.wait_until_processed(1)
-    async with world.stream() as read_next_event:
+async def test_stream_stays_open_while_delivery_is_paused_and_gets_everything_on_resume(relay):
+    assert await relay.post_enode_event(charge=STOPPED) == 200
+    await relay.wait_until_processed(1)
+    async with relay.stream() as read_next_event:
         assert (await read_next_event()).name == "snapshot"
-        await world.run_checked("pause", "delivery")
-        await world.post_enode_event(charge=CHARGING)
-        await world.post_enode_event(charge=STOPPED)
-        await world.wait_until_processed(3)
+        await relay.run_checked("pause", "delivery")
+        await relay.post_enode_event(charge=CHARGING)
+        await relay.post_enode_event(charge=STOPPED)
+        await relay.wait_until_processed(3)
         next_event = asyncio.create_task(read_next_event())
         done, _ = await asyncio.wait({next_event}, timeout=6)  # longer than a sweep
         assert not done
-        await world.run_checked("resume", "delivery")
+        await relay.run_checked("resume", "delivery")
         events = [await next_event, await read_next_event(), await read_next_event()]
-    kinds = [it.data["type"] for it in events if it.name == "transition"]
+    kinds = [event.data["type"] for event in events if event.name == "transition"]
     assert kinds == ["charging_started", "charging_stopped"]
-    assert [it.seq for it in events] == sorted(it.seq for it in events)
+    assert [event.seq for event in events] == sorted(event.seq for event in events)
 
 
-async def test_disabled_account_is_refused_and_keeps_its_events(world):
-    user = ("--user", str(world.person.id))
-    async with world.stream() as read_next_event:
+async def test_disabled_account_is_refused_and_keeps_its_events(relay):
+    user = ("--user", str(relay.user.id))
+    async with relay.stream() as read_next_event:
         assert (await read_next_event()).name == "snapshot"
-        await world.run_checked("user", "disable", *user)
-        status, body = await world.get("/api/ha/v2/account", **world.person.header)
+        await relay.run_checked("user", "disable", *user)
+        status, body = await relay.get("/api/ha/v2/account", **relay.user.header)
         assert (status, json.loads(body)["type"]) == (403, "urn:evconduit:problem:account-disabled")
-        assert await world.post_enode_event(charge=STOPPED) == 200
+        assert await relay.post_enode_event(charge=STOPPED) == 200
         while (last := await read_next_event()).name != "bye":
             pass
         assert last.data["reason"] == "revoked"
-    await world.wait_until_processed(1)
-    await world.run_checked("user", "enable", *user)
-    status, body = await world.get("/api/ha/v2/vehicles", **world.person.header)
+    await relay.wait_until_processed(1)
+    await relay.run_checked("user", "enable", *user)
+    status, body = await relay.get("/api/ha/v2/vehicles", **relay.user.header)
     assert status == 200
     assert len(json.loads(body)["vehicles"]) == 1
 
 
 @pytest.mark.parametrize("command", [("key", "revoke"), ("user", "disable"), ("user", "delete", "--yes")])
-async def test_command_that_revokes_access_ends_open_streams_at_once(world_with_bus, command):
-    world = world_with_bus
-    user = ("--user", str(world.person.id))
+async def test_command_that_revokes_access_ends_open_streams_at_once(relay_with_bus, command):
+    relay = relay_with_bus
+    user = ("--user", str(relay.user.id))
     if command == ("key", "revoke"):
-        command = (*command, (await world.run_checked("key", "list", *user)).split("…")[0])
-    async with world.stream() as read_next_event:
+        command = (*command, (await relay.run_checked("key", "list", *user)).split("…")[0])
+    async with relay.stream() as read_next_event:
         assert (await read_next_event()).name == "snapshot"
-        await world.run_checked(*command, *user)
+        await relay.run_checked(*command, *user)
         async with asyncio.timeout(5):  # the credential itself is checked again only after 25 seconds
             while (last := await read_next_event()).name != "bye":
                 pass
     assert last.data["reason"] == "revoked"
 
 
-async def test_pause_and_resume_commands(world):
-    assert "commands paused" not in await world.run_checked("status")
-    await world.run_checked("pause", "commands")
-    assert "commands paused" in await world.run_checked("status")
-    assert (await world.status())["paused"] == {"commands_paused": 1}
-    await world.run_checked("resume", "commands")
-    assert (await world.status())["paused"] == {}
+async def test_status_shows_paused_commands_until_they_are_resumed(relay):
+    assert "commands paused" not in await relay.run_checked("status")
+    await relay.run_checked("pause", "commands")
+    assert "commands paused" in await relay.run_checked("status")
+    assert (await relay.status())["paused"] == {"commands_paused": 1}
+    await relay.run_checked("resume", "commands")
+    assert (await relay.status())["paused"] == {}
 
 
 @pytest.mark.parametrize(
     "arguments", [("pause", "everything"), ("inbox", "list", "--state", "lost"), ("inbox", "show", "9")]
 )
-async def test_unknown_argument_is_refused_in_one_line(world, arguments):
-    code, out, err = await world.run(*arguments)
+async def test_unknown_argument_is_refused_in_one_line(relay, arguments):
+    code, out, err = await relay.run(*arguments)
     assert (code, out) == (2, "")
     assert len(err.strip().splitlines()) == 1
 
 
-async def test_webhook_accepts_current_and_previous_secret_and_no_other(world):
-    assert [await world.post_enode_event(secret) for secret in (CURRENT, PREVIOUS, "another-secret")] == [200, 200, 401]
-    await world.wait_until_processed(2)
+async def test_webhook_accepts_current_and_previous_secret_and_no_other(relay):
+    assert [await relay.post_enode_event(secret) for secret in (CURRENT, PREVIOUS, "another-secret")] == [200, 200, 401]
+    await relay.wait_until_processed(2)
 
 
-async def test_metrics_require_the_internal_key_and_match_the_status(world):
-    await world.post_enode_event()
-    await world.wait_until_processed(1)
-    assert (await world.get("/metrics"))[0] == 401
-    assert (await world.get("/metrics", **{"X-Internal-API-Key": "wrong"}))[0] == 401
-    assert (await world.get("/metrics", Authorization=f"Bearer {INTERNAL}"))[0] == 200
-    async with world.stream() as read_next_event:
+async def test_metrics_require_the_internal_key_and_match_the_status(relay):
+    await relay.post_enode_event()
+    await relay.wait_until_processed(1)
+    assert (await relay.get("/metrics"))[0] == 401
+    assert (await relay.get("/metrics", **{"X-Internal-API-Key": "wrong"}))[0] == 401
+    assert (await relay.get("/metrics", Authorization=f"Bearer {INTERNAL}"))[0] == 200
+    async with relay.stream() as read_next_event:
         await read_next_event()
-        status, text = await world.get("/metrics", **{"X-Internal-API-Key": INTERNAL})
+        status, text = await relay.get("/metrics", **{"X-Internal-API-Key": INTERNAL})
     assert status == 200
     lines = text.splitlines()
     assert "evconduit_inbox_oldest_pending_seconds 0.0" in lines
-    assert "evconduit_inbox_oldest_pending_seconds 0.0" in lines
     assert "evconduit_streams 1" in lines
     assert any('route="/api/webhook/enode"' in line for line in lines)
-    status_values = await world.status()
+    status_values = await relay.status()
     assert status_values["inbox_events"] == {}
     assert status_values["enode_heartbeat_seconds"] is None
     assert 0 <= status_values["enode_heard_seconds"] < 60
 
 
-async def test_internal_status_requires_the_internal_key_and_matches_the_command(world):
+async def test_internal_status_requires_the_internal_key_and_matches_the_command(relay):
     path = "/api/v1/internal/status"
-    for wrong in ({}, {"X-Internal-API-Key": "wrong"}, world.person.header):
-        assert (await world.get(path, **wrong))[0] == 401
-    status, text = await world.get(path, **{"X-Internal-API-Key": INTERNAL})
-    assert (status, json.loads(text)["figures"].keys()) == (200, (await world.status()).keys())
+    for wrong in ({}, {"X-Internal-API-Key": "wrong"}, relay.user.header):
+        assert (await relay.get(path, **wrong))[0] == 401
+    status, text = await relay.get(path, **{"X-Internal-API-Key": INTERNAL})
+    assert (status, json.loads(text)["figures"].keys()) == (200, (await relay.status()).keys())
 
 
 async def test_metrics_are_404_without_an_internal_key(settings, database_url):
     keyless = settings.model_copy(update={"internal_api_key": None})
-    async with serving(keyless, database_url) as url, aiohttp.ClientSession() as http, http.get(f"{url}/metrics") as it:
-        assert it.status == 404
+    async with (
+        serve_relay(create_app(keyless, database_url)) as url,
+        aiohttp.ClientSession() as http,
+        http.get(f"{url}/metrics") as response,
+    ):
+        assert response.status == 404
         async with http.get(f"{url}/api/v1/internal/status", headers={"X-Internal-API-Key": INTERNAL}) as internal:
             assert internal.status == 404
 
@@ -266,12 +250,12 @@ async def test_metrics_are_404_without_an_internal_key(settings, database_url):
 @pytest.mark.parametrize(
     ("state", "result"), [("ok", "ok  "), ("starting", "ok  "), ("silent", "FAIL"), ("signature_failures", "FAIL")]
 )
-async def test_doctor_reports_the_state_of_enodes_webhook(world, pool, state, result):
+async def test_doctor_reports_the_state_of_enodes_webhook(relay, pool, state, result):
     async with pool.connection() as connection:
         await connection.execute(
             "insert into enode_health (account_id, state, since) values ('default', %s, '2026-11-25 10:00+00')", [state]
         )
-    _, out, _ = await world.run("doctor", WEBHOOK_URL="https://relay.example.org/x", ENODE_WEBHOOK_SECRET=CURRENT)
+    _, out, _ = await relay.run("doctor", WEBHOOK_URL="https://relay.example.org/x", ENODE_WEBHOOK_SECRET=CURRENT)
     (line,) = [line for line in out.splitlines() if "updates:" in line]
     assert line.startswith(result)
     assert f"{state} since 2026-11-25 10:00 UTC" in line

@@ -15,7 +15,7 @@ from relay.kit.database import fetch_one
 from relay.kit.rate_limiter import RateLimiter
 from tests.relay.api_docs.conftest import JWT, SUPABASE_ID, USER_ID, account, app, enode, resolve_to_loopback
 from tests.relay.support.endpoints import open_test_outbound
-from tests.relay.support.serving import serving
+from tests.relay.support.serving import serve_relay
 
 __all__ = ["account", "app", "enode"]
 
@@ -68,7 +68,7 @@ async def url(app, account, pool, make_account) -> AsyncIterator[str]:
     async def verify(token: str) -> UUID | None:
         return supabase_ids.get(token)
 
-    async with serving(app) as at, open_test_outbound(resolve=resolve_to_loopback) as outbound:
+    async with serve_relay(app) as at, open_test_outbound(resolve=resolve_to_loopback) as outbound:
         app.state.runtime = replace(
             app.state.runtime,
             verify_supabase_token=verify,

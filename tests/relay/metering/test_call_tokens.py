@@ -37,7 +37,7 @@ async def test_concurrent_grants_of_one_source_grant_once(pool, account):
             return await grant_call_tokens(connection, entry(account, 100))
 
     balances = await asyncio.gather(*(grant() for _ in range(20)))
-    assert [it for it in balances if it is not None] == [100]
+    assert [balance for balance in balances if balance is not None] == [100]
     assert await fetch_balance(pool, account) == 100
 
 

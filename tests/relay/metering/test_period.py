@@ -14,7 +14,7 @@ SELECT_PERIOD = f"select {PERIOD_START}, {RESETS_AT} from (select %(anchor)s::ti
     "now()", "%(now)s::timestamptz"
 )
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
-ANCHORS = MOMENTS.map(lambda it: it.replace(day=min(it.day, 28)))
+ANCHORS = MOMENTS.map(lambda moment: moment.replace(day=min(moment.day, 28)))
 ZONES = st.sampled_from(["UTC", "Europe/Stockholm", "America/New_York", "Pacific/Auckland", "Asia/Kathmandu"])
 
 
@@ -25,12 +25,12 @@ def get_month(postgres):
         def query(anchor, now, zone="UTC"):
             connection.execute("select set_config('timezone', %s, false)", [zone])
             row = connection.execute(SELECT_PERIOD, {"anchor": anchor, "now": now}).fetchone()
-            return [it.astimezone(UTC) for it in row]
+            return [moment.astimezone(UTC) for moment in row]
 
         yield query
 
 
-many_examples = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many_examples = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @many_examples

@@ -42,7 +42,7 @@ def test_more_remaining_calls_never_lengthen_the_interval(left, more, remaining,
 
 @given(LEFT, REMAINING)
 def test_more_activity_never_lengthens_the_interval(left, remaining):
-    charging, plugged_in, parked = (plan_poll_interval(left, remaining, it) for it in VehicleActivity)
+    charging, plugged_in, parked = (plan_poll_interval(left, remaining, activity) for activity in VehicleActivity)
     assert charging <= plugged_in <= parked
 
 
@@ -69,9 +69,9 @@ def test_call_tokens_pay_for_the_slowest_rate_only():
 
 def test_schedule_is_deterministic_and_spread_over_users():
     resets_at = NOW + timedelta(days=15)
-    budgets = [budget(1000, resets_at=resets_at, user=UUID(int=it)) for it in range(400)]
-    intervals = [plan_next_poll(it, VehicleActivity.PARKED, NOW) - NOW for it in budgets]
-    assert intervals == [plan_next_poll(it, VehicleActivity.PARKED, NOW) - NOW for it in budgets]
+    budgets = [budget(1000, resets_at=resets_at, user=UUID(int=number)) for number in range(400)]
+    intervals = [plan_next_poll(user_budget, VehicleActivity.PARKED, NOW) - NOW for user_budget in budgets]
+    assert intervals == [plan_next_poll(user_budget, VehicleActivity.PARKED, NOW) - NOW for user_budget in budgets]
     plain = plan_poll_interval(1000, timedelta(days=15), VehicleActivity.PARKED)
     assert plain * 0.9 <= min(intervals) < plain * 0.92
     assert plain * 1.08 < max(intervals) <= plain * 1.1
@@ -123,7 +123,7 @@ def test_most_of_the_allowance_is_used(limit, least):
     assert len(polls) >= least * limit
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from([130, 300, 2500]), MONTHS, st.lists(ACTIVITIES, min_size=1, max_size=60), st.uuids())
 def test_calls_last_to_the_end_of_the_month_with_any_activity(limit, month, activities, user):
     def activity_at(since):

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from relay.kit.rate_limiter import RateLimiter
 from tests.relay.api_docs.conftest import COMMAND_ID, JWT, KEY, SESSION_ID, VEHICLE_ID, verify_fixed_token
-from tests.relay.support.serving import serving
+from tests.relay.support.serving import serve_relay
 
 STREAMING_OPERATIONS = {"GET /api/ha/v2/stream"}
 """The response never ends; it is tested with the streams."""
@@ -47,7 +47,7 @@ def examples(request):
 
 @pytest.fixture
 async def url(app, account):
-    async with serving(app) as at:
+    async with serve_relay(app) as at:
         app.state.runtime = replace(
             app.state.runtime, rate_limiter=RateLimiter(per_minute=1_000_000), verify_supabase_token=verify_fixed_token
         )
@@ -101,7 +101,6 @@ def run_cases(examples, strategy, check):
         max_examples=examples,
         derandomize=True,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

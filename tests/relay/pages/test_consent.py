@@ -58,7 +58,7 @@ async def test_page_shows_the_client_the_account_the_permissions_and_the_redirec
 
 async def test_page_cannot_be_framed_or_cached_and_posts_only_to_the_redirect_host(browser):
     headers = (await browser.get(consent_path(redirect_uri=LOCAL))).headers
-    policy = dict(it.strip().partition(" ")[::2] for it in headers["content-security-policy"].split(";"))
+    policy = dict(directive.strip().partition(" ")[::2] for directive in headers["content-security-policy"].split(";"))
     assert policy["frame-ancestors"] == "'none'"
     assert policy["form-action"] == "'self' http://ha.local:8123"
     assert policy["default-src"] == "'none'"
@@ -217,8 +217,8 @@ async def test_approval_accepts_only_the_request_that_was_shown_to_this_user(bro
         f"{body}.{signature[:-1]}",
         f"é.{signature}",
     ]
-    for it in altered:
-        answer = await browser.submit(PAGE, consent_path(), request=it, decision="approve")
+    for request in altered:
+        answer = await browser.submit(PAGE, consent_path(), request=request, decision="approve")
         assert answer.status_code == 400
         assert "location" not in answer.headers
     # A request that was shown to one user can't be approved by another.

@@ -81,7 +81,7 @@ async def test_new_key_is_shown_and_its_cookie_is_limited_to_the_ingress_path(ho
     done = await home_browser.submit("/keys", name="Laptop", scopes=["read"])
     assert done.headers["location"].endswith("/keys/made")
     # Home Assistant and other add-ons share the origin, so the cookie's path must be the relay's own.
-    assert [(it.path, it.secure) for it in home_browser.cookies.jar] == [
+    assert [(cookie.path, cookie.secure) for cookie in home_browser.cookies.jar] == [
         (INGRESS_HEADERS["X-Ingress-Path"] + "/", False)
     ]
     assert re.search(rf">{API_KEY_PATTERN}</textarea>", (await home_browser.get("/keys/made")).text)

@@ -109,20 +109,23 @@ async def test_failed_test_shows_its_reason(sign_in, account, receiver, store_en
 
 @pytest.mark.parametrize("which", ["key", "grant"])
 async def test_disconnecting_revokes_access_immediately(sign_in, account, app, pool, *, key_id, grant_id, which):
-    it = {"key": key_id, "grant": grant_id}[which]
+    credential_id = {"key": key_id, "grant": grant_id}[which]
     opened = await sign_in(account.user_id)
-    with app.state.runtime.hub.open_listener(account.user_id, it) as stream:
+    with app.state.runtime.hub.open_listener(account.user_id, credential_id) as stream:
         assert (
-            "It loses access to your account immediately." in (await opened.get(f"/installations/{it}/disconnect")).text
+            "It loses access to your account immediately."
+            in (await opened.get(f"/installations/{credential_id}/disconnect")).text
         )
-        done = await opened.submit(f"/installations/{it}/disconnect")
+        done = await opened.submit(f"/installations/{credential_id}/disconnect")
         assert (done.status_code, done.headers["location"]) == (303, "/installations")
         assert b"revoked" in await stream.receive()
     assert "The installation is disconnected." in (await opened.get("/installations")).text
     async with pool.connection() as connection:
-        row = await (await connection.execute("select revoked_at from credentials where id = %s", [it])).fetchone()
+        row = await (
+            await connection.execute("select revoked_at from credentials where id = %s", [credential_id])
+        ).fetchone()
     assert row[0] is not None
-    assert (await opened.get(f"/installations/{it}/disconnect")).status_code == 404
+    assert (await opened.get(f"/installations/{credential_id}/disconnect")).status_code == 404
 
 
 async def test_another_user_s_installation_cannot_be_tested_or_disconnected(sign_in, account, make_account, key_id):

@@ -78,11 +78,11 @@ async def test_another_user_s_or_unknown_credential_returns_404(sign_in, make_ac
         row = await (
             await connection.execute("select id from api_keys where user_id = %s", [theirs.user_id])
         ).fetchone()
-    it = {"foreign": row[0], "unknown": uuid4(), "no id": "x%00"}[which]
+    key_id = {"foreign": row[0], "unknown": uuid4(), "no id": "x%00"}[which]
     opened = await sign_in(mine.user_id)
     for answer in (
-        await opened.get(path.format(it)),
-        await opened.submit(path.format(it), on="/keys"),
+        await opened.get(path.format(key_id)),
+        await opened.submit(path.format(key_id), on="/keys"),
     ):
         assert answer.status_code == 404
         assert "<h1>Page not found</h1>" in answer.text

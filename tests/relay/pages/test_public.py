@@ -14,8 +14,8 @@ async def test_public_page_is_complete_and_loads_nothing_external(browser, path)
     assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page.text)
     linked = re.findall(r'(?:href|src|action)="([^"]+)"', page.text)
     assert linked
-    assert all(it.startswith(("/", "#")) for it in linked)
-    for asset in [it for it in linked if it.startswith("/static/")]:
+    assert all(link.startswith(("/", "#")) for link in linked)
+    for asset in [link for link in linked if link.startswith("/static/")]:
         assert (await browser.get(asset)).status_code == 200
 
 

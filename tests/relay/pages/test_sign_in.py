@@ -47,8 +47,8 @@ async def test_second_link_signs_in_the_same_owner(open_browser, create_link, ow
 async def test_links_used_concurrently_create_one_owner(open_browser, create_link, owner):
     browsers = [await open_browser() for _ in range(8)]
     links = [await create_link() for _ in browsers]
-    entered = await asyncio.gather(*(it.submit(link) for it, link in zip(browsers, links, strict=True)))
-    assert {it.status_code for it in entered} == {303}
+    entered = await asyncio.gather(*(browser.submit(link) for browser, link in zip(browsers, links, strict=True)))
+    assert {response.status_code for response in entered} == {303}
     assert await (await owner.execute("select count(*), count(distinct user_id) from web_sessions")).fetchone() == (
         8,
         1,
@@ -59,13 +59,13 @@ async def test_links_used_concurrently_create_one_owner(open_browser, create_lin
 async def test_link_used_concurrently_signs_in_one_browser(open_browser, create_link):
     link = await create_link()
     browsers = [await open_browser() for _ in range(8)]
-    for it in browsers:
-        await it.get(link)
-    tokens = [re.search(r'value="([0-9a-f]{64})"', (await it.get(link)).text)[1] for it in browsers]
+    for browser in browsers:
+        await browser.get(link)
+    tokens = [re.search(r'value="([0-9a-f]{64})"', (await browser.get(link)).text)[1] for browser in browsers]
     pressed = await asyncio.gather(
-        *(it.post(link, data={"csrf": token}) for it, token in zip(browsers, tokens, strict=True))
+        *(browser.post(link, data={"csrf": token}) for browser, token in zip(browsers, tokens, strict=True))
     )
-    assert sorted(it.status_code for it in pressed) == [303] + [410] * 7
+    assert sorted(response.status_code for response in pressed) == [303] + [410] * 7
 
 
 async def test_visitor_reaches_the_requested_page_after_signing_in(browser, create_link):
@@ -112,7 +112,7 @@ async def test_database_stores_no_link_or_session_tokens(browser, create_link, o
 async def test_session_cookie_is_http_only_and_limited_to_the_host(browser, create_link):
     entered = await browser.submit(await create_link())
     cookie = entered.headers["set-cookie"].lower()
-    assert all(it in cookie for it in ("httponly", "samesite=lax", "path=/"))
+    assert all(attribute in cookie for attribute in ("httponly", "samesite=lax", "path=/"))
     assert "domain" not in cookie
 
 

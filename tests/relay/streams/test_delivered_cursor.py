@@ -15,5 +15,5 @@ def test_delivered_cursor_is_the_newest_sample_older_than_the_lag(intervals):
         now += interval
         samples.append((now, seq))
         delivered = tracker.update(Cursor(epoch="e", seq=seq), now)
-        old = [it for at, it in samples if at <= now - 60]
+        old = [cursor for at, cursor in samples if at <= now - 60]
         assert (delivered.seq if delivered else None) == (old[-1] if old else None)

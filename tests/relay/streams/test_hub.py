@@ -12,7 +12,8 @@ from relay.bus.postgres import PostgresListener
 from relay.bus.waker import FEED_CHANNEL, Waker
 from relay.feed.messages import AccountMessage
 from relay.kit.problems import Problem
-from relay.streams.hub import Hub, StreamRules
+from relay.streams.hub import Hub
+from relay.streams.rules import StreamRules
 from relay.usecases.feed.reader import create_feed_reader, read_snapshot
 from tests.relay.support.feed import (
     StreamReader,
@@ -21,7 +22,7 @@ from tests.relay.support.feed import (
     parse_events,
     put_vehicle,
     remove_vehicle,
-    running,
+    run_in_background,
     start_listener,
     wait_until,
 )
@@ -36,13 +37,13 @@ async def test_hinted_user_receives_new_messages_in_order_and_once(pool):
     with hub.open_listener(ada.id, ada.credential) as listener:
         cursor = await start_listener(pool, listener)
         reader = StreamReader(listener)
-        async with running(hub.run()):
+        async with run_in_background(hub.run()):
             first = await add_transition(pool, ada.id, vehicle_id, "plugged_in")
             await put_vehicle(pool, ada.id, vehicle_id, level=11)
             _, newest = await put_vehicle(pool, ada.id, vehicle_id, level=12)
             hub.request_delivery(frozenset([ada.id]))
             events = await reader.read_until_seq(newest)
-            assert [(it.name, it.seq) for it in events] == [("transition", first), ("vehicle", newest)]
+            assert [(event.name, event.seq) for event in events] == [("transition", first), ("vehicle", newest)]
             assert events[1].data["vehicle"]["chargeState"]["batteryLevel"] == 12
             gone = await remove_vehicle(pool, ada.id, vehicle_id, "unlinked")
             hub.request_delivery(frozenset([ada.id]))
@@ -56,7 +57,7 @@ async def test_hinted_user_receives_new_messages_in_order_and_once(pool):
 async def test_change_committed_between_snapshot_and_start_is_sent(pool):
     ada = await add_user(pool)
     hub = Hub(create_feed_reader(pool), NO_SWEEP)
-    async with running(hub.run()):
+    async with run_in_background(hub.run()):
         with hub.open_listener(ada.id, ada.credential) as listener:
             cursor = await read_cursor(pool, ada)
             vehicle_id, revision = await put_vehicle(pool, ada.id)
@@ -64,7 +65,7 @@ async def test_change_committed_between_snapshot_and_start_is_sent(pool):
             await asyncio.sleep(0.05)  # time for the hub to handle the hint before the listener has started
             listener.start(cursor)
             events = await StreamReader(listener).read_until_seq(revision)
-    assert [it.data["id"] for it in events] == [str(vehicle_id)]
+    assert [event.data["id"] for event in events] == [str(vehicle_id)]
 
 
 async def read_cursor(pool, user):
@@ -77,7 +78,7 @@ async def test_sweep_delivers_changes_whose_hint_was_lost(pool):
     hub = Hub(create_feed_reader(pool), StreamRules(sweep_interval=timedelta(seconds=0.1)))
     with hub.open_listener(ada.id, ada.credential) as listener:
         await start_listener(pool, listener)
-        async with running(hub.run()):
+        async with run_in_background(hub.run()):
             _, revision = await put_vehicle(pool, ada.id)
             assert (await StreamReader(listener).read_until_seq(revision))[-1].seq == revision
 
@@ -94,7 +95,7 @@ async def test_hub_retries_after_a_database_error(pool, caplog):
     hub = Hub(failing, StreamRules(sweep_interval=timedelta(seconds=0.05)))
     with hub.open_listener(ada.id, ada.credential) as listener:
         await start_listener(pool, listener)
-        async with running(hub.run()):
+        async with run_in_background(hub.run()):
             _, revision = await put_vehicle(pool, ada.id)
             await StreamReader(listener).read_until_seq(revision)
     assert caplog.text.count("feed read failed users=1 error=OperationalError") == 3
@@ -107,9 +108,9 @@ async def test_two_processes_on_one_database_both_deliver(pool, database_url):
     postgres_listeners = [PostgresListener(database_url, pool, [waker]) for waker in wakers]
     for hub, waker in zip(hubs, wakers, strict=True):
         waker.add_callback(hub.request_delivery)
-    jobs = [it.run() for it in (*hubs, *wakers, *postgres_listeners)]
-    async with running(*jobs), asyncio.timeout(20):
-        await wait_until(lambda: all(it.status == "listening" for it in postgres_listeners))
+    jobs = [component.run() for component in (*hubs, *wakers, *postgres_listeners)]
+    async with run_in_background(*jobs), asyncio.timeout(20):
+        await wait_until(lambda: all(listener.status == "listening" for listener in postgres_listeners))
         with ExitStack() as stack:
             listeners = [stack.enter_context(hub.open_listener(ada.id, ada.credential)) for hub in hubs]
             for listener in listeners:
@@ -119,7 +120,7 @@ async def test_two_processes_on_one_database_both_deliver(pool, database_url):
             wakers[0].wake([ada.id])
             events = [await StreamReader(listener).read_until_seq(newest) for listener in listeners]
     assert events[0] == events[1]
-    assert [it.name for it in events[0]] == ["vehicle", "transition"]
+    assert [event.name for event in events[0]] == ["vehicle", "transition"]
 
 
 async def test_one_query_reads_the_feeds_of_all_hinted_users(pool):
@@ -151,12 +152,12 @@ async def test_one_query_reads_the_feeds_of_all_hinted_users(pool):
                 select user_id, 'KIA', '{}', 2 from feeds
                 """
             )
-        async with running(hub.run()):
+        async with run_in_background(hub.run()):
             hub.request_delivery(frozenset(user_ids))
             events_by_listener = await asyncio.gather(
                 *(StreamReader(listener).read_until_seq(2) for listener in listeners)
             )
-    assert all([it.name for it in events] == ["vehicle"] for events in events_by_listener)
+    assert all([event.name for event in events] == ["vehicle"] for events in events_by_listener)
     assert len({events[0].data["id"] for events in events_by_listener}) == 1000
     assert query_sizes == [1000]
 
@@ -184,7 +185,7 @@ async def test_slow_reader_is_dropped_without_affecting_others(pool):
         await start_listener(pool, slow)
         await start_listener(pool, quick)
         reader = StreamReader(quick)
-        async with running(hub.run()):
+        async with run_in_background(hub.run()):
             vehicle_id = None
             for level in range(20):
                 vehicle_id, revision = await put_vehicle(pool, ada.id, vehicle_id, level=level)
@@ -205,7 +206,7 @@ async def test_restored_database_ends_the_stream(pool):
         async with pool.connection() as connection:
             await connection.execute("update feeds set seq = 0 where user_id = %s", [ada.id])
             await connection.execute("update feeds set epoch = 'new', seq = 9 where user_id = %s", [bob.id])
-        async with running(hub.run()):
+        async with run_in_background(hub.run()):
             hub.request_delivery(None)
             assert await StreamReader(shorter).read_until_end() == []
             assert await StreamReader(other).read_until_end() == []
@@ -223,10 +224,10 @@ async def test_close_sends_queued_events_then_bye_and_refuses_new_streams(pool):
         hub.close("restart", retry_after=3)
         hub.close("restart", retry_after=3)
         events = await StreamReader(listener).read_until_end()
-        assert [it.name for it in events] == ["account", "bye"]
+        assert [event.name for event in events] == ["account", "bye"]
         assert events[1].data == {"reason": "restart", "retry_after": 3}
         await start_listener(pool, unstarted)
-        assert [it.name for it in await StreamReader(unstarted).read_until_end()] == ["bye"]
+        assert [event.name for event in await StreamReader(unstarted).read_until_end()] == ["bye"]
         with pytest.raises(Problem) as raised, hub.open_listener(ada.id, ada.credential):
             pass
     assert (raised.value.status, raised.value.headers["Retry-After"]) == (503, "3")
@@ -243,12 +244,12 @@ async def test_revocation_ends_only_streams_of_that_credential_or_user(pool):
         for listener in (first, second, third):
             await start_listener(pool, listener)
         hub.close_credential_streams(ada.credential)
-        assert [it.data["reason"] for it in await StreamReader(first).read_until_end()] == ["revoked"]
+        assert [event.data["reason"] for event in await StreamReader(first).read_until_end()] == ["revoked"]
         second.send_message(AccountMessage(record={}))
         hub.close_user_streams(ada.id)
-        assert [it.name for it in await StreamReader(second).read_until_end()] == ["account", "bye"]
+        assert [event.name for event in await StreamReader(second).read_until_end()] == ["account", "bye"]
         third.send_message(AccountMessage(record={}))
-        assert [it.name for it in parse_events(await third.receive())] == ["account"]
+        assert [event.name for event in parse_events(await third.receive())] == ["account"]
 
 
 async def test_account_message_has_the_current_cursor_as_its_id(pool):
@@ -268,7 +269,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, inside=STEPS)
 async def test_any_interleaving_delivers_all_transitions_and_the_newest_states_in_order(pool, steps, inside):
     """`steps` happen between the hub's queries, `inside` during one, right after the database has been read."""
@@ -278,7 +279,7 @@ async def test_any_interleaving_delivers_all_transitions_and_the_newest_states_i
     feed = InterleavedFeed(pool, ada, vehicle_ids=[first, second], inside=list(inside))
     with ExitStack() as stack:
         feed.stack = stack
-        async with running(feed.hub.run()):
+        async with run_in_background(feed.hub.run()):
             for step in steps:
                 await feed.run_step(step)
             await feed.finish()

@@ -74,4 +74,4 @@ random_samples = st.builds(
     version=st.integers(0, 9999),
     place=places,
 )
-histories = st.lists(random_samples, max_size=25, unique_by=lambda it: it.version)
+histories = st.lists(random_samples, max_size=25, unique_by=lambda sample: sample.version)

@@ -59,5 +59,5 @@ async def set_rate(pipeline, since, cost, currency="EUR"):
     )
 
 
-async def fetch_users_rows(pipeline, statement):
+async def fetch_user_rows(pipeline, statement):
     return await pipeline.execute(statement, pipeline.user_id)

@@ -130,7 +130,7 @@ async def open_api_client(runtime: Runtime):
         yield client
 
 
-def status_and_slug(response: httpx.Response) -> tuple[int, str]:
+def get_status_and_slug(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["type"].removeprefix("urn:evconduit:problem:")
 
 

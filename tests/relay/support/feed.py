@@ -177,7 +177,7 @@ class StreamReader:
 
 
 @asynccontextmanager
-async def running(*jobs) -> AsyncIterator[None]:
+async def run_in_background(*jobs) -> AsyncIterator[None]:
     """Run these coroutines while the block runs."""
     tasks = [asyncio.create_task(job) for job in jobs]
     try:

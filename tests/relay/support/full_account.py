@@ -76,8 +76,8 @@ def fill_account(owner: Owner) -> FullAccount:
         tables.setdefault(str(table), []).append(Column(*column, table=str(table)))
     drop_check_constraints(owner)
     owner.execute("set session_replication_role = replica")
-    pending = ["users", *[it for it in tables if it not in {"users", "deleted_users"}]]
-    while ready := [it for it in pending if _has_referenced_rows(tables[it], account, own_table=it)]:
+    pending = ["users", *[table for table in tables if table not in {"users", "deleted_users"}]]
+    while ready := [table for table in pending if _has_referenced_rows(tables[table], account, own_table=table)]:
         for table in ready:
             _insert_row(owner, table, tables[table], account)
             pending.remove(table)
@@ -98,19 +98,20 @@ def drop_check_constraints(owner: Owner) -> None:
 def _has_referenced_rows(columns: list[Column], account: FullAccount, *, own_table: str) -> bool:
     if own_table == "users":
         return True
-    others = {it.refers_to for it in columns if it.refers_to and it.refers_to != own_table}
+    others = {column.refers_to for column in columns if column.refers_to and column.refers_to != own_table}
     return bool(others) and others <= account.keys.keys()
 
 
 def _insert_row(owner: Owner, table: str, columns: list[Column], account: FullAccount) -> None:
     # A row that the user's own row refers to, such as a shared invitation, isn't the user's.
-    own = {None, table} | ({it.refers_to for it in columns} if table == "users" else set())
+    own = {None, table} | ({column.refers_to for column in columns} if table == "users" else set())
     values = {
-        it.name: _make_value(it, table, account)
-        for it in columns
-        if not it.is_generated and (it.is_required or it.refers_to not in own or it.name in {"id", "email", "raw"})
+        column.name: _make_value(column, table, account)
+        for column in columns
+        if not column.is_generated
+        and (column.is_required or column.refers_to not in own or column.name in {"id", "email", "raw"})
     }
-    returned = next((it.name for it in columns if it.name in {"id", "enode_vehicle_id"}), columns[0].name)
+    returned = next((column.name for column in columns if column.name in {"id", "enode_vehicle_id"}), columns[0].name)
     statement = sql.SQL("insert into evconduit.{} ({}) values ({}) returning {}").format(
         sql.Identifier(table),
         sql.SQL(", ").join(map(sql.Identifier, values)),
@@ -121,7 +122,7 @@ def _insert_row(owner: Owner, table: str, columns: list[Column], account: FullAc
     assert row is not None
     account.keys[table] = row[0]
     account.tables.append(table)
-    account.secrets += [it for it in values.values() if isinstance(it, bytes)]
+    account.secrets += [value for value in values.values() if isinstance(value, bytes)]
 
 
 def _make_value(column: Column, table: str, account: FullAccount) -> object:  # noqa: PLR0911 - one return per type
@@ -155,7 +156,7 @@ def count_traces(owner: Owner, marks: list[str]) -> dict[str, int]:
         count = sql.SQL("select count(*) from {} t where t::text like any (%s)").format(
             sql.Identifier(str(schema), str(table))
         )
-        row = owner.execute(count, [[f"%{it}%" for it in [*marks, *hexadecimal]]]).fetchone()
+        row = owner.execute(count, [[f"%{mark}%" for mark in [*marks, *hexadecimal]]]).fetchone()
         if row and row[0]:
             counts[str(table)] = int(str(row[0]))
     return counts

@@ -113,6 +113,6 @@ def parse_problem(response):
     return response.status_code, body["type"].rpartition(":")[2]
 
 
-def user_path(scenario) -> str:
+def get_enode_user_path(scenario) -> str:
     """The path of the scenario's user in Enode's API."""
     return f"/users/{scenario.account.user_id}"

@@ -1,18 +1,49 @@
-"""Serve the relay's app on a real loopback socket, in the test's event loop."""
+"""Serve an ASGI app on a real loopback socket, in the event loop of the test."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from socket import socket
+from typing import Any, Literal
 
+import uvicorn
 from fastapi import FastAPI
 
-from tests.relay.supabase_auth.running import running
+from relay.server import open_listening_socket
+
+
+class _ServerWithoutSignalHandlers(uvicorn.Server):
+    def install_signal_handlers(self) -> None:
+        """Do nothing: pytest handles signals."""
 
 
 @asynccontextmanager
-async def serving(app: FastAPI, listening: socket | None = None) -> AsyncIterator[str]:
-    """Serve until the block ends; yields the URL once the app answers. Closes its streams first."""
-    async with running(app, listening, lifespan="on") as url:
+async def serve_app(
+    app: Any, listening: socket | None = None, *, lifespan: Literal["on", "off"] = "off"
+) -> AsyncIterator[str]:
+    """Serve until the block ends; yields the URL once the app answers."""
+    listening = listening or open_listening_socket("127.0.0.1", 0)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan=lifespan, ws="none", timeout_graceful_shutdown=1
+    )
+    server = _ServerWithoutSignalHandlers(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    async with asyncio.timeout(30):
+        while not server.started:
+            assert not task.done(), "the server did not start"
+            await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+        listening.close()
+
+
+@asynccontextmanager
+async def serve_relay(app: FastAPI, listening: socket | None = None) -> AsyncIterator[str]:
+    """Serve the relay's app until the block ends; yields its URL. Closes its streams before it stops."""
+    async with serve_app(app, listening, lifespan="on") as url:
         try:
             yield url
         finally:

@@ -29,8 +29,8 @@ def create_api_client(runtime, account):
     """A client of the v2 API that authenticates with the account's key."""
     app = FastAPI()
     app.state.runtime = runtime
-    for it in ROUTERS:
-        app.include_router(it.router)
+    for module in ROUTERS:
+        app.include_router(module.router)
     problems.install_handlers(app)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(

@@ -14,7 +14,7 @@ from relay.streams.hub import Hub
 from relay.usecases.calls.runtime import Runtime
 from relay.usecases.feed import stream_events
 from relay.usecases.feed.reader import create_feed_reader
-from tests.relay.support.feed import parse_event, running
+from tests.relay.support.feed import parse_event, run_in_background
 from tests.relay.support.plans import CLOUD
 
 
@@ -38,7 +38,7 @@ class RelayProcess:
     async def serve(self):
         config = uvicorn.Config(self.app, lifespan="off", log_config=None, timeout_graceful_shutdown=5)
         server = uvicorn.Server(config)
-        async with running(self.hub.run(), self.waker.run()):
+        async with run_in_background(self.hub.run(), self.waker.run()):
             task = asyncio.create_task(server.serve(sockets=[self.socket]))
             try:
                 yield self

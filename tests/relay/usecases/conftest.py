@@ -12,7 +12,7 @@ from relay.kit.jobs import JobQueue
 from relay.settings import Settings
 from relay.streams.hub import Hub
 from relay.usecases.calls.runtime import Runtime
-from relay.usecases.commands.send_command import CHECK_COMMAND_JOB
+from relay.usecases.commands.check_outcome import CHECK_COMMAND_JOB
 from relay.usecases.feed.reader import create_feed_reader
 from tests.demo.enode.running_simulator import run_signed_in_simulator
 from tests.relay.support.linking import HOME, LinkingScenario

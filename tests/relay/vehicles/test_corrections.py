@@ -42,7 +42,7 @@ class CorrectedVehicle:
             "location": {"latitude": place[0], "longitude": place[1], "lastUpdated": at},
         }
         self.report(vehicle, minutes)
-        return self.shown
+        return self.charge_state
 
     def report(self, vehicle, minutes):
         self.number += 1
@@ -56,7 +56,7 @@ class CorrectedVehicle:
         self.corrected = derive_corrections(self.corrected.memory, self.state)
 
     @property
-    def shown(self):
+    def charge_state(self):
         groups = {**self.state.groups, **self.corrected.overlay}
         return groups["chargeState"]
 
@@ -205,14 +205,14 @@ def test_estimate_ends_with_charging_and_a_reported_rate_is_not_changed():
     vehicle = CorrectedVehicle(vendor="NISSAN")
     for level, minutes in ((50, 0), (51, 6), (53, 18)):
         charge_without_rate(vehicle, level, minutes)
-    assert vehicle.shown["chargeRate"] == 6.0
+    assert vehicle.charge_state["chargeRate"] == 6.0
     assert vehicle.report_charge("PLUGGED_IN:STOPPED", 20, level=53)["chargeRate"] is None
     assert vehicle.report_charge("PLUGGED_IN:CHARGING", 22, level=53, chargeRate=3.3)["chargeRate"] == 3.3
     assert vehicle.corrected == CorrectionOverlay()
 
 
 states = st.sampled_from(
-    ["UNKNOWN", "UNPLUGGED", *(f"PLUGGED_IN:{it}" for it in ("INITIALIZING", "CHARGING", "STOPPED", "COMPLETE"))]
+    ["UNKNOWN", "UNPLUGGED", *(f"PLUGGED_IN:{state}" for state in ("INITIALIZING", "CHARGING", "STOPPED", "COMPLETE"))]
 )
 flags = st.sampled_from([True, False, None])
 charges = st.fixed_dictionaries(

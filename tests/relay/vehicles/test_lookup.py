@@ -6,9 +6,9 @@ from relay.vehicles.lookup import (
     CURRENT_ENODE_ID,
     IS_SERVED,
     MATCHES_ID,
+    build_lookup_parameters,
     find_linked_vehicle,
     find_vehicle_within_limit,
-    lookup_parameters,
 )
 
 FINDERS = (find_vehicle_within_limit, find_linked_vehicle)
@@ -99,7 +99,7 @@ async def test_an_unlinked_vehicle_over_the_limit_is_not_found(connection, accou
 
 
 async def list_matching_vehicles(connection, account, vehicle_id):
-    cursor = await connection.execute(MATCHING_VEHICLES, lookup_parameters(account.user_id, vehicle_id))
+    cursor = await connection.execute(MATCHING_VEHICLES, build_lookup_parameters(account.user_id, vehicle_id))
     return await cursor.fetchall()
 
 

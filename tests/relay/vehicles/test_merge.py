@@ -17,7 +17,7 @@ def at(seconds):
     return NOON + timedelta(seconds=seconds)
 
 
-def wire(moment):
+def format_moment(moment):
     return moment and moment.isoformat().replace("+00:00", "Z")
 
 
@@ -39,20 +39,24 @@ def merge_all(*reports):
 
 
 def charge(level, updated=None):
-    return {"batteryLevel": level, "lastUpdated": updated and wire(at(updated))}
+    return {"batteryLevel": level, "lastUpdated": updated and format_moment(at(updated))}
 
 
 def test_group_is_replaced_as_a_whole_including_nulls_and_missing_members():
-    old = make_report(1, chargeState={"chargeRate": 7.2, "pluggedInChargerId": "x", "lastUpdated": wire(at(1))})
-    new = make_report(2, chargeState={"chargeRate": None, "lastUpdated": wire(at(2))})
+    old = make_report(
+        1, chargeState={"chargeRate": 7.2, "pluggedInChargerId": "x", "lastUpdated": format_moment(at(1))}
+    )
+    new = make_report(2, chargeState={"chargeRate": None, "lastUpdated": format_moment(at(2))})
     assert (
-        merge_all(old, new) == merge_all(new, old) == {"chargeState": {"chargeRate": None, "lastUpdated": wire(at(2))}}
+        merge_all(old, new)
+        == merge_all(new, old)
+        == {"chargeState": {"chargeRate": None, "lastUpdated": format_moment(at(2))}}
     )
 
 
 def test_group_with_last_updated_is_versioned_by_it_not_by_its_event():
-    fresh = make_report(5, chargeState=charge(50, 5), odometer={"distance": 1, "lastUpdated": wire(at(1))})
-    stale = make_report(9, chargeState=charge(40, 4), odometer={"distance": 2, "lastUpdated": wire(at(8))})
+    fresh = make_report(5, chargeState=charge(50, 5), odometer={"distance": 1, "lastUpdated": format_moment(at(1))})
+    stale = make_report(9, chargeState=charge(40, 4), odometer={"distance": 2, "lastUpdated": format_moment(at(8))})
     for order in ((fresh, stale), (stale, fresh)):
         assert merge_all(*order)["chargeState"]["batteryLevel"] == 50
         assert merge_all(*order)["odometer"]["distance"] == 2
@@ -66,9 +70,9 @@ def test_last_updated_after_its_event_counts_as_the_time_of_the_event():
 
 @pytest.mark.parametrize("updated", [None, "soon", 5, "", "0001-01-01T00:00:00+23:00"])
 def test_group_without_valid_last_updated_is_versioned_by_its_event(updated):
-    old = make_report(5, location={"latitude": 1, "lastUpdated": wire(at(4))})
+    old = make_report(5, location={"latitude": 1, "lastUpdated": format_moment(at(4))})
     odd = make_report(6, location={"latitude": 2, "lastUpdated": updated})
-    new = make_report(7, location={"latitude": 3, "lastUpdated": wire(at(7))})
+    new = make_report(7, location={"latitude": 3, "lastUpdated": format_moment(at(7))})
     assert merge_all(odd, old)["location"]["latitude"] == 2
     assert merge_all(new, odd)["location"]["latitude"] == 3
 
@@ -82,16 +86,18 @@ def test_ties_go_to_the_newer_event_then_to_the_one_stored_later():
 
 
 def test_other_and_unknown_groups_are_versioned_by_their_event():
-    old = make_report(1, isReachable=True, capabilities={"location": 1}, newGroup={"lastUpdated": wire(at(1)), "a": 1})
-    new = make_report(2, isReachable=False, capabilities={}, newGroup={"lastUpdated": wire(at(0)), "a": 2})
+    old = make_report(
+        1, isReachable=True, capabilities={"location": 1}, newGroup={"lastUpdated": format_moment(at(1)), "a": 1}
+    )
+    new = make_report(2, isReachable=False, capabilities={}, newGroup={"lastUpdated": format_moment(at(0)), "a": 2})
     assert merge_all(new, old) == merge_all(old, new) == dict(new.vehicle)
 
 
 def test_last_seen_never_decreases():
-    seen = make_report(5, lastSeen=wire(at(5)), isReachable=True)
-    unreachable = make_report(9, lastSeen=wire(at(3)), isReachable=False)
+    seen = make_report(5, lastSeen=format_moment(at(5)), isReachable=True)
+    unreachable = make_report(9, lastSeen=format_moment(at(3)), isReachable=False)
     blank = make_report(10, lastSeen=None)
-    assert merge_all(seen, unreachable, blank) == {"lastSeen": wire(at(5)), "isReachable": False}
+    assert merge_all(seen, unreachable, blank) == {"lastSeen": format_moment(at(5)), "isReachable": False}
 
 
 def test_partial_report_overwrites_only_with_known_values():
@@ -134,7 +140,7 @@ def test_versions_sort_like_times():
 
 
 leaf = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["UNKNOWN", "a", "b"])
-times = st.integers(0, 4).map(lambda n: wire(at(n)))
+times = st.integers(0, 4).map(lambda n: format_moment(at(n)))
 group = st.dictionaries(st.sampled_from(["p", "q", "lastUpdated"]), leaf | times, max_size=3) | leaf
 vehicles = st.dictionaries(
     st.sampled_from(["chargeState", "location", "information", "isReachable", "scopes", "new"]), group, max_size=6
@@ -151,13 +157,13 @@ report_lists = st.lists(st.tuples(st.integers(0, 4), st.booleans(), seen), max_s
 @given(report_lists, st.randoms())
 def test_state_does_not_depend_on_order_or_repetition_of_reports(reports, random):
     state = VehicleState()
-    for it in reports:
-        state = merge_report(state, it)
+    for report in reports:
+        state = merge_report(state, report)
     shuffled = [*reports, *random.sample(reports, len(reports) // 2)]
     random.shuffle(shuffled)
     other = VehicleState()
-    for it in shuffled:
-        other = merge_report(json_round_trip(other), it)
+    for report in shuffled:
+        other = merge_report(json_round_trip(other), report)
     assert other == state
 
 
@@ -166,20 +172,20 @@ def test_merging_two_states_equals_merging_all_reports_into_one(ours, theirs, ra
     theirs = [
         VehicleReport(
             enode_vehicle_id="other",
-            created_at=it.created_at,
-            event_id=it.event_id + 100,
-            is_partial=it.is_partial,
-            vehicle=it.vehicle,
+            created_at=report.created_at,
+            event_id=report.event_id + 100,
+            is_partial=report.is_partial,
+            vehicle=report.vehicle,
         )
-        for it in theirs
+        for report in theirs
     ]
     one, two, both = VehicleState(), VehicleState(), VehicleState()
-    for it in ours:
-        one = merge_report(one, it)
-    for it in theirs:
-        two = merge_report(two, it)
-    for it in random.sample([*ours, *theirs], len(ours) + len(theirs)):
-        both = merge_report(both, it)
+    for report in ours:
+        one = merge_report(one, report)
+    for report in theirs:
+        two = merge_report(two, report)
+    for report in random.sample([*ours, *theirs], len(ours) + len(theirs)):
+        both = merge_report(both, report)
     assert merge_states(one, two).groups == both.groups
     assert merge_states(two, one).groups == both.groups
 
@@ -187,11 +193,14 @@ def test_merging_two_states_equals_merging_all_reports_into_one(ours, theirs, ra
 @given(report_lists)
 def test_every_group_has_a_version_and_none_is_newer_than_the_newest_event(reports):
     state = VehicleState()
-    for it in reports:
-        state = merge_report(state, it)
+    for report in reports:
+        state = merge_report(state, report)
     assert set(state.groups) == {*state.versions, *state.leaves}
-    newest = max((it.created_at for it in reports), default=at(0))
-    assert all(parse_version_time(it) is None or parse_version_time(it) <= newest for it in state.versions.values())
+    newest = max((report.created_at for report in reports), default=at(0))
+    assert all(
+        parse_version_time(version) is None or parse_version_time(version) <= newest
+        for version in state.versions.values()
+    )
 
 
 def json_round_trip(state):

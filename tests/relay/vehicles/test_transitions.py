@@ -32,8 +32,8 @@ def make_vehicle(state, **more):
 def detect_all(*vehicles):
     """The transitions of a vehicle that reports these states one after the other."""
     last_known, kinds = ChargeFlags(), []
-    for it in vehicles:
-        now = parse_charge_flags(it)
+    for vehicle in vehicles:
+        now = parse_charge_flags(vehicle)
         kinds += detect_transitions(last_known, now)
         last_known = retain_known_flags(last_known, now)
     return kinds
@@ -83,7 +83,7 @@ def test_full_vehicle_that_is_unplugged_has_completed_charging():
 
 def test_power_delivery_state_alone_or_flags_alone_are_enough():
     states = [{"chargeState": {"powerDeliveryState": state}} for state in ("UNPLUGGED", "PLUGGED_IN:CHARGING")]
-    flags = [{"chargeState": {"isPluggedIn": it, "isCharging": it}} for it in (False, True)]
+    flags = [{"chargeState": {"isPluggedIn": flag, "isCharging": flag}} for flag in (False, True)]
     assert detect_all(*states) == detect_all(*flags) == ["plugged_in", "charging_started"]
     assert detect_all(flags[1], {"chargeState": {"isPluggedIn": False}}) == ["charging_stopped", "unplugged"]
 
@@ -91,11 +91,11 @@ def test_power_delivery_state_alone_or_flags_alone_are_enough():
 @given(st.lists(st.sampled_from(STATES), max_size=12))
 def test_opposite_transitions_alternate_and_unknown_states_change_nothing(states):
     kinds = detect_all(*map(make_vehicle, states))
-    plugs = [it for it in kinds if it in {"plugged_in", "unplugged"}]
+    plugs = [kind for kind in kinds if kind in {"plugged_in", "unplugged"}]
     assert all(one != two for one, two in itertools.pairwise(plugs))
-    charges = [it == "charging_started" for it in kinds if it not in {*plugs, "charging_fault"}]
-    starts = [it for it in kinds if it == "charging_started"]
+    charges = [kind == "charging_started" for kind in kinds if kind not in {*plugs, "charging_fault"}]
+    starts = [kind for kind in kinds if kind == "charging_started"]
     assert len(starts) <= states.count("PLUGGED_IN:CHARGING")
     assert not any(one is two is False for one, two in itertools.pairwise(charges))
-    with_unknowns = [it for state in states for it in (make_vehicle(state), make_vehicle("UNKNOWN"))]
+    with_unknowns = [vehicle for state in states for vehicle in (make_vehicle(state), make_vehicle("UNKNOWN"))]
     assert detect_all(*with_unknowns) == kinds

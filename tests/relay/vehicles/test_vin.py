@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.vehicles.vin import hash_vin, normalise_vin
+from relay.vehicles.vin import hash_vin, normalize_vin
 
 VIN = "5YJ3E7EB1KF000001"
 
@@ -19,5 +19,5 @@ def test_hash_depends_on_key_and_vin():
 
 @pytest.mark.parametrize("text", [None, "", "UNKNOWN", "N/A", "0" * 17, "X" * 17, VIN[:-1], VIN + "1", "é" * 17])
 def test_placeholders_and_malformed_vins_have_no_hash(text):
-    assert normalise_vin(text) is None
+    assert normalize_vin(text) is None
     assert hash_vin(b"key", text) is None

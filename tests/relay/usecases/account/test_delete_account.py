@@ -297,11 +297,11 @@ async def test_enode_events_during_and_after_the_deletion_are_ignored(relay, acc
     late = make_event("user:vehicle:deleted", NOON, account.user_id, vehicle=make_vehicle(account.enode_id, NOON))
     await request_deletion(relay, account.user_id)
     await pipeline.process(update)
-    assert [(it["state"], it["reason"]) for it in await pipeline.list_inbox_rows()] == [("ignored", "unknown user")]
+    assert [(row["state"], row["reason"]) for row in await pipeline.list_inbox_rows()] == [("ignored", "unknown user")]
     assert await resume_deletion(relay, account.user_id)
     assert await pipeline.list_inbox_rows() == []
     await pipeline.process(late)
-    assert [(it["state"], it["reason"]) for it in await pipeline.list_inbox_rows()] == [("ignored", "unknown user")]
+    assert [(row["state"], row["reason"]) for row in await pipeline.list_inbox_rows()] == [("ignored", "unknown user")]
     async with pool.connection() as connection:
         await prune_old_rows(connection, Retention())
     assert await pipeline.list_inbox_rows() == []

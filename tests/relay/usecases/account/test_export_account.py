@@ -46,7 +46,11 @@ async def test_every_table_of_the_account_is_exported_or_excluded_with_a_reason(
     )
     document = json.loads(await export(pool, full_account.user_id))
     assert document["format"] == 1
-    empty = [it.name for it in SECTIONS if set(it.tables) & set(full_account.tables) and not document[it.name]]
+    empty = [
+        section.name
+        for section in SECTIONS
+        if set(section.tables) & set(full_account.tables) and not document[section.name]
+    ]
     assert empty == []
     assert document["account"][0]["email"] == full_account.email
 
@@ -55,14 +59,14 @@ async def test_export_contains_no_secrets_and_no_hashes(pool, owner):
     full_account = fill_account(owner)
     text = (await export(pool, full_account.user_id)).decode()
     assert len(full_account.secrets) > 3
-    assert [it for it in full_account.secrets if it.hex() in text or it.decode() in text] == []
+    assert [secret for secret in full_account.secrets if secret.hex() in text or secret.decode() in text] == []
     assert "\\\\x" not in text, "binary columns must be excluded"
 
 
 async def test_export_contains_nothing_of_other_users(pool, owner):
     mine, theirs = fill_account(owner), fill_account(owner)
     text = (await export(pool, mine.user_id)).decode()
-    assert [it for it in theirs.marks if it in text] == []
+    assert [mark for mark in theirs.marks if mark in text] == []
 
 
 async def test_long_history_is_streamed_in_small_chunks(pool, account, runtime):

@@ -28,7 +28,7 @@ async def test_doctor_reports_pending_deletions(tmp_path, database_url, pool, ca
         async with pool.connection() as connection:
             await connection.execute(INSERT + rows)
     settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32)
-    (check,) = [it for it in await run_checks(settings) if it.name == "deletions"]
+    (check,) = [check for check in await run_checks(settings) if check.name == "deletions"]
     assert check.is_ok is is_ok
     for fragment in fragments:
         assert fragment in check.message
@@ -36,5 +36,5 @@ async def test_doctor_reports_pending_deletions(tmp_path, database_url, pool, ca
 
 async def test_doctor_reports_that_deletions_need_a_database(tmp_path):
     settings = Settings(data=tmp_path, database_url="postgresql://127.0.0.1:1/nothing", secret_key="k" * 32)
-    (check,) = [it for it in await run_checks(settings) if it.name == "deletions"]
+    (check,) = [check for check in await run_checks(settings) if check.name == "deletions"]
     assert (check.is_ok, "without a database" in check.message) == (False, True)

@@ -56,7 +56,7 @@ async def test_report_before_the_first_call_has_full_allowance_and_empty_days(ap
         "call_tokens": 0,
     }
     today = datetime.now(UTC).date()
-    assert report["by_day"] == [{"day": str(today - timedelta(days=it)), "calls": 0} for it in (3, 2, 1, 0)]
+    assert report["by_day"] == [{"day": str(today - timedelta(days=days)), "calls": 0} for days in (3, 2, 1, 0)]
     assert report["by_route"] == report["by_installation"] == []
 
 
@@ -79,7 +79,7 @@ async def test_report_counts_calls_by_day_route_and_installation_without_refunds
     assert (report["used"], report["left"]) == (4, 296)
     assert report["by_day"][-1] == {"day": str(datetime.now(UTC).date()), "calls": 4}
     assert report["by_route"] == [{"route": "v2/vehicles", "calls": 3}, {"route": "status", "calls": 1}]
-    assert [(it["name"], it["kind"], it["calls"]) for it in report["by_installation"]] == [
+    assert [(row["name"], row["kind"], row["calls"]) for row in report["by_installation"]] == [
         ("a script", "key", 3),
         ("HA", "key", 1),
     ]
@@ -123,7 +123,7 @@ async def test_report_keeps_calls_of_a_deleted_credential(api, pool):
 def parse_ratelimit(response):
     policy = re.fullmatch(r'"month";q=(\d+);w=(\d+)', response.headers["ratelimit-policy"])
     left = re.fullmatch(r'"month";r=(\d+);t=(\d+)', response.headers["ratelimit"])
-    return [int(it) for it in (*policy.groups(), *left.groups())]
+    return [int(number) for number in (*policy.groups(), *left.groups())]
 
 
 async def test_metered_responses_carry_ratelimit_headers(api):
@@ -233,7 +233,16 @@ async def test_metered_call_is_one_statement_even_when_a_token_pays(api, pool, m
     monkeypatch.setattr(psycopg.AsyncCursor, "execute", record_statement)
     url = f"/api/{path}/{api.account.vehicle_id}"
     await (api.post(url, json={"action": "START"}) if path == "charging" else api.get(url))
-    assert len([it for it in statements if "usage_months" in it and "insert into poll_logs" in it]) == 1
+    assert (
+        len(
+            [
+                statement
+                for statement in statements
+                if "usage_months" in statement and "insert into poll_logs" in statement
+            ]
+        )
+        == 1
+    )
     if path != "charging":
         assert len(statements) == 1
 
@@ -249,5 +258,5 @@ def test_allowance_settings_apply_only_in_cloud_mode(monkeypatch):
     for name in ("SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_URL", "EVCONDUIT_PUBLIC_URL"):
         monkeypatch.setenv(name, "https://example.org")
     plans = load_settings().plans
-    assert [plans.get(it).monthly_calls for it in ("free", "basic", "pro")] == [None, 7, 10_000]
+    assert [plans.get(text).monthly_calls for text in ("free", "basic", "pro")] == [None, 7, 10_000]
     assert plans.push_plans == {"pro"}

@@ -23,7 +23,7 @@ async def test_another_users_command_and_vehicle_are_not_found(relay_runtime, v2
 async def test_read_only_key_can_change_nothing(relay_runtime, make_account):
     reader = await make_account(scopes=("read",))
     async with create_api_client(relay_runtime, reader) as client:
-        for path in (f"/commands/{uuid4()}/cancel", *(f"/vehicles/x/{it}" for it in ("refresh", "relink"))):
+        for path in (f"/commands/{uuid4()}/cancel", *(f"/vehicles/x/{action}" for action in ("refresh", "relink"))):
             assert parse_problem(await client.post(path)) == (403, "forbidden")
         assert parse_problem(await client.patch("/account", json={"language": "de"})) == (403, "forbidden")
         assert (await client.get(f"/vehicles/{reader.vehicle_id}/commands")).json() == {"commands": []}

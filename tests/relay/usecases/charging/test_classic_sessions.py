@@ -65,19 +65,21 @@ class ClassicClient:
         self.api, self.limit, self.since, self.sessions = api, limit, None, {}
 
     async def sync(self):
-        since, found = self.since, []
+        since, sessions = self.since, []
         for _ in range(20):
             query = f"?limit={self.limit}" + (f"&since={since}" if since else "")
             page = (await self.api.get("/api/ha/charging/sessions" + query)).json()
-            found += page["sessions"]
+            sessions += page["sessions"]
             if not page["has_more"]:
                 break
             since = page["sessions"][-1]["start_time"]
         else:
             pytest.fail("paging does not end")
-        self.sessions |= {it["session_id"]: it for it in found}
-        self.since = max([it.get("created_at") or it["start_time"] for it in found], default=self.since)
-        return [it["session_id"] for it in found]
+        self.sessions |= {session["session_id"]: session for session in sessions}
+        self.since = max(
+            [session.get("created_at") or session["start_time"] for session in sessions], default=self.since
+        )
+        return [session["session_id"] for session in sessions]
 
 
 async def test_classic_client_gets_all_sessions_in_order_and_amended_ones_again(api, add_session, pool):
@@ -106,8 +108,8 @@ async def test_classic_since_accepts_several_formats(api, add_session):
     later = await add_session(0, started_at=datetime(2026, 11, 25, 12, 0, 0, 2000, tzinfo=UTC))
     await add_session(0, started_at=datetime(2026, 11, 24, 23, tzinfo=UTC))
     for since in SINCE:
-        found = (await api.get(f"/api/ha/charging/sessions?since={since}")).json()["sessions"]
-        assert [it["session_id"] for it in found] == [later]
+        sessions = (await api.get(f"/api/ha/charging/sessions?since={since}")).json()["sessions"]
+        assert [session["session_id"] for session in sessions] == [later]
 
 
 async def test_invalid_classic_parameters_return_422(api):

@@ -10,7 +10,7 @@ from tests.relay.support.enode_events import format_time
 async def list_session_ids(api, path, **parameters):
     response = await api.get(path, params=parameters)
     assert response.status_code == 200, response.text
-    return [it["id"] for it in response.json()["sessions"]]
+    return [session["id"] for session in response.json()["sessions"]]
 
 
 async def test_session_record_has_all_known_values(api, add_session, account):
@@ -58,7 +58,7 @@ async def test_pages_are_newest_first_complete_and_disjoint(api, add_session):
             await api.get("/api/ha/v2/sessions", params={"limit": 2} | ({"before": before} if before else {}))
         ).json()
         assert len(page["sessions"]) == size
-        seen += [it["id"] for it in page["sessions"]]
+        seen += [session["id"] for session in page["sessions"]]
         before = page["next_before"]
     assert before is None
     assert sorted(seen) == sorted(added)

@@ -51,9 +51,9 @@ class ClassicClient:
     async def list_choices(self) -> dict[str, str]:
         """What the config flow offers: the id that it stores, and the name that it shows."""
         return {
-            it["id"]: it["information"].get("displayName")
-            or f"{it['information'].get('brand')} {it['information'].get('model')}"
-            for it in await self.list_vehicles()
+            vehicle["id"]: vehicle["information"].get("displayName")
+            or f"{vehicle['information'].get('brand')} {vehicle['information'].get('model')}"
+            for vehicle in await self.list_vehicles()
         }
 
     async def get_status(self, vehicle_id: str) -> dict:
@@ -97,7 +97,9 @@ class ClassicClient:
             if not body["has_more"] or not body["sessions"]:
                 break
             since = body["sessions"][-1]["start_time"]
-        return sessions, max((it.get("created_at") or it["start_time"] for it in sessions), default=since)
+        return sessions, max(
+            (session.get("created_at") or session["start_time"] for session in sessions), default=since
+        )
 
     async def push_odometer(self, vehicle_id: str, odometer_km: float) -> dict | str | None:
         path = f"/api/ha/charging/{vehicle_id}/odometer"

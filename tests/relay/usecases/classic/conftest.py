@@ -11,7 +11,7 @@ from relay.settings import Settings
 from tests.demo.enode.running_simulator import run_signed_in_simulator
 from tests.relay.support.feed import add_user
 from tests.relay.support.plans import CLOUD
-from tests.relay.support.serving import serving
+from tests.relay.support.serving import serve_relay
 from tests.relay.usecases.classic.client import ClassicClient
 from tests.relay.usecases.classic.home import run_home
 
@@ -51,7 +51,7 @@ async def relay_url(database_url, tmp_path, enode):
         outbound_allow="127.0.0.1",
     )
     app = create_app(settings, database_url)
-    async with serving(app, listening) as url:
+    async with serve_relay(app, listening) as url:
         app.state.runtime = replace(app.state.runtime, plans=CLOUD)
         yield url
 

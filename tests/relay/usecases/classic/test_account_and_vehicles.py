@@ -117,8 +117,8 @@ async def test_foreign_unknown_and_malformed_ids_get_the_same_free_404(pool, cli
     other = await add_user(pool)
     other_client = ClassicClient(client.base_url, other.key)
     answers = {
-        (await other_client.call("GET", path.format(it)))[:2]
-        for it in (enode_id, "e5d3c1b0", "11111111-%20", "%00", "%F0%9F")
+        (await other_client.call("GET", path.format(vehicle_id)))[:2]
+        for vehicle_id in (enode_id, "e5d3c1b0", "11111111-%20", "%00", "%F0%9F")
     }
     [(status, text)] = answers
     assert status == 404

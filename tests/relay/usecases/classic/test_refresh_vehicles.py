@@ -63,7 +63,7 @@ def list_vehicle_ids(pool, api, settings):
 
     async def list_vehicle_ids(user):
         await InboxDrainer(pool, wake=lambda _users: None, vin_key=settings.load_secret_key()).drain_once()
-        return [it["id"] for it in (await api.get("/api/user/vehicles", headers=user.header)).json()]
+        return [row["id"] for row in (await api.get("/api/user/vehicles", headers=user.header)).json()]
 
     return list_vehicle_ids
 

@@ -14,7 +14,7 @@ from relay.streams.hub import Hub
 from relay.usecases.calls.runtime import Runtime
 from relay.usecases.classic import charging_commands
 from relay.usecases.commands import command_routes
-from relay.usecases.commands.send_command import CHECK_COMMAND_JOB
+from relay.usecases.commands.check_outcome import CHECK_COMMAND_JOB
 from relay.usecases.feed.reader import create_feed_reader
 from tests.relay.support.enode_double import EnodeDouble
 from tests.relay.support.plans import CLOUD

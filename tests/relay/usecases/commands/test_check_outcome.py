@@ -5,8 +5,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from relay.usecases.commands.check_outcome import check_command, check_stale_commands
-from relay.usecases.commands.send_command import CHECK_DELAYS
+from relay.usecases.commands.check_outcome import CHECK_DELAYS, check_command, check_stale_commands
 from relay.usecases.commands.update_state import CommandOutcome, record_command_outcome
 from tests.relay.support.enode_double import execute, make_action
 
@@ -53,7 +52,7 @@ async def test_command_is_settled_although_its_check_died_with_the_worker(
     )
     assert await check_stale_commands(runtime) == 1
     assert await check_stale_commands(runtime) == 0
-    states = [(await api.get(f"/api/ha/v2/commands/{it['id']}")).json()["state"] for it in (stale, recent)]
+    states = [(await api.get(f"/api/ha/v2/commands/{command['id']}")).json()["state"] for command in (stale, recent)]
     assert states == [state, "pending"]
 
 

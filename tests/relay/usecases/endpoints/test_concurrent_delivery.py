@@ -16,7 +16,7 @@ from tests.relay.support.endpoints import (
     register_receiver,
     run_sql,
 )
-from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, running, wait_until
+from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, run_in_background, wait_until
 
 RULES = DeliveryRules(sweep_interval=timedelta(hours=1))
 
@@ -28,7 +28,7 @@ async def run_deliverers(runtime, count, rules=RULES):
     ]
     for deliverer in deliverers:
         runtime.feed_waker.add_callback(deliverer.add_hint)
-    async with running(*(deliverer.run() for deliverer in deliverers)):
+    async with run_in_background(*(deliverer.run() for deliverer in deliverers)):
         yield deliverers
 
 
@@ -57,8 +57,8 @@ async def test_several_processes_post_to_an_endpoint_one_at_a_time(pool, client,
             lambda: receiver.posts and int(receiver.posts[-1].json["cursor"].partition(".")[2]) == seqs[-1]
         )
     assert max_in_flight == 1
-    events = [it for it in receiver.messages if it["event"] == "transition"]
-    assert [int(it["id"].partition(".")[2]) for it in events] == seqs[len(seqs) - len(events) :]
+    events = [message for message in receiver.messages if message["event"] == "transition"]
+    assert [int(event["id"].partition(".")[2]) for event in events] == seqs[len(seqs) - len(events) :]
     # The snapshot covers the first ones.
     assert int(receiver.messages[0]["id"].partition(".")[2]) >= seqs[0] - 1
     assert len(receiver.posts) < 40  # changes that came together were sent together
@@ -82,14 +82,14 @@ async def test_stalled_endpoints_do_not_delay_others(pool, client, receiver, run
     # They have all failed before, so they only get slow slots.
     await run_sql(pool, "update endpoints set failures = 1, failing_since = now() where url like '%%stalled'")
     async with run_deliverers(runtime, 1, rules):
-        await wait_until(lambda: sum(it.path == "/stalled" for it in receiver.posts) == 2)
+        await wait_until(lambda: sum(request.path == "/stalled" for request in receiver.posts) == 2)
         for _ in range(5):
-            count = sum(it.path == "/quick" for it in receiver.posts)
+            count = sum(request.path == "/quick" for request in receiver.posts)
             await put_vehicle(pool, quick.id)
             runtime.feed_waker.wake([quick.id])
-            await wait_until(lambda count=count: sum(it.path == "/quick" for it in receiver.posts) > count)
+            await wait_until(lambda count=count: sum(request.path == "/quick" for request in receiver.posts) > count)
         hang.set()
-        await wait_until(lambda: sum(it.path == "/stalled" for it in receiver.posts) >= 6)
+        await wait_until(lambda: sum(request.path == "/stalled" for request in receiver.posts) >= 6)
 
 
 async def test_endpoint_is_marked_slow_until_a_quick_delivery(pool, client, receiver, runtime):

@@ -31,7 +31,7 @@ async def test_new_endpoint_gets_a_snapshot_then_changes_in_order(pool, client, 
     assert (snapshot["event"], snapshot["id"]) == ("snapshot", body["cursor"])
     assert snapshot["data"]["account"] == (await client.get("account", headers=ada.header)).json()
     assert "gap" not in snapshot["data"]
-    assert [it["id"] for it in snapshot["data"]["vehicles"]] == [str(vehicle_id)]
+    assert [vehicle["id"] for vehicle in snapshot["data"]["vehicles"]] == [str(vehicle_id)]
     record = await get_endpoint_record(client, ada)
     assert (record["pending"], record["failing_since"]) == (False, None)
     assert record["last_success_at"] is not None
@@ -43,10 +43,10 @@ async def test_new_endpoint_gets_a_snapshot_then_changes_in_order(pool, client, 
     assert await deliverer.deliver_once() == 1
     post = receiver.posts[1]
     body = Webhook(secret).verify(post.body, post.headers)
-    assert [it["event"] for it in body["messages"]] == ["transition", "vehicle", "vehicle_removed"]
+    assert [message["event"] for message in body["messages"]] == ["transition", "vehicle", "vehicle_removed"]
     assert body["messages"][0]["data"]["replayed"] is False
     assert body["messages"][1]["data"]["vehicle"]["chargeState"]["batteryLevel"] == 12
-    assert [it["id"] for it in body["messages"]] == sorted({it["id"] for it in body["messages"]})
+    assert [message["id"] for message in body["messages"]] == sorted({message["id"] for message in body["messages"]})
     assert body["messages"][-1]["id"] == body["cursor"]
 
 
@@ -117,7 +117,10 @@ async def test_unreachable_endpoints_record_the_class_of_failure(pool, client, r
     await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=bob.header)
     await Deliverer(pool, runtime.outbound, secret_key=SECRET_KEY, version="1").deliver_once()
     hang.set()
-    assert [(await get_endpoint_record(client, it))["last_failure"] for it in (ada, bob)] == ["timeout", "connection"]
+    assert [(await get_endpoint_record(client, user))["last_failure"] for user in (ada, bob)] == [
+        "timeout",
+        "connection",
+    ]
 
 
 async def test_five_days_of_failures_switch_an_endpoint_off_and_a_probe_switches_it_on(
@@ -197,7 +200,7 @@ async def test_invalid_or_stale_cursor_gets_a_snapshot_with_a_gap(pool, client, 
     await add_transition(pool, ada.id, vehicle_id, "charging_started", age="1 h")
     await deliverer.deliver_once()
     bodies = [post.json["messages"] for post in receiver.posts[1:]]
-    assert [[it["event"] for it in messages] for messages in bodies] == [
+    assert [[message["event"] for message in messages] for messages in bodies] == [
         ["snapshot"],
         ["snapshot"],
         ["snapshot", "transition"],

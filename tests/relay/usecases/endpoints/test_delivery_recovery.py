@@ -16,7 +16,7 @@ from tests.relay.support.endpoints import (
     respond_with,
     run_sql,
 )
-from tests.relay.support.feed import add_transition, add_user, put_vehicle, running
+from tests.relay.support.feed import add_transition, add_user, put_vehicle, run_in_background
 
 RULES = DeliveryRules(sweep_interval=timedelta(milliseconds=50))
 ROUNDS = 25
@@ -81,14 +81,14 @@ async def test_every_transition_arrives_in_order_and_the_state_is_the_newest(poo
         runtime.feed_waker.add_callback(deliverer.add_hint)
         return deliverer.run()
 
-    async with running(run_deliverer()):
+    async with run_in_background(run_deliverer()):
         async with asyncio.timeout(10):
             while (await get_endpoint_record(client, ada))["pending"]:
                 await asyncio.sleep(0.01)
     home.cursor = int(receiver.posts[-1].json["cursor"].partition(".")[2])
     receiver.answer = home.answer
     for level in range(ROUNDS):
-        async with running(run_deliverer(), run_deliverer()):
+        async with run_in_background(run_deliverer(), run_deliverer()):
             seqs += [await add_transition(pool, ada.id, vehicle_id) for _ in range(rng.randrange(4))]
             _, newest = await put_vehicle(pool, ada.id, vehicle_id, level=level)
             runtime.feed_waker.wake([ada.id])
@@ -99,7 +99,7 @@ async def test_every_transition_arrives_in_order_and_the_state_is_the_newest(poo
             await run_sql(
                 pool, "update endpoints set lease_token = gen_random_uuid(), leased_until = now() + interval '0.1 s'"
             )
-    async with running(run_deliverer(), run_deliverer()), asyncio.timeout(20):
+    async with run_in_background(run_deliverer(), run_deliverer()), asyncio.timeout(20):
         while (await get_endpoint_record(client, ada))["pending"]:
             await make_due(pool)
             await asyncio.sleep(0.01)

@@ -9,7 +9,7 @@ from standardwebhooks import Webhook
 from relay.usecases.access.list_installations import disconnect_installation, list_installations
 from relay.usecases.oauth.issue_tokens import exchange_code, refresh_tokens, revoke_token
 from relay.usecases.operations.prune_history import Retention, prune_old_rows
-from tests.relay.support.endpoints import get_endpoint_record, make_due, register_receiver, run_sql, status_and_slug
+from tests.relay.support.endpoints import get_endpoint_record, get_status_and_slug, make_due, register_receiver, run_sql
 from tests.relay.support.feed import add_user, fetch_value, put_vehicle
 from tests.relay.usecases.oauth.client import CLIENT, issue_code
 
@@ -85,9 +85,9 @@ async def test_endpoint_of_an_ended_grant_gets_nothing_and_is_pruned(runtime, cl
     await put_vehicle(runtime.pool, ada.id)
     await make_due(runtime.pool)
     assert await deliverer.deliver_once() == 0
-    assert status_and_slug(await client.get("endpoint", headers=home.header)) == (401, "unauthorized")
+    assert get_status_and_slug(await client.get("endpoint", headers=home.header)) == (401, "unauthorized")
     answer = await client.put("endpoint", json={"url": receiver.url()}, headers=home.header)
-    assert status_and_slug(answer) == (401, "unauthorized")
+    assert get_status_and_slug(answer) == (401, "unauthorized")
     assert len(receiver.posts) == 1
     async with runtime.pool.connection() as connection:
         await prune_old_rows(connection, Retention())
@@ -99,7 +99,7 @@ async def test_signing_in_again_makes_a_new_endpoint_with_one_snapshot(runtime, 
     old_secret = await register_receiver(client, before, receiver)
     assert await deliverer.deliver_once() == 1
     after = await sign_in(runtime, ada, installation="home-1")
-    assert status_and_slug(await client.get("endpoint", headers=after.header)) == (404, "not-found")
+    assert get_status_and_slug(await client.get("endpoint", headers=after.header)) == (404, "not-found")
     secret = await register_receiver(client, after, receiver)
     assert secret != old_secret
     await put_vehicle(runtime.pool, ada.id)
@@ -109,5 +109,7 @@ async def test_signing_in_again_makes_a_new_endpoint_with_one_snapshot(runtime, 
     post = receiver.posts[-1]
     (snapshot,) = Webhook(secret).verify(post.body, post.headers)["messages"]
     assert (snapshot["event"], len(snapshot["data"]["vehicles"])) == ("snapshot", 2)
-    (installation,) = [it for it in await list_installations(runtime, ada.id) if it.kind == "oauth"]
+    (installation,) = [
+        installation for installation in await list_installations(runtime, ada.id) if installation.kind == "oauth"
+    ]
     assert (installation.channel, installation.has_endpoint) == ("webhook", True)

@@ -12,7 +12,13 @@ from relay.usecases.classic.register_webhook import (
     register_classic_webhook,
     unregister_classic_webhooks,
 )
-from tests.relay.support.endpoints import get_endpoint_record, register_receiver, respond_with, run_sql, status_and_slug
+from tests.relay.support.endpoints import (
+    get_endpoint_record,
+    get_status_and_slug,
+    register_receiver,
+    respond_with,
+    run_sql,
+)
 from tests.relay.support.feed import add_user, fetch_value, put_vehicle
 
 
@@ -25,7 +31,7 @@ async def get_caller(pool, user):
 
 async def test_endpoint_can_be_registered_shown_and_deleted(pool, client):
     ada = await add_user(pool)
-    assert status_and_slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
+    assert get_status_and_slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
     created = await client.put("endpoint", json={"url": "http://127.0.0.1:8123/api/webhook/s3cret"}, headers=ada.header)
     assert created.status_code == 200
     record = created.json()
@@ -46,7 +52,7 @@ async def test_endpoint_can_be_registered_shown_and_deleted(pool, client):
     assert shown.json() == record
     assert "s3cret" not in shown.text
     assert (await client.delete("endpoint", headers=ada.header)).status_code == 204
-    assert status_and_slug(await client.delete("endpoint", headers=ada.header)) == (404, "not-found")
+    assert get_status_and_slug(await client.delete("endpoint", headers=ada.header)) == (404, "not-found")
 
 
 async def test_registrations_are_rate_limited(pool, client, runtime):
@@ -56,14 +62,14 @@ async def test_registrations_are_rate_limited(pool, client, runtime):
         await client.put("endpoint", json={"url": "http://127.0.0.1:1/a"}, headers=ada.header) for _ in range(62)
     ]
     assert answers[59].status_code == 200
-    assert status_and_slug(answers[-1]) == (429, "too-many-requests")
+    assert get_status_and_slug(answers[-1]) == (429, "too-many-requests")
     bob = await get_caller(pool, await add_user(pool))
     registrations = [
         register_classic_webhook(runtime, bob, webhook_id="w", external_url="http://127.0.0.1:1", vehicle_id="nobody's")
         for _ in range(62)
     ]
     refusals = await asyncio.gather(*registrations, return_exceptions=True)
-    assert {it.slug for it in refusals} == {"not-found", "too-many-requests"}
+    assert {refusal.slug for refusal in refusals} == {"not-found", "too-many-requests"}
 
 
 async def test_registering_again_keeps_id_and_secret_and_switches_the_endpoint_on(pool, client):
@@ -86,9 +92,10 @@ async def test_registering_again_keeps_id_and_secret_and_switches_the_endpoint_o
 async def test_each_key_has_its_own_endpoint_and_secret(pool, client):
     users = [await add_user(pool) for _ in range(2)]
     records = [
-        (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=it.header)).json() for it in users
+        (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=user.header)).json()
+        for user in users
     ]
-    assert len({it["secret"] for it in records}) == len({it["id"] for it in records}) == 2
+    assert len({record["secret"] for record in records}) == len({record["id"] for record in records}) == 2
     await client.delete("endpoint", headers=users[0].header)
     assert (await client.get("endpoint", headers=users[1].header)).status_code == 200
     again = (await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=users[0].header)).json()
@@ -112,33 +119,36 @@ async def test_each_key_has_its_own_endpoint_and_secret(pool, client):
 async def test_invalid_url_is_refused_and_not_echoed(pool, client, body, expected):
     ada = await add_user(pool)
     answer = await client.put("endpoint", json=body, headers=ada.header)
-    assert status_and_slug(answer) == expected
+    assert get_status_and_slug(answer) == expected
     assert "pw" not in answer.text
-    assert status_and_slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
+    assert get_status_and_slug(await client.get("endpoint", headers=ada.header)) == (404, "not-found")
 
 
 async def test_endpoint_routes_require_read_scope_and_a_push_plan(pool, client):
     url = {"url": "http://127.0.0.1:1/"}
-    assert status_and_slug(await client.put("endpoint", json=url)) == (401, "unauthorized")
+    assert get_status_and_slug(await client.put("endpoint", json=url)) == (401, "unauthorized")
     without_read = await add_user(pool, scopes=("control",))
-    assert status_and_slug(await client.put("endpoint", json=url, headers=without_read.header)) == (403, "forbidden")
+    assert get_status_and_slug(await client.put("endpoint", json=url, headers=without_read.header)) == (
+        403,
+        "forbidden",
+    )
     free = await add_user(pool, plan="free")
     for method in ("PUT", "GET", "DELETE"):
         answer = await client.request(method, "endpoint", json=url, headers=free.header)
-        assert status_and_slug(answer) == (403, "plan-required")
-    assert status_and_slug(await client.post("endpoint/test", headers=free.header)) == (403, "plan-required")
+        assert get_status_and_slug(answer) == (403, "plan-required")
+    assert get_status_and_slug(await client.post("endpoint/test", headers=free.header)) == (403, "plan-required")
 
 
 async def test_test_message_is_signed_and_must_be_acknowledged(pool, client, receiver):
     ada = await add_user(pool)
-    assert status_and_slug(await client.post("endpoint/test", headers=ada.header)) == (404, "not-found")
+    assert get_status_and_slug(await client.post("endpoint/test", headers=ada.header)) == (404, "not-found")
     secret = (await client.put("endpoint", json={"url": receiver.url()}, headers=ada.header)).json()["secret"]
     answer = await client.post("endpoint/test", headers=ada.header)
     assert answer.json() == {"delivered": True, "failure": None}
     [post] = receiver.posts
     assert Webhook(secret).verify(post.body, post.headers) == {"type": "test", "cursor": None, "messages": []}
     again = await client.post("endpoint/test", headers=ada.header)
-    assert status_and_slug(again) == (429, "too-many-tests")
+    assert get_status_and_slug(again) == (429, "too-many-tests")
     assert 0 < int(again.headers["Retry-After"]) <= 10
 
 
@@ -183,7 +193,7 @@ async def test_latest_classic_registration_of_a_webhook_or_vehicle_wins(pool, ru
     url = "http://127.0.0.1:8123/"
     await register_classic_webhook(runtime, caller, webhook_id="entry1", external_url=url)
     await register_classic_webhook(runtime, caller, webhook_id="entry2", external_url=url, vehicle_id=str(vehicle_id))
-    assert [(it.url, it.vehicle_id) for it in await list_classic_webhooks(runtime, caller)] == [
+    assert [(webhook.url, webhook.vehicle_id) for webhook in await list_classic_webhooks(runtime, caller)] == [
         ("http://127.0.0.1:8123/api/webhook/entry1", None),
         ("http://127.0.0.1:8123/api/webhook/entry2", vehicle_id),
     ]
@@ -192,7 +202,7 @@ async def test_latest_classic_registration_of_a_webhook_or_vehicle_wins(pool, ru
         runtime, caller, webhook_id="entry1", external_url="http://127.0.0.2:8123", vehicle_id=""
     )
     await register_classic_webhook(runtime, caller, webhook_id="entry3", external_url=url, vehicle_id=str(vehicle_id))
-    assert [it.url for it in await list_classic_webhooks(runtime, caller)] == [
+    assert [webhook.url for webhook in await list_classic_webhooks(runtime, caller)] == [
         "http://127.0.0.2:8123/api/webhook/entry1",
         "http://127.0.0.1:8123/api/webhook/entry3",
     ]
@@ -234,4 +244,4 @@ async def test_an_account_keeps_only_its_newest_twenty_classic_endpoints(pool, r
             runtime, caller, webhook_id=f"entry{number}", external_url="http://127.0.0.1:8123"
         )
     kept = await list_classic_webhooks(runtime, caller)
-    assert [it.webhook_id for it in kept] == [f"entry{number}" for number in range(5, 25)]
+    assert [webhook.webhook_id for webhook in kept] == [f"entry{number}" for number in range(5, 25)]

@@ -10,11 +10,11 @@ import pytest
 from relay.delivery import stream_lease
 from relay.delivery.repository import upsert_endpoint
 from relay.delivery.stream_lease import UNHELD_LEASE, acquire_stream_lease
-from relay.streams.hub import StreamRules
 from relay.streams.listener import StreamListener
+from relay.streams.rules import StreamRules
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
 from tests.relay.support.endpoints import SECRET_KEY, open_test_outbound
-from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, running, wait_until
+from tests.relay.support.feed import add_transition, add_user, fetch_value, put_vehicle, run_in_background, wait_until
 from tests.relay.support.streams import RelayProcess, open_stream
 
 NEVER = timedelta(hours=1)
@@ -38,7 +38,7 @@ async def run_deliverer(pool, relay):
             pool, outbound, secret_key=SECRET_KEY, version="1", rules=DeliveryRules(sweep_interval=NEVER)
         )
         relay.waker.add_callback(deliverer.add_hint)
-        async with running(deliverer.run()):
+        async with run_in_background(deliverer.run()):
             yield deliverer
 
 
@@ -68,7 +68,7 @@ async def test_endpoint_gets_deliveries_only_while_no_stream_is_open(pool, http,
                 assert len(receiver.posts) == 1
             # The stream has just sent this, so it may have been lost: it is sent again, with the same sequence number.
             await wait_until(lambda: len(receiver.posts) == 2)
-            assert [it["id"].partition(".")[2] for it in receiver.posts[1].json["messages"]] == [str(seq)]
+            assert [message["id"].partition(".")[2] for message in receiver.posts[1].json["messages"]] == [str(seq)]
 
 
 async def test_stream_that_ends_during_a_lease_renewal_releases_the_lease(pool, http, receiver, monkeypatch):

@@ -12,7 +12,7 @@ from tests.relay.support.charging_events import (
     EVENTS,
     SESSION_STATEMENT,
     SOC,
-    fetch_users_rows,
+    fetch_user_rows,
     get_energy,
     list_sessions,
     make_charging,
@@ -52,8 +52,8 @@ async def test_any_order_and_repetition_of_events_give_the_same_history(pipeline
         assert now >= lifetime_kwh
         lifetime_kwh = now
     ours, theirs = [
-        [await fetch_users_rows(it, statement) for statement in (SESSION_STATEMENT, COUNTER_STATEMENT)]
-        for it in (pipeline, other)
+        [await fetch_user_rows(each, statement) for statement in (SESSION_STATEMENT, COUNTER_STATEMENT)]
+        for each in (pipeline, other)
     ]
     assert theirs == ours
     assert len(ours[0]) == 3
@@ -78,7 +78,7 @@ async def test_lifetime_counter_never_decreases_on_a_correction(pipeline):
     await pipeline.process_update("car", at(600), **make_stopped(60, **SOC))
     corrected = make_vehicle("car", at(600), **make_stopped(50, **SOC))
     await pipeline.process(make_event("user:vehicle:updated", at(700), pipeline.user_id, vehicle=corrected))
-    assert [it["energy_kwh"] for it in await list_sessions(pipeline)] == [5]
+    assert [session["energy_kwh"] for session in await list_sessions(pipeline)] == [5]
     assert (await get_energy(pipeline))["lifetime_kwh"] == 10
 
 
@@ -89,27 +89,27 @@ async def test_newest_event_decides_the_state_of_a_moment(pipeline):
     for event in (first, confirmed, wrong):
         await pipeline.process(event)
     await pipeline.process_update("car", at(600), **make_stopped(42))
-    assert [it["soc_start"] for it in await list_sessions(pipeline)] == [40]
+    assert [session["soc_start"] for session in await list_sessions(pipeline)] == [40]
 
 
 async def test_oldest_event_decides_the_location_of_a_moment(pipeline):
     away = {"location": {"latitude": 1, "longitude": 1}}
     await pipeline.process(make_noon_update(pipeline, at(60), make_charging(40), **away))
     await pipeline.process(make_noon_update(pipeline, at(1), make_charging(40)))
-    assert [it["latitude"] for it in await list_sessions(pipeline)] == [52.1]
+    assert [session["latitude"] for session in await list_sessions(pipeline)] == [52.1]
 
 
 async def test_processing_events_again_changes_nothing(pipeline):
     for seconds, groups in EVENTS:
         await pipeline.process_update("car", at(seconds), **groups)
     sessions = await list_sessions(pipeline)
-    counters = await fetch_users_rows(pipeline, COUNTER_STATEMENT)
+    counters = await fetch_user_rows(pipeline, COUNTER_STATEMENT)
     seq = await pipeline.get_feed_seq()
     await pipeline.execute("delete from webhook_logs")
     for seconds, groups in EVENTS:
         await pipeline.process_update("car", at(seconds), **groups)
     assert await list_sessions(pipeline) == sessions
-    assert await fetch_users_rows(pipeline, COUNTER_STATEMENT) == counters
+    assert await fetch_user_rows(pipeline, COUNTER_STATEMENT) == counters
     assert await pipeline.get_feed_seq() == seq
 
 
@@ -119,10 +119,10 @@ async def test_merging_vehicles_by_update_merges_their_charging_history(pipeline
     await pipeline.process(pipeline.make_deletion("old", at(700)))
     await pipeline.process_update("new", at(5000), vin=None, **make_charging(22))
     await pipeline.process_update("new", at(5600), vin=None, **make_stopped(24))
-    assert len({it["vehicle_id"] for it in await list_sessions(pipeline)}) == 2
+    assert len({session["vehicle_id"] for session in await list_sessions(pipeline)}) == 2
     await pipeline.process_update("new", at(9000), **make_stopped(24))
     vehicle = await pipeline.get_vehicle()
-    assert [it["vehicle_id"] for it in await list_sessions(pipeline)] == [vehicle["id"], vehicle["id"]]
+    assert [session["vehicle_id"] for session in await list_sessions(pipeline)] == [vehicle["id"], vehicle["id"]]
     assert await get_energy(pipeline) == {"lifetime_kwh": 2.4, "home_kwh": None}
     [counters] = await pipeline.execute("select counted_kwh from vehicle_energy")
     assert counters["counted_kwh"] == pytest.approx(2.4)
@@ -132,15 +132,15 @@ async def test_merging_vehicles_by_discovery_merges_their_charging_history(pipel
     await pipeline.process_update("old", at(0), **make_charging(20))
     await pipeline.process_update("new", at(600), vin=None, **make_stopped(22))
     await pipeline.process(pipeline.make_discovery("new", at(700)))
-    [it] = await list_sessions(pipeline)
-    assert (it["vehicle_id"], it["ended_at"]) == ((await pipeline.get_vehicle())["id"], at(600))
+    [session] = await list_sessions(pipeline)
+    assert (session["vehicle_id"], session["ended_at"]) == ((await pipeline.get_vehicle())["id"], at(600))
     assert (await get_energy(pipeline))["lifetime_kwh"] == 1.2
 
 
 async def test_archiving_samples_changes_no_session_or_counter(pipeline, monkeypatch):
     for seconds, groups in EVENTS:
         await pipeline.process_update("car", at(seconds), **groups)
-    sessions, counters = await list_sessions(pipeline), await fetch_users_rows(pipeline, COUNTER_STATEMENT)
+    sessions, counters = await list_sessions(pipeline), await fetch_user_rows(pipeline, COUNTER_STATEMENT)
     window = datetime.now(at(0).tzinfo) - at(9300)
     monkeypatch.setattr(prune_history, "AMENDMENT_WINDOW", window)
     async with pipeline.pool.connection() as connection:
@@ -153,7 +153,7 @@ async def test_archiving_samples_changes_no_session_or_counter(pipeline, monkeyp
     assert (remaining["n"], remaining["first"]) == (4, at(9600))
     # Too old to amend anything. A session that began before and ended after the limit can still be amended.
     await pipeline.process_update("car", at(450), **make_charging(99))
-    assert (await list_sessions(pipeline), await fetch_users_rows(pipeline, COUNTER_STATEMENT)) == (sessions, counters)
+    assert (await list_sessions(pipeline), await fetch_user_rows(pipeline, COUNTER_STATEMENT)) == (sessions, counters)
     await pipeline.process_update("car", at(9660), **make_charging(46, chargeRate=7.2))
     grown = (await list_sessions(pipeline))[1]
     assert (grown["id"], grown["started_at"]) == (sessions[1]["id"], sessions[1]["started_at"])

@@ -92,7 +92,7 @@ async def test_late_pending_does_not_reopen_a_command(pipeline):
 async def test_one_action_settles_several_commands(pipeline):
     command_ids = [await add_command(pipeline, state="pending", action_id=ACTION) for _ in range(2)]
     await pipeline.process(make_action_event(pipeline, 5, "CONFIRMED"))
-    assert [await get_state(pipeline, it) for it in command_ids] == ["confirmed"] * 2
+    assert [await get_state(pipeline, command_id) for command_id in command_ids] == ["confirmed"] * 2
     assert await pipeline.list_transition_kinds() == ["command_settled"] * 2
 
 

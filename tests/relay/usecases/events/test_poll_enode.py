@@ -83,13 +83,13 @@ async def test_polled_changes_make_transitions_like_webhook_events(pipeline, eno
 async def test_vehicle_missing_from_a_complete_list_is_gone_and_may_return(pipeline, enode, poll):
     enode.set_list(10, make_users_vehicle(pipeline, "car", 5), make_users_vehicle(pipeline, "other", 5, vin=None))
     await poll()
-    ids = {it["id"] for it in await pipeline.list_vehicles()}
+    ids = {vehicle["id"] for vehicle in await pipeline.list_vehicles()}
     enode.set_list(20, make_users_vehicle(pipeline, "other", 5, vin=None))
     await poll()
     assert len(await pipeline.list_vehicles()) == 1
     enode.set_list(30, make_users_vehicle(pipeline, "car", 5), make_users_vehicle(pipeline, "other", 5, vin=None))
     await poll()
-    assert {it["id"] for it in await pipeline.list_vehicles()} == ids
+    assert {vehicle["id"] for vehicle in await pipeline.list_vehicles()} == ids
 
 
 async def test_last_vehicle_missing_from_an_empty_list_is_gone(pipeline, enode, poll):

@@ -50,7 +50,7 @@ async def test_charging_away_from_home_counts_only_to_the_lifetime_total(pipelin
     await set_home(pipeline, 1, 1)
     await pipeline.process_update("car", at(0), **make_charging(40))
     await pipeline.process_update("car", at(600), **make_stopped(42))
-    assert [it["at_home"] for it in await list_sessions(pipeline)] == [False]
+    assert [session["at_home"] for session in await list_sessions(pipeline)] == [False]
     assert await get_energy(pipeline) == {"lifetime_kwh": 1.2, "home_kwh": 0.0}
 
 
@@ -66,7 +66,7 @@ async def test_session_keeps_the_location_where_it_began(pipeline):
     charge = make_vehicle("car", at(0), **make_charging(40))["chargeState"]
     elsewhere = make_vehicle("car", at(60)) | {"chargeState": charge, "location": {"latitude": 1, "longitude": 1}}
     await pipeline.process(make_event("user:vehicle:updated", at(60), pipeline.user_id, vehicle=elsewhere))
-    assert [it["latitude"] for it in await list_sessions(pipeline)] == [52.1]
+    assert [session["latitude"] for session in await list_sessions(pipeline)] == [52.1]
 
 
 async def test_charging_event_costs_one_statement_and_unchanged_state_none(pipeline, monkeypatch):
@@ -102,8 +102,13 @@ async def test_implausible_numbers_are_ignored_in_sessions(pipeline):
         "car", at(600), **make_stopped(True, batteryCapacity=10**400), odometer={"distance": -1}
     )
     assert {row["state"] for row in await pipeline.list_inbox_rows()} == {"done"}
-    [it] = await list_sessions(pipeline)
-    assert (it["energy_kwh"], it["energy_source"], it["latitude"], it["odometer_km"]) == (None, "none", None, 48213)
+    [session] = await list_sessions(pipeline)
+    assert (session["energy_kwh"], session["energy_source"], session["latitude"], session["odometer_km"]) == (
+        None,
+        "none",
+        None,
+        48213,
+    )
 
 
 async def test_session_stays_at_home_when_the_home_location_is_deleted(pipeline):
@@ -112,11 +117,11 @@ async def test_session_stays_at_home_when_the_home_location_is_deleted(pipeline)
     await pipeline.execute("delete from home_places")
     await pipeline.process_update("car", at(600), **make_charging(42))
     await pipeline.process_update("car", at(1200), **make_stopped(44))
-    assert [it["at_home"] for it in await list_sessions(pipeline)] == [True]
+    assert [session["at_home"] for session in await list_sessions(pipeline)] == [True]
     assert (await get_energy(pipeline))["home_kwh"] == 2.4
 
 
 async def test_sessions_of_new_vehicles_in_one_batch_are_stored(pipeline):
     await pipeline.process(*[pipeline.make_update(f"car{n}", at(n), vin=None, **make_charging(40)) for n in range(3)])
     assert len(await list_sessions(pipeline)) == 3
-    assert all(isinstance(it["vehicle_id"], UUID) for it in await list_sessions(pipeline))
+    assert all(isinstance(session["vehicle_id"], UUID) for session in await list_sessions(pipeline))

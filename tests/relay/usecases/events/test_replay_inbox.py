@@ -18,7 +18,7 @@ from tests.relay.support.enode_events import (
     make_vehicle,
     sign_body,
 )
-from tests.relay.support.feed import running
+from tests.relay.support.feed import run_in_background
 
 EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
 
@@ -40,7 +40,7 @@ class Operator:
         process = await asyncio.create_subprocess_exec(
             EVCONDUIT, *arguments, env=self.environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        async with running(self.drain_continuously()):
+        async with run_in_background(self.drain_continuously()):
             out, err = await asyncio.wait_for(process.communicate(), 60)
         return process.returncode, out.decode() + err.decode()
 
@@ -140,7 +140,7 @@ async def test_replay_of_a_set_aside_body_adds_its_transitions_to_history_only(p
     async with pool.connection() as connection:
         changes = await read_changes(connection, {pipeline.user_id: start.cursor.seq})
         snapshot = await read_snapshot(connection, pipeline.user_id, start.cursor)
-    assert [type(it).__name__ for it in changes[pipeline.user_id].messages] == ["VehicleMessage"]
+    assert [type(message).__name__ for message in changes[pipeline.user_id].messages] == ["VehicleMessage"]
     assert snapshot.replay == []
     raw = next(row for row in await pipeline.list_inbox_rows() if row["raw"] is not None)
     assert (raw["state"], raw["reason"]) == ("done", "replayed")

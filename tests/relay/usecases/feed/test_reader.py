@@ -40,7 +40,7 @@ async def test_snapshot_has_all_linked_vehicles_of_the_user(pool, ada, snapshot)
     last = await remove_vehicle(pool, ada.id, unlinked)
     await put_vehicle(pool, (await add_user(pool)).id)
     found = await snapshot()
-    assert [it["id"] for it in found.vehicles] == [str(linked)]
+    assert [vehicle["id"] for vehicle in found.vehicles] == [str(linked)]
     [record] = found.vehicles
     assert set(record) == set(VehicleRecord.__annotations__)
     assert (record["revision"], record["corrections"], record["command"]) == (1, ["odometer"], None)
@@ -124,7 +124,7 @@ async def test_snapshot_replays_transitions_after_the_cursor(pool, ada, snapshot
     second = await add_transition(pool, ada.id, vehicle_id, "charging_started", age="23 hours")
     third = await add_transition(pool, ada.id, vehicle_id, "charging_stopped")
     found = await snapshot(since)
-    assert [(it.seq, it.kind, it.replayed) for it in found.replay] == [
+    assert [(transition.seq, transition.kind, transition.replayed) for transition in found.replay] == [
         (second, "charging_started", True),
         (third, "charging_stopped", True),
     ]
@@ -147,7 +147,7 @@ async def test_transitions_older_than_the_replay_window_leave_a_gap(pool, ada, s
     recent = await add_transition(pool, ada.id, vehicle_id, age="1 hour")
     found = await snapshot(since)
     assert found.gap
-    assert [it.seq for it in found.replay] == [recent]
+    assert [transition.seq for transition in found.replay] == [recent]
 
 
 async def test_replay_is_limited_and_then_leaves_a_gap(pool, ada, snapshot):
@@ -162,7 +162,7 @@ async def test_replay_is_limited_and_then_leaves_a_gap(pool, ada, snapshot):
         await connection.execute("update feeds set seq = %s", [MAX_REPLAYED_TRANSITIONS + 2])
     found = await snapshot(since)
     assert found.gap
-    assert [it.seq for it in found.replay] == list(range(3, MAX_REPLAYED_TRANSITIONS + 3))
+    assert [transition.seq for transition in found.replay] == list(range(3, MAX_REPLAYED_TRANSITIONS + 3))
 
 
 @pytest.mark.parametrize("case", ["epoch", "ahead", "malformed"])

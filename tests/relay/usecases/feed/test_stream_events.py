@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from relay.kit.database import open_pool
-from relay.streams.hub import StreamRules
+from relay.streams.rules import StreamRules
 from tests.relay.support.feed import (
     add_transition,
     add_user,
@@ -42,7 +42,7 @@ async def test_stream_sends_a_snapshot_then_each_committed_change(pool, relay, h
         assert (snapshot.name, snapshot.seq) == ("snapshot", 1)
         assert set(snapshot.data) == {"at", "account", "vehicles"}
         assert snapshot.data["account"]["relay"]["version"] == "1.2.3"
-        assert [it["vehicle"]["chargeState"]["batteryLevel"] for it in snapshot.data["vehicles"]] == [10]
+        assert [vehicle["vehicle"]["chargeState"]["batteryLevel"] for vehicle in snapshot.data["vehicles"]] == [10]
         await add_transition(pool, ada.id, vehicle_id, "plugged_in")
         await put_vehicle(pool, ada.id, vehicle_id, level=11)
         relay.waker.wake([ada.id])
@@ -79,7 +79,7 @@ async def test_reconnecting_client_gets_the_transitions_it_missed(pool, relay, h
         assert "gap" not in snapshot.data
         # The client reaches the snapshot's cursor only with the last replayed transition.
         assert snapshot.id == before
-        assert [(it.data["type"], it.data["replayed"], it.seq) for it in (first, second)] == [
+        assert [(event.data["type"], event.data["replayed"], event.seq) for event in (first, second)] == [
             ("plugged_in", True, 2),
             ("charging_started", True, 3),
         ]

@@ -9,7 +9,8 @@ from relay.bus.postgres import PostgresListener
 from relay.bus.redis import RedisListener, create_redis_sender, open_redis
 from relay.bus.waker import FEED_CHANNEL, REVOKED_CHANNEL, Waker
 from relay.kit.database import open_pool
-from relay.streams.hub import Hub, StreamRules
+from relay.streams.hub import Hub
+from relay.streams.rules import StreamRules
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.feed.reader import create_feed_reader, read_snapshot
 from relay.usecases.feed.stream_events import render_initial_events
@@ -20,7 +21,7 @@ from tests.relay.support.feed import (
     add_user,
     parse_events,
     put_vehicle,
-    running,
+    run_in_background,
     start_listener,
     wait_until,
 )
@@ -75,9 +76,9 @@ async def processes(database_url, redis):
                 part.run()
                 for part in (process.waker, process.revoked, process.hub, process.listener, process.deliverer)
             )
-            await stack.enter_async_context(running(*jobs))
+            await stack.enter_async_context(run_in_background(*jobs))
             processes.append(process)
-        await wait_until(lambda: all(it.listener.status == "listening" for it in processes))
+        await wait_until(lambda: all(process.listener.status == "listening" for process in processes))
         yield processes
 
 
@@ -95,9 +96,9 @@ async def test_streams_of_both_processes_receive_changes_in_order(processes):
             here.waker.wake([ada.id])
         for reader in readers:
             events = await reader.read_until_seq(seq)
-            seqs = [it.seq for it in events]
+            seqs = [event.seq for event in events]
             assert seqs == sorted(set(seqs))
-            assert sum(it.name == "transition" for it in events) == 20
+            assert sum(event.name == "transition" for event in events) == 20
             assert events[-1].data["vehicle"]["chargeState"]["batteryLevel"] == 19
 
 
@@ -111,10 +112,10 @@ async def test_revocation_in_one_process_ends_streams_in_the_other_at_once(proce
         for listener in (far, other):
             await start_listener(there.pool, listener)
         here.hub.close_credential_streams(ada.credential)
-        assert [it.data["reason"] for it in await StreamReader(far).read_until_end()] == ["revoked"]
+        assert [event.data["reason"] for event in await StreamReader(far).read_until_end()] == ["revoked"]
         assert not other._ended
         here.hub.close_user_streams(bob.id)
-        assert [it.data["reason"] for it in await StreamReader(other).read_until_end()] == ["revoked"]
+        assert [event.data["reason"] for event in await StreamReader(other).read_until_end()] == ["revoked"]
 
 
 async def test_dropped_slow_reader_resumes_at_the_other_process(processes):
@@ -138,7 +139,7 @@ async def test_dropped_slow_reader_resumes_at_the_other_process(processes):
         events = parse_events(await again.receive())
     assert events[0].name == "snapshot"
     assert "gap" not in events[0].data
-    assert [it.seq for it in events[1:]] == seqs
+    assert [event.seq for event in events[1:]] == seqs
     with here.hub.open_listener(bob.id, bob.credential) as quick:
         await start_listener(here.pool, quick)
         _, seq = await put_vehicle(here.pool, bob.id)
@@ -160,5 +161,7 @@ async def test_endpoint_gets_each_change_once_from_two_processes(processes):
             seqs.append(await add_transition(here.pool, ada.id, vehicle_id))
             processes[number % 2].waker.wake([ada.id])
         await wait_until(lambda: receiver.messages[-1]["id"].endswith(f".{seqs[-1]}"))
-        delivered = [int(it["id"].partition(".")[2]) for it in receiver.messages if it["event"] == "transition"]
+        delivered = [
+            int(message["id"].partition(".")[2]) for message in receiver.messages if message["event"] == "transition"
+        ]
     assert delivered == seqs

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from relay.usecases.linking.create_link_page import MAX_UNOPENED_PAGES
-from tests.relay.support.linking import HOME, parse_problem, user_path
+from tests.relay.support.linking import HOME, get_enode_user_path, parse_problem
 
 
 async def test_linked_vehicle_appears_in_result_and_snapshot(scenario):
@@ -35,8 +35,10 @@ async def test_linked_vehicle_appears_in_result_and_snapshot(scenario):
     result = await scenario.get_link_result(link)
     assert (result["state"], result["status"], result["vendor"]) == ("linked", "linked", "TESLA")
     assert result["userId"] == str(scenario.account.user_id)
-    assert {it["id"] for it in result["vehicles"]} == {it["id"] for it in await scenario.list_vehicles()}
-    assert {it["link_state"] for it in result["vehicles"]} == {"ok"}
+    assert {vehicle["id"] for vehicle in result["vehicles"]} == {
+        vehicle["id"] for vehicle in await scenario.list_vehicles()
+    }
+    assert {vehicle["link_state"] for vehicle in result["vehicles"]} == {"ok"}
 
 
 async def test_linking_needs_no_webhook_from_enode(scenario):
@@ -51,7 +53,7 @@ async def test_viewing_keeps_the_page_usable_and_only_one_of_twenty_posts_succee
     for _ in range(3):
         assert (await scenario.browser.get(link["url"])).status_code == 200
     responses = await asyncio.gather(*(scenario.browser.post(link["url"]) for _ in range(20)))
-    assert sorted(it.status_code for it in responses) == [303] + [410] * 19
+    assert sorted(response.status_code for response in responses) == [303] + [410] * 19
     page = await scenario.browser.get(link["url"])
     assert page.status_code == 410
     assert "a@example.org" not in page.text
@@ -160,9 +162,9 @@ async def test_linking_the_same_account_again_gives_state_linked(scenario):
     assert (result["state"], result["vehicles"]) == ("linked", [])
 
 
-async def test_two_vendors_linked_at_once_are_told_apart(scenario):
+async def test_two_vendors_linked_at_once_are_distinguished(scenario):
     tesla, xpeng = await scenario.create_link("TESLA"), await scenario.create_link("XPENG")
-    enode_urls = [(await scenario.browser.post(it["url"])).headers["location"] for it in (tesla, xpeng)]
+    enode_urls = [(await scenario.browser.post(link["url"])).headers["location"] for link in (tesla, xpeng)]
     await scenario.browser.get(await scenario.complete_enode_page(enode_urls[1]))
     await scenario.drain_inbox()
     assert (await scenario.get_link_result(tesla))["state"] == "waiting"
@@ -171,7 +173,7 @@ async def test_two_vendors_linked_at_once_are_told_apart(scenario):
     await scenario.browser.get(await scenario.complete_enode_page(enode_urls[0]))
     await scenario.drain_inbox()
     result = await scenario.get_link_result(tesla)
-    assert (result["state"], {it["vendor"] for it in result["vehicles"]}) == ("linked", {"TESLA"})
+    assert (result["state"], {vehicle["vendor"] for vehicle in result["vehicles"]}) == ("linked", {"TESLA"})
 
 
 async def test_frequent_polling_does_not_reach_enode(scenario):
@@ -190,7 +192,7 @@ async def test_frequent_polling_does_not_reach_enode(scenario):
 
 async def test_page_stays_usable_when_enode_does_not_respond(scenario):
     link = await scenario.create_link("TESLA")
-    fault = {"method": "POST", "path": f"{user_path(scenario)}/link", "times": 9, "status": 503}
+    fault = {"method": "POST", "path": f"{get_enode_user_path(scenario)}/link", "times": 9, "status": 503}
     await scenario.call_enode("POST", "/_sim/faults", fault)
     response = await scenario.browser.post(link["url"])
     assert response.status_code == 502

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from tests.relay.support.linking import parse_problem, user_path
+from tests.relay.support.linking import get_enode_user_path, parse_problem
 
 BOTH = ["tesla-model-3", "tesla-model-y"]
 
@@ -10,17 +10,17 @@ BOTH = ["tesla-model-3", "tesla-model-y"]
 async def test_unlinking_requires_confirmation_and_removes_all_vehicles_of_the_account(scenario):
     await scenario.link_vehicles("TESLA", cars=BOTH)
     await scenario.link_vehicles("XPENG")
-    teslas = [it for it in await scenario.list_vehicles() if it["vehicle"]["vendor"] == "TESLA"]
+    teslas = [vehicle for vehicle in await scenario.list_vehicles() if vehicle["vehicle"]["vendor"] == "TESLA"]
     path = f"/api/user/vehicles/{teslas[0]['id']}"
     response = await scenario.api.delete(path)
     assert parse_problem(response) == (409, "confirm-required")
-    assert {it["id"] for it in response.json()["vehicles"]} == {it["id"] for it in teslas}
+    assert {vehicle["id"] for vehicle in response.json()["vehicles"]} == {tesla["id"] for tesla in teslas}
     assert len(await scenario.list_vehicles()) == 3
     confirmed = await scenario.api.delete(path, params={"confirm": "true"})
     assert (confirmed.status_code, confirmed.json()["vendor"], len(confirmed.json()["vehicles"])) == (200, "TESLA", 2)
-    assert [it["vehicle"]["vendor"] for it in await scenario.list_vehicles()] == ["XPENG"]
-    linked = await scenario.call_enode("GET", user_path(scenario))
-    assert [it["vendor"] for it in linked["linkedVendors"]] == ["XPENG"]
+    assert [vehicle["vehicle"]["vendor"] for vehicle in await scenario.list_vehicles()] == ["XPENG"]
+    linked = await scenario.call_enode("GET", get_enode_user_path(scenario))
+    assert [vendor["vendor"] for vendor in linked["linkedVendors"]] == ["XPENG"]
     assert parse_problem(await scenario.api.delete(path, params={"confirm": "true"})) == (404, "not-found")
 
 
@@ -38,13 +38,13 @@ async def test_late_deleted_event_changes_nothing_and_relinking_restores_the_sam
     (relinked,) = await scenario.list_vehicles()
     assert relinked["id"] == vehicle["id"]
     links = await scenario.query("select ended_at is null as live from vehicle_links")
-    assert sorted(it["live"] for it in links) == [False, True]
+    assert sorted(link["live"] for link in links) == [False, True]
 
 
 async def test_unlinking_interrupted_after_enode_is_completed_by_the_next_attempt(scenario):
     await scenario.link_vehicles("TESLA", cars=BOTH)
     record = (await scenario.list_vehicles())[0]
-    await scenario.call_enode("DELETE", f"{user_path(scenario)}/vendors/TESLA", status=204)
+    await scenario.call_enode("DELETE", f"{get_enode_user_path(scenario)}/vendors/TESLA", status=204)
     assert len(await scenario.list_vehicles()) == 2
     confirmed = await scenario.api.delete(f"/api/user/vehicles/{record['id']}", params={"confirm": "true"})
     assert (confirmed.status_code, await scenario.list_vehicles()) == (200, [])
@@ -53,7 +53,7 @@ async def test_unlinking_interrupted_after_enode_is_completed_by_the_next_attemp
 async def test_nothing_changes_when_enode_does_not_respond(scenario):
     await scenario.link_vehicles("XPENG")
     (record,) = await scenario.list_vehicles()
-    fault = {"method": "DELETE", "path": f"{user_path(scenario)}/vendors/XPENG", "times": 9, "status": 503}
+    fault = {"method": "DELETE", "path": f"{get_enode_user_path(scenario)}/vendors/XPENG", "times": 9, "status": 503}
     await scenario.call_enode("POST", "/_sim/faults", fault)
     response = await scenario.api.delete(f"/api/user/vehicles/{record['id']}", params={"confirm": "true"})
     await scenario.call_enode("DELETE", "/_sim/faults", status=204)

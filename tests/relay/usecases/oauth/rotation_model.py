@@ -50,7 +50,7 @@ class RotationModel:
         """The pair that a new pair replaces; None if the refresh revokes the installation instead."""
         first = self._find_first_used(pair) or pair
         is_late = first is not pair and self.now - first.used_at > timedelta(seconds=60)
-        is_replaced = any(it.replaces is first and it.use_number is not None for it in self.pairs)
+        is_replaced = any(other.replaces is first and other.use_number is not None for other in self.pairs)
         if self.is_revoked or is_replaced or is_late:
             self.is_revoked = True
             return None
@@ -59,15 +59,17 @@ class RotationModel:
 
     def list_chain_ends(self) -> list[Pair]:
         """Used pairs that no used pair has replaced."""
-        used = [it for it in self.pairs if it.use_number is not None]
+        used = [pair for pair in self.pairs if pair.use_number is not None]
         return [
-            it for it in used if self._find_first_used(it) is it and not any(other.replaces is it for other in used)
+            pair
+            for pair in used
+            if self._find_first_used(pair) is pair and not any(other.replaces is pair for other in used)
         ]
 
     def _find_first_used(self, pair: Pair) -> Pair | None:
-        twins = [it for it in self.pairs if it is pair or (pair.replaces and it.replaces is pair.replaces)]
+        twins = [other for other in self.pairs if other is pair or (pair.replaces and other.replaces is pair.replaces)]
         return min(
-            (it for it in twins if it.use_number is not None), key=operator.attrgetter("use_number"), default=None
+            (twin for twin in twins if twin.use_number is not None), key=operator.attrgetter("use_number"), default=None
         )
 
     def _mark_used(self, pair: Pair) -> None:

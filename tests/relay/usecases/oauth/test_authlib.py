@@ -17,7 +17,7 @@ from relay.app import create_app
 from relay.identity.web_sessions import create_web_session
 from relay.server import open_listening_socket
 from relay.settings import Settings
-from tests.relay.support.serving import serving
+from tests.relay.support.serving import serve_relay
 
 REDIRECT = "http://homeassistant.local:8123/auth/external/callback"
 
@@ -28,7 +28,7 @@ async def relay(tmp_path, database_url):
     listening = open_listening_socket("127.0.0.1", 0)
     public_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32, public_url=public_url)
-    async with serving(create_app(settings, database_url, with_worker=False), listening) as url:
+    async with serve_relay(create_app(settings, database_url, with_worker=False), listening) as url:
         assert url == public_url
         yield url
 

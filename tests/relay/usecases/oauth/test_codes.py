@@ -122,8 +122,8 @@ async def test_second_use_of_an_expired_code_revokes_its_grant(client, pool, acc
 async def test_concurrent_exchanges_yield_one_pair_whose_grant_is_revoked(client, pool, account):
     issued = await issue_code(client.runtime, account.user_id)
     responses = await asyncio.gather(*(client.token(issued.form()) for _ in range(20)))
-    assert sorted(it.status_code for it in responses) == [200] + [400] * 19
-    tokens = next(it.json() for it in responses if it.status_code == 200)
+    assert sorted(response.status_code for response in responses) == [200] + [400] * 19
+    tokens = next(response.json() for response in responses if response.status_code == 200)
     # The grant is revoked even after a race, because it can't be told apart from a fast thief.
     assert await client.call(tokens["access_token"]) == 401
     assert await list_grants(pool) == [("Home", ["read", "control"], True)]
@@ -164,7 +164,7 @@ async def test_codes_and_tokens_are_stored_as_hashes_and_never_logged(client, po
             rows = await (await connection.execute(f"select to_jsonb(it)::text from {table} it")).fetchall()
             assert rows
             stored += str(rows)
-    tokens_to_hide = [it[key] for it in (tokens, fresh) for key in ("access_token", "refresh_token")]
+    tokens_to_hide = [pair[key] for pair in (tokens, fresh) for key in ("access_token", "refresh_token")]
     for secret in (issued.code, issued.verifier, *tokens_to_hide):
         assert secret not in stored
         assert secret not in caplog.text

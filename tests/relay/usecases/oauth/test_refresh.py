@@ -135,18 +135,18 @@ async def test_chain_never_forks(client, pool, tokens):
     one, two = await refresh(client, tokens), await refresh(client, tokens)
     # Both are used at the same time, so neither call sees the other's use.
     await execute(pool, "update oauth_tokens set used_at = now() where replaces is not null")
-    ends = [await refresh(client, it) for it in (one, two)]
-    assert [await client.call(it["access_token"]) for it in ends] == [200, 401]
+    ends = [await refresh(client, token) for token in (one, two)]
+    assert [await client.call(end["access_token"]) for end in ends] == [200, 401]
 
 
 async def test_twenty_concurrent_refreshes_succeed_and_at_most_one_pair_continues(client, pool, tokens):
     responses = await asyncio.gather(*(refresh(client, tokens) for _ in range(20)))
-    used = await asyncio.gather(*(client.call(it["access_token"]) for it in responses))
+    used = await asyncio.gather(*(client.call(response["access_token"]) for response in responses))
     # Calls at the same time may all succeed until the next refresh.
     assert used.count(200) >= 1
     assert await count_rows(pool, "oauth_tokens") == 21
     await advance_time(pool, timedelta(minutes=2))
-    ends = [it for it in responses if (await client.refresh(it["refresh_token"])).status_code == 200]
+    ends = [response for response in responses if (await client.refresh(response["refresh_token"])).status_code == 200]
     assert len(ends) <= 1
 
 

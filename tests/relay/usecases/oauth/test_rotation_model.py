@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 
 from relay.app import create_app
 from relay.identity.oauth_pruning import prune_oauth
-from relay.identity.repository import create_user
+from relay.identity.users import create_user
 from relay.kit.rate_limiter import RateLimiter
 from relay.settings import Settings
 from tests.relay.usecases.oauth.client import OAuthClient
@@ -137,7 +137,6 @@ def test_rotation_behaves_like_its_model(relay):
         settings=settings(
             max_examples=60,
             stateful_step_count=30,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

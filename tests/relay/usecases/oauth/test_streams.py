@@ -8,8 +8,8 @@ import pytest
 
 from relay.app import create_app
 from relay.settings import Settings
-from relay.streams.hub import StreamRules
-from tests.relay.support.serving import serving
+from relay.streams.rules import StreamRules
+from tests.relay.support.serving import serve_relay
 from tests.relay.usecases.oauth.client import OAuthClient
 
 STREAM = "/api/ha/v2/stream"
@@ -19,7 +19,7 @@ STREAM = "/api/ha/v2/stream"
 async def served(tmp_path, database_url):
     settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32)
     app = create_app(settings, database_url, with_worker=False)
-    async with serving(app) as url, httpx.AsyncClient(base_url=url) as http:
+    async with serve_relay(app) as url, httpx.AsyncClient(base_url=url) as http:
         app.state.runtime.hub.rules = StreamRules(recheck_interval=timedelta(milliseconds=40))
         yield OAuthClient(http, app.state.runtime)
 

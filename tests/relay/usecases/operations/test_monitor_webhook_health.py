@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from relay.gateways.enode import EnodeUnavailable
-from relay.inbox.signature_failures import SignatureFailureCounter
+from relay.inbox.signature_failure_counter import SignatureFailureCounter
 from relay.kit.alert import post_alert
 from relay.usecases.operations.monitor_webhook_health import WebhookMonitor
 from relay.usecases.operations.webhook_health import STATE_DESCRIPTIONS
@@ -110,7 +110,7 @@ async def test_alert_is_posted_as_json_and_its_failure_is_logged(caplog):
         await post_alert(str(receiver.make_url("/hook")), {"text": STATE_DESCRIPTIONS["silent"], "state": "silent"})
         await post_alert(str(receiver.make_url("/nobody")), {"text": "x"})
     await post_alert(None, {"text": "x"})
-    assert [it["state"] for it in received] == ["silent"]
+    assert [alert["state"] for alert in received] == ["silent"]
     assert [record.message for record in caplog.records if "alert" in record.message] == [
         "operator alert failed error=HTTPStatusError"
     ]

@@ -26,7 +26,7 @@ HEALTHY = WebhookHealth(
     is_active=True,
     test_succeeded=True,
     subscribed_at=NOON - 24 * HOUR,
-    heard_at=NOON - timedelta(minutes=5),
+    last_received_at=NOON - timedelta(minutes=5),
     failures=0,
 )
 
@@ -35,14 +35,14 @@ HEALTHY = WebhookHealth(
     ("changes", "state"),
     [
         ({}, "ok"),
-        ({"heard_at": NOON - 3 * HOUR}, "silent"),
-        ({"heard_at": None}, "silent"),
-        ({"heard_at": None, "subscribed_at": NOON - HOUR}, "ok"),  # just created, so it may take a while
-        ({"subscribed_at": None, "heard_at": None, "is_active": None, "test_succeeded": None}, "starting"),
+        ({"last_received_at": NOON - 3 * HOUR}, "silent"),
+        ({"last_received_at": None}, "silent"),
+        ({"last_received_at": None, "subscribed_at": NOON - HOUR}, "ok"),  # just created, so it may take a while
+        ({"subscribed_at": None, "last_received_at": None, "is_active": None, "test_succeeded": None}, "starting"),
         ({"is_active": False}, "inactive"),
         ({"test_succeeded": False}, "inactive"),
         ({"failures": 2}, "ok"),
-        ({"failures": 3, "heard_at": NOON - 3 * HOUR}, "signature_failures"),
+        ({"failures": 3, "last_received_at": NOON - 3 * HOUR}, "signature_failures"),
         ({"failing_since": NOON - timedelta(seconds=30)}, "ok"),
         ({"failing_since": NOON - HOUR, "is_active": False, "failures": 9}, "unreachable"),
     ],
@@ -71,8 +71,8 @@ def test_alert_is_due_when_a_problem_begins_lasts_and_ends(alerted_state, alerte
 def test_a_few_forged_requests_cause_no_alert_and_no_reconciliation():
     recent = replace(HEALTHY, state="signature_failures", since=NOON - timedelta(minutes=1))
     lasting = replace(recent, since=NOON - HOUR)
-    assert [is_alert_due(it, "signature_failures") for it in (HEALTHY, recent, lasting)] == [False, False, True]
-    assert [has_gap(it, "ok") for it in (recent, lasting)] == [False, True]
+    assert [is_alert_due(health, "signature_failures") for health in (HEALTHY, recent, lasting)] == [False, False, True]
+    assert [has_gap(health, "ok") for health in (recent, lasting)] == [False, True]
 
 
 def test_gap_exists_only_after_an_outage():

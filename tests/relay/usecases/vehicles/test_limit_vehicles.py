@@ -15,7 +15,7 @@ BOTH = ["tesla-model-3", "tesla-model-y"]
 
 
 def filter_ids(records, state):
-    return [it["id"] for it in records if (it["link"]["state"] == "over_limit") == (state == "over_limit")]
+    return [record["id"] for record in records if (record["link"]["state"] == "over_limit") == (state == "over_limit")]
 
 
 @pytest.fixture
@@ -32,7 +32,11 @@ async def test_linking_is_refused_at_the_limit(scenario):
     await scenario.link_vehicles("XPENG")
     response = await scenario.api.post("/api/user/link-vehicle", json={"vendor": "TESLA"})
     assert parse_problem(response) == (403, "vehicle-limit")
-    assert {it: response.json()[it] for it in ("limit", "linked", "plan")} == {"limit": 1, "linked": 1, "plan": "pro"}
+    assert {name: response.json()[name] for name in ("limit", "linked", "plan")} == {
+        "limit": 1,
+        "linked": 1,
+        "plan": "pro",
+    }
     response = await scenario.browser.post(link["url"])
     assert (response.status_code, "The car limit is reached" in response.text) == (403, True)
     scenario.set_vehicle_limits(pro=2)
@@ -41,10 +45,10 @@ async def test_linking_is_refused_at_the_limit(scenario):
 
 async def test_two_links_completed_at_once_do_not_exceed_the_limit(scenario):
     scenario.set_vehicle_limits(pro=1)
-    links = [await scenario.create_link(it) for it in ("TESLA", "XPENG")]
-    enode_urls = [(await scenario.browser.post(it["url"])).headers["location"] for it in links]
-    callback_urls = await asyncio.gather(*(scenario.complete_enode_page(it) for it in enode_urls))
-    await asyncio.gather(*(scenario.browser.get(it) for it in callback_urls))
+    links = [await scenario.create_link(vendor) for vendor in ("TESLA", "XPENG")]
+    enode_urls = [(await scenario.browser.post(link["url"])).headers["location"] for link in links]
+    callback_urls = await asyncio.gather(*(scenario.complete_enode_page(url) for url in enode_urls))
+    await asyncio.gather(*(scenario.browser.get(url) for url in callback_urls))
     await asyncio.gather(*(scenario.drain_inbox() for _ in range(3)))
     records = await scenario.list_vehicles()
     assert len(records) >= 2
@@ -54,7 +58,7 @@ async def test_two_links_completed_at_once_do_not_exceed_the_limit(scenario):
 async def test_vehicle_over_the_limit_is_listed_by_name_only_and_not_served(two_vehicles):
     records = await two_vehicles.list_vehicles()
     (served,), (unserved,) = filter_ids(records, "served"), filter_ids(records, "over_limit")
-    shown = next(it for it in records if it["id"] == unserved)["vehicle"]
+    shown = next(record for record in records if record["id"] == unserved)["vehicle"]
     assert set(shown) == {"vendor", "information"}
     assert "vin" not in shown["information"]
     assert (await two_vehicles.api.get(f"/api/ha/status/{served}")).status_code == 200
@@ -84,7 +88,9 @@ async def test_choice_of_served_vehicles_survives_a_plan_change(two_vehicles):
     (served,), (unserved,) = filter_ids(records, "served"), filter_ids(records, "over_limit")
     await select_served_vehicles(two_vehicles.runtime, two_vehicles.account.user_id, [UUID(unserved)])
     assert filter_ids(await two_vehicles.list_vehicles(), "served") == [unserved]
-    assert all(it["revision"] > max(old["revision"] for old in records) for it in await two_vehicles.list_vehicles())
+    assert all(
+        vehicle["revision"] > max(old["revision"] for old in records) for vehicle in await two_vehicles.list_vehicles()
+    )
     two_vehicles.set_vehicle_limits(pro=5)
     assert await enforce_vehicle_limits(two_vehicles.runtime) == 1
     assert set(filter_ids(await two_vehicles.list_vehicles(), "served")) == {served, unserved}
@@ -95,7 +101,7 @@ async def test_choice_of_served_vehicles_survives_a_plan_change(two_vehicles):
 
 
 async def test_choosing_too_many_or_foreign_vehicles_is_refused(two_vehicles):
-    all_ids = [UUID(it["id"]) for it in await two_vehicles.list_vehicles()]
+    all_ids = [UUID(vehicle["id"]) for vehicle in await two_vehicles.list_vehicles()]
     for chosen, expected in ((all_ids, (403, "vehicle-limit")), ([uuid4()], (404, "not-found"))):
         with pytest.raises(Problem) as caught:
             await select_served_vehicles(two_vehicles.runtime, two_vehicles.account.user_id, chosen)
@@ -113,7 +119,7 @@ async def test_unlinking_a_served_vehicle_serves_another_one(two_vehicles):
     two_vehicles.set_vehicle_limits(pro=1)
     await enforce_vehicle_limits(two_vehicles.runtime)
     served = filter_ids(await two_vehicles.list_vehicles(), "served")
-    xpeng = next(it for it in await two_vehicles.list_vehicles() if it["vehicle"]["vendor"] == "XPENG")
+    xpeng = next(vehicle for vehicle in await two_vehicles.list_vehicles() if vehicle["vehicle"]["vendor"] == "XPENG")
     assert xpeng["id"] not in served
     await two_vehicles.api.delete(f"/api/user/vehicles/{served[0]}", params={"confirm": "true"})
     assert filter_ids(await two_vehicles.list_vehicles(), "served") == [xpeng["id"]]
@@ -125,7 +131,7 @@ async def test_link_that_broke_while_over_the_limit_is_broken_when_served_again(
     async with two_vehicles.pool.connection() as connection, connection.transaction():
         assert await apply_vehicle_limit(connection, two_vehicles.account.user_id, None)
         assert not await apply_vehicle_limit(connection, two_vehicles.account.user_id, None)
-    states = {it["id"]: it["link"]["state"] for it in await two_vehicles.list_vehicles()}
+    states = {vehicle["id"]: vehicle["link"]["state"] for vehicle in await two_vehicles.list_vehicles()}
     assert states[unserved] == "broken"
     assert sorted(states.values()) == ["broken", "ok"]
 
@@ -158,7 +164,10 @@ async def test_signed_in_user_chooses_links_and_unlinks_on_web_pages(two_vehicle
     assert "Continue to XPENG" in (await browser.get(made.headers["location"])).text
     path = f"/vehicles/{unserved}/unlink"
     named = (await browser.get(path)).text
-    assert [get_display_name(it["vehicle"]) in named for it in await two_vehicles.list_vehicles()] == [True, True]
+    assert [get_display_name(vehicle["vehicle"]) in named for vehicle in await two_vehicles.list_vehicles()] == [
+        True,
+        True,
+    ]
     # Only the vehicles that the page listed are unlinked.
     assert (await submit(path, car=unserved)).status_code == 200
     assert (await submit(path, car=[unserved, served])).status_code == 303

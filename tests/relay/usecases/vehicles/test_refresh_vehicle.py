@@ -8,9 +8,9 @@ from tests.relay.support.linking import parse_problem
 async def test_concurrent_refreshes_are_limited_to_one_in_five_minutes(v2_api, simulated_vehicle):
     path = f"{simulated_vehicle.path}/refresh"
     answers = await asyncio.gather(*(v2_api.post(path) for _ in range(8)))
-    (accepted,) = [it for it in answers if it.status_code == 202]
+    (accepted,) = [answer for answer in answers if answer.status_code == 202]
     assert accepted.json()["refreshed"] is True
-    for refused in (it for it in answers if it is not accepted):
+    for refused in (answer for answer in answers if answer is not accepted):
         assert parse_problem(refused) == (429, "too-many-requests")
         assert 0 < int(refused.headers["Retry-After"]) <= 300
         assert refused.json()["again_at"] == accepted.json()["again_at"]

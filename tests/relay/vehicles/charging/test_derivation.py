@@ -23,7 +23,7 @@ from tests.relay.support.charging import (
 )
 
 
-def span(session):
+def get_span(session):
     return session.started_at, session.ended_at
 
 
@@ -31,16 +31,16 @@ def test_overnight_charge_with_reported_power_is_one_session_measured_by_power()
     [session] = derive_sessions(
         unplugged(0, 40), charging(10, 40, 11), charging(20, 43, 11), charging(30, 47, 7.4), stopped(40, 50)
     )
-    assert span(session) == (at(10), at(40))
+    assert get_span(session) == (at(10), at(40))
     assert (session.open, session.soc_start, session.soc_end, session.peak_kw) == (False, 40, 50, 11)
     assert (session.energy_source, session.energy_kwh) == ("power", pytest.approx((11 + 11 + 7.4) / 6))
 
 
 def test_session_appears_with_its_first_sample_and_is_open_while_it_lasts():
     [session] = derive_sessions(stopped(0, 40), charging(5, 40, 11))
-    assert (session.open, span(session), session.energy_kwh) == (True, (at(5), at(5)), None)
+    assert (session.open, get_span(session), session.energy_kwh) == (True, (at(5), at(5)), None)
     [session] = derive_sessions(stopped(0, 40), charging(5, 40, 11), charging(15, 42, 11))
-    assert (session.open, span(session), session.energy_kwh) == (True, (at(5), at(15)), pytest.approx(11 / 6))
+    assert (session.open, get_span(session), session.energy_kwh) == (True, (at(5), at(15)), pytest.approx(11 / 6))
 
 
 def test_energy_without_power_is_capacity_times_rise_of_level():
@@ -81,7 +81,7 @@ def test_capacity_of_an_earlier_sample_is_still_used():
 )
 def test_short_dc_charge_between_two_samples_is_a_session(samples):
     [session] = derive_sessions(*samples)
-    assert span(session) == (at(0), samples[-1].at) or session.started_at == at(0)
+    assert get_span(session) == (at(0), samples[-1].at) or session.started_at == at(0)
     assert (session.soc_start, session.soc_end, session.energy_kwh) == (20, 60, pytest.approx(0.4 * BATTERY_KWH))
 
 
@@ -117,7 +117,7 @@ def test_real_charge_after_false_reports_starts_at_its_own_start():
     [session] = derive_sessions(
         *false_reports, stopped(300, 80), charging(310, 80), charging(340, 84), stopped(345, 84)
     )
-    assert span(session) == (at(310), at(345))
+    assert get_span(session) == (at(310), at(345))
     assert session.energy_kwh == pytest.approx(0.04 * BATTERY_KWH)
 
 
@@ -125,14 +125,14 @@ def test_only_a_pause_over_30_minutes_ends_a_session():
     short = [charging(0, 40, 11), stopped(20, 44), charging(45, 44, 11), stopped(65, 48)]
     long = [charging(0, 40, 11), stopped(20, 44), charging(60, 44, 11), stopped(80, 48)]
     [session] = derive_sessions(*short)
-    assert span(session) == (at(0), at(65))
+    assert get_span(session) == (at(0), at(65))
     assert session.energy_kwh == pytest.approx(11 * 40 / 60)
-    assert [span(it) for it in derive_sessions(*long)] == [(at(0), at(20)), (at(60), at(80))]
+    assert [get_span(session) for session in derive_sessions(*long)] == [(at(0), at(20)), (at(60), at(80))]
 
 
 def test_unplugging_in_between_makes_two_sessions():
     sessions = derive_sessions(charging(0, 40, 11), unplugged(10, 42), charging(20, 41, 11), stopped(30, 43))
-    assert [span(it) for it in sessions] == [(at(0), at(10)), (at(20), at(30))]
+    assert [get_span(session) for session in sessions] == [(at(0), at(10)), (at(20), at(30))]
 
 
 def test_solar_charging_with_short_pauses_is_one_session_with_all_energy():
@@ -145,7 +145,7 @@ def test_samples_with_unknown_values_change_nothing():
     samples = [charging(0, 40, 11), charging(20, 44, 11), stopped(30, 46)]
     [session] = derive_sessions(*samples, make_sample(10), make_sample(25))
     [expected] = derive_sessions(*samples)
-    assert (span(session), session.energy_kwh) == (span(expected), pytest.approx(expected.energy_kwh))
+    assert (get_span(session), session.energy_kwh) == (get_span(expected), pytest.approx(expected.energy_kwh))
 
 
 def test_gap_of_eight_hours_is_bridged_and_a_longer_one_is_not():
@@ -153,7 +153,12 @@ def test_gap_of_eight_hours_is_bridged_and_a_longer_one_is_not():
     assert session.energy_kwh == pytest.approx(0.5 * BATTERY_KWH)
     assert derive_sessions(charging(0, 20), stopped(481, 70)) == []
     first, second = derive_sessions(charging(0, 20, 7), charging(10, 22, 7), charging(900, 80, 7))
-    assert (span(first), first.open, span(second), second.open) == ((at(0), at(10)), False, (at(900), at(900)), True)
+    assert (get_span(first), first.open, get_span(second), second.open) == (
+        (at(0), at(10)),
+        False,
+        (at(900), at(900)),
+        True,
+    )
 
 
 def test_charging_without_power_and_level_is_a_session_after_ten_minutes():
@@ -164,7 +169,7 @@ def test_charging_without_power_and_level_is_a_session_after_ten_minutes():
 
 def test_falling_level_proves_that_the_vehicle_did_not_charge():
     [session] = derive_sessions(charging(0, 80, 11), charging(10, 83, 11), unplugged(20, 70))
-    assert span(session) == (at(0), at(10))
+    assert get_span(session) == (at(0), at(10))
 
 
 @given(histories, st.randoms())
@@ -182,8 +187,8 @@ def test_deriving_from_an_archived_state_gives_the_same_sessions(samples, cut):
     before, base = derive_periods(DerivationState(), samples[:cut])
     after, state_from_base = derive_periods(base, samples[cut:])
     assert state_from_base == state
-    kept = [it for it in all_periods if not after or it.started_at < after[0].started_at]
-    archived = [it for it in before if base.period is None or it.started_at < base.period.started_at]
+    kept = [period for period in all_periods if not after or period.started_at < after[0].started_at]
+    archived = [period for period in before if base.period is None or period.started_at < base.period.started_at]
     assert kept[: len(archived)] == archived
     assert [*archived, *after] == all_periods
 
@@ -194,12 +199,12 @@ def test_sessions_are_ordered_disjoint_and_never_have_negative_energy(samples):
     for one, next_one in itertools.pairwise(sessions):
         assert one.ended_at <= next_one.started_at
         assert not one.open
-    for it in sessions:
-        assert it.started_at <= it.ended_at
-        assert it.energy_kwh is None or it.energy_kwh >= 0
-        assert (it.energy_kwh is None) == (it.energy_source == "none")
-        hours = (it.ended_at - it.started_at).total_seconds() / 3600
-        assert (it.energy_kwh or 0) <= BATTERY_KWH * len(samples) + (it.peak_kw or 0) * hours + 1e-9
+    for session in sessions:
+        assert session.started_at <= session.ended_at
+        assert session.energy_kwh is None or session.energy_kwh >= 0
+        assert (session.energy_kwh is None) == (session.energy_source == "none")
+        hours = (session.ended_at - session.started_at).total_seconds() / 3600
+        assert (session.energy_kwh or 0) <= BATTERY_KWH * len(samples) + (session.peak_kw or 0) * hours + 1e-9
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(-1, 1)), min_size=2, max_size=200))
@@ -207,12 +212,12 @@ def test_false_charging_reports_never_add_more_than_two_points(reports):
     samples = [
         make_sample(5 * n, is_charging, 80.0 + change, plugged=True) for n, (is_charging, change) in enumerate(reports)
     ]
-    assert all(it.soc_gain <= 2 for it in derive_sessions(*samples))
+    assert all(session.soc_gain <= 2 for session in derive_sessions(*samples))
 
 
 @given(random_samples, random_samples, random_samples)
 def test_samples_of_one_moment_merge_to_the_same_sample_in_any_order(one, two, three):
-    two, three = (replace(it, at=one.at) for it in (two, three))
+    two, three = (replace(sample, at=one.at) for sample in (two, three))
     if len({one.version, two.version, three.version}) == 3:
         assert (
             merge_by_time([one, two, three])

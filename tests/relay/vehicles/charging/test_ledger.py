@@ -29,7 +29,7 @@ class LedgerHarness:
     def add(self, *samples):
         self.samples += samples
         derived, state = derive_periods(DerivationState(), merge_by_time(self.samples))
-        recorded = sorted(self.sessions.values(), key=lambda it: it.period.started_at)
+        recorded = sorted(self.sessions.values(), key=lambda session: session.period.started_at)
         matches = match_sessions(recorded, derived)
         amendment = amend_ledger(self.counters, recorded, matches, state, self.home_and_rates)
         for session_id in amendment.removed_ids:
@@ -95,7 +95,7 @@ def test_late_sample_moves_the_start_and_keeps_the_id():
 def test_late_sample_joins_two_sessions_and_its_correction_separates_them():
     ledger = LedgerHarness()
     ledger.add(charging(0, 40, 11), stopped(10, 42), charging(60, 43, 11), stopped(70, 45))
-    first_id, _ = sorted(ledger.sessions, key=lambda it: ledger.sessions[it].period.started_at)
+    first_id, _ = sorted(ledger.sessions, key=lambda session_id: ledger.sessions[session_id].period.started_at)
     amendment = ledger.add(charging(30, 43, 11))
     assert (ledger.only_session.id, len(amendment.removed_ids)) == (first_id, 1)
     ledger.add(replace(stopped(30, 43), version="9"))
@@ -124,12 +124,13 @@ def test_repeated_samples_change_nothing():
 
 
 def approximate_counts(counters):
-    return [pytest.approx(it) for it in (counters.counted_kwh, counters.counted_home_kwh)]
+    return [pytest.approx(energy) for energy in (counters.counted_kwh, counters.counted_home_kwh)]
 
 
 def sessions_without_ids(ledger):
     return sorted(
-        ((it.period, it.at_home, it.rate) for it in ledger.sessions.values()), key=lambda it: it[0].started_at
+        ((session.period, session.at_home, session.rate) for session in ledger.sessions.values()),
+        key=lambda row: row[0].started_at,
     )
 
 
@@ -150,5 +151,5 @@ def test_sessions_and_counted_energy_do_not_depend_on_order_or_repetition(sample
     assert sessions_without_ids(shuffled) == sessions_without_ids(ordered)
     counters = shuffled.counters
     assert [counters.counted_kwh, counters.counted_home_kwh] == approximate_counts(ordered.counters)
-    total = sum(it.period.energy_kwh or 0 for it in shuffled.sessions.values())
+    total = sum(session.period.energy_kwh or 0 for session in shuffled.sessions.values())
     assert counters.counted_kwh == pytest.approx(total)

@@ -63,7 +63,10 @@ def test_counted_energy_is_close_to_what_the_battery_took_in(shows_power, legs, 
     state = with_battery_percent(BUILD, state, soc)
     samples, charged, now, stops = [observe(state, 0, shows_power=shows_power)], 0.0, 0, 0
     for driving_minutes, plugged_in_minutes in legs:
-        steps = (start_drive, driving_minutes), (lambda it: with_power(it, Power.INITIALIZING), plugged_in_minutes)
+        steps = (
+            (start_drive, driving_minutes),
+            (lambda state: with_power(state, Power.INITIALIZING), plugged_in_minutes),
+        )
         for begin, minutes in steps:
             state = begin(state)
             state, new_samples, energy = simulate(state, minutes, every, shows_power=shows_power, start=now)
@@ -72,7 +75,7 @@ def test_counted_energy_is_close_to_what_the_battery_took_in(shows_power, legs, 
             charged += energy
             stops += energy > 0.06 * BUILD.battery_kwh
     periods, _ = derive_periods(DerivationState(), samples)
-    counted = sum(it.energy_kwh or 0.0 for it in periods)
+    counted = sum(period.energy_kwh or 0.0 for period in periods)
     assert stops <= len(periods) <= len(legs)
     if shows_power:
         # Each session may be off by one sampling interval at its end and one where its power drops, and power is

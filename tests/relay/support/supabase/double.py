@@ -22,7 +22,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tests.relay.supabase_auth.flows import (
+from tests.relay.support.serving import serve_app
+from tests.relay.support.supabase.flows import (
     EMAIL_INTERVAL_SECONDS,
     PREFIX,
     Flow,
@@ -31,8 +32,7 @@ from tests.relay.supabase_auth.flows import (
     SupabaseAccount,
     parse_pkce_challenge,
 )
-from tests.relay.supabase_auth.refusals import GatewayRefusal, Refusal, redirect_back, refuse, refuse_at_gateway
-from tests.relay.supabase_auth.running import running
+from tests.relay.support.supabase.refusals import GatewayRefusal, Refusal, redirect_back, refuse, refuse_at_gateway
 
 ANON, SECRET = "sb_publishable_test", "sb_secret_test"
 BASE = "/auth/v1"
@@ -105,7 +105,7 @@ class SupabaseDouble:
 
     def count_requests(self, path):
         """Number of requests for `path`."""
-        return sum(it == BASE + path for _, it in self.requests)
+        return sum(requested_path == BASE + path for _, requested_path in self.requests)
 
     def advance_time(self, seconds):
         """Advance the clock of links, flows and limits; tokens use the real time."""
@@ -210,7 +210,7 @@ class SupabaseDouble:
         parameters = await _parse_body(request, ANON)
         if not parameters.get("type") or not parameters.get("token_hash"):
             raise Refusal(400, "validation_failed", "Verify requires either a token or a token hash")
-        if any(parameters.get(it) for it in ("email", "phone", "redirect_to")):
+        if any(parameters.get(name) for name in ("email", "phone", "redirect_to")):
             raise Refusal(400, "validation_failed", "Only the token_hash and type should be provided")
         link = self._links.find(parameters["token_hash"], parameters["type"], self._now())
         self._use_link(link)
@@ -314,7 +314,7 @@ class SupabaseDouble:
             claims = jwt.decode(authorization.removeprefix("Bearer "), public, ["ES256"], audience="authenticated")
         except jwt.PyJWTError:
             raise Refusal(403, "bad_jwt", "invalid JWT: unable to parse or verify signature") from None
-        if claims["sub"] not in {it.id for it in self.accounts.values()}:
+        if claims["sub"] not in {account.id for account in self.accounts.values()}:
             raise Refusal(403, "user_not_found", "User from sub claim in JWT does not exist")
         if claims["session_id"] not in self.sessions:
             raise Refusal(403, "session_not_found", "Session from session_id claim in JWT does not exist")
@@ -329,12 +329,14 @@ class SupabaseDouble:
             UUID(request.path_params["id"])
         except ValueError:
             raise Refusal(404, "validation_failed", "user_id must be an UUID") from None
-        matches = [it for it in self.accounts.values() if it.id == request.path_params["id"]]
+        matches = [account for account in self.accounts.values() if account.id == request.path_params["id"]]
         if not matches:
             raise Refusal(404, "user_not_found", "User not found")
         self._links.remove(matches[0])
-        self.accounts = {email: it for email, it in self.accounts.items() if it is not matches[0]}
-        self.sessions = {it: owner_id for it, owner_id in self.sessions.items() if owner_id != matches[0].id}
+        self.accounts = {email: account for email, account in self.accounts.items() if account is not matches[0]}
+        self.sessions = {
+            session_id: owner_id for session_id, owner_id in self.sessions.items() if owner_id != matches[0].id
+        }
         return JSONResponse({})
 
     async def _keys(self, _request):
@@ -411,9 +413,9 @@ async def _parse_body(request: Request, key: str):
 
 
 @asynccontextmanager
-async def supabase_running(**settings):
+async def serve_supabase(**settings):
     """Serve a project on loopback until the block ends."""
     double = SupabaseDouble(**settings)
-    async with running(double.app) as url:
+    async with serve_app(double.app) as url:
         double.url = url
         yield double

@@ -184,7 +184,7 @@ async def test_undecodable_content_raises_protocol_error(make_client):
     assert type(await catch_error(client.vehicles.get("vehicle"))) is EnodeProtocolError
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(status=st.integers(200, 599), body=st.binary(max_size=64) | st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(

@@ -53,7 +53,9 @@ class ExplainedCursor:
 
     def __init__(self, plan):
         # The plan node of a delete without `returning` reports no rows; its input has the number.
-        self.rowcount = next(int(it["Actual Rows"]) for it in plan["Plans"] if it["Parent Relationship"] == "Outer")
+        self.rowcount = next(
+            int(node["Actual Rows"]) for node in plan["Plans"] if node["Parent Relationship"] == "Outer"
+        )
 
 
 def iterate_nodes(plan):
@@ -83,10 +85,12 @@ async def count(pool):
 def count_token_rows_read(plan):
     """Number of rows of oauth_tokens that the plan reads."""
     scan_types = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan")
-    tokens = [
-        it for it in iterate_nodes(plan) if it["Node Type"] in scan_types and "oauth_tokens" in it["Relation Name"]
+    scans = [
+        node
+        for node in iterate_nodes(plan)
+        if node["Node Type"] in scan_types and "oauth_tokens" in node["Relation Name"]
     ]
-    return sum((it["Actual Rows"] + it.get("Rows Removed by Filter", 0)) * it["Actual Loops"] for it in tokens)
+    return sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans)
 
 
 @pytest.mark.parametrize("ended", [0, 5])
@@ -97,9 +101,9 @@ async def test_pruning_does_not_read_valid_tokens(pool, account, plans, ended):
     assert len(plans) >= 10
     for statement, plan in plans:
         assert not [
-            it
-            for it in iterate_nodes(plan)
-            if (it["Node Type"], it.get("Relation Name")) == ("Seq Scan", "oauth_tokens")
+            node
+            for node in iterate_nodes(plan)
+            if (node["Node Type"], node.get("Relation Name")) == ("Seq Scan", "oauth_tokens")
         ]
         # Expired tokens several times, and one per installation, of 18,900 tokens in total.
         assert count_token_rows_read(plan) <= 3000, statement

@@ -1,4 +1,4 @@
-"""The Supabase Auth double, the relay's client for it, and relays in cloud mode."""
+"""Relays in cloud mode, their database and invitations, and a self-hosted relay to compare with."""
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -8,26 +8,12 @@ import pytest
 from psycopg import AsyncConnection
 
 from relay.app import create_app
-from relay.gateways.supabase import SupabaseConfig, open_supabase
 from relay.identity.invitations import create_invitation, generate_invitation_code
 from relay.kit.database import connect_as_relay
 from relay.settings import Settings
 from tests.relay.pages.conftest import Browser
-from tests.relay.supabase_auth.double import ANON, SECRET, supabase_running
-
-SITE = "http://127.0.0.1:8300"
-
-
-@pytest.fixture
-async def supabase():
-    async with supabase_running(site="http://relay.example") as double:
-        yield double
-
-
-@pytest.fixture
-async def client(supabase):
-    async with open_supabase(SupabaseConfig(url=supabase.url, anon_key=ANON, service_role_key=SECRET)) as opened:
-        yield opened
+from tests.relay.support.cloud_relay import SITE, CloudRelay
+from tests.relay.support.supabase.double import ANON, SECRET, serve_supabase
 
 
 @pytest.fixture
@@ -36,7 +22,7 @@ async def cloud(tmp_path, database_url):
     async with AsyncExitStack() as stack:
 
         async def open_cloud(**settings_fields):
-            double = await stack.enter_async_context(supabase_running(site=SITE))
+            double = await stack.enter_async_context(serve_supabase(site=SITE))
             settings = Settings(
                 mode="cloud",
                 data=tmp_path,
@@ -50,31 +36,9 @@ async def cloud(tmp_path, database_url):
             )
             app = create_app(settings, database_url, with_worker=False)
             await stack.enter_async_context(app.router.lifespan_context(app))
-            return Cloud(stack, app, double)
+            return CloudRelay(stack, app, double)
 
         yield open_cloud
-
-
-class Cloud:
-    """A relay in cloud mode, and browsers that open its pages."""
-
-    def __init__(self, stack, app, supabase):
-        self._stack, self.app, self.supabase = stack, app, supabase
-
-    async def browser(self, **transport_options):
-        return await self._stack.enter_async_context(
-            Browser(transport=httpx.ASGITransport(self.app, **transport_options), base_url=SITE)
-        )
-
-    async def follow(self, browser, link):
-        """Open a link that redirects through Supabase; returns the relay's response at its end."""
-        return await browser.get(await self.supabase.resolve_link(link))
-
-    async def sign_in(self, browser, email, *, by="/sign-in", **fields):
-        """Request a link by email and open it; returns the relay's response."""
-        sent = await browser.submit(by, email=email, **fields)
-        assert sent.status_code == 200, sent.text
-        return await self.follow(browser, self.supabase.mails[-1].link)
 
 
 @pytest.fixture

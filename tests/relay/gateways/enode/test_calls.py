@@ -132,7 +132,7 @@ async def test_each_call_sends_the_documented_request(client, enode, request, ro
     assert sent.headers["authorization"] == "Bearer token-1"
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(identifier=st.text(max_size=30))
 async def test_any_id_stays_one_path_segment_of_its_route(client, enode, identifier):
     enode.requests.clear()

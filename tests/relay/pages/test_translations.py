@@ -50,16 +50,20 @@ def test_every_translated_key_is_used_by_a_page():
     # Pages use a whole key, or build it from a prefix: `t('keys.scope.' ~ scope)`, `word('home.x', …)`.
     complete = set(re.findall(r"""['"]([a-z_]+\.[\w.-]+)['"]""", source))
     prefixes = set(re.findall(r"""['"]([a-z_]+\.(?:[\w.-]+[._])?)['"]\s*~""", source))
-    prefixes |= {f"{it}." for it in re.findall(r"""\bword\(['"]([\w.]+)['"]""", source)}
-    prefixes |= {f"{it}." for it in re.findall(r"""\b(?:n|plural)\(['"]([\w.]+)['"]""", source)}
+    prefixes |= {f"{prefix}." for prefix in re.findall(r"""\bword\(['"]([\w.]+)['"]""", source)}
+    prefixes |= {f"{prefix}." for prefix in re.findall(r"""\b(?:n|plural)\(['"]([\w.]+)['"]""", source)}
     prefixes |= set(re.findall(r"""f['"]([a-z_]+\.[\w.]*)\{""", source))
-    used = {key for key in load_translations("en") if key in complete or any(key.startswith(it) for it in prefixes)}
+    used = {
+        key for key in load_translations("en") if key in complete or any(key.startswith(prefix) for prefix in prefixes)
+    }
     assert set(load_translations("en")) - used == set()
 
 
 def test_every_metered_route_has_a_translated_name():
     files = (ROOT / "relay" / "usecases").rglob("*.py")
-    metered = {it for file in files for it in re.findall(r'\bendpoint="([\w/-]+)"', file.read_text(encoding="utf-8"))}
+    metered = {
+        name for file in files for name in re.findall(r'\bendpoint="([\w/-]+)"', file.read_text(encoding="utf-8"))
+    }
     named = {key.removeprefix("usage.route.") for key in load_translations("en") if key.startswith("usage.route.")}
     assert metered
     assert named == metered

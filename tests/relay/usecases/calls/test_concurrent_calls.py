@@ -102,7 +102,7 @@ async def fetch_totals(pool, account):
 async def test_400_concurrent_calls_are_granted_exactly_allowance_and_tokens(pool, make_account, turn):
     account = await make_account(plan="free")
     await grant_tokens(pool, account)
-    calls = [make_call(pool, account, FOREIGN if it % 5 == 0 else account.enode_id) for it in range(400)]
+    calls = [make_call(pool, account, FOREIGN if number % 5 == 0 else account.enode_id) for number in range(400)]
     answers = Counter(await asyncio.gather(*map(get_status, calls)))
     assert answers == {200: 75, 404: 80, 429: 245}
     logged, days, now = await fetch_totals(pool, account)
@@ -170,8 +170,8 @@ async def test_tokens_pay_only_after_the_allowance_and_get_their_own_refunds(poo
     account = await make_account(plan=plan)
     await grant_tokens(pool, account, 2)
     calls = [await make_call(pool, account) for _ in range(allowance + 2)]
-    remaining = [(it.quota.used, it.quota.call_tokens) for it in calls]
-    assert remaining == [(it, 2) for it in range(1, allowance + 1)] + [(allowance, 1), (allowance, 0)]
+    remaining = [(call.quota.used, call.quota.call_tokens) for call in calls]
+    assert remaining == [(number, 2) for number in range(1, allowance + 1)] + [(allowance, 1), (allowance, 0)]
     assert await get_status(make_call(pool, account)) == 429
     async with pool.connection() as connection:
         refunded = await refund_call(connection, calls[-1])

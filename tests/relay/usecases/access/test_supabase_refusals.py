@@ -6,9 +6,8 @@ import httpx
 import pytest
 
 from relay.usecases.account.delete_account import request_deletion, resume_deletion
-from tests.relay.supabase_auth.flows import EMAIL_INTERVAL_SECONDS, FLOW_LIFETIME_SECONDS, SupabaseAccount
-
-ANNA = "anna@example.org"
+from tests.relay.support.cloud_relay import ANNA
+from tests.relay.support.supabase.flows import EMAIL_INTERVAL_SECONDS, FLOW_LIFETIME_SECONDS, SupabaseAccount
 
 
 @pytest.fixture
@@ -22,31 +21,31 @@ async def relay(cloud):
 @pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
 async def test_repeated_request_sends_no_second_email_and_the_first_link_works(relay, known):
     if known:
-        await relay.sign_in(await relay.browser(), ANNA)
+        await relay.sign_in(await relay.open_browser(), ANNA)
         relay.supabase.advance_time(EMAIL_INTERVAL_SECONDS + 1)
-    browser = await relay.browser()
+    browser = await relay.open_browser()
     for _ in range(3):
         assert (
             await browser.submit("/sign-in", on="/sign-in?next=%2Fkeys", email=ANNA, next="/keys")
         ).status_code == 200
     assert len(relay.supabase.mails) == (2 if known else 1)
-    landed = await relay.follow(browser, relay.supabase.mails[-1].link)
+    landed = await relay.follow_link(browser, relay.supabase.mails[-1].link)
     assert (landed.status_code, landed.headers["location"]) == (303, "/keys")
 
 
 async def test_link_of_a_later_email_works_after_another_request(relay):
-    browser = await relay.browser()
+    browser = await relay.open_browser()
     await browser.submit("/sign-in", email=ANNA)
     relay.supabase.advance_time(EMAIL_INTERVAL_SECONDS + 1)
     await browser.submit("/register", email=ANNA, terms="yes")
     await browser.submit("/sign-in", email=ANNA)
     assert len(relay.supabase.mails) == 2
-    landed = await relay.follow(browser, relay.supabase.mails[1].link)
+    landed = await relay.follow_link(browser, relay.supabase.mails[1].link)
     assert landed.headers["location"] == "/home"
 
 
 async def test_verifiers_are_not_reused_for_another_address(relay):
-    browser = await relay.browser()
+    browser = await relay.open_browser()
     await browser.submit("/sign-in", email=ANNA)
     back = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
     await browser.submit("/sign-in", email="bert@example.org")
@@ -54,10 +53,10 @@ async def test_verifiers_are_not_reused_for_another_address(relay):
 
 
 async def test_earlier_verifiers_are_deleted_after_sign_in(relay, owner):
-    browser = await relay.browser()
+    browser = await relay.open_browser()
     for _ in range(2):
         await browser.submit("/sign-in", email=ANNA)
-    await relay.follow(browser, relay.supabase.mails[0].link)
+    await relay.follow_link(browser, relay.supabase.mails[0].link)
     cursor = await owner.execute(
         "select sum(cardinality(earlier_verifiers)) from sign_in_attempts where next_path = ''"
     )
@@ -68,7 +67,7 @@ async def test_earlier_verifiers_are_deleted_after_sign_in(relay, owner):
 
 
 async def test_rate_limit_of_supabase_returns_429_and_the_link_stays_valid(relay):
-    browser = await relay.browser()
+    browser = await relay.open_browser()
     await browser.submit("/sign-in", email=ANNA)
     back = await relay.supabase.resolve_link(relay.supabase.mails[0].link)
     relay.supabase.rate_limited_paths.add("/token")
@@ -80,7 +79,7 @@ async def test_rate_limit_of_supabase_returns_429_and_the_link_stays_valid(relay
 
 
 async def test_rate_limited_button_press_returns_429_and_can_be_repeated(relay):
-    browser = await relay.browser()
+    browser = await relay.open_browser()
     await browser.submit("/sign-in", email=ANNA)
     token_hash = relay.supabase.mails[0].token_hash
     form = {"on": f"/auth/callback?token_hash={token_hash}&type=email", "token_hash": token_hash, "type": "email"}
@@ -96,38 +95,38 @@ async def test_rate_limited_button_press_returns_429_and_can_be_repeated(relay):
 async def test_banned_user_is_refused_by_every_sign_in_method(relay):
     relay.supabase.accounts[ANNA] = account = SupabaseAccount(ANNA, is_confirmed=True)
     relay.supabase.provider_account.is_banned = True
-    browser = await relay.browser()
+    browser = await relay.open_browser()
     await browser.submit("/sign-in", email=ANNA)
     account.is_banned = True
     mail = relay.supabase.mails[0]
-    by_link = await relay.follow(browser, mail.link)
+    by_link = await relay.follow_link(browser, mail.link)
     where = f"/auth/callback?token_hash={mail.token_hash}&type=email"
     by_press = await browser.submit("/auth/callback", on=where, token_hash=mail.token_hash, type="email")
     off = await browser.submit("/sign-in/with/github", on="/sign-in")
-    by_provider = await relay.follow(browser, off.headers["location"])
+    by_provider = await relay.follow_link(browser, off.headers["location"])
     for page in (by_link, by_press, by_provider):
         assert (page.status_code, "This account is locked" in page.text) == (403, True)
 
 
 async def test_unverified_provider_address_must_be_confirmed_by_email(relay):
     relay.supabase.provider_verifies_email = False
-    browser = await relay.browser()
+    browser = await relay.open_browser()
     off = await browser.submit("/sign-in/with/github", on="/sign-in")
-    page = await relay.follow(browser, off.headers["location"])
+    page = await relay.follow_link(browser, off.headers["location"])
     assert (page.status_code, "Confirm your email address first" in page.text) == (403, True)
     await relay.supabase.resolve_link(relay.supabase.mails[0].link)
     off = await browser.submit("/sign-in/with/github", on="/sign-in")
-    assert (await relay.follow(browser, off.headers["location"])).headers["location"] == "/home"
+    assert (await relay.follow_link(browser, off.headers["location"])).headers["location"] == "/home"
 
 
 async def test_expired_provider_sign_in_ends_on_the_error_page(relay):
-    browser = await relay.browser()
+    browser = await relay.open_browser()
     off = await browser.submit("/sign-in/with/github", on="/sign-in")
     async with httpx.AsyncClient() as outside:
         provider = (await outside.get(off.headers["location"])).headers["location"]
         back = (await outside.get(provider)).headers["location"]
     relay.supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
-    front = await relay.follow(browser, back)
+    front = await relay.follow_link(browser, back)
     assert front.headers["location"].startswith("/auth/callback?")
     page = await browser.get(front.headers["location"])
     assert "Sign-in failed" in page.text
@@ -136,14 +135,14 @@ async def test_expired_provider_sign_in_ends_on_the_error_page(relay):
 
 
 async def test_code_of_a_new_user_expires_five_minutes_after_the_request(relay):
-    browser = await relay.browser()
+    browser = await relay.open_browser()
     await browser.submit("/sign-in", email=ANNA)
     relay.supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
-    late = await relay.follow(browser, relay.supabase.mails[0].link)
+    late = await relay.follow_link(browser, relay.supabase.mails[0].link)
     assert (late.status_code, "no longer valid" in late.text) == (410, True)
     await browser.submit("/sign-in", email=ANNA)  # confirmed by the first link
     relay.supabase.advance_time(FLOW_LIFETIME_SECONDS + 1)
-    assert (await relay.follow(browser, relay.supabase.mails[1].link)).headers["location"] == "/home"
+    assert (await relay.follow_link(browser, relay.supabase.mails[1].link)).headers["location"] == "/home"
 
 
 # Logs and retries.
@@ -163,21 +162,21 @@ async def test_unsent_link_is_logged_as_warning_for_project_problems(relay, capl
     caplog.set_level(logging.INFO, logger="relay")
     for name, value in setting.items():
         setattr(relay.supabase, name, value)
-    sent = await (await relay.browser()).submit("/sign-in", email=ANNA)
+    sent = await (await relay.open_browser()).submit("/sign-in", email=ANNA)
     assert "Check your email" in sent.text
-    (record,) = [it for it in caplog.records if "sign-in link not sent" in it.getMessage()]
+    (record,) = [record for record in caplog.records if "sign-in link not sent" in record.getMessage()]
     assert (record.levelname, code in record.getMessage(), "@" in record.getMessage()) == (level, True, False)
 
 
 async def test_unsent_link_to_unknown_address_is_logged_as_info(cloud, caplog):
     caplog.set_level(logging.INFO, logger="relay")
-    await (await (await cloud()).browser()).submit("/sign-in", email=ANNA)
-    (record,) = [it for it in caplog.records if "sign-in link not sent" in it.getMessage()]
+    await (await (await cloud()).open_browser()).submit("/sign-in", email=ANNA)
+    (record,) = [record for record in caplog.records if "sign-in link not sent" in record.getMessage()]
     assert (record.levelname, "otp_disabled" in record.getMessage()) == ("INFO", True)
 
 
 async def test_user_deletion_is_retried_after_a_rate_limit(relay, owner):
-    await relay.sign_in(await relay.browser(), ANNA)
+    await relay.sign_in(await relay.open_browser(), ANNA)
     runtime = relay.app.state.runtime
     ((user_id, supabase_id),) = await (await owner.execute("select id, supabase_id from users")).fetchall()
     await request_deletion(runtime, user_id)

@@ -35,7 +35,7 @@ async def finish_with_link(browser, number):
 
 @pytest.mark.parametrize("attempt", [finish_with_code, finish_with_link])
 async def test_one_sign_in_has_a_limited_number_of_tries(cloud, exchanges, attempt):
-    browser = await (await cloud(registration="open")).browser()
+    browser = await (await cloud(registration="open")).open_browser()
     await begin(browser)
     statuses = [await attempt(browser, number) for number in range(MAX_TRIES + 3)]
     assert statuses == [410] * MAX_TRIES + [429] * 3
@@ -43,7 +43,7 @@ async def test_one_sign_in_has_a_limited_number_of_tries(cloud, exchanges, attem
 
 
 async def test_new_sign_in_resets_the_number_of_tries(cloud, exchanges):
-    browser = await (await cloud(registration="open")).browser()
+    browser = await (await cloud(registration="open")).open_browser()
     for email in ("kim@example.org", "lee@example.org"):
         await begin(browser, email)
         assert [await finish_with_code(browser, number) for number in range(MAX_TRIES + 1)] == [410] * MAX_TRIES + [429]
@@ -52,7 +52,7 @@ async def test_new_sign_in_resets_the_number_of_tries(cloud, exchanges):
 
 async def test_tries_per_client_address_are_limited(cloud, exchanges):
     relay = await cloud(registration="open")
-    near, distant = [await relay.browser(client=(it, 1)) for it in ("192.0.2.1", "192.0.2.2")]
+    near, distant = [await relay.open_browser(client=(address, 1)) for address in ("192.0.2.1", "192.0.2.2")]
     for number in range(MAX_STARTS_PER_SOURCE // MAX_TRIES + 1):
         await begin(near, f"kim{number}@example.org")
         for again in range(MAX_TRIES):
@@ -63,6 +63,6 @@ async def test_tries_per_client_address_are_limited(cloud, exchanges):
 
 
 async def test_code_without_a_sign_in_attempt_is_not_sent_to_supabase(cloud, exchanges):
-    browser = await (await cloud(registration="open")).browser()
+    browser = await (await cloud(registration="open")).open_browser()
     assert await finish_with_code(browser, 1) == 400
     assert exchanges == []

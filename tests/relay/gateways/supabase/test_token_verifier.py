@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from relay.gateways.supabase.errors import SupabaseUnavailable
 from relay.gateways.supabase.signing_keys import MIN_FETCH_INTERVAL_SECONDS, RETRY_INTERVAL_SECONDS, SigningKeys
 from relay.gateways.supabase.token_verifier import TokenVerifier
-from tests.relay.supabase_auth.double import SigningKey
-from tests.relay.supabase_auth.flows import SupabaseAccount
+from tests.relay.support.supabase.double import SigningKey
+from tests.relay.support.supabase.flows import SupabaseAccount
 
 ACCOUNT = SupabaseAccount("anna@example.org", metadata={"full_name": " Anna\n B "})
 JWKS_PATH = "/.well-known/jwks.json"
@@ -79,8 +79,12 @@ async def test_forged_tokens_are_invalid(supabase, client):
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     head, body, signature = good.split(".")
 
-    def encode_part(it):
-        return base64.urlsafe_b64encode(it if isinstance(it, bytes) else json.dumps(it).encode()).rstrip(b"=").decode()
+    def encode_part(part):
+        return (
+            base64.urlsafe_b64encode(part if isinstance(part, bytes) else json.dumps(part).encode())
+            .rstrip(b"=")
+            .decode()
+        )
 
     def sign_with_hmac(secret, algorithm="HS256"):
         # Signed by hand, because the library refuses a public key as an HMAC secret.
@@ -109,7 +113,7 @@ async def test_forged_tokens_are_invalid(supabase, client):
         "..",
     ]
     assert await client.token_verifier.verify(good) is not None
-    assert [await client.token_verifier.verify(it) for it in forged] == [None] * len(forged)
+    assert [await client.token_verifier.verify(delivery) for delivery in forged] == [None] * len(forged)
     assert supabase.count_requests(JWKS_PATH) == 1
 
 
@@ -122,8 +126,8 @@ async def test_key_in_the_token_header_is_ignored(supabase, client):
     assert await client.token_verifier.verify(token) is None
 
 
-@given(st.text() | st.binary().map(lambda it: ".".join([base64.urlsafe_b64encode(it).decode()] * 3)))
-@settings(max_examples=200, deadline=None)
+@given(st.text() | st.binary().map(lambda data: ".".join([base64.urlsafe_b64encode(data).decode()] * 3)))
+@settings(max_examples=200)
 def test_arbitrary_text_is_invalid(text):
     async def verify():
         async def fetch_no_keys():
@@ -144,14 +148,14 @@ class Clock:
 
 @pytest.fixture
 def clock(client):
-    client.signing_keys._monotonic = it = Clock()
-    return it
+    client.signing_keys._monotonic = clock = Clock()
+    return clock
 
 
 async def test_many_unknown_key_ids_cause_one_fetch(supabase, client, clock):
     tokens = [supabase.sign_token(ACCOUNT, headers={"kid": str(uuid4())}) for _ in range(100)]
     assert await asyncio.gather(*map(client.token_verifier.verify, tokens)) == [None] * 100
-    assert [await client.token_verifier.verify(it) for it in tokens] == [None] * 100
+    assert [await client.token_verifier.verify(token) for token in tokens] == [None] * 100
     assert supabase.count_requests(JWKS_PATH) == 1
 
 
@@ -233,4 +237,4 @@ async def test_unsupported_keys_in_the_set_are_ignored(supabase):
 
     keys = SigningKeys(fetch)
     assert await keys.find(key.kid) is not None
-    assert [await keys.find(it) for it in ("a", "old", "curve")] == [None] * 3
+    assert [await keys.find(text) for text in ("a", "old", "curve")] == [None] * 3

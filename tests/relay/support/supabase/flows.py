@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from tests.relay.supabase_auth.refusals import Refusal
+from tests.relay.support.supabase.refusals import Refusal
 
 PREFIX = "pkce_"
 EMAIL_INTERVAL_SECONDS, LINK_LIFETIME_SECONDS, FLOW_LIFETIME_SECONDS = 60, 3600, 300
@@ -72,14 +72,14 @@ class Flows:
         return flow
 
     def find_by_code(self, code):
-        return next((it for it in self._all if it.code == code and it.account is not None), None)
+        return next((flow for flow in self._all if flow.code == code and flow.account is not None), None)
 
     def find_by_id(self, flow_id):
-        return next((it for it in self._all if it.id == flow_id), None)
+        return next((flow for flow in self._all if flow.id == flow_id), None)
 
     def find_newest(self, account, method):
         """Newest flow of this account, whichever browser began it. An emailed link yields the code of that flow."""
-        return next((it for it in reversed(self._all) if it.account is account and it.method == method), None)
+        return next((flow for flow in reversed(self._all) if flow.account is account and flow.method == method), None)
 
     def remove(self, flow):
         self._all.remove(flow)
@@ -99,7 +99,9 @@ class Links:
 
     def remove(self, account, *kinds):
         self._all = {
-            key: it for key, it in self._all.items() if it.account is not account or (kinds and it.kind not in kinds)
+            key: link
+            for key, link in self._all.items()
+            if link.account is not account or (kinds and link.kind not in kinds)
         }
 
     def find(self, token_hash, kind, now):

@@ -14,8 +14,8 @@ from relay.gateways.supabase import (
     SupabaseUnavailable,
     open_supabase,
 )
-from tests.relay.supabase_auth.double import SECRET
-from tests.relay.supabase_auth.flows import SupabaseAccount
+from tests.relay.support.supabase.double import SECRET
+from tests.relay.support.supabase.flows import SupabaseAccount
 
 BACK = "http://relay.example/auth/callback"
 
@@ -162,7 +162,7 @@ async def test_unavailable_error_reveals_no_request_data(supabase, client):
     ):
         with pytest.raises(SupabaseUnavailable) as error:
             await call
-        assert not any(it in str(error.value) for it in ("example.org", "the-", SECRET))
+        assert not any(text in str(error.value) for text in ("example.org", "the-", SECRET))
 
 
 async def test_unreachable_server_raises_unavailable(client):

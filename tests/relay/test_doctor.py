@@ -4,7 +4,7 @@ import pytest
 
 from relay.doctor import run_checks
 from relay.settings import Settings
-from tests.relay.supabase_auth.double import ANON, SECRET
+from tests.relay.support.supabase.double import ANON, SECRET
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def settings(tmp_path, database_url, supabase):
 
 
 async def run_sign_in_check(settings):
-    return next(it for it in await run_checks(settings) if it.name == "sign-in")
+    return next(check for check in await run_checks(settings) if check.name == "sign-in")
 
 
 async def test_available_project_passes(settings, supabase):

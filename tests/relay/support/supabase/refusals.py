@@ -43,5 +43,5 @@ async def refuse_at_gateway(_request, _refusal):
 def redirect_back(url, status, *, query=None, fragment=None):
     """Redirect to the application, with `query` added to the query of the URL."""
     parts = urlsplit(url)
-    query_string = "&".join(it for it in (parts.query, urlencode(query or {})) if it)
+    query_string = "&".join(part for part in (parts.query, urlencode(query or {})) if part)
     return RedirectResponse(urlunsplit(parts._replace(query=query_string, fragment=urlencode(fragment or {}))), status)

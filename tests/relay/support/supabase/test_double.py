@@ -6,8 +6,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.relay.supabase_auth.double import ANON, BASE, SECRET
-from tests.relay.supabase_auth.flows import EMAIL_INTERVAL_SECONDS, FLOW_LIFETIME_SECONDS, LINK_LIFETIME_SECONDS
+from tests.relay.support.supabase.double import ANON, BASE, SECRET
+from tests.relay.support.supabase.flows import EMAIL_INTERVAL_SECONDS, FLOW_LIFETIME_SECONDS, LINK_LIFETIME_SECONDS
 
 ANNA, BACK = "anna@example.org", "http://relay.example/auth/callback"
 VERIFIER = "v" * 43
@@ -60,7 +60,7 @@ async def follow_redirect(send, link):
     ],
     ids=str,
 )
-async def test_request_for_a_link(send, body, expected):
+async def test_requested_link_is_sent_or_refused(send, body, expected):
     assert await send("POST", "/otp", body) == expected
 
 
@@ -69,13 +69,13 @@ async def test_link_can_be_requested_once_a_minute(supabase, send):
     assert await send("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
     supabase.advance_time(EMAIL_INTERVAL_SECONDS + 1)
     assert await send("POST", "/otp", otp()) == (200, {})
-    assert [it.kind for it in supabase.mails] == ["signup", "signup"]
+    assert [mail.kind for mail in supabase.mails] == ["signup", "signup"]
     supabase.accounts[ANNA].is_confirmed = True
     assert await send("POST", "/otp", otp()) == (200, {})  # each kind of email has its own limit
     assert await send("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
 
 
-async def test_project_settings_that_prevent_emails(supabase, send):
+async def test_project_settings_can_prevent_emails(supabase, send):
     supabase.emails_left = 0
     assert await send("POST", "/otp", otp()) == (429, "over_email_send_rate_limit")
     assert supabase.accounts == {}
@@ -94,7 +94,7 @@ async def test_error_format_depends_on_the_requested_api_version(send):
     newer = await send.browser.post("/otp", json=otp(create_user=False), headers=NEWER)
     assert newer.json() == {"code": "otp_disabled", "message": "Signups not allowed for otp"}
     headers = {"x-supabase-api-version", "x-sb-error-code"}
-    assert [headers & set(it.headers) for it in (older, newer)] == [{"x-sb-error-code"}, headers]
+    assert [headers & set(response.headers) for response in (older, newer)] == [{"x-sb-error-code"}, headers]
     wrong_key = await send.browser.post("/otp", json=otp(), headers={"apikey": "another", **NEWER})
     assert (wrong_key.status_code, "code" in wrong_key.json()) == (401, False)
 
@@ -148,7 +148,7 @@ async def test_expired_links_and_banned_users_are_refused(supabase, send):
     ],
     ids=str,
 )
-async def test_verify_by_post(supabase, send, changes, expected):
+async def test_token_hash_is_verified_by_post(supabase, send, changes, expected):
     await send("POST", "/otp", otp())
     body = {"token_hash": supabase.mails[0].token_hash, "type": "email", **changes}
     actual = await send("POST", "/verify", body)
@@ -188,16 +188,19 @@ async def test_flow_expiry_counts_from_the_code_for_known_and_from_the_request_f
 
 
 @pytest.mark.parametrize(("known", "expected_verifier"), [(True, "second"), (False, "first")])
-async def test_verifier_that_a_code_needs_after_an_unsent_email(supabase, send, known, expected_verifier):
+async def test_code_after_an_unsent_email_needs_the_newest_verifier_only_for_known_users(
+    supabase, send, known, expected_verifier
+):
     verifiers = {"first": "1" * 43, "second": "2" * 43}
     if known:
         await send("POST", "/otp", otp())
         supabase.accounts[ANNA].is_confirmed = True
-    for it in verifiers.values():
-        await send("POST", "/otp", otp(code_challenge=it))
+    for verifier in verifiers.values():
+        await send("POST", "/otp", otp(code_challenge=verifier))
     code = (await follow_redirect(send, supabase.mails[-1].link))[1]["code"]
     answers = {
-        name: (await send("POST", "/token?grant_type=pkce", exchange(code, it)))[0] for name, it in verifiers.items()
+        name: (await send("POST", "/token?grant_type=pkce", exchange(code, verifier)))[0]
+        for name, verifier in verifiers.items()
     }
     assert answers[expected_verifier] == 200
     assert sorted(answers.values()) in ([200, 400], [200, 404])
@@ -217,7 +220,7 @@ async def begin_provider_sign_in(supabase, send):
     ],
     ids=str,
 )
-async def test_provider_sign_in_failures(supabase, send, changes, error, code):
+async def test_failed_provider_sign_in_redirects_with_the_error(supabase, send, changes, error, code):
     for name, value in changes.items():
         setattr(supabase, name, value)
     to_callback = (await send.browser.get(await begin_provider_sign_in(supabase, send))).headers["location"]
@@ -238,7 +241,7 @@ async def test_provider_sign_in_works_once_within_five_minutes(supabase, send):
     assert (await follow_redirect(send, late))[1]["error_code"] == "bad_oauth_state"
 
 
-async def test_logout(supabase, send):
+async def test_logout_ends_the_session_of_the_token(supabase, send):
     await send("POST", "/otp", otp())
     session = await send.browser.post("/verify", json={"token_hash": supabase.mails[0].token_hash, "type": "email"})
     bearer = {"Authorization": f"Bearer {session.json()['access_token']}"}
@@ -249,7 +252,7 @@ async def test_logout(supabase, send):
     assert await send("POST", "/logout?scope=local", headers=bearer) == (403, "session_not_found")
 
 
-async def test_user_deletion(supabase, send):
+async def test_user_is_deleted_only_with_the_secret_key(supabase, send):
     await send("POST", "/otp", otp())
     path = f"/admin/users/{supabase.accounts[ANNA].id}"
     secret = {"apikey": SECRET}
@@ -264,4 +267,4 @@ async def test_user_deletion(supabase, send):
 async def test_public_keys_may_be_cached_for_ten_minutes(supabase, send):
     response = await send.browser.get("/.well-known/jwks.json")
     assert response.headers["cache-control"] == "public, max-age=600"
-    assert [set(it) & {"d", "k"} for it in response.json()["keys"]] == [set()]
+    assert [set(key) & {"d", "k"} for key in response.json()["keys"]] == [set()]

@@ -42,12 +42,12 @@ ROWS = st.builds(
 def test_each_breakdown_counts_every_call_once(rows):
     total = sum(row["calls"] for row in rows)
     days = list(_count_by_day(rows, BEGAN, BEGAN + LONGEST_MONTH))
-    assert [it.day for it in days] == [date(2027, 1, 28) + timedelta(days=it) for it in range(32)]
+    assert [day.day for day in days] == [date(2027, 1, 28) + timedelta(days=number) for number in range(32)]
     for breakdown in (days, list(_count_by_route(rows)), list(_count_by_installation(rows))):
-        assert sum(it.calls for it in breakdown) == total
+        assert sum(row.calls for row in breakdown) == total
     for breakdown in (list(_count_by_route(rows)), list(_count_by_installation(rows))):
-        assert [it.calls for it in breakdown] == sorted((it.calls for it in breakdown), reverse=True)
-        assert all(it.calls for it in breakdown)
+        assert [row.calls for row in breakdown] == sorted((row.calls for row in breakdown), reverse=True)
+        assert all(row.calls for row in breakdown)
 
 
 @given(
@@ -60,7 +60,7 @@ def test_rate_limit_headers_match_the_remaining_calls(limit, used, tokens, ago):
     quota = Quota(used=used, call_tokens=tokens, began_at=BEGAN, resets_at=BEGAN + timedelta(days=31))
     fields = render_rate_limit_headers(quota, limit, BEGAN + ago)
     assert fields["RateLimit-Policy"] == f'"month";q={limit};w={31 * 86400}'
-    remaining, seconds = (int(it.partition("=")[2]) for it in fields["RateLimit"].split(";")[1:])
+    remaining, seconds = (int(field.partition("=")[2]) for field in fields["RateLimit"].split(";")[1:])
     assert remaining == max(0, limit - used) + tokens
     # After this many seconds the month has started, and not a second earlier than needed.
     assert seconds >= 1
@@ -102,7 +102,7 @@ async def test_days_routes_and_installations_add_up_to_the_paid_calls(pool, make
     assert report.used + (20 - report.call_tokens) == len(calls)
     assert report.left == 40 - report.used
     for breakdown in (report.days, report.routes, report.installations):
-        assert sum(it.calls for it in breakdown) == len(calls)
+        assert sum(row.calls for row in breakdown) == len(calls)
 
 
 @pytest.mark.parametrize(("spent", "bucket"), [(0, "allowance"), (40, "call_tokens")])
