@@ -114,7 +114,8 @@ def user_export(user: UserOption) -> None:
     async def export(relay: RelayAccess) -> None:
         await write_export(relay.connection, await relay.get_user_id(user), sys.stdout.buffer)
 
-    run_story(export)
+    # With timeouts, so that a reader of standard output that stalls doesn't keep the snapshot open.
+    run_story(export, with_timeouts=True)
 
 
 @user_app.command("delete")

@@ -48,16 +48,20 @@ type Story[Result] = Callable[[RelayAccess], Awaitable[Result]]
 """The part of a command that needs the database, as a coroutine function."""
 
 
-def run_story[Result](story: Story[Result], settings: Settings | None = None) -> Result:
-    """Open the database and run one coroutine on it. A Problem that it raises becomes one line for the operator."""
+def run_story[Result](story: Story[Result], settings: Settings | None = None, *, with_timeouts: bool = False) -> Result:
+    """Open the database and run one coroutine on it. A Problem that it raises becomes one line for the operator.
+
+    By default its statements may run, and wait for a lock, for as long as they need: a replay reads the whole inbox.
+    With timeouts they have those of a running relay.
+    """
     settings = settings or load_settings()
     with prepare_database(settings) as conninfo:
-        return asyncio.run(_run_story(story, settings, conninfo))
+        return asyncio.run(_run_story(story, settings, conninfo, with_timeouts=with_timeouts))
 
 
-async def _run_story[Result](story: Story[Result], settings: Settings, conninfo: str) -> Result:
+async def _run_story[Result](story: Story[Result], settings: Settings, conninfo: str, *, with_timeouts: bool) -> Result:
     revoked: set[UUID] = set()
-    async with connect_as_relay(conninfo) as connection:
+    async with connect_as_relay(conninfo, with_timeouts=with_timeouts) as connection:
         try:
             result = await story(RelayAccess(settings=settings, connection=connection, close_streams=revoked.add))
         except Problem as problem:
@@ -68,17 +72,31 @@ async def _run_story[Result](story: Story[Result], settings: Settings, conninfo:
 
 
 async def _publish_revoked(settings: Settings, conninfo: str, revoked: Collection[UUID]) -> None:
-    """Have running relay processes end the streams of these credentials and users, over the bus that they listen on."""
+    """Have running relay processes end the streams of these credentials and users, over the bus that they listen on.
+
+    The revocation is committed, so the command succeeds even when they can't be notified.
+    """
+    try:
+        await _send_revoked(settings, conninfo, revoked)
+    except (NotSentError, OperatorError) as error:
+        _print_not_notified(str(error))
+    except ValueError:  # not with its text, which can quote the password in the URL
+        _print_not_notified("REDIS_URL is malformed")
+
+
+async def _send_revoked(settings: Settings, conninfo: str, revoked: Collection[UUID]) -> None:
+    """Raises NotSentError, OperatorError without a database connection, and ValueError for a malformed REDIS_URL."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(conninfo, size=1))
         redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
         redis = await stack.enter_async_context(open_redis(redis_url)) if redis_url else None
         waker = Waker(pool, REVOKED_CHANNEL, send=create_redis_sender(redis) if redis else None)
         waker.wake(revoked)
-        try:
-            await waker.flush()
-        except NotSentError as error:
-            print_note(f"Running relays could not be notified ({error}). Open streams end within 25 seconds.")
+        await waker.flush()
+
+
+def _print_not_notified(cause: str) -> None:
+    print_note(f"Running relays could not be notified ({cause}). Open streams end within 25 seconds.")
 
 
 def print_note(text: str) -> None:

@@ -42,7 +42,7 @@ def vehicle_link(
             page = await create_link_page(relay.connection, user_id, vendor=vendor_id)
         return page.path
 
-    print(settings.base_url + run_story(create_page, settings))
+    print(settings.base_url + run_story(create_page, settings, with_timeouts=True))
     print_note("Open this page in a browser and sign in to the car's account. The car then appears in Home Assistant.")
 
 
@@ -58,7 +58,7 @@ def vehicle_unlink(
     async def unlink(relay: RelayAccess) -> list[UnlinkCandidate]:
         return await _unlink_vehicles(relay, user, vehicle, yes=yes)
 
-    for candidate in run_story(unlink):
+    for candidate in run_story(unlink, with_timeouts=True):
         print(f"{candidate.id}  {candidate.vendor}  {sanitize_line(candidate.name)}")
     print_note("Unlinked." if yes else "These cars are unlinked together. To unlink them, add --yes.")
 

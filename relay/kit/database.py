@@ -28,6 +28,10 @@ select set_config('statement_timeout', '15s', false), set_config('lock_timeout',
        set_config('idle_in_transaction_session_timeout', '30s', false), set_config('timezone', 'UTC', false),
        set_config('search_path', 'evconduit, procrastinate', false)
 """
+REMOVE_TIMEOUTS = """
+select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
+       set_config('idle_in_transaction_session_timeout', '0', false)
+"""
 
 
 async def configure_connection(connection: Connection) -> None:
@@ -38,10 +42,15 @@ async def configure_connection(connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def connect_as_relay(conninfo: str) -> AsyncIterator[Connection]:
-    """Open one configured connection, for callers that need no pool."""
+async def connect_as_relay(conninfo: str, *, with_timeouts: bool = True) -> AsyncIterator[Connection]:
+    """Open one configured connection, for callers that need no pool. Without timeouts, it waits for as long as needed.
+
+    Without them is for an operator, who can interrupt a command.
+    """
     async with await psycopg.AsyncConnection.connect(conninfo) as connection:
         await configure_connection(connection)
+        if not with_timeouts:
+            await connection.execute(REMOVE_TIMEOUTS)
         yield connection
 
 

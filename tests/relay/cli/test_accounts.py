@@ -187,6 +187,17 @@ def test_keys_are_listed_by_prefix_and_revoked_one_by_one(operator):
     assert (repeated.returncode, "0 active keys start with" in repeated.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("redis_url", ["redis://127.0.0.1:hush-hush", "redis://127.0.0.1:1"])
+def test_key_is_revoked_although_running_relays_cannot_be_notified(operator, redis_url):
+    user = operator.run_checked("user", "add", "me@example.org")
+    key = operator.run_checked("key", "create", "--user", user)
+    result = operator.run("key", "revoke", key[:12], "--user", user, REDIS_URL=redis_url)
+    assert result.returncode == 0
+    assert "Open streams end within 25 seconds" in result.stderr
+    assert "hush" not in result.stderr
+    assert "revoked" in operator.run_checked("key", "list", "--user", user)
+
+
 def test_call_tokens_are_granted_once_per_reference_and_listed(operator):
     operator.run_checked("user", "add", "a@example.org")
     user_option = ("--user", "a@example.org")
