@@ -93,7 +93,7 @@ async def test_replayed_events_are_processed_again_without_duplicates(pipeline, 
     }[selection]
     output = await operator.run_successfully("replay", *chosen)
     expected = ids[1:2] if selection == "number" else ids
-    assert f"{len(expected)} of {len(expected)} acted on" in output
+    assert f"{len(expected)} of {len(expected)} processed" in output
     assert await list_replayed_ids(pipeline) == expected
     assert await get_results(pipeline) == before
     assert {row["state"] for row in await pipeline.list_inbox_rows()} == {"done"}
@@ -111,7 +111,7 @@ async def test_replay_is_limited_to_the_selected_user_and_time(pipeline, operato
 async def test_replay_without_a_selection_is_refused(operator):
     code, output = await operator.run("replay")
     assert code == 2
-    assert "say what to replay" in output
+    assert "choose the events to replay" in output
 
 
 async def test_replay_names_unknown_event_numbers(pipeline, operator):
@@ -152,7 +152,7 @@ async def test_replay_of_a_set_aside_body_adds_its_transitions_to_history_only(p
 
 async def test_unreadable_body_stays_set_aside_after_a_replay(pipeline, operator):
     await pipeline.inbox.receive(b"[{", sign_body(b"[{"))
-    assert "1 still cannot be read" in await operator.run_successfully("replay", "--set-aside")
+    assert "1 still unreadable" in await operator.run_successfully("replay", "--set-aside")
     assert [row["state"] for row in await pipeline.list_inbox_rows()] == ["set_aside"]
 
 
