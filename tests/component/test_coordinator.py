@@ -18,7 +18,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
-from relay_double import ACCOUNT_ID, HYUNDAI, RENAULT, TESLA, RelayDouble, account, make_enode_vehicle, make_record
+from relay_double import ACCOUNT_ID, HYUNDAI, RENAULT, TESLA, RelayDouble, make_account, make_enode_vehicle, make_record
 
 from custom_components.evconduit import coordinator
 from custom_components.evconduit.const import DOMAIN
@@ -202,7 +202,7 @@ async def test_vehicles_are_connected_via_the_account_device(
     assert tesla is not None
     assert service.entry_type is dr.DeviceEntryType.SERVICE
     assert tesla.via_device_id == service.id
-    relay.send("account", account(title="Renamed", relay={"version": "0.2.0"}))
+    relay.send("account", make_account(title="Renamed", relay={"version": "0.2.0"}))
 
     def is_renamed() -> bool:
         device = device_registry.async_get(service.id)

@@ -6,7 +6,7 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.components.diagnostics import get_diagnostics_for_config_entry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
-from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble, account, make_command, make_record
+from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble, make_account, make_command, make_record
 from syrupy.assertion import SnapshotAssertion
 
 PERSONAL = [
@@ -24,7 +24,7 @@ async def test_diagnostics_contain_no_personal_data(
 ):
     relay.records[TESLA] = make_record(TESLA, command=make_command())
     entry = await setup_entry()
-    relay.send("account", account())
+    relay.send("account", make_account())
     await wait_until(lambda: entry.runtime_data.stream.received["Account"])
     assert await async_setup_component(hass, "diagnostics", {})
     diagnostics = await get_diagnostics_for_config_entry(hass, hass_client, entry)
@@ -38,7 +38,7 @@ async def test_diagnostics_contain_no_personal_data(
 async def test_diagnostics_during_an_outage(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, hass_client: ClientSessionGenerator
 ):
-    relay.account = account(push=False, next_poll_at=None)
+    relay.account = make_account(push=False, next_poll_at=None)
     entry = await setup_entry()
     await relay.close()
     await entry.runtime_data.coordinator.async_refresh()

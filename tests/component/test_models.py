@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from relay_double import RENAULT, TESLA, account, make_command, make_enode_vehicle, make_record
+from relay_double import RENAULT, TESLA, make_account, make_command, make_enode_vehicle, make_record
 
 from custom_components.evconduit.client import (
     Account,
@@ -83,7 +83,7 @@ def test_any_json_is_parsed_as_a_record_or_rejected(value):
 
 @pytest.mark.parametrize("missing", ["account", "vehicles"])
 def test_incomplete_snapshot_is_rejected(missing):
-    snapshot = {"account": account(), "vehicles": [make_record(TESLA)]}
+    snapshot = {"account": make_account(), "vehicles": [make_record(TESLA)]}
     assert Snapshot.parse(JsonReader(snapshot)).vehicles[0].id == TESLA
     del snapshot[missing]
     with pytest.raises(MalformedError, match=missing):
@@ -93,7 +93,7 @@ def test_incomplete_snapshot_is_rejected(missing):
 @pytest.mark.parametrize("item", [None, "text", {}, {"id": TESLA}, {"id": TESLA, "revision": "new"}, {"id": 7}])
 def test_snapshot_with_a_malformed_record_is_rejected(item):
     with pytest.raises(MalformedError):
-        Snapshot.parse(JsonReader({"account": account(), "vehicles": [make_record(RENAULT), item]}))
+        Snapshot.parse(JsonReader({"account": make_account(), "vehicles": [make_record(RENAULT), item]}))
 
 
 def test_unknown_enum_values_are_none():
@@ -135,7 +135,7 @@ def test_link_state_is_parsed():
 
 
 def test_push_defaults_to_false():
-    assert Account.parse(JsonReader(account())).push
+    assert Account.parse(JsonReader(make_account())).push
     assert not Account.parse(JsonReader({"id": "x"})).push
 
 

@@ -19,7 +19,7 @@ from helpers import (
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
-from relay_double import TESLA, Problem, RelayDouble, account
+from relay_double import TESLA, Problem, RelayDouble, make_account
 
 
 async def test_connect_and_disconnect_are_logged_once(
@@ -135,7 +135,7 @@ async def test_without_push_the_relay_schedules_polls(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
     freezer.move_to("2026-11-20T18:00:00Z")
-    relay.account = account(push=False, next_poll_at="2026-11-20T18:30:00.000Z")
+    relay.account = make_account(push=False, next_poll_at="2026-11-20T18:30:00.000Z")
     await setup_entry()
     relay.records[TESLA] = make_tesla_record(2, 58)
     relay.account["next_poll_at"] = None
@@ -171,7 +171,7 @@ async def test_requested_poll_time_is_limited(
     expected,
 ):
     freezer.move_to("2026-11-20T18:00:00Z")
-    relay.account = account(push=False, next_poll_at=next_poll_at)
+    relay.account = make_account(push=False, next_poll_at=next_poll_at)
     entry = await setup_entry()
     assert entry.runtime_data.coordinator.update_interval == expected
 
@@ -186,7 +186,7 @@ async def test_exhausted_allowance_delays_the_poll_and_keeps_states(
     header: str,
     seconds: int,
 ):
-    relay.account = account(push=False)
+    relay.account = make_account(push=False)
     entry = await setup_entry()
     relay.records[TESLA] = make_tesla_record(2, 58)
     with relay.failing("vehicles", with_=Problem(429, "quota-exhausted", headers={"Retry-After": header})):
@@ -202,7 +202,7 @@ async def test_exhausted_allowance_delays_the_poll_and_keeps_states(
 async def test_without_push_two_failed_polls_make_entities_unavailable(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
-    relay.account = account(push=False)
+    relay.account = make_account(push=False)
     await setup_entry()
     with relay.failing("vehicles", with_=Problem(503, "unavailable")):
         await advance_time(hass, freezer, 61 * MINUTE)
@@ -216,7 +216,7 @@ async def test_plan_change_switches_between_stream_and_polling(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
     entry = await setup_entry()
-    relay.account = account(push=False)
+    relay.account = make_account(push=False)
     relay.send("bye", {"reason": "plan", "retry_after": 3600}, cursor=False)
     await wait_until(lambda: not entry.runtime_data.coordinator.is_streaming)
     for _ in range(3):  # enough time for a second attempt at the stream
@@ -225,7 +225,7 @@ async def test_plan_change_switches_between_stream_and_polling(
     relay.records[TESLA] = make_tesla_record(2, 58)
     await advance_time(hass, freezer, 3 * MINUTE)
     await wait_for_state(hass, TESLA_BATTERY, "58")
-    relay.account = account(push=True)
+    relay.account = make_account(push=True)
     await advance_time(hass, freezer, 61 * MINUTE)
     await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)
     assert entry.runtime_data.coordinator.update_interval is None
@@ -236,7 +236,7 @@ async def test_announced_plan_change_uses_the_announced_poll_time(
 ):
     freezer.move_to("2026-11-20T18:00:00Z")
     entry = await setup_entry()
-    relay.account = account(push=False, next_poll_at="2026-11-20T18:30:00.000Z")
+    relay.account = make_account(push=False, next_poll_at="2026-11-20T18:30:00.000Z")
     relay.send("account", relay.account)
     relay.send("bye", {"reason": "plan", "retry_after": 3600}, cursor=False)
     await wait_until(lambda: not entry.runtime_data.coordinator.is_streaming)

@@ -17,7 +17,7 @@ from helpers import (
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
-from relay_double import TESLA, Problem, RelayDouble, account
+from relay_double import TESLA, Problem, RelayDouble, make_account
 
 from custom_components.evconduit.const import DOMAIN
 
@@ -32,7 +32,7 @@ def minutes_from_start(minutes: int) -> str:
 @pytest.fixture(autouse=True)
 def _no_push(relay: RelayDouble, freezer: FrozenDateTimeFactory) -> None:
     freezer.move_to(NOW)
-    relay.account = account(push=False, next_poll_at=minutes_from_start(60))
+    relay.account = make_account(push=False, next_poll_at=minutes_from_start(60))
 
 
 async def test_poll_result_is_stored(hass: HomeAssistant, setup_entry: SetupEntry, hass_storage):

@@ -10,7 +10,7 @@ from freezegun.api import FrozenDateTimeFactory
 from helpers import MINUTE, SetupEntry, advance_time, wait_until
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
-from relay_double import Problem, RelayDouble, account
+from relay_double import Problem, RelayDouble, make_account
 
 from custom_components.evconduit.const import DOMAIN
 from custom_components.evconduit.coordinator import AccountCoordinator
@@ -27,7 +27,7 @@ async def test_poll_in_progress_is_ignored_after_removal(
     caplog,
     problem,
 ):
-    relay.account = account(push=False)
+    relay.account = make_account(push=False)
     entry = await setup_entry()
     if problem:
         relay.problems["vehicles"] = problem

@@ -13,7 +13,7 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.components.diagnostics import get_diagnostics_for_config_entry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
-from relay_double import SECRET, Problem, RelayDouble, account
+from relay_double import SECRET, Problem, RelayDouble, make_account
 
 from custom_components.evconduit import webhook_registration
 from custom_components.evconduit.webhook_registration import CONF_SECRET
@@ -88,7 +88,11 @@ async def test_reload_keeps_the_webhook_id(hass: HomeAssistant, relay: RelayDoub
 
 @pytest.mark.parametrize(
     "relay_account",
-    [account(), account(push=False, relay={"version": "0.1.0", "features": ["webhook"]}), account(relay={})],
+    [
+        make_account(),
+        make_account(push=False, relay={"version": "0.1.0", "features": ["webhook"]}),
+        make_account(relay={}),
+    ],
 )
 async def test_nothing_is_registered_without_feature_or_push(
     relay: RelayDouble, setup_entry: SetupEntry, relay_account: dict[str, Any]
