@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from relay.delivery.payloads import encode_json
-from relay.feed.messages import Json
+from relay.kit.json_object import JsonObject
 from relay.kit.timestamps import format_timestamp
 
 CLASSIC_OK = b"OK"
@@ -19,7 +19,7 @@ class ClassicVehicle:
 
     user_id: UUID
     vehicle_id: UUID
-    vehicle: Json
+    vehicle: JsonObject
     configured_id: str | None = None
 
     def list_candidate_ids(self) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ class ClassicVehicle:
         )
 
 
-def _render_information(vehicle: Json) -> dict[str, Any]:
+def _render_information(vehicle: JsonObject) -> dict[str, Any]:
     """Return the vehicle's `information` with a display name, made of brand and model where the owner gave none."""
     information = vehicle.get("information")
     if not isinstance(information, dict):

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from relay.feed.cursor import Cursor
-from relay.feed.messages import Json, Message
+from relay.feed.messages import Message
+from relay.kit.json_object import JsonObject
 
 
 def render_changes_body(end_cursor: Cursor, messages: Iterable[tuple[Message, Cursor]]) -> bytes:
@@ -19,7 +20,7 @@ def render_test_body() -> bytes:
     return _render_body("test", None, [])
 
 
-def _render_body(kind: Literal["changes", "test"], cursor: Cursor | None, messages: Sequence[Json]) -> bytes:
+def _render_body(kind: Literal["changes", "test"], cursor: Cursor | None, messages: Sequence[JsonObject]) -> bytes:
     return encode_json({"type": kind, "cursor": None if cursor is None else str(cursor), "messages": messages})
 
 
@@ -32,6 +33,6 @@ def is_acknowledged(response: bytes, message_id: str) -> bool:
     return isinstance(content, dict) and content.get("ack") == message_id
 
 
-def encode_json(content: Json) -> bytes:
+def encode_json(content: JsonObject) -> bytes:
     """Encode as compact JSON."""
     return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()

@@ -1,15 +1,15 @@
 """Messages that a Home Assistant receives, as JSON objects: the same on the stream, in REST answers and in webhooks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 from uuid import UUID
 
 from relay.feed.cursor import Cursor
+from relay.kit.json_object import JsonObject
 from relay.kit.timestamps import format_timestamp
 
-type Json = Mapping[str, Any]
 type ByeReason = Literal["restart", "revoked", "plan"]
 
 
@@ -18,7 +18,7 @@ class Message(Protocol):
 
     event: ClassVar[str]
 
-    def body(self) -> Json:
+    def body(self) -> JsonObject:
         """Return the JSON object of this message."""
         ...
 
@@ -32,13 +32,13 @@ class SnapshotMessage:
 
     event: ClassVar[str] = "snapshot"
     at: datetime
-    account: Json
-    vehicles: Sequence[Json]
+    account: JsonObject
+    vehicles: Sequence[JsonObject]
     gap: bool = False
 
-    def body(self) -> Json:
+    def body(self) -> JsonObject:
         """Return the JSON object; it has `gap` only where that is true."""
-        gap: Json = {"gap": True} if self.gap else {}
+        gap: JsonObject = {"gap": True} if self.gap else {}
         return {"at": format_timestamp(self.at), "account": self.account, "vehicles": list(self.vehicles), **gap}
 
 
@@ -48,9 +48,9 @@ class VehicleMessage:
 
     event: ClassVar[str] = "vehicle"
     seq: int
-    record: Json
+    record: JsonObject
 
-    def body(self) -> Json:
+    def body(self) -> JsonObject:
         """Return the VehicleRecord."""
         return self.record
 
@@ -64,7 +64,7 @@ class VehicleRemovedMessage:
     vehicle_id: UUID
     reason: str | None
 
-    def body(self) -> Json:
+    def body(self) -> JsonObject:
         """Return the vehicle's id and the reason."""
         return {"id": str(self.vehicle_id), "reason": self.reason}
 
@@ -80,7 +80,7 @@ class TransitionMessage:
     occurred_at: datetime
     replayed: bool = False
 
-    def body(self) -> Json:
+    def body(self) -> JsonObject:
         """Return the JSON object, in which `kind` is called `type`."""
         return {
             "vehicle_id": str(self.vehicle_id),
@@ -95,9 +95,9 @@ class AccountMessage:
     """The account's complete record."""
 
     event: ClassVar[str] = "account"
-    record: Json
+    record: JsonObject
 
-    def body(self) -> Json:
+    def body(self) -> JsonObject:
         """Return the AccountRecord, as `GET account` does."""
         return self.record
 
@@ -110,7 +110,7 @@ class ByeMessage:
     reason: ByeReason
     retry_after: int
 
-    def body(self) -> Json:
+    def body(self) -> JsonObject:
         """Return the reason and the delay."""
         return {"reason": self.reason, "retry_after": self.retry_after}
 

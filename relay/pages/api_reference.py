@@ -3,18 +3,16 @@
 FastAPI's own documentation pages load scripts from a CDN, which would run on the origin of the users' sessions.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from relay.kit.json_object import JsonObject
 from relay.pages.rendering import render_page
 
 router = APIRouter(include_in_schema=False)
-
-type JsonObject = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

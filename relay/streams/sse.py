@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 
 from relay.feed.cursor import Cursor
-from relay.feed.messages import FeedChanges, Json, Message
+from relay.feed.messages import FeedChanges, Message
+from relay.kit.json_object import JsonObject
 
 MAX_LINE_BYTES = 256 * 1024
 """Length limit of one `data:` line in bytes. The reader in Home Assistant gives up at twice that."""
@@ -24,7 +25,7 @@ def render_changes(changes: FeedChanges) -> RenderedEvents:
     return [(message.seq, render_event(message, cursor)) for message, cursor in changes.pair_with_cursors()]
 
 
-def render_data_lines(body: Json, max_bytes: int = MAX_LINE_BYTES) -> Iterator[bytes]:
+def render_data_lines(body: JsonObject, max_bytes: int = MAX_LINE_BYTES) -> Iterator[bytes]:
     """Render JSON as lines of at most `max_bytes`; only a single string longer than that stays in one line.
 
     A reader joins the lines with a line feed, which is harmless where JSON allows white space. The text is all ASCII,

@@ -5,9 +5,10 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from relay.gateways.enode.json_fields import parse_bool, parse_datetime
+from relay.kit.json_object import JsonObject
 from relay.vehicles.corrections import derive_corrections
 from relay.vehicles.merge import merge_report, parse_version_time
-from relay.vehicles.models import ChargeFlags, Json, LinkState, Vehicle, VehicleChange, VehicleLink, VehicleReport
+from relay.vehicles.models import ChargeFlags, LinkState, Vehicle, VehicleChange, VehicleLink, VehicleReport
 from relay.vehicles.transitions import detect_transitions, parse_charge_flags, retain_known_flags
 
 
@@ -67,7 +68,7 @@ def build_change(
     )
 
 
-def _get_last_live_at(groups: Json, report: VehicleReport) -> datetime | None:
+def _get_last_live_at(groups: JsonObject, report: VehicleReport) -> datetime | None:
     # Enode also sends `updated` when credentials become invalid; only live data or a new link proves that they work.
     if report.is_partial:
         return report.created_at

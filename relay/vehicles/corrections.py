@@ -14,8 +14,9 @@ from math import cos, hypot, radians
 from typing import Any
 
 from relay.gateways.enode.json_fields import parse_bool, parse_datetime, parse_float, parse_object, parse_text
+from relay.kit.json_object import JsonObject
 from relay.vehicles.merge import parse_version_time
-from relay.vehicles.models import CorrectionOverlay, Json, VehicleState
+from relay.vehicles.models import CorrectionOverlay, VehicleState
 
 UNPLUGGED = "UNPLUGGED"
 PLUGGED_IN_PREFIX = "PLUGGED_IN:"
@@ -45,8 +46,8 @@ NOT_CHARGING_STATES = frozenset({UNPLUGGED, "PLUGGED_IN:STOPPED", COMPLETE, "PLU
 class CurrentState:
     """A vehicle's newest state. `charge` is its chargeState as corrected by earlier rules, `at` its time."""
 
-    groups: Json = field(repr=False)
-    charge: Json = field(repr=False)
+    groups: JsonObject = field(repr=False)
+    charge: JsonObject = field(repr=False)
     at: datetime
 
 
@@ -55,7 +56,7 @@ class RuleResult:
     """Members of chargeState to show instead (empty: nothing to correct), and the rule's new memory."""
 
     replacements: Mapping[str, Any] = field(default_factory=dict)
-    memory: Json | None = field(default=None, repr=False)
+    memory: JsonObject | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,10 +65,10 @@ class CorrectionRule:
 
     name: str
     vendors: frozenset[str] | None = None
-    evaluate: Callable[[CurrentState, Json | None], RuleResult]
+    evaluate: Callable[[CurrentState, JsonObject | None], RuleResult]
 
 
-def derive_corrections(memory: Json, state: VehicleState) -> CorrectionOverlay:
+def derive_corrections(memory: JsonObject, state: VehicleState) -> CorrectionOverlay:
     """The corrections of `state`. `memory` is that of the previous corrections.
 
     The keys of a rule's memory are stored in `vehicles.correction_memory`: don't rename them.
@@ -91,7 +92,7 @@ def derive_corrections(memory: Json, state: VehicleState) -> CorrectionOverlay:
     return CorrectionOverlay(overlay={"chargeState": charge} if names else {}, names=tuple(names), memory=new_memory)
 
 
-def correct_false_unplugged(current: CurrentState, memory: Json | None) -> RuleResult:
+def correct_false_unplugged(current: CurrentState, memory: JsonObject | None) -> RuleResult:
     """Show a vehicle as plugged in that reports UNPLUGGED after a completed charge, until it moves or charges again.
 
     Some vehicles report COMPLETE first, others change from CHARGING to UNPLUGGED when they are full. A full vehicle
@@ -111,7 +112,7 @@ def correct_false_unplugged(current: CurrentState, memory: Json | None) -> RuleR
     )
 
 
-def correct_is_charging(current: CurrentState, _memory: Json | None) -> RuleResult:
+def correct_is_charging(current: CurrentState, _memory: JsonObject | None) -> RuleResult:
     """Correct an isCharging that flips on a parked vehicle, where powerDeliveryState contradicts it."""
     is_charging, state = parse_bool(current.charge, "isCharging"), parse_text(current.charge, "powerDeliveryState")
     plugged_in = parse_bool(current.charge, "isPluggedIn")
@@ -122,7 +123,7 @@ def correct_is_charging(current: CurrentState, _memory: Json | None) -> RuleResu
     return RuleResult()
 
 
-def estimate_charge_rate(current: CurrentState, memory: Json | None) -> RuleResult:
+def estimate_charge_rate(current: CurrentState, memory: JsonObject | None) -> RuleResult:
     """Estimate a chargeRate that is null, from the battery's capacity and the times at which its level rose.
 
     Most vendors report whole percents, so the level is exact only at the moment it changes. The estimate uses the time
@@ -154,17 +155,17 @@ RULES: tuple[CorrectionRule, ...] = (
 )
 
 
-def _is_unplugged(charge: Json) -> bool:
+def _is_unplugged(charge: JsonObject) -> bool:
     state = parse_text(charge, "powerDeliveryState") or "UNKNOWN"
     return state == UNPLUGGED or (state == "UNKNOWN" and parse_bool(charge, "isPluggedIn") is False)
 
 
-def _is_full(charge: Json) -> bool:
+def _is_full(charge: JsonObject) -> bool:
     level, limit = parse_float(charge, "batteryLevel"), parse_float(charge, "chargeLimit")
     return parse_bool(charge, "isFullyCharged") is True or (level is not None and level >= (limit or 100))
 
 
-def _build_position_memory(current: CurrentState) -> Json:
+def _build_position_memory(current: CurrentState) -> JsonObject:
     location = parse_object(current.groups, "location") or {}
     return {
         "at": current.at.isoformat(),
@@ -176,7 +177,7 @@ def _build_position_memory(current: CurrentState) -> Json:
     }
 
 
-def _has_left(current: CurrentState, memory: Json) -> bool:
+def _has_left(current: CurrentState, memory: JsonObject) -> bool:
     """Whether the vehicle has moved since it was plugged in, or that was too long ago. Unknown values don't count."""
     at, now = parse_datetime(memory, "at"), _build_position_memory(current)
     if at is None or not timedelta() <= current.at - at <= MAX_PLUGGED_IN_HOLD:
@@ -191,7 +192,7 @@ def _has_left(current: CurrentState, memory: Json) -> bool:
     return hypot(north, east * cos(radians(now["latitude"]))) * 111_320 >= MIN_MOVED_METRES
 
 
-def _update_level_memory(at: datetime, level: float, capacity: float, memory: Json | None) -> Json:
+def _update_level_memory(at: datetime, level: float, capacity: float, memory: JsonObject | None) -> JsonObject:
     """The new memory of the level: its last value, when it last rose, where the estimate starts, and the rate.
 
     The first level doesn't start an estimate, because it is unknown when the level reached that percent.
@@ -214,6 +215,6 @@ def _update_level_memory(at: datetime, level: float, capacity: float, memory: Js
     return updated | new_rate | {"begun_at": at.isoformat(), "begun": level}
 
 
-def _get_difference(one: Json, other: Json, key: str) -> float | None:
+def _get_difference(one: JsonObject, other: JsonObject, key: str) -> float | None:
     a, b = parse_float(one, key), parse_float(other, key)
     return None if a is None or b is None else a - b

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from relay.gateways.enode.json_fields import parse_datetime
-from relay.vehicles.models import GroupVersion, Json, VehicleReport, VehicleState
+from relay.kit.json_object import JsonObject
+from relay.vehicles.models import GroupVersion, VehicleReport, VehicleState
 
 GROUPS_WITH_OWN_TIME = frozenset({"chargeState", "location", "odometer"})
 """Groups with a `lastUpdated` of their own. (`lastSeen` is a plain time and its own version.)"""
@@ -106,5 +107,5 @@ class _Registers:
         self._leaves[name] = {**leaves, leaf: version}
 
 
-def _copy_members(value: Json | Any) -> dict[str, Any]:
+def _copy_members(value: JsonObject | Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, dict) else {}

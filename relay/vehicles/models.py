@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
+from relay.kit.json_object import JsonObject
 from relay.vehicles.display_name import select_display_members
 
-type Json = Mapping[str, Any]
 type GroupVersion = str
 """The version of a value; a newer one is greater as text (see merge.py)."""
 type LinkState = Literal["ok", "broken", "over_limit"]
@@ -22,7 +22,7 @@ class VehicleReport:
     created_at: datetime
     event_id: int
     is_partial: bool = False
-    vehicle: Json = field(repr=False)
+    vehicle: JsonObject = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,7 @@ class VehicleState:
     `leaves` has the versions of members that a partial report added to a group after the group's own version.
     """
 
-    groups: Json = field(default_factory=dict, repr=False)
+    groups: JsonObject = field(default_factory=dict, repr=False)
     versions: Mapping[str, GroupVersion] = field(default_factory=dict)
     leaves: Mapping[str, Mapping[str, GroupVersion]] = field(default_factory=dict)
 
@@ -56,9 +56,9 @@ class CorrectionOverlay:
     earlier states.
     """
 
-    overlay: Json = field(default_factory=dict, repr=False)
+    overlay: JsonObject = field(default_factory=dict, repr=False)
     names: tuple[str, ...] = ()
-    memory: Json = field(default_factory=dict, repr=False)
+    memory: JsonObject = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,10 +89,10 @@ class Vehicle:
     gone_at: datetime | None = None
     gone_reason: str | None = None
     # The row of vehicle_energy as JSON; only relay.vehicles.charging reads it.
-    ledger: Json | None = field(default=None, repr=False, compare=False)
+    ledger: JsonObject | None = field(default=None, repr=False, compare=False)
 
     @property
-    def corrected_groups(self) -> Json:
+    def corrected_groups(self) -> JsonObject:
         """Enode's vehicle object with corrections applied, as users, transitions and charging sessions see it."""
         overlay = self.corrected.overlay
         return {**self.state.groups, **overlay} if overlay else self.state.groups

@@ -10,15 +10,8 @@ from psycopg.types.json import Jsonb
 
 from relay.gateways.enode.json_fields import parse_datetime
 from relay.kit.database import Connection, fetch_all
-from relay.vehicles.models import (
-    ChargeFlags,
-    CorrectionOverlay,
-    Json,
-    SmartCharging,
-    Vehicle,
-    VehicleLink,
-    VehicleState,
-)
+from relay.kit.json_object import JsonObject
+from relay.vehicles.models import ChargeFlags, CorrectionOverlay, SmartCharging, Vehicle, VehicleLink, VehicleState
 
 _VEHICLE_COLUMNS: LiteralString = """
 v.id, v.user_id, v.revision, v.vehicle_cache, v.versions, v.corrected, v.corrections,
@@ -165,7 +158,7 @@ def _serialize_smart_charging(smart: SmartCharging | None) -> Jsonb | None:
     return Jsonb({"state": smart.state, "since": since, "as_of": smart.as_of.isoformat()})
 
 
-def _parse_smart_charging(stored: Json | None) -> SmartCharging | None:
+def _parse_smart_charging(stored: JsonObject | None) -> SmartCharging | None:
     if stored is None:
         return None
     as_of = datetime.fromisoformat(stored["as_of"])

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from relay.gateways.enode.json_fields import parse_bool, parse_object, parse_text
-from relay.vehicles.models import ChargeFlags, Json
+from relay.kit.json_object import JsonObject
+from relay.vehicles.models import ChargeFlags
 
 PLUGGED_IN_PREFIX = "PLUGGED_IN:"
 
@@ -24,7 +25,7 @@ RULES: tuple[tuple[str, TransitionRule], ...] = (
 )
 
 
-def parse_charge_flags(vehicle: Json) -> ChargeFlags:
+def parse_charge_flags(vehicle: JsonObject) -> ChargeFlags:
     """The charge flags in Enode's vehicle object. States other than UNPLUGGED and PLUGGED_IN:* count as UNKNOWN."""
     group = parse_object(vehicle, "chargeState") or {}
     delivery = parse_text(group, "powerDeliveryState") or "UNKNOWN"

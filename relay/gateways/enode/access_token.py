@@ -14,8 +14,9 @@ from relay.gateways.enode.errors import (
     EnodeUnavailable,
 )
 from relay.gateways.enode.http_request import REDIRECTION, Clock, NoResponse, RequestResult, Response, send_request
-from relay.gateways.enode.json_fields import JsonObject, parse_int, parse_json, require_object, require_text
+from relay.gateways.enode.json_fields import parse_int, parse_json, require_object, require_text
 from relay.gateways.enode.retry import TOO_MANY_REQUESTS, RetryingTransport, RetryMode
+from relay.kit.json_object import JsonObject
 
 OPERATION = "token request"
 MAX_BODY_BYTES = 64 * 1024

@@ -8,7 +8,6 @@ from typing import Self
 from relay.gateways.enode.api import ApiCall, EnodeApi
 from relay.gateways.enode.errors import EnodeRefused
 from relay.gateways.enode.json_fields import (
-    JsonObject,
     parse_datetime,
     parse_enum,
     parse_float,
@@ -18,6 +17,7 @@ from relay.gateways.enode.json_fields import (
     require_object,
     require_text,
 )
+from relay.kit.json_object import JsonObject
 
 CONFLICT = 409
 

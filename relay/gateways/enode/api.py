@@ -31,8 +31,9 @@ from relay.gateways.enode.http_request import (
     Response,
     send_request,
 )
-from relay.gateways.enode.json_fields import JsonObject, parse_json, require_object, require_objects
+from relay.gateways.enode.json_fields import parse_json, require_object, require_objects
 from relay.gateways.enode.retry import TOO_MANY_REQUESTS, RetryingTransport, RetryMode
+from relay.kit.json_object import JsonObject
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Self
 
 from relay.gateways.enode.api import ApiCall, EnodeApi
-from relay.gateways.enode.json_fields import JsonObject, parse_enum, parse_text, require_text
+from relay.gateways.enode.json_fields import parse_enum, parse_text, require_text
 from relay.gateways.enode.retry import RetryMode
+from relay.kit.json_object import JsonObject
 
 NOT_READY = 503
 

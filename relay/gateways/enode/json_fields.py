@@ -1,15 +1,13 @@
 """Tolerant parsing of Enode's JSON: an absent, null or mistyped member is None; only ids are required."""
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from math import isfinite
 from typing import Any, Never
 
 from relay.gateways.enode.errors import EnodeProtocolError
-
-type JsonObject = Mapping[str, Any]
+from relay.kit.json_object import JsonObject
 
 
 def parse_json(body: bytes, operation: str) -> Any:

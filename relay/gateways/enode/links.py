@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from relay.gateways.enode.api import ApiCall, EnodeApi
-from relay.gateways.enode.json_fields import JsonObject, parse_text, require_text
+from relay.gateways.enode.json_fields import parse_text, require_text
+from relay.kit.json_object import JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

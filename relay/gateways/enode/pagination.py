@@ -6,14 +6,8 @@ from datetime import datetime
 
 from relay.gateways.enode.api import ApiCall, EnodeApi
 from relay.gateways.enode.errors import EnodeProtocolError
-from relay.gateways.enode.json_fields import (
-    JsonObject,
-    parse_json,
-    parse_object,
-    parse_text,
-    require_object,
-    require_objects,
-)
+from relay.gateways.enode.json_fields import parse_json, parse_object, parse_text, require_object, require_objects
+from relay.kit.json_object import JsonObject
 
 PAGE_SIZE = "50"  # Enode's default; the largest it allows is not published
 MAX_CURSOR_LENGTH = 4096

@@ -6,15 +6,9 @@ from datetime import datetime
 from typing import Self
 
 from relay.gateways.enode.api import ApiCall, EnodeApi
-from relay.gateways.enode.json_fields import (
-    JsonObject,
-    parse_bool,
-    parse_datetime,
-    parse_objects,
-    parse_text,
-    require_text,
-)
+from relay.gateways.enode.json_fields import parse_bool, parse_datetime, parse_objects, parse_text, require_text
 from relay.gateways.enode.pagination import fetch_pages
+from relay.kit.json_object import JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

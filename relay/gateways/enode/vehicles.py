@@ -7,9 +7,10 @@ from typing import Any
 
 from relay.gateways.enode.actions import ActionKind, ChargeAction
 from relay.gateways.enode.api import ApiCall, EnodeApi
-from relay.gateways.enode.json_fields import JsonObject, parse_json, require_object, require_text
+from relay.gateways.enode.json_fields import parse_json, require_object, require_text
 from relay.gateways.enode.pagination import fetch_pages
 from relay.gateways.enode.retry import RetryMode
+from relay.kit.json_object import JsonObject
 
 type VehicleObject = Mapping[str, Any]
 """Enode's vehicle object with every key it sent. Only `id` and `userId` are guaranteed; the others may be null or

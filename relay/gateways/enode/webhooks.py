@@ -8,7 +8,6 @@ from typing import Any, Self
 
 from relay.gateways.enode.api import API_VERSION, ApiCall, EnodeApi
 from relay.gateways.enode.json_fields import (
-    JsonObject,
     parse_bool,
     parse_datetime,
     parse_int,
@@ -19,6 +18,7 @@ from relay.gateways.enode.json_fields import (
 )
 from relay.gateways.enode.pagination import fetch_pages
 from relay.gateways.enode.retry import RetryMode
+from relay.kit.json_object import JsonObject
 
 ALL_EVENTS = ("*",)
 

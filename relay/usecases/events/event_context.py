@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from relay.gateways.enode.json_fields import JsonObject, parse_object
+from relay.gateways.enode.json_fields import parse_object
 from relay.inbox.models import StoredEvent
 from relay.kit.database import Connection
+from relay.kit.json_object import JsonObject
 from relay.plans import SELF_HOSTED_PLANS, Plans
 from relay.usecases.feed.record_change import record_change
 from relay.usecases.vehicles.limit_vehicles import apply_vehicle_limit, get_vehicle_capacity

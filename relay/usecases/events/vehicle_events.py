@@ -1,7 +1,8 @@
 """Handlers of Enode's events about vehicles, and about the vendor accounts that they are linked through."""
 
-from relay.gateways.enode.json_fields import JsonObject, parse_datetime, parse_object, parse_text
+from relay.gateways.enode.json_fields import parse_datetime, parse_object, parse_text
 from relay.inbox.models import StoredEvent
+from relay.kit.json_object import JsonObject
 from relay.usecases.events.event_context import EventContext, MalformedEventError, require_member
 from relay.vehicles import service
 from relay.vehicles.models import SmartCharging, VehicleReport

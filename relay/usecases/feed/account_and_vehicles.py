@@ -4,7 +4,8 @@ from typing import TypedDict
 
 from fastapi import APIRouter, Response
 
-from relay.feed.messages import Json, SnapshotMessage
+from relay.feed.messages import SnapshotMessage
+from relay.kit.json_object import JsonObject
 from relay.kit.timestamps import format_timestamp
 from relay.metering.poll_schedule import VehicleActivity
 from relay.plans import Plans
@@ -108,7 +109,9 @@ async def get_account(runtime: RuntimeDependency, authorization: CredentialDepen
 
 
 @router.get("/vehicles", response_model=None, responses={200: {"model": SnapshotRecord}})
-async def get_vehicles(runtime: RuntimeDependency, authorization: CredentialDependency, response: Response) -> Json:
+async def get_vehicles(
+    runtime: RuntimeDependency, authorization: CredentialDependency, response: Response
+) -> JsonObject:
     """All vehicles of the account in their last known state. Costs one call. Same body as a stream's first message."""
     async with runtime.pool.connection() as connection:
         request = CallRequest(scope="read", endpoint="v2/vehicles")

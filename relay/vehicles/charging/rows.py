@@ -10,18 +10,18 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
+from relay.kit.json_object import JsonObject
 from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.home_and_rates import ElectricityRate
 from relay.vehicles.charging.ledger import ChargingLedger, ChargingSession, EnergyCounters
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
-from relay.vehicles.models import Json
 
 STATE_ADAPTER: TypeAdapter[DerivationState] = TypeAdapter(DerivationState)
 SESSION_ADAPTER: TypeAdapter[ChargingSession | None] = TypeAdapter(ChargingSession | None)
 
 
-def parse_ledger(stored: Json | None) -> ChargingLedger:
+def parse_ledger(stored: JsonObject | None) -> ChargingLedger:
     """The ledger in a row of `vehicle_energy` that was read as JSON; an empty one for None."""
     if stored is None:
         return ChargingLedger()
@@ -41,7 +41,7 @@ def serialize_ledger(ledger: ChargingLedger) -> dict[str, Any]:
     return {"tail": Jsonb(tail), **_to_columns(ledger.counters)}
 
 
-def parse_base(stored: Json | None) -> DerivationState:
+def parse_base(stored: JsonObject | None) -> DerivationState:
     """The state in `vehicle_energy.base`, from which the stored samples continue; an empty one for None."""
     return STATE_ADAPTER.validate_python(stored) if stored else DerivationState()
 
@@ -51,7 +51,7 @@ def serialize_base(base: DerivationState) -> Jsonb:
     return Jsonb(STATE_ADAPTER.dump_python(base, mode="json", by_alias=True))
 
 
-def parse_counters(row: Json) -> EnergyCounters:
+def parse_counters(row: JsonObject) -> EnergyCounters:
     """The counters in a row of `vehicle_energy`."""
     return EnergyCounters(**{name: row[name] for name in EnergyCounters.__dataclass_fields__})
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from relay.gateways.enode.json_fields import parse_datetime, parse_float, parse_object
+from relay.kit.json_object import JsonObject
 from relay.vehicles.merge import format_version_time
-from relay.vehicles.models import GroupVersion, Json, VehicleReport
+from relay.vehicles.models import GroupVersion, VehicleReport
 from relay.vehicles.transitions import parse_charge_flags
 
 # Greater values are treated as unknown.
@@ -90,7 +91,7 @@ def merge_samples(one: ChargingSample, other: ChargingSample) -> ChargingSample:
     return replace(newer, place=older.place, place_version=older.place_version)
 
 
-def parse_reading(vehicle: Json) -> ChargeReading:
+def parse_reading(vehicle: JsonObject) -> ChargeReading:
     """The charge state in Enode's vehicle object. Impossible numbers become unknown."""
     group = parse_object(vehicle, "chargeState") or {}
     flags = parse_charge_flags(vehicle)
@@ -104,7 +105,7 @@ def parse_reading(vehicle: Json) -> ChargeReading:
     )
 
 
-def _parse_place(vehicle: Json) -> VehiclePlace:
+def _parse_place(vehicle: JsonObject) -> VehiclePlace:
     location, odometer = parse_object(vehicle, "location") or {}, parse_object(vehicle, "odometer") or {}
     latitude, longitude = parse_float(location, "latitude"), parse_float(location, "longitude")
     is_valid = latitude is not None and longitude is not None and abs(latitude) <= 90 and abs(longitude) <= 180  # noqa: PLR2004 - degrees
