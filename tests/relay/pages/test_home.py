@@ -1,7 +1,7 @@
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.relay.browser.household import car
+from tests.relay.browser.household import make_car
 
 
 @pytest.fixture
@@ -14,7 +14,9 @@ def store_car(pool, account):
 
 
 async def test_car_shows_its_current_state(sign_in, account, store_car):
-    await store_car(car("Snowflake", level=72, state="PLUGGED_IN:CHARGING", brand="Tesla", model="Model 3", rate=10.8))
+    await store_car(
+        make_car("Snowflake", level=72, state="PLUGGED_IN:CHARGING", brand="Tesla", model="Model 3", rate=10.8)
+    )
     page = (await (await sign_in(account.user_id)).get("/home")).text
     for text in ("Snowflake", "Tesla Model 3 2024", "72<small>%", "Charging", "317 km", "plugged in", "10.8 kW"):
         assert text in page
@@ -23,14 +25,14 @@ async def test_car_shows_its_current_state(sign_in, account, store_car):
 
 
 async def test_car_with_a_broken_link_offers_to_sign_in_again(sign_in, account, store_car):
-    await store_car(car("Bus", level=5, state="UNPLUGGED", brand="VW", model="ID. Buzz"), "broken")
+    await store_car(make_car("Bus", level=5, state="UNPLUGGED", brand="VW", model="ID. Buzz"), "broken")
     page = (await (await sign_in(account.user_id)).get("/home")).text
     assert "Sign in to the car maker again to restore access." in page
     assert f'action="/vehicles/{account.vehicle_id}/relink"' in page
 
 
 async def test_car_over_the_limit_shows_only_its_name(sign_in, account, store_car):
-    await store_car(car("Weekend", level=91, state="UNPLUGGED", brand="Porsche", model="Taycan"), "over_limit")
+    await store_car(make_car("Weekend", level=91, state="UNPLUGGED", brand="Porsche", model="Taycan"), "over_limit")
     page = (await (await sign_in(account.user_id)).get("/home")).text
     assert "Weekend" in page
     assert "91" not in page.split("<main")[1].split("</main>")[0].replace(str(account.vehicle_id), "")
