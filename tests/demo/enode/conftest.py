@@ -1,9 +1,11 @@
 """Fixtures: a simulator, a webhook receiver, and a validator with Enode's own document, if available."""
 
+import math
 from collections.abc import Iterator
 
 import pytest
 
+from demo.enode.simulator import Delays
 from tests.demo.enode.openapi_validator import DOCUMENT_MISSING, OpenApiValidator, load_validator
 from tests.demo.enode.running_simulator import RunningSimulator, make_settings
 from tests.demo.enode.webhook_receiver import WebhookReceiver
@@ -11,8 +13,11 @@ from tests.demo.enode.webhook_receiver import WebhookReceiver
 
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[RunningSimulator]:
-    """The simulator of the test session."""
-    simulator = RunningSimulator(make_settings())
+    """The simulator of the test session. It sends heartbeats on request only.
+
+    Tests advance its time, so a periodic heartbeat would be due in a later test and come when a test counts events.
+    """
+    simulator = RunningSimulator(make_settings(delays=Delays(heartbeat=math.inf)))
     try:
         yield simulator
     finally:
