@@ -18,7 +18,7 @@ from relay.kit.background import BackgroundLoops, run_in_background
 from relay.kit.ingress import IngressMiddleware
 from relay.kit.middleware import BodyLimitMiddleware, ResponseHeadersMiddleware
 from relay.kit.request_metrics import RequestMetricsMiddleware
-from relay.metrics import create_metrics_router
+from relay.metrics_routes import create_metrics_router
 from relay.pages import site
 from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings

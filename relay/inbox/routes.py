@@ -12,6 +12,8 @@ from relay.kit.problems import Problem
 router = APIRouter(tags=["Enode"])
 
 ENODE_WEBHOOK_PATH = "/api/webhook/enode"
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""The largest body of a delivery."""
 
 
 def get_inbox(request: Request) -> Inbox:
@@ -23,7 +25,7 @@ def get_inbox(request: Request) -> Inbox:
 async def receive_enode_delivery(request: Request) -> JSONResponse:
     """Store a signed delivery. 2xx means that all of it is stored, valid or not."""
     inbox = get_inbox(request)
-    raw = await _read_body(request, inbox.max_body_bytes)
+    raw = await _read_body(request, MAX_BODY_BYTES)
     receipt = await inbox.receive(raw, request.headers.get("x-enode-signature"))
     return JSONResponse({"status": "ok", "stored": receipt.stored, "known": receipt.known})
 

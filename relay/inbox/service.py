@@ -17,7 +17,6 @@ from relay.kit.problems import Problem
 
 log = logging.getLogger(__name__)
 
-MEBIBYTE = 1024 * 1024
 STORE_TIMEOUT_SECONDS = 1.8
 """Enode gives up after five seconds; the relay answers within two."""
 
@@ -28,9 +27,6 @@ class Inbox:
     `account_id` names the relay's account at Enode. `secrets` are the valid signing secrets. `wake` is called with the
     users who have new events, after the commit; `on_signature_failure` for each delivery with an invalid signature.
     """
-
-    max_body_bytes = 4 * MEBIBYTE
-    """The largest body of a delivery."""
 
     def __init__(
         self,

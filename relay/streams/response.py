@@ -14,10 +14,10 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from relay.streams.listener import StreamListener
+from relay.streams.sse import HEARTBEAT
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT = b":\n\n"
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     # Proxies must neither store nor compress nor buffer the stream.

@@ -7,6 +7,8 @@ from relay.feed.cursor import Cursor
 from relay.feed.messages import FeedChanges, Message
 from relay.kit.json_object import JsonObject
 
+HEARTBEAT = b":\n\n"
+"""A comment, which keeps an idle connection open."""
 MAX_LINE_BYTES = 256 * 1024
 """Length limit of one `data:` line in bytes. The reader in Home Assistant gives up at twice that."""
 

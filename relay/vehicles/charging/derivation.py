@@ -15,13 +15,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from relay.vehicles.charging.energy import MAX_POWER_HOLD, get_soc_rise
 from relay.vehicles.charging.periods import (
-    MAX_POWER_HOLD,
     MIN_RISE_PLUGGED_IN,
     ChargingPeriod,
     apply_sample,
     extend_period,
-    get_soc_rise,
     resume_period,
     start_period,
 )

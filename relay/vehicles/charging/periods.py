@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from relay.vehicles.charging.energy import add_energy, get_power_kw, measure_energy
 from relay.vehicles.charging.samples import UNKNOWN_PLACE, ChargingSample, VehiclePlace
 
-MAX_POWER_HOLD = timedelta(minutes=30)
-"""How long a reported power is assumed to continue; over a longer silence the charge level measures better."""
 MAX_PAUSE = timedelta(minutes=30)
 """The longest pause within one plug-in that doesn't end a session."""
 MIN_UNMEASURED_DURATION = timedelta(minutes=10)
@@ -111,22 +110,14 @@ def resume_period(period: ChargingPeriod | None, sample: ChargingSample) -> Char
 
 def extend_period(period: ChargingPeriod, last: ChargingSample, now: ChargingSample) -> ChargingPeriod:
     """`period` with the charging between the samples `last` and `now`."""
-    duration = now.at - last.at
-    rise, capacity = get_soc_rise(last, now), now.reading.capacity_kwh
-    level_kwh = capacity * rise / 100 if capacity and rise is not None else None
-    power = get_power_kw(last) or (get_power_kw(now) if last.reading.charging else None)
-    power_kwh, soc_kwh = period.power_kwh, period.soc_kwh
-    if power and (duration <= MAX_POWER_HOLD or (level_kwh is None and now.reading.charging)):
-        power_kwh = (power_kwh or 0.0) + power * (duration / timedelta(hours=1))
-    elif level_kwh:
-        soc_kwh = (soc_kwh or 0.0) + level_kwh
+    energy = measure_energy(last, now)
     return replace(
         period,
         ended_at=now.at,
-        charged=period.charged + duration,
+        charged=period.charged + (now.at - last.at),
         soc_end=now.reading.soc if now.reading.soc is not None else period.soc_end,
-        power_kwh=power_kwh,
-        soc_kwh=soc_kwh,
+        power_kwh=add_energy(period.power_kwh, energy.power_kwh),
+        soc_kwh=add_energy(period.soc_kwh, energy.soc_kwh),
     )
 
 
@@ -149,14 +140,3 @@ def apply_sample(period: ChargingPeriod, now: ChargingSample) -> ChargingPeriod:
         place=place,
         left=period.left or (now.reading.plugged_in is False and not charging),
     )
-
-
-def get_soc_rise(last: ChargingSample, now: ChargingSample) -> float | None:
-    """Percentage points by which the level rose between two samples; None when either is unknown."""
-    before, after = last.reading.soc, now.reading.soc
-    return None if before is None or after is None else after - before
-
-
-def get_power_kw(sample: ChargingSample) -> float | None:
-    """The charging power; None while not charging."""
-    return sample.reading.power_kw if sample.reading.charging else None

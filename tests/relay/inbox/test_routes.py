@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from relay.inbox import routes
 from relay.inbox.routes import ENODE_WEBHOOK_PATH, router
 from relay.inbox.service import Inbox
 from relay.kit import problems
@@ -45,13 +46,12 @@ INVALID_BODIES = [
 class InboxClient:
     """Sends signed requests to an app that serves the inbox, as Enode does."""
 
-    def __init__(self, pool, limit=4 * 1024 * 1024):
+    def __init__(self, pool):
         self.woken_users = []
         app = FastAPI()
         app.include_router(router)
         problems.install_handlers(app)
         app.state.inbox = Inbox(pool, account_id="account-1", secrets=[SECRET], wake=self.woken_users.append)
-        app.state.inbox.max_body_bytes = limit
         self._transport = httpx.ASGITransport(app)
 
     async def post(self, raw, signature=None, **options):
@@ -152,8 +152,8 @@ async def test_no_part_of_a_body_is_logged(client, caplog):
     assert "5YJ3E7EB1KF000001" not in caplog.text
 
 
-async def test_too_large_body_returns_413_before_the_signature_is_checked(pool):
-    client = InboxClient(pool, limit=1000)
+async def test_too_large_body_returns_413_before_the_signature_is_checked(pool, client, monkeypatch):
+    monkeypatch.setattr(routes, "MAX_BODY_BYTES", 1000)
     response = await client.post(b"x" * 1001, "sha1=wrong")
     assert (response.status_code, response.json()["type"]) == (413, "urn:evconduit:problem:too-large")
 

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.classic_records import render_ha_status, render_ha_vehicle, render_listed_vehicle, render_status
+from relay.usecases.classic.vehicle_records import (
+    render_ha_status,
+    render_ha_vehicle,
+    render_listed_vehicle,
+    render_status,
+)
 
 GROUPS = ("chargeState", "information", "location", "odometer", "capabilities", "smartChargingPolicy")
 leaves = st.none() | st.booleans() | st.integers() | st.sampled_from(("", "x", "å"))
