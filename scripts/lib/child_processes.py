@@ -1,9 +1,12 @@
 """Run child processes with visible output and a time limit, and leave none of them running."""
 
+import os
 import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
@@ -35,7 +38,35 @@ def run_command(command: Sequence[str], *, timeout: float | None = None) -> int:
             _wait_or_kill(child)
 
 
-def _wait_or_kill(child: subprocess.Popen[bytes]) -> None:
+def run_concurrently(commands: Sequence[Sequence[str]], *, at_once: int) -> list[int]:
+    """Run commands in the repository's root, at most `at_once` at a time. Returns their exit statuses.
+
+    The output of a command is printed when it has ended.
+    """
+    environment = {**os.environ, **({"FORCE_COLOR": "1"} if sys.stdout.isatty() else {})}
+    children: list[subprocess.Popen[str]] = []
+
+    def run(command: Sequence[str]) -> int:
+        with subprocess.Popen(  # noqa: S603 - tools of this environment, by their paths
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        ) as child:
+            children.append(child)
+            output, _ = child.communicate()
+        print(f"==> {shlex.join(command)}\n{output}", end="", flush=True)
+        return child.returncode
+
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            return list(pool.map(run, commands))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in children:
+                child.send_signal(signal.SIGINT)
+                _wait_or_kill(child)
+            raise
+
+
+def _wait_or_kill(child: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
     """Wait for a child that was asked to stop; terminate it after a grace period, then kill it."""
     for stop in (child.terminate, child.kill):
         try:

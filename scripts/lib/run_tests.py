@@ -25,7 +25,7 @@ arguments, runs only pytest; each path goes to the pytest run it belongs to:
   scripts/test tests/component/test_switch.py
   scripts/test -x -k stream          (both pytest runs)
 
-  --require-all   fail if anything was skipped (for CI)
+  --require-all   run benchmarks and chaos in full size, and fail if anything was skipped (for CI)
   --no-lint       skip the linters
   --no-demo       skip the demo's check
 
@@ -69,7 +69,7 @@ def skip_suite(name: str, option: str) -> SuiteOutcome:
 
 def run_suites(arguments: Sequence[str], flags: set[str]) -> list[SuiteOutcome]:
     """Run the suites that these arguments select."""
-    runs = select_runs(parse_arguments(arguments, Path.cwd()))
+    runs = select_runs(parse_arguments(arguments, Path.cwd()), require_all="--require-all" in flags)
     if arguments:
         return [run_pytest_suite(suite, run_arguments) for suite, run_arguments in runs]
     browser_skip_reason = ensure_installed(CHROMIUM)

@@ -12,13 +12,13 @@ from scripts.lib.child_processes import ROOT
 class PytestRun:
     """An invocation of pytest: its options, and its paths if none are given (else pyproject's testpaths).
 
-    `full_run_options` are added if there are no arguments.
+    `require_all_options` are added for --require-all.
     """
 
     name: str
     options: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
-    full_run_options: tuple[str, ...] = ()
+    require_all_options: tuple[str, ...] = ()
 
 
 COMPONENT_RUN = PytestRun(
@@ -26,9 +26,16 @@ COMPONENT_RUN = PytestRun(
     options=("-c", "tests/component/pytest.ini", "--rootdir", "."),
     paths=("tests/component",),
 )
+MAIN_RUN = PytestRun(name="all other tests", require_all_options=("--full",))
+RUNS = (COMPONENT_RUN, MAIN_RUN)
+
 # Each worker runs a PostgreSQL and sometimes a browser: more than four need too much memory for small machines.
 WORKERS = min(4, os.process_cpu_count() or 1)
-MAIN_RUN = PytestRun(name="all other tests", full_run_options=("-n", str(WORKERS), "--dist", "loadfile"))
+# One file's tests stay in one worker, because they share fixtures. The slowest files start first.
+IN_PARALLEL = (
+    *("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"),
+    *("-p", "scripts.lib.longest_first"),
+)
 
 # Options of pytest whose value may look like the path of a test.
 OPTIONS_WITH_VALUE = frozenset(
@@ -57,18 +64,23 @@ def parse_arguments(arguments: Sequence[str], caller: Path) -> PytestArguments:
     return PytestArguments(options=tuple(options), paths=tuple(paths))
 
 
-def select_runs(arguments: PytestArguments) -> list[tuple[PytestRun, tuple[str, ...]]]:
-    """Select the pytest runs for these arguments, each with its own arguments. Without paths, all runs are selected."""
+def select_runs(arguments: PytestArguments, *, require_all: bool = False) -> list[tuple[PytestRun, tuple[str, ...]]]:
+    """Select the pytest runs for these arguments, each with its own arguments. Without paths, all runs are selected.
+
+    Runs of everything, without options, use several workers.
+    """
+    workers: tuple[str, ...] = ()
     if arguments in {PytestArguments(), PytestArguments(paths=("tests",))}:
-        return [(run, (*run.options, *run.full_run_options, *run.paths)) for run in (COMPONENT_RUN, MAIN_RUN)]
+        workers = IN_PARALLEL
     if not arguments.paths or "tests" in arguments.paths:
-        return [(run, (*run.options, *arguments.options, *run.paths)) for run in (COMPONENT_RUN, MAIN_RUN)]
-    component = tuple(path for path in arguments.paths if _is_within(path, "tests/component"))
-    rest = tuple(path for path in arguments.paths if path not in component)
+        paths = {run: run.paths for run in RUNS}
+    else:
+        component = tuple(path for path in arguments.paths if _is_within(path, "tests/component"))
+        others = tuple(path for path in arguments.paths if path not in component)
+        paths = {run: paths for run, paths in ((COMPONENT_RUN, component), (MAIN_RUN, others)) if paths}
     return [
-        (run, (*run.options, *arguments.options, *paths))
-        for run, paths in ((COMPONENT_RUN, component), (MAIN_RUN, rest))
-        if paths
+        (run, (*run.options, *(run.require_all_options if require_all else ()), *workers, *arguments.options, *paths))
+        for run, paths in paths.items()
     ]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.suites import COMPONENT_RUN, MAIN_RUN, parse_arguments, select_runs
+from scripts.lib.suites import COMPONENT_RUN, IN_PARALLEL, MAIN_RUN, parse_arguments, select_runs
 from tests.architecture.tree import ROOT
 
 COMPONENT_ALONE = ("-c", "tests/component/pytest.ini", "--rootdir", ".")
@@ -14,10 +14,18 @@ def select(*arguments: str, caller: Path = ROOT) -> dict[str, tuple[str, ...]]:
     return {run.name: run_arguments for run, run_arguments in select_runs(parse_arguments(arguments, caller))}
 
 
-def test_no_arguments_select_both_runs():
+def test_no_arguments_select_both_runs_with_several_workers():
     assert select() == {
-        COMPONENT_RUN.name: (*COMPONENT_ALONE, "tests/component"),
-        MAIN_RUN.name: MAIN_RUN.full_run_options,
+        COMPONENT_RUN.name: (*COMPONENT_ALONE, *IN_PARALLEL, "tests/component"),
+        MAIN_RUN.name: IN_PARALLEL,
+    }
+
+
+def test_full_sizes_are_required_of_the_main_run_only():
+    arguments = parse_arguments(["-x"], ROOT)
+    assert dict(select_runs(arguments, require_all=True)) == {
+        COMPONENT_RUN: (*COMPONENT_ALONE, "-x", "tests/component"),
+        MAIN_RUN: ("--full", "-x"),
     }
 
 
