@@ -42,7 +42,7 @@ def run_in_order(tmp_path: Path):
         command = [sys.executable, "-m", "pytest", "-v", "-p", "xdist", *IN_PARALLEL, "-n", "0", *arguments]
         done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
-        return re.findall(r"(?:PASSED \S+)?::(\w+)(?= PASSED|  *$)", done.stdout, re.MULTILINE)
+        return list(dict.fromkeys(re.findall(r"::(\w+)", done.stdout)))
 
     return run
 
