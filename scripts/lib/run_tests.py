@@ -3,37 +3,48 @@
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from scripts.lib.changed_files import DEFAULT_BASE, GitError, select_affected_tests
 from scripts.lib.child_processes import run_command, stop_children_on_sigterm
 from scripts.lib.lint import LINTERS, run_linters
 from scripts.lib.outcomes import Skip, SuiteOutcome, read_outcome
 from scripts.lib.programs import CHROMIUM, REDIS, ensure_installed
-from scripts.lib.suites import PytestRun, parse_arguments, select_runs
+from scripts.lib.suites import PytestArguments, PytestRun, parse_arguments, select_runs
 from scripts.lib.summary import find_failure_reason, list_skipped, render_table, render_totals
 
 HELP = """\
-usage: scripts/test [--require-all] [--no-lint] [--no-demo] [PYTEST_ARGUMENTS]
+usage: scripts/test [--changed[=REF]] [--require-all] [--no-lint] [--no-demo] [PYTEST_ARGUMENTS]
 
 Without arguments, runs everything: the linters, the integration's tests (tests/component, in a pytest run of their own
-because Home Assistant's plugin affects all tests of a run), all other tests, and the demo's check. With pytest
-arguments, runs only pytest; each path goes to the pytest run it belongs to:
+because Home Assistant's plugin affects all tests of a run), all other tests, and the demo's check. Tests run on up to
+four processors. With pytest arguments, runs only pytest; each path goes to the pytest run it belongs to:
 
   scripts/test tests/relay -k meter
   scripts/test tests/component/test_switch.py
   scripts/test -x -k stream          (both pytest runs)
+  scripts/test --changed             (the linters, and the tests that your changes can break)
+  scripts/test --changed -x          (only those tests)
 
-  --require-all   run benchmarks and chaos in full size, and fail if anything was skipped (for CI)
+  --changed       run the test files that use a changed file, directly or through other files. Changes are your commits
+                  since the merge base with main (or REF), and the working tree. Prints what is selected and left out.
+  --require-all   run benchmarks and fault tests in full size, and fail if anything was skipped (for CI)
   --no-lint       skip the linters
   --no-demo       skip the demo's check
 
-The last lines list what was skipped and why, then `N passed, N failed, N skipped`. Exit status: 0 or 1.
+The last lines list what was skipped and why, then `N passed, N failed, N skipped`. Exit status: 0 or 1; 2 for wrong
+arguments.
 """
 # Several times the duration on two cores.
 DEMO_CHECK_SECONDS = 1200.0
-OWN_OPTIONS = ("--require-all", "--no-lint", "--no-demo")
+DEMO_CHECK = "scripts/demo --check"
+OWN_OPTIONS = ("--changed", "--require-all", "--no-lint", "--no-demo")
+
+
+class UsageError(Exception):
+    """The arguments contradict each other, or cannot be used."""
 
 
 def run_lint_suite() -> SuiteOutcome:
@@ -57,9 +68,7 @@ def run_demo_check() -> SuiteOutcome:
     """Run the demo's end-to-end check."""
     started = time.monotonic()
     failed = int(run_command([sys.executable, "-m", "demo", "--check"], timeout=DEMO_CHECK_SECONDS) != 0)
-    return SuiteOutcome(
-        name="scripts/demo --check", seconds=time.monotonic() - started, passed=1 - failed, failed=failed
-    )
+    return SuiteOutcome(name=DEMO_CHECK, seconds=time.monotonic() - started, passed=1 - failed, failed=failed)
 
 
 def skip_suite(name: str, option: str) -> SuiteOutcome:
@@ -67,21 +76,38 @@ def skip_suite(name: str, option: str) -> SuiteOutcome:
     return SuiteOutcome(name=name, seconds=0, skips=(Skip(subject=name, reason=f"skipped by {option}"),))
 
 
-def run_suites(arguments: Sequence[str], flags: set[str]) -> list[SuiteOutcome]:
+def select_changed(arguments: PytestArguments, base: str) -> tuple[PytestArguments, Sequence[Skip]]:
+    """Add the test files that the changes since `base` affect. Also returns what that leaves out."""
+    if arguments.paths:
+        raise UsageError(f"--changed selects the test files itself; leave out {' '.join(arguments.paths)}")
+    try:
+        selection = select_affected_tests(base)
+    except GitError as error:
+        raise UsageError(f"--changed={base}: {error}") from None
+    if selection.reason_for_all:
+        return arguments, ()
+    left_out = f"{selection.total - len(selection.files)} test files"
+    return replace(arguments, paths=selection.files), (Skip(subject=left_out, reason="not affected by the changes"),)
+
+
+def run_suites(arguments: Sequence[str], flags: Mapping[str, str]) -> list[SuiteOutcome]:
     """Run the suites that these arguments select."""
-    runs = select_runs(parse_arguments(arguments, Path.cwd()), require_all="--require-all" in flags)
+    selected = parse_arguments(arguments, Path.cwd())
+    left_out: Sequence[Skip] = ()
+    if "--changed" in flags:
+        selected, left_out = select_changed(selected, flags["--changed"] or DEFAULT_BASE)
+    runs = select_runs(selected, require_all="--require-all" in flags)
     if arguments:
         return [run_pytest_suite(suite, run_arguments) for suite, run_arguments in runs]
     browser_skip_reason = ensure_installed(CHROMIUM)
     ensure_installed(REDIS)  # its tests report by themselves if it is missing
     outcomes = [skip_suite("lint", "--no-lint") if "--no-lint" in flags else run_lint_suite()]
     outcomes += [run_pytest_suite(suite, run_arguments) for suite, run_arguments in runs]
-    demo_outcome = skip_suite("scripts/demo --check", "--no-demo") if "--no-demo" in flags else run_demo_check()
+    demo_skipped_by = "--changed" if left_out else "--no-demo"
+    demo_outcome = skip_suite(DEMO_CHECK, demo_skipped_by) if left_out or "--no-demo" in flags else run_demo_check()
     if browser_skip_reason is not None:
-        demo_outcome = replace(
-            demo_outcome, skips=(*demo_outcome.skips, Skip(subject="browser checks", reason=browser_skip_reason))
-        )
-    return [*outcomes, demo_outcome]
+        left_out = (*left_out, Skip(subject="browser checks", reason=browser_skip_reason))
+    return [*outcomes, replace(demo_outcome, skips=(*demo_outcome.skips, *left_out))]
 
 
 def print_summary(outcomes: Sequence[SuiteOutcome], *, require_all: bool) -> int:
@@ -94,15 +120,35 @@ def print_summary(outcomes: Sequence[SuiteOutcome], *, require_all: bool) -> int
     return 1 if reason else 0
 
 
+def split_own_options(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Split arguments into this command's options with their values, and pytest's arguments."""
+    flags: dict[str, str] = {}
+    arguments: list[str] = []
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        if argument in OWN_OPTIONS or (name == "--changed" and value):
+            flags[name] = value
+        elif name in OWN_OPTIONS and equals:
+            raise UsageError(f"{argument}: {'a REF is missing' if name == '--changed' else f'{name} has no value'}")
+        else:
+            arguments.append(argument)
+    if {"--changed", "--require-all"} <= set(flags):
+        raise UsageError("--changed leaves tests out, which --require-all does not allow")
+    return flags, arguments
+
+
 def main(argv: Sequence[str]) -> int:
     """Run scripts/test and return its exit status."""
     if "--help" in argv or "-h" in argv:
         print(HELP, end="")
         return 0
     stop_children_on_sigterm()
-    flags = {argument for argument in argv if argument in OWN_OPTIONS}
     try:
-        outcomes = run_suites([argument for argument in argv if argument not in OWN_OPTIONS], flags)
+        flags, arguments = split_own_options(argv)
+        outcomes = run_suites(arguments, flags)
+    except UsageError as error:
+        print(f"scripts/test: error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\ninterrupted", flush=True)
         return 130

@@ -31,6 +31,7 @@ RUNS = (COMPONENT_RUN, MAIN_RUN)
 
 # Each worker runs a PostgreSQL and sometimes a browser: more than four need too much memory for small machines.
 WORKERS = min(4, os.process_cpu_count() or 1)
+MIN_PATHS_FOR_WORKERS = 10
 # One file's tests stay in one worker, because they share fixtures. The slowest files start first.
 IN_PARALLEL = (
     *("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"),
@@ -67,17 +68,17 @@ def parse_arguments(arguments: Sequence[str], caller: Path) -> PytestArguments:
 def select_runs(arguments: PytestArguments, *, require_all: bool = False) -> list[tuple[PytestRun, tuple[str, ...]]]:
     """Select the pytest runs for these arguments, each with its own arguments. Without paths, all runs are selected.
 
-    Runs of everything, without options, use several workers.
+    A run with many files uses several workers, unless it has options.
     """
-    workers: tuple[str, ...] = ()
-    if arguments in {PytestArguments(), PytestArguments(paths=("tests",))}:
-        workers = IN_PARALLEL
     if not arguments.paths or "tests" in arguments.paths:
         paths = {run: run.paths for run in RUNS}
+        is_large = set(arguments.paths) <= {"tests"}
     else:
         component = tuple(path for path in arguments.paths if _is_within(path, "tests/component"))
         others = tuple(path for path in arguments.paths if path not in component)
         paths = {run: paths for run, paths in ((COMPONENT_RUN, component), (MAIN_RUN, others)) if paths}
+        is_large = len(arguments.paths) >= MIN_PATHS_FOR_WORKERS
+    workers = IN_PARALLEL if is_large and not arguments.options else ()
     return [
         (run, (*run.options, *(run.require_all_options if require_all else ()), *workers, *arguments.options, *paths))
         for run, paths in paths.items()

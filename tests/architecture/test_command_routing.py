@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.suites import COMPONENT_RUN, IN_PARALLEL, MAIN_RUN, parse_arguments, select_runs
+from scripts.lib.suites import (
+    COMPONENT_RUN,
+    IN_PARALLEL,
+    MAIN_RUN,
+    MIN_PATHS_FOR_WORKERS,
+    parse_arguments,
+    select_runs,
+)
 from tests.architecture.tree import ROOT
 
 COMPONENT_ALONE = ("-c", "tests/component/pytest.ini", "--rootdir", ".")
@@ -51,6 +58,13 @@ def test_paths_of_both_runs_are_split():
         COMPONENT_RUN.name: (*COMPONENT_ALONE, "-x", "tests/component"),
         MAIN_RUN.name: ("-x", "tests/relay", "tests/demo/enode"),
     }
+
+
+def test_many_files_use_several_workers_unless_there_are_options():
+    files = [f"tests/relay/test_{number}.py" for number in range(MIN_PATHS_FOR_WORKERS)]
+    assert select(*files)[MAIN_RUN.name] == (*IN_PARALLEL, *files)
+    assert select(*files[1:])[MAIN_RUN.name] == tuple(files[1:])
+    assert select("-x", *files)[MAIN_RUN.name] == ("-x", *files)
 
 
 def test_tests_folder_selects_both_runs():
