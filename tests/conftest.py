@@ -1,0 +1,16 @@
+"""What all pytest runs share: the option `--full`. It imports nothing of the relay: tests/component may load it."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--full`, which `scripts/test --require-all` sets."""
+    parser.addoption(
+        "--full", action="store_true", help="run benchmarks and fault tests in full size instead of a small one"
+    )
+
+
+@pytest.fixture(scope="session")
+def full_run(request: pytest.FixtureRequest) -> bool:
+    """Whether this run uses the full sizes. Every test makes the same checks with either."""
+    return bool(request.config.getoption("--full"))
