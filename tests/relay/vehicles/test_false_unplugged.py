@@ -1,4 +1,4 @@
-"""When a vehicle that reports UNPLUGGED after a completed charge is shown as plugged in: each condition and its edge."""
+"""When a vehicle that reports UNPLUGGED after a full charge is shown as plugged in: each condition and its edge."""
 
 import math
 
