@@ -1,123 +1,9 @@
-"""Commands about accounts, keys and invitations, and `evconduit serve`: real processes and a real embedded database."""
+"""Commands about accounts, keys, invitations and call tokens."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
-
-EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
-
-
-class Operator:
-    """Runs the `evconduit` command in an environment and data folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "EVCONDUIT_DATA": str(folder / "data")}
-
-    def run(self, *arguments, stdin="", **environment):
-        return subprocess.run(
-            [EVCONDUIT, *arguments],
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            input=stdin,
-            timeout=60,
-            check=False,
-        )
-
-    def run_checked(self, *arguments):
-        result = self.run(*arguments)
-        assert result.returncode == 0, result.stderr
-        return result.stdout.strip()
-
-    def serve(self, port):
-        return subprocess.Popen(
-            [EVCONDUIT, "serve", "--port", str(port)], env=self.environment, stderr=subprocess.PIPE, text=True
-        )
-
-
-@pytest.fixture
-def operator(tmp_path):
-    return Operator(tmp_path)
-
-
-@pytest.fixture
-def port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
-def wait_until_ready(port, process):
-    transport = httpx.HTTPTransport(retries=0)
-    with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-        while True:
-            assert process.poll() is None, process.stderr.read()
-            try:
-                if client.get("/api/health/ready").status_code == 200:
-                    return
-            except httpx.TransportError:
-                continue
-
-
-def test_new_relay_serves_an_account_and_stops_cleanly(operator, port, tmp_path):
-    user_id = operator.run_checked("user", "add", "me@example.org", "--name", "Me", "--language", "de-AT")
-    key = operator.run_checked("key", "create", "--user", "ME@example.org", "--name", "Home")
-    with operator.serve(port) as relay:
-        try:
-            wait_until_ready(port, relay)
-            url, header = f"http://127.0.0.1:{port}/api/ha/v2/account", {"Authorization": f"Bearer {key}"}
-            account = httpx.get(url, headers=header).json()
-            assert (account["id"], account["title"], account["language"]) == (user_id, "Me", "de-DE")
-            second = operator.run_checked("key", "create", "--user", user_id)  # beside the running relay
-            assert httpx.get(url, headers={"Authorization": f"Bearer {second}"}).status_code == 200
-        finally:
-            relay.send_signal(signal.SIGTERM)
-            log = relay.communicate(timeout=20)[1]
-    assert relay.returncode == 0
-    assert key not in log
-    assert not (tmp_path / "data" / "postgres" / "data" / "postmaster.pid").exists()
-
-
-def test_killed_relay_starts_again_on_the_same_database(operator, port):
-    key = operator.run_checked("key", "create", "--user", operator.run_checked("user", "add", "me@example.org"))
-    for signal_number in (signal.SIGKILL, signal.SIGTERM):
-        with operator.serve(port) as relay:
-            wait_until_ready(port, relay)
-            headers = {"Authorization": f"Bearer {key}"}
-            assert httpx.get(f"http://127.0.0.1:{port}/api/me", headers=headers).status_code == 200
-            relay.send_signal(signal_number)
-            relay.communicate(timeout=20)
-
-
-def test_embedded_database_that_dies_is_restarted(operator, port, tmp_path):
-    key = operator.run_checked("key", "create", "--user", operator.run_checked("user", "add", "me@example.org"))
-    with operator.serve(port) as relay:
-        wait_until_ready(port, relay)
-        postmaster = tmp_path / "data" / "postgres" / "data" / "postmaster.pid"
-        os.kill(int(postmaster.read_text().split()[0]), signal.SIGKILL)
-        url, header = f"http://127.0.0.1:{port}/api/me", {"Authorization": f"Bearer {key}"}
-        statuses = []
-        while 200 not in statuses[-3:] or 503 not in statuses:
-            statuses.append(httpx.get(url, headers=header, timeout=30).status_code)
-            assert len(statuses) < 10_000
-        relay.send_signal(signal.SIGTERM)
-        relay.communicate(timeout=20)
-    assert set(statuses) == {200, 503}
-
-
-def test_busy_port_is_reported_in_one_line(operator):
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        result = operator.run("serve", "--port", str(busy.getsockname()[1]))
-    assert result.returncode == 2
-    assert result.stderr.count("\n") == 1
-    assert "Address already in use; choose another --port" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -135,13 +21,6 @@ def test_mistake_is_reported_in_one_line_with_a_remedy(operator, arguments, mess
     assert (result.returncode, result.stdout) == (2, "")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
-
-
-def test_unreachable_database_is_reported_without_the_password(operator):
-    result = operator.run("serve", DATABASE_URL="postgresql://me:hush-hush@127.0.0.1:1/cars")
-    assert result.returncode == 2
-    assert "check DATABASE_URL" in result.stderr
-    assert "hush" not in result.stderr
 
 
 def test_outdated_database_is_refused_until_it_is_migrated(operator, postgres):
@@ -214,13 +93,6 @@ def test_call_tokens_are_granted_once_per_reference_and_listed(operator):
     assert operator.run("tokens", "grant", "0", *user_option).returncode == 2
 
 
-def test_doctor_fails_while_something_is_missing(operator):
-    result = operator.run("doctor")
-    assert result.returncode == 1
-    assert "FAIL  Enode" in result.stdout
-    assert "ok    database: embedded" in result.stdout
-
-
 @pytest.mark.parametrize("command", [[], ["user"], ["key"], ["vehicle"], ["database"], ["serve", "--help"]])
 def test_command_without_arguments_prints_its_usage(operator, command):
     result = operator.run(*command)
@@ -248,14 +120,14 @@ def test_account_is_approved_and_gets_role_and_plan(operator):
     assert "unknown plan" in operator.run("user", "plan", "--user", "me@example.org", "gold").stderr
 
 
-def test_account_is_exported_and_deleted(operator):
-    user_id = operator.run_checked("user", "add", "me@example.org", "--name", "Me")
-    key = operator.run_checked("key", "create", "--user", user_id)
-    document = json.loads(operator.run_checked("user", "export", "--user", "me@example.org"))
+def test_account_is_exported_and_deleted(operator_in_shell):
+    user_id = operator_in_shell.run_checked("user", "add", "me@example.org", "--name", "Me")
+    key = operator_in_shell.run_checked("key", "create", "--user", user_id)
+    document = json.loads(operator_in_shell.run_checked("user", "export", "--user", "me@example.org"))
     assert (document["account"][0]["id"], len(document["api_keys"])) == (user_id, 1)
     assert key not in json.dumps(document)
-    refused = operator.run("user", "delete", "--user", user_id, stdin="me@example.org\n")
+    refused = operator_in_shell.run("user", "delete", "--user", user_id, stdin="me@example.org\n")
     assert (refused.returncode, "nothing was deleted" in refused.stderr) == (2, True)
-    operator.run_checked("user", "export", "--user", user_id)
-    operator.run_checked("user", "delete", "--user", user_id, "--yes")
-    assert operator.run("user", "export", "--user", user_id).returncode == 2
+    operator_in_shell.run_checked("user", "export", "--user", user_id)
+    operator_in_shell.run_checked("user", "delete", "--user", user_id, "--yes")
+    assert operator_in_shell.run("user", "export", "--user", user_id).returncode == 2

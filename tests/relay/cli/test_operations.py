@@ -2,11 +2,8 @@
 
 import asyncio
 import json
-import os
-import sys
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -14,36 +11,26 @@ from pydantic import SecretStr
 
 from relay.app import create_app
 from relay.settings import Settings
+from tests.relay.support.command_line import CommandLine
 from tests.relay.support.enode_events import CHARGING, STOPPED, make_event, make_vehicle, sign_body
 from tests.relay.support.feed import add_user, fetch_value, parse_event
 from tests.relay.support.redis_server import REDIS, REDIS_MISSING, RedisServer
 from tests.relay.support.serving import serve_relay
 
-EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
 CURRENT, PREVIOUS, INTERNAL = "the-current-secret", "the-previous-secret", "an-internal-key-of-the-operator"
 
 
 class RunningRelay:
     """A relay with one user, its HTTP interface and its command line."""
 
-    def __init__(self, url, http, pool, user, environment):
-        self.url, self.http, self.pool, self.user, self.environment = url, http, pool, user, environment
+    def __init__(self, url, http, pool, user, operator):
+        self.url, self.http, self.pool, self.user, self.operator = url, http, pool, user, operator
 
     async def run(self, *arguments, **environment):
-        process = await asyncio.create_subprocess_exec(
-            EVCONDUIT,
-            *arguments,
-            env=self.environment | environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(), 60)
-        return process.returncode, out.decode(), err.decode()
+        return await asyncio.to_thread(self.operator.run, *arguments, **environment)
 
     async def run_checked(self, *arguments):
-        code, out, err = await self.run(*arguments)
-        assert code == 0, err
-        return out
+        return await asyncio.to_thread(self.operator.run_checked, *arguments)
 
     async def get(self, path, **headers):
         async with self.http.get(self.url + path, headers=headers) as response:
@@ -100,10 +87,9 @@ def open_relay(database_url, pool, tmp_path):
 
     @asynccontextmanager
     async def start(settings, **variables):
-        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "EVCONDUIT_DATA": str(tmp_path)}
         async with serve_relay(create_app(settings, database_url)) as url, aiohttp.ClientSession() as http:
-            environment |= {"DATABASE_URL": database_url, **variables}
-            yield RunningRelay(url, http, pool, await add_user(pool), environment)
+            operator = CommandLine(tmp_path, DATABASE_URL=database_url, **variables)
+            yield RunningRelay(url, http, pool, await add_user(pool), operator)
 
     return start
 
@@ -197,9 +183,9 @@ async def test_status_shows_paused_commands_until_they_are_resumed(relay):
     "arguments", [("pause", "everything"), ("inbox", "list", "--state", "lost"), ("inbox", "show", "9")]
 )
 async def test_unknown_argument_is_refused_in_one_line(relay, arguments):
-    code, out, err = await relay.run(*arguments)
-    assert (code, out) == (2, "")
-    assert len(err.strip().splitlines()) == 1
+    result = await relay.run(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 async def test_webhook_accepts_current_and_previous_secret_and_no_other(relay):
@@ -245,17 +231,3 @@ async def test_metrics_are_404_without_an_internal_key(settings, database_url):
         assert response.status == 404
         async with http.get(f"{url}/api/v1/internal/status", headers={"X-Internal-API-Key": INTERNAL}) as internal:
             assert internal.status == 404
-
-
-@pytest.mark.parametrize(
-    ("state", "result"), [("ok", "ok  "), ("starting", "ok  "), ("silent", "FAIL"), ("signature_failures", "FAIL")]
-)
-async def test_doctor_reports_the_state_of_enodes_webhook(relay, pool, state, result):
-    async with pool.connection() as connection:
-        await connection.execute(
-            "insert into enode_health (account_id, state, since) values ('default', %s, '2026-11-25 10:00+00')", [state]
-        )
-    _, out, _ = await relay.run("doctor", WEBHOOK_URL="https://relay.example.org/x", ENODE_WEBHOOK_SECRET=CURRENT)
-    (line,) = [line for line in out.splitlines() if "updates:" in line]
-    assert line.startswith(result)
-    assert f"{state} since 2026-11-25 10:00 UTC" in line

@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-import os
-import sys
-from pathlib import Path
 
 import pytest
 
 from relay.usecases.feed.reader import read_changes, read_snapshot
+from tests.relay.support.command_line import CommandLine
 from tests.relay.support.enode_events import (
     CHARGING,
     STOPPED,
@@ -20,29 +18,18 @@ from tests.relay.support.enode_events import (
 )
 from tests.relay.support.feed import run_in_background
 
-EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
-
 
 class Operator:
     """Runs commands on a relay whose inbox is drained meanwhile."""
 
-    def __init__(self, pipeline, database_url, folder):
-        self.pipeline = pipeline
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "EVCONDUIT_DATA": str(folder),
-            "DATABASE_URL": database_url,
-        }
+    def __init__(self, pipeline, command_line):
+        self.pipeline, self.command_line = pipeline, command_line
 
     async def run(self, *arguments):
         """The exit code and output of a command; the inbox is drained while it runs."""
-        process = await asyncio.create_subprocess_exec(
-            EVCONDUIT, *arguments, env=self.environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
         async with run_in_background(self.drain_continuously()):
-            out, err = await asyncio.wait_for(process.communicate(), 60)
-        return process.returncode, out.decode() + err.decode()
+            result = await asyncio.to_thread(self.command_line.run, *arguments)
+        return result.returncode, result.stdout + result.stderr
 
     async def run_successfully(self, *arguments):
         code, output = await self.run(*arguments)
@@ -57,7 +44,7 @@ class Operator:
 
 @pytest.fixture
 def operator(pipeline, database_url, tmp_path):
-    return Operator(pipeline, database_url, tmp_path)
+    return Operator(pipeline, CommandLine(tmp_path, DATABASE_URL=database_url))
 
 
 async def process_charging(pipeline):
