@@ -1,9 +1,8 @@
 """What the relay's tests share: a real PostgreSQL, accounts in it, and a double of Supabase Auth.
 
-There is one embedded server per test run, and one migrated database per test.
+There is one embedded server per process of a test run, and one migrated database, which is empty for each test.
 """
 
-import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -19,14 +18,13 @@ from relay.identity.credentials import API_KEY_PREFIX, generate_api_key, hash_se
 from relay.kit.database import Pool, open_pool
 from relay.kit.embedded_postgres import EmbeddedPostgres
 from relay.kit.migrations import apply_migrations
+from tests.relay.support.reusable_database import ReusableDatabase
 from tests.relay.support.supabase.double import SupabaseDouble, serve_supabase
 
 # No deadline for a single example, because a loaded machine makes any example slow. pytest's timeout ends a test that
 # hangs.
 settings.register_profile("relay", deadline=None)
 settings.load_profile("relay")
-
-_database_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -36,20 +34,25 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with EmbeddedPostgres(folder).lease() as conninfo:
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("alter system set fsync = off")  # the folder is temporary
+            connection.execute("alter system set full_page_writes = off")
+            connection.execute("alter system set autovacuum = off")  # it would make plans depend on timing
             connection.execute("select pg_reload_conf()")
             connection.execute("create database template")
         apply_migrations(make_conninfo(conninfo, dbname="template"))
         yield conninfo
 
 
+@pytest.fixture(scope="session")
+def reusable_database(postgres: str) -> ReusableDatabase:
+    """The database that the tests use in turn."""
+    return ReusableDatabase(postgres)
+
+
 @pytest.fixture
-def database_url(postgres: str) -> Iterator[str]:
+def database_url(reusable_database: ReusableDatabase) -> Iterator[str]:
     """The owner's connection string of a migrated database for one test."""
-    name = f"test_{next(_database_numbers)}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {} template template").format(sql.Identifier(name)))
-        yield make_conninfo(postgres, dbname=name)
-        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    with reusable_database.use() as conninfo:
+        yield conninfo
 
 
 class Account:
