@@ -4,7 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from enum import StrEnum
 
 import psycopg
 
@@ -21,17 +21,22 @@ from tests.bench.load import (
 from tests.bench.report import Row
 
 ENODE_WEBHOOK_PATH = "/api/webhook/enode"
-ROUNDS = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scale:
-    """The size of the measurements: full for figures, quick to check that every benchmark works."""
+class Scale(StrEnum):
+    """The size of the measurements: full for figures, quick for a first look, smoke to check that every one works."""
 
-    quick: bool
+    FULL = "full"
+    QUICK = "quick"
+    SMOKE = "smoke"
 
-    def __call__(self, full: int, quick: int) -> int:
-        return quick if self.quick else full
+    def __call__(self, full: int, quick: int, smoke: int) -> int:
+        return {Scale.FULL: full, Scale.QUICK: quick, Scale.SMOKE: smoke}[self]
+
+    @property
+    def rounds(self) -> int:
+        """How often a measurement is repeated, after a first round as a warm-up."""
+        return self(3, 3, 1)
 
 
 type Benchmark = Callable[[Environment, Scale], Awaitable[list[Row]]]
@@ -46,14 +51,14 @@ def build_deliveries(accounts: list[Account], count: int, start: int = 0) -> lis
 
 async def measure_ingest(environment: Environment, scale: Scale) -> list[Row]:
     """Measure a POST from Enode until it is committed and answered, against verify and insert alone."""
-    database, requests = environment.create_database(), scale(1500, 100)
+    database, requests = environment.create_database(), scale(1500, 100, 10)
     accounts = create_accounts(database, 50)
     ours, floor = [], []
     async with (
         environment.run_relay(database, "serve", "--no-worker") as relay,
         environment.run_module("tests.bench.floor", database) as floor_server,
     ):
-        for number in range(ROUNDS + 1):  # the first round is a warm-up
+        for number in range(scale.rounds + 1):  # the first round is a warm-up
             bodies = build_deliveries(accounts, requests, number * requests)
             for server, path, results in ((relay, ENODE_WEBHOOK_PATH, ours), (floor_server, "/ingest", floor)):
                 send_request = post_in_turn(server.url + path, bodies)
@@ -74,7 +79,7 @@ async def measure_ingest(environment: Environment, scale: Scale) -> list[Row]:
 
 async def measure_ingest_latency(environment: Environment, scale: Scale) -> Row:
     """Measure the latency of POSTs at a fixed rate, by a process that also runs the worker."""
-    database, count = environment.create_database(), scale(2000, 100)
+    database, count = environment.create_database(), scale(2000, 100, 20)
     accounts = create_accounts(database, 50)
     async with environment.run_relay(database, "serve") as relay:
         send_request = post_in_turn(relay.url + ENODE_WEBHOOK_PATH, build_deliveries(accounts, count))
@@ -89,7 +94,7 @@ async def measure_status(environment: Environment, scale: Scale) -> list[Row]:
 
     tests/relay checks that the relay runs only one statement.
     """
-    database, requests = environment.create_database(), scale(1500, 100)
+    database, requests = environment.create_database(), scale(1500, 100, 10)
     accounts = create_accounts(database, 50)
     async with environment.run_relay(database, "serve") as relay:
         bodies = build_deliveries(accounts, len(accounts))
@@ -102,7 +107,7 @@ async def measure_status(environment: Environment, scale: Scale) -> list[Row]:
         environment.run_relay(database, "serve", "--no-worker") as relay,
         environment.run_module("tests.bench.floor", database) as floor_server,
     ):
-        for _ in range(ROUNDS + 1):  # the first round is a warm-up
+        for _ in range(scale.rounds + 1):  # the first round is a warm-up
             ours.append(await measure_cpu_per_request(relay, "/api/ha/status/", accounts, requests))
             floor.append(await measure_cpu_per_request(floor_server, "/status/", accounts, requests))
     ours_median, floor_median = statistics.median(ours[1:]), statistics.median(floor[1:])
@@ -133,7 +138,7 @@ async def measure_cpu_per_request(server: Server, path: str, accounts: list[Acco
 
 async def measure_latency(environment: Environment, scale: Scale) -> list[Row]:
     """Measure the time from Enode's POST to the message on an open stream, at 100 events a second."""
-    database, count = environment.create_database(), scale(1000, 100)
+    database, count = environment.create_database(), scale(1000, 100, 20)
     accounts = create_accounts(database, 50)
     sent_at: dict[int, float] = {}
     received_at: dict[int, float] = {}
@@ -177,7 +182,7 @@ async def read_markers(http, url: str, account: Account, received_at: dict[int, 
 
 async def measure_scaling(environment: Environment, scale: Scale) -> list[Row]:
     """Measure ingest by one process against two on the same database, with a worker beside them."""
-    requests, rates = scale(1500, 100), []
+    requests, rates = scale(1500, 100, 10), []
     database = environment.create_database()
     accounts = create_accounts(database, 50)
     async with (
@@ -200,7 +205,7 @@ async def measure_scaling(environment: Environment, scale: Scale) -> list[Row]:
 
 async def measure_drain(environment: Environment, scale: Scale) -> list[Row]:
     """Measure how fast one worker processes events that are all in the inbox when it starts."""
-    count, database = scale(3000, 200), environment.create_database()
+    count, database = scale(3000, 200, 100), environment.create_database(shared=False)
     accounts = create_accounts(database, 50)
     async with environment.run_relay(database, "serve", "--no-worker") as relay:
         bodies = [

@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -65,18 +65,38 @@ class Account:
 
 
 class Environment:
-    """A PostgreSQL with a new database for each benchmark, and the processes that use it."""
+    """A PostgreSQL with a new database for each benchmark, and the processes that use it.
 
-    def __init__(self, folder: Path, conninfo: str) -> None:
+    If `reuse` is set, benchmarks share a database and its processes. They start faster, but the figures are worthless.
+    """
+
+    def __init__(self, folder: Path, conninfo: str, *, reuse: bool) -> None:
         self.folder = folder
         self._owner = conninfo
+        self._reuse = reuse
+        self._shared_database: str | None = None
+        self._idle_servers: dict[str, list[Server]] = {}
+        self._exit_stack = AsyncExitStack()
         self._numbers = itertools.count(1)
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("create database bench_template")
         apply_migrations(make_conninfo(conninfo, dbname="bench_template"))
 
-    def create_database(self) -> str:
-        """Create a migrated, empty database and return its connection string."""
+    async def stop(self) -> None:
+        """Stop the processes that were kept for reuse."""
+        await self._exit_stack.aclose()
+
+    def create_database(self, *, shared: bool = True) -> str:
+        """Create a migrated, empty database and return its connection string.
+
+        With `shared`, an environment that reuses databases returns the same one again.
+        """
+        if self._reuse and shared:
+            self._shared_database = self._shared_database or self._copy_template()
+            return self._shared_database
+        return self._copy_template()
+
+    def _copy_template(self) -> str:
         name = f"bench_{next(self._numbers)}"
         with psycopg.connect(self._owner, autocommit=True) as connection:
             connection.execute(sql.SQL("create database {} template bench_template").format(sql.Identifier(name)))
@@ -108,6 +128,23 @@ class Environment:
     async def _run_process(
         self, command: list[str], variables: dict[str, str], ready_path: str | None
     ) -> AsyncIterator[Server]:
+        if not self._reuse or ready_path is None:  # a worker must not process what another benchmark counts
+            async with self._start_process(command, variables, ready_path) as server:
+                yield server
+            return
+        idle = self._idle_servers.setdefault(repr((command, variables)), [])
+        server = (
+            idle.pop()
+            if idle
+            else await self._exit_stack.enter_async_context(self._start_process(command, variables, ready_path))
+        )
+        yield server
+        idle.append(server)
+
+    @asynccontextmanager
+    async def _start_process(
+        self, command: list[str], variables: dict[str, str], ready_path: str | None
+    ) -> AsyncIterator[Server]:
         port = find_free_port()
         common_variables = {
             "PATH": os.environ["PATH"],
@@ -129,14 +166,18 @@ class Environment:
                 process.kill()
 
 
-@contextmanager
-def open_environment() -> Iterator[Environment]:
+@asynccontextmanager
+async def open_environment(*, reuse: bool = False) -> AsyncIterator[Environment]:
     """Yield an environment in a temporary folder. As in production, fsync is on."""
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="evconduit-bench-") as name:
         folder = Path(name)
         with EmbeddedPostgres(folder / "postgres").lease() as conninfo:
-            yield Environment(folder, conninfo)
+            environment = Environment(folder, conninfo, reuse=reuse)
+            try:
+                yield environment
+            finally:
+                await environment.stop()
 
 
 async def wait_until_ready(server: Server, path: str) -> None:

@@ -24,7 +24,7 @@ VEHICLES = 10
 
 async def measure_entity_state(environment: Environment, scale: Scale) -> list[Row]:
     """Measure the latency over the stream at 100 events a second, for ten vehicles of one account."""
-    database, count = environment.create_database(), scale(1000, 50)
+    database, count = environment.create_database(), scale(1000, 50, 20)
     [owner] = create_accounts(database, 1)
     vehicles = [Account(owner.id, owner.key, f"enode-car-{number}") for number in range(VEHICLES)]
     sent_at: dict[int, float] = {}

@@ -17,8 +17,8 @@ async def measure_metering(environment: Environment, scale: Scale) -> list[Row]:
 
     Two relays on two databases are measured alternately.
     """
-    history, rounds, requests = scale(10_000_000, 20_000), scale(12, 3), scale(150, 20)
-    databases = environment.create_database(), environment.create_database()
+    history, rounds, requests = scale(10_000_000, 20_000, 1_000), scale(12, 3, 1), scale(150, 20, 8)
+    databases = environment.create_database(shared=False), environment.create_database(shared=False)
     accounts = [create_accounts(database, 1)[0] for database in databases]
     insert_history(databases[1], accounts[1], history)
     results: dict[str, tuple[list[LoadResult], list[LoadResult]]] = {VEHICLES_PATH: ([], []), USAGE_PATH: ([], [])}

@@ -45,8 +45,8 @@ async def run_receiver(receiver: Receiver):
 
 async def measure_peer(environment: Environment, scale: Scale) -> list[Row]:
     """Measure the time until Enode has its 2xx, for the same events at the same rate."""
-    count, receiver = scale(300, 50), Receiver()
-    database, peer_database = environment.create_database(), environment.create_database()
+    count, receiver = scale(300, 50, 10), Receiver()
+    database, peer_database = environment.create_database(), environment.create_database(shared=False)
     accounts, peer_accounts = create_accounts(database, 20), create_accounts(peer_database, 20)
     rows = []
     async with (

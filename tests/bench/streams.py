@@ -14,7 +14,7 @@ from tests.bench.report import Row
 
 async def measure_streams(environment: Environment, scale: Scale) -> list[Row]:
     """Measure the memory of open streams, and a burst for 1,000 users against a bare fan-out of the same bytes."""
-    count, memory_count = scale(1000, 50), scale(2000, 100)
+    count, memory_count = scale(1000, 50, 20), scale(2000, 100, 20)
     database = environment.create_database()
     accounts = create_accounts(database, count)
     body = build_deliveries(accounts[:1], 1)[0][0]

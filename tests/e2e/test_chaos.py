@@ -1,6 +1,7 @@
 """Nothing is lost under faults: bad deliveries, killed processes, a killed database, failing endpoints.
 
-`--chaos-events 10000` makes a longer run. `--chaos-seed` repeats one, apart from the timing of processes.
+`--full` makes a longer run, and `--chaos-events 10000` one of this length. `--chaos-seed` repeats a run, apart from the
+timing of processes.
 """
 
 import random
@@ -25,7 +26,8 @@ from tests.e2e.chaos.fault_injection import VehicleChanger, kill_processes, regi
 from tests.e2e.chaos.ground_truth import GroundTruth
 from tests.e2e.chaos.installations import Account, StreamInstallation, WebhookInstallation, WebhookServer
 from tests.e2e.chaos.seeded_random import create_random, fork_random
-from tests.e2e.conftest import run_simulator, wait_until
+from tests.e2e.processes import wait_until
+from tests.e2e.simulated_enode import run_simulator
 
 ACCOUNT_VENDORS = ("TESLA", "TESLA", "VOLKSWAGEN")
 DELIVERY_FAULTS = {
@@ -38,6 +40,8 @@ DELIVERY_FAULTS = {
     "slow": 0.02,
     "slow_seconds": 0.3,
 }
+EVENTS, FULL_EVENTS = 180, 500
+"""The number of vehicle changes. With the smaller one, every process is still killed at least once."""
 BEHAVIORS = ["acknowledge"] * 6 + ["fail", "ignore", "fail after applying", "stall"]
 
 
@@ -50,11 +54,11 @@ class ChaosOptions:
 
 
 @pytest.fixture
-def options(request) -> ChaosOptions:
+def options(request, full_run) -> ChaosOptions:
     """The options of this run, printed so that it can be repeated."""
     seed = request.config.getoption("--chaos-seed")
     seed = secrets.randbelow(1_000_000) if seed is None else seed
-    events = request.config.getoption("--chaos-events")
+    events = request.config.getoption("--chaos-events") or (FULL_EVENTS if full_run else EVENTS)
     sys.stdout.write(f"chaos: --chaos-events {events} --chaos-seed {seed}\n")
     return ChaosOptions(events=events, generator=create_random(seed))
 

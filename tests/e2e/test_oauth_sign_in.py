@@ -13,7 +13,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.e2e.conftest import wait_until
+from tests.e2e.processes import find_free_port, wait_until
+from tests.e2e.running_relay import run_relays
 
 ROOT = Path(__file__).parents[2]
 REAUTH, TRANSIENT = "OAuth2TokenRequestReauthError", "OAuth2TokenRequestTransientError"
@@ -22,8 +23,8 @@ REAUTH, TRANSIENT = "OAuth2TokenRequestReauthError", "OAuth2TokenRequestTransien
 class HomeAssistant:
     """Controls the process of oauth_client.py."""
 
-    def __init__(self, process: subprocess.Popen) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen, implementation_name: str) -> None:
+        self._process, self.implementation_name = process, implementation_name
 
     def _run_step(self, step: str, argument=None) -> tuple[object, list[str]]:
         self._process.stdin.write(json.dumps([step, argument]) + "\n")
@@ -54,26 +55,48 @@ def run_home_assistant(relay, log: Path, implementation_name: str):
         subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=stderr, text=True) as process,
     ):
         try:
-            yield HomeAssistant(process)
+            yield HomeAssistant(process, implementation_name)
             process.stdin.close()
             assert process.wait(30) == 0
         finally:
             process.kill()
 
 
-def approve(relay, authorize_url: str) -> tuple[str, str]:
-    """Sign in as the user and approve the request. Returns the consent page and the URL of the redirect."""
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory, template):
+    """A relay whose Enode doesn't answer: signing in needs no vehicle."""
+    unused = f"http://127.0.0.1:{find_free_port()}"
+    with run_relays(tmp_path_factory.mktemp("relay"), unused, template) as start:
+        yield start()
+
+
+@pytest.fixture(scope="module")
+def browser(relay):
+    """The user's browser, signed in at the relay."""
     with httpx.Client(base_url=relay.http.base_url, timeout=10) as browser:
         link = relay.run("login", "--user", relay.user).split()[-1]
         page = browser.get(link)
         hidden_fields = dict(re.findall(r'name="(csrf)" value="([^"]+)"', page.text))
         assert browser.post(link, data=hidden_fields).status_code == 303
-        page = browser.get(authorize_url)
-        assert page.status_code == 200, page.text
-        hidden_fields = dict(re.findall(r'name="(csrf|request)" value="([^"]+)"', page.text))
-        response = browser.post(authorize_url.partition("?")[0], data=hidden_fields | {"decision": "approve"})
-        assert response.status_code == 303, response.text
-        return page.text, response.headers["location"]
+        yield browser
+
+
+@pytest.fixture(scope="module", params=["helper", "integration"])
+def home_assistant(request, relay, tmp_path_factory):
+    """A Home Assistant with Home Assistant's own class for OAuth2, or with the integration's."""
+    log = tmp_path_factory.mktemp("home_assistant") / "home_assistant.log"
+    with run_home_assistant(relay, log, request.param) as home_assistant:
+        yield home_assistant
+
+
+def approve(browser: httpx.Client, authorize_url: str) -> tuple[str, str]:
+    """Approve the request. Returns the consent page and the URL of the redirect."""
+    page = browser.get(authorize_url)
+    assert page.status_code == 200, page.text
+    hidden_fields = dict(re.findall(r'name="(csrf|request)" value="([^"]+)"', page.text))
+    response = browser.post(authorize_url.partition("?")[0], data=hidden_fields | {"decision": "approve"})
+    assert response.status_code == 303, response.text
+    return page.text, response.headers["location"]
 
 
 @contextmanager
@@ -90,23 +113,21 @@ def disallow_database_connections(conninfo: str):
             owner.execute(set_allowed.format(sql.Identifier(name), sql.Literal(True)))
 
 
-@pytest.fixture(params=["helper", "integration"])
-def signed_in(request, start_relay, tmp_path):
-    """A relay, a Home Assistant signed in there with Home Assistant's class or the integration's, and its token."""
-    relay = start_relay()
-    with run_home_assistant(relay, tmp_path / "home_assistant.log", request.param) as home_assistant:
-        page, redirect = approve(relay, home_assistant.run("authorize"))
-        assert "homeassistant.local:8123" in page
-        # Only the integration sends the name of the installation.
-        assert ("Summer house" in page) == (request.param == "integration")
-        token = home_assistant.run("resolve", redirect)
-        assert (token["token_type"], token["expires_in"], token["scope"]) == ("Bearer", 1800, "read control")
-        # Using the code twice would revoke the grant, so it is not tested here.
-        yield relay, home_assistant, token
+@pytest.fixture
+def first_token(browser, home_assistant):
+    """The token of a new grant, which the user has approved for this Home Assistant."""
+    page, redirect = approve(browser, home_assistant.run("authorize"))
+    assert "homeassistant.local:8123" in page
+    # Only the integration sends the name of the installation.
+    assert ("Summer house" in page) == (home_assistant.implementation_name == "integration")
+    token = home_assistant.run("resolve", redirect)
+    assert (token["token_type"], token["expires_in"], token["scope"]) == ("Bearer", 1800, "read control")
+    # Using the code twice would revoke the grant, so it is not tested here.
+    return token
 
 
-def test_installation_signs_in_refreshes_and_is_revoked(signed_in):
-    _, home_assistant, first = signed_in
+def test_installation_signs_in_refreshes_and_is_revoked(home_assistant, first_token):
+    first = first_token
     assert home_assistant.run("account", first) == 200
     second = home_assistant.run("refresh", first)
     assert time.time() + 1700 < second["expires_at"] <= time.time() + 1800
@@ -124,8 +145,8 @@ def test_installation_signs_in_refreshes_and_is_revoked(signed_in):
     assert REAUTH in home_assistant.run_failing("refresh", third)
 
 
-def test_reuse_of_a_replaced_refresh_token_revokes_the_grant(signed_in):
-    _, home_assistant, first = signed_in
+def test_reuse_of_a_replaced_refresh_token_revokes_the_grant(home_assistant, first_token):
+    first = first_token
     second = home_assistant.run("refresh", first)
     assert home_assistant.run("account", second) == 200
     assert REAUTH in home_assistant.run_failing("refresh", first)
@@ -133,9 +154,9 @@ def test_reuse_of_a_replaced_refresh_token_revokes_the_grant(signed_in):
     assert REAUTH in home_assistant.run_failing("refresh", second)
 
 
-def test_database_outage_is_a_transient_error_without_reauthentication(signed_in):
-    relay, home_assistant, first = signed_in
-    with disallow_database_connections(relay.run("database", "url")):
+def test_database_outage_is_a_transient_error_without_reauthentication(relay, home_assistant, first_token):
+    first = first_token
+    with disallow_database_connections(relay.database_url):
         error_classes = home_assistant.run_failing("refresh", first)
         assert TRANSIENT in error_classes
         assert REAUTH not in error_classes

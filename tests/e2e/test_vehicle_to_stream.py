@@ -1,34 +1,44 @@
-"""From a simulated vehicle to the stream of a Home Assistant and back, with real processes and real HTTP."""
+"""From a simulated vehicle to the stream of a Home Assistant and back, with real processes and real HTTP.
 
-import signal
+The tests share one relay, one simulator and one vehicle, which is parked and unplugged at the start of each test.
+"""
+
+import itertools
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from tests.e2e.conftest import wait_until
+from tests.e2e.processes import wait_until
+from tests.e2e.running_relay import find_message, link_vehicle, run_relays
+from tests.e2e.simulated_enode import run_simulator
+
+ODOMETERS = itertools.count(200_000, 10_000)
+"""Each reading is further than a car drives during a test."""
 
 
-def find_message(relay, predicate, *, last_event_id=None):
-    """Return the first message of the stream for which `predicate(event, id, data)` is true."""
-    return next(message for message in relay.stream_messages(last_event_id) if predicate(*message))
+@pytest.fixture(scope="module")
+def enode():
+    with run_simulator("--speed", "300") as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory, enode, template):
+    with run_relays(tmp_path_factory.mktemp("relay"), enode.url, template) as start:
+        yield start()
+
+
+@pytest.fixture(scope="module")
+def linked_vehicle_ids(relay, enode):
+    return link_vehicle(relay, enode)
 
 
 @pytest.fixture
-def relay(start_relay):
-    return start_relay()
-
-
-@pytest.fixture
-def vehicle_ids(relay, enode):
-    """A vehicle with all capabilities, linked on Enode's page and read by the relay: (our id, Enode's id)."""
-    redirect = enode.link(relay.run("vehicle", "link", "--user", relay.user), "TESLA")
-    assert redirect.startswith(f"http://127.0.0.1:{relay.port}/link-callback?link=")
-    record = wait_until(
-        lambda: next((record for record in relay.list_vehicles() if record["vehicle"].get("chargeState")), None)
-    )
-    enode.change_vehicle(record["vehicle"]["id"], activity="park")
-    return record["id"], record["vehicle"]["id"]
+def vehicle_ids(relay, enode, linked_vehicle_ids):
+    """The vehicle, parked: (our id, Enode's id). The relay has processed the events about that."""
+    enode.change_vehicle(linked_vehicle_ids[1], activity="park", odometer=(odometer := next(ODOMETERS)))
+    wait_until(lambda: relay.list_vehicles()[0]["vehicle"]["odometer"]["distance"] == odometer)
+    return linked_vehicle_ids
 
 
 def test_linked_vehicle_arrives_as_enode_sent_it(relay, enode, vehicle_ids):
@@ -85,51 +95,11 @@ def test_refusal_by_enode_is_returned_with_enodes_detail(relay, enode, vehicle_i
     assert (response.status_code, response.json()["detail"]) == (422, "Not today.")
 
 
-def test_relay_killed_during_charging_loses_no_event(relay, enode, vehicle_ids):
-    vehicle_id, enode_id = vehicle_ids
-    enode.change_vehicle(enode_id, activity="plug_in", battery_level=20)
-    cursor = find_message(relay, lambda event, *_: event == "snapshot")[1]
-    enode.change_vehicle(enode_id, activity="charge")
-    wait_until(
-        lambda: next(record for record in relay.list_vehicles() if record["id"] == vehicle_id)["vehicle"][
-            "chargeState"
-        ]["isCharging"]
-    )
-    relay.stop(signal.SIGKILL)
-    enode.change_vehicle(enode_id, battery_level=61)
-    wait_until(enode.count_pending_deliveries)
-    relay.start()
-    wait_until(lambda: not enode.count_pending_deliveries())
-    level = wait_until(lambda: enode.get_vehicles()[enode_id]["chargeState"]["batteryLevel"])
-    wait_until(lambda: relay.list_vehicles()[0]["vehicle"]["chargeState"]["batteryLevel"] >= min(level, 61))
-
-    delivered = enode.list_delivered_events()
-    with psycopg.connect(relay.run("database", "url")) as connection:
-        stored = [row[0] for row in connection.execute("select payload from evconduit.webhook_logs").fetchall()]
-        count_stale_events = (
-            "select count(*) from evconduit.webhook_logs where state = 'pending' and event_at < now() - interval '20 s'"
-        )
-        assert connection.execute(count_stale_events).fetchone() == (0,)
-    assert [event for event in delivered if event not in stored] == []
-
-    def is_charging_started(event, _id, data):
-        return event == "transition" and data["type"] == "charging_started"
-
-    assert find_message(relay, is_charging_started, last_event_id=cursor)[2]["replayed"]
-
-
-def test_relay_without_a_public_address_polls(start_relay, enode):
-    relay = start_relay(webhook=False)
-    redirect = enode.link(relay.run("vehicle", "link", "--user", relay.user), "TESLA")
-    relay.http.get(redirect).raise_for_status()  # opening the redirect makes the relay poll
-    record = wait_until(relay.list_vehicles)[0]
-    assert record["vehicle"]["id"] in enode.get_vehicles()
-
-
 def test_log_contains_no_secret_vin_or_position(relay, enode, vehicle_ids):
     _, enode_id = vehicle_ids
+    delivered_before = len(enode.list_delivered_events())
     enode.change_vehicle(enode_id, activity="drive")
-    wait_until(lambda: len(enode.list_delivered_events()) > 5)
+    wait_until(lambda: len(enode.list_delivered_events()) > delivered_before + 5)
     log = Path(relay.log).read_text()
     vehicle = enode.get_vehicles()[enode_id]
     secrets = [relay.key, relay.environment["ENODE_WEBHOOK_SECRET"], "client-secret", vehicle["information"]["vin"]]

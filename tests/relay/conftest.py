@@ -1,6 +1,6 @@
 """What the relay's tests share: a real PostgreSQL, accounts in it, and a double of Supabase Auth.
 
-There is one embedded server per test run, and one migrated database per test.
+There is one embedded server per process of a test run, and one migrated database per test.
 """
 
 import itertools
@@ -38,7 +38,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ):
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute("alter system set fsync = off")  # the folder is temporary
+            connection.execute("alter system set full_page_writes = off")
             connection.execute("alter system set max_wal_size = '64MB'")  # it may be in memory
+            connection.execute("alter system set autovacuum = off")  # it would make plans depend on timing
             connection.execute("select pg_reload_conf()")
             connection.execute("create database template")
         apply_migrations(make_conninfo(conninfo, dbname="template"))

@@ -32,12 +32,14 @@ def is_genuine(delivery: ReceivedDelivery) -> bool:
 
 
 def run_with_faults(enode: RunningSimulator, receiver: WebhookReceiver, **faults: Any) -> str:
-    """Simulate two hours of a car with delivery faults, and return its id."""
+    """Simulate two hours of a car with delivery faults until one has been triggered, and return the car's id."""
     enode.create_subscription(receiver.url)
     car = enode.link_car()
     enode.json("POST", "/_sim/mischief", faults)
     for _ in range(24):
         enode.advance_time(300)
+    # Most faults are triggered by deliveries, which take real time. Cleared faults aren't triggered any more.
+    wait_until(lambda: enode.json("GET", "/_sim/mischief")["played"])
     return car
 
 
@@ -47,9 +49,10 @@ def clear_faults_and_wait(enode: RunningSimulator) -> None:
 
 
 def wait_until(what: Any) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not what():
         assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def list_readable_events(receiver: WebhookReceiver) -> list[dict[str, Any]]:

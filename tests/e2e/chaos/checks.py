@@ -9,7 +9,8 @@ import pytest
 from tests.e2e.chaos.cluster import Cluster
 from tests.e2e.chaos.ground_truth import GroundTruth, VehicleHistory, hash_event, is_subsequence
 from tests.e2e.chaos.installations import Account
-from tests.e2e.conftest import SimulatedEnode, wait_until
+from tests.e2e.processes import wait_until
+from tests.e2e.simulated_enode import SimulatedEnode
 
 
 def list_outdated_installations(accounts: Iterable[Account], vehicles: dict[str, VehicleHistory]) -> list[str]:

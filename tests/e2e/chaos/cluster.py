@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.conftest import BIN, find_free_port, wait_until
+from tests.e2e.processes import BIN, create_environment, find_free_port, run_evconduit, wait_until
 
 SERVERS = ("serve 0", "serve 1")
 WORKERS = ("work 0", "work 1")
@@ -23,10 +23,7 @@ class Cluster:
         self.ports = dict(zip(SERVERS, (find_free_port(), find_free_port()), strict=True))
         self.urls = [f"http://127.0.0.1:{port}" for port in self.ports.values()]
         self.secret = secrets.token_hex(32)
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "EVCONDUIT_DATA": str(folder / "data"),
+        self.environment = create_environment(folder) | {
             "EVCONDUIT_PUBLIC_URL": self.urls[0],
             "EVCONDUIT_OUTBOUND_ALLOW": "127.0.0.1",
             "EVCONDUIT_POOL_SIZE": "4",
@@ -80,11 +77,7 @@ class Cluster:
 
     def run(self, *arguments: str) -> str:
         """Run an `evconduit` command and return its output."""
-        command = [str(BIN / "evconduit"), *arguments]
-        completed = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, check=True, timeout=60
-        )
-        return completed.stdout.strip()
+        return run_evconduit(self.environment, *arguments)
 
     def stop(self) -> None:
         for process in self._processes.values():

@@ -11,7 +11,7 @@ import httpx
 
 from tests.e2e.chaos.cluster import POSTGRES, SERVERS, WORKERS, Cluster
 from tests.e2e.chaos.installations import WebhookInstallation, WebhookServer
-from tests.e2e.conftest import SimulatedEnode
+from tests.e2e.simulated_enode import SimulatedEnode
 
 
 class VehicleChanger:
@@ -75,7 +75,8 @@ def kill_processes(
     names = [*SERVERS, *WORKERS, POSTGRES]
     generator.shuffle(names)
     kills: Counter[str] = Counter()
-    changes_between_kills = max(60, changer.events // 40)
+    # At least six kills: one of each process, and one more.
+    changes_between_kills = max(min(60, changer.events // 6), changer.events // 40)
     next_kill_at = changes_between_kills // 2
     while not changer.is_done:
         if changer.changes < next_kill_at:

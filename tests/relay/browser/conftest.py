@@ -5,33 +5,46 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from fastapi import FastAPI
 from playwright.async_api import Browser, Page, async_playwright
 
 from relay.app import create_app
 from relay.identity.sign_in_links import create_sign_in_link
 from relay.identity.web_sessions import create_web_session
+from relay.kit.database import Pool, open_pool
 from relay.server import open_listening_socket
 from relay.settings import Settings
 from relay.usecases.linking.create_link_page import create_link_page
 from scripts.lib.programs import CHROMIUM
 from tests.demo.enode.running_simulator import RunningSimulator, make_settings
+from tests.relay.browser.fixtures import async_fixture
 from tests.relay.browser.gallery import CLOUD, SELF_HOSTED, Gallery
 from tests.relay.browser.household import fill_household
 from tests.relay.support.plans import CLOUD as PLANS
 from tests.relay.support.serving import serve_relay
 from tests.relay.support.supabase.double import ANON, SECRET, serve_supabase
 
+FOLDER = Path(__file__).parent
 PHONE = {"width": 360, "height": 740}
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the asynchronous tests of this folder in the event loop of the session (see fixtures.py)."""
+    for item in items:
+        if item.path.is_relative_to(FOLDER) and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@async_fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
+    """One browser for all tests. Each test opens contexts of its own."""
     program = next((path for name in CHROMIUM.names if (path := shutil.which(name))), None)
     if program is None:
         pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.install_hint}")
@@ -41,20 +54,33 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture
+@async_fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """The relay's pool, as in tests/relay/conftest.py but in the event loop of the session."""
+    async with open_pool(database_url, size=8) as opened:
+        yield opened
+
+
+@async_fixture
+async def account(make_account: Callable[..., Awaitable[Any]]) -> Any:
+    """An account, as in tests/relay/conftest.py but in the event loop of the session."""
+    return await make_account()
+
+
+@async_fixture
 async def app(tmp_path, database_url) -> FastAPI:
     settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32)
     return create_app(settings, database_url, with_worker=False)
 
 
-@pytest.fixture
+@async_fixture
 async def relay(app) -> AsyncIterator[str]:
     """The address of a running relay."""
     async with serve_relay(app) as url:
         yield url
 
 
-@pytest.fixture
+@async_fixture
 async def cloud(tmp_path, database_url) -> AsyncIterator[SimpleNamespace]:
     """A relay in cloud mode in which the operator approves accounts: its `url`, `app`, and `supabase`."""
     listening = open_listening_socket("127.0.0.1", 0)
@@ -89,7 +115,7 @@ def enode() -> Iterator[RunningSimulator]:
 type OpenPage = Callable[..., Awaitable[Page]]
 
 
-@pytest.fixture
+@async_fixture
 async def open_window(chromium, pool) -> AsyncIterator[OpenPage]:
     """A function that opens a window on a site, signed in as `user`; by default phone-sized and without JavaScript."""
     async with AsyncExitStack() as stack:
@@ -113,7 +139,7 @@ def open_page(open_window, relay) -> OpenPage:
     return partial(open_window, relay)
 
 
-@pytest.fixture
+@async_fixture
 async def users(account, make_account, pool) -> dict[str, UUID]:
     """Ids of two users: `household` has cars, installations and usage, `newcomer` has nothing yet."""
     await fill_household(pool, account.user_id)
@@ -125,7 +151,7 @@ async def users(account, make_account, pool) -> dict[str, UUID]:
     return {"household": account.user_id, "newcomer": newcomer}
 
 
-@pytest.fixture
+@async_fixture
 async def self_hosted_app(tmp_path, database_url, enode) -> FastAPI:
     """A self-hosted relay that is connected to the simulated Enode."""
     settings = Settings(
@@ -141,7 +167,7 @@ async def self_hosted_app(tmp_path, database_url, enode) -> FastAPI:
     return create_app(settings, database_url, with_worker=False)
 
 
-@pytest.fixture
+@async_fixture
 async def self_hosted(self_hosted_app, users, pool, open_window) -> AsyncIterator[Gallery]:
     """The gallery of the self-hosted relay, with the plan limits of a cloud relay."""
     app, plans = self_hosted_app, PLANS.override(vehicle_limits={"pro": 3})
@@ -155,7 +181,7 @@ async def self_hosted(self_hosted_app, users, pool, open_window) -> AsyncIterato
         yield Gallery(screenshots=SELF_HOSTED, site=url, open_window=open_window, path_values=path_values)
 
 
-@pytest.fixture
+@async_fixture
 async def cloud_gallery(cloud, users, pool, open_window) -> Gallery:
     """The gallery of the cloud relay, with registration by invitation."""
     runtime = cloud.app.state.runtime

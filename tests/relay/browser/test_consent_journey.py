@@ -19,6 +19,7 @@ from starlette.routing import Route
 from relay.app import create_app
 from relay.server import open_listening_socket
 from relay.settings import Settings
+from tests.relay.browser.fixtures import async_fixture
 from tests.relay.browser.test_every_page import OVERFLOWING
 from tests.relay.support.serving import serve_app, serve_relay
 from tests.relay.usecases.oauth.client import CLIENT, build_authorization_query
@@ -27,7 +28,7 @@ CALLBACK = "/auth/external/callback"
 NAME = "Home in the woods"
 
 
-@pytest.fixture
+@async_fixture
 async def relay(tmp_path, database_url):
     """A relay that is configured with its own address, which each answer names as the issuer."""
     listening = open_listening_socket("127.0.0.1", 0)
@@ -41,7 +42,7 @@ async def relay(tmp_path, database_url):
         yield url
 
 
-@pytest.fixture
+@async_fixture
 async def home_assistant():
     """A server that receives the answer: the query parameters it received, its callback address and its host."""
     received = []
@@ -54,7 +55,7 @@ async def home_assistant():
         yield SimpleNamespace(received=received, callback=url + CALLBACK, host=url.removeprefix("http://"))
 
 
-@pytest.fixture
+@async_fixture
 async def client(relay):
     """An HTTP client for what Home Assistant sends to the relay itself."""
     async with httpx.AsyncClient(base_url=relay) as client:

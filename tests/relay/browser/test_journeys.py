@@ -3,15 +3,15 @@
 import re
 
 import httpx
-import pytest
 
 from relay.identity.credentials import API_KEY_PATTERN
 from relay.identity.sign_in_links import create_sign_in_link
 from relay.kit.database import connect_as_relay
+from tests.relay.browser.fixtures import async_fixture
 from tests.relay.browser.household import fill_household
 
 
-@pytest.fixture
+@async_fixture
 async def household(account, pool):
     await fill_household(pool, account.user_id)
     return account

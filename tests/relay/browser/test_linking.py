@@ -6,11 +6,12 @@ from axe_playwright_python.async_playwright import Axe
 from relay.app import create_app
 from relay.server import open_listening_socket
 from relay.settings import Settings
+from tests.relay.browser.fixtures import async_fixture
 from tests.relay.browser.test_every_page import OVERFLOWING
 from tests.relay.support.serving import serve_relay
 
 
-@pytest.fixture
+@async_fixture
 async def relay(tmp_path, database_url, enode):
     """A relay that also runs the background jobs, so that it polls Enode."""
     listening = open_listening_socket("127.0.0.1", 0)
@@ -28,7 +29,7 @@ async def relay(tmp_path, database_url, enode):
         yield url
 
 
-@pytest.fixture
+@async_fixture
 async def user_without_car(account, pool):
     """The id of a user without a car."""
     async with pool.connection() as connection:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp() creates the folders in it
 PREFIX = "evconduit-tests-"
-MIN_FREE_BYTES = 2 * 1024**3
+MIN_FREE_BYTES = 1024**3
 """For the servers of several workers. In a container, the whole of /dev/shm often has 64 MiB."""
 
 
