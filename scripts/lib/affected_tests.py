@@ -26,9 +26,9 @@ READERS: Mapping[str, Sequence[str]] = {
     "docs/api.md": ("tests/relay/api_docs/",),
     "docs/*": ("tests/relay/browser/test_screenshot_files.py",),
 }
-# Tests that read the whole tree are always selected, therefore these need no other test.
+# Tests that list the files of the tree are always selected, therefore these need no other test.
 CHECKED_BY_THE_TREE = ("*.md", "docs/*", "LICENSE", ".gitignore", ".editorconfig", ".pre-commit-config.yaml", ".ci/run")
-TREE_READERS = ("tests/architecture/tree.py",)
+TREE_READER = "list_files("  # of tests/architecture/tree.py
 SCRIPTS = ("scripts/bench", "scripts/demo", "scripts/lint", "scripts/screenshots", "scripts/test")
 
 
@@ -60,7 +60,8 @@ def select_tests(changed: Collection[str], sources: Mapping[str, str]) -> Select
             return select_all(f"it is unknown which tests {path} affects")
     # A deleted module is in no source, but others may still import it.
     graph = build_import_graph(dict.fromkeys((path for path in changed if path.endswith(".py")), "") | dict(sources))
-    users = find_users(graph, [*changed, *_find_readers(changed, graph), *TREE_READERS])
+    tree_readers = [test for test in tests if TREE_READER in sources[test]]
+    users = find_users(graph, [*changed, *_find_readers(changed, graph), *tree_readers])
     selected = tuple(test for test in tests if test in users)
     if len(selected) > MAX_SHARE * len(tests):
         return select_all(f"{len(selected)} of {len(tests)} test files are affected")
