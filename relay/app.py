@@ -13,7 +13,7 @@ from relay.inbox.routes import ENODE_WEBHOOK_PATH
 from relay.inbox.routes import router as inbox_router
 from relay.inbox.service import Inbox
 from relay.inbox.signature_failure_counter import SignatureFailureCounter
-from relay.kit import problems
+from relay.kit import problem_responses
 from relay.kit.background import BackgroundLoops, run_in_background
 from relay.kit.ingress import IngressMiddleware
 from relay.kit.middleware import BodyLimitMiddleware, ResponseHeadersMiddleware
@@ -89,14 +89,14 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
         docs_url=None,  # the API reference is a page of its own, see relay/pages/api_reference.py
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        responses=problems.OPENAPI_RESPONSES,
+        responses=problem_responses.OPENAPI_RESPONSES,
         lifespan=partial(_lifespan, settings=settings, conninfo=conninfo, with_worker=with_worker),
     )
     app.add_middleware(BodyLimitMiddleware, limit=MAX_BODY_BYTES, is_exempt=lambda path: path == ENODE_WEBHOOK_PATH)
     app.add_middleware(ResponseHeadersMiddleware, headers=RELAY_HEADERS)
     if settings.ingress_port is not None:
         app.add_middleware(IngressMiddleware, port=settings.ingress_port)
-    problems.install_handlers(app, headers=RELAY_HEADERS, render_page=site.render_problem_page)
+    problem_responses.install_handlers(app, headers=RELAY_HEADERS, render_page=site.render_problem_page)
     if settings.internal_api_key is not None:
         _install_metrics(app, settings.internal_api_key.get_secret_value())
     for router in ROUTERS:

@@ -5,19 +5,21 @@ import secrets
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 
-from relay.gateways.enode import EnodeConfig
-from relay.gateways.supabase import Provider, SupabaseConfig
 from relay.kit.errors import OperatorError
-from relay.kit.outbound_rules import OutboundRules, parse_allowlist
 from relay.plans import CLOUD_PLANS, SELF_HOSTED_PLANS, PlanName, Plans
-from relay.usecases.calls.runtime import Mode, RegistrationPolicy
-from relay.usecases.operations.prune_history import Retention
+from relay.usecases.calls.modes import Mode, RegistrationPolicy
+
+# Every command loads the settings, and few configure these parts, so a method that does imports its part.
+if TYPE_CHECKING:
+    from relay.gateways.enode import EnodeConfig
+    from relay.gateways.supabase import Provider, SupabaseConfig
+    from relay.kit.outbound_rules import OutboundRules
+    from relay.usecases.operations.prune_history import Retention
 
 type CallAllowance = Annotated[int, Field(ge=0, le=1_000_000_000)] | Literal["unlimited"]
 type VehicleLimit = Annotated[int, Field(ge=1, le=1000)]
@@ -36,10 +38,10 @@ def get_default_data_folder() -> Path:
     return Path(base) / "evconduit"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The operator's settings. The alias of a field is its environment variable."""
 
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     mode: Mode = Field("self-hosted", validation_alias="EVCONDUIT_MODE")
     host: str = Field("127.0.0.1", validation_alias="EVCONDUIT_HOST")
@@ -102,6 +104,8 @@ class Settings(BaseSettings):
     @field_validator("outbound_allow")
     @classmethod
     def _check_outbound_allow(cls, value: str) -> str:
+        from relay.kit.outbound_rules import parse_allowlist
+
         parse_allowlist(value)
         return value
 
@@ -165,6 +169,8 @@ class Settings(BaseSettings):
     @property
     def retention(self) -> Retention:
         """How long inbox events and the log of calls are kept."""
+        from relay.usecases.operations.prune_history import Retention
+
         return Retention(
             processed=timedelta(hours=self.retention_hours),
             set_aside=timedelta(days=self.set_aside_days),
@@ -213,6 +219,8 @@ class Settings(BaseSettings):
         """Addresses and credentials of Enode; None without credentials."""
         if self.enode_client_id is None or self.enode_client_secret is None:
             return None
+        from relay.gateways.enode import EnodeConfig
+
         return EnodeConfig(
             base_url=str(self.enode_base_url).rstrip("/"),
             auth_url=str(self.enode_auth_url),
@@ -225,6 +233,8 @@ class Settings(BaseSettings):
         url, anon, service = self.supabase_url, self.supabase_anon_key, self.supabase_service_role_key
         if url is None or anon is None or service is None:
             return None
+        from relay.gateways.supabase import SupabaseConfig
+
         return SupabaseConfig(
             url=str(url).rstrip("/"), anon_key=anon.get_secret_value(), service_role_key=service.get_secret_value()
         )
@@ -237,6 +247,8 @@ class Settings(BaseSettings):
 
     def build_outbound_rules(self) -> OutboundRules:
         """Hosts that requests to addresses given by users may reach: in cloud mode only the public internet."""
+        from relay.kit.outbound_rules import OutboundRules, parse_allowlist
+
         hosts, networks = parse_allowlist(self.outbound_allow)
         return OutboundRules(
             allow_private=self.mode == "self-hosted",
@@ -286,9 +298,13 @@ def _create_key_file(file: Path) -> None:
 
 
 def load_settings() -> Settings:
-    """Settings from the environment. Raises OperatorError, one line that names the variable but not its value."""
+    """Settings from the environment; an empty variable counts as not set.
+
+    Raises OperatorError, one line that names the variable but not its value.
+    """
+    names = [str(field.validation_alias) for field in Settings.model_fields.values()]
     try:
-        return Settings()
+        return Settings.model_validate({name: value for name in names if (value := os.environ.get(name))})
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -1,8 +1,11 @@
-"""`evconduit`: the relay's command line."""
+"""`evconduit`: the relay's command line.
+
+Its modules import only what declares the commands. What a command works with is imported when that command runs: it is
+most of the relay, and takes far longer than `--help`, `--version` or a mistyped option should.
+"""
 
 import signal
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -43,6 +46,8 @@ def _exit_on_signal(_number: int, _frame: object) -> None:
 
 def _print_version(requested: bool) -> None:  # noqa: FBT001 - typer's calling convention
     if requested:
+        from importlib.metadata import version
+
         print(version("evconduit-relay"))
         raise typer.Exit
 

@@ -7,21 +7,9 @@ from uuid import UUID
 import typer
 
 from relay.cli.shared import RelayAccess, UserOption, print_note, run_story
-from relay.gateways.enode.languages import is_language_tag
+from relay.identity.roles import ROLES, is_role
 from relay.kit.errors import OperatorError
 from relay.plans import PLAN_NAMES, is_plan_name
-from relay.usecases.account.deletion_steps import close_account
-from relay.usecases.account.export_account import write_export
-from relay.usecases.admin.manage_users import (
-    ROLES,
-    add_user,
-    approve_user,
-    disable_user,
-    enable_user,
-    is_role,
-    set_plan,
-    set_role,
-)
 
 user_app = typer.Typer(help="Manage accounts.", no_args_is_help=True)
 
@@ -38,6 +26,9 @@ def user_add(
     ] = "en-US",
 ) -> None:
     """Add an account and print its ID."""
+    from relay.gateways.enode.languages import is_language_tag
+    from relay.usecases.admin.manage_users import add_user
+
     if "@" not in email.strip("@"):
         raise OperatorError(f"{email!r} is not an email address: give one such as ada@example.org")
     if not is_language_tag(language):
@@ -52,6 +43,7 @@ def user_add(
 @user_app.command("disable")
 def user_disable(user: UserOption) -> None:
     """Disable an account. Its keys are refused and its streams end at once. Updates from Enode are still stored."""
+    from relay.usecases.admin.manage_users import disable_user
 
     async def disable(relay: RelayAccess) -> None:
         await disable_user(relay.connection, await relay.get_user_id(user), relay.close_streams)
@@ -63,6 +55,7 @@ def user_disable(user: UserOption) -> None:
 @user_app.command("enable")
 def user_enable(user: UserOption) -> None:
     """Enable a disabled account. Its cars have all updates that Enode sent in the meantime."""
+    from relay.usecases.admin.manage_users import enable_user
 
     async def enable(relay: RelayAccess) -> None:
         await enable_user(relay.connection, await relay.get_user_id(user))
@@ -74,6 +67,7 @@ def user_enable(user: UserOption) -> None:
 @user_app.command("approve")
 def user_approve(user: UserOption) -> None:
     """Approve an account that has registered. Required if EVCONDUIT_APPROVAL is true."""
+    from relay.usecases.admin.manage_users import approve_user
 
     async def approve(relay: RelayAccess) -> bool:
         return await approve_user(relay.connection, await relay.get_user_id(user))
@@ -84,6 +78,8 @@ def user_approve(user: UserOption) -> None:
 @user_app.command("plan")
 def user_plan(user: UserOption, plan: Annotated[str, typer.Argument(help=", ".join(PLAN_NAMES))]) -> None:
     """Change the plan of an account, from its next call on. Plans have limits in cloud mode only."""
+    from relay.usecases.admin.manage_users import set_plan
+
     if not is_plan_name(plan):
         raise OperatorError(f"unknown plan {plan!r}: choose one of {', '.join(PLAN_NAMES)}")
 
@@ -97,6 +93,8 @@ def user_plan(user: UserOption, plan: Annotated[str, typer.Argument(help=", ".jo
 @user_app.command("role")
 def user_role(user: UserOption, role: Annotated[str, typer.Argument(help=" or ".join(ROLES))]) -> None:
     """Change the role of an account to admin or user."""
+    from relay.usecases.admin.manage_users import set_role
+
     if not is_role(role):
         raise OperatorError(f"unknown role {role!r}: choose {' or '.join(ROLES)}")
 
@@ -110,6 +108,7 @@ def user_role(user: UserOption, role: Annotated[str, typer.Argument(help=" or ".
 @user_app.command("export")
 def user_export(user: UserOption) -> None:
     """Print everything stored about an account as JSON. It is personal data: keep it safe."""
+    from relay.usecases.account.export_account import write_export
 
     async def export(relay: RelayAccess) -> None:
         await write_export(relay.connection, await relay.get_user_id(user), sys.stdout.buffer)
@@ -125,6 +124,7 @@ def user_delete(
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
 ) -> None:
     """Delete an account and everything that belongs to it, also at Enode. This can't be undone."""
+    from relay.usecases.account.deletion_steps import close_account
 
     async def find_account(relay: RelayAccess) -> UUID:
         return await relay.get_user_id(user)

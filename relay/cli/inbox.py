@@ -1,25 +1,18 @@
 """`evconduit inbox` and `evconduit replay`: inspect the stored events from Enode, and process them again."""
 
-import asyncio
 import json
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, LiteralString
+from typing import TYPE_CHECKING, Annotated, Any, LiteralString
 
 import typer
-from psycopg.rows import dict_row
 
 from relay.cli.shared import RelayAccess, print_note, run_story
-from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.kit.errors import OperatorError
-from relay.usecases.events.replay_inbox import (
-    EventFilter,
-    count_pending,
-    list_event_ids,
-    list_missing_ids,
-    replay_events,
-)
+
+if TYPE_CHECKING:
+    from relay.kit.database import Connection
 
 app = typer.Typer()
 inbox_app = typer.Typer(help="Inspect the stored events from Enode.", no_args_is_help=True)
@@ -46,6 +39,10 @@ def inbox_list(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of events, newest first.")] = 50,
 ) -> None:
     """List events by state. Events that were set aside need your attention. Their contents aren't shown."""
+    from psycopg.rows import dict_row
+
+    from relay.kit.database import fetch_all
+
     if state not in STATES:
         raise OperatorError(f"unknown state {state!r}: choose one of {', '.join(STATES)}")
 
@@ -70,6 +67,9 @@ def inbox_show(
     ] = False,
 ) -> None:
     """Show one event of the inbox."""
+    from psycopg.rows import dict_row
+
+    from relay.kit.database import fetch_one
 
     async def fetch_event(relay: RelayAccess) -> dict[str, Any] | None:
         return await fetch_one(relay.connection, GET_EVENT, [number], dict_row)
@@ -98,6 +98,8 @@ def replay_command(  # noqa: PLR0913 - each is a command line option
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the number of events.")] = False,
 ) -> None:
     """Process stored events again. Nothing is duplicated, and what happened in the past isn't pushed again."""
+    from relay.usecases.events.replay_inbox import EventFilter, list_event_ids, list_missing_ids
+
     if not (numbers or user or since or until or set_aside):
         raise OperatorError("choose the events to replay: numbers, --user, --since, --until or --set-aside")
 
@@ -121,6 +123,8 @@ def replay_command(  # noqa: PLR0913 - each is a command line option
 
 async def _requeue_events(connection: Connection, ids: Sequence[int]) -> tuple[int, ...]:
     """Queue these events again and print the progress; returns the ids that wait to be processed."""
+    from relay.usecases.events.replay_inbox import replay_events
+
     pending_ids: tuple[int, ...] = ()
     async for progress in replay_events(connection, ids):
         pending_ids = progress.pending_ids
@@ -130,6 +134,10 @@ async def _requeue_events(connection: Connection, ids: Sequence[int]) -> tuple[i
 
 async def _wait_until_processed(connection: Connection, ids: tuple[int, ...]) -> None:
     """Print how many are processed until all are, or until none was for STALL_TIMEOUT_SECONDS."""
+    import asyncio
+
+    from relay.usecases.events.replay_inbox import count_pending
+
     remaining, progress_at = len(ids), time.monotonic()
     while remaining and time.monotonic() - progress_at < STALL_TIMEOUT_SECONDS:
         await asyncio.sleep(PROGRESS_INTERVAL_SECONDS)

@@ -1,19 +1,15 @@
 """`evconduit invite`: manage invitation codes, for a relay where registration is by invitation."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relay.cli.shared import RelayAccess, print_note, run_story
-from relay.identity.invitations import (
-    Invitation,
-    create_invitation,
-    generate_invitation_code,
-    list_invitations,
-    revoke_invitation,
-)
 from relay.kit.errors import OperatorError
+
+if TYPE_CHECKING:
+    from relay.identity.invitations import Invitation
 
 app = typer.Typer(help="Manage invitations, for EVCONDUIT_REGISTRATION=invitation.", no_args_is_help=True)
 
@@ -25,6 +21,8 @@ def invite_create(
     note_: Annotated[str, typer.Option("--note", help="A note for yourself, for example who it's for.")] = "",
 ) -> None:
     """Create an invitation and print its code. It can't be shown again: only its hash is stored."""
+    from relay.identity.invitations import create_invitation, generate_invitation_code
+
     code = generate_invitation_code()
 
     async def create(relay: RelayAccess) -> None:
@@ -38,6 +36,7 @@ def invite_create(
 @app.command("list")
 def invite_list() -> None:
     """List invitations: first characters, state, uses and note."""
+    from relay.identity.invitations import list_invitations
 
     async def fetch_invitations(relay: RelayAccess) -> list[Invitation]:
         return await list_invitations(relay.connection)
@@ -57,6 +56,8 @@ def invite_revoke(
     ],
 ) -> None:
     """Revoke an invitation. Accounts that were registered with it stay."""
+    from relay.identity.invitations import list_invitations, revoke_invitation
+
     prefix = beginning.strip().rstrip("…").rstrip("-").upper()
 
     async def revoke(relay: RelayAccess) -> Invitation:

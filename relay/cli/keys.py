@@ -1,6 +1,6 @@
 """`evconduit key`: manage API keys."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,7 +8,9 @@ from relay.cli.shared import RelayAccess, UserOption, print_note, run_story
 from relay.identity.credentials import SCOPES
 from relay.kit.errors import OperatorError
 from relay.kit.sanitize import sanitize_line
-from relay.usecases.access.manage_keys import ApiKey, create_key, list_keys, revoke_key
+
+if TYPE_CHECKING:
+    from relay.usecases.access.manage_keys import ApiKey
 
 key_app = typer.Typer(help="Manage API keys. Create one for each Home Assistant or script.", no_args_is_help=True)
 
@@ -23,6 +25,8 @@ def key_create(
     ] = None,
 ) -> None:
     """Create an API key and print it. It can't be shown again: only its hash is stored."""
+    from relay.usecases.access.manage_keys import create_key
+
     scopes = list(dict.fromkeys(scope or SCOPES))
     if unknown := set(scopes) - set(SCOPES):
         raise OperatorError(f"unknown scope {', '.join(sorted(unknown))}: choose {' or '.join(SCOPES)}")
@@ -38,6 +42,7 @@ def key_create(
 @key_app.command("list")
 def key_list(user: UserOption) -> None:
     """List the keys of an account: first characters, state, last use, permissions and name."""
+    from relay.usecases.access.manage_keys import list_keys
 
     async def fetch_keys(relay: RelayAccess) -> list[ApiKey]:
         return await list_keys(relay.connection, await relay.get_user_id(user), include_revoked=True)
@@ -57,6 +62,8 @@ def key_revoke(
     user: UserOption,
 ) -> None:
     """Revoke a key. Home Assistant is disconnected at once and asks for new credentials."""
+    from relay.usecases.access.manage_keys import list_keys, revoke_key
+
     prefix = beginning.rstrip("…")
 
     async def revoke(relay: RelayAccess) -> ApiKey:

@@ -1,20 +1,13 @@
 """Commands that run the relay and its database: serve, work, migrate, doctor, database."""
 
-import asyncio
 from contextlib import ExitStack, closing
 from typing import Annotated
 
-import psycopg
 import typer
 
 from relay.cli.login import print_owner_sign_in_link
 from relay.cli.shared import print_note
-from relay.doctor import run_checks
 from relay.kit.errors import OperatorError
-from relay.kit.logs import configure_logging
-from relay.kit.migrations import apply_migrations
-from relay.settings import load_settings
-from relay.startup import open_owner_conninfo, prepare_database
 
 app = typer.Typer()
 ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - inside a container
@@ -31,7 +24,10 @@ def serve(
     ] = True,
 ) -> None:
     """Run the relay: web pages, API, streams and worker in one process, until Ctrl-C or SIGTERM."""
-    from relay import server  # noqa: PLC0415 - takes a second to import, and only this command needs it
+    from relay import server
+    from relay.kit.logs import configure_logging
+    from relay.settings import load_settings
+    from relay.startup import prepare_database
 
     overrides = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = load_settings().model_copy(update=overrides)
@@ -52,7 +48,10 @@ def serve(
 @app.command()
 def work() -> None:
     """Run a worker without web server, beside `evconduit serve --no-worker`. Any number can share one database."""
-    from relay import worker  # noqa: PLC0415 - takes a second to import, and only this command needs it
+    from relay import worker
+    from relay.kit.logs import configure_logging
+    from relay.settings import load_settings
+    from relay.startup import prepare_database
 
     settings = load_settings()
     configure_logging(settings.log_level)
@@ -63,6 +62,12 @@ def work() -> None:
 @app.command()
 def migrate() -> None:
     """Update the database schema. If DATABASE_URL is set, it must connect as the schema's owner."""
+    import psycopg
+
+    from relay.kit.migrations import apply_migrations
+    from relay.settings import load_settings
+    from relay.startup import open_owner_conninfo
+
     settings = load_settings()
     with open_owner_conninfo(settings) as conninfo:
         try:
@@ -78,6 +83,11 @@ def migrate() -> None:
 @app.command()
 def doctor() -> None:
     """Check settings, database and Enode, and print what is wrong and how to fix it. Exit status 1 on a problem."""
+    import asyncio
+
+    from relay.doctor import run_checks
+    from relay.settings import load_settings
+
     findings = asyncio.run(run_checks(load_settings()))
     for finding in findings:
         print(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.name}: {finding.message}")
@@ -88,5 +98,8 @@ def doctor() -> None:
 @database_app.command("url")
 def database_url() -> None:
     """Print the connection string of the database. The embedded database accepts connections while the relay runs."""
+    from relay.settings import load_settings
+    from relay.startup import open_owner_conninfo
+
     with open_owner_conninfo(load_settings()) as conninfo:
         print(conninfo)

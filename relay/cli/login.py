@@ -1,17 +1,16 @@
 """`evconduit login`: print one-time links that sign in the owner of a self-hosted relay on its web pages."""
 
-import asyncio
-from typing import Annotated, LiteralString
+from typing import TYPE_CHECKING, Annotated, LiteralString
 from uuid import UUID
 
 import typer
-from psycopg.rows import scalar_row
 
 from relay.cli.shared import RelayAccess, print_note, run_story
-from relay.identity.sign_in_links import LIFETIME, create_sign_in_link
-from relay.kit.database import Connection, connect_as_relay, fetch_all
 from relay.kit.errors import OperatorError
-from relay.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from relay.kit.database import Connection
+    from relay.settings import Settings
 
 app = typer.Typer()
 
@@ -25,6 +24,9 @@ def login(
     ] = None,
 ) -> None:
     """Print a link that signs the owner in on the relay's web pages. It works once, within 15 minutes."""
+    from relay.identity.sign_in_links import LIFETIME, create_sign_in_link
+    from relay.settings import load_settings
+
     settings = load_settings()
     if settings.mode == "cloud":
         raise OperatorError("there are no sign-in links in cloud mode: sign in with Supabase, on the page /sign-in")
@@ -39,6 +41,10 @@ def login(
 
 def print_owner_sign_in_link(settings: Settings, conninfo: str) -> None:
     """Print a sign-in link when a self-hosted relay starts without an account; using it creates the owner's."""
+    import asyncio
+
+    from relay.identity.sign_in_links import LIFETIME
+
     if settings.mode == "cloud" or settings.ingress_port is not None:
         return
     token = asyncio.run(_create_owner_link(conninfo))
@@ -52,6 +58,11 @@ def print_owner_sign_in_link(settings: Settings, conninfo: str) -> None:
 
 async def _create_owner_link(conninfo: str) -> str | None:
     """A link for an owner who doesn't exist yet; None when there is an account."""
+    from psycopg.rows import scalar_row
+
+    from relay.identity.sign_in_links import create_sign_in_link
+    from relay.kit.database import connect_as_relay, fetch_all
+
     async with connect_as_relay(conninfo) as connection:
         if await fetch_all(connection, LIST_USERS, [], scalar_row):
             return None
@@ -64,6 +75,10 @@ def _build_sign_in_url(settings: Settings, token: str) -> str:
 
 async def _find_only_user_id(connection: Connection) -> UUID | None:
     """The id of the only account; None when there is none yet. Raises OperatorError when there are several."""
+    from psycopg.rows import scalar_row
+
+    from relay.kit.database import fetch_all
+
     user_ids: list[UUID] = await fetch_all(connection, LIST_USERS, [], scalar_row)
     if len(user_ids) > 1:
         raise OperatorError("there are several accounts: choose one with --user")

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, LiteralString
+from typing import TYPE_CHECKING, Annotated, LiteralString
 
 import typer
 
 from relay.cli.shared import RelayAccess, print_note, run_story
 from relay.kit.errors import OperatorError
-from relay.usecases.calls.pause_switches import PAUSE_SWITCHES, list_paused, set_paused
-from relay.usecases.operations.collect_metrics import MeasuredMetric, collect_metrics
+from relay.usecases.calls.pause_switch_keys import PAUSE_SWITCHES
+
+if TYPE_CHECKING:
+    from relay.usecases.operations.collect_metrics import MeasuredMetric
 
 app = typer.Typer()
 
@@ -19,6 +21,8 @@ SwitchArgument = Annotated[str, typer.Argument(help=" or ".join(PAUSE_SWITCHES))
 @app.command()
 def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False) -> None:
     """Print the metrics of the database: pending events, last contact with Enode, what is paused and more."""
+    from relay.usecases.calls.pause_switches import list_paused
+    from relay.usecases.operations.collect_metrics import collect_metrics
 
     async def collect(relay: RelayAccess) -> tuple[list[MeasuredMetric], list[str]]:
         async def fetch_rows(statement: LiteralString) -> Sequence[tuple[object, ...]]:
@@ -53,6 +57,8 @@ def resume_command(what: SwitchArgument) -> None:
 
 
 def _set_paused(switch: str, *, paused: bool) -> None:
+    from relay.usecases.calls.pause_switches import set_paused
+
     if switch not in PAUSE_SWITCHES:
         raise OperatorError(f"{switch!r} can't be paused: choose {' or '.join(PAUSE_SWITCHES)}")
 

@@ -1,24 +1,20 @@
 """Shared by the commands: access to the relay's database, the --user option, and notes on standard error."""
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
-from relay.bus.redis import create_redis_sender, open_redis
-from relay.bus.waker import REVOKED_CHANNEL, NotSentError, Waker
-from relay.kit.database import Connection, connect_as_relay, open_pool
 from relay.kit.errors import OperatorError
 from relay.kit.problems import Problem
-from relay.settings import Settings, load_settings
-from relay.startup import prepare_database
-from relay.streams.hub import CloseStreams
-from relay.usecases.admin.manage_users import find_users
+
+if TYPE_CHECKING:
+    from relay.kit.database import Connection
+    from relay.settings import Settings
+    from relay.streams.hub import CloseStreams
 
 # Not a `type` alias: typer doesn't resolve those.
 UserOption = Annotated[str, typer.Option("--user", help="Email address or ID of the account.")]
@@ -35,7 +31,9 @@ class RelayAccess:
 
     async def get_user_id(self, email_or_id: str) -> UUID:
         """The id of the open account that `--user` names. Raises OperatorError unless it is exactly one."""
-        user_ids = await find_users(self.connection, email_or_id)
+        from relay.identity.users import find_open_users
+
+        user_ids = await find_open_users(self.connection, email_or_id)
         if not user_ids:
             raise OperatorError(f"no account {email_or_id!r}: create one with `evconduit user add`")
         if len(user_ids) > 1:
@@ -54,12 +52,19 @@ def run_story[Result](story: Story[Result], settings: Settings | None = None, *,
     By default its statements may run, and wait for a lock, for as long as they need: a replay reads the whole inbox.
     With timeouts they have those of a running relay.
     """
+    import asyncio
+
+    from relay.settings import load_settings
+    from relay.startup import prepare_database
+
     settings = settings or load_settings()
     with prepare_database(settings) as conninfo:
         return asyncio.run(_run_story(story, settings, conninfo, with_timeouts=with_timeouts))
 
 
 async def _run_story[Result](story: Story[Result], settings: Settings, conninfo: str, *, with_timeouts: bool) -> Result:
+    from relay.kit.database import connect_as_relay
+
     revoked: set[UUID] = set()
     async with connect_as_relay(conninfo, with_timeouts=with_timeouts) as connection:
         try:
@@ -67,36 +72,10 @@ async def _run_story[Result](story: Story[Result], settings: Settings, conninfo:
         except Problem as problem:
             raise OperatorError(problem.detail) from None
     if revoked:
-        await _publish_revoked(settings, conninfo, revoked)
+        from relay.cli.revocations import publish_revoked
+
+        await publish_revoked(settings, conninfo, revoked)
     return result
-
-
-async def _publish_revoked(settings: Settings, conninfo: str, revoked: Collection[UUID]) -> None:
-    """Have running relay processes end the streams of these credentials and users, over the bus that they listen on.
-
-    The revocation is committed, so the command succeeds even when they can't be notified.
-    """
-    try:
-        await _send_revoked(settings, conninfo, revoked)
-    except (NotSentError, OperatorError) as error:
-        _print_not_notified(str(error))
-    except ValueError:  # not with its text, which can quote the password in the URL
-        _print_not_notified("REDIS_URL is malformed")
-
-
-async def _send_revoked(settings: Settings, conninfo: str, revoked: Collection[UUID]) -> None:
-    """Raises NotSentError, OperatorError without a database connection, and ValueError for a malformed REDIS_URL."""
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(open_pool(conninfo, size=1))
-        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-        redis = await stack.enter_async_context(open_redis(redis_url)) if redis_url else None
-        waker = Waker(pool, REVOKED_CHANNEL, send=create_redis_sender(redis) if redis else None)
-        waker.wake(revoked)
-        await waker.flush()
-
-
-def _print_not_notified(cause: str) -> None:
-    print_note(f"Running relays could not be notified ({cause}). Open streams end within 25 seconds.")
 
 
 def print_note(text: str) -> None:

@@ -1,19 +1,15 @@
 """`evconduit tokens`: grant call tokens, and show those of an account."""
 
 import secrets
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relay.cli.shared import RelayAccess, UserOption, print_note, run_story
 from relay.kit.errors import OperatorError
-from relay.metering.call_tokens import (
-    CallTokenEntry,
-    LedgerEntry,
-    get_call_token_balance,
-    grant_call_tokens,
-    list_call_token_entries,
-)
+
+if TYPE_CHECKING:
+    from relay.metering.call_tokens import LedgerEntry
 
 OPERATOR_SOURCE = "operator"
 
@@ -32,6 +28,7 @@ def tokens_grant(
     ] = "",
 ) -> None:
     """Grant call tokens to an account and print its new balance. Call tokens don't expire."""
+    from relay.metering.call_tokens import CallTokenEntry, grant_call_tokens
 
     async def grant(relay: RelayAccess) -> int | None:
         entry = CallTokenEntry(
@@ -54,6 +51,7 @@ def tokens_show(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of ledger entries, newest first.")] = 20,
 ) -> None:
     """Print an account's remaining call tokens and its ledger."""
+    from relay.metering.call_tokens import get_call_token_balance, list_call_token_entries
 
     async def fetch_ledger(relay: RelayAccess) -> tuple[int, list[LedgerEntry]]:
         user_id = await relay.get_user_id(user)

@@ -2,24 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relay.cli.shared import RelayAccess, UserOption, print_note, run_story
-from relay.gateways.enode import EnodeClient, EnodeError, open_enode
-from relay.gateways.enode.vendor_cache import VendorCache, find_vendor
 from relay.kit.errors import OperatorError
 from relay.kit.sanitize import sanitize_line
-from relay.settings import Settings, load_settings
-from relay.usecases.linking.create_link_page import create_link_page
-from relay.usecases.linking.unlink_vehicles import (
-    UnlinkCandidate,
-    disconnect_vendor,
-    list_unlink_candidates,
-    mark_vehicles_deleted,
-)
-from relay.usecases.vehicles.limit_vehicles import require_vehicle_capacity
+
+if TYPE_CHECKING:
+    from relay.gateways.enode import EnodeClient
+    from relay.settings import Settings
+    from relay.usecases.linking.unlink_vehicles import UnlinkCandidate
 
 vehicle_app = typer.Typer(help="Link and unlink cars.", no_args_is_help=True)
 
@@ -32,6 +26,10 @@ def vehicle_link(
     ] = None,
 ) -> None:
     """Print the address of a page where the account holder links a car. It works once, within 24 hours."""
+    from relay.settings import load_settings
+    from relay.usecases.linking.create_link_page import create_link_page
+    from relay.usecases.vehicles.limit_vehicles import require_vehicle_capacity
+
     settings = load_settings()
 
     async def create_page(relay: RelayAccess) -> str:
@@ -64,6 +62,12 @@ def vehicle_unlink(
 
 
 async def _unlink_vehicles(relay: RelayAccess, user: str, vehicle: str, *, yes: bool) -> list[UnlinkCandidate]:
+    from relay.usecases.linking.unlink_vehicles import (
+        disconnect_vendor,
+        list_unlink_candidates,
+        mark_vehicles_deleted,
+    )
+
     user_id = await relay.get_user_id(user)
     candidates = await list_unlink_candidates(relay.connection, user_id, vehicle)
     if yes:
@@ -79,6 +83,8 @@ async def _unlink_vehicles(relay: RelayAccess, user: str, vehicle: str, *, yes: 
 
 
 async def _get_vendor_id(enode: EnodeClient, name: str) -> str:
+    from relay.gateways.enode.vendor_cache import VendorCache, find_vendor
+
     vendors = await VendorCache().get(enode)
     vendor = find_vendor(vendors, name)
     if vendor is None:
@@ -91,6 +97,8 @@ async def _get_vendor_id(enode: EnodeClient, name: str) -> str:
 @asynccontextmanager
 async def _open_enode(settings: Settings) -> AsyncIterator[EnodeClient]:
     """A client of Enode. An EnodeError in the block becomes one line for the operator."""
+    from relay.gateways.enode import EnodeError, open_enode
+
     config = settings.build_enode_config()
     if config is None:
         raise OperatorError("no car can be linked: set ENODE_CLIENT_ID and ENODE_CLIENT_SECRET")

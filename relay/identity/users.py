@@ -7,14 +7,14 @@ from uuid import UUID
 
 from psycopg.rows import class_row, scalar_row
 
-from relay.kit.database import Connection, fetch_one
+from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.plans import OPERATOR_PLAN, SIGN_UP_PLAN, PlanName
 
 # If a new user signs in from several browsers at once, one of them creates the account and the others find it.
 _LOCK_SUPABASE_ID: LiteralString = "select pg_advisory_xact_lock(hashtextextended('evconduit person ' || %s::text, 0))"
 # Account deletion removes the row in `users` before the user at Supabase. In between, the tombstone in `deleted_users`
 # has the id.
-_FIND: LiteralString = """
+_FIND_BY_SUPABASE_ID: LiteralString = """
 select id, closed_at is not null as is_closed from users where supabase_id = %(supabase_id)s
 union all
 select id, true from deleted_users where supabase_id = %(supabase_id)s and deleted_at is null
@@ -33,6 +33,10 @@ with inserted as (
     returning id),
 feed as (insert into feeds (user_id) select id from inserted)
 select id from inserted
+"""
+_FIND_OPEN: LiteralString = """
+select id from users
+where closed_at is null and (id::text = %(email_or_id)s or lower(email) = lower(%(email_or_id)s))
 """
 _UPDATE_EMAIL: LiteralString = (
     "update users set email = %(email)s where id = %(id)s and email is distinct from %(email)s"
@@ -78,10 +82,15 @@ async def create_user(
     return user_id
 
 
+async def find_open_users(connection: Connection, email_or_id: str) -> list[UUID]:
+    """Find the open accounts with this id or email address. Several accounts may share an email address."""
+    return await fetch_all(connection, _FIND_OPEN, {"email_or_id": email_or_id}, scalar_row)
+
+
 async def find_user_by_supabase_id(connection: Connection, supabase_id: UUID) -> ExistingUser | None:
     """Find the account of a Supabase user. Call in a transaction, which keeps others from creating the account."""
     await connection.execute(_LOCK_SUPABASE_ID, [str(supabase_id)])
-    return await fetch_one(connection, _FIND, {"supabase_id": supabase_id}, class_row(ExistingUser))
+    return await fetch_one(connection, _FIND_BY_SUPABASE_ID, {"supabase_id": supabase_id}, class_row(ExistingUser))
 
 
 async def create_user_from_supabase(connection: Connection, new_user: NewUser) -> UUID:

@@ -21,6 +21,7 @@ from typing import IO
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn, Ping
 
 from relay.kit import unprivileged
 from relay.kit.errors import OperatorError
@@ -186,10 +187,11 @@ class EmbeddedPostgres:
     def _wait_until_ready(self) -> None:
         # The process that started the server may have been killed during crash recovery; pg_ctl can't wait for that.
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while not self._programs.is_successful("pg_isready", "-h", str(self._read_socket_folder())):
+        conninfo = os.fsencode(make_conninfo(host=str(self._read_socket_folder())))
+        while PGconn.ping(conninfo) != Ping.OK:
             if time.monotonic() > deadline:
                 raise OperatorError(f"the embedded PostgreSQL runs but does not answer: see {self._log}")
-            time.sleep(0.1)
+            time.sleep(0.02)
 
     def _stop(self) -> None:
         if self._is_running():

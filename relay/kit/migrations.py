@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib import resources
 
 import psycopg
-from procrastinate.schema import SchemaManager
 
 from relay.kit.database import SyncConnection
 
@@ -79,6 +78,8 @@ def _apply_jobs_schema(connection: SyncConnection) -> None:
     """Create procrastinate's tables in their own schema, unless they exist: its SQL can't be applied twice."""
     if _table_exists(connection, f"{JOBS_SCHEMA}.procrastinate_jobs"):
         return
+    from procrastinate.schema import SchemaManager  # noqa: PLC0415 - slow to import, and needed once in a database
+
     with connection.transaction():
         connection.execute(
             f"create schema if not exists {JOBS_SCHEMA}; set local search_path to {JOBS_SCHEMA};"

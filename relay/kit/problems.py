@@ -1,19 +1,7 @@
-"""Errors as RFC 9457 problem details that keep FastAPI's `detail` member, for every route and every exception."""
+"""Errors that the relay reports to its clients, as RFC 9457 problems. problem_responses.py renders them."""
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-import psycopg
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
-from psycopg_pool import PoolTimeout
-from starlette.exceptions import HTTPException
-
-from relay.kit.logs import get_error_location
-
-log = logging.getLogger(__name__)
 
 TYPE_PREFIX = "urn:evconduit:problem:"
 
@@ -43,30 +31,6 @@ TITLES = {
     "unavailable": "The relay is temporarily unavailable.",
     "internal": "An internal error occurred.",
 }
-SLUGS_BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
-
-INTERNAL_ERROR_DETAIL = "The cause is in the relay's log. If it happens again, contact the relay's operator."
-
-OPENAPI_RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem (RFC 9457): what happened, and usually what to do. Some types have more members.",
-        "content": {
-            "application/problem+json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["type", "title", "status", "detail"],
-                    "properties": {
-                        "type": {"type": "string", "enum": [TYPE_PREFIX + slug for slug in TITLES]},
-                        "title": {"type": "string"},
-                        "status": {"type": "integer"},
-                        "detail": {"type": "string"},
-                    },
-                }
-            }
-        },
-    }
-}
-"""For the OpenAPI document: the schema of every response that a route doesn't declare itself."""
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own term for it
@@ -81,80 +45,3 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own term for it
         self.detail = detail
         self.headers = dict(headers or {})
         self.members = members
-
-
-def render_problem(problem: Problem) -> Response:
-    """Render the problem as `application/problem+json`."""
-    body = {
-        "type": TYPE_PREFIX + problem.slug,
-        "title": TITLES.get(problem.slug, problem.slug),
-        "status": problem.status,
-        "detail": problem.detail,
-        **problem.members,
-    }
-    return JSONResponse(body, problem.status, headers=problem.headers, media_type="application/problem+json")
-
-
-type RenderPage = Callable[[Request, Problem], Response | None]
-"""Renders a problem as a web page for a browser; returns None for requests of other clients."""
-
-
-def install_handlers(
-    app: FastAPI, *, headers: Mapping[str, str] | None = None, render_page: RenderPage | None = None
-) -> None:
-    """Answer every exception of `app` with a problem.
-
-    `headers` are added to the 500 of an unexpected exception, which is sent from outside all middleware.
-    """
-    handlers = _ExceptionHandlers(headers, render_page)
-    app.add_exception_handler(Problem, handlers.handle_problem)
-    app.add_exception_handler(HTTPException, handlers.handle_http_error)
-    app.add_exception_handler(RequestValidationError, handlers.handle_validation_error)
-    app.add_exception_handler(psycopg.Error, handlers.handle_database_error)
-    app.add_exception_handler(psycopg.OperationalError, handlers.handle_database_unavailable)
-    app.add_exception_handler(PoolTimeout, handlers.handle_database_unavailable)
-    app.add_exception_handler(Exception, handlers.handle_unexpected_error)
-
-
-class _ExceptionHandlers:
-    """Turns exceptions into responses. Starlette selects a handler by class, which its signature can't express."""
-
-    def __init__(self, headers: Mapping[str, str] | None, render_page: RenderPage | None) -> None:
-        self._headers = headers
-        self._render_page = render_page
-
-    async def handle_problem(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)  # noqa: S101 - selected by class, see above
-        return self._respond(request, error)
-
-    async def handle_http_error(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101 - selected by class, see above
-        slug = SLUGS_BY_STATUS.get(error.status_code, "invalid-request")
-        return self._respond(request, Problem(error.status_code, slug, str(error.detail), headers=error.headers))
-
-    async def handle_validation_error(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)  # noqa: S101 - selected by class, see above
-        # Never the input itself: it may be a secret that was typed into the wrong field.
-        errors = [{"loc": list(entry["loc"]), "msg": entry["msg"]} for entry in error.errors()]
-        fields = ", ".join(".".join(map(str, entry["loc"])) for entry in errors)
-        detail = f"Invalid fields: {fields}. Correct them and send the request again."
-        return self._respond(request, Problem(422, "invalid-request", detail, errors=errors))
-
-    async def handle_database_unavailable(self, request: Request, error: Exception) -> Response:
-        log.warning("database unavailable error=%s", type(error).__name__)
-        problem = Problem(503, "unavailable", "The database doesn't respond. Try again.", headers={"Retry-After": "5"})
-        return self._respond(request, problem)
-
-    async def handle_database_error(self, request: Request, error: Exception) -> Response:
-        # Only type and location: the message may quote a row. Handled here, the error isn't raised on to the server,
-        # which would log its message.
-        log.error("database statement failed error=%s at=%s", type(error).__name__, get_error_location(error))
-        return self._respond(request, Problem(500, "internal", INTERNAL_ERROR_DETAIL))
-
-    async def handle_unexpected_error(self, request: Request, error: Exception) -> Response:
-        log.error("unexpected error type=%s", type(error).__name__, exc_info=error)
-        return self._respond(request, Problem(500, "internal", INTERNAL_ERROR_DETAIL, headers=self._headers))
-
-    def _respond(self, request: Request, problem: Problem) -> Response:
-        page = self._render_page(request, problem) if self._render_page is not None else None
-        return page or render_problem(problem)

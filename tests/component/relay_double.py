@@ -139,6 +139,7 @@ class RelayDouble:
         self.seq = itertools.count(1)
         self.command_changes: dict[str, Any] = {}
         self.withholds_snapshot = False
+        self.has_gap = False
         self.endpoint: dict[str, Any] | None = None
         self.relink_response: dict[str, Any] = {
             "url": "https://link.example.com/once",
@@ -184,7 +185,9 @@ class RelayDouble:
             self.records[vehicle_id] = make_record(vehicle_id)
 
     def snapshot(self) -> dict[str, Any]:
-        return {"at": "2026-11-20T18:05:00.000Z", "account": self.account, "vehicles": list(self.records.values())}
+        gap = {"gap": True} if self.has_gap else {}
+        vehicles = list(self.records.values())
+        return {"at": "2026-11-20T18:05:00.000Z", "account": self.account, "vehicles": vehicles, **gap}
 
     def push_record(self, changed: dict[str, Any]) -> None:
         """Replace a vehicle's record and send it on all streams."""

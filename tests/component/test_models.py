@@ -137,18 +137,3 @@ def test_link_state_is_parsed():
 def test_push_defaults_to_false():
     assert Account.parse(JsonReader(make_account())).push
     assert not Account.parse(JsonReader({"id": "x"})).push
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2026-11-20T18:04:11.250Z", datetime(2026, 11, 20, 18, 4, 11, 250_000, tzinfo=UTC)),
-        ("2026-11-20T19:04:11+01:00", datetime(2026, 11, 20, 18, 4, 11, tzinfo=UTC)),
-        ("2026-11-20T18:04:11", datetime(2026, 11, 20, 18, 4, 11, tzinfo=UTC)),
-        ("0001-01-01T00:00:00+10:00", None),
-        ("yesterday", None),
-        (1_700_000_000, None),
-    ],
-)
-def test_times_are_aware_and_in_utc(text, expected):
-    assert JsonReader({"at": text}).get_datetime("at") == expected

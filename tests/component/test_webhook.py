@@ -1,11 +1,8 @@
 """Deliveries to the webhook while the stream is down."""
 
-import json
 from http import HTTPStatus
-from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient
 from freezegun.api import FrozenDateTimeFactory
 from helpers import (
     MINUTE,
@@ -25,6 +22,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.aiohttp import MockRequest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from relay_double import RENAULT, SECRET, TESLA, Problem, RelayDouble, sign_headers
+from webhook_helpers import Post, create_delivery
 
 from custom_components.evconduit import webhook_handler
 from custom_components.evconduit.const import DOMAIN
@@ -32,25 +30,6 @@ from custom_components.evconduit.webhook_registration import CONF_SECRET
 
 pytestmark = pytest.mark.usefixtures("webhook_supported")
 NO_STREAM = Problem(502, is_relay=False)
-
-
-def create_delivery(*messages: tuple[str, str, Any]) -> bytes:
-    items = [{"event": event, "id": cursor, "data": data} for event, cursor, data in messages]
-    return json.dumps({"type": "changes", "cursor": items[-1]["id"], "messages": items}).encode()
-
-
-class Post:
-    """Sends POSTs to the entry's webhook."""
-
-    def __init__(self, client: TestClient, entry: MockConfigEntry) -> None:
-        self._client = client
-        self.path = f"/api/webhook/{entry.data[CONF_WEBHOOK_ID]}"
-
-    async def __call__(self, body: bytes, headers: dict[str, str] | None = None, *, id_: str = "msg_1") -> Any:
-        """Send a delivery. Return the acknowledged id, or the status."""
-        headers = sign_headers(body, at=dt_util.utcnow().timestamp(), message_id=id_) if headers is None else headers
-        async with self._client.post(self.path, data=body, headers=headers) as response:
-            return (await response.json())["ack"] if response.status == HTTPStatus.OK else response.status
 
 
 @pytest.fixture

@@ -71,6 +71,12 @@ def test_empty_variable_counts_as_not_set(monkeypatch):
     assert load_settings().database_url is None
 
 
+def test_variables_of_other_programs_are_not_read(monkeypatch):
+    for name in ("MODE", "HOST", "PORT", "DATA", "LOG_LEVEL", "REGISTRATION", "evconduit_port"):
+        monkeypatch.setenv(name, "9999")
+    assert load_settings() == Settings()
+
+
 def test_repr_of_settings_hides_secrets(monkeypatch):
     monkeypatch.setenv("ENODE_CLIENT_ID", "me")
     monkeypatch.setenv("ENODE_CLIENT_SECRET", "hush-hush")

@@ -1,38 +1,20 @@
 """Manage accounts for the operator: the functions behind `evconduit user`."""
 
-from typing import Literal, LiteralString, TypeIs
+from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import scalar_row
-
 from relay.gateways.enode.languages import match_language
+from relay.identity.roles import Role
 from relay.identity.users import create_user
-from relay.kit.database import Connection, fetch_all
+from relay.kit.database import Connection
 from relay.plans import OPERATOR_PLAN, PlanName
 from relay.streams.hub import CloseStreams
 
-type Role = Literal["user", "admin"]
-ROLES: tuple[Role, ...] = ("user", "admin")
-
-FIND_USERS: LiteralString = """
-select id from users
-where closed_at is null and (id::text = %(email_or_id)s or lower(email) = lower(%(email_or_id)s))
-"""
 APPROVE: LiteralString = "update users set approved_at = now() where id = %s and approved_at is null"
 SET_PLAN: LiteralString = "update users set plan = %s where id = %s"
 SET_ROLE: LiteralString = "update users set role = %s where id = %s"
 DISABLE: LiteralString = "update users set disabled_at = now() where id = %s"
 ENABLE: LiteralString = "update users set disabled_at = null where id = %s"
-
-
-def is_role(text: str) -> TypeIs[Role]:
-    """Whether this is the name of a role."""
-    return text in ROLES
-
-
-async def find_users(connection: Connection, email_or_id: str) -> list[UUID]:
-    """Open accounts with this id or email address. Several accounts may share an email address."""
-    return await fetch_all(connection, FIND_USERS, {"email_or_id": email_or_id}, scalar_row)
 
 
 async def add_user(connection: Connection, *, email: str, name: str, language: str) -> UUID:

@@ -8,11 +8,8 @@ from typing import LiteralString
 from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
-from relay.feed.delivery_switch import DELIVERY_PAUSED_KEY
 from relay.kit.database import Connection, fetch_all
-
-PAUSE_SWITCHES: dict[str, str] = {"delivery": DELIVERY_PAUSED_KEY, "commands": "commands_paused"}
-"""Key of a switch's row in the table `settings`, by the switch's name."""
+from relay.usecases.calls.pause_switch_keys import PAUSE_SWITCHES
 
 COMMANDS_PAUSED: LiteralString = "exists (select from settings where key = 'commands_paused' and value = 'true')"
 

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -18,9 +18,7 @@ from relay.kit.outbound import OutboundClient
 from relay.kit.rate_limiter import RateLimiter
 from relay.plans import SELF_HOSTED_PLANS, Plans
 from relay.streams.hub import Hub
-
-type Mode = Literal["self-hosted", "cloud"]
-type RegistrationPolicy = Literal["closed", "invitation", "open"]
+from relay.usecases.calls.modes import Mode, RegistrationPolicy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

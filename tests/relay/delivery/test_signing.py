@@ -1,3 +1,6 @@
+import base64
+import hashlib
+import hmac
 import json
 import time
 from uuid import UUID, uuid4
@@ -66,3 +69,24 @@ def test_message_id_depends_on_endpoint_and_exact_bytes():
         )
         == 3
     )
+
+
+def test_secret_and_message_id_never_change_for_the_same_endpoint():
+    """They are derived again at every start: another derivation would make every registered endpoint refuse us."""
+    context = b"evconduit/endpoint-secret/1\0" + ENDPOINT.bytes + b"salt"
+    secret = hmac.new(b"key", context, hashlib.sha256).digest()
+    assert secret == SECRET
+    assert encode_secret(secret) == "whsec_" + base64.b64encode(secret).decode()
+    digest = hashlib.sha256(ENDPOINT.bytes + b"{}").digest()
+    assert derive_message_id(ENDPOINT, b"{}") == "msg_" + base64.urlsafe_b64encode(digest)[:24].decode()
+
+
+def test_headers_have_the_names_of_standard_webhooks():
+    headers = create_signed_headers(b"secret", "msg_1", b"{}", timestamp=1_700_000_000)
+    signature = hmac.new(b"secret", b"msg_1.1700000000.{}", hashlib.sha256).digest()
+    assert headers == {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": "1700000000",
+        "webhook-signature": "v1," + base64.b64encode(signature).decode(),
+        "Content-Type": "application/json",
+    }

@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 from relay.inbox import routes
 from relay.inbox.routes import ENODE_WEBHOOK_PATH, router
 from relay.inbox.service import Inbox
-from relay.kit import problems
+from relay.kit import problem_responses
 from relay.kit.database import open_pool
 from tests.relay.support.enode_events import NOON, SECRET, make_event, make_vehicle, sign_body
 
@@ -50,7 +50,7 @@ class InboxClient:
         self.woken_users = []
         app = FastAPI()
         app.include_router(router)
-        problems.install_handlers(app)
+        problem_responses.install_handlers(app)
         app.state.inbox = Inbox(pool, account_id="account-1", secrets=[SECRET], wake=self.woken_users.append)
         self._transport = httpx.ASGITransport(app)
 

@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address, ip_network
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from relay.kit.outbound_rules import (
     is_target_allowed,
     parse_allowlist,
     parse_url,
+    unwrap_embedded_ipv4,
 )
 
 CLOUD = OutboundRules(own_ports=frozenset({8300}))
@@ -228,3 +230,163 @@ def test_any_text_is_parsed_or_rejected_as_malformed(text):
     assert target.host.isascii()
     assert target.host == target.host.lower()
     assert 0 < target.port <= 65535
+
+
+def allow_reserved(hosts=(), networks=()):
+    """Rules of a self-hosted relay whose operator allows these hosts and networks."""
+    return OutboundRules(
+        allow_private=True, allowed_hosts=frozenset(hosts), allowed_networks=tuple(map(ip_network, networks))
+    )
+
+
+BLOCKED_HOSTS = ["supervisor", "hassio", "supervisor.local.hass.io", "metadata.google.internal", "metadata"]
+
+
+@pytest.mark.parametrize("host", BLOCKED_HOSTS)
+@pytest.mark.parametrize("spell", [str, str.upper, str.title, "{}.".format])
+def test_supervisor_and_metadata_hosts_are_blocked_however_they_are_spelt(host, spell):
+    """Also where the operator lists the host, and whatever the address."""
+    rules = allow_reserved([host], ["0.0.0.0/0"])
+    for url in (f"https://{spell(host)}/", f"http://{spell(host)}:8123/", f"https://{spell(host)}:443/x"):
+        target = parse_url(url)
+        assert target.host == host
+        assert [is_target_allowed(target, each) for each in (CLOUD, HOME, LISTED, rules)] == [False] * 4
+
+
+@pytest.mark.parametrize("host", BLOCKED_HOSTS)
+def test_other_hosts_that_contain_a_blocked_name_are_decided_by_their_address(host):
+    """Names below a blocked one lead to the same networks, which are never allowed."""
+    for other in (f"x.{host}", f"{host}.example.org", f"my{host}", f"{host}1"):
+        assert is_allowed(f"https://{other}/", "1.1.1.1", CLOUD)
+        for address in ("172.30.32.2", "172.30.33.1", "169.254.169.254"):
+            for rules in (CLOUD, HOME, LISTED, allow_reserved([other], ["0.0.0.0/0"])):
+                assert not is_allowed(f"https://{other}/", address, rules)
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"),
+    [
+        (1, False),
+        (80, False),
+        (442, False),
+        (443, True),
+        (444, False),
+        (1023, False),
+        (1024, True),
+        (1025, True),
+        (8123, True),
+        (65535, True),
+    ],
+)
+def test_cloud_mode_reaches_https_on_port_443_or_from_1024(port, expected):
+    assert is_allowed(f"https://ha.example:{port}", "1.1.1.1", CLOUD) is expected
+    assert not is_allowed(f"http://ha.example:{port}", "1.1.1.1", CLOUD)
+    assert is_allowed(f"https://ha.example:{port}", "1.1.1.1", HOME)
+    assert is_allowed(f"http://ha.example:{port}", "192.168.1.5", HOME)
+
+
+@pytest.mark.parametrize(
+    ("rules", "host", "address", "expected"),
+    [
+        (allow_reserved(["ha.lan"]), "ha.lan", "127.0.0.1", True),
+        (allow_reserved(["ha.lan"]), "HA.LAN.", "127.0.0.1", True),
+        (allow_reserved(["ha.lan"]), "x.ha.lan", "127.0.0.1", False),
+        (allow_reserved(["ha.lan"]), "nas.lan", "127.0.0.1", False),
+        (allow_reserved(["ha.lan"]), "ha.lan", "169.254.169.254", False),
+        (allow_reserved(["ha.lan"]), "ha.lan", "192.0.2.1", False),
+        (allow_reserved([], ["127.0.0.1/32"]), "any.lan", "127.0.0.1", True),
+        (allow_reserved([], ["127.0.0.1/32"]), "any.lan", "::ffff:127.0.0.1", True),
+        (allow_reserved([], ["127.0.0.1/32"]), "any.lan", "127.0.0.2", False),
+        (allow_reserved([], ["127.0.0.1/32"]), "any.lan", "::1", False),
+        (allow_reserved([], ["::1/128"]), "any.lan", "::1", True),
+        (OutboundRules(), "any.lan", "10.1.0.1", False),
+        (OutboundRules(allowed_networks=(ip_network("10.1.0.0/16"),)), "any.lan", "10.1.255.255", True),
+        (OutboundRules(allowed_networks=(ip_network("10.1.0.0/16"),)), "any.lan", "10.2.0.0", False),
+        (OutboundRules(allowed_hosts=frozenset({"any.lan"})), "any.lan", "10.2.0.0", True),
+        (OutboundRules(allowed_hosts=frozenset({"any.lan"})), "other.lan", "10.2.0.0", False),
+        (OutboundRules(allowed_hosts=frozenset({"any.lan"})), "any.lan", "172.30.32.2", False),
+    ],
+)
+def test_operator_allows_single_hosts_or_networks(rules, host, address, expected):
+    assert is_allowed(f"https://{host}:8123", address, rules) is expected
+
+
+NETWORK_EDGES = [
+    ("public", ["1.0.0.0", "9.255.255.255", "11.0.0.0", "126.255.255.255", "128.0.0.0", "223.255.255.255"]),
+    ("public", ["100.63.255.255", "100.128.0.0", "169.253.255.255", "169.255.0.0", "168.63.129.15", "168.63.129.17"]),
+    ("public", ["172.15.255.255", "172.32.0.0", "192.167.255.255", "192.169.0.0", "192.0.1.0", "192.88.98.255"]),
+    ("public", ["192.88.100.0", "2003::1", "2001:200::1"]),
+    ("private", ["10.0.0.0", "10.255.255.255", "100.64.0.0", "100.127.255.255", "100.100.100.199", "100.100.100.201"]),
+    ("private", ["172.16.0.0", "172.30.31.255", "172.30.34.0", "192.168.0.0", "192.168.255.255"]),
+    ("private", ["fc00::", "fdff:ffff::1", "fd00:ec1::1", "fd00:ec3::1", "fd20:ce:0:1::1", "fd0c:ac1e:2101::1"]),
+    ("never", ["0.255.255.255", "169.254.0.0", "169.254.255.255", "172.30.32.0", "192.0.0.0", "192.0.0.255"]),
+    ("never", ["192.88.99.0", "192.88.99.255", "224.0.0.0", "255.255.255.254", "fe80::", "febf::1", "feff::1"]),
+    ("never", ["2001:0:ffff::1", "2002:ffff::1", "fd00:ec2:ffff::1", "fd20:ce::ffff", "fd0c:ac1e:2100:ffff::1"]),
+    ("loopback", ["127.0.0.0", "127.255.255.255"]),
+]
+
+
+@pytest.mark.parametrize(("kind", "addresses"), NETWORK_EDGES)
+def test_addresses_at_the_edges_of_networks_are_classified(kind, addresses):
+    assert {address: classify_address(ip_address(address)) for address in addresses} == dict.fromkeys(addresses, kind)
+
+
+@given(st.ip_addresses(v=4))
+def test_embedded_ipv4_address_is_unwrapped_to_the_last_bit(inner):
+    assert unwrap_embedded_ipv4(inner) == inner
+    assert unwrap_embedded_ipv4(ip_address(f"::ffff:{inner}")) == inner
+    assert unwrap_embedded_ipv4(ip_address(f"64:ff9b::{inner}")) == inner
+    assert unwrap_embedded_ipv4(ip_address(f"64:ff9b:1::{inner}")) == ip_address(f"64:ff9b:1::{inner}")
+
+
+LABEL = "a" * 63
+LONGEST_HOST = f"{LABEL}.{LABEL}.{LABEL}.{'a' * 61}"
+
+
+@pytest.mark.parametrize(
+    ("url", "is_valid"),
+    [
+        ("https://example.org/".ljust(2048, "a"), True),
+        ("https://example.org/".ljust(2049, "a"), False),
+        (f"https://{LONGEST_HOST}/", True),
+        (f"https://{LONGEST_HOST}a/", False),
+        (f"https://{LABEL}.org/", True),
+        ("https://example.org:1/", True),
+        ("https://example.org:65535/", True),
+        ("https://example.org:65536/", False),
+        ("https://example.org/a@b", True),
+        ("https://example.org/?a=b:c@d", True),
+        ("https://a1.example.org/", True),
+        ("https://1a/", True),
+        ("https://a.1b/", True),
+        ("https://a.0xg/", True),
+        ("https://a.0xf/", False),
+    ],
+)
+def test_urls_at_the_limits(url, is_valid):
+    if is_valid:
+        assert parse_url(url).url == httpx.URL(url)
+    else:
+        with pytest.raises(MalformedUrlError):
+            parse_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "ip_literal"),
+    [
+        ("https://1.2.3.4/", ip_address("1.2.3.4")),
+        ("https://[2606:4700::1111]/", ip_address("2606:4700::1111")),
+        ("https://example.org/", None),
+    ],
+)
+def test_ip_literal_is_the_address_in_the_url(url, ip_literal):
+    assert parse_url(url).ip_literal == ip_literal
+
+
+def test_allowlist_skips_empty_entries_and_numbers_an_invalid_one():
+    assert parse_allowlist("ha.lan,,nas.lan, 10.0.0.0/8")[0] == {"ha.lan", "nas.lan"}
+    assert parse_allowlist(" HA.lan ")[0] == {"ha.lan"}
+    assert parse_allowlist("") == (frozenset(), ())
+    for text, number in (("ha lan", 1), ("ha.lan,ha lan", 2), ("ha.lan,,10.0.0.0/8,127.1", 4)):
+        with pytest.raises(ValueError, match=rf"^entry {number} is neither"):
+            parse_allowlist(text)

@@ -11,7 +11,7 @@ from aiohttp import web
 from fastapi import FastAPI
 
 from relay.bus.waker import FEED_CHANNEL, Waker
-from relay.kit import problems
+from relay.kit import problem_responses
 from relay.kit.jobs import JobQueue
 from relay.kit.outbound import OutboundClient, OutboundTimeouts
 from relay.kit.outbound_rules import OutboundRules
@@ -123,7 +123,7 @@ async def open_api_client(runtime: Runtime):
     app = FastAPI()
     for router in (register_endpoint.router, account_and_vehicles.router):
         app.include_router(router)
-    problems.install_handlers(app)
+    problem_responses.install_handlers(app)
     app.state.runtime = runtime
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://relay/api/ha/v2") as client:

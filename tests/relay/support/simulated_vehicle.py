@@ -6,7 +6,7 @@ import httpx
 from fastapi import FastAPI
 from psycopg.types.json import Jsonb
 
-from relay.kit import problems
+from relay.kit import problem_responses
 from relay.usecases.account import set_language
 from relay.usecases.classic import account_and_vehicles, charging_commands
 from relay.usecases.commands import command_routes
@@ -31,7 +31,7 @@ def create_api_client(runtime, account):
     app.state.runtime = runtime
     for module in ROUTERS:
         app.include_router(module.router)
-    problems.install_handlers(app)
+    problem_responses.install_handlers(app)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(
         transport=transport, base_url="http://relay/api/ha/v2", headers={"Authorization": account.header}

@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from relay.bus.waker import FEED_CHANNEL, Waker
-from relay.kit import problems
+from relay.kit import problem_responses
 from relay.kit.jobs import JobQueue
 from relay.streams.hub import Hub
 from relay.usecases.calls.runtime import Runtime
@@ -27,7 +27,7 @@ class RelayProcess:
         self.waker.add_callback(self.hub.request_delivery)
         self.app = FastAPI()
         self.app.include_router(stream_events.router)
-        problems.install_handlers(self.app)
+        problem_responses.install_handlers(self.app)
         self.app.state.runtime = Runtime(
             pool=pool, hub=self.hub, feed_waker=self.waker, jobs=JobQueue(), enode=None, version="1.2.3", plans=CLOUD
         )

@@ -1,68 +1,15 @@
 """Corrections of known vendor errors, and that nothing else is changed."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.corrections import MAX_CHARGE_RATE_KW, MAX_PLUGGED_IN_HOLD, RULES, derive_corrections
-from relay.vehicles.merge import merge_report
-from relay.vehicles.models import CorrectionOverlay, Vehicle, VehicleReport, VehicleState
+from relay.vehicles.corrections import MAX_CHARGE_RATE_KW, MAX_PLUGGED_IN_HOLD, derive_corrections
+from relay.vehicles.models import CorrectionOverlay, Vehicle
 from relay.vehicles.transitions import parse_charge_flags
-
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-HELD_RULE, IS_CHARGING_RULE, CHARGE_RATE_RULE = (rule.name for rule in RULES)
-
-
-class CorrectedVehicle:
-    """A vehicle whose reports are merged and corrected one after the other."""
-
-    def __init__(self, vendor="XPENG"):
-        self.vendor, self.state, self.corrected, self.number = vendor, VehicleState(), CorrectionOverlay(), 0
-
-    def report_charge(self, state, minutes, *, level=80, km=1000.0, place=(52.0, 5.0), **charge):
-        at = (NOON + timedelta(minutes=minutes)).isoformat()
-        plugged_in = state.startswith("PLUGGED_IN") if state != "UNKNOWN" else None
-        group = {
-            "powerDeliveryState": state,
-            "isPluggedIn": plugged_in,
-            "isCharging": state == "PLUGGED_IN:CHARGING",
-            "isFullyCharged": state == "PLUGGED_IN:COMPLETE",
-            "batteryLevel": level,
-            "batteryCapacity": 60,
-            "chargeLimit": 80,
-            "chargeRate": 7.0 if state == "PLUGGED_IN:CHARGING" else None,
-            "lastUpdated": at,
-        } | charge
-        vehicle = {
-            "vendor": self.vendor,
-            "chargeState": group,
-            "odometer": {"distance": km, "lastUpdated": at},
-            "location": {"latitude": place[0], "longitude": place[1], "lastUpdated": at},
-        }
-        self.report(vehicle, minutes)
-        return self.charge_state
-
-    def report(self, vehicle, minutes):
-        self.number += 1
-        report = VehicleReport(
-            enode_vehicle_id="car",
-            created_at=NOON + timedelta(minutes=minutes),
-            event_id=self.number,
-            vehicle=vehicle,
-        )
-        self.state = merge_report(self.state, report)
-        self.corrected = derive_corrections(self.corrected.memory, self.state)
-
-    @property
-    def charge_state(self):
-        groups = {**self.state.groups, **self.corrected.overlay}
-        return groups["chargeState"]
-
-
-def is_held(vehicle):
-    return HELD_RULE in vehicle.corrected.names
+from tests.relay.support.corrected_vehicle import CHARGE_RATE_RULE, HELD_RULE, IS_CHARGING_RULE, NOON, CorrectedVehicle
 
 
 @pytest.fixture
@@ -90,9 +37,9 @@ def test_unplugged_after_a_completed_charge_is_shown_as_plugged_in(vehicle):
 def test_unplugged_when_full_is_shown_as_plugged_in_without_a_complete_state(vehicle):
     vehicle.report_charge("PLUGGED_IN:CHARGING", 0, level=79)
     vehicle.report_charge("UNPLUGGED", 10, level=80)
-    assert is_held(vehicle)
+    assert vehicle.is_held
     vehicle.report_charge("UNPLUGGED", 200, level=79)  # a parked vehicle loses a little charge
-    assert is_held(vehicle)
+    assert vehicle.is_held
 
 
 def test_absurd_numbers_are_ignored(vehicle):
@@ -107,7 +54,7 @@ def test_unplugging_before_the_charge_limit_is_not_corrected(vehicle):
     vehicle.report_charge("PLUGGED_IN:CHARGING", 0, level=60)
     assert vehicle.report_charge("UNPLUGGED", 10, level=62)["isPluggedIn"] is False
     vehicle.report_charge("UNPLUGGED", 20, level=80)
-    assert not is_held(vehicle)
+    assert not vehicle.is_held
 
 
 @pytest.mark.parametrize(
@@ -119,13 +66,13 @@ def test_vehicle_that_has_moved_is_not_shown_as_plugged_in(vehicle, left):
     assert vehicle.report_charge("UNPLUGGED", 20, **left)["powerDeliveryState"] == "UNPLUGGED"
     assert vehicle.corrected == CorrectionOverlay()
     vehicle.report_charge("UNPLUGGED", 30)  # back at the same place, but not plugged in
-    assert not is_held(vehicle)
+    assert not vehicle.is_held
 
 
 def test_noise_in_position_and_odometer_is_not_a_move(vehicle):
     complete_charge(vehicle)
     vehicle.report_charge("UNPLUGGED", 12, km=1000.2, place=(52.0005, 5.0005))
-    assert is_held(vehicle)
+    assert vehicle.is_held
 
 
 def test_move_reported_before_the_charge_state_counts(vehicle):
@@ -133,16 +80,16 @@ def test_move_reported_before_the_charge_state_counts(vehicle):
     odometer = {"distance": 1004.0, "lastUpdated": (NOON + timedelta(minutes=20)).isoformat()}
     vehicle.report({"vendor": "XPENG", "odometer": odometer}, 20)
     vehicle.report_charge("UNPLUGGED", 22, km=1004.0)
-    assert not is_held(vehicle)
+    assert not vehicle.is_held
 
 
 def test_correction_ends_after_a_day(vehicle):
     complete_charge(vehicle)
     day = MAX_PLUGGED_IN_HOLD / timedelta(minutes=1)
     vehicle.report_charge("UNPLUGGED", 10 + day)
-    assert is_held(vehicle)
+    assert vehicle.is_held
     vehicle.report_charge("UNPLUGGED", 11 + day)
-    assert not is_held(vehicle)
+    assert not vehicle.is_held
 
 
 def test_unplugging_after_a_later_stop_is_not_corrected(vehicle):
@@ -150,7 +97,7 @@ def test_unplugging_after_a_later_stop_is_not_corrected(vehicle):
     vehicle.report_charge("UNPLUGGED", 12)
     vehicle.report_charge("PLUGGED_IN:STOPPED", 20)
     vehicle.report_charge("UNPLUGGED", 22)
-    assert not is_held(vehicle)
+    assert not vehicle.is_held
 
 
 def test_other_vendors_are_not_corrected():

@@ -1,5 +1,7 @@
 """VIN normalisation and hashing."""
 
+import hmac
+
 import pytest
 
 from relay.vehicles.vin import hash_vin, normalize_vin
@@ -21,3 +23,30 @@ def test_hash_depends_on_key_and_vin():
 def test_placeholders_and_malformed_vins_have_no_hash(text):
     assert normalize_vin(text) is None
     assert hash_vin(b"key", text) is None
+
+
+@pytest.mark.parametrize(
+    ("vin", "valid"),
+    [
+        pytest.param("1" * 14 + "ABC", True, id="four distinct characters"),
+        pytest.param("1" * 15 + "AB", False, id="three distinct characters"),
+        pytest.param("ABCDEFGHJKLMNPRST", True, id="letters only"),
+        pytest.param("ABCDEFGHJKLMNPRS", False, id="sixteen characters"),
+        pytest.param("ABCDEFGHJKLMNPRSTU", False, id="eighteen characters"),
+        pytest.param("ABCDEFGHJKLMNPRS_", False, id="an underscore"),
+        pytest.param("ABCDEFGHJKLMNPRSÄ", False, id="a letter outside ASCII"),
+        pytest.param("ABCDEFGHJKLMNPRS٣", False, id="a digit outside ASCII"),
+        pytest.param("ABCDEFGHJKLMNPRST.", False, id="a character after it"),
+    ],
+)
+def test_vin_is_17_ascii_letters_and_digits_of_at_least_four_kinds(vin, valid):
+    assert normalize_vin(vin) == (vin if valid else None)
+    assert (hash_vin(b"key", vin) is None) is not valid
+
+
+def test_normalized_vin_is_in_capitals_without_spaces_and_hyphens():
+    assert normalize_vin("\t5yj-3e7 eb1kf\u2003000-001\n") == VIN
+
+
+def test_hash_is_the_documented_hmac_because_stored_hashes_must_still_match():
+    assert hash_vin(b"key", VIN) == hmac.digest(b"key", b"vin:" + VIN.encode(), "sha256")

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from relay.bus.waker import FEED_CHANNEL, Waker
 from relay.gateways.enode import Clock, EnodeClient, EnodeConfig
-from relay.kit import problems
+from relay.kit import problem_responses
 from relay.kit.jobs import JobQueue
 from relay.streams.hub import Hub
 from relay.usecases.calls.runtime import Runtime
@@ -53,7 +53,7 @@ async def api(runtime, account):
     app.state.runtime = runtime
     app.include_router(charging_commands.router)
     app.include_router(command_routes.router)
-    problems.install_handlers(app)
+    problem_responses.install_handlers(app)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     headers = {"Authorization": account.header}
     async with httpx.AsyncClient(transport=transport, base_url="http://relay", headers=headers) as client:

@@ -5,14 +5,14 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
-from relay.kit import problems
+from relay.kit import problem_responses
 
 
 @pytest.mark.parametrize("raise_app_exceptions", [False, True])
 async def test_neither_response_nor_log_quotes_the_row_of_a_database_error(pool, caplog, raise_app_exceptions):
     """The error's message contains the row, so VINs and positions. Raised on, it would be in the server's own log."""
     app = FastAPI()
-    problems.install_handlers(app)
+    problem_responses.install_handlers(app)
 
     @app.get("/")
     async def fail() -> None:
@@ -26,4 +26,4 @@ async def test_neither_response_nor_log_quotes_the_row_of_a_database_error(pool,
     assert response.json()["type"] == "urn:evconduit:problem:internal"
     assert "5YJ3E7EB1KF000001" not in response.text + caplog.text
     assert psycopg.errors.InvalidTextRepresentation.__name__ in caplog.text
-    assert "test_problems.py:" in caplog.text
+    assert "test_problem_responses.py:" in caplog.text

@@ -1,0 +1,148 @@
+"""Samples, sessions and ledgers as database rows: nothing is lost, and stored JSON keeps its keys."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+
+from relay.vehicles.charging.derivation import DerivationState, derive_periods
+from relay.vehicles.charging.home_and_rates import ElectricityRate
+from relay.vehicles.charging.ledger import ChargingLedger, ChargingSession, EnergyCounters
+from relay.vehicles.charging.periods import ChargingPeriod
+from relay.vehicles.charging.rows import (
+    parse_base,
+    parse_counters,
+    parse_ledger,
+    parse_sample_row,
+    parse_session_row,
+    serialize_base,
+    serialize_ledger,
+    serialize_sample,
+    serialize_session,
+)
+from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
+from tests.relay.support.charging import histories, merge_by_time, random_samples
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ONE = NOON + timedelta(hours=1)
+SESSION_ID = UUID("9b2c1f7e-64a8-4b0e-8f83-0d5a1c6e2b47")
+VEHICLE_ID = UUID("a2c1de59-0f0b-5a5a-9a58-6b4c4e9d1f10")
+PLACE = VehiclePlace(latitude=52.0, longitude=5.0, odometer_km=100.0)
+RATE = ElectricityRate(valid_from=NOON, cost_per_kwh=0.25, currency="EUR")
+SAMPLE = ChargingSample(
+    at=ONE,
+    reading=ChargeReading(charging=True, plugged_in=True, soc=50.0, power_kw=7.2, capacity_kwh=60.0),
+    version="reading",
+    place=PLACE,
+    place_version="place",
+)
+PERIOD = ChargingPeriod(
+    started_at=NOON, ended_at=ONE, open=True, charged=timedelta(minutes=50), soc_start=40.0, soc_end=50.0,
+    power_kwh=6.0, soc_kwh=0.5, peak_kw=11.0, place=PLACE, left=False,
+)  # fmt: skip
+SESSION = ChargingSession(id=SESSION_ID, period=PERIOD, at_home=True, rate=RATE)
+COUNTERS = EnergyCounters(counted_kwh=1.0, counted_home_kwh=2.0, lifetime_kwh=3.0, home_kwh=4.0)
+LEDGER = ChargingLedger(state=DerivationState(last=SAMPLE, period=PERIOD), session=SESSION, counters=COUNTERS)
+
+STORED_PLACE = {"latitude": 52.0, "longitude": 5.0, "odometer_km": 100.0}
+STORED_PERIOD = {
+    "started_at": "2026-11-23T12:00:00Z", "ended_at": "2026-11-23T13:00:00Z", "open": True, "charged": "PT50M",
+    "soc_start": 40.0, "soc_end": 50.0, "power_kwh": 6.0, "soc_kwh": 0.5, "peak_kw": 11.0, "place": STORED_PLACE,
+    "left": False,
+}  # fmt: skip
+STORED_STATE = {
+    "last": {
+        "at": "2026-11-23T13:00:00Z",
+        "reading": {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0},
+        "version": "reading",
+        "place": STORED_PLACE,
+        "place_version": "place",
+    },
+    "spell": STORED_PERIOD,
+}
+STORED_SESSION = {
+    "id": str(SESSION_ID),
+    "spell": STORED_PERIOD,
+    "at_home": True,
+    "rate": {"valid_from": "2026-11-23T12:00:00Z", "cost_per_kwh": 0.25, "currency": "EUR"},
+}
+
+
+def read_back(columns):
+    """The row of `vehicle_energy` that has these columns, as the repositories read it."""
+    return {name: getattr(value, "obj", value) for name, value in columns.items()}
+
+
+def test_stored_ledger_keeps_its_keys_because_existing_rows_have_them():
+    columns = read_back(serialize_ledger(LEDGER))
+    assert columns == {
+        "tail": {"tail": STORED_STATE, "session": STORED_SESSION},
+        "counted_kwh": 1.0,
+        "counted_home_kwh": 2.0,
+        "lifetime_kwh": 3.0,
+        "home_kwh": 4.0,
+    }
+    assert parse_ledger(columns) == LEDGER
+    assert serialize_base(LEDGER.state).obj == STORED_STATE
+    assert parse_base(STORED_STATE) == LEDGER.state
+    assert parse_counters(columns) == COUNTERS
+
+
+@pytest.mark.parametrize(
+    "ledger", [ChargingLedger(), replace(LEDGER, session=None), replace(LEDGER, counters=EnergyCounters())]
+)
+def test_ledger_with_unknown_values_is_read_back_unchanged(ledger):
+    assert parse_ledger(read_back(serialize_ledger(ledger))) == ledger
+
+
+def test_missing_row_is_an_empty_ledger_and_missing_base_an_empty_state():
+    assert parse_ledger(None) == ChargingLedger()
+    assert parse_base(None) == DerivationState()
+
+
+@given(histories)
+def test_any_state_is_read_back_unchanged(samples):
+    state = derive_periods(DerivationState(), merge_by_time(samples))[1]
+    assert parse_base(serialize_base(state).obj) == state
+
+
+@given(random_samples)
+def test_any_sample_is_read_back_unchanged(sample):
+    assert parse_sample_row(serialize_sample(sample)) == sample
+
+
+def test_columns_of_a_sample_are_those_of_its_table():
+    assert serialize_sample(SAMPLE) == {
+        "at": ONE, "charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0,
+        "latitude": 52.0, "longitude": 5.0, "odometer_km": 100.0, "version": "reading", "place_version": "place",
+    }  # fmt: skip
+
+
+SESSION_COLUMNS = {
+    "id": str(SESSION_ID), "vehicle_id": str(VEHICLE_ID), "started_at": "2026-11-23T12:00:00+00:00",
+    "ended_at": "2026-11-23T13:00:00+00:00", "open": True, "energy_kwh": 6.5, "energy_source": "mixed",
+    "soc_start": 40.0, "soc_end": 50.0, "peak_kw": 11.0, "at_home": True, "latitude": 52.0, "longitude": 5.0,
+    "odometer_km": 100.0, "cost_per_kwh": 0.25, "currency": "EUR",
+}  # fmt: skip
+
+
+def test_columns_of_a_session_are_those_of_its_table():
+    assert serialize_session(VEHICLE_ID, SESSION) == SESSION_COLUMNS
+    free = replace(SESSION, rate=replace(RATE, cost_per_kwh=0.0))
+    assert serialize_session(VEHICLE_ID, free) == SESSION_COLUMNS | {"cost_per_kwh": 0.0}
+    without_rate = SESSION_COLUMNS | {"cost_per_kwh": None, "currency": None, "at_home": None}
+    assert serialize_session(VEHICLE_ID, replace(SESSION, rate=None, at_home=None)) == without_rate
+
+
+def test_session_from_its_row_has_what_amending_it_needs():
+    row = SESSION_COLUMNS | {"id": SESSION_ID, "started_at": NOON, "ended_at": ONE}
+    session = parse_session_row(row)
+    assert (session.id, session.at_home, session.rate) == (SESSION_ID, True, RATE)
+    period = session.period
+    assert (period.started_at, period.ended_at, period.open, period.energy_kwh) == (NOON, ONE, True, 6.5)
+    assert period.place == PLACE
+    assert parse_session_row(row | {"currency": None, "cost_per_kwh": None}).rate is None
+    assert parse_session_row(row | {"energy_kwh": None}).period.energy_kwh is None
+    assert parse_session_row(row | {"cost_per_kwh": 0.0}).rate == replace(RATE, cost_per_kwh=0.0)

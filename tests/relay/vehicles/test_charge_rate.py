@@ -1,0 +1,163 @@
+"""The estimated charge rate and the corrected isCharging: the edges of each condition."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.vehicles.corrections import derive_corrections
+from relay.vehicles.merge import merge_report
+from relay.vehicles.models import CorrectionOverlay, VehicleReport, VehicleState
+from tests.relay.support.corrected_vehicle import CHARGE_RATE_RULE, IS_CHARGING_RULE, NOON, CorrectedVehicle
+
+
+def get_rates(*reports, **charge):
+    """The rates shown for reports of (level, minute) of a charging vehicle with a battery of 60 kWh."""
+    vehicle = CorrectedVehicle(vendor="NISSAN")
+    return [
+        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, **{"chargeRate": None} | charge)[
+            "chargeRate"
+        ]
+        for level, minutes in reports
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reports", "rate"),
+    [
+        pytest.param([(50, 0), (51, 5), (52, 15)], 3.6, id="1 point in exactly ten minutes"),
+        pytest.param([(50, 0), (51, 5), (52, 14.99)], None, id="less than ten minutes"),
+        pytest.param([(50, 0), (51, 5), (52, 10), (53, 15)], 7.2, id="2 points in ten minutes, in two steps"),
+        pytest.param([(50, 0), (51, 5), (52, 15), (53, 35)], 1.8, id="the newest estimate starts at the last one"),
+        pytest.param([(50, 0), (51, 5), (52, 15), (53, 20)], 3.6, id="a rise soon after keeps the estimate"),
+        pytest.param([(50, 0), (51, 5)], None, id="a single rise"),
+        pytest.param([(50, 0), (50, 5), (51, 10), (51, 15), (52, 20)], 3.6, id="equal levels in between"),
+        pytest.param([(50, 0), (51, 5), (52, 15), (52, 75)], 3.6, id="an hour without a rise"),
+        pytest.param([(50, 0), (51, 5), (52, 15), (52, 75.1)], None, id="over an hour without a rise"),
+        pytest.param([(50, 0), (51, 5), (52, 15), (52, 76), (53, 77)], 0.6, id="a rise after over an hour"),
+        pytest.param([(50, 0), (51, 5), (52, 15), (51, 16)], None, id="a falling level"),
+        pytest.param([(50, 0), (51, 5), (40, 15), (41, 20), (42, 30)], 3.6, id="a start again after a falling level"),
+        pytest.param([(50, 0), (51, 5), (40, 15), (41, 25)], None, id="a first rise after a falling level"),
+        pytest.param([(50, 0), (51, 5), (51.5, 15)], 1.8, id="half a point"),
+        pytest.param([(0, 0), (1, 5), (2, 15)], 3.6, id="an empty battery"),
+        pytest.param([(10, 0), (11, 5), (90, 16)], 258.5, id="rounded to a tenth of a kilowatt"),
+    ],
+)
+def test_rate_is_estimated_between_rises_at_least_ten_minutes_apart(reports, rate):
+    assert get_rates(*reports)[-1] == rate
+
+
+@pytest.mark.parametrize(
+    ("capacity", "rate"),
+    [(6666.6, 400.0), (6667.6, None), (0.9, 0.1), (0, None), (-60, None), (None, None), ("60", None)],
+    ids=["400 kW", "over 400 kW", "0.1 kW", "no capacity", "a negative capacity", "unknown capacity", "a text"],
+)
+def test_rate_needs_a_capacity_and_is_at_most_400_kilowatts(capacity, rate):
+    assert get_rates((50, 0), (51, 5), (52, 15), batteryCapacity=capacity)[-1] == rate
+
+
+def test_implausible_estimate_replaces_the_last_one():
+    assert get_rates((10, 0), (11, 5), (12, 15), (96, 25.1), batteryCapacity=100)[-2:] == [6.0, None]
+
+
+@pytest.mark.parametrize(
+    ("charge", "rate"),
+    [
+        pytest.param({}, 3.6, id="charging"),
+        pytest.param({"isPluggedIn": None}, 3.6, id="charging, plug unknown"),
+        pytest.param({"isPluggedIn": False}, None, id="charging, but unplugged"),
+        pytest.param({"isCharging": None}, None, id="charging unknown"),
+        pytest.param({"chargeRate": 0}, 0, id="a reported rate of zero"),
+        pytest.param({"chargeRate": 7.4}, 7.4, id="a reported rate"),
+        pytest.param({"level": None}, None, id="an unknown level"),
+    ],
+)
+def test_rate_is_estimated_only_while_charging_without_a_reported_rate(charge, rate):
+    vehicle = CorrectedVehicle(vendor="NISSAN")
+    for level, minutes in ((50, 0), (51, 5)):
+        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=None)
+    charge = {"level": 52, "chargeRate": None} | charge
+    assert vehicle.report_charge("PLUGGED_IN:CHARGING", 15, **charge)["chargeRate"] == rate
+    assert (CHARGE_RATE_RULE in vehicle.corrected.names) is (rate == 3.6)
+
+
+def test_stored_memory_keeps_its_keys():
+    vehicle = CorrectedVehicle(vendor="NISSAN")
+    memories = []
+    for level, minutes in ((50, 0), (51, 5), (52, 15), (52, 20)):
+        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=None)
+        memories.append(vehicle.corrected.memory["chargeRate:estimated"])
+    at = "2026-11-23T12:{:02d}:00+00:00".format
+    assert memories == [
+        {"at": at(0), "level": 50.0},
+        {"at": at(5), "level": 51.0, "rose_at": at(5), "begun_at": at(5), "begun": 51.0},
+        {"at": at(15), "level": 52.0, "rose_at": at(15), "begun_at": at(15), "begun": 52.0, "rate": 3.6},
+        {"at": at(20), "level": 52.0, "rose_at": at(15), "begun_at": at(15), "begun": 52.0, "rate": 3.6},
+    ]
+
+
+def test_state_older_than_the_memory_starts_the_estimate_again():
+    vehicle, earlier = CorrectedVehicle(vendor="NISSAN"), CorrectedVehicle(vendor="NISSAN")
+    for level, minutes in ((50, 0), (51, 5), (52, 15)):
+        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=None)
+    earlier.corrected = CorrectionOverlay(memory=vehicle.corrected.memory)
+    assert earlier.report_charge("PLUGGED_IN:CHARGING", 14, level=52, chargeRate=None)["chargeRate"] is None
+
+
+@given(st.integers(1, 20), st.integers(10, 60), st.integers(10, 120))
+def test_rate_is_capacity_times_rise_over_time(points, minutes, capacity):
+    rates = get_rates((10, 0), (11, 5), (11 + points, 5 + minutes), batteryCapacity=capacity)
+    expected = capacity * points / 100 * 60 / minutes
+    assert rates[-1] == (pytest.approx(expected, abs=0.051) if round(expected, 3) <= 400 else None)
+
+
+IS_CHARGING_CASES = [
+    # powerDeliveryState, isCharging, isPluggedIn, shown
+    ("PLUGGED_IN:NO_POWER", True, True, False),
+    ("PLUGGED_IN:NO_POWER", True, None, False),
+    ("UNPLUGGED", True, None, False),
+    ("UNPLUGGED", True, True, False),
+    ("PLUGGED_IN:INITIALIZING", True, False, False),
+    (None, True, False, False),
+    (None, True, None, True),
+    ("PLUGGED_IN:CHARGING", True, False, True),
+    ("PLUGGED_IN:CHARGING", True, True, True),
+    ("PLUGGED_IN:CHARGING", False, None, True),
+    ("PLUGGED_IN:CHARGING", False, False, False),
+    ("PLUGGED_IN:CHARGING", None, True, None),
+    ("PLUGGED_IN:STOPPED", False, True, False),
+    ("UNPLUGGED", False, False, False),
+    (None, False, None, False),
+]
+
+
+@pytest.mark.parametrize(("state", "is_charging", "plugged_in", "shown"), IS_CHARGING_CASES)
+def test_contradicted_is_charging_is_corrected(state, is_charging, plugged_in, shown):
+    vehicle = CorrectedVehicle(vendor="KIA")
+    charge = {"powerDeliveryState": state, "isCharging": is_charging, "isPluggedIn": plugged_in, "chargeRate": None}
+    assert vehicle.report_charge("UNKNOWN", 0, **charge)["isCharging"] is shown
+    assert (IS_CHARGING_RULE in vehicle.corrected.names) is (shown != is_charging)
+
+
+def test_later_rules_see_the_corrections_of_earlier_ones():
+    vehicle = CorrectedVehicle()
+    rates = [
+        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, isCharging=False, chargeRate=None)
+        for level, minutes in ((50, 0), (51, 5), (52, 15))
+    ]
+    assert rates[-1]["chargeRate"] == 3.6
+    assert vehicle.corrected.names == (IS_CHARGING_RULE, CHARGE_RATE_RULE)
+
+
+@pytest.mark.parametrize("charge", [None, {}, {"powerDeliveryState": "UNKNOWN"}], ids=str)
+def test_charge_state_that_is_missing_or_of_unknown_time_keeps_the_memory_and_corrects_nothing(charge):
+    """A `discovered` event's empty charge state has no time of its own."""
+    report = VehicleReport(
+        enode_vehicle_id="car",
+        created_at=NOON,
+        event_id=1,
+        is_partial=True,
+        vehicle={"vendor": "XPENG", "chargeState": charge},
+    )
+    memory = {"a rule": {"a": 1}}
+    for state in (VehicleState(), merge_report(VehicleState(), report)):
+        assert derive_corrections(memory, state) == CorrectionOverlay(memory=memory)

@@ -1,0 +1,224 @@
+"""When a vehicle that reports UNPLUGGED after a full charge is shown as plugged in: each condition and its edge."""
+
+import math
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from relay.vehicles.models import CorrectionOverlay
+from tests.relay.support.corrected_vehicle import HELD_RULE, CorrectedVehicle
+
+METRES_PER_DEGREE = 111_320
+CHARGED_AT = 10
+"""The minute of the report of the completed charge."""
+
+
+def is_held(*, minutes=2, before=None, **now):
+    """Whether an XPENG is shown as plugged in that reports UNPLUGGED `minutes` after its charge was complete."""
+    vehicle = CorrectedVehicle()
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", CHARGED_AT, **(before or {}))
+    vehicle.report_charge("UNPLUGGED", CHARGED_AT + minutes, **now)
+    return vehicle.is_held
+
+
+@pytest.mark.parametrize(
+    ("minutes", "held"),
+    [
+        pytest.param(0, True, id="a newer event about the same moment"),
+        pytest.param(24 * 60, True, id="24 hours"),
+        pytest.param(24 * 60 + 1 / 60, False, id="a second over 24 hours"),
+    ],
+)
+def test_vehicle_is_held_for_a_day_after_it_was_last_plugged_in(minutes, held):
+    assert is_held(minutes=minutes) is held
+
+
+def test_day_starts_at_the_last_report_of_the_plugged_in_vehicle_and_not_of_the_held_one():
+    vehicle = CorrectedVehicle()
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 0)
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 60)
+    for hour in range(2, 26):
+        vehicle.report_charge("UNPLUGGED", hour * 60)
+        assert vehicle.is_held
+    vehicle.report_charge("UNPLUGGED", 25 * 60 + 1)
+    assert not vehicle.is_held
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "held"),
+    [
+        pytest.param({"km": 1000.0}, {"km": 1000.49}, True, id="0.49 km driven"),
+        pytest.param({"km": 1000.0}, {"km": 1000.5}, False, id="0.5 km driven"),
+        pytest.param({"km": 1000.0}, {"km": 999.51}, True, id="an odometer 0.49 km lower"),
+        pytest.param({"km": 1000.0}, {"km": 999.5}, False, id="an odometer 0.5 km lower"),
+        pytest.param({"km": 0.0}, {"km": 0.5}, False, id="0.5 km from zero"),
+        pytest.param({"km": None}, {"km": 5000.0}, True, id="an odometer that was unknown"),
+        pytest.param({"km": 1000.0}, {"km": None}, True, id="an odometer that is unknown"),
+        pytest.param({"level": 80}, {"level": 77.1}, True, id="2.9 points less"),
+        pytest.param({"level": 80}, {"level": 77}, False, id="3 points less"),
+        pytest.param({"level": 80}, {"level": 99}, True, id="a higher level"),
+        pytest.param({"level": None}, {"level": 5}, True, id="a level that was unknown"),
+        pytest.param({"level": 80}, {"level": None}, True, id="a level that is unknown"),
+    ],
+)
+def test_half_a_kilometre_or_three_points_are_a_move(before, now, held):
+    assert is_held(before=before, **now) is held
+
+
+@pytest.mark.parametrize(
+    ("place", "now", "held"),
+    [
+        pytest.param((52.0, 5.0), (52.00179, 5.0), True, id="199 m north"),
+        pytest.param((52.0, 5.0), (52.0018, 5.0), False, id="201 m north"),
+        pytest.param((52.0, 5.0), (51.99821, 5.0), True, id="199 m south"),
+        pytest.param((52.0, 5.0), (51.9982, 5.0), False, id="201 m south"),
+        pytest.param((52.0, 5.0), (52.0, 5.00290), True, id="199 m east"),
+        pytest.param((52.0, 5.0), (52.0, 5.00293), False, id="201 m east"),
+        pytest.param((52.0, 5.0), (52.0, 4.99710), True, id="199 m west"),
+        pytest.param((52.0, 5.0), (52.0, 4.99707), False, id="201 m west"),
+        pytest.param((52.0, 5.0), (52.00125, 5.00205), True, id="139 m north and 140 m east"),
+        pytest.param((52.0, 5.0), (52.00129, 5.00210), False, id="143 m north and 144 m east"),
+        pytest.param((0.0, 5.0), (0.0, 5.00179), True, id="199 m east at the equator"),
+        pytest.param((0.0, 5.0), (0.0, 5.0018), False, id="201 m east at the equator"),
+        pytest.param((-52.0, 5.0), (-52.0, 5.00290), True, id="199 m east in the south"),
+        pytest.param((-52.0, 5.0), (-52.0, 5.00293), False, id="201 m east in the south"),
+        pytest.param((89.9, 5.0), (89.9, 6.02), True, id="198 m around the north pole"),
+        pytest.param((89.9, 5.0), (89.9, 6.04), False, id="202 m around the north pole"),
+        pytest.param((-89.9, 5.0), (-89.9, 6.02), True, id="198 m around the south pole"),
+        pytest.param((-89.9, 5.0), (-89.9, 6.04), False, id="202 m around the south pole"),
+        pytest.param((0.0, 179.9991), (0.0, -179.9991), False, id="201 m east across the date line"),
+        pytest.param((0.0, 179.9992), (0.0, -179.9992), True, id="178 m east across the date line"),
+        pytest.param((0.0, -179.9991), (0.0, 179.9991), False, id="201 m west across the date line"),
+        pytest.param((0.0, -179.9992), (0.0, 179.9992), True, id="178 m west across the date line"),
+        pytest.param((0.0, 180.0), (0.0, -180.0), True, id="the date line itself"),
+        pytest.param((0.0, 0.0), (0.0, 180.0), False, id="the other side of the world"),
+        pytest.param((0.0, 90.0), (0.0, -90.0), False, id="the other side of the world, westwards"),
+        pytest.param((52.0, 5.0), (None, 5.0), True, id="an unknown latitude"),
+        pytest.param((52.0, 5.0), (53.0, None), True, id="an unknown longitude"),
+        pytest.param((None, None), (53.0, 6.0), True, id="a position that was unknown"),
+    ],
+)
+def test_200_metres_in_any_direction_are_a_move(place, now, held):
+    assert is_held(before={"place": place}, place=now) is held
+
+
+def get_distance_m(one, other):
+    """The distance between two positions by the angle between their vectors, independent of the code under test."""
+    vectors = []
+    for latitude, longitude in (one, other):
+        phi, theta = math.radians(latitude), math.radians(longitude)
+        vectors.append((math.cos(phi) * math.cos(theta), math.cos(phi) * math.sin(theta), math.sin(phi)))
+    return 2 * math.asin(min(1.0, math.dist(*vectors) / 2)) * 180 / math.pi * METRES_PER_DEGREE
+
+
+latitudes = st.floats(-89, 89)
+longitudes = st.floats(-180, 180)
+# Up to 445 metres, in degrees of a great circle.
+offsets = st.floats(-0.004, 0.004)
+
+
+@given(latitudes, longitudes, offsets, offsets)
+def test_position_decides_by_the_distance_on_the_globe(latitude, longitude, north, east):
+    now = latitude + north, (longitude + east / math.cos(math.radians(latitude)) + 180) % 360 - 180
+    distance = get_distance_m((latitude, longitude), now)
+    assume(abs(distance - 200) > 1)
+    assert is_held(before={"place": (latitude, longitude)}, place=now) is (distance < 200)
+
+
+@given(latitudes, st.floats(-0.001, 0.001), st.floats(-0.001, 0.001), longitudes)
+def test_decision_is_the_same_at_every_longitude(latitude, north, east, longitude):
+    def decide(start):
+        turned = (start + east / math.cos(math.radians(latitude)) + 180) % 360 - 180
+        return is_held(before={"place": (latitude, start)}, place=(latitude + north, turned))
+
+    assume(abs(get_distance_m((latitude, 0), (latitude + north, east / math.cos(math.radians(latitude)))) - 200) > 1)
+    assert decide(longitude) == decide(0.0) == decide(180.0)
+
+
+@pytest.mark.parametrize(
+    ("charge", "held"),
+    [
+        pytest.param({"level": 80, "chargeLimit": 80}, True, id="at the charge limit"),
+        pytest.param({"level": 79.9, "chargeLimit": 80}, False, id="below the charge limit"),
+        pytest.param({"level": 100, "chargeLimit": None}, True, id="full, with unknown limit"),
+        pytest.param({"level": 99, "chargeLimit": None}, False, id="not full, with unknown limit"),
+        pytest.param({"level": 60, "chargeLimit": 80, "isFullyCharged": True}, True, id="reported as fully charged"),
+        pytest.param({"level": None, "chargeLimit": 80}, False, id="unknown level"),
+    ],
+)
+def test_vehicle_that_was_charging_is_held_only_when_full(charge, held):
+    vehicle = CorrectedVehicle()
+    vehicle.report_charge("PLUGGED_IN:CHARGING", 0, level=60)
+    vehicle.report_charge("UNPLUGGED", 10, **charge)
+    assert vehicle.is_held is held
+
+
+@pytest.mark.parametrize("charge", [{"level": 50}, {"level": None}, {"level": 50, "chargeLimit": None}], ids=str)
+def test_vehicle_that_has_completed_its_charge_is_held_at_any_level(charge):
+    assert is_held(before={"level": charge["level"]}, **charge)
+
+
+@pytest.mark.parametrize(
+    ("charge", "held"),
+    [
+        pytest.param({"powerDeliveryState": "UNPLUGGED", "isPluggedIn": None}, True, id="the state says so"),
+        pytest.param({"powerDeliveryState": "UNKNOWN", "isPluggedIn": False}, True, id="only the flag says so"),
+        pytest.param({"powerDeliveryState": None, "isPluggedIn": False}, True, id="only the flag says so, state null"),
+        pytest.param({"powerDeliveryState": "UNKNOWN", "isPluggedIn": None}, False, id="nothing says so"),
+        pytest.param({"powerDeliveryState": "UNKNOWN", "isPluggedIn": True}, False, id="the flag says plugged in"),
+        pytest.param({"powerDeliveryState": "PLUGGED_IN:FAULT", "isPluggedIn": False}, False, id="another state"),
+    ],
+)
+def test_vehicle_counts_as_unplugged_by_its_state_or_flag(charge, held):
+    assert is_held(**charge) is held
+
+
+@pytest.mark.parametrize("state", ["INITIALIZING", "STOPPED", "NO_POWER", "FAULT", "DISCHARGING"])
+def test_vehicle_that_was_last_plugged_in_without_charging_is_not_held(state):
+    vehicle = CorrectedVehicle()
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 0)
+    vehicle.report_charge(f"PLUGGED_IN:{state}", 5)
+    vehicle.report_charge("UNPLUGGED", 10)
+    assert not vehicle.is_held
+
+
+def test_position_of_a_later_charge_counts():
+    vehicle = CorrectedVehicle()
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 0, km=1000.0, place=(52.0, 5.0), level=80)
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 60, km=1040.0, place=(52.5, 5.0), level=60)
+    vehicle.report_charge("UNPLUGGED", 62, km=1040.0, place=(52.5, 5.0), level=60)
+    assert vehicle.is_held
+
+
+def test_vehicle_stays_held_after_the_level_fell_below_the_limit():
+    vehicle = CorrectedVehicle()
+    vehicle.report_charge("PLUGGED_IN:CHARGING", 0, level=80)
+    for minutes, level in ((10, 80), (20, 79), (30, 78)):
+        shown = vehicle.report_charge("UNPLUGGED", minutes, level=level)
+        assert vehicle.corrected.names == (HELD_RULE,)
+        assert (shown["isPluggedIn"], shown["isCharging"], shown["batteryLevel"]) == (True, False, level)
+
+
+def test_state_from_before_the_charge_is_not_held():
+    charged, vehicle = CorrectedVehicle(), CorrectedVehicle()
+    charged.report_charge("PLUGGED_IN:COMPLETE", 10)
+    vehicle.corrected = CorrectionOverlay(memory=charged.corrected.memory)
+    vehicle.report_charge("UNPLUGGED", 9)
+    assert not vehicle.is_held
+
+
+def test_stored_memory_keeps_its_keys():
+    vehicle = CorrectedVehicle()
+    vehicle.report_charge("PLUGGED_IN:CHARGING", 0, level=80)
+    memory = {
+        "at": "2026-11-23T12:00:00+00:00",
+        "complete": False,
+        "level": 80.0,
+        "distance": 1000.0,
+        "latitude": 52.0,
+        "longitude": 5.0,
+    }
+    assert vehicle.corrected.memory == {"powerDeliveryState:held": memory}
+    vehicle.report_charge("UNPLUGGED", 10)
+    assert vehicle.corrected.memory == {"powerDeliveryState:held": memory | {"complete": True}}
