@@ -1,5 +1,6 @@
 """Select the test files that a change can break."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -29,7 +30,7 @@ READERS: Mapping[str, Sequence[str]] = {
 # Tests that list the files of the tree are always selected, therefore these need no other test.
 CHECKED_BY_THE_TREE = ("*.md", "docs/*", "LICENSE", ".gitignore", ".editorconfig", ".pre-commit-config.yaml", ".ci/run")
 TREE_READER = "list_files("  # of tests/architecture/tree.py
-SCRIPTS = ("scripts/bench", "scripts/demo", "scripts/lint", "scripts/screenshots", "scripts/test")
+COMMAND = re.compile(r"scripts/\w+")  # starts Python modules, which the tests use directly
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +74,7 @@ def _matches(path: str, patterns: Collection[str]) -> bool:
 
 
 def _is_known(path: str) -> bool:
-    return path.endswith(".py") or path in SCRIPTS or _matches(path, (*READERS, *CHECKED_BY_THE_TREE))
+    return bool(path.endswith(".py") or COMMAND.fullmatch(path) or _matches(path, (*READERS, *CHECKED_BY_THE_TREE)))
 
 
 def _find_readers(changed: Collection[str], graph: Collection[str]) -> set[str]:
