@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from signal import Signals
 
 from demo.world import procfs
 from demo.world.pid_file import send_signal, wait_for_exit
@@ -14,10 +15,13 @@ PID_FILES = ("*/postmaster.pid", "*/*/postmaster.pid")  # the relay chooses the 
 SHUTDOWN_STEPS = ((signal.SIGINT, 2.0), (signal.SIGQUIT, 1.0), (signal.SIGKILL, 1.0))
 
 
-async def stop_orphaned_postgres(folder: Path) -> bool:
-    """Stop the server whose data is below `folder`. Returns whether there was one. Takes at most 4 s."""
+async def stop_orphaned_postgres(folder: Path, *, steps: Sequence[tuple[Signals, float]] = SHUTDOWN_STEPS) -> bool:
+    """Stop the server whose data is below `folder`. Returns whether there was one. Takes at most 4 s.
+
+    `steps` are the signals to send, each with the seconds to wait for the server's exit.
+    """
     servers = await asyncio.to_thread(lambda: list(_find_servers(folder)))
-    for signum, seconds in SHUTDOWN_STEPS:
+    for signum, seconds in steps:
         for server in servers:
             send_signal(server, signum)
         if not await wait_for_exit(servers, within=seconds):

@@ -1,5 +1,6 @@
 """Select the test files that a change can break."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -26,10 +27,10 @@ READERS: Mapping[str, Sequence[str]] = {
     "docs/api.md": ("tests/relay/api_docs/",),
     "docs/*": ("tests/relay/browser/test_screenshot_files.py",),
 }
-# Tests that read the whole tree are always selected, therefore these need no other test.
+# Tests that list the files of the tree are always selected, therefore these need no other test.
 CHECKED_BY_THE_TREE = ("*.md", "docs/*", "LICENSE", ".gitignore", ".editorconfig", ".pre-commit-config.yaml", ".ci/run")
-TREE_READERS = ("tests/architecture/tree.py",)
-SCRIPTS = ("scripts/bench", "scripts/demo", "scripts/lint", "scripts/screenshots", "scripts/test")
+TREE_READER = "list_files("  # of tests/architecture/tree.py
+COMMAND = re.compile(r"scripts/\w+")  # starts Python modules, which the tests use directly
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +61,8 @@ def select_tests(changed: Collection[str], sources: Mapping[str, str]) -> Select
             return select_all(f"it is unknown which tests {path} affects")
     # A deleted module is in no source, but others may still import it.
     graph = build_import_graph(dict.fromkeys((path for path in changed if path.endswith(".py")), "") | dict(sources))
-    users = find_users(graph, [*changed, *_find_readers(changed, graph), *TREE_READERS])
+    tree_readers = [test for test in tests if TREE_READER in sources[test]]
+    users = find_users(graph, [*changed, *_find_readers(changed, graph), *tree_readers])
     selected = tuple(test for test in tests if test in users)
     if len(selected) > MAX_SHARE * len(tests):
         return select_all(f"{len(selected)} of {len(tests)} test files are affected")
@@ -72,7 +74,7 @@ def _matches(path: str, patterns: Collection[str]) -> bool:
 
 
 def _is_known(path: str) -> bool:
-    return path.endswith(".py") or path in SCRIPTS or _matches(path, (*READERS, *CHECKED_BY_THE_TREE))
+    return bool(path.endswith(".py") or COMMAND.fullmatch(path) or _matches(path, (*READERS, *CHECKED_BY_THE_TREE)))
 
 
 def _find_readers(changed: Collection[str], graph: Collection[str]) -> set[str]:

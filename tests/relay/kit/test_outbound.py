@@ -16,7 +16,8 @@ from relay.kit.outbound import MAX_RESPONSE_BYTES, OutboundClient, OutboundError
 from relay.kit.outbound_rules import OutboundRules
 
 LISTED = OutboundRules(allow_private=True, allowed_networks=(ip_network("127.0.0.0/8"),))
-QUICK = OutboundTimeouts(resolve=0.3, connect=0.3, total=0.5)
+QUICK = OutboundTimeouts(resolve=0.3, connect=30, total=0.5)
+PATIENT = OutboundTimeouts(resolve=30, connect=30, total=60)  # a loaded machine is slow, too
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 
@@ -205,7 +206,8 @@ async def flood(writer):
     ],
 )
 async def test_bad_responses_are_classified(respond, failure):
-    async with run_server(respond) as (port, _), open_client(timeouts=QUICK) as client:
+    timeouts = QUICK if failure == "timeout" else PATIENT
+    async with run_server(respond) as (port, _), open_client(timeouts=timeouts) as client:
         assert await get_failure(client, f"http://127.0.0.1:{port}/") == failure
 
 
@@ -219,7 +221,7 @@ async def test_refused_connections_and_unresolvable_names_are_classified():
     async def never(_host, _port):
         await asyncio.sleep(60)
 
-    async with open_client(timeouts=QUICK) as client:
+    async with open_client(timeouts=PATIENT) as client:
         assert await get_failure(client, "http://127.0.0.1:1/") == "connection"
     async with open_client(timeouts=QUICK, resolve=never) as client:
         assert await get_failure(client, "http://ha.example:8123/") == "address"
@@ -283,13 +285,23 @@ async def test_tls_verifies_the_name_although_the_address_is_pinned(tmp_path):
 
 
 async def test_slow_servers_do_not_delay_requests_to_others():
+    release = asyncio.Event()
+
+    async def stall_until_released(_writer):
+        await release.wait()
+
     async with (
-        run_server(stall) as (slow_port, _),
+        run_server(stall_until_released) as (slow_port, waiting),
         run_server(send_text(OK)) as (port, _),
-        open_client(timeouts=OutboundTimeouts(total=1)) as client,
+        open_client(timeouts=PATIENT) as client,
     ):
         stalled = [asyncio.create_task(client.post(f"http://127.0.0.1:{slow_port}/", b"", {})) for _ in range(150)]
-        async with asyncio.timeout(0.9):
+        try:
+            while len(waiting) < len(stalled):
+                await asyncio.sleep(0.01)
             for _ in range(5):
                 assert await client.post(f"http://127.0.0.1:{port}/", b"", {}) == b"OK"
+            assert not any(task.done() for task in stalled)
+        finally:
+            release.set()
         assert {type(result) for result in await asyncio.gather(*stalled, return_exceptions=True)} == {OutboundError}
