@@ -77,5 +77,5 @@ def _get_last_live_at(groups: JsonObject, report: VehicleReport) -> datetime | N
 
 
 def _get_charge_time(vehicle: Vehicle) -> datetime | None:
-    version = vehicle.state.versions.get("chargeState", "")
+    version = vehicle.state.versions.get("chargeState")
     return parse_version_time(version) if version else None

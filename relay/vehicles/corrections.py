@@ -19,7 +19,6 @@ from relay.vehicles.merge import parse_version_time
 from relay.vehicles.models import CorrectionOverlay, VehicleState
 
 UNPLUGGED = "UNPLUGGED"
-PLUGGED_IN_PREFIX = "PLUGGED_IN:"
 CHARGING = "PLUGGED_IN:CHARGING"
 COMPLETE = "PLUGGED_IN:COMPLETE"
 
@@ -74,7 +73,8 @@ def derive_corrections(memory: JsonObject, state: VehicleState) -> CorrectionOve
     The keys of a rule's memory are stored in `vehicles.correction_memory`: don't rename them.
     """
     raw = parse_object(state.groups, "chargeState")
-    at = parse_version_time(state.versions.get("chargeState", "")) if "chargeState" in state.versions else None
+    version = state.versions.get("chargeState")
+    at = parse_version_time(version) if version else None
     if raw is None or at is None:
         return CorrectionOverlay(memory=memory)
     vendor = parse_text(state.groups, "vendor")

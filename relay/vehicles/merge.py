@@ -71,8 +71,10 @@ def _get_valid_at(name: str, group: Any, report: VehicleReport) -> datetime | No
 
 
 def _build_version(at: datetime | None, value: Any, report: VehicleReport) -> GroupVersion:
-    is_known = at is not None and not (report.is_partial and value in EMPTY_VALUES)
-    updated_at = format_version_time(at) if at and is_known else UNKNOWN_TIME
+    if at is None or (report.is_partial and value in EMPTY_VALUES):
+        updated_at = UNKNOWN_TIME
+    else:
+        updated_at = format_version_time(at)
     return f"{updated_at} {format_version_time(report.created_at)} {report.event_id:019d}"
 
 

@@ -48,14 +48,14 @@ def test_day_starts_at_the_last_report_of_the_plugged_in_vehicle_and_not_of_the_
 @pytest.mark.parametrize(
     ("before", "now", "held"),
     [
-        pytest.param({"km": 1000.0}, {"km": 1000.49}, True, id="0.49 km driven"),
+        pytest.param({"km": 1000.0}, {"km": 1000.499}, True, id="0.499 km driven"),
         pytest.param({"km": 1000.0}, {"km": 1000.5}, False, id="0.5 km driven"),
-        pytest.param({"km": 1000.0}, {"km": 999.51}, True, id="an odometer 0.49 km lower"),
+        pytest.param({"km": 1000.0}, {"km": 999.501}, True, id="an odometer 0.499 km lower"),
         pytest.param({"km": 1000.0}, {"km": 999.5}, False, id="an odometer 0.5 km lower"),
         pytest.param({"km": 0.0}, {"km": 0.5}, False, id="0.5 km from zero"),
         pytest.param({"km": None}, {"km": 5000.0}, True, id="an odometer that was unknown"),
         pytest.param({"km": 1000.0}, {"km": None}, True, id="an odometer that is unknown"),
-        pytest.param({"level": 80}, {"level": 77.1}, True, id="2.9 points less"),
+        pytest.param({"level": 80}, {"level": 77.01}, True, id="2.99 points less"),
         pytest.param({"level": 80}, {"level": 77}, False, id="3 points less"),
         pytest.param({"level": 80}, {"level": 99}, True, id="a higher level"),
         pytest.param({"level": None}, {"level": 5}, True, id="a level that was unknown"),
@@ -195,7 +195,7 @@ def test_vehicle_stays_held_after_the_level_fell_below_the_limit():
     vehicle = CorrectedVehicle()
     vehicle.report_charge("PLUGGED_IN:CHARGING", 0, level=80)
     for minutes, level in ((10, 80), (20, 79), (30, 78)):
-        shown = vehicle.report_charge("UNPLUGGED", minutes, level=level)
+        shown = vehicle.report_charge("UNPLUGGED", minutes, level=level, isCharging=None)
         assert vehicle.corrected.names == (HELD_RULE,)
         assert (shown["isPluggedIn"], shown["isCharging"], shown["batteryLevel"]) == (True, False, level)
 

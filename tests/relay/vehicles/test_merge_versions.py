@@ -1,5 +1,6 @@
 """Which of two reports of a state group wins: each group by its own time, and the exact edges of that rule."""
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -116,12 +117,17 @@ def test_times_are_compared_as_moments(newer, older):
 
 
 @pytest.mark.parametrize("offset", [-11, -5, 0, 2, 14])
-def test_version_time_is_utc_with_microseconds_and_parses_back(offset):
-    moment = datetime(2026, 11, 23, 12, 0, 5, tzinfo=UTC).astimezone(timezone(timedelta(hours=offset)))
-    assert format_version_time(moment) == "2026-11-23T12:00:05.000000"
+@pytest.mark.parametrize("local_zone", ["UTC", "Asia/Kathmandu"])
+def test_version_time_is_utc_with_microseconds_and_parses_back(offset, local_zone, monkeypatch):
+    monkeypatch.setenv("TZ", local_zone)
+    time.tzset()
+    moment = datetime(2026, 11, 23, 12, 0, 5, 7, tzinfo=UTC).astimezone(timezone(timedelta(hours=offset)))
+    assert format_version_time(moment) == "2026-11-23T12:00:05.000007"
     parsed = parse_version_time(f"{format_version_time(moment)} {format_version_time(at(9))} {7:019d}")
     assert parsed == moment
     assert parsed.tzinfo is UTC
+    monkeypatch.undo()
+    time.tzset()
 
 
 @given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=2, max_size=6))
@@ -175,6 +181,14 @@ def test_discovery_replaces_older_values_by_known_ones_only(value):
     replaced = {"capabilities": {"charge": value, "other": 1}}
     assert merge_all(known, newer) == merge_all(newer, known) == replaced
     assert merge_all(known, older) == merge_all(older, known) == {"capabilities": {"charge": "known", "other": 1}}
+
+
+@pytest.mark.parametrize("value", [["new"], 0, False, "", "new"], ids=str)
+def test_discovery_replaces_an_older_group_by_a_known_value(value):
+    known, newer = make_report(5, 1, scopes=["known"]), make_report(9, 2, partial=True, scopes=value)
+    assert merge_all(known, newer) == merge_all(newer, known) == {"scopes": value}
+    older = make_report(4, 2, partial=True, scopes=value)
+    assert merge_all(known, older) == merge_all(older, known) == {"scopes": ["known"]}
 
 
 @pytest.mark.parametrize("value", EMPTY_VALUES, ids=str)

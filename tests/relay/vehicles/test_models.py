@@ -13,6 +13,7 @@ from relay.vehicles.models import (
     Vehicle,
     VehicleChange,
     VehicleLink,
+    VehicleReport,
     VehicleState,
 )
 
@@ -38,9 +39,27 @@ def test_corrected_groups_replace_only_the_corrected_ones():
 def test_flags_and_links_of_a_vehicle_are_unknown_and_live_by_default():
     assert ChargeFlags() == ChargeFlags(plugged_in=None, charging=None, fault=None, complete=False)
     assert (VEHICLE.revision, VEHICLE.link_state, VEHICLE.last_known) == (0, "ok", ChargeFlags())
+    assert {VEHICLE.smart_charging, VEHICLE.broken_at, VEHICLE.vin_hash, VEHICLE.gone_at, VEHICLE.gone_reason} == {None}
+    assert VEHICLE.ledger is None
     link = VehicleLink(enode_vehicle_id="enode", vehicle_id=VEHICLE.id, linked_at=NOON, seen_at=NOON)
     assert link.is_live
     assert not replace(link, ended_at=NOON).is_live
+
+
+def test_vehicles_are_equal_whatever_their_ledger():
+    assert replace(VEHICLE, ledger={"tail": {}}) == VEHICLE
+    assert replace(VEHICLE, revision=1) != VEHICLE
+
+
+def test_text_of_an_object_for_logs_has_no_personal_data():
+    secret = {"chargeState": {"secret": 1}}
+    overlay = CorrectionOverlay(overlay=secret, memory=secret)
+    state = VehicleState(groups=secret)
+    vehicle = replace(VEHICLE, state=state, corrected=overlay, vin_hash=b"secret", ledger=secret)
+    report = VehicleReport(enode_vehicle_id="car", created_at=NOON, event_id=1, vehicle=secret)
+    assert not any("secret" in repr(each) for each in (overlay, state, vehicle, report))
+    assert str(VEHICLE.id) in repr(vehicle)
+    assert not report.is_partial
 
 
 VISIBLE_MEMBERS = [

@@ -17,9 +17,10 @@ CHARGING, PLUGGED_IN, PARKED = VehicleActivity.CHARGING, VehicleActivity.PLUGGED
 PLANS = create_plans(free=300, basic=2500, pro=10_000)
 UNLIMITED = create_plans(free=None, basic=None)
 NINE_DAYS = timedelta(days=9)
+USER_ID = UUID(int=7)
 
 
-def make_call(plan="free", *, used=0, call_tokens=0, user_id=UUID(int=7), resets_in=NINE_DAYS):
+def make_call(plan="free", *, used=0, call_tokens=0, user_id=USER_ID, resets_in=NINE_DAYS):
     now = datetime.now(UTC)
     caller = Caller(user_id=user_id, email="a@example.org", name="", plan=plan, credential_id=UUID(int=9))
     quota = Quota(used=used, call_tokens=call_tokens, began_at=now - NINE_DAYS, resets_at=now + resets_in)

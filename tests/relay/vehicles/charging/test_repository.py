@@ -1,0 +1,134 @@
+"""The charging history in the database: what is written is read back, and what each query finds or changes."""
+
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+from relay.vehicles.charging import repository
+from relay.vehicles.charging.derivation import DerivationState
+from relay.vehicles.charging.home_and_rates import HomeLocation
+from relay.vehicles.charging.ledger import ChargingLedger
+from relay.vehicles.charging.rows import parse_ledger
+from tests.relay.support.charging import COUNTERS, PLACE, age_sessions, at, charging, make_session, stopped
+
+
+async def test_sample_is_read_back_and_replaced_by_another_of_its_moment(connection, account, save):
+    sample = charging(5, 40, 11, place=PLACE, version=1)
+    await save(sample)
+    assert await repository.find_sample(connection, account.vehicle_id, at(5)) == sample
+    assert await repository.find_sample(connection, account.vehicle_id, at(6)) is None
+    assert await repository.find_sample(connection, uuid4(), at(5)) is None
+    corrected = stopped(5, 41, capacity=60.0, place=replace(PLACE, latitude=1.0), version=2)
+    await save(replace(corrected, place_version="other"))
+    found = await repository.find_sample(connection, account.vehicle_id, at(5))
+    assert found == replace(corrected, place_version="other")
+
+
+async def test_ledger_and_counters_are_replaced(account, save, fetch):
+    await save(charging(5, 40), session=make_session(0, 5))
+    changed = replace(COUNTERS, counted_kwh=6.0, counted_home_kwh=7.0, lifetime_kwh=8.0, home_kwh=9.0)
+    await save(charging(10, 42), counters=changed)
+    [(row,)] = await fetch("select to_jsonb(e) from vehicle_energy e where vehicle_id = %s", account.vehicle_id)
+    ledger = ChargingLedger(state=DerivationState(last=charging(10, 42)), counters=changed)
+    assert parse_ledger(row) == ledger
+
+
+HOME_COUNTERS = {
+    # case: whether the user has a home, the counter of the sessions, the stored counter
+    "starts at zero when the user has a home": (True, None, 0.0),
+    "is unknown without a home": (False, None, None),
+    "is that of the sessions": (True, 4.0, 4.0),
+    "stays after the home was deleted": (False, 4.0, 4.0),
+}
+
+
+async def test_home_counter_needs_a_home_of_the_user_or_a_session_at_one(
+    connection, account, save, fetch, make_account
+):
+    other = await make_account()
+    for case, (has_home, home_kwh, stored) in HOME_COUNTERS.items():
+        async with connection.transaction(force_rollback=True):
+            owner = account if has_home else other
+            await fetch("insert into home_places values (%s, 52, 5, 500) returning user_id", owner.user_id)
+            await save(charging(5, 40), counters=replace(COUNTERS, home_kwh=home_kwh))
+            assert (case, await fetch("select home_kwh from vehicle_energy")) == (case, [(stored,)])
+
+
+async def fetch_times(fetch):
+    return await fetch(
+        "select started_at, ended_at, open, changed_at > now() - interval '1 hour', amended_at is not null"
+        " from charging_sessions order by id"
+    )
+
+
+async def test_session_is_amended_only_by_a_change_after_its_end(save, fetch):
+    await save(charging(5, 40), make_session(0, 5, open_=True))
+    assert await fetch_times(fetch) == [(at(0), at(5), True, True, False)]
+    await age_sessions(fetch)
+    await save(charging(10, 42), make_session(0, 10, open_=True))
+    await save(charging(15, 42), make_session(0, 15))
+    assert await fetch_times(fetch) == [(at(0), at(15), False, True, False)]
+    await age_sessions(fetch)
+    await save(charging(20, 42), make_session(0, 15))
+    assert await fetch_times(fetch) == [(at(0), at(15), False, False, False)]
+    await save(charging(25, 42), make_session(0, 20))
+    assert await fetch_times(fetch) == [(at(0), at(20), False, True, True)]
+
+
+CHANGED_COLUMNS = {
+    "started_at": {"started_at": at(-1)},
+    "ended_at": {"ended_at": at(6)},
+    "open": {"open": True},
+    "energy_kwh": {"power_kwh": 6.0},
+    "energy_source": {"power_kwh": None, "soc_kwh": 5.0},
+    "soc_start": {"soc_start": 41.0},
+    "soc_end": {"soc_end": None},
+    "peak_kw": {"peak_kw": 12.0},
+    "latitude": {"place": replace(PLACE, latitude=1.0)},
+    "longitude": {"place": replace(PLACE, longitude=1.0)},
+    "odometer_km": {"place": replace(PLACE, odometer_km=None)},
+}
+
+
+async def test_every_column_of_a_session_is_written_and_counts_as_a_change(save, fetch):
+    for number, (column, members) in enumerate(CHANGED_COLUMNS.items(), start=1):
+        session = make_session(0, 5, number)
+        await save(charging(5, 40), session)
+        await age_sessions(fetch)
+        changed = replace(session, period=replace(session.period, **members))
+        await save(charging(5, 40), changed)
+        statement = f"select {column}, changed_at > now() - interval '1 hour' from charging_sessions where id = %s"
+        source = changed.period.place if column in {"latitude", "longitude", "odometer_km"} else changed.period
+        assert (column, await fetch(statement, session.id)) == (column, [(getattr(source, column), True)])
+
+
+async def test_home_rate_and_vehicle_of_a_session_are_written(account, save, fetch, make_account):
+    other = await make_account()
+    columns = "vehicle_id, at_home, cost_per_kwh, currency"
+    await save(charging(5, 40), make_session(0, 5))
+    assert await fetch(f"select {columns} from charging_sessions") == [(account.vehicle_id, True, 0.25, "EUR")]
+    await save(charging(5, 40), make_session(0, 5, at_home=None, rate=None), vehicle_id=other.vehicle_id)
+    assert await fetch(f"select {columns} from charging_sessions") == [(other.vehicle_id, None, None, None)]
+
+
+async def test_removed_sessions_are_deleted_and_no_others(save, fetch):
+    sessions = [make_session(10 * number, 10 * number + 5, number) for number in (1, 2, 3)]
+    await save(charging(5, 40), *sessions)
+    await save(charging(10, 40), removed=[UUID(int=2)])
+    assert await fetch("select id from charging_sessions order by id") == [(UUID(int=1),), (UUID(int=3),)]
+
+
+async def test_home_and_rates_are_the_users_own_in_order(connection, account, make_account, fetch):
+    other = await make_account()
+    assert await repository.get_home_and_rates(connection, account.user_id) == repository.HomeAndRates(rates=[])
+    for user_id, latitude in ((account.user_id, 52), (other.user_id, 1)):
+        await fetch("insert into home_places values (%s, %s, 5, 500) returning user_id", user_id, latitude)
+    for user_id, minutes, cost in ((account.user_id, 9, 0.3), (account.user_id, 0, 0.1), (other.user_id, 5, 7)):
+        await fetch(
+            "insert into electricity_rates values (%s, %s, %s, 'EUR') returning user_id", user_id, at(minutes), cost
+        )
+    found = await repository.get_home_and_rates(connection, account.user_id)
+    assert found.home == HomeLocation(latitude=52, longitude=5, radius_m=500)
+    assert [(rate.valid_from, rate.cost_per_kwh, rate.currency) for rate in found.rates] == [
+        (at(0), 0.1, "EUR"),
+        (at(9), 0.3, "EUR"),
+    ]
