@@ -60,7 +60,7 @@ async def test_events_are_ordered_by_time_then_by_number_of_arrival(pool, user_i
 async def test_only_pending_events_that_are_due_are_listed(pool, user_id):
     await add_event(pool, 1, user_id, due_in="-1 s")
     await add_event(pool, 2, user_id)
-    await add_event(pool, 3, user_id, due_in="10 s")
+    await add_event(pool, 3, user_id, due_in="1 hour")
     for state in ("done", "ignored", "set_aside"):
         await add_event(pool, 4, user_id, state=state)
     await add_event(pool, 5, OTHER)
@@ -92,7 +92,7 @@ async def test_users_with_due_events_are_told_from_unknown_and_closed_ones(pool)
     for user_id in (ada, ada, closed, unknown, None):
         await add_event(pool, 1, user_id)
     await add_event(pool, 1, idle, state="done")
-    await add_event(pool, 1, waiting, due_in="10 s")
+    await add_event(pool, 1, waiting, due_in="1 hour")
     async with pool.connection() as connection:
         users = await list_users_with_due_events(connection)
     assert users.user_ids == [ada]
