@@ -26,16 +26,17 @@ from relay.usecases.classic.vehicle_records import (
     render_status,
 )
 from relay.usecases.feed.reader import read_snapshot
+from relay.vehicles.lookup import IS_SERVED
 from relay.vehicles.records import VehicleRecord
 
 ONLINE_STATUS_COLORS: dict[bool | None, str] = {True: "green", False: "red", None: "grey"}
 
-GET_ACCOUNT: LiteralString = """
+GET_ACCOUNT: LiteralString = f"""
 select u.role, bool_or(v.online) as online, u.approved_at is not null as is_approved,
        u.accepted_terms_at is not null as accepted_terms
-from users u left join vehicles v on v.user_id = u.id and v.gone_at is null
+from users u left join vehicles v on v.user_id = u.id and {IS_SERVED}
 where u.id = %s group by u.id
-"""
+"""  # noqa: S608 - our own constant
 
 router = APIRouter(prefix="/api", tags=["Classic"], route_class=ClassicRoute)
 

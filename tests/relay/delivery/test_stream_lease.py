@@ -22,7 +22,9 @@ async def test_lease_moves_the_cursor_only_forwards_or_into_a_new_epoch(pool, ad
             (Cursor(epoch="a", seq=5), "a.5"),
             (Cursor(epoch="a", seq=3), "a.5"),
             (Cursor(epoch="a", seq=6), "a.6"),
-            (None, "a.6"),
+            (Cursor(epoch="a", seq=10), "a.10"),
+            (Cursor(epoch="a", seq=9), "a.10"),
+            (None, "a.10"),
             (Cursor(epoch="b", seq=1), "b.1"),
         ]:
             await acquire_stream_lease(connection, ada.credential, delivered_cursor)

@@ -52,3 +52,48 @@ def test_the_least_recently_used_caller_is_dropped():
         rate_limiter.check(caller)
     assert count_allowed(rate_limiter, "c", 1) == count_allowed(rate_limiter, "b", 1) == 0
     assert count_allowed(rate_limiter, "a", 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "passed", "retry_after"),
+    [(7, 0.0, "9"), (60, 0.0, "1"), (60, 0.999, "1"), (1, 0.0, "60"), (1, 59.5, "1"), (1, 0.5, "60"), (120, 0.0, "1")],
+)
+def test_retry_after_is_rounded_up_to_whole_seconds(per_minute, passed, retry_after):
+    clock = FakeClock()
+    rate_limiter = RateLimiter(per_minute=per_minute, monotonic=clock)
+    assert count_allowed(rate_limiter, "a", per_minute) == per_minute
+    clock.now = passed
+    with pytest.raises(Problem) as raised:
+        rate_limiter.check("a")
+    assert raised.value.headers == {"Retry-After": retry_after}
+    clock.now = passed + float(retry_after)
+    rate_limiter.check("a")
+
+
+def test_bucket_is_never_fuller_than_a_minutes_calls():
+    clock = FakeClock()
+    rate_limiter = RateLimiter(per_minute=4, monotonic=clock)
+    assert count_allowed(rate_limiter, "a", 2) == 2
+    clock.now = 10_000.0
+    assert count_allowed(rate_limiter, "a", 10) == 4
+    clock.now = 10_015.0  # exactly when the next call is possible
+    assert count_allowed(rate_limiter, "a", 10) == 1
+
+
+def test_refused_calls_do_not_prolong_the_wait():
+    clock = FakeClock()
+    rate_limiter = RateLimiter(per_minute=1, monotonic=clock)
+    assert count_allowed(rate_limiter, "a", 1000) == 1
+    clock.now = 60.0
+    assert count_allowed(rate_limiter, "a", 1000) == 1
+
+
+def test_default_is_60_calls_a_minute_for_each_of_10_000_callers():
+    rate_limiter = RateLimiter(monotonic=FakeClock())
+    assert count_allowed(rate_limiter, 0, 100) == 60
+    for caller in range(1, 10_000):
+        rate_limiter.check(caller)
+    assert count_allowed(rate_limiter, 0, 1) == 0
+    rate_limiter.check("one more")  # drops caller 1, as caller 0 has called since
+    assert count_allowed(rate_limiter, 0, 1) == 0
+    assert count_allowed(rate_limiter, 1, 100) == 60

@@ -185,3 +185,18 @@ def test_vendor_health_keeps_unknown_statuses(status):
 def test_intervention_without_a_resolution_is_parsed():
     intervention = Intervention.from_json({"id": "i", "resolution": "call us"}, "test")
     assert (intervention.id, intervention.title, intervention.action) == ("i", None, None)
+
+
+def test_intervention_is_parsed():
+    texts = {name: f"the {name}" for name in ("title", "description", "access", "agent", "action")}
+    source = {"id": "1", "vendor": "TESLA", "vendorType": "vehicle", "brand": "Tesla", "domain": "Account"}
+    source |= {"introducedAt": "2026-11-29T12:00:00Z", "resolution": texts, "title": "not here", "action": "nor this"}
+    assert Intervention.from_json(source, "test") == Intervention(
+        id="1",
+        vendor="TESLA",
+        vendor_type="vehicle",
+        brand="Tesla",
+        introduced_at=datetime(2026, 11, 29, 12, tzinfo=UTC),
+        domain="Account",
+        **texts,
+    )

@@ -190,3 +190,48 @@ async def test_client_stays_usable_after_a_caller_is_cancelled(client, enode, ve
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await client.vehicles.get("vehicle")).vehicle == vehicle
+
+
+def test_policy_is_three_attempts_within_forty_seconds():
+    policy = RetryPolicy()
+    assert (policy.max_attempts, policy.initial_delay, policy.max_delay) == (
+        3,
+        timedelta(seconds=0.5),
+        timedelta(seconds=8),
+    )
+    assert (policy.max_retry_after, policy.call_timeout) == (timedelta(seconds=20), timedelta(seconds=40))
+
+
+@pytest.mark.parametrize(
+    ("attempts", "fraction", "seconds"),
+    [(1, 0.0, 0.25), (1, 1.0, 0.5), (2, 0.0, 0.5), (2, 0.5, 0.75), (5, 0.0, 4.0), (6, 0.0, 4.0), (10_000, 1.0, 8.0)],
+)
+def test_delay_is_between_half_and_all_of_the_doubled_delay(attempts, fraction, seconds):
+    policy = RetryPolicy(max_attempts=100_000)
+    result = NoResponse(cause="x", may_have_acted=True)
+    delay = policy.find_delay(result, attempts=attempts, retry_mode=RetryMode.ALWAYS, random_fraction=fraction)
+    assert delay == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(("attempts", "is_retried"), [(1, True), (2, True), (3, False), (4, False)])
+def test_last_attempt_is_the_third(attempts, is_retried):
+    delay = RetryPolicy().find_delay(
+        NoResponse(cause="x", may_have_acted=False),
+        attempts=attempts,
+        retry_mode=RetryMode.IF_NOT_PROCESSED,
+        random_fraction=0.0,
+    )
+    assert (delay is not None) is is_retried
+
+
+@pytest.mark.parametrize(
+    ("may_have_acted", "retry_mode", "expected"),
+    [
+        (False, RetryMode.ALWAYS, True),
+        (True, RetryMode.ALWAYS, True),
+        (False, RetryMode.IF_NOT_PROCESSED, True),
+        (True, RetryMode.IF_NOT_PROCESSED, False),
+    ],
+)
+def test_request_that_may_have_acted_is_repeated_only_if_idempotent(may_have_acted, retry_mode, expected):
+    assert RetryPolicy.is_retryable(NoResponse(cause="x", may_have_acted=may_have_acted), retry_mode) is expected

@@ -284,7 +284,7 @@ async def test_installation_is_authorized_while_it_is_not_revoked(pool, caller, 
     assert (refused.value.status, refused.value.slug) == answer
 
 
-@pytest.mark.parametrize(("age", "is_written"), [(None, True), ("59 s", False), ("61 s", True)])
+@pytest.mark.parametrize(("age", "is_written"), [(None, True), ("45 s", False), ("61 s", True)])
 @pytest.mark.parametrize("caller", INSTALLATIONS, indirect=True)
 async def test_last_use_is_written_once_a_minute(pool, caller, age, is_written):
     account, credential = caller

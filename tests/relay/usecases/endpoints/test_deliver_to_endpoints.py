@@ -1,6 +1,7 @@
 """Delivery to the integration's webhook: a real receiver on loopback, a real database."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from aiohttp import web
@@ -21,6 +22,7 @@ from tests.relay.support.feed import add_transition, add_user, put_vehicle, remo
 
 async def test_new_endpoint_gets_a_snapshot_then_changes_in_order(pool, client, receiver, deliverer):
     ada = await add_user(pool)
+    await run_sql(pool, "update feeds set seq = 7")  # so that the ids go from 9 to 10
     vehicle_id, _ = await put_vehicle(pool, ada.id, level=10)
     secret = await register_receiver(client, ada, receiver)
     assert await deliverer.deliver_once() == 1
@@ -46,7 +48,7 @@ async def test_new_endpoint_gets_a_snapshot_then_changes_in_order(pool, client, 
     assert [message["event"] for message in body["messages"]] == ["transition", "vehicle", "vehicle_removed"]
     assert body["messages"][0]["data"]["replayed"] is False
     assert body["messages"][1]["data"]["vehicle"]["chargeState"]["batteryLevel"] == 12
-    assert [message["id"] for message in body["messages"]] == sorted({message["id"] for message in body["messages"]})
+    assert [int(message["id"].partition(".")[2]) for message in body["messages"]] == [10, 11, 13]
     assert body["messages"][-1]["id"] == body["cursor"]
 
 
@@ -219,3 +221,19 @@ async def test_sequence_numbers_without_messages_advance_the_cursor_without_a_po
     assert await deliverer.deliver_once() == 1
     assert len(receiver.posts) == 1
     assert (await get_endpoint_record(client, ada))["pending"] is False
+
+
+async def test_hourly_retries_of_endpoints_that_failed_together_are_spread(pool, client, deliverer):
+    """Twelve endpoints fail for the sixth time at once: each gets a delay of its own within an hour ± 20 percent."""
+    for _ in range(12):
+        user = await add_user(pool)
+        await client.put("endpoint", json={"url": "http://127.0.0.1:1/"}, headers=user.header)
+    await run_sql(pool, "update endpoints set failures = 5, failing_since = now() - interval '1 hour'")
+    assert await deliverer.deliver_once() == 12
+    async with pool.connection() as connection:
+        cursor = await connection.execute("select extract(epoch from next_try_at - now()) / 60 from endpoints")
+        minutes = sorted(float(row[0]) for row in await cursor.fetchall())
+    assert 46 < minutes[0] < minutes[-1] <= 72
+    gaps = [later - earlier for earlier, later in pairwise(minutes)]
+    assert minutes[-1] - minutes[0] > 5
+    assert sum(gap > 0.1 for gap in gaps) >= 6
