@@ -40,6 +40,11 @@ def _charging_state(vehicle: Vehicle) -> str | None:
     return None if state is None else state.name.lower()
 
 
+def _charge_power(vehicle: Vehicle) -> float | None:
+    """Return the power, 0 if the car is known not to charge: Enode's rate is null then."""
+    return 0 if vehicle.charge_state.is_charging is False else vehicle.charge_state.charge_rate
+
+
 SENSORS: tuple[VehicleSensorDescription, ...] = (
     VehicleSensorDescription(
         key="battery_level",
@@ -72,7 +77,7 @@ SENSORS: tuple[VehicleSensorDescription, ...] = (
         native_unit_of_measurement=UnitOfPower.KILO_WATT,
         suggested_display_precision=1,
         supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
-        value_fn=lambda vehicle: vehicle.charge_state.charge_rate,
+        value_fn=_charge_power,
     ),
     VehicleSensorDescription(
         key="charge_time_remaining",

@@ -1,5 +1,5 @@
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from aiohttp import ClientTimeout, web
@@ -25,12 +25,10 @@ from custom_components.evconduit.client import (
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
-    parse_relay_url,
 )
 from custom_components.evconduit.client import (
     client as client_module,
 )
-from custom_components.evconduit.client.responses import parse_retry_after
 
 REFUSALS = [
     (Problem(401, "unauthorized"), UnauthorizedError),
@@ -92,27 +90,6 @@ async def test_retry_after_header_is_passed_on(relay: RelayDouble, client: Relay
     with relay.failing("vehicles", with_=problem), pytest.raises(QuotaExhaustedError) as raised:
         await client.get_snapshot()
     assert raised.value.retry_after == timedelta(seconds=90)
-
-
-NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [
-        (None, None),
-        ("", None),
-        ("soon", None),
-        ("0", timedelta(0)),
-        ("-5", timedelta(0)),
-        ("1.5", timedelta(seconds=1.5)),
-        ("99999999", timedelta(hours=12)),
-        ("Fri, 20 Nov 2026 18:01:00 GMT", timedelta(minutes=1)),
-        ("Fri, 20 Nov 2026 17:00:00 GMT", timedelta(0)),
-    ],
-)
-def test_retry_after_is_parsed_within_limits(header, expected):
-    assert parse_retry_after(header, NOW) == expected
 
 
 async def test_command_is_sent_once_with_its_idempotency_key(relay: RelayDouble, client: RelayClient):
@@ -217,41 +194,3 @@ async def test_malformed_key_is_not_sent(hass: HomeAssistant, relay: RelayDouble
     with pytest.raises(UnauthorizedError):
         await client.get_account()
     assert relay.requests == []
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("https://backend.evconduit.com", "https://backend.evconduit.com"),
-        ("  https://Relay.Example/  ", "https://relay.example"),
-        ("https://relay.example:443", "https://relay.example"),
-        ("http://relay.local:8300/", "http://relay.local:8300"),
-        ("http://[::1]:8300", "http://[::1]:8300"),
-        ("https://home.example/evconduit/", "https://home.example/evconduit"),
-    ],
-)
-def test_parse_relay_url_normalizes(text, expected):
-    assert parse_relay_url(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "relay.example",
-        "localhost:8300",
-        "ftp://relay.example",
-        "https://",
-        "https://user:secret@relay.example",
-        "https://user@relay.example",
-        "https://relay.example/?key=1",
-        "https://relay.example/#top",
-        "http://relay.example:99999",
-        "http://relay.example:port",
-        "http://relay.example:0",
-        "http://[::1",
-    ],
-)
-def test_parse_relay_url_rejects(text):
-    with pytest.raises(ValueError, match=r".*"):
-        parse_relay_url(text)

@@ -96,6 +96,7 @@ def test_any_text_gives_the_events_of_the_standard(text, places):
             "data:a\ndata\ndata:  b\n\n", [("message", "a\n\n b", None)], id="one space after the colon is removed"
         ),
         pytest.param("data: a \n\n", [("message", "a ", None)], id="a space at the end stays"),
+        pytest.param("data: aXX\n\n", [("message", "aXX", None)], id="a value ends with its line"),
         pytest.param("data: a:b: c\n\n", [("message", "a:b: c", None)], id="only the first colon ends the name"),
         pytest.param("data\n\n", [("message", "", None)], id="an empty line of data"),
         pytest.param("data\ndata\n\n", [("message", "\n", None)], id="two empty lines of data"),
@@ -115,6 +116,7 @@ def test_any_text_gives_the_events_of_the_standard(text, places):
         pytest.param("\ufeffdata: a\n\n", [("message", "a", None)], id="a byte order mark"),
         pytest.param("\ufeff\ufeffdata: a\n\n", [], id="a second byte order mark is part of the name"),
         pytest.param("data: a\n\n\ufeffdata: b\n\n", [("message", "a", None)], id="a later byte order mark too"),
+        pytest.param("\n\ufeffdata: a\n\n", [], id="a byte order mark after an empty line too"),
         pytest.param("data: \ufeffa\n\n", [("message", "\ufeffa", None)], id="a byte order mark in a value stays"),
         pytest.param("retry: 1\nfuture: x\ndata: a\n\n", [("message", "a", None)], id="unknown fields"),
         pytest.param("Data: b\n data: b\ndata : b\ndata: a\n\n", [("message", "a", None)], id="similar names"),
@@ -122,13 +124,14 @@ def test_any_text_gives_the_events_of_the_standard(text, places):
         pytest.param("data: a\n\ndata: b", [("message", "a", None)], id="unfinished line"),
         pytest.param(":\n\n:\n\n", [], id="heartbeats"),
         pytest.param("data: a\r\rdata: b\r\n\r\ndata: c\n\n", [("message", x, None) for x in "abc"], id="line ends"),
+        pytest.param("data: a\r\n\ndata: b\n\r\n", [("message", "a", None), ("message", "b", None)], id="mixed ends"),
         pytest.param("data: a\x85b\u2028c\v\n\n", [("message", "a\x85b\u2028c\v", None)], id="no line ends"),
     ],
 )
 def test_parser_follows_the_standard(stream, expected):
     events = parse(stream.encode())
     assert [(event.event, event.data, event.id) for event in events] == expected
-    assert parse_whole_text(stream) == events
+    assert parse_whole_text(stream) == parse(*split_into_single_bytes(stream.encode())) == events
 
 
 def test_event_is_complete_with_the_cr_that_ends_its_empty_line():
@@ -138,6 +141,10 @@ def test_event_is_complete_with_the_cr_that_ends_its_empty_line():
     assert list(parser.feed(b"")) == []
     assert list(parser.feed(b"\n")) == []
     assert [event.data for event in parser.feed(b"data: b\n\n")] == ["b"]
+
+
+def test_cr_lf_can_be_split_by_an_empty_chunk():
+    assert [event.data for event in parse(b"data: a\r", b"", b"\n", b"data: b\n\n")] == ["a\nb"]
 
 
 def test_invalid_utf8_is_replaced():
@@ -167,6 +174,9 @@ def test_too_long_event_raises(piece):
         ),
         pytest.param(b"data:" + b"x" * 89 + b"\ndata:12345", b"data:" + b"x" * 89 + b"\ndata:123456", id="both"),
         pytest.param(b"data\n" * 100, b"data\n" * 101, id="empty lines of data"),
+        pytest.param(
+            b"data:a\n\ndata:" + b"x" * 99 + b"\n", b"data:a\n\ndata:" + b"x" * 100 + b"\n", id="the second event"
+        ),
     ],
 )
 def test_event_size_is_limited(longest, too_long):

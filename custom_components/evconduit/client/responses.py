@@ -1,5 +1,6 @@
 """Turns HTTP responses into JSON or into the matching RelayError."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -74,10 +75,12 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> timedel
         seconds = float(value)
     except ValueError:
         try:
-            until = parsedate_to_datetime(value)
-        except ValueError:
+            until = parsedate_to_datetime(value).astimezone(UTC)
+        except ValueError, OverflowError:
             return None
-        seconds = (until.astimezone(UTC) - (now or datetime.now(UTC))).total_seconds()
+        seconds = (until - (now or datetime.now(UTC))).total_seconds()
+    if math.isnan(seconds):
+        return None
     return timedelta(seconds=min(max(seconds, 0.0), MAX_RETRY_AFTER.total_seconds()))
 
 

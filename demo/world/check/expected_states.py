@@ -24,6 +24,10 @@ def _format_power_state(value: str) -> str | None:
     return None if value == "UNKNOWN" else value.removeprefix("PLUGGED_IN:").lower()
 
 
+def _get_charge_power(charge_state: dict[str, Any]) -> float | None:
+    return 0 if charge_state["isCharging"] is False else charge_state["chargeRate"]
+
+
 def _format_timestamp(value: str | None) -> str | None:
     # Home Assistant's states have whole seconds.
     return None if value is None else datetime.fromisoformat(value).isoformat(timespec="seconds")
@@ -55,7 +59,7 @@ ENTITY_RULES = (
     EntityRule(
         key="sensor.charge_power",
         offered_by=("chargeState",),
-        get_value=lambda vehicle: vehicle["chargeState"]["chargeRate"],
+        get_value=lambda vehicle: _get_charge_power(vehicle["chargeState"]),
     ),
     EntityRule(
         key="sensor.charge_time_remaining",
