@@ -14,6 +14,8 @@ UV_MINIMUM=0.9.0 # the oldest uv tested with this lock
 # Ignore the caller's settings for other Pythons and venvs. (For example, with UV_PYTHON set, uv would install into that
 # interpreter.)
 unset PYTHONHOME PYTHONPATH VIRTUAL_ENV UV_PYTHON
+# Without bytecode, each of the hundreds of processes that the tests start would compile its modules again: 1 s of CPU.
+unset PYTHONDONTWRITEBYTECODE
 
 say() { printf '==> %s\n' "$*" >&2; }
 die() {
