@@ -106,4 +106,56 @@ MODULES: tuple[ModuleRow, ...] = (
         modules=("relay/pages/chart.py", "relay/pages/translations.py"),
         tests=("tests/relay/pages",),
     ),
+    ModuleRow(
+        modules=(
+            "custom_components/evconduit/client/cursor.py",
+            "custom_components/evconduit/client/endpoint.py",
+            "custom_components/evconduit/client/errors.py",
+            "custom_components/evconduit/client/intervention.py",
+            "custom_components/evconduit/client/json_reader.py",
+            "custom_components/evconduit/client/models.py",
+            "custom_components/evconduit/client/oauth.py",
+            "custom_components/evconduit/client/responses.py",
+            "custom_components/evconduit/client/sse.py",
+            "custom_components/evconduit/client/stream.py",
+            "custom_components/evconduit/client/url.py",
+            "custom_components/evconduit/client/vehicle.py",
+            "custom_components/evconduit/client/webhook.py",
+        ),
+        tests=(
+            "tests/component/test_client.py",
+            "tests/component/test_models.py",
+            "tests/component/test_oauth.py",
+            "tests/component/test_sse.py",
+            "tests/component/test_stream.py",
+            "tests/component/test_webhook_signature.py",
+        ),
+    ),
+    ModuleRow(
+        modules=(
+            "custom_components/evconduit/availability.py",
+            "custom_components/evconduit/poll_intervals.py",
+            "custom_components/evconduit/polling.py",
+        ),
+        tests=("tests/component/test_outage.py", "tests/component/test_polling.py", "tests/component/test_stream.py"),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/webhook_handler.py",),
+        tests=("tests/component/test_webhook.py",),
+    ),
+    ModuleRow(
+        modules=(
+            "custom_components/evconduit/error_messages.py",
+            "custom_components/evconduit/vehicle_coordinator.py",
+        ),
+        tests=(
+            "tests/component/test_button.py",
+            "tests/component/test_coordinator.py",
+            "tests/component/test_switch.py",
+        ),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/account_language.py", "custom_components/evconduit/device_registry.py"),
+        tests=("tests/component/test_account_language.py", "tests/component/test_init.py"),
+    ),
 )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scripts.lib.child_processes import ROOT, stop_children_on_sigterm
+from scripts.lib.mutation.decorators import lift_decorators
 from scripts.lib.mutation.report import REQUIRED_PERCENT, judge, render_survivor, render_table
 from scripts.lib.mutation.tables import ModuleRow, Mutant
 from scripts.lib.mutation.tool import ToolRun, run_tool
@@ -73,6 +74,9 @@ def run_all(runs: Sequence[ToolRun], workers: int) -> list[Mutant]:
         folder = Path(name)
         (folder / "base").mkdir()
         copy_tree(folder / "base")
+        for module in {module for run in runs for module in run.modules}:
+            path = folder / "base" / module
+            path.write_text(lift_decorators(path.read_text(encoding="utf-8")), encoding="utf-8")
         side_by_side = max(1, min(workers, len(runs)))
 
         def run_one(number: int) -> list[Mutant]:
