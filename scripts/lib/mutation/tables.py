@@ -31,6 +31,28 @@ class AcceptedRow:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A mutant by hand: an exact text that occurs once in its file, what it becomes, and what the mutant is about.
+
+    `accepted` is the reason why no test has to notice it.
+    """
+
+    old: str
+    new: str
+    note: str
+    accepted: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairTable:
+    """Pairs of one file, and the tests that judge them: paths of files or folders, those that fail soonest first."""
+
+    file: str
+    tests: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mutant:
     """A mutant of a function, and what became of it.

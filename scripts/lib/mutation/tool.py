@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.lib.mutation.pytest_options import PytestGroup
 from scripts.lib.mutation.tables import Mutant
 from scripts.lib.mutation.workspace import LoggedCommand, run_logged
 
@@ -42,15 +43,15 @@ class ToolFailedError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToolRun:
-    """One run of mutmut: modules (paths), the tests that judge them, and options of pytest for all of these tests.
+    """One run of mutmut: modules (paths), the tests that judge them, and options of pytest besides the group's.
 
-    `functions` restricts the run to some functions of a module.
+    `functions` restricts the run to some functions, as pairs of module and name.
     """
 
     modules: tuple[str, ...]
     tests: tuple[str, ...]
-    pytest_options: tuple[str, ...]
-    autoload_plugins: bool
+    group: PytestGroup
+    options: tuple[str, ...] = ()
     functions: frozenset[tuple[str, str]] | None = None
 
     @property
@@ -74,7 +75,7 @@ def run_tool(
         arguments=(program, "run", "--max-children", str(workers), *list_patterns(run)),
         folder=folder,
         log=folder / "mutmut.log",
-        environment={} if run.autoload_plugins else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        environment=run.group.environment,
     )
 
     def report_progress() -> None:
@@ -98,7 +99,7 @@ def render_settings(run: ToolRun) -> str:
         "also_copy": [name for name in COPIED_FOLDERS if name != source_folder],
         "do_not_mutate_patterns": [UNMUTATED_LINES],
         "pytest_add_cli_args_test_selection": list(run.tests),
-        "pytest_add_cli_args": ["-p", "no:cacheprovider", *run.pytest_options],
+        "pytest_add_cli_args": ["-p", "no:cacheprovider", *run.group.options, *run.options],
         "timeout_constant": TIMEOUT_CONSTANT,
         "timeout_multiplier": TIMEOUT_MULTIPLIER,
         "use_git_change_detection": False,
