@@ -12,6 +12,7 @@ MODULES: tuple[ModuleRow, ...] = (
             "relay/vehicles/changes.py",
             "relay/vehicles/corrections.py",
             "relay/vehicles/display_name.py",
+            "relay/vehicles/links.py",
             "relay/vehicles/merge.py",
             "relay/vehicles/models.py",
             "relay/vehicles/transitions.py",
@@ -100,36 +101,44 @@ MODULES: tuple[ModuleRow, ...] = (
     ),
     ModuleRow(
         modules=("relay/usecases/operations/webhook_health.py",),
-        tests=("tests/relay/usecases/operations",),
+        tests=("tests/relay/usecases/operations/test_webhook_health.py",),
+    ),
+    ModuleRow(
+        modules=("relay/plans.py",),
+        tests=("tests/relay/test_*.py", "tests/relay/metering"),
     ),
     ModuleRow(
         modules=("relay/pages/chart.py", "relay/pages/translations.py"),
         tests=("tests/relay/pages",),
     ),
     ModuleRow(
+        modules=("custom_components/evconduit/client/sse.py", "custom_components/evconduit/client/stream.py"),
+        tests=("tests/component/test_sse.py", "tests/component/test_stream.py"),
+    ),
+    ModuleRow(
         modules=(
             "custom_components/evconduit/client/cursor.py",
-            "custom_components/evconduit/client/endpoint.py",
-            "custom_components/evconduit/client/errors.py",
             "custom_components/evconduit/client/intervention.py",
             "custom_components/evconduit/client/json_reader.py",
             "custom_components/evconduit/client/models.py",
+            "custom_components/evconduit/client/vehicle.py",
+        ),
+        tests=("tests/component/test_models.py", "tests/component/test_client.py"),
+    ),
+    ModuleRow(
+        modules=(
+            "custom_components/evconduit/client/client.py",
+            "custom_components/evconduit/client/endpoint.py",
+            "custom_components/evconduit/client/errors.py",
             "custom_components/evconduit/client/oauth.py",
             "custom_components/evconduit/client/responses.py",
-            "custom_components/evconduit/client/sse.py",
-            "custom_components/evconduit/client/stream.py",
             "custom_components/evconduit/client/url.py",
-            "custom_components/evconduit/client/vehicle.py",
-            "custom_components/evconduit/client/webhook.py",
         ),
-        tests=(
-            "tests/component/test_client.py",
-            "tests/component/test_models.py",
-            "tests/component/test_oauth.py",
-            "tests/component/test_sse.py",
-            "tests/component/test_stream.py",
-            "tests/component/test_webhook_signature.py",
-        ),
+        tests=("tests/component/test_client.py", "tests/component/test_oauth.py"),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/client/webhook.py",),
+        tests=("tests/component/test_webhook_signature.py", "tests/component/test_webhook.py"),
     ),
     ModuleRow(
         modules=(

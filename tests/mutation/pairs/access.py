@@ -139,7 +139,7 @@ PAIRS = (
             Pair(
                 "or source_hash = %(source_hash)s) and created_at > now() - %(window)s",
                 "or source_hash = %(source_hash)s)",
-                "starts count for ever",
+                "starts count without an end",
             ),
             Pair("and tries < %(tries)s\n", "and tries <= %(tries)s\n", "one more try of an attempt"),
             Pair(
@@ -150,7 +150,7 @@ PAIRS = (
             Pair(
                 "and s.created_at > now() - %(window)s) < %(by_source)s",
                 ") < %(by_source)s",
-                "tries count for ever",
+                "tries count without an end",
             ),
             Pair(
                 "delete from sign_in_attempts where expires_at < now()",

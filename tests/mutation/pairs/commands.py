@@ -43,8 +43,8 @@ PAIRS = (
             ),
             Pair("or state = 'unknown' and %(settled)s)", "or state = 'unknown')", "an unknown outcome becomes open"),
             Pair(
-                "and (state, enode_action_id) is distinct from (%(state)s, coalesce(%(action_id)s, enode_action_id))",
-                "and (true or %(action_id)s is null)",
+                "and (state, enode_action_id) is distinct from",
+                "and (state || ' ', enode_action_id) is distinct from",
                 "the same outcome is published twice",
             ),
             Pair(
