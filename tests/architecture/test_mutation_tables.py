@@ -16,9 +16,30 @@ from tests.mutation.pairs import PAIRS
 PAIR_ROWS = list_pairs(PAIRS)
 
 
+def find_function(module: str, function: str) -> ast.AST | None:
+    """The function `name` or `Class.name` of a module."""
+    node: ast.AST | None = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    for name in function.split("."):
+        node = next((child for child in getattr(node, "body", ()) if getattr(child, "name", None) == name), None)
+    return node
+
+
+def find_lines(row: AcceptedRow) -> set[str]:
+    """The lines of the function that a row names, without indentation."""
+    function = find_function(row.module, row.function)
+    assert function is not None, row
+    lines = (ROOT / row.module).read_text(encoding="utf-8").splitlines()[function.lineno - 1 : function.end_lineno]
+    return {line.strip() for line in lines}
+
+
 def test_each_row_of_the_modules_names_existing_files():
     runs = plan_runs(MODULES)
     assert all((ROOT / path).exists() for run in runs for path in (*run.modules, *run.tests))
+
+
+def test_each_function_that_a_row_names_exists():
+    named = [item for run in plan_runs(MODULES) for item in run.functions or ()]
+    assert [item for item in named if find_function(*item) is None] == []
 
 
 def test_no_module_is_in_two_rows():
@@ -50,17 +71,6 @@ def test_no_pair_is_listed_twice():
 
 def test_each_accepted_pair_has_a_reason():
     assert [pair.title for pair in PAIR_ROWS if pair.accepted is not None and len(pair.accepted) < 20] == []
-
-
-def find_lines(row: AcceptedRow) -> set[str]:
-    """The lines of the function that a row names, without indentation."""
-    tree = ast.parse((ROOT / row.module).read_text(encoding="utf-8"))
-    *classes, name = row.function.split(".")
-    for class_name in classes:
-        tree = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name)
-    function = next(node for node in tree.body if getattr(node, "name", None) == name)
-    lines = (ROOT / row.module).read_text(encoding="utf-8").splitlines()[function.lineno - 1 : function.end_lineno]
-    return {line.strip() for line in lines}
 
 
 def test_each_accepted_mutant_changes_existing_lines():

@@ -1,6 +1,7 @@
 """Which modules `scripts/mutate` mutates, and which tests judge them.
 
 A module is listed if its functions compute without input or output: what they return depends only on their arguments.
+Of use cases, whose files also have routes and SQL, the functions that decide are listed.
 """
 
 from scripts.lib.mutation.tables import ModuleRow
@@ -106,6 +107,54 @@ MODULES: tuple[ModuleRow, ...] = (
     ModuleRow(
         modules=("relay/plans.py",),
         tests=("tests/relay/test_*.py", "tests/relay/metering"),
+    ),
+    ModuleRow(
+        modules=("relay/usecases/classic/vehicle_records.py",),
+        tests=("tests/relay/usecases/classic/test_vehicle_records.py",),
+    ),
+    ModuleRow(
+        modules=("relay/usecases/feed/plan_polling.py",),
+        functions=("_classify_activity", "get_busiest_activity", "plan_polling"),
+        tests=("tests/relay/usecases/feed/test_account_and_vehicles.py",),
+        with_database=True,
+    ),
+    ModuleRow(
+        modules=("relay/usecases/linking/link_outcome.py",),
+        functions=("LinkPage.get_state", "determine_outcome"),
+        tests=("tests/relay/usecases/linking/test_link_vehicle.py",),
+        with_database=True,
+    ),
+    ModuleRow(
+        modules=("relay/usecases/commands/update_state.py",),
+        functions=(
+            "CommandOutcome.failed",
+            "CommandOutcome.is_settled",
+            "CommandOutcome.unknown",
+            "_build_parameters",
+            "get_action_outcome",
+        ),
+        tests=(
+            "tests/relay/usecases/commands/test_check_outcome.py",
+            "tests/relay/usecases/commands/test_send_command.py",
+        ),
+        with_database=True,
+    ),
+    ModuleRow(
+        modules=("relay/usecases/events/event_failures.py",),
+        tests=("tests/relay/usecases/events/test_event_failures.py",),
+        with_database=True,
+    ),
+    ModuleRow(
+        modules=("relay/usecases/calls/authorize.py",),
+        functions=("_describe_missing_scope", "_parse_call_row", "_parse_quota_row", "_require_scope"),
+        tests=("tests/relay/usecases/calls/test_authorize.py",),
+        with_database=True,
+    ),
+    ModuleRow(
+        modules=("relay/usecases/account/usage_report.py",),
+        functions=("_count_by_day", "_count_by_installation", "_count_by_route"),
+        tests=("tests/relay/usecases/account/test_usage_report.py", "tests/relay/usecases/account/test_usage_sums.py"),
+        with_database=True,
     ),
     ModuleRow(
         modules=("relay/pages/chart.py", "relay/pages/translations.py"),

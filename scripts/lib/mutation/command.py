@@ -6,7 +6,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scripts.lib.child_processes import ROOT, stop_children_on_sigterm
@@ -17,7 +16,7 @@ from scripts.lib.mutation.report import is_successful, judge, render_report
 from scripts.lib.mutation.selection import Selection, plan_runs, select_changed, select_named
 from scripts.lib.mutation.tables import Mutant
 from scripts.lib.mutation.tool import ToolFailedError, ToolRun, run_tool
-from scripts.lib.mutation.workspace import copy_tree
+from scripts.lib.mutation.workspace import copy_tree, map_in_threads, stop_running
 from tests.mutation.accepted import ACCEPTED
 from tests.mutation.modules import MODULES
 from tests.mutation.pairs import PAIRS
@@ -56,8 +55,8 @@ def run_tool_on_all(runs: Sequence[ToolRun], folder: Path, workers: int, report:
         report(f"{run.title}: finished, {len(mutants)} mutants, {alive} not killed")
         return mutants
 
-    with ThreadPoolExecutor(side_by_side) as pool:
-        return [mutant for mutants in pool.map(run_one, range(len(runs))) for mutant in mutants]
+    results = map_in_threads(run_one, range(len(runs)), side_by_side, stop=stop_running)
+    return [mutant for mutants in results for mutant in mutants]
 
 
 def run_selection(selection: Selection, workers: int) -> tuple[list[Mutant], list[PairOutcome]]:

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,14 @@ from scripts.lib.child_processes import GRACE_SECONDS, ROOT
 from scripts.lib.mutation import pytest_server
 from scripts.lib.mutation.pytest_options import COMPONENT, RELAY, PytestGroup
 from scripts.lib.mutation.tables import PairTable
-from scripts.lib.mutation.workspace import copy_tree
+from scripts.lib.mutation.workspace import copy_tree, map_in_threads
 
 TIMEOUT_SECONDS = 900.0
 FAILED = 1  # pytest's exit status if tests failed
 
 
 class PairError(Exception):
-    """A pair can't be applied: its old text isn't in the file, or not exactly once."""
+    """A pair can't be tried: its old text isn't in the file exactly once, or pytest's process has ended."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +127,10 @@ class PytestServer:
         assert self._process.stdout is not None  # noqa: S101 - the same
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        answer: pytest_server.Answer = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        if not line:
+            raise PairError(f"the process that runs pytest has ended; its log is {request['log']}")
+        answer: pytest_server.Answer = json.loads(line)
         return answer
 
     @contextmanager
@@ -184,6 +186,10 @@ def _run_group(
         report(f"pair {pair.title}: {outcome.status} {outcome.detail}".rstrip())
         return outcome
 
+    def close_servers() -> None:
+        for server in servers:
+            server.close()
+
     try:
         for number in range(workers):
             copy = folder / f"{group.name}-{number}"
@@ -191,12 +197,10 @@ def _run_group(
             copy_tree(copy)
             servers.append(PytestServer(copy, group))
             idle.put(servers[-1])
-        with ThreadPoolExecutor(workers) as pool:
-            outcomes = list(pool.map(judge, pairs))
+        outcomes = map_in_threads(judge, pairs, workers, stop=close_servers)
         return _check_killers(outcomes, servers[0])
     finally:
-        for server in servers:
-            server.close()
+        close_servers()
 
 
 def _check_killers(outcomes: Sequence[PairOutcome], server: PytestServer) -> list[PairOutcome]:

@@ -11,7 +11,9 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import TypedDict
 
 import pytest
@@ -77,7 +79,8 @@ class FailureRecorder:
 
 
 def serve(preloaded: Iterable[str]) -> None:
-    """Answer requests until standard input ends."""
+    """Answer requests until standard input ends or SIGTERM arrives."""
+    signal.signal(signal.SIGTERM, _exit)
     for name in preloaded:
         importlib.import_module(name)
     for line in sys.stdin:
@@ -94,7 +97,10 @@ def run_in_fork(request: Request) -> Answer:
     child = os.fork()
     if child == 0:
         _run_pytest(request, record)
-    status = _wait(child, request["timeout"])
+    try:
+        status = _poll(child, request["timeout"])
+    finally:
+        _stop_session(child)
     recorded = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     return {"status": status, "failed": recorded.get("failed", []), "invalid": recorded.get("invalid")}
 
@@ -102,6 +108,7 @@ def run_in_fork(request: Request) -> Answer:
 def _run_pytest(request: Request, record: Path) -> None:
     """Run pytest and end this process."""
     status = 70
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         os.setsid()
         output = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -113,21 +120,26 @@ def _run_pytest(request: Request, record: Path) -> None:
         os._exit(status)
 
 
-def _wait(child: int, timeout: float) -> int | None:
-    """Wait for a child; after `timeout` seconds stop its session, first gently so that it stops its PostgreSQL."""
-    if (status := _poll(child, timeout)) is not None:
-        return status
+def _stop_session(child: int) -> None:
+    """Stop a child, if it still runs, and all that it started: gently at first, so that it stops its PostgreSQL."""
     for number in (signal.SIGINT, signal.SIGKILL):
-        os.killpg(child, number)
+        with suppress(ProcessLookupError):
+            os.killpg(child, number)
         if _poll(child, GRACE_SECONDS) is not None:
             break
-    return None
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit
 
 
 def _poll(child: int, seconds: float) -> int | None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
+        try:
+            done, status = os.waitpid(child, os.WNOHANG)
+        except ChildProcessError:  # it was waited for before
+            return 0
         if done:
             return os.waitstatus_to_exitcode(status)
         time.sleep(POLL_SECONDS)

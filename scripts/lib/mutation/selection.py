@@ -25,12 +25,14 @@ def plan_runs(rows: Iterable[ModuleRow]) -> list[ToolRun]:
     for row in rows:
         group = COMPONENT if row.modules[0].startswith("custom_components/") else RELAY
         is_without_database = group is RELAY and not row.with_database
+        modules = expand_globs(row.modules)
         runs.append(
             ToolRun(
-                modules=expand_globs(row.modules),
+                modules=modules,
                 tests=expand_globs(row.tests),
                 group=group,
                 options=WITHOUT_DATABASE if is_without_database else (),
+                functions=frozenset((module, name) for module in modules for name in row.functions) or None,
             )
         )
     return runs
@@ -53,11 +55,11 @@ def select_named(runs: Iterable[ToolRun], pairs: Iterable[PairMutant], selectors
     Pairs belong to a file, not to a function, so `path::function` selects no pairs.
     """
     whole = [selector for selector in selectors if "::" not in selector]
-    functions = [tuple(selector.split("::", 1)) for selector in selectors if "::" in selector]
+    functions = [(path, name) for path, colons, name in (item.partition("::") for item in selectors) if colons]
     selected = []
     for run in runs:
         modules = [module for module in run.modules if any(is_within(module, path) for path in whole)]
-        in_run = frozenset((path, function) for path, function in functions if path in run.modules)
+        in_run = find_in_run(run, functions)
         if modules:
             selected.append(replace(run, modules=tuple(modules)))
         if in_run:
@@ -78,7 +80,7 @@ def select_changed(
     mutable: set[str] = set()
     for run in runs:
         mutable |= set(run.modules)
-        in_run = frozenset(item for item in changed_functions if item[0] in run.modules)
+        in_run = find_in_run(run, changed_functions)
         if in_run:
             selected.append(restrict_run(run, in_run))
     selected_pairs = tuple(pair for pair in pairs if pair.file in changed_files)
@@ -90,6 +92,13 @@ def select_changed(
         "(scripts/mutate MODULE runs all of a module)"
     )
     return Selection(runs=tuple(selected), pairs=selected_pairs, left_out=tuple(left_out))
+
+
+def find_in_run(run: ToolRun, functions: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Return those of these functions that a run mutates."""
+    return frozenset(
+        item for item in functions if item[0] in run.modules and (run.functions is None or item in run.functions)
+    )
 
 
 def restrict_run(run: ToolRun, functions: frozenset[tuple[str, str]]) -> ToolRun:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 class ModuleRow:
     """Pure modules, and the tests that must notice a change of them.
 
-    Both are glob patterns, relative to the root. Tests with a database are left out unless `with_database` is set:
-    each mutant that such a test judges starts a PostgreSQL, which takes seconds.
+    Both are glob patterns, relative to the root. `functions` names the pure functions (`name` or `Class.name`) of a
+    module that also has others. Tests with a database are left out unless `with_database` is set: each mutant that
+    such a test judges starts a PostgreSQL, which takes seconds.
     """
 
     modules: tuple[str, ...]
     tests: tuple[str, ...]
+    functions: tuple[str, ...] = ()
     with_database: bool = False
 
 

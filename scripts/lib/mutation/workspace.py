@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +47,29 @@ class LoggedCommand:
         return self.log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
 
 
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def map_in_threads[T, R](
+    function: Callable[[T], R], items: Iterable[T], workers: int, *, stop: Callable[[], object]
+) -> list[R]:
+    """Call a function with each item, in `workers` threads. After an exception, `stop` has to unblock the threads."""
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            return list(pool.map(function, items))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop()
+            raise
+
+
+def stop_running() -> None:
+    """Stop all commands of `run_logged`, whose callers then get their exit status."""
+    for child in tuple(_running):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGINT)
+
+
 def run_logged(
     command: LoggedCommand, *, timeout: float | None = None, on_wait: Callable[[], None] = lambda: None
 ) -> int | None:
@@ -65,6 +90,7 @@ def run_logged(
             start_new_session=True,
         ) as child,
     ):
+        _running.add(child)
         try:
             while (left := deadline - time.monotonic()) > 0:
                 try:
@@ -74,6 +100,7 @@ def run_logged(
             return None
         finally:
             _stop_group(child)
+            _running.discard(child)
 
 
 def _stop_group(child: subprocess.Popen[bytes]) -> None:

@@ -8,7 +8,14 @@ METERING = ("tests/relay/metering", "tests/relay/usecases/calls", "tests/relay/u
 PAIRS = (
     PairTable(
         file="relay/usecases/calls/authorize_statements.py",
-        tests=(*CALLS, "tests/relay/usecases/oauth", "tests/relay/usecases/commands"),
+        tests=(
+            "tests/relay/usecases/calls",
+            "tests/relay/usecases/oauth",
+            "tests/relay/usecases/commands/test_pause_commands.py",
+            "tests/relay/usecases/access",
+            *CALLS,
+            "tests/relay/usecases/commands",
+        ),
         pairs=(
             Pair(
                 "where k.key_hash = %(lookup)s and k.revoked_at is null and u.closed_at is null",
