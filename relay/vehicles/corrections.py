@@ -137,7 +137,7 @@ def estimate_charge_rate(current: CurrentState, memory: JsonObject | None) -> Ru
         not is_charging
         or current.charge.get("chargeRate") is not None
         or level is None
-        or not capacity
+        or capacity is None
         or capacity <= 0
     ):
         return RuleResult()
@@ -211,7 +211,7 @@ def _update_level_memory(at: datetime, level: float, capacity: float, memory: Js
     if at - start_at < MIN_ESTIMATE_SPAN:
         return updated
     rate = capacity * (level - start_level) / 100 / ((at - start_at) / timedelta(hours=1))
-    new_rate = {"rate": round(rate, 1)} if 0 < rate <= MAX_CHARGE_RATE_KW else {"rate": None}
+    new_rate = {"rate": round(rate, 1)} if rate <= MAX_CHARGE_RATE_KW else {"rate": None}
     return updated | new_rate | {"begun_at": at.isoformat(), "begun": level}
 
 

@@ -183,6 +183,16 @@ def test_vehicle_that_was_last_plugged_in_without_charging_is_not_held(state):
     assert not vehicle.is_held
 
 
+@pytest.mark.parametrize(
+    "groups", [{}, {"location": None, "odometer": None}, {"location": "odd", "odometer": 1}], ids=str
+)
+def test_vehicle_without_position_and_odometer_is_held(groups):
+    vehicle = CorrectedVehicle()
+    for minutes, state in ((0, "PLUGGED_IN:COMPLETE"), (10, "UNPLUGGED")):
+        vehicle.report({"vendor": "XPENG", "chargeState": {"powerDeliveryState": state}} | groups, minutes)
+    assert vehicle.is_held
+
+
 def test_position_of_a_later_charge_counts():
     vehicle = CorrectedVehicle()
     vehicle.report_charge("PLUGGED_IN:COMPLETE", 0, km=1000.0, place=(52.0, 5.0), level=80)
