@@ -47,7 +47,10 @@ class CallBudget:
 
 
 def plan_poll_interval(remaining_calls: int, remaining_time: timedelta, activity: VehicleActivity) -> timedelta:
-    """The interval, without jitter, for `remaining_calls` (at least one) in the remaining time of the month."""
+    """The interval, without jitter, for `remaining_calls` in the remaining time of the month.
+
+    Without remaining calls it is the slowest one, for which call tokens pay.
+    """
     # The reserve assumes that jitter shortens every interval, so that the slowest rate lasts even then.
     spare_calls = max(0.0, remaining_calls - remaining_time / (MAX_POLL_INTERVAL * (1 - JITTER)))
     spare_rate = activity.value * spare_calls / max(1.0, remaining_time.total_seconds())
@@ -61,11 +64,7 @@ def plan_next_poll(budget: CallBudget, activity: VehicleActivity, now: datetime)
     new_month = budget.resets_at + RESET_JITTER * fraction
     if budget.remaining_calls <= 0 and budget.call_tokens <= 0:
         return max(new_month, now)
-    interval = (
-        plan_poll_interval(budget.remaining_calls, budget.resets_at - now, activity)
-        if budget.remaining_calls > 0
-        else MAX_POLL_INTERVAL
-    )
+    interval = plan_poll_interval(budget.remaining_calls, budget.resets_at - now, activity)
     jittered = now + interval * (1 + JITTER * (2 * fraction - 1))
     # The new month has new calls, so there is no need to wait longer than to its start.
     return max(now + MIN_POLL_INTERVAL * (1 - JITTER), min(new_month, jittered))

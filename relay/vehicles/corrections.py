@@ -17,6 +17,7 @@ from relay.gateways.enode.json_fields import parse_bool, parse_datetime, parse_f
 from relay.kit.json_object import JsonObject
 from relay.vehicles.merge import parse_version_time
 from relay.vehicles.models import CorrectionOverlay, VehicleState
+from relay.vehicles.transitions import parse_charge_flags
 
 UNPLUGGED = "UNPLUGGED"
 CHARGING = "PLUGGED_IN:CHARGING"
@@ -102,8 +103,12 @@ def correct_false_unplugged(current: CurrentState, memory: JsonObject | None) ->
         # Keep the position of the first report of this state: a later odometer may be of a vehicle that drove off.
         is_repeated = memory is not None and parse_datetime(memory, "at") == current.at
         return RuleResult(memory=memory if is_repeated else _build_position_memory(current))
-    if memory is None or not _is_unplugged(current.charge) or _has_left(current, memory):
+    if memory is None or _has_left(current, memory):
         return RuleResult()
+    if not _is_unplugged(current.charge):
+        # An unknown state between two reports of UNPLUGGED doesn't mean that the vehicle was plugged in again.
+        is_unknown = parse_charge_flags({"chargeState": current.charge}).plugged_in is None
+        return RuleResult(memory=memory if is_unknown else None)
     if memory.get("complete") is not True and not _is_full(current.charge):
         return RuleResult()
     return RuleResult(
@@ -137,7 +142,7 @@ def estimate_charge_rate(current: CurrentState, memory: JsonObject | None) -> Ru
         not is_charging
         or current.charge.get("chargeRate") is not None
         or level is None
-        or not capacity
+        or capacity is None
         or capacity <= 0
     ):
         return RuleResult()
@@ -211,7 +216,7 @@ def _update_level_memory(at: datetime, level: float, capacity: float, memory: Js
     if at - start_at < MIN_ESTIMATE_SPAN:
         return updated
     rate = capacity * (level - start_level) / 100 / ((at - start_at) / timedelta(hours=1))
-    new_rate = {"rate": round(rate, 1)} if 0 < rate <= MAX_CHARGE_RATE_KW else {"rate": None}
+    new_rate = {"rate": round(rate, 1)} if rate <= MAX_CHARGE_RATE_KW else {"rate": None}
     return updated | new_rate | {"begun_at": at.isoformat(), "begun": level}
 
 

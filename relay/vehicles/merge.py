@@ -71,10 +71,8 @@ def _get_valid_at(name: str, group: Any, report: VehicleReport) -> datetime | No
 
 
 def _build_version(at: datetime | None, value: Any, report: VehicleReport) -> GroupVersion:
-    if at is None or (report.is_partial and value in EMPTY_VALUES):
-        updated_at = UNKNOWN_TIME
-    else:
-        updated_at = format_version_time(at)
+    is_empty = report.is_partial and value in EMPTY_VALUES
+    updated_at = UNKNOWN_TIME if at is None or is_empty else format_version_time(at)
     return f"{updated_at} {format_version_time(report.created_at)} {report.event_id:019d}"
 
 

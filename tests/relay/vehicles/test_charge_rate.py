@@ -7,18 +7,22 @@ from hypothesis import strategies as st
 from relay.vehicles.corrections import derive_corrections
 from relay.vehicles.merge import merge_report
 from relay.vehicles.models import CorrectionOverlay, VehicleReport, VehicleState
-from tests.relay.support.corrected_vehicle import CHARGE_RATE_RULE, IS_CHARGING_RULE, NOON, CorrectedVehicle
+from tests.relay.support.corrected_vehicle import CHARGE_RATE_RULE, HELD_RULE, IS_CHARGING_RULE, NOON, CorrectedVehicle
 
 
 def get_rates(*reports, **charge):
     """The rates shown for reports of (level, minute) of a charging vehicle with a battery of 60 kWh."""
-    vehicle = CorrectedVehicle(vendor="NISSAN")
-    return [
-        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, **{"chargeRate": None} | charge)[
-            "chargeRate"
-        ]
-        for level, minutes in reports
-    ]
+    vehicle, rates = CorrectedVehicle(vendor="NISSAN"), []
+    for level, minutes in reports:
+        charge = {"chargeRate": None} | charge
+        rates.append(vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, **charge)["chargeRate"])
+        assert vehicle.corrected.names == (() if rates[-1] is None else ("chargeRate:estimated",))
+    return rates
+
+
+def test_names_of_corrections_are_part_of_the_api():
+    names = HELD_RULE, IS_CHARGING_RULE, CHARGE_RATE_RULE
+    assert names == ("powerDeliveryState:held", "isCharging:powerDeliveryState", "chargeRate:estimated")
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,43 @@ def test_vehicle_that_was_last_plugged_in_without_charging_is_not_held(state):
     assert not vehicle.is_held
 
 
+@pytest.mark.parametrize(
+    "groups", [{}, {"location": None, "odometer": None}, {"location": "odd", "odometer": 1}], ids=str
+)
+def test_vehicle_without_position_and_odometer_is_held(groups):
+    vehicle = CorrectedVehicle()
+    for minutes, state in ((0, "PLUGGED_IN:COMPLETE"), (10, "UNPLUGGED")):
+        vehicle.report({"vendor": "XPENG", "chargeState": {"powerDeliveryState": state}} | groups, minutes)
+    assert vehicle.is_held
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"powerDeliveryState": "UNKNOWN", "isPluggedIn": None, "isCharging": None},
+        {"powerDeliveryState": None, "isPluggedIn": None, "isCharging": None, "level": None},
+        {"powerDeliveryState": "SOMETHING_NEW", "isPluggedIn": None, "isCharging": None},
+    ],
+    ids=str,
+)
+def test_unknown_state_in_between_does_not_end_the_correction(unknown):
+    vehicle = CorrectedVehicle()
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 0)
+    for minutes in range(10, 60, 10):
+        vehicle.report_charge("UNPLUGGED", minutes)
+        assert vehicle.is_held
+        shown = vehicle.report_charge("UNKNOWN", minutes + 5, **unknown)
+        assert (vehicle.is_held, shown["isPluggedIn"]) == (False, None)
+
+
+def test_move_in_an_unknown_state_ends_the_correction():
+    vehicle = CorrectedVehicle()
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 0)
+    vehicle.report_charge("UNKNOWN", 10, isCharging=None, place=(52.1, 5.0), km=None)
+    vehicle.report_charge("UNPLUGGED", 20, km=None)  # back at the same place, but not plugged in
+    assert not vehicle.is_held
+
+
 def test_position_of_a_later_charge_counts():
     vehicle = CorrectedVehicle()
     vehicle.report_charge("PLUGGED_IN:COMPLETE", 0, km=1000.0, place=(52.0, 5.0), level=80)
