@@ -18,14 +18,15 @@ from relay.feed.cursor import Cursor
 from tests.relay.support.feed import add_user, fetch_value
 
 ENDPOINT, USER, KEY = "endpoints set {}", "users set {}", "api_keys set {}"
+LEASED = "leased_until = now() + interval '{}', lease_token = gen_random_uuid()"
 # A change of an endpoint that is due, of its user or of its key; whether the endpoint is still due.
 CASES = [
     ("due", ENDPOINT, "slow = false", True),
     ("due just now", ENDPOINT, "next_try_at = now()", True),
     ("due in an hour", ENDPOINT, "next_try_at = now() + interval '1 hour'", False),
     ("never retried", ENDPOINT, "next_try_at = null", False),
-    ("leased", ENDPOINT, "leased_until = now() + interval '1 hour'", False),
-    ("lease has run out", ENDPOINT, "leased_until = now() - interval '1 s'", True),
+    ("leased", ENDPOINT, LEASED.format("1 hour"), False),
+    ("lease has run out", ENDPOINT, LEASED.format("-1 s"), True),
     ("stream open", ENDPOINT, "streaming_until = now() + interval '1 hour'", False),
     ("stream has ended", ENDPOINT, "streaming_until = now() - interval '1 s'", True),
     ("up to date", ENDPOINT, "epoch = 'e', seq = 10", False),
