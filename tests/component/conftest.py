@@ -16,6 +16,7 @@ from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble
 from syrupy.assertion import SnapshotAssertion
 
 # Import before hass exists: Home Assistant's plugin has a package of the same name, and the first import wins.
+from custom_components.evconduit import stream_channel
 from custom_components.evconduit.client import RelayClient, stream
 from custom_components.evconduit.const import DOMAIN
 from custom_components.evconduit.credentials import CONF_INSTALLATION
@@ -32,6 +33,12 @@ def _custom_integrations(request: pytest.FixtureRequest) -> None:
 def _quick_reconnect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "INITIAL_BACKOFF", timedelta(milliseconds=5))
     monkeypatch.setattr(stream, "MAX_BACKOFF", timedelta(milliseconds=20))
+
+
+@pytest.fixture
+def short_snapshot_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let set-up wait only briefly for the first snapshot of the stream."""
+    monkeypatch.setattr(stream_channel, "FIRST_SNAPSHOT_TIMEOUT", timedelta(milliseconds=50))
 
 
 @pytest.fixture

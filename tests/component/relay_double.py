@@ -140,6 +140,7 @@ class RelayDouble:
         self.command_changes: dict[str, Any] = {}
         self.withholds_snapshot = False
         self.has_gap = False
+        self.sent_at_connect = b""
         self.endpoint: dict[str, Any] | None = None
         self.relink_response: dict[str, Any] = {
             "url": "https://link.example.com/once",
@@ -359,7 +360,9 @@ class RelayDouble:
         messages: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.streams.append(messages)
         try:
-            if not self.withholds_snapshot:
+            if self.sent_at_connect:
+                await response.write(self.sent_at_connect)
+            elif not self.withholds_snapshot:
                 first = json.dumps(self.snapshot())
                 await response.write(f"event: snapshot\nid: {self.epoch}.{next(self.seq)}\ndata: {first}\n\n".encode())
             while (chunk := await messages.get()) is not None:

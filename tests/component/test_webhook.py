@@ -101,8 +101,9 @@ async def test_repeated_delivery_is_applied_once(disconnected_entry: MockConfigE
 async def test_number_of_remembered_ids_is_limited(
     disconnected_entry: MockConfigEntry, post: Post, monkeypatch: pytest.MonkeyPatch
 ):
+    """The oldest id is forgotten first: here 1 when 3 arrives, and 2 when 1 arrives again."""
     monkeypatch.setattr(webhook_handler, "MAX_REMEMBERED_IDS", 2)
-    for number in (1, 2, 3, 1, 3):
+    for number in (1, 2, 3, 2, 3, 1, 3):
         assert (
             await post(create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61))), id_=f"msg_{number}")
             == f"msg_{number}"
@@ -233,8 +234,36 @@ async def test_invalid_signature_is_rejected(
 async def test_too_large_body_is_rejected(
     disconnected_entry: MockConfigEntry, post: Post, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(webhook_handler, "MAX_BODY_SIZE", 1000)
-    assert await post(b" " * 1001) == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    body = create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61)))
+    monkeypatch.setattr(webhook_handler, "MAX_BODY_SIZE", len(body))
+    assert await post(body) == "msg_1"
+    assert await post(body + b" ", id_="msg_2") == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    diagnostics = disconnected_entry.runtime_data.webhook.get_diagnostics()
+    assert (diagnostics["taken"], diagnostics["refused"]) == (1, 1)
+
+
+async def test_malformed_and_unacknowledged_deliveries_are_not_remembered(
+    hass: HomeAssistant, relay: RelayDouble, loaded_entry: MockConfigEntry, post: Post
+):
+    """The relay may send the same id again, and it is applied then."""
+    body = create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61)))
+    assert await post(b"[]") == HTTPStatus.BAD_REQUEST
+    assert await post(body) == HTTPStatus.SERVICE_UNAVAILABLE
+    diagnostics = loaded_entry.runtime_data.webhook.get_diagnostics()
+    assert (diagnostics["taken"], diagnostics["refused"], diagnostics["last_at"]) == (0, 1, None)
+    with relay.failing("stream", with_=NO_STREAM):
+        await disconnect_stream(hass, relay, loaded_entry)
+        before = dt_util.utcnow()
+        assert await post(body) == "msg_1"
+    diagnostics = loaded_entry.runtime_data.webhook.get_diagnostics()
+    assert (diagnostics["taken"], diagnostics["refused"]) == (1, 1)
+    assert before <= dt_util.parse_datetime(diagnostics["last_at"], raise_on_error=True) <= dt_util.utcnow()
+
+
+def test_limits_of_the_handler():
+    """A relay with hundreds of cars and a day of transitions fits; what it resends within five minutes is known."""
+    assert webhook_handler.MAX_BODY_SIZE == 8 * 1024 * 1024
+    assert webhook_handler.MAX_REMEMBERED_IDS == 256
 
 
 async def test_only_post_is_allowed(loaded_entry: MockConfigEntry, post: Post, hass_client_no_auth):
@@ -244,6 +273,7 @@ async def test_only_post_is_allowed(loaded_entry: MockConfigEntry, post: Post, h
             assert response.status == HTTPStatus.METHOD_NOT_ALLOWED
 
 
+@pytest.mark.usefixtures("short_snapshot_timeout")
 async def test_delivery_right_after_a_restart_is_accepted(
     hass: HomeAssistant, relay: RelayDouble, loaded_entry: MockConfigEntry, post: Post
 ):
