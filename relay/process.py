@@ -1,16 +1,16 @@
 """The parts that every process of the relay has, serving or worker: database, wake-ups, Enode, Supabase, jobs."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from relay.bus.postgres import PostgresListener
-from relay.bus.redis import RedisListener, create_redis_sender, open_redis
-from relay.bus.waker import FEED_CHANNEL, INBOX_CHANNEL, POLL_CHANNEL, REVOKED_CHANNEL, Waker
+from relay.bus.waker import FEED_CHANNEL, INBOX_CHANNEL, POLL_CHANNEL, REVOKED_CHANNEL, PayloadSender, Waker
 from relay.gateways.enode import open_enode
 from relay.gateways.supabase import open_supabase
 from relay.kit.background import BackgroundLoops
@@ -23,6 +23,9 @@ from relay.streams.hub import Hub
 from relay.usecases.access.verify_supabase_token import make_token_verifier
 from relay.usecases.calls.runtime import Runtime, SupabaseSignIn
 from relay.usecases.feed.reader import create_feed_reader
+
+if TYPE_CHECKING:
+    from relay.bus.redis import RedisListener
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +64,7 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
     """Open a process's parts on a migrated database; they are closed at the end. The caller runs the loops."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(conninfo, size=settings.pool_size))
-        redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-        redis = await stack.enter_async_context(open_redis(redis_url)) if redis_url else None
-        send = create_redis_sender(redis) if redis else None
+        send, create_listener = await _open_bus(settings, stack, conninfo, pool)
         wakers = _Wakers(
             feed=Waker(pool, FEED_CHANNEL, send=send),
             inbox=Waker(pool, INBOX_CHANNEL, send=send),
@@ -71,13 +72,12 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             revoked=Waker(pool, REVOKED_CHANNEL, send=send),
         )
         all_wakers = [wakers.feed, wakers.inbox, wakers.poll, wakers.revoked]
-        listener = RedisListener(redis, all_wakers) if redis else PostgresListener(conninfo, pool, all_wakers)
         loops: BackgroundLoops = {
             "feed wake-ups": wakers.feed.run,
             "inbox wake-ups": wakers.inbox.run,
             "poll wake-ups": wakers.poll.run,
             "revocations": wakers.revoked.run,
-            "listener": listener.run,
+            "listener": create_listener(all_wakers).run,
         }
         if settings.database_url is None:
             loops["embedded database"] = partial(run_postgres_restart_loop, settings)
@@ -89,6 +89,18 @@ async def open_process(settings: Settings, conninfo: str) -> AsyncIterator[Proce
             poll_waker=wakers.poll,
             loops=loops,
         )
+
+
+async def _open_bus(
+    settings: Settings, stack: AsyncExitStack, conninfo: str, pool: Pool
+) -> tuple[PayloadSender | None, Callable[[Sequence[Waker]], PostgresListener | RedisListener]]:
+    """How this process sends and receives wake-ups: through Redis if its URL is set, else through PostgreSQL."""
+    if settings.redis_url is None:
+        return None, partial(PostgresListener, conninfo, pool)
+    from relay.bus import redis  # noqa: PLC0415 - slow to import, and few relays need it
+
+    client = await stack.enter_async_context(redis.open_redis(settings.redis_url.get_secret_value()))
+    return redis.create_redis_sender(client), partial(redis.RedisListener, client)
 
 
 async def _open_runtime(settings: Settings, stack: AsyncExitStack, pool: Pool, wakers: _Wakers) -> Runtime:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import cases, home_assistant, metering, plain_design, streams
+from tests.bench import cases, command_line, home_assistant, metering, plain_design, streams
 from tests.bench.environment import open_environment
 from tests.bench.report import ROOT, Row, describe_machine, render_document_table, render_table
 
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, cases.Benchmark] = {
     "peer": plain_design.measure_peer,
     "drain": cases.measure_drain,
     "metering": metering.measure_metering,
+    "command-line": command_line.measure_command_line,
 }
 DOCUMENT = Path("docs/performance.md")
 HEAD = """\

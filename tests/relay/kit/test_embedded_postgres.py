@@ -1,6 +1,7 @@
 """The embedded server: created, shared, used again after a crash, stopped, and the errors when it can't work."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from relay.kit.embedded_postgres import EmbeddedPostgres
 from relay.kit.errors import OperatorError
+from tests.relay.support.memory_folder import open_memory_folder
 
 LEASE_HOLDER = """
 import sys, time
@@ -34,11 +36,28 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+@pytest.fixture(scope="module")
+def stopped_cluster(tmp_path_factory):
+    """The data folder of a new cluster, to be copied: creating one takes longer."""
+    with open_memory_folder(tmp_path_factory.mktemp("cluster")) as folder:
+        with EmbeddedPostgres(folder).lease():
+            pass
+        yield folder / "data"
+
+
 @pytest.fixture
-def folder(tmp_path):
-    """A folder for a server, which is stopped if the test leaves it running."""
-    yield tmp_path / "postgres"
-    with EmbeddedPostgres(tmp_path / "postgres").lease():
+def parent(tmp_path):
+    """An empty folder."""
+    with open_memory_folder(tmp_path) as folder:
+        yield folder
+
+
+@pytest.fixture
+def folder(parent, stopped_cluster):
+    """The folder of a server that has been stopped. It is stopped again if the test leaves it running."""
+    shutil.copytree(stopped_cluster, parent / "postgres" / "data")
+    yield parent / "postgres"
+    with EmbeddedPostgres(parent / "postgres").lease():
         pass
 
 
@@ -64,7 +83,8 @@ def test_data_survives_a_stop_and_no_process_keeps_running(folder):
         assert connection.execute("select count(*) from kept").fetchone() == (0,)
 
 
-def test_server_listens_on_no_port_and_its_folder_is_private(folder):
+def test_new_server_listens_on_no_port_and_its_folder_is_private(parent):
+    folder = parent / "postgres"
     with EmbeddedPostgres(folder).lease() as conninfo, psycopg.connect(conninfo) as connection:
         assert connection.execute("show listen_addresses").fetchone() == ("",)
     assert folder.stat().st_mode & 0o077 == 0
@@ -99,8 +119,9 @@ def test_killed_server_is_started_again_with_its_data(folder, lease_holder):
         assert connection.execute("select it from kept").fetchone() == (7,)
 
 
-def test_server_that_dies_during_a_lease_is_restarted_with_the_same_connection_string(tmp_path):
-    for folder in (tmp_path / "short", tmp_path / ("long" * 25)):
+def test_server_that_dies_during_a_lease_is_restarted_with_the_same_connection_string(parent, stopped_cluster):
+    for folder in (parent / "short", parent / ("long" * 25)):
+        shutil.copytree(stopped_cluster, folder / "data")
         postgres = EmbeddedPostgres(folder)
         with postgres.lease() as conninfo:
             pid = read_server_pid(folder)
@@ -113,8 +134,8 @@ def test_server_that_dies_during_a_lease_is_restarted_with_the_same_connection_s
                 assert connection.execute("select 1").fetchone() == (1,)
 
 
-def test_folder_with_a_path_too_long_for_a_socket_works(tmp_path):
-    with EmbeddedPostgres(tmp_path / ("long" * 25)).lease() as conninfo, psycopg.connect(conninfo) as connection:
+def test_folder_with_a_path_too_long_for_a_socket_works(parent):
+    with EmbeddedPostgres(parent / ("long" * 25)).lease() as conninfo, psycopg.connect(conninfo) as connection:
         assert connection.execute("select 1").fetchone() == (1,)
 
 
