@@ -47,9 +47,10 @@ def clear_faults_and_wait(enode: RunningSimulator) -> None:
 
 
 def wait_until(what: Any) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not what():
         assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def list_readable_events(receiver: WebhookReceiver) -> list[dict[str, Any]]:
