@@ -49,7 +49,7 @@ def clear_faults_and_wait(enode: RunningSimulator) -> None:
 
 
 def wait_until(what: Any) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.01)

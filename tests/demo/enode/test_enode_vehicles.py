@@ -234,9 +234,10 @@ def test_timestamps_are_real_at_high_speed(enode: RunningSimulator, receiver: We
 def test_speed_can_change_while_running(enode: RunningSimulator):
     enode.json("POST", "/_sim/clock", {"speed": 36_000})
     start = enode.json("GET", "/_sim/clock")["seconds"]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while enode.json("GET", "/_sim/clock")["seconds"] < start + 3600:
         assert time.monotonic() < deadline
+        time.sleep(0.01)
     stopped = enode.json("POST", "/_sim/clock", {"speed": 0})["seconds"]
     assert enode.json("GET", "/_sim/clock")["seconds"] == stopped
 

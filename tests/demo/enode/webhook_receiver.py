@@ -61,14 +61,14 @@ class WebhookReceiver:
             self._condition.notify_all()
             return self.statuses.popleft() if self.statuses else 204
 
-    def wait_for_deliveries(self, attempts: int, seconds: float = 30.0) -> list[ReceivedDelivery]:
+    def wait_for_deliveries(self, attempts: int, seconds: float = 60.0) -> list[ReceivedDelivery]:
         """Wait for this many attempts, and return all of them."""
         with self._condition:
             if not self._condition.wait_for(lambda: len(self.deliveries) >= attempts, seconds):
                 raise AssertionError(f"{len(self.deliveries)} of {attempts} delivery attempts received")
             return list(self.deliveries)
 
-    def wait_for_events(self, name: str, count: int = 1, seconds: float = 30.0) -> list[dict[str, Any]]:
+    def wait_for_events(self, name: str, count: int = 1, seconds: float = 60.0) -> list[dict[str, Any]]:
         """Wait for this many events of this name, and return them."""
         with self._condition:
             if not self._condition.wait_for(lambda: len(self.list_events(name)) >= count, seconds):
