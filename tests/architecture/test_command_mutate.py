@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from scripts.lib.mutation import command, pytest_server
 from scripts.lib.mutation import pairs as pairs_module
-from scripts.lib.mutation import pytest_server
 from scripts.lib.mutation.changed import find_functions, parse_hunks
 from scripts.lib.mutation.command import main, parse_arguments
 from scripts.lib.mutation.decorators import lift_decorators
@@ -17,6 +17,7 @@ from scripts.lib.mutation.report import Verdict, is_successful, judge, quote, re
 from scripts.lib.mutation.selection import expand_globs, plan_runs, select_changed, select_named
 from scripts.lib.mutation.tables import AcceptedRow, ModuleRow, Mutant
 from scripts.lib.mutation.tool import (
+    ToolFailedError,
     ToolRun,
     diff_lines,
     list_patterns,
@@ -25,6 +26,7 @@ from scripts.lib.mutation.tool import (
     render_settings,
     unmangle,
 )
+from tests.architecture.tree import ROOT
 
 ROWS = (
     ModuleRow(modules=("relay/feed/cursor.py", "relay/feed/messages.py"), tests=("tests/relay/feed",)),
@@ -187,6 +189,29 @@ def test_report_has_survivors_with_the_row_that_accepts_them_and_a_table():
     assert [line.split() for line in lines if line.startswith("all ")] == [["all", "1", "0", "1", "0", "0.0"]] * 2
 
 
+def test_report_names_the_mutants_that_only_timed_out():
+    lines = render_report(judge([create_mutant("timeout", "-    a", "+    b")], []), [])
+    assert lines[1] == "  relay/feed/cursor.py::parse_cursor: a -> b"
+
+
+def test_a_run_that_fails_does_not_lose_the_others(monkeypatch, tmp_path):
+    def run_tool(run, *_folders, **_options) -> list[Mutant]:
+        if "plans" in run.modules[0]:
+            raise ToolFailedError("mutmut ended")
+        return [create_mutant("killed")]
+
+    monkeypatch.setattr(command, "run_tool", run_tool)
+    monkeypatch.setattr(command, "copy_tree", lambda base: [write_module(base, run) for run in plan_runs(ROWS)])
+    results = command.run_tool_on_all(plan_runs(ROWS), tmp_path, 2, lambda _text: None)
+    assert (len(results.mutants), results.errors) == (2, ["mutmut ended"])
+
+
+def write_module(base, run):
+    for module in run.modules:
+        (base / module).parent.mkdir(parents=True, exist_ok=True)
+        (base / module).write_text("")
+
+
 @pytest.mark.parametrize("text", ["plain", 'with "quotes"', "it's", "two\nlines"])
 def test_literals_in_the_report_have_the_value_of_the_text(text):
     assert eval(quote(text)) == text  # noqa: S307 - a literal
@@ -204,7 +229,7 @@ def run_server(folder, **request) -> dict[str, object]:
         [sys.executable, "-P", pytest_server.__file__],
         cwd=folder,
         input=json.dumps(request),
-        env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PATH": "/usr/bin:/bin"},
+        env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
@@ -226,6 +251,21 @@ def run_server(folder, **request) -> dict[str, object]:
 def test_server_answers_with_the_tests_that_failed(tmp_path, body, answer):
     (tmp_path / "test_it.py").write_text(f"def test_it():\n    {body}\n")
     assert run_server(tmp_path) == answer
+
+
+def test_tests_with_a_database_are_left_out(tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "@pytest.fixture\n"
+        "def postgres(): raise RuntimeError\n"
+        "@pytest.fixture\n"
+        "def pool(postgres): ...\n"
+        "def test_with(pool): ...\n"
+        "def test_without(): ...\n"
+    )
+    assert run_server(tmp_path)["failed"] == ["test_it.py::test_with"]
+    arguments = ["-p", "scripts.lib.mutation.no_database", "-p", "no:cacheprovider", "."]
+    assert run_server(tmp_path, arguments=arguments) == {"status": 0, "failed": [], "invalid": None}
 
 
 def test_server_stops_tests_that_take_too_long(tmp_path):

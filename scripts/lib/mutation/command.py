@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.lib.child_processes import ROOT, stop_children_on_sigterm
@@ -33,12 +34,22 @@ The working tree is copied, with changes that are not committed, and never touch
 relay/vehicles/merge.py, a folder, or relay/vehicles/merge.py::function. Without MODULE, everything runs, which takes
 a long time. Survivors that no test has to notice are listed, with reasons, in tests/mutation/accepted.
 
-Exit status: 1 if fewer than 90 % of mutmut's mutants are killed, or if a pair survives.
+Exit status: 1 if fewer than 90 % of mutmut's mutants are killed, or if a pair survives; 2 if something didn't run.
 """
 
 
-def run_tool_on_all(runs: Sequence[ToolRun], folder: Path, workers: int, report: Callable[[str], None]) -> list[Mutant]:
-    """Run mutmut for all of these, several at a time."""
+@dataclass(kw_only=True, slots=True)
+class Results:
+    """What became of all mutants, and the errors of runs that did not finish."""
+
+    mutants: list[Mutant] = field(default_factory=list)
+    outcomes: list[PairOutcome] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def run_tool_on_all(runs: Sequence[ToolRun], folder: Path, workers: int, report: Callable[[str], None]) -> Results:
+    """Run mutmut for all of these, several at a time. One that fails doesn't stop the others."""
+    results = Results()
     base = folder / "base"
     base.mkdir()
     copy_tree(base)
@@ -47,19 +58,25 @@ def run_tool_on_all(runs: Sequence[ToolRun], folder: Path, workers: int, report:
         path.write_text(lift_decorators(path.read_text(encoding="utf-8")), encoding="utf-8")
     side_by_side = max(1, min(workers, len(runs)))
 
-    def run_one(number: int) -> list[Mutant]:
+    def run_one(number: int) -> None:
         run = runs[number]
         share = max(1, workers // side_by_side)
-        mutants = run_tool(run, base, folder / f"run-{number}", workers=share, on_progress=report)
+        try:
+            mutants = run_tool(run, base, folder / f"run-{number}", workers=share, on_progress=report)
+        except ToolFailedError as error:
+            results.errors.append(str(error))
+            report(f"{run.title}: failed")
+            return
+        results.mutants += mutants
         alive = sum(1 for mutant in mutants if not mutant.is_killed)
         report(f"{run.title}: finished, {len(mutants)} mutants, {alive} not killed")
-        return mutants
 
-    results = map_in_threads(run_one, range(len(runs)), side_by_side, stop=stop_running)
-    return [mutant for mutants in results for mutant in mutants]
+    map_in_threads(run_one, range(len(runs)), side_by_side, stop=stop_running)
+    results.mutants.sort(key=lambda mutant: (mutant.module, mutant.function))
+    return results
 
 
-def run_selection(selection: Selection, workers: int) -> tuple[list[Mutant], list[PairOutcome]]:
+def run_selection(selection: Selection, workers: int) -> Results:
     """Try all selected mutants in a temporary folder."""
     started = time.monotonic()
 
@@ -67,9 +84,9 @@ def run_selection(selection: Selection, workers: int) -> tuple[list[Mutant], lis
         print(f"[{time.monotonic() - started:5.0f} s] {text}", flush=True)
 
     with tempfile.TemporaryDirectory(prefix="evconduit-mutate-") as name:
-        mutants = run_tool_on_all(selection.runs, Path(name), workers, report) if selection.runs else []
-        outcomes = run_pairs(selection.pairs, Path(name), workers=workers, on_progress=report)
-    return mutants, outcomes
+        results = run_tool_on_all(selection.runs, Path(name), workers, report) if selection.runs else Results()
+        results.outcomes = run_pairs(selection.pairs, Path(name), workers=workers, on_progress=report)
+    return results
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -130,16 +147,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("nothing to mutate")
         return 0 if options.changed else 2
     try:
-        mutants, outcomes = run_selection(selection, options.workers)
+        results = run_selection(selection, options.workers)
     except KeyboardInterrupt:
         print("\ninterrupted", flush=True)
         return 130
-    except (ToolFailedError, PairError) as error:
+    except PairError as error:
         print(f"error: {error}", flush=True)
         return 2
-    verdict = judge(mutants, ACCEPTED)
-    print("", *render_report(verdict, outcomes), sep="\n", flush=True)
-    return 0 if is_successful(verdict, outcomes) else 1
+    verdict = judge(results.mutants, ACCEPTED)
+    print("", *render_report(verdict, results.outcomes), *results.errors, sep="\n", flush=True)
+    if results.errors:
+        return 2
+    return 0 if is_successful(verdict, results.outcomes) else 1
 
 
 if __name__ == "__main__":

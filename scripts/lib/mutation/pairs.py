@@ -147,9 +147,13 @@ class PytestServer:
             path.write_text(original, encoding="utf-8")
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
-    def close(self) -> None:
-        """Stop the process."""
+    def terminate(self) -> None:
+        """Ask the process to stop."""
         self._process.terminate()
+
+    def close(self) -> None:
+        """Stop the process and wait for its end."""
+        self.terminate()
         try:
             self._process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -187,6 +191,8 @@ def _run_group(
         return outcome
 
     def close_servers() -> None:
+        for server in servers:
+            server.terminate()  # all at the same time
         for server in servers:
             server.close()
 

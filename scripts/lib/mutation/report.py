@@ -65,6 +65,10 @@ def render_report(verdict: Verdict, outcomes: Sequence[PairOutcome]) -> list[str
             lines += [*render_pair(outcome), ""]
     if verdict.obsolete:
         lines += ["accepted, but killed by a test now (delete the row):", *map(render_accepted_row, verdict.obsolete)]
+    if timeouts := [mutant for mutant in verdict.mutants if mutant.status == "timeout"]:
+        lines += ["counted as killed because the tests didn't end in time:"]
+        lines += [f"  {mutant.module}::{mutant.function}: {mutant.old} -> {mutant.new}" for mutant in timeouts]
+        lines += [""]
     if verdict.mutants:
         lines += ["mutants of functions:", *render_table(_count_mutants(verdict)), ""]
     if outcomes:

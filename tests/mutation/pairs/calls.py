@@ -3,7 +3,7 @@
 from scripts.lib.mutation.tables import Pair, PairTable
 
 CALLS = ("tests/relay/usecases/calls", "tests/relay/usecases/account", "tests/relay/pages", "tests/relay/every_route")
-METERING = ("tests/relay/metering", "tests/relay/usecases/calls", "tests/relay/usecases/account")
+METERING = ("tests/relay/usecases/calls", "tests/relay/metering", "tests/relay/usecases/account")
 
 PAIRS = (
     PairTable(
@@ -144,7 +144,7 @@ PAIRS = (
     ),
     PairTable(
         file="relay/metering/repository.py",
-        tests=("tests/relay/usecases/commands/test_send_command.py", *METERING, "tests/relay/usecases/commands"),
+        tests=("tests/relay/usecases/calls", "tests/relay/usecases/commands", *METERING),
         pairs=(
             Pair("where id = %s and refunded_at is null", "where id = %s", "a call is refunded twice"),
             Pair("set used = m.used - 1", "set used = m.used", "a refund gives nothing back"),
