@@ -16,6 +16,7 @@ from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble
 from syrupy.assertion import SnapshotAssertion
 
 # Import before hass exists: Home Assistant's plugin has a package of the same name, and the first import wins.
+from custom_components.evconduit import stream_channel
 from custom_components.evconduit.client import RelayClient, stream
 from custom_components.evconduit.const import DOMAIN
 from custom_components.evconduit.credentials import CONF_INSTALLATION
@@ -119,3 +120,9 @@ async def setup_entry(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncItera
     if hass.config_entries.async_get_entry(entry.entry_id) and entry.state.recoverable:
         await hass.config_entries.async_unload(entry.entry_id)
         await hass.async_block_till_done()
+
+
+@pytest.fixture
+def short_snapshot_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setup without a stream takes 50 ms instead of 10 s."""
+    monkeypatch.setattr(stream_channel, "FIRST_SNAPSHOT_TIMEOUT", timedelta(milliseconds=50))

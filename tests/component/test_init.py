@@ -11,15 +11,10 @@ from homeassistant.helpers import device_registry as dr
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from relay_double import ACCOUNT_ID, HYUNDAI, RENAULT, TESLA, Problem, RelayDouble, make_record
 
-from custom_components.evconduit import async_remove_config_entry_device, stream_channel
+from custom_components.evconduit import async_remove_config_entry_device
 from custom_components.evconduit.const import DOMAIN
 
 BATTERY = "sensor.blue_car_battery_level"
-
-
-@pytest.fixture
-def short_snapshot_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_channel, "FIRST_SNAPSHOT_TIMEOUT", timedelta(milliseconds=50))
 
 
 def create_stored_state(relay: RelayDouble, **changes: Any) -> dict[str, Any]:

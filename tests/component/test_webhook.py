@@ -265,6 +265,7 @@ async def test_only_post_is_allowed(loaded_entry: MockConfigEntry, post: Post, h
             assert response.status == HTTPStatus.METHOD_NOT_ALLOWED
 
 
+@pytest.mark.usefixtures("short_snapshot_timeout")
 async def test_delivery_right_after_a_restart_is_accepted(
     hass: HomeAssistant, relay: RelayDouble, loaded_entry: MockConfigEntry, post: Post
 ):
