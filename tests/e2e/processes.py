@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 BIN = Path(sys.executable).parent
-TIMEOUT_SECONDS = 40
+TIMEOUT_SECONDS = 90
 
 
 def find_free_port() -> int:
@@ -40,5 +40,5 @@ def run_evconduit(environment: dict[str, str], *arguments: str) -> str:
     """Run an `evconduit` command and return its output."""
     command = [str(BIN / "evconduit"), *arguments]
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=True, timeout=60
+        command, env=environment, capture_output=True, text=True, check=True, timeout=110
     ).stdout.strip()

@@ -161,8 +161,13 @@ def check_without_faults(enode, changer, accounts) -> None:
     vehicles = fetch_truth(enode).vehicles
     wait_until(lambda: not list_outdated_installations(accounts, vehicles))
     for installation, start in zip(installations, received_before, strict=True):
-        received = installation.transitions[start:]
         for record in installation.vehicles.values():
             enode_id = record["vehicle"]["id"]
             expected = vehicles[enode_id].transitions[transitions_before[enode_id] :]
-            assert [kind for vehicle_id, kind in received if vehicle_id == record["id"]] == expected
+
+            def list_received(installation=installation, start=start, record=record) -> list[str]:
+                return [kind for vehicle_id, kind in installation.transitions[start:] if vehicle_id == record["id"]]
+
+            # A transition follows the vehicle's new state in a message of its own.
+            wait_until(lambda expected=expected, list_received=list_received: len(list_received()) >= len(expected))
+            assert list_received() == expected

@@ -16,4 +16,4 @@ def enode():
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option `--examples`."""
-    parser.addoption("--examples", default=8, type=int, help="calls that schemathesis generates for each operation")
+    parser.addoption("--examples", type=int, help="calls that schemathesis generates for each operation")

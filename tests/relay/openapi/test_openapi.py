@@ -36,13 +36,14 @@ CREDENTIALS = {
     "API key": {"Authorization": f"Bearer {KEY}"},
     "no credential": {},
 }
+EXAMPLES, FULL_EXAMPLES = 3, 8
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 @pytest.fixture
-def examples(request):
+def examples(request, full_run):
     """How many calls to generate for each operation, kind of input and credential."""
-    return int(request.config.getoption("--examples", 8))
+    return request.config.getoption("--examples", None) or (FULL_EXAMPLES if full_run else EXAMPLES)
 
 
 @pytest.fixture
