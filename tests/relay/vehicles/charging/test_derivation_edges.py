@@ -37,7 +37,7 @@ def get_charged_minutes(*samples):
         pytest.param(charging(0, 50), stopped(30 + SECOND, 51), True, id="stopped after longer, a higher level"),
         pytest.param(charging(0, 50), stopped(30 + SECOND), False, id="stopped after longer, unknown level"),
         pytest.param(charging(0, 50), charging(30 + SECOND, 50), True, id="still charging after longer"),
-        pytest.param(charging(0, 50), stopped(10, 48.1), True, id="a fall of less than 2 points"),
+        pytest.param(charging(0, 50), stopped(10, 48.01), True, id="a fall of less than 2 points"),
         pytest.param(charging(0, 50), stopped(10, 48), False, id="a fall of 2 points"),
         pytest.param(charging(0, 50), charging(10, 48), False, id="a fall of 2 points, still charging"),
         pytest.param(charging(0, 50), stopped(480, 60), True, id="8 hours"),
@@ -53,13 +53,13 @@ def test_charging_vehicle_has_charged_until_the_next_sample_unless_disproved(las
     ("last", "now", "has_charged"),
     [
         pytest.param(stopped(0, 50), stopped(60, 52), True, id="2 points while plugged in"),
-        pytest.param(stopped(0, 50), stopped(60, 51.9), False, id="less than 2 points while plugged in"),
+        pytest.param(stopped(0, 50), stopped(60, 51.99), False, id="less than 2 points while plugged in"),
         pytest.param(stopped(0, 50), unplugged(60, 52), True, id="2 points, plugged in before"),
         pytest.param(unplugged(0, 50), stopped(60, 52), True, id="2 points, plugged in after"),
         pytest.param(unplugged(0, 50), unplugged(60, 55), True, id="5 points unplugged"),
-        pytest.param(unplugged(0, 50), unplugged(60, 54.9), False, id="less than 5 points unplugged"),
+        pytest.param(unplugged(0, 50), unplugged(60, 54.99), False, id="less than 5 points unplugged"),
         pytest.param(
-            make_sample(0, False, 50), make_sample(60, False, 54.9), False, id="less than 5 points, plug unknown"
+            make_sample(0, False, 50), make_sample(60, False, 54.99), False, id="less than 5 points, plug unknown"
         ),
         pytest.param(stopped(0, 50), stopped(60), False, id="an unknown level"),
         pytest.param(stopped(0), stopped(60, 90), False, id="a level that was unknown"),
