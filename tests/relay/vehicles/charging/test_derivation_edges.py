@@ -78,6 +78,7 @@ def test_rise_proves_charging_that_was_never_reported(last, now, has_charged):
     ("last", "place"),
     [
         pytest.param(charging(0, 40, place=HERE), HERE, id="charging before"),
+        pytest.param(charging(0, 40, place=HERE, plugged=False), HERE, id="charging before, although unplugged"),
         pytest.param(stopped(0, 40, place=HERE), HERE, id="plugged in before"),
         pytest.param(unplugged(0, 40, place=HERE), THERE, id="unplugged before"),
         pytest.param(make_sample(0, False, 40, place=HERE), THERE, id="plug unknown before"),
@@ -170,11 +171,11 @@ def test_deriving_no_samples_gives_the_proven_period_of_the_starting_state():
 def test_earlier_period_is_closed_when_a_later_one_follows():
     first = [charging(0, 40, 11), charging(10, 42, 11)]
     *_, state = iterate_states(DerivationState(), first)
-    periods, after = derive_periods(state, [charging(600, 60, 11), charging(610, 62, 11)])
+    periods, after = derive_periods(state, [charging(minutes, 60, 11) for minutes in (600, 610, 620)])
     assert state.period.open
     assert [(period.started_at, period.ended_at, period.open) for period in periods] == [
         (at(0), at(10), False),
-        (at(600), at(610), True),
+        (at(600), at(620), True),
     ]
     assert after.period is periods[-1]
 
