@@ -84,8 +84,6 @@ def _advance_period(period: ChargingPeriod | None, last: ChargingSample, now: Ch
         period = extend_period(period, last, now)
     elif now.reading.charging:
         period = resume_period(period, now) or start_period(now, now)
-    elif period is not None:
-        period = replace(period, open=False)
     return period and apply_sample(period, now)
 
 

@@ -3,12 +3,17 @@
 from scripts.lib.mutation.tables import Pair, PairTable
 
 CHARGING = (
+    "tests/relay/vehicles/charging/test_repository.py",
+    "tests/relay/vehicles/charging/test_repository_history.py",
     "tests/relay/usecases/events/test_record_charging.py",
     "tests/relay/usecases/events/test_amend_charging.py",
     "tests/relay/usecases/charging",
     "tests/relay/usecases/classic/test_charging_sessions.py",
 )
-PURE = ("tests/relay/vehicles/charging",)
+PURE = tuple(
+    f"tests/relay/vehicles/charging/test_{name}.py"
+    for name in ("periods", "derivation_edges", "energy", "samples", "home_and_rates")
+)
 
 PAIRS = (
     PairTable(
@@ -84,7 +89,7 @@ PAIRS = (
     ),
     PairTable(
         file="relay/vehicles/charging/session_records.py",
-        tests=CHARGING[2:],
+        tests=("tests/relay/vehicles/charging/test_session_records.py", "tests/relay/usecases/charging"),
         pairs=(
             Pair(
                 "s.open and s.ended_at > now() - interval '8 hours'",

@@ -2,8 +2,10 @@
 
 from scripts.lib.mutation.tables import Pair, PairTable
 
-VEHICLES = ("tests/relay/vehicles", "tests/relay/usecases/vehicles", "tests/relay/usecases/events")
-CORRECTIONS = ("tests/relay/vehicles/test_corrections.py",)
+VEHICLES = ("tests/relay/vehicles/test_repository.py", "tests/relay/usecases/vehicles", "tests/relay/usecases/events")
+CORRECTIONS = tuple(
+    f"tests/relay/vehicles/test_{name}.py" for name in ("false_unplugged", "charge_rate", "corrections")
+)
 
 PAIRS = (
     PairTable(
@@ -146,7 +148,7 @@ PAIRS = (
     ),
     PairTable(
         file="relay/vehicles/transitions.py",
-        tests=("tests/relay/vehicles/test_transitions.py",),
+        tests=("tests/relay/vehicles/test_charge_flags.py", "tests/relay/vehicles/test_transitions.py"),
         pairs=(
             Pair(
                 "was.plugged_in is False and now.plugged_in is True",

@@ -59,6 +59,19 @@ def test_rate_needs_a_capacity_and_is_at_most_400_kilowatts(capacity, rate):
     assert get_rates((50, 0), (51, 5), (52, 15), batteryCapacity=capacity)[-1] == rate
 
 
+@pytest.mark.parametrize(("capacity", "rate"), [(400, 400.0), (401, None)])
+def test_rate_of_exactly_400_kilowatts_is_shown(capacity, rate):
+    assert get_rates((10, 0), (11, 5), (61, 35), batteryCapacity=capacity)[-1] == rate
+
+
+def test_same_state_again_keeps_the_estimate():
+    vehicle = CorrectedVehicle(vendor="NISSAN")
+    for level, minutes in ((50, 0), (51, 5), (52, 15)):
+        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=None)
+    assert vehicle.charge_state["chargeRate"] == 3.6
+    assert derive_corrections(vehicle.corrected.memory, vehicle.state) == vehicle.corrected
+
+
 def test_implausible_estimate_replaces_the_last_one():
     assert get_rates((10, 0), (11, 5), (12, 15), (96, 25.1), batteryCapacity=100)[-2:] == [6.0, None]
 

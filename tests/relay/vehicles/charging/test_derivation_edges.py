@@ -37,7 +37,7 @@ def get_charged_minutes(*samples):
         pytest.param(charging(0, 50), stopped(30 + SECOND, 51), True, id="stopped after longer, a higher level"),
         pytest.param(charging(0, 50), stopped(30 + SECOND), False, id="stopped after longer, unknown level"),
         pytest.param(charging(0, 50), charging(30 + SECOND, 50), True, id="still charging after longer"),
-        pytest.param(charging(0, 50), stopped(10, 48.1), True, id="a fall of less than 2 points"),
+        pytest.param(charging(0, 50), stopped(10, 48.01), True, id="a fall of less than 2 points"),
         pytest.param(charging(0, 50), stopped(10, 48), False, id="a fall of 2 points"),
         pytest.param(charging(0, 50), charging(10, 48), False, id="a fall of 2 points, still charging"),
         pytest.param(charging(0, 50), stopped(480, 60), True, id="8 hours"),
@@ -53,13 +53,13 @@ def test_charging_vehicle_has_charged_until_the_next_sample_unless_disproved(las
     ("last", "now", "has_charged"),
     [
         pytest.param(stopped(0, 50), stopped(60, 52), True, id="2 points while plugged in"),
-        pytest.param(stopped(0, 50), stopped(60, 51.9), False, id="less than 2 points while plugged in"),
+        pytest.param(stopped(0, 50), stopped(60, 51.99), False, id="less than 2 points while plugged in"),
         pytest.param(stopped(0, 50), unplugged(60, 52), True, id="2 points, plugged in before"),
         pytest.param(unplugged(0, 50), stopped(60, 52), True, id="2 points, plugged in after"),
         pytest.param(unplugged(0, 50), unplugged(60, 55), True, id="5 points unplugged"),
-        pytest.param(unplugged(0, 50), unplugged(60, 54.9), False, id="less than 5 points unplugged"),
+        pytest.param(unplugged(0, 50), unplugged(60, 54.99), False, id="less than 5 points unplugged"),
         pytest.param(
-            make_sample(0, False, 50), make_sample(60, False, 54.9), False, id="less than 5 points, plug unknown"
+            make_sample(0, False, 50), make_sample(60, False, 54.99), False, id="less than 5 points, plug unknown"
         ),
         pytest.param(stopped(0, 50), stopped(60), False, id="an unknown level"),
         pytest.param(stopped(0), stopped(60, 90), False, id="a level that was unknown"),
@@ -78,6 +78,7 @@ def test_rise_proves_charging_that_was_never_reported(last, now, has_charged):
     ("last", "place"),
     [
         pytest.param(charging(0, 40, place=HERE), HERE, id="charging before"),
+        pytest.param(charging(0, 40, place=HERE, plugged=False), HERE, id="charging before, although unplugged"),
         pytest.param(stopped(0, 40, place=HERE), HERE, id="plugged in before"),
         pytest.param(unplugged(0, 40, place=HERE), THERE, id="unplugged before"),
         pytest.param(make_sample(0, False, 40, place=HERE), THERE, id="plug unknown before"),
@@ -170,11 +171,11 @@ def test_deriving_no_samples_gives_the_proven_period_of_the_starting_state():
 def test_earlier_period_is_closed_when_a_later_one_follows():
     first = [charging(0, 40, 11), charging(10, 42, 11)]
     *_, state = iterate_states(DerivationState(), first)
-    periods, after = derive_periods(state, [charging(600, 60, 11), charging(610, 62, 11)])
+    periods, after = derive_periods(state, [charging(minutes, 60, 11) for minutes in (600, 610, 620)])
     assert state.period.open
     assert [(period.started_at, period.ended_at, period.open) for period in periods] == [
         (at(0), at(10), False),
-        (at(600), at(610), True),
+        (at(600), at(620), True),
     ]
     assert after.period is periods[-1]
 

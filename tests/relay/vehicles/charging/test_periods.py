@@ -31,7 +31,7 @@ def minutes(number):
     ("members", "proven"),
     [
         pytest.param({"soc_end": 42.0}, True, id="a rise of 2 points"),
-        pytest.param({"soc_end": 41.9}, False, id="a rise of less than 2 points"),
+        pytest.param({"soc_end": 41.99}, False, id="a rise of less than 2 points"),
         pytest.param({"soc_end": 30.0}, False, id="a fall"),
         pytest.param({"soc_end": 40.0, "peak_kw": 0.1}, True, id="a reported power"),
         pytest.param({"soc_end": 42.0, "charged": timedelta()}, False, id="a rise, but no time spent charging"),
@@ -39,7 +39,7 @@ def minutes(number):
         pytest.param({"peak_kw": 7.0, "charged": timedelta()}, False, id="power, but no time spent charging"),
         pytest.param({"peak_kw": 7.0, "charged": timedelta(), "open": True}, True, id="power of an open period"),
         pytest.param({"soc_start": None, "soc_end": None, "charged": minutes(10)}, True, id="10 minutes unmeasured"),
-        pytest.param({"soc_start": None, "soc_end": None, "charged": minutes(9.9)}, False, id="less unmeasured time"),
+        pytest.param({"soc_start": None, "soc_end": None, "charged": minutes(9.99)}, False, id="less unmeasured time"),
         pytest.param({"soc_start": 40.0, "soc_end": 40.0, "charged": minutes(60)}, False, id="an hour without a rise"),
         pytest.param({"soc_start": None, "soc_end": None, "charged": minutes(1), "open": True}, False, id="just begun"),
     ],
@@ -93,6 +93,13 @@ def test_pause_of_30_minutes_belongs_to_the_period(pause, resumed):
     after = resume_period(period, charging(30 + pause, 50))
     assert (after is not None) is resumed
     assert not resumed or after == replace(period, ended_at=at(30 + pause))
+
+
+def test_period_without_a_pause_goes_on_although_it_has_gained_nothing():
+    period = make_period(soc_end=40.0, soc_kwh=None)
+    assert not period.is_proven
+    assert resume_period(period, charging(30, 40)) == period
+    assert resume_period(period, charging(30 + SECOND, 40)) is None
 
 
 def test_period_that_does_not_exist_or_was_unplugged_is_not_resumed():

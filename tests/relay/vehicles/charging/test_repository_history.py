@@ -21,11 +21,11 @@ async def test_history_of_a_vehicle_without_samples_is_empty(connection, account
 async def test_history_without_a_base_is_everything_of_the_vehicle_in_order(connection, account, save, make_account):
     other = await make_account()
     for minutes in (20, 5, 10):
-        await save(charging(minutes, 40), make_session(minutes, minutes + 1, minutes))
-    await save(charging(7, 40), make_session(7, 8, 7), vehicle_id=other.vehicle_id)
+        await save(charging(minutes, 40), make_session(minutes, minutes + 1, 100 - minutes))
+    await save(charging(7, 40), make_session(7, 8, 93), vehicle_id=other.vehicle_id)
     history = await repository.get_history(connection, account.vehicle_id)
     assert list(history.samples.items()) == [(at(minutes), charging(minutes, 40)) for minutes in (5, 10, 20)]
-    assert [session.id.int for session in history.sessions] == [5, 10, 20]
+    assert [session.id.int for session in history.sessions] == [95, 90, 80]
     assert history.counters == COUNTERS
 
 

@@ -93,18 +93,18 @@ def test_versions_order_samples_like_their_events(older, newer):
     [
         ("batteryLevel", "soc", 0, 0.0),
         ("batteryLevel", "soc", 100, 100.0),
-        ("batteryLevel", "soc", -0.1, None),
-        ("batteryLevel", "soc", 100.1, None),
+        ("batteryLevel", "soc", -0.01, None),
+        ("batteryLevel", "soc", 100.01, None),
         ("batteryLevel", "soc", "50", None),
         ("chargeRate", "power_kw", 0, None),
         ("chargeRate", "power_kw", 0.1, 0.1),
         ("chargeRate", "power_kw", 2000, 2000.0),
-        ("chargeRate", "power_kw", 2000.1, None),
+        ("chargeRate", "power_kw", 2000.01, None),
         ("chargeRate", "power_kw", -7, None),
         ("batteryCapacity", "capacity_kwh", 0, None),
         ("batteryCapacity", "capacity_kwh", 0.5, 0.5),
         ("batteryCapacity", "capacity_kwh", 2000, 2000.0),
-        ("batteryCapacity", "capacity_kwh", 2000.1, None),
+        ("batteryCapacity", "capacity_kwh", 2000.01, None),
         ("batteryCapacity", "capacity_kwh", -60, None),
     ],
 )
@@ -129,10 +129,10 @@ def test_reading_without_charge_state_is_unknown():
         (90, 180, True),
         (-90, -180, True),
         (0, 0, True),
-        (90.1, 5, False),
-        (-90.1, 5, False),
-        (52, 180.1, False),
-        (52, -180.1, False),
+        (90.01, 5, False),
+        (-90.01, 5, False),
+        (52, 180.01, False),
+        (52, -180.01, False),
         (None, 5, False),
         (52, None, False),
         ("52", 5, False),
@@ -145,7 +145,7 @@ def test_position_is_known_when_both_its_degrees_are_on_the_globe(latitude, long
     assert (sample.place.latitude, sample.place.longitude, sample.place.odometer_km) == (*expected, 5)
 
 
-@pytest.mark.parametrize(("distance", "expected"), [(0, 0.0), (0.1, 0.1), (-0.1, None), ("5", None), (None, None)])
+@pytest.mark.parametrize(("distance", "expected"), [(0, 0.0), (0.1, 0.1), (-0.01, None), ("5", None), (None, None)])
 def test_odometer_is_known_when_it_is_not_negative(distance, expected):
     sample = parse_sample(make_report({"isCharging": True}, odometer={"distance": distance}))
     assert sample.place == VehiclePlace(odometer_km=expected)

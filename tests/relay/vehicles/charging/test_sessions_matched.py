@@ -142,10 +142,11 @@ def test_amendment_writes_changed_sessions_and_removes_those_without_a_period():
 
 
 def test_ledger_keeps_the_session_of_the_newest_period_while_that_is_proven():
-    period = make_period(0, 30)
-    matches = match_sessions([], [period])
+    earlier, period = make_period(0, 30), make_period(60, 90)
+    matches = match_sessions([], [earlier, period])
     assert amend(EnergyCounters(), [], matches, period=period).ledger.session.period is period
-    assert amend(EnergyCounters(), [], matches, period=make_period(60, 90)).ledger.session is None
+    assert amend(EnergyCounters(), [], matches, period=earlier).ledger.session is None
+    assert amend(EnergyCounters(), [], matches, period=make_period(120, 150)).ledger.session is None
     assert amend(EnergyCounters(), [], [], period=None).ledger.session is None
 
 
@@ -184,6 +185,21 @@ def test_home_counter_starts_when_a_session_is_known_to_be_at_home_or_away(home,
     matches = match_sessions([], [make_period(0, 30, kwh=5.0, place=place)])
     after = amend(EnergyCounters(), [], matches, HomeAndRates(home=home)).ledger.counters
     assert (after.counted_kwh, after.lifetime_kwh, after.home_kwh) == (5.0, 5.0, home_kwh)
+
+
+def test_session_away_changes_only_the_total():
+    recorded = record(make_period(0, 30, kwh=4.0, place=HERE), at_home=False)
+    matches = [SessionMatch(recorded=recorded, period=make_period(0, 40, kwh=6.0, place=HERE))]
+    counters = EnergyCounters(counted_kwh=7.0, counted_home_kwh=3.0, lifetime_kwh=7.0, home_kwh=3.0)
+    after = amend(counters, [recorded], matches).ledger.counters
+    assert after == EnergyCounters(counted_kwh=9.0, counted_home_kwh=3.0, lifetime_kwh=9.0, home_kwh=3.0)
+
+
+def test_home_counter_stays_when_nothing_is_known_about_the_newest_session():
+    counters = EnergyCounters(counted_kwh=4.0, counted_home_kwh=4.0, lifetime_kwh=4.0, home_kwh=4.0)
+    matches = match_sessions([], [make_period(0, 30, kwh=1.0, place=UNKNOWN_PLACE)])
+    after = amend(counters, [], matches, HomeAndRates()).ledger.counters
+    assert after == replace(counters, counted_kwh=5.0, lifetime_kwh=5.0)
 
 
 def test_session_that_is_no_longer_at_home_leaves_the_home_count():
