@@ -204,6 +204,7 @@ async def test_calls_of_another_month_do_not_count(pool, caller):
     await execute(pool, "update usage_months set used = 300, period = period - interval '1 month'")
     async with pool.connection() as connection:
         assert (await authenticate_caller(connection, caller[1], scope="read")).quota.used == 0
+    assert (await call(pool, caller, plans=create_plans(free=0))).quota.used == 0
     assert (await call(pool, caller)).quota.used == 1
 
 
@@ -223,6 +224,10 @@ async def test_calls_of_another_user_do_not_count(pool, caller, make_account):
     async with pool.connection() as connection:
         free_call = await authenticate_caller(connection, caller[1], scope="read")
     assert (free_call.quota.used, free_call.quota.call_tokens) == (1, 5)
+    await call(pool, caller, plans=create_plans(free=0))
+    async with pool.connection() as connection:
+        cursor = await connection.execute("select user_id, balance from call_token_balances")
+        assert dict(await cursor.fetchall()) == {other.user_id: 7, caller[0].user_id: 4}
 
 
 @pytest.mark.parametrize("caller", KINDS, indirect=True)
