@@ -361,6 +361,8 @@ LONGEST_HOST = f"{LABEL}.{LABEL}.{LABEL}.{'a' * 61}"
         ("https://example.org:65535/", True),
         ("https://example.org:65536/", False),
         ("https://example.org/a@b", True),
+        ("https://example.org/a@b/c", True),
+        ("https://example.org/?next=https://a@b/c", True),
         ("https://example.org/?a=b:c@d", True),
         ("https://a1.example.org/", True),
         ("https://1a/", True),
