@@ -59,6 +59,7 @@ async def test_any_other_request_on_the_ingress_port_gets_403(changed):
     assert inner is None
     assert (start["type"], start["status"]) == ("http.response.start", 403)
     assert start["headers"] == [(b"content-type", b"text/plain")]
+    assert body["type"] == "http.response.body"
     assert body["body"].startswith(b"This port only serves Home Assistant's ingress.")
 
 
@@ -82,6 +83,7 @@ async def test_requests_of_other_ports_pass_without_a_user(changed):
     [
         ("/a", "/a"),
         ("/a/", "/a"),
+        ("/aX", "/aX"),
         ("/A-z_0/9", "/A-z_0/9"),
         (LONGEST, LONGEST),
         (LONGEST + "a", None),
