@@ -40,8 +40,8 @@ async def users(connection, pool):
     """Ada and Bob, each with an endpoint of the integration and a classic one, `v2` and `w1`."""
     users = [await add_user(pool) for _ in range(2)]
     for user in users:
-        await upsert_endpoint(connection, user_id=user.id, credential_id=user.credential, url="http://127.0.0.1:1/")
         await register(connection, user, "w1")
+        await upsert_endpoint(connection, user_id=user.id, credential_id=user.credential, url="http://127.0.0.1:1/")
     return users
 
 
