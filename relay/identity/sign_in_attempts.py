@@ -61,7 +61,7 @@ _COUNT_TRY: LiteralString = """
 with tried as (
     update sign_in_attempts a set tries = tries + 1
     where token_hash = %(token)s and tries < %(tries)s
-      and (select sum(s.tries) from sign_in_attempts s
+      and (select coalesce(sum(s.tries), 0) from sign_in_attempts s
            where s.source_hash = a.source_hash and s.created_at > now() - %(window)s) < %(by_source)s
     returning 1
 )

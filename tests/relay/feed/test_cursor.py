@@ -33,6 +33,7 @@ def test_every_cursor_survives_a_round_trip(epoch, seq):
         ("e." + "9" * 19, Cursor(epoch="", seq=0)),
         ("e.+1", Cursor(epoch="", seq=0)),
         ("e. 1", Cursor(epoch="", seq=0)),
+        ("e.\u0661\u0660", Cursor(epoch="", seq=0)),
         ("e.1_0", Cursor(epoch="", seq=0)),
         (".5", Cursor(epoch="", seq=5)),
         (" ", Cursor(epoch="", seq=0)),

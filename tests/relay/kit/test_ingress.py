@@ -6,13 +6,15 @@ from relay.kit.ingress import SUPERVISOR_ADDRESS, IngressMiddleware
 
 USER = "0123456789abcdef" * 2
 LONGEST = "/" + "a" * 200
+RECEIVE = object()
 
 
 async def call(*, port=8399, client=(SUPERVISOR_ADDRESS, 1), user=USER, prefix="/a/b", kind="http", **scope):
     """Send one request through the middleware; returns what the app gets (None: nothing) and what is sent."""
     received, sent = [], []
 
-    async def app(inner, _receive, _send):
+    async def app(inner, receive, forward):
+        assert (receive, forward) == (RECEIVE, send)
         received.append(inner)
 
     async def send(message):
@@ -21,7 +23,7 @@ async def call(*, port=8399, client=(SUPERVISOR_ADDRESS, 1), user=USER, prefix="
     headers = [(name, value.encode("latin-1")) for name, value in
                ((b"x-remote-user-id", user), (b"x-ingress-path", prefix)) if value is not None]  # fmt: skip
     scope = {"type": kind, "server": ("relay", port), "client": client, "path": "/home", "headers": headers} | scope
-    await IngressMiddleware(app, port=8399)(scope, None, send)
+    await IngressMiddleware(app, port=8399)(scope, RECEIVE, send)
     return (received[0] if received else None), sent
 
 
@@ -57,6 +59,7 @@ async def test_any_other_request_on_the_ingress_port_gets_403(changed):
     assert inner is None
     assert (start["type"], start["status"]) == ("http.response.start", 403)
     assert start["headers"] == [(b"content-type", b"text/plain")]
+    assert body["type"] == "http.response.body"
     assert body["body"].startswith(b"This port only serves Home Assistant's ingress.")
 
 
@@ -80,6 +83,7 @@ async def test_requests_of_other_ports_pass_without_a_user(changed):
     [
         ("/a", "/a"),
         ("/a/", "/a"),
+        ("/aX", "/aX"),
         ("/A-z_0/9", "/A-z_0/9"),
         (LONGEST, LONGEST),
         (LONGEST + "a", None),

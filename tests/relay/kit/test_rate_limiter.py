@@ -44,6 +44,7 @@ def test_a_rejected_call_says_when_to_retry():
         rate_limiter.check("a")
     assert (raised.value.status, raised.value.slug) == (429, "too-many-requests")
     assert raised.value.headers == {"Retry-After": "30"}
+    assert raised.value.detail.startswith("Only 2 requests a minute are allowed here.")
 
 
 def test_the_least_recently_used_caller_is_dropped():

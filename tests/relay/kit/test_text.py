@@ -1,5 +1,6 @@
 """Text that is shown or stored: one visible line, no NUL; timestamps of the API."""
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -53,6 +54,15 @@ def test_only_nul_is_removed(text):
 )
 def test_timestamp_is_utc_with_milliseconds_cut_off(moment, text):
     assert format_timestamp(moment) == text
+
+
+def test_timestamp_is_in_utc_on_a_machine_in_another_time_zone(monkeypatch):
+    with monkeypatch.context() as context:
+        context.setenv("TZ", "Asia/Kathmandu")
+        time.tzset()
+        text = format_timestamp(datetime(2026, 3, 1, tzinfo=UTC))
+    time.tzset()
+    assert text == "2026-03-01T00:00:00.000Z"
 
 
 @given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - the strategy adds the time zone

@@ -202,6 +202,9 @@ async def test_the_free_plan_grants_exactly_300_calls(pool, caller, used, is_all
 async def test_calls_of_another_month_do_not_count(pool, caller):
     await call(pool, caller)
     await execute(pool, "update usage_months set used = 300, period = period - interval '1 month'")
+    async with pool.connection() as connection:
+        assert (await authenticate_caller(connection, caller[1], scope="read")).quota.used == 0
+    assert (await call(pool, caller, plans=create_plans(free=0))).quota.used == 0
     assert (await call(pool, caller)).quota.used == 1
 
 
@@ -209,13 +212,22 @@ async def test_calls_of_another_month_do_not_count(pool, caller):
 async def test_calls_of_another_user_do_not_count(pool, caller, make_account):
     other = await make_account(plan="free")
     await call(pool, (other, other.credential))
-    await execute(pool, "insert into call_token_balances (user_id, balance) values (%s, 7)", other.user_id)
+    await execute(pool, "delete from call_token_balances")
     await execute(pool, "update usage_months set used = 300")
+    async with pool.connection() as connection:
+        free_call = await authenticate_caller(connection, caller[1], scope="read")
+    assert (free_call.quota.used, free_call.quota.call_tokens) == (0, 0)
+    for user_id, balance in ((other.user_id, 7), (caller[0].user_id, 5)):
+        await execute(pool, "insert into call_token_balances (user_id, balance) values (%s, %s)", user_id, balance)
     allowed = await call(pool, caller)
     assert (allowed.quota.used, allowed.quota.call_tokens) == (1, 5)
     async with pool.connection() as connection:
         free_call = await authenticate_caller(connection, caller[1], scope="read")
     assert (free_call.quota.used, free_call.quota.call_tokens) == (1, 5)
+    await call(pool, caller, plans=create_plans(free=0))
+    async with pool.connection() as connection:
+        cursor = await connection.execute("select user_id, balance from call_token_balances")
+        assert dict(await cursor.fetchall()) == {other.user_id: 7, caller[0].user_id: 4}
 
 
 @pytest.mark.parametrize("caller", KINDS, indirect=True)
