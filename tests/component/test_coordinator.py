@@ -176,6 +176,9 @@ async def test_device_is_renamed(
         (None, "Vehicle"),
         ({}, "Vehicle"),
         ({"vendor": "BMW"}, "BMW"),
+        ({"vendor": "FORD"}, "Ford"),
+        ({"information": {"brand": "Kia"}}, "Kia"),
+        ({"information": {"model": "EV6"}}, "EV6"),
         ({"vendor": "TESLA"}, "Tesla"),
         ({"vendor": "TESLA", "information": {"model": "Model Y"}}, "Tesla Model Y"),
         ({"vendor": "VOLKSWAGEN", "information": {"brand": "VW", "model": "ID.3"}}, "VW ID.3"),
@@ -201,6 +204,7 @@ async def test_vehicles_are_connected_via_the_account_device(
     assert service is not None
     assert tesla is not None
     assert service.entry_type is dr.DeviceEntryType.SERVICE
+    assert service.configuration_url == relay.url
     assert tesla.via_device_id == service.id
     relay.send("account", make_account(title="Renamed", relay={"version": "0.2.0"}))
 

@@ -367,6 +367,33 @@ async def test_refused_access_token_is_refreshed_once(
     assert hass.config_entries.flow.async_progress() == []
 
 
+async def test_refreshed_token_that_is_refused_too_starts_reauth(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry: SetupEntry
+):
+    await setup_entry()
+    problem = Problem(401, "unauthorized")
+    with relay.failing("charging", with_=problem), pytest.raises(HomeAssistantError) as raised:
+        await hass.services.async_call("switch", "turn_off", {"entity_id": SWITCH}, blocking=True)
+    assert raised.value.translation_key == "invalid_auth"
+    assert len(relay.get_requests("/charging")) == 2
+    assert len(relay.get_requests("/oauth/token")) == 1
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == "reauth"
+
+
+async def test_refusal_by_a_gateway_refreshes_nothing(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry: SetupEntry
+):
+    await setup_entry()
+    problem = Problem(401, is_relay=False)
+    with relay.failing("charging", with_=problem), pytest.raises(HomeAssistantError) as raised:
+        await hass.services.async_call("switch", "turn_off", {"entity_id": SWITCH}, blocking=True)
+    assert raised.value.translation_key == "unsupported_relay"
+    assert len(relay.get_requests("/charging")) == 1
+    assert relay.get_requests("/oauth/token") == []
+    assert hass.config_entries.flow.async_progress() == []
+
+
 async def test_revoked_access_ends_the_stream_and_starts_reauth(
     hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry: SetupEntry
 ):
