@@ -110,7 +110,9 @@ def test_shell_scripts_are_valid_and_stop_at_the_first_error(path: Path):
     assert "set -euo pipefail\n" in script or script.startswith("# shellcheck shell=bash\n# Sourced by setup.sh")
 
 
-@pytest.mark.parametrize("name", ["scripts/demo", "scripts/test", "scripts/lint", "scripts/screenshots", ".ci/run"])
+@pytest.mark.parametrize(
+    "name", ["scripts/demo", "scripts/test", "scripts/lint", "scripts/screenshots", "scripts/mutate", ".ci/run"]
+)
 def test_commands_are_executable(name):
     assert (ROOT / name).stat().st_mode & 0o111 == 0o111
 

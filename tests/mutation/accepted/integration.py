@@ -1,0 +1,5 @@
+"""Accepted mutants of the integration."""
+
+from scripts.lib.mutation.tables import AcceptedRow
+
+ACCEPTED: tuple[AcceptedRow, ...] = ()

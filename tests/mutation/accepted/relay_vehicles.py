@@ -1,0 +1,5 @@
+"""Accepted mutants of relay/vehicles."""
+
+from scripts.lib.mutation.tables import AcceptedRow
+
+ACCEPTED: tuple[AcceptedRow, ...] = ()

@@ -1,0 +1,83 @@
+"""Commands: sent once, settled once, never backwards."""
+
+from scripts.lib.mutation.tables import Pair, PairTable
+
+COMMANDS = ("tests/relay/usecases/commands",)
+
+PAIRS = (
+    PairTable(
+        file="relay/usecases/commands/repository.py",
+        tests=COMMANDS,
+        pairs=(
+            Pair(
+                "select * from commands where user_id = %s and id = %s",
+                "select * from commands where user_id is not null and %s::uuid is not null and id = %s",
+                "another user's command",
+            ),
+            Pair(
+                "where user_id = %s and vehicle_id = %s order",
+                "where %s::uuid is not null and vehicle_id = %s order",
+                "another user's history",
+                "the vehicle is looked up as the user's own before",
+            ),
+            Pair(
+                "order by requested_at desc, id limit %s",
+                "order by requested_at, id limit %s",
+                "the order of the history",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/commands/update_state.py",
+        tests=(*COMMANDS, "tests/relay/usecases/events/test_apply_actions.py"),
+        pairs=(
+            Pair(
+                "(settled_at is null or state = 'unknown' and %(settled)s)",
+                "(settled_at is null)",
+                "an unknown outcome that becomes known",
+            ),
+            Pair(
+                "(settled_at is null or state = 'unknown' and %(settled)s)",
+                "(true or %(settled)s)",
+                "a settled command changes",
+            ),
+            Pair("or state = 'unknown' and %(settled)s)", "or state = 'unknown')", "an unknown outcome becomes open"),
+            Pair(
+                "and (state, enode_action_id) is distinct from",
+                "and (state || ' ', enode_action_id) is distinct from",
+                "the same outcome is published twice",
+            ),
+            Pair(
+                "enode_action_id = coalesce(%(action_id)s, enode_action_id),",
+                "enode_action_id = %(action_id)s,",
+                "the action's id is lost",
+            ),
+            Pair("coalesce(%(settled_at)s, now()) end", "now() end", "Enode's time of settlement"),
+            Pair('    "FAILED": "failed",\n', '    "FAILED": "cancelled",\n', "a failed command"),
+            Pair('    "CANCELLED": "cancelled",\n', "", "a cancelled command"),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/commands/check_outcome.py",
+        tests=("tests/relay/usecases/commands/test_check_outcome.py", *COMMANDS),
+        pairs=(
+            Pair(
+                "from commands where id = %s and settled_at is null",
+                "from commands where id = %s",
+                "a settled command is checked",
+            ),
+            Pair(
+                "where settled_at is null and requested_at < now() - %s",
+                "where requested_at < now() - %s",
+                "settled commands are stale",
+            ),
+            Pair(
+                "where settled_at is null and requested_at < now() - %s",
+                "where settled_at is null and requested_at < now() + 0 * %s",
+                "a new command is stale",
+            ),
+            Pair("(30, 120, 600, 2100)", "(30, 120, 600, 1500)", "the last check before Enode's time-out"),
+            Pair("CHECK_DELAYS[-1] + timedelta(minutes=10)", "CHECK_DELAYS[-1]", "stale before the last check"),
+        ),
+    ),
+)

@@ -1,0 +1,158 @@
+"""The inbox: order of events, repeated events, failures."""
+
+from scripts.lib.mutation.tables import Pair, PairTable
+
+EVENTS = ("tests/relay/usecases/events/test_drain_inbox.py", "tests/relay/usecases/events")
+
+PAIRS = (
+    PairTable(
+        file="relay/inbox/queue.py",
+        tests=(*EVENTS, "tests/relay/usecases/account"),
+        pairs=(
+            Pair(
+                "where state = 'pending' and user_id = %s and next_try_at <= now()\norder by event_at, id",
+                "where state = 'pending' and user_id = %s\norder by event_at, id",
+                "a retry before its time",
+            ),
+            Pair(
+                "and user_id = %s and next_try_at <= now()\norder by event_at, id limit",
+                "and user_id = %s and next_try_at <= now()\norder by id limit",
+                "events in the order of arrival",
+            ),
+            Pair(
+                "and user_id = %s and next_try_at <= now()\norder by event_at, id limit",
+                "and user_id = %s and next_try_at <= now()\norder by event_at, id desc limit",
+                "events of the same time",
+            ),
+            Pair(
+                "and user_id = %s and next_try_at <= now()\norder by event_at, id limit",
+                "and user_id = %s and next_try_at <= now()\norder by event_at, id::text limit",
+                "event ids compared as text: 9 and 10",
+            ),
+            Pair(
+                "user_id is null and next_try_at <= now()\norder",
+                "user_id is null\norder",
+                "a retry of an event without a user",
+            ),
+            Pair(
+                "case when outcome.state <> 'pending' then now() end",
+                "now()",
+                "an event that will be retried counts as settled",
+            ),
+            Pair(
+                "user_id is not null and next_try_at <= now() limit 1000",
+                "user_id is not null limit 1000",
+                "users without due events",
+            ),
+            Pair("on u.id = w.user_id and u.closed_at is null", "on u.id = w.user_id", "events of a closed account"),
+            Pair(
+                "\"where state = 'pending' and user_id = any (%s)\"",
+                '"where user_id = any (%s)"',
+                "processed events are ignored later",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/inbox/repository.py",
+        tests=("tests/relay/inbox", *EVENTS),
+        pairs=(
+            Pair("order by ordinal\n", "order by ordinal desc\n", "the order within a delivery"),
+            Pair("case when state = 'set_aside' then now() end", "null", "when a body was set aside"),
+        ),
+    ),
+    PairTable(
+        file="relay/inbox/signature_failure_counter.py",
+        tests=("tests/relay/inbox", "tests/relay/usecases/operations"),
+        pairs=(Pair("set count = f.count + excluded.count", "set count = excluded.count", "failures of one minute"),),
+    ),
+    PairTable(
+        file="relay/usecases/events/drain_inbox.py",
+        tests=EVENTS,
+        pairs=(
+            Pair("on u.id = f.user_id and u.closed_at is null", "on u.id = f.user_id", "events of a closed account"),
+            Pair(
+                "w.state = 'pending' and w.next_try_at <= now())", "w.state = 'pending')", "a user without due events"
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/events/event_failures.py",
+        tests=("tests/relay/usecases/events/test_event_failures.py", *EVENTS),
+        pairs=(
+            Pair("(5, 30, 120, 600)", "(5, 30, 120, 1200)", "the last delay"),
+            Pair("(5, 30, 120, 600)", "(5, 30, 120)", "the number of attempts"),
+            Pair(
+                'frozenset({"08", "40", "53", "55", "57"})',
+                'frozenset({"08", "40", "53", "57"})',
+                "a lock that isn't available",
+            ),
+            Pair('frozenset({"08", "40", "53", "55", "57"})', 'frozenset({"08", "53", "55", "57"})', "a deadlock"),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/events/replay_inbox.py",
+        tests=("tests/relay/usecases/events/test_replay_inbox.py", "tests/relay/cli"),
+        pairs=(
+            Pair("where state <> 'pending' and (%(ids)s", "where (%(ids)s", "pending events are replayed"),
+            Pair("created_at >= %(since)s)", "created_at > %(since)s)", "the start of the time"),
+            Pair("created_at < %(until)s)", "created_at <= %(until)s)", "the end of the time"),
+            Pair(
+                "set state = 'pending', attempts = 0, reason",
+                "set state = 'pending', reason",
+                "attempts after a replay",
+            ),
+            Pair("    replayed_at = now()\nwhere", "    replayed_at = null\nwhere", "a replayed event is live"),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/events/fetch_interventions.py",
+        tests=("tests/relay/usecases/events/test_fetch_interventions.py",),
+        pairs=(
+            Pair(
+                "or i.fetched_at < now() - interval '1 day')",
+                "or i.fetched_at < now())",
+                "interventions are fetched again and again",
+            ),
+            Pair(
+                "join users u on u.id = v.user_id and u.closed_at is null",
+                "join users u on u.id = v.user_id",
+                "interventions for a closed account",
+            ),
+            Pair(
+                "where v.intervention_ids <> '[]' and v.gone_at is null and length",
+                "where v.intervention_ids <> '[]' and length",
+                "interventions for an unlinked vehicle",
+            ),
+            Pair(
+                "on i.id = named.id and i.language = u.language",
+                "on i.id = named.id",
+                "interventions in another language",
+            ),
+            Pair(
+                "payload is distinct from (select payload from before)",
+                "true or payload is distinct from (select payload from before)",
+                "an unchanged intervention",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/calls/store_readings.py",
+        tests=(
+            "tests/relay/usecases/events/test_poll_enode.py",
+            "tests/relay/usecases/linking",
+            "tests/relay/usecases/classic/test_refresh_vehicles.py",
+        ),
+        pairs=(
+            Pair(
+                "where l.ended_at is null and (%(user_id)s",
+                "where (%(user_id)s",
+                "an unlinked vehicle is deleted again",
+            ),
+            Pair(
+                "id::text = any (%s) and closed_at is null",
+                "id::text = any (%s)",
+                "polled vehicles of a closed account",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,144 @@
+"""Limits of plans, rates and time."""
+
+from scripts.lib.mutation.tables import Pair, PairTable
+
+PAIRS = (
+    PairTable(
+        file="relay/plans.py",
+        tests=(
+            "tests/relay/test_settings.py",
+            "tests/relay/usecases/calls",
+            "tests/relay/usecases/vehicles",
+            "tests/relay/usecases/feed",
+        ),
+        pairs=(
+            Pair(
+                "monthly_calls=300, has_push=False, vehicle_limit=1",
+                "monthly_calls=301, has_push=False, vehicle_limit=1",
+                "the calls of the plan free",
+            ),
+            Pair(
+                "monthly_calls=300, has_push=False, vehicle_limit=1",
+                "monthly_calls=300, has_push=True, vehicle_limit=1",
+                "push on the plan free",
+            ),
+            Pair(
+                "monthly_calls=300, has_push=False, vehicle_limit=1",
+                "monthly_calls=300, has_push=False, vehicle_limit=2",
+                "the vehicles of the plan free",
+            ),
+            Pair(
+                "monthly_calls=2_500, has_push=False, vehicle_limit=3",
+                "monthly_calls=2_501, has_push=False, vehicle_limit=3",
+                "the calls of the plan basic",
+            ),
+            Pair(
+                "monthly_calls=2_500, has_push=False, vehicle_limit=3",
+                "monthly_calls=2_500, has_push=True, vehicle_limit=3",
+                "push on the plan basic",
+            ),
+            Pair(
+                "monthly_calls=2_500, has_push=False, vehicle_limit=3",
+                "monthly_calls=2_500, has_push=False, vehicle_limit=4",
+                "the vehicles of the plan basic",
+            ),
+            Pair(
+                "monthly_calls=10_000, has_push=True, vehicle_limit=10",
+                "monthly_calls=10_001, has_push=True, vehicle_limit=10",
+                "the calls of the plan pro",
+            ),
+            Pair(
+                "monthly_calls=10_000, has_push=True, vehicle_limit=10",
+                "monthly_calls=10_000, has_push=False, vehicle_limit=10",
+                "push on the plan pro",
+            ),
+            Pair(
+                "monthly_calls=10_000, has_push=True, vehicle_limit=10",
+                "monthly_calls=10_000, has_push=True, vehicle_limit=11",
+                "the vehicles of the plan pro",
+            ),
+            Pair(
+                "SIGN_UP_PLAN: PlanName = FREE.name", "SIGN_UP_PLAN: PlanName = BASIC.name", "the plan of a new account"
+            ),
+            Pair(
+                "OPERATOR_PLAN: PlanName = PRO.name",
+                "OPERATOR_PLAN: PlanName = BASIC.name",
+                "the plan of the operator's accounts",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/vehicles/limit_vehicles.py",
+        tests=("tests/relay/usecases/vehicles", "tests/relay/usecases/linking"),
+        pairs=(
+            Pair(
+                "where v.user_id = u.id and v.gone_at is null) as linked",
+                "where v.user_id = u.id) as linked",
+                "unlinked vehicles take room",
+            ),
+            Pair(
+                "(chosen_at is not null or id = any (%(chosen)s))", "id = any (%(chosen)s)", "an earlier choice stays"
+            ),
+            Pair(
+                "filter (where v.link_state <> 'over_limit') as served",
+                "as served",
+                "vehicles over the limit count as served",
+            ),
+            Pair(
+                "from vehicles v where v.user_id = u.id and v.gone_at is null\n",
+                "from vehicles v where v.user_id = u.id\n",
+                "unlinked vehicles are served",
+            ),
+            Pair("c.served > l.max_served", "c.served >= l.max_served + 2", "one vehicle over the limit"),
+            Pair(
+                "(c.unserved > 0 and c.served < coalesce(l.max_served, c.served + 1))",
+                "(c.unserved > 0 and c.served < l.max_served)",
+                "an unlimited plan after a limited one",
+            ),
+            Pair("where u.closed_at is null\n", "where true\n", "the limit of a closed account"),
+        ),
+    ),
+    PairTable(
+        file="relay/kit/throttle.py",
+        tests=(
+            "tests/relay/usecases/vehicles",
+            "tests/relay/usecases/classic/test_refresh_vehicles.py",
+            "tests/relay/usecases/endpoints/test_register_endpoint.py",
+        ),
+        pairs=(
+            Pair("({column} is null or {column} <=", "({column} <=", "the first refresh"),
+            Pair(
+                "clock_timestamp() - %(interval)s)",
+                "clock_timestamp() - 0 * %(interval)s)",
+                "refreshes without a limit",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/vehicles/refresh_vehicle.py",
+        tests=("tests/relay/usecases/vehicles",),
+        pairs=(
+            Pair(
+                "MIN_REFRESH_INTERVAL = timedelta(minutes=5)",
+                "MIN_REFRESH_INTERVAL = timedelta(minutes=6)",
+                "how often a vehicle is refreshed",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/calls/refresh_throttle.py",
+        tests=("tests/relay/usecases/vehicles", "tests/relay/usecases/classic/test_refresh_vehicles.py"),
+        pairs=(
+            Pair(
+                "set refreshed_at = null where id = %s and refreshed_at = %s",
+                "set refreshed_at = null where id = %s and refreshed_at <> %s",
+                "a failed refresh",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/kit/rate_limiter.py",
+        tests=("tests/relay/kit/test_rate_limiter.py",),
+        pairs=(Pair("MINUTE_SECONDS = 60.0", "MINUTE_SECONDS = 61.0", "the length of a minute"),),
+    ),
+)

@@ -1,0 +1,111 @@
+"""Pruning, and the health of Enode's webhook."""
+
+from scripts.lib.mutation.tables import Pair, PairTable
+
+OPERATIONS = ("tests/relay/usecases/operations",)
+
+PAIRS = (
+    PairTable(
+        file="relay/usecases/operations/prune_history.py",
+        tests=("tests/relay/usecases/operations/test_prune_history.py", *OPERATIONS, "tests/relay/usecases/account"),
+        pairs=(
+            Pair(
+                "where created_at < now() - %s and state = any (%s) limit",
+                "where created_at < now() - %s and state <> all (%s) limit",
+                "pending events are deleted",
+            ),
+            Pair(
+                "n.seq > t.seq and n.created_at < now() - %s)",
+                "n.seq > t.seq and n.created_at < now() + 0 * %s)",
+                "the newest expired transition is deleted",
+            ),
+            Pair(
+                "select id from poll_logs where created_at < now() - %s order",
+                "select id from poll_logs where created_at < now() + 0 * %s order",
+                "calls that are kept",
+            ),
+            Pair(
+                "from charging_samples s where s.vehicle_id = v.id and s.at < %s)",
+                "from charging_samples s where s.vehicle_id = v.id or s.at < %s)",
+                "vehicles without old samples",
+            ),
+            Pair(
+                "where fetched_at < now() - %s limit",
+                "where fetched_at < now() + 0 * %s limit",
+                "interventions that are used",
+            ),
+            Pair(
+                "on d.id = w.user_id where w.state <> 'pending' limit",
+                "on d.id = w.user_id where true limit",
+                "pending events of a deleted user",
+            ),
+            Pair(
+                "TRANSITION_RETENTION = timedelta(hours=25)",
+                "TRANSITION_RETENTION = timedelta(hours=23)",
+                "transitions that are still replayed",
+            ),
+            Pair(
+                "AMENDMENT_WINDOW = timedelta(days=14)",
+                "AMENDMENT_WINDOW = timedelta(days=13)",
+                "samples that can still be amended",
+            ),
+            Pair(
+                "processed: timedelta = timedelta(hours=72)",
+                "processed: timedelta = timedelta(hours=71)",
+                "how long processed events are kept",
+            ),
+            Pair(
+                "set_aside: timedelta = timedelta(days=30)",
+                "set_aside: timedelta = timedelta(days=29)",
+                "how long bodies are kept that were set aside",
+            ),
+            Pair(
+                "calls: timedelta = timedelta(days=90)",
+                "calls: timedelta = timedelta(days=89)",
+                "how long calls are kept",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/operations/monitor_webhook_health.py",
+        tests=("tests/relay/usecases/operations/test_monitor_webhook_health.py", *OPERATIONS),
+        pairs=(
+            Pair("where f.minute > now() - interval '1 hour'\n", "where true\n", "old wrong signatures"),
+            Pair(
+                "       and f.minute > coalesce(last_event.created_at, '-infinity')) as failures",
+                "       ) as failures",
+                "wrong signatures before the last right one",
+            ),
+            Pair("and l.source = 'webhook'", "and l.source <> 'x'", "a poll counts as a sign that the webhook works"),
+            Pair(
+                "order by l.created_at desc limit 1",
+                "order by l.created_at limit 1",
+                "the first event counts as the last",
+            ),
+            Pair("order by s.updated_at desc limit 1", "order by s.updated_at limit 1", "an old subscription"),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/operations/webhook_health.py",
+        tests=("tests/relay/usecases/operations/test_webhook_health.py", *OPERATIONS),
+        pairs=(
+            Pair(
+                "UNREACHABLE_AFTER = timedelta(minutes=2)",
+                "UNREACHABLE_AFTER = timedelta(minutes=1)",
+                "a single failed check",
+            ),
+            Pair("MIN_SIGNATURE_FAILURES = 3", "MIN_SIGNATURE_FAILURES = 2", "two wrong signatures"),
+            Pair("MIN_SIGNATURE_FAILURES = 3", "MIN_SIGNATURE_FAILURES = 4", "three wrong signatures"),
+            Pair(
+                "OUTAGE_AFTER = timedelta(minutes=10)",
+                "OUTAGE_AFTER = timedelta(minutes=11)",
+                "an outage of ten minutes",
+            ),
+            Pair(
+                "ALERT_REPEAT_INTERVAL = timedelta(hours=24)",
+                "ALERT_REPEAT_INTERVAL = timedelta(hours=25)",
+                "how often an alert is repeated",
+            ),
+        ),
+    ),
+)

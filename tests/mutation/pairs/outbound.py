@@ -1,0 +1,56 @@
+"""Which addresses the relay may connect to."""
+
+from scripts.lib.mutation.tables import Pair, PairTable
+
+PAIRS = (
+    PairTable(
+        file="relay/kit/outbound_rules.py",
+        tests=("tests/relay/kit",),
+        pairs=(
+            *(
+                Pair(f'"{name}"{end}', f'"{name}.example"{end}', f"the host {name}")
+                for name, end in (
+                    ("supervisor", ","),
+                    ("hassio", ","),
+                    ("supervisor.local.hass.io", ","),
+                    ("metadata.google.internal", ","),
+                    ("metadata", "}"),
+                )
+            ),
+            *(
+                Pair(f'    "{network}",  #', f'    "203.0.113.0/{bits}",  #', f"the network {network}")
+                for network, bits in (
+                    ("0.0.0.0/8", 32),
+                    ("169.254.0.0/16", 32),
+                    ("172.30.32.0/23", 32),
+                    ("100.100.100.200/32", 32),
+                    ("168.63.129.16/32", 32),
+                    ("192.0.0.0/24", 32),
+                    ("224.0.0.0/3", 32),
+                    ("192.88.99.0/24", 32),
+                    ("::/96", 32),
+                    ("fec0::/10", 32),
+                    ("2002::/16", 32),
+                    ("2001::/32", 32),
+                    ("fd00:ec2::/32", 32),
+                    ("fd20:ce::/64", 32),
+                    ("fd0c:ac1e:2100::/48", 32),
+                )
+            ),
+            Pair('"10.0.0.0/8", "172.16', '"172.16', "the network 10.0.0.0/8"),
+            Pair('"172.16.0.0/12", ', "", "the network 172.16.0.0/12"),
+            Pair('"192.168.0.0/16", ', "", "the network 192.168.0.0/16"),
+            Pair('"100.64.0.0/10", ', "", "the network 100.64.0.0/10"),
+            Pair('"fc00::/7")', ")", "the network fc00::/7"),
+            Pair("FIRST_UNPRIVILEGED_PORT = 1024", "FIRST_UNPRIVILEGED_PORT = 1023", "port 1023"),
+            Pair("FIRST_UNPRIVILEGED_PORT = 1024", "FIRST_UNPRIVILEGED_PORT = 1025", "port 1024"),
+            Pair("MAX_URL_LENGTH = 2048", "MAX_URL_LENGTH = 2049", "a URL that is too long"),
+            Pair("MAX_URL_LENGTH = 2048", "MAX_URL_LENGTH = 2047", "the longest URL"),
+            Pair("MAX_HOSTNAME_LENGTH = 253", "MAX_HOSTNAME_LENGTH = 254", "a host name that is too long"),
+            Pair("MAX_PORT = 65535", "MAX_PORT = 65536", "a port that is too high"),
+            Pair(
+                'NAT64 = IPv6Network("64:ff9b::/96")', 'NAT64 = IPv6Network("64:ff9c::/96")', "addresses behind NAT64"
+            ),
+        ),
+    ),
+)
