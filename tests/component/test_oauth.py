@@ -425,6 +425,30 @@ async def test_removed_entry_deletes_endpoint_and_revokes_tokens(
     assert [request.path for request in relay.requests[-2:]] == ["/api/ha/v2/endpoint", "/oauth/revoke"]
 
 
+@pytest.mark.parametrize(
+    ("expires_in", "is_refreshed"),
+    [pytest.param(60, False, id="still valid for the requests"), pytest.param(5, True, id="expires meanwhile")],
+)
+async def test_token_that_expires_during_the_removal_is_refreshed_first(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    entry: MockConfigEntry,
+    setup_entry: SetupEntry,
+    *,
+    expires_in: int,
+    is_refreshed: bool,
+):
+    await setup_entry()
+    await hass.config_entries.async_unload(entry.entry_id)
+    token = entry.data[CONF_TOKEN] | {"expires_at": time.time() + expires_in}
+    hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_TOKEN: token})
+    await hass.config_entries.async_remove(entry.entry_id)
+    revoked = "evr_2" if is_refreshed else "evr_1"
+    assert [request.body["token"] for request in relay.get_requests("/oauth/revoke")] == [revoked]
+    assert len(relay.get_requests("/oauth/token")) == is_refreshed
+    assert relay.refresh_tokens == set()
+
+
 @pytest.mark.parametrize("failing", ["token", "revoke", "everything"])
 async def test_entry_can_be_removed_while_the_relay_is_down(
     hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry: SetupEntry, failing: str
