@@ -154,6 +154,16 @@ async def test_gained_capability_adds_entities_and_a_lost_one_keeps_them(
     assert get_state(hass, "switch.renault_zoe_charging") == "off"
 
 
+@pytest.mark.parametrize("capability", ["startCharging", "stopCharging"])
+async def test_vehicle_with_one_of_the_charging_commands_has_a_switch(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, capability: str
+):
+    able = {capability: {"isCapable": True, "interventionIds": []}}
+    relay.records[RENAULT] = make_record(RENAULT, vehicle={"capabilities": able})
+    await setup_entry()
+    assert get_state(hass, "switch.renault_zoe_charging") == "off"
+
+
 async def test_device_is_renamed(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, device_registry: dr.DeviceRegistry
 ):
