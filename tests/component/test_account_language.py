@@ -6,7 +6,15 @@ from relay_double import Problem, RelayDouble
 
 @pytest.mark.parametrize(
     ("account_language", "language", "requested"),
-    [("en", "de", ["de"]), ("en-US", "en-GB", []), ("nl", "nl", []), (None, "de", []), ("de", "pt-BR", ["pt-BR"])],
+    [
+        ("en", "de", ["de"]),
+        ("en-US", "en-GB", []),
+        ("nl", "nl", []),
+        ("NL", "nl-BE", []),
+        ("pt-BR", "pt", []),
+        (None, "de", []),
+        ("de", "pt-BR", ["pt-BR"]),
+    ],
 )
 async def test_language_is_sent_if_it_differs(
     hass: HomeAssistant,

@@ -19,7 +19,7 @@ async def test_user_flow_with_api_key_creates_entry(hass: HomeAssistant, relay: 
     assert form["type"] is FlowResultType.FORM
     assert form["step_id"] == "user"
     assert form["errors"] == {}
-    assert form["data_schema"]({})[CONF_URL] == DEFAULT_URL
+    assert form["data_schema"]({})[CONF_URL] == DEFAULT_URL == "https://backend.evconduit.com"
     menu = await submit_form(hass, form, url=f" {relay.url}/ ")
     assert menu["type"] is FlowResultType.MENU
     assert menu["menu_options"] == ["sign_in", "api_key"]

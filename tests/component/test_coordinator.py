@@ -154,6 +154,16 @@ async def test_gained_capability_adds_entities_and_a_lost_one_keeps_them(
     assert get_state(hass, "switch.renault_zoe_charging") == "off"
 
 
+@pytest.mark.parametrize("capability", ["startCharging", "stopCharging"])
+async def test_vehicle_with_one_of_the_charging_commands_has_a_switch(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, capability: str
+):
+    able = {capability: {"isCapable": True, "interventionIds": []}}
+    relay.records[RENAULT] = make_record(RENAULT, vehicle={"capabilities": able})
+    await setup_entry()
+    assert get_state(hass, "switch.renault_zoe_charging") == "off"
+
+
 async def test_device_is_renamed(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, device_registry: dr.DeviceRegistry
 ):
@@ -176,6 +186,9 @@ async def test_device_is_renamed(
         (None, "Vehicle"),
         ({}, "Vehicle"),
         ({"vendor": "BMW"}, "BMW"),
+        ({"vendor": "FORD"}, "Ford"),
+        ({"information": {"brand": "Kia"}}, "Kia"),
+        ({"information": {"model": "EV6"}}, "EV6"),
         ({"vendor": "TESLA"}, "Tesla"),
         ({"vendor": "TESLA", "information": {"model": "Model Y"}}, "Tesla Model Y"),
         ({"vendor": "VOLKSWAGEN", "information": {"brand": "VW", "model": "ID.3"}}, "VW ID.3"),
@@ -201,6 +214,7 @@ async def test_vehicles_are_connected_via_the_account_device(
     assert service is not None
     assert tesla is not None
     assert service.entry_type is dr.DeviceEntryType.SERVICE
+    assert service.configuration_url == relay.url
     assert tesla.via_device_id == service.id
     relay.send("account", make_account(title="Renamed", relay={"version": "0.2.0"}))
 

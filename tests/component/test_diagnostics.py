@@ -1,6 +1,8 @@
 import json
 
+import pytest
 from helpers import SetupEntry, wait_until
+from homeassistant.components.diagnostics import REDACTED, async_redact_data
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -8,6 +10,8 @@ from pytest_homeassistant_custom_component.components.diagnostics import get_dia
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble, make_account, make_command, make_record
 from syrupy.assertion import SnapshotAssertion
+
+from custom_components.evconduit.diagnostics import TO_REDACT
 
 PERSONAL = [
     *(ACCOUNT_ID, KEY, TESLA, HYUNDAI, RENAULT, "Blue car", "Home garage"),
@@ -33,6 +37,20 @@ async def test_diagnostics_contain_no_personal_data(
     del diagnostics["entry"]["url"]  # has a random port
     del diagnostics["channel"]["heard_at"]  # the current time
     assert diagnostics == snapshot
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("api_key", "installation", "webhook_secret", "token", "webhook_id", "displayName", "id", "latitude"),
+        *("longitude", "pluggedInChargerId", "title", "userId", "vehicle_id", "vin"),
+    ],
+)
+def test_each_personal_value_is_redacted(key: str):
+    """These are credentials, or identify a person, a vehicle or a place."""
+    assert async_redact_data({"a": [{key: "value", "batteryLevel": 57}]}, TO_REDACT) == {
+        "a": [{key: REDACTED, "batteryLevel": 57}]
+    }
 
 
 async def test_diagnostics_during_an_outage(

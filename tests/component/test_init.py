@@ -13,6 +13,7 @@ from relay_double import ACCOUNT_ID, HYUNDAI, RENAULT, TESLA, Problem, RelayDoub
 
 from custom_components.evconduit import async_remove_config_entry_device
 from custom_components.evconduit.const import DOMAIN
+from custom_components.evconduit.stream_channel import FIRST_SNAPSHOT_TIMEOUT
 
 BATTERY = "sensor.blue_car_battery_level"
 
@@ -20,6 +21,10 @@ BATTERY = "sensor.blue_car_battery_level"
 def create_stored_state(relay: RelayDouble, **changes: Any) -> dict[str, Any]:
     data = {"account": relay.account, "vehicles": [make_record(TESLA)], "cursor": "e1.41"} | changes
     return {"version": 1, "minor_version": 1, "key": "x", "data": data}
+
+
+def test_setup_waits_at_most_ten_seconds_for_the_snapshot():
+    assert timedelta(seconds=10) == FIRST_SNAPSHOT_TIMEOUT
 
 
 async def test_entry_is_loaded_with_two_requests_and_unloaded(

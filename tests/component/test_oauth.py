@@ -367,6 +367,33 @@ async def test_refused_access_token_is_refreshed_once(
     assert hass.config_entries.flow.async_progress() == []
 
 
+async def test_refreshed_token_that_is_refused_too_starts_reauth(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry: SetupEntry
+):
+    await setup_entry()
+    problem = Problem(401, "unauthorized")
+    with relay.failing("charging", with_=problem), pytest.raises(HomeAssistantError) as raised:
+        await hass.services.async_call("switch", "turn_off", {"entity_id": SWITCH}, blocking=True)
+    assert raised.value.translation_key == "invalid_auth"
+    assert len(relay.get_requests("/charging")) == 2
+    assert len(relay.get_requests("/oauth/token")) == 1
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == "reauth"
+
+
+async def test_refusal_by_a_gateway_refreshes_nothing(
+    hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry: SetupEntry
+):
+    await setup_entry()
+    problem = Problem(401, is_relay=False)
+    with relay.failing("charging", with_=problem), pytest.raises(HomeAssistantError) as raised:
+        await hass.services.async_call("switch", "turn_off", {"entity_id": SWITCH}, blocking=True)
+    assert raised.value.translation_key == "unsupported_relay"
+    assert len(relay.get_requests("/charging")) == 1
+    assert relay.get_requests("/oauth/token") == []
+    assert hass.config_entries.flow.async_progress() == []
+
+
 async def test_revoked_access_ends_the_stream_and_starts_reauth(
     hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry: SetupEntry
 ):
@@ -396,6 +423,30 @@ async def test_removed_entry_deletes_endpoint_and_revokes_tokens(
     assert relay.endpoint is None
     assert relay.refresh_tokens == set()
     assert [request.path for request in relay.requests[-2:]] == ["/api/ha/v2/endpoint", "/oauth/revoke"]
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "is_refreshed"),
+    [pytest.param(60, False, id="still valid for the requests"), pytest.param(5, True, id="expires meanwhile")],
+)
+async def test_token_that_expires_during_the_removal_is_refreshed_first(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    entry: MockConfigEntry,
+    setup_entry: SetupEntry,
+    *,
+    expires_in: int,
+    is_refreshed: bool,
+):
+    await setup_entry()
+    await hass.config_entries.async_unload(entry.entry_id)
+    token = entry.data[CONF_TOKEN] | {"expires_at": time.time() + expires_in}
+    hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_TOKEN: token})
+    await hass.config_entries.async_remove(entry.entry_id)
+    revoked = "evr_2" if is_refreshed else "evr_1"
+    assert [request.body["token"] for request in relay.get_requests("/oauth/revoke")] == [revoked]
+    assert len(relay.get_requests("/oauth/token")) == is_refreshed
+    assert relay.refresh_tokens == set()
 
 
 @pytest.mark.parametrize("failing", ["token", "revoke", "everything"])

@@ -222,6 +222,7 @@ async def test_plan_change_switches_between_stream_and_polling(
     for _ in range(3):  # enough time for a second attempt at the stream
         await entry.runtime_data.client.get_account()
     assert len(relay.get_requests("/stream")) == 1
+    assert hass.config_entries.flow.async_progress() == []  # the credential is still valid
     relay.records[TESLA] = make_tesla_record(2, 58)
     await advance_time(hass, freezer, 3 * MINUTE)
     await wait_for_state(hass, TESLA_BATTERY, "58")
@@ -247,12 +248,19 @@ async def test_announced_plan_change_uses_the_announced_poll_time(
     await wait_for_state(hass, TESLA_BATTERY, "58")
 
 
+@pytest.mark.parametrize("problem", [Problem(401, "unauthorized"), Problem(403, "forbidden")])
 @pytest.mark.parametrize("name", ["stream", "vehicles"])
-async def test_revoked_key_starts_reauth(
-    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory, name: str
+async def test_refused_credential_starts_reauth(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    setup_entry: SetupEntry,
+    *,
+    freezer: FrozenDateTimeFactory,
+    name: str,
+    problem: Problem,
 ):
     entry = await setup_entry()
-    with relay.failing(name, with_=Problem(401, "unauthorized")):
+    with relay.failing(name, with_=problem):
         if name == "stream":
             relay.break_streams()
         else:
@@ -264,6 +272,9 @@ async def test_revoked_key_starts_reauth(
         (flow,) = hass.config_entries.flow.async_progress()
         assert (flow["context"]["source"], flow["context"]["entry_id"]) == ("reauth", entry.entry_id)
         assert get_state(hass, TESLA_BATTERY) == "57"  # still valid
+        if name == "stream":
+            await entry.runtime_data.client.get_account()
+            assert len(relay.get_requests("/stream")) == 2  # not retried with the same credential
 
 
 async def test_update_entity_action_polls_only_without_stream(

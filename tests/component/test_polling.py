@@ -93,6 +93,29 @@ async def test_setup_succeeds_with_exhausted_allowance(
     assert len(relay.get_requests("/vehicles")) == 2
 
 
+async def test_exhausted_allowance_without_delay_is_retried_when_the_relay_requests_the_next_poll(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
+):
+    with relay.failing("vehicles", with_=Problem(429, "quota-exhausted")):
+        entry = await setup_entry()
+        assert entry.state is ConfigEntryState.LOADED
+        await advance_time(hass, freezer, 59 * MINUTE)
+        assert len(relay.get_requests("/vehicles")) == 1
+    await advance_time(hass, freezer, 2 * MINUTE)
+    await wait_for_state(hass, TESLA_BATTERY, "57")
+
+
+@pytest.mark.parametrize("problem", [Problem(401, "unauthorized"), Problem(403, "forbidden")])
+async def test_refused_first_poll_starts_reauth(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, problem: Problem
+):
+    with relay.failing("vehicles", with_=problem):
+        entry = await setup_entry()
+    assert entry.state is ConfigEntryState.SETUP_ERROR
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == "reauth"
+
+
 async def test_setup_is_retried_for_another_429(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     with relay.failing("vehicles", with_=Problem(429, "too-many-requests", headers={"Retry-After": "60"})):
         entry = await setup_entry()

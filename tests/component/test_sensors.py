@@ -51,6 +51,17 @@ async def test_charging_state_has_the_words_of_enode(
     assert get_state(hass, "sensor.blue_car_charging_state") == expected
 
 
+@pytest.mark.parametrize(
+    "location", [{"latitude": None, "longitude": 5.1}, {"latitude": 52.1, "longitude": None}, {"latitude": "52.1"}]
+)
+async def test_location_is_known_only_with_both_coordinates(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, location: dict[str, Any]
+):
+    relay.records[TESLA] = make_record(TESLA, vehicle={"location": location})
+    await setup_entry()
+    assert get_state(hass, "device_tracker.blue_car_location") == "unknown"
+
+
 async def test_missing_values_are_unknown_and_not_unavailable(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
 ):

@@ -1,3 +1,4 @@
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
@@ -84,6 +85,15 @@ async def test_initial_cursor_is_sent(relay: RelayDouble, client: RelayClient):
     assert relay.get_requests("/stream")[0].headers["Last-Event-ID"] == "e0.99"
 
 
+async def test_message_without_id_keeps_the_cursor(relay: RelayDouble, client: RelayClient):
+    relay.sent_at_connect = f"event: account\ndata: {json.dumps(relay.account)}\n\n".encode()
+    async with aclosing(RelayStream(client, "e0.99").iter_events()) as events:
+        received = await anext(events)
+    assert isinstance(received, ReceivedMessage)
+    assert isinstance(received.message, Account)
+    assert received.cursor == "e0.99"
+
+
 async def test_unknown_message_types_are_skipped(relay: RelayDouble, events: Events):
     await wait_for_snapshot(events)
     relay.send("weather", {"sun": True})
@@ -112,8 +122,9 @@ async def test_malformed_stream_is_closed_and_retried(relay: RelayDouble, events
     await wait_for_snapshot(events)
 
 
-async def test_response_that_is_not_a_stream_is_retried(relay: RelayDouble, events: Events):
-    with relay.failing("stream", with_=Problem(200, body=b"{}")):
+@pytest.mark.parametrize("problem", [Problem(200, body=b"{}"), Problem(404, "not-found"), Problem(404, is_relay=False)])
+async def test_response_that_is_not_a_stream_is_retried(relay: RelayDouble, events: Events, problem: Problem):
+    with relay.failing("stream", with_=problem):
         closed = await anext(events)
     assert isinstance(closed, StreamClosed)
     assert type(closed.error) is UnsupportedRelayError

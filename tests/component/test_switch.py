@@ -78,6 +78,15 @@ async def test_command_from_elsewhere_is_shown(
     await wait_for_state(hass, SWITCH, "off")
 
 
+async def test_open_command_of_another_kind_shows_the_reported_state(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
+    await setup_entry()
+    relay.push_record(make_record(TESLA, 2, vehicle=STOPPED, command=make_command(state="pending", kind="SET_LIMIT")))
+    await wait_for_state(hass, STATE, "stopped")
+    assert get_states(hass) == ("off", "off", "stopped")
+
+
 async def test_missing_charge_state_is_unknown(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     await setup_entry()
     assert hass.states.get("switch.hyundai_charging").state == "unknown"
@@ -256,6 +265,29 @@ async def test_outcome_is_not_polled_once_the_stream_is_back(
     checks = [task for task in entry._background_tasks if task.get_name() == "evconduit command"]
     await wait_until(lambda: all(check.done() for check in checks))
     assert relay.get_requests("/commands/" + make_command()["id"]) == []
+
+
+async def test_outcome_of_a_replaced_command_is_not_polled(
+    hass: HomeAssistant, relay: RelayDouble, *, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
+):
+    entry = await setup_entry()
+    await stop_stream(hass, relay, entry)
+    await call_switch_action(hass, SERVICE_TURN_OFF)
+    relay.records[TESLA] = make_record(TESLA, 2, command=make_command(id="c2", kind="START"))
+    await entry.runtime_data.coordinator.async_refresh()
+    assert get_states(hass) == ("on", "on", "charging")
+    await advance_time(hass, freezer, timedelta(seconds=6))
+    checks = [task for task in entry._background_tasks if task.get_name() == "evconduit command"]
+    await wait_until(lambda: all(check.done() for check in checks))
+    assert [request for request in relay.requests if "/commands/" in request.path] == []
+
+
+def test_outcome_is_checked_soon_and_for_half_an_hour():
+    """Vendors take up to half an hour."""
+    delays = vehicle_coordinator.COMMAND_CHECK_DELAYS
+    assert list(delays) == sorted(delays)
+    assert delays[0] == timedelta(seconds=5)
+    assert sum(delays, timedelta()) >= timedelta(minutes=30)
 
 
 async def test_outcome_polling_ends(

@@ -161,8 +161,12 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=("tests/relay/pages",),
     ),
     ModuleRow(
-        modules=("custom_components/evconduit/client/sse.py", "custom_components/evconduit/client/stream.py"),
-        tests=("tests/component/test_sse.py", "tests/component/test_stream.py"),
+        modules=("custom_components/evconduit/client/sse.py",),
+        tests=("tests/component/test_sse.py",),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/client/stream.py",),
+        tests=("tests/component/test_backoff.py", "tests/component/test_stream.py"),
     ),
     ModuleRow(
         modules=(
@@ -170,9 +174,16 @@ MODULES: tuple[ModuleRow, ...] = (
             "custom_components/evconduit/client/intervention.py",
             "custom_components/evconduit/client/json_reader.py",
             "custom_components/evconduit/client/models.py",
+            "custom_components/evconduit/client/url.py",
             "custom_components/evconduit/client/vehicle.py",
         ),
-        tests=("tests/component/test_models.py", "tests/component/test_client.py"),
+        tests=(
+            "tests/component/test_json_reader.py",
+            "tests/component/test_message_members.py",
+            "tests/component/test_models.py",
+            "tests/component/test_relay_url.py",
+            "tests/component/test_webhook_signature.py",
+        ),
     ),
     ModuleRow(
         modules=(
@@ -181,31 +192,42 @@ MODULES: tuple[ModuleRow, ...] = (
             "custom_components/evconduit/client/errors.py",
             "custom_components/evconduit/client/oauth.py",
             "custom_components/evconduit/client/responses.py",
-            "custom_components/evconduit/client/url.py",
         ),
-        tests=("tests/component/test_client.py", "tests/component/test_oauth.py"),
+        tests=(
+            "tests/component/test_authorize_url.py",
+            "tests/component/test_client.py",
+            "tests/component/test_client_requests.py",
+            "tests/component/test_error_messages.py",
+            "tests/component/test_oauth.py",
+            "tests/component/test_responses.py",
+        ),
     ),
     ModuleRow(
         modules=("custom_components/evconduit/client/webhook.py",),
-        tests=("tests/component/test_webhook_signature.py", "tests/component/test_webhook.py"),
+        tests=("tests/component/test_webhook_delivery.py", "tests/component/test_webhook_signature.py"),
     ),
     ModuleRow(
-        modules=(
-            "custom_components/evconduit/availability.py",
-            "custom_components/evconduit/poll_intervals.py",
-            "custom_components/evconduit/polling.py",
+        modules=("custom_components/evconduit/availability.py", "custom_components/evconduit/poll_intervals.py"),
+        tests=("tests/component/test_availability.py", "tests/component/test_poll_intervals.py"),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/polling.py",),
+        tests=(
+            "tests/component/test_disabled_polling.py",
+            "tests/component/test_outage.py",
+            "tests/component/test_polling.py",
         ),
-        tests=("tests/component/test_outage.py", "tests/component/test_polling.py", "tests/component/test_stream.py"),
     ),
     ModuleRow(
         modules=("custom_components/evconduit/webhook_handler.py",),
         tests=("tests/component/test_webhook.py",),
     ),
     ModuleRow(
-        modules=(
-            "custom_components/evconduit/error_messages.py",
-            "custom_components/evconduit/vehicle_coordinator.py",
-        ),
+        modules=("custom_components/evconduit/error_messages.py",),
+        tests=("tests/component/test_error_messages.py",),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/vehicle_coordinator.py",),
         tests=(
             "tests/component/test_button.py",
             "tests/component/test_coordinator.py",
@@ -214,6 +236,10 @@ MODULES: tuple[ModuleRow, ...] = (
     ),
     ModuleRow(
         modules=("custom_components/evconduit/account_language.py", "custom_components/evconduit/device_registry.py"),
-        tests=("tests/component/test_account_language.py", "tests/component/test_init.py"),
+        tests=("tests/component/test_account_language.py", "tests/component/test_coordinator.py"),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/repair_issues.py",),
+        tests=("tests/component/test_repair_issues.py",),
     ),
 )
