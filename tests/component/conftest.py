@@ -128,9 +128,3 @@ async def setup_entry(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncItera
     if hass.config_entries.async_get_entry(entry.entry_id) and entry.state.recoverable:
         await hass.config_entries.async_unload(entry.entry_id)
         await hass.async_block_till_done()
-
-
-@pytest.fixture
-def short_snapshot_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A setup without a stream takes 50 ms instead of 10 s."""
-    monkeypatch.setattr(stream_channel, "FIRST_SNAPSHOT_TIMEOUT", timedelta(milliseconds=50))
