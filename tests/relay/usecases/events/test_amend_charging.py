@@ -153,6 +153,8 @@ async def test_archiving_samples_changes_no_session_or_counter(pipeline, monkeyp
     assert (remaining["n"], remaining["first"]) == (4, at(9600))
     # Too old to amend anything. A session that began before and ended after the limit can still be amended.
     await pipeline.process_update("car", at(450), **make_charging(99))
+    corrected = make_vehicle("car", at(9000), **make_charging(99))  # the newest archived sample
+    await pipeline.process(make_event("user:vehicle:updated", at(9001), pipeline.user_id, vehicle=corrected))
     assert (await list_sessions(pipeline), await fetch_user_rows(pipeline, COUNTER_STATEMENT)) == (sessions, counters)
     await pipeline.process_update("car", at(9660), **make_charging(46, chargeRate=7.2))
     grown = (await list_sessions(pipeline))[1]
