@@ -99,6 +99,14 @@ async def test_oldest_event_decides_the_location_of_a_moment(pipeline):
     assert [session["latitude"] for session in await list_sessions(pipeline)] == [52.1]
 
 
+async def test_late_event_about_an_earlier_moment_gives_its_place_but_not_its_reading(pipeline):
+    elsewhere = {"location": {"latitude": 1, "longitude": 1}}
+    await pipeline.process(make_noon_update(pipeline, at(3), make_charging(40)))
+    await pipeline.process_update("car", at(600), **make_stopped(42))
+    await pipeline.process(make_noon_update(pipeline, at(2), make_charging(90), **elsewhere))
+    assert [(row["soc_start"], row["latitude"]) for row in await list_sessions(pipeline)] == [(40, 1)]
+
+
 async def test_processing_events_again_changes_nothing(pipeline):
     for seconds, groups in EVENTS:
         await pipeline.process_update("car", at(seconds), **groups)
