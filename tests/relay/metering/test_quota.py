@@ -66,6 +66,7 @@ def test_exhausted_quota_is_429_with_the_time_at_which_to_retry():
     resets_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1000)
     problem = create_quota_exhausted_problem(make_quota(301, resets_at=resets_at), "basic", create_plans(basic=300))
     assert (problem.status, problem.slug) == (429, "quota-exhausted")
+    assert problem.detail == "The calls of this month are used up."
     assert 990 <= int(problem.headers["Retry-After"]) <= 1000
     assert problem.headers["RateLimit-Policy"].startswith('"month";q=300;')
     assert problem.members == {

@@ -99,6 +99,14 @@ async def test_oldest_event_decides_the_location_of_a_moment(pipeline):
     assert [session["latitude"] for session in await list_sessions(pipeline)] == [52.1]
 
 
+async def test_late_event_about_an_earlier_moment_gives_its_place_but_not_its_reading(pipeline):
+    elsewhere = {"location": {"latitude": 1, "longitude": 1}}
+    await pipeline.process(make_noon_update(pipeline, at(3), make_charging(40)))
+    await pipeline.process_update("car", at(600), **make_stopped(42))
+    await pipeline.process(make_noon_update(pipeline, at(2), make_charging(90), **elsewhere))
+    assert [(row["soc_start"], row["latitude"]) for row in await list_sessions(pipeline)] == [(40, 1)]
+
+
 async def test_processing_events_again_changes_nothing(pipeline):
     for seconds, groups in EVENTS:
         await pipeline.process_update("car", at(seconds), **groups)
@@ -153,6 +161,8 @@ async def test_archiving_samples_changes_no_session_or_counter(pipeline, monkeyp
     assert (remaining["n"], remaining["first"]) == (4, at(9600))
     # Too old to amend anything. A session that began before and ended after the limit can still be amended.
     await pipeline.process_update("car", at(450), **make_charging(99))
+    corrected = make_vehicle("car", at(9000), **make_charging(99))  # the newest archived sample
+    await pipeline.process(make_event("user:vehicle:updated", at(9001), pipeline.user_id, vehicle=corrected))
     assert (await list_sessions(pipeline), await fetch_user_rows(pipeline, COUNTER_STATEMENT)) == (sessions, counters)
     await pipeline.process_update("car", at(9660), **make_charging(46, chargeRate=7.2))
     grown = (await list_sessions(pipeline))[1]

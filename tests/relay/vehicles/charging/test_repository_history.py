@@ -5,8 +5,9 @@ from uuid import UUID
 import pytest
 
 from relay.vehicles.charging import repository
-from relay.vehicles.charging.derivation import DerivationState
+from relay.vehicles.charging.derivation import DerivationState, derive_periods
 from relay.vehicles.charging.ledger import ChargingLedger, EnergyCounters
+from relay.vehicles.charging.recording import archive_samples
 from relay.vehicles.charging.rows import parse_ledger
 from tests.relay.support.charging import COUNTERS, PLACE, age_sessions, at, charging, make_session, stopped
 
@@ -64,6 +65,19 @@ async def test_archiving_deletes_only_the_vehicles_samples_up_to_the_base(
     assert await fetch(statement, account.vehicle_id) == [(at(10),)]
     assert await fetch(statement, other.vehicle_id) == [(at(0),), (at(5),), (at(10),)]
     assert (await repository.get_history(connection, other.vehicle_id)).base == DerivationState()
+
+
+async def test_samples_from_before_a_time_are_archived(connection, account, save):
+    samples = {minutes: charging(minutes, 40, 11) for minutes in (0, 5, 10)}
+    for sample in samples.values():
+        await save(sample)
+    for before, remaining in ((0, [0, 5, 10]), (5, [5, 10]), (6, [10]), (99, [])):
+        async with connection.transaction(force_rollback=True):
+            await archive_samples(connection, account.vehicle_id, at(before))
+            history = await repository.get_history(connection, account.vehicle_id)
+            assert (before, list(history.samples)) == (before, [at(minutes) for minutes in remaining])
+            archived = [sample for minutes, sample in samples.items() if minutes not in remaining]
+            assert history.base == derive_periods(DerivationState(), archived)[1]
 
 
 MERGED_COUNTERS = {
