@@ -60,6 +60,14 @@ async def test_account_is_found_by_its_supabase_id_also_while_it_is_being_delete
     assert await find_user_by_supabase_id(connection, SUPABASE_ID) == ExistingUser(id=user_id, is_closed=True)
 
 
+async def test_deleted_account_counts_until_its_user_at_supabase_is_deleted(connection):
+    user_id = uuid4()
+    await connection.execute("insert into deleted_users (id, supabase_id) values (%s, %s)", [user_id, SUPABASE_ID])
+    assert await find_user_by_supabase_id(connection, SUPABASE_ID) == ExistingUser(id=user_id, is_closed=True)
+    await connection.execute("update deleted_users set deleted_at = now(), supabase_id = null")
+    assert await find_user_by_supabase_id(connection, SUPABASE_ID) is None
+
+
 async def test_email_is_updated_for_this_user_only(connection):
     ada, bob = await register(connection), await register(connection, supabase_id=uuid4())
     await update_email(connection, ada, "new@b.c")

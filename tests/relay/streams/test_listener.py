@@ -1,5 +1,6 @@
 """The queue of one stream. Sequence numbers are numbers: 10 comes after 9."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -93,6 +94,25 @@ async def test_nothing_is_queued_before_the_start_or_after_the_end():
     [bye] = parse_events(await listener.receive())
     assert (bye.name, bye.id, bye.data) == ("bye", None, {"reason": "plan", "retry_after": 7})
     assert await listener.receive() == b""
+
+
+async def test_reader_waits_until_there_is_something_to_read():
+    listener = create_listener()
+    listener.start(at(0))
+    for seq in (1, 2):
+        reading = asyncio.create_task(listener.receive())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not reading.done()
+        listener.push(at(seq), render(seq))
+        assert [event.id for event in parse_events(await reading)] == [f"e.{seq}"]
+    reading = asyncio.create_task(listener.receive())
+    await asyncio.sleep(0)
+    listener.push(at(3), [])
+    await asyncio.sleep(0)
+    assert not reading.done()  # a cursor that moves without events is not sent
+    listener.end()
+    assert await reading == b""
 
 
 async def test_start_is_reported_unless_the_stream_has_ended():

@@ -2,12 +2,13 @@ import json
 from datetime import datetime, timedelta, timezone
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.feed.cursor import Cursor
-from relay.feed.messages import ByeMessage, TransitionMessage
-from relay.streams.sse import render_data_lines, render_event
+from relay.feed.messages import ByeMessage, FeedChanges, TransitionMessage, VehicleMessage
+from relay.streams.sse import render_changes, render_data_lines, render_event
 
 VEHICLE_ID = UUID("00000000-0000-4000-8000-000000000001")
 short_json = st.recursive(
@@ -42,3 +43,37 @@ def test_bye_has_no_event_id():
     assert render_event(ByeMessage(reason="restart", retry_after=2), None) == (
         b'event: bye\ndata: {"reason":"restart","retry_after":2}\n\n'
     )
+
+
+@pytest.mark.parametrize(("length", "lines"), [(29, 1), (30, 1), (31, 2)])
+def test_json_of_exactly_the_limit_stays_in_one_line(length, lines):
+    body = {"a": "x" * (length - len('{"a":""}'))}
+    rendered = list(render_data_lines(body, max_bytes=30))
+    assert len(rendered) == lines
+    assert json.loads(b"\n".join(rendered)) == body
+
+
+def test_lines_are_filled_up_to_exactly_the_limit():
+    """Each token is as long as is left: `{"a":1,` and `"b":2}` fit into 13 bytes together, and 12 are too few."""
+    body = {"a": 1, "b": 2, "c": 3}
+    assert list(render_data_lines(body, max_bytes=19)) == [b'{"a":1,"b":2,"c":3}']
+    assert list(render_data_lines(body, max_bytes=13)) == [b'{"a":1,"b":2,', b'"c":3}']
+    assert list(render_data_lines(body, max_bytes=12)) == [b'{"a":1,', b'"b":2,"c":3}']
+
+
+def test_text_is_ascii_and_numbers_are_json():
+    assert list(render_data_lines({"a": "\u2028é"})) == [b'{"a":"\\u2028\\u00e9"}']
+    with pytest.raises(ValueError, match="JSON"):
+        list(render_data_lines({"a": float("nan")}))
+    with pytest.raises(ValueError, match="JSON"):
+        list(render_data_lines({"a": [float("inf")] * 9}, max_bytes=8))
+
+
+def test_changes_are_rendered_with_their_numbers_and_cursors():
+    changes = FeedChanges(
+        end_cursor=Cursor(epoch="e", seq=11), messages=[VehicleMessage(seq=seq, record={"n": seq}) for seq in (9, 10)]
+    )
+    assert render_changes(changes) == [
+        (9, b'event: vehicle\nid: e.9\ndata: {"n":9}\n\n'),
+        (10, b'event: vehicle\nid: e.10\ndata: {"n":10}\n\n'),
+    ]

@@ -3,10 +3,13 @@
 from datetime import timedelta
 from uuid import uuid4
 
+import httpx
 import pytest
 from psycopg.types.json import Jsonb
 
+from relay.app import create_app
 from relay.kit.timestamps import format_timestamp
+from relay.settings import Settings
 from tests.relay.support.charging import NOW
 
 CLASSIC, V2 = "/api/ha/charging/sessions", "/api/ha/v2/sessions"
@@ -16,6 +19,19 @@ async def list_ids(api, path, **parameters):
     response = await api.get(path, params=parameters)
     assert response.status_code == 200, response.text
     return [session.get("session_id") or session["id"] for session in response.json()["sessions"]]
+
+
+@pytest.fixture
+async def api(database_url, tmp_path, account):
+    """A client of a relay without a worker, which would serve the vehicle over the limit again."""
+    settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32)
+    app = create_app(settings, database_url, with_worker=False)
+    headers = {"Authorization": account.header}
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://relay", headers=headers) as client,
+    ):
+        yield client
 
 
 @pytest.fixture
