@@ -65,3 +65,12 @@ def get_state(hass: HomeAssistant, entity_id: str) -> str:
 async def disconnect_stream(hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry) -> None:
     relay.break_streams()
     await wait_until(lambda: not entry.runtime_data.coordinator.is_streaming)
+
+
+async def wait_for_sent_requests(entry: MockConfigEntry) -> None:
+    """Give a request that was just sent the time to arrive, before a test asserts that there is none.
+
+    Without it, the test would pass in any case: a request over a socket takes longer than a step of the frozen time.
+    """
+    for _ in range(3):
+        await entry.runtime_data.client.get_account()

@@ -158,6 +158,7 @@ async def test_reauth_with_another_key(
     with relay.failing("metadata", with_=Problem(503, "unavailable")):
         form = await submit_form(hass, flow)
     assert form["errors"] == {"base": "cannot_connect"}
+    assert form["description_placeholders"] == {"name": "Home garage"}
     menu = await submit_form(hass, form)
     assert menu["menu_options"] == ["sign_in", "api_key"]
     form = await submit_form(hass, menu, next_step_id="api_key")

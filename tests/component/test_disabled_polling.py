@@ -12,6 +12,7 @@ from helpers import (
     disconnect_stream,
     get_state,
     make_tesla_record,
+    wait_for_sent_requests,
     wait_for_state,
 )
 from homeassistant.const import STATE_UNAVAILABLE
@@ -43,9 +44,11 @@ async def test_only_the_update_action_polls_while_polling_is_disabled(
             await disconnect_stream(hass, relay, entry)
         for wait in (3 * MINUTE, 20 * MINUTE, 61 * MINUTE, timedelta(hours=24)):
             await advance_time(hass, freezer, wait)
+            await wait_for_sent_requests(entry)
         assert len(relay.get_requests("/vehicles")) == polls
         assert get_state(hass, TESLA_BATTERY) == STATE_UNAVAILABLE
         await hass.services.async_call("homeassistant", "update_entity", {"entity_id": TESLA_BATTERY}, blocking=True)
         await wait_for_state(hass, TESLA_BATTERY, "58")
         await advance_time(hass, freezer, timedelta(hours=24))
+        await wait_for_sent_requests(entry)
         assert len(relay.get_requests("/vehicles")) == polls + 1

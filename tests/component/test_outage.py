@@ -13,12 +13,12 @@ from helpers import (
     disconnect_stream,
     get_state,
     make_tesla_record,
+    wait_for_sent_requests,
     wait_for_state,
     wait_until,
 )
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
-from pytest_homeassistant_custom_component.common import MockConfigEntry
 from relay_double import TESLA, Problem, RelayDouble, make_account
 
 
@@ -80,18 +80,21 @@ async def test_polling_starts_after_two_minutes_without_stream(
     with relay.failing("stream", with_=Problem(502, is_relay=False)):
         await disconnect_stream(hass, relay, entry)
         await advance_time(hass, freezer, timedelta(seconds=110))
+        await wait_for_sent_requests(entry)
         assert relay.get_requests("/vehicles") == []
         relay.records[TESLA] = make_tesla_record(2, 58)
         await advance_time(hass, freezer, timedelta(seconds=20))
         await wait_for_state(hass, TESLA_BATTERY, "58")
         relay.records[TESLA] = make_tesla_record(3, 59)
         await advance_time(hass, freezer, 14 * MINUTE)
+        await wait_for_sent_requests(entry)
         assert len(relay.get_requests("/vehicles")) == 1
         await advance_time(hass, freezer, 2 * MINUTE)
         await wait_for_state(hass, TESLA_BATTERY, "59")
         assert len(relay.get_requests("/vehicles")) == 2
     await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)
     await advance_time(hass, freezer, 30 * MINUTE)
+    await wait_for_sent_requests(entry)
     assert len(relay.get_requests("/vehicles")) == 2
 
 
@@ -104,22 +107,6 @@ async def test_short_outage_causes_no_poll(
     await advance_time(hass, freezer, timedelta(seconds=119))
     await advance_time(hass, freezer, timedelta(seconds=2))
     await wait_until(lambda: len(relay.get_requests("/stream")) == 3)  # reconnected because it was silent for so long
-    assert relay.get_requests("/vehicles") == []
-
-
-async def test_disabled_polling_is_respected(
-    hass: HomeAssistant,
-    relay: RelayDouble,
-    entry: MockConfigEntry,
-    setup_entry: SetupEntry,
-    freezer: FrozenDateTimeFactory,
-):
-    hass.config_entries.async_update_entry(entry, pref_disable_polling=True)
-    await setup_entry()
-    with relay.failing("stream", with_=Problem(502, is_relay=False)):
-        await disconnect_stream(hass, relay, entry)
-        await advance_time(hass, freezer, 3 * MINUTE)
-        await advance_time(hass, freezer, 20 * MINUTE)
     assert relay.get_requests("/vehicles") == []
 
 
@@ -194,6 +181,7 @@ async def test_exhausted_allowance_delays_the_poll_and_keeps_states(
         await wait_until(lambda: not entry.runtime_data.coordinator.last_update_success)
         assert get_state(hass, TESLA_BATTERY) == "57"
     await advance_time(hass, freezer, timedelta(seconds=seconds - 10))
+    await wait_for_sent_requests(entry)
     assert len(relay.get_requests("/vehicles")) == 2
     await advance_time(hass, freezer, timedelta(seconds=12))
     await wait_for_state(hass, TESLA_BATTERY, "58")
@@ -243,6 +231,7 @@ async def test_announced_plan_change_uses_the_announced_poll_time(
     await wait_until(lambda: not entry.runtime_data.coordinator.is_streaming)
     relay.records[TESLA] = make_tesla_record(2, 58)
     await advance_time(hass, freezer, 29 * MINUTE)
+    await wait_for_sent_requests(entry)
     assert relay.get_requests("/vehicles") == []
     await advance_time(hass, freezer, 2 * MINUTE)
     await wait_for_state(hass, TESLA_BATTERY, "58")

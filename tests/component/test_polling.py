@@ -11,6 +11,7 @@ from helpers import (
     advance_time,
     get_state,
     make_tesla_record,
+    wait_for_sent_requests,
     wait_for_state,
     wait_until,
 )
@@ -56,6 +57,7 @@ async def test_reloads_neither_poll_nor_postpone_the_next_poll(
         await advance_time(hass, freezer, NOW + timedelta(minutes=minute) - datetime.now(UTC))
         relay.account["next_poll_at"] = minutes_from_start(minute + 60)  # the relay plans from each request
         await hass.config_entries.async_reload(entry.entry_id)
+        await wait_for_sent_requests(entry)
         assert get_state(hass, TESLA_BATTERY) == "57"
     assert len(relay.get_requests("/vehicles")) == 1
     relay.records[TESLA] = make_tesla_record(2, 58)
@@ -87,6 +89,7 @@ async def test_setup_succeeds_with_exhausted_allowance(
         entry = await setup_entry()
         assert entry.state is ConfigEntryState.LOADED
         await advance_time(hass, freezer, 110 * MINUTE)
+        await wait_for_sent_requests(entry)
         assert len(relay.get_requests("/vehicles")) == 1
     await advance_time(hass, freezer, 11 * MINUTE)
     await wait_for_state(hass, TESLA_BATTERY, "57")
@@ -100,6 +103,7 @@ async def test_exhausted_allowance_without_delay_is_retried_when_the_relay_reque
         entry = await setup_entry()
         assert entry.state is ConfigEntryState.LOADED
         await advance_time(hass, freezer, 59 * MINUTE)
+        await wait_for_sent_requests(entry)
         assert len(relay.get_requests("/vehicles")) == 1
     await advance_time(hass, freezer, 2 * MINUTE)
     await wait_for_state(hass, TESLA_BATTERY, "57")
@@ -149,10 +153,12 @@ async def test_failed_polls_back_off(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):
     relay.account["next_poll_at"] = minutes_from_start(240)
-    coordinator = (await setup_entry()).runtime_data.coordinator
+    entry = await setup_entry()
+    coordinator = entry.runtime_data.coordinator
     with relay.failing("vehicles", with_=Problem(502, "unavailable")):
         for quiet, polls in ((239, 1), (13, 2), (28, 3)):
             await advance_time(hass, freezer, quiet * MINUTE)
+            await wait_for_sent_requests(entry)
             assert len(relay.get_requests("/vehicles")) == polls
             before = coordinator.last_exception
             await advance_time(hass, freezer, 3 * MINUTE)
@@ -162,5 +168,6 @@ async def test_failed_polls_back_off(
     relay.account["next_poll_at"] = (datetime.now(UTC) + 240 * MINUTE).isoformat()
     await advance_time(hass, freezer, 61 * MINUTE)
     await wait_for_state(hass, TESLA_BATTERY, "58")
-    await advance_time(hass, freezer, 230 * MINUTE)
+    await advance_time(hass, freezer, 170 * MINUTE)  # the relay requested a poll 179 minutes after the last one
+    await wait_for_sent_requests(entry)
     assert len(relay.get_requests("/vehicles")) == 5

@@ -64,6 +64,15 @@ async def test_delivery_updates_the_vehicle(hass: HomeAssistant, post: Post):
     assert get_state(hass, TESLA_BATTERY) == "61"
 
 
+async def test_message_without_cursor_is_applied_and_keeps_the_cursor(
+    hass: HomeAssistant, disconnected_entry: MockConfigEntry, post: Post
+):
+    await post(create_delivery(("vehicle", "e1.9", make_tesla_record(9, 61))))
+    assert await post(create_delivery(("vehicle", None, make_tesla_record(10, 62))), id_="msg_2") == "msg_2"
+    assert get_state(hass, TESLA_BATTERY) == "62"
+    assert disconnected_entry.runtime_data.coordinator.cursor == "e1.9"
+
+
 @pytest.mark.usefixtures("disconnected_entry")
 async def test_snapshot_after_a_gap_replaces_everything(hass: HomeAssistant, relay: RelayDouble, post: Post):
     del relay.records[RENAULT]

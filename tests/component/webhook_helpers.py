@@ -11,7 +11,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from relay_double import sign_headers
 
 
-def create_delivery(*messages: tuple[str, str, Any]) -> bytes:
+def create_delivery(*messages: tuple[str, str | None, Any]) -> bytes:
     items = [{"event": event, "id": cursor, "data": data} for event, cursor, data in messages]
     return json.dumps({"type": "changes", "cursor": items[-1]["id"], "messages": items}).encode()
 

@@ -1,0 +1,48 @@
+"""Each placeholder of a translation is one that the code provides, or Home Assistant would show the raw text."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custom_components import evconduit
+
+EN = json.loads((Path(evconduit.__file__).parent / "translations" / "en.json").read_text())
+
+
+def list_placeholders(tree: Any) -> set[str]:
+    if isinstance(tree, str):
+        return set(re.findall(r"\{(\w+)\}", tree))
+    return {name for inner in tree.values() for name in list_placeholders(inner)}
+
+
+@pytest.mark.parametrize(
+    ("path", "provided"),
+    [
+        ("config.step.user", {"example_url"}),
+        ("config.step.reconfigure", set()),
+        ("config.error.invalid_url", {"example_url"}),
+        ("config.step.method", {"address"}),
+        ("config.step.api_key", {"address"}),
+        ("config.step.reauth_confirm", {"name"}),  # Home Assistant provides the title of the entry
+        ("issues.link_broken", {"name"}),
+        ("issues.link_broken_elsewhere", {"name"}),
+        ("issues.intervention", {"name", "title", "description"}),
+        ("exceptions.command_refused", {"reason"}),
+    ],
+)
+def test_placeholders_of_a_text_are_those_of_the_code(path: str, provided: set[str]):
+    tree = EN
+    for key in path.split("."):
+        tree = tree[key]
+    assert list_placeholders(tree) == provided
+
+
+def test_no_other_text_has_placeholders():
+    others = {section: tree for section, tree in EN.items() if section not in {"config", "issues", "exceptions"}}
+    others |= {key: text for key, text in EN["config"]["error"].items() if key != "invalid_url"}
+    others |= EN["config"]["abort"]
+    others |= {key: text for key, text in EN["exceptions"].items() if key != "command_refused"}
+    assert list_placeholders(others) == set()
