@@ -77,6 +77,7 @@ class Account:
 async def pool(database_url: str) -> AsyncIterator[Pool]:
     """The relay's pool on the database of the test."""
     async with open_pool(database_url, size=8) as opened:
+        opened.timeout = 60.0  # a loaded machine may need longer than the relay waits for a connection
         yield opened
 
 

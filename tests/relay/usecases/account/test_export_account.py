@@ -86,6 +86,7 @@ async def test_long_history_is_streamed_in_small_chunks(pool, account, runtime):
 
 
 async def test_sixth_export_in_a_minute_returns_429(account, runtime):
+    runtime.export_rate_limiter._monotonic = lambda: 0.0  # so that a slow machine is granted no more exports
     for _ in range(5):
         await download(await export_account(runtime, account.user_id))
     with pytest.raises(Problem) as refused:

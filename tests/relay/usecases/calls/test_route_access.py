@@ -30,6 +30,6 @@ async def test_read_only_key_can_change_nothing(relay_runtime, make_account):
 
 
 async def test_free_calls_are_limited_per_minute(relay_runtime, v2_api):
-    object.__setattr__(relay_runtime, "rate_limiter", RateLimiter(per_minute=2))
+    object.__setattr__(relay_runtime, "rate_limiter", RateLimiter(per_minute=2, monotonic=lambda: 0.0))
     path = f"/commands/{UUID(int=0)}"
     assert [(await v2_api.get(path)).status_code for _ in range(3)] == [404, 404, 429]

@@ -57,6 +57,7 @@ async def test_endpoint_can_be_registered_shown_and_deleted(pool, client):
 
 async def test_registrations_are_rate_limited(pool, client, runtime):
     """Each registration looks up a host name, in one of a few threads that all deliveries share."""
+    runtime.rate_limiter._monotonic = lambda: 0.0  # so that a slow machine is granted no more calls
     ada = await add_user(pool)
     answers = [
         await client.put("endpoint", json={"url": "http://127.0.0.1:1/a"}, headers=ada.header) for _ in range(62)
