@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from scripts.lib.mutation.report import is_successful, judge, render_report
 from scripts.lib.mutation.selection import Selection, plan_runs, select_changed, select_named
 from scripts.lib.mutation.tables import Mutant
 from scripts.lib.mutation.tool import ToolFailedError, ToolRun, run_tool
-from scripts.lib.mutation.workspace import copy_tree, map_in_threads, stop_running
+from scripts.lib.mutation.workspace import copy_tree, make_folder, map_in_threads, stop_running
 from tests.mutation.accepted import ACCEPTED
 from tests.mutation.modules import MODULES
 from tests.mutation.pairs import PAIRS
@@ -83,9 +82,9 @@ def run_selection(selection: Selection, workers: int) -> Results:
     def report(text: str) -> None:
         print(f"[{time.monotonic() - started:5.0f} s] {text}", flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="evconduit-mutate-") as name:
-        results = run_tool_on_all(selection.runs, Path(name), workers, report) if selection.runs else Results()
-        results.outcomes = run_pairs(selection.pairs, Path(name), workers=workers, on_progress=report)
+    with make_folder() as folder:
+        results = run_tool_on_all(selection.runs, folder, workers, report) if selection.runs else Results()
+        results.outcomes = run_pairs(selection.pairs, folder, workers=workers, on_progress=report)
     return results
 
 

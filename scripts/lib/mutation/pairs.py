@@ -14,7 +14,7 @@ from scripts.lib.child_processes import GRACE_SECONDS, ROOT
 from scripts.lib.mutation import pytest_server
 from scripts.lib.mutation.pytest_options import COMPONENT, RELAY, PytestGroup
 from scripts.lib.mutation.tables import PairTable
-from scripts.lib.mutation.workspace import copy_tree, map_in_threads
+from scripts.lib.mutation.workspace import build_environment, copy_tree, map_in_threads
 
 TIMEOUT_SECONDS = 900.0
 FAILED = 1  # pytest's exit status if tests failed
@@ -95,7 +95,7 @@ class PytestServer:
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-P", pytest_server.__file__, *group.preloaded],
             cwd=folder,
-            env={**os.environ, **group.environment, "PYTHONPATH": str(folder)},
+            env=build_environment(folder.parent, {**group.environment, "PYTHONPATH": str(folder)}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

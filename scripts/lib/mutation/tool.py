@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.lib.mutation.pytest_options import PytestGroup
 from scripts.lib.mutation.tables import Mutant
-from scripts.lib.mutation.workspace import LoggedCommand, run_logged
+from scripts.lib.mutation.workspace import LoggedCommand, build_environment, run_logged
 
 # Log lines are for operators; no test has to notice a change of their text. mutmut mutates no docstrings.
 UNMUTATED_LINES = r"\b(log|logger|LOGGER|_LOGGER)\.\w+\("
@@ -75,7 +75,7 @@ def run_tool(
         arguments=(program, "run", "--max-children", str(workers), *list_patterns(run)),
         folder=folder,
         log=folder / "mutmut.log",
-        environment=run.group.environment,
+        environment=build_environment(folder.parent, run.group.environment),
     )
 
     def report_progress() -> None:
