@@ -54,6 +54,15 @@ async def test_charging_away_from_home_counts_only_to_the_lifetime_total(pipelin
     assert await get_energy(pipeline) == {"lifetime_kwh": 1.2, "home_kwh": 0.0}
 
 
+async def test_session_is_at_home_once_its_place_is_known(pipeline):
+    await set_home(pipeline)
+    await pipeline.process_update("car", at(0), **make_charging(40), location={"latitude": None, "longitude": None})
+    assert [session["at_home"] for session in await list_sessions(pipeline)] == [None]
+    await pipeline.process_update("car", at(600), **make_charging(42))
+    assert [session["at_home"] for session in await list_sessions(pipeline)] == [True]
+    assert await get_energy(pipeline) == {"lifetime_kwh": 1.2, "home_kwh": 1.2}
+
+
 async def test_home_counter_needs_a_home_and_any_counter_a_charge_state(pipeline):
     await pipeline.process(pipeline.make_discovery("car", at(0)))
     assert await get_energy(pipeline) is None

@@ -190,3 +190,8 @@ def test_place_of_the_oldest_of_three_events_stays():
 def test_samples_are_equivalent_when_only_their_versions_differ(changed, equivalent):
     sample = make_sample(0, True, 40)
     assert sample.is_equivalent(replace(sample, **changed)) is equivalent
+
+
+def test_text_of_a_place_for_logs_has_no_position():
+    text = repr(VehiclePlace(latitude=52.123, longitude=5.456, odometer_km=7.0))
+    assert ("52.123" in text, "5.456" in text, "7.0" in text) == (False, False, True)

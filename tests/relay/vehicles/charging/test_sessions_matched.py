@@ -142,11 +142,11 @@ def test_amendment_writes_changed_sessions_and_removes_those_without_a_period():
 
 
 def test_ledger_keeps_the_session_of_the_newest_period_while_that_is_proven():
-    earlier, period = make_period(0, 30), make_period(60, 90)
-    matches = match_sessions([], [earlier, period])
+    first, earlier, period = (make_period(start, start + 30) for start in (0, 60, 120))
+    matches = match_sessions([], [first, earlier, period])
     assert amend(EnergyCounters(), [], matches, period=period).ledger.session.period is period
     assert amend(EnergyCounters(), [], matches, period=earlier).ledger.session is None
-    assert amend(EnergyCounters(), [], matches, period=make_period(120, 150)).ledger.session is None
+    assert amend(EnergyCounters(), [], matches, period=make_period(180, 210)).ledger.session is None
     assert amend(EnergyCounters(), [], [], period=None).ledger.session is None
 
 
