@@ -27,3 +27,4 @@ def test_nothing_is_delivered_before_the_first_cursor_is_sent():
     assert tracker.update(None, 359.9) is None
     assert tracker.update(None, 360.0) == cursor
     assert tracker.update(Cursor(epoch="e", seq=2), 400.0) == cursor
+    assert tracker.update(None, 460.0) == Cursor(epoch="e", seq=2)
