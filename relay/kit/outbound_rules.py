@@ -168,7 +168,8 @@ def classify_address(address: IPAddress) -> AddressKind:
         return "never"
     if _is_in_networks(address, PRIVATE_NETWORKS):
         return "private"
-    return "public" if address.is_global and not address.is_multicast else "never"
+    # `is_global` is also true for IPv6 addresses outside of 2000::/3, which nobody has been given.
+    return "public" if address.is_global and not address.is_multicast and not address.is_reserved else "never"
 
 
 def unwrap_embedded_ipv4(address: IPAddress) -> IPAddress:

@@ -62,5 +62,6 @@ def test_override_changes_only_what_it_names():
         (2500, None, False),
         (None, 10, True),
     ]
+    assert [plans.get(name) for name in PLAN_NAMES] == list(plans.plans)
     assert plans.get_vehicle_limits() == {"free": 1, "pro": 10}
     assert CLOUD_PLANS.override() == CLOUD_PLANS

@@ -1,5 +1,6 @@
 """Parsing the body of a delivery into events and set-aside bodies."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from uuid import UUID
@@ -128,6 +129,15 @@ def test_deliveries_of_a_hundred_events_and_of_none_are_accepted():
 def test_same_content_at_another_time_is_another_event():
     other = EVENT | {"createdAt": "2026-03-14T08:21:08.004Z"}
     assert parse_items(EVENT).events[0].digest != parse_items(other).events[0].digest
+
+
+def test_digest_is_the_sha256_of_compact_sorted_json():
+    """Stored digests tell known events from new ones, so the form must never change."""
+    event = {"event": "x", "createdAt": "2026-03-14T08:21:08Z", "a": ["ü", 1.5, None]}
+    payload = '{"a":["ü",1.5,null],"createdAt":"2026-03-14T08:21:08Z","event":"x"}'
+    [parsed] = parse_items(event).events
+    assert (parsed.payload, parsed.digest) == (payload, hashlib.sha256(payload.encode()).digest())
+    assert parse_delivery(b"no JSON").set_aside.digest == hashlib.sha256(b"no JSON").digest()
 
 
 @given(st.dictionaries(st.text(), json_values, max_size=4), st.integers(0, 4), st.randoms())

@@ -90,8 +90,11 @@ def test_refused_calls_do_not_prolong_the_wait():
 
 
 def test_default_is_60_calls_a_minute_for_each_of_10_000_callers():
-    rate_limiter = RateLimiter(monotonic=FakeClock())
+    clock = FakeClock()
+    rate_limiter = RateLimiter(monotonic=clock)
     assert count_allowed(rate_limiter, 0, 100) == 60
+    clock.now = 1.0
+    assert count_allowed(rate_limiter, 0, 100) == 1
     for caller in range(1, 10_000):
         rate_limiter.check(caller)
     assert count_allowed(rate_limiter, 0, 1) == 0

@@ -17,3 +17,14 @@ def test_delivered_cursor_is_the_newest_sample_older_than_the_lag(intervals):
         delivered = tracker.update(Cursor(epoch="e", seq=seq), now)
         old = [cursor for at, cursor in samples if at <= now - 60]
         assert (delivered.seq if delivered else None) == (old[-1] if old else None)
+
+
+def test_nothing_is_delivered_before_the_first_cursor_is_sent():
+    tracker = DeliveredCursorTracker(timedelta(seconds=60))
+    assert [tracker.update(None, now) for now in (0.0, 100.0, 200.0)] == [None] * 3
+    cursor = Cursor(epoch="e", seq=1)
+    assert tracker.update(cursor, 300.0) is None
+    assert tracker.update(None, 359.9) is None
+    assert tracker.update(None, 360.0) == cursor
+    assert tracker.update(Cursor(epoch="e", seq=2), 400.0) == cursor
+    assert tracker.update(None, 460.0) == Cursor(epoch="e", seq=2)

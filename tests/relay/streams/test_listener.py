@@ -79,6 +79,9 @@ async def test_backlog_may_be_exactly_as_long_as_allowed():
             # What was received no longer counts.
             listener.push(at(4), render(3, 4))
             assert await receive_ids(listener) == ["e.3", "e.4"]
+        else:
+            listener.push(at(3), render(3))  # the stream has ended: the client resumes with a snapshot
+            assert (await listener.receive(), listener.cursor) == (b"", at(0))
 
 
 async def test_nothing_is_queued_before_the_start_or_after_the_end():

@@ -136,6 +136,19 @@ async def test_at_most_the_plans_number_of_vehicles_can_be_chosen(pool, runtime,
     assert await get_served(pool, user_id, vehicle_ids) == [0]
 
 
+async def test_choice_of_one_user_leaves_that_of_another(pool, runtime, add_user):
+    ada, adas_ids = await add_user("free", "ok", "over_limit")
+    bob, bobs_ids = await add_user("free", "ok", "over_limit")
+    await select_served_vehicles(runtime, ada, [adas_ids[1]])
+    await select_served_vehicles(runtime, bob, [bobs_ids[1]])
+    async with pool.connection() as connection:
+        # All are served for a while, so that only the choice decides which one is served afterwards.
+        for limit in (None, 1):
+            async with connection.transaction():
+                await apply_vehicle_limit(connection, ada, limit)
+    assert await get_served(pool, ada, adas_ids) == [1]
+
+
 async def test_only_the_users_own_linked_vehicles_can_be_chosen(pool, runtime, add_user):
     user_id, vehicle_ids = await add_user("basic", "ok", "over_limit")
     _, foreign_ids = await add_user("basic", "ok")
