@@ -171,3 +171,8 @@ async def test_failed_polls_back_off(
     await advance_time(hass, freezer, 170 * MINUTE)  # the relay requested a poll 179 minutes after the last one
     await wait_for_sent_requests(entry)
     assert len(relay.get_requests("/vehicles")) == 5
+    with relay.failing("vehicles", with_=Problem(502, "unavailable")):
+        await advance_time(hass, freezer, 10 * MINUTE)
+        await wait_until(lambda: not coordinator.last_update_success)
+        await advance_time(hass, freezer, 16 * MINUTE)  # the backoff starts again after a success
+        await wait_until(lambda: len(relay.get_requests("/vehicles")) == 7)

@@ -182,13 +182,13 @@ def test_too_long_event_raises(piece):
 def test_event_size_is_limited(longest, too_long):
     """The size of an event: its lines of data with their ends, and the line that is not complete yet."""
     parse_with_limit(longest)
-    with pytest.raises(EventTooLongError):
+    with pytest.raises(EventTooLongError, match=r"^more than 100 bytes$"):
         parse_with_limit(too_long)
 
 
 def test_size_of_a_line_in_many_chunks_is_limited():
     parse_with_limit(*split_into_single_bytes(b"x" * 100))
-    with pytest.raises(EventTooLongError):
+    with pytest.raises(EventTooLongError, match=r"^more than 100 bytes$"):
         parse_with_limit(*split_into_single_bytes(b"x" * 101))
 
 

@@ -16,11 +16,11 @@ NOW = 1_795_000_000
 BODY = b'{"type":"test"}'
 
 
-def assert_verification(headers: dict[str, str], *, is_accepted: bool) -> None:
+def assert_verification(headers: dict[str, str], *, is_accepted: bool, error: str = "") -> None:
     if is_accepted:
         assert verify_signature(SECRET, headers, BODY, now=NOW) == headers["webhook-id"]
     else:
-        with pytest.raises(SignatureError):
+        with pytest.raises(SignatureError, match=f"^{error or '.+'}$"):
             verify_signature(SECRET, headers, BODY, now=NOW)
 
 
@@ -50,15 +50,15 @@ def test_another_body_is_rejected(body: bytes):
 def test_missing_header_is_rejected(name: str):
     headers = sign_headers(BODY, at=NOW)
     del headers[name]
-    with pytest.raises(SignatureError):
+    with pytest.raises(SignatureError, match=f"^{name}$"):
         verify_signature(SECRET, headers, BODY, now=NOW)
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!", "c3Nz", "whsec_ä"])
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!", "whsec_c3Nz!", "whsec_c3N", "c3Nz", "whsec_ä"])
 def test_malformed_secret_rejects_everything(secret: str):
     """Includes an empty key, with which anyone could sign."""
     headers = sign_headers(BODY, at=NOW, secret="whsec_")
-    with pytest.raises(SignatureError):
+    with pytest.raises(SignatureError, match=r"^malformed secret$"):
         verify_signature(secret, headers, BODY, now=NOW)
 
 
@@ -82,7 +82,7 @@ def test_one_valid_signature_among_several_is_enough():
 def test_number_of_signatures_is_limited(count: int, *, is_accepted: bool):
     headers = sign_headers(BODY, at=NOW)
     headers["webhook-signature"] = "v1,AAAA " * count + headers["webhook-signature"]
-    assert_verification(headers, is_accepted=is_accepted)
+    assert_verification(headers, is_accepted=is_accepted, error="no matching signature")
 
 
 @pytest.mark.parametrize(("length", "is_accepted"), [(2048, True), (2049, False)])
@@ -107,7 +107,8 @@ def test_timestamp_is_a_number_of_at_most_eleven_digits(timestamp: str, *, is_ac
     digest = hmac.digest(b"s" * 32, f"msg_1.{timestamp}.".encode() + BODY, hashlib.sha256)
     signature = f"v1,{base64.b64encode(digest).decode()}"
     headers = {"webhook-id": "msg_1", "webhook-timestamp": timestamp, "webhook-signature": signature}
-    assert_verification(headers, is_accepted=is_accepted)
+    error = "malformed timestamp" if timestamp.isascii() else "webhook-timestamp"
+    assert_verification(headers, is_accepted=is_accepted, error=error)
 
 
 def test_timestamp_is_compared_with_the_current_time():
@@ -118,7 +119,7 @@ def test_timestamp_is_compared_with_the_current_time():
 
 @pytest.mark.parametrize(("age", "is_accepted"), [(300, True), (301, False), (-300, True), (-301, False)])
 def test_timestamp_is_accepted_only_within_the_tolerance(age: int, *, is_accepted: bool):
-    assert_verification(sign_headers(BODY, at=NOW - age), is_accepted=is_accepted)
+    assert_verification(sign_headers(BODY, at=NOW - age), is_accepted=is_accepted, error="timestamp out of tolerance")
 
 
 @pytest.mark.parametrize(
