@@ -62,6 +62,7 @@ MODULES: tuple[ModuleRow, ...] = (
             "relay/kit/middleware.py",
             "relay/kit/outbound_addresses.py",
             "relay/kit/outbound_rules.py",
+            "relay/kit/problem_responses.py",
             "relay/kit/problems.py",
             "relay/kit/rate_limiter.py",
             "relay/kit/request_metrics.py",

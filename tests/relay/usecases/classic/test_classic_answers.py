@@ -7,7 +7,8 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 
-from relay.kit.problems import Problem, install_handlers
+from relay.kit.problem_responses import install_handlers
+from relay.kit.problems import Problem
 from relay.usecases.classic.charging_sessions import _parse_since, _render_changed_at
 from relay.usecases.classic.problem_details import ClassicRoute
 from relay.usecases.classic.vehicle_records import (
