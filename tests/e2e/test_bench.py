@@ -14,4 +14,4 @@ def test_every_benchmark_runs(full_run):
     command = [sys.executable, "-P", "-m", "tests.bench", "--quick" if full_run else "--smoke"]
     completed = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert completed.stdout.count("\n==> ") == 8
+    assert completed.stdout.count("\n==> ") == 9

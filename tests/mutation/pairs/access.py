@@ -204,13 +204,17 @@ PAIRS = (
         ),
     ),
     PairTable(
-        file="relay/usecases/admin/manage_users.py",
+        file="relay/identity/users.py",
         tests=("tests/relay/cli",),
         pairs=(
             Pair("where closed_at is null and (id::text", "where (id::text", "commands find closed accounts"),
-            Pair("where id = %s and approved_at is null", "where id = %s", "an account is approved twice"),
             Pair("lower(email) = lower(%(email_or_id)s)", "email = %(email_or_id)s", "upper case in an address"),
         ),
+    ),
+    PairTable(
+        file="relay/usecases/admin/manage_users.py",
+        tests=("tests/relay/cli",),
+        pairs=(Pair("where id = %s and approved_at is null", "where id = %s", "an account is approved twice"),),
     ),
     PairTable(
         file="relay/usecases/account/delete_account.py",
