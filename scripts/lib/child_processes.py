@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -18,21 +19,25 @@ TIMED_OUT_STATUS = 124
 
 
 class TerminationRequestedError(KeyboardInterrupt):
-    """The process received SIGTERM. Unlike Ctrl-C, it doesn't reach the children by itself."""
+    """The process received SIGTERM."""
 
 
 def run_command(command: Sequence[str], *, timeout: float | None = None) -> int:
     """Run a command in the repository's root. Returns its exit status, or 124 after `timeout` seconds."""
     print(f"==> {shlex.join(command)}", flush=True)
-    with subprocess.Popen(command, cwd=ROOT) as child:  # noqa: S603 - tools of this environment, by their paths
+    # Only the foreground group of a terminal may read from it, and all of it receives Ctrl-C. Without a terminal, the
+    # child has a group of its own, so that a signal reaches what it has started, too: pytest's workers, for example.
+    group = None if sys.stdin is not None and sys.stdin.isatty() else 0
+    with subprocess.Popen(command, cwd=ROOT, process_group=group) as child:  # noqa: S603 - tools of this environment
         try:
             return child.wait(timeout)
         except subprocess.TimeoutExpired:
             print(f"error: stopped after {timeout:.0f} s", flush=True)
-            child.send_signal(signal.SIGINT)  # not SIGTERM, which ends pytest without its teardown
+            _interrupt(child, group)
             return TIMED_OUT_STATUS
-        except TerminationRequestedError:
-            child.send_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            if group is not None or isinstance(error, TerminationRequestedError):
+                _interrupt(child, group)
             raise
         finally:
             _wait_or_kill(child)
@@ -64,6 +69,15 @@ def run_concurrently(commands: Sequence[Sequence[str]], *, at_once: int) -> list
                 child.send_signal(signal.SIGINT)
                 _wait_or_kill(child)
             raise
+
+
+def _interrupt(child: subprocess.Popen[bytes], group: int | None) -> None:
+    """Send SIGINT to a child, and to all of its group if it has one. SIGTERM would end pytest without its teardown."""
+    if group is None:
+        child.send_signal(signal.SIGINT)
+    else:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGINT)
 
 
 def _wait_or_kill(child: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:

@@ -44,6 +44,23 @@ def test_timeout_interrupts_the_command_and_allows_cleanup(interruptible, capfd)
     assert f"error: stopped after {timeout:.0f} s" in capfd.readouterr().out
 
 
+def test_timeout_interrupts_what_the_command_has_started(interruptible, monkeypatch):
+    """As pytest's workers: they stop their PostgreSQL only if they are interrupted, not if they are killed."""
+    monkeypatch.setattr(sys, "stdin", None)  # no terminal
+    command, ready, done = interruptible
+    starts_another = (
+        "import signal, subprocess\n"
+        f"child = subprocess.Popen({command!r})\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "child.wait()"
+    )
+    for timeout in (0.6, 2, 6, 18):
+        assert run_command([sys.executable, "-c", starts_another], timeout=timeout) == TIMED_OUT_STATUS
+        if ready.exists():
+            break
+    assert done.exists()
+
+
 def test_concurrent_commands_return_their_exit_statuses_in_order(tmp_path, capsys):
     # The first command ends after the last one, which starts when the second one has ended.
     waits = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)\nsys.exit(3)"
