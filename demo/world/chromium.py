@@ -8,7 +8,7 @@ from playwright.async_api import Browser, async_playwright
 
 from demo.world.ports import HOST
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--headless",
     "--no-sandbox",  # required as root; only pages of the demo's own servers are opened

@@ -75,4 +75,7 @@ def test_without_apt_nothing_is_installed(machine):
 
 def test_failed_installation_returns_the_reason(machine, log):
     machine(root=True, apt=build_apt_get(log, online=False))
-    assert ensure_installed(CHROMIUM) == f"Debian's package chromium could not be installed; {CHROMIUM.install_hint}"
+    assert (
+        ensure_installed(CHROMIUM)
+        == f"Debian's package {CHROMIUM.package} could not be installed; {CHROMIUM.install_hint}"
+    )

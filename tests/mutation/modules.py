@@ -200,6 +200,7 @@ MODULES: tuple[ModuleRow, ...] = (
             "tests/component/test_client_requests.py",
             "tests/component/test_error_messages.py",
             "tests/component/test_oauth.py",
+            "tests/component/test_oauth_tokens.py",
             "tests/component/test_responses.py",
         ),
     ),
