@@ -7,7 +7,11 @@ EVENTS = ("tests/relay/usecases/events/test_drain_inbox.py", "tests/relay/usecas
 PAIRS = (
     PairTable(
         file="relay/inbox/queue.py",
-        tests=(*EVENTS, "tests/relay/usecases/account"),
+        tests=(
+            "tests/relay/inbox/test_queue.py",
+            *EVENTS,
+            "tests/relay/usecases/account",
+        ),
         pairs=(
             Pair(
                 "where state = 'pending' and user_id = %s and next_try_at <= now()\norder by event_at, id",
@@ -50,11 +54,21 @@ PAIRS = (
                 '"where user_id = any (%s)"',
                 "processed events are ignored later",
             ),
+            Pair(
+                "and user_id is null and next_try_at <= now()\norder by event_at, id",
+                "and user_id is null and next_try_at <= now()\norder by event_at, id desc",
+                "events without a user are processed in the wrong order",
+            ),
+            Pair(" for update skip locked", " for update", "two processes wait for the same events"),
+            Pair("BATCH_SIZE = 100", "BATCH_SIZE = 101", "one transaction takes too many events"),
         ),
     ),
     PairTable(
         file="relay/inbox/repository.py",
-        tests=("tests/relay/inbox", *EVENTS),
+        tests=(
+            "tests/relay/inbox",
+            *EVENTS,
+        ),
         pairs=(
             Pair("order by ordinal\n", "order by ordinal desc\n", "the order within a delivery"),
             Pair("case when state = 'set_aside' then now() end", "null", "when a body was set aside"),
@@ -62,12 +76,15 @@ PAIRS = (
     ),
     PairTable(
         file="relay/inbox/signature_failure_counter.py",
-        tests=("tests/relay/inbox", "tests/relay/usecases/operations"),
+        tests=(
+            "tests/relay/inbox",
+            "tests/relay/usecases/operations",
+        ),
         pairs=(Pair("set count = f.count + excluded.count", "set count = excluded.count", "failures of one minute"),),
     ),
     PairTable(
         file="relay/usecases/events/drain_inbox.py",
-        tests=EVENTS,
+        tests=(*EVENTS,),
         pairs=(
             Pair("on u.id = f.user_id and u.closed_at is null", "on u.id = f.user_id", "events of a closed account"),
             Pair(
@@ -77,7 +94,10 @@ PAIRS = (
     ),
     PairTable(
         file="relay/usecases/events/event_failures.py",
-        tests=("tests/relay/usecases/events/test_event_failures.py", *EVENTS),
+        tests=(
+            "tests/relay/usecases/events/test_event_failures.py",
+            *EVENTS,
+        ),
         pairs=(
             Pair("(5, 30, 120, 600)", "(5, 30, 120, 1200)", "the last delay"),
             Pair("(5, 30, 120, 600)", "(5, 30, 120)", "the number of attempts"),
@@ -91,7 +111,10 @@ PAIRS = (
     ),
     PairTable(
         file="relay/usecases/events/replay_inbox.py",
-        tests=("tests/relay/usecases/events/test_replay_inbox.py", "tests/relay/cli"),
+        tests=(
+            "tests/relay/usecases/events/test_replay_inbox.py",
+            "tests/relay/cli",
+        ),
         pairs=(
             Pair("where state <> 'pending' and (%(ids)s", "where (%(ids)s", "pending events are replayed"),
             Pair("created_at >= %(since)s)", "created_at > %(since)s)", "the start of the time"),
@@ -138,6 +161,7 @@ PAIRS = (
     PairTable(
         file="relay/usecases/calls/store_readings.py",
         tests=(
+            "tests/relay/usecases/calls/test_store_readings.py",
             "tests/relay/usecases/events/test_poll_enode.py",
             "tests/relay/usecases/linking",
             "tests/relay/usecases/classic/test_refresh_vehicles.py",
@@ -152,6 +176,16 @@ PAIRS = (
                 "id::text = any (%s) and closed_at is null",
                 "id::text = any (%s)",
                 "polled vehicles of a closed account",
+            ),
+            Pair(
+                "and (%(user_id)s::uuid is null or v.user_id = %(user_id)s)",
+                "",
+                "a user's list ends the vehicles of all other users",
+            ),
+            Pair(
+                "on u.id = v.user_id and u.closed_at is null",
+                "on u.id = v.user_id",
+                "vehicles of a closed account are deleted again",
             ),
         ),
     ),

@@ -7,7 +7,7 @@ POLLING = ("tests/component/test_polling.py", "tests/component/test_outage.py")
 PAIRS = (
     PairTable(
         file="custom_components/evconduit/poll_intervals.py",
-        tests=POLLING,
+        tests=(*POLLING,),
         pairs=(
             Pair(
                 "OUTAGE_POLL_INTERVAL: Final = timedelta(minutes=15)",
@@ -33,18 +33,28 @@ PAIRS = (
     ),
     PairTable(
         file="custom_components/evconduit/polling.py",
-        tests=POLLING,
+        tests=(
+            *POLLING,
+            "tests/component/test_disabled_polling.py",
+            "tests/component/test_polling.py",
+        ),
         pairs=(
             Pair(
                 "OUTAGE_POLL_DELAY = timedelta(minutes=2)",
                 "OUTAGE_POLL_DELAY = timedelta(minutes=3)",
                 "when polling starts",
             ),
+            Pair("if entry.pref_disable_polling:", "if False:", "polling is disabled by the user"),
+            Pair(
+                "isinstance(err, UnauthorizedError | ForbiddenError)",
+                "isinstance(err, UnauthorizedError)",
+                "a credential without permission",
+            ),
         ),
     ),
     PairTable(
         file="custom_components/evconduit/availability.py",
-        tests=POLLING,
+        tests=(*POLLING,),
         pairs=(
             Pair(
                 "VALID_FOR: Final = timedelta(minutes=15)",
@@ -74,11 +84,17 @@ PAIRS = (
                 "TIMESTAMP_TOLERANCE: Final = timedelta(minutes=6)",
                 "an old signature",
             ),
+            Pair("MAX_SIGNATURES: Final = 8", "MAX_SIGNATURES: Final = 7", "the number of signatures"),
+            Pair("MAX_HEADER_LENGTH: Final = 2048", "MAX_HEADER_LENGTH: Final = 2047", "the length of a header"),
         ),
     ),
     PairTable(
         file="custom_components/evconduit/client/stream.py",
-        tests=("tests/component/test_stream.py", "tests/component/test_outage.py"),
+        tests=(
+            "tests/component/test_stream.py",
+            "tests/component/test_outage.py",
+            "tests/component/test_backoff.py",
+        ),
         pairs=(
             Pair(
                 "MAX_BACKOFF: Final = timedelta(minutes=2)",
@@ -95,6 +111,15 @@ PAIRS = (
                 "STABLE_AFTER: Final = timedelta(seconds=0)",
                 "when failures are forgotten",
             ),
+            Pair(
+                "INITIAL_BACKOFF: Final = timedelta(seconds=1)",
+                "INITIAL_BACKOFF: Final = timedelta(seconds=2)",
+                "delay",
+            ),
+            Pair(
+                "STABLE_AFTER: Final = timedelta(seconds=30)", "STABLE_AFTER: Final = timedelta(seconds=31)", "stable"
+            ),
+            Pair('    "vehicle_removed": VehicleRemoved.parse,\n', "", "removals"),
         ),
     ),
     PairTable(

@@ -9,7 +9,7 @@ GAP = ("tests/component/test_gap.py", "tests/component/test_webhook.py", "tests/
 PAIRS = (
     PairTable(
         file=f"{FOLDER}/sensor.py",
-        tests=PLATFORMS,
+        tests=(*PLATFORMS,),
         pairs=(
             Pair("UnitOfPower.KILO_WATT", "UnitOfPower.WATT", "the unit of the charge power"),
             Pair("UnitOfTime.MINUTES", "UnitOfTime.HOURS", "the unit of the remaining time"),
@@ -25,7 +25,7 @@ PAIRS = (
     ),
     PairTable(
         file=f"{FOLDER}/binary_sensor.py",
-        tests=PLATFORMS,
+        tests=(*PLATFORMS,),
         pairs=(
             Pair("BinarySensorDeviceClass.PLUG,", "BinarySensorDeviceClass.POWER,", "the class of the cable"),
             Pair("vehicle.charge_state.is_fully_charged", "vehicle.charge_state.is_plugged_in", "fully charged"),
@@ -34,7 +34,10 @@ PAIRS = (
     ),
     PairTable(
         file=f"{FOLDER}/switch.py",
-        tests=("tests/component/test_switch.py", "tests/component/test_coordinator.py"),
+        tests=(
+            "tests/component/test_switch.py",
+            "tests/component/test_coordinator.py",
+        ),
         pairs=(
             Pair(
                 "start_charging.is_supported or capabilities",
@@ -47,7 +50,7 @@ PAIRS = (
     ),
     PairTable(
         file=f"{FOLDER}/device_tracker.py",
-        tests=PLATFORMS,
+        tests=(*PLATFORMS,),
         pairs=(
             Pair("capabilities.location.is_supported", "True", "a vehicle without location has no tracker"),
             Pair("return self.vehicle.location.longitude", "return self.vehicle.location.latitude", "the longitude"),
@@ -64,7 +67,7 @@ PAIRS = (
     ),
     PairTable(
         file=f"{FOLDER}/coordinator.py",
-        tests=GAP,
+        tests=(*GAP,),
         pairs=(
             Pair(
                 " and not (isinstance(message, Snapshot) and message.gap)",
@@ -82,18 +85,6 @@ PAIRS = (
         ),
     ),
     PairTable(
-        file=f"{FOLDER}/polling.py",
-        tests=("tests/component/test_disabled_polling.py", "tests/component/test_polling.py"),
-        pairs=(
-            Pair("if entry.pref_disable_polling:", "if False:", "polling is disabled by the user"),
-            Pair(
-                "isinstance(err, UnauthorizedError | ForbiddenError)",
-                "isinstance(err, UnauthorizedError)",
-                "a credential without permission",
-            ),
-        ),
-    ),
-    PairTable(
         file=f"{FOLDER}/storage.py",
         tests=("tests/component/test_storage.py",),
         pairs=(
@@ -104,7 +95,10 @@ PAIRS = (
     ),
     PairTable(
         file=f"{FOLDER}/stream_channel.py",
-        tests=("tests/component/test_outage.py", "tests/component/test_init.py"),
+        tests=(
+            "tests/component/test_outage.py",
+            "tests/component/test_init.py",
+        ),
         pairs=(
             Pair(
                 "FIRST_SNAPSHOT_TIMEOUT: Final = timedelta(seconds=10)",
@@ -137,29 +131,6 @@ PAIRS = (
         file=f"{FOLDER}/client/sse.py",
         tests=("tests/component/test_sse.py",),
         pairs=(Pair("MAX_EVENT_SIZE: Final = 512 * 1024", "MAX_EVENT_SIZE: Final = 256 * 1024", "the longest line"),),
-    ),
-    PairTable(
-        file=f"{FOLDER}/client/stream.py",
-        tests=("tests/component/test_backoff.py", "tests/component/test_stream.py"),
-        pairs=(
-            Pair(
-                "INITIAL_BACKOFF: Final = timedelta(seconds=1)",
-                "INITIAL_BACKOFF: Final = timedelta(seconds=2)",
-                "delay",
-            ),
-            Pair(
-                "STABLE_AFTER: Final = timedelta(seconds=30)", "STABLE_AFTER: Final = timedelta(seconds=31)", "stable"
-            ),
-            Pair('    "vehicle_removed": VehicleRemoved.parse,\n', "", "removals"),
-        ),
-    ),
-    PairTable(
-        file=f"{FOLDER}/client/webhook.py",
-        tests=("tests/component/test_webhook_signature.py",),
-        pairs=(
-            Pair("MAX_SIGNATURES: Final = 8", "MAX_SIGNATURES: Final = 7", "the number of signatures"),
-            Pair("MAX_HEADER_LENGTH: Final = 2048", "MAX_HEADER_LENGTH: Final = 2047", "the length of a header"),
-        ),
     ),
     PairTable(
         file=f"{FOLDER}/client/models.py",

@@ -69,7 +69,11 @@ PAIRS = (
     ),
     PairTable(
         file="relay/usecases/vehicles/limit_vehicles.py",
-        tests=("tests/relay/usecases/vehicles", "tests/relay/usecases/linking"),
+        tests=(
+            "tests/relay/usecases/vehicles/test_served_vehicles.py",
+            "tests/relay/usecases/vehicles",
+            "tests/relay/usecases/linking",
+        ),
         pairs=(
             Pair(
                 "where v.user_id = u.id and v.gone_at is null) as linked",
@@ -96,6 +100,16 @@ PAIRS = (
                 "an unlimited plan after a limited one",
             ),
             Pair("where u.closed_at is null\n", "where true\n", "the limit of a closed account"),
+            Pair(
+                "then now() end\nwhere user_id = %(user_id)s and",
+                "then now() end\nwhere",
+                "a choice of vehicles changes another account's",
+            ),
+            Pair(
+                "c.served > l.max_served or (c.unserved > 0 and c.served < coalesce(l.max_served, c.served + 1))",
+                "c.served > l.max_served",
+                "vehicles stay unserved after a plan grows",
+            ),
         ),
     ),
     PairTable(
@@ -127,12 +141,26 @@ PAIRS = (
     ),
     PairTable(
         file="relay/usecases/calls/refresh_throttle.py",
-        tests=("tests/relay/usecases/vehicles", "tests/relay/usecases/classic/test_refresh_vehicles.py"),
+        tests=(
+            "tests/relay/usecases/calls/test_refresh_throttle.py",
+            "tests/relay/usecases/vehicles",
+            "tests/relay/usecases/classic/test_refresh_vehicles.py",
+        ),
         pairs=(
             Pair(
                 "set refreshed_at = null where id = %s and refreshed_at = %s",
                 "set refreshed_at = null where id = %s and refreshed_at <> %s",
                 "a failed refresh",
+            ),
+            Pair(
+                "where id = %s and refreshed_at = %s",
+                "where id = %s and %s is not null",
+                "a refresh that failed releases a later one",
+            ),
+            Pair(
+                "where id = %(id)s and {interval_has_passed",
+                "where {interval_has_passed",
+                "a refresh of one row claims all rows",
             ),
         ),
     ),

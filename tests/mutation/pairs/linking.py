@@ -7,7 +7,7 @@ LINKING = ("tests/relay/usecases/linking",)
 PAIRS = (
     PairTable(
         file="relay/usecases/linking/start_link_session.py",
-        tests=LINKING,
+        tests=(*LINKING,),
         pairs=(
             Pair(
                 "u.id = p.user_id and u.closed_at is null and u.disabled_at is null",
@@ -35,7 +35,7 @@ PAIRS = (
     ),
     PairTable(
         file="relay/usecases/linking/create_link_page.py",
-        tests=LINKING,
+        tests=(*LINKING,),
         pairs=(
             Pair(
                 "order by created_at desc, id offset", "order by created_at, id offset", "the newest pages are deleted"
@@ -54,7 +54,7 @@ PAIRS = (
     ),
     PairTable(
         file="relay/usecases/linking/link_outcome.py",
-        tests=LINKING,
+        tests=(*LINKING,),
         pairs=(
             Pair(
                 "where id = %(id)s and opened_at is not null and returned_at is null",
@@ -72,7 +72,10 @@ PAIRS = (
     ),
     PairTable(
         file="relay/usecases/linking/unlink_vehicles.py",
-        tests=("tests/relay/usecases/linking/test_unlink_vehicles.py", *LINKING),
+        tests=(
+            "tests/relay/usecases/linking/test_unlink_vehicles.py",
+            *LINKING,
+        ),
         pairs=(
             Pair(
                 "where v.user_id = %(user_id)s and v.gone_at is null and v.vendor",
@@ -88,7 +91,7 @@ PAIRS = (
     ),
     PairTable(
         file="relay/usecases/linking/poll_link_result.py",
-        tests=LINKING,
+        tests=(*LINKING,),
         pairs=(
             Pair(
                 "where v.user_id = %(user_id)s and v.gone_at is null\n",

@@ -11,7 +11,10 @@ OAUTH = (
 PAIRS = (
     PairTable(
         file="relay/identity/oauth_repository.py",
-        tests=(*OAUTH, "tests/relay/usecases/account"),
+        tests=(
+            *OAUTH,
+            "tests/relay/usecases/account",
+        ),
         pairs=(
             Pair(
                 "where c.code_hash = %s and c.used_at is null and", "where c.code_hash = %s and", "a code works twice"
@@ -111,7 +114,10 @@ PAIRS = (
     ),
     PairTable(
         file="relay/identity/oauth.py",
-        tests=("tests/relay/identity/test_oauth.py", *OAUTH),
+        tests=(
+            "tests/relay/identity/test_oauth.py",
+            *OAUTH,
+        ),
         pairs=(
             Pair(
                 "CODE_LIFETIME = timedelta(seconds=60)",
@@ -142,6 +148,23 @@ PAIRS = (
                 "a long challenge",
             ),
             Pair("/auth/external/callback", "/auth/external/.*", "a redirect to another path"),
+        ),
+    ),
+    PairTable(
+        file="relay/identity/oauth_requests.py",
+        tests=("tests/relay/identity/test_oauth_requests.py",),
+        pairs=(
+            Pair(
+                "SIGNED_REQUEST_LIFETIME = timedelta(minutes=15)",
+                "SIGNED_REQUEST_LIFETIME = timedelta(minutes=14)",
+                "a sign-in page works for less than 15 minutes",
+            ),
+            Pair("MAX_STATE_LENGTH = 2000", "MAX_STATE_LENGTH = 2001", "a state that is too long is accepted"),
+            Pair(
+                "MAX_INSTALLATION_LENGTH = 100",
+                "MAX_INSTALLATION_LENGTH = 99",
+                "the longest name of an installation is refused",
+            ),
         ),
     ),
 )

@@ -7,7 +7,11 @@ OPERATIONS = ("tests/relay/usecases/operations",)
 PAIRS = (
     PairTable(
         file="relay/usecases/operations/prune_history.py",
-        tests=("tests/relay/usecases/operations/test_prune_history.py", *OPERATIONS, "tests/relay/usecases/account"),
+        tests=(
+            "tests/relay/usecases/operations/test_prune_history.py",
+            *OPERATIONS,
+            "tests/relay/usecases/account",
+        ),
         pairs=(
             Pair(
                 "where created_at < now() - %s and state = any (%s) limit",
@@ -68,7 +72,10 @@ PAIRS = (
     ),
     PairTable(
         file="relay/usecases/operations/monitor_webhook_health.py",
-        tests=("tests/relay/usecases/operations/test_monitor_webhook_health.py", *OPERATIONS),
+        tests=(
+            "tests/relay/usecases/operations/test_monitor_webhook_health.py",
+            *OPERATIONS,
+        ),
         pairs=(
             Pair("where f.minute > now() - interval '1 hour'\n", "where true\n", "old wrong signatures"),
             Pair(
@@ -87,7 +94,10 @@ PAIRS = (
     ),
     PairTable(
         file="relay/usecases/operations/webhook_health.py",
-        tests=("tests/relay/usecases/operations/test_webhook_health.py", *OPERATIONS),
+        tests=(
+            "tests/relay/usecases/operations/test_webhook_health.py",
+            *OPERATIONS,
+        ),
         pairs=(
             Pair(
                 "UNREACHABLE_AFTER = timedelta(minutes=2)",

@@ -5,7 +5,10 @@ from scripts.lib.mutation.tables import Pair, PairTable
 PAIRS = (
     PairTable(
         file="relay/kit/outbound_rules.py",
-        tests=("tests/relay/kit",),
+        tests=(
+            "tests/relay/kit/test_outbound_rules.py",
+            "tests/relay/kit",
+        ),
         pairs=(
             *(
                 Pair(f'"{name}"{end}', f'"{name}.example"{end}', f"the host {name}")
@@ -51,6 +54,24 @@ PAIRS = (
             Pair(
                 'NAT64 = IPv6Network("64:ff9b::/96")', 'NAT64 = IPv6Network("64:ff9c::/96")', "addresses behind NAT64"
             ),
+            Pair('"172.30.32.0/23"', '"172.30.32.0/24"', "the upper half of the Supervisor's network is allowed"),
+            Pair('"fd00:ec2::/32"', '"fd00:ec2::254/128"', "other addresses of the metadata network are allowed"),
+            Pair('"100.64.0.0/10", ', '"100.64.0.0/11", ', "the upper half of 100.64.0.0/10 is missing"),
+            Pair('"172.16.0.0/12"', '"172.16.0.0/13"', "the upper half of 172.16.0.0/12 is missing"),
+            Pair("MAX_PORT = 65535", "MAX_PORT = 65534", "the highest port is refused"),
+            Pair(
+                'IPv6Network("64:ff9b::/96")',
+                'IPv6Network("64:ff9b::/64")',
+                "addresses outside the NAT64 prefix are read as NAT64",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/kit/outbound_addresses.py",
+        tests=("tests/relay/kit/test_outbound_addresses.py",),
+        pairs=(
+            Pair("MAX_CONNECT_ATTEMPTS = 3", "MAX_CONNECT_ATTEMPTS = 4", "a request tries too many addresses"),
+            Pair("MAX_CONNECT_ATTEMPTS = 3", "MAX_CONNECT_ATTEMPTS = 2", "a request tries too few addresses"),
         ),
     ),
 )
