@@ -20,7 +20,7 @@ PAIRS = (
             Pair(
                 'where user_id = %s and id = %s and revoked_at is null\n"""\n# Ser',
                 'where user_id = %s and id = %s\n"""\n# Ser',
-                "the page of a revoked key",
+                "the page of a revoked key still opens",
             ),
             Pair(
                 "select count(*) from api_keys where user_id = %s and revoked_at is null",
@@ -32,7 +32,7 @@ PAIRS = (
                 "set revoked_at = now() where user_id is distinct from %s and id = %s",
                 "a key of another user is revoked",
             ),
-            Pair("MAX_KEYS = 50", "MAX_KEYS = 51", "the number of keys"),
+            Pair("MAX_KEYS = 50", "MAX_KEYS = 51", "an account has 51 keys instead of 50"),
             Pair("order by created_at desc, id", "order by created_at, id", "the oldest key comes first"),
             Pair(
                 "set revoked_at = now() where user_id = %s and id = %s",
@@ -54,8 +54,16 @@ PAIRS = (
                 "where c.user_id = %(user_id)s",
                 "revoked credentials are listed as installations",
             ),
-            Pair("timedelta(hours=13)", "timedelta(hours=11)", "a client that polls every twelve hours"),
-            Pair("coalesce(e.streaming_until > now(), false)", "e.streaming_until is not null", "an expired stream"),
+            Pair(
+                "timedelta(hours=13)",
+                "timedelta(hours=11)",
+                "a client that polls every twelve hours is shown as inactive",
+            ),
+            Pair(
+                "coalesce(e.streaming_until > now(), false)",
+                "e.streaming_until is not null",
+                "an expired stream is shown as open",
+            ),
             Pair(
                 "POLLING_WINDOW = timedelta(hours=13)",
                 "POLLING_WINDOW = timedelta(hours=14)",

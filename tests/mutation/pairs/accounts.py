@@ -42,9 +42,9 @@ PAIRS = (
             Pair(
                 "where id = %s and revoked_at is null and expires_at > now() and used < uses returning id",
                 "where id = %s and revoked_at is null and expires_at > now() and used <= uses returning id",
-                "an invitation registers one more",
+                "an invitation registers one user too many",
             ),
-            Pair('"O": "0", "I": "1", "L": "1"', '"O": "0", "I": "1"', "a typed L instead of 1"),
+            Pair('"O": "0", "I": "1", "L": "1"', '"O": "0", "I": "1"', "a code with L instead of 1 is refused"),
             Pair(
                 "where id = %s and revoked_at is null and expires_at > now() and used < uses",
                 "where id = %s and revoked_at is null and expires_at > now()",
@@ -76,12 +76,14 @@ PAIRS = (
                 accepted="deleting an account clears supabase_id in the same statement that sets deleted_at",
             ),
             Pair(
-                "select id, true from deleted_users", "select id, false from deleted_users", "sign-in during a deletion"
+                "select id, true from deleted_users",
+                "select id, false from deleted_users",
+                "a user signs in during the deletion of the account",
             ),
             Pair(
                 "select id, closed_at is not null as is_closed from users",
                 "select id, false as is_closed from users",
-                "sign-in to a closed account",
+                "a user signs in to a closed account",
             ),
             Pair(
                 "case when %(approved)s then now() end",
@@ -91,9 +93,13 @@ PAIRS = (
             Pair(
                 " where id = %s and accepted_terms_at is null", " where id = %s", "terms are accepted again and again"
             ),
-            Pair("MAX_EMAIL_LENGTH = 254", "MAX_EMAIL_LENGTH = 255", "the longest email address"),
+            Pair("MAX_EMAIL_LENGTH = 254", "MAX_EMAIL_LENGTH = 255", "an email address that is too long is accepted"),
             Pair("where closed_at is null and (id::text", "where (id::text", "commands find closed accounts"),
-            Pair("lower(email) = lower(%(email_or_id)s)", "email = %(email_or_id)s", "upper case in an address"),
+            Pair(
+                "lower(email) = lower(%(email_or_id)s)",
+                "email = %(email_or_id)s",
+                "an address in upper case isn't found",
+            ),
             Pair("[^@\\s]{1,64}@", "[^@\\s]{1,65}@", "an email address whose name is too long is accepted"),
             Pair("and email is distinct from %(email)s", "and false", "a changed email address isn't stored"),
             Pair("case when %(accepts_terms)s then now() end", "now()", "each new account has accepted the terms"),
@@ -123,7 +129,7 @@ PAIRS = (
                 "where deleted_at is null order by",
                 "a deletion is retried before its time",
             ),
-            Pair("(1, 5, 30, 120, 360)", "(1, 5, 30, 120, 720)", "the delay between the last retries"),
+            Pair("(1, 5, 30, 120, 360)", "(1, 5, 30, 120, 720)", "the last retries of a deletion come too late"),
         ),
     ),
     PairTable(
@@ -142,7 +148,11 @@ PAIRS = (
                 "a code of a closed account still works",
                 accepted="redeeming a code checks the account, too; the rows are deleted with the account",
             ),
-            Pair("sessions as (delete from web_sessions where user_id = %(user_id)s),\n", "", "web sessions stay"),
+            Pair(
+                "sessions as (delete from web_sessions where user_id = %(user_id)s),\n",
+                "",
+                "web sessions of a deleted user stay",
+            ),
         ),
     ),
 )

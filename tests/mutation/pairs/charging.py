@@ -25,27 +25,41 @@ PAIRS = (
             Pair(
                 "MIN_UNMEASURED_DURATION = timedelta(minutes=10)",
                 "MIN_UNMEASURED_DURATION = timedelta(minutes=9)",
-                "a short session that nothing measures",
+                "nine unmeasured minutes count as a session",
             ),
             Pair(
                 "MIN_UNMEASURED_DURATION = timedelta(minutes=10)",
                 "MIN_UNMEASURED_DURATION = timedelta(minutes=11)",
-                "a session of ten minutes that nothing measures",
+                "ten unmeasured minutes don't count as a session",
             ),
-            Pair("MIN_RISE_PLUGGED_IN = 2.0", "MIN_RISE_PLUGGED_IN = 1.0", "a rise that proves nothing"),
-            Pair("MIN_RISE_PLUGGED_IN = 2.0", "MIN_RISE_PLUGGED_IN = 3.0", "a rise that proves charging"),
+            Pair("MIN_RISE_PLUGGED_IN = 2.0", "MIN_RISE_PLUGGED_IN = 1.0", "a rise of one point counts as charging"),
+            Pair(
+                "MIN_RISE_PLUGGED_IN = 2.0",
+                "MIN_RISE_PLUGGED_IN = 3.0",
+                "a rise of two points doesn't count as charging",
+            ),
         ),
     ),
     PairTable(
         file="relay/vehicles/charging/derivation.py",
         tests=(*PURE,),
         pairs=(
-            Pair("MAX_GAP = timedelta(hours=8)", "MAX_GAP = timedelta(hours=9)", "a gap of more than 8 hours"),
-            Pair("MAX_GAP = timedelta(hours=8)", "MAX_GAP = timedelta(hours=7)", "a gap of 8 hours"),
-            Pair("MIN_RISE_UNPLUGGED = 5.0", "MIN_RISE_UNPLUGGED = 4.0", "a rise without a plug that proves nothing"),
-            Pair("MIN_RISE_UNPLUGGED = 5.0", "MIN_RISE_UNPLUGGED = 6.0", "a rise without a plug that proves charging"),
-            Pair("MIN_FALL = 2.0", "MIN_FALL = 1.0", "a fall that proves nothing"),
-            Pair("MIN_FALL = 2.0", "MIN_FALL = 3.0", "a fall that proves that it did not charge"),
+            Pair(
+                "MAX_GAP = timedelta(hours=8)",
+                "MAX_GAP = timedelta(hours=9)",
+                "charging counts through a gap of more than 8 hours",
+            ),
+            Pair("MAX_GAP = timedelta(hours=8)", "MAX_GAP = timedelta(hours=7)", "a gap of 8 hours ends a session"),
+            Pair(
+                "MIN_RISE_UNPLUGGED = 5.0", "MIN_RISE_UNPLUGGED = 4.0", "a small rise without a plug counts as charging"
+            ),
+            Pair(
+                "MIN_RISE_UNPLUGGED = 5.0",
+                "MIN_RISE_UNPLUGGED = 6.0",
+                "a rise of 5 points without a plug doesn't count",
+            ),
+            Pair("MIN_FALL = 2.0", "MIN_FALL = 1.0", "a fall of one point ends charging"),
+            Pair("MIN_FALL = 2.0", "MIN_FALL = 3.0", "a fall of 2 points counts as charging"),
         ),
     ),
     PairTable(
@@ -55,12 +69,12 @@ PAIRS = (
             Pair(
                 "MAX_POWER_HOLD = timedelta(minutes=30)",
                 "MAX_POWER_HOLD = timedelta(minutes=29)",
-                "a power that is held for 30 minutes",
+                "a power isn't held for 30 minutes",
             ),
             Pair(
                 "MAX_POWER_HOLD = timedelta(minutes=30)",
                 "MAX_POWER_HOLD = timedelta(minutes=31)",
-                "a power that is held for too long",
+                "a power is held for more than 30 minutes",
             ),
         ),
     ),
@@ -68,16 +82,16 @@ PAIRS = (
         file="relay/vehicles/charging/samples.py",
         tests=(*PURE,),
         pairs=(
-            Pair("MAX_POWER_KW = 2000.0", "MAX_POWER_KW = 1999.0", "the highest power"),
-            Pair("MAX_POWER_KW = 2000.0", "MAX_POWER_KW = 3000.0", "an impossible power"),
-            Pair("MAX_CAPACITY_KWH = 2000.0", "MAX_CAPACITY_KWH = 1999.0", "the largest battery"),
-            Pair("MAX_CAPACITY_KWH = 2000.0", "MAX_CAPACITY_KWH = 3000.0", "an impossible battery"),
+            Pair("MAX_POWER_KW = 2000.0", "MAX_POWER_KW = 1999.0", "the highest power is ignored"),
+            Pair("MAX_POWER_KW = 2000.0", "MAX_POWER_KW = 3000.0", "an impossible power is recorded"),
+            Pair("MAX_CAPACITY_KWH = 2000.0", "MAX_CAPACITY_KWH = 1999.0", "the largest battery is ignored"),
+            Pair("MAX_CAPACITY_KWH = 2000.0", "MAX_CAPACITY_KWH = 3000.0", "an impossible battery is recorded"),
         ),
     ),
     PairTable(
         file="relay/vehicles/charging/home_and_rates.py",
         tests=(*PURE,),
-        pairs=(Pair("EARTH_RADIUS_M = 6_371_000.0", "EARTH_RADIUS_M = 6_771_000.0", "the radius of the earth"),),
+        pairs=(Pair("EARTH_RADIUS_M = 6_371_000.0", "EARTH_RADIUS_M = 6_771_000.0", "distances are 6 % too long"),),
     ),
     PairTable(
         file="relay/vehicles/charging/session_records.py",
@@ -89,9 +103,9 @@ PAIRS = (
             Pair(
                 "s.open and s.ended_at > now() - interval '8 hours'",
                 "s.open",
-                "the session of a vehicle that stopped reporting",
+                "the session of a vehicle that stopped reporting never ends",
             ),
-            Pair("interval '8 hours'", "interval '1 hour'", "a session with a silence of two hours"),
+            Pair("interval '8 hours'", "interval '1 hour'", "a session without a report for two hours has ended"),
             Pair(
                 "interval '8 hours'",
                 "interval '9 hours'",
@@ -116,15 +130,15 @@ PAIRS = (
             Pair(
                 "where v.user_id = %(user_id)s and v.link_state <> 'over_limit'",
                 "where v.user_id = %(user_id)s",
-                "sessions of a vehicle over the limit",
+                "sessions of a vehicle over the limit are listed",
             ),
-            Pair("(s.started_at, s.id) < (", "(s.started_at, s.id) <= (", "a session on two pages"),
+            Pair("(s.started_at, s.id) < (", "(s.started_at, s.id) <= (", "a session is on two pages"),
             Pair(
                 "(s.started_at, s.id) < (%(before_at)s, %(before_id)s)",
                 "s.started_at < %(before_at)s",
-                "sessions that began together",
+                "of sessions that began together, one is on no page",
             ),
-            Pair("MAX_SESSIONS = 200", "MAX_SESSIONS = 201", "the size of a page"),
+            Pair("MAX_SESSIONS = 200", "MAX_SESSIONS = 201", "a page has 201 sessions instead of 200"),
             Pair(
                 "s.started_at desc, s.id desc",
                 "s.started_at desc, s.id",
@@ -158,25 +172,33 @@ PAIRS = (
             Pair(
                 "v.link_state <> 'over_limit' and not {IS_UNDER_WAY}",
                 "v.link_state <> 'over_limit'",
-                "sessions that are under way",
+                "sessions that are under way are listed",
             ),
-            Pair(" and v.link_state <> 'over_limit' and not", " and not", "sessions of a vehicle over the limit"),
-            Pair("s.started_at) > %(since)s end", "s.started_at) >= %(since)s end", "a session on two pages"),
+            Pair(
+                " and v.link_state <> 'over_limit' and not",
+                " and not",
+                "sessions of a vehicle over the limit are listed",
+            ),
+            Pair("s.started_at) > %(since)s end", "s.started_at) >= %(since)s end", "a session is on two pages"),
             Pair(
                 "%(since)s::timestamptz - %(overlap)s::interval",
                 "%(since)s::timestamptz + 0 * %(overlap)s::interval",
-                "a session whose change was committed late",
+                "a session whose change was committed late is never synced",
             ),
             Pair(
                 "fetch first %(limit)s rows with ties",
                 "fetch first %(limit)s rows only",
-                "sessions that began together",
+                "of sessions that began together, one is on no page",
             ),
-            Pair("case when open then amended_at else now() end", "amended_at", "an odometer for an ended session"),
+            Pair(
+                "case when open then amended_at else now() end",
+                "amended_at",
+                "an odometer isn't stored for an ended session",
+            ),
             Pair(
                 "order by started_at desc, id limit 1",
                 "order by started_at, id limit 1",
-                "the odometer of the oldest session",
+                "the odometer is stored for the oldest session",
             ),
             Pair(
                 "SYNC_OVERLAP = timedelta(minutes=1)",

@@ -44,18 +44,18 @@ PAIRS = (
             Pair(
                 "where vehicle_id = %s and at > %s order by at",
                 "where vehicle_id = %s and at > %s order by at desc",
-                "the order of samples",
+                "samples are read in the wrong order",
                 "the samples are sorted by their time afterwards",
             ),
             Pair(
                 "where vehicle_id = %s and started_at >= %s",
                 "where vehicle_id = %s and started_at > %s",
-                "the session that began at the base",
+                "the session that began at the base is recorded twice",
             ),
             Pair(
                 "= (e.counted_kwh + excluded.counted_kwh,",
                 "= (e.counted_kwh,",
-                "the energy of a vehicle that was linked twice",
+                "the energy of a vehicle that was linked twice is lost",
             ),
             Pair(
                 "greatest(e.lifetime_kwh, e.counted_kwh + excluded.counted_kwh)",
@@ -203,11 +203,15 @@ PAIRS = (
             "tests/relay/usecases/charging",
         ),
         pairs=(
-            Pair("order by valid_from desc limit 1", "order by valid_from limit 1", "the oldest rate"),
+            Pair(
+                "order by valid_from desc limit 1",
+                "order by valid_from limit 1",
+                "a new rate is compared with the oldest",
+            ),
             Pair(
                 "where cost_per_kwh = %s and currency = %s)",
                 "where cost_per_kwh = %s or currency = %s)",
-                "a new price in the same currency",
+                "a new price in the same currency is ignored",
             ),
             Pair("and currency = %s)", "and (currency = %s or true))", "the same price in another currency is ignored"),
             Pair(

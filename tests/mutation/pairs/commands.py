@@ -12,18 +12,18 @@ PAIRS = (
             Pair(
                 "select * from commands where user_id = %s and id = %s",
                 "select * from commands where user_id is not null and %s::uuid is not null and id = %s",
-                "another user's command",
+                "another user's command is found",
             ),
             Pair(
                 "where user_id = %s and vehicle_id = %s order",
                 "where %s::uuid is not null and vehicle_id = %s order",
-                "another user's history",
+                "another user's history is listed",
                 "the vehicle is looked up as the user's own before",
             ),
             Pair(
                 "order by requested_at desc, id limit %s",
                 "order by requested_at, id limit %s",
-                "the order of the history",
+                "the oldest commands are listed",
             ),
         ),
     ),
@@ -38,7 +38,7 @@ PAIRS = (
             Pair(
                 "(settled_at is null or state = 'unknown' and %(settled)s)",
                 "(settled_at is null)",
-                "an unknown outcome that becomes known",
+                "an unknown outcome stays unknown",
             ),
             Pair(
                 "(settled_at is null or state = 'unknown' and %(settled)s)",
@@ -56,9 +56,9 @@ PAIRS = (
                 "enode_action_id = %(action_id)s,",
                 "the action's id is lost",
             ),
-            Pair("coalesce(%(settled_at)s, now()) end", "now() end", "Enode's time of settlement"),
-            Pair('    "FAILED": "failed",\n', '    "FAILED": "cancelled",\n', "a failed command"),
-            Pair('    "CANCELLED": "cancelled",\n', "", "a cancelled command"),
+            Pair("coalesce(%(settled_at)s, now()) end", "now() end", "Enode's time of settlement is lost"),
+            Pair('    "FAILED": "failed",\n', '    "FAILED": "cancelled",\n', "a failed command is shown as cancelled"),
+            Pair('    "CANCELLED": "cancelled",\n', "", "a cancelled command stays open"),
             Pair(
                 "(settled_at is null or state = 'unknown' and %(settled)s)",
                 "settled_at is null",
@@ -93,15 +93,19 @@ PAIRS = (
             Pair(
                 "where settled_at is null and requested_at < now() - %s",
                 "where requested_at < now() - %s",
-                "settled commands are stale",
+                "settled commands are checked again",
             ),
             Pair(
                 "where settled_at is null and requested_at < now() - %s",
                 "where settled_at is null and requested_at < now() + 0 * %s",
-                "a new command is stale",
+                "a new command counts as stale",
             ),
-            Pair("(30, 120, 600, 2100)", "(30, 120, 600, 1500)", "the last check before Enode's time-out"),
-            Pair("CHECK_DELAYS[-1] + timedelta(minutes=10)", "CHECK_DELAYS[-1]", "stale before the last check"),
+            Pair("(30, 120, 600, 2100)", "(30, 120, 600, 1500)", "the last check comes before Enode's time-out"),
+            Pair(
+                "CHECK_DELAYS[-1] + timedelta(minutes=10)",
+                "CHECK_DELAYS[-1]",
+                "a command counts as stale before its last check",
+            ),
             Pair("(30, 120, 600, 2100)", "(30, 120, 600, 1800)", "the last check comes before Enode's time-out"),
             Pair(
                 "timedelta(minutes=10)",

@@ -12,14 +12,18 @@ PAIRS = (
             *ENDPOINTS,
         ),
         pairs=(
-            Pair("where e.next_try_at <= now() and (e.leased", "where (e.leased", "a retry before its time"),
+            Pair("where e.next_try_at <= now() and (e.leased", "where (e.leased", "a retry comes before its time"),
             Pair("(e.leased_until is null or e.leased_until < now())", "true", "two processes lease one endpoint"),
             Pair(
                 "(e.leased_until is null or e.leased_until < now())",
                 "e.leased_until is null",
                 "a lease of a dead process never ends",
             ),
-            Pair("  and (e.streaming_until is null or e.streaming_until < now())\n", "", "delivery beside a stream"),
+            Pair(
+                "  and (e.streaming_until is null or e.streaming_until < now())\n",
+                "",
+                "delivery goes on beside a stream",
+            ),
             Pair(
                 "(e.streaming_until is null or e.streaming_until < now())",
                 "e.streaming_until is null",
@@ -28,25 +32,25 @@ PAIRS = (
             Pair(
                 "u.closed_at is null and u.disabled_at is null and u.plan",
                 "u.disabled_at is null and u.plan",
-                "delivery to a closed account",
+                "delivery to a closed account goes on",
             ),
             Pair(
                 "u.closed_at is null and u.disabled_at is null and u.plan",
                 "u.closed_at is null and u.plan",
-                "delivery to a disabled account",
+                "delivery to a disabled account goes on",
             ),
-            Pair(" and u.plan = any (%(plans)s)", "", "delivery on a plan without push"),
+            Pair(" and u.plan = any (%(plans)s)", "", "delivery goes on without push in the plan"),
             Pair(
                 "k.revoked_at is null and 'read' = any (k.scopes)",
                 "'read' = any (k.scopes)",
-                "delivery to a revoked credential",
+                "delivery to a revoked credential goes on",
             ),
             Pair(
                 "k.revoked_at is null and 'read' = any (k.scopes)",
                 "k.revoked_at is null",
-                "delivery to a credential that may not read",
+                "a credential that may not read gets vehicle data",
             ),
-            Pair("  and not {DELIVERY_PAUSED}\n", "", "delivery while paused"),
+            Pair("  and not {DELIVERY_PAUSED}\n", "", "delivery goes on while paused"),
             Pair(
                 "{user_condition} and not e.slow and e.failures = 0",
                 "{user_condition}",
@@ -65,30 +69,34 @@ PAIRS = (
             Pair(
                 "or e.seq > f.seq as has_invalid_cursor",
                 "or e.seq >= f.seq as has_invalid_cursor",
-                "the edge of an invalid cursor",
+                "a cursor at the end of the feed is invalid",
                 "an endpoint at the end of its feed isn't due",
             ),
-            Pair(" or e.seq > f.seq as has_invalid_cursor", " as has_invalid_cursor", "a cursor ahead of the feed"),
-            Pair("e.epoch is distinct from f.epoch or", "false or", "a cursor of another epoch"),
+            Pair(
+                " or e.seq > f.seq as has_invalid_cursor",
+                " as has_invalid_cursor",
+                "a cursor ahead of the feed is valid",
+            ),
+            Pair("e.epoch is distinct from f.epoch or", "false or", "a cursor of another epoch is valid"),
             Pair(
                 "t.seq > e.seq and t.created_at < now() - %(replayed)s",
                 "t.created_at < now() - %(replayed)s",
-                "an old transition that was delivered",
+                "a delivered transition that is old counts as missed",
             ),
             Pair(
                 "failures = case when %(delivered)s then 0 else failures end",
                 "failures = failures",
-                "failures after a success",
+                "failures are counted on after a success",
             ),
             Pair(
                 "failing_since = case when %(delivered)s then null else failing_since end",
                 "failing_since = failing_since",
-                "failing since, after a success",
+                "an endpoint is still failing after a success",
             ),
             Pair(
                 "off_at = case when %(delivered)s then null else off_at end",
                 "off_at = off_at",
-                "switched on by a success",
+                "a success doesn't switch an endpoint on",
             ),
             Pair("e.id = %(id)s and e.lease_token = %(token)s", "e.id = %(id)s", "a lost lease moves the cursor"),
             Pair(
@@ -101,7 +109,11 @@ PAIRS = (
                 "where id = %(id)s and lease_token = %(token)s", "where id = %(id)s", "a lost lease records a failure"
             ),
             Pair("where id = %s and lease_token = %s", "where id = %s and lease_token <> %s", "a lease isn't released"),
-            Pair("timedelta(seconds=60)", "timedelta(seconds=6000)", "the duration of a lease"),
+            Pair(
+                "timedelta(seconds=60)",
+                "timedelta(seconds=6000)",
+                "a lease lasts for 100 minutes after its process died",
+            ),
             Pair(
                 "order by e.next_try_at limit %(quick)s",
                 "order by e.next_try_at desc limit %(quick)s",
@@ -155,15 +167,27 @@ PAIRS = (
         file="relay/delivery/retry.py",
         tests=("tests/relay/delivery/test_retry.py",),
         pairs=(
-            Pair("(5, 30, 120, 600, 1800)", "(5, 30, 120, 600, 3600)", "the delay after the fifth failure"),
-            Pair("(5, 30, 120, 600, 1800)", "(6, 30, 120, 600, 1800)", "the delay after the first failure"),
-            Pair("JITTER = 0.2", "JITTER = 0.0", "retries without a spread"),
-            Pair("OFF_AFTER = timedelta(days=5)", "OFF_AFTER = timedelta(days=6)", "when an endpoint is switched off"),
+            Pair("(5, 30, 120, 600, 1800)", "(5, 30, 120, 600, 3600)", "the fifth retry comes too late"),
+            Pair("(5, 30, 120, 600, 1800)", "(6, 30, 120, 600, 1800)", "the first retry comes too late"),
+            Pair("JITTER = 0.2", "JITTER = 0.0", "endpoints that failed together are retried together"),
             Pair(
-                "PROBE_INTERVAL = timedelta(hours=6)", "PROBE_INTERVAL = timedelta(hours=7)", "how often it is probed"
+                "OFF_AFTER = timedelta(days=5)", "OFF_AFTER = timedelta(days=6)", "an endpoint is switched off too late"
             ),
-            Pair("PROBE_PERIOD = timedelta(days=30)", "PROBE_PERIOD = timedelta(days=31)", "how long it is probed"),
-            Pair("HOURLY_DELAY = timedelta(hours=1)", "HOURLY_DELAY = timedelta(hours=2)", "the later delays"),
+            Pair(
+                "PROBE_INTERVAL = timedelta(hours=6)",
+                "PROBE_INTERVAL = timedelta(hours=7)",
+                "an endpoint that is off is probed too rarely",
+            ),
+            Pair(
+                "PROBE_PERIOD = timedelta(days=30)",
+                "PROBE_PERIOD = timedelta(days=31)",
+                "an endpoint that is off is probed for too long",
+            ),
+            Pair(
+                "HOURLY_DELAY = timedelta(hours=1)",
+                "HOURLY_DELAY = timedelta(hours=2)",
+                "later retries come too rarely",
+            ),
             Pair("JITTER = 0.2", "JITTER = 0.3", "retries spread too widely"),
             Pair(
                 "OFF_AFTER = timedelta(days=5)",

@@ -13,11 +13,11 @@ PAIRS = (
         ),
         pairs=(
             Pair("then greatest(seq, %(seq)s)", "then %(seq)s", "the cursor moves back"),
-            Pair("else %(seq)s end", "else greatest(seq, %(seq)s) end", "the cursor of another epoch"),
+            Pair("else %(seq)s end", "else greatest(seq, %(seq)s) end", "the cursor stays ahead in a new epoch"),
             Pair(
                 "or streaming_until is null or streaming_until < now())",
                 "or streaming_until is null)",
-                "an expired lease",
+                "an expired lease can't be acquired",
             ),
             Pair(
                 "(%(held)s::timestamptz is null or streaming_until = %(held)s\n",
@@ -29,7 +29,7 @@ PAIRS = (
                 "streaming_until is not null",
                 "an older stream releases the lease",
             ),
-            Pair("timedelta(seconds=60)", "timedelta(seconds=600)", "how long a dead stream suspends delivery"),
+            Pair("timedelta(seconds=60)", "timedelta(seconds=600)", "a dead stream suspends delivery for ten minutes"),
             Pair(
                 "greatest(seq, %(seq)s)",
                 "greatest(seq::text, %(seq)s::text)::bigint",
@@ -54,7 +54,7 @@ PAIRS = (
             Pair(
                 "last_failure = null, off_at = null, slow = false,\n",
                 "last_failure = null, slow = false,\n",
-                "registering switches on",
+                "registering doesn't switch an endpoint on",
             ),
             Pair(
                 "k.id = e.credential_id and k.revoked_at is null)",
@@ -64,9 +64,13 @@ PAIRS = (
             Pair(
                 "set failures = 0, failing_since = null, off_at = null, slow",
                 "set failures = 0, failing_since = null, slow",
-                "a test that arrives switches on",
+                "a test that arrives doesn't switch an endpoint on",
             ),
-            Pair('and {interval_has_passed("tested_at")} returning', "returning", "tests without a limit"),
+            Pair(
+                'and {interval_has_passed("tested_at")} returning',
+                "returning",
+                "test messages are sent without a limit",
+            ),
             Pair(
                 "where kind = 'v2' and credential_id = %s\"",
                 "where kind = 'v2' or credential_id = %s\"",
@@ -98,7 +102,11 @@ PAIRS = (
             "tests/relay/usecases/classic",
         ),
         pairs=(
-            Pair("MAX_CLASSIC_ENDPOINTS = 20", "MAX_CLASSIC_ENDPOINTS = 21", "the number of classic endpoints"),
+            Pair(
+                "MAX_CLASSIC_ENDPOINTS = 20",
+                "MAX_CLASSIC_ENDPOINTS = 21",
+                "an account has 21 classic endpoints instead of 20",
+            ),
             Pair(
                 "    order by created_at desc, id offset",
                 "    order by created_at, id offset",
@@ -107,7 +115,7 @@ PAIRS = (
             Pair(
                 "epoch = case when old.vehicle_id is not distinct from excluded.vehicle_id then old.epoch end",
                 "epoch = old.epoch",
-                "the cursor of another vehicle",
+                "an endpoint keeps the cursor of another vehicle",
             ),
             Pair(
                 "order by created_at desc, id desc limit 1",

@@ -16,31 +16,45 @@ PAIRS = (
         ),
         pairs=(
             Pair(
-                "and o.link_state <> 'over_limit' and t.live", "and t.live", "transitions of a vehicle over the limit"
+                "and o.link_state <> 'over_limit' and t.live",
+                "and t.live",
+                "transitions of a vehicle over the limit are sent",
             ),
             Pair(
                 "and o.link_state <> 'over_limit' and t.live",
                 "and o.link_state <> 'over_limit'",
-                "transitions that a replay of the inbox adds",
+                "transitions that a replay of the inbox adds are sent",
             ),
             Pair(
                 "where v.user_id = f.user_id and v.gone_at is null)",
                 "where v.user_id = f.user_id)",
-                "a snapshot with unlinked vehicles",
+                "a snapshot has unlinked vehicles",
             ),
-            Pair("and f.epoch = %(epoch)s and t.seq > %(seq)s", "and t.seq > %(seq)s", "a replay for another epoch"),
+            Pair(
+                "and f.epoch = %(epoch)s and t.seq > %(seq)s",
+                "and t.seq > %(seq)s",
+                "transitions are replayed for another epoch",
+            ),
             Pair(
                 "and t.seq > %(seq)s and f.seq >= %(seq)s",
                 "and t.seq >= %(seq)s and f.seq >= %(seq)s",
                 "the last transition is replayed again",
             ),
             Pair("order by t.seq desc limit {MAX", "order by t.seq limit {MAX", "the oldest transitions are replayed"),
-            Pair("MAX_REPLAYED_TRANSITIONS + 1}", "MAX_REPLAYED_TRANSITIONS}", "a gap of exactly one transition"),
-            Pair("order by item.transition is not null, item.seq", "order by item.seq desc", "the order of a snapshot"),
+            Pair(
+                "MAX_REPLAYED_TRANSITIONS + 1}",
+                "MAX_REPLAYED_TRANSITIONS}",
+                "a gap of exactly one transition isn't reported",
+            ),
+            Pair(
+                "order by item.transition is not null, item.seq",
+                "order by item.seq desc",
+                "a snapshot has the wrong order",
+            ),
             Pair(
                 "f.seq <> client.seq and not {DELIVERY_PAUSED}",
                 "f.seq <> client.seq",
-                "changes while delivery is paused",
+                "changes are sent while delivery is paused",
             ),
             Pair("v.revision > client.seq)", "v.revision >= client.seq)", "a vehicle is sent twice"),
             Pair(
@@ -51,22 +65,22 @@ PAIRS = (
             Pair(
                 "order by f.user_id, item.seq, item.transition is null",
                 "order by f.user_id, item.transition is null, item.seq",
-                "the order of changes",
+                "vehicles are sent before all transitions",
             ),
             Pair(
                 "order by requested_at desc, id limit 1",
                 "order by requested_at, id limit 1",
-                "the oldest command in the record",
+                "a vehicle shows its oldest command",
             ),
             Pair(
                 "order by n.id, n.language = u.language desc",
                 "order by n.id, n.language = u.language",
-                "interventions in English",
+                "interventions are in English although they are translated",
             ),
             Pair(
                 "n.language in (u.language, 'en-US')",
                 "n.language = u.language",
-                "interventions before they are translated",
+                "interventions are missing until they are translated",
             ),
             Pair(
                 "order by item.transition is not null, item.seq",
@@ -90,7 +104,7 @@ PAIRS = (
             Pair(
                 "set seq = seq + %s where",
                 "set seq = seq + 2 * %s where",
-                "gaps in the sequence",
+                "sequence numbers have gaps",
                 "a client compares sequence numbers, it doesn't count them",
             ),
         ),
@@ -106,10 +120,10 @@ PAIRS = (
             Pair(
                 "REPLAY_WINDOW = timedelta(hours=24)",
                 "REPLAY_WINDOW = timedelta(hours=23)",
-                "how long transitions are replayed",
+                "transitions are replayed for less than a day",
             ),
             Pair(
-                "MAX_REPLAYED_TRANSITIONS = 1000", "MAX_REPLAYED_TRANSITIONS = 999", "how many transitions are replayed"
+                "MAX_REPLAYED_TRANSITIONS = 1000", "MAX_REPLAYED_TRANSITIONS = 999", "too few transitions are replayed"
             ),
             Pair(
                 "REPLAY_WINDOW = timedelta(hours=24)",
@@ -147,7 +161,7 @@ PAIRS = (
             Pair(
                 "select %(user_id)s, %(revision)s + n, %(vehicle_id)s",
                 "select %(user_id)s, %(revision)s + 10 - n, %(vehicle_id)s",
-                "the order of transitions",
+                "transitions of one event come in the wrong order",
             ),
         ),
     ),

@@ -15,12 +15,26 @@ PAIRS = (
             *METERING,
         ),
         pairs=(
-            Pair("allowance is null or allowance > 0", "allowance is null or allowance >= 0", "a plan with 0 calls"),
-            Pair("allowance is null or allowance > 0", "allowance > 0", "the first call of an unlimited plan"),
-            Pair("m.used < allowance from allowed", "m.used <= allowance from allowed", "one call over the allowance"),
-            Pair("(select allowance is null or m.used", "(select m.used", "later calls of an unlimited plan"),
+            Pair(
+                "allowance is null or allowance > 0",
+                "allowance is null or allowance >= 0",
+                "a plan without calls allows one",
+            ),
+            Pair(
+                "allowance is null or allowance > 0", "allowance > 0", "the first call of an unlimited plan is refused"
+            ),
+            Pair(
+                "m.used < allowance from allowed",
+                "m.used <= allowance from allowed",
+                "one call over the allowance is free",
+            ),
+            Pair(
+                "(select allowance is null or m.used", "(select m.used", "later calls of an unlimited plan are refused"
+            ),
             Pair("set used = m.used + 1", "set used = m.used + 2", "a call counts twice"),
-            Pair("b.balance > 0 and not exists", "b.balance >= 0 and not exists", "a call without a token"),
+            Pair(
+                "b.balance > 0 and not exists", "b.balance >= 0 and not exists", "a call goes through without a token"
+            ),
             Pair(
                 " and not exists (select from counted)", "", "a call takes a token although the allowance pays for it"
             ),
@@ -81,12 +95,12 @@ PAIRS = (
             Pair(
                 "case when refunded.paid_by = 'call_tokens' then 1 else 0 end",
                 "case when refunded.paid_by = 'call_tokens' then 0 else 1 end",
-                "the day's tokens after a refund",
+                "a refund changes the day's tokens the wrong way round",
             ),
             Pair(
                 "d.credential_id is not distinct from refunded.credential_id",
                 "d.credential_id = refunded.credential_id",
-                "the day's sum of a call without a credential",
+                "a refunded call without a credential stays in the day's sum",
             ),
             Pair("set used = m.used - 1", "set used = m.used - 2", "a refund gives two calls back"),
             Pair("balance = b.balance + 1", "balance = b.balance + 2", "a refund gives two tokens back"),
@@ -124,20 +138,26 @@ PAIRS = (
                 "set balance = excluded.balance",
                 "a second grant replaces the balance",
             ),
-            Pair(" where user_id = %(user_id)s for update", " where user_id = %(user_id)s", "a clawback during a call"),
+            Pair(
+                " where user_id = %(user_id)s for update",
+                " where user_id = %(user_id)s",
+                "a clawback during a call takes a token twice",
+            ),
             Pair("set balance = b.balance - entry.amount", "set balance = b.balance + entry.amount", "a clawback adds"),
-            Pair("order by id desc limit %s", "order by id limit %s", "the order of ledger entries"),
+            Pair("order by id desc limit %s", "order by id limit %s", "the oldest entries of the ledger come first"),
         ),
     ),
     PairTable(
         file="relay/metering/period.py",
         tests=("tests/relay/metering/test_period.py",),
         pairs=(
-            Pair("+ interval '1 month' + {_OFFSET}", "+ interval '30 days' + {_OFFSET}", "a month of 30 days"),
+            Pair(
+                "+ interval '1 month' + {_OFFSET}", "+ interval '30 days' + {_OFFSET}", "each quota month has 30 days"
+            ),
             Pair(
                 "(date_trunc('month', {_NOW} - {_OFFSET}) + {_OFFSET}) at time zone 'UTC'",
                 "(date_trunc('month', {_NOW}) + {_OFFSET}) at time zone 'UTC'",
-                "a period that starts in the future",
+                "a quota month starts in the future",
             ),
         ),
     ),

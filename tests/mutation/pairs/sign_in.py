@@ -30,7 +30,7 @@ PAIRS = (
                 "an expired session is extended",
             ),
             Pair("expires_at = now() + %(lifetime)s", "expires_at = expires_at", "a visit doesn't extend the session"),
-            Pair("timedelta(days=30)", "timedelta(days=31)", "the lifetime of a session"),
+            Pair("timedelta(days=30)", "timedelta(days=31)", "a session works for longer than 30 days"),
             Pair(
                 "u.disabled_at is not null as is_disabled",
                 "false as is_disabled",
@@ -51,23 +51,23 @@ PAIRS = (
             Pair(
                 "select from sign_in_links where token_hash = %s and expires_at > now()",
                 "select from sign_in_links where token_hash = %s",
-                "the page of an expired link",
+                "the page of an expired link still opens",
             ),
             Pair(
                 "where token_hash = %s and expires_at > now() returning user_id",
                 "where token_hash = %s returning user_id",
                 "an expired link signs in",
             ),
-            Pair("timedelta(minutes=15)", "timedelta(minutes=16)", "the lifetime of a link"),
+            Pair("timedelta(minutes=15)", "timedelta(minutes=16)", "a link works for longer than 15 minutes"),
             Pair(
                 "where closed_at is null order by created_at, id limit 1",
                 "order by created_at, id limit 1",
-                "a closed account as the owner",
+                "a closed account becomes the owner",
             ),
             Pair(
                 "order by created_at, id limit 1",
                 "order by created_at desc, id limit 1",
-                "the newest user as the owner",
+                "the newest user becomes the owner",
             ),
             Pair(
                 "delete from sign_in_links where expires_at < now()",
@@ -87,22 +87,22 @@ PAIRS = (
             *ACCESS,
         ),
         pairs=(
-            Pair("< %(by_address)s\n", "<= %(by_address)s\n", "one more start for an address"),
+            Pair("< %(by_address)s\n", "<= %(by_address)s\n", "one start too many for an address"),
             Pair(
                 "(where source_hash = %(source_hash)s) < %(by_source)s",
                 "(where source_hash = %(source_hash)s) <= %(by_source)s",
-                "one more start from a network",
+                "one start too many from a network",
             ),
             Pair(
                 "or source_hash = %(source_hash)s) and created_at > now() - %(window)s",
                 "or source_hash = %(source_hash)s)",
                 "starts count without an end",
             ),
-            Pair("and tries < %(tries)s\n", "and tries <= %(tries)s\n", "one more try of an attempt"),
+            Pair("and tries < %(tries)s\n", "and tries <= %(tries)s\n", "an attempt has one try too many"),
             Pair(
                 "s.created_at > now() - %(window)s) < %(by_source)s",
                 "s.created_at > now() - %(window)s) <= %(by_source)s",
-                "one more try from a network",
+                "one try too many from a network",
             ),
             Pair(
                 "and s.created_at > now() - %(window)s) < %(by_source)s",
@@ -112,12 +112,20 @@ PAIRS = (
             Pair(
                 "delete from sign_in_attempts where expires_at < now()",
                 "delete from sign_in_attempts",
-                "others' attempts end",
+                "a new attempt deletes all others",
             ),
-            Pair("timedelta(minutes=15)", "timedelta(minutes=16)", "the window of the limits"),
-            Pair("MAX_TRIES = 5", "MAX_TRIES = 6", "the tries of an attempt"),
-            Pair("MAX_STARTS_PER_SOURCE = 5, 30", "MAX_STARTS_PER_SOURCE = 6, 30", "the starts for an address"),
-            Pair("MAX_STARTS_PER_SOURCE = 5, 30", "MAX_STARTS_PER_SOURCE = 5, 31", "the starts from a network"),
+            Pair("timedelta(minutes=15)", "timedelta(minutes=16)", "the limits count for more than 15 minutes"),
+            Pair("MAX_TRIES = 5", "MAX_TRIES = 6", "an attempt has six tries instead of five"),
+            Pair(
+                "MAX_STARTS_PER_SOURCE = 5, 30",
+                "MAX_STARTS_PER_SOURCE = 6, 30",
+                "an address has six starts instead of five",
+            ),
+            Pair(
+                "MAX_STARTS_PER_SOURCE = 5, 30",
+                "MAX_STARTS_PER_SOURCE = 5, 31",
+                "a network has 31 starts instead of 30",
+            ),
             Pair(
                 "where token_hash = %s and expires_at > now() and next_path <> ''",
                 "where token_hash = %s and next_path <> ''",

@@ -27,13 +27,13 @@ PAIRS = (
             Pair(
                 "where l.vehicle_id = v.id and l.ended_at is null order",
                 "where l.vehicle_id = v.id order",
-                "an Enode id that ended",
+                "an Enode id that ended is used",
             ),
-            Pair("order by l.linked_at desc limit 1", "order by l.linked_at limit 1", "the oldest Enode id"),
+            Pair("order by l.linked_at desc limit 1", "order by l.linked_at limit 1", "the oldest Enode id is used"),
             Pair(
                 "v.user_id = %(user_id)s and v.link_state <> 'over_limit' and {MATCHES_ID}",
                 "v.user_id = %(user_id)s and {MATCHES_ID}",
-                "the history of a vehicle over the limit",
+                "the history of a vehicle over the limit is shown",
             ),
             Pair(
                 "v.user_id = %(user_id)s and v.gone_at is null and {MATCHES_ID}",
@@ -43,7 +43,7 @@ PAIRS = (
             Pair(
                 "v.user_id = %(user_id)s and v.gone_at is null and {MATCHES_ID}",
                 "%(user_id)s::uuid is not null and v.gone_at is null and {MATCHES_ID}",
-                "another user's vehicle",
+                "another user's vehicle is found",
             ),
         ),
     ),
@@ -58,9 +58,9 @@ PAIRS = (
             Pair(
                 "where v.user_id = %(user_id)s and {IS_SERVED}",
                 "where %(user_id)s::uuid is not null and {IS_SERVED}",
-                "another user's vehicle",
+                "another user's vehicle is found",
             ),
-            Pair(" and {IS_SERVED} and", " and", "a vehicle over the limit"),
+            Pair(" and {IS_SERVED} and", " and", "a vehicle over the limit is found"),
         ),
     ),
     PairTable(
@@ -71,18 +71,24 @@ PAIRS = (
         ),
         pairs=(
             Pair(
-                "v.vendor = %s and v.gone_at is null order", "v.vendor = %s order", "credentials of an unlinked vehicle"
+                "v.vendor = %s and v.gone_at is null order",
+                "v.vendor = %s order",
+                "vehicles that were unlinked before are unlinked again",
             ),
             Pair(
                 "where v.user_id = %s and v.gone_at is null\norder",
                 "where v.user_id = %s\norder",
                 "unlinked vehicles take room",
             ),
-            Pair("order by v.chosen_at is null, v.link_state", "order by v.link_state", "the user's choice"),
+            Pair(
+                "order by v.chosen_at is null, v.link_state",
+                "order by v.link_state",
+                "the user's choice of vehicles is ignored",
+            ),
             Pair(
                 "v.link_state = 'over_limit', v.created_at, v.id",
                 "v.created_at, v.id",
-                "vehicles that are served already",
+                "vehicles that are served already lose their place",
             ),
             Pair(
                 "v.link_state = 'over_limit', v.created_at, v.id",
@@ -136,12 +142,12 @@ PAIRS = (
             Pair(
                 "where user_id = %s and gone_at is null order",
                 "where user_id = %s order",
-                "unlinked vehicles on the page",
+                "the page shows unlinked vehicles",
             ),
             Pair(
                 "order by link_state = 'over_limit', created_at, id",
                 "order by created_at, id",
-                "vehicles over the limit come last",
+                "vehicles over the limit don't come last",
             ),
             Pair(
                 "order by link_state = 'over_limit', created_at, id",
