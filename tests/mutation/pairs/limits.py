@@ -6,6 +6,7 @@ PAIRS = (
     PairTable(
         file="relay/plans.py",
         tests=(
+            "tests/relay/test_plans.py",
             "tests/relay/test_settings.py",
             "tests/relay/usecases/calls",
             "tests/relay/usecases/vehicles",
@@ -57,6 +58,13 @@ PAIRS = (
                 "monthly_calls=10_000, has_push=True, vehicle_limit=11",
                 "the plan pro has another number of vehicles",
             ),
+            Pair("monthly_calls=None, has_push=True,", "has_push=True,", "a self-hosted relay limits calls"),
+            Pair(
+                "monthly_calls=None, has_push=True,",
+                "monthly_calls=None, has_push=False,",
+                "a self-hosted relay has no push",
+            ),
+            Pair("has_push=True, vehicle_limit=None)", "has_push=True)", "a self-hosted relay limits vehicles"),
             Pair(
                 "SIGN_UP_PLAN: PlanName = FREE.name",
                 "SIGN_UP_PLAN: PlanName = BASIC.name",
@@ -117,6 +125,7 @@ PAIRS = (
     PairTable(
         file="relay/kit/throttle.py",
         tests=(
+            "tests/relay/usecases/calls/test_refresh_throttle.py",
             "tests/relay/usecases/vehicles",
             "tests/relay/usecases/classic/test_refresh_vehicles.py",
             "tests/relay/usecases/endpoints/test_register_endpoint.py",

@@ -79,6 +79,7 @@ PAIRS = (
     PairTable(
         file="relay/metering/repository.py",
         tests=(
+            "tests/relay/usecases/calls/test_call_charges.py",
             "tests/relay/usecases/calls/test_authorize.py",
             "tests/relay/usecases/account/test_usage_sums.py",
             "tests/relay/usecases/calls/test_concurrent_calls.py",

@@ -9,6 +9,7 @@ PAIRS = (
         file="relay/vehicles/lookup.py",
         tests=(
             "tests/relay/vehicles/test_lookup.py",
+            "tests/relay/every_route/test_over_limit_vehicle.py",
             "tests/relay/usecases/vehicles",
             "tests/relay/usecases/charging",
             "tests/relay/usecases/commands",
