@@ -48,6 +48,7 @@ INVALID_URLS = [
     "https://@example.org/",
     "https://example.org@127.0.0.1/",
     "https://example.org#@127.0.0.1/",
+    "https://example.org?x@127.0.0.1/",
     "https://example.org/#fragment",
     "https://example.org/#",
     "https://example.org\\@127.0.0.1/",
