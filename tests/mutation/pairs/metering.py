@@ -55,7 +55,7 @@ PAIRS = (
             Pair(
                 "where b.user_id = caller.user_id), 0) as call_tokens",
                 "where b.user_id = caller.user_id), 1) as call_tokens",
-                "a user without tokens is told that one is left",
+                "a user without tokens sees one token left",
             ),
             Pair("allowance is null or m.used", "allowance is null and m.used", "the allowance pays for one call only"),
             Pair(
