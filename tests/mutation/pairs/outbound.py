@@ -7,7 +7,8 @@ PAIRS = (
         file="relay/kit/outbound_rules.py",
         tests=(
             "tests/relay/kit/test_outbound_rules.py",
-            "tests/relay/kit",
+            "tests/relay/kit/test_outbound_addresses.py",
+            "tests/relay/kit/test_outbound.py",
         ),
         pairs=(
             *(
@@ -21,23 +22,33 @@ PAIRS = (
                 )
             ),
             *(
-                Pair(f'    "{network}",  #', f'    "203.0.113.0/{bits}",  #', f"the network {network} is allowed")
-                for network, bits in (
-                    ("0.0.0.0/8", 32),
-                    ("169.254.0.0/16", 32),
-                    ("172.30.32.0/23", 32),
-                    ("100.100.100.200/32", 32),
-                    ("168.63.129.16/32", 32),
-                    ("192.0.0.0/24", 32),
-                    ("224.0.0.0/3", 32),
-                    ("192.88.99.0/24", 32),
-                    ("::/96", 32),
-                    ("fec0::/10", 32),
-                    ("2002::/16", 32),
-                    ("2001::/32", 32),
-                    ("fd00:ec2::/32", 32),
-                    ("fd20:ce::/64", 32),
-                    ("fd0c:ac1e:2100::/48", 32),
+                Pair(f'    "{network}",  #', '    "203.0.113.0/32",  #', f"the network {network} is allowed")
+                for network in (
+                    "172.30.32.0/23",
+                    "100.100.100.200/32",
+                    "168.63.129.16/32",
+                    "192.0.0.0/24",
+                    "192.88.99.0/24",
+                    "fec0::/10",
+                    "fd00:ec2::/32",
+                    "fd20:ce::/64",
+                    "fd0c:ac1e:2100::/48",
+                )
+            ),
+            *(
+                Pair(
+                    f'    "{network}",  #',
+                    '    "203.0.113.0/32",  #',
+                    f"the network {network} is missing",
+                    "Python doesn't count its addresses as global, so they are refused all the same",
+                )
+                for network in (
+                    "0.0.0.0/8",
+                    "169.254.0.0/16",
+                    "224.0.0.0/3",
+                    "::/96",
+                    "2002::/16",
+                    "2001::/32",
                 )
             ),
             Pair('"10.0.0.0/8", "172.16', '"172.16', "the network 10.0.0.0/8 isn't private"),
