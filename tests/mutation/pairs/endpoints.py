@@ -32,7 +32,7 @@ PAIRS = (
             Pair("timedelta(seconds=60)", "timedelta(seconds=600)", "a dead stream suspends delivery for ten minutes"),
             Pair(
                 "greatest(seq, %(seq)s)",
-                "greatest(seq::text, %(seq)s::text)::bigint",
+                "greatest(seq::text, (%(seq)s::bigint)::text)::bigint",
                 "sequence numbers are compared as text: 9 and 10",
             ),
             Pair(
