@@ -15,6 +15,8 @@ from custom_components.evconduit.client import parse_relay_url
         ("http://[::1]:8300", "http://[::1]:8300"),
         ("https://home.example/evconduit/", "https://home.example/evconduit"),
         ("https://home.example/a/b//", "https://home.example/a/b"),
+        ("https://home.example/HOMEX/", "https://home.example/HOMEX"),
+        ("https://home.example/a%20", "https://home.example/a%20"),
         ("http://relay.example:80", "http://relay.example"),
         ("http://relay.example:443", "http://relay.example:443"),
         ("https://relay.example:80/", "https://relay.example:80"),

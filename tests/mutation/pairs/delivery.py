@@ -1,4 +1,4 @@
-"""Delivery to endpoints: which are due, leases, retries, cursors."""
+"""Delivery to endpoints: which are due, leases, retries."""
 
 from scripts.lib.mutation.tables import Pair, PairTable
 
@@ -7,16 +7,23 @@ ENDPOINTS = ("tests/relay/usecases/endpoints",)
 PAIRS = (
     PairTable(
         file="relay/delivery/delivery_queue.py",
-        tests=ENDPOINTS,
+        tests=(
+            "tests/relay/delivery/test_delivery_queue.py",
+            *ENDPOINTS,
+        ),
         pairs=(
-            Pair("where e.next_try_at <= now() and (e.leased", "where (e.leased", "a retry before its time"),
+            Pair("where e.next_try_at <= now() and (e.leased", "where (e.leased", "a retry comes before its time"),
             Pair("(e.leased_until is null or e.leased_until < now())", "true", "two processes lease one endpoint"),
             Pair(
                 "(e.leased_until is null or e.leased_until < now())",
                 "e.leased_until is null",
                 "a lease of a dead process never ends",
             ),
-            Pair("  and (e.streaming_until is null or e.streaming_until < now())\n", "", "delivery beside a stream"),
+            Pair(
+                "  and (e.streaming_until is null or e.streaming_until < now())\n",
+                "",
+                "delivery goes on beside a stream",
+            ),
             Pair(
                 "(e.streaming_until is null or e.streaming_until < now())",
                 "e.streaming_until is null",
@@ -25,25 +32,25 @@ PAIRS = (
             Pair(
                 "u.closed_at is null and u.disabled_at is null and u.plan",
                 "u.disabled_at is null and u.plan",
-                "delivery to a closed account",
+                "delivery to a closed account goes on",
             ),
             Pair(
                 "u.closed_at is null and u.disabled_at is null and u.plan",
                 "u.closed_at is null and u.plan",
-                "delivery to a disabled account",
+                "delivery to a disabled account goes on",
             ),
-            Pair(" and u.plan = any (%(plans)s)", "", "delivery on a plan without push"),
+            Pair(" and u.plan = any (%(plans)s)", "", "delivery goes on without push in the plan"),
             Pair(
                 "k.revoked_at is null and 'read' = any (k.scopes)",
                 "'read' = any (k.scopes)",
-                "delivery to a revoked credential",
+                "delivery to a revoked credential goes on",
             ),
             Pair(
                 "k.revoked_at is null and 'read' = any (k.scopes)",
                 "k.revoked_at is null",
-                "delivery to a credential that may not read",
+                "a credential that may not read gets vehicle data",
             ),
-            Pair("  and not {DELIVERY_PAUSED}\n", "", "delivery while paused"),
+            Pair("  and not {DELIVERY_PAUSED}\n", "", "delivery goes on while paused"),
             Pair(
                 "{user_condition} and not e.slow and e.failures = 0",
                 "{user_condition}",
@@ -62,30 +69,34 @@ PAIRS = (
             Pair(
                 "or e.seq > f.seq as has_invalid_cursor",
                 "or e.seq >= f.seq as has_invalid_cursor",
-                "the edge of an invalid cursor",
+                "a cursor at the end of the feed is invalid",
                 "an endpoint at the end of its feed isn't due",
             ),
-            Pair(" or e.seq > f.seq as has_invalid_cursor", " as has_invalid_cursor", "a cursor ahead of the feed"),
-            Pair("e.epoch is distinct from f.epoch or", "false or", "a cursor of another epoch"),
+            Pair(
+                " or e.seq > f.seq as has_invalid_cursor",
+                " as has_invalid_cursor",
+                "a cursor ahead of the feed is valid",
+            ),
+            Pair("e.epoch is distinct from f.epoch or", "false or", "a cursor of another epoch is valid"),
             Pair(
                 "t.seq > e.seq and t.created_at < now() - %(replayed)s",
                 "t.created_at < now() - %(replayed)s",
-                "an old transition that was delivered",
+                "a delivered transition that is old counts as missed",
             ),
             Pair(
                 "failures = case when %(delivered)s then 0 else failures end",
                 "failures = failures",
-                "failures after a success",
+                "failures are counted on after a success",
             ),
             Pair(
                 "failing_since = case when %(delivered)s then null else failing_since end",
                 "failing_since = failing_since",
-                "failing since, after a success",
+                "an endpoint is still failing after a success",
             ),
             Pair(
                 "off_at = case when %(delivered)s then null else off_at end",
                 "off_at = off_at",
-                "switched on by a success",
+                "a success doesn't switch an endpoint on",
             ),
             Pair("e.id = %(id)s and e.lease_token = %(token)s", "e.id = %(id)s", "a lost lease moves the cursor"),
             Pair(
@@ -98,103 +109,122 @@ PAIRS = (
                 "where id = %(id)s and lease_token = %(token)s", "where id = %(id)s", "a lost lease records a failure"
             ),
             Pair("where id = %s and lease_token = %s", "where id = %s and lease_token <> %s", "a lease isn't released"),
-            Pair("timedelta(seconds=60)", "timedelta(seconds=6000)", "the duration of a lease"),
+            Pair(
+                "timedelta(seconds=60)",
+                "timedelta(seconds=6000)",
+                "a lease lasts for 100 minutes after its process died",
+            ),
+            Pair(
+                "order by e.next_try_at limit %(quick)s",
+                "order by e.next_try_at desc limit %(quick)s",
+                "quick endpoints that wait longest come last",
+            ),
+            Pair(
+                "order by e.next_try_at limit %(slow)s",
+                "order by e.next_try_at desc limit %(slow)s",
+                "slow endpoints that wait longest come last",
+            ),
+            Pair("t.seq > e.seq", "t.seq >= e.seq", "a delivered transition that is old counts as missed"),
+            Pair("t.user_id = e.user_id and t.seq", "t.seq", "a transition of another account makes a cursor stale"),
+            Pair(
+                "failures = failures + 1",
+                "failures = failures + 2",
+                "a failure counts twice, so that retries end too early",
+            ),
+            Pair(
+                "case when %(delivered)s then 0 else failures end",
+                "0",
+                "an attempt that sent nothing resets the failures",
+            ),
+            Pair(
+                "case when %(delivered)s then now() else last_success_at end",
+                "now()",
+                "an attempt that sent nothing counts as a success",
+            ),
+            Pair(
+                'where id = %s and lease_token = %s"',
+                'where id = %s and %s is not null"',
+                "a process that lost its lease releases another's",
+            ),
+            Pair(
+                "LEASE_DURATION = timedelta(seconds=60)",
+                "LEASE_DURATION = timedelta(seconds=61)",
+                "a lease lasts too long after its process died",
+            ),
+            Pair(
+                "limit %(quick)s for update of e skip locked",
+                "limit %(quick)s for update of e",
+                "processes wait for each other's endpoints",
+            ),
+            Pair(
+                "(f.epoch, f.seq) is distinct from (e.epoch, e.seq) from feeds f",
+                "f.seq is distinct from e.seq from feeds f",
+                "an endpoint with a cursor of another epoch isn't due",
+            ),
         ),
     ),
     PairTable(
         file="relay/delivery/retry.py",
         tests=("tests/relay/delivery/test_retry.py",),
         pairs=(
-            Pair("(5, 30, 120, 600, 1800)", "(5, 30, 120, 600, 3600)", "the delay after the fifth failure"),
-            Pair("(5, 30, 120, 600, 1800)", "(6, 30, 120, 600, 1800)", "the delay after the first failure"),
-            Pair("JITTER = 0.2", "JITTER = 0.0", "retries without a spread"),
-            Pair("OFF_AFTER = timedelta(days=5)", "OFF_AFTER = timedelta(days=6)", "when an endpoint is switched off"),
+            Pair("(5, 30, 120, 600, 1800)", "(5, 30, 120, 600, 3600)", "the fifth retry comes too late"),
+            Pair("(5, 30, 120, 600, 1800)", "(6, 30, 120, 600, 1800)", "the first retry comes too late"),
+            Pair("JITTER = 0.2", "JITTER = 0.0", "endpoints that failed together are retried together"),
             Pair(
-                "PROBE_INTERVAL = timedelta(hours=6)", "PROBE_INTERVAL = timedelta(hours=7)", "how often it is probed"
+                "OFF_AFTER = timedelta(days=5)", "OFF_AFTER = timedelta(days=6)", "an endpoint is switched off too late"
             ),
-            Pair("PROBE_PERIOD = timedelta(days=30)", "PROBE_PERIOD = timedelta(days=31)", "how long it is probed"),
-            Pair("HOURLY_DELAY = timedelta(hours=1)", "HOURLY_DELAY = timedelta(hours=2)", "the later delays"),
+            Pair(
+                "PROBE_INTERVAL = timedelta(hours=6)",
+                "PROBE_INTERVAL = timedelta(hours=7)",
+                "an endpoint that is off is probed too rarely",
+            ),
+            Pair(
+                "PROBE_PERIOD = timedelta(days=30)",
+                "PROBE_PERIOD = timedelta(days=31)",
+                "an endpoint that is off is probed for too long",
+            ),
+            Pair(
+                "HOURLY_DELAY = timedelta(hours=1)",
+                "HOURLY_DELAY = timedelta(hours=2)",
+                "later retries come too rarely",
+            ),
+            Pair("JITTER = 0.2", "JITTER = 0.3", "retries spread too widely"),
+            Pair(
+                "OFF_AFTER = timedelta(days=5)",
+                "OFF_AFTER = timedelta(days=4)",
+                "an endpoint is switched off too early",
+            ),
+            Pair(
+                "PROBE_INTERVAL = timedelta(hours=6)",
+                "PROBE_INTERVAL = timedelta(hours=5)",
+                "an endpoint that is off is probed too often",
+            ),
+            Pair(
+                "PROBE_PERIOD = timedelta(days=30)",
+                "PROBE_PERIOD = timedelta(days=29)",
+                "an endpoint that is off is given up too early",
+            ),
         ),
     ),
     PairTable(
-        file="relay/delivery/stream_lease.py",
-        tests=(
-            "tests/relay/delivery/test_stream_lease.py",
-            "tests/relay/usecases/endpoints/test_stream_and_endpoint.py",
-        ),
+        file="relay/usecases/endpoints/deliver_to_endpoints.py",
+        tests=("tests/relay/usecases/endpoints/test_deliver_to_endpoints.py",),
         pairs=(
-            Pair("then greatest(seq, %(seq)s)", "then %(seq)s", "the cursor moves back"),
-            Pair("else %(seq)s end", "else greatest(seq, %(seq)s) end", "the cursor of another epoch"),
             Pair(
-                "or streaming_until is null or streaming_until < now())",
-                "or streaming_until is null)",
-                "an expired lease",
+                "            random_fraction=random.random(),  # noqa: S311 - spreads retries, no secret\n",
+                "",
+                "endpoints that failed together are retried together",
             ),
-            Pair(
-                "(%(held)s::timestamptz is null or streaming_until = %(held)s\n",
-                "(true\n",
-                "an older stream renews the lease",
-            ),
-            Pair(
-                "streaming_until is not null\n  and (%(held)s::timestamptz is null or streaming_until = %(held)s)",
-                "streaming_until is not null",
-                "an older stream releases the lease",
-            ),
-            Pair("timedelta(seconds=60)", "timedelta(seconds=600)", "how long a dead stream suspends delivery"),
         ),
     ),
     PairTable(
-        file="relay/delivery/repository.py",
-        tests=(
-            "tests/relay/usecases/endpoints/test_register_endpoint.py",
-            *ENDPOINTS,
-            "tests/relay/usecases/operations",
-        ),
+        file="relay/usecases/endpoints/deliver_message.py",
+        tests=("tests/relay/usecases/endpoints/test_over_limit_delivery.py",),
         pairs=(
             Pair(
-                "last_failure = null, off_at = null, slow = false,\n",
-                "last_failure = null, slow = false,\n",
-                "registering switches on",
-            ),
-            Pair(
-                "k.id = e.credential_id and k.revoked_at is null)",
-                "k.id = e.credential_id)",
-                "endpoints of revoked credentials stay",
-            ),
-            Pair(
-                "set failures = 0, failing_since = null, off_at = null, slow",
-                "set failures = 0, failing_since = null, slow",
-                "a test that arrives switches on",
-            ),
-            Pair('and {interval_has_passed("tested_at")} returning', "returning", "tests without a limit"),
-        ),
-    ),
-    PairTable(
-        file="relay/delivery/classic_repository.py",
-        tests=(
-            "tests/relay/usecases/classic/test_webhook_routes.py",
-            "tests/relay/usecases/endpoints/test_deliver_classic.py",
-            "tests/relay/usecases/classic",
-        ),
-        pairs=(
-            Pair("MAX_CLASSIC_ENDPOINTS = 20", "MAX_CLASSIC_ENDPOINTS = 21", "the number of classic endpoints"),
-            Pair(
-                "    order by created_at desc, id offset",
-                "    order by created_at, id offset",
-                "the newest endpoints are deleted",
-            ),
-            Pair(
-                "epoch = case when old.vehicle_id is not distinct from excluded.vehicle_id then old.epoch end",
-                "epoch = old.epoch",
-                "the cursor of another vehicle",
-            ),
-            Pair(
-                "order by created_at desc, id desc limit 1",
-                "order by created_at, id limit 1",
-                "the oldest endpoint is tested",
-            ),
-            Pair(
-                "webhook_id = coalesce(%s, webhook_id)", "webhook_id is distinct from %s", "another webhook is deleted"
+                '        and message.record["link"]["state"] != "over_limit"\n',
+                "",
+                "a vehicle over the limit is delivered to classic clients",
             ),
         ),
     ),

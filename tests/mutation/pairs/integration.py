@@ -7,49 +7,59 @@ POLLING = ("tests/component/test_polling.py", "tests/component/test_outage.py")
 PAIRS = (
     PairTable(
         file="custom_components/evconduit/poll_intervals.py",
-        tests=POLLING,
+        tests=(*POLLING,),
         pairs=(
             Pair(
                 "OUTAGE_POLL_INTERVAL: Final = timedelta(minutes=15)",
                 "OUTAGE_POLL_INTERVAL: Final = timedelta(minutes=16)",
-                "polling during an outage",
+                "polling during an outage is too rare",
             ),
             Pair(
                 "DEFAULT_POLL_INTERVAL: Final = timedelta(hours=1)",
                 "DEFAULT_POLL_INTERVAL: Final = timedelta(hours=2)",
-                "polling without a request of the relay",
+                "polling without a request of the relay is too rare",
             ),
             Pair(
                 "MIN_POLL_INTERVAL: Final = timedelta(minutes=1)",
                 "MIN_POLL_INTERVAL: Final = timedelta(minutes=0)",
-                "the shortest interval",
+                "the relay can ask for polling without a pause",
             ),
             Pair(
                 "MAX_POLL_INTERVAL: Final = timedelta(hours=12)",
                 "MAX_POLL_INTERVAL: Final = timedelta(hours=13)",
-                "the longest interval",
+                "the relay can ask for polls that are too rare",
             ),
         ),
     ),
     PairTable(
         file="custom_components/evconduit/polling.py",
-        tests=POLLING,
+        tests=(
+            *POLLING,
+            "tests/component/test_disabled_polling.py",
+            "tests/component/test_polling.py",
+        ),
         pairs=(
             Pair(
                 "OUTAGE_POLL_DELAY = timedelta(minutes=2)",
                 "OUTAGE_POLL_DELAY = timedelta(minutes=3)",
-                "when polling starts",
+                "polling starts too late in an outage",
+            ),
+            Pair("if entry.pref_disable_polling:", "if False:", "polling that the user disabled goes on"),
+            Pair(
+                "isinstance(err, UnauthorizedError | ForbiddenError)",
+                "isinstance(err, UnauthorizedError)",
+                "a credential without permission is used on and on",
             ),
         ),
     ),
     PairTable(
         file="custom_components/evconduit/availability.py",
-        tests=POLLING,
+        tests=(*POLLING,),
         pairs=(
             Pair(
                 "VALID_FOR: Final = timedelta(minutes=15)",
                 "VALID_FOR: Final = timedelta(minutes=17)",
-                "how long data is shown",
+                "old data is shown for too long",
             ),
         ),
     ),
@@ -58,10 +68,14 @@ PAIRS = (
         tests=("tests/component/test_webhook.py",),
         pairs=(
             Pair(
-                "MAX_BODY_SIZE: Final = 8 * 1024 * 1024", "MAX_BODY_SIZE: Final = 9 * 1024 * 1024", "the largest body"
+                "MAX_BODY_SIZE: Final = 8 * 1024 * 1024",
+                "MAX_BODY_SIZE: Final = 9 * 1024 * 1024",
+                "a body that is too large is read",
             ),
             Pair(
-                "MAX_REMEMBERED_IDS: Final = 256", "MAX_REMEMBERED_IDS: Final = 1", "a delivery that is repeated later"
+                "MAX_REMEMBERED_IDS: Final = 256",
+                "MAX_REMEMBERED_IDS: Final = 1",
+                "a delivery that is repeated later counts as new",
             ),
         ),
     ),
@@ -72,29 +86,48 @@ PAIRS = (
             Pair(
                 "TIMESTAMP_TOLERANCE: Final = timedelta(minutes=5)",
                 "TIMESTAMP_TOLERANCE: Final = timedelta(minutes=6)",
-                "an old signature",
+                "an old signature is accepted",
             ),
+            Pair(
+                "MAX_SIGNATURES: Final = 8", "MAX_SIGNATURES: Final = 7", "a delivery with eight signatures is refused"
+            ),
+            Pair("MAX_HEADER_LENGTH: Final = 2048", "MAX_HEADER_LENGTH: Final = 2047", "the longest header is refused"),
         ),
     ),
     PairTable(
         file="custom_components/evconduit/client/stream.py",
-        tests=("tests/component/test_stream.py", "tests/component/test_outage.py"),
+        tests=(
+            "tests/component/test_stream.py",
+            "tests/component/test_outage.py",
+            "tests/component/test_backoff.py",
+        ),
         pairs=(
             Pair(
                 "MAX_BACKOFF: Final = timedelta(minutes=2)",
                 "MAX_BACKOFF: Final = timedelta(minutes=20)",
-                "the longest delay",
+                "a stream is opened again too late",
             ),
             Pair(
                 "MAX_RETRY_AFTER: Final = timedelta(hours=1)",
                 "MAX_RETRY_AFTER: Final = timedelta(hours=2)",
-                "the longest Retry-After",
+                "the relay can delay a stream for two hours",
             ),
             Pair(
                 "STABLE_AFTER: Final = timedelta(seconds=30)",
                 "STABLE_AFTER: Final = timedelta(seconds=0)",
-                "when failures are forgotten",
+                "a stream that ends at once counts as stable",
             ),
+            Pair(
+                "INITIAL_BACKOFF: Final = timedelta(seconds=1)",
+                "INITIAL_BACKOFF: Final = timedelta(seconds=2)",
+                "the first attempt after a failure comes too late",
+            ),
+            Pair(
+                "STABLE_AFTER: Final = timedelta(seconds=30)",
+                "STABLE_AFTER: Final = timedelta(seconds=31)",
+                "a stream of 30 seconds doesn't count as stable",
+            ),
+            Pair('    "vehicle_removed": VehicleRemoved.parse,\n', "", "the removal of a vehicle is ignored"),
         ),
     ),
     PairTable(
@@ -104,7 +137,7 @@ PAIRS = (
             Pair(
                 "MAX_RETRY_AFTER = timedelta(hours=12)",
                 "MAX_RETRY_AFTER = timedelta(hours=13)",
-                "the longest Retry-After",
+                "the relay can delay a request for too long",
             ),
         ),
     ),
@@ -116,10 +149,20 @@ PAIRS = (
             "tests/component/test_config_flow.py",
         ),
         pairs=(
-            Pair('    (QuotaExhaustedError, "quota_exhausted"),\n', "", "the message for an exhausted allowance"),
-            Pair('    (EnodeUnavailableError, "enode_unavailable"),\n', "", "the message while Enode doesn't answer"),
-            Pair('    (AccountDisabledError, "account_disabled"),\n', "", "the message for a disabled account"),
-            Pair('    (NotFoundError, "vehicle_gone"),\n', "", "the message for a vehicle that is gone"),
+            Pair(
+                '    (QuotaExhaustedError, "quota_exhausted"),\n',
+                "",
+                "an exhausted allowance has no message of its own",
+            ),
+            Pair(
+                '    (EnodeUnavailableError, "enode_unavailable"),\n',
+                "",
+                "an outage of Enode has no message of its own",
+            ),
+            Pair(
+                '    (AccountDisabledError, "account_disabled"),\n', "", "a disabled account has no message of its own"
+            ),
+            Pair('    (NotFoundError, "vehicle_gone"),\n', "", "a vehicle that is gone has no message of its own"),
         ),
     ),
     PairTable(
@@ -129,7 +172,7 @@ PAIRS = (
             Pair(
                 "(5, 10, 15, 30, 60, 120, 240, 600, 1200)",
                 "(5, 10, 15, 30, 60, 120, 240)",
-                "a command that is settled after half an hour",
+                "a command that is settled after half an hour stays open",
             ),
         ),
     ),

@@ -11,7 +11,10 @@ OAUTH = (
 PAIRS = (
     PairTable(
         file="relay/identity/oauth_repository.py",
-        tests=(*OAUTH, "tests/relay/usecases/account"),
+        tests=(
+            *OAUTH,
+            "tests/relay/usecases/account",
+        ),
         pairs=(
             Pair(
                 "where c.code_hash = %s and c.used_at is null and", "where c.code_hash = %s and", "a code works twice"
@@ -19,12 +22,12 @@ PAIRS = (
             Pair(
                 "c.expires_at > now() and u.closed_at is null as is_valid",
                 "u.closed_at is null as is_valid",
-                "an expired code",
+                "an expired code works",
             ),
             Pair(
                 "c.expires_at > now() and u.closed_at is null as is_valid",
                 "c.expires_at > now() as is_valid",
-                "a code of a closed account",
+                "a code of a closed account works",
             ),
             Pair(
                 "where c.code_hash = %s and g.id = c.grant_id",
@@ -46,7 +49,7 @@ PAIRS = (
             Pair(
                 " or t.created_at < now() - %s as is_over",
                 " or t.created_at < now() - 2 * %s as is_over",
-                "an inactive grant",
+                "an inactive grant is refreshed",
             ),
             Pair(
                 "and used_at is not null order by used_at, id limit 1",
@@ -78,12 +81,12 @@ PAIRS = (
             Pair(
                 "where g.revoked_at is null and g.created_at < %s",
                 "where g.revoked_at is null",
-                "a new grant without tokens",
+                "a new grant is revoked before it has tokens",
             ),
             Pair(
                 "t.grant_id = g.id and t.created_at >= %s) limit",
                 "t.grant_id = g.id and t.created_at > %s) limit",
-                "the edge of inactivity",
+                "a grant is revoked a moment too early",
                 "it differs only for a token issued at that very microsecond",
             ),
             Pair(
@@ -111,37 +114,59 @@ PAIRS = (
     ),
     PairTable(
         file="relay/identity/oauth.py",
-        tests=("tests/relay/identity/test_oauth.py", *OAUTH),
+        tests=(
+            "tests/relay/identity/test_oauth.py",
+            *OAUTH,
+        ),
         pairs=(
             Pair(
                 "CODE_LIFETIME = timedelta(seconds=60)",
                 "CODE_LIFETIME = timedelta(seconds=120)",
-                "the lifetime of a code",
+                "a code works for too long",
             ),
             Pair(
                 "ACCESS_TOKEN_LIFETIME = timedelta(minutes=30)",
                 "ACCESS_TOKEN_LIFETIME = timedelta(minutes=60)",
-                "the lifetime of an access token",
+                "an access token works for too long",
             ),
             Pair(
                 "INACTIVITY_LIMIT = timedelta(days=365)",
                 "INACTIVITY_LIMIT = timedelta(days=400)",
-                "when a grant is inactive",
+                "a grant works for too long without use",
             ),
             Pair(
                 "REFRESH_RACE_WINDOW = timedelta(seconds=60)",
                 "REFRESH_RACE_WINDOW = timedelta(seconds=600)",
-                "the window of a race",
+                "a used refresh token works for too long",
             ),
-            Pair("MAX_UNUSED_SUCCESSORS = 20", "MAX_UNUSED_SUCCESSORS = 21", "how many unused pairs are kept"),
-            Pair('r"[A-Za-z0-9._~-]{43,128}"', 'r"[A-Za-z0-9._~-]{42,128}"', "a short verifier"),
-            Pair('r"[A-Za-z0-9._~-]{43,128}"', 'r"[A-Za-z0-9._~-]{43,129}"', "a long verifier"),
+            Pair("MAX_UNUSED_SUCCESSORS = 20", "MAX_UNUSED_SUCCESSORS = 21", "one unused pair too many is kept"),
+            Pair(
+                'r"[A-Za-z0-9._~-]{43,128}"', 'r"[A-Za-z0-9._~-]{42,128}"', "a verifier that is too short is accepted"
+            ),
+            Pair('r"[A-Za-z0-9._~-]{43,128}"', 'r"[A-Za-z0-9._~-]{43,129}"', "a verifier that is too long is accepted"),
             Pair(
                 '_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}"',
                 '_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43,}"',
-                "a long challenge",
+                "a challenge that is too long is accepted",
             ),
-            Pair("/auth/external/callback", "/auth/external/.*", "a redirect to another path"),
+            Pair("/auth/external/callback", "/auth/external/.*", "a redirect to another path is accepted"),
+        ),
+    ),
+    PairTable(
+        file="relay/identity/oauth_requests.py",
+        tests=("tests/relay/identity/test_oauth_requests.py",),
+        pairs=(
+            Pair(
+                "SIGNED_REQUEST_LIFETIME = timedelta(minutes=15)",
+                "SIGNED_REQUEST_LIFETIME = timedelta(minutes=14)",
+                "a sign-in page works for less than 15 minutes",
+            ),
+            Pair("MAX_STATE_LENGTH = 2000", "MAX_STATE_LENGTH = 2001", "a state that is too long is accepted"),
+            Pair(
+                "MAX_INSTALLATION_LENGTH = 100",
+                "MAX_INSTALLATION_LENGTH = 99",
+                "the longest name of an installation is refused",
+            ),
         ),
     ),
 )

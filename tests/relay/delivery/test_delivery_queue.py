@@ -107,6 +107,17 @@ async def test_earliest_endpoints_get_the_slots_of_their_kind(pool, of_users):
     assert {each.user_id for each in leased} == {users[index].id for index in (0, 2, 5)}
 
 
+async def test_failing_and_slow_endpoints_take_no_quick_slots(pool):
+    """Although they have waited longer."""
+    quick, failing, slow = [await add_endpoint(pool) for _ in range(3)]
+    for user, change in ((failing, "failures = 1, failing_since = now()"), (slow, "slow = true")):
+        await execute(
+            pool, f"update endpoints set {change}, next_try_at = now() - interval '1 hour' where user_id = %s", user.id
+        )
+    assert [each.user_id for each in await lease(pool, quick=3, slow=0)] == [quick.id]
+    assert {each.user_id for each in await lease(pool, quick=0, slow=3)} == {failing.id, slow.id}
+
+
 async def test_only_the_named_users_are_considered(pool):
     ada, bob = [await add_endpoint(pool) for _ in range(2)]
     assert await lease(pool, []) == []
@@ -228,6 +239,18 @@ async def test_failure_is_counted_and_keeps_the_beginning_of_the_series(pool):
     assert rows[1]["next_try_at"] - rows[1]["at"] > timedelta(hours=5)
     assert (rows[2]["next_try_at"], rows[2]["leased_until"], rows[2]["slow"]) == (None, None, True)
     assert rows[2]["seq"] is None
+
+
+async def test_lost_lease_moves_no_cursor(pool):
+    """The endpoint belongs to the process that has leased it since."""
+    user = await add_endpoint(pool)
+    [lost] = await lease(pool)
+    await execute(pool, "update endpoints set leased_until = now() - interval '1 s'")
+    [current] = await lease(pool)
+    async with pool.connection() as connection:
+        assert not await advance_cursor(connection, lost, Cursor(epoch="e", seq=9), delivered=True, slow=False)
+    row = await fetch_endpoint(pool, user)
+    assert (row["epoch"], row["seq"], row["last_success_at"], row["lease_token"]) == (None, None, None, current.token)
 
 
 async def test_released_lease_can_be_taken_at_once(pool):

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 
 from relay.delivery.repository import upsert_endpoint
@@ -45,3 +47,12 @@ async def test_replaced_stream_cannot_renew_the_lease_while_it_is_held(pool, ada
         assert newer > new
         assert await release_stream_lease(connection, ada.credential, newer)
         assert await acquire_stream_lease(connection, ada.credential, None, held_until=old) > newer
+
+
+async def test_lease_lasts_a_minute_and_is_free_afterwards(pool, ada):
+    async with pool.connection() as connection:
+        await acquire_stream_lease(connection, ada.credential, None)
+        remaining = await fetch_value(connection, "select streaming_until - now() from endpoints")
+        assert timedelta(seconds=50) < remaining <= timedelta(minutes=1)
+        await connection.execute("update endpoints set streaming_until = now() - interval '1 s'")
+        assert await acquire_stream_lease(connection, ada.credential, None, held_until=UNHELD_LEASE) is not None

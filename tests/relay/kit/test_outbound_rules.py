@@ -48,6 +48,7 @@ INVALID_URLS = [
     "https://@example.org/",
     "https://example.org@127.0.0.1/",
     "https://example.org#@127.0.0.1/",
+    "https://example.org?x@127.0.0.1/",
     "https://example.org/#fragment",
     "https://example.org/#",
     "https://example.org\\@127.0.0.1/",
@@ -326,6 +327,8 @@ NETWORK_EDGES = [
     ("private", ["172.16.0.0", "172.30.31.255", "172.30.34.0", "192.168.0.0", "192.168.255.255"]),
     ("private", ["fc00::", "fdff:ffff::1", "fd00:ec1::1", "fd00:ec3::1", "fd20:ce:0:1::1", "fd0c:ac1e:2101::1"]),
     ("never", ["0.255.255.255", "169.254.0.0", "169.254.255.255", "172.30.32.0", "192.0.0.0", "192.0.0.255"]),
+    # Protocol assignments that Python counts as global.
+    ("never", ["192.0.0.9", "192.0.0.10"]),
     ("never", ["192.88.99.0", "192.88.99.255", "224.0.0.0", "255.255.255.254", "fe80::", "febf::1", "feff::1"]),
     ("never", ["2001:0:ffff::1", "2002:ffff::1", "fd00:ec2:ffff::1", "fd20:ce::ffff", "fd0c:ac1e:2100:ffff::1"]),
     # Outside of 2000::/3, the global unicast addresses.

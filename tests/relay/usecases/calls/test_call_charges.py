@@ -7,7 +7,13 @@ import pytest
 from relay.identity.credentials import ACCESS_TOKEN_PREFIX, Credential, generate_secret, hash_secret
 from relay.kit.problems import Problem
 from relay.plans import CLOUD_PLANS, SELF_HOSTED_PLANS
-from relay.usecases.calls.authorize import CallRequest, authenticate_caller, authorize_call, get_installation_call
+from relay.usecases.calls.authorize import (
+    CallRequest,
+    authenticate_caller,
+    authorize_call,
+    get_installation_call,
+    refund_call,
+)
 from tests.relay.support.plans import create_plans
 
 OWN, FOREIGN = "own", "foreign"
@@ -142,6 +148,17 @@ async def test_allowed_call_beyond_the_allowance_costs_one_call_token(pool, call
     allowed = await call(pool, caller, plans=create_plans(free=0))
     assert (allowed.quota.used, allowed.quota.call_tokens) == (0, 4)
     assert await read_charges(pool) == (0, 1, 1, 1, 4)
+
+
+@pytest.mark.parametrize("plans", [CLOUD_PLANS, create_plans(free=0)], ids=["of the allowance", "paid by a call token"])
+@pytest.mark.parametrize("caller", KINDS, indirect=True)
+async def test_refunded_call_costs_nothing_and_stays_in_the_log(pool, caller, plans):
+    """Also the call of a person, which belongs to no installation."""
+    allowed = await call(pool, caller, plans=plans)
+    async with pool.connection() as connection:
+        refunded = await refund_call(connection, allowed)
+    assert (refunded.quota.used, refunded.quota.call_tokens) == (0, 5)
+    assert await read_charges(pool) == (0, 1, 0, 0, 5)
 
 
 @pytest.mark.parametrize("caller", ["key"], indirect=True)

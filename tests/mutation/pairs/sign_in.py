@@ -1,0 +1,186 @@
+"""Sign-in: sessions, links, attempts."""
+
+from scripts.lib.mutation.tables import Pair, PairTable
+
+ACCESS = ("tests/relay/usecases/access", "tests/relay/pages/test_sign_in.py", "tests/relay/pages")
+
+PAIRS = (
+    PairTable(
+        file="relay/identity/web_sessions.py",
+        tests=(
+            "tests/relay/identity/test_sessions_and_links.py",
+            "tests/relay/pages/test_sign_in.py",
+            "tests/relay/pages",
+            "tests/relay/usecases/account",
+        ),
+        pairs=(
+            Pair(
+                "where s.token_hash = %(token)s and s.expires_at > now() and u.closed_at is null",
+                "where s.token_hash = %(token)s and u.closed_at is null",
+                "an expired session still works",
+            ),
+            Pair(
+                "where s.token_hash = %(token)s and s.expires_at > now() and u.closed_at is null",
+                "where s.token_hash = %(token)s and s.expires_at > now()",
+                "a session of a closed account still works",
+            ),
+            Pair(
+                "where token_hash = %(token)s and expires_at > now() and seen_at",
+                "where token_hash = %(token)s and seen_at",
+                "an expired session is extended",
+            ),
+            Pair("expires_at = now() + %(lifetime)s", "expires_at = expires_at", "a visit doesn't extend the session"),
+            Pair("timedelta(days=30)", "timedelta(days=31)", "a session works for longer than 30 days"),
+            Pair(
+                "u.disabled_at is not null as is_disabled",
+                "false as is_disabled",
+                "a disabled account isn't told that it is disabled",
+            ),
+            Pair("interval '1 hour'", "interval '2 hours'", "a session is extended too rarely"),
+        ),
+    ),
+    PairTable(
+        file="relay/identity/sign_in_links.py",
+        tests=(
+            "tests/relay/identity/test_sessions_and_links.py",
+            "tests/relay/pages/test_sign_in.py",
+            "tests/relay/cli",
+            "tests/relay/pages",
+        ),
+        pairs=(
+            Pair(
+                "select from sign_in_links where token_hash = %s and expires_at > now()",
+                "select from sign_in_links where token_hash = %s",
+                "the page of an expired link still opens",
+            ),
+            Pair(
+                "where token_hash = %s and expires_at > now() returning user_id",
+                "where token_hash = %s returning user_id",
+                "an expired link signs in",
+            ),
+            Pair("timedelta(minutes=15)", "timedelta(minutes=16)", "a link works for longer than 15 minutes"),
+            Pair(
+                "where closed_at is null order by created_at, id limit 1",
+                "order by created_at, id limit 1",
+                "a closed account becomes the owner",
+            ),
+            Pair(
+                "order by created_at, id limit 1",
+                "order by created_at desc, id limit 1",
+                "the newest user becomes the owner",
+            ),
+            Pair(
+                "delete from sign_in_links where expires_at < now()",
+                "delete from sign_in_links where false",
+                "expired links stay in the database",
+            ),
+            Pair("values ('admin'", "values ('user'", "the owner has no permission to operate the relay"),
+        ),
+    ),
+    PairTable(
+        file="relay/identity/sign_in_attempts.py",
+        tests=(
+            "tests/relay/identity/test_sign_in_attempts.py",
+            "tests/relay/test_promised_limits.py",
+            "tests/relay/usecases/access/test_sign_in.py",
+            "tests/relay/usecases/access/test_sign_in_limits.py",
+            *ACCESS,
+        ),
+        pairs=(
+            Pair("< %(by_address)s\n", "<= %(by_address)s\n", "one start too many for an address"),
+            Pair(
+                "(where source_hash = %(source_hash)s) < %(by_source)s",
+                "(where source_hash = %(source_hash)s) <= %(by_source)s",
+                "one start too many from a network",
+            ),
+            Pair(
+                "or source_hash = %(source_hash)s) and created_at > now() - %(window)s",
+                "or source_hash = %(source_hash)s)",
+                "starts count without an end",
+            ),
+            Pair("and tries < %(tries)s\n", "and tries <= %(tries)s\n", "an attempt has one try too many"),
+            Pair(
+                "s.created_at > now() - %(window)s) < %(by_source)s",
+                "s.created_at > now() - %(window)s) <= %(by_source)s",
+                "one try too many from a network",
+            ),
+            Pair(
+                "and s.created_at > now() - %(window)s) < %(by_source)s",
+                ") < %(by_source)s",
+                "tries count without an end",
+            ),
+            Pair(
+                "delete from sign_in_attempts where expires_at < now()",
+                "delete from sign_in_attempts",
+                "a new attempt deletes all others",
+            ),
+            Pair("timedelta(minutes=15)", "timedelta(minutes=16)", "the limits count for more than 15 minutes"),
+            Pair("MAX_TRIES = 5", "MAX_TRIES = 6", "an attempt has six tries instead of five"),
+            Pair(
+                "MAX_STARTS_PER_SOURCE = 5, 30",
+                "MAX_STARTS_PER_SOURCE = 6, 30",
+                "an address has six starts instead of five",
+            ),
+            Pair(
+                "MAX_STARTS_PER_SOURCE = 5, 30",
+                "MAX_STARTS_PER_SOURCE = 5, 31",
+                "a network has 31 starts instead of 30",
+            ),
+            Pair(
+                "where token_hash = %s and expires_at > now() and next_path <> ''",
+                "where token_hash = %s and next_path <> ''",
+                "an expired attempt still signs in",
+            ),
+            Pair("tries = tries + 1", "tries = tries + 2", "each try counts twice"),
+            Pair("coalesce(sum(s.tries), 0)", "sum(s.tries)", "no attempt has a first try"),
+            Pair(
+                "LIFETIME = timedelta(hours=1)",
+                "LIFETIME = timedelta(hours=2)",
+                "an attempt works for longer than an hour",
+            ),
+            Pair(
+                "and expires_at > now() and next_path <> ''\n)",
+                "and next_path <> ''\n)",
+                "an attempt that has expired hands on its verifiers",
+            ),
+            Pair(
+                "where token_hash = %(before)s and address_hash = %(address_hash)s and",
+                "where token_hash = %(before)s and",
+                "an attempt for another address hands on its verifiers",
+            ),
+            Pair("where s.source_hash = a.source_hash and", "where", "tries from all networks count together"),
+            Pair(
+                "and s.created_at > now() - %(window)s",
+                "and %(window)s is not null",
+                "tries count for longer than the window",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/pages/cookies.py",
+        tests=("tests/relay/pages/test_browser_state.py",),
+        pairs=(
+            Pair(
+                "FLASH_COOKIE_SECONDS = 60",
+                "FLASH_COOKIE_SECONDS = 61",
+                "a message of the page before is shown for too long",
+            ),
+            Pair(
+                'SESSION_COOKIE = "evconduit_session"',
+                'SESSION_COOKIE = "evconduit_sessions"',
+                "all users are signed out by an update",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/pages/csrf.py",
+        tests=("tests/relay/pages/test_browser_state.py",),
+        pairs=(
+            Pair(
+                "VISIT_COOKIE_SECONDS = 24 * 3600",
+                "VISIT_COOKIE_SECONDS = 25 * 3600",
+                "an abandoned visit is kept too long",
+            ),
+        ),
+    ),
+)
