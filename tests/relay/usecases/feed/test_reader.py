@@ -131,6 +131,17 @@ async def test_snapshot_replays_transitions_after_the_cursor(pool, ada, snapshot
     assert not result.gap
 
 
+async def test_transitions_that_are_not_live_are_never_sent(pool, ada, snapshot, changes):
+    """They come from a replay of old events."""
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
+    old, live = [await add_transition(pool, ada.id, vehicle_id, kind) for kind in ("unplugged", "plugged_in")]
+    async with pool.connection() as connection:
+        await connection.execute("update transitions set live = seq <> %s", [old])
+    cursor = (await snapshot()).cursor
+    assert [each.seq for each in (await snapshot(Cursor(epoch=cursor.epoch, seq=old - 1))).replay] == [live]
+    assert [each.seq for each in (await changes({ada.id: old - 1}))[ada.id].messages] == [live]
+
+
 async def test_old_cursor_without_missed_transitions_leaves_no_gap(pool, ada, snapshot):
     vehicle_id, _ = await put_vehicle(pool, ada.id)
     await add_transition(pool, ada.id, vehicle_id, age="3 days")
