@@ -161,19 +161,21 @@ async def test_transitions_older_than_the_replay_window_leave_a_gap(pool, ada, s
     assert [transition.seq for transition in result.replay] == [recent]
 
 
-async def test_replay_is_limited_and_then_leaves_a_gap(pool, ada, snapshot):
+@pytest.mark.parametrize("too_many", [1, 3])
+async def test_replay_is_limited_to_the_newest_and_then_leaves_a_gap(pool, ada, snapshot, too_many):
+    last = MAX_REPLAYED_TRANSITIONS + 1 + too_many
     vehicle_id, _ = await put_vehicle(pool, ada.id)
     since = (await snapshot()).cursor
     async with pool.connection() as connection:
         await connection.execute(
             "insert into transitions (user_id, seq, vehicle_id, kind, occurred_at)"
             " select %s, n, %s, 'unplugged', now() from generate_series(2, %s) n",
-            [ada.id, vehicle_id, MAX_REPLAYED_TRANSITIONS + 2],
+            [ada.id, vehicle_id, last],
         )
-        await connection.execute("update feeds set seq = %s", [MAX_REPLAYED_TRANSITIONS + 2])
+        await connection.execute("update feeds set seq = %s", [last])
     result = await snapshot(since)
     assert result.gap
-    assert [transition.seq for transition in result.replay] == list(range(3, MAX_REPLAYED_TRANSITIONS + 3))
+    assert [transition.seq for transition in result.replay] == list(range(2 + too_many, last + 1))
 
 
 @pytest.mark.parametrize("case", ["epoch", "ahead", "malformed"])
