@@ -131,6 +131,17 @@ async def test_snapshot_replays_transitions_after_the_cursor(pool, ada, snapshot
     assert not result.gap
 
 
+async def test_transitions_that_are_not_live_are_never_sent(pool, ada, snapshot, changes):
+    """They come from a replay of old events."""
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
+    old, live = [await add_transition(pool, ada.id, vehicle_id, kind) for kind in ("unplugged", "plugged_in")]
+    async with pool.connection() as connection:
+        await connection.execute("update transitions set live = seq <> %s", [old])
+    cursor = (await snapshot()).cursor
+    assert [each.seq for each in (await snapshot(Cursor(epoch=cursor.epoch, seq=old - 1))).replay] == [live]
+    assert [each.seq for each in (await changes({ada.id: old - 1}))[ada.id].messages] == [live]
+
+
 async def test_old_cursor_without_missed_transitions_leaves_no_gap(pool, ada, snapshot):
     vehicle_id, _ = await put_vehicle(pool, ada.id)
     await add_transition(pool, ada.id, vehicle_id, age="3 days")
@@ -150,19 +161,21 @@ async def test_transitions_older_than_the_replay_window_leave_a_gap(pool, ada, s
     assert [transition.seq for transition in result.replay] == [recent]
 
 
-async def test_replay_is_limited_and_then_leaves_a_gap(pool, ada, snapshot):
+@pytest.mark.parametrize("too_many", [1, 3])
+async def test_replay_is_limited_to_the_newest_and_then_leaves_a_gap(pool, ada, snapshot, too_many):
+    last = MAX_REPLAYED_TRANSITIONS + 1 + too_many
     vehicle_id, _ = await put_vehicle(pool, ada.id)
     since = (await snapshot()).cursor
     async with pool.connection() as connection:
         await connection.execute(
             "insert into transitions (user_id, seq, vehicle_id, kind, occurred_at)"
             " select %s, n, %s, 'unplugged', now() from generate_series(2, %s) n",
-            [ada.id, vehicle_id, MAX_REPLAYED_TRANSITIONS + 2],
+            [ada.id, vehicle_id, last],
         )
-        await connection.execute("update feeds set seq = %s", [MAX_REPLAYED_TRANSITIONS + 2])
+        await connection.execute("update feeds set seq = %s", [last])
     result = await snapshot(since)
     assert result.gap
-    assert [transition.seq for transition in result.replay] == list(range(3, MAX_REPLAYED_TRANSITIONS + 3))
+    assert [transition.seq for transition in result.replay] == list(range(2 + too_many, last + 1))
 
 
 @pytest.mark.parametrize("case", ["epoch", "ahead", "malformed"])
