@@ -1,31 +1,22 @@
 """Find the changed files with git, and the tests that they affect."""
 
-import subprocess
 from collections.abc import Sequence
 
 from scripts.lib.affected_tests import Selection, select_tests
 from scripts.lib.child_processes import ROOT
+from scripts.lib.git import find_merge_base, list_differing_files, list_existing_files, list_untracked_files
 
 DEFAULT_BASE = "main"
 
 
-class GitError(Exception):
-    """Git could not answer."""
-
-
 def list_changed_files(base: str) -> list[str]:
     """List the files that differ from the merge base with `base`: in commits, in the working tree, or untracked."""
-    merge_base = _run_git("merge-base", base, "HEAD").strip()
-    names = _run_git("diff", "--name-only", "--no-renames", "-z", merge_base)
-    names += _run_git("ls-files", "--others", "--exclude-standard", "-z")
-    return sorted(set(names.split("\0")) - {""})
+    return sorted({*list_differing_files(find_merge_base(base)), *list_untracked_files()})
 
 
 def read_sources() -> dict[str, str]:
     """Read all Python files that are committed or about to be."""
-    names = _run_git("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", "*.py")
-    paths = [ROOT / name for name in names.split("\0") if name]
-    return {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in paths if path.is_file()}
+    return {name: (ROOT / name).read_text("utf-8") for name in list_existing_files("*.py")}
 
 
 def select_affected_tests(base: str) -> Selection:
@@ -44,10 +35,3 @@ def render_selection(base: str, changed: Sequence[str], selection: Selection) ->
     left_out = selection.total - len(selection.files)
     counts = f"selected test files: {len(selection.files)} of {selection.total} ({left_out} left out)"
     return [*changes, counts, *(f"  {file}" for file in selection.files)]
-
-
-def _run_git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603, S607 - git from PATH, constant commands
-    if done.returncode != 0:
-        raise GitError(done.stderr.strip() or f"git {arguments[0]} failed")
-    return done.stdout

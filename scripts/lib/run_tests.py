@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scripts.lib.changed_files import DEFAULT_BASE, GitError, select_affected_tests
+from scripts.lib.changed_files import DEFAULT_BASE, select_affected_tests
 from scripts.lib.child_processes import run_command, stop_children_on_sigterm
+from scripts.lib.git import GitError
 from scripts.lib.lint import LINTERS, run_linters
 from scripts.lib.outcomes import Skip, SuiteOutcome, read_outcome
 from scripts.lib.programs import CHROMIUM, REDIS, ensure_installed

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.lib import changed_files, run_tests
+from scripts.lib import changed_files, git, run_tests
 from scripts.lib.affected_tests import GLOBAL_PATTERNS, MAX_SHARE, READERS, Selection, select_tests
 from scripts.lib.import_graph import build_import_graph
 from scripts.lib.outcomes import SuiteOutcome
@@ -173,22 +173,23 @@ def test_every_reader_exists(reader):
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """A repository with a branch that has a commit more than `main`. Returns a function that runs git."""
-    monkeypatch.setattr(changed_files, "ROOT", tmp_path)
+    for module in (git, changed_files):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
 
-    def git(*arguments: str) -> None:
+    def run_git(*arguments: str) -> None:
         identity = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
         subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
 
-    git("init", "-b", "main")
+    run_git("init", "-b", "main")
     for name in ("kept.py", "changed.py", "renamed.py", "deleted.py"):
         (tmp_path / name).write_text(f"name = '{name}'\n")
     (tmp_path / ".gitignore").write_text("ignored.py\n")
-    git("add", ".")
-    git("commit", "-m", "first")
-    git("checkout", "-b", "topic")
-    git("mv", "renamed.py", "new name.py")
-    git("commit", "-m", "second")
-    return git
+    run_git("add", ".")
+    run_git("commit", "-m", "first")
+    run_git("checkout", "-b", "topic")
+    run_git("mv", "renamed.py", "new name.py")
+    run_git("commit", "-m", "second")
+    return run_git
 
 
 def test_changes_are_those_of_commits_and_of_the_working_tree(repository, tmp_path):

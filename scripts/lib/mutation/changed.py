@@ -2,12 +2,11 @@
 
 import ast
 import re
-import subprocess
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 
 from scripts.lib.child_processes import ROOT
+from scripts.lib.git import GitError, find_merge_base, list_differing_files, list_untracked_files, run_git
 
 _HUNK = re.compile(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 
@@ -17,16 +16,20 @@ def list_changed_lines() -> dict[str, AbstractSet[int]]:
 
     Compares the working tree, with new files, to the commit where the branch left main.
     """
-    base = _run_git("merge-base", "HEAD", "main").strip() or "HEAD"
-    folders = ("relay", "custom_components")
+    try:
+        base = find_merge_base("main")
+    except GitError:  # there is no branch main
+        base = "HEAD"
     changed: dict[str, AbstractSet[int]] = {}
-    for name in _run_git("diff", "--name-only", "--diff-filter=d", base, "--", *folders).splitlines():
-        if name.endswith(".py"):
-            changed[name] = parse_hunks(_run_git("diff", "--unified=0", "--no-color", base, "--", name))
-    for name in _run_git("ls-files", "--others", "--exclude-standard", "--", *folders).splitlines():
-        if name.endswith(".py"):
-            changed[name] = set(range(1, (ROOT / name).read_text(encoding="utf-8").count("\n") + 2))
+    for name in filter(_is_mutable, list_differing_files(base)):
+        changed[name] = parse_hunks(run_git("diff", "--unified=0", "--no-color", base, "--", name))
+    for name in filter(_is_mutable, list_untracked_files()):
+        changed[name] = set(range(1, (ROOT / name).read_text(encoding="utf-8").count("\n") + 2))
     return changed
+
+
+def _is_mutable(name: str) -> bool:
+    return name.startswith(("relay/", "custom_components/")) and name.endswith(".py") and (ROOT / name).is_file()
 
 
 def parse_hunks(diff: str) -> set[int]:
@@ -73,15 +76,3 @@ def _list_functions(tree: ast.Module) -> dict[str, tuple[int, int]]:
 def _get_span(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[int, int]:
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
     return first, node.end_lineno or node.lineno
-
-
-def _run_git(*arguments: str) -> str:
-    """Return git's output; empty if the command fails, for example because there is no branch main."""
-    done = subprocess.run(  # noqa: S603 - constant commands on our own files
-        ["git", *arguments],  # noqa: S607 - the user's git
-        cwd=Path(ROOT),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout if done.returncode == 0 else ""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.lib.child_processes import GRACE_SECONDS, ROOT
+from scripts.lib.git import list_existing_files
 
 PROGRESS_SECONDS = 20.0
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - only the parent of a folder that tempfile makes
@@ -37,18 +38,9 @@ def build_environment(folder: Path, extra: Mapping[str, str]) -> dict[str, str]:
 
 def copy_tree(target: Path) -> None:
     """Copy the files that git has or would commit, as they are in the working tree."""
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - the user's git
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listing.stdout.split("\0")):
-        source = ROOT / name
-        if source.is_file():  # a deleted file may still be in git's index
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target / name)
+    for name in list_existing_files():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
