@@ -15,17 +15,17 @@ from pathlib import Path
 
 from scripts.lib.child_processes import GRACE_SECONDS, ROOT
 from scripts.lib.git import list_existing_files
+from tests.relay.support.memory_folder import MEMORY, has_memory
 
 PROGRESS_SECONDS = 20.0
-MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - only the parent of a folder that tempfile makes
 MIN_FREE_BYTES = 3 * 1024**3
 
 
 @contextmanager
 def make_folder() -> Iterator[Path]:
     """Make a temporary folder, in memory if there is room, where a test's PostgreSQL costs a fraction."""
-    is_roomy = MEMORY_FOLDER.is_dir() and shutil.disk_usage(MEMORY_FOLDER).free >= MIN_FREE_BYTES
-    with tempfile.TemporaryDirectory(prefix="evconduit-mutate-", dir=MEMORY_FOLDER if is_roomy else None) as name:
+    parent = MEMORY if has_memory(MIN_FREE_BYTES) else None
+    with tempfile.TemporaryDirectory(prefix="evconduit-mutate-", dir=parent) as name:
         (Path(name) / "tmp").mkdir()
         yield Path(name)
 

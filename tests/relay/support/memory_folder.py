@@ -13,9 +13,9 @@ MIN_FREE_BYTES = 1024**3
 """For the servers of several workers. In a container, the whole of /dev/shm often has 64 MiB."""
 
 
-def has_memory() -> bool:
-    """Whether this machine has memory for temporary folders."""
-    return os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MIN_FREE_BYTES
+def has_memory(min_free_bytes: int = MIN_FREE_BYTES) -> bool:
+    """Whether this machine has so much memory for temporary folders."""
+    return os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= min_free_bytes
 
 
 @contextmanager
