@@ -123,7 +123,7 @@ def serialize_session(vehicle_id: UUID, session: ChargingSession) -> dict[str, A
         "started_at": period.started_at.isoformat(),
         "ended_at": period.ended_at.isoformat(),
         "open": period.open,
-        "energy_kwh": period.energy_kwh,
+        "energy_kwh": session.energy_kwh,
         "energy_source": period.energy_source,
         "soc_start": period.soc_start,
         "soc_end": period.soc_end,

@@ -84,6 +84,7 @@ STORED_SESSION = {
     "spell": STORED_PERIOD,
     "at_home": True,
     "rate": {"valid_from": "2026-11-23T12:00:00Z", "cost_per_kwh": 0.25, "currency": "EUR"},
+    "correction": None,
 }
 
 
