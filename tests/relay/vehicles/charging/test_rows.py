@@ -55,18 +55,22 @@ STORED_PERIOD = {
 STORED_STATE = {
     "last": {
         "at": "2026-11-23T13:00:00Z",
-        "reading": {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0},
+        "reading": {
+            "charging": True, "discharging": None, "plugged_in": True, "soc": 50.0, "power_kw": 7.2,
+            "discharge_kw": None, "capacity_kwh": 60.0, "step": None, "rebased": False,
+        },
         "version": "reading",
         "place": STORED_PLACE,
         "place_version": "place",
     },
     "spell": STORED_PERIOD,
-}
+}  # fmt: skip
 STORED_SESSION = {
     "id": str(SESSION_ID),
     "spell": STORED_PERIOD,
     "at_home": True,
     "rate": {"valid_from": "2026-11-23T12:00:00Z", "cost_per_kwh": 0.25, "currency": "EUR"},
+    "correction": None,
 }
 
 
@@ -88,6 +92,11 @@ def test_stored_ledger_keeps_its_keys_because_existing_rows_have_them():
     assert serialize_base(LEDGER.state).obj == STORED_STATE
     assert parse_base(STORED_STATE) == LEDGER.state
     assert parse_counters(columns) == COUNTERS
+
+
+def test_state_stored_before_a_reading_got_new_members_is_still_read():
+    old = {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0}
+    assert parse_base({**STORED_STATE, "last": {**STORED_STATE["last"], "reading": old}}) == LEDGER.state
 
 
 @pytest.mark.parametrize(
