@@ -85,7 +85,8 @@ def _get_last_live_at(groups: JsonObject, report: VehicleReport) -> datetime | N
     if report.is_partial:
         return report.created_at
     reachable = parse_bool(report.vehicle, "isReachable") is True
-    return parse_datetime(groups, "lastSeen") or (report.created_at if reachable else None)
+    seen_at = parse_datetime(groups, "lastSeen")
+    return min(seen_at, report.created_at) if seen_at else (report.created_at if reachable else None)
 
 
 def _get_charge_time(vehicle: Vehicle) -> datetime | None:
