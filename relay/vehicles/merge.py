@@ -52,7 +52,8 @@ def parse_created_time(version: GroupVersion) -> datetime | None:
     """The time of the event that reported a value of this version; None if unknown."""
     start = len(UNKNOWN_TIME) + 1
     text = version[start : start + len(UNKNOWN_TIME)]
-    return datetime.fromisoformat(text).replace(tzinfo=UTC) if len(text) == len(UNKNOWN_TIME) else None
+    is_time = text[4:5] == "-"  # see format_version_time
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if is_time else None
 
 
 def merge_report(state: VehicleState, report: VehicleReport) -> VehicleState:
