@@ -52,7 +52,8 @@ async def apply_vehicle_report(
     link = links.mark_seen(link, report.created_at)
     if link.is_live:  # An ended link says nothing about the vehicle's other links.
         vehicle = links.update_gone_state(vehicle, [link], report.created_at, REASON_DELETED)
-    return [build_change(before, apply_report(vehicle, report), (link,), report.created_at)]
+    change = build_change(before, apply_report(vehicle, report), (link,), report.created_at)
+    return [replace(change, has_new_link=linked is None)]
 
 
 async def apply_vehicle_deletion(
@@ -134,7 +135,7 @@ async def _merge_vehicles(
         vehicle = links.update_gone_state(vehicle, moved, at, REASON_DELETED)
     return [
         build_change(duplicate, links.update_gone_state(duplicate, (), at, REASON_SAME_VEHICLE), (), at),
-        build_change(kept, apply_report(vehicle, report), moved, at),
+        replace(build_change(kept, apply_report(vehicle, report), moved, at), has_new_link=True),
     ]
 
 
@@ -151,4 +152,5 @@ async def _create_tombstone(
     vehicle = same_vin or replace(
         apply_report(create_vehicle(user_id, at), report), vin_hash=vin_hash, gone_at=at, gone_reason=REASON_DELETED
     )
-    return [build_change(same_vin, vehicle, (replace(create_link(vehicle, report), ended_at=at),), at)]
+    change = build_change(same_vin, vehicle, (replace(create_link(vehicle, report), ended_at=at),), at)
+    return [replace(change, has_new_link=True)]
