@@ -28,6 +28,7 @@ MODULES: tuple[ModuleRow, ...] = (
             "relay/vehicles/charging/energy.py",
             "relay/vehicles/charging/home_and_rates.py",
             "relay/vehicles/charging/ledger.py",
+            "relay/vehicles/charging/owner_corrections.py",
             "relay/vehicles/charging/periods.py",
             "relay/vehicles/charging/rows.py",
             "relay/vehicles/charging/samples.py",

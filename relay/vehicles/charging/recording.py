@@ -9,6 +9,7 @@ from relay.vehicles.charging import repository
 from relay.vehicles.charging.derivation import DerivationState, derive_periods, iterate_states
 from relay.vehicles.charging.home_and_rates import HomeAndRates
 from relay.vehicles.charging.ledger import ChargingSession, EnergyCounters, amend_ledger, match_sessions
+from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.rows import parse_ledger
 from relay.vehicles.charging.samples import ChargingSample, merge_samples, parse_sample
 from relay.vehicles.merge import format_version_time
@@ -17,11 +18,15 @@ from relay.vehicles.models import Vehicle, VehicleReport
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _StartingPoint:
-    """From where to derive: the state before the samples, the sessions recorded since, the counters as they are now."""
+    """From where to derive: the state before the samples, the sessions recorded since, the counters as they are now.
+
+    `corrections` are the owner's for these sessions; None: those that the recorded sessions have.
+    """
 
     counters: EnergyCounters
     sessions: list[ChargingSession]
     state: DerivationState
+    corrections: list[OwnerCorrection] | None = None
 
 
 async def record_charging(
@@ -86,7 +91,9 @@ async def _record_late_sample(connection: Connection, vehicle: Vehicle, sample: 
         sample = samples[max(samples)]
     else:
         return False
-    start = _StartingPoint(counters=history.counters, sessions=history.sessions, state=history.base)
+    start = _StartingPoint(
+        counters=history.counters, sessions=history.sessions, state=history.base, corrections=history.corrections
+    )
     return await _save_derived(connection, vehicle, sample, start, [samples[at] for at in sorted(samples)])
 
 
@@ -99,7 +106,7 @@ async def _save_derived(
 ) -> bool:
     """Save `sample`, one of `new_samples`, and what follows from them; True when the visible counters changed."""
     derived, state = derive_periods(start.state, new_samples)
-    matches = match_sessions(start.sessions, derived)
+    matches = match_sessions(start.sessions, derived, start.corrections)
     # Home and rates are read only when a session begins or its place changes.
     needs_home_and_rates = any(match.has_new_start or match.has_moved for match in matches)
     home_and_rates = (
