@@ -21,6 +21,9 @@ from relay.vehicles.charging.samples import ChargeReading, ChargingSample, Vehic
 STATE_ADAPTER: TypeAdapter[DerivationState] = TypeAdapter(DerivationState)
 SESSION_ADAPTER: TypeAdapter[ChargingSession | None] = TypeAdapter(ChargingSession | None)
 
+READING_COLUMNS = ("charging", "plugged_in", "soc", "power_kw", "capacity_kwh")
+"""The members of ChargeReading that have a column in `charging_samples`."""
+
 
 def parse_ledger(stored: JsonObject | None) -> ChargingLedger:
     """The ledger in a row of `vehicle_energy` that was read as JSON; an empty one for None.
@@ -65,7 +68,7 @@ def parse_sample_row(row: DictRow) -> ChargingSample:
     """A sample from a row of `charging_samples`."""
     return ChargingSample(
         at=row["at"],
-        reading=ChargeReading(**{name: row[name] for name in ChargeReading.__dataclass_fields__}),
+        reading=ChargeReading(**{name: row[name] for name in READING_COLUMNS}),
         version=row["version"],
         place=VehiclePlace(**{name: row[name] for name in VehiclePlace.__dataclass_fields__}),
         place_version=row["place_version"],
@@ -76,7 +79,7 @@ def serialize_sample(sample: ChargingSample) -> dict[str, Any]:
     """The sample as columns of `charging_samples`, without `vehicle_id`."""
     return {
         "at": sample.at,
-        **_to_columns(sample.reading),
+        **{name: getattr(sample.reading, name) for name in READING_COLUMNS},
         **_to_columns(sample.place),
         "version": sample.version,
         "place_version": sample.place_version,
@@ -143,5 +146,5 @@ def _parse_recorded_corrections(row: DictRow) -> tuple[OwnerCorrection, ...]:
     )
 
 
-def _to_columns(record: ChargeReading | VehiclePlace | EnergyCounters) -> dict[str, Any]:
+def _to_columns(record: VehiclePlace | EnergyCounters) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__dataclass_fields__}

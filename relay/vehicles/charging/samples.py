@@ -20,16 +20,26 @@ MAX_CAPACITY_KWH = 2000.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChargeReading:
-    """The charge state; None is unknown. `soc` is in percent, `capacity_kwh` is usable capacity.
+    """A plausible charge state; None is unknown. `soc` is in percent, `capacity_kwh` is usable capacity.
 
-    `power_kw` is known only while charging.
+    Field names are JSON keys in `vehicle_energy.tail` and `vehicle_energy.base`: don't rename them, and give new ones
+    a default.
     """
 
     charging: bool | None = None
+    # Feeding energy from the battery through the plug (V2L, V2H, V2G).
+    discharging: bool | None = None
     plugged_in: bool | None = None
     soc: float | None = None
+    # Greater than 0; known only while charging.
     power_kw: float | None = None
+    # Greater than 0; known only while discharging.
+    discharge_kw: float | None = None
     capacity_kwh: float | None = None
+    # The smallest step of the level that this vehicle has shown, in percentage points; None: not known yet.
+    step: float | None = None
+    # The level before can't be compared with this one, and nothing was charged or discharged in between.
+    rebased: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

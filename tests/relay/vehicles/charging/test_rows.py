@@ -58,13 +58,16 @@ STORED_PERIOD = {
 STORED_STATE = {
     "last": {
         "at": "2026-11-23T13:00:00Z",
-        "reading": {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0},
+        "reading": {
+            "charging": True, "discharging": None, "plugged_in": True, "soc": 50.0, "power_kw": 7.2,
+            "discharge_kw": None, "capacity_kwh": 60.0, "step": None, "rebased": False,
+        },
         "version": "reading",
         "place": STORED_PLACE,
         "place_version": "place",
     },
     "spell": STORED_PERIOD,
-}
+}  # fmt: skip
 STORED_SESSION = {
     "id": str(SESSION_ID),
     "spell": STORED_PERIOD,
@@ -104,6 +107,11 @@ def test_ledger_stored_before_corrections_existed_is_read():
 def test_ledger_with_a_corrected_session_is_read_back_unchanged(correction):
     ledger = replace(LEDGER, session=replace(SESSION, corrections=(correction,)))
     assert parse_ledger(read_back(serialize_ledger(ledger))) == ledger
+
+
+def test_state_stored_before_a_reading_got_new_members_is_still_read():
+    old = {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0}
+    assert parse_base({**STORED_STATE, "last": {**STORED_STATE["last"], "reading": old}}) == LEDGER.state
 
 
 @pytest.mark.parametrize(
