@@ -60,6 +60,15 @@ async def record_charging(
     return await _record_late_sample(connection, vehicle, sample)
 
 
+async def derive_again(connection: Connection, vehicle: Vehicle) -> bool:
+    """Derive the sessions again from all stored samples, with today's rules and the owner's corrections.
+
+    True when the visible counters changed. A vehicle without samples is left as it is. The caller holds the lock of the
+    feed.
+    """
+    return await _record_late_sample(connection, vehicle, None)
+
+
 async def archive_samples(connection: Connection, vehicle_id: UUID, before: datetime) -> None:
     """Delete a vehicle's samples from before `before`, and keep the state after them for the remaining ones."""
     history = await repository.get_history(connection, vehicle_id)
