@@ -28,7 +28,8 @@ from relay.vehicles.charging.samples import UNKNOWN_PLACE
 class ChargingSession:
     """A proven period and its id. `at_home` is decided once for its place, `rate` once for its start.
 
-    `corrections` are its owner's. Stored as JSON in `vehicle_energy.tail`, where the period's key is `spell`.
+    `corrections` are its owner's. Sums, costs and records read `energy_kwh` of the session, never that of its period,
+    so that they count. Stored as JSON in `vehicle_energy.tail`, where the period's key is `spell`.
     """
 
     id: UUID
