@@ -70,6 +70,14 @@ async def find_session(connection: Connection, user_id: UUID, session_id: UUID) 
     return row
 
 
+def require_ended(row: DictRow) -> None:
+    """Raises Problem 409 for a session that is under way."""
+    if row["under_way"]:
+        raise Problem(
+            409, "session-open", "The car is still charging, so the energy of this session changes. Try again later."
+        )
+
+
 async def correct_session_energy(
     runtime: Runtime, user_id: UUID, session_id: UUID, energy_kwh: float | None
 ) -> DictRow:
@@ -82,7 +90,7 @@ async def correct_session_energy(
         if row["deleted_by_owner"]:
             raise Problem(404, "not-found", "This charging session is deleted. Restore it first.")
         if energy_kwh is not None:
-            _require_ended(row)
+            require_ended(row)
         return await save_correction(connection, row, energy_kwh=energy_kwh, is_deleted=False)
 
     return await _change_session(runtime, user_id, session_id, correct)
@@ -94,7 +102,7 @@ async def delete_session(runtime: Runtime, user_id: UUID, session_id: UUID) -> N
     async def delete(connection: Connection, row: DictRow) -> bool:
         if row["deleted_by_owner"]:
             return False
-        _require_ended(row)
+        require_ended(row)
         stated_kwh = await find_stated_energy(connection, row["vehicle_id"], parse_session_row(row).period)
         return await save_correction(connection, row, energy_kwh=stated_kwh, is_deleted=True)
 
@@ -127,13 +135,6 @@ async def _change_session(
     if has_update:
         runtime.feed_waker.wake([user_id])
     return row
-
-
-def _require_ended(row: DictRow) -> None:
-    if row["under_way"]:
-        raise Problem(
-            409, "session-open", "The car is still charging, so the energy of this session changes. Try again later."
-        )
 
 
 async def _authenticate(runtime: Runtime, authorization: Credential | None) -> UUID:
