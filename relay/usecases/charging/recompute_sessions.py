@@ -6,7 +6,7 @@ so that it shows exactly what would be written.
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import LiteralString
 from uuid import UUID
 
@@ -15,11 +15,12 @@ from psycopg.rows import class_row
 
 from relay.feed.sequence import advance_feed
 from relay.kit.database import Connection, fetch_all, fetch_one
-from relay.usecases.feed.record_change import bump_vehicle_revisions
+from relay.usecases.feed.record_change import record_change
 from relay.vehicles import repository
+from relay.vehicles.changes import correct_again
 from relay.vehicles.charging.recording import derive_again
 from relay.vehicles.display_name import get_display_name
-from relay.vehicles.models import Vehicle
+from relay.vehicles.models import Vehicle, VehicleChange
 
 LIST_SESSIONS: LiteralString = """
 select id, started_at, ended_at, energy_kwh, energy_source, cost_per_kwh, corrected_by_owner, deleted_by_owner
@@ -122,8 +123,7 @@ async def _recompute_vehicle(
         name = get_display_name(vehicle.corrected_groups)
         report_start(name, samples)
         sessions_before, counters_before = await _read_recorded(connection, vehicle_id)
-        if await derive_again(connection, vehicle):
-            await bump_vehicle_revisions(connection, user_id, [vehicle_id])
+        await _derive_vehicle(connection, vehicle)
         sessions_after, counters_after = await _read_recorded(connection, vehicle_id)
         if not apply:
             raise Rollback(transaction)
@@ -136,6 +136,16 @@ async def _recompute_vehicle(
         counters_before=counters_before,
         counters_after=counters_after,
     )
+
+
+async def _derive_vehicle(connection: Connection, vehicle: Vehicle) -> None:
+    recorded = await derive_again(connection, vehicle)
+    if recorded is None:
+        return
+    after = correct_again(vehicle, recorded.plausibility)
+    change = VehicleChange(before=vehicle, after=after, occurred_at=datetime.now(UTC))
+    # Without transitions, so without an event that they could have come from.
+    await record_change(connection, change, source_event_id=0, has_energy_update=recorded.has_energy_update)
 
 
 async def _read_recorded(
