@@ -36,7 +36,7 @@ LIST_BY_VENDOR: LiteralString = f"""
 select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s and v.vendor = %s and v.gone_at is null order by v.id
 """  # noqa: S608 - our own constants
 LIST_OF_USER: LiteralString = f"""
-select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s order by v.created_at, v.id
+select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s order by v.id
 """  # noqa: S608 - our own constants
 # Vehicles to serve first when the plan doesn't cover all: chosen by the user, then served already, then linked first.
 LIST_BY_PRIORITY: LiteralString = f"""
@@ -83,7 +83,7 @@ async def find_by_vin(connection: Connection, user_id: UUID, vin_hash: bytes) ->
 
 
 async def list_of_user(connection: Connection, user_id: UUID) -> list[Vehicle]:
-    """All of the user's vehicles, also those that are gone, in the order in which they were linked."""
+    """All of the user's vehicles, also those that are gone."""
     return [_parse_vehicle(row) for row in await _fetch_rows(connection, LIST_OF_USER, [user_id])]
 
 
