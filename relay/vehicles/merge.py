@@ -37,6 +37,13 @@ def parse_version_time(version: GroupVersion) -> datetime | None:
     return None if text == UNKNOWN_TIME else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+def parse_created_time(version: GroupVersion) -> datetime | None:
+    """The time of the event that reported a value of this version; None if unknown."""
+    start = len(UNKNOWN_TIME) + 1
+    text = version[start : start + len(UNKNOWN_TIME)]
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if len(text) == len(UNKNOWN_TIME) else None
+
+
 def merge_report(state: VehicleState, report: VehicleReport) -> VehicleState:
     """`state` after `report`. Accepts any JSON object; merging the same report again changes nothing."""
     registers = _Registers(state)

@@ -9,17 +9,23 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
 from relay.gateways.enode.json_fields import parse_datetime
+from relay.kit.clock_skew import cap_reported_column, cap_reported_time
 from relay.kit.database import Connection, fetch_all
 from relay.kit.json_object import JsonObject
+from relay.vehicles.future_versions import discard_future_versions
 from relay.vehicles.models import ChargeFlags, CorrectionOverlay, SmartCharging, Vehicle, VehicleLink, VehicleState
 
 _VEHICLE_COLUMNS: LiteralString = """
 v.id, v.user_id, v.revision, v.vehicle_cache, v.versions, v.corrected, v.corrections,
 v.correction_memory, v.smart_charging, v.last_known, v.link_state, v.link_since, v.broken_at,
 v.vin_hash, v.gone_at, v.gone_reason,
-(select to_jsonb(e) - 'base' from vehicle_energy e where e.vehicle_id = v.id) as ledger
+(select to_jsonb(e) - 'base' from vehicle_energy e where e.vehicle_id = v.id) as ledger, now() as read_at
 """
-_LINK_COLUMNS: LiteralString = "l.enode_vehicle_id, l.vehicle_id, l.linked_at, l.seen_at, l.ended_at"
+# A link with times in the future would ignore all later events.
+_LINK_COLUMNS: LiteralString = f"""
+l.enode_vehicle_id, l.vehicle_id, l.linked_at, {cap_reported_column("l.seen_at")} as seen_at,
+{cap_reported_column("l.ended_at")} as ended_at
+"""
 
 FIND_LINKED: LiteralString = f"""
 select {_VEHICLE_COLUMNS}, {_LINK_COLUMNS} from vehicle_links l join vehicles v on v.id = l.vehicle_id
@@ -133,17 +139,20 @@ def _parse_vehicle(row: DictRow) -> Vehicle:
         id=row["id"],
         user_id=row["user_id"],
         revision=row["revision"],
-        state=VehicleState(
-            groups=row["vehicle_cache"], versions=versions.get("groups", {}), leaves=versions.get("leaves", {})
+        state=discard_future_versions(
+            VehicleState(
+                groups=row["vehicle_cache"], versions=versions.get("groups", {}), leaves=versions.get("leaves", {})
+            ),
+            row["read_at"],
         ),
         corrected=CorrectionOverlay(
             overlay=row["corrected"], names=tuple(row["corrections"]), memory=row["correction_memory"]
         ),
-        smart_charging=_parse_smart_charging(row["smart_charging"]),
+        smart_charging=_parse_smart_charging(row["smart_charging"], row["read_at"]),
         last_known=ChargeFlags(**row["last_known"]),
         link_state=row["link_state"],
-        link_since=row["link_since"],
-        broken_at=row["broken_at"],
+        link_since=cap_reported_time(row["link_since"], row["read_at"]),
+        broken_at=row["broken_at"] and cap_reported_time(row["broken_at"], row["read_at"]),
         vin_hash=row["vin_hash"],
         gone_at=row["gone_at"],
         gone_reason=row["gone_reason"],
@@ -158,10 +167,10 @@ def _serialize_smart_charging(smart: SmartCharging | None) -> Jsonb | None:
     return Jsonb({"state": smart.state, "since": since, "as_of": smart.as_of.isoformat()})
 
 
-def _parse_smart_charging(stored: JsonObject | None) -> SmartCharging | None:
+def _parse_smart_charging(stored: JsonObject | None, read_at: datetime) -> SmartCharging | None:
     if stored is None:
         return None
-    as_of = datetime.fromisoformat(stored["as_of"])
+    as_of = cap_reported_time(datetime.fromisoformat(stored["as_of"]), read_at)
     return SmartCharging(state=stored["state"], since=parse_datetime(stored, "since"), as_of=as_of)
 
 

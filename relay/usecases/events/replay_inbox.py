@@ -16,6 +16,7 @@ from psycopg.rows import class_row, scalar_row
 from relay.bus.waker import INBOX_CHANNEL
 from relay.inbox.models import InboxEvent
 from relay.inbox.parser import parse_delivery
+from relay.kit.clock_skew import cap_reported_column
 from relay.kit.database import Connection, fetch_all, fetch_one
 
 BATCH_SIZE = 500
@@ -42,12 +43,14 @@ returning user_id
 """
 # An event that is stored already stays unchanged. The arrival time is the body's, because a replay must not count as a
 # sign that Enode's webhook works.
-INSERT_EVENT: LiteralString = """
+INSERT_EVENT: LiteralString = f"""
 insert into webhook_logs (account_id, source, digest, event, version, user_id, enode_vehicle_id, payload, event_at,
                           created_at, replayed_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, now())
+select %s, %s, %s, %s, %s, %s, %s, %s::jsonb, {cap_reported_column("item.event_at", "item.created_at")},
+       item.created_at, now()
+from (select %s::timestamptz, %s::timestamptz) as item (event_at, created_at)
 on conflict (account_id, digest) do nothing returning id
-"""
+"""  # noqa: S608 - our own constant
 MARK_BODY_PARSED: LiteralString = "update webhook_logs set state = 'done', reason = 'replayed' where id = %s"
 LIST_MISSING_IDS: LiteralString = """
 select requested.id from unnest(%s::bigint[]) as requested (id)

@@ -18,9 +18,22 @@ from relay.vehicles.charging.samples import UNKNOWN_PLACE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OwnerCorrection:
+    """What the owner says about a session. It outlasts later amendments of the session.
+
+    `energy_kwh` replaces the derived energy. A deleted session has no energy, but stays matched with its period, so
+    that deriving again doesn't bring it back.
+    """
+
+    energy_kwh: float | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ChargingSession:
     """A proven period and its id. `at_home` is decided once for its place, `rate` once for its start.
 
+    Sums, costs and records read `energy_kwh` of the session, never that of its period, so that `correction` counts.
     Stored as JSON in `vehicle_energy.tail`, where the period's key is `spell`.
     """
 
@@ -28,6 +41,16 @@ class ChargingSession:
     period: Annotated[ChargingPeriod, Field(alias="spell")]
     at_home: bool | None = None
     rate: ElectricityRate | None = None
+    correction: OwnerCorrection | None = None
+
+    @property
+    def energy_kwh(self) -> float | None:
+        """The energy that counts: as corrected by the owner, else as derived. None: unknown, or deleted."""
+        if self.correction is None:
+            return self.period.energy_kwh
+        if self.correction.deleted:
+            return None
+        return self.period.energy_kwh if self.correction.energy_kwh is None else self.correction.energy_kwh
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +120,7 @@ class SessionMatch:
             rate=home_and_rates.find_rate(period.started_at)
             if self.has_new_start or recorded is None
             else recorded.rate,
+            correction=recorded.correction if recorded else None,
         )
 
 
@@ -147,7 +171,7 @@ def _update_counters(
 
 
 def _sum_energy(sessions: Iterable[ChargingSession]) -> float:
-    return sum(session.period.energy_kwh or 0.0 for session in sessions)
+    return sum(session.energy_kwh or 0.0 for session in sessions)
 
 
 def _find_session(recorded: Iterable[ChargingSession], period: ChargingPeriod) -> ChargingSession | None:

@@ -22,7 +22,7 @@ from relay.vehicles.charging.rows import (
     serialize_sample,
     serialize_session,
 )
-from relay.vehicles.charging.samples import ChargingSample
+from relay.vehicles.plausibility.raw_samples import RawSample
 
 # ruff: disable[S608] - joined from our own literals only, which the type LiteralString enforces
 
@@ -42,14 +42,13 @@ s.at_home, s.latitude, s.longitude, s.odometer_km, s.cost_per_kwh, s.currency
 # A sample and everything that follows from it, in one round trip. Unchanged sessions are not touched.
 SAVE_SAMPLE: LiteralString = f"""
 with saved_sample as (
-    insert into charging_samples (vehicle_id, at, charging, plugged_in, soc, power_kw, capacity_kwh, version, latitude,
-                                  longitude, odometer_km, place_version)
-    values (%(vehicle_id)s, %(at)s, %(charging)s, %(plugged_in)s, %(soc)s, %(power_kw)s, %(capacity_kwh)s, %(version)s,
-            %(latitude)s, %(longitude)s, %(odometer_km)s, %(place_version)s)
+    insert into charging_samples (vehicle_id, at, raw, version, latitude, longitude, odometer_km, place_version)
+    values (%(vehicle_id)s, %(at)s, %(raw)s, %(version)s, %(latitude)s, %(longitude)s, %(odometer_km)s,
+            %(place_version)s)
     on conflict (vehicle_id, at) do update
-    set (charging, plugged_in, soc, power_kw, capacity_kwh, version, latitude, longitude, odometer_km, place_version)
-        = (excluded.charging, excluded.plugged_in, excluded.soc, excluded.power_kw, excluded.capacity_kwh,
-           excluded.version, excluded.latitude, excluded.longitude, excluded.odometer_km, excluded.place_version)
+    set (raw, version, latitude, longitude, odometer_km, place_version)
+        = (excluded.raw, excluded.version, excluded.latitude, excluded.longitude, excluded.odometer_km,
+           excluded.place_version)
 ), removed_sessions as (
     delete from charging_sessions where id = any (%(removed)s)
 ), saved_sessions as (
@@ -90,7 +89,7 @@ samples as (delete from charging_samples where vehicle_id = %(duplicate)s return
 moved_samples as (
     insert into charging_samples
     select %(kept)s::uuid, at, charging, plugged_in, soc, power_kw, capacity_kwh, version, latitude, longitude,
-           odometer_km, place_version
+           odometer_km, place_version, raw
     from samples on conflict do nothing
 ),
 moved_sessions as (
@@ -117,12 +116,12 @@ class ChargingHistory:
     """Everything that can still be amended: samples after `base`, the sessions that follow, the current counters."""
 
     base: DerivationState
-    samples: dict[datetime, ChargingSample]
+    samples: dict[datetime, RawSample]
     sessions: list[ChargingSession]
     counters: EnergyCounters
 
 
-async def find_sample(connection: Connection, vehicle_id: UUID, at: datetime) -> ChargingSample | None:
+async def find_sample(connection: Connection, vehicle_id: UUID, at: datetime) -> RawSample | None:
     """The stored sample of this moment."""
     row = await fetch_one(connection, FIND_SAMPLE, [vehicle_id, at], dict_row)
     return None if row is None else parse_sample_row(row)
@@ -153,7 +152,7 @@ async def get_home_and_rates(connection: Connection, user_id: UUID) -> HomeAndRa
 
 
 async def save_sample(
-    connection: Connection, user_id: UUID, vehicle_id: UUID, sample: ChargingSample, amendment: LedgerAmendment
+    connection: Connection, user_id: UUID, vehicle_id: UUID, sample: RawSample, amendment: LedgerAmendment
 ) -> None:
     """Write a sample and everything that follows from it."""
     await connection.execute(

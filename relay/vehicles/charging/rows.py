@@ -3,6 +3,7 @@
 Column names are field names of the dataclasses, so `_to_columns` and the parsers go by field.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,24 @@ from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.home_and_rates import ElectricityRate
 from relay.vehicles.charging.ledger import ChargingLedger, ChargingSession, EnergyCounters
 from relay.vehicles.charging.periods import ChargingPeriod
-from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
+from relay.vehicles.charging.samples import VehiclePlace
+from relay.vehicles.plausibility.raw_samples import RawSample
+from relay.vehicles.plausibility.stage import PlausibilityMemory
 
 STATE_ADAPTER: TypeAdapter[DerivationState] = TypeAdapter(DerivationState)
 SESSION_ADAPTER: TypeAdapter[ChargingSession | None] = TypeAdapter(ChargingSession | None)
+
+PLAUSIBILITY_ADAPTER: TypeAdapter[PlausibilityMemory] = TypeAdapter(PlausibilityMemory)
+RAW_SAMPLE_ADAPTER: TypeAdapter[RawSample] = TypeAdapter(RawSample)
+
+LEGACY_COLUMNS: Mapping[str, str] = {
+    "charging": "charging",
+    "plugged_in": "plugged_in",
+    "level": "soc",
+    "rate": "power_kw",
+    "capacity": "capacity_kwh",
+}
+"""Columns of `charging_samples` that rows from before `raw` was added have, by member."""
 
 
 def parse_ledger(stored: JsonObject | None) -> ChargingLedger:
@@ -35,7 +50,7 @@ def parse_ledger(stored: JsonObject | None) -> ChargingLedger:
 def serialize_ledger(ledger: ChargingLedger) -> dict[str, Any]:
     """The ledger as columns of `vehicle_energy`."""
     tail = {
-        "tail": STATE_ADAPTER.dump_python(ledger.state, mode="json", by_alias=True),
+        "tail": _serialize_state(ledger.state),
         "session": SESSION_ADAPTER.dump_python(ledger.session, mode="json", by_alias=True),
     }
     return {"tail": Jsonb(tail), **_to_columns(ledger.counters)}
@@ -48,7 +63,7 @@ def parse_base(stored: JsonObject | None) -> DerivationState:
 
 def serialize_base(base: DerivationState) -> Jsonb:
     """The state as `vehicle_energy.base`."""
-    return Jsonb(STATE_ADAPTER.dump_python(base, mode="json", by_alias=True))
+    return Jsonb(_serialize_state(base))
 
 
 def parse_counters(row: JsonObject) -> EnergyCounters:
@@ -56,22 +71,24 @@ def parse_counters(row: JsonObject) -> EnergyCounters:
     return EnergyCounters(**{name: row[name] for name in EnergyCounters.__dataclass_fields__})
 
 
-def parse_sample_row(row: DictRow) -> ChargingSample:
-    """A sample from a row of `charging_samples`."""
-    return ChargingSample(
-        at=row["at"],
-        reading=ChargeReading(**{name: row[name] for name in ChargeReading.__dataclass_fields__}),
-        version=row["version"],
-        place=VehiclePlace(**{name: row[name] for name in VehiclePlace.__dataclass_fields__}),
-        place_version=row["place_version"],
-    )
+def parse_sample_row(row: DictRow) -> RawSample:
+    """A sample from a row of `charging_samples`. A row from before `raw` was added has only some members."""
+    raw = row["raw"]
+    if raw is None:
+        members = {name: row[column] for name, column in LEGACY_COLUMNS.items()}
+        raw = {"charge": {name: value for name, value in members.items() if value is not None}}
+    place = {name: row[name] for name in VehiclePlace.__dataclass_fields__}
+    versions = {"version": row["version"], "place_version": row["place_version"]}
+    return RAW_SAMPLE_ADAPTER.validate_python({**raw, **versions, "at": row["at"], "place": place})
 
 
-def serialize_sample(sample: ChargingSample) -> dict[str, Any]:
+def serialize_sample(sample: RawSample) -> dict[str, Any]:
     """The sample as columns of `charging_samples`, without `vehicle_id`."""
+    columns = {"at", "place", "version", "place_version"}
+    raw = RAW_SAMPLE_ADAPTER.dump_python(sample, mode="json", exclude=columns, exclude_defaults=True)
     return {
         "at": sample.at,
-        **_to_columns(sample.reading),
+        "raw": Jsonb(raw),
         **_to_columns(sample.place),
         "version": sample.version,
         "place_version": sample.place_version,
@@ -106,7 +123,7 @@ def serialize_session(vehicle_id: UUID, session: ChargingSession) -> dict[str, A
         "started_at": period.started_at.isoformat(),
         "ended_at": period.ended_at.isoformat(),
         "open": period.open,
-        "energy_kwh": period.energy_kwh,
+        "energy_kwh": session.energy_kwh,
         "energy_source": period.energy_source,
         "soc_start": period.soc_start,
         "soc_end": period.soc_end,
@@ -118,5 +135,12 @@ def serialize_session(vehicle_id: UUID, session: ChargingSession) -> dict[str, A
     }
 
 
-def _to_columns(record: ChargeReading | VehiclePlace | EnergyCounters) -> dict[str, Any]:
+def _serialize_state(state: DerivationState) -> JsonObject:
+    """The state as JSON. Of `plausibility` only what isn't the default, because it is written with each sample."""
+    stored = STATE_ADAPTER.dump_python(state, mode="json", by_alias=True, exclude={"plausibility"})
+    plausibility = PLAUSIBILITY_ADAPTER.dump_python(state.plausibility, mode="json", exclude_defaults=True)
+    return {**stored, "plausibility": plausibility} if plausibility else stored
+
+
+def _to_columns(record: VehiclePlace | EnergyCounters) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__dataclass_fields__}

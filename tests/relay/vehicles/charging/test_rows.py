@@ -1,5 +1,6 @@
 """Samples, sessions and ledgers as database rows: nothing is lost, and stored JSON keeps its keys."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -23,7 +24,9 @@ from relay.vehicles.charging.rows import (
     serialize_session,
 )
 from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
-from tests.relay.support.charging import histories, merge_by_time, random_samples
+from relay.vehicles.plausibility.raw_samples import ChargeMembers
+from relay.vehicles.plausibility.stage import PlausibilityMemory, check_samples
+from tests.relay.support.charging import histories, make_raw, merge_by_time, random_samples
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ONE = NOON + timedelta(hours=1)
@@ -38,6 +41,17 @@ SAMPLE = ChargingSample(
     place=PLACE,
     place_version="place",
 )
+RAW_SAMPLE = replace(
+    make_raw(SAMPLE),
+    charge=ChargeMembers(
+        state="PLUGGED_IN:CHARGING", plugged_in=True, charging=True, full=False, level=50.0, range_km=200.0, rate=7.2,
+        minutes_left=90.0, capacity=60.0, limit=80.0,
+    ),
+    vendor="KIA",
+    has_charger=True,
+    odometer_at=NOON,
+    located_at=ONE,
+)  # fmt: skip
 PERIOD = ChargingPeriod(
     started_at=NOON, ended_at=ONE, open=True, charged=timedelta(minutes=50), soc_start=40.0, soc_end=50.0,
     power_kwh=6.0, soc_kwh=0.5, peak_kw=11.0, place=PLACE, left=False,
@@ -55,18 +69,22 @@ STORED_PERIOD = {
 STORED_STATE = {
     "last": {
         "at": "2026-11-23T13:00:00Z",
-        "reading": {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0},
+        "reading": {
+            "charging": True, "discharging": None, "plugged_in": True, "soc": 50.0, "power_kw": 7.2,
+            "discharge_kw": None, "capacity_kwh": 60.0, "step": None, "rebased": False,
+        },
         "version": "reading",
         "place": STORED_PLACE,
         "place_version": "place",
     },
     "spell": STORED_PERIOD,
-}
+}  # fmt: skip
 STORED_SESSION = {
     "id": str(SESSION_ID),
     "spell": STORED_PERIOD,
     "at_home": True,
     "rate": {"valid_from": "2026-11-23T12:00:00Z", "cost_per_kwh": 0.25, "currency": "EUR"},
+    "correction": None,
 }
 
 
@@ -90,6 +108,11 @@ def test_stored_ledger_keeps_its_keys_because_existing_rows_have_them():
     assert parse_counters(columns) == COUNTERS
 
 
+def test_state_stored_before_a_reading_got_new_members_is_still_read():
+    old = {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0}
+    assert parse_base({**STORED_STATE, "last": {**STORED_STATE["last"], "reading": old}}) == LEDGER.state
+
+
 @pytest.mark.parametrize(
     "ledger", [ChargingLedger(), replace(LEDGER, session=None), replace(LEDGER, counters=EnergyCounters())]
 )
@@ -108,15 +131,38 @@ def test_any_state_is_read_back_unchanged(samples):
     assert parse_base(serialize_base(state).obj) == state
 
 
+@given(histories)
+def test_any_plausibility_memory_is_read_back_unchanged(samples):
+    memory, _ = check_samples(PlausibilityMemory(), map(make_raw, merge_by_time(samples)))
+    state = DerivationState(plausibility=memory)
+    stored = serialize_base(state).obj
+    assert parse_base(stored) == state
+    assert len(json.dumps(stored)) < 4096
+
+
 @given(random_samples)
 def test_any_sample_is_read_back_unchanged(sample):
-    assert parse_sample_row(serialize_sample(sample)) == sample
+    raw = make_raw(sample)
+    assert parse_sample_row(read_back(serialize_sample(raw))) == raw
 
 
-def test_columns_of_a_sample_are_those_of_its_table():
-    assert serialize_sample(SAMPLE) == {
-        "at": ONE, "charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0,
-        "latitude": 52.0, "longitude": 5.0, "odometer_km": 100.0, "version": "reading", "place_version": "place",
+def test_row_from_before_the_raw_charge_state_was_stored_is_still_read():
+    old = {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0, "raw": None}
+    assert parse_sample_row(read_back(serialize_sample(RAW_SAMPLE)) | old) == make_raw(SAMPLE)
+
+
+def test_columns_of_a_sample_are_those_of_its_table_and_stored_json_keeps_its_keys():
+    assert read_back(serialize_sample(RAW_SAMPLE)) == {
+        "at": ONE, "latitude": 52.0, "longitude": 5.0, "odometer_km": 100.0, "version": "reading",
+        "place_version": "place",
+        "raw": {
+            "charge": {
+                "state": "PLUGGED_IN:CHARGING", "plugged_in": True, "charging": True, "full": False, "level": 50.0,
+                "range_km": 200.0, "rate": 7.2, "minutes_left": 90.0, "capacity": 60.0, "limit": 80.0,
+            },
+            "vendor": "KIA", "has_charger": True, "odometer_at": "2026-11-23T12:00:00Z",
+            "located_at": "2026-11-23T13:00:00Z",
+        },
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from relay.vehicles.charging.ledger import (
     ChargingLedger,
     ChargingSession,
     EnergyCounters,
+    OwnerCorrection,
     SessionMatch,
     amend_ledger,
     match_sessions,
@@ -170,6 +171,28 @@ def test_counters_change_by_the_difference_and_never_show_less(counters, kwh, ex
     before = EnergyCounters(**dict(zip(names, counters, strict=True)))
     after = amend(before, [HOME_SESSION], matches).ledger.counters
     assert tuple(getattr(after, name) for name in names) == expected
+
+
+@pytest.mark.parametrize(
+    ("correction", "energy"),
+    [
+        (None, 6.0),
+        (OwnerCorrection(), 6.0),
+        (OwnerCorrection(energy_kwh=2.5), 2.5),
+        (OwnerCorrection(energy_kwh=0.0), 0.0),
+        (OwnerCorrection(deleted=True), None),
+        (OwnerCorrection(energy_kwh=2.5, deleted=True), None),
+    ],
+)
+def test_correction_by_the_owner_outlasts_an_amendment_and_counts(correction, energy):
+    recorded = record(make_period(0, 30, kwh=4.0, place=HERE), at_home=True, correction=correction)
+    counters = EnergyCounters(counted_kwh=10.0, lifetime_kwh=10.0)
+    before = recorded.energy_kwh or 0.0
+    matches = [SessionMatch(recorded=recorded, period=make_period(0, 40, kwh=6.0, place=HERE))]
+    amendment = amend(counters, [recorded], matches)
+    [session] = amendment.sessions
+    assert (session.id, session.correction, session.energy_kwh) == (recorded.id, correction, energy)
+    assert amendment.ledger.counters.counted_kwh == 10.0 + (energy or 0.0) - before
 
 
 @pytest.mark.parametrize(
