@@ -53,6 +53,14 @@ def review_corrections(vehicle: Vehicle, plausibility: PlausibilityMemory, now: 
     return build_change(vehicle, replace(vehicle, corrected=corrected), (), now)
 
 
+def correct_again(vehicle: Vehicle, plausibility: PlausibilityMemory) -> Vehicle:
+    """`vehicle` corrected by what its samples say now, without a report. That is no transition."""
+    corrected = derive_corrections(vehicle.state, plausibility, vehicle.corrected.memory)
+    after = replace(vehicle, corrected=corrected)
+    flags = parse_charge_flags(after.corrected_groups)
+    return replace(after, last_known=retain_known_flags(vehicle.last_known, flags))
+
+
 def apply_limit(vehicle: Vehicle, at: datetime, *, served: bool) -> VehicleChange | None:
     """The change that makes a vehicle served or over the plan's limit; None when it is so already."""
     if served == (vehicle.link_state != "over_limit"):

@@ -138,13 +138,15 @@ class VehicleChange:
     links: tuple[VehicleLink, ...] = ()
     transition_kinds: tuple[str, ...] = ()
     occurred_at: datetime
+    # Whether the vehicle got an Enode id that it didn't have before; its record lists them.
+    has_new_link: bool = False
 
     @property
     def is_visible(self) -> bool:
         """Whether the user can see a difference."""
         before = None if self.before is None or self.before.gone_at else self.before.visible_state
         after = None if self.after.gone_at else self.after.visible_state
-        return before != after
+        return before != after or (after is not None and self.has_new_link)
 
     @property
     def has_presence_change(self) -> bool:

@@ -36,6 +36,9 @@ FIND_BY_ID: LiteralString = f"select {_VEHICLE_COLUMNS} from vehicles v where v.
 LIST_BY_VENDOR: LiteralString = f"""
 select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s and v.vendor = %s and v.gone_at is null order by v.id
 """  # noqa: S608 - our own constants
+LIST_OF_USER: LiteralString = f"""
+select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s order by v.id
+"""  # noqa: S608 - our own constants
 # Vehicles to serve first when the plan doesn't cover all: chosen by the user, then served already, then linked first.
 LIST_BY_PRIORITY: LiteralString = f"""
 select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s and v.gone_at is null
@@ -84,6 +87,11 @@ async def find_vehicle(connection: Connection, vehicle_id: UUID) -> Vehicle | No
     """The vehicle with this id, also one that is gone."""
     rows = await _fetch_rows(connection, FIND_BY_ID, [vehicle_id])
     return _parse_vehicle(rows[0]) if rows else None
+
+
+async def list_of_user(connection: Connection, user_id: UUID) -> list[Vehicle]:
+    """All of the user's vehicles, also those that are gone."""
+    return [_parse_vehicle(row) for row in await _fetch_rows(connection, LIST_OF_USER, [user_id])]
 
 
 async def list_by_vendor(connection: Connection, user_id: UUID, vendor: str) -> list[Vehicle]:

@@ -30,6 +30,7 @@ MODULES: tuple[ModuleRow, ...] = (
             "relay/vehicles/charging/fold.py",
             "relay/vehicles/charging/home_and_rates.py",
             "relay/vehicles/charging/ledger.py",
+            "relay/vehicles/charging/owner_corrections.py",
             "relay/vehicles/charging/periods.py",
             "relay/vehicles/charging/rows.py",
             "relay/vehicles/charging/session_records.py",

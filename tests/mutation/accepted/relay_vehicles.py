@@ -17,12 +17,11 @@ ACCEPTED: tuple[AcceptedRow, ...] = (
         module="relay/vehicles/charging/ledger.py",
         function="amend_ledger",
         old=(
-            "sessions=tuple(session for session, match in zip(sessions, matches, strict=True) if session != "
-            "match.recorded),"
+            "changed = [session for session, match in zip(sessions, matches, strict=True) if session != match.recorded]"
         ),
         new=(
-            "sessions=tuple(session for session, match in zip(sessions, matches, strict=False) if session "
-            "!= match.recorded),"
+            "changed = [session for session, match in zip(sessions, matches, strict=False) if session "
+            "!= match.recorded]"
         ),
         reason="Both have the same length by construction.",
     ),

@@ -68,10 +68,14 @@ PAIRS = (
                 "(delete from charging_samples where vehicle_id = %s and at < %s)",
                 "the last archived sample stays",
             ),
-            Pair("order by started_at, id", "order by id", "sessions come in the order of their ids"),
             Pair(
-                "order by started_at, id",
-                "order by started_at, id desc",
+                "started_at >= %s order by started_at, id",
+                "started_at >= %s order by id",
+                "sessions come in the order of their ids",
+            ),
+            Pair(
+                "started_at >= %s order by started_at, id",
+                "started_at >= %s order by started_at, id desc",
                 "sessions that began together come in the wrong order",
             ),
             Pair(
