@@ -19,7 +19,7 @@ REFUSAL = {
 async def check_charging(context: CheckContext) -> str:
     """Check that Home Assistant shows a charge: plugged in, charging, power, rising level."""
     async with context.open_view() as view:
-        await context.change_vehicle(activity="park", battery_level=30)
+        await context.change_vehicle(activity="park")
         await view.wait_for_state("binary_sensor.plugged_in", "off", within=PUSH_SECONDS)
         await context.world.simulator.set_speed(SLOW)
         plugged = await _measure_until_on(view, context.change_vehicle(activity="plug_in"), "binary_sensor.plugged_in")
