@@ -24,7 +24,7 @@ from relay.pages import site
 from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings
 from relay.usecases.account import delete_account, export_account, set_language, usage_report
-from relay.usecases.charging import list_sessions, set_electricity_rate, set_home
+from relay.usecases.charging import correct_session, list_sessions, set_electricity_rate, set_home
 from relay.usecases.classic import (
     account_and_vehicles,
     charging_commands,
@@ -65,6 +65,7 @@ ROUTERS = (
     send_test_webhook.router,
     refresh_vehicles.router,
     list_sessions.router,
+    correct_session.router,
     charging_sessions.router,
     set_electricity_rate.router,
     set_home.router,

@@ -53,12 +53,15 @@ class CorrectionOverlay:
     """Corrections of a vehicle's state (see corrections.py).
 
     `overlay` has the whole groups to show instead, `names` the rules that applied, `memory` what the rules keep of
-    earlier states.
+    earlier states. `held_since` is when the level that is held was first reported; None while none is. At `review_at`
+    something else is shown, even if the vehicle reports nothing.
     """
 
     overlay: JsonObject = field(default_factory=dict, repr=False)
     names: tuple[str, ...] = ()
     memory: JsonObject = field(default_factory=dict, repr=False)
+    held_since: datetime | None = None
+    review_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
