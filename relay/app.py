@@ -38,7 +38,7 @@ from relay.usecases.feed import account_and_vehicles as feed_account_and_vehicle
 from relay.usecases.feed import stream_events
 from relay.usecases.linking import link_vehicle, poll_link_result, relink_vehicle, unlink_vehicles
 from relay.usecases.oauth import client_routes
-from relay.usecases.vehicles import refresh_vehicle, select_served_vehicles
+from relay.usecases.vehicles import identify_vehicle, refresh_vehicle, select_served_vehicles
 from relay.worker import build_worker_loops
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ ROUTERS = (
     stream_events.router,
     command_routes.router,
     register_endpoint.router,
+    identify_vehicle.router,
     refresh_vehicle.router,
     relink_vehicle.router,
     charging_commands.router,

@@ -27,6 +27,12 @@ CURRENT_ENODE_ID: LiteralString = """
 """
 """Enode's newest id for the vehicle; null once it is unlinked."""
 
+ENODE_IDS: LiteralString = """
+array(select l.enode_vehicle_id from vehicle_links l where l.vehicle_id = v.id
+      order by l.linked_at, l.enode_vehicle_id)
+"""
+"""All ids that Enode ever gave the vehicle, oldest first."""
+
 _FIND_WITHIN_LIMIT: LiteralString = f"""
 select v.id from vehicles v where v.user_id = %(user_id)s and v.link_state <> 'over_limit' and {MATCHES_ID}
 """  # noqa: S608 - our own constants

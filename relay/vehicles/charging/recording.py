@@ -54,14 +54,14 @@ async def record_charging(
     unchanged = RecordedCharging(has_energy_update=False, plausibility=ledger.state.plausibility)
     if merged_vehicle_id is not None:
         await repository.merge_histories(connection, merged_vehicle_id, vehicle.id)
-        recorded = await _record_late_sample(connection, vehicle, sample)
-        return replace(recorded or unchanged, has_energy_update=True)
+        result = await _record_late_sample(connection, vehicle, sample)
+        return replace(result or unchanged, has_energy_update=True)
     if sample is None:
         return unchanged
     last = ledger.state.last
     if last is None or sample.at > last.at:
-        sessions = [ledger.session] if ledger.session else []
-        start = _StartingPoint(counters=ledger.counters, sessions=sessions, state=ledger.state)
+        recorded = [ledger.session] if ledger.session else []
+        start = _StartingPoint(counters=ledger.counters, sessions=recorded, state=ledger.state)
         return await _save_derived(connection, vehicle, sample, start, [sample])
     newest = ledger.state.plausibility.last
     if (

@@ -4,7 +4,7 @@ from scripts.lib.mutation.tables import Pair, PairTable
 
 PURE = tuple(
     f"tests/relay/vehicles/charging/test_{name}.py"
-    for name in ("periods", "derivation_edges", "energy", "samples", "home_and_rates")
+    for name in ("periods", "derivation_edges", "energy", "home_and_rates")
 )
 
 PAIRS = (
@@ -76,16 +76,6 @@ PAIRS = (
                 "MAX_POWER_HOLD = timedelta(minutes=31)",
                 "a power is held for more than 30 minutes",
             ),
-        ),
-    ),
-    PairTable(
-        file="relay/vehicles/charging/samples.py",
-        tests=(*PURE,),
-        pairs=(
-            Pair("MAX_POWER_KW = 2000.0", "MAX_POWER_KW = 1999.0", "the highest power is ignored"),
-            Pair("MAX_POWER_KW = 2000.0", "MAX_POWER_KW = 3000.0", "an impossible power is recorded"),
-            Pair("MAX_CAPACITY_KWH = 2000.0", "MAX_CAPACITY_KWH = 1999.0", "the largest battery is ignored"),
-            Pair("MAX_CAPACITY_KWH = 2000.0", "MAX_CAPACITY_KWH = 3000.0", "an impossible battery is recorded"),
         ),
     ),
     PairTable(

@@ -150,7 +150,7 @@ PAIRS = (
             ),
             Pair("sample.at < before", "sample.at <= before", "a sample that can still be amended is archived"),
             Pair(
-                "merge_samples(samples[sample.at], sample) if sample.at in samples else sample",
+                "merge_raw_samples(samples[sample.at], sample) if sample.at in samples else sample",
                 "sample",
                 "a second event of the same moment deletes what the first said",
             ),
@@ -188,8 +188,8 @@ PAIRS = (
                 "unchanged counters are sent again",
             ),
             Pair(
-                "        await _record_late_sample(connection, vehicle, sample)\n        return True",
-                "        return True",
+                "result = await _record_late_sample(connection, vehicle, sample)",
+                "result = None",
                 "the histories of a merged vehicle aren't counted together",
             ),
             Pair(
