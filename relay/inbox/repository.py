@@ -55,7 +55,7 @@ async def store_delivery(
     rows = list(_build_rows(delivery))
     if not rows:
         return []
-    if len(rows) == 1 and delivery.set_aside is None:
+    if len(rows) == 1 and not delivery.set_aside:
         *values, event_at, state, reason = rows[0]
         cursor = await connection.execute(INSERT_ROW, [account_id, source, *values, state, reason, event_at])
     else:
@@ -65,8 +65,7 @@ async def store_delivery(
 
 
 def _build_rows(delivery: EnodeDelivery) -> Iterator[Row]:
-    set_aside = () if delivery.set_aside is None else (delivery.set_aside,)
-    return chain(map(_build_event_row, delivery.events), map(_build_set_aside_row, set_aside))
+    return chain(map(_build_event_row, delivery.events), map(_build_set_aside_row, delivery.set_aside))
 
 
 def _build_event_row(event: InboxEvent) -> Row:

@@ -47,6 +47,20 @@ def apply_report(vehicle: Vehicle, report: VehicleReport, plausibility: Plausibi
     return vehicle
 
 
+def review_corrections(vehicle: Vehicle, plausibility: PlausibilityMemory, now: datetime) -> VehicleChange:
+    """The change of a vehicle because time has passed: a level is no longer held, or charging has expired."""
+    corrected = derive_corrections(vehicle.state, plausibility, vehicle.corrected.memory, as_of=now)
+    return build_change(vehicle, replace(vehicle, corrected=corrected), (), now)
+
+
+def correct_again(vehicle: Vehicle, plausibility: PlausibilityMemory) -> Vehicle:
+    """`vehicle` corrected by what its samples say now, without a report. That is no transition."""
+    corrected = derive_corrections(vehicle.state, plausibility, vehicle.corrected.memory)
+    after = replace(vehicle, corrected=corrected)
+    flags = parse_charge_flags(after.corrected_groups)
+    return replace(after, last_known=retain_known_flags(vehicle.last_known, flags))
+
+
 def apply_limit(vehicle: Vehicle, at: datetime, *, served: bool) -> VehicleChange | None:
     """The change that makes a vehicle served or over the plan's limit; None when it is so already."""
     if served == (vehicle.link_state != "over_limit"):

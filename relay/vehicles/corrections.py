@@ -17,7 +17,7 @@ from relay.kit.timestamps import format_timestamp
 from relay.vehicles.merge import GROUPS_WITH_OWN_TIME, parse_created_time, parse_version_time
 from relay.vehicles.models import CorrectionOverlay, GroupVersion, VehicleReport, VehicleState
 from relay.vehicles.plausibility.false_unplugged import has_left
-from relay.vehicles.plausibility.level import MAX_HOLD
+from relay.vehicles.plausibility.level import MAX_HOLD, Hold
 from relay.vehicles.plausibility.movement import Position
 from relay.vehicles.plausibility.odometer import (
     OdometerMemory,
@@ -37,12 +37,13 @@ from relay.vehicles.plausibility.raw_samples import (
     parse_charge_members,
     parse_place,
 )
-from relay.vehicles.plausibility.stage import HELD_PLUG, Belief, PlausibilityMemory, check_sample
+from relay.vehicles.plausibility.stage import HELD_LEVEL, HELD_PLUG, Belief, PlausibilityMemory, check_sample
 
 MAX_CLOCK_AHEAD = timedelta(minutes=2)
 """How far a vendor's clock may be ahead of Enode's before a time is corrected."""
 MAX_CHARGING_AGE = timedelta(hours=8)
 """How long a vehicle that can't be reached is shown as charging: the longest gap that the derivation bridges."""
+EXPIRY_LEEWAY = timedelta(seconds=1)
 ACTIVE_STATES = frozenset({CHARGING, DISCHARGING})
 
 ODOMETER_ADAPTER: TypeAdapter[OdometerMemory] = TypeAdapter(OdometerMemory)
@@ -87,7 +88,14 @@ def derive_corrections(
     for correct in GROUP_CORRECTIONS:
         correct(shown)
     names = tuple(dict.fromkeys(shown.names))
-    return CorrectionOverlay(overlay=shown.overlay, names=names, memory=memory)
+    hold = plausibility.levels.hold if HELD_LEVEL in names else None
+    return CorrectionOverlay(
+        overlay=shown.overlay,
+        names=names,
+        memory=memory,
+        held_since=None if hold is None else hold.begun_at,
+        review_at=_get_review_time(shown, hold),
+    )
 
 
 def remember_odometer(memory: JsonObject, report: VehicleReport) -> JsonObject:
@@ -146,6 +154,22 @@ def _find_belief(shown: ShownState, said: ChargeMembers, version: GroupVersion |
     return check_sample(PlausibilityMemory(), sample)[0].belief
 
 
+def _get_review_time(shown: ShownState, hold: Hold | None) -> datetime | None:
+    """When something else is shown without any report: the level is no longer held, or charging expires."""
+    times = [] if hold is None else [hold.since + MAX_HOLD]
+    version, is_reachable = shown.state.versions.get("chargeState"), parse_bool(shown.state.groups, "isReachable")
+    at = parse_version_time(version) if version else None
+    if at is not None and is_reachable is not True and _is_active(shown):
+        times.append(at + MAX_CHARGING_AGE + EXPIRY_LEEWAY)
+    return min(times, default=None)
+
+
+def _is_active(shown: ShownState) -> bool:
+    """Whether the vehicle is shown as charging or discharging."""
+    charge = parse_charge_members(shown.get_group("chargeState") or {})
+    return bool(charge.is_charging) or charge.state in ACTIVE_STATES
+
+
 def _has_left_plug(shown: ShownState, last: RawSample) -> bool:
     """Whether a vehicle that is held as plugged in moved after its newest sample.
 
@@ -160,16 +184,13 @@ def _has_left_plug(shown: ShownState, last: RawSample) -> bool:
 
 def _expire_charging(shown: ShownState) -> None:
     """Don't show a vehicle as charging that nobody has reached for long."""
-    group, version = shown.get_group("chargeState"), shown.state.versions.get("chargeState")
+    version = shown.state.versions.get("chargeState")
     at = parse_version_time(version) if version else None
-    if group is None or at is None or shown.as_of - at <= MAX_CHARGING_AGE:
-        return
-    charge = parse_charge_members(group)
-    is_active = charge.is_charging or charge.state in ACTIVE_STATES
-    if not is_active or parse_bool(shown.state.groups, "isReachable") is True:
+    is_reachable = parse_bool(shown.state.groups, "isReachable") is True
+    if at is None or shown.as_of - at <= MAX_CHARGING_AGE or is_reachable or not _is_active(shown):
         return
     expired: dict[str, Any] = {"isCharging": None, "chargeRate": None, "chargeTimeRemaining": None}
-    if charge.state in ACTIVE_STATES:
+    if (shown.get_group("chargeState") or {}).get("powerDeliveryState") in ACTIVE_STATES:
         expired["powerDeliveryState"] = "UNKNOWN"
     shown.correct("chargeState", expired, "isCharging:expired")
 

@@ -36,12 +36,14 @@ class ForeignVehicleError(Exception):
 class ReportTarget:
     """The vehicle that a report is about: `before`, and with the report's state but without corrections yet.
 
+    `has_new_link`: it got an Enode id that it didn't have before.
     `duplicate` is the removal of another vehicle that turned out to be this one.
     """
 
     before: Vehicle | None
     vehicle: Vehicle
     links: tuple[VehicleLink, ...]
+    has_new_link: bool
     report: VehicleReport
     duplicate: VehicleChange | None = None
 
@@ -54,6 +56,7 @@ class ReportTarget:
         """The changes by the report. `plausibility` is that of the vehicle's newest sample after it."""
         after = apply_report(self.vehicle, self.report, plausibility)
         change = build_change(self.before, after, self.links, self.report.created_at)
+        change = replace(change, has_new_link=self.has_new_link)
         return [change] if self.duplicate is None else [self.duplicate, change]
 
 
@@ -79,7 +82,13 @@ async def find_report_target(
     link = links.mark_seen(link, report.created_at)
     if link.is_live:  # An ended link says nothing about the vehicle's other links.
         vehicle = links.update_gone_state(vehicle, [link], report.created_at, REASON_DELETED)
-    return ReportTarget(before=before, vehicle=merge_vehicle_report(vehicle, report), links=(link,), report=report)
+    return ReportTarget(
+        before=before,
+        vehicle=merge_vehicle_report(vehicle, report),
+        links=(link,),
+        has_new_link=linked is None,
+        report=report,
+    )
 
 
 async def apply_vehicle_deletion(
@@ -168,6 +177,7 @@ async def _merge_vehicles(
         before=kept,
         vehicle=merge_vehicle_report(vehicle, report),
         links=moved,
+        has_new_link=True,
         report=report,
         duplicate=build_change(duplicate, links.update_gone_state(duplicate, (), at, REASON_SAME_VEHICLE), (), at),
     )
@@ -186,4 +196,5 @@ async def _create_tombstone(
     vehicle = same_vin or replace(
         apply_report(create_vehicle(user_id, at), report), vin_hash=vin_hash, gone_at=at, gone_reason=REASON_DELETED
     )
-    return [build_change(same_vin, vehicle, (replace(create_link(vehicle, report), ended_at=at),), at)]
+    change = build_change(same_vin, vehicle, (replace(create_link(vehicle, report), ended_at=at),), at)
+    return [replace(change, has_new_link=True)]

@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg import errors
 from psycopg.rows import class_row, scalar_row
 
 from relay.bus.waker import INBOX_CHANNEL
 from relay.inbox.models import InboxEvent
 from relay.inbox.parser import parse_delivery
+from relay.inbox.repository import UNSTORABLE_ERRORS
 from relay.kit.clock_skew import cap_reported_column
 from relay.kit.database import Connection, fetch_all, fetch_one
 
@@ -143,22 +143,25 @@ async def count_pending(connection: Connection, ids: Sequence[int]) -> int:
 async def _reparse_body(connection: Connection, row: _InboxRow) -> tuple[list[int], bool]:
     """Store the events of a raw body; return the ids of the new ones, and whether the whole body could be parsed."""
     delivery = parse_delivery(row.raw or b"")
-    new_ids = [
-        new_id for event in delivery.events if (new_id := await _insert_event(connection, row, event)) is not None
-    ]
-    if delivery.set_aside is None:
+    new_ids = []
+    is_readable = not delivery.set_aside
+    for event in delivery.events:
+        try:
+            new_id = await _insert_event(connection, row, event)
+        except UNSTORABLE_ERRORS:
+            is_readable = False
+        else:
+            new_ids += [] if new_id is None else [new_id]
+    if is_readable:
         await connection.execute(MARK_BODY_PARSED, [row.id])
-    return new_ids, delivery.set_aside is None
+    return new_ids, is_readable
 
 
 async def _insert_event(connection: Connection, row: _InboxRow, event: InboxEvent) -> int | None:
-    """Store the event and return its id; None if it is stored already, or if PostgreSQL rejects its content."""
+    """Store the event and return its id; None if it is stored already. Raises one of UNSTORABLE_ERRORS."""
     origin = (row.account_id, row.source)
     identity = (event.digest, event.name, event.version, event.user_id, event.enode_vehicle_id)
-    try:
-        async with connection.transaction():
-            parameters = [*origin, *identity, event.payload, event.created_at, row.created_at]
-            event_id: int | None = await fetch_one(connection, INSERT_EVENT, parameters, scalar_row)
-    except errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex:
-        return None
+    parameters = [*origin, *identity, event.payload, event.created_at, row.created_at]
+    async with connection.transaction():
+        event_id: int | None = await fetch_one(connection, INSERT_EVENT, parameters, scalar_row)
     return event_id

@@ -24,7 +24,7 @@ from relay.vehicles.charging.periods import (
     resume_period,
     start_period,
 )
-from relay.vehicles.charging.samples import ChargeReading, ChargingSample
+from relay.vehicles.charging.samples import ChargingSample
 from relay.vehicles.plausibility.stage import PlausibilityMemory
 
 MAX_GAP = timedelta(hours=8)
@@ -112,7 +112,8 @@ def _fill_unknowns(last: ChargingSample, now: ChargingSample) -> ChargingSample:
     is_unknown = after.charging is None
     return replace(
         now,
-        reading=ChargeReading(
+        reading=replace(
+            after,
             charging=before.charging if is_unknown else after.charging,
             plugged_in=before.plugged_in if after.plugged_in is None else after.plugged_in,
             soc=before.soc if after.soc is None else after.soc,

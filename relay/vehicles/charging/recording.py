@@ -10,6 +10,7 @@ from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.fold import process_samples
 from relay.vehicles.charging.home_and_rates import HomeAndRates
 from relay.vehicles.charging.ledger import ChargingSession, EnergyCounters, amend_ledger, match_sessions
+from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.rows import parse_ledger
 from relay.vehicles.merge import format_version_time
 from relay.vehicles.models import Vehicle, VehicleReport
@@ -19,11 +20,15 @@ from relay.vehicles.plausibility.stage import PlausibilityMemory
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _StartingPoint:
-    """From where to derive: the state before the samples, the sessions recorded since, the counters as they are now."""
+    """From where to derive: the state before the samples, the sessions recorded since, the counters as they are now.
+
+    `corrections` are the owner's for these sessions; None: those that the recorded sessions have.
+    """
 
     counters: EnergyCounters
     sessions: list[ChargingSession]
     state: DerivationState
+    corrections: list[OwnerCorrection] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,14 +54,14 @@ async def record_charging(
     unchanged = RecordedCharging(has_energy_update=False, plausibility=ledger.state.plausibility)
     if merged_vehicle_id is not None:
         await repository.merge_histories(connection, merged_vehicle_id, vehicle.id)
-        recorded = await _record_late_sample(connection, vehicle, sample)
-        return replace(recorded or unchanged, has_energy_update=True)
+        result = await _record_late_sample(connection, vehicle, sample)
+        return replace(result or unchanged, has_energy_update=True)
     if sample is None:
         return unchanged
     last = ledger.state.last
     if last is None or sample.at > last.at:
-        sessions = [ledger.session] if ledger.session else []
-        start = _StartingPoint(counters=ledger.counters, sessions=sessions, state=ledger.state)
+        recorded = [ledger.session] if ledger.session else []
+        start = _StartingPoint(counters=ledger.counters, sessions=recorded, state=ledger.state)
         return await _save_derived(connection, vehicle, sample, start, [sample])
     newest = ledger.state.plausibility.last
     if (
@@ -69,6 +74,14 @@ async def record_charging(
     if stored is not None and merge_raw_samples(stored, sample) == stored:
         return unchanged
     return await _record_late_sample(connection, vehicle, sample) or unchanged
+
+
+async def derive_again(connection: Connection, vehicle: Vehicle) -> RecordedCharging | None:
+    """Process all stored samples again, with today's rules and the owner's corrections; None if there are none.
+
+    The caller holds the lock of the feed, and writes the vehicle afterwards.
+    """
+    return await _record_late_sample(connection, vehicle, None)
 
 
 async def archive_samples(connection: Connection, vehicle_id: UUID, before: datetime) -> None:
@@ -107,7 +120,9 @@ async def _record_late_sample(
         sample = samples[max(samples)]
     else:
         return None
-    start = _StartingPoint(counters=history.counters, sessions=history.sessions, state=history.base)
+    start = _StartingPoint(
+        counters=history.counters, sessions=history.sessions, state=history.base, corrections=history.corrections
+    )
     return await _save_derived(connection, vehicle, sample, start, [samples[at] for at in sorted(samples)])
 
 
@@ -120,7 +135,7 @@ async def _save_derived(
 ) -> RecordedCharging:
     """Save `sample`, one of `new_samples`, and what follows from them."""
     derived, state = process_samples(start.state, new_samples)
-    matches = match_sessions(start.sessions, derived)
+    matches = match_sessions(start.sessions, derived, start.corrections)
     # Home and rates are read only when a session begins or its place changes.
     needs_home_and_rates = any(match.has_new_start or match.has_moved for match in matches)
     home_and_rates = (

@@ -15,6 +15,7 @@ from relay.kit.json_object import JsonObject
 from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.home_and_rates import ElectricityRate
 from relay.vehicles.charging.ledger import ChargingLedger, ChargingSession, EnergyCounters
+from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.samples import VehiclePlace
 from relay.vehicles.plausibility.raw_samples import RawSample
@@ -37,12 +38,16 @@ LEGACY_COLUMNS: Mapping[str, str] = {
 
 
 def parse_ledger(stored: JsonObject | None) -> ChargingLedger:
-    """The ledger in a row of `vehicle_energy` that was read as JSON; an empty one for None."""
+    """The ledger in a row of `vehicle_energy` that was read as JSON; an empty one for None.
+
+    A row that has counters only, and an empty object as its tail, is a ledger without samples.
+    """
     if stored is None:
         return ChargingLedger()
+    tail = stored["tail"]
     return ChargingLedger(
-        state=STATE_ADAPTER.validate_python(stored["tail"]["tail"]),
-        session=SESSION_ADAPTER.validate_python(stored["tail"]["session"]),
+        state=STATE_ADAPTER.validate_python(tail.get("tail", {})),
+        session=SESSION_ADAPTER.validate_python(tail.get("session")),
         counters=parse_counters(stored),
     )
 
@@ -98,32 +103,37 @@ def serialize_sample(sample: RawSample) -> dict[str, Any]:
 def parse_session_row(row: DictRow) -> ChargingSession:
     """A recorded session from a row of `charging_sessions`; its period has only what amending it needs."""
     has_rate = row["currency"] is not None
+    is_corrected = row["corrected_by_owner"] or row["deleted_by_owner"]
     return ChargingSession(
         id=row["id"],
         period=ChargingPeriod(
             started_at=row["started_at"],
             ended_at=row["ended_at"],
             open=row["open"],
-            power_kwh=row["energy_kwh"],
+            soc_start=row["soc_start"],
+            soc_end=row["soc_end"],
+            peak_kw=row["peak_kw"],
+            power_kwh=row["derived_energy_kwh"] if is_corrected else row["energy_kwh"],
             place=VehiclePlace(**{name: row[name] for name in VehiclePlace.__dataclass_fields__}),
         ),
         at_home=row["at_home"],
         rate=ElectricityRate(valid_from=row["started_at"], cost_per_kwh=row["cost_per_kwh"], currency=row["currency"])
         if has_rate
         else None,
+        corrections=_parse_recorded_corrections(row) if is_corrected else (),
     )
 
 
 def serialize_session(vehicle_id: UUID, session: ChargingSession) -> dict[str, Any]:
     """The session as columns of `charging_sessions`, in JSON's types."""
-    period, rate = session.period, session.rate
+    period, rate, energy = session.period, session.rate, session.energy
     return {
         "id": str(session.id),
         "vehicle_id": str(vehicle_id),
         "started_at": period.started_at.isoformat(),
         "ended_at": period.ended_at.isoformat(),
         "open": period.open,
-        "energy_kwh": session.energy_kwh,
+        "energy_kwh": energy.energy_kwh,
         "energy_source": period.energy_source,
         "soc_start": period.soc_start,
         "soc_end": period.soc_end,
@@ -132,7 +142,22 @@ def serialize_session(vehicle_id: UUID, session: ChargingSession) -> dict[str, A
         **_to_columns(period.place),
         "cost_per_kwh": rate and rate.cost_per_kwh,
         "currency": rate and rate.currency,
+        "corrected_by_owner": energy.is_corrected,
+        "deleted_by_owner": energy.is_deleted,
+        "derived_energy_kwh": period.energy_kwh if energy.is_corrected or energy.is_deleted else None,
     }
+
+
+def _parse_recorded_corrections(row: DictRow) -> tuple[OwnerCorrection, ...]:
+    """One correction of the whole session with the recorded result of all corrections."""
+    return (
+        OwnerCorrection(
+            started_at=row["started_at"],
+            ended_at=row["ended_at"],
+            energy_kwh=row["energy_kwh"],
+            deleted=row["deleted_by_owner"],
+        ),
+    )
 
 
 def _serialize_state(state: DerivationState) -> JsonObject:

@@ -20,7 +20,7 @@ class PlugMemory:
     """Where and at which level the vehicle was when it last was charging or complete, and what followed.
 
     `is_out`: it has reported UNPLUGGED since. `returns`: how often it was plugged in again after that without having
-    moved; kept for ever.
+    moved; it is never reset.
     """
 
     position: Position | None = None

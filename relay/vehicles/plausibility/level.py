@@ -137,15 +137,18 @@ def check_level(memory: LevelMemory, now: LevelPoint, vendor: str | None) -> Lev
 
 def _check_held_level(memory: LevelMemory, last: LevelPoint, hold: Hold, now: LevelPoint) -> LevelVerdict:
     if hold.is_fall and _has_returned(last, hold.pending, now):
-        return _accept(memory, now, rebased=True)
-    is_confirmed = is_possible_change(hold.pending, now, memory.step)
-    is_contradicted = is_possible_change(last, now, memory.step)
+        # What a vehicle charges that says so is compared with the level that was shown meanwhile.
+        return _accept(memory, now, rebased=not now.charging)
+    # With time, both levels can lead to the new one: then the nearer one counts.
+    is_nearer = abs(now.level - hold.pending.level) < abs(now.level - last.level)
+    is_confirmed = is_nearer and is_possible_change(hold.pending, now, memory.step)
+    is_contradicted = not is_confirmed and is_possible_change(last, now, memory.step)
     if is_confirmed and now.at - hold.since >= MAX_HOLD:
         # A vehicle that charged since it fell has a reason to return.
         has_charged = now.charging or hold.pending.charging
         before_fall = last if hold.is_fall and not has_charged else None
         return _accept(memory, now, rebased=not hold.is_unexplained, before_fall=before_fall)
-    if is_contradicted and not (hold.is_unexplained and is_confirmed):
+    if is_contradicted:
         return _accept(memory, now, rebased=False)
     if now.at - hold.begun_at >= MAX_HOLD_IN_TOTAL:
         return _accept(memory, now, rebased=True)

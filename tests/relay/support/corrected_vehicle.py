@@ -70,13 +70,13 @@ class CorrectedVehicle:
         self.corrected = derive_corrections(self.state, self.plausibility, memory)
 
     @property
-    def shown(self):
+    def visible_groups(self):
         """The vehicle as users see it."""
         return {**self.state.groups, **self.corrected.overlay}
 
     @property
     def charge_state(self):
-        return self.shown["chargeState"]
+        return self.visible_groups["chargeState"]
 
     @property
     def is_held(self):

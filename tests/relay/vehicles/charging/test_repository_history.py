@@ -16,7 +16,7 @@ from tests.relay.support.charging import COUNTERS, PLACE, age_sessions, at, char
 async def test_history_of_a_vehicle_without_samples_is_empty(connection, account):
     history = await repository.get_history(connection, account.vehicle_id)
     assert history == repository.ChargingHistory(
-        base=DerivationState(), samples={}, sessions=[], counters=EnergyCounters()
+        base=DerivationState(), samples={}, sessions=[], counters=EnergyCounters(), corrections=[]
     )
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from relay.vehicles.charging.derivation import DerivationState, derive_periods
 from relay.vehicles.charging.home_and_rates import ElectricityRate
 from relay.vehicles.charging.ledger import ChargingLedger, ChargingSession, EnergyCounters
+from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.rows import (
     parse_base,
@@ -57,6 +58,8 @@ PERIOD = ChargingPeriod(
     power_kwh=6.0, soc_kwh=0.5, peak_kw=11.0, place=PLACE, left=False,
 )  # fmt: skip
 SESSION = ChargingSession(id=SESSION_ID, period=PERIOD, at_home=True, rate=RATE)
+STATED = OwnerCorrection(started_at=NOON, ended_at=ONE, energy_kwh=9.0)
+DELETED = OwnerCorrection(started_at=NOON, ended_at=ONE, energy_kwh=9.0, deleted=True)
 COUNTERS = EnergyCounters(counted_kwh=1.0, counted_home_kwh=2.0, lifetime_kwh=3.0, home_kwh=4.0)
 LEDGER = ChargingLedger(state=DerivationState(last=SAMPLE, period=PERIOD), session=SESSION, counters=COUNTERS)
 
@@ -84,7 +87,7 @@ STORED_SESSION = {
     "spell": STORED_PERIOD,
     "at_home": True,
     "rate": {"valid_from": "2026-11-23T12:00:00Z", "cost_per_kwh": 0.25, "currency": "EUR"},
-    "correction": None,
+    "corrections": [],
 }
 
 
@@ -108,6 +111,18 @@ def test_stored_ledger_keeps_its_keys_because_existing_rows_have_them():
     assert parse_counters(columns) == COUNTERS
 
 
+def test_ledger_stored_before_corrections_existed_is_read():
+    stored = {name: value for name, value in STORED_SESSION.items() if name != "corrections"}
+    row = read_back(serialize_ledger(LEDGER))
+    assert parse_ledger(row | {"tail": {"tail": STORED_STATE, "session": stored}}) == LEDGER
+
+
+@pytest.mark.parametrize("correction", [STATED, DELETED])
+def test_ledger_with_a_corrected_session_is_read_back_unchanged(correction):
+    ledger = replace(LEDGER, session=replace(SESSION, corrections=(correction,)))
+    assert parse_ledger(read_back(serialize_ledger(ledger))) == ledger
+
+
 def test_state_stored_before_a_reading_got_new_members_is_still_read():
     old = {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0}
     assert parse_base({**STORED_STATE, "last": {**STORED_STATE["last"], "reading": old}}) == LEDGER.state
@@ -123,6 +138,11 @@ def test_ledger_with_unknown_values_is_read_back_unchanged(ledger):
 def test_missing_row_is_an_empty_ledger_and_missing_base_an_empty_state():
     assert parse_ledger(None) == ChargingLedger()
     assert parse_base(None) == DerivationState()
+
+
+def test_row_with_counters_only_is_a_ledger_without_samples():
+    row = read_back(serialize_ledger(ChargingLedger(counters=COUNTERS)))
+    assert parse_ledger(row | {"tail": {}}) == ChargingLedger(counters=COUNTERS)
 
 
 @given(histories)
@@ -170,8 +190,10 @@ SESSION_COLUMNS = {
     "id": str(SESSION_ID), "vehicle_id": str(VEHICLE_ID), "started_at": "2026-11-23T12:00:00+00:00",
     "ended_at": "2026-11-23T13:00:00+00:00", "open": True, "energy_kwh": 6.5, "energy_source": "mixed",
     "soc_start": 40.0, "soc_end": 50.0, "peak_kw": 11.0, "at_home": True, "latitude": 52.0, "longitude": 5.0,
-    "odometer_km": 100.0, "cost_per_kwh": 0.25, "currency": "EUR",
+    "odometer_km": 100.0, "cost_per_kwh": 0.25, "currency": "EUR", "corrected_by_owner": False,
+    "deleted_by_owner": False, "derived_energy_kwh": None,
 }  # fmt: skip
+SESSION_ROW = SESSION_COLUMNS | {"id": SESSION_ID, "started_at": NOON, "ended_at": ONE}
 
 
 def test_columns_of_a_session_are_those_of_its_table():
@@ -182,13 +204,28 @@ def test_columns_of_a_session_are_those_of_its_table():
     assert serialize_session(VEHICLE_ID, replace(SESSION, rate=None, at_home=None)) == without_rate
 
 
+@pytest.mark.parametrize(
+    ("correction", "columns"),
+    [
+        (STATED, {"energy_kwh": 9.0, "corrected_by_owner": True, "derived_energy_kwh": 6.5}),
+        (DELETED, {"energy_kwh": None, "deleted_by_owner": True, "derived_energy_kwh": 6.5}),
+    ],
+)
+def test_corrected_session_keeps_its_derived_energy_in_its_row(correction, columns):
+    session = replace(SESSION, corrections=(correction,))
+    assert serialize_session(VEHICLE_ID, session) == SESSION_COLUMNS | columns
+    recorded = parse_session_row(SESSION_ROW | columns)
+    assert (recorded.energy, recorded.period.energy_kwh) == (session.energy, 6.5)
+
+
 def test_session_from_its_row_has_what_amending_it_needs():
-    row = SESSION_COLUMNS | {"id": SESSION_ID, "started_at": NOON, "ended_at": ONE}
+    row = SESSION_ROW
     session = parse_session_row(row)
     assert (session.id, session.at_home, session.rate) == (SESSION_ID, True, RATE)
     period = session.period
     assert (period.started_at, period.ended_at, period.open, period.energy_kwh) == (NOON, ONE, True, 6.5)
-    assert period.place == PLACE
+    assert (period.soc_start, period.soc_end, period.peak_kw, period.place) == (40.0, 50.0, 11.0, PLACE)
+    assert session.corrections == ()
     assert parse_session_row(row | {"currency": None, "cost_per_kwh": None}).rate is None
     assert parse_session_row(row | {"energy_kwh": None}).period.energy_kwh is None
     assert parse_session_row(row | {"cost_per_kwh": 0.0}).rate == replace(RATE, cost_per_kwh=0.0)
