@@ -37,12 +37,11 @@ class HomeAndRates:
 
     def is_at_home(self, place: VehiclePlace) -> bool | None:
         """Whether `place` is at home; None when either is unknown."""
-        if self.home is None or place.latitude is None or place.longitude is None:
+        if self.home is None:
             return None
-        return (
-            _get_distance_m(self.home.latitude, self.home.longitude, place.latitude, place.longitude)
-            <= self.home.radius_m
-        )
+        home = VehiclePlace(latitude=self.home.latitude, longitude=self.home.longitude)
+        distance = get_distance_m(home, place)
+        return None if distance is None else distance <= self.home.radius_m
 
     def find_rate(self, at: datetime) -> ElectricityRate | None:
         """The rate in force at `at`."""
@@ -51,9 +50,11 @@ class HomeAndRates:
         )
 
 
-def _get_distance_m(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
-    """Great-circle distance between two positions (haversine formula)."""
-    phi, other_phi = radians(latitude), radians(other_latitude)
+def get_distance_m(one: VehiclePlace, other: VehiclePlace) -> float | None:
+    """Great-circle distance between two positions (haversine formula); None when a position is unknown."""
+    if one.latitude is None or one.longitude is None or other.latitude is None or other.longitude is None:
+        return None
+    phi, other_phi = radians(one.latitude), radians(other.latitude)
     latitude_term = sin((other_phi - phi) / 2) ** 2
-    longitude_term = cos(phi) * cos(other_phi) * sin(radians(other_longitude - longitude) / 2) ** 2
+    longitude_term = cos(phi) * cos(other_phi) * sin(radians(other.longitude - one.longitude) / 2) ** 2
     return 2 * EARTH_RADIUS_M * asin(min(1.0, sqrt(latitude_term + longitude_term)))

@@ -74,7 +74,7 @@ def test_growing_session_keeps_its_id_home_and_rate():
     ledger.add(charging(0, 40, 11, place=HOME_PLACE))
     first = ledger.only_session
     ledger.home_and_rates = HomeAndRates()
-    ledger.add(charging(20, 43, 11, place=HOME_PLACE), stopped(40, 47))
+    ledger.add(charging(20, 47, 11, place=HOME_PLACE), stopped(40, 54))
     assert (ledger.only_session.id, ledger.only_session.at_home, ledger.only_session.rate) == (
         first.id,
         True,

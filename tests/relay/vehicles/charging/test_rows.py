@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from relay.vehicles.charging.derivation import DerivationState, derive_periods
+from relay.vehicles.charging.energy import PowerCheck
 from relay.vehicles.charging.home_and_rates import ElectricityRate
 from relay.vehicles.charging.ledger import ChargingLedger, ChargingSession, EnergyCounters
 from relay.vehicles.charging.periods import ChargingPeriod
@@ -23,6 +24,7 @@ from relay.vehicles.charging.rows import (
     serialize_session,
 )
 from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
+from relay.vehicles.charging.slices import EnergySlices
 from tests.relay.support.charging import histories, merge_by_time, random_samples
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -40,7 +42,9 @@ SAMPLE = ChargingSample(
 )
 PERIOD = ChargingPeriod(
     started_at=NOON, ended_at=ONE, open=True, charged=timedelta(minutes=50), soc_start=40.0, soc_end=50.0,
-    power_kwh=6.0, soc_kwh=0.5, peak_kw=11.0, place=PLACE, left=False,
+    power_kwh=6.0, soc_kwh=0.5, peak_kw=11.0, place=PLACE, left=False, estimated=True,
+    check=PowerCheck(kwh=6.0, gain=10.0, unseen_kwh=0.5, capacity_kwh=60.0),
+    slices=EnergySlices(first=NOON, kwh=(1.5, 2.0, 1.5, 1.5)),
 )  # fmt: skip
 SESSION = ChargingSession(id=SESSION_ID, period=PERIOD, at_home=True, rate=RATE)
 COUNTERS = EnergyCounters(counted_kwh=1.0, counted_home_kwh=2.0, lifetime_kwh=3.0, home_kwh=4.0)
@@ -50,7 +54,9 @@ STORED_PLACE = {"latitude": 52.0, "longitude": 5.0, "odometer_km": 100.0}
 STORED_PERIOD = {
     "started_at": "2026-11-23T12:00:00Z", "ended_at": "2026-11-23T13:00:00Z", "open": True, "charged": "PT50M",
     "soc_start": 40.0, "soc_end": 50.0, "power_kwh": 6.0, "soc_kwh": 0.5, "peak_kw": 11.0, "place": STORED_PLACE,
-    "left": False,
+    "left": False, "kind": "charge", "left_at": None, "jumped": 0.0, "estimated": True,
+    "check": {"kwh": 6.0, "gain": 10.0, "unseen_kwh": 0.5, "unknown_kwh": 0.0, "capacity_kwh": 60.0, "step": 1.0},
+    "slices": {"first": "2026-11-23T12:00:00Z", "kwh": [1.5, 2.0, 1.5, 1.5]},
 }  # fmt: skip
 STORED_STATE = {
     "last": {
