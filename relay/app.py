@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
 from relay import health
@@ -76,6 +76,11 @@ ROUTERS = (
     client_routes.router,
 )
 
+# Included once in each process, not once in each app: FastAPI analyses the routes again wherever they are included.
+API = APIRouter(responses=problem_responses.OPENAPI_RESPONSES)
+for _router in ROUTERS:
+    API.include_router(_router)
+
 
 def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -> FastAPI:
     """Create the relay as an ASGI app on a migrated database. Its background loops run during its lifespan.
@@ -99,8 +104,7 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
     problem_responses.install_handlers(app, headers=RELAY_HEADERS, render_page=site.render_problem_page)
     if settings.internal_api_key is not None:
         _install_metrics(app, settings.internal_api_key.get_secret_value())
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes.extend(API.routes)
     site.install_pages(app)
     return app
 

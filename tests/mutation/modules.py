@@ -11,6 +11,7 @@ MODULES: tuple[ModuleRow, ...] = (
         modules=(
             "relay/vehicles/capabilities.py",
             "relay/vehicles/changes.py",
+            "relay/vehicles/classic_records.py",
             "relay/vehicles/corrections.py",
             "relay/vehicles/display_name.py",
             "relay/vehicles/links.py",
@@ -109,10 +110,6 @@ MODULES: tuple[ModuleRow, ...] = (
     ModuleRow(
         modules=("relay/plans.py",),
         tests=("tests/relay/test_*.py", "tests/relay/metering"),
-    ),
-    ModuleRow(
-        modules=("relay/usecases/classic/vehicle_records.py",),
-        tests=("tests/relay/usecases/classic/test_vehicle_records.py",),
     ),
     ModuleRow(
         modules=("relay/usecases/feed/plan_polling.py",),

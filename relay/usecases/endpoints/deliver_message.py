@@ -22,6 +22,7 @@ from relay.plans import Plans
 from relay.usecases.calls.authorize import get_installation_call
 from relay.usecases.feed.account_and_vehicles import render_account_record
 from relay.usecases.feed.reader import read_changes, read_snapshot
+from relay.vehicles.classic_records import render_pushed_vehicle
 
 JSON_HEADERS = {"Content-Type": "application/json"}
 
@@ -144,7 +145,7 @@ async def _build_classic_content(connection: Connection, lease: DeliveryLease) -
     vehicle = ClassicVehicle(
         user_id=lease.user_id,
         vehicle_id=UUID(first.record["id"]),
-        vehicle=first.record["vehicle"],
+        vehicle=render_pushed_vehicle(first.record["vehicle"]),
         configured_id=lease.configured_id,
     )
     return ClassicContent(cursor=Cursor(epoch=changes.end_cursor.epoch, seq=seq), vehicle=vehicle)
