@@ -8,9 +8,10 @@ A charge state is assumed to last until the next sample, because Enode sends not
 charge level proves otherwise.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -38,6 +39,10 @@ MIN_FALL = 2.0
 """Percentage points of a fall that proves it did not charge; a battery at rest fluctuates by less."""
 
 
+type Moment = tuple[datetime, Sequence[ChargingPeriod]]
+"""The time of a sample, and the periods after it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DerivationState:
     """All that processing the next sample needs: the last sample, its unknowns filled in, and the newest period.
@@ -49,6 +54,19 @@ class DerivationState:
     period: Annotated[ChargingPeriod | None, Field(alias="spell")] = None
     # A period that the last sample both extended and replaced by `period`. Not stored: later samples don't need it.
     replaced: Annotated[ChargingPeriod | None, Field(exclude=True)] = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Derivation:
+    """What follows from the samples after a starting point.
+
+    `history` has the periods as they were after each sample from the last settled one on, and is empty if only one
+    sample was added: then the counts before are remembered.
+    """
+
+    state: DerivationState
+    periods: Sequence[ChargingPeriod]
+    history: Sequence[Moment] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +110,20 @@ def derive_periods(
     for state, periods in iterate_periods(start, samples):  # noqa: B007 - the last ones are returned
         pass
     return [period for period in periods if period.is_proven], state
+
+
+def derive(start: DerivationState, samples: Sequence[ChargingSample], *, keep: timedelta) -> Derivation:
+    """What follows from `samples`, in order of time, and what followed before those of the last `keep`."""
+    state, periods, history = start, [start.period] if start.period else [], deque[Moment]()
+    for sample, (state, periods) in zip(samples, iterate_periods(start, samples), strict=True):  # noqa: B007 - see below
+        history.append((sample.at, periods))
+        if len(history) > 1 and history[1][0] <= samples[-1].at - keep:
+            history.popleft()
+    return Derivation(
+        state=state,
+        periods=[period for period in periods if period.is_proven],
+        history=tuple(history) if len(samples) > 1 else (),
+    )
 
 
 def iterate_periods(

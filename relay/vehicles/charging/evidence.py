@@ -7,7 +7,7 @@ far apart. How much it must rise depends on what else could have raised it: rege
 from dataclasses import dataclass
 from datetime import timedelta
 
-from relay.vehicles.charging.home_and_rates import get_distance_m
+from relay.vehicles.charging.home import get_distance_m
 from relay.vehicles.charging.samples import ChargingSample, VehiclePlace
 
 MAX_SILENCE = timedelta(hours=48)

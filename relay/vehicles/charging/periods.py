@@ -26,6 +26,8 @@ MAX_PAUSE = timedelta(minutes=30)
 MAX_UNPLUGGED = timedelta(minutes=10)
 """How long one *unplugged* reading of a vehicle that didn't move may last without ending the plug-in: a few vendors
 report it for a moment when charging starts, stops or is full."""
+MAX_UNPLUGGED_UNSEEN = timedelta(minutes=3)
+"""The same for a vehicle without a place, which may have been driven meanwhile."""
 MAX_DURATION = timedelta(days=7)
 """The longest session; charging that goes on is another one. Even 6 A fill the largest battery within a week."""
 MAX_LATENESS = timedelta(hours=8)
@@ -170,11 +172,8 @@ def update_plug(period: ChargingPeriod, last: ChargingSample, now: ChargingSampl
         return period
     is_plugged_in = bool(now.reading.charging or now.reading.plugged_in)
     moved = has_moved(last.place, now.place)
-    if moved is None:
-        # Without a place, a level that fell says that it was driven.
-        before, after = last.reading.soc, now.reading.soc
-        moved = before is not None and after is not None and after < before
-    is_flicker = is_plugged_in and now.at - period.left_at <= MAX_UNPLUGGED and not moved
+    limit = MAX_UNPLUGGED_UNSEEN if moved is None else MAX_UNPLUGGED
+    is_flicker = is_plugged_in and not moved and now.at - period.left_at <= limit
     return replace(period, left_at=None, left=not is_flicker)
 
 

@@ -1,27 +1,17 @@
 """Add a vehicle report to the charging history: one statement for the newest sample, none when nothing is new."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from relay.kit.database import Connection
 from relay.vehicles.charging import repository
-from relay.vehicles.charging.derivation import DerivationState, derive_periods, iterate_states
-from relay.vehicles.charging.home_and_rates import HomeAndRates
-from relay.vehicles.charging.ledger import ChargingSession, EnergyCounters, amend_ledger, match_sessions
+from relay.vehicles.charging.counters import LAG
+from relay.vehicles.charging.derivation import derive, iterate_states
+from relay.vehicles.charging.ledger import StartingPoint, amend_ledger, match_sessions
 from relay.vehicles.charging.rows import parse_ledger
 from relay.vehicles.charging.samples import ChargingSample, merge_samples, parse_sample
 from relay.vehicles.merge import format_version_time
 from relay.vehicles.models import Vehicle, VehicleReport
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _StartingPoint:
-    """From where to derive: the state before the samples, the sessions recorded since, the counters as they are now."""
-
-    counters: EnergyCounters
-    sessions: list[ChargingSession]
-    state: DerivationState
 
 
 async def record_charging(
@@ -43,7 +33,7 @@ async def record_charging(
     last = ledger.state.last
     if last is None or sample.at > last.at:
         recorded = [ledger.session] if ledger.session else []
-        start = _StartingPoint(counters=ledger.counters, sessions=recorded, state=ledger.state)
+        start = StartingPoint(state=ledger.state, sessions=recorded, counters=ledger.counters, recent=ledger.recent)
         return await _save_derived(connection, vehicle, sample, start, [sample])
     if sample.at == last.at and (
         _is_superseded(vehicle, last, sample) or merge_samples(last, sample).is_equivalent(last)
@@ -86,7 +76,7 @@ async def _record_late_sample(connection: Connection, vehicle: Vehicle, sample: 
         sample = samples[max(samples)]
     else:
         return False
-    start = _StartingPoint(counters=history.counters, sessions=history.sessions, state=history.base)
+    start = StartingPoint(counters=history.counters, sessions=history.sessions, state=history.base)
     return await _save_derived(connection, vehicle, sample, start, [samples[at] for at in sorted(samples)])
 
 
@@ -94,17 +84,15 @@ async def _save_derived(
     connection: Connection,
     vehicle: Vehicle,
     sample: ChargingSample,
-    start: _StartingPoint,
+    start: StartingPoint,
     new_samples: list[ChargingSample],
 ) -> bool:
     """Save `sample`, one of `new_samples`, and what follows from them; True when the visible counters changed."""
-    derived, state = derive_periods(start.state, new_samples)
-    matches = match_sessions(start.sessions, derived)
-    # Home and rates are read only when a session begins or its place changes.
-    needs_home_and_rates = any(match.has_new_start or match.has_moved for match in matches)
-    home_and_rates = (
-        await repository.get_home_and_rates(connection, vehicle.user_id) if needs_home_and_rates else HomeAndRates()
-    )
-    amendment = amend_ledger(start.counters, start.sessions, matches, state, home_and_rates)
+    derivation = derive(start.state, new_samples, keep=LAG)
+    matches = match_sessions(start.sessions, derivation.periods)
+    # The home is read only when a session begins or its place changes.
+    needs_home = any(match.needs_home for match in matches)
+    home = await repository.find_home(connection, vehicle.user_id) if needs_home else None
+    amendment = amend_ledger(start, matches, derivation, home, settled_before=datetime.now(UTC) - LAG)
     await repository.save_sample(connection, vehicle.user_id, vehicle.id, sample, amendment)
     return amendment.ledger.counters.visible_kwh != start.counters.visible_kwh

@@ -161,7 +161,8 @@ CHARGE = [charge(0, 40), charge(10, 43)]
         ),
         pytest.param([(unplugged, 20, 47, {}), (unplugged, 300, 46, {})], 1, 11 * 20 / 60, id="really unplugged"),
         pytest.param(
-            [(stopped, 20, 47, {}), (unplugged, 22, 47, {}), (stopped, 26, 47, {}), charge(30, 47), (stopped, 40, 51, {})],  # noqa: E501
+            [(stopped, 20, 47, {}), (unplugged, 22, 47, {}), (stopped, 26, 47, {}), charge(30, 47)]
+            + [(stopped, 40, 51, {})],
             1,
             11 * 30 / 60,
             id="in a pause",
@@ -175,12 +176,12 @@ def test_one_unplugged_reading_between_two_plugged_ones_does_not_split_a_session
     assert kwh is None or sum(session.energy_kwh for session in sessions) == pytest.approx(kwh)
 
 
-@pytest.mark.parametrize(("level", "number"), [(47, 1), (46, 2)], ids=["same level", "lower level"])
-def test_without_a_place_a_lower_level_says_that_the_car_was_driven(level, number):
-    samples = [charging(0, 40, 11), charging(10, 43, 11), unplugged(20, 47), charging(25, level, 11)]
-    assert len(derive_sessions(*samples, stopped(35, level + 4))) == number
+@pytest.mark.parametrize(("minutes", "number"), [(3, 1), (3 + SECOND, 2)])
+def test_car_without_a_place_may_have_been_driven_after_three_minutes(minutes, number):
+    samples = [charging(0, 40, 11), charging(10, 43, 11), unplugged(20, 47), charging(20 + minutes, 47, 11)]
+    assert len(derive_sessions(*samples, stopped(35, 51))) == number
 
 
 def test_plug_that_is_unknown_after_an_unplugged_reading_confirms_it():
-    samples = [charging(0, 40, 11), charging(10, 43, 11), unplugged(20, 47), make_sample(25), charging(26, 47, 11)]
-    assert len(derive_sessions(*samples, stopped(36, 51))) == 2
+    samples = [charging(0, 40, 11), charging(10, 43, 11), unplugged(20, 47), make_sample(21), charging(22, 47, 11)]
+    assert len(derive_sessions(*samples, stopped(32, 51))) == 2
