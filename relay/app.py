@@ -23,7 +23,7 @@ from relay.pages import site
 from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings
 from relay.usecases.account import delete_account, export_account, set_language, usage_report
-from relay.usecases.charging import list_sessions, set_electricity_rate, set_home
+from relay.usecases.charging import correct_session, list_sessions, set_electricity_rate, set_home
 from relay.usecases.classic import (
     account_and_vehicles,
     charging_commands,
@@ -38,7 +38,7 @@ from relay.usecases.feed import account_and_vehicles as feed_account_and_vehicle
 from relay.usecases.feed import stream_events
 from relay.usecases.linking import link_vehicle, poll_link_result, relink_vehicle, unlink_vehicles
 from relay.usecases.oauth import client_routes
-from relay.usecases.vehicles import refresh_vehicle, select_served_vehicles
+from relay.usecases.vehicles import identify_vehicle, refresh_vehicle, select_served_vehicles
 from relay.worker import build_worker_loops
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ ROUTERS = (
     stream_events.router,
     command_routes.router,
     register_endpoint.router,
+    identify_vehicle.router,
     refresh_vehicle.router,
     relink_vehicle.router,
     charging_commands.router,
@@ -63,6 +64,7 @@ ROUTERS = (
     send_test_webhook.router,
     refresh_vehicles.router,
     list_sessions.router,
+    correct_session.router,
     charging_sessions.router,
     set_electricity_rate.router,
     set_home.router,

@@ -134,12 +134,12 @@ def _build_charge_state(car: Car) -> Json:
     percent = battery_percent(spec, state)
     full = state.power is Power.COMPLETE or percent >= state.limit_percent
     return {
-        "batteryLevel": math.floor(percent + 1e-6),
+        "batteryLevel": math.floor(percent / car.model.level_step + 1e-6) * car.model.level_step,
         "range": math.floor(state.energy_kwh / spec.kwh_per_km),
         "isPluggedIn": power.is_plugged_in if is_known else None,
         "isCharging": charging if is_known else None,
         "isFullyCharged": full if is_known else None,
-        "batteryCapacity": spec.battery_kwh,
+        "batteryCapacity": car.model.reported_battery_kwh or spec.battery_kwh,
         "chargeLimit": state.limit_percent,
         "chargeRate": round(charge_kw(spec, state), 1) if charging else None,
         "chargeTimeRemaining": math.ceil(minutes_to_limit(spec, state)) if charging else None,

@@ -13,23 +13,32 @@ from uuid import UUID
 from psycopg.rows import class_row, scalar_row
 
 from relay.delivery.models import EndpointKind
-from relay.delivery.retry import RetryPlan
+from relay.delivery.retry import INITIAL_DELAYS, MAX_HOURLY_DELAY, MAX_PROBE_INTERVAL, RetryPlan
+from relay.delivery.stream_lease import IS_FREE_OF_STREAMS
 from relay.feed.cursor import REPLAY_WINDOW, Cursor
 from relay.feed.delivery_switch import DELIVERY_PAUSED
 from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.kit.outbound import OutboundFailure
+from relay.kit.stored_times import format_interval, is_due, select_delay
 
 LEASE_DURATION = timedelta(seconds=60)
 """Several times what one delivery may take. If a process dies, its leased endpoints wait until the lease runs out."""
 
 # ruff: disable[S608] - composed from constants
 
+MAX_TRY_AHEAD: LiteralString = f"""
+case when e.off_at is not null then {format_interval(MAX_PROBE_INTERVAL)}
+     else {select_delay("e.failures", (*INITIAL_DELAYS, MAX_HOURLY_DELAY))} end
+"""
+"""How far ahead `next_try_at` of an endpoint `e` can be."""
+
 # Subqueries for each row: with joins the planner may begin with all users. The conditions are evaluated again under the
 # row's lock, so only one of several processes gets the row.
 _FROM_DUE_ENDPOINTS: LiteralString = f"""
 from endpoints e
-where e.next_try_at <= now() and (e.leased_until is null or e.leased_until < now())
-  and (e.streaming_until is null or e.streaming_until < now())
+where {is_due("e.next_try_at", MAX_TRY_AHEAD)}
+  and (e.leased_until is null or {is_due("e.leased_until", format_interval(LEASE_DURATION))})
+  and {IS_FREE_OF_STREAMS}
   and (select (f.epoch, f.seq) is distinct from (e.epoch, e.seq) from feeds f where f.user_id = e.user_id)
   and (select u.closed_at is null and u.disabled_at is null and u.plan = any (%(plans)s)
        from users u where u.id = e.user_id)

@@ -11,6 +11,10 @@ PROBE_PERIOD = timedelta(days=30)
 JITTER = 0.2
 """Hourly and longer delays vary by this fraction, so that endpoints that failed together aren't retried together."""
 
+# For stored times: the longest delay that plan_retry returns for an endpoint with this many failures.
+MAX_HOURLY_DELAY = HOURLY_DELAY * (1 + JITTER)
+MAX_PROBE_INTERVAL = PROBE_INTERVAL * (1 + JITTER)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryPlan:

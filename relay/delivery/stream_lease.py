@@ -13,20 +13,25 @@ from psycopg.rows import scalar_row
 
 from relay.feed.cursor import Cursor
 from relay.kit.database import Connection, fetch_one
+from relay.kit.stored_times import format_interval, is_due
 
 LEASE_DURATION = timedelta(seconds=60)
 """How long delivery to an endpoint stays suspended after its stream last renewed the lease."""
 
+IS_FREE_OF_STREAMS: LiteralString = (
+    f"(e.streaming_until is null or {is_due('e.streaming_until', format_interval(LEASE_DURATION))})"
+)
+"""The condition that no stream holds the lease of an endpoint `e`."""
+
 # The cursor only moves forwards, or into the epoch of the stream.
-ACQUIRE: LiteralString = """
-update endpoints set streaming_until = now() + %(lease)s,
+ACQUIRE: LiteralString = f"""
+update endpoints e set streaming_until = now() + %(lease)s,
     epoch = coalesce(%(epoch)s, epoch),
     seq = case when %(epoch)s::text is null then seq when epoch = %(epoch)s then greatest(seq, %(seq)s) else %(seq)s end
 where kind = 'v2' and credential_id = %(credential_id)s
-  and (%(held)s::timestamptz is null or streaming_until = %(held)s
-       or streaming_until is null or streaming_until < now())
+  and (%(held)s::timestamptz is null or streaming_until = %(held)s or {IS_FREE_OF_STREAMS})
 returning streaming_until
-"""
+"""  # noqa: S608 - our own constant
 RELEASE: LiteralString = """
 update endpoints set streaming_until = null
 where kind = 'v2' and credential_id = %(credential_id)s and streaming_until is not null

@@ -10,6 +10,7 @@ from psycopg.rows import class_row, scalar_row
 from relay.identity.credentials import generate_secret, hash_secret
 from relay.kit.database import Connection, fetch_one
 from relay.kit.problems import Problem
+from relay.kit.stored_times import is_recent
 
 PREFIX = "evt_"
 LIFETIME = timedelta(hours=1)
@@ -20,12 +21,12 @@ MAX_TRIES = 5
 """How often one attempt may return with a code or a link. The limit per network is MAX_STARTS_PER_SOURCE."""
 
 _LOCK: LiteralString = "select pg_advisory_xact_lock(hashtext('evconduit sign-in'))"
-_CHECK_LIMITS: LiteralString = """
+_CHECK_LIMITS: LiteralString = f"""
 select count(*) filter (where address_hash = %(address_hash)s) < %(by_address)s
        and count(*) filter (where source_hash = %(source_hash)s) < %(by_source)s
 from sign_in_attempts
-where (address_hash = %(address_hash)s or source_hash = %(source_hash)s) and created_at > now() - %(window)s
-"""
+where (address_hash = %(address_hash)s or source_hash = %(source_hash)s) and {is_recent("created_at", "%(window)s")}
+"""  # noqa: S608 - our own constant
 _INSERT: LiteralString = """
 with old as (delete from sign_in_attempts where expires_at < now()),
 before as (
@@ -57,16 +58,16 @@ where token_hash = %s
 
 
 # Also true for an unknown attempt: completing it fails with a better error.
-_COUNT_TRY: LiteralString = """
+_COUNT_TRY: LiteralString = f"""
 with tried as (
     update sign_in_attempts a set tries = tries + 1
     where token_hash = %(token)s and tries < %(tries)s
       and (select coalesce(sum(s.tries), 0) from sign_in_attempts s
-           where s.source_hash = a.source_hash and s.created_at > now() - %(window)s) < %(by_source)s
+           where s.source_hash = a.source_hash and {is_recent("s.created_at", "%(window)s")}) < %(by_source)s
     returning 1
 )
 select exists (select from tried) or not exists (select from sign_in_attempts where token_hash = %(token)s)
-"""
+"""  # noqa: S608 - our own constant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 
 from relay.identity.credentials import generate_secret, hash_secret
 from relay.kit.database import Connection, fetch_one
+from relay.kit.stored_times import is_before
 
 PREFIX = "evs_"
 LIFETIME = timedelta(days=30)
@@ -20,16 +21,16 @@ _INSERT: LiteralString = """
 insert into web_sessions (token_hash, user_id, began_by, expires_at) values (%s, %s, %s, now() + %s)
 """
 # `seen_at` is updated at most once an hour, so that most page views write nothing.
-_FIND: LiteralString = """
+_FIND: LiteralString = f"""
 with seen as (
     update web_sessions set seen_at = now(), expires_at = now() + %(lifetime)s
-    where token_hash = %(token)s and expires_at > now() and seen_at < now() - interval '1 hour'
+    where token_hash = %(token)s and expires_at > now() and {is_before("seen_at", "interval '1 hour'")}
 )
 select u.id as user_id, u.email, u.name, u.role, u.plan, u.language, u.approved_at is not null as is_approved,
        u.accepted_terms_at is not null as has_accepted_terms, u.disabled_at is not null as is_disabled
 from web_sessions s join users u on u.id = s.user_id
 where s.token_hash = %(token)s and s.expires_at > now() and u.closed_at is null
-"""
+"""  # noqa: S608 - our own constant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

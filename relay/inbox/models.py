@@ -25,7 +25,7 @@ class InboxEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetAsideBody:
-    """A body that couldn't be parsed completely, kept unchanged for the operator or a later release to read."""
+    """A body or an item of one that couldn't be parsed, kept unchanged for the operator or a later release to read."""
 
     digest: bytes
     raw: bytes = field(repr=False)
@@ -34,10 +34,10 @@ class SetAsideBody:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnodeDelivery:
-    """One POST from Enode: its events, and the complete body as well if a part of it couldn't be parsed."""
+    """One POST from Enode: its events, and what of its body couldn't be parsed."""
 
     events: tuple[InboxEvent, ...] = ()
-    set_aside: SetAsideBody | None = None
+    set_aside: tuple[SetAsideBody, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

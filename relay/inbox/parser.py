@@ -7,10 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from relay.gateways.enode.json_fields import parse_datetime, parse_object, parse_text
+from relay.inbox.array_splitter import split_array
 from relay.inbox.models import EnodeDelivery, InboxEvent, SetAsideBody
 
 MAX_EVENTS_PER_DELIVERY = 100
 """The most events that Enode sends in one delivery."""
+
+NOT_JSON = "not JSON"
+TOO_MANY_EVENTS = f"more than {MAX_EVENTS_PER_DELIVERY} events"
 
 # An escaped U+0000 in canonical JSON, where a backslash in the text itself is doubled.
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -19,20 +23,40 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 def parse_delivery(raw: bytes) -> EnodeDelivery:
     """Parse a body, which is an array of events or a single event.
 
-    An invalid item doesn't affect the others, but the complete body is then set aside. A later release that understands
-    the item can receive that body again: it stores the missing events, and no event twice.
+    An item that isn't a valid event is set aside on its own and affects no other, also if it isn't even JSON. A later
+    release that understands the item can receive it again. A body without any valid event is set aside as a whole.
     """
+    items = _parse_items(raw)
+    if items is not None and all(isinstance(item, InboxEvent) for item in items):
+        return EnodeDelivery(events=tuple(item for item in items if isinstance(item, InboxEvent)))
+    texts = split_array(raw, MAX_EVENTS_PER_DELIVERY) or []
+    parsed = [(text, _parse_item(text)) for text in texts]
+    events = tuple(item for _, item in parsed if isinstance(item, InboxEvent))
+    if not events:
+        faults = {NOT_JSON} if items is None else {item for item in items if isinstance(item, str)}
+        return EnodeDelivery(set_aside=(create_set_aside_body(raw, "; ".join(sorted(faults))),))
+    faulty = tuple(create_set_aside_item(text, item) for text, item in parsed if isinstance(item, str))
+    return EnodeDelivery(events=events, set_aside=faulty)
+
+
+def _parse_items(raw: bytes) -> list[InboxEvent | str] | None:
+    """Parse a body that is JSON throughout; None if it isn't. Each item is an event, or what is wrong with it."""
     try:
         value = json.loads(raw.decode())
     except ValueError, RecursionError:  # not UTF-8, not JSON, a number of 4,301 digits; nested too deeply
-        return EnodeDelivery(set_aside=create_set_aside_body(raw, "not JSON"))
+        return None
     items = value if isinstance(value, list) else [value]
     if len(items) > MAX_EVENTS_PER_DELIVERY:
-        return EnodeDelivery(set_aside=create_set_aside_body(raw, f"more than {MAX_EVENTS_PER_DELIVERY} events"))
-    parsed = [parse_event(item) for item in items]
-    events = tuple(item for item in parsed if isinstance(item, InboxEvent))
-    faults = sorted({item for item in parsed if isinstance(item, str)})
-    return EnodeDelivery(events=events, set_aside=create_set_aside_body(raw, "; ".join(faults)) if faults else None)
+        return [TOO_MANY_EVENTS]
+    return [parse_event(item) for item in items]
+
+
+def _parse_item(text: bytes) -> InboxEvent | str:
+    try:
+        item = json.loads(text.decode())
+    except ValueError, RecursionError:
+        return NOT_JSON
+    return parse_event(item)
 
 
 def parse_event(item: Any) -> InboxEvent | str:
@@ -70,6 +94,15 @@ def render_canonical_json(value: Any) -> str:
 def create_set_aside_body(raw: bytes, reason: str) -> SetAsideBody:
     """Set aside the body `raw`, unchanged."""
     return SetAsideBody(digest=hashlib.sha256(raw).digest(), raw=raw, reason=reason)
+
+
+def create_set_aside_item(text: bytes, reason: str) -> SetAsideBody:
+    """Set aside the text of one item of a body, unchanged.
+
+    Its digest isn't that of the text, which an event may have whose canonical JSON is the same text: the event must
+    not count as known when a later release understands it.
+    """
+    return SetAsideBody(digest=hashlib.sha256(b"set aside\0" + text).digest(), raw=text, reason=reason)
 
 
 def _parse_user_id(item: dict[str, Any]) -> UUID | None:

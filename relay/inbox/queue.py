@@ -2,30 +2,42 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import LiteralString
 from uuid import UUID
 
 from psycopg.rows import dict_row
 
 from relay.inbox.models import EventOutcome, StoredEvent
+from relay.kit.clock_skew import cap_reported_column
 from relay.kit.database import Connection, fetch_all
+from relay.kit.stored_times import is_due, select_delay
 
 BATCH_SIZE = 100
 """The most events of one user that one transaction processes."""
 
+RETRY_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600))
+"""Delays between the attempts at an event. After the last attempt the event is set aside."""
+MAX_TRY_AHEAD: LiteralString = select_delay("attempts", RETRY_DELAYS)
+"""How far ahead `next_try_at` of a pending event can be."""
+IS_EVENT_DUE: LiteralString = is_due("w.next_try_at", MAX_TRY_AHEAD)
+"""The condition that a pending event `w` is to be processed now."""
+
 _EVENT_COLUMNS: LiteralString = (
-    "id, account_id, event, user_id, enode_vehicle_id, event_at, attempts, payload, replayed_at"
+    # Capped here as well: rows of earlier releases have the times that Enode sent.
+    "id, account_id, event, user_id, enode_vehicle_id, "
+    f"{cap_reported_column('event_at', 'least(created_at, now())')} as event_at, attempts, payload, replayed_at"
 )
 
 LIST_DUE_EVENTS_OF_USER: LiteralString = f"""
-select {_EVENT_COLUMNS} from webhook_logs
-where state = 'pending' and user_id = %s and next_try_at <= now()
-order by event_at, id limit {BATCH_SIZE}
+select {_EVENT_COLUMNS} from webhook_logs w
+where state = 'pending' and user_id = %s and {IS_EVENT_DUE}
+order by w.event_at, id limit {BATCH_SIZE}
 """  # noqa: S608 - only the constants above
 CLAIM_DUE_EVENTS_WITHOUT_USER: LiteralString = f"""
-select {_EVENT_COLUMNS} from webhook_logs
-where state = 'pending' and user_id is null and next_try_at <= now()
-order by event_at, id limit {BATCH_SIZE} for update skip locked
+select {_EVENT_COLUMNS} from webhook_logs w
+where state = 'pending' and user_id is null and {IS_EVENT_DUE}
+order by w.event_at, id limit {BATCH_SIZE} for update skip locked
 """  # noqa: S608 - only the constants above
 
 RECORD_OUTCOMES = """
@@ -38,13 +50,13 @@ from unnest(%s::bigint[], %s::text[], %s::smallint[], %s::text[], %s::interval[]
 where w.id = outcome.id
 """
 
-LIST_USERS_WITH_DUE_EVENTS = """
+LIST_USERS_WITH_DUE_EVENTS: LiteralString = f"""
 with waiting as (
-    select distinct user_id from webhook_logs
-    where state = 'pending' and user_id is not null and next_try_at <= now() limit 1000
+    select distinct user_id from webhook_logs w
+    where state = 'pending' and user_id is not null and {IS_EVENT_DUE} limit 1000
 )
 select w.user_id, u.id is not null from waiting w left join users u on u.id = w.user_id and u.closed_at is null
-"""
+"""  # noqa: S608 - only the constant above
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import LiteralString
 from uuid import UUID
 
 from psycopg import errors
 
 from relay.inbox.models import EnodeDelivery, InboxEvent, InboxSource, SetAsideBody
+from relay.kit.clock_skew import cap_reported_column
 from relay.kit.database import Connection
 
 UNSTORABLE_ERRORS = (errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex)
@@ -14,12 +16,15 @@ UNSTORABLE_ERRORS = (errors.DataError, errors.ProgramLimitExceeded, errors.State
 
 type Row = tuple[object, ...]
 
+# An event from the future would be newer than every later one: its time is capped, its payload unchanged.
+_CAPPED_EVENT_TIME: LiteralString = cap_reported_column("event_at")
+
 # Ids follow the order of the delivery: of two events with the same time, the one with the higher id is newer.
-INSERT_ROWS = """
+INSERT_ROWS: LiteralString = f"""
 insert into webhook_logs (account_id, source, digest, event, version, user_id, enode_vehicle_id, payload, raw, event_at,
                           state, reason, settled_at)
-select %s, %s, digest, event, version, user_id, enode_vehicle_id, payload::jsonb, raw, event_at, state, reason,
-       case when state = 'set_aside' then now() end
+select %s, %s, digest, event, version, user_id, enode_vehicle_id, payload::jsonb, raw, {_CAPPED_EVENT_TIME},
+       state, reason, case when state = 'set_aside' then now() end
 from unnest(%s::bytea[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::timestamptz[],
             %s::text[], %s::text[])
      with ordinality
@@ -27,16 +32,17 @@ from unnest(%s::bytea[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::tex
 order by ordinal
 on conflict (account_id, digest) do nothing
 returning user_id
-"""
+"""  # noqa: S608 - our own constant
 
 # Most deliveries are one event. Without arrays, one costs database and relay a fifth less.
-INSERT_ROW = """
+INSERT_ROW: LiteralString = f"""
 insert into webhook_logs (account_id, source, digest, event, version, user_id, enode_vehicle_id, payload, raw, event_at,
                           state, reason, settled_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s, null)
+select %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, {_CAPPED_EVENT_TIME}, %s, %s, null
+from (select %s::timestamptz) as item (event_at)
 on conflict (account_id, digest) do nothing
 returning user_id
-"""
+"""  # noqa: S608 - our own constant
 
 
 async def store_delivery(
@@ -49,8 +55,9 @@ async def store_delivery(
     rows = list(_build_rows(delivery))
     if not rows:
         return []
-    if len(rows) == 1 and delivery.set_aside is None:
-        cursor = await connection.execute(INSERT_ROW, [account_id, source, *rows[0]])
+    if len(rows) == 1 and not delivery.set_aside:
+        *values, event_at, state, reason = rows[0]
+        cursor = await connection.execute(INSERT_ROW, [account_id, source, *values, state, reason, event_at])
     else:
         columns = [list(column) for column in zip(*rows, strict=True)]
         cursor = await connection.execute(INSERT_ROWS, [account_id, source, *columns])
@@ -58,8 +65,7 @@ async def store_delivery(
 
 
 def _build_rows(delivery: EnodeDelivery) -> Iterator[Row]:
-    set_aside = () if delivery.set_aside is None else (delivery.set_aside,)
-    return chain(map(_build_event_row, delivery.events), map(_build_set_aside_row, set_aside))
+    return chain(map(_build_event_row, delivery.events), map(_build_set_aside_row, delivery.set_aside))
 
 
 def _build_event_row(event: InboxEvent) -> Row:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from uuid import UUID
 
 from relay.inbox.models import EnodeDelivery, InboxEvent, InboxSource, StoreResult
-from relay.inbox.parser import create_set_aside_body, parse_delivery
+from relay.inbox.parser import create_set_aside_item, parse_delivery
 from relay.inbox.repository import UNSTORABLE_ERRORS, store_delivery
 from relay.inbox.signature import has_valid_signature
 from relay.kit.database import Connection, Pool
@@ -17,6 +17,8 @@ from relay.kit.problems import Problem
 
 log = logging.getLogger(__name__)
 
+LARGE_BODY_BYTES = 256 * 1024
+"""Parsing a larger body may take long, and would keep every other request waiting. Enode's are a few kilobytes."""
 STORE_TIMEOUT_SECONDS = 1.8
 """Enode gives up after five seconds; the relay answers within two."""
 
@@ -55,7 +57,9 @@ class Inbox:
                 "The signature is missing or wrong. Sign the body with the secret of the webhook subscription.",
                 headers={"WWW-Authenticate": "x-enode-signature"},
             )
-        return await self._wait_with_timeout(self._store_delivery("webhook", parse_delivery(raw), raw))
+        is_large = len(raw) > LARGE_BODY_BYTES
+        delivery = await asyncio.to_thread(parse_delivery, raw) if is_large else parse_delivery(raw)
+        return await self._wait_with_timeout(self._store_delivery("webhook", delivery))
 
     async def store_events(self, events: Sequence[InboxEvent], *, source: InboxSource) -> StoreResult:
         """Store events that the relay created itself, for example by polling. Raises psycopg.Error."""
@@ -75,36 +79,37 @@ class Inbox:
             503, "unavailable", "The database doesn't respond. Send the delivery again.", headers={"Retry-After": "5"}
         )
 
-    async def _store_delivery(
-        self, source: InboxSource, delivery: EnodeDelivery, raw: bytes | None = None
-    ) -> StoreResult:
+    async def _store_delivery(self, source: InboxSource, delivery: EnodeDelivery) -> StoreResult:
         async with self._pool.connection(timeout=STORE_TIMEOUT_SECONDS) as connection:
             try:
                 user_ids = await store_delivery(connection, self._account_id, source, delivery)
             except UNSTORABLE_ERRORS:
-                set_aside = create_set_aside_body(raw, "the database rejected an event") if raw is not None else None
-                delivery = EnodeDelivery(events=delivery.events, set_aside=set_aside)
                 user_ids = await self._store_rows_separately(connection, source, delivery)
         if users_with_events := {user_id for user_id in user_ids if user_id is not None}:
             self._wake(users_with_events)
-        total = len(delivery.events) + (delivery.set_aside is not None)
+        total = len(delivery.events) + len(delivery.set_aside)
         return StoreResult(stored=len(user_ids), known=total - len(user_ids))
 
     async def _store_rows_separately(
         self, connection: Connection, source: InboxSource, delivery: EnodeDelivery
     ) -> list[UUID | None]:
-        """Store each row on its own, in order, so that one that the database rejects doesn't block the others."""
-        parts = [
-            *(EnodeDelivery(events=(event,)) for event in delivery.events),
-            EnodeDelivery(set_aside=delivery.set_aside),
-        ]
+        """Store each row on its own, in order, so that one that the database rejects doesn't block the others.
+
+        It is set aside, unless the relay made the event itself: that would happen again at every poll.
+        """
         user_ids = []
-        for part in parts:
+        for event in delivery.events:
             try:
-                user_ids += await store_delivery(connection, self._account_id, source, part)
+                user_ids += await store_delivery(connection, self._account_id, source, EnodeDelivery(events=(event,)))
             except UNSTORABLE_ERRORS as error:
                 log.warning("event rejected by the database error=%s", type(error).__name__)
-        return user_ids
+                if source == "webhook":
+                    rejected = create_set_aside_item(event.payload.encode(), "the database rejected an event")
+                    user_ids += await store_delivery(
+                        connection, self._account_id, source, EnodeDelivery(set_aside=(rejected,))
+                    )
+        rest = EnodeDelivery(set_aside=delivery.set_aside)
+        return [*user_ids, *await store_delivery(connection, self._account_id, source, rest)]
 
 
 def _log_late_failure(task: asyncio.Task[StoreResult]) -> None:

@@ -7,6 +7,7 @@ from fastapi.staticfiles import StaticFiles
 from relay.kit.problems import TITLES, Problem
 from relay.pages import (
     api_reference,
+    charging_sessions,
     consent,
     home,
     installations,
@@ -30,6 +31,7 @@ ROUTERS = (
     register.router,
     terms.router,
     home.router,
+    charging_sessions.router,
     installations.router,
     keys.router,
     usage.router,

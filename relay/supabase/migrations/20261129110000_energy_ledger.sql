@@ -7,6 +7,8 @@ alter table evconduit.charging_sessions
     -- The sum over quarter hours of energy times price; cost_per_kwh is the mean. cost_unknown says why cost is null.
     add column cost double precision,
     add column cost_unknown text check (cost_unknown in ('energy', 'price', 'currency')),
+    -- The energy measured in each quarter hour, by which energy_kwh is distributed: {first, kwh[]}. Null: evenly.
+    add column slices jsonb,
     -- What the session adds to charging_hours: [{hour, kwh, cost, currency}].
     add column hours jsonb not null default '[]';
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from relay.delivery.stream_lease import IS_FREE_OF_STREAMS
 from relay.kit.database import fetch_all
 from relay.kit.outbound import OutboundFailure
 from relay.kit.problems import Problem
@@ -19,16 +20,16 @@ POLLING_WINDOW = timedelta(hours=13)
 """A polling client calls at least this often: the relay never plans a wait longer than twelve hours."""
 
 # The integration's endpoint, else the newest classic one.
-_SELECT_INSTALLATIONS: LiteralString = """
+_SELECT_INSTALLATIONS: LiteralString = f"""
 select c.id, c.kind, c.name, c.scopes, c.created_at, c.last_used_at,
-       e.id is not null as has_endpoint, coalesce(e.streaming_until > now(), false) as is_streaming, e.last_success_at,
+       e.id is not null as has_endpoint, coalesce(not {IS_FREE_OF_STREAMS}, false) as is_streaming, e.last_success_at,
        e.last_failure, e.failing_since, e.off_at, e.kind = 'v2' as can_test
 from credentials c
 left join lateral (
     select * from endpoints e where e.credential_id = c.id order by e.kind desc, e.created_at desc limit 1
 ) e on true
 where c.user_id = %(user_id)s and c.revoked_at is null
-"""
+"""  # noqa: S608 - our own constant
 LIST_INSTALLATIONS: LiteralString = (
     f"{_SELECT_INSTALLATIONS} order by c.last_used_at desc nulls last, c.created_at desc, c.id"
 )

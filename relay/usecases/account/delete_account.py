@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.kit.logs import get_error_location
 from relay.kit.problems import Problem
+from relay.kit.stored_times import format_interval, is_due, select_delay
 from relay.usecases.account.deletion_steps import CLOSE_ACCOUNT, STEPS, Deletion, DeletionStep, StepBlockedError
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
@@ -36,14 +37,17 @@ RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 3
 """Delays after consecutive failures; the last one repeats."""
 CHECK_INTERVAL_SECONDS = 30.0
 
-_CLAIM_DELETION: LiteralString = """
+MAX_TRY_AHEAD: LiteralString = f"greatest({format_interval(LEASE)}, {select_delay('attempts', RETRY_DELAYS)})"
+"""How far ahead `next_try_at` can be: a claim sets it as well, after it has counted the attempt."""
+_IS_DUE: LiteralString = is_due("next_try_at", MAX_TRY_AHEAD)
+_CLAIM_DELETION: LiteralString = f"""
 update deleted_users set next_try_at = now() + %(lease)s, attempts = attempts + 1
-where id = %(user_id)s and deleted_at is null and next_try_at <= now()
+where id = %(user_id)s and deleted_at is null and {_IS_DUE}
 returning id as user_id, supabase_id, done, attempts
-"""
-_LIST_DUE: LiteralString = """
-select id from deleted_users where deleted_at is null and next_try_at <= now() order by next_try_at limit 100
-"""
+"""  # noqa: S608 - our own constant
+_LIST_DUE: LiteralString = f"""
+select id from deleted_users where deleted_at is null and {_IS_DUE} order by next_try_at limit 100
+"""  # noqa: S608 - our own constant
 _MARK_STEP_DONE: LiteralString = (
     "update deleted_users set done = done || %s::text where id = %s and not %s = any (done)"
 )

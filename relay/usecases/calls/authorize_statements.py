@@ -6,6 +6,7 @@ The CTE `caller` holds the caller's row; the fragments of relay/metering/deducti
 from typing import LiteralString
 
 from relay.identity.credentials import CredentialKind
+from relay.kit.stored_times import is_before
 from relay.metering.deduction import DEDUCT_CALL, REMAINING_COLUMNS
 from relay.metering.period import PERIOD_START, RESETS_AT
 from relay.usecases.calls.pause_switches import COMMANDS_PAUSED
@@ -42,8 +43,8 @@ FIND_CALLER: dict[CredentialKind, LiteralString] = {
 """The statement that finds a caller, by kind of credential."""
 
 # Last use is shown to the minute. Writing it on every call would double a call's work.
-_LAST_USE_IS_OUTDATED: LiteralString = """
-id = (select credential_id from caller where last_used_at is null or last_used_at < now() - interval '1 minute')
+_LAST_USE_IS_OUTDATED: LiteralString = f"""
+id = (select credential_id from caller where last_used_at is null or {is_before("last_used_at", "interval '1 minute'")})
 """
 UPDATE_LAST_USE: dict[CredentialKind, LiteralString] = {
     "key": f"last_use_updated as (update api_keys set last_used_at = now() where {_LAST_USE_IS_OUTDATED})",

@@ -15,6 +15,7 @@ from relay.inbox.models import InboxEvent, StoreResult
 from relay.inbox.parser import MAX_EVENTS_PER_DELIVERY, parse_event
 from relay.inbox.service import Inbox
 from relay.kit.database import Pool, fetch_all
+from relay.vehicles.merge import is_unknown_while_unreachable
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +88,17 @@ async def _store_events(inbox: Inbox, payloads: Collection[Mapping[str, Any]]) -
 
 
 def has_changed(reading: VehicleReading, linked: LinkedEnodeVehicle | None) -> bool:
-    """Whether the reading has a value that is not stored. A member that the reading lacks counts as unchanged."""
+    """Whether the reading has a value that is not stored.
+
+    A member that the reading lacks counts as unchanged, and so does a group that merging would ignore.
+    """
     if linked is None:
         return True
-    return any(name not in linked.vehicle or linked.vehicle[name] != value for name, value in reading.vehicle.items())
+    return any(
+        name not in linked.vehicle
+        or (linked.vehicle[name] != value and not is_unknown_while_unreachable(name, reading.vehicle))
+        for name, value in reading.vehicle.items()
+    )
 
 
 def _build_updated_event(reading: VehicleReading) -> dict[str, Any]:

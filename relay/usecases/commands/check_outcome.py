@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 from relay.gateways.enode import EnodeError, EnodeNotFound
 from relay.kit.database import fetch_all, fetch_one
+from relay.kit.stored_times import CLOCK_TOLERANCE
 from relay.usecases.calls.runtime import Runtime
 from relay.usecases.commands.update_state import (
     ACTION_NOT_FOUND_DETAIL,
@@ -38,6 +39,11 @@ BATCH_SIZE = 100
 FIND_OPEN_COMMAND: LiteralString = """
 select user_id, enode_action_id from commands where id = %s and settled_at is null
 """
+# Of a command that was sent while the clock was ahead, nobody knows when. It counts as sent now.
+CORRECT_FUTURE_COMMANDS: LiteralString = f"""
+update commands set requested_at = now()
+where settled_at is null and requested_at > now() + {CLOCK_TOLERANCE} returning id
+"""  # noqa: S608 - our own constant
 LIST_STALE_COMMANDS: LiteralString = """
 select id from commands where settled_at is null and requested_at < now() - %s order by requested_at limit %s
 """
@@ -69,12 +75,18 @@ async def check_command(runtime: Runtime, command_id: UUID, check_index: int) ->
 
 
 async def check_stale_commands(runtime: Runtime) -> int:
-    """Settle open commands whose checks were lost, and return their number."""
+    """Settle open commands whose checks were lost, and return their number.
+
+    Commands from a time at which the clock was ahead are checked from the beginning, and counted too.
+    """
     async with runtime.pool.connection() as connection:
-        rows = await fetch_all(connection, LIST_STALE_COMMANDS, [STALE_AFTER, BATCH_SIZE], dict_row)
-    for row in rows:
+        stale = await fetch_all(connection, LIST_STALE_COMMANDS, [STALE_AFTER, BATCH_SIZE], dict_row)
+        future = await fetch_all(connection, CORRECT_FUTURE_COMMANDS, [], dict_row)
+    for row in stale:
         await check_command(runtime, row["id"], len(CHECK_DELAYS) - 1)
-    return len(rows)
+    for row in future:
+        await check_command(runtime, row["id"], 0)
+    return len(stale) + len(future)
 
 
 async def run_stale_command_loop(runtime: Runtime) -> None:

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from relay.feed.sequence import advance_feed
 from relay.gateways.enode import ChargeAction
+from relay.kit.clock_skew import cap_reported_column
 from relay.kit.database import Connection, fetch_one
 
 type CommandState = Literal["pending", "confirmed", "failed", "cancelled", "unknown"]
@@ -25,14 +26,14 @@ COMMAND_STATES_BY_ENODE_STATE: dict[str, CommandState] = {
 LOCK_FEED: LiteralString = """
 select f.user_id from feeds f join commands c using (user_id) where c.id = %s for update of f
 """
-UPDATE_STATE: LiteralString = """
+UPDATE_STATE: LiteralString = f"""
 update commands set state = %(state)s, reason = %(reason)s,
     enode_action_id = coalesce(%(action_id)s, enode_action_id),
-    settled_at = case when %(settled)s then coalesce(%(settled_at)s, now()) end
+    settled_at = case when %(settled)s then coalesce({cap_reported_column("%(settled_at)s::timestamptz")}, now()) end
 where id = %(id)s and (settled_at is null or state = 'unknown' and %(settled)s)
   and (state, enode_action_id) is distinct from (%(state)s, coalesce(%(action_id)s, enode_action_id))
 returning vehicle_id, settled_at
-"""
+"""  # noqa: S608 - our own constant
 
 INSERT_SETTLED_TRANSITION: LiteralString = """
 insert into transitions (user_id, seq, vehicle_id, kind, occurred_at, source_event_id, live)
@@ -58,6 +59,11 @@ class CommandOutcome:
     def is_settled(self) -> bool:
         """Whether the state is final."""
         return self.state != "pending"
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the command is not carried out."""
+        return self.state in {"failed", "cancelled"}
 
     @classmethod
     def failed(cls, kind: str, detail: str) -> Self:

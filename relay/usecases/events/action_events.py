@@ -35,7 +35,8 @@ async def handle_vendor_action_updated(context: EventContext) -> bool:
     except EnodeProtocolError as error:
         raise MalformedEventError("no action") from error
     outcome = get_action_outcome(action)
-    outcome = replace(outcome, settled_at=outcome.settled_at or action.updated_at or context.event.created_at)
+    reported_at = outcome.settled_at or action.updated_at or context.event.created_at
+    outcome = replace(outcome, settled_at=min(reported_at, context.event.created_at))
     # One action can belong to several commands, but transitions are unique by vehicle, event and kind. So only the
     # first command's transition names the event.
     source_event_ids = chain([context.event.id], repeat(None))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, LiteralString
 
 from relay.inbox.models import StoredEvent
+from relay.kit.clock_skew import cap_reported_column
 from relay.kit.database import Connection
 from relay.plans import SELF_HOSTED_PLANS, Plans
 from relay.usecases.events.action_events import handle_charge_action_updated, handle_vendor_action_updated
@@ -42,9 +43,11 @@ IRRELEVANT_EVENTS = frozenset(
 )
 """Documented events that carry no vehicle data. They are marked as done without effect."""
 
-UPDATE_LAST_SUCCESS: LiteralString = """
-update webhook_subscriptions set last_success = greatest(last_success, %s) where account_id = %s and is_active
-"""
+# A stored time in the future is from an earlier release, or from a clock that was ahead.
+UPDATE_LAST_SUCCESS: LiteralString = f"""
+update webhook_subscriptions set last_success = greatest({cap_reported_column("last_success")}, %s)
+where account_id = %s and is_active
+"""  # noqa: S608 - our own constant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,13 +27,13 @@ WORKERS = 4
 SWEEP_SECONDS = 5.0
 DATABASE_ERROR_DELAY_SECONDS = 1.0
 
-LOCK_FEED: LiteralString = """
+LOCK_FEED: LiteralString = f"""
 select f.user_id from feeds f join users u on u.id = f.user_id and u.closed_at is null
 where f.user_id = any (%s)
   and exists (select from webhook_logs w
-              where w.user_id = f.user_id and w.state = 'pending' and w.next_try_at <= now())
+              where w.user_id = f.user_id and w.state = 'pending' and {queue.IS_EVENT_DUE})
 limit 1 for update of f skip locked
-"""
+"""  # noqa: S608 - our own constant
 
 
 class ApplyEvent(Protocol):

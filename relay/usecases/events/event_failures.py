@@ -7,13 +7,11 @@ import psycopg
 from psycopg import errors
 
 from relay.inbox.models import EventOutcome, StoredEvent
+from relay.inbox.queue import RETRY_DELAYS
 from relay.kit.logs import get_error_location
 from relay.usecases.events.event_context import MalformedEventError
 
 log = logging.getLogger(__name__)
-
-RETRY_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600))
-"""Delays between the attempts at an event. After the last attempt the event is set aside."""
 
 TRANSIENT_SQLSTATES = frozenset({"08", "40", "53", "55", "57"})
 """SQLSTATE classes of errors that the event did not cause.

@@ -22,6 +22,7 @@ from relay.gateways.enode import (
     Intervention,
 )
 from relay.kit.database import Connection, fetch_all, fetch_one
+from relay.kit.stored_times import is_before
 from relay.usecases.calls.runtime import Runtime
 from relay.usecases.feed.record_change import bump_vehicle_revisions
 
@@ -34,15 +35,15 @@ BATCH_SIZE = 50
 MAX_ID_LENGTH = 100
 
 # `intervention_ids <> '[]'` is the condition of the partial index that answers this.
-LIST_INTERVENTIONS_TO_FETCH: LiteralString = """
+LIST_INTERVENTIONS_TO_FETCH: LiteralString = f"""
 select distinct named.id, u.language
 from vehicles v join users u on u.id = v.user_id and u.closed_at is null
 cross join lateral jsonb_array_elements_text(v.intervention_ids) named (id)
 left join interventions i on i.id = named.id and i.language = u.language
 where v.intervention_ids <> '[]' and v.gone_at is null and length(named.id) between 1 and %s
-  and (i.fetched_at is null or i.fetched_at < now() - interval '1 day')
+  and (i.fetched_at is null or {is_before("i.fetched_at", "interval '1 day'")})
 limit %s
-"""
+"""  # noqa: S608 - our own constant
 UPSERT_INTERVENTION: LiteralString = """
 with before as (select payload from interventions where id = %(id)s and language = %(language)s)
 insert into interventions as i (id, language, payload) values (%(id)s, %(language)s, %(payload)s)

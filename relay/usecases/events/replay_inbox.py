@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg import errors
 from psycopg.rows import class_row, scalar_row
 
 from relay.bus.waker import INBOX_CHANNEL
 from relay.inbox.models import InboxEvent
 from relay.inbox.parser import parse_delivery
+from relay.inbox.repository import UNSTORABLE_ERRORS
+from relay.kit.clock_skew import cap_reported_column
 from relay.kit.database import Connection, fetch_all, fetch_one
 
 BATCH_SIZE = 500
@@ -42,12 +43,14 @@ returning user_id
 """
 # An event that is stored already stays unchanged. The arrival time is the body's, because a replay must not count as a
 # sign that Enode's webhook works.
-INSERT_EVENT: LiteralString = """
+INSERT_EVENT: LiteralString = f"""
 insert into webhook_logs (account_id, source, digest, event, version, user_id, enode_vehicle_id, payload, event_at,
                           created_at, replayed_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, now())
+select %s, %s, %s, %s, %s, %s, %s, %s::jsonb, {cap_reported_column("item.event_at", "item.created_at")},
+       item.created_at, now()
+from (select %s::timestamptz, %s::timestamptz) as item (event_at, created_at)
 on conflict (account_id, digest) do nothing returning id
-"""
+"""  # noqa: S608 - our own constant
 MARK_BODY_PARSED: LiteralString = "update webhook_logs set state = 'done', reason = 'replayed' where id = %s"
 LIST_MISSING_IDS: LiteralString = """
 select requested.id from unnest(%s::bigint[]) as requested (id)
@@ -140,22 +143,25 @@ async def count_pending(connection: Connection, ids: Sequence[int]) -> int:
 async def _reparse_body(connection: Connection, row: _InboxRow) -> tuple[list[int], bool]:
     """Store the events of a raw body; return the ids of the new ones, and whether the whole body could be parsed."""
     delivery = parse_delivery(row.raw or b"")
-    new_ids = [
-        new_id for event in delivery.events if (new_id := await _insert_event(connection, row, event)) is not None
-    ]
-    if delivery.set_aside is None:
+    new_ids = []
+    is_readable = not delivery.set_aside
+    for event in delivery.events:
+        try:
+            new_id = await _insert_event(connection, row, event)
+        except UNSTORABLE_ERRORS:
+            is_readable = False
+        else:
+            new_ids += [] if new_id is None else [new_id]
+    if is_readable:
         await connection.execute(MARK_BODY_PARSED, [row.id])
-    return new_ids, delivery.set_aside is None
+    return new_ids, is_readable
 
 
 async def _insert_event(connection: Connection, row: _InboxRow, event: InboxEvent) -> int | None:
-    """Store the event and return its id; None if it is stored already, or if PostgreSQL rejects its content."""
+    """Store the event and return its id; None if it is stored already. Raises one of UNSTORABLE_ERRORS."""
     origin = (row.account_id, row.source)
     identity = (event.digest, event.name, event.version, event.user_id, event.enode_vehicle_id)
-    try:
-        async with connection.transaction():
-            parameters = [*origin, *identity, event.payload, event.created_at, row.created_at]
-            event_id: int | None = await fetch_one(connection, INSERT_EVENT, parameters, scalar_row)
-    except errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex:
-        return None
+    parameters = [*origin, *identity, event.payload, event.created_at, row.created_at]
+    async with connection.transaction():
+        event_id: int | None = await fetch_one(connection, INSERT_EVENT, parameters, scalar_row)
     return event_id

@@ -45,7 +45,9 @@ async def handle_smart_charging_status_updated(context: EventContext) -> bool:
     if not enode_vehicle_id or not state:
         raise MalformedEventError("no vehicle id or state")
     as_of = min(parse_datetime(status, "updatedAt") or context.event.created_at, context.event.created_at)
-    smart_charging = SmartCharging(state=state, since=parse_datetime(status, "stateChangedAt"), as_of=as_of)
+    changed_at = parse_datetime(status, "stateChangedAt")
+    since = None if changed_at is None else min(changed_at, context.event.created_at)
+    smart_charging = SmartCharging(state=state, since=since, as_of=as_of)
     return await context.record_changes(
         await service.update_smart_charging(context.connection, context.user_id, enode_vehicle_id, smart_charging)
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import LiteralString, Protocol
 
 from relay.delivery.metrics import DELIVERY_METRICS
+from relay.kit.stored_times import is_recent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,9 +60,9 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         name="signature_failures_last_hour",
         help="Webhook requests of the last hour whose signature was missing or wrong.",
-        statement="""
-        select coalesce(sum(count), 0)::float8 from signature_failures where minute > now() - interval '1 hour'
-        """,
+        statement=f"""
+        select coalesce(sum(count), 0)::float8 from signature_failures where {is_recent("minute", "interval '1 hour'")}
+        """,  # noqa: S608 - our own constant
     ),
     Metric(
         name="endpoints",

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.rows import class_row, dict_row
 
 from relay.gateways.enode import ALL_EVENTS, EnodeClient, EnodeError, EnodeNotFound, WebhookSubscription
+from relay.kit.clock_skew import cap_reported_column
 from relay.kit.database import Pool, fetch_all, fetch_one
 
 log = logging.getLogger(__name__)
@@ -37,15 +38,15 @@ on conflict (account_id) do update set asked_at = now(), error = excluded.error,
     failing_since = case when excluded.error is not null then coalesce(h.failing_since, now()) end
 """
 
-UPSERT_WEBHOOK_SUBSCRIPTION: LiteralString = """
+UPSERT_WEBHOOK_SUBSCRIPTION: LiteralString = f"""
 insert into webhook_subscriptions as w (account_id, enode_webhook_id, url, events, secret_digest, is_active,
                                         last_success, test_succeeded)
 values (%s, %s, %s, %s, %s, %s, %s, %s)
 on conflict (enode_webhook_id) do update set url = excluded.url, events = excluded.events,
     secret_digest = excluded.secret_digest, is_active = excluded.is_active,
-    last_success = greatest(w.last_success, excluded.last_success),
+    last_success = greatest({cap_reported_column("w.last_success")}, {cap_reported_column("excluded.last_success")}),
     test_succeeded = coalesce(excluded.test_succeeded, w.test_succeeded), updated_at = now()
-"""
+"""  # noqa: S608 - our own constant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 
 from relay.gateways.enode import EnodeError
 from relay.kit.database import Pool, fetch_one
+from relay.kit.stored_times import is_recent
 from relay.usecases.operations.webhook_health import (
     STATE_DESCRIPTIONS,
     WebhookHealth,
@@ -27,12 +28,12 @@ log = logging.getLogger(__name__)
 
 CHECK_INTERVAL_SECONDS = 30.0
 
-READ_HEALTH: LiteralString = """
+READ_HEALTH: LiteralString = f"""
 select now() as now, h.state, h.since, h.failing_since, h.alerted_state, h.alerted_at, h.reconciled_at,
     w.is_active, w.test_succeeded, w.created_at as subscribed_at,
     greatest(w.last_success, last_event.created_at) as last_received_at,
     (select coalesce(sum(f.count), 0)::int from signature_failures f
-     where f.minute > now() - interval '1 hour'
+     where {is_recent("f.minute", "interval '1 hour'")}
        and f.minute > coalesce(last_event.created_at, '-infinity')) as failures
 from enode_health h left join lateral (
     select * from webhook_subscriptions s where s.account_id = h.account_id order by s.updated_at desc limit 1
@@ -41,7 +42,7 @@ from enode_health h left join lateral (
     order by l.created_at desc limit 1
 ) last_event on true
 where h.account_id = %s
-"""
+"""  # noqa: S608 - our own constant
 SET_STATE: LiteralString = "update enode_health set state = %s, since = now() where account_id = %s"
 SET_ALERTED: LiteralString = "update enode_health set alerted_state = %s, alerted_at = now() where account_id = %s"
 SET_RECONCILED: LiteralString = "update enode_health set reconciled_at = now() where account_id = %s"

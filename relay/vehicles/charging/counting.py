@@ -15,7 +15,7 @@ from relay.vehicles.charging.counters import (
 )
 from relay.vehicles.charging.derivation import Derivation, DerivationState
 from relay.vehicles.charging.periods import ChargingPeriod
-from relay.vehicles.charging.sessions import ChargingSession, OwnerCorrection
+from relay.vehicles.charging.sessions import ChargingSession
 
 
 def count_sessions(
@@ -77,7 +77,7 @@ def remember_counts(
         return remember_count(recent, newest)
     now, remembered = _sum_energy(sessions), tuple[CountedEnergy, ...]()
     for at, periods in derivation.history:
-        then = _sum_energy(_limit_to(sessions, periods))
+        then = _count_earlier(sessions, periods)
         count = CountedEnergy(
             at=at,
             kwh=newest.kwh - now.kwh + then.kwh,
@@ -88,28 +88,63 @@ def remember_counts(
     return remember_count(remembered, newest)
 
 
-def _limit_to(sessions: Iterable[ChargingSession], periods: Iterable[ChargingPeriod]) -> list[ChargingSession]:
-    """The sessions as they were with these earlier periods, with no more energy than they have now."""
+def shift_counts(
+    counters: EnergyCounters,
+    recent: Iterable[CountedEnergy],
+    before: Sequence[ChargingSession],
+    after: Sequence[ChargingSession],
+) -> tuple[EnergyCounters, tuple[CountedEnergy, ...]]:
+    """Counters and earlier counts with `after` counted instead of `before`; what isn't settled stays unshown."""
+    new = count_sessions(counters, before, after)
+    home_kwh = new.home_kwh
+    if home_kwh is not None:
+        unsettled = max(0.0, counters.counted_home_kwh - (counters.home_kwh or 0.0))
+        home_kwh = max(home_kwh, new.counted_home_kwh - unsettled)
+    unsettled = max(0.0, counters.counted_kwh - counters.lifetime_kwh)
+    undischarged = max(0.0, counters.counted_discharged_kwh - counters.discharged_kwh)
+    shifted = tuple(
+        CountedEnergy(
+            at=count.at,
+            kwh=count.kwh + new.counted_kwh - counters.counted_kwh,
+            home_kwh=count.home_kwh + new.counted_home_kwh - counters.counted_home_kwh,
+            discharged_kwh=count.discharged_kwh + new.counted_discharged_kwh - counters.counted_discharged_kwh,
+        )
+        for count in recent
+    )
+    shown = replace(
+        new,
+        lifetime_kwh=max(new.lifetime_kwh, new.counted_kwh - unsettled),
+        home_kwh=home_kwh,
+        discharged_kwh=max(new.discharged_kwh, new.counted_discharged_kwh - undischarged),
+    )
+    return shown, shifted
+
+
+def _count_earlier(sessions: Iterable[ChargingSession], periods: Iterable[ChargingPeriod]) -> _EnergySums:
+    """The sums of the sessions as they were with these earlier periods, with no more energy than they have now."""
     earlier = {(period.kind, period.started_at): period for period in periods if period.is_proven}
-    limited = []
+    sums = _EnergySums()
     for session in sessions:
         period = earlier.get((session.period.kind, session.period.started_at))
         if period is not None:
-            kwh = min(session.energy_kwh or 0.0, period.energy_kwh or 0.0)
-            limited.append(replace(session, correction=OwnerCorrection(energy_kwh=kwh)))
-    return limited
+            sums = sums.add(session, min(session.energy_kwh or 0.0, period.energy_kwh or 0.0))
+    return sums
 
 
 class _EnergySums(NamedTuple):
-    kwh: float
-    home_kwh: float
-    discharged_kwh: float
+    kwh: float = 0.0
+    home_kwh: float = 0.0
+    discharged_kwh: float = 0.0
+
+    def add(self, session: ChargingSession, kwh: float) -> _EnergySums:
+        """The sums with this energy of `session`."""
+        if session.period.kind == "discharge":
+            return self._replace(discharged_kwh=self.discharged_kwh + kwh)
+        return self._replace(kwh=self.kwh + kwh, home_kwh=self.home_kwh + (kwh if session.at_home else 0.0))
 
 
-def _sum_energy(sessions: Sequence[ChargingSession]) -> _EnergySums:
-    charged = [session for session in sessions if session.period.kind == "charge"]
-    return _EnergySums(
-        kwh=sum(session.energy_kwh or 0.0 for session in charged),
-        home_kwh=sum(session.energy_kwh or 0.0 for session in charged if session.at_home),
-        discharged_kwh=sum(session.energy_kwh or 0.0 for session in sessions if session.period.kind == "discharge"),
-    )
+def _sum_energy(sessions: Iterable[ChargingSession]) -> _EnergySums:
+    sums = _EnergySums()
+    for session in sessions:
+        sums = sums.add(session, session.energy_kwh or 0.0)
+    return sums

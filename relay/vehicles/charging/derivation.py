@@ -32,6 +32,7 @@ from relay.vehicles.charging.periods import (
     view_sample,
 )
 from relay.vehicles.charging.samples import ChargingSample
+from relay.vehicles.plausibility.stage import PlausibilityMemory
 
 MAX_GAP = timedelta(hours=8)
 """The longest time between two samples over which a reported state is assumed to last."""
@@ -47,11 +48,13 @@ type Moment = tuple[datetime, Sequence[ChargingPeriod]]
 class DerivationState:
     """All that processing the next sample needs: the last sample, its unknowns filled in, and the newest period.
 
-    Stored as JSON in `vehicle_energy.tail` and `vehicle_energy.base`, where the period's key is `spell`.
+    Stored as JSON in `vehicle_energy.tail` and `vehicle_energy.base`, where the period's key is `spell`. `plausibility`
+    is what the stage before this one keeps; the derivation itself doesn't use it.
     """
 
     last: ChargingSample | None = None
     period: Annotated[ChargingPeriod | None, Field(alias="spell")] = None
+    plausibility: PlausibilityMemory = field(default_factory=PlausibilityMemory)
     # A period that the last sample both extended and replaced by `period`. Not stored: later samples don't need it.
     replaced: Annotated[ChargingPeriod | None, Field(exclude=True)] = field(default=None, compare=False)
 

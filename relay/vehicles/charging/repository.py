@@ -13,6 +13,7 @@ from relay.vehicles.charging.counters import EnergyCounters
 from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.home import HomeLocation
 from relay.vehicles.charging.ledger import LedgerAmendment
+from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.rows import (
     parse_base,
     parse_counters,
@@ -23,9 +24,9 @@ from relay.vehicles.charging.rows import (
     serialize_sample,
     serialize_session,
 )
-from relay.vehicles.charging.samples import ChargingSample
 from relay.vehicles.charging.save_statements import SAVE_SAMPLE, SAVE_SAMPLE_AND_SESSIONS
 from relay.vehicles.charging.sessions import ChargingSession
+from relay.vehicles.plausibility.raw_samples import RawSample
 
 FIND_ENERGY: LiteralString = "select * from vehicle_energy where vehicle_id = %s"
 FIND_SAMPLE: LiteralString = "select * from charging_samples where vehicle_id = %s and at = %s"
@@ -33,6 +34,10 @@ LIST_SAMPLES: LiteralString = "select * from charging_samples where vehicle_id =
 LIST_SESSIONS: LiteralString = (
     "select * from charging_sessions where vehicle_id = %s and started_at >= %s order by started_at, id"
 )
+LIST_CORRECTIONS: LiteralString = """
+select started_at, ended_at, energy_kwh, deleted from session_corrections
+where vehicle_id = %s and ended_at >= %s order by started_at, id
+"""
 LIST_HOURS: LiteralString = """
 select hour, kwh, home_kwh, discharged_kwh, cost, currency from charging_hours
 where vehicle_id = %s and hour >= %s and hour < %s order by hour
@@ -44,11 +49,14 @@ samples as (delete from charging_samples where vehicle_id = %(duplicate)s return
 moved_samples as (
     insert into charging_samples
     select %(kept)s::uuid, at, charging, plugged_in, soc, power_kw, capacity_kwh, version, latitude, longitude,
-           odometer_km, place_version
+           odometer_km, place_version, raw
     from samples on conflict do nothing
 ),
 moved_sessions as (
     update charging_sessions set vehicle_id = %(kept)s, changed_at = now() where vehicle_id = %(duplicate)s
+),
+moved_corrections as (
+    update session_corrections set vehicle_id = %(kept)s where vehicle_id = %(duplicate)s
 ),
 hours as (delete from charging_hours where vehicle_id = %(duplicate)s returning *),
 moved_hours as (
@@ -97,15 +105,19 @@ class EnergyHour:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChargingHistory:
-    """Everything that can still be amended: samples after `base`, the sessions that follow, the current counters."""
+    """Everything that can still be amended: samples after `base`, the sessions that follow, the current counters.
+
+    `corrections` are those of the vehicle's owner that can apply to these sessions.
+    """
 
     base: DerivationState
-    samples: dict[datetime, ChargingSample]
+    samples: dict[datetime, RawSample]
     sessions: list[ChargingSession]
     counters: EnergyCounters
+    corrections: list[OwnerCorrection]
 
 
-async def find_sample(connection: Connection, vehicle_id: UUID, at: datetime) -> ChargingSample | None:
+async def find_sample(connection: Connection, vehicle_id: UUID, at: datetime) -> RawSample | None:
     """The stored sample of this moment."""
     row = await fetch_one(connection, FIND_SAMPLE, [vehicle_id, at], dict_row)
     return None if row is None else parse_sample_row(row)
@@ -124,7 +136,13 @@ async def get_history(connection: Connection, vehicle_id: UUID) -> ChargingHisto
         samples={sample.at: sample for sample in samples},
         sessions=[parse_session_row(row) for row in sessions],
         counters=parse_counters(energy) if energy else EnergyCounters(),
+        corrections=await list_corrections(connection, vehicle_id, first_start),
     )
+
+
+async def list_corrections(connection: Connection, vehicle_id: UUID, since: datetime) -> list[OwnerCorrection]:
+    """The corrections by the vehicle's owner that end at `since` or later, in order."""
+    return await fetch_all(connection, LIST_CORRECTIONS, [vehicle_id, since], class_row(OwnerCorrection))
 
 
 async def find_home(connection: Connection, user_id: UUID) -> HomeLocation | None:
@@ -138,7 +156,7 @@ async def list_hours(connection: Connection, vehicle_id: UUID, since: datetime, 
 
 
 async def save_sample(
-    connection: Connection, user_id: UUID, vehicle_id: UUID, sample: ChargingSample, amendment: LedgerAmendment
+    connection: Connection, user_id: UUID, vehicle_id: UUID, sample: RawSample, amendment: LedgerAmendment
 ) -> None:
     """Write a sample and everything that follows from it, in one round trip."""
     await connection.execute(

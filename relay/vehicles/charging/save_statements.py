@@ -9,14 +9,13 @@ from typing import LiteralString
 
 _SAVED_SAMPLE: LiteralString = """
 saved_sample as (
-    insert into charging_samples (vehicle_id, at, charging, plugged_in, soc, power_kw, capacity_kwh, version, latitude,
-                                  longitude, odometer_km, place_version)
-    values (%(vehicle_id)s, %(at)s, %(charging)s, %(plugged_in)s, %(soc)s, %(power_kw)s, %(capacity_kwh)s, %(version)s,
-            %(latitude)s, %(longitude)s, %(odometer_km)s, %(place_version)s)
+    insert into charging_samples (vehicle_id, at, raw, version, latitude, longitude, odometer_km, place_version)
+    values (%(vehicle_id)s, %(at)s, %(raw)s, %(version)s, %(latitude)s, %(longitude)s, %(odometer_km)s,
+            %(place_version)s)
     on conflict (vehicle_id, at) do update
-    set (charging, plugged_in, soc, power_kw, capacity_kwh, version, latitude, longitude, odometer_km, place_version)
-        = (excluded.charging, excluded.plugged_in, excluded.soc, excluded.power_kw, excluded.capacity_kwh,
-           excluded.version, excluded.latitude, excluded.longitude, excluded.odometer_km, excluded.place_version)
+    set (raw, version, latitude, longitude, odometer_km, place_version)
+        = (excluded.raw, excluded.version, excluded.latitude, excluded.longitude, excluded.odometer_km,
+           excluded.place_version)
 )
 """
 # If what is counted isn't all shown yet, relay/usecases/charging/settle_counters.py shows it unless a sample does.
@@ -34,18 +33,20 @@ set (tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh, counted_discha
 """
 _SESSION_COLUMNS: LiteralString = """
 vehicle_id, kind, started_at, ended_at, open, energy_kwh, energy_source, estimated, soc_start, soc_end, peak_kw,
-at_home, latitude, longitude, odometer_km, cost, cost_unknown, cost_per_kwh, currency, hours
+at_home, latitude, longitude, odometer_km, cost, cost_unknown, cost_per_kwh, currency, hours, slices,
+corrected_by_owner, deleted_by_owner, derived_energy_kwh
 """
 _NEW_VALUES: LiteralString = """
 excluded.vehicle_id, excluded.kind, excluded.started_at, excluded.ended_at, excluded.open, excluded.energy_kwh,
 excluded.energy_source, excluded.estimated, excluded.soc_start, excluded.soc_end, excluded.peak_kw, excluded.at_home,
 excluded.latitude, excluded.longitude, excluded.odometer_km, excluded.cost, excluded.cost_unknown,
-excluded.cost_per_kwh, excluded.currency, excluded.hours
+excluded.cost_per_kwh, excluded.currency, excluded.hours, excluded.slices, excluded.corrected_by_owner,
+excluded.deleted_by_owner, excluded.derived_energy_kwh
 """
 _OLD_VALUES: LiteralString = """
 s.vehicle_id, s.kind, s.started_at, s.ended_at, s.open, s.energy_kwh, s.energy_source, s.estimated, s.soc_start,
 s.soc_end, s.peak_kw, s.at_home, s.latitude, s.longitude, s.odometer_km, s.cost, s.cost_unknown, s.cost_per_kwh,
-s.currency, s.hours
+s.currency, s.hours, s.slices, s.corrected_by_owner, s.deleted_by_owner, s.derived_energy_kwh
 """
 # Parts of quarter hours, each with its price: the mean over the time of the part, if the price is known all the time. A
 # session without energy has a part of a moment, for the price at its start.
@@ -55,7 +56,8 @@ session as materialized (
         id uuid, vehicle_id uuid, kind text, started_at timestamptz, ended_at timestamptz, open boolean,
         energy_kwh double precision, energy_source text, estimated boolean, soc_start double precision,
         soc_end double precision, peak_kw double precision, at_home boolean, latitude double precision,
-        longitude double precision, odometer_km double precision, parts jsonb)
+        longitude double precision, odometer_km double precision, corrected_by_owner boolean,
+        deleted_by_owner boolean, derived_energy_kwh double precision, slices jsonb, parts jsonb)
 ), part as materialized (
     select session.id, part.start_at, part.end_at, part.kwh
     from session cross join lateral jsonb_to_recordset(session.parts)
@@ -164,5 +166,16 @@ SAVE_SAMPLE: LiteralString = f"with {_SAVED_SAMPLE} {_SAVE_ENERGY}"
 SAVE_SAMPLE_AND_SESSIONS: LiteralString = (
     f"with {_SAVED_SAMPLE}, {_PRICED_PARTS}, {_COSTS}, {_SAVED_SESSIONS}, {_SAVED_HOURS} {_SAVE_ENERGY}"
 )
+# What an owner corrected in recorded sessions, whose other columns stay.
+SAVE_CORRECTED_SESSIONS: LiteralString = f"""
+with {_PRICED_PARTS}, {_COSTS}, corrected_sessions as (
+    update charging_sessions s
+    set (energy_kwh, derived_energy_kwh, corrected_by_owner, deleted_by_owner, cost, cost_unknown, cost_per_kwh,
+         currency, hours, changed_at, amended_at)
+        = (n.energy_kwh, n.derived_energy_kwh, n.corrected_by_owner, n.deleted_by_owner, n.cost, n.cost_unknown,
+           n.cost_per_kwh, n.currency, n.hours, now(), now())
+    from priced_session n where n.id = s.id
+), {_SAVED_HOURS} select
+"""
 
 # ruff: enable[S608]

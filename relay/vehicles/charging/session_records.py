@@ -30,8 +30,9 @@ class SessionRecord(TypedDict):
     `kind` is *discharge* for energy taken from the battery. `ended_at` is null while the session is open. `estimated`:
     some of the energy was taken from the level over a long gap or against a wrong power, or no report says that the
     vehicle charged. `cost_unknown` says why `cost` is null: the energy isn't known, the price of some of it isn't, or
-    prices have several currencies; a discharge has no cost. `amended_at` is when a late or corrected report last
-    changed the session after its end.
+    prices have several currencies; a discharge has no cost. `amended_at` is when a late or corrected report, or its
+    owner, last changed the session after its end. `derived_energy_kwh` is `energy_kwh` before a correction by its
+    owner.
     """
 
     id: str
@@ -53,6 +54,8 @@ class SessionRecord(TypedDict):
     cost: CostRecord | None
     cost_unknown: Literal["energy", "price", "currency"] | None
     amended_at: str | None
+    corrected_by_owner: bool
+    derived_energy_kwh: float | None
 
 
 def render_session_record(row: Mapping[str, Any]) -> SessionRecord:
@@ -78,7 +81,16 @@ def render_session_record(row: Mapping[str, Any]) -> SessionRecord:
         "cost": render_cost_record(row),
         "cost_unknown": row["cost_unknown"],
         "amended_at": None if amended_at is None else format_timestamp(amended_at),
+        "corrected_by_owner": row["corrected_by_owner"],
+        "derived_energy_kwh": round_optional(get_derived_energy_kwh(row), 3),
     }
+
+
+def get_derived_energy_kwh(row: Mapping[str, Any]) -> float | None:
+    """The energy as the relay derived it, whatever the owner made of it."""
+    is_corrected = row["corrected_by_owner"] or row["deleted_by_owner"]
+    energy: float | None = row["derived_energy_kwh" if is_corrected else "energy_kwh"]
+    return energy
 
 
 def render_cost_record(row: Mapping[str, Any]) -> CostRecord | None:

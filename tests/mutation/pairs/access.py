@@ -60,7 +60,7 @@ PAIRS = (
                 "a client that polls every twelve hours is shown as inactive",
             ),
             Pair(
-                "coalesce(e.streaming_until > now(), false)",
+                "coalesce(not {IS_FREE_OF_STREAMS}, false)",
                 "e.streaming_until is not null",
                 "an expired stream is shown as open",
             ),

@@ -115,17 +115,17 @@ PAIRS = (
         tests=("tests/relay/usecases/account",),
         pairs=(
             Pair(
-                "where id = %(user_id)s and deleted_at is null and next_try_at <= now()",
+                "where id = %(user_id)s and deleted_at is null and {_IS_DUE}",
                 "where id = %(user_id)s and deleted_at is null",
                 "two processes delete the same account",
             ),
             Pair(
-                "where id = %(user_id)s and deleted_at is null and next_try_at <= now()",
-                "where id = %(user_id)s and next_try_at <= now()",
+                "where id = %(user_id)s and deleted_at is null and {_IS_DUE}",
+                "where id = %(user_id)s and {_IS_DUE}",
                 "a finished deletion starts again",
             ),
             Pair(
-                "where deleted_at is null and next_try_at <= now() order by",
+                "where deleted_at is null and {_IS_DUE} order by",
                 "where deleted_at is null order by",
                 "a deletion is retried before its time",
             ),

@@ -61,8 +61,8 @@ PAIRS = (
             ),
             Pair("interval '1 minute'", "interval '1 hour'", "the last use is written too rarely"),
             Pair(
-                "last_used_at is null or last_used_at < now()",
-                "last_used_at < now()",
+                "last_used_at is null or {is_before",
+                "{is_before",
                 "the first use of a credential isn't written",
             ),
             Pair(
@@ -118,12 +118,12 @@ PAIRS = (
             Pair("u.disabled_at is not null as disabled", "false as disabled", "a disabled account still works"),
             Pair("{PERIOD_START} as period", "u.quota_anchor as period", "all quota months are the first one"),
             Pair(
-                "last_used_at is null or last_used_at < now() - interval '1 minute'",
+                'last_used_at is null or {is_before("last_used_at", "interval \'1 minute\'")}',
                 "last_used_at is null",
                 "the last use is written once and never again",
             ),
             Pair(
-                "last_used_at is null or last_used_at < now() - interval '1 minute'",
+                'last_used_at is null or {is_before("last_used_at", "interval \'1 minute\'")}',
                 "true",
                 "the last use is written with each call",
             ),

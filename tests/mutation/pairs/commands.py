@@ -56,7 +56,11 @@ PAIRS = (
                 "enode_action_id = %(action_id)s,",
                 "the action's id is lost",
             ),
-            Pair("coalesce(%(settled_at)s, now()) end", "now() end", "Enode's time of settlement is lost"),
+            Pair(
+                'coalesce({cap_reported_column("%(settled_at)s::timestamptz")}, now()) end',
+                "now() end",
+                "Enode's time of settlement is lost",
+            ),
             Pair('    "FAILED": "failed",\n', '    "FAILED": "cancelled",\n', "a failed command is shown as cancelled"),
             Pair('    "CANCELLED": "cancelled",\n', "", "a cancelled command stays open"),
             Pair(

@@ -12,22 +12,28 @@ PAIRS = (
             *ENDPOINTS,
         ),
         pairs=(
-            Pair("where e.next_try_at <= now() and (e.leased", "where (e.leased", "a retry comes before its time"),
-            Pair("(e.leased_until is null or e.leased_until < now())", "true", "two processes lease one endpoint"),
+            Pair('where {is_due("e.next_try_at", MAX_TRY_AHEAD)}', "where true", "a retry comes before its time"),
             Pair(
-                "(e.leased_until is null or e.leased_until < now())",
+                '(e.leased_until is null or {is_due("e.leased_until", format_interval(LEASE_DURATION))})',
+                "true",
+                "two processes lease one endpoint",
+            ),
+            Pair(
+                '(e.leased_until is null or {is_due("e.leased_until", format_interval(LEASE_DURATION))})',
                 "e.leased_until is null",
                 "a lease of a dead process never ends",
             ),
+            Pair("  and {IS_FREE_OF_STREAMS}\n", "", "delivery goes on beside a stream"),
+            Pair("{IS_FREE_OF_STREAMS}", "e.streaming_until is null", "a dead stream suspends delivery without an end"),
             Pair(
-                "  and (e.streaming_until is null or e.streaming_until < now())\n",
-                "",
-                "delivery goes on beside a stream",
+                "then {format_interval(MAX_PROBE_INTERVAL)}",
+                "then {format_interval(MAX_HOURLY_DELAY)}",
+                "an endpoint that is off is probed all the time",
             ),
             Pair(
-                "(e.streaming_until is null or e.streaming_until < now())",
-                "e.streaming_until is null",
-                "a stream that died suspends delivery without an end",
+                "(*INITIAL_DELAYS, MAX_HOURLY_DELAY)",
+                "(*INITIAL_DELAYS, MAX_PROBE_INTERVAL)",
+                "an hourly retry of a clock that was ahead waits for hours",
             ),
             Pair(
                 "u.closed_at is null and u.disabled_at is null and u.plan",

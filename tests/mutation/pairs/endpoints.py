@@ -15,13 +15,13 @@ PAIRS = (
             Pair("then greatest(seq, %(seq)s)", "then %(seq)s", "the cursor moves back"),
             Pair("else %(seq)s end", "else greatest(seq, %(seq)s) end", "the cursor stays ahead in a new epoch"),
             Pair(
-                "or streaming_until is null or streaming_until < now())",
-                "or streaming_until is null)",
+                "streaming_until = %(held)s or {IS_FREE_OF_STREAMS})",
+                "streaming_until = %(held)s or e.streaming_until is null)",
                 "an expired lease can't be acquired",
             ),
             Pair(
-                "(%(held)s::timestamptz is null or streaming_until = %(held)s\n",
-                "(true\n",
+                "(%(held)s::timestamptz is null or streaming_until = %(held)s or {",
+                "(true or {",
                 "an older stream renews the lease",
             ),
             Pair(

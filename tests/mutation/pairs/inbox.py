@@ -13,28 +13,35 @@ PAIRS = (
             "tests/relay/usecases/account",
         ),
         pairs=(
+            Pair("(5, 30, 120, 600)", "(5, 30, 120, 1200)", "the last retry of an event comes too late"),
+            Pair("(5, 30, 120, 600)", "(5, 30, 120)", "an event has one attempt too few"),
             Pair(
-                "where state = 'pending' and user_id = %s and next_try_at <= now()\norder by event_at, id",
+                'is_due("w.next_try_at", MAX_TRY_AHEAD)',
+                '"w.next_try_at <= now()"',
+                "events wait until a clock that was ahead has caught up",
+            ),
+            Pair(
+                "where state = 'pending' and user_id = %s and {IS_EVENT_DUE}\norder by w.event_at, id",
                 "where state = 'pending' and user_id = %s\norder by event_at, id",
                 "a retry comes before its time",
             ),
             Pair(
-                "and user_id = %s and next_try_at <= now()\norder by event_at, id limit",
-                "and user_id = %s and next_try_at <= now()\norder by id limit",
+                "and user_id = %s and {IS_EVENT_DUE}\norder by w.event_at, id limit",
+                "and user_id = %s and {IS_EVENT_DUE}\norder by id limit",
                 "events are processed in the order of arrival",
             ),
             Pair(
-                "and user_id = %s and next_try_at <= now()\norder by event_at, id limit",
-                "and user_id = %s and next_try_at <= now()\norder by event_at, id desc limit",
+                "and user_id = %s and {IS_EVENT_DUE}\norder by w.event_at, id limit",
+                "and user_id = %s and {IS_EVENT_DUE}\norder by w.event_at, id desc limit",
                 "events of the same time are processed in the wrong order",
             ),
             Pair(
-                "and user_id = %s and next_try_at <= now()\norder by event_at, id limit",
-                "and user_id = %s and next_try_at <= now()\norder by event_at, id::text limit",
+                "and user_id = %s and {IS_EVENT_DUE}\norder by w.event_at, id limit",
+                "and user_id = %s and {IS_EVENT_DUE}\norder by w.event_at, id::text limit",
                 "event ids are compared as text: 9 and 10",
             ),
             Pair(
-                "user_id is null and next_try_at <= now()\norder",
+                "user_id is null and {IS_EVENT_DUE}\norder",
                 "user_id is null\norder",
                 "an event without a user is retried before its time",
             ),
@@ -44,7 +51,7 @@ PAIRS = (
                 "an event that will be retried counts as settled",
             ),
             Pair(
-                "user_id is not null and next_try_at <= now() limit 1000",
+                "user_id is not null and {IS_EVENT_DUE} limit 1000",
                 "user_id is not null limit 1000",
                 "users without due events are processed",
             ),
@@ -59,8 +66,8 @@ PAIRS = (
                 "processed events are ignored later",
             ),
             Pair(
-                "and user_id is null and next_try_at <= now()\norder by event_at, id",
-                "and user_id is null and next_try_at <= now()\norder by event_at, id desc",
+                "and user_id is null and {IS_EVENT_DUE}\norder by w.event_at, id",
+                "and user_id is null and {IS_EVENT_DUE}\norder by w.event_at, id desc",
                 "events without a user are processed in the wrong order",
             ),
             Pair(" for update skip locked", " for update", "two processes wait for the same events"),
@@ -104,7 +111,7 @@ PAIRS = (
                 "events of a closed account are processed",
             ),
             Pair(
-                "w.state = 'pending' and w.next_try_at <= now())",
+                "w.state = 'pending' and {queue.IS_EVENT_DUE})",
                 "w.state = 'pending')",
                 "a user without due events is locked",
             ),
@@ -117,8 +124,6 @@ PAIRS = (
             *EVENTS,
         ),
         pairs=(
-            Pair("(5, 30, 120, 600)", "(5, 30, 120, 1200)", "the last retry of an event comes too late"),
-            Pair("(5, 30, 120, 600)", "(5, 30, 120)", "an event has one attempt too few"),
             Pair(
                 'frozenset({"08", "40", "53", "55", "57"})',
                 'frozenset({"08", "40", "53", "57"})',
@@ -158,7 +163,7 @@ PAIRS = (
         tests=("tests/relay/usecases/events/test_fetch_interventions.py",),
         pairs=(
             Pair(
-                "or i.fetched_at < now() - interval '1 day')",
+                'or {is_before("i.fetched_at", "interval \'1 day\'")})',
                 "or i.fetched_at < now())",
                 "interventions are fetched again and again",
             ),

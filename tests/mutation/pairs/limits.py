@@ -133,8 +133,8 @@ PAIRS = (
         pairs=(
             Pair("({column} is null or {column} <=", "({column} <=", "the first refresh is refused"),
             Pair(
-                "clock_timestamp() - %(interval)s)",
-                "clock_timestamp() - 0 * %(interval)s)",
+                "clock_timestamp() - %(interval)s ",
+                "clock_timestamp() - 0 * %(interval)s ",
                 "refreshes have no limit",
             ),
         ),

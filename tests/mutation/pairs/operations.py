@@ -77,7 +77,9 @@ PAIRS = (
             *OPERATIONS,
         ),
         pairs=(
-            Pair("where f.minute > now() - interval '1 hour'\n", "where true\n", "old wrong signatures count"),
+            Pair(
+                'where {is_recent("f.minute", "interval \'1 hour\'")}\n', "where true\n", "old wrong signatures count"
+            ),
             Pair(
                 "       and f.minute > coalesce(last_event.created_at, '-infinity')) as failures",
                 "       ) as failures",

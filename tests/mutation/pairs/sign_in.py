@@ -25,8 +25,8 @@ PAIRS = (
                 "a session of a closed account still works",
             ),
             Pair(
-                "where token_hash = %(token)s and expires_at > now() and seen_at",
-                "where token_hash = %(token)s and seen_at",
+                "where token_hash = %(token)s and expires_at > now() and {is_before",
+                "where token_hash = %(token)s and {is_before",
                 "an expired session is extended",
             ),
             Pair("expires_at = now() + %(lifetime)s", "expires_at = expires_at", "a visit doesn't extend the session"),
@@ -94,18 +94,18 @@ PAIRS = (
                 "one start too many from a network",
             ),
             Pair(
-                "or source_hash = %(source_hash)s) and created_at > now() - %(window)s",
+                'or source_hash = %(source_hash)s) and {is_recent("created_at", "%(window)s")}',
                 "or source_hash = %(source_hash)s)",
                 "starts count without an end",
             ),
             Pair("and tries < %(tries)s\n", "and tries <= %(tries)s\n", "an attempt has one try too many"),
             Pair(
-                "s.created_at > now() - %(window)s) < %(by_source)s",
-                "s.created_at > now() - %(window)s) <= %(by_source)s",
+                '"%(window)s")}) < %(by_source)s',
+                '"%(window)s")}) <= %(by_source)s',
                 "one try too many from a network",
             ),
             Pair(
-                "and s.created_at > now() - %(window)s) < %(by_source)s",
+                'and {is_recent("s.created_at", "%(window)s")}) < %(by_source)s',
                 ") < %(by_source)s",
                 "tries count without an end",
             ),
@@ -150,7 +150,7 @@ PAIRS = (
             ),
             Pair("where s.source_hash = a.source_hash and", "where", "tries from all networks count together"),
             Pair(
-                "and s.created_at > now() - %(window)s",
+                'and {is_recent("s.created_at", "%(window)s")}',
                 "and %(window)s is not null",
                 "tries count for longer than the window",
             ),

@@ -19,15 +19,30 @@ from tests.relay.support.feed import add_user, fetch_value
 
 ENDPOINT, USER, KEY = "endpoints set {}", "users set {}", "api_keys set {}"
 LEASED = "leased_until = now() + interval '{}', lease_token = gen_random_uuid()"
+FAILING = "failures = {}, failing_since = now()"
+OFF = f"off_at = now(), {FAILING.format(6)}"
 # A change of an endpoint that is due, of its user or of its key; whether the endpoint is still due.
 CASES = [
     ("due", ENDPOINT, "slow = false", True),
     ("due just now", ENDPOINT, "next_try_at = now()", True),
-    ("due in an hour", ENDPOINT, "next_try_at = now() + interval '1 hour'", False),
+    ("due in an hour", ENDPOINT, f"next_try_at = now() + interval '1 hour', {FAILING.format(6)}", False),
+    (
+        "probed in six hours",
+        ENDPOINT,
+        f"next_try_at = now() + interval '6 hours', {OFF}",
+        False,
+    ),
     ("never retried", ENDPOINT, "next_try_at = null", False),
-    ("leased", ENDPOINT, LEASED.format("1 hour"), False),
+    ("leased", ENDPOINT, LEASED.format("1 minute"), False),
     ("lease has run out", ENDPOINT, LEASED.format("-1 s"), True),
-    ("stream open", ENDPOINT, "streaming_until = now() + interval '1 hour'", False),
+    ("stream open", ENDPOINT, "streaming_until = now() + interval '1 minute'", False),
+    # Further ahead than the relay sets these times: the clock was ahead and has been corrected.
+    ("healthy, but due in an hour", ENDPOINT, "next_try_at = now() + interval '1 hour'", True),
+    ("first retry in an hour", ENDPOINT, f"next_try_at = now() + interval '1 hour', {FAILING.format(1)}", True),
+    ("retried in two hours", ENDPOINT, f"next_try_at = now() + interval '2 hours', {FAILING.format(6)}", True),
+    ("probed in a day", ENDPOINT, f"next_try_at = now() + interval '1 day', {OFF}", True),
+    ("leased for a day", ENDPOINT, LEASED.format("1 day"), True),
+    ("stream open for a day", ENDPOINT, "streaming_until = now() + interval '1 day'", True),
     ("stream has ended", ENDPOINT, "streaming_until = now() - interval '1 s'", True),
     ("up to date", ENDPOINT, "epoch = 'e', seq = 10", False),
     ("behind by one", ENDPOINT, "epoch = 'e', seq = 9", True),

@@ -54,5 +54,8 @@ async def test_lease_lasts_a_minute_and_is_free_afterwards(pool, ada):
         await acquire_stream_lease(connection, ada.credential, None)
         remaining = await fetch_value(connection, "select streaming_until - now() from endpoints")
         assert timedelta(seconds=50) < remaining <= timedelta(minutes=1)
-        await connection.execute("update endpoints set streaming_until = now() - interval '1 s'")
-        assert await acquire_stream_lease(connection, ada.credential, None, held_until=UNHELD_LEASE) is not None
+        # The second one is from a time at which the clock was ahead.
+        for end in ("now() - interval '1 s'", "now() + interval '1 day'"):
+            await connection.execute(f"update endpoints set streaming_until = {end}")
+            held = await acquire_stream_lease(connection, ada.credential, None, held_until=UNHELD_LEASE)
+            assert timedelta(seconds=50) < held - await fetch_value(connection, "select now()") <= timedelta(minutes=1)

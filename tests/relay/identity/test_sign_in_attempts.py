@@ -120,3 +120,10 @@ async def test_tries_are_limited_by_attempt_and_by_source(connection):
     await count_sign_in_try(connection, f"evt_{uuid4()}")  # unknown: completing it fails with a better error
     await connection.execute("update sign_in_attempts set created_at = created_at - interval '16 minutes'")
     await count_sign_in_try(connection, tokens[5])
+
+
+async def test_attempts_from_the_future_are_not_counted(connection):
+    """The clock was ahead at those attempts; they must not lock users out until it has caught up."""
+    assert await count_allowed(lambda _: start(connection), 10) == 5
+    await connection.execute("update sign_in_attempts set created_at = now() + interval '1 day'")
+    assert await count_allowed(lambda _: start(connection), 10) == 5

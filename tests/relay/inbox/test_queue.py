@@ -20,15 +20,15 @@ NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 USER, OTHER = UUID(int=1), UUID(int=2)
 
 INSERT = """
-insert into webhook_logs (account_id, source, digest, event, user_id, payload, event_at, state, next_try_at)
-values ('a', 'webhook', sha256(gen_random_uuid()::text::bytea), 'x', %s, %s::jsonb, %s, %s, now() + %s::interval)
+insert into webhook_logs (account_id, source, digest, event, user_id, payload, event_at, state, next_try_at, attempts)
+values ('a', 'webhook', sha256(gen_random_uuid()::text::bytea), 'x', %s, %s::jsonb, %s, %s, now() + %s::interval, %s)
 returning id
 """
 
 
-async def add_event(pool, number, user_id=USER, *, at=NOON, state="pending", due_in="0 s"):
+async def add_event(pool, number, user_id=USER, *, at=NOON, state="pending", due_in="0 s", attempts=0):
     async with pool.connection() as connection:
-        cursor = await connection.execute(INSERT, [user_id, str(number), at, state, due_in])
+        cursor = await connection.execute(INSERT, [user_id, str(number), at, state, due_in, attempts])
         return (await cursor.fetchone())[0]
 
 
@@ -60,11 +60,35 @@ async def test_events_are_ordered_by_time_then_by_number_of_arrival(pool, user_i
 async def test_only_pending_events_that_are_due_are_listed(pool, user_id):
     await add_event(pool, 1, user_id, due_in="-1 s")
     await add_event(pool, 2, user_id)
-    await add_event(pool, 3, user_id, due_in="1 hour")
+    await add_event(pool, 3, user_id, due_in="9 min", attempts=4)
     for state in ("done", "ignored", "set_aside"):
         await add_event(pool, 4, user_id, state=state)
     await add_event(pool, 5, OTHER)
     assert await list_numbers(pool, user_id) == [1, 2]
+
+
+# Attempts, how far ahead the next one is, and whether that is further than the relay plans it.
+@pytest.mark.parametrize(
+    ("attempts", "due_in", "is_due"),
+    [
+        (0, "50 s", False),
+        (0, "62 s", True),
+        (1, "64 s", False),
+        (1, "67 s", True),
+        (3, "2 min 58 s", False),
+        (3, "3 min 2 s", True),
+        (4, "10 min 58 s", False),
+        (4, "11 min 2 s", True),
+        (5, "10 min 58 s", False),
+        (5, "1 day", True),
+        (0, "10 years", True),
+    ],
+)
+@pytest.mark.parametrize("user_id", [USER, None])
+async def test_event_that_waits_longer_than_any_retry_is_due(pool, user_id, attempts, due_in, is_due):
+    """A clock that was ahead has been corrected."""
+    await add_event(pool, 1, user_id, due_in=due_in, attempts=attempts)
+    assert await list_numbers(pool, user_id) == [1] * is_due
 
 
 @pytest.mark.parametrize("user_id", [USER, None])
@@ -92,7 +116,7 @@ async def test_users_with_due_events_are_told_from_unknown_and_closed_ones(pool)
     for user_id in (ada, ada, closed, unknown, None):
         await add_event(pool, 1, user_id)
     await add_event(pool, 1, idle, state="done")
-    await add_event(pool, 1, waiting, due_in="1 hour")
+    await add_event(pool, 1, waiting, due_in="9 min", attempts=4)
     async with pool.connection() as connection:
         users = await list_users_with_due_events(connection)
     assert users.user_ids == [ada]
@@ -119,16 +143,16 @@ async def test_outcomes_are_stored_with_their_events(pool):
             connection,
             [
                 EventOutcome(
-                    event_id=retried, state="pending", attempts=2, reason="KeyError", retry_in=timedelta(hours=1)
+                    event_id=retried, state="pending", attempts=3, reason="KeyError", retry_in=timedelta(minutes=2)
                 ),
                 EventOutcome(event_id=done, state="done", attempts=1),
             ],
         )
     rows = await fetch_rows(pool)
     assert [rows[done][name] for name in ("state", "attempts", "reason")] == ["done", 1, None]
-    assert [rows[retried][name] for name in ("state", "attempts", "reason")] == ["pending", 2, "KeyError"]
+    assert [rows[retried][name] for name in ("state", "attempts", "reason")] == ["pending", 3, "KeyError"]
     assert [rows[event_id]["settled_at"] is not None for event_id in (done, retried, untouched)] == [True, False, False]
-    assert timedelta(minutes=59) < rows[retried]["next_try_at"] - rows[retried]["at"] <= timedelta(hours=1)
+    assert timedelta(minutes=1) < rows[retried]["next_try_at"] - rows[retried]["at"] <= timedelta(minutes=2)
     assert await list_numbers(pool) == [3]
 
 

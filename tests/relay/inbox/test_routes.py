@@ -137,11 +137,38 @@ async def test_event_that_only_the_database_rejects_is_set_aside_and_the_others_
     raw = f"[{json.dumps(UPDATED)},{deep},{json.dumps(UPDATED | {'n': 2})}]".encode()
     response = await client.post(raw)
     assert response.status_code == 200
-    assert await list_rows(pool, "state, payload -> 'n', raw") == [
-        ("pending", None, None),
-        ("pending", 2, None),
-        ("set_aside", None, raw),
+    assert await list_rows(pool, "state, payload -> 'n', raw is null") == [
+        ("pending", None, True),
+        ("set_aside", None, False),
+        ("pending", 2, True),
     ]
+    [(set_aside,)] = (await list_rows(pool, "raw"))[1:2]
+    assert json.loads(set_aside) == json.loads(deep)
+    assert (await client.post(raw)).json() == {"status": "ok", "stored": 0, "known": 3}
+
+
+async def test_bad_item_is_set_aside_and_its_good_neighbours_are_processed(pool, client):
+    good = [json.dumps(UPDATED | {"n": n}).encode() for n in range(20)]
+    bad = b'{"event":"x","createdAt":"2026-03-14T08:21:08Z","a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    raw = b"[" + b",".join([*good[:10], bad, *good[10:]]) + b"]"
+    for stored in (21, 0):
+        response = await client.post(raw)
+        assert (response.status_code, response.json()["stored"]) == (200, stored)
+    rows = await list_rows(pool, "state, payload -> 'n', raw")
+    assert [row for row in rows if row[0] == "set_aside"] == [("set_aside", None, bad)]
+    assert [n for state, n, _ in rows if state == "pending"] == list(range(20))
+
+
+async def test_large_body_keeps_no_other_request_waiting(pool, client):
+    good = json.dumps(UPDATED).encode()
+    large = b"[" + good + b"," + b'{"a":[' * 500_000 + b"]"
+    posting = asyncio.create_task(client.post(large))
+    turns = 0
+    while not posting.done():
+        await asyncio.sleep(0.01)
+        turns += 1
+    assert (await posting).json()["stored"] == 2
+    assert turns > 5
 
 
 async def test_no_part_of_a_body_is_logged(client, caplog):

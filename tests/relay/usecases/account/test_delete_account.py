@@ -272,6 +272,16 @@ async def test_retry_delay_grows_while_enode_is_unavailable(relay, simulator, ac
     assert (failure, users) == ("enode: EnodeUnavailable", 1), "rows must stay while the user exists at Enode"
 
 
+async def test_deletion_that_waits_longer_than_any_delay_is_resumed(runtime, account, owner):
+    """The clock was ahead at the last attempt."""
+    await request_deletion(runtime, account.user_id)
+    owner.execute("delete from vehicle_links")
+    owner.execute("update deleted_users set attempts = 1, next_try_at = now() + interval '5 minutes'")
+    assert await resume_due_deletions(runtime) == 0
+    owner.execute("update deleted_users set next_try_at = now() + interval '2 hours'")
+    assert await resume_due_deletions(runtime) == 1
+
+
 async def test_deletion_waits_for_enode_access_if_the_user_had_vehicles(runtime, account, owner):
     await request_deletion(runtime, account.user_id)
     assert not await resume_deletion(runtime, account.user_id)

@@ -23,7 +23,18 @@ async def test_first_refresh_is_acquired_and_the_next_one_refused(pool, account)
     assert await THROTTLE.try_acquire(pool, uuid4()) is None
 
 
-@pytest.mark.parametrize(("age", "expected"), [("4 minutes", False), ("5 minutes", True), ("6 minutes", True)])
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [
+        ("4 minutes", False),
+        ("5 minutes", True),
+        ("6 minutes", True),
+        ("-50 seconds", False),
+        # The clock was ahead at the last refresh.
+        ("-2 minutes", True),
+        ("-1 day", True),
+    ],
+)
 async def test_refresh_is_possible_again_after_the_interval(pool, account, age, expected):
     await set_age(pool, age)
     _, is_acquired = await THROTTLE.try_acquire(pool, account.user_id)

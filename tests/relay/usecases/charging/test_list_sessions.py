@@ -41,6 +41,8 @@ async def test_session_record_has_all_known_values(api, add_session, account):
         "kind": "charge",
         "estimated": False,
         "cost_unknown": None,
+        "corrected_by_owner": False,
+        "derived_energy_kwh": 3.6,
     }
 
 

@@ -56,6 +56,20 @@ async def test_command_is_settled_although_its_check_died_with_the_worker(
     assert states == [state, "pending"]
 
 
+async def test_command_from_the_future_is_checked_and_counts_as_sent_now(pool, runtime, api, *, enode, start):
+    """The clock was ahead when it was sent. It isn't unknown while Enode still has it pending."""
+    command = (await start()).json()
+    await execute(pool, "update commands set requested_at = now() + interval '1 day' returning id")
+    assert await check_stale_commands(runtime) == 1
+    assert await execute(pool, "select requested_at <= now() from commands") == [(True,)]
+    assert (await api.get(f"/api/ha/v2/commands/{command['id']}")).json()["state"] == "pending"
+    assert await check_stale_commands(runtime) == 0
+    await execute(pool, "update commands set requested_at = now() + interval '1 day' returning id")
+    enode.answer = lambda _: httpx.Response(200, json=make_action("CONFIRMED"))
+    await check_stale_commands(runtime)
+    assert (await api.get(f"/api/ha/v2/commands/{command['id']}")).json()["state"] == "confirmed"
+
+
 @pytest.mark.parametrize("late", ["pending", "failed", "unknown"])
 async def test_settled_command_never_changes(pool, api, start, late):
     command = (await start()).json()

@@ -143,6 +143,14 @@ async def test_unreadable_body_stays_set_aside_after_a_replay(pipeline, operator
     assert [row["state"] for row in await pipeline.list_inbox_rows()] == ["set_aside"]
 
 
+async def test_event_that_the_database_rejects_stays_set_aside_after_a_replay(pipeline, operator):
+    event = json.dumps(pipeline.make_update("car", at(1)))
+    raw = f'[{event[:-1]},"deep":{"[" * 40_000 + "]" * 40_000}}},{json.dumps(pipeline.make_update("car", at(2)))}]'
+    await pipeline.inbox.receive(raw.encode(), sign_body(raw.encode()))
+    assert "1 still unreadable" in await operator.run_successfully("replay", "--set-aside")
+    assert [row["state"] for row in await pipeline.list_inbox_rows()] == ["set_aside", "done"]
+
+
 async def test_replay_does_not_count_as_contact_from_enode(pipeline, operator):
     body = json.dumps(
         [make_event("user:vehicle:updated", at(0), pipeline.user_id, vehicle=make_vehicle("car", at(0)))]

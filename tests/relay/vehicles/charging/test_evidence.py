@@ -128,6 +128,7 @@ def charge(minutes, level, **more):
 
 
 CHARGE = [charge(0, 40), charge(10, 43)]
+END = (stopped, 40, 51, {})
 
 
 @pytest.mark.parametrize(
@@ -161,8 +162,7 @@ CHARGE = [charge(0, 40), charge(10, 43)]
         ),
         pytest.param([(unplugged, 20, 47, {}), (unplugged, 300, 46, {})], 1, 11 * 20 / 60, id="really unplugged"),
         pytest.param(
-            [(stopped, 20, 47, {}), (unplugged, 22, 47, {}), (stopped, 26, 47, {}), charge(30, 47)]
-            + [(stopped, 40, 51, {})],
+            [(stopped, 20, 47, {}), (unplugged, 22, 47, {}), (stopped, 26, 47, {}), charge(30, 47), END],
             1,
             11 * 30 / 60,
             id="in a pause",

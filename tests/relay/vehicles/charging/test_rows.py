@@ -1,5 +1,6 @@
 """Samples, sessions and ledgers as database rows: nothing is lost, and stored JSON keeps its keys."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -11,6 +12,7 @@ from relay.vehicles.charging.counters import CountedEnergy, EnergyCounters
 from relay.vehicles.charging.derivation import DerivationState, derive_periods
 from relay.vehicles.charging.energy import PowerCheck
 from relay.vehicles.charging.ledger import ChargingLedger
+from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.rows import (
     parse_base,
@@ -25,8 +27,10 @@ from relay.vehicles.charging.rows import (
 )
 from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
 from relay.vehicles.charging.sessions import ChargingSession
-from relay.vehicles.charging.slices import EnergySlices
-from tests.relay.support.charging import histories, merge_by_time, random_samples
+from relay.vehicles.charging.slices import NO_SLICES, EnergySlices
+from relay.vehicles.plausibility.raw_samples import ChargeMembers
+from relay.vehicles.plausibility.stage import PlausibilityMemory, check_samples
+from tests.relay.support.charging import histories, make_raw, merge_by_time, random_samples
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ONE = NOON + timedelta(hours=1)
@@ -40,6 +44,17 @@ SAMPLE = ChargingSample(
     place=PLACE,
     place_version="place",
 )
+RAW_SAMPLE = replace(
+    make_raw(SAMPLE),
+    charge=ChargeMembers(
+        state="PLUGGED_IN:CHARGING", plugged_in=True, charging=True, full=False, level=50.0, range_km=200.0, rate=7.2,
+        minutes_left=90.0, capacity=60.0, limit=80.0,
+    ),
+    vendor="KIA",
+    has_charger=True,
+    odometer_at=NOON,
+    located_at=ONE,
+)  # fmt: skip
 PERIOD = ChargingPeriod(
     started_at=NOON, ended_at=ONE, open=True, charged=timedelta(minutes=50), soc_start=40.0, soc_end=50.0,
     power_kwh=6.0, soc_kwh=0.5, peak_kw=11.0, place=PLACE, left=False, estimated=True,
@@ -47,6 +62,8 @@ PERIOD = ChargingPeriod(
     slices=EnergySlices(first=NOON, kwh=(1.5, 2.0, 1.5, 1.5)),
 )  # fmt: skip
 SESSION = ChargingSession(id=SESSION_ID, period=PERIOD, at_home=True)
+STATED = OwnerCorrection(started_at=NOON, ended_at=ONE, energy_kwh=9.0)
+DELETED = OwnerCorrection(started_at=NOON, ended_at=ONE, energy_kwh=9.0, deleted=True)
 COUNTERS = EnergyCounters(
     counted_kwh=1.0, counted_home_kwh=2.0, lifetime_kwh=3.0, home_kwh=4.0, counted_discharged_kwh=5.0,
     discharged_kwh=6.0,
@@ -77,7 +94,7 @@ STORED_STATE = {
     },
     "spell": STORED_PERIOD,
 }  # fmt: skip
-STORED_SESSION = {"id": str(SESSION_ID), "at_home": True, "correction": None}
+STORED_SESSION = {"id": str(SESSION_ID), "at_home": True, "corrections": []}
 STORED_COUNTERS = {
     "counted_kwh": 1.0, "counted_home_kwh": 2.0, "lifetime_kwh": 3.0, "home_kwh": 4.0, "counted_discharged_kwh": 5.0,
     "discharged_kwh": 6.0,
@@ -123,6 +140,12 @@ def test_ledger_stored_by_the_release_before_is_read():
     assert (ledger.state.period, ledger.session, ledger.recent) == (expected, replace(SESSION, period=expected), ())
 
 
+@pytest.mark.parametrize("correction", [STATED, DELETED])
+def test_ledger_with_a_corrected_session_is_read_back_unchanged(correction):
+    ledger = replace(LEDGER, session=replace(SESSION, corrections=(correction,)))
+    assert parse_ledger(read_back(serialize_ledger(ledger))) == ledger
+
+
 def test_state_stored_before_a_reading_got_new_members_is_still_read():
     old = {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0}
     assert parse_base({**STORED_STATE, "last": {**STORED_STATE["last"], "reading": old}}) == LEDGER.state
@@ -140,21 +163,49 @@ def test_missing_row_is_an_empty_ledger_and_missing_base_an_empty_state():
     assert parse_base(None) == DerivationState()
 
 
+def test_row_with_counters_only_is_a_ledger_without_samples():
+    row = read_back(serialize_ledger(ChargingLedger(counters=COUNTERS)))
+    assert parse_ledger(row | {"tail": {}}) == ChargingLedger(counters=COUNTERS)
+
+
 @given(histories)
 def test_any_state_is_read_back_unchanged(samples):
     state = derive_periods(DerivationState(), merge_by_time(samples))[1]
     assert parse_base(serialize_base(state).obj) == state
 
 
+@given(histories)
+def test_any_plausibility_memory_is_read_back_unchanged(samples):
+    memory, _ = check_samples(PlausibilityMemory(), map(make_raw, merge_by_time(samples)))
+    state = DerivationState(plausibility=memory)
+    stored = serialize_base(state).obj
+    assert parse_base(stored) == state
+    assert len(json.dumps(stored)) < 4096
+
+
 @given(random_samples)
 def test_any_sample_is_read_back_unchanged(sample):
-    assert parse_sample_row(serialize_sample(sample)) == sample
+    raw = make_raw(sample)
+    assert parse_sample_row(read_back(serialize_sample(raw))) == raw
 
 
-def test_columns_of_a_sample_are_those_of_its_table():
-    assert serialize_sample(SAMPLE) == {
-        "at": ONE, "charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0,
-        "latitude": 52.0, "longitude": 5.0, "odometer_km": 100.0, "version": "reading", "place_version": "place",
+def test_row_from_before_the_raw_charge_state_was_stored_is_still_read():
+    old = {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0, "raw": None}
+    assert parse_sample_row(read_back(serialize_sample(RAW_SAMPLE)) | old) == make_raw(SAMPLE)
+
+
+def test_columns_of_a_sample_are_those_of_its_table_and_stored_json_keeps_its_keys():
+    assert read_back(serialize_sample(RAW_SAMPLE)) == {
+        "at": ONE, "latitude": 52.0, "longitude": 5.0, "odometer_km": 100.0, "version": "reading",
+        "place_version": "place",
+        "raw": {
+            "charge": {
+                "state": "PLUGGED_IN:CHARGING", "plugged_in": True, "charging": True, "full": False, "level": 50.0,
+                "range_km": 200.0, "rate": 7.2, "minutes_left": 90.0, "capacity": 60.0, "limit": 80.0,
+            },
+            "vendor": "KIA", "has_charger": True, "odometer_at": "2026-11-23T12:00:00Z",
+            "located_at": "2026-11-23T13:00:00Z",
+        },
     }  # fmt: skip
 
 
@@ -162,7 +213,9 @@ SESSION_COLUMNS = {
     "id": str(SESSION_ID), "vehicle_id": str(VEHICLE_ID), "started_at": "2026-11-23T12:00:00+00:00",
     "ended_at": "2026-11-23T13:00:00+00:00", "open": True, "energy_kwh": 6.5, "energy_source": "mixed",
     "soc_start": 40.0, "soc_end": 50.0, "peak_kw": 11.0, "at_home": True, "latitude": 52.0, "longitude": 5.0,
-    "odometer_km": 100.0, "kind": "charge", "estimated": True,
+    "odometer_km": 100.0, "kind": "charge", "estimated": True, "corrected_by_owner": False,
+    "deleted_by_owner": False, "derived_energy_kwh": None,
+    "slices": {"first": "2026-11-23T12:00:00Z", "kwh": [1.5, 2.0, 1.5, 1.5]},
     "parts": [
         {"start_at": f"2026-11-23T{start}:00+00:00", "end_at": f"2026-11-23T{end}:00+00:00", "kwh": kwh}
         for start, end, kwh in (
@@ -170,6 +223,7 @@ SESSION_COLUMNS = {
         )
     ],
 }  # fmt: skip
+SESSION_ROW = SESSION_COLUMNS | {"id": SESSION_ID, "started_at": NOON, "ended_at": ONE}
 
 
 def test_columns_of_a_session_are_those_of_its_table():
@@ -180,11 +234,35 @@ def test_columns_of_a_session_are_those_of_its_table():
     assert serialize_session(VEHICLE_ID, mirrored) == SESSION_COLUMNS | levels
 
 
+@pytest.mark.parametrize(
+    ("correction", "columns", "parts"),
+    [
+        (
+            STATED,
+            {"energy_kwh": 9.0, "corrected_by_owner": True, "derived_energy_kwh": 6.5},
+            [1.5 * 9 / 6.5, 2.0 * 9 / 6.5, 1.5 * 9 / 6.5, 1.5 * 9 / 6.5],
+        ),
+        (DELETED, {"energy_kwh": None, "deleted_by_owner": True, "derived_energy_kwh": 6.5}, []),
+    ],
+)
+def test_corrected_session_keeps_its_derived_energy_in_its_row(correction, columns, parts):
+    session = replace(SESSION, corrections=(correction,))
+    stored = serialize_session(VEHICLE_ID, session)
+    assert [part["kwh"] for part in stored.pop("parts")] == pytest.approx(parts)
+    assert stored == {name: value for name, value in (SESSION_COLUMNS | columns).items() if name != "parts"}
+    recorded = parse_session_row(SESSION_ROW | columns)
+    assert (recorded.energy, recorded.period.energy_kwh) == (session.energy, 6.5)
+    assert recorded.distribute_energy() == session.distribute_energy()
+
+
 def test_session_from_its_row_has_what_amending_it_needs():
-    row = SESSION_COLUMNS | {"id": SESSION_ID, "started_at": NOON, "ended_at": ONE}
-    session = parse_session_row(row)
+    session = parse_session_row(SESSION_ROW)
     assert (session.id, session.at_home, session.period.kind) == (SESSION_ID, True, "charge")
     period = session.period
     assert (period.started_at, period.ended_at, period.open, period.energy_kwh) == (NOON, ONE, True, 6.5)
-    assert period.place == PLACE
-    assert parse_session_row(row | {"energy_kwh": None}).period.energy_kwh is None
+    assert (period.soc_start, period.soc_end, period.peak_kw, period.place) == (40.0, 50.0, 11.0, PLACE)
+    assert (period.estimated, period.slices, session.corrections) == (True, PERIOD.slices, ())
+    assert parse_session_row(SESSION_ROW | {"energy_kwh": None}).period.energy_kwh is None
+    assert parse_session_row(SESSION_ROW | {"slices": None}).period.slices == NO_SLICES
+    mirrored = parse_session_row(SESSION_ROW | {"kind": "discharge"}).period
+    assert (mirrored.soc_start, mirrored.levels) == (60.0, (40.0, 50.0))
