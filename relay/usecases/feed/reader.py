@@ -43,7 +43,8 @@ v.corrections, v.smart_charging, case when v.intervention_ids <> '[]' then (
 ) end as interventions, v.gone_at is not null as gone, v.gone_reason, c.id as command_id, c.kind as command_kind,
 c.amps as command_amps, c.state as command_state,
 c.reason as command_reason, c.requested_at, c.settled_at, null::text as transition, null::timestamptz as occurred_at,
-null::timestamptz as created_at, e.lifetime_kwh, e.home_kwh, {ENODE_IDS} as enode_ids
+null::timestamptz as created_at, e.lifetime_kwh, e.home_kwh, e.discharged_kwh,
+{ENODE_IDS} as enode_ids
 from vehicles v left join vehicle_energy e on e.vehicle_id = v.id left join lateral (
     select * from commands where vehicle_id = v.id order by requested_at desc, id limit 1
 ) c on true
@@ -53,7 +54,7 @@ _TRANSITION_ROWS: LiteralString = """
 t.seq, t.vehicle_id, null::bigint, null::text, null::timestamptz, null::jsonb, null::text[], null::jsonb,
 null::jsonb, false, null::text, null::uuid, null::text, null::float8, null::text, null::jsonb, null::timestamptz,
 null::timestamptz, t.kind, t.occurred_at, t.created_at, null::double precision, null::double precision,
-null::text[]
+null::double precision, null::text[]
 from transitions t join vehicles o on o.id = t.vehicle_id and o.link_state <> 'over_limit' and t.live
 """
 
