@@ -9,6 +9,7 @@ from relay.kit.json_object import JsonObject
 from relay.vehicles.corrections import derive_corrections
 from relay.vehicles.merge import merge_report, parse_version_time
 from relay.vehicles.models import ChargeFlags, LinkState, Vehicle, VehicleChange, VehicleLink, VehicleReport
+from relay.vehicles.object_limits import limit_state
 from relay.vehicles.transitions import detect_transitions, parse_charge_flags, retain_known_flags
 
 
@@ -25,7 +26,7 @@ def create_link(vehicle: Vehicle, report: VehicleReport) -> VehicleLink:
 
 def apply_report(vehicle: Vehicle, report: VehicleReport) -> Vehicle:
     """`vehicle` with the state after `report`. Live data newer than the break repairs a broken link."""
-    state = merge_report(vehicle.state, report)
+    state = limit_state(merge_report(vehicle.state, report))
     vehicle = replace(vehicle, state=state, corrected=derive_corrections(vehicle.corrected.memory, state))
     live_at = _get_last_live_at(vehicle.corrected_groups, report)
     if vehicle.link_state == "broken" and live_at is not None and live_at > vehicle.link_since:

@@ -15,6 +15,7 @@ from relay.inbox.models import InboxEvent, StoreResult
 from relay.inbox.parser import MAX_EVENTS_PER_DELIVERY, parse_event
 from relay.inbox.service import Inbox
 from relay.kit.database import Pool, fetch_all
+from relay.vehicles.object_limits import limit_members
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +88,14 @@ async def _store_events(inbox: Inbox, payloads: Collection[Mapping[str, Any]]) -
 
 
 def has_changed(reading: VehicleReading, linked: LinkedEnodeVehicle | None) -> bool:
-    """Whether the reading has a value that is not stored. A member that the reading lacks counts as unchanged."""
+    """Whether the reading has a value that is not stored. A member that the reading lacks counts as unchanged.
+
+    So does one that is too large to be stored: it would be a change at every poll.
+    """
     if linked is None:
         return True
-    return any(name not in linked.vehicle or linked.vehicle[name] != value for name, value in reading.vehicle.items())
+    reported = limit_members(dict(reading.vehicle))
+    return any(name not in linked.vehicle or linked.vehicle[name] != value for name, value in reported.items())
 
 
 def _build_updated_event(reading: VehicleReading) -> dict[str, Any]:
