@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
 from relay import health
@@ -17,13 +17,14 @@ from relay.kit import problem_responses
 from relay.kit.background import BackgroundLoops, run_in_background
 from relay.kit.ingress import IngressMiddleware
 from relay.kit.middleware import BodyLimitMiddleware, ResponseHeadersMiddleware
+from relay.kit.public_path import PublicPathMiddleware
 from relay.kit.request_metrics import RequestMetricsMiddleware
 from relay.metrics_routes import create_metrics_router
 from relay.pages import site
 from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings
 from relay.usecases.account import delete_account, export_account, set_language, usage_report
-from relay.usecases.charging import list_sessions, set_electricity_rate, set_home
+from relay.usecases.charging import correct_session, list_sessions, set_electricity_rate, set_home
 from relay.usecases.classic import (
     account_and_vehicles,
     charging_commands,
@@ -38,7 +39,7 @@ from relay.usecases.feed import account_and_vehicles as feed_account_and_vehicle
 from relay.usecases.feed import stream_events
 from relay.usecases.linking import link_vehicle, poll_link_result, relink_vehicle, unlink_vehicles
 from relay.usecases.oauth import client_routes
-from relay.usecases.vehicles import refresh_vehicle, select_served_vehicles
+from relay.usecases.vehicles import identify_vehicle, refresh_vehicle, select_served_vehicles
 from relay.worker import build_worker_loops
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ ROUTERS = (
     stream_events.router,
     command_routes.router,
     register_endpoint.router,
+    identify_vehicle.router,
     refresh_vehicle.router,
     relink_vehicle.router,
     charging_commands.router,
@@ -63,6 +65,7 @@ ROUTERS = (
     send_test_webhook.router,
     refresh_vehicles.router,
     list_sessions.router,
+    correct_session.router,
     charging_sessions.router,
     set_electricity_rate.router,
     set_home.router,
@@ -75,6 +78,11 @@ ROUTERS = (
     usage_report.router,
     client_routes.router,
 )
+
+# Included once in each process, not once in each app: FastAPI analyses the routes again wherever they are included.
+API = APIRouter(responses=problem_responses.OPENAPI_RESPONSES)
+for _router in ROUTERS:
+    API.include_router(_router)
 
 
 def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -> FastAPI:
@@ -94,13 +102,14 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
     )
     app.add_middleware(BodyLimitMiddleware, limit=MAX_BODY_BYTES, is_exempt=lambda path: path == ENODE_WEBHOOK_PATH)
     app.add_middleware(ResponseHeadersMiddleware, headers=RELAY_HEADERS)
+    if settings.public_path:
+        app.add_middleware(PublicPathMiddleware, prefix=settings.public_path, ingress_port=settings.ingress_port)
     if settings.ingress_port is not None:
         app.add_middleware(IngressMiddleware, port=settings.ingress_port)
     problem_responses.install_handlers(app, headers=RELAY_HEADERS, render_page=site.render_problem_page)
     if settings.internal_api_key is not None:
         _install_metrics(app, settings.internal_api_key.get_secret_value())
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes.extend(API.routes)
     site.install_pages(app)
     return app
 

@@ -31,6 +31,7 @@ from relay.usecases.operations.monitor_clock import ClockMonitor
 from relay.usecases.operations.monitor_webhook_health import Alert, WebhookMonitor
 from relay.usecases.operations.prune_history import run_pruning_loop
 from relay.usecases.vehicles.limit_vehicles import run_vehicle_limit_loop
+from relay.usecases.vehicles.review_corrections import run_correction_review_loop
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ def build_leader_loops(process: Process) -> BackgroundLoops:
         "stale commands": partial(run_stale_command_loop, runtime),
         "account deletions": partial(run_deletion_loop, runtime),
         "vehicle limits": partial(run_vehicle_limit_loop, runtime),
+        "correction reviews": partial(run_correction_review_loop, runtime),
         "clock": ClockMonitor(runtime.pool).run,
     }
     if runtime.enode is None:

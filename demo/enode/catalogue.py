@@ -45,6 +45,10 @@ class Model:
     """Capabilities that the car does not have."""
     interventions: dict[str, str] = field(default_factory=dict)
     """Capability → id of the intervention that blocks it."""
+    level_step: float = 1
+    """The battery level is reported in multiples of this many percent."""
+    reported_battery_kwh: float | None = None
+    """The capacity that the vendor reports; None for the true usable one. Some report the nominal capacity."""
     reports_unplugged_when_full: bool = False
     """Observed with XPENG: UNPLUGGED is reported as soon as the charge is complete."""
 

@@ -9,7 +9,7 @@ STEP_SECONDS = 20.0  # longest step of a simulation; short enough to follow the 
 INITIALIZING_SECONDS = 15.0  # from plugging in to the first current
 TAPER_PERCENT = 4.0  # charging slows down over the last percent before the limit …
 MIN_TAPER_SHARE = 0.15  # … but not below this share of full power
-RESERVE_PERCENT = 4.0  # a drive ends at this battery level
+RESERVE_PERCENT = 4.0  # a drive ends at this battery level, unless the car's specification has another one
 RESUME_PERCENT = 1.0  # a complete charge resumes if the limit is this far above the level
 DISCHARGE_KW = 3.0
 
@@ -43,6 +43,8 @@ class CarSpec:
     phases: int
     amps: float
     loop_km: float
+    reserve_percent: float = RESERVE_PERCENT
+    """Battery level at which a drive ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,14 @@ class CarState:
     power: Power = Power.UNPLUGGED
     power_seconds: float = 0.0
     """How long `power` has been unchanged."""
+    dc_kw: float | None = None
+    """Power of the DC charger that the car is plugged in to; None for AC, whose power the car's current limits."""
+    discharge_kw: float = DISCHARGE_KW
+    """Power that the car gives to the home or grid while discharging."""
+    drain_kw: float = 0.0
+    """Power drawn from the battery while parked (standby, preconditioning). While charging, the charger supplies it."""
+    drive_kwh_per_km: float | None = None
+    """Consumption of the present drive; None for the specification's. Negative: recuperation, or a hybrid's engine."""
 
 
 def battery_percent(spec: CarSpec, state: CarState) -> float:
@@ -74,7 +84,9 @@ def with_battery_percent(spec: CarSpec, state: CarState, percent: float) -> CarS
 
 
 def max_charge_kw(spec: CarSpec, state: CarState) -> float:
-    """Return the highest charging power in kW that specification and driver allow."""
+    """Return the highest charging power in kW that charger, specification and driver allow."""
+    if state.dc_kw is not None:
+        return state.dc_kw
     return min(spec.amps, state.max_current) * VOLTS_PER_PHASE * spec.phases / 1000.0
 
 
@@ -100,7 +112,8 @@ def minutes_to_limit(spec: CarSpec, state: CarState) -> float:
 def advance_car(spec: CarSpec, state: CarState, seconds: float) -> CarState:
     """Return the state `seconds` later. The odometer never decreases; the battery stays between 0 and 100 %."""
     while seconds > 0:
-        step = min(seconds, STEP_SECONDS)
+        is_idle = not state.driving and state.power is Power.UNPLUGGED  # its loss is linear
+        step = seconds if is_idle else min(seconds, STEP_SECONDS)
         state = _advance_drive(spec, state, step) if state.driving else _advance_power(spec, state, step)
         state = replace(state, power_seconds=state.power_seconds + step)
         seconds -= step
@@ -119,12 +132,14 @@ def with_power(state: CarState, power: Power) -> CarState:
     if power is state.power:
         return state
     driving = state.driving and not power.is_plugged_in
-    return replace(state, power=power, power_seconds=0.0, driving=driving)
+    dc_kw = state.dc_kw if power.is_plugged_in else None
+    return replace(state, power=power, power_seconds=0.0, driving=driving, dc_kw=dc_kw)
 
 
-def start_drive(state: CarState, destination_km: float | None = None) -> CarState:
-    """Return the state unplugged and driving."""
-    return replace(with_power(state, Power.UNPLUGGED), driving=True, destination_km=destination_km)
+def start_drive(state: CarState, destination_km: float | None = None, *, kwh_per_km: float | None = None) -> CarState:
+    """Return the state unplugged and driving. `kwh_per_km` is the drive's consumption if it isn't the usual one."""
+    unplugged = with_power(state, Power.UNPLUGGED)
+    return replace(unplugged, driving=True, destination_km=destination_km, drive_kwh_per_km=kwh_per_km)
 
 
 def park_car(state: CarState) -> CarState:
@@ -132,18 +147,25 @@ def park_car(state: CarState) -> CarState:
     return replace(with_power(state, Power.UNPLUGGED), driving=False, destination_km=None)
 
 
+def tow_car(state: CarState, loop_km: float) -> CarState:
+    """Return the state after the car was carried to a position on the road: the odometer stands still."""
+    return replace(park_car(state), loop_km=loop_km)
+
+
 def _advance_drive(spec: CarSpec, state: CarState, seconds: float) -> CarState:
+    kwh_per_km = spec.kwh_per_km if state.drive_kwh_per_km is None else state.drive_kwh_per_km
     km = spec.cruise_kmh * seconds / 3600.0
-    usable_kwh = state.energy_kwh - spec.battery_kwh * RESERVE_PERCENT / 100.0
-    ends = km >= usable_kwh / spec.kwh_per_km
-    km = max(0.0, min(km, usable_kwh / spec.kwh_per_km))
+    usable_kwh = state.energy_kwh - spec.battery_kwh * spec.reserve_percent / 100.0
+    ends = kwh_per_km > 0 and km >= usable_kwh / kwh_per_km
+    if ends:
+        km = max(0.0, usable_kwh / kwh_per_km)
     position = state.loop_km + km
     if state.destination_km is not None and position >= state.destination_km:
         ends, km = True, max(0.0, state.destination_km - state.loop_km)
         position = max(state.loop_km, state.destination_km)  # exact: a rounded sum could miss home
     moved = replace(
         state,
-        energy_kwh=max(0.0, state.energy_kwh - km * spec.kwh_per_km),
+        energy_kwh=min(spec.battery_kwh, max(0.0, state.energy_kwh - km * kwh_per_km)),
         odometer_km=state.odometer_km + km,
         loop_km=position % spec.loop_km,
     )
@@ -151,6 +173,8 @@ def _advance_drive(spec: CarSpec, state: CarState, seconds: float) -> CarState:
 
 
 def _advance_power(spec: CarSpec, state: CarState, seconds: float) -> CarState:
+    if state.drain_kw and state.power is not Power.CHARGING:
+        state = replace(state, energy_kwh=max(0.0, state.energy_kwh - state.drain_kw * seconds / 3600.0))
     match state.power:
         case Power.INITIALIZING if state.power_seconds + seconds >= INITIALIZING_SECONDS:
             full = battery_percent(spec, state) >= state.limit_percent
@@ -160,7 +184,7 @@ def _advance_power(spec: CarSpec, state: CarState, seconds: float) -> CarState:
         case Power.COMPLETE if state.limit_percent - battery_percent(spec, state) > RESUME_PERCENT:
             return with_power(state, Power.INITIALIZING)
         case Power.DISCHARGING:
-            remaining_kwh = max(0.0, state.energy_kwh - DISCHARGE_KW * seconds / 3600.0)
+            remaining_kwh = max(0.0, state.energy_kwh - state.discharge_kw * seconds / 3600.0)
             return with_power(
                 replace(state, energy_kwh=remaining_kwh), Power.DISCHARGING if remaining_kwh > 0 else Power.STOPPED
             )

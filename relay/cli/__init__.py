@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli import accounts, inbox, invitations, keys, lifecycle, login, operations, tokens, vehicles
+from relay.cli import accounts, inbox, invitations, keys, lifecycle, login, operations, sessions, tokens, vehicles
 from relay.kit.errors import OperatorError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -22,6 +22,7 @@ app.add_typer(accounts.user_app, name="user")
 app.add_typer(invitations.app, name="invite")
 app.add_typer(keys.key_app, name="key")
 app.add_typer(vehicles.vehicle_app, name="vehicle")
+app.add_typer(sessions.sessions_app, name="sessions")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(inbox.inbox_app, name="inbox")
 app.add_typer(lifecycle.database_app, name="database")

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from relay.delivery.payloads import encode_json
@@ -15,7 +14,10 @@ CLASSIC_WRONG_VEHICLE = b"ignored - different vehicle"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassicVehicle:
-    """A vehicle for a classic client. `configured_id` is the vehicle id that the client was set up with, if known."""
+    """A vehicle for a classic client. `configured_id` is the vehicle id that the client was set up with, if known.
+
+    `vehicle` is Enode's object with the members of the classic status.
+    """
 
     user_id: UUID
     vehicle_id: UUID
@@ -29,7 +31,7 @@ class ClassicVehicle:
         return tuple(dict.fromkeys(candidate for candidate in candidates if candidate))[:2]
 
     def render_body(self, client_vehicle_id: str, created_at: datetime) -> bytes:
-        """Render one `user:vehicle:updated` object with the members that the classic service added to Enode's."""
+        """Render one `user:vehicle:updated` object with the ids that the classic service added to Enode's."""
         enode_id = self.vehicle.get("id")
         return encode_json(
             {
@@ -38,7 +40,6 @@ class ClassicVehicle:
                 "user": {"id": str(self.user_id)},
                 "vehicle": {
                     **self.vehicle,
-                    **_render_information(self.vehicle),
                     "id": client_vehicle_id,
                     "userId": str(self.user_id),
                     "enodeId": enode_id,
@@ -49,12 +50,3 @@ class ClassicVehicle:
                 "internalVehicleId": str(self.vehicle_id),
             }
         )
-
-
-def _render_information(vehicle: JsonObject) -> dict[str, Any]:
-    """Return the vehicle's `information` with a display name, made of brand and model where the owner gave none."""
-    information = vehicle.get("information")
-    if not isinstance(information, dict):
-        return {}
-    default_name = " ".join(str(part) for part in (information.get("brand"), information.get("model")) if part)
-    return {"information": {**information, "displayName": information.get("displayName") or default_name or None}}

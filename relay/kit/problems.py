@@ -21,6 +21,7 @@ TITLES = {
     "not-broken": "The vehicle's link isn't broken.",
     "vehicle-limit": "The plan's vehicle limit is reached.",
     "confirm-required": "The request needs a confirmation.",
+    "session-open": "The charging session hasn't ended.",
     "not-sent": "Enode hasn't accepted the command yet.",
     "too-many-streams": "The account has too many open streams.",
     "too-many-tests": "A test message was sent a moment ago.",

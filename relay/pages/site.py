@@ -1,12 +1,13 @@
 """Routers of all pages, and problems rendered as pages."""
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from relay.kit.problems import TITLES, Problem
 from relay.pages import (
     api_reference,
+    charging_sessions,
     consent,
     home,
     installations,
@@ -30,6 +31,7 @@ ROUTERS = (
     register.router,
     terms.router,
     home.router,
+    charging_sessions.router,
     installations.router,
     keys.router,
     usage.router,
@@ -38,6 +40,10 @@ ROUTERS = (
     vehicles.router,
     consent.router,
 )
+# Included once in each process, like the API's routes in relay/app.py.
+PAGES = APIRouter()
+for _router in (*ROUTERS, api_reference.router):
+    PAGES.include_router(_router)
 PAGE_PATHS = frozenset(route.path for router in ROUTERS for route in router.routes)  # type: ignore[attr-defined] # APIRoutes all
 
 GENERIC_SLUGS = frozenset(
@@ -51,9 +57,7 @@ GENERIC_SLUGS = frozenset(
 
 def install_pages(app: FastAPI) -> None:
     """Add the pages, static files and handlers to the app."""
-    for router in ROUTERS:
-        app.include_router(router)
-    app.include_router(api_reference.router)
+    app.router.routes.extend(PAGES.routes)
     app.mount("/static", StaticFiles(directory=WEB_DIR / "static"), name="static")
     app.add_exception_handler(RedirectRequiredError, _handle_redirect)
 

@@ -6,10 +6,11 @@ from uuid import UUID, uuid4
 
 from relay.gateways.enode.json_fields import parse_bool, parse_datetime
 from relay.kit.json_object import JsonObject
-from relay.vehicles.corrections import derive_corrections
+from relay.vehicles.corrections import derive_corrections, remember_odometer
 from relay.vehicles.merge import merge_report, parse_version_time
 from relay.vehicles.models import ChargeFlags, LinkState, Vehicle, VehicleChange, VehicleLink, VehicleReport
 from relay.vehicles.object_limits import limit_state
+from relay.vehicles.plausibility.stage import PlausibilityMemory
 from relay.vehicles.transitions import detect_transitions, parse_charge_flags, retain_known_flags
 
 
@@ -24,16 +25,41 @@ def create_link(vehicle: Vehicle, report: VehicleReport) -> VehicleLink:
     return VehicleLink(enode_vehicle_id=report.enode_vehicle_id, vehicle_id=vehicle.id, linked_at=at, seen_at=at)
 
 
-def apply_report(vehicle: Vehicle, report: VehicleReport) -> Vehicle:
-    """`vehicle` with the state after `report`. Live data newer than the break repairs a broken link."""
-    state = limit_state(merge_report(vehicle.state, report))
-    vehicle = replace(vehicle, state=state, corrected=derive_corrections(vehicle.corrected.memory, state))
+def merge_vehicle_report(vehicle: Vehicle, report: VehicleReport) -> Vehicle:
+    """`vehicle` with the state after `report`, not corrected yet."""
+    memory = remember_odometer(vehicle.corrected.memory, report)
+    corrected = replace(vehicle.corrected, memory=memory)
+    return replace(vehicle, state=limit_state(merge_report(vehicle.state, report)), corrected=corrected)
+
+
+def apply_report(vehicle: Vehicle, report: VehicleReport, plausibility: PlausibilityMemory | None = None) -> Vehicle:
+    """`vehicle` with the state after `report`, corrected. Live data newer than the break repairs a broken link.
+
+    `plausibility` is that of the vehicle's newest sample after this report.
+    """
+    vehicle = merge_vehicle_report(vehicle, report)
+    corrected = derive_corrections(vehicle.state, plausibility or PlausibilityMemory(), vehicle.corrected.memory)
+    vehicle = replace(vehicle, corrected=corrected)
     live_at = _get_last_live_at(vehicle.corrected_groups, report)
     if vehicle.link_state == "broken" and live_at is not None and live_at > vehicle.link_since:
         return replace(vehicle, link_state="ok", link_since=report.created_at)
     if vehicle.broken_at is not None and live_at is not None and live_at > vehicle.broken_at:
         return replace(vehicle, broken_at=None)
     return vehicle
+
+
+def review_corrections(vehicle: Vehicle, plausibility: PlausibilityMemory, now: datetime) -> VehicleChange:
+    """The change of a vehicle because time has passed: a level is no longer held, or charging has expired."""
+    corrected = derive_corrections(vehicle.state, plausibility, vehicle.corrected.memory, as_of=now)
+    return build_change(vehicle, replace(vehicle, corrected=corrected), (), now)
+
+
+def correct_again(vehicle: Vehicle, plausibility: PlausibilityMemory) -> Vehicle:
+    """`vehicle` corrected by what its samples say now, without a report. That is no transition."""
+    corrected = derive_corrections(vehicle.state, plausibility, vehicle.corrected.memory)
+    after = replace(vehicle, corrected=corrected)
+    flags = parse_charge_flags(after.corrected_groups)
+    return replace(after, last_known=retain_known_flags(vehicle.last_known, flags))
 
 
 def apply_limit(vehicle: Vehicle, at: datetime, *, served: bool) -> VehicleChange | None:

@@ -1,225 +1,254 @@
-"""Correct known errors of vendors: a table of rules over the merged state of a vehicle. Pure functions.
+"""What to show instead of a vehicle's raw state: the result of the plausibility stage, as an overlay. Pure functions.
 
 A correction replaces whole state groups and is named in the vehicle's record. The raw state stays as Enode reported it,
-because merging and polling compare with that. A rule depends only on the newest state and on its own memory of earlier
-states, so the same state always gets the same correction.
-
-A correction that expires ends with the vehicle's next report: no clock triggers it.
+because merging and polling compare with that. docs/corrections.md describes each rule.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from math import cos, hypot, radians
 from typing import Any
 
-from relay.gateways.enode.json_fields import parse_bool, parse_datetime, parse_float, parse_object, parse_text
+from pydantic import TypeAdapter
+
+from relay.gateways.enode.json_fields import parse_bool, parse_datetime, parse_float, parse_object
 from relay.kit.json_object import JsonObject
-from relay.vehicles.merge import parse_version_time
-from relay.vehicles.models import CorrectionOverlay, VehicleState
-from relay.vehicles.transitions import parse_charge_flags
-
-UNPLUGGED = "UNPLUGGED"
-CHARGING = "PLUGGED_IN:CHARGING"
-COMPLETE = "PLUGGED_IN:COMPLETE"
-
-MAX_PLUGGED_IN_HOLD = timedelta(hours=24)
-"""How long after it was last seen plugged in a vehicle is shown as plugged in."""
-MIN_MOVED_KM = 0.5
-"""Movement by odometer; less may be rounding."""
-MIN_MOVED_METRES = 200.0
-"""Movement by position; less may be a weak GPS signal in a garage."""
-MIN_LEVEL_DROP = 3.0
-"""Percentage points of a drop that only driving explains."""
-
-MIN_ESTIMATE_SPAN = timedelta(minutes=10)
-"""The shortest time over which a charge rate is estimated; reports are two minutes apart."""
-MAX_ESTIMATE_AGE = timedelta(hours=1)
-"""How long an estimated charge rate is shown without another rise of the level."""
-MAX_CHARGE_RATE_KW = 400.0
-
-NOT_CHARGING_STATES = frozenset({UNPLUGGED, "PLUGGED_IN:STOPPED", COMPLETE, "PLUGGED_IN:NO_POWER", "PLUGGED_IN:FAULT"})
-"""States in which the battery isn't charging. INITIALIZING isn't among them: a vendor may call it charging."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CurrentState:
-    """A vehicle's newest state. `charge` is its chargeState as corrected by earlier rules, `at` its time."""
-
-    groups: JsonObject = field(repr=False)
-    charge: JsonObject = field(repr=False)
-    at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RuleResult:
-    """Members of chargeState to show instead (empty: nothing to correct), and the rule's new memory."""
-
-    replacements: Mapping[str, Any] = field(default_factory=dict)
-    memory: JsonObject | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CorrectionRule:
-    """The correction of one known error. Records list it by `name`. `vendors` None means that it applies to all."""
-
-    name: str
-    vendors: frozenset[str] | None = None
-    evaluate: Callable[[CurrentState, JsonObject | None], RuleResult]
-
-
-def derive_corrections(memory: JsonObject, state: VehicleState) -> CorrectionOverlay:
-    """The corrections of `state`. `memory` is that of the previous corrections.
-
-    The keys of a rule's memory are stored in `vehicles.correction_memory`: don't rename them.
-    """
-    raw = parse_object(state.groups, "chargeState")
-    version = state.versions.get("chargeState")
-    at = parse_version_time(version) if version else None
-    if raw is None or at is None:
-        return CorrectionOverlay(memory=memory)
-    vendor = parse_text(state.groups, "vendor")
-    charge, names, new_memory = dict(raw), [], {}
-    for rule in RULES:
-        if rule.vendors is not None and vendor not in rule.vendors:
-            continue
-        rule_memory = parse_object(memory, rule.name)
-        result = rule.evaluate(CurrentState(groups=state.groups, charge=charge, at=at), rule_memory)
-        if result.replacements:
-            charge |= result.replacements
-            names.append(rule.name)
-        if result.memory is not None:
-            new_memory[rule.name] = result.memory
-    return CorrectionOverlay(overlay={"chargeState": charge} if names else {}, names=tuple(names), memory=new_memory)
-
-
-def correct_false_unplugged(current: CurrentState, memory: JsonObject | None) -> RuleResult:
-    """Show a vehicle as plugged in that reports UNPLUGGED after a completed charge, until it moves or charges again.
-
-    Some vehicles report COMPLETE first, others change from CHARGING to UNPLUGGED when they are full. A full vehicle
-    that is really unplugged and stays where it is can't be distinguished, and is shown as plugged in meanwhile.
-    """
-    if parse_text(current.charge, "powerDeliveryState") in {CHARGING, COMPLETE}:
-        # Keep the position of the first report of this state: a later odometer may be of a vehicle that drove off.
-        is_repeated = memory is not None and parse_datetime(memory, "at") == current.at
-        return RuleResult(memory=memory if is_repeated else _build_position_memory(current))
-    if memory is None or _has_left(current, memory):
-        return RuleResult()
-    if not _is_unplugged(current.charge):
-        # An unknown state between two reports of UNPLUGGED doesn't mean that the vehicle was plugged in again.
-        is_unknown = parse_charge_flags({"chargeState": current.charge}).plugged_in is None
-        return RuleResult(memory=memory if is_unknown else None)
-    if memory.get("complete") is not True and not _is_full(current.charge):
-        return RuleResult()
-    return RuleResult(
-        replacements={"isPluggedIn": True, "isCharging": False, "powerDeliveryState": COMPLETE},
-        memory={**memory, "complete": True},
-    )
-
-
-def correct_is_charging(current: CurrentState, _memory: JsonObject | None) -> RuleResult:
-    """Correct an isCharging that flips on a parked vehicle, where powerDeliveryState contradicts it."""
-    is_charging, state = parse_bool(current.charge, "isCharging"), parse_text(current.charge, "powerDeliveryState")
-    plugged_in = parse_bool(current.charge, "isPluggedIn")
-    if is_charging is True and state != CHARGING and (state in NOT_CHARGING_STATES or plugged_in is False):
-        return RuleResult(replacements={"isCharging": False})
-    if is_charging is False and state == CHARGING and plugged_in is not False:
-        return RuleResult(replacements={"isCharging": True})
-    return RuleResult()
-
-
-def estimate_charge_rate(current: CurrentState, memory: JsonObject | None) -> RuleResult:
-    """Estimate a chargeRate that is null, from the battery's capacity and the times at which its level rose.
-
-    Most vendors report whole percents, so the level is exact only at the moment it changes. The estimate uses the time
-    between two rises that are at least MIN_ESTIMATE_SPAN apart.
-    """
-    level, capacity = parse_float(current.charge, "batteryLevel"), parse_float(current.charge, "batteryCapacity")
-    is_charging = (
-        parse_bool(current.charge, "isCharging") is True and parse_bool(current.charge, "isPluggedIn") is not False
-    )
-    if (
-        not is_charging
-        or current.charge.get("chargeRate") is not None
-        or level is None
-        or capacity is None
-        or capacity <= 0
-    ):
-        return RuleResult()
-    memory = _update_level_memory(current.at, level, capacity, memory)
-    rate, since = parse_float(memory, "rate"), parse_datetime(memory, "rose_at")
-    is_current = rate is not None and since is not None and current.at - since <= MAX_ESTIMATE_AGE
-    return RuleResult(replacements={"chargeRate": rate} if is_current else {}, memory=memory)
-
-
-# In order of evaluation; each rule sees the corrections of those before it.
-RULES: tuple[CorrectionRule, ...] = (
-    CorrectionRule(name="powerDeliveryState:held", vendors=frozenset({"XPENG"}), evaluate=correct_false_unplugged),
-    CorrectionRule(name="isCharging:powerDeliveryState", evaluate=correct_is_charging),
-    CorrectionRule(name="chargeRate:estimated", evaluate=estimate_charge_rate),
+from relay.kit.timestamps import format_timestamp
+from relay.vehicles.merge import GROUPS_WITH_OWN_TIME, parse_created_time, parse_version_time
+from relay.vehicles.models import CorrectionOverlay, GroupVersion, VehicleReport, VehicleState
+from relay.vehicles.plausibility.false_unplugged import has_left
+from relay.vehicles.plausibility.level import MAX_HOLD, Hold
+from relay.vehicles.plausibility.movement import Position
+from relay.vehicles.plausibility.odometer import (
+    OdometerMemory,
+    OdometerReading,
+    add_readings,
+    derive_odometer,
 )
+from relay.vehicles.plausibility.raw_samples import (
+    CHARGING,
+    DISCHARGING,
+    MEMBER_NAMES,
+    ChargeMembers,
+    RawSample,
+    get_valid_time,
+    is_on_globe,
+    is_possible_odometer,
+    parse_charge_members,
+    parse_place,
+)
+from relay.vehicles.plausibility.stage import HELD_LEVEL, HELD_PLUG, Belief, PlausibilityMemory, check_sample
+
+MAX_CLOCK_AHEAD = timedelta(minutes=2)
+"""How far a vendor's clock may be ahead of Enode's before a time is corrected."""
+MAX_CHARGING_AGE = timedelta(hours=8)
+"""How long a vehicle that can't be reached is shown as charging: the longest gap that the derivation bridges."""
+EXPIRY_LEEWAY = timedelta(seconds=1)
+ACTIVE_STATES = frozenset({CHARGING, DISCHARGING})
+
+ODOMETER_ADAPTER: TypeAdapter[OdometerMemory] = TypeAdapter(OdometerMemory)
+ODOMETER_KEY = "odometer"
 
 
-def _is_unplugged(charge: JsonObject) -> bool:
-    state = parse_text(charge, "powerDeliveryState") or "UNKNOWN"
-    return state == UNPLUGGED or (state == "UNKNOWN" and parse_bool(charge, "isPluggedIn") is False)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownState:
+    """A merged state under correction. `as_of` is the time for which it is shown."""
+
+    state: VehicleState
+    plausibility: PlausibilityMemory
+    odometer: OdometerMemory
+    as_of: datetime
+    overlay: dict[str, Any] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+
+    def get_group(self, name: str) -> JsonObject | None:
+        """A group as corrected so far; None if it isn't an object."""
+        return self.overlay.get(name) or parse_object(self.state.groups, name)
+
+    def correct(self, group: str, members: JsonObject, *names: str) -> None:
+        """Show `members` in a group instead of what it has."""
+        self.overlay[group] = {**(self.get_group(group) or {}), **members}
+        self.names.extend(names)
 
 
-def _is_full(charge: JsonObject) -> bool:
-    level, limit = parse_float(charge, "batteryLevel"), parse_float(charge, "chargeLimit")
-    return parse_bool(charge, "isFullyCharged") is True or (level is not None and level >= (limit or 100))
+def derive_corrections(
+    state: VehicleState, plausibility: PlausibilityMemory, memory: JsonObject, *, as_of: datetime | None = None
+) -> CorrectionOverlay:
+    """The corrections of `state`. `plausibility` is that of its newest sample, `memory` that of earlier corrections.
 
-
-def _build_position_memory(current: CurrentState) -> JsonObject:
-    location = parse_object(current.groups, "location") or {}
-    return {
-        "at": current.at.isoformat(),
-        "complete": parse_text(current.charge, "powerDeliveryState") == COMPLETE,
-        "level": parse_float(current.charge, "batteryLevel"),
-        "distance": parse_float(parse_object(current.groups, "odometer") or {}, "distance"),
-        "latitude": parse_float(location, "latitude"),
-        "longitude": parse_float(location, "longitude"),
-    }
-
-
-def _has_left(current: CurrentState, memory: JsonObject) -> bool:
-    """Whether the vehicle has moved since it was plugged in, or that was too long ago. Unknown values don't count."""
-    at, now = parse_datetime(memory, "at"), _build_position_memory(current)
-    if at is None or not timedelta() <= current.at - at <= MAX_PLUGGED_IN_HOLD:
-        return True
-    driven, dropped = _get_difference(now, memory, "distance"), _get_difference(memory, now, "level")
-    north, east = _get_difference(now, memory, "latitude"), _get_difference(now, memory, "longitude")
-    if (driven is not None and abs(driven) >= MIN_MOVED_KM) or (dropped is not None and dropped >= MIN_LEVEL_DROP):
-        return True
-    if north is None or east is None:
-        return False
-    east = (east + 180) % 360 - 180  # the short way across the date line
-    return hypot(north, east * cos(radians(now["latitude"]))) * 111_320 >= MIN_MOVED_METRES
-
-
-def _update_level_memory(at: datetime, level: float, capacity: float, memory: JsonObject | None) -> JsonObject:
-    """The new memory of the level: its last value, when it last rose, where the estimate starts, and the rate.
-
-    The first level doesn't start an estimate, because it is unknown when the level reached that percent.
+    `as_of` is the time for which the state is shown, by default that of its newest event. The same reports give the
+    same corrections, in whatever order they arrived.
     """
-    seen_at = parse_datetime(memory, "at") if memory else None
-    last_level = parse_float(memory, "level") if memory else None
-    if memory is None or last_level is None or seen_at is None or at < seen_at or level < last_level:
-        return {"at": at.isoformat(), "level": level}  # start again after a falling level
-    updated = {**memory, "at": at.isoformat(), "level": level}
-    if level == last_level:
-        return updated
-    updated["rose_at"] = at.isoformat()
-    start_at, start_level = parse_datetime(memory, "begun_at"), parse_float(memory, "begun")
-    if start_at is None or start_level is None:
-        return updated | {"begun_at": at.isoformat(), "begun": level}
-    if at - start_at < MIN_ESTIMATE_SPAN:
-        return updated
-    rate = capacity * (level - start_level) / 100 / ((at - start_at) / timedelta(hours=1))
-    new_rate = {"rate": round(rate, 1)} if rate <= MAX_CHARGE_RATE_KW else {"rate": None}
-    return updated | new_rate | {"begun_at": at.isoformat(), "begun": level}
+    shown = ShownState(
+        state=state,
+        plausibility=plausibility,
+        odometer=parse_odometer_memory(memory),
+        as_of=as_of or get_newest_event_time(state),
+    )
+    for correct in GROUP_CORRECTIONS:
+        correct(shown)
+    names = tuple(dict.fromkeys(shown.names))
+    hold = plausibility.levels.hold if HELD_LEVEL in names else None
+    return CorrectionOverlay(
+        overlay=shown.overlay,
+        names=names,
+        memory=memory,
+        held_since=None if hold is None else hold.begun_at,
+        review_at=_get_review_time(shown, hold),
+    )
 
 
-def _get_difference(one: JsonObject, other: JsonObject, key: str) -> float | None:
-    a, b = parse_float(one, key), parse_float(other, key)
-    return None if a is None or b is None else a - b
+def remember_odometer(memory: JsonObject, report: VehicleReport) -> JsonObject:
+    """The memory of corrections after a report's odometer."""
+    group = parse_object(report.vehicle, "odometer")
+    km = parse_float(group or {}, "distance")
+    if group is None or km is None or report.is_partial or not is_possible_odometer(km):
+        return memory
+    version = f"{report.created_at.isoformat()} {report.event_id:019d}"
+    reading = OdometerReading(at=get_valid_time(group, report.created_at), km=km, version=version)
+    before = parse_odometer_memory(memory)
+    after = add_readings(before, (reading,))
+    return memory if after == before else {**memory, ODOMETER_KEY: ODOMETER_ADAPTER.dump_python(after, mode="json")}
+
+
+def merge_odometers(memory: JsonObject, other: JsonObject) -> JsonObject:
+    """The memory of two vehicles that turn out to be one."""
+    after = add_readings(parse_odometer_memory(memory), parse_odometer_memory(other).readings)
+    return {**memory, ODOMETER_KEY: ODOMETER_ADAPTER.dump_python(after, mode="json")}
+
+
+def parse_odometer_memory(memory: JsonObject) -> OdometerMemory:
+    """The odometer's part of the memory of corrections."""
+    return ODOMETER_ADAPTER.validate_python(parse_object(memory, ODOMETER_KEY) or {})
+
+
+def get_newest_event_time(state: VehicleState) -> datetime:
+    """The time of the newest event in `state`."""
+    times = [parse_created_time(version) for version in state.versions.values()]
+    return max((at for at in times if at is not None), default=EARLIEST_TIME)
+
+
+def _correct_charge_state(shown: ShownState) -> None:
+    raw, version = parse_object(shown.state.groups, "chargeState"), shown.state.versions.get("chargeState")
+    if raw is None:
+        return
+    said = parse_charge_members(raw)
+    belief = _find_belief(shown, said, version)
+    members = {
+        MEMBER_NAMES[name]: _to_json(getattr(belief.charge, name))
+        for name in MEMBER_NAMES
+        if getattr(belief.charge, name) != getattr(said, name)
+    }
+    if members:
+        shown.correct("chargeState", members, *belief.names)
+
+
+def _find_belief(shown: ShownState, said: ChargeMembers, version: GroupVersion | None) -> Belief:
+    """What is believed of the charge state that is shown: of the newest sample, else of this state alone."""
+    memory, at = shown.plausibility, parse_version_time(version) if version else None
+    last = memory.last
+    if last is not None and last.at == at and last.charge == said and not _has_left_plug(shown, last):
+        is_accepted = memory.held_since is not None and shown.as_of - memory.held_since >= MAX_HOLD
+        return memory.released if is_accepted and memory.released else memory.belief
+    sample = RawSample(at=at or shown.as_of, version="", place_version="", charge=said)
+    return check_sample(PlausibilityMemory(), sample)[0].belief
+
+
+def _get_review_time(shown: ShownState, hold: Hold | None) -> datetime | None:
+    """When something else is shown without any report: the level is no longer held, or charging expires."""
+    times = [] if hold is None else [hold.since + MAX_HOLD]
+    version, is_reachable = shown.state.versions.get("chargeState"), parse_bool(shown.state.groups, "isReachable")
+    at = parse_version_time(version) if version else None
+    if at is not None and is_reachable is not True and _is_active(shown):
+        times.append(at + MAX_CHARGING_AGE + EXPIRY_LEEWAY)
+    return min(times, default=None)
+
+
+def _is_active(shown: ShownState) -> bool:
+    """Whether the vehicle is shown as charging or discharging."""
+    charge = parse_charge_members(shown.get_group("chargeState") or {})
+    return bool(charge.is_charging) or charge.state in ACTIVE_STATES
+
+
+def _has_left_plug(shown: ShownState, last: RawSample) -> bool:
+    """Whether a vehicle that is held as plugged in moved after its newest sample.
+
+    A vehicle that drives off may repeat its last charge state with its new odometer and position.
+    """
+    if HELD_PLUG not in shown.plausibility.belief.names:
+        return False
+    location, odometer = (parse_object(shown.state.groups, name) or {} for name in ("location", "odometer"))
+    now = Position(at=shown.as_of, place=parse_place(location, odometer))
+    return has_left(shown.plausibility.plug, last.charge, now)
+
+
+def _expire_charging(shown: ShownState) -> None:
+    """Don't show a vehicle as charging that nobody has reached for long."""
+    version = shown.state.versions.get("chargeState")
+    at = parse_version_time(version) if version else None
+    is_reachable = parse_bool(shown.state.groups, "isReachable") is True
+    if at is None or shown.as_of - at <= MAX_CHARGING_AGE or is_reachable or not _is_active(shown):
+        return
+    expired: dict[str, Any] = {"isCharging": None, "chargeRate": None, "chargeTimeRemaining": None}
+    if (shown.get_group("chargeState") or {}).get("powerDeliveryState") in ACTIVE_STATES:
+        expired["powerDeliveryState"] = "UNKNOWN"
+    shown.correct("chargeState", expired, "isCharging:expired")
+
+
+def _correct_location(shown: ShownState) -> None:
+    group = shown.get_group("location") or {}
+    latitude, longitude = parse_float(group, "latitude"), parse_float(group, "longitude")
+    if latitude is None or longitude is None or is_on_globe(latitude, longitude):
+        return
+    shown.correct("location", {"latitude": None, "longitude": None}, "location:outOfRange")
+
+
+def _correct_odometer(shown: ShownState) -> None:
+    km = parse_float(shown.get_group("odometer") or {}, "distance")
+    if km is None:
+        return
+    if not is_possible_odometer(km):
+        shown.correct("odometer", {"distance": None}, "odometer:outOfRange")
+        return
+    believed = derive_odometer(shown.odometer)
+    if believed is None or believed.km == km:
+        return
+    is_converted = believed.factor != 1.0 and believed.pending is None
+    name = "odometer:units" if is_converted else "odometer:held"
+    shown.correct("odometer", {"distance": _to_json(believed.km)}, name)
+
+
+def _correct_future_times(shown: ShownState) -> None:
+    """Don't show times later than the event that reported them."""
+    for name in sorted(GROUPS_WITH_OWN_TIME):
+        group, version = shown.get_group(name), shown.state.versions.get(name)
+        created_at = parse_created_time(version) if version else None
+        if group is not None and created_at is not None and _is_ahead(group, "lastUpdated", created_at):
+            shown.correct(name, {"lastUpdated": format_timestamp(created_at)}, f"{name}:future")
+    version = shown.state.versions.get("lastSeen")
+    created_at = parse_created_time(version) if version else None
+    if created_at is not None and _is_ahead(shown.state.groups, "lastSeen", created_at):
+        shown.overlay["lastSeen"] = format_timestamp(created_at)
+        shown.names.append("lastSeen:future")
+
+
+GROUP_CORRECTIONS: tuple[Callable[[ShownState], None], ...] = (
+    _correct_charge_state,
+    _expire_charging,
+    _correct_location,
+    _correct_odometer,
+    _correct_future_times,
+)
+"""In order of evaluation; each sees the corrections of those before it."""
+
+
+def _is_ahead(source: Mapping[str, Any], key: str, created_at: datetime) -> bool:
+    at = parse_datetime(source, key)
+    return at is not None and at > created_at + MAX_CLOCK_AHEAD
+
+
+def _to_json(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+EARLIEST_TIME = datetime.fromisoformat("0001-01-01T00:00:00+00:00")

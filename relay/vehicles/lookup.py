@@ -27,9 +27,16 @@ CURRENT_ENODE_ID: LiteralString = """
 """
 """Enode's newest id for the vehicle; null once it is unlinked."""
 
+ENODE_IDS: LiteralString = """
+array(select l.enode_vehicle_id from vehicle_links l where l.vehicle_id = v.id
+      order by l.linked_at, l.enode_vehicle_id)
+"""
+"""All ids that Enode ever gave the vehicle, oldest first."""
+
 _FIND_WITHIN_LIMIT: LiteralString = f"""
 select v.id from vehicles v where v.user_id = %(user_id)s and v.link_state <> 'over_limit' and {MATCHES_ID}
 """  # noqa: S608 - our own constants
+_FIND: LiteralString = f"select v.id from vehicles v where v.user_id = %(user_id)s and {MATCHES_ID}"  # noqa: S608 - our own constant
 _FIND_LINKED: LiteralString = f"""
 select v.id from vehicles v where v.user_id = %(user_id)s and v.gone_at is null and {MATCHES_ID}
 """  # noqa: S608 - our own constants
@@ -38,6 +45,11 @@ select v.id from vehicles v where v.user_id = %(user_id)s and v.gone_at is null 
 def build_lookup_parameters(user_id: UUID, vehicle_id: str) -> dict[str, Any]:
     """The parameters of a statement that uses `MATCHES_ID`."""
     return {"user_id": user_id, "vehicle": strip_nul(vehicle_id)}
+
+
+async def find_vehicle(connection: Connection, user_id: UUID, vehicle_id: str) -> UUID | None:
+    """The user's vehicle with this id, also an unlinked one and one over the plan's limit. For operators."""
+    return await _find(connection, _FIND, user_id, vehicle_id)
 
 
 async def find_vehicle_within_limit(connection: Connection, user_id: UUID, vehicle_id: str) -> UUID | None:

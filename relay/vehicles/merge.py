@@ -5,6 +5,9 @@ whole, nulls included, by one with a greater version (a last-writer-wins registe
 group was true: `lastUpdated` for groups that have it, but never later than their event; the event's time for all
 others. Ties go to the newer event, then to the one stored later.
 
+A vehicle that can't be reached knows nothing new: a group that is all null or UNKNOWN doesn't erase what is known then,
+unless the scope that covers it was revoked (docs/decisions/0020).
+
 A `user:vehicle:discovered` event knows the name and little else. It is merged member by member, and its empty members
 get the lowest version: they add missing members but never replace anything.
 """
@@ -19,6 +22,14 @@ from relay.vehicles.models import GroupVersion, VehicleReport, VehicleState
 
 GROUPS_WITH_OWN_TIME = frozenset({"chargeState", "location", "odometer"})
 """Groups with a `lastUpdated` of their own. (`lastSeen` is a plain time and its own version.)"""
+
+SCOPE_OF_GROUP: Mapping[str, str] = {
+    "chargeState": "vehicle:read:data",
+    "odometer": "vehicle:read:data",
+    "information": "vehicle:read:data",
+    "location": "vehicle:read:location",
+}
+"""Groups that a vehicle which can't be reached may report as unknown, and the scope without which nobody may know."""
 
 # What Enode writes for unknown values: in a `discovered` event they are treated like null.
 EMPTY_VALUES: tuple[object, ...] = (None, "UNKNOWN", {}, [], {"isCapable": False, "interventionIds": []})
@@ -37,6 +48,14 @@ def parse_version_time(version: GroupVersion) -> datetime | None:
     return None if text == UNKNOWN_TIME else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+def parse_created_time(version: GroupVersion) -> datetime | None:
+    """The time of the event that reported a value of this version; None if unknown."""
+    start = len(UNKNOWN_TIME) + 1
+    text = version[start : start + len(UNKNOWN_TIME)]
+    is_time = text[4:5] == "-"  # see format_version_time
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if is_time else None
+
+
 def merge_report(state: VehicleState, report: VehicleReport) -> VehicleState:
     """`state` after `report`. Accepts any JSON object; merging the same report again changes nothing."""
     registers = _Registers(state)
@@ -45,9 +64,24 @@ def merge_report(state: VehicleState, report: VehicleReport) -> VehicleState:
         if report.is_partial and isinstance(value, dict) and value:
             for leaf, member in value.items():
                 registers.write_leaf(name, leaf, member, _build_version(at, member, report))
+        elif is_unknown_while_unreachable(name, report.vehicle):
+            registers.write_group(name, value, _build_version(None, value, report))
         else:
             registers.write_group(name, value, _build_version(at, value, report))
     return registers.to_state()
+
+
+def is_unknown_while_unreachable(name: str, vehicle: JsonObject) -> bool:
+    """Whether a group says nothing because the vehicle can't be reached, so that it erases nothing."""
+    scope = SCOPE_OF_GROUP.get(name)
+    if scope is None or vehicle.get("isReachable", True) is True:
+        return False
+    scopes, group = vehicle.get("scopes"), vehicle.get(name)
+    is_revoked = isinstance(scopes, list) and scope not in scopes
+    if is_revoked or not (group is None or isinstance(group, dict)):
+        return False
+    members = {member: value for member, value in (group or {}).items() if member != "lastUpdated"}
+    return all(value is None or value == "UNKNOWN" for value in members.values())
 
 
 def merge_states(state: VehicleState, other: VehicleState) -> VehicleState:

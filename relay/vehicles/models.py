@@ -53,12 +53,15 @@ class CorrectionOverlay:
     """Corrections of a vehicle's state (see corrections.py).
 
     `overlay` has the whole groups to show instead, `names` the rules that applied, `memory` what the rules keep of
-    earlier states.
+    earlier states. `held_since` is when the level that is held was first reported; None while none is. At `review_at`
+    something else is shown, even if the vehicle reports nothing.
     """
 
     overlay: JsonObject = field(default_factory=dict, repr=False)
     names: tuple[str, ...] = ()
     memory: JsonObject = field(default_factory=dict, repr=False)
+    held_since: datetime | None = None
+    review_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,13 +138,15 @@ class VehicleChange:
     links: tuple[VehicleLink, ...] = ()
     transition_kinds: tuple[str, ...] = ()
     occurred_at: datetime
+    # Whether the vehicle got an Enode id that it didn't have before; its record lists them.
+    has_new_link: bool = False
 
     @property
     def is_visible(self) -> bool:
         """Whether the user can see a difference."""
         before = None if self.before is None or self.before.gone_at else self.before.visible_state
         after = None if self.after.gone_at else self.after.visible_state
-        return before != after
+        return before != after or (after is not None and self.has_new_link)
 
     @property
     def has_presence_change(self) -> bool:

@@ -1,6 +1,6 @@
 """Vehicles and commands as JSON of the API, from database rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 
@@ -62,9 +62,13 @@ class InterventionRecord(TypedDict):
 
 
 class VehicleRecord(TypedDict):
-    """A vehicle: our id and revision, and Enode's vehicle object. `corrections` names the corrections applied to it."""
+    """A vehicle: our id and revision, and Enode's vehicle object. `corrections` names the corrections applied to it.
+
+    `former_ids` are all other ids that Enode ever gave the vehicle, a new one each time it is linked, oldest first.
+    """
 
     id: str
+    former_ids: list[str]
     revision: int
     link: LinkRecord
     vehicle: dict[str, Any]
@@ -82,17 +86,29 @@ def render_vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
     """
     over_limit = row["link_state"] == "over_limit"
     command = row["command"]
+    vehicle = select_display_members(row["vehicle_cache"]) if over_limit else row["vehicle_cache"]
     return {
         "id": str(row["id"]),
+        "former_ids": list_former_ids(row["enode_ids"], vehicle),
         "revision": row["revision"],
-        "link": {"state": row["link_state"], "since": format_timestamp(row["link_since"])},
-        "vehicle": select_display_members(row["vehicle_cache"]) if over_limit else row["vehicle_cache"],
+        "link": render_link_record(row),
+        "vehicle": vehicle,
         "corrections": [] if over_limit else list(row["corrections"]),
         "smart_charging": None if over_limit else _render_smart_charging(row["smart_charging"]),
         "interventions": [] if over_limit else list(row["interventions"] or ()),
         "command": None if over_limit or command is None else render_command_record(command),
         "energy": None if over_limit else render_energy_record(row["lifetime_kwh"], row["home_kwh"]),
     }
+
+
+def list_former_ids(enode_ids: Iterable[str], vehicle: Mapping[str, Any]) -> list[str]:
+    """The ids that Enode gave a vehicle, without the one that its object `vehicle` has, if any."""
+    return [enode_id for enode_id in enode_ids if enode_id != vehicle.get("id")]
+
+
+def render_link_record(row: Mapping[str, Any]) -> LinkRecord:
+    """The state of a vehicle's link. `row` has columns of `vehicles`."""
+    return {"state": row["link_state"], "since": format_timestamp(row["link_since"])}
 
 
 def render_energy_record(lifetime_kwh: float | None, home_kwh: float | None) -> EnergyRecord | None:

@@ -17,7 +17,7 @@ from relay.vehicles.models import ChargeFlags, CorrectionOverlay, SmartCharging,
 
 _VEHICLE_COLUMNS: LiteralString = """
 v.id, v.user_id, v.revision, v.vehicle_cache, v.versions, v.corrected, v.corrections,
-v.correction_memory, v.smart_charging, v.last_known, v.link_state, v.link_since, v.broken_at,
+v.correction_memory, v.held_since, v.review_at, v.smart_charging, v.last_known, v.link_state, v.link_since, v.broken_at,
 v.vin_hash, v.gone_at, v.gone_reason,
 (select to_jsonb(e) - 'base' from vehicle_energy e where e.vehicle_id = v.id) as ledger, now() as read_at
 """
@@ -32,8 +32,12 @@ select {_VEHICLE_COLUMNS}, {_LINK_COLUMNS} from vehicle_links l join vehicles v 
 where l.enode_vehicle_id = %s
 """  # noqa: S608 - our own constants
 FIND_BY_VIN: LiteralString = f"select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s and v.vin_hash = %s"  # noqa: S608 - our own constants
+FIND_BY_ID: LiteralString = f"select {_VEHICLE_COLUMNS} from vehicles v where v.id = %s"  # noqa: S608 - our own constants
 LIST_BY_VENDOR: LiteralString = f"""
 select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s and v.vendor = %s and v.gone_at is null order by v.id
+"""  # noqa: S608 - our own constants
+LIST_OF_USER: LiteralString = f"""
+select {_VEHICLE_COLUMNS} from vehicles v where v.user_id = %s order by v.id
 """  # noqa: S608 - our own constants
 # Vehicles to serve first when the plan doesn't cover all: chosen by the user, then served already, then linked first.
 LIST_BY_PRIORITY: LiteralString = f"""
@@ -46,18 +50,18 @@ LIST_LINKS: LiteralString = f"select {_LINK_COLUMNS} from vehicle_links l where 
 SAVE = """
 with saved_vehicle as (
     insert into vehicles as v (id, user_id, vendor, revision, vehicle_cache, versions, corrected, corrections,
-                               correction_memory, smart_charging, last_known, link_state, link_since, broken_at,
-                               vin_hash, gone_at, gone_reason)
+                               correction_memory, held_since, review_at, smart_charging, last_known, link_state,
+                               link_since, broken_at, vin_hash, gone_at, gone_reason)
     values (%(id)s, %(user_id)s, %(vendor)s, %(revision)s, %(groups)s, %(versions)s, %(corrected)s, %(corrections)s,
-            %(correction_memory)s, %(smart_charging)s, %(last_known)s, %(link_state)s, %(link_since)s, %(broken_at)s,
-            %(vin_hash)s, %(gone_at)s, %(gone_reason)s)
+            %(correction_memory)s, %(held_since)s, %(review_at)s, %(smart_charging)s, %(last_known)s, %(link_state)s,
+            %(link_since)s, %(broken_at)s, %(vin_hash)s, %(gone_at)s, %(gone_reason)s)
     on conflict (id) do update set (vendor, revision, vehicle_cache, versions, corrected, corrections,
-                                    correction_memory, smart_charging, last_known, link_state, link_since, broken_at,
-                                    vin_hash, gone_at, gone_reason, updated_at)
+                                    correction_memory, held_since, review_at, smart_charging, last_known, link_state,
+                                    link_since, broken_at, vin_hash, gone_at, gone_reason, updated_at)
         = (excluded.vendor, excluded.revision, excluded.vehicle_cache, excluded.versions, excluded.corrected,
-           excluded.corrections, excluded.correction_memory, excluded.smart_charging, excluded.last_known,
-           excluded.link_state, excluded.link_since, excluded.broken_at, excluded.vin_hash, excluded.gone_at,
-           excluded.gone_reason, now())
+           excluded.corrections, excluded.correction_memory, excluded.held_since, excluded.review_at,
+           excluded.smart_charging, excluded.last_known, excluded.link_state, excluded.link_since, excluded.broken_at,
+           excluded.vin_hash, excluded.gone_at, excluded.gone_reason, now())
 )
 insert into vehicle_links (enode_vehicle_id, vehicle_id, linked_at, seen_at, ended_at)
 select * from unnest(%(enode_vehicle_ids)s::text[], %(vehicle_ids)s::uuid[], %(linked_ats)s::timestamptz[],
@@ -77,6 +81,17 @@ async def find_by_vin(connection: Connection, user_id: UUID, vin_hash: bytes) ->
     """The user's vehicle with this VIN hash, also one that is gone."""
     rows = await _fetch_rows(connection, FIND_BY_VIN, [user_id, vin_hash])
     return _parse_vehicle(rows[0]) if rows else None
+
+
+async def find_vehicle(connection: Connection, vehicle_id: UUID) -> Vehicle | None:
+    """The vehicle with this id, also one that is gone."""
+    rows = await _fetch_rows(connection, FIND_BY_ID, [vehicle_id])
+    return _parse_vehicle(rows[0]) if rows else None
+
+
+async def list_of_user(connection: Connection, user_id: UUID) -> list[Vehicle]:
+    """All of the user's vehicles, also those that are gone."""
+    return [_parse_vehicle(row) for row in await _fetch_rows(connection, LIST_OF_USER, [user_id])]
 
 
 async def list_by_vendor(connection: Connection, user_id: UUID, vendor: str) -> list[Vehicle]:
@@ -112,6 +127,8 @@ async def save_vehicle(
             "corrected": Jsonb(vehicle.corrected.overlay),
             "corrections": list(vehicle.corrected.names),
             "correction_memory": Jsonb(vehicle.corrected.memory),
+            "held_since": vehicle.corrected.held_since,
+            "review_at": vehicle.corrected.review_at,
             "smart_charging": _serialize_smart_charging(vehicle.smart_charging),
             "last_known": Jsonb(asdict(vehicle.last_known)),
             "link_state": vehicle.link_state,
@@ -146,7 +163,11 @@ def _parse_vehicle(row: DictRow) -> Vehicle:
             row["read_at"],
         ),
         corrected=CorrectionOverlay(
-            overlay=row["corrected"], names=tuple(row["corrections"]), memory=row["correction_memory"]
+            overlay=row["corrected"],
+            names=tuple(row["corrections"]),
+            memory=row["correction_memory"],
+            held_since=row["held_since"],
+            review_at=row["review_at"],
         ),
         smart_charging=_parse_smart_charging(row["smart_charging"], row["read_at"]),
         last_known=ChargeFlags(**row["last_known"]),

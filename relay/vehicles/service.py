@@ -10,16 +10,18 @@ Which vehicle an event is about:
 * A known VIN never changes: the Enode id is more reliable than a vendor's correction.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from relay.gateways.enode.json_fields import parse_datetime, parse_object, parse_text
 from relay.kit.database import Connection
 from relay.vehicles import links, repository
-from relay.vehicles.changes import apply_report, build_change, create_link, create_vehicle
+from relay.vehicles.changes import apply_report, build_change, create_link, create_vehicle, merge_vehicle_report
+from relay.vehicles.corrections import merge_odometers
 from relay.vehicles.merge import merge_states
 from relay.vehicles.models import SmartCharging, Vehicle, VehicleChange, VehicleLink, VehicleReport
+from relay.vehicles.plausibility.stage import PlausibilityMemory
 from relay.vehicles.vin import hash_vin
 
 REASON_DELETED = "deleted"
@@ -30,10 +32,38 @@ class ForeignVehicleError(Exception):
     """An Enode vehicle is linked to a vehicle of another user. The message has only our id of that vehicle."""
 
 
-async def apply_vehicle_report(
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportTarget:
+    """The vehicle that a report is about: `before`, and with the report's state but without corrections yet.
+
+    `has_new_link`: it got an Enode id that it didn't have before.
+    `duplicate` is the removal of another vehicle that turned out to be this one.
+    """
+
+    before: Vehicle | None
+    vehicle: Vehicle
+    links: tuple[VehicleLink, ...]
+    has_new_link: bool
+    report: VehicleReport
+    duplicate: VehicleChange | None = None
+
+    @property
+    def duplicate_id(self) -> UUID | None:
+        """The id of the vehicle that turned out to be this one."""
+        return None if self.duplicate is None else self.duplicate.after.id
+
+    def build_changes(self, plausibility: PlausibilityMemory) -> list[VehicleChange]:
+        """The changes by the report. `plausibility` is that of the vehicle's newest sample after it."""
+        after = apply_report(self.vehicle, self.report, plausibility)
+        change = build_change(self.before, after, self.links, self.report.created_at)
+        change = replace(change, has_new_link=self.has_new_link)
+        return [change] if self.duplicate is None else [self.duplicate, change]
+
+
+async def find_report_target(
     connection: Connection, user_id: UUID, report: VehicleReport, *, vin_key: bytes
-) -> list[VehicleChange]:
-    """The changes by a report of a vehicle. Raises ForeignVehicleError."""
+) -> ReportTarget:
+    """The vehicle that a report is about. Raises ForeignVehicleError."""
     vin_hash = _hash_report_vin(report, vin_key)
     linked = await _find_linked(connection, user_id, report.enode_vehicle_id)
     same_vin = None
@@ -52,7 +82,13 @@ async def apply_vehicle_report(
     link = links.mark_seen(link, report.created_at)
     if link.is_live:  # An ended link says nothing about the vehicle's other links.
         vehicle = links.update_gone_state(vehicle, [link], report.created_at, REASON_DELETED)
-    return [build_change(before, apply_report(vehicle, report), (link,), report.created_at)]
+    return ReportTarget(
+        before=before,
+        vehicle=merge_vehicle_report(vehicle, report),
+        links=(link,),
+        has_new_link=linked is None,
+        report=report,
+    )
 
 
 async def apply_vehicle_deletion(
@@ -122,20 +158,29 @@ async def _find_linked(
 
 async def _merge_vehicles(
     connection: Connection, kept: Vehicle, duplicate: Vehicle, link: VehicleLink, report: VehicleReport
-) -> list[VehicleChange]:
+) -> ReportTarget:
     """Merge `duplicate`, which is linked by `link`, into `kept`: they turned out to be the same vehicle."""
     at = report.created_at
     moved = tuple(
         replace(links.mark_seen(old, at) if old.enode_vehicle_id == link.enode_vehicle_id else old, vehicle_id=kept.id)
         for old in await repository.list_links(connection, duplicate.id)
     )
-    vehicle = replace(kept, state=merge_states(kept.state, duplicate.state))
+    memory = merge_odometers(kept.corrected.memory, duplicate.corrected.memory)
+    vehicle = replace(
+        kept,
+        state=merge_states(kept.state, duplicate.state),
+        corrected=replace(kept.corrected, memory=memory),
+    )
     if any(moved_link.is_live for moved_link in moved):
         vehicle = links.update_gone_state(vehicle, moved, at, REASON_DELETED)
-    return [
-        build_change(duplicate, links.update_gone_state(duplicate, (), at, REASON_SAME_VEHICLE), (), at),
-        build_change(kept, apply_report(vehicle, report), moved, at),
-    ]
+    return ReportTarget(
+        before=kept,
+        vehicle=merge_vehicle_report(vehicle, report),
+        links=moved,
+        has_new_link=True,
+        report=report,
+        duplicate=build_change(duplicate, links.update_gone_state(duplicate, (), at, REASON_SAME_VEHICLE), (), at),
+    )
 
 
 async def _create_tombstone(
@@ -151,4 +196,5 @@ async def _create_tombstone(
     vehicle = same_vin or replace(
         apply_report(create_vehicle(user_id, at), report), vin_hash=vin_hash, gone_at=at, gone_reason=REASON_DELETED
     )
-    return [build_change(same_vin, vehicle, (replace(create_link(vehicle, report), ended_at=at),), at)]
+    change = build_change(same_vin, vehicle, (replace(create_link(vehicle, report), ended_at=at),), at)
+    return [replace(change, has_new_link=True)]

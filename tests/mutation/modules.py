@@ -11,6 +11,7 @@ MODULES: tuple[ModuleRow, ...] = (
         modules=(
             "relay/vehicles/capabilities.py",
             "relay/vehicles/changes.py",
+            "relay/vehicles/classic_records.py",
             "relay/vehicles/corrections.py",
             "relay/vehicles/display_name.py",
             "relay/vehicles/future_versions.py",
@@ -28,14 +29,29 @@ MODULES: tuple[ModuleRow, ...] = (
         modules=(
             "relay/vehicles/charging/derivation.py",
             "relay/vehicles/charging/energy.py",
+            "relay/vehicles/charging/fold.py",
             "relay/vehicles/charging/home_and_rates.py",
             "relay/vehicles/charging/ledger.py",
+            "relay/vehicles/charging/owner_corrections.py",
             "relay/vehicles/charging/periods.py",
             "relay/vehicles/charging/rows.py",
-            "relay/vehicles/charging/samples.py",
             "relay/vehicles/charging/session_records.py",
         ),
         tests=("tests/relay/vehicles/charging",),
+    ),
+    ModuleRow(
+        modules=(
+            "relay/vehicles/plausibility/charge_rate.py",
+            "relay/vehicles/plausibility/contradictions.py",
+            "relay/vehicles/plausibility/false_unplugged.py",
+            "relay/vehicles/plausibility/level.py",
+            "relay/vehicles/plausibility/movement.py",
+            "relay/vehicles/plausibility/odometer.py",
+            "relay/vehicles/plausibility/ranges.py",
+            "relay/vehicles/plausibility/raw_samples.py",
+            "relay/vehicles/plausibility/stage.py",
+        ),
+        tests=("tests/relay/vehicles/plausibility", "tests/relay/vehicles/test_*.py"),
     ),
     ModuleRow(
         modules=("relay/metering/poll_schedule.py", "relay/metering/quota.py"),
@@ -111,10 +127,6 @@ MODULES: tuple[ModuleRow, ...] = (
     ModuleRow(
         modules=("relay/plans.py",),
         tests=("tests/relay/test_*.py", "tests/relay/metering"),
-    ),
-    ModuleRow(
-        modules=("relay/usecases/classic/vehicle_records.py",),
-        tests=("tests/relay/usecases/classic/test_vehicle_records.py",),
     ),
     ModuleRow(
         modules=("relay/usecases/feed/plan_polling.py",),
@@ -226,7 +238,15 @@ MODULES: tuple[ModuleRow, ...] = (
     ),
     ModuleRow(
         modules=("custom_components/evconduit/webhook_handler.py",),
-        tests=("tests/component/test_webhook.py",),
+        tests=("tests/component/test_clock.py", "tests/component/test_webhook.py"),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/record_order.py",),
+        tests=("tests/component/test_record_order.py",),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/client/clock.py", "custom_components/evconduit/clock_issue.py"),
+        tests=("tests/component/test_clock.py",),
     ),
     ModuleRow(
         modules=("custom_components/evconduit/error_messages.py",),
@@ -246,6 +266,6 @@ MODULES: tuple[ModuleRow, ...] = (
     ),
     ModuleRow(
         modules=("custom_components/evconduit/repair_issues.py",),
-        tests=("tests/component/test_repair_issues.py",),
+        tests=("tests/component/test_repair_issues.py", "tests/component/test_repairs.py"),
     ),
 )

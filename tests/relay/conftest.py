@@ -28,6 +28,15 @@ settings.load_profile("relay")
 
 _database_numbers = itertools.count(1)
 
+MAX_ID_LENGTH = 80
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Shorten the ids of tests of long texts: pytest's reports, and terminals, show them whole."""
+    if isinstance(val, str) and len(val) > MAX_ID_LENGTH:
+        return f"{val[:20].encode('unicode_escape').decode()}...{len(val)}"
+    return None
+
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

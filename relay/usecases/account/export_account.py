@@ -74,6 +74,7 @@ SECTIONS: tuple[ExportSection, ...] = (
     _make_vehicle_section("vehicle_links", "vehicle_links", order_by="linked_at, enode_vehicle_id"),
     _make_user_section("link_pages", "link_pages", order_by="expires_at, id", excluded_columns="{token_hash}"),
     _make_vehicle_section("charging_sessions", "charging_sessions", order_by="started_at, id"),
+    _make_vehicle_section("session_corrections", "session_corrections", order_by="started_at, id"),
     _make_vehicle_section("charging_samples", "charging_samples", order_by="vehicle_id, at"),
     _make_vehicle_section("energy", "vehicle_energy", order_by="vehicle_id"),
     _make_user_section("homes", "home_places", order_by="user_id"),

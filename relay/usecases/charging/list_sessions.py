@@ -23,7 +23,7 @@ MAX_SESSIONS = 200
 LIST_SESSIONS: LiteralString = f"""
 select s.*, {IS_UNDER_WAY} as under_way
 from vehicles v join charging_sessions s on s.vehicle_id = v.id
-where v.user_id = %(user_id)s and v.link_state <> 'over_limit'
+where v.user_id = %(user_id)s and v.link_state <> 'over_limit' and not s.deleted_by_owner
   and (%(vehicle_id)s::uuid is null or v.id = %(vehicle_id)s)
   and (s.started_at, s.id) < (%(before_at)s, %(before_id)s)
 order by s.started_at desc, s.id desc limit %(limit)s

@@ -19,13 +19,13 @@ from relay.usecases.calls.authorize import (
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.classic.problem_details import ClassicRoute
-from relay.usecases.classic.vehicle_records import (
+from relay.usecases.feed.reader import read_snapshot
+from relay.vehicles.classic_records import (
     render_ha_status,
     render_ha_vehicle,
     render_listed_vehicle,
     render_status,
 )
-from relay.usecases.feed.reader import read_snapshot
 from relay.vehicles.lookup import IS_SERVED
 from relay.vehicles.records import VehicleRecord
 

@@ -13,12 +13,14 @@ from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.classic.problem_details import ClassicRoute
 from relay.usecases.commands.command_routes import ChargingRequest
-from relay.usecases.commands.send_command import CommandRequest, send_command
+from relay.usecases.commands.send_command import CommandRequest, CommandResult, send_command
 from relay.vehicles.lookup import CURRENT_ENODE_ID
 
 FIND_COMMAND: LiteralString = f"""
 select c.*, {CURRENT_ENODE_ID} as target_id from commands c join vehicles v on v.id = c.vehicle_id where c.id = %s
 """  # noqa: S608 - our own constants
+
+REFUSED_STATES = frozenset({"failed", "cancelled"})
 
 router = APIRouter(prefix="/api", tags=["Classic"], route_class=ClassicRoute)
 
@@ -62,6 +64,8 @@ async def _send_command(
     async with runtime.pool.connection() as connection:
         row = await fetch_one(connection, FIND_COMMAND, [command["id"]], dict_row)
     assert row is not None  # noqa: S101 - just inserted; commands are deleted only with their user
+    if command["state"] in REFUSED_STATES:
+        raise _create_refusal_problem(result, row)
     return {
         "status": "success",
         "vehicle_id": command["vehicle_id"],
@@ -69,6 +73,18 @@ async def _send_command(
         "action": body.action,
         "enode_response": render_enode_action(row),
     }
+
+
+def _create_refusal_problem(result: CommandResult, row: DictRow) -> Problem:
+    """The problem of a command that Enode accepted with 200, but as an action that has already ended without effect.
+
+    Enode does so when a condition isn't met that may still change, for example when the vehicle isn't plugged in.
+    Classic clients take every 200 for success.
+    """
+    reason = result.command["reason"]
+    detail = (reason and reason["detail"]) or "Enode gave no reason."
+    members = {"command": result.command, "reason": reason, "enode_response": render_enode_action(row)}
+    return Problem(422, "command-refused", detail, headers=result.headers, **members)
 
 
 def render_enode_action(row: DictRow) -> dict[str, Any]:

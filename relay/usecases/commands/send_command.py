@@ -176,7 +176,7 @@ async def _record_result(
     async with runtime.pool.connection() as connection:
         if outcome is not None:
             await record_command_outcome(connection, command_id, outcome)
-            if outcome.state == "failed" and problem is not None:
+            if outcome.is_refusal:
                 call = await refund_call(connection, call)
         row = await find_command_by_id(connection, call.caller.user_id, command_id)
     runtime.feed_waker.wake([call.caller.user_id])

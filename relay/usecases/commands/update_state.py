@@ -64,6 +64,11 @@ class CommandOutcome:
         """Whether the state is final."""
         return self.state != "pending"
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the command is not carried out."""
+        return self.state in {"failed", "cancelled"}
+
     @classmethod
     def failed(cls, kind: str, detail: str) -> Self:
         """The command was not carried out. `kind` is a failure type in Enode's terms, `detail` a sentence."""

@@ -15,13 +15,14 @@ from relay.delivery.delivery_queue import DeliveryLease
 from relay.delivery.payloads import is_acknowledged, render_changes_body
 from relay.delivery.signing import create_signed_headers, derive_endpoint_secret, derive_message_id
 from relay.feed.cursor import MAX_REPLAYED_TRANSITIONS, Cursor
-from relay.feed.messages import Message, SnapshotMessage, VehicleMessage
+from relay.feed.messages import Message, VehicleMessage
 from relay.kit.database import Connection
 from relay.kit.outbound import OutboundClient, OutboundError, OutboundFailure
 from relay.plans import Plans
 from relay.usecases.calls.authorize import get_installation_call
 from relay.usecases.feed.account_and_vehicles import render_account_record
 from relay.usecases.feed.reader import read_changes, read_snapshot
+from relay.vehicles.classic_records import render_pushed_vehicle
 
 JSON_HEADERS = {"Content-Type": "application/json"}
 
@@ -117,7 +118,7 @@ async def _build_snapshot(
     """Render the snapshot and the missed transitions, as at the beginning of a stream."""
     snapshot = await read_snapshot(connection, lease.user_id, lease.replay_cursor)
     account = render_account_record(await get_installation_call(connection, lease.credential_id), plans, version)
-    message = SnapshotMessage(at=snapshot.at, account=account, vehicles=snapshot.vehicles, gap=snapshot.gap)
+    message = snapshot.create_message(account)
     since = lease.replay_cursor if snapshot.replay else None
     messages: list[tuple[Message, Cursor]] = [(message, since or snapshot.cursor), *snapshot.pair_replay_with_cursors()]
     return snapshot.cursor, render_changes_body(snapshot.cursor, messages)
@@ -144,7 +145,7 @@ async def _build_classic_content(connection: Connection, lease: DeliveryLease) -
     vehicle = ClassicVehicle(
         user_id=lease.user_id,
         vehicle_id=UUID(first.record["id"]),
-        vehicle=first.record["vehicle"],
+        vehicle=render_pushed_vehicle(first.record["vehicle"]),
         configured_id=lease.configured_id,
     )
     return ClassicContent(cursor=Cursor(epoch=changes.end_cursor.epoch, seq=seq), vehicle=vehicle)

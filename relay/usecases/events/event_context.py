@@ -35,15 +35,11 @@ class EventContext:
 
     async def apply_vehicle_report(self, report: VehicleReport) -> bool:
         """Apply a vehicle's state to the vehicle and its charging history; True if the user sees something new."""
-        *merged, reported = await service.apply_vehicle_report(
-            self.connection, self.user_id, report, vin_key=self.vin_key
-        )
-        merged_vehicle_id = merged[0].after.id if merged else None
-        has_energy_update = await record_charging(
-            self.connection, reported.after, report, merged_vehicle_id=merged_vehicle_id
-        )
+        target = await service.find_report_target(self.connection, self.user_id, report, vin_key=self.vin_key)
+        recorded = await record_charging(self.connection, target.vehicle, report, merged_vehicle_id=target.duplicate_id)
+        *merged, reported = target.build_changes(recorded.plausibility)
         has_updates = await self.record_changes(merged)
-        has_updates |= await self._record_change(reported, has_energy_update=has_energy_update)
+        has_updates |= await self._record_change(reported, has_energy_update=recorded.has_energy_update)
         return await self._enforce_vehicle_limit([*merged, reported]) or has_updates
 
     async def record_changes(self, changes: list[VehicleChange]) -> bool:

@@ -35,7 +35,7 @@ async def record_change(
     connection: Connection,
     change: VehicleChange,
     *,
-    source_event_id: int,
+    source_event_id: int | None,
     live: bool = True,
     has_energy_update: bool = False,
 ) -> bool:

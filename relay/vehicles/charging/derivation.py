@@ -9,7 +9,7 @@ charge level proves otherwise.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Annotated
 
@@ -24,7 +24,8 @@ from relay.vehicles.charging.periods import (
     resume_period,
     start_period,
 )
-from relay.vehicles.charging.samples import ChargeReading, ChargingSample
+from relay.vehicles.charging.samples import ChargingSample
+from relay.vehicles.plausibility.stage import PlausibilityMemory
 
 MAX_GAP = timedelta(hours=8)
 """The longest time between two samples from which anything is concluded."""
@@ -38,11 +39,13 @@ MIN_FALL = 2.0
 class DerivationState:
     """All that processing the next sample needs: the last sample, its unknowns filled in, and the newest period.
 
-    Stored as JSON in `vehicle_energy.tail` and `vehicle_energy.base`, where the period's key is `spell`.
+    Stored as JSON in `vehicle_energy.tail` and `vehicle_energy.base`, where the period's key is `spell`. `plausibility`
+    is what the stage before this one keeps; the derivation itself doesn't use it.
     """
 
     last: ChargingSample | None = None
     period: Annotated[ChargingPeriod | None, Field(alias="spell")] = None
+    plausibility: PlausibilityMemory = field(default_factory=PlausibilityMemory)
 
 
 def advance_state(state: DerivationState, sample: ChargingSample) -> DerivationState:
@@ -109,7 +112,8 @@ def _fill_unknowns(last: ChargingSample, now: ChargingSample) -> ChargingSample:
     is_unknown = after.charging is None
     return replace(
         now,
-        reading=ChargeReading(
+        reading=replace(
+            after,
             charging=before.charging if is_unknown else after.charging,
             plugged_in=before.plugged_in if after.plugged_in is None else after.plugged_in,
             soc=before.soc if after.soc is None else after.soc,

@@ -34,7 +34,9 @@ def add_energy(total_kwh: float | None, more_kwh: float | None) -> float | None:
 
 
 def get_soc_rise(last: ChargingSample, now: ChargingSample) -> float | None:
-    """Percentage points by which the level rose between two samples; None when either is unknown."""
+    """Percentage points by which the level rose between two samples; None when they can't be compared."""
+    if now.reading.rebased:
+        return None
     before, after = last.reading.soc, now.reading.soc
     return None if before is None or after is None else after - before
 

@@ -5,7 +5,7 @@ recorded one, and the counters change by the difference. So processing the same 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 from uuid import UUID, uuid4
 
@@ -13,6 +13,13 @@ from pydantic import Field
 
 from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.home_and_rates import ElectricityRate, HomeAndRates
+from relay.vehicles.charging.owner_corrections import (
+    CorrectedEnergy,
+    OwnerCorrection,
+    allot_corrections,
+    correct_energy,
+    is_overlapping,
+)
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.samples import UNKNOWN_PLACE
 
@@ -21,13 +28,25 @@ from relay.vehicles.charging.samples import UNKNOWN_PLACE
 class ChargingSession:
     """A proven period and its id. `at_home` is decided once for its place, `rate` once for its start.
 
-    Stored as JSON in `vehicle_energy.tail`, where the period's key is `spell`.
+    `corrections` are its owner's. Sums, costs and records read `energy_kwh` of the session, never that of its period,
+    so that they count. Stored as JSON in `vehicle_energy.tail`, where the period's key is `spell`.
     """
 
     id: UUID
     period: Annotated[ChargingPeriod, Field(alias="spell")]
     at_home: bool | None = None
     rate: ElectricityRate | None = None
+    corrections: tuple[OwnerCorrection, ...] = ()
+
+    @property
+    def energy(self) -> CorrectedEnergy:
+        """The energy that counts, and how the owner has changed it."""
+        return correct_energy(self.period, self.corrections)
+
+    @property
+    def energy_kwh(self) -> float | None:
+        """The energy that counts: as corrected by the owner, else as derived. None: unknown, or deleted."""
+        return self.energy.energy_kwh
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,10 +90,11 @@ class LedgerAmendment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionMatch:
-    """A derived period and the session under which it is recorded, None for a new one."""
+    """A derived period, the session under which it is recorded (None for a new one), and its owner's corrections."""
 
     recorded: ChargingSession | None
     period: ChargingPeriod
+    corrections: tuple[OwnerCorrection, ...] = ()
 
     @property
     def has_new_start(self) -> bool:
@@ -97,16 +117,27 @@ class SessionMatch:
             rate=home_and_rates.find_rate(period.started_at)
             if self.has_new_start or recorded is None
             else recorded.rate,
+            corrections=self.corrections,
         )
 
 
-def match_sessions(recorded: Iterable[ChargingSession], derived: Iterable[ChargingPeriod]) -> list[SessionMatch]:
-    """Match each derived period with its recorded session; a session matches at most once. Both are in order."""
+def match_sessions(
+    recorded: Iterable[ChargingSession],
+    derived: Sequence[ChargingPeriod],
+    corrections: Sequence[OwnerCorrection] | None = None,
+) -> list[SessionMatch]:
+    """Match each derived period with its recorded session; a session matches at most once. Both are in order.
+
+    `corrections` are all that can apply to `derived`. None: they are those of the recorded sessions, which holds as
+    long as each period is later than the corrections of other sessions.
+    """
     unmatched, matches = list(recorded), []
-    for period in derived:
+    allotted = None if corrections is None else allot_corrections(derived, corrections)
+    for index, period in enumerate(derived):
         session = _find_session(unmatched, period)
         unmatched = [candidate for candidate in unmatched if candidate is not session]
-        matches.append(SessionMatch(recorded=session, period=period))
+        own = allotted[index] if allotted is not None else session.corrections if session else ()
+        matches.append(SessionMatch(recorded=session, period=period, corrections=own))
     return matches
 
 
@@ -117,20 +148,40 @@ def amend_ledger(
     state: DerivationState,
     home_and_rates: HomeAndRates,
 ) -> LedgerAmendment:
-    """The changes that replace the `recorded` sessions by `matches`. `state` is the one after the newest sample."""
+    """The changes that replace the `recorded` sessions by `matches`. `state` is the one after the newest sample.
+
+    A session whose energy the owner has stated is kept, although it may not be derived any more.
+    """
     sessions = [match.to_session(home_and_rates) for match in matches]
     newest = sessions[-1] if sessions and sessions[-1].period is state.period else None
-    kept_ids = {session.id for session in sessions}
+    changed = [session for session, match in zip(sessions, matches, strict=True) if session != match.recorded]
+    stated = _list_underived_sessions(recorded, sessions)
+    kept_ids = {session.id for session in (*sessions, *stated)}
     return LedgerAmendment(
-        sessions=tuple(session for session, match in zip(sessions, matches, strict=True) if session != match.recorded),
+        sessions=(*changed, *stated),
         removed_ids=tuple(session.id for session in recorded if session.id not in kept_ids),
-        ledger=ChargingLedger(state=state, session=newest, counters=_update_counters(counters, recorded, sessions)),
+        ledger=ChargingLedger(
+            state=state, session=newest, counters=update_counters(counters, recorded, [*sessions, *stated])
+        ),
     )
 
 
-def _update_counters(
+def _list_underived_sessions(
+    recorded: Iterable[ChargingSession], derived: Sequence[ChargingSession]
+) -> list[ChargingSession]:
+    """The recorded sessions that aren't derived any more, but whose energy their owner has stated."""
+    return [
+        replace(session, period=replace(session.period, open=False, power_kwh=None, soc_kwh=None))
+        for session in recorded
+        if session.energy.is_corrected
+        and not any(session.id == other.id or is_overlapping(session.period, other.period) for other in derived)
+    ]
+
+
+def update_counters(
     counters: EnergyCounters, before: Sequence[ChargingSession], after: Sequence[ChargingSession]
 ) -> EnergyCounters:
+    """The counters after `after` replaced `before`. What users see never decreases: see decision 0022."""
     counted = counters.counted_kwh + _sum_energy(after) - _sum_energy(before)
     at_home = (
         counters.counted_home_kwh
@@ -147,7 +198,7 @@ def _update_counters(
 
 
 def _sum_energy(sessions: Iterable[ChargingSession]) -> float:
-    return sum(session.period.energy_kwh or 0.0 for session in sessions)
+    return sum(session.energy_kwh or 0.0 for session in sessions)
 
 
 def _find_session(recorded: Iterable[ChargingSession], period: ChargingPeriod) -> ChargingSession | None:

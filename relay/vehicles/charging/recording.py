@@ -1,58 +1,87 @@
 """Add a vehicle report to the charging history: one statement for the newest sample, none when nothing is new."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from relay.kit.database import Connection
 from relay.vehicles.charging import repository
-from relay.vehicles.charging.derivation import DerivationState, derive_periods, iterate_states
+from relay.vehicles.charging.derivation import DerivationState
+from relay.vehicles.charging.fold import process_samples
 from relay.vehicles.charging.home_and_rates import HomeAndRates
 from relay.vehicles.charging.ledger import ChargingSession, EnergyCounters, amend_ledger, match_sessions
+from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.rows import parse_ledger
-from relay.vehicles.charging.samples import ChargingSample, merge_samples, parse_sample
 from relay.vehicles.merge import format_version_time
 from relay.vehicles.models import Vehicle, VehicleReport
+from relay.vehicles.plausibility.raw_samples import RawSample, merge_raw_samples, parse_raw_sample
+from relay.vehicles.plausibility.stage import PlausibilityMemory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _StartingPoint:
-    """From where to derive: the state before the samples, the sessions recorded since, the counters as they are now."""
+    """From where to derive: the state before the samples, the sessions recorded since, the counters as they are now.
+
+    `corrections` are the owner's for these sessions; None: those that the recorded sessions have.
+    """
 
     counters: EnergyCounters
     sessions: list[ChargingSession]
     state: DerivationState
+    corrections: list[OwnerCorrection] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedCharging:
+    """The result of a report: whether the visible counters may have changed, and what is believed since.
+
+    `plausibility` is the memory of the vehicle's newest sample, which may be a newer one than the report's.
+    """
+
+    has_energy_update: bool
+    plausibility: PlausibilityMemory
 
 
 async def record_charging(
     connection: Connection, vehicle: Vehicle, report: VehicleReport, *, merged_vehicle_id: UUID | None = None
-) -> bool:
-    """Record what `report` says about charging; True when the counters that the user sees may have changed.
+) -> RecordedCharging:
+    """Record what `report` says about charging.
 
     `merged_vehicle_id` is another vehicle that turned out to be this one: its history becomes part of this vehicle's.
-    The vehicle itself is written before or after, in the same transaction. The caller holds the lock of the feed.
+    The vehicle itself is written afterwards, in the same transaction. The caller holds the lock of the feed.
     """
-    sample = parse_sample(report)
+    sample, ledger = parse_raw_sample(report), parse_ledger(vehicle.ledger)
+    unchanged = RecordedCharging(has_energy_update=False, plausibility=ledger.state.plausibility)
     if merged_vehicle_id is not None:
         await repository.merge_histories(connection, merged_vehicle_id, vehicle.id)
-        await _record_late_sample(connection, vehicle, sample)
-        return True
+        result = await _record_late_sample(connection, vehicle, sample)
+        return replace(result or unchanged, has_energy_update=True)
     if sample is None:
-        return False
-    ledger = parse_ledger(vehicle.ledger)
+        return unchanged
     last = ledger.state.last
     if last is None or sample.at > last.at:
         recorded = [ledger.session] if ledger.session else []
         start = _StartingPoint(counters=ledger.counters, sessions=recorded, state=ledger.state)
         return await _save_derived(connection, vehicle, sample, start, [sample])
-    if sample.at == last.at and (
-        _is_superseded(vehicle, last, sample) or merge_samples(last, sample).is_equivalent(last)
+    newest = ledger.state.plausibility.last
+    if (
+        newest is not None
+        and sample.at == newest.at
+        and (_is_superseded(vehicle, newest, sample) or merge_raw_samples(newest, sample).is_equivalent(newest))
     ):
-        return False
+        return unchanged
     stored = await repository.find_sample(connection, vehicle.id, sample.at)
-    if stored is not None and merge_samples(stored, sample) == stored:
-        return False
-    return await _record_late_sample(connection, vehicle, sample)
+    if stored is not None and merge_raw_samples(stored, sample) == stored:
+        return unchanged
+    return await _record_late_sample(connection, vehicle, sample) or unchanged
+
+
+async def derive_again(connection: Connection, vehicle: Vehicle) -> RecordedCharging | None:
+    """Process all stored samples again, with today's rules and the owner's corrections; None if there are none.
+
+    The caller holds the lock of the feed, and writes the vehicle afterwards.
+    """
+    return await _record_late_sample(connection, vehicle, None)
 
 
 async def archive_samples(connection: Connection, vehicle_id: UUID, before: datetime) -> None:
@@ -60,11 +89,11 @@ async def archive_samples(connection: Connection, vehicle_id: UUID, before: date
     history = await repository.get_history(connection, vehicle_id)
     old = [sample for sample in history.samples.values() if sample.at < before]
     if old:
-        *_, base = iterate_states(history.base, old)
+        _, base = process_samples(history.base, old)
         await repository.delete_archived_samples(connection, vehicle_id, base)
 
 
-def _is_superseded(vehicle: Vehicle, last: ChargingSample, sample: ChargingSample) -> bool:
+def _is_superseded(vehicle: Vehicle, last: RawSample, sample: RawSample) -> bool:
     """Whether an event newer than `sample` has confirmed `last`.
 
     Such an event left no trace in the samples because it changed nothing; only the vehicle's versions show it.
@@ -75,31 +104,38 @@ def _is_superseded(vehicle: Vehicle, last: ChargingSample, sample: ChargingSampl
     )
 
 
-async def _record_late_sample(connection: Connection, vehicle: Vehicle, sample: ChargingSample | None) -> bool:
-    """Derive again from all stored samples, with a sample that isn't the newest or after two histories were merged."""
+async def _record_late_sample(
+    connection: Connection, vehicle: Vehicle, sample: RawSample | None
+) -> RecordedCharging | None:
+    """Process all stored samples again, with a sample that isn't the newest or after two histories were merged.
+
+    None if there is nothing to process.
+    """
     history = await repository.get_history(connection, vehicle.id)
     samples = history.samples
     if sample is not None and (history.base.last is None or sample.at > history.base.last.at):
-        sample = merge_samples(samples[sample.at], sample) if sample.at in samples else sample
+        sample = merge_raw_samples(samples[sample.at], sample) if sample.at in samples else sample
         samples |= {sample.at: sample}
     elif samples:
         sample = samples[max(samples)]
     else:
-        return False
-    start = _StartingPoint(counters=history.counters, sessions=history.sessions, state=history.base)
+        return None
+    start = _StartingPoint(
+        counters=history.counters, sessions=history.sessions, state=history.base, corrections=history.corrections
+    )
     return await _save_derived(connection, vehicle, sample, start, [samples[at] for at in sorted(samples)])
 
 
 async def _save_derived(
     connection: Connection,
     vehicle: Vehicle,
-    sample: ChargingSample,
+    sample: RawSample,
     start: _StartingPoint,
-    new_samples: list[ChargingSample],
-) -> bool:
-    """Save `sample`, one of `new_samples`, and what follows from them; True when the visible counters changed."""
-    derived, state = derive_periods(start.state, new_samples)
-    matches = match_sessions(start.sessions, derived)
+    new_samples: list[RawSample],
+) -> RecordedCharging:
+    """Save `sample`, one of `new_samples`, and what follows from them."""
+    derived, state = process_samples(start.state, new_samples)
+    matches = match_sessions(start.sessions, derived, start.corrections)
     # Home and rates are read only when a session begins or its place changes.
     needs_home_and_rates = any(match.has_new_start or match.has_moved for match in matches)
     home_and_rates = (
@@ -107,4 +143,7 @@ async def _save_derived(
     )
     amendment = amend_ledger(start.counters, start.sessions, matches, state, home_and_rates)
     await repository.save_sample(connection, vehicle.user_id, vehicle.id, sample, amendment)
-    return amendment.ledger.counters.visible_kwh != start.counters.visible_kwh
+    return RecordedCharging(
+        has_energy_update=amendment.ledger.counters.visible_kwh != start.counters.visible_kwh,
+        plausibility=state.plausibility,
+    )

@@ -12,6 +12,7 @@ from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.home_and_rates import ElectricityRate, HomeAndRates, HomeLocation
 from relay.vehicles.charging.ledger import ChargingSession, EnergyCounters, LedgerAmendment
+from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.rows import (
     parse_base,
     parse_counters,
@@ -22,34 +23,35 @@ from relay.vehicles.charging.rows import (
     serialize_sample,
     serialize_session,
 )
-from relay.vehicles.charging.samples import ChargingSample
+from relay.vehicles.plausibility.raw_samples import RawSample
 
 # ruff: disable[S608] - joined from our own literals only, which the type LiteralString enforces
 
 _SESSION_COLUMNS: LiteralString = """
 vehicle_id, started_at, ended_at, open, energy_kwh, energy_source, soc_start, soc_end, peak_kw, at_home, latitude,
-longitude, odometer_km, cost_per_kwh, currency
+longitude, odometer_km, cost_per_kwh, currency, corrected_by_owner, deleted_by_owner, derived_energy_kwh
 """
 _NEW_VALUES: LiteralString = """
 excluded.vehicle_id, excluded.started_at, excluded.ended_at, excluded.open, excluded.energy_kwh, excluded.energy_source,
 excluded.soc_start, excluded.soc_end, excluded.peak_kw, excluded.at_home, excluded.latitude, excluded.longitude,
-excluded.odometer_km, excluded.cost_per_kwh, excluded.currency
+excluded.odometer_km, excluded.cost_per_kwh, excluded.currency, excluded.corrected_by_owner, excluded.deleted_by_owner,
+excluded.derived_energy_kwh
 """
 _OLD_VALUES: LiteralString = """
 s.vehicle_id, s.started_at, s.ended_at, s.open, s.energy_kwh, s.energy_source, s.soc_start, s.soc_end, s.peak_kw,
-s.at_home, s.latitude, s.longitude, s.odometer_km, s.cost_per_kwh, s.currency
+s.at_home, s.latitude, s.longitude, s.odometer_km, s.cost_per_kwh, s.currency, s.corrected_by_owner, s.deleted_by_owner,
+s.derived_energy_kwh
 """
 # A sample and everything that follows from it, in one round trip. Unchanged sessions are not touched.
 SAVE_SAMPLE: LiteralString = f"""
 with saved_sample as (
-    insert into charging_samples (vehicle_id, at, charging, plugged_in, soc, power_kw, capacity_kwh, version, latitude,
-                                  longitude, odometer_km, place_version)
-    values (%(vehicle_id)s, %(at)s, %(charging)s, %(plugged_in)s, %(soc)s, %(power_kw)s, %(capacity_kwh)s, %(version)s,
-            %(latitude)s, %(longitude)s, %(odometer_km)s, %(place_version)s)
+    insert into charging_samples (vehicle_id, at, raw, version, latitude, longitude, odometer_km, place_version)
+    values (%(vehicle_id)s, %(at)s, %(raw)s, %(version)s, %(latitude)s, %(longitude)s, %(odometer_km)s,
+            %(place_version)s)
     on conflict (vehicle_id, at) do update
-    set (charging, plugged_in, soc, power_kw, capacity_kwh, version, latitude, longitude, odometer_km, place_version)
-        = (excluded.charging, excluded.plugged_in, excluded.soc, excluded.power_kw, excluded.capacity_kwh,
-           excluded.version, excluded.latitude, excluded.longitude, excluded.odometer_km, excluded.place_version)
+    set (raw, version, latitude, longitude, odometer_km, place_version)
+        = (excluded.raw, excluded.version, excluded.latitude, excluded.longitude, excluded.odometer_km,
+           excluded.place_version)
 ), removed_sessions as (
     delete from charging_sessions where id = any (%(removed)s)
 ), saved_sessions as (
@@ -58,7 +60,8 @@ with saved_sample as (
         id uuid, vehicle_id uuid, started_at timestamptz, ended_at timestamptz, open boolean,
         energy_kwh double precision, energy_source text, soc_start double precision, soc_end double precision,
         peak_kw double precision, at_home boolean, latitude double precision, longitude double precision,
-        odometer_km double precision, cost_per_kwh double precision, currency text)
+        odometer_km double precision, cost_per_kwh double precision, currency text, corrected_by_owner boolean,
+        deleted_by_owner boolean, derived_energy_kwh double precision)
     on conflict (id) do update
     set ({_SESSION_COLUMNS}, changed_at, amended_at)
         = ({_NEW_VALUES}, now(), case when s.open then s.amended_at else now() end)
@@ -80,6 +83,10 @@ LIST_SAMPLES: LiteralString = "select * from charging_samples where vehicle_id =
 LIST_SESSIONS: LiteralString = (
     "select * from charging_sessions where vehicle_id = %s and started_at >= %s order by started_at, id"
 )
+LIST_CORRECTIONS: LiteralString = """
+select started_at, ended_at, energy_kwh, deleted from session_corrections
+where vehicle_id = %s and ended_at >= %s order by started_at, id
+"""
 FIND_HOME: LiteralString = "select latitude, longitude, radius_m from home_places where user_id = %s"
 LIST_RATES: LiteralString = (
     "select valid_from, cost_per_kwh, currency from electricity_rates where user_id = %s order by valid_from"
@@ -90,11 +97,14 @@ samples as (delete from charging_samples where vehicle_id = %(duplicate)s return
 moved_samples as (
     insert into charging_samples
     select %(kept)s::uuid, at, charging, plugged_in, soc, power_kw, capacity_kwh, version, latitude, longitude,
-           odometer_km, place_version
+           odometer_km, place_version, raw
     from samples on conflict do nothing
 ),
 moved_sessions as (
     update charging_sessions set vehicle_id = %(kept)s, changed_at = now() where vehicle_id = %(duplicate)s
+),
+moved_corrections as (
+    update session_corrections set vehicle_id = %(kept)s where vehicle_id = %(duplicate)s
 )
 insert into vehicle_energy as e (vehicle_id, tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh)
 select %(kept)s, tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh from duplicate
@@ -114,15 +124,19 @@ EARLIEST_TIME = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChargingHistory:
-    """Everything that can still be amended: samples after `base`, the sessions that follow, the current counters."""
+    """Everything that can still be amended: samples after `base`, the sessions that follow, the current counters.
+
+    `corrections` are those of the vehicle's owner that can apply to these sessions.
+    """
 
     base: DerivationState
-    samples: dict[datetime, ChargingSample]
+    samples: dict[datetime, RawSample]
     sessions: list[ChargingSession]
     counters: EnergyCounters
+    corrections: list[OwnerCorrection]
 
 
-async def find_sample(connection: Connection, vehicle_id: UUID, at: datetime) -> ChargingSample | None:
+async def find_sample(connection: Connection, vehicle_id: UUID, at: datetime) -> RawSample | None:
     """The stored sample of this moment."""
     row = await fetch_one(connection, FIND_SAMPLE, [vehicle_id, at], dict_row)
     return None if row is None else parse_sample_row(row)
@@ -141,7 +155,13 @@ async def get_history(connection: Connection, vehicle_id: UUID) -> ChargingHisto
         samples={sample.at: sample for sample in samples},
         sessions=[parse_session_row(row) for row in sessions],
         counters=parse_counters(energy) if energy else EnergyCounters(),
+        corrections=await list_corrections(connection, vehicle_id, first_start),
     )
+
+
+async def list_corrections(connection: Connection, vehicle_id: UUID, since: datetime) -> list[OwnerCorrection]:
+    """The corrections by the vehicle's owner that end at `since` or later, in order."""
+    return await fetch_all(connection, LIST_CORRECTIONS, [vehicle_id, since], class_row(OwnerCorrection))
 
 
 async def get_home_and_rates(connection: Connection, user_id: UUID) -> HomeAndRates:
@@ -153,7 +173,7 @@ async def get_home_and_rates(connection: Connection, user_id: UUID) -> HomeAndRa
 
 
 async def save_sample(
-    connection: Connection, user_id: UUID, vehicle_id: UUID, sample: ChargingSample, amendment: LedgerAmendment
+    connection: Connection, user_id: UUID, vehicle_id: UUID, sample: RawSample, amendment: LedgerAmendment
 ) -> None:
     """Write a sample and everything that follows from it."""
     await connection.execute(

@@ -3,6 +3,7 @@
 Column names are field names of the dataclasses, so `_to_columns` and the parsers go by field.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,20 +15,39 @@ from relay.kit.json_object import JsonObject
 from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.home_and_rates import ElectricityRate
 from relay.vehicles.charging.ledger import ChargingLedger, ChargingSession, EnergyCounters
+from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.periods import ChargingPeriod
-from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
+from relay.vehicles.charging.samples import VehiclePlace
+from relay.vehicles.plausibility.raw_samples import RawSample
+from relay.vehicles.plausibility.stage import PlausibilityMemory
 
 STATE_ADAPTER: TypeAdapter[DerivationState] = TypeAdapter(DerivationState)
 SESSION_ADAPTER: TypeAdapter[ChargingSession | None] = TypeAdapter(ChargingSession | None)
 
+PLAUSIBILITY_ADAPTER: TypeAdapter[PlausibilityMemory] = TypeAdapter(PlausibilityMemory)
+RAW_SAMPLE_ADAPTER: TypeAdapter[RawSample] = TypeAdapter(RawSample)
+
+LEGACY_COLUMNS: Mapping[str, str] = {
+    "charging": "charging",
+    "plugged_in": "plugged_in",
+    "level": "soc",
+    "rate": "power_kw",
+    "capacity": "capacity_kwh",
+}
+"""Columns of `charging_samples` that rows from before `raw` was added have, by member."""
+
 
 def parse_ledger(stored: JsonObject | None) -> ChargingLedger:
-    """The ledger in a row of `vehicle_energy` that was read as JSON; an empty one for None."""
+    """The ledger in a row of `vehicle_energy` that was read as JSON; an empty one for None.
+
+    A row that has counters only, and an empty object as its tail, is a ledger without samples.
+    """
     if stored is None:
         return ChargingLedger()
+    tail = stored["tail"]
     return ChargingLedger(
-        state=STATE_ADAPTER.validate_python(stored["tail"]["tail"]),
-        session=SESSION_ADAPTER.validate_python(stored["tail"]["session"]),
+        state=STATE_ADAPTER.validate_python(tail.get("tail", {})),
+        session=SESSION_ADAPTER.validate_python(tail.get("session")),
         counters=parse_counters(stored),
     )
 
@@ -35,7 +55,7 @@ def parse_ledger(stored: JsonObject | None) -> ChargingLedger:
 def serialize_ledger(ledger: ChargingLedger) -> dict[str, Any]:
     """The ledger as columns of `vehicle_energy`."""
     tail = {
-        "tail": STATE_ADAPTER.dump_python(ledger.state, mode="json", by_alias=True),
+        "tail": _serialize_state(ledger.state),
         "session": SESSION_ADAPTER.dump_python(ledger.session, mode="json", by_alias=True),
     }
     return {"tail": Jsonb(tail), **_to_columns(ledger.counters)}
@@ -48,7 +68,7 @@ def parse_base(stored: JsonObject | None) -> DerivationState:
 
 def serialize_base(base: DerivationState) -> Jsonb:
     """The state as `vehicle_energy.base`."""
-    return Jsonb(STATE_ADAPTER.dump_python(base, mode="json", by_alias=True))
+    return Jsonb(_serialize_state(base))
 
 
 def parse_counters(row: JsonObject) -> EnergyCounters:
@@ -56,22 +76,24 @@ def parse_counters(row: JsonObject) -> EnergyCounters:
     return EnergyCounters(**{name: row[name] for name in EnergyCounters.__dataclass_fields__})
 
 
-def parse_sample_row(row: DictRow) -> ChargingSample:
-    """A sample from a row of `charging_samples`."""
-    return ChargingSample(
-        at=row["at"],
-        reading=ChargeReading(**{name: row[name] for name in ChargeReading.__dataclass_fields__}),
-        version=row["version"],
-        place=VehiclePlace(**{name: row[name] for name in VehiclePlace.__dataclass_fields__}),
-        place_version=row["place_version"],
-    )
+def parse_sample_row(row: DictRow) -> RawSample:
+    """A sample from a row of `charging_samples`. A row from before `raw` was added has only some members."""
+    raw = row["raw"]
+    if raw is None:
+        members = {name: row[column] for name, column in LEGACY_COLUMNS.items()}
+        raw = {"charge": {name: value for name, value in members.items() if value is not None}}
+    place = {name: row[name] for name in VehiclePlace.__dataclass_fields__}
+    versions = {"version": row["version"], "place_version": row["place_version"]}
+    return RAW_SAMPLE_ADAPTER.validate_python({**raw, **versions, "at": row["at"], "place": place})
 
 
-def serialize_sample(sample: ChargingSample) -> dict[str, Any]:
+def serialize_sample(sample: RawSample) -> dict[str, Any]:
     """The sample as columns of `charging_samples`, without `vehicle_id`."""
+    columns = {"at", "place", "version", "place_version"}
+    raw = RAW_SAMPLE_ADAPTER.dump_python(sample, mode="json", exclude=columns, exclude_defaults=True)
     return {
         "at": sample.at,
-        **_to_columns(sample.reading),
+        "raw": Jsonb(raw),
         **_to_columns(sample.place),
         "version": sample.version,
         "place_version": sample.place_version,
@@ -81,32 +103,37 @@ def serialize_sample(sample: ChargingSample) -> dict[str, Any]:
 def parse_session_row(row: DictRow) -> ChargingSession:
     """A recorded session from a row of `charging_sessions`; its period has only what amending it needs."""
     has_rate = row["currency"] is not None
+    is_corrected = row["corrected_by_owner"] or row["deleted_by_owner"]
     return ChargingSession(
         id=row["id"],
         period=ChargingPeriod(
             started_at=row["started_at"],
             ended_at=row["ended_at"],
             open=row["open"],
-            power_kwh=row["energy_kwh"],
+            soc_start=row["soc_start"],
+            soc_end=row["soc_end"],
+            peak_kw=row["peak_kw"],
+            power_kwh=row["derived_energy_kwh"] if is_corrected else row["energy_kwh"],
             place=VehiclePlace(**{name: row[name] for name in VehiclePlace.__dataclass_fields__}),
         ),
         at_home=row["at_home"],
         rate=ElectricityRate(valid_from=row["started_at"], cost_per_kwh=row["cost_per_kwh"], currency=row["currency"])
         if has_rate
         else None,
+        corrections=_parse_recorded_corrections(row) if is_corrected else (),
     )
 
 
 def serialize_session(vehicle_id: UUID, session: ChargingSession) -> dict[str, Any]:
     """The session as columns of `charging_sessions`, in JSON's types."""
-    period, rate = session.period, session.rate
+    period, rate, energy = session.period, session.rate, session.energy
     return {
         "id": str(session.id),
         "vehicle_id": str(vehicle_id),
         "started_at": period.started_at.isoformat(),
         "ended_at": period.ended_at.isoformat(),
         "open": period.open,
-        "energy_kwh": period.energy_kwh,
+        "energy_kwh": energy.energy_kwh,
         "energy_source": period.energy_source,
         "soc_start": period.soc_start,
         "soc_end": period.soc_end,
@@ -115,8 +142,30 @@ def serialize_session(vehicle_id: UUID, session: ChargingSession) -> dict[str, A
         **_to_columns(period.place),
         "cost_per_kwh": rate and rate.cost_per_kwh,
         "currency": rate and rate.currency,
+        "corrected_by_owner": energy.is_corrected,
+        "deleted_by_owner": energy.is_deleted,
+        "derived_energy_kwh": period.energy_kwh if energy.is_corrected or energy.is_deleted else None,
     }
 
 
-def _to_columns(record: ChargeReading | VehiclePlace | EnergyCounters) -> dict[str, Any]:
+def _parse_recorded_corrections(row: DictRow) -> tuple[OwnerCorrection, ...]:
+    """One correction of the whole session with the recorded result of all corrections."""
+    return (
+        OwnerCorrection(
+            started_at=row["started_at"],
+            ended_at=row["ended_at"],
+            energy_kwh=row["energy_kwh"],
+            deleted=row["deleted_by_owner"],
+        ),
+    )
+
+
+def _serialize_state(state: DerivationState) -> JsonObject:
+    """The state as JSON. Of `plausibility` only what isn't the default, because it is written with each sample."""
+    stored = STATE_ADAPTER.dump_python(state, mode="json", by_alias=True, exclude={"plausibility"})
+    plausibility = PLAUSIBILITY_ADAPTER.dump_python(state.plausibility, mode="json", exclude_defaults=True)
+    return {**stored, "plausibility": plausibility} if plausibility else stored
+
+
+def _to_columns(record: VehiclePlace | EnergyCounters) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__dataclass_fields__}

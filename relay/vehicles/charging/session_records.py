@@ -24,8 +24,8 @@ class CostRecord(TypedDict):
 class SessionRecord(TypedDict):
     """Charging within one plug-in. Unknown values are null.
 
-    `ended_at` is null while the session is open. `amended_at` is when a late or corrected report last changed it after
-    its end.
+    `ended_at` is null while the session is open. `amended_at` is when a late or corrected report, or its owner, last
+    changed it after its end. `derived_energy_kwh` is `energy_kwh` before a correction by its owner.
     """
 
     id: str
@@ -44,6 +44,8 @@ class SessionRecord(TypedDict):
     odometer_km: float | None
     cost: CostRecord | None
     amended_at: str | None
+    corrected_by_owner: bool
+    derived_energy_kwh: float | None
 
 
 def render_session_record(row: Mapping[str, Any]) -> SessionRecord:
@@ -66,7 +68,16 @@ def render_session_record(row: Mapping[str, Any]) -> SessionRecord:
         "odometer_km": get_odometer_km(row),
         "cost": render_cost_record(row),
         "amended_at": None if amended_at is None else format_timestamp(amended_at),
+        "corrected_by_owner": row["corrected_by_owner"],
+        "derived_energy_kwh": round_optional(get_derived_energy_kwh(row), 3),
     }
+
+
+def get_derived_energy_kwh(row: Mapping[str, Any]) -> float | None:
+    """The energy as the relay derived it, whatever the owner made of it."""
+    is_corrected = row["corrected_by_owner"] or row["deleted_by_owner"]
+    energy: float | None = row["derived_energy_kwh" if is_corrected else "energy_kwh"]
+    return energy
 
 
 def render_cost_record(row: Mapping[str, Any]) -> CostRecord | None:

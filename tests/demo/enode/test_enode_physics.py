@@ -18,10 +18,13 @@ from demo.enode.physics import (
     charge_kw,
     max_charge_kw,
     minutes_to_limit,
+    park_car,
     start_drive,
+    tow_car,
     with_battery_percent,
     with_power,
 )
+from demo.enode.vehicle_view import _build_charge_state
 from demo.enode.world import Car
 
 specs = st.sampled_from([model.spec for model in MODELS.values()])
@@ -137,3 +140,46 @@ def test_daily_routine_repeats_all_stages(spec: CarSpec, percent: float):
             states.append(stage)
     assert states.count(Stage.OUTBOUND) >= 2
     assert set(states) == set(Stage)
+
+
+PARKED = CarState(energy_kwh=30, odometer_km=1000, limit_percent=80, max_current=16, loop_km=12)
+MIDDLE = MODELS["tesla-model-3"].spec
+
+
+def test_dc_charger_replaces_the_current_limit_until_unplugged():
+    charging = replace(with_power(PARKED, Power.CHARGING), dc_kw=240.0)
+    assert advance_car(MIDDLE, charging, 60).energy_kwh == pytest.approx(34)
+    assert park_car(charging).dc_kw is None
+
+
+def test_negative_consumption_charges_the_battery_while_driving():
+    state = advance_car(MIDDLE, start_drive(PARKED, 30, kwh_per_km=-0.1), 3600)
+    assert (state.energy_kwh, state.odometer_km) == (pytest.approx(31.8), pytest.approx(1018))
+    assert not state.driving
+
+
+def test_towed_car_moves_while_its_odometer_stands_still():
+    towed = tow_car(PARKED, 0.0)
+    assert (towed.loop_km, towed.odometer_km) == (0.0, PARKED.odometer_km)
+
+
+@pytest.mark.parametrize("power", [Power.UNPLUGGED, Power.STOPPED])
+def test_parked_car_loses_what_it_draws_from_the_battery(power):
+    state = replace(with_power(PARKED, power), drain_kw=3.0)
+    assert advance_car(MIDDLE, state, 1800).energy_kwh == pytest.approx(28.5)
+    assert advance_car(MIDDLE, state, 24 * 3600).energy_kwh == 0
+
+
+def test_drive_ends_at_the_reserve_of_the_specification():
+    spec = replace(MIDDLE, reserve_percent=0.0)
+    state = advance_car(spec, start_drive(replace(PARKED, energy_kwh=1.0)), 3600)
+    assert (state.energy_kwh, state.driving) == (pytest.approx(0, abs=1e-9), False)
+
+
+@pytest.mark.parametrize(("step", "level"), [(1, 50), (5, 50), (0.5, 50.5)])
+def test_level_is_reported_in_steps_of_the_model(monkeypatch, step, level):
+    model = replace(MODELS["tesla-model-3"], key="stepped", level_step=step, reported_battery_kwh=62.0)
+    monkeypatch.setitem(MODELS, model.key, model)
+    state = with_battery_percent(model.spec, PARKED, 50.9)
+    charge = _build_charge_state(Car(key="k", model_key=model.key, vin="v", state=state, stage=Stage.AT_HOME))
+    assert (charge["batteryLevel"], charge["batteryCapacity"]) == (level, 62.0)

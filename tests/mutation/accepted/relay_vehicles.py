@@ -17,56 +17,20 @@ ACCEPTED: tuple[AcceptedRow, ...] = (
         module="relay/vehicles/charging/ledger.py",
         function="amend_ledger",
         old=(
-            "sessions=tuple(session for session, match in zip(sessions, matches, strict=True) if session != "
-            "match.recorded),"
+            "changed = [session for session, match in zip(sessions, matches, strict=True) if session != match.recorded]"
         ),
         new=(
-            "sessions=tuple(session for session, match in zip(sessions, matches, strict=False) if session "
-            "!= match.recorded),"
+            "changed = [session for session, match in zip(sessions, matches, strict=False) if session "
+            "!= match.recorded]"
         ),
         reason="Both have the same length by construction.",
     ),
     AcceptedRow(
-        module="relay/vehicles/corrections.py",
-        function="_has_left",
+        module="relay/vehicles/plausibility/movement.py",
+        function="get_distance_m",
         old="east = (east + 180) % 360 - 180  # the short way across the date line",
         new="east = (east - 180) % 360 - 180  # the short way across the date line",
         reason="Both are equal modulo 360.",
-    ),
-    AcceptedRow(
-        module="relay/vehicles/corrections.py",
-        function="_has_left",
-        old='return hypot(north, east * cos(radians(now["latitude"]))) * 111_320 >= MIN_MOVED_METRES',
-        new='return hypot(north, east * cos(radians(now["latitude"]))) * 111321 >= MIN_MOVED_METRES',
-        reason="It changes 200 m by 2 mm, and degrees are rounded more coarsely.",
-    ),
-    AcceptedRow(
-        module="relay/vehicles/corrections.py",
-        function="_has_left",
-        old='return hypot(north, east * cos(radians(now["latitude"]))) * 111_320 >= MIN_MOVED_METRES',
-        new='return hypot(north, east * cos(radians(now["latitude"]))) * 111_320 > MIN_MOVED_METRES',
-        reason="No two positions in degrees are exactly 200 m apart.",
-    ),
-    AcceptedRow(
-        module="relay/vehicles/corrections.py",
-        function="_update_level_memory",
-        old=("if memory is None or last_level is None or seen_at is None or at < seen_at or level < last_level:"),
-        new=("if memory is None or last_level is None and seen_at is None or at < seen_at or level < last_level:"),
-        reason="Both members are always written together; the check narrows types.",
-    ),
-    AcceptedRow(
-        module="relay/vehicles/corrections.py",
-        function="_update_level_memory",
-        old=("if memory is None or last_level is None or seen_at is None or at < seen_at or level < last_level:"),
-        new=("if memory is None and last_level is None or seen_at is None or at < seen_at or level < last_level:"),
-        reason="Both are None exactly when there is no memory; the check narrows types.",
-    ),
-    AcceptedRow(
-        module="relay/vehicles/corrections.py",
-        function="_update_level_memory",
-        old="if start_at is None or start_level is None:",
-        new="if start_at is None and start_level is None:",
-        reason="Both members are always written together; the check narrows types.",
     ),
     AcceptedRow(
         module="relay/vehicles/merge.py",

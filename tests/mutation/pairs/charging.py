@@ -4,7 +4,7 @@ from scripts.lib.mutation.tables import Pair, PairTable
 
 PURE = tuple(
     f"tests/relay/vehicles/charging/test_{name}.py"
-    for name in ("periods", "derivation_edges", "energy", "samples", "home_and_rates")
+    for name in ("periods", "derivation_edges", "energy", "home_and_rates")
 )
 
 PAIRS = (
@@ -79,16 +79,6 @@ PAIRS = (
         ),
     ),
     PairTable(
-        file="relay/vehicles/charging/samples.py",
-        tests=(*PURE,),
-        pairs=(
-            Pair("MAX_POWER_KW = 2000.0", "MAX_POWER_KW = 1999.0", "the highest power is ignored"),
-            Pair("MAX_POWER_KW = 2000.0", "MAX_POWER_KW = 3000.0", "an impossible power is recorded"),
-            Pair("MAX_CAPACITY_KWH = 2000.0", "MAX_CAPACITY_KWH = 1999.0", "the largest battery is ignored"),
-            Pair("MAX_CAPACITY_KWH = 2000.0", "MAX_CAPACITY_KWH = 3000.0", "an impossible battery is recorded"),
-        ),
-    ),
-    PairTable(
         file="relay/vehicles/charging/home_and_rates.py",
         tests=(*PURE,),
         pairs=(Pair("EARTH_RADIUS_M = 6_371_000.0", "EARTH_RADIUS_M = 6_771_000.0", "distances are 6 % too long"),),
@@ -115,6 +105,72 @@ PAIRS = (
                 "s.ended_at > now()",
                 "s.ended_at >= now()",
                 "a session whose last report is exactly 8 hours old is under way",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/vehicles/charging/owner_corrections.py",
+        tests=(
+            "tests/relay/vehicles/charging/test_owner_corrections.py",
+            "tests/relay/vehicles/charging/test_corrections_survive.py",
+            "tests/relay/pages/test_charging_sessions.py",
+        ),
+        pairs=(
+            Pair(
+                "EDGE_TOLERANCE = timedelta(minutes=10)",
+                "EDGE_TOLERANCE = timedelta(minutes=9)",
+                "a session whose end moved by 10 minutes is corrected in part only",
+            ),
+            Pair(
+                "EDGE_TOLERANCE = timedelta(minutes=10)",
+                "EDGE_TOLERANCE = timedelta(minutes=60)",
+                "an hour of charging after a deletion is hidden",
+            ),
+            Pair("MAX_ENERGY_KWH = 1000.0", "MAX_ENERGY_KWH = 999.0", "the highest energy is refused"),
+            Pair("MAX_ENERGY_KWH = 1000.0", "MAX_ENERGY_KWH = 1001.0", "an impossible energy is accepted"),
+        ),
+    ),
+    PairTable(
+        file="relay/vehicles/charging/correction_repository.py",
+        tests=("tests/relay/usecases/charging/test_correct_session.py",),
+        pairs=(
+            Pair(
+                "if newest is not None and newest.id == after.id:",
+                "if newest is None:",
+                "the next sample forgets the correction of the newest session",
+            ),
+            Pair(
+                "with replaced as (delete from session_corrections where {_IN_RANGE})\n",
+                "",
+                "an undone correction applies again with the next late sample",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/charging/correct_session.py",
+        tests=("tests/relay/usecases/charging/test_correct_session.py",),
+        pairs=(
+            Pair(
+                "and v.user_id = %s and v.link_state <> 'over_limit'",
+                "and v.user_id = %s",
+                "a session of a vehicle over the limit is corrected",
+            ),
+            Pair(
+                "and v.user_id = %s and",
+                "and v.user_id <> %s and",
+                "only sessions of other users are corrected",
+            ),
+            Pair(
+                """        if energy_kwh is not None:
+            require_ended(row)
+""",
+                "",
+                "the energy of a session under way is corrected",
+            ),
+            Pair(
+                "runtime.rate_limiter.check(call.caller.rate_limit_key)",
+                "pass",
+                "corrections have no limit per minute",
             ),
         ),
     ),

@@ -68,10 +68,14 @@ PAIRS = (
                 "(delete from charging_samples where vehicle_id = %s and at < %s)",
                 "the last archived sample stays",
             ),
-            Pair("order by started_at, id", "order by id", "sessions come in the order of their ids"),
             Pair(
-                "order by started_at, id",
-                "order by started_at, id desc",
+                "started_at >= %s order by started_at, id",
+                "started_at >= %s order by id",
+                "sessions come in the order of their ids",
+            ),
+            Pair(
+                "started_at >= %s order by started_at, id",
+                "started_at >= %s order by started_at, id desc",
                 "sessions that began together come in the wrong order",
             ),
             Pair(
@@ -146,7 +150,7 @@ PAIRS = (
             ),
             Pair("sample.at < before", "sample.at <= before", "a sample that can still be amended is archived"),
             Pair(
-                "merge_samples(samples[sample.at], sample) if sample.at in samples else sample",
+                "merge_raw_samples(samples[sample.at], sample) if sample.at in samples else sample",
                 "sample",
                 "a second event of the same moment deletes what the first said",
             ),
@@ -184,8 +188,8 @@ PAIRS = (
                 "unchanged counters are sent again",
             ),
             Pair(
-                "        await _record_late_sample(connection, vehicle, sample)\n        return True",
-                "        return True",
+                "result = await _record_late_sample(connection, vehicle, sample)",
+                "result = None",
                 "the histories of a merged vehicle aren't counted together",
             ),
             Pair(

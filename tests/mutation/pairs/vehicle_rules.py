@@ -8,7 +8,7 @@ CORRECTIONS = tuple(
 
 PAIRS = (
     PairTable(
-        file="relay/vehicles/corrections.py",
+        file="relay/vehicles/plausibility/false_unplugged.py",
         tests=(*CORRECTIONS,),
         pairs=(
             Pair(
@@ -21,12 +21,28 @@ PAIRS = (
                 "MAX_PLUGGED_IN_HOLD = timedelta(hours=25)",
                 "plugged in is kept for more than 24 hours",
             ),
+            Pair("MIN_LEVEL_DROP = 3.0", "MIN_LEVEL_DROP = 2.0", "a level that fluctuates counts as driving"),
+            Pair("MIN_LEVEL_DROP = 3.0", "MIN_LEVEL_DROP = 4.0", "a drop of 3 points doesn't count as driving"),
+            Pair(
+                "MIN_RETURNS = 2", "MIN_RETURNS = 1", "a car that was unplugged for once is believed to be plugged in"
+            ),
+            Pair("MIN_RETURNS = 2", "MIN_RETURNS = 3", "a car that returned to the cable twice isn't known for it"),
+        ),
+    ),
+    PairTable(
+        file="relay/vehicles/plausibility/movement.py",
+        tests=(*CORRECTIONS,),
+        pairs=(
             Pair("MIN_MOVED_KM = 0.5", "MIN_MOVED_KM = 0.4", "a movement that may be rounding counts"),
             Pair("MIN_MOVED_KM = 0.5", "MIN_MOVED_KM = 0.6", "a movement of 0.5 km doesn't count"),
             Pair("MIN_MOVED_METRES = 200.0", "MIN_MOVED_METRES = 150.0", "a weak GPS signal counts as a movement"),
             Pair("MIN_MOVED_METRES = 200.0", "MIN_MOVED_METRES = 250.0", "a movement of 200 m doesn't count"),
-            Pair("MIN_LEVEL_DROP = 3.0", "MIN_LEVEL_DROP = 2.0", "a level that fluctuates counts as driving"),
-            Pair("MIN_LEVEL_DROP = 3.0", "MIN_LEVEL_DROP = 4.0", "a drop of 3 points doesn't count as driving"),
+        ),
+    ),
+    PairTable(
+        file="relay/vehicles/plausibility/charge_rate.py",
+        tests=(*CORRECTIONS,),
+        pairs=(
             Pair(
                 "MIN_ESTIMATE_SPAN = timedelta(minutes=10)",
                 "MIN_ESTIMATE_SPAN = timedelta(minutes=9)",
@@ -38,16 +54,19 @@ PAIRS = (
                 "an estimate that is old is shown",
             ),
             Pair("MAX_CHARGE_RATE_KW = 400.0", "MAX_CHARGE_RATE_KW = 4000.0", "an impossible estimate is shown"),
-            *(
-                Pair(old, new, f"charging is not ended by {name}")
-                for old, new, name in (
-                    ('frozenset({UNPLUGGED, "PLUGGED_IN:STOPPED"', 'frozenset({"PLUGGED_IN:STOPPED"', "UNPLUGGED"),
-                    ('"PLUGGED_IN:STOPPED", ', "", "STOPPED"),
-                    (', COMPLETE, "PLUGGED', ', "PLUGGED', "COMPLETE"),
-                    ('"PLUGGED_IN:NO_POWER", ', "", "NO_POWER"),
-                    (', "PLUGGED_IN:FAULT"})', "})", "FAULT"),
-                )
-            ),
+        ),
+    ),
+    PairTable(
+        file="relay/vehicles/plausibility/contradictions.py",
+        tests=(*CORRECTIONS,),
+        pairs=tuple(
+            Pair(old, new, f"charging is not ended by {name}")
+            for old, new, name in (
+                ("frozenset({STOPPED, COMPLETE", "frozenset({COMPLETE", "STOPPED"),
+                ("{STOPPED, COMPLETE, ", "{STOPPED, ", "COMPLETE"),
+                ('"PLUGGED_IN:NO_POWER", ', "", "NO_POWER"),
+                (', "PLUGGED_IN:FAULT"})', "})", "FAULT"),
+            )
         ),
     ),
     PairTable(

@@ -24,6 +24,7 @@ SUPABASE_ID = UUID("b7d5d8f2-3c59-4f4e-9d5a-5f1d3f0c2a11")
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJiN2Q1ZDhmMiJ9.c2lnbmF0dXJl"
 VEHICLE_ID = UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
 COMMAND_ID = UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")
+FORMER_ENODE_ID = "5d7c1e0a-4f1b-4f0e-9a53-0c8f2b6d1e44"
 LINK_ID = UUID("5d8f7c0e-9a4b-4a53-8f0e-2b1c6d9e7a10")
 SESSION_ID = UUID("9b2c1f7e-64a8-4b0e-8f83-0d5a1c6e2b47")
 
@@ -37,6 +38,8 @@ select u.id, u.quota_anchor, current_date, 'v2/vehicles', k.id, 41 from users u 
 insert into vehicles (id, user_id, vendor, vehicle_cache, revision)
 values (%(vehicle_id)s, %(user)s, 'TESLA', %(vehicle)s, 7);
 insert into vehicle_links (enode_vehicle_id, vehicle_id) values (%(enode_id)s, %(vehicle_id)s);
+insert into vehicle_links (enode_vehicle_id, vehicle_id, linked_at, ended_at)
+values (%(former_id)s, %(vehicle_id)s, now() - interval '9 days', now() - interval '1 day');
 insert into commands (id, user_id, vehicle_id, kind, state, settled_at)
 values (%(command)s, %(user)s, %(vehicle_id)s, 'STOP', 'confirmed', now());
 insert into charging_sessions (id, vehicle_id, started_at, ended_at, open, energy_kwh, energy_source, soc_start,
@@ -87,6 +90,7 @@ async def account(pool, enode):
         "vehicle_id": VEHICLE_ID,
         "vehicle": Jsonb(vehicle),
         "enode_id": enode.car_id,
+        "former_id": FORMER_ENODE_ID,
         "command": COMMAND_ID,
         "session": SESSION_ID,
         "link": LINK_ID,

@@ -175,9 +175,13 @@ async def self_hosted(self_hosted_app, users, pool, open_window) -> AsyncIterato
         app.state.runtime = dataclasses.replace(app.state.runtime, plans=plans)
         key = await (await connection.execute("select id from api_keys order by name")).fetchone()
         car = await (await connection.execute("select id from vehicles order by created_at")).fetchone()
+        session = await (
+            await connection.execute("select id from charging_sessions where energy_source = 'mixed'")
+        ).fetchone()
         page = await create_link_page(connection, users["household"], vendor="TESLA")
         login = await create_sign_in_link(connection, None)
-        path_values = users | {"key": key[0], "car": car[0], "link": page.path.removeprefix("/link/"), "login": login}
+        ids = {"key": key[0], "car": car[0], "session": session[0]}
+        path_values = users | ids | {"link": page.path.removeprefix("/link/"), "login": login}
         yield Gallery(screenshots=SELF_HOSTED, site=url, open_window=open_window, path_values=path_values)
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
@@ -59,6 +59,7 @@ async def fill_household(pool: Pool, user_id: UUID) -> None:
                 "values (%s, %s, %s, %s, %s, now() + %s * interval '1 second')",
                 [user_id, vehicle["vendor"], Jsonb(vehicle), place, link, place],
             )
+        await _add_charging_sessions(connection, user_id)
         home = await _add_installations(connection, user_id)
         await connection.execute(
             "insert into endpoints (user_id, credential_id, kind, url, last_success_at, streaming_until) values "
@@ -66,6 +67,38 @@ async def fill_household(pool: Pool, user_id: UUID) -> None:
             [user_id, home],
         )
         await _add_usage(connection, user_id, home)
+
+
+CHARGING_SESSIONS: tuple[tuple[float, float, dict[str, Any]], ...] = (
+    (1.5, 1.5, {"open": True, "energy_kwh": 11.6}),
+    (26, 5.2, {"energy_kwh": 41.8, "derived_energy_kwh": 47.25, "corrected_by_owner": True}),
+    (75, 0.5, {"energy_kwh": 28.4, "energy_source": "soc", "at_home": False, "cost_per_kwh": 0.59}),
+    (99, 3, {"energy_kwh": 18.03, "energy_source": "mixed"}),
+    (130, 0.2, {"derived_energy_kwh": 64.9, "energy_kwh": None, "deleted_by_owner": True}),
+)
+"""Sessions of the first car: hours since the start, hours of charging, and what differs from charging at home."""
+
+
+async def _add_charging_sessions(connection: Connection, user_id: UUID) -> None:
+    car: Any = await (
+        await connection.execute("select id from vehicles where user_id = %s order by created_at", [user_id])
+    ).fetchone()
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    for hours, duration, columns in CHARGING_SESSIONS:
+        began = now - timedelta(hours=hours)
+        row = {
+            "id": uuid4(),
+            "vehicle_id": car[0],
+            "started_at": began,
+            "ended_at": began + timedelta(hours=duration),
+            "open": False,
+            "energy_source": "power",
+            "at_home": True,
+            "cost_per_kwh": 0.24,
+            "currency": "EUR",
+        } | columns
+        values = ", ".join(f"%({name})s" for name in row)
+        await connection.execute(f"insert into charging_sessions ({', '.join(row)}) values ({values})", row)
 
 
 async def _add_usage(connection: Connection, user_id: UUID, home: UUID) -> None:

@@ -20,6 +20,10 @@ SIGNED_IN_PATHS = [
     "/profile/delete",
     "/vehicles/{car}/unlink",
     "/vehicles/choose",
+    "/charging-sessions",
+    "/charging-sessions?vehicle={car}",
+    "/charging-sessions/{session}/correct",
+    "/charging-sessions/{session}/delete",
 ]
 PATHS_WITHOUT_SCREENSHOT = ["/sign-in/link/evl_nonsense", "/link/none", "/link-callback?error=x"]
 """States of pages that no screenshot shows. test_gallery.py checks those with a screenshot."""
@@ -44,7 +48,10 @@ async def household(account, pool) -> dict[str, Any]:
     async with pool.connection() as connection:
         key = await (await connection.execute("select id from api_keys order by name")).fetchone()
         car = await (await connection.execute("select id from vehicles order by created_at")).fetchone()
-    return {"user": account.user_id, "key": key[0], "car": car[0]}
+        session = await (
+            await connection.execute("select id from charging_sessions where energy_source = 'mixed'")
+        ).fetchone()
+    return {"user": account.user_id, "key": key[0], "car": car[0], "session": session[0]}
 
 
 @pytest.fixture

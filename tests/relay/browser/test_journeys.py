@@ -74,6 +74,28 @@ async def test_user_sees_the_usage_of_the_month(open_page, household):
     assert await window.get_by_role("row", name=re.compile("Home · Home Assistant")).is_visible()
 
 
+async def test_user_corrects_deletes_and_restores_a_charging_session(open_page, household):
+    window = await open_page(household.user_id)
+    await window.goto("/charging-sessions")
+    row = window.locator("tr", has_text="from power and battery level")
+    await row.get_by_role("link", name="Correct").click()
+    await window.get_by_label("Energy in kWh").fill("a lot")
+    await window.get_by_role("button", name="Save").click()
+    assert await window.get_by_text("Enter a number without units").is_visible()
+    await window.get_by_label("Energy in kWh").fill("19.5")
+    await window.get_by_role("button", name="Save").click()
+    assert await window.get_by_role("status").inner_text() == "The energy is corrected."
+    row = window.locator("tr", has_text="calculated: 18.03")
+    assert await row.get_by_text("19.50").is_visible()
+    await row.get_by_role("button", name="Undo").click()
+    await window.locator("tr", has_text="from battery level").get_by_role("link", name="Delete").click()
+    await window.get_by_role("button", name="Delete").click()
+    assert await window.locator("summary").inner_text() == "2 deleted sessions"
+    await window.locator("details tr", has_text="28.40").get_by_role("button", name="Restore").click()
+    assert await window.get_by_role("status").inner_text() == "The session is restored."
+    assert await window.locator("summary").inner_text() == "1 deleted session"
+
+
 async def test_user_changes_the_language(open_page, household):
     window = await open_page(household.user_id)
     await window.goto("/profile")

@@ -35,7 +35,7 @@ def test_candidate_ids_begin_with_the_one_that_the_client_was_set_up_with(enode_
     assert create_vehicle(vehicle, configured_id).list_candidate_ids() == candidates
 
 
-def test_body_is_enodes_event_with_the_classic_members():
+def test_body_is_enodes_event_with_both_ids():
     vehicle = {"id": "enode", "vendor": "TESLA", "information": {"brand": "Tesla", "displayName": "Red"}}
     body = json.loads(create_vehicle(vehicle).render_body("client", datetime(2026, 11, 29, tzinfo=UTC)))
     assert body == {
@@ -54,26 +54,3 @@ def test_body_is_enodes_event_with_the_classic_members():
         "enodeVehicleId": "enode",
         "internalVehicleId": OUR_ID,
     }
-
-
-@pytest.mark.parametrize(
-    ("information", "shown"),
-    [
-        ({"displayName": "Red", "brand": "Tesla", "model": "Y"}, "Red"),
-        ({"displayName": None, "brand": "Tesla", "model": "Y"}, "Tesla Y"),
-        ({"displayName": "", "brand": "Tesla", "model": None}, "Tesla"),
-        ({"brand": None, "model": "Y"}, "Y"),
-        ({"brand": "Tesla", "model": 3}, "Tesla 3"),
-        ({"brand": None}, None),
-        ({}, None),
-    ],
-)
-def test_display_name_falls_back_to_brand_and_model(information, shown):
-    body = json.loads(create_vehicle({"information": information}).render_body("x", datetime.now(UTC)))
-    assert body["vehicle"]["information"] == information | {"displayName": shown}
-
-
-@pytest.mark.parametrize("vehicle", [{}, {"information": None}, {"information": ["Tesla"]}])
-def test_vehicle_without_information_gets_none(vehicle):
-    body = json.loads(create_vehicle(vehicle).render_body("x", datetime.now(UTC)))
-    assert body["vehicle"].get("information") == vehicle.get("information")

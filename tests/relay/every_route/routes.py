@@ -11,6 +11,7 @@ BODY_VALUES = {
     "action": "START",
     "amps": 10,
     "odometer_km": 12.5,
+    "energy_kwh": 12.5,
     "confirm": "true",
     "external_url": "https://home.example.org",
     "webhook_id": "01JD3W4Q9G",

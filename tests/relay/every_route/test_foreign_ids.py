@@ -73,7 +73,7 @@ async def test_ids_of_another_user_in_bodies_and_queries_are_answered_like_unkno
 
 async def test_the_owner_of_the_ids_has_access(app, ids, ada):
     """Without this, the tests above could pass although the requests are invalid."""
-    destructive = ("disconnect", "revoke", "unlink")
+    destructive = ("delete", "disconnect", "revoke", "unlink")
     not_found = []
     for method, path, fields in sorted(
         list_routes_with_ids(app),

@@ -39,6 +39,7 @@ FORM_VALUES = {
     "word": "x",
     "vendor": "TESLA",
     "car": "x",
+    "energy": "12.5",
 }
 """Every field that a form of the pages has, with a valid value."""
 SIGN_OUT_PATHS = {"/sign-out", "/profile/sign-out-everywhere"}

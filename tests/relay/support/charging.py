@@ -1,5 +1,6 @@
 """Build charging samples in tests: times are minutes after noon, levels percent, powers kW."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +10,8 @@ from relay.vehicles.charging.derivation import DerivationState, derive_periods
 from relay.vehicles.charging.home_and_rates import ElectricityRate
 from relay.vehicles.charging.ledger import ChargingSession, EnergyCounters
 from relay.vehicles.charging.periods import ChargingPeriod
-from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace, merge_samples
+from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
+from relay.vehicles.plausibility.raw_samples import ChargeMembers, RawSample
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -39,6 +41,31 @@ def make_sample(
         version=f"{version:04d}",
         place=place or VehiclePlace(),
         place_version=f"{version:04d}",
+    )
+
+
+def merge_samples(one, other):
+    """Merge two samples of one moment as raw samples are: the newer reading, the older place."""
+    newer = max(one, other, key=lambda sample: sample.version)
+    older = min(one, other, key=lambda sample: sample.place_version)
+    return replace(newer, place=older.place, place_version=older.place_version)
+
+
+def make_raw(sample):
+    """The raw sample from which the plausibility stage makes `sample`, if nothing is corrected in it."""
+    reading = sample.reading
+    return RawSample(
+        at=sample.at,
+        version=sample.version,
+        charge=ChargeMembers(
+            plugged_in=reading.plugged_in,
+            charging=reading.charging,
+            level=reading.soc,
+            rate=reading.power_kw,
+            capacity=reading.capacity_kwh,
+        ),
+        place=sample.place,
+        place_version=sample.place_version,
     )
 
 

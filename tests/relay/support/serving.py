@@ -37,7 +37,17 @@ async def serve_app(
     finally:
         server.should_exit = True
         await task
+        await _close_connections(server)
         listening.close()
+
+
+async def _close_connections(server: uvicorn.Server) -> None:
+    """Close the connections that the server's shutdown left open: on a loaded machine its time limit is too short."""
+    async with asyncio.timeout(30):
+        while connections := server.server_state.connections:
+            for connection in connections:
+                connection.transport.abort()
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from relay.usecases.classic import account_and_vehicles, charging_commands
 from relay.usecases.commands import command_routes
 from relay.usecases.feed import account_and_vehicles as feed_account_and_vehicles
 from relay.usecases.linking import relink_vehicle
-from relay.usecases.vehicles import refresh_vehicle
+from relay.usecases.vehicles import identify_vehicle, refresh_vehicle
 
 ROUTERS = (
     account_and_vehicles,
@@ -20,6 +20,7 @@ ROUTERS = (
     set_language,
     charging_commands,
     command_routes,
+    identify_vehicle,
     refresh_vehicle,
     relink_vehicle,
 )

@@ -8,6 +8,8 @@ import pytest
 
 from relay.vehicles.changes import apply_limit, apply_report, build_change, create_link, create_vehicle
 from relay.vehicles.models import ChargeFlags, CorrectionOverlay, VehicleReport
+from relay.vehicles.plausibility.raw_samples import parse_raw_sample
+from relay.vehicles.plausibility.stage import PlausibilityMemory, check_sample
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 USER_ID = uuid4()
@@ -93,9 +95,11 @@ def test_report_of_a_working_link_leaves_the_link_alone():
 
 
 def test_report_merges_the_state_and_corrects_it_with_the_memory_of_earlier_reports():
-    vehicle = make_vehicle()
+    vehicle, memory = make_vehicle(), PlausibilityMemory()
     for minutes, state in ((1, "PLUGGED_IN:COMPLETE"), (2, "UNPLUGGED")):
-        vehicle = apply_report(vehicle, make_report(minutes, vendor="XPENG", chargeState=make_charge(state, minutes)))
+        report = make_report(minutes, vendor="XPENG", chargeState=make_charge(state, minutes))
+        memory, _ = check_sample(memory, parse_raw_sample(report))
+        vehicle = apply_report(vehicle, report, memory)
     assert vehicle.state.groups["chargeState"]["powerDeliveryState"] == "UNPLUGGED"
     assert vehicle.corrected_groups["chargeState"]["powerDeliveryState"] == "PLUGGED_IN:COMPLETE"
 

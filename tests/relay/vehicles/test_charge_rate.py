@@ -1,5 +1,7 @@
 """The estimated charge rate and the corrected isCharging: the edges of each condition."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,13 @@ from hypothesis import strategies as st
 from relay.vehicles.corrections import derive_corrections
 from relay.vehicles.merge import merge_report
 from relay.vehicles.models import CorrectionOverlay, VehicleReport, VehicleState
+from relay.vehicles.plausibility.charge_rate import EstimateMemory
+from relay.vehicles.plausibility.stage import PlausibilityMemory
 from tests.relay.support.corrected_vehicle import CHARGE_RATE_RULE, HELD_RULE, IS_CHARGING_RULE, NOON, CorrectedVehicle
+
+
+def at(minutes):
+    return NOON + timedelta(minutes=minutes)
 
 
 def get_rates(*reports, **charge):
@@ -16,7 +24,7 @@ def get_rates(*reports, **charge):
     for level, minutes in reports:
         charge = {"chargeRate": None} | charge
         rates.append(vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, **charge)["chargeRate"])
-        assert vehicle.corrected.names == (() if rates[-1] is None else ("chargeRate:estimated",))
+        assert ("chargeRate:estimated" in vehicle.corrected.names) is (rates[-1] is not None)
     return rates
 
 
@@ -39,8 +47,8 @@ def test_names_of_corrections_are_part_of_the_api():
         pytest.param([(50, 0), (51, 5), (52, 15), (52, 75.1)], None, id="over an hour without a rise"),
         pytest.param([(50, 0), (51, 5), (52, 15), (52, 76), (53, 77)], 0.6, id="a rise after over an hour"),
         pytest.param([(50, 0), (51, 5), (52, 15), (51, 16)], None, id="a falling level"),
-        pytest.param([(50, 0), (51, 5), (40, 15), (41, 20), (42, 30)], 3.6, id="a start again after a falling level"),
-        pytest.param([(50, 0), (51, 5), (40, 15), (41, 25)], None, id="a first rise after a falling level"),
+        pytest.param([(50, 0), (51, 5), (47, 15), (48, 20), (49, 30)], 3.6, id="a start again after a falling level"),
+        pytest.param([(50, 0), (51, 5), (47, 15), (48, 25)], None, id="a first rise after a falling level"),
         pytest.param([(50, 0), (51, 5), (51.5, 15)], 1.8, id="half a point"),
         pytest.param([(0, 0), (1, 5), (2, 15)], 3.6, id="an empty battery"),
         pytest.param([(10, 0), (11, 5), (90, 16)], 258.5, id="rounded to a tenth of a kilowatt"),
@@ -52,10 +60,10 @@ def test_rate_is_estimated_between_rises_at_least_ten_minutes_apart(reports, rat
 
 @pytest.mark.parametrize(
     ("capacity", "rate"),
-    [(6666.6, 400.0), (6667.6, None), (0.9, 0.1), (0, None), (-60, None), (None, None), ("60", None)],
-    ids=["400 kW", "over 400 kW", "0.1 kW", "no capacity", "a negative capacity", "unknown capacity", "a text"],
+    [(2000, 120.0), (2001, None), (0.9, 0.1), (0, None), (-60, None), (None, None), ("60", None)],
+    ids=["2 MWh", "an impossible capacity", "0.1 kW", "no capacity", "a negative capacity", "unknown", "a text"],
 )
-def test_rate_needs_a_capacity_and_is_at_most_400_kilowatts(capacity, rate):
+def test_rate_is_estimated_only_with_a_possible_capacity(capacity, rate):
     assert get_rates((50, 0), (51, 5), (52, 15), batteryCapacity=capacity)[-1] == rate
 
 
@@ -69,7 +77,7 @@ def test_same_state_again_keeps_the_estimate():
     for level, minutes in ((50, 0), (51, 5), (52, 15)):
         vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=None)
     assert vehicle.charge_state["chargeRate"] == 3.6
-    assert derive_corrections(vehicle.corrected.memory, vehicle.state) == vehicle.corrected
+    assert derive_corrections(vehicle.state, vehicle.plausibility, vehicle.corrected.memory) == vehicle.corrected
 
 
 def test_implausible_estimate_replaces_the_last_one():
@@ -97,27 +105,27 @@ def test_rate_is_estimated_only_while_charging_without_a_reported_rate(charge, r
     assert (CHARGE_RATE_RULE in vehicle.corrected.names) is (rate == 3.6)
 
 
-def test_stored_memory_keeps_its_keys():
+def test_memory_has_the_last_level_its_last_rise_and_where_the_estimate_starts():
     vehicle = CorrectedVehicle(vendor="NISSAN")
     memories = []
     for level, minutes in ((50, 0), (51, 5), (52, 15), (52, 20)):
         vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=None)
-        memories.append(vehicle.corrected.memory["chargeRate:estimated"])
-    at = "2026-11-23T12:{:02d}:00+00:00".format
+        memories.append(vehicle.plausibility.estimate)
     assert memories == [
-        {"at": at(0), "level": 50.0},
-        {"at": at(5), "level": 51.0, "rose_at": at(5), "begun_at": at(5), "begun": 51.0},
-        {"at": at(15), "level": 52.0, "rose_at": at(15), "begun_at": at(15), "begun": 52.0, "rate": 3.6},
-        {"at": at(20), "level": 52.0, "rose_at": at(15), "begun_at": at(15), "begun": 52.0, "rate": 3.6},
+        EstimateMemory(at=at(0), level=50),
+        EstimateMemory(at=at(5), level=51, rose_at=at(5), begun_at=at(5), begun=51),
+        EstimateMemory(at=at(15), level=52, rose_at=at(15), begun_at=at(15), begun=52, rate=3.6),
+        EstimateMemory(at=at(20), level=52, rose_at=at(15), begun_at=at(15), begun=52, rate=3.6),
     ]
 
 
-def test_state_older_than_the_memory_starts_the_estimate_again():
-    vehicle, earlier = CorrectedVehicle(vendor="NISSAN"), CorrectedVehicle(vendor="NISSAN")
-    for level, minutes in ((50, 0), (51, 5), (52, 15)):
-        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=None)
-    earlier.corrected = CorrectionOverlay(memory=vehicle.corrected.memory)
-    assert earlier.report_charge("PLUGGED_IN:CHARGING", 14, level=52, chargeRate=None)["chargeRate"] is None
+def test_late_report_has_the_same_estimate_as_one_in_time():
+    late, in_time = CorrectedVehicle(vendor="NISSAN"), CorrectedVehicle(vendor="NISSAN")
+    reports = [(50, 0), (51, 5), (52, 15)]
+    for vehicle, order in ((in_time, reports), (late, [reports[0], reports[2], reports[1]])):
+        for level, minutes in order:
+            vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=None)
+    assert late.charge_state["chargeRate"] == in_time.charge_state["chargeRate"] == 3.6
 
 
 @given(st.integers(1, 20), st.integers(10, 60), st.integers(10, 120))
@@ -136,7 +144,7 @@ IS_CHARGING_CASES = [
     ("PLUGGED_IN:INITIALIZING", True, False, False),
     (None, True, False, False),
     (None, True, None, True),
-    ("PLUGGED_IN:CHARGING", True, False, True),
+    ("PLUGGED_IN:CHARGING", True, False, False),
     ("PLUGGED_IN:CHARGING", True, True, True),
     ("PLUGGED_IN:CHARGING", False, None, True),
     ("PLUGGED_IN:CHARGING", False, False, False),
@@ -177,4 +185,4 @@ def test_charge_state_that_is_missing_or_of_unknown_time_keeps_the_memory_and_co
     )
     memory = {"a rule": {"a": 1}}
     for state in (VehicleState(), merge_report(VehicleState(), report)):
-        assert derive_corrections(memory, state) == CorrectionOverlay(memory=memory)
+        assert derive_corrections(state, PlausibilityMemory(), memory) == CorrectionOverlay(memory=memory)

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.corrections import MAX_CHARGE_RATE_KW, MAX_PLUGGED_IN_HOLD, derive_corrections
-from relay.vehicles.models import CorrectionOverlay, Vehicle
+from relay.vehicles.corrections import derive_corrections
+from relay.vehicles.models import Vehicle
+from relay.vehicles.plausibility.charge_rate import MAX_CHARGE_RATE_KW
+from relay.vehicles.plausibility.false_unplugged import MAX_PLUGGED_IN_HOLD
 from relay.vehicles.transitions import parse_charge_flags
 from tests.relay.support.corrected_vehicle import CHARGE_RATE_RULE, HELD_RULE, IS_CHARGING_RULE, NOON, CorrectedVehicle
 
@@ -64,7 +66,7 @@ def test_vehicle_that_has_moved_is_not_shown_as_plugged_in(vehicle, left):
     complete_charge(vehicle)
     vehicle.report_charge("UNPLUGGED", 12)
     assert vehicle.report_charge("UNPLUGGED", 20, **left)["powerDeliveryState"] == "UNPLUGGED"
-    assert vehicle.corrected == CorrectionOverlay()
+    assert (vehicle.corrected.overlay, vehicle.corrected.names) == ({}, ())
     vehicle.report_charge("UNPLUGGED", 30)  # back at the same place, but not plugged in
     assert not vehicle.is_held
 
@@ -155,7 +157,7 @@ def test_estimate_ends_with_charging_and_a_reported_rate_is_not_changed():
     assert vehicle.charge_state["chargeRate"] == 6.0
     assert vehicle.report_charge("PLUGGED_IN:STOPPED", 20, level=53)["chargeRate"] is None
     assert vehicle.report_charge("PLUGGED_IN:CHARGING", 22, level=53, chargeRate=3.3)["chargeRate"] == 3.3
-    assert vehicle.corrected == CorrectionOverlay()
+    assert (vehicle.corrected.overlay, vehicle.corrected.names) == ({}, ())
 
 
 states = st.sampled_from(
@@ -195,24 +197,31 @@ def test_same_state_again_gets_the_same_corrections(history):
     vehicle = CorrectedVehicle()
     for report, minutes in history:
         vehicle.report(report, minutes)
-        assert derive_corrections(vehicle.corrected.memory, vehicle.state) == vehicle.corrected
+        assert derive_corrections(vehicle.state, vehicle.plausibility, vehicle.corrected.memory) == vehicle.corrected
+
+
+MEMBERS_OF_RULE = {
+    HELD_RULE: {"isPluggedIn", "isCharging", "powerDeliveryState"},
+    "isCharging:expired": {"isCharging", "powerDeliveryState", "chargeRate", "chargeTimeRemaining"},
+    "batteryLevel:held": {
+        "batteryLevel", "range", "isPluggedIn", "isCharging", "isFullyCharged", "powerDeliveryState", "chargeRate",
+        "chargeTimeRemaining",
+    },
+}  # fmt: skip
 
 
 @given(histories)
 def test_each_rule_changes_only_its_own_members(history):
     vehicle = CorrectedVehicle()
-    members_of_rule = {
-        HELD_RULE: {"isPluggedIn", "isCharging", "powerDeliveryState"},
-        IS_CHARGING_RULE: {"isCharging"},
-        CHARGE_RATE_RULE: {"chargeRate"},
-    }
     for report, minutes in history:
         vehicle.report(report, minutes)
-        overlay, names = vehicle.corrected.overlay, vehicle.corrected.names
-        assert set(overlay) == ({"chargeState"} if names else set())
-        for key, value in overlay.get("chargeState", {}).items():
-            is_allowed = any(key in members_of_rule[name] for name in names)
-            assert is_allowed or value == vehicle.state.groups["chargeState"].get(key)
+        names, groups = vehicle.corrected.names, vehicle.state.groups
+        allowed = set().union(*(MEMBERS_OF_RULE.get(name, {name.partition(":")[0]}) for name in names))
+        for group, members in vehicle.corrected.overlay.items():
+            changed = {key for key, value in members.items() if value != groups[group].get(key)}
+            assert changed
+            assert changed <= allowed or group in allowed
+        assert bool(names) is bool(vehicle.corrected.overlay)
 
 
 @given(histories)

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from relay.vehicles.models import CorrectionOverlay
 from tests.relay.support.corrected_vehicle import HELD_RULE, CorrectedVehicle
 
 METRES_PER_DEGREE = 111_320
@@ -25,7 +24,8 @@ def is_held(*, minutes=2, before=None, **now):
 @pytest.mark.parametrize(
     ("minutes", "held"),
     [
-        pytest.param(0, True, id="a newer event about the same moment"),
+        pytest.param(0, False, id="a newer event about the same moment replaces the older one"),
+        pytest.param(1 / 60, True, id="a second"),
         pytest.param(24 * 60, True, id="24 hours"),
         pytest.param(24 * 60 + 1 / 60, False, id="a second over 24 hours"),
     ],
@@ -63,7 +63,7 @@ def test_day_starts_at_the_last_report_of_the_plugged_in_vehicle_and_not_of_the_
     ],
 )
 def test_half_a_kilometre_or_three_points_are_a_move(before, now, held):
-    assert is_held(before=before, **now) is held
+    assert is_held(minutes=20, before=before, **now) is held
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_half_a_kilometre_or_three_points_are_a_move(before, now, held):
         pytest.param((0.0, -179.9991), (0.0, 179.9991), False, id="201 m west across the date line"),
         pytest.param((0.0, -179.9992), (0.0, 179.9992), True, id="178 m west across the date line"),
         pytest.param((0.0, 180.0), (0.0, -180.0), True, id="the date line itself"),
-        pytest.param((0.0, 0.0), (0.0, 180.0), False, id="the other side of the world"),
+        pytest.param((0.0, 0.1), (0.0, 180.0), False, id="the other side of the world"),
         pytest.param((0.0, 90.0), (0.0, -90.0), False, id="the other side of the world, westwards"),
         pytest.param((52.0, 5.0), (None, 5.0), True, id="an unknown latitude"),
         pytest.param((52.0, 5.0), (53.0, None), True, id="an unknown longitude"),
@@ -121,6 +121,7 @@ offsets = st.floats(-0.004, 0.004)
 @given(latitudes, longitudes, offsets, offsets)
 def test_position_decides_by_the_distance_on_the_globe(latitude, longitude, north, east):
     now = latitude + north, (longitude + east / math.cos(math.radians(latitude)) + 180) % 360 - 180
+    assume(max(abs(latitude), abs(longitude)) > 0.01)  # 0/0 is an unknown position
     distance = get_distance_m((latitude, longitude), now)
     assume(abs(distance - 200) > 1)
     assert is_held(before={"place": (latitude, longitude)}, place=now) is (distance < 200)
@@ -132,6 +133,7 @@ def test_decision_is_the_same_at_every_longitude(latitude, north, east, longitud
         turned = (start + east / math.cos(math.radians(latitude)) + 180) % 360 - 180
         return is_held(before={"place": (latitude, start)}, place=(latitude + north, turned))
 
+    assume(abs(latitude) > 0.01)  # 0/0 is an unknown position
     assume(abs(get_distance_m((latitude, 0), (latitude + north, east / math.cos(math.radians(latitude)))) - 200) > 1)
     assert decide(longitude) == decide(0.0) == decide(180.0)
 
@@ -237,25 +239,44 @@ def test_vehicle_stays_held_after_the_level_fell_below_the_limit():
         assert (shown["isPluggedIn"], shown["isCharging"], shown["batteryLevel"]) == (True, False, level)
 
 
-def test_state_from_before_the_charge_is_not_held():
-    charged, vehicle = CorrectedVehicle(), CorrectedVehicle()
-    charged.report_charge("PLUGGED_IN:COMPLETE", 10)
-    vehicle.corrected = CorrectionOverlay(memory=charged.corrected.memory)
+def test_late_report_from_before_the_charge_is_not_held():
+    vehicle = CorrectedVehicle()
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 10)
     vehicle.report_charge("UNPLUGGED", 9)
     assert not vehicle.is_held
+    vehicle.report_charge("UNPLUGGED", 12)
+    assert vehicle.is_held
 
 
-def test_stored_memory_keeps_its_keys():
+def test_late_report_of_the_charge_holds_the_report_that_came_before_it():
     vehicle = CorrectedVehicle()
-    vehicle.report_charge("PLUGGED_IN:CHARGING", 0, level=80)
-    memory = {
-        "at": "2026-11-23T12:00:00+00:00",
-        "complete": False,
-        "level": 80.0,
-        "distance": 1000.0,
-        "latitude": 52.0,
-        "longitude": 5.0,
-    }
-    assert vehicle.corrected.memory == {"powerDeliveryState:held": memory}
-    vehicle.report_charge("UNPLUGGED", 10)
-    assert vehicle.corrected.memory == {"powerDeliveryState:held": memory | {"complete": True}}
+    vehicle.report_charge("UNPLUGGED", 12)
+    assert not vehicle.is_held
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 10)
+    assert vehicle.is_held
+
+
+def test_another_vehicle_is_held_once_it_has_returned_twice_without_moving():
+    vehicle = CorrectedVehicle(vendor="KIA")
+    for minutes, held in ((0, False), (60, False), (120, True), (180, True)):
+        vehicle.report_charge("PLUGGED_IN:COMPLETE", minutes)
+        vehicle.report_charge("UNPLUGGED", minutes + 10)
+        assert vehicle.is_held is held
+        vehicle.report_charge("PLUGGED_IN:COMPLETE", minutes + 20)
+
+
+def test_vehicle_that_drove_before_it_was_plugged_in_again_has_not_returned():
+    vehicle = CorrectedVehicle(vendor="KIA")
+    for minutes, km in ((0, 1000.0), (600, 1040.0), (1200, 1080.0), (1800, 1120.0)):
+        vehicle.report_charge("PLUGGED_IN:COMPLETE", minutes, km=km)
+        vehicle.report_charge("UNPLUGGED", minutes + 10, km=km)
+        assert not vehicle.is_held
+
+
+def test_another_vehicle_is_held_while_its_charger_is_named():
+    vehicle = CorrectedVehicle(vendor="KIA")
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 0)
+    vehicle.report_charge("UNPLUGGED", 10, pluggedInChargerId="d5bd4771-864e-4ca5-b913-dfb5cdd34bf3")
+    assert vehicle.is_held
+    vehicle.report_charge("UNPLUGGED", 20)
+    assert not vehicle.is_held

@@ -244,3 +244,57 @@ def test_winner_is_the_report_with_the_greatest_time_then_event_then_id(name, re
     winner = max(range(len(reports)), key=get_order)
     assert state.groups[name]["value"] == winner
     assert parse_version_time(state.versions[name]) == at(get_order(winner)[0])
+
+
+DATA, PLACE = "vehicle:read:data", "vehicle:read:location"
+UNKNOWN_GROUPS = {
+    "chargeState": {"batteryLevel": None, "isCharging": None, "powerDeliveryState": "UNKNOWN", "lastUpdated": None},
+    "location": {"id": None, "latitude": None, "longitude": None, "lastUpdated": None},
+    "odometer": {"distance": None, "lastUpdated": None},
+    "information": {"vin": None, "brand": None, "displayName": None},
+}
+
+
+@pytest.mark.parametrize("reachable", [False, None])
+@pytest.mark.parametrize("name", UNKNOWN_GROUPS)
+@pytest.mark.parametrize("updated", [None, 9])
+@pytest.mark.parametrize("scopes", [None, [DATA, PLACE]], ids=str)
+def test_unknown_group_of_a_vehicle_that_cannot_be_reached_erases_nothing(name, reachable, updated, scopes):
+    known = make_report(5, 1, isReachable=True, **{name: make_group("known", 5)})
+    unknown = UNKNOWN_GROUPS[name] | ({} if updated is None else {"lastUpdated": text(updated)})
+    asleep = make_report(9, 2, isReachable=reachable, scopes=scopes, **{name: unknown})
+    for order in ((known, asleep), (asleep, known)):
+        merged = merge_all(*order)
+        assert (merged[name], merged["isReachable"]) == (make_group("known", 5), reachable)
+
+
+@pytest.mark.parametrize(
+    ("members", "group"),
+    [
+        pytest.param({"isReachable": True}, UNKNOWN_GROUPS["chargeState"], id="a reachable vehicle"),
+        pytest.param({}, UNKNOWN_GROUPS["chargeState"], id="a report that doesn't say whether it is reachable"),
+        pytest.param({"isReachable": False, "scopes": [PLACE]}, UNKNOWN_GROUPS["chargeState"], id="a revoked scope"),
+        pytest.param({"isReachable": False, "scopes": []}, UNKNOWN_GROUPS["chargeState"], id="all scopes revoked"),
+        pytest.param({"isReachable": False}, {"batteryLevel": None, "chargeLimit": 80}, id="a member that is known"),
+        pytest.param({"isReachable": False}, {"isCharging": False}, id="a flag that is false"),
+        pytest.param({"isReachable": False}, "odd", id="a group that is no object"),
+    ],
+)
+def test_group_replaces_what_is_known_unless_it_is_unknown_and_the_vehicle_cannot_be_reached(members, group):
+    known = make_report(5, 1, isReachable=True, chargeState=make_group("known", 5))
+    assert merge_all(known, make_report(9, 2, chargeState=group, **members))["chargeState"] == group
+
+
+@pytest.mark.parametrize(("scope", "kept"), [(DATA, True), (PLACE, False)])
+def test_each_group_is_covered_by_its_own_scope(scope, kept):
+    known = make_report(5, 1, odometer=make_group("known", 5), location=make_group("known", 5))
+    unknown = {name: UNKNOWN_GROUPS[name] for name in ("odometer", "location")}
+    merged = merge_all(known, make_report(9, 2, isReachable=False, scopes=[scope], **unknown))
+    assert (merged["odometer"] == make_group("known", 5)) is kept
+    assert (merged["location"] == make_group("known", 5)) is not kept
+
+
+@pytest.mark.parametrize("name", ["capabilities", "smartChargingPolicy", "scopes"])
+def test_other_groups_are_erased_though_the_vehicle_cannot_be_reached(name):
+    known = make_report(5, 1, **{name: make_group("known")})
+    assert merge_all(known, make_report(9, 2, isReachable=False, **{name: None}))[name] is None

@@ -22,9 +22,15 @@ COMMAND_RECORD = {
     "settled_at": "2026-11-23T12:01:00.000Z",
 }  # fmt: skip
 INTERVENTION = {"id": "i", "title": "Pair", "description": "…", "access": None, "agent": None, "action": None}
-GROUPS = {"vendor": "KIA", "information": {"brand": "Kia", "vin": "V"}, "chargeState": {"batteryLevel": 50}}
+GROUPS = {
+    "id": "enode-2",
+    "vendor": "KIA",
+    "information": {"brand": "Kia", "vin": "V"},
+    "chargeState": {"batteryLevel": 50},
+}
 ROW = {
     "id": VEHICLE_ID,
+    "enode_ids": ["enode-1", "enode-2"],
     "revision": 7,
     "link_state": "ok",
     "link_since": NOON,
@@ -38,6 +44,7 @@ ROW = {
 }
 RECORD = {
     "id": str(VEHICLE_ID),
+    "former_ids": ["enode-1"],
     "revision": 7,
     "link": {"state": "ok", "since": NOON_TEXT},
     "vehicle": GROUPS,
@@ -78,6 +85,7 @@ def test_unknown_values_are_null_or_empty(columns, members):
 def test_record_of_a_vehicle_over_the_limit_has_its_identity_and_link_only():
     assert render_vehicle_record(ROW | {"link_state": "over_limit"}) == {
         "id": str(VEHICLE_ID),
+        "former_ids": ["enode-1", "enode-2"],
         "revision": 7,
         "link": {"state": "over_limit", "since": NOON_TEXT},
         "vehicle": {"vendor": "KIA", "information": {"brand": "Kia"}},

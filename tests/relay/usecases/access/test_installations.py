@@ -36,8 +36,6 @@ INSTALLATION = {
     ("changes", "channel"),
     [
         ({}, "none"),
-        ({"last_used_at": NOW - timedelta(hours=12, minutes=50)}, "polling"),
-        ({"last_used_at": NOW - timedelta(hours=13, minutes=1)}, "none"),
         ({"has_endpoint": True}, "webhook"),
         ({"has_endpoint": True, "last_used_at": NOW}, "webhook"),
         ({"has_endpoint": True, "off_at": NOW}, "webhook_off"),
@@ -47,6 +45,15 @@ INSTALLATION = {
 )
 def test_channel_is_how_updates_arrive_now(changes, channel):
     assert Installation(**INSTALLATION | changes).channel == channel
+
+
+@pytest.mark.parametrize(
+    ("unused_for", "channel"),
+    [(timedelta(hours=12, minutes=50), "polling"), (timedelta(hours=13, minutes=1), "none")],
+)
+def test_installation_polls_until_it_has_been_unused_for_13_hours(unused_for, channel):
+    last_used_at = datetime.now(UTC) - unused_for
+    assert Installation(**INSTALLATION | {"last_used_at": last_used_at}).channel == channel
 
 
 class Hub:

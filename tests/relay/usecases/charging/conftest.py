@@ -9,11 +9,13 @@ import pytest
 from relay.app import create_app
 from relay.settings import Settings
 from tests.relay.support.charging import NOW
+from tests.relay.support.enode_events import Pipeline
 
 
 @pytest.fixture
 async def api(database_url, tmp_path, account):
-    app = create_app(Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32), database_url)
+    settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32)
+    app = create_app(settings, database_url, with_worker=False)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     headers = {"Authorization": account.header}
     async with (
@@ -21,6 +23,14 @@ async def api(database_url, tmp_path, account):
         httpx.AsyncClient(transport=transport, base_url="http://relay", headers=headers) as client,
     ):
         yield client
+
+
+@pytest.fixture
+async def pipeline(pool, account):
+    """Processes events about the account, which has no vehicle yet."""
+    pipeline = Pipeline(pool, account.user_id)
+    await pipeline.execute("delete from vehicles")
+    return pipeline
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What requests about charging cost, which scope they need, and ids they must not accept."""
 
+from uuid import UUID
+
 import pytest
 
 
@@ -16,6 +18,9 @@ CHANGES = [
     ("PUT", "v2/home", {"latitude": 1, "longitude": 1}),
     ("DELETE", "v2/home", None),
     ("POST", "charging/x/odometer", {"odometer_km": 1}),
+    ("PATCH", f"v2/sessions/{UUID(int=1)}", {"energy_kwh": 1}),
+    ("DELETE", f"v2/sessions/{UUID(int=1)}", None),
+    ("POST", f"v2/sessions/{UUID(int=1)}/restore", None),
 ]
 
 

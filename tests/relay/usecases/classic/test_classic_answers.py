@@ -11,10 +11,12 @@ from relay.kit.problem_responses import install_handlers
 from relay.kit.problems import Problem
 from relay.usecases.classic.charging_sessions import _parse_since, _render_changed_at
 from relay.usecases.classic.problem_details import ClassicRoute
-from relay.usecases.classic.vehicle_records import (
+from relay.vehicles.classic_records import (
+    PUSHED_GROUP_MEMBERS,
     render_ha_status,
     render_ha_vehicle,
     render_listed_vehicle,
+    render_pushed_vehicle,
     render_status,
 )
 
@@ -67,6 +69,18 @@ def test_status_has_flat_keys_of_the_charge_state():
 def test_status_for_rest_users_has_the_capabilities():
     assert render_ha_status(VEHICLE) == COMMON | {"capabilities": {"startCharging": {}}}
     assert render_ha_vehicle(UUID(int=1), VEHICLE) == COMMON | {"vehicleId": str(UUID(int=1))}
+
+
+def test_pushed_vehicle_has_the_status_and_enodes_members_but_no_capabilities():
+    charge = dict.fromkeys(PUSHED_GROUP_MEMBERS["chargeState"]) | CHARGE
+    assert render_pushed_vehicle(VEHICLE | {"scopes": ["vehicle:read:data"]}) == render_status(VEHICLE) | {
+        "id": "enode",
+        "scopes": ["vehicle:read:data"],
+        "chargeState": charge,
+        "information": {"brand": "Tesla", "model": "Y", "displayName": "Red", "vin": None, "year": None},
+        "odometer": {"distance": 12, "lastUpdated": None},
+        "smartChargingPolicy": {"isEnabled": False, "deadline": None, "minimumChargeLimit": None},
+    }
 
 
 @pytest.mark.parametrize(

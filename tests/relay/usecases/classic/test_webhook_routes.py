@@ -49,7 +49,25 @@ async def test_registered_webhook_receives_each_change_as_one_enriched_object(
     assert (vehicle["id"], vehicle["enodeId"], vehicle["internalId"]) == (enode_id, enode_id, db_id)
     assert vehicle["userId"] == str(user.id)
     assert vehicle["information"]["displayName"]
-    assert entry.data["batteryLevel"] != 41, "only polls set the flat keys: the handler merges Enode's groups"
+    assert "capabilities" not in vehicle, "the client would hide the sensors of incapable groups until it is reloaded"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"activity": "charge", "battery_level": 41.0},
+        {"activity": "plug_in", "battery_level": 41.0},
+        {"power_delivery_state": "PLUGGED_IN:FAULT", "battery_level": 41.0},
+        {"activity": "drive", "battery_level": 41.0},
+    ],
+)
+async def test_client_shows_after_a_push_what_a_poll_would_show(client, enode, home, enode_id, change):
+    entry = home.entries[ENTRY] = Entry(enode_id, data=await client.get_status(enode_id))
+    assert await client.register_webhook(ENTRY, home.url, enode_id) == "ok"
+    await asyncio.to_thread(enode.change_car, enode_id, **change)
+    await home.wait_until(lambda: get_level(entry) == 41)
+    polled = await client.get_status(enode_id)
+    assert {key: entry.data[key] for key in polled} == polled
 
 
 async def test_client_that_uses_our_id_is_reached_by_the_second_attempt(client, home, enode_id):

@@ -44,7 +44,7 @@ async def test_classic_client_gets_one_post_per_vehicle(pool, runtime, receiver,
     )
     vehicle = body["vehicle"]
     assert (vehicle["id"], vehicle["enodeId"], vehicle["internalId"]) == ("enode-1", "enode-1", str(vehicle_ids[0]))
-    assert (vehicle["userId"], vehicle["chargeState"]) == (str(ada.id), {"batteryLevel": 10})
+    assert (vehicle["userId"], vehicle["batteryLevel"], vehicle["chargeState"]["batteryLevel"]) == (str(ada.id), 10, 10)
     assert vehicle["information"]["displayName"] == "Red"
     await add_transition(pool, ada.id, vehicle_ids[0])  # classic clients get no transitions
     await put_vehicle(pool, ada.id, vehicle_ids[0], level=11)

@@ -5,6 +5,7 @@ from uuid import uuid4
 from relay.usecases.feed.reader import read_snapshot
 from tests.relay.support.enode_events import CHARGING, at, format_time, make_event, make_pipeline, make_vehicle
 
+NEARLY_FULL = CHARGING | {"batteryLevel": 79}
 FULL = {"batteryLevel": 80, "chargeLimit": 80, "isFullyCharged": True}
 
 
@@ -19,7 +20,7 @@ async def process_xpeng_update(pipeline, seconds, **groups):
 
 
 async def test_full_xpeng_is_corrected_to_plugged_in_and_raw_state_is_kept(pipeline):
-    await process_xpeng_update(pipeline, 0, charge=CHARGING)
+    await process_xpeng_update(pipeline, 0, charge=NEARLY_FULL)
     await process_xpeng_update(pipeline, 60, charge=FULL)
     record, row = await get_record(pipeline), await pipeline.get_vehicle()
     assert record["vehicle"]["chargeState"]["powerDeliveryState"] == "PLUGGED_IN:COMPLETE"
@@ -29,7 +30,7 @@ async def test_full_xpeng_is_corrected_to_plugged_in_and_raw_state_is_kept(pipel
 
 
 async def test_full_xpeng_is_unplugged_once_it_has_driven(pipeline):
-    await process_xpeng_update(pipeline, 0, charge=CHARGING)
+    await process_xpeng_update(pipeline, 0, charge=NEARLY_FULL)
     await process_xpeng_update(pipeline, 60, charge=FULL)
     driven = make_vehicle("car", at(60), vendor="XPENG", charge=FULL)
     driven["odometer"] = {"distance": 48215, "lastUpdated": format_time(at(7000))}
@@ -54,7 +55,7 @@ async def test_contradictory_flag_is_corrected_without_a_transition(pipeline):
 async def test_consistent_state_is_not_corrected(pipeline):
     await pipeline.process_update("car", at(0), charge=CHARGING)
     row = await pipeline.get_vehicle()
-    assert (row["corrected"], row["corrections"], row["correction_memory"]) == ({}, [], {})
+    assert (row["corrected"], row["corrections"]) == ({}, [])
     assert (await get_record(pipeline))["vehicle"] == row["vehicle_cache"]
 
 

@@ -1,5 +1,8 @@
 """Which vehicle an event is about: relinks, deletions, and VINs that become known late."""
 
+import pytest
+
+from relay.usecases.feed.reader import read_snapshot
 from tests.relay.support.enode_events import (
     CHARGING,
     STOPPED,
@@ -26,6 +29,36 @@ async def test_relinked_vehicle_keeps_its_id_when_the_old_link_is_deleted(pipeli
     assert await pipeline.list_transition_kinds() == ["charging_stopped"]
     links = await pipeline.execute("select enode_vehicle_id, ended_at from vehicle_links order by linked_at")
     assert links == [{"enode_vehicle_id": "old", "ended_at": at(11)}, {"enode_vehicle_id": "new", "ended_at": None}]
+
+
+async def read_record(pipeline, pool):
+    async with pool.connection() as connection:
+        (record,) = (await read_snapshot(connection, pipeline.user_id)).vehicles
+    return record
+
+
+async def test_record_has_the_former_ids_of_a_relinked_vehicle(pipeline, pool):
+    await pipeline.process_update("first", at(0))
+    assert (await read_record(pipeline, pool))["former_ids"] == []
+    await pipeline.process(pipeline.make_deletion("first", at(10)))
+    await pipeline.process_update("second", at(20))
+    assert (await read_record(pipeline, pool))["former_ids"] == ["first"]
+    # Enode may report the new vehicle before it deletes the old one.
+    await pipeline.process_update("third", at(30))
+    record = await read_record(pipeline, pool)
+    assert (record["vehicle"]["id"], record["former_ids"]) == ("third", ["first", "second"])
+    await pipeline.process(pipeline.make_deletion("second", at(31)))
+    assert (await read_record(pipeline, pool))["former_ids"] == ["first", "second"]
+
+
+@pytest.mark.parametrize("kind", ["update", "deletion"])
+async def test_former_id_that_becomes_known_late_gives_the_record_a_new_revision(pipeline, pool, kind):
+    await pipeline.process_update("new", at(20))
+    before = await read_record(pipeline, pool)
+    await pipeline.process(getattr(pipeline, f"make_{kind}")("old", at(10)))
+    record = await read_record(pipeline, pool)
+    assert (record["vehicle"]["id"], record["former_ids"]) == ("new", ["old"])
+    assert record["revision"] > before["revision"]
 
 
 async def test_returning_vehicle_keeps_its_id_and_makes_no_transitions(pipeline):

@@ -5,7 +5,7 @@ import pytest
 from relay.vehicles.charging import repository
 from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.ledger import ChargingLedger, LedgerAmendment
-from tests.relay.support.charging import COUNTERS
+from tests.relay.support.charging import COUNTERS, make_raw
 
 
 @pytest.fixture
@@ -22,7 +22,8 @@ def save(connection, account):
             removed_ids=tuple(removed),
             ledger=ChargingLedger(state=DerivationState(last=sample), session=session, counters=counters),
         )
-        await repository.save_sample(connection, account.user_id, vehicle_id or account.vehicle_id, sample, amendment)
+        raw = make_raw(sample)
+        await repository.save_sample(connection, account.user_id, vehicle_id or account.vehicle_id, raw, amendment)
 
     return save_sample
 

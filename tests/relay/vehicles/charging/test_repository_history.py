@@ -5,17 +5,18 @@ from uuid import UUID
 import pytest
 
 from relay.vehicles.charging import repository
-from relay.vehicles.charging.derivation import DerivationState, derive_periods
+from relay.vehicles.charging.derivation import DerivationState
+from relay.vehicles.charging.fold import process_samples
 from relay.vehicles.charging.ledger import ChargingLedger, EnergyCounters
 from relay.vehicles.charging.recording import archive_samples
 from relay.vehicles.charging.rows import parse_ledger
-from tests.relay.support.charging import COUNTERS, PLACE, age_sessions, at, charging, make_session, stopped
+from tests.relay.support.charging import COUNTERS, PLACE, age_sessions, at, charging, make_raw, make_session, stopped
 
 
 async def test_history_of_a_vehicle_without_samples_is_empty(connection, account):
     history = await repository.get_history(connection, account.vehicle_id)
     assert history == repository.ChargingHistory(
-        base=DerivationState(), samples={}, sessions=[], counters=EnergyCounters()
+        base=DerivationState(), samples={}, sessions=[], counters=EnergyCounters(), corrections=[]
     )
 
 
@@ -25,7 +26,7 @@ async def test_history_without_a_base_is_everything_of_the_vehicle_in_order(conn
         await save(charging(minutes, 40), make_session(minutes, minutes + 1, 100 - minutes))
     await save(charging(7, 40), make_session(7, 8, 93), vehicle_id=other.vehicle_id)
     history = await repository.get_history(connection, account.vehicle_id)
-    assert list(history.samples.items()) == [(at(minutes), charging(minutes, 40)) for minutes in (5, 10, 20)]
+    assert list(history.samples.items()) == [(at(minutes), make_raw(charging(minutes, 40))) for minutes in (5, 10, 20)]
     assert [session.id.int for session in history.sessions] == [95, 90, 80]
     assert history.counters == COUNTERS
 
@@ -77,7 +78,7 @@ async def test_samples_from_before_a_time_are_archived(connection, account, save
             history = await repository.get_history(connection, account.vehicle_id)
             assert (before, list(history.samples)) == (before, [at(minutes) for minutes in remaining])
             archived = [sample for minutes, sample in samples.items() if minutes not in remaining]
-            assert history.base == derive_periods(DerivationState(), archived)[1]
+            assert history.base == process_samples(DerivationState(), map(make_raw, archived))[1]
 
 
 MERGED_COUNTERS = {
@@ -112,7 +113,10 @@ async def test_history_of_a_duplicate_moves_to_the_kept_vehicle(connection, acco
     await age_sessions(fetch)
     await repository.merge_histories(connection, other.vehicle_id, account.vehicle_id)
     history = await repository.get_history(connection, account.vehicle_id)
-    assert list(history.samples.values()) == [charging(0, 40, version=1), stopped(20, 95, place=PLACE, version=3)]
+    assert list(history.samples.values()) == [
+        make_raw(charging(0, 40, version=1)),
+        make_raw(stopped(20, 95, place=PLACE, version=3)),
+    ]
     assert [session.id.int for session in history.sessions] == [1, 2]
     changed = await fetch("select id from charging_sessions where changed_at > now() - interval '1 hour'")
     assert changed == [(UUID(int=2),)]

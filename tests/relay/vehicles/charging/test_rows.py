@@ -1,5 +1,6 @@
 """Samples, sessions and ledgers as database rows: nothing is lost, and stored JSON keeps its keys."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -10,6 +11,7 @@ from hypothesis import given
 from relay.vehicles.charging.derivation import DerivationState, derive_periods
 from relay.vehicles.charging.home_and_rates import ElectricityRate
 from relay.vehicles.charging.ledger import ChargingLedger, ChargingSession, EnergyCounters
+from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.rows import (
     parse_base,
@@ -23,7 +25,9 @@ from relay.vehicles.charging.rows import (
     serialize_session,
 )
 from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
-from tests.relay.support.charging import histories, merge_by_time, random_samples
+from relay.vehicles.plausibility.raw_samples import ChargeMembers
+from relay.vehicles.plausibility.stage import PlausibilityMemory, check_samples
+from tests.relay.support.charging import histories, make_raw, merge_by_time, random_samples
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ONE = NOON + timedelta(hours=1)
@@ -38,11 +42,24 @@ SAMPLE = ChargingSample(
     place=PLACE,
     place_version="place",
 )
+RAW_SAMPLE = replace(
+    make_raw(SAMPLE),
+    charge=ChargeMembers(
+        state="PLUGGED_IN:CHARGING", plugged_in=True, charging=True, full=False, level=50.0, range_km=200.0, rate=7.2,
+        minutes_left=90.0, capacity=60.0, limit=80.0,
+    ),
+    vendor="KIA",
+    has_charger=True,
+    odometer_at=NOON,
+    located_at=ONE,
+)  # fmt: skip
 PERIOD = ChargingPeriod(
     started_at=NOON, ended_at=ONE, open=True, charged=timedelta(minutes=50), soc_start=40.0, soc_end=50.0,
     power_kwh=6.0, soc_kwh=0.5, peak_kw=11.0, place=PLACE, left=False,
 )  # fmt: skip
 SESSION = ChargingSession(id=SESSION_ID, period=PERIOD, at_home=True, rate=RATE)
+STATED = OwnerCorrection(started_at=NOON, ended_at=ONE, energy_kwh=9.0)
+DELETED = OwnerCorrection(started_at=NOON, ended_at=ONE, energy_kwh=9.0, deleted=True)
 COUNTERS = EnergyCounters(counted_kwh=1.0, counted_home_kwh=2.0, lifetime_kwh=3.0, home_kwh=4.0)
 LEDGER = ChargingLedger(state=DerivationState(last=SAMPLE, period=PERIOD), session=SESSION, counters=COUNTERS)
 
@@ -55,18 +72,22 @@ STORED_PERIOD = {
 STORED_STATE = {
     "last": {
         "at": "2026-11-23T13:00:00Z",
-        "reading": {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0},
+        "reading": {
+            "charging": True, "discharging": None, "plugged_in": True, "soc": 50.0, "power_kw": 7.2,
+            "discharge_kw": None, "capacity_kwh": 60.0, "step": None, "rebased": False,
+        },
         "version": "reading",
         "place": STORED_PLACE,
         "place_version": "place",
     },
     "spell": STORED_PERIOD,
-}
+}  # fmt: skip
 STORED_SESSION = {
     "id": str(SESSION_ID),
     "spell": STORED_PERIOD,
     "at_home": True,
     "rate": {"valid_from": "2026-11-23T12:00:00Z", "cost_per_kwh": 0.25, "currency": "EUR"},
+    "corrections": [],
 }
 
 
@@ -90,6 +111,23 @@ def test_stored_ledger_keeps_its_keys_because_existing_rows_have_them():
     assert parse_counters(columns) == COUNTERS
 
 
+def test_ledger_stored_before_corrections_existed_is_read():
+    stored = {name: value for name, value in STORED_SESSION.items() if name != "corrections"}
+    row = read_back(serialize_ledger(LEDGER))
+    assert parse_ledger(row | {"tail": {"tail": STORED_STATE, "session": stored}}) == LEDGER
+
+
+@pytest.mark.parametrize("correction", [STATED, DELETED])
+def test_ledger_with_a_corrected_session_is_read_back_unchanged(correction):
+    ledger = replace(LEDGER, session=replace(SESSION, corrections=(correction,)))
+    assert parse_ledger(read_back(serialize_ledger(ledger))) == ledger
+
+
+def test_state_stored_before_a_reading_got_new_members_is_still_read():
+    old = {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0}
+    assert parse_base({**STORED_STATE, "last": {**STORED_STATE["last"], "reading": old}}) == LEDGER.state
+
+
 @pytest.mark.parametrize(
     "ledger", [ChargingLedger(), replace(LEDGER, session=None), replace(LEDGER, counters=EnergyCounters())]
 )
@@ -102,21 +140,49 @@ def test_missing_row_is_an_empty_ledger_and_missing_base_an_empty_state():
     assert parse_base(None) == DerivationState()
 
 
+def test_row_with_counters_only_is_a_ledger_without_samples():
+    row = read_back(serialize_ledger(ChargingLedger(counters=COUNTERS)))
+    assert parse_ledger(row | {"tail": {}}) == ChargingLedger(counters=COUNTERS)
+
+
 @given(histories)
 def test_any_state_is_read_back_unchanged(samples):
     state = derive_periods(DerivationState(), merge_by_time(samples))[1]
     assert parse_base(serialize_base(state).obj) == state
 
 
+@given(histories)
+def test_any_plausibility_memory_is_read_back_unchanged(samples):
+    memory, _ = check_samples(PlausibilityMemory(), map(make_raw, merge_by_time(samples)))
+    state = DerivationState(plausibility=memory)
+    stored = serialize_base(state).obj
+    assert parse_base(stored) == state
+    assert len(json.dumps(stored)) < 4096
+
+
 @given(random_samples)
 def test_any_sample_is_read_back_unchanged(sample):
-    assert parse_sample_row(serialize_sample(sample)) == sample
+    raw = make_raw(sample)
+    assert parse_sample_row(read_back(serialize_sample(raw))) == raw
 
 
-def test_columns_of_a_sample_are_those_of_its_table():
-    assert serialize_sample(SAMPLE) == {
-        "at": ONE, "charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0,
-        "latitude": 52.0, "longitude": 5.0, "odometer_km": 100.0, "version": "reading", "place_version": "place",
+def test_row_from_before_the_raw_charge_state_was_stored_is_still_read():
+    old = {"charging": True, "plugged_in": True, "soc": 50.0, "power_kw": 7.2, "capacity_kwh": 60.0, "raw": None}
+    assert parse_sample_row(read_back(serialize_sample(RAW_SAMPLE)) | old) == make_raw(SAMPLE)
+
+
+def test_columns_of_a_sample_are_those_of_its_table_and_stored_json_keeps_its_keys():
+    assert read_back(serialize_sample(RAW_SAMPLE)) == {
+        "at": ONE, "latitude": 52.0, "longitude": 5.0, "odometer_km": 100.0, "version": "reading",
+        "place_version": "place",
+        "raw": {
+            "charge": {
+                "state": "PLUGGED_IN:CHARGING", "plugged_in": True, "charging": True, "full": False, "level": 50.0,
+                "range_km": 200.0, "rate": 7.2, "minutes_left": 90.0, "capacity": 60.0, "limit": 80.0,
+            },
+            "vendor": "KIA", "has_charger": True, "odometer_at": "2026-11-23T12:00:00Z",
+            "located_at": "2026-11-23T13:00:00Z",
+        },
     }  # fmt: skip
 
 
@@ -124,8 +190,10 @@ SESSION_COLUMNS = {
     "id": str(SESSION_ID), "vehicle_id": str(VEHICLE_ID), "started_at": "2026-11-23T12:00:00+00:00",
     "ended_at": "2026-11-23T13:00:00+00:00", "open": True, "energy_kwh": 6.5, "energy_source": "mixed",
     "soc_start": 40.0, "soc_end": 50.0, "peak_kw": 11.0, "at_home": True, "latitude": 52.0, "longitude": 5.0,
-    "odometer_km": 100.0, "cost_per_kwh": 0.25, "currency": "EUR",
+    "odometer_km": 100.0, "cost_per_kwh": 0.25, "currency": "EUR", "corrected_by_owner": False,
+    "deleted_by_owner": False, "derived_energy_kwh": None,
 }  # fmt: skip
+SESSION_ROW = SESSION_COLUMNS | {"id": SESSION_ID, "started_at": NOON, "ended_at": ONE}
 
 
 def test_columns_of_a_session_are_those_of_its_table():
@@ -136,13 +204,28 @@ def test_columns_of_a_session_are_those_of_its_table():
     assert serialize_session(VEHICLE_ID, replace(SESSION, rate=None, at_home=None)) == without_rate
 
 
+@pytest.mark.parametrize(
+    ("correction", "columns"),
+    [
+        (STATED, {"energy_kwh": 9.0, "corrected_by_owner": True, "derived_energy_kwh": 6.5}),
+        (DELETED, {"energy_kwh": None, "deleted_by_owner": True, "derived_energy_kwh": 6.5}),
+    ],
+)
+def test_corrected_session_keeps_its_derived_energy_in_its_row(correction, columns):
+    session = replace(SESSION, corrections=(correction,))
+    assert serialize_session(VEHICLE_ID, session) == SESSION_COLUMNS | columns
+    recorded = parse_session_row(SESSION_ROW | columns)
+    assert (recorded.energy, recorded.period.energy_kwh) == (session.energy, 6.5)
+
+
 def test_session_from_its_row_has_what_amending_it_needs():
-    row = SESSION_COLUMNS | {"id": SESSION_ID, "started_at": NOON, "ended_at": ONE}
+    row = SESSION_ROW
     session = parse_session_row(row)
     assert (session.id, session.at_home, session.rate) == (SESSION_ID, True, RATE)
     period = session.period
     assert (period.started_at, period.ended_at, period.open, period.energy_kwh) == (NOON, ONE, True, 6.5)
-    assert period.place == PLACE
+    assert (period.soc_start, period.soc_end, period.peak_kw, period.place) == (40.0, 50.0, 11.0, PLACE)
+    assert session.corrections == ()
     assert parse_session_row(row | {"currency": None, "cost_per_kwh": None}).rate is None
     assert parse_session_row(row | {"energy_kwh": None}).period.energy_kwh is None
     assert parse_session_row(row | {"cost_per_kwh": 0.0}).rate == replace(RATE, cost_per_kwh=0.0)

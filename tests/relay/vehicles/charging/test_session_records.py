@@ -23,12 +23,14 @@ ROW = {
     "ended_at": NOON + timedelta(hours=1), "energy_kwh": 6.50049, "energy_source": "mixed", "soc_start": 40.5,
     "soc_end": 50.5, "peak_kw": 11.05, "at_home": True, "latitude": 52.0, "longitude": 5.0, "odometer_km": 100.5,
     "user_odometer_km": None, "cost_per_kwh": 0.25, "currency": "EUR", "amended_at": None,
+    "corrected_by_owner": False, "deleted_by_owner": False, "derived_energy_kwh": None,
 }  # fmt: skip
 RECORD = {
     "id": str(SESSION_ID), "vehicle_id": str(VEHICLE_ID), "state": "ended", "started_at": "2026-11-23T12:00:00.000Z",
     "ended_at": "2026-11-23T13:00:00.000Z", "energy_kwh": 6.5, "energy_source": "mixed", "soc_start": 40.5,
     "soc_end": 50.5, "peak_kw": 11.05, "at_home": True, "latitude": 52.0, "longitude": 5.0, "odometer_km": 100.5,
     "cost": {"amount": 1.6251, "currency": "EUR", "per_kwh": 0.25}, "amended_at": None,
+    "corrected_by_owner": False, "derived_energy_kwh": 6.5,
 }  # fmt: skip
 
 
@@ -37,9 +39,28 @@ RECORD = {
     [
         pytest.param({}, {}, id="an ended session"),
         pytest.param({"under_way": True}, {"state": "open", "ended_at": None}, id="an open session"),
-        pytest.param({"energy_kwh": None}, {"energy_kwh": None, "cost": None}, id="unknown energy"),
         pytest.param(
-            {"energy_kwh": 6.5006}, {"energy_kwh": 6.501, "cost": RECORD["cost"] | {"amount": 1.6252}}, id="rounded"
+            {"energy_kwh": None}, {"energy_kwh": None, "derived_energy_kwh": None, "cost": None}, id="unknown energy"
+        ),
+        pytest.param(
+            {"energy_kwh": 6.5006},
+            {"energy_kwh": 6.501, "derived_energy_kwh": 6.501, "cost": RECORD["cost"] | {"amount": 1.6252}},
+            id="rounded",
+        ),
+        pytest.param(
+            {"corrected_by_owner": True, "derived_energy_kwh": 9.0},
+            {"corrected_by_owner": True, "derived_energy_kwh": 9.0},
+            id="corrected by its owner",
+        ),
+        pytest.param(
+            {"corrected_by_owner": True, "derived_energy_kwh": None},
+            {"corrected_by_owner": True, "derived_energy_kwh": None},
+            id="corrected by its owner, nothing derived",
+        ),
+        pytest.param(
+            {"deleted_by_owner": True, "derived_energy_kwh": 9.0, "energy_kwh": None},
+            {"derived_energy_kwh": 9.0, "energy_kwh": None, "cost": None},
+            id="deleted by its owner",
         ),
         pytest.param({"user_odometer_km": 7.0}, {"odometer_km": 7.0}, id="the user's odometer"),
         pytest.param(

@@ -16,6 +16,7 @@ from relay.vehicles.charging.ledger import (
     amend_ledger,
     match_sessions,
 )
+from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.samples import UNKNOWN_PLACE, VehiclePlace
 from tests.relay.support.charging import at
@@ -170,6 +171,63 @@ def test_counters_change_by_the_difference_and_never_show_less(counters, kwh, ex
     before = EnergyCounters(**dict(zip(names, counters, strict=True)))
     after = amend(before, [HOME_SESSION], matches).ledger.counters
     assert tuple(getattr(after, name) for name in names) == expected
+
+
+def correction(start, end, kwh=None, *, deleted=False):
+    return OwnerCorrection(started_at=at(start), ended_at=at(end), energy_kwh=kwh, deleted=deleted)
+
+
+@pytest.mark.parametrize(
+    ("corrections", "energy"),
+    [
+        ((), 6.0),
+        ((correction(0, 30, 2.5),), 2.5),
+        ((correction(0, 30, 0.0),), 0.0),
+        ((correction(0, 30, deleted=True),), None),
+        ((correction(0, 30, 2.5, deleted=True),), None),
+    ],
+)
+@pytest.mark.parametrize("stored", [True, False])
+def test_correction_by_the_owner_outlasts_an_amendment_and_counts(corrections, energy, stored):
+    recorded = record(make_period(0, 30, kwh=4.0, place=HERE), at_home=True, corrections=corrections)
+    before = recorded.energy_kwh or 0.0
+    period = make_period(0, 40, kwh=6.0, place=HERE)
+    # The newest sample continues the recorded session's corrections; a late one reads them all.
+    matches = match_sessions([recorded], [period], [correction(90, 99, 1.0), *corrections] if stored else None)
+    amendment = amend(EnergyCounters(counted_kwh=10.0, lifetime_kwh=10.0), [recorded], matches)
+    [session] = amendment.sessions
+    assert (session.id, session.corrections, session.energy_kwh) == (recorded.id, corrections, energy)
+    assert amendment.ledger.counters.counted_kwh == 10.0 + (energy or 0.0) - before
+
+
+def test_correction_of_an_earlier_session_does_not_apply_to_a_new_one():
+    recorded = record(make_period(0, 30), corrections=(correction(0, 30, deleted=True),))
+    first, second = match_sessions([recorded], [recorded.period, make_period(30, 60)])
+    assert (first.corrections, second.corrections) == (recorded.corrections, ())
+
+
+@pytest.mark.parametrize(
+    ("own", "derived", "kept_kwh"),
+    [
+        pytest.param(correction(0, 30, 7.0), [], 7.0, id="its energy is stated"),
+        pytest.param(correction(0, 30, 7.0), [(30, 60)], 7.0, id="its energy is stated, another one follows"),
+        pytest.param(correction(0, 30, 7.0), [(-60, 5), (10, 20)], None, id="others have its energy"),
+        pytest.param(correction(0, 30, deleted=True), [], None, id="it is deleted"),
+        pytest.param(None, [], None, id="it is not corrected"),
+    ],
+)
+def test_session_that_is_no_longer_derived_is_kept_while_its_energy_is_stated(own, derived, kept_kwh):
+    session = record(make_period(0, 30, kwh=4.0), at_home=True, corrections=(own,) if own else ())
+    matches = [SessionMatch(recorded=None, period=make_period(*span, kwh=1.0)) for span in derived]
+    counters = EnergyCounters(counted_kwh=20.0, counted_home_kwh=20.0, lifetime_kwh=20.0)
+    amendment = amend(counters, [session], matches)
+    kept = [each for each in amendment.sessions if each.id == session.id]
+    assert [(each.energy_kwh, each.period.energy_kwh, each.at_home) for each in kept] == (
+        [] if kept_kwh is None else [(kept_kwh, None, True)]
+    )
+    assert amendment.removed_ids == (() if kept else (session.id,))
+    expected = 20.0 - (session.energy_kwh or 0.0) + (kept_kwh or 0.0) + len(derived)
+    assert amendment.ledger.counters.counted_kwh == expected
 
 
 @pytest.mark.parametrize(

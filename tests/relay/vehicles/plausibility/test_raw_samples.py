@@ -5,16 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from relay.vehicles.charging.samples import (
-    UNKNOWN_PLACE,
-    ChargeReading,
-    VehiclePlace,
-    merge_samples,
-    parse_reading,
-    parse_sample,
-)
+from relay.vehicles.charging.samples import UNKNOWN_PLACE, VehiclePlace
 from relay.vehicles.models import VehicleReport
-from tests.relay.support.charging import charging, make_sample, stopped
+from relay.vehicles.plausibility.raw_samples import ChargeMembers, merge_raw_samples, parse_raw_sample
+from tests.relay.support.charging import charging, make_raw, stopped
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -41,7 +35,7 @@ def make_report(charge, *, created=10, number=7, partial=False, **groups):
     ],
 )
 def test_sample_is_of_the_time_at_which_the_charge_state_was_true(updated, expected):
-    assert parse_sample(make_report({"isCharging": True, "lastUpdated": updated})).at == expected
+    assert parse_raw_sample(make_report({"isCharging": True, "lastUpdated": updated})).at == expected
 
 
 @pytest.mark.parametrize(
@@ -50,24 +44,27 @@ def test_sample_is_of_the_time_at_which_the_charge_state_was_true(updated, expec
         pytest.param({"isCharging": True, "batteryLevel": 50}, True, id="charging and level"),
         pytest.param({"isCharging": False}, True, id="charging only"),
         pytest.param({"batteryLevel": 0}, True, id="level only"),
-        pytest.param({"isPluggedIn": True, "chargeRate": 7, "batteryCapacity": 50}, False, id="neither of the two"),
+        pytest.param({"isPluggedIn": True}, True, id="plugged in only"),
+        pytest.param({"powerDeliveryState": "UNPLUGGED"}, True, id="state only"),
+        pytest.param({"chargeRate": 7, "batteryCapacity": 50}, False, id="none of the three"),
+        pytest.param({"powerDeliveryState": "UNKNOWN"}, False, id="unknown state"),
         pytest.param({}, False, id="nothing"),
         pytest.param(None, False, id="no charge state"),
         pytest.param("odd", False, id="a charge state that is no object"),
     ],
 )
-def test_report_is_a_sample_when_charging_or_level_is_known(charge, is_sample):
-    assert (parse_sample(make_report(charge)) is not None) is is_sample
-    assert parse_sample(make_report(charge, partial=True)) is None
+def test_report_is_a_sample_when_charging_level_or_plug_is_known(charge, is_sample):
+    assert (parse_raw_sample(make_report(charge)) is not None) is is_sample
+    assert parse_raw_sample(make_report(charge, partial=True)) is None
 
 
-def test_sample_has_reading_place_and_the_version_of_its_event():
+def test_sample_has_charge_state_place_and_the_version_of_its_event():
     charge = {
         "isCharging": True, "isPluggedIn": True, "batteryLevel": 50, "chargeRate": 7.2, "batteryCapacity": 60,
     }  # fmt: skip
     location, odometer = {"latitude": 52.5, "longitude": -5.25}, {"distance": 48213}
-    sample = parse_sample(make_report(charge, location=location, odometer=odometer))
-    assert sample.reading == ChargeReading(charging=True, plugged_in=True, soc=50, power_kw=7.2, capacity_kwh=60)
+    sample = parse_raw_sample(make_report(charge, location=location, odometer=odometer))
+    assert sample.charge == ChargeMembers(charging=True, plugged_in=True, level=50, rate=7.2, capacity=60)
     assert sample.place == VehiclePlace(latitude=52.5, longitude=-5.25, odometer_km=48213)
     assert sample.version == sample.place_version == "2026-11-23T12:10:00.000000 0000000000000000007"
 
@@ -82,45 +79,10 @@ def test_sample_has_reading_place_and_the_version_of_its_event():
 )
 def test_versions_order_samples_like_their_events(older, newer):
     one, other = (
-        parse_sample(make_report({"isCharging": True}, created=created, number=number))
+        parse_raw_sample(make_report({"isCharging": True}, created=created, number=number))
         for created, number in (older, newer)
     )
     assert one.version < other.version
-
-
-@pytest.mark.parametrize(
-    ("member", "column", "value", "expected"),
-    [
-        ("batteryLevel", "soc", 0, 0.0),
-        ("batteryLevel", "soc", 100, 100.0),
-        ("batteryLevel", "soc", -0.01, None),
-        ("batteryLevel", "soc", 100.01, None),
-        ("batteryLevel", "soc", "50", None),
-        ("chargeRate", "power_kw", 0, None),
-        ("chargeRate", "power_kw", 0.1, 0.1),
-        ("chargeRate", "power_kw", 2000, 2000.0),
-        ("chargeRate", "power_kw", 2000.01, None),
-        ("chargeRate", "power_kw", -7, None),
-        ("batteryCapacity", "capacity_kwh", 0, None),
-        ("batteryCapacity", "capacity_kwh", 0.5, 0.5),
-        ("batteryCapacity", "capacity_kwh", 2000, 2000.0),
-        ("batteryCapacity", "capacity_kwh", 2000.01, None),
-        ("batteryCapacity", "capacity_kwh", -60, None),
-    ],
-)
-def test_impossible_number_becomes_unknown(member, column, value, expected):
-    reading = parse_reading({"chargeState": {"isCharging": True, member: value}})
-    assert getattr(reading, column) == expected
-    assert reading.charging is True
-
-
-@pytest.mark.parametrize(("is_charging", "power"), [(True, 7.2), (False, None), (None, None)])
-def test_power_is_known_only_while_charging(is_charging, power):
-    assert parse_reading({"chargeState": {"isCharging": is_charging, "chargeRate": 7.2}}).power_kw == power
-
-
-def test_reading_without_charge_state_is_unknown():
-    assert parse_reading({}) == parse_reading({"chargeState": None}) == ChargeReading()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +90,10 @@ def test_reading_without_charge_state_is_unknown():
     [
         (90, 180, True),
         (-90, -180, True),
-        (0, 0, True),
+        (0, 0, False),
+        (0.0009, -0.0009, False),
+        (0.0011, 0, True),
+        (0, 5, True),
         (90.01, 5, False),
         (-90.01, 5, False),
         (52, 180.01, False),
@@ -140,14 +105,17 @@ def test_reading_without_charge_state_is_unknown():
 )
 def test_position_is_known_when_both_its_degrees_are_on_the_globe(latitude, longitude, known):
     location = {"latitude": latitude, "longitude": longitude}
-    sample = parse_sample(make_report({"isCharging": True}, location=location, odometer={"distance": 5}))
+    sample = parse_raw_sample(make_report({"isCharging": True}, location=location, odometer={"distance": 5}))
     expected = (latitude, longitude) if known else (None, None)
     assert (sample.place.latitude, sample.place.longitude, sample.place.odometer_km) == (*expected, 5)
 
 
-@pytest.mark.parametrize(("distance", "expected"), [(0, 0.0), (0.1, 0.1), (-0.01, None), ("5", None), (None, None)])
-def test_odometer_is_known_when_it_is_not_negative(distance, expected):
-    sample = parse_sample(make_report({"isCharging": True}, odometer={"distance": distance}))
+@pytest.mark.parametrize(
+    ("distance", "expected"),
+    [(0, 0.0), (0.1, 0.1), (-0.01, None), (5_000_000, 5e6), (16_777_215, None), ("5", None), (None, None)],
+)
+def test_odometer_is_known_when_a_vehicle_can_have_driven_that_far(distance, expected):
+    sample = parse_raw_sample(make_report({"isCharging": True}, odometer={"distance": distance}))
     assert sample.place == VehiclePlace(odometer_km=expected)
 
 
@@ -155,26 +123,30 @@ def test_odometer_is_known_when_it_is_not_negative(distance, expected):
     "groups", [{}, {"location": None, "odometer": None}, {"location": 1, "odometer": "odd"}], ids=str
 )
 def test_place_of_a_report_without_location_and_odometer_is_unknown(groups):
-    assert parse_sample(make_report({"isCharging": True}, **groups)).place == UNKNOWN_PLACE
+    assert parse_raw_sample(make_report({"isCharging": True}, **groups)).place == UNKNOWN_PLACE
 
 
-def test_merged_sample_has_the_newer_reading_and_the_older_place():
+def test_merged_sample_has_the_newer_charge_state_and_the_older_place():
     home, road = VehiclePlace(latitude=1, longitude=1), VehiclePlace(latitude=2, longitude=2)
     older, newer = charging(0, 40, version=1, place=home), stopped(0, 41, version=2, place=road)
-    for merged in (merge_samples(older, newer), merge_samples(newer, older)):
-        assert (merged.reading, merged.version) == (newer.reading, newer.version)
+    older = replace(make_raw(older), odometer_at=at(1), located_at=at(2))
+    newer = replace(make_raw(newer), odometer_at=at(3), located_at=at(4))
+    for merged in (merge_raw_samples(older, newer), merge_raw_samples(newer, older)):
+        assert (merged.charge, merged.version) == (newer.charge, newer.version)
         assert (merged.place, merged.place_version) == (home, older.place_version)
-    assert merge_samples(older, older) == older
+        assert (merged.odometer_at, merged.located_at) == (at(1), at(2))
+    assert merge_raw_samples(older, older) == older
 
 
 def test_place_of_the_oldest_of_three_events_stays():
     one, two, three = (
-        charging(0, level, version=level, place=VehiclePlace(latitude=level, longitude=0)) for level in (1, 2, 3)
+        make_raw(charging(0, level, version=level, place=VehiclePlace(latitude=level, longitude=0)))
+        for level in (1, 2, 3)
     )
-    merged = merge_samples(merge_samples(two, three), one)
-    assert (merged.reading.soc, merged.place.latitude) == (3, 1)
-    merged = merge_samples(merge_samples(one, three), two)
-    assert (merged.reading.soc, merged.place.latitude) == (3, 1)
+    merged = merge_raw_samples(merge_raw_samples(two, three), one)
+    assert (merged.charge.level, merged.place.latitude) == (3, 1)
+    merged = merge_raw_samples(merge_raw_samples(one, three), two)
+    assert (merged.charge.level, merged.place.latitude) == (3, 1)
 
 
 @pytest.mark.parametrize(
@@ -183,15 +155,22 @@ def test_place_of_the_oldest_of_three_events_stays():
         pytest.param({"version": "9"}, True, id="another version"),
         pytest.param({"place_version": "9"}, True, id="another version of the place"),
         pytest.param({"at": at(1)}, False, id="another time"),
-        pytest.param({"reading": ChargeReading(charging=True, soc=41)}, False, id="another reading"),
+        pytest.param({"charge": ChargeMembers(charging=True, level=41)}, False, id="another charge state"),
         pytest.param({"place": VehiclePlace(odometer_km=1)}, False, id="another place"),
     ],
 )
 def test_samples_are_equivalent_when_only_their_versions_differ(changed, equivalent):
-    sample = make_sample(0, True, 40)
+    sample = make_raw(charging(0, 40))
     assert sample.is_equivalent(replace(sample, **changed)) is equivalent
 
 
+def test_text_that_is_too_long_is_no_state():
+    report = make_report({"isCharging": True, "powerDeliveryState": "X" * 65}, vendor="Y" * 65)
+    assert (parse_raw_sample(report).charge.state, parse_raw_sample(report).vendor) == (None, None)
+
+
 def test_text_of_a_place_for_logs_has_no_position():
+    text = repr(make_raw(charging(0, 40, place=VehiclePlace(latitude=52.123, longitude=5.456, odometer_km=7.0))))
+    assert ("52.123" in text, "5.456" in text) == (False, False)
     text = repr(VehiclePlace(latitude=52.123, longitude=5.456, odometer_km=7.0))
     assert ("52.123" in text, "5.456" in text, "7.0" in text) == (False, False, True)

@@ -10,6 +10,28 @@ from uuid import UUID
 type EnodeVehicle = Mapping[str, Any]
 """Enode's vehicle object with corrections applied, as a user sees it."""
 
+PUSHED_GROUP_MEMBERS: dict[str, tuple[str, ...]] = {
+    "chargeState": (
+        "batteryLevel",
+        "range",
+        "isCharging",
+        "isPluggedIn",
+        "isFullyCharged",
+        "batteryCapacity",
+        "chargeLimit",
+        "chargeRate",
+        "chargeTimeRemaining",
+        "maxCurrent",
+        "powerDeliveryState",
+        "lastUpdated",
+    ),
+    "information": ("displayName", "vin", "brand", "model", "year"),
+    "odometer": ("distance", "lastUpdated"),
+    "smartChargingPolicy": ("isEnabled", "deadline", "minimumChargeLimit"),
+}
+"""Members that a pushed group always has. The classic client (1.9.5) merges groups one level deep: it keeps the old
+value of a member that a push leaves out, where a poll would have removed it."""
+
 
 def render_status(vehicle: EnodeVehicle) -> dict[str, Any]:
     """The status that the classic client polls. It never had `capabilities`, so they are left out."""
@@ -22,6 +44,19 @@ def render_status(vehicle: EnodeVehicle) -> dict[str, Any]:
         "chargingState": charge.get("powerDeliveryState"),
         **_render_common_members(vehicle),
     }
+
+
+def render_pushed_vehicle(vehicle: EnodeVehicle) -> dict[str, Any]:
+    """The vehicle that is pushed to the classic client: Enode's object, and every key of the status.
+
+    The client merges it into the status that it polled last, and polls later because of it, so a key that a push left
+    out would show an old value for as long as pushes arrive. `capabilities` are left out: the client hides the sensors
+    of everything that they call incapable, until it is reloaded.
+    """
+    status = render_status(vehicle)
+    groups = {name: {**dict.fromkeys(members), **status[name]} for name, members in PUSHED_GROUP_MEMBERS.items()}
+    enode_members = {name: value for name, value in vehicle.items() if name != "capabilities"}
+    return {**enode_members, **status, **groups}
 
 
 def render_ha_status(vehicle: EnodeVehicle) -> dict[str, Any]:
@@ -60,7 +95,7 @@ def _render_common_members(vehicle: EnodeVehicle) -> dict[str, Any]:
         "isReachable": vehicle.get("isReachable"),
         "locationAvailable": is_located,
         "chargeState": _get_group(vehicle, "chargeState"),
-        "information": _get_group(vehicle, "information"),
+        "information": _render_information(vehicle),
         "location": location if is_located else None,
         "odometer": _get_group(vehicle, "odometer"),
         "vendor": vehicle.get("vendor"),
@@ -68,10 +103,21 @@ def _render_common_members(vehicle: EnodeVehicle) -> dict[str, Any]:
     }
 
 
+def _render_information(vehicle: EnodeVehicle) -> EnodeVehicle:
+    """The vehicle's `information` with a display name, which is brand and model where the owner gave none."""
+    information = _get_group(vehicle, "information")
+    if not information or information.get("displayName"):
+        return information
+    return {**information, "displayName": _join_brand_and_model(information)}
+
+
 def _get_vehicle_name(information: EnodeVehicle) -> str | None:
     """Brand and model, else the name that the owner gave the vehicle."""
-    model = " ".join(str(part) for part in (information.get("brand"), information.get("model")) if part)
-    return model or information.get("displayName")
+    return _join_brand_and_model(information) or information.get("displayName")
+
+
+def _join_brand_and_model(information: EnodeVehicle) -> str | None:
+    return " ".join(str(part) for part in (information.get("brand"), information.get("model")) if part) or None
 
 
 def _get_group(vehicle: EnodeVehicle, name: str) -> Mapping[str, Any]:

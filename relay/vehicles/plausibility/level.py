@@ -1,0 +1,279 @@
+"""Hold a battery level that can't be true: falls and jumps that no battery makes. Pure functions.
+
+While a level is held, the value before it is shown. A held level is accepted when it isn't contradicted for
+MAX_HOLD. A level that returns to where it was before an impossible fall ends the matter: nothing was charged.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from relay.vehicles.plausibility.movement import Position, has_moved
+from relay.vehicles.plausibility.raw_samples import CHARGING, DISCHARGING, ChargeMembers
+
+MAX_PARKED_KW = 15.0
+"""The most that a parked vehicle takes from its battery: preconditioning at frost, heater and battery (about 12 kW)."""
+MAX_DRIVING_KW = 250.0
+"""The most that a vehicle takes on average while it may be driving."""
+MAX_UNTOLD_DISCHARGE_KW = 50.0
+"""The most that a vehicle feeds through its plug without saying how much: the largest bidirectional DC chargers."""
+MAX_RISE_PER_MINUTE = 12.0
+"""Percentage points a minute. The fastest batteries charge 10 to 70 % in five minutes (CATL Shenxing, 2025)."""
+MAX_UNREPORTED_KW = 43.0
+"""The most that a vehicle charges within MAX_FRESH_GAP without calling it charging: AC with 63 A on three phases."""
+MAX_FRESH_GAP = timedelta(minutes=10)
+"""How long two reports may be apart for both to be fresh; vendors are asked every two to seven minutes."""
+UNKNOWN_CAPACITY_KWH = 10.0
+"""Assumed where the capacity is unknown: that of a plug-in hybrid, so that its true falls pass."""
+ASSUMED_STEP = 1.0
+"""Most vendors report whole percents."""
+COARSE_STEP = 5.0
+"""Some vendors report multiples of five."""
+MIN_STEP = 0.1
+
+MIN_UNFOLLOWED_FALL = 6.0
+MIN_UNFOLLOWED_KW = 3.0
+MIN_FOLLOWED_SHARE = 0.25
+"""A parked fall of 6 points at 3 kW or more must lower the range by a quarter of the same share. Slower falls are
+those of a battery at rest, and smaller ones are less than the rounding of some ranges."""
+
+MAX_HOLD = timedelta(minutes=30)
+"""How long a level is held that nothing contradicts: four reports of the slowest vendor."""
+MAX_HOLD_IN_TOTAL = timedelta(hours=6)
+"""How long the level is held when each report contradicts the one before."""
+MAX_RETURN_DIFFERENCE = 2.0
+"""Percentage points around the value before an impossible fall that count as a return."""
+
+MIN_SWAP_RISE = 20.0
+MAX_UNPLUGGED_KW = 350.0
+"""A faster rise of a vehicle that is unplugged before and after is a battery swap, which takes five minutes."""
+SWAP_VENDORS = frozenset({"NIO"})
+MAX_SWAP_GAP = timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelPoint:
+    """A reported level with what decides whether the next one is possible."""
+
+    at: datetime
+    level: float
+    range_km: float | None = None
+    capacity: float | None = None
+    rate: float | None = None
+    state: str | None = None
+    # Whether the vehicle says that it charges, that it discharges.
+    charging: bool = False
+    discharging: bool = False
+    position: Position = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hold:
+    """A level that isn't believed yet: since when, the newest report of it, and why."""
+
+    since: datetime
+    begun_at: datetime
+    pending: LevelPoint
+    is_fall: bool
+    # A rise that is possible, but faster than anything the vehicle says: it counts as charged once it is accepted.
+    is_unexplained: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelMemory:
+    """What is kept of earlier levels: the last believed one, the one that is held, the smallest step.
+
+    `before_fall` is the level before an impossible fall that was accepted in the end.
+    """
+
+    last: LevelPoint | None = None
+    hold: Hold | None = None
+    before_fall: LevelPoint | None = None
+    step: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelVerdict:
+    """The result for one report: its level is believed, or held. `rebased`: nothing was charged since the last one."""
+
+    memory: LevelMemory
+    is_held: bool = False
+    rebased: bool = False
+
+    @property
+    def held_since(self) -> datetime | None:
+        """Since when the level is held."""
+        return self.memory.hold.since if self.memory.hold else None
+
+
+def make_point(charge: ChargeMembers, position: Position) -> LevelPoint | None:
+    """The point of a report; None if its level is unknown."""
+    if charge.level is None:
+        return None
+    is_discharging = charge.state == DISCHARGING or (charge.rate is not None and charge.rate < 0)
+    return LevelPoint(
+        at=position.at,
+        level=charge.level,
+        range_km=charge.range_km,
+        capacity=charge.capacity,
+        rate=charge.rate,
+        state=charge.state,
+        charging=not is_discharging and (charge.state == CHARGING or charge.charging is True),
+        discharging=is_discharging,
+        position=position,
+    )
+
+
+def check_level(memory: LevelMemory, now: LevelPoint, vendor: str | None) -> LevelVerdict:
+    """Decide whether the level of the newest report is believed."""
+    last, hold = memory.last, memory.hold
+    if last is None:
+        return LevelVerdict(memory=replace(memory, last=now))
+    if hold is not None:
+        return _check_held_level(memory, last, hold, now)
+    if memory.before_fall is not None and _has_returned(memory.before_fall, last, now):
+        return _accept(memory, now, rebased=True)
+    if is_possible_change(last, now, memory.step):
+        if _is_unexplained_rise(last, now, memory.step):
+            return _start_hold(memory, now, is_fall=False, is_unexplained=True)
+        return _accept(memory, now, rebased=is_battery_swap(last, now, vendor))
+    return _start_hold(memory, now, is_fall=now.level < last.level)
+
+
+def _check_held_level(memory: LevelMemory, last: LevelPoint, hold: Hold, now: LevelPoint) -> LevelVerdict:
+    if hold.is_fall and _has_returned(last, hold.pending, now):
+        # What a vehicle charges that says so is compared with the level that was shown meanwhile.
+        return _accept(memory, now, rebased=not now.charging)
+    # With time, both levels can lead to the new one: then the nearer one counts.
+    is_nearer = abs(now.level - hold.pending.level) < abs(now.level - last.level)
+    is_confirmed = is_nearer and is_possible_change(hold.pending, now, memory.step)
+    is_contradicted = not is_confirmed and is_possible_change(last, now, memory.step)
+    if is_confirmed and now.at - hold.since >= MAX_HOLD:
+        # A vehicle that charged since it fell has a reason to return.
+        has_charged = now.charging or hold.pending.charging
+        before_fall = last if hold.is_fall and not has_charged else None
+        return _accept(memory, now, rebased=not hold.is_unexplained, before_fall=before_fall)
+    if is_contradicted:
+        return _accept(memory, now, rebased=False)
+    if now.at - hold.begun_at >= MAX_HOLD_IN_TOTAL:
+        return _accept(memory, now, rebased=True)
+    since = hold.since if is_confirmed else now.at
+    charging = now.charging or (is_confirmed and hold.pending.charging)
+    held = replace(hold, since=since, pending=replace(now, charging=charging), is_fall=now.level < last.level)
+    return LevelVerdict(memory=replace(memory, hold=held), is_held=True)
+
+
+def is_possible_change(before: LevelPoint, after: LevelPoint, step: float | None) -> bool:
+    """Whether a battery can change from one level to the other in the time between two reports."""
+    change, minutes = after.level - before.level, _get_minutes(before, after)
+    slack = _get_slack(before, after, step)
+    if change > 0:
+        rate = max(before.rate or 0.0, after.rate or 0.0)
+        told = _get_percent(rate * 1.2, minutes, _get_capacity(before, after)) if rate > 0 else 0.0
+        return change <= max(MAX_RISE_PER_MINUTE * minutes, told) + slack
+    moved = has_moved(before.position, after.position)
+    is_discharging = before.discharging or after.discharging
+    is_parked = moved is False and not is_discharging
+    power = _get_max_discharge(before, after) if is_discharging else MAX_PARKED_KW if is_parked else MAX_DRIVING_KW
+    if -change > _get_percent(power, minutes, _get_capacity(before, after)) + slack:
+        return False
+    return not (is_parked and _has_range_stayed(before, after, minutes))
+
+
+def is_battery_swap(before: LevelPoint, after: LevelPoint, vendor: str | None) -> bool:
+    """Whether the battery was swapped: a large rise without a plug that no charging explains."""
+    rise, capacity = after.level - before.level, after.capacity or before.capacity
+    is_plugged_in = before.position.plugged_in is not False or after.position.plugged_in is not False
+    if rise < MIN_SWAP_RISE or capacity is None or is_plugged_in or before.charging or after.charging:
+        return False
+    hours = _get_minutes(before, after) / 60
+    is_too_fast = capacity * rise / 100 > MAX_UNPLUGGED_KW * hours
+    is_swap_vendor = vendor in SWAP_VENDORS and after.at - before.at <= MAX_SWAP_GAP
+    has_other_battery = before.capacity is not None and before.capacity != capacity
+    return is_too_fast or is_swap_vendor or has_other_battery
+
+
+def _has_returned(before: LevelPoint, low: LevelPoint, now: LevelPoint) -> bool:
+    """Whether the level is back where it was before it fell, though nothing charged the vehicle in between."""
+    if abs(now.level - before.level) > MAX_RETURN_DIFFERENCE or low.charging or low.level >= now.level:
+        return False
+    if now.charging and is_possible_change(low, replace(now, rate=None), None):
+        return False
+    return has_moved(before.position, now.position) is not True
+
+
+def _accept(
+    memory: LevelMemory, now: LevelPoint, *, rebased: bool, before_fall: LevelPoint | None = None
+) -> LevelVerdict:
+    last = memory.last
+    step = memory.step if rebased or last is None else _learn_step(memory.step, last, now)
+    if before_fall is None and memory.before_fall is not None and not rebased:
+        before_fall = memory.before_fall if _is_still_low(memory.before_fall, last, now) else None
+    return LevelVerdict(memory=LevelMemory(last=now, before_fall=before_fall, step=step), rebased=rebased)
+
+
+def _is_still_low(before_fall: LevelPoint, last: LevelPoint | None, now: LevelPoint) -> bool:
+    """Whether an accepted impossible fall may still turn out to be a fault."""
+    if last is None or now.charging or has_moved(before_fall.position, now.position) is True:
+        return False
+    return now.level <= last.level + MAX_RETURN_DIFFERENCE
+
+
+def _start_hold(memory: LevelMemory, now: LevelPoint, *, is_fall: bool, is_unexplained: bool = False) -> LevelVerdict:
+    hold = Hold(since=now.at, begun_at=now.at, pending=now, is_fall=is_fall, is_unexplained=is_unexplained)
+    return LevelVerdict(memory=replace(memory, hold=hold), is_held=True)
+
+
+def _is_unexplained_rise(before: LevelPoint, after: LevelPoint, step: float | None) -> bool:
+    """Whether a parked vehicle rose fast between two fresh reports of the same state, in which it doesn't charge."""
+    is_same_state = before.state == after.state and not before.charging and not after.charging
+    if not is_same_state or after.at - before.at > MAX_FRESH_GAP:
+        return False
+    if has_moved(before.position, after.position) is not False:
+        return False
+    allowed = _get_percent(MAX_UNREPORTED_KW, _get_minutes(before, after), _get_capacity(before, after))
+    return after.level - before.level > allowed + _get_slack(before, after, step)
+
+
+def _has_range_stayed(before: LevelPoint, after: LevelPoint, minutes: float) -> bool:
+    """Whether the level fell but the range didn't follow."""
+    fall = before.level - after.level
+    if fall < MIN_UNFOLLOWED_FALL or not before.range_km or after.range_km is None:
+        return False
+    if fall <= _get_percent(MIN_UNFOLLOWED_KW, minutes, _get_capacity(before, after)):
+        return False
+    expected = before.range_km * fall / before.level
+    return before.range_km - after.range_km < MIN_FOLLOWED_SHARE * expected
+
+
+def _get_max_discharge(before: LevelPoint, after: LevelPoint) -> float:
+    """The most that a discharging vehicle gives and takes: half as much again as it says."""
+    told = max(abs(before.rate or 0.0), abs(after.rate or 0.0))
+    return MAX_PARKED_KW + (told * 1.5 or MAX_UNTOLD_DISCHARGE_KW)
+
+
+def _get_slack(before: LevelPoint, after: LevelPoint, step: float | None) -> float:
+    """One step of the level, because a rounded level changes by a whole step at once."""
+    if step is not None:
+        return min(step, COARSE_STEP)
+    is_coarse = before.level % COARSE_STEP == 0 and after.level % COARSE_STEP == 0
+    return COARSE_STEP if is_coarse else ASSUMED_STEP
+
+
+def _learn_step(step: float | None, before: LevelPoint, after: LevelPoint) -> float | None:
+    change = round(abs(after.level - before.level), 3)
+    if change < MIN_STEP:
+        return step
+    return change if step is None else min(step, change)
+
+
+def _get_capacity(before: LevelPoint, after: LevelPoint) -> float:
+    return after.capacity or before.capacity or UNKNOWN_CAPACITY_KWH
+
+
+def _get_minutes(before: LevelPoint, after: LevelPoint) -> float:
+    return (after.at - before.at) / timedelta(minutes=1)
+
+
+def _get_percent(power_kw: float, minutes: float, capacity_kwh: float) -> float:
+    """Percentage points by which this power changes the level."""
+    return power_kw * minutes / 60 / capacity_kwh * 100

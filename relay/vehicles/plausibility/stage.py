@@ -1,0 +1,217 @@
+"""The plausibility stage: what a vehicle said at one moment becomes what is believed. A fold over samples, pure.
+
+`check_sample` takes the memory of the samples before and a raw sample, and returns the new memory, which has the
+believed values and the names of the rules that changed something (docs/corrections.md describes each of them).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from relay.vehicles.charging.samples import ChargeReading, ChargingSample
+from relay.vehicles.models import GroupVersion
+from relay.vehicles.plausibility.charge_rate import (
+    MIN_WATTS,
+    WATTS_PER_KW,
+    EstimateMemory,
+    is_rate_in_watts,
+    remove_stale_companions,
+    update_estimate,
+)
+from relay.vehicles.plausibility.contradictions import ClaimMemory, resolve_contradictions
+from relay.vehicles.plausibility.false_unplugged import PlugMemory, correct_false_unplugged
+from relay.vehicles.plausibility.level import LevelMemory, LevelVerdict, check_level, make_point
+from relay.vehicles.plausibility.movement import Position, get_position, replace_impossible_odometer
+from relay.vehicles.plausibility.ranges import remove_impossible_values
+from relay.vehicles.plausibility.raw_samples import ChargeMembers, RawSample
+
+HELD_PLUG = "powerDeliveryState:held"
+HELD_LEVEL = "batteryLevel:held"
+HELD_RANGE = "range:held"
+ESTIMATED_RATE = "chargeRate:estimated"
+RATE_IN_WATTS = "chargeRate:watts"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Belief:
+    """The charge state that is believed at a moment, and the names of the rules that changed it."""
+
+    charge: ChargeMembers = field(default_factory=ChargeMembers)
+    discharging: bool = False
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlausibilityMemory:
+    """All that checking the next sample needs. Stored as JSON in `vehicle_energy`: don't rename its fields.
+
+    `belief` is what is shown of the sample `last`; `released` what would be shown if its level weren't held.
+    """
+
+    last: RawSample | None = None
+    belief: Belief = field(default_factory=Belief)
+    released: Belief | None = None
+    held_since: datetime | None = None
+    position: Position | None = field(default=None, repr=False)
+    levels: LevelMemory = field(default_factory=LevelMemory)
+    plug: PlugMemory = field(default_factory=PlugMemory)
+    claim: ClaimMemory | None = None
+    estimate: EstimateMemory | None = None
+    rates_in_watts: bool = False
+
+    def describes(self, at: datetime, version: GroupVersion) -> bool:
+        """Whether the newest sample is the charge state of this time and event."""
+        return self.last is not None and self.last.at == at and self.last.version == version
+
+
+def check_samples(
+    memory: PlausibilityMemory, samples: Iterable[RawSample]
+) -> tuple[PlausibilityMemory, list[ChargingSample]]:
+    """The memory after all of `samples`, which are in order of time, and what is believed of each."""
+    believed = []
+    for sample in samples:
+        memory, charging_sample = check_sample(memory, sample)
+        believed.append(charging_sample)
+    return memory, believed
+
+
+def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[PlausibilityMemory, ChargingSample]:
+    """The memory after `sample`, which is newer than those before, and what is believed of it."""
+    charge, rate_names, rates_in_watts = _correct_rate(memory, sample)
+    charge, names = remove_impossible_values(charge)
+    position = replace_impossible_odometer(memory.position, get_position(sample, plugged_in=charge.is_plugged_in))
+    point = make_point(charge, position)
+    verdict = LevelVerdict(memory=memory.levels) if point is None else check_level(memory.levels, point, sample.vendor)
+    resolved = _resolve_flags(memory, sample, _replace_held_level(charge, verdict), position)
+    estimate = update_estimate(memory.estimate, sample.at, resolved.charge)
+    shown, companion_names = _complete_rate(resolved.charge, estimate, sample.at, discharging=resolved.discharging)
+    released = Belief(
+        charge=replace(shown, level=charge.level),
+        discharging=resolved.discharging,
+        names=(*rate_names, *names, *resolved.names, *companion_names),
+    )
+    belief = _hold_belief(memory.belief, released, verdict) if verdict.is_held else released
+    updated = PlausibilityMemory(
+        last=sample,
+        belief=belief,
+        released=released if verdict.is_held else None,
+        held_since=verdict.held_since,
+        position=position,
+        levels=verdict.memory,
+        plug=resolved.plug,
+        claim=resolved.claim,
+        estimate=estimate,
+        rates_in_watts=rates_in_watts,
+    )
+    return updated, ChargingSample(
+        at=sample.at,
+        reading=_read_belief(belief, resolved.charge.rate, verdict),
+        version=sample.version,
+        place=sample.place,
+        place_version=sample.place_version,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _ResolvedFlags:
+    """The charge state with flags that agree, and what to remember of it."""
+
+    charge: ChargeMembers
+    discharging: bool
+    names: tuple[str, ...]
+    plug: PlugMemory
+    claim: ClaimMemory | None
+
+
+def _resolve_flags(
+    memory: PlausibilityMemory, sample: RawSample, charge: ChargeMembers, position: Position
+) -> _ResolvedFlags:
+    held, plug = correct_false_unplugged(
+        memory.plug, charge, position, vendor=sample.vendor, has_charger=sample.has_charger
+    )
+    resolved = resolve_contradictions(
+        memory.claim, held, position, has_charger=sample.has_charger, step=memory.levels.step
+    )
+    return _ResolvedFlags(
+        charge=resolved.charge,
+        discharging=resolved.discharging,
+        names=resolved.names if held is charge else (HELD_PLUG, *resolved.names),
+        plug=plug,
+        claim=resolved.memory,
+    )
+
+
+def _replace_held_level(charge: ChargeMembers, verdict: LevelVerdict) -> ChargeMembers:
+    """`charge` with the level that is believed: a held level proves nothing."""
+    last = verdict.memory.last
+    return replace(charge, level=last.level) if verdict.is_held and last is not None else charge
+
+
+def _correct_rate(memory: PlausibilityMemory, sample: RawSample) -> tuple[ChargeMembers, tuple[str, ...], bool]:
+    """Convert watts to kilowatts once the level's rise has shown that the rates of this vehicle are watts."""
+    charge, _ = remove_impossible_values(sample.charge)
+    estimate = update_estimate(memory.estimate, sample.at, charge)
+    estimated = estimate.get_current_rate(sample.at) if estimate else None
+    rate = sample.charge.rate
+    rates_in_watts = memory.rates_in_watts or is_rate_in_watts(rate, estimated)
+    if not rates_in_watts or rate is None or abs(rate) < MIN_WATTS:
+        return sample.charge, (), rates_in_watts
+    return replace(sample.charge, rate=rate / WATTS_PER_KW), (RATE_IN_WATTS,), rates_in_watts
+
+
+def _complete_rate(
+    charge: ChargeMembers, estimate: EstimateMemory | None, at: datetime, *, discharging: bool
+) -> tuple[ChargeMembers, tuple[str, ...]]:
+    """Estimate a rate that is missing; remove what is stale while the vehicle doesn't charge."""
+    shown, names = remove_stale_companions(charge, charging=charge.is_charging and not discharging)
+    if estimate is None or shown.rate is not None:
+        return shown, names
+    rate = estimate.get_current_rate(at)
+    return (shown, names) if rate is None else (replace(shown, rate=rate), (*names, ESTIMATED_RATE))
+
+
+def _hold_belief(before: Belief, released: Belief, verdict: LevelVerdict) -> Belief:
+    """What is shown while the level is held: the level before, and after a fall all of the state before.
+
+    A fault that zeroes the level often zeroes the rest. A vehicle that says that it charges or discharges is believed.
+    """
+    hold = verdict.memory.hold
+    last = verdict.memory.last
+    if hold is None or last is None:
+        return released
+    held = replace(released.charge, level=last.level, range_km=before.charge.range_km)
+    is_active = released.charge.is_charging or released.discharging
+    discharging = released.discharging
+    if hold.is_fall and not is_active:
+        discharging = before.discharging
+        held = replace(
+            held,
+            state=before.charge.state,
+            plugged_in=before.charge.plugged_in,
+            charging=before.charge.charging,
+            full=before.charge.full,
+            rate=before.charge.rate,
+            minutes_left=before.charge.minutes_left,
+        )
+    names = tuple(name for name in released.names if not name.startswith(("batteryLevel:", "range:")))
+    names += (HELD_LEVEL,) if held.level != released.charge.level else ()
+    names += (HELD_RANGE,) if held.range_km != released.charge.range_km else ()
+    return Belief(charge=held, discharging=discharging, names=names)
+
+
+def _read_belief(belief: Belief, rate: float | None, verdict: LevelVerdict) -> ChargeReading:
+    """The reading for the charging history. A rate that was estimated from the level isn't a measured power."""
+    charge = belief.charge
+    charging = False if belief.discharging else charge.is_charging
+    power = None if ESTIMATED_RATE in belief.names else charge.rate
+    return ChargeReading(
+        charging=charging,
+        discharging=belief.discharging if charging is not None or belief.discharging else None,
+        plugged_in=charge.is_plugged_in,
+        soc=charge.level,
+        power_kw=power if charging and power is not None and power > 0 else None,
+        discharge_kw=abs(rate) if belief.discharging and rate else None,
+        capacity_kwh=charge.capacity,
+        step=verdict.memory.step,
+        rebased=verdict.rebased,
+    )

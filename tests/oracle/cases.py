@@ -1,0 +1,40 @@
+"""A day as it was reported, and a check that failed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.oracle.days import Day
+from tests.oracle.enode_feed import Arrival
+from tests.oracle.faults import Fault, Faulted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A check that failed. `at` is the time in seconds, None for the day as a whole."""
+
+    check: str
+    detail: str
+    at: float | None = None
+
+    def __str__(self) -> str:
+        time = "" if self.at is None else f" at {format_clock(self.at)}"
+        return f"{self.check}{time}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A day as it was reported: with a fault, or without. `honest` are the reports without the fault."""
+
+    day: Day
+    honest: Sequence[Arrival]
+    arrivals: Sequence[Arrival]
+    fault: Fault | None = None
+    faulted: Faulted | None = None
+
+    def is_faulty(self, arrival: Arrival) -> bool:
+        return self.faulted is not None and arrival.poll in self.faulted.indexes
+
+
+def format_clock(seconds: float) -> str:
+    days, rest = divmod(round(seconds), 86_400)
+    return f"{f'day {days} ' if days else ''}{rest // 3600:02}:{rest % 3600 // 60:02}:{rest % 60:02}"

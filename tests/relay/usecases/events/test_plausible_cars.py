@@ -1,0 +1,163 @@
+"""What users see of cars that report nonsense: the record, its corrections, transitions, sessions and counters."""
+
+import pytest
+
+from tests.relay.support.reported_cars import ReportedCar
+
+
+@pytest.fixture
+def car(pipeline):
+    return ReportedCar(pipeline)
+
+
+async def expect_nothing_charged(car):
+    assert await car.list_sessions() == []
+    assert await car.get_lifetime_kwh() == 0
+
+
+# The level falls to 0 for half a minute (case 01), or for longer than a level is held.
+@pytest.mark.parametrize("state", ["stopped", "unplugged", "complete"])
+@pytest.mark.parametrize("low", [[2], [2, 7, 12], [2, 10, 20, 40, 60, 100], [2, 180]], ids=str)
+@pytest.mark.parametrize("level", [0, 31, 64])
+async def test_level_that_falls_and_returns_charged_nothing(car, state, low, level):
+    await car.report(0, state, level=72)
+    for minutes in low:
+        await car.report(minutes, state, level=level)
+    after = low[-1] + 0.5
+    for minutes in (after, after + 5, after + 60):
+        record = await car.report(minutes, state, level=72)
+        assert record["vehicle"]["chargeState"]["batteryLevel"] == 72
+        assert record["corrections"] == []
+    await expect_nothing_charged(car)
+    assert await car.list_transitions() == []
+
+
+async def test_impossible_fall_is_held_and_named(car):
+    await car.report(0, level=72)
+    record = await car.report(2, level=0)
+    assert (record["vehicle"]["chargeState"]["batteryLevel"], record["corrections"]) == (72, ["batteryLevel:held"])
+    raw = (await car.pipeline.get_vehicle())["vehicle_cache"]
+    assert raw["chargeState"]["batteryLevel"] == 0
+
+
+async def test_state_that_is_reset_with_the_level_is_no_transition(car):
+    """A fault that zeroes the whole charge state, as while a maker's cloud restarts."""
+    await car.report(0, "stopped", level=72)
+    record = await car.report(2, "unplugged", level=0, range=0)
+    charge = record["vehicle"]["chargeState"]
+    assert (charge["isPluggedIn"], charge["powerDeliveryState"], charge["range"]) == (True, "PLUGGED_IN:STOPPED", 241)
+    await car.report(4, "stopped", level=72)
+    assert await car.list_transitions() == []
+    await expect_nothing_charged(car)
+
+
+async def test_fall_that_nothing_contradicts_counts_after_half_an_hour(car):
+    await car.report(0, level=72)
+    for minutes, level in ((2, 72), (12, 72), (31, 72), (32, 40)):
+        record = await car.report(minutes, level=40) if minutes > 0 else None
+        assert record["vehicle"]["chargeState"]["batteryLevel"] == level
+    assert record["corrections"] == []
+
+
+async def test_fall_counts_after_half_an_hour_though_only_another_group_is_new(car):
+    await car.report(0, level=72)
+    await car.report(2, level=40)
+    later = {"lastSeen": "2026-11-23T12:40:00.000Z"}
+    record = await car.report(2, created=40, level=40, groups=later)
+    assert (record["vehicle"]["chargeState"]["batteryLevel"], record["corrections"]) == (40, [])
+
+
+async def test_car_that_drove_to_zero_shows_zero(car):
+    await car.report(0, "unplugged", level=12, km=12345)
+    record = await car.report(50, "unplugged", level=0, km=12395)
+    assert (record["vehicle"]["chargeState"]["batteryLevel"], record["corrections"]) == (0, [])
+
+
+async def test_jump_of_the_level_charged_nothing(car):
+    await car.report(0, "unplugged", level=20)
+    record = await car.report(2, "unplugged", level=90)
+    assert (record["vehicle"]["chargeState"]["batteryLevel"], record["corrections"]) == (20, ["batteryLevel:held"])
+    await car.report(4, "unplugged", level=20)
+    await expect_nothing_charged(car)
+
+
+@pytest.mark.parametrize("gap", [4, 40])
+async def test_battery_swap_is_no_session(car, gap):
+    await car.report(0, "unplugged", level=20, vendor="NIO")
+    for minutes in (gap, gap + 10, gap + 20, gap + 31):
+        record = await car.report(minutes, "unplugged", level=95, vendor="NIO")
+    assert (record["vehicle"]["chargeState"]["batteryLevel"], record["corrections"]) == (95, [])
+    await expect_nothing_charged(car)
+
+
+async def test_discharging_never_counts_as_charged(car):
+    await car.report(0, level=80)
+    v2l = {"isCharging": True, "chargeRate": 7, "powerDeliveryState": "PLUGGED_IN:DISCHARGING"}
+    for minutes, level in zip(range(10, 70, 10), range(79, 73, -1), strict=True):
+        record = await car.report(minutes, level=level, **v2l)
+        charge = record["vehicle"]["chargeState"]
+        assert (charge["isCharging"], charge["chargeRate"], charge["batteryLevel"]) == (False, None, level)
+        assert record["corrections"] == ["isCharging:powerDeliveryState", "chargeRate:notCharging"]
+    await car.report(70, level=74)
+    await expect_nothing_charged(car)
+    assert await car.list_transitions() == []
+
+
+async def test_car_without_a_cable_does_not_charge(car):
+    await car.report(0, "unplugged", level=60)
+    for minutes, level, rate in ((5, 60, 12), (20, 59, 9)):
+        record = await car.report(minutes, "charging", isPluggedIn=False, level=level, chargeRate=rate)
+        charge = record["vehicle"]["chargeState"]
+        assert (charge["isPluggedIn"], charge["isCharging"], charge["powerDeliveryState"], charge["chargeRate"]) == (
+            False,
+            False,
+            "UNPLUGGED",
+            None,
+        )
+        assert record["corrections"] == [
+            "powerDeliveryState:isPluggedIn",
+            "isCharging:powerDeliveryState",
+            "chargeRate:notCharging",
+        ]
+    await car.report(25, "unplugged", level=58)
+    await expect_nothing_charged(car)
+    assert await car.list_transitions() == []
+
+
+async def test_car_whose_level_rises_without_a_cable_charges(car):
+    await car.report(0, "unplugged", level=60)
+    for minutes, level in ((5, 60), (10, 61), (15, 61), (20, 62), (30, 64)):
+        record = await car.report(minutes, "charging", isPluggedIn=False, level=level, chargeRate=7.2)
+    charge = record["vehicle"]["chargeState"]
+    assert (charge["isPluggedIn"], charge["isCharging"], charge["powerDeliveryState"], charge["chargeRate"]) == (
+        True,
+        True,
+        "PLUGGED_IN:CHARGING",
+        7.2,
+    )
+    assert record["corrections"] == ["isPluggedIn:batteryLevel"]
+    assert await car.list_transitions() == ["plugged_in", "charging_started"]
+    assert len(await car.list_sessions()) == 1
+
+
+@pytest.mark.parametrize("state", ["stopped", "unplugged", "complete"])
+async def test_rate_and_time_from_the_last_charge_are_not_shown(car, state):
+    record = await car.report(0, state, level=80, chargeRate=7.2, chargeTimeRemaining=45)
+    charge = record["vehicle"]["chargeState"]
+    assert (charge["chargeRate"], charge["chargeTimeRemaining"]) == (None, None)
+    assert record["corrections"] == ["chargeRate:notCharging", "chargeTimeRemaining:notCharging"]
+
+
+async def test_odometer_that_falls_is_held(car):
+    odometers = []
+    for minutes, km in ((0, 12345), (5, 0), (10, 12345), (15, 12350)):
+        record = await car.report(minutes, "unplugged", level=57, km=km)
+        odometers.append(record["vehicle"]["odometer"]["distance"])
+        assert ("odometer:held" in record["corrections"]) is (km == 0)
+    assert odometers == [12345, 12345, 12345, 12350]
+
+
+async def test_time_in_the_future_is_that_of_its_event(car):
+    ahead = {"lastSeen": "2026-11-23T14:00:00.000Z"}
+    record = await car.report(0, "unplugged", groups=ahead)
+    assert (record["vehicle"]["lastSeen"], record["corrections"]) == ("2026-11-23T12:00:00.000Z", ["lastSeen:future"])
