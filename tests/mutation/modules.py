@@ -236,7 +236,15 @@ MODULES: tuple[ModuleRow, ...] = (
     ),
     ModuleRow(
         modules=("custom_components/evconduit/webhook_handler.py",),
-        tests=("tests/component/test_webhook.py",),
+        tests=("tests/component/test_clock.py", "tests/component/test_webhook.py"),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/record_order.py",),
+        tests=("tests/component/test_record_order.py",),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/client/clock.py", "custom_components/evconduit/clock_issue.py"),
+        tests=("tests/component/test_clock.py",),
     ),
     ModuleRow(
         modules=("custom_components/evconduit/error_messages.py",),
@@ -256,6 +264,6 @@ MODULES: tuple[ModuleRow, ...] = (
     ),
     ModuleRow(
         modules=("custom_components/evconduit/repair_issues.py",),
-        tests=("tests/component/test_repair_issues.py",),
+        tests=("tests/component/test_repair_issues.py", "tests/component/test_repairs.py"),
     ),
 )

@@ -59,9 +59,12 @@ class StreamClosed:
 class RelayStream:
     """The stream of one account."""
 
-    def __init__(self, client: RelayClient, cursor: str | None = None) -> None:
-        """Resume after `cursor`, for example from storage; None if there is none."""
+    def __init__(
+        self, client: RelayClient, cursor: str | None = None, on_open: Callable[[], None] | None = None
+    ) -> None:
+        """Resume after `cursor`, for example from storage. Call `on_open` before each attempt to connect."""
         self._client = client
+        self._on_open = on_open
         self.cursor = cursor
         """Where the next connection resumes. Advance it when a message arrived through another channel."""
         self._failures = 0
@@ -75,6 +78,8 @@ class RelayStream:
         loop = asyncio.get_running_loop()
         while True:
             opened_at = loop.time()
+            if self._on_open is not None:
+                self._on_open()
             error: RelayError = RelayConnectionError("the stream ended")
             try:
                 async with aclosing(self._iter_messages()) as messages:

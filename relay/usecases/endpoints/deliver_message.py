@@ -15,7 +15,7 @@ from relay.delivery.delivery_queue import DeliveryLease
 from relay.delivery.payloads import is_acknowledged, render_changes_body
 from relay.delivery.signing import create_signed_headers, derive_endpoint_secret, derive_message_id
 from relay.feed.cursor import MAX_REPLAYED_TRANSITIONS, Cursor
-from relay.feed.messages import Message, SnapshotMessage, VehicleMessage
+from relay.feed.messages import Message, VehicleMessage
 from relay.kit.database import Connection
 from relay.kit.outbound import OutboundClient, OutboundError, OutboundFailure
 from relay.plans import Plans
@@ -118,7 +118,7 @@ async def _build_snapshot(
     """Render the snapshot and the missed transitions, as at the beginning of a stream."""
     snapshot = await read_snapshot(connection, lease.user_id, lease.cursor)
     account = render_account_record(await get_installation_call(connection, lease.credential_id), plans, version)
-    message = SnapshotMessage(at=snapshot.at, account=account, vehicles=snapshot.vehicles, gap=snapshot.gap)
+    message = snapshot.create_message(account)
     since = lease.cursor if snapshot.replay else None
     messages: list[tuple[Message, Cursor]] = [(message, since or snapshot.cursor), *snapshot.pair_replay_with_cursors()]
     return snapshot.cursor, render_changes_body(snapshot.cursor, messages)

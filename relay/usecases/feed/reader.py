@@ -16,8 +16,16 @@ from psycopg.rows import DictRow, dict_row
 
 from relay.feed.cursor import MAX_REPLAYED_TRANSITIONS, REPLAY_WINDOW, Cursor, FeedPositions
 from relay.feed.delivery_switch import DELIVERY_PAUSED
-from relay.feed.messages import FeedChanges, FeedMessage, TransitionMessage, VehicleMessage, VehicleRemovedMessage
+from relay.feed.messages import (
+    FeedChanges,
+    FeedMessage,
+    SnapshotMessage,
+    TransitionMessage,
+    VehicleMessage,
+    VehicleRemovedMessage,
+)
 from relay.kit.database import Connection, Pool, fetch_all
+from relay.kit.json_object import JsonObject
 from relay.kit.problems import Problem
 from relay.streams.hub import ReadChanges
 from relay.vehicles.lookup import ENODE_IDS
@@ -90,6 +98,12 @@ class FeedSnapshot:
     vehicles: list[VehicleRecord]
     replay: list[TransitionMessage]
     gap: bool
+
+    def create_message(self, account: JsonObject) -> SnapshotMessage:
+        """Create the message for a client with this account record."""
+        return SnapshotMessage(
+            at=self.at, epoch=self.cursor.epoch, account=account, vehicles=self.vehicles, gap=self.gap
+        )
 
     def pair_replay_with_cursors(self) -> list[tuple[TransitionMessage, Cursor]]:
         """Return each replayed transition with the cursor to resume from after it."""

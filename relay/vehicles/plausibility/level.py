@@ -13,15 +13,17 @@ from relay.vehicles.plausibility.raw_samples import CHARGING, DISCHARGING, Charg
 MAX_PARKED_KW = 15.0
 """The most that a parked vehicle takes from its battery: preconditioning at frost, heater and battery (about 12 kW)."""
 MAX_DRIVING_KW = 250.0
-"""The most that a vehicle takes on average while it may be driving, or feeds back through its plug."""
+"""The most that a vehicle takes on average while it may be driving."""
+MAX_UNTOLD_DISCHARGE_KW = 50.0
+"""The most that a vehicle feeds through its plug without saying how much: the largest bidirectional DC chargers."""
 MAX_RISE_PER_MINUTE = 12.0
 """Percentage points a minute. The fastest batteries charge 10 to 70 % in five minutes (CATL Shenxing, 2025)."""
 MAX_UNREPORTED_KW = 43.0
 """The most that a vehicle charges within MAX_FRESH_GAP without calling it charging: AC with 63 A on three phases."""
 MAX_FRESH_GAP = timedelta(minutes=10)
 """How long two reports may be apart for both to be fresh; vendors are asked every two to seven minutes."""
-UNKNOWN_CAPACITY_KWH = 20.0
-"""Assumed where the capacity is unknown: small, so that a plug-in hybrid's true falls pass."""
+UNKNOWN_CAPACITY_KWH = 10.0
+"""Assumed where the capacity is unknown: that of a plug-in hybrid, so that its true falls pass."""
 ASSUMED_STEP = 1.0
 """Most vendors report whole percents."""
 COARSE_STEP = 5.0
@@ -57,6 +59,7 @@ class LevelPoint:
     range_km: float | None = None
     capacity: float | None = None
     rate: float | None = None
+    state: str | None = None
     # Whether the vehicle says that it charges, that it discharges.
     charging: bool = False
     discharging: bool = False
@@ -113,6 +116,7 @@ def make_point(charge: ChargeMembers, position: Position) -> LevelPoint | None:
         range_km=charge.range_km,
         capacity=charge.capacity,
         rate=charge.rate,
+        state=charge.state,
         charging=not is_discharging and (charge.state == CHARGING or charge.charging is True),
         discharging=is_discharging,
         position=position,
@@ -167,8 +171,9 @@ def is_possible_change(before: LevelPoint, after: LevelPoint, step: float | None
         told = _get_percent(rate * 1.2, minutes, _get_capacity(before, after)) if rate > 0 else 0.0
         return change <= max(MAX_RISE_PER_MINUTE * minutes, told) + slack
     moved = has_moved(before.position, after.position)
-    is_parked = moved is False and not (before.discharging or after.discharging)
-    power = MAX_PARKED_KW if is_parked else MAX_DRIVING_KW
+    is_discharging = before.discharging or after.discharging
+    is_parked = moved is False and not is_discharging
+    power = _get_max_discharge(before, after) if is_discharging else MAX_PARKED_KW if is_parked else MAX_DRIVING_KW
     if -change > _get_percent(power, minutes, _get_capacity(before, after)) + slack:
         return False
     return not (is_parked and _has_range_stayed(before, after, minutes))
@@ -219,8 +224,9 @@ def _start_hold(memory: LevelMemory, now: LevelPoint, *, is_fall: bool, is_unexp
 
 
 def _is_unexplained_rise(before: LevelPoint, after: LevelPoint, step: float | None) -> bool:
-    """Whether a parked vehicle rose faster between two fresh reports than it says, as it says it doesn't charge."""
-    if before.charging or after.charging or after.at - before.at > MAX_FRESH_GAP:
+    """Whether a parked vehicle rose fast between two fresh reports of the same state, in which it doesn't charge."""
+    is_same_state = before.state == after.state and not before.charging and not after.charging
+    if not is_same_state or after.at - before.at > MAX_FRESH_GAP:
         return False
     if has_moved(before.position, after.position) is not False:
         return False
@@ -237,6 +243,12 @@ def _has_range_stayed(before: LevelPoint, after: LevelPoint, minutes: float) -> 
         return False
     expected = before.range_km * fall / before.level
     return before.range_km - after.range_km < MIN_FOLLOWED_SHARE * expected
+
+
+def _get_max_discharge(before: LevelPoint, after: LevelPoint) -> float:
+    """The most that a discharging vehicle gives and takes: half as much again as it says."""
+    told = max(abs(before.rate or 0.0), abs(after.rate or 0.0))
+    return MAX_PARKED_KW + (told * 1.5 or MAX_UNTOLD_DISCHARGE_KW)
 
 
 def _get_slack(before: LevelPoint, after: LevelPoint, step: float | None) -> float:

@@ -1,6 +1,6 @@
 """Whether a vehicle has moved between two moments, from odometer, position and plug. Pure functions."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import cos, hypot, radians
 
@@ -15,6 +15,9 @@ MAX_SPEED_KMH = 250.0
 """The fastest that an odometer counts: most electric cars are limited to 180 km/h or less."""
 MAX_ODOMETER_ROUNDING_KM = 2.0
 """Differences of an odometer that are rounding: of miles, of hundreds of metres, of two sources in one cloud."""
+MIN_ODOMETER_SPAN = timedelta(minutes=5)
+"""Over a shorter time an odometer in whole kilometres or miles may stay the same while the vehicle drives."""
+MAX_ODOMETER_HOLD = timedelta(hours=24)
 METRES_PER_DEGREE = 111_320
 
 
@@ -51,10 +54,22 @@ def has_moved(before: Position, after: Position) -> bool | None:
     distance = get_distance_m(before.place, after.place)
     if distance is not None and distance >= MIN_MOVED_METRES:
         return True
-    is_odometer_read = driven is not None and _is_read_since(after.odometer_at, before.at)
+    is_odometer_read = driven is not None and _is_read_since(after.odometer_at, before.at + MIN_ODOMETER_SPAN)
     is_position_read = distance is not None and _is_read_since(after.located_at, before.at)
     is_plugged_in = before.plugged_in is True and after.plugged_in is True
     return False if is_odometer_read or is_position_read or is_plugged_in else None
+
+
+def replace_impossible_odometer(before: Position | None, now: Position) -> Position:
+    """`now` with the odometer of `before` where its own is one that no drive explains, for a day at most."""
+    if before is None or before.place.odometer_km is None or now.place.odometer_km is None:
+        return now
+    driven, is_possible = _get_driven_km(before, now)
+    read_at = before.odometer_at or before.at
+    if driven is None or is_possible or now.at - read_at > MAX_ODOMETER_HOLD:
+        return now
+    place = replace(now.place, odometer_km=before.place.odometer_km)
+    return replace(now, place=place, odometer_at=read_at)
 
 
 def get_distance_m(one: VehiclePlace, other: VehiclePlace) -> float | None:

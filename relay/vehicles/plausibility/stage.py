@@ -21,7 +21,7 @@ from relay.vehicles.plausibility.charge_rate import (
 from relay.vehicles.plausibility.contradictions import ClaimMemory, resolve_contradictions
 from relay.vehicles.plausibility.false_unplugged import PlugMemory, correct_false_unplugged
 from relay.vehicles.plausibility.level import LevelMemory, LevelVerdict, check_level, make_point
-from relay.vehicles.plausibility.movement import get_position
+from relay.vehicles.plausibility.movement import Position, get_position, replace_impossible_odometer
 from relay.vehicles.plausibility.ranges import remove_impossible_values
 from relay.vehicles.plausibility.raw_samples import ChargeMembers, RawSample
 
@@ -52,6 +52,7 @@ class PlausibilityMemory:
     belief: Belief = field(default_factory=Belief)
     released: Belief | None = None
     held_since: datetime | None = None
+    position: Position | None = field(default=None, repr=False)
     levels: LevelMemory = field(default_factory=LevelMemory)
     plug: PlugMemory = field(default_factory=PlugMemory)
     claim: ClaimMemory | None = None
@@ -78,10 +79,10 @@ def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[Plausib
     """The memory after `sample`, which is newer than those before, and what is believed of it."""
     charge, rate_names, rates_in_watts = _correct_rate(memory, sample)
     charge, names = remove_impossible_values(charge)
-    position = get_position(sample, plugged_in=charge.is_plugged_in)
+    position = replace_impossible_odometer(memory.position, get_position(sample, plugged_in=charge.is_plugged_in))
     point = make_point(charge, position)
     verdict = LevelVerdict(memory=memory.levels) if point is None else check_level(memory.levels, point, sample.vendor)
-    resolved = _resolve_flags(memory, sample, _replace_held_level(charge, verdict))
+    resolved = _resolve_flags(memory, sample, _replace_held_level(charge, verdict), position)
     estimate = update_estimate(memory.estimate, sample.at, resolved.charge)
     shown, companion_names = _complete_rate(resolved.charge, estimate, sample.at, discharging=resolved.discharging)
     released = Belief(
@@ -95,6 +96,7 @@ def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[Plausib
         belief=belief,
         released=released if verdict.is_held else None,
         held_since=verdict.held_since,
+        position=position,
         levels=verdict.memory,
         plug=resolved.plug,
         claim=resolved.claim,
@@ -121,8 +123,9 @@ class _ResolvedFlags:
     claim: ClaimMemory | None
 
 
-def _resolve_flags(memory: PlausibilityMemory, sample: RawSample, charge: ChargeMembers) -> _ResolvedFlags:
-    position = get_position(sample, plugged_in=charge.is_plugged_in)
+def _resolve_flags(
+    memory: PlausibilityMemory, sample: RawSample, charge: ChargeMembers, position: Position
+) -> _ResolvedFlags:
     held, plug = correct_false_unplugged(
         memory.plug, charge, position, vendor=sample.vendor, has_charger=sample.has_charger
     )

@@ -61,13 +61,22 @@ class CorrectedVehicle:
         self.state = merge_report(self.state, report)
         sample = parse_raw_sample(report)
         if sample is not None:
-            known = self.samples.get(sample.at)
-            self.samples[sample.at] = sample if known is None else merge_raw_samples(known, sample)
+            self.add_sample(sample)
+        memory = remember_odometer(self.corrected.memory, report)
+        self.corrected = derive_corrections(self.state, self.plausibility, memory)
+
+    def add_sample(self, sample):
+        """Process the newest sample alone, and all of them again when one is late."""
+        last = self.plausibility.last
+        known = self.samples.get(sample.at)
+        self.samples[sample.at] = sample if known is None else merge_raw_samples(known, sample)
+        if last is None or sample.at > last.at:
+            self.plausibility, believed = check_samples(self.plausibility, [sample])
+            self.readings.append(believed[0].reading)
+            return
         ordered = [self.samples[moment] for moment in sorted(self.samples)]
         self.plausibility, believed = check_samples(PlausibilityMemory(), ordered)
         self.readings = [sample.reading for sample in believed]
-        memory = remember_odometer(self.corrected.memory, report)
-        self.corrected = derive_corrections(self.state, self.plausibility, memory)
 
     @property
     def visible_groups(self):

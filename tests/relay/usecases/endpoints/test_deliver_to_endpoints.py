@@ -31,6 +31,7 @@ async def test_new_endpoint_gets_a_snapshot_then_changes_in_order(pool, client, 
     assert body["type"] == "changes"
     [snapshot] = body["messages"]
     assert (snapshot["event"], snapshot["id"]) == ("snapshot", body["cursor"])
+    assert snapshot["data"]["epoch"] == body["cursor"].rpartition(".")[0]
     assert snapshot["data"]["account"] == (await client.get("account", headers=ada.header)).json()
     assert "gap" not in snapshot["data"]
     assert [vehicle["id"] for vehicle in snapshot["data"]["vehicles"]] == [str(vehicle_id)]

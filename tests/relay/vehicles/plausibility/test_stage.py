@@ -1,0 +1,218 @@
+"""What is believed of a car's reports, family by family: the record, the names of the rules, the reading."""
+
+import pytest
+
+from relay.vehicles.plausibility.ranges import RANGES
+from relay.vehicles.plausibility.raw_samples import MEMBER_NAMES
+from tests.relay.support.corrected_vehicle import CorrectedVehicle
+
+
+@pytest.fixture
+def vehicle():
+    return CorrectedVehicle(vendor="KIA")
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("batteryLevel", -1),
+        ("batteryLevel", 101),
+        ("batteryLevel", 255),
+        ("range", -5),
+        ("range", 65535),
+        ("batteryCapacity", -60),
+        ("batteryCapacity", 0),
+        ("batteryCapacity", 65535),
+        ("chargeLimit", -1),
+        ("chargeLimit", 101),
+        ("chargeRate", 1100.1),
+        ("chargeRate", -1100.1),
+        ("chargeTimeRemaining", -1),
+        ("chargeTimeRemaining", 65535),
+    ],
+)
+def test_impossible_value_is_unknown_and_named(vehicle, member, value):
+    charge = vehicle.report_charge("PLUGGED_IN:CHARGING", 0, **{"level": 50, member: value})
+    assert charge[member] is None
+    assert vehicle.corrected.names == (f"{member}:outOfRange",)
+
+
+@pytest.mark.parametrize(("name", "lowest", "highest"), RANGES)
+def test_value_at_the_end_of_its_range_is_believed(vehicle, name, lowest, highest):
+    for value in (lowest, highest):
+        member = MEMBER_NAMES[name]
+        vehicle.report_charge("PLUGGED_IN:CHARGING", 0, **{"level": 50, member: value})
+        assert f"{member}:outOfRange" not in vehicle.corrected.names
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "known"),
+    [(0, 0, False), (90.1, 5, False), (52, -180.5, False), (0, 5, True), (-90, 180, True)],
+)
+def test_position_off_the_globe_or_at_zero_is_unknown(vehicle, latitude, longitude, known):
+    vehicle.report_charge("UNPLUGGED", 0, place=(latitude, longitude))
+    location = vehicle.visible_groups["location"]
+    expected = (latitude, longitude) if known else (None, None)
+    assert (location["latitude"], location["longitude"]) == expected
+    assert vehicle.corrected.names == (() if known else ("location:outOfRange",))
+
+
+@pytest.mark.parametrize("km", [-1, 16_777_215])
+def test_impossible_odometer_is_unknown(vehicle, km):
+    vehicle.report_charge("UNPLUGGED", 0, km=km)
+    assert vehicle.visible_groups["odometer"]["distance"] is None
+    assert vehicle.corrected.names == ("odometer:outOfRange",)
+
+
+@pytest.mark.parametrize("group", ["chargeState", "location", "odometer"])
+@pytest.mark.parametrize(("seconds", "corrected"), [(0, False), (120, False), (121, True), (7200, True)])
+def test_time_that_is_ahead_of_its_event_is_capped(vehicle, group, seconds, corrected):
+    time = f"2026-11-23T{12 + seconds // 3600}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}.000Z"
+    vehicle.report_charge("UNPLUGGED", 0)
+    groups = {name: vehicle.state.groups[name] | {"lastUpdated": time} for name in (group,)}
+    vehicle.report({**vehicle.state.groups, **groups}, 0)
+    assert vehicle.visible_groups[group]["lastUpdated"] == ("2026-11-23T12:00:00.000Z" if corrected else time)
+    assert vehicle.corrected.names == ((f"{group}:future",) if corrected else ())
+
+
+def test_power_in_watts_is_converted_once_the_level_agrees(vehicle):
+    rates = []
+    for minutes, level in ((0, 50), (8, 51), (16, 52), (24, 53), (32, 54)):
+        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=4500)
+        rates.append((vehicle.charge_state["chargeRate"], vehicle.readings[-1].power_kw))
+    # The first estimate is 4.5 kW, from the rises at 8 and 24 minutes.
+    assert rates == [(None, None), (None, None), (None, None), (4.5, 4.5), (4.5, 4.5)]
+    assert vehicle.corrected.names == ("chargeRate:watts",)
+    vehicle.report_charge("PLUGGED_IN:CHARGING", 600, level=60, chargeRate=3700)
+    assert vehicle.charge_state["chargeRate"] == 3.7
+    vehicle.report_charge("PLUGGED_IN:CHARGING", 610, level=61, chargeRate=7.2)
+    assert (vehicle.charge_state["chargeRate"], vehicle.corrected.names) == (7.2, ())
+
+
+def test_power_that_the_level_contradicts_is_no_watts(vehicle):
+    for minutes, level in ((0, 50), (8, 51), (16, 52), (24, 53)):
+        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=22000)
+    assert vehicle.readings[-1].power_kw is None
+    assert vehicle.corrected.names == ("chargeRate:outOfRange", "chargeRate:estimated")
+
+
+def test_fast_charging_with_a_thousand_kilowatts_is_believed(vehicle):
+    for minutes, level in ((0, 10), (2, 27), (4, 43), (6, 60)):
+        vehicle.report_charge(
+            "PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=1000, batteryCapacity=200, range=4 * level
+        )
+        assert (vehicle.charge_state["batteryLevel"], vehicle.readings[-1].power_kw) == (level, 1000)
+        assert vehicle.corrected.names == ()
+
+
+FLAGS = [
+    # isPluggedIn, isCharging, powerDeliveryState, chargeRate: shown plugged in, charging, state
+    pytest.param(False, True, "PLUGGED_IN:CHARGING", 7, (False, False, "UNPLUGGED"), id="no cable"),
+    pytest.param(False, False, "PLUGGED_IN:STOPPED", None, (False, False, "UNPLUGGED"), id="no cable, stopped"),
+    pytest.param(False, None, "PLUGGED_IN:CHARGING", None, (False, None, "UNPLUGGED"), id="no cable, no flag"),
+    pytest.param(True, False, "UNPLUGGED", None, (True, False, "PLUGGED_IN:STOPPED"), id="a cable, no state"),
+    pytest.param(True, True, "UNPLUGGED", 7, (True, False, "PLUGGED_IN:STOPPED"), id="a cable, charging, no state"),
+    pytest.param(True, True, "PLUGGED_IN:DISCHARGING", 7, (True, False, "PLUGGED_IN:DISCHARGING"), id="discharging"),
+    pytest.param(True, False, "PLUGGED_IN:STOPPED", -3, (True, False, "PLUGGED_IN:DISCHARGING"), id="a negative rate"),
+    pytest.param(True, False, "PLUGGED_IN:STOPPED", -0.2, (True, False, "PLUGGED_IN:STOPPED"), id="electronics"),
+    pytest.param(False, False, "UNPLUGGED", -30, (False, False, "UNPLUGGED"), id="driving"),
+    pytest.param(None, None, "PLUGGED_IN:CHARGING", 7, (None, None, "PLUGGED_IN:CHARGING"), id="only the state"),
+    pytest.param(True, True, "PLUGGED_IN:INITIALIZING", 7, (True, True, "PLUGGED_IN:INITIALIZING"), id="starting"),
+    pytest.param(True, True, "UNKNOWN", 7, (True, True, "UNKNOWN"), id="an unknown state"),
+]
+
+
+@pytest.mark.parametrize(("plugged_in", "charging", "state", "rate", "shown"), FLAGS)
+def test_state_flags_and_reading_agree(plugged_in, charging, state, rate, shown):
+    vehicle = CorrectedVehicle(vendor="KIA")
+    charge = vehicle.report_charge(state, 0, level=50, isPluggedIn=plugged_in, isCharging=charging, chargeRate=rate)
+    assert (charge["isPluggedIn"], charge["isCharging"], charge["powerDeliveryState"]) == shown
+    reading = vehicle.readings[-1]
+    assert reading.plugged_in is (shown[2] != "UNPLUGGED")
+    is_charging = shown[1] if shown[1] is not None else shown[2] == "PLUGGED_IN:CHARGING"
+    assert (reading.charging, reading.discharging) == (is_charging, shown[2] == "PLUGGED_IN:DISCHARGING")
+    assert reading.power_kw == (rate if is_charging else None)
+    assert reading.discharge_kw == (abs(rate) if reading.discharging else None)
+    assert bool(vehicle.corrected.names) is (charge != vehicle.state.groups["chargeState"])
+
+
+@pytest.mark.parametrize(("levels", "charging"), [((50, 50, 51), True), ((50, 49, 48), False)])
+def test_level_decides_whether_a_negative_rate_means_discharging(vehicle, levels, charging):
+    for minutes, level in zip((0, 10, 20), levels, strict=True):
+        charge = vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=-7)
+    assert charge["isCharging"] is charging
+    assert charge["powerDeliveryState"] == ("PLUGGED_IN:CHARGING" if charging else "PLUGGED_IN:DISCHARGING")
+    reading = vehicle.readings[-1]
+    assert (reading.power_kw, reading.discharge_kw) == (None, None if charging else 7)
+
+
+def test_rise_from_before_the_cable_was_out_proves_nothing(vehicle):
+    vehicle.report_charge("PLUGGED_IN:CHARGING", 0, level=59)
+    vehicle.report_charge("PLUGGED_IN:CHARGING", 10, level=60)
+    charge = vehicle.report_charge("PLUGGED_IN:CHARGING", 20, level=60, isPluggedIn=False)
+    assert (charge["isPluggedIn"], charge["isCharging"]) == (False, False)
+
+
+def test_rise_while_driving_proves_no_cable(vehicle):
+    for minutes, level, km in ((0, 60, 1000), (10, 60, 1010), (20, 62, 1020)):
+        charge = vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, km=km, isPluggedIn=False)
+    assert (charge["isPluggedIn"], charge["isCharging"]) == (False, False)
+
+
+def test_smallest_step_of_the_level_is_learned(vehicle):
+    steps = []
+    for minutes, level in ((0, 80), (60, 70), (120, 65), (180, 65), (240, 60)):
+        vehicle.report_charge("UNPLUGGED", minutes, level=level, km=1000 + minutes)
+        steps.append(vehicle.readings[-1].step)
+    assert steps == [None, 10, 5, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "minutes", "held"),
+    [
+        pytest.param({"range": 240}, {"range": 240}, 40, True, id="the range stays"),
+        pytest.param({"range": 240}, {"range": 200}, 40, False, id="the range follows"),
+        pytest.param({"range": None}, {"range": None}, 40, False, id="the range is unknown"),
+        pytest.param({"range": 240}, {"range": 240}, 60 * 10, False, id="a slow fall of a sleeping car"),
+        pytest.param({"range": 240}, {"range": 240, "km": 1040}, 40, False, id="a drive"),
+        pytest.param({"range": 240, "chargeLimit": 90}, {"range": 200}, 10, True, id="faster than 15 kW"),
+    ],
+)
+def test_parked_fall_is_held_when_it_is_too_fast_or_the_range_does_not_follow(vehicle, before, after, minutes, held):
+    vehicle.report_charge("UNPLUGGED", 0, level=72, **before)
+    vehicle.report_charge("UNPLUGGED", minutes, level=60, **after)
+    assert ("batteryLevel:held" in vehicle.corrected.names) is held
+    assert vehicle.readings[-1].soc == (72 if held else 60)
+
+
+@pytest.mark.parametrize(("level", "minutes", "held"), [(84, 2, False), (75, 2, True), (85, 2, True)])
+def test_fast_rise_is_held_unless_the_car_says_that_it_charges(vehicle, level, minutes, held):
+    state = "PLUGGED_IN:CHARGING" if level == 84 else "PLUGGED_IN:STOPPED"
+    vehicle.report_charge(state, 0, level=60, chargeRate=None)
+    vehicle.report_charge(state, minutes, level=level, chargeRate=None)
+    assert ("batteryLevel:held" in vehicle.corrected.names) is held
+
+
+def test_level_that_rose_without_an_explanation_counts_once_it_stays(vehicle):
+    vehicle.report_charge("PLUGGED_IN:STOPPED", 0, level=50)
+    for minutes in (5, 15, 25, 36):
+        vehicle.report_charge("PLUGGED_IN:STOPPED", minutes, level=70)
+    assert (vehicle.readings[-1].soc, vehicle.readings[-1].rebased) == (70, False)
+
+
+def test_accepted_fall_is_rebased_so_that_nothing_is_counted(vehicle):
+    vehicle.report_charge("PLUGGED_IN:STOPPED", 0, level=72)
+    for minutes in (2, 12, 22, 33):
+        vehicle.report_charge("PLUGGED_IN:STOPPED", minutes, level=30)
+    assert [(reading.soc, reading.rebased) for reading in vehicle.readings] == [
+        (72, False), (72, False), (72, False), (72, False), (30, True),
+    ]  # fmt: skip
+
+
+def test_charge_after_an_accepted_fall_is_counted_though_it_returns_to_the_level_before(vehicle):
+    vehicle.report_charge("PLUGGED_IN:STOPPED", 0, level=72)
+    for minutes in (2, 12, 22, 33):
+        vehicle.report_charge("PLUGGED_IN:STOPPED", minutes, level=30)
+    for minutes, level in ((60, 40), (120, 55), (180, 72)):
+        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=11)
+        assert (vehicle.readings[-1].soc, vehicle.readings[-1].rebased) == (level, False)
