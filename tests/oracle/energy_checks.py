@@ -117,7 +117,7 @@ def check_counters(case: Case, charges: Sequence[Charge], outcome: Outcome) -> I
         if outcome.lifetime_kwh > most + NOISE_KWH and not case.fault.counters:
             yield Failure(check="lifetime", detail=f"{outcome.lifetime_kwh:.2f} kWh, true at most {most:.2f}")
         if case.day.profile.tells("location.latitude"):
-            yield from _check_home(charged, outcome)
+            yield from _check_home(case, charged, outcome)
     discharged = [charge for charge in charges if charge.is_discharge]
     if case.day.profile.told_capacity is None or any(charge.expected_kwh is None for charge in discharged):
         return
@@ -131,7 +131,7 @@ def check_counters(case: Case, charges: Sequence[Charge], outcome: Outcome) -> I
         yield Failure(check="discharged", detail=f"{derived:.2f} kWh, true {expected:.2f} ± {allowed:.2f}")
 
 
-def _check_home(charges: list[Charge], outcome: Outcome) -> Iterator[Failure]:
+def _check_home(case: Case, charges: list[Charge], outcome: Outcome) -> Iterator[Failure]:
     at_home = [charge for charge in charges if charge.at_home]
     expected = sum(charge.expected_kwh or 0.0 for charge in at_home)
     # Where the relay joins charges, or estimates one between two reports, its place is that of either report.
@@ -139,3 +139,6 @@ def _check_home(charges: list[Charge], outcome: Outcome) -> Iterator[Failure]:
     derived = sum(session.kwh or 0.0 for session in outcome.sessions if session.at_home and not session.is_discharge)
     if abs(derived - expected) > allowed + NOISE_KWH:
         yield Failure(check="home", detail=f"{derived:.2f} kWh, true {expected:.2f} ± {allowed:.2f}")
+    counted = outcome.home_kwh or 0.0
+    if counted < derived - NOISE_KWH or (counted > expected + allowed + NOISE_KWH and not case.fault.counters):
+        yield Failure(check="home", detail=f"counter {counted:.2f} kWh, true {expected:.2f} +- {allowed:.2f}")

@@ -224,7 +224,9 @@ def apply_from_on(random: Random, day: Day, *, matches: Matches, change: Change)
 
 def apply_nulls_while_unreachable(random: Random, day: Day) -> Faulted | None:
     """A parked car becomes unreachable for hours, and its values null."""
-    run = choose_run(random, day, find_stretches(day, is_at_rest), random.uniform(0.5, 5) * HOUR)
+    plugged = random.random() < 0.5
+    stretches = find_stretches(day, lambda poll: is_at_rest(poll) and is_plugged_in(poll) is plugged)
+    run = choose_run(random, day, stretches, random.uniform(0.5, 5) * HOUR)
     if run is None:
         return None
     edits = {}
