@@ -17,6 +17,7 @@ from relay.kit import problem_responses
 from relay.kit.background import BackgroundLoops, run_in_background
 from relay.kit.ingress import IngressMiddleware
 from relay.kit.middleware import BodyLimitMiddleware, ResponseHeadersMiddleware
+from relay.kit.public_path import PublicPathMiddleware
 from relay.kit.request_metrics import RequestMetricsMiddleware
 from relay.metrics_routes import create_metrics_router
 from relay.pages import site
@@ -101,6 +102,8 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
     )
     app.add_middleware(BodyLimitMiddleware, limit=MAX_BODY_BYTES, is_exempt=lambda path: path == ENODE_WEBHOOK_PATH)
     app.add_middleware(ResponseHeadersMiddleware, headers=RELAY_HEADERS)
+    if settings.public_path:
+        app.add_middleware(PublicPathMiddleware, prefix=settings.public_path, ingress_port=settings.ingress_port)
     if settings.ingress_port is not None:
         app.add_middleware(IngressMiddleware, port=settings.ingress_port)
     problem_responses.install_handlers(app, headers=RELAY_HEADERS, render_page=site.render_problem_page)

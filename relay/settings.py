@@ -1,6 +1,7 @@
 """Settings from environment variables, which nothing else in the relay reads. docs/settings.md describes each one."""
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from datetime import timedelta
@@ -29,6 +30,7 @@ ENODE_VARIABLES = ("ENODE_CLIENT_ID", "ENODE_CLIENT_SECRET")
 SUPABASE_VARIABLES = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY")
 PROVIDERS: tuple[Provider, ...] = ("github", "google")
 MIN_SECRET_KEY_LENGTH = 32
+PUBLIC_PATH = re.compile(r"(/[A-Za-z0-9_-]+)*", re.ASCII)
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 
@@ -94,6 +96,19 @@ class Settings(BaseModel):
     approval: bool = Field(False, validation_alias="EVCONDUIT_APPROVAL")
     sign_in_providers: str = Field("", validation_alias="EVCONDUIT_SIGN_IN_PROVIDERS")
 
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value is None:
+            return value
+        if value.username is not None or value.password is not None:
+            raise ValueError("enter an address without a user name and password")
+        if value.query is not None or value.fragment is not None:
+            raise ValueError("enter an address without a query and fragment")
+        if not PUBLIC_PATH.fullmatch((value.path or "").rstrip("/")):
+            raise ValueError("enter a path of letters, digits, hyphens and underscores, such as /evconduit")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
@@ -154,6 +169,11 @@ class Settings(BaseModel):
             return str(self.public_url).rstrip("/")
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104 - compared, not bound
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def public_path(self) -> str:
+        """The path of the public address, below which a reverse proxy serves this relay; mostly empty."""
+        return urlsplit(self.base_url).path
 
     @property
     def allows_local_redirects(self) -> bool:

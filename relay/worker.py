@@ -15,6 +15,7 @@ from relay.kit.timestamps import format_timestamp
 from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings
 from relay.usecases.account.delete_account import DELETE_ACCOUNT_JOB, resume_deletion, run_deletion_loop
+from relay.usecases.charging.settle_counters import run_settling_loop
 from relay.usecases.commands.check_outcome import CHECK_COMMAND_JOB, check_command, run_stale_command_loop
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
 from relay.usecases.events.apply_enode_event import apply_enode_event
@@ -80,6 +81,7 @@ def build_leader_loops(process: Process) -> BackgroundLoops:
         "vehicle limits": partial(run_vehicle_limit_loop, runtime),
         "correction reviews": partial(run_correction_review_loop, runtime),
         "clock": ClockMonitor(runtime.pool).run,
+        "counter settling": partial(run_settling_loop, runtime),
     }
     if runtime.enode is None:
         return loops

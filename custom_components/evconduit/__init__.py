@@ -2,11 +2,12 @@
 
 from typing import Final
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_URL, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 
-from .const import LOGGER
+from .classic_entry import async_reject_classic_entry, async_remove_classic_entry, is_classic_entry
 from .credentials import (
     async_refresh_for_removal,
     async_revoke_tokens,
@@ -14,6 +15,7 @@ from .credentials import (
     create_client_with_token,
     get_bearer_token,
 )
+from .repair_issues import async_delete_left_issues
 from .runtime import EVConduitConfigEntry, EVConduitRuntime
 from .storage import SnapshotStore
 from .webhook_registration import async_remove_webhook
@@ -46,29 +48,38 @@ async def async_unload_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -
 
 async def async_remove_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> None:
     """Remove what the entry left at the relay, in the cloud, and in storage."""
+    if is_classic_entry(entry):
+        await async_remove_classic_entry(hass, entry)
+        return
     # Each request below needs a valid token.
     data = await async_refresh_for_removal(hass, entry.data)
     await async_remove_webhook(hass, entry, create_client_with_token(hass, data[CONF_URL], get_bearer_token(data)))
     await async_revoke_tokens(hass, data)
+    async_delete_left_issues(hass, entry.entry_id)
     await SnapshotStore(hass, entry.entry_id).async_remove()
 
 
 async def async_remove_config_entry_device(
-    _hass: HomeAssistant, entry: EVConduitConfigEntry, device: DeviceEntry
+    hass: HomeAssistant, entry: EVConduitConfigEntry, device: DeviceEntry
 ) -> bool:
-    """Allow to remove devices that the account no longer has. Others would be added again."""
-    coordinator = entry.runtime_data.coordinator
-    current_ids = {coordinator.data.id, *coordinator.vehicles}
+    """Allow to remove devices that the account no longer has. Others would be added again.
+
+    While the entry isn't loaded, storage tells what the account has.
+    """
+    if entry.state is ConfigEntryState.LOADED:
+        coordinator = entry.runtime_data.coordinator
+        current_ids = {coordinator.data.id, *coordinator.vehicles}
+    else:
+        vehicle_ids = await SnapshotStore(hass, entry.entry_id).async_load_vehicle_ids()
+        if not vehicle_ids:
+            return False
+        current_ids = {str(entry.unique_id), *vehicle_ids}
     return not any(id_ in current_ids for _, id_ in device.identifiers)
 
 
-async def async_migrate_entry(_hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
+async def async_migrate_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
     """Reject entries of the classic integration, which has the same domain and version 1."""
-    if entry.version == 1:
-        LOGGER.error(
-            "The config entry %r belongs to the classic EVConduit integration and can't be migrated. Remove it and add "
-            "EVConduit again",
-            entry.title,
-        )
+    if is_classic_entry(entry):
+        async_reject_classic_entry(hass, entry)
         return False
     return True

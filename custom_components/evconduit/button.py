@@ -9,7 +9,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
 from .runtime import EVConduitConfigEntry
 
-PARALLEL_UPDATES = 1
+PARALLEL_UPDATES = 0  # one vehicle must not wait for another; the relay limits requests
 REFRESH_FEATURE = "refresh"
 
 
@@ -19,16 +19,20 @@ class VehicleButtonDescription(VehicleEntityDescription, ButtonEntityDescription
 
 
 BUTTONS: tuple[VehicleButtonDescription, ...] = (
-    VehicleButtonDescription(key="refresh", entity_category=EntityCategory.DIAGNOSTIC, supported_fn=lambda _: True),
+    VehicleButtonDescription(
+        key="refresh",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        feature=REFRESH_FEATURE,
+        supported_fn=lambda _: True,
+    ),
 )
 
 
 async def async_setup_entry(
     _hass: HomeAssistant, entry: EVConduitConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Set up the buttons of all vehicles if the relay supports them."""
-    if REFRESH_FEATURE in entry.runtime_data.coordinator.data.features:
-        async_add_vehicle_entities(entry, async_add_entities, Platform.BUTTON, BUTTONS, RefreshButton)
+    """Set up the buttons of all vehicles."""
+    async_add_vehicle_entities(entry, async_add_entities, Platform.BUTTON, BUTTONS, RefreshButton)
 
 
 class RefreshButton(VehicleEntity, ButtonEntity):

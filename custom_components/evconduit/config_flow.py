@@ -11,17 +11,23 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.config_entry_oauth2_flow import AbstractOAuth2FlowHandler
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
 
+from .classic_entry import is_classic_entry
 from .client import (
     Account,
     AccountDisabledError,
+    CertificateError,
     ForbiddenError,
+    NoTlsError,
+    RedirectedError,
     RelayClient,
+    RelayConnectionError,
     RelayError,
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
-    find_authorize_url,
-    parse_relay_url,
+    find_relay,
+    has_scheme,
+    list_relay_urls,
 )
 from .const import DEFAULT_URL, DOMAIN, LOGGER
 from .credentials import (
@@ -49,10 +55,15 @@ ERROR_KEYS: Final[tuple[tuple[type[RelayError], str], ...]] = (
     (UnauthorizedError, "invalid_auth"),
     (ForbiddenError, "invalid_auth"),
     (AccountDisabledError, "account_disabled"),
+    (RedirectedError, "redirected"),
     (UnsupportedRelayError, "unsupported_relay"),
+    (CertificateError, "invalid_certificate"),
+    (NoTlsError, "no_tls"),
     (TryAgainError, "cannot_connect"),
     (RelayError, "unknown"),
 )
+GUESS_ERRORS: Final = frozenset({"cannot_connect", "no_tls", "unknown"})
+"""What an address without a scheme gets if it is no address of a server at all."""
 
 
 class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
@@ -69,6 +80,8 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         self._url = ""
         self._authorize_url: str | None = None
         self._installation = ""
+        self._placeholders: dict[str, str] = {}
+        """Of the error that is shown."""
 
     @property
     @override
@@ -82,10 +95,14 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Change the URL or the credential of the same account."""
+        if is_classic_entry(self._get_entry()):
+            return self.async_abort(reason="classic_entry")
         return await self._async_show_url_form("reconfigure", RECONFIGURE_SCHEMA, user_input)
 
     async def async_step_reauth(self, _entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Handle a credential that was revoked or expired."""
+        if is_classic_entry(self._get_entry()):
+            return self.async_abort(reason="classic_entry")
         return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -93,7 +110,9 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         errors: dict[str, str] = {}
         if user_input is not None and await self._async_find_relay(self._get_entry().data[CONF_URL], errors):
             return await self.async_step_method()
-        return self.async_show_form(step_id="reauth_confirm", errors=errors)
+        return self.async_show_form(
+            step_id="reauth_confirm", errors=errors, description_placeholders=self._placeholders
+        )
 
     async def _async_show_url_form(
         self, step_id: str, schema: vol.Schema, user_input: dict[str, Any] | None
@@ -110,19 +129,39 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
             step_id=step_id,
             data_schema=data_schema,
             errors=errors,
-            description_placeholders={"example_url": EXAMPLE_URL},
+            description_placeholders={"example_url": EXAMPLE_URL, **self._placeholders},
         )
 
-    async def _async_find_relay(self, url: str, errors: dict[str, str]) -> bool:
+    async def _async_find_relay(self, address: str, errors: dict[str, str]) -> bool:
         """Find the relay and its authorization page. Return False with `errors` filled if there is none."""
         try:
-            self._url = parse_relay_url(url)
-            self._authorize_url = await find_authorize_url(async_get_clientsession(self.hass), self._url)
+            urls = list_relay_urls(address)
         except ValueError:
             errors[CONF_URL] = "invalid_url"
-        except RelayError as err:
-            errors["base"] = _get_error_key(err)
-        return not errors
+            return False
+        found: RelayError | None = None
+        for url in urls:
+            try:
+                self._url, self._authorize_url = await find_relay(async_get_clientsession(self.hass), url)
+            except RelayError as err:
+                is_silent = isinstance(err, RelayConnectionError) and not isinstance(err, CertificateError)
+                found = found if is_silent and found is not None else err
+            except Exception:  # noqa: BLE001 - logged, and shown as "unknown", as in Home Assistant's own flows
+                LOGGER.exception("Unexpected error while looking for a relay")
+                found = found or RelayError("unexpected error")
+            else:
+                return True
+        self._set_error(found, errors, is_complete=has_scheme(address))
+        return False
+
+    def _set_error(self, error: RelayError | None, errors: dict[str, str], *, is_complete: bool) -> None:
+        """Describe why there is no relay. Nothing may have responded because a part of the address is missing."""
+        if error is None or (not is_complete and _get_error_key(error) in GUESS_ERRORS):
+            errors[CONF_URL] = "invalid_url"
+            return
+        errors["base"] = _get_error_key(error)
+        if isinstance(error, RedirectedError):
+            self._placeholders = {"location": str(error.location.origin()) if error.location else "?"}
 
     async def async_step_method(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Choose the credential, if there is a choice."""

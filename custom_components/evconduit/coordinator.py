@@ -22,6 +22,7 @@ from .client import (
 )
 from .const import LOGGER
 from .device_registry import async_register_account, async_register_vehicle, async_remove_other_devices
+from .record_order import RecordOrder
 from .repair_issues import RepairIssues
 from .vehicle_coordinator import VehicleCoordinator
 
@@ -52,35 +53,61 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self.cursor: str | None = None
         self._on_account_change = on_account_change
         self._issues = RepairIssues(hass, entry.entry_id)
+        self._order = RecordOrder()
         self._account_device_id = ""
 
     @callback
-    def async_apply(self, message: Message, cursor: str | None) -> None:
-        """Apply a message, unless the other channel delivered it before."""
-        # A snapshot is applied even if it is old, because newer messages may already be applied on top of what it
-        # replaces. A snapshot after a gap also resets the cursor.
+    def async_apply(
+        self, message: Message, cursor: str | None, *, since: int | None = None, position: str | None = None
+    ) -> None:
+        """Apply a message, unless something newer was received before.
+
+        `since`: see RecordOrder. `position`: what the relay had read when it sent a delivery, if that isn't `cursor`.
+        """
+        if not isinstance(message, Snapshot) and self._order.is_foreign(cursor):
+            return
+        # A snapshot after a gap also resets the cursor.
         is_old = is_at_or_before(cursor, self.cursor) and not (isinstance(message, Snapshot) and message.gap)
-        if not is_old or not isinstance(message, Transition | VehicleRemoved):
-            self._async_apply_message(message)
+        if not (is_old and isinstance(message, VehicleRemoved)):
+            self._async_apply_message(message, cursor, since=since, position=position)
         if not is_old:
             self.cursor = cursor or self.cursor
 
     @callback
-    def async_apply_snapshot(self, snapshot: Snapshot) -> None:
-        """Replace everything, even by something older: the relay may have been restored from a backup."""
+    def async_apply_snapshot(self, snapshot: Snapshot, cursor: str | None = None, *, since: int | None = None) -> None:
+        """Apply a snapshot, except where something newer was received before."""
+        revisions = {record.id: record.revision for record in snapshot.vehicles}
+        changes = self._order.accept_snapshot(revisions, snapshot.epoch, cursor, since=since, gap=snapshot.gap)
+        if changes is None:
+            return
         self.async_set_account(snapshot.account)
         for record in snapshot.vehicles:
-            self._async_apply_record(record, is_authoritative=True)
-        self.vehicles = {record.id: self.vehicles[record.id] for record in snapshot.vehicles}
+            if record.id in changes.updated:
+                self._async_apply_record(record)
+        for vehicle_id in changes.removed:
+            self.vehicles.pop(vehicle_id, None)
         self._async_remove_stale_devices()
         self._async_update_issues()
 
     @callback
     def async_restore_vehicles(self, records: Iterable[VehicleRecord]) -> None:
-        """Show vehicles from storage. Removes no device: storage can be older than the registry."""
-        for record in records:
-            self._async_apply_record(record, is_authoritative=True)
-        self._async_update_issues()
+        """Show vehicles from storage of which nothing newer is known.
+
+        Removes no device and no repair issue: storage can be older than the registries.
+        """
+        stored = {record.id: record for record in records}
+        for vehicle_id in self._order.restore({id_: record.revision for id_, record in stored.items()}):
+            self._async_apply_record(stored[vehicle_id])
+
+    @callback
+    def async_mark_request(self) -> int:
+        """Return a mark for `since` of what is about to be requested."""
+        return self._order.mark()
+
+    @callback
+    def get_position(self) -> str | None:
+        """Return the cursor of the newest record."""
+        return self._order.get_position()
 
     @callback
     def async_set_account(self, account: Account) -> None:
@@ -92,9 +119,19 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         )
 
     @callback
+    def async_update_issues(self) -> None:
+        """Create the repair issues of what is known now, even if it is from storage. Deletes none."""
+        self._issues.async_update(self._get_records(), self.data.features, is_current=False)
+
+    @callback
     def async_clear_issues(self) -> None:
-        """Remove the repair issues of this account."""
+        """Remove the repair issues of this account, except those that the user ignores."""
         self._issues.async_clear()
+
+    @callback
+    def async_update_clock_issue(self) -> bool:
+        """Create or remove the repair issue about the clocks. Return whether there is one."""
+        return self._issues.async_update_clock(self.client.clock.difference)
 
     @callback
     def get_state(self) -> JsonObject:
@@ -106,39 +143,42 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         }
 
     @callback
-    def _async_apply_message(self, message: Message) -> None:
+    def _async_apply_message(
+        self, message: Message, cursor: str | None, *, since: int | None, position: str | None
+    ) -> None:
         match message:
             case Snapshot():
-                self.async_apply_snapshot(message)
+                self.async_apply_snapshot(message, position or cursor, since=since)
                 self.async_set_updated_data(self.data)  # also cancels a scheduled poll
             case VehicleRecord():
-                if self._async_apply_record(message):
-                    self.async_update_listeners()
-                self._async_update_issues()
+                if self._order.accept_record(message.id, message.revision, since=since):
+                    if self._async_apply_record(message):
+                        self.async_update_listeners()
+                    self._async_update_issues()
             case VehicleRemoved(id=vehicle_id):
-                if self.vehicles.pop(vehicle_id, None):
+                is_newer = self._order.accept_removal(vehicle_id, cursor, since=since)
+                if is_newer and vehicle_id in self.vehicles:
+                    del self.vehicles[vehicle_id]
                     self._async_update_issues()
                     self._async_remove_stale_devices()
                     self.async_update_listeners()
             case Account():
+                previous_features = self.data.features
                 self.async_set_account(message)
+                if self.data.features != previous_features:
+                    self.async_update_listeners()  # they may need new entities
             case Transition():
                 pass  # the vehicle's record, sent as well, has the resulting state
 
     @callback
-    def _async_apply_record(self, record: VehicleRecord, *, is_authoritative: bool = False) -> bool:
-        """Update or add a vehicle. Return whether it may need new entities.
-
-        A record that is not authoritative is ignored unless its revision is higher than the current one.
-        """
+    def _async_apply_record(self, record: VehicleRecord) -> bool:
+        """Update or add a vehicle. Return whether it may need new entities."""
         vehicle = self.vehicles.get(record.id)
         if vehicle is None:
             self._async_register_vehicle(record)
             self.vehicles[record.id] = VehicleCoordinator(self.hass, self.config_entry, self, record)
             return True
         current = vehicle.data
-        if not is_authoritative and record.revision <= current.revision:
-            return False
         if record.vehicle.information != current.vehicle.information:
             self._async_register_vehicle(record)
         vehicle.async_set_record(record)
@@ -154,7 +194,10 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     @callback
     def _async_update_issues(self) -> None:
-        self._issues.async_update((vehicle.data for vehicle in self.vehicles.values()), self.data.features)
+        self._issues.async_update(self._get_records(), self.data.features)
+
+    def _get_records(self) -> list[VehicleRecord]:
+        return [vehicle.data for vehicle in self.vehicles.values()]
 
     @callback
     def _async_update_vehicle_listeners(self) -> None:

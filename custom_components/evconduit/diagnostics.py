@@ -1,6 +1,7 @@
 from typing import Any, Final
 
 from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_TOKEN, CONF_WEBHOOK_ID
 from homeassistant.core import HomeAssistant
 
@@ -11,6 +12,7 @@ from .webhook_registration import CONF_SECRET
 
 # Credentials, and values that identify a person, a vehicle or a place.
 TO_REDACT: Final = {
+    "abrp_token",  # of the classic integration's entries
     CONF_API_KEY,
     CONF_INSTALLATION,
     CONF_SECRET,
@@ -30,10 +32,13 @@ TO_REDACT: Final = {
 
 async def async_get_config_entry_diagnostics(_hass: HomeAssistant, entry: EVConduitConfigEntry) -> dict[str, Any]:
     """Return diagnostics without credentials and personal data."""
+    data = async_redact_data(dict(entry.data), TO_REDACT)
+    if entry.state is not ConfigEntryState.LOADED:
+        return {"entry": data, "version": entry.version, "state": entry.state.value, "reason": entry.reason}
     runtime = entry.runtime_data
     coordinator = runtime.coordinator
     return {
-        "entry": async_redact_data(dict(entry.data), TO_REDACT),
+        "entry": data,
         "account": async_redact_data(coordinator.data.raw, TO_REDACT),
         "channel": _get_channel_diagnostics(runtime),
         "webhook": runtime.webhook.get_diagnostics(),

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import override
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import Platform
 from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
@@ -18,9 +19,13 @@ from .vehicle_coordinator import VehicleCoordinator
 
 @dataclass(frozen=True, kw_only=True)
 class VehicleEntityDescription(EntityDescription):
-    """Describes an entity of a vehicle. `supported_fn` returns whether a vehicle with these capabilities has it."""
+    """Describes an entity of a vehicle. `supported_fn` returns whether a vehicle with these capabilities has it.
+
+    `feature`: the relay's feature that it needs, if any.
+    """
 
     supported_fn: Callable[[Capabilities], bool]
+    feature: str | None = None
 
 
 class VehicleEntity(CoordinatorEntity[VehicleCoordinator]):
@@ -60,7 +65,7 @@ def async_add_vehicle_entities[DescriptionT: VehicleEntityDescription](
     descriptions: tuple[DescriptionT, ...],
     create_entity: Callable[[VehicleCoordinator, DescriptionT], Entity],
 ) -> None:
-    """Add entities now, and again when a vehicle is added or gains a capability.
+    """Add entities now, and again when a vehicle is added or gains a capability, or the relay gains a feature.
 
     Losing a capability removes no entity: one that is in the entity registry is created again after a restart.
     """
@@ -70,12 +75,16 @@ def async_add_vehicle_entities[DescriptionT: VehicleEntityDescription](
 
     @callback
     def is_supported(vehicle: VehicleCoordinator, description: DescriptionT) -> bool:
+        if description.feature is not None and description.feature not in coordinator.data.features:
+            return False
         return description.supported_fn(vehicle.data.vehicle.capabilities) or bool(
             registry.async_get_entity_id(platform, DOMAIN, create_unique_id(vehicle, description))
         )
 
     @callback
     def add_missing() -> None:
+        if entry.state is ConfigEntryState.UNLOAD_IN_PROGRESS:
+            return  # nothing would remove them; they are added when the entry is loaded again
         added.intersection_update([key for key in added if key[0] in coordinator.vehicles])
         missing = [
             (vehicle, description)

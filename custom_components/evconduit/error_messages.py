@@ -4,10 +4,12 @@ from homeassistant.exceptions import HomeAssistantError
 
 from .client import (
     AccountDisabledError,
+    CertificateError,
     CommandRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
     NotFoundError,
+    NoTlsError,
     QuotaExhaustedError,
     RelayError,
     TooManyRequestsError,
@@ -26,6 +28,8 @@ TRANSLATION_KEYS: tuple[tuple[type[RelayError], str], ...] = (
     (NotFoundError, "vehicle_gone"),
     (QuotaExhaustedError, "quota_exhausted"),
     (EnodeUnavailableError, "enode_unavailable"),
+    (CertificateError, "invalid_certificate"),
+    (NoTlsError, "no_tls"),
     (TryAgainError, "cannot_connect"),
     (RelayError, "relay_error"),
 )

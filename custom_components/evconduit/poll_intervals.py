@@ -15,12 +15,15 @@ MIN_POLL_INTERVAL: Final = timedelta(minutes=1)
 MAX_POLL_INTERVAL: Final = timedelta(hours=12)
 
 
-def get_poll_interval(account: Account, scheduled_at: datetime | None = None) -> timedelta:
+def get_poll_interval(
+    account: Account, scheduled_at: datetime | None = None, *, now: datetime | None = None
+) -> timedelta:
     """Return the time until the next poll: what the relay requests, within limits.
 
-    `scheduled_at` is when a poll was due before a restart, which must not postpone it.
+    `scheduled_at` is when a poll was due before a restart, which must not postpone it. All times are by the relay's
+    clock; `now` defaults to the local one.
     """
-    now = dt_util.utcnow()
+    now = now or dt_util.utcnow()
     if account.next_poll_at is None:
         due_at = now + (OUTAGE_POLL_INTERVAL if account.push else DEFAULT_POLL_INTERVAL)
     else:

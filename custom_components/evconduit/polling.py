@@ -7,7 +7,6 @@ from homeassistant.core import CALLBACK_TYPE, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import UpdateFailed
-from homeassistant.util import dt as dt_util
 
 from .client import Account, ForbiddenError, QuotaExhaustedError, RelayError, UnauthorizedError
 from .const import DOMAIN, LOGGER
@@ -29,12 +28,14 @@ class Poller:
         """Call `on_schedule` each time `next_poll_at` is set, to store it."""
         self._coordinator = coordinator
         self._hass = coordinator.hass
+        self._clock = coordinator.client.clock
         self._on_schedule = on_schedule
         self._cancel_start: CALLBACK_TYPE | None = None
         self._failed_polls = 0
         self._quota_delay: timedelta | None = None
         self._is_stopped = False
         self.next_poll_at: datetime | None = None
+        """By the relay's clock."""
 
     async def async_first_refresh(self) -> None:
         """Request the vehicles during set-up.
@@ -85,8 +86,9 @@ class Poller:
     async def async_poll(self) -> Account:
         """Request all vehicles: the coordinator's update method. Raises ConfigEntryAuthFailed and UpdateFailed."""
         coordinator = self._coordinator
+        since = coordinator.async_mark_request()
         try:
-            snapshot = await coordinator.client.get_snapshot()
+            snapshot = await coordinator.client.get_snapshot(coordinator.get_position())
         except RelayError as err:
             if self._is_stopped:
                 return coordinator.data
@@ -96,7 +98,7 @@ class Poller:
         if coordinator.is_streaming or self._is_stopped:
             return coordinator.data  # the stream connected meanwhile and has newer data, or the entry is unloaded
         self.next_poll_at = None
-        coordinator.async_apply_snapshot(snapshot)
+        coordinator.async_apply_snapshot(snapshot, since=since)
         self._async_schedule_next()
         return coordinator.data
 
@@ -129,20 +131,23 @@ class Poller:
     def _async_schedule_after_failure(self, err: RelayError, delay: timedelta | None) -> None:
         """Note when to poll again. An exhausted allowance counts as contact: current data stays valid until then."""
         if isinstance(err, QuotaExhaustedError):
-            self._quota_delay = delay or get_poll_interval(self._coordinator.data)
+            self._quota_delay = delay or self._get_interval()
             self._async_schedule(self._quota_delay)
         elif delay is not None:
-            self.next_poll_at = dt_util.utcnow() + delay
+            self.next_poll_at = self._clock.now() + delay
 
     @callback
     def _async_schedule_next(self) -> None:
         """Schedule the next poll right after contact with the relay."""
-        interval = get_poll_interval(self._coordinator.data, self.next_poll_at)
+        interval = self._get_interval(self.next_poll_at)
         self._coordinator.update_interval = interval
         self._async_schedule(interval)
 
+    def _get_interval(self, scheduled_at: datetime | None = None) -> timedelta:
+        return get_poll_interval(self._coordinator.data, scheduled_at, now=self._clock.now())
+
     @callback
     def _async_schedule(self, delay: timedelta) -> None:
-        self.next_poll_at = dt_util.utcnow() + delay
+        self.next_poll_at = self._clock.now() + delay
         self._coordinator.availability.async_record_contact(delay)
         self._on_schedule()

@@ -1,18 +1,24 @@
 """Repair issues: what the user must do for a vehicle to work. An issue disappears when that is done."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.util.hass_dict import HassKey
 
 from .client import LinkState, VehicleRecord
+from .clock_issue import format_duration, is_resolved, is_significant
 from .const import DOMAIN
 from .device_registry import get_vehicle_name
 
 RELINK_FEATURE: Final = "relink"
 """The relay's feature to link a vehicle again from Home Assistant."""
+
+LEFT_ISSUE_IDS: Final = HassKey[dict[str, set[str]]](f"{DOMAIN}_left_issues")
+"""By config entry, the ids of the ignored issues that it left when it was unloaded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,36 +33,80 @@ class RepairIssue:
 
 
 class RepairIssues:
-    """The issues of one config entry."""
+    """The issues of one config entry.
+
+    Home Assistant remembers that the user ignores an issue only as long as the issue exists. Therefore an ignored one
+    is left in the registry while the entry is unloaded, and is deleted when it is resolved or the entry is removed.
+    """
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         self._hass = hass
         self._entry_id = entry_id
+        self._registry = ir.async_get(hass)
         self._current: dict[str, RepairIssue] = {}
+        self._clock_issue: RepairIssue | None = None
+        self._is_complete = False
+        self._left_ids = hass.data.setdefault(LEFT_ISSUE_IDS, {}).pop(entry_id, set())
 
     @callback
-    def async_update(self, records: Iterable[VehicleRecord], features: frozenset[str]) -> None:
-        """Create the issues of these vehicles and delete all others."""
+    def async_update(
+        self, records: Iterable[VehicleRecord], features: frozenset[str], *, is_current: bool = True
+    ) -> None:
+        """Create the issues of these vehicles. Delete all others, unless the records are only from storage."""
+        records = list(records)
         issues = {
             issue.id: issue
             for record in records
             for issue in self._create_issues(record, can_relink=RELINK_FEATURE in features)
         }
-        for id_ in self._current.keys() - issues.keys():
-            ir.async_delete_issue(self._hass, DOMAIN, id_)
+        if is_current:
+            for id_ in self._find_resolved_ids(records, issues):
+                ir.async_delete_issue(self._hass, DOMAIN, id_)
         for id_, issue in issues.items():
             if self._current.get(id_) != issue:
-                ir.async_create_issue(
-                    self._hass,
-                    DOMAIN,
-                    id_,
-                    data=issue.data,
-                    is_fixable=issue.data is not None,
-                    severity=issue.severity,
-                    translation_key=issue.key,
-                    translation_placeholders=issue.placeholders,
-                )
-        self._current = issues
+                _async_create_issue(self._hass, issue)
+        self._current = issues if is_current else self._current | issues
+
+    @callback
+    def async_update_clock(self, difference: timedelta | None) -> bool:
+        """Create the issue that the clocks differ, or delete it when they agree. Return whether there is one."""
+        id_ = f"clock_{self._entry_id}"
+        self._left_ids.discard(id_)
+        if difference is not None and is_significant(difference):
+            issue = _create_clock_issue(id_, difference)
+            if issue != self._clock_issue:
+                _async_create_issue(self._hass, issue)
+            self._clock_issue = issue
+        elif is_resolved(difference):
+            ir.async_delete_issue(self._hass, DOMAIN, id_)
+            self._clock_issue = None
+        return self._clock_issue is not None
+
+    @callback
+    def async_clear(self) -> None:
+        """Delete all issues, except those that the user ignores."""
+        ids = {*self._current, *self._left_ids, *([self._clock_issue.id] if self._clock_issue else ())}
+        left_ids = {id_ for id_ in ids if self._is_ignored(id_)}
+        for id_ in ids - left_ids:
+            ir.async_delete_issue(self._hass, DOMAIN, id_)
+        self._current, self._clock_issue, self._left_ids = {}, None, set()
+        self._hass.data[LEFT_ISSUE_IDS][self._entry_id] = left_ids
+
+    def _find_resolved_ids(self, records: list[VehicleRecord], issues: Collection[str]) -> set[str]:
+        """Return the ids of issues to delete. At first, also of those that were ignored before a restart."""
+        ids = {*self._current, *(id_ for id_ in self._left_ids if not id_.startswith("clock_"))}
+        self._left_ids -= ids
+        if not self._is_complete:
+            self._is_complete = True
+            link_ids = {f"link_broken_{record.id}" for record in records}
+            prefixes = tuple(f"intervention_{record.id}_" for record in records)
+            own_ids = (id_ for domain, id_ in self._registry.issues if domain == DOMAIN)
+            ids |= {id_ for id_ in own_ids if id_ in link_ids or id_.startswith(prefixes)}
+        return ids - set(issues)
+
+    def _is_ignored(self, id_: str) -> bool:
+        issue = self._registry.async_get_issue(DOMAIN, id_)
+        return issue is not None and issue.dismissed_version is not None
 
     def _create_issues(self, record: VehicleRecord, *, can_relink: bool) -> Iterator[RepairIssue]:
         name = get_vehicle_name(record)
@@ -78,7 +128,56 @@ class RepairIssues:
                     severity=ir.IssueSeverity.WARNING,
                 )
 
-    @callback
-    def async_clear(self) -> None:
-        """Delete all issues."""
-        self.async_update((), frozenset())
+
+@callback
+def async_delete_left_issues(hass: HomeAssistant, entry_id: str) -> None:
+    """Delete the issues that an unloaded entry left because the user ignores them."""
+    left_ids = hass.data.get(LEFT_ISSUE_IDS, {}).pop(entry_id, set())
+    for id_ in {*left_ids, f"clock_{entry_id}"}:
+        ir.async_delete_issue(hass, DOMAIN, id_)
+
+
+@callback
+def async_create_classic_issue(hass: HomeAssistant, entry_id: str, name: str) -> None:
+    """Create the issue that an entry of the classic integration can't be taken over."""
+    _async_create_issue(
+        hass,
+        RepairIssue(
+            id=_get_classic_issue_id(entry_id),
+            key="classic_entry",
+            placeholders={"name": name},
+            severity=ir.IssueSeverity.ERROR,
+        ),
+    )
+
+
+@callback
+def async_delete_classic_issue(hass: HomeAssistant, entry_id: str) -> None:
+    """Delete the issue of an entry of the classic integration."""
+    ir.async_delete_issue(hass, DOMAIN, _get_classic_issue_id(entry_id))
+
+
+def _get_classic_issue_id(entry_id: str) -> str:
+    return f"classic_entry_{entry_id}"
+
+
+def _create_clock_issue(id_: str, difference: timedelta) -> RepairIssue:
+    placeholders = {"difference": format_duration(difference)}
+    severity = ir.IssueSeverity.WARNING
+    if difference > timedelta(0):
+        return RepairIssue(id=id_, key="clock_ahead", placeholders=placeholders, severity=severity)
+    return RepairIssue(id=id_, key="clock_behind", placeholders=placeholders, severity=severity)
+
+
+@callback
+def _async_create_issue(hass: HomeAssistant, issue: RepairIssue) -> None:
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue.id,
+        data=issue.data,
+        is_fixable=issue.data is not None,
+        severity=issue.severity,
+        translation_key=issue.key,
+        translation_placeholders=issue.placeholders,
+    )

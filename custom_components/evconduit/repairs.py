@@ -9,7 +9,7 @@ from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, Rep
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 
-from .client import LinkState, NotBrokenError, NotFoundError, RelayClient, RelayError
+from .client import LinkState, NotBrokenError, NotFoundError, RelayError
 from .device_registry import get_vehicle_name
 from .runtime import EVConduitConfigEntry
 from .vehicle_coordinator import VehicleCoordinator
@@ -22,10 +22,11 @@ type IssueData = dict[str, str | int | float | None]
 class RelinkFlow(RepairsFlow):
     """Opens Enode's sign-in page and waits until the relay reports that the link works."""
 
-    def __init__(self, client: RelayClient, vehicle: VehicleCoordinator) -> None:
-        self._client = client
+    def __init__(self, entry: EVConduitConfigEntry, vehicle: VehicleCoordinator) -> None:
+        self._entry = entry
+        self._runtime = entry.runtime_data
         self._vehicle = vehicle
-        self._wait_task: asyncio.Task[bool] | None = None
+        self._wait_task: asyncio.Task[str] | None = None
 
     async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Start the flow."""
@@ -44,9 +45,11 @@ class RelinkFlow(RepairsFlow):
     async def async_step_relink(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Open the vendor's sign-in in another window."""
         if self._wait_task is not None:
-            return self.async_external_step_done(next_step_id="done" if await self._wait_task else "timeout")
+            return self.async_external_step_done(next_step_id=await self._wait_task)
+        if (ending := self._get_ending()) is not None:
+            return self.async_abort(reason=ending)
         try:
-            url = await self._client.create_relink_url(self._vehicle.data.id)
+            url = await self._runtime.client.create_relink_url(self._vehicle.data.id)
         except RelayError as err:
             return self.async_abort(reason=_get_abort_reason(err))
         self._wait_task = self.hass.async_create_background_task(self._async_wait_for_link(), "evconduit relink")
@@ -60,21 +63,42 @@ class RelinkFlow(RepairsFlow):
         """Abort: nobody signed in before the page expired."""
         return self.async_abort(reason="timeout")
 
-    async def _async_wait_for_link(self) -> bool:
-        """Wait until the link works, then continue the flow. Return False after SIGN_IN_TIMEOUT."""
+    async def async_step_vehicle_gone(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+        """Abort: the vehicle was removed from the account."""
+        return self.async_abort(reason="vehicle_gone")
+
+    async def async_step_entry_unloaded(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+        """Abort: the entry was unloaded or reloaded, so that this flow no longer receives news."""
+        return self.async_abort(reason="entry_unloaded")
+
+    async def _async_wait_for_link(self) -> str:
+        """Wait until the link works or can't any more, then continue the flow. Return the next step."""
         changed = asyncio.Event()
-        stop = self._vehicle.async_add_listener(changed.set)
+        unsubscribe = (
+            self._vehicle.async_add_listener(changed.set),
+            self._runtime.coordinator.async_add_listener(changed.set),  # when vehicles are removed
+            self._entry.async_on_state_change(changed.set),
+        )
         try:
             async with asyncio.timeout(SIGN_IN_TIMEOUT.total_seconds()):
-                while self._vehicle.data.link_state is LinkState.BROKEN:
+                while (ending := self._get_ending()) is None and self._vehicle.data.link_state is LinkState.BROKEN:
                     changed.clear()
                     await changed.wait()
         except TimeoutError:
-            return False
+            return "timeout"
         finally:
-            stop()
+            for stop in unsubscribe:
+                stop()
             self.hass.async_create_task(self._async_continue_flow())
-        return True
+        return ending or "done"
+
+    def _get_ending(self) -> str | None:
+        """Return why waiting is pointless: the entry or the vehicle is gone. None if it isn't."""
+        if self._entry.state is not ConfigEntryState.LOADED or self._entry.runtime_data is not self._runtime:
+            return "entry_unloaded"
+        if self._runtime.coordinator.vehicles.get(self._vehicle.data.id) is not self._vehicle:
+            return "vehicle_gone"
+        return None
 
     async def _async_continue_flow(self) -> None:
         manager = repairs_flow_manager(self.hass)
@@ -101,5 +125,5 @@ async def async_create_fix_flow(hass: HomeAssistant, _issue_id: str, data: Issue
     if entry is not None and entry.state is ConfigEntryState.LOADED:
         vehicle = entry.runtime_data.coordinator.vehicles.get(str(data.get("vehicle_id")))
         if vehicle is not None:
-            return RelinkFlow(entry.runtime_data.client, vehicle)
+            return RelinkFlow(entry, vehicle)
     return ConfirmRepairFlow()  # the vehicle was removed, and the issue with it

@@ -1,8 +1,12 @@
 """What one loaded config entry runs: the coordinator and the channels that feed it."""
 
+from datetime import datetime, timedelta
+from typing import Final
+
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
+from homeassistant.helpers.event import async_call_later
 
 from .account_language import async_update_account_language
 from .client import Account, ForbiddenError, JsonObject, Message, RelayClient, RelayError, UnauthorizedError
@@ -13,6 +17,9 @@ from .polling import Poller
 from .storage import SnapshotStore
 from .stream_channel import StreamChannel
 from .webhook_channel import WebhookChannel
+
+CLOCK_CHECK_INTERVAL: Final = timedelta(minutes=15)
+"""How often to compare the clocks while they differ."""
 
 type EVConduitConfigEntry = ConfigEntry[EVConduitRuntime]
 
@@ -35,9 +42,10 @@ class EVConduitRuntime:
             self.coordinator,
             on_connect=self._async_on_connect,
             on_disconnect=self.poller.async_resume,
-            on_message=self._async_apply,
+            on_message=self._async_apply_from_stream,
         )
-        self.webhook = WebhookChannel(self.coordinator, self._async_apply)
+        self.webhook = WebhookChannel(self.coordinator, self._async_apply_from_webhook)
+        self._cancel_clock_check: CALLBACK_TYPE | None = None
         self._store = SnapshotStore(hass, entry.entry_id)
 
     async def async_start(self) -> None:
@@ -46,9 +54,13 @@ class EVConduitRuntime:
         Raises ConfigEntryAuthFailed and ConfigEntryNotReady.
         """
         self._entry.async_on_unload(self._async_cancel_timers)
+        self.client.clock.on_measure = self._async_on_clock_measured
         account = await self._async_get_account()
         self.coordinator.async_set_account(account)
         stored = await self._store.async_load(account.id)
+        if stored is not None:
+            # Before anything is received: whatever that is, it is newer.
+            self.coordinator.async_restore_vehicles(stored.snapshot.vehicles)
         self.coordinator.cursor = stored.cursor if stored else None
         self.stream.async_set_cursor(self.coordinator.cursor)
         self.webhook.async_start(account)
@@ -64,7 +76,7 @@ class EVConduitRuntime:
             await self.poller.async_first_refresh()
             return
         self.poller.next_poll_at = stored.next_poll_at
-        self.coordinator.async_restore_vehicles(stored.snapshot.vehicles)
+        self.coordinator.async_update_issues()
         self.poller.async_resume()
 
     async def async_stop(self) -> None:
@@ -85,8 +97,17 @@ class EVConduitRuntime:
             raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=get_translation_key(err)) from err
 
     @callback
-    def _async_apply(self, message: Message, cursor: str | None) -> None:
-        self.coordinator.async_apply(message, cursor)
+    def _async_apply_from_stream(self, message: Message, cursor: str | None, since: int) -> None:
+        self.coordinator.async_apply(message, cursor, since=since)
+        self._async_on_applied()
+
+    @callback
+    def _async_apply_from_webhook(self, message: Message, cursor: str | None, position: str | None) -> None:
+        self.coordinator.async_apply(message, cursor, position=position)
+        self._async_on_applied()
+
+    @callback
+    def _async_on_applied(self) -> None:
         self.stream.async_set_cursor(self.coordinator.cursor)
         self._async_schedule_save()
 
@@ -107,6 +128,32 @@ class EVConduitRuntime:
             self.webhook.async_start(account)
 
     @callback
+    def _async_on_clock_measured(self) -> None:
+        """Update the repair issue about the clocks. While there is one, measure them again at intervals."""
+        has_issue = self.coordinator.async_update_clock_issue()
+        if not has_issue:
+            self._async_cancel_clock_check()
+        elif self._cancel_clock_check is None:
+            self._cancel_clock_check = async_call_later(self._hass, CLOCK_CHECK_INTERVAL, self._async_check_clock)
+
+    @callback
+    def _async_check_clock(self, _now: datetime) -> None:
+        self._cancel_clock_check = None
+        self._entry.async_create_background_task(self._hass, self._async_measure_clock(), f"{DOMAIN} clock")
+
+    async def _async_measure_clock(self) -> None:
+        try:
+            await self.client.get_account()  # costs no call; the `Date` of the answer is what matters
+        except RelayError:
+            self._async_on_clock_measured()
+
+    @callback
+    def _async_cancel_clock_check(self) -> None:
+        if self._cancel_clock_check is not None:
+            self._cancel_clock_check()
+            self._cancel_clock_check = None
+
+    @callback
     def _async_schedule_save(self) -> None:
         self._store.async_schedule_save(self._get_stored_state)
 
@@ -118,3 +165,5 @@ class EVConduitRuntime:
     def _async_cancel_timers(self) -> None:
         self.poller.async_cancel_start()
         self.coordinator.availability.async_stop()
+        self.client.clock.on_measure = None
+        self._async_cancel_clock_check()

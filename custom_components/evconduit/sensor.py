@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import override
+from datetime import datetime, timedelta
+from typing import Final, override
 
 from homeassistant.components.sensor import (
     SensorDeviceClass,
@@ -24,6 +24,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .client import PowerDeliveryState, Vehicle
 from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
 from .runtime import EVConduitConfigEntry
+from .vehicle_coordinator import VehicleCoordinator
 
 PARALLEL_UPDATES = 0  # the coordinator updates the entities
 
@@ -51,6 +52,7 @@ SENSORS: tuple[VehicleSensorDescription, ...] = (
         device_class=SensorDeviceClass.BATTERY,
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=PERCENTAGE,
+        suggested_display_precision=0,
         supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
         value_fn=lambda vehicle: vehicle.charge_state.battery_level,
     ),
@@ -91,6 +93,7 @@ SENSORS: tuple[VehicleSensorDescription, ...] = (
     VehicleSensorDescription(
         key="charge_limit",  # no device class: many cards would show a second "battery" in place of the battery level
         native_unit_of_measurement=PERCENTAGE,
+        suggested_display_precision=0,
         supported_fn=lambda capabilities: capabilities.charge_state.is_supported,
         value_fn=lambda vehicle: vehicle.charge_state.charge_limit,
     ),
@@ -120,13 +123,15 @@ SENSORS: tuple[VehicleSensorDescription, ...] = (
         value_fn=lambda vehicle: vehicle.last_seen,
     ),
 )
+LAST_SEEN_INTERVAL: Final = timedelta(minutes=15)
+"""How far the shown time may be behind. Each change is a row in the logbook, and cars may report every minute."""
 
 
 async def async_setup_entry(
     _hass: HomeAssistant, entry: EVConduitConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
     """Set up the sensors of all vehicles."""
-    async_add_vehicle_entities(entry, async_add_entities, Platform.SENSOR, SENSORS, VehicleSensor)
+    async_add_vehicle_entities(entry, async_add_entities, Platform.SENSOR, SENSORS, _create_sensor)
 
 
 class VehicleSensor(VehicleEntity, SensorEntity):
@@ -138,3 +143,32 @@ class VehicleSensor(VehicleEntity, SensorEntity):
     @override
     def native_value(self) -> float | str | datetime | None:
         return self.entity_description.value_fn(self.vehicle)
+
+
+class LastSeenSensor(VehicleSensor):
+    """When the vehicle was last in contact with its maker.
+
+    Home Assistant's logbook leaves out sensors whose state is a number, but has no such rule for times. Therefore the
+    time advances in steps of LAST_SEEN_INTERVAL, and whenever the vehicle becomes reachable or unreachable.
+    """
+
+    _shown: datetime | None = None
+    _shown_is_reachable: bool | None = None
+
+    @property
+    @override
+    def native_value(self) -> datetime | None:
+        last_seen, is_reachable = self.vehicle.last_seen, self.vehicle.is_reachable
+        is_close = (
+            last_seen is not None
+            and self._shown is not None
+            and timedelta(0) <= last_seen - self._shown < LAST_SEEN_INTERVAL
+        )
+        if not is_close or is_reachable is not self._shown_is_reachable:
+            self._shown, self._shown_is_reachable = last_seen, is_reachable
+        return self._shown
+
+
+def _create_sensor(coordinator: VehicleCoordinator, description: VehicleSensorDescription) -> VehicleSensor:
+    sensor_type = LastSeenSensor if description.key == "last_seen" else VehicleSensor
+    return sensor_type(coordinator, description)

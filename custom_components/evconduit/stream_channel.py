@@ -35,13 +35,17 @@ class StreamChannel:
         *,
         on_connect: Callable[[], None],
         on_disconnect: Callable[[], None],
-        on_message: Callable[[Message, str | None], None],
+        on_message: Callable[[Message, str | None, int], None],
     ) -> None:
-        """Call `on_connect` before each snapshot (first message of a connection), `on_disconnect` when it is lost."""
+        """Call `on_connect` before each snapshot (first message of a connection), `on_disconnect` when it is lost.
+
+        The last argument of `on_message` is the coordinator's mark from before the connection was opened.
+        """
         self._coordinator = coordinator
         self._hass = coordinator.hass
         self._entry = coordinator.config_entry
-        self._stream = RelayStream(coordinator.client)
+        self._stream = RelayStream(coordinator.client, on_open=self._async_mark_request)
+        self._since = 0
         self._on_connect = on_connect
         self._on_disconnect = on_disconnect
         self._on_message = on_message
@@ -101,6 +105,10 @@ class StreamChannel:
                 return
 
     @callback
+    def _async_mark_request(self) -> None:
+        self._since = self._coordinator.async_mark_request()
+
+    @callback
     def _async_handle_event(self, event: ReceivedMessage | StreamClosed) -> None:
         try:
             match event:
@@ -110,7 +118,7 @@ class StreamChannel:
                     self.received[type(message).__name__] += 1
                     if isinstance(message, Snapshot):
                         self._async_set_connected()
-                    self._on_message(message, cursor)
+                    self._on_message(message, cursor, self._since)
         except Exception:  # noqa: BLE001 - logged; a bug that one message triggers must not lose the messages after it
             LOGGER.exception("Failed to apply a message from the stream")
 

@@ -3,14 +3,15 @@ from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .client import CommandKind
 from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
 from .runtime import EVConduitConfigEntry
 
-PARALLEL_UPDATES = 1  # one command at a time
+PARALLEL_UPDATES = 0  # the coordinator sends one command at a time to each vehicle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +55,25 @@ class VehicleSwitch(VehicleEntity, SwitchEntity):
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
-        await self.coordinator.async_send_charging_command(self.entity_description.turn_on_command)
+        await self._async_send_command(self.entity_description.turn_on_command)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
-        await self.coordinator.async_send_charging_command(self.entity_description.turn_off_command)
+        await self._async_send_command(self.entity_description.turn_off_command)
+
+    async def _async_send_command(self, kind: CommandKind) -> None:
+        try:
+            await self.coordinator.async_send_charging_command(kind)
+        except HomeAssistantError:
+            self._async_write_state_again()
+            raise
+
+    @callback
+    def _async_write_state_again(self) -> None:
+        """Report the unchanged state as a change.
+
+        The frontend shows the requested state until it receives one, and an unchanged state isn't sent to it.
+        """
+        self._attr_force_update = True
+        self.async_write_ha_state()
+        self._attr_force_update = False

@@ -48,6 +48,7 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         super().__init__(hass, LOGGER, config_entry=entry, name="vehicle", update_interval=None)
         self._entry = entry
         self._account = account
+        self._command_lock = asyncio.Lock()
         self.data = record
 
     @property
@@ -63,15 +64,30 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
 
     @callback
     def async_set_record(self, record: VehicleRecord) -> None:
-        """Set the record."""
+        """Set the record. One of the same revision doesn't know of a command that was sent since."""
+        if record.revision == self.data.revision:
+            record = replace(record, command=self.data.command)
         if record != self.data:
             self.async_set_updated_data(record)
 
     async def async_send_charging_command(self, kind: CommandKind) -> None:
-        """Start or stop charging. Returns when the command is sent.
+        """Start or stop charging. Returns when the command is sent. Commands to one vehicle are sent one by one.
 
         Raises a translated HomeAssistantError, with the vehicle's reason if it refused.
         """
+        async with self._command_lock:
+            await self._async_send_and_apply_command(kind)
+
+    async def async_refresh_vehicle(self) -> None:
+        """Request new data from the vendor; it arrives like any update. Raises a translated HomeAssistantError."""
+        try:
+            await self._account.client.refresh_vehicle(self.data.id)
+        except RelayError as err:
+            if isinstance(err, UnauthorizedError):
+                self._entry.async_start_reauth(self.hass)
+            raise create_refresh_error(err) from err
+
+    async def _async_send_and_apply_command(self, kind: CommandKind) -> None:
         try:
             command = await self._async_send_command(kind, uuid4().hex)
         except RelayError as err:
@@ -83,15 +99,6 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         self._async_apply_command(command)
         if command.is_refused:  # Enode may accept a command and cancel it at once
             raise create_command_error(CommandRefusedError(command.reason))
-
-    async def async_refresh_vehicle(self) -> None:
-        """Request new data from the vendor; it arrives like any update. Raises a translated HomeAssistantError."""
-        try:
-            await self._account.client.refresh_vehicle(self.data.id)
-        except RelayError as err:
-            if isinstance(err, UnauthorizedError):
-                self._entry.async_start_reauth(self.hass)
-            raise create_refresh_error(err) from err
 
     async def _async_send_command(self, kind: CommandKind, key: str) -> Command:
         try:

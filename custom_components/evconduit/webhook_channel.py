@@ -15,15 +15,19 @@ from .webhook_registration import WebhookRegistration
 class WebhookChannel:
     """Applies what the relay POSTs, and keeps the webhook registered with the relay."""
 
-    def __init__(self, coordinator: AccountCoordinator, on_message: Callable[[Message, str | None], None]) -> None:
+    def __init__(
+        self, coordinator: AccountCoordinator, on_message: Callable[[Message, str | None, str | None], None]
+    ) -> None:
+        """The last argument of `on_message` is the position that the delivery is complete to."""
         self._coordinator = coordinator
         self._on_message = on_message
         self._registration = WebhookRegistration(
             coordinator.hass,
             coordinator.config_entry,
             coordinator.client,
-            WebhookHandler(self._async_apply_delivery),
+            WebhookHandler(self._async_apply_delivery, coordinator.client.clock),
         )
+        self._is_stopped = False
         self.received: Counter[str] = Counter()
         """Number of applied messages by type, for diagnostics."""
 
@@ -33,7 +37,8 @@ class WebhookChannel:
         self._registration.async_start(account)
 
     async def async_stop(self) -> None:
-        """Stop checking the registration."""
+        """Stop checking the registration, and refuse deliveries, so that the relay keeps them."""
+        self._is_stopped = True
         await self._registration.async_stop()
 
     def get_diagnostics(self) -> JsonObject:
@@ -48,12 +53,14 @@ class WebhookChannel:
         while before that is noticed: what it has not delivered yet is not acknowledged, so that the relay retries.
         """
         coordinator = self._coordinator
+        if self._is_stopped:
+            return False
         if coordinator.is_streaming:
             return all(is_at_or_before(message.cursor, coordinator.cursor) for message in delivery.messages)
         for received in delivery.messages:
             self.received[type(received.message).__name__] += 1
             try:
-                self._on_message(received.message, received.cursor)
+                self._on_message(received.message, received.cursor, delivery.cursor)
             except Exception:  # noqa: BLE001 - logged; a bug that one message triggers must not repeat it forever
                 LOGGER.exception("Failed to apply a message from the webhook")
         if delivery.messages:

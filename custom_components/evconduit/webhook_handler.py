@@ -1,8 +1,8 @@
 """Handler of the webhook: verifies the signature, and acknowledges a delivery only after it is applied."""
 
 from collections import OrderedDict
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -10,7 +10,16 @@ from aiohttp.web import Request, Response, json_response
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
 
-from .client import MalformedError, SignatureError, WebhookDelivery, verify_signature
+from .client import (
+    MalformedError,
+    RelayClock,
+    SignatureError,
+    TimestampError,
+    WebhookDelivery,
+    get_timestamp,
+    verify_signature,
+)
+from .clock_issue import is_significant
 
 MAX_BODY_SIZE: Final = 8 * 1024 * 1024
 """In bytes. Hundreds of vehicles with a day of transitions are smaller."""
@@ -23,9 +32,13 @@ _CHUNK: Final = 64 * 1024
 class WebhookHandler:
     """Handles the POSTs of the relay."""
 
-    def __init__(self, apply_delivery: Callable[[WebhookDelivery], bool]) -> None:
-        """Pass each new delivery to `apply_delivery`, which returns whether to acknowledge it."""
+    def __init__(self, apply_delivery: Callable[[WebhookDelivery], bool], clock: RelayClock) -> None:
+        """Pass each new delivery to `apply_delivery`, which returns whether to acknowledge it.
+
+        Tell `clock` how far the local clock differs from the time of a signature.
+        """
         self._apply_delivery = apply_delivery
+        self._clock = clock
         self._seen_ids: OrderedDict[str, None] = OrderedDict()
         self.secret: str | None = None
         self.accepted_count = 0
@@ -38,7 +51,7 @@ class WebhookHandler:
         if body is None:
             return self._reject(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         try:
-            message_id = verify_signature(self.secret or "", request.headers, body, now=dt_util.utcnow().timestamp())
+            message_id = self._verify_signature(request.headers, body)
         except SignatureError:
             return self._reject(HTTPStatus.UNAUTHORIZED)
         if message_id not in self._seen_ids:
@@ -50,6 +63,25 @@ class WebhookHandler:
                 return Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
             self._remember_id(message_id)
         return json_response({"ack": message_id})
+
+    def _verify_signature(self, headers: Mapping[str, str], body: bytes) -> str:
+        """Verify the signature and its time, by the relay's clock if the local one is wrong. Return the message's id.
+
+        Raises SignatureError.
+        """
+        now = dt_util.utcnow()
+        try:
+            message_id = verify_signature(self.secret or "", headers, body, now=now.timestamp())
+        except TimestampError as err:
+            self._report_difference(now, err.timestamp)
+            return verify_signature(self.secret or "", headers, body, now=self._clock.now().timestamp())
+        self._report_difference(now, get_timestamp(headers))
+        return message_id
+
+    def _report_difference(self, now: datetime, timestamp: int) -> None:
+        difference = now - datetime.fromtimestamp(timestamp, UTC)
+        if is_significant(difference):  # a small one may be the time that the request took
+            self._clock.set_difference(difference)
 
     def _remember_id(self, message_id: str) -> None:
         self.accepted_count += 1

@@ -10,5 +10,6 @@ The simulator follows everything that Enode has published. Two things differ fro
 * Deviations: webhook URLs may be `http://` if their host is loopback; values change by themselves (in Enode's own
   sandbox they don't); the control API under `/_sim/` does not exist at Enode.
 
-`--speed` scales the physics and Enode's delays. All timestamps in responses and events are real UTC.
+`--speed` scales the physics and Enode's delays. All timestamps in responses and events are real UTC, and power,
+remaining time and distances are those of the real clock.
 """

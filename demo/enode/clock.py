@@ -20,6 +20,11 @@ class Clock:
         self._last_event = datetime.min.replace(tzinfo=UTC)
         self._tick = asyncio.Event()
 
+    @property
+    def time_factor(self) -> float:
+        """How much faster than real time the cars live, for rates on the real clock; 1 while time is stopped."""
+        return self.speed or 1.0
+
     def now(self) -> str:
         """Return the real UTC time."""
         return format_timestamp(datetime.now(UTC))

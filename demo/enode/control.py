@@ -103,8 +103,11 @@ async def set_clock(request: Request) -> Response:
     """Set the speed, or advance the clock."""
     sim = get_simulator(request)
     body = await read_control_body(request, ClockBody)
-    if body.speed is not None:
+    if body.speed is not None and body.speed != sim.clock.speed:
         sim.clock.speed = body.speed
+        for vehicle in list(sim.world.vehicles.values()):
+            if vehicle.shown["chargeState"]["isCharging"]:
+                poll_vehicle(sim, vehicle.id)  # power and remaining time depend on the speed
     if body.advance is not None:
         advance_time(sim, body.advance)
     return await get_clock(request)

@@ -9,7 +9,13 @@ from demo.enode.daily_routine import advance_routine
 from demo.enode.physics import advance_car, advance_sandbox_car
 from demo.enode.simulator import Simulator
 from demo.enode.smart_charging import update_smart_charging_status
-from demo.enode.vehicle_view import KM_PER_DEGREE, build_observed_vehicle, get_position, list_updated_fields
+from demo.enode.vehicle_view import (
+    KM_PER_DEGREE,
+    build_observed_vehicle,
+    get_distance_share,
+    get_position,
+    list_updated_fields,
+)
 from demo.enode.vendor_commands import execute_due_command
 from demo.enode.world import Car, Vehicle
 
@@ -32,7 +38,12 @@ def poll_vehicle(sim: Simulator, vehicle_id: str) -> None:
     if sim.can_observe(vehicle):
         car = sim.get_car(vehicle)
         vehicle_object = build_observed_vehicle(
-            car, vehicle, valid=True, now=sim.clock.now(), location_id=_find_location_id(sim, vehicle, car)
+            car,
+            vehicle,
+            valid=True,
+            now=sim.clock.now(),
+            location_id=_find_location_id(sim, vehicle, car),
+            time_factor=sim.clock.time_factor,
         )
         vehicle = replace(vehicle, shown=vehicle_object, seen_power=car.state.power)
     else:
@@ -56,7 +67,7 @@ def _step(sim: Simulator, seconds: float) -> None:
     sim.clock.advance(seconds)
     sim.world.seconds = sim.clock.seconds
     for key, car in sim.world.cars.items():
-        sim.world.cars[key] = execute_due_command(_advance_car(car, seconds, is_sandbox=sim.sandbox), sim.clock.seconds)
+        sim.world.cars[key] = execute_due_command(_advance_car(sim, car, seconds), sim.clock.seconds)
     for vehicle in list(sim.world.vehicles.values()):
         if _is_poll_due(sim, vehicle):
             poll_vehicle(sim, vehicle.id)
@@ -70,11 +81,13 @@ def _is_poll_due(sim: Simulator, vehicle: Vehicle) -> bool:
     return vehicle.seen_power not in {None, sim.get_car(vehicle).state.power} and sim.can_observe(vehicle)
 
 
-def _advance_car(car: Car, seconds: float, *, is_sandbox: bool) -> Car:
+def _advance_car(sim: Simulator, car: Car, seconds: float) -> Car:
     spec = car.model.spec
-    state = advance_sandbox_car(spec, car.state, seconds) if is_sandbox else advance_car(spec, car.state, seconds)
+    state = advance_sandbox_car(spec, car.state, seconds) if sim.sandbox else advance_car(spec, car.state, seconds)
+    driven_km = (state.odometer_km - car.state.odometer_km) * get_distance_share(spec, sim.clock.time_factor)
+    state = replace(state, odometer_km=car.state.odometer_km + driven_km)
     car = replace(car, state=state, stage_seconds=car.stage_seconds + seconds)
-    if car.pinned or is_sandbox:
+    if car.pinned or sim.sandbox:
         return car
     advanced = advance_routine(spec, car.state, car.stage, car.stage_seconds)
     if advanced is None:
@@ -84,7 +97,7 @@ def _advance_car(car: Car, seconds: float, *, is_sandbox: bool) -> Car:
 
 
 def _find_location_id(sim: Simulator, vehicle: Vehicle, car: Car) -> str | None:
-    latitude, longitude = get_position(car)
+    latitude, longitude = get_position(car, sim.clock.time_factor)
     for location in sim.world.places.values():
         north = (location.latitude - latitude) * KM_PER_DEGREE
         east = (location.longitude - longitude) * KM_PER_DEGREE * math.cos(math.radians(latitude))

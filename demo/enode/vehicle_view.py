@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from demo.enode.interventions import CONTROL_CAPABILITIES, INTERVENTIONS, SIGN_IN_AGAIN
-from demo.enode.physics import CarState, Power, battery_percent, charge_kw, minutes_to_limit
+from demo.enode.physics import CarSpec, CarState, Power, battery_percent, charge_kw, minutes_to_limit
 from demo.enode.problems import Json
 from demo.enode.world import Car, Vehicle
 
@@ -21,13 +21,21 @@ CAPABILITIES = (
 TIMED_GROUPS = ("chargeState", "location", "odometer")  # have their own lastUpdated
 UNREPORTED_FIELDS = frozenset({"lastSeen", "lastUpdated"})  # changes of these alone cause no event
 KM_PER_DEGREE = 111.32
+MAX_REAL_KMH = 200.0
+"""The fastest that a car drives by the real clock. At a higher time factor, it drives less far in the same time."""
 POLICY = {"isEnabled": False, "deadline": None, "minimumChargeLimit": 0}
 
 
-def build_observed_vehicle(car: Car, vehicle: Vehicle, *, valid: bool, now: str, location_id: str | None) -> Json:
-    """Build the vehicle object after a poll of the vendor at `now`."""
+def build_observed_vehicle(  # noqa: PLR0913 - what an observation depends on
+    car: Car, vehicle: Vehicle, *, valid: bool, now: str, location_id: str | None, time_factor: float = 1.0
+) -> Json:
+    """Build the vehicle object after a poll of the vendor at `now`.
+
+    Timestamps are real, so power, remaining time and distances are those of the real clock, too: a car that lives
+    `time_factor` times as fast charges with that many times its power.
+    """
     vehicle_object = _clear_withheld_fields(
-        car, _build_full_vehicle(car, vehicle, valid=valid, location_id=location_id)
+        car, _build_full_vehicle(car, vehicle, valid=valid, location_id=location_id, time_factor=time_factor)
     )
     if "vehicle:read:location" not in vehicle.scopes:  # SIM: the effect of a missing scope is not published
         vehicle_object["location"] = {"id": None, "latitude": None, "longitude": None}
@@ -67,9 +75,15 @@ def list_updated_fields(old: Json, new: Json) -> list[str]:
     return changed if any(path.rpartition(".")[2] not in UNREPORTED_FIELDS for path in changed) else []
 
 
-def get_position(car: Car) -> tuple[float, float]:
+def get_distance_share(spec: CarSpec, time_factor: float) -> float:
+    """Return the share of its distances that a car drives, so that it is never faster than MAX_REAL_KMH."""
+    return min(1.0, MAX_REAL_KMH / (spec.cruise_kmh * time_factor))
+
+
+def get_position(car: Car, time_factor: float = 1.0) -> tuple[float, float]:
     """Return latitude and longitude of the car. Its circular road starts and ends at its home."""
-    radius = car.model.spec.loop_km / (2 * math.pi) / KM_PER_DEGREE
+    loop_km = car.model.spec.loop_km * get_distance_share(car.model.spec, time_factor)
+    radius = loop_km / (2 * math.pi) / KM_PER_DEGREE
     turn = 2 * math.pi * car.state.loop_km / car.model.spec.loop_km
     latitude, longitude = car.model.home
     longitude_scale = math.cos(math.radians(latitude))
@@ -102,9 +116,11 @@ def _build_capability(car: Car, scopes: tuple[str, ...], name: str, *, valid: bo
     }
 
 
-def _build_full_vehicle(car: Car, vehicle: Vehicle, *, valid: bool, location_id: str | None) -> Json:
+def _build_full_vehicle(
+    car: Car, vehicle: Vehicle, *, valid: bool, location_id: str | None, time_factor: float = 1.0
+) -> Json:
     model = car.model
-    latitude, longitude = get_position(car)
+    latitude, longitude = get_position(car, time_factor)
     return {
         "id": vehicle.id,
         "userId": vehicle.user_id,
@@ -117,7 +133,7 @@ def _build_full_vehicle(car: Car, vehicle: Vehicle, *, valid: bool, location_id:
             "year": model.year,
             "displayName": model.nickname,
         },
-        "chargeState": _build_charge_state(car),
+        "chargeState": _build_charge_state(car, time_factor),
         "smartChargingPolicy": vehicle.policy,
         "location": {"id": location_id, "latitude": latitude, "longitude": longitude},
         "odometer": {"distance": math.floor(car.state.odometer_km)},
@@ -126,7 +142,7 @@ def _build_full_vehicle(car: Car, vehicle: Vehicle, *, valid: bool, location_id:
     }
 
 
-def _build_charge_state(car: Car) -> Json:
+def _build_charge_state(car: Car, time_factor: float = 1.0) -> Json:
     spec, state = car.model.spec, car.state
     power = _get_reported_power(car, state)
     is_known = power is not Power.UNKNOWN
@@ -141,8 +157,8 @@ def _build_charge_state(car: Car) -> Json:
         "isFullyCharged": full if is_known else None,
         "batteryCapacity": car.model.reported_battery_kwh or spec.battery_kwh,
         "chargeLimit": state.limit_percent,
-        "chargeRate": round(charge_kw(spec, state), 1) if charging else None,
-        "chargeTimeRemaining": math.ceil(minutes_to_limit(spec, state)) if charging else None,
+        "chargeRate": round(charge_kw(spec, state) * time_factor, 1) if charging else None,
+        "chargeTimeRemaining": math.ceil(minutes_to_limit(spec, state) / time_factor) if charging else None,
         "maxCurrent": state.max_current,
         "powerDeliveryState": power.value,
         "pluggedInChargerId": None,

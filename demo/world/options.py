@@ -22,9 +22,9 @@ prints the simulator's address; the list contains the ids of the cars):
   curl -s http://127.0.0.1:18400/_sim/vehicles
   curl -s http://127.0.0.1:18400/_sim/vehicles/ID -d '{"activity": "drive"}'
       drive, park, plug_in, unplug, charge, stop; auto resumes the daily routine
-  curl -s http://127.0.0.1:18400/_sim/vehicles/ID -d '{"battery_level": 20, "charge_limit": 90}'
+  curl -s http://127.0.0.1:18400/_sim/vehicles/ID -d '{"charge_limit": 90}'
   curl -s http://127.0.0.1:18400/_sim/vehicles/ID -d '{"reachable": false}'
-  curl -s http://127.0.0.1:18400/_sim/clock -d '{"speed": 120}'
+  curl -s http://127.0.0.1:18400/_sim/clock -d '{"speed": 5}'
 
 Exit status: 0 after Ctrl-C or a successful check, 1 after a failure, 2 after an error that you can fix.
 """
@@ -43,9 +43,9 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     add(
         "--speed",
         type=_parse_speed,
-        default=30.0,
+        default=20.0,
         metavar="N",
-        help="time factor of the simulation (default 30)",
+        help="time factor of the simulation (default 20); above 25, the relay doubts what the cars report",
     )
     add(
         "--state",

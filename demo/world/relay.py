@@ -75,19 +75,27 @@ class Relay:
 
     async def list_vehicles(self) -> list[Json]:
         """List the account's vehicle records."""
-        headers = {"Authorization": f"Bearer {self._context.state.saved.key}"}
-        async with self._context.session.get(f"{self.url}/api/ha/v2/vehicles", headers=headers) as response:
-            answer = await response.json()
-            if not response.ok:
-                raise ComponentError(f"the relay answered {response.status} to GET vehicles: {answer.get('title')}")
-        vehicles: list[Json] = answer["vehicles"]
+        vehicles: list[Json] = (await self._get("vehicles"))["vehicles"]
         return vehicles
+
+    async def list_sessions(self, vehicle_id: str) -> list[Json]:
+        """List a vehicle's charging sessions, newest first. `vehicle_id` is the relay's or Enode's."""
+        sessions: list[Json] = (await self._get(f"vehicles/{vehicle_id}/sessions"))["sessions"]
+        return sessions
 
     async def find_endpoint(self) -> Json:
         """Find the endpoint to which the relay delivers without a stream; None if none is registered."""
         headers = {"Authorization": f"Bearer {self._context.state.saved.key}"}
         async with self._context.session.get(f"{self.url}/api/ha/v2/endpoint", headers=headers) as response:
             return await response.json() if response.ok else None
+
+    async def _get(self, path: str) -> Json:
+        headers = {"Authorization": f"Bearer {self._context.state.saved.key}"}
+        async with self._context.session.get(f"{self.url}/api/ha/v2/{path}", headers=headers) as response:
+            answer = await response.json()
+            if not response.ok:
+                raise ComponentError(f"the relay answered {response.status} to GET {path}: {answer.get('title')}")
+        return answer
 
     async def stop_database(self) -> bool:
         """Stop a PostgreSQL server that a killed relay left. Returns whether there was one."""

@@ -27,11 +27,13 @@ class Message(Protocol):
 class SnapshotMessage:
     """The account and all its vehicles at one moment; a vehicle that isn't listed no longer exists.
 
-    `gap`: messages after the client's cursor are missing, because it could not be resumed in full.
+    `epoch` is the feed's: revisions can be compared only within one epoch. `gap`: messages after the client's cursor
+    are missing, because it could not be resumed in full.
     """
 
     event: ClassVar[str] = "snapshot"
     at: datetime
+    epoch: str
     account: JsonObject
     vehicles: Sequence[JsonObject]
     gap: bool = False
@@ -39,7 +41,13 @@ class SnapshotMessage:
     def body(self) -> JsonObject:
         """Return the JSON object; it has `gap` only where that is true."""
         gap: JsonObject = {"gap": True} if self.gap else {}
-        return {"at": format_timestamp(self.at), "account": self.account, "vehicles": list(self.vehicles), **gap}
+        return {
+            "at": format_timestamp(self.at),
+            "epoch": self.epoch,
+            "account": self.account,
+            "vehicles": list(self.vehicles),
+            **gap,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from relay.kit.public_path import get_route_path
+
 
 class ResponseHeadersMiddleware:
     """Middleware: add the same headers to every response, streams included."""
@@ -25,7 +27,7 @@ class ResponseHeadersMiddleware:
 class BodyLimitMiddleware:
     """Middleware: reject bodies over `limit` bytes, with or without Content-Length.
 
-    `is_exempt` is given the path, and is true for routes that enforce a limit of their own.
+    `is_exempt` is given the path of the route, and is true for routes that enforce a limit of their own.
     """
 
     def __init__(self, app: ASGIApp, limit: int, is_exempt: Callable[[str], bool]) -> None:
@@ -34,7 +36,7 @@ class BodyLimitMiddleware:
         self._is_exempt = is_exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
-        if scope["type"] != "http" or self._is_exempt(scope["path"]):
+        if scope["type"] != "http" or self._is_exempt(get_route_path(scope)):
             await self._app(scope, receive, send)
         else:
             await self._app(scope, self._limit_body(receive), send)

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from relay.kit.ingress import find_ingress_user_id
+from relay.kit.public_path import get_route_path
 from relay.pages.cookies import read_cookie, set_flash_cookie
 from relay.pages.csrf import get_csrf_token, set_visit_cookie
 from relay.pages.translations import (
@@ -83,15 +84,14 @@ def redirect_to(
 
 
 def add_root_path(request: Request, path: str) -> str:
-    """Address of a page for this browser: ingress adds a prefix to all paths."""
+    """Address of a page for this browser: ingress, or the public address, adds a prefix to all paths."""
     prefix: str = request.scope.get("root_path", "")
     return prefix + path
 
 
 def get_page_path(request: Request) -> str:
-    """Path of this page without the prefix of ingress."""
-    path: str = request.scope["path"]
-    return path.removeprefix(request.scope.get("root_path", ""))
+    """Path of this page without the prefix of ingress or of the public address."""
+    return get_route_path(request.scope)
 
 
 def get_translator(request: Request) -> Translator:

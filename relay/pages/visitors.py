@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from relay.identity.web_sessions import SignedInUser, find_web_session
 from relay.kit.ingress import find_ingress_user_id
 from relay.kit.problems import Problem
+from relay.kit.public_path import get_route_path
 from relay.pages.cookies import SESSION_COOKIE, read_cookie
 from relay.usecases.access.sign_in_owner import get_signed_in_owner
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
@@ -80,6 +81,6 @@ def _find_blocking_page(runtime: Runtime, visitor: SignedInUser) -> str | None:
 def _build_next_query(request: Request) -> str:
     if request.method not in {"GET", "HEAD"}:
         return ""
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    path = get_route_path(request.scope)
     query = f"?{request.url.query}" if request.url.query else ""
     return "?next=" + quote(path + query, safe="")

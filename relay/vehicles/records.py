@@ -37,10 +37,14 @@ class LinkRecord(TypedDict):
 
 
 class EnergyRecord(TypedDict):
-    """kWh charged since the vehicle was first seen; never decreasing. `home_kwh` is null until a home is set."""
+    """kWh charged since the vehicle was first seen, and discharged by V2X; never decreasing.
+
+    `home_kwh` is null until a home is set.
+    """
 
     lifetime_kwh: float
     home_kwh: float | None
+    discharged_kwh: float
 
 
 class SmartChargingRecord(TypedDict):
@@ -97,7 +101,7 @@ def render_vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
         "smart_charging": None if over_limit else _render_smart_charging(row["smart_charging"]),
         "interventions": [] if over_limit else list(row["interventions"] or ()),
         "command": None if over_limit or command is None else render_command_record(command),
-        "energy": None if over_limit else render_energy_record(row["lifetime_kwh"], row["home_kwh"]),
+        "energy": None if over_limit else render_energy_record(row),
     }
 
 
@@ -111,11 +115,16 @@ def render_link_record(row: Mapping[str, Any]) -> LinkRecord:
     return {"state": row["link_state"], "since": format_timestamp(row["link_since"])}
 
 
-def render_energy_record(lifetime_kwh: float | None, home_kwh: float | None) -> EnergyRecord | None:
+def render_energy_record(row: Mapping[str, Any]) -> EnergyRecord | None:
     """A vehicle's energy counters; None for a vehicle that has never reported anything about charging."""
-    if lifetime_kwh is None:
+    if row["lifetime_kwh"] is None:
         return None
-    return {"lifetime_kwh": round(lifetime_kwh, 3), "home_kwh": None if home_kwh is None else round(home_kwh, 3)}
+    home_kwh = row["home_kwh"]
+    return {
+        "lifetime_kwh": round(row["lifetime_kwh"], 3),
+        "home_kwh": None if home_kwh is None else round(home_kwh, 3),
+        "discharged_kwh": round(row["discharged_kwh"], 3),
+    }
 
 
 def render_command_record(row: Mapping[str, Any]) -> CommandRecord:

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -146,6 +148,7 @@ class RelayDouble:
             "url": "https://link.example.com/once",
             "expires_at": "2026-11-20T18:20:00Z",
         }
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.url = ""
         self.has_oauth = True
         self.authorize_url = ""
@@ -157,6 +160,7 @@ class RelayDouble:
         self.grants: dict[tuple[str, str], str] = {}
         self.token_counter = itertools.count(1)
         app = web.Application()
+        app.on_response_prepare.append(self._set_date)
         app.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
         app.router.add_post("/oauth/token", self._token)
         app.router.add_post("/oauth/revoke", self._revoke)
@@ -188,7 +192,13 @@ class RelayDouble:
     def snapshot(self) -> dict[str, Any]:
         gap = {"gap": True} if self.has_gap else {}
         vehicles = list(self.records.values())
-        return {"at": "2026-11-20T18:05:00.000Z", "account": self.account, "vehicles": vehicles, **gap}
+        return {
+            "at": "2026-11-20T18:05:00.000Z",
+            "epoch": self.epoch,
+            "account": self.account,
+            "vehicles": vehicles,
+            **gap,
+        }
 
     def push_record(self, changed: dict[str, Any]) -> None:
         """Replace a vehicle's record and send it on all streams."""
@@ -239,6 +249,9 @@ class RelayDouble:
         }
 
     # Request handlers
+
+    async def _set_date(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = format_datetime(self.now(), usegmt=True)
 
     async def _metadata(self, request: web.Request) -> web.Response:
         self.requests.append(Request(request.method, request.path, dict(request.headers), None))

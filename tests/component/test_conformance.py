@@ -134,7 +134,7 @@ def test_config_flow_is_translated():
     errors = {key for _, key in ERROR_KEYS}
     assert set(config["error"]) == {"invalid_url", *errors}
     # Home Assistant itself translates the OAuth errors.
-    assert set(config["abort"]) == {"already_configured", "account_mismatch", *errors}
+    assert set(config["abort"]) == {"already_configured", "account_mismatch", "classic_entry", *errors}
     steps = config["step"]
     assert {name: set(step.get("data", ())) for name, step in steps.items()} == {
         "user": {"url"},
@@ -161,7 +161,7 @@ def test_repair_issues_are_translated():
         assert ("description" in issue) is (key != "link_broken")
     flow = EN["issues"]["link_broken"]["fix_flow"]
     assert set(flow["step"]) == {"confirm", "relink"}
-    assert set(flow["abort"]) == {"cannot_relink", "not_broken", "timeout", "vehicle_gone"}
+    assert set(flow["abort"]) == {"cannot_relink", "entry_unloaded", "not_broken", "timeout", "vehicle_gone"}
 
 
 def find_keywords(name: str, arg: str) -> list[tuple[Path, ast.keyword]]:

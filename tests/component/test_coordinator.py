@@ -60,10 +60,13 @@ async def test_older_revision_is_ignored(hass: HomeAssistant, relay: RelayDouble
     await wait_for_state(hass, TESLA_BATTERY, "60")
 
 
-async def test_snapshot_replaces_newer_revisions(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
+async def test_snapshot_of_a_new_epoch_replaces_newer_revisions(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
     relay.records[TESLA] = make_tesla_record(50, 57)
     await setup_entry()
-    relay.records[TESLA] = make_tesla_record(3, 33)  # the relay was restored from a backup
+    relay.epoch = "e2"  # the relay was restored from a backup
+    relay.records[TESLA] = make_tesla_record(3, 33)
     relay.break_streams()
     await wait_for_state(hass, TESLA_BATTERY, "33")
     relay.push_record(make_tesla_record(4, 34))

@@ -5,6 +5,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from custom_components.evconduit.client import (
     AccountDisabledError,
+    CertificateError,
     CommandReason,
     CommandRefusedError,
     EndpointRefusedError,
@@ -12,8 +13,10 @@ from custom_components.evconduit.client import (
     ForbiddenError,
     NotBrokenError,
     NotFoundError,
+    NoTlsError,
     PlanRequiredError,
     QuotaExhaustedError,
+    RedirectedError,
     RelayConnectionError,
     RelayError,
     TooManyRequestsError,
@@ -35,6 +38,9 @@ ROWS = [
     (EnodeUnavailableError("x"), "enode_unavailable", "cannot_connect"),
     (TooManyRequestsError("x"), "cannot_connect", "cannot_connect"),
     (RelayConnectionError("x"), "cannot_connect", "cannot_connect"),
+    (CertificateError("x"), "invalid_certificate", "invalid_certificate"),
+    (NoTlsError("x"), "no_tls", "no_tls"),
+    (RedirectedError(301, None), "unsupported_relay", "redirected"),
     (TryAgainError("x"), "cannot_connect", "cannot_connect"),
     (EndpointRefusedError("x"), "relay_error", "unknown"),
     (NotBrokenError("x"), "relay_error", "unknown"),

@@ -199,3 +199,114 @@ async def test_fix_flow_for_a_removed_vehicle_only_confirms(
     for data in (None, {"entry_id": "gone"}, {"entry_id": entry.entry_id, "vehicle_id": "gone"}):
         fix = await repairs.async_create_fix_flow(hass, LINK_BROKEN, data)
         assert isinstance(fix, repairs.ConfirmRepairFlow)
+
+
+@pytest.mark.usefixtures("relink_supported")
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        ("removed", "vehicle_gone"),
+        ("absent", "vehicle_gone"),
+        ("reloaded", "entry_unloaded"),
+        ("unloaded", "entry_unloaded"),
+    ],
+)
+async def test_fix_flow_ends_when_nothing_can_be_linked_any_more(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, *, flow: Flow, ending: str, reason: str
+):
+    relay.records[TESLA] = make_record(TESLA, link=BROKEN)
+    entry = await setup_entry()
+    await flow.start(LINK_BROKEN)
+    await flow.submit()
+    if ending == "removed":
+        relay.remove_vehicle(TESLA)
+    elif ending == "absent":
+        del relay.records[TESLA]
+        relay.break_streams()
+    elif ending == "reloaded":
+        await hass.config_entries.async_reload(entry.entry_id)
+    else:
+        await hass.config_entries.async_unload(entry.entry_id)
+    manager = hass.data["repairs"]["flow_manager"]
+    await wait_until(lambda: [step["step_id"] for step in manager.async_progress()] == [reason])
+    step = await flow.submit()
+    assert (step["type"], step["reason"]) == ("abort", reason)
+    assert not await flow.is_open()
+
+
+@pytest.mark.usefixtures("relink_supported")
+async def test_fix_flow_that_was_not_continued_before_a_reload_aborts(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, flow: Flow
+):
+    relay.records[TESLA] = make_record(TESLA, link=BROKEN)
+    entry = await setup_entry()
+    await flow.start(LINK_BROKEN)
+    await hass.config_entries.async_reload(entry.entry_id)
+    step = await flow.submit()
+    assert (step["type"], step["reason"]) == ("abort", "entry_unloaded")
+    assert relay.get_requests("/relink") == []
+
+
+def is_ignored(issue_registry: ir.IssueRegistry, id_: str) -> bool | None:
+    issue = issue_registry.async_get_issue(DOMAIN, id_)
+    return None if issue is None or not issue.active else issue.dismissed_version is not None
+
+
+async def test_ignored_issue_stays_ignored_after_a_reload(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, issue_registry: ir.IssueRegistry
+):
+    ids = (LINK_BROKEN, f"intervention_{TESLA}_i1")
+    relay.records[TESLA] = make_record(TESLA, link=BROKEN, interventions=[SAFETY, SAFETY | {"id": "i2"}])
+    entry = await setup_entry()
+    for id_ in ids:
+        ir.async_ignore_issue(hass, DOMAIN, id_, ignore=True)
+    for _ in range(2):
+        await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done()
+        assert [is_ignored(issue_registry, id_) for id_ in ids] == [True, True]
+        assert is_ignored(issue_registry, f"intervention_{TESLA}_i2") is False
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+async def test_issue_that_was_resolved_while_unloaded_is_forgotten(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, issue_registry: ir.IssueRegistry, *, is_gone: bool
+):
+    """If it comes back, the user sees it."""
+    relay.records[TESLA] = make_record(TESLA, 2, link=BROKEN)
+    entry = await setup_entry()
+    ir.async_ignore_issue(hass, DOMAIN, LINK_BROKEN, ignore=True)
+    await hass.config_entries.async_unload(entry.entry_id)
+    if is_gone:
+        del relay.records[TESLA]
+    else:
+        relay.records[TESLA] = make_record(TESLA, 3)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await wait_until(lambda: is_ignored(issue_registry, LINK_BROKEN) is None)
+    relay.push_record(make_record(TESLA, 4, link=BROKEN))
+    await wait_until(lambda: is_ignored(issue_registry, LINK_BROKEN) is False)
+
+
+async def test_issue_that_was_ignored_before_a_restart_is_forgotten_when_it_is_resolved(
+    relay: RelayDouble, setup_entry: SetupEntry, issue_registry: ir.IssueRegistry
+):
+    """After a restart of Home Assistant the registry has the id alone, as inactive."""
+    id_ = f"intervention_{TESLA}_i1"
+    for other_id in (id_, f"intervention_{TESLA}x_i1"):
+        ir.async_create_issue(
+            issue_registry.hass, DOMAIN, other_id, is_fixable=False, severity=ir.IssueSeverity.WARNING,
+            translation_key="intervention",
+        )  # fmt: skip
+        ir.async_ignore_issue(issue_registry.hass, DOMAIN, other_id, ignore=True)
+    await setup_entry()
+    assert is_ignored(issue_registry, f"intervention_{TESLA}x_i1")
+    assert is_ignored(issue_registry, id_) is None
+
+
+async def test_ignored_issue_is_deleted_with_its_entry(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, issue_registry: ir.IssueRegistry
+):
+    relay.records[TESLA] = make_record(TESLA, link=BROKEN)
+    entry = await setup_entry()
+    ir.async_ignore_issue(hass, DOMAIN, LINK_BROKEN, ignore=True)
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert get_issues(issue_registry) == {}

@@ -7,9 +7,10 @@ import pytest
 from aiohttp import ClientTimeout
 from freezegun.api import FrozenDateTimeFactory
 from helpers import SetupEntry, advance_time, wait_for_state, wait_until
-from homeassistant.const import ATTR_ENTITY_ID, SERVICE_TURN_OFF, SERVICE_TURN_ON
+from homeassistant.const import ATTR_ENTITY_ID, EVENT_STATE_CHANGED, SERVICE_TURN_OFF, SERVICE_TURN_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from pytest_homeassistant_custom_component.common import async_capture_events
 from relay_double import HYUNDAI, TESLA, Problem, RelayDouble, make_command, make_record
 
 from custom_components.evconduit import vehicle_coordinator
@@ -307,3 +308,58 @@ async def test_last_command_wins(hass: HomeAssistant, relay: RelayDouble, setup_
     await call_switch_action(hass, SERVICE_TURN_ON)
     assert get_states(hass)[0] == "on"
     assert [request.body["action"] for request in relay.get_requests("/charging")] == ["STOP", "START"]
+
+
+async def test_command_does_not_wait_for_that_of_another_vehicle(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
+    """A car may take a minute. Commands to the same car are sent one after the other."""
+    await setup_entry()
+    may_respond = asyncio.Event()
+
+    async def hold_first_response() -> None:
+        if len(relay.get_requests("/charging")) == 1:
+            await may_respond.wait()
+
+    relay.before_response["charging"] = hold_first_response
+    first = hass.async_create_task(call_switch_action(hass, SERVICE_TURN_OFF))
+    await wait_until(lambda: len(relay.get_requests("/charging")) == 1)
+    second = hass.async_create_task(call_switch_action(hass, SERVICE_TURN_ON))
+    async with asyncio.timeout(5):
+        await call_switch_action(hass, SERVICE_TURN_OFF, "switch.hyundai_charging")
+    assert not first.done()
+    assert not second.done()
+    may_respond.set()
+    await asyncio.gather(first, second)
+    sent = [(request.path.split("/")[-2], request.body["action"]) for request in relay.get_requests("/charging")]
+    assert sent == [(TESLA, "STOP"), (HYUNDAI, "STOP"), (TESLA, "START")]
+
+
+@pytest.mark.parametrize(
+    ("problem", "changes"),
+    [
+        (Problem(422, "command-refused", {"reason": {"type": "NOT_PLUGGED_IN", "detail": "Not plugged in."}}), {}),
+        (Problem(429, "quota-exhausted"), {}),
+        (Problem(401, "unauthorized"), {}),
+        (None, {"state": "failed"}),  # accepted, and cancelled at once
+    ],
+)
+@pytest.mark.parametrize("service", [SERVICE_TURN_ON, SERVICE_TURN_OFF])
+async def test_state_is_written_again_after_a_refused_command(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, *, problem: Problem | None, changes, service: str
+):
+    """Otherwise the frontend goes on to show the requested state: it receives no unchanged state."""
+    if service == SERVICE_TURN_ON:
+        relay.records[TESLA] = make_record(TESLA, vehicle=STOPPED)
+    await setup_entry()
+    before = hass.states.get(SWITCH)
+    assert before is not None
+    events = async_capture_events(hass, EVENT_STATE_CHANGED)
+    relay.command_changes = changes
+    with relay.failing(*["charging"] * bool(problem), with_=problem or Problem(500)), pytest.raises(HomeAssistantError):
+        await call_switch_action(hass, service)
+    await hass.async_block_till_done()
+    written = [event.data["new_state"] for event in events if event.data["entity_id"] == SWITCH]
+    assert [state.state for state in written] == [before.state]
+    assert written[0].last_updated > before.last_updated
+    assert "force_update" not in written[0].attributes

@@ -9,8 +9,11 @@ from config_flow_helpers import remove_entries
 from freezegun.api import FrozenDateTimeFactory
 from helpers import MINUTE, SetupEntry, advance_time, wait_until
 from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
-from relay_double import Problem, RelayDouble, make_account
+from homeassistant.helpers import entity_platform
+from relay_double import RENAULT, Problem, RelayDouble, make_account, make_record
+from webhook_helpers import Post, create_delivery
 
 from custom_components.evconduit.const import DOMAIN
 from custom_components.evconduit.coordinator import AccountCoordinator
@@ -81,3 +84,65 @@ async def test_failed_setup_leaves_no_task_running(hass: HomeAssistant, relay: R
         entry = await setup_entry()
         assert entry.state is not ConfigEntryState.LOADED
     assert [task for task in asyncio.all_tasks() if DOMAIN in task.get_name()] == []
+
+
+async def test_vehicle_that_appears_during_unloading_leaves_no_entity(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, monkeypatch: pytest.MonkeyPatch
+):
+    """It has entities once the entry is loaded again."""
+    del relay.records[RENAULT]
+    entry = await setup_entry()
+    coordinator = entry.runtime_data.coordinator
+    unload = hass.config_entries.async_forward_entry_unload
+
+    async def add_vehicle_first(*args) -> bool:
+        if RENAULT not in relay.records:
+            relay.push_record(make_record(RENAULT, 2))
+            await wait_until(lambda: RENAULT in coordinator.vehicles)
+            await asyncio.sleep(0)
+        return await unload(*args)
+
+    async def add_vehicle_after(*args) -> bool:
+        result = await unload(*args)
+        if RENAULT not in relay.records:
+            relay.push_record(make_record(RENAULT, 2))
+            await wait_until(lambda: RENAULT in coordinator.vehicles)
+        return result
+
+    for add_vehicle in (add_vehicle_first, add_vehicle_after):
+        with monkeypatch.context() as patched:
+            patched.setattr(hass.config_entries, "async_forward_entry_unload", add_vehicle)
+            assert await hass.config_entries.async_unload(entry.entry_id)
+        await hass.async_block_till_done()
+        entities = [
+            entity.entity_id
+            for platform in entity_platform.async_get_platforms(hass, DOMAIN)
+            for entity in platform.entities.values()
+        ]
+        assert entities == []
+        assert {state.state for state in hass.states.async_all() if state.domain != "zone"} <= {STATE_UNAVAILABLE}
+        await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+        coordinator = entry.runtime_data.coordinator
+        assert hass.states.get("sensor.renault_zoe_battery_level").state == "100"
+        relay.remove_vehicle(RENAULT)
+        await wait_until(lambda: RENAULT not in entry.runtime_data.coordinator.vehicles)
+
+
+@pytest.mark.usefixtures("webhook_supported")
+async def test_delivery_to_an_entry_that_stopped_is_not_acknowledged(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, *, hass_client_no_auth, freezer, hass_storage
+):
+    """The relay keeps it. If it were applied, its state would be stored after the entry was removed."""
+    entry = await setup_entry()
+    await wait_until(lambda: entry.data.get("webhook_secret"))
+    post = Post(await hass_client_no_auth(), entry)
+    runtime = entry.runtime_data
+    relay.problems["stream"] = Problem(502, is_relay=False)
+    relay.break_streams()
+    await wait_until(lambda: not runtime.coordinator.is_streaming)
+    await runtime.async_stop()
+    assert await post(create_delivery(("vehicle", "e1.9", make_record(RENAULT, 9)))) == 503
+    await remove_entries(hass)
+    await advance_time(hass, freezer, 2 * MINUTE)
+    assert f"{DOMAIN}.{entry.entry_id}" not in hass_storage

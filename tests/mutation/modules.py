@@ -14,9 +14,11 @@ MODULES: tuple[ModuleRow, ...] = (
             "relay/vehicles/classic_records.py",
             "relay/vehicles/corrections.py",
             "relay/vehicles/display_name.py",
+            "relay/vehicles/future_versions.py",
             "relay/vehicles/links.py",
             "relay/vehicles/merge.py",
             "relay/vehicles/models.py",
+            "relay/vehicles/object_limits.py",
             "relay/vehicles/records.py",
             "relay/vehicles/transitions.py",
             "relay/vehicles/vin.py",
@@ -25,15 +27,20 @@ MODULES: tuple[ModuleRow, ...] = (
     ),
     ModuleRow(
         modules=(
+            "relay/vehicles/charging/counters.py",
+            "relay/vehicles/charging/counting.py",
             "relay/vehicles/charging/derivation.py",
             "relay/vehicles/charging/energy.py",
+            "relay/vehicles/charging/evidence.py",
             "relay/vehicles/charging/fold.py",
-            "relay/vehicles/charging/home_and_rates.py",
+            "relay/vehicles/charging/home.py",
             "relay/vehicles/charging/ledger.py",
             "relay/vehicles/charging/owner_corrections.py",
             "relay/vehicles/charging/periods.py",
             "relay/vehicles/charging/rows.py",
             "relay/vehicles/charging/session_records.py",
+            "relay/vehicles/charging/sessions.py",
+            "relay/vehicles/charging/slices.py",
         ),
         tests=("tests/relay/vehicles/charging",),
     ),
@@ -90,7 +97,7 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=("tests/relay/kit",),
     ),
     ModuleRow(
-        modules=("relay/inbox/parser.py", "relay/inbox/signature.py"),
+        modules=("relay/inbox/array_splitter.py", "relay/inbox/parser.py", "relay/inbox/signature.py"),
         tests=("tests/relay/inbox",),
     ),
     ModuleRow(
@@ -236,7 +243,15 @@ MODULES: tuple[ModuleRow, ...] = (
     ),
     ModuleRow(
         modules=("custom_components/evconduit/webhook_handler.py",),
-        tests=("tests/component/test_webhook.py",),
+        tests=("tests/component/test_clock.py", "tests/component/test_webhook.py"),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/record_order.py",),
+        tests=("tests/component/test_record_order.py",),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/client/clock.py", "custom_components/evconduit/clock_issue.py"),
+        tests=("tests/component/test_clock.py",),
     ),
     ModuleRow(
         modules=("custom_components/evconduit/error_messages.py",),
@@ -256,6 +271,6 @@ MODULES: tuple[ModuleRow, ...] = (
     ),
     ModuleRow(
         modules=("custom_components/evconduit/repair_issues.py",),
-        tests=("tests/component/test_repair_issues.py",),
+        tests=("tests/component/test_repair_issues.py", "tests/component/test_repairs.py"),
     ),
 )

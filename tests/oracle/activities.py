@@ -34,23 +34,31 @@ class Leg:
     contact: str = "usual"
 
 
-def plan_next(random: Random, profile: CarProfile, state: CarState) -> list[Leg]:
-    """The legs that a car that is parked and unplugged could do next."""
+MAX_PLUG_INS_AT_HOME = 2
+MAX_PLUG_INS_AWAY = 1
+
+
+def plan_next(random: Random, profile: CarProfile, state: CarState, plug_ins: int) -> list[Leg]:
+    """The legs that a car that is parked and unplugged could do next. `plug_ins` counts those since it last moved.
+
+    A car that is plugged in again and again where it stands can't be told from one that reports UNPLUGGED when full.
+    """
     percent = battery_percent(profile.spec, state)
     is_home = state.loop_km == 0
+    can_plug_in = plug_ins < (MAX_PLUG_INS_AT_HOME if is_home else MAX_PLUG_INS_AWAY)
     choices: list[tuple[float, Callable[[], Iterator[Leg]]]] = [(2, lambda: _park(random))]
     if is_home:
         choices += [
-            (4, lambda: _charge_at_home(random)),
+            (4 if can_plug_in else 0, lambda: _charge_at_home(random)),
             (3 if percent > 15 else 0, lambda: _drive(random, profile, state, home=False)),
-            (0.7 if percent > 40 else 0, lambda: _discharge(random, percent)),
+            (0.7 if can_plug_in and percent > 40 else 0, lambda: _discharge(random, percent)),
             (0.4, lambda: _sleep(random)),
         ]
     else:
         choices += [
             (4 if percent > 8 else 0, lambda: _drive(random, profile, state, home=True)),
-            (3, lambda: _charge_fast(random, profile)),
-            (1, lambda: _charge_at_work(random)),
+            (3 if can_plug_in else 0, lambda: _charge_fast(random, profile)),
+            (1 if can_plug_in else 0, lambda: _charge_at_work(random)),
             (0.4 if percent > 5 else 3, lambda: _tow(random)),
         ]
     weights, plans = zip(*choices, strict=True)

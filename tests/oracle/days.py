@@ -114,6 +114,7 @@ class _Simulation:
         self._vehicle = _create_vehicle(day.profile)
         self._next_poll = 0.0
         self._plug = 0
+        self._plug_at_move = 0
         self._flow: Flow | None = None
         self._silence: tuple[float, float] = (-1.0, -1.0)
 
@@ -124,7 +125,7 @@ class _Simulation:
         self._poll("usual")
         legs = 0
         while (self.now < duration or self.now < self._silence[1]) and legs < MAX_LEGS:
-            for leg in plan_next(self._random, self.day.profile, self._car.state):
+            for leg in plan_next(self._random, self.day.profile, self._car.state, self._plug - self._plug_at_move):
                 self._run_leg(leg)
                 legs += 1
         # A car at rest at last, so that what happened before is reported.
@@ -159,6 +160,8 @@ class _Simulation:
     def _count_plug(self, before: Power) -> None:
         if self._car.state.power.is_plugged_in and not before.is_plugged_in:
             self._plug += 1
+        if self._car.state.driving:
+            self._plug_at_move = self._plug
         if self._flow is not None and self._car.state.power is not before:
             self._flow = None
 

@@ -12,10 +12,12 @@ from relay.gateways.enode.json_fields import parse_datetime
 from relay.kit.clock_skew import cap_reported_time
 from relay.kit.json_object import JsonObject
 from relay.vehicles.changes import apply_report, build_change, create_vehicle, merge_vehicle_report
+from relay.vehicles.charging.counters import EnergyCounters
 from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.fold import process_samples
-from relay.vehicles.charging.home_and_rates import HomeAndRates, HomeLocation
-from relay.vehicles.charging.ledger import ChargingSession, EnergyCounters, amend_ledger, match_sessions
+from relay.vehicles.charging.home import HomeLocation
+from relay.vehicles.charging.ledger import StartingPoint, amend_ledger, match_sessions
+from relay.vehicles.charging.sessions import ChargingSession
 from relay.vehicles.models import Vehicle, VehicleReport
 from relay.vehicles.plausibility.raw_samples import RawSample, merge_raw_samples, parse_raw_sample
 from tests.oracle.car_profiles import HOME
@@ -23,7 +25,7 @@ from tests.oracle.days import START
 from tests.oracle.enode_feed import Arrival
 
 HOME_RADIUS_M = 200.0
-PLACES = HomeAndRates(home=HomeLocation(latitude=HOME[0], longitude=HOME[1], radius_m=HOME_RADIUS_M))
+PLACES = HomeLocation(latitude=HOME[0], longitude=HOME[1], radius_m=HOME_RADIUS_M)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +141,11 @@ class _Relay:
         )
 
     def _derive(self, start: DerivationState, samples: list[RawSample], recorded: list[ChargingSession]) -> None:
-        derived, state = process_samples(start, samples)
-        amendment = amend_ledger(self._counters, recorded, match_sessions(recorded, derived), state, PLACES)
-        self._counters, self._state, self._newest = amendment.ledger.counters, state, amendment.ledger.session
+        derivation = process_samples(start, samples)
+        starting_point = StartingPoint(state=start, sessions=recorded, counters=self._counters)
+        matches = match_sessions(recorded, derivation.periods)
+        ledger = (amendment := amend_ledger(starting_point, matches, derivation, PLACES)).ledger
+        self._counters, self._state, self._newest = ledger.counters, derivation.state, ledger.session
         changed = {session.id: session for session in amendment.sessions}
         gone = set(amendment.removed_ids)
         kept = [changed.pop(session.id, session) for session in self._sessions if session.id not in gone]

@@ -33,6 +33,12 @@ def test_defaults_are_a_self_hosted_relay(monkeypatch, tmp_path):
         ({"EVCONDUIT_MODE": "clod"}, "EVCONDUIT_MODE"),
         ({"EVCONDUIT_SECRET_KEY": "hush-hush"}, "EVCONDUIT_SECRET_KEY"),
         ({"EVCONDUIT_PUBLIC_URL": "hush hush"}, "EVCONDUIT_PUBLIC_URL"),
+        ({"EVCONDUIT_PUBLIC_URL": "https://hush:hush@relay.example.org"}, "EVCONDUIT_PUBLIC_URL"),
+        ({"EVCONDUIT_PUBLIC_URL": "https://relay.example.org/?hush"}, "EVCONDUIT_PUBLIC_URL"),
+        ({"EVCONDUIT_PUBLIC_URL": "https://relay.example.org/#hush"}, "EVCONDUIT_PUBLIC_URL"),
+        ({"EVCONDUIT_PUBLIC_URL": "https://relay.example.org//hush"}, "EVCONDUIT_PUBLIC_URL"),
+        ({"EVCONDUIT_PUBLIC_URL": "https://relay.example.org/hush%20hush"}, "EVCONDUIT_PUBLIC_URL"),
+        ({"EVCONDUIT_PUBLIC_URL": "https://relay.example.org/hush;x"}, "EVCONDUIT_PUBLIC_URL"),
         ({"ENODE_CLIENT_ID": "me"}, "ENODE_CLIENT_SECRET is missing"),
         ({"ENODE_CLIENT_SECRET": "hush-hush"}, "ENODE_CLIENT_ID is missing"),
         ({"WEBHOOK_URL": "https://relay.example.org/x"}, "ENODE_WEBHOOK_SECRET is missing"),
@@ -64,6 +70,22 @@ def test_invalid_settings_are_reported_in_one_line_without_the_value(monkeypatch
     assert named in str(caught.value)
     assert "hush" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "base_url", "path"),
+    [
+        ("https://relay.example.org", "https://relay.example.org", ""),
+        ("https://relay.example.org/", "https://relay.example.org", ""),
+        ("http://192.168.1.20:8080/ev-conduit_2/", "http://192.168.1.20:8080/ev-conduit_2", "/ev-conduit_2"),
+        ("https://example.org/home/relay", "https://example.org/home/relay", "/home/relay"),
+        ("", "http://127.0.0.1:8300", ""),
+    ],
+)
+def test_public_address_may_have_a_path(monkeypatch, url, base_url, path):
+    monkeypatch.setenv("EVCONDUIT_PUBLIC_URL", url)
+    settings = load_settings()
+    assert (settings.base_url, settings.public_path) == (base_url, path)
 
 
 def test_empty_variable_counts_as_not_set(monkeypatch):

@@ -1,18 +1,22 @@
 """Client for API v2 of EVConduit relays. Needs aiohttp; doesn't import Home Assistant."""
 
 from .client import RelayClient
-from .cursor import is_at_or_before
+from .clock import RelayClock
+from .cursor import is_at_or_before, split_cursor
 from .endpoint import Endpoint, EndpointState
 from .errors import (
     AccountDisabledError,
+    CertificateError,
     CommandRefusedError,
     EndpointRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
     NotBrokenError,
     NotFoundError,
+    NoTlsError,
     PlanRequiredError,
     QuotaExhaustedError,
+    RedirectedError,
     RelayConnectionError,
     RelayError,
     TooManyRequestsError,
@@ -34,12 +38,12 @@ from .models import (
     VehicleRecord,
     VehicleRemoved,
 )
-from .oauth import CLIENT_ID, SCOPE, find_authorize_url, get_token_url, revoke_token
+from .oauth import CLIENT_ID, SCOPE, find_authorize_url, find_relay, get_token_url, revoke_token
 from .responses import RELAY_HEADER, parse_retry_after
 from .stream import Message, ReceivedMessage, RelayStream, StreamClosed
-from .url import parse_relay_url
+from .url import has_scheme, list_relay_urls, parse_relay_url
 from .vehicle import Capabilities, Capability, PowerDeliveryState, Vehicle
-from .webhook import SignatureError, WebhookDelivery, verify_signature
+from .webhook import SignatureError, TimestampError, WebhookDelivery, get_timestamp, verify_signature
 
 __all__ = [
     "CLIENT_ID",
@@ -49,6 +53,7 @@ __all__ = [
     "AccountDisabledError",
     "Capabilities",
     "Capability",
+    "CertificateError",
     "Command",
     "CommandKind",
     "CommandReason",
@@ -66,19 +71,23 @@ __all__ = [
     "LinkState",
     "MalformedError",
     "Message",
+    "NoTlsError",
     "NotBrokenError",
     "NotFoundError",
     "PlanRequiredError",
     "PowerDeliveryState",
     "QuotaExhaustedError",
     "ReceivedMessage",
+    "RedirectedError",
     "RelayClient",
+    "RelayClock",
     "RelayConnectionError",
     "RelayError",
     "RelayStream",
     "SignatureError",
     "Snapshot",
     "StreamClosed",
+    "TimestampError",
     "TooManyRequestsError",
     "Transition",
     "TryAgainError",
@@ -89,10 +98,15 @@ __all__ = [
     "VehicleRemoved",
     "WebhookDelivery",
     "find_authorize_url",
+    "find_relay",
+    "get_timestamp",
     "get_token_url",
+    "has_scheme",
     "is_at_or_before",
+    "list_relay_urls",
     "parse_relay_url",
     "parse_retry_after",
     "revoke_token",
+    "split_cursor",
     "verify_signature",
 ]

@@ -1,3 +1,4 @@
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
@@ -6,6 +7,7 @@ from typing import Final
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from yarl import URL
 
+from .clock import RelayClock
 from .endpoint import Endpoint
 from .errors import NotFoundError, UnauthorizedError, UnsupportedRelayError
 from .json_reader import JsonObject, JsonReader, MalformedError
@@ -44,6 +46,7 @@ class RelayClient:
         `get_token` is called before each request and may raise a RelayError. `renew_token` is called with a token that
         the relay refused. If it returns True, `get_token` is called again and the request is repeated once.
         """
+        self.clock = RelayClock()
         self._session = session
         self._base_url = URL(url) / "api" / "ha" / "v2"
         self._get_token = get_token
@@ -54,10 +57,13 @@ class RelayClient:
         with translate_errors():
             return Account.parse(await self._get_v2("account"))
 
-    async def get_snapshot(self) -> Snapshot:
-        """Get all vehicles, in the form of the stream's snapshot. Costs one call."""
+    async def get_snapshot(self, position: str | None = None) -> Snapshot:
+        """Get all vehicles, in the form of the stream's snapshot. Costs one call.
+
+        The snapshot has a `gap` if the relay's feed doesn't reach `position`.
+        """
         with translate_errors():
-            return Snapshot.parse(await self._get_v2("vehicles"))
+            return Snapshot.parse(await self._get_v2("vehicles", _create_resume_header(position)))
 
     async def send_charging_command(self, vehicle_id: str, kind: CommandKind, *, idempotency_key: str) -> Command:
         """Start or stop charging. Returns when the command is sent, before its outcome is known. Costs one call.
@@ -127,7 +133,7 @@ class RelayClient:
 
     async def open_stream(self, last_event_id: str | None) -> AsyncGenerator[bytes]:
         """Open the event stream and yield its bytes until the relay closes it. Costs no call."""
-        headers = STREAM_HEADERS | ({"Last-Event-ID": last_event_id} if last_event_id else {})
+        headers = STREAM_HEADERS | _create_resume_header(last_event_id)
         with translate_errors():
             async with self._request("GET", "stream", timeout=STREAM_TIMEOUT, headers=headers) as response:
                 await _raise_for_v2_problem(response)
@@ -136,8 +142,8 @@ class RelayClient:
                 async for chunk in response.content.iter_any():
                     yield chunk
 
-    async def _get_v2(self, path: str) -> JsonReader:
-        async with self._request("GET", path) as response:
+    async def _get_v2(self, path: str, headers: Mapping[str, str] | None = None) -> JsonReader:
+        async with self._request("GET", path, headers=headers) as response:
             await _raise_for_v2_problem(response)
             return parse_json_object(await response.read())
 
@@ -167,7 +173,8 @@ class RelayClient:
         async with AsyncExitStack() as stack:
 
             async def send(credential: str) -> ClientResponse:
-                return await stack.enter_async_context(
+                requested_at = time.monotonic()
+                response = await stack.enter_async_context(
                     self._session.request(
                         method,
                         self._base_url.joinpath(*path),
@@ -177,6 +184,9 @@ class RelayClient:
                         allow_redirects=False,  # the credential must not be sent to another server
                     )
                 )
+                if RELAY_HEADER in response.headers:
+                    self.clock.measure(response.headers.get("Date"), requested_at=requested_at)
+                return response
 
             credential = await self._get_credential()
             response = await send(credential)
@@ -189,6 +199,10 @@ class RelayClient:
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise UnauthorizedError("malformed credential")  # could not be sent in a header either
         return token
+
+
+def _create_resume_header(position: str | None) -> dict[str, str]:
+    return {"Last-Event-ID": position} if position else {}
 
 
 def _is_credential_refused(response: ClientResponse) -> bool:

@@ -7,6 +7,7 @@
     ├── ForbiddenError             the credential lacks the permission: another one may have it
     │   └── PlanRequiredError      the plan doesn't include this: continue without it
     ├── UnsupportedRelayError      not a relay, or one without API v2: request another address
+    │   └── RedirectedError        the server refers to another address: use that one
     ├── NotFoundError              the account has nothing with this id (any more): remove it
     ├── EndpointRefusedError       the relay won't POST to this address: register another one
     ├── NotBrokenError             the link works: nothing to repair
@@ -17,11 +18,15 @@
         ├── QuotaExhaustedError    this month's allowance is used up
         ├── EnodeUnavailableError  Enode doesn't answer the relay; a command may have reached it nevertheless
         └── RelayConnectionError   the relay doesn't answer; the request may have been carried out nevertheless
+            ├── CertificateError   the server's certificate isn't trusted
+            └── NoTlsError         the server doesn't use TLS: request an address without it
 
 No message contains a credential, a VIN or a position.
 """
 
 from datetime import timedelta
+
+from yarl import URL
 
 from .models import Command, CommandReason
 
@@ -44,6 +49,17 @@ class PlanRequiredError(ForbiddenError):
 
 class UnsupportedRelayError(RelayError):
     """The server is not a relay, or not one that this client understands."""
+
+
+class RedirectedError(UnsupportedRelayError):
+    """The server redirects to `location`, None if it doesn't say where. Only raised when looking for a relay.
+
+    Other requests have a credential, for which a redirect is not followed.
+    """
+
+    def __init__(self, status: int, location: URL | None) -> None:
+        super().__init__(f"not a relay (status {status})")
+        self.location = location
 
 
 class NotFoundError(RelayError):
@@ -96,3 +112,11 @@ class EnodeUnavailableError(TryAgainError):
 
 class RelayConnectionError(TryAgainError):
     """No answer, an incomplete one, or one from a gateway in place of the relay. The outcome is unknown."""
+
+
+class CertificateError(RelayConnectionError):
+    """The server's certificate isn't trusted: self-signed, expired, or issued for another name."""
+
+
+class NoTlsError(RelayConnectionError):
+    """The server doesn't use TLS although the address begins with https."""

@@ -157,12 +157,14 @@ class Account:
 class Snapshot:
     """The account and all its vehicles. A vehicle that is not in it has been removed.
 
-    `gap`: the relay no longer has all messages since the cursor that was resumed from.
+    `gap`: the relay no longer has all messages since the cursor that was resumed from. `epoch`: revisions can be
+    compared only within one; None for a relay that doesn't send it.
     """
 
     account: Account
     vehicles: tuple[VehicleRecord, ...]
     gap: bool = False
+    epoch: str | None = None
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
@@ -171,6 +173,7 @@ class Snapshot:
             account=Account.parse(reader.require_object("account")),
             vehicles=tuple(map(VehicleRecord.parse, reader.require_object_list("vehicles"))),
             gap=reader.get_bool("gap") is True,
+            epoch=reader.get_str("epoch"),
         )
 
 

@@ -4,18 +4,22 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import ClientSession
+from aiohttp import ClientResponse, ClientSession
 from yarl import URL
 
 from .client import DEFAULT_TIMEOUT
-from .errors import UnsupportedRelayError
+from .errors import RedirectedError, UnsupportedRelayError
 from .json_reader import MalformedError
 from .responses import RELAY_HEADER, parse_json_object, raise_for_problem, translate_errors
+from .url import parse_relay_url
 
 CLIENT_ID: Final = "home-assistant"
 """A public client: the id is not a secret. PKCE proves that the client redeems its own code."""
 SCOPE: Final = "read control"
 PKCE_METHOD: Final = "S256"
+METADATA_PATH: Final = "/.well-known/oauth-authorization-server"
+REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
+MAX_REDIRECTS: Final = 3
 
 
 def get_token_url(url: str) -> str:
@@ -30,15 +34,45 @@ async def find_authorize_url(session: ClientSession, url: str) -> str | None:
     address than Home Assistant does.
     """
     with translate_errors():
-        with suppress(UnsupportedRelayError, MalformedError):
+        try:
             return await _get_authorize_url(session, url)
-        await _require_relay(session, url)
+        except RedirectedError:
+            raise
+        except UnsupportedRelayError, MalformedError:
+            await _require_relay(session, url)
+            return None
+
+
+async def find_relay(session: ClientSession, url: str) -> tuple[str, str | None]:
+    """Find the relay at this address, or where the address redirects to. Return its address and authorization page.
+
+    No credential is sent. Raises RelayError if there is no relay.
+    """
+    for _ in range(MAX_REDIRECTS):
+        try:
+            return url, await find_authorize_url(session, url)
+        except RedirectedError as err:
+            if (target := _get_redirected_url(url, err.location)) is None:
+                raise
+            url = target
+    return url, await find_authorize_url(session, url)
+
+
+def _get_redirected_url(url: str, location: URL | None) -> str | None:
+    """Return the relay's address that a redirect of its metadata shows. None if it leads to anything else."""
+    if location is None or not location.path.endswith(METADATA_PATH):
         return None
+    if location.scheme == "http" and URL(url).scheme == "https":
+        return None  # would send the credential in the clear
+    with suppress(ValueError):
+        return parse_relay_url(str(location.with_path(location.path.removesuffix(METADATA_PATH))))
+    return None
 
 
 async def _get_authorize_url(session: ClientSession, url: str) -> str | None:
-    metadata_url = URL(url) / ".well-known" / "oauth-authorization-server"
-    async with session.get(metadata_url, timeout=DEFAULT_TIMEOUT, allow_redirects=False) as response:
+    async with session.get(f"{url}{METADATA_PATH}", timeout=DEFAULT_TIMEOUT, allow_redirects=False) as response:
+        if response.status in REDIRECT_STATUSES and RELAY_HEADER not in response.headers:
+            raise RedirectedError(response.status, _get_location(response))
         if response.status == HTTPStatus.NOT_FOUND:
             raise UnsupportedRelayError("no OAuth metadata")
         await raise_for_problem(response)
@@ -50,6 +84,14 @@ async def _get_authorize_url(session: ClientSession, url: str) -> str | None:
     if page.scheme not in {"https", URL(url).scheme} or not page.host or page.user is not None:
         raise MalformedError("authorization_endpoint")
     return str(page)
+
+
+def _get_location(response: ClientResponse) -> URL | None:
+    try:
+        location = response.url.join(URL(response.headers["Location"]))
+    except KeyError, ValueError:
+        return None
+    return location if location.scheme in {"http", "https"} and location.host else None
 
 
 async def _require_relay(session: ClientSession, url: str) -> None:

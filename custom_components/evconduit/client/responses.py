@@ -4,20 +4,22 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import orjson
-from aiohttp import ClientError, ClientResponse
+from aiohttp import ClientConnectorCertificateError, ClientConnectorSSLError, ClientError, ClientResponse
 
+from .clock import parse_date
 from .errors import (
     AccountDisabledError,
+    CertificateError,
     CommandRefusedError,
     EndpointRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
     NotBrokenError,
     NotFoundError,
+    NoTlsError,
     PlanRequiredError,
     QuotaExhaustedError,
     RelayConnectionError,
@@ -42,6 +44,10 @@ def translate_errors() -> Iterator[None]:
         yield
     except MalformedError as err:
         raise UnsupportedRelayError(f"unexpected response: {err}") from err
+    except ClientConnectorCertificateError as err:
+        raise CertificateError("the certificate is not trusted") from err
+    except ClientConnectorSSLError as err:
+        raise NoTlsError("the server does not use TLS") from err
     except (ClientError, OSError) as err:  # TimeoutError is an OSError
         raise RelayConnectionError(type(err).__name__) from err
 
@@ -64,7 +70,7 @@ async def raise_for_problem(response: ClientResponse) -> None:
         raise _create_non_relay_error(response)
     if status in {HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}:
         return
-    raise _create_error(status, await _read_problem(response), parse_retry_after(response.headers.get("Retry-After")))
+    raise _create_error(status, await _read_problem(response), _get_retry_after(response))
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> timedelta | None:
@@ -74,9 +80,7 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> timedel
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            until = parsedate_to_datetime(value).astimezone(UTC)
-        except ValueError, OverflowError:
+        if (until := parse_date(value)) is None:
             return None
         seconds = (until - (now or datetime.now(UTC))).total_seconds()
     if math.isnan(seconds):
@@ -84,11 +88,16 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> timedel
     return timedelta(seconds=min(max(seconds, 0.0), MAX_RETRY_AFTER.total_seconds()))
 
 
+def _get_retry_after(response: ClientResponse) -> timedelta | None:
+    """Return the `Retry-After`. A date is compared with the sender's own clock."""
+    return parse_retry_after(response.headers.get("Retry-After"), parse_date(response.headers.get("Date")))
+
+
 def _create_non_relay_error(response: ClientResponse) -> RelayError:
     """Create the error for a response without the relay's header: from a gateway before it, or from another server."""
     status = response.status
     if status == HTTPStatus.TOO_MANY_REQUESTS or status > HTTPStatus.INTERNAL_SERVER_ERROR:
-        wait = parse_retry_after(response.headers.get("Retry-After"))
+        wait = _get_retry_after(response)
         return RelayConnectionError(f"gateway error (status {status})", retry_after=wait)
     return UnsupportedRelayError(f"not a relay (status {status})")
 

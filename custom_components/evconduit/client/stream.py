@@ -20,7 +20,7 @@ from .errors import (
 from .json_reader import JsonReader, MalformedError
 from .models import Account, Bye, Snapshot, Transition, VehicleRecord, VehicleRemoved
 from .responses import parse_json_object, translate_errors
-from .sse import EventParser, EventTooLongError, ServerSentEvent
+from .sse import MAX_EVENT_SIZE, MAX_MESSAGE_SIZE, EventParser, EventTooLongError, ServerSentEvent
 
 type Message = Snapshot | VehicleRecord | VehicleRemoved | Transition | Account
 
@@ -59,9 +59,12 @@ class StreamClosed:
 class RelayStream:
     """The stream of one account."""
 
-    def __init__(self, client: RelayClient, cursor: str | None = None) -> None:
-        """Resume after `cursor`, for example from storage; None if there is none."""
+    def __init__(
+        self, client: RelayClient, cursor: str | None = None, on_open: Callable[[], None] | None = None
+    ) -> None:
+        """Resume after `cursor`, for example from storage. Call `on_open` before each attempt to connect."""
         self._client = client
+        self._on_open = on_open
         self.cursor = cursor
         """Where the next connection resumes. Advance it when a message arrived through another channel."""
         self._failures = 0
@@ -75,6 +78,8 @@ class RelayStream:
         loop = asyncio.get_running_loop()
         while True:
             opened_at = loop.time()
+            if self._on_open is not None:
+                self._on_open()
             error: RelayError = RelayConnectionError("the stream ended")
             try:
                 async with aclosing(self._iter_messages()) as messages:
@@ -91,7 +96,7 @@ class RelayStream:
 
     async def _iter_messages(self) -> AsyncGenerator[Message]:
         """Yield the messages of one connection."""
-        parser = EventParser()
+        parser = EventParser(MAX_MESSAGE_SIZE, MAX_EVENT_SIZE)
         with translate_errors():
             async with aclosing(self._client.open_stream(self.cursor)) as chunks:
                 async for chunk in chunks:

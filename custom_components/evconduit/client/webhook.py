@@ -29,11 +29,23 @@ class SignatureError(ValueError):
     """The signature is missing, invalid or too old. Never return the text to the sender, who could learn from it."""
 
 
+class TimestampError(SignatureError):
+    """The signature is valid, but the time when it was made is out of tolerance: a replay, or a clock is wrong."""
+
+    def __init__(self, timestamp: int) -> None:
+        super().__init__("timestamp out of tolerance")
+        self.timestamp = timestamp
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookDelivery:
-    """The messages of one POST, each with its cursor. A delivery of type `test` has none."""
+    """The messages of one POST, each with its cursor. A delivery of type `test` has none.
+
+    `cursor`: what the relay had read when it sent them. A snapshot's own is earlier if transitions follow it.
+    """
 
     messages: tuple[ReceivedMessage, ...]
+    cursor: str | None = None
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
@@ -41,28 +53,36 @@ class WebhookDelivery:
         reader = parse_json_object(body)
         reader.require_str("type")
         messages = map(_parse_message, reader.require_object_list("messages"))
-        return cls(messages=tuple(message for message in messages if message is not None))
+        return cls(
+            messages=tuple(message for message in messages if message is not None), cursor=reader.get_str("cursor")
+        )
 
 
 def verify_signature(secret: str, headers: Mapping[str, str], body: bytes, *, now: float | None = None) -> str:
-    """Verify that the relay signed the message, and return the message's id. Raises SignatureError.
+    """Verify that the relay signed the message, and return the message's id.
 
-    `secret` has the form `whsec_…`; `now` is in seconds since 1970.
+    `secret` has the form `whsec_…`; `now` is in seconds since 1970. Raises SignatureError, and TimestampError if only
+    the time is wrong.
     """
     message_id = _get_header(headers, "webhook-id")
     timestamp = _get_header(headers, "webhook-timestamp")
     signatures = _get_header(headers, "webhook-signature").split(" ")[:MAX_SIGNATURES]
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= len("99999999999")):
         raise SignatureError("malformed timestamp")
-    if abs((time.time() if now is None else now) - int(timestamp)) > TIMESTAMP_TOLERANCE.total_seconds():
-        raise SignatureError("timestamp out of tolerance")
     signed = f"{message_id}.{timestamp}.".encode() + body
     expected = base64.b64encode(hmac.digest(_decode_secret(secret), signed, hashlib.sha256))
     # No early exit: the duration must not depend on which signature matches.
     matches = [hmac.compare_digest(expected, signature) for signature in map(_parse_signature, signatures)]
     if not any(matches):
         raise SignatureError("no matching signature")
+    if abs((time.time() if now is None else now) - int(timestamp)) > TIMESTAMP_TOLERANCE.total_seconds():
+        raise TimestampError(int(timestamp))
     return message_id
+
+
+def get_timestamp(headers: Mapping[str, str]) -> int:
+    """Return when a verified message was signed, in seconds since 1970."""
+    return int(headers["webhook-timestamp"])
 
 
 def _get_header(headers: Mapping[str, str], name: str) -> str:

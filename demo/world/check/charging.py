@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 
 from demo.world.check.context import FAST, SLOW, CheckContext, CheckFailedError, HomeAssistantView, expect
 from demo.world.hass_socket import HassRefusedError
+from demo.world.polling import poll_until
 
 PUSH_SECONDS = 10.0
 RISES = 3
@@ -19,7 +20,7 @@ REFUSAL = {
 async def check_charging(context: CheckContext) -> str:
     """Check that Home Assistant shows a charge: plugged in, charging, power, rising level."""
     async with context.open_view() as view:
-        await context.change_vehicle(activity="park", battery_level=30)
+        await context.change_vehicle(activity="park")
         await view.wait_for_state("binary_sensor.plugged_in", "off", within=PUSH_SECONDS)
         await context.world.simulator.set_speed(SLOW)
         plugged = await _measure_until_on(view, context.change_vehicle(activity="plug_in"), "binary_sensor.plugged_in")
@@ -94,6 +95,24 @@ async def check_stop_command(context: CheckContext) -> str:
         expect(order == [switch, charging], "one change of the switch, then one of the sensor", order)
         switch_delay, stop_delay = (change.at - began for change in changes)
         return f"switch off after {switch_delay * 1000:.0f} ms, car stopped after {stop_delay:.1f} s"
+
+
+async def check_session_energy(context: CheckContext) -> str:
+    """Check that the energy of the charge that was just stopped is what the battery's level rose by."""
+    charge_state = (await context.world.simulator.get_vehicle(context.vehicle_id))["vehicle"]["chargeState"]
+
+    async def has_session_to_the_level() -> bool:
+        sessions = await context.world.relay.list_sessions(context.vehicle_id)
+        return bool(sessions) and sessions[0]["soc_end"] == charge_state["batteryLevel"]
+
+    await poll_until("a session up to the present level", has_session_to_the_level, within=PUSH_SECONDS)
+    session, *_ = await context.world.relay.list_sessions(context.vehicle_id)
+    kwh_per_percent = charge_state["batteryCapacity"] / 100
+    rise = session["soc_end"] - session["soc_start"]
+    # A level that is shown in whole percents may have risen by almost one more or less.
+    difference = abs(session["energy_kwh"] - rise * kwh_per_percent)
+    expect(difference <= kwh_per_percent, f"{rise * kwh_per_percent:.1f} kWh for {rise:.0f} %", session["energy_kwh"])
+    return f"{session['energy_kwh']:.2f} kWh for {session['soc_start']:.0f} → {session['soc_end']:.0f} %"
 
 
 async def check_refused_command(context: CheckContext) -> str:

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.world.check.charging import check_charging, check_refused_command, check_stop_command
+from demo.world.check.charging import (
+    check_charging,
+    check_refused_command,
+    check_session_energy,
+    check_stop_command,
+)
 from demo.world.check.context import CheckContext, CheckFailedError, CheckSkippedError
 from demo.world.check.dashboard import check_dashboard
 from demo.world.check.health import check_home_assistant_health
@@ -38,6 +43,7 @@ CHECKS = (
     Check(title="devices and entities match the cars", run=check_entities),
     Check(title="car plugs in and charges", run=check_charging),
     Check(title="switch stops the charge", run=check_stop_command),
+    Check(title="session has the energy of the charge", run=check_session_energy),
     Check(title="refused command raises an error", run=check_refused_command),
     Check(title="webhook replaces a blocked stream", run=check_stream_and_webhook),
     Check(title="relay is killed and restarted", run=check_relay_crash),

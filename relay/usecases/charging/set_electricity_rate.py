@@ -1,4 +1,4 @@
-"""Get and set the electricity rate. A session is priced at the rate that was in force when it began."""
+"""Get and set the electricity rate. Energy is priced at the rate that was in force when it was charged."""
 
 from typing import Annotated, Any, LiteralString, TypedDict
 from uuid import UUID
@@ -69,7 +69,7 @@ async def get_electricity_rate(
 async def put_electricity_rate(
     body: ElectricityRateRequest, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> ElectricityRateRecord:
-    """Set the electricity rate for sessions that begin from now on. Costs no call."""
+    """Set the electricity rate for energy that is charged from now on. Costs no call."""
     row = await _get_or_set_rate(runtime, authorization, "control", body)
     assert row is not None  # noqa: S101 - just written
     return _build_rate_record(row)

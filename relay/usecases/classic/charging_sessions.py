@@ -30,6 +30,7 @@ LIST_SESSIONS: LiteralString = f"""
 select s.*, date_trunc('milliseconds', s.started_at) as began_at, count(*) over () as total
 from vehicles v join charging_sessions s on s.vehicle_id = v.id
 where v.user_id = %(user_id)s and v.link_state <> 'over_limit' and not {IS_UNDER_WAY} and not s.deleted_by_owner
+  and s.kind = 'charge'
   and case when %(by_change)s then s.changed_at > %(since)s::timestamptz - %(overlap)s::interval
            else %(since)s::timestamptz is null or date_trunc('milliseconds', s.started_at) > %(since)s end
 order by began_at fetch first %(limit)s rows with ties
@@ -38,6 +39,7 @@ UPDATE_ODOMETER: LiteralString = """
 update charging_sessions set user_odometer_km = %(odometer_km)s, changed_at = now(),
     amended_at = case when open then amended_at else now() end
 where id = (select id from charging_sessions where vehicle_id = %(vehicle_id)s and not deleted_by_owner
+            and kind = 'charge'
             order by started_at desc, id limit 1)
 returning id
 """

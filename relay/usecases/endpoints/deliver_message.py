@@ -15,7 +15,7 @@ from relay.delivery.delivery_queue import DeliveryLease
 from relay.delivery.payloads import is_acknowledged, render_changes_body
 from relay.delivery.signing import create_signed_headers, derive_endpoint_secret, derive_message_id
 from relay.feed.cursor import MAX_REPLAYED_TRANSITIONS, Cursor
-from relay.feed.messages import Message, SnapshotMessage, VehicleMessage
+from relay.feed.messages import Message, VehicleMessage
 from relay.kit.database import Connection
 from relay.kit.outbound import OutboundClient, OutboundError, OutboundFailure
 from relay.plans import Plans
@@ -116,10 +116,10 @@ async def _build_snapshot(
     connection: Connection, lease: DeliveryLease, version: str, plans: Plans
 ) -> tuple[Cursor, bytes]:
     """Render the snapshot and the missed transitions, as at the beginning of a stream."""
-    snapshot = await read_snapshot(connection, lease.user_id, lease.cursor)
+    snapshot = await read_snapshot(connection, lease.user_id, lease.replay_cursor)
     account = render_account_record(await get_installation_call(connection, lease.credential_id), plans, version)
-    message = SnapshotMessage(at=snapshot.at, account=account, vehicles=snapshot.vehicles, gap=snapshot.gap)
-    since = lease.cursor if snapshot.replay else None
+    message = snapshot.create_message(account)
+    since = lease.replay_cursor if snapshot.replay else None
     messages: list[tuple[Message, Cursor]] = [(message, since or snapshot.cursor), *snapshot.pair_replay_with_cursors()]
     return snapshot.cursor, render_changes_body(snapshot.cursor, messages)
 

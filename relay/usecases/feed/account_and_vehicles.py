@@ -1,10 +1,10 @@
 """The routes `GET account` (free) and `GET vehicles` (one call), and the records that they return."""
 
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Response
 
-from relay.feed.messages import SnapshotMessage
+from relay.feed.cursor import parse_cursor
 from relay.kit.json_object import JsonObject
 from relay.kit.timestamps import format_timestamp
 from relay.metering.poll_schedule import VehicleActivity
@@ -73,6 +73,7 @@ class SnapshotRecord(TypedDict):
     """The account and all its vehicles at one moment; a vehicle that isn't listed no longer exists."""
 
     at: str
+    epoch: str
     account: AccountRecord
     vehicles: list[VehicleRecord]
 
@@ -110,13 +111,19 @@ async def get_account(runtime: RuntimeDependency, authorization: CredentialDepen
 
 @router.get("/vehicles", response_model=None, responses={200: {"model": SnapshotRecord}})
 async def get_vehicles(
-    runtime: RuntimeDependency, authorization: CredentialDependency, response: Response
+    runtime: RuntimeDependency,
+    authorization: CredentialDependency,
+    response: Response,
+    last_event_id: Annotated[str | None, Header()] = None,
 ) -> JsonObject:
-    """All vehicles of the account in their last known state. Costs one call. Same body as a stream's first message."""
+    """All vehicles of the account in their last known state. Costs one call. Same body as a stream's first message.
+
+    `Last-Event-ID` is optional: the snapshot has a `gap` if the feed doesn't reach that cursor, as on a stream.
+    """
     async with runtime.pool.connection() as connection:
         request = CallRequest(scope="read", endpoint="v2/vehicles")
         call = await authorize_call(connection, authorization, runtime.plans, request)
-        snapshot = await read_snapshot(connection, call.caller.user_id)
+        snapshot = await read_snapshot(connection, call.caller.user_id, parse_cursor(last_event_id))
     response.headers.update(render_call_headers(call, runtime.plans))
     account = render_account_record(call, runtime.plans, runtime.version, get_busiest_activity(snapshot.vehicles))
-    return SnapshotMessage(at=snapshot.at, account=account, vehicles=snapshot.vehicles).body()
+    return snapshot.create_message(account).body()

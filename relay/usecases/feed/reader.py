@@ -16,8 +16,16 @@ from psycopg.rows import DictRow, dict_row
 
 from relay.feed.cursor import MAX_REPLAYED_TRANSITIONS, REPLAY_WINDOW, Cursor, FeedPositions
 from relay.feed.delivery_switch import DELIVERY_PAUSED
-from relay.feed.messages import FeedChanges, FeedMessage, TransitionMessage, VehicleMessage, VehicleRemovedMessage
+from relay.feed.messages import (
+    FeedChanges,
+    FeedMessage,
+    SnapshotMessage,
+    TransitionMessage,
+    VehicleMessage,
+    VehicleRemovedMessage,
+)
 from relay.kit.database import Connection, Pool, fetch_all
+from relay.kit.json_object import JsonObject
 from relay.kit.problems import Problem
 from relay.streams.hub import ReadChanges
 from relay.vehicles.lookup import ENODE_IDS
@@ -35,7 +43,8 @@ v.corrections, v.smart_charging, case when v.intervention_ids <> '[]' then (
 ) end as interventions, v.gone_at is not null as gone, v.gone_reason, c.id as command_id, c.kind as command_kind,
 c.amps as command_amps, c.state as command_state,
 c.reason as command_reason, c.requested_at, c.settled_at, null::text as transition, null::timestamptz as occurred_at,
-null::timestamptz as created_at, e.lifetime_kwh, e.home_kwh, {ENODE_IDS} as enode_ids
+null::timestamptz as created_at, e.lifetime_kwh, e.home_kwh, e.discharged_kwh,
+{ENODE_IDS} as enode_ids
 from vehicles v left join vehicle_energy e on e.vehicle_id = v.id left join lateral (
     select * from commands where vehicle_id = v.id order by requested_at desc, id limit 1
 ) c on true
@@ -45,7 +54,7 @@ _TRANSITION_ROWS: LiteralString = """
 t.seq, t.vehicle_id, null::bigint, null::text, null::timestamptz, null::jsonb, null::text[], null::jsonb,
 null::jsonb, false, null::text, null::uuid, null::text, null::float8, null::text, null::jsonb, null::timestamptz,
 null::timestamptz, t.kind, t.occurred_at, t.created_at, null::double precision, null::double precision,
-null::text[]
+null::double precision, null::text[]
 from transitions t join vehicles o on o.id = t.vehicle_id and o.link_state <> 'over_limit' and t.live
 """
 
@@ -90,6 +99,12 @@ class FeedSnapshot:
     vehicles: list[VehicleRecord]
     replay: list[TransitionMessage]
     gap: bool
+
+    def create_message(self, account: JsonObject) -> SnapshotMessage:
+        """Create the message for a client with this account record."""
+        return SnapshotMessage(
+            at=self.at, epoch=self.cursor.epoch, account=account, vehicles=self.vehicles, gap=self.gap
+        )
 
     def pair_replay_with_cursors(self) -> list[tuple[TransitionMessage, Cursor]]:
         """Return each replayed transition with the cursor to resume from after it."""

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Response
 
 from relay.delivery.stream_lease import StreamLease, release_stream_lease
 from relay.feed.cursor import Cursor, parse_cursor
-from relay.feed.messages import AccountMessage, ByeMessage, SnapshotMessage
+from relay.feed.messages import AccountMessage, ByeMessage
 from relay.kit.problems import Problem
 from relay.streams.delivered_cursor import ASSUME_DELIVERED_AFTER, DeliveredCursorTracker
 from relay.streams.listener import StreamListener
@@ -94,7 +94,7 @@ def render_initial_events(snapshot: FeedSnapshot, account: AccountRecord, since:
     If there are any to replay, the snapshot's event id is still the client's own cursor. Otherwise a connection that
     breaks between snapshot and transitions would lose them.
     """
-    message = SnapshotMessage(at=snapshot.at, account=account, vehicles=snapshot.vehicles, gap=snapshot.gap)
+    message = snapshot.create_message(account)
     return [
         render_event(message, since if snapshot.replay else snapshot.cursor),
         *(render_event(transition, cursor) for transition, cursor in snapshot.pair_replay_with_cursors()),

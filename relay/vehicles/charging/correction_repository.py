@@ -5,11 +5,11 @@ from dataclasses import asdict, replace
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import DictRow, class_row, dict_row
+from psycopg.rows import DictRow, class_row, dict_row, scalar_row
 from psycopg.types.json import Jsonb
 
 from relay.kit.database import Connection, fetch_all, fetch_one
-from relay.vehicles.charging.ledger import ChargingLedger, ChargingSession, update_counters
+from relay.vehicles.charging.ledger import correct_ledger
 from relay.vehicles.charging.owner_corrections import (
     OwnerCorrection,
     TimeRange,
@@ -18,28 +18,26 @@ from relay.vehicles.charging.owner_corrections import (
     replace_corrections,
 )
 from relay.vehicles.charging.repository import FIND_ENERGY
-from relay.vehicles.charging.rows import parse_ledger, parse_session_row, serialize_ledger
+from relay.vehicles.charging.rows import parse_ledger, parse_session_row, serialize_ledger, serialize_session
+from relay.vehicles.charging.save_statements import SAVE_CORRECTED_SESSIONS
+from relay.vehicles.charging.sessions import ChargingSession
 
 _IN_RANGE: LiteralString = "vehicle_id = %s and started_at <= %s and ended_at >= %s"
 LIST_IN_RANGE: LiteralString = f"""
 select started_at, ended_at, energy_kwh, deleted from session_corrections where {_IN_RANGE} order by started_at
 """  # noqa: S608 - our own constant
+FIND_USER: LiteralString = "select user_id from vehicles where id = %s"
 REPLACE_IN_RANGE: LiteralString = f"""
 with replaced as (delete from session_corrections where {_IN_RANGE})
 insert into session_corrections (vehicle_id, started_at, ended_at, energy_kwh, deleted)
 select %s, started_at, ended_at, energy_kwh, deleted from jsonb_to_recordset(%s) as correction (
     started_at timestamptz, ended_at timestamptz, energy_kwh double precision, deleted boolean)
 """  # noqa: S608 - our own constant
-UPDATE_SESSION: LiteralString = """
-update charging_sessions
-set energy_kwh = %(energy_kwh)s, derived_energy_kwh = %(derived_energy_kwh)s, corrected_by_owner = %(is_corrected)s,
-    deleted_by_owner = %(is_deleted)s, changed_at = now(), amended_at = now()
-where id = %(id)s
-"""
 UPDATE_ENERGY: LiteralString = """
 update vehicle_energy
 set tail = %(tail)s, counted_kwh = %(counted_kwh)s, counted_home_kwh = %(counted_home_kwh)s,
-    lifetime_kwh = %(lifetime_kwh)s, home_kwh = %(home_kwh)s
+    lifetime_kwh = %(lifetime_kwh)s, home_kwh = %(home_kwh)s, counted_discharged_kwh = %(counted_discharged_kwh)s,
+    discharged_kwh = %(discharged_kwh)s
 where vehicle_id = %(vehicle_id)s
 """
 
@@ -65,7 +63,7 @@ async def save_correction(connection: Connection, row: DictRow, *, energy_kwh: f
     existing = await _list_in_range(connection, vehicle_id, period)
     await _replace_in_range(connection, vehicle_id, period, replace_corrections(existing, period, new))
     session = replace(recorded, corrections=(new,) if new else ())
-    await _update_session(connection, session)
+    await _update_session(connection, vehicle_id, session)
     return await _update_energy(connection, vehicle_id, recorded, session)
 
 
@@ -87,19 +85,16 @@ async def _replace_in_range(
     )
 
 
-async def _update_session(connection: Connection, session: ChargingSession) -> None:
-    energy = session.energy
-    derived_kwh = session.period.energy_kwh if energy.is_corrected or energy.is_deleted else None
-    await connection.execute(
-        UPDATE_SESSION,
-        {
-            "id": session.id,
-            "energy_kwh": energy.energy_kwh,
-            "derived_energy_kwh": derived_kwh,
-            "is_corrected": energy.is_corrected,
-            "is_deleted": energy.is_deleted,
-        },
-    )
+async def _update_session(connection: Connection, vehicle_id: UUID, session: ChargingSession) -> None:
+    """Update the session's energy and cost, and the hours that it has or had."""
+    user_id = await fetch_one(connection, FIND_USER, [vehicle_id], scalar_row)
+    parameters: dict[str, object] = {
+        "user_id": user_id,
+        "vehicle_id": vehicle_id,
+        "removed": [],
+        "sessions": Jsonb([serialize_session(vehicle_id, session)]),
+    }
+    await connection.execute(SAVE_CORRECTED_SESSIONS, parameters)
 
 
 async def _update_energy(
@@ -110,10 +105,6 @@ async def _update_energy(
     if row is None:
         return False
     ledger = parse_ledger(row)
-    newest = ledger.session
-    if newest is not None and newest.id == after.id:
-        newest = replace(newest, corrections=after.corrections)
-    counters = update_counters(ledger.counters, [before], [after])
-    changed = ChargingLedger(state=ledger.state, session=newest, counters=counters)
+    changed = correct_ledger(ledger, before, after)
     await connection.execute(UPDATE_ENERGY, {"vehicle_id": vehicle_id, **serialize_ledger(changed)})
-    return counters.visible_kwh != ledger.counters.visible_kwh
+    return changed.counters.visible_kwh != ledger.counters.visible_kwh

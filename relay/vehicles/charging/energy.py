@@ -1,12 +1,22 @@
-"""The energy charged between two samples, from the reported power or from the rise of the level. Pure functions."""
+"""The energy charged between two samples, from the reported power or from the rise of the level. Pure functions.
 
-from dataclasses import dataclass
+Energy is battery-side. What power adds up to is checked by the level: `PowerCheck`.
+"""
+
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from relay.vehicles.charging.samples import ChargingSample
+from relay.vehicles.charging.samples import ChargeReading, ChargingSample
 
 MAX_POWER_HOLD = timedelta(minutes=30)
 """How long a reported power is assumed to continue; over a longer silence the charge level measures better."""
+MAX_POWER_EXCESS = 1.15
+"""How much more than the level's rise integrated power may be: losses of charging at up to 13 %, and a nominal capacity
+that is less than the usable one."""
+DEFAULT_STEP = 1.0
+"""The step of the level, in percentage points, of a vehicle that hasn't shown a smaller or greater one."""
+MIN_FLAT_STEPS = 3.0
+"""By so many steps a power must have raised a level that didn't rise at all, to be disproved before its end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,12 +27,110 @@ class MeasuredEnergy:
     soc_kwh: float | None = None
 
 
-def measure_energy(last: ChargingSample, now: ChargingSample) -> MeasuredEnergy:
-    """The energy charged between the samples `last` and `now`."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PowerCheck:
+    """What the level says about the energy of a period that was measured by power.
+
+    A level rises in steps, late, and is sometimes unknown: `unseen_kwh` is the energy of late that it may not show yet,
+    part of `kwh`; `unknown_kwh` is the energy since it was last known, not part of it. Field names are JSON keys in
+    `vehicle_energy.tail` and `vehicle_energy.base`: don't rename them.
+    """
+
+    # Energy by power between levels that can be compared, and the points by which the level rose meanwhile.
+    kwh: float = 0.0
+    gain: float = 0.0
+    unseen_kwh: float = 0.0
+    unknown_kwh: float = 0.0
+    capacity_kwh: float | None = None
+    step: float = DEFAULT_STEP
+
+    @property
+    def excess_kwh(self) -> float:
+        """By how much the energy is more than the battery can have taken, once the last level has arrived."""
+        return 0.0 if self.capacity_kwh is None or self.kwh <= self._limit_kwh else self.kwh - self._gain_kwh
+
+    @property
+    def open_excess_kwh(self) -> float:
+        """The same while more of the level may arrive: up to a step that it hasn't shown yet is counted."""
+        if not self.excess_kwh or self.is_flat:
+            return self.excess_kwh
+        return self.excess_kwh - min(self.unseen_kwh, self.step * (self.capacity_kwh or 0.0) / 100)
+
+    @property
+    def surplus_kwh(self) -> float:
+        """By how much the energy is more than the level shows."""
+        return max(0.0, self.kwh - self._gain_kwh)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the level didn't rise at all, though the power would have raised it by several steps."""
+        return self.capacity_kwh is not None and self.gain <= 0 and self.kwh >= MIN_FLAT_STEPS * self._limit_kwh
+
+    def with_battery(self, reading: ChargeReading) -> PowerCheck:
+        """The check with the capacity and step that are known now."""
+        return replace(self, capacity_kwh=reading.capacity_kwh, step=reading.step or DEFAULT_STEP)
+
+    def add_power(self, kwh: float, rise: float | None, *, is_level_known: bool) -> PowerCheck:
+        """The check with energy by power. `rise` is None when the level can't be compared with that before."""
+        if not is_level_known:
+            return replace(self, unknown_kwh=self.unknown_kwh + kwh)
+        if rise is None:
+            return replace(self, unknown_kwh=0.0)
+        kwh += self.unknown_kwh
+        check = replace(self, kwh=self.kwh + kwh, gain=self.gain + rise, unknown_kwh=0.0)
+        unseen = self.unseen_kwh + kwh
+        unseen = min(unseen, check.surplus_kwh) if rise > 0 else unseen
+        return replace(check, unseen_kwh=unseen)
+
+    def add_late_rise(self, rise: float) -> PowerCheck:
+        """The check after a rise of the level in a pause: it shows what was charged before."""
+        if rise <= 0:
+            return self
+        unseen = max(0.0, self.unseen_kwh - rise * (self.capacity_kwh or 0.0) / 100)
+        return replace(self, gain=self.gain + rise, unseen_kwh=unseen)
+
+    def explain_rise(self, rise: float) -> tuple[PowerCheck, float]:
+        """The check after a rise without power, and the energy of the rise that power measured before.
+
+        Up to a step may be unseen because the level is rounded, so only what is more shows that the level is late.
+        """
+        if self.capacity_kwh is None or rise <= 0:
+            return self, 0.0
+        late = max(0.0, self.unseen_kwh - self.step * self.capacity_kwh / 100)
+        explained = min(late, rise * self.capacity_kwh / 100)
+        points = explained / self.capacity_kwh * 100
+        return replace(self, gain=self.gain + points, unseen_kwh=self.unseen_kwh - explained), explained
+
+    def explains(self, rise: float) -> bool:
+        """Whether a rise is no more than what power charged and the level hasn't shown, plus a step."""
+        if self.capacity_kwh is None or not self.unseen_kwh:
+            return False
+        return rise <= self.unseen_kwh / self.capacity_kwh * 100 + self.step
+
+    def forget_unseen(self) -> PowerCheck:
+        """The check when the level can no longer show what was charged since it last rose."""
+        return replace(self, kwh=self.kwh - self.unseen_kwh, unseen_kwh=0.0, unknown_kwh=0.0)
+
+    @property
+    def _gain_kwh(self) -> float:
+        return max(0.0, self.gain) * (self.capacity_kwh or 0.0) / 100
+
+    @property
+    def _limit_kwh(self) -> float:
+        return (max(0.0, self.gain) + self.step) * (self.capacity_kwh or 0.0) / 100 * MAX_POWER_EXCESS
+
+
+NO_CHECK = PowerCheck()
+
+
+def measure_energy(last: ChargingSample, now: ChargingSample, *, assumed_kw: float | None = None) -> MeasuredEnergy:
+    """The energy charged between the samples `last` and `now`. `assumed_kw` is the power where `last` tells none."""
     duration = now.at - last.at
     rise, capacity = get_soc_rise(last, now), now.reading.capacity_kwh
     level_kwh = capacity * rise / 100 if capacity and rise is not None else None
-    power = get_power_kw(last) or (get_power_kw(now) if last.reading.charging else None)
+    power = get_power_kw(last) or (get_power_kw(now) if last.reading.charging else assumed_kw)
+    if now.reading.rebased:
+        return MeasuredEnergy()
     if power and (duration <= MAX_POWER_HOLD or (level_kwh is None and now.reading.charging)):
         return MeasuredEnergy(power_kwh=power * (duration / timedelta(hours=1)))
     return MeasuredEnergy(soc_kwh=level_kwh or None)
@@ -35,10 +143,8 @@ def add_energy(total_kwh: float | None, more_kwh: float | None) -> float | None:
 
 def get_soc_rise(last: ChargingSample, now: ChargingSample) -> float | None:
     """Percentage points by which the level rose between two samples; None when they can't be compared."""
-    if now.reading.rebased:
-        return None
     before, after = last.reading.soc, now.reading.soc
-    return None if before is None or after is None else after - before
+    return None if before is None or after is None or now.reading.rebased else after - before
 
 
 def get_power_kw(sample: ChargingSample) -> float | None:

@@ -6,77 +6,44 @@ recorded one, and the counters change by the difference. So processing the same 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from datetime import datetime
 from uuid import UUID, uuid4
 
-from pydantic import Field
-
-from relay.vehicles.charging.derivation import DerivationState
-from relay.vehicles.charging.home_and_rates import ElectricityRate, HomeAndRates
-from relay.vehicles.charging.owner_corrections import (
-    CorrectedEnergy,
-    OwnerCorrection,
-    allot_corrections,
-    correct_energy,
-    is_overlapping,
-)
+from relay.vehicles.charging.counters import NO_COUNTERS, CountedEnergy, EnergyCounters
+from relay.vehicles.charging.counting import count_sessions, remember_counts, shift_counts, show_settled
+from relay.vehicles.charging.derivation import Derivation, DerivationState
+from relay.vehicles.charging.home import HomeLocation
+from relay.vehicles.charging.owner_corrections import OwnerCorrection, allot_corrections, is_overlapping
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.samples import UNKNOWN_PLACE
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChargingSession:
-    """A proven period and its id. `at_home` is decided once for its place, `rate` once for its start.
-
-    `corrections` are its owner's. Sums, costs and records read `energy_kwh` of the session, never that of its period,
-    so that they count. Stored as JSON in `vehicle_energy.tail`, where the period's key is `spell`.
-    """
-
-    id: UUID
-    period: Annotated[ChargingPeriod, Field(alias="spell")]
-    at_home: bool | None = None
-    rate: ElectricityRate | None = None
-    corrections: tuple[OwnerCorrection, ...] = ()
-
-    @property
-    def energy(self) -> CorrectedEnergy:
-        """The energy that counts, and how the owner has changed it."""
-        return correct_energy(self.period, self.corrections)
-
-    @property
-    def energy_kwh(self) -> float | None:
-        """The energy that counts: as corrected by the owner, else as derived. None: unknown, or deleted."""
-        return self.energy.energy_kwh
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EnergyCounters:
-    """Energy in kWh. `counted_*` sum up the sessions as known now; users see the other two, which never decrease.
-
-    `home_kwh` is None while no home is known.
-    """
-
-    counted_kwh: float = 0.0
-    counted_home_kwh: float = 0.0
-    lifetime_kwh: float = 0.0
-    home_kwh: float | None = None
-
-    @property
-    def visible_kwh(self) -> tuple[float, float | None]:
-        """`lifetime_kwh` and `home_kwh` as users see them, rounded to watt-hours."""
-        return round(self.lifetime_kwh, 3), None if self.home_kwh is None else round(self.home_kwh, 3)
+from relay.vehicles.charging.sessions import ChargingSession
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChargingLedger:
     """What is stored with a vehicle and suffices to process its next sample.
 
-    `session` is the recorded session of `state.period`, None while that isn't proven.
+    `session` is the recorded session of `state.period`, None while that isn't proven. `recent`: see counters.py.
     """
 
     state: DerivationState = field(default_factory=DerivationState)
     session: ChargingSession | None = None
-    counters: EnergyCounters = EnergyCounters()
+    counters: EnergyCounters = NO_COUNTERS
+    recent: tuple[CountedEnergy, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartingPoint:
+    """From where to derive: the state before the samples, the sessions recorded since, the counters as they are now.
+
+    `corrections` are the owner's for these sessions; None: those that the recorded sessions have.
+    """
+
+    state: DerivationState = field(default_factory=DerivationState)
+    sessions: Sequence[ChargingSession] = ()
+    counters: EnergyCounters = NO_COUNTERS
+    recent: tuple[CountedEnergy, ...] = ()
+    corrections: Sequence[OwnerCorrection] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,9 +64,9 @@ class SessionMatch:
     corrections: tuple[OwnerCorrection, ...] = ()
 
     @property
-    def has_new_start(self) -> bool:
-        """Whether the rate must be looked up."""
-        return self.recorded is None or self.recorded.period.started_at != self.period.started_at
+    def needs_home(self) -> bool:
+        """Whether `at_home` must be decided, because the session is new or its place has changed."""
+        return self.recorded is None or self.has_moved
 
     @property
     def has_moved(self) -> bool:
@@ -107,17 +74,14 @@ class SessionMatch:
         before, after = UNKNOWN_PLACE if self.recorded is None else self.recorded.period.place, self.period.place
         return (before.latitude, before.longitude) != (after.latitude, after.longitude)
 
-    def to_session(self, home_and_rates: HomeAndRates) -> ChargingSession:
+    def to_session(self, home: HomeLocation | None) -> ChargingSession:
         """The session to record now."""
         recorded, period = self.recorded, self.period
+        at_home = recorded.at_home if recorded else None
+        if self.needs_home:
+            at_home = home.contains(period.place) if home else None
         return ChargingSession(
-            id=recorded.id if recorded else uuid4(),
-            period=period,
-            at_home=home_and_rates.is_at_home(period.place) if self.has_moved or recorded is None else recorded.at_home,
-            rate=home_and_rates.find_rate(period.started_at)
-            if self.has_new_start or recorded is None
-            else recorded.rate,
-            corrections=self.corrections,
+            id=recorded.id if recorded else uuid4(), period=period, at_home=at_home, corrections=self.corrections
         )
 
 
@@ -142,28 +106,44 @@ def match_sessions(
 
 
 def amend_ledger(
-    counters: EnergyCounters,
-    recorded: Sequence[ChargingSession],
+    start: StartingPoint,
     matches: Sequence[SessionMatch],
-    state: DerivationState,
-    home_and_rates: HomeAndRates,
+    derivation: Derivation,
+    home: HomeLocation | None = None,
+    *,
+    settled_before: datetime | None = None,
 ) -> LedgerAmendment:
-    """The changes that replace the `recorded` sessions by `matches`. `state` is the one after the newest sample.
+    """The changes that replace the sessions of `start` by `matches`, which are those of `derivation`'s periods.
 
-    A session whose energy the owner has stated is kept, although it may not be derived any more.
+    Samples up to `settled_before` are settled by the clock; None: all are. A session whose energy the owner has stated
+    is kept, although it may not be derived any more.
     """
-    sessions = [match.to_session(home_and_rates) for match in matches]
+    state, sessions = derivation.state, [match.to_session(home) for match in matches]
     newest = sessions[-1] if sessions and sessions[-1].period is state.period else None
     changed = [session for session, match in zip(sessions, matches, strict=True) if session != match.recorded]
-    stated = _list_underived_sessions(recorded, sessions)
-    kept_ids = {session.id for session in (*sessions, *stated)}
+    stated = _list_underived_sessions(start.sessions, sessions)
+    counted = [*sessions, *stated]
+    kept_ids = {session.id for session in counted}
+    counters = count_sessions(start.counters, start.sessions, counted)
+    recent = remember_counts(start.recent, counters, counted, derivation)
+    counters, recent = show_settled(counters, recent, state, settled_before)
     return LedgerAmendment(
         sessions=(*changed, *stated),
-        removed_ids=tuple(session.id for session in recorded if session.id not in kept_ids),
-        ledger=ChargingLedger(
-            state=state, session=newest, counters=update_counters(counters, recorded, [*sessions, *stated])
-        ),
+        removed_ids=tuple(session.id for session in start.sessions if session.id not in kept_ids),
+        ledger=ChargingLedger(state=state, session=newest, counters=counters, recent=recent),
     )
+
+
+def correct_ledger(ledger: ChargingLedger, before: ChargingSession, after: ChargingSession) -> ChargingLedger:
+    """The ledger after the owner corrected a recorded session: `after` counts instead of `before`.
+
+    More energy is shown at once, but not what isn't settled. What users see never decreases: see decision 0022.
+    """
+    newest = ledger.session
+    if newest is not None and newest.id == after.id:
+        newest = replace(newest, corrections=after.corrections)
+    counters, recent = shift_counts(ledger.counters, ledger.recent, [before], [after])
+    return replace(ledger, session=newest, counters=counters, recent=recent)
 
 
 def _list_underived_sessions(
@@ -178,29 +158,6 @@ def _list_underived_sessions(
     ]
 
 
-def update_counters(
-    counters: EnergyCounters, before: Sequence[ChargingSession], after: Sequence[ChargingSession]
-) -> EnergyCounters:
-    """The counters after `after` replaced `before`. What users see never decreases: see decision 0022."""
-    counted = counters.counted_kwh + _sum_energy(after) - _sum_energy(before)
-    at_home = (
-        counters.counted_home_kwh
-        + _sum_energy(session for session in after if session.at_home)
-        - _sum_energy(session for session in before if session.at_home)
-    )
-    has_home = counters.home_kwh is not None or any(session.at_home is not None for session in after)
-    return EnergyCounters(
-        counted_kwh=counted,
-        counted_home_kwh=at_home,
-        lifetime_kwh=max(counters.lifetime_kwh, counted),
-        home_kwh=max(counters.home_kwh or 0.0, at_home) if has_home else None,
-    )
-
-
-def _sum_energy(sessions: Iterable[ChargingSession]) -> float:
-    return sum(session.energy_kwh or 0.0 for session in sessions)
-
-
 def _find_session(recorded: Iterable[ChargingSession], period: ChargingPeriod) -> ChargingSession | None:
     """The recorded session of `period`. Neighbours may touch, so an equal start wins over an overlap."""
     overlapping = [session for session in recorded if _has_overlap(session.period, period)]
@@ -211,4 +168,4 @@ def _find_session(recorded: Iterable[ChargingSession], period: ChargingPeriod) -
 
 
 def _has_overlap(one: ChargingPeriod, other: ChargingPeriod) -> bool:
-    return one.started_at <= other.ended_at and other.started_at <= one.ended_at
+    return one.kind == other.kind and one.started_at <= other.ended_at and other.started_at <= one.ended_at

@@ -1,34 +1,19 @@
 """Add a vehicle report to the charging history: one statement for the newest sample, none when nothing is new."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from relay.kit.database import Connection
 from relay.vehicles.charging import repository
-from relay.vehicles.charging.derivation import DerivationState
+from relay.vehicles.charging.counters import LAG
 from relay.vehicles.charging.fold import process_samples
-from relay.vehicles.charging.home_and_rates import HomeAndRates
-from relay.vehicles.charging.ledger import ChargingSession, EnergyCounters, amend_ledger, match_sessions
-from relay.vehicles.charging.owner_corrections import OwnerCorrection
+from relay.vehicles.charging.ledger import StartingPoint, amend_ledger, match_sessions
 from relay.vehicles.charging.rows import parse_ledger
 from relay.vehicles.merge import format_version_time
 from relay.vehicles.models import Vehicle, VehicleReport
 from relay.vehicles.plausibility.raw_samples import RawSample, merge_raw_samples, parse_raw_sample
 from relay.vehicles.plausibility.stage import PlausibilityMemory
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _StartingPoint:
-    """From where to derive: the state before the samples, the sessions recorded since, the counters as they are now.
-
-    `corrections` are the owner's for these sessions; None: those that the recorded sessions have.
-    """
-
-    counters: EnergyCounters
-    sessions: list[ChargingSession]
-    state: DerivationState
-    corrections: list[OwnerCorrection] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +46,7 @@ async def record_charging(
     last = ledger.state.last
     if last is None or sample.at > last.at:
         recorded = [ledger.session] if ledger.session else []
-        start = _StartingPoint(counters=ledger.counters, sessions=recorded, state=ledger.state)
+        start = StartingPoint(state=ledger.state, sessions=recorded, counters=ledger.counters, recent=ledger.recent)
         return await _save_derived(connection, vehicle, sample, start, [sample])
     newest = ledger.state.plausibility.last
     if (
@@ -89,7 +74,7 @@ async def archive_samples(connection: Connection, vehicle_id: UUID, before: date
     history = await repository.get_history(connection, vehicle_id)
     old = [sample for sample in history.samples.values() if sample.at < before]
     if old:
-        _, base = process_samples(history.base, old)
+        base = process_samples(history.base, old).state
         await repository.delete_archived_samples(connection, vehicle_id, base)
 
 
@@ -120,7 +105,7 @@ async def _record_late_sample(
         sample = samples[max(samples)]
     else:
         return None
-    start = _StartingPoint(
+    start = StartingPoint(
         counters=history.counters, sessions=history.sessions, state=history.base, corrections=history.corrections
     )
     return await _save_derived(connection, vehicle, sample, start, [samples[at] for at in sorted(samples)])
@@ -130,20 +115,18 @@ async def _save_derived(
     connection: Connection,
     vehicle: Vehicle,
     sample: RawSample,
-    start: _StartingPoint,
+    start: StartingPoint,
     new_samples: list[RawSample],
 ) -> RecordedCharging:
     """Save `sample`, one of `new_samples`, and what follows from them."""
-    derived, state = process_samples(start.state, new_samples)
-    matches = match_sessions(start.sessions, derived, start.corrections)
-    # Home and rates are read only when a session begins or its place changes.
-    needs_home_and_rates = any(match.has_new_start or match.has_moved for match in matches)
-    home_and_rates = (
-        await repository.get_home_and_rates(connection, vehicle.user_id) if needs_home_and_rates else HomeAndRates()
-    )
-    amendment = amend_ledger(start.counters, start.sessions, matches, state, home_and_rates)
+    derivation = process_samples(start.state, new_samples)
+    matches = match_sessions(start.sessions, derivation.periods, start.corrections)
+    # The home is read only when a session begins or its place changes.
+    needs_home = any(match.needs_home for match in matches)
+    home = await repository.find_home(connection, vehicle.user_id) if needs_home else None
+    amendment = amend_ledger(start, matches, derivation, home, settled_before=datetime.now(UTC) - LAG)
     await repository.save_sample(connection, vehicle.user_id, vehicle.id, sample, amendment)
     return RecordedCharging(
         has_energy_update=amendment.ledger.counters.visible_kwh != start.counters.visible_kwh,
-        plausibility=state.plausibility,
+        plausibility=derivation.state.plausibility,
     )

@@ -9,9 +9,10 @@ from psycopg.rows import DictRow, class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from relay.kit.database import Connection, fetch_all, fetch_one
+from relay.vehicles.charging.counters import EnergyCounters
 from relay.vehicles.charging.derivation import DerivationState
-from relay.vehicles.charging.home_and_rates import ElectricityRate, HomeAndRates, HomeLocation
-from relay.vehicles.charging.ledger import ChargingSession, EnergyCounters, LedgerAmendment
+from relay.vehicles.charging.home import HomeLocation
+from relay.vehicles.charging.ledger import LedgerAmendment
 from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.rows import (
     parse_base,
@@ -23,59 +24,9 @@ from relay.vehicles.charging.rows import (
     serialize_sample,
     serialize_session,
 )
+from relay.vehicles.charging.save_statements import SAVE_SAMPLE, SAVE_SAMPLE_AND_SESSIONS
+from relay.vehicles.charging.sessions import ChargingSession
 from relay.vehicles.plausibility.raw_samples import RawSample
-
-# ruff: disable[S608] - joined from our own literals only, which the type LiteralString enforces
-
-_SESSION_COLUMNS: LiteralString = """
-vehicle_id, started_at, ended_at, open, energy_kwh, energy_source, soc_start, soc_end, peak_kw, at_home, latitude,
-longitude, odometer_km, cost_per_kwh, currency, corrected_by_owner, deleted_by_owner, derived_energy_kwh
-"""
-_NEW_VALUES: LiteralString = """
-excluded.vehicle_id, excluded.started_at, excluded.ended_at, excluded.open, excluded.energy_kwh, excluded.energy_source,
-excluded.soc_start, excluded.soc_end, excluded.peak_kw, excluded.at_home, excluded.latitude, excluded.longitude,
-excluded.odometer_km, excluded.cost_per_kwh, excluded.currency, excluded.corrected_by_owner, excluded.deleted_by_owner,
-excluded.derived_energy_kwh
-"""
-_OLD_VALUES: LiteralString = """
-s.vehicle_id, s.started_at, s.ended_at, s.open, s.energy_kwh, s.energy_source, s.soc_start, s.soc_end, s.peak_kw,
-s.at_home, s.latitude, s.longitude, s.odometer_km, s.cost_per_kwh, s.currency, s.corrected_by_owner, s.deleted_by_owner,
-s.derived_energy_kwh
-"""
-# A sample and everything that follows from it, in one round trip. Unchanged sessions are not touched.
-SAVE_SAMPLE: LiteralString = f"""
-with saved_sample as (
-    insert into charging_samples (vehicle_id, at, raw, version, latitude, longitude, odometer_km, place_version)
-    values (%(vehicle_id)s, %(at)s, %(raw)s, %(version)s, %(latitude)s, %(longitude)s, %(odometer_km)s,
-            %(place_version)s)
-    on conflict (vehicle_id, at) do update
-    set (raw, version, latitude, longitude, odometer_km, place_version)
-        = (excluded.raw, excluded.version, excluded.latitude, excluded.longitude, excluded.odometer_km,
-           excluded.place_version)
-), removed_sessions as (
-    delete from charging_sessions where id = any (%(removed)s)
-), saved_sessions as (
-    insert into charging_sessions as s (id, {_SESSION_COLUMNS})
-    select id, {_SESSION_COLUMNS} from jsonb_to_recordset(%(sessions)s) as session (
-        id uuid, vehicle_id uuid, started_at timestamptz, ended_at timestamptz, open boolean,
-        energy_kwh double precision, energy_source text, soc_start double precision, soc_end double precision,
-        peak_kw double precision, at_home boolean, latitude double precision, longitude double precision,
-        odometer_km double precision, cost_per_kwh double precision, currency text, corrected_by_owner boolean,
-        deleted_by_owner boolean, derived_energy_kwh double precision)
-    on conflict (id) do update
-    set ({_SESSION_COLUMNS}, changed_at, amended_at)
-        = ({_NEW_VALUES}, now(), case when s.open then s.amended_at else now() end)
-    where ({_OLD_VALUES}) is distinct from ({_NEW_VALUES})
-)
-insert into vehicle_energy as e (vehicle_id, tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh)
-values (%(vehicle_id)s, %(tail)s, %(counted_kwh)s, %(counted_home_kwh)s, %(lifetime_kwh)s,
-        coalesce(%(home_kwh)s, (select 0 from home_places where user_id = %(user_id)s)))
-on conflict (vehicle_id) do update
-set (tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh)
-    = (excluded.tail, excluded.counted_kwh, excluded.counted_home_kwh, excluded.lifetime_kwh, excluded.home_kwh)
-"""
-
-# ruff: enable[S608]
 
 FIND_ENERGY: LiteralString = "select * from vehicle_energy where vehicle_id = %s"
 FIND_SAMPLE: LiteralString = "select * from charging_samples where vehicle_id = %s and at = %s"
@@ -87,10 +38,11 @@ LIST_CORRECTIONS: LiteralString = """
 select started_at, ended_at, energy_kwh, deleted from session_corrections
 where vehicle_id = %s and ended_at >= %s order by started_at, id
 """
+LIST_HOURS: LiteralString = """
+select hour, kwh, home_kwh, discharged_kwh, cost, currency from charging_hours
+where vehicle_id = %s and hour >= %s and hour < %s order by hour
+"""
 FIND_HOME: LiteralString = "select latitude, longitude, radius_m from home_places where user_id = %s"
-LIST_RATES: LiteralString = (
-    "select valid_from, cost_per_kwh, currency from electricity_rates where user_id = %s order by valid_from"
-)
 MERGE_HISTORIES: LiteralString = """
 with duplicate as (delete from vehicle_energy where vehicle_id = %(duplicate)s returning *),
 samples as (delete from charging_samples where vehicle_id = %(duplicate)s returning *),
@@ -105,21 +57,50 @@ moved_sessions as (
 ),
 moved_corrections as (
     update session_corrections set vehicle_id = %(kept)s where vehicle_id = %(duplicate)s
+),
+hours as (delete from charging_hours where vehicle_id = %(duplicate)s returning *),
+moved_hours as (
+    insert into charging_hours as h (vehicle_id, hour, kwh, home_kwh, discharged_kwh, cost, currency)
+    select %(kept)s, hour, kwh, home_kwh, discharged_kwh, cost, currency from hours
+    on conflict (vehicle_id, hour) do update
+    set (kwh, home_kwh, discharged_kwh, cost, currency)
+        = (h.kwh + excluded.kwh, h.home_kwh + excluded.home_kwh, h.discharged_kwh + excluded.discharged_kwh,
+           case when coalesce(h.currency = excluded.currency, true) then h.cost + excluded.cost end,
+           case when coalesce(h.currency = excluded.currency, true) then coalesce(h.currency, excluded.currency) end)
 )
-insert into vehicle_energy as e (vehicle_id, tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh)
-select %(kept)s, tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh from duplicate
+insert into vehicle_energy as e (vehicle_id, tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh,
+                                 counted_discharged_kwh, discharged_kwh)
+select %(kept)s, tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh, counted_discharged_kwh, discharged_kwh
+from duplicate
 on conflict (vehicle_id) do update
-set (counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh)
+set (counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh, counted_discharged_kwh, discharged_kwh)
     = (e.counted_kwh + excluded.counted_kwh, e.counted_home_kwh + excluded.counted_home_kwh,
        greatest(e.lifetime_kwh, e.counted_kwh + excluded.counted_kwh),
        case when coalesce(e.home_kwh, excluded.home_kwh) is not null
-            then greatest(e.home_kwh, e.counted_home_kwh + excluded.counted_home_kwh) end)
+            then greatest(e.home_kwh, e.counted_home_kwh + excluded.counted_home_kwh) end,
+       e.counted_discharged_kwh + excluded.counted_discharged_kwh,
+       greatest(e.discharged_kwh, e.counted_discharged_kwh + excluded.counted_discharged_kwh))
 """
 DELETE_ARCHIVED_SAMPLES: LiteralString = """
 with deleted as (delete from charging_samples where vehicle_id = %s and at <= %s)
 update vehicle_energy set base = %s where vehicle_id = %s
 """
 EARLIEST_TIME = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnergyHour:
+    """What a vehicle charged, charged at home, and discharged in an hour of UTC.
+
+    `cost` is that of the charged energy; None if some of its price is unknown. `currency` is an ISO 4217 code.
+    """
+
+    hour: datetime
+    kwh: float
+    home_kwh: float
+    discharged_kwh: float
+    cost: float | None
+    currency: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,20 +145,22 @@ async def list_corrections(connection: Connection, vehicle_id: UUID, since: date
     return await fetch_all(connection, LIST_CORRECTIONS, [vehicle_id, since], class_row(OwnerCorrection))
 
 
-async def get_home_and_rates(connection: Connection, user_id: UUID) -> HomeAndRates:
-    """The user's home and all electricity rates."""
-    return HomeAndRates(
-        home=await fetch_one(connection, FIND_HOME, [user_id], class_row(HomeLocation)),
-        rates=await fetch_all(connection, LIST_RATES, [user_id], class_row(ElectricityRate)),
-    )
+async def find_home(connection: Connection, user_id: UUID) -> HomeLocation | None:
+    """The user's home."""
+    return await fetch_one(connection, FIND_HOME, [user_id], class_row(HomeLocation))
+
+
+async def list_hours(connection: Connection, vehicle_id: UUID, since: datetime, until: datetime) -> list[EnergyHour]:
+    """The vehicle's hours that begin from `since` on and before `until`, in order; hours without energy are absent."""
+    return await fetch_all(connection, LIST_HOURS, [vehicle_id, since, until], class_row(EnergyHour))
 
 
 async def save_sample(
     connection: Connection, user_id: UUID, vehicle_id: UUID, sample: RawSample, amendment: LedgerAmendment
 ) -> None:
-    """Write a sample and everything that follows from it."""
+    """Write a sample and everything that follows from it, in one round trip."""
     await connection.execute(
-        SAVE_SAMPLE,
+        SAVE_SAMPLE_AND_SESSIONS if amendment.sessions or amendment.removed_ids else SAVE_SAMPLE,
         {
             "user_id": user_id,
             "vehicle_id": vehicle_id,

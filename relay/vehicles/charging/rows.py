@@ -4,6 +4,7 @@ Column names are field names of the dataclasses, so `_to_columns` and the parser
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,18 +13,21 @@ from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 
 from relay.kit.json_object import JsonObject
+from relay.vehicles.charging.counters import CountedEnergy, EnergyCounters
 from relay.vehicles.charging.derivation import DerivationState
-from relay.vehicles.charging.home_and_rates import ElectricityRate
-from relay.vehicles.charging.ledger import ChargingLedger, ChargingSession, EnergyCounters
+from relay.vehicles.charging.ledger import ChargingLedger
 from relay.vehicles.charging.owner_corrections import OwnerCorrection
-from relay.vehicles.charging.periods import ChargingPeriod
+from relay.vehicles.charging.periods import ChargingPeriod, view_level
 from relay.vehicles.charging.samples import VehiclePlace
+from relay.vehicles.charging.sessions import ChargingSession
+from relay.vehicles.charging.slices import NO_SLICES, EnergySlices
 from relay.vehicles.plausibility.raw_samples import RawSample
 from relay.vehicles.plausibility.stage import PlausibilityMemory
 
 STATE_ADAPTER: TypeAdapter[DerivationState] = TypeAdapter(DerivationState)
 SESSION_ADAPTER: TypeAdapter[ChargingSession | None] = TypeAdapter(ChargingSession | None)
-
+SLICES_ADAPTER: TypeAdapter[EnergySlices] = TypeAdapter(EnergySlices)
+COUNTS_ADAPTER: TypeAdapter[tuple[CountedEnergy, ...]] = TypeAdapter(tuple[CountedEnergy, ...])
 PLAUSIBILITY_ADAPTER: TypeAdapter[PlausibilityMemory] = TypeAdapter(PlausibilityMemory)
 RAW_SAMPLE_ADAPTER: TypeAdapter[RawSample] = TypeAdapter(RawSample)
 
@@ -45,25 +49,31 @@ def parse_ledger(stored: JsonObject | None) -> ChargingLedger:
     if stored is None:
         return ChargingLedger()
     tail = stored["tail"]
+    state, session = _parse_state(tail.get("tail", {})), tail.get("session")
+    if session:
+        # The period is stored with the state only. Rows written before have it twice.
+        session = session | {"spell": state.period}
     return ChargingLedger(
-        state=STATE_ADAPTER.validate_python(tail.get("tail", {})),
-        session=SESSION_ADAPTER.validate_python(tail.get("session")),
+        state=state,
+        session=SESSION_ADAPTER.validate_python(session),
         counters=parse_counters(stored),
+        recent=COUNTS_ADAPTER.validate_python(tail.get("recent", ())),
     )
 
 
 def serialize_ledger(ledger: ChargingLedger) -> dict[str, Any]:
-    """The ledger as columns of `vehicle_energy`."""
+    """The ledger as columns of `vehicle_energy`, and whether all that is counted is shown."""
     tail = {
         "tail": _serialize_state(ledger.state),
-        "session": SESSION_ADAPTER.dump_python(ledger.session, mode="json", by_alias=True),
+        "session": SESSION_ADAPTER.dump_python(ledger.session, mode="json", by_alias=True, exclude={"period"}),
+        "recent": COUNTS_ADAPTER.dump_python(ledger.recent, mode="json"),
     }
-    return {"tail": Jsonb(tail), **_to_columns(ledger.counters)}
+    return {"tail": Jsonb(tail), **_to_columns(ledger.counters), "is_settled": ledger.counters.is_settled}
 
 
 def parse_base(stored: JsonObject | None) -> DerivationState:
     """The state in `vehicle_energy.base`, from which the stored samples continue; an empty one for None."""
-    return STATE_ADAPTER.validate_python(stored) if stored else DerivationState()
+    return _parse_state(stored) if stored else DerivationState()
 
 
 def serialize_base(base: DerivationState) -> Jsonb:
@@ -102,49 +112,54 @@ def serialize_sample(sample: RawSample) -> dict[str, Any]:
 
 def parse_session_row(row: DictRow) -> ChargingSession:
     """A recorded session from a row of `charging_sessions`; its period has only what amending it needs."""
-    has_rate = row["currency"] is not None
     is_corrected = row["corrected_by_owner"] or row["deleted_by_owner"]
     return ChargingSession(
         id=row["id"],
         period=ChargingPeriod(
+            kind=row["kind"],
             started_at=row["started_at"],
             ended_at=row["ended_at"],
             open=row["open"],
-            soc_start=row["soc_start"],
-            soc_end=row["soc_end"],
+            soc_start=view_level(row["kind"], row["soc_start"]),
+            soc_end=view_level(row["kind"], row["soc_end"]),
             peak_kw=row["peak_kw"],
             power_kwh=row["derived_energy_kwh"] if is_corrected else row["energy_kwh"],
             place=VehiclePlace(**{name: row[name] for name in VehiclePlace.__dataclass_fields__}),
+            estimated=row["estimated"],
+            slices=SLICES_ADAPTER.validate_python(row["slices"]) if row["slices"] else NO_SLICES,
         ),
         at_home=row["at_home"],
-        rate=ElectricityRate(valid_from=row["started_at"], cost_per_kwh=row["cost_per_kwh"], currency=row["currency"])
-        if has_rate
-        else None,
         corrections=_parse_recorded_corrections(row) if is_corrected else (),
     )
 
 
 def serialize_session(vehicle_id: UUID, session: ChargingSession) -> dict[str, Any]:
-    """The session as columns of `charging_sessions`, in JSON's types."""
-    period, rate, energy = session.period, session.rate, session.energy
+    """The session as columns of `charging_sessions`, in JSON's types, and its `parts` that are to be priced."""
+    period, energy = session.period, session.energy
+    soc_start, soc_end = period.levels
     return {
         "id": str(session.id),
         "vehicle_id": str(vehicle_id),
+        "kind": period.kind,
         "started_at": period.started_at.isoformat(),
         "ended_at": period.ended_at.isoformat(),
         "open": period.open,
         "energy_kwh": energy.energy_kwh,
         "energy_source": period.energy_source,
-        "soc_start": period.soc_start,
-        "soc_end": period.soc_end,
+        "estimated": period.is_estimated,
+        "soc_start": soc_start,
+        "soc_end": soc_end,
         "peak_kw": period.peak_kw,
         "at_home": session.at_home,
         **_to_columns(period.place),
-        "cost_per_kwh": rate and rate.cost_per_kwh,
-        "currency": rate and rate.currency,
         "corrected_by_owner": energy.is_corrected,
         "deleted_by_owner": energy.is_deleted,
         "derived_energy_kwh": period.energy_kwh if energy.is_corrected or energy.is_deleted else None,
+        "slices": SLICES_ADAPTER.dump_python(period.slices, mode="json"),
+        "parts": [
+            {"start_at": part.start.isoformat(), "end_at": part.end.isoformat(), "kwh": part.kwh}
+            for part in session.distribute_energy()
+        ],
     }
 
 
@@ -158,6 +173,16 @@ def _parse_recorded_corrections(row: DictRow) -> tuple[OwnerCorrection, ...]:
             deleted=row["deleted_by_owner"],
         ),
     )
+
+
+def _parse_state(stored: JsonObject) -> DerivationState:
+    state = STATE_ADAPTER.validate_python(stored)
+    period = state.period
+    if period is None or period.slices != NO_SLICES or not period.energy_kwh:
+        return state
+    # Stored before energy was kept by quarter hour.
+    slices = NO_SLICES.add(period.started_at, period.ended_at, period.energy_kwh)
+    return replace(state, period=replace(period, slices=slices))
 
 
 def _serialize_state(state: DerivationState) -> JsonObject:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, LiteralString, TypedDict
 
 from relay.kit.timestamps import format_timestamp
-from relay.vehicles.charging.periods import EnergySource
+from relay.vehicles.charging.periods import EnergySource, SessionKind
 
 IS_UNDER_WAY: LiteralString = "(s.open and s.ended_at > now() - interval '8 hours')"
 """True for a row `s` of `charging_sessions` that is under way.
@@ -14,7 +14,10 @@ A vehicle that stopped reporting doesn't keep its session open: the limit is MAX
 
 
 class CostRecord(TypedDict):
-    """The cost of a session at the rate in force when it began; `currency` is an ISO 4217 code."""
+    """The cost of a session: the energy of each interval times the price valid then.
+
+    `per_kwh` is the mean price; `currency` is an ISO 4217 code.
+    """
 
     amount: float
     currency: str
@@ -24,17 +27,23 @@ class CostRecord(TypedDict):
 class SessionRecord(TypedDict):
     """Charging within one plug-in. Unknown values are null.
 
-    `ended_at` is null while the session is open. `amended_at` is when a late or corrected report, or its owner, last
-    changed it after its end. `derived_energy_kwh` is `energy_kwh` before a correction by its owner.
+    `kind` is *discharge* for energy taken from the battery. `ended_at` is null while the session is open. `estimated`:
+    some of the energy was taken from the level over a long gap or against a wrong power, or no report says that the
+    vehicle charged. `cost_unknown` says why `cost` is null: the energy isn't known, the price of some of it isn't, or
+    prices have several currencies; a discharge has no cost. `amended_at` is when a late or corrected report, or its
+    owner, last changed the session after its end. `derived_energy_kwh` is `energy_kwh` before a correction by its
+    owner.
     """
 
     id: str
     vehicle_id: str
+    kind: SessionKind
     state: Literal["open", "ended"]
     started_at: str
     ended_at: str | None
     energy_kwh: float | None
     energy_source: EnergySource
+    estimated: bool
     soc_start: float | None
     soc_end: float | None
     peak_kw: float | None
@@ -43,6 +52,7 @@ class SessionRecord(TypedDict):
     longitude: float | None
     odometer_km: float | None
     cost: CostRecord | None
+    cost_unknown: Literal["energy", "price", "currency"] | None
     amended_at: str | None
     corrected_by_owner: bool
     derived_energy_kwh: float | None
@@ -54,11 +64,13 @@ def render_session_record(row: Mapping[str, Any]) -> SessionRecord:
     return {
         "id": str(row["id"]),
         "vehicle_id": str(row["vehicle_id"]),
+        "kind": row["kind"],
         "state": "open" if under_way else "ended",
         "started_at": format_timestamp(row["started_at"]),
         "ended_at": None if under_way else format_timestamp(row["ended_at"]),
         "energy_kwh": round_optional(row["energy_kwh"], 3),
         "energy_source": row["energy_source"],
+        "estimated": row["estimated"],
         "soc_start": row["soc_start"],
         "soc_end": row["soc_end"],
         "peak_kw": row["peak_kw"],
@@ -67,6 +79,7 @@ def render_session_record(row: Mapping[str, Any]) -> SessionRecord:
         "longitude": row["longitude"],
         "odometer_km": get_odometer_km(row),
         "cost": render_cost_record(row),
+        "cost_unknown": row["cost_unknown"],
         "amended_at": None if amended_at is None else format_timestamp(amended_at),
         "corrected_by_owner": row["corrected_by_owner"],
         "derived_energy_kwh": round_optional(get_derived_energy_kwh(row), 3),
@@ -81,11 +94,12 @@ def get_derived_energy_kwh(row: Mapping[str, Any]) -> float | None:
 
 
 def render_cost_record(row: Mapping[str, Any]) -> CostRecord | None:
-    """The cost of a session; None when energy or rate is unknown. Not rounded to cents, because readers sum it up."""
-    energy, rate = row["energy_kwh"], row["cost_per_kwh"]
-    if energy is None or rate is None:
+    """The cost of a session; None when energy or price is unknown. Not rounded to cents, because readers sum it up."""
+    cost, energy, per_kwh = row["cost"], row["energy_kwh"], row["cost_per_kwh"]
+    if energy is None or per_kwh is None or row["cost_unknown"] is not None:
         return None
-    return {"amount": round(energy * rate, 4), "currency": row["currency"], "per_kwh": rate}
+    amount = energy * per_kwh if cost is None else cost
+    return {"amount": round(amount, 4), "currency": row["currency"], "per_kwh": round(per_kwh, 6)}
 
 
 def get_odometer_km(row: Mapping[str, Any]) -> float | None:

@@ -12,14 +12,14 @@ ACCEPTED: tuple[AcceptedRow, ...] = (
     ),
     AcceptedRow(
         module="custom_components/evconduit/client/cursor.py",
-        function="_split_cursor",
+        function="split_cursor",
         old='epoch, _, seq = (cursor or "").rpartition(".")',
         new='epoch, _, seq = (cursor or "XXXX").rpartition(".")',
         reason="Neither text has a dot, so both are unreadable.",
     ),
     AcceptedRow(
         module="custom_components/evconduit/client/cursor.py",
-        function="_split_cursor",
+        function="split_cursor",
         old="return None, 0",
         new="return None, 1",
         reason="The number isn't read if there is no epoch.",
@@ -136,13 +136,6 @@ ACCEPTED: tuple[AcceptedRow, ...] = (
         old="return min(interval, OUTAGE_POLL_INTERVAL * float(2 ** min(failures, 8)))",
         new="return min(interval, OUTAGE_POLL_INTERVAL * float(2 ** min(failures, 9)))",
         reason="15 minutes times 2**8 already exceed the longest interval of 12 hours.",
-    ),
-    AcceptedRow(
-        module="custom_components/evconduit/repair_issues.py",
-        function="RepairIssues.async_clear",
-        old="self.async_update((), frozenset())",
-        new="self.async_update((), None)",
-        reason="The features are read only if there are records.",
     ),
     AcceptedRow(
         module="custom_components/evconduit/repair_issues.py",

@@ -4,8 +4,8 @@ from scripts.lib.mutation.tables import AcceptedRow
 
 ACCEPTED: tuple[AcceptedRow, ...] = (
     AcceptedRow(
-        module="relay/vehicles/charging/home_and_rates.py",
-        function="_get_distance_m",
+        module="relay/vehicles/charging/home.py",
+        function="get_distance_m",
         old="return 2 * EARTH_RADIUS_M * asin(min(1.0, sqrt(latitude_term + longitude_term)))",
         new="return 2 * EARTH_RADIUS_M * asin(min(2.0, sqrt(latitude_term + longitude_term)))",
         reason=(

@@ -4,7 +4,16 @@ from scripts.lib.mutation.tables import Pair, PairTable
 
 PURE = tuple(
     f"tests/relay/vehicles/charging/test_{name}.py"
-    for name in ("periods", "derivation_edges", "energy", "home_and_rates")
+    for name in (
+        "periods",
+        "derivation_edges",
+        "energy",
+        "home",
+        "evidence",
+        "power_check",
+        "discharging",
+        "counters",
+    )
 )
 
 PAIRS = (
@@ -32,11 +41,25 @@ PAIRS = (
                 "MIN_UNMEASURED_DURATION = timedelta(minutes=11)",
                 "ten unmeasured minutes don't count as a session",
             ),
-            Pair("MIN_RISE_PLUGGED_IN = 2.0", "MIN_RISE_PLUGGED_IN = 1.0", "a rise of one point counts as charging"),
             Pair(
-                "MIN_RISE_PLUGGED_IN = 2.0",
-                "MIN_RISE_PLUGGED_IN = 3.0",
-                "a rise of two points doesn't count as charging",
+                "MAX_UNPLUGGED = timedelta(minutes=10)",
+                "MAX_UNPLUGGED = timedelta(minutes=9)",
+                "an unplugged reading of 10 minutes splits a session",
+            ),
+            Pair(
+                "MAX_UNPLUGGED = timedelta(minutes=10)",
+                "MAX_UNPLUGGED = timedelta(minutes=11)",
+                "plugging in again after 11 minutes continues a session",
+            ),
+            Pair(
+                "MAX_UNPLUGGED_UNSEEN = timedelta(minutes=3)",
+                "MAX_UNPLUGGED_UNSEEN = timedelta(minutes=2)",
+                "an unplugged reading of 3 minutes splits a session without a place",
+            ),
+            Pair(
+                "MAX_UNPLUGGED_UNSEEN = timedelta(minutes=3)",
+                "MAX_UNPLUGGED_UNSEEN = timedelta(minutes=4)",
+                "a vehicle without a place that was driven continues its session",
             ),
         ),
     ),
@@ -50,6 +73,20 @@ PAIRS = (
                 "charging counts through a gap of more than 8 hours",
             ),
             Pair("MAX_GAP = timedelta(hours=8)", "MAX_GAP = timedelta(hours=7)", "a gap of 8 hours ends a session"),
+            Pair("MIN_FALL = 2.0", "MIN_FALL = 1.0", "a fall of one point ends charging"),
+            Pair("MIN_FALL = 2.0", "MIN_FALL = 3.0", "a fall of 2 points counts as charging"),
+        ),
+    ),
+    PairTable(
+        file="relay/vehicles/charging/evidence.py",
+        tests=(*PURE,),
+        pairs=(
+            Pair("MIN_RISE_PLUGGED_IN = 2.0", "MIN_RISE_PLUGGED_IN = 1.0", "a rise of one point counts as charging"),
+            Pair(
+                "MIN_RISE_PLUGGED_IN = 2.0",
+                "MIN_RISE_PLUGGED_IN = 3.0",
+                "a rise of two points doesn't count as charging",
+            ),
             Pair(
                 "MIN_RISE_UNPLUGGED = 5.0", "MIN_RISE_UNPLUGGED = 4.0", "a small rise without a plug counts as charging"
             ),
@@ -58,8 +95,34 @@ PAIRS = (
                 "MIN_RISE_UNPLUGGED = 6.0",
                 "a rise of 5 points without a plug doesn't count",
             ),
-            Pair("MIN_FALL = 2.0", "MIN_FALL = 1.0", "a fall of one point ends charging"),
-            Pair("MIN_FALL = 2.0", "MIN_FALL = 3.0", "a fall of 2 points counts as charging"),
+            Pair("MIN_RISE_MOVED = 10.0", "MIN_RISE_MOVED = 9.0", "regeneration counts as a fast charge"),
+            Pair("MIN_RISE_MOVED = 10.0", "MIN_RISE_MOVED = 11.0", "a short fast charge doesn't count"),
+            Pair(
+                "MAX_SILENCE = timedelta(hours=48)",
+                "MAX_SILENCE = timedelta(hours=47)",
+                "a silence of 48 hours hides a charge",
+            ),
+            Pair(
+                "MAX_SILENCE = timedelta(hours=48)",
+                "MAX_SILENCE = timedelta(hours=49)",
+                "a silence of 49 hours proves a charge",
+            ),
+            Pair("MIN_MOVE_KM = 0.5", "MIN_MOVE_KM = 0.3", "the odometer's rounding counts as driving"),
+            Pair("MIN_MOVE_KM = 0.5", "MIN_MOVE_KM = 0.6", "half a kilometre doesn't count as driving"),
+            Pair("MIN_MOVE_M = 500.0", "MIN_MOVE_M = 450.0", "scattered positions count as driving"),
+            Pair("MIN_MOVE_M = 500.0", "MIN_MOVE_M = 550.0", "half a kilometre between positions isn't driving"),
+            Pair("CAPACITY_KWH = 30.0", "CAPACITY_KWH = 29.0", "the largest hybrid gets a session from its engine"),
+            Pair("CAPACITY_KWH = 30.0", "CAPACITY_KWH = 31.0", "the fast charge of a small car is lost"),
+        ),
+    ),
+    PairTable(
+        file="relay/vehicles/charging/counters.py",
+        tests=("tests/relay/vehicles/charging/test_counters.py",),
+        pairs=(
+            Pair(
+                "MIN_SPACING = timedelta(minutes=1)", "MIN_SPACING = timedelta(minutes=2)", "the counters lag too far"
+            ),
+            Pair("MIN_SPACING = timedelta(minutes=1)", "MIN_SPACING = timedelta(0)", "every count is remembered"),
         ),
     ),
     PairTable(
@@ -76,10 +139,14 @@ PAIRS = (
                 "MAX_POWER_HOLD = timedelta(minutes=31)",
                 "a power is held for more than 30 minutes",
             ),
+            Pair("MAX_POWER_EXCESS = 1.15", "MAX_POWER_EXCESS = 1.14", "a true power is doubted"),
+            Pair("MAX_POWER_EXCESS = 1.15", "MAX_POWER_EXCESS = 1.16", "more than the battery took is counted"),
+            Pair("DEFAULT_STEP = 1.0", "DEFAULT_STEP = 0.9", "a level that lags by a step disproves a power"),
+            Pair("DEFAULT_STEP = 1.0", "DEFAULT_STEP = 1.1", "a level that lags by more than a step is believed"),
         ),
     ),
     PairTable(
-        file="relay/vehicles/charging/home_and_rates.py",
+        file="relay/vehicles/charging/home.py",
         tests=(*PURE,),
         pairs=(Pair("EARTH_RADIUS_M = 6_371_000.0", "EARTH_RADIUS_M = 6_771_000.0", "distances are 6 % too long"),),
     ),
@@ -131,7 +198,7 @@ PAIRS = (
         ),
     ),
     PairTable(
-        file="relay/vehicles/charging/correction_repository.py",
+        file="relay/vehicles/charging/ledger.py",
         tests=("tests/relay/usecases/charging/test_correct_session.py",),
         pairs=(
             Pair(
@@ -139,6 +206,12 @@ PAIRS = (
                 "if newest is None:",
                 "the next sample forgets the correction of the newest session",
             ),
+        ),
+    ),
+    PairTable(
+        file="relay/vehicles/charging/correction_repository.py",
+        tests=("tests/relay/usecases/charging/test_correct_session.py",),
+        pairs=(
             Pair(
                 "with replaced as (delete from session_corrections where {_IN_RANGE})\n",
                 "",
@@ -226,15 +299,16 @@ PAIRS = (
         ),
         pairs=(
             Pair(
-                "v.link_state <> 'over_limit' and not {IS_UNDER_WAY}",
-                "v.link_state <> 'over_limit'",
+                " and not {IS_UNDER_WAY}",
+                "",
                 "sessions that are under way are listed",
             ),
             Pair(
-                " and v.link_state <> 'over_limit' and not",
-                " and not",
+                " and v.link_state <> 'over_limit' and not {",
+                " and not {",
                 "sessions of a vehicle over the limit are listed",
             ),
+            Pair("  and s.kind = 'charge'\n", "", "discharged energy is listed as charged"),
             Pair("s.started_at) > %(since)s end", "s.started_at) >= %(since)s end", "a session is on two pages"),
             Pair(
                 "%(since)s::timestamptz - %(overlap)s::interval",

@@ -13,10 +13,10 @@ CHARGING = (
 
 PAIRS = (
     PairTable(
-        file="relay/vehicles/charging/repository.py",
+        file="relay/vehicles/charging/save_statements.py",
         tests=(
-            "tests/relay/vehicles/charging/test_repository_history.py",
             "tests/relay/vehicles/charging/test_repository.py",
+            "tests/relay/usecases/events/test_energy_hours.py",
             *CHARGING,
         ),
         pairs=(
@@ -35,6 +35,56 @@ PAIRS = (
                 "",
                 "an unchanged session counts as changed",
             ),
+            Pair(
+                "coalesce(%(home_kwh)s, (select 0 from home_places where user_id = %(user_id)s))",
+                "%(home_kwh)s::double precision",
+                "the home counter of a new vehicle doesn't start at zero",
+            ),
+            Pair(
+                "(select 0 from home_places where user_id = %(user_id)s)",
+                "(select 0)",
+                "a vehicle of a user without a home gets a home counter",
+            ),
+            Pair(
+                "sum(overlap.seconds * rate.cost_per_kwh) / sum(overlap.seconds)",
+                "min(rate.cost_per_kwh)",
+                "a price that changes within a quarter hour counts for all of it",
+            ),
+            Pair(
+                "case when bool_or(per_kwh is null) then 'price'",
+                "case when bool_and(per_kwh is null) then 'price'",
+                "a cost without the price of some energy is shown",
+            ),
+            Pair(
+                "when count(distinct currency) > 1 or max(currencies) > 1 then 'currency' end as unknown",
+                "end as unknown",
+                "costs in two currencies are added",
+            ),
+            Pair(
+                "where s.vehicle_id = %(vehicle_id)s and s.id not in (select id from changed)",
+                "where false and s.vehicle_id = %(vehicle_id)s and s.id not in (select id from changed)",
+                "an hour loses the energy of its other session",
+            ),
+            Pair(
+                "    select hour from session_hour\n    union\n",
+                "    select hour from session_hour where false\n    union\n",
+                "new energy isn't in the hours",
+            ),
+            Pair(
+                "(where kind = 'charge' and at_home)",
+                "(where kind = 'charge')",
+                "energy charged away counts as charged at home",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/vehicles/charging/repository.py",
+        tests=(
+            "tests/relay/vehicles/charging/test_repository_history.py",
+            "tests/relay/vehicles/charging/test_repository.py",
+            *CHARGING,
+        ),
+        pairs=(
             Pair(
                 "where vehicle_id = %s and at > %s order by at",
                 "where vehicle_id = %s and at >= %s order by at",
@@ -103,21 +153,6 @@ PAIRS = (
                 "2026-11-23T12:07:00+00:00",
                 "samples from before a certain date are ignored",
             ),
-            Pair(
-                "where user_id = %s order by valid_from",
-                "where user_id = %s order by valid_from desc",
-                "an old rate replaces the current one",
-            ),
-            Pair(
-                "coalesce(%(home_kwh)s, (select 0 from home_places where user_id = %(user_id)s))",
-                "%(home_kwh)s::double precision",
-                "the home counter of a new vehicle doesn't start at zero",
-            ),
-            Pair(
-                "(select 0 from home_places where user_id = %(user_id)s)",
-                "(select 0)",
-                "a vehicle of a user without a home gets a home counter",
-            ),
         ),
     ),
     PairTable(
@@ -165,12 +200,9 @@ PAIRS = (
                 "samples are counted in the order of arrival",
             ),
             Pair(
-                "match.has_new_start or match.has_moved",
-                "match.has_new_start",
-                "a session that moved home keeps its old price and place",
-            ),
-            Pair(
-                "match.has_new_start or match.has_moved", "match.has_moved", "a new session has neither home nor price"
+                "match.needs_home for match",
+                "match.has_moved for match",
+                "a new session at an unknown place has no home",
             ),
             Pair(
                 "recorded = [ledger.session] if ledger.session else []",

@@ -113,11 +113,6 @@ PAIRS = (
                 "a snapshot with a gap resets the cursor",
             ),
             Pair(
-                "record.revision <= current.revision",
-                "record.revision < current.revision",
-                "a record with the same revision is applied again",
-            ),
-            Pair(
                 "self.cursor = cursor or self.cursor",
                 "self.cursor = cursor",
                 "a message without a cursor deletes the cursor",
@@ -128,10 +123,20 @@ PAIRS = (
                 "devices that are absent from a snapshot stay",
             ),
             Pair(
-                "Transition | VehicleRemoved):\n            self",
-                "Transition):\n            self",
+                "if not (is_old and isinstance(message, VehicleRemoved)):",
+                "if True:",
                 "an old removal is applied",
             ),
+        ),
+    ),
+    PairTable(
+        file=f"{FOLDER}/record_order.py",
+        tests=("tests/component/test_record_order.py",),
+        pairs=(
+            Pair("revision <= known.revision:", "revision < known.revision:", "a record is applied twice"),
+            Pair("return revision >= known.revision", "return True", "a late snapshot replaces a newer record"),
+            Pair("return known.heard_at <= since", "return True", "a late poll removes a vehicle that was just added"),
+            Pair("if since is not None and since < self._epoch_since:", "if False:", "an ended epoch comes back"),
         ),
     ),
     PairTable(

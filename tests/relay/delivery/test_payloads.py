@@ -16,7 +16,7 @@ AT = datetime(2026, 11, 29, tzinfo=UTC)
 
 def test_changes_body_has_each_message_with_its_cursor_up_to_the_end():
     transition = TransitionMessage(seq=10, vehicle_id=UUID(int=1), kind="plugged_in", occurred_at=AT, replayed=True)
-    snapshot = SnapshotMessage(at=AT, account={"id": "a"}, vehicles=())
+    snapshot = SnapshotMessage(at=AT, epoch="e", account={"id": "a"}, vehicles=())
     messages = [(snapshot, Cursor(epoch="e", seq=9)), (transition, Cursor(epoch="e", seq=10))]
     assert json.loads(render_changes_body(Cursor(epoch="e", seq=11), messages)) == {
         "type": "changes",
@@ -25,7 +25,7 @@ def test_changes_body_has_each_message_with_its_cursor_up_to_the_end():
             {
                 "event": "snapshot",
                 "id": "e.9",
-                "data": {"at": "2026-11-29T00:00:00.000Z", "account": {"id": "a"}, "vehicles": []},
+                "data": {"at": "2026-11-29T00:00:00.000Z", "epoch": "e", "account": {"id": "a"}, "vehicles": []},
             },
             {
                 "event": "transition",

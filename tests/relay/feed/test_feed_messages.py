@@ -24,14 +24,14 @@ TRANSITION = {"vehicle_id": str(ID), "type": "unplugged", "occurred_at": SHOWN, 
     ("message", "event", "body"),
     [
         (
-            SnapshotMessage(at=AT, account={"id": 1}, vehicles=({"id": 2},)),
+            SnapshotMessage(at=AT, epoch="e", account={"id": 1}, vehicles=({"id": 2},)),
             "snapshot",
-            {"at": SHOWN, "account": {"id": 1}, "vehicles": [{"id": 2}]},
+            {"at": SHOWN, "epoch": "e", "account": {"id": 1}, "vehicles": [{"id": 2}]},
         ),
         (
-            SnapshotMessage(at=AT, account={}, vehicles=(), gap=True),
+            SnapshotMessage(at=AT, epoch="e", account={}, vehicles=(), gap=True),
             "snapshot",
-            {"at": SHOWN, "account": {}, "vehicles": [], "gap": True},
+            {"at": SHOWN, "epoch": "e", "account": {}, "vehicles": [], "gap": True},
         ),
         (VehicleMessage(seq=1, record={"id": 2}), "vehicle", {"id": 2}),
         (

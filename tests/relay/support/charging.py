@@ -6,19 +6,22 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
+from relay.vehicles.charging.counters import EnergyCounters
 from relay.vehicles.charging.derivation import DerivationState, derive_periods
-from relay.vehicles.charging.home_and_rates import ElectricityRate
-from relay.vehicles.charging.ledger import ChargingSession, EnergyCounters
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
+from relay.vehicles.charging.sessions import ChargingSession
+from relay.vehicles.charging.slices import NO_SLICES
 from relay.vehicles.plausibility.raw_samples import ChargeMembers, RawSample
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NOW = datetime.now(UTC).replace(microsecond=0)
 BATTERY_KWH = 50.0
 PLACE = VehiclePlace(latitude=52.0, longitude=5.0, odometer_km=100.0)
-RATE = ElectricityRate(valid_from=NOON, cost_per_kwh=0.25, currency="EUR")
-COUNTERS = EnergyCounters(counted_kwh=1.0, counted_home_kwh=2.0, lifetime_kwh=3.0, home_kwh=4.0)
+COUNTERS = EnergyCounters(
+    counted_kwh=1.0, counted_home_kwh=2.0, lifetime_kwh=3.0, home_kwh=4.0, counted_discharged_kwh=5.0,
+    discharged_kwh=6.0,
+)  # fmt: skip
 
 
 def at(minutes):
@@ -85,9 +88,9 @@ def unplugged(minutes, soc=None, **more):
 def make_session(start, end, number=1, *, open_=False, **members):
     period = ChargingPeriod(
         started_at=at(start), ended_at=at(end), open=open_, soc_start=40.0, soc_end=50.0, power_kwh=5.0, peak_kw=11.0,
-        place=PLACE,
+        place=PLACE, slices=NO_SLICES.add(at(start), at(end), 5.0),
     )  # fmt: skip
-    return ChargingSession(id=UUID(int=number), period=period, **{"at_home": True, "rate": RATE} | members)
+    return ChargingSession(id=UUID(int=number), period=period, **{"at_home": True} | members)
 
 
 async def age_sessions(fetch):

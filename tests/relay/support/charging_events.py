@@ -49,6 +49,12 @@ async def get_energy(pipeline):
     return record["energy"]
 
 
+async def get_charged_energy(pipeline):
+    """The counters of charged energy in the vehicle's record."""
+    energy = await get_energy(pipeline)
+    return energy and {name: energy[name] for name in ("lifetime_kwh", "home_kwh")}
+
+
 async def set_home(pipeline, latitude=52.1, longitude=5.1):
     await pipeline.execute("insert into home_places values (%s, %s, %s, 500)", pipeline.user_id, latitude, longitude)
 

@@ -69,8 +69,9 @@ class ReportedCar:
     async def get_charge_state(self):
         return (await self.get_record())["vehicle"]["chargeState"]
 
-    async def list_sessions(self):
-        return [session["energy_kwh"] for session in await list_sessions(self.pipeline)]
+    async def list_sessions(self, kind="charge"):
+        """The energy of each session of this kind."""
+        return [session["energy_kwh"] for session in await list_sessions(self.pipeline) if session["kind"] == kind]
 
     async def get_lifetime_kwh(self):
         return (await self.get_record())["energy"]["lifetime_kwh"]

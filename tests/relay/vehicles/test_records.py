@@ -41,6 +41,7 @@ ROW = {
     "command": COMMAND_ROW,
     "lifetime_kwh": 312.5004,
     "home_kwh": 280.1006,
+    "discharged_kwh": 12.3456,
 }
 RECORD = {
     "id": str(VEHICLE_ID),
@@ -52,7 +53,7 @@ RECORD = {
     "smart_charging": {"state": "ENABLED", "since": NOON_TEXT},
     "interventions": [INTERVENTION],
     "command": COMMAND_RECORD,
-    "energy": {"lifetime_kwh": 312.5, "home_kwh": 280.101},
+    "energy": {"lifetime_kwh": 312.5, "home_kwh": 280.101, "discharged_kwh": 12.346},
 }
 
 
@@ -75,7 +76,9 @@ def test_record_has_everything_known_about_a_vehicle():
         ),
         pytest.param({"interventions": None}, {"interventions": []}, id="interventions not fetched yet"),
         pytest.param({"command": None}, {"command": None}, id="no command"),
-        pytest.param({"lifetime_kwh": None, "home_kwh": None}, {"energy": None}, id="nothing about charging"),
+        pytest.param(
+            dict.fromkeys(("lifetime_kwh", "home_kwh", "discharged_kwh")), {"energy": None}, id="nothing about charging"
+        ),
     ],
 )
 def test_unknown_values_are_null_or_empty(columns, members):
@@ -98,16 +101,18 @@ def test_record_of_a_vehicle_over_the_limit_has_its_identity_and_link_only():
 
 
 @pytest.mark.parametrize(
-    ("lifetime", "home", "record"),
+    ("counters", "record"),
     [
-        (None, None, None),
-        (0.0, None, {"lifetime_kwh": 0.0, "home_kwh": None}),
-        (0.0, 0.0, {"lifetime_kwh": 0.0, "home_kwh": 0.0}),
-        (1.2344, 1.2346, {"lifetime_kwh": 1.234, "home_kwh": 1.235}),
+        ((None, None, None), None),
+        ((0.0, None, 0.0), (0.0, None, 0.0)),
+        ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
+        ((1.2344, 1.2346, 1.2347), (1.234, 1.235, 1.235)),
     ],
 )
-def test_energy_is_rounded_to_watt_hours(lifetime, home, record):
-    assert render_energy_record(lifetime, home) == record
+def test_energy_is_rounded_to_watt_hours(counters, record):
+    names = "lifetime_kwh", "home_kwh", "discharged_kwh"
+    rendered = render_energy_record(dict(zip(names, counters, strict=True)))
+    assert rendered == (record and dict(zip(names, record, strict=True)))
 
 
 def test_open_command_has_no_time_at_which_it_was_settled():

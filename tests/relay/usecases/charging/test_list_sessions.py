@@ -38,6 +38,9 @@ async def test_session_record_has_all_known_values(api, add_session, account):
         "odometer_km": 100,
         "cost": {"amount": 0.9, "currency": "EUR", "per_kwh": 0.25},
         "amended_at": None,
+        "kind": "charge",
+        "estimated": False,
+        "cost_unknown": None,
         "corrected_by_owner": False,
         "derived_energy_kwh": 3.6,
     }

@@ -13,7 +13,7 @@ from tests.relay.support.charging_events import (
     SESSION_STATEMENT,
     SOC,
     fetch_user_rows,
-    get_energy,
+    get_charged_energy,
     list_sessions,
     make_charging,
     make_stopped,
@@ -48,7 +48,7 @@ async def test_any_order_and_repetition_of_events_give_the_same_history(pipeline
         # Emptied, because the inbox would ignore a repeated event.
         await other.execute("delete from webhook_logs where user_id = %s", other.user_id)
         await other.process_update("car2", at(seconds), **groups)
-        now = (await get_energy(other))["lifetime_kwh"]
+        now = (await get_charged_energy(other))["lifetime_kwh"]
         assert now >= lifetime_kwh
         lifetime_kwh = now
     ours, theirs = [
@@ -70,7 +70,7 @@ async def test_late_event_amends_an_ended_session_and_publishes_the_vehicle(pipe
     assert after["amended_at"] is not None
     assert (await pipeline.get_vehicle())["revision"] == await pipeline.get_feed_seq() == seq + 1
     assert len(pipeline.feed_wakes) == wakes + 1
-    assert await get_energy(pipeline) == {"lifetime_kwh": 20.0, "home_kwh": None}
+    assert await get_charged_energy(pipeline) == {"lifetime_kwh": 20.0, "home_kwh": None}
 
 
 async def test_lifetime_counter_never_decreases_on_a_correction(pipeline):
@@ -79,7 +79,7 @@ async def test_lifetime_counter_never_decreases_on_a_correction(pipeline):
     corrected = make_vehicle("car", at(600), **make_stopped(50, **SOC))
     await pipeline.process(make_event("user:vehicle:updated", at(700), pipeline.user_id, vehicle=corrected))
     assert [session["energy_kwh"] for session in await list_sessions(pipeline)] == [5]
-    assert (await get_energy(pipeline))["lifetime_kwh"] == 10
+    assert (await get_charged_energy(pipeline))["lifetime_kwh"] == 10
 
 
 async def test_newest_event_decides_the_state_of_a_moment(pipeline):
@@ -131,7 +131,7 @@ async def test_merging_vehicles_by_update_merges_their_charging_history(pipeline
     await pipeline.process_update("new", at(9000), **make_stopped(24))
     vehicle = await pipeline.get_vehicle()
     assert [session["vehicle_id"] for session in await list_sessions(pipeline)] == [vehicle["id"], vehicle["id"]]
-    assert await get_energy(pipeline) == {"lifetime_kwh": 2.4, "home_kwh": None}
+    assert await get_charged_energy(pipeline) == {"lifetime_kwh": 2.4, "home_kwh": None}
     [counters] = await pipeline.execute("select counted_kwh from vehicle_energy")
     assert counters["counted_kwh"] == pytest.approx(2.4)
 
@@ -142,7 +142,7 @@ async def test_merging_vehicles_by_discovery_merges_their_charging_history(pipel
     await pipeline.process(pipeline.make_discovery("new", at(700)))
     [session] = await list_sessions(pipeline)
     assert (session["vehicle_id"], session["ended_at"]) == ((await pipeline.get_vehicle())["id"], at(600))
-    assert (await get_energy(pipeline))["lifetime_kwh"] == 1.2
+    assert (await get_charged_energy(pipeline))["lifetime_kwh"] == 1.2
 
 
 async def test_archiving_samples_changes_no_session_or_counter(pipeline, monkeypatch):

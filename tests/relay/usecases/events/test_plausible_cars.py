@@ -98,9 +98,11 @@ async def test_discharging_never_counts_as_charged(car):
         charge = record["vehicle"]["chargeState"]
         assert (charge["isCharging"], charge["chargeRate"], charge["batteryLevel"]) == (False, None, level)
         assert record["corrections"] == ["isCharging:powerDeliveryState", "chargeRate:notCharging"]
-    await car.report(70, level=74)
+    record = await car.report(70, level=74)
     await expect_nothing_charged(car)
     assert await car.list_transitions() == []
+    assert await car.list_sessions("discharge") == [pytest.approx(record["energy"]["discharged_kwh"])]
+    assert record["energy"]["discharged_kwh"] == pytest.approx(5 * 0.6, abs=0.61)
 
 
 async def test_car_without_a_cable_does_not_charge(car):

@@ -7,7 +7,7 @@ import pytest
 
 from relay.vehicles.charging import recording
 from tests.relay.support.charging_events import (
-    get_energy,
+    get_charged_energy,
     list_sessions,
     make_charging,
     make_stopped,
@@ -17,12 +17,12 @@ from tests.relay.support.charging_events import (
 from tests.relay.support.enode_events import at, make_event, make_vehicle
 
 
-async def test_session_at_home_is_recorded_with_energy_and_rate(pipeline):
+async def test_session_at_home_is_recorded_with_energy_and_cost(pipeline):
     await set_home(pipeline)
     await set_rate(pipeline, at(-99), 0.4)
     await set_rate(pipeline, at(900), 9)
     await pipeline.process_update("car", at(0), charge={"batteryLevel": 40, "batteryCapacity": 50})
-    assert await get_energy(pipeline) == {"lifetime_kwh": 0.0, "home_kwh": 0.0}
+    assert await get_charged_energy(pipeline) == {"lifetime_kwh": 0.0, "home_kwh": 0.0}
     await pipeline.process_update("car", at(600), **make_charging(40))
     [open_session] = await list_sessions(pipeline)
     assert (open_session["open"], open_session["started_at"], open_session["energy_kwh"]) == (True, at(600), None)
@@ -37,13 +37,11 @@ async def test_session_at_home_is_recorded_with_energy_and_rate(pipeline):
         7.2,
     )
     assert (session["at_home"], session["latitude"], session["odometer_km"]) == (True, 52.1, 48213)
-    assert (
-        session["cost_per_kwh"],
-        session["currency"],
-        session["soc_start"],
-        session["soc_end"],
-    ) == (0.4, "EUR", 40, 45)
-    assert await get_energy(pipeline) == {"lifetime_kwh": 2.4, "home_kwh": 2.4}
+    assert (session["soc_start"], session["soc_end"]) == (40, 45)
+    # 0.6 kWh until the second rate was set, 1.8 kWh after.
+    assert (session["cost"], session["currency"]) == (pytest.approx(0.6 * 0.4 + 1.8 * 9), "EUR")
+    assert (session["cost_per_kwh"], session["cost_unknown"]) == (pytest.approx(16.44 / 2.4), None)
+    assert await get_charged_energy(pipeline) == {"lifetime_kwh": 2.4, "home_kwh": 2.4}
 
 
 async def test_charging_away_from_home_counts_only_to_the_lifetime_total(pipeline):
@@ -51,7 +49,7 @@ async def test_charging_away_from_home_counts_only_to_the_lifetime_total(pipelin
     await pipeline.process_update("car", at(0), **make_charging(40))
     await pipeline.process_update("car", at(600), **make_stopped(42))
     assert [session["at_home"] for session in await list_sessions(pipeline)] == [False]
-    assert await get_energy(pipeline) == {"lifetime_kwh": 1.2, "home_kwh": 0.0}
+    assert await get_charged_energy(pipeline) == {"lifetime_kwh": 1.2, "home_kwh": 0.0}
 
 
 async def test_session_is_at_home_once_its_place_is_known(pipeline):
@@ -60,14 +58,15 @@ async def test_session_is_at_home_once_its_place_is_known(pipeline):
     assert [session["at_home"] for session in await list_sessions(pipeline)] == [None]
     await pipeline.process_update("car", at(600), **make_charging(42))
     assert [session["at_home"] for session in await list_sessions(pipeline)] == [True]
-    assert await get_energy(pipeline) == {"lifetime_kwh": 1.2, "home_kwh": 1.2}
+    await pipeline.process_update("car", at(1200), **make_stopped(44))
+    assert await get_charged_energy(pipeline) == {"lifetime_kwh": 2.4, "home_kwh": 2.4}
 
 
 async def test_home_counter_needs_a_home_and_any_counter_a_charge_state(pipeline):
     await pipeline.process(pipeline.make_discovery("car", at(0)))
-    assert await get_energy(pipeline) is None
+    assert await get_charged_energy(pipeline) is None
     await pipeline.process_update("car", at(1))
-    assert await get_energy(pipeline) == {"lifetime_kwh": 0.0, "home_kwh": None}
+    assert await get_charged_energy(pipeline) == {"lifetime_kwh": 0.0, "home_kwh": None}
 
 
 async def test_session_keeps_the_location_where_it_began(pipeline):
@@ -127,7 +126,7 @@ async def test_session_stays_at_home_when_the_home_location_is_deleted(pipeline)
     await pipeline.process_update("car", at(600), **make_charging(42))
     await pipeline.process_update("car", at(1200), **make_stopped(44))
     assert [session["at_home"] for session in await list_sessions(pipeline)] == [True]
-    assert (await get_energy(pipeline))["home_kwh"] == 2.4
+    assert (await get_charged_energy(pipeline))["home_kwh"] == 2.4
 
 
 async def test_sessions_of_new_vehicles_in_one_batch_are_stored(pipeline):

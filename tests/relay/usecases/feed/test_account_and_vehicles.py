@@ -55,6 +55,23 @@ async def test_listing_all_vehicles_costs_one_call(api, account):
     assert snapshot["account"]["allowance"]["used"] == await get_used_calls(api) == 1
 
 
+async def test_snapshot_names_the_epoch_of_its_revisions(api, pool, account):
+    """A polling client has no cursor: it learns from the body that a restored relay starts its revisions again."""
+    for epoch in ("before", "after"):
+        async with pool.connection() as connection:
+            await connection.execute("update feeds set epoch = %s where user_id = %s", [epoch, account.user_id])
+        assert (await api.get("/api/ha/v2/vehicles")).json()["epoch"] == epoch
+
+
+async def test_polling_client_ahead_of_the_feed_is_told_of_the_gap(api, pool, account):
+    """A backup was restored in the same epoch: revisions are lower than those that the client has."""
+    snapshot = (await api.get("/api/ha/v2/vehicles")).json()
+    assert "gap" not in snapshot
+    for revision, gap in ((snapshot["vehicles"][0]["revision"], None), (99, True)):
+        headers = {"Last-Event-ID": f"{snapshot['epoch']}.{revision}"}
+        assert (await api.get("/api/ha/v2/vehicles", headers=headers)).json().get("gap") is gap
+
+
 async def test_classic_status_is_the_same_by_both_ids_with_null_for_unknown_values(api, account):
     by_our_id = await api.get(f"/api/ha/status/{account.vehicle_id}")
     by_enode_id = await api.get(f"/api/ha/status/{account.enode_id}")

@@ -40,7 +40,8 @@ async def test_stream_sends_a_snapshot_then_each_committed_change(pool, relay, h
     async with open_stream(http, relay, ada) as stream:
         snapshot = await stream.read_event()
         assert (snapshot.name, snapshot.seq) == ("snapshot", 1)
-        assert set(snapshot.data) == {"at", "account", "vehicles"}
+        assert set(snapshot.data) == {"at", "epoch", "account", "vehicles"}
+        assert snapshot.data["epoch"] == snapshot.id.rpartition(".")[0]
         assert snapshot.data["account"]["relay"]["version"] == "1.2.3"
         assert [vehicle["vehicle"]["chargeState"]["batteryLevel"] for vehicle in snapshot.data["vehicles"]] == [10]
         await add_transition(pool, ada.id, vehicle_id, "plugged_in")

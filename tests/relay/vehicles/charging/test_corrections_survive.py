@@ -6,9 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.charging.derivation import DerivationState, derive_periods
-from relay.vehicles.charging.home_and_rates import HomeAndRates
-from relay.vehicles.charging.ledger import ChargingLedger, amend_ledger, match_sessions, update_counters
+from relay.vehicles.charging.counters import LAG
+from relay.vehicles.charging.derivation import DerivationState, derive
+from relay.vehicles.charging.ledger import (
+    ChargingLedger,
+    StartingPoint,
+    amend_ledger,
+    correct_ledger,
+    match_sessions,
+)
 from relay.vehicles.charging.owner_corrections import OwnerCorrection, replace_corrections
 from tests.relay.support.charging import charging, histories, merge_by_time, stopped, unplugged
 
@@ -28,14 +34,12 @@ class Vehicle:
         """Process the newest sample."""
         self.samples.append(sample)
         recorded = [self.ledger.session] if self.ledger.session else []
-        derived, state = derive_periods(self.ledger.state, [sample])
-        self._amend(recorded, match_sessions(recorded, derived), state)
+        self._amend(self.ledger.state, [sample], recorded, None)
 
     def derive_again(self):
         """Process all samples again, as for a late sample and for a recompute."""
         recorded = sorted(self.sessions.values(), key=lambda session: session.period.started_at)
-        derived, state = derive_periods(DerivationState(), self.samples)
-        self._amend(recorded, match_sessions(recorded, derived, self.corrections), state)
+        self._amend(DerivationState(), self.samples, recorded, self.corrections)
 
     def correct(self, session, *, energy_kwh=None, deleted=False):
         """Correct a recorded session. Neither energy nor deletion: undo it."""
@@ -47,16 +51,13 @@ class Vehicle:
         self.corrections = replace_corrections(self.corrections, period, new)
         after = replace(session, corrections=(new,) if new else ())
         self.sessions[session.id] = after
-        newest = self.ledger.session
-        self.ledger = replace(
-            self.ledger,
-            session=replace(newest, corrections=after.corrections) if newest and newest.id == after.id else newest,
-            counters=update_counters(self.ledger.counters, [session], [after]),
-        )
+        self.ledger = correct_ledger(self.ledger, session, after)
         self.shown.append(self.ledger.counters.lifetime_kwh)
 
-    def _amend(self, recorded, matches, state):
-        amendment = amend_ledger(self.ledger.counters, recorded, matches, state, HomeAndRates())
+    def _amend(self, state, samples, recorded, corrections):
+        start = StartingPoint(state=state, sessions=recorded, counters=self.ledger.counters, recent=self.ledger.recent)
+        derivation = derive(state, samples, keep=LAG)
+        amendment = amend_ledger(start, match_sessions(recorded, derivation.periods, corrections), derivation)
         for session_id in amendment.removed_ids:
             del self.sessions[session_id]
         self.sessions |= {session.id: session for session in amendment.sessions}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from relay.vehicles.charging.derivation import DerivationState, advance_state, derive_periods, iterate_states
 from relay.vehicles.charging.samples import ChargeReading, VehiclePlace
+from relay.vehicles.charging.slices import NO_SLICES
 from tests.relay.support.charging import (
     at,
     charging,
@@ -41,8 +42,12 @@ def get_charged_minutes(*samples):
         pytest.param(charging(0, 50), stopped(10, 48), False, id="a fall of 2 points"),
         pytest.param(charging(0, 50), charging(10, 48), False, id="a fall of 2 points, still charging"),
         pytest.param(charging(0, 50), stopped(480, 60), True, id="8 hours"),
-        pytest.param(charging(0, 50), stopped(480 + SECOND, 60), False, id="over 8 hours"),
-        pytest.param(charging(0, 50), charging(480 + SECOND, 60), False, id="over 8 hours, still charging"),
+        pytest.param(charging(0, 50), charging(480, 50), True, id="8 hours, still charging, same level"),
+        pytest.param(charging(0, 50), charging(480 + SECOND, 51), False, id="over 8 hours, still charging"),
+        pytest.param(charging(0, 50), stopped(480 + SECOND, 51.99), False, id="over 8 hours, less than 2 points"),
+        pytest.param(charging(0, 50), stopped(480 + SECOND, 52), True, id="over 8 hours, 2 points"),
+        pytest.param(charging(0, 50), stopped(2880, 60), True, id="48 hours"),
+        pytest.param(charging(0, 50), stopped(2880 + SECOND, 60), False, id="over 48 hours"),
     ],
 )
 def test_charging_vehicle_has_charged_until_the_next_sample_unless_disproved(last, now, has_charged):
@@ -56,15 +61,15 @@ def test_charging_vehicle_has_charged_until_the_next_sample_unless_disproved(las
         pytest.param(stopped(0, 50), stopped(60, 51.99), False, id="less than 2 points while plugged in"),
         pytest.param(stopped(0, 50), unplugged(60, 52), True, id="2 points, plugged in before"),
         pytest.param(unplugged(0, 50), stopped(60, 52), True, id="2 points, plugged in after"),
-        pytest.param(unplugged(0, 50), unplugged(60, 55), True, id="5 points unplugged"),
-        pytest.param(unplugged(0, 50), unplugged(60, 54.99), False, id="less than 5 points unplugged"),
+        pytest.param(unplugged(0, 50), unplugged(60, 60), True, id="10 points unplugged"),
+        pytest.param(unplugged(0, 50), unplugged(60, 59.99), False, id="less than 10 points unplugged"),
         pytest.param(
-            make_sample(0, False, 50), make_sample(60, False, 54.99), False, id="less than 5 points, plug unknown"
+            make_sample(0, False, 50), make_sample(60, False, 59.99), False, id="less than 10 points, plug unknown"
         ),
         pytest.param(stopped(0, 50), stopped(60), False, id="an unknown level"),
         pytest.param(stopped(0), stopped(60, 90), False, id="a level that was unknown"),
-        pytest.param(stopped(0, 50), stopped(480, 90), True, id="8 hours"),
-        pytest.param(stopped(0, 50), stopped(480 + SECOND, 90), False, id="over 8 hours"),
+        pytest.param(stopped(0, 50), stopped(2880, 90), True, id="48 hours"),
+        pytest.param(stopped(0, 50), stopped(2880 + SECOND, 90), False, id="over 48 hours"),
         pytest.param(stopped(0, 50), stopped(60, 40), False, id="a fall"),
     ],
 )
@@ -171,7 +176,7 @@ def test_deriving_no_samples_gives_the_proven_period_of_the_starting_state():
 def test_earlier_period_is_closed_when_a_later_one_follows():
     first = [charging(0, 40, 11), charging(10, 42, 11)]
     *_, state = iterate_states(DerivationState(), first)
-    periods, after = derive_periods(state, [charging(minutes, 60, 11) for minutes in (600, 610, 620)])
+    periods, after = derive_periods(state, [charging(minutes, 43, 11) for minutes in (600, 610, 620)])
     assert state.period.open
     assert [(period.started_at, period.ended_at, period.open) for period in periods] == [
         (at(0), at(10), False),
@@ -186,11 +191,18 @@ def test_sessions_move_with_their_samples(samples, minutes):
     shift = at(minutes) - at(0)
     moved = derive_sessions(*(replace(sample, at=sample.at + shift) for sample in samples))
     assert [
-        replace(session, started_at=session.started_at - shift, ended_at=session.ended_at - shift) for session in moved
-    ] == derive_sessions(*samples)
+        replace(
+            session,
+            started_at=session.started_at - shift,
+            ended_at=session.ended_at - shift,
+            left_at=session.left_at and session.left_at - shift,
+            slices=NO_SLICES,
+        )
+        for session in moved
+    ] == [replace(session, slices=NO_SLICES) for session in derive_sessions(*samples)]
 
 
-@given(histories, st.sampled_from([2.0, 4.0, 0.5]))
+@given(histories, st.sampled_from([2.0, 4.0, 0.75]))
 def test_energy_by_level_scales_with_the_capacity(samples, factor):
     samples = [replace(sample, reading=replace(sample.reading, power_kw=None)) for sample in merge_by_time(samples)]
     scaled = [

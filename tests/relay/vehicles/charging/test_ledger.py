@@ -6,32 +6,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.charging.derivation import DerivationState, derive_periods
-from relay.vehicles.charging.home_and_rates import ElectricityRate, HomeAndRates, HomeLocation
-from relay.vehicles.charging.ledger import EnergyCounters, amend_ledger, match_sessions
+from relay.vehicles.charging.counters import LAG, EnergyCounters
+from relay.vehicles.charging.derivation import DerivationState, derive
+from relay.vehicles.charging.home import HomeLocation
+from relay.vehicles.charging.ledger import StartingPoint, amend_ledger, match_sessions
 from relay.vehicles.charging.samples import VehiclePlace
 from tests.relay.support.charging import at, charging, histories, merge_by_time, stopped
 
 HOME_PLACE = VehiclePlace(latitude=52.0, longitude=5.0)
 HOME = HomeLocation(latitude=52.0, longitude=5.0, radius_m=500)
-EXPENSIVE = ElectricityRate(valid_from=at(-60), cost_per_kwh=0.4, currency="EUR")
-CHEAP = ElectricityRate(valid_from=at(30), cost_per_kwh=0.1, currency="EUR")
-HOME_AND_RATES = HomeAndRates(home=HOME, rates=[EXPENSIVE, CHEAP])
 
 
 class LedgerHarness:
     """The sessions and counters of one vehicle, derived again from all samples whenever some are added."""
 
-    def __init__(self, home_and_rates=HOME_AND_RATES):
-        self.home_and_rates = home_and_rates
+    def __init__(self):
+        self.home = HOME
         self.samples, self.sessions, self.counters = [], {}, EnergyCounters()
 
     def add(self, *samples):
         self.samples += samples
-        derived, state = derive_periods(DerivationState(), merge_by_time(self.samples))
+        derivation = derive(DerivationState(), merge_by_time(self.samples), keep=LAG)
         recorded = sorted(self.sessions.values(), key=lambda session: session.period.started_at)
-        matches = match_sessions(recorded, derived)
-        amendment = amend_ledger(self.counters, recorded, matches, state, self.home_and_rates)
+        start = StartingPoint(sessions=recorded, counters=self.counters)
+        amendment = amend_ledger(start, match_sessions(recorded, derivation.periods), derivation, self.home)
         for session_id in amendment.removed_ids:
             del self.sessions[session_id]
         self.sessions |= {session.id: session for session in amendment.sessions}
@@ -49,37 +47,25 @@ class LedgerHarness:
     [(52.0, 5.0, True), (52.0044, 5.0, True), (52.0046, 5.0, False), (52.0, 5.0072, True), (52.0, 5.0074, False)],
 )
 def test_home_is_a_circle(latitude, longitude, expected):
-    assert HOME_AND_RATES.is_at_home(VehiclePlace(latitude=latitude, longitude=longitude)) is expected
+    assert HOME.contains(VehiclePlace(latitude=latitude, longitude=longitude)) is expected
 
 
 def test_home_at_the_date_line_is_a_circle_too():
-    home_and_rates = HomeAndRates(home=HomeLocation(latitude=-17.0, longitude=179.999, radius_m=500))
-    assert home_and_rates.is_at_home(VehiclePlace(latitude=-17.0, longitude=-179.999)) is True
+    home = HomeLocation(latitude=-17.0, longitude=179.999, radius_m=500)
+    assert home.contains(VehiclePlace(latitude=-17.0, longitude=-179.999)) is True
 
 
-def test_at_home_is_unknown_without_a_home_or_a_place():
-    assert HomeAndRates().is_at_home(HOME_PLACE) is None
-    assert HOME_AND_RATES.is_at_home(VehiclePlace()) is None
+def test_at_home_is_unknown_without_a_place():
+    assert HOME.contains(VehiclePlace()) is None
 
 
-@pytest.mark.parametrize(
-    ("minutes", "rate"), [(-61, None), (-60, EXPENSIVE), (29, EXPENSIVE), (30, CHEAP), (9000, CHEAP)]
-)
-def test_rate_is_the_one_in_force_at_the_time(minutes, rate):
-    assert HOME_AND_RATES.find_rate(at(minutes)) == rate
-
-
-def test_growing_session_keeps_its_id_home_and_rate():
+def test_growing_session_keeps_its_id_and_home():
     ledger = LedgerHarness()
     ledger.add(charging(0, 40, 11, place=HOME_PLACE))
     first = ledger.only_session
-    ledger.home_and_rates = HomeAndRates()
-    ledger.add(charging(20, 43, 11, place=HOME_PLACE), stopped(40, 47))
-    assert (ledger.only_session.id, ledger.only_session.at_home, ledger.only_session.rate) == (
-        first.id,
-        True,
-        EXPENSIVE,
-    )
+    ledger.home = None
+    ledger.add(charging(20, 47, 11, place=HOME_PLACE), stopped(40, 54))
+    assert (ledger.only_session.id, ledger.only_session.at_home) == (first.id, True)
     assert ledger.counters.lifetime_kwh == ledger.counters.home_kwh == pytest.approx(11 * 40 / 60)
 
 
@@ -89,7 +75,6 @@ def test_late_sample_moves_the_start_and_keeps_the_id():
     first = ledger.only_session
     ledger.add(charging(20, 40, 11))
     assert (ledger.only_session.id, ledger.only_session.period.started_at) == (first.id, at(20))
-    assert (first.rate, ledger.only_session.rate) == (CHEAP, EXPENSIVE)
 
 
 def test_late_sample_joins_two_sessions_and_its_correction_separates_them():
@@ -129,7 +114,7 @@ def approximate_counts(counters):
 
 def sessions_without_ids(ledger):
     return sorted(
-        ((session.period, session.at_home, session.rate) for session in ledger.sessions.values()),
+        ((session.period, session.at_home) for session in ledger.sessions.values()),
         key=lambda row: row[0].started_at,
     )
 

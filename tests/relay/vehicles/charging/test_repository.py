@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from relay.vehicles.charging import repository
 from relay.vehicles.charging.derivation import DerivationState
-from relay.vehicles.charging.home_and_rates import HomeLocation
+from relay.vehicles.charging.home import HomeLocation
 from relay.vehicles.charging.ledger import ChargingLedger
 from relay.vehicles.charging.rows import parse_ledger
 from tests.relay.support.charging import COUNTERS, PLACE, age_sessions, at, charging, make_raw, make_session, stopped
@@ -83,6 +83,8 @@ CHANGED_COLUMNS = {
     "soc_start": {"soc_start": 41.0},
     "soc_end": {"soc_end": None},
     "peak_kw": {"peak_kw": 12.0},
+    "kind": {"kind": "discharge", "soc_start": 60.0, "soc_end": 50.0},
+    "estimated": {"estimated": True},
     "latitude": {"place": replace(PLACE, latitude=1.0)},
     "longitude": {"place": replace(PLACE, longitude=1.0)},
     "odometer_km": {"place": replace(PLACE, odometer_km=None)},
@@ -101,13 +103,12 @@ async def test_every_column_of_a_session_is_written_and_counts_as_a_change(save,
         assert (column, await fetch(statement, session.id)) == (column, [(getattr(source, column), True)])
 
 
-async def test_home_rate_and_vehicle_of_a_session_are_written(account, save, fetch, make_account):
+async def test_home_and_vehicle_of_a_session_are_written(account, save, fetch, make_account):
     other = await make_account()
-    columns = "vehicle_id, at_home, cost_per_kwh, currency"
     await save(charging(5, 40), make_session(0, 5))
-    assert await fetch(f"select {columns} from charging_sessions") == [(account.vehicle_id, True, 0.25, "EUR")]
-    await save(charging(5, 40), make_session(0, 5, at_home=None, rate=None), vehicle_id=other.vehicle_id)
-    assert await fetch(f"select {columns} from charging_sessions") == [(other.vehicle_id, None, None, None)]
+    assert await fetch("select vehicle_id, at_home from charging_sessions") == [(account.vehicle_id, True)]
+    await save(charging(5, 40), make_session(0, 5, at_home=None), vehicle_id=other.vehicle_id)
+    assert await fetch("select vehicle_id, at_home from charging_sessions") == [(other.vehicle_id, None)]
 
 
 async def test_removed_sessions_are_deleted_and_no_others(save, fetch):
@@ -117,18 +118,28 @@ async def test_removed_sessions_are_deleted_and_no_others(save, fetch):
     assert await fetch("select id from charging_sessions order by id") == [(UUID(int=1),), (UUID(int=3),)]
 
 
-async def test_home_and_rates_are_the_users_own_in_order(connection, account, make_account, fetch):
+async def test_home_is_the_users_own(connection, account, make_account, fetch):
     other = await make_account()
-    assert await repository.get_home_and_rates(connection, account.user_id) == repository.HomeAndRates(rates=[])
+    assert await repository.find_home(connection, account.user_id) is None
     for user_id, latitude in ((account.user_id, 52), (other.user_id, 1)):
         await fetch("insert into home_places values (%s, %s, 5, 500) returning user_id", user_id, latitude)
-    for user_id, minutes, cost in ((account.user_id, 9, 0.3), (account.user_id, 0, 0.1), (other.user_id, 5, 7)):
-        await fetch(
-            "insert into electricity_rates values (%s, %s, %s, 'EUR') returning user_id", user_id, at(minutes), cost
-        )
-    found = await repository.get_home_and_rates(connection, account.user_id)
-    assert found.home == HomeLocation(latitude=52, longitude=5, radius_m=500)
-    assert [(rate.valid_from, rate.cost_per_kwh, rate.currency) for rate in found.rates] == [
-        (at(0), 0.1, "EUR"),
-        (at(9), 0.3, "EUR"),
-    ]
+    found = await repository.find_home(connection, account.user_id)
+    assert found == HomeLocation(latitude=52, longitude=5, radius_m=500)
+
+
+async def test_discharged_energy_is_an_hour_of_its_own_without_a_cost(connection, account, save, fetch):
+    await fetch("insert into electricity_rates values (%s, %s, 0.5, 'EUR') returning user_id", account.user_id, at(-60))
+    charged, discharged = make_session(0, 30, 1), make_session(30, 60, 2)
+    discharged = replace(discharged, period=replace(discharged.period, kind="discharge"))
+    await save(stopped(60, 40), charged, discharged)
+    rows = await fetch("select kind, cost, cost_unknown, currency, soc_start from charging_sessions order by id")
+    assert rows == [("charge", 2.5, None, "EUR", 40), ("discharge", None, None, None, 60)]
+    [hour] = await repository.list_hours(connection, account.vehicle_id, at(0), at(60))
+    assert hour == repository.EnergyHour(
+        hour=at(0), kwh=5.0, home_kwh=5.0, discharged_kwh=5.0, cost=2.5, currency="EUR"
+    )
+    assert await repository.list_hours(connection, account.vehicle_id, at(1), at(60)) == []
+    assert await repository.list_hours(connection, account.vehicle_id, at(-60), at(0)) == []
+    await save(stopped(70, 40), removed=[charged.id])
+    [hour] = await repository.list_hours(connection, account.vehicle_id, at(0), at(60))
+    assert (hour.kwh, hour.home_kwh, hour.discharged_kwh, hour.cost) == (0, 0, 5, 0)

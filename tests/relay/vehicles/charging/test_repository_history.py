@@ -5,9 +5,10 @@ from uuid import UUID
 import pytest
 
 from relay.vehicles.charging import repository
+from relay.vehicles.charging.counters import EnergyCounters
 from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.fold import process_samples
-from relay.vehicles.charging.ledger import ChargingLedger, EnergyCounters
+from relay.vehicles.charging.ledger import ChargingLedger
 from relay.vehicles.charging.recording import archive_samples
 from relay.vehicles.charging.rows import parse_ledger
 from tests.relay.support.charging import COUNTERS, PLACE, age_sessions, at, charging, make_raw, make_session, stopped
@@ -78,7 +79,7 @@ async def test_samples_from_before_a_time_are_archived(connection, account, save
             history = await repository.get_history(connection, account.vehicle_id)
             assert (before, list(history.samples)) == (before, [at(minutes) for minutes in remaining])
             archived = [sample for minutes, sample in samples.items() if minutes not in remaining]
-            assert history.base == process_samples(DerivationState(), map(make_raw, archived))[1]
+            assert history.base == process_samples(DerivationState(), map(make_raw, archived)).state
 
 
 MERGED_COUNTERS = {
@@ -93,7 +94,7 @@ MERGED_COUNTERS = {
 
 async def test_counters_of_merged_vehicles_are_added_and_never_decrease(connection, account, save, fetch, make_account):
     other = await make_account()
-    names = list(EnergyCounters.__dataclass_fields__)
+    names = "counted_kwh", "counted_home_kwh", "lifetime_kwh", "home_kwh"
     for case, (kept, duplicate, merged) in MERGED_COUNTERS.items():
         async with connection.transaction(force_rollback=True):
             for vehicle_id, values in ((account.vehicle_id, kept), (other.vehicle_id, duplicate)):

@@ -8,9 +8,10 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 
+from relay.vehicles.charging.counters import CountedEnergy, EnergyCounters
 from relay.vehicles.charging.derivation import DerivationState, derive_periods
-from relay.vehicles.charging.home_and_rates import ElectricityRate
-from relay.vehicles.charging.ledger import ChargingLedger, ChargingSession, EnergyCounters
+from relay.vehicles.charging.energy import PowerCheck
+from relay.vehicles.charging.ledger import ChargingLedger
 from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.rows import (
@@ -25,6 +26,8 @@ from relay.vehicles.charging.rows import (
     serialize_session,
 )
 from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
+from relay.vehicles.charging.sessions import ChargingSession
+from relay.vehicles.charging.slices import NO_SLICES, EnergySlices
 from relay.vehicles.plausibility.raw_samples import ChargeMembers
 from relay.vehicles.plausibility.stage import PlausibilityMemory, check_samples
 from tests.relay.support.charging import histories, make_raw, merge_by_time, random_samples
@@ -34,7 +37,6 @@ ONE = NOON + timedelta(hours=1)
 SESSION_ID = UUID("9b2c1f7e-64a8-4b0e-8f83-0d5a1c6e2b47")
 VEHICLE_ID = UUID("a2c1de59-0f0b-5a5a-9a58-6b4c4e9d1f10")
 PLACE = VehiclePlace(latitude=52.0, longitude=5.0, odometer_km=100.0)
-RATE = ElectricityRate(valid_from=NOON, cost_per_kwh=0.25, currency="EUR")
 SAMPLE = ChargingSample(
     at=ONE,
     reading=ChargeReading(charging=True, plugged_in=True, soc=50.0, power_kw=7.2, capacity_kwh=60.0),
@@ -55,19 +57,29 @@ RAW_SAMPLE = replace(
 )  # fmt: skip
 PERIOD = ChargingPeriod(
     started_at=NOON, ended_at=ONE, open=True, charged=timedelta(minutes=50), soc_start=40.0, soc_end=50.0,
-    power_kwh=6.0, soc_kwh=0.5, peak_kw=11.0, place=PLACE, left=False,
+    power_kwh=6.0, soc_kwh=0.5, peak_kw=11.0, place=PLACE, left=False, estimated=True,
+    check=PowerCheck(kwh=6.0, gain=10.0, unseen_kwh=0.5, capacity_kwh=60.0),
+    slices=EnergySlices(first=NOON, kwh=(1.5, 2.0, 1.5, 1.5)),
 )  # fmt: skip
-SESSION = ChargingSession(id=SESSION_ID, period=PERIOD, at_home=True, rate=RATE)
+SESSION = ChargingSession(id=SESSION_ID, period=PERIOD, at_home=True)
 STATED = OwnerCorrection(started_at=NOON, ended_at=ONE, energy_kwh=9.0)
 DELETED = OwnerCorrection(started_at=NOON, ended_at=ONE, energy_kwh=9.0, deleted=True)
-COUNTERS = EnergyCounters(counted_kwh=1.0, counted_home_kwh=2.0, lifetime_kwh=3.0, home_kwh=4.0)
-LEDGER = ChargingLedger(state=DerivationState(last=SAMPLE, period=PERIOD), session=SESSION, counters=COUNTERS)
+COUNTERS = EnergyCounters(
+    counted_kwh=1.0, counted_home_kwh=2.0, lifetime_kwh=3.0, home_kwh=4.0, counted_discharged_kwh=5.0,
+    discharged_kwh=6.0,
+)  # fmt: skip
+RECENT = (CountedEnergy(at=NOON, kwh=0.5, home_kwh=0.25, discharged_kwh=0.125),)
+LEDGER = ChargingLedger(
+    state=DerivationState(last=SAMPLE, period=PERIOD), session=SESSION, counters=COUNTERS, recent=RECENT
+)
 
 STORED_PLACE = {"latitude": 52.0, "longitude": 5.0, "odometer_km": 100.0}
 STORED_PERIOD = {
     "started_at": "2026-11-23T12:00:00Z", "ended_at": "2026-11-23T13:00:00Z", "open": True, "charged": "PT50M",
     "soc_start": 40.0, "soc_end": 50.0, "power_kwh": 6.0, "soc_kwh": 0.5, "peak_kw": 11.0, "place": STORED_PLACE,
-    "left": False,
+    "left": False, "kind": "charge", "left_at": None, "jumped": 0.0, "estimated": True,
+    "check": {"kwh": 6.0, "gain": 10.0, "unseen_kwh": 0.5, "unknown_kwh": 0.0, "capacity_kwh": 60.0, "step": 1.0},
+    "slices": {"first": "2026-11-23T12:00:00Z", "kwh": [1.5, 2.0, 1.5, 1.5]},
 }  # fmt: skip
 STORED_STATE = {
     "last": {
@@ -82,13 +94,19 @@ STORED_STATE = {
     },
     "spell": STORED_PERIOD,
 }  # fmt: skip
-STORED_SESSION = {
-    "id": str(SESSION_ID),
-    "spell": STORED_PERIOD,
-    "at_home": True,
-    "rate": {"valid_from": "2026-11-23T12:00:00Z", "cost_per_kwh": 0.25, "currency": "EUR"},
-    "corrections": [],
-}
+STORED_SESSION = {"id": str(SESSION_ID), "at_home": True, "corrections": []}
+STORED_COUNTERS = {
+    "counted_kwh": 1.0, "counted_home_kwh": 2.0, "lifetime_kwh": 3.0, "home_kwh": 4.0, "counted_discharged_kwh": 5.0,
+    "discharged_kwh": 6.0,
+}  # fmt: skip
+STORED_RECENT = [{"at": "2026-11-23T12:00:00Z", "kwh": 0.5, "home_kwh": 0.25, "discharged_kwh": 0.125}]
+
+
+OLD_READING = "charging", "plugged_in", "soc", "power_kw", "capacity_kwh"
+OLD_PERIOD = (
+    "started_at", "ended_at", "open", "charged", "soc_start", "soc_end", "power_kwh", "soc_kwh", "peak_kw", "place",
+    "left",
+)  # fmt: skip
 
 
 def read_back(columns):
@@ -99,11 +117,9 @@ def read_back(columns):
 def test_stored_ledger_keeps_its_keys_because_existing_rows_have_them():
     columns = read_back(serialize_ledger(LEDGER))
     assert columns == {
-        "tail": {"tail": STORED_STATE, "session": STORED_SESSION},
-        "counted_kwh": 1.0,
-        "counted_home_kwh": 2.0,
-        "lifetime_kwh": 3.0,
-        "home_kwh": 4.0,
+        "tail": {"tail": STORED_STATE, "session": STORED_SESSION, "recent": STORED_RECENT},
+        "is_settled": True,
+        **STORED_COUNTERS,
     }
     assert parse_ledger(columns) == LEDGER
     assert serialize_base(LEDGER.state).obj == STORED_STATE
@@ -111,10 +127,17 @@ def test_stored_ledger_keeps_its_keys_because_existing_rows_have_them():
     assert parse_counters(columns) == COUNTERS
 
 
-def test_ledger_stored_before_corrections_existed_is_read():
-    stored = {name: value for name, value in STORED_SESSION.items() if name != "corrections"}
-    row = read_back(serialize_ledger(LEDGER))
-    assert parse_ledger(row | {"tail": {"tail": STORED_STATE, "session": stored}}) == LEDGER
+def test_ledger_stored_by_the_release_before_is_read():
+    """It has no quarter hours, the period twice, and a rate."""
+    period = {name: STORED_PERIOD[name] for name in OLD_PERIOD}
+    reading = {name: STORED_STATE["last"]["reading"][name] for name in OLD_READING}
+    state = {"last": STORED_STATE["last"] | {"reading": reading}, "spell": period}
+    rate = {"valid_from": "2026-11-23T12:00:00Z", "cost_per_kwh": 0.25, "currency": "EUR"}
+    session = {"id": str(SESSION_ID), "spell": period, "at_home": True, "rate": rate}
+    ledger = parse_ledger({"tail": {"tail": state, "session": session}, **STORED_COUNTERS})
+    slices = EnergySlices(first=NOON, kwh=(1.625, 1.625, 1.625, 1.625))
+    expected = replace(PERIOD, estimated=False, check=PowerCheck(), slices=slices)
+    assert (ledger.state.period, ledger.session, ledger.recent) == (expected, replace(SESSION, period=expected), ())
 
 
 @pytest.mark.parametrize("correction", [STATED, DELETED])
@@ -190,42 +213,56 @@ SESSION_COLUMNS = {
     "id": str(SESSION_ID), "vehicle_id": str(VEHICLE_ID), "started_at": "2026-11-23T12:00:00+00:00",
     "ended_at": "2026-11-23T13:00:00+00:00", "open": True, "energy_kwh": 6.5, "energy_source": "mixed",
     "soc_start": 40.0, "soc_end": 50.0, "peak_kw": 11.0, "at_home": True, "latitude": 52.0, "longitude": 5.0,
-    "odometer_km": 100.0, "cost_per_kwh": 0.25, "currency": "EUR", "corrected_by_owner": False,
+    "odometer_km": 100.0, "kind": "charge", "estimated": True, "corrected_by_owner": False,
     "deleted_by_owner": False, "derived_energy_kwh": None,
+    "slices": {"first": "2026-11-23T12:00:00Z", "kwh": [1.5, 2.0, 1.5, 1.5]},
+    "parts": [
+        {"start_at": f"2026-11-23T{start}:00+00:00", "end_at": f"2026-11-23T{end}:00+00:00", "kwh": kwh}
+        for start, end, kwh in (
+            ("12:00", "12:15", 1.5), ("12:15", "12:30", 2.0), ("12:30", "12:45", 1.5), ("12:45", "13:00", 1.5)
+        )
+    ],
 }  # fmt: skip
 SESSION_ROW = SESSION_COLUMNS | {"id": SESSION_ID, "started_at": NOON, "ended_at": ONE}
 
 
 def test_columns_of_a_session_are_those_of_its_table():
     assert serialize_session(VEHICLE_ID, SESSION) == SESSION_COLUMNS
-    free = replace(SESSION, rate=replace(RATE, cost_per_kwh=0.0))
-    assert serialize_session(VEHICLE_ID, free) == SESSION_COLUMNS | {"cost_per_kwh": 0.0}
-    without_rate = SESSION_COLUMNS | {"cost_per_kwh": None, "currency": None, "at_home": None}
-    assert serialize_session(VEHICLE_ID, replace(SESSION, rate=None, at_home=None)) == without_rate
+    assert serialize_session(VEHICLE_ID, replace(SESSION, at_home=None)) == SESSION_COLUMNS | {"at_home": None}
+    mirrored = replace(SESSION, period=replace(PERIOD, kind="discharge"))
+    levels = {"kind": "discharge", "soc_start": 60.0, "soc_end": 50.0}
+    assert serialize_session(VEHICLE_ID, mirrored) == SESSION_COLUMNS | levels
 
 
 @pytest.mark.parametrize(
-    ("correction", "columns"),
+    ("correction", "columns", "parts"),
     [
-        (STATED, {"energy_kwh": 9.0, "corrected_by_owner": True, "derived_energy_kwh": 6.5}),
-        (DELETED, {"energy_kwh": None, "deleted_by_owner": True, "derived_energy_kwh": 6.5}),
+        (
+            STATED,
+            {"energy_kwh": 9.0, "corrected_by_owner": True, "derived_energy_kwh": 6.5},
+            [1.5 * 9 / 6.5, 2.0 * 9 / 6.5, 1.5 * 9 / 6.5, 1.5 * 9 / 6.5],
+        ),
+        (DELETED, {"energy_kwh": None, "deleted_by_owner": True, "derived_energy_kwh": 6.5}, []),
     ],
 )
-def test_corrected_session_keeps_its_derived_energy_in_its_row(correction, columns):
+def test_corrected_session_keeps_its_derived_energy_in_its_row(correction, columns, parts):
     session = replace(SESSION, corrections=(correction,))
-    assert serialize_session(VEHICLE_ID, session) == SESSION_COLUMNS | columns
+    stored = serialize_session(VEHICLE_ID, session)
+    assert [part["kwh"] for part in stored.pop("parts")] == pytest.approx(parts)
+    assert stored == {name: value for name, value in (SESSION_COLUMNS | columns).items() if name != "parts"}
     recorded = parse_session_row(SESSION_ROW | columns)
     assert (recorded.energy, recorded.period.energy_kwh) == (session.energy, 6.5)
+    assert recorded.distribute_energy() == session.distribute_energy()
 
 
 def test_session_from_its_row_has_what_amending_it_needs():
-    row = SESSION_ROW
-    session = parse_session_row(row)
-    assert (session.id, session.at_home, session.rate) == (SESSION_ID, True, RATE)
+    session = parse_session_row(SESSION_ROW)
+    assert (session.id, session.at_home, session.period.kind) == (SESSION_ID, True, "charge")
     period = session.period
     assert (period.started_at, period.ended_at, period.open, period.energy_kwh) == (NOON, ONE, True, 6.5)
     assert (period.soc_start, period.soc_end, period.peak_kw, period.place) == (40.0, 50.0, 11.0, PLACE)
-    assert session.corrections == ()
-    assert parse_session_row(row | {"currency": None, "cost_per_kwh": None}).rate is None
-    assert parse_session_row(row | {"energy_kwh": None}).period.energy_kwh is None
-    assert parse_session_row(row | {"cost_per_kwh": 0.0}).rate == replace(RATE, cost_per_kwh=0.0)
+    assert (period.estimated, period.slices, session.corrections) == (True, PERIOD.slices, ())
+    assert parse_session_row(SESSION_ROW | {"energy_kwh": None}).period.energy_kwh is None
+    assert parse_session_row(SESSION_ROW | {"slices": None}).period.slices == NO_SLICES
+    mirrored = parse_session_row(SESSION_ROW | {"kind": "discharge"}).period
+    assert (mirrored.soc_start, mirrored.levels) == (60.0, (40.0, 50.0))

@@ -22,15 +22,16 @@ ROW = {
     "id": SESSION_ID, "vehicle_id": VEHICLE_ID, "under_way": False, "started_at": NOON,
     "ended_at": NOON + timedelta(hours=1), "energy_kwh": 6.50049, "energy_source": "mixed", "soc_start": 40.5,
     "soc_end": 50.5, "peak_kw": 11.05, "at_home": True, "latitude": 52.0, "longitude": 5.0, "odometer_km": 100.5,
-    "user_odometer_km": None, "cost_per_kwh": 0.25, "currency": "EUR", "amended_at": None,
-    "corrected_by_owner": False, "deleted_by_owner": False, "derived_energy_kwh": None,
+    "user_odometer_km": None, "cost_per_kwh": 0.25, "currency": "EUR", "amended_at": None, "kind": "charge",
+    "estimated": False, "cost": 1.625123, "cost_unknown": None, "corrected_by_owner": False, "deleted_by_owner": False,
+    "derived_energy_kwh": None,
 }  # fmt: skip
 RECORD = {
     "id": str(SESSION_ID), "vehicle_id": str(VEHICLE_ID), "state": "ended", "started_at": "2026-11-23T12:00:00.000Z",
     "ended_at": "2026-11-23T13:00:00.000Z", "energy_kwh": 6.5, "energy_source": "mixed", "soc_start": 40.5,
     "soc_end": 50.5, "peak_kw": 11.05, "at_home": True, "latitude": 52.0, "longitude": 5.0, "odometer_km": 100.5,
-    "cost": {"amount": 1.6251, "currency": "EUR", "per_kwh": 0.25}, "amended_at": None,
-    "corrected_by_owner": False, "derived_energy_kwh": 6.5,
+    "cost": {"amount": 1.6251, "currency": "EUR", "per_kwh": 0.25}, "amended_at": None, "kind": "charge",
+    "estimated": False, "cost_unknown": None, "corrected_by_owner": False, "derived_energy_kwh": 6.5,
 }  # fmt: skip
 
 
@@ -40,10 +41,17 @@ RECORD = {
         pytest.param({}, {}, id="an ended session"),
         pytest.param({"under_way": True}, {"state": "open", "ended_at": None}, id="an open session"),
         pytest.param(
-            {"energy_kwh": None}, {"energy_kwh": None, "derived_energy_kwh": None, "cost": None}, id="unknown energy"
+            {"energy_kwh": None, "cost": None, "cost_unknown": "energy"},
+            {"energy_kwh": None, "derived_energy_kwh": None, "cost": None, "cost_unknown": "energy"},
+            id="unknown energy",
         ),
         pytest.param(
-            {"energy_kwh": 6.5006},
+            {"cost": None, "cost_unknown": "price", "cost_per_kwh": None},
+            {"cost": None, "cost_unknown": "price"},
+            id="unknown price",
+        ),
+        pytest.param(
+            {"energy_kwh": 6.5006, "cost": 1.62515},
             {"energy_kwh": 6.501, "derived_energy_kwh": 6.501, "cost": RECORD["cost"] | {"amount": 1.6252}},
             id="rounded",
         ),
@@ -58,9 +66,12 @@ RECORD = {
             id="corrected by its owner, nothing derived",
         ),
         pytest.param(
-            {"deleted_by_owner": True, "derived_energy_kwh": 9.0, "energy_kwh": None},
-            {"derived_energy_kwh": 9.0, "energy_kwh": None, "cost": None},
+            {"deleted_by_owner": True, "derived_energy_kwh": 9.0, "energy_kwh": None, "cost_unknown": "energy"},
+            {"derived_energy_kwh": 9.0, "energy_kwh": None, "cost": None, "cost_unknown": "energy"},
             id="deleted by its owner",
+        ),
+        pytest.param(
+            {"kind": "discharge", "estimated": True}, {"kind": "discharge", "estimated": True}, id="a discharge"
         ),
         pytest.param({"user_odometer_km": 7.0}, {"odometer_km": 7.0}, id="the user's odometer"),
         pytest.param(
@@ -80,19 +91,21 @@ def test_record_has_the_columns_of_the_session(columns, members):
 
 
 @pytest.mark.parametrize(
-    ("energy", "rate", "amount"),
+    ("columns", "cost"),
     [
-        (10.0, 0.25, 2.5),
-        (10.0, 0.0, 0.0),
-        (0.0, 0.25, 0.0),
-        (1.0, 0.12345, 0.1235),
-        (None, 0.25, None),
-        (10.0, None, None),
+        ({}, (1.6251, 0.25)),
+        ({"cost": 0.0, "cost_per_kwh": 0.0}, (0.0, 0.0)),
+        ({"energy_kwh": 0.0, "cost": 0.0}, (0.0, 0.25)),
+        ({"cost": 1.0, "cost_per_kwh": 0.15384615}, (1.0, 0.153846)),
+        ({"cost": None}, (1.6251, 0.25)),
+        ({"energy_kwh": None, "cost": None}, None),
+        ({"cost": None, "cost_per_kwh": None}, None),
+        ({"cost": None, "cost_unknown": "price"}, None),
     ],
 )
-def test_cost_is_energy_times_rate_when_both_are_known(energy, rate, amount):
-    record = render_cost_record({"energy_kwh": energy, "cost_per_kwh": rate, "currency": "SEK"})
-    assert record == (None if amount is None else {"amount": amount, "currency": "SEK", "per_kwh": rate})
+def test_cost_is_known_when_energy_and_all_prices_are(columns, cost):
+    record = render_cost_record(ROW | columns)
+    assert record == (cost and {"amount": cost[0], "currency": "EUR", "per_kwh": cost[1]})
 
 
 @pytest.mark.parametrize(

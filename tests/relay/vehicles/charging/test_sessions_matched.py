@@ -6,26 +6,18 @@ from uuid import uuid4
 
 import pytest
 
-from relay.vehicles.charging.derivation import DerivationState
-from relay.vehicles.charging.home_and_rates import ElectricityRate, HomeAndRates, HomeLocation
-from relay.vehicles.charging.ledger import (
-    ChargingLedger,
-    ChargingSession,
-    EnergyCounters,
-    SessionMatch,
-    amend_ledger,
-    match_sessions,
-)
+from relay.vehicles.charging.counters import EnergyCounters
+from relay.vehicles.charging.derivation import Derivation, DerivationState
+from relay.vehicles.charging.home import HomeLocation
+from relay.vehicles.charging.ledger import ChargingLedger, SessionMatch, StartingPoint, amend_ledger, match_sessions
 from relay.vehicles.charging.owner_corrections import OwnerCorrection
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.samples import UNKNOWN_PLACE, VehiclePlace
-from tests.relay.support.charging import at
+from relay.vehicles.charging.sessions import ChargingSession
+from tests.relay.support.charging import at, charging
 
 HERE = VehiclePlace(latitude=52.0, longitude=5.0, odometer_km=100.0)
-RATE = ElectricityRate(valid_from=at(-600), cost_per_kwh=0.4, currency="EUR")
-OTHER_RATE = ElectricityRate(valid_from=at(5), cost_per_kwh=0.1, currency="EUR")
 HOME = HomeLocation(latitude=52.0, longitude=5.0, radius_m=500)
-HOME_AND_RATES = HomeAndRates(home=HOME, rates=[RATE, OTHER_RATE])
 
 
 def make_period(start, end, kwh=5.0, **members):
@@ -94,36 +86,25 @@ def test_session_has_moved_when_its_latitude_or_longitude_changed(before, after,
     ],
 )
 def test_home_is_decided_once_for_a_place(place, at_home):
-    recorded = record(make_period(0, 30, place=HERE), at_home=False, rate=RATE)
-    session = SessionMatch(recorded=recorded, period=make_period(0, 30, place=place)).to_session(HOME_AND_RATES)
-    assert (session.id, session.at_home, session.rate) == (recorded.id, at_home, RATE)
-
-
-@pytest.mark.parametrize(
-    ("start", "has_new_start", "rate"),
-    [(0, False, None), (5, True, OTHER_RATE), (-5, True, RATE)],
-    ids=["the same start keeps the rate", "a later start", "an earlier start"],
-)
-def test_rate_is_looked_up_once_for_a_start(start, has_new_start, rate):
-    recorded = record(make_period(0, 30, place=HERE), at_home=True)
-    match = SessionMatch(recorded=recorded, period=make_period(start, 30, place=HERE))
-    assert match.has_new_start is has_new_start
-    session = match.to_session(HOME_AND_RATES)
-    assert (session.id, session.at_home, session.rate) == (recorded.id, True, rate)
+    recorded = record(make_period(0, 30, place=HERE), at_home=False)
+    session = SessionMatch(recorded=recorded, period=make_period(0, 30, place=place)).to_session(HOME)
+    assert (session.id, session.at_home) == (recorded.id, at_home)
 
 
 @pytest.mark.parametrize(("place", "at_home"), [(HERE, True), (UNKNOWN_PLACE, None)])
-def test_new_session_has_a_new_id_and_the_home_and_rate_of_now(place, at_home):
+def test_new_session_has_a_new_id_and_the_home_of_now(place, at_home):
     match = SessionMatch(recorded=None, period=make_period(0, 30, place=place))
-    one, other = match.to_session(HOME_AND_RATES), match.to_session(HOME_AND_RATES)
-    assert match.has_new_start
+    one, other = match.to_session(HOME), match.to_session(HOME)
+    assert match.needs_home
     assert one.id != other.id
-    assert (one.at_home, one.rate, one.period) == (at_home, RATE, match.period)
+    assert (one.at_home, one.period) == (at_home, match.period)
 
 
-def amend(counters, recorded, matches, home_and_rates=HOME_AND_RATES, *, period=None):
-    state = DerivationState(period=period)
-    amendment = amend_ledger(counters, recorded, matches, state, home_and_rates)
+def amend(counters, recorded, matches, home=HOME, *, period=None):
+    state = DerivationState(last=charging(0, 40), period=period)
+    start = StartingPoint(sessions=recorded, counters=counters)
+    derivation = Derivation(state=state, periods=[match.period for match in matches])
+    amendment = amend_ledger(start, matches, derivation, home)
     assert amendment.ledger.state is state
     return amendment
 
@@ -151,7 +132,7 @@ def test_ledger_keeps_the_session_of_the_newest_period_while_that_is_proven():
     assert amend(EnergyCounters(), [], [], period=None).ledger.session is None
 
 
-HOME_SESSION = record(make_period(0, 30, kwh=4.0, place=HERE), at_home=True, rate=RATE)
+HOME_SESSION = record(make_period(0, 30, kwh=4.0, place=HERE), at_home=True)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +222,7 @@ def test_session_that_is_no_longer_derived_is_kept_while_its_energy_is_stated(ow
 )
 def test_home_counter_starts_when_a_session_is_known_to_be_at_home_or_away(home, place, home_kwh):
     matches = match_sessions([], [make_period(0, 30, kwh=5.0, place=place)])
-    after = amend(EnergyCounters(), [], matches, HomeAndRates(home=home)).ledger.counters
+    after = amend(EnergyCounters(), [], matches, home).ledger.counters
     assert (after.counted_kwh, after.lifetime_kwh, after.home_kwh) == (5.0, 5.0, home_kwh)
 
 
@@ -256,7 +237,7 @@ def test_session_away_changes_only_the_total():
 def test_home_counter_stays_when_nothing_is_known_about_the_newest_session():
     counters = EnergyCounters(counted_kwh=4.0, counted_home_kwh=4.0, lifetime_kwh=4.0, home_kwh=4.0)
     matches = match_sessions([], [make_period(0, 30, kwh=1.0, place=UNKNOWN_PLACE)])
-    after = amend(counters, [], matches, HomeAndRates()).ledger.counters
+    after = amend(counters, [], matches, None).ledger.counters
     assert after == replace(counters, counted_kwh=5.0, lifetime_kwh=5.0)
 
 
@@ -270,11 +251,16 @@ def test_session_that_is_no_longer_at_home_leaves_the_home_count():
 
 
 @pytest.mark.parametrize(
-    ("lifetime", "home", "visible"),
-    [(0.0, None, (0.0, None)), (1.2344, 1.2346, (1.234, 1.235)), (1.23449, 0.0, (1.234, 0.0))],
+    ("shown", "visible"),
+    [
+        ((0.0, None, 0.0), (0.0, None, 0.0)),
+        ((1.2344, 1.2346, 1.2347), (1.234, 1.235, 1.235)),
+        ((1.23449, 0.0, 0.00049), (1.234, 0.0, 0.0)),
+    ],
 )
-def test_visible_counters_are_rounded_to_watt_hours(lifetime, home, visible):
-    assert EnergyCounters(lifetime_kwh=lifetime, home_kwh=home).visible_kwh == visible
+def test_visible_counters_are_rounded_to_watt_hours(shown, visible):
+    names = "lifetime_kwh", "home_kwh", "discharged_kwh"
+    assert EnergyCounters(**dict(zip(names, shown, strict=True))).visible_kwh == visible
 
 
 def test_empty_ledger_has_counters_of_zero_and_no_session():

@@ -1,21 +1,19 @@
-"""Whether a place is at home, and which electricity rate is in force."""
+"""Whether a place is at home."""
 
 import math
-from datetime import timedelta
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from relay.vehicles.charging.home_and_rates import EARTH_RADIUS_M, ElectricityRate, HomeAndRates, HomeLocation
+from relay.vehicles.charging.home import EARTH_RADIUS_M, HomeLocation
 from relay.vehicles.charging.samples import VehiclePlace
-from tests.relay.support.charging import at
 
 
 def is_at_home(home, place, radius_m=500):
     latitude, longitude = home
-    home_and_rates = HomeAndRates(home=HomeLocation(latitude=latitude, longitude=longitude, radius_m=radius_m))
-    return home_and_rates.is_at_home(VehiclePlace(latitude=place[0], longitude=place[1]))
+    home = HomeLocation(latitude=latitude, longitude=longitude, radius_m=radius_m)
+    return home.contains(VehiclePlace(latitude=place[0], longitude=place[1]))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +55,6 @@ def test_place_on_the_edge_of_home_is_at_home():
 @pytest.mark.parametrize(("latitude", "longitude"), [(None, 5.0), (52.0, None), (None, None)])
 def test_place_without_both_degrees_is_unknown(latitude, longitude):
     assert is_at_home((52.0, 5.0), (latitude, longitude)) is None
-    assert HomeAndRates().is_at_home(VehiclePlace(latitude=52.0, longitude=5.0)) is None
 
 
 latitudes, longitudes, offsets = st.floats(-90, 90), st.floats(-180, 180), st.floats(-0.01, 0.01)
@@ -82,29 +79,3 @@ def test_any_two_places_have_a_distance(latitude, longitude, other_latitude, oth
     """Rounding must not leave the domain of the arcsine, even for opposite points."""
     assert is_at_home((latitude, longitude), (other_latitude, other_longitude), 20_100_000) is True
     assert is_at_home((latitude, longitude), (-latitude, longitude - 180), 20_000_000) is False
-
-
-def make_rate(minutes, cost):
-    return ElectricityRate(valid_from=at(minutes), cost_per_kwh=cost, currency="EUR")
-
-
-@pytest.mark.parametrize(
-    ("moment", "cost"),
-    [
-        pytest.param(at(0) - timedelta(microseconds=1), None, id="before the first rate"),
-        pytest.param(at(0), 0.1, id="at the start of the first rate"),
-        pytest.param(at(60) - timedelta(microseconds=1), 0.1, id="just before the second rate"),
-        pytest.param(at(60), 0.3, id="at the start of the second rate"),
-        pytest.param(at(120), 0.2, id="at the start of the last rate"),
-        pytest.param(at(99_999), 0.2, id="long after"),
-    ],
-)
-def test_rate_in_force_is_the_last_one_that_has_begun(moment, cost):
-    rates = [make_rate(0, 0.1), make_rate(60, 0.3), make_rate(120, 0.2)]
-    for ordered in (rates, rates[::-1]):
-        rate = HomeAndRates(rates=ordered).find_rate(moment)
-        assert (rate and rate.cost_per_kwh) == cost
-
-
-def test_no_rate_is_in_force_without_rates():
-    assert HomeAndRates().find_rate(at(0)) is None

@@ -1,0 +1,90 @@
+"""The evidence that a vehicle charged between two samples, by a table of rules. Pure functions.
+
+A rise of the level is the only witness of charging that nobody reported: the vehicle's cloud slept, or two looks were
+far apart. How much it must rise depends on what else could have raised it: regeneration downhill, or a hybrid's engine.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from relay.vehicles.charging.home import get_distance_m
+from relay.vehicles.charging.samples import ChargingSample, VehiclePlace
+
+MAX_SILENCE = timedelta(hours=48)
+"""The longest time between two samples over which a rise of the level proves anything. A weekend at a charger."""
+MIN_MOVE_KM = 0.5
+"""Odometers are read in whole kilometres or miles at most vendors; less than this is rounding."""
+MIN_MOVE_M = 500.0
+"""Positions of a parked vehicle scatter by tens of metres, in garages by hundreds."""
+MAX_HYBRID_CAPACITY_KWH = 30.0
+"""Batteries up to this size are taken for those of plug-in hybrids, whose engine charges while driving."""
+MIN_RISE_PLUGGED_IN = 2.0
+"""Percentage points that prove charging while plugged in; a battery at rest fluctuates by less."""
+MIN_RISE_UNPLUGGED = 5.0
+"""Percentage points that prove charging without a plug, parked; warming up restores up to 4 points."""
+MIN_RISE_MOVED = 10.0
+"""Percentage points that prove a stop at a fast charger between two looks; regeneration rarely gives more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RiseRule:
+    """The rise that proves charging in this situation; None in a condition matches anything.
+
+    `min_rise` None: no rise proves charging.
+    """
+
+    plugged_before: bool | None = None
+    plugged_after: bool | None = None
+    moved: bool | None = None
+    hybrid: bool | None = None
+    min_rise: float | None
+
+
+# The first rule that matches decides. A vehicle that may have moved counts as moved where nothing was plugged in, and
+# as parked where something was.
+RISE_RULES: tuple[RiseRule, ...] = (
+    RiseRule(plugged_before=True, moved=False, min_rise=MIN_RISE_PLUGGED_IN),
+    RiseRule(plugged_before=True, plugged_after=True, hybrid=False, min_rise=MIN_RISE_PLUGGED_IN),
+    RiseRule(plugged_before=True, hybrid=False, min_rise=MIN_RISE_UNPLUGGED),
+    RiseRule(plugged_before=True, min_rise=MIN_RISE_MOVED),
+    RiseRule(plugged_after=True, moved=False, min_rise=MIN_RISE_PLUGGED_IN),
+    RiseRule(plugged_after=True, hybrid=False, min_rise=MIN_RISE_UNPLUGGED),
+    RiseRule(plugged_after=True, min_rise=MIN_RISE_MOVED),
+    RiseRule(moved=False, min_rise=MIN_RISE_UNPLUGGED),
+    RiseRule(hybrid=True, min_rise=None),
+    RiseRule(min_rise=MIN_RISE_MOVED),
+)
+
+
+def get_min_rise(last: ChargingSample, now: ChargingSample) -> float | None:
+    """The rise of the level between two samples that proves charging; None when no rise does."""
+    plugged = (_is_plugged_in(last), _is_plugged_in(now))
+    moved = has_moved(last.place, now.place)
+    situation = (*plugged, not any(plugged) if moved is None else moved, is_hybrid(now))
+    return next(rule.min_rise for rule in RISE_RULES if _matches(rule, situation))
+
+
+def has_moved(before: VehiclePlace, after: VehiclePlace) -> bool | None:
+    """Whether the vehicle moved, by odometer or position; None when neither is known at both moments."""
+    answers = []
+    if before.odometer_km is not None and after.odometer_km is not None:
+        answers.append(abs(after.odometer_km - before.odometer_km) >= MIN_MOVE_KM)
+    distance = get_distance_m(before, after)
+    if distance is not None:
+        answers.append(distance >= MIN_MOVE_M)
+    return any(answers) if answers else None
+
+
+def is_hybrid(sample: ChargingSample) -> bool:
+    """Whether the battery is as small as those of plug-in hybrids."""
+    capacity = sample.reading.capacity_kwh
+    return capacity is not None and capacity <= MAX_HYBRID_CAPACITY_KWH
+
+
+def _is_plugged_in(sample: ChargingSample) -> bool:
+    return bool(sample.reading.plugged_in or sample.reading.charging or sample.reading.discharging)
+
+
+def _matches(rule: RiseRule, situation: tuple[bool, bool, bool, bool]) -> bool:
+    conditions = (rule.plugged_before, rule.plugged_after, rule.moved, rule.hybrid)
+    return all(condition in (None, actual) for condition, actual in zip(conditions, situation, strict=True))

@@ -1,0 +1,39 @@
+"""Charging sessions as recorded: a proven period with a lasting id, and what its owner says about it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from relay.vehicles.charging.owner_corrections import CorrectedEnergy, OwnerCorrection, correct_energy
+from relay.vehicles.charging.periods import ChargingPeriod
+from relay.vehicles.charging.slices import TimedEnergy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChargingSession:
+    """A proven period and its id. `at_home` is decided once for its place.
+
+    `corrections` are its owner's. Sums, costs and records read `energy_kwh` of the session, never that of its period,
+    so that they count. Stored as JSON in `vehicle_energy.tail`, where the period's key is `spell`.
+    """
+
+    id: UUID
+    period: Annotated[ChargingPeriod, Field(alias="spell")]
+    at_home: bool | None = None
+    corrections: tuple[OwnerCorrection, ...] = ()
+
+    @property
+    def energy(self) -> CorrectedEnergy:
+        """The energy that counts, and how the owner has changed it."""
+        return correct_energy(self.period, self.corrections)
+
+    @property
+    def energy_kwh(self) -> float | None:
+        """The energy that counts: as corrected by the owner, else as derived. None: unknown, or deleted."""
+        return self.energy.energy_kwh
+
+    def distribute_energy(self) -> list[TimedEnergy]:
+        """The energy that counts, by quarter hour: what is priced, and what the hours add up."""
+        return self.period.distribute_energy(self.energy_kwh or 0.0)
