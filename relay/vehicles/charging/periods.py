@@ -177,6 +177,19 @@ def update_plug(period: ChargingPeriod, last: ChargingSample, now: ChargingSampl
     return replace(period, left_at=None, left=not is_flicker)
 
 
+def is_taken_back(period: ChargingPeriod, now: ChargingSample) -> bool:
+    """Whether the level returned, as after a fault, to where a period began that only the level proves."""
+    level, start = now.reading.soc, period.soc_start
+    if not now.reading.rebased or period.open or period.peak_kw is not None or level is None or start is None:
+        return False
+    return level <= start + MIN_RISE_PLUGGED_IN
+
+
+def take_back(period: ChargingPeriod) -> ChargingPeriod:
+    """`period` without anything that proves it."""
+    return replace(period, charged=timedelta(), soc_end=period.soc_start, soc_kwh=None, slices=NO_SLICES)
+
+
 def shift_level(period: ChargingPeriod, last: ChargingSample, now: ChargingSample) -> ChargingPeriod:
     """`period` when the level at `now` can't be compared with that at `last`."""
     before, after = last.reading.soc, now.reading.soc
