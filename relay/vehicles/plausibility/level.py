@@ -7,13 +7,22 @@ MAX_HOLD. A level that returns to where it was before an impossible fall ends th
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from relay.vehicles.plausibility.movement import Position, has_moved
+from relay.vehicles.plausibility.movement import (
+    MAX_ODOMETER_ROUNDING_KM,
+    Position,
+    get_driven_km,
+    has_moved,
+)
 from relay.vehicles.plausibility.raw_samples import CHARGING, DISCHARGING, ChargeMembers
 
 MAX_PARKED_KW = 15.0
 """The most that a parked vehicle takes from its battery: preconditioning at frost, heater and battery (about 12 kW)."""
 MAX_DRIVING_KW = 250.0
 """The most that a vehicle takes on average while it may be driving."""
+MAX_KWH_PER_KM = 1.0
+"""The most that driving takes: three times a van on a motorway in winter."""
+MAX_KWH_PER_KM_OF_CAPACITY = 0.01
+"""The same for a truck or a bus, which needs more: by the size of its battery."""
 MAX_UNTOLD_DISCHARGE_KW = 50.0
 """The most that a vehicle feeds through its plug without saying how much: the largest bidirectional DC chargers."""
 MAX_RISE_PER_MINUTE = 12.0
@@ -98,6 +107,8 @@ class LevelVerdict:
     memory: LevelMemory
     is_held: bool = False
     rebased: bool = False
+    # The vehicle drove while its odometer and position stayed the same: it reports them only after a drive.
+    is_place_late: bool = False
 
     @property
     def held_since(self) -> datetime | None:
@@ -147,6 +158,9 @@ def _check_held_level(memory: LevelMemory, last: LevelPoint, hold: Hold, now: Le
     is_nearer = abs(now.level - hold.pending.level) < abs(now.level - last.level)
     is_confirmed = is_nearer and is_possible_change(hold.pending, now, memory.step)
     is_contradicted = not is_confirmed and is_possible_change(last, now, memory.step)
+    if is_confirmed and hold.is_fall and has_moved(last.position, now.position) is True:
+        # It fell because the vehicle drove: its odometer and position came late.
+        return replace(_accept(memory, now, rebased=True), is_place_late=True)
     if is_confirmed and now.at - hold.since >= MAX_HOLD:
         # A vehicle that charged since it fell has a reason to return.
         has_charged = now.charging or hold.pending.charging
@@ -168,15 +182,30 @@ def is_possible_change(before: LevelPoint, after: LevelPoint, step: float | None
     slack = _get_slack(before, after, step)
     if change > 0:
         rate = max(before.rate or 0.0, after.rate or 0.0)
-        told = _get_percent(rate * 1.2, minutes, _get_capacity(before, after)) if rate > 0 else 0.0
+        told = _get_percent(rate * 1.2 * minutes / 60, _get_capacity(before, after))
         return change <= max(MAX_RISE_PER_MINUTE * minutes, told) + slack
-    moved = has_moved(before.position, after.position)
-    is_discharging = before.discharging or after.discharging
-    is_parked = moved is False and not is_discharging
-    power = _get_max_discharge(before, after) if is_discharging else MAX_PARKED_KW if is_parked else MAX_DRIVING_KW
-    if -change > _get_percent(power, minutes, _get_capacity(before, after)) + slack:
+    if -change > _get_percent(_get_max_kwh_taken(before, after), _get_capacity(before, after)) + slack:
         return False
-    return not (is_parked and _has_range_stayed(before, after, minutes))
+    return not (_is_parked(before, after) and _has_range_stayed(before, after))
+
+
+def _get_max_kwh_taken(before: LevelPoint, after: LevelPoint) -> float:
+    """The most energy that can have left the battery between two reports."""
+    hours = _get_minutes(before, after) / 60
+    if before.discharging or after.discharging:
+        return _get_max_discharge(before, after) * hours
+    if has_moved(before.position, after.position) is False:
+        return MAX_PARKED_KW * hours
+    driven = None if after.position.is_late else get_driven_km(before.position, after.position)
+    if driven is None:
+        return MAX_DRIVING_KW * hours
+    per_km = max(MAX_KWH_PER_KM, (after.capacity or before.capacity or 0.0) * MAX_KWH_PER_KM_OF_CAPACITY)
+    return min(MAX_DRIVING_KW * hours, (driven + MAX_ODOMETER_ROUNDING_KM) * per_km + MAX_PARKED_KW * hours)
+
+
+def _is_parked(before: LevelPoint, after: LevelPoint) -> bool:
+    is_discharging = before.discharging or after.discharging
+    return not is_discharging and has_moved(before.position, after.position) is False
 
 
 def is_battery_swap(before: LevelPoint, after: LevelPoint, vendor: str | None) -> bool:
@@ -230,16 +259,16 @@ def _is_unexplained_rise(before: LevelPoint, after: LevelPoint, step: float | No
         return False
     if has_moved(before.position, after.position) is not False:
         return False
-    allowed = _get_percent(MAX_UNREPORTED_KW, _get_minutes(before, after), _get_capacity(before, after))
+    allowed = _get_percent(MAX_UNREPORTED_KW * _get_minutes(before, after) / 60, _get_capacity(before, after))
     return after.level - before.level > allowed + _get_slack(before, after, step)
 
 
-def _has_range_stayed(before: LevelPoint, after: LevelPoint, minutes: float) -> bool:
+def _has_range_stayed(before: LevelPoint, after: LevelPoint) -> bool:
     """Whether the level fell but the range didn't follow."""
     fall = before.level - after.level
     if fall < MIN_UNFOLLOWED_FALL or not before.range_km or after.range_km is None:
         return False
-    if fall <= _get_percent(MIN_UNFOLLOWED_KW, minutes, _get_capacity(before, after)):
+    if fall <= _get_percent(MIN_UNFOLLOWED_KW * _get_minutes(before, after) / 60, _get_capacity(before, after)):
         return False
     expected = before.range_km * fall / before.level
     return before.range_km - after.range_km < MIN_FOLLOWED_SHARE * expected
@@ -274,6 +303,6 @@ def _get_minutes(before: LevelPoint, after: LevelPoint) -> float:
     return (after.at - before.at) / timedelta(minutes=1)
 
 
-def _get_percent(power_kw: float, minutes: float, capacity_kwh: float) -> float:
-    """Percentage points by which this power changes the level."""
-    return power_kw * minutes / 60 / capacity_kwh * 100
+def _get_percent(energy_kwh: float, capacity_kwh: float) -> float:
+    """Percentage points by which this energy changes the level."""
+    return energy_kwh / capacity_kwh * 100
