@@ -15,19 +15,21 @@ if TYPE_CHECKING:
 
     from relay.usecases.charging.recompute_sessions import (
         RecomputedVehicle,
-        RecordedCounters,
         RecordedSession,
         SessionChange,
         StoredSamples,
     )
+    from relay.vehicles.charging.counters import EnergyCounters
 
 sessions_app = typer.Typer(help="Recompute charging sessions.", no_args_is_help=True)
 
 COUNTER_LABELS = (
     ("counted_kwh", "sum of the sessions"),
     ("counted_home_kwh", "sum of those at home"),
+    ("counted_discharged_kwh", "sum of discharging"),
     ("lifetime_kwh", "shown in Home Assistant"),
     ("home_kwh", "shown, at home"),
+    ("discharged_kwh", "shown, discharged"),
 )
 
 
@@ -115,11 +117,15 @@ def _describe_session(session: RecordedSession) -> str:
         energy = "deleted by its owner"
     elif session.corrected_by_owner:
         energy += " (corrected by its owner)"
+    if session.cost is not None:
+        energy += f", {session.cost:.2f} {session.currency}"
+    if session.kind == "discharge":
+        energy += " discharged"
     started_at, ended_at = session.started_at.astimezone(UTC), session.ended_at.astimezone(UTC)
     return f"{started_at:%Y-%m-%d %H:%M} to {ended_at:%m-%d %H:%M}  {energy}"
 
 
-def _describe_counter(before: RecordedCounters, after: RecordedCounters, name: str) -> str:
+def _describe_counter(before: EnergyCounters, after: EnergyCounters, name: str) -> str:
     old, new = ("-" if value is None else f"{value:.3f}" for value in (getattr(before, name), getattr(after, name)))
     return f"{old} kWh" if old == new else f"{old} -> {new} kWh"
 

@@ -56,10 +56,13 @@ with quick as (
     select e.id {_FROM_DUE_ENDPOINTS} {user_condition} and (e.slow or e.failures > 0)
     order by e.next_try_at limit %(slow)s for update of e skip locked
 )
-update endpoints e set leased_until = now() + %(lease)s, lease_token = gen_random_uuid()
+update endpoints e set leased_until = now() + %(lease)s, lease_token = gen_random_uuid(),
+    first_epoch = case when e.epoch is null then coalesce(e.first_epoch, f.epoch) end,
+    first_seq = case when e.epoch is null then coalesce(e.first_seq, f.seq) end
 from feeds f where f.user_id = e.user_id and e.id in (select id from quick union all select id from slow)
 returning e.id, e.lease_token as token, e.user_id, e.credential_id, e.kind, e.url, e.salt, e.configured_id,
-    e.vehicle_id, e.epoch, e.seq, e.failures, e.failing_since, e.off_at, e.slow, now() as leased_at,
+    e.vehicle_id, e.epoch, e.seq, e.first_epoch, e.first_seq, e.failures, e.failing_since, e.off_at, e.slow,
+    now() as leased_at,
     f.epoch as feed_epoch, e.epoch is distinct from f.epoch or e.seq > f.seq as has_invalid_cursor, exists (
         select from transitions t
         where t.user_id = e.user_id and t.seq > e.seq and t.created_at < now() - %(replayed)s) as has_stale_cursor
@@ -105,6 +108,9 @@ class DeliveryLease:
     vehicle_id: UUID | None
     epoch: str | None
     seq: int | None
+    # Until the first acknowledgement: where the feed was when the first delivery began.
+    first_epoch: str | None
+    first_seq: int | None
     failures: int
     failing_since: datetime | None
     off_at: datetime | None
@@ -120,6 +126,16 @@ class DeliveryLease:
     def cursor(self) -> Cursor | None:
         """How far the endpoint has received the feed; None before the first delivery."""
         return None if self.epoch is None or self.seq is None else Cursor(epoch=self.epoch, seq=self.seq)
+
+    @property
+    def replay_cursor(self) -> Cursor | None:
+        """The position after which the endpoint may have missed transitions.
+
+        Before the first acknowledgement it is where the first delivery began: that one may have arrived all the same.
+        """
+        if self.first_epoch is None or self.first_seq is None:
+            return self.cursor
+        return Cursor(epoch=self.first_epoch, seq=self.first_seq)
 
 
 async def lease_due_endpoints(

@@ -6,7 +6,8 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import psycopg
+from relay.kit.database import find_database_error
+from relay.kit.errors import OperatorError
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +29,17 @@ async def run_with_restarts(name: str, target: Callable[[], Awaitable[object]], 
         try:
             await target()
             log.warning("background loop ended and is restarted loop=%r", name)
-        except psycopg.Error as error:
-            # Only the type: the message of a database error may quote a row.
-            log.error(  # noqa: TRY400 - a traceback would print the message
-                "background loop failed and is restarted loop=%r error=%s", name, type(error).__name__
-            )
-        except Exception:
-            log.exception("background loop failed and is restarted loop=%r", name)
+        except OperatorError as error:
+            log.error("background loop failed and is restarted loop=%r error=%s", name, error)  # noqa: TRY400 - one line
+        except Exception as error:
+            if (database_error := find_database_error(error)) is None:
+                log.exception("background loop failed and is restarted loop=%r", name)
+            else:
+                # Only the type: the message of a database error may quote a row. And no traceback: libraries wrap the
+                # error several times, and a database that is down needs one line.
+                log.error(  # noqa: TRY400 - see the comment above
+                    "background loop failed and is restarted loop=%r error=%s", name, type(database_error).__name__
+                )
         delay = (
             initial_delay
             if loop.time() - started_at > MAX_RESTART_DELAY_SECONDS

@@ -28,6 +28,8 @@ select set_config('statement_timeout', '15s', false), set_config('lock_timeout',
        set_config('idle_in_transaction_session_timeout', '30s', false), set_config('timezone', 'UTC', false),
        set_config('search_path', 'evconduit, procrastinate', false)
 """
+CONNECTION_SQLSTATES = frozenset({"08", "53", "57"})
+"""SQLSTATE classes of a database that is gone: connection, resources, operator intervention."""
 REMOVE_TIMEOUTS = """
 select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
        set_config('idle_in_transaction_session_timeout', '0', false)
@@ -94,6 +96,31 @@ async def explain_connection_failure(conninfo: str) -> str:
         cause = str(error).splitlines()[0]
         return f"PostgreSQL at {server} refuses the relay: {cause}; run `evconduit migrate` as its owner"
     return f"PostgreSQL at {server} took too long to accept a connection; check its load"
+
+
+def find_database_error(error: BaseException) -> psycopg.Error | None:
+    """Return the database error that `error` is or was caused by, also within a group or a library's own exception."""
+    seen: set[int] = set()
+    pending = [error]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, psycopg.Error):
+            return current
+        if id(current) not in seen:
+            seen.add(id(current))
+            members = current.exceptions if isinstance(current, BaseExceptionGroup) else ()
+            cause = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+            pending += [*members, *([] if cause is None else [cause])]
+    return None
+
+
+def is_connection_failure(error: psycopg.Error) -> bool:
+    """Whether the database could not be reached, or ended the connection: nothing is wrong with the statement."""
+    if isinstance(error, psycopg.InterfaceError):
+        return True
+    if not isinstance(error, psycopg.OperationalError) or isinstance(error, psycopg.errors.QueryCanceled):
+        return False
+    return error.sqlstate is None or error.sqlstate[:2] in CONNECTION_SQLSTATES
 
 
 async def fetch_one[Row](

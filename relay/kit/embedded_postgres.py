@@ -10,7 +10,9 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
+import signal
 import stat
 import tempfile
 import time
@@ -99,6 +101,7 @@ class EmbeddedPostgres:
         if self._is_running():
             self._wait_until_ready()
             return
+        self._end_orphaned_servers()
         if not (self._data / "PG_VERSION").exists():
             self._create_cluster()
         self._check_version()
@@ -132,12 +135,17 @@ class EmbeddedPostgres:
             )
 
     def _choose_socket_folder(self) -> Path:
-        if len(os.fsencode(self._folder)) <= MAX_SOCKET_FOLDER_BYTES and "'" not in str(self._folder):
-            return self._folder
-        # The same folder at every start: connection strings stay in use after a crash of the server.
+        """Return the folder of the cluster's socket, which is created if needed. Raises OperatorError.
+
+        The same one at every start: connection strings stay in use after a crash of the server. But each cluster has
+        its own: a server whose data was deleted or moved removes its socket when it ends, by its path.
+        """
+        cluster = self._read_cluster_id()
         owner = self._folder.stat()
-        digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:12]
-        folder = Path(tempfile.gettempdir()) / f"evconduit-{owner.st_uid}-{digest}"
+        folder = self._folder / f"socket-{cluster}"
+        if len(os.fsencode(folder)) > MAX_SOCKET_FOLDER_BYTES or "'" in str(folder):
+            digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+            folder = Path(tempfile.gettempdir()) / f"evconduit-{owner.st_uid}-{digest}"
         folder.mkdir(mode=0o700, exist_ok=True)
         if os.geteuid() == 0:
             os.chown(folder, owner.st_uid, owner.st_gid, follow_symlinks=False)
@@ -145,6 +153,16 @@ class EmbeddedPostgres:
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner.st_uid or status.st_mode & 0o077:
             raise OperatorError(f"{folder} belongs to another user: remove it, or set EVCONDUIT_DATA to a shorter path")
         return folder
+
+    def _read_cluster_id(self) -> str:
+        """Return the random id of the cluster, which is created if needed."""
+        file = self._data / "evconduit-cluster"
+        if not file.exists():
+            file.write_text(secrets.token_hex(4), encoding="ascii")
+            if os.geteuid() == 0:
+                owner = self._data.stat()
+                os.chown(file, owner.st_uid, owner.st_gid)
+        return file.read_text(encoding="ascii")
 
     def _read_socket_folder(self) -> Path:
         # Line 5 of postmaster.pid is the socket folder (PostgreSQL: src/include/utils/pidfile.h).
@@ -161,17 +179,44 @@ class EmbeddedPostgres:
     def _read_pid(self) -> int:
         return int((self._data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
 
-    def _list_processes(self) -> set[int]:
+    def _list_processes(self, folder: str | None = None) -> set[int]:
         """Return the ids of the cluster's live processes: those whose working directory is the data folder.
 
-        A check of the process id alone, as pg_ctl does, mistakes a zombie or a reused id for the server.
+        A check of the process id alone, as pg_ctl does, mistakes a zombie or a reused id for the server. `folder`
+        replaces the data folder, in the kernel's form.
         """
+        wanted = folder or str(self._data)
         process_ids = set()
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if (process / "cwd").readlink() == self._data:
+                if str((process / "cwd").readlink()) == wanted:
                     process_ids.add(int(process.name))
         return process_ids
+
+    def _end_orphaned_servers(self) -> None:
+        """End servers of this folder's earlier cluster, whose files were deleted while the server ran.
+
+        Within a minute such a server would notice that and end by itself. Until then it writes to its folder, and at
+        its end it removes its lock file and its socket, or what has their names by then.
+        """
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        number = signal.SIGQUIT  # an immediate shutdown
+        while orphans := self._list_orphaned_processes():
+            for process_id in orphans:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(process_id, number)
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.05)
+            number = signal.SIGQUIT if time.monotonic() < deadline - STOP_TIMEOUT_SECONDS / 2 else signal.SIGKILL
+
+    def _list_orphaned_processes(self) -> set[int]:
+        """Return the PostgreSQL processes in a deleted data folder, or in one without its pid file."""
+        orphans = self._list_processes(f"{self._data} (deleted)")
+        if not (self._data / "postmaster.pid").exists():
+            orphans |= self._list_processes()
+        # Not the shell of somebody who is looking at the folder.
+        return {process_id for process_id in orphans if _read_process_name(process_id) == "postgres"}
 
     def _remove_stale_files(self) -> None:
         """Remove the pid file and socket lock of a dead server, once the last of its child processes has ended."""
@@ -199,6 +244,13 @@ class EmbeddedPostgres:
             self._programs.run("pg_ctl", "stop", "-m", "fast", "-w", "-t", str(STOP_TIMEOUT_SECONDS))
             if socket_folder != self._folder:
                 shutil.rmtree(socket_folder, ignore_errors=True)
+
+
+def _read_process_name(process_id: int) -> str | None:
+    try:
+        return Path(f"/proc/{process_id}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
 
 
 def _is_last_holder(lease: IO[bytes]) -> bool:

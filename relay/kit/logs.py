@@ -1,11 +1,14 @@
 """Logging of the relay: one line per event on stderr. Lines hold ids only, never a secret, a VIN or a position."""
 
+import copy
 import logging
 import sys
 import traceback
 from collections.abc import Iterator
 from types import TracebackType
 from typing import override
+
+from relay.kit.database import find_database_error, is_connection_failure
 
 
 def get_error_location(error: BaseException) -> str:
@@ -27,6 +30,19 @@ type ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] |
 
 class RedactingFormatter(logging.Formatter):
     """Formats an exception as its type and location only: its message may quote a row, a response or an address."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record; one whose exception is only a lost database is one line, whichever library logs it."""
+        error = record.exc_info[1] if record.exc_info else None
+        database_error = find_database_error(error) if error is not None else None
+        if database_error is None or not is_connection_failure(database_error):
+            return super().format(record)
+        line = copy.copy(record)
+        line.exc_info = line.exc_text = None
+        first_line = record.getMessage().partition("\n")[0]
+        line.msg, line.args = f"{first_line} error={type(database_error).__name__}", None
+        return super().format(line)
 
     @override
     def formatException(self, ei: ExcInfo) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from uuid import UUID
@@ -24,6 +25,16 @@ type ReadChanges = Callable[[FeedPositions], Awaitable[Mapping[UUID, FeedChanges
 """Reads in one query what these users' feeds hold after these positions. Users without changes may be left out."""
 
 
+def plan_reconnects(count: int, rules: StreamRules, *, shortest: int) -> list[int]:
+    """Return for each of `count` streams after how many seconds its client should reconnect.
+
+    Spread evenly, so that every second has about as many, and at most `reconnects_per_second` unless that would take
+    longer than `max_reconnect_delay`. None is less than `shortest`.
+    """
+    period = min(count / rules.reconnects_per_second, rules.max_reconnect_delay.total_seconds() - shortest)
+    return [int(shortest + period * place / count) for place in range(count)]
+
+
 class Hub:
     """Holds the streams of this process. Other processes don't need this state: a stream can resume at any of them."""
 
@@ -41,7 +52,8 @@ class Hub:
         self._listeners: dict[UUID, list[StreamListener]] = {}
         self._pending_users: set[UUID] = set()
         self._hint_received = asyncio.Event()
-        self._bye: ByeMessage | None = None
+        # Once the hub is closed: the seconds after which a refused client may try again.
+        self._refusal_delays = range(0)
 
     @property
     def stream_count(self) -> int:
@@ -62,8 +74,8 @@ class Hub:
 
         Raises Problem 429 when the user has too many streams open, 503 when this process is shutting down.
         """
-        if self._bye is not None:
-            headers = {"Retry-After": str(self._bye.retry_after)}
+        if self._refusal_delays:
+            headers = {"Retry-After": str(random.choice(self._refusal_delays))}  # noqa: S311 - no secret
             raise Problem(503, "unavailable", "The relay is restarting. Reconnect in a few seconds.", headers=headers)
         listeners = self._listeners.setdefault(user_id, [])
         if len(listeners) >= self.rules.max_streams_per_user:
@@ -105,9 +117,17 @@ class Hub:
             await self._deliver_pending()
 
     def close(self, reason: ByeReason = "restart", *, retry_after: int = 2) -> None:
-        """End all streams with a bye and refuse new ones."""
-        self._bye = ByeMessage(reason=reason, retry_after=retry_after)
-        self._end_matching(self._bye, lambda _: True)
+        """End all streams with a bye and refuse new ones. Clients reconnect after `retry_after` seconds or later.
+
+        The byes spread them over time.
+        """
+        listeners = [listener for listeners in self._listeners.values() for listener in listeners]
+        delays = plan_reconnects(len(listeners), self.rules, shortest=retry_after)
+        random.shuffle(delays)  # clients that connected at the same time shouldn't do so again
+        # Clients that come during the shutdown are spread like the others.
+        self._refusal_delays = range(retry_after, max([retry_after, *delays, *self._refusal_delays]) + 1)
+        for listener, delay in zip(listeners, delays, strict=True):
+            listener.end(ByeMessage(reason=reason, retry_after=delay))
 
     def close_credential_streams(self, credential_id: UUID) -> None:
         """End the streams of a credential that has been revoked, in every process."""

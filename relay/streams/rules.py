@@ -16,3 +16,7 @@ class StreamRules:
     send_timeout: timedelta = timedelta(seconds=30)
     # A reader that is further behind is dropped; it resumes with a snapshot, which is shorter.
     max_backlog_bytes: int = 1024 * 1024
+    # After a restart, clients reconnect no faster than this, because each costs the relay a snapshot. All of them are
+    # back within `max_reconnect_delay`: after two minutes without a stream, they begin to poll.
+    reconnects_per_second: int = 50
+    max_reconnect_delay: timedelta = timedelta(seconds=90)

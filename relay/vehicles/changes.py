@@ -9,6 +9,7 @@ from relay.kit.json_object import JsonObject
 from relay.vehicles.corrections import derive_corrections, remember_odometer
 from relay.vehicles.merge import merge_report, parse_version_time
 from relay.vehicles.models import ChargeFlags, LinkState, Vehicle, VehicleChange, VehicleLink, VehicleReport
+from relay.vehicles.object_limits import limit_state
 from relay.vehicles.plausibility.stage import PlausibilityMemory
 from relay.vehicles.transitions import detect_transitions, parse_charge_flags, retain_known_flags
 
@@ -28,7 +29,7 @@ def merge_vehicle_report(vehicle: Vehicle, report: VehicleReport) -> Vehicle:
     """`vehicle` with the state after `report`, not corrected yet."""
     memory = remember_odometer(vehicle.corrected.memory, report)
     corrected = replace(vehicle.corrected, memory=memory)
-    return replace(vehicle, state=merge_report(vehicle.state, report), corrected=corrected)
+    return replace(vehicle, state=limit_state(merge_report(vehicle.state, report)), corrected=corrected)
 
 
 def apply_report(vehicle: Vehicle, report: VehicleReport, plausibility: PlausibilityMemory | None = None) -> Vehicle:

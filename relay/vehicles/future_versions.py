@@ -39,4 +39,4 @@ def _discard(versions: Mapping[str, GroupVersion], limit: str) -> dict[str, Grou
 
 
 def _is_future(version: GroupVersion, limit: str) -> bool:
-    return version > limit and version[4:5] == "-"  # a time, see format_version_time
+    return version[: len(limit)] > limit and version[4:5] == "-"  # a time, see format_version_time

@@ -20,6 +20,7 @@ EXPECTED_SECONDS: Mapping[str, float] = {
     "tests/demo/": 2,
     "tests/e2e/": 15,
     "tests/e2e/test_bench.py": 35,
+    "tests/oracle/": 25,
     "tests/relay/": 1,
     "tests/relay/api_docs/": 20,
     "tests/relay/browser/": 15,

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custom_components.evconduit.client.sse import MAX_EVENT_SIZE, EventParser, EventTooLongError, ServerSentEvent
+from custom_components.evconduit.client.sse import (
+    MAX_EVENT_SIZE,
+    MAX_MESSAGE_SIZE,
+    EventParser,
+    EventTooLongError,
+    ServerSentEvent,
+)
 
 LINE = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=12)
 WORD = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
@@ -208,3 +214,14 @@ def test_default_limit_is_512_kib():
     assert MAX_EVENT_SIZE == 512 * 1024
     with pytest.raises(EventTooLongError):
         parse(b"data:" + b"x" * 512 * 1024 + b"\n\n")
+
+
+def test_event_of_many_long_lines_is_parsed():
+    """A snapshot of hundreds of cars, which the relay sends in lines of 256 KiB."""
+    lines = [str(number) * 256 * 1024 for number in range(9)]
+    chunk = "".join(f"data: {line}\n" for line in lines).encode()
+    [event] = EventParser(MAX_MESSAGE_SIZE, MAX_EVENT_SIZE).feed(chunk + b"\n")
+    assert event.data.split("\n") == lines
+    for too_long in (b"x" * MAX_EVENT_SIZE, b"x" * MAX_EVENT_SIZE + b"\n"):
+        with pytest.raises(EventTooLongError):
+            list(EventParser(MAX_MESSAGE_SIZE, MAX_EVENT_SIZE).feed(b"data:" + too_long))

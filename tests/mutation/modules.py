@@ -14,9 +14,11 @@ MODULES: tuple[ModuleRow, ...] = (
             "relay/vehicles/classic_records.py",
             "relay/vehicles/corrections.py",
             "relay/vehicles/display_name.py",
+            "relay/vehicles/future_versions.py",
             "relay/vehicles/links.py",
             "relay/vehicles/merge.py",
             "relay/vehicles/models.py",
+            "relay/vehicles/object_limits.py",
             "relay/vehicles/records.py",
             "relay/vehicles/transitions.py",
             "relay/vehicles/vin.py",
@@ -95,7 +97,7 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=("tests/relay/kit",),
     ),
     ModuleRow(
-        modules=("relay/inbox/parser.py", "relay/inbox/signature.py"),
+        modules=("relay/inbox/array_splitter.py", "relay/inbox/parser.py", "relay/inbox/signature.py"),
         tests=("tests/relay/inbox",),
     ),
     ModuleRow(

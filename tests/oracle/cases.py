@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.oracle.days import Day
 from tests.oracle.enode_feed import Arrival
-from tests.oracle.faults import Fault, Faulted
+from tests.oracle.faults import NO_FAULT, NOTHING_FAULTED, Fault, Faulted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +28,15 @@ class Case:
     day: Day
     honest: Sequence[Arrival]
     arrivals: Sequence[Arrival]
-    fault: Fault | None = None
-    faulted: Faulted | None = None
+    fault: Fault = NO_FAULT
+    faulted: Faulted = NOTHING_FAULTED
 
     def is_faulty(self, arrival: Arrival) -> bool:
-        return self.faulted is not None and arrival.poll in self.faulted.indexes
+        return arrival.poll in self.faulted.indexes
+
+    @property
+    def is_honest(self) -> bool:
+        return self.fault is NO_FAULT
 
 
 def format_clock(seconds: float) -> str:

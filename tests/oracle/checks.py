@@ -39,7 +39,7 @@ def check_order(outcome: Outcome, reordered: Outcome) -> Iterator[Failure]:
 
 def check_corrections(case: Case, outcome: Outcome) -> Iterator[Failure]:
     """Nothing is corrected in reports that are true."""
-    if case.fault is not None:
+    if not case.is_honest:
         return
     for arrival, step in zip(case.arrivals, outcome.steps, strict=True):
         if _has_expired(arrival):
@@ -68,7 +68,7 @@ def _without_estimate(groups: Json, name: str, like: Json | None = None) -> Json
 
 def check_transitions(case: Case, outcome: Outcome) -> Iterator[Failure]:
     """Transitions are those of the true states, in their order."""
-    if case.fault is not None and (case.fault.flags or case.fault.unknown):
+    if case.fault.flags or case.fault.unknown:
         return
     expected = list_true_transitions(case)
     derived = [

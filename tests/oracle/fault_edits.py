@@ -14,6 +14,8 @@ from tests.oracle.days import Day, Poll
 
 MAX_FLICKER = 10 * MINUTE
 MIN_LEVEL_ERROR = 15
+MAX_PARKED_KW = 15.0
+MAX_DRIVING_KW = 250.0  # of a car or truck over minutes
 MIN_SWAP_GAIN = 20
 UNPLUGGED = {"isPluggedIn": False, "isCharging": False, "isFullyCharged": False, "powerDeliveryState": "UNPLUGGED"}
 
@@ -109,7 +111,7 @@ def apply_wrong_level(random: Random, day: Day, *, value: str, hours: bool, plug
         return None
     true_level = get_charge(day.polls[run[0]])["batteryLevel"]
     level = choose_level(random, true_level, value)
-    if level is None:
+    if level is None or (level < true_level and not _is_fall_impossible(day, run[0], true_level - level)):
         return None
     scale = level / true_level if true_level else 1.0
     follows = random.random() < 0.5
@@ -119,6 +121,18 @@ def apply_wrong_level(random: Random, day: Day, *, value: str, hours: bool, plug
         new_range = int(told_range * scale) if follows and told_range is not None else told_range
         edits[index] = edit(day.polls[index], chargeState={"batteryLevel": level, "range": new_range})
     return apply_edits(day, edits)
+
+
+def _is_fall_impossible(day: Day, index: int, points: float) -> bool:
+    """Whether a parked car can't have lost so much since it was last reported (issue 12: faster than 15 kW)."""
+    before = day.polls[index - 1]
+    reported_at = before.at
+    for poll in reversed(day.polls[:index]):
+        if poll.view != before.view:
+            break
+        reported_at = poll.at
+    kwh = (points - day.profile.step) * day.profile.spec.battery_kwh / 100
+    return kwh > MAX_PARKED_KW * (day.polls[index].at - reported_at) / HOUR
 
 
 def choose_level(random: Random, true_level: float, value: str) -> float | None:
@@ -133,6 +147,8 @@ def choose_level(random: Random, true_level: float, value: str) -> float | None:
 
 def apply_zero_level_while(random: Random, day: Day, *, driving: bool) -> Faulted | None:
     """A driving or charging car reports 0 once."""
+    hours = day.profile.reporting.poll_idle / HOUR
+    least = MAX_DRIVING_KW * hours / day.profile.spec.battery_kwh * 100 if driving else MIN_LEVEL_ERROR
     if driving:
         indexes = [
             index
@@ -141,7 +157,7 @@ def apply_zero_level_while(random: Random, day: Day, *, driving: bool) -> Faulte
         ]
     else:
         indexes = [index for run in find_stretches(day, is_charging) for index in run]
-    indexes = [index for index in indexes if get_charge(day.polls[index])["batteryLevel"] >= MIN_LEVEL_ERROR]
+    indexes = [index for index in indexes if get_charge(day.polls[index])["batteryLevel"] >= least]
     if not indexes:
         return None
     index = random.choice(indexes)
@@ -208,7 +224,9 @@ def apply_from_on(random: Random, day: Day, *, matches: Matches, change: Change)
 
 def apply_nulls_while_unreachable(random: Random, day: Day) -> Faulted | None:
     """A parked car becomes unreachable for hours, and its values null."""
-    run = choose_run(random, day, find_stretches(day, is_at_rest), random.uniform(0.5, 5) * HOUR)
+    plugged = random.random() < 0.5
+    stretches = find_stretches(day, lambda poll: is_at_rest(poll) and is_plugged_in(poll) is plugged)
+    run = choose_run(random, day, stretches, random.uniform(0.5, 5) * HOUR)
     if run is None:
         return None
     edits = {}

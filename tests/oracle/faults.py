@@ -43,7 +43,7 @@ class Fault:
     """A kind of fault, and what of a day's result it may affect. By default it may affect nothing."""
 
     kind: str
-    apply: Apply = field(repr=False)
+    apply: Apply | None = field(default=None, repr=False)
     # The told power isn't true: energy is checked against the level.
     power: bool = False
     # All three flags agree on the wrong value, so nobody can know better: users may see it, with transitions.
@@ -52,6 +52,8 @@ class Fault:
     unknown: bool = False
     # Users may see other levels, because the faulty ones can't be told from true ones.
     level: bool = False
+    # Counters may count what turns out to be a fault later: they never fall. Sessions must be right in the end.
+    counters: bool = False
 
 
 def _set(**members: object) -> Change:
@@ -87,10 +89,14 @@ def _iterate_level_faults() -> Iterator[Fault]:
         for hours in (False, True):
             for plugged in (False, True):
                 kind = f"level {value} {'for hours' if hours else 'once'}, {'plugged in' if plugged else 'unplugged'}"
-                yield Fault(kind=kind, apply=partial(apply_wrong_level, value=value, hours=hours, plugged=plugged))
+                apply = partial(apply_wrong_level, value=value, hours=hours, plugged=plugged)
+                # A rise is possible until the level falls again: a charge, or a swapped battery.
+                is_possible = value == "higher"
+                yield Fault(kind=kind, apply=apply, level=is_possible, counters=is_possible)
 
 
 _PAUSED = {"isPluggedIn": True, "isCharging": False, "powerDeliveryState": "PLUGGED_IN:STOPPED"}
+_CHARGING = {"isCharging": True, "chargeRate": 9.0, "powerDeliveryState": "PLUGGED_IN:CHARGING"}
 _STOPPED_RATE = {"chargeRate": None, "chargeTimeRemaining": None}
 
 
@@ -98,18 +104,24 @@ _some = partial(partial, apply_to_some)
 _all = partial(partial, apply_to_all)
 _flicker = partial(partial, apply_short_flicker)
 
+NO_FAULT = Fault(kind="no fault")
+NOTHING_FAULTED = Faulted(polls=[], indexes=frozenset())
 FAULTS: dict[str, Fault] = {
     fault.kind: fault
     for fault in (
         *_iterate_level_faults(),
-        Fault(kind="level zero once, driving", apply=partial(apply_zero_level_while, driving=True)),
+        Fault(kind="level zero once, driving", apply=partial(apply_zero_level_while, driving=True), level=True),
         Fault(kind="level zero once, charging", apply=partial(apply_zero_level_while, driving=False)),
         Fault(
             kind="level out of range once",
             apply=_some(matches=is_at_rest, change=_set_impossible_level),
             unknown=True,
         ),
-        Fault(kind="isPluggedIn flickers", apply=_flicker(matches=is_plugged_in, change=_set(isPluggedIn=False))),
+        Fault(
+            kind="isPluggedIn flickers",
+            apply=_flicker(matches=is_plugged_in, change=_set(isPluggedIn=False)),
+            flags=True,
+        ),
         Fault(kind="isCharging flickers off", apply=_some(matches=is_charging, change=_set(isCharging=False), times=3)),
         Fault(
             kind="isCharging flickers on, plugged in",
@@ -122,6 +134,10 @@ FAULTS: dict[str, Fault] = {
         Fault(
             kind="charging for hours, unplugged and level constant",
             apply=_some(matches=is_parked_unplugged, change=_set(isCharging=True, chargeRate=3.7), seconds=1.5 * HOUR),
+        ),
+        Fault(
+            kind="state CHARGING for hours, unplugged and level constant",
+            apply=_some(matches=is_parked_unplugged, change=_set(**_CHARGING), seconds=1.5 * HOUR),
         ),
         Fault(
             kind="unplugged flickers, charging",
@@ -192,7 +208,11 @@ FAULTS: dict[str, Fault] = {
             kind="odometer zero for hours",
             apply=_some(matches=tells_odometer, change=_set_odometer(lambda _: 0), seconds=2 * HOUR),
         ),
-        Fault(kind="odometer negative", apply=_some(matches=tells_odometer, change=_set_odometer(lambda _: -1))),
+        Fault(
+            kind="odometer negative",
+            apply=_some(matches=tells_odometer, change=_set_odometer(lambda _: -1)),
+            unknown=True,
+        ),
         Fault(
             kind="odometer far too high once",
             apply=_some(matches=tells_odometer, change=_set_odometer(lambda km: km + 429_496)),

@@ -8,10 +8,10 @@ from tests.oracle.cases import Case, Failure
 from tests.oracle.checks import check_case
 from tests.oracle.days import simulate_day
 from tests.oracle.enode_feed import report_polls, shuffle_arrivals
-from tests.oracle.faults import FAULTS
+from tests.oracle.faults import FAULTS, NO_FAULT
 from tests.oracle.relay_door import Outcome, process_at_once, process_in_order
 
-HONEST = "no fault"
+HONEST = NO_FAULT.kind
 KINDS = (HONEST, *FAULTS)
 
 

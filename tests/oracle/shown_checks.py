@@ -36,8 +36,6 @@ def check_shown(case: Case, outcome: Outcome) -> Iterator[Failure]:
 
 def _find_wrong_values(case: Case, arrival: Arrival, step: UserView) -> Iterator[tuple[str, str]]:
     yield from _find_contradictions(arrival, step)
-    if case.fault is None:
-        return  # the reports are true, and nothing is corrected in them: another check
     if not case.fault.flags:
         yield from _find_wrong_flags(case, arrival, step.groups["chargeState"])
     if not case.fault.level:

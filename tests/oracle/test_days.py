@@ -51,6 +51,7 @@ def test_a_fault_changes_nothing_that_is_derived_and_shown(kind):
         (lambda outcome: {"sessions": (*outcome.sessions, Session(start=1, end=60, kwh=1, at_home=True))}, "phantom"),
         (lambda outcome: {"lifetime_kwh": outcome.lifetime_kwh * 1.2}, "lifetime"),
         (lambda _: {"home_kwh": 0.0}, "home"),
+        (lambda outcome: {"sessions": move_sessions(outcome.sessions)}, "home"),
         (lambda _: {"discharged_kwh": 5.0}, "discharged"),
         (
             lambda outcome: {"steps": (replace(outcome.steps[0], corrections=("rule",)), *outcome.steps[1:])},
@@ -78,3 +79,7 @@ def test_the_same_seed_gives_the_same_day():
 
 def scale_sessions(sessions, factor):
     return tuple(replace(session, kwh=(session.kwh or 0.0) * factor) for session in sessions)
+
+
+def move_sessions(sessions):
+    return tuple(replace(session, at_home=not session.at_home) for session in sessions)

@@ -175,7 +175,7 @@ def _set_tolerance(day: Day, charge: Charge, gaps: list[Gap], *, is_power_true: 
         charge.expected_kwh = charge.kwh * scale
         drift = sum(abs(gap.truth.other_kwh) for gap in gaps) * scale
         charge.allowed_kwh = step + drift + _sum_hidden(day, gaps) * scale
-        if charge.expected_kwh < capacity * (RISE_PLUGGED_IN + day.profile.step) / 100:
+        if charge.expected_kwh - drift < capacity * (RISE_PLUGGED_IN + day.profile.step) / 100:
             charge.must_be_found = False  # too small for a proof by level
     if not charge.must_be_found:
         charge.allowed_kwh = max(charge.allowed_kwh, charge.kwh * scale)

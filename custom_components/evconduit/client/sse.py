@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_EVENT_SIZE: Final = 512 * 1024
-"""Bytes. The relay sends at most 256 KiB in one line."""
+"""Bytes, of an event by default, and of a line of the relay, which sends at most 256 KiB in one line."""
+MAX_MESSAGE_SIZE: Final = 8 * 1024 * 1024
+"""Bytes, of an event of the relay, as in a webhook. A snapshot of hundreds of cars is one event of many lines."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -24,10 +26,11 @@ class ServerSentEvent:
 
 
 class EventParser:
-    """Incremental parser. Never buffers more than about `max_size` bytes."""
+    """Incremental parser. Never buffers more than about `max_size` bytes, or `max_line_size` of a line."""
 
-    def __init__(self, max_size: int = MAX_EVENT_SIZE) -> None:
+    def __init__(self, max_size: int = MAX_EVENT_SIZE, max_line_size: int | None = None) -> None:
         self._max_size = max_size
+        self._max_line_size = max_size if max_line_size is None else max_line_size
         self._buffer = bytearray()
         self._at_start = True
         self._after_cr = False
@@ -64,8 +67,7 @@ class EventParser:
                 line = line.removeprefix(_BOM)
             yield line
         self._after_cr = chunk.endswith(b"\r") or (self._after_cr and not chunk)
-        if self._size + len(self._buffer) > self._max_size:
-            raise EventTooLongError(f"more than {self._max_size} bytes")
+        self._check_size(len(self._buffer))
 
     def _parse_line(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
@@ -74,11 +76,17 @@ class EventParser:
             case b"event":
                 self._event = text
             case b"data":
+                self._check_size(len(value) + 1)
                 self._size += len(value) + 1
-                if self._size > self._max_size:
-                    raise EventTooLongError(f"more than {self._max_size} bytes")
                 self._data.append(text)
             case b"id" if "\0" not in text:
                 self._id = text or None
             case _:
                 pass  # comments, `retry` (this client has its own backoff), and fields that the standard may add
+
+    def _check_size(self, line_size: int) -> None:
+        """Check the size of the current event with one more line. Raises EventTooLongError."""
+        if line_size > self._max_line_size:
+            raise EventTooLongError(f"more than {self._max_line_size} bytes")
+        if self._size + line_size > self._max_size:
+            raise EventTooLongError(f"more than {self._max_size} bytes")

@@ -20,7 +20,7 @@ from .errors import (
 from .json_reader import JsonReader, MalformedError
 from .models import Account, Bye, Snapshot, Transition, VehicleRecord, VehicleRemoved
 from .responses import parse_json_object, translate_errors
-from .sse import EventParser, EventTooLongError, ServerSentEvent
+from .sse import MAX_EVENT_SIZE, MAX_MESSAGE_SIZE, EventParser, EventTooLongError, ServerSentEvent
 
 type Message = Snapshot | VehicleRecord | VehicleRemoved | Transition | Account
 
@@ -96,7 +96,7 @@ class RelayStream:
 
     async def _iter_messages(self) -> AsyncGenerator[Message]:
         """Yield the messages of one connection."""
-        parser = EventParser()
+        parser = EventParser(MAX_MESSAGE_SIZE, MAX_EVENT_SIZE)
         with translate_errors():
             async with aclosing(self._client.open_stream(self.cursor)) as chunks:
                 async for chunk in chunks:

@@ -12,7 +12,7 @@ alter table evconduit.charging_sessions
     -- What the session adds to charging_hours: [{hour, kwh, cost, currency}].
     add column hours jsonb not null default '[]';
 
--- Energy and cost by hour in UTC, never deleted. The sums are those of charging_sessions: a session that changes
+-- Energy and cost by hour in UTC, kept indefinitely. The sums are those of charging_sessions: a session that changes
 -- rewrites its hours, and hours that lose their energy stay as zeros. cost is null if the price of some of the hour's
 -- energy is unknown, or in another currency.
 create table evconduit.charging_hours (

@@ -16,6 +16,7 @@ from relay.inbox.parser import MAX_EVENTS_PER_DELIVERY, parse_event
 from relay.inbox.service import Inbox
 from relay.kit.database import Pool, fetch_all
 from relay.vehicles.merge import is_unknown_while_unreachable
+from relay.vehicles.object_limits import limit_members
 
 log = logging.getLogger(__name__)
 
@@ -90,14 +91,15 @@ async def _store_events(inbox: Inbox, payloads: Collection[Mapping[str, Any]]) -
 def has_changed(reading: VehicleReading, linked: LinkedEnodeVehicle | None) -> bool:
     """Whether the reading has a value that is not stored.
 
-    A member that the reading lacks counts as unchanged, and so does a group that merging would ignore.
+    A member that the reading lacks counts as unchanged. So do a group that merging would ignore, and a member that is
+    too large to be stored: they would be changes at every poll.
     """
     if linked is None:
         return True
     return any(
         name not in linked.vehicle
         or (linked.vehicle[name] != value and not is_unknown_while_unreachable(name, reading.vehicle))
-        for name, value in reading.vehicle.items()
+        for name, value in limit_members(dict(reading.vehicle)).items()
     )
 
 

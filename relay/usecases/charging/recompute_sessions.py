@@ -18,16 +18,19 @@ from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.usecases.feed.record_change import record_change
 from relay.vehicles import repository
 from relay.vehicles.changes import correct_again
+from relay.vehicles.charging.counters import NO_COUNTERS, EnergyCounters
+from relay.vehicles.charging.periods import SessionKind
 from relay.vehicles.charging.recording import derive_again
 from relay.vehicles.display_name import get_display_name
 from relay.vehicles.models import Vehicle, VehicleChange
 
 LIST_SESSIONS: LiteralString = """
-select id, started_at, ended_at, energy_kwh, energy_source, cost_per_kwh, corrected_by_owner, deleted_by_owner
+select id, kind, started_at, ended_at, energy_kwh, energy_source, cost, currency, corrected_by_owner, deleted_by_owner
 from charging_sessions where vehicle_id = %s order by started_at, id
 """
 FIND_COUNTERS: LiteralString = """
-select counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh from vehicle_energy where vehicle_id = %s
+select counted_kwh, counted_home_kwh, counted_discharged_kwh, lifetime_kwh, home_kwh, discharged_kwh
+from vehicle_energy where vehicle_id = %s
 """
 FIND_SAMPLES: LiteralString = (
     "select count(*) as count, min(at) as first_at from charging_samples where vehicle_id = %s"
@@ -39,11 +42,13 @@ class RecordedSession:
     """A session as it is recorded, without what recomputing doesn't change."""
 
     id: UUID
+    kind: SessionKind
     started_at: datetime
     ended_at: datetime
     energy_kwh: float | None
     energy_source: str
-    cost_per_kwh: float | None
+    cost: float | None
+    currency: str | None
     corrected_by_owner: bool
     deleted_by_owner: bool
 
@@ -54,16 +59,6 @@ class SessionChange:
 
     before: RecordedSession | None
     after: RecordedSession | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedCounters:
-    """The counters of a vehicle in kWh. `counted_*` sum up the sessions; users see the other two."""
-
-    counted_kwh: float = 0.0
-    counted_home_kwh: float = 0.0
-    lifetime_kwh: float = 0.0
-    home_kwh: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,8 +78,8 @@ class RecomputedVehicle:
     samples: StoredSamples
     session_count: int
     changes: tuple[SessionChange, ...]
-    counters_before: RecordedCounters
-    counters_after: RecordedCounters
+    counters_before: EnergyCounters
+    counters_after: EnergyCounters
 
 
 async def recompute_vehicles(
@@ -150,10 +145,10 @@ async def _derive_vehicle(connection: Connection, vehicle: Vehicle) -> None:
 
 async def _read_recorded(
     connection: Connection, vehicle_id: UUID
-) -> tuple[dict[UUID, RecordedSession], RecordedCounters]:
+) -> tuple[dict[UUID, RecordedSession], EnergyCounters]:
     sessions = await fetch_all(connection, LIST_SESSIONS, [vehicle_id], class_row(RecordedSession))
-    counters = await fetch_one(connection, FIND_COUNTERS, [vehicle_id], class_row(RecordedCounters))
-    return {session.id: session for session in sessions}, counters or RecordedCounters()
+    counters = await fetch_one(connection, FIND_COUNTERS, [vehicle_id], class_row(EnergyCounters))
+    return {session.id: session for session in sessions}, counters or NO_COUNTERS
 
 
 def _compare_sessions(

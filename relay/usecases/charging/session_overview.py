@@ -10,6 +10,7 @@ from psycopg.rows import DictRow, dict_row
 
 from relay.kit.database import Connection, fetch_all
 from relay.usecases.charging.list_sessions import LIST_SESSIONS, START_CURSOR, SessionCursor
+from relay.vehicles.charging.periods import SessionKind
 from relay.vehicles.charging.session_records import (
     IS_UNDER_WAY,
     CostRecord,
@@ -40,11 +41,13 @@ class SessionSummary:
 
     id: UUID
     vehicle_id: UUID
+    kind: SessionKind
     started_at: datetime
     ended_at: datetime | None
     energy_kwh: float | None
     derived_energy_kwh: float | None
     energy_source: str
+    is_estimated: bool
     is_corrected: bool
     is_deleted: bool
     at_home: bool | None
@@ -81,11 +84,13 @@ def summarize_session(row: Mapping[str, Any]) -> SessionSummary:
     return SessionSummary(
         id=row["id"],
         vehicle_id=row["vehicle_id"],
+        kind=row["kind"],
         started_at=row["started_at"],
         ended_at=None if row["under_way"] else row["ended_at"],
         energy_kwh=row["energy_kwh"],
         derived_energy_kwh=get_derived_energy_kwh(row),
         energy_source=row["energy_source"],
+        is_estimated=row["estimated"],
         is_corrected=row["corrected_by_owner"],
         is_deleted=row["deleted_by_owner"],
         at_home=row["at_home"],

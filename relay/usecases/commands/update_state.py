@@ -23,6 +23,10 @@ COMMAND_STATES_BY_ENODE_STATE: dict[str, CommandState] = {
     "CANCELLED": "cancelled",
 }
 
+# The record of a vehicle has the reason of its last command; these are the first sentences of any text.
+MAX_REASON_TYPE_LENGTH = 100
+MAX_REASON_DETAIL_LENGTH = 1000
+
 LOCK_FEED: LiteralString = """
 select f.user_id from feeds f join commands c using (user_id) where c.id = %s for update of f
 """
@@ -68,7 +72,7 @@ class CommandOutcome:
     @classmethod
     def failed(cls, kind: str, detail: str) -> Self:
         """The command was not carried out. `kind` is a failure type in Enode's terms, `detail` a sentence."""
-        return cls(state="failed", reason={"type": kind, "detail": detail})
+        return cls(state="failed", reason=_build_reason(kind, detail))
 
     @classmethod
     def unknown(cls, detail: str) -> Self:
@@ -76,12 +80,16 @@ class CommandOutcome:
         return cls(state="unknown", reason={"type": "UNKNOWN", "detail": detail})
 
 
+def _build_reason(kind: str, detail: str) -> dict[str, str]:
+    return {"type": kind[:MAX_REASON_TYPE_LENGTH], "detail": detail[:MAX_REASON_DETAIL_LENGTH]}
+
+
 def get_action_outcome(action: ChargeAction) -> CommandOutcome:
     """Return the command outcome that an action of Enode's stands for."""
     reason = action.failure_reason
     return CommandOutcome(
         state=COMMAND_STATES_BY_ENODE_STATE.get(action.state, "pending"),
-        reason={"type": reason.type, "detail": reason.detail or ""} if reason else None,
+        reason=_build_reason(reason.type, reason.detail or "") if reason else None,
         action_id=action.id,
         settled_at=action.completed_at,
     )

@@ -116,10 +116,10 @@ async def _build_snapshot(
     connection: Connection, lease: DeliveryLease, version: str, plans: Plans
 ) -> tuple[Cursor, bytes]:
     """Render the snapshot and the missed transitions, as at the beginning of a stream."""
-    snapshot = await read_snapshot(connection, lease.user_id, lease.cursor)
+    snapshot = await read_snapshot(connection, lease.user_id, lease.replay_cursor)
     account = render_account_record(await get_installation_call(connection, lease.credential_id), plans, version)
     message = snapshot.create_message(account)
-    since = lease.cursor if snapshot.replay else None
+    since = lease.replay_cursor if snapshot.replay else None
     messages: list[tuple[Message, Cursor]] = [(message, since or snapshot.cursor), *snapshot.pair_replay_with_cursors()]
     return snapshot.cursor, render_changes_body(snapshot.cursor, messages)
 

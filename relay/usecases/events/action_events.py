@@ -11,7 +11,7 @@ from relay.gateways.enode import ChargeAction, EnodeProtocolError
 from relay.gateways.enode.json_fields import parse_object
 from relay.kit.database import fetch_all
 from relay.usecases.commands.update_state import get_action_outcome, record_command_outcome
-from relay.usecases.events.event_context import EventContext, MalformedEventError, require_member
+from relay.usecases.events.event_context import MAX_ID_LENGTH, EventContext, MalformedEventError, require_member
 
 # The webhook can arrive before Enode's answer to our request, when the command does not have its action's id yet. Then
 # the newest matching command counts. An action created over a minute (clock skew) before the request is another one.
@@ -34,6 +34,8 @@ async def handle_vendor_action_updated(context: EventContext) -> bool:
         action = ChargeAction.from_json(require_member(context.event, "vendorAction"), context.event.name)
     except EnodeProtocolError as error:
         raise MalformedEventError("no action") from error
+    if len(action.id) > MAX_ID_LENGTH:
+        raise MalformedEventError("an id that is too long")
     outcome = get_action_outcome(action)
     reported_at = outcome.settled_at or action.updated_at or context.event.created_at
     outcome = replace(outcome, settled_at=min(reported_at, context.event.created_at))

@@ -15,6 +15,9 @@ from relay.vehicles import service
 from relay.vehicles.charging.recording import record_charging
 from relay.vehicles.models import VehicleChange, VehicleReport
 
+MAX_ID_LENGTH = 500
+"""Of an id of Enode's, which are UUIDs. An index of the database can't hold much longer ones."""
+
 
 class MalformedEventError(Exception):
     """An event lacks a member that its name requires. A retry would not help; the message quotes none of its data."""

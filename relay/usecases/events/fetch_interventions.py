@@ -33,6 +33,8 @@ FAILURE_DELAY_SECONDS = 120.0
 """Delay before the next attempt when Enode or the database did not answer."""
 BATCH_SIZE = 50
 MAX_ID_LENGTH = 100
+MAX_TEXT_LENGTH = 4000
+"""Of an intervention, in characters: every record of its vehicles has the text."""
 
 # `intervention_ids <> '[]'` is the condition of the partial index that answers this.
 LIST_INTERVENTIONS_TO_FETCH: LiteralString = f"""
@@ -94,7 +96,7 @@ async def _fetch_intervention(enode: EnodeClient, intervention_id: str, language
 
 
 def _render_intervention(intervention: Intervention) -> dict[str, str | None]:
-    return {
+    texts = {
         "id": intervention.id,
         "title": intervention.title,
         "description": intervention.description,
@@ -102,6 +104,7 @@ def _render_intervention(intervention: Intervention) -> dict[str, str | None]:
         "agent": intervention.agent,
         "action": intervention.action,
     }
+    return {name: None if text is None else text[:MAX_TEXT_LENGTH] for name, text in texts.items()}
 
 
 async def _store_intervention(

@@ -3,9 +3,12 @@
 from relay.gateways.enode.json_fields import parse_datetime, parse_object, parse_text
 from relay.inbox.models import StoredEvent
 from relay.kit.json_object import JsonObject
-from relay.usecases.events.event_context import EventContext, MalformedEventError, require_member
+from relay.usecases.events.event_context import MAX_ID_LENGTH, EventContext, MalformedEventError, require_member
 from relay.vehicles import service
 from relay.vehicles.models import SmartCharging, VehicleReport
+from relay.vehicles.object_limits import limit_members
+
+MAX_STATE_LENGTH = 100
 
 
 async def handle_vehicle_discovered(context: EventContext) -> bool:
@@ -42,8 +45,8 @@ async def handle_smart_charging_status_updated(context: EventContext) -> bool:
     """Store a vehicle's smart charging state. The vehicle's own events report what the vehicle does."""
     status = require_member(context.event, "smartChargingStatus")
     enode_vehicle_id, state = parse_text(status, "vehicleId"), parse_text(status, "state")
-    if not enode_vehicle_id or not state:
-        raise MalformedEventError("no vehicle id or state")
+    if not enode_vehicle_id or not state or len(state) > MAX_STATE_LENGTH:
+        raise MalformedEventError("no vehicle id, or no state of a possible length")
     as_of = min(parse_datetime(status, "updatedAt") or context.event.created_at, context.event.created_at)
     changed_at = parse_datetime(status, "stateChangedAt")
     since = None if changed_at is None else min(changed_at, context.event.created_at)
@@ -54,12 +57,12 @@ async def handle_smart_charging_status_updated(context: EventContext) -> bool:
 
 
 def _build_vehicle_report(event: StoredEvent, vehicle: JsonObject, *, partial: bool = False) -> VehicleReport:
-    if not event.enode_vehicle_id:
-        raise MalformedEventError("no vehicle id")
+    if not event.enode_vehicle_id or len(event.enode_vehicle_id) > MAX_ID_LENGTH:
+        raise MalformedEventError("no vehicle id, or one that is too long")
     return VehicleReport(
         enode_vehicle_id=event.enode_vehicle_id,
         created_at=event.created_at,
         event_id=event.id,
         is_partial=partial,
-        vehicle=vehicle,
+        vehicle=limit_members(vehicle),
     )

@@ -20,6 +20,7 @@ from relay.kit.database import Connection
 from relay.kit.stored_times import format_interval
 from relay.usecases.account.delete_account import MAX_TRY_AHEAD as MAX_DELETION_TRY_AHEAD
 from relay.usecases.linking.create_link_page import PAGE_LIFETIME
+from relay.vehicles.corrections import EXPIRY_LEEWAY, MAX_CHARGING_AGE
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     *_list_recorded("sign_in_attempts", "accepted_terms_at", "created_at"),
     _make_expiry("sign_in_links", "expires_at", format_interval(sign_in_links.LIFETIME)),
     *_list_recorded("sign_in_links", "created_at"),
+    *_list_recorded("session_corrections", "created_at"),
     *_list_recorded("transitions", "occurred_at", "created_at"),
     *_list_recorded(
         "users", "closed_at", "created_at", "disabled_at", "refreshed_at", "approved_at", "accepted_terms_at"
@@ -90,6 +92,7 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     *_list_recorded(
         "vehicles", "link_since", "gone_at", "created_at", "updated_at", "refreshed_at", "chosen_at", "broken_at"
     ),
+    StoredTime(table="vehicles", column="review_at", max_ahead=format_interval(MAX_CHARGING_AGE + EXPIRY_LEEWAY)),
     _make_expiry("web_sessions", "expires_at", format_interval(web_sessions.LIFETIME)),
     *_list_recorded("web_sessions", "seen_at", "created_at"),
     StoredTime(table="webhook_logs", column="next_try_at", max_ahead=MAX_EVENT_TRY_AHEAD),
@@ -108,9 +111,13 @@ UNCORRECTED_COLUMNS: dict[str, str] = {
     "invitations.expires_at": "chosen by the operator",
     "poll_logs.period": "the start of a month",
     "settings.updated_at": "a record for people; nothing compares it",
+    "session_corrections.ended_at": "chosen by users",
+    "session_corrections.started_at": "chosen by users",
     "signature_failures.minute": "the key; minutes from the future are deleted, see DELETED_FROM_FUTURE",
     "usage_days.period": "the start of a month",
     "usage_months.period": "the start of a month",
+    "vehicles.held_since": "derived from the samples, and derived again with the next report",
+    "vehicles.refresh_asked_for": "a copy of held_since",
     "users.quota_anchor": "only its day and time of day count",
 }
 """Columns of times that are not in STORED_TIMES, each with the reason."""

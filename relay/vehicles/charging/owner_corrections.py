@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from relay.vehicles.charging.periods import MAX_PAUSE
+from relay.vehicles.charging.slices import SLICE, TimedEnergy, floor_to_slice, spread_evenly
 
 EDGE_TOLERANCE = timedelta(minutes=10)
 """How far a session may extend beyond a correction's range and still be within it.
@@ -45,6 +46,10 @@ class DerivedPeriod(TimeRange, Protocol):
         """Derived energy."""
         ...
 
+    def distribute_energy(self, kwh: float) -> Sequence[TimedEnergy]:
+        """`kwh` by quarter hour, as measured."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OwnerCorrection:
@@ -71,15 +76,29 @@ class CorrectedEnergy:
 
 def correct_energy(period: DerivedPeriod, corrections: Iterable[OwnerCorrection]) -> CorrectedEnergy:
     """The energy of `period` after its corrections, which `allot_corrections` returned for it."""
-    applied = sorted(corrections, key=lambda correction: correction.started_at)
+    applied = _sort(corrections)
     if not applied:
         return CorrectedEnergy(energy_kwh=period.energy_kwh)
-    outside = _get_share_outside(period, applied)
+    outside = _list_gaps(period, applied)
     stated = [correction.energy_kwh for correction in applied if not correction.deleted]
     if not stated and not outside:
         return CorrectedEnergy(energy_kwh=None, is_deleted=True)
-    known = [kwh for kwh in (*stated, _scale(period.energy_kwh, outside) if outside else None) if kwh is not None]
+    derived = [_get_energy_within(period, gap) for gap in outside]
+    known = [kwh for kwh in (*stated, *derived) if kwh is not None]
     return CorrectedEnergy(energy_kwh=sum(known) if known else None, is_corrected=True)
+
+
+def distribute_energy(period: DerivedPeriod, corrections: Iterable[OwnerCorrection]) -> list[TimedEnergy]:
+    """The energy that `correct_energy` returns by quarter hour; what is stated in proportion to what was derived."""
+    applied = _sort(corrections)
+    if not applied:
+        return list(period.distribute_energy(period.energy_kwh or 0.0))
+    derived = list(period.distribute_energy(period.energy_kwh or 0.0))
+    parts = [part for gap in _list_gaps(period, applied) for part in _cut(derived, gap)]
+    for correction in applied:
+        if correction.energy_kwh and not correction.deleted:
+            parts += _distribute_stated(period, derived, correction, correction.energy_kwh)
+    return sorted(parts, key=lambda part: part.start)
 
 
 def allot_corrections(
@@ -125,19 +144,48 @@ def get_stated_energy(corrections: Iterable[OwnerCorrection]) -> float | None:
     return sum(stated) if stated else None
 
 
-def _get_share_outside(period: TimeRange, corrections: Sequence[OwnerCorrection]) -> float:
-    """The share of the period's time outside these ranges, which are in order: 0 to 1. Short gaps are ignored."""
+def _sort(corrections: Iterable[OwnerCorrection]) -> list[OwnerCorrection]:
+    return sorted(corrections, key=lambda correction: correction.started_at)
+
+
+def _list_gaps(period: TimeRange, corrections: Sequence[OwnerCorrection]) -> list[TimedEnergy]:
+    """The times of the period outside these ranges, which are in order. Short ones are left out."""
     first, last = corrections[0], corrections[-1]
-    edges = [first.started_at - period.started_at, period.ended_at - last.ended_at]
-    between = [after.started_at - before.ended_at for before, after in pairwise(corrections)]
-    outside = sum(
-        (
-            *(gap for gap in edges if gap > EDGE_TOLERANCE),
-            *(gap for gap in between if gap > MAX_PAUSE),
-        ),
-        timedelta(),
-    )
-    return outside / (period.ended_at - period.started_at) if outside else 0.0
+    edges = [(period.started_at, first.started_at), (last.ended_at, period.ended_at)]
+    between = [(before.ended_at, after.started_at) for before, after in pairwise(corrections)]
+    return [
+        TimedEnergy(start=start, end=end, kwh=0.0)
+        for gaps, tolerance in ((edges, EDGE_TOLERANCE), (between, MAX_PAUSE))
+        for start, end in gaps
+        if end - start > tolerance
+    ]
+
+
+def _get_energy_within(period: DerivedPeriod, gap: TimedEnergy) -> float | None:
+    if period.energy_kwh is None:
+        return None
+    return sum(part.kwh for part in _cut(period.distribute_energy(period.energy_kwh), gap))
+
+
+def _cut(parts: Iterable[TimedEnergy], span: TimedEnergy) -> list[TimedEnergy]:
+    """What of these parts is within the time of `span`. The energy of a part is spread evenly over its time."""
+    cut = []
+    for part in parts:
+        start, end = max(part.start, span.start), min(part.end, span.end)
+        if start < end:
+            cut.append(TimedEnergy(start=start, end=end, kwh=part.kwh * ((end - start) / (part.end - part.start))))
+    return cut
+
+
+def _distribute_stated(
+    period: DerivedPeriod, derived: Sequence[TimedEnergy], correction: OwnerCorrection, kwh: float
+) -> list[TimedEnergy]:
+    start, end = max(correction.started_at, period.started_at), min(correction.ended_at, period.ended_at)
+    within = _cut(derived, TimedEnergy(start=start, end=end, kwh=0.0))
+    total = sum(part.kwh for part in within)
+    if total:
+        return [replace(part, kwh=part.kwh * kwh / total) for part in within]
+    return list(spread_evenly(start, end if end > start else floor_to_slice(start) + SLICE, kwh))
 
 
 def _get_overlap(correction: TimeRange, period: TimeRange) -> timedelta:
@@ -147,11 +195,9 @@ def _get_overlap(correction: TimeRange, period: TimeRange) -> timedelta:
 
 def _divide(periods: Sequence[DerivedPeriod], correction: OwnerCorrection) -> list[float]:
     """The share of the correction's energy that each period gets: by derived energy, else by time. They sum up to 1."""
+    span = TimedEnergy(start=correction.started_at, end=correction.ended_at, kwh=0.0)
+    by_energy = [_get_energy_within(period, span) or 0.0 for period in periods]
     by_time = [_get_overlap(correction, period) / timedelta(seconds=1) for period in periods]
-    by_energy = [
-        (period.energy_kwh or 0.0) * seconds / ((period.ended_at - period.started_at) / timedelta(seconds=1) or 1.0)
-        for period, seconds in zip(periods, by_time, strict=True)
-    ]
     weights = next((weights for weights in (by_energy, by_time) if sum(weights)), [1.0] * len(periods))
     return [weight / sum(weights) for weight in weights]
 

@@ -6,7 +6,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from relay.vehicles.charging.owner_corrections import CorrectedEnergy, OwnerCorrection, correct_energy
+from relay.vehicles.charging.owner_corrections import (
+    CorrectedEnergy,
+    OwnerCorrection,
+    correct_energy,
+    distribute_energy,
+)
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.slices import TimedEnergy
 
@@ -36,4 +41,4 @@ class ChargingSession:
 
     def distribute_energy(self) -> list[TimedEnergy]:
         """The energy that counts, by quarter hour: what is priced, and what the hours add up."""
-        return self.period.distribute_energy(self.energy_kwh or 0.0)
+        return distribute_energy(self.period, self.corrections)

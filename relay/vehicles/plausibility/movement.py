@@ -16,60 +16,69 @@ MAX_SPEED_KMH = 250.0
 MAX_ODOMETER_ROUNDING_KM = 2.0
 """Differences of an odometer that are rounding: of miles, of hundreds of metres, of two sources in one cloud."""
 MIN_ODOMETER_SPAN = timedelta(minutes=5)
-"""Over a shorter time an odometer in whole kilometres or miles may stay the same while the vehicle drives."""
+"""For a shorter time an odometer in whole kilometres or miles may stay the same while the vehicle drives."""
 MAX_ODOMETER_HOLD = timedelta(hours=24)
 METRES_PER_DEGREE = 111_320
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """Where a vehicle was at a moment, and when odometer and position were read."""
+    """Where a vehicle was at a moment, and when its odometer was read.
+
+    `odometer_since` is since when the odometer has been the same. `is_late`: this vehicle reports odometer and position
+    only after a drive, so that neither proves that it is parked.
+    """
 
     at: datetime
     place: VehiclePlace = field(default=UNKNOWN_PLACE, repr=False)
     odometer_at: datetime | None = None
-    located_at: datetime | None = None
+    odometer_since: datetime | None = None
     plugged_in: bool | None = None
+    is_late: bool = False
 
 
-def get_position(sample: RawSample, *, plugged_in: bool | None) -> Position:
-    """The position in a sample."""
-    return Position(
+def get_position(sample: RawSample, before: Position | None, *, plugged_in: bool | None) -> Position:
+    """The position in a sample; `before` is that of the sample before.
+
+    An odometer that no drive explains is replaced by the one before, for a day at most.
+    """
+    now = Position(
         at=sample.at,
         place=sample.place,
         odometer_at=sample.odometer_at,
-        located_at=sample.located_at,
+        odometer_since=sample.odometer_at or sample.at,
         plugged_in=plugged_in,
+        is_late=before is not None and before.is_late,
     )
+    if before is None:
+        return now
+    now = _replace_impossible_odometer(before, now)
+    driven = get_driven_km(before, now)
+    is_same = driven is not None and abs(driven) < MIN_MOVED_KM
+    return replace(now, odometer_since=before.odometer_since) if is_same else now
 
 
 def has_moved(before: Position, after: Position) -> bool | None:
-    """Whether the vehicle moved in between; None if nothing tells.
-
-    An odometer or position that wasn't read since `before` proves nothing: some vehicles report them after the drive.
-    """
-    driven, is_odometer_possible = _get_driven_km(before, after)
-    if driven is not None and is_odometer_possible and abs(driven) >= MIN_MOVED_KM:
+    """Whether the vehicle moved in between; None if nothing tells."""
+    driven, distance = get_driven_km(before, after), get_distance_m(before.place, after.place)
+    if (driven is not None and abs(driven) >= MIN_MOVED_KM) or (distance is not None and distance >= MIN_MOVED_METRES):
         return True
-    distance = get_distance_m(before.place, after.place)
-    if distance is not None and distance >= MIN_MOVED_METRES:
-        return True
-    is_odometer_read = driven is not None and _is_read_since(after.odometer_at, before.at + MIN_ODOMETER_SPAN)
-    is_position_read = distance is not None and _is_read_since(after.located_at, before.at)
-    is_plugged_in = before.plugged_in is True and after.plugged_in is True
-    return False if is_odometer_read or is_position_read or is_plugged_in else None
+    if before.plugged_in is True and after.plugged_in is True:
+        return False
+    if after.is_late:
+        return None
+    since = after.odometer_since
+    is_odometer_same = driven is not None and since is not None and after.at - since >= MIN_ODOMETER_SPAN
+    return False if is_odometer_same or distance is not None else None
 
 
-def replace_impossible_odometer(before: Position | None, now: Position) -> Position:
-    """`now` with the odometer of `before` where its own is one that no drive explains, for a day at most."""
-    if before is None or before.place.odometer_km is None or now.place.odometer_km is None:
-        return now
-    driven, is_possible = _get_driven_km(before, now)
-    read_at = before.odometer_at or before.at
-    if driven is None or is_possible or now.at - read_at > MAX_ODOMETER_HOLD:
-        return now
-    place = replace(now.place, odometer_km=before.place.odometer_km)
-    return replace(now, place=place, odometer_at=read_at)
+def get_driven_km(before: Position, after: Position) -> float | None:
+    """The kilometres driven by the odometer; None if that is unknown, or if no drive explains them."""
+    start, end = before.place.odometer_km, after.place.odometer_km
+    if start is None or end is None:
+        return None
+    duration = (after.odometer_at or after.at) - (before.odometer_at or before.at)
+    return end - start if is_possible_drive(end - start, duration) else None
 
 
 def get_distance_m(one: VehiclePlace, other: VehiclePlace) -> float | None:
@@ -88,14 +97,10 @@ def is_possible_drive(driven_km: float, duration: timedelta) -> bool:
     return driven_km <= MAX_SPEED_KMH * max(duration / timedelta(hours=1), 0.0) + MAX_ODOMETER_ROUNDING_KM
 
 
-def _get_driven_km(before: Position, after: Position) -> tuple[float | None, bool]:
-    """The kilometres driven, None if unknown, and whether that is possible."""
-    start, end = before.place.odometer_km, after.place.odometer_km
-    if start is None or end is None:
-        return None, False
-    duration = (after.odometer_at or after.at) - (before.odometer_at or before.at)
-    return end - start, is_possible_drive(end - start, duration)
-
-
-def _is_read_since(read_at: datetime | None, since: datetime) -> bool:
-    return read_at is not None and read_at > since
+def _replace_impossible_odometer(before: Position, now: Position) -> Position:
+    if before.place.odometer_km is None or now.place.odometer_km is None or get_driven_km(before, now) is not None:
+        return now
+    read_at = before.odometer_at or before.at
+    if now.at - read_at > MAX_ODOMETER_HOLD:
+        return now
+    return replace(now, place=replace(now.place, odometer_km=before.place.odometer_km), odometer_at=read_at)

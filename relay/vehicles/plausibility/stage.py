@@ -21,7 +21,7 @@ from relay.vehicles.plausibility.charge_rate import (
 from relay.vehicles.plausibility.contradictions import ClaimMemory, resolve_contradictions
 from relay.vehicles.plausibility.false_unplugged import PlugMemory, correct_false_unplugged
 from relay.vehicles.plausibility.level import LevelMemory, LevelVerdict, check_level, make_point
-from relay.vehicles.plausibility.movement import Position, get_position, replace_impossible_odometer
+from relay.vehicles.plausibility.movement import Position, get_position
 from relay.vehicles.plausibility.ranges import remove_impossible_values
 from relay.vehicles.plausibility.raw_samples import ChargeMembers, RawSample
 
@@ -79,7 +79,7 @@ def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[Plausib
     """The memory after `sample`, which is newer than those before, and what is believed of it."""
     charge, rate_names, rates_in_watts = _correct_rate(memory, sample)
     charge, names = remove_impossible_values(charge)
-    position = replace_impossible_odometer(memory.position, get_position(sample, plugged_in=charge.is_plugged_in))
+    position = get_position(sample, memory.position, plugged_in=charge.is_plugged_in)
     point = make_point(charge, position)
     verdict = LevelVerdict(memory=memory.levels) if point is None else check_level(memory.levels, point, sample.vendor)
     resolved = _resolve_flags(memory, sample, _replace_held_level(charge, verdict), position)
@@ -96,7 +96,7 @@ def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[Plausib
         belief=belief,
         released=released if verdict.is_held else None,
         held_since=verdict.held_since,
-        position=position,
+        position=replace(position, is_late=position.is_late or verdict.is_place_late),
         levels=verdict.memory,
         plug=resolved.plug,
         claim=resolved.claim,

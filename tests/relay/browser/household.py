@@ -73,7 +73,8 @@ CHARGING_SESSIONS: tuple[tuple[float, float, dict[str, Any]], ...] = (
     (1.5, 1.5, {"open": True, "energy_kwh": 11.6}),
     (26, 5.2, {"energy_kwh": 41.8, "derived_energy_kwh": 47.25, "corrected_by_owner": True}),
     (75, 0.5, {"energy_kwh": 28.4, "energy_source": "soc", "at_home": False, "cost_per_kwh": 0.59}),
-    (99, 3, {"energy_kwh": 18.03, "energy_source": "mixed"}),
+    (80, 2, {"kind": "discharge", "energy_kwh": 4.2, "cost_per_kwh": None, "currency": None}),
+    (99, 3, {"energy_kwh": 18.03, "energy_source": "mixed", "estimated": True}),
     (130, 0.2, {"derived_energy_kwh": 64.9, "energy_kwh": None, "deleted_by_owner": True}),
 )
 """Sessions of the first car: hours since the start, hours of charging, and what differs from charging at home."""

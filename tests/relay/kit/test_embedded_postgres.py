@@ -153,3 +153,76 @@ def test_error_for_an_unusable_folder_is_one_line(tmp_path):
     with pytest.raises(OperatorError, match="set EVCONDUIT_DATA") as caught:
         EmbeddedPostgres(tmp_path / "file" / "postgres").lease().__enter__()
     assert "\n" not in str(caught.value)
+
+
+def wait_until_dead(pid: int) -> None:
+    deadline = time.monotonic() + 30
+    while is_alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def delete_data(folder: Path) -> None:
+    shutil.rmtree(folder / "data")
+
+
+def delete_folder(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def empty_data(folder: Path) -> None:
+    for path in (folder / "data").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize("delete", [delete_data, delete_folder, empty_data])
+def test_orphaned_server_of_a_deleted_cluster_ends_before_the_new_one_begins(folder, lease_holder, delete, monkeypatch):
+    orphan = read_server_pid(folder)
+    lease_holder.kill()
+    lease_holder.wait()
+    create_cluster, was_alive = EmbeddedPostgres._create_cluster, []
+
+    def record_and_create(postgres):
+        was_alive.append(is_alive(orphan))
+        create_cluster(postgres)
+
+    monkeypatch.setattr(EmbeddedPostgres, "_create_cluster", record_and_create)
+    try:
+        delete(folder)
+        with EmbeddedPostgres(folder).lease() as conninfo:
+            assert was_alive == [False]
+            with psycopg.connect(conninfo) as connection:
+                assert connection.execute("select 1").fetchone() == (1,)
+            assert read_server_pid(folder) != orphan
+    finally:
+        if is_alive(orphan):
+            os.kill(orphan, signal.SIGQUIT)
+            wait_until_dead(orphan)
+
+
+def test_server_whose_folder_was_moved_keeps_its_data_and_does_not_remove_the_socket_of_the_new_one(
+    folder, lease_holder
+):
+    moved = folder.parent / "moved"
+    orphan = read_server_pid(folder)
+    lease_holder.kill()
+    lease_holder.wait()
+    folder.rename(moved)
+    try:
+        with EmbeddedPostgres(folder).lease() as conninfo:
+            assert is_alive(orphan)
+            os.kill(orphan, signal.SIGQUIT)
+            wait_until_dead(orphan)
+            with psycopg.connect(conninfo) as connection:
+                assert connection.execute("select 1").fetchone() == (1,)
+    finally:
+        if is_alive(orphan):
+            os.kill(orphan, signal.SIGKILL)
+
+
+def test_program_in_a_deleted_data_folder_that_is_no_server_is_left_alone(folder):
+    with subprocess.Popen(["/bin/sleep", "60"], cwd=folder / "data") as visitor:
+        shutil.rmtree(folder / "data")
+        with EmbeddedPostgres(folder).lease():
+            assert visitor.poll() is None
+        visitor.kill()

@@ -43,3 +43,43 @@ def test_traceback_has_location_and_type_but_not_the_message(tmp_path, logger):
     assert f'File "{program}"' in output
     assert "in look_up" in output
     assert output.rstrip().endswith("plain")
+
+
+DATABASE_PROGRAM = """
+import logging, sys
+import psycopg
+from relay.kit.logs import configure_logging
+
+configure_logging("info")
+log = logging.getLogger(sys.argv[1])
+
+def fail(error):
+    try:
+        try:
+            raise error(sys.argv[2])
+        except error as cause:
+            raise ExceptionGroup("", [RuntimeError(sys.argv[2])]) from cause
+    except ExceptionGroup:
+        log.exception("job failed\\nin two lines")
+
+fail(psycopg.errors.AdminShutdown)
+fail(psycopg.errors.UniqueViolation)
+"""
+
+
+@pytest.mark.parametrize("logger", ["relay.worker", "uvicorn.error", "asyncio", "procrastinate.worker"])
+def test_lost_database_is_one_line_and_any_other_error_has_a_traceback(tmp_path, logger):
+    program: Path = tmp_path / "program.py"
+    program.write_text(DATABASE_PROGRAM)
+    process = subprocess.run(
+        [sys.executable, str(program), logger, "kim@example.org"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    first, *others = process.stderr.splitlines()
+    assert first.endswith(f"ERROR   {logger}: job failed error=AdminShutdown")
+    assert others[0].endswith(f"{logger}: job failed")
+    assert "UniqueViolation" in others
+    assert "kim@example.org" not in process.stderr

@@ -68,6 +68,15 @@ async def test_list_shows_energy_with_its_source_cost_and_place(browser, add_ses
     assert "Away" in oldest
 
 
+async def test_list_marks_estimated_and_discharged_energy(browser, add_session):
+    await add_session(3, estimated=True)
+    await add_session(9, kind="discharge")
+    estimated, discharged = await read_list(browser)
+    assert "Estimated" in estimated
+    assert "Discharged" in discharged
+    assert "Estimated" not in discharged
+
+
 async def test_session_under_way_has_no_buttons(browser, add_session):
     session_id = await add_session(0.6, open=True)
     [row] = await read_list(browser)

@@ -1,4 +1,5 @@
 import asyncio
+from collections import Counter
 from contextlib import ExitStack
 from datetime import timedelta
 from uuid import uuid4
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from relay.bus.postgres import PostgresListener
 from relay.bus.waker import FEED_CHANNEL, Waker
+from relay.feed.cursor import Cursor
 from relay.feed.messages import AccountMessage
 from relay.kit.problems import Problem
-from relay.streams.hub import Hub
+from relay.streams.hub import Hub, plan_reconnects
 from relay.streams.rules import StreamRules
 from relay.usecases.feed.reader import create_feed_reader, read_snapshot
 from tests.relay.support.feed import (
@@ -369,3 +371,34 @@ class InterleavedFeed:
         transitions = {seq for seq, (name, *_) in self.committed.items() if name == "transition" and seq > cursor.seq}
         assert transitions <= set(seqs)
         assert {seq for seq in self.newest_seqs.values() if seq > cursor.seq} <= set(seqs)
+
+
+@pytest.mark.parametrize(
+    ("count", "longest"),
+    [(0, None), (1, 2), (49, 2), (50, 2), (51, 3), (100, 3), (2000, 41), (4400, 89), (20_000, 89)],
+)
+def test_clients_come_back_evenly_and_before_they_would_poll(count, longest):
+    delays = plan_reconnects(count, StreamRules(), shortest=2)
+    assert len(delays) == count
+    assert (min(delays, default=None), max(delays, default=None)) == (2 if count else None, longest)
+    busiest = max(Counter(delays).values(), default=0)
+    assert busiest <= max(StreamRules().reconnects_per_second, count / 88 + 1)
+
+
+async def test_byes_of_many_streams_have_different_delays():
+    hub = Hub(None)
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(hub.open_listener(uuid4(), uuid4())) for _ in range(200)]
+        for listener in listeners:
+            listener.start(Cursor(epoch="e", seq=1))
+        hub.close()
+        byes = [parse_events(await listener.receive())[-1] for listener in listeners]
+        delays = [bye.data["retry_after"] for bye in byes]
+        assert Counter(delays) == {2: 50, 3: 50, 4: 50, 5: 50}
+        assert delays != sorted(delays)
+        refused = set()
+        for _ in range(200):
+            with pytest.raises(Problem) as raised, hub.open_listener(uuid4(), uuid4()):
+                pass
+            refused.add(raised.value.headers["Retry-After"])
+        assert refused == {"2", "3", "4", "5"}

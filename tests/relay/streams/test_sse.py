@@ -1,5 +1,5 @@
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.feed.cursor import Cursor
-from relay.feed.messages import ByeMessage, FeedChanges, TransitionMessage, VehicleMessage
-from relay.streams.sse import render_changes, render_data_lines, render_event
+from relay.feed.messages import ByeMessage, FeedChanges, SnapshotMessage, TransitionMessage, VehicleMessage
+from relay.streams.sse import MAX_LINE_BYTES, render_changes, render_data_lines, render_event
 
 VEHICLE_ID = UUID("00000000-0000-4000-8000-000000000001")
 short_json = st.recursive(
@@ -77,3 +77,16 @@ def test_changes_are_rendered_with_their_numbers_and_cursors():
         (9, b'event: vehicle\nid: e.9\ndata: {"n":9}\n\n'),
         (10, b'event: vehicle\nid: e.10\ndata: {"n":10}\n\n'),
     ]
+
+
+def test_snapshot_of_many_vehicles_is_one_event_of_short_lines():
+    vehicle = {"information": {"displayName": "x" * 3000}, "chargeState": {"batteryLevel": 50}}
+    vehicles = [{"id": str(number), "revision": number, "vehicle": vehicle} for number in range(400)]
+    message = SnapshotMessage(at=datetime(2026, 11, 23, 12, tzinfo=UTC), account={}, vehicles=vehicles)
+    rendered = render_event(message, Cursor(epoch="e1", seq=7))
+    assert len(rendered) > 1_000_000
+    assert max(map(len, rendered.split(b"\n"))) <= MAX_LINE_BYTES + len(b"data: ")
+    lines = rendered.split(b"\n")
+    data = b"\n".join(line.removeprefix(b"data: ") for line in lines if line.startswith(b"data: "))
+    assert json.loads(data)["vehicles"] == vehicles
+    assert lines[-2:] == [b"", b""]

@@ -117,3 +117,9 @@ def test_reading_has_changed_if_it_has_a_value_that_is_not_stored(read_vehicle, 
     reading = VehicleReading(vehicle=read_vehicle, as_of=NOON)
     linked = None if stored is None else LinkedEnodeVehicle(user_id=uuid4(), vehicle=stored)
     assert has_changed(reading, linked) is expected
+
+
+def test_member_that_is_too_large_to_be_stored_is_no_change_at_every_poll():
+    stored = LinkedEnodeVehicle(user_id=uuid4(), vehicle={"id": "car", "vendor": "TESLA"})
+    reading = VehicleReading(vehicle={"id": "car", "vendor": "TESLA", "large": "x" * 100_000}, as_of=NOON)
+    assert not has_changed(reading, stored)

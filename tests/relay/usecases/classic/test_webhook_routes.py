@@ -15,24 +15,16 @@ def get_level(entry):
     return entry.data.get("chargeState", {}).get("batteryLevel")
 
 
-@pytest.fixture
-def set_battery_level(enode, enode_id):
-    """Sets the battery level of the simulated vehicle, which makes Enode send an event."""
-
-    async def set_battery_level(level):
-        await asyncio.to_thread(enode.change_car, enode_id, activity="park", battery_level=float(level))
-
-    return set_battery_level
+def get_limit(entry):
+    return entry.data.get("chargeState", {}).get("chargeLimit")
 
 
-async def test_registered_webhook_receives_each_change_as_one_enriched_object(
-    client, home, enode_id, set_battery_level, user
-):
+async def test_registered_webhook_receives_each_change_as_one_enriched_object(client, home, enode, enode_id, *, user):
     entry = home.entries[ENTRY] = Entry(enode_id, data=await client.get_status(enode_id))
     assert await client.register_webhook(ENTRY, f"{home.url}/", enode_id) == "ok"
     await home.wait_until(lambda: home.posts)
-    await set_battery_level(41)
-    await home.wait_until(lambda: get_level(entry) == 41)
+    await asyncio.to_thread(enode.change_car, enode_id, charge_limit=71.0)
+    await home.wait_until(lambda: get_limit(entry) == 71)
     webhook_id, headers, payload, answer = home.posts[-1]
     assert (webhook_id, answer) == (ENTRY, "OK")
     assert headers["Content-Type"] == "application/json"
@@ -55,17 +47,17 @@ async def test_registered_webhook_receives_each_change_as_one_enriched_object(
 @pytest.mark.parametrize(
     "change",
     [
-        {"activity": "charge", "battery_level": 41.0},
-        {"activity": "plug_in", "battery_level": 41.0},
-        {"power_delivery_state": "PLUGGED_IN:FAULT", "battery_level": 41.0},
-        {"activity": "drive", "battery_level": 41.0},
+        {"activity": "charge"},
+        {"activity": "plug_in"},
+        {"power_delivery_state": "PLUGGED_IN:FAULT"},
+        {"activity": "drive"},
     ],
 )
 async def test_client_shows_after_a_push_what_a_poll_would_show(client, enode, home, enode_id, change):
     entry = home.entries[ENTRY] = Entry(enode_id, data=await client.get_status(enode_id))
     assert await client.register_webhook(ENTRY, home.url, enode_id) == "ok"
-    await asyncio.to_thread(enode.change_car, enode_id, **change)
-    await home.wait_until(lambda: get_level(entry) == 41)
+    await asyncio.to_thread(enode.change_car, enode_id, charge_limit=71.0, **change)
+    await home.wait_until(lambda: get_limit(entry) == 71)
     polled = await client.get_status(enode_id)
     assert {key: entry.data[key] for key in polled} == polled
 

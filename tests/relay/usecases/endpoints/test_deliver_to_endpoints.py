@@ -214,6 +214,45 @@ async def test_invalid_or_stale_cursor_gets_a_snapshot_with_a_gap(pool, client, 
     assert receiver.posts[-1].json["cursor"] == bodies[2][1]["id"]
 
 
+async def test_lost_acknowledgement_of_the_first_snapshot_loses_no_transition(pool, client, receiver, deliverer):
+    """The receiver has applied the snapshot, and counts as up to date from there on."""
+    ada = await add_user(pool)
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
+    await add_transition(pool, ada.id, vehicle_id, "unplugged")
+    await register_receiver(client, ada, receiver)
+    receiver.answer = respond_with("", 503)
+    for kind in ("plugged_in", "charging_started"):
+        assert await deliverer.deliver_once() == 1
+        await add_transition(pool, ada.id, vehicle_id, kind)
+        await make_due(pool)
+    receiver.answer = acknowledge
+    assert await deliverer.deliver_once() == 1
+    snapshot, *transitions = receiver.posts[-1].json["messages"]
+    assert (snapshot["event"], "gap" in snapshot["data"]) == ("snapshot", False)
+    assert snapshot["id"] == receiver.posts[0].json["cursor"]
+    assert [message["data"]["type"] for message in transitions] == ["plugged_in", "charging_started"]
+    assert all(message["data"]["replayed"] for message in transitions)
+    # From now on the endpoint's own cursor counts.
+    await add_transition(pool, ada.id, vehicle_id, "charging_stopped")
+    assert await deliverer.deliver_once() == 1
+    assert [message["event"] for message in receiver.posts[-1].json["messages"]] == ["transition"]
+
+
+async def test_first_snapshot_without_an_acknowledgement_for_a_day_has_a_gap(pool, client, receiver, deliverer):
+    ada = await add_user(pool)
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
+    await register_receiver(client, ada, receiver)
+    receiver.answer = respond_with("", 503)
+    await deliverer.deliver_once()
+    for change in ("update transitions set created_at = now() - interval '25 hours'", "update feeds set epoch = 'new'"):
+        await add_transition(pool, ada.id, vehicle_id, "plugged_in")
+        await run_sql(pool, change)
+        await make_due(pool)
+        await deliverer.deliver_once()
+        [snapshot, *_] = receiver.posts[-1].json["messages"]
+        assert snapshot["data"]["gap"] is True
+
+
 async def test_sequence_numbers_without_messages_advance_the_cursor_without_a_post(pool, client, receiver, deliverer):
     ada = await add_user(pool)
     await register_receiver(client, ada, receiver)

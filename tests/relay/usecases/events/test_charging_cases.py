@@ -26,7 +26,7 @@ async def report(pipeline, *reports):
 
 
 async def test_power_beyond_what_the_battery_took_is_not_counted(pipeline):
-    """Case 03: 71.6 kW are reported while the level rises by 21 points of 52 kWh in an hour."""
+    """Case 03: The car reports 71.6 kW while the level rises by 21 points of 52 kWh in an hour."""
     told = {"batteryCapacity": 52, "chargeRate": 71.6}
     levels = [36, 39, 43, 46, 50, 53]
     await report(pipeline, *[(10 * n, make_charging(level, **told)) for n, level in enumerate(levels)])

@@ -1,6 +1,7 @@
 """Corrections by a vehicle's owner. Times are minutes after noon."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -11,11 +12,13 @@ from relay.vehicles.charging.owner_corrections import (
     OwnerCorrection,
     allot_corrections,
     correct_energy,
+    distribute_energy,
     get_stated_energy,
     is_overlapping,
     replace_corrections,
 )
 from relay.vehicles.charging.periods import ChargingPeriod
+from relay.vehicles.charging.slices import EnergySlices
 from tests.relay.support.charging import at
 
 
@@ -85,6 +88,29 @@ DELETED = CorrectedEnergy(energy_kwh=None, is_deleted=True)
 def test_correction_replaces_what_was_derived_within_its_range(period, corrections, result):
     [energy] = correct([make_period(*period)], corrections)
     assert energy == replace(result, energy_kwh=result.energy_kwh and pytest.approx(result.energy_kwh))
+
+
+@pytest.mark.parametrize(
+    ("corrections", "kwh", "parts"),
+    [
+        pytest.param([], 12, [(0, 2), (15, 4), (45, 6)], id="nothing corrected"),
+        pytest.param([state(0, 60, 6)], 6, [(0, 1), (15, 2), (45, 3)], id="in proportion to what was derived"),
+        pytest.param([delete(0, 30)], 6, [(45, 6)], id="only what was charged after a deletion"),
+        pytest.param([state(0, 30, 3)], 9, [(0, 1), (15, 2), (45, 6)], id="stated, then as derived"),
+        pytest.param([state(30, 45, 3)], 15, [(0, 2), (15, 4), (30, 3), (45, 6)], id="where nothing was derived"),
+        pytest.param(
+            [state(0, 52.5, 6), delete(52.5, 60)], 6, [(0, 4 / 3), (15, 8 / 3), (45, 2)], id="two corrections"
+        ),
+        pytest.param([delete(0, 60)], None, [], id="deleted"),
+    ],
+)
+def test_energy_is_taken_from_the_quarter_hours_in_which_it_was_charged(corrections, kwh, parts):
+    slices = EnergySlices(first=at(0), kwh=(2.0, 4.0, 0.0, 6.0))
+    period = replace(make_period(0, 60, 12), slices=slices)
+    [own] = allot_corrections([period], corrections)
+    assert correct_energy(period, own).energy_kwh == (kwh and pytest.approx(kwh))
+    found = [((part.start - at(0)) / timedelta(minutes=1), part.kwh) for part in distribute_energy(period, own)]
+    assert found == [(start, pytest.approx(energy)) for start, energy in parts]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +192,18 @@ def test_energy_stated_for_all_sessions_is_their_sum_however_they_are_split(peri
         return
     correction = OwnerCorrection(started_at=periods[0].started_at, ended_at=periods[-1].ended_at, energy_kwh=kwh)
     assert sum(energy.energy_kwh for energy in correct(periods, [correction])) == pytest.approx(kwh, abs=1e-6)
+
+
+@given(splits(), st.lists(st.tuples(minutes, minutes, st.none() | st.floats(0, 100)), max_size=3))
+def test_quarter_hours_add_up_to_the_energy_that_counts(periods, ranges):
+    corrections = []
+    for start, end, kwh in ranges:
+        first, last = sorted((start, end))
+        new = delete(first, last) if kwh is None else state(first, last, kwh)
+        corrections = replace_corrections(corrections, new, new)
+    for period, own in zip(periods, allot_corrections(periods, corrections), strict=True):
+        total = sum(part.kwh for part in distribute_energy(period, own))
+        assert total == pytest.approx(correct_energy(period, own).energy_kwh or 0.0, abs=1e-6)
 
 
 @given(splits(), minutes, minutes)
