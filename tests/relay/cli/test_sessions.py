@@ -116,11 +116,7 @@ async def test_applied_recompute_publishes_counters_that_grew(recompute, pipelin
     assert await pipeline.get_feed_seq() == (await pipeline.get_vehicle())["revision"] == seq + 1
     async with pipeline.pool.connection() as connection:
         [record] = (await read_snapshot(connection, pipeline.user_id)).vehicles
-<<<<<<< HEAD
-    assert record["energy"]["lifetime_kwh"] == 20.0
-=======
     assert (record["energy"]["lifetime_kwh"], record["energy"]["home_kwh"]) == (20.0, None)
->>>>>>> main
 
 
 async def test_next_event_continues_from_what_was_recomputed(recompute, pipeline):
