@@ -6,6 +6,7 @@ MAX_HOLD. A level that returns to where it was before an impossible fall ends th
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from relay.vehicles.plausibility.movement import (
     MAX_ODOMETER_ROUNDING_KM,
@@ -33,6 +34,8 @@ MAX_FRESH_GAP = timedelta(minutes=10)
 """How long two reports may be apart for both to be fresh; vendors are asked every two to seven minutes."""
 UNKNOWN_CAPACITY_KWH = 10.0
 """Assumed where the capacity is unknown: that of a plug-in hybrid, so that its true falls pass."""
+USUAL_CAPACITY_KWH = 60.0
+"""Assumed where a capacity that is too small would hide a fault."""
 ASSUMED_STEP = 1.0
 """Most vendors report whole percents."""
 COARSE_STEP = 5.0
@@ -50,7 +53,14 @@ MAX_HOLD = timedelta(minutes=30)
 MAX_HOLD_IN_TOTAL = timedelta(hours=6)
 """How long the level is held when each report contradicts the one before."""
 MAX_RETURN_DIFFERENCE = 2.0
-"""Percentage points around the value before an impossible fall that count as a return."""
+"""Percentage points around the value before a fault that count as a return."""
+MAX_DRAIN_PER_HOUR = 1.0
+MAX_DRAIN = 10.0
+"""Percentage points that a parked vehicle may have lost meanwhile."""
+MIN_REMEMBERED_CHANGE = 6.0
+"""Percentage points of a change at rest after which a return to the level before shows that it was a fault."""
+MAX_AC_KW = 22.0
+"""A parked vehicle that returns faster than by AC charging, and says that it doesn't charge, didn't charge."""
 
 MIN_SWAP_RISE = 20.0
 MAX_UNPLUGGED_KW = 350.0
@@ -88,15 +98,20 @@ class Hold:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LevelMemory:
-    """What is kept of earlier levels: the last believed one, the one that is held, the smallest step.
+class Doubt:
+    """A change of the level that was believed and may still turn out to be a fault: the level before, and its kind."""
 
-    `before_fall` is the level before an impossible fall that was accepted in the end.
-    """
+    before: LevelPoint
+    kind: Literal["impossible", "fall", "rise"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelMemory:
+    """What is kept of earlier levels: the last believed one, the one that is held, a doubt, the smallest step."""
 
     last: LevelPoint | None = None
     hold: Hold | None = None
-    before_fall: LevelPoint | None = None
+    doubt: Doubt | None = None
     step: float | None = None
 
 
@@ -141,7 +156,7 @@ def check_level(memory: LevelMemory, now: LevelPoint, vendor: str | None) -> Lev
         return LevelVerdict(memory=replace(memory, last=now))
     if hold is not None:
         return _check_held_level(memory, last, hold, now)
-    if memory.before_fall is not None and _has_returned(memory.before_fall, last, now):
+    if memory.doubt is not None and _is_fault_over(memory.doubt, last, now, memory.step):
         return _accept(memory, now, rebased=True)
     if is_possible_change(last, now, memory.step):
         if _is_unexplained_rise(last, now, memory.step):
@@ -164,8 +179,8 @@ def _check_held_level(memory: LevelMemory, last: LevelPoint, hold: Hold, now: Le
     if is_confirmed and now.at - hold.since >= MAX_HOLD:
         # A vehicle that charged since it fell has a reason to return.
         has_charged = now.charging or hold.pending.charging
-        before_fall = last if hold.is_fall and not has_charged else None
-        return _accept(memory, now, rebased=not hold.is_unexplained, before_fall=before_fall)
+        doubt = Doubt(before=last, kind="impossible") if hold.is_fall and not has_charged else None
+        return _accept(memory, now, rebased=not hold.is_unexplained, doubt=doubt)
     if is_contradicted:
         return _accept(memory, now, rebased=False)
     if now.at - hold.begun_at >= MAX_HOLD_IN_TOTAL:
@@ -221,30 +236,51 @@ def is_battery_swap(before: LevelPoint, after: LevelPoint, vendor: str | None) -
     return is_too_fast or is_swap_vendor or has_other_battery
 
 
+def _is_fault_over(doubt: Doubt, last: LevelPoint, now: LevelPoint, step: float | None) -> bool:
+    """Whether the level is back where it was before a change, so that the change was a fault."""
+    if doubt.kind == "impossible":
+        return _has_returned(doubt.before, last, now)
+    if now.charging or last.charging or not _is_near(doubt.before, now):
+        return False
+    if has_moved(doubt.before.position, now.position) is True:
+        return False
+    if doubt.kind == "rise":
+        return now.level < last.level and not is_possible_change(last, now, step)
+    charged = _get_percent(MAX_AC_KW * _get_minutes(last, now) / 60, _get_capacity(last, now))
+    return now.level - last.level > charged + _get_slack(last, now, step)
+
+
 def _has_returned(before: LevelPoint, low: LevelPoint, now: LevelPoint) -> bool:
     """Whether the level is back where it was before it fell, though nothing charged the vehicle in between."""
-    if abs(now.level - before.level) > MAX_RETURN_DIFFERENCE or low.charging or low.level >= now.level:
+    if not _is_near(before, now) or low.charging or low.level >= now.level:
         return False
     if now.charging and is_possible_change(low, replace(now, rate=None), None):
         return False
     return has_moved(before.position, now.position) is not True
 
 
-def _accept(
-    memory: LevelMemory, now: LevelPoint, *, rebased: bool, before_fall: LevelPoint | None = None
-) -> LevelVerdict:
+def _is_near(before: LevelPoint, now: LevelPoint) -> bool:
+    drained = min(MAX_DRAIN, MAX_DRAIN_PER_HOUR * _get_minutes(before, now) / 60)
+    return -drained - MAX_RETURN_DIFFERENCE <= now.level - before.level <= MAX_RETURN_DIFFERENCE
+
+
+def _accept(memory: LevelMemory, now: LevelPoint, *, rebased: bool, doubt: Doubt | None = None) -> LevelVerdict:
     last = memory.last
     step = memory.step if rebased or last is None else _learn_step(memory.step, last, now)
-    if before_fall is None and memory.before_fall is not None and not rebased:
-        before_fall = memory.before_fall if _is_still_low(memory.before_fall, last, now) else None
-    return LevelVerdict(memory=LevelMemory(last=now, before_fall=before_fall, step=step), rebased=rebased)
+    if last is not None and not rebased:
+        doubt = _update_doubt(memory.doubt, last, now)
+    return LevelVerdict(memory=LevelMemory(last=now, doubt=doubt, step=step), rebased=rebased)
 
 
-def _is_still_low(before_fall: LevelPoint, last: LevelPoint | None, now: LevelPoint) -> bool:
-    """Whether an accepted impossible fall may still turn out to be a fault."""
-    if last is None or now.charging or has_moved(before_fall.position, now.position) is True:
-        return False
-    return now.level <= last.level + MAX_RETURN_DIFFERENCE
+def _update_doubt(doubt: Doubt | None, last: LevelPoint, now: LevelPoint) -> Doubt | None:
+    """The doubt after a level that is believed: a new one, or the old one while the level stays where it is."""
+    is_active = last.charging or now.charging or last.discharging or now.discharging
+    if is_active or has_moved(last.position, now.position) is True:
+        return None
+    change = now.level - last.level
+    if abs(change) >= MIN_REMEMBERED_CHANGE and last.state == now.state:
+        return Doubt(before=last, kind="fall" if change < 0 else "rise")
+    return doubt if abs(change) <= MAX_RETURN_DIFFERENCE else None
 
 
 def _start_hold(memory: LevelMemory, now: LevelPoint, *, is_fall: bool, is_unexplained: bool = False) -> LevelVerdict:
@@ -268,7 +304,8 @@ def _has_range_stayed(before: LevelPoint, after: LevelPoint) -> bool:
     fall = before.level - after.level
     if fall < MIN_UNFOLLOWED_FALL or not before.range_km or after.range_km is None:
         return False
-    if fall <= _get_percent(MIN_UNFOLLOWED_KW * _get_minutes(before, after) / 60, _get_capacity(before, after)):
+    capacity = after.capacity or before.capacity or USUAL_CAPACITY_KWH
+    if fall <= _get_percent(MIN_UNFOLLOWED_KW * _get_minutes(before, after) / 60, capacity):
         return False
     expected = before.range_km * fall / before.level
     return before.range_km - after.range_km < MIN_FOLLOWED_SHARE * expected

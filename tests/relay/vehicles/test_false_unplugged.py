@@ -273,6 +273,16 @@ def test_vehicle_that_drove_before_it_was_plugged_in_again_has_not_returned():
         assert not vehicle.is_held
 
 
+def test_another_vehicle_that_is_unplugged_long_after_it_was_full_is_believed():
+    vehicle = CorrectedVehicle(vendor="KIA")
+    for minutes in (0, 600, 1200, 1800):
+        vehicle.report_charge("PLUGGED_IN:COMPLETE", minutes)
+        vehicle.report_charge("UNPLUGGED", minutes + 61)
+        assert not vehicle.is_held
+        vehicle.report_charge("PLUGGED_IN:COMPLETE", minutes + 120)
+        vehicle.report_charge("PLUGGED_IN:STOPPED", minutes + 180)
+
+
 def test_another_vehicle_is_held_while_its_charger_is_named():
     vehicle = CorrectedVehicle(vendor="KIA")
     vehicle.report_charge("PLUGGED_IN:COMPLETE", 0)

@@ -216,3 +216,43 @@ def test_charge_after_an_accepted_fall_is_counted_though_it_returns_to_the_level
     for minutes, level in ((60, 40), (120, 55), (180, 72)):
         vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=11)
         assert (vehicle.readings[-1].soc, vehicle.readings[-1].rebased) == (level, False)
+
+
+@pytest.mark.parametrize(
+    ("levels", "rebased"),
+    [
+        pytest.param((72, 60, 72), True, id="a slow fall that returns at once"),
+        pytest.param((72, 60, 64), False, id="another level"),
+        pytest.param((60, 80, 60), True, id="a slow rise that returns at once"),
+    ],
+)
+def test_change_at_rest_that_returns_at_once_was_a_fault(vehicle, levels, rebased):
+    """After hours of silence nearly any level is possible, until the next report tells better."""
+    for minutes, level in zip((0, 300, 310), levels, strict=True):
+        vehicle.report_charge("PLUGGED_IN:STOPPED", minutes, level=level, range=level * 3)
+    assert vehicle.readings[-1].rebased is rebased
+    assert vehicle.charge_state["batteryLevel"] == levels[-1]
+
+
+def test_charge_that_nobody_reported_returns_the_level_and_counts(vehicle):
+    vehicle.report_charge("PLUGGED_IN:STOPPED", 0, level=72)
+    vehicle.report_charge("PLUGGED_IN:STOPPED", 600, level=60)
+    vehicle.report_charge("PLUGGED_IN:STOPPED", 660, level=72)
+    assert (vehicle.readings[-1].soc, vehicle.readings[-1].rebased) == (72, False)
+
+
+def test_car_that_reports_its_odometer_after_the_drive_is_believed_from_its_first_drive_on(vehicle):
+    """Levels fall while odometer and position stay those of the last parking place."""
+    held = []
+    for start, km in ((0, 1000.0), (300, 1040.0), (600, 1080.0)):
+        parked = {"km": km, "place": (52.0 + km / 100_000, 5.0)}
+        vehicle.report_charge("UNPLUGGED", start, level=90, range=270, **parked)
+        for minutes in (6, 16, 26):
+            level = 90 - minutes
+            vehicle.report_charge("UNPLUGGED", start + minutes, level=level, range=level * 3, **parked)
+            held.append("batteryLevel:held" in vehicle.corrected.names)
+        vehicle.report_charge("UNPLUGGED", start + 40, level=60, range=180, km=km + 40, place=(52.5, 5.0))
+        assert vehicle.charge_state["batteryLevel"] == 60
+        vehicle.report_charge("PLUGGED_IN:CHARGING", start + 50, level=61, km=km + 40, place=(52.5, 5.0))
+    assert held[0] is True
+    assert not any(held[3:])
