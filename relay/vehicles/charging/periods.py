@@ -75,6 +75,8 @@ class ChargingPeriod:
     jumped: float = 0.0
     # Some of the energy was taken from the level over a long gap, or nobody reported that the vehicle charged.
     estimated: bool = False
+    # It lasted while neither power nor level was reported. A level that is known later doesn't disprove that.
+    unmeasured: bool = False
     check: PowerCheck = NO_CHECK
     slices: EnergySlices = NO_SLICES
 
@@ -93,9 +95,8 @@ class ChargingPeriod:
         """Whether it is a session: power was reported, the level rose, or it lasted while neither is reported."""
         if not self.open and not self.charged:
             return False
-        is_long_unmeasured = self.soc_start is None and self.charged >= MIN_UNMEASURED_DURATION
         has_power = self.peak_kw is not None and (self.open or not self._is_disproved_by_flat_level)
-        return has_power or self.soc_gain >= MIN_RISE_PLUGGED_IN or is_long_unmeasured
+        return has_power or self.soc_gain >= MIN_RISE_PLUGGED_IN or self._is_long_unmeasured
 
     @property
     def energy_kwh(self) -> float | None:
@@ -121,6 +122,10 @@ class ChargingPeriod:
     def distribute_energy(self, kwh: float) -> list[TimedEnergy]:
         """`kwh` by quarter hour, as measured."""
         return self.slices.distribute(self.started_at, self.ended_at, kwh)
+
+    @property
+    def _is_long_unmeasured(self) -> bool:
+        return self.unmeasured or (self.soc_start is None and self.charged >= MIN_UNMEASURED_DURATION)
 
     @property
     def _excess_kwh(self) -> float:
@@ -300,6 +305,7 @@ def apply_sample(period: ChargingPeriod, now: ChargingSample, last: ChargingSamp
         soc_end=now.reading.soc if charging and period.soc_end is None else period.soc_end,
         peak_kw=max(powers, default=None),
         place=place,
+        unmeasured=period.unmeasured or (period.soc_start is None and period.charged >= MIN_UNMEASURED_DURATION),
     )
     return _leave(period, last, now) if now.reading.plugged_in is False and not charging else period
 

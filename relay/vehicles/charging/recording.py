@@ -121,6 +121,12 @@ async def _save_derived(
     """Save `sample`, one of `new_samples`, and what follows from them."""
     derivation = process_samples(start.state, new_samples)
     matches = match_sessions(start.sessions, derivation.periods, start.corrections)
+    new = [match.period.started_at for match in matches if match.recorded is None]
+    if start.corrections is None and new and await repository.has_recorded_since(connection, vehicle.id, min(new)):
+        # It was recorded, disproved, and is proven again; its owner may have corrected it.
+        return await _record_late_sample(connection, vehicle, sample) or RecordedCharging(
+            has_energy_update=False, plausibility=derivation.state.plausibility
+        )
     # The home is read only when a session begins or its place changes.
     needs_home = any(match.needs_home for match in matches)
     home = await repository.find_home(connection, vehicle.user_id) if needs_home else None

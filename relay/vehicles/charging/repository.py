@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import DictRow, class_row, dict_row
+from psycopg.rows import DictRow, class_row, dict_row, scalar_row
 from psycopg.types.json import Jsonb
 
 from relay.kit.database import Connection, fetch_all, fetch_one
@@ -41,6 +41,11 @@ where vehicle_id = %s and ended_at >= %s order by started_at, id
 LIST_HOURS: LiteralString = """
 select hour, kwh, home_kwh, discharged_kwh, cost, currency from charging_hours
 where vehicle_id = %s and hour >= %s and hour < %s order by hour
+"""
+# A session that ended when this one begins isn't the same.
+HAS_RECORDED_SINCE: LiteralString = """
+select exists (select from charging_sessions where vehicle_id = %(vehicle_id)s and ended_at > %(since)s)
+    or exists (select from session_corrections where vehicle_id = %(vehicle_id)s and ended_at > %(since)s)
 """
 FIND_HOME: LiteralString = "select latitude, longitude, radius_m from home_places where user_id = %s"
 MERGE_HISTORIES: LiteralString = """
@@ -143,6 +148,11 @@ async def get_history(connection: Connection, vehicle_id: UUID) -> ChargingHisto
 async def list_corrections(connection: Connection, vehicle_id: UUID, since: datetime) -> list[OwnerCorrection]:
     """The corrections by the vehicle's owner that end at `since` or later, in order."""
     return await fetch_all(connection, LIST_CORRECTIONS, [vehicle_id, since], class_row(OwnerCorrection))
+
+
+async def has_recorded_since(connection: Connection, vehicle_id: UUID, since: datetime) -> bool:
+    """Whether a session or a correction by the owner lasts longer than `since`."""
+    return bool(await fetch_one(connection, HAS_RECORDED_SINCE, {"vehicle_id": vehicle_id, "since": since}, scalar_row))
 
 
 async def find_home(connection: Connection, user_id: UUID) -> HomeLocation | None:

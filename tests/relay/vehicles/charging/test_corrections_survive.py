@@ -57,12 +57,21 @@ class Vehicle:
     def _amend(self, state, samples, recorded, corrections):
         start = StartingPoint(state=state, sessions=recorded, counters=self.ledger.counters, recent=self.ledger.recent)
         derivation = derive(state, samples, keep=LAG)
-        amendment = amend_ledger(start, match_sessions(recorded, derivation.periods, corrections), derivation)
+        matches = match_sessions(recorded, derivation.periods, corrections)
+        if corrections is None and any(self._has_recorded_since(match) for match in matches):
+            self.derive_again()
+            return
+        amendment = amend_ledger(start, matches, derivation)
         for session_id in amendment.removed_ids:
             del self.sessions[session_id]
         self.sessions |= {session.id: session for session in amendment.sessions}
         self.ledger = amendment.ledger
         self.shown.append(self.ledger.counters.lifetime_kwh)
+
+    def _has_recorded_since(self, match):
+        since = match.period.started_at
+        recorded = (*self.corrections, *(session.period for session in self.sessions.values()))
+        return match.recorded is None and any(each.ended_at > since for each in recorded)
 
     def list_energies(self):
         sessions = sorted(self.sessions.values(), key=lambda session: (session.period.started_at, session.id))
