@@ -188,7 +188,7 @@ def _extend(own: ChargingPeriod | None, interval: _Interval) -> ChargingPeriod |
 def _settle(period: ChargingPeriod, last: ChargingSample, now: ChargingSample) -> ChargingPeriod:
     """`period` after what `now` says about the samples before."""
     seen = view_sample(period.kind, last), view_sample(period.kind, now)
-    if period.kind == "charge" and is_taken_back(period, now):
+    if period.kind == "charge" and is_taken_back(period, last, now):
         return take_back(period)
     period = update_plug(period, *seen)
     return shift_level(period, *seen) if now.reading.rebased else period
