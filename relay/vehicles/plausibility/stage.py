@@ -105,7 +105,7 @@ def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[Plausib
     )
     return updated, ChargingSample(
         at=sample.at,
-        reading=_read_belief(belief, resolved.charge.rate, verdict),
+        reading=_read_belief(belief, released, resolved.charge.rate, verdict),
         version=sample.version,
         place=sample.place,
         place_version=sample.place_version,
@@ -199,11 +199,15 @@ def _hold_belief(before: Belief, released: Belief, verdict: LevelVerdict) -> Bel
     return Belief(charge=held, discharging=discharging, names=names)
 
 
-def _read_belief(belief: Belief, rate: float | None, verdict: LevelVerdict) -> ChargeReading:
-    """The reading for the charging history. A rate that was estimated from the level isn't a measured power."""
+def _read_belief(belief: Belief, released: Belief, rate: float | None, verdict: LevelVerdict) -> ChargeReading:
+    """The reading for the charging history.
+
+    A rate that was estimated from the level, or is that of the report before a fault, isn't a measured power.
+    """
     charge = belief.charge
     charging = False if belief.discharging else charge.is_charging
-    power = None if ESTIMATED_RATE in belief.names else charge.rate
+    is_told = released.charge.is_charging is True and ESTIMATED_RATE not in belief.names
+    power = charge.rate if is_told else None
     return ChargeReading(
         charging=charging,
         discharging=belief.discharging if charging is not None or belief.discharging else None,
@@ -214,4 +218,5 @@ def _read_belief(belief: Belief, rate: float | None, verdict: LevelVerdict) -> C
         capacity_kwh=charge.capacity,
         step=verdict.memory.step,
         rebased=verdict.rebased,
+        returned=verdict.returned,
     )
