@@ -38,13 +38,10 @@ def count_pending_events(relay):
         return Counter(dict(connection.execute(states).fetchall()))["pending"]
 
 
-def read_until_battery_level(messages, level):
-    """Return the data of the next `vehicle` message with this battery level."""
-    return next(
-        data
-        for event, _, data in messages
-        if event == "vehicle" and data["vehicle"]["chargeState"]["batteryLevel"] == level
-    )
+def read_until_charge_limit(messages, limit):
+    """Return the data of the next `vehicle` message with this charge limit."""
+    vehicles = (data for event, _, data in messages if event == "vehicle")
+    return next(data for data in vehicles if data["vehicle"]["chargeState"]["chargeLimit"] == limit)
 
 
 def test_server_stores_events_worker_processes_them_and_server_streams_the_result(server, enode):
@@ -53,15 +50,15 @@ def test_server_stores_events_worker_processes_them_and_server_streams_the_resul
     _, enode_id = link_vehicle(server, enode)
     messages = server.stream_messages()
     assert next(messages)[0] == "snapshot"
-    enode.change_vehicle(enode_id, activity="park", battery_level=43)
-    assert read_until_battery_level(messages, 43)["vehicle"]["id"] == enode_id
+    enode.change_vehicle(enode_id, activity="park", charge_limit=63)
+    assert read_until_charge_limit(messages, 63)["vehicle"]["id"] == enode_id
     worker.send_signal(signal.SIGKILL)
     worker.wait()
 
-    enode.change_vehicle(enode_id, battery_level=44)
+    enode.change_vehicle(enode_id, charge_limit=64)
     wait_until(lambda: count_pending_events(server))  # stored although there is no worker
     server.start_worker()
-    read_until_battery_level(messages, 44)
+    read_until_charge_limit(messages, 64)
     assert count_pending_events(server) == 0
 
 

@@ -34,6 +34,12 @@ class Case:
     def is_faulty(self, arrival: Arrival) -> bool:
         return arrival.poll in self.faulted.indexes
 
+    def list_with_wrong_times(self) -> list[Arrival]:
+        """Reports with times that a fault set."""
+        return [
+            arrival for arrival in self.arrivals if self.is_faulty(arrival) and self.faulted.polls[arrival.poll].stamps
+        ]
+
     @property
     def is_honest(self) -> bool:
         return self.fault is NO_FAULT

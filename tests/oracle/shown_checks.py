@@ -8,6 +8,7 @@ from demo.enode.problems import Json
 from relay.gateways.enode.json_fields import parse_datetime
 from tests.oracle.activities import MINUTE
 from tests.oracle.cases import Case, Failure
+from tests.oracle.days import format_time
 from tests.oracle.enode_feed import Arrival
 from tests.oracle.relay_door import Outcome, UserView
 
@@ -60,11 +61,24 @@ def _find_contradictions(arrival: Arrival, step: UserView) -> Iterator[tuple[str
 
 
 def _find_wrong_flags(case: Case, arrival: Arrival, charge: Json) -> Iterator[tuple[str, str]]:
-    true = case.day.polls[arrival.poll].view["chargeState"]
+    poll = case.day.polls[arrival.poll]
+    if _is_before_capped_time(case, arrival):
+        return
+    true = poll.view["chargeState"]
+    may_be_unknown = case.fault.unknown or not arrival.event["vehicle"]["isReachable"]  # then it expires
     for name in ("isCharging", "isPluggedIn"):
-        may_be_wrong = case.fault.unknown and (charge[name] is None or case.is_faulty(arrival))
+        may_be_wrong = may_be_unknown and (charge[name] is None or case.is_faulty(arrival))
         if charge[name] != true[name] and not may_be_wrong:
             yield name, f"{charge[name]}, true {true[name]}"
+
+
+def _is_before_capped_time(case: Case, arrival: Arrival) -> bool:
+    """Whether an event with a wrong time, which counts as that of its arrival, seems to be newer than this one."""
+    observed_at = format_time(case.day.polls[arrival.poll].at)
+    return any(
+        observed_at <= other.arrived_at <= arrival.arrived_at and other.poll < arrival.poll
+        for other in case.list_with_wrong_times()
+    )
 
 
 def _find_wrong_level(case: Case, arrival: Arrival, level: float | None) -> Iterator[tuple[str, str]]:

@@ -88,6 +88,7 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     *_list_recorded(
         "users", "closed_at", "created_at", "disabled_at", "refreshed_at", "approved_at", "accepted_terms_at"
     ),
+    StoredTime(table="vehicle_energy", column="settle_at", max_ahead="interval '10 minutes'"),
     *_list_recorded("vehicle_links", "linked_at", "seen_at", "ended_at"),
     *_list_recorded(
         "vehicles", "link_since", "gone_at", "created_at", "updated_at", "refreshed_at", "chosen_at", "broken_at"
@@ -103,6 +104,7 @@ STORED_TIMES: tuple[StoredTime, ...] = (
 
 UNCORRECTED_COLUMNS: dict[str, str] = {
     "call_token_ledger.created_at": "a record for people; nothing compares it",
+    "charging_hours.hour": "derived from the samples, and derived again with the next report",
     "charging_samples.at": "part of the key; samples from the future are deleted, see DELETED_FROM_FUTURE",
     "charging_sessions.started_at": "derived from the samples, and derived again with the next report",
     "charging_sessions.ended_at": "derived from the samples, and derived again with the next report",

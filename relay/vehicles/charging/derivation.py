@@ -25,9 +25,11 @@ from relay.vehicles.charging.periods import (
     apply_sample,
     extend_period,
     find_late_rise,
+    is_taken_back,
     resume_period,
     shift_level,
     start_period,
+    take_back,
     update_plug,
     view_sample,
 )
@@ -197,6 +199,8 @@ def _start_before(
 def _settle(period: ChargingPeriod, last: ChargingSample, now: ChargingSample) -> ChargingPeriod:
     """`period` after what `now` says about the samples before."""
     seen = view_sample(period.kind, last), view_sample(period.kind, now)
+    if period.kind == "charge" and is_taken_back(period, last, now):
+        return take_back(period)
     period = update_plug(period, *seen)
     return shift_level(period, *seen) if now.reading.rebased else period
 

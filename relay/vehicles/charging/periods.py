@@ -33,6 +33,8 @@ MAX_DURATION = timedelta(days=7)
 """The longest session; charging that goes on is another one. Even 6 A fill the largest battery within a week."""
 MAX_LATENESS = timedelta(hours=8)
 """How late a level may show what was charged; a vehicle that sleeps after charging reports it when it wakes up."""
+MAX_RETURN_DIFFERENCE = 5.0
+"""Percentage points around the level at which a period began that count as a return; the vehicle may have used some."""
 MIN_UNMEASURED_DURATION = timedelta(minutes=10)
 """How long a vehicle that reports neither power nor level must charge before it counts as a session."""
 MIN_FLAT_DURATION = timedelta(minutes=30)
@@ -181,6 +183,21 @@ def update_plug(period: ChargingPeriod, last: ChargingSample, now: ChargingSampl
     limit = MAX_UNPLUGGED_UNSEEN if moved is None else MAX_UNPLUGGED
     is_flicker = is_plugged_in and not moved and now.at - period.left_at <= limit
     return replace(period, left_at=None, left=not is_flicker)
+
+
+def is_taken_back(period: ChargingPeriod, last: ChargingSample, now: ChargingSample) -> bool:
+    """Whether the level fell back, as after a fault, to where a period began that only the level proves."""
+    if not now.reading.rebased or period.open or period.peak_kw is not None:
+        return False
+    before, after, start, end = last.reading.soc, now.reading.soc, period.soc_start, period.soc_end
+    if before is None or after is None or start is None or end is None:
+        return False
+    return abs(before - end) <= MIN_RISE_PLUGGED_IN and abs(after - start) <= MAX_RETURN_DIFFERENCE
+
+
+def take_back(period: ChargingPeriod) -> ChargingPeriod:
+    """`period` without anything that proves it."""
+    return replace(period, charged=timedelta(), soc_end=period.soc_start, soc_kwh=None, slices=NO_SLICES)
 
 
 def shift_level(period: ChargingPeriod, last: ChargingSample, now: ChargingSample) -> ChargingPeriod:

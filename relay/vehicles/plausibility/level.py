@@ -63,8 +63,9 @@ MAX_AC_KW = 22.0
 """A parked vehicle that returns faster than by AC charging, and says that it doesn't charge, didn't charge."""
 
 MIN_SWAP_RISE = 20.0
-MAX_UNPLUGGED_KW = 350.0
-"""A faster rise of a vehicle that is unplugged before and after is a battery swap, which takes five minutes."""
+MAX_UNPLUGGED_KW = 150.0
+"""A faster rise of a vehicle that is unplugged before and after is a battery swap. It takes five minutes; a charge that
+fits between two reports takes longer, with the drives to the charger and away from it."""
 SWAP_VENDORS = frozenset({"NIO"})
 MAX_SWAP_GAP = timedelta(hours=1)
 
@@ -230,10 +231,12 @@ def is_battery_swap(before: LevelPoint, after: LevelPoint, vendor: str | None) -
     if rise < MIN_SWAP_RISE or capacity is None or is_plugged_in or before.charging or after.charging:
         return False
     hours = _get_minutes(before, after) / 60
+    # A vehicle that stays where it is can't have been at a charger that it doesn't mention.
+    is_parked = has_moved(before.position, after.position) is not True
     is_too_fast = capacity * rise / 100 > MAX_UNPLUGGED_KW * hours
     is_swap_vendor = vendor in SWAP_VENDORS and after.at - before.at <= MAX_SWAP_GAP
     has_other_battery = before.capacity is not None and before.capacity != capacity
-    return is_too_fast or is_swap_vendor or has_other_battery
+    return is_parked or is_too_fast or is_swap_vendor or has_other_battery
 
 
 def _is_fault_over(doubt: Doubt, last: LevelPoint, now: LevelPoint, step: float | None) -> bool:

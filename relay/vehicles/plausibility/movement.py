@@ -54,8 +54,8 @@ def get_position(sample: RawSample, before: Position | None, *, plugged_in: bool
         return now
     now = _replace_impossible_odometer(before, now)
     driven = get_driven_km(before, now)
-    is_same = driven is not None and abs(driven) < MIN_MOVED_KM
-    return replace(now, odometer_since=before.odometer_since) if is_same else now
+    is_same = driven is not None and abs(driven) < MIN_MOVED_KM and now.odometer_since is not None
+    return replace(now, odometer_since=before.odometer_since or now.odometer_since) if is_same else now
 
 
 def has_moved(before: Position, after: Position) -> bool | None:
@@ -103,4 +103,6 @@ def _replace_impossible_odometer(before: Position, now: Position) -> Position:
     read_at = before.odometer_at or before.at
     if now.at - read_at > MAX_ODOMETER_HOLD:
         return now
-    return replace(now, place=replace(now.place, odometer_km=before.place.odometer_km), odometer_at=read_at)
+    place = replace(now.place, odometer_km=before.place.odometer_km)
+    # It doesn't prove that the vehicle is parked.
+    return replace(now, place=place, odometer_at=read_at, odometer_since=None)

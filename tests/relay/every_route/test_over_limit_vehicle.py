@@ -179,7 +179,7 @@ async def test_vehicle_within_the_limit_is_shown_in_full(over_limit_ids, ada, po
     assert record["smart_charging"] == {"state": "secret-smart-charging", "since": None}
     assert record["interventions"] == [{"title": "secret-intervention"}]
     assert (record["command"]["id"], record["command"]["state"]) == (over_limit_ids["command_id"], "failed")
-    assert record["energy"] == {"lifetime_kwh": 4321.987, "home_kwh": 3210.123}
+    assert record["energy"] == {"lifetime_kwh": 4321.987, "home_kwh": 3210.123, "discharged_kwh": 0.0}
     assert (await ada.get("/api/me")).json()["online_status"] == "green"
     for path in ("/api/user/vehicles", "/api/ha/vehicles", "/api/ha/v2/sessions"):
         assert find_secrets((await ada.get(path)).text), path

@@ -82,7 +82,7 @@ def test_changes_are_rendered_with_their_numbers_and_cursors():
 def test_snapshot_of_many_vehicles_is_one_event_of_short_lines():
     vehicle = {"information": {"displayName": "x" * 3000}, "chargeState": {"batteryLevel": 50}}
     vehicles = [{"id": str(number), "revision": number, "vehicle": vehicle} for number in range(400)]
-    message = SnapshotMessage(at=datetime(2026, 11, 23, 12, tzinfo=UTC), account={}, vehicles=vehicles)
+    message = SnapshotMessage(epoch="e1", at=datetime(2026, 11, 23, 12, tzinfo=UTC), account={}, vehicles=vehicles)
     rendered = render_event(message, Cursor(epoch="e1", seq=7))
     assert len(rendered) > 1_000_000
     assert max(map(len, rendered.split(b"\n"))) <= MAX_LINE_BYTES + len(b"data: ")

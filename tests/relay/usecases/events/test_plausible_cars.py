@@ -90,6 +90,17 @@ async def test_battery_swap_is_no_session(car, gap):
     await expect_nothing_charged(car)
 
 
+@pytest.mark.parametrize("low", [2, 30])
+async def test_rise_after_a_silence_that_is_taken_back_charged_nothing(car, low):
+    await car.report(0, "stopped", level=40)
+    await car.report(300, "stopped", level=60)
+    assert await car.list_sessions() == [12.0]
+    for minutes in (low, low + 5, low + 60):
+        record = await car.report(300 + minutes, "stopped", level=40)
+    assert (record["vehicle"]["chargeState"]["batteryLevel"], record["corrections"]) == (40, [])
+    assert await car.list_sessions() == []
+
+
 async def test_discharging_never_counts_as_charged(car):
     await car.report(0, level=80)
     v2l = {"isCharging": True, "chargeRate": 7, "powerDeliveryState": "PLUGGED_IN:DISCHARGING"}

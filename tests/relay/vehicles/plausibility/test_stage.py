@@ -256,3 +256,24 @@ def test_car_that_reports_its_odometer_after_the_drive_is_believed_from_its_firs
         vehicle.report_charge("PLUGGED_IN:CHARGING", start + 50, level=61, km=km + 40, place=(52.5, 5.0))
     assert held[0] is True
     assert not any(held[3:])
+
+
+@pytest.mark.parametrize(
+    ("after", "swapped"),
+    [
+        pytest.param({"level": 90}, True, id="parked"),
+        pytest.param({"level": 39}, False, id="less than 20 points"),
+        pytest.param({"level": 90, "state": "PLUGGED_IN:STOPPED"}, False, id="plugged in since"),
+        pytest.param({"level": 90, "batteryCapacity": None}, False, id="unknown capacity"),
+        pytest.param({"level": 50, "km": 1030}, False, id="a DC stop on a drive"),
+        pytest.param({"level": 90, "km": 1030, "minutes": 12}, True, id="faster than a charger on a drive"),
+        pytest.param({"level": 50, "km": 1030, "batteryCapacity": 100}, True, id="another battery on a drive"),
+    ],
+)
+def test_battery_swap_is_rebased_and_a_charge_is_not(after, swapped):
+    vehicle, state, minutes = CorrectedVehicle("KIA"), after.pop("state", "UNPLUGGED"), after.pop("minutes", 60)
+    capacity = {"batteryCapacity": after["batteryCapacity"]} if after.get("batteryCapacity", 0) is None else {}
+    vehicle.report_charge("UNPLUGGED", 0, level=20, **capacity)
+    vehicle.report_charge(state, minutes, **after)
+    assert vehicle.corrected.names == ()
+    assert vehicle.readings[-1].rebased is swapped
