@@ -41,7 +41,9 @@ def count_pending_events(relay):
 def read_until_charge_limit(messages, limit):
     """Return the data of the next `vehicle` message with this charge limit."""
     return next(
-        data for event, _, data in messages if event == "vehicle" and data["vehicle"]["chargeState"]["chargeLimit"] == limit
+        data
+        for event, _, data in messages
+        if event == "vehicle" and data["vehicle"]["chargeState"]["chargeLimit"] == limit
     )
 
 
