@@ -48,7 +48,8 @@ class CheckedCharge:
 class PlausibilityMemory:
     """All that checking the next sample needs. Stored as JSON in `vehicle_energy`: don't rename its keys.
 
-    `checked`, whose key is `belief`, is what is shown of the sample `last`; `released` what would be shown if its level weren't held.
+    `checked`, whose key is `belief`, is what is shown of the sample `last`; `released` is what would be shown if its
+    level weren't held.
     """
 
     last: RawSample | None = None
