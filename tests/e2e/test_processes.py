@@ -40,11 +40,8 @@ def count_pending_events(relay):
 
 def read_until_charge_limit(messages, limit):
     """Return the data of the next `vehicle` message with this charge limit."""
-    return next(
-        data
-        for event, _, data in messages
-        if event == "vehicle" and data["vehicle"]["chargeState"]["chargeLimit"] == limit
-    )
+    vehicles = (data for event, _, data in messages if event == "vehicle")
+    return next(data for data in vehicles if data["vehicle"]["chargeState"]["chargeLimit"] == limit)
 
 
 def test_server_stores_events_worker_processes_them_and_server_streams_the_result(server, enode):
