@@ -142,7 +142,7 @@ PAIRS = (
             Pair("MAX_POWER_EXCESS = 1.15", "MAX_POWER_EXCESS = 1.14", "a true power is doubted"),
             Pair("MAX_POWER_EXCESS = 1.15", "MAX_POWER_EXCESS = 1.16", "more than the battery took is counted"),
             Pair("DEFAULT_STEP = 1.0", "DEFAULT_STEP = 0.9", "a level that lags by a step disproves a power"),
-            Pair("DEFAULT_STEP = 1.0", "DEFAULT_STEP = 1.1", "a level that lags by more than a step is accepted"),
+            Pair("DEFAULT_STEP = 1.0", "DEFAULT_STEP = 1.1", "a level that lags by more than a step is believed"),
         ),
     ),
     PairTable(
