@@ -16,7 +16,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from relay.vehicles.charging.energy import DEFAULT_STEP, MAX_POWER_EXCESS, MAX_POWER_HOLD, get_power_kw, get_soc_rise
+from relay.vehicles.charging.energy import MAX_POWER_EXCESS, MAX_POWER_HOLD, UNKNOWN_STEP, get_power_kw, get_soc_rise
 from relay.vehicles.charging.evidence import MAX_SILENCE, get_min_rise, has_moved
 from relay.vehicles.charging.periods import (
     ChargingPeriod,
@@ -165,9 +165,9 @@ def _advance_period(
     newest = extended or settled
     kind_now = _get_kind(now)
     if kind_now and not (extended and extended.kind == kind_now):
+        own = newest if newest and newest.kind == kind_now else None
         start = view_sample(kind_now, now)
-        resumed = resume_period(newest if newest and newest.kind == kind_now else None, start)
-        following = resumed or start_period(start, start, kind_now)
+        following = resume_period(own, start) or _start_before(kind_now, view_sample(kind_now, last), start, own)
         return extended and _apply(extended, last, now), _apply(following, last, now)
     return None, newest and _apply(newest, last, now)
 
@@ -183,6 +183,17 @@ def _extend(own: ChargingPeriod | None, interval: _Interval) -> ChargingPeriod |
     place_sample = last if last.reading.charging or last.reading.plugged_in else now
     period = resume_period(own, last) or start_period(last, place_sample, interval.kind)
     return extend_period(period, last, now, is_level_known=interval.is_level_known, assumed_kw=interval.assumed_kw)
+
+
+def _start_before(
+    kind: SessionKind, last: ChargingSample, now: ChargingSample, own: ChargingPeriod | None
+) -> ChargingPeriod:
+    """A new period that starts with `now`, or with the sample before if the level rose since."""
+    rise = get_soc_rise(last, now)
+    is_late = own is not None and rise is not None and own.check.explains(rise)
+    if not rise or rise < 0 or is_late or now.at - last.at > MAX_POWER_HOLD or has_moved(last.place, now.place):
+        return start_period(now, now, kind)
+    return extend_period(start_period(last, last if last.reading.plugged_in else now, kind), last, now)
 
 
 def _settle(period: ChargingPeriod, last: ChargingSample, now: ChargingSample) -> ChargingPeriod:
@@ -225,7 +236,7 @@ def _find_flicker_power(last: ChargingSample, now: ChargingSample) -> float | No
     power, rise, reading = get_power_kw(now), get_soc_rise(last, now), now.reading
     if power is None or rise is None or reading.capacity_kwh is None:
         return None
-    limit_kwh = (max(0.0, rise) + (reading.step or DEFAULT_STEP)) * reading.capacity_kwh / 100 * MAX_POWER_EXCESS
+    limit_kwh = (max(0.0, rise) + (reading.step or UNKNOWN_STEP)) * reading.capacity_kwh / 100 * MAX_POWER_EXCESS
     return power if power * ((now.at - last.at) / timedelta(hours=1)) <= limit_kwh else None
 
 

@@ -13,8 +13,11 @@ MAX_POWER_HOLD = timedelta(minutes=30)
 MAX_POWER_EXCESS = 1.15
 """How much more than the level's rise integrated power may be: losses of charging at up to 13 %, and a nominal capacity
 that is less than the usable one."""
-DEFAULT_STEP = 1.0
-"""The step of the level, in percentage points, of a vehicle that hasn't shown a smaller or greater one."""
+UNKNOWN_STEP = 5.0
+"""The step of the level, in percentage points, that is allowed for until a vehicle has shown its own: the coarsest one
+that vendors report."""
+MAX_HIDDEN_CHANGE = timedelta(minutes=10)
+"""Over how long an interval the level refines when a power changed or ended; losses are less than its step."""
 MIN_FLAT_STEPS = 3.0
 """By so many steps a power must have raised a level that didn't rise at all, to be disproved before its end."""
 
@@ -42,7 +45,9 @@ class PowerCheck:
     unseen_kwh: float = 0.0
     unknown_kwh: float = 0.0
     capacity_kwh: float | None = None
-    step: float = DEFAULT_STEP
+    step: float = UNKNOWN_STEP
+    # Energy that the level doesn't show although a power may have lasted so long; a late level releases it.
+    withheld_kwh: float = 0.0
 
     @property
     def excess_kwh(self) -> float:
@@ -68,7 +73,7 @@ class PowerCheck:
 
     def with_battery(self, reading: ChargeReading) -> PowerCheck:
         """The check with the capacity and step that are known now."""
-        return replace(self, capacity_kwh=reading.capacity_kwh, step=reading.step or DEFAULT_STEP)
+        return replace(self, capacity_kwh=reading.capacity_kwh, step=reading.step or UNKNOWN_STEP)
 
     def add_power(self, kwh: float, rise: float | None, *, is_level_known: bool) -> PowerCheck:
         """The check with energy by power. `rise` is None when the level can't be compared with that before."""
@@ -82,12 +87,34 @@ class PowerCheck:
         unseen = min(unseen, check.surplus_kwh) if rise > 0 else unseen
         return replace(check, unseen_kwh=unseen)
 
+    def refine(self, kwh: float, other_kwh: float, rise: float) -> float:
+        """The energy of an interval in which a power changed at an unknown moment, or ended (`other_kwh` is 0).
+
+        `kwh` if the power changed at the interval's end, `other_kwh` if at its start. In between, the level decides.
+        """
+        if self.capacity_kwh is None:
+            return kwh
+        least, most = ((rise + step) * self.capacity_kwh / 100 for step in (-self.step, self.step))
+        low, high = sorted((kwh, other_kwh))
+        return max(low, min(kwh, most)) if kwh > most else min(high, max(kwh, least))
+
+    def withhold(self, kwh: float) -> PowerCheck:
+        """The check with energy that the level may show later; not with what was withheld before."""
+        return replace(self, withheld_kwh=kwh)
+
     def add_late_rise(self, rise: float) -> PowerCheck:
         """The check after a rise of the level in a pause: it shows what was charged before."""
         if rise <= 0:
             return self
-        unseen = max(0.0, self.unseen_kwh - rise * (self.capacity_kwh or 0.0) / 100)
-        return replace(self, gain=self.gain + rise, unseen_kwh=unseen)
+        shown = rise * (self.capacity_kwh or 0.0) / 100
+        released = min(self.withheld_kwh, shown)
+        return replace(
+            self,
+            kwh=self.kwh + released,
+            gain=self.gain + rise,
+            unseen_kwh=max(0.0, self.unseen_kwh + released - shown),
+            withheld_kwh=self.withheld_kwh - released,
+        )
 
     def explain_rise(self, rise: float) -> tuple[PowerCheck, float]:
         """The check after a rise without power, and the energy of the rise that power measured before.
@@ -103,9 +130,8 @@ class PowerCheck:
 
     def explains(self, rise: float) -> bool:
         """Whether a rise is no more than what power charged and the level hasn't shown, plus a step."""
-        if self.capacity_kwh is None or not self.unseen_kwh:
-            return False
-        return rise <= self.unseen_kwh / self.capacity_kwh * 100 + self.step
+        unseen = self.unseen_kwh + self.withheld_kwh
+        return bool(self.capacity_kwh and unseen) and rise <= unseen / (self.capacity_kwh or 1.0) * 100 + self.step
 
     def forget_unseen(self) -> PowerCheck:
         """The check when the level can no longer show what was charged since it last rose."""

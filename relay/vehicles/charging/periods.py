@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from relay.vehicles.charging.energy import (
+    MAX_HIDDEN_CHANGE,
     MAX_POWER_HOLD,
     NO_CHECK,
     PowerCheck,
@@ -239,12 +240,14 @@ def resume_period(period: ChargingPeriod | None, sample: ChargingSample) -> Char
     if not period.is_proven and period.soc_gain + change <= 0:
         return None
     level_kwh = capacity * change / 100 if capacity and period.power_kwh is None else 0.0
+    check = period.check if period.power_kwh is None else period.check.add_late_rise(change)
     return replace(
         period,
         ended_at=sample.at,
         soc_end=period.soc_end if soc is None else soc,
         soc_kwh=(period.soc_kwh or 0.0) + level_kwh if level_kwh else period.soc_kwh,
-        check=period.check if period.power_kwh is None else period.check.add_late_rise(change),
+        power_kwh=add_energy(period.power_kwh, check.kwh - period.check.kwh) if period.power_kwh is not None else None,
+        check=check,
         slices=period.slices.add(period.ended_at, sample.at, level_kwh),
     )
 
@@ -264,6 +267,10 @@ def extend_period(
     energy = measure_energy(last, now, assumed_kw=assumed_kw)
     rise, power_kwh, soc_kwh = get_soc_rise(last, now), energy.power_kwh, energy.soc_kwh
     check = period.check.with_battery(now.reading)
+    if power_kwh is not None and rise is not None and is_level_known and now.at - last.at <= MAX_HIDDEN_CHANGE:
+        other_kwh = (get_power_kw(now) or 0.0) * ((now.at - last.at) / timedelta(hours=1))
+        refined_kwh = check.refine(power_kwh, other_kwh, rise) if last.reading.power_kw else power_kwh
+        check, power_kwh = check.withhold(max(0.0, power_kwh - refined_kwh)), refined_kwh
     if power_kwh is not None:
         check = check.add_power(power_kwh, rise, is_level_known=is_level_known)
     elif soc_kwh is not None and rise is not None:
@@ -298,7 +305,9 @@ def find_late_rise(period: ChargingPeriod | None, last: ChargingSample, now: Cha
 def add_late_rise(period: ChargingPeriod, rise: float) -> ChargingPeriod:
     """`period` with a rise of the level that arrived after its end."""
     soc_end = None if period.soc_end is None else period.soc_end + rise
-    return replace(period, soc_end=soc_end, check=period.check.add_late_rise(rise))
+    check = period.check.add_late_rise(rise)
+    power_kwh = add_energy(period.power_kwh, check.kwh - period.check.kwh)
+    return replace(period, soc_end=soc_end, check=check, power_kwh=power_kwh)
 
 
 def apply_sample(period: ChargingPeriod, now: ChargingSample, last: ChargingSample | None = None) -> ChargingPeriod:

@@ -141,8 +141,7 @@ PAIRS = (
             ),
             Pair("MAX_POWER_EXCESS = 1.15", "MAX_POWER_EXCESS = 1.14", "a true power is doubted"),
             Pair("MAX_POWER_EXCESS = 1.15", "MAX_POWER_EXCESS = 1.16", "more than the battery took is counted"),
-            Pair("DEFAULT_STEP = 1.0", "DEFAULT_STEP = 0.9", "a level that lags by a step disproves a power"),
-            Pair("DEFAULT_STEP = 1.0", "DEFAULT_STEP = 1.1", "a level that lags by more than a step is believed"),
+            Pair("UNKNOWN_STEP = 5.0", "UNKNOWN_STEP = 1.0", "a new car with a coarse level loses energy"),
         ),
     ),
     PairTable(

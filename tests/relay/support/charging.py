@@ -85,6 +85,11 @@ def unplugged(minutes, soc=None, **more):
     return make_sample(minutes, False, soc, plugged=False, **more)
 
 
+def with_step(step, *samples):
+    """The samples of a vehicle whose level is known to rise by this step."""
+    return [replace(sample, reading=replace(sample.reading, step=step)) for sample in samples]
+
+
 def make_session(start, end, number=1, *, open_=False, **members):
     period = ChargingPeriod(
         started_at=at(start), ended_at=at(end), open=open_, soc_start=40.0, soc_end=50.0, power_kwh=5.0, peak_kw=11.0,

@@ -6,7 +6,7 @@ import pytest
 
 from relay.vehicles.charging.evidence import get_min_rise, has_moved
 from relay.vehicles.charging.samples import UNKNOWN_PLACE, VehiclePlace
-from tests.relay.support.charging import at, charging, derive_sessions, make_sample, stopped, unplugged
+from tests.relay.support.charging import at, charging, derive_sessions, make_sample, stopped, unplugged, with_step
 
 SECOND = 1 / 60
 HERE = VehiclePlace(latitude=52.2, longitude=5.2, odometer_km=12345.0)
@@ -171,7 +171,8 @@ END = (stopped, 40, 51, {})
 )  # fmt: skip
 def test_one_unplugged_reading_between_two_plugged_ones_does_not_split_a_session(rest, number, kwh):
     readings = [(make, minutes, level, {"place": HERE} | more) for make, minutes, level, more in [*CHARGE, *rest]]
-    sessions = derive_sessions(*(make(minutes, level, **more) for make, minutes, level, more in readings))
+    samples = with_step(1.0, *(make(minutes, level, **more) for make, minutes, level, more in readings))
+    sessions = derive_sessions(*samples)
     assert len(sessions) == number
     assert kwh is None or sum(session.energy_kwh for session in sessions) == pytest.approx(kwh)
 

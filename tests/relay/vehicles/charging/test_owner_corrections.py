@@ -180,7 +180,7 @@ def splits(draw):
     """Periods in order that don't overlap, and their total derived energy."""
     edges = sorted(draw(st.lists(minutes, min_size=2, max_size=12, unique=True)))
     return [
-        make_period(start, end, draw(st.floats(0, 100)))
+        make_period(start, end, draw(st.floats(0, 100, allow_subnormal=False)))
         for start, end in zip(edges[::2], edges[1::2], strict=False)
         if start < end
     ]

@@ -7,11 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.relay.support.charging import charging, derive_sessions, stopped
-
-
-def with_step(step, *samples):
-    return [replace(sample, reading=replace(sample.reading, step=step)) for sample in samples]
+from tests.relay.support.charging import PLACE, charging, derive_sessions, stopped, unplugged, with_step
 
 
 def rebase(sample):
@@ -20,6 +16,7 @@ def rebase(sample):
 
 CASE_03 = [charging(10 * n, level, 71.6, capacity=52) for n, level in enumerate([36, 39, 43, 46, 50, 53])]
 CASE_03 += [stopped(60, 57, capacity=52)]
+CASE_03 = with_step(1.0, *CASE_03)
 
 
 def test_power_that_the_level_contradicts_is_replaced_by_the_level():
@@ -96,7 +93,7 @@ def test_contradicted_power_never_counts_while_the_session_is_open(end):
     ],
 )  # fmt: skip
 def test_power_counts_unless_the_battery_cannot_have_taken_it(samples, kwh, source):
-    sessions = derive_sessions(*samples)
+    sessions = derive_sessions(*with_step(1.0, *samples))
     if kwh is None:
         assert all(session.energy_kwh == 0 for session in sessions)
     else:
@@ -107,14 +104,15 @@ def test_power_counts_unless_the_battery_cannot_have_taken_it(samples, kwh, sour
 
 def test_learned_step_decides_how_far_the_level_may_lag():
     samples = [charging(0, 40, 11), charging(7, 40, 11), stopped(14, 40)]
-    [coarse], [fine] = derive_sessions(*with_step(5.0, *samples)), derive_sessions(*samples)
+    coarse, unknown, fine = (derive_sessions(*with_step(step, *samples))[0] for step in (5.0, None, 1.0))
+    assert unknown.energy_kwh == coarse.energy_kwh
     assert coarse.energy_kwh == pytest.approx(11 * 14 / 60)
     assert fine.energy_kwh == 0
 
 
 def test_parked_vehicle_that_reports_a_power_while_its_level_stays_has_no_session():
-    samples = [charging(10 * n, 60, 7.4) for n in range(12)]
-    assert derive_sessions(*samples, stopped(120, 60)) == []
+    samples = with_step(1.0, *(charging(10 * n, 60, 7.4) for n in range(12)))
+    assert derive_sessions(*samples, *with_step(1.0, stopped(120, 60))) == []
     [session] = derive_sessions(*samples)
     assert session.energy_kwh == 0
 
@@ -123,6 +121,42 @@ def test_full_battery_that_is_balanced_keeps_its_session():
     samples = [charging(0, 98, 7.4), charging(10, 100, 2)]
     [session] = derive_sessions(*samples, *(charging(10 * n, 100, 1) for n in range(2, 20)), stopped(200, 100))
     assert session.soc_gain == 2
+
+
+@pytest.mark.parametrize(
+    ("samples", "kwh"),
+    [
+        # 50 kWh: 60 kW raise the level by 2 points a minute.
+        pytest.param([charging(0, 40, 60), charging(2, 44, 60), stopped(4, 46)], 2 + 1.5, id="ended at half time"),
+        pytest.param([charging(0, 40, 60), charging(2, 44, 60), stopped(4, 48)], 4, id="ended with the report"),
+        pytest.param([charging(0, 40, 60), charging(2, 44, 60), stopped(4, 47)], 4, id="within a step"),
+        pytest.param([charging(0, 40, 60), charging(2, 44, 30), stopped(4, 46)], 3, id="the power fell at the end"),
+        pytest.param([charging(0, 40, 60), charging(2, 42, 30), stopped(4, 44)], 1.5 + 1, id="the power fell earlier"),
+        pytest.param([charging(0, 40, 30), charging(2, 44, 60), stopped(4, 48)], 1.5 + 2, id="the power rose earlier"),
+        pytest.param([charging(0, 40, 60), charging(2, 40, 60), stopped(4, 40), stopped(6, 48)], 4, id="late"),
+        pytest.param([charging(0, 40, 12), charging(11, 44, 12), stopped(22, 47)], 4.4, id="over a long interval"),
+    ],
+)  # fmt: skip
+def test_level_decides_when_a_power_changed_or_ended_between_two_reports(samples, kwh):
+    [session] = derive_sessions(*with_step(1.0, *samples))
+    assert session.energy_kwh == pytest.approx(kwh, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("before", "kwh"),
+    [
+        pytest.param(stopped(0, 40, place=PLACE), 0.5 + 1.5, id="plugged in"),
+        pytest.param(unplugged(0, 40, place=PLACE), 0.5 + 1.5, id="unplugged"),
+        pytest.param(unplugged(0, 41, place=PLACE), 1.5, id="no rise"),
+        pytest.param(unplugged(0, 40, place=replace(PLACE, odometer_km=120.0)), 1.5, id="driven"),
+        pytest.param(stopped(-25, 40, place=PLACE), 1.5, id="long before"),
+    ],
+)
+def test_rise_before_the_first_report_of_charging_belongs_to_the_session(before, kwh):
+    samples = [before, charging(7, 41, 9, place=PLACE), stopped(17, 44, place=PLACE)]
+    [session] = derive_sessions(*with_step(1.0, *samples))
+    assert session.energy_kwh == pytest.approx(kwh)
+    assert session.started_at == (before.at if kwh > 1.5 else samples[1].at)
 
 
 @given(st.data())
@@ -156,5 +190,5 @@ def test_energy_is_never_more_than_the_battery_can_have_taken(gains, powers, cap
     samples.append(stopped(10 * len(gains), level, capacity=capacity))
     for end in range(2, len(samples) + 1):
         gain = samples[end - 1].reading.soc - 20
-        for session in derive_sessions(*samples[:end]):
+        for session in derive_sessions(*with_step(1.0, *samples[:end])):
             assert session.energy_kwh <= (gain + 1) * capacity / 100 * 1.15 + 1e-9

@@ -79,7 +79,8 @@ STORED_PERIOD = {
     "soc_start": 40.0, "soc_end": 50.0, "power_kwh": 6.0, "soc_kwh": 0.5, "peak_kw": 11.0, "place": STORED_PLACE,
     "left": False, "kind": "charge", "left_at": None, "jumped": 0.0, "estimated": True,
     "unmeasured": False,
-    "check": {"kwh": 6.0, "gain": 10.0, "unseen_kwh": 0.5, "unknown_kwh": 0.0, "capacity_kwh": 60.0, "step": 1.0},
+    "check": {"kwh": 6.0, "gain": 10.0, "unseen_kwh": 0.5, "unknown_kwh": 0.0, "capacity_kwh": 60.0, "step": 5.0,
+        "withheld_kwh": 0.0},
     "slices": {"first": "2026-11-23T12:00:00Z", "kwh": [1.5, 2.0, 1.5, 1.5]},
 }  # fmt: skip
 STORED_STATE = {
