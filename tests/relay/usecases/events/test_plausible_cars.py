@@ -135,6 +135,17 @@ async def test_drive_after_a_short_charge_does_not_undo_it(car, late):
     assert await car.list_sessions() == [pytest.approx(2.4)]
 
 
+@pytest.mark.parametrize("state", ["unplugged", "stopped"])
+@pytest.mark.parametrize("low", [30, 52])
+async def test_drive_after_a_fast_charge_does_not_undo_it(car, state, low):
+    """A car that reports no power, and its odometer only after the drive."""
+    for minutes, each, level in ((0, "charging", 20), (5, "charging", 60), (10, "unplugged", 60), (20, state, low)):
+        await car.report(minutes, each, level=level)
+    for minutes in (40, 60):
+        await car.report(minutes, state, level=low, km=12385)
+    assert await car.list_sessions() == [24.0]
+
+
 @pytest.mark.parametrize("gap", [4, 40])
 async def test_battery_swap_is_no_session(car, gap):
     await car.report(0, "unplugged", level=20, vendor="NIO")
