@@ -32,7 +32,7 @@ class MeasuredEnergy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PowerCheck:
-    """What the level says about the energy of a period that was measured by power.
+    """What the level shows about the energy of a period that was measured by power.
 
     A level rises in steps, late, and is sometimes unknown: `unseen_kwh` is the energy of late that it may not show yet,
     part of `kwh`; `unknown_kwh` is the energy since it was last known, not part of it. Field names are JSON keys in
@@ -150,7 +150,7 @@ NO_CHECK = PowerCheck()
 
 
 def measure_energy(last: ChargingSample, now: ChargingSample, *, assumed_kw: float | None = None) -> MeasuredEnergy:
-    """The energy charged between the samples `last` and `now`. `assumed_kw` is the power where `last` tells none."""
+    """The energy charged between the samples `last` and `now`. `assumed_kw` is the power where `last` has none."""
     duration = now.at - last.at
     rise, capacity = get_soc_rise(last, now), now.reading.capacity_kwh
     level_kwh = capacity * rise / 100 if capacity and rise is not None else None
