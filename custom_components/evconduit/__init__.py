@@ -64,7 +64,7 @@ async def async_remove_config_entry_device(
 ) -> bool:
     """Allow to remove devices that the account no longer has. Others would be added again.
 
-    While the entry isn't loaded, storage tells what the account has.
+    While the entry isn't loaded, the stored records show what the account has.
     """
     if entry.state is ConfigEntryState.LOADED:
         coordinator = entry.runtime_data.coordinator

@@ -26,8 +26,8 @@ def is_classic_entry(entry: ConfigEntry[Any]) -> bool:
 def async_reject_classic_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Explain in the log and in a repair issue why the entry doesn't load."""
     LOGGER.error(
-        "The config entry %r belongs to the classic EVConduit integration and can't be migrated. Remove it and add "
-        "EVConduit again",
+        "The config entry %r belongs to the classic EVConduit integration and can't be taken over yet. Delete it "
+        "and add EVConduit again",
         entry.title,
     )
     async_create_classic_issue(hass, entry.entry_id, entry.title)
@@ -47,7 +47,7 @@ async def async_remove_classic_entry(hass: HomeAssistant, entry: ConfigEntry[Any
 async def _async_delete_webhook(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Delete the relay's webhook. Its id is the entry's. Otherwise the relay would POST to it forever."""
     async with async_get_clientsession(hass).delete(
-        f"{const.DEFAULT_URL}/api/ha/webhook/register",  # the classic integration knows no other relay
+        f"{const.DEFAULT_URL}/api/ha/webhook/register",  # the classic integration supports no other relay
         params={"webhook_id": entry.entry_id},
         headers={"Authorization": f"Bearer {entry.data[CONF_API_KEY]}"},
         allow_redirects=False,

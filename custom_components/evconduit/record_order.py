@@ -1,8 +1,8 @@
 """The order of what the relay reports: a record never replaces a newer one, whatever channel and order they arrive in.
 
 Revisions are sequence numbers of the account's feed. They grow, and fall only when the relay's database was restored
-from a backup: then a snapshot names a new epoch, or says that it can't continue from our position (`gap`). Only a
-snapshot starts an epoch, because it replaces everything.
+from a backup: then a snapshot names a new epoch, or has a `gap` because the relay can't continue from our position.
+Only a snapshot starts an epoch, because it replaces everything.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from typing import Final
 from .client import split_cursor
 
 _STORED: Final = 0
-"""`heard_at` of what was read from storage. It is older than everything that was received in this run."""
+"""`received_at` of a record from storage. It is older than everything that was received in this run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,26 +24,29 @@ class SnapshotChanges:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _VehicleNews:
-    """The newest that is known of a vehicle. `revision` of one that is gone: the sequence number of its removal."""
+class _KnownVehicle:
+    """The newest that is known of a vehicle. `received_at` counts the changes; it isn't a time.
+
+    `revision` of a vehicle that is gone: the sequence number of its removal.
+    """
 
     revision: int
-    heard_at: int
+    received_at: int
     is_gone: bool = False
 
 
-_UNKNOWN: Final = _VehicleNews(revision=0, heard_at=_STORED)
+_UNKNOWN: Final = _KnownVehicle(revision=0, received_at=_STORED)
 
 
 class RecordOrder:
     """Decides whether a message is newer than what is known.
 
     `since` is what `mark` returned when the message was requested, for a poll or a stream. It is None for a delivery
-    to the webhook, which wasn't requested: its cursor says how recent it is.
+    to the webhook, which wasn't requested: its cursor shows how recent it is.
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, _VehicleNews] = {}
+        self._known: dict[str, _KnownVehicle] = {}
         self._epochs: frozenset[str] = frozenset()
         self._epoch_since = _STORED
         self._count = _STORED
@@ -55,7 +58,7 @@ class RecordOrder:
     def restore(self, revisions: Mapping[str, int]) -> frozenset[str]:
         """Add vehicles from storage. Return those of which nothing was received in this run."""
         missing = frozenset() if self._epochs else revisions.keys() - self._known.keys()
-        self._known |= {id_: _VehicleNews(revision=revisions[id_], heard_at=_STORED) for id_ in missing}
+        self._known |= {id_: _KnownVehicle(revision=revisions[id_], received_at=_STORED) for id_ in missing}
         return frozenset(missing)
 
     def get_position(self) -> str | None:
@@ -72,7 +75,7 @@ class RecordOrder:
     def accept_record(self, id_: str, revision: int, *, since: int | None) -> bool:
         """Return whether a single record is newer than what is known of its vehicle."""
         known = self._known.get(id_)
-        if known is not None and known.heard_at != _STORED and revision <= known.revision:
+        if known is not None and known.received_at != _STORED and revision <= known.revision:
             has_returned = known.is_gone and since is not None  # a stream sends in order
             if not has_returned:
                 return False
@@ -83,7 +86,7 @@ class RecordOrder:
         """Return whether a removal is newer than what is known of the vehicle."""
         known = self._known.get(id_, _UNKNOWN)
         epoch, seq = split_cursor(cursor)
-        if since is None and epoch is not None and known.heard_at != _STORED and seq <= known.revision:
+        if since is None and epoch is not None and known.received_at != _STORED and seq <= known.revision:
             return False
         self._set(id_, max(known.revision, seq), is_gone=True)
         return True
@@ -116,7 +119,7 @@ class RecordOrder:
             id_
             for id_, revision in revisions.items()
             if self._is_current(id_, revision, since)
-            or (id_ in self._known and self._known[id_].heard_at <= replaceable_since)
+            or (id_ in self._known and self._known[id_].received_at <= replaceable_since)
         )
         absent = [id_ for id_, known in self._known.items() if not known.is_gone and id_ not in revisions]
         removed = frozenset(id_ for id_ in absent if self._is_removed(self._known[id_], position, since))
@@ -137,20 +140,20 @@ class RecordOrder:
     def _is_current(self, id_: str, revision: int, since: int | None) -> bool:
         """Return whether a snapshot's record is at least as new as what is known of its vehicle."""
         known = self._known.get(id_)
-        if known is None or known.heard_at == _STORED:
+        if known is None or known.received_at == _STORED:
             return True
         if known.is_gone:
-            return revision > known.revision or (since is not None and known.heard_at <= since)
+            return revision > known.revision or (since is not None and known.received_at <= since)
         return revision >= known.revision
 
-    def _is_removed(self, known: _VehicleNews, position: int | None, since: int | None) -> bool:
+    def _is_removed(self, known: _KnownVehicle, position: int | None, since: int | None) -> bool:
         """Return whether a vehicle that a snapshot lacks is gone, and not one that is newer than the snapshot."""
-        if known.heard_at == _STORED:
+        if known.received_at == _STORED:
             return True
         if since is not None:
-            return known.heard_at <= since
+            return known.received_at <= since
         return position is None or known.revision <= position
 
     def _set(self, id_: str, revision: int, *, is_gone: bool = False) -> None:
         self._count += 1
-        self._known[id_] = _VehicleNews(revision=revision, heard_at=self._count, is_gone=is_gone)
+        self._known[id_] = _KnownVehicle(revision=revision, received_at=self._count, is_gone=is_gone)

@@ -1,4 +1,4 @@
-"""Repair issues: what the user must do for a vehicle to work. An issue disappears when that is done."""
+"""Repair issues: problems that only the user can resolve. An issue disappears when its problem is resolved."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field

@@ -68,7 +68,7 @@ class RelinkFlow(RepairsFlow):
         return self.async_abort(reason="vehicle_gone")
 
     async def async_step_entry_unloaded(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
-        """Abort: the entry was unloaded or reloaded, so that this flow no longer receives news."""
+        """Abort: the entry was unloaded or reloaded, so this flow no longer receives updates."""
         return self.async_abort(reason="entry_unloaded")
 
     async def _async_wait_for_link(self) -> str:

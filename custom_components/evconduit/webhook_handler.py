@@ -35,7 +35,7 @@ class WebhookHandler:
     def __init__(self, apply_delivery: Callable[[WebhookDelivery], bool], clock: RelayClock) -> None:
         """Pass each new delivery to `apply_delivery`, which returns whether to acknowledge it.
 
-        Tell `clock` how far the local clock differs from the time of a signature.
+        `clock` is corrected when the local clock differs from the time of a signature.
         """
         self._apply_delivery = apply_delivery
         self._clock = clock

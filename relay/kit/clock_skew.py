@@ -1,4 +1,4 @@
-"""Times that another machine reports: by how much its clock may be ahead of ours before they aren't believed."""
+"""Times that another machine reports: by how much its clock may be ahead of ours before they are capped."""
 
 from datetime import datetime, timedelta
 from typing import LiteralString

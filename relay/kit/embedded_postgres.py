@@ -215,7 +215,7 @@ class EmbeddedPostgres:
         orphans = self._list_processes(f"{self._data} (deleted)")
         if not (self._data / "postmaster.pid").exists():
             orphans |= self._list_processes()
-        # Not the shell of somebody who is looking at the folder.
+        # Not a shell whose working directory is the folder.
         return {process_id for process_id in orphans if _read_process_name(process_id) == "postgres"}
 
     def _remove_stale_files(self) -> None:

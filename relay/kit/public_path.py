@@ -10,7 +10,7 @@ def get_route_path(scope: Scope) -> str:
 
 
 class PublicPathMiddleware:
-    """Middleware: tell the app that browsers see all paths below `prefix`, which the proxy has removed.
+    """Middleware: add `prefix`, which the proxy has removed, to each path, so that links work in browsers.
 
     The port of Home Assistant's ingress has its own prefix.
     """

@@ -55,7 +55,7 @@ def review_corrections(vehicle: Vehicle, plausibility: PlausibilityMemory, now: 
 
 
 def correct_again(vehicle: Vehicle, plausibility: PlausibilityMemory) -> Vehicle:
-    """`vehicle` corrected by what its samples say now, without a report. That is no transition."""
+    """`vehicle` corrected again by its samples, without a report. That is no transition."""
     corrected = derive_corrections(vehicle.state, plausibility, vehicle.corrected.memory)
     after = replace(vehicle, corrected=corrected)
     flags = parse_charge_flags(after.corrected_groups)

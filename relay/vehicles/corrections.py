@@ -37,12 +37,12 @@ from relay.vehicles.plausibility.raw_samples import (
     parse_charge_members,
     parse_place,
 )
-from relay.vehicles.plausibility.stage import HELD_LEVEL, HELD_PLUG, Belief, PlausibilityMemory, check_sample
+from relay.vehicles.plausibility.stage import HELD_LEVEL, HELD_PLUG, CheckedCharge, PlausibilityMemory, check_sample
 
 MAX_CLOCK_AHEAD = timedelta(minutes=2)
 """How far a vendor's clock may be ahead of Enode's before a time is corrected."""
 MAX_CHARGING_AGE = timedelta(hours=8)
-"""How long a vehicle that can't be reached is shown as charging: the longest gap that the derivation bridges."""
+"""How long a vehicle that can't be reached is shown as charging: MAX_GAP of the derivation."""
 EXPIRY_LEEWAY = timedelta(seconds=1)
 ACTIVE_STATES = frozenset({CHARGING, DISCHARGING})
 
@@ -132,26 +132,26 @@ def _correct_charge_state(shown: ShownState) -> None:
     raw, version = parse_object(shown.state.groups, "chargeState"), shown.state.versions.get("chargeState")
     if raw is None:
         return
-    said = parse_charge_members(raw)
-    belief = _find_belief(shown, said, version)
+    reported = parse_charge_members(raw)
+    checked = _find_checked_charge(shown, reported, version)
     members = {
-        MEMBER_NAMES[name]: _to_json(getattr(belief.charge, name))
+        MEMBER_NAMES[name]: _to_json(getattr(checked.charge, name))
         for name in MEMBER_NAMES
-        if getattr(belief.charge, name) != getattr(said, name)
+        if getattr(checked.charge, name) != getattr(reported, name)
     }
     if members:
-        shown.correct("chargeState", members, *belief.names)
+        shown.correct("chargeState", members, *checked.names)
 
 
-def _find_belief(shown: ShownState, said: ChargeMembers, version: GroupVersion | None) -> Belief:
-    """What is believed of the charge state that is shown: of the newest sample, else of this state alone."""
+def _find_checked_charge(shown: ShownState, reported: ChargeMembers, version: GroupVersion | None) -> CheckedCharge:
+    """The merged charge state as checked: with the newest sample's memory if it is of that sample, else on its own."""
     memory, at = shown.plausibility, parse_version_time(version) if version else None
     last = memory.last
-    if last is not None and last.at == at and last.charge == said and not _has_left_plug(shown, last):
+    if last is not None and last.at == at and last.charge == reported and not _has_left_plug(shown, last):
         is_accepted = memory.held_since is not None and shown.as_of - memory.held_since >= MAX_HOLD
-        return memory.released if is_accepted and memory.released else memory.belief
-    sample = RawSample(at=at or shown.as_of, version="", place_version="", charge=said)
-    return check_sample(PlausibilityMemory(), sample)[0].belief
+        return memory.released if is_accepted and memory.released else memory.checked
+    sample = RawSample(at=at or shown.as_of, version="", place_version="", charge=reported)
+    return check_sample(PlausibilityMemory(), sample)[0].checked
 
 
 def _get_review_time(shown: ShownState, hold: Hold | None) -> datetime | None:
@@ -175,7 +175,7 @@ def _has_left_plug(shown: ShownState, last: RawSample) -> bool:
 
     A vehicle that drives off may repeat its last charge state with its new odometer and position.
     """
-    if HELD_PLUG not in shown.plausibility.belief.names:
+    if HELD_PLUG not in shown.plausibility.checked.names:
         return False
     location, odometer = (parse_object(shown.state.groups, name) or {} for name in ("location", "odometer"))
     now = Position(at=shown.as_of, place=parse_place(location, odometer))
@@ -183,7 +183,7 @@ def _has_left_plug(shown: ShownState, last: RawSample) -> bool:
 
 
 def _expire_charging(shown: ShownState) -> None:
-    """Don't show a vehicle as charging that nobody has reached for long."""
+    """Don't show a vehicle as charging that couldn't be reached for MAX_CHARGING_AGE."""
     version = shown.state.versions.get("chargeState")
     at = parse_version_time(version) if version else None
     is_reachable = parse_bool(shown.state.groups, "isReachable") is True
@@ -210,12 +210,12 @@ def _correct_odometer(shown: ShownState) -> None:
     if not is_possible_odometer(km):
         shown.correct("odometer", {"distance": None}, "odometer:outOfRange")
         return
-    believed = derive_odometer(shown.odometer)
-    if believed is None or believed.km == km:
+    odometer = derive_odometer(shown.odometer)
+    if odometer is None or odometer.km == km:
         return
-    is_converted = believed.factor != 1.0 and believed.pending is None
+    is_converted = odometer.factor != 1.0 and odometer.pending is None
     name = "odometer:units" if is_converted else "odometer:held"
-    shown.correct("odometer", {"distance": _to_json(believed.km)}, name)
+    shown.correct("odometer", {"distance": _to_json(odometer.km)}, name)
 
 
 def _correct_future_times(shown: ShownState) -> None:
@@ -239,7 +239,7 @@ GROUP_CORRECTIONS: tuple[Callable[[ShownState], None], ...] = (
     _correct_odometer,
     _correct_future_times,
 )
-"""In order of evaluation; each sees the corrections of those before it."""
+"""In order of evaluation; each one applies to the result of those before it."""
 
 
 def _is_ahead(source: Mapping[str, Any], key: str, created_at: datetime) -> bool:

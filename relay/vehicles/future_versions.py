@@ -1,8 +1,8 @@
 """Release vehicles whose state has a version in the future, which no true report would ever replace. Pure functions.
 
 Earlier releases stored such versions when an event's `createdAt` was wrong; a clock of the relay that is behind for a
-while makes right ones look so. Nobody knows when such a value was true, except that it was reported earlier than
-anything that arrives now. So its version becomes lower than that of any report with a time, and its value stays until
+while makes right ones look so. When such a value was true is unknown, except that it was reported earlier than anything
+that arrives now. So its version becomes lower than that of any report with a time, and its value stays until
 the next report has another one.
 """
 

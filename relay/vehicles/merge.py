@@ -5,10 +5,10 @@ whole, nulls included, by one with a greater version (a last-writer-wins registe
 group was true: `lastUpdated` for groups that have it, but never later than their event; the event's time for all
 others. Ties go to the newer event, then to the one stored later.
 
-A vehicle that can't be reached knows nothing new: a group that is all null or UNKNOWN doesn't erase what is known then,
-unless the scope that covers it was revoked (docs/decisions/0020).
+While a vehicle can't be reached, a group that is all null or UNKNOWN doesn't erase what is known, unless the scope
+that covers it was revoked (docs/decisions/0020).
 
-A `user:vehicle:discovered` event knows the name and little else. It is merged member by member, and its empty members
+A `user:vehicle:discovered` event has the name and little else. It is merged member by member, and its empty members
 get the lowest version: they add missing members but never replace anything.
 """
 
@@ -29,7 +29,7 @@ SCOPE_OF_GROUP: Mapping[str, str] = {
     "information": "vehicle:read:data",
     "location": "vehicle:read:location",
 }
-"""Groups that a vehicle which can't be reached may report as unknown, and the scope without which nobody may know."""
+"""Groups that a vehicle which can't be reached may report as unknown, and the scope that is needed to read them."""
 
 # What Enode writes for unknown values: in a `discovered` event they are treated like null.
 EMPTY_VALUES: tuple[object, ...] = (None, "UNKNOWN", {}, [], {"isCapable": False, "interventionIds": []})
@@ -72,7 +72,7 @@ def merge_report(state: VehicleState, report: VehicleReport) -> VehicleState:
 
 
 def is_unknown_while_unreachable(name: str, vehicle: JsonObject) -> bool:
-    """Whether a group says nothing because the vehicle can't be reached, so that it erases nothing."""
+    """Whether a group is all unknown because the vehicle can't be reached, so that it erases nothing."""
     scope = SCOPE_OF_GROUP.get(name)
     if scope is None or vehicle.get("isReachable", True) is True:
         return False

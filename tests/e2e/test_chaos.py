@@ -65,8 +65,8 @@ def options(request, full_run) -> ChaosOptions:
 
 @pytest.fixture
 def enode(tmp_path):
-    """A simulator whose vehicles change only on request, with short delays."""
-    simulator_options = ("--sandbox", "--speed", "600", "--give-up", "86400")
+    """A simulator whose vehicles change only on request, as fast as they charge with a power that a car can have."""
+    simulator_options = ("--sandbox", "--speed", "90", "--give-up", "86400")
     with (tmp_path / "enode.log").open("ab") as log, run_simulator(*simulator_options, log=log) as simulator:
         yield simulator
 

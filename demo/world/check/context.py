@@ -13,7 +13,7 @@ from demo.world.stream_blocking_proxy import StreamBlockingProxy
 from demo.world.world import DemoWorld
 
 # Time factors. Frozen: values don't change and can be compared; slow: the steps of a command are observable; fast: the
-# battery charges a percent in seconds, with less than the 1,100 kW above which the relay believes no power.
+# battery charges a percent in seconds, with less than the 1,100 kW above which the relay shows no power.
 FROZEN, SLOW, FAST = 0.0, 20.0, 80.0
 
 

@@ -71,10 +71,10 @@ async def find_session(connection: Connection, user_id: UUID, session_id: UUID) 
 
 
 def require_ended(row: DictRow) -> None:
-    """Raises Problem 409 for a session that is under way."""
+    """Raise Problem 409 for a session that is under way."""
     if row["under_way"]:
         raise Problem(
-            409, "session-open", "The car is still charging, so the energy of this session changes. Try again later."
+            409, "session-open", "This session hasn't ended, so its energy still changes. Try again when it has ended."
         )
 
 

@@ -1,6 +1,6 @@
 """Derive the charging sessions of an account again from its stored samples, for example after an update.
 
-A vehicle is recomputed in one transaction under the lock that live events hold. A dry run does the same and rolls back,
+A vehicle is recomputed in one transaction under the lock that live events take. A dry run does the same and rolls back,
 so that it shows exactly what would be written.
 """
 

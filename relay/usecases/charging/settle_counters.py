@@ -1,4 +1,4 @@
-"""Show what is counted once it is settled, for vehicles that report nothing more: Enode is silent when nothing changes.
+"""Show what is counted once it is settled, for vehicles that report nothing more: Enode sends nothing while nothing changes.
 
 The shown counters lag behind what late events may still lower (relay/vehicles/charging/counters.py). Usually the next
 sample lets them catch up; after a charge there may be none for days.

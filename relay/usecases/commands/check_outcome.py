@@ -39,7 +39,7 @@ BATCH_SIZE = 100
 FIND_OPEN_COMMAND: LiteralString = """
 select user_id, enode_action_id from commands where id = %s and settled_at is null
 """
-# Of a command that was sent while the clock was ahead, nobody knows when. It counts as sent now.
+# It is unknown when a command was sent while the clock was ahead. It counts as sent now.
 CORRECT_FUTURE_COMMANDS: LiteralString = f"""
 update commands set requested_at = now()
 where settled_at is null and requested_at > now() + {CLOCK_TOLERANCE} returning id

@@ -1,4 +1,4 @@
-"""Notice a clock that was set, log it, and correct the times that were stored while it was ahead."""
+"""Detect a clock that was set, log it, and correct the times that were stored while it was ahead."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Tell which vehicle an id means, ours or any that Enode ever gave it. Free, so it also works at 429."""
+"""Identify a vehicle by any of its ids: ours, or one that Enode ever gave it. Free, so it also works at 429."""
 
 from typing import Any, LiteralString, TypedDict
 
@@ -35,7 +35,7 @@ class VehicleIdentityRecord(TypedDict):
 async def get_vehicle_identity(
     vehicle_id: str, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> VehicleIdentityRecord:
-    """Tell which vehicle an id means, also one that Enode gave it before it was linked again. Costs no call."""
+    """Get which vehicle an id means, also one that Enode gave it before it was linked again. Costs no call."""
     async with runtime.pool.connection() as connection:
         caller = (await authenticate_caller(connection, authorization, scope="read")).caller
         runtime.rate_limiter.check(caller.rate_limit_key)

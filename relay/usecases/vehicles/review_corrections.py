@@ -1,7 +1,7 @@
-"""Review corrections that time ends, and ask Enode for news about a level that is held.
+"""Review corrections that end after some time, and ask Enode to refresh vehicles whose level is held.
 
-A level that can't be true is held until the vehicle's next reports decide. Nobody knows when a vehicle reports again,
-so Enode is asked once to read it, and a level that nothing contradicts is shown in the end.
+A level that can't be true is held until the vehicle's next reports decide. That may take
+hours, so Enode is asked once to read the vehicle, and a level that nothing contradicts is shown in the end.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The evidence that a vehicle charged between two samples, by a table of rules. Pure functions.
 
-A rise of the level is the only witness of charging that nobody reported: the vehicle's cloud slept, or two looks were
-far apart. How much it must rise depends on what else could have raised it: regeneration downhill, or a hybrid's engine.
+A rise of the level is the only evidence of charging that wasn't reported: the vehicle's cloud sent nothing, or two
+reports were far apart. How much it must rise depends on what else could have raised it: regeneration downhill, or a hybrid's engine.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ MIN_RISE_PLUGGED_IN = 2.0
 MIN_RISE_UNPLUGGED = 5.0
 """Percentage points that prove charging without a plug, parked; warming up restores up to 4 points."""
 MIN_RISE_MOVED = 10.0
-"""Percentage points that prove a stop at a fast charger between two looks; regeneration rarely gives more."""
+"""Percentage points that prove a stop at a fast charger between two reports; regeneration rarely gives more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,6 +15,6 @@ from relay.vehicles.plausibility.stage import check_samples
 
 def process_samples(start: DerivationState, samples: Iterable[RawSample]) -> Derivation:
     """What follows from `samples`, which are in order of time and newer than those in `start`."""
-    plausibility, believed = check_samples(start.plausibility, samples)
-    derivation = derive(start, believed, keep=LAG)
+    plausibility, checked = check_samples(start.plausibility, samples)
+    derivation = derive(start, checked, keep=LAG)
     return replace(derivation, state=replace(derivation.state, plausibility=plausibility))

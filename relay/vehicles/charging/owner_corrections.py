@@ -117,7 +117,7 @@ def allot_corrections(
 def replace_corrections(
     existing: Iterable[OwnerCorrection], period: TimeRange, new: OwnerCorrection | None
 ) -> list[OwnerCorrection]:
-    """The corrections after `new` (None: nothing) took the place of what `existing` say about the period's time."""
+    """The corrections after `new` (None: nothing) took the place of those in `existing` for the period's time."""
     kept: list[OwnerCorrection] = [new] if new else []
     for correction in existing:
         if not is_overlapping(correction, period):

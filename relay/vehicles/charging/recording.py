@@ -18,7 +18,7 @@ from relay.vehicles.plausibility.stage import PlausibilityMemory
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedCharging:
-    """The result of a report: whether the visible counters may have changed, and what is believed since.
+    """The result of a report: whether the visible counters may have changed, and the memory of the plausibility stage.
 
     `plausibility` is the memory of the vehicle's newest sample, which may be a newer one than the report's.
     """
@@ -30,7 +30,7 @@ class RecordedCharging:
 async def record_charging(
     connection: Connection, vehicle: Vehicle, report: VehicleReport, *, merged_vehicle_id: UUID | None = None
 ) -> RecordedCharging:
-    """Record what `report` says about charging.
+    """Record the data of `report` about charging.
 
     `merged_vehicle_id` is another vehicle that turned out to be this one: its history becomes part of this vehicle's.
     The vehicle itself is written afterwards, in the same transaction. The caller holds the lock of the feed.

@@ -188,7 +188,9 @@ def _parse_state(stored: JsonObject) -> DerivationState:
 def _serialize_state(state: DerivationState) -> JsonObject:
     """The state as JSON. Of `plausibility` only what isn't the default, because it is written with each sample."""
     stored = STATE_ADAPTER.dump_python(state, mode="json", by_alias=True, exclude={"plausibility"})
-    plausibility = PLAUSIBILITY_ADAPTER.dump_python(state.plausibility, mode="json", exclude_defaults=True)
+    plausibility = PLAUSIBILITY_ADAPTER.dump_python(
+        state.plausibility, mode="json", by_alias=True, exclude_defaults=True
+    )
     return {**stored, "plausibility": plausibility} if plausibility else stored
 
 

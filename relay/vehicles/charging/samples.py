@@ -1,4 +1,4 @@
-"""Charging samples: what is believed of a vehicle at one moment, after the plausibility stage."""
+"""Charging samples: a vehicle's state at one moment, as checked by the plausibility stage."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

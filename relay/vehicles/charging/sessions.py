@@ -1,4 +1,4 @@
-"""Charging sessions as recorded: a proven period with a lasting id, and what its owner says about it."""
+"""Charging sessions as recorded: a proven period with a lasting id, and its owner's corrections."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The charge rate: watts told as kilowatts, a rate that is missing, and stale rates. Pure functions."""
+"""The charge rate: watts reported as kilowatts, a rate that is missing, and stale rates. Pure functions."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

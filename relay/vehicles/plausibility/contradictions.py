@@ -1,6 +1,7 @@
 """Decide whether a vehicle is plugged in, charges or discharges where its flags contradict each other. Pure functions.
 
-Precedence, strongest first: the level's direction, the state DISCHARGING, isPluggedIn, powerDeliveryState, isCharging.
+Precedence, strongest first: the state DISCHARGING, the level's direction, isPluggedIn, the sign of chargeRate,
+powerDeliveryState, isCharging.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ IDLE_STATES = frozenset({STOPPED, COMPLETE, "PLUGGED_IN:NO_POWER", "PLUGGED_IN:F
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimMemory:
-    """The level, and the position, at which a vehicle began to claim something that its other flags deny."""
+    """The level, and the position, at which a vehicle began to report something that its other flags contradict."""
 
     kind: str
     level: float
@@ -37,7 +38,7 @@ class ClaimMemory:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
-    """What the flags and the level say. `rose`, `fell`: by a step since the claim began, while parked."""
+    """What the flags and the level show. `rose`, `fell`: by a step since the claim began, while parked."""
 
     charge: ChargeMembers
     has_charger: bool
@@ -46,23 +47,23 @@ class Evidence:
 
     @property
     def has_cable_state(self) -> bool:
-        """Whether the state says that the vehicle is plugged in."""
+        """Whether the state is one of a vehicle that is plugged in."""
         return (self.charge.state or "").startswith(PLUGGED_IN_PREFIX)
 
     @property
     def claims_charging(self) -> bool:
-        """Whether the flag or the state says that it charges."""
+        """Whether the flag or the state reports charging."""
         return self.charge.charging is True or self.charge.state == CHARGING
 
     @property
     def has_negative_rate(self) -> bool:
-        """Whether the rate says that energy leaves the battery."""
+        """Whether the rate shows that energy leaves the battery."""
         return self.charge.rate is not None and self.charge.rate <= -MIN_DISCHARGE_KW
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """What the vehicle does. None: leave what it says."""
+    """What the vehicle does. None: keep what it reports."""
 
     name: str
     plugged_in: bool | None

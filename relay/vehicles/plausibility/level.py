@@ -1,7 +1,7 @@
 """Hold a battery level that can't be true: falls and jumps that no battery makes. Pure functions.
 
 While a level is held, the value before it is shown. A held level is accepted when it isn't contradicted for
-MAX_HOLD. A level that returns to where it was before an impossible fall ends the matter: nothing was charged.
+MAX_HOLD. When the level returns to where it was before an impossible fall, the fall was a fault: nothing was charged.
 """
 
 from dataclasses import dataclass, field, replace
@@ -24,14 +24,14 @@ MAX_KWH_PER_KM = 1.0
 """The most that driving takes: three times a van on a motorway in winter."""
 MAX_KWH_PER_KM_OF_CAPACITY = 0.01
 """The same for a truck or a bus, which needs more: by the size of its battery."""
-MAX_UNTOLD_DISCHARGE_KW = 50.0
-"""The most that a vehicle feeds through its plug without saying how much: the largest bidirectional DC chargers."""
+MAX_UNREPORTED_DISCHARGE_KW = 50.0
+"""The most that a vehicle feeds through its plug without reporting how much: the largest bidirectional DC chargers."""
 MAX_RISE_PER_MINUTE = 12.0
 """Percentage points a minute. The fastest batteries charge 10 to 70 % in five minutes (CATL Shenxing, 2025)."""
 MAX_UNREPORTED_KW = 43.0
-"""The most that a vehicle charges within MAX_FRESH_GAP without calling it charging: AC with 63 A on three phases."""
+"""The most that a vehicle charges within MAX_FRESH_GAP without reporting it: AC with 63 A on three phases."""
 MAX_FRESH_GAP = timedelta(minutes=10)
-"""How long two reports may be apart for both to be fresh; vendors are asked every two to seven minutes."""
+"""How long two reports may be apart for both to be fresh; Enode polls vendors every two to seven minutes."""
 UNKNOWN_CAPACITY_KWH = 10.0
 """Assumed where the capacity is unknown: that of a plug-in hybrid, so that its true falls pass."""
 USUAL_CAPACITY_KWH = 60.0
@@ -60,7 +60,7 @@ MAX_DRAIN = 10.0
 MIN_REMEMBERED_CHANGE = 6.0
 """Percentage points of a change at rest after which a return to the level before shows that it was a fault."""
 MAX_AC_KW = 22.0
-"""A parked vehicle that returns faster than by AC charging, and says that it doesn't charge, didn't charge."""
+"""A parked vehicle that returns faster than by AC charging, and reports that it doesn't charge, didn't charge."""
 
 MIN_SWAP_RISE = 20.0
 MAX_UNPLUGGED_KW = 150.0
@@ -80,7 +80,7 @@ class LevelPoint:
     capacity: float | None = None
     rate: float | None = None
     state: str | None = None
-    # Whether the vehicle says that it charges, that it discharges.
+    # Whether the vehicle reports that it charges, that it discharges.
     charging: bool = False
     discharging: bool = False
     position: Position = field(repr=False)
@@ -88,19 +88,19 @@ class LevelPoint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hold:
-    """A level that isn't believed yet: since when, the newest report of it, and why."""
+    """A level that isn't accepted yet: since when, the newest report of it, and why."""
 
     since: datetime
     begun_at: datetime
     pending: LevelPoint
     is_fall: bool
-    # A rise that is possible, but faster than anything the vehicle says: it counts as charged once it is accepted.
+    # A rise that is possible, but faster than anything the vehicle reports: it counts as charged once it is accepted.
     is_unexplained: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Doubt:
-    """A change of the level that was believed and may still turn out to be a fault: the level before, and its kind."""
+    """A change of the level that was accepted and may still turn out to be a fault: the level before, and its kind."""
 
     before: LevelPoint
     kind: Literal["impossible", "fall", "rise"]
@@ -108,7 +108,7 @@ class Doubt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LevelMemory:
-    """What is kept of earlier levels: the last believed one, the one that is held, a doubt, the smallest step."""
+    """What is kept of earlier levels: the last accepted one, the one that is held, a doubt, the smallest step."""
 
     last: LevelPoint | None = None
     hold: Hold | None = None
@@ -118,7 +118,7 @@ class LevelMemory:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LevelVerdict:
-    """The result for one report: its level is believed, or held. `rebased`: nothing was charged since the last one."""
+    """The result for one report: its level is accepted, or held. `rebased`: nothing was charged since the last one."""
 
     memory: LevelMemory
     is_held: bool = False
@@ -151,7 +151,7 @@ def make_point(charge: ChargeMembers, position: Position) -> LevelPoint | None:
 
 
 def check_level(memory: LevelMemory, now: LevelPoint, vendor: str | None) -> LevelVerdict:
-    """Decide whether the level of the newest report is believed."""
+    """Decide whether the level of the newest report is accepted."""
     last, hold = memory.last, memory.hold
     if last is None:
         return LevelVerdict(memory=replace(memory, last=now))
@@ -168,7 +168,7 @@ def check_level(memory: LevelMemory, now: LevelPoint, vendor: str | None) -> Lev
 
 def _check_held_level(memory: LevelMemory, last: LevelPoint, hold: Hold, now: LevelPoint) -> LevelVerdict:
     if hold.is_fall and _has_returned(last, hold.pending, now):
-        # What a vehicle charges that says so is compared with the level that was shown meanwhile.
+        # What a vehicle charges that reports charging is compared with the level that was shown meanwhile.
         return _accept(memory, now, rebased=not now.charging)
     # With time, both levels can lead to the new one: then the nearer one counts.
     is_nearer = abs(now.level - hold.pending.level) < abs(now.level - last.level)
@@ -198,8 +198,8 @@ def is_possible_change(before: LevelPoint, after: LevelPoint, step: float | None
     slack = _get_slack(before, after, step)
     if change > 0:
         rate = max(before.rate or 0.0, after.rate or 0.0)
-        told = _get_percent(rate * 1.2 * minutes / 60, _get_capacity(before, after))
-        return change <= max(MAX_RISE_PER_MINUTE * minutes, told) + slack
+        by_power = _get_percent(rate * 1.2 * minutes / 60, _get_capacity(before, after))
+        return change <= max(MAX_RISE_PER_MINUTE * minutes, by_power) + slack
     if -change > _get_percent(_get_max_kwh_taken(before, after), _get_capacity(before, after)) + slack:
         return False
     return not (_is_parked(before, after) and _has_range_stayed(before, after))
@@ -231,7 +231,7 @@ def is_battery_swap(before: LevelPoint, after: LevelPoint, vendor: str | None) -
     if rise < MIN_SWAP_RISE or capacity is None or is_plugged_in or before.charging or after.charging:
         return False
     hours = _get_minutes(before, after) / 60
-    # A vehicle that stays where it is can't have been at a charger that it doesn't mention.
+    # A vehicle that stays where it is can't have been at a charger that it doesn't report.
     is_parked = has_moved(before.position, after.position) is not True
     is_too_fast = capacity * rise / 100 > MAX_UNPLUGGED_KW * hours
     is_swap_vendor = vendor in SWAP_VENDORS and after.at - before.at <= MAX_SWAP_GAP
@@ -276,7 +276,7 @@ def _accept(memory: LevelMemory, now: LevelPoint, *, rebased: bool, doubt: Doubt
 
 
 def _update_doubt(doubt: Doubt | None, last: LevelPoint, now: LevelPoint) -> Doubt | None:
-    """The doubt after a level that is believed: a new one, or the old one while the level stays where it is."""
+    """The doubt after a level that is accepted: a new one, or the old one while the level stays where it is."""
     is_active = last.charging or now.charging or last.discharging or now.discharging
     if is_active or has_moved(last.position, now.position) is True:
         return None
@@ -315,9 +315,9 @@ def _has_range_stayed(before: LevelPoint, after: LevelPoint) -> bool:
 
 
 def _get_max_discharge(before: LevelPoint, after: LevelPoint) -> float:
-    """The most that a discharging vehicle gives and takes: half as much again as it says."""
-    told = max(abs(before.rate or 0.0), abs(after.rate or 0.0))
-    return MAX_PARKED_KW + (told * 1.5 or MAX_UNTOLD_DISCHARGE_KW)
+    """The most that a discharging vehicle feeds and uses: half as much again as it reports."""
+    reported_kw = max(abs(before.rate or 0.0), abs(after.rate or 0.0))
+    return MAX_PARKED_KW + (reported_kw * 1.5 or MAX_UNREPORTED_DISCHARGE_KW)
 
 
 def _get_slack(before: LevelPoint, after: LevelPoint, step: float | None) -> float:

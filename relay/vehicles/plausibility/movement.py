@@ -59,7 +59,7 @@ def get_position(sample: RawSample, before: Position | None, *, plugged_in: bool
 
 
 def has_moved(before: Position, after: Position) -> bool | None:
-    """Whether the vehicle moved in between; None if nothing tells."""
+    """Whether the vehicle moved in between; None if that is unknown."""
     driven, distance = get_driven_km(before, after), get_distance_m(before.place, after.place)
     if (driven is not None and abs(driven) >= MIN_MOVED_KM) or (distance is not None and distance >= MIN_MOVED_METRES):
         return True

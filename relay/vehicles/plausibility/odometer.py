@@ -15,7 +15,7 @@ KM_PER_MILE = 1.609344
 MAX_UNIT_DEVIATION = 0.002
 """By what share a reading may differ from the one before in another unit; factors are 1.609 or 1.6093 as well."""
 MIN_UNIT_KM = 100.0
-"""Below this, readings in kilometres and miles can't be told apart from a drive."""
+"""Below this, readings in kilometres and miles can't be distinguished from a drive."""
 CONFIRMATIONS = 2
 CONFIRMATION_SPAN = timedelta(hours=24)
 """A reading that no drive explains is accepted after two more over this time, as after a change of the instrument."""
@@ -44,18 +44,13 @@ class PendingOdometer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OdometerState:
-    """The odometer after some readings. `km` is what is shown, `raw_km * factor` what the newest believed one said."""
+    """The odometer after some readings. `km` is what is shown, `raw_km * factor` the newest accepted reading."""
 
     at: datetime
     km: float
     raw_km: float
     factor: float = 1.0
     pending: PendingOdometer | None = None
-
-    @property
-    def shown_km(self) -> float:
-        """The odometer to show, in whole kilometres if it was converted."""
-        return self.km
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,19 +61,17 @@ class OdometerMemory:
     readings: tuple[OdometerReading, ...] = ()
 
 
-def add_reading(memory: OdometerMemory, reading: OdometerReading) -> OdometerMemory:
-    """`memory` with another reading. One that is older than the window changes nothing."""
-    return add_readings(memory, (reading,))
-
-
 def add_readings(memory: OdometerMemory, readings: Iterable[OdometerReading]) -> OdometerMemory:
-    """`memory` with more readings, in any order. Of two readings of one moment the newer version counts."""
+    """`memory` with more readings, in any order. Those older than the window change nothing.
+
+    Of two readings of one moment the newer version counts.
+    """
     by_time = {reading.at: reading for reading in memory.readings}
     for reading in readings:
         if memory.base is not None and reading.at <= memory.base.at:
             continue
-        known = by_time.get(reading.at)
-        if known is None or known.version < reading.version:
+        existing = by_time.get(reading.at)
+        if existing is None or existing.version < reading.version:
             by_time[reading.at] = reading
     ordered = [by_time[at] for at in sorted(by_time)]
     base = memory.base
@@ -100,13 +93,13 @@ def advance_odometer(state: OdometerState | None, reading: OdometerReading) -> O
     if state is None:
         return OdometerState(at=reading.at, km=reading.km, raw_km=reading.km)
     for factor in dict.fromkeys((state.factor, 1.0, KM_PER_MILE, 1 / KM_PER_MILE)):
-        believed = _believe_reading(state, reading, factor)
-        if believed is not None:
-            return believed
+        accepted = _accept_reading(state, reading, factor)
+        if accepted is not None:
+            return accepted
     return _hold_reading(state, reading)
 
 
-def _believe_reading(state: OdometerState, reading: OdometerReading, factor: float) -> OdometerState | None:
+def _accept_reading(state: OdometerState, reading: OdometerReading, factor: float) -> OdometerState | None:
     """The state if the reading, times `factor`, follows from the last one; None if it doesn't."""
     km = reading.km * factor
     driven = km - state.raw_km * state.factor

@@ -1,4 +1,4 @@
-"""Raw samples: what a vehicle said about itself at one moment, before anything is corrected.
+"""Raw samples: what a vehicle reported about itself at one moment, before anything is corrected.
 
 A sample is keyed by the time at which its charge state was true. The samples of a vehicle form a set: the order of
 reports and repeated reports don't matter, so neither do they matter for anything derived from the samples.
@@ -28,7 +28,7 @@ PLUGGED_IN_PREFIX = "PLUGGED_IN:"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChargeMembers:
-    """Members of Enode's chargeState, None where unknown: as the vehicle said them, or corrected.
+    """Members of Enode's chargeState, None where unknown: as the vehicle reported them, or corrected.
 
     Field names are JSON keys in `charging_samples.raw` and `vehicle_energy`: don't rename them.
     """
@@ -79,7 +79,7 @@ MEMBER_NAMES: Mapping[str, str] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawSample:
-    """What a vehicle said at one moment. Its charge state and its place each have the version of their event.
+    """What a vehicle reported at one moment. Its charge state and its place each have the version of their event.
 
     `odometer_at` and `located_at` are the times at which odometer and position were read.
     """
@@ -101,12 +101,12 @@ class RawSample:
 
 
 def is_known_state(state: str) -> bool:
-    """Whether a powerDeliveryState says if the vehicle is plugged in."""
+    """Whether a powerDeliveryState shows if the vehicle is plugged in."""
     return state == UNPLUGGED or state.startswith(PLUGGED_IN_PREFIX)
 
 
 def parse_raw_sample(report: VehicleReport) -> RawSample | None:
-    """The sample in a report; None for a partial report and for one that says nothing about charging."""
+    """The sample in a report; None for a partial report and for one without data about charging."""
     group = parse_object(report.vehicle, "chargeState")
     if report.is_partial or group is None:
         return None
@@ -167,7 +167,8 @@ def is_on_globe(latitude: float, longitude: float) -> bool:
 NULL_ISLAND_DEGREES = 0.001
 """About 100 m around 0/0."""
 MAX_ODOMETER_KM = 5_000_000.0
-"""No vehicle has driven that far (the record is 5.2 million km, of a car without a plug); 2^24 - 1 means unknown."""
+"""No electric vehicle has driven that far (the record of any car is 5.2 million km). Some vendors send 2^24 - 1 for
+an unknown odometer."""
 
 
 def is_possible_odometer(distance_km: float) -> bool:

@@ -1,12 +1,15 @@
-"""The plausibility stage: what a vehicle said at one moment becomes what is believed. A fold over samples, pure.
+"""The plausibility stage: checks each report of a vehicle, and corrects what can't be true. Pure functions.
 
 `check_sample` takes the memory of the samples before and a raw sample, and returns the new memory, which has the
-believed values and the names of the rules that changed something (docs/corrections.md describes each of them).
+checked values and the names of the rules that changed something (docs/corrections.md describes each of them).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
 
 from relay.vehicles.charging.samples import ChargeReading, ChargingSample
 from relay.vehicles.models import GroupVersion
@@ -33,8 +36,8 @@ RATE_IN_WATTS = "chargeRate:watts"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Belief:
-    """The charge state that is believed at a moment, and the names of the rules that changed it."""
+class CheckedCharge:
+    """The charge state at a moment after all checks, and the names of the rules that changed it."""
 
     charge: ChargeMembers = field(default_factory=ChargeMembers)
     discharging: bool = False
@@ -43,14 +46,15 @@ class Belief:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlausibilityMemory:
-    """All that checking the next sample needs. Stored as JSON in `vehicle_energy`: don't rename its fields.
+    """All that checking the next sample needs. Stored as JSON in `vehicle_energy`: don't rename its keys.
 
-    `belief` is what is shown of the sample `last`; `released` what would be shown if its level weren't held.
+    `checked`, whose key is `belief`, is what is shown of the sample `last`; `released` is what would be shown if its
+    level weren't held.
     """
 
     last: RawSample | None = None
-    belief: Belief = field(default_factory=Belief)
-    released: Belief | None = None
+    checked: Annotated[CheckedCharge, Field(alias="belief")] = field(default_factory=CheckedCharge)
+    released: CheckedCharge | None = None
     held_since: datetime | None = None
     position: Position | None = field(default=None, repr=False)
     levels: LevelMemory = field(default_factory=LevelMemory)
@@ -67,16 +71,16 @@ class PlausibilityMemory:
 def check_samples(
     memory: PlausibilityMemory, samples: Iterable[RawSample]
 ) -> tuple[PlausibilityMemory, list[ChargingSample]]:
-    """The memory after all of `samples`, which are in order of time, and what is believed of each."""
-    believed = []
+    """The memory after all of `samples`, which are in order of time, and each of them as checked."""
+    checked = []
     for sample in samples:
         memory, charging_sample = check_sample(memory, sample)
-        believed.append(charging_sample)
-    return memory, believed
+        checked.append(charging_sample)
+    return memory, checked
 
 
 def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[PlausibilityMemory, ChargingSample]:
-    """The memory after `sample`, which is newer than those before, and what is believed of it."""
+    """The memory after `sample`, which is newer than those before, and the sample as checked."""
     charge, rate_names, rates_in_watts = _correct_rate(memory, sample)
     charge, names = remove_impossible_values(charge)
     position = get_position(sample, memory.position, plugged_in=charge.is_plugged_in)
@@ -85,15 +89,15 @@ def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[Plausib
     resolved = _resolve_flags(memory, sample, _replace_held_level(charge, verdict), position)
     estimate = update_estimate(memory.estimate, sample.at, resolved.charge)
     shown, companion_names = _complete_rate(resolved.charge, estimate, sample.at, discharging=resolved.discharging)
-    released = Belief(
+    released = CheckedCharge(
         charge=replace(shown, level=charge.level),
         discharging=resolved.discharging,
         names=(*rate_names, *names, *resolved.names, *companion_names),
     )
-    belief = _hold_belief(memory.belief, released, verdict) if verdict.is_held else released
+    checked = _hold_charge(memory.checked, released, verdict) if verdict.is_held else released
     updated = PlausibilityMemory(
         last=sample,
-        belief=belief,
+        checked=checked,
         released=released if verdict.is_held else None,
         held_since=verdict.held_since,
         position=replace(position, is_late=position.is_late or verdict.is_place_late),
@@ -105,7 +109,7 @@ def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[Plausib
     )
     return updated, ChargingSample(
         at=sample.at,
-        reading=_read_belief(belief, resolved.charge.rate, verdict),
+        reading=_build_reading(checked, resolved.charge.rate, verdict),
         version=sample.version,
         place=sample.place,
         place_version=sample.place_version,
@@ -142,7 +146,7 @@ def _resolve_flags(
 
 
 def _replace_held_level(charge: ChargeMembers, verdict: LevelVerdict) -> ChargeMembers:
-    """`charge` with the level that is believed: a held level proves nothing."""
+    """`charge` with the last accepted level instead of a held one, which proves nothing."""
     last = verdict.memory.last
     return replace(charge, level=last.level) if verdict.is_held and last is not None else charge
 
@@ -170,10 +174,10 @@ def _complete_rate(
     return (shown, names) if rate is None else (replace(shown, rate=rate), (*names, ESTIMATED_RATE))
 
 
-def _hold_belief(before: Belief, released: Belief, verdict: LevelVerdict) -> Belief:
+def _hold_charge(before: CheckedCharge, released: CheckedCharge, verdict: LevelVerdict) -> CheckedCharge:
     """What is shown while the level is held: the level before, and after a fall all of the state before.
 
-    A fault that zeroes the level often zeroes the rest. A vehicle that says that it charges or discharges is believed.
+    A fault that zeroes the level often zeroes the rest. A vehicle that reports charging or discharging keeps its flags.
     """
     hold = verdict.memory.hold
     last = verdict.memory.last
@@ -196,21 +200,21 @@ def _hold_belief(before: Belief, released: Belief, verdict: LevelVerdict) -> Bel
     names = tuple(name for name in released.names if not name.startswith(("batteryLevel:", "range:")))
     names += (HELD_LEVEL,) if held.level != released.charge.level else ()
     names += (HELD_RANGE,) if held.range_km != released.charge.range_km else ()
-    return Belief(charge=held, discharging=discharging, names=names)
+    return CheckedCharge(charge=held, discharging=discharging, names=names)
 
 
-def _read_belief(belief: Belief, rate: float | None, verdict: LevelVerdict) -> ChargeReading:
+def _build_reading(checked: CheckedCharge, rate: float | None, verdict: LevelVerdict) -> ChargeReading:
     """The reading for the charging history. A rate that was estimated from the level isn't a measured power."""
-    charge = belief.charge
-    charging = False if belief.discharging else charge.is_charging
-    power = None if ESTIMATED_RATE in belief.names else charge.rate
+    charge = checked.charge
+    charging = False if checked.discharging else charge.is_charging
+    power = None if ESTIMATED_RATE in checked.names else charge.rate
     return ChargeReading(
         charging=charging,
-        discharging=belief.discharging if charging is not None or belief.discharging else None,
+        discharging=checked.discharging if charging is not None or checked.discharging else None,
         plugged_in=charge.is_plugged_in,
         soc=charge.level,
         power_kw=power if charging and power is not None and power > 0 else None,
-        discharge_kw=abs(rate) if belief.discharging and rate else None,
+        discharge_kw=abs(rate) if checked.discharging and rate else None,
         capacity_kwh=charge.capacity,
         step=verdict.memory.step,
         rebased=verdict.rebased,

@@ -14,29 +14,44 @@ from tests.e2e.chaos.installations import WebhookInstallation, WebhookServer
 from tests.e2e.simulated_enode import SimulatedEnode
 
 
-class VehicleChanger:
-    """Changes random vehicles in a thread, one change at a time, at a steady rate."""
+SECONDS_PER_KM = 20.0
+"""180 km/h: the relay holds back an odometer that runs faster than a car."""
 
-    STEPS = ({"activity": "plug_in"}, {"activity": "charge"}, {"activity": "stop"}, {"activity": "unplug"})
+
+class VehicleChanger:
+    """Changes random vehicles in a thread, one change at a time, at a steady rate: at least `events` times."""
+
+    # The last step is a second report without a plug: after a single one, the relay continues the session.
+    STEPS = (
+        {"activity": "plug_in"},
+        {"activity": "charge"},
+        {"activity": "stop"},
+        {"activity": "unplug"},
+        {"charge_limit": None},
+    )
 
     def __init__(self, enode: SimulatedEnode, generator: random.Random, events: int) -> None:
         self._enode, self._random, self.events = enode, generator, events
         self._interval = 1 / min(100, max(25, events / 120))
         self.changes = 0
         self._steps: Counter[str] = Counter()
-        self._odometers: dict[str, int] = {}
-        self._vehicle_ids = sorted(enode.get_vehicles())
+        vehicles = enode.get_vehicles()
+        self._odometers = {vehicle_id: vehicle["odometer"]["distance"] for vehicle_id, vehicle in vehicles.items()}
+        self._driven_at: dict[str, float] = {}
+        self._vehicle_ids = sorted(vehicles)
+        self._finish_requested = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     @property
     def is_done(self) -> bool:
-        return not self._thread.is_alive()
+        return self.changes >= self.events
 
     def finish(self) -> None:
-        """Wait for the thread, and fail if an error stopped it early."""
+        """Stop the thread, and fail if an error stopped it early."""
+        self._finish_requested.set()
         self._thread.join()
-        assert self.changes == self.events
+        assert self.is_done
 
     def run_all_steps(self) -> None:
         """Take every vehicle through all steps once more."""
@@ -45,23 +60,27 @@ class VehicleChanger:
                 self._enode.change_vehicle(vehicle_id, **self._next_step(vehicle_id))
 
     def _run(self) -> None:
-        while self.changes < self.events:
+        while not (self.is_done and self._finish_requested.is_set()):
             vehicle_id = self._random.choice(self._vehicle_ids)
             self._enode.change_vehicle(vehicle_id, **self._next_change(vehicle_id))
             self.changes += 1
             time.sleep(self._random.uniform(0, 2 * self._interval))
 
     def _next_change(self, vehicle_id: str) -> dict:
-        if self._random.random() < 0.3:
-            self._odometers[vehicle_id] = self._odometers.get(vehicle_id, 100_000) + 1
+        if time.monotonic() - self._driven_at.get(vehicle_id, -SECONDS_PER_KM) >= SECONDS_PER_KM:
+            self._driven_at[vehicle_id] = time.monotonic()
+            self._odometers[vehicle_id] += 1
             return {"odometer": self._odometers[vehicle_id]}
-        if self._random.random() < 0.3:
+        if self._random.random() < 0.4:
             return {"charge_limit": self._random.randrange(85, 100)}
         return self._next_step(vehicle_id)
 
     def _next_step(self, vehicle_id: str) -> dict:
         self._steps[vehicle_id] += 1
-        return self.STEPS[self._steps[vehicle_id] % len(self.STEPS)]
+        rounds, step = divmod(self._steps[vehicle_id], len(self.STEPS))
+        if "charge_limit" in self.STEPS[step]:
+            return {"charge_limit": 83 + rounds % 2}  # one that the vehicle doesn't have yet
+        return self.STEPS[step]
 
 
 def kill_processes(
@@ -71,14 +90,16 @@ def kill_processes(
     changer: VehicleChanger,
     generator: random.Random,
 ) -> Counter[str]:
-    """Kill and restart processes, and register endpoints again, until `changer` is done. Returns kills by process."""
+    """Kill and restart processes, and register endpoints again, until `changer` is done and each was killed.
+
+    Returns the kills by process.
+    """
     names = [*SERVERS, *WORKERS, POSTGRES]
     generator.shuffle(names)
     kills: Counter[str] = Counter()
-    # At least six kills: one of each process, and one more.
     changes_between_kills = max(min(60, changer.events // 6), changer.events // 40)
     next_kill_at = changes_between_kills // 2
-    while not changer.is_done:
+    while not changer.is_done or len(kills) < len(names):
         if changer.changes < next_kill_at:
             time.sleep(0.02)
             continue

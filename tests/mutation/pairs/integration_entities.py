@@ -135,7 +135,9 @@ PAIRS = (
         pairs=(
             Pair("revision <= known.revision:", "revision < known.revision:", "a record is applied twice"),
             Pair("return revision >= known.revision", "return True", "a late snapshot replaces a newer record"),
-            Pair("return known.heard_at <= since", "return True", "a late poll removes a vehicle that was just added"),
+            Pair(
+                "return known.received_at <= since", "return True", "a late poll removes a vehicle that was just added"
+            ),
             Pair("if since is not None and since < self._epoch_since:", "if False:", "an ended epoch comes back"),
         ),
     ),

@@ -23,9 +23,7 @@ PAIRS = (
             ),
             Pair("MIN_LEVEL_DROP = 3.0", "MIN_LEVEL_DROP = 2.0", "a level that fluctuates counts as driving"),
             Pair("MIN_LEVEL_DROP = 3.0", "MIN_LEVEL_DROP = 4.0", "a drop of 3 points doesn't count as driving"),
-            Pair(
-                "MIN_RETURNS = 2", "MIN_RETURNS = 1", "a car that was unplugged for once is believed to be plugged in"
-            ),
+            Pair("MIN_RETURNS = 2", "MIN_RETURNS = 1", "a car that was unplugged for once is shown as plugged in"),
             Pair("MIN_RETURNS = 2", "MIN_RETURNS = 3", "a car that returned to the cable twice isn't known for it"),
         ),
     ),

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 from uuid import UUID, uuid4
 
 import pytest
@@ -85,7 +86,7 @@ async def test_session_under_way_has_no_buttons(browser, add_session):
     for action in ("correct", "delete"):
         page = await browser.get(f"{PAGE}/{session_id}/{action}")
         assert page.status_code == 409
-        assert "The car is still charging" in page.text
+        assert "This session hasn't ended yet" in unescape(page.text)
 
 
 async def test_each_car_has_its_own_list_and_older_sessions_follow_on_its_page(

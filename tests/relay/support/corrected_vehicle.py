@@ -71,12 +71,12 @@ class CorrectedVehicle:
         known = self.samples.get(sample.at)
         self.samples[sample.at] = sample if known is None else merge_raw_samples(known, sample)
         if last is None or sample.at > last.at:
-            self.plausibility, believed = check_samples(self.plausibility, [sample])
-            self.readings.append(believed[0].reading)
+            self.plausibility, checked = check_samples(self.plausibility, [sample])
+            self.readings.append(checked[0].reading)
             return
         ordered = [self.samples[moment] for moment in sorted(self.samples)]
-        self.plausibility, believed = check_samples(PlausibilityMemory(), ordered)
-        self.readings = [sample.reading for sample in believed]
+        self.plausibility, checked = check_samples(PlausibilityMemory(), ordered)
+        self.readings = [sample.reading for sample in checked]
 
     @property
     def visible_groups(self):

@@ -273,7 +273,7 @@ def test_vehicle_that_drove_before_it_was_plugged_in_again_has_not_returned():
         assert not vehicle.is_held
 
 
-def test_another_vehicle_that_is_unplugged_long_after_it_was_full_is_believed():
+def test_another_vehicle_that_is_unplugged_long_after_it_was_full_is_shown_as_unplugged():
     vehicle = CorrectedVehicle(vendor="KIA")
     for minutes in (0, 600, 1200, 1800):
         vehicle.report_charge("PLUGGED_IN:COMPLETE", minutes)

@@ -258,6 +258,13 @@ def test_car_that_reports_its_odometer_after_the_drive_is_believed_from_its_firs
     assert not any(held[3:])
 
 
+@pytest.mark.parametrize(("state", "rebased"), [("PLUGGED_IN:STOPPED", True), ("PLUGGED_IN:CHARGING", False)])
+def test_level_that_returns_two_points_higher_charged_nothing_unless_the_car_says_so(vehicle, state, rebased):
+    for minutes, level in ((0, 72), (2, 0), (4, 74)):
+        vehicle.report_charge(state, minutes, level=level)
+    assert (vehicle.readings[-1].soc, vehicle.readings[-1].rebased) == (74, rebased)
+
+
 @pytest.mark.parametrize(
     ("after", "swapped"),
     [
