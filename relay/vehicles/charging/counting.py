@@ -74,7 +74,7 @@ def remember_counts(
         discharged_kwh=counters.counted_discharged_kwh,
     )
     if not derivation.history:
-        return remember_count(recent, newest)
+        return remember_count([_limit_count(count, newest) for count in recent], newest)
     now, remembered = _sum_energy(sessions), tuple[CountedEnergy, ...]()
     for at, periods in derivation.history:
         then = _count_earlier(sessions, periods)
@@ -86,6 +86,16 @@ def remember_counts(
         )
         remembered = remember_count(remembered, count)
     return remember_count(remembered, newest)
+
+
+def _limit_count(count: CountedEnergy, newest: CountedEnergy) -> CountedEnergy:
+    """An earlier count, but no more than the newest one: what turned out to be a fault isn't shown later."""
+    return CountedEnergy(
+        at=count.at,
+        kwh=min(count.kwh, newest.kwh),
+        home_kwh=min(count.home_kwh, newest.home_kwh),
+        discharged_kwh=min(count.discharged_kwh, newest.discharged_kwh),
+    )
 
 
 def shift_counts(

@@ -158,8 +158,17 @@ def measure_energy(last: ChargingSample, now: ChargingSample, *, assumed_kw: flo
     if now.reading.rebased:
         return MeasuredEnergy()
     if power and (duration <= MAX_POWER_HOLD or (level_kwh is None and now.reading.charging)):
-        return MeasuredEnergy(power_kwh=power * (duration / timedelta(hours=1)))
+        power_kwh = power * (duration / timedelta(hours=1))
+        if level_kwh is not None and _has_missed_power(last, now, power_kwh, level_kwh):
+            return MeasuredEnergy(soc_kwh=level_kwh)
+        return MeasuredEnergy(power_kwh=power_kwh)
     return MeasuredEnergy(soc_kwh=level_kwh or None)
+
+
+def _has_missed_power(last: ChargingSample, now: ChargingSample, power_kwh: float, level_kwh: float) -> bool:
+    """Whether a level shows more than a power that `last` didn't tell: it charged while a fault hid that."""
+    step_kwh = (now.reading.step or DEFAULT_STEP) * (now.reading.capacity_kwh or 0.0) / 100
+    return last.reading.charging is True and get_power_kw(last) is None and level_kwh > power_kwh + step_kwh
 
 
 def add_energy(total_kwh: float | None, more_kwh: float | None) -> float | None:

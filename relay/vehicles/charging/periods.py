@@ -192,6 +192,9 @@ def is_taken_back(period: ChargingPeriod, last: ChargingSample, now: ChargingSam
     before, after, start, end = last.reading.soc, now.reading.soc, period.soc_start, period.soc_end
     if before is None or after is None or start is None or end is None:
         return False
+    is_explained = period.left or has_moved(period.place, now.place)
+    if is_explained and not now.reading.returned:
+        return False  # it was unplugged and driven
     return abs(before - end) <= MIN_RISE_PLUGGED_IN and abs(after - start) <= MAX_RETURN_DIFFERENCE
 
 
@@ -207,7 +210,17 @@ def shift_level(period: ChargingPeriod, last: ChargingSample, now: ChargingSampl
     if before is None or after is None or period.soc_end is None:
         return replace(period, check=check)
     jump = after - before
-    return replace(period, check=check, soc_end=period.soc_end + jump, jumped=period.jumped + jump)
+    period = replace(period, check=check, soc_end=period.soc_end + jump)
+    if now.reading.returned and period.power_kwh is None and period.soc_kwh is not None:
+        return _remove_fault(period, jump * (now.reading.capacity_kwh or 0.0) / 100)
+    return replace(period, jumped=period.jumped + jump)
+
+
+def _remove_fault(period: ChargingPeriod, change_kwh: float) -> ChargingPeriod:
+    """`period`, whose energy is that of the level, without the energy of a rise that was a fault."""
+    kwh = max(0.0, (period.soc_kwh or 0.0) + change_kwh)
+    slices = NO_SLICES.add(period.started_at, period.ended_at, kwh)
+    return replace(period, soc_kwh=kwh, estimated=True, slices=slices)
 
 
 def resume_period(period: ChargingPeriod | None, sample: ChargingSample) -> ChargingPeriod | None:

@@ -28,6 +28,8 @@ class ChargeReading:
     step: float | None = None
     # The level before can't be compared with this one, and nothing was charged or discharged in between.
     rebased: bool = False
+    # The level before was a fault, and so was what the vehicle seemed to have charged up to then.
+    returned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

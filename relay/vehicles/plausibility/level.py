@@ -103,7 +103,9 @@ class Doubt:
     """A change of the level that was accepted and may still turn out to be a fault: the level before, and its kind."""
 
     before: LevelPoint
-    kind: Literal["impossible", "fall", "rise"]
+    kind: Literal["impossible", "fall", "rise", "charge"]
+    # When a fault began that ended charging: until then the level may have risen.
+    fell_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +125,8 @@ class LevelVerdict:
     memory: LevelMemory
     is_held: bool = False
     rebased: bool = False
+    # The last change of the level was a fault, and so was what it seemed to have charged.
+    returned: bool = False
     # The vehicle drove while its odometer and position stayed the same: it reports them only after a drive.
     is_place_late: bool = False
 
@@ -158,7 +162,7 @@ def check_level(memory: LevelMemory, now: LevelPoint, vendor: str | None) -> Lev
     if hold is not None:
         return _check_held_level(memory, last, hold, now)
     if memory.doubt is not None and _is_fault_over(memory.doubt, last, now, memory.step):
-        return _accept(memory, now, rebased=True)
+        return replace(_accept(memory, now, rebased=True), returned=True)
     if is_possible_change(last, now, memory.step):
         if _is_unexplained_rise(last, now, memory.step):
             return _start_hold(memory, now, is_fall=False, is_unexplained=True)
@@ -167,7 +171,7 @@ def check_level(memory: LevelMemory, now: LevelPoint, vendor: str | None) -> Lev
 
 
 def _check_held_level(memory: LevelMemory, last: LevelPoint, hold: Hold, now: LevelPoint) -> LevelVerdict:
-    if hold.is_fall and _has_returned(last, hold.pending, now):
+    if hold.is_fall and _has_returned(last, hold.pending, now, hold.begun_at):
         # What a vehicle charges that reports charging is compared with the level that was shown meanwhile.
         return _accept(memory, now, rebased=not now.charging)
     # With time, both levels can lead to the new one: then the nearer one counts.
@@ -180,7 +184,8 @@ def _check_held_level(memory: LevelMemory, last: LevelPoint, hold: Hold, now: Le
     if is_confirmed and now.at - hold.since >= MAX_HOLD:
         # A vehicle that charged since it fell has a reason to return.
         has_charged = now.charging or hold.pending.charging
-        doubt = Doubt(before=last, kind="impossible") if hold.is_fall and not has_charged else None
+        is_doubtful = hold.is_fall and not has_charged
+        doubt = Doubt(before=last, kind="impossible", fell_at=hold.begun_at) if is_doubtful else None
         return _accept(memory, now, rebased=not hold.is_unexplained, doubt=doubt)
     if is_contradicted:
         return _accept(memory, now, rebased=False)
@@ -242,7 +247,10 @@ def is_battery_swap(before: LevelPoint, after: LevelPoint, vendor: str | None) -
 def _is_fault_over(doubt: Doubt, last: LevelPoint, now: LevelPoint, step: float | None) -> bool:
     """Whether the level is back where it was before a change, so that the change was a fault."""
     if doubt.kind == "impossible":
-        return _has_returned(doubt.before, last, now)
+        return _has_returned(doubt.before, last, now, doubt.fell_at)
+    if doubt.kind == "charge":
+        is_fall = now.level < last.level and not is_possible_change(last, now, step)
+        return is_fall and now.position.plugged_in is True and _is_near(doubt.before, now, charged_until=now.at)
     if now.charging or last.charging or not _is_near(doubt.before, now):
         return False
     if has_moved(doubt.before.position, now.position) is True:
@@ -253,18 +261,28 @@ def _is_fault_over(doubt: Doubt, last: LevelPoint, now: LevelPoint, step: float 
     return now.level - last.level > charged + _get_slack(last, now, step)
 
 
-def _has_returned(before: LevelPoint, low: LevelPoint, now: LevelPoint) -> bool:
+def _has_returned(before: LevelPoint, low: LevelPoint, now: LevelPoint, fell_at: datetime | None) -> bool:
     """Whether the level is back where it was before it fell, though nothing charged the vehicle in between."""
-    if not _is_near(before, now) or low.charging or low.level >= now.level:
+    if not _is_near(before, now, charged_until=fell_at) or low.charging or low.level >= now.level:
         return False
     if now.charging and is_possible_change(low, replace(now, rate=None), None):
         return False
     return has_moved(before.position, now.position) is not True
 
 
-def _is_near(before: LevelPoint, now: LevelPoint) -> bool:
+def _is_near(before: LevelPoint, now: LevelPoint, *, charged_until: datetime | None = None) -> bool:
+    """Whether both levels are the same, but for what the vehicle lost and what it charged until a fault began."""
     drained = min(MAX_DRAIN, MAX_DRAIN_PER_HOUR * _get_minutes(before, now) / 60)
-    return -drained - MAX_RETURN_DIFFERENCE <= now.level - before.level <= MAX_RETURN_DIFFERENCE
+    charged = 0.0
+    if before.charging and charged_until is not None:
+        charged_kwh = _get_charging_kw(before, now) * ((charged_until - before.at) / timedelta(hours=1))
+        charged = _get_percent(charged_kwh, _get_capacity(before, now))
+    return -drained - MAX_RETURN_DIFFERENCE <= now.level - before.level <= charged + MAX_RETURN_DIFFERENCE
+
+
+def _get_charging_kw(before: LevelPoint, after: LevelPoint) -> float:
+    """The most with which a charging vehicle charges: what it says and a fifth, or else AC."""
+    return max(before.rate or 0.0, after.rate or 0.0) * 1.2 or MAX_AC_KW
 
 
 def _accept(memory: LevelMemory, now: LevelPoint, *, rebased: bool, doubt: Doubt | None = None) -> LevelVerdict:
@@ -277,10 +295,15 @@ def _accept(memory: LevelMemory, now: LevelPoint, *, rebased: bool, doubt: Doubt
 
 def _update_doubt(doubt: Doubt | None, last: LevelPoint, now: LevelPoint) -> Doubt | None:
     """The doubt after a level that is accepted: a new one, or the old one while the level stays where it is."""
-    is_active = last.charging or now.charging or last.discharging or now.discharging
-    if is_active or has_moved(last.position, now.position) is True:
-        return None
     change = now.level - last.level
+    if last.discharging or now.discharging or has_moved(last.position, now.position) is True:
+        return None
+    if doubt is not None and doubt.kind == "charge" and now.position.plugged_in is not True:
+        doubt = None  # from now on, driving explains a fall
+    if last.charging or now.charging:
+        is_steep = change >= MIN_REMEMBERED_CHANGE and not _is_near(last, now, charged_until=now.at)
+        is_same = doubt is not None and doubt.kind == "charge" and abs(change) <= MAX_RETURN_DIFFERENCE
+        return Doubt(before=last, kind="charge") if is_steep and last.charging else doubt if is_same else None
     if abs(change) >= MIN_REMEMBERED_CHANGE and last.state == now.state:
         return Doubt(before=last, kind="fall" if change < 0 else "rise")
     return doubt if abs(change) <= MAX_RETURN_DIFFERENCE else None

@@ -109,7 +109,7 @@ def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[Plausib
     )
     return updated, ChargingSample(
         at=sample.at,
-        reading=_build_reading(checked, resolved.charge.rate, verdict),
+        reading=_build_reading(checked, released, resolved.charge.rate, verdict),
         version=sample.version,
         place=sample.place,
         place_version=sample.place_version,
@@ -203,11 +203,17 @@ def _hold_charge(before: CheckedCharge, released: CheckedCharge, verdict: LevelV
     return CheckedCharge(charge=held, discharging=discharging, names=names)
 
 
-def _build_reading(checked: CheckedCharge, rate: float | None, verdict: LevelVerdict) -> ChargeReading:
-    """The reading for the charging history. A rate that was estimated from the level isn't a measured power."""
+def _build_reading(
+    checked: CheckedCharge, released: CheckedCharge, rate: float | None, verdict: LevelVerdict
+) -> ChargeReading:
+    """The reading for the charging history.
+
+    A rate that was estimated from the level, or is that of the report before a fault, isn't a measured power.
+    """
     charge = checked.charge
     charging = False if checked.discharging else charge.is_charging
-    power = None if ESTIMATED_RATE in checked.names else charge.rate
+    is_measured = released.charge.is_charging is True and ESTIMATED_RATE not in checked.names
+    power = charge.rate if is_measured else None
     return ChargeReading(
         charging=charging,
         discharging=checked.discharging if charging is not None or checked.discharging else None,
@@ -218,4 +224,5 @@ def _build_reading(checked: CheckedCharge, rate: float | None, verdict: LevelVer
         capacity_kwh=charge.capacity,
         step=verdict.memory.step,
         rebased=verdict.rebased,
+        returned=verdict.returned,
     )

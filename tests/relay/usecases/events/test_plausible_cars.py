@@ -81,6 +81,60 @@ async def test_jump_of_the_level_charged_nothing(car):
     await expect_nothing_charged(car)
 
 
+@pytest.mark.parametrize("after", ["charging", "complete"])
+async def test_full_level_while_charging_that_is_taken_back_charged_nothing(car, after):
+    """A car that reports no power, so that its energy is that of the level: 43 to 100 and back to 45 %."""
+    for minutes, level in ((0, 40), (5, 41), (10, 42), (15, 43), (20, 100)):
+        await car.report(minutes, "charging", level=level)
+    record = await car.report(25, after, level=45)
+    assert (record["vehicle"]["chargeState"]["batteryLevel"], record["corrections"]) == (45, [])
+    await car.report(60, after, level=45)
+    assert await car.list_sessions() == [pytest.approx(5 * 0.6)]
+    assert await car.get_lifetime_kwh() == pytest.approx(5 * 0.6)
+
+
+@pytest.mark.parametrize("state", ["stopped", "complete", "unplugged"])
+@pytest.mark.parametrize("kw", [7.2, 150], ids=str)
+@pytest.mark.parametrize("low", [[10], [10, 15, 20, 25], [10, 45], [10, 15, 20, 25, 30, 35, 40, 45]], ids=str)
+async def test_level_that_falls_to_zero_when_charging_ends_charged_nothing_more(car, state, kw, low):
+    """The level rose until the fault, so that it returns to more than it was at the last report."""
+    rise = round(kw / 12 / 0.6)
+    for minutes in (0, 5):
+        await car.report(minutes, "charging", level=30 + rise * minutes / 5, chargeRate=kw)
+    for minutes in low:
+        await car.report(minutes, state, level=0)
+    for minutes in (low[-1] + 5, low[-1] + 60):
+        record = await car.report(minutes, state, level=30 + 2 * rise)
+    assert record["vehicle"]["chargeState"]["batteryLevel"] == 30 + 2 * rise
+    assert await car.list_sessions() == [pytest.approx(kw / 6)]
+    assert await car.get_lifetime_kwh() == pytest.approx(kw / 6, abs=0.001)
+
+
+async def test_energy_charged_while_a_fault_hid_it_is_counted(car):
+    """The whole charge state is zero for 25 minutes of a charge."""
+    for minutes, level in ((0, 50), (15, 53)):
+        await car.report(minutes, "charging", level=level, chargeRate=7.2)
+    for minutes in (20, 25, 30, 35, 40):
+        await car.report(minutes, "unplugged", level=0, range=0)
+    for minutes, level in ((45, 59), (60, 62)):
+        await car.report(minutes, "charging", level=level, chargeRate=7.2)
+    assert await car.list_sessions() == [pytest.approx(7.2, abs=0.61)]
+    assert await car.list_transitions() == []
+
+
+@pytest.mark.parametrize("late", [10, 40])
+async def test_drive_after_a_short_charge_does_not_undo_it(car, late):
+    """The odometer comes only after the drive, so that the fall of the level is held at first."""
+    for minutes, level in ((0, 60), (20, 62)):
+        await car.report(minutes, "charging", level=level)
+    for minutes, state, level in ((40, "stopped", 64), (60, "unplugged", 64), (70, "unplugged", 57)):
+        await car.report(minutes, state, level=level)
+    for minutes in (70 + late, 90 + late):
+        record = await car.report(minutes, "unplugged", level=57, km=12355)
+    assert (record["vehicle"]["chargeState"]["batteryLevel"], record["corrections"]) == (57, [])
+    assert await car.list_sessions() == [pytest.approx(2.4)]
+
+
 @pytest.mark.parametrize("gap", [4, 40])
 async def test_battery_swap_is_no_session(car, gap):
     await car.report(0, "unplugged", level=20, vendor="NIO")

@@ -89,6 +89,7 @@ STORED_STATE = {
         "reading": {
             "charging": True, "discharging": None, "plugged_in": True, "soc": 50.0, "power_kw": 7.2,
             "discharge_kw": None, "capacity_kwh": 60.0, "step": None, "rebased": False,
+            "returned": False,
         },
         "version": "reading",
         "place": STORED_PLACE,
