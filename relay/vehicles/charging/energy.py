@@ -166,8 +166,8 @@ def measure_energy(last: ChargingSample, now: ChargingSample, *, assumed_kw: flo
 
 
 def _has_missed_power(last: ChargingSample, now: ChargingSample, power_kwh: float, level_kwh: float) -> bool:
-    """Whether a level shows more than a power that `last` didn't tell: it charged while a fault hid that."""
-    step_kwh = (now.reading.step or DEFAULT_STEP) * (now.reading.capacity_kwh or 0.0) / 100
+    """Whether a level shows more than a power that `last` lacked: it charged while a fault hid that."""
+    step_kwh = (now.reading.step or UNKNOWN_STEP) * (now.reading.capacity_kwh or 0.0) / 100
     return last.reading.charging is True and get_power_kw(last) is None and level_kwh > power_kwh + step_kwh
 
 
