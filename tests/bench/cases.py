@@ -15,6 +15,7 @@ from tests.bench.load import (
     build_update_event,
     open_session,
     post_in_turn,
+    read_marker,
     run_closed_loop,
     run_open_loop,
 )
@@ -178,9 +179,9 @@ async def read_markers(http, url: str, account: Account, received_at: dict[int, 
     async with http.get(f"{url}/api/ha/v2/stream", headers=account.headers, timeout=None) as response:
         assert response.status == 200, response.status
         async for line in response.content:
-            if b'"distance":' in line:
-                marker = int(line.rpartition(b'"distance":')[2].split(b",")[0].split(b"}")[0])
-                received_at.setdefault(marker, time.perf_counter())
+            if b'"longitude":' in line:
+                longitude = float(line.rpartition(b'"longitude":')[2].split(b",")[0].split(b"}")[0])
+                received_at.setdefault(read_marker(longitude), time.perf_counter())
 
 
 async def measure_scaling(environment: Environment, scale: Scale) -> list[Row]:

@@ -16,19 +16,19 @@ import custom_components.evconduit  # noqa: F401 - before Home Assistant's test 
 
 
 async def main() -> None:
-    """Record until a line arrives on stdin, then write the times by odometer value to a file."""
+    """Record until a line arrives on stdin, then write the times by longitude to a file."""
     url, key, user, output_path = (os.environ[f"BENCH_{name}"] for name in ("URL", "KEY", "USER", "OUTPUT"))
-    received_at: dict[int, float] = {}
+    received_at: dict[float, float] = {}
     async with async_test_home_assistant() as hass:
         hass.data.pop(DATA_CUSTOM_COMPONENTS)
 
         @callback
-        def record_odometer(event: Event) -> None:
+        def record_longitude(event: Event) -> None:
             state = event.data["new_state"]
-            if state is not None and "_odometer" in state.entity_id and state.state.replace(".", "").isdigit():
-                received_at.setdefault(int(float(state.state)), time.perf_counter())
+            if state is not None and "longitude" in state.attributes:
+                received_at.setdefault(state.attributes["longitude"], time.perf_counter())
 
-        hass.bus.async_listen(EVENT_STATE_CHANGED, record_odometer)
+        hass.bus.async_listen(EVENT_STATE_CHANGED, record_longitude)
         entry = MockConfigEntry(domain="evconduit", version=2, unique_id=user, data={"url": url, "api_key": key})
         entry.add_to_hass(hass)
         assert await hass.config_entries.async_setup(entry.entry_id)

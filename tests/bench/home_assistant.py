@@ -14,6 +14,7 @@ from tests.bench.load import (
     build_delivery,
     build_update_event,
     post_in_turn,
+    read_marker,
     run_closed_loop,
     run_open_loop,
 )
@@ -55,7 +56,7 @@ async def measure_entity_state(environment: Environment, scale: Scale) -> list[R
             await asyncio.to_thread(hass.communicate, "\n", 60)
         finally:
             hass.kill()
-    received_at = {int(marker): at for marker, at in json.loads(output_path.read_text()).items()}
+    received_at = {read_marker(float(longitude)): at for longitude, at in json.loads(output_path.read_text()).items()}
     durations = [max(received_at[marker] - sent_at[marker], 0) for marker in sent_at if marker in received_at]
     assert durations, "Home Assistant received no update"
     return [build_row(LoadResult(seconds=1, durations=durations), count)]

@@ -34,6 +34,8 @@ class Leg:
     contact: str = "usual"
 
 
+# Consumption with a trailer, as a multiple of that without.
+CAR_TRAILER, TRUCK_TRAILER = 2.2, 1.4
 MAX_PLUG_INS_AT_HOME = 2
 MAX_PLUG_INS_AWAY = 1
 
@@ -84,7 +86,8 @@ def _sleep(random: Random) -> Iterator[Leg]:
 def _drive(random: Random, profile: CarProfile, state: CarState, *, home: bool) -> Iterator[Leg]:
     spec = profile.spec
     usual = spec.kwh_per_km
-    styles = {"drive": usual, "tow a trailer": usual * 2.2, "descend": -usual * 0.8}
+    trailer = TRUCK_TRAILER if profile.size == "truck" else CAR_TRAILER
+    styles = {"drive": usual, "tow a trailer": usual * trailer, "descend": -usual * 0.8}
     if profile.is_hybrid:
         styles["drive on the engine"] = -0.5 * usual
     name = random.choices(list(styles), [6, 1, 0.7, 2][: len(styles)])[0]

@@ -1,7 +1,7 @@
-"""Show what is counted once it is settled, for vehicles that report nothing more: Enode sends nothing while nothing changes.
+"""Show what is counted once it is settled, for vehicles that report nothing more.
 
 The shown counters lag behind what late events may still lower (relay/vehicles/charging/counters.py). Usually the next
-sample lets them catch up; after a charge there may be none for days.
+sample lets them catch up. Enode sends nothing while nothing changes, so after a charge there may be none for days.
 """
 
 import asyncio

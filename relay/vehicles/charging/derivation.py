@@ -197,7 +197,7 @@ def _start_before(
 
 
 def _settle(period: ChargingPeriod, last: ChargingSample, now: ChargingSample) -> ChargingPeriod:
-    """`period` after what `now` says about the samples before."""
+    """`period` after what `now` shows about the samples before."""
     seen = view_sample(period.kind, last), view_sample(period.kind, now)
     if period.kind == "charge" and is_taken_back(period, last, now):
         return take_back(period)

@@ -32,7 +32,7 @@ class MeasuredEnergy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PowerCheck:
-    """What the level says about the energy of a period that was measured by power.
+    """What the level shows about the energy of a period that was measured by power.
 
     A level rises in steps, late, and is sometimes unknown: `unseen_kwh` is the energy of late that it may not show yet,
     part of `kwh`; `unknown_kwh` is the energy since it was last known, not part of it. Field names are JSON keys in
@@ -150,7 +150,7 @@ NO_CHECK = PowerCheck()
 
 
 def measure_energy(last: ChargingSample, now: ChargingSample, *, assumed_kw: float | None = None) -> MeasuredEnergy:
-    """The energy charged between the samples `last` and `now`. `assumed_kw` is the power where `last` tells none."""
+    """The energy charged between the samples `last` and `now`. `assumed_kw` is the power where `last` has none."""
     duration = now.at - last.at
     rise, capacity = get_soc_rise(last, now), now.reading.capacity_kwh
     level_kwh = capacity * rise / 100 if capacity and rise is not None else None
@@ -166,7 +166,7 @@ def measure_energy(last: ChargingSample, now: ChargingSample, *, assumed_kw: flo
 
 
 def _has_missed_power(last: ChargingSample, now: ChargingSample, power_kwh: float, level_kwh: float) -> bool:
-    """Whether a level shows more than a power that `last` didn't tell: it charged while a fault hid that."""
+    """Whether a level shows more than a power that `last` lacked: it charged while a fault hid that."""
     step_kwh = (now.reading.step or UNKNOWN_STEP) * (now.reading.capacity_kwh or 0.0) / 100
     return last.reading.charging is True and get_power_kw(last) is None and level_kwh > power_kwh + step_kwh
 

@@ -1,7 +1,8 @@
 """The evidence that a vehicle charged between two samples, by a table of rules. Pure functions.
 
 A rise of the level is the only evidence of charging that wasn't reported: the vehicle's cloud sent nothing, or two
-reports were far apart. How much it must rise depends on what else could have raised it: regeneration downhill, or a hybrid's engine.
+reports were far apart. How much it must rise depends on what else could have raised it: regeneration downhill, or a
+hybrid's engine.
 """
 
 from dataclasses import dataclass

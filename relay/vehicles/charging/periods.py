@@ -56,7 +56,7 @@ class ChargingPeriod:
 
     started_at: datetime
     ended_at: datetime
-    # The newest sample says that the vehicle is charging.
+    # Whether the vehicle was charging at the newest sample.
     open: bool
     # Time spent charging, without pauses.
     charged: timedelta = timedelta()
@@ -74,7 +74,7 @@ class ChargingPeriod:
     left_at: datetime | None = None
     # Percentage points by which the level jumped between readings that can't be compared.
     jumped: float = 0.0
-    # Some of the energy was taken from the level over a long gap, or nobody reported that the vehicle charged.
+    # Some of the energy was taken from the level over a long gap, or no report shows that the vehicle charged.
     estimated: bool = False
     # It lasted while neither power nor level was reported. A level that is known later doesn't disprove that.
     unmeasured: bool = False
@@ -117,7 +117,7 @@ class ChargingPeriod:
 
     @property
     def is_estimated(self) -> bool:
-        """Whether the level replaced power, or no report says that the vehicle charged."""
+        """Whether the level replaced power, or no report shows that the vehicle charged."""
         return self.estimated or self._excess_kwh > 0
 
     def distribute_energy(self, kwh: float) -> list[TimedEnergy]:

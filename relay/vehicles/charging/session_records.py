@@ -28,8 +28,8 @@ class SessionRecord(TypedDict):
     """Charging within one plug-in. Unknown values are null.
 
     `kind` is *discharge* for energy taken from the battery. `ended_at` is null while the session is open. `estimated`:
-    some of the energy was taken from the level over a long gap or against a wrong power, or no report says that the
-    vehicle charged. `cost_unknown` says why `cost` is null: the energy isn't known, the price of some of it isn't, or
+    some of the energy was taken from the level over a long gap or against a wrong power, or no report shows that the
+    vehicle charged. `cost_unknown` is why `cost` is null: the energy isn't known, the price of some of it isn't, or
     prices have several currencies; a discharge has no cost. `amended_at` is when a late or corrected report, or its
     owner, last changed the session after its end. `derived_energy_kwh` is `energy_kwh` before a correction by its
     owner.

@@ -13,7 +13,6 @@ from tests.e2e.chaos.cluster import POSTGRES, SERVERS, WORKERS, Cluster
 from tests.e2e.chaos.installations import WebhookInstallation, WebhookServer
 from tests.e2e.simulated_enode import SimulatedEnode
 
-
 SECONDS_PER_KM = 20.0
 """180 km/h: the relay holds back an odometer that runs faster than a car."""
 
