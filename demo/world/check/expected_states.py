@@ -5,15 +5,17 @@ Written from the specification, independently of the integration.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from demo.world.check.context import CheckContext, HomeAssistantView
 from demo.world.device_registry import Device
 from demo.world.hass_api import Json
 
-type ExpectedValue = str | float | None
+type ExpectedValue = str | float | datetime | None
 READY_SECONDS = 15.0
+MAX_LAST_SEEN_DELAY = timedelta(minutes=15)
+"""The integration shows this time in steps, to keep it out of the logbook."""
 
 
 def _format_flag(value: bool | None) -> str | None:  # noqa: FBT001 - the flag is the value
@@ -28,9 +30,9 @@ def _get_charge_power(charge_state: dict[str, Any]) -> float | None:
     return 0 if charge_state["isCharging"] is False else charge_state["chargeRate"]
 
 
-def _format_timestamp(value: str | None) -> str | None:
+def _parse_timestamp(value: str | None) -> datetime | None:
     # Home Assistant's states have whole seconds.
-    return None if value is None else datetime.fromisoformat(value).isoformat(timespec="seconds")
+    return None if value is None else datetime.fromisoformat(value).replace(microsecond=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ ENTITY_RULES = (
     EntityRule(
         key="sensor.odometer", offered_by=("odometer",), get_value=lambda vehicle: vehicle["odometer"]["distance"]
     ),
-    EntityRule(key="sensor.last_seen", offered_by=(), get_value=lambda vehicle: _format_timestamp(vehicle["lastSeen"])),
+    EntityRule(key="sensor.last_seen", offered_by=(), get_value=lambda vehicle: _parse_timestamp(vehicle["lastSeen"])),
     EntityRule(
         key="binary_sensor.plugged_in",
         offered_by=("chargeState",),
@@ -167,6 +169,8 @@ def _is_equal(shown: str | None, wanted: ExpectedValue) -> bool:
     if isinstance(wanted, str):
         return shown == wanted
     try:
+        if isinstance(wanted, datetime):
+            return shown is not None and timedelta() <= wanted - datetime.fromisoformat(shown) < MAX_LAST_SEEN_DELAY
         return shown is not None and float(shown) == float(wanted)
     except ValueError:
         return False

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -230,7 +229,7 @@ def test_no_text_costs_the_events_before_it(tokens, is_closed):
     assert [json.loads(event.payload)["n"] for event in delivery.events] == [0, 1]
 
 
-SIZE = 256 * 1024
+SIZE = 512 * 1024
 ADVERSARIAL = {
     "opening": lambda size: b"[" * size,
     "alternating": lambda size: b"[]" * (size // 2),
@@ -248,15 +247,7 @@ ADVERSARIAL = {
 
 
 @pytest.mark.parametrize("make_bad", ADVERSARIAL.values(), ids=ADVERSARIAL)
-def test_time_is_linear_in_the_size_of_a_bad_item(make_bad):
-    """Four times the text takes about four times as long; sixteen times would be quadratic."""
-    good = make_good_items(1)[0]
-    small, large = (measure(b"[" + good + b"," + make_bad(size) + b"]") for size in (SIZE // 4, SIZE))
-    assert large < 10 * small + 0.1
-
-
-def measure(body):
-    began = time.process_time()
-    delivery = parse_delivery(body)
+def test_large_bad_item_is_parsed_in_linear_time(make_bad):
+    """In quadratic time, it would take hours, and pytest-timeout would fail the test."""
+    delivery = parse_delivery(b"[" + make_good_items(1)[0] + b"," + make_bad(SIZE) + b"]")
     assert len(delivery.events) == 1
-    return time.process_time() - began
