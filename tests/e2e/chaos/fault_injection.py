@@ -34,6 +34,8 @@ class VehicleChanger:
         self._interval = 1 / min(100, max(25, events / 120))
         self.changes = 0
         self._steps: Counter[str] = Counter()
+        for vehicle_id in enode.get_vehicles():
+            enode.change_vehicle(vehicle_id, activity="park")  # it may be driving, as cars do at this time of day
         vehicles = enode.get_vehicles()
         self._odometers = {vehicle_id: vehicle["odometer"]["distance"] for vehicle_id, vehicle in vehicles.items()}
         self._driven_at: dict[str, float] = {}
@@ -44,13 +46,18 @@ class VehicleChanger:
 
     @property
     def is_done(self) -> bool:
-        return self.changes >= self.events
+        return self.changes >= self.events or not self._thread.is_alive()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether no error has stopped it."""
+        return self._thread.is_alive()
 
     def finish(self) -> None:
         """Stop the thread, and fail if an error stopped it early."""
         self._finish_requested.set()
         self._thread.join()
-        assert self.is_done
+        assert self.changes >= self.events
 
     def run_all_steps(self) -> None:
         """Take every vehicle through all steps once more."""
@@ -98,7 +105,7 @@ def kill_processes(
     kills: Counter[str] = Counter()
     changes_between_kills = max(min(60, changer.events // 6), changer.events // 40)
     next_kill_at = changes_between_kills // 2
-    while not changer.is_done or len(kills) < len(names):
+    while not changer.is_done or (len(kills) < len(names) and changer.is_alive):
         if changer.changes < next_kill_at:
             time.sleep(0.02)
             continue
