@@ -1,6 +1,9 @@
-"""Timestamps in the format of the API."""
+"""Timestamps in the format of the API, and the earliest time."""
 
 from datetime import UTC, datetime
+
+EARLIEST_TIME = datetime.min.replace(tzinfo=UTC)
+"""Before any time that occurs."""
 
 
 def format_timestamp(moment: datetime) -> str:

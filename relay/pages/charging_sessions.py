@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from relay.identity.web_sessions import SignedInUser
 from relay.kit.problems import Problem
 from relay.pages.forms import PostedForm
-from relay.pages.identifiers import PathId
+from relay.pages.identifiers import PathId, parse_id
 from relay.pages.rendering import get_translator, redirect_to, render_page
 from relay.pages.visitors import SignedInVisitor
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
@@ -48,7 +48,7 @@ async def show_sessions(
     before: BeforeQuery = None,
 ) -> Response:
     """Show the newest sessions of all vehicles, or a page of the sessions of one."""
-    vehicle_id = None if vehicle is None else _parse_vehicle_id(vehicle)
+    vehicle_id = None if vehicle is None else parse_id(vehicle)
     before = before if vehicle_id else None
     async with runtime.pool.connection() as connection:
         vehicles = await list_sessions_by_vehicle(
@@ -101,9 +101,7 @@ async def submit_deletion(
     request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, session_id: PathId, _form: PostedForm
 ) -> Response:
     """Delete the session."""
-    await delete_session(runtime, visitor.user_id, session_id)
-    async with runtime.pool.connection() as connection:
-        row = await find_session(connection, visitor.user_id, session_id)
+    row = await delete_session(runtime, visitor.user_id, session_id)
     return _redirect_to_vehicle(request, row["vehicle_id"], "sessions.notice.deleted")
 
 
@@ -166,13 +164,6 @@ def _validate_energy(text: str, energy_kwh: float | None) -> str | None:
     if energy_kwh is None:
         return "sessions.error.number"
     return None if 0 <= energy_kwh <= MAX_ENERGY_KWH else "sessions.error.range"
-
-
-def _parse_vehicle_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise Problem(404, "not-found", "No such vehicle.") from None
 
 
 def _redirect_to_vehicle(request: Request, vehicle_id: UUID, notice: str) -> Response:

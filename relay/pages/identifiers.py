@@ -1,4 +1,4 @@
-"""Ids in page paths."""
+"""Ids in the paths and queries of pages."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,7 +8,8 @@ from pydantic import BeforeValidator
 from relay.kit.problems import Problem
 
 
-def _parse_id(value: object) -> UUID:
+def parse_id(value: object) -> UUID:
+    """Parse a UUID. Raises Problem 404 if it is invalid."""
     try:
         return UUID(str(value))
     except ValueError:
@@ -16,5 +17,5 @@ def _parse_id(value: object) -> UUID:
         raise Problem(404, "not-found", "Nothing in your account has this id.") from None
 
 
-type PathId = Annotated[UUID, BeforeValidator(_parse_id)]
+type PathId = Annotated[UUID, BeforeValidator(parse_id)]
 """A UUID in a path. Raises Problem 404 if it is invalid."""

@@ -37,8 +37,12 @@ def apply_report(vehicle: Vehicle, report: VehicleReport, plausibility: Plausibi
 
     `plausibility` is that of the vehicle's newest sample after this report.
     """
-    vehicle = merge_vehicle_report(vehicle, report)
-    corrected = derive_corrections(vehicle.state, plausibility or PlausibilityMemory(), vehicle.corrected.memory)
+    return correct_vehicle(merge_vehicle_report(vehicle, report), report, plausibility or PlausibilityMemory())
+
+
+def correct_vehicle(vehicle: Vehicle, report: VehicleReport, plausibility: PlausibilityMemory) -> Vehicle:
+    """`vehicle`, which has the state after `report`, corrected. The second half of apply_report."""
+    corrected = derive_corrections(vehicle.state, plausibility, vehicle.corrected.memory)
     vehicle = replace(vehicle, corrected=corrected)
     live_at = _get_last_live_at(vehicle.corrected_groups, report)
     if vehicle.link_state == "broken" and live_at is not None and live_at > vehicle.link_since:

@@ -13,8 +13,9 @@ from pydantic import TypeAdapter
 
 from relay.gateways.enode.json_fields import parse_bool, parse_datetime, parse_float, parse_object
 from relay.kit.json_object import JsonObject
-from relay.kit.timestamps import format_timestamp
-from relay.vehicles.merge import GROUPS_WITH_OWN_TIME, parse_created_time, parse_version_time
+from relay.kit.timestamps import EARLIEST_TIME, format_timestamp
+from relay.vehicles.charging.derivation import MAX_GAP
+from relay.vehicles.merge import GROUPS_WITH_OWN_TIME, get_valid_time, parse_created_time, parse_version_time
 from relay.vehicles.models import CorrectionOverlay, GroupVersion, VehicleReport, VehicleState
 from relay.vehicles.plausibility.false_unplugged import has_left
 from relay.vehicles.plausibility.level import MAX_HOLD, Hold
@@ -31,7 +32,6 @@ from relay.vehicles.plausibility.raw_samples import (
     MEMBER_NAMES,
     ChargeMembers,
     RawSample,
-    get_valid_time,
     is_on_globe,
     is_possible_odometer,
     parse_charge_members,
@@ -41,8 +41,8 @@ from relay.vehicles.plausibility.stage import HELD_LEVEL, HELD_PLUG, CheckedChar
 
 MAX_CLOCK_AHEAD = timedelta(minutes=2)
 """How far a vendor's clock may be ahead of Enode's before a time is corrected."""
-MAX_CHARGING_AGE = timedelta(hours=8)
-"""How long a vehicle that can't be reached is shown as charging: MAX_GAP of the derivation."""
+MAX_CHARGING_AGE = MAX_GAP
+"""How long a vehicle that can't be reached is shown as charging: as long as the derivation assumes it."""
 EXPIRY_LEEWAY = timedelta(seconds=1)
 ACTIVE_STATES = frozenset({CHARGING, DISCHARGING})
 
@@ -249,6 +249,3 @@ def _is_ahead(source: Mapping[str, Any], key: str, created_at: datetime) -> bool
 
 def _to_json(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-EARLIEST_TIME = datetime.fromisoformat("0001-01-01T00:00:00+00:00")

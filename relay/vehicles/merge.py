@@ -56,6 +56,11 @@ def parse_created_time(version: GroupVersion) -> datetime | None:
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if is_time else None
 
 
+def get_valid_time(group: JsonObject, created_at: datetime) -> datetime:
+    """The time at which a group of a report was true: `lastUpdated`, but never later than its event."""
+    return min(parse_datetime(group, "lastUpdated") or created_at, created_at)
+
+
 def merge_report(state: VehicleState, report: VehicleReport) -> VehicleState:
     """`state` after `report`. Accepts any JSON object; merging the same report again changes nothing."""
     registers = _Registers(state)
@@ -100,8 +105,8 @@ def _get_valid_at(name: str, group: Any, report: VehicleReport) -> datetime | No
     if name == "lastSeen":
         seen = parse_datetime(report.vehicle, "lastSeen")
         return seen and min(seen, report.created_at)
-    updated = parse_datetime(group, "lastUpdated") if name in GROUPS_WITH_OWN_TIME and isinstance(group, dict) else None
-    return min(updated or report.created_at, report.created_at)
+    has_own_time = name in GROUPS_WITH_OWN_TIME and isinstance(group, dict)
+    return get_valid_time(group, report.created_at) if has_own_time else report.created_at
 
 
 def _build_version(at: datetime | None, value: Any, report: VehicleReport) -> GroupVersion:

@@ -17,7 +17,14 @@ from uuid import UUID
 from relay.gateways.enode.json_fields import parse_datetime, parse_object, parse_text
 from relay.kit.database import Connection
 from relay.vehicles import links, repository
-from relay.vehicles.changes import apply_report, build_change, create_link, create_vehicle, merge_vehicle_report
+from relay.vehicles.changes import (
+    apply_report,
+    build_change,
+    correct_vehicle,
+    create_link,
+    create_vehicle,
+    merge_vehicle_report,
+)
 from relay.vehicles.corrections import merge_odometers
 from relay.vehicles.merge import merge_states
 from relay.vehicles.models import SmartCharging, Vehicle, VehicleChange, VehicleLink, VehicleReport
@@ -54,7 +61,7 @@ class ReportTarget:
 
     def build_changes(self, plausibility: PlausibilityMemory) -> list[VehicleChange]:
         """The changes by the report. `plausibility` is that of the vehicle's newest sample after it."""
-        after = apply_report(self.vehicle, self.report, plausibility)
+        after = correct_vehicle(self.vehicle, self.report, plausibility)
         change = build_change(self.before, after, self.links, self.report.created_at)
         change = replace(change, has_new_link=self.has_new_link)
         return [change] if self.duplicate is None else [self.duplicate, change]

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from relay.gateways.enode.json_fields import parse_bool, parse_object, parse_text
+from relay.gateways.enode.json_fields import parse_object
 from relay.kit.json_object import JsonObject
 from relay.vehicles.models import ChargeFlags
-
-PLUGGED_IN_PREFIX = "PLUGGED_IN:"
+from relay.vehicles.plausibility.raw_samples import COMPLETE, FAULT, is_known_state, parse_charge_members
 
 type TransitionRule = Callable[[ChargeFlags, ChargeFlags], bool]
 
@@ -27,20 +26,13 @@ RULES: tuple[tuple[str, TransitionRule], ...] = (
 
 def parse_charge_flags(vehicle: JsonObject) -> ChargeFlags:
     """The charge flags in Enode's vehicle object. States other than UNPLUGGED and PLUGGED_IN:* count as UNKNOWN."""
-    group = parse_object(vehicle, "chargeState") or {}
-    delivery = parse_text(group, "powerDeliveryState") or "UNKNOWN"
-    is_known = delivery == "UNPLUGGED" or delivery.startswith(PLUGGED_IN_PREFIX)
-    plugged_in = _get_first_known(
-        parse_bool(group, "isPluggedIn"), delivery.startswith(PLUGGED_IN_PREFIX) if is_known else None
-    )
-    charging = _get_first_known(
-        parse_bool(group, "isCharging"), delivery == "PLUGGED_IN:CHARGING" if is_known else None
-    )
+    charge = parse_charge_members(parse_object(vehicle, "chargeState") or {})
+    is_known = charge.state is not None and is_known_state(charge.state)
     return ChargeFlags(
-        plugged_in=plugged_in,
-        charging=False if charging is None and plugged_in is False else charging,
-        fault=delivery == "PLUGGED_IN:FAULT" if is_known else None,
-        complete=delivery == "PLUGGED_IN:COMPLETE" or parse_bool(group, "isFullyCharged") is True,
+        plugged_in=charge.is_plugged_in,
+        charging=charge.is_charging,
+        fault=charge.state == FAULT if is_known else None,
+        complete=charge.state == COMPLETE or charge.full is True,
     )
 
 

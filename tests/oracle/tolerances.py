@@ -1,4 +1,4 @@
-"""How far the relay's energy may be from the physical truth: what nobody can know from the reports, and 3 %.
+"""How far the relay's energy may be from the physical truth: what the reports leave open, and 3 %.
 
 For each charge (charging within one plug-in, with pauses of up to 30 minutes), with `step` the reported level's step in
 kWh of the reported capacity:

@@ -96,8 +96,8 @@ async def correct_session_energy(
     return await _change_session(runtime, user_id, session_id, correct)
 
 
-async def delete_session(runtime: Runtime, user_id: UUID, session_id: UUID) -> None:
-    """Delete a session; nothing happens if it is deleted. Raises Problem 404, and 409 for one that is under way."""
+async def delete_session(runtime: Runtime, user_id: UUID, session_id: UUID) -> DictRow:
+    """Delete a session, unless it is deleted, and return it. Raises Problem 404, and 409 for one that is under way."""
 
     async def delete(connection: Connection, row: DictRow) -> bool:
         if row["deleted_by_owner"]:
@@ -106,7 +106,7 @@ async def delete_session(runtime: Runtime, user_id: UUID, session_id: UUID) -> N
         stated_kwh = await find_stated_energy(connection, row["vehicle_id"], parse_session_row(row).period)
         return await save_correction(connection, row, energy_kwh=stated_kwh, is_deleted=True)
 
-    await _change_session(runtime, user_id, session_id, delete)
+    return await _change_session(runtime, user_id, session_id, delete)
 
 
 async def restore_session(runtime: Runtime, user_id: UUID, session_id: UUID) -> DictRow:

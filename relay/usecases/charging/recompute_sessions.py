@@ -114,7 +114,8 @@ async def _recompute_vehicle(
     async with connection.transaction() as transaction:
         await advance_feed(connection, user_id, 0)
         # Read again: an event may have changed it while the lock was awaited.
-        [vehicle] = [each for each in await repository.list_of_user(connection, user_id) if each.id == vehicle_id]
+        vehicle = await repository.find_vehicle(connection, vehicle_id)
+        assert vehicle is not None  # noqa: S101 - rows of vehicles are deleted with the account only, under this lock
         name = get_display_name(vehicle.corrected_groups)
         report_start(name, samples)
         sessions_before, counters_before = await _read_recorded(connection, vehicle_id)

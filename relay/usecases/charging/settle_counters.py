@@ -14,8 +14,10 @@ from psycopg.rows import dict_row, scalar_row
 
 from relay.feed.sequence import advance_feed
 from relay.kit.database import Connection, Pool, fetch_all
+from relay.kit.stored_times import format_interval, is_due
 from relay.usecases.calls.runtime import Runtime
 from relay.usecases.feed.record_change import bump_vehicle_revisions
+from relay.vehicles.charging.counters import LAG
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +25,7 @@ SETTLE_INTERVAL_SECONDS = 30.0
 BATCH_SIZE = 500
 """Users per round; those left over are due in the next one."""
 
-# A time further ahead than a sample can have set was written by a clock that has been put right since.
-_IS_DUE: LiteralString = "(e.settle_at <= now() or e.settle_at > now() + interval '10 minutes')"
+_IS_DUE: LiteralString = is_due("e.settle_at", format_interval(LAG))
 LIST_USERS_DUE: LiteralString = f"""
 select distinct v.user_id from vehicle_energy e join vehicles v on v.id = e.vehicle_id where {_IS_DUE} limit %s
 """  # noqa: S608 - our own constant

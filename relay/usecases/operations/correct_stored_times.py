@@ -20,6 +20,7 @@ from relay.kit.database import Connection
 from relay.kit.stored_times import format_interval
 from relay.usecases.account.delete_account import MAX_TRY_AHEAD as MAX_DELETION_TRY_AHEAD
 from relay.usecases.linking.create_link_page import PAGE_LIFETIME
+from relay.vehicles.charging.counters import LAG
 from relay.vehicles.corrections import EXPIRY_LEEWAY, MAX_CHARGING_AGE
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     *_list_recorded(
         "users", "closed_at", "created_at", "disabled_at", "refreshed_at", "approved_at", "accepted_terms_at"
     ),
-    StoredTime(table="vehicle_energy", column="settle_at", max_ahead="interval '10 minutes'"),
+    StoredTime(table="vehicle_energy", column="settle_at", max_ahead=format_interval(LAG)),
     *_list_recorded("vehicle_links", "linked_at", "seen_at", "ended_at"),
     *_list_recorded(
         "vehicles", "link_since", "gone_at", "created_at", "updated_at", "refreshed_at", "chosen_at", "broken_at"

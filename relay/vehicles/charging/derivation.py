@@ -107,16 +107,6 @@ def iterate_states(state: DerivationState, samples: Iterable[ChargingSample]) ->
         yield state
 
 
-def derive_periods(
-    start: DerivationState, samples: Iterable[ChargingSample]
-) -> tuple[list[ChargingPeriod], DerivationState]:
-    """The proven periods from the newest one of `start` on, in order, and the state after the last of `samples`."""
-    state, periods = start, [start.period] if start.period else []
-    for state, periods in iterate_periods(start, samples):  # noqa: B007 - the last ones are returned
-        pass
-    return [period for period in periods if period.is_proven], state
-
-
 def derive(start: DerivationState, samples: Sequence[ChargingSample], *, keep: timedelta) -> Derivation:
     """What follows from `samples`, in order of time, and what followed before those of the last `keep`."""
     state, periods, history = start, [start.period] if start.period else [], deque[Moment]()

@@ -9,6 +9,7 @@ from psycopg.rows import DictRow, class_row, dict_row, scalar_row
 from psycopg.types.json import Jsonb
 
 from relay.kit.database import Connection, fetch_all, fetch_one
+from relay.kit.timestamps import EARLIEST_TIME
 from relay.vehicles.charging.counters import EnergyCounters
 from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.home import HomeLocation
@@ -90,7 +91,6 @@ DELETE_ARCHIVED_SAMPLES: LiteralString = """
 with deleted as (delete from charging_samples where vehicle_id = %s and at <= %s)
 update vehicle_energy set base = %s where vehicle_id = %s
 """
-EARLIEST_TIME = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

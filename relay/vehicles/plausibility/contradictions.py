@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 
 from relay.vehicles.plausibility.movement import Position, has_moved
 from relay.vehicles.plausibility.raw_samples import (
+    ASSUMED_STEP,
     CHARGING,
     COMPLETE,
     DISCHARGING,
+    FAULT,
     PLUGGED_IN_PREFIX,
     STOPPED,
     UNPLUGGED,
@@ -20,9 +22,8 @@ from relay.vehicles.plausibility.raw_samples import (
 
 MIN_DISCHARGE_KW = 0.5
 """A smaller negative rate is what the vehicle's electronics need."""
-DEFAULT_STEP = 1.0
 
-IDLE_STATES = frozenset({STOPPED, COMPLETE, "PLUGGED_IN:NO_POWER", "PLUGGED_IN:FAULT"})
+IDLE_STATES = frozenset({STOPPED, COMPLETE, "PLUGGED_IN:NO_POWER", FAULT})
 """States in which the battery isn't charging. INITIALIZING isn't among them: a vendor may call it charging."""
 
 
@@ -141,7 +142,7 @@ def resolve_contradictions(
     memory = _update_claim(memory, charge, position)
     change = 0.0 if memory is None or charge.level is None else charge.level - memory.level
     is_parked = memory is not None and has_moved(memory.position, position) is not True
-    enough = step or DEFAULT_STEP
+    enough = step or ASSUMED_STEP
     is_proven = memory is not None and (memory.is_proven or (is_parked and change >= enough))
     if memory is not None:
         memory = replace(memory, is_proven=is_proven)

@@ -14,7 +14,7 @@ from relay.vehicles.plausibility.movement import (
     get_driven_km,
     has_moved,
 )
-from relay.vehicles.plausibility.raw_samples import CHARGING, DISCHARGING, ChargeMembers
+from relay.vehicles.plausibility.raw_samples import ASSUMED_STEP, CHARGING, DISCHARGING, ChargeMembers
 
 MAX_PARKED_KW = 15.0
 """The most that a parked vehicle takes from its battery: preconditioning at frost, heater and battery (about 12 kW)."""
@@ -36,8 +36,6 @@ UNKNOWN_CAPACITY_KWH = 10.0
 """Assumed where the capacity is unknown: that of a plug-in hybrid, so that its true falls pass."""
 USUAL_CAPACITY_KWH = 60.0
 """Assumed where a capacity that is too small would hide a fault."""
-ASSUMED_STEP = 1.0
-"""Most vendors report whole percents."""
 COARSE_STEP = 5.0
 """Some vendors report multiples of five."""
 MIN_STEP = 0.1

@@ -9,19 +9,22 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from relay.gateways.enode.json_fields import parse_bool, parse_datetime, parse_float, parse_object, parse_text
+from relay.gateways.enode.json_fields import parse_bool, parse_float, parse_object, parse_text
 from relay.kit.json_object import JsonObject
 from relay.vehicles.charging.samples import UNKNOWN_PLACE, VehiclePlace
-from relay.vehicles.merge import format_version_time
+from relay.vehicles.merge import format_version_time, get_valid_time
 from relay.vehicles.models import GroupVersion, VehicleReport
 
 MAX_TEXT_LENGTH = 64
 """Longer texts aren't states or vendors. Samples are stored with each vehicle, so they must stay small."""
+ASSUMED_STEP = 1.0
+"""The step of a level whose own isn't known yet: most vendors report whole percents."""
 
 UNPLUGGED = "UNPLUGGED"
 CHARGING = "PLUGGED_IN:CHARGING"
 STOPPED = "PLUGGED_IN:STOPPED"
 COMPLETE = "PLUGGED_IN:COMPLETE"
+FAULT = "PLUGGED_IN:FAULT"
 DISCHARGING = "PLUGGED_IN:DISCHARGING"
 PLUGGED_IN_PREFIX = "PLUGGED_IN:"
 
@@ -174,11 +177,6 @@ an unknown odometer."""
 def is_possible_odometer(distance_km: float) -> bool:
     """Whether a vehicle can have driven that far."""
     return 0 <= distance_km <= MAX_ODOMETER_KM
-
-
-def get_valid_time(group: JsonObject, created_at: datetime) -> datetime:
-    """The time at which a group of a report was true: `lastUpdated`, but never later than its event."""
-    return min(parse_datetime(group, "lastUpdated") or created_at, created_at)
 
 
 def merge_raw_samples(one: RawSample, other: RawSample) -> RawSample:

@@ -65,13 +65,6 @@ ACCEPTED: tuple[AcceptedRow, ...] = (
         reason="Without an overlay both are equal; the condition saves a copy.",
     ),
     AcceptedRow(
-        module="relay/vehicles/transitions.py",
-        function="parse_charge_flags",
-        old='delivery = parse_text(group, "powerDeliveryState") or "UNKNOWN"',
-        new='delivery = parse_text(group, "powerDeliveryState") or "XXUNKNOWNXX"',
-        reason="Every text that is no known state counts as unknown.",
-    ),
-    AcceptedRow(
         module="relay/vehicles/vin.py",
         function="normalize_vin",
         old='text = re.sub(r"[\\s-]", "", vin or "").upper()',

@@ -149,8 +149,8 @@ PAIRS = (
                 "sessions of a merged vehicle don't count as changed",
             ),
             Pair(
-                "0001-01-01T00:00:00+00:00",
-                "2026-11-23T12:07:00+00:00",
+                "base.last.at if base.last else EARLIEST_TIME",
+                'base.last.at if base.last else datetime.fromisoformat("2026-11-23T12:07:00+00:00")',
                 "samples from before a certain date are ignored",
             ),
         ),

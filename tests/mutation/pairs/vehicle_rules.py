@@ -63,7 +63,7 @@ PAIRS = (
                 ("frozenset({STOPPED, COMPLETE", "frozenset({COMPLETE", "STOPPED"),
                 ("{STOPPED, COMPLETE, ", "{STOPPED, ", "COMPLETE"),
                 ('"PLUGGED_IN:NO_POWER", ', "", "NO_POWER"),
-                (', "PLUGGED_IN:FAULT"})', "})", "FAULT"),
+                (", FAULT})", "})", "FAULT"),
             )
         ),
     ),

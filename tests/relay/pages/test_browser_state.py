@@ -19,7 +19,7 @@ from relay.pages.cookies import (
     set_flash_cookie,
 )
 from relay.pages.csrf import get_csrf_token, is_cross_site, is_valid_csrf_token, set_visit_cookie
-from relay.pages.identifiers import _parse_id
+from relay.pages.identifiers import parse_id
 
 KEY = b"k" * 32
 HTTP = SimpleNamespace(is_https=False, secret_key=KEY)
@@ -161,9 +161,9 @@ def test_browser_without_cookies_begins_a_visit_of_a_day():
 @pytest.mark.parametrize("text", ["", "1", "x" * 36, "00000000-0000-0000-0000-00000000000", None])
 def test_invalid_id_in_a_path_is_answered_like_an_unknown_one(text):
     with pytest.raises(Problem) as raised:
-        _parse_id(text)
+        parse_id(text)
     assert (raised.value.status, raised.value.slug) == (404, "not-found")
 
 
 def test_id_in_a_path_is_parsed():
-    assert _parse_id("00000000-0000-0000-0000-000000000001") == UUID(int=1)
+    assert parse_id("00000000-0000-0000-0000-000000000001") == UUID(int=1)

@@ -1,5 +1,6 @@
 """Build charging samples in tests: times are minutes after noon, levels percent, powers kW."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from relay.vehicles.charging.counters import EnergyCounters
-from relay.vehicles.charging.derivation import DerivationState, derive_periods
+from relay.vehicles.charging.derivation import DerivationState, derive
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.samples import ChargeReading, ChargingSample, VehiclePlace
 from relay.vehicles.charging.sessions import ChargingSession
@@ -109,6 +110,14 @@ def merge_by_time(samples):
     for sample in samples:
         merged[sample.at] = merge_samples(merged[sample.at], sample) if sample.at in merged else sample
     return [merged[moment] for moment in sorted(merged)]
+
+
+def derive_periods(
+    start: DerivationState, samples: Sequence[ChargingSample]
+) -> tuple[list[ChargingPeriod], DerivationState]:
+    """The proven periods from the newest one of `start` on, in order, and the state after the last of `samples`."""
+    derivation = derive(start, samples, keep=timedelta())
+    return list(derivation.periods), derivation.state
 
 
 def derive_sessions(*samples):

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.charging.derivation import DerivationState, derive_periods
+from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.samples import VehiclePlace
 from tests.relay.support.charging import (
     BATTERY_KWH,
     at,
     charging,
+    derive_periods,
     derive_sessions,
     histories,
     make_sample,

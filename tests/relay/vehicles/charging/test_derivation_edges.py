@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.charging.derivation import DerivationState, advance_state, derive_periods, iterate_states
+from relay.vehicles.charging.derivation import DerivationState, advance_state, iterate_states
 from relay.vehicles.charging.samples import ChargeReading, VehiclePlace
 from relay.vehicles.charging.slices import NO_SLICES
 from tests.relay.support.charging import (
     at,
     charging,
+    derive_periods,
     derive_sessions,
     histories,
     make_sample,

@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.vehicles.charging.derivation import DerivationState, derive_periods
-from tests.relay.support.charging import BATTERY_KWH, PLACE, at, charging, derive_sessions, merge_by_time, stopped
+from relay.vehicles.charging.derivation import DerivationState
+from tests.relay.support.charging import (
+    BATTERY_KWH,
+    PLACE,
+    at,
+    charging,
+    derive_periods,
+    derive_sessions,
+    merge_by_time,
+    stopped,
+)
 
 
 def discharging(minutes, soc=None, power=None, **more):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from relay.vehicles.charging.counters import CountedEnergy, EnergyCounters
-from relay.vehicles.charging.derivation import DerivationState, derive_periods
+from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.energy import PowerCheck
 from relay.vehicles.charging.ledger import ChargingLedger
 from relay.vehicles.charging.owner_corrections import OwnerCorrection
@@ -30,7 +30,7 @@ from relay.vehicles.charging.sessions import ChargingSession
 from relay.vehicles.charging.slices import NO_SLICES, EnergySlices
 from relay.vehicles.plausibility.raw_samples import ChargeMembers
 from relay.vehicles.plausibility.stage import PlausibilityMemory, check_samples
-from tests.relay.support.charging import histories, make_raw, merge_by_time, random_samples
+from tests.relay.support.charging import derive_periods, histories, make_raw, merge_by_time, random_samples
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ONE = NOON + timedelta(hours=1)

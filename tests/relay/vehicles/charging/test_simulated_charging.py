@@ -22,8 +22,8 @@ from demo.enode.physics import (
     with_battery_percent,
     with_power,
 )
-from relay.vehicles.charging.derivation import DerivationState, derive_periods
-from tests.relay.support.charging import make_sample
+from relay.vehicles.charging.derivation import DerivationState
+from tests.relay.support.charging import derive_periods, make_sample
 
 BUILD = CarSpec(battery_kwh=60, kwh_per_km=0.155, cruise_kmh=62, phases=3, amps=16, loop_km=64)
 STEP_SECONDS = 20
