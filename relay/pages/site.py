@@ -58,6 +58,7 @@ GENERIC_SLUGS = frozenset(
 def install_pages(app: FastAPI) -> None:
     """Add the pages, static files and handlers to the app."""
     app.router.routes.extend(PAGES.routes)
+    app.mount(api_reference.SWAGGER_UI_PATH, StaticFiles(directory=api_reference.SWAGGER_UI_DIR), name="swagger-ui")
     app.mount("/static", StaticFiles(directory=WEB_DIR / "static"), name="static")
     app.add_exception_handler(RedirectRequiredError, _handle_redirect)
 
