@@ -121,6 +121,7 @@ async def _open_runtime(settings: Settings, stack: AsyncExitStack, pool: Pool, w
         enode=enode,
         version=VERSION,
         public_url=settings.base_url,
+        has_public_url=settings.public_url is not None or settings.mode == "cloud",
         request_poll=partial(wakers.poll.wake, [NO_USER_ID]),
         link_origins=settings.link_origins,
         outbound=outbound,
