@@ -13,6 +13,7 @@ SUPERVISOR_ADDRESS = "172.30.32.2"
 _INGRESS_PATH = re.compile(r"/[A-Za-z0-9_\-/]{1,200}", re.ASCII)
 _USER_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _STATE_KEY = "ingress_user"
+_HTTPS_STATE_KEY = "ingress_https"
 _FORBIDDEN_BODY = b"This port only serves Home Assistant's ingress. Open the relay from Home Assistant.\n"
 
 
@@ -37,7 +38,10 @@ class IngressMiddleware:
             await send({"type": "http.response.body", "body": _FORBIDDEN_BODY})
             return
         prefix = headers.get(b"x-ingress-path", b"").decode("latin-1")
-        inner = {**scope, "state": {**scope.get("state", {}), _STATE_KEY: user}}
+        # Home Assistant sets it to the scheme that the browser uses. Of several proxies, the first is the browser's.
+        scheme = headers.get(b"x-forwarded-proto", b"").decode("latin-1").partition(",")[0].strip().lower()
+        state = {**scope.get("state", {}), _STATE_KEY: user, _HTTPS_STATE_KEY: scheme == "https"}
+        inner = {**scope, "state": state}
         if _INGRESS_PATH.fullmatch(prefix) and "//" not in prefix:
             inner["root_path"] = prefix.rstrip("/")
             inner["path"] = inner["root_path"] + scope["path"]
@@ -48,3 +52,8 @@ def find_ingress_user_id(request: Request) -> str | None:
     """Return Home Assistant's id of the user of an ingress request; None for a request on another port."""
     user: str | None = getattr(request.state, _STATE_KEY, None)
     return user
+
+
+def is_ingress_https(request: Request) -> bool:
+    """Return whether the browser of an ingress request reaches Home Assistant by HTTPS; False if that is unknown."""
+    return getattr(request.state, _HTTPS_STATE_KEY, False)

@@ -117,18 +117,28 @@ def _clear_notice(request: Request, response: Response, runtime: Runtime) -> Non
 
 def get_security_headers(request: Request, *, form_targets: str = "'self'") -> Mapping[str, str]:
     """Security headers of every page: no scripts, no third-party content, no caching."""
-    runtime: Runtime = request.app.state.runtime
     # Home Assistant shows pages from ingress in a frame. No other site may frame them.
     frames = "'none'" if find_ingress_user_id(request) is None else "'self'"
-    headers = {
-        "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-        f"form-action {form_targets}; frame-ancestors {frames}",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
+    sources = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'"
+    return _get_common_headers(request) | {
+        "Content-Security-Policy": f"{sources}; form-action {form_targets}; frame-ancestors {frames}",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
         # Pages hold personal data and CSRF tokens, so not even the Back button may show a stored copy.
         "Cache-Control": "no-store",
     }
+
+
+def get_static_headers(request: Request) -> Mapping[str, str]:
+    """Security headers of static files, which browsers may cache and which load nothing themselves."""
+    return _get_common_headers(request) | {
+        "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+
+def _get_common_headers(request: Request) -> dict[str, str]:
+    runtime: Runtime = request.app.state.runtime
+    headers = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
     if runtime.is_https:
         headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
     return headers

@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
-from fastapi.staticfiles import StaticFiles
 
 from relay.kit.problems import TITLES, Problem
 from relay.pages import (
@@ -20,7 +19,8 @@ from relay.pages import (
 )
 from relay.pages.rendering import get_page_path, redirect_to, render_page
 from relay.pages.sign_in import owner_link, register, sign_in_page, terms, with_supabase
-from relay.pages.translations import DEFAULT_LANGUAGE, WEB_DIR, load_texts
+from relay.pages.static_files import install_static_files
+from relay.pages.translations import DEFAULT_LANGUAGE, load_texts
 from relay.pages.visitors import RedirectRequiredError
 
 ROUTERS = (
@@ -58,7 +58,7 @@ GENERIC_SLUGS = frozenset(
 def install_pages(app: FastAPI) -> None:
     """Add the pages, static files and handlers to the app."""
     app.router.routes.extend(PAGES.routes)
-    app.mount("/static", StaticFiles(directory=WEB_DIR / "static"), name="static")
+    install_static_files(app)
     app.add_exception_handler(RedirectRequiredError, _handle_redirect)
 
 
