@@ -82,6 +82,8 @@ MODULES: tuple[ModuleRow, ...] = (
     ),
     ModuleRow(
         modules=(
+            "relay/kit/client_network.py",
+            "relay/kit/http_limits.py",
             "relay/kit/ingress.py",
             "relay/kit/middleware.py",
             "relay/kit/outbound_addresses.py",
