@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from relay.kit.problems import Problem
+from relay.kit.security_events import SecurityEvent, log_security_event
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.operations.collect_metrics import MeasuredMetric, collect_metrics
 
@@ -16,6 +17,23 @@ class StatusRecord(TypedDict):
     """Metrics by name; a metric with a label has a value for each label."""
 
     figures: dict[str, float | dict[str, float] | None]
+
+
+INTERNAL_KEY_FAILURES_TO_REPORT = 5
+"""A mistyped key is no event; so many wrong ones are."""
+
+
+class InternalKeyFailures:
+    """Counts wrong internal keys, and reports every fifth of this process as a security event."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def count(self) -> None:
+        """Count one wrong key."""
+        self._count += 1
+        if self._count % INTERNAL_KEY_FAILURES_TO_REPORT == 0:
+            log_security_event(SecurityEvent.INTERNAL_KEY_FAILURES, count=INTERNAL_KEY_FAILURES_TO_REPORT)
 
 
 def create_metrics_router(internal_key: str, registry: CollectorRegistry) -> APIRouter:
@@ -46,12 +64,15 @@ def create_metrics_router(internal_key: str, registry: CollectorRegistry) -> API
 
 
 def _require_internal_key(internal_key: str) -> Callable[..., Awaitable[None]]:
+    failures = InternalKeyFailures()
+
     async def require_internal_key(
         x_internal_api_key: Annotated[str | None, Header()] = None,
         authorization: Annotated[str | None, Header()] = None,
     ) -> None:
         received_key = x_internal_api_key or (authorization or "").removeprefix("Bearer ")
         if not hmac.compare_digest(received_key.encode("utf-8", "replace"), internal_key.encode()):
+            failures.count()
             raise Problem(
                 401,
                 "unauthorized",

@@ -9,11 +9,12 @@ import re
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from relay.kit.security_events import SecurityEvent, log_security_event
+
 SUPERVISOR_ADDRESS = "172.30.32.2"
 _INGRESS_PATH = re.compile(r"/[A-Za-z0-9_\-/]{1,200}", re.ASCII)
 _USER_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _STATE_KEY = "ingress_user"
-_HTTPS_STATE_KEY = "ingress_https"
 _FORBIDDEN_BODY = b"This port only serves Home Assistant's ingress. Open the relay from Home Assistant.\n"
 
 
@@ -33,15 +34,14 @@ class IngressMiddleware:
         headers = dict(scope["headers"])
         user = headers.get(b"x-remote-user-id", b"").decode("latin-1")
         client = scope.get("client")
-        if client is None or client[0] != self._peer or not _USER_ID.fullmatch(user):
+        is_supervisor = client is not None and client[0] == self._peer
+        if not is_supervisor or not _USER_ID.fullmatch(user):
+            log_security_event(SecurityEvent.INGRESS_REFUSED, reason="user" if is_supervisor else "address")
             await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
             await send({"type": "http.response.body", "body": _FORBIDDEN_BODY})
             return
         prefix = headers.get(b"x-ingress-path", b"").decode("latin-1")
-        # Home Assistant sets it to the scheme that the browser uses. Of several proxies, the first is the browser's.
-        scheme = headers.get(b"x-forwarded-proto", b"").decode("latin-1").partition(",")[0].strip().lower()
-        state = {**scope.get("state", {}), _STATE_KEY: user, _HTTPS_STATE_KEY: scheme == "https"}
-        inner = {**scope, "state": state}
+        inner = {**scope, "state": {**scope.get("state", {}), _STATE_KEY: user}}
         if _INGRESS_PATH.fullmatch(prefix) and "//" not in prefix:
             inner["root_path"] = prefix.rstrip("/")
             inner["path"] = inner["root_path"] + scope["path"]
@@ -56,4 +56,6 @@ def find_ingress_user_id(request: Request) -> str | None:
 
 def is_ingress_https(request: Request) -> bool:
     """Return whether the browser of an ingress request reaches Home Assistant by HTTPS; False if that is unknown."""
-    return getattr(request.state, _HTTPS_STATE_KEY, False)
+    # Home Assistant sets the header to the browser's scheme. If there are several proxies, the first is the browser's.
+    scheme = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return find_ingress_user_id(request) is not None and scheme == "https"

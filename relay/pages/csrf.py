@@ -13,6 +13,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from relay.kit.ingress import find_ingress_user_id
+from relay.kit.security_events import SecurityEvent, log_security_event
 from relay.pages.cookies import SESSION_COOKIE, VISIT_COOKIE, read_cookie, set_cookie
 from relay.usecases.calls.runtime import Runtime
 
@@ -50,6 +51,13 @@ def is_valid_csrf_token(request: Request, runtime: Runtime, token: str) -> bool:
     return binding is not None and hmac.compare_digest(
         _sign_binding(runtime.secret_key, binding).encode(), token.encode()
     )
+
+
+def report_refused_form(request: Request) -> None:
+    """Log a security event for a form without the token of this browser, or from another site."""
+    # The path may contain the token of a link, so the log gets the route only.
+    route = getattr(request.scope.get("route"), "path", "unknown")
+    log_security_event(SecurityEvent.FORM_TOKEN_REFUSED, route=route)
 
 
 def _find_token_binding(request: Request, runtime: Runtime) -> TokenBinding | None:

@@ -25,10 +25,10 @@ HTTP = SimpleNamespace(is_https=False, secret_key=KEY)
 HTTPS = SimpleNamespace(is_https=True, secret_key=KEY)
 
 
-def create_request(cookies="", ingress_user=None, root_path="", *, ingress_https=False, **headers):
+def create_request(cookies="", ingress_user=None, root_path="", **headers):
     raw = [(b"cookie", cookies.encode("latin-1"))] if cookies else []
     raw += [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    state = {} if ingress_user is None else {"ingress_user": ingress_user, "ingress_https": ingress_https}
+    state = {} if ingress_user is None else {"ingress_user": ingress_user}
     return Request({"type": "http", "headers": raw, "state": state, "root_path": root_path})
 
 
@@ -74,11 +74,12 @@ INGRESS = {"ingress_user": "0" * 32, "root_path": PREFIX}
         (HTTPS, {}, "__Host-evconduit_session", "/", True),
         (HTTP, {"root_path": "/evc"}, "evconduit_session", "/evc/", False),
         (HTTPS, {"root_path": "/evc"}, "__Secure-evconduit_session", "/evc/", True),
+        (HTTP, {"x_forwarded_proto": "https"}, "evconduit_session", "/", False),
         (HTTP, INGRESS, "evconduit_session", f"{PREFIX}/", False),
         (HTTPS, INGRESS, "evconduit_session", f"{PREFIX}/", False),
-        (HTTP, INGRESS | {"ingress_https": True}, "__Secure-evconduit_session", f"{PREFIX}/", True),
+        (HTTP, INGRESS | {"x_forwarded_proto": "https"}, "__Secure-evconduit_session", f"{PREFIX}/", True),
         # Home Assistant may leave the prefix out, but the host is never the relay's alone.
-        (HTTP, {"ingress_user": "0" * 32, "ingress_https": True}, "__Secure-evconduit_session", "/", True),
+        (HTTP, {"ingress_user": "0" * 32, "x_forwarded_proto": "https"}, "__Secure-evconduit_session", "/", True),
     ],
 )
 def test_cookie_has_the_prefix_path_and_attributes_of_its_place(runtime, place, name, path, is_secure):
