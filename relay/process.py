@@ -127,6 +127,7 @@ async def _open_runtime(settings: Settings, stack: AsyncExitStack, pool: Pool, w
         outbound=outbound,
         secret_key=settings.load_secret_key(),
         mode=settings.mode,
+        login_command=settings.login_command,
         verify_supabase_token=make_token_verifier(sign_in.supabase.token_verifier) if sign_in else None,
         supabase_sign_in=sign_in,
         delete_supabase_user=sign_in.supabase.auth.delete_user if sign_in else None,
