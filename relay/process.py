@@ -127,6 +127,7 @@ async def _open_runtime(settings: Settings, stack: AsyncExitStack, pool: Pool, w
         outbound=outbound,
         secret_key=settings.load_secret_key(),
         mode=settings.mode,
+        login_command=settings.login_command,
         verify_supabase_token=make_token_verifier(sign_in.supabase.token_verifier) if sign_in else None,
         is_recent_supabase_sign_in=make_recent_sign_in_check(sign_in.supabase.token_verifier) if sign_in else None,
         supabase_sign_in=sign_in,

@@ -89,6 +89,9 @@ class Settings(BaseModel):
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
     oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    login_command: str = Field(
+        "evconduit login", min_length=1, max_length=200, pattern=r"^[ -~]+$", validation_alias="EVCONDUIT_LOGIN_COMMAND"
+    )
     outbound_allow: str = Field("", validation_alias="EVCONDUIT_OUTBOUND_ALLOW")
     supabase_url: HttpUrl | None = Field(None, validation_alias="SUPABASE_URL")
     supabase_anon_key: SecretStr | None = Field(None, validation_alias="SUPABASE_ANON_KEY")

@@ -38,10 +38,10 @@ _templates.env.lstrip_blocks = True
 def render_page(request: Request, template: str, /, *, status: int = 200, **context: object) -> HTMLResponse:
     """Render the template as a response.
 
-    Besides `context` the template gets `visitor` (None if nobody is signed in), `mode`, `version`, `notice`, `path`,
-    `at(path)` for the address of a page, `csrf` for forms, and `t`, `n`, `word`, `number`, `date`, `moment` and `ago`
-    of the visitor's Translator. `form_targets` in the context is the CSP source list `form-action`, which also applies
-    to redirects after a form is posted.
+    Besides `context` the template gets `visitor` (None if nobody is signed in), `mode`, `login_command`, `version`,
+    `notice`, `path`, `at(path)` for the address of a page, `csrf` for forms, and `t`, `n`, `word`, `number`, `date`,
+    `moment` and `ago` of the visitor's Translator. `form_targets` in the context is the CSP source list `form-action`,
+    which also applies to redirects after a form is posted.
     """
     runtime: Runtime = request.app.state.runtime
     visitor = getattr(request.state, "visitor", None)
@@ -52,6 +52,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
         {
             "visitor": visitor,
             "mode": runtime.mode,
+            "login_command": runtime.login_command,
             "version": version("evconduit-relay"),
             "notice": _read_notice(request, runtime),
             "path": get_page_path(request),

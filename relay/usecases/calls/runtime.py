@@ -63,6 +63,8 @@ class Runtime:
     # The relay's secret key. Keys derived from it are the same in every process and after every start.
     secret_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     mode: Mode = "self-hosted"
+    # The command by which the owner of a self-hosted relay gets a link to sign in, as pages show it.
+    login_command: str = "evconduit login"
     # Whether OAuth may redirect to a Home Assistant's own address, local addresses included.
     allows_local_redirects: bool = False
     # What each plan grants: calls, push, vehicles.
