@@ -4,11 +4,13 @@ For each charge (charging within one plug-in, with pauses of up to 30 minutes), 
 kWh of the reported capacity:
 
 * Told power is true:    3 % of the energy + rounding of the power (0.05 kW * time)
-                         + min(what polling hides of the power's changes, step)
+                         + min(what polling hides of the power's changes, step + error of the capacity)
                          + step for each gap that only the level measures (over 30 minutes, or power never told)
 * Power not told, wrong: step + what the battery gained or lost between the polls otherwise (driving, standby)
 * A fault of the day:    one more step
 
+`Error of the capacity`: where polling hides more than a step, the level measures better, by the capacity that the
+vehicle reports: up to 10 % more than the true one. No report has the true capacity.
 `What polling hides`: the sum over polls' intervals of (highest - lowest power) * time.
 A charge may be missed if the reports can't prove it: see `_is_provable`.
 """
@@ -188,7 +190,10 @@ def _set_power_tolerance(charge: Charge, gaps: list[Gap], step: float | None, sc
     by_level = [gap for gap in gaps if gap not in by_power and gap.truth.charged_kwh > 0]
     hidden = sum(gap.truth.spread_kwh for gap in by_power)
     allowed = MAX_ERROR * charge.kwh + POWER_ROUNDING_KW * hours
-    allowed += hidden if step is None else min(hidden, step)
+    if step is not None:
+        measured_by_level = sum(gap.truth.charged_kwh for gap in by_power if gap.truth.spread_kwh > step)
+        hidden = min(hidden, step + measured_by_level * abs(scale - 1))
+    allowed += hidden
     for gap in by_level:
         charged = gap.truth.charged_kwh
         if step is None:
