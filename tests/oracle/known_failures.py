@@ -3,6 +3,4 @@
 The tests are strict: what no longer fails must be removed from this table.
 """
 
-KNOWN_FAILURES: dict[int | str, str] = {
-    "createdAt in the past": "a reading is dated back to a createdAt that is before its lastUpdated",
-}
+KNOWN_FAILURES: dict[int | str, str] = {}
