@@ -12,7 +12,8 @@ kWh of the reported capacity:
 `Error of the capacity`: where polling hides more than a step, the level measures better, by the capacity that the
 vehicle reports: up to 10 % more than the true one. No report has the true capacity.
 `What polling hides`: the sum over polls' intervals of (highest - lowest power) * time.
-A charge may be missed if the reports can't prove it: see `_is_provable`.
+A charge may be missed if the reports can't prove it: see `_is_provable`. Nobody knows what was charged after the last
+report, and a report of charging is one of the charge during which it was made, not of one in the silence before it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -99,6 +100,8 @@ def list_charges(day: Day, arrivals: Sequence[Arrival], *, is_power_true: bool, 
         charge.window = (touching[0].truth.start, touching[-1].truth.end)
         charge.max_gap = max(gap.seconds for gap in touching)
         _set_tolerance(day, charge, touching, is_power_true=is_power_true)
+        if charge.end > gaps[-1].truth.end:
+            charge.must_be_found, charge.allowed_kwh = False, charge.allowed_kwh + charge.kwh
         step = _get_step_kwh(day)
         if charge.expected_kwh is not None and step is not None:
             charge.allowed_kwh += steps_for_fault * step
@@ -162,7 +165,11 @@ def _get_step_kwh(day: Day) -> float | None:
 def _set_tolerance(day: Day, charge: Charge, gaps: list[Gap], *, is_power_true: bool) -> None:
     capacity, step = day.profile.told_capacity, _get_step_kwh(day)
     flag = "PLUGGED_IN:DISCHARGING" if charge.is_discharge else "PLUGGED_IN:CHARGING"
-    charge.is_seen = any(flag in (gap.before["powerDeliveryState"], gap.after["powerDeliveryState"]) for gap in gaps)
+    charge.is_seen = any(
+        report["powerDeliveryState"] == flag and charge.start <= at <= charge.end
+        for gap in gaps
+        for at, report in ((gap.truth.start, gap.before), (gap.truth.end, gap.after))
+    )
     scale = 1.0 if capacity is None else capacity / day.profile.spec.battery_kwh
     tells_power = not charge.is_discharge and any(gap.told_power for gap in gaps)
     charge.must_be_found = charge.is_seen or all(_is_provable(day, gap) for gap in gaps)

@@ -16,7 +16,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from relay.vehicles.charging.energy import MAX_POWER_EXCESS, MAX_POWER_HOLD, UNKNOWN_STEP, get_power_kw, get_soc_rise
+from relay.vehicles.charging.energy import (
+    MAX_POWER_EXCESS,
+    MAX_POWER_HOLD,
+    UNKNOWN_STEP,
+    get_power_kw,
+    get_soc_rise,
+)
 from relay.vehicles.charging.evidence import MAX_SILENCE, get_min_rise, has_moved
 from relay.vehicles.charging.periods import (
     ChargingPeriod,

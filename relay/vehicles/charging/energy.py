@@ -170,7 +170,17 @@ def measure_energy(last: ChargingSample, now: ChargingSample, *, assumed_kw: flo
         if level_kwh is not None and _has_missed_power(last, now, power_kwh, level_kwh):
             return MeasuredEnergy(soc_kwh=level_kwh)
         return MeasuredEnergy(power_kwh=power_kwh)
+    if level_kwh and rise is not None and not last.reading.charging and duration <= MAX_POWER_HOLD:
+        level_kwh = _limit_first_step(now, rise, level_kwh, duration)
     return MeasuredEnergy(soc_kwh=level_kwh or None)
+
+
+def _limit_first_step(now: ChargingSample, rise: float, level_kwh: float, duration: timedelta) -> float:
+    """The energy of a rise since a report before charging: of one step, no more than a steady power has charged."""
+    power, step = get_power_kw(now), now.reading.step
+    if power is None or power > MAX_STEADY_KW or step is None or rise > step:
+        return level_kwh
+    return min(level_kwh, power * (duration / timedelta(hours=1)))
 
 
 def _has_missed_power(last: ChargingSample, now: ChargingSample, power_kwh: float, level_kwh: float) -> bool:

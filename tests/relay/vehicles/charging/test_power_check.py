@@ -172,6 +172,21 @@ def test_rise_before_the_first_report_of_charging_is_that_of_the_last_half_hour_
     assert session.started_at == at(7 - 30 if kwh > 1.5 else 7)
 
 
+@pytest.mark.parametrize(
+    ("kw", "kwh"),
+    [
+        pytest.param(3.0, 0.35, id="less than the step"),
+        pytest.param(22.0, 2.5, id="more than the step"),
+        pytest.param(None, 2.5, id="unknown"),
+        pytest.param(22.1, 2.5, id="a fast charger, which may have been faster before"),
+    ],
+)
+def test_rise_before_the_first_report_of_charging_is_no_more_than_a_steady_power_charges(kw, kwh):
+    samples = [stopped(0, 40, place=PLACE), charging(7, 45, kw, place=PLACE)]
+    [session] = derive_sessions(*with_step(5.0, *samples))
+    assert session.energy_kwh == pytest.approx(kwh)
+
+
 @given(st.data())
 def test_true_power_is_counted_whatever_the_step_and_the_lag_of_the_level(data):
     """A vehicle whose level is exact but rounded down to its step, and reported some samples late.
