@@ -8,14 +8,12 @@ hybrid's engine.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from relay.vehicles.charging.home import get_distance_m
 from relay.vehicles.charging.samples import ChargingSample, VehiclePlace
+from relay.vehicles.places import is_elsewhere
 
 MAX_SILENCE = timedelta(hours=48)
 """The longest time between two samples over which a rise of the level proves anything. A weekend at a charger."""
-MIN_MOVE_KM = 0.5
-"""Odometers are read in whole kilometres or miles at most vendors; less than this is rounding."""
-MIN_MOVE_M = 500.0
+MIN_MOVE_METRES = 500.0
 """Positions of a parked vehicle scatter by tens of metres, in garages by hundreds."""
 MAX_HYBRID_CAPACITY_KWH = 30.0
 """Batteries up to this size are taken for those of plug-in hybrids, whose engine charges while driving."""
@@ -66,14 +64,8 @@ def get_min_rise(last: ChargingSample, now: ChargingSample) -> float | None:
 
 
 def has_moved(before: VehiclePlace, after: VehiclePlace) -> bool | None:
-    """Whether the vehicle moved, by odometer or position; None when neither is known at both moments."""
-    answers = []
-    if before.odometer_km is not None and after.odometer_km is not None:
-        answers.append(abs(after.odometer_km - before.odometer_km) >= MIN_MOVE_KM)
-    distance = get_distance_m(before, after)
-    if distance is not None:
-        answers.append(distance >= MIN_MOVE_M)
-    return any(answers) if answers else None
+    """Whether the vehicle was driven between two samples, which may be days apart; None when that is unknown."""
+    return is_elsewhere(before, after, min_distance_m=MIN_MOVE_METRES)
 
 
 def is_hybrid(sample: ChargingSample) -> bool:

@@ -22,8 +22,9 @@ from relay.vehicles.plausibility.charge_rate import (
     update_estimate,
 )
 from relay.vehicles.plausibility.contradictions import ClaimMemory, resolve_contradictions
-from relay.vehicles.plausibility.false_unplugged import PlugMemory, correct_false_unplugged
-from relay.vehicles.plausibility.level import LevelMemory, LevelVerdict, check_level, make_point
+from relay.vehicles.plausibility.false_unplugged import PlugMemory, correct_false_unplugged, get_named_charger
+from relay.vehicles.plausibility.level import LevelMemory, LevelVerdict, check_level
+from relay.vehicles.plausibility.level_points import make_point
 from relay.vehicles.plausibility.movement import Position, get_position
 from relay.vehicles.plausibility.ranges import remove_impossible_values
 from relay.vehicles.plausibility.raw_samples import ChargeMembers, RawSample
@@ -130,9 +131,8 @@ class _ResolvedFlags:
 def _resolve_flags(
     memory: PlausibilityMemory, sample: RawSample, charge: ChargeMembers, position: Position
 ) -> _ResolvedFlags:
-    held, plug = correct_false_unplugged(
-        memory.plug, charge, position, vendor=sample.vendor, has_charger=sample.has_charger
-    )
+    charger = get_named_charger(sample, memory.last)
+    held, plug = correct_false_unplugged(memory.plug, charge, position, vendor=sample.vendor, charger=charger)
     resolved = resolve_contradictions(
         memory.claim, held, position, has_charger=sample.has_charger, step=memory.levels.step
     )

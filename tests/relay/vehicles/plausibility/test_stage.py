@@ -234,6 +234,88 @@ def test_change_at_rest_that_returns_at_once_was_a_fault(vehicle, levels, rebase
     assert vehicle.charge_state["batteryLevel"] == levels[-1]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "rebased"),
+    [
+        pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 5), True, id="0 %, unplugged"),
+        pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 60), True, id="an hour later"),
+        pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 18, 60), True, id="a low level"),
+        pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 60, 1060), True, id="driven without any charge"),
+        pytest.param(("PLUGGED_IN:STOPPED", 0), ("PLUGGED_IN:STOPPED", 55, 5), True, id="faster than AC"),
+        pytest.param(("PLUGGED_IN:STOPPED", 0), ("PLUGGED_IN:STOPPED", 40, 60), False, id="plugged in"),
+        pytest.param(("UNPLUGGED", 0), ("PLUGGED_IN:STOPPED", 40, 60), False, id="plugged in since"),
+        pytest.param(("PLUGGED_IN:CHARGING", 0), ("PLUGGED_IN:CHARGING", 40, 60), False, id="charging"),
+        pytest.param(("UNPLUGGED", 20), ("UNPLUGGED", 39, 60), False, id="another level than 0"),
+        pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 5, 60), False, id="a battery that warms up"),
+    ],
+)
+def test_first_level_ever_of_0_that_rises_without_a_plug_was_an_unknown_one(first, second, rebased):
+    vehicle, (state, level, minutes, *km) = CorrectedVehicle("KIA"), second
+    vehicle.report_charge(first[0], 0, level=first[1], batteryCapacity=None)
+    for later in (0, 15, 31):
+        vehicle.report_charge(state, minutes + later, level=level, km=km[0] if km else 1000.0, batteryCapacity=None)
+    assert any(reading.rebased for reading in vehicle.readings) is rebased
+    assert vehicle.charge_state["batteryLevel"] == level
+
+
+def test_level_of_0_that_is_not_the_first_one_is_believed(vehicle):
+    for minutes, level in ((0, 3), (60, 0), (120, 15)):
+        vehicle.report_charge("UNPLUGGED", minutes, level=level, batteryCapacity=None)
+    assert not any(reading.rebased for reading in vehicle.readings)
+
+
+@pytest.mark.parametrize(
+    ("state", "fall", "rebased"),
+    [
+        pytest.param("UNPLUGGED", (73, 55, 105), True, id="in less than two hours"),
+        pytest.param("PLUGGED_IN:STOPPED", (80, 55, 120), True, id="plugged in"),
+        pytest.param("UNPLUGGED", (73, 55, 240), False, id="as slow as heating"),
+        pytest.param("UNPLUGGED", (73, 65, 30), False, id="to another level"),
+        pytest.param("UNPLUGGED", (60, 55, 30), False, id="less than six points"),
+    ],
+)
+def test_rise_at_rest_that_returns_faster_than_by_heating_was_a_fault(vehicle, state, fall, rebased):
+    high, low, minutes = fall
+    for at, level in ((0, 55), (60, high), (60 + minutes, low)):
+        vehicle.report_charge(state, at, level=level, range=None)
+    assert (vehicle.readings[-1].rebased, vehicle.readings[-1].returned) == (rebased, rebased)
+
+
+def test_rise_that_returns_after_a_drive_was_none(vehicle):
+    for at, level, km in ((0, 55, 1000), (60, 73, 1000), (165, 55, 1080)):
+        vehicle.report_charge("UNPLUGGED", at, level=level, range=None, km=km, place=(52 + km / 1e5, 5))
+    assert not any(reading.rebased for reading in vehicle.readings)
+
+
+@pytest.mark.parametrize("minutes", [20, 60])
+def test_rise_that_was_taken_for_a_swap_and_returns_is_not_held(vehicle, minutes):
+    for at, level in ((0, 40), (20, 80), (20 + minutes, 40)):
+        charge = vehicle.report_charge("UNPLUGGED", at, level=level)
+        assert (charge["batteryLevel"], vehicle.corrected.names) == (level, ())
+    assert [reading.rebased for reading in vehicle.readings] == [False, True, True]
+    assert not any(reading.returned for reading in vehicle.readings)
+
+
+def test_battery_swap_between_two_fresh_reports_counts_nothing_either(vehicle):
+    for at, level in ((0, 23), (7, 66), (21, 65.5), (28, 63.5), (40, 61.5)):
+        vehicle.report_charge("UNPLUGGED", at, level=level)
+    assert [(reading.soc, reading.rebased) for reading in vehicle.readings][-1] == (61.5, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "minutes", "rebased"),
+    [
+        pytest.param("UNPLUGGED", 30, True, id="unplugged in both reports"),
+        pytest.param("UNPLUGGED", 31, False, id="time to charge unseen"),
+        pytest.param("PLUGGED_IN:STOPPED", 30, False, id="plugged in"),
+    ],
+)
+def test_slow_fall_that_returns_while_the_car_stands_unplugged_was_a_fault(vehicle, state, minutes, rebased):
+    for at, level in ((0, 72), (60, 62), (60 + minutes, 72)):
+        vehicle.report_charge(state, at, level=level, range=level * 3)
+    assert (vehicle.readings[-1].rebased, vehicle.readings[-1].returned) == (rebased, rebased)
+
+
 def test_charge_that_nobody_reported_returns_the_level_and_counts(vehicle):
     vehicle.report_charge("PLUGGED_IN:STOPPED", 0, level=72)
     vehicle.report_charge("PLUGGED_IN:STOPPED", 600, level=60)
