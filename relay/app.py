@@ -20,6 +20,7 @@ from relay.kit.middleware import BodyLimitMiddleware, ResponseHeadersMiddleware
 from relay.kit.public_path import PublicPathMiddleware
 from relay.kit.request_metrics import RequestMetricsMiddleware
 from relay.metrics_routes import create_metrics_router
+from relay.openapi.document import get_openapi_document
 from relay.pages import site
 from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings
@@ -93,7 +94,6 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
     app = FastAPI(
         title="EVConduit relay",
         version=VERSION,
-        description="Any electric car that Enode reaches, live inside Home Assistant.",
         docs_url=None,  # the API reference is a page of its own, see relay/pages/api_reference.py
         redoc_url=None,
         openapi_url="/api/openapi.json",
@@ -111,6 +111,7 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
         _install_metrics(app, settings.internal_api_key.get_secret_value())
     app.router.routes.extend(API.routes)
     site.install_pages(app)
+    app.openapi = partial(get_openapi_document, app)  # type: ignore[method-assign] # FastAPI's way to extend it
     return app
 
 

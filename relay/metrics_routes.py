@@ -12,6 +12,8 @@ from relay.kit.security_events import SecurityEvent, log_security_event
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.operations.collect_metrics import MeasuredMetric, collect_metrics
 
+METRICS_CONTENT = {"text/plain": {"schema": {"type": "string"}}}
+
 
 class StatusRecord(TypedDict):
     """Metrics by name; a metric with a label has a value for each label."""
@@ -38,9 +40,9 @@ class InternalKeyFailures:
 
 def create_metrics_router(internal_key: str, registry: CollectorRegistry) -> APIRouter:
     """Create the metrics routes. `registry` holds the metrics that this process records itself."""
-    router = APIRouter(tags=["Operator"], dependencies=[Depends(_require_internal_key(internal_key))])
+    router = APIRouter(dependencies=[Depends(_require_internal_key(internal_key))])
 
-    @router.get("/metrics", response_class=Response)
+    @router.get("/metrics", response_class=Response, responses={200: {"content": METRICS_CONTENT}})
     async def get_metrics(runtime: RuntimeDependency) -> Response:
         """Metrics in Prometheus's text format."""
         measured = await _collect_metrics(runtime)

@@ -1,4 +1,4 @@
-"""Report the use of a revoked credential: the client was not told, or somebody else has it."""
+"""Report the use of a revoked credential: its client does not know yet, or somebody else has it."""
 
 import time
 from typing import LiteralString

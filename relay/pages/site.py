@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
+from fastapi.staticfiles import StaticFiles
 
 from relay.kit.problems import TITLES, Problem
 from relay.pages import (
@@ -58,6 +59,7 @@ GENERIC_SLUGS = frozenset(
 def install_pages(app: FastAPI) -> None:
     """Add the pages, static files and handlers to the app."""
     app.router.routes.extend(PAGES.routes)
+    app.mount(api_reference.SWAGGER_UI_PATH, StaticFiles(directory=api_reference.SWAGGER_UI_DIR), name="swagger-ui")
     install_static_files(app)
     app.add_exception_handler(RedirectRequiredError, _handle_redirect)
 

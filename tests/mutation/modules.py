@@ -185,6 +185,10 @@ MODULES: tuple[ModuleRow, ...] = (
         with_database=True,
     ),
     ModuleRow(
+        modules=("relay/openapi/examples.py", "relay/openapi/reference.py"),
+        tests=("tests/relay/openapi/test_examples.py", "tests/relay/openapi/test_reference.py"),
+    ),
+    ModuleRow(
         modules=("relay/pages/chart.py", "relay/pages/translations.py"),
         tests=("tests/relay/pages",),
     ),

@@ -25,7 +25,7 @@ FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 NO_STORE_HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 DATABASE_RETRY_HEADERS = {"Retry-After": "5"}
 
-router = APIRouter(tags=["OAuth"])
+router = APIRouter()
 
 type FormFields = dict[str, str]
 
