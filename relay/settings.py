@@ -87,6 +87,7 @@ class Settings(BaseModel):
     vehicles_pro: VehicleLimit | None = Field(None, validation_alias="EVCONDUIT_VEHICLES_PRO")
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
     oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
+    trusted_hosts: str = Field("", validation_alias="EVCONDUIT_TRUSTED_HOSTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     outbound_allow: str = Field("", validation_alias="EVCONDUIT_OUTBOUND_ALLOW")
     supabase_url: HttpUrl | None = Field(None, validation_alias="SUPABASE_URL")
@@ -122,6 +123,14 @@ class Settings(BaseModel):
         from relay.kit.outbound_rules import parse_allowlist
 
         parse_allowlist(value)
+        return value
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _check_trusted_hosts(cls, value: str) -> str:
+        from relay.kit.public_host import parse_trusted_hosts
+
+        parse_trusted_hosts(value)
         return value
 
     @field_validator("sign_in_providers")
