@@ -88,6 +88,7 @@ class Settings(BaseModel):
     vehicles_pro: VehicleLimit | None = Field(None, validation_alias="EVCONDUIT_VEHICLES_PRO")
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
     oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
+    trusted_hosts: str = Field("", validation_alias="EVCONDUIT_TRUSTED_HOSTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     login_command: str = Field(
         "evconduit login", min_length=1, max_length=200, pattern=r"^[ -~]+$", validation_alias="EVCONDUIT_LOGIN_COMMAND"
@@ -126,6 +127,14 @@ class Settings(BaseModel):
         from relay.kit.outbound_rules import parse_allowlist
 
         parse_allowlist(value)
+        return value
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _check_trusted_hosts(cls, value: str) -> str:
+        from relay.kit.public_host import parse_trusted_hosts
+
+        parse_trusted_hosts(value)
         return value
 
     @field_validator("sign_in_providers")

@@ -36,6 +36,13 @@ class TrustedProxies(Protocol):
         """Return the last address that isn't that of a trusted proxy, and its port."""
 
 
+class IdleConnection(Protocol):
+    """A connection that waits for its next request."""
+
+    def close_idle(self) -> None:
+        """Close it now."""
+
+
 class ConnectionGuard:
     """The state of a server's connections. Call `enforce` about ten times a second.
 
@@ -56,9 +63,12 @@ class ConnectionGuard:
         self.body_bytes = 0
         # In the order of `started_at`.
         self._pending: dict[PendingRequest, None] = {}
+        # The connection that has waited the longest is first.
+        self._idle: dict[IdleConnection, None] = {}
         self._rejection_counts: Counter[str] = Counter()
         self._most_body_bytes = 0
         self._most_connections = 0
+        self._most_pending = 0
         self._next_log_at = -math.inf
 
     @property
@@ -76,25 +86,43 @@ class ConnectionGuard:
         return get_client_network(client) if client else None
 
     def open_connection(self) -> bool:
-        """Count a new connection; False if there is no room for it. Makes room by ending the oldest pending request."""
+        """Count a new connection; False if there is no room for it.
+
+        Makes room by closing the connection that has waited for its next request the longest, else by ending the
+        oldest pending request.
+        """
         self.connection_count += 1
         self._most_connections = max(self._most_connections, self.connection_count)
         if self.connection_count <= self.limits.max_connections:
             return True
-        oldest = next(iter(self._pending), None)
-        if oldest is None:
+        if self._idle:
+            idle = next(iter(self._idle))
+            self.remove_idle(idle)
+            idle.close_idle()
+        elif self._pending:
+            next(iter(self._pending)).reject(TOO_MANY_CONNECTIONS)
+        else:
             self.record_rejection(TOO_MANY_CONNECTIONS)
             return False
-        oldest.reject(TOO_MANY_CONNECTIONS)
         return True
 
-    def close_connection(self) -> None:
+    def close_connection(self, connection: IdleConnection) -> None:
         """Stop counting a connection."""
         self.connection_count -= 1
+        self.remove_idle(connection)
+
+    def add_idle(self, connection: IdleConnection) -> None:
+        """Note that a connection waits for its next request."""
+        self._idle[connection] = None
+
+    def remove_idle(self, connection: IdleConnection) -> None:
+        """Note that a connection doesn't wait, or has ended."""
+        self._idle.pop(connection, None)
 
     def add_pending(self, request: PendingRequest) -> None:
         """Watch a request until `remove_pending`."""
         self._pending[request] = None
+        self._most_pending = max(self._most_pending, len(self._pending))
 
     def remove_pending(self, request: PendingRequest) -> None:
         """Stop watching a request. Does nothing if it isn't watched."""
@@ -138,6 +166,7 @@ class ConnectionGuard:
             (name, most, limit)
             for name, most, limit in (
                 ("connections", self._most_connections, self.limits.max_connections),
+                ("pending_requests", self._most_pending, self.limits.max_pending),
                 ("body_bytes_in_flight", self._most_body_bytes, self.limits.max_body_bytes_in_flight),
             )
             if most >= limit * self.limits.warning_share
@@ -148,7 +177,8 @@ class ConnectionGuard:
             log.warning("http requests rejected limit=%s count=%d", reason, count)
         has_logged = bool(near or self._rejection_counts)
         self._rejection_counts.clear()
-        self._most_connections, self._most_body_bytes = self.connection_count, self.body_bytes
+        self._most_connections, self._most_pending = self.connection_count, len(self._pending)
+        self._most_body_bytes = self.body_bytes
         return has_logged
 
 

@@ -6,6 +6,7 @@ bound that, but not every relay has one.
 
 import asyncio
 import json
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Literal, override
 
@@ -76,7 +77,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watching()
         self._release_body()
-        self._guard.close_connection()
+        self._guard.close_connection(self)
         super().connection_lost(exc)
 
     @override
@@ -84,6 +85,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._is_discarding:
             return
         self._has_parsed = False
+        self._guard.remove_idle(self)
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
@@ -150,6 +152,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             if not self._guard.reserve_body_bytes(len(body)):
                 self._stop_parser(BODIES_TOO_LARGE)
             self._body_bytes += len(body)
+            if self._is_discarding:  # this request was the one that had to make room
+                self._release_body()
+                raise _RejectedError
         super().on_body(body)
 
     @override
@@ -162,7 +167,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         if not self.pipeline:
             self._release_body()
+            if not self._in_message:
+                self._guard.add_idle(self)
         super().on_response_complete()
+
+    def close_idle(self) -> None:
+        """Close the connection, on which nothing is requested now, to make room for another."""
+        self.transport.abort()
 
     def _has_ended(self) -> bool:
         return self._is_discarding or self.transport.is_closing()
@@ -217,7 +228,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self.transport.write(status_line + lines + b"\r\n" + body)
         self._is_discarding = True
         self.flow.resume_reading()
-        self.transport.write_eof()
+        with suppress(OSError):  # the client has closed the connection
+            self.transport.write_eof()
         self.loop.call_later(self._limits.linger_seconds, self.transport.abort)
 
     def _watch(self, stage: Literal["header", "body"]) -> None:

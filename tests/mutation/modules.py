@@ -94,6 +94,8 @@ MODULES: tuple[ModuleRow, ...] = (
             "relay/kit/outbound_rules.py",
             "relay/kit/problem_responses.py",
             "relay/kit/problems.py",
+            "relay/kit/public_host.py",
+            "relay/kit/public_networks.py",
             "relay/kit/rate_limiter.py",
             "relay/kit/request_metrics.py",
             "relay/kit/sanitize.py",

@@ -368,6 +368,16 @@ async def test_body_is_rejected_if_only_small_and_complete_ones_are_left():
             assert await client.read_response() == (200, b"received 100000")
 
 
+async def test_body_that_is_too_large_alone_is_rejected_and_no_longer_counts():
+    async with serve(BODIES) as connect:
+        for _ in range(3):
+            response = await request(connect, POST + b"Content-Length: 900000\r\n\r\n", *[b"x" * 50_000] * 18)
+            assert parse_problem(response) == (503, "unavailable")
+        client = await connect()
+        await client.send(post_part(290_000, 290_000))
+        assert await client.read_response() == (200, b"received 290000")
+
+
 @pytest.mark.parametrize("end", ["response", "abort"])
 async def test_bodies_that_have_ended_no_longer_count(end):
     async with serve(BODIES) as connect:
@@ -406,3 +416,17 @@ async def test_connection_is_refused_if_all_others_are_in_use():
         client = await connect()
         await client.send(GET)
         assert await client.read_response() == (200, b"received 0")
+
+
+async def test_new_connection_takes_the_place_of_one_that_waits_for_its_next_request():
+    async with serve(replace(DEFAULTS, max_connections=2)) as connect:
+        stream, idle = await connect(), await connect()
+        await stream.send(b"GET /stream HTTP/1.1\r\n\r\n")
+        await stream.reader.readuntil(b"event")
+        await idle.send(GET)
+        assert await idle.read_response() == (200, b"received 0")
+        await asyncio.sleep(0.1)
+        new = await connect()
+        await new.send(GET)
+        assert await new.read_response() == (200, b"received 0")
+        assert await idle.is_closed_by_the_server()
