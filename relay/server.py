@@ -9,6 +9,7 @@ import uvicorn
 
 from relay.app import create_app
 from relay.kit.errors import OperatorError
+from relay.kit.graceful_server import GracefulServer
 from relay.settings import Settings
 
 TCP_USER_TIMEOUT_MS = 45_000
@@ -33,7 +34,7 @@ def open_listening_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-class _Server(uvicorn.Server):
+class _Server(GracefulServer):
     """Closes open streams before shutdown: uvicorn would wait for them to end on their own."""
 
     @override

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import uvicorn
 from fastapi import FastAPI
 
+from relay.kit.graceful_server import GracefulServer
 from relay.server import open_listening_socket
 
 
-class _ServerWithoutSignalHandlers(uvicorn.Server):
+class _ServerWithoutSignalHandlers(GracefulServer):
     def install_signal_handlers(self) -> None:
         """Do nothing: pytest handles signals."""
 
