@@ -12,6 +12,7 @@ from relay.kit.embedded_postgres import EmbeddedPostgres
 from relay.kit.errors import OperatorError
 from relay.kit.migrations import apply_migrations, list_pending_migrations
 from relay.settings import Settings
+from relay.usecases.operations.webhook_secret import require_long_secret
 
 CHECK_INTERVAL_SECONDS = 2
 
@@ -54,6 +55,8 @@ def prepare_database(settings: Settings) -> Iterator[str]:
                     raise OperatorError("the database is older than this relay: run `evconduit migrate` as its owner")
                 connection.execute("set role evconduit_relay")
                 _ensure_mode_matches(connection, settings.mode)
+                if settings.enode_webhook_secret is not None:
+                    require_long_secret(connection, settings.load_secret_key(), settings.webhook_secrets)
         except psycopg.OperationalError as error:
             cause = str(error).strip().splitlines()[-1]
             raise OperatorError(f"the database cannot be reached: {cause}; check DATABASE_URL") from None

@@ -1,4 +1,4 @@
-"""Report the use of a revoked credential: the client was not told, or somebody else has it."""
+"""Report the use of a revoked credential: a client that wasn't updated, or somebody who has a copy."""
 
 import time
 from typing import LiteralString
