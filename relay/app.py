@@ -41,6 +41,7 @@ from relay.usecases.feed import account_and_vehicles as feed_account_and_vehicle
 from relay.usecases.feed import stream_events
 from relay.usecases.linking import link_vehicle, poll_link_result, relink_vehicle, unlink_vehicles
 from relay.usecases.oauth import client_routes
+from relay.usecases.operations.webhook_secret import list_accepted_secrets
 from relay.usecases.vehicles import identify_vehicle, refresh_vehicle, select_served_vehicles
 from relay.worker import build_worker_loops
 
@@ -139,7 +140,9 @@ async def _lifespan(app: FastAPI, *, settings: Settings, conninfo: str, with_wor
         app.state.inbox = Inbox(
             process.runtime.pool,
             account_id=ENODE_ACCOUNT_ID,
-            secrets=settings.webhook_secrets,
+            secrets=await list_accepted_secrets(
+                process.runtime.pool, process.runtime.secret_key, settings.webhook_secrets
+            ),
             wake=process.inbox_waker.wake,
             on_signature_failure=signature_failures.increment,
         )

@@ -66,10 +66,13 @@ class Settings(BaseModel):
     enode_auth_url: HttpUrl = Field(
         HttpUrl("https://oauth.sandbox.enode.io/oauth2/token"), validation_alias="ENODE_AUTH_URL", validate_default=True
     )
+    # At least what Enode accepts. A new secret must be longer, which startup.py checks: Enode may have a shorter one.
     enode_webhook_secret: SecretStr | None = Field(
         None, min_length=6, max_length=256, validation_alias="ENODE_WEBHOOK_SECRET"
     )
-    enode_webhook_secret_previous: SecretStr | None = Field(None, validation_alias="ENODE_WEBHOOK_SECRET_PREVIOUS")
+    enode_webhook_secret_previous: SecretStr | None = Field(
+        None, min_length=6, max_length=256, validation_alias="ENODE_WEBHOOK_SECRET_PREVIOUS"
+    )
     webhook_url: HttpUrl | None = Field(None, validation_alias="WEBHOOK_URL")
     internal_api_key: SecretStr | None = Field(None, min_length=16, validation_alias="EVCONDUIT_INTERNAL_API_KEY")
     webhook_silence_minutes: int = Field(120, ge=10, le=10_080, validation_alias="EVCONDUIT_WEBHOOK_SILENCE_MINUTES")

@@ -1,4 +1,4 @@
-"""Report the use of a revoked credential: its client does not know yet, or somebody else has it."""
+"""Report the use of a revoked credential: a client that wasn't updated, or somebody who has a copy."""
 
 import time
 from typing import LiteralString
