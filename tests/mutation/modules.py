@@ -89,6 +89,7 @@ MODULES: tuple[ModuleRow, ...] = (
             "relay/kit/problem_responses.py",
             "relay/kit/problems.py",
             "relay/kit/rate_limiter.py",
+            "relay/kit/request_address.py",
             "relay/kit/request_metrics.py",
             "relay/kit/sanitize.py",
             "relay/kit/throttle.py",
