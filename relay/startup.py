@@ -90,15 +90,23 @@ def _open_relay_conninfo(settings: Settings, *, create: bool) -> Iterator[str]:
 @contextmanager
 def _explain_database_errors(settings: Settings) -> Iterator[None]:
     """Raise OperatorError for a database error: one line with the cause and what to do."""
-    remedy = "check DATABASE_URL" if settings.database_url else f"see {settings.data / 'postgres' / 'postgres.log'}"
     try:
         yield
     except psycopg.OperationalError as error:
         cause = str(error).strip().splitlines()[-1]
-        raise OperatorError(f"the database cannot be reached: {cause}; {remedy}") from None
+        raise OperatorError(f"the database cannot be reached: {cause}; {_find_remedy(settings, cause)}") from None
     except psycopg.Error as error:
         cause = str(error).splitlines()[0]
         raise OperatorError(f"the database refuses the relay: {cause}; see docs/self-hosting.md") from None
+
+
+def _find_remedy(settings: Settings, cause: str) -> str:
+    if settings.database_url is not None:
+        return "check DATABASE_URL"
+    postgres = settings.data / "postgres"
+    if "password authentication failed" in cause:
+        return f"to set new passwords, delete {postgres / 'data' / 'evconduit-logins'} and start again"
+    return f"see {postgres / 'postgres.log'}"
 
 
 def _is_up_to_date(connection: SyncConnection) -> bool:

@@ -114,7 +114,7 @@ def _can_connect(conninfo: str) -> bool:
 
 
 def _wait_until(is_reached: Callable[[], bool]) -> None:
-    """Wait until the server follows the rules after it was asked to reload them, which takes a moment."""
+    """Wait until the server has read its access rules again, which takes moments."""
     deadline = time.monotonic() + RELOAD_TIMEOUT_SECONDS
     while not is_reached():
         if time.monotonic() > deadline:

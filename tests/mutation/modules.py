@@ -97,6 +97,7 @@ MODULES: tuple[ModuleRow, ...] = (
             "relay/kit/public_host.py",
             "relay/kit/public_networks.py",
             "relay/kit/rate_limiter.py",
+            "relay/kit/request_address.py",
             "relay/kit/request_metrics.py",
             "relay/kit/sanitize.py",
             "relay/kit/throttle.py",

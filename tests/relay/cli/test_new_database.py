@@ -52,6 +52,12 @@ def test_init_creates_a_private_database_with_a_login_that_owns_nothing(new_oper
     assert "login owns the schema" not in doctor
     relay, owner = operator.run_checked("database", "url"), operator.run_checked("database", "url", "--owner")
     assert ("user=evconduit_relay " in relay, "user=evconduit " in owner) == (True, True)
+    cluster = data / "postgres" / "data"
+    (cluster / "evconduit-relay-secret").write_text("f" * 64)
+    refused = operator.run("status")
+    assert (refused.returncode, f"delete {cluster / 'evconduit-logins'}" in refused.stderr) == (2, True)
+    (cluster / "evconduit-logins").unlink()
+    assert operator.run("status").returncode == 0
 
 
 def test_login_that_only_belongs_to_the_relays_role_is_enough_on_an_external_server(operator, postgres, database_url):
