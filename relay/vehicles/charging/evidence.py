@@ -23,6 +23,8 @@ MIN_RISE_UNPLUGGED = 5.0
 """Percentage points that prove charging without a plug, parked; warming up restores up to 4 points."""
 MIN_RISE_MOVED = 10.0
 """Percentage points that prove a stop at a fast charger between two reports; regeneration rarely gives more."""
+MIN_FULL_LEVEL = 95.0
+"""An engine keeps room for regeneration, so a hybrid with a fuller battery was charged at a plug."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +38,7 @@ class RiseRule:
     plugged_after: bool | None = None
     moved: bool | None = None
     hybrid: bool | None = None
+    full: bool | None = None
     min_rise: float | None
 
 
@@ -48,7 +51,8 @@ RISE_RULES: tuple[RiseRule, ...] = (
     RiseRule(plugged_before=True, min_rise=MIN_RISE_MOVED),
     RiseRule(plugged_after=True, moved=False, min_rise=MIN_RISE_PLUGGED_IN),
     RiseRule(plugged_after=True, hybrid=False, min_rise=MIN_RISE_UNPLUGGED),
-    RiseRule(plugged_after=True, min_rise=MIN_RISE_MOVED),
+    RiseRule(plugged_after=True, full=True, min_rise=MIN_RISE_MOVED),
+    RiseRule(plugged_after=True, min_rise=None),
     RiseRule(moved=False, min_rise=MIN_RISE_UNPLUGGED),
     RiseRule(hybrid=True, min_rise=None),
     RiseRule(min_rise=MIN_RISE_MOVED),
@@ -59,7 +63,8 @@ def get_min_rise(last: ChargingSample, now: ChargingSample) -> float | None:
     """The rise of the level between two samples that proves charging; None when no rise does."""
     plugged = (_is_plugged_in(last), _is_plugged_in(now))
     moved = has_moved(last.place, now.place)
-    situation = (*plugged, not any(plugged) if moved is None else moved, is_hybrid(now))
+    is_full = now.reading.soc is not None and now.reading.soc >= MIN_FULL_LEVEL
+    situation = (*plugged, not any(plugged) if moved is None else moved, is_hybrid(now), is_full)
     return next(rule.min_rise for rule in RISE_RULES if _matches(rule, situation))
 
 
@@ -78,6 +83,6 @@ def _is_plugged_in(sample: ChargingSample) -> bool:
     return bool(sample.reading.plugged_in or sample.reading.charging or sample.reading.discharging)
 
 
-def _matches(rule: RiseRule, situation: tuple[bool, bool, bool, bool]) -> bool:
-    conditions = (rule.plugged_before, rule.plugged_after, rule.moved, rule.hybrid)
+def _matches(rule: RiseRule, situation: tuple[bool, ...]) -> bool:
+    conditions = (rule.plugged_before, rule.plugged_after, rule.moved, rule.hybrid, rule.full)
     return all(condition in (None, actual) for condition, actual in zip(conditions, situation, strict=True))

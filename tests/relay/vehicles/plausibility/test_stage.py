@@ -41,7 +41,8 @@ def test_impossible_value_is_unknown_and_named(vehicle, member, value):
 def test_value_at_the_end_of_its_range_is_believed(vehicle, name, lowest, highest):
     for value in (lowest, highest):
         member = MEMBER_NAMES[name]
-        vehicle.report_charge("PLUGGED_IN:CHARGING", 0, **{"level": 50, member: value})
+        # A capacity that can take the greatest power.
+        vehicle.report_charge("PLUGGED_IN:CHARGING", 0, **{"level": 50, "batteryCapacity": 200, member: value})
         assert f"{member}:outOfRange" not in vehicle.corrected.names
 
 
@@ -94,6 +95,42 @@ def test_power_that_the_level_contradicts_is_no_watts(vehicle):
         vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=22000)
     assert vehicle.readings[-1].power_kw is None
     assert vehicle.corrected.names == ("chargeRate:outOfRange", "chargeRate:estimated")
+
+
+@pytest.mark.parametrize(
+    ("capacity", "rate", "shown"),
+    [
+        pytest.param(60, 900, [None, None, None], id="more than the battery takes"),
+        pytest.param(60, 720, [720, None, None], id="the level stays"),
+        pytest.param(24, 500, [None, None, None], id="a small battery"),
+        pytest.param(100, 900, [900, None, None], id="a large battery"),
+        pytest.param(None, 900, [900, 900, None], id="an unknown battery"),
+        pytest.param(60, 499, [499, 499, 499], id="not read as watts"),
+    ],
+)
+def test_power_that_may_be_watts_is_unknown_when_the_level_does_not_rise_as_fast(vehicle, capacity, rate, shown):
+    rates = []
+    for minutes, level in ((0, 50), (2, 50), (10, 50)):
+        charge = vehicle.report_charge(
+            "PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=rate, batteryCapacity=capacity
+        )
+        rates.append(charge["chargeRate"])
+        is_hidden = charge["chargeRate"] is None
+        assert vehicle.corrected.names == (("chargeRate:outOfRange",) if is_hidden else ())
+        assert vehicle.readings[-1].power_kw == charge["chargeRate"]
+    assert rates == shown
+
+
+def test_power_of_900_that_is_watts_is_converted_once_the_level_agrees(vehicle):
+    for minutes, level in ((0, 50), (40, 51), (80, 52), (120, 53)):
+        charge = vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=900)
+    assert (charge["chargeRate"], vehicle.corrected.names) == (0.9, ("chargeRate:watts",))
+
+
+def test_fast_charging_is_judged_again_after_a_pause(vehicle):
+    for minutes, state, level in ((0, "CHARGING", 20), (2, "STOPPED", 40), (62, "CHARGING", 40), (63, "CHARGING", 48)):
+        vehicle.report_charge(f"PLUGGED_IN:{state}", minutes, level=level, chargeRate=600, batteryCapacity=100)
+    assert (vehicle.charge_state["chargeRate"], vehicle.corrected.names) == (600, ())
 
 
 def test_fast_charging_with_a_thousand_kilowatts_is_believed(vehicle):
