@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from relay.kit.logs import get_error_location
 from relay.kit.problems import TITLES, TYPE_PREFIX, Problem
@@ -66,6 +67,7 @@ def install_handlers(
     app.add_exception_handler(Problem, handlers.handle_problem)
     app.add_exception_handler(HTTPException, handlers.handle_http_error)
     app.add_exception_handler(RequestValidationError, handlers.handle_validation_error)
+    app.add_exception_handler(ClientDisconnect, handlers.handle_disconnect)
     app.add_exception_handler(psycopg.Error, handlers.handle_database_error)
     app.add_exception_handler(psycopg.OperationalError, handlers.handle_database_unavailable)
     app.add_exception_handler(PoolTimeout, handlers.handle_database_unavailable)
@@ -95,6 +97,10 @@ class _ExceptionHandlers:
         fields = ", ".join(".".join(map(str, entry["loc"])) for entry in errors)
         detail = f"Invalid fields: {fields}. Correct them and send the request again."
         return self._respond(request, Problem(422, "invalid-request", detail, errors=errors))
+
+    async def handle_disconnect(self, request: Request, _error: Exception) -> Response:
+        # Nobody receives this response. Without it, every connection that ends early would log an unexpected error.
+        return self._respond(request, Problem(400, "invalid-request", "The connection closed before the body's end."))
 
     async def handle_database_unavailable(self, request: Request, error: Exception) -> Response:
         log.warning("database unavailable error=%s", type(error).__name__)

@@ -53,11 +53,11 @@ _templates.env.lstrip_blocks = True
 def render_page(request: Request, template: str, /, *, status: int = 200, **context: object) -> HTMLResponse:
     """Render the template as a response.
 
-    Besides `context` the template gets `visitor` (None if nobody is signed in), `mode`, `version`, `notice`, `path`,
-    `at(path)` for the address of a page, `csrf` for forms, and `t`, `th`, `n`, `word`, `number`, `date`, `day`,
-    `moment` and `ago` of the visitor's Translator. `form_targets` in the context is the CSP source list `form-action`,
-    which also applies to redirects after a form is posted. With `connects`, the page's script may send requests to this
-    relay.
+    Besides `context` the template gets `visitor` (None if nobody is signed in), `mode`, `login_command`, `version`,
+    `notice`, `path`, `at(path)` for the address of a page, `csrf` for forms, and `t`, `th`, `n`, `word`, `number`,
+    `date`, `day`, `moment` and `ago` of the visitor's Translator. `form_targets` in the context is the CSP source list
+    `form-action`, which also applies to redirects after a form is posted. With `connects`, the page's script may send
+    requests to this relay.
     """
     runtime: Runtime = request.app.state.runtime
     visitor = getattr(request.state, "visitor", None)
@@ -70,6 +70,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
             "mode": runtime.mode,
             "scripts": SCRIPTS.get(template, ()),
             "shows_usage": visitor is not None and runtime.plans.get(visitor.plan).monthly_calls is not None,
+            "login_command": runtime.login_command,
             "version": version("evconduit-relay"),
             "notice": _read_notice(request, runtime),
             "path": get_page_path(request),
@@ -144,20 +145,30 @@ def get_security_headers(
     request: Request, *, form_targets: str = "'self'", has_scripts: bool = False, connects: bool = False
 ) -> Mapping[str, str]:
     """Security headers of every page: at most the relay's own scripts, no third-party content, no caching."""
-    runtime: Runtime = request.app.state.runtime
     # Home Assistant shows pages from ingress in a frame. No other site may frame them.
     frames = "'none'" if find_ingress_user_id(request) is None else "'self'"
     scripts = "script-src 'self'; " if has_scripts else ""
     connections = "connect-src 'self'; " if connects else ""
-    headers = {
+    return _get_common_headers(request) | {
         "Content-Security-Policy": f"default-src 'none'; {scripts}{connections}style-src 'self'; img-src 'self'; "
         f"base-uri 'none'; form-action {form_targets}; frame-ancestors {frames}",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
         # Pages hold personal data and CSRF tokens, so not even the Back button may show a stored copy.
         "Cache-Control": "no-store",
     }
+
+
+def get_static_headers(request: Request) -> Mapping[str, str]:
+    """Security headers of static files, which browsers may cache and which load nothing themselves."""
+    return _get_common_headers(request) | {
+        "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+
+def _get_common_headers(request: Request) -> dict[str, str]:
+    runtime: Runtime = request.app.state.runtime
+    headers = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
     if runtime.is_https:
         headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
     return headers

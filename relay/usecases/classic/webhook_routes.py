@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from relay.identity.credentials import Credential
 from relay.identity.models import Caller
 from relay.kit.outbound_rules import MAX_URL_LENGTH
-from relay.usecases.calls.authorize import authenticate_caller
+from relay.usecases.calls.authorize import Scope, authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.classic.problem_details import ClassicRoute
@@ -46,11 +46,11 @@ class WebhookUnregistrationRecord(TypedDict):
 
 
 class WebhookStatusRecord(TypedDict):
-    """Whether a webhook is registered, and which."""
+    """Whether a webhook is registered. The other members are always null."""
 
     registered: bool
-    webhook_id: NotRequired[str | None]
-    external_url: NotRequired[str]
+    webhook_id: NotRequired[None]
+    external_url: NotRequired[None]
 
 
 @router.post("/register", response_model=None, responses={200: {"model": WebhookRegistrationRecord}})
@@ -58,7 +58,7 @@ async def register_ha_webhook(
     body: WebhookRegistrationRequest, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> WebhookRegistrationRecord:
     """Have every change POSTed to `{external_url}/api/webhook/{webhook_id}`. Needs a plan with push. Costs nothing."""
-    caller = await _get_caller(runtime, authorization)
+    caller = await _get_caller(runtime, authorization, scope="control")
     await register_classic_webhook(
         runtime,
         caller,
@@ -80,27 +80,24 @@ async def unregister_ha_webhook(
     authorization: CredentialDependency,
     webhook_id: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,255}$")] = None,
 ) -> WebhookUnregistrationRecord:
-    """Unregister this webhook, or all of the account's if no id is given. Costs nothing."""
-    caller = await _get_caller(runtime, authorization)
+    """Unregister this webhook of this key, or all of its webhooks if no id is given. Costs nothing."""
+    caller = await _get_caller(runtime, authorization, scope="control")
     count = await unregister_classic_webhooks(runtime, caller, webhook_id)
     return {"status": "success", "message": f"Webhooks unregistered: {count}."}
 
 
 @router.get("/status", response_model=None, responses={200: {"model": WebhookStatusRecord}})
 async def get_ha_webhook_status(runtime: RuntimeDependency, authorization: CredentialDependency) -> WebhookStatusRecord:
-    """Return the webhook that was registered last. Costs nothing."""
-    caller = await _get_caller(runtime, authorization)
-    endpoints = await list_classic_webhooks(runtime, caller)
-    if not endpoints:
+    """Return whether this key has a webhook. Costs nothing.
+
+    The classic keys `webhook_id` and `external_url` are null: who knows them can send data to Home Assistant.
+    """
+    caller = await _get_caller(runtime, authorization, scope="read")
+    if not await list_classic_webhooks(runtime, caller):
         return {"registered": False}
-    newest = endpoints[-1]
-    return {
-        "registered": True,
-        "webhook_id": newest.webhook_id,
-        "external_url": newest.url.removesuffix(f"/api/webhook/{newest.webhook_id}"),
-    }
+    return {"registered": True, "webhook_id": None, "external_url": None}
 
 
-async def _get_caller(runtime: Runtime, credential: Credential | None) -> Caller:
+async def _get_caller(runtime: Runtime, credential: Credential | None, *, scope: Scope) -> Caller:
     async with runtime.pool.connection() as connection:
-        return (await authenticate_caller(connection, credential, scope="read")).caller
+        return (await authenticate_caller(connection, credential, scope=scope)).caller
