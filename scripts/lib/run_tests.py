@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from scripts.lib.audit import NOT_CHECKED, audit
 from scripts.lib.changed_files import DEFAULT_BASE, select_affected_tests
 from scripts.lib.child_processes import run_command, stop_children_on_sigterm
 from scripts.lib.git import GitError
@@ -31,7 +32,8 @@ four processors. With pytest arguments, runs only pytest; each path goes to the 
 
   --changed       run the test files that use a changed file, directly or through other files. Changes are your commits
                   since the merge base with main (or REF), and the working tree. Prints what is selected and left out.
-  --require-all   run benchmarks and fault tests in full size, and fail if anything was skipped (for CI)
+  --require-all   run benchmarks and fault tests in full size, and scripts/audit, and fail if anything was skipped
+                  (for CI)
   --no-lint       skip the linters
   --no-demo       skip the demo's check
 
@@ -41,6 +43,7 @@ arguments.
 # Several times the duration on two cores.
 DEMO_CHECK_SECONDS = 1200.0
 DEMO_CHECK = "scripts/demo --check"
+AUDIT_NOTE = "scripts/audit: the database of known vulnerabilities could not be asked"
 OWN_OPTIONS = ("--changed", "--require-all", "--no-lint", "--no-demo")
 
 
@@ -70,6 +73,18 @@ def run_demo_check() -> SuiteOutcome:
     started = time.monotonic()
     failed = int(run_command([sys.executable, "-m", "demo", "--check"], timeout=DEMO_CHECK_SECONDS) != 0)
     return SuiteOutcome(name=DEMO_CHECK, seconds=time.monotonic() - started, passed=1 - failed, failed=failed)
+
+
+def run_audit() -> SuiteOutcome:
+    """Look for known vulnerabilities. A machine that can't reach the database gets a note instead of a failure."""
+    started = time.monotonic()
+    status = audit(dev=False, service_url=None)
+    notes = (
+        ("scripts/audit: the database of known vulnerabilities could not be asked",) if status == NOT_CHECKED else ()
+    )
+    passed, failed = int(status == 0), int(status not in {0, NOT_CHECKED})
+    seconds = time.monotonic() - started
+    return SuiteOutcome(name="scripts/audit", seconds=seconds, passed=passed, failed=failed, notes=notes)
 
 
 def skip_suite(name: str, option: str) -> SuiteOutcome:
@@ -103,6 +118,7 @@ def run_suites(arguments: Sequence[str], flags: Mapping[str, str]) -> list[Suite
     browser_skip_reason = ensure_installed(CHROMIUM)
     ensure_installed(REDIS)  # its tests report by themselves if it is missing
     outcomes = [skip_suite("lint", "--no-lint") if "--no-lint" in flags else run_lint_suite()]
+    outcomes += [run_audit()] if "--require-all" in flags else []
     outcomes += [run_pytest_suite(suite, run_arguments) for suite, run_arguments in runs]
     demo_skipped_by = "--changed" if left_out else "--no-demo"
     demo_outcome = skip_suite(DEMO_CHECK, demo_skipped_by) if left_out or "--no-demo" in flags else run_demo_check()
@@ -116,6 +132,8 @@ def print_summary(outcomes: Sequence[SuiteOutcome], *, require_all: bool) -> int
     print("", *render_table(outcomes), sep="\n")
     if skipped := list_skipped(outcomes):
         print("", "skipped:", *(f"  {line}" for line in skipped), sep="\n")
+    if notes := [note for outcome in outcomes for note in outcome.notes]:
+        print("", *notes, sep="\n")
     reason = find_failure_reason(outcomes, require_all=require_all)
     print("", *([reason] if reason else []), render_totals(outcomes), sep="\n", flush=True)
     return 1 if reason else 0
