@@ -121,6 +121,14 @@ def test_power_that_may_be_watts_is_unknown_when_the_level_does_not_rise_as_fast
     assert rates == shown
 
 
+def test_power_that_only_a_simulated_battery_takes_is_believed_once_the_level_shows_it(vehicle):
+    rates = [
+        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=880)["chargeRate"]
+        for minutes, level in ((0, 50), (0.5, 62), (1, 74), (1.5, 76), (3, 77))
+    ]
+    assert rates == [None, 880, 880, 880, None]
+
+
 def test_power_of_900_that_is_watts_is_converted_once_the_level_agrees(vehicle):
     for minutes, level in ((0, 50), (40, 51), (80, 52), (120, 53)):
         charge = vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=900)
