@@ -12,7 +12,7 @@ from scripts.lib.child_processes import run_command, stop_children_on_sigterm
 from scripts.lib.git import GitError
 from scripts.lib.lint import LINTERS, run_linters
 from scripts.lib.outcomes import Skip, SuiteOutcome, read_outcome
-from scripts.lib.programs import CHROMIUM, REDIS, ensure_installed
+from scripts.lib.programs import CHROMIUM, FAKETIME, REDIS, ensure_installed
 from scripts.lib.suites import PytestArguments, PytestRun, parse_arguments, select_runs
 from scripts.lib.summary import find_failure_reason, list_skipped, render_table, render_totals
 
@@ -101,7 +101,8 @@ def run_suites(arguments: Sequence[str], flags: Mapping[str, str]) -> list[Suite
     if arguments:
         return [run_pytest_suite(suite, run_arguments) for suite, run_arguments in runs]
     browser_skip_reason = ensure_installed(CHROMIUM)
-    ensure_installed(REDIS)  # its tests report by themselves if it is missing
+    for program in (REDIS, FAKETIME):  # their tests report by themselves if one is missing
+        ensure_installed(program)
     outcomes = [skip_suite("lint", "--no-lint") if "--no-lint" in flags else run_lint_suite()]
     outcomes += [run_pytest_suite(suite, run_arguments) for suite, run_arguments in runs]
     demo_skipped_by = "--changed" if left_out else "--no-demo"
