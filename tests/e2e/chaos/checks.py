@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.chaos.accounts import Account
 from tests.e2e.chaos.ground_truth import GroundTruth, VehicleHistory, hash_event, is_subsequence
+from tests.e2e.chaos.installations import is_at_or_before
 from tests.e2e.chaos.polling_faults import list_subscriptions
 from tests.e2e.chaos.scenario import Run
 from tests.e2e.processes import wait_until
@@ -51,6 +52,10 @@ def check_installations(run: Run, *, ignored: Collection[str] = ()) -> None:
         lambda: not list_differences(run.accounts, truth, ignored),
         missing=lambda: "the true state at " + "; ".join(list_differences(run.accounts, truth, ignored)),
     )
+    wait_until(
+        lambda: not list_lost_transitions(run.accounts),
+        missing=lambda: "transitions at " + "; ".join(list_lost_transitions(run.accounts)),
+    )
     assert all(account.stream.connections > 1 for account in run.accounts)
     for installation in (installation for account in run.accounts for installation in account.installations):
         assert installation.violations == [], installation.name
@@ -62,6 +67,21 @@ def check_installations(run: Run, *, ignored: Collection[str] = ()) -> None:
             assert is_subsequence(received, expected), (
                 f"{installation.name} got {' '.join(received)}; the truth is {' '.join(expected)}"
             )
+
+
+def list_lost_transitions(accounts: Sequence[Account]) -> list[str]:
+    """Describe transitions that one installation of an account has received and another one has not.
+
+    An installation gets all those after its first message, however often it was unreachable.
+    """
+    lost = []
+    for account in accounts:
+        sent = set().union(*(installation.transition_ids for installation in account.installations))
+        for installation in account.installations:
+            missing = sent - installation.transition_ids
+            owed = sorted(id_ for id_ in missing if not is_at_or_before(id_, installation.first_cursor))
+            lost += [f"{installation.name}: {', '.join(owed)}"] * bool(owed)
+    return lost
 
 
 def check_without_faults(run: Run) -> None:

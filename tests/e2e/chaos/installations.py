@@ -15,9 +15,10 @@ class Installation:
         self.vehicles: dict[str, dict[str, Any]] = {}
         self.transitions: list[tuple[str, str]] = []
         self.cursor: str | None = None
+        self.first_cursor: str | None = None
         self.gaps = 0
         self.violations: list[str] = []
-        self._transition_ids: set[str] = set()
+        self.transition_ids: set[str] = set()
         self._lock = threading.RLock()
 
     def apply(self, event: str, message_id: str, data: dict[str, Any], *, is_requested: bool = False) -> None:
@@ -39,6 +40,7 @@ class Installation:
                 self._apply_transition(message_id, data)
             if message_id and not is_known:
                 self.cursor = message_id
+                self.first_cursor = self.first_cursor or message_id
 
     def _apply_snapshot(self, records: list[dict[str, Any]], *, is_complete: bool) -> None:
         if is_complete:
@@ -52,9 +54,9 @@ class Installation:
             self.vehicles[record["id"]] = record
 
     def _apply_transition(self, message_id: str, data: dict[str, Any]) -> None:
-        if message_id in self._transition_ids:
+        if message_id in self.transition_ids:
             self.violations.append(f"the transition {message_id} was sent twice")
-        self._transition_ids.add(message_id)
+        self.transition_ids.add(message_id)
         self.transitions.append((data["vehicle_id"], data["type"]))
 
     def is_at_or_before_cursor(self, message_id: str) -> bool:
