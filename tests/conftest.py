@@ -21,5 +21,5 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 @pytest.fixture(scope="session")
 def full_run(request: pytest.FixtureRequest) -> bool:
-    """Whether this run uses the full sizes. Every test makes the same checks with either."""
+    """Whether this run uses the full sizes. A test makes the same checks with either, or says what it leaves out."""
     return bool(request.config.getoption("--full"))

@@ -20,7 +20,7 @@ from scripts.lib.child_processes import (
 from scripts.lib.git import GitError
 from scripts.lib.lint import LINTERS
 from scripts.lib.outcomes import Skip, SuiteOutcome, read_outcome
-from scripts.lib.programs import CHROMIUM, REDIS, ensure_installed
+from scripts.lib.programs import CHROMIUM, FAKETIME, REDIS, ensure_installed
 from scripts.lib.suites import PytestArguments, PytestRun, parse_arguments, select_runs
 from scripts.lib.summary import find_failure_reason, list_skipped, render_table, render_totals
 
@@ -121,7 +121,8 @@ def run_suites(arguments: Sequence[str], flags: Mapping[str, str]) -> list[Suite
     if arguments:
         return [run_pytest_suite(suite, run_arguments) for suite, run_arguments in runs]
     browser_skip_reason = ensure_installed(CHROMIUM)
-    ensure_installed(REDIS)  # its tests report by themselves if it is missing
+    for program in (REDIS, FAKETIME):  # their tests report by themselves if one is missing
+        ensure_installed(program)
     skipped_by = {LINT: "--no-lint"} if "--no-lint" in flags else {}
     if left_out or "--no-demo" in flags:
         skipped_by[DEMO_CHECK] = "--changed" if left_out else "--no-demo"
