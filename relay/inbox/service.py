@@ -7,12 +7,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 from relay.inbox.models import EnodeDelivery, InboxEvent, InboxSource, StoreResult
 from relay.inbox.parser import create_set_aside_item, parse_delivery
 from relay.inbox.repository import UNSTORABLE_ERRORS, store_delivery
 from relay.inbox.signature import has_valid_signature
+from relay.kit.clock_skew import correct_created_time
 from relay.kit.database import Connection, Pool
 from relay.kit.problems import Problem
 from relay.kit.security_events import SecurityEvent, log_security_event
@@ -64,6 +67,7 @@ class Inbox:
             )
         is_large = len(raw) > LARGE_BODY_BYTES
         delivery = await asyncio.to_thread(parse_delivery, raw) if is_large else parse_delivery(raw)
+        delivery = _correct_created_times(delivery, datetime.now(UTC))
         return await self._wait_with_timeout(self._store_delivery("webhook", delivery))
 
     def _report_wrong_signature(self) -> None:
@@ -122,6 +126,15 @@ class Inbox:
                     )
         rest = EnodeDelivery(set_aside=delivery.set_aside)
         return [*user_ids, *await store_delivery(connection, self._account_id, source, rest)]
+
+
+def _correct_created_times(delivery: EnodeDelivery, received_at: datetime) -> EnodeDelivery:
+    """The delivery with the times at which its events can have been created."""
+    events = [
+        replace(event, created_at=correct_created_time(event.created_at, event.observed_at, received_at))
+        for event in delivery.events
+    ]
+    return replace(delivery, events=tuple(events))
 
 
 def _log_late_failure(task: asyncio.Task[StoreResult]) -> None:

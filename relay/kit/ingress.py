@@ -48,6 +48,11 @@ class IngressMiddleware:
         await self._app(inner, receive, send)
 
 
+def is_ingress_scope(scope: Scope) -> bool:
+    """Whether a request came through ingress, by its scope within the middleware."""
+    return _STATE_KEY in scope.get("state", {})
+
+
 def find_ingress_user_id(request: Request) -> str | None:
     """Return Home Assistant's id of the user of an ingress request; None for a request on another port."""
     user: str | None = getattr(request.state, _STATE_KEY, None)

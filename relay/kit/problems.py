@@ -16,6 +16,7 @@ TITLES = {
     "method-not-allowed": "This address doesn't support the method.",
     "invalid-request": "The request is invalid.",
     "too-large": "The request is too large.",
+    "timeout": "The request took too long to arrive.",
     "plan-required": "The account's plan doesn't include this.",
     "quota-exhausted": "The account has no calls left.",
     "too-many-requests": "There are too many requests.",

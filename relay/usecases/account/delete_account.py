@@ -64,7 +64,7 @@ _MARK_DELETED: LiteralString = """
 update deleted_users set deleted_at = coalesce(deleted_at, now()), supabase_id = null, failure = null where id = %s
 """
 
-router = APIRouter(prefix="/api/user", tags=["Account"])
+router = APIRouter(prefix="/api/user")
 
 
 async def request_deletion(runtime: Runtime, user_id: UUID) -> bool:

@@ -29,7 +29,7 @@ BAD_REQUEST_DETAIL = (
     "contains no vehicle; so does a Home Assistant that doesn't trust its reverse proxy."
 )
 
-router = APIRouter(prefix="/api/ha/webhook", tags=["Classic"], route_class=ClassicRoute)
+router = APIRouter(prefix="/api/ha/webhook", route_class=ClassicRoute)
 
 
 class ConnectionTestRecord(TypedDict):

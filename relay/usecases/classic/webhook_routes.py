@@ -1,6 +1,6 @@
 """Classic routes to register, unregister and look up a client's webhook."""
 
-from typing import Annotated, Any
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -18,7 +18,7 @@ from relay.usecases.classic.register_webhook import (
     unregister_classic_webhooks,
 )
 
-router = APIRouter(prefix="/api/ha/webhook", tags=["Classic"], route_class=ClassicRoute)
+router = APIRouter(prefix="/api/ha/webhook", route_class=ClassicRoute)
 
 
 class WebhookRegistrationRequest(BaseModel):
@@ -29,10 +29,34 @@ class WebhookRegistrationRequest(BaseModel):
     vehicle_id: str | None = Field(default=None, max_length=255)
 
 
-@router.post("/register", response_model=None)
+class WebhookRegistrationRecord(TypedDict):
+    """The webhook that was registered."""
+
+    status: Literal["success"]
+    message: str
+    webhook_id: str
+    external_url: str
+
+
+class WebhookUnregistrationRecord(TypedDict):
+    """How many webhooks were unregistered, in words."""
+
+    status: Literal["success"]
+    message: str
+
+
+class WebhookStatusRecord(TypedDict):
+    """Whether a webhook is registered. The other members are always null."""
+
+    registered: bool
+    webhook_id: NotRequired[None]
+    external_url: NotRequired[None]
+
+
+@router.post("/register", response_model=None, responses={200: {"model": WebhookRegistrationRecord}})
 async def register_ha_webhook(
     body: WebhookRegistrationRequest, runtime: RuntimeDependency, authorization: CredentialDependency
-) -> dict[str, Any]:
+) -> WebhookRegistrationRecord:
     """Have every change POSTed to `{external_url}/api/webhook/{webhook_id}`. Needs a plan with push. Costs nothing."""
     caller = await _get_caller(runtime, authorization, scope="control")
     await register_classic_webhook(
@@ -50,20 +74,20 @@ async def register_ha_webhook(
     }
 
 
-@router.delete("/register", response_model=None)
+@router.delete("/register", response_model=None, responses={200: {"model": WebhookUnregistrationRecord}})
 async def unregister_ha_webhook(
     runtime: RuntimeDependency,
     authorization: CredentialDependency,
     webhook_id: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,255}$")] = None,
-) -> dict[str, Any]:
+) -> WebhookUnregistrationRecord:
     """Unregister this webhook of this key, or all of its webhooks if no id is given. Costs nothing."""
     caller = await _get_caller(runtime, authorization, scope="control")
     count = await unregister_classic_webhooks(runtime, caller, webhook_id)
     return {"status": "success", "message": f"Webhooks unregistered: {count}."}
 
 
-@router.get("/status", response_model=None)
-async def get_ha_webhook_status(runtime: RuntimeDependency, authorization: CredentialDependency) -> dict[str, Any]:
+@router.get("/status", response_model=None, responses={200: {"model": WebhookStatusRecord}})
+async def get_ha_webhook_status(runtime: RuntimeDependency, authorization: CredentialDependency) -> WebhookStatusRecord:
     """Return whether this key has a webhook. Costs nothing.
 
     The classic keys `webhook_id` and `external_url` are null: who knows them can send data to Home Assistant.
