@@ -1,4 +1,4 @@
-"""What all pytest runs share: the option `--full`, and less garbage collection.
+"""What all pytest runs share: the option `--full`, short ids, and less garbage collection.
 
 It imports nothing of the relay: tests/component may load it.
 """
@@ -9,6 +9,7 @@ import pytest
 
 GC_THRESHOLD = 20_000
 """New objects between two collections; Python's default of 2,000 costs a tenth of the tests' time."""
+LONGEST_ID = 500
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +24,13 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Give a long parameter a short id: a command line that names the test could not hold it (`scripts/mutate`)."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_ID:
+        return f"{type(val).__name__}-of-{len(val)}"
+    return None
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
+from scripts.lib.audit import NOT_CHECKED, audit
 from scripts.lib.changed_files import DEFAULT_BASE, select_affected_tests
 from scripts.lib.child_processes import (
     ROOT,
@@ -40,7 +41,8 @@ it belongs to:
 
   --changed       run the test files that use a changed file, directly or through other files. Changes are your commits
                   since the merge base with main (or REF), and the working tree. Prints what is selected and left out.
-  --require-all   run benchmarks and fault tests in full size, and fail if anything was skipped (for CI)
+  --require-all   run benchmarks and fault tests in full size, and scripts/audit, and fail if anything was skipped
+                  (for CI)
   --no-lint       skip the linters
   --no-demo       skip the demo's check
 
@@ -49,6 +51,7 @@ arguments.
 """
 LINT = "lint"
 DEMO_CHECK = "scripts/demo --check"
+AUDIT_NOTE = "scripts/audit: the database of known vulnerabilities could not be asked"
 # What runs beside pytest. Each command counts as one test.
 COMMAND_SUITES: Mapping[str, Sequence[Sequence[str]]] = {
     LINT: [linter.command(fix=False) for linter in LINTERS],
@@ -98,6 +101,16 @@ def write_bytecode(runs: Sequence[tuple[PytestRun, Sequence[str]]]) -> None:
             pass
 
 
+def run_audit() -> SuiteOutcome:
+    """Look for known vulnerabilities. A machine that can't reach the database gets a note instead of a failure."""
+    started = time.monotonic()
+    status = audit(dev=False, service_url=None)
+    notes = (AUDIT_NOTE,) if status == NOT_CHECKED else ()
+    passed, failed = int(status == 0), int(status not in {0, NOT_CHECKED})
+    seconds = time.monotonic() - started
+    return SuiteOutcome(name="scripts/audit", seconds=seconds, passed=passed, failed=failed, notes=notes)
+
+
 def skip_suite(name: str, option: str) -> SuiteOutcome:
     """Return the outcome of a suite that an option skips."""
     return SuiteOutcome(name=name, seconds=0, skips=(Skip(subject=name, reason=f"skipped by {option}"),))
@@ -133,8 +146,9 @@ def run_suites(arguments: Sequence[str], flags: Mapping[str, str]) -> list[Suite
         skipped_by[DEMO_CHECK] = "--changed" if left_out else "--no-demo"
     if browser_skip_reason is not None:
         left_out = (*left_out, Skip(subject="browser checks", reason=browser_skip_reason))
+    audit_outcomes = [run_audit()] if "--require-all" in flags else []
     *outcomes, demo_outcome = run_all(runs, skipped_by)
-    return [*outcomes, replace(demo_outcome, skips=(*demo_outcome.skips, *left_out))]
+    return [*audit_outcomes, *outcomes, replace(demo_outcome, skips=(*demo_outcome.skips, *left_out))]
 
 
 def run_all(runs: Sequence[tuple[PytestRun, Sequence[str]]], skipped_by: Mapping[str, str]) -> Sequence[SuiteOutcome]:
@@ -165,6 +179,8 @@ def print_summary(outcomes: Sequence[SuiteOutcome], *, require_all: bool) -> int
     print("", *render_table(outcomes), sep="\n")
     if skipped := list_skipped(outcomes):
         print("", "skipped:", *(f"  {line}" for line in skipped), sep="\n")
+    if notes := [note for outcome in outcomes for note in outcome.notes]:
+        print("", *notes, sep="\n")
     reason = find_failure_reason(outcomes, require_all=require_all)
     print("", *([reason] if reason else []), render_totals(outcomes), sep="\n", flush=True)
     return 1 if reason else 0
