@@ -60,7 +60,7 @@ async def start_email_sign_in(
     token = await begin_sign_in(
         runtime, sign_in_request, email, previous_token=read_cookie(request, runtime, ATTEMPT_COOKIE)
     )
-    response = render_page(request, "sign_in_sent.html", email=email)
+    response = render_page(request, "sign_in_sent.html", email=email, next_path=sign_in_request.next_path)
     response.background = BackgroundTask(
         send_sign_in_link, runtime, token, email, invited=sign_in_request.invitation_id is not None
     )

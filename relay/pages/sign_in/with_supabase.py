@@ -90,8 +90,15 @@ async def show_callback(  # noqa: PLR0913 - Supabase's query parameters
         outcome = await finish_sign_in_with_code(runtime, token, code, language=get_browser_language(request))
         return render_outcome(request, runtime, outcome)
     if token_hash is not None and kind in LINK_KINDS:
-        began_here = await find_open_attempt(runtime, token) is not None
-        return render_page(request, "sign_in_press.html", token_hash=token_hash, kind=kind, began_here=began_here)
+        attempt = await find_open_attempt(runtime, token)
+        return render_page(
+            request,
+            "sign_in_press.html",
+            token_hash=token_hash,
+            kind=kind,
+            began_here=attempt is not None,
+            next_path=attempt and attempt.next_path,
+        )
     if error is None and error_code is None and token_hash is None:
         return redirect_to(request, "/sign-in")
     return render_sign_in_failure(request, _get_status(error, error_code, is_link=token_hash is not None))

@@ -32,7 +32,7 @@ async def test_new_user_signs_in_by_email_and_waits_for_approval(open_page, clou
         await operator.execute("update evconduit.users set approved_at = now()")
     await window.get_by_role("link", name="Check again").click()
     await window.get_by_role("button", name="I agree").click()
-    assert window.url == f"{cloud.url}/home"
+    assert window.url == f"{cloud.url}/keys"  # which was requested before signing in
 
 
 async def test_content_security_policy_allows_the_redirects_to_a_provider_and_back(open_page, cloud):
