@@ -66,10 +66,13 @@ class Settings(BaseModel):
     enode_auth_url: HttpUrl = Field(
         HttpUrl("https://oauth.sandbox.enode.io/oauth2/token"), validation_alias="ENODE_AUTH_URL", validate_default=True
     )
+    # At least what Enode accepts. A new secret must be longer, which startup.py checks: Enode may have a shorter one.
     enode_webhook_secret: SecretStr | None = Field(
         None, min_length=6, max_length=256, validation_alias="ENODE_WEBHOOK_SECRET"
     )
-    enode_webhook_secret_previous: SecretStr | None = Field(None, validation_alias="ENODE_WEBHOOK_SECRET_PREVIOUS")
+    enode_webhook_secret_previous: SecretStr | None = Field(
+        None, min_length=6, max_length=256, validation_alias="ENODE_WEBHOOK_SECRET_PREVIOUS"
+    )
     webhook_url: HttpUrl | None = Field(None, validation_alias="WEBHOOK_URL")
     internal_api_key: SecretStr | None = Field(None, min_length=16, validation_alias="EVCONDUIT_INTERNAL_API_KEY")
     webhook_silence_minutes: int = Field(120, ge=10, le=10_080, validation_alias="EVCONDUIT_WEBHOOK_SILENCE_MINUTES")
@@ -88,6 +91,7 @@ class Settings(BaseModel):
     vehicles_pro: VehicleLimit | None = Field(None, validation_alias="EVCONDUIT_VEHICLES_PRO")
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
     oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
+    trusted_hosts: str = Field("", validation_alias="EVCONDUIT_TRUSTED_HOSTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     login_command: str = Field(
         "evconduit login", min_length=1, max_length=200, pattern=r"^[ -~]+$", validation_alias="EVCONDUIT_LOGIN_COMMAND"
@@ -126,6 +130,14 @@ class Settings(BaseModel):
         from relay.kit.outbound_rules import parse_allowlist
 
         parse_allowlist(value)
+        return value
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _check_trusted_hosts(cls, value: str) -> str:
+        from relay.kit.public_host import parse_trusted_hosts
+
+        parse_trusted_hosts(value)
         return value
 
     @field_validator("sign_in_providers")

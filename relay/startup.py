@@ -12,6 +12,7 @@ from relay.kit.embedded_postgres import EmbeddedPostgres
 from relay.kit.errors import OperatorError
 from relay.kit.migrations import apply_migrations, list_pending_migrations
 from relay.settings import Settings
+from relay.usecases.operations.webhook_secret import require_long_secret
 
 CHECK_INTERVAL_SECONDS = 2
 
@@ -68,6 +69,8 @@ def prepare_database(settings: Settings, *, create: bool = False) -> Iterator[st
                 if not _is_up_to_date(connection):
                     raise OperatorError("the database is older than this relay: run `evconduit migrate` as its owner")
                 _ensure_mode_matches(connection, settings.mode)
+                if settings.enode_webhook_secret is not None:
+                    require_long_secret(connection, settings.load_secret_key(), settings.webhook_secrets)
         yield conninfo
 
 

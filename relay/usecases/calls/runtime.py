@@ -71,6 +71,8 @@ class Runtime:
     plans: Plans = SELF_HOSTED_PLANS
     # Returns the Supabase user of a JWT, or None for an invalid one. None where users don't sign in with Supabase.
     verify_supabase_token: Callable[[str], Awaitable[UUID | None]] | None = None
+    # Returns whether the user of a valid JWT signed in recently. None where users don't sign in with Supabase.
+    is_recent_supabase_sign_in: Callable[[str], Awaitable[bool]] | None = None
     # None on a self-hosted relay, whose owner signs in by a one-time link.
     supabase_sign_in: SupabaseSignIn | None = None
     # Deletes a user at Supabase; does nothing for an unknown one.

@@ -32,7 +32,7 @@ PLAN_RETRY_AFTER_SECONDS = 3600
 """When a client whose plan has lost the stream may try again; plans don't change within minutes."""
 NO_PUSH_DETAIL = "Your plan doesn't include live updates. Poll GET /api/ha/v2/vehicles, or upgrade the plan."
 
-router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
+router = APIRouter(prefix="/api/ha/v2")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +66,9 @@ async def open_stream(runtime: RuntimeDependency, authorization: CredentialDepen
     "/stream",
     response_model=None,
     response_class=Response,
-    responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}},
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Server-sent events."}
+    },
 )
 async def get_stream(
     runtime: RuntimeDependency,

@@ -13,6 +13,7 @@ from psycopg_pool import PoolTimeout
 from relay.identity.credentials import SCOPES
 from relay.identity.oauth import ACCESS_TOKEN_LIFETIME, CLIENT_ID, ErrorCode, OAuthError
 from relay.identity.oauth_repository import TokenPair
+from relay.kit.client_network import get_request_network
 from relay.kit.problems import Problem
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.oauth.issue_tokens import exchange_code, refresh_tokens, revoke_token
@@ -25,7 +26,7 @@ FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 NO_STORE_HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 DATABASE_RETRY_HEADERS = {"Retry-After": "5"}
 
-router = APIRouter(tags=["OAuth"])
+router = APIRouter()
 
 type FormFields = dict[str, str]
 
@@ -183,7 +184,7 @@ async def _handle_form(
 def _build_refusal(request: Request, runtime: Runtime, error: OAuthError) -> Response:
     try:
         # Only failures count, because many Home Assistants may share an address.
-        runtime.rate_limiter.check(("oauth", request.client.host if request.client else None))
+        runtime.rate_limiter.check(("oauth", get_request_network(request)))
     except Problem as problem:
         return _build_error_response(problem.status, "temporarily_unavailable", problem.detail, problem.headers)
     return _build_error_response(401 if error.error == "invalid_client" else 400, error.error, error.description, {})

@@ -120,3 +120,10 @@ async def test_webhook_may_be_larger_than_other_bodies(browser):
     headers = {"Content-Type": "application/json"}
     too_large = await browser.post(f"{PREFIX}/api/user/link-vehicle", content=body, headers=headers)
     assert too_large.status_code == 413
+
+
+async def test_cookies_below_a_path_belong_to_that_path_and_need_https(signed_in_browser):
+    cookies = {cookie.name: cookie for cookie in signed_in_browser.cookies.jar}
+    assert "__Secure-evconduit_session" in cookies
+    assert {(cookie.path, cookie.secure) for cookie in cookies.values()} == {(f"{PREFIX}/", True)}
+    assert (await signed_in_browser.get(f"{PREFIX}/home")).status_code == 200
