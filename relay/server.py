@@ -14,6 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from relay.app import create_app
 from relay.kit.connection_guard import ConnectionGuard, get_max_connections, raise_file_limit
 from relay.kit.errors import OperatorError
+from relay.kit.graceful_server import GracefulServer
 from relay.kit.http_limits import HttpLimits
 from relay.kit.http_protocol import LimitedHttpProtocol
 from relay.settings import Settings
@@ -40,7 +41,7 @@ def open_listening_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-class RelayServer(uvicorn.Server):
+class RelayServer(GracefulServer):
     """uvicorn with limits for what clients send before anyone has authenticated them.
 
     `trusts_proxies`: whether `X-Forwarded-For` of the proxies in FORWARDED_ALLOW_IPS names the client.

@@ -21,26 +21,23 @@ SLUGS_BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405:
 
 INTERNAL_ERROR_DETAIL = "The cause is in the relay's log. If it happens again, contact the relay's operator."
 
-OPENAPI_RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem (RFC 9457): what happened, and usually what to do. Some types have more members.",
-        "content": {
-            "application/problem+json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["type", "title", "status", "detail"],
-                    "properties": {
-                        "type": {"type": "string", "enum": [TYPE_PREFIX + slug for slug in TITLES]},
-                        "title": {"type": "string"},
-                        "status": {"type": "integer"},
-                        "detail": {"type": "string"},
-                    },
-                }
-            }
-        },
-    }
+PROBLEM_CONTENT_TYPE = "application/problem+json"
+
+PROBLEM_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "description": "A problem (RFC 9457): what happened, and usually what to do. Some types have more members.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "enum": [TYPE_PREFIX + slug for slug in TITLES]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
 }
-"""For the OpenAPI document: the schema of every response that a route doesn't declare itself."""
+"""For the OpenAPI document."""
+
+OPENAPI_RESPONSES: dict[int | str, dict[str, Any]] = {"default": {"description": "A problem (RFC 9457)."}}
+"""For routes: keeps FastAPI from adding its own validation error. relay/openapi replaces it with the route's errors."""
 
 
 def render_problem(problem: Problem) -> Response:
@@ -52,7 +49,7 @@ def render_problem(problem: Problem) -> Response:
         "detail": problem.detail,
         **problem.members,
     }
-    return JSONResponse(body, problem.status, headers=problem.headers, media_type="application/problem+json")
+    return JSONResponse(body, problem.status, headers=problem.headers, media_type=PROBLEM_CONTENT_TYPE)
 
 
 type RenderPage = Callable[[Request, Problem], Response | None]

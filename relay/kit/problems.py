@@ -10,6 +10,7 @@ TITLES = {
     "unauthorized": "The credential is missing, unknown or revoked.",
     "forbidden": "The credential doesn't have permission for this.",
     "account-disabled": "The account is disabled.",
+    "recent-sign-in-required": "This needs a recent sign-in.",
     "foreign-form": "The form has expired or was sent from another site.",
     "not-found": "Not found, or not part of your account.",
     "method-not-allowed": "This address doesn't support the method.",

@@ -20,7 +20,8 @@ from relay.pages import (
 )
 from relay.pages.rendering import get_page_path, redirect_to, render_page
 from relay.pages.sign_in import owner_link, register, sign_in_page, terms, with_supabase
-from relay.pages.translations import DEFAULT_LANGUAGE, WEB_DIR, load_texts
+from relay.pages.static_files import install_static_files
+from relay.pages.translations import DEFAULT_LANGUAGE, load_texts
 from relay.pages.visitors import RedirectRequiredError
 
 ROUTERS = (
@@ -62,7 +63,8 @@ GENERIC_SLUGS = frozenset(
 def install_pages(app: FastAPI) -> None:
     """Add the pages, static files and handlers to the app."""
     app.router.routes.extend(PAGES.routes)
-    app.mount("/static", StaticFiles(directory=WEB_DIR / "static"), name="static")
+    app.mount(api_reference.SWAGGER_UI_PATH, StaticFiles(directory=api_reference.SWAGGER_UI_DIR), name="swagger-ui")
+    install_static_files(app)
     app.add_exception_handler(RedirectRequiredError, _handle_redirect)
 
 

@@ -31,6 +31,7 @@ def test_stream():
         sweep_interval=5 * SECOND,
         heartbeat_interval=15 * SECOND,
         recheck_interval=25 * SECOND,
+        min_recheck_interval=SECOND,
         send_timeout=30 * SECOND,
         max_backlog_bytes=1024 * 1024,
     )

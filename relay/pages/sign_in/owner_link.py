@@ -37,8 +37,8 @@ async def submit_sign_in_link(token: str, request: Request, runtime: RuntimeDepe
         return render_page(request, "sign_in_link.html", status=410, is_valid=False)
     next_path = read_cookie(request, runtime, NEXT_COOKIE, max_length=3 * MAX_NEXT_LENGTH)
     response = redirect_to(request, sanitize_next_path(next_path and unquote(next_path)))
-    set_session_cookie(response, runtime, session)
-    set_cookie(response, runtime, NEXT_COOKIE, "", max_age=0)
+    set_session_cookie(request, response, runtime, session)
+    set_cookie(request, response, runtime, NEXT_COOKIE, "", max_age=0)
     return response
 
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NotRequired, TypedDict
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import psycopg
 from fastapi import APIRouter, Request
@@ -26,7 +26,7 @@ FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 NO_STORE_HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 DATABASE_RETRY_HEADERS = {"Retry-After": "5"}
 
-router = APIRouter(tags=["OAuth"])
+router = APIRouter()
 
 type FormFields = dict[str, str]
 
@@ -71,6 +71,14 @@ _REVOKE_FORM_SCHEMA = _build_form_schema(
     client_id=f"`{CLIENT_ID}`.",
 )
 _ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorRecord} for status in (400, 401, 429, 503)}
+
+
+@router.get("/.well-known/oauth-authorization-server/{path:path}", include_in_schema=False)
+async def get_metadata_below_path(path: str, runtime: RuntimeDependency) -> dict[str, str | bool | list[str]]:
+    """Metadata of a relay whose public address has a path, where RFC 8414, section 3.1, puts it: before that path."""
+    if f"/{path}" != urlsplit(runtime.public_url).path:
+        raise Problem(404, "not-found", "This relay has no such address.")
+    return await get_metadata(runtime)
 
 
 @router.get("/.well-known/oauth-authorization-server")
