@@ -1,7 +1,7 @@
 """The name under which a relay is reached: pages are served under the public one, and no answer repeats another.
 
-An attacker who makes a browser or a cache send a request with another `Host` could otherwise have the relay send people
-to that host.
+A client that can make a browser or a cache send a request with a `Host` of its choice could otherwise have the relay
+send people to that host.
 """
 
 import logging
