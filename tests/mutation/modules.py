@@ -88,13 +88,18 @@ MODULES: tuple[ModuleRow, ...] = (
     ),
     ModuleRow(
         modules=(
+            "relay/kit/client_network.py",
+            "relay/kit/http_limits.py",
             "relay/kit/ingress.py",
             "relay/kit/middleware.py",
             "relay/kit/outbound_addresses.py",
             "relay/kit/outbound_rules.py",
             "relay/kit/problem_responses.py",
             "relay/kit/problems.py",
+            "relay/kit/public_host.py",
+            "relay/kit/public_networks.py",
             "relay/kit/rate_limiter.py",
+            "relay/kit/request_address.py",
             "relay/kit/request_metrics.py",
             "relay/kit/sanitize.py",
             "relay/kit/throttle.py",
@@ -183,6 +188,10 @@ MODULES: tuple[ModuleRow, ...] = (
         functions=("_count_by_day", "_count_by_installation", "_count_by_route"),
         tests=("tests/relay/usecases/account/test_usage_report.py", "tests/relay/usecases/account/test_usage_sums.py"),
         with_database=True,
+    ),
+    ModuleRow(
+        modules=("relay/openapi/examples.py", "relay/openapi/reference.py"),
+        tests=("tests/relay/openapi/test_examples.py", "tests/relay/openapi/test_reference.py"),
     ),
     ModuleRow(
         modules=("relay/pages/chart.py", "relay/pages/translations.py"),
