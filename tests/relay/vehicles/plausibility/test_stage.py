@@ -348,6 +348,23 @@ def test_battery_swap_between_two_fresh_reports_counts_nothing_either(vehicle):
 
 
 @pytest.mark.parametrize(
+    ("level", "km", "held"),
+    [
+        pytest.param(97, 1011, False, id="it falls as the car drives"),
+        pytest.param(100, 1011, True, id="it stays the same"),
+        pytest.param(97, 1000, True, id="the car stands still"),
+    ],
+)
+def test_fast_rise_is_believed_as_soon_as_the_car_uses_it_up(vehicle, level, km, held):
+    """A stop at a fast charger between two reports."""
+    vehicle.report_charge("UNPLUGGED", 0, level=63)
+    vehicle.report_charge("UNPLUGGED", 7, level=100)
+    assert "batteryLevel:held" in vehicle.corrected.names
+    vehicle.report_charge("UNPLUGGED", 14, level=level, km=km)
+    assert ("batteryLevel:held" in vehicle.corrected.names) is held
+
+
+@pytest.mark.parametrize(
     ("state", "minutes", "rebased"),
     [
         pytest.param("UNPLUGGED", 30, True, id="unplugged in both reports"),
