@@ -5,7 +5,6 @@ import hmac
 import logging
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Address, ip_address, ip_network
 from uuid import UUID
 
 from relay.gateways.supabase import Provider, SupabaseError, SupabaseRefused
@@ -16,14 +15,13 @@ from relay.identity.sign_in_attempts import (
     find_sign_in_attempt,
     store_verifier,
 )
+from relay.kit.client_network import get_client_network
 from relay.usecases.access.require_supabase_sign_in import require_supabase_sign_in
 from relay.usecases.calls.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 CALLBACK_PATH = "/auth/callback"
-_HOUSEHOLD_PREFIX_BITS = 64
-"""Length of the IPv6 prefix that one household shares."""
 
 # Error codes that the user's input causes. All others point to a setting of the Supabase project.
 _EXPECTED_ERROR_CODES = frozenset({"otp_disabled", "validation_failed", "email_address_invalid"})
@@ -48,7 +46,7 @@ async def begin_sign_in(
     request the first email's link must still work: its verifiers are copied to the new attempt.
     """
     attempt = NewSignInAttempt(
-        source_hash=_compute_keyed_hash(runtime, "source", normalize_client_address(sign_in_request.client_address)),
+        source_hash=_compute_keyed_hash(runtime, "source", get_client_network(sign_in_request.client_address)),
         address_hash=None if email is None else _compute_keyed_hash(runtime, "address", email.strip().lower()),
         next_path=sign_in_request.next_path,
         invitation_id=sign_in_request.invitation_id,
@@ -95,19 +93,6 @@ async def find_open_attempt(runtime: Runtime, attempt_token: str | None) -> Sign
         return None
     async with runtime.pool.connection() as connection:
         return await find_sign_in_attempt(connection, attempt_token)
-
-
-def normalize_client_address(client_address: str) -> str:
-    """The IPv4 address, or the /64 network of an IPv6 address: what rate limits treat as one client."""
-    try:
-        address = ip_address(client_address)
-    except ValueError:
-        return client_address
-    if isinstance(address, IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ip_network((address, _HOUSEHOLD_PREFIX_BITS), strict=False))
 
 
 async def _save_verifier(runtime: Runtime, attempt_token: str, verifier: str) -> None:

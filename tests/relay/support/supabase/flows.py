@@ -8,15 +8,24 @@ import secrets
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from tests.relay.support.supabase.refusals import Refusal
+from tests.relay.support.supabase.refusals import Refusal, ServerFailure
 
 PREFIX = "pkce_"
 EMAIL_INTERVAL_SECONDS, LINK_LIFETIME_SECONDS, FLOW_LIFETIME_SECONDS = 60, 3600, 300
 """Values of a hosted project. All but the interval between emails are settings there too."""
 
 _CHALLENGE = re.compile(r"[a-zA-Z._~0-9-]+", re.ASCII)
+_CHALLENGE_METHODS = {"", "plain", "s256"}
 # Kinds of links that a `type` in the request accepts.
-_KINDS_BY_TYPE = {"email": {"signup", "magiclink"}, "signup": {"signup"}, "magiclink": {"magiclink"}}
+_KINDS_BY_TYPE = {
+    "email": {"signup", "magiclink"},
+    "invite": {"signup"},
+    "magiclink": {"magiclink"},
+    "recovery": set(),
+    "signup": {"signup"},
+}
+REDIRECTED_TYPES = frozenset(_KINDS_BY_TYPE) - {"email"}
+"""Types of a link that yields a PKCE code. The server fails for any other, and the link stays valid."""
 
 
 @dataclass
@@ -26,6 +35,10 @@ class SupabaseAccount:
     is_confirmed: bool = False
     metadata: dict = field(default_factory=dict)
     is_banned: bool = False
+    # Ways of signing in, the first one first.
+    providers: list = field(default_factory=lambda: ["email"])
+    # When the confirmation was emailed; None for users of a provider.
+    confirmation_sent_at: str | None = None
     # Time of the last email by kind of link.
     mailed_at: dict = field(default_factory=dict)
 
@@ -82,7 +95,7 @@ class Flows:
         return next((flow for flow in reversed(self._all) if flow.account is account and flow.method == method), None)
 
     def remove(self, flow):
-        self._all.remove(flow)
+        self._all = [other for other in self._all if other is not flow]
 
 
 class Links:
@@ -106,6 +119,9 @@ class Links:
 
     def find(self, token_hash, kind, now):
         """The valid link of this type. Raises Refusal if it is unknown or expired or its account is banned."""
+        if "\0" in token_hash:
+            message = "Database error finding user from email link"
+            raise Refusal(500, "unexpected_failure", message, has_error_id=True)
         if kind not in _KINDS_BY_TYPE:
             raise Refusal(400, "validation_failed", "Invalid email verification type")
         link = self._all.get(token_hash)
@@ -123,6 +139,11 @@ def parse_pkce_challenge(parameters):
     challenge, method = parameters.get("code_challenge") or "", parameters.get("code_challenge_method") or ""
     if bool(challenge) != bool(method):
         raise Refusal(400, "validation_failed", "PKCE flow requires code_challenge_method and code_challenge")
-    if challenge and not (43 <= len(challenge) <= 128 and _CHALLENGE.fullmatch(challenge)):
-        raise Refusal(400, "validation_failed", "code challenge is of the wrong length or has wrong characters")
+    if challenge and not 43 <= len(challenge) <= 128:
+        raise Refusal(400, "validation_failed", "code challenge has to be between 43 and 128 characters")
+    if challenge and not _CHALLENGE.fullmatch(challenge):
+        message = "code challenge can only contain alphanumeric characters, hyphens, periods, underscores and tildes"
+        raise Refusal(400, "validation_failed", message)
+    if method.lower() not in _CHALLENGE_METHODS:
+        raise ServerFailure
     return challenge, method.lower()

@@ -1,9 +1,11 @@
-"""The Supabase Auth double responds as the source of the real server says (docs/decisions/0017)."""
+"""The Supabase Auth double where `observed.json` has no row: what its switches do, and requests at the same moment."""
 
+import asyncio
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import uuid4
 
 import httpx
+import jwt
 import pytest
 
 from tests.relay.support.supabase.double import ANON, BASE, SECRET
@@ -248,7 +250,7 @@ async def test_logout_ends_the_session_of_the_token(supabase, send):
     await send("POST", "/otp", make_otp_request())
     session = await send.browser.post("/verify", json={"token_hash": supabase.mails[0].token_hash, "type": "email"})
     bearer = {"Authorization": f"Bearer {session.json()['access_token']}"}
-    assert await send("POST", "/logout") == (401, "no_authorization")
+    assert await send("POST", "/logout") == (403, "bad_jwt")
     assert await send("POST", "/logout", headers={"Authorization": "Bearer x"}) == (403, "bad_jwt")
     assert await send("POST", "/logout?scope=all", headers=bearer) == (400, "validation_failed")
     assert await send("POST", "/logout?scope=local", headers=bearer) == (204, None)
@@ -271,3 +273,122 @@ async def test_public_keys_may_be_cached_for_ten_minutes(supabase, send):
     response = await send.browser.get("/.well-known/jwks.json")
     assert response.headers["cache-control"] == "public, max-age=600"
     assert [set(key) & {"d", "k"} for key in response.json()["keys"]] == [set()]
+
+
+# Facts that were observed without a row of their own.
+
+
+async def ask_twice_at_once(supabase, send, path, body):
+    """Statuses of two requests that both begin before either is carried out."""
+    supabase.hold = asyncio.Event()
+    count = len(supabase.requests)
+    requests = [asyncio.create_task(send("POST", path, body)) for _ in range(2)]
+    async with asyncio.timeout(10):
+        while len(supabase.requests) < count + 2:
+            await asyncio.sleep(0.001)
+    supabase.hold.set()
+    answers = await asyncio.gather(*requests)
+    supabase.hold = None
+    return [status for status, _ in answers]
+
+
+async def test_two_exchanges_at_the_same_moment_both_succeed(supabase, send):
+    code = make_exchange_request(await get_code(supabase, send))
+    assert await ask_twice_at_once(supabase, send, "/token?grant_type=pkce", code) == [200, 200]
+    assert (await send("POST", "/token?grant_type=pkce", code))[0] == 404
+    await send("POST", "/otp", make_otp_request(email="bert@example.org"))
+    token_hash = {"token_hash": supabase.mails[-1].token_hash, "type": "email"}
+    assert await ask_twice_at_once(supabase, send, "/verify", token_hash) == [200, 200]
+    assert await send("POST", "/verify", token_hash) == (403, "otp_expired")
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ({"requires_captcha": True}, (400, "captcha_failed")),
+        ({"allows_email_sign_in": False}, (422, "email_provider_disabled")),
+        ({"mail_server": "down"}, (500, "unexpected_failure")),
+        ({"mail_server": "slow"}, (504, "request_timeout")),
+    ],
+    ids=str,
+)
+async def test_project_that_cannot_send_refuses_and_keeps_no_new_account(supabase, send, setting, expected):
+    for name, value in setting.items():
+        setattr(supabase, name, value)
+    assert await send("POST", "/otp", make_otp_request()) == expected
+    assert supabase.accounts == {}
+
+
+async def test_email_of_a_slow_mail_server_arrives_with_a_dead_link(supabase, send):
+    supabase.mail_server = "slow"
+    await send("POST", "/otp", make_otp_request())
+    assert (await follow_redirect(send, supabase.mails[0].link))[1]["error_code"] == "otp_expired"
+
+
+@pytest.mark.parametrize(
+    ("url", "is_allowed"),
+    [
+        ("http://relay.example/auth/callback", True),
+        ("https://relay.example:8443/x", True),
+        ("http://127.0.0.1:1/x", True),
+        ("http://[::1]:1/x", True),
+        ("http://192.168.1.2/x", False),
+        ("https://app.example/auth/callback", True),
+        ("https://app.example/other", False),
+        ("evconduit://relay.example/x", False),
+    ],
+)
+async def test_redirects_go_to_the_site_the_allow_list_and_loopback_only(supabase, send, url, is_allowed):
+    supabase.redirect_globs = ["https://app.example/auth/*"]
+    query = urlencode({"token": "pkce_unknown", "type": "signup", "redirect_to": url})
+    location = (await send.browser.get(f"/verify?{query}")).headers["location"]
+    assert location.startswith(url) == is_allowed
+    assert is_allowed or location.startswith("http://relay.example?")
+
+
+async def test_settings_tell_what_the_project_allows(supabase, send):
+    supabase.enabled_providers, supabase.allows_signups, supabase.autoconfirms = {"github"}, False, True
+    status, settings = await send("GET", "/settings")
+    assert (status, settings["disable_signup"], settings["mailer_autoconfirm"]) == (200, True, True)
+    assert [settings["external"][name] for name in ("github", "google", "email")] == [True, False, True]
+    assert (await send("GET", "/settings", headers={"apikey": "another"}))[0] == 401
+
+
+async def test_users_are_listed_in_pages_with_the_secret_key_only(supabase, send):
+    for number in range(3):
+        await send("POST", "/otp", make_otp_request(email=f"{number}@example.org"))
+    supabase.accounts["1@example.org"].is_banned = True
+    assert await send("GET", "/admin/users?per_page=1") == (403, "not_admin")
+    secret = {"apikey": SECRET}
+    pages = [await send("GET", f"/admin/users?page={page}&per_page=2", headers=secret) for page in (1, 2, 3)]
+    users = [[(user["email"], "banned_until" in user) for user in content["users"]] for _, content in pages]
+    assert users == [[("2@example.org", False), ("1@example.org", True)], [("0@example.org", False)], []]
+    path = f"/admin/users/{supabase.accounts['1@example.org'].id}"
+    assert (await send("GET", path, headers=secret))[1]["email"] == "1@example.org"
+    assert await send("GET", f"/admin/users/{uuid4()}", headers=secret) == (404, "user_not_found")
+
+
+@pytest.mark.parametrize(("is_switched_on", "refused"), [(False, 10), (True, 0)])
+async def test_forwarded_client_addresses_count_only_with_the_switch(supabase, send, is_switched_on, refused):
+    supabase.limits_addresses, supabase.counts_forwarded_addresses = True, is_switched_on
+    answers = [
+        await send(
+            "POST", "/otp", make_otp_request(email=f"{n}@example.org"), headers={"Sb-Forwarded-For": f"192.0.2.{n}"}
+        )
+        for n in range(40)
+    ]
+    assert sum(answer == (429, "over_request_rate_limit") for answer in answers) == refused
+
+
+async def test_project_without_signing_keys_signs_with_the_shared_secret(supabase, send):
+    supabase.signs_with_shared_secret, supabase.has_issuer = True, False
+    token = supabase.sign_token(supabase.provider_account)
+    assert jwt.get_unverified_header(token)["alg"] == "HS256"
+    assert "iss" not in jwt.decode(token, options={"verify_signature": False})
+
+
+async def test_public_keys_may_want_an_api_key(supabase, send):
+    supabase.wants_key_for_jwks = True
+    assert (await send("GET", "/.well-known/jwks.json"))[0] == 200
+    del send.browser.headers["apikey"]
+    assert (await send("GET", "/.well-known/jwks.json"))[0] == 401
