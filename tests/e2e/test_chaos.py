@@ -71,8 +71,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def enode(folder):
-    """A simulator whose vehicles change only on request, as fast as they charge with a power that a car can have."""
-    simulator_options = ("--sandbox", "--speed", "90", "--give-up", "86400")
+    """A simulator whose vehicles change only on request, as fast as they charge with a power that a car can have.
+
+    Above 500 kW, the relay would ask whether the power is in watts, because the level stands still.
+    """
+    simulator_options = ("--sandbox", "--speed", "40", "--give-up", "86400")
     with (folder / "enode.log").open("ab") as log, run_simulator(*simulator_options, log=log) as simulator:
         yield simulator
 

@@ -144,7 +144,7 @@ class Cluster:
     @cached_property
     def database_url(self) -> str:
         """The owner's connection string."""
-        url = self.run("database", "url")
+        url = self.run("database", "url", "--owner")
         socket_folder = Path(conninfo_to_dict(url)["host"])
         if self.disk is not None and socket_folder.is_relative_to(self._data):
             socket_folder = self.disk.find_outside(socket_folder)
