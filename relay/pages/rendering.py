@@ -41,7 +41,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
     Besides `context` the template gets `visitor` (None if nobody is signed in), `mode`, `version`, `notice`, `path`,
     `at(path)` for the address of a page, `csrf` for forms, and `t`, `n`, `word`, `number`, `date`, `moment` and `ago`
     of the visitor's Translator. `form_targets` in the context is the CSP source list `form-action`, which also applies
-    to redirects after a form is posted.
+    to redirects after a form is posted. With `has_script`, the page may run the relay's own scripts.
     """
     runtime: Runtime = request.app.state.runtime
     visitor = getattr(request.state, "visitor", None)
@@ -66,7 +66,8 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
     )
     _clear_notice(request, response, runtime)
     set_visit_cookie(request, response, runtime)
-    response.headers.update(get_security_headers(request, form_targets=str(context.get("form_targets", "'self'"))))
+    form_targets, has_script = str(context.get("form_targets", "'self'")), bool(context.get("has_script"))
+    response.headers.update(get_security_headers(request, form_targets=form_targets, has_script=has_script))
     return response
 
 
@@ -115,13 +116,16 @@ def _clear_notice(request: Request, response: Response, runtime: Runtime) -> Non
         set_flash_cookie(request, response, runtime, NOTICE_COOKIE, "")
 
 
-def get_security_headers(request: Request, *, form_targets: str = "'self'") -> Mapping[str, str]:
-    """Security headers of every page: no scripts, no third-party content, no caching."""
+def get_security_headers(
+    request: Request, *, form_targets: str = "'self'", has_script: bool = False
+) -> Mapping[str, str]:
+    """Security headers of every page: no inline scripts, no third-party content, no caching."""
     runtime: Runtime = request.app.state.runtime
     # Home Assistant shows pages from ingress in a frame. No other site may frame them.
     frames = "'none'" if find_ingress_user_id(request) is None else "'self'"
     headers = {
-        "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+        "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
+        f"{"script-src 'self'; " if has_script else ''}base-uri 'none'; "
         f"form-action {form_targets}; frame-ancestors {frames}",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
