@@ -17,9 +17,11 @@ from relay.kit import problem_responses
 from relay.kit.background import BackgroundLoops, run_in_background
 from relay.kit.ingress import IngressMiddleware
 from relay.kit.middleware import BodyLimitMiddleware, ResponseHeadersMiddleware
+from relay.kit.public_host import PublicHostMiddleware, SlashRedirect, parse_trusted_hosts
 from relay.kit.public_path import PublicPathMiddleware
 from relay.kit.request_metrics import RequestMetricsMiddleware
 from relay.metrics_routes import create_metrics_router
+from relay.openapi.document import get_openapi_document
 from relay.pages import site
 from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings
@@ -39,6 +41,7 @@ from relay.usecases.feed import account_and_vehicles as feed_account_and_vehicle
 from relay.usecases.feed import stream_events
 from relay.usecases.linking import link_vehicle, poll_link_result, relink_vehicle, unlink_vehicles
 from relay.usecases.oauth import client_routes
+from relay.usecases.operations.webhook_secret import list_accepted_secrets
 from relay.usecases.vehicles import identify_vehicle, refresh_vehicle, select_served_vehicles
 from relay.worker import build_worker_loops
 
@@ -93,14 +96,21 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
     app = FastAPI(
         title="EVConduit relay",
         version=VERSION,
-        description="Any electric car that Enode reaches, live inside Home Assistant.",
         docs_url=None,  # the API reference is a page of its own, see relay/pages/api_reference.py
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        redirect_slashes=False,  # see SlashRedirect
         responses=problem_responses.OPENAPI_RESPONSES,
         lifespan=partial(_lifespan, settings=settings, conninfo=conninfo, with_worker=with_worker),
     )
     app.add_middleware(BodyLimitMiddleware, limit=MAX_BODY_BYTES, is_exempt=lambda path: path == ENODE_WEBHOOK_PATH)
+    if settings.public_url is not None:
+        app.add_middleware(
+            PublicHostMiddleware,
+            public_url=settings.base_url,
+            trusted_hosts=parse_trusted_hosts(settings.trusted_hosts),
+            is_page=site.is_page_path,
+        )
     app.add_middleware(ResponseHeadersMiddleware, headers=RELAY_HEADERS)
     if settings.public_path:
         app.add_middleware(PublicPathMiddleware, prefix=settings.public_path, ingress_port=settings.ingress_port)
@@ -111,6 +121,8 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
         _install_metrics(app, settings.internal_api_key.get_secret_value())
     app.router.routes.extend(API.routes)
     site.install_pages(app)
+    app.openapi = partial(get_openapi_document, app)  # type: ignore[method-assign] # FastAPI's way to extend it
+    app.router.default = SlashRedirect(app.router)
     return app
 
 
@@ -128,7 +140,9 @@ async def _lifespan(app: FastAPI, *, settings: Settings, conninfo: str, with_wor
         app.state.inbox = Inbox(
             process.runtime.pool,
             account_id=ENODE_ACCOUNT_ID,
-            secrets=settings.webhook_secrets,
+            secrets=await list_accepted_secrets(
+                process.runtime.pool, process.runtime.secret_key, settings.webhook_secrets
+            ),
             wake=process.inbox_waker.wake,
             on_signature_failure=signature_failures.increment,
         )

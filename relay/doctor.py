@@ -1,6 +1,7 @@
 """The checks of `evconduit doctor`: each part that the relay needs, what is wrong with it, and what to do."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -11,6 +12,8 @@ from relay.bus.redis import find_pubsub_problem, open_redis
 from relay.gateways.enode import EnodeError, open_enode
 from relay.kit.database import connect_as_relay
 from relay.kit.errors import OperatorError
+from relay.kit.own_address import describe_loopback_links, describe_public_url
+from relay.kit.private_files import is_private
 from relay.process import ENODE_ACCOUNT_ID
 from relay.settings import Settings
 from relay.sign_in_checks import find_sign_in_problems
@@ -18,6 +21,10 @@ from relay.startup import prepare_database
 from relay.usecases.account.delete_account import SUMMARIZE_PENDING_DELETIONS
 from relay.usecases.operations.webhook_health import STATE_DESCRIPTIONS, WebhookState
 
+GET_SERVER_FACTS: LiteralString = """
+select current_setting('server_version'), pg_has_role(session_user, nspowner, 'member')
+from pg_namespace where nspname = 'evconduit'
+"""
 GET_ENODE_HEALTH: LiteralString = "select state, since from enode_health where account_id = %s"
 REMEDIES: dict[WebhookState, str] = {
     "unreachable": "Check the network, ENODE_BASE_URL and Enode's credentials.",
@@ -43,6 +50,8 @@ async def run_checks(settings: Settings) -> list[CheckResult]:
     """
     checks: tuple[Callable[[Settings], Awaitable[CheckResult]], ...] = (
         _check_mode,
+        _check_address,
+        _check_data_folder,
         _check_database,
         _check_redis,
         _check_sign_in,
@@ -54,19 +63,42 @@ async def run_checks(settings: Settings) -> list[CheckResult]:
 
 
 async def _check_mode(settings: Settings) -> CheckResult:
-    return CheckResult(name="mode", is_ok=True, message=f"{settings.mode}, base URL {settings.base_url}")
+    return CheckResult(name="mode", is_ok=True, message=settings.mode)
+
+
+async def _check_address(settings: Settings) -> CheckResult:
+    if settings.advertises_loopback:
+        message = (
+            f"{describe_loopback_links(settings.base_url)} To use them elsewhere, {describe_public_url(settings.port)}"
+        )
+        return CheckResult(name="address", is_ok=False, message=message)
+    reach = ", on this machine only" if settings.public_url is None and settings.listens_on_loopback else ""
+    return CheckResult(name="address", is_ok=True, message=f"{settings.base_url}{reach}")
+
+
+async def _check_data_folder(settings: Settings) -> CheckResult:
+    if not settings.data.exists():
+        return CheckResult(name="data folder", is_ok=True, message=f"{settings.data}, not created yet")
+    with suppress(OperatorError):
+        settings.prepare_data_folder()
+    if not is_private(settings.data):
+        message = f"other users of this machine can open {settings.data}: let its owner run chmod 700 on it"
+        return CheckResult(name="data folder", is_ok=False, message=message)
+    return CheckResult(name="data folder", is_ok=True, message=f"{settings.data}, open to its owner only")
 
 
 async def _check_database(settings: Settings) -> CheckResult:
     kind = "embedded" if settings.database_url is None else "DATABASE_URL"
     try:
         with prepare_database(settings) as conninfo, psycopg.connect(conninfo) as connection:
-            row = connection.execute("show server_version").fetchone()
+            version, can_become_owner = connection.execute(GET_SERVER_FACTS).fetchone() or ("?", False)
     except OperatorError as error:
         return CheckResult(name="database", is_ok=False, message=str(error))
-    return CheckResult(
-        name="database", is_ok=True, message=f"{kind}, PostgreSQL {row[0] if row else '?'}, schema up to date"
-    )
+    message = f"{kind}, PostgreSQL {version}, schema up to date"
+    if can_become_owner:
+        message += ". The relay's login owns the schema, or can become its owner: give it a login of its own, see "
+        message += "docs/self-hosting.md"
+    return CheckResult(name="database", is_ok=True, message=message)
 
 
 async def _check_redis(settings: Settings) -> CheckResult:

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from relay.usecases.calls.runtime import RuntimeDependency
 
-router = APIRouter(prefix="/api/health", tags=["Health"])
+router = APIRouter(prefix="/api/health")
 
 
 @router.get("/live")

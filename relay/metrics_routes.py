@@ -4,12 +4,19 @@ import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, LiteralString, TypedDict
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
+from relay.kit.client_network import get_request_network
 from relay.kit.problems import Problem
+from relay.kit.rate_limiter import RateLimiter
+from relay.kit.security_events import SecurityEvent, log_security_event
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.operations.collect_metrics import MeasuredMetric, collect_metrics
+
+METRICS_CONTENT = {"text/plain": {"schema": {"type": "string"}}}
+FAILED_ATTEMPTS_PER_MINUTE = 10
+"""Of a client's network. A correct key isn't counted, so monitoring may ask as often as it wants."""
 
 
 class StatusRecord(TypedDict):
@@ -18,11 +25,28 @@ class StatusRecord(TypedDict):
     figures: dict[str, float | dict[str, float] | None]
 
 
+INTERNAL_KEY_FAILURES_TO_REPORT = 5
+"""A mistyped key is no event; so many wrong ones are."""
+
+
+class InternalKeyFailures:
+    """Counts wrong internal keys, and reports every fifth of this process as a security event."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def count(self) -> None:
+        """Count one wrong key."""
+        self._count += 1
+        if self._count % INTERNAL_KEY_FAILURES_TO_REPORT == 0:
+            log_security_event(SecurityEvent.INTERNAL_KEY_FAILURES, count=INTERNAL_KEY_FAILURES_TO_REPORT)
+
+
 def create_metrics_router(internal_key: str, registry: CollectorRegistry) -> APIRouter:
     """Create the metrics routes. `registry` holds the metrics that this process records itself."""
-    router = APIRouter(tags=["Operator"], dependencies=[Depends(_require_internal_key(internal_key))])
+    router = APIRouter(dependencies=[Depends(_require_internal_key(internal_key))])
 
-    @router.get("/metrics", response_class=Response)
+    @router.get("/metrics", response_class=Response, responses={200: {"content": METRICS_CONTENT}})
     async def get_metrics(runtime: RuntimeDependency) -> Response:
         """Metrics in Prometheus's text format."""
         measured = await _collect_metrics(runtime)
@@ -46,12 +70,22 @@ def create_metrics_router(internal_key: str, registry: CollectorRegistry) -> API
 
 
 def _require_internal_key(internal_key: str) -> Callable[..., Awaitable[None]]:
+    limiter = RateLimiter(per_minute=FAILED_ATTEMPTS_PER_MINUTE, counted="attempts with a wrong key")
+    failures = InternalKeyFailures()
+
     async def require_internal_key(
+        request: Request,
         x_internal_api_key: Annotated[str | None, Header()] = None,
         authorization: Annotated[str | None, Header()] = None,
     ) -> None:
         received_key = x_internal_api_key or (authorization or "").removeprefix("Bearer ")
+        network = get_request_network(request)
+        # Before the comparison: a client above the limit doesn't learn whether its key is right.
+        limiter.require_available(network)
         if not hmac.compare_digest(received_key.encode("utf-8", "replace"), internal_key.encode()):
+            failures.count()
+            if received_key:
+                limiter.check(network)
             raise Problem(
                 401,
                 "unauthorized",

@@ -20,7 +20,7 @@ from relay.kit.outbound import open_outbound_client
 from relay.settings import Settings
 from relay.startup import run_postgres_restart_loop
 from relay.streams.hub import Hub
-from relay.usecases.access.verify_supabase_token import make_token_verifier
+from relay.usecases.access.verify_supabase_token import make_recent_sign_in_check, make_token_verifier
 from relay.usecases.calls.runtime import Runtime, SupabaseSignIn
 from relay.usecases.feed.reader import create_feed_reader
 
@@ -121,12 +121,15 @@ async def _open_runtime(settings: Settings, stack: AsyncExitStack, pool: Pool, w
         enode=enode,
         version=VERSION,
         public_url=settings.base_url,
+        has_public_url=settings.public_url is not None or settings.mode == "cloud",
         request_poll=partial(wakers.poll.wake, [NO_USER_ID]),
         link_origins=settings.link_origins,
         outbound=outbound,
         secret_key=settings.load_secret_key(),
         mode=settings.mode,
+        login_command=settings.login_command,
         verify_supabase_token=make_token_verifier(sign_in.supabase.token_verifier) if sign_in else None,
+        is_recent_supabase_sign_in=make_recent_sign_in_check(sign_in.supabase.token_verifier) if sign_in else None,
         supabase_sign_in=sign_in,
         delete_supabase_user=sign_in.supabase.auth.delete_user if sign_in else None,
         allows_local_redirects=settings.allows_local_redirects,

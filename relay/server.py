@@ -1,14 +1,22 @@
 """The relay as a server process: its listening socket and its shutdown."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Sequence
-from typing import override
+from functools import partial
+from typing import Any, Literal, cast, override
 
 import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from relay.app import create_app
+from relay.kit.connection_guard import ConnectionGuard, get_max_connections, raise_file_limit
 from relay.kit.errors import OperatorError
+from relay.kit.graceful_server import GracefulServer
+from relay.kit.http_limits import HttpLimits
+from relay.kit.http_protocol import LimitedHttpProtocol
 from relay.settings import Settings
 
 TCP_USER_TIMEOUT_MS = 45_000
@@ -33,7 +41,43 @@ def open_listening_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-class _Server(uvicorn.Server):
+class RelayServer(GracefulServer):
+    """uvicorn with limits for what clients send before anyone has authenticated them.
+
+    `trusts_proxies`: whether `X-Forwarded-For` of the proxies in FORWARDED_ALLOW_IPS names the client.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limits: HttpLimits | None = None,
+        trusts_proxies: bool = True,
+        grace_seconds: int = SHUTDOWN_GRACE_SECONDS,
+        lifespan: Literal["on", "off"] = "on",
+    ) -> None:
+        config = uvicorn.Config(
+            cast("Any", app),  # uvicorn has its own types for ASGI
+            log_config=None,
+            access_log=False,  # it would log IP addresses, and paths with vehicle ids
+            server_header=False,
+            proxy_headers=trusts_proxies,
+            timeout_graceful_shutdown=grace_seconds,
+            lifespan=lifespan,
+            ws="none",
+        )
+        proxies = ProxyHeadersMiddleware(cast("Any", app), config.forwarded_allow_ips).trusted_hosts
+        self.guard = ConnectionGuard(limits, proxies=proxies if trusts_proxies else None)
+        config.http = cast("type[asyncio.Protocol]", partial(LimitedHttpProtocol, guard=self.guard))
+        super().__init__(config)
+
+    @override
+    async def on_tick(self, counter: int) -> bool:
+        self.guard.enforce()
+        return await super().on_tick(counter)
+
+
+class _Server(RelayServer):
     """Closes open streams before shutdown: uvicorn would wait for them to end on their own."""
 
     @override
@@ -46,14 +90,10 @@ def run_server(
     settings: Settings, conninfo: str, sockets: Sequence[socket.socket], *, with_worker: bool = True
 ) -> None:
     """Serve on `sockets` until SIGINT or SIGTERM."""
-    config = uvicorn.Config(
+    server = _Server(
         create_app(settings, conninfo, with_worker=with_worker),
-        log_config=None,
-        access_log=False,  # it would log IP addresses, and paths with vehicle ids
-        server_header=False,
+        limits=HttpLimits(max_connections=get_max_connections(raise_file_limit())),
         # With ingress, access depends on the peer's address, so no header may replace that.
-        proxy_headers=settings.ingress_port is None,
-        timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
-        lifespan="on",
+        trusts_proxies=settings.ingress_port is None,
     )
-    _Server(config).run(sockets=list(sockets))
+    server.run(sockets=list(sockets))

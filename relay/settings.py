@@ -3,7 +3,6 @@
 import os
 import re
 import secrets
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 
 from relay.kit.errors import OperatorError
+from relay.kit.private_files import create_private_file, prepare_private_folder
 from relay.plans import CLOUD_PLANS, SELF_HOSTED_PLANS, PlanName, Plans
 from relay.usecases.calls.modes import Mode, RegistrationPolicy
 
@@ -31,6 +31,7 @@ SUPABASE_VARIABLES = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROL
 PROVIDERS: tuple[Provider, ...] = ("github", "google")
 MIN_SECRET_KEY_LENGTH = 32
 PUBLIC_PATH = re.compile(r"(/[A-Za-z0-9_-]+)*", re.ASCII)
+ALL_INTERFACES = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not bound
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 
@@ -65,10 +66,13 @@ class Settings(BaseModel):
     enode_auth_url: HttpUrl = Field(
         HttpUrl("https://oauth.sandbox.enode.io/oauth2/token"), validation_alias="ENODE_AUTH_URL", validate_default=True
     )
+    # At least what Enode accepts. A new secret must be longer, which startup.py checks: Enode may have a shorter one.
     enode_webhook_secret: SecretStr | None = Field(
         None, min_length=6, max_length=256, validation_alias="ENODE_WEBHOOK_SECRET"
     )
-    enode_webhook_secret_previous: SecretStr | None = Field(None, validation_alias="ENODE_WEBHOOK_SECRET_PREVIOUS")
+    enode_webhook_secret_previous: SecretStr | None = Field(
+        None, min_length=6, max_length=256, validation_alias="ENODE_WEBHOOK_SECRET_PREVIOUS"
+    )
     webhook_url: HttpUrl | None = Field(None, validation_alias="WEBHOOK_URL")
     internal_api_key: SecretStr | None = Field(None, min_length=16, validation_alias="EVCONDUIT_INTERNAL_API_KEY")
     webhook_silence_minutes: int = Field(120, ge=10, le=10_080, validation_alias="EVCONDUIT_WEBHOOK_SILENCE_MINUTES")
@@ -87,7 +91,11 @@ class Settings(BaseModel):
     vehicles_pro: VehicleLimit | None = Field(None, validation_alias="EVCONDUIT_VEHICLES_PRO")
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
     oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
+    trusted_hosts: str = Field("", validation_alias="EVCONDUIT_TRUSTED_HOSTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    login_command: str = Field(
+        "evconduit login", min_length=1, max_length=200, pattern=r"^[ -~]+$", validation_alias="EVCONDUIT_LOGIN_COMMAND"
+    )
     outbound_allow: str = Field("", validation_alias="EVCONDUIT_OUTBOUND_ALLOW")
     supabase_url: HttpUrl | None = Field(None, validation_alias="SUPABASE_URL")
     supabase_anon_key: SecretStr | None = Field(None, validation_alias="SUPABASE_ANON_KEY")
@@ -122,6 +130,14 @@ class Settings(BaseModel):
         from relay.kit.outbound_rules import parse_allowlist
 
         parse_allowlist(value)
+        return value
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _check_trusted_hosts(cls, value: str) -> str:
+        from relay.kit.public_host import parse_trusted_hosts
+
+        parse_trusted_hosts(value)
         return value
 
     @field_validator("sign_in_providers")
@@ -167,8 +183,18 @@ class Settings(BaseModel):
         """URL at which browsers reach this relay, without a trailing slash."""
         if self.public_url is not None:
             return str(self.public_url).rstrip("/")
-        host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104 - compared, not bound
+        host = "127.0.0.1" if self.host in ALL_INTERFACES else self.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def advertises_loopback(self) -> bool:
+        """Whether other machines can reach this relay, but `base_url` is an address of this machine only."""
+        return self.public_url is None and self.host in ALL_INTERFACES
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        """Whether only this machine can reach this relay directly."""
+        return self.host in {"127.0.0.1", "::1", "localhost"}
 
     @property
     def public_path(self) -> str:
@@ -277,6 +303,13 @@ class Settings(BaseModel):
             own_ports=frozenset({self.port, self.ingress_port or self.port}),
         )
 
+    def prepare_data_folder(self) -> None:
+        """Create the data folder if it is missing, and keep other users of the machine out. Raises OperatorError."""
+        try:
+            prepare_private_folder(self.data)
+        except OSError as error:
+            raise OperatorError(f"can't use {self.data} for data: {error.strerror}; set EVCONDUIT_DATA") from None
+
     def load_secret_key(self) -> bytes:
         """The relay's secret key, from the environment or else from the data folder, where it is created if missing.
 
@@ -285,10 +318,10 @@ class Settings(BaseModel):
         if self.secret_key is not None:
             return self.secret_key.get_secret_value().encode()
         file = self.data / "secret-key"
+        self.prepare_data_folder()
         try:
-            self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not file.exists():
-                _create_key_file(file)
+                create_private_file(file, secrets.token_hex(32))
             key = file.read_bytes().strip()
         except OSError as error:
             raise OperatorError(f"can't store the secret key in {file}: {error.strerror}; set EVCONDUIT_DATA") from None
@@ -300,21 +333,6 @@ class Settings(BaseModel):
 def _is_secure_url(url: HttpUrl) -> bool:
     """Whether requests to this URL are encrypted or stay on this machine."""
     return url.scheme == "https" or url.host in LOOPBACK_HOSTS
-
-
-def _create_key_file(file: Path) -> None:
-    """Create the key file atomically: another process, or the next start after a crash, must not find an empty key."""
-    temporary = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-            opened.write(secrets.token_hex(32))
-            opened.flush()
-            os.fsync(opened.fileno())
-        # Unlike a rename, a hard link never replaces a key that another process has created meanwhile.
-        with suppress(FileExistsError):
-            file.hardlink_to(temporary)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_settings() -> Settings:

@@ -98,6 +98,7 @@ def build_leader_loops(process: Process) -> BackgroundLoops:
             account_id=ENODE_ACCOUNT_ID,
             url=str(settings.webhook_url),
             secret=settings.enode_webhook_secret.get_secret_value(),
+            key=runtime.secret_key,
         )
         loops |= _build_webhook_loops(settings, runtime.pool, runtime.enode, poller, subscription)
     return loops

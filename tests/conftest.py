@@ -2,12 +2,21 @@
 
 import pytest
 
+LONGEST_ID = 500
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--full`, which `scripts/test --require-all` sets."""
     parser.addoption(
         "--full", action="store_true", help="run benchmarks and fault tests in full size instead of a small one"
     )
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Give a long parameter a short id: a command line that names the test could not hold it (`scripts/mutate`)."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_ID:
+        return f"{type(val).__name__}-of-{len(val)}"
+    return None
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from demo.world.hass_api import PASSWORD, USER
 from demo.world.options import get_default_state_folder, parse_options
 from demo.world.ports import PREFERRED_PORTS, choose_ports
 from demo.world.processes import adopt_orphans
+from demo.world.relay import get_login_command, print_new_sign_in_link
 from demo.world.shutdown_signals import ShutdownSignals
 from demo.world.state_folder import open_state_folder, remove_state_folder
 from demo.world.world import DemoWorld, open_demo_world, stop_leftovers
@@ -32,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_options(arguments)
     adopt_orphans()
     try:
+        if options.command == "login":
+            sys.stdout.write(print_new_sign_in_link(options.state or get_default_state_folder()) + "\n")
+            return 0
         return (
             _run_check_in_temporary_folder(options)
             if options.check and options.state is None
@@ -117,7 +121,8 @@ def _render_ready_message(world: DemoWorld, sign_in_link: str, seconds: float) -
 Ready after {seconds:.0f} s.
 
   Home Assistant   {world.home_assistant.api.url}   login: {USER} / {PASSWORD}
-  Relay            {sign_in_link}   (single-use link, valid for 15 minutes; API: {world.relay.url}/api/docs)
+  Relay            {sign_in_link}   (API: {world.relay.url}/api/docs)
+                   This link works once, within 15 minutes. For another one: {get_login_command(world.state.path)}
   Cars             {world.simulator.url}/_sim/vehicles   (see scripts/demo --help for how to control them)
   Logs             {world.state.logs}
 

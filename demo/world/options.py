@@ -39,6 +39,13 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
+    add(
+        "command",
+        nargs="?",
+        choices=("start", "login"),
+        default="start",
+        help="login: print a new link that signs in on the running demo's relay",
+    )
     add("--check", action="store_true", help="check everything from the car to Home Assistant and back, then stop")
     add(
         "--speed",

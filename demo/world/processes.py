@@ -21,6 +21,11 @@ POLL_SECONDS = 0.05
 INHERITED_VARIABLES = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "USER")
 
 
+def inherit_variables() -> dict[str, str]:
+    """Return the variables of our environment that the demo's programs get."""
+    return {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """A program to run. `environment` is complete, so that the user's own credentials don't leak into the demo."""
@@ -158,8 +163,7 @@ class Supervisor:
                 stdout=output if stdout is None else stdout,
                 stderr=output,
                 cwd=program.folder,
-                env={name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
-                | dict(program.environment),
+                env=inherit_variables() | dict(program.environment),
                 start_new_session=True,  # Ctrl-C goes to the demo only, which stops its children
             )
         child = Child(name=program.name, process=process, log=log)

@@ -1,19 +1,27 @@
 """Run the relay: the `evconduit` command, its server and a client of its API."""
 
+import shlex
+import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientError
 
 from demo.world.context import DemoContext
-from demo.world.errors import ComponentError
+from demo.world.errors import ComponentError, UserFixableError
+from demo.world.options import get_default_state_folder
 from demo.world.orphaned_postgres import stop_orphaned_postgres
 from demo.world.ports import HOST
-from demo.world.processes import Child, Program
+from demo.world.processes import Child, Program, inherit_variables
+from demo.world.state_folder import StateFolder, find_running_state
 
 NAME = "relay"
 OWNER = "demo@example.com"
+EVCONDUIT = str(Path(sys.executable).with_name("evconduit"))
+LOGIN_COMMAND = "scripts/demo login"
+MAX_COMMAND_LENGTH = 200
 START_SECONDS = 120.0
 COMMAND_SECONDS = 60.0
 type Json = Any
@@ -102,20 +110,56 @@ class Relay:
         return await stop_orphaned_postgres(self._context.state.relay)
 
     def _build_program(self, name: str, *arguments: str) -> Program:
-        state, url = self._context.state, self._context.get_url("simulator")
-        environment = {
-            "EVCONDUIT_MODE": "self-hosted",
-            "EVCONDUIT_DATA": str(state.relay),
-            "EVCONDUIT_HOST": HOST,
-            "EVCONDUIT_PORT": str(self._context.ports[NAME]),
-            "EVCONDUIT_PUBLIC_URL": self.url,
-            "EVCONDUIT_OUTBOUND_ALLOW": HOST,  # Home Assistant's webhook is on loopback
-            "ENODE_CLIENT_ID": state.saved.client_id,
-            "ENODE_CLIENT_SECRET": state.saved.client_secret,
-            "ENODE_BASE_URL": url,
-            "ENODE_AUTH_URL": f"{url}/oauth2/token",
-            "ENODE_WEBHOOK_SECRET": state.saved.webhook_secret,
-            "WEBHOOK_URL": f"{self.url}/api/webhook/enode",
-        }
-        command = [str(Path(sys.executable).with_name("evconduit")), *arguments]
-        return Program(name=name, command=command, environment=environment, folder=state.path)
+        state = self._context.state
+        environment = build_relay_environment(state, self._context.ports)
+        return Program(name=name, command=[EVCONDUIT, *arguments], environment=environment, folder=state.path)
+
+
+def build_relay_environment(state: StateFolder, ports: Mapping[str, int]) -> dict[str, str]:
+    """Return the settings of the demo's relay, without the variables that each program inherits."""
+    url, simulator = (f"http://{HOST}:{ports[name]}" for name in (NAME, "simulator"))
+    return {
+        "EVCONDUIT_MODE": "self-hosted",
+        "EVCONDUIT_DATA": str(state.relay),
+        "EVCONDUIT_HOST": HOST,
+        "EVCONDUIT_PORT": str(ports[NAME]),
+        "EVCONDUIT_PUBLIC_URL": url,
+        "EVCONDUIT_LOGIN_COMMAND": get_login_command(state.path),
+        "EVCONDUIT_OUTBOUND_ALLOW": HOST,  # Home Assistant's webhook is on loopback
+        "ENODE_CLIENT_ID": state.saved.client_id,
+        "ENODE_CLIENT_SECRET": state.saved.client_secret,
+        "ENODE_BASE_URL": simulator,
+        "ENODE_AUTH_URL": f"{simulator}/oauth2/token",
+        "ENODE_WEBHOOK_SECRET": state.saved.webhook_secret,
+        "WEBHOOK_URL": f"{url}/api/webhook/enode",
+    }
+
+
+def get_login_command(folder: Path) -> str:
+    """Return the command that prints a new sign-in link of the demo in this state folder."""
+    if folder == get_default_state_folder().resolve():
+        return LOGIN_COMMAND
+    command = f"{LOGIN_COMMAND} --state {shlex.quote(str(folder))}"
+    # The relay accepts 200 printable ASCII characters.
+    return (
+        command if command.isascii() and command.isprintable() and len(command) <= MAX_COMMAND_LENGTH else LOGIN_COMMAND
+    )
+
+
+def print_new_sign_in_link(folder: Path) -> str:
+    """Return a new sign-in link of the demo that runs in this state folder. Raises UserFixableError if none does."""
+    state = find_running_state(folder)
+    if state is None or state.saved.user_id is None:
+        raise UserFixableError(f"no demo runs in {folder}: start one with scripts/demo, or choose its --state")
+    environment = build_relay_environment(state, state.saved.ports) | inherit_variables()
+    result = subprocess.run(  # noqa: S603 - our own program
+        [EVCONDUIT, "login", "--user", state.saved.user_id],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise UserFixableError(f"the relay printed no link: {result.stderr.strip() or result.returncode}")
+    return result.stdout.strip()

@@ -103,6 +103,18 @@ def open_state_folder(path: Path, *, fresh: bool = False) -> Iterator[StateFolde
         yield StateFolder(path.resolve(), _read_marker(path / MARKER) if has_marker and not fresh else SavedState())
 
 
+def find_running_state(path: Path) -> StateFolder | None:
+    """Return the state of the demo that uses this folder now; None if there is none. Raises UserFixableError."""
+    try:
+        with (path / LOCK).open("r+", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return StateFolder(path.resolve(), _read_marker(path / MARKER))
+    except OSError:
+        pass
+    return None
+
+
 def _read_marker(marker: Path) -> SavedState:
     try:
         content: dict[str, Any] = json.loads(marker.read_text("utf-8"))

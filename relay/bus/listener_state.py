@@ -45,7 +45,7 @@ class ListenerState:
 
     def receive(self, channel: str, payload: str) -> None:
         """Pass a hint on to the waker of its channel."""
-        if payload and channel in self._wakers:
+        if channel in self._wakers:
             self._wakers[channel].receive(payload)
 
     async def poll_while_disconnected(self) -> None:

@@ -52,7 +52,8 @@ class PostgresListener:
                         await self._listen_on_channels(connection)
                         delays = iterate_reconnect_delays()
                         await self._receive_while_verified(connection)
-                except psycopg.Error as error:
+                # A database without an encoding (SQL_ASCII) delivers any bytes, which psycopg can't decode.
+                except (psycopg.Error, UnicodeError) as error:
                     self._state.set_status("reconnecting", type(error).__name__)
                     await asyncio.sleep(next(delays))
                 else:

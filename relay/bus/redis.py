@@ -35,6 +35,7 @@ async def open_redis(url: str) -> AsyncIterator[Redis]:
         socket_timeout=RESPONSE_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
+        encoding_errors="replace",  # anyone who can publish chooses the bytes
         client_name="evconduit",
     )
     async with client:

@@ -1,6 +1,7 @@
 """Send and receive hints that users have updates: at once in this process, in batches to the other processes.
 
-A hint may be lost at any time, so everything that acts on hints also polls every few seconds.
+A hint may be lost at any time, so everything that acts on hints also polls every few seconds. Any login at the database
+or at Redis can forge a hint: it only causes a look into the database (or at Enode, at most every ten seconds).
 """
 
 import asyncio
@@ -24,10 +25,12 @@ FEED_CHANNEL = "evconduit_feed"
 POLL_CHANNEL = "evconduit_look"
 """Channel: these users wait for a result from Enode, so the process that polls Enode should poll soon."""
 REVOKED_CHANNEL = "evconduit_revoked"
-"""Channel: these installations, or all installations of these users, have been revoked; their streams end."""
+"""Channel: these installations, or all installations of these users, may have been revoked: check their streams."""
 
 # PostgreSQL accepts payloads shorter than 8,000 bytes; an id takes 33 of them and the sender 17.
 MAX_IDS_PER_PAYLOAD = 240
+MAX_PAYLOAD_LENGTH = 8_000
+"""Longer payloads, which only Redis carries, aren't parsed: they aren't ours."""
 
 type Hint = frozenset[UUID] | None
 """Ids of users with updates; None: any user may have some."""
@@ -80,10 +83,10 @@ class Waker:
             on_hint(hint)
 
     def receive(self, payload: str) -> None:
-        """Handle a payload that has arrived on this channel."""
-        sender, *ids = payload.split()
-        if sender != self._sender:
-            self.notify(parse_hint(ids))
+        """Handle a payload that has arrived on this channel. Anyone with a login at the database may have sent it."""
+        sender, hint = parse_payload(payload)
+        if sender != self._sender and hint != frozenset():
+            self.notify(hint)
 
     async def run(self) -> None:
         """Send hints until cancelled: the first at once, those of the following `batch_interval` together."""
@@ -110,12 +113,20 @@ class Waker:
             yield " ".join([self._sender, *(user_id.hex for user_id in batch)])
 
 
-def parse_hint(ids: Iterable[str]) -> Hint:
-    """Parse the ids in a payload. If one is malformed (sent by a newer relay, perhaps), any user may have updates."""
+def parse_payload(payload: str) -> tuple[str, Hint]:
+    """Parse a payload of any content into its sender and its ids. A blank payload names nobody.
+
+    If it isn't one that this release sends (a newer relay's, perhaps), any user may have updates.
+    """
+    if len(payload) > MAX_PAYLOAD_LENGTH:
+        return "", None
+    sender, *ids = payload.split() or [""]
+    if len(ids) > MAX_IDS_PER_PAYLOAD:
+        return sender, None
     try:
-        return frozenset(map(UUID, ids))
+        return sender, frozenset(map(UUID, ids))
     except ValueError:
-        return None
+        return sender, None
 
 
 def create_postgres_sender(pool: Pool) -> PayloadSender:

@@ -17,7 +17,7 @@ key_app = typer.Typer(help="Manage API keys. Create one for each Home Assistant 
 
 @key_app.command("create")
 def key_create(
-    user: UserOption,
+    user: UserOption = None,
     name: Annotated[str, typer.Option(help="Home Assistant or script that uses the key.")] = "Home Assistant",
     scope: Annotated[
         list[str] | None,
@@ -40,7 +40,7 @@ def key_create(
 
 
 @key_app.command("list")
-def key_list(user: UserOption) -> None:
+def key_list(user: UserOption = None) -> None:
     """List the keys of an account: first characters, state, last use, permissions and name."""
     from relay.usecases.access.manage_keys import list_keys
 
@@ -59,7 +59,7 @@ def key_list(user: UserOption) -> None:
 @key_app.command("revoke")
 def key_revoke(
     beginning: Annotated[str, typer.Argument(help="First characters of the key, as `evconduit key list` shows them.")],
-    user: UserOption,
+    user: UserOption = None,
 ) -> None:
     """Revoke a key. Home Assistant is disconnected at once and asks for new credentials."""
     from relay.usecases.access.manage_keys import list_keys, revoke_key

@@ -1,13 +1,17 @@
-"""Commands that run the relay and its database: serve, work, migrate, doctor, database."""
+"""Commands that run the relay and its database: serve, work, init, migrate, doctor, database."""
 
 from contextlib import ExitStack, closing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relay.cli.login import print_owner_sign_in_link
 from relay.cli.shared import print_note
 from relay.kit.errors import OperatorError
+
+if TYPE_CHECKING:
+    from relay.kit.migrations import Migration
+    from relay.settings import Settings
 
 app = typer.Typer()
 ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - inside a container
@@ -25,6 +29,7 @@ def serve(
 ) -> None:
     """Run the relay: web pages, API, streams and worker in one process, until Ctrl-C or SIGTERM."""
     from relay import server
+    from relay.cli.setup_summary import render_setup_summary
     from relay.kit.logs import configure_logging
     from relay.settings import load_settings
     from relay.startup import prepare_database
@@ -39,8 +44,8 @@ def serve(
             sockets.append(
                 stack.enter_context(closing(server.open_listening_socket(ALL_INTERFACES, settings.ingress_port)))
             )
-        conninfo = stack.enter_context(prepare_database(settings))
-        print_note(f"Relay at {settings.base_url}, listening on {settings.host}:{settings.port}")
+        conninfo = stack.enter_context(prepare_database(settings, create=True))
+        print_note(render_setup_summary(settings))
         print_owner_sign_in_link(settings, conninfo)
         server.run_server(settings, conninfo, sockets, with_worker=worker)
 
@@ -60,24 +65,48 @@ def work() -> None:
 
 
 @app.command()
+def init() -> None:
+    """Create the database of a new relay, and print what is configured and what is missing.
+
+    `evconduit serve` does the same when it first starts. If DATABASE_URL is set, it must connect as the schema's owner.
+    """
+    from relay.cli.setup_summary import render_setup_summary
+    from relay.settings import load_settings
+    from relay.startup import prepare_database
+
+    settings = load_settings()
+    _migrate(settings)
+    with prepare_database(settings):
+        settings.load_secret_key()
+    print_note(render_setup_summary(settings))
+    print_note(
+        "The database is ready. Check the set-up with `evconduit doctor`, then start the relay: `evconduit serve`."
+    )
+
+
+@app.command()
 def migrate() -> None:
-    """Update the database schema. If DATABASE_URL is set, it must connect as the schema's owner."""
+    """Create the database or update its schema. If DATABASE_URL is set, it must connect as the schema's owner."""
+    from relay.settings import load_settings
+
+    for migration in _migrate(load_settings()):
+        print_note(f"Applied {migration.version} {migration.name}")
+    print_note("The database is up to date.")
+
+
+def _migrate(settings: Settings) -> list[Migration]:
+    """Apply pending migrations and return them. Raises OperatorError."""
     import psycopg
 
     from relay.kit.migrations import apply_migrations
-    from relay.settings import load_settings
     from relay.startup import open_owner_conninfo
 
-    settings = load_settings()
-    with open_owner_conninfo(settings) as conninfo:
+    with open_owner_conninfo(settings, create=True) as conninfo:
         try:
-            applied = apply_migrations(conninfo)
+            return apply_migrations(conninfo)
         except psycopg.Error as error:
             cause = str(error).strip().splitlines()[0]
             raise OperatorError(f"the migration failed: {cause}; check DATABASE_URL") from None
-    for migration in applied:
-        print_note(f"Applied {migration.version} {migration.name}")
-    print_note("The database is up to date.")
 
 
 @app.command()
@@ -96,10 +125,19 @@ def doctor() -> None:
 
 
 @database_app.command("url")
-def database_url() -> None:
-    """Print the connection string of the database. The embedded database accepts connections while the relay runs."""
-    from relay.settings import load_settings
-    from relay.startup import open_owner_conninfo
+def database_url(
+    *,
+    owner: Annotated[
+        bool, typer.Option("--owner", help="That of the embedded database's owner, for example for pg_dump.")
+    ] = False,
+) -> None:
+    """Print the connection string of the database, with its password: by default that of the relay's login.
 
-    with open_owner_conninfo(load_settings()) as conninfo:
+    The embedded database accepts connections while the relay runs.
+    """
+    from relay.settings import load_settings
+    from relay.startup import open_owner_conninfo, prepare_database
+
+    settings = load_settings()
+    with open_owner_conninfo(settings) if owner or settings.database_url else prepare_database(settings) as conninfo:
         print(conninfo)

@@ -1,7 +1,6 @@
 """`evconduit login`: print one-time links that sign in the owner of a self-hosted relay on its web pages."""
 
-from typing import TYPE_CHECKING, Annotated, LiteralString
-from uuid import UUID
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,12 +8,9 @@ from relay.cli.shared import RelayAccess, print_note, run_story
 from relay.kit.errors import OperatorError
 
 if TYPE_CHECKING:
-    from relay.kit.database import Connection
     from relay.settings import Settings
 
 app = typer.Typer()
-
-LIST_USERS: LiteralString = "select id from users where closed_at is null limit 2"
 
 
 @app.command()
@@ -32,7 +28,7 @@ def login(
         raise OperatorError("there are no sign-in links in cloud mode: sign in with Supabase, on the page /sign-in")
 
     async def create_link(relay: RelayAccess) -> str:
-        user_id = await relay.get_user_id(user) if user else await _find_only_user_id(relay.connection)
+        user_id = await relay.get_user_id(user) if user else await relay.find_owner_id()
         return await create_sign_in_link(relay.connection, user_id)
 
     print(_build_sign_in_url(settings, run_story(create_link, settings)))
@@ -58,28 +54,14 @@ def print_owner_sign_in_link(settings: Settings, conninfo: str) -> None:
 
 async def _create_owner_link(conninfo: str) -> str | None:
     """A link for an owner who doesn't exist yet; None when there is an account."""
-    from psycopg.rows import scalar_row
-
-    from relay.identity.sign_in_links import create_sign_in_link
-    from relay.kit.database import connect_as_relay, fetch_all
+    from relay.identity.sign_in_links import create_sign_in_link, list_owners
+    from relay.kit.database import connect_as_relay
 
     async with connect_as_relay(conninfo) as connection:
-        if await fetch_all(connection, LIST_USERS, [], scalar_row):
+        if await list_owners(connection):
             return None
         return await create_sign_in_link(connection, None)
 
 
 def _build_sign_in_url(settings: Settings, token: str) -> str:
     return f"{settings.base_url}/sign-in/link/{token}"
-
-
-async def _find_only_user_id(connection: Connection) -> UUID | None:
-    """The id of the only account; None when there is none yet. Raises OperatorError when there are several."""
-    from psycopg.rows import scalar_row
-
-    from relay.kit.database import fetch_all
-
-    user_ids: list[UUID] = await fetch_all(connection, LIST_USERS, [], scalar_row)
-    if len(user_ids) > 1:
-        raise OperatorError("there are several accounts: choose one with --user")
-    return user_ids[0] if user_ids else None

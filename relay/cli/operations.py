@@ -20,9 +20,11 @@ SwitchArgument = Annotated[str, typer.Argument(help=" or ".join(PAUSE_SWITCHES))
 
 @app.command()
 def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False) -> None:
-    """Print the metrics of the database: pending events, last contact with Enode, what is paused and more."""
+    """Print how the relay is doing: events, Enode's webhook, deliveries, commands, cars, and what is paused."""
+    from relay.cli.status_report import render_status
     from relay.usecases.calls.pause_switches import list_paused
     from relay.usecases.operations.collect_metrics import collect_metrics
+    from relay.usecases.operations.webhook_health import STATE_DESCRIPTIONS
 
     async def collect(relay: RelayAccess) -> tuple[list[MeasuredMetric], list[str]]:
         async def fetch_rows(statement: LiteralString) -> Sequence[tuple[object, ...]]:
@@ -38,10 +40,7 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, 
             )
         )
         return
-    for item in measured:
-        values = ", ".join(f"{label} {value:g}".strip() for label, value in item.values.items()) or "-"
-        print(f"{item.metric.name.replace('_', ' '):32} {values:30} {item.metric.help}")
-    print(f"{'switches':32} {', '.join(paused) or 'nothing'} paused")
+    print(render_status({item.metric.name: item.values for item in measured}, paused, dict(STATE_DESCRIPTIONS.items())))
 
 
 @app.command("pause")

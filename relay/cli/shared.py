@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from relay.streams.hub import CloseStreams
 
 # Not a `type` alias: typer doesn't resolve those.
-UserOption = Annotated[str, typer.Option("--user", help="Email address or ID of the account.")]
+UserOption = Annotated[
+    str | None,
+    typer.Option("--user", help="Email address or ID of the account. On a self-hosted relay: its owner by default."),
+]
+
+
+CREATE_ACCOUNT = "create one with `evconduit user add`"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,17 +35,41 @@ class RelayAccess:
     # Ids are collected and published to all running relay processes when the command's coroutine has ended.
     close_streams: CloseStreams
 
-    async def get_user_id(self, email_or_id: str) -> UUID:
-        """The id of the open account that `--user` names. Raises OperatorError unless it is exactly one."""
+    async def get_user_id(self, email_or_id: str | None) -> UUID:
+        """The id of the open account that `--user` names, or of a self-hosted relay's owner without that option.
+
+        Raises OperatorError unless it is exactly one.
+        """
         from relay.identity.users import find_open_users
 
+        if email_or_id is None:
+            return await self._get_owner_id()
         user_ids = await find_open_users(self.connection, email_or_id)
         if not user_ids:
-            raise OperatorError(f"no account {email_or_id!r}: create one with `evconduit user add`")
+            raise OperatorError(f"no account {email_or_id!r}: see `evconduit user list`, or {CREATE_ACCOUNT}")
         if len(user_ids) > 1:
             ids = ", ".join(map(str, user_ids))
             raise OperatorError(f"several accounts have {email_or_id!r}: give one of their ids ({ids})")
         return user_ids[0]
+
+    async def find_owner_id(self) -> UUID | None:
+        """The id of a self-hosted relay's only account; None when there is none yet. Raises OperatorError."""
+        from relay.identity.sign_in_links import list_owners
+
+        if self.settings.mode == "cloud":
+            raise OperatorError("this relay has many accounts: choose one with --user")
+        owners = await list_owners(self.connection)
+        if len(owners) > 1:
+            raise OperatorError("there are several accounts: choose one with --user; `evconduit user list` shows them")
+        return owners[0].id if owners else None
+
+    async def _get_owner_id(self) -> UUID:
+        owner_id = await self.find_owner_id()
+        if owner_id is None:
+            raise OperatorError(
+                f"there is no account yet: open the link that `evconduit login` prints, or {CREATE_ACCOUNT}"
+            )
+        return owner_id
 
 
 type Story[Result] = Callable[[RelayAccess], Awaitable[Result]]

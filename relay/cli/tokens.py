@@ -21,7 +21,7 @@ app = typer.Typer(
 @app.command("grant")
 def tokens_grant(
     amount: Annotated[int, typer.Argument(min=1, max=1_000_000, help="Number of call tokens.")],
-    user: UserOption,
+    user: UserOption = None,
     reference: Annotated[
         str,
         typer.Option(help="Reason, for example a ticket number. Each reference can be used only once."),
@@ -47,7 +47,7 @@ def tokens_grant(
 
 @app.command("show")
 def tokens_show(
-    user: UserOption,
+    user: UserOption = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of ledger entries, newest first.")] = 20,
 ) -> None:
     """Print an account's remaining call tokens and its ledger."""

@@ -20,7 +20,7 @@ vehicle_app = typer.Typer(help="Link and unlink cars.", no_args_is_help=True)
 
 @vehicle_app.command("link")
 def vehicle_link(
-    user: UserOption,
+    user: UserOption = None,
     vendor: Annotated[
         str | None, typer.Option(help="Car brand, for example Tesla. Without it, the page lets the owner choose.")
     ] = None,
@@ -47,7 +47,7 @@ def vehicle_link(
 @vehicle_app.command("unlink")
 def vehicle_unlink(
     vehicle: Annotated[str, typer.Argument(help="ID of a car, from the relay or from Enode.")],
-    user: UserOption,
+    user: UserOption = None,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Unlink. Without it, the cars are only listed.")] = False,
 ) -> None:
@@ -61,7 +61,7 @@ def vehicle_unlink(
     print_note("Unlinked." if yes else "These cars are unlinked together. To unlink them, add --yes.")
 
 
-async def _unlink_vehicles(relay: RelayAccess, user: str, vehicle: str, *, yes: bool) -> list[UnlinkCandidate]:
+async def _unlink_vehicles(relay: RelayAccess, user: str | None, vehicle: str, *, yes: bool) -> list[UnlinkCandidate]:
     from relay.usecases.linking.unlink_vehicles import (
         disconnect_vendor,
         list_unlink_candidates,

@@ -1,4 +1,7 @@
-"""Endpoints of classic clients (`kind` classic) in the database: several per account, each with its own webhook id."""
+"""Endpoints of classic clients (`kind` classic) in the database: several per credential, each with its own webhook id.
+
+A credential sees and changes only its own: with one, another's vehicle data could be redirected.
+"""
 
 from datetime import timedelta
 from typing import LiteralString
@@ -12,35 +15,37 @@ from relay.kit.database import Connection, fetch_all, fetch_one
 from relay.kit.throttle import interval_has_passed
 
 MAX_CLASSIC_ENDPOINTS = 20
-"""Classic endpoints of one account; registering another one deletes the oldest."""
+"""Classic endpoints of one credential; registering another one deletes the oldest."""
 
 LIST: LiteralString = f"""
 select {ENDPOINT_COLUMNS} from endpoints e join feeds f using (user_id)
-where e.kind = 'classic' and e.user_id = %s order by e.created_at, e.id
+where e.kind = 'classic' and e.credential_id = %s order by e.created_at, e.id
 """  # noqa: S608 - composed from a constant
 FIND_NEWEST: LiteralString = """
-select id, url, salt from endpoints where kind = 'classic' and user_id = %s order by created_at desc, id desc limit 1
+select id, url, salt from endpoints
+where kind = 'classic' and credential_id = %s order by created_at desc, id desc limit 1
 """
 # A webhook that is registered for another vehicle starts without a cursor: the old one is the other vehicle's.
 UPSERT: LiteralString = """
 insert into endpoints as old (user_id, credential_id, kind, url, webhook_id, configured_id, vehicle_id)
 values (%(user_id)s, %(credential_id)s, 'classic', %(url)s, %(webhook_id)s, %(configured_id)s, %(vehicle_id)s)
-on conflict (user_id, webhook_id) where kind = 'classic' do update
-set credential_id = excluded.credential_id, url = excluded.url, configured_id = excluded.configured_id,
-    vehicle_id = excluded.vehicle_id, failures = 0, failing_since = null, last_failure = null, off_at = null,
-    slow = false, next_try_at = now(), leased_until = null, lease_token = null,
+on conflict (credential_id, webhook_id) where kind = 'classic' do update
+set url = excluded.url, configured_id = excluded.configured_id, vehicle_id = excluded.vehicle_id,
+    failures = 0, failing_since = null, last_failure = null, off_at = null, slow = false, next_try_at = now(),
+    leased_until = null, lease_token = null,
     epoch = case when old.vehicle_id is not distinct from excluded.vehicle_id then old.epoch end,
     seq = case when old.vehicle_id is not distinct from excluded.vehicle_id then old.seq end
 """
-# Deletes the earlier registration for the same vehicle, and the oldest ones beyond the limit.
+# Deletes the credential's earlier registration for the same vehicle, and its oldest ones beyond the limit.
 DELETE_SUPERSEDED: LiteralString = """
-delete from endpoints where kind = 'classic' and user_id = %(user_id)s and webhook_id <> %(webhook_id)s
+delete from endpoints where kind = 'classic' and credential_id = %(credential_id)s and webhook_id <> %(webhook_id)s
 and (vehicle_id = %(vehicle_id)s or id in (
-    select id from endpoints where kind = 'classic' and user_id = %(user_id)s and webhook_id <> %(webhook_id)s
+    select id from endpoints
+    where kind = 'classic' and credential_id = %(credential_id)s and webhook_id <> %(webhook_id)s
     order by created_at desc, id offset %(others)s))
 """
 DELETE: LiteralString = """
-delete from endpoints where kind = 'classic' and user_id = %s and webhook_id = coalesce(%s, webhook_id)
+delete from endpoints where kind = 'classic' and credential_id = %s and webhook_id = coalesce(%s, webhook_id)
 """
 CLAIM_TEST: LiteralString = f"""
 update endpoints set tested_at = clock_timestamp() where id = %(id)s and {interval_has_passed("tested_at")}
@@ -57,7 +62,7 @@ async def upsert_classic_endpoint(  # noqa: PLR0913 - the columns
     configured_id: str | None,
     vehicle_id: UUID | None,
 ) -> None:
-    """Create or renew the endpoint with this webhook id, and delete another one for the same vehicle.
+    """Create or renew the credential's endpoint with this webhook id, and delete another one for the same vehicle.
 
     `configured_id` is the vehicle's id as the client knows it; `vehicle_id` None means all vehicles.
     """
@@ -77,19 +82,19 @@ async def upsert_classic_endpoint(  # noqa: PLR0913 - the columns
         await connection.execute(UPSERT, parameters)
 
 
-async def list_classic_endpoints(connection: Connection, user_id: UUID) -> list[Endpoint]:
-    """Return the account's classic endpoints, oldest first."""
-    return await fetch_all(connection, LIST, [user_id], class_row(Endpoint))
+async def list_classic_endpoints(connection: Connection, credential_id: UUID) -> list[Endpoint]:
+    """Return the credential's classic endpoints, oldest first."""
+    return await fetch_all(connection, LIST, [credential_id], class_row(Endpoint))
 
 
-async def delete_classic_endpoints(connection: Connection, user_id: UUID, webhook_id: str | None) -> int:
-    """Delete the account's classic endpoint with this webhook id, or all of them; returns how many were deleted."""
-    return (await connection.execute(DELETE, [user_id, webhook_id])).rowcount
+async def delete_classic_endpoints(connection: Connection, credential_id: UUID, webhook_id: str | None) -> int:
+    """Delete the credential's classic endpoint with this webhook id, or all of them; returns how many were deleted."""
+    return (await connection.execute(DELETE, [credential_id, webhook_id])).rowcount
 
 
-async def find_newest_classic_endpoint(connection: Connection, user_id: UUID) -> EndpointTarget | None:
-    """Return the account's classic endpoint that was registered last."""
-    return await fetch_one(connection, FIND_NEWEST, [user_id], class_row(EndpointTarget))
+async def find_newest_classic_endpoint(connection: Connection, credential_id: UUID) -> EndpointTarget | None:
+    """Return the credential's classic endpoint that was registered last."""
+    return await fetch_one(connection, FIND_NEWEST, [credential_id], class_row(EndpointTarget))
 
 
 async def claim_classic_test(connection: Connection, endpoint_id: UUID, *, min_interval: timedelta) -> bool:

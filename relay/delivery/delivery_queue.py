@@ -89,6 +89,13 @@ update endpoints set {_CLEAR_LEASE}, failures = failures + 1, failing_since = co
     off_at = case when %(off)s then coalesce(off_at, now()) end
 where id = %(id)s and lease_token = %(token)s
 """
+# False once the endpoint was deleted or registered again, or its credential or account has ended.
+IS_LEASE_VALID: LiteralString = """
+select exists (
+    select from endpoints e join users u on u.id = e.user_id join credentials k on k.id = e.credential_id
+    where e.id = %s and e.lease_token = %s
+      and u.closed_at is null and u.disabled_at is null and k.revoked_at is null)
+"""
 RELEASE: LiteralString = f"update endpoints set {_CLEAR_LEASE} where id = %s and lease_token = %s"
 # ruff: enable[S608]
 
@@ -188,6 +195,11 @@ async def record_failure(
         "slow": slow,
     }
     await connection.execute(RECORD_FAILURE, parameters)
+
+
+async def is_lease_valid(connection: Connection, lease: DeliveryLease) -> bool:
+    """Return whether this process may still POST to the leased endpoint, at the address in the lease."""
+    return bool(await fetch_one(connection, IS_LEASE_VALID, [lease.id, lease.token], scalar_row))
 
 
 async def release_lease(connection: Connection, lease: DeliveryLease) -> None:

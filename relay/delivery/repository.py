@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import LiteralString
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from relay.delivery.models import Endpoint, EndpointTarget
 from relay.kit.database import Connection, fetch_all, fetch_one
@@ -43,6 +43,11 @@ CLAIM_TEST: LiteralString = f"""
 update endpoints set tested_at = clock_timestamp()
 where kind = 'v2' and credential_id = %(credential_id)s and {interval_has_passed("tested_at")} returning id, url, salt
 """  # noqa: S608 - our own constant
+IS_TARGET_CURRENT: LiteralString = """
+select exists (
+    select from endpoints e join users u on u.id = e.user_id join credentials k on k.id = e.credential_id
+    where e.id = %s and e.url = %s and u.closed_at is null and u.disabled_at is null and k.revoked_at is null)
+"""
 MARK_REACHABLE: LiteralString = """
 update endpoints set failures = 0, failing_since = null, off_at = null, slow = false, last_success_at = now(),
     next_try_at = now()
@@ -84,6 +89,11 @@ async def claim_test_message(
     """
     parameters = {"credential_id": credential_id, "interval": min_interval}
     return await fetch_one(connection, CLAIM_TEST, parameters, class_row(EndpointTarget))
+
+
+async def is_target_current(connection: Connection, target: EndpointTarget) -> bool:
+    """Return whether the endpoint still exists at this address, and its credential and account are still valid."""
+    return bool(await fetch_one(connection, IS_TARGET_CURRENT, [target.id, target.url], scalar_row))
 
 
 async def mark_reachable(connection: Connection, endpoint_id: UUID) -> None:

@@ -58,6 +58,7 @@ values (%s, %s, %s, now() + %s, %s)
 # The lock serialises refreshes of one grant until the transaction ends.
 _LOCK_GRANT_FOR_REFRESH: LiteralString = """
 select t.id as pair_id, t.replaces, g.id as grant_id, g.client_id, g.scopes,
+    g.revoked_at is not null as is_revoked,
     g.revoked_at is not null or u.closed_at is not null or t.created_at < now() - %s as is_over
 from oauth_tokens t join oauth_grants g on g.id = t.grant_id join users u on u.id = g.user_id
 where t.refresh_hash = %s for no key update of g
@@ -107,13 +108,17 @@ class AuthorizationCode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedTokenPair:
-    """The pair and grant of a presented refresh token. `is_over`: grant revoked or inactive, or account closed."""
+    """The pair and grant of a presented refresh token.
+
+    `is_revoked`: the grant is revoked. `is_over`: it is revoked or inactive, or the account is closed.
+    """
 
     pair_id: UUID
     replaces: UUID | None
     grant_id: UUID
     client_id: str
     scopes: list[str]
+    is_revoked: bool
     is_over: bool
 
 

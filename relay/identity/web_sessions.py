@@ -9,11 +9,17 @@ from psycopg.rows import class_row
 
 from relay.identity.credentials import generate_secret, hash_secret
 from relay.kit.database import Connection, fetch_one
-from relay.kit.stored_times import is_before
+from relay.kit.stored_times import format_interval, is_before, is_recent
 
 PREFIX = "evs_"
 LIFETIME = timedelta(days=30)
 """How long a browser stays signed in after its last visit."""
+MAX_AGE = timedelta(days=90)
+"""When a session ends in any case, so that a stolen cookie that is kept in use doesn't last."""
+FRESH_FOR = timedelta(minutes=15)
+"""How long a sign-in counts as recent, for actions that change what opens the account or delete it."""
+LINK_FRESH_FOR = timedelta(minutes=60)
+"""The same for a self-hosted owner's link, for which somebody has to go to the relay's machine."""
 
 type SignInMethod = Literal["link", "supabase"]
 
@@ -23,19 +29,23 @@ insert into web_sessions (token_hash, user_id, began_by, expires_at) values (%s,
 # `seen_at` is updated at most once an hour, so that most page views write nothing.
 _FIND: LiteralString = f"""
 with seen as (
-    update web_sessions set seen_at = now(), expires_at = now() + %(lifetime)s
+    update web_sessions set seen_at = now(),
+        expires_at = least(now() + %(lifetime)s, created_at + {format_interval(MAX_AGE)})
     where token_hash = %(token)s and expires_at > now() and {is_before("seen_at", "interval '1 hour'")}
 )
 select u.id as user_id, u.email, u.name, u.role, u.plan, u.language, u.approved_at is not null as is_approved,
-       u.accepted_terms_at is not null as has_accepted_terms, u.disabled_at is not null as is_disabled
+       u.accepted_terms_at is not null as has_accepted_terms, u.disabled_at is not null as is_disabled,
+       case s.began_by when 'link' then {is_recent("s.created_at", format_interval(LINK_FRESH_FOR))}
+            else {is_recent("s.created_at", format_interval(FRESH_FOR))} end as is_fresh
 from web_sessions s join users u on u.id = s.user_id
-where s.token_hash = %(token)s and s.expires_at > now() and u.closed_at is null
+where s.token_hash = %(token)s and s.expires_at > now() and s.created_at > now() - {format_interval(MAX_AGE)}
+      and u.closed_at is null
 """  # noqa: S608 - our own constant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignedInUser:
-    """The signed-in user, with the current values of their row in `users`."""
+    """The signed-in user, with the current values of their row in `users`. `is_fresh`: the sign-in is recent."""
 
     user_id: UUID
     email: str | None
@@ -46,6 +56,7 @@ class SignedInUser:
     is_approved: bool
     has_accepted_terms: bool
     is_disabled: bool
+    is_fresh: bool
 
     @property
     def title(self) -> str:

@@ -21,6 +21,8 @@ class InboxEvent:
     user_id: UUID | None
     enode_vehicle_id: str | None
     payload: str = field(repr=False)
+    # The newest time at which something that the event reports of a vehicle was true, by the vehicle's own times.
+    observed_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

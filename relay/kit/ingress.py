@@ -9,6 +9,8 @@ import re
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from relay.kit.security_events import SecurityEvent, log_security_event
+
 SUPERVISOR_ADDRESS = "172.30.32.2"
 _INGRESS_PATH = re.compile(r"/[A-Za-z0-9_\-/]{1,200}", re.ASCII)
 _USER_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -32,7 +34,9 @@ class IngressMiddleware:
         headers = dict(scope["headers"])
         user = headers.get(b"x-remote-user-id", b"").decode("latin-1")
         client = scope.get("client")
-        if client is None or client[0] != self._peer or not _USER_ID.fullmatch(user):
+        is_supervisor = client is not None and client[0] == self._peer
+        if not is_supervisor or not _USER_ID.fullmatch(user):
+            log_security_event(SecurityEvent.INGRESS_REFUSED, reason="user" if is_supervisor else "address")
             await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
             await send({"type": "http.response.body", "body": _FORBIDDEN_BODY})
             return
@@ -44,7 +48,19 @@ class IngressMiddleware:
         await self._app(inner, receive, send)
 
 
+def is_ingress_scope(scope: Scope) -> bool:
+    """Whether a request came through ingress, by its scope within the middleware."""
+    return _STATE_KEY in scope.get("state", {})
+
+
 def find_ingress_user_id(request: Request) -> str | None:
     """Return Home Assistant's id of the user of an ingress request; None for a request on another port."""
     user: str | None = getattr(request.state, _STATE_KEY, None)
     return user
+
+
+def is_ingress_https(request: Request) -> bool:
+    """Return whether the browser of an ingress request reaches Home Assistant by HTTPS; False if that is unknown."""
+    # Home Assistant sets the header to the browser's scheme. If there are several proxies, the first is the browser's.
+    scheme = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return find_ingress_user_id(request) is not None and scheme == "https"

@@ -2,10 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import certifi
 import httpcore
@@ -38,6 +38,17 @@ class OutboundError(Exception):
         super().__init__(failure)
         self.failure: OutboundFailure = failure
         self.status = status
+
+
+class RequestWithdrawnError(Exception):
+    """The request was withdrawn while its connection was being opened. Nothing was sent."""
+
+
+type ConfirmRequest = Callable[[], Awaitable[bool]]
+"""Returns whether a request is still to be sent. Called when the connection is open, before the first byte."""
+
+_BEFORE_SENDING = "http11.send_request_headers.started"
+"""The event of httpcore's `trace` extension that precedes the first byte of a request."""
 
 
 class OutboundClient:
@@ -76,11 +87,17 @@ class OutboundClient:
             raise OutboundError("address") from None
         return target
 
-    async def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> bytes:
-        """POST and return the body of a 2xx response, at most 64 KiB. Raises OutboundError, and no other error."""
+    async def post(
+        self, url: str, content: bytes, headers: Mapping[str, str], *, confirm: ConfirmRequest | None = None
+    ) -> bytes:
+        """POST and return the body of a 2xx response, at most 64 KiB. Raises OutboundError.
+
+        Connecting can take seconds, so `confirm` is asked again when it is done: if it returns False, nothing is sent
+        and RequestWithdrawnError is raised. No other error is raised, except those of `confirm`.
+        """
         try:
             async with asyncio.timeout(self._timeouts.total):
-                return await self._post(url, content, headers)
+                return await self._post(url, content, headers, confirm)
         except TimeoutError, httpcore.TimeoutException:
             raise OutboundError("timeout") from None
         except AddressRefusedError, ValueError:
@@ -88,7 +105,9 @@ class OutboundClient:
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
             raise OutboundError("tls" if _is_tls_error(error) else "connection") from None
 
-    async def _post(self, url: str, content: bytes, headers: Mapping[str, str]) -> bytes:
+    async def _post(
+        self, url: str, content: bytes, headers: Mapping[str, str], confirm: ConfirmRequest | None
+    ) -> bytes:
         target = parse_url(url)
         if not is_target_allowed(target, self.rules):
             raise AddressRefusedError
@@ -98,9 +117,11 @@ class OutboundClient:
         request_url = httpcore.URL(
             scheme=target.scheme, host=target.url.raw_host, port=target.port, target=target.url.raw_path
         )
-        timeouts = {"connect": self._timeouts.connect, "pool": self._timeouts.total}
+        extensions: dict[str, Any] = {"timeout": {"connect": self._timeouts.connect, "pool": self._timeouts.total}}
+        if confirm is not None:
+            extensions["trace"] = _create_confirming_trace(confirm)
         async with self._pool.stream(
-            "POST", request_url, headers=list(all_headers.items()), content=content, extensions={"timeout": timeouts}
+            "POST", request_url, headers=list(all_headers.items()), content=content, extensions=extensions
         ) as response:
             return await _read_response(response)
 
@@ -113,6 +134,14 @@ async def open_outbound_client(rules: OutboundRules) -> AsyncIterator[OutboundCl
         yield client
     finally:
         await client.aclose()
+
+
+def _create_confirming_trace(confirm: ConfirmRequest) -> Callable[[str, object], Awaitable[None]]:
+    async def trace(event: str, _details: object) -> None:
+        if event == _BEFORE_SENDING and not await confirm():
+            raise RequestWithdrawnError
+
+    return trace
 
 
 async def _read_response(response: httpcore.Response) -> bytes:

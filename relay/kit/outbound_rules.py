@@ -11,6 +11,8 @@ from typing import Literal
 
 import httpx
 
+from relay.kit.public_networks import is_allocated_ipv6, is_isatap
+
 type IPAddress = IPv4Address | IPv6Address
 type IPNetwork = IPv4Network | IPv6Network
 type AddressKind = Literal["public", "private", "loopback", "never"]
@@ -36,6 +38,8 @@ def _parse_networks(*texts: str) -> tuple[IPNetwork, ...]:
     return tuple(ip_network(text) for text in texts)
 
 
+# IANA, "IPv4 Special-Purpose Address Registry": what is neither globally reachable nor private nor loopback, and
+# "IPv4 Address Space Registry": multicast. Of IPv6, everything is blocked that nobody has been given.
 BLOCKED_NETWORKS = _parse_networks(
     "0.0.0.0/8",  # this host
     "169.254.0.0/16",  # link-local, and metadata of nearly every cloud
@@ -43,12 +47,13 @@ BLOCKED_NETWORKS = _parse_networks(
     "100.100.100.200/32",  # metadata at Alibaba
     "168.63.129.16/32",  # Azure's host, at an address that looks public
     "192.0.0.0/24",  # protocol assignments; Oracle's metadata
-    "224.0.0.0/3",  # multicast, reserved, broadcast
+    "192.0.2.0/24",  # documentation
     "192.88.99.0/24",  # 6to4 relay anycast
-    "::/96",  # unspecified, and IPv4-compatible
-    "fec0::/10",  # site-local, deprecated by RFC 3879
-    "2002::/16",  # 6to4
-    "2001::/32",  # Teredo
+    "198.18.0.0/15",  # benchmarks
+    "198.51.100.0/24",  # documentation
+    "203.0.113.0/24",  # documentation
+    "224.0.0.0/3",  # multicast, reserved, broadcast
+    "2001:db8::/32",  # documentation
     "fd00:ec2::/32",  # metadata at Amazon
     "fd20:ce::/64",  # metadata at Google
     "fd0c:ac1e:2100::/48",  # Home Assistant's Supervisor over IPv6
@@ -164,12 +169,11 @@ def classify_address(address: IPAddress) -> AddressKind:
         return classify_address(inner) if address not in NAT64 or classify_address(inner) == "public" else "never"
     if address.is_loopback:
         return "loopback"
-    if _is_in_networks(address, BLOCKED_NETWORKS):
+    if _is_in_networks(address, BLOCKED_NETWORKS) or (isinstance(address, IPv6Address) and is_isatap(address)):
         return "never"
     if _is_in_networks(address, PRIVATE_NETWORKS):
         return "private"
-    # `is_global` is also true for IPv6 addresses outside of 2000::/3, which nobody has been given.
-    return "public" if address.is_global and not address.is_multicast and not address.is_reserved else "never"
+    return "public" if isinstance(address, IPv4Address) or is_allocated_ipv6(address) else "never"
 
 
 def unwrap_embedded_ipv4(address: IPAddress) -> IPAddress:

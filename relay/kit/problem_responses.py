@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from relay.kit.logs import get_error_location
 from relay.kit.problems import TITLES, TYPE_PREFIX, Problem
@@ -20,26 +21,23 @@ SLUGS_BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405:
 
 INTERNAL_ERROR_DETAIL = "The cause is in the relay's log. If it happens again, contact the relay's operator."
 
-OPENAPI_RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem (RFC 9457): what happened, and usually what to do. Some types have more members.",
-        "content": {
-            "application/problem+json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["type", "title", "status", "detail"],
-                    "properties": {
-                        "type": {"type": "string", "enum": [TYPE_PREFIX + slug for slug in TITLES]},
-                        "title": {"type": "string"},
-                        "status": {"type": "integer"},
-                        "detail": {"type": "string"},
-                    },
-                }
-            }
-        },
-    }
+PROBLEM_CONTENT_TYPE = "application/problem+json"
+
+PROBLEM_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "description": "A problem (RFC 9457): what happened, and usually what to do. Some types have more members.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "enum": [TYPE_PREFIX + slug for slug in TITLES]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
 }
-"""For the OpenAPI document: the schema of every response that a route doesn't declare itself."""
+"""For the OpenAPI document."""
+
+OPENAPI_RESPONSES: dict[int | str, dict[str, Any]] = {"default": {"description": "A problem (RFC 9457)."}}
+"""For routes: keeps FastAPI from adding its own validation error. relay/openapi replaces it with the route's errors."""
 
 
 def render_problem(problem: Problem) -> Response:
@@ -51,7 +49,7 @@ def render_problem(problem: Problem) -> Response:
         "detail": problem.detail,
         **problem.members,
     }
-    return JSONResponse(body, problem.status, headers=problem.headers, media_type="application/problem+json")
+    return JSONResponse(body, problem.status, headers=problem.headers, media_type=PROBLEM_CONTENT_TYPE)
 
 
 type RenderPage = Callable[[Request, Problem], Response | None]
@@ -69,6 +67,7 @@ def install_handlers(
     app.add_exception_handler(Problem, handlers.handle_problem)
     app.add_exception_handler(HTTPException, handlers.handle_http_error)
     app.add_exception_handler(RequestValidationError, handlers.handle_validation_error)
+    app.add_exception_handler(ClientDisconnect, handlers.handle_disconnect)
     app.add_exception_handler(psycopg.Error, handlers.handle_database_error)
     app.add_exception_handler(psycopg.OperationalError, handlers.handle_database_unavailable)
     app.add_exception_handler(PoolTimeout, handlers.handle_database_unavailable)
@@ -98,6 +97,10 @@ class _ExceptionHandlers:
         fields = ", ".join(".".join(map(str, entry["loc"])) for entry in errors)
         detail = f"Invalid fields: {fields}. Correct them and send the request again."
         return self._respond(request, Problem(422, "invalid-request", detail, errors=errors))
+
+    async def handle_disconnect(self, request: Request, _error: Exception) -> Response:
+        # Nobody receives this response. Without it, every connection that ends early would log an unexpected error.
+        return self._respond(request, Problem(400, "invalid-request", "The connection closed before the body's end."))
 
     async def handle_database_unavailable(self, request: Request, error: Exception) -> Response:
         log.warning("database unavailable error=%s", type(error).__name__)

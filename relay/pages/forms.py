@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 
 from relay.kit.problems import Problem
 from relay.kit.sanitize import strip_nul
-from relay.pages.csrf import is_valid_csrf_token
+from relay.pages.csrf import is_valid_csrf_token, report_refused_form
 from relay.usecases.calls.runtime import RuntimeDependency
 
 MAX_FIELDS = 50
@@ -43,6 +43,7 @@ async def parse_posted_form(request: Request, runtime: RuntimeDependency) -> For
         raise Problem(422, "invalid-request", "This form can't be parsed. Open the page again.") from None
     form = Form(pairs)
     if not is_valid_csrf_token(request, runtime, form.pop("csrf", "")):
+        report_refused_form(request)
         raise Problem(403, "foreign-form", "This form has expired or is from another site. Open the page again.")
     return form
 

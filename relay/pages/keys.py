@@ -12,7 +12,7 @@ from relay.pages.cookies import read_cookie, set_flash_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.identifiers import PathId
 from relay.pages.rendering import redirect_to, render_page
-from relay.pages.visitors import SignedInVisitor
+from relay.pages.visitors import FreshVisitor, SignedInVisitor
 from relay.usecases.access.manage_keys import (
     MAX_NAME_LENGTH,
     TooManyKeysError,
@@ -36,9 +36,7 @@ async def show_key_list(request: Request, runtime: RuntimeDependency, visitor: S
 
 
 @router.post("/keys")
-async def submit_key(
-    request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
-) -> Response:
+async def submit_key(request: Request, runtime: RuntimeDependency, visitor: FreshVisitor, form: PostedForm) -> Response:
     """Create a key and redirect to the page that shows it."""
     name, scopes = sanitize_line(form.get_text("name")), [scope for scope in SCOPES if scope in form.get_all("scopes")]
     errors = _validate_key(name, scopes)

@@ -9,8 +9,9 @@ from fastapi.responses import RedirectResponse, Response
 from relay.gateways.enode import EnodeError
 from relay.inbox.routes import get_inbox
 from relay.inbox.service import Inbox
+from relay.kit.client_network import get_request_network
 from relay.kit.problems import Problem
-from relay.pages.csrf import is_cross_site
+from relay.pages.csrf import is_cross_site, report_refused_form
 from relay.pages.rendering import get_security_headers, render_page
 from relay.pages.visitors import OptionalVisitor
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
@@ -40,6 +41,7 @@ async def show_link_page(token: str, request: Request, runtime: RuntimeDependenc
 async def submit_link_page(token: str, request: Request, runtime: RuntimeDependency) -> Response:
     """Redirect to Enode's page. There is no CSRF token: only a holder of the link's own token can post here."""
     if is_cross_site(request):
+        report_refused_form(request)
         raise Problem(
             403, "foreign-form", "This request is from another site. Open the link and use the button on that page."
         )
@@ -88,7 +90,7 @@ async def _find_link_page(request: Request, runtime: Runtime, token: str) -> Lin
 
 def _check_rate_limit(request: Request, runtime: Runtime) -> None:
     """Raise Problem 429 if this client has opened many link pages."""
-    runtime.rate_limiter.check(("link page", request.client and request.client.host))
+    runtime.rate_limiter.check(("link page", get_request_network(request)))
 
 
 def _render_link_page(

@@ -11,7 +11,7 @@ from relay.kit.sanitize import sanitize_line
 from relay.pages.cookies import SESSION_COOKIE, set_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import get_security_headers, get_translator, redirect_to, render_page
-from relay.pages.visitors import SignedInVisitor
+from relay.pages.visitors import FreshVisitor, SignedInVisitor
 from relay.usecases.account.delete_account import request_deletion
 from relay.usecases.account.export_account import export_account
 from relay.usecases.account.update_profile import MAX_NAME_LENGTH, sign_out_everywhere, update_profile
@@ -72,7 +72,7 @@ async def submit_sign_out_everywhere(
     """End all web sessions, including this one."""
     await sign_out_everywhere(runtime, visitor.user_id)
     response = redirect_to(request, "/sign-in", notice="profile.notice.signed_out")
-    set_cookie(response, runtime, SESSION_COOKIE, "", max_age=0)
+    set_cookie(request, response, runtime, SESSION_COOKIE, "", max_age=0)
     return response
 
 
@@ -85,14 +85,14 @@ async def show_export(request: Request, runtime: RuntimeDependency, visitor: Sig
 
 
 @router.get("/profile/delete")
-async def show_delete(request: Request, _visitor: SignedInVisitor) -> Response:
+async def show_delete(request: Request, _visitor: FreshVisitor) -> Response:
     """Ask to confirm the deletion by typing a word."""
     return render_page(request, "profile_delete.html", typed="", error=None)
 
 
 @router.post("/profile/delete")
 async def submit_delete(
-    request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
+    request: Request, runtime: RuntimeDependency, visitor: FreshVisitor, form: PostedForm
 ) -> Response:
     """Delete the account if the typed word is right."""
     typed = form.get_text("word")
@@ -100,7 +100,7 @@ async def submit_delete(
         return render_page(request, "profile_delete.html", status=422, typed=typed, error="profile.error.delete_word")
     await request_deletion(runtime, visitor.user_id)
     response = redirect_to(request, "/", notice="profile.notice.deleted")
-    set_cookie(response, runtime, SESSION_COOKIE, "", max_age=0)
+    set_cookie(request, response, runtime, SESSION_COOKIE, "", max_age=0)
     return response
 
 

@@ -38,10 +38,11 @@ _templates.env.lstrip_blocks = True
 def render_page(request: Request, template: str, /, *, status: int = 200, **context: object) -> HTMLResponse:
     """Render the template as a response.
 
-    Besides `context` the template gets `visitor` (None if nobody is signed in), `mode`, `version`, `notice`, `path`,
-    `at(path)` for the address of a page, `csrf` for forms, and `t`, `n`, `word`, `number`, `date`, `moment` and `ago`
-    of the visitor's Translator. `form_targets` in the context is the CSP source list `form-action`, which also applies
-    to redirects after a form is posted. With `has_script`, the page may run the relay's own scripts.
+    Besides `context` the template gets `visitor` (None if nobody is signed in), `mode`, `login_command`, `version`,
+    `notice`, `path`, `at(path)` for the address of a page, `csrf` for forms, and `t`, `n`, `word`, `number`, `date`,
+    `moment` and `ago` of the visitor's Translator. `form_targets` in the context is the CSP source list `form-action`,
+    which also applies to redirects after a form is posted. With `connects`, the page's script may send requests to
+    this relay.
     """
     runtime: Runtime = request.app.state.runtime
     visitor = getattr(request.state, "visitor", None)
@@ -52,6 +53,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
         {
             "visitor": visitor,
             "mode": runtime.mode,
+            "login_command": runtime.login_command,
             "version": version("evconduit-relay"),
             "notice": _read_notice(request, runtime),
             "path": get_page_path(request),
@@ -66,8 +68,8 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
     )
     _clear_notice(request, response, runtime)
     set_visit_cookie(request, response, runtime)
-    form_targets, has_script = str(context.get("form_targets", "'self'")), bool(context.get("has_script"))
-    response.headers.update(get_security_headers(request, form_targets=form_targets, has_script=has_script))
+    form_targets, connects = str(context.get("form_targets", "'self'")), bool(context.get("connects"))
+    response.headers.update(get_security_headers(request, form_targets=form_targets, connects=connects))
     return response
 
 
@@ -117,22 +119,33 @@ def _clear_notice(request: Request, response: Response, runtime: Runtime) -> Non
 
 
 def get_security_headers(
-    request: Request, *, form_targets: str = "'self'", has_script: bool = False
+    request: Request, *, form_targets: str = "'self'", connects: bool = False
 ) -> Mapping[str, str]:
     """Security headers of every page: no inline scripts, no third-party content, no caching."""
-    runtime: Runtime = request.app.state.runtime
     # Home Assistant shows pages from ingress in a frame. No other site may frame them.
     frames = "'none'" if find_ingress_user_id(request) is None else "'self'"
-    headers = {
-        "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
-        f"{"script-src 'self'; " if has_script else ''}base-uri 'none'; "
-        f"form-action {form_targets}; frame-ancestors {frames}",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
+    sources = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'"
+    connections = "; connect-src 'self'" if connects else ""
+    targets = f"form-action {form_targets}; frame-ancestors {frames}"
+    return _get_common_headers(request) | {
+        "Content-Security-Policy": f"{sources}{connections}; {targets}",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
         # Pages hold personal data and CSRF tokens, so not even the Back button may show a stored copy.
         "Cache-Control": "no-store",
     }
+
+
+def get_static_headers(request: Request) -> Mapping[str, str]:
+    """Security headers of static files, which browsers may cache and which load nothing themselves."""
+    return _get_common_headers(request) | {
+        "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+
+def _get_common_headers(request: Request) -> dict[str, str]:
+    runtime: Runtime = request.app.state.runtime
+    headers = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
     if runtime.is_https:
         headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
     return headers

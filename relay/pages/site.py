@@ -20,7 +20,8 @@ from relay.pages import (
 )
 from relay.pages.rendering import get_page_path, redirect_to, render_page
 from relay.pages.sign_in import confirmation, owner_link, register, sign_in_page, terms, with_supabase
-from relay.pages.translations import DEFAULT_LANGUAGE, WEB_DIR, load_texts
+from relay.pages.static_files import install_static_files
+from relay.pages.translations import DEFAULT_LANGUAGE, load_texts
 from relay.pages.visitors import RedirectRequiredError
 
 ROUTERS = (
@@ -47,6 +48,10 @@ for _router in (*ROUTERS, api_reference.router):
     PAGES.include_router(_router)
 PAGE_PATHS = frozenset(route.path for router in ROUTERS for route in router.routes)  # type: ignore[attr-defined] # APIRoutes all
 
+REFERENCE_PATH = "/api/docs"
+PREFIXES_OF_OTHER_ROUTES = ("/api/", "/static/", "/.well-known/")
+OTHER_PATHS = frozenset({"/metrics", "/oauth/token", "/oauth/revoke"})
+
 GENERIC_SLUGS = frozenset(
     {
         *("forbidden", "not-found", "method-not-allowed", "invalid-request", "too-large", "too-many-requests"),
@@ -59,8 +64,16 @@ GENERIC_SLUGS = frozenset(
 def install_pages(app: FastAPI) -> None:
     """Add the pages, static files and handlers to the app."""
     app.router.routes.extend(PAGES.routes)
-    app.mount("/static", StaticFiles(directory=WEB_DIR / "static"), name="static")
+    app.mount(api_reference.SWAGGER_UI_PATH, StaticFiles(directory=api_reference.SWAGGER_UI_DIR), name="swagger-ui")
+    install_static_files(app)
     app.add_exception_handler(RedirectRequiredError, _handle_redirect)
+
+
+def is_page_path(path: str) -> bool:
+    """Whether a path without the public prefix is that of a page, or of nothing: browsers get a page that says so."""
+    if path == REFERENCE_PATH or path.startswith(REFERENCE_PATH + "/"):
+        return True
+    return path.rstrip("/") not in OTHER_PATHS and not path.startswith(PREFIXES_OF_OTHER_ROUTES)
 
 
 def render_problem_page(request: Request, problem: Problem) -> Response | None:

@@ -58,8 +58,22 @@ async def require_signed_in(request: Request, runtime: RuntimeDependency, visito
     return visitor
 
 
+async def require_fresh_sign_in(
+    request: Request, visitor: Annotated[SignedInUser, Depends(require_signed_in)]
+) -> SignedInUser:
+    """The signed-in user, who signed in recently; Home Assistant's ingress always counts as recent.
+
+    Raises RedirectRequiredError to the sign-in page otherwise, which leads back to the form.
+    """
+    if not visitor.is_fresh:
+        raise RedirectRequiredError("/sign-in?again=1&next=" + quote(get_route_path(request.scope), safe=""))
+    return visitor
+
+
 type OptionalVisitor = Annotated[SignedInUser | None, Depends(get_optional_visitor)]
 type SignedInVisitor = Annotated[SignedInUser, Depends(require_signed_in)]
+type FreshVisitor = Annotated[SignedInUser, Depends(require_fresh_sign_in)]
+"""For actions that delete the account or change what opens it."""
 
 
 def sanitize_next_path(next_path: str | None, default: str = "/home") -> str:

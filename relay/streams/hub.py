@@ -138,22 +138,26 @@ class Hub:
         self._close_everywhere(user_id)
 
     def receive_revoked(self, hint: Hint) -> None:
-        """End the streams of these credentials or users, which another process has revoked.
+        """Have the streams of these credentials or users, which another process may have revoked, recheck at once.
 
         None (the ids could not be read) is ignored: each stream rechecks its own credential regularly.
         """
-        if hint:
-            bye = ByeMessage(reason="revoked", retry_after=0)
-            self._end_matching(bye, lambda listener: listener.credential_id in hint or listener.user_id in hint)
+        for listener in self._find_listeners(hint or frozenset()):
+            listener.request_recheck()
 
     def _close_everywhere(self, revoked_id: UUID) -> None:
-        self.receive_revoked(frozenset([revoked_id]))
+        for listener in self._find_listeners(frozenset([revoked_id])):
+            listener.end(ByeMessage(reason="revoked", retry_after=0))
         self._publish_revoked([revoked_id])
 
-    def _end_matching(self, bye: ByeMessage, matches: Callable[[StreamListener], bool]) -> None:
-        for listeners in self._listeners.values():
-            for listener in filter(matches, listeners):
-                listener.end(bye)
+    def _find_listeners(self, ids: frozenset[UUID]) -> list[StreamListener]:
+        """Return the listeners of these credentials or users."""
+        return [
+            listener
+            for listeners in self._listeners.values()
+            for listener in listeners
+            if listener.credential_id in ids or listener.user_id in ids
+        ]
 
     def _on_start(self, listener: StreamListener) -> None:
         # Hints about changes that were committed after the snapshot may have come before the start.

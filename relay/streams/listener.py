@@ -1,6 +1,7 @@
 """The queue of one open stream: the events that wait to be sent, and the cursor that they lead to."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from uuid import UUID
@@ -26,6 +27,7 @@ class StreamListener:
         self._backlog_bytes = 0
         self._ended = False
         self._ready = asyncio.Event()
+        self._recheck_requested = asyncio.Event()
 
     @property
     def cursor(self) -> Cursor | None:
@@ -77,6 +79,17 @@ class StreamListener:
             if bye is not None:
                 self._events.append(render_event(bye, None))
             self._ready.set()
+
+    def request_recheck(self) -> None:
+        """Have the stream check soon whether its credential still allows it, because that may have been revoked."""
+        self._recheck_requested.set()
+
+    async def wait_for_recheck(self, seconds: float) -> None:
+        """Wait until a recheck is requested, or at most this long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._recheck_requested.wait()
+        self._recheck_requested.clear()
 
     async def receive(self) -> bytes:
         """Wait for events and return all that are queued; b"" once the stream has ended. Safe to cancel."""

@@ -12,6 +12,8 @@ class StreamRules:
     sweep_interval: timedelta = timedelta(seconds=5)
     heartbeat_interval: timedelta = timedelta(seconds=15)
     recheck_interval: timedelta = timedelta(seconds=25)
+    # Between a recheck and the next one that another process requested, so that forged requests cost little.
+    min_recheck_interval: timedelta = timedelta(seconds=1)
     # A client that accepts no data for this long is dropped.
     send_timeout: timedelta = timedelta(seconds=30)
     # A reader that is further behind is dropped; it resumes with a snapshot, which is shorter.

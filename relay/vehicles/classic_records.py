@@ -4,11 +4,62 @@ Every key is always present. An unknown member is null, an unknown group is an e
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
+
+from relay.kit.json_object import JsonObject
 
 type EnodeVehicle = Mapping[str, Any]
 """Enode's vehicle object with corrections applied, as a user sees it."""
+
+
+class ListedVehicleRecord(TypedDict):
+    """Enode's object, with our id as `db_id`. It has what Enode reports, so it has more members than these."""
+
+    id: str
+    db_id: str
+    source: str
+    information: JsonObject
+
+
+class CommonStatusRecord(TypedDict):
+    """What all classic formats of a vehicle have. The groups are Enode's."""
+
+    vehicleName: str | None
+    latitude: float | None
+    longitude: float | None
+    lastSeen: str | None
+    isReachable: bool | None
+    locationAvailable: bool
+    chargeState: JsonObject
+    information: JsonObject
+    location: JsonObject | None
+    odometer: JsonObject
+    vendor: str | None
+    smartChargingPolicy: JsonObject
+
+
+class ClassicStatusRecord(CommonStatusRecord):
+    """The status that the classic client polls."""
+
+    batteryLevel: float | None
+    range: float | None
+    isCharging: bool | None
+    isPluggedIn: bool | None
+    chargingState: str | None
+
+
+class HaStatusRecord(CommonStatusRecord):
+    """The status for REST users."""
+
+    capabilities: JsonObject
+
+
+class HaVehicleRecord(CommonStatusRecord):
+    """A vehicle in the list for REST users."""
+
+    vehicleId: str
+
 
 PUSHED_GROUP_MEMBERS: dict[str, tuple[str, ...]] = {
     "chargeState": (

@@ -44,6 +44,8 @@ MAX_CLOCK_AHEAD = timedelta(minutes=2)
 MAX_CHARGING_AGE = MAX_GAP
 """How long a vehicle that can't be reached is shown as charging: as long as the derivation assumes it."""
 EXPIRY_LEEWAY = timedelta(seconds=1)
+MAX_REVIEW_AHEAD = MAX_CHARGING_AGE + EXPIRY_LEEWAY
+"""How far ahead the next review of a vehicle's corrections can be."""
 ACTIVE_STATES = frozenset({CHARGING, DISCHARGING})
 
 ODOMETER_ADAPTER: TypeAdapter[OdometerMemory] = TypeAdapter(OdometerMemory)
@@ -179,7 +181,7 @@ def _has_left_plug(shown: ShownState, last: RawSample) -> bool:
         return False
     location, odometer = (parse_object(shown.state.groups, name) or {} for name in ("location", "odometer"))
     now = Position(at=shown.as_of, place=parse_place(location, odometer))
-    return has_left(shown.plausibility.plug, last.charge, now)
+    return has_left(shown.plausibility.plug, last.charge, now, has_charger=last.has_charger)
 
 
 def _expire_charging(shown: ShownState) -> None:

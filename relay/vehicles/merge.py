@@ -5,8 +5,8 @@ whole, nulls included, by one with a greater version (a last-writer-wins registe
 group was true: `lastUpdated` for groups that have it, but never later than their event; the event's time for all
 others. Ties go to the newer event, then to the one stored later.
 
-While a vehicle can't be reached, a group that is all null or UNKNOWN doesn't erase what is known, unless the scope
-that covers it was revoked (docs/decisions/0020).
+While a vehicle can't be reached, a group whose readings are all null or UNKNOWN doesn't erase what is known, unless the
+scope that covers it was revoked (docs/decisions/0020). The settings in it, as the charge limit, are merged by member.
 
 A `user:vehicle:discovered` event has the name and little else. It is merged member by member, and its empty members
 get the lowest version: they add missing members but never replace anything.
@@ -30,6 +30,15 @@ SCOPE_OF_GROUP: Mapping[str, str] = {
     "location": "vehicle:read:location",
 }
 """Groups that a vehicle which can't be reached may report as unknown, and the scope that is needed to read them."""
+
+SETTINGS_OF_GROUP: Mapping[str, frozenset[str]] = {
+    "chargeState": frozenset({"batteryCapacity", "chargeLimit", "maxCurrent"}),
+}
+"""Members that a maker's cloud knows without reading the vehicle. They don't show that the others were read."""
+DERIVED_MEMBERS = frozenset({"pluggedInChargerId", "id"})
+"""Members that Enode adds from its other assets: the charger, and the location at which the vehicle was last."""
+DEFAULT_VALUES: Mapping[str, object] = {"isFullyCharged": False}
+"""Values that are also derived from unknown ones: no level is full."""
 
 # What Enode writes for unknown values: in a `discovered` event they are treated like null.
 EMPTY_VALUES: tuple[object, ...] = (None, "UNKNOWN", {}, [], {"isCapable": False, "interventionIds": []})
@@ -71,13 +80,15 @@ def merge_report(state: VehicleState, report: VehicleReport) -> VehicleState:
                 registers.write_leaf(name, leaf, member, _build_version(at, member, report))
         elif is_unknown_while_unreachable(name, report.vehicle):
             registers.write_group(name, value, _build_version(None, value, report))
+            for leaf, member in _list_known_settings(name, value):
+                registers.write_leaf(name, leaf, member, _build_version(at, member, report))
         else:
             registers.write_group(name, value, _build_version(at, value, report))
     return registers.to_state()
 
 
 def is_unknown_while_unreachable(name: str, vehicle: JsonObject) -> bool:
-    """Whether a group is all unknown because the vehicle can't be reached, so that it erases nothing."""
+    """Whether no reading of a group is known because the vehicle can't be reached, so that it erases nothing."""
     scope = SCOPE_OF_GROUP.get(name)
     if scope is None or vehicle.get("isReachable", True) is True:
         return False
@@ -85,8 +96,8 @@ def is_unknown_while_unreachable(name: str, vehicle: JsonObject) -> bool:
     is_revoked = isinstance(scopes, list) and scope not in scopes
     if is_revoked or not (group is None or isinstance(group, dict)):
         return False
-    members = {member: value for member, value in (group or {}).items() if member != "lastUpdated"}
-    return all(value is None or value == "UNKNOWN" for value in members.values())
+    ignored = SETTINGS_OF_GROUP.get(name, frozenset()) | DERIVED_MEMBERS | {"lastUpdated"}
+    return all(_is_unknown(member, value) for member, value in (group or {}).items() if member not in ignored)
 
 
 def merge_states(state: VehicleState, other: VehicleState) -> VehicleState:
@@ -113,6 +124,15 @@ def _build_version(at: datetime | None, value: Any, report: VehicleReport) -> Gr
     is_empty = report.is_partial and value in EMPTY_VALUES
     updated_at = UNKNOWN_TIME if at is None or is_empty else format_version_time(at)
     return f"{updated_at} {format_version_time(report.created_at)} {report.event_id:019d}"
+
+
+def _is_unknown(member: str, value: object) -> bool:
+    return value is None or value == "UNKNOWN" or value is DEFAULT_VALUES.get(member)
+
+
+def _list_known_settings(name: str, group: JsonObject | None) -> list[tuple[str, Any]]:
+    settings = SETTINGS_OF_GROUP.get(name, frozenset())
+    return [(member, value) for member, value in (group or {}).items() if member in settings and value is not None]
 
 
 class _Registers:

@@ -5,10 +5,13 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,35 +46,83 @@ def run_command(command: Sequence[str], *, timeout: float | None = None) -> int:
             _wait_or_kill(child)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandResult:
+    """How a command ended: its exit status (124 after its time limit), its duration and its output."""
+
+    command: Sequence[str]
+    status: int
+    seconds: float
+    output: str
+
+    def print(self) -> None:
+        """Print the command and its output."""
+        print(f"==> {shlex.join(self.command)}\n{self.output}", end="", flush=True)
+
+
+@contextmanager
+def run_in_background(
+    commands: Sequence[Sequence[str]], *, at_once: int = 1, timeout: float | None = None
+) -> Iterator[list[Future[CommandResult]]]:
+    """Start commands in the repository's root, at most `at_once` at a time. Yields their results to come, in order.
+
+    `timeout` applies to each command. The commands can't read from the terminal, and print nothing by themselves. An
+    exception in the body stops those that run. Otherwise they have ended when this context ends.
+    """
+    environment = {**os.environ, **({"FORCE_COLOR": "1"} if sys.stdout.isatty() else {})}
+    children: list[subprocess.Popen[str]] = []
+    is_stopping = Event()
+
+    def run(command: Sequence[str]) -> CommandResult:
+        started = time.monotonic()
+        with subprocess.Popen(  # noqa: S603 - tools of this environment, by their paths
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            process_group=0,
+        ) as child:
+            children.append(child)
+            if is_stopping.is_set():
+                _interrupt(child, 0)
+            try:
+                output, _ = child.communicate(timeout=timeout)
+                status = child.returncode
+            except subprocess.TimeoutExpired:
+                _interrupt(child, 0)
+                _wait_or_kill(child)
+                output = f"{child.communicate()[0]}error: stopped after {timeout:.0f} s\n"
+                status = TIMED_OUT_STATUS
+        return CommandResult(command=command, status=status, seconds=time.monotonic() - started, output=output)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            yield [pool.submit(run, command) for command in commands]
+        except BaseException:
+            is_stopping.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in children:
+                _interrupt(child, 0)
+            for child in children:
+                _wait_or_kill(child)
+            raise
+
+
 def run_concurrently(commands: Sequence[Sequence[str]], *, at_once: int) -> list[int]:
     """Run commands in the repository's root, at most `at_once` at a time. Returns their exit statuses.
 
     The output of a command is printed when it has ended.
     """
-    environment = {**os.environ, **({"FORCE_COLOR": "1"} if sys.stdout.isatty() else {})}
-    children: list[subprocess.Popen[str]] = []
-
-    def run(command: Sequence[str]) -> int:
-        with subprocess.Popen(  # noqa: S603 - tools of this environment, by their paths
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-        ) as child:
-            children.append(child)
-            output, _ = child.communicate()
-        print(f"==> {shlex.join(command)}\n{output}", end="", flush=True)
-        return child.returncode
-
-    with ThreadPoolExecutor(at_once) as pool:
-        try:
-            return list(pool.map(run, commands))
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in children:
-                child.send_signal(signal.SIGINT)
-                _wait_or_kill(child)
-            raise
+    with run_in_background(commands, at_once=at_once) as futures:
+        for future in as_completed(futures):
+            future.result().print()
+        return [future.result().status for future in futures]
 
 
-def _interrupt(child: subprocess.Popen[bytes], group: int | None) -> None:
+def _interrupt(child: subprocess.Popen[bytes] | subprocess.Popen[str], group: int | None) -> None:
     """Send SIGINT to a child, and to all of its group if it has one. SIGTERM would end pytest without its teardown."""
     if group is None:
         child.send_signal(signal.SIGINT)

@@ -20,13 +20,14 @@ class Skip:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SuiteOutcome:
-    """The result counts of one suite."""
+    """The result counts of one suite. `notes` are printed below the summary."""
 
     name: str
     seconds: float
     passed: int = 0
     failed: int = 0
     skips: tuple[Skip, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_outcome(name: str, seconds: float, report: Path, status: int) -> SuiteOutcome:

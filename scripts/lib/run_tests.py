@@ -1,16 +1,24 @@
-"""scripts/test: run all suites in order and print a summary."""
+"""scripts/test: run all suites and print a summary."""
 
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 
+from scripts.lib.audit import NOT_CHECKED, audit
 from scripts.lib.changed_files import DEFAULT_BASE, select_affected_tests
-from scripts.lib.child_processes import run_command, stop_children_on_sigterm
+from scripts.lib.child_processes import (
+    CommandResult,
+    run_command,
+    run_in_background,
+    stop_children_on_sigterm,
+)
 from scripts.lib.git import GitError
-from scripts.lib.lint import LINTERS, run_linters
+from scripts.lib.lint import LINTERS
 from scripts.lib.outcomes import Skip, SuiteOutcome, read_outcome
 from scripts.lib.programs import CHROMIUM, REDIS, ensure_installed
 from scripts.lib.suites import PytestArguments, PytestRun, parse_arguments, select_runs
@@ -19,9 +27,10 @@ from scripts.lib.summary import find_failure_reason, list_skipped, render_table,
 HELP = """\
 usage: scripts/test [--changed[=REF]] [--require-all] [--no-lint] [--no-demo] [PYTEST_ARGUMENTS]
 
-Without arguments, runs everything: the linters, the integration's tests (tests/component, in a pytest run of their own
-because Home Assistant's plugin affects all tests of a run), all other tests, and the demo's check. Tests run on up to
-four processors. With pytest arguments, runs only pytest; each path goes to the pytest run it belongs to:
+Without arguments, runs everything: the integration's tests (tests/component, in a pytest run of their own because Home
+Assistant's plugin affects all tests of a run), all other tests, and beside them the linters and the demo's check, whose
+output is printed when a pytest run has ended. With pytest arguments, runs only pytest; each path goes to the pytest run
+it belongs to:
 
   scripts/test tests/relay -k meter
   scripts/test tests/component/test_switch.py
@@ -31,28 +40,29 @@ four processors. With pytest arguments, runs only pytest; each path goes to the 
 
   --changed       run the test files that use a changed file, directly or through other files. Changes are your commits
                   since the merge base with main (or REF), and the working tree. Prints what is selected and left out.
-  --require-all   run benchmarks and fault tests in full size, and fail if anything was skipped (for CI)
+  --require-all   run benchmarks and fault tests in full size, and scripts/audit, and fail if anything was skipped
+                  (for CI)
   --no-lint       skip the linters
   --no-demo       skip the demo's check
 
 The last lines list what was skipped and why, then `N passed, N failed, N skipped`. Exit status: 0 or 1; 2 for wrong
 arguments.
 """
-# Several times the duration on two cores.
-DEMO_CHECK_SECONDS = 1200.0
+LINT = "lint"
 DEMO_CHECK = "scripts/demo --check"
+AUDIT_NOTE = "scripts/audit: the database of known vulnerabilities could not be asked"
+# What runs beside pytest. Each command counts as one test.
+COMMAND_SUITES: Mapping[str, Sequence[Sequence[str]]] = {
+    LINT: [linter.command(fix=False) for linter in LINTERS],
+    DEMO_CHECK: [(sys.executable, "-m", "demo", "--check")],
+}
+# For each command: several times the duration on two cores.
+COMMAND_SECONDS = 1200.0
 OWN_OPTIONS = ("--changed", "--require-all", "--no-lint", "--no-demo")
 
 
 class UsageError(Exception):
     """The arguments contradict each other, or cannot be used."""
-
-
-def run_lint_suite() -> SuiteOutcome:
-    """Run the linters as a suite with one test each."""
-    started = time.monotonic()
-    failed = len(run_linters(LINTERS))
-    return SuiteOutcome(name="lint", seconds=time.monotonic() - started, passed=len(LINTERS) - failed, failed=failed)
 
 
 def run_pytest_suite(suite: PytestRun, arguments: Sequence[str]) -> SuiteOutcome:
@@ -65,11 +75,21 @@ def run_pytest_suite(suite: PytestRun, arguments: Sequence[str]) -> SuiteOutcome
         return read_outcome(suite.name, time.monotonic() - started, report, status)
 
 
-def run_demo_check() -> SuiteOutcome:
-    """Run the demo's end-to-end check."""
+def count_commands(name: str, results: Sequence[CommandResult]) -> SuiteOutcome:
+    """Return the outcome of a suite of commands, each of which counts as one test."""
+    failed = sum(result.status != 0 for result in results)
+    seconds = sum(result.seconds for result in results)
+    return SuiteOutcome(name=name, seconds=seconds, passed=len(results) - failed, failed=failed)
+
+
+def run_audit() -> SuiteOutcome:
+    """Look for known vulnerabilities. A machine that can't reach the database gets a note instead of a failure."""
     started = time.monotonic()
-    failed = int(run_command([sys.executable, "-m", "demo", "--check"], timeout=DEMO_CHECK_SECONDS) != 0)
-    return SuiteOutcome(name=DEMO_CHECK, seconds=time.monotonic() - started, passed=1 - failed, failed=failed)
+    status = audit(dev=False, service_url=None)
+    notes = (AUDIT_NOTE,) if status == NOT_CHECKED else ()
+    passed, failed = int(status == 0), int(status not in {0, NOT_CHECKED})
+    seconds = time.monotonic() - started
+    return SuiteOutcome(name="scripts/audit", seconds=seconds, passed=passed, failed=failed, notes=notes)
 
 
 def skip_suite(name: str, option: str) -> SuiteOutcome:
@@ -102,13 +122,36 @@ def run_suites(arguments: Sequence[str], flags: Mapping[str, str]) -> list[Suite
         return [run_pytest_suite(suite, run_arguments) for suite, run_arguments in runs]
     browser_skip_reason = ensure_installed(CHROMIUM)
     ensure_installed(REDIS)  # its tests report by themselves if it is missing
-    outcomes = [skip_suite("lint", "--no-lint") if "--no-lint" in flags else run_lint_suite()]
-    outcomes += [run_pytest_suite(suite, run_arguments) for suite, run_arguments in runs]
-    demo_skipped_by = "--changed" if left_out else "--no-demo"
-    demo_outcome = skip_suite(DEMO_CHECK, demo_skipped_by) if left_out or "--no-demo" in flags else run_demo_check()
+    skipped_by = {LINT: "--no-lint"} if "--no-lint" in flags else {}
+    if left_out or "--no-demo" in flags:
+        skipped_by[DEMO_CHECK] = "--changed" if left_out else "--no-demo"
     if browser_skip_reason is not None:
         left_out = (*left_out, Skip(subject="browser checks", reason=browser_skip_reason))
-    return [*outcomes, replace(demo_outcome, skips=(*demo_outcome.skips, *left_out))]
+    audit_outcomes = [run_audit()] if "--require-all" in flags else []
+    *outcomes, demo_outcome = run_all(runs, skipped_by)
+    return [*audit_outcomes, *outcomes, replace(demo_outcome, skips=(*demo_outcome.skips, *left_out))]
+
+
+def run_all(runs: Sequence[tuple[PytestRun, Sequence[str]]], skipped_by: Mapping[str, str]) -> Sequence[SuiteOutcome]:
+    """Run pytest, and beside it the linters and the demo's check, one after the other: they leave processors idle."""
+    commands = {name: () if name in skipped_by else suite for name, suite in COMMAND_SUITES.items()}
+    with run_in_background(list(chain.from_iterable(commands.values())), timeout=COMMAND_SECONDS) as futures:
+        pytest_outcomes = []
+        unprinted = deque(futures)
+        for suite, arguments in runs:
+            pytest_outcomes.append(run_pytest_suite(suite, arguments))
+            while unprinted and unprinted[0].done():
+                unprinted.popleft().result().print()
+        for future in unprinted:
+            future.result().print()
+    results = (future.result() for future in futures)
+    lint_outcome, demo_outcome = (
+        skip_suite(name, skipped_by[name])
+        if name in skipped_by
+        else count_commands(name, list(islice(results, len(suite))))
+        for name, suite in commands.items()
+    )
+    return [lint_outcome, *pytest_outcomes, demo_outcome]
 
 
 def print_summary(outcomes: Sequence[SuiteOutcome], *, require_all: bool) -> int:
@@ -116,6 +159,8 @@ def print_summary(outcomes: Sequence[SuiteOutcome], *, require_all: bool) -> int
     print("", *render_table(outcomes), sep="\n")
     if skipped := list_skipped(outcomes):
         print("", "skipped:", *(f"  {line}" for line in skipped), sep="\n")
+    if notes := [note for outcome in outcomes for note in outcome.notes]:
+        print("", *notes, sep="\n")
     reason = find_failure_reason(outcomes, require_all=require_all)
     print("", *([reason] if reason else []), render_totals(outcomes), sep="\n", flush=True)
     return 1 if reason else 0

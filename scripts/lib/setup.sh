@@ -9,7 +9,7 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 [ -n "${HOME:-}" ] || { unset HOME && export HOME=~; } # services may not have one; ~ still works
 EVCONDUIT_TOOLS="${XDG_CACHE_HOME:-$HOME/.cache}/evconduit"
-UV_MINIMUM=0.9.0 # the oldest uv tested with this lock
+UV_MINIMUM=0.13.9 # the oldest uv tested with this lock and with scripts/audit
 
 # Ignore the caller's settings for other Pythons and venvs. (For example, with UV_PYTHON set, uv would install into that
 # interpreter.)

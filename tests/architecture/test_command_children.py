@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from scripts.lib.child_processes import TIMED_OUT_STATUS, run_command, run_concurrently
+from scripts.lib.child_processes import TIMED_OUT_STATUS, run_command, run_concurrently, run_in_background
 from tests.architecture.tree import ROOT
 
 # Creates a file when it runs, and another one when it is interrupted, as a stand-in for pytest and the demo.
@@ -23,11 +24,26 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.fixture(autouse=True)
+def _interrupts_not_ignored() -> Iterator[None]:
+    """Let the commands receive SIGINT, although a shell that runs pytest in the background makes it ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def interruptible(tmp_path) -> tuple[list[str], Path, Path]:
     """The command, the file that it creates when running, and the file that it creates after an interrupt."""
     ready, done = tmp_path / "ready", tmp_path / "done"
     return [sys.executable, "-c", INTERRUPTIBLE, str(ready), str(done)], ready, done
+
+
+def wait_for_file(file: Path) -> None:
+    """Wait up to 30 s."""
+    deadline = time.monotonic() + 30
+    while not file.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def test_exit_status_is_returned():
@@ -62,7 +78,7 @@ def test_timeout_interrupts_what_the_command_has_started(interruptible, monkeypa
 
 
 def test_concurrent_commands_return_their_exit_statuses_in_order(tmp_path, capsys):
-    # The first command ends after the last one, which starts when the second one has ended.
+    # The first command ends about when the last one does, which starts when the second one has ended.
     waits = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)\nsys.exit(3)"
     first = [sys.executable, "-c", waits, str(tmp_path / "last")]
     second = [sys.executable, "-c", "import sys; print('problem', file=sys.stderr); sys.exit(1)"]
@@ -70,7 +86,37 @@ def test_concurrent_commands_return_their_exit_statuses_in_order(tmp_path, capsy
     assert run_concurrently([first, second, last], at_once=2) == [3, 1, 0]
     printed = capsys.readouterr().out.splitlines()
     assert printed[1] == "problem"
-    assert printed[2:3] == [f"==> touch {tmp_path}/last"]
+    assert f"==> touch {tmp_path}/last" in printed[2:]
+
+
+def test_background_command_has_a_time_limit(interruptible):
+    command, ready, done = interruptible
+    for timeout in (0.4, 1, 3, 9, 27):
+        with run_in_background([command], timeout=timeout) as (future,):
+            pass
+        if ready.exists():
+            break
+    assert done.exists()
+    result = future.result()
+    assert (result.status, result.output.splitlines()[-1]) == (
+        TIMED_OUT_STATUS,
+        f"error: stopped after {timeout:.0f} s",
+    )
+
+
+def test_failure_beside_background_commands_stops_them(interruptible):
+    command, ready, done = interruptible
+    never = ready.with_name("never")
+
+    def fail() -> None:
+        with run_in_background([command, ["touch", str(never)]]):
+            wait_for_file(ready)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert done.exists()
+    assert not never.exists()
 
 
 @pytest.fixture(params=["in the foreground", "in the background of a shell"])
@@ -93,9 +139,7 @@ def test_sigterm_stops_the_child(interruptible, ignored, call):
         for number, handler in before.items():
             signal.signal(number, handler)
     with parent:
-        deadline = time.monotonic() + 30
-        while not ready.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for_file(ready)
         parent.send_signal(signal.SIGTERM)
         parent.wait(20)
     assert done.exists()

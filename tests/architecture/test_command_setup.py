@@ -41,7 +41,7 @@ def program(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(("version", "status"), [("0.8.24", 1), ("0.9.0", 0), ("0.10.0", 0), ("1.0.0", 0)])
+@pytest.mark.parametrize(("version", "status"), [("0.9.27", 1), ("0.13.8", 1), ("0.13.9", 0), ("1.0.0", 0)])
 def test_old_uv_is_ignored(bash, program, version, status):
     uv = program("uv", f'echo "uv {version} (somewhere)"')
     assert bash(f"is_new_enough {uv}").returncode == status

@@ -3,11 +3,15 @@
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from scripts.lib import run_tests
+from scripts.lib.child_processes import CommandResult
 from scripts.lib.outcomes import SuiteOutcome
+from scripts.lib.suites import PytestRun
 from scripts.lib.summary import render_table
 from tests.architecture.tree import ROOT
 
@@ -32,17 +36,57 @@ def test_selected_tests_run_alone_and_the_last_line_has_the_totals():
 
 
 @pytest.mark.parametrize(("status", "counts"), [(0, ["1", "0", "0"]), (1, ["0", "1", "0"])])
-def test_demo_check_counts_as_one_test(monkeypatch, status, counts):
-    monkeypatch.setattr(run_tests, "run_command", lambda _command, **_limits: status)
-    assert render_table([run_tests.run_demo_check()])[1].split()[2:5] == counts
+def test_command_counts_as_one_test(status, counts):
+    result = CommandResult(command=["demo"], status=status, seconds=1, output="")
+    assert render_table([run_tests.count_commands("demo", [result])])[1].split()[1:4] == counts
+
+
+def replace_pytest(monkeypatch: pytest.MonkeyPatch, run: Callable[[], object] = lambda: None) -> None:
+    """Replace each run of pytest by a call."""
+
+    def run_suite(suite: PytestRun, _arguments: Sequence[str]) -> SuiteOutcome:
+        run()
+        return SuiteOutcome(name=suite.name, seconds=1, passed=5)
+
+    monkeypatch.setattr(run_tests, "ensure_installed", lambda _program: None)
+    monkeypatch.setattr(run_tests, "run_pytest_suite", run_suite)
+
+
+@pytest.fixture
+def commands(monkeypatch, tmp_path):
+    """Linters, one of which fails, and a demo's check, which touches a file."""
+    suites = {"lint": [["echo", "fine"], ["false"]], "scripts/demo --check": [["touch", f"{tmp_path}/demo"]]}
+    monkeypatch.setattr(run_tests, "COMMAND_SUITES", suites)
+    return tmp_path / "demo"
+
+
+def test_linters_and_demo_check_run_beside_pytest(monkeypatch, commands, capsys):
+    def wait_for_the_demo():
+        deadline = time.monotonic() + 30
+        while not commands.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    replace_pytest(monkeypatch, wait_for_the_demo)
+    assert run_tests.main([]) == 1
+    output = capsys.readouterr().out.splitlines()
+    assert [line for line in output if line.startswith(("==>", "fine"))] == [
+        "==> echo fine",
+        "fine",
+        "==> false",
+        f"==> touch {commands}",
+    ]
+    assert [re.split("  +", line)[:4] for line in output if line.endswith(tuple("0123456789"))] == [
+        ["lint", "1", "1", "0"],
+        ["tests/component", "5", "0", "0"],
+        ["all other tests", "5", "0", "0"],
+        ["scripts/demo --check", "1", "0", "0"],
+    ]
+    assert output[-2:] == ["failed: lint", "12 passed, 1 failed, 0 skipped"]
 
 
 def test_suites_skipped_by_options_are_listed(monkeypatch, capsys):
-    monkeypatch.setattr(run_tests, "run_command", lambda _command, **_limits: 0)
-    monkeypatch.setattr(run_tests, "ensure_installed", lambda _program: None)
-    monkeypatch.setattr(
-        run_tests, "run_pytest_suite", lambda suite, _arguments: SuiteOutcome(name=suite.name, seconds=1, passed=5)
-    )
+    replace_pytest(monkeypatch)
     assert run_tests.main(["--no-lint", "--no-demo"]) == 0
     assert capsys.readouterr().out.splitlines()[-5:] == [
         "skipped:",

@@ -1,5 +1,6 @@
 """Rules for all tracked files."""
 
+import ast
 import io
 import re
 import subprocess
@@ -18,6 +19,10 @@ REGISTRIES = re.compile(r"pypi[.]org|pythonhosted[.]org|npmjs[.](?:org|com)|debi
 SUPPRESSION = re.compile(
     r"#\s*(?:noqa(?P<codes>:\s*[A-Z]+\d+(?:\s*,\s*[A-Z]+\d+)*)?|type:\s*ignore(?P<kinds>\[[^\]]+\])?)(?P<reason>.*)"
 )
+
+CLOCK_FUNCTIONS = frozenset({"now", "utcnow", "today", "time", "time_ns"})
+# Only for times whose exact distance from the present no test depends on.
+READS_CLOCK_AT_IMPORT = frozenset({"tests/relay/support/charging.py"})
 
 
 def find_matching_lines(pattern: re.Pattern[str], paths: tuple[Path, ...]) -> list[str]:
@@ -40,6 +45,17 @@ def find_unexplained_suppressions(source: str) -> list[int]:
     return unexplained
 
 
+def find_clock_readings(source: str) -> list[int]:
+    """Numbers of the lines at which importing the module reads the clock."""
+    return [
+        node.lineno
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CLOCK_FUNCTIONS
+    ]
+
+
 def test_only_the_addon_has_a_config_file_that_the_supervisor_would_find():
     # Home Assistant's Supervisor takes each config.yaml, config.yml and config.json of a repository for an add-on.
     config_files = [
@@ -55,6 +71,17 @@ def test_python_files_stay_small():
         if (lines := (read_text(path) or "").count("\n")) > MAX_LINES
     }
     assert long == {}
+
+
+def test_tests_read_the_clock_when_they_run():
+    # On a slow machine, a test may run half an hour after its module was imported.
+    reading = [path.as_posix() for path in list_files("tests/**.py") if find_clock_readings(read_text(path) or "")]
+    assert set(reading) <= READS_CLOCK_AT_IMPORT
+
+
+def test_clock_reading_at_import_is_found():
+    assert find_clock_readings("A = datetime.now(UTC)\nB: float = time.time() - 5\nC = at(3)") == [1, 2]
+    assert find_clock_readings("def now():\n    return datetime.now(UTC)") == []
 
 
 def test_every_suppressed_check_has_a_reason():

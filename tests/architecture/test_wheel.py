@@ -36,6 +36,10 @@ def test_the_wheel_contains_all_pages(names):
     assert {f"relay/{path.as_posix()}" for path in list_files("web/*")} <= names
 
 
+def test_the_wheel_contains_the_reference_that_the_openapi_document_is_built_from(names):
+    assert "relay/web/api.md" in names
+
+
 def test_the_wheel_contains_all_code_and_migrations(names):
     assert {path.as_posix() for path in list_files("relay/*") if "__pycache__" not in path.parts} <= names
 

@@ -128,7 +128,9 @@ class Request:
 class RelayDouble:
     """The double. Tests set its public state and send messages on its streams."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, path: str = "") -> None:
+        """`path`: the path of the address below which it is served, as by a reverse proxy."""
+        self._path = path
         self.account = make_account()
         self.records: dict[str, dict[str, Any]] = {}
         self.commands: dict[str, dict[str, Any]] = {}
@@ -173,11 +175,14 @@ class RelayDouble:
         app.router.add_post("/api/ha/v2/vehicles/{id}/relink", self._relink)
         app.router.add_post("/api/ha/v2/vehicles/{id}/refresh", self._refresh)
         app.router.add_route("*", "/api/ha/v2/endpoint", self._endpoint)
-        self._server = TestServer(app, host="127.0.0.1")
+        if path:
+            outer = web.Application()
+            outer.add_subapp(path, app)
+        self._server = TestServer(outer if path else app, host="127.0.0.1")
 
     async def start(self) -> None:
         await self._server.start_server(shutdown_timeout=0.1)
-        self.url = str(self._server.make_url("/")).rstrip("/")
+        self.url = str(self._server.make_url("/")).rstrip("/") + self._path
 
     async def close(self) -> None:
         self.break_streams()

@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from config_flow_helpers import start_user_flow, submit_form
+from config_flow_helpers import Browser, open_method_menu, remove_entries, start_user_flow, submit_form
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from relay_double import RelayDouble
+from relay_double import TESLA, RelayDouble
 
 from custom_components.evconduit.client import list_relay_urls
 
@@ -99,6 +100,29 @@ async def open_flow(hass: HomeAssistant, url: str) -> dict[str, Any]:
 async def test_address_without_scheme_works(hass: HomeAssistant, relay: RelayDouble):
     menu = await open_flow(hass, relay.url.removeprefix("http://"))
     assert (menu["type"], menu["description_placeholders"]) == (FlowResultType.MENU, {"address": relay.url})
+
+
+@pytest.fixture
+async def relay_below_path(socket_enabled: None) -> AsyncIterator[RelayDouble]:
+    double = RelayDouble(path="/evc")
+    double.add_vehicles(TESLA)
+    await double.start()
+    yield double
+    await double.close()
+
+
+async def test_relay_below_a_path_is_signed_in_to_and_used_below_that_path(
+    hass: HomeAssistant, relay_below_path: RelayDouble, browser: Browser
+):
+    relay = browser._relay = relay_below_path
+    result = await browser.sign_in(await open_method_menu(hass, relay))
+    assert (result["type"], result["result"].state) == (FlowResultType.CREATE_ENTRY, ConfigEntryState.LOADED)
+    assert result["result"].data[CONF_URL] == relay.url
+    assert relay.url.endswith("/evc")
+    assert len(relay.streams) == 1
+    assert {request.path.split("/")[1] for request in relay.requests} == {"evc"}
+    await remove_entries(hass)
+    assert relay.get_requests("/evc/oauth/revoke")
 
 
 async def test_local_address_without_scheme_at_which_nothing_responds_is_invalid(

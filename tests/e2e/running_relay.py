@@ -65,6 +65,7 @@ class Relay:
         if webhook:
             self.environment["WEBHOOK_URL"] = f"http://127.0.0.1:{self.port}/api/webhook/enode"
         if template is None:
+            run_evconduit(self.environment, "init")
             self.user, self.key = create_user(self.environment)
         else:
             self.environment["DATABASE_URL"] = template.copy()
@@ -74,7 +75,7 @@ class Relay:
     @cached_property
     def database_url(self) -> str:
         """The owner's connection string."""
-        return self.environment.get("DATABASE_URL") or self.run("database", "url")
+        return self.environment.get("DATABASE_URL") or self.run("database", "url", "--owner")
 
     def run(self, *arguments: str) -> str:
         """Run an `evconduit` command and return its output."""

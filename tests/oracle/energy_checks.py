@@ -32,6 +32,8 @@ def check_sessions(case: Case, charges: Sequence[Charge], outcome: Outcome) -> I
             kwh = sum(session.kwh or 0.0 for session in members)
             if kwh < MAX_TOP_UP_KWH and _is_reported_charging(case, members):
                 continue  # a car at its limit that charged for seconds
+            if not kwh and case.day.profile.is_hybrid and case.day.profile.told_capacity is None:
+                continue  # charged by its engine: nobody can tell that it isn't a larger car at a fast charger
             yield Failure(check="phantom", detail=f"session of {kwh:.2f} kWh, but nothing charged", at=members[0].start)
             continue
         if not members:

@@ -3,8 +3,4 @@
 The tests are strict: what no longer fails must be removed from this table.
 """
 
-KNOWN_FAILURES: dict[int | str, str] = {
-    "level higher once, plugged in": "a rise that is taken back counts as charging",
-    "level higher for hours, plugged in": "a rise that is taken back counts as charging",
-    "createdAt in the past": "a reading is dated back to a createdAt that is before its lastUpdated",
-}
+KNOWN_FAILURES: dict[int | str, str] = {}

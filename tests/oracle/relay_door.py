@@ -9,7 +9,8 @@ from datetime import datetime
 from uuid import UUID
 
 from relay.gateways.enode.json_fields import parse_datetime
-from relay.kit.clock_skew import cap_reported_time
+from relay.inbox.parser import get_observation_time
+from relay.kit.clock_skew import cap_reported_time, correct_created_time
 from relay.kit.json_object import JsonObject
 from relay.vehicles.changes import apply_report, build_change, create_vehicle, merge_vehicle_report
 from relay.vehicles.charging.counters import EnergyCounters
@@ -169,5 +170,7 @@ def _is_discharge(session: ChargingSession) -> bool:
 
 def _build_report(arrival: Arrival, number: int) -> VehicleReport:
     vehicle = arrival.event["vehicle"]
-    created_at = cap_reported_time(parse_datetime(arrival.event, "createdAt"), arrival.arrived_at)
+    told_at = parse_datetime(arrival.event, "createdAt")
+    created_at = correct_created_time(told_at, get_observation_time(vehicle), arrival.arrived_at)
+    created_at = cap_reported_time(created_at, arrival.arrived_at)
     return VehicleReport(enode_vehicle_id=vehicle["id"], created_at=created_at, event_id=number, vehicle=vehicle)

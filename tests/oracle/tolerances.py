@@ -4,13 +4,16 @@ For each charge (charging within one plug-in, with pauses of up to 30 minutes), 
 kWh of the reported capacity:
 
 * Told power is true:    3 % of the energy + rounding of the power (0.05 kW * time)
-                         + min(what polling hides of the power's changes, step)
+                         + min(what polling hides of the power's changes, step + error of the capacity)
                          + step for each gap that only the level measures (over 30 minutes, or power never told)
 * Power not told, wrong: step + what the battery gained or lost between the polls otherwise (driving, standby)
 * A fault of the day:    one more step
 
+`Error of the capacity`: where polling hides more than a step, the level measures better, by the capacity that the
+vehicle reports: up to 10 % more than the true one. No report has the true capacity.
 `What polling hides`: the sum over polls' intervals of (highest - lowest power) * time.
-A charge may be missed if the reports can't prove it: see `_is_provable`.
+A charge may be missed if the reports can't prove it: see `_is_provable`. Nobody knows what was charged after the last
+report, and a report of charging is one of the charge during which it was made, not of one in the silence before it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -97,6 +100,8 @@ def list_charges(day: Day, arrivals: Sequence[Arrival], *, is_power_true: bool, 
         charge.window = (touching[0].truth.start, touching[-1].truth.end)
         charge.max_gap = max(gap.seconds for gap in touching)
         _set_tolerance(day, charge, touching, is_power_true=is_power_true)
+        if charge.end > gaps[-1].truth.end:
+            charge.must_be_found, charge.allowed_kwh = False, charge.allowed_kwh + charge.kwh
         step = _get_step_kwh(day)
         if charge.expected_kwh is not None and step is not None:
             charge.allowed_kwh += steps_for_fault * step
@@ -160,7 +165,11 @@ def _get_step_kwh(day: Day) -> float | None:
 def _set_tolerance(day: Day, charge: Charge, gaps: list[Gap], *, is_power_true: bool) -> None:
     capacity, step = day.profile.told_capacity, _get_step_kwh(day)
     flag = "PLUGGED_IN:DISCHARGING" if charge.is_discharge else "PLUGGED_IN:CHARGING"
-    charge.is_seen = any(flag in (gap.before["powerDeliveryState"], gap.after["powerDeliveryState"]) for gap in gaps)
+    charge.is_seen = any(
+        report["powerDeliveryState"] == flag and charge.start <= at <= charge.end
+        for gap in gaps
+        for at, report in ((gap.truth.start, gap.before), (gap.truth.end, gap.after))
+    )
     scale = 1.0 if capacity is None else capacity / day.profile.spec.battery_kwh
     tells_power = not charge.is_discharge and any(gap.told_power for gap in gaps)
     charge.must_be_found = charge.is_seen or all(_is_provable(day, gap) for gap in gaps)
@@ -188,7 +197,10 @@ def _set_power_tolerance(charge: Charge, gaps: list[Gap], step: float | None, sc
     by_level = [gap for gap in gaps if gap not in by_power and gap.truth.charged_kwh > 0]
     hidden = sum(gap.truth.spread_kwh for gap in by_power)
     allowed = MAX_ERROR * charge.kwh + POWER_ROUNDING_KW * hours
-    allowed += hidden if step is None else min(hidden, step)
+    if step is not None:
+        measured_by_level = sum(gap.truth.charged_kwh for gap in by_power if gap.truth.spread_kwh > step)
+        hidden = min(hidden, step + measured_by_level * abs(scale - 1))
+    allowed += hidden
     for gap in by_level:
         charged = gap.truth.charged_kwh
         if step is None:

@@ -8,6 +8,8 @@ from relay.delivery import delivery_queue, stream_lease
 from relay.feed import cursor
 from relay.identity import oauth, sign_in_attempts, sign_in_links, web_sessions
 from relay.inbox import parser, queue, routes, service
+from relay.kit.connection_guard import RESERVED_FILES
+from relay.kit.http_limits import HttpLimits
 from relay.kit.outbound import MAX_RESPONSE_BYTES, OutboundTimeouts
 from relay.streams.delivered_cursor import ASSUME_DELIVERED_AFTER
 from relay.streams.rules import StreamRules
@@ -29,6 +31,7 @@ def test_stream():
         sweep_interval=5 * SECOND,
         heartbeat_interval=15 * SECOND,
         recheck_interval=25 * SECOND,
+        min_recheck_interval=SECOND,
         send_timeout=30 * SECOND,
         max_backlog_bytes=1024 * 1024,
     )
@@ -44,6 +47,23 @@ def test_delivery_to_endpoints():
     assert (delivery_queue.LEASE_DURATION, stream_lease.LEASE_DURATION, TEST_INTERVAL) == (MINUTE, MINUTE, 10 * SECOND)
     assert OutboundTimeouts() == OutboundTimeouts(resolve=5, connect=5, total=10)
     assert MAX_RESPONSE_BYTES == 64 * 1024
+
+
+def test_http_server():
+    assert HttpLimits() == HttpLimits(
+        max_url_bytes=8 * 1024,
+        max_header_bytes=32 * 1024,
+        max_header_count=100,
+        header_seconds=20,
+        body_seconds=30,
+        min_body_bytes_per_second=1024,
+        max_body_seconds=300,
+        max_pending_per_network=128,
+        max_pending=1024,
+        max_body_bytes_in_flight=32 * 1024 * 1024,
+        log_interval_seconds=60,
+    )
+    assert RESERVED_FILES == 256
 
 
 def test_inbox():

@@ -45,6 +45,7 @@ def test_defaults_are_a_self_hosted_relay(monkeypatch, tmp_path):
         ({"ENODE_WEBHOOK_SECRET": "hush"}, "ENODE_WEBHOOK_SECRET"),
         ({"REDIS_URL": "http://:hush@redis"}, "REDIS_URL"),
         ({"EVCONDUIT_OUTBOUND_ALLOW": "ha.lan, hush hush"}, "EVCONDUIT_OUTBOUND_ALLOW: entry 2"),
+        ({"EVCONDUIT_TRUSTED_HOSTS": "ha.lan, hush hush"}, "EVCONDUIT_TRUSTED_HOSTS: entry 2"),
         ({"EVCONDUIT_MODE": "cloud"}, "SUPABASE_URL is missing"),
         ({"EVCONDUIT_MODE": "cloud", **SUPABASE}, "EVCONDUIT_SECRET_KEY is missing"),
         ({"EVCONDUIT_MODE": "cloud", **SUPABASE, "EVCONDUIT_SECRET_KEY": "k" * 32}, "DATABASE_URL is missing"),

@@ -1,6 +1,7 @@
 """Verify Supabase's access tokens locally, with its cached public keys."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,16 +16,22 @@ MAX_TOKEN_LENGTH = 16 * 1024
 MAX_NAME_LENGTH = 80
 _KNOWN_ALGORITHMS = frozenset({"HS256", "RS256"})
 """What else a Supabase project may sign with."""
+MAX_TIMESTAMP = 2**33
+"""Upper bound of a plausible Unix time in seconds (the year 2242)."""
 _REQUIRED_CLAIMS = ["exp", "iat", "iss", "aud", "sub"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SupabaseUser:
-    """A user signed in by Supabase. Only the id identifies them: they can change their email address and name."""
+    """A user signed in by Supabase. Only the id identifies them: they can change their email address and name.
+
+    `signed_in_at` is when they last proved who they are. A token that is refreshed keeps it, unlike its `iat`.
+    """
 
     supabase_id: UUID
     email: str | None = field(default=None, repr=False)
     name: str = field(default="", repr=False)
+    signed_in_at: datetime | None = None
 
 
 class _TokenRejectedError(Exception):
@@ -112,7 +119,16 @@ def _parse_user(claims: dict[str, Any]) -> SupabaseUser:
         supabase_id=UUID(claims["sub"]),
         email=email if isinstance(email, str) and email else None,
         name=_parse_name(metadata) if isinstance(metadata, dict) else "",
+        signed_in_at=_parse_sign_in_time(claims.get("amr")),
     )
+
+
+def _parse_sign_in_time(methods: object) -> datetime | None:
+    """Return the time of the newest authentication in the claim `amr`; None if it has none."""
+    entries = methods if isinstance(methods, list) else []
+    times = [entry.get("timestamp") for entry in entries if isinstance(entry, dict)]
+    seconds = [value for value in times if type(value) is int and 0 < value < MAX_TIMESTAMP]
+    return datetime.fromtimestamp(max(seconds), UTC) if seconds else None
 
 
 def _parse_name(metadata: dict[str, Any]) -> str:

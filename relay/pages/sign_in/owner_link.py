@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from relay.identity.sign_in_links import is_sign_in_link_valid
+from relay.kit.client_network import get_request_network
 from relay.pages.cookies import NEXT_COOKIE, read_cookie, set_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import redirect_to, render_page
-from relay.pages.sign_in.responses import get_browser_language, get_client_address, set_session_cookie
+from relay.pages.sign_in.responses import get_browser_language, set_session_cookie
 from relay.pages.sign_in.sign_in_page import MAX_NEXT_LENGTH
 from relay.pages.visitors import sanitize_next_path
 from relay.usecases.access.sign_in_owner import sign_in_by_link
@@ -36,11 +37,11 @@ async def submit_sign_in_link(token: str, request: Request, runtime: RuntimeDepe
         return render_page(request, "sign_in_link.html", status=410, is_valid=False)
     next_path = read_cookie(request, runtime, NEXT_COOKIE, max_length=3 * MAX_NEXT_LENGTH)
     response = redirect_to(request, sanitize_next_path(next_path and unquote(next_path)))
-    set_session_cookie(response, runtime, session)
-    set_cookie(response, runtime, NEXT_COOKIE, "", max_age=0)
+    set_session_cookie(request, response, runtime, session)
+    set_cookie(request, response, runtime, NEXT_COOKIE, "", max_age=0)
     return response
 
 
 def _check_rate_limit(request: Request, runtime: Runtime) -> None:
     """Raise Problem 429 if this client has opened many sign-in links."""
-    runtime.rate_limiter.check(("sign-in link", get_client_address(request)))
+    runtime.rate_limiter.check(("sign-in link", get_request_network(request)))

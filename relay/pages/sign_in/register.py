@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from relay.identity.users import is_email_address
+from relay.kit.client_network import get_request_network
 from relay.pages.cookies import read_cookie
 from relay.pages.forms import Form, PostedForm
 from relay.pages.rendering import redirect_to, render_page
@@ -58,7 +59,7 @@ async def submit_registration(request: Request, runtime: RuntimeDependency, form
     values = _parse_form(form, verified_email=attempt.email if attempt else None)
     invitation_id = None
     if sign_in.registration == "invitation":
-        runtime.rate_limiter.check(("invitation", get_client_address(request)))
+        runtime.rate_limiter.check(("invitation", get_request_network(request)))
         invitation_id = await find_invitation_id(runtime, values.code)
         if invitation_id is None:
             values.errors["code"] = "register.error.code"

@@ -76,7 +76,7 @@ async def start_email_sign_in(
             invited=sign_in_request.invitation_id is not None,
             client_address=sign_in_request.client_address,
         )
-    set_attempt_cookie(response, runtime, token)
+    set_attempt_cookie(request, response, runtime, token)
     return response
 
 
@@ -85,13 +85,13 @@ def render_outcome(request: Request, runtime: Runtime, outcome: SignInOutcome) -
     if outcome.status == "registration_required":
         response: Response = redirect_to(request, "/register")
         if outcome.attempt is not None:
-            set_attempt_cookie(response, runtime, outcome.attempt)
+            set_attempt_cookie(request, response, runtime, outcome.attempt)
         return response
     if outcome.session is None:
         return render_sign_in_failure(request, outcome.status)
     response = redirect_to(request, outcome.next_path)
-    set_session_cookie(response, runtime, outcome.session)
-    set_cookie(response, runtime, ATTEMPT_COOKIE, "", max_age=0)
+    set_session_cookie(request, response, runtime, outcome.session)
+    set_cookie(request, response, runtime, ATTEMPT_COOKIE, "", max_age=0)
     return response
 
 
@@ -102,14 +102,21 @@ def render_sign_in_failure(request: Request, sign_in_status: str) -> Response:
     )
 
 
-def set_session_cookie(response: Response, runtime: Runtime, session: str) -> None:
+def set_session_cookie(request: Request, response: Response, runtime: Runtime, session: str) -> None:
     """Store the token of the web session in the browser."""
-    set_cookie(response, runtime, SESSION_COOKIE, session, max_age=int(web_sessions.LIFETIME.total_seconds()))
+    set_cookie(request, response, runtime, SESSION_COOKIE, session, max_age=int(web_sessions.LIFETIME.total_seconds()))
 
 
-def set_attempt_cookie(response: Response, runtime: Runtime, attempt_token: str) -> None:
+def set_attempt_cookie(request: Request, response: Response, runtime: Runtime, attempt_token: str) -> None:
     """Store the token of the sign-in attempt in the browser."""
-    set_cookie(response, runtime, ATTEMPT_COOKIE, attempt_token, max_age=int(sign_in_attempts.LIFETIME.total_seconds()))
+    set_cookie(
+        request,
+        response,
+        runtime,
+        ATTEMPT_COOKIE,
+        attempt_token,
+        max_age=int(sign_in_attempts.LIFETIME.total_seconds()),
+    )
 
 
 def get_client_address(request: Request) -> str:

@@ -27,17 +27,24 @@ async def show_sign_in(
     runtime: RuntimeDependency,
     visitor: OptionalVisitor,
     next_path: Annotated[str | None, Query(alias="next")] = None,
+    again: str | None = None,
 ) -> Response:
-    """Show how to sign in: with Supabase, or on a self-hosted relay how to print a link."""
-    if visitor is not None:
+    """Show how to sign in: with Supabase, or on a self-hosted relay how to print a link.
+
+    With `again`, also to a signed-in user, unless the sign-in is recent: some actions ask for it.
+    """
+    if visitor is not None and (again is None or visitor.is_fresh):
         return redirect_to(request, sanitize_next_path(next_path))
     if runtime.supabase_sign_in is not None:
-        return render_sign_in_options(request, runtime.supabase_sign_in, next_path=sanitize_next_path(next_path))
+        email = "" if visitor is None else visitor.email or ""
+        return render_sign_in_options(
+            request, runtime.supabase_sign_in, next_path=sanitize_next_path(next_path), email=email
+        )
     response = render_page(request, "sign_in.html")
     if next_path is not None:
         # The link is printed on the command line, so only this cookie can carry the path to it.
         value = quote(sanitize_next_path(next_path)[:MAX_NEXT_LENGTH], safe="")
-        set_cookie(response, runtime, NEXT_COOKIE, value, max_age=NEXT_COOKIE_SECONDS)
+        set_cookie(request, response, runtime, NEXT_COOKIE, value, max_age=NEXT_COOKIE_SECONDS)
     return response
 
 
@@ -49,5 +56,5 @@ async def submit_sign_out(request: Request, runtime: RuntimeDependency, _form: P
         async with runtime.pool.connection() as connection:
             await end_web_session(connection, token)
     response = redirect_to(request, "/sign-in")
-    set_cookie(response, runtime, SESSION_COOKIE, "", max_age=0)
+    set_cookie(request, response, runtime, SESSION_COOKIE, "", max_age=0)
     return response

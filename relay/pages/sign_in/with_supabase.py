@@ -67,7 +67,7 @@ async def submit_provider(name: str, request: Request, runtime: RuntimeDependenc
     token = await begin_sign_in(runtime, sign_in_request)
     url = await get_provider_url(runtime, token, provider)
     response = RedirectResponse(url, HTTPStatus.SEE_OTHER, headers=get_security_headers(request))
-    set_attempt_cookie(response, runtime, token)
+    set_attempt_cookie(request, response, runtime, token)
     return response
 
 

@@ -12,7 +12,7 @@ from relay.usecases.calls.runtime import Runtime
 
 _FIND_OWNER: LiteralString = """
 select id as user_id, email, name, role, plan, language, true as is_approved, true as has_accepted_terms,
-       disabled_at is not null as is_disabled
+       disabled_at is not null as is_disabled, true as is_fresh
 from users where id = %s
 """
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, LiteralString, TypedDict
 from uuid import UUID
 
 import psycopg
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from psycopg.rows import class_row, scalar_row
 from pydantic import BaseModel, Field
 
@@ -21,7 +21,7 @@ from relay.kit.problems import Problem
 from relay.kit.stored_times import format_interval, is_due, select_delay
 from relay.usecases.account.deletion_steps import CLOSE_ACCOUNT, STEPS, Deletion, DeletionStep, StepBlockedError
 from relay.usecases.calls.authorize import authenticate_caller
-from relay.usecases.calls.resolve_credential import CredentialDependency
+from relay.usecases.calls.resolve_credential import CredentialDependency, require_recent_sign_in
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ _MARK_DELETED: LiteralString = """
 update deleted_users set deleted_at = coalesce(deleted_at, now()), supabase_id = null, failure = null where id = %s
 """
 
-router = APIRouter(prefix="/api/user", tags=["Account"])
+router = APIRouter(prefix="/api/user")
 
 
 async def request_deletion(runtime: Runtime, user_id: UUID) -> bool:
@@ -154,11 +154,15 @@ class DeletionRecord(TypedDict):
 
 @router.delete("", status_code=202, response_model=None, responses={202: {"model": DeletionRecord}})
 async def delete_user(
-    body: DeletionConfirmation, runtime: RuntimeDependency, authorization: CredentialDependency
+    body: DeletionConfirmation, runtime: RuntimeDependency, authorization: CredentialDependency, request: Request
 ) -> DeletionRecord:
-    """Delete the caller's account and all its data. This can't be undone; credentials stop working at once."""
+    """Delete the caller's account and all its data. This can't be undone; credentials stop working at once.
+
+    Needs a token of a user who signed in within the last 15 minutes; a refreshed token isn't enough.
+    """
     async with runtime.pool.connection() as connection:
         user_id = (await authenticate_caller(connection, authorization, scope="account")).caller.user_id
+    await require_recent_sign_in(runtime, request)
     if body.confirm != str(user_id):
         raise Problem(
             422, "invalid-request", "Please correct: body.confirm. To delete the account, send its id in `confirm`."

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, LiteralString, override
+from typing import IO, LiteralString, TypedDict, override
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from relay.kit.database import Connection
+from relay.kit.json_object import JsonObject
 from relay.kit.timestamps import format_timestamp
 from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
@@ -28,7 +29,7 @@ MAX_MEMORY_BYTES = 1024 * 1024
 FETCH_ROWS = 500
 CHUNK_BYTES = 64 * 1024
 
-router = APIRouter(prefix="/api/user", tags=["Account"])
+router = APIRouter(prefix="/api/user")
 
 _IN_OWN_VEHICLES: LiteralString = "in (select id from vehicles where user_id = %(user_id)s)"
 
@@ -169,11 +170,18 @@ async def export_account(runtime: Runtime, user_id: UUID) -> ExportResponse:
     return ExportResponse(file, f"evconduit-{datetime.now(UTC):%Y-%m-%d}.json")
 
 
+class ExportRecord(TypedDict):
+    """The format's version, the time, and a list of rows for each kind of data. More kinds may be added."""
+
+    format: int
+    exported_at: str
+    account: list[JsonObject]
+
+
 @router.get(
     "/export",
     response_model=None,
-    response_class=Response,
-    responses={200: {"content": {"application/json": {}}, "description": "The export, as a file to download."}},
+    responses={200: {"model": ExportRecord}},
 )
 async def get_export(runtime: RuntimeDependency, authorization: CredentialDependency) -> ExportResponse:
     """Export all data of the caller's account. Doesn't count against the allowance."""

@@ -21,7 +21,7 @@ LIST_VEHICLES_WITH_INTERVENTIONS: LiteralString = """
 select id from vehicles where user_id = %s and intervention_ids <> '[]' and gone_at is null order by id
 """
 
-router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
+router = APIRouter(prefix="/api/ha/v2")
 
 
 class AccountUpdate(BaseModel):

@@ -19,7 +19,7 @@ from relay.usecases.calls.authorize import authenticate_caller
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import RuntimeDependency
 
-router = APIRouter(prefix="/api", tags=["Account"])
+router = APIRouter(prefix="/api")
 
 # One row if nothing was used; a few hundred at most, because calls are stored as daily sums.
 GET_USAGE: LiteralString = f"""

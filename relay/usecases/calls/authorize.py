@@ -11,6 +11,7 @@ from psycopg.rows import DictRow, dict_row
 
 from relay.identity.credentials import Credential
 from relay.identity.models import Caller
+from relay.identity.revoked_credentials import report_if_revoked
 from relay.kit.database import Connection, fetch_one
 from relay.kit.problems import Problem
 from relay.kit.sanitize import strip_nul
@@ -59,6 +60,8 @@ async def authenticate_caller(connection: Connection, credential: Credential | N
     """Return the caller that a credential belongs to, free of charge. Raises Problem 401 or 403."""
     credential = _require_credential(credential)
     row = await fetch_one(connection, AUTHENTICATE[credential.kind], {"lookup": credential.lookup}, dict_row)
+    if row is None:
+        await report_if_revoked(connection, credential)
     return _parse_call_row(_require_scope(row, scope))
 
 
@@ -78,7 +81,10 @@ async def authorize_call(
         "endpoint": request.endpoint,
         "vehicle": request.vehicle_id and strip_nul(request.vehicle_id),
     }
-    row = _require_scope(await fetch_one(connection, AUTHORIZE[credential.kind], parameters, dict_row), request.scope)
+    found = await fetch_one(connection, AUTHORIZE[credential.kind], parameters, dict_row)
+    if found is None:
+        await report_if_revoked(connection, credential)
+    row = _require_scope(found, request.scope)
     if request.vehicle_id is not None and row["vehicle_id"] is None:
         raise Problem(404, "not-found", "No such vehicle.")
     if row["paused"]:

@@ -6,7 +6,8 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from relay.identity.credentials import Credential, parse_bearer_credential, parse_bearer_jwt
-from relay.usecases.calls.runtime import RuntimeDependency
+from relay.kit.problems import Problem
+from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 
 bearer_scheme = HTTPBearer(
     auto_error=False,
@@ -36,3 +37,16 @@ async def resolve_credential(
 
 
 type CredentialDependency = Annotated[Credential | None, Depends(resolve_credential)]
+
+
+async def require_recent_sign_in(runtime: Runtime, request: Request) -> None:
+    """Raise Problem 403 if the user of the request's JWT signed in too long ago for a sensitive action.
+
+    Call it after authenticating a signed-in user.
+    """
+    is_recent = runtime.is_recent_supabase_sign_in
+    token = parse_bearer_jwt(request.headers.get("authorization"))
+    if is_recent is not None and not (token is not None and await is_recent(token)):
+        raise Problem(
+            403, "recent-sign-in-required", "You signed in too long ago for this. Sign in again, and repeat it."
+        )

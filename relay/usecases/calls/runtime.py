@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, cast
 from uuid import UUID
 
@@ -13,9 +13,11 @@ from relay.gateways.enode import EnodeClient
 from relay.gateways.enode.vendor_cache import VendorCache
 from relay.gateways.supabase import Provider, SupabaseClient
 from relay.kit.database import Pool
+from relay.kit.ingress import find_ingress_user_id
 from relay.kit.jobs import JobQueue
 from relay.kit.outbound import OutboundClient
 from relay.kit.rate_limiter import RateLimiter
+from relay.kit.request_address import find_local_origin
 from relay.plans import SELF_HOSTED_PLANS, Plans
 from relay.streams.hub import Hub
 from relay.usecases.calls.modes import Mode, RegistrationPolicy
@@ -46,6 +48,8 @@ class Runtime:
     version: str
     # Base URL under which users reach this relay, without a trailing slash.
     public_url: str = ""
+    # Whether the operator chose `public_url`. If not, it is derived from each request where that is safe.
+    has_public_url: bool = True
     # Limits free calls per credential, in this process.
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     # Requests an early poll of Enode; does nothing where Enode posts to our webhook.
@@ -59,12 +63,16 @@ class Runtime:
     # The relay's secret key. Keys derived from it are the same in every process and after every start.
     secret_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     mode: Mode = "self-hosted"
+    # The command by which the owner of a self-hosted relay gets a link to sign in, as pages show it.
+    login_command: str = "evconduit login"
     # Whether OAuth may redirect to a Home Assistant's own address, local addresses included.
     allows_local_redirects: bool = False
     # What each plan grants: calls, push, vehicles.
     plans: Plans = SELF_HOSTED_PLANS
     # Returns the Supabase user of a JWT, or None for an invalid one. None where users don't sign in with Supabase.
     verify_supabase_token: Callable[[str], Awaitable[UUID | None]] | None = None
+    # Returns whether the user of a valid JWT signed in recently. None where users don't sign in with Supabase.
+    is_recent_supabase_sign_in: Callable[[str], Awaitable[bool]] | None = None
     # None on a self-hosted relay, whose owner signs in by a one-time link.
     supabase_sign_in: SupabaseSignIn | None = None
     # Deletes a user at Supabase; does nothing for an unknown one.
@@ -79,8 +87,15 @@ class Runtime:
 
 
 async def get_runtime(request: Request) -> Runtime:
-    """Return the runtime of the app that serves this request."""
-    return cast("Runtime", request.app.state.runtime)
+    """Return the runtime of the app that serves this request.
+
+    Without a public address, `public_url` is the address at which this client reaches the relay, where that is safe.
+    """
+    runtime = cast("Runtime", request.app.state.runtime)
+    if runtime.has_public_url or find_ingress_user_id(request) is not None:
+        return runtime
+    origin = find_local_origin(request)
+    return runtime if origin is None or origin == runtime.public_url else replace(runtime, public_url=origin)
 
 
 type RuntimeDependency = Annotated[Runtime, Depends(get_runtime)]

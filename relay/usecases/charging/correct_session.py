@@ -26,7 +26,7 @@ select s.*, {IS_UNDER_WAY} as under_way from charging_sessions s join vehicles v
 where s.id = %s and v.user_id = %s and v.link_state <> 'over_limit'
 """  # noqa: S608 - our own constant
 
-router = APIRouter(prefix="/api/ha/v2/sessions", tags=["Charging sessions"])
+router = APIRouter(prefix="/api/ha/v2/sessions")
 
 
 class SessionCorrectionRequest(BaseModel):

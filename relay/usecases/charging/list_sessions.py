@@ -30,7 +30,7 @@ order by s.started_at desc, s.id desc limit %(limit)s
 """  # noqa: S608 - our own constant
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-router = APIRouter(prefix="/api/ha/v2", tags=["Charging sessions"])
+router = APIRouter(prefix="/api/ha/v2")
 
 type Limit = Annotated[int, Query(ge=1, le=MAX_SESSIONS)]
 type Before = Annotated[str | None, Query(max_length=80, description="`next_before` of the previous page.")]

@@ -1,6 +1,6 @@
 """Get and set the electricity rate. Energy is priced at the rate that was in force when it was charged."""
 
-from typing import Annotated, Any, LiteralString, TypedDict
+from typing import Annotated, Literal, LiteralString, TypedDict
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -48,7 +48,6 @@ class ElectricityRateRecord(TypedDict):
     "/v2/electricity-rate",
     response_model=None,
     responses={200: {"model": ElectricityRateRecord}},
-    tags=["Charging sessions"],
 )
 async def get_electricity_rate(
     runtime: RuntimeDependency, authorization: CredentialDependency
@@ -64,7 +63,6 @@ async def get_electricity_rate(
     "/v2/electricity-rate",
     response_model=None,
     responses={200: {"model": ElectricityRateRecord}},
-    tags=["Charging sessions"],
 )
 async def put_electricity_rate(
     body: ElectricityRateRequest, runtime: RuntimeDependency, authorization: CredentialDependency
@@ -75,10 +73,26 @@ async def put_electricity_rate(
     return _build_rate_record(row)
 
 
-@router.get("/electricity-rate", response_model=None, tags=["Classic"])
+class ClassicRateRecord(TypedDict):
+    """The current rate; nulls if none is set."""
+
+    cost_per_kwh: float | None
+    currency: str | None
+    updated_at: str | None
+
+
+class ClassicStoredRateRecord(TypedDict):
+    """The rate that was set."""
+
+    status: Literal["success"]
+    cost_per_kwh: float
+    currency: str
+
+
+@router.get("/electricity-rate", response_model=None, responses={200: {"model": ClassicRateRecord}})
 async def get_classic_electricity_rate(
     runtime: RuntimeDependency, authorization: CredentialDependency
-) -> dict[str, Any]:
+) -> ClassicRateRecord:
     """The current rate in the classic format: nulls when none is set."""
     row = await _get_or_set_rate(runtime, authorization, "read", None)
     if row is None:
@@ -90,10 +104,10 @@ async def get_classic_electricity_rate(
     }
 
 
-@router.post("/electricity-rate", response_model=None, tags=["Classic"])
+@router.post("/electricity-rate", response_model=None, responses={200: {"model": ClassicStoredRateRecord}})
 async def post_classic_electricity_rate(
     body: ElectricityRateRequest, runtime: RuntimeDependency, authorization: CredentialDependency
-) -> dict[str, Any]:
+) -> ClassicStoredRateRecord:
     """Set the rate in the classic format."""
     row = await _get_or_set_rate(runtime, authorization, "control", body)
     assert row is not None  # noqa: S101 - just written

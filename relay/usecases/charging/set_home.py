@@ -28,7 +28,7 @@ where home_kwh is null and vehicle_id in (select id from vehicles where user_id 
 """
 SET_REVISION: LiteralString = "update vehicles set revision = %s where id = any (%s)"
 
-router = APIRouter(prefix="/api/ha/v2/home", tags=["Charging sessions"])
+router = APIRouter(prefix="/api/ha/v2/home")
 
 
 class HomeLocationRequest(BaseModel):

@@ -1,6 +1,6 @@
 """Classic routes of the account (free), the vehicles (free) and one vehicle's status (one call)."""
 
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypedDict
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -9,6 +9,7 @@ from psycopg.rows import dict_row
 from relay.identity.credentials import Credential
 from relay.identity.models import Caller
 from relay.kit.database import Connection, fetch_one
+from relay.kit.json_object import JsonObject
 from relay.usecases.calls.authorize import (
     CallRequest,
     CallVehicle,
@@ -21,6 +22,10 @@ from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.classic.problem_details import ClassicRoute
 from relay.usecases.feed.reader import read_snapshot
 from relay.vehicles.classic_records import (
+    ClassicStatusRecord,
+    HaStatusRecord,
+    HaVehicleRecord,
+    ListedVehicleRecord,
     render_ha_status,
     render_ha_vehicle,
     render_listed_vehicle,
@@ -38,10 +43,42 @@ from users u left join vehicles v on v.user_id = u.id and {IS_SERVED}
 where u.id = %s group by u.id
 """  # noqa: S608 - our own constant
 
-router = APIRouter(prefix="/api", tags=["Classic"], route_class=ClassicRoute)
+router = APIRouter(prefix="/api", route_class=ClassicRoute)
 
 
-@router.get("/status/{vehicle_id}", response_model=None)
+class ClassicAccountRecord(TypedDict):
+    """The account in the classic format. Members of features that the relay lacks are null, false or zero."""
+
+    id: str
+    email: str | None
+    name: str | None
+    role: str
+    tier: str
+    is_approved: bool
+    accepted_terms: bool
+    online_status: str
+    notify_offline: bool
+    notification_preferences: JsonObject
+    phone_number: None
+    phone_verified: bool
+    sms_credits: int
+    purchased_api_tokens: int
+    stripe_customer_id: None
+    is_subscribed: bool
+    is_on_trial: bool
+    trial_ends_at: None
+
+
+class ClassicShortAccountRecord(TypedDict):
+    """The account's id, plan and name."""
+
+    user_id: str
+    tier: str
+    name: str | None
+    sms_credits: int
+
+
+@router.get("/status/{vehicle_id}", response_model=None, responses={200: {"model": ClassicStatusRecord}})
 async def get_status(vehicle_id: str, runtime: RuntimeDependency, authorization: CredentialDependency) -> JSONResponse:
     """Return a vehicle's last known state, as classic clients poll it. One call, one statement."""
     vehicle, headers = await _authorize_vehicle(runtime, authorization, vehicle_id, endpoint="status")
@@ -49,7 +86,7 @@ async def get_status(vehicle_id: str, runtime: RuntimeDependency, authorization:
     return JSONResponse(render_status(vehicle.vehicle), headers=headers)
 
 
-@router.get("/ha/status/{vehicle_id}", response_model=None)
+@router.get("/ha/status/{vehicle_id}", response_model=None, responses={200: {"model": HaStatusRecord}})
 async def get_ha_status(
     vehicle_id: str, runtime: RuntimeDependency, authorization: CredentialDependency
 ) -> JSONResponse:
@@ -58,7 +95,7 @@ async def get_ha_status(
     return JSONResponse(render_ha_status(vehicle.vehicle), headers=headers)
 
 
-@router.get("/user/vehicles", response_model=None)
+@router.get("/user/vehicles", response_model=None, responses={200: {"model": list[ListedVehicleRecord]}})
 async def get_vehicles(runtime: RuntimeDependency, authorization: CredentialDependency) -> list[dict[str, Any]]:
     """List all vehicles in Enode's shape, with our own id as `db_id`. Costs nothing."""
     return [
@@ -67,7 +104,7 @@ async def get_vehicles(runtime: RuntimeDependency, authorization: CredentialDepe
     ]
 
 
-@router.get("/ha/vehicles", response_model=None)
+@router.get("/ha/vehicles", response_model=None, responses={200: {"model": list[HaVehicleRecord]}})
 async def get_ha_vehicles(runtime: RuntimeDependency, authorization: CredentialDependency) -> list[dict[str, Any]]:
     """List all vehicles in the shape of a status, with our own ids. Costs nothing."""
     return [
@@ -76,8 +113,8 @@ async def get_ha_vehicles(runtime: RuntimeDependency, authorization: CredentialD
     ]
 
 
-@router.get("/me", response_model=None)
-async def get_me(runtime: RuntimeDependency, authorization: CredentialDependency) -> dict[str, Any]:
+@router.get("/me", response_model=None, responses={200: {"model": ClassicAccountRecord}})
+async def get_me(runtime: RuntimeDependency, authorization: CredentialDependency) -> ClassicAccountRecord:
     """Return the account in the classic shape. Features that the relay lacks are null or zero. Costs nothing."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="read")
@@ -106,8 +143,8 @@ async def get_me(runtime: RuntimeDependency, authorization: CredentialDependency
     }
 
 
-@router.get("/ha/me", response_model=None)
-async def get_ha_me(runtime: RuntimeDependency, authorization: CredentialDependency) -> dict[str, Any]:
+@router.get("/ha/me", response_model=None, responses={200: {"model": ClassicShortAccountRecord}})
+async def get_ha_me(runtime: RuntimeDependency, authorization: CredentialDependency) -> ClassicShortAccountRecord:
     """Return the account's id, plan and name. Costs nothing."""
     async with runtime.pool.connection() as connection:
         caller = (await authenticate_caller(connection, authorization, scope="read")).caller

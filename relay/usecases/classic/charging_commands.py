@@ -1,12 +1,14 @@
 """Classic routes to start and stop charging: they send the same command as v2 and answer in the classic shape."""
 
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString, TypedDict
 
 from fastapi import APIRouter, Response
 from psycopg.rows import DictRow, dict_row
 
+from relay.gateways.enode import ActionKind
 from relay.identity.credentials import Credential
 from relay.kit.database import fetch_one
+from relay.kit.problem_responses import PROBLEM_CONTENT_TYPE, PROBLEM_SCHEMA
 from relay.kit.problems import Problem
 from relay.kit.timestamps import format_timestamp
 from relay.usecases.calls.resolve_credential import CredentialDependency
@@ -22,36 +24,70 @@ select c.*, {CURRENT_ENODE_ID} as target_id from commands c join vehicles v on v
 
 REFUSED_STATES = frozenset({"failed", "cancelled"})
 
-router = APIRouter(prefix="/api", tags=["Classic"], route_class=ClassicRoute)
+router = APIRouter(prefix="/api", route_class=ClassicRoute)
 
 
-@router.post("/charging/{vehicle_id}", response_model=None)
+class EnodeActionRecord(TypedDict):
+    """A command in the shape of Enode's action."""
+
+    id: str | None
+    userId: str
+    targetId: str | None
+    targetType: Literal["vehicle"]
+    kind: str
+    state: str
+    createdAt: str
+    updatedAt: str
+    completedAt: str | None
+    failureReason: Any
+
+
+class ClassicCommandRecord(TypedDict):
+    """A command that Enode accepted."""
+
+    status: Literal["success"]
+    vehicle_id: str
+    enode_vehicle_id: str | None
+    action: ActionKind
+    enode_response: EnodeActionRecord
+
+
+COMMAND_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"model": ClassicCommandRecord},
+    "4XX": {
+        "description": "`command-refused`: Enode refuses the command. The status and `detail` are Enode's own.",
+        "content": {PROBLEM_CONTENT_TYPE: {"schema": PROBLEM_SCHEMA}},
+    },
+}
+
+
+@router.post("/charging/{vehicle_id}", response_model=None, responses=COMMAND_RESPONSES)
 async def post_charging(
     vehicle_id: str,
     body: ChargingRequest,
     runtime: RuntimeDependency,
     authorization: CredentialDependency,
     response: Response,
-) -> dict[str, Any]:
+) -> ClassicCommandRecord:
     """Start or stop charging, at the address that the classic client uses. One call."""
     return await _send_command(runtime, authorization, vehicle_id, body, response)
 
 
-@router.post("/ha/charging/{vehicle_id}", response_model=None)
+@router.post("/ha/charging/{vehicle_id}", response_model=None, responses=COMMAND_RESPONSES)
 async def post_ha_charging(
     vehicle_id: str,
     body: ChargingRequest,
     runtime: RuntimeDependency,
     authorization: CredentialDependency,
     response: Response,
-) -> dict[str, Any]:
+) -> ClassicCommandRecord:
     """Start or stop charging, at the other address of the classic service. One call."""
     return await _send_command(runtime, authorization, vehicle_id, body, response)
 
 
 async def _send_command(
     runtime: Runtime, credential: Credential | None, vehicle_id: str, body: ChargingRequest, response: Response
-) -> dict[str, Any]:
+) -> ClassicCommandRecord:
     request = CommandRequest(vehicle_id=vehicle_id, kind=body.action, endpoint="ha/charging")
     try:
         result = await send_command(runtime, credential, request)
@@ -87,7 +123,7 @@ def _create_refusal_problem(result: CommandResult, row: DictRow) -> Problem:
     return Problem(422, "command-refused", detail, headers=result.headers, **members)
 
 
-def render_enode_action(row: DictRow) -> dict[str, Any]:
+def render_enode_action(row: DictRow) -> EnodeActionRecord:
     """Render a command in the shape of Enode's action, as far as it is stored. `row` is a row of FIND_COMMAND."""
     settled_at = row["settled_at"]
     return {

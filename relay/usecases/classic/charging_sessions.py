@@ -7,7 +7,7 @@ of `since` with microseconds is therefore a sync, which also returns amended ses
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, LiteralString
+from typing import Annotated, Literal, LiteralString, TypedDict
 
 from fastapi import APIRouter, Query
 from psycopg.rows import DictRow, dict_row
@@ -44,7 +44,7 @@ where id = (select id from charging_sessions where vehicle_id = %(vehicle_id)s a
 returning id
 """
 
-router = APIRouter(prefix="/api/ha/charging", tags=["Classic"])
+router = APIRouter(prefix="/api/ha/charging")
 
 
 class OdometerRequest(BaseModel):
@@ -53,13 +53,49 @@ class OdometerRequest(BaseModel):
     odometer_km: Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
 
 
-@router.get("/sessions", response_model=None)
+class ClassicSessionRecord(TypedDict):
+    """A session in the classic format, plus `vehicle_id`, which accounts with several vehicles need."""
+
+    session_id: str
+    vehicle_id: str
+    start_time: str
+    end_time: str
+    energy_added_kwh: float | None
+    total_cost: float | None
+    cost_per_kwh: float | None
+    currency: str | None
+    station_name: None
+    battery_level_start: float | None
+    battery_level_end: float | None
+    location_lat: float | None
+    location_lon: float | None
+    created_at: str
+
+
+class ClassicSessionPage(TypedDict):
+    """Sessions, oldest first, and whether there are newer ones."""
+
+    sessions: list[ClassicSessionRecord]
+    has_more: bool
+
+
+class StoredOdometerRecord(TypedDict):
+    """The odometer, and the session that it's stored with."""
+
+    status: Literal["success"]
+    vehicle_id: str
+    odometer_km: float
+    session_id: str
+    message: str
+
+
+@router.get("/sessions", response_model=None, responses={200: {"model": ClassicSessionPage}})
 async def get_charging_sessions(
     runtime: RuntimeDependency,
     authorization: CredentialDependency,
     limit: Annotated[int, Query(ge=1, le=MAX_SESSIONS)] = 50,
     since: Annotated[str | None, Query(max_length=40)] = None,
-) -> dict[str, Any]:
+) -> ClassicSessionPage:
     """List ended sessions of all vehicles, oldest first. Costs nothing."""
     since_time = None if since is None else _parse_since(since)
     parameters = {
@@ -75,10 +111,10 @@ async def get_charging_sessions(
     return {"sessions": [render_classic_session(row) for row in rows], "has_more": has_more}
 
 
-@router.post("/{vehicle_id}/odometer", response_model=None)
+@router.post("/{vehicle_id}/odometer", response_model=None, responses={200: {"model": StoredOdometerRecord}})
 async def post_odometer(
     vehicle_id: str, body: OdometerRequest, runtime: RuntimeDependency, authorization: CredentialDependency
-) -> dict[str, Any]:
+) -> StoredOdometerRecord:
     """Store the odometer with the vehicle's newest session. Costs nothing."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="control")
@@ -96,8 +132,8 @@ async def post_odometer(
     }
 
 
-def render_classic_session(row: DictRow) -> dict[str, Any]:
-    """Render a session in the classic shape, plus `vehicle_id`, which accounts with several vehicles need."""
+def render_classic_session(row: DictRow) -> ClassicSessionRecord:
+    """Render a session in the classic shape."""
     cost = render_cost_record(row)
     return {
         "session_id": str(row["id"]),

@@ -3,7 +3,7 @@
 import logging
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Literal, TypedDict
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -25,13 +25,21 @@ MIN_REFRESH_INTERVAL = timedelta(minutes=1)
 """Enode itself gets updates from most vendors less often than this."""
 REFRESH_THROTTLE = RefreshThrottle("users", MIN_REFRESH_INTERVAL)
 
-router = APIRouter(prefix="/api/ha", tags=["Classic"], route_class=ClassicRoute)
+router = APIRouter(prefix="/api/ha", route_class=ClassicRoute)
 
 
-@router.post("/refresh", response_model=None)
+class VehiclesRefreshRecord(TypedDict):
+    """How many vehicles have new data."""
+
+    status: Literal["success"]
+    vehicles_updated: int
+    message: str
+
+
+@router.post("/refresh", response_model=None, responses={200: {"model": VehiclesRefreshRecord}})
 async def post_refresh(
     runtime: RuntimeDependency, authorization: CredentialDependency, inbox: Annotated[Inbox, Depends(get_inbox)]
-) -> dict[str, Any]:
+) -> VehiclesRefreshRecord:
     """Fetch the user's vehicles from Enode now; changes are delivered as usual. Once a minute. Costs nothing."""
     enode = runtime.enode
     async with runtime.pool.connection() as connection:

@@ -26,10 +26,11 @@ async def register_classic_webhook(
 ) -> None:
     """Register a webhook for the vehicle with this id (ours or Enode's), or for all vehicles.
 
-    The latest registration of a webhook id, and of a vehicle, wins. Don't hold a database connection while calling
-    this, because it resolves the URL's host name. Raises Problem: 403 `plan-required`, 404 for an unknown vehicle, 422
-    `invalid-request` or `endpoint-refused`, 429 `too-many-requests`.
+    Of one installation, the latest registration of a webhook id, and of a vehicle, wins. Don't hold a database
+    connection while calling this, because it resolves the URL's host name. Raises Problem: 403 `plan-required`, 404
+    for an unknown vehicle, 422 `invalid-request` or `endpoint-refused`, 429 `too-many-requests`.
     """
+    credential_id = require_installation_id(caller)
     runtime.rate_limiter.check(caller.rate_limit_key)
     if caller.plan not in runtime.plans.push_plans:
         raise Problem(403, "plan-required", "Pro tier required: the plan does not include live updates.")
@@ -45,7 +46,7 @@ async def register_classic_webhook(
         await upsert_classic_endpoint(
             connection,
             user_id=caller.user_id,
-            credential_id=require_installation_id(caller),
+            credential_id=credential_id,
             url=url,
             webhook_id=webhook_id,
             configured_id=vehicle_id or None,
@@ -55,15 +56,15 @@ async def register_classic_webhook(
 
 
 async def unregister_classic_webhooks(runtime: Runtime, caller: Caller, webhook_id: str | None = None) -> int:
-    """Delete the account's classic endpoint with this webhook id, or all of them; returns the number deleted."""
+    """Delete the installation's classic endpoint with this webhook id, or all of its own; returns their number."""
     async with runtime.pool.connection() as connection:
-        return await delete_classic_endpoints(connection, caller.user_id, webhook_id)
+        return await delete_classic_endpoints(connection, require_installation_id(caller), webhook_id)
 
 
 async def list_classic_webhooks(runtime: Runtime, caller: Caller) -> list[Endpoint]:
-    """The account's classic endpoints, oldest first."""
+    """The installation's classic endpoints, oldest first."""
     async with runtime.pool.connection() as connection:
-        return await list_classic_endpoints(connection, caller.user_id)
+        return await list_classic_endpoints(connection, require_installation_id(caller))
 
 
 async def _get_vehicle_id(connection: Connection, caller: Caller, vehicle_id: str) -> UUID:

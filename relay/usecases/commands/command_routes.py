@@ -22,7 +22,7 @@ from relay.vehicles.records import CommandRecord, render_command_record
 
 MAX_COMMANDS_LISTED = 100
 
-router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
+router = APIRouter(prefix="/api/ha/v2")
 
 
 class ChargingRequest(BaseModel):

@@ -1,6 +1,7 @@
 """Read the changes that an endpoint has not received, render them as a body, and POST it."""
 
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -17,7 +18,7 @@ from relay.delivery.signing import create_signed_headers, derive_endpoint_secret
 from relay.feed.cursor import MAX_REPLAYED_TRANSITIONS, Cursor
 from relay.feed.messages import Message, VehicleMessage
 from relay.kit.database import Connection
-from relay.kit.outbound import OutboundClient, OutboundError, OutboundFailure
+from relay.kit.outbound import OutboundError, OutboundFailure
 from relay.plans import Plans
 from relay.usecases.calls.authorize import get_installation_call
 from relay.usecases.feed.account_and_vehicles import render_account_record
@@ -25,6 +26,10 @@ from relay.usecases.feed.reader import read_changes, read_snapshot
 from relay.vehicles.classic_records import render_pushed_vehicle
 
 JSON_HEADERS = {"Content-Type": "application/json"}
+
+
+type PostToEndpoint = Callable[[bytes, Mapping[str, str]], Awaitable[bytes]]
+"""POSTs a body with these headers to the leased endpoint. Raises OutboundError, and RequestWithdrawnError."""
 
 
 class DeliveryContent(Protocol):
@@ -35,7 +40,7 @@ class DeliveryContent(Protocol):
         """The position in the user's feed."""
         ...
 
-    async def send(self, outbound: OutboundClient, url: str) -> OutboundFailure | None:
+    async def send(self, post: PostToEndpoint) -> OutboundFailure | None:
         """POST the content and return the class of failure; None if it was delivered."""
         ...
 
@@ -49,12 +54,12 @@ class SignedContent:
     secret: bytes = field(repr=False)
     body: bytes = field(repr=False)
 
-    async def send(self, outbound: OutboundClient, url: str) -> OutboundFailure | None:
+    async def send(self, post: PostToEndpoint) -> OutboundFailure | None:
         """POST the body; it is delivered once the receiver acknowledges its message id."""
         message_id = derive_message_id(self.endpoint_id, self.body)
         headers = create_signed_headers(self.secret, message_id, self.body, timestamp=int(time.time()))
         try:
-            response = await outbound.post(url, self.body, headers)
+            response = await post(self.body, headers)
         except OutboundError as error:
             return error.failure
         return None if is_acknowledged(response, message_id) else "answer"
@@ -67,7 +72,7 @@ class ClassicContent:
     cursor: Cursor
     vehicle: ClassicVehicle
 
-    async def send(self, outbound: OutboundClient, url: str) -> OutboundFailure | None:
+    async def send(self, post: PostToEndpoint) -> OutboundFailure | None:
         """POST the vehicle; it is delivered once the client answers OK.
 
         A client that was set up with another id answers CLASSIC_WRONG_VEHICLE; then the vehicle is sent again with the
@@ -76,7 +81,7 @@ class ClassicContent:
         for client_vehicle_id in self.vehicle.list_candidate_ids():
             body = self.vehicle.render_body(client_vehicle_id, datetime.now(UTC))
             try:
-                response = await outbound.post(url, body, JSON_HEADERS)
+                response = await post(body, JSON_HEADERS)
             except OutboundError as error:
                 return error.failure
             if not response.startswith(CLASSIC_OK):

@@ -7,6 +7,7 @@ have slots of their own, so that quick ones never wait for them. No transaction 
 import asyncio
 import logging
 import random
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,7 @@ from relay.bus.waker import Hint
 from relay.delivery.delivery_queue import (
     DeliveryLease,
     advance_cursor,
+    is_lease_valid,
     lease_due_endpoints,
     record_failure,
     release_lease,
@@ -25,7 +27,7 @@ from relay.delivery.delivery_queue import (
 from relay.delivery.retry import plan_retry
 from relay.feed.cursor import Cursor
 from relay.kit.database import Pool
-from relay.kit.outbound import OutboundClient, OutboundFailure
+from relay.kit.outbound import OutboundClient, OutboundFailure, RequestWithdrawnError
 from relay.kit.problems import Problem
 from relay.plans import SELF_HOSTED_PLANS, Plans
 from relay.usecases.endpoints.deliver_message import DeliveryContent, read_content
@@ -170,12 +172,25 @@ class Deliverer:
             return
         loop = asyncio.get_running_loop()
         started_at = loop.time()
-        failure = await content.send(self._outbound, lease.url)
+        try:
+            failure = await content.send(partial(self._post_while_leased, lease))
+        except RequestWithdrawnError:
+            log.info("delivery withdrawn endpoint=%s", lease.id)
+            return
         slow = loop.time() - started_at > self._rules.slow_after.total_seconds()
         if failure is None:
             await self._advance_cursor(lease, content.cursor, delivered=True, slow=slow)
         else:
             await self._record_failure(lease, failure, slow=slow)
+
+    async def _post_while_leased(self, lease: DeliveryLease, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """POST to the endpoint unless it has been deleted or changed since it was leased."""
+
+        async def is_still_leased() -> bool:
+            async with self._pool.connection() as connection:
+                return await is_lease_valid(connection, lease)
+
+        return await self._outbound.post(lease.url, body, headers, confirm=is_still_leased)
 
     async def _read_content(self, lease: DeliveryLease) -> DeliveryContent | Cursor | None:
         try:

@@ -22,7 +22,7 @@ from relay.usecases.feed.stream_events import NO_PUSH_DETAIL
 
 NO_ENDPOINT_DETAIL = "This key has no endpoint. Register one with PUT /api/ha/v2/endpoint."
 
-router = APIRouter(prefix="/api/ha/v2/endpoint", tags=["Home Assistant"])
+router = APIRouter(prefix="/api/ha/v2/endpoint")
 
 
 class EndpointRequest(BaseModel):

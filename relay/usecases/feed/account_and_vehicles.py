@@ -34,7 +34,7 @@ FEATURES = (
     "interventions",
 )
 
-router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
+router = APIRouter(prefix="/api/ha/v2")
 
 
 class AllowanceRecord(TypedDict):

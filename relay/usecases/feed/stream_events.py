@@ -32,7 +32,7 @@ PLAN_RETRY_AFTER_SECONDS = 3600
 """When a client whose plan has lost the stream may try again; plans don't change within minutes."""
 NO_PUSH_DETAIL = "Your plan doesn't include live updates. Poll GET /api/ha/v2/vehicles, or upgrade the plan."
 
-router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
+router = APIRouter(prefix="/api/ha/v2")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +66,9 @@ async def open_stream(runtime: RuntimeDependency, authorization: CredentialDepen
     "/stream",
     response_model=None,
     response_class=Response,
-    responses={200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}},
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Server-sent events."}
+    },
 )
 async def get_stream(
     runtime: RuntimeDependency,
@@ -104,38 +106,46 @@ def render_initial_events(snapshot: FeedSnapshot, account: AccountRecord, since:
 async def recheck_stream(runtime: Runtime, stream: OpenStream) -> None:
     """Check regularly that installation and plan still allow this stream, and send the account when it has changed.
 
-    Renews the endpoint's lease as well. The access token that opened the stream may have expired meanwhile: a stream
-    may stay open as long as its installation exists.
+    Checks at once when another process says that access may have been revoked. Renews the endpoint's lease as well. The
+    access token that opened the stream may have expired meanwhile: a stream may stay open as long as its installation
+    exists.
     """
     interval = runtime.hub.rules.recheck_interval.total_seconds()
-    account = stream.account
-    loop = asyncio.get_running_loop()
+    min_interval = min(runtime.hub.rules.min_recheck_interval.total_seconds(), interval / 2)
+    account: AccountRecord | None = stream.account
+    while account is not None:
+        # Random, so that streams that were opened together don't query the database together.
+        await stream.listener.wait_for_recheck(interval * random.uniform(0.6, 1) - min_interval)  # noqa: S311 - no secret
+        account = await _check_access(runtime, stream, account)
+        await asyncio.sleep(min_interval)
 
-    async def check_access() -> AuthorizedCall:
+
+async def _check_access(runtime: Runtime, stream: OpenStream, account: AccountRecord) -> AccountRecord | None:
+    """Check access once, and send the account if it differs from `account`; returns it, None if the stream ends."""
+
+    async def renew() -> AuthorizedCall:
         async with runtime.pool.connection() as connection:
             call = await get_installation_call(connection, stream.listener.credential_id)
-            delivered_cursor = stream.cursor_tracker.update(stream.listener.consumed_cursor, loop.time())
+            now = asyncio.get_running_loop().time()
+            delivered_cursor = stream.cursor_tracker.update(stream.listener.consumed_cursor, now)
             await stream.lease.renew(connection, stream.listener.credential_id, delivered_cursor)
             return call
 
-    while True:
-        # Random, so that streams that were opened together don't query the database together.
-        await asyncio.sleep(interval * random.uniform(0.6, 1))  # noqa: S311 - no secret
-        try:
-            # Not cancelled halfway: a lease can only be released with the end time that renewing it returns.
-            call = await run_until_done(check_access())
-        except psycopg.Error:
-            continue  # a database failure doesn't mean that access was revoked
-        except Problem:
-            stream.listener.end(ByeMessage(reason="revoked", retry_after=0))
-            return
-        new_account = render_account_record(call, runtime.plans, runtime.version)
-        if not new_account["push"]:
-            stream.listener.end(ByeMessage(reason="plan", retry_after=PLAN_RETRY_AFTER_SECONDS))
-            return
-        if new_account != account:
-            account = new_account
-            stream.listener.send_message(AccountMessage(record=account))
+    try:
+        # Not cancelled halfway: a lease can only be released with the end time that renewing it returns.
+        call = await run_until_done(renew())
+    except psycopg.Error:
+        return account  # a database failure doesn't mean that access was revoked
+    except Problem:
+        stream.listener.end(ByeMessage(reason="revoked", retry_after=0))
+        return None
+    new_account = render_account_record(call, runtime.plans, runtime.version)
+    if not new_account["push"]:
+        stream.listener.end(ByeMessage(reason="plan", retry_after=PLAN_RETRY_AFTER_SECONDS))
+        return None
+    if new_account != account:
+        stream.listener.send_message(AccountMessage(record=new_account))
+    return new_account
 
 
 async def run_until_done[T](coroutine: Coroutine[None, None, T]) -> T:

@@ -18,7 +18,7 @@ from relay.usecases.vehicles.limit_vehicles import require_vehicle_capacity
 
 log = logging.getLogger(__name__)
 
-router = APIRouter(prefix="/api/user", tags=["Linking"])
+router = APIRouter(prefix="/api/user")
 
 
 class LinkRequest(BaseModel):

@@ -44,7 +44,7 @@ where v.user_id = %(user_id)s and v.gone_at is null
 order by v.created_at, v.id
 """
 
-router = APIRouter(prefix="/api/user", tags=["Linking"])
+router = APIRouter(prefix="/api/user")
 
 
 class LinkResultRequest(BaseModel):

@@ -21,7 +21,7 @@ from relay.usecases.linking.start_link_session import (
 
 log = logging.getLogger(__name__)
 
-router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
+router = APIRouter(prefix="/api/ha/v2")
 
 
 class RelinkRecord(TypedDict):

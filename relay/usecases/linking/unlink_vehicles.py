@@ -42,7 +42,7 @@ where v.user_id = %s and l.enode_vehicle_id = any (%s) and l.ended_at is null or
 """
 UNKNOWN_VENDOR = "UNKNOWN"
 
-router = APIRouter(prefix="/api/user", tags=["Linking"])
+router = APIRouter(prefix="/api/user")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NotRequired, TypedDict
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import psycopg
 from fastapi import APIRouter, Request
@@ -13,6 +13,7 @@ from psycopg_pool import PoolTimeout
 from relay.identity.credentials import SCOPES
 from relay.identity.oauth import ACCESS_TOKEN_LIFETIME, CLIENT_ID, ErrorCode, OAuthError
 from relay.identity.oauth_repository import TokenPair
+from relay.kit.client_network import get_request_network
 from relay.kit.problems import Problem
 from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 from relay.usecases.oauth.issue_tokens import exchange_code, refresh_tokens, revoke_token
@@ -25,7 +26,7 @@ FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 NO_STORE_HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 DATABASE_RETRY_HEADERS = {"Retry-After": "5"}
 
-router = APIRouter(tags=["OAuth"])
+router = APIRouter()
 
 type FormFields = dict[str, str]
 
@@ -70,6 +71,14 @@ _REVOKE_FORM_SCHEMA = _build_form_schema(
     client_id=f"`{CLIENT_ID}`.",
 )
 _ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {status: {"model": ErrorRecord} for status in (400, 401, 429, 503)}
+
+
+@router.get("/.well-known/oauth-authorization-server/{path:path}", include_in_schema=False)
+async def get_metadata_below_path(path: str, runtime: RuntimeDependency) -> dict[str, str | bool | list[str]]:
+    """Metadata of a relay whose public address has a path, where RFC 8414, section 3.1, puts it: before that path."""
+    if f"/{path}" != urlsplit(runtime.public_url).path:
+        raise Problem(404, "not-found", "This relay has no such address.")
+    return await get_metadata(runtime)
 
 
 @router.get("/.well-known/oauth-authorization-server")
@@ -175,7 +184,7 @@ async def _handle_form(
 def _build_refusal(request: Request, runtime: Runtime, error: OAuthError) -> Response:
     try:
         # Only failures count, because many Home Assistants may share an address.
-        runtime.rate_limiter.check(("oauth", request.client.host if request.client else None))
+        runtime.rate_limiter.check(("oauth", get_request_network(request)))
     except Problem as problem:
         return _build_error_response(problem.status, "temporarily_unavailable", problem.detail, problem.headers)
     return _build_error_response(401 if error.error == "invalid_client" else 400, error.error, error.description, {})

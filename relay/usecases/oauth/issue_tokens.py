@@ -17,7 +17,9 @@ from relay.identity.oauth_repository import (
     revoke_grant,
     revoke_grants_by_code,
 )
+from relay.identity.revoked_credentials import report_revoked_use
 from relay.kit.database import Connection
+from relay.kit.security_events import SecurityEvent, log_security_event
 from relay.usecases.calls.runtime import Runtime
 
 
@@ -39,6 +41,8 @@ async def exchange_code(
     # Raise only after the commit, so that the code stays used and the grants stay revoked.
     _close_streams(runtime, revoked_ids)
     if pair is None:
+        for grant_id in revoked_ids:
+            log_security_event(SecurityEvent.AUTHORIZATION_CODE_REUSED, grant=grant_id)
         raise OAuthError("invalid_grant", "The code is unknown, expired, used, or another client's. Sign in again.")
     return pair
 
@@ -60,6 +64,10 @@ async def refresh_tokens(runtime: Runtime, *, client_id: str, token: str, scope:
             pair = await _issue_successor(connection, presented)
             revoked_ids = await revoke_grant(connection, presented.grant_id) if pair is None else []
     _close_streams(runtime, revoked_ids)
+    for grant_id in revoked_ids:
+        log_security_event(SecurityEvent.REFRESH_TOKEN_REUSED, grant=grant_id)
+    if presented is not None and presented.is_revoked:
+        report_revoked_use(kind="oauth", credential_id=presented.grant_id)
     if pair is None:
         raise OAuthError("invalid_grant", "The refresh token is unknown, replaced or revoked. Sign in again.")
     return pair

@@ -21,7 +21,7 @@ from relay.kit.stored_times import format_interval
 from relay.usecases.account.delete_account import MAX_TRY_AHEAD as MAX_DELETION_TRY_AHEAD
 from relay.usecases.linking.create_link_page import PAGE_LIFETIME
 from relay.vehicles.charging.counters import LAG
-from relay.vehicles.corrections import EXPIRY_LEEWAY, MAX_CHARGING_AGE
+from relay.vehicles.corrections import MAX_REVIEW_AHEAD
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     *_list_recorded(
         "vehicles", "link_since", "gone_at", "created_at", "updated_at", "refreshed_at", "chosen_at", "broken_at"
     ),
-    StoredTime(table="vehicles", column="review_at", max_ahead=format_interval(MAX_CHARGING_AGE + EXPIRY_LEEWAY)),
+    StoredTime(table="vehicles", column="review_at", max_ahead=format_interval(MAX_REVIEW_AHEAD)),
     _make_expiry("web_sessions", "expires_at", format_interval(web_sessions.LIFETIME)),
     *_list_recorded("web_sessions", "seen_at", "created_at"),
     StoredTime(table="webhook_logs", column="next_try_at", max_ahead=MAX_EVENT_TRY_AHEAD),

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from psycopg.rows import class_row, dict_row
 from relay.gateways.enode import ALL_EVENTS, EnodeClient, EnodeError, EnodeNotFound, WebhookSubscription
 from relay.kit.clock_skew import cap_reported_column
 from relay.kit.database import Pool, fetch_all, fetch_one
+from relay.usecases.operations.webhook_secret import compute_secret_digest, is_digest_of
 
 log = logging.getLogger(__name__)
 
@@ -51,16 +51,21 @@ on conflict (enode_webhook_id) do update set url = excluded.url, events = exclud
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DesiredWebhookSubscription:
-    """The subscription that should exist. `account_id` identifies our account at Enode."""
+    """The subscription that should exist. `account_id` identifies our account at Enode, `key` is the relay's own."""
 
     account_id: str
     url: str
     secret: str = field(repr=False)
+    key: bytes = field(repr=False)
 
     @property
     def secret_digest(self) -> bytes:
-        """Digest of the secret. Enode never returns a secret, so the stored digest shows which one it was given."""
-        return hashlib.sha256(self.secret.encode()).digest()
+        """Hash of the secret. Enode never returns a secret, so the stored hash shows which one it was given."""
+        return compute_secret_digest(self.key, self.secret)
+
+    def has_secret_of(self, digest: bytes) -> bool:
+        """Whether a stored hash is of this secret."""
+        return is_digest_of(digest, self.key, self.secret)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +122,7 @@ async def ensure_webhook_subscription(
         created = await enode.webhooks.create(url=desired.url, secret=desired.secret)
         ensured = await _test_webhook_subscription(enode, created)
         log.info("webhook subscription created id=%s", created.id)
-    elif _needs_renewal(existing[0]) or stored is None or stored.secret_digest != desired.secret_digest:
+    elif _needs_renewal(existing[0]) or stored is None or not desired.has_secret_of(stored.secret_digest):
         renewed = await enode.webhooks.update(existing[0].id, secret=desired.secret, events=ALL_EVENTS)
         ensured = await _test_webhook_subscription(enode, renewed)
         log.info("webhook subscription renewed id=%s", renewed.id)

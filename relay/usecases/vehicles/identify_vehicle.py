@@ -19,7 +19,7 @@ select v.id, v.link_state, v.link_since, v.vehicle_cache, {ENODE_IDS} as enode_i
 from vehicles v where v.user_id = %(user_id)s and {IS_SERVED} and {MATCHES_ID}
 """  # noqa: S608 - our own constants
 
-router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
+router = APIRouter(prefix="/api/ha/v2")
 
 
 class VehicleIdentityRecord(TypedDict):

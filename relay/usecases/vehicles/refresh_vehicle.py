@@ -26,7 +26,7 @@ A refresh may wake the vehicle up. Enode polls vendors every two to seven minute
 """
 REFRESH_THROTTLE = RefreshThrottle("vehicles", MIN_REFRESH_INTERVAL)
 
-router = APIRouter(prefix="/api/ha/v2", tags=["Home Assistant"])
+router = APIRouter(prefix="/api/ha/v2")
 
 
 class RefreshRecord(TypedDict):

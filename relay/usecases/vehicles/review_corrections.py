@@ -6,6 +6,7 @@ hours, so Enode is asked once to read the vehicle, and a level that nothing cont
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import LiteralString
 from uuid import UUID
@@ -17,11 +18,14 @@ from relay.feed.sequence import advance_feed
 from relay.gateways.enode import EnodeError
 from relay.kit.database import fetch_all
 from relay.kit.logs import get_error_location
+from relay.kit.stored_times import format_interval, is_due
 from relay.usecases.calls.runtime import Runtime
 from relay.usecases.feed.record_change import record_change
 from relay.vehicles import repository
 from relay.vehicles.changes import review_corrections
 from relay.vehicles.charging.rows import parse_ledger
+from relay.vehicles.corrections import MAX_REVIEW_AHEAD
+from relay.vehicles.models import VehicleChange
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +36,10 @@ REFRESH_WITHIN = timedelta(minutes=30)
 """No refresh for a level that was held longer ago, as when old events are replayed."""
 BATCH_SIZE = 100
 
-LIST_DUE_VEHICLES: LiteralString = """
-select id, user_id from vehicles where review_at <= now() and gone_at is null order by review_at limit %s
-"""
+_IS_DUE: LiteralString = is_due("review_at", format_interval(MAX_REVIEW_AHEAD))
+LIST_DUE_VEHICLES: LiteralString = f"""
+select id, user_id from vehicles where {_IS_DUE} and gone_at is null order by review_at limit %s
+"""  # noqa: S608 - our own constant
 # Also claims them, so that Enode is asked once for each held level, whatever the outcome.
 CLAIM_REFRESHES: LiteralString = """
 update vehicles v set refresh_asked_for = v.held_since, refreshed_at = now()
@@ -96,10 +101,24 @@ async def _review_vehicle(runtime: Runtime, user_id: UUID, vehicle_id: UUID) -> 
         await advance_feed(connection, user_id, 0)
         vehicle = await repository.find_vehicle(connection, vehicle_id)
         now = datetime.now(UTC)
-        if vehicle is None or vehicle.corrected.review_at is None or vehicle.corrected.review_at > now:
+        if vehicle is None or not _is_due(vehicle.corrected.review_at, now):
             return
         plausibility = parse_ledger(vehicle.ledger).state.plausibility
-        change = review_corrections(vehicle, plausibility, now)
+        change = _limit_review_time(review_corrections(vehicle, plausibility, now), now)
         has_updates = await record_change(connection, change, source_event_id=None)
     if has_updates:
         runtime.feed_waker.wake([user_id])
+
+
+def _is_due(review_at: datetime | None, now: datetime) -> bool:
+    """Whether the time has come, or is further ahead than a right clock can have set it."""
+    return review_at is not None and not now < review_at <= now + MAX_REVIEW_AHEAD
+
+
+def _limit_review_time(change: VehicleChange, now: datetime) -> VehicleChange:
+    """The change with a next review that a right clock can have set, also after reports from the future."""
+    corrected = change.after.corrected
+    if corrected.review_at is None or corrected.review_at <= now + MAX_REVIEW_AHEAD:
+        return change
+    corrected = replace(corrected, review_at=now + MAX_REVIEW_AHEAD)
+    return replace(change, after=replace(change.after, corrected=corrected))

@@ -14,7 +14,7 @@ from relay.usecases.vehicles.limit_vehicles import get_vehicle_capacity, select_
 
 MAX_VEHICLES = 1000
 
-router = APIRouter(prefix="/api/user", tags=["Linking"])
+router = APIRouter(prefix="/api/user")
 
 
 class ServedVehicles(BaseModel):

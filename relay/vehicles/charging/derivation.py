@@ -16,7 +16,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from relay.vehicles.charging.energy import MAX_POWER_EXCESS, MAX_POWER_HOLD, UNKNOWN_STEP, get_power_kw, get_soc_rise
+from relay.vehicles.charging.energy import (
+    MAX_POWER_EXCESS,
+    MAX_POWER_HOLD,
+    UNKNOWN_STEP,
+    get_power_kw,
+    get_soc_rise,
+)
 from relay.vehicles.charging.evidence import MAX_SILENCE, get_min_rise, has_moved
 from relay.vehicles.charging.periods import (
     ChargingPeriod,
@@ -38,6 +44,8 @@ from relay.vehicles.plausibility.stage import PlausibilityMemory
 
 MAX_GAP = timedelta(hours=8)
 """The longest time between two samples over which a reported state is assumed to last."""
+MIN_AC_KW = 1.4
+"""The least power of an AC charger: 6 A at 230 V (IEC 61851)."""
 MIN_FALL = 2.0
 """Percentage points of a fall that proves it did not charge; a battery at rest fluctuates by less."""
 
@@ -181,9 +189,15 @@ def _start_before(
     """A new period that starts with `now`, or with the sample before if the level rose since."""
     rise = get_soc_rise(last, now)
     is_late = own is not None and rise is not None and own.check.explains(rise)
-    if not rise or rise < 0 or is_late or now.at - last.at > MAX_POWER_HOLD or has_moved(last.place, now.place):
+    gap = now.at - last.at
+    is_plugged_in = last.reading.plugged_in is True
+    if not rise or rise < 0 or is_late or gap > (MAX_GAP if is_plugged_in else MAX_POWER_HOLD):
         return start_period(now, now, kind)
-    return extend_period(start_period(last, last if last.reading.plugged_in else now, kind), last, now)
+    if has_moved(last.place, now.place):
+        return start_period(now, now, kind)
+    # Enode sends nothing while nothing changes: the level rose at the end of a long interval.
+    first = last if gap <= MAX_POWER_HOLD else replace(last, at=now.at - MAX_POWER_HOLD)
+    return extend_period(start_period(first, last if is_plugged_in else now, kind), first, now)
 
 
 def _settle(period: ChargingPeriod, last: ChargingSample, now: ChargingSample) -> ChargingPeriod:
@@ -214,11 +228,18 @@ def _has_charged(kind: SessionKind, last: ChargingSample, now: ChargingSample) -
             return False
         if kind == "discharge" and gap > MAX_POWER_HOLD and has_moved(last.place, now.place):
             return False  # driving lowers the level, too
-        return gap <= MAX_POWER_HOLD or now.reading.charging is True or (rise is not None and rise > 0)
+        is_short = gap <= max(MAX_POWER_HOLD, _get_slowest_step(now))
+        return is_short or now.reading.charging is True or (rise is not None and rise > 0)
     if kind == "discharge" or gap > MAX_SILENCE or rise is None:
         return False
     min_rise = get_min_rise(last, now)
     return min_rise is not None and rise >= min_rise
+
+
+def _get_slowest_step(now: ChargingSample) -> timedelta:
+    """How long the level of a vehicle that charges as slowly as possible may stay the same; 0 if that isn't known."""
+    capacity, step = now.reading.capacity_kwh, now.reading.step
+    return timedelta(hours=capacity * step / 100 / MIN_AC_KW) if capacity and step else timedelta()
 
 
 def _find_flicker_power(last: ChargingSample, now: ChargingSample) -> float | None:

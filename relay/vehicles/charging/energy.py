@@ -18,6 +18,9 @@ UNKNOWN_STEP = 5.0
 that vendors report."""
 MAX_HIDDEN_CHANGE = timedelta(minutes=10)
 """Over how long an interval the level refines when a power changed or ended; losses are less than its step."""
+MAX_STEADY_KW = 22.0
+"""AC chargers charge with a steady power, public ones with up to 22 kW. That of a fast charger follows the battery, so
+a power at one moment may differ from the mean by more than the level does."""
 MIN_FLAT_STEPS = 3.0
 """By so many steps a power must have raised a level that didn't rise at all, to be disproved before its end."""
 
@@ -87,13 +90,18 @@ class PowerCheck:
         unseen = min(unseen, check.surplus_kwh) if rise > 0 else unseen
         return replace(check, unseen_kwh=unseen)
 
-    def refine(self, kwh: float, other_kwh: float, rise: float) -> float:
+    def refine(self, kwh: float, other_kwh: float, rise: float, *, is_steady: bool) -> float:
         """The energy of an interval in which a power changed at an unknown moment, or ended (`other_kwh` is 0).
 
-        `kwh` if the power changed at the interval's end, `other_kwh` if at its start. In between, the level decides.
+        `kwh` if the power changed at the interval's end, `other_kwh` if at its start. In between, the level decides: a
+        steady power counts within one step of the rise, and of another one no more than the rise where it would be
+        further off than the level, which is exact to one step.
         """
         if self.capacity_kwh is None:
             return kwh
+        if not is_steady and abs(kwh - other_kwh) > self.step * self.capacity_kwh / 100:
+            low, high = sorted((kwh, other_kwh))
+            return max(low, min(high, rise * self.capacity_kwh / 100))
         least, most = ((rise + step) * self.capacity_kwh / 100 for step in (-self.step, self.step))
         low, high = sorted((kwh, other_kwh))
         return max(low, min(kwh, most)) if kwh > most else min(high, max(kwh, least))
@@ -162,7 +170,17 @@ def measure_energy(last: ChargingSample, now: ChargingSample, *, assumed_kw: flo
         if level_kwh is not None and _has_missed_power(last, now, power_kwh, level_kwh):
             return MeasuredEnergy(soc_kwh=level_kwh)
         return MeasuredEnergy(power_kwh=power_kwh)
+    if level_kwh and rise is not None and not last.reading.charging and duration <= MAX_POWER_HOLD:
+        level_kwh = _limit_first_step(now, rise, level_kwh, duration)
     return MeasuredEnergy(soc_kwh=level_kwh or None)
+
+
+def _limit_first_step(now: ChargingSample, rise: float, level_kwh: float, duration: timedelta) -> float:
+    """The energy of a rise since a report before charging: of one step, no more than a steady power has charged."""
+    power, step = get_power_kw(now), now.reading.step
+    if power is None or power > MAX_STEADY_KW or step is None or rise > step:
+        return level_kwh
+    return min(level_kwh, power * (duration / timedelta(hours=1)))
 
 
 def _has_missed_power(last: ChargingSample, now: ChargingSample, power_kwh: float, level_kwh: float) -> bool:

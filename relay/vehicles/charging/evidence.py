@@ -8,14 +8,12 @@ hybrid's engine.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from relay.vehicles.charging.home import get_distance_m
 from relay.vehicles.charging.samples import ChargingSample, VehiclePlace
+from relay.vehicles.places import is_elsewhere
 
 MAX_SILENCE = timedelta(hours=48)
 """The longest time between two samples over which a rise of the level proves anything. A weekend at a charger."""
-MIN_MOVE_KM = 0.5
-"""Odometers are read in whole kilometres or miles at most vendors; less than this is rounding."""
-MIN_MOVE_M = 500.0
+MIN_MOVE_METRES = 500.0
 """Positions of a parked vehicle scatter by tens of metres, in garages by hundreds."""
 MAX_HYBRID_CAPACITY_KWH = 30.0
 """Batteries up to this size are taken for those of plug-in hybrids, whose engine charges while driving."""
@@ -25,6 +23,8 @@ MIN_RISE_UNPLUGGED = 5.0
 """Percentage points that prove charging without a plug, parked; warming up restores up to 4 points."""
 MIN_RISE_MOVED = 10.0
 """Percentage points that prove a stop at a fast charger between two reports; regeneration rarely gives more."""
+MIN_FULL_LEVEL = 95.0
+"""An engine keeps room for regeneration, so a hybrid with a fuller battery was charged at a plug."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +38,7 @@ class RiseRule:
     plugged_after: bool | None = None
     moved: bool | None = None
     hybrid: bool | None = None
+    full: bool | None = None
     min_rise: float | None
 
 
@@ -50,7 +51,8 @@ RISE_RULES: tuple[RiseRule, ...] = (
     RiseRule(plugged_before=True, min_rise=MIN_RISE_MOVED),
     RiseRule(plugged_after=True, moved=False, min_rise=MIN_RISE_PLUGGED_IN),
     RiseRule(plugged_after=True, hybrid=False, min_rise=MIN_RISE_UNPLUGGED),
-    RiseRule(plugged_after=True, min_rise=MIN_RISE_MOVED),
+    RiseRule(plugged_after=True, full=True, min_rise=MIN_RISE_MOVED),
+    RiseRule(plugged_after=True, min_rise=None),
     RiseRule(moved=False, min_rise=MIN_RISE_UNPLUGGED),
     RiseRule(hybrid=True, min_rise=None),
     RiseRule(min_rise=MIN_RISE_MOVED),
@@ -61,19 +63,14 @@ def get_min_rise(last: ChargingSample, now: ChargingSample) -> float | None:
     """The rise of the level between two samples that proves charging; None when no rise does."""
     plugged = (_is_plugged_in(last), _is_plugged_in(now))
     moved = has_moved(last.place, now.place)
-    situation = (*plugged, not any(plugged) if moved is None else moved, is_hybrid(now))
+    is_full = now.reading.soc is not None and now.reading.soc >= MIN_FULL_LEVEL
+    situation = (*plugged, not any(plugged) if moved is None else moved, is_hybrid(now), is_full)
     return next(rule.min_rise for rule in RISE_RULES if _matches(rule, situation))
 
 
 def has_moved(before: VehiclePlace, after: VehiclePlace) -> bool | None:
-    """Whether the vehicle moved, by odometer or position; None when neither is known at both moments."""
-    answers = []
-    if before.odometer_km is not None and after.odometer_km is not None:
-        answers.append(abs(after.odometer_km - before.odometer_km) >= MIN_MOVE_KM)
-    distance = get_distance_m(before, after)
-    if distance is not None:
-        answers.append(distance >= MIN_MOVE_M)
-    return any(answers) if answers else None
+    """Whether the vehicle was driven between two samples, which may be days apart; None when that is unknown."""
+    return is_elsewhere(before, after, min_distance_m=MIN_MOVE_METRES)
 
 
 def is_hybrid(sample: ChargingSample) -> bool:
@@ -86,6 +83,6 @@ def _is_plugged_in(sample: ChargingSample) -> bool:
     return bool(sample.reading.plugged_in or sample.reading.charging or sample.reading.discharging)
 
 
-def _matches(rule: RiseRule, situation: tuple[bool, bool, bool, bool]) -> bool:
-    conditions = (rule.plugged_before, rule.plugged_after, rule.moved, rule.hybrid)
+def _matches(rule: RiseRule, situation: tuple[bool, ...]) -> bool:
+    conditions = (rule.plugged_before, rule.plugged_after, rule.moved, rule.hybrid, rule.full)
     return all(condition in (None, actual) for condition, actual in zip(conditions, situation, strict=True))

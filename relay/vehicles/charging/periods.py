@@ -11,6 +11,7 @@ from typing import Literal
 from relay.vehicles.charging.energy import (
     MAX_HIDDEN_CHANGE,
     MAX_POWER_HOLD,
+    MAX_STEADY_KW,
     NO_CHECK,
     PowerCheck,
     add_energy,
@@ -211,16 +212,22 @@ def shift_level(period: ChargingPeriod, last: ChargingSample, now: ChargingSampl
         return replace(period, check=check)
     jump = after - before
     period = replace(period, check=check, soc_end=period.soc_end + jump)
-    if now.reading.returned and period.power_kwh is None and period.soc_kwh is not None:
-        return _remove_fault(period, jump * (now.reading.capacity_kwh or 0.0) / 100)
+    if now.reading.returned and jump < 0 and period.soc_kwh:
+        return _remove_fault(period, -jump * (now.reading.capacity_kwh or 0.0) / 100)
     return replace(period, jumped=period.jumped + jump)
 
 
-def _remove_fault(period: ChargingPeriod, change_kwh: float) -> ChargingPeriod:
-    """`period`, whose energy is that of the level, without the energy of a rise that was a fault."""
-    kwh = max(0.0, (period.soc_kwh or 0.0) + change_kwh)
-    slices = NO_SLICES.add(period.started_at, period.ended_at, kwh)
-    return replace(period, soc_kwh=kwh, estimated=True, slices=slices)
+def _remove_fault(period: ChargingPeriod, kwh: float) -> ChargingPeriod:
+    """`period` without the energy that the level showed last, because the rise was a fault."""
+    removed = min(max(0.0, kwh), period.soc_kwh or 0.0)
+    slices = period.slices.remove_last(removed)
+    return replace(
+        period,
+        soc_kwh=(period.soc_kwh or 0.0) - removed,
+        ended_at=min(period.ended_at, slices.end or period.ended_at),
+        estimated=True,
+        slices=slices,
+    )
 
 
 def resume_period(period: ChargingPeriod | None, sample: ChargingSample) -> ChargingPeriod | None:
@@ -269,7 +276,10 @@ def extend_period(
     check = period.check.with_battery(now.reading)
     if power_kwh is not None and rise is not None and is_level_known and now.at - last.at <= MAX_HIDDEN_CHANGE:
         other_kwh = (get_power_kw(now) or 0.0) * ((now.at - last.at) / timedelta(hours=1))
-        refined_kwh = check.refine(power_kwh, other_kwh, rise) if last.reading.power_kw else power_kwh
+        is_steady = (period.peak_kw or 0.0) <= MAX_STEADY_KW
+        refined_kwh = (
+            check.refine(power_kwh, other_kwh, rise, is_steady=is_steady) if last.reading.power_kw else power_kwh
+        )
         check, power_kwh = check.withhold(max(0.0, power_kwh - refined_kwh)), refined_kwh
     if power_kwh is not None:
         check = check.add_power(power_kwh, rise, is_level_known=is_level_known)

@@ -43,6 +43,24 @@ class EnergySlices:
             sums[index] = round(sums[index] + part.kwh, SLICE_DIGITS)
         return EnergySlices(first=first, kwh=tuple(sums))
 
+    def remove_last(self, kwh: float) -> EnergySlices:
+        """These slices without the last `kwh`."""
+        if kwh <= 0:
+            return self
+        sums = list(self.kwh)
+        while sums and (kwh > 0 or sums[-1] <= 0):
+            removed = min(max(0.0, sums[-1]), kwh)
+            kwh -= removed
+            sums[-1] = round(sums[-1] - removed, SLICE_DIGITS)
+            if kwh > 0 or sums[-1] <= 0:
+                sums.pop()
+        return EnergySlices(first=self.first, kwh=tuple(sums)) if sums else NO_SLICES
+
+    @property
+    def end(self) -> datetime | None:
+        """The end of the last slice."""
+        return self.first + len(self.kwh) * SLICE if self.first is not None else None
+
     def distribute(self, start: datetime, end: datetime, kwh: float) -> list[TimedEnergy]:
         """`kwh` of a session from `start` to `end`, distributed in proportion to these slices; evenly without any."""
         # Levels fluctuate, so a slice can be negative.

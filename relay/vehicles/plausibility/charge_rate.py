@@ -11,11 +11,18 @@ MAX_ESTIMATE_AGE = timedelta(hours=1)
 """How long an estimated charge rate is shown without another rise of the level."""
 MAX_CHARGE_RATE_KW = 400.0
 
+RATE_IN_WATTS = "chargeRate:watts"
+RATE_OUT_OF_RANGE = "chargeRate:outOfRange"
 WATTS_PER_KW = 1000.0
 MIN_WATTS = 500.0
 """A smaller number isn't read as watts: no vehicle charges with less for long."""
 MAX_WATTS_DEVIATION = 2.0
 """By how much the rise of the level may differ from the rate for both to agree: levels are rounded."""
+MAX_RATE_PER_KWH = 12.0
+"""The greatest power for each kWh of capacity, so that a battery is full in five minutes. The fastest take ten (BYD's
+10C charging, 2025)."""
+MAX_CAPACITY_KWH = 1000.0
+"""Assumed where the capacity is unknown: that of the largest trucks."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +65,45 @@ def update_estimate(memory: EstimateMemory | None, at: datetime, charge: ChargeM
         return updated
     rate = capacity * (level - memory.begun) / 100 / ((at - memory.begun_at) / timedelta(hours=1))
     return replace(updated, begun_at=at, begun=level, rate=round(rate, 1) if rate <= MAX_CHARGE_RATE_KW else None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FastCharge:
+    """A vehicle that charges with a rate that may be in watts: since when, its level then, its smallest rate since."""
+
+    since: datetime
+    level: float
+    rate: float
+
+
+def update_fast_charge(memory: FastCharge | None, at: datetime, charge: ChargeMembers) -> FastCharge | None:
+    """The new memory of a rate that may be in watts; None for any other rate."""
+    rate, level = charge.rate, charge.level
+    if charge.is_charging is not True or rate is None or level is None or rate < MIN_WATTS:
+        return None
+    if memory is None:
+        return FastCharge(since=at, level=level, rate=rate)
+    return replace(memory, rate=min(memory.rate, rate))
+
+
+def is_rate_disproved(fast: FastCharge | None, at: datetime, charge: ChargeMembers, step: float) -> bool:
+    """Whether the battery can't take a rate, or its level rose by less than half of what the rate would have charged.
+
+    `step` is that of the level, by which it may lag behind.
+    """
+    if fast is None or charge.level is None:
+        return False
+    if charge.capacity is not None and fast.rate > MAX_RATE_PER_KWH * charge.capacity:
+        return True
+    expected = fast.rate * ((at - fast.since) / timedelta(hours=1)) / (charge.capacity or MAX_CAPACITY_KWH) * 100
+    return expected > MAX_WATTS_DEVIATION * (max(0.0, charge.level - fast.level) + step)
+
+
+def convert_watts(charge: ChargeMembers) -> tuple[ChargeMembers, tuple[str, ...]]:
+    """`charge` with a rate in watts converted to kilowatts."""
+    if charge.rate is None or abs(charge.rate) < MIN_WATTS:
+        return charge, ()
+    return replace(charge, rate=charge.rate / WATTS_PER_KW), (RATE_IN_WATTS,)
 
 
 def is_rate_in_watts(rate: float | None, estimated_kw: float | None) -> bool:

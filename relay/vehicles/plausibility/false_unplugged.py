@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
-from relay.vehicles.plausibility.movement import MIN_MOVED_KM, MIN_MOVED_METRES, Position, get_distance_m
-from relay.vehicles.plausibility.raw_samples import CHARGING, COMPLETE, UNPLUGGED, ChargeMembers
+from relay.vehicles.places import is_elsewhere
+from relay.vehicles.plausibility.movement import MIN_MOVED_METRES, Position
+from relay.vehicles.plausibility.raw_samples import CHARGING, COMPLETE, STOPPED, UNPLUGGED, ChargeMembers, RawSample
 
 VENDORS = frozenset({"XPENG"})
 """Vendors whose vehicles are known for it. Another vehicle has to show it MIN_RETURNS times."""
@@ -17,9 +19,15 @@ MIN_LEVEL_DROP = 3.0
 """Percentage points of a drop that only driving explains."""
 
 
+type NamedCharger = Literal["none", "new", "same"]
+"""Whether Enode names the charger at which the vehicle is plugged in, and whether it did in the report before."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlugMemory:
     """Where and at which level the vehicle was when it last was charging or complete, and what followed.
+
+    While Enode names a charger, any other state of being plugged in is remembered, too.
 
     `full_at`: when it was first reported as full. `is_out`: it has reported UNPLUGGED since, soon after that.
     `returns`: how often it was plugged in again after that without having moved; it is never reset.
@@ -34,18 +42,23 @@ class PlugMemory:
 
 
 def correct_false_unplugged(
-    memory: PlugMemory, charge: ChargeMembers, position: Position, *, vendor: str | None, has_charger: bool
+    memory: PlugMemory, charge: ChargeMembers, position: Position, *, vendor: str | None, charger: NamedCharger
 ) -> tuple[ChargeMembers, PlugMemory]:
     """Show a vehicle as plugged in that reports UNPLUGGED after a completed charge, until it moves or charges again.
 
     Some vehicles report COMPLETE first, others change from CHARGING to UNPLUGGED when they are full. A full vehicle
     that is really unplugged and stays where it is can't be distinguished, and is shown as plugged in meanwhile.
+
+    A charger that appears proves that the cable is in, whatever the vehicle reports.
     """
+    has_charger = charger != "none"
+    if charger == "new" and (_is_unplugged(charge) or memory.position is None):
+        memory = _remember_position(PlugMemory(returns=memory.returns), charge, position)
     if _is_unplugged(charge):
-        return _hold_plug(memory, charge, position, is_known=vendor in VENDORS or has_charger)
+        return _hold_plug(memory, charge, position, is_known=vendor in VENDORS, has_charger=has_charger)
     if memory.is_out and charge.is_plugged_in is True and not has_left(memory, charge, position):
         memory = replace(memory, returns=min(memory.returns + 1, MIN_RETURNS), is_out=False, full_at=None)
-    if charge.state in {CHARGING, COMPLETE}:
+    if charge.state in {CHARGING, COMPLETE} or (has_charger and charge.is_plugged_in is True):
         return charge, _remember_position(memory, charge, position)
     # An unknown state between two reports of UNPLUGGED doesn't mean that the vehicle was plugged in again.
     if charge.is_plugged_in is None and memory.position is not None and not has_left(memory, charge, position):
@@ -53,12 +66,26 @@ def correct_false_unplugged(
     return charge, PlugMemory(returns=memory.returns)
 
 
+def get_named_charger(sample: RawSample, before: RawSample | None) -> NamedCharger:
+    """Whether `sample` names a charger that the sample before didn't name."""
+    if not sample.has_charger:
+        return "none"
+    return "same" if before is not None and before.has_charger else "new"
+
+
 def _hold_plug(
-    memory: PlugMemory, charge: ChargeMembers, position: Position, *, is_known: bool
+    memory: PlugMemory, charge: ChargeMembers, position: Position, *, is_known: bool, has_charger: bool
 ) -> tuple[ChargeMembers, PlugMemory]:
     is_full = memory.complete or _is_full(charge)
-    if memory.position is None or not is_full or has_left(memory, charge, position):
+    if (
+        memory.position is None
+        or not (is_full or has_charger)
+        or has_left(memory, charge, position, has_charger=has_charger)
+    ):
         return charge, PlugMemory(returns=memory.returns)
+    if has_charger:
+        # The named charger proves that the cable is in, full or not.
+        return replace(charge, plugged_in=True, charging=False, state=COMPLETE if is_full else STOPPED), memory
     full_at = memory.full_at or position.at
     is_soon = memory.is_out or position.at - full_at <= MAX_FALSE_DELAY
     memory = replace(memory, complete=True, full_at=full_at, is_out=is_soon)
@@ -90,15 +117,14 @@ def _is_full(charge: ChargeMembers) -> bool:
     return charge.full is True or (charge.level is not None and charge.level >= (charge.limit or 100))
 
 
-def has_left(memory: PlugMemory, charge: ChargeMembers, now: Position) -> bool:
-    """Whether the vehicle has moved since it was plugged in, or that was too long ago. Unknown values don't count."""
+def has_left(memory: PlugMemory, charge: ChargeMembers, now: Position, *, has_charger: bool = False) -> bool:
+    """Whether the vehicle has moved since it was plugged in, or that was too long ago. Unknown values don't count.
+
+    At a charger that Enode names, a vehicle that stands still may use energy.
+    """
     before = memory.position
     if before is None or not timedelta() <= now.at - before.at <= MAX_PLUGGED_IN_HOLD:
         return True
-    start, end = before.place.odometer_km, now.place.odometer_km
-    if start is not None and end is not None and abs(end - start) >= MIN_MOVED_KM:
-        return True
-    if memory.level is not None and charge.level is not None and memory.level - charge.level >= MIN_LEVEL_DROP:
-        return True
-    distance = get_distance_m(before.place, now.place)
-    return distance is not None and distance >= MIN_MOVED_METRES
+    has_moved = is_elsewhere(before.place, now.place, min_distance_m=MIN_MOVED_METRES)
+    drop = 0.0 if memory.level is None or charge.level is None else memory.level - charge.level
+    return has_moved is True or (drop >= MIN_LEVEL_DROP and not (has_charger and has_moved is False))

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from math import cos, hypot, radians
 
 from relay.vehicles.charging.samples import UNKNOWN_PLACE, VehiclePlace
+from relay.vehicles.places import MIN_DRIVEN_KM, get_distance_m
 from relay.vehicles.plausibility.raw_samples import RawSample
 
-MIN_MOVED_KM = 0.5
-"""Movement by odometer; less may be rounding."""
 MIN_MOVED_METRES = 200.0
-"""Movement by position; less may be a weak GPS signal in a garage."""
+"""Movement by position between two reports; less may be a weak GPS signal in a garage."""
 MAX_SPEED_KMH = 250.0
 """The fastest that an odometer counts: most electric cars are limited to 180 km/h or less."""
 MAX_ODOMETER_ROUNDING_KM = 2.0
@@ -18,7 +16,6 @@ MAX_ODOMETER_ROUNDING_KM = 2.0
 MIN_ODOMETER_SPAN = timedelta(minutes=5)
 """For a shorter time an odometer in whole kilometres or miles may stay the same while the vehicle drives."""
 MAX_ODOMETER_HOLD = timedelta(hours=24)
-METRES_PER_DEGREE = 111_320
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,14 +51,14 @@ def get_position(sample: RawSample, before: Position | None, *, plugged_in: bool
         return now
     now = _replace_impossible_odometer(before, now)
     driven = get_driven_km(before, now)
-    is_same = driven is not None and abs(driven) < MIN_MOVED_KM and now.odometer_since is not None
+    is_same = driven is not None and abs(driven) < MIN_DRIVEN_KM and now.odometer_since is not None
     return replace(now, odometer_since=before.odometer_since or now.odometer_since) if is_same else now
 
 
 def has_moved(before: Position, after: Position) -> bool | None:
     """Whether the vehicle moved in between; None if that is unknown."""
     driven, distance = get_driven_km(before, after), get_distance_m(before.place, after.place)
-    if (driven is not None and abs(driven) >= MIN_MOVED_KM) or (distance is not None and distance >= MIN_MOVED_METRES):
+    if (driven is not None and abs(driven) >= MIN_DRIVEN_KM) or (distance is not None and distance >= MIN_MOVED_METRES):
         return True
     if before.plugged_in is True and after.plugged_in is True:
         return False
@@ -79,15 +76,6 @@ def get_driven_km(before: Position, after: Position) -> float | None:
         return None
     duration = (after.odometer_at or after.at) - (before.odometer_at or before.at)
     return end - start if is_possible_drive(end - start, duration) else None
-
-
-def get_distance_m(one: VehiclePlace, other: VehiclePlace) -> float | None:
-    """The distance between two nearby positions in metres; None if either is unknown."""
-    if one.latitude is None or one.longitude is None or other.latitude is None or other.longitude is None:
-        return None
-    north, east = other.latitude - one.latitude, other.longitude - one.longitude
-    east = (east + 180) % 360 - 180  # the short way across the date line
-    return hypot(north, east * cos(radians(other.latitude))) * METRES_PER_DEGREE
 
 
 def is_possible_drive(driven_km: float, duration: timedelta) -> bool:

@@ -14,16 +14,20 @@ from pydantic import Field
 from relay.vehicles.charging.samples import ChargeReading, ChargingSample
 from relay.vehicles.models import GroupVersion
 from relay.vehicles.plausibility.charge_rate import (
-    MIN_WATTS,
-    WATTS_PER_KW,
+    RATE_OUT_OF_RANGE,
     EstimateMemory,
+    FastCharge,
+    convert_watts,
+    is_rate_disproved,
     is_rate_in_watts,
     remove_stale_companions,
     update_estimate,
+    update_fast_charge,
 )
 from relay.vehicles.plausibility.contradictions import ClaimMemory, resolve_contradictions
-from relay.vehicles.plausibility.false_unplugged import PlugMemory, correct_false_unplugged
-from relay.vehicles.plausibility.level import LevelMemory, LevelVerdict, check_level, make_point
+from relay.vehicles.plausibility.false_unplugged import PlugMemory, correct_false_unplugged, get_named_charger
+from relay.vehicles.plausibility.level import LevelMemory, LevelVerdict, check_level
+from relay.vehicles.plausibility.level_points import COARSE_STEP, make_point
 from relay.vehicles.plausibility.movement import Position, get_position
 from relay.vehicles.plausibility.ranges import remove_impossible_values
 from relay.vehicles.plausibility.raw_samples import ChargeMembers, RawSample
@@ -32,7 +36,6 @@ HELD_PLUG = "powerDeliveryState:held"
 HELD_LEVEL = "batteryLevel:held"
 HELD_RANGE = "range:held"
 ESTIMATED_RATE = "chargeRate:estimated"
-RATE_IN_WATTS = "chargeRate:watts"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +65,7 @@ class PlausibilityMemory:
     claim: ClaimMemory | None = None
     estimate: EstimateMemory | None = None
     rates_in_watts: bool = False
+    fast_charge: FastCharge | None = None
 
     def describes(self, at: datetime, version: GroupVersion) -> bool:
         """Whether the newest sample is the charge state of this time and event."""
@@ -81,18 +85,21 @@ def check_samples(
 
 def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[PlausibilityMemory, ChargingSample]:
     """The memory after `sample`, which is newer than those before, and the sample as checked."""
-    charge, rate_names, rates_in_watts = _correct_rate(memory, sample)
-    charge, names = remove_impossible_values(charge)
+    charge, names, fast_charge = _correct_rate(memory, sample)
     position = get_position(sample, memory.position, plugged_in=charge.is_plugged_in)
     point = make_point(charge, position)
     verdict = LevelVerdict(memory=memory.levels) if point is None else check_level(memory.levels, point, sample.vendor)
     resolved = _resolve_flags(memory, sample, _replace_held_level(charge, verdict), position)
     estimate = update_estimate(memory.estimate, sample.at, resolved.charge)
+    rates_in_watts = memory.rates_in_watts
+    if not rates_in_watts and estimate and is_rate_in_watts(sample.charge.rate, estimate.get_current_rate(sample.at)):
+        rates_in_watts = True
+        resolved, names = _convert_first_watts(resolved, names, sample)
     shown, companion_names = _complete_rate(resolved.charge, estimate, sample.at, discharging=resolved.discharging)
     released = CheckedCharge(
         charge=replace(shown, level=charge.level),
         discharging=resolved.discharging,
-        names=(*rate_names, *names, *resolved.names, *companion_names),
+        names=(*names, *resolved.names, *companion_names),
     )
     checked = _hold_charge(memory.checked, released, verdict) if verdict.is_held else released
     updated = PlausibilityMemory(
@@ -106,6 +113,7 @@ def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[Plausib
         claim=resolved.claim,
         estimate=estimate,
         rates_in_watts=rates_in_watts,
+        fast_charge=fast_charge,
     )
     return updated, ChargingSample(
         at=sample.at,
@@ -130,9 +138,8 @@ class _ResolvedFlags:
 def _resolve_flags(
     memory: PlausibilityMemory, sample: RawSample, charge: ChargeMembers, position: Position
 ) -> _ResolvedFlags:
-    held, plug = correct_false_unplugged(
-        memory.plug, charge, position, vendor=sample.vendor, has_charger=sample.has_charger
-    )
+    charger = get_named_charger(sample, memory.last)
+    held, plug = correct_false_unplugged(memory.plug, charge, position, vendor=sample.vendor, charger=charger)
     resolved = resolve_contradictions(
         memory.claim, held, position, has_charger=sample.has_charger, step=memory.levels.step
     )
@@ -151,16 +158,25 @@ def _replace_held_level(charge: ChargeMembers, verdict: LevelVerdict) -> ChargeM
     return replace(charge, level=last.level) if verdict.is_held and last is not None else charge
 
 
-def _correct_rate(memory: PlausibilityMemory, sample: RawSample) -> tuple[ChargeMembers, tuple[str, ...], bool]:
-    """Convert watts to kilowatts once the level's rise has shown that the rates of this vehicle are watts."""
-    charge, _ = remove_impossible_values(sample.charge)
-    estimate = update_estimate(memory.estimate, sample.at, charge)
-    estimated = estimate.get_current_rate(sample.at) if estimate else None
-    rate = sample.charge.rate
-    rates_in_watts = memory.rates_in_watts or is_rate_in_watts(rate, estimated)
-    if not rates_in_watts or rate is None or abs(rate) < MIN_WATTS:
-        return sample.charge, (), rates_in_watts
-    return replace(sample.charge, rate=rate / WATTS_PER_KW), (RATE_IN_WATTS,), rates_in_watts
+def _correct_rate(
+    memory: PlausibilityMemory, sample: RawSample
+) -> tuple[ChargeMembers, tuple[str, ...], FastCharge | None]:
+    """The charge state without impossible values. A rate that the level disproves is unknown, too."""
+    charge, rate_names = convert_watts(sample.charge) if memory.rates_in_watts else (sample.charge, ())
+    charge, names = remove_impossible_values(charge)
+    fast_charge = update_fast_charge(memory.fast_charge, sample.at, charge)
+    if is_rate_disproved(fast_charge, sample.at, charge, memory.levels.step or COARSE_STEP):
+        charge, names = replace(charge, rate=None), (*names, RATE_OUT_OF_RANGE)
+    return charge, (*rate_names, *names), fast_charge
+
+
+def _convert_first_watts(
+    resolved: _ResolvedFlags, names: tuple[str, ...], sample: RawSample
+) -> tuple[_ResolvedFlags, tuple[str, ...]]:
+    """The same with the rate of this sample in kilowatts, now that the level has shown that it is in watts."""
+    converted, rate_names = convert_watts(sample.charge)
+    kept = tuple(name for name in names if name != RATE_OUT_OF_RANGE)
+    return replace(resolved, charge=replace(resolved.charge, rate=converted.rate)), (*rate_names, *kept)
 
 
 def _complete_rate(

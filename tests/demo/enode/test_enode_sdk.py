@@ -20,6 +20,7 @@ from tests.demo.enode.running_simulator import ALL_SCOPES, RunningSimulator, mak
 from tests.demo.enode.webhook_receiver import WebhookReceiver
 
 UNKNOWN_ID = str(uuid.uuid4())
+START_DATE = datetime(2026, 11, 1, tzinfo=UTC)
 REDIRECT_URI = "https://app.example/done"
 LANGUAGE = models.LinkUserPayloadLanguage.EN_US
 
@@ -247,8 +248,8 @@ REFUSED: dict[str, dict[str, Any]] = {
         ),
     },
     "tariffs.create": {"tariff_id": "night", "request_body": []},
-    "statistics.get_charging": {"user_id": "u1", "start_date": datetime.now(UTC), "type_": "vehicle"},
-    "statistics.get_charging_sessions": {"user_id": "u1", "start_date": datetime.now(UTC), "type_": "vehicle"},
+    "statistics.get_charging": {"user_id": "u1", "start_date": START_DATE, "type_": "vehicle"},
+    "statistics.get_charging_sessions": {"user_id": "u1", "start_date": START_DATE, "type_": "vehicle"},
 }
 
 

@@ -4,7 +4,7 @@ from scripts.lib.mutation.tables import AcceptedRow
 
 ACCEPTED: tuple[AcceptedRow, ...] = (
     AcceptedRow(
-        module="relay/vehicles/charging/home.py",
+        module="relay/vehicles/places.py",
         function="get_distance_m",
         old="return 2 * EARTH_RADIUS_M * asin(min(1.0, sqrt(latitude_term + longitude_term)))",
         new="return 2 * EARTH_RADIUS_M * asin(min(2.0, sqrt(latitude_term + longitude_term)))",
@@ -24,13 +24,6 @@ ACCEPTED: tuple[AcceptedRow, ...] = (
             "!= match.recorded]"
         ),
         reason="Both have the same length by construction.",
-    ),
-    AcceptedRow(
-        module="relay/vehicles/plausibility/movement.py",
-        function="get_distance_m",
-        old="east = (east + 180) % 360 - 180  # the short way across the date line",
-        new="east = (east - 180) % 360 - 180  # the short way across the date line",
-        reason="Both are equal modulo 360.",
     ),
     AcceptedRow(
         module="relay/vehicles/merge.py",

@@ -95,6 +95,8 @@ PAIRS = (
                 "MIN_RISE_UNPLUGGED = 6.0",
                 "a rise of 5 points without a plug doesn't count",
             ),
+            Pair("MIN_FULL_LEVEL = 95.0", "MIN_FULL_LEVEL = 94.0", "an engine's charge counts as one at a plug"),
+            Pair("MIN_FULL_LEVEL = 95.0", "MIN_FULL_LEVEL = 96.0", "a hybrid that is full wasn't charged at a plug"),
             Pair("MIN_RISE_MOVED = 10.0", "MIN_RISE_MOVED = 9.0", "regeneration counts as a fast charge"),
             Pair("MIN_RISE_MOVED = 10.0", "MIN_RISE_MOVED = 11.0", "a short fast charge doesn't count"),
             Pair(
@@ -107,10 +109,10 @@ PAIRS = (
                 "MAX_SILENCE = timedelta(hours=49)",
                 "a silence of 49 hours proves a charge",
             ),
-            Pair("MIN_MOVE_KM = 0.5", "MIN_MOVE_KM = 0.3", "the odometer's rounding counts as driving"),
-            Pair("MIN_MOVE_KM = 0.5", "MIN_MOVE_KM = 0.6", "half a kilometre doesn't count as driving"),
-            Pair("MIN_MOVE_M = 500.0", "MIN_MOVE_M = 450.0", "scattered positions count as driving"),
-            Pair("MIN_MOVE_M = 500.0", "MIN_MOVE_M = 550.0", "half a kilometre between positions isn't driving"),
+            Pair("MIN_MOVE_METRES = 500.0", "MIN_MOVE_METRES = 450.0", "scattered positions count as driving"),
+            Pair(
+                "MIN_MOVE_METRES = 500.0", "MIN_MOVE_METRES = 550.0", "half a kilometre between positions isn't driving"
+            ),
             Pair("CAPACITY_KWH = 30.0", "CAPACITY_KWH = 29.0", "the largest hybrid gets a session from its engine"),
             Pair("CAPACITY_KWH = 30.0", "CAPACITY_KWH = 31.0", "the fast charge of a small car is lost"),
         ),
@@ -143,11 +145,6 @@ PAIRS = (
             Pair("MAX_POWER_EXCESS = 1.15", "MAX_POWER_EXCESS = 1.16", "more than the battery took is counted"),
             Pair("UNKNOWN_STEP = 5.0", "UNKNOWN_STEP = 1.0", "a new car with a coarse level loses energy"),
         ),
-    ),
-    PairTable(
-        file="relay/vehicles/charging/home.py",
-        tests=(*PURE,),
-        pairs=(Pair("EARTH_RADIUS_M = 6_371_000.0", "EARTH_RADIUS_M = 6_771_000.0", "distances are 6 % too long"),),
     ),
     PairTable(
         file="relay/vehicles/charging/session_records.py",

@@ -110,6 +110,16 @@ PAIRS = (
                 "failing_since = now()",
                 "each failure restarts the outage",
             ),
+            Pair(
+                "where e.id = %s and e.lease_token = %s\n      and u.closed_at",
+                "where e.id = %s and %s::uuid is not null\n      and u.closed_at",
+                "a delivery in flight goes to an address that was replaced",
+            ),
+            Pair(
+                "u.disabled_at is null and k.revoked_at is null)",
+                "u.disabled_at is null)",
+                "a delivery in flight goes to a revoked credential",
+            ),
             Pair("then coalesce(off_at, now()) end", "then now() end", "each probe restarts the off time"),
             Pair(
                 "where id = %(id)s and lease_token = %(token)s", "where id = %(id)s", "a lost lease records a failure"
@@ -214,8 +224,16 @@ PAIRS = (
     ),
     PairTable(
         file="relay/usecases/endpoints/deliver_to_endpoints.py",
-        tests=("tests/relay/usecases/endpoints/test_deliver_to_endpoints.py",),
+        tests=(
+            "tests/relay/usecases/endpoints/test_deliver_to_endpoints.py",
+            "tests/relay/usecases/endpoints/test_deleted_endpoint.py",
+        ),
         pairs=(
+            Pair(
+                ", confirm=is_still_leased)",
+                ")",
+                "a delivery in flight goes to a deleted endpoint",
+            ),
             Pair(
                 "            random_fraction=random.random(),  # noqa: S311 - spreads retries, no secret\n",
                 "",

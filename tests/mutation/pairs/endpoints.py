@@ -57,6 +57,11 @@ PAIRS = (
                 "registering doesn't switch an endpoint on",
             ),
             Pair(
+                "where e.id = %s and e.url = %s and u.closed_at",
+                "where e.id = %s and %s <> '' and u.closed_at",
+                "a test message goes to an address that was replaced",
+            ),
+            Pair(
                 "k.id = e.credential_id and k.revoked_at is null)",
                 "k.id = e.credential_id)",
                 "endpoints of revoked credentials stay",
@@ -105,7 +110,7 @@ PAIRS = (
             Pair(
                 "MAX_CLASSIC_ENDPOINTS = 20",
                 "MAX_CLASSIC_ENDPOINTS = 21",
-                "an account has 21 classic endpoints instead of 20",
+                "a credential has 21 classic endpoints instead of 20",
             ),
             Pair(
                 "    order by created_at desc, id offset",
@@ -126,18 +131,28 @@ PAIRS = (
                 "webhook_id = coalesce(%s, webhook_id)", "webhook_id is distinct from %s", "another webhook is deleted"
             ),
             Pair(
-                "where e.kind = 'classic' and e.user_id = %s order by e.created_at, e.id",
-                "where e.kind = 'classic' and e.user_id = %s order by e.created_at desc, e.id",
+                "where e.kind = 'classic' and e.credential_id = %s order by e.created_at, e.id",
+                "where e.kind = 'classic' and e.credential_id = %s order by e.created_at desc, e.id",
                 "the newest classic endpoint comes first",
             ),
             Pair(
-                "and user_id = %s order by created_at desc, id desc limit 1",
-                "and user_id = %s order by created_at, id desc limit 1",
+                "and credential_id = %s order by created_at desc, id desc limit 1",
+                "and credential_id = %s order by created_at, id desc limit 1",
                 "the oldest classic endpoint is tested",
             ),
             Pair(
-                "where kind = 'classic' and user_id = %s and webhook_id = coalesce(%s, webhook_id)",
-                "where kind = 'classic' and user_id = %s and coalesce(%s, webhook_id) is not null",
+                "credential_id = %(credential_id)s and webhook_id <> %(webhook_id)s\nand (vehicle_id",
+                "user_id = %(user_id)s and webhook_id <> %(webhook_id)s\nand (vehicle_id",
+                "a registration for a vehicle deletes another installation's",
+            ),
+            Pair(
+                "credential_id = %(credential_id)s and webhook_id <> %(webhook_id)s\n    order",
+                "user_id = %(user_id)s and webhook_id <> %(webhook_id)s\n    order",
+                "an installation's many webhooks delete another's",
+            ),
+            Pair(
+                "where kind = 'classic' and credential_id = %s and webhook_id = coalesce(%s, webhook_id)",
+                "where kind = 'classic' and credential_id = %s and coalesce(%s, webhook_id) is not null",
                 "all classic endpoints are deleted instead of one",
             ),
             Pair(

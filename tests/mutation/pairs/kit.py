@@ -41,6 +41,9 @@ PAIRS = (
         tests=("tests/relay/bus/test_listener_state.py",),
         pairs=(
             Pair("MAX_IDS_PER_PAYLOAD = 240", "MAX_IDS_PER_PAYLOAD = 250", "a notification is too long for PostgreSQL"),
+            Pair("MAX_PAYLOAD_LENGTH = 8_000", "MAX_PAYLOAD_LENGTH = 7_999", "a payload of full length isn't read"),
+            Pair('payload.split() or [""]', "payload.split()", "a blank payload stops the listener"),
+            Pair("hint != frozenset()", "hint is not frozenset()", "a blank payload is passed on as a hint for nobody"),
         ),
     ),
     PairTable(
@@ -62,6 +65,31 @@ PAIRS = (
                 "poll_interval: timedelta = timedelta(seconds=2)",
                 "changes are looked for too rarely while notifications are missing",
             ),
+        ),
+    ),
+    PairTable(
+        file="relay/kit/embedded_logins.py",
+        tests=("tests/relay/kit/test_embedded_logins.py",),
+        pairs=(
+            Pair("local all         all scram-sha-256", "local all all trust", "no password is required"),
+            Pair(
+                "nosuperuser nocreatedb nocreaterole noreplication nobypassrls",
+                "superuser nocreatedb nocreaterole noreplication nobypassrls",
+                "the relay's login may do anything",
+            ),
+            Pair(
+                "return bool(has_secrets) and has_rules and self._marker_file.exists()",
+                "return bool(has_secrets) and has_rules",
+                "a conversion that was killed before the server read the rules isn't completed",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/kit/private_files.py",
+        tests=("tests/relay/kit/test_private_files.py",),
+        pairs=(
+            Pair("OTHER_USERS_BITS = 0o077", "OTHER_USERS_BITS = 0o007", "the group may read the data folder"),
+            Pair("os.O_EXCL, 0o600)", "os.O_EXCL, 0o644)", "others may read a secret"),
         ),
     ),
 )

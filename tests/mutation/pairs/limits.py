@@ -4,6 +4,20 @@ from scripts.lib.mutation.tables import Pair, PairTable
 
 PAIRS = (
     PairTable(
+        file="relay/kit/http_limits.py",
+        tests=("tests/relay/test_promised_limits.py",),
+        pairs=(
+            Pair("max_url_bytes: int = 8 * KIB", "max_url_bytes: int = 7 * KIB", "a shorter URL is rejected"),
+            Pair("max_header_bytes: int = 32 * KIB", "max_header_bytes: int = 64 * KIB", "larger headers are accepted"),
+            Pair("max_header_count: int = 100", "max_header_count: int = 101", "more header fields are accepted"),
+            Pair("header_seconds: float = 20", "header_seconds: float = 200", "headers have longer to arrive"),
+            Pair("body_seconds: float = 30", "body_seconds: float = 20", "bodies have less time to arrive"),
+            Pair("max_body_seconds: float = 300", "max_body_seconds: float = 3000", "bodies have longer to arrive"),
+            Pair("max_pending: int = 1024", "max_pending: int = 10_240", "more requests may be incomplete"),
+            Pair("in_flight: int = 32 * MIB", "in_flight: int = 320 * MIB", "bodies take more memory"),
+        ),
+    ),
+    PairTable(
         file="relay/plans.py",
         tests=(
             "tests/relay/test_plans.py",

@@ -71,6 +71,28 @@ PAIRS = (
         ),
     ),
     PairTable(
+        file="relay/usecases/operations/webhook_secret.py",
+        tests=(
+            "tests/relay/usecases/operations/test_webhook_secret.py",
+            "tests/relay/usecases/operations/test_ensure_webhook_subscription.py",
+        ),
+        pairs=(
+            Pair("MIN_LENGTH = 16", "MIN_LENGTH = 15", "a new secret may have 15 characters"),
+            Pair("MIN_LENGTH = 16", "MIN_LENGTH = 17", "a secret of 16 characters is refused"),
+            Pair("return matches_keyed or matches_plain", "return matches_keyed", "an update renews the subscription"),
+            Pair(
+                "   and exists (select from evconduit.webhook_logs where source = 'webhook')",
+                "   and false",
+                "an update stops a relay whose operator keeps the subscription",
+            ),
+            Pair(
+                "if not is_too_short(secret) or _is_known_to_enode",
+                "if True or _is_known_to_enode",
+                "a short secret is accepted after its rotation",
+            ),
+        ),
+    ),
+    PairTable(
         file="relay/usecases/operations/monitor_webhook_health.py",
         tests=(
             "tests/relay/usecases/operations/test_monitor_webhook_health.py",

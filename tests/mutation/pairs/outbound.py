@@ -22,33 +22,23 @@ PAIRS = (
                 )
             ),
             *(
-                Pair(f'    "{network}",  #', '    "203.0.113.0/32",  #', f"the network {network} is allowed")
+                Pair(f'    "{network}",  #', '    "240.0.0.0/32",  #', f"the network {network} is allowed")
                 for network in (
                     "172.30.32.0/23",
                     "100.100.100.200/32",
                     "168.63.129.16/32",
                     "192.0.0.0/24",
                     "192.88.99.0/24",
-                    "fec0::/10",
-                    "fd00:ec2::/32",
-                    "fd20:ce::/64",
-                    "fd0c:ac1e:2100::/48",
-                )
-            ),
-            *(
-                Pair(
-                    f'    "{network}",  #',
-                    '    "203.0.113.0/32",  #',
-                    f"the network {network} is missing",
-                    "Python doesn't count its addresses as global, so they are refused all the same",
-                )
-                for network in (
                     "0.0.0.0/8",
                     "169.254.0.0/16",
                     "224.0.0.0/3",
-                    "::/96",
-                    "2002::/16",
-                    "2001::/32",
+                    "192.0.2.0/24",
+                    "198.18.0.0/15",
+                    "198.51.100.0/24",
+                    "2001:db8::/32",
+                    "fd00:ec2::/32",
+                    "fd20:ce::/64",
+                    "fd0c:ac1e:2100::/48",
                 )
             ),
             Pair('"10.0.0.0/8", "172.16', '"172.16', "the network 10.0.0.0/8 isn't private"),
@@ -77,6 +67,18 @@ PAIRS = (
                 'IPv6Network("64:ff9b::/64")',
                 "addresses outside the NAT64 prefix are read as NAT64",
             ),
+        ),
+    ),
+    PairTable(
+        file="relay/kit/public_networks.py",
+        tests=("tests/relay/kit/test_public_networks.py",),
+        pairs=(
+            Pair('"2003::/18", ', '"2003::/16", ', "a network that nobody has been given is allowed"),
+            Pair('"2610::/23"', '"2610::/12"', "a network that nobody has been given is allowed"),
+            Pair('"2a10::/12", ', "", "an allocated network is refused"),
+            Pair('*("2001:3::/32", ', '*("2001::/32", "2001:3::/32", ', "Teredo is allowed"),
+            Pair("0x0000_5EFE", "0x0000_5EFF", "ISATAP is allowed"),
+            Pair("0x0200_0000", "0", "ISATAP with a global IPv4 address is allowed"),
         ),
     ),
     PairTable(

@@ -15,21 +15,42 @@ PAIRS = (
         ),
         pairs=(
             Pair(
-                "where s.token_hash = %(token)s and s.expires_at > now() and u.closed_at is null",
-                "where s.token_hash = %(token)s and u.closed_at is null",
+                "where s.token_hash = %(token)s and s.expires_at > now() and s.created_at",
+                "where s.token_hash = %(token)s and s.created_at",
                 "an expired session still works",
             ),
+            Pair("      and u.closed_at is null\n", "", "a session of a closed account still works"),
             Pair(
-                "where s.token_hash = %(token)s and s.expires_at > now() and u.closed_at is null",
-                "where s.token_hash = %(token)s and s.expires_at > now()",
-                "a session of a closed account still works",
+                " and s.created_at > now() - {format_interval(MAX_AGE)}\n",
+                "\n",
+                "a session from before the limit works for longer than 90 days",
+            ),
+            Pair(
+                "least(now() + %(lifetime)s, created_at + {format_interval(MAX_AGE)})",
+                "now() + %(lifetime)s",
+                "a visit extends a session beyond 90 days",
+            ),
+            Pair("MAX_AGE = timedelta(days=90)", "MAX_AGE = timedelta(days=92)", "a session works for over 90 days"),
+            Pair(
+                "\nFRESH_FOR = timedelta(minutes=15)",
+                "\nFRESH_FOR = timedelta(minutes=17)",
+                "a sign-in counts as recent for longer than 15 minutes",
+            ),
+            Pair(
+                "LINK_FRESH_FOR = timedelta(minutes=60)",
+                "LINK_FRESH_FOR = timedelta(minutes=62)",
+                "an owner's sign-in counts as recent for longer than 60 minutes",
             ),
             Pair(
                 "where token_hash = %(token)s and expires_at > now() and {is_before",
                 "where token_hash = %(token)s and {is_before",
                 "an expired session is extended",
             ),
-            Pair("expires_at = now() + %(lifetime)s", "expires_at = expires_at", "a visit doesn't extend the session"),
+            Pair(
+                "expires_at = least(now() + %(lifetime)s,",
+                "expires_at = least(expires_at,",
+                "a visit doesn't extend the session",
+            ),
             Pair("timedelta(days=30)", "timedelta(days=31)", "a session works for longer than 30 days"),
             Pair(
                 "u.disabled_at is not null as is_disabled",
@@ -254,6 +275,7 @@ PAIRS = (
                 'SESSION_COOKIE = "evconduit_sessions"',
                 "all users are signed out by an update",
             ),
+            Pair("find_ingress_user_id(request) is None and", "True and", "a cookie claims a host that others share"),
         ),
     ),
     PairTable(
@@ -264,6 +286,11 @@ PAIRS = (
                 "VISIT_COOKIE_SECONDS = 24 * 3600",
                 "VISIT_COOKIE_SECONDS = 25 * 3600",
                 "an abandoned visit is kept too long",
+            ),
+            Pair(
+                'f"form {kind} {value}"',
+                'f"form {value}"',
+                "a token is valid in another kind of session",
             ),
         ),
     ),

@@ -28,11 +28,18 @@ PAIRS = (
         ),
     ),
     PairTable(
+        file="relay/vehicles/places.py",
+        tests=("tests/relay/vehicles/test_places.py", *CORRECTIONS),
+        pairs=(
+            Pair("EARTH_RADIUS_M = 6_371_000.0", "EARTH_RADIUS_M = 6_771_000.0", "distances are 6 % too long"),
+            Pair("MIN_DRIVEN_KM = 0.5", "MIN_DRIVEN_KM = 0.4", "a movement that may be rounding counts"),
+            Pair("MIN_DRIVEN_KM = 0.5", "MIN_DRIVEN_KM = 0.6", "a movement of 0.5 km doesn't count"),
+        ),
+    ),
+    PairTable(
         file="relay/vehicles/plausibility/movement.py",
         tests=(*CORRECTIONS,),
         pairs=(
-            Pair("MIN_MOVED_KM = 0.5", "MIN_MOVED_KM = 0.4", "a movement that may be rounding counts"),
-            Pair("MIN_MOVED_KM = 0.5", "MIN_MOVED_KM = 0.6", "a movement of 0.5 km doesn't count"),
             Pair("MIN_MOVED_METRES = 200.0", "MIN_MOVED_METRES = 150.0", "a weak GPS signal counts as a movement"),
             Pair("MIN_MOVED_METRES = 200.0", "MIN_MOVED_METRES = 250.0", "a movement of 200 m doesn't count"),
         ),

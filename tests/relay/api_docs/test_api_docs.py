@@ -6,10 +6,11 @@ from contextlib import aclosing
 import pytest
 
 from relay.kit.problems import TITLES
-from tests.relay.api_docs.reference import REFERENCE_FILE, Example, find_differences, parse_body, parse_reference
+from relay.openapi.reference import Example, load_reference
+from tests.relay.api_docs.structures import find_differences, parse_body
 from tests.relay.support.feed import parse_events
 
-reference = parse_reference(REFERENCE_FILE.read_text(encoding="utf-8"))
+reference = load_reference()
 
 
 @pytest.mark.parametrize("example", reference.examples, ids=str)

@@ -27,6 +27,13 @@ async def create_key(window: Page, path: str) -> None:
     await window.wait_for_url(f"**{path}")
 
 
+async def open_reference(window: Page, path: str) -> None:
+    """Open the API reference, and one of its operations."""
+    await window.goto(path)
+    await window.get_by_role("button", name="Start or stop charging").first.click()
+    await window.get_by_role("button", name="Try it out").wait_for()
+
+
 async def request_link(window: Page, path: str) -> None:
     """Submit the sign-in form."""
     await window.goto(path)
@@ -37,12 +44,16 @@ async def request_link(window: Page, path: str) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Screenshot:
-    """One page to photograph. `user`: who is signed in (household, newcomer, or None); `reach` opens the page."""
+    """One page to photograph. `user`: who is signed in (household, newcomer, or None); `reach` opens the page.
+
+    `part` selects the element to photograph if the page is long.
+    """
 
     template: str
     path: str
     user: str | None = None
     reach: Callable[[Page, str], Awaitable[None]] = open_path
+    part: str | None = None
 
 
 def _screenshot(template: str, path: str, **options: Any) -> Screenshot:
@@ -74,6 +85,7 @@ SELF_HOSTED: Mapping[str, Screenshot] = {
     "profile": _screenshot("profile", "/profile", **HOUSEHOLD),
     "delete": _screenshot("profile_delete", "/profile/delete", **HOUSEHOLD),
     "consent": _screenshot("consent", CONSENT, **HOUSEHOLD),
+    "api-reference": _screenshot("api_reference", "/api/docs", reach=open_reference, part=".opblock.is-open"),
     "consent-refused": _screenshot("consent_refused", "/oauth/authorize?client_id=other"),
     "problem": _screenshot("problem", "/nowhere"),
 }

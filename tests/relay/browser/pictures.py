@@ -12,20 +12,24 @@ from playwright.async_api import Page
 from tests.relay.browser.gallery import SCHEMES, get_screenshot_path
 
 DESKTOP, PHONE = {"width": 1180, "height": 680}, {"width": 360, "height": 680}
-MAX_HEIGHT = 2400
+MAX_HEIGHT = 2200
 GAP, COLOURS = 24, 256
 BACKGROUND = {"light": "#c9d3e0", "dark": "#2b374b"}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 async def test_take_screenshots(gallery, scheme):
-    async for name, window in gallery.open_all(viewport=DESKTOP, color_scheme=scheme, reduced_motion="reduce"):
-        images = [await _capture(window, viewport) for viewport in (DESKTOP, PHONE)]
+    options = {"viewport": DESKTOP, "color_scheme": scheme, "reduced_motion": "reduce", "scripts": True}
+    async for name, window in gallery.open_all(**options):
+        part = gallery.screenshots[name].part
+        images = [await _capture(window, viewport, part) for viewport in (DESKTOP, PHONE)]
         _join(images, BACKGROUND[scheme]).save(get_screenshot_path(name, scheme), optimize=True)
 
 
-async def _capture(window: Page, viewport: dict[str, int]) -> Image.Image:
+async def _capture(window: Page, viewport: dict[str, int], part: str | None) -> Image.Image:
     await window.set_viewport_size(viewport)
+    if part is not None:
+        return Image.open(BytesIO(await window.locator(part).screenshot())).convert("RGB")
     # Make the window as tall as the page, so that full-height elements end where the page ends.
     height = await window.evaluate("document.documentElement.scrollHeight")
     await window.set_viewport_size({"width": viewport["width"], "height": height})

@@ -7,9 +7,11 @@ from itertools import islice
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.bus.listener_state import SELF_TEST_CHANNEL, ListenerState, ListenerTimings, iterate_reconnect_delays
-from relay.bus.waker import FEED_CHANNEL, INBOX_CHANNEL, MAX_IDS_PER_PAYLOAD, NotSentError, Waker, parse_hint
+from relay.bus.waker import FEED_CHANNEL, INBOX_CHANNEL, MAX_IDS_PER_PAYLOAD, NotSentError, Waker, parse_payload
 
 USERS = [UUID(int=number) for number in range(1, 500)]
 
@@ -43,21 +45,41 @@ def test_hint_goes_to_the_waker_of_its_channel():
     state.receive(FEED_CHANNEL, f"sender {USERS[0].hex}")
     state.receive("another channel", f"sender {USERS[0].hex}")
     state.receive(INBOX_CHANNEL, "")
+    state.receive(INBOX_CHANNEL, " \n ")
     state.receive(SELF_TEST_CHANNEL, "x")
     assert (feed_hints, inbox_hints) == ([frozenset(USERS[:1])], [])
 
 
 @pytest.mark.parametrize(
-    ("ids", "hint"),
+    ("payload", "sender", "hint"),
     [
-        ([], frozenset()),
-        ([USERS[0].hex], frozenset(USERS[:1])),
-        ([USERS[0].hex, USERS[1].hex], frozenset(USERS[:2])),
-        ([USERS[0].hex, "x"], None),
+        ("", "", frozenset()),
+        (" \t\n\u2003", "", frozenset()),
+        ("s", "s", frozenset()),
+        (f"s {USERS[0].hex}", "s", frozenset(USERS[:1])),
+        (f"s {USERS[0].hex}\n {USERS[1]}", "s", frozenset(USERS[:2])),
+        (f"s {USERS[0].hex} x", "s", None),
+        (f"s {USERS[0].hex}\x00", "s", None),
+        (" ".join(["s", *(user.hex for user in USERS[:240])]), "s", frozenset(USERS[:240])),
+        (" ".join(["s", *["0" * 32] * 241]), "s", None),
+        ("s " + "\N{GREEK SMALL LETTER ALPHA}" * 32, "s", None),
+        ("s" * 8000, "s" * 8000, frozenset()),
+        ("s" * 8001, "", None),
     ],
 )
-def test_malformed_id_means_all_users(ids, hint):
-    assert parse_hint(ids) == hint
+def test_payload_that_this_release_does_not_send_means_all_users(payload, sender, hint):
+    assert parse_payload(payload) == (sender, hint)
+
+
+@given(
+    st.one_of(st.text(), st.lists(st.text(st.characters(categories=["Z", "Nd", "Cc"])), max_size=300).map(" ".join)),
+    st.sampled_from([FEED_CHANNEL, INBOX_CHANNEL, SELF_TEST_CHANNEL, "", "x"]),
+)
+def test_no_payload_raises_and_every_hint_is_a_bounded_set_of_ids_or_all_users(payload, channel):
+    waker, hints = create_waker()
+    create_state(waker).receive(channel, payload)
+    assert all(hint is None or 0 < len(hint) <= MAX_IDS_PER_PAYLOAD for hint in hints)
+    assert not hints or channel == FEED_CHANNEL
 
 
 async def test_payloads_name_the_sender_and_fit_into_a_notification():

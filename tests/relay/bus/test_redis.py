@@ -66,6 +66,19 @@ async def test_hints_reach_other_processes_through_redis_once_and_not_the_sender
         assert there.hints[INBOX_CHANNEL] == [{one}]
 
 
+async def test_listener_survives_blank_and_hostile_messages(pool, redis, caplog):
+    caplog.set_level("INFO", "relay")
+    async with run_process(pool, redis) as here:
+        await wait_until_listening(here)
+        client = here.listener._client
+        for payload in (b"", b" ", b"\n\t", b"\xff\xfe\x00", b"x" * 1_000_000, b"s " + b"0" * 32 + b" \xc3", b"s {}"):
+            await client.publish(FEED_CHANNEL, payload)
+        await client.publish(FEED_CHANNEL, f"other {(last := uuid4())}")
+        await wait_until(lambda: {last} in here.hints[FEED_CHANNEL])
+        assert here.listener.status == "listening"
+    assert [record.message for record in caplog.records] == ["wake-up listener connected transport=redis"]
+
+
 async def test_while_redis_is_down_the_listener_polls_and_logs_one_warning(pool, redis, caplog):
     caplog.set_level("INFO", "relay")
     async with run_process(pool, redis) as here, run_process(pool, redis) as there:

@@ -92,6 +92,54 @@ async def test_malformed_payload_is_a_hint_for_all_users(pool):
     assert hints == [None]
 
 
+HOSTILE_PAYLOADS = [
+    " ",
+    "\t\n ",
+    "\N{NO-BREAK SPACE}",
+    "x" * 7999,
+    "--",
+    "s " + "0" * 32 + " \N{BOMB}",
+    "s {} []",
+]
+
+
+async def test_listener_survives_blank_and_hostile_notifications_of_any_login(pool, database_url, caplog):
+    caplog.set_level("INFO", "relay")
+    waker = Waker(pool, FEED_CHANNEL)
+    hints = Hints(waker)
+    listener = PostgresListener(database_url, pool, [waker])
+    async with (
+        run_in_background(listener.run()),
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other,
+    ):
+        await wait_until_status(listener, "listening")
+        await other.execute(sql.SQL("notify {}").format(sql.Identifier(FEED_CHANNEL)))
+        for payload in HOSTILE_PAYLOADS:
+            await other.execute("select pg_notify(%s, %s)", [FEED_CHANNEL, payload])
+        last = uuid4()
+        await other.execute("select pg_notify(%s, %s)", [FEED_CHANNEL, f"other {last}"])
+        await hints.wait_until(lambda hinted: {last} in hinted)
+        assert listener.status == "listening"
+    assert [record.message for record in caplog.records] == ["wake-up listener connected transport=postgres"]
+
+
+async def test_listener_reconnects_after_a_notification_that_is_not_text(pool, postgres, caplog):
+    with psycopg.connect(postgres, autocommit=True) as owner:
+        owner.execute("create database bytes template template0 encoding 'SQL_ASCII' locale 'C'")
+        conninfo = psycopg.conninfo.make_conninfo(postgres, dbname="bytes", client_encoding="SQL_ASCII")
+        try:
+            async with open_pool(conninfo, size=2) as bytes_pool:
+                listener = PostgresListener(conninfo, bytes_pool, [Waker(pool, FEED_CHANNEL)])
+                async with run_in_background(listener.run()):
+                    await wait_until_status(listener, "listening")
+                    async with bytes_pool.connection() as connection:
+                        await connection.execute(f"notify {FEED_CHANNEL}, E'\\xff'")
+                    await wait_until(lambda: "error=UnicodeDecodeError" in caplog.text)
+                    await wait_until_status(listener, "listening")
+        finally:
+            owner.execute("drop database bytes with (force)")
+
+
 async def test_hints_are_sent_again_after_a_failed_send(pool, database_url, caplog):
     waker = Waker(pool, FEED_CHANNEL)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:

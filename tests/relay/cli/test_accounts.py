@@ -44,18 +44,26 @@ def test_account_is_reconnected_only_to_somebody_who_claims_it(operator, databas
     assert (done.returncode, "reconnected" in done.stderr) == (0, True)
 
 
+CLOUD = {
+    "EVCONDUIT_MODE": "cloud",
+    "EVCONDUIT_SECRET_KEY": "k" * 32,
+    "SUPABASE_URL": "https://x.example",
+    "SUPABASE_ANON_KEY": "a",
+    "SUPABASE_SERVICE_ROLE_KEY": "s",
+}
+
+
 def test_database_refuses_another_mode_than_its_first(operator, database_url):
-    cloud = {"EVCONDUIT_MODE": "cloud", "EVCONDUIT_SECRET_KEY": "k" * 32, "DATABASE_URL": database_url}
-    cloud |= {"SUPABASE_URL": "https://x.example", "SUPABASE_ANON_KEY": "a", "SUPABASE_SERVICE_ROLE_KEY": "s"}
-    assert operator.run("user", "add", "me@example.org", **cloud).returncode == 0
+    assert operator.run("user", "add", "me@example.org", **CLOUD).returncode == 0
     other = operator.run("user", "add", "me@example.org", DATABASE_URL=database_url)
     assert other.returncode == 2
     assert "EVCONDUIT_MODE is self-hosted, but this database was set up as cloud" in other.stderr
 
 
 def test_address_shared_by_two_accounts_is_refused_with_their_ids(operator):
-    ids = {operator.run_checked("user", "add", "us@example.org") for _ in range(2)}
-    result = operator.run("key", "create", "--user", "us@example.org")
+    ids = {operator.run("user", "add", "us@example.org", **CLOUD).stdout.strip() for _ in range(2)}
+    assert len(ids) == 2
+    result = operator.run("key", "create", "--user", "us@example.org", **CLOUD)
     assert result.returncode == 2
     assert all(user_id in result.stderr for user_id in ids)
 

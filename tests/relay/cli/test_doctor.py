@@ -13,7 +13,25 @@ def test_doctor_fails_while_something_is_missing(new_operator):
     result = new_operator.run("doctor")
     assert result.returncode == 1
     assert "FAIL  Enode" in result.stdout
-    assert "ok    database: embedded" in result.stdout
+    assert "FAIL  database: there is no database in" in result.stdout
+    assert "not created yet" in result.stdout
+    assert not (new_operator.folder / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({}, "ok    address: http://127.0.0.1:8300, on this machine only"),
+        ({"EVCONDUIT_HOST": "192.168.1.5"}, "ok    address: http://192.168.1.5:8300"),
+        ({"EVCONDUIT_HOST": "0.0.0.0"}, "FAIL  address: EVCONDUIT_PUBLIC_URL isn't set"),
+        (
+            {"EVCONDUIT_HOST": "0.0.0.0", "EVCONDUIT_PUBLIC_URL": "https://r.example/"},
+            "ok    address: https://r.example",
+        ),
+    ],
+)
+def test_doctor_reports_an_address_that_other_machines_cannot_use(operator, settings, line):
+    assert line in operator.run("doctor", **settings).stdout
 
 
 @pytest.mark.parametrize(

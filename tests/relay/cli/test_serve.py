@@ -43,6 +43,7 @@ def wait_until_ready(port, process):
 
 
 def test_new_relay_serves_an_account_and_stops_cleanly(new_operator, port):
+    new_operator.run_checked("init")
     user_id = new_operator.run_checked("user", "add", "me@example.org", "--name", "Me", "--language", "de-AT")
     key = new_operator.run_checked("key", "create", "--user", "ME@example.org", "--name", "Home")
     with new_operator.serve(port) as relay:

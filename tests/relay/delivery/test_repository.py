@@ -117,7 +117,7 @@ async def test_tests_of_an_endpoint_are_throttled_separately(connection, users):
     assert await claim_test_message(connection, ada.credential, min_interval=MINUTE) is None
     assert await claim_test_message(connection, uuid4(), min_interval=MINUTE) is None
     assert await claim_test_message(connection, bob.credential, min_interval=MINUTE) is not None
-    classic = await find_newest_classic_endpoint(connection, ada.id)
+    classic = await find_newest_classic_endpoint(connection, ada.credential)
     assert [await claim_classic_test(connection, classic.id, min_interval=MINUTE) for _ in range(2)] == [True, False]
     await connection.execute("update endpoints set tested_at = now() - interval '61 s'")
     assert await claim_test_message(connection, ada.credential, min_interval=MINUTE) is not None
@@ -136,10 +136,14 @@ async def test_classic_endpoints_are_listed_oldest_first_and_the_newest_is_teste
     ada, bob = users
     for webhook_id in ("w0", "w2"):
         await register(connection, ada, webhook_id)
-    assert [endpoint.webhook_id for endpoint in await list_classic_endpoints(connection, ada.id)] == ["w1", "w0", "w2"]
-    newest = await find_newest_classic_endpoint(connection, ada.id)
-    assert newest.id == (await list_classic_endpoints(connection, ada.id))[-1].id
-    assert [endpoint.webhook_id for endpoint in await list_classic_endpoints(connection, bob.id)] == ["w1"]
+    assert [endpoint.webhook_id for endpoint in await list_classic_endpoints(connection, ada.credential)] == [
+        "w1",
+        "w0",
+        "w2",
+    ]
+    newest = await find_newest_classic_endpoint(connection, ada.credential)
+    assert newest.id == (await list_classic_endpoints(connection, ada.credential))[-1].id
+    assert [endpoint.webhook_id for endpoint in await list_classic_endpoints(connection, bob.credential)] == ["w1"]
     assert await find_newest_classic_endpoint(connection, uuid4()) is None
 
 
@@ -147,8 +151,8 @@ async def test_classic_endpoints_are_listed_oldest_first_and_the_newest_is_teste
 async def test_classic_endpoints_are_deleted_one_by_one_or_all_of_a_user(connection, users, webhook_id, deleted):
     ada, bob = users
     await register(connection, ada, "w2")
-    assert await delete_classic_endpoints(connection, ada.id, webhook_id) == deleted
-    assert len(await list_classic_endpoints(connection, ada.id)) == 2 - deleted
+    assert await delete_classic_endpoints(connection, ada.credential, webhook_id) == deleted
+    assert len(await list_classic_endpoints(connection, ada.credential)) == 2 - deleted
     assert await list_endpoints(connection) >= {(ada.id, "v2"), (bob.id, "v2"), (bob.id, "w1")}
 
 
@@ -181,6 +185,6 @@ async def test_twenty_classic_endpoints_are_kept_and_the_oldest_goes_first(conne
     ada, bob = users
     for number in range(21):
         await register(connection, ada, f"n{number:02}")
-    names = [endpoint.webhook_id for endpoint in await list_classic_endpoints(connection, ada.id)]
+    names = [endpoint.webhook_id for endpoint in await list_classic_endpoints(connection, ada.credential)]
     assert names == [f"n{number:02}" for number in range(1, 21)]
-    assert len(await list_classic_endpoints(connection, bob.id)) == 1
+    assert len(await list_classic_endpoints(connection, bob.credential)) == 1

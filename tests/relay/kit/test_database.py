@@ -82,10 +82,12 @@ async def test_error_for_an_unreachable_server_names_it_without_the_password():
 
 async def test_error_for_a_database_without_the_relays_role_names_the_command_to_run(postgres):
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("create role unrelated_role login")
+        connection.execute("create role unrelated_role login password 'unrelated'")
     with pytest.raises(OperatorError, match="run `evconduit migrate` as its owner"):
         async with open_pool(
-            psycopg.conninfo.make_conninfo(postgres, user="unrelated_role"), size=1, connect_seconds=0.5
+            psycopg.conninfo.make_conninfo(postgres, user="unrelated_role", password="unrelated"),
+            size=1,
+            connect_seconds=0.5,
         ):
             pass
 

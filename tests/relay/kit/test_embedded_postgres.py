@@ -36,15 +36,6 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-@pytest.fixture(scope="module")
-def stopped_cluster(tmp_path_factory):
-    """The data folder of a new cluster, to be copied: creating one takes longer."""
-    with open_memory_folder(tmp_path_factory.mktemp("cluster")) as folder:
-        with EmbeddedPostgres(folder).lease():
-            pass
-        yield folder / "data"
-
-
 @pytest.fixture
 def parent(tmp_path):
     """An empty folder."""

@@ -6,6 +6,7 @@ import pytest
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import PlainTextResponse
 from psycopg_pool import PoolTimeout
+from starlette.requests import ClientDisconnect
 
 from relay.kit.problem_responses import INTERNAL_ERROR_DETAIL, install_handlers, render_problem
 from relay.kit.problems import TITLES, Problem
@@ -34,6 +35,7 @@ async def get(raised, path="/", method="GET", **options):
         (HTTPException(405, "x"), 405, "method-not-allowed", "x"),
         (HTTPException(413, "x"), 413, "too-large", "x"),
         (HTTPException(400, "x"), 400, "invalid-request", "x"),
+        (ClientDisconnect(), 400, "invalid-request", "The connection closed before the body's end."),
         (psycopg.OperationalError("secret"), 503, "unavailable", "The database doesn't respond. Try again."),
         (PoolTimeout("secret"), 503, "unavailable", "The database doesn't respond. Try again."),
         (psycopg.errors.UniqueViolation("secret"), 500, "internal", INTERNAL_ERROR_DETAIL),

@@ -101,3 +101,22 @@ def test_default_is_60_calls_a_minute_for_each_of_10_000_callers():
     rate_limiter.check("one more")  # drops caller 1, as caller 0 has called since
     assert count_allowed(rate_limiter, 0, 1) == 0
     assert count_allowed(rate_limiter, 1, 100) == 60
+
+
+def test_asking_whether_a_call_is_available_counts_nothing():
+    clock = FakeClock()
+    rate_limiter = RateLimiter(per_minute=2, counted="attempts", monotonic=clock)
+    for _ in range(5):
+        rate_limiter.require_available("a")
+    rate_limiter.check("a")
+    rate_limiter.require_available("a")
+    rate_limiter.check("a")
+    with pytest.raises(Problem, match="Only 2 attempts a minute") as raised:
+        rate_limiter.require_available("a")
+    assert raised.value.headers == {"Retry-After": "30"}
+    rate_limiter.require_available("b")
+    clock.now = 30.0
+    rate_limiter.require_available("a")
+    clock.now = 1000.0
+    rate_limiter.require_available("a")
+    assert count_allowed(rate_limiter, "a", 3) == 2

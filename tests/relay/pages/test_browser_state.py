@@ -13,7 +13,6 @@ from relay.kit.problems import Problem
 from relay.pages.cookies import (
     SESSION_COOKIE,
     VISIT_COOKIE,
-    get_cookie_name,
     read_cookie,
     set_cookie,
     set_flash_cookie,
@@ -33,8 +32,8 @@ def create_request(cookies="", ingress_user=None, root_path="", **headers):
     return Request({"type": "http", "headers": raw, "state": state, "root_path": root_path})
 
 
-def sign(binding):
-    return hmac.new(KEY, b"form " + binding.encode(), hashlib.sha256).hexdigest()
+def sign(kind, value):
+    return hmac.new(KEY, f"form {kind} {value}".encode(), hashlib.sha256).hexdigest()
 
 
 def get_set_cookie(response):
@@ -64,22 +63,32 @@ def test_cookie_of_another_length_limit():
     assert read_cookie(request, HTTP, "evconduit_next", max_length=3) is None
 
 
+PREFIX = "/api/hassio_ingress/a"
+INGRESS = {"ingress_user": "0" * 32, "root_path": PREFIX}
+
+
 @pytest.mark.parametrize(
-    ("runtime", "name", "attributes"),
+    ("runtime", "place", "name", "path", "is_secure"),
     [
-        (HTTP, "evconduit_session", {"HttpOnly", "Max-Age=60", "Path=/", "SameSite=lax"}),
-        (HTTPS, "__Host-evconduit_session", {"HttpOnly", "Max-Age=60", "Path=/", "SameSite=lax", "Secure"}),
+        (HTTP, {}, "evconduit_session", "/", False),
+        (HTTPS, {}, "__Host-evconduit_session", "/", True),
+        (HTTP, {"root_path": "/evc"}, "evconduit_session", "/evc/", False),
+        (HTTPS, {"root_path": "/evc"}, "__Secure-evconduit_session", "/evc/", True),
+        (HTTP, {"x_forwarded_proto": "https"}, "evconduit_session", "/", False),
+        (HTTP, INGRESS, "evconduit_session", f"{PREFIX}/", False),
+        (HTTPS, INGRESS, "evconduit_session", f"{PREFIX}/", False),
+        (HTTP, INGRESS | {"x_forwarded_proto": "https"}, "__Secure-evconduit_session", f"{PREFIX}/", True),
+        # Home Assistant may leave the prefix out, but the host is never the relay's alone.
+        (HTTP, {"ingress_user": "0" * 32, "x_forwarded_proto": "https"}, "__Secure-evconduit_session", "/", True),
     ],
 )
-def test_cookie_is_hidden_from_scripts_and_other_sites(runtime, name, attributes):
-    response = Response()
-    set_cookie(response, runtime, SESSION_COOKIE, "value", max_age=60)
+def test_cookie_has_the_prefix_path_and_attributes_of_its_place(runtime, place, name, path, is_secure):
+    request, response = create_request(**place), Response()
+    set_cookie(request, response, runtime, SESSION_COOKIE, "value", max_age=60)
     first, *rest = get_set_cookie(response)
-    assert (first, set(rest)) == (f"{name}=value", attributes)
-    assert get_cookie_name(SESSION_COOKIE, https=runtime.is_https) == name
-
-
-PREFIX = "/api/hassio_ingress/a"
+    expected = {"HttpOnly", "Max-Age=60", f"Path={path}", "SameSite=lax", *(["Secure"] if is_secure else [])}
+    assert (first, set(rest)) == (f"{name}=value", expected)
+    assert read_cookie(create_request(f"{name}=value", **place), runtime, SESSION_COOKIE) == "value"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +96,7 @@ PREFIX = "/api/hassio_ingress/a"
     [
         (HTTP, {}, "x", "flash=x", {"Path=/", "Max-Age=60"}),
         (HTTPS, {}, "x", "__Host-flash=x", {"Path=/", "Max-Age=60", "Secure"}),
-        (HTTPS, {"ingress_user": "0" * 32, "root_path": PREFIX}, "x", "flash=x", {f"Path={PREFIX}/", "Max-Age=60"}),
+        (HTTPS, INGRESS, "x", "flash=x", {f"Path={PREFIX}/", "Max-Age=60"}),
         (HTTP, {}, "", 'flash=""', {"Path=/", "Max-Age=0"}),
     ],
 )
@@ -114,14 +123,18 @@ def test_only_requests_from_the_relays_own_pages_are_same_site(site, expected):
     headers = {} if site is None else {"sec_fetch_site": site}
     request = create_request("evconduit_session=s", **headers)
     assert is_cross_site(request) is expected
-    assert is_valid_csrf_token(request, HTTP, sign("s")) is not expected
+    assert is_valid_csrf_token(request, HTTP, sign("session", "s")) is not expected
+
+
+def sign_as_other_kinds(kind, value):
+    return [sign(other, value) for other in {"session", "visit", "ingress"} - {kind}]
 
 
 BINDINGS = [
-    ("evconduit_session=s", None, "s"),
-    ("evconduit_visit=v", None, "v"),
-    ("evconduit_visit=v; evconduit_session=s", None, "s"),
-    ("evconduit_session=s", "f" * 32, "ingress " + "f" * 32),
+    ("evconduit_session=s", None, ("session", "s")),
+    ("evconduit_visit=v", None, ("visit", "v")),
+    ("evconduit_visit=v; evconduit_session=s", None, ("session", "s")),
+    ("evconduit_session=s", "f" * 32, ("ingress", "f" * 32)),
 ]
 
 
@@ -129,9 +142,17 @@ BINDINGS = [
 def test_csrf_token_is_bound_to_session_visit_or_ingress_user(cookies, ingress_user, binding):
     request = create_request(cookies, ingress_user)
     token = get_csrf_token(request, HTTP)
-    assert token == sign(binding)
+    assert token == sign(*binding)
     assert is_valid_csrf_token(request, HTTP, token)
-    for wrong in (sign("other"), token[:-1], token + "0", "", token.upper(), "é"):
+    for wrong in (
+        sign(binding[0], "other"),
+        *sign_as_other_kinds(*binding),
+        token[:-1],
+        token + "0",
+        "",
+        token.upper(),
+        "é",
+    ):
         assert not is_valid_csrf_token(request, HTTP, wrong)
     response = Response()
     set_visit_cookie(request, response, HTTP)
@@ -153,7 +174,7 @@ def test_browser_without_cookies_begins_a_visit_of_a_day():
     set_visit_cookie(request, response, HTTP)
     first, *rest = get_set_cookie(response)
     name, _, visit = first.partition("=")
-    assert (name, sign(visit), len(visit)) == (VISIT_COOKIE, token, 43)
+    assert (name, sign("visit", visit), len(visit)) == (VISIT_COOKIE, token, 43)
     assert "Max-Age=86400" in rest
     assert is_valid_csrf_token(create_request(first), HTTP, token)
 

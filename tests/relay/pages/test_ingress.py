@@ -7,6 +7,7 @@ import pytest
 
 from relay.app import create_app
 from relay.identity.credentials import API_KEY_PATTERN
+from relay.identity.sign_in_links import create_sign_in_link
 from relay.kit.ingress import SUPERVISOR_ADDRESS
 from tests.relay.pages.conftest import Browser
 
@@ -114,3 +115,37 @@ async def test_ingress_headers_are_ignored_on_the_public_port(open_through_ingre
 async def test_invalid_ingress_prefix_is_ignored(open_through_ingress, path):
     async with open_through_ingress(**{"X-Ingress-Path": path}) as browser:
         assert 'href="/static/style.css"' in (await browser.get("/home")).text
+
+
+@pytest.mark.parametrize("value", ["ingress {user}", "{user}"])
+async def test_form_token_of_a_visitor_whose_cookie_names_the_ingress_user_is_refused_behind_ingress(
+    open_through_ingress, owner, value
+):
+    link = await create_sign_in_link(owner, None)
+    visit = value.format(user=INGRESS_HEADERS["X-Remote-User-Id"])
+    async with open_through_ingress(port=8300) as visitor, open_through_ingress() as browser:
+        page = await visitor.get(f"/sign-in/link/{link}", headers={"Cookie": f'evconduit_visit="{visit}"'})
+        [token] = re.findall(r'name="csrf" value="([0-9a-f]{64})"', page.text)
+        assert (await browser.post("/sign-out", data={"csrf": token})).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("proto", "name", "is_secure"),
+    [
+        ("https", "__Secure-evconduit_notice", True),
+        ("HTTPS, http", "__Secure-evconduit_notice", True),
+        ("http", "evconduit_notice", False),
+        ("http, https", "evconduit_notice", False),
+    ],
+)
+async def test_cookies_behind_ingress_are_secure_where_home_assistant_is_opened_by_https(
+    open_through_ingress, proto, name, is_secure
+):
+    async with open_through_ingress(**{"X-Forwarded-Proto": proto}) as browser:
+        sent = await browser.submit("/profile", name="Kim", language="en-US")
+        cookie = sent.headers["set-cookie"]
+        assert cookie.startswith(f"{name}=")
+        assert f"Path={INGRESS_HEADERS['X-Ingress-Path']}/" in cookie
+        assert ("Secure" in cookie.split("; ")) is is_secure
+        shown = await browser.get("/profile", headers={"Cookie": cookie.partition(";")[0]})
+        assert "Saved." in shown.text

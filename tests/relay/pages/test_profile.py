@@ -79,3 +79,8 @@ async def test_account_is_not_deleted_when_another_word_is_typed(sign_in, accoun
     assert answer.status_code == 422
     assert "Type the word exactly" in answer.text
     assert (await opened.get("/home")).status_code == 200
+
+
+async def test_profile_shows_the_id_by_which_commands_name_the_account(sign_in, account):
+    browser = await sign_in(account.user_id)
+    assert f"<code>{account.user_id}</code>" in (await browser.get("/profile")).text

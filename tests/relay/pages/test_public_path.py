@@ -99,6 +99,16 @@ async def test_oauth_metadata_and_api_are_below_the_path(browser):
     assert (await browser.get(f"{PREFIX}/api/unknown")).json()["status"] == 404
 
 
+async def test_oauth_metadata_is_also_where_rfc_8414_puts_it(browser, app):
+    """Before the path of the address: a proxy that passes that address on needs no rewriting."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as client:
+        metadata = (await client.get(f"/.well-known/oauth-authorization-server{PREFIX}")).json()
+        assert metadata == (await browser.get(f"{PREFIX}/.well-known/oauth-authorization-server")).json()
+        for other in ("/other", "", PREFIX + "/x"):
+            answer = await client.get(f"/.well-known/oauth-authorization-server/{other}")
+            assert answer.status_code == 404
+
+
 async def test_relay_also_answers_without_the_proxy(app):
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8300") as client:
         assert (await client.get("/api/health/live")).status_code == 200
@@ -110,3 +120,10 @@ async def test_webhook_may_be_larger_than_other_bodies(browser):
     headers = {"Content-Type": "application/json"}
     too_large = await browser.post(f"{PREFIX}/api/user/link-vehicle", content=body, headers=headers)
     assert too_large.status_code == 413
+
+
+async def test_cookies_below_a_path_belong_to_that_path_and_need_https(signed_in_browser):
+    cookies = {cookie.name: cookie for cookie in signed_in_browser.cookies.jar}
+    assert "__Secure-evconduit_session" in cookies
+    assert {(cookie.path, cookie.secure) for cookie in cookies.values()} == {(f"{PREFIX}/", True)}
+    assert (await signed_in_browser.get(f"{PREFIX}/home")).status_code == 200

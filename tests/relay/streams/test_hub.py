@@ -241,6 +241,31 @@ async def test_close_sends_queued_events_then_bye_and_refuses_new_streams(pool):
     assert (raised.value.status, raised.value.headers["Retry-After"]) == (503, "3")
 
 
+async def test_hint_of_a_revocation_requests_a_recheck_of_those_streams_and_ends_none(pool):
+    ada, bob = await add_user(pool), await add_user(pool)
+    hub = Hub(create_feed_reader(pool))
+    with (
+        hub.open_listener(ada.id, ada.credential) as first,
+        hub.open_listener(ada.id, uuid4()) as second,
+        hub.open_listener(bob.id, bob.credential) as third,
+    ):
+        listeners = (first, second, third)
+        for hint, requested in (
+            (None, [False, False, False]),
+            (frozenset([ada.credential]), [True, False, False]),
+            (frozenset([ada.id, uuid4()]), [True, True, False]),
+        ):
+            hub.receive_revoked(hint)
+            assert [listener._recheck_requested.is_set() for listener in listeners] == requested
+        await first.wait_for_recheck(3600)
+        assert not first._recheck_requested.is_set()
+        await first.wait_for_recheck(0)
+        for listener in listeners:
+            await start_listener(pool, listener)
+            listener.send_message(AccountMessage(record={}))
+            assert [event.name for event in parse_events(await listener.receive())] == ["account"]
+
+
 async def test_revocation_ends_only_streams_of_that_credential_or_user(pool):
     ada, bob = await add_user(pool), await add_user(pool)
     hub = Hub(create_feed_reader(pool))

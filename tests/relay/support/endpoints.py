@@ -1,14 +1,14 @@
 """A webhook receiver on loopback that answers as a test wants, and a runtime and API client for endpoint tests."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 import httpx
 from aiohttp import web
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from relay.bus.waker import FEED_CHANNEL, Waker
 from relay.kit import problem_responses
@@ -17,6 +17,7 @@ from relay.kit.outbound import OutboundClient, OutboundTimeouts
 from relay.kit.outbound_rules import OutboundRules
 from relay.streams.hub import Hub
 from relay.usecases.calls.runtime import Runtime
+from relay.usecases.classic import send_test_webhook, webhook_routes
 from relay.usecases.endpoints import register_endpoint
 from relay.usecases.feed import account_and_vehicles
 from relay.usecases.feed.reader import create_feed_reader
@@ -120,13 +121,27 @@ def make_runtime(pool, outbound) -> Runtime:
 @asynccontextmanager
 async def open_api_client(runtime: Runtime):
     """Open a client that calls the endpoint and account routes in-process."""
+    routers = (register_endpoint.router, account_and_vehicles.router)
+    async with _open_client(runtime, routers, "http://relay/api/ha/v2") as client:
+        yield client
+
+
+@asynccontextmanager
+async def open_classic_client(runtime: Runtime):
+    """Open a client that calls the classic webhook routes in-process."""
+    routers = (webhook_routes.router, send_test_webhook.router)
+    async with _open_client(runtime, routers, "http://relay/api/ha/webhook") as client:
+        yield client
+
+
+@asynccontextmanager
+async def _open_client(runtime: Runtime, routers: Iterable[APIRouter], base_url: str):
     app = FastAPI()
-    for router in (register_endpoint.router, account_and_vehicles.router):
+    for router in routers:
         app.include_router(router)
     problem_responses.install_handlers(app)
     app.state.runtime = runtime
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://relay/api/ha/v2") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=base_url) as client:
         yield client
 
 

@@ -54,10 +54,16 @@ class User:
 
 
 async def add_user(pool: Pool, *, plan: str = "pro", scopes: tuple[str, ...] = ("read", "control")) -> User:
-    key = generate_api_key()
     async with pool.connection() as connection:
         user_id = await fetch_value(connection, "insert into users (name, plan) values ('Ada', %s) returning id", plan)
         await connection.execute("insert into feeds (user_id) values (%s)", [user_id])
+    return await add_installation(pool, user_id, scopes=scopes)
+
+
+async def add_installation(pool: Pool, user_id: UUID, *, scopes: tuple[str, ...] = ("read", "control")) -> User:
+    """Give the user another API key; returns the user with that key."""
+    key = generate_api_key()
+    async with pool.connection() as connection:
         credential = await fetch_value(
             connection,
             "insert into api_keys (user_id, name, key_hash, prefix, scopes)"

@@ -6,27 +6,23 @@ from contextlib import asynccontextmanager
 from socket import socket
 from typing import Any, Literal
 
-import uvicorn
 from fastapi import FastAPI
 
-from relay.server import open_listening_socket
-
-
-class _ServerWithoutSignalHandlers(uvicorn.Server):
-    def install_signal_handlers(self) -> None:
-        """Do nothing: pytest handles signals."""
+from relay.kit.http_limits import HttpLimits
+from relay.server import RelayServer, open_listening_socket
 
 
 @asynccontextmanager
 async def serve_app(
-    app: Any, listening: socket | None = None, *, lifespan: Literal["on", "off"] = "off"
+    app: Any,
+    listening: socket | None = None,
+    *,
+    lifespan: Literal["on", "off"] = "off",
+    limits: HttpLimits | None = None,
 ) -> AsyncIterator[str]:
     """Serve until the block ends; yields the URL once the app answers."""
     listening = listening or open_listening_socket("127.0.0.1", 0)
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan=lifespan, ws="none", timeout_graceful_shutdown=1
-    )
-    server = _ServerWithoutSignalHandlers(config)
+    server = RelayServer(app, limits=limits, grace_seconds=1, lifespan=lifespan)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     async with asyncio.timeout(30):
         while not server.started:
@@ -41,7 +37,7 @@ async def serve_app(
         listening.close()
 
 
-async def _close_connections(server: uvicorn.Server) -> None:
+async def _close_connections(server: RelayServer) -> None:
     """Close the connections that the server's shutdown left open: on a loaded machine its time limit is too short."""
     async with asyncio.timeout(30):
         while connections := server.server_state.connections:

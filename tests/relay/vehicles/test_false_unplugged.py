@@ -290,3 +290,42 @@ def test_another_vehicle_is_held_while_its_charger_is_named():
     assert vehicle.is_held
     vehicle.report_charge("UNPLUGGED", 20)
     assert not vehicle.is_held
+
+
+CHARGER = "d5bd4771-864e-4ca5-b913-dfb5cdd34bf3"
+
+
+@pytest.mark.parametrize("state", ["PLUGGED_IN:STOPPED", "PLUGGED_IN:INITIALIZING", "PLUGGED_IN:NO_POWER"])
+def test_vehicle_that_is_not_full_is_held_as_stopped_while_its_charger_is_named(state):
+    vehicle = CorrectedVehicle(vendor="KIA")
+    vehicle.report_charge(state, 0, level=60, pluggedInChargerId=CHARGER)
+    charge = vehicle.report_charge("UNPLUGGED", 10, level=60, pluggedInChargerId=CHARGER)
+    assert vehicle.is_held
+    assert charge["powerDeliveryState"] == "PLUGGED_IN:STOPPED"
+
+
+@pytest.mark.parametrize("before", ["UNPLUGGED", None])
+def test_charger_that_appears_proves_that_the_cable_is_in(before):
+    vehicle = CorrectedVehicle(vendor="KIA")
+    if before:
+        vehicle.report_charge(before, 0)
+    vehicle.report_charge("UNPLUGGED", 10, pluggedInChargerId=CHARGER)
+    assert vehicle.is_held
+    vehicle.report_charge("UNPLUGGED", 20, pluggedInChargerId=CHARGER)
+    assert vehicle.is_held
+
+
+def test_charger_that_is_still_named_on_a_drive_proves_nothing():
+    vehicle = CorrectedVehicle(vendor="KIA")
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 0, pluggedInChargerId=CHARGER)
+    for minutes in (10, 20, 30):
+        vehicle.report_charge("UNPLUGGED", minutes, km=1000.0 + minutes, pluggedInChargerId=CHARGER)
+        assert not vehicle.is_held
+
+
+@pytest.mark.parametrize(("place", "km", "held"), [((52.0, 5.0), None, True), ((None, None), None, False)])
+def test_vehicle_that_stands_at_its_charger_may_use_energy(place, km, held):
+    vehicle = CorrectedVehicle(vendor="KIA")
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 0, km=km, place=place, pluggedInChargerId=CHARGER)
+    vehicle.report_charge("UNPLUGGED", 120, level=76, km=km, place=place, pluggedInChargerId=CHARGER)
+    assert vehicle.is_held is held

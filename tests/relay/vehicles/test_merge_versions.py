@@ -268,6 +268,43 @@ def test_unknown_group_of_a_vehicle_that_cannot_be_reached_erases_nothing(name, 
         assert (merged[name], merged["isReachable"]) == (make_group("known", 5), reachable)
 
 
+READINGS = {"isPluggedIn": True, "isCharging": True, "batteryLevel": 72, "range": 300, "pluggedInChargerId": "charger"}
+NO_READINGS = dict.fromkeys(READINGS) | {"powerDeliveryState": "UNKNOWN", "isFullyCharged": False}
+
+
+@pytest.mark.parametrize("reachable", [False, None])
+@pytest.mark.parametrize(
+    "settings",
+    [{"batteryCapacity": 64}, {"chargeLimit": 80}, {"maxCurrent": 16}, {"batteryCapacity": 64, "chargeLimit": 90}],
+    ids=str,
+)
+def test_settings_that_are_known_while_the_vehicle_cannot_be_reached_do_not_erase_its_readings(settings, reachable):
+    state = READINGS | {"batteryCapacity": 60, "chargeLimit": 100, "maxCurrent": None}
+    known = make_report(5, 1, isReachable=True, chargeState=state | {"lastUpdated": text(5)})
+    asleep = make_report(9, 2, isReachable=reachable, chargeState={**NO_READINGS, **settings, "lastUpdated": text(9)})
+    older = make_report(4, 3, isReachable=True, chargeState=state | {"batteryLevel": 10, "lastUpdated": text(4)})
+    expected = {**state, **settings, "lastUpdated": text(5)}
+    for order in ((known, asleep), (asleep, known), (asleep, older, known), (older, asleep, known, asleep)):
+        assert merge_all(*order)["chargeState"] == expected
+    awake = make_report(12, 4, isReachable=True, chargeState=state | {"lastUpdated": text(12)})
+    assert merge_all(known, asleep, awake)["chargeState"] == state | {"lastUpdated": text(12)}
+
+
+@pytest.mark.parametrize(
+    ("name", "readings", "derived"),
+    [
+        ("chargeState", {"batteryLevel": 72, "pluggedInChargerId": None}, {"pluggedInChargerId": "charger"}),
+        ("location", {"latitude": 52.1, "longitude": 5.1, "id": None}, {"id": "home"}),
+    ],
+)
+def test_members_that_enode_derives_do_not_erase_the_readings_of_a_vehicle_that_cannot_be_reached(
+    name, readings, derived
+):
+    known = make_report(5, 1, isReachable=True, **{name: readings | {"lastUpdated": text(5)}})
+    asleep = make_report(9, 2, isReachable=False, **{name: dict.fromkeys(readings) | derived})
+    assert merge_all(known, asleep)[name] == merge_all(asleep, known)[name] == readings | {"lastUpdated": text(5)}
+
+
 @pytest.mark.parametrize(
     ("members", "group"),
     [
@@ -275,7 +312,9 @@ def test_unknown_group_of_a_vehicle_that_cannot_be_reached_erases_nothing(name, 
         pytest.param({}, UNKNOWN_GROUPS["chargeState"], id="a report that doesn't say whether it is reachable"),
         pytest.param({"isReachable": False, "scopes": [PLACE]}, UNKNOWN_GROUPS["chargeState"], id="a revoked scope"),
         pytest.param({"isReachable": False, "scopes": []}, UNKNOWN_GROUPS["chargeState"], id="all scopes revoked"),
-        pytest.param({"isReachable": False}, {"batteryLevel": None, "chargeLimit": 80}, id="a member that is known"),
+        pytest.param({"isReachable": False}, {"batteryLevel": 50, "chargeLimit": 80}, id="a member that is known"),
+        pytest.param({"isReachable": False}, {"batteryLevel": None, "isFullyCharged": True}, id="a full battery"),
+        pytest.param({"isReachable": False}, {"batteryLevel": None, "range": 0}, id="a range of zero"),
         pytest.param({"isReachable": False}, {"isCharging": False}, id="a flag that is false"),
         pytest.param({"isReachable": False}, "odd", id="a group that is no object"),
     ],

@@ -14,7 +14,7 @@ from relay.usecases.access.list_installations import (
     list_installations,
 )
 
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 INSTALLATION = {
     "id": UUID(int=1),
     "kind": "key",

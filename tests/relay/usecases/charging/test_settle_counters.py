@@ -8,11 +8,9 @@ from relay.usecases.charging.settle_counters import settle_counters
 from tests.relay.support.charging_events import get_energy, make_charging, make_stopped
 from tests.relay.support.enode_events import make_pipeline
 
-NOW = datetime.now(UTC)
-
 
 def ago(minutes):
-    return NOW - timedelta(minutes=minutes)
+    return datetime.now(UTC) - timedelta(minutes=minutes)
 
 
 @pytest.fixture
@@ -22,9 +20,10 @@ async def pipeline(pool):
 
 async def charge(pipeline, *, until):
     """Charge 7.2 kW for half an hour that ended `until` minutes ago, and return the vehicle's record of energy."""
+    stopped_at = ago(until)
     for minutes, level in ((30, 40), (20, 42), (10, 45)):
-        await pipeline.process_update("car", ago(until + minutes), **make_charging(level))
-    await pipeline.process_update("car", ago(until), **make_stopped(47))
+        await pipeline.process_update("car", stopped_at - timedelta(minutes=minutes), **make_charging(level))
+    await pipeline.process_update("car", stopped_at, **make_stopped(47))
     return await get_energy(pipeline)
 
 
@@ -46,8 +45,9 @@ async def test_last_ten_minutes_of_a_charge_are_shown_later_with_a_new_revision(
 
 
 async def test_open_charge_lags_behind_its_newest_sample_even_if_that_is_old(pipeline):
-    for minutes, level in ((60, 40), (50, 42), (40, 45)):
-        await pipeline.process_update("car", ago(minutes), **make_charging(level))
+    started_at = ago(60)
+    for minutes, level in ((0, 40), (10, 42), (20, 45)):
+        await pipeline.process_update("car", started_at + timedelta(minutes=minutes), **make_charging(level))
     assert (await get_energy(pipeline))["lifetime_kwh"] == 1.2
 
 

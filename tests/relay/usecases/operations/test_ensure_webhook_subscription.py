@@ -1,5 +1,6 @@
 """Our webhook subscription at Enode, with the real gateway and a test double of Enode's /webhooks."""
 
+import hashlib
 import json
 from itertools import count
 
@@ -11,9 +12,11 @@ from relay.usecases.operations.ensure_webhook_subscription import (
     DesiredWebhookSubscription,
     ensure_webhook_subscription,
 )
+from tests.relay.support.feed import fetch_value
 
 TOKEN = {"access_token": "t", "expires_in": 3599, "scope": "", "token_type": "bearer"}
 URL, SECRET = "https://relay.example.org/api/webhook/enode", "a secret of ours"
+KEY = b"k" * 32
 
 
 class Webhooks:
@@ -61,11 +64,10 @@ async def ensure(pool, webhooks):
     async with httpx.AsyncClient(transport=httpx.MockTransport(webhooks.handle)) as http:
         enode = EnodeClient(http, config)
 
-        async def ensure(*, url=URL, secret=SECRET):
+        async def ensure(*, url=URL, secret=SECRET, key=KEY):
             webhooks.requests.clear()
-            return await ensure_webhook_subscription(
-                pool, enode, DesiredWebhookSubscription(account_id="default", url=url, secret=secret)
-            )
+            desired = DesiredWebhookSubscription(account_id="default", url=url, secret=secret, key=key)
+            return await ensure_webhook_subscription(pool, enode, desired)
 
         yield ensure
 
@@ -96,6 +98,30 @@ async def test_new_secret_is_sent_to_enode(ensure, webhooks):
     await ensure()
     await ensure(secret="another secret")
     assert webhooks.secrets == {"w1": "another secret"}
+
+
+async def fetch_digest(pool):
+    async with pool.connection() as connection:
+        return await fetch_value(connection, "select secret_digest from webhook_subscriptions")
+
+
+async def test_stored_hash_of_the_secret_depends_on_the_relays_key(pool, ensure):
+    await ensure()
+    digest = await fetch_digest(pool)
+    assert digest != hashlib.sha256(SECRET.encode()).digest()
+    await ensure(key=b"another" * 5)
+    assert await fetch_digest(pool) != digest
+
+
+async def test_plain_hash_of_an_earlier_release_is_recognised_and_replaced(pool, ensure, webhooks):
+    await ensure()
+    keyed = await fetch_digest(pool)
+    plain = hashlib.sha256(SECRET.encode()).digest()
+    async with pool.connection() as connection:
+        await connection.execute("update webhook_subscriptions set secret_digest = %s", [plain])
+    await ensure()
+    assert webhooks.requests == ["GET"]
+    assert await fetch_digest(pool) == keyed
 
 
 async def test_subscription_of_unknown_origin_for_our_url_gets_our_secret(ensure, webhooks):

@@ -113,7 +113,7 @@ async def age_reports(car, minutes):
     update vehicle_energy set tail = jsonb_set(jsonb_set(tail, '{tail,plausibility,held_since}', %s::jsonb),
                                                '{tail,plausibility,levels,hold,since}', %s::jsonb)
     """
-    since = f'"{(datetime.now(UTC) - timedelta(minutes=35)).isoformat()}"'
+    since = f'"{(datetime.now(UTC) - timedelta(minutes=20 + minutes)).isoformat()}"'
     await car.pipeline.execute(statement, since, since)
 
 
@@ -139,3 +139,20 @@ async def test_charging_of_a_car_that_is_not_reached_expires_after_eight_hours(c
     assert await review_due_vehicles(runtime) == 0
     await car.report(start + 481, "stopped", level=61)
     assert await car.list_transitions() == ["charging_stopped"]
+
+
+async def test_review_that_a_clock_that_ran_ahead_has_set_is_due(car, runtime):
+    await hold_level(car, 20)
+    await age_reports(car, 15)
+    await car.pipeline.execute("update vehicles set review_at = now() + interval '1 day'")
+    assert await review_due_vehicles(runtime) == 1
+    assert (await car.get_charge_state())["batteryLevel"] == 0
+    assert await review_due_vehicles(runtime) == 0
+
+
+async def test_review_of_reports_from_the_future_is_not_repeated_in_each_round(car, runtime):
+    await hold_level(car, 20)
+    await age_reports(car, -24 * 60)
+    await car.pipeline.execute("update vehicles set review_at = now() + interval '1 day'")
+    assert await review_due_vehicles(runtime) == 1
+    assert await review_due_vehicles(runtime) == 0

@@ -19,6 +19,7 @@ from tests.relay.support.charging import (
     merge_by_time,
     stopped,
     unplugged,
+    with_step,
 )
 
 SECOND = 1 / 60
@@ -53,6 +54,12 @@ def get_charged_minutes(*samples):
 )
 def test_charging_vehicle_has_charged_until_the_next_sample_unless_disproved(last, now, has_charged):
     assert bool(get_charged_minutes(last, now)) is has_charged
+
+
+@pytest.mark.parametrize(("minutes", "has_charged"), [(31, True), (120, True), (121, False)])
+def test_large_battery_has_charged_while_its_level_could_not_have_risen_by_a_step(minutes, has_charged):
+    samples = with_step(1.0, charging(0, 50, capacity=280), stopped(minutes, 50, capacity=280))
+    assert bool(get_charged_minutes(*samples)) is has_charged
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ MIN_RISES = [
     ("unplugged", "plugged", False, 60, 2),
     ("unplugged", "plugged", True, 60, 5),
     ("unplugged", "plugged", None, 60, 2),
-    ("unplugged", "plugged", True, 13, 10),
+    ("unplugged", "plugged", True, 13, None),
     ("unplugged", "unplugged", False, 60, 5),
     ("unplugged", "unplugged", True, 60, 10),
     ("unplugged", "unplugged", None, 60, 10),
@@ -95,6 +95,19 @@ def test_rise_that_proves_charging_depends_on_what_else_could_raise_the_level(ro
     else:
         assert rise_to(40 + min_rise) == [(at(0), at(minutes))]
         assert rise_to(40 + min_rise - 0.01) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sessions"),
+    [
+        pytest.param(40, 94.9, 0, id="charged by its engine"),
+        pytest.param(40, 95, 1, id="fuller than an engine charges"),
+        pytest.param(85.1, 95, 0, id="less than ten points"),
+    ],
+)
+def test_hybrid_that_drove_and_is_plugged_in_then_was_charged_at_the_plug_if_it_is_full(before, after, sessions):
+    samples = [unplugged(0, before, capacity=13, place=HERE), stopped(55, after, capacity=13, place=THERE)]
+    assert len(derive_sessions(*samples)) == sessions
 
 
 def test_nothing_is_concluded_from_a_rise_over_more_than_two_days_or_one_that_cannot_be_compared():

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from relay.vehicles.charging.home import EARTH_RADIUS_M, HomeLocation
+from relay.vehicles.charging.home import HomeLocation
 from relay.vehicles.charging.samples import VehiclePlace
+from relay.vehicles.places import EARTH_RADIUS_M
 
 
 def is_at_home(home, place, radius_m=500):

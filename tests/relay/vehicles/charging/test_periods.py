@@ -7,7 +7,7 @@ import pytest
 
 from relay.vehicles.charging.periods import ChargingPeriod, apply_sample, extend_period, resume_period, start_period
 from relay.vehicles.charging.samples import UNKNOWN_PLACE, VehiclePlace
-from tests.relay.support.charging import at, charging, make_sample, stopped, unplugged
+from tests.relay.support.charging import at, charging, derive_sessions, make_sample, stopped, unplugged, with_step
 
 SECOND = 1 / 60
 HERE = VehiclePlace(latitude=52.0, longitude=5.0, odometer_km=100.0)
@@ -241,3 +241,23 @@ def test_unknown_levels_are_filled_by_a_charging_sample(start, end, sample, expe
 )
 def test_peak_is_the_greatest_power(before, sample, peak):
     assert apply_sample(make_period(peak_kw=before), sample).peak_kw == peak
+
+
+@pytest.mark.parametrize("power", [11, None])
+def test_rise_that_was_a_fault_is_taken_from_a_session_that_was_measured_before(power):
+    before = [charging(0, 40, power), charging(20, 47, power), stopped(30, 51)]
+    after = replace(stopped(100, 51), reading=replace(stopped(100, 51).reading, rebased=True, returned=True))
+    [honest] = derive_sessions(*with_step(1.0, *before))
+    [session] = derive_sessions(*with_step(1.0, *before, stopped(90, 90), after))
+    assert session.energy_kwh == pytest.approx(honest.energy_kwh, abs=1e-3)
+    assert (session.levels, session.ended_at) == (honest.levels, honest.ended_at)
+
+
+def test_fall_that_was_a_fault_takes_nothing_from_a_session():
+    before = [charging(0, 40), stopped(30, 51)]
+    low, back = stopped(60, 20), stopped(70, 51)
+    low = replace(low, reading=replace(low.reading, rebased=True))
+    back = replace(back, reading=replace(back.reading, rebased=True, returned=True))
+    [honest] = derive_sessions(*with_step(1.0, *before))
+    [session] = derive_sessions(*with_step(1.0, *before, low, back))
+    assert session.energy_kwh == honest.energy_kwh

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.relay.support.charging import PLACE, charging, derive_sessions, stopped, unplugged, with_step
+from tests.relay.support.charging import PLACE, at, charging, derive_sessions, stopped, unplugged, with_step
 
 
 def rebase(sample):
@@ -127,13 +127,18 @@ def test_full_battery_that_is_balanced_keeps_its_session():
     ("samples", "kwh"),
     [
         # 50 kWh: 60 kW raise the level by 2 points a minute.
-        pytest.param([charging(0, 40, 60), charging(2, 44, 60), stopped(4, 46)], 2 + 1.5, id="ended at half time"),
+        pytest.param([charging(0, 40, 60), charging(2, 44, 60), stopped(4, 46)], 2 + 1, id="ended at half time"),
         pytest.param([charging(0, 40, 60), charging(2, 44, 60), stopped(4, 48)], 4, id="ended with the report"),
-        pytest.param([charging(0, 40, 60), charging(2, 44, 60), stopped(4, 47)], 4, id="within a step"),
+        pytest.param([charging(0, 40, 60), charging(2, 44, 60), stopped(4, 47)], 2 + 1.5, id="ended after 3/4"),
         pytest.param([charging(0, 40, 60), charging(2, 44, 30), stopped(4, 46)], 3, id="the power fell at the end"),
-        pytest.param([charging(0, 40, 60), charging(2, 42, 30), stopped(4, 44)], 1.5 + 1, id="the power fell earlier"),
-        pytest.param([charging(0, 40, 30), charging(2, 44, 60), stopped(4, 48)], 1.5 + 2, id="the power rose earlier"),
+        pytest.param([charging(0, 40, 60), charging(2, 42, 30), stopped(4, 44)], 1 + 1, id="the power fell earlier"),
+        pytest.param([charging(0, 40, 30), charging(2, 44, 60), stopped(4, 48)], 2 + 2, id="the power rose earlier"),
         pytest.param([charging(0, 40, 60), charging(2, 40, 60), stopped(4, 40), stopped(6, 48)], 4, id="late"),
+        # AC chargers charge with a steady power until it ends.
+        pytest.param([charging(0, 40, 11), charging(8, 42, 11), stopped(16, 45)], 44 / 15, id="within a step of AC"),
+        pytest.param([charging(0, 40, 22), charging(8, 45, 22), stopped(16, 48)], 44 / 15 + 2, id="AC ended earlier"),
+        pytest.param([charging(0, 40, 23), charging(8, 45, 23), stopped(16, 48)], 46 / 15 + 1.5, id="DC ended earlier"),
+        pytest.param([charging(0, 40, 45), charging(2, 43, 20), stopped(4, 44)], 1.5 + 0.5, id="DC, slow by now"),
         pytest.param([charging(0, 40, 12), charging(11, 44, 12), stopped(22, 47)], 4.4, id="over a long interval"),
     ],
 )  # fmt: skip
@@ -149,7 +154,7 @@ def test_level_decides_when_a_power_changed_or_ended_between_two_reports(samples
         pytest.param(unplugged(0, 40, place=PLACE), 0.5 + 1.5, id="unplugged"),
         pytest.param(unplugged(0, 41, place=PLACE), 1.5, id="no rise"),
         pytest.param(unplugged(0, 40, place=replace(PLACE, odometer_km=120.0)), 1.5, id="driven"),
-        pytest.param(stopped(-25, 40, place=PLACE), 1.5, id="long before"),
+        pytest.param(unplugged(-24, 40, place=PLACE), 1.5, id="unplugged, long before"),
     ],
 )
 def test_rise_before_the_first_report_of_charging_belongs_to_the_session(before, kwh):
@@ -159,9 +164,35 @@ def test_rise_before_the_first_report_of_charging_belongs_to_the_session(before,
     assert session.started_at == (before.at if kwh > 1.5 else samples[1].at)
 
 
+@pytest.mark.parametrize(("hours", "kwh"), [(1, 0.5 + 1.5), (8, 0.5 + 1.5), (8.01, 1.5)])
+def test_rise_before_the_first_report_of_charging_is_that_of_the_last_half_hour_at_the_plug(hours, kwh):
+    before = stopped(7 - 60 * hours, 40, place=PLACE)
+    [session] = derive_sessions(*with_step(1.0, before, charging(7, 41, 9), stopped(17, 44)))
+    assert session.energy_kwh == pytest.approx(kwh)
+    assert session.started_at == at(7 - 30 if kwh > 1.5 else 7)
+
+
+@pytest.mark.parametrize(
+    ("kw", "kwh"),
+    [
+        pytest.param(3.0, 0.35, id="less than the step"),
+        pytest.param(22.0, 2.5, id="more than the step"),
+        pytest.param(None, 2.5, id="unknown"),
+        pytest.param(22.1, 2.5, id="a fast charger, which may have been faster before"),
+    ],
+)
+def test_rise_before_the_first_report_of_charging_is_no_more_than_a_steady_power_charges(kw, kwh):
+    samples = [stopped(0, 40, place=PLACE), charging(7, 45, kw, place=PLACE)]
+    [session] = derive_sessions(*with_step(5.0, *samples))
+    assert session.energy_kwh == pytest.approx(kwh)
+
+
 @given(st.data())
 def test_true_power_is_counted_whatever_the_step_and_the_lag_of_the_level(data):
-    """A vehicle whose level is exact but rounded down to its step, and reported some samples late."""
+    """A vehicle whose level is exact but rounded down to its step, and reported some samples late.
+
+    When fast charging ended between two reports is known from the level alone.
+    """
     capacity, kw, every = (data.draw(st.floats(*span)) for span in ((8, 120), (1, 300), (0.5, 30)))
     step, lag, number = data.draw(st.sampled_from([0.1, 0.5, 1.0, 5.0])), data.draw(st.integers(0, 2)), 12
     per_sample = kw * every / 60 / capacity * 100
@@ -174,7 +205,8 @@ def test_true_power_is_counted_whatever_the_step_and_the_lag_of_the_level(data):
     during = [charging(n * every, show(n), kw, capacity=capacity) for n in range(number)]
     after = [stopped(n * every, show(n), capacity=capacity) for n in range(number, number + lag + 1)]
     [session] = derive_sessions(*with_step(step, *during, *after))
-    assert session.energy_kwh == pytest.approx(kw * number * every / 60)
+    step_kwh = step * capacity / 100
+    assert session.energy_kwh == pytest.approx(kw * number * every / 60, abs=1e-6 if kw <= 22 else step_kwh)
 
 
 @given(

@@ -35,6 +35,27 @@ def test_nothing_is_added_by_no_energy_or_in_no_time(arguments):
     assert NO_SLICES.add(*arguments) == NO_SLICES
 
 
+@pytest.mark.parametrize(
+    ("kwh", "left", "end"),
+    [
+        (0.0, (1.0, 3.0, 2.5, 0.0, 0.5), 75),
+        (0.2, (1.0, 3.0, 2.5, 0.0, 0.3), 75),
+        (0.5, (1.0, 3.0, 2.5), 45),
+        (3.5, (1.0, 2.5), 30),
+        (7.0, (), None),
+        (9.0, (), None),
+    ],
+)
+def test_energy_that_was_a_fault_is_taken_from_the_last_quarter_hours(kwh, left, end):
+    slices = EnergySlices(first=at(0), kwh=(1.0, 3.0, 2.5, 0.0, 0.5)).remove_last(kwh)
+    assert (slices.kwh, slices.end) == (left, None if end is None else at(end))
+
+
+def test_quarter_hour_in_which_the_level_fell_is_removed_with_the_last_energy():
+    assert EnergySlices(first=at(0), kwh=(1.0, -0.5)).remove_last(0.4) == EnergySlices(first=at(0), kwh=(0.6,))
+    assert NO_SLICES.remove_last(1.0) == NO_SLICES
+
+
 def test_session_is_distributed_in_proportion_and_within_its_time():
     slices = NO_SLICES.add(at(10), at(25), 3.0).add(at(25), at(40), 6.0)
     parts = slices.distribute(at(10), at(40), 18.0)

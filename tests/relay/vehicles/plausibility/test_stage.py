@@ -41,7 +41,8 @@ def test_impossible_value_is_unknown_and_named(vehicle, member, value):
 def test_value_at_the_end_of_its_range_is_believed(vehicle, name, lowest, highest):
     for value in (lowest, highest):
         member = MEMBER_NAMES[name]
-        vehicle.report_charge("PLUGGED_IN:CHARGING", 0, **{"level": 50, member: value})
+        # A capacity that can take the greatest power.
+        vehicle.report_charge("PLUGGED_IN:CHARGING", 0, **{"level": 50, "batteryCapacity": 200, member: value})
         assert f"{member}:outOfRange" not in vehicle.corrected.names
 
 
@@ -94,6 +95,42 @@ def test_power_that_the_level_contradicts_is_no_watts(vehicle):
         vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=22000)
     assert vehicle.readings[-1].power_kw is None
     assert vehicle.corrected.names == ("chargeRate:outOfRange", "chargeRate:estimated")
+
+
+@pytest.mark.parametrize(
+    ("capacity", "rate", "shown"),
+    [
+        pytest.param(60, 900, [None, None, None], id="more than the battery takes"),
+        pytest.param(60, 720, [720, None, None], id="the level stays"),
+        pytest.param(24, 500, [None, None, None], id="a small battery"),
+        pytest.param(100, 900, [900, None, None], id="a large battery"),
+        pytest.param(None, 900, [900, 900, None], id="an unknown battery"),
+        pytest.param(60, 499, [499, 499, 499], id="not read as watts"),
+    ],
+)
+def test_power_that_may_be_watts_is_unknown_when_the_level_does_not_rise_as_fast(vehicle, capacity, rate, shown):
+    rates = []
+    for minutes, level in ((0, 50), (2, 50), (10, 50)):
+        charge = vehicle.report_charge(
+            "PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=rate, batteryCapacity=capacity
+        )
+        rates.append(charge["chargeRate"])
+        is_hidden = charge["chargeRate"] is None
+        assert vehicle.corrected.names == (("chargeRate:outOfRange",) if is_hidden else ())
+        assert vehicle.readings[-1].power_kw == charge["chargeRate"]
+    assert rates == shown
+
+
+def test_power_of_900_that_is_watts_is_converted_once_the_level_agrees(vehicle):
+    for minutes, level in ((0, 50), (40, 51), (80, 52), (120, 53)):
+        charge = vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=900)
+    assert (charge["chargeRate"], vehicle.corrected.names) == (0.9, ("chargeRate:watts",))
+
+
+def test_fast_charging_is_judged_again_after_a_pause(vehicle):
+    for minutes, state, level in ((0, "CHARGING", 20), (2, "STOPPED", 40), (62, "CHARGING", 40), (63, "CHARGING", 48)):
+        vehicle.report_charge(f"PLUGGED_IN:{state}", minutes, level=level, chargeRate=600, batteryCapacity=100)
+    assert (vehicle.charge_state["chargeRate"], vehicle.corrected.names) == (600, ())
 
 
 def test_fast_charging_with_a_thousand_kilowatts_is_believed(vehicle):
@@ -232,6 +269,88 @@ def test_change_at_rest_that_returns_at_once_was_a_fault(vehicle, levels, rebase
         vehicle.report_charge("PLUGGED_IN:STOPPED", minutes, level=level, range=level * 3)
     assert vehicle.readings[-1].rebased is rebased
     assert vehicle.charge_state["batteryLevel"] == levels[-1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rebased"),
+    [
+        pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 5), True, id="0 %, unplugged"),
+        pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 60), True, id="an hour later"),
+        pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 18, 60), True, id="a low level"),
+        pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 60, 1060), True, id="driven without any charge"),
+        pytest.param(("PLUGGED_IN:STOPPED", 0), ("PLUGGED_IN:STOPPED", 55, 5), True, id="faster than AC"),
+        pytest.param(("PLUGGED_IN:STOPPED", 0), ("PLUGGED_IN:STOPPED", 40, 60), False, id="plugged in"),
+        pytest.param(("UNPLUGGED", 0), ("PLUGGED_IN:STOPPED", 40, 60), False, id="plugged in since"),
+        pytest.param(("PLUGGED_IN:CHARGING", 0), ("PLUGGED_IN:CHARGING", 40, 60), False, id="charging"),
+        pytest.param(("UNPLUGGED", 20), ("UNPLUGGED", 39, 60), False, id="another level than 0"),
+        pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 5, 60), False, id="a battery that warms up"),
+    ],
+)
+def test_first_level_ever_of_0_that_rises_without_a_plug_was_an_unknown_one(first, second, rebased):
+    vehicle, (state, level, minutes, *km) = CorrectedVehicle("KIA"), second
+    vehicle.report_charge(first[0], 0, level=first[1], batteryCapacity=None)
+    for later in (0, 15, 31):
+        vehicle.report_charge(state, minutes + later, level=level, km=km[0] if km else 1000.0, batteryCapacity=None)
+    assert any(reading.rebased for reading in vehicle.readings) is rebased
+    assert vehicle.charge_state["batteryLevel"] == level
+
+
+def test_level_of_0_that_is_not_the_first_one_is_believed(vehicle):
+    for minutes, level in ((0, 3), (60, 0), (120, 15)):
+        vehicle.report_charge("UNPLUGGED", minutes, level=level, batteryCapacity=None)
+    assert not any(reading.rebased for reading in vehicle.readings)
+
+
+@pytest.mark.parametrize(
+    ("state", "fall", "rebased"),
+    [
+        pytest.param("UNPLUGGED", (73, 55, 105), True, id="in less than two hours"),
+        pytest.param("PLUGGED_IN:STOPPED", (80, 55, 120), True, id="plugged in"),
+        pytest.param("UNPLUGGED", (73, 55, 240), False, id="as slow as heating"),
+        pytest.param("UNPLUGGED", (73, 65, 30), False, id="to another level"),
+        pytest.param("UNPLUGGED", (60, 55, 30), False, id="less than six points"),
+    ],
+)
+def test_rise_at_rest_that_returns_faster_than_by_heating_was_a_fault(vehicle, state, fall, rebased):
+    high, low, minutes = fall
+    for at, level in ((0, 55), (60, high), (60 + minutes, low)):
+        vehicle.report_charge(state, at, level=level, range=None)
+    assert (vehicle.readings[-1].rebased, vehicle.readings[-1].returned) == (rebased, rebased)
+
+
+def test_rise_that_returns_after_a_drive_was_none(vehicle):
+    for at, level, km in ((0, 55, 1000), (60, 73, 1000), (165, 55, 1080)):
+        vehicle.report_charge("UNPLUGGED", at, level=level, range=None, km=km, place=(52 + km / 1e5, 5))
+    assert not any(reading.rebased for reading in vehicle.readings)
+
+
+@pytest.mark.parametrize("minutes", [20, 60])
+def test_rise_that_was_taken_for_a_swap_and_returns_is_not_held(vehicle, minutes):
+    for at, level in ((0, 40), (20, 80), (20 + minutes, 40)):
+        charge = vehicle.report_charge("UNPLUGGED", at, level=level)
+        assert (charge["batteryLevel"], vehicle.corrected.names) == (level, ())
+    assert [reading.rebased for reading in vehicle.readings] == [False, True, True]
+    assert not any(reading.returned for reading in vehicle.readings)
+
+
+def test_battery_swap_between_two_fresh_reports_counts_nothing_either(vehicle):
+    for at, level in ((0, 23), (7, 66), (21, 65.5), (28, 63.5), (40, 61.5)):
+        vehicle.report_charge("UNPLUGGED", at, level=level)
+    assert [(reading.soc, reading.rebased) for reading in vehicle.readings][-1] == (61.5, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "minutes", "rebased"),
+    [
+        pytest.param("UNPLUGGED", 30, True, id="unplugged in both reports"),
+        pytest.param("UNPLUGGED", 31, False, id="time to charge unseen"),
+        pytest.param("PLUGGED_IN:STOPPED", 30, False, id="plugged in"),
+    ],
+)
+def test_slow_fall_that_returns_while_the_car_stands_unplugged_was_a_fault(vehicle, state, minutes, rebased):
+    for at, level in ((0, 72), (60, 62), (60 + minutes, 72)):
+        vehicle.report_charge(state, at, level=level, range=level * 3)
+    assert (vehicle.readings[-1].rebased, vehicle.readings[-1].returned) == (rebased, rebased)
 
 
 def test_charge_that_nobody_reported_returns_the_level_and_counts(vehicle):
