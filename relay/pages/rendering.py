@@ -68,9 +68,9 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
         {
             "visitor": visitor,
             "mode": runtime.mode,
+            "login_command": runtime.login_command,
             "scripts": SCRIPTS.get(template, ()),
             "shows_usage": visitor is not None and runtime.plans.get(visitor.plan).monthly_calls is not None,
-            "login_command": runtime.login_command,
             "version": version("evconduit-relay"),
             "notice": _read_notice(request, runtime),
             "path": get_page_path(request),

@@ -81,7 +81,10 @@ async def submit_registration(request: Request, runtime: RuntimeDependency, form
         return _render_registration(request, sign_in, values)
     if attempt is not None:
         language = get_browser_language(request)
-        return render_outcome(request, runtime, await register_user(runtime, attempt, invitation_id, language=language))
+        outcome = await register_user(
+            runtime, attempt, invitation_id, language=language, client_address=get_client_address(request)
+        )
+        return render_outcome(request, runtime, outcome)
     sign_in_request = SignInRequest(
         client_address=get_client_address(request),
         next_path=values.next_path,

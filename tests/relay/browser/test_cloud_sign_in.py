@@ -82,3 +82,17 @@ async def test_sign_in_pages_have_no_accessibility_violations_and_fit_the_window
     await check_page("the mail is sent")
     await window.goto(cloud.supabase.mails[0].link)
     await check_page("/waiting")
+
+
+async def test_confirmation_link_with_tokens_in_the_fragment_says_what_to_do(open_page, cloud):
+    cloud.supabase.provider_verifies_email = False
+    window = await open_page(scripts=True)
+    await window.goto("/sign-in")
+    await window.get_by_role("button", name="Sign in with GitHub").click()
+    await window.get_by_role("heading", name="Confirm your email address first").wait_for()
+    await window.goto(cloud.supabase.mails[0].link)
+    await window.get_by_role("heading", name="Your email address is confirmed").wait_for()
+    assert (window.url, cloud.supabase.sessions) == (f"{cloud.url}/auth/returned", {})
+    await window.get_by_role("link", name="Back to sign-in").click()
+    await window.get_by_role("button", name="Sign in with GitHub").click()
+    await window.wait_for_url("**/waiting**")
