@@ -37,6 +37,8 @@ MODULES: tuple[ModuleRow, ...] = (
             "relay/vehicles/charging/home.py",
             "relay/vehicles/charging/ledger.py",
             "relay/vehicles/charging/owner_corrections.py",
+            "relay/vehicles/charging/period_faults.py",
+            "relay/vehicles/charging/period_growth.py",
             "relay/vehicles/charging/periods.py",
             "relay/vehicles/charging/rows.py",
             "relay/vehicles/charging/session_records.py",

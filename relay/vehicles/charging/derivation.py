@@ -24,21 +24,16 @@ from relay.vehicles.charging.energy import (
     get_soc_rise,
 )
 from relay.vehicles.charging.evidence import MAX_SILENCE, get_min_rise, has_moved
-from relay.vehicles.charging.periods import (
-    ChargingPeriod,
-    SessionKind,
+from relay.vehicles.charging.period_faults import is_taken_back, shift_level, take_back
+from relay.vehicles.charging.period_growth import (
     add_late_rise,
     apply_sample,
     extend_period,
     find_late_rise,
-    is_taken_back,
     resume_period,
-    shift_level,
-    start_period,
-    take_back,
     update_plug,
-    view_sample,
 )
+from relay.vehicles.charging.periods import ChargingPeriod, SessionKind, start_period, view_sample
 from relay.vehicles.charging.samples import ChargingSample
 from relay.vehicles.plausibility.stage import PlausibilityMemory
 

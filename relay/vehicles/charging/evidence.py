@@ -25,6 +25,8 @@ MIN_RISE_MOVED = 10.0
 """Percentage points that prove a stop at a fast charger between two reports; regeneration rarely gives more."""
 MIN_FULL_LEVEL = 95.0
 """An engine keeps room for regeneration, so a hybrid with a fuller battery was charged at a plug."""
+MAX_ENGINE_KW = 15.0
+"""The most with which the engine of a plug-in hybrid charges its battery while driving."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +40,7 @@ class RiseRule:
     plugged_after: bool | None = None
     moved: bool | None = None
     hybrid: bool | None = None
-    full: bool | None = None
+    by_engine: bool | None = None
     min_rise: float | None
 
 
@@ -51,7 +53,7 @@ RISE_RULES: tuple[RiseRule, ...] = (
     RiseRule(plugged_before=True, min_rise=MIN_RISE_MOVED),
     RiseRule(plugged_after=True, moved=False, min_rise=MIN_RISE_PLUGGED_IN),
     RiseRule(plugged_after=True, hybrid=False, min_rise=MIN_RISE_UNPLUGGED),
-    RiseRule(plugged_after=True, full=True, min_rise=MIN_RISE_MOVED),
+    RiseRule(plugged_after=True, by_engine=False, min_rise=MIN_RISE_MOVED),
     RiseRule(plugged_after=True, min_rise=None),
     RiseRule(moved=False, min_rise=MIN_RISE_UNPLUGGED),
     RiseRule(hybrid=True, min_rise=None),
@@ -63,8 +65,8 @@ def get_min_rise(last: ChargingSample, now: ChargingSample) -> float | None:
     """The rise of the level between two samples that proves charging; None when no rise does."""
     plugged = (_is_plugged_in(last), _is_plugged_in(now))
     moved = has_moved(last.place, now.place)
-    is_full = now.reading.soc is not None and now.reading.soc >= MIN_FULL_LEVEL
-    situation = (*plugged, not any(plugged) if moved is None else moved, is_hybrid(now), is_full)
+    may_have_moved = not any(plugged) if moved is None else moved
+    situation = (*plugged, may_have_moved, is_hybrid(now), _can_engine_charge(last, now))
     return next(rule.min_rise for rule in RISE_RULES if _matches(rule, situation))
 
 
@@ -79,10 +81,18 @@ def is_hybrid(sample: ChargingSample) -> bool:
     return capacity is not None and capacity <= MAX_HYBRID_CAPACITY_KWH
 
 
+def _can_engine_charge(last: ChargingSample, now: ChargingSample) -> bool:
+    """Whether a hybrid's engine can have raised the level like that."""
+    before, after, capacity = last.reading.soc, now.reading.soc, now.reading.capacity_kwh
+    if before is None or after is None or capacity is None or after >= MIN_FULL_LEVEL:
+        return False
+    return capacity * (after - before) / 100 <= MAX_ENGINE_KW * ((now.at - last.at) / timedelta(hours=1))
+
+
 def _is_plugged_in(sample: ChargingSample) -> bool:
     return bool(sample.reading.plugged_in or sample.reading.charging or sample.reading.discharging)
 
 
 def _matches(rule: RiseRule, situation: tuple[bool, ...]) -> bool:
-    conditions = (rule.plugged_before, rule.plugged_after, rule.moved, rule.hybrid, rule.full)
+    conditions = (rule.plugged_before, rule.plugged_after, rule.moved, rule.hybrid, rule.by_engine)
     return all(condition in (None, actual) for condition, actual in zip(conditions, situation, strict=True))

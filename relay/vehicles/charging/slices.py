@@ -1,13 +1,17 @@
 """Energy by quarter hour: what a session charged when, so that prices and hours can be applied to it. Pure functions.
 
+The quarter hours of a long session are joined to half hours, then to hours, because they are stored with each vehicle.
 Markets price electricity by the quarter hour at the finest (the European day-ahead market since 2025-10-01).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 SLICE = timedelta(minutes=15)
+MAX_SLICES = 200
+"""More slices than this are joined in pairs: after two days to half hours, after four to hours."""
+MAX_SLICE = timedelta(hours=1)
 SLICE_DIGITS = 4
 """Slices are rounded to 0.1 Wh, so that the JSON in which they are stored stays small and reads back unchanged."""
 
@@ -23,13 +27,19 @@ class TimedEnergy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnergySlices:
-    """The energy measured in consecutive quarter hours of UTC, the first of which begins at `first`.
+    """The energy measured in consecutive slices of UTC's hours, the first of which begins at `first`.
 
     Field names are JSON keys in `vehicle_energy.tail` and `vehicle_energy.base`: don't rename them.
     """
 
     first: datetime | None = None
     kwh: tuple[float, ...] = ()
+    minutes: int = SLICE // timedelta(minutes=1)
+
+    @property
+    def length(self) -> timedelta:
+        """How long each slice is."""
+        return timedelta(minutes=self.minutes)
 
     def add(self, start: datetime, end: datetime, kwh: float) -> EnergySlices:
         """These slices with energy that was charged evenly from `start` to `end`, which are not before the first."""
@@ -38,10 +48,10 @@ class EnergySlices:
         first = self.first or floor_to_slice(start)
         sums = list(self.kwh)
         for part in spread_evenly(start, end, kwh):
-            index = (floor_to_slice(part.start) - first) // SLICE
+            index = (floor_to_slice(part.start) - first) // self.length
             sums += [0.0] * (index + 1 - len(sums))
             sums[index] = round(sums[index] + part.kwh, SLICE_DIGITS)
-        return EnergySlices(first=first, kwh=tuple(sums))
+        return _join_slices(replace(self, first=first, kwh=tuple(sums)))
 
     def remove_last(self, kwh: float) -> EnergySlices:
         """These slices without the last `kwh`."""
@@ -54,12 +64,12 @@ class EnergySlices:
             sums[-1] = round(sums[-1] - removed, SLICE_DIGITS)
             if kwh > 0 or sums[-1] <= 0:
                 sums.pop()
-        return EnergySlices(first=self.first, kwh=tuple(sums)) if sums else NO_SLICES
+        return replace(self, kwh=tuple(sums)) if sums else NO_SLICES
 
     @property
     def end(self) -> datetime | None:
         """The end of the last slice."""
-        return self.first + len(self.kwh) * SLICE if self.first is not None else None
+        return self.first + len(self.kwh) * self.length if self.first is not None else None
 
     def distribute(self, start: datetime, end: datetime, kwh: float) -> list[TimedEnergy]:
         """`kwh` of a session from `start` to `end`, distributed in proportion to these slices; evenly without any."""
@@ -73,9 +83,9 @@ class EnergySlices:
         parts = []
         for index, weight in enumerate(weights):
             if weight:
-                begin = self.first + index * SLICE
-                span = max(begin, start), min(begin + SLICE, end)
-                begin, until = span if span[0] < span[1] else (begin, begin + SLICE)
+                begin = self.first + index * self.length
+                span = max(begin, start), min(begin + self.length, end)
+                begin, until = span if span[0] < span[1] else (begin, begin + self.length)
                 parts.append(TimedEnergy(start=begin, end=until, kwh=kwh * weight / total))
         return parts
 
@@ -83,10 +93,20 @@ class EnergySlices:
 NO_SLICES = EnergySlices()
 
 
-def floor_to_slice(at: datetime) -> datetime:
-    """The start of the quarter hour in UTC."""
+def _join_slices(slices: EnergySlices) -> EnergySlices:
+    """The slices, joined in pairs while there are too many."""
+    if len(slices.kwh) <= MAX_SLICES or slices.first is None or slices.length >= MAX_SLICE:
+        return slices
+    first = floor_to_slice(slices.first, 2 * slices.length)
+    sums = [0.0] * ((slices.first - first) // slices.length) + list(slices.kwh)
+    joined = [round(sum(sums[index : index + 2]), SLICE_DIGITS) for index in range(0, len(sums), 2)]
+    return _join_slices(EnergySlices(first=first, kwh=tuple(joined), minutes=2 * slices.minutes))
+
+
+def floor_to_slice(at: datetime, length: timedelta = SLICE) -> datetime:
+    """The start of the quarter hour in UTC, or of another part of an hour."""
     at = at.astimezone(UTC)
-    return at.replace(minute=at.minute - at.minute % 15, second=0, microsecond=0)
+    return at.replace(minute=at.minute - at.minute % (length // timedelta(minutes=1)), second=0, microsecond=0)
 
 
 def spread_evenly(start: datetime, end: datetime, kwh: float) -> Iterator[TimedEnergy]:

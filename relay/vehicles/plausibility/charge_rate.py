@@ -19,8 +19,8 @@ MIN_WATTS = 500.0
 MAX_WATTS_DEVIATION = 2.0
 """By how much the rise of the level may differ from the rate for both to agree: levels are rounded."""
 MAX_RATE_PER_KWH = 12.0
-"""The greatest power for each kWh of capacity, so that a battery is full in five minutes. The fastest take ten (BYD's
-10C charging, 2025)."""
+"""A greater power for each kWh of capacity isn't believed until the level shows it: the battery would be full in five
+minutes. The fastest take ten (BYD's 10C charging, 2025)."""
 MAX_CAPACITY_KWH = 1000.0
 """Assumed where the capacity is unknown: that of the largest trucks."""
 
@@ -87,16 +87,17 @@ def update_fast_charge(memory: FastCharge | None, at: datetime, charge: ChargeMe
 
 
 def is_rate_disproved(fast: FastCharge | None, at: datetime, charge: ChargeMembers, step: float) -> bool:
-    """Whether the battery can't take a rate, or its level rose by less than half of what the rate would have charged.
+    """Whether the level rose by less than half of what a rate would have charged, or doesn't yet show a doubtful one.
 
     `step` is that of the level, by which it may lag behind.
     """
     if fast is None or charge.level is None:
         return False
-    if charge.capacity is not None and fast.rate > MAX_RATE_PER_KWH * charge.capacity:
-        return True
+    rise = max(0.0, charge.level - fast.level)
     expected = fast.rate * ((at - fast.since) / timedelta(hours=1)) / (charge.capacity or MAX_CAPACITY_KWH) * 100
-    return expected > MAX_WATTS_DEVIATION * (max(0.0, charge.level - fast.level) + step)
+    if charge.capacity is not None and fast.rate > MAX_RATE_PER_KWH * charge.capacity:
+        return rise == 0 or expected > MAX_WATTS_DEVIATION * rise
+    return expected > MAX_WATTS_DEVIATION * (rise + step)
 
 
 def convert_watts(charge: ChargeMembers) -> tuple[ChargeMembers, tuple[str, ...]]:

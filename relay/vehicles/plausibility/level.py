@@ -97,7 +97,7 @@ def _check_held_level(memory: LevelMemory, last: LevelPoint, hold: Hold, now: Le
     if is_confirmed and hold.is_fall and has_moved(last.position, now.position) is True:
         # It fell because the vehicle drove: its odometer and position came late.
         return replace(_accept(memory, now, rebased=True), is_place_late=True)
-    if is_confirmed and now.at - hold.since >= MAX_HOLD:
+    if is_confirmed and (now.at - hold.since >= MAX_HOLD or _is_used_up(hold, now)):
         # A vehicle that charged since it fell has a reason to return.
         has_charged = now.charging or hold.pending.charging
         doubt = None
@@ -113,6 +113,12 @@ def _check_held_level(memory: LevelMemory, last: LevelPoint, hold: Hold, now: Le
     charging = now.charging or (is_confirmed and hold.pending.charging)
     held = replace(hold, since=since, pending=replace(now, charging=charging), is_fall=now.level < last.level)
     return LevelVerdict(memory=replace(memory, hold=held), is_held=True)
+
+
+def _is_used_up(hold: Hold, now: LevelPoint) -> bool:
+    """Whether a level that rose falls as the vehicle drives: it is that of its battery. A wrong one stays the same."""
+    has_driven = has_moved(hold.pending.position, now.position) is True
+    return not hold.is_fall and has_driven and now.level < hold.pending.level
 
 
 def _accept(memory: LevelMemory, now: LevelPoint, *, rebased: bool, doubt: Doubt | None = None) -> LevelVerdict:

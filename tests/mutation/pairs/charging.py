@@ -95,6 +95,8 @@ PAIRS = (
                 "MIN_RISE_UNPLUGGED = 6.0",
                 "a rise of 5 points without a plug doesn't count",
             ),
+            Pair("MAX_ENGINE_KW = 15.0", "MAX_ENGINE_KW = 14.0", "an engine that charges with 15 kW counts as a plug"),
+            Pair("MAX_ENGINE_KW = 15.0", "MAX_ENGINE_KW = 16.0", "more than an engine charges is taken for one"),
             Pair("MIN_FULL_LEVEL = 95.0", "MIN_FULL_LEVEL = 94.0", "an engine's charge counts as one at a plug"),
             Pair("MIN_FULL_LEVEL = 95.0", "MIN_FULL_LEVEL = 96.0", "a hybrid that is full wasn't charged at a plug"),
             Pair("MIN_RISE_MOVED = 10.0", "MIN_RISE_MOVED = 9.0", "regeneration counts as a fast charge"),

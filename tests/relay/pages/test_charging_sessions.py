@@ -69,6 +69,15 @@ async def test_list_shows_energy_with_its_source_cost_and_place(browser, add_ses
     assert "Away" in oldest
 
 
+async def test_session_under_way_is_called_what_it_is(browser, add_session):
+    await add_session(0.6, kind="charge", open=True)
+    await add_session(0.7, kind="discharge", open=True)
+    charging, discharging = await read_list(browser)
+    assert "Charging" in charging
+    assert "Discharging" in discharging
+    assert "Charging" not in discharging
+
+
 async def test_list_marks_estimated_and_discharged_energy(browser, add_session):
     await add_session(3, estimated=True)
     await add_session(9, kind="discharge")

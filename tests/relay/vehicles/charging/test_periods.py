@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from relay.vehicles.charging.periods import ChargingPeriod, apply_sample, extend_period, resume_period, start_period
+from relay.vehicles.charging.period_growth import apply_sample, extend_period, resume_period
+from relay.vehicles.charging.periods import ChargingPeriod, start_period
 from relay.vehicles.charging.samples import UNKNOWN_PLACE, VehiclePlace
 from tests.relay.support.charging import at, charging, derive_sessions, make_sample, stopped, unplugged, with_step
 

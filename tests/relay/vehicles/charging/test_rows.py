@@ -30,7 +30,7 @@ from relay.vehicles.charging.sessions import ChargingSession
 from relay.vehicles.charging.slices import NO_SLICES, EnergySlices
 from relay.vehicles.plausibility.raw_samples import ChargeMembers
 from relay.vehicles.plausibility.stage import PlausibilityMemory, check_samples
-from tests.relay.support.charging import derive_periods, histories, make_raw, merge_by_time, random_samples
+from tests.relay.support.charging import charging, derive_periods, histories, make_raw, merge_by_time, random_samples
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ONE = NOON + timedelta(hours=1)
@@ -81,7 +81,7 @@ STORED_PERIOD = {
     "unmeasured": False,
     "check": {"kwh": 6.0, "gain": 10.0, "unseen_kwh": 0.5, "unknown_kwh": 0.0, "capacity_kwh": 60.0, "step": 5.0,
         "withheld_kwh": 0.0},
-    "slices": {"first": "2026-11-23T12:00:00Z", "kwh": [1.5, 2.0, 1.5, 1.5]},
+    "slices": {"first": "2026-11-23T12:00:00Z", "kwh": [1.5, 2.0, 1.5, 1.5], "minutes": 15},
 }  # fmt: skip
 STORED_STATE = {
     "last": {
@@ -186,6 +186,13 @@ def test_any_plausibility_memory_is_read_back_unchanged(samples):
     assert len(json.dumps(stored)) < 4096
 
 
+def test_state_of_the_longest_session_is_small():
+    samples = [charging(30 * n, 10 + n * 80 / 336, 1.4, capacity=300) for n in range(336)]
+    state = derive_periods(DerivationState(), samples)[1]
+    assert state.period.ended_at - state.period.started_at > timedelta(days=6.9)
+    assert len(json.dumps(serialize_base(state).obj)) < 4096
+
+
 @given(random_samples)
 def test_any_sample_is_read_back_unchanged(sample):
     raw = make_raw(sample)
@@ -218,7 +225,7 @@ SESSION_COLUMNS = {
     "soc_start": 40.0, "soc_end": 50.0, "peak_kw": 11.0, "at_home": True, "latitude": 52.0, "longitude": 5.0,
     "odometer_km": 100.0, "kind": "charge", "estimated": True, "corrected_by_owner": False,
     "deleted_by_owner": False, "derived_energy_kwh": None,
-    "slices": {"first": "2026-11-23T12:00:00Z", "kwh": [1.5, 2.0, 1.5, 1.5]},
+    "slices": {"first": "2026-11-23T12:00:00Z", "kwh": [1.5, 2.0, 1.5, 1.5], "minutes": 15},
     "parts": [
         {"start_at": f"2026-11-23T{start}:00+00:00", "end_at": f"2026-11-23T{end}:00+00:00", "kwh": kwh}
         for start, end, kwh in (

@@ -1,5 +1,6 @@
 """Energy by quarter hour: nothing is lost, and it is distributed as it was measured."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -71,6 +72,30 @@ def test_energy_of_unknown_time_is_distributed_evenly(slices):
     assert [part.kwh for part in slices.distribute(at(0), at(30), 4.0)] == [2.0, 2.0]
     [only] = slices.distribute(at(20), at(20), 4.0)
     assert (only.start, only.end, only.kwh) == (at(20), at(30), pytest.approx(4.0))
+
+
+@pytest.mark.parametrize(
+    ("quarters", "minutes", "number"),
+    [(200, 15, 200), (201, 30, 101), (400, 30, 201 - 1), (402, 60, 101), (672, 60, 169)],
+)
+def test_slices_of_a_long_session_are_joined_without_losing_energy(quarters, minutes, number):
+    slices, start = NO_SLICES, 30
+    for index in range(quarters):
+        slices = slices.add(at(start + 15 * index), at(start + 15 * index + 15), 0.35)
+    assert (slices.minutes, len(slices.kwh)) == (minutes, pytest.approx(number, abs=1))
+    assert sum(slices.kwh) == pytest.approx(0.35 * quarters)
+    assert len(json.dumps(slices.kwh)) < 2000
+    parts = slices.distribute(at(start), at(start + 15 * quarters), 0.35 * quarters)
+    assert (parts[0].start, parts[-1].end) == (at(start), at(start + 15 * quarters))
+    for part in parts:
+        assert part.kwh == pytest.approx(1.4 * ((part.end - part.start) / timedelta(hours=1)))
+        assert floor_to_slice(part.start, slices.length) + slices.length >= part.end
+
+
+def test_joined_slices_are_those_of_utc_hours():
+    slices = EnergySlices(first=at(45), kwh=(1.0,) * 200).add(at(45 + 200 * 15), at(45 + 201 * 15), 1.0)
+    assert (slices.first, slices.kwh[:2], slices.kwh[-1]) == (at(30), (1.0, 2.0), 2.0)
+    assert slices.end == at(45 + 201 * 15)
 
 
 def test_no_energy_has_no_parts():

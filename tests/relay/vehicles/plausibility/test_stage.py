@@ -121,6 +121,14 @@ def test_power_that_may_be_watts_is_unknown_when_the_level_does_not_rise_as_fast
     assert rates == shown
 
 
+def test_power_that_only_a_simulated_battery_takes_is_believed_once_the_level_shows_it(vehicle):
+    rates = [
+        vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=880)["chargeRate"]
+        for minutes, level in ((0, 50), (0.5, 62), (1, 74), (1.5, 76), (3, 77))
+    ]
+    assert rates == [None, 880, 880, 880, None]
+
+
 def test_power_of_900_that_is_watts_is_converted_once_the_level_agrees(vehicle):
     for minutes, level in ((0, 50), (40, 51), (80, 52), (120, 53)):
         charge = vehicle.report_charge("PLUGGED_IN:CHARGING", minutes, level=level, chargeRate=900)
@@ -337,6 +345,23 @@ def test_battery_swap_between_two_fresh_reports_counts_nothing_either(vehicle):
     for at, level in ((0, 23), (7, 66), (21, 65.5), (28, 63.5), (40, 61.5)):
         vehicle.report_charge("UNPLUGGED", at, level=level)
     assert [(reading.soc, reading.rebased) for reading in vehicle.readings][-1] == (61.5, True)
+
+
+@pytest.mark.parametrize(
+    ("level", "km", "held"),
+    [
+        pytest.param(97, 1011, False, id="it falls as the car drives"),
+        pytest.param(100, 1011, True, id="it stays the same"),
+        pytest.param(97, 1000, True, id="the car stands still"),
+    ],
+)
+def test_fast_rise_is_believed_as_soon_as_the_car_uses_it_up(vehicle, level, km, held):
+    """A stop at a fast charger between two reports."""
+    vehicle.report_charge("UNPLUGGED", 0, level=63)
+    vehicle.report_charge("UNPLUGGED", 7, level=100)
+    assert "batteryLevel:held" in vehicle.corrected.names
+    vehicle.report_charge("UNPLUGGED", 14, level=level, km=km)
+    assert ("batteryLevel:held" in vehicle.corrected.names) is held
 
 
 @pytest.mark.parametrize(
