@@ -35,6 +35,7 @@ MAX_SILENCE = 48 * HOUR
 RISE_PLUGGED_IN = 2.0
 RISE_UNPLUGGED = 5.0
 RISE_MOVING = 10.0
+MAX_UNPLUGGED_KW = 150.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -231,6 +232,9 @@ def _is_provable(day: Day, gap: Gap) -> bool:
     plugged_before, plugged_after = gap.before["isPluggedIn"], gap.after["isPluggedIn"]
     if plugged_before:
         return gap.rise >= RISE_PLUGGED_IN + day.profile.step
+    told = day.profile.told_capacity
+    if told is not None and not plugged_after and told * gap.rise / 100 > MAX_UNPLUGGED_KW * gap.seconds / HOUR:
+        return False  # a battery swap looks the same (decision 20)
     if gap.truth.was_moved:
         is_large = not day.profile.is_hybrid
         return is_large and not plugged_after and gap.rise >= RISE_MOVING + day.profile.step

@@ -422,7 +422,8 @@ def test_level_that_returns_two_points_higher_charged_nothing_unless_the_car_say
     ],
 )
 def test_battery_swap_is_rebased_and_a_charge_is_not(after, swapped):
-    vehicle, state, minutes = CorrectedVehicle("KIA"), after.pop("state", "UNPLUGGED"), after.pop("minutes", 60)
+    vehicle, after = CorrectedVehicle("KIA"), dict(after)
+    state, minutes = after.pop("state", "UNPLUGGED"), after.pop("minutes", 60)
     capacity = {"batteryCapacity": after["batteryCapacity"]} if after.get("batteryCapacity", 0) is None else {}
     vehicle.report_charge("UNPLUGGED", 0, level=20, **capacity)
     vehicle.report_charge(state, minutes, **after)
