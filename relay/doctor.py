@@ -10,13 +10,13 @@ import psycopg
 
 from relay.bus.redis import find_pubsub_problem, open_redis
 from relay.gateways.enode import EnodeError, open_enode
-from relay.gateways.supabase import SupabaseError, open_supabase
 from relay.kit.database import connect_as_relay
 from relay.kit.errors import OperatorError
 from relay.kit.own_address import describe_loopback_links, describe_public_url
 from relay.kit.private_files import is_private
 from relay.process import ENODE_ACCOUNT_ID
 from relay.settings import Settings
+from relay.sign_in_checks import find_sign_in_problems
 from relay.startup import prepare_database
 from relay.usecases.account.delete_account import SUMMARIZE_PENDING_DELETIONS
 from relay.usecases.operations.webhook_health import STATE_DESCRIPTIONS, WebhookState
@@ -118,21 +118,15 @@ async def _check_sign_in(settings: Settings) -> CheckResult:
     config = settings.build_supabase_config()
     if config is None:
         return CheckResult(name="sign-in", is_ok=True, message="the owner only, with a link from `evconduit login`")
-    try:
-        async with open_supabase(config) as supabase:
-            signing_keys = await supabase.signing_keys.reload()
-    except SupabaseError as error:
-        return CheckResult(name="sign-in", is_ok=False, message=f"{error}; check SUPABASE_URL")
-    if not signing_keys:
-        return CheckResult(
-            name="sign-in",
-            is_ok=False,
-            message="Supabase publishes no ES256 key: in its dashboard, under JWT keys, migrate to signing keys "
-            "(ECC P-256)",
-        )
+    problems = await find_sign_in_problems(settings, config)
+    if problems:
+        return CheckResult(name="sign-in", is_ok=False, message="; ".join(problems))
     methods = ", ".join(("an email link", *settings.providers))
     approval = ", with approval by the operator" if settings.approval else ""
-    message = f"Supabase answers; sign in with {methods}; registration {settings.registration}{approval}"
+    message = (
+        "Supabase answers, accepts both keys and the redirect URL, and publishes an ES256 key; "
+        f"sign in with {methods}; registration {settings.registration}{approval}"
+    )
     return CheckResult(name="sign-in", is_ok=True, message=message)
 
 

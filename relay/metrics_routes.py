@@ -83,8 +83,8 @@ def _require_internal_key(internal_key: str) -> Callable[..., Awaitable[None]]:
         # Before the comparison: a client above the limit doesn't learn whether its key is right.
         limiter.require_available(network)
         if not hmac.compare_digest(received_key.encode("utf-8", "replace"), internal_key.encode()):
-            failures.count()
             if received_key:
+                failures.count()
                 limiter.check(network)
             raise Problem(
                 401,

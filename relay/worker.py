@@ -14,6 +14,7 @@ from relay.kit.leader_election import LeaderElection
 from relay.kit.timestamps import format_timestamp
 from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings
+from relay.usecases.access.compare_identities import run_comparison_loop
 from relay.usecases.account.delete_account import DELETE_ACCOUNT_JOB, resume_deletion, run_deletion_loop
 from relay.usecases.charging.settle_counters import run_settling_loop
 from relay.usecases.commands.check_outcome import CHECK_COMMAND_JOB, check_command, run_stale_command_loop
@@ -83,6 +84,8 @@ def build_leader_loops(process: Process) -> BackgroundLoops:
         "clock": ClockMonitor(runtime.pool).run,
         "counter settling": partial(run_settling_loop, runtime),
     }
+    if runtime.supabase_sign_in is not None:
+        loops["supabase identities"] = partial(run_comparison_loop, runtime)
     if runtime.enode is None:
         return loops
     loops["interventions"] = partial(run_intervention_fetch_loop, runtime)

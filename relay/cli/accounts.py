@@ -140,6 +140,22 @@ def user_approve(user: UserOption = None) -> None:
     print_note("Account approved." if run_story(approve) else "The account was approved already.")
 
 
+@user_app.command("reconnect")
+def user_reconnect(user: UserOption) -> None:
+    """Give an account back to its holder, whose Supabase user was deleted and who has signed in again since.
+
+    Check first that the person is the same one: an email address may have passed to somebody else.
+    """
+    from relay.usecases.admin.manage_users import reconnect_user
+
+    async def reconnect(relay: RelayAccess) -> bool:
+        return await reconnect_user(relay.connection, await relay.get_user_id(user))
+
+    if not run_story(reconnect):
+        raise OperatorError("nobody has signed in with this account's email address since it lost its Supabase user")
+    print_note("Account reconnected. Its holder can sign in again, and their keys work.")
+
+
 @user_app.command("plan")
 def user_plan(plan: Annotated[str, typer.Argument(help=", ".join(PLAN_NAMES))], user: UserOption = None) -> None:
     """Change the plan of an account, from its next call on. Plans have limits in cloud mode only."""

@@ -69,9 +69,9 @@ def _describe_enode(settings: Settings) -> SummaryRow:
 def _describe_updates(settings: Settings) -> SummaryRow:
     if settings.webhook_url is not None:
         return SummaryRow(label="updates", value=f"Enode posts to {settings.webhook_url}")
-    value = "the relay polls Enode every few minutes"
     if settings.enode_client_id is None:
-        return SummaryRow(label="updates", value=value)
+        return SummaryRow(label="updates", value="none, without Enode's credentials")
+    value = "the relay polls Enode every few minutes"
     step = "For updates at once, set WEBHOOK_URL and ENODE_WEBHOOK_SECRET, if Enode can reach this relay over https"
     return SummaryRow(label="updates", value=value, next_step=step)
 

@@ -23,9 +23,17 @@ IS_FREE_OF_STREAMS: LiteralString = (
 )
 """The condition that no stream holds the lease of an endpoint `e`."""
 
+# A stream that starts proves that the installation is there, and delivers what the endpoint could not. So earlier
+# failures are over. Their delays would keep the endpoint from taking over when the stream ends, and the failures of
+# short interruptions would add up until the endpoint is off.
+_ENDS_FAILURES: LiteralString = "%(held)s::timestamptz is null and off_at is null"
+
 # The cursor only moves forwards, or into the epoch of the stream.
 ACQUIRE: LiteralString = f"""
 update endpoints e set streaming_until = now() + %(lease)s,
+    failures = case when {_ENDS_FAILURES} then 0 else failures end,
+    failing_since = case when {_ENDS_FAILURES} then null else failing_since end,
+    next_try_at = case when {_ENDS_FAILURES} then now() else next_try_at end,
     epoch = coalesce(%(epoch)s, epoch),
     seq = case when %(epoch)s::text is null then seq when epoch = %(epoch)s then greatest(seq, %(seq)s) else %(seq)s end
 where kind = 'v2' and credential_id = %(credential_id)s

@@ -16,16 +16,18 @@ PREFIX = "evt_"
 LIFETIME = timedelta(hours=1)
 RATE_LIMIT_WINDOW = timedelta(minutes=15)
 MAX_STARTS_PER_ADDRESS, MAX_STARTS_PER_SOURCE = 5, 30
-"""The maximum number of attempts in a window for one email address, and from one network (a household, an office)."""
+"""The maximum number of attempts in a window from one network (a household, an office): for one email address, and for
+all. What other networks do doesn't count: else a stranger could shut the address's owner out.
+"""
 MAX_TRIES = 5
 """How often one attempt may return with a code or a link. The limit per network is MAX_STARTS_PER_SOURCE."""
 
-_LOCK: LiteralString = "select pg_advisory_xact_lock(hashtext('evconduit sign-in'))"
+LOCK: LiteralString = "select pg_advisory_xact_lock(hashtext('evconduit sign-in'))"
+"""Taken before counting, so that simultaneous requests can't exceed a limit together."""
 _CHECK_LIMITS: LiteralString = f"""
 select count(*) filter (where address_hash = %(address_hash)s) < %(by_address)s
-       and count(*) filter (where source_hash = %(source_hash)s) < %(by_source)s
-from sign_in_attempts
-where (address_hash = %(address_hash)s or source_hash = %(source_hash)s) and {is_recent("created_at", "%(window)s")}
+       and count(*) < %(by_source)s
+from sign_in_attempts where source_hash = %(source_hash)s and {is_recent("created_at", "%(window)s")}
 """  # noqa: S608 - our own constant
 _INSERT: LiteralString = """
 with old as (delete from sign_in_attempts where expires_at < now()),
@@ -56,7 +58,10 @@ update sign_in_attempts set code_verifier = null, earlier_verifiers = '{}', supa
 where token_hash = %s
 """
 
-
+_MARK_UNANSWERED: LiteralString = "update sign_in_attempts set unanswered_hash = %s where token_hash = %s"
+_WAS_UNANSWERED: LiteralString = """
+select exists (select from sign_in_attempts where unanswered_hash = %s and expires_at > now())
+"""
 # Also true for an unknown attempt: completing it fails with a better error.
 _COUNT_TRY: LiteralString = f"""
 with tried as (
@@ -116,7 +121,7 @@ async def create_sign_in_attempt(connection: Connection, new_attempt: NewSignInA
         "by_source": MAX_STARTS_PER_SOURCE,
     }
     async with connection.transaction():
-        await connection.execute(_LOCK)
+        await connection.execute(LOCK)
         if not await fetch_one(connection, _CHECK_LIMITS, parameters, scalar_row):
             raise _create_too_many_requests_problem(
                 "There were too many sign-ins for this address or from your network."
@@ -151,6 +156,16 @@ async def store_verified_identity(
 async def end_sign_in_attempt(connection: Connection, attempt: SignInAttempt) -> None:
     """End the attempt and erase its personal data; its row remains for the rate limits."""
     await connection.execute(_END, [attempt.token_hash])
+
+
+async def mark_exchange_unanswered(connection: Connection, attempt: SignInAttempt, secret: str) -> None:
+    """Record that the exchange of this code or link got no answer: Supabase may have used it up all the same."""
+    await connection.execute(_MARK_UNANSWERED, [hash_secret(secret), attempt.token_hash])
+
+
+async def was_exchange_unanswered(connection: Connection, secret: str) -> bool:
+    """Return whether an earlier exchange of this code or link, in any browser, got no answer."""
+    return bool(await fetch_one(connection, _WAS_UNANSWERED, [hash_secret(secret)], scalar_row))
 
 
 async def count_sign_in_try(connection: Connection, token: str) -> None:

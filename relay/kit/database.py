@@ -57,14 +57,14 @@ async def connect_as_relay(conninfo: str, *, with_timeouts: bool = True) -> Asyn
 
 
 @asynccontextmanager
-async def open_pool(conninfo: str, *, size: int, connect_seconds: float = 10) -> AsyncIterator[Pool]:
-    """Open a pool of up to `size` configured connections in autocommit mode.
+async def open_pool(conninfo: str, *, size: int, min_size: int = 2, connect_seconds: float = 10) -> AsyncIterator[Pool]:
+    """Open a pool of `min_size` to `size` configured connections in autocommit mode.
 
     Raises OperatorError if no connection succeeds within `connect_seconds`.
     """
     pool: Pool = AsyncConnectionPool(
         conninfo,
-        min_size=min(2, size),
+        min_size=min(min_size, size),
         max_size=size,
         configure=configure_connection,
         timeout=2,  # while the database is down, Enode must get its 503 within 2 s

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import certifi
@@ -66,7 +67,7 @@ class OutboundClient:
         self._timeouts = timeouts or OutboundTimeouts()
         self._resolver = AddressResolver(self.rules, timeout=self._timeouts.resolve, resolve=resolve)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls_context or _create_tls_context(),
+            ssl_context=tls_context or _load_tls_context(),
             max_connections=None,
             max_keepalive_connections=100,
             keepalive_expiry=15,
@@ -156,8 +157,12 @@ async def _read_response(response: httpcore.Response) -> bytes:
     return body
 
 
-def _create_tls_context() -> ssl.SSLContext:
-    """Trust certifi's certificate authorities and those that the machine's administrator added."""
+@cache
+def _load_tls_context() -> ssl.SSLContext:
+    """Trust certifi's certificate authorities and those that the machine's administrator added.
+
+    Loaded once in a process, because it takes 20 ms.
+    """
     context = ssl.create_default_context(cafile=certifi.where())
     context.load_default_certs()
     return context

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 1000, 300
 _GRID_LINES = 3
+_LABEL_STEP = 7
+"""Days between two labels. Five labels with day and month fit on a phone."""
 _GAP_RATIO = 0.28
 """Share of a slot's width that stays empty around its bar."""
 
@@ -25,6 +27,14 @@ class GridLine:
 
     y: float
     value: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AxisLabel:
+    """Place of a label below the bar in `slot`. `x` is the middle of the bar in percent of the chart's width."""
+
+    slot: int
+    x: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +65,13 @@ def build_bar_chart(values: Sequence[int], *, slot_count: int) -> Chart:
         GridLine(y=round(HEIGHT - scale * step * number, 1), value=step * number) for number in range(_GRID_LINES + 1)
     )
     return Chart(bars=bars, lines=lines)
+
+
+def build_date_axis(slot_count: int) -> tuple[AxisLabel, ...]:
+    """Labels below the first day of each week."""
+    return tuple(
+        AxisLabel(slot=slot, x=round(100 * (slot + 0.5) / slot_count, 1)) for slot in range(0, slot_count, _LABEL_STEP)
+    )
 
 
 def find_grid_step(max_value: int) -> int:

@@ -35,7 +35,7 @@ async def show_consent(request: Request, runtime: RuntimeDependency, unchecked_v
             request.query_params.multi_items(), allow_local=runtime.allows_local_redirects
         )
     except UnsafeRedirectError as error:
-        return render_page(request, "consent_refused.html", status=400, reason=str(error))
+        return render_page(request, "consent_refused.html", status=400, reason=str(error), is_dialog=True)
     except RedirectableOAuthError as error:
         # Only after sign-in, so that /oauth/authorize isn't an open redirect for visitors.
         await require_signed_in(request, runtime, unchecked_visitor)
@@ -51,7 +51,7 @@ async def submit_consent(
     """Redirect to the client with a code or a denial."""
     authorization_request = verify_signed_request(form.get_text("request"), visitor.user_id, runtime.secret_key)
     if authorization_request is None:
-        return render_page(request, "consent_refused.html", status=400, reason="stale")
+        return render_page(request, "consent_refused.html", status=400, reason="stale", is_dialog=True)
     if form.get_text("decision") == "approve":
         return _redirect_to_client(await approve_request(runtime, visitor.user_id, authorization_request))
     return _redirect_to_client(deny_request(runtime, authorization_request))
@@ -63,6 +63,7 @@ def _render_consent(
     response = render_page(
         request,
         "consent.html",
+        is_dialog=True,  # without the menu: the user has one question to answer
         authorization_request=authorization_request,
         host=get_redirect_host(authorization_request.redirect_uri),
         signed_request=sign_request(authorization_request, visitor.user_id, runtime.secret_key),

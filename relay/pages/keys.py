@@ -1,4 +1,4 @@
-"""List, create and revoke the account's API keys."""
+"""Create and revoke the account's API keys. relay/pages/installations.py lists them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from relay.identity.credentials import SCOPES
-from relay.identity.web_sessions import SignedInUser
 from relay.kit.sanitize import sanitize_line
 from relay.pages.cookies import read_cookie, set_flash_cookie
 from relay.pages.forms import PostedForm
@@ -18,10 +17,9 @@ from relay.usecases.access.manage_keys import (
     TooManyKeysError,
     create_key,
     get_key,
-    list_keys,
     revoke_key,
 )
-from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+from relay.usecases.calls.runtime import RuntimeDependency
 
 NEW_KEY_COOKIE = "evconduit_made_key"
 """Flash cookie that carries a new key to the page that shows it once."""
@@ -30,9 +28,9 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/keys")
-async def show_key_list(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
-    """Show the active keys and a form to create one."""
-    return await _render_keys(request, runtime, visitor)
+async def show_key_form(request: Request, _visitor: SignedInVisitor) -> Response:
+    """Show a form to create a key. The keys are listed with the other installations."""
+    return _render_keys(request)
 
 
 @router.post("/keys")
@@ -50,7 +48,7 @@ async def submit_key(request: Request, runtime: RuntimeDependency, visitor: Fres
             response = redirect_to(request, "/keys/made")
             set_flash_cookie(request, response, runtime, NEW_KEY_COOKIE, key)
             return response
-    return await _render_keys(request, runtime, visitor, name=name, scopes=scopes, errors=errors)
+    return _render_keys(request, name=name, scopes=scopes, errors=errors)
 
 
 @router.get("/keys/made")
@@ -81,7 +79,7 @@ async def submit_revoke(
     """Revoke the key."""
     async with runtime.pool.connection() as connection:
         await revoke_key(connection, visitor.user_id, key_id, runtime.hub.close_credential_streams)
-    return redirect_to(request, "/keys", notice="keys.notice.revoked")
+    return redirect_to(request, "/installations", notice="keys.notice.revoked")
 
 
 def _validate_key(name: str, scopes: Sequence[str]) -> dict[str, str]:
@@ -95,16 +93,8 @@ def _validate_key(name: str, scopes: Sequence[str]) -> dict[str, str]:
     return errors
 
 
-async def _render_keys(  # noqa: PLR0913 - the form's values
-    request: Request,
-    runtime: Runtime,
-    visitor: SignedInUser,
-    *,
-    name: str = "",
-    scopes: Sequence[str] = SCOPES,
-    errors: Mapping[str, str] | None = None,
+def _render_keys(
+    request: Request, *, name: str = "", scopes: Sequence[str] = SCOPES, errors: Mapping[str, str] | None = None
 ) -> Response:
-    async with runtime.pool.connection() as connection:
-        keys = await list_keys(connection, visitor.user_id)
-    context = {"keys": keys, "name": name, "scopes": scopes, "errors": errors or {}, "max_name_length": MAX_NAME_LENGTH}
+    context = {"name": name, "scopes": scopes, "errors": errors or {}, "max_name_length": MAX_NAME_LENGTH}
     return render_page(request, "keys.html", status=422 if errors else 200, **context)

@@ -24,4 +24,4 @@ async def show_landing(request: Request, runtime: RuntimeDependency, visitor: Op
     errors = {name: value[:100] for name in ("error", "error_code") if (value := request.query_params.get(name))}
     if errors and runtime.supabase_sign_in is not None:
         return redirect_to(request, f"{CALLBACK_PATH}?{urlencode(errors)}")
-    return render_page(request, "landing.html", version=version("evconduit-relay"))
+    return render_page(request, "landing.html", version=version("evconduit-relay"), has_script=runtime.mode == "cloud")

@@ -1,6 +1,6 @@
 """Render pages: template, language, notice and security headers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
@@ -28,6 +28,21 @@ NOTICE_COOKIE = "evconduit_notice"
 """Flash cookie with the notice for the next page: `<kind>.<key of the text>`."""
 _YEAR = 365 * 24 * 3600
 
+_PAGE_SCRIPT = ("page.js",)
+SCRIPTS: Mapping[str, Sequence[str]] = {
+    "api_reference.html": ("swagger-ui/swagger-ui-bundle.js", "api-reference.js"),
+    "charging_session_correct.html": _PAGE_SCRIPT,
+    "charging_session_delete.html": _PAGE_SCRIPT,
+    "charging_sessions.html": _PAGE_SCRIPT,
+    "home.html": _PAGE_SCRIPT,
+    "installations.html": _PAGE_SCRIPT,
+    "key_made.html": _PAGE_SCRIPT,
+    "sign_in.html": _PAGE_SCRIPT,
+    "sign_in_link.html": _PAGE_SCRIPT,
+    "usage.html": _PAGE_SCRIPT,
+}
+"""Scripts in web/static of the templates that have any. The policy of all other pages forbids scripts."""
+
 type NoticeKind = Literal["good", "bad"]
 
 _templates = Jinja2Templates(WEB_DIR / "templates")
@@ -39,10 +54,10 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
     """Render the template as a response.
 
     Besides `context` the template gets `visitor` (None if nobody is signed in), `mode`, `login_command`, `version`,
-    `notice`, `path`, `at(path)` for the address of a page, `csrf` for forms, and `t`, `n`, `word`, `number`, `date`,
-    `moment` and `ago` of the visitor's Translator. `form_targets` in the context is the CSP source list `form-action`,
-    which also applies to redirects after a form is posted. With `connects`, the page's script may send requests to
-    this relay.
+    `notice`, `path`, `at(path)` for the address of a page, `csrf` for forms, and `t`, `th`, `n`, `word`, `number`,
+    `date`, `day`, `moment` and `ago` of the visitor's Translator. `form_targets` in the context is the CSP source list
+    `form-action`, which also applies to redirects after a form is posted. With `connects`, the page's script may send
+    requests to this relay.
     """
     runtime: Runtime = request.app.state.runtime
     visitor = getattr(request.state, "visitor", None)
@@ -54,22 +69,30 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
             "visitor": visitor,
             "mode": runtime.mode,
             "login_command": runtime.login_command,
+            "scripts": SCRIPTS.get(template, ()),
+            "shows_usage": visitor is not None and runtime.plans.get(visitor.plan).monthly_calls is not None,
             "version": version("evconduit-relay"),
             "notice": _read_notice(request, runtime),
             "path": get_page_path(request),
             "at": partial(add_root_path, request),
             "csrf": get_csrf_token(request, runtime),
             "t": t,
+            "th": t.html,
             "n": t.plural,
-            **{name: getattr(t, name) for name in ("word", "number", "date", "moment", "ago")},
+            **{name: getattr(t, name) for name in ("word", "number", "date", "day", "moment", "ago")},
             **context,
         },
         status_code=status,
     )
     _clear_notice(request, response, runtime)
     set_visit_cookie(request, response, runtime)
-    form_targets, connects = str(context.get("form_targets", "'self'")), bool(context.get("connects"))
-    response.headers.update(get_security_headers(request, form_targets=form_targets, connects=connects))
+    headers = get_security_headers(
+        request,
+        form_targets=str(context.get("form_targets", "'self'")),
+        has_scripts=template in SCRIPTS,
+        connects=bool(context.get("connects")),
+    )
+    response.headers.update(headers)
     return response
 
 
@@ -119,16 +142,16 @@ def _clear_notice(request: Request, response: Response, runtime: Runtime) -> Non
 
 
 def get_security_headers(
-    request: Request, *, form_targets: str = "'self'", connects: bool = False
+    request: Request, *, form_targets: str = "'self'", has_scripts: bool = False, connects: bool = False
 ) -> Mapping[str, str]:
-    """Security headers of every page: no inline scripts, no third-party content, no caching."""
+    """Security headers of every page: at most the relay's own scripts, no third-party content, no caching."""
     # Home Assistant shows pages from ingress in a frame. No other site may frame them.
     frames = "'none'" if find_ingress_user_id(request) is None else "'self'"
-    sources = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'"
-    connections = "; connect-src 'self'" if connects else ""
-    targets = f"form-action {form_targets}; frame-ancestors {frames}"
+    scripts = "script-src 'self'; " if has_scripts else ""
+    connections = "connect-src 'self'; " if connects else ""
     return _get_common_headers(request) | {
-        "Content-Security-Policy": f"{sources}{connections}; {targets}",
+        "Content-Security-Policy": f"default-src 'none'; {scripts}{connections}style-src 'self'; img-src 'self'; "
+        f"base-uri 'none'; form-action {form_targets}; frame-ancestors {frames}",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
         # Pages hold personal data and CSRF tokens, so not even the Back button may show a stored copy.
         "Cache-Control": "no-store",

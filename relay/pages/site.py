@@ -19,7 +19,7 @@ from relay.pages import (
     vehicles,
 )
 from relay.pages.rendering import get_page_path, redirect_to, render_page
-from relay.pages.sign_in import owner_link, register, sign_in_page, terms, with_supabase
+from relay.pages.sign_in import confirmation, owner_link, register, sign_in_page, terms, with_supabase
 from relay.pages.static_files import install_static_files
 from relay.pages.translations import DEFAULT_LANGUAGE, load_texts
 from relay.pages.visitors import RedirectRequiredError
@@ -29,6 +29,7 @@ ROUTERS = (
     sign_in_page.router,
     owner_link.router,
     with_supabase.router,
+    confirmation.router,
     register.router,
     terms.router,
     home.router,

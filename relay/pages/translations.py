@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+from markupsafe import Markup, escape
+
 DEFAULT_LANGUAGE = "en"
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _MAX_RELATIVE_AGE = timedelta(days=14)
@@ -40,6 +42,10 @@ class Translator:
         text = load_texts(self.language).get(key) or load_texts(DEFAULT_LANGUAGE)[key]
         return text.format_map(values) if values else text
 
+    def html(self, key: str, **values: object) -> Markup:
+        """The text of this key as HTML. Values that are Markup stay as they are, all others are escaped."""
+        return escape(self(key)).format_map(values)
+
     def plural(self, key: str, count: float, **values: object) -> str:
         """The text `key.one` for a count of 1, else `key.other`, with its `{count}` filled in."""
         form = "one" if count == 1 else "other"
@@ -54,6 +60,10 @@ class Translator:
         """A number with `digits` decimals and thousands separators."""
         text = f"{value:,.{digits}f}"
         return text.translate({ord(","): self("number.group"), ord("."): self("number.point")})
+
+    def day(self, day: date) -> str:
+        """A date without its year."""
+        return self("date.short", day=day.day, month=self("date.months").split()[day.month - 1])
 
     def date(self, moment: date) -> str:
         """A date; for a datetime, its date in UTC."""

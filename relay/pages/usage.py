@@ -6,7 +6,7 @@ from datetime import timedelta
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from relay.pages.chart import build_bar_chart
+from relay.pages.chart import build_bar_chart, build_date_axis
 from relay.pages.rendering import render_page
 from relay.pages.visitors import SignedInVisitor
 from relay.usecases.account.usage_report import UsageReport, get_usage_report
@@ -28,6 +28,7 @@ async def show_usage(request: Request, runtime: RuntimeDependency, visitor: Sign
         request,
         "usage.html",
         usage=report,
+        axis=[(label.x, report.began_at.date() + timedelta(days=label.slot)) for label in build_date_axis(day_count)],
         chart=build_bar_chart([day.calls for day in report.days], slot_count=day_count),
         total=sum(day.calls for day in report.days),
         meter=_get_meter_level(report),

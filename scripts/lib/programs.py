@@ -26,6 +26,8 @@ CHROMIUM = Program(
     names=("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"),
     package="chromium-headless-shell",
 )
+# For the fault test, which sets the clock of the relay's processes.
+FAKETIME = Program(title="faketime", names=("faketime",), package="faketime")
 # For the tests of Redis notifications.
 REDIS = Program(title="redis-server", names=("redis-server",), package="redis-server")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from scripts.lib.audit import NOT_CHECKED, audit
 from scripts.lib.changed_files import DEFAULT_BASE, select_affected_tests
 from scripts.lib.child_processes import (
+    ROOT,
     CommandResult,
     run_command,
     run_in_background,
@@ -20,8 +21,8 @@ from scripts.lib.child_processes import (
 from scripts.lib.git import GitError
 from scripts.lib.lint import LINTERS
 from scripts.lib.outcomes import Skip, SuiteOutcome, read_outcome
-from scripts.lib.programs import CHROMIUM, REDIS, ensure_installed
-from scripts.lib.suites import PytestArguments, PytestRun, parse_arguments, select_runs
+from scripts.lib.programs import CHROMIUM, FAKETIME, REDIS, ensure_installed
+from scripts.lib.suites import IN_PARALLEL, PytestArguments, PytestRun, parse_arguments, select_runs
 from scripts.lib.summary import find_failure_reason, list_skipped, render_table, render_totals
 
 HELP = """\
@@ -56,6 +57,8 @@ COMMAND_SUITES: Mapping[str, Sequence[Sequence[str]]] = {
     LINT: [linter.command(fix=False) for linter in LINTERS],
     DEMO_CHECK: [(sys.executable, "-m", "demo", "--check")],
 }
+# Exists after pytest has collected tests.
+COLLECTED = ROOT / "tests" / "__pycache__" / "conftest.*-pytest-*.pyc"
 # For each command: several times the duration on two cores.
 COMMAND_SECONDS = 1200.0
 OWN_OPTIONS = ("--changed", "--require-all", "--no-lint", "--no-demo")
@@ -80,6 +83,22 @@ def count_commands(name: str, results: Sequence[CommandResult]) -> SuiteOutcome:
     failed = sum(result.status != 0 for result in results)
     seconds = sum(result.seconds for result in results)
     return SuiteOutcome(name=name, seconds=seconds, passed=len(results) - failed, failed=failed)
+
+
+def write_bytecode(runs: Sequence[tuple[PytestRun, Sequence[str]]]) -> None:
+    """Collect the tests once if this has never been done, as in a new clone. The runs report what fails.
+
+    Python and pytest then write the bytecode of all that the tests import. Otherwise the workers of a run, which import
+    the same at the same time, would each compile it: 10 s of CPU time.
+    """
+    commands = [
+        [sys.executable, "-m", "pytest", *run.options, "--collect-only", "-qqq", *run.paths]
+        for run, arguments in runs
+        if set(IN_PARALLEL) <= set(arguments)
+    ]
+    if commands and next(COLLECTED.parent.glob(COLLECTED.name), None) is None:
+        with run_in_background(commands, at_once=len(commands), timeout=COMMAND_SECONDS):
+            pass
 
 
 def run_audit() -> SuiteOutcome:
@@ -121,7 +140,8 @@ def run_suites(arguments: Sequence[str], flags: Mapping[str, str]) -> list[Suite
     if arguments:
         return [run_pytest_suite(suite, run_arguments) for suite, run_arguments in runs]
     browser_skip_reason = ensure_installed(CHROMIUM)
-    ensure_installed(REDIS)  # its tests report by themselves if it is missing
+    for program in (REDIS, FAKETIME):  # their tests report by themselves if one is missing
+        ensure_installed(program)
     skipped_by = {LINT: "--no-lint"} if "--no-lint" in flags else {}
     if left_out or "--no-demo" in flags:
         skipped_by[DEMO_CHECK] = "--changed" if left_out else "--no-demo"
@@ -136,6 +156,7 @@ def run_all(runs: Sequence[tuple[PytestRun, Sequence[str]]], skipped_by: Mapping
     """Run pytest, and beside it the linters and the demo's check, one after the other: they leave processors idle."""
     commands = {name: () if name in skipped_by else suite for name, suite in COMMAND_SUITES.items()}
     with run_in_background(list(chain.from_iterable(commands.values())), timeout=COMMAND_SECONDS) as futures:
+        write_bytecode(runs)
         pytest_outcomes = []
         unprinted = deque(futures)
         for suite, arguments in runs:

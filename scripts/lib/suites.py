@@ -29,8 +29,9 @@ COMPONENT_RUN = PytestRun(
 MAIN_RUN = PytestRun(name="all other tests", require_all_options=("--full",))
 RUNS = (COMPONENT_RUN, MAIN_RUN)
 
-# Each worker runs a PostgreSQL and sometimes a browser: more than four need too much memory for small machines.
-WORKERS = min(4, os.process_cpu_count() or 1)
+# Tests also wait, mostly for processes and servers that start or stop: one worker more than processors. Each runs a
+# PostgreSQL and sometimes a browser: more than four need too much memory for small machines.
+WORKERS = min(4, (os.process_cpu_count() or 1) + 1)
 MIN_PATHS_FOR_WORKERS = 10
 # One file's tests stay in one worker, because they share fixtures. The slowest files start first.
 IN_PARALLEL = (

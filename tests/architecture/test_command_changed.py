@@ -247,6 +247,7 @@ def run_with_selection(monkeypatch, capsys):
         monkeypatch.setattr(changed_files, "list_changed_files", lambda _base: ["relay/merge.py"])
         monkeypatch.setattr(run_tests, "ensure_installed", lambda _program: None)
         monkeypatch.setattr(run_tests, "COMMAND_SUITES", {"lint": [["true"]], "scripts/demo --check": [["true"]]})
+        monkeypatch.setattr(run_tests, "write_bytecode", lambda _runs: None)
         monkeypatch.setattr(run_tests, "run_pytest_suite", run_suite)
         assert run_tests.main(argv) == 0
         return ran, capsys.readouterr().out.splitlines()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib.programs import CHROMIUM, REDIS, ensure_installed
+from scripts.lib.programs import CHROMIUM, FAKETIME, REDIS, ensure_installed
 
 # A fake of Debian's apt-get: installing fails until the package lists have been updated.
 APT_GET = """#!/bin/sh
@@ -48,7 +48,7 @@ def build_apt_get(log: Path, *, online: bool = True) -> str:
 
 
 @pytest.mark.parametrize(
-    ("required", "name"), [(program, name) for program in (CHROMIUM, REDIS) for name in program.names]
+    ("required", "name"), [(program, name) for program in (CHROMIUM, FAKETIME, REDIS) for name in program.names]
 )
 def test_installed_program_is_not_installed_again(machine, log, required, name):
     machine(root=True, apt=build_apt_get(log), program=name)

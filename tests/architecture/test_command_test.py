@@ -11,7 +11,7 @@ import pytest
 from scripts.lib import run_tests
 from scripts.lib.child_processes import CommandResult
 from scripts.lib.outcomes import SuiteOutcome
-from scripts.lib.suites import PytestRun
+from scripts.lib.suites import IN_PARALLEL, PytestRun
 from scripts.lib.summary import render_table
 from tests.architecture.tree import ROOT
 
@@ -49,6 +49,7 @@ def replace_pytest(monkeypatch: pytest.MonkeyPatch, run: Callable[[], object] = 
         return SuiteOutcome(name=suite.name, seconds=1, passed=5)
 
     monkeypatch.setattr(run_tests, "ensure_installed", lambda _program: None)
+    monkeypatch.setattr(run_tests, "write_bytecode", lambda _runs: None)
     monkeypatch.setattr(run_tests, "run_pytest_suite", run_suite)
 
 
@@ -83,6 +84,31 @@ def test_linters_and_demo_check_run_beside_pytest(monkeypatch, commands, capsys)
         ["scripts/demo --check", "1", "0", "0"],
     ]
     assert output[-2:] == ["failed: lint", "12 passed, 1 failed, 0 skipped"]
+
+
+@pytest.fixture
+def collected(monkeypatch, tmp_path):
+    """Collects a folder with one test as scripts/test does before it starts workers. Returns the bytecode."""
+    (tmp_path / "tests" / "conftest.py").parent.mkdir()
+    for name in ("conftest", "test_one"):
+        (tmp_path / "tests" / f"{name}.py").write_text("def test_one():\n    assert True\n")
+    bytecode = tmp_path / "tests" / "__pycache__"
+    monkeypatch.setattr(run_tests, "COLLECTED", bytecode / run_tests.COLLECTED.name)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+
+    def collect(*options):
+        run = PytestRun(name="one", options=("-p", "no:cacheprovider"), paths=(str(tmp_path / "tests"),))
+        run_tests.write_bytecode([(run, options)])
+        return {file.name.partition(".")[0]: file.stat().st_mtime_ns for file in bytecode.glob("*.pyc")}
+
+    return collect
+
+
+def test_new_clone_is_compiled_before_its_workers_start(collected):
+    assert collected() == {}  # one process compiles for itself
+    compiled = collected(*IN_PARALLEL)
+    assert compiled.keys() == {"conftest", "test_one"}
+    assert collected(*IN_PARALLEL) == compiled
 
 
 def test_suites_skipped_by_options_are_listed(monkeypatch, capsys):

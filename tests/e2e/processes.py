@@ -18,8 +18,11 @@ def find_free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_until(condition, *, seconds=TIMEOUT_SECONDS):
-    """Poll `condition` and return its first truthy result. Connection errors count as not yet true."""
+def wait_until(condition, *, seconds=TIMEOUT_SECONDS, missing=None):
+    """Poll `condition` and return its first truthy result. Connection errors count as not yet true.
+
+    `missing` says what has not happened by then: a text, or a function that returns one.
+    """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -28,7 +31,8 @@ def wait_until(condition, *, seconds=TIMEOUT_SECONDS):
         except httpx.TransportError:
             pass
         time.sleep(0.05)
-    raise AssertionError(f"{condition} was not true within {seconds} s")
+    description = missing() if callable(missing) else missing or f"{condition} to be true"
+    raise AssertionError(f"still missing after {seconds} s: {description}")
 
 
 def create_environment(folder: Path) -> dict[str, str]:

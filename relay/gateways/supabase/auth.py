@@ -4,9 +4,10 @@ A client of the `supabase` package is stateful: its next call acts for the user 
 the PKCE verifier of the sign-in started last. A client per call keeps users apart.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, override
+from typing import Literal, Self, override
 from uuid import UUID
 
 import httpx
@@ -16,7 +17,9 @@ from supabase_auth.errors import AuthApiError, AuthError
 
 from relay.gateways.supabase.config import SupabaseConfig
 from relay.gateways.supabase.errors import (
+    SupabaseError,
     SupabaseKeysRefused,
+    SupabaseMailQuotaExhausted,
     SupabaseRateLimited,
     SupabaseRefused,
     SupabaseUnavailable,
@@ -28,7 +31,13 @@ type LinkKind = Literal["email", "magiclink", "signup"]
 type StoreVerifier = Callable[[str], Awaitable[None]]
 """Stores the PKCE verifier of this sign-in, to be found when the browser returns."""
 
+FORWARDED_FOR_HEADER = "Sb-Forwarded-For"
+"""Names the person's address to Supabase, which counts it if the project is set up so (docs/self-hosting.md)."""
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+# `over_email_send_rate_limit` has two meanings (observed with v2.196). With "you can only request this after 59
+# seconds" this address was sent an email within the last minute, else the project's emails of the hour are used up.
+_MAIL_LIMIT_CODE = "over_email_send_rate_limit"
+_REPEATED_REQUEST = re.compile(r"after \d+ second")
 _CREDENTIAL_STATUSES = frozenset({401, 403})
 # None: the API gateway in front of Supabase Auth refuses the key. The others are Supabase Auth's own codes.
 _API_KEY_ERROR_CODES = frozenset({None, "bad_jwt", "no_authorization", "not_admin"})
@@ -37,9 +46,14 @@ _API_KEY_ERROR_CODES = frozenset({None, "bad_jwt", "no_authorization", "not_admi
 class SupabaseAuth:
     """Calls to Supabase Auth. Every call raises SupabaseError and no other error of its own."""
 
-    def __init__(self, config: SupabaseConfig, http: httpx.AsyncClient) -> None:
+    def __init__(self, config: SupabaseConfig, http: httpx.AsyncClient, *, client_address: str = "") -> None:
         self._config = config
         self._http = http
+        self._client_address = client_address
+
+    def for_client(self, address: str) -> Self:
+        """Return the same calls on behalf of the person with this IP address, which Supabase can count by."""
+        return type(self)(self._config, self._http, client_address=address)
 
     async def send_sign_in_link(
         self, email: str, *, redirect_to: str, should_create_user: bool, store_verifier: StoreVerifier
@@ -99,10 +113,9 @@ class SupabaseAuth:
         self, store_verifier: StoreVerifier | None = None, *, key: str | None = None
     ) -> AsyncGoTrueClient:
         key = key or self._config.anon_key
-        headers = {"apikey": key}
-        # Legacy keys are JWTs and must be sent as a bearer token as well. New keys (sb_…) are not JWTs and must not.
-        if key.startswith("eyJ"):
-            headers["Authorization"] = f"Bearer {key}"
+        headers = build_key_headers(key)
+        if self._client_address:
+            headers[FORWARDED_FOR_HEADER] = self._client_address
         return AsyncGoTrueClient(
             url=self._config.auth_url,
             headers=headers,
@@ -112,6 +125,14 @@ class SupabaseAuth:
             persist_session=False,
             auto_refresh_token=False,
         )
+
+
+def build_key_headers(key: str) -> dict[str, str]:
+    """Return the headers that carry an API key.
+
+    Legacy keys are JWTs and must be sent as a bearer token as well. New keys (sb_…) are not JWTs and must not.
+    """
+    return {"apikey": key, **({"Authorization": f"Bearer {key}"} if key.startswith("eyJ") else {})}
 
 
 class _VerifierStorage(AsyncSupportedStorage):
@@ -147,14 +168,21 @@ def _translate_errors(operation: str) -> Iterator[None]:
     try:
         yield
     except AuthApiError as error:
-        if error.status == _TOO_MANY_REQUESTS:
-            raise SupabaseRateLimited(operation, "too many requests") from None
-        if error.status >= _SERVER_ERROR:
-            raise SupabaseUnavailable(operation, f"server error (HTTP {error.status})") from None
-        if error.status in _CREDENTIAL_STATUSES and error.code in _API_KEY_ERROR_CODES:
-            raise SupabaseKeysRefused(operation, f"the API key is refused (HTTP {error.status})") from None
-        raise SupabaseRefused(operation, status=error.status, code=error.code) from None
+        raise build_error(operation, status=error.status, code=error.code, message=error.message) from None
     except AuthError as error:
         raise SupabaseUnavailable(operation, f"no response ({type(error).__name__})") from None
     except ValidationError:
         raise SupabaseUnavailable(operation, "unexpected response") from None
+
+
+def build_error(operation: str, *, status: int, code: str | None, message: str) -> SupabaseError:
+    """Return the error for a response of Supabase Auth, or of the API gateway in front of it."""
+    if status == _TOO_MANY_REQUESTS:
+        if code == _MAIL_LIMIT_CODE and not _REPEATED_REQUEST.search(message):
+            return SupabaseMailQuotaExhausted(operation, "the project's email limit is used up")
+        return SupabaseRateLimited(operation, "too many requests")
+    if status >= _SERVER_ERROR:
+        return SupabaseUnavailable(operation, f"server error (HTTP {status})")
+    if status in _CREDENTIAL_STATUSES and code in _API_KEY_ERROR_CODES:
+        return SupabaseKeysRefused(operation, f"the API key is refused (HTTP {status})")
+    return SupabaseRefused(operation, status=status, code=code)

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from relay.gateways.supabase.auth import SupabaseAuth
+from relay.gateways.supabase.admin import SupabaseAdmin
+from relay.gateways.supabase.auth import SupabaseAuth, build_key_headers
 from relay.gateways.supabase.config import SupabaseConfig
 from relay.gateways.supabase.errors import SupabaseUnavailable
 from relay.gateways.supabase.signing_keys import SigningKeys
@@ -26,14 +27,17 @@ class SupabaseClient:
         # For the `form-action` of a Content-Security-Policy.
         self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(config.url))
         self._keys_url = f"{config.auth_url}/.well-known/jwks.json"
+        # Self-hosted gateways may want a key for the published keys too.
+        self._keys_headers = build_key_headers(config.anon_key)
         self.auth = SupabaseAuth(config, http)
+        self.admin = SupabaseAdmin(config, http)
         self.signing_keys = SigningKeys(self.fetch_keys)
         self.token_verifier = TokenVerifier(self.signing_keys, issuer=config.auth_url)
 
     async def fetch_keys(self) -> Mapping[str, Any]:
         """Fetch the project's public signing keys (a JSON Web Key Set). Raises SupabaseUnavailable."""
         try:
-            response = await self._http.get(self._keys_url, timeout=KEYS_TIMEOUT_SECONDS)
+            response = await self._http.get(self._keys_url, headers=self._keys_headers, timeout=KEYS_TIMEOUT_SECONDS)
             response.raise_for_status()
             document = response.json()
         except httpx.HTTPError as error:

@@ -1,10 +1,12 @@
 """The errors of Supabase Auth's client, divided by what the caller can do about them.
 
     SupabaseError
-    ├── SupabaseUnavailable     no response, a failure of the server, an unexpected response: retry later
-    ├── SupabaseRateLimited     too many requests, also too many emails to one address
-    ├── SupabaseRefused         the link, code or request is invalid or expired; `code` is Supabase's error code
-    └── SupabaseKeysRefused     our keys are wrong, or another project's: alert the operator
+    ├── SupabaseUnavailable         no response, a failure of the server, an unexpected response: retry later
+    ├── SupabaseRateLimited         too many requests, also a second email to one address within a minute
+    │   └── SupabaseMailQuotaExhausted  the project may send no more emails this hour: alert the operator
+    ├── SupabaseRefused             the link, code or request is invalid or expired; `code` is Supabase's error code
+    └── SupabaseMisconfigured       the project or our settings are wrong; `cause` tells the operator what to change
+        └── SupabaseKeysRefused     our keys are wrong, or another project's
 
 An error's text names the operation but never its parameters: no address, code, link or token.
 """
@@ -31,7 +33,19 @@ class SupabaseRateLimited(SupabaseError):
     """Too many requests; nothing was done."""
 
 
-class SupabaseKeysRefused(SupabaseError):
+class SupabaseMailQuotaExhausted(SupabaseRateLimited):
+    """The project has sent as many emails as it may in an hour, to whichever addresses."""
+
+
+class SupabaseMisconfigured(SupabaseError):
+    """Sign-in can't work until the operator changes something. `cause` says what, and is safe to log."""
+
+    def __init__(self, operation: str, cause: str) -> None:
+        self.cause = cause
+        super().__init__(operation, cause)
+
+
+class SupabaseKeysRefused(SupabaseMisconfigured):
     """Supabase does not accept our keys."""
 
 

@@ -36,20 +36,30 @@ class SigningKeys:
         self._has_failed = False
         self._fetch_task: asyncio.Task[None] | None = None
 
-    async def find(self, kid: str) -> EllipticCurvePublicKey | None:
-        """Return the key with this id, None if Supabase has none. Raises SupabaseUnavailable if the fetch failed."""
+    async def find(self, kid: str, *, is_fresh: bool = False) -> EllipticCurvePublicKey | None:
+        """Return the key with this id, None if Supabase has none. Raises SupabaseUnavailable if the fetch failed.
+
+        If `is_fresh`, Supabase has just issued the token that names the key: an unknown one is fetched at once, because
+        the project may have rotated its keys since the last fetch.
+        """
         key = self._keys.get(kid)
         if key is not None:
             if self._monotonic() - self._fetch_started_at > MAX_AGE_SECONDS:
                 self._start_fetch()  # in the background: the cached key stays valid until the fetch succeeds
             return key
-        fetch_task = self._start_fetch()
-        if fetch_task is not None:
-            await asyncio.shield(fetch_task)  # a cancelled caller must not cancel the others' fetch
+        await self._wait_for_fetch(is_forced=is_fresh)
         key = self._keys.get(kid)
         if key is None and self._has_failed:
             raise SupabaseUnavailable("fetch the keys", "the last fetch failed")
         return key
+
+    async def has_any(self) -> bool:
+        """Return whether Supabase publishes a key that the relay accepts. Raises SupabaseUnavailable if unknown."""
+        if not self._keys:
+            await self._wait_for_fetch()
+        if not self._keys and self._has_failed:
+            raise SupabaseUnavailable("fetch the keys", "the last fetch failed")
+        return bool(self._keys)
 
     async def reload(self) -> int:
         """Fetch the keys now and return how many there are. Raises SupabaseUnavailable."""
@@ -62,12 +72,17 @@ class SigningKeys:
             self._fetch_task.cancel()
             await asyncio.wait([self._fetch_task])
 
-    def _start_fetch(self) -> asyncio.Task[None] | None:
-        """Return the running fetch or start one; None if it is too early for another one."""
+    async def _wait_for_fetch(self, *, is_forced: bool = False) -> None:
+        fetch_task = self._start_fetch(is_forced=is_forced)
+        if fetch_task is not None:
+            await asyncio.shield(fetch_task)  # a cancelled caller must not cancel the others' fetch
+
+    def _start_fetch(self, *, is_forced: bool = False) -> asyncio.Task[None] | None:
+        """Return the running fetch or start one; None if it is too early for another one and it isn't forced."""
         if self._fetch_task is not None:
             return self._fetch_task
         interval = RETRY_INTERVAL_SECONDS if self._has_failed else MIN_FETCH_INTERVAL_SECONDS
-        if self._monotonic() - self._fetch_started_at < interval:
+        if not is_forced and self._monotonic() - self._fetch_started_at < interval:
             return None
         self._fetch_started_at = self._monotonic()
         self._fetch_task = asyncio.create_task(self._run_fetch())

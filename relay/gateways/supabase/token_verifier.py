@@ -7,12 +7,15 @@ from uuid import UUID
 
 import jwt
 
+from relay.gateways.supabase.errors import SupabaseMisconfigured
 from relay.gateways.supabase.signing_keys import ALGORITHM, SigningKeys
 
 AUDIENCE = "authenticated"
 LEEWAY_SECONDS = 30
 MAX_TOKEN_LENGTH = 16 * 1024
 MAX_NAME_LENGTH = 80
+_KNOWN_ALGORITHMS = frozenset({"HS256", "RS256"})
+"""What else a Supabase project may sign with."""
 MAX_TIMESTAMP = 2**33
 """Upper bound of a plausible Unix time in seconds (the year 2242)."""
 _REQUIRED_CLAIMS = ["exp", "iat", "iss", "aud", "sub"]
@@ -31,6 +34,10 @@ class SupabaseUser:
     signed_in_at: datetime | None = None
 
 
+class _TokenRejectedError(Exception):
+    """The token is invalid. The message says what the operator would have to change if Supabase has just issued it."""
+
+
 class TokenVerifier:
     """Verifies the access tokens of one Supabase project."""
 
@@ -44,34 +51,68 @@ class TokenVerifier:
         Raises SupabaseUnavailable if the signing key can't be fetched.
         """
         try:
-            if len(token) > MAX_TOKEN_LENGTH:
-                return None
-            header = jwt.get_unverified_header(token)
-            kid = header.get("kid")
-            # Never let the token choose the algorithm: anybody can forge `none`, or HS256 with the public key.
-            if header.get("alg") != ALGORITHM or not isinstance(kid, str):
-                return None
-            key = await self._keys.find(kid)
-            if key is None:
-                return None
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                issuer=self._issuer,
-                leeway=LEEWAY_SECONDS,
-                options={"require": _REQUIRED_CLAIMS},
-            )
-            return _parse_user(claims)
-        except jwt.PyJWTError, ValueError, TypeError:
-            # ValueError and TypeError: header and claims may have values of unexpected types.
+            return await self._parse(token, is_fresh=False)
+        except _TokenRejectedError:
             return None
 
+    async def verify_fresh(self, token: str) -> SupabaseUser:
+        """Return the user of a token that Supabase has just issued to the relay.
 
-def _parse_user(claims: dict[str, Any]) -> SupabaseUser | None:
+        Raises SupabaseMisconfigured if it is invalid, because then the project doesn't fit our settings, and
+        SupabaseUnavailable if the signing key can't be fetched.
+        """
+        try:
+            return await self._parse(token, is_fresh=True)
+        except _TokenRejectedError as rejection:
+            raise SupabaseMisconfigured("verify a token", str(rejection)) from None
+
+    async def _parse(self, token: str, *, is_fresh: bool) -> SupabaseUser:
+        try:
+            return _parse_user(await self._decode(token, is_fresh=is_fresh))
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            # ValueError and TypeError: header and claims may have values of unexpected types.
+            raise _TokenRejectedError(self._describe(error)) from None
+
+    async def _decode(self, token: str, *, is_fresh: bool) -> dict[str, Any]:
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise _TokenRejectedError("the access token is too long: remove large custom claims")
+        header = jwt.get_unverified_header(token)
+        kid, algorithm = header.get("kid"), header.get("alg")
+        # Never let the token choose the algorithm: anybody can forge `none`, or HS256 with the public key.
+        if algorithm != ALGORITHM:
+            named = algorithm if algorithm in _KNOWN_ALGORITHMS else "another algorithm"
+            raise _TokenRejectedError(
+                f"the project signs with {named} instead of ES256: under JWT keys, rotate to a key of type ECC (P-256)"
+            )
+        key = await self._keys.find(kid, is_fresh=is_fresh) if isinstance(kid, str) else None
+        if key is None:
+            raise _TokenRejectedError(
+                "the key that signed the access token isn't published: check SUPABASE_URL, and the project's JWT keys"
+            )
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            issuer=self._issuer,
+            leeway=LEEWAY_SECONDS,
+            options={"require": _REQUIRED_CLAIMS},
+        )
+        return claims
+
+    def _describe(self, error: Exception) -> str:
+        if isinstance(error, jwt.MissingRequiredClaimError) and error.claim == "iss":
+            return f"the access token has no issuer: set GOTRUE_JWT_ISSUER of Supabase Auth to {self._issuer}"
+        if isinstance(error, jwt.InvalidIssuerError):
+            return f"the access token has another issuer than SUPABASE_URL: it must be {self._issuer}"
+        if isinstance(error, jwt.ImmatureSignatureError | jwt.ExpiredSignatureError):
+            return "the access token isn't valid at this time: check the clocks of the relay and of Supabase"
+        return f"the access token isn't one of a signed-in user ({type(error).__name__})"
+
+
+def _parse_user(claims: dict[str, Any]) -> SupabaseUser:
     if claims.get("role") != AUDIENCE or claims.get("is_anonymous", False) is not False:
-        return None
+        raise ValueError("not a signed-in user")
     metadata = claims.get("user_metadata")
     email = claims.get("email")
     return SupabaseUser(

@@ -25,7 +25,13 @@ async def show_sign_in_link(token: str, request: Request, runtime: RuntimeDepend
     _check_rate_limit(request, runtime)
     async with runtime.pool.connection() as connection:
         is_valid = await is_sign_in_link_valid(connection, token)
-    return render_page(request, "sign_in_link.html", status=200 if is_valid else 410, is_valid=is_valid)
+    return render_page(
+        request,
+        "sign_in_link.html",
+        status=200 if is_valid else 410,
+        is_valid=is_valid,
+        next_path=_read_next_path(request, runtime),
+    )
 
 
 @router.post("/sign-in/link/{token}")
@@ -35,11 +41,16 @@ async def submit_sign_in_link(token: str, request: Request, runtime: RuntimeDepe
     session = await sign_in_by_link(runtime, token, language=get_browser_language(request))
     if session is None:
         return render_page(request, "sign_in_link.html", status=410, is_valid=False)
-    next_path = read_cookie(request, runtime, NEXT_COOKIE, max_length=3 * MAX_NEXT_LENGTH)
-    response = redirect_to(request, sanitize_next_path(next_path and unquote(next_path)))
+    response = redirect_to(request, _read_next_path(request, runtime))
     set_session_cookie(request, response, runtime, session)
     set_cookie(request, response, runtime, NEXT_COOKIE, "", max_age=0)
     return response
+
+
+def _read_next_path(request: Request, runtime: Runtime) -> str:
+    """Path of the page that was requested before signing in, else of the start page."""
+    next_path = read_cookie(request, runtime, NEXT_COOKIE, max_length=3 * MAX_NEXT_LENGTH)
+    return sanitize_next_path(next_path and unquote(next_path))
 
 
 def _check_rate_limit(request: Request, runtime: Runtime) -> None:

@@ -12,7 +12,7 @@ from relay.identity import sign_in_attempts, web_sessions
 from relay.pages.cookies import SESSION_COOKIE, read_cookie, set_cookie
 from relay.pages.rendering import redirect_to, render_page
 from relay.pages.translations import parse_accept_language
-from relay.usecases.access.begin_sign_in import SignInRequest, begin_sign_in, send_sign_in_link
+from relay.usecases.access.begin_sign_in import SignInRequest, begin_sign_in, reserve_email, send_sign_in_link
 from relay.usecases.access.sign_in_outcome import SignInOutcome
 from relay.usecases.calls.runtime import Runtime, SupabaseSignIn
 
@@ -26,7 +26,11 @@ HTTP_STATUSES: Mapping[str, HTTPStatus] = {
     "other_browser": HTTPStatus.BAD_REQUEST,
     "banned": HTTPStatus.FORBIDDEN,
     "unverified_email": HTTPStatus.FORBIDDEN,
+    "unanswered": HTTPStatus.GONE,
+    "misconfigured": HTTPStatus.BAD_GATEWAY,
+    "account_on_hold": HTTPStatus.FORBIDDEN,
     "cancelled": HTTPStatus.OK,
+    "confirmed": HTTPStatus.OK,
     "failed": HTTPStatus.BAD_GATEWAY,
 }
 
@@ -44,6 +48,7 @@ def render_sign_in_options(
         request,
         "sign_in_people.html",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
+        has_script=True,
         providers=sign_in.providers,
         registration=sign_in.registration,
         next_path=next_path,
@@ -60,10 +65,23 @@ async def start_email_sign_in(
     token = await begin_sign_in(
         runtime, sign_in_request, email, previous_token=read_cookie(request, runtime, ATTEMPT_COOKIE)
     )
-    response = render_page(request, "sign_in_sent.html", email=email)
-    response.background = BackgroundTask(
-        send_sign_in_link, runtime, token, email, invited=sign_in_request.invitation_id is not None
+    reservation = await reserve_email(runtime, token)
+    response = render_page(
+        request,
+        "sign_in_sent.html",
+        email=email,
+        next_path=sign_in_request.next_path,
+        is_quota_exhausted=reservation.is_quota_exhausted,
     )
+    if reservation.is_granted:
+        response.background = BackgroundTask(
+            send_sign_in_link,
+            runtime,
+            token,
+            email,
+            invited=sign_in_request.invitation_id is not None,
+            client_address=sign_in_request.client_address,
+        )
     set_attempt_cookie(request, response, runtime, token)
     return response
 

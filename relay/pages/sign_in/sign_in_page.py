@@ -40,7 +40,7 @@ async def show_sign_in(
         return render_sign_in_options(
             request, runtime.supabase_sign_in, next_path=sanitize_next_path(next_path), email=email
         )
-    response = render_page(request, "sign_in.html")
+    response = render_page(request, "sign_in.html", next_path=sanitize_next_path(next_path))
     if next_path is not None:
         # The link is printed on the command line, so only this cookie can carry the path to it.
         value = quote(sanitize_next_path(next_path)[:MAX_NEXT_LENGTH], safe="")

@@ -50,4 +50,6 @@ async def show_waiting(request: Request, visitor: OptionalVisitor, next_path: Ne
         return redirect_to(request, "/sign-in")
     if visitor.is_approved:
         return redirect_to(request, sanitize_next_path(next_path))
-    return render_page(request, "waiting.html", email=visitor.email, is_blocked=True)
+    return render_page(
+        request, "waiting.html", email=visitor.email, is_blocked=True, next_path=sanitize_next_path(next_path)
+    )

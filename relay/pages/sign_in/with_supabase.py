@@ -87,14 +87,27 @@ async def show_callback(  # noqa: PLR0913 - Supabase's query parameters
     token = read_cookie(request, runtime, ATTEMPT_COOKIE)
     if code is not None:
         await _count_sign_in_try(runtime, token)
-        outcome = await finish_sign_in_with_code(runtime, token, code, language=get_browser_language(request))
+        outcome = await finish_sign_in_with_code(
+            runtime,
+            token,
+            code,
+            language=get_browser_language(request),
+            client_address=get_client_address(request),
+        )
         return render_outcome(request, runtime, outcome)
     if token_hash is not None and kind in LINK_KINDS:
-        began_here = await find_open_attempt(runtime, token) is not None
-        return render_page(request, "sign_in_press.html", token_hash=token_hash, kind=kind, began_here=began_here)
+        attempt = await find_open_attempt(runtime, token)
+        return render_page(
+            request,
+            "sign_in_press.html",
+            token_hash=token_hash,
+            kind=kind,
+            began_here=attempt is not None,
+            next_path=attempt and attempt.next_path,
+        )
     if error is None and error_code is None and token_hash is None:
         return redirect_to(request, "/sign-in")
-    return render_sign_in_failure(request, _get_status(error, error_code, is_link=token_hash is not None))
+    return render_sign_in_failure(request, get_failure_status(error, error_code, is_link=token_hash is not None))
 
 
 @router.post(CALLBACK_PATH)
@@ -122,7 +135,7 @@ async def _count_sign_in_try(runtime: Runtime, attempt_token: str | None) -> Non
             await count_sign_in_try(connection, attempt_token)
 
 
-def _get_status(error: str | None, error_code: str | None, *, is_link: bool) -> str:
+def get_failure_status(error: str | None, error_code: str | None, *, is_link: bool) -> str:
     """Status for the error in the callback URL. Its texts aren't shown, because anybody can write such a URL."""
     if is_link:
         return "invalid_link"

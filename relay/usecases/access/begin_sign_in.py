@@ -7,13 +7,26 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from relay.gateways.supabase import Provider, SupabaseError, SupabaseRefused
+from relay.gateways.supabase import (
+    Provider,
+    SupabaseError,
+    SupabaseMailQuotaExhausted,
+    SupabaseMisconfigured,
+    SupabaseRefused,
+    SupabaseUnavailable,
+)
 from relay.identity.sign_in_attempts import (
     NewSignInAttempt,
     SignInAttempt,
     create_sign_in_attempt,
     find_sign_in_attempt,
     store_verifier,
+)
+from relay.identity.sign_in_emails import (
+    is_mail_quota_exhausted,
+    release_sign_in_email,
+    reserve_sign_in_email,
+    set_mail_quota_exhausted,
 )
 from relay.kit.client_network import get_client_network
 from relay.usecases.access.require_supabase_sign_in import require_supabase_sign_in
@@ -22,7 +35,7 @@ from relay.usecases.calls.runtime import Runtime
 log = logging.getLogger(__name__)
 
 CALLBACK_PATH = "/auth/callback"
-
+QUOTA_HINT = "in Supabase, set up your own SMTP server and raise the email limit"
 # Error codes that the user's input causes. All others point to a setting of the Supabase project.
 _EXPECTED_ERROR_CODES = frozenset({"otp_disabled", "validation_failed", "email_address_invalid"})
 
@@ -46,8 +59,8 @@ async def begin_sign_in(
     request the first email's link must still work: its verifiers are copied to the new attempt.
     """
     attempt = NewSignInAttempt(
-        source_hash=_compute_keyed_hash(runtime, "source", get_client_network(sign_in_request.client_address)),
-        address_hash=None if email is None else _compute_keyed_hash(runtime, "address", email.strip().lower()),
+        source_hash=compute_source_hash(runtime, sign_in_request.client_address),
+        address_hash=None if email is None else compute_address_hash(runtime, email),
         next_path=sign_in_request.next_path,
         invitation_id=sign_in_request.invitation_id,
         accepts_terms=sign_in_request.accepts_terms,
@@ -57,24 +70,65 @@ async def begin_sign_in(
         return await create_sign_in_attempt(connection, attempt)
 
 
-async def send_sign_in_link(runtime: Runtime, attempt_token: str, email: str, *, invited: bool) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmailReservation:
+    """Whether the attempt's link is emailed, and whether the project can send emails at all this hour."""
+
+    is_granted: bool
+    is_quota_exhausted: bool
+
+
+async def reserve_email(runtime: Runtime, attempt_token: str) -> EmailReservation:
+    """Decide whether this attempt sends an email: not if it would make another network's new link invalid."""
+    async with runtime.pool.connection() as connection:
+        return EmailReservation(
+            is_granted=await reserve_sign_in_email(connection, attempt_token),
+            is_quota_exhausted=await is_mail_quota_exhausted(connection),
+        )
+
+
+async def send_sign_in_link(
+    runtime: Runtime, attempt_token: str, email: str, *, invited: bool, client_address: str
+) -> None:
     """Have Supabase email a link. Call it after the response was sent.
 
     Then neither the response time nor the result reveals whether the address has an account.
     """
     sign_in = require_supabase_sign_in(runtime)
     try:
-        await sign_in.supabase.auth.send_sign_in_link(
+        await sign_in.supabase.auth.for_client(client_address).send_sign_in_link(
             email,
             redirect_to=runtime.public_url + CALLBACK_PATH,
             should_create_user=sign_in.registration == "open" or invited,
             store_verifier=partial(_save_verifier, runtime, attempt_token),
         )
-    except SupabaseRefused as error:
+    except SupabaseError as error:
+        _log_unsent_link(error)
+        await _record_unsent_link(runtime, attempt_token, error)
+        return
+    async with runtime.pool.connection() as connection:
+        await set_mail_quota_exhausted(connection, is_exhausted=False)
+
+
+def _log_unsent_link(error: SupabaseError) -> None:
+    if isinstance(error, SupabaseMailQuotaExhausted):
+        log.error("sign-in link not sent: supabase email quota exhausted error=%s hint=%r", error, QUOTA_HINT)
+    elif isinstance(error, SupabaseMisconfigured):
+        log.error("sign-in link not sent: sign-in is set up wrongly cause=%r", error.cause)
+    elif isinstance(error, SupabaseRefused):
         level = logging.INFO if error.code in _EXPECTED_ERROR_CODES else logging.WARNING
         log.log(level, "sign-in link not sent code=%s", error.code)
-    except SupabaseError as error:
+    else:
         log.warning("sign-in link not sent error=%s", error)
+
+
+async def _record_unsent_link(runtime: Runtime, attempt_token: str, error: SupabaseError) -> None:
+    async with runtime.pool.connection() as connection:
+        # Without an answer the email may have been sent, so its link stays protected.
+        if not isinstance(error, SupabaseUnavailable):
+            await release_sign_in_email(connection, attempt_token)
+        if isinstance(error, SupabaseMailQuotaExhausted):
+            await set_mail_quota_exhausted(connection, is_exhausted=True)
 
 
 async def get_provider_url(runtime: Runtime, attempt_token: str, provider: Provider) -> str:
@@ -93,6 +147,16 @@ async def find_open_attempt(runtime: Runtime, attempt_token: str | None) -> Sign
         return None
     async with runtime.pool.connection() as connection:
         return await find_sign_in_attempt(connection, attempt_token)
+
+
+def compute_source_hash(runtime: Runtime, client_address: str) -> bytes:
+    """Return the keyed hash of the client's network, which counts as one client."""
+    return _compute_keyed_hash(runtime, "source", get_client_network(client_address))
+
+
+def compute_address_hash(runtime: Runtime, email: str) -> bytes:
+    """Return the keyed hash of an email address."""
+    return _compute_keyed_hash(runtime, "address", email.strip().lower())
 
 
 async def _save_verifier(runtime: Runtime, attempt_token: str, verifier: str) -> None:

@@ -21,10 +21,11 @@ POLLING_WINDOW = timedelta(hours=13)
 
 # The integration's endpoint, else the newest classic one.
 _SELECT_INSTALLATIONS: LiteralString = f"""
-select c.id, c.kind, c.name, c.scopes, c.created_at, c.last_used_at,
+select c.id, c.kind, c.name, c.scopes, c.created_at, c.last_used_at, k.prefix,
        e.id is not null as has_endpoint, coalesce(not {IS_FREE_OF_STREAMS}, false) as is_streaming, e.last_success_at,
        e.last_failure, e.failing_since, e.off_at, e.kind = 'v2' as can_test
 from credentials c
+left join api_keys k on k.id = c.id
 left join lateral (
     select * from endpoints e where e.credential_id = c.id order by e.kind desc, e.created_at desc limit 1
 ) e on true
@@ -42,7 +43,10 @@ REVOKE_CREDENTIAL: tuple[LiteralString, ...] = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installation:
-    """An active credential with the state of its endpoint. `last_failure` is the kind of the last delivery failure."""
+    """An active credential with the state of its endpoint. `last_failure` is the kind of the last delivery failure.
+
+    `prefix` is the start of an API key.
+    """
 
     id: UUID
     kind: Literal["key", "oauth"]
@@ -57,6 +61,7 @@ class Installation:
     failing_since: datetime | None
     off_at: datetime | None
     can_test: bool | None
+    prefix: str | None = None
 
     @property
     def channel(self) -> DeliveryChannel:

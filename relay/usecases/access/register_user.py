@@ -1,18 +1,25 @@
 """Sign in a user whom Supabase has verified, and create the account if registration allows it."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from uuid import UUID
 
-from relay.gateways.supabase import SupabaseUser
+from relay.gateways.supabase import SupabaseError, SupabaseUser
 from relay.identity.invitations import find_invitation, redeem_invitation
 from relay.identity.sign_in_attempts import SignInAttempt, end_sign_in_attempt, store_verified_identity
+from relay.identity.sign_in_emails import record_sign_in_network
+from relay.identity.supabase_identities import set_identity_state
 from relay.identity.users import NewUser, create_user_from_supabase, find_user_by_supabase_id, update_email
 from relay.identity.web_sessions import create_web_session
 from relay.kit.database import Connection
-from relay.usecases.access.begin_sign_in import find_open_attempt
+from relay.kit.problems import Problem
+from relay.usecases.access.begin_sign_in import compute_address_hash, compute_source_hash, find_open_attempt
+from relay.usecases.access.former_account import claim_former_account
 from relay.usecases.access.require_supabase_sign_in import require_supabase_sign_in
 from relay.usecases.access.sign_in_outcome import SignInOutcome
 from relay.usecases.calls.runtime import Runtime, SupabaseSignIn
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +30,10 @@ class SignInContext:
     invitation_id: UUID | None
     accepts_terms: bool
     language: str
+    # Keyed hash of the network from which the browser signs in.
+    source_hash: bytes
+    # Keyed hash of the user's email address, if they have one.
+    address_hash: bytes | None
 
 
 async def find_invitation_id(runtime: Runtime, code: str) -> UUID | None:
@@ -38,13 +49,42 @@ async def find_verified_attempt(runtime: Runtime, attempt_token: str | None) -> 
 
 
 async def register_user(
-    runtime: Runtime, attempt: SignInAttempt, invitation_id: UUID | None, *, language: str
+    runtime: Runtime, attempt: SignInAttempt, invitation_id: UUID | None, *, language: str, client_address: str
 ) -> SignInOutcome:
     """Create the account of a verified attempt and sign in. Call it once the user has accepted the terms."""
     assert attempt.supabase_id is not None  # noqa: S101 - from find_verified_attempt
     supabase_user = SupabaseUser(supabase_id=attempt.supabase_id, email=attempt.email or None, name=attempt.name)
-    context = SignInContext(attempt=attempt, invitation_id=invitation_id, accepts_terms=True, language=language)
+    accepted = replace(attempt, invitation_id=invitation_id, accepts_terms=True)
+    return await sign_in_verified_user(
+        runtime, accepted, supabase_user, language=language, client_address=client_address
+    )
+
+
+async def sign_in_verified_user(
+    runtime: Runtime, attempt: SignInAttempt, supabase_user: SupabaseUser, *, language: str, client_address: str
+) -> SignInOutcome:
+    """Sign in a user whom Supabase has verified, or register them as far as their attempt allows.
+
+    Raises Problem 503 if Supabase can't tell whether the address belongs to a former user.
+    """
+    try:
+        is_former = await claim_former_account(runtime, supabase_user)
+    except SupabaseError as error:
+        log.warning("sign-in failed error=%s", error)
+        detail = "Supabase, which verifies sign-ins, isn't responding. Request a new link in a moment."
+        raise Problem(503, "unavailable", detail, headers={"Retry-After": "10"}) from None
+    context = SignInContext(
+        attempt=attempt,
+        invitation_id=attempt.invitation_id,
+        accepts_terms=attempt.accepts_terms,
+        language=language,
+        source_hash=compute_source_hash(runtime, client_address),
+        address_hash=None if supabase_user.email is None else compute_address_hash(runtime, supabase_user.email),
+    )
     async with runtime.pool.connection() as connection, connection.transaction():
+        if is_former:
+            await end_sign_in_attempt(connection, attempt)
+            return SignInOutcome(status="account_on_hold")
         return await sign_in_or_register(connection, require_supabase_sign_in(runtime), supabase_user, context)
 
 
@@ -59,6 +99,8 @@ async def sign_in_or_register(
         return SignInOutcome(status="being_deleted")
     if user is not None:
         user_id = user.id
+        # Supabase has just signed this user in, so a ban is over.
+        await set_identity_state(connection, supabase_user.supabase_id, "active")
         if supabase_user.email is not None:
             await update_email(connection, user_id, supabase_user.email)
     else:
@@ -66,6 +108,10 @@ async def sign_in_or_register(
         if refusal is not None:
             return refusal
         user_id = await create_user_from_supabase(connection, _build_new_user(sign_in, supabase_user, context))
+    if context.address_hash is not None:
+        await record_sign_in_network(
+            connection, user_id, address_hash=context.address_hash, source_hash=context.source_hash
+        )
     session = await create_web_session(connection, user_id, "supabase")
     await end_sign_in_attempt(connection, attempt)
     return SignInOutcome(status="signed_in", session=session, next_path=attempt.next_path)

@@ -13,15 +13,21 @@ type SignInStatus = Literal[
     "other_browser",
     "banned",
     "unverified_email",
+    "unanswered",
+    "misconfigured",
+    "account_on_hold",
 ]
 """Result of a sign-in. All but the first two are reasons for a failure.
 
 registration_required: the user needs an invitation. being_deleted: the account is being deleted. invalid_link: the link
 or code is expired, used or unknown. other_browser: another browser began the sign-in. banned: at Supabase.
-unverified_email: the provider hasn't verified the user's email address.
+unverified_email: the provider hasn't verified the user's email address. unanswered: an earlier exchange of the link or
+code got no answer, and has used it up. misconfigured: the operator has to change something. account_on_hold: the
+address has an account whose user was deleted at Supabase; the operator can reconnect it.
 """
 
 STATUS_BY_ERROR_CODE: Mapping[str, SignInStatus] = {
+    "email_not_confirmed": "unverified_email",
     "flow_state_expired": "invalid_link",
     "flow_state_not_found": "invalid_link",
     "otp_expired": "invalid_link",

@@ -106,6 +106,7 @@ SECTIONS: tuple[ExportSection, ...] = (
 EXCLUDED_TABLES = {
     "feeds": "a counter that orders updates",
     "sign_in_links": "hashes of sign-in links",
+    "sign_in_networks": "keyed hashes of networks from which the user signed in",
     "oauth_codes": "hashes of codes that expire within a minute",
     "oauth_tokens": "hashes of tokens",
     "deleted_users": "tombstones of deleted accounts",

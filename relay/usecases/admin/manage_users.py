@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 
 from relay.gateways.enode.languages import match_language
 from relay.identity.roles import Role
+from relay.identity.supabase_identities import reconnect_account
 from relay.identity.users import create_user
 from relay.kit.database import Connection, fetch_all
 from relay.plans import OPERATOR_PLAN, PlanName
@@ -55,6 +56,11 @@ async def add_user(connection: Connection, *, email: str, name: str, language: s
 async def approve_user(connection: Connection, user_id: UUID) -> bool:
     """Approve an account that awaits approval (EVCONDUIT_APPROVAL); False if it was approved before."""
     return (await connection.execute(APPROVE, [user_id])).rowcount == 1
+
+
+async def reconnect_user(connection: Connection, user_id: UUID) -> bool:
+    """Give an account to the new Supabase user who has its email address; False if none waits for it."""
+    return await reconnect_account(connection, user_id)
 
 
 async def set_plan(connection: Connection, user_id: UUID, plan: PlanName) -> None:

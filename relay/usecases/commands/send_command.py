@@ -85,21 +85,36 @@ async def send_command(runtime: Runtime, credential: Credential | None, request:
     as `authorize_call` does, 422 `command-refused` (with Enode's status as `enode_status`), and 502 when Enode does not
     answer.
     """
-    call_request = CallRequest(scope="control", endpoint=request.endpoint, vehicle_id=request.vehicle_id)
     async with runtime.pool.connection() as connection:
-        try:
-            call = await authorize_call(connection, credential, runtime.plans, call_request)
-        except Problem as problem:
-            return await _get_repeated_command(connection, runtime, credential, request, problem)
-        if request.kind == MAX_CURRENT and not has_capability(_require_vehicle(call).vehicle, "setMaxCurrent"):
-            raise _create_incapable_problem(render_call_headers(await refund_call(connection, call), runtime.plans))
-        command_id = await _insert_command(connection, runtime, call, request)
+        # One transaction, so that a process that dies in it has charged nothing. A problem is raised after its commit.
+        async with connection.transaction():
+            stored = await _charge_and_insert(connection, runtime, credential, request)
+        if isinstance(stored, Problem):
+            return await _get_repeated_command(connection, runtime, credential, request, stored)
+        call, command_id = stored
         if command_id is None:
-            call = await refund_call(connection, call)
             row = await find_command_by_key(connection, call.caller.user_id, request.idempotency_key)
             return _build_repeated_result(row, call, request, render_call_headers(call, runtime.plans))
     # Shielded: if the client disconnects, the answer of Enode must still be stored.
     return await asyncio.shield(_send_to_enode(runtime, call, command_id, request))
+
+
+async def _charge_and_insert(
+    connection: Connection, runtime: Runtime, credential: Credential | None, request: CommandRequest
+) -> tuple[AuthorizedCall, UUID | None] | Problem:
+    """Charge the call and insert the command; the id is None, and nothing charged, when the key was used before.
+
+    Returns a problem instead of raising it, because an exception would also undo that the credential was used.
+    """
+    call_request = CallRequest(scope="control", endpoint=request.endpoint, vehicle_id=request.vehicle_id)
+    try:
+        call = await authorize_call(connection, credential, runtime.plans, call_request)
+    except Problem as problem:
+        return problem
+    if request.kind == MAX_CURRENT and not has_capability(_require_vehicle(call).vehicle, "setMaxCurrent"):
+        return _create_incapable_problem(render_call_headers(await refund_call(connection, call), runtime.plans))
+    command_id = await _insert_command(connection, runtime, call, request)
+    return (call if command_id else await refund_call(connection, call)), command_id
 
 
 async def _get_repeated_command(
@@ -129,19 +144,18 @@ def _build_repeated_result(
 async def _insert_command(
     connection: Connection, runtime: Runtime, call: AuthorizedCall, request: CommandRequest
 ) -> UUID | None:
-    """Insert the command and its first check in one transaction; None when the idempotency key was used before."""
+    """Insert the command and its first check; None when the idempotency key was used before. Within a transaction."""
     vehicle_id = _require_vehicle(call).vehicle_id
     command = NewCommand(
         vehicle_id=vehicle_id, kind=request.kind, amps=request.amps, idempotency_key=request.idempotency_key
     )
-    async with connection.transaction():
-        command_id = await insert_command(connection, call.caller, command)
-        if command_id is None:
-            return None
-        await publish_command_progress(connection, CommandProgress(user_id=call.caller.user_id, vehicle_id=vehicle_id))
-        await runtime.jobs.defer(
-            CHECK_COMMAND_JOB, after=CHECK_DELAYS[0], connection=connection, command_id=str(command_id), number=0
-        )
+    command_id = await insert_command(connection, call.caller, command)
+    if command_id is None:
+        return None
+    await publish_command_progress(connection, CommandProgress(user_id=call.caller.user_id, vehicle_id=vehicle_id))
+    await runtime.jobs.defer(
+        CHECK_COMMAND_JOB, after=CHECK_DELAYS[0], connection=connection, command_id=str(command_id), number=0
+    )
     return command_id
 
 
@@ -175,9 +189,12 @@ async def _record_result(
 ) -> CommandResult:
     async with runtime.pool.connection() as connection:
         if outcome is not None:
-            await record_command_outcome(connection, command_id, outcome)
-            if outcome.is_refusal:
-                call = await refund_call(connection, call)
+            # One transaction, so that a refused command isn't stored without its refund. In the order in which the call
+            # was charged and the command inserted: first the counters of the user's calls are locked, then the feed.
+            async with connection.transaction():
+                if outcome.is_refusal:
+                    call = await refund_call(connection, call)
+                await record_command_outcome(connection, command_id, outcome)
         row = await find_command_by_id(connection, call.caller.user_id, command_id)
     runtime.feed_waker.wake([call.caller.user_id])
     assert row is not None  # noqa: S101 - inserted above; commands are deleted only with their user

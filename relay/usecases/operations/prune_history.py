@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from relay.delivery.repository import delete_orphaned_endpoints
 from relay.feed.sequence import advance_feed
 from relay.identity.oauth_pruning import prune_oauth
+from relay.identity.sign_in_emails import NETWORK_MEMORY
 from relay.kit.database import Connection, Pool, fetch_all
 from relay.kit.logs import get_error_location
 from relay.vehicles.charging.recording import archive_samples
@@ -47,6 +48,7 @@ delete from interventions where (id, language) in (
 """
 # Deleted as soon as they expire, because an unfinished attempt may hold an email address.
 _DELETE_SIGN_IN_ATTEMPTS: LiteralString = "delete from sign_in_attempts where expires_at < now()"
+_DELETE_SIGN_IN_NETWORKS: LiteralString = "delete from sign_in_networks where signed_in_at < now() - %s"
 # Enode still sends events about an account after its deletion, such as the deletion of its vehicles.
 _DELETE_EVENTS_OF_DELETED_USERS: LiteralString = """
 delete from webhook_logs where id in (
@@ -94,6 +96,7 @@ async def prune_old_rows(connection: Connection, retention: Retention) -> int:
     count += await _delete_in_batches(connection, _DELETE_CALLS, retention.calls)
     count += await delete_orphaned_endpoints(connection)
     count += (await connection.execute(_DELETE_SIGN_IN_ATTEMPTS)).rowcount
+    count += (await connection.execute(_DELETE_SIGN_IN_NETWORKS, [NETWORK_MEMORY])).rowcount
     count += await prune_oauth(connection, datetime.now(UTC), batch_size=BATCH_SIZE)
     count += await _archive_old_samples(connection)
     count += await _delete_in_batches(connection, _DELETE_INTERVENTIONS, INTERVENTION_RETENTION)

@@ -18,15 +18,30 @@ class ExpectedSession:
 
 
 class VehicleHistory:
-    """All states of one vehicle that were sent in events, in order."""
+    """All states of one car that were sent in events, in order, under all ids that Enode gave it.
 
-    def __init__(self, row: dict) -> None:
+    `enode_ids` in the order of its links. `is_linked`: it is linked now, under the last of them.
+    """
+
+    def __init__(self) -> None:
+        self.enode_ids: list[str] = []
+        self.is_linked = False
+        self.states: list[dict] = []
+
+    def add_link(self, enode_id: str, row: dict) -> None:
+        """Add the states of the next link. `row` is the simulator's row of the vehicle with that id."""
+        self.enode_ids.append(enode_id)
+        self.is_linked = row["linked"]
         # `discovered` events carry an id and little else: nothing is derived from them.
-        self.states = [state["vehicle"] for state in row["states"] if state["event"] == "user:vehicle:updated"]
+        self.states += [state["vehicle"] for state in row["states"] if state["event"] == "user:vehicle:updated"]
 
     @property
     def user(self) -> str:
-        return self.states[-1]["userId"]
+        return self.current["userId"]
+
+    @property
+    def vin(self) -> str:
+        return self.current["information"]["vin"]
 
     @property
     def current(self) -> dict:
@@ -69,11 +84,25 @@ class VehicleHistory:
 
 
 class GroundTruth:
-    """The history of every vehicle by Enode's id, and every user event that was created."""
+    """The history of every car by its VIN, and every user event that was created."""
 
     def __init__(self, document: dict) -> None:
-        self.vehicles = {enode_id: VehicleHistory(row) for enode_id, row in document["vehicles"].items()}
         self.events: list[dict] = document["log"]
+        self.vehicles: dict[str, VehicleHistory] = {}
+        for enode_id, row in document["vehicles"].items():  # in the order in which they were linked
+            vin = row["vehicle"]["information"]["vin"]
+            self.vehicles.setdefault(vin, VehicleHistory()).add_link(enode_id, row)
+
+    def find_vehicle(self, record: dict) -> VehicleHistory:
+        """Return the history of the car that this record of an installation is about."""
+        return self.vehicles[record["vehicle"]["information"]["vin"]]
+
+    @property
+    def action_states(self) -> dict[str, str]:
+        """The newest state of each of Enode's actions that was sent in an event, by the action's id."""
+        name = "user:vendor-action:updated"
+        actions = [event["vendorAction"] for event in self.events if event["event"] == name]
+        return {action["id"]: action["state"] for action in actions}
 
 
 def is_subsequence(part: list[str], sequence: list[str]) -> bool:

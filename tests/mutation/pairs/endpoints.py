@@ -29,6 +29,12 @@ PAIRS = (
                 "streaming_until is not null",
                 "an older stream releases the lease",
             ),
+            Pair("is null and off_at is null", "is null", "a stream resets an endpoint that is off"),
+            Pair(
+                "%(held)s::timestamptz is null and off_at",
+                "%(held)s::timestamptz is not null and off_at",
+                "an endpoint keeps its delays when a stream starts",
+            ),
             Pair("timedelta(seconds=60)", "timedelta(seconds=600)", "a dead stream suspends delivery for ten minutes"),
             Pair(
                 "greatest(seq, %(seq)s)",

@@ -109,15 +109,21 @@ PAIRS = (
         ),
         pairs=(
             Pair("< %(by_address)s\n", "<= %(by_address)s\n", "one start too many for an address"),
+            Pair("and count(*) < %(by_source)s", "and count(*) <= %(by_source)s", "one start too many from a network"),
             Pair(
-                "(where source_hash = %(source_hash)s) < %(by_source)s",
-                "(where source_hash = %(source_hash)s) <= %(by_source)s",
-                "one start too many from a network",
+                'where source_hash = %(source_hash)s and {is_recent("created_at", "%(window)s")}',
+                "where source_hash = %(source_hash)s",
+                "starts count without an end",
             ),
             Pair(
-                'or source_hash = %(source_hash)s) and {is_recent("created_at", "%(window)s")}',
-                "or source_hash = %(source_hash)s)",
-                "starts count without an end",
+                'from sign_in_attempts where source_hash = %(source_hash)s and {is_recent("created_at"',
+                'from sign_in_attempts where {is_recent("created_at"',
+                "a stranger's starts lock the owner of an address out",
+            ),
+            Pair(
+                "where unanswered_hash = %s and expires_at > now()",
+                "where expires_at > now()",
+                "each invalid link is called used up",
             ),
             Pair("and tries < %(tries)s\n", "and tries <= %(tries)s\n", "an attempt has one try too many"),
             Pair(
@@ -174,6 +180,84 @@ PAIRS = (
                 'and {is_recent("s.created_at", "%(window)s")}',
                 "and %(window)s is not null",
                 "tries count for longer than the window",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/identity/sign_in_emails.py",
+        tests=(
+            "tests/relay/usecases/access/test_link_protection.py",
+            "tests/relay/usecases/access/test_operator_mistakes.py",
+        ),
+        pairs=(
+            Pair("<= %(replacements)s", "< %(replacements)s", "a link is replaced twice only"),
+            Pair("<= %(replacements)s", "<= 1 + %(replacements)s", "a link is replaced four times"),
+            Pair("PROTECTION = timedelta(minutes=10)", "PROTECTION = timedelta(minutes=9)", "a link is open too early"),
+            Pair("PROTECTION = timedelta(minutes=10)", "PROTECTION = timedelta(minutes=11)", "a link is open too late"),
+            Pair(
+                "and (not exists (select from outstanding)\n       or a.source_hash = ",
+                "and (true or a.source_hash = ",
+                "a stranger makes a link invalid",
+            ),
+            Pair(
+                "order by o.mail_requested_at desc limit 1",
+                "order by o.mail_requested_at limit 1",
+                "a stranger's earlier link lets the stranger replace the owner's",
+            ),
+            Pair(
+                "where n.address_hash = a.address_hash and n.source_hash = a.source_hash",
+                "where n.source_hash = a.source_hash",
+                "a sign-in to another address makes a network known",
+            ),
+            Pair(
+                'and {is_recent("n.signed_in_at", "%(memory)s")}))',
+                "))",
+                "a network is known indefinitely",
+                accepted="the hourly pruning deletes older rows",
+            ),
+            Pair("timedelta(days=90)", "timedelta(days=92)", "a network is known for too long"),
+            Pair(
+                "QUOTA_PERIOD = timedelta(hours=1)",
+                "QUOTA_PERIOD = timedelta(hours=2)",
+                "a quota is announced too long",
+            ),
+            Pair("where mail_quota_exhausted_at is not null", "where false", "a quota is announced after sent emails"),
+            Pair(
+                'sign_in_attempts set mail_requested_at = null where token_hash = %s"',
+                'sign_in_attempts set mail_requested_at = null where false and token_hash = %s"',
+                "an unsent email protects a link",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/identity/supabase_identities.py",
+        tests=("tests/relay/usecases/access/test_bans_and_deletions.py",),
+        pairs=(
+            Pair(
+                "sessions as (delete from web_sessions where user_id in (select id from blocked))",
+                "sessions as (select)",
+                "a banned user stays signed in",
+            ),
+            Pair(
+                "disabled_at = coalesce(disabled_at, now())\n",
+                "disabled_at = disabled_at\n",
+                "keys of a banned user still work",
+            ),
+            Pair(
+                "disabled_by_supabase = disabled_by_supabase or disabled_at is null",
+                "disabled_by_supabase = true",
+                "the end of a ban enables an account that the operator disabled",
+            ),
+            Pair(
+                "where lower(email) = lower(%(email)s) and supabase_id is not null",
+                "where email = %(email)s and supabase_id is not null",
+                "a former user in other letters gets a second account",
+                accepted="Supabase stores addresses in lower case",
+            ),
+            Pair(
+                "where id = %s and claim_supabase_id is not null",
+                "where id = %s",
+                "an account is reconnected to nobody",
             ),
         ),
     ),

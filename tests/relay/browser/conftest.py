@@ -57,7 +57,7 @@ async def chromium() -> AsyncIterator[Browser]:
 @async_fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
     """The relay's pool, as in tests/relay/conftest.py but in the event loop of the session."""
-    async with open_pool(database_url, size=8) as opened:
+    async with open_pool(database_url, size=8, min_size=1) as opened:
         yield opened
 
 

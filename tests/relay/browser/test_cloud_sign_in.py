@@ -32,7 +32,7 @@ async def test_new_user_signs_in_by_email_and_waits_for_approval(open_page, clou
         await operator.execute("update evconduit.users set approved_at = now()")
     await window.get_by_role("link", name="Check again").click()
     await window.get_by_role("button", name="I agree").click()
-    assert window.url == f"{cloud.url}/home"
+    assert window.url == f"{cloud.url}/keys"  # which was requested before signing in
 
 
 async def test_content_security_policy_allows_the_redirects_to_a_provider_and_back(open_page, cloud):
@@ -82,3 +82,17 @@ async def test_sign_in_pages_have_no_accessibility_violations_and_fit_the_window
     await check_page("the mail is sent")
     await window.goto(cloud.supabase.mails[0].link)
     await check_page("/waiting")
+
+
+async def test_confirmation_link_with_tokens_in_the_fragment_says_what_to_do(open_page, cloud):
+    cloud.supabase.provider_verifies_email = False
+    window = await open_page(scripts=True)
+    await window.goto("/sign-in")
+    await window.get_by_role("button", name="Sign in with GitHub").click()
+    await window.get_by_role("heading", name="Confirm your email address first").wait_for()
+    await window.goto(cloud.supabase.mails[0].link)
+    await window.get_by_role("heading", name="Your email address is confirmed").wait_for()
+    assert (window.url, cloud.supabase.sessions) == (f"{cloud.url}/auth/returned", {})
+    await window.get_by_role("link", name="Back to sign-in").click()
+    await window.get_by_role("button", name="Sign in with GitHub").click()
+    await window.wait_for_url("**/waiting**")

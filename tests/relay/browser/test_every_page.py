@@ -88,7 +88,7 @@ async def test_open_menu_has_no_accessibility_violations(open_page, household):
     window = await open_page(household["user"], scripts=True)
     await window.goto("/home")
     await window.get_by_role("button", name="Menu").click()
-    assert await window.get_by_role("link", name="Usage").is_visible()
+    assert await window.get_by_role("link", name="Charging sessions").is_visible()
     axe_results = await Axe().run(window)
     assert [(violation["id"], violation["nodes"][0]["html"]) for violation in axe_results.response["violations"]] == []
 

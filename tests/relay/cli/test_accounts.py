@@ -33,6 +33,17 @@ def test_outdated_database_is_refused_until_it_is_migrated(operator, postgres):
     assert operator.run("user", "add", "me@example.org", DATABASE_URL=url).returncode == 0
 
 
+def test_account_is_reconnected_only_to_somebody_who_claims_it(operator, database_url):
+    environment = {"DATABASE_URL": database_url}
+    user_id = operator.run("user", "add", "me@example.org", **environment).stdout.strip()
+    refused = operator.run("user", "reconnect", "--user", user_id, **environment)
+    assert (refused.returncode, "nobody has signed in" in refused.stderr) == (2, True)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update evconduit.users set claim_supabase_id = gen_random_uuid(), claimed_at = now()")
+    done = operator.run("user", "reconnect", "--user", "me@example.org", **environment)
+    assert (done.returncode, "reconnected" in done.stderr) == (0, True)
+
+
 CLOUD = {
     "EVCONDUIT_MODE": "cloud",
     "EVCONDUIT_SECRET_KEY": "k" * 32,

@@ -1,11 +1,15 @@
 """Which commands create an embedded database, and what the others say where there is none."""
 
+import gc
 import stat
+from types import GeneratorType
 
 import psycopg
 import pytest
 
 from relay.kit.migrations import apply_migrations
+from relay.settings import Settings
+from relay.startup import prepare_database
 from tests.relay.support.command_line import CommandLineInThisProcess
 
 
@@ -37,6 +41,14 @@ def test_command_that_needs_a_database_creates_none_and_says_what_does(tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
+def is_held(secret):
+    """Whether a local variable of a suspended function, or a value in a dictionary, contains the secret."""
+    gc.collect()
+    scopes = [item.gi_frame.f_locals for item in gc.get_objects() if isinstance(item, GeneratorType) and item.gi_frame]
+    scopes += [item for item in gc.get_objects() if type(item) is dict]
+    return any(type(value) is str and secret in value for scope in scopes for value in list(scope.values()))
+
+
 def test_init_creates_a_private_database_with_a_login_that_owns_nothing(new_operator):
     data = new_operator.folder / "data"
     data.mkdir(mode=0o755)
@@ -53,6 +65,10 @@ def test_init_creates_a_private_database_with_a_login_that_owns_nothing(new_oper
     relay, owner = operator.run_checked("database", "url"), operator.run_checked("database", "url", "--owner")
     assert ("user=evconduit_relay " in relay, "user=evconduit " in owner) == (True, True)
     cluster = data / "postgres" / "data"
+    with prepare_database(Settings(data=data)) as conninfo:
+        assert "user=evconduit_relay " in conninfo
+        assert not is_held((cluster / "evconduit-owner-secret").read_text())
+        assert is_held((cluster / "evconduit-relay-secret").read_text())
     (cluster / "evconduit-relay-secret").write_text("f" * 64)
     refused = operator.run("status")
     assert (refused.returncode, f"delete {cluster / 'evconduit-logins'}" in refused.stderr) == (2, True)

@@ -59,6 +59,9 @@ def test_new_relay_serves_an_account_and_stops_cleanly(new_operator, port):
             log = relay.communicate(timeout=STOP_SECONDS)[1]
     assert relay.returncode == 0
     assert key not in log
+    assert "EVConduit relay" in log
+    assert f"listens on 127.0.0.1:{port}" in log
+    assert "-> No car can be linked" in log
     assert not (new_operator.folder / "data" / "postgres" / "data" / "postmaster.pid").exists()
 
 

@@ -31,7 +31,7 @@ def render(tmp_path, **settings):
         ({"host": "::"}, [":::8300", "EVCONDUIT_PUBLIC_URL isn't set"], []),
         ({"host": "192.168.1.5"}, ["http://192.168.1.5:8300"], ["EVCONDUIT_PUBLIC_URL", "this machine"]),
         ({"host": "0.0.0.0", "public_url": "https://r.example/x"}, ["https://r.example/x"], ["EVCONDUIT_PUBLIC_URL"]),
-        ({}, ["no credentials", "set ENODE_CLIENT_ID and ENODE_CLIENT_SECRET"], ["WEBHOOK_URL"]),
+        ({}, ["no credentials", "set ENODE_CLIENT_ID and ENODE_CLIENT_SECRET"], ["WEBHOOK_URL", "polls"]),
         (ENODE, ["the sandbox", "polls Enode", "set WEBHOOK_URL and ENODE_WEBHOOK_SECRET"], ["ENODE_CLIENT_ID"]),
         (ENODE | {"enode_base_url": "https://enode-api.production.enode.io"}, ["enode-api.production"], ["sandbox"]),
         (ENODE | WEBHOOK, ["Enode posts to https://relay.example.org/api/webhook/enode"], ["set WEBHOOK_URL"]),

@@ -59,3 +59,20 @@ async def test_lease_lasts_a_minute_and_is_free_afterwards(pool, ada):
             await connection.execute(f"update endpoints set streaming_until = {end}")
             held = await acquire_stream_lease(connection, ada.credential, None, held_until=UNHELD_LEASE)
             assert timedelta(seconds=50) < held - await fetch_value(connection, "select now()") <= timedelta(minutes=1)
+
+
+async def test_new_stream_ends_the_failures_of_its_endpoint_unless_that_is_off(pool, ada):
+    is_failing = "failures = 6 and failing_since is not null and next_try_at > now()"
+    set_failing = "failures = 6, failing_since = now(), next_try_at = now() + interval '1 hour'"
+    async with pool.connection() as connection:
+        held = None
+        for off_at, starts_stream, expected in [
+            ("null", False, True),
+            ("now()", True, True),
+            ("null", True, False),
+        ]:
+            await connection.execute(f"update endpoints set {set_failing}, off_at = {off_at}")
+            held = await acquire_stream_lease(
+                connection, ada.credential, None, held_until=None if starts_stream else held or UNHELD_LEASE
+            )
+            assert await fetch_value(connection, f"select {is_failing} from endpoints") == expected

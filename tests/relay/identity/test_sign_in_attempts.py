@@ -44,9 +44,10 @@ async def count_allowed(attempt, times):
 
 
 @pytest.mark.parametrize(
-    ("source", "address", "allowed"), [("s{}", "a", 5), ("s", "a{}", 30), ("s{}", "a{}", 40), ("s{}", None, 40)]
+    ("source", "address", "allowed"),
+    [("s", "a", 5), ("s{}", "a", 40), ("s", "a{}", 30), ("s{}", "a{}", 40), ("s{}", None, 40)],
 )
-async def test_starts_are_limited_by_address_and_by_source(connection, source, address, allowed):
+async def test_starts_are_limited_by_network_and_by_address_within_it(connection, source, address, allowed):
     async def attempt(number):
         await start(connection, source.format(number), address and address.format(number))
 

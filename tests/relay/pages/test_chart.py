@@ -1,10 +1,12 @@
 """Geometry of the bar chart: a drawing area of 1000 by 300 units, with 0 at the top."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.pages.chart import Bar, GridLine, build_bar_chart, find_grid_step
+from relay.pages.chart import AxisLabel, Bar, GridLine, build_bar_chart, build_date_axis, find_grid_step
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,29 @@ def test_chart_without_values_has_grid_lines_only():
     chart = build_bar_chart([], slot_count=0)
     assert chart.bars == ()
     assert [line.value for line in chart.lines] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("slot_count", "labels"),
+    [
+        (0, []),
+        (1, [(0, 50.0)]),
+        (8, [(0, 6.2), (7, 93.8)]),
+        (30, [(0, 1.7), (7, 25.0), (14, 48.3), (21, 71.7), (28, 95.0)]),
+    ],
+)
+def test_date_axis_has_a_label_below_the_first_day_of_each_week(slot_count, labels):
+    assert build_date_axis(slot_count) == tuple(AxisLabel(slot=slot, x=x) for slot, x in labels)
+
+
+@given(st.integers(0, 31))
+def test_labels_of_the_date_axis_are_below_their_bars_and_apart(slot_count):
+    bars = build_bar_chart([1] * slot_count, slot_count=slot_count).bars
+    labels = build_date_axis(slot_count)
+    for label in labels:
+        bar = bars[label.slot]
+        assert bar.x / 10 < label.x < (bar.x + bar.width) / 10
+    assert all(right.x - left.x > 20 for left, right in pairwise(labels))
 
 
 @given(st.lists(st.integers(0, 10**7), max_size=31), st.integers(0, 31))

@@ -267,3 +267,18 @@ async def test_page_is_in_the_user_s_language(browser, pool, language):
     page = await browser.get(consent_path())
     assert f'<html lang="{language}"' in page.text
     assert page.text != english
+
+
+@pytest.mark.parametrize("query", ["", "client_id=other"])
+async def test_page_has_neither_a_menu_nor_scripts(browser, query):
+    page = await browser.get(f"{PAGE}?{query}" if query else consent_path())
+    assert 'class="without-menu"' in page.text
+    assert "<nav" not in page.text
+    assert 'href="/sign-in"' not in page.text
+    assert "<script" not in page.text
+    assert "script-src" not in page.headers["content-security-policy"]
+
+
+async def test_buttons_are_named_for_what_they_do(browser):
+    buttons = re.findall(r"<button[^>]*>([^<]*)</button>", (await browser.get(consent_path())).text)
+    assert buttons == ["Allow", "Cancel"]

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from psycopg.types.json import Jsonb
 
@@ -57,7 +59,7 @@ async def test_page_is_shown_for_any_vehicle_data(sign_in, account, store_car, v
     await store_car(vehicle)
     page = await (await sign_in(account.user_id)).get("/home")
     assert page.status_code == 200
-    assert "<script" not in page.text
+    assert "<script>" not in page.text
 
 
 async def test_new_account_is_shown_the_first_steps(sign_in, account, pool):
@@ -67,3 +69,12 @@ async def test_new_account_is_shown_the_first_steps(sign_in, account, pool):
     assert "Get started" in page
     assert 'href="/link"' in page
     assert ">http://127.0.0.1:8300</textarea>" in page
+
+
+async def test_step_is_done_when_home_assistant_has_connected(sign_in, account, pool):
+    async with pool.connection() as connection:
+        await connection.execute("delete from vehicles")
+        await connection.execute("update api_keys set last_used_at = now()")
+    page = (await (await sign_in(account.user_id)).get("/home")).text
+    assert re.search(r'<li class="done">\s*<h3>Connect Home Assistant</h3>\s*<p>Connected.</p>', page)
+    assert "</textarea>" not in page

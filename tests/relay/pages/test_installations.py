@@ -71,7 +71,8 @@ async def test_delivery_failure_shows_its_reason_but_not_the_address(sign_in, ac
     )
     page = (await (await sign_in(account.user_id)).get("/installations")).text
     assert ">Webhook<" in page
-    assert "been delivered since 2 Jan 2026, 03:04 UTC: the certificate is not valid." in page
+    since = '<time class="exact" datetime="2026-01-02T03:04:05+00:00">2 Jan 2026, 03:04 UTC</time>'
+    assert f"been delivered since {since}: the certificate is not valid." in page
     assert "secret" not in page
 
 
@@ -141,3 +142,20 @@ async def test_account_without_installations_is_shown_how_to_connect(sign_in, ac
     page = (await (await sign_in(account.user_id)).get("/installations")).text
     assert "No installations yet" in page
     assert "http://127.0.0.1:8300" in page
+
+
+async def test_a_key_is_shown_and_revoked_where_it_is_listed(sign_in, account, pool, key_id, grant_id):
+    async with pool.connection() as connection:
+        await connection.execute("update api_keys set prefix = 'evc_R4mW9cQe'")
+    opened = await sign_in(account.user_id)
+    page = (await opened.get("/installations")).text
+    assert page.count("evc_R4mW9cQe") == 1
+    assert f'href="/keys/{key_id}/revoke"' in page
+    assert f'href="/installations/{key_id}/disconnect"' not in page
+    assert f'href="/installations/{grant_id}/disconnect"' in page
+    assert "evc_R4mW9cQe" not in (await opened.get("/keys")).text, "listed twice"
+    done = await opened.submit(f"/keys/{key_id}/revoke")
+    assert done.headers["location"] == "/installations"
+    page = (await opened.get("/installations")).text
+    assert "The key is revoked." in page
+    assert "evc_R4mW9cQe" not in page

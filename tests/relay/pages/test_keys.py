@@ -25,7 +25,7 @@ async def test_new_key_is_shown_once_and_works(sign_in, account):
     key = await create_key(opened, scopes=["read"])
     repeated = await opened.get("/keys/made")
     assert (repeated.status_code, repeated.headers["location"]) == (303, "/keys")
-    listed = (await opened.get("/keys")).text
+    listed = (await opened.get("/installations")).text
     assert key not in listed
     assert key[:12] in listed
     bearer = {"Authorization": f"Bearer {key}"}
@@ -51,9 +51,9 @@ async def test_revoked_key_is_refused_immediately_and_its_streams_end(sign_in, a
         confirmation = await opened.get(f"/keys/{row[0]}/revoke")
         assert "Revoke “Laptop”?" in confirmation.text
         done = await opened.submit(f"/keys/{row[0]}/revoke")
-        assert (done.status_code, done.headers["location"]) == (303, "/keys")
+        assert (done.status_code, done.headers["location"]) == (303, "/installations")
         assert b"revoked" in await stream.receive()
-    listed = await opened.get("/keys")
+    listed = await opened.get("/installations")
     assert "The key is revoked." in listed.text
     assert "Laptop" not in listed.text
     answer = await opened.get("/api/ha/v2/account", headers={"Authorization": f"Bearer {key}"})

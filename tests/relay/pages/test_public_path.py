@@ -76,8 +76,9 @@ async def find_broken_addresses(browser, start):
 async def test_every_address_on_every_page_is_below_the_path(signed_in_browser):
     seen, broken = await find_broken_addresses(signed_in_browser, f"{PREFIX}/")
     assert broken == []
-    assert {f"{PREFIX}/{page}" for page in ("home", "keys", "usage", "profile", "installations", "api/docs")} <= seen
-    assert {f"{PREFIX}/static/style.css", f"{PREFIX}/static/mark.svg"} <= seen
+    assert {f"{PREFIX}/{page}" for page in ("home", "keys", "profile", "installations", "api/docs")} <= seen
+    files = ("style.css", "mark.svg", "page.js", "swagger-ui/swagger-ui-bundle.js")
+    assert {f"{PREFIX}/static/{name}" for name in files} <= seen
 
 
 async def test_visitor_is_sent_to_the_sign_in_page_below_the_path(browser):

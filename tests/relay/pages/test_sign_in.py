@@ -3,6 +3,7 @@
 import asyncio
 import re
 from dataclasses import replace
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -235,3 +236,21 @@ def test_local_path_replaces_external_and_invalid_paths(wanted):
 def test_local_path_keeps_paths_on_this_relay():
     assert sanitize_next_path("/" + "x" * 2047) == "/" + "x" * 2047
     assert sanitize_next_path("/oauth/authorize?a=b%20c&d=//e") == "/oauth/authorize?a=b%20c&d=//e"
+
+
+RETURNS = "After you sign in, you return to its request."
+
+
+@pytest.mark.parametrize(("wanted", "returns"), [("/oauth/authorize?client_id=home-assistant", True), ("/keys", False)])
+async def test_sign_in_that_interrupts_a_request_for_access_says_that_it_returns(
+    browser, create_link, *, wanted, returns
+):
+    sent = await browser.get(wanted)
+    pages = [await browser.get(path) for path in (f"/sign-in?next={quote(wanted)}", await create_link())]
+    assert [RETURNS in page.text for page in pages] == [returns] * 2
+    assert sent.status_code in {303, 400}
+
+
+async def test_sign_in_that_interrupts_nothing_says_nothing_of_a_request(browser, create_link):
+    for path in ("/sign-in", await create_link()):
+        assert RETURNS not in (await browser.get(path)).text

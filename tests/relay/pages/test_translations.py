@@ -3,6 +3,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from markupsafe import Markup
 
 from relay.pages.translations import WEB_DIR, Translator
 from tests.architecture.tree import ROOT
@@ -92,6 +93,11 @@ def test_numbers_and_dates_follow_the_language(language, number, date):
 )
 def test_recent_time_is_shown_as_its_age(age, expected):
     assert Translator("en").ago(datetime.now(UTC) - age) == expected
+
+
+def test_a_text_with_markup_escapes_everything_else():
+    text = Translator("en").html("installations.failing", since=Markup("<time>now</time>"), why="<b>")
+    assert text == "Messages haven&#39;t been delivered since <time>now</time>: &lt;b&gt;"
 
 
 def test_time_older_than_two_weeks_is_shown_as_its_date():

@@ -25,6 +25,25 @@ async def test_calls_are_shown_by_day_type_and_installation(sign_in, account):
     )
 
 
+async def test_usage_is_in_the_menu_only_if_something_is_limited(sign_in, make_account, app):
+    account = await make_account(plan="free")
+    opened = await sign_in(account.user_id)
+    assert 'href="/usage"' not in (await opened.get("/home")).text
+    app.state.runtime = dataclasses.replace(app.state.runtime, plans=CLOUD)
+    assert 'href="/usage"' in (await opened.get("/home")).text
+
+
+async def test_axis_of_the_chart_has_readable_dates(sign_in, account, pool):
+    async with pool.connection() as connection:
+        await connection.execute("update users set quota_anchor = '2020-01-10'")
+    opened = await sign_in(account.user_id)
+    await call(opened, account)
+    axis = re.search(r'<svg class="x".*?</svg>', (await opened.get("/usage")).text, re.DOTALL)[0]
+    dates = re.findall(r"<text [^>]*>(\d+ \w{3})</text>", axis)
+    assert [date.split()[0] for date in dates[:2]] == ["10", "17"]
+    assert 4 <= len(dates) <= 5
+
+
 @pytest.mark.parametrize(
     ("used", "left", "kind"),
     [(1, "299 calls left", "good"), (299, "1 call left", "warn"), (300, "0 calls left", "bad")],

@@ -81,7 +81,7 @@ class SupabaseDouble:
         self.is_down = False
         self.hold = None
         self.rate_limited_paths = set()
-        # Refusals by path, whatever the request.
+        # Refusals by path of whatever POST request.
         self.refusals = {}
         # Paths whose requests are carried out although the answer is lost.
         self.unanswered_paths = set()
@@ -309,7 +309,7 @@ class _RecordRequests:
         short_path = path.removeprefix(BASE)
         if short_path in double.rate_limited_paths or double.count_ask(scope):
             app = await refuse(Request(scope), Refusal(429, "over_request_rate_limit", "Request rate limit reached"))
-        if short_path in double.refusals:
+        if scope["method"] == "POST" and short_path in double.refusals:
             app = await refuse(Request(scope), double.refusals[short_path])
         if short_path in double.unanswered_paths:
             await app(scope, receive, _discard)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from urllib.parse import quote
 
 import pytest
 
@@ -95,3 +96,30 @@ async def test_new_users_wait_for_approval(cloud, owner):
     assert (await browser.get("/waiting?next=/home")).headers["location"] == "/home"
     assert (await browser.get("/home")).status_code == 200
     assert (await browser.get("/api/me", headers=bearer)).status_code == 200
+
+
+async def test_registration_that_interrupts_a_request_for_access_returns_to_it(cloud, owner):
+    relay, wanted = await cloud(registration="open", approval=True), "/oauth/authorize?client_id=home-assistant"
+    browser, returns = await relay.open_browser(), "After you sign in, you return to its request."
+    sign_in = await browser.get(f"/sign-in?next={quote(wanted, safe='')}")
+    assert f'href="/register?next={quote(wanted)}"' in sign_in.text
+    form = await browser.get(f"/register?next={quote(wanted)}")
+    assert f'name="next" value="{wanted}"' in form.text
+    invalid = await browser.submit("/register", email="anna", next=wanted)
+    sent = await browser.submit("/register", email=ANNA, terms="yes", next=wanted)
+    link = await browser.get(f"/auth/callback?token_hash={relay.supabase.mails[-1].token_hash}&type=email")
+    assert [returns in page.text for page in (sign_in, form, invalid, sent, link)] == [True] * 5
+    assert (await relay.follow_link(browser, relay.supabase.mails[-1].link)).headers["location"] == wanted
+    waiting = await browser.get(f"/waiting?next={quote(wanted)}")
+    assert returns in waiting.text
+    assert f'href="/waiting?next={quote(wanted)}"' in waiting.text
+    await owner.execute("update users set approved_at = now()")
+    assert (await browser.get(f"/waiting?next={quote(wanted)}")).headers["location"] == wanted
+
+
+@pytest.mark.parametrize("forged", ["https://evil.example", "//evil.example", "/\\evil.example"])
+async def test_registration_does_not_lead_to_another_site(cloud, forged):
+    relay = await cloud(registration="open")
+    browser = await relay.open_browser()
+    await browser.submit("/register", email=ANNA, terms="yes", next=forged)
+    assert (await relay.follow_link(browser, relay.supabase.mails[-1].link)).headers["location"] == "/home"

@@ -153,7 +153,11 @@ async def test_code_of_a_new_user_expires_five_minutes_after_the_request(relay):
     [
         ({"allowed_addresses": set()}, "email_address_not_authorized", "WARNING"),
         ({"allows_signups": False}, "signup_disabled", "WARNING"),
-        ({"emails_left": 0}, "too many requests", "WARNING"),
+        ({"emails_left": 0}, "email quota exhausted", "ERROR"),
+        ({"requires_captcha": True}, "captcha_failed", "WARNING"),
+        ({"allows_email_sign_in": False}, "email_provider_disabled", "WARNING"),
+        ({"mail_server": "down"}, "HTTP 500", "WARNING"),
+        ({"mail_server": "slow"}, "AuthRetryableError", "WARNING"),
         ({"rate_limited_paths": {"/otp"}}, "too many requests", "WARNING"),
     ],
     ids=str,

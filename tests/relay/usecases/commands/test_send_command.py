@@ -6,6 +6,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from relay.usecases.commands import send_command
 from tests.relay.support.enode_double import REFUSAL, execute, list_used_calls, make_action
 
 
@@ -41,6 +42,33 @@ async def test_refusal_returns_enodes_text_and_is_not_charged(pool, enode, start
     assert problem["command"]["settled_at"]
     assert await list_used_calls(pool) == [0]
     assert await execute(pool, "select kind from transitions") == [("command_settled",)]
+
+
+class ProcessKilledError(Exception):
+    """Stands for a process that is killed: nothing that follows is executed."""
+
+
+def fail_as_if_killed(*_args, **_kwargs):
+    raise ProcessKilledError
+
+
+async def test_process_killed_before_the_command_is_stored_has_charged_nothing(pool, start, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(send_command, "insert_command", fail_as_if_killed)
+        assert (await start(**{"Idempotency-Key": "once"})).status_code == 500
+    assert (await start(**{"Idempotency-Key": "once"})).status_code == 202
+    assert await list_used_calls(pool) == [1]
+    assert await execute(pool, "select count(*) from poll_logs") == [(1,)]
+
+
+async def test_process_killed_while_a_refusal_is_recorded_leaves_the_command_open(pool, enode, start, monkeypatch):
+    enode.answer = lambda _: httpx.Response(400, json=REFUSAL)
+    for name in ("record_command_outcome", "refund_call"):
+        with monkeypatch.context() as patch:
+            patch.setattr(send_command, name, fail_as_if_killed)
+            assert (await start()).status_code == 500
+    assert await execute(pool, "select distinct state from commands") == [("sending",)]
+    assert await list_used_calls(pool) == [2]
 
 
 async def test_immediately_cancelled_action_is_an_outcome_and_no_error(enode, start):

@@ -19,7 +19,7 @@ from tests.relay.support.endpoints import (
     respond_with,
     run_sql,
 )
-from tests.relay.support.feed import add_user, fetch_value, put_vehicle
+from tests.relay.support.feed import add_installation, add_user, fetch_value, put_vehicle
 
 
 async def get_caller(pool, user):
@@ -246,3 +246,16 @@ async def test_an_account_keeps_only_its_newest_twenty_classic_endpoints(pool, r
         )
     kept = await list_classic_webhooks(runtime, caller)
     assert [webhook.webhook_id for webhook in kept] == [f"entry{number}" for number in range(5, 25)]
+
+
+async def test_another_installation_of_the_account_neither_sees_tests_nor_deletes_an_endpoint(pool, client, receiver):
+    ada = await add_user(pool)
+    await register_receiver(client, ada, receiver)
+    other = await add_installation(pool, ada.id)
+    for method, path in (("GET", "endpoint"), ("POST", "endpoint/test"), ("DELETE", "endpoint")):
+        answer = await client.request(method, path, headers=other.header)
+        assert get_status_and_slug(answer) == (404, "not-found")
+    await client.put("endpoint", json={"url": receiver.url("/elsewhere")}, headers=other.header)
+    await client.delete("endpoint", headers=other.header)
+    await client.post("endpoint/test", headers=ada.header)
+    assert [post.path for post in receiver.posts] == ["/api/webhook/home"]

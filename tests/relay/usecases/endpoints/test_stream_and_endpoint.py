@@ -71,6 +71,21 @@ async def test_endpoint_gets_deliveries_only_while_no_stream_is_open(pool, http,
             assert [message["id"].partition(".")[2] for message in receiver.posts[1].json["messages"]] == [str(seq)]
 
 
+async def test_endpoint_takes_over_at_once_although_it_failed_before_the_stream(pool, http, receiver):
+    ada = await add_user(pool)
+    await put_vehicle(pool, ada.id)
+    await register(pool, ada, receiver.url())
+    async with pool.connection() as connection:
+        # A Home Assistant refuses a POST that overtakes its stream. Several short interruptions add up.
+        failing = "failures = 6, failing_since = now() - interval '6 days', next_try_at = now() + interval '1 hour'"
+        await connection.execute(f"update endpoints set {failing}")
+    async with RelayProcess(pool, RULES).serve() as relay, run_deliverer(pool, relay):
+        async with open_stream(http, relay, ada) as stream:
+            await stream.read_event()
+            assert await select_endpoint(pool, "failures = 0 and failing_since is null")
+        await wait_until(lambda: len(receiver.posts) == 1)
+
+
 async def test_stream_that_ends_during_a_lease_renewal_releases_the_lease(pool, http, receiver, monkeypatch):
     ada = await add_user(pool)
     await put_vehicle(pool, ada.id)
