@@ -284,6 +284,7 @@ def test_change_at_rest_that_returns_at_once_was_a_fault(vehicle, levels, rebase
     [
         pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 5), True, id="0 %, unplugged"),
         pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 60), True, id="an hour later"),
+        pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 61), False, id="more than an hour later"),
         pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 18, 60), True, id="a low level"),
         pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 60, 1060), True, id="driven without any charge"),
         pytest.param(("PLUGGED_IN:STOPPED", 0), ("PLUGGED_IN:STOPPED", 55, 5), True, id="faster than AC"),
