@@ -53,7 +53,7 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
         type=_parse_speed,
         default=20.0,
         metavar="N",
-        help="time factor of the simulation (default 20); above 25, the relay corrects changes that are too fast for a real car",
+        help="time factor of the simulation (default 20); above 25, cars change faster than the relay accepts",
     )
     add(
         "--state",
@@ -64,7 +64,12 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     add("--fresh", action="store_true", help="wipe the state folder first")
     add("--screenshot", type=Path, metavar="FILE", help="with --check: where to write a screenshot of the dashboard")
     for name in PREFERRED_PORTS:
-        add(f"--{name}-port", type=_parse_port, metavar="PORT", help=f"port of {SERVER_NAMES[name]} (default: a free one)")
+        add(
+            f"--{name}-port",
+            type=_parse_port,
+            metavar="PORT",
+            help=f"port of {SERVER_NAMES[name]} (default: a free one)",
+        )
     options = parser.parse_args(arguments)
     if options.screenshot is not None and not options.check:
         parser.error("--screenshot requires --check")
