@@ -189,7 +189,7 @@ def raise_file_limit() -> int:
         return soft
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (ValueError, OSError) as error:  # macOS has no limit that it would report, but another one
+    except (ValueError, OSError) as error:  # macOS reports no limit, but has one
         log.warning("file limit not raised soft=%d error=%s", soft, error)
         return soft
     log.info("file limit raised from=%d to=%d", soft, hard)

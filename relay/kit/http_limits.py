@@ -14,7 +14,7 @@ class HttpLimits:
     """Sizes, counts and seconds. A request is *pending* until its header and its body have arrived."""
 
     max_url_bytes: int = 8 * KIB
-    """RFC 9110, section 4.1, recommends to support at least 8000."""
+    """RFC 9110, section 4.1, recommends supporting at least 8000."""
     max_header_bytes: int = 32 * KIB
     """nginx accepts as much by default. Applies to header fields and to trailers, each."""
     max_header_count: int = 100
@@ -56,7 +56,10 @@ class Rejection:
 
 
 INVALID_REQUEST = Rejection(
-    status=400, slug="invalid-request", reason="invalid", detail="The request isn't valid HTTP. Send it again."
+    status=400,
+    slug="invalid-request",
+    reason="invalid",
+    detail="The request isn't valid HTTP/1.1. Check the program that sent it.",
 )
 URL_TOO_LONG = Rejection(status=414, slug="too-large", reason="url", detail="The URL is too long. Send a shorter one.")
 HEADER_TOO_LARGE = Rejection(

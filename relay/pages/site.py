@@ -70,7 +70,7 @@ def install_pages(app: FastAPI) -> None:
 
 
 def is_page_path(path: str) -> bool:
-    """Whether a path without the public prefix is that of a page, or of nothing: browsers get a page that says so."""
+    """Whether a path without the public prefix is that of a page, or of nothing: browsers then get an error page."""
     if path == REFERENCE_PATH or path.startswith(REFERENCE_PATH + "/"):
         return True
     return path.rstrip("/") not in OTHER_PATHS and not path.startswith(PREFIXES_OF_OTHER_ROUTES)
