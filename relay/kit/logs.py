@@ -5,6 +5,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import override
 
@@ -30,6 +31,11 @@ type ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] |
 
 class RedactingFormatter(logging.Formatter):
     """Formats an exception as its type and location only: its message may quote a row, a response or an address."""
+
+    @override
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """Format the time with its offset from UTC, so that lines of machines in different zones can be compared."""
+        return datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="milliseconds")
 
     @override
     def format(self, record: logging.LogRecord) -> str:

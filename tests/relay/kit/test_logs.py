@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,17 @@ def test_traceback_has_location_and_type_but_not_the_message(tmp_path, logger):
     assert f'File "{program}"' in output
     assert "in look_up" in output
     assert output.rstrip().endswith("plain")
+
+
+@pytest.mark.parametrize(("zone", "offset"), [("UTC", "+00:00"), ("Asia/Kolkata", "+05:30")])
+def test_time_of_a_line_has_its_offset_from_utc(tmp_path, zone, offset):
+    program = "import logging; from relay.kit.logs import configure_logging as c; c('info'); logging.error('x')"
+    process = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True, env={"TZ": zone}
+    )
+    moment = datetime.fromisoformat(process.stderr.split(" ")[0])
+    assert process.stderr.split(" ")[0].endswith(offset)
+    assert abs((datetime.now(UTC) - moment).total_seconds()) < 600
 
 
 DATABASE_PROGRAM = """
