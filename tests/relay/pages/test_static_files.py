@@ -69,3 +69,17 @@ async def test_static_files_behind_ingress_have_the_security_headers(settings, d
         response = await client.get("/static/style.css", headers=INGRESS_HEADERS)
         assert response.status_code == 200
         assert_headers(response)
+
+
+@pytest.mark.parametrize("path", ["/static/style.css", "/static/swagger-ui/swagger-ui-bundle.js"])
+async def test_static_files_are_not_opened_again_for_each_client(browser, path, monkeypatch):
+    first = await browser.get(path)
+
+    def refuse(*_args, **_options):
+        raise AssertionError("a slow client would keep the file open")
+
+    monkeypatch.setattr("anyio.open_file", refuse)
+    again = await browser.get(path)
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers["content-type"] == first.headers["content-type"]
+    assert int(again.headers["content-length"]) == len(first.content)
