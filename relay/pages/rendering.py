@@ -37,11 +37,16 @@ SCRIPTS: Mapping[str, Sequence[str]] = {
     "home.html": _PAGE_SCRIPT,
     "installations.html": _PAGE_SCRIPT,
     "key_made.html": _PAGE_SCRIPT,
+    "landing.html": ("sign-in-return.js",),
     "sign_in.html": _PAGE_SCRIPT,
     "sign_in_link.html": _PAGE_SCRIPT,
+    "sign_in_people.html": ("sign-in-return.js",),
     "usage.html": _PAGE_SCRIPT,
 }
-"""Scripts in web/static of the templates that have any. The policy of all other pages forbids scripts."""
+"""Scripts in web/static of the templates that have any. The policy of all other pages forbids scripts.
+
+A page with `has_script=False` in its context has none either.
+"""
 
 type NoticeKind = Literal["good", "bad"]
 
@@ -62,6 +67,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
     runtime: Runtime = request.app.state.runtime
     visitor = getattr(request.state, "visitor", None)
     t = get_translator(request)
+    scripts = SCRIPTS.get(template, ()) if context.get("has_script", True) else ()
     response = _templates.TemplateResponse(
         request,
         template,
@@ -69,7 +75,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
             "visitor": visitor,
             "mode": runtime.mode,
             "login_command": runtime.login_command,
-            "scripts": SCRIPTS.get(template, ()),
+            "scripts": scripts,
             "shows_usage": visitor is not None and runtime.plans.get(visitor.plan).monthly_calls is not None,
             "version": version("evconduit-relay"),
             "notice": _read_notice(request, runtime),
@@ -89,7 +95,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
     headers = get_security_headers(
         request,
         form_targets=str(context.get("form_targets", "'self'")),
-        has_scripts=template in SCRIPTS,
+        has_scripts=bool(scripts),
         connects=bool(context.get("connects")),
     )
     response.headers.update(headers)

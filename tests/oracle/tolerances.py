@@ -14,7 +14,7 @@ vehicle reports: up to 10 % more than the true one. No report has the true capac
 and the end of charging may be up to 10 % of the energy, too: a level that shows it may be that of a nominal capacity.
 `What polling hides`: the sum over polls' intervals of (highest - lowest power) * time.
 A charge may be missed if the reports can't prove it: see `_is_provable`. Nobody knows what was charged after the last
-report, and a report of charging is one of the charge during which it was made, not of one in the silence before it.
+report, or in a silence of more than 48 hours. A charge is seen if a report during it is followed by another one soon.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,6 +35,10 @@ MAX_SILENCE = 48 * HOUR
 RISE_PLUGGED_IN = 2.0
 RISE_UNPLUGGED = 5.0
 RISE_MOVING = 10.0
+MAX_UNPLUGGED_KW = 150.0
+MIN_SWAP_RISE = 20.0
+MIN_SHOWN_KM = 0.5
+MIN_SHOWN_DEGREES = 0.005
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +76,8 @@ class Gap:
     truth: Interval
     before: dict
     after: dict
+    # Whether odometer or position show that the car was driven.
+    is_shown_moving: bool = False
 
     @property
     def seconds(self) -> float:
@@ -106,7 +112,7 @@ def list_charges(day: Day, arrivals: Sequence[Arrival], *, is_power_true: bool, 
         charge.window = (touching[0].truth.start, touching[-1].truth.end)
         charge.max_gap = max(gap.seconds for gap in touching)
         _set_tolerance(day, charge, touching, is_power_true=is_power_true)
-        if charge.end > gaps[-1].truth.end:
+        if charge.end > gaps[-1].truth.end or charge.max_gap > MAX_SILENCE:
             charge.must_be_found, charge.allowed_kwh = False, charge.allowed_kwh + charge.kwh
         step = _get_step_kwh(day)
         if charge.expected_kwh is not None and step is not None:
@@ -122,8 +128,17 @@ def list_gaps(day: Day, arrivals: Sequence[Arrival]) -> list[Gap]:
     for one, other in pairwise(sorted({arrival.poll for arrival in arrivals})):
         truth = _merge_intervals(day.intervals[one:other])
         before, after = (day.polls[index].view["chargeState"] for index in (one, other))
-        gaps.append(Gap(truth=truth, before=before, after=after))
+        is_moving = _is_shown_moving(day.polls[one].view, day.polls[other].view)
+        gaps.append(Gap(truth=truth, before=before, after=after, is_shown_moving=is_moving))
     return gaps
+
+
+def _is_shown_moving(before: dict, after: dict) -> bool:
+    pairs = [(view["odometer"]["distance"], view["location"]["latitude"]) for view in (before, after)]
+    (km, latitude), (later_km, later_latitude) = pairs
+    has_driven = km is not None and later_km is not None and abs(later_km - km) >= MIN_SHOWN_KM
+    is_elsewhere = latitude is not None and abs((later_latitude or latitude) - latitude) >= MIN_SHOWN_DEGREES
+    return has_driven or is_elsewhere
 
 
 def _merge_intervals(intervals: Sequence[Interval]) -> Interval:
@@ -172,9 +187,8 @@ def _set_tolerance(day: Day, charge: Charge, gaps: list[Gap], *, is_power_true: 
     capacity, step = day.profile.told_capacity, _get_step_kwh(day)
     flag = "PLUGGED_IN:DISCHARGING" if charge.is_discharge else "PLUGGED_IN:CHARGING"
     charge.is_seen = any(
-        report["powerDeliveryState"] == flag and charge.start <= at <= charge.end
+        gap.before["powerDeliveryState"] == flag and charge.start <= gap.truth.start and gap.seconds <= MAX_POWER_GAP
         for gap in gaps
-        for at, report in ((gap.truth.start, gap.before), (gap.truth.end, gap.after))
     )
     scale = 1.0 if capacity is None else capacity / day.profile.spec.battery_kwh
     tells_power = not charge.is_discharge and any(gap.told_power for gap in gaps)
@@ -231,6 +245,11 @@ def _is_provable(day: Day, gap: Gap) -> bool:
     plugged_before, plugged_after = gap.before["isPluggedIn"], gap.after["isPluggedIn"]
     if plugged_before:
         return gap.rise >= RISE_PLUGGED_IN + day.profile.step
+    told = day.profile.told_capacity
+    if told is not None and not plugged_after and gap.rise >= MIN_SWAP_RISE:
+        is_fast = told * gap.rise / 100 > MAX_UNPLUGGED_KW * gap.seconds / HOUR
+        if is_fast or not gap.is_shown_moving:
+            return False  # a battery swap looks the same (decision 20)
     if gap.truth.was_moved:
         is_large = not day.profile.is_hybrid
         return is_large and not plugged_after and gap.rise >= RISE_MOVING + day.profile.step

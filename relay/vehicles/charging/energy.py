@@ -141,9 +141,13 @@ class PowerCheck:
         unseen = self.unseen_kwh + self.withheld_kwh
         return bool(self.capacity_kwh and unseen) and rise <= unseen / (self.capacity_kwh or 1.0) * 100 + self.step
 
-    def forget_unseen(self) -> PowerCheck:
-        """The check when the level can no longer show what was charged since it last rose."""
-        return replace(self, kwh=self.kwh - self.unseen_kwh, unseen_kwh=0.0, unknown_kwh=0.0)
+    def forget_unseen(self, power_kw: float) -> PowerCheck:
+        """The check when the level can no longer show what was charged since it last rose.
+
+        That is what was charged with `power_kw` while the level was held as a fault, and the step that it lags behind.
+        """
+        hidden = power_kw * (MAX_POWER_HOLD / timedelta(hours=1)) + self.step * (self.capacity_kwh or 0.0) / 100
+        return replace(self, kwh=self.kwh - min(self.unseen_kwh, hidden), unseen_kwh=0.0, unknown_kwh=0.0)
 
     @property
     def _gain_kwh(self) -> float:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from relay.vehicles.charging.energy import get_power_kw
 from relay.vehicles.charging.evidence import MIN_RISE_PLUGGED_IN, has_moved
 from relay.vehicles.charging.periods import ChargingPeriod
 from relay.vehicles.charging.samples import ChargingSample
@@ -33,7 +34,8 @@ def take_back(period: ChargingPeriod) -> ChargingPeriod:
 def shift_level(period: ChargingPeriod, last: ChargingSample, now: ChargingSample) -> ChargingPeriod:
     """`period` when the level at `now` can't be compared with that at `last`."""
     before, after = last.reading.soc, now.reading.soc
-    check = period.check.forget_unseen()
+    # After charging, the level has had its time to show it.
+    check = period.check.forget_unseen(get_power_kw(last) or 0.0) if last.reading.charging else period.check
     if before is None or after is None or period.soc_end is None:
         return replace(period, check=check)
     jump = after - before

@@ -36,6 +36,8 @@ MAX_UNPLUGGED_KW = 150.0
 fits between two reports takes longer, with the drives to the charger and away from it."""
 SWAP_VENDORS = frozenset({"NIO"})
 MAX_SWAP_GAP = timedelta(hours=1)
+MAX_FIRST_GAP = timedelta(hours=1)
+"""How soon after it was linked a vehicle's cloud reports the level that it didn't know at first."""
 MIN_FIRST_RISE = 6.0
 """Percentage points of a rise from 0 that no battery makes by warming up."""
 
@@ -86,7 +88,8 @@ def is_first_level_wrong(first: LevelPoint, now: LevelPoint, *, is_unexplained: 
     """
     is_unplugged = first.position.plugged_in is False and now.position.plugged_in is False
     has_charged = first.charging or now.charging or not (is_unplugged or is_unexplained)
-    return first.level == 0 and now.level >= MIN_FIRST_RISE and not has_charged
+    is_soon = now.at - first.at <= MAX_FIRST_GAP
+    return first.level == 0 and now.level >= MIN_FIRST_RISE and is_soon and not has_charged
 
 
 def _get_max_kwh_taken(before: LevelPoint, after: LevelPoint) -> float:

@@ -224,3 +224,19 @@ def test_energy_is_never_more_than_the_battery_can_have_taken(gains, powers, cap
         gain = samples[end - 1].reading.soc - 20
         for session in derive_sessions(*with_step(1.0, *samples[:end])):
             assert session.energy_kwh <= (gain + 1) * capacity / 100 * 1.15 + 1e-9
+
+
+def test_power_that_the_level_contradicted_stays_so_after_a_battery_swap():
+    """Ten times the true power: 40 kW raise 50 kWh by 8 points in ten minutes, not by one."""
+    samples = [charging(10 * n, 40 + n, 40) for n in range(7)]
+    after = [unplugged(70, 46), rebase(unplugged(80, 90))]
+    [before] = derive_sessions(*with_step(1.0, *samples, *after[:1]))
+    [session] = derive_sessions(*with_step(1.0, *samples, *after))
+    assert session.energy_kwh == before.energy_kwh == pytest.approx(3.0)
+
+
+def test_contradicted_power_counts_half_an_hour_at_most_for_a_fault_of_the_level_meanwhile():
+    samples = [charging(10 * n, 40 + n, 40) for n in range(19)]
+    fault = rebase(charging(190, 20, 40))
+    [session] = derive_sessions(*with_step(1.0, *samples, fault, stopped(200, 21)))
+    assert session.energy_kwh < 9.5 + 40 / 2 + 0.5 + 40 / 6 + 0.1

@@ -284,6 +284,7 @@ def test_change_at_rest_that_returns_at_once_was_a_fault(vehicle, levels, rebase
     [
         pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 5), True, id="0 %, unplugged"),
         pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 60), True, id="an hour later"),
+        pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 61), False, id="more than an hour later"),
         pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 18, 60), True, id="a low level"),
         pytest.param(("UNPLUGGED", 0), ("UNPLUGGED", 72, 60, 1060), True, id="driven without any charge"),
         pytest.param(("PLUGGED_IN:STOPPED", 0), ("PLUGGED_IN:STOPPED", 55, 5), True, id="faster than AC"),
@@ -422,7 +423,8 @@ def test_level_that_returns_two_points_higher_charged_nothing_unless_the_car_say
     ],
 )
 def test_battery_swap_is_rebased_and_a_charge_is_not(after, swapped):
-    vehicle, state, minutes = CorrectedVehicle("KIA"), after.pop("state", "UNPLUGGED"), after.pop("minutes", 60)
+    vehicle, after = CorrectedVehicle("KIA"), dict(after)
+    state, minutes = after.pop("state", "UNPLUGGED"), after.pop("minutes", 60)
     capacity = {"batteryCapacity": after["batteryCapacity"]} if after.get("batteryCapacity", 0) is None else {}
     vehicle.report_charge("UNPLUGGED", 0, level=20, **capacity)
     vehicle.report_charge(state, minutes, **after)
