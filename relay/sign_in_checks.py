@@ -50,7 +50,7 @@ async def _check_signing_keys(_settings: Settings, supabase: SupabaseClient) -> 
 
 
 async def _check_settings(settings: Settings, supabase: SupabaseClient) -> AsyncIterator[str]:
-    project = await _ask(supabase.admin.get_settings())
+    project = await _get_if_key_accepted(supabase.admin.get_settings())
     if project is None:
         yield "Supabase refuses SUPABASE_ANON_KEY: copy the anon or publishable key of this project"
         return
@@ -59,7 +59,7 @@ async def _check_settings(settings: Settings, supabase: SupabaseClient) -> Async
 
 
 async def _check_service_key(_settings: Settings, supabase: SupabaseClient) -> AsyncIterator[str]:
-    if await _ask(supabase.admin.count_users()) is None:
+    if await _get_if_key_accepted(supabase.admin.count_users()) is None:
         yield (
             "Supabase refuses SUPABASE_SERVICE_ROLE_KEY, without which accounts can't be deleted: copy the "
             "service_role or secret key of this project"
@@ -85,7 +85,7 @@ def compare_settings(settings: Settings, project: ProjectSettings) -> Iterator[s
         yield "the project confirms email addresses without an email: switch on Confirm email"
 
 
-async def _ask[Answer](call: Awaitable[Answer]) -> Answer | None:
+async def _get_if_key_accepted[Answer](call: Awaitable[Answer]) -> Answer | None:
     """Return the answer; None if Supabase doesn't accept the key. Raises other SupabaseErrors."""
     try:
         return await call
@@ -103,7 +103,7 @@ async def _list_stored_problems(settings: Settings) -> list[str]:
     except OperatorError:
         return []  # the check of the database says so
     problems = [
-        f"account {user_id} waits for you: its Supabase user was deleted and its holder has signed in again; "
+        f"account {user_id} is on hold: its Supabase user was deleted and its holder has signed in again; "
         f"if it is the same person, run `evconduit user reconnect --user {user_id}`"
         for user_id in claimed
     ]

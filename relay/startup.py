@@ -21,7 +21,7 @@ CHECK_INTERVAL_SECONDS = 2
 def open_owner_conninfo(settings: Settings, *, create: bool = False) -> Iterator[str]:
     """Yield the connection string of the schema's owner. The embedded server runs at least as long as the block.
 
-    Raises OperatorError, also if there is no embedded database yet, unless `create` allows to create it.
+    Raises OperatorError, also if there is no embedded database yet, unless `create` is set.
     """
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()

@@ -38,9 +38,9 @@ class Poller:
         """By the relay's clock."""
 
     async def async_first_refresh(self) -> None:
-        """Request the vehicles during set-up.
+        """Request the vehicles during setup.
 
-        When the allowance is used up, set-up succeeds without vehicles; they are added by a later poll. Raises
+        When the allowance is used up, setup succeeds without vehicles; they are added by a later poll. Raises
         ConfigEntryNotReady and ConfigEntryAuthFailed.
         """
         try:

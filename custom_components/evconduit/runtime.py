@@ -123,7 +123,7 @@ class EVConduitRuntime:
         """Enable the channels that the plan and the relay support."""
         if account.push:
             self.stream.async_enable()
-        # The first account arrives during set-up, which starts the webhook itself.
+        # The first account arrives during setup, which starts the webhook itself.
         if previous is not None and (account.push, account.features) != (previous.push, previous.features):
             self.webhook.async_start(account)
 

@@ -82,6 +82,6 @@ class SnapshotStore:
         """Read the file, which is only a cache: one that can't be read is replaced by the next save."""
         try:
             return await self._store.async_load()
-        except Exception as err:  # noqa: BLE001 - a cache must not stop set-up, whatever a later version wrote to it
+        except Exception as err:  # noqa: BLE001 - a cache must not stop setup, whatever a later version wrote to it
             LOGGER.warning("Ignoring the stored state of the vehicles: %s", err)
             return None

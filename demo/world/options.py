@@ -8,6 +8,7 @@ from demo.world.ports import PREFERRED_PORTS
 
 MAX_SPEED = 3600.0
 MAX_PORT = 65_535
+SERVER_NAMES = {"home-assistant": "Home Assistant", "relay": "the relay", "simulator": "the simulator"}
 DESCRIPTION = """\
 A simulated electric car charges inside a real Home Assistant, through the relay.
 
@@ -52,7 +53,7 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
         type=_parse_speed,
         default=20.0,
         metavar="N",
-        help="time factor of the simulation (default 20); above 25, the relay doubts what the cars report",
+        help="time factor of the simulation (default 20); above 25, cars change faster than the relay accepts",
     )
     add(
         "--state",
@@ -63,7 +64,12 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     add("--fresh", action="store_true", help="wipe the state folder first")
     add("--screenshot", type=Path, metavar="FILE", help="with --check: where to write a screenshot of the dashboard")
     for name in PREFERRED_PORTS:
-        add(f"--{name}-port", type=_parse_port, metavar="PORT", help=f"port of the {name} (default: a free one)")
+        add(
+            f"--{name}-port",
+            type=_parse_port,
+            metavar="PORT",
+            help=f"port of {SERVER_NAMES[name]} (default: a free one)",
+        )
     options = parser.parse_args(arguments)
     if options.screenshot is not None and not options.check:
         parser.error("--screenshot requires --check")

@@ -80,7 +80,7 @@ def init() -> None:
         settings.load_secret_key()
     print_note(render_setup_summary(settings))
     print_note(
-        "The database is ready. Check the set-up with `evconduit doctor`, then start the relay: `evconduit serve`."
+        "The database is ready. Check the setup with `evconduit doctor`, then start the relay: `evconduit serve`."
     )
 
 

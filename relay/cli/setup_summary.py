@@ -15,7 +15,7 @@ LABEL_WIDTH = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SummaryRow:
-    """One part of the set-up. `next_step` says what is missing and how to add it; None if nothing is."""
+    """One part of the setup. `next_step` says what is missing and how to add it; None if nothing is."""
 
     label: str
     value: str

@@ -83,7 +83,7 @@ def _describe_deliveries(values: MetricValues) -> str:
 
 def _describe_commands(values: MetricValues) -> str:
     number = _get_number(values, "commands_open")
-    return f"{number:.0f} without an outcome yet" if number else "none without an outcome"
+    return f"{number:.0f} waiting for an outcome" if number else "none waiting for an outcome"
 
 
 def _describe_cars(values: MetricValues) -> str:

@@ -21,11 +21,12 @@ FIND: LiteralString = f"""
 select {ENDPOINT_COLUMNS} from endpoints e join feeds f using (user_id) where e.kind = 'v2' and e.credential_id = %s
 """
 # Switches the endpoint on again, whatever its state was. The cursor stays: it is the same Home Assistant, perhaps at
-# another address.
+# another address. A new endpoint's first snapshot replays the transitions since its registration: a stream may have
+# ended before it delivered them, and the client resumes after the snapshot.
 UPSERT: LiteralString = f"""
 with e as (
-    insert into endpoints (user_id, credential_id, kind, url)
-    values (%(user_id)s, %(credential_id)s, 'v2', %(url)s)
+    insert into endpoints (user_id, credential_id, kind, url, first_epoch, first_seq)
+    select %(user_id)s, %(credential_id)s, 'v2', %(url)s, f.epoch, f.seq from feeds f where f.user_id = %(user_id)s
     on conflict (credential_id) where kind = 'v2' do update
     set url = excluded.url, failures = 0, failing_since = null, last_failure = null, off_at = null, slow = false,
         next_try_at = now(), leased_until = null, lease_token = null

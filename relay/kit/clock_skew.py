@@ -18,9 +18,9 @@ def cap_reported_time(reported_at: datetime, received_at: datetime) -> datetime:
 def correct_created_time(created_at: datetime, observed_at: datetime | None, received_at: datetime) -> datetime:
     """Return `created_at` of an event, or `observed_at` if the event can't have been created long before that.
 
-    `observed_at` is the newest time of what it reports. If that is later than the event, either time may be wrong. If
-    it has just been observed when it is received, the event's is: a clock that is ahead by just as much as the event
-    was under way would be a coincidence.
+    `observed_at` is the newest time in the event's data. If it is later than `created_at`, one of the two is wrong. If
+    the event arrives late, but its data is only minutes old, `created_at` is the wrong one: otherwise the vehicle's
+    clock would have to be ahead by exactly the time that the event was under way.
     """
     if observed_at is None or observed_at <= created_at + MAX_CLOCK_SKEW:
         return created_at

@@ -1,6 +1,6 @@
 """The two logins of the embedded server: the owner, who migrates, and the relay, which owns nothing.
 
-Each has a random password in a file of the cluster, and signs in with SCRAM. Older releases let every local user in
+Each has a random password in a file of the cluster, and signs in with SCRAM. Older releases accepted every local user
 without a password; such a cluster is converted when it is next used. Each step can be repeated, and the last one
 writes a marker file: while that is missing, the next start does all of them again.
 """
@@ -44,10 +44,16 @@ class EmbeddedLogins:
         self._marker_file = data / "evconduit-logins"
 
     def is_set_up(self) -> bool:
-        """Whether both logins have their passwords, nobody gets in without one, and the database exists."""
+        """Whether both logins have their passwords, nobody can connect without one, and the database exists."""
         has_secrets = _read_secret(self.owner_secret_file) and _read_secret(self._relay_secret_file)
         has_rules = self._access_rules_file.read_text(encoding="utf-8") == ACCESS_RULES
         return bool(has_secrets) and has_rules and self._marker_file.exists()
+
+    def can_sign_in(self, socket_folder: Path) -> bool:
+        """Whether the server accepts both passwords. A restored file, or the relay's login itself, may change one."""
+        return _can_connect(self.build_owner_conninfo(socket_folder)) and _can_connect(
+            self.build_relay_conninfo(socket_folder)
+        )
 
     def build_owner_conninfo(self, socket_folder: Path, database: str = DATABASE) -> str:
         """Return the owner's connection string, with its password. Don't keep it for longer than it is used."""

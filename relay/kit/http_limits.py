@@ -14,7 +14,7 @@ class HttpLimits:
     """Sizes, counts and seconds. A request is *pending* until its header and its body have arrived."""
 
     max_url_bytes: int = 8 * KIB
-    """RFC 9110, section 4.1, recommends to support at least 8000."""
+    """RFC 9110, section 4.1, recommends supporting at least 8000."""
     max_header_bytes: int = 32 * KIB
     """nginx accepts as much by default. Applies to header fields and to trailers, each."""
     max_header_count: int = 100
@@ -38,6 +38,8 @@ class HttpLimits:
     """Of all requests together: eight deliveries of Enode of the largest size."""
     small_body_bytes: int = 64 * KIB
     """A pending body of at most this size is never dropped to make room; only Enode's deliveries may be larger."""
+    unread_seconds: float = 60
+    """How long a client may read nothing of a response that waits for it. nginx's default (send_timeout)."""
     linger_seconds: float = 2
     """How long to receive and discard after a rejection: closing at once would destroy the response (RFC 9112, 9.6)."""
     warning_share: float = 0.8
@@ -56,7 +58,10 @@ class Rejection:
 
 
 INVALID_REQUEST = Rejection(
-    status=400, slug="invalid-request", reason="invalid", detail="The request isn't valid HTTP. Send it again."
+    status=400,
+    slug="invalid-request",
+    reason="invalid",
+    detail="The request isn't valid HTTP/1.1. Check the program that sent it.",
 )
 URL_TOO_LONG = Rejection(status=414, slug="too-large", reason="url", detail="The URL is too long. Send a shorter one.")
 HEADER_TOO_LARGE = Rejection(
@@ -89,6 +94,8 @@ TOO_MANY_CONNECTIONS = Rejection(
     reason="connections",
     detail="The relay has too many open connections. Send the request again later.",
 )
+UNREAD_REASON = "response_time"
+"""In the log: the client hasn't read a response, so there's nothing else to answer."""
 
 
 @dataclass(eq=False, kw_only=True, slots=True)

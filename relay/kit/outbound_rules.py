@@ -39,7 +39,7 @@ def _parse_networks(*texts: str) -> tuple[IPNetwork, ...]:
 
 
 # IANA, "IPv4 Special-Purpose Address Registry": what is neither globally reachable nor private nor loopback, and
-# "IPv4 Address Space Registry": multicast. Of IPv6, everything is blocked that nobody has been given.
+# "IPv4 Address Space Registry": multicast. Of IPv6, all networks that IANA hasn't allocated are blocked.
 BLOCKED_NETWORKS = _parse_networks(
     "0.0.0.0/8",  # this host
     "169.254.0.0/16",  # link-local, and metadata of nearly every cloud

@@ -28,7 +28,7 @@ _UNIVERSAL_BIT = 0x0200_0000
 
 
 def is_allocated_ipv6(address: IPv6Address) -> bool:
-    """Whether the address is in a network that somebody has been given."""
+    """Whether the address is in a network that IANA has allocated."""
     return any(address in network for network in ALLOCATED_IPV6)
 
 

@@ -27,6 +27,7 @@ from relay.usecases.calls.runtime import Runtime
 NOTICE_COOKIE = "evconduit_notice"
 """Flash cookie with the notice for the next page: `<kind>.<key of the text>`."""
 _YEAR = 365 * 24 * 3600
+_CLOSED_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 _PAGE_SCRIPT = ("page.js",)
 SCRIPTS: Mapping[str, Sequence[str]] = {
@@ -37,11 +38,16 @@ SCRIPTS: Mapping[str, Sequence[str]] = {
     "home.html": _PAGE_SCRIPT,
     "installations.html": _PAGE_SCRIPT,
     "key_made.html": _PAGE_SCRIPT,
+    "landing.html": ("sign-in-return.js",),
     "sign_in.html": _PAGE_SCRIPT,
     "sign_in_link.html": _PAGE_SCRIPT,
+    "sign_in_people.html": ("sign-in-return.js",),
     "usage.html": _PAGE_SCRIPT,
 }
-"""Scripts in web/static of the templates that have any. The policy of all other pages forbids scripts."""
+"""Scripts in web/static of the templates that have any. The policy of all other pages forbids scripts.
+
+A page with `has_script=False` in its context has none either.
+"""
 
 type NoticeKind = Literal["good", "bad"]
 
@@ -62,6 +68,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
     runtime: Runtime = request.app.state.runtime
     visitor = getattr(request.state, "visitor", None)
     t = get_translator(request)
+    scripts = SCRIPTS.get(template, ()) if context.get("has_script", True) else ()
     response = _templates.TemplateResponse(
         request,
         template,
@@ -69,7 +76,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
             "visitor": visitor,
             "mode": runtime.mode,
             "login_command": runtime.login_command,
-            "scripts": SCRIPTS.get(template, ()),
+            "scripts": scripts,
             "shows_usage": visitor is not None and runtime.plans.get(visitor.plan).monthly_calls is not None,
             "version": version("evconduit-relay"),
             "notice": _read_notice(request, runtime),
@@ -89,7 +96,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
     headers = get_security_headers(
         request,
         form_targets=str(context.get("form_targets", "'self'")),
-        has_scripts=template in SCRIPTS,
+        has_scripts=bool(scripts),
         connects=bool(context.get("connects")),
     )
     response.headers.update(headers)
@@ -161,14 +168,26 @@ def get_security_headers(
 def get_static_headers(request: Request) -> Mapping[str, str]:
     """Security headers of static files, which browsers may cache and which load nothing themselves."""
     return _get_common_headers(request) | {
-        "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "Content-Security-Policy": _CLOSED_POLICY,
         "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+
+def build_default_headers(*, is_https: bool) -> Mapping[str, str]:
+    """Security headers of responses that set none: those of the API, which are data and never a document."""
+    return _build_common_headers(is_https=is_https) | {
+        "Content-Security-Policy": _CLOSED_POLICY,
+        "Cache-Control": "no-store",
     }
 
 
 def _get_common_headers(request: Request) -> dict[str, str]:
     runtime: Runtime = request.app.state.runtime
+    return _build_common_headers(is_https=runtime.is_https)
+
+
+def _build_common_headers(*, is_https: bool) -> dict[str, str]:
     headers = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
-    if runtime.is_https:
+    if is_https:
         headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
     return headers

@@ -10,7 +10,7 @@ EPILOG = """\
 The packages of uv.lock are compared with the OSV database by `uv audit`. Without --dev, only those that the relay
 installs are compared.
 
-Exit status: 0 if no vulnerability is known, 1 if one is, 3 if the database could not be asked.
+Exit status: 0 if no vulnerability is known, 1 if one is, 3 if the database could not be reached.
 """
 VULNERABLE, NOT_CHECKED = 1, 3
 

@@ -1,4 +1,4 @@
-"""Ask uv about the packages that uv.lock names."""
+"""Run uv on the packages of uv.lock."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ class UvMissingError(Exception):
 
 
 def find_uv() -> str:
-    """Return the uv that the set-up installed, else the first one on PATH that runs here."""
+    """Return the uv that the setup installed, else the first one on PATH that runs here."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     for candidate in (str(cache / "evconduit/uv/bin/uv"), "uv"):
         try:
@@ -26,7 +26,7 @@ def find_uv() -> str:
 
 def run_uv(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run uv in the repository's root and return its output. uv.lock is never changed."""
-    # One attempt: a machine without the Internet shall answer at once.
+    # One attempt, so that a machine without internet access fails at once.
     environment = {**os.environ, "UV_HTTP_RETRIES": "0"}
     return subprocess.run(  # noqa: S603 - uv with arguments of our own commands
         [find_uv(), *arguments, "--frozen"], cwd=ROOT, check=False, capture_output=True, text=True, env=environment

@@ -51,7 +51,7 @@ arguments.
 """
 LINT = "lint"
 DEMO_CHECK = "scripts/demo --check"
-AUDIT_NOTE = "scripts/audit: the database of known vulnerabilities could not be asked"
+AUDIT_NOTE = "scripts/audit: the database of known vulnerabilities could not be reached"
 # What runs beside pytest. Each command counts as one test.
 COMMAND_SUITES: Mapping[str, Sequence[Sequence[str]]] = {
     LINT: [linter.command(fix=False) for linter in LINTERS],

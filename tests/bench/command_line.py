@@ -43,7 +43,7 @@ def measure_row(arguments: list[str], imports: str, *, budget: float, rounds: in
 
 async def measure_command_line(environment: Environment, scale: Scale) -> list[Row]:
     """Measure a command that needs nothing of the relay, and one that reads the database."""
-    database, rounds = environment.create_database(), scale(9, 1, 1)
+    database, rounds = environment.create_database(shared=False), scale(9, 1, 1)  # without an owner
     variables = {"EVCONDUIT_DATA": str(environment.folder / "data"), "DATABASE_URL": database}
     user = ("--user", "me@example.org")
     await asyncio.to_thread(measure_cpu_seconds, [EVCONDUIT, "user", "add", user[1]], **variables)

@@ -37,7 +37,7 @@ def _quick_reconnect(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def short_snapshot_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let set-up wait only briefly for the first snapshot of the stream."""
+    """Let setup wait only briefly for the first snapshot of the stream."""
     monkeypatch.setattr(stream_channel, "FIRST_SNAPSHOT_TIMEOUT", timedelta(milliseconds=50))
 
 

@@ -37,7 +37,7 @@ async def test_only_the_update_action_polls_while_polling_is_disabled(
     relay.account = make_account(push=push)
     await setup_entry()
     polls = len(relay.get_requests("/vehicles"))
-    assert polls == (0 if push else 1)  # set-up itself has to learn the vehicles
+    assert polls == (0 if push else 1)  # setup itself has to learn the vehicles
     relay.records[TESLA] = make_tesla_record(2, 58)
     with relay.failing("stream", with_=Problem(502, is_relay=False)):
         if push:

@@ -198,7 +198,7 @@ async def test_reload_without_push_costs_no_call(
 
 
 async def test_refused_stream_does_not_delay_setup(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
-    """Set-up would wait ten seconds for a snapshot; the test allows five."""
+    """Setup would wait ten seconds for a snapshot; the test allows five."""
     with relay.failing("stream", with_=Problem(403, "plan-required")):
         async with asyncio.timeout(5):
             entry = await setup_entry()

@@ -33,7 +33,7 @@ from tests.e2e.processes import wait_until
 from tests.e2e.simulated_enode import run_simulator
 from tests.relay.support.redis_server import REDIS, REDIS_MISSING
 
-EVENTS_SHORT, EVENTS_FULL, MIN_EVENTS = 180, 1500, 50
+EVENTS_SHORT, EVENTS_FULL, MIN_EVENTS = 180, 1000, 50
 """The number of vehicle changes in the first phase. With the smaller one, each of its faults still happens once."""
 PHASES = (
     Phase(name=EVENTS, share=1, kills=(*SERVERS, *WORKERS, POSTGRES), has_commands=True, has_bad_deliveries=True),

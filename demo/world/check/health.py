@@ -11,7 +11,7 @@ from demo.world.check.context import CheckContext, expect
 INTEGRATION = "evconduit"
 # In a traceback the name alone is not enough: the interpreter's path may contain it.
 INTEGRATION_PATH = "custom_components/evconduit"
-# Problems in these are never specific to the machine: set-up of integrations, and commands of the frontend.
+# Problems in these are never specific to the machine: setup of integrations, and commands of the frontend.
 CORE_LOGGERS = (
     "homeassistant.setup",
     "homeassistant.bootstrap",

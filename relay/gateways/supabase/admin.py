@@ -26,7 +26,7 @@ _PROBE = {"token": "pkce_evconduit_doctor", "type": "magiclink"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectSettings:
-    """What a project allows, as `GET /settings` tells it."""
+    """What a project allows, as `GET /settings` reports it."""
 
     providers: frozenset[str]
     allows_sign_ups: bool
@@ -58,7 +58,7 @@ class SupabaseAdmin:
         return len(await self._list_page(1, size=1))
 
     async def list_identity_states(self) -> AsyncIterator[dict[UUID, IdentityState]]:
-        """Yield all users page by page. A user may be missed if others are deleted meanwhile: ask again about those."""
+        """Yield all users page by page. A user may be missed if others are deleted meanwhile: look those up again."""
         for number in range(1, MAX_PAGES + 1):
             users = await self._list_page(number, size=USERS_PER_PAGE)
             yield dict(map(_parse_identity, users))

@@ -1,6 +1,6 @@
 """Compare accounts with the users of Supabase: those banned or deleted there lose their access here.
 
-Supabase tells the relay nothing about bans and deletions. The leader asks often enough that they apply within an hour.
+Supabase doesn't notify the relay of bans and deletions. The leader checks often enough that they apply within an hour.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ async def _list_states(
         states += [(missing.pop(supabase_id), state) for supabase_id, state in page.items() if supabase_id in missing]
         if not missing:
             return states
-    # A deletion during the listing moves users to a page that was read already, so each one is asked for again.
+    # A deletion during the listing moves users to a page that was read already, so each one is looked up again.
     for supabase_id, identity in missing.items():
         states.append((identity, await admin.get_identity_state(supabase_id)))
     return states

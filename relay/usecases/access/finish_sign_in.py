@@ -158,7 +158,7 @@ async def _require_signing_keys(supabase: SupabaseClient) -> None:
 
 
 async def _report_misconfiguration(runtime: Runtime, error: SupabaseMisconfigured) -> SignInOutcome:
-    """Tell the operator: in the log, and in `evconduit doctor`. The user can only wait."""
+    """Report the error to the operator, in the log and in `evconduit doctor`. The user can only wait."""
     log.error("sign-in is set up wrongly cause=%r", error.cause)
     async with runtime.pool.connection() as connection:
         await set_token_problem(connection, error.cause)

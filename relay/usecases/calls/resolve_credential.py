@@ -48,5 +48,7 @@ async def require_recent_sign_in(runtime: Runtime, request: Request) -> None:
     token = parse_bearer_jwt(request.headers.get("authorization"))
     if is_recent is not None and not (token is not None and await is_recent(token)):
         raise Problem(
-            403, "recent-sign-in-required", "You signed in too long ago for this. Sign in again, and repeat it."
+            403,
+            "recent-sign-in-required",
+            "Your sign-in is too old for this action. Sign in again, then repeat the request.",
         )

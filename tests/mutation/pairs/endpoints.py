@@ -58,6 +58,11 @@ PAIRS = (
         ),
         pairs=(
             Pair(
+                "'v2', %(url)s, f.epoch, f.seq from",
+                "'v2', %(url)s, null, null from",
+                "a new endpoint misses what happened between its registration and its first delivery",
+            ),
+            Pair(
                 "last_failure = null, off_at = null, slow = false,\n",
                 "last_failure = null, slow = false,\n",
                 "registering doesn't switch an endpoint on",

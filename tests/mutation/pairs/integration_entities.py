@@ -1,4 +1,4 @@
-"""The integration: entities, messages, set-up and channels."""
+"""The integration: entities, messages, setup and channels."""
 
 from scripts.lib.mutation.tables import Pair, PairTable
 
@@ -160,7 +160,7 @@ PAIRS = (
             Pair(
                 "FIRST_SNAPSHOT_TIMEOUT: Final = timedelta(seconds=10)",
                 "FIRST_SNAPSHOT_TIMEOUT: Final = timedelta(seconds=11)",
-                "set-up waits for too long",
+                "setup waits for too long",
             ),
         ),
     ),

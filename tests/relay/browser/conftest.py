@@ -32,14 +32,18 @@ from tests.relay.support.serving import serve_relay
 from tests.relay.support.supabase.double import ANON, SECRET, serve_supabase
 
 FOLDER = Path(__file__).parent
+# The longest test takes 25 s alone, and five times as long beside a second run of all tests.
+HANG_SECONDS = 600
 PHONE = {"width": 360, "height": 740}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the asynchronous tests of this folder in the event loop of the session (see fixtures.py)."""
     for item in items:
-        if item.path.is_relative_to(FOLDER) and pytest_asyncio.is_async_test(item):
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+        if item.path.is_relative_to(FOLDER):
+            item.add_marker(pytest.mark.timeout(HANG_SECONDS))
+            if pytest_asyncio.is_async_test(item):
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @async_fixture(scope="session")

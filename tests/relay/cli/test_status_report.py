@@ -47,8 +47,8 @@ def find_line(label, values, paused=()):
                 "the oldest change has been waiting for 2 hours"
             ),
         ),
-        ("Commands", {"commands_open": {"": 0}}, "none without an outcome"),
-        ("Commands", {"commands_open": {"": 1}}, "1 without an outcome yet"),
+        ("Commands", {"commands_open": {"": 0}}, "none waiting for an outcome"),
+        ("Commands", {"commands_open": {"": 1}}, "1 waiting for an outcome"),
         ("Cars", {}, "0 linked"),
         (
             "Cars",

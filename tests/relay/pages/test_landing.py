@@ -9,6 +9,7 @@ from tests.architecture.tree import ROOT
 EVIDENCE = {
     "landing.what": ("tests/relay/usecases/linking/", "tests/component/test_sse.py"),
     "landing.live_text": ("tests/relay/streams/", "tests/relay/metering/test_poll_schedule.py"),
+    "landing.live_self_hosted": ("tests/relay/streams/",),
     "landing.control_text": ("tests/relay/usecases/commands/", "tests/relay/pages/test_charging_sessions.py"),
     "landing.private_text": ("tests/relay/pages/test_installations.py", "tests/relay/usecases/account/"),
     "landing.add": ("tests/component/test_conformance.py",),
@@ -33,3 +34,9 @@ async def test_the_page_promises_only_what_every_plan_and_every_brand_has(browse
     page = (await browser.get("/")).text
     for claim in ("almost any brand", "no update is lost", "Plug in your car, and"):
         assert claim not in page
+
+
+async def test_the_page_of_a_self_hosted_relay_mentions_no_plans(browser):
+    page = (await browser.get("/")).text
+    assert "within seconds" in page
+    assert "plan" not in page

@@ -65,6 +65,12 @@ async def test_unknown_address_returns_an_html_page_to_a_browser(browser):
     assert "content-security-policy" in answer.headers
 
 
+async def test_an_error_page_does_not_ask_a_signed_in_user_to_sign_in(sign_in, account):
+    answer = await (await sign_in(account.user_id)).get("/nowhere", headers=HTML)
+    assert answer.status_code == 404
+    assert "/sign-in" not in answer.text
+
+
 @pytest.mark.parametrize("path", ["/nowhere", "/api/nowhere"])
 async def test_unknown_address_returns_problem_json_to_a_program(browser, path):
     accept = HTML if path.startswith("/api") else {"Accept": "*/*"}

@@ -9,7 +9,7 @@ import pytest
 
 from relay.delivery import stream_lease
 from relay.delivery.repository import upsert_endpoint
-from relay.delivery.stream_lease import UNHELD_LEASE, acquire_stream_lease
+from relay.delivery.stream_lease import UNHELD_LEASE, acquire_stream_lease, release_stream_lease
 from relay.streams.listener import StreamListener
 from relay.streams.rules import StreamRules
 from relay.usecases.endpoints.deliver_to_endpoints import Deliverer, DeliveryRules
@@ -69,6 +69,24 @@ async def test_endpoint_gets_deliveries_only_while_no_stream_is_open(pool, http,
             # The stream has just sent this, so it may have been lost: it is sent again, with the same sequence number.
             await wait_until(lambda: len(receiver.posts) == 2)
             assert [message["id"].partition(".")[2] for message in receiver.posts[1].json["messages"]] == [str(seq)]
+
+
+async def test_first_post_has_the_transitions_since_the_registration(pool, http, receiver):
+    """The stream may have ended before it delivered them, and the snapshot's id tells the client to resume after it."""
+    ada = await add_user(pool)
+    vehicle_id, _ = await put_vehicle(pool, ada.id)
+    await register(pool, ada, receiver.url())
+    async with pool.connection() as connection:
+        await acquire_stream_lease(connection, ada.credential, None)
+    seq = await add_transition(pool, ada.id, vehicle_id)
+    async with pool.connection() as connection:
+        await release_stream_lease(connection, ada.credential, None)
+    async with RelayProcess(pool, RULES).serve() as relay, run_deliverer(pool, relay):
+        relay.waker.wake([ada.id])
+        await wait_until(lambda: len(receiver.posts) == 1)
+    snapshot, *transitions = receiver.messages
+    assert (snapshot["event"], [message["event"] for message in transitions]) == ("snapshot", ["transition"])
+    assert [int(message["id"].partition(".")[2]) for message in receiver.messages] == [seq - 1, seq]
 
 
 async def test_endpoint_takes_over_at_once_although_it_failed_before_the_stream(pool, http, receiver):
