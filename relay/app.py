@@ -16,13 +16,14 @@ from relay.inbox.signature_failure_counter import SignatureFailureCounter
 from relay.kit import problem_responses
 from relay.kit.background import BackgroundLoops, run_in_background
 from relay.kit.ingress import IngressMiddleware
-from relay.kit.middleware import BodyLimitMiddleware, ResponseHeadersMiddleware
+from relay.kit.middleware import BodyLimitMiddleware, DefaultHeadersMiddleware, ResponseHeadersMiddleware
 from relay.kit.public_host import PublicHostMiddleware, SlashRedirect, parse_trusted_hosts
 from relay.kit.public_path import PublicPathMiddleware
 from relay.kit.request_metrics import RequestMetricsMiddleware
 from relay.metrics_routes import create_metrics_router
 from relay.openapi.document import get_openapi_document
 from relay.pages import site
+from relay.pages.rendering import build_default_headers
 from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings
 from relay.usecases.account import delete_account, export_account, set_language, usage_report
@@ -116,11 +117,15 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
         app.add_middleware(PublicPathMiddleware, prefix=settings.public_path, ingress_port=settings.ingress_port)
     if settings.ingress_port is not None:
         app.add_middleware(IngressMiddleware, port=settings.ingress_port)
-    problem_responses.install_handlers(app, headers=RELAY_HEADERS, render_page=site.render_problem_page)
+    default_headers = build_default_headers(is_https=settings.base_url.startswith("https://"))
+    problem_responses.install_handlers(
+        app, headers=RELAY_HEADERS, default_headers=default_headers, render_page=site.render_problem_page
+    )
     if settings.internal_api_key is not None:
         _install_metrics(app, settings.internal_api_key.get_secret_value())
     app.router.routes.extend(API.routes)
     site.install_pages(app)
+    app.add_middleware(DefaultHeadersMiddleware, headers=default_headers)  # last, so that it sees all other headers
     app.openapi = partial(get_openapi_document, app)  # type: ignore[method-assign] # FastAPI's way to extend it
     app.router.default = SlashRedirect(app.router)
     return app

@@ -174,8 +174,17 @@ class Settings(BaseModel):
             raise ValueError("EVCONDUIT_SECRET_KEY is missing: in cloud mode it must come from the environment")
         if self.mode == "cloud" and self.database_url is None:
             raise ValueError("DATABASE_URL is missing: cloud mode has no embedded database")
+        if self.mode == "cloud" and self.public_url is None and self.host not in LOOPBACK_HOSTS:
+            raise ValueError("EVCONDUIT_PUBLIC_URL is missing: in cloud mode, users need an https address")
+        return self
+
+    @model_validator(mode="after")
+    def _check_encryption(self) -> Self:
         if self.mode == "cloud" and self.public_url is not None and not _is_secure_url(self.public_url):
             raise ValueError("EVCONDUIT_PUBLIC_URL must be https: sessions and sign-in codes are sent there")
+        for name, url in (("ENODE_BASE_URL", self.enode_base_url), ("ENODE_AUTH_URL", self.enode_auth_url)):
+            if not _is_secure_url(url):
+                raise ValueError(f"{name} must be https: Enode's credentials are sent there")
         return self
 
     @property

@@ -19,6 +19,13 @@ PROTECTION = timedelta(minutes=10)
 """How long only the network that requested a link can have it replaced."""
 MAX_REPLACEMENTS = 3
 """How often that network can have a link replaced during this time."""
+MAX_HOLD = PROTECTION
+"""After this time, a network gets no further link before another one that has asked in vain, so that nobody can be shut
+out by requests in a row."""
+WAITING_TIME = timedelta(minutes=20)
+"""How long such a request counts. The protection may take half of it, and then there's time to ask again."""
+HOLD_MEMORY = timedelta(minutes=30)
+"""How long a network's first link of a row counts: longer than the waiting time."""
 NETWORK_MEMORY = timedelta(days=90)
 """How long a network stays known after a sign-in from it. As long as the log of calls."""
 QUOTA_PERIOD = timedelta(hours=1)
@@ -26,6 +33,14 @@ QUOTA_PERIOD = timedelta(hours=1)
 
 # The outstanding links are those of the last minutes that weren't used. A network from which this address has signed in
 # doesn't wait for a stranger's link.
+_HAS_HELD_TOO_LONG: LiteralString = f"""
+exists (select from sign_in_attempts own
+        where own.address_hash = a.address_hash and own.source_hash = a.source_hash
+          and own.mail_requested_at < now() - %(max_hold)s and {is_recent("own.mail_requested_at", "%(hold_memory)s")})
+and exists (select from sign_in_attempts w
+            where w.address_hash = a.address_hash and w.source_hash <> a.source_hash
+              and w.mail_requested_at is null and {is_recent("w.created_at", "%(waiting)s")})
+"""  # noqa: S608 - our own constant
 _RESERVE: LiteralString = f"""
 with outstanding as (
     select o.source_hash, o.mail_requested_at from sign_in_attempts a
@@ -35,8 +50,9 @@ with outstanding as (
 update sign_in_attempts a set mail_requested_at = clock_timestamp()
 where a.token_hash = %(token)s and a.address_hash is not null
   and (select count(*) from outstanding o where o.source_hash = a.source_hash) <= %(replacements)s
-  and (not exists (select from outstanding)
-       or a.source_hash = (select o.source_hash from outstanding o order by o.mail_requested_at desc limit 1)
+  and ((not exists (select from outstanding)
+        or a.source_hash = (select o.source_hash from outstanding o order by o.mail_requested_at desc limit 1))
+       and not ({_HAS_HELD_TOO_LONG})
        or exists (select from sign_in_networks n
                   where n.address_hash = a.address_hash and n.source_hash = a.source_hash
                     and {is_recent("n.signed_in_at", "%(memory)s")}))
@@ -70,6 +86,9 @@ async def reserve_sign_in_email(connection: Connection, token: str) -> bool:
         "protection": PROTECTION,
         "replacements": MAX_REPLACEMENTS,
         "memory": NETWORK_MEMORY,
+        "max_hold": MAX_HOLD,
+        "hold_memory": HOLD_MEMORY,
+        "waiting": WAITING_TIME,
     }
     async with connection.transaction():
         await connection.execute(LOCK)

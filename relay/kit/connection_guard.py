@@ -12,12 +12,14 @@ from relay.kit.client_network import get_client_network
 from relay.kit.http_limits import (
     BODIES_TOO_LARGE,
     TOO_MANY_CONNECTIONS,
+    UNREAD_REASON,
     HttpLimits,
     PendingRequest,
     Rejection,
     choose_rejections,
     find_large_pending_body,
 )
+from relay.kit.unread_responses import UnreadResponses, WritingConnection
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class ConnectionGuard:
         self._pending: dict[PendingRequest, None] = {}
         # The connection that has waited the longest is first.
         self._idle: dict[IdleConnection, None] = {}
+        self._unread = UnreadResponses(self.limits.unread_seconds)
         self._rejection_counts: Counter[str] = Counter()
         self._most_body_bytes = 0
         self._most_connections = 0
@@ -89,7 +92,7 @@ class ConnectionGuard:
         """Count a new connection; False if there is no room for it.
 
         Makes room by closing the connection that has waited for its next request the longest, else by ending the
-        oldest pending request.
+        oldest pending request, else by closing the connection whose client reads the slowest.
         """
         self.connection_count += 1
         self._most_connections = max(self._most_connections, self.connection_count)
@@ -103,7 +106,10 @@ class ConnectionGuard:
             next(iter(self._pending)).reject(TOO_MANY_CONNECTIONS)
         else:
             self.record_rejection(TOO_MANY_CONNECTIONS)
-            return False
+            unread = self._unread.remove_oldest(self.monotonic() - self.limits.pending_grace_seconds)
+            if unread is None:
+                return False
+            unread.close_unread()
         return True
 
     def close_connection(self, connection: IdleConnection) -> None:
@@ -118,6 +124,14 @@ class ConnectionGuard:
     def remove_idle(self, connection: IdleConnection) -> None:
         """Note that a connection doesn't wait, or has ended."""
         self._idle.pop(connection, None)
+
+    def add_unread(self, connection: WritingConnection) -> None:
+        """Note that a connection can't write, because its client doesn't read what was sent."""
+        self._unread.add(connection, self.monotonic())
+
+    def remove_unread(self, connection: WritingConnection) -> None:
+        """Note that a connection can write, or has ended."""
+        self._unread.remove(connection)
 
     def add_pending(self, request: PendingRequest) -> None:
         """Watch a request until `remove_pending`."""
@@ -152,11 +166,14 @@ class ConnectionGuard:
         self._rejection_counts[rejection.reason] += 1
 
     def enforce(self) -> None:
-        """Reject the pending requests that have become too old or too many, and log limits that were reached."""
+        """End requests and responses that take too long or are too many, and log limits that were reached."""
         now = self.monotonic()
         for request, rejection in choose_rejections(self._pending, self.limits, now):
             self.remove_pending(request)
             request.reject(rejection)
+        for connection in self._unread.remove_stalled(now):
+            self._rejection_counts[UNREAD_REASON] += 1
+            connection.close_unread()
         if now >= self._next_log_at and self._log_limits():
             self._next_log_at = now + self.limits.log_interval_seconds
 

@@ -49,6 +49,12 @@ class EmbeddedLogins:
         has_rules = self._access_rules_file.read_text(encoding="utf-8") == ACCESS_RULES
         return bool(has_secrets) and has_rules and self._marker_file.exists()
 
+    def can_sign_in(self, socket_folder: Path) -> bool:
+        """Whether the server accepts both passwords. A restored file, or the relay's login itself, may change one."""
+        return _can_connect(self.build_owner_conninfo(socket_folder)) and _can_connect(
+            self.build_relay_conninfo(socket_folder)
+        )
+
     def build_owner_conninfo(self, socket_folder: Path, database: str = DATABASE) -> str:
         """Return the owner's connection string, with its password. Don't keep it for longer than it is used."""
         password = _read_secret(self.owner_secret_file)

@@ -61,7 +61,7 @@ class EmbeddedPostgres:
         holds the owner's password. Raises OperatorError.
         """
         self._prepare_folder()
-        with (self._folder / "lease").open("a+b") as lease:
+        with self._open_lock_file("lease") as lease:
             with self._lock_server_state():
                 self._ensure_running_locked()
                 fcntl.flock(lease, fcntl.LOCK_SH)
@@ -91,9 +91,19 @@ class EmbeddedPostgres:
     @contextmanager
     def _lock_server_state(self) -> Iterator[None]:
         """Hold the exclusive lock under which a process starts or stops the server."""
-        with (self._folder / "change").open("a+b") as lock:
+        with self._open_lock_file("change") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def _open_lock_file(self, name: str) -> IO[bytes]:
+        """Open a lock file, which is created if needed. Fails for a folder that this process can't write to."""
+        try:
+            return (self._folder / name).open("a+b")
+        except OSError as error:
+            raise OperatorError(
+                f"can't write to {self._folder}: {error.strerror}; make it writable for the user that runs the relay, "
+                "or set EVCONDUIT_DATA"
+            ) from None
 
     def _prepare_folder(self) -> None:
         try:
@@ -113,11 +123,15 @@ class EmbeddedPostgres:
                 os.chown(parent, owner, owner)  # else the server couldn't reach its folder in a private one
 
     def _ensure_running_locked(self) -> None:
-        if self._is_running():
+        was_running = self._is_running()
+        if was_running:
             self._wait_until_ready()
         else:
             self._start()
-        if not self._logins.is_set_up():
+        is_set_up = self._logins.is_set_up()
+        if is_set_up and not was_running:
+            is_set_up = self._logins.can_sign_in(self._read_socket_folder())
+        if not is_set_up:
             self._logins.set_up(self._read_socket_folder(), lambda: os.kill(self._read_pid(), signal.SIGHUP))
 
     def _start(self) -> None:
@@ -127,7 +141,11 @@ class EmbeddedPostgres:
         self._check_version()
         self._remove_stale_files()
         socket_folder = self._choose_socket_folder()
-        options = f"-c listen_addresses= -c unix_socket_permissions=0700 -c unix_socket_directories='{socket_folder}'"
+        options = (
+            f"-c listen_addresses= -c unix_socket_permissions=0700 -c unix_socket_directories='{socket_folder}'"
+            # The details of an error quote values, such as an event with a VIN that isn't valid JSON.
+            " -c log_error_verbosity=terse"
+        )
         self._programs.run(
             "pg_ctl", "start", "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", str(self._log), "-o", options
         )

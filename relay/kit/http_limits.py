@@ -38,6 +38,8 @@ class HttpLimits:
     """Of all requests together: eight deliveries of Enode of the largest size."""
     small_body_bytes: int = 64 * KIB
     """A pending body of at most this size is never dropped to make room; only Enode's deliveries may be larger."""
+    unread_seconds: float = 60
+    """How long a client may read nothing of a response that waits for it. nginx's default (send_timeout)."""
     linger_seconds: float = 2
     """How long to receive and discard after a rejection: closing at once would destroy the response (RFC 9112, 9.6)."""
     warning_share: float = 0.8
@@ -92,6 +94,8 @@ TOO_MANY_CONNECTIONS = Rejection(
     reason="connections",
     detail="The relay has too many open connections. Send the request again later.",
 )
+UNREAD_REASON = "response_time"
+"""In the log: the client hasn't read a response, so there's nothing else to answer."""
 
 
 @dataclass(eq=False, kw_only=True, slots=True)

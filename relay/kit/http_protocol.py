@@ -77,8 +77,19 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watching()
         self._release_body()
+        self._guard.remove_unread(self)
         self._guard.close_connection(self)
         super().connection_lost(exc)
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._guard.add_unread(self)
+
+    @override
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._guard.remove_unread(self)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -173,6 +184,14 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def close_idle(self) -> None:
         """Close the connection, on which nothing is requested now, to make room for another."""
+        self.transport.abort()
+
+    def get_unsent_bytes(self) -> int:
+        """Return how many bytes of responses the client has yet to read, without those in the system's buffers."""
+        return self.transport.get_write_buffer_size()
+
+    def close_unread(self) -> None:
+        """Close the connection, whose client doesn't read."""
         self.transport.abort()
 
     def _has_ended(self) -> bool:

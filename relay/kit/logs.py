@@ -2,9 +2,11 @@
 
 import copy
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import override
 
@@ -22,6 +24,8 @@ def get_error_location(error: BaseException) -> str:
     return own_frames[-1].rpartition("/")[2] if own_frames else "unknown"
 
 
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Control characters of terminals, and what programs take for the end of a line."""
 _MAX_CHAIN_DEPTH = 10
 """A bound against endless chains; no useful one is longer."""
 
@@ -30,6 +34,16 @@ type ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] |
 
 class RedactingFormatter(logging.Formatter):
     """Formats an exception as its type and location only: its message may quote a row, a response or an address."""
+
+    @override
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """Format the time with its offset from UTC, so that lines of machines in different zones can be compared."""
+        return datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="milliseconds")
+
+    @override
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Format the line without its traceback. Text from outside can neither begin a line nor control a terminal."""
+        return _CONTROL_CHARACTERS.sub(_escape_character, super().formatMessage(record))
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -47,6 +61,10 @@ class RedactingFormatter(logging.Formatter):
     @override
     def formatException(self, ei: ExcInfo) -> str:
         return "" if ei[1] is None else "\n".join(_format_exception_chain(ei[1]))
+
+
+def _escape_character(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
 
 
 def _format_exception_chain(error: BaseException, depth: int = 0) -> Iterator[str]:

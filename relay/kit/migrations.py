@@ -87,8 +87,9 @@ def _apply_jobs_schema(connection: SyncConnection) -> None:
         )
         connection.execute(SchemaManager.get_schema())
         connection.execute(
-            f"grant all on all tables in schema {JOBS_SCHEMA} to evconduit_relay;"
-            f"grant all on all sequences in schema {JOBS_SCHEMA} to evconduit_relay"
+            # Not `all`: with a trigger of its own, the relay could run code as the owner.
+            f"grant select, insert, update, delete on all tables in schema {JOBS_SCHEMA} to evconduit_relay;"
+            f"grant usage on all sequences in schema {JOBS_SCHEMA} to evconduit_relay"
         )
 
 

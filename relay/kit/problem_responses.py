@@ -57,13 +57,18 @@ type RenderPage = Callable[[Request, Problem], Response | None]
 
 
 def install_handlers(
-    app: FastAPI, *, headers: Mapping[str, str] | None = None, render_page: RenderPage | None = None
+    app: FastAPI,
+    *,
+    headers: Mapping[str, str] | None = None,
+    default_headers: Mapping[str, str] | None = None,
+    render_page: RenderPage | None = None,
 ) -> None:
     """Answer every exception of `app` with a problem.
 
-    `headers` are added to the 500 of an unexpected exception, which is sent from outside all middleware.
+    `headers`, and those of `default_headers` that a page doesn't set, are added to the 500 of an unexpected exception,
+    which is sent from outside all middleware.
     """
-    handlers = _ExceptionHandlers(headers, render_page)
+    handlers = _ExceptionHandlers(headers, default_headers or {}, render_page)
     app.add_exception_handler(Problem, handlers.handle_problem)
     app.add_exception_handler(HTTPException, handlers.handle_http_error)
     app.add_exception_handler(RequestValidationError, handlers.handle_validation_error)
@@ -77,8 +82,11 @@ def install_handlers(
 class _ExceptionHandlers:
     """Turns exceptions into responses. Starlette selects a handler by class, which its signature can't express."""
 
-    def __init__(self, headers: Mapping[str, str] | None, render_page: RenderPage | None) -> None:
+    def __init__(
+        self, headers: Mapping[str, str] | None, default_headers: Mapping[str, str], render_page: RenderPage | None
+    ) -> None:
         self._headers = headers
+        self._default_headers = default_headers
         self._render_page = render_page
 
     async def handle_problem(self, request: Request, error: Exception) -> Response:
@@ -115,7 +123,10 @@ class _ExceptionHandlers:
 
     async def handle_unexpected_error(self, request: Request, error: Exception) -> Response:
         log.error("unexpected error type=%s", type(error).__name__, exc_info=error)
-        return self._respond(request, Problem(500, "internal", INTERNAL_ERROR_DETAIL, headers=self._headers))
+        response = self._respond(request, Problem(500, "internal", INTERNAL_ERROR_DETAIL, headers=self._headers))
+        for name, value in self._default_headers.items():
+            response.headers.setdefault(name, value)
+        return response
 
     def _respond(self, request: Request, problem: Problem) -> Response:
         page = self._render_page(request, problem) if self._render_page is not None else None

@@ -27,6 +27,7 @@ from relay.usecases.calls.runtime import Runtime
 NOTICE_COOKIE = "evconduit_notice"
 """Flash cookie with the notice for the next page: `<kind>.<key of the text>`."""
 _YEAR = 365 * 24 * 3600
+_CLOSED_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 _PAGE_SCRIPT = ("page.js",)
 SCRIPTS: Mapping[str, Sequence[str]] = {
@@ -167,14 +168,26 @@ def get_security_headers(
 def get_static_headers(request: Request) -> Mapping[str, str]:
     """Security headers of static files, which browsers may cache and which load nothing themselves."""
     return _get_common_headers(request) | {
-        "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "Content-Security-Policy": _CLOSED_POLICY,
         "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+
+def build_default_headers(*, is_https: bool) -> Mapping[str, str]:
+    """Security headers of responses that set none: those of the API, which are data and never a document."""
+    return _build_common_headers(is_https=is_https) | {
+        "Content-Security-Policy": _CLOSED_POLICY,
+        "Cache-Control": "no-store",
     }
 
 
 def _get_common_headers(request: Request) -> dict[str, str]:
     runtime: Runtime = request.app.state.runtime
+    return _build_common_headers(is_https=runtime.is_https)
+
+
+def _build_common_headers(*, is_https: bool) -> dict[str, str]:
     headers = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
-    if runtime.is_https:
+    if is_https:
         headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
     return headers

@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
-from fastapi.staticfiles import StaticFiles
 
 from relay.kit.problems import TITLES, Problem
 from relay.pages import (
@@ -20,7 +19,7 @@ from relay.pages import (
 )
 from relay.pages.rendering import get_page_path, redirect_to, render_page
 from relay.pages.sign_in import confirmation, owner_link, register, sign_in_page, terms, with_supabase
-from relay.pages.static_files import install_static_files
+from relay.pages.static_files import StaticFilesInMemory, install_static_files
 from relay.pages.translations import DEFAULT_LANGUAGE, load_texts
 from relay.pages.visitors import RedirectRequiredError
 
@@ -64,7 +63,9 @@ GENERIC_SLUGS = frozenset(
 def install_pages(app: FastAPI) -> None:
     """Add the pages, static files and handlers to the app."""
     app.router.routes.extend(PAGES.routes)
-    app.mount(api_reference.SWAGGER_UI_PATH, StaticFiles(directory=api_reference.SWAGGER_UI_DIR), name="swagger-ui")
+    app.mount(
+        api_reference.SWAGGER_UI_PATH, StaticFilesInMemory(directory=api_reference.SWAGGER_UI_DIR), name="swagger-ui"
+    )
     install_static_files(app)
     app.add_exception_handler(RedirectRequiredError, _handle_redirect)
 

@@ -1,6 +1,12 @@
 """Serve the stylesheet and the images, with security headers on every answer below /static, errors included."""
 
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import override
+
 from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -8,6 +14,29 @@ from relay.pages.rendering import get_static_headers
 from relay.pages.translations import WEB_DIR
 
 STATIC_PATH = "/static"
+
+MAX_FILES_IN_MEMORY = 64
+"""More than there are."""
+
+
+class StaticFilesInMemory(StaticFiles):
+    """Static files that are read once. An open file for each response would need as many files as connections."""
+
+    @override
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        if not isinstance(response, FileResponse):
+            return response  # the client has this version
+        content = _read_file(Path(full_path), stat_result.st_mtime_ns)
+        headers = {name: value for name, value in response.headers.items() if name != "accept-ranges"}
+        return Response(content, status_code, headers)
+
+
+@lru_cache(maxsize=MAX_FILES_IN_MEMORY)
+def _read_file(path: Path, _modified_at: int) -> bytes:
+    return path.read_bytes()
 
 
 class StaticHeadersMiddleware:
@@ -34,5 +63,5 @@ class StaticHeadersMiddleware:
 
 def install_static_files(app: FastAPI) -> None:
     """Add the static files to the app. Call it after the middlewares that change the path."""
-    app.mount(STATIC_PATH, StaticFiles(directory=WEB_DIR / "static"), name="static")
+    app.mount(STATIC_PATH, StaticFilesInMemory(directory=WEB_DIR / "static"), name="static")
     app.add_middleware(StaticHeadersMiddleware)

@@ -104,6 +104,7 @@ MODULES: tuple[ModuleRow, ...] = (
             "relay/kit/sanitize.py",
             "relay/kit/throttle.py",
             "relay/kit/timestamps.py",
+            "relay/kit/unread_responses.py",
         ),
         tests=("tests/relay/kit",),
     ),

@@ -58,6 +58,12 @@ def test_defaults_are_a_self_hosted_relay(monkeypatch, tmp_path):
             {"EVCONDUIT_MODE": "cloud", **SUPABASE, **REST_OF_CLOUD, "EVCONDUIT_PUBLIC_URL": "http://hush.example"},
             "EVCONDUIT_PUBLIC_URL must be https",
         ),
+        (
+            {"EVCONDUIT_MODE": "cloud", **SUPABASE, **REST_OF_CLOUD, "EVCONDUIT_HOST": "0.0.0.0"},
+            "EVCONDUIT_PUBLIC_URL is missing",
+        ),
+        ({"ENODE_BASE_URL": "http://hush.example"}, "ENODE_BASE_URL must be https"),
+        ({"ENODE_AUTH_URL": "http://hush.example/oauth2/token"}, "ENODE_AUTH_URL must be https"),
         ({"EVCONDUIT_REGISTRATION": "hush"}, "EVCONDUIT_REGISTRATION"),
         ({"EVCONDUIT_APPROVAL": "hush"}, "EVCONDUIT_APPROVAL"),
         ({"EVCONDUIT_SIGN_IN_PROVIDERS": "github,hush"}, "EVCONDUIT_SIGN_IN_PROVIDERS"),

@@ -1,10 +1,12 @@
 """The table of faults, by the phase in which they are injected while events flow."""
 
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from tests.e2e.chaos.accounts import Account, link_cars, unlink_vendor
 from tests.e2e.chaos.clock_faults import put_clock_back, put_clock_forward
 from tests.e2e.chaos.cluster import SERVERS
+from tests.e2e.chaos.commands import SentCommand
 from tests.e2e.chaos.disk_faults import fill_disk
 from tests.e2e.chaos.polling_faults import stop_webhooks
 from tests.e2e.chaos.scenario import Fault, Run
@@ -13,6 +15,8 @@ from tests.e2e.processes import wait_until
 EVENTS, FULL_DISK, CLOCK, POLLING = "events", "full disk", "clock", "polling"
 REDIS_OUTAGE_CHANGES = 15
 SECONDS_OF_SLOW_ENODE = 2.0
+ATTEMPTS_TO_REACH_ENODE = 20
+POLL_SECONDS = 0.02
 
 
 def remove_and_relink_car(run: Run) -> None:
@@ -95,23 +99,41 @@ def hand_over_to_endpoints(run: Run) -> None:
 
 def kill_server_during_command(run: Run) -> None:
     """Kill a server while Enode takes its time to answer a command."""
-    account = run.generator.choice(run.accounts)
-    vehicle_id = run.generator.choice(sorted(account.stream.vehicles))
     delay = {"method": "POST", "path": "/vehicles/*/charging", "times": 1, "delay": SECONDS_OF_SLOW_ENODE}
     run.sender.finish()  # otherwise another command may get the delay
     run.enode.http.post("/_sim/faults", json=delay).raise_for_status()
-    servers = dict(zip(SERVERS, run.cluster.urls, strict=True))
     name = run.generator.choice(SERVERS)
-    order = [servers.pop(name), *servers.values()]
-    sent = ThreadPoolExecutor(1).submit(run.sender.send, account, vehicle_id, "STOP", order)
-    wait_until(
-        lambda: not run.enode.http.get("/_sim/faults").json(), missing="the relay's request for the command at Enode"
-    )
+    sending = _send_to_enode(run, name)
     run.kill(name)
-    command = sent.result()
+    command = sending.result()
     run.sender.start()
     assert command.answers[0], "the killed server answered the command"
     assert command.record is not None, f"the repeated request was not accepted: {command.answers}"
+
+
+def _send_to_enode(run: Run, server: str) -> Future[SentCommand]:
+    """Start to send a command to `server`, and return as soon as Enode has the request.
+
+    The relay answers some commands itself: those for a car that has just been unlinked, or that has an open command.
+    """
+    urls = dict(zip(SERVERS, run.cluster.urls, strict=True))
+    order = [urls.pop(server), *urls.values()]
+    executor = ThreadPoolExecutor(1)
+    answered: list[SentCommand] = []
+
+    def is_at_enode() -> bool:
+        return not run.enode.http.get("/_sim/faults").json()
+
+    for _ in range(ATTEMPTS_TO_REACH_ENODE):
+        account = run.generator.choice([account for account in run.accounts if account.stream.vehicles])
+        vehicle_id = run.generator.choice(sorted(account.stream.vehicles))
+        sending = executor.submit(run.sender.send, account, vehicle_id, "STOP", order)
+        while not sending.done() and not is_at_enode():  # ends, because sending does
+            time.sleep(POLL_SECONDS)
+        if is_at_enode():
+            return sending
+        answered.append(sending.result())
+    raise AssertionError(f"no command reached Enode: {[command.answers for command in answered]}")
 
 
 FAULTS = (

@@ -192,11 +192,12 @@ PAIRS = (
         pairs=(
             Pair("<= %(replacements)s", "< %(replacements)s", "a link is replaced twice only"),
             Pair("<= %(replacements)s", "<= 1 + %(replacements)s", "a link is replaced four times"),
+            Pair("and not ({_HAS_HELD_TOO_LONG})", "", "a stranger's requests in a row shut new networks out"),
             Pair("PROTECTION = timedelta(minutes=10)", "PROTECTION = timedelta(minutes=9)", "a link is open too early"),
             Pair("PROTECTION = timedelta(minutes=10)", "PROTECTION = timedelta(minutes=11)", "a link is open too late"),
             Pair(
-                "and (not exists (select from outstanding)\n       or a.source_hash = ",
-                "and (true or a.source_hash = ",
+                "and ((not exists (select from outstanding)\n        or a.source_hash = ",
+                "and ((true or a.source_hash = ",
                 "a stranger makes a link invalid",
             ),
             Pair(

@@ -6,6 +6,7 @@ from html import unescape
 
 import pytest
 
+from relay.pages import site
 from relay.pages.site import ROUTERS
 from tests.relay.api_docs.conftest import JWT, KEY
 from tests.relay.every_route.routes import (
@@ -18,6 +19,12 @@ from tests.relay.every_route.routes import (
 from tests.relay.support.own_scripts import remove_own_scripts
 
 PAGE_PATHS = sorted({route.path for router in ROUTERS for route in router.routes if "GET" in route.methods})
+EXPECTED_API_HEADERS = {
+    "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
 FOREIGN_URLS = [
     "https://evil.example/",
     "//evil.example",
@@ -64,6 +71,22 @@ async def test_every_page_has_strict_security_headers(ada, ids, visitor):
             assert "samesite=lax" in cookie.lower(), (path, cookie.partition("=")[0])
         count += 1
     assert count > 10
+
+
+async def test_every_answer_of_the_api_has_security_headers(app, ids, ada):
+    """Errors too. No browser may cache, frame or reinterpret what an API answers."""
+    checked = set()
+    for header in (f"Bearer {KEY}", "Bearer unknown"):
+        for route in list_all_routes(app.routes):
+            path = fill_path(route.path, ids | UNOWNED_PATH_VALUES)
+            if not hasattr(route, "methods") or route.path == STREAM_PATH or site.is_page_path(path):
+                continue
+            for method in route.methods - {"DELETE"}:
+                response = await ada.request(method, path, headers={"Authorization": header})
+                for name, value in EXPECTED_API_HEADERS.items():
+                    assert response.headers.get_list(name) == [value], (method, path, name)
+                checked.add(response.status_code)
+    assert {200, 401, 404, 422} <= checked
 
 
 async def test_no_html_runs_inline_scripts_or_loads_anything_from_another_site(app, ada, ids):

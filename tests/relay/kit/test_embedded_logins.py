@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from relay.kit import embedded_logins
 from relay.kit.embedded_postgres import EmbeddedPostgres
-from relay.kit.migrations import apply_migrations
+from relay.kit.migrations import apply_migrations, list_migrations
 from tests.relay.support.memory_folder import open_memory_folder
 
 OLD_ACCESS_RULES = "local all all trust\nhost all all 127.0.0.1/32 trust\nlocal replication all trust\n"
@@ -117,6 +117,32 @@ def test_relays_login_owns_nothing_and_belongs_to_no_role(postgres):
         assert connection.execute(attributes).fetchone() == (False,)
 
 
+PRIVILEGES = """
+select distinct n.nspname || '.' || c.relname, privilege.privilege_type
+from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) privilege
+where privilege.grantee = 'evconduit_relay'::regrole and c.relkind in ('r', 'p', 'v', 'm')
+"""
+
+
+def test_relays_login_can_only_read_and_write_rows_of_any_table(postgres):
+    """With the privilege `trigger`, a function of the relay would run as the owner who writes to the table."""
+    with psycopg.connect(postgres.conninfo) as owner:
+        privileges = owner.execute(PRIVILEGES).fetchall()
+    assert {schema.partition(".")[0] for schema, _ in privileges} >= {"evconduit", "procrastinate"}
+    assert [row for row in privileges if row[1] not in {"SELECT", "INSERT", "UPDATE", "DELETE"}] == []
+
+
+def test_privileges_that_earlier_releases_granted_are_revoked(postgres):
+    migration = next(each for each in list_migrations() if each.name == "jobs_privileges")
+    with psycopg.connect(postgres.conninfo) as owner:
+        owner.execute("grant all on all tables in schema procrastinate to evconduit_relay")
+        owner.execute(migration.sql)
+        privileges = {row[1] for row in owner.execute(PRIVILEGES).fetchall()}
+        assert privileges == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+        owner.execute("set role evconduit_relay; select from procrastinate.procrastinate_jobs")
+        owner.rollback()
+
+
 def test_passwords_are_required_random_and_only_readable_by_the_owner_of_the_files(folder, postgres):
     assert_passwords_are_required(postgres)
     passwords = {(folder / "data" / name).read_text() for name in SECRET_FILES}
@@ -126,6 +152,21 @@ def test_passwords_are_required_random_and_only_readable_by_the_owner_of_the_fil
         verifiers = owner.execute("select rolpassword from pg_authid where rolpassword is not null").fetchall()
     assert [verifier.partition("$")[0] for (verifier,) in verifiers] == ["SCRAM-SHA-256"] * 2
     assert not any(password in (folder / "postgres.log").read_text() for password in passwords)
+
+
+REFUSED_VALUES = [
+    ("select %s::jsonb", ['{"vin": "WVWZZZE1ZMP000001", "odd": "\\u0000"}']),
+    ("select jsonb_build_object('a', 1) || %s::text::jsonb", ['{"vin": "WVWZZZE1ZMP000001"']),
+]
+
+
+@pytest.mark.parametrize(("statement", "values"), REFUSED_VALUES)
+def test_log_of_the_server_does_not_quote_the_values_that_it_refuses(folder, postgres, statement, values):
+    with psycopg.connect(postgres.relay_conninfo) as relay, pytest.raises(psycopg.DataError):
+        relay.execute(statement, values)
+    log = (folder / "postgres.log").read_text()
+    assert "ERROR" in log
+    assert "WVWZZZ" not in log
 
 
 def test_cluster_of_an_earlier_release_is_converted_with_its_data(postgres, old_cluster):
@@ -191,3 +232,17 @@ def test_lost_or_damaged_secret_is_replaced(folder, postgres, name, damage):
     with postgres.lease() as conninfo:
         assert conninfo_to_dict(conninfo)["user"] == fetch_user(conninfo) == "evconduit"
         assert fetch_user(postgres.relay_conninfo) == "evconduit_relay"
+
+
+@pytest.mark.parametrize("name", SECRET_FILES)
+def test_wrong_secret_is_replaced_when_the_server_starts(tmp_path, stopped_cluster, name):
+    """The relay's login may change its own password, so an injected statement could shut the relay out for good."""
+    with open_memory_folder(tmp_path) as parent:
+        shutil.copytree(stopped_cluster, parent / "postgres" / "data")
+        postgres = EmbeddedPostgres(parent / "postgres")
+        with postgres.lease():
+            (parent / "postgres" / "data" / name).write_text("ab" * 32)
+        with postgres.lease() as conninfo:
+            assert fetch_user(conninfo) == "evconduit"
+            assert fetch_user(postgres.relay_conninfo) == "evconduit_relay"
+            assert_passwords_are_required(postgres)

@@ -1,5 +1,6 @@
 """The embedded server: created, shared, used again after a crash, stopped, and the errors when it can't work."""
 
+import errno
 import os
 import shutil
 import signal
@@ -143,6 +144,22 @@ def test_error_for_an_unusable_folder_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OperatorError, match="set EVCONDUIT_DATA") as caught:
         EmbeddedPostgres(tmp_path / "file" / "postgres").lease().__enter__()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["lease", "change"])
+def test_error_for_a_folder_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, name):
+    """A read-only volume, or a file system that the kernel has made read-only after an error."""
+    original = Path.open
+
+    def refuse(path, *args, **options):
+        if path.name == name:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return original(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(OperatorError, match="Read-only file system; make it writable") as caught:
+        EmbeddedPostgres(tmp_path / "postgres").lease().__enter__()
     assert "\n" not in str(caught.value)
 
 

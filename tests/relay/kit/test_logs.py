@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,27 @@ def test_traceback_has_location_and_type_but_not_the_message(tmp_path, logger):
     assert output.rstrip().endswith("plain")
 
 
+@pytest.mark.parametrize(("zone", "offset"), [("UTC", "+00:00"), ("Asia/Kolkata", "+05:30")])
+def test_time_of_a_line_has_its_offset_from_utc(tmp_path, zone, offset):
+    program = "import logging; from relay.kit.logs import configure_logging as c; c('info'); logging.error('x')"
+    process = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True, env={"TZ": zone}
+    )
+    moment = datetime.fromisoformat(process.stderr.split(" ")[0])
+    assert process.stderr.split(" ")[0].endswith(offset)
+    assert abs((datetime.now(UTC) - moment).total_seconds()) < 600
+
+
+def test_text_from_outside_can_not_begin_another_line():
+    program = (
+        "import logging; from relay.kit.logs import configure_logging as c; c('info');"
+        r"logging.error('vendor=%s', 'A\n2026-01-01 forged\r\x1b[2J\u2028\x9b end')"
+    )
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=True).stderr
+    assert output.decode().rstrip("\n").isprintable()
+    assert rb"vendor=A\n2026-01-01 forged\r\x1b[2J\u2028\x9b end" in output
+
+
 DATABASE_PROGRAM = """
 import logging, sys
 import psycopg
@@ -80,6 +102,6 @@ def test_lost_database_is_one_line_and_any_other_error_has_a_traceback(tmp_path,
     )
     first, *others = process.stderr.splitlines()
     assert first.endswith(f"ERROR   {logger}: job failed error=AdminShutdown")
-    assert others[0].endswith(f"{logger}: job failed")
+    assert others[0].endswith(rf"{logger}: job failed\nin two lines")
     assert "UniqueViolation" in others
     assert "kim@example.org" not in process.stderr

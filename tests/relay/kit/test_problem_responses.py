@@ -56,6 +56,14 @@ async def test_every_exception_becomes_a_problem(raised, status, slug, detail):
     assert response.headers.get("x-added") == ("yes" if isinstance(raised, KeyError) else None)
 
 
+async def test_default_headers_are_added_to_an_unexpected_error_unless_its_page_sets_them():
+    defaults = {"X-Default": "from the defaults"}
+    assert (await get(KeyError("x"), default_headers=defaults)).headers["x-default"] == "from the defaults"
+    page = PlainTextResponse("a page", headers={"X-Default": "from the page"})
+    response = await get(KeyError("x"), default_headers=defaults, render_page=lambda _request, _problem: page)
+    assert response.headers["x-default"] == "from the page"
+
+
 async def test_headers_and_members_of_a_problem_are_sent():
     response = await get(Problem(429, "quota-exhausted", "x", headers={"Retry-After": "7"}, used=3))
     assert response.headers["retry-after"] == "7"

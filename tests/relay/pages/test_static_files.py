@@ -43,7 +43,7 @@ async def test_an_unchanged_file_is_answered_with_the_security_headers(browser):
     ("public_url", "is_strict"),
     [("https://relay.example.org", True), ("https://relay.example.org/evc", True), ("http://127.0.0.1:8300", False)],
 )
-async def test_static_files_ask_for_https_only_where_the_relay_is_reached_by_https(
+async def test_answers_ask_for_https_only_where_the_relay_is_reached_by_https(
     settings, database_url, public_url, is_strict
 ):
     app = create_app(settings.model_copy(update={"public_url": public_url}), database_url, with_worker=False)
@@ -54,7 +54,9 @@ async def test_static_files_ask_for_https_only_where_the_relay_is_reached_by_htt
         response = await client.get("/static/style.css")
         assert response.status_code == 200
         assert_headers(response)
-        assert ("strict-transport-security" in response.headers) is is_strict
+        answer_of_the_api = await client.get("/api/user/export")
+        for headers in (response.headers, answer_of_the_api.headers):
+            assert ("strict-transport-security" in headers) is is_strict
 
 
 async def test_static_files_behind_ingress_have_the_security_headers(settings, database_url):
@@ -67,3 +69,17 @@ async def test_static_files_behind_ingress_have_the_security_headers(settings, d
         response = await client.get("/static/style.css", headers=INGRESS_HEADERS)
         assert response.status_code == 200
         assert_headers(response)
+
+
+@pytest.mark.parametrize("path", ["/static/style.css", "/static/swagger-ui/swagger-ui-bundle.js"])
+async def test_static_files_are_not_opened_again_for_each_client(browser, path, monkeypatch):
+    first = await browser.get(path)
+
+    def refuse(*_args, **_options):
+        raise AssertionError("a slow client would keep the file open")
+
+    monkeypatch.setattr("anyio.open_file", refuse)
+    again = await browser.get(path)
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers["content-type"] == first.headers["content-type"]
+    assert int(again.headers["content-length"]) == len(first.content)

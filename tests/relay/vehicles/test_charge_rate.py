@@ -1,6 +1,6 @@
 """The estimated charge rate and the corrected isCharging: the edges of each condition."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from relay.vehicles.corrections import derive_corrections
 from relay.vehicles.merge import merge_report
 from relay.vehicles.models import CorrectionOverlay, VehicleReport, VehicleState
-from relay.vehicles.plausibility.charge_rate import EstimateMemory
+from relay.vehicles.plausibility.charge_rate import (
+    EstimateMemory,
+    FastCharge,
+    is_rate_in_watts,
+    remove_stale_companions,
+    update_fast_charge,
+)
+from relay.vehicles.plausibility.raw_samples import ChargeMembers
 from relay.vehicles.plausibility.stage import PlausibilityMemory
 from tests.relay.support.corrected_vehicle import CHARGE_RATE_RULE, HELD_RULE, IS_CHARGING_RULE, NOON, CorrectedVehicle
 
@@ -186,3 +193,39 @@ def test_charge_state_that_is_missing_or_of_unknown_time_keeps_the_memory_and_co
     memory = {"a rule": {"a": 1}}
     for state in (VehicleState(), merge_report(VehicleState(), report)):
         assert derive_corrections(state, PlausibilityMemory(), memory) == CorrectionOverlay(memory=memory)
+
+
+@pytest.mark.parametrize(
+    ("rate", "estimated", "expected"),
+    [
+        (500, 0.25, True),
+        (500, 0.249, False),
+        (500, 1.0, True),
+        (500, 1.001, False),
+        (499, 0.5, False),
+        (-7200, 7.2, True),
+        (7200, None, False),
+        (None, 7.2, False),
+    ],
+)
+def test_rate_is_in_watts_if_the_level_rises_half_to_twice_as_fast(rate, estimated, expected):
+    assert is_rate_in_watts(rate, estimated) is expected
+
+
+def test_stale_rate_and_remaining_time_are_removed_and_named():
+    stale = ChargeMembers(level=50, rate=7.2, minutes_left=30)
+    names = ("chargeRate:notCharging", "chargeTimeRemaining:notCharging")
+    assert remove_stale_companions(stale, charging=False) == (ChargeMembers(level=50), names)
+    assert remove_stale_companions(stale, charging=None) == (ChargeMembers(level=50), names)
+    assert remove_stale_companions(stale, charging=True) == (stale, ())
+    zero = ChargeMembers(rate=0.0)
+    assert remove_stale_companions(zero, charging=False) == (zero, ())
+
+
+def test_smallest_rate_since_a_fast_charge_began_is_remembered():
+    at = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    memory = None
+    for minutes, rate in ((0, 900), (1, 600), (2, 800)):
+        charge = ChargeMembers(state="PLUGGED_IN:CHARGING", level=50 + minutes, rate=rate)
+        memory = update_fast_charge(memory, at + timedelta(minutes=minutes), charge)
+    assert memory == FastCharge(since=at, level=50, rate=600)

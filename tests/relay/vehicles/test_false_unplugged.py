@@ -301,7 +301,23 @@ def test_vehicle_that_is_not_full_is_held_as_stopped_while_its_charger_is_named(
     vehicle.report_charge(state, 0, level=60, pluggedInChargerId=CHARGER)
     charge = vehicle.report_charge("UNPLUGGED", 10, level=60, pluggedInChargerId=CHARGER)
     assert vehicle.is_held
-    assert charge["powerDeliveryState"] == "PLUGGED_IN:STOPPED"
+    shown = (charge["powerDeliveryState"], charge["isPluggedIn"], charge["isCharging"])
+    assert shown == ("PLUGGED_IN:STOPPED", True, False)
+
+
+def test_vehicle_that_is_full_is_held_as_complete_while_its_charger_is_named():
+    vehicle = CorrectedVehicle(vendor="KIA")
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 0, pluggedInChargerId=CHARGER)
+    charge = vehicle.report_charge("UNPLUGGED", 10, pluggedInChargerId=CHARGER)
+    shown = (charge["powerDeliveryState"], charge["isPluggedIn"], charge["isCharging"])
+    assert shown == ("PLUGGED_IN:COMPLETE", True, False)
+
+
+def test_charger_that_appears_at_another_place_proves_the_cable_there():
+    vehicle = CorrectedVehicle(vendor="KIA")
+    vehicle.report_charge("PLUGGED_IN:COMPLETE", 0, km=1000.0)
+    vehicle.report_charge("UNPLUGGED", 60, km=1040.0, place=(52.5, 5.0), pluggedInChargerId=CHARGER)
+    assert vehicle.is_held
 
 
 @pytest.mark.parametrize("before", ["UNPLUGGED", None])

@@ -24,6 +24,9 @@ def ask(relay, owner):
             relay.supabase.advance_time(60 * minutes)
             statement = "update sign_in_attempts set mail_requested_at = mail_requested_at - %s * interval '1 minute'"
             await owner.execute(statement, [minutes])
+            await owner.execute(
+                "update sign_in_attempts set created_at = created_at - %s * interval '1 minute'", [minutes]
+            )
             statement = "update sign_in_networks set signed_in_at = signed_in_at - %s * interval '1 minute'"
             await owner.execute(statement, [minutes])
         browser = await relay.open_browser(client=(network, 1))
@@ -55,6 +58,29 @@ async def test_stranger_cannot_shut_the_owner_out(relay, ask):
     assert (await ask(HOME))[0] == 200
     # The email that a stranger caused signs its receiver in on any device.
     assert (await follow_by_press(relay, relay.supabase.mails[-1])).headers["location"] == "/home"
+
+
+async def test_stranger_who_asks_again_and_again_does_not_shut_a_new_network_out(relay, ask):
+    interval = 10 / 3  # the most that the limits allow, so there is always a link of the stranger's
+    for _ in range(9):
+        await ask(STRANGER, minutes=interval)
+    assert len(relay.supabase.mails) == 9
+    receivers = []
+    for _ in range(6):
+        for network in (OFFICE, STRANGER):
+            before = len(relay.supabase.mails)
+            await ask(network, minutes=interval / 2)
+            receivers += [network] * (len(relay.supabase.mails) - before)
+    assert receivers
+    assert set(receivers) == {OFFICE}
+
+
+async def test_stranger_in_vain_takes_no_replacement_from_the_network_that_asked_first(relay, ask):
+    await ask(HOME)
+    for _ in range(MAX_REPLACEMENTS):
+        await ask(STRANGER, minutes=1)
+        await ask(HOME, minutes=2)
+    assert len(relay.supabase.mails) == MAX_REPLACEMENTS + 1
 
 
 async def test_own_network_may_have_the_link_replaced_three_times(relay, ask):
