@@ -93,7 +93,7 @@ async def test_pages_that_change_nothing_sensitive_need_no_recent_sign_in(open_s
     browser = await open_signed_in("20 days")
     for path in ("/home", "/keys", "/installations", "/profile"):
         assert (await browser.get(path)).status_code == 200
-    assert "sign in again before" in (await browser.get("/keys")).text
+    assert "Sign in again before" in (await browser.get("/keys")).text
 
 
 async def test_sign_in_page_of_a_signed_in_person_still_leads_on_without_a_reason(open_signed_in):
