@@ -170,6 +170,8 @@ class Cluster:
             self.redis.stop()
         if self.disk is not None:
             self.disk.close()
+        if self.clock is not None:
+            self.clock.close()
         shutil.rmtree(self._data, ignore_errors=True)
 
     @property

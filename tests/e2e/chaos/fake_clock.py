@@ -7,10 +7,12 @@ time.
 
 import shutil
 import subprocess
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 FAKETIME = shutil.which("faketime")
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - libfaketime's choice
 FAKETIME_MISSING = "faketime is not installed; install Debian's package faketime"
 
 
@@ -19,6 +21,7 @@ class FakeClock:
 
     def __init__(self, folder: Path) -> None:
         assert FAKETIME is not None
+        remove_leftovers()
         self._file = folder / "clock"
         library = subprocess.run(
             [FAKETIME, "-m", "-f", "+0", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True
@@ -37,3 +40,16 @@ class FakeClock:
         new = self._file.with_suffix(".new")
         new.write_text(f"{int(error.total_seconds()):+d}\n", encoding="ascii")
         new.replace(self._file)
+
+    def close(self) -> None:
+        """Remove what killed programs left in shared memory."""
+        remove_leftovers()
+
+
+def remove_leftovers() -> None:
+    """Remove shared memory of programs that were killed: another program with the same process ID would not start."""
+    for pattern in ("faketime_shm_*", "sem.faketime_sem_*"):
+        for file in SHARED_MEMORY.glob(pattern):
+            if not Path("/proc", file.name.rpartition("_")[2]).exists():
+                with suppress(OSError):  # another user's
+                    file.unlink()
