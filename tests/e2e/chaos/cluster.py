@@ -40,8 +40,8 @@ class Cluster:
         self.folder, self.log = folder, folder / "relay.log"
         # A short path, because those of sockets are limited.
         self._data = Path(tempfile.mkdtemp(prefix="evc-chaos-"))
-        self.disk = create_disk(self._data)
         self.clock = FakeClock(folder) if FAKETIME else None
+        self.disk = create_disk(self._data)
         self.has_fake_clock = False
         self.redis = RedisServer(folder) if REDIS_PROGRAM else None
         self.ports = dict(zip(SERVERS, (find_free_port(), find_free_port()), strict=True))
