@@ -19,11 +19,13 @@ UNSIGNED = (
 
 @pytest.fixture
 def relay(start_relay):
-    """A relay that was started with a soft limit of 1,024 open files."""
+    """A relay that was started with a soft limit of 1,024 open files. The attacker, this process, may open more."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT_FILE_LIMIT, limits[1]))
     try:
-        return start_relay("--no-worker")
+        relay = start_relay("--no-worker")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+        yield relay
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
