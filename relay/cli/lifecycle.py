@@ -1,6 +1,7 @@
 """Commands that run the relay and its database: serve, work, init, migrate, doctor, database."""
 
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -75,8 +76,7 @@ def init() -> None:
     from relay.startup import prepare_database
 
     settings = load_settings()
-    _migrate(settings)
-    with prepare_database(settings):
+    with _open_migrated_database(settings), prepare_database(settings):
         settings.load_secret_key()
     print_note(render_setup_summary(settings))
     print_note(
@@ -89,13 +89,18 @@ def migrate() -> None:
     """Create the database or update its schema. If DATABASE_URL is set, it must connect as the schema's owner."""
     from relay.settings import load_settings
 
-    for migration in _migrate(load_settings()):
-        print_note(f"Applied {migration.version} {migration.name}")
+    with _open_migrated_database(load_settings()) as applied:
+        for migration in applied:
+            print_note(f"Applied {migration.version} {migration.name}")
     print_note("The database is up to date.")
 
 
-def _migrate(settings: Settings) -> list[Migration]:
-    """Apply pending migrations and return them. Raises OperatorError."""
+@contextmanager
+def _open_migrated_database(settings: Settings) -> Iterator[list[Migration]]:
+    """Apply pending migrations and yield them. The embedded server runs at least as long as the block.
+
+    Raises OperatorError.
+    """
     import psycopg
 
     from relay.kit.migrations import apply_migrations
@@ -103,10 +108,11 @@ def _migrate(settings: Settings) -> list[Migration]:
 
     with open_owner_conninfo(settings, create=True) as conninfo:
         try:
-            return apply_migrations(conninfo)
+            applied = apply_migrations(conninfo)
         except psycopg.Error as error:
             cause = str(error).strip().splitlines()[0]
             raise OperatorError(f"the migration failed: {cause}; check DATABASE_URL") from None
+        yield applied
 
 
 @app.command()

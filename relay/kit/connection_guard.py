@@ -74,11 +74,6 @@ class ConnectionGuard:
         self._most_pending = 0
         self._next_log_at = -math.inf
 
-    @property
-    def pending_count(self) -> int:
-        """How many requests are pending."""
-        return len(self._pending)
-
     def get_network(self, peer: str) -> str | None:
         """Return the network of a client that connects directly; None for a trusted proxy."""
         return None if self._proxies is not None and peer in self._proxies else get_client_network(peer)

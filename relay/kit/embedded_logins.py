@@ -69,7 +69,7 @@ class EmbeddedLogins:
         """Set both passwords, create the database if it is missing, and require passwords from then on."""
         self._marker_file.unlink(missing_ok=True)
         if _read_secret(self._relay_secret_file) is None:
-            replace_private_file(self._relay_secret_file, secrets.token_hex(SECRET_BYTES))
+            write_new_secret(self._relay_secret_file)
         with self._connect_as_owner(socket_folder, reload_server) as connection:
             connection.execute(f"set scram_iterations = {SCRAM_ITERATIONS}")
             _create_relay_login(connection)
@@ -88,11 +88,16 @@ class EmbeddedLogins:
             with contextlib.suppress(psycopg.OperationalError):
                 return psycopg.connect(self.build_owner_conninfo(socket_folder, "postgres"), autocommit=True)
         replace_private_file(self._access_rules_file, RECOVERY_RULES)
-        replace_private_file(self.owner_secret_file, secrets.token_hex(SECRET_BYTES))
+        write_new_secret(self.owner_secret_file)
         reload_server()
         conninfo = self.build_owner_conninfo(socket_folder, "postgres")
         _wait_until(lambda: _can_connect(conninfo))
         return psycopg.connect(conninfo, autocommit=True)
+
+
+def write_new_secret(file: Path) -> None:
+    """Write a random password to the file, which only its owner can read."""
+    replace_private_file(file, secrets.token_hex(SECRET_BYTES))
 
 
 def _create_relay_login(connection: SyncConnection) -> None:

@@ -27,7 +27,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 
 from relay.kit import unprivileged
-from relay.kit.embedded_logins import OWNER, EmbeddedLogins
+from relay.kit.embedded_logins import OWNER, EmbeddedLogins, write_new_secret
 from relay.kit.errors import OperatorError
 from relay.kit.postgres_programs import PostgresPrograms
 from relay.kit.private_files import prepare_private_folder, replace_private_file
@@ -154,7 +154,7 @@ class EmbeddedPostgres:
         # An incomplete folder (a power cut during initdb) has no PG_VERSION and contains no data.
         shutil.rmtree(self._data, ignore_errors=True)
         password_file = self._folder / "new-owner-secret"
-        replace_private_file(password_file, secrets.token_hex(32))
+        write_new_secret(password_file)
         self._programs.run(
             "initdb",
             "--auth-local=scram-sha-256",

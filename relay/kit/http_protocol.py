@@ -26,7 +26,7 @@ from relay.kit.http_limits import (
     PendingRequest,
     Rejection,
 )
-from relay.kit.problems import TITLES, TYPE_PREFIX
+from relay.kit.problems import Problem
 
 RETRY_AFTER_SECONDS = 5
 
@@ -227,13 +227,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._send_rejection(rejection)
 
     def _send_rejection(self, rejection: Rejection) -> None:
-        problem = {
-            "type": TYPE_PREFIX + rejection.slug,
-            "title": TITLES[rejection.slug],
-            "status": rejection.status,
-            "detail": rejection.detail,
-        }
-        body = json.dumps(problem).encode()
+        body = json.dumps(Problem(rejection.status, rejection.slug, rejection.detail).build_body()).encode()
         headers = [
             *self.server_state.default_headers,
             (b"content-type", b"application/problem+json"),

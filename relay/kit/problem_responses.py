@@ -42,14 +42,7 @@ OPENAPI_RESPONSES: dict[int | str, dict[str, Any]] = {"default": {"description":
 
 def render_problem(problem: Problem) -> Response:
     """Render the problem as `application/problem+json`."""
-    body = {
-        "type": TYPE_PREFIX + problem.slug,
-        "title": TITLES.get(problem.slug, problem.slug),
-        "status": problem.status,
-        "detail": problem.detail,
-        **problem.members,
-    }
-    return JSONResponse(body, problem.status, headers=problem.headers, media_type=PROBLEM_CONTENT_TYPE)
+    return JSONResponse(problem.build_body(), problem.status, headers=problem.headers, media_type=PROBLEM_CONTENT_TYPE)
 
 
 type RenderPage = Callable[[Request, Problem], Response | None]

@@ -48,3 +48,13 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own term for it
         self.detail = detail
         self.headers = dict(headers or {})
         self.members = members
+
+    def build_body(self) -> dict[str, Any]:
+        """Build the JSON object that the client gets."""
+        return {
+            "type": TYPE_PREFIX + self.slug,
+            "title": TITLES.get(self.slug, self.slug),
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from fastapi import Request
 
@@ -10,6 +11,8 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[a-z0-9-]+(?:\.[a-z0-9-]+)*)(?:
 # `internal` for private use by ICANN's board (2024-07-29).
 _PRIVATE_SUFFIXES = (".local", ".home.arpa", ".localhost", ".internal")
 MAX_PORT = 65_535
+MAX_KNOWN_HOSTS = 64
+"""Every request asks, and a relay has a few names. Clients may send any number of others."""
 
 
 def find_local_origin(request: Request) -> str | None:
@@ -19,10 +22,13 @@ def find_local_origin(request: Request) -> str | None:
     without a dot, or one of the private domains.
     """
     host = request.headers.get("host", "").lower()
+    return f"{request.scope['scheme']}://{host}" if _is_local_host(host) else None
+
+
+@lru_cache(maxsize=MAX_KNOWN_HOSTS)
+def _is_local_host(host: str) -> bool:
     match = _HOST.fullmatch(host)
-    if match is None or int(match["port"] or 0) > MAX_PORT or not _is_local_name(match["name"]):
-        return None
-    return f"{request.url.scheme}://{host}"
+    return match is not None and int(match["port"] or 0) <= MAX_PORT and _is_local_name(match["name"])
 
 
 def _is_local_name(name: str) -> bool:

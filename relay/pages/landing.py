@@ -1,6 +1,5 @@
 """The public front page."""
 
-from importlib.metadata import version
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -24,4 +23,4 @@ async def show_landing(request: Request, runtime: RuntimeDependency, visitor: Op
     errors = {name: value[:100] for name in ("error", "error_code") if (value := request.query_params.get(name))}
     if errors and runtime.supabase_sign_in is not None:
         return redirect_to(request, f"{CALLBACK_PATH}?{urlencode(errors)}")
-    return render_page(request, "landing.html", version=version("evconduit-relay"), has_script=runtime.mode == "cloud")
+    return render_page(request, "landing.html", has_script=runtime.mode == "cloud")

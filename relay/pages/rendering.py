@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
-from importlib.metadata import version
 from typing import Literal
 
 from fastapi import Request
@@ -78,7 +77,7 @@ def render_page(request: Request, template: str, /, *, status: int = 200, **cont
             "login_command": runtime.login_command,
             "scripts": scripts,
             "shows_usage": visitor is not None and runtime.plans.get(visitor.plan).monthly_calls is not None,
-            "version": version("evconduit-relay"),
+            "version": runtime.version,
             "notice": _read_notice(request, runtime),
             "path": get_page_path(request),
             "at": partial(add_root_path, request),

@@ -48,7 +48,6 @@ def render_sign_in_options(
         request,
         "sign_in_people.html",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
-        has_script=True,
         providers=sign_in.providers,
         registration=sign_in.registration,
         next_path=next_path,

@@ -13,7 +13,7 @@ from relay.gateways.enode import EnodeClient
 from relay.gateways.enode.vendor_cache import VendorCache
 from relay.gateways.supabase import Provider, SupabaseClient
 from relay.kit.database import Pool
-from relay.kit.ingress import find_ingress_user_id
+from relay.kit.ingress import is_ingress_scope
 from relay.kit.jobs import JobQueue
 from relay.kit.outbound import OutboundClient
 from relay.kit.rate_limiter import RateLimiter
@@ -92,7 +92,7 @@ async def get_runtime(request: Request) -> Runtime:
     Without a public address, `public_url` is the address at which this client reaches the relay, where that is safe.
     """
     runtime = cast("Runtime", request.app.state.runtime)
-    if runtime.has_public_url or find_ingress_user_id(request) is not None:
+    if runtime.has_public_url or is_ingress_scope(request.scope):
         return runtime
     origin = find_local_origin(request)
     return runtime if origin is None or origin == runtime.public_url else replace(runtime, public_url=origin)

@@ -42,6 +42,6 @@ async def test_links_use_the_address_of_the_request_only_where_that_is_safe(
 
 async def test_requests_through_ingress_do_not_choose_the_address(open_client, monkeypatch):
     app, client = open_client(LOCAL)
-    monkeypatch.setattr(runtime_module, "find_ingress_user_id", lambda _request: "0" * 32)
+    monkeypatch.setattr(runtime_module, "is_ingress_scope", lambda _scope: True)
     async with app.router.lifespan_context(app), client:
         assert (await client.get(METADATA)).json()["issuer"] == OWN
