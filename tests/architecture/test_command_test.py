@@ -1,5 +1,6 @@
 """scripts/test and scripts/lint as complete commands."""
 
+import os
 import re
 import subprocess
 import sys
@@ -16,11 +17,12 @@ from scripts.lib.summary import render_table
 from tests.architecture.tree import ROOT
 
 
-def run_script_module(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a module as scripts/test and scripts/lint do after the setup."""
+def run_script_module(module: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a module as scripts/test and scripts/lint do after the setup, with more environment variables."""
     return subprocess.run(
         [sys.executable, "-P", "-m", f"scripts.lib.{module}", *arguments],
         cwd=ROOT / "tests",
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -33,6 +35,11 @@ def test_selected_tests_run_alone_and_the_last_line_has_the_totals():
     assert re.search(r"^=+ 1 passed, \d+ deselected in .*=+$", done.stdout, re.MULTILINE)
     assert done.stdout.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
     assert "tests/component" not in done.stdout
+
+
+def test_property_tests_run_where_hypothesis_detects_a_ci_server():
+    done = run_script_module("run_tests", "demo/enode/test_enode_physics.py", "-k", "energy_and_odometer", CI="true")
+    assert done.stdout.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
 
 
 @pytest.mark.parametrize(("status", "counts"), [(0, ["1", "0", "0"]), (1, ["0", "1", "0"])])
