@@ -213,11 +213,14 @@ def _correct_odometer(shown: ShownState) -> None:
         shown.correct("odometer", {"distance": None}, "odometer:outOfRange")
         return
     odometer = derive_odometer(shown.odometer)
-    if odometer is None or odometer.km == km:
+    if odometer is None or odometer.shown_km == km:
+        return
+    if odometer.shown_km is None:
+        shown.correct("odometer", {"distance": None}, "odometer:unconfirmed")
         return
     is_converted = odometer.factor != 1.0 and odometer.pending is None
     name = "odometer:units" if is_converted else "odometer:held"
-    shown.correct("odometer", {"distance": _to_json(odometer.km)}, name)
+    shown.correct("odometer", {"distance": _to_json(odometer.shown_km)}, name)
 
 
 def _correct_future_times(shown: ShownState) -> None:

@@ -7,6 +7,7 @@ kWh of the reported capacity:
                          + min(what polling hides of the power's changes, step + error of the capacity)
                          + step for each gap that only the level measures (over 30 minutes, or power never told)
 * Power not told, wrong: step + what the battery gained or lost between the polls otherwise (driving, standby)
+* Only the level tells:  what was charged and discharged again between two reports
 * A fault of the day:    one more step
 
 `Error of the capacity`: where polling hides more than a step, the level measures better, by the capacity that the
@@ -93,6 +94,11 @@ class Gap:
     @property
     def is_charging_throughout(self) -> bool:
         return bool(self.before["isCharging"] and self.after["isCharging"])
+
+    @property
+    def opposite_kwh(self) -> float:
+        """Energy that was charged and discharged again, or the other way round: the level shows neither."""
+        return min(self.truth.charged_kwh, self.truth.discharged_kwh)
 
     @property
     def rise(self) -> float:
@@ -202,7 +208,7 @@ def _set_tolerance(day: Day, charge: Charge, gaps: list[Gap], *, is_power_true: 
         )
     else:
         charge.expected_kwh = charge.kwh * scale
-        drift = sum(abs(gap.truth.other_kwh) for gap in gaps) * scale
+        drift = sum(abs(gap.truth.other_kwh) + gap.opposite_kwh for gap in gaps) * scale
         charge.allowed_kwh = step + drift + _sum_hidden(day, gaps) * scale
         if charge.expected_kwh - drift < capacity * (RISE_PLUGGED_IN + day.profile.step) / 100:
             charge.must_be_found = False  # too small for a proof by level
@@ -230,7 +236,7 @@ def _set_power_tolerance(charge: Charge, gaps: list[Gap], step: float | None, sc
         elif gap.seconds > MAX_SILENCE:
             allowed += charged
         else:
-            allowed += step + abs(gap.truth.other_kwh) * scale + charged * abs(scale - 1)
+            allowed += step + (abs(gap.truth.other_kwh) + gap.opposite_kwh) * scale + charged * abs(scale - 1)
     charge.allowed_kwh = allowed
 
 
@@ -244,7 +250,7 @@ def _is_provable(day: Day, gap: Gap) -> bool:
         return False
     plugged_before, plugged_after = gap.before["isPluggedIn"], gap.after["isPluggedIn"]
     if plugged_before:
-        return gap.rise >= RISE_PLUGGED_IN + day.profile.step
+        return gap.rise >= _get_rise_from_plug(day, gap) + day.profile.step
     told = day.profile.told_capacity
     if told is not None and not plugged_after and gap.rise >= MIN_SWAP_RISE:
         is_fast = told * gap.rise / 100 > MAX_UNPLUGGED_KW * gap.seconds / HOUR
@@ -254,3 +260,12 @@ def _is_provable(day: Day, gap: Gap) -> bool:
         is_large = not day.profile.is_hybrid
         return is_large and not plugged_after and gap.rise >= RISE_MOVING + day.profile.step
     return bool(plugged_after) and gap.rise >= RISE_UNPLUGGED + day.profile.step
+
+
+def _get_rise_from_plug(day: Day, gap: Gap) -> float:
+    """The rise that proves a charge of a car that was plugged in before: more if it may be that of a descent."""
+    if not gap.truth.was_moved:
+        return RISE_PLUGGED_IN
+    if day.profile.is_hybrid:
+        return RISE_MOVING
+    return RISE_PLUGGED_IN if gap.after["isPluggedIn"] else RISE_UNPLUGGED

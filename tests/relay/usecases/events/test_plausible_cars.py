@@ -110,6 +110,15 @@ async def test_level_that_falls_to_zero_when_charging_ends_charged_nothing_more(
     assert await car.get_lifetime_kwh() == pytest.approx(kw / 6, abs=0.001)
 
 
+async def test_rise_before_the_first_report_of_charging_is_counted_though_the_power_fell(car):
+    """The first change of the level that the relay ever gets: it isn't the step of the car's level."""
+    await car.report(0, "unplugged", level=50)
+    for minutes, level, kw in ((15, 58, 10.4), (20, 58, 4), (25, 59, 3)):
+        await car.report(minutes, "charging", level=level, chargeRate=kw)
+    await car.report(30, "complete", level=59)
+    assert await car.list_sessions() == [pytest.approx(9 * 0.6, abs=0.61)]
+
+
 async def test_energy_charged_while_a_fault_hid_it_is_counted(car):
     """The whole charge state is zero for 25 minutes of a charge."""
     for minutes, level in ((0, 50), (15, 53)):
@@ -224,6 +233,15 @@ async def test_rate_and_time_from_the_last_charge_are_not_shown(car, state):
     charge = record["vehicle"]["chargeState"]
     assert (charge["chargeRate"], charge["chargeTimeRemaining"]) == (None, None)
     assert record["corrections"] == ["chargeRate:notCharging", "chargeTimeRemaining:notCharging"]
+
+
+async def test_first_odometer_of_zero_is_unknown_and_no_drive(car):
+    """A small battery that charges in a silence: after a drive, its engine might have charged it."""
+    record = await car.report(0, "stopped", level=40, km=0, batteryCapacity=20)
+    assert (record["vehicle"]["odometer"]["distance"], record["corrections"]) == (None, ["odometer:unconfirmed"])
+    record = await car.report(60, "stopped", level=45, km=12345, batteryCapacity=20)
+    assert (record["vehicle"]["odometer"]["distance"], record["corrections"]) == (12345, [])
+    assert await car.list_sessions() == [pytest.approx(1)]
 
 
 async def test_odometer_that_falls_is_held(car):
