@@ -84,7 +84,7 @@ async def submit_registration(request: Request, runtime: RuntimeDependency, form
         outcome = await register_user(
             runtime, attempt, invitation_id, language=language, client_address=get_client_address(request)
         )
-        return render_outcome(request, runtime, outcome)
+        return await render_outcome(request, runtime, outcome)
     sign_in_request = SignInRequest(
         client_address=get_client_address(request),
         next_path=values.next_path,
