@@ -78,13 +78,13 @@ async def submit_sign_out_everywhere(
     return response
 
 
-@router.post("/profile/sessions/{session_id}/end")
+@router.post("/profile/browsers/{browser_id}/sign-out")
 async def submit_end_session(
-    request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, session_id: PathId, _form: PostedForm
+    request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, browser_id: PathId, _form: PostedForm
 ) -> Response:
     """Sign out one of the user's browsers."""
     async with runtime.pool.connection() as connection:
-        if not await end_listed_session(connection, visitor.user_id, session_id):
+        if not await end_listed_session(connection, visitor.user_id, browser_id):
             raise Problem(404, "not-found", "Nothing in your account has this id.")
     return redirect_to(request, "/profile", notice="profile.notice.session_ended")
 

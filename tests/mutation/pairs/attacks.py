@@ -129,11 +129,6 @@ PAIRS = (
                 "except psycopg.Error as error:",
                 "a notification that isn't text stops the listener",
             ),
-            Pair(
-                "if notification.payload == self._nonce:",
-                "if notification.payload:",
-                "another's self-test is taken for ours",
-            ),
         ),
     ),
     PairTable(
@@ -297,5 +292,46 @@ PAIRS = (
         file="relay/kit/security_events.py",
         tests=("tests/architecture/test_security_events_documented.py", *EVENTS),
         pairs=(Pair('"ingress_refused"', '"ingress_rejected"', "the name of an event isn't the documented one"),),
+    ),
+    PairTable(
+        file="relay/identity/web_sessions.py",
+        tests=("tests/relay/pages/test_browser_sessions.py",),
+        pairs=(
+            Pair(
+                'statement = "delete from web_sessions where id = %s and user_id = %s"',
+                'statement = "delete from web_sessions where id = %s and user_id is distinct from %s"',
+                "a user signs out the browsers of others",
+            ),
+            Pair(
+                "where user_id = %(user_id)s and expires_at > now() and created_at",
+                "where expires_at > now() and created_at",
+                "a user sees the browsers of others",
+            ),
+            Pair(
+                "where user_id = %(user_id)s and expires_at > now() and created_at",
+                "where user_id = %(user_id)s and created_at",
+                "an expired session is listed",
+            ),
+            Pair("order by is_current desc, seen_at desc, id", "order by seen_at, id", "the current one isn't first"),
+        ),
+    ),
+    PairTable(
+        file="relay/pages/keys.py",
+        tests=("tests/relay/pages/test_fresh_sign_in.py",),
+        pairs=(
+            Pair("    if not visitor.is_fresh:\n", "    if False:\n", "a key needs no recent sign-in"),
+            Pair(
+                'build_sign_in_again_error("/keys?" + urlencode(fields))',
+                'build_sign_in_again_error("/keys")',
+                "signing in again loses the form's content",
+            ),
+        ),
+    ),
+    PairTable(
+        file="relay/usecases/access/sign_in_owner.py",
+        tests=EVENTS,
+        pairs=(
+            Pair('log_security_event(SecurityEvent.SIGNED_IN, method="link", account=user_id)', "pass", "no event"),
+        ),
     ),
 )

@@ -110,11 +110,6 @@ PAIRS = (
             Pair("if project.autoconfirms:", "if False:", "addresses may be confirmed without an email"),
             Pair("                break  # each", "                # each", "an outage is reported four times"),
             Pair("    if problem is not None:\n", "    if False:\n", "the last refused token isn't named"),
-            Pair(
-                "    except SupabaseKeysRefused, SupabaseRefused:",
-                "    except SupabaseKeysRefused:",
-                "a refused key raises",
-            ),
         ),
     ),
     PairTable(
@@ -188,9 +183,14 @@ PAIRS = (
     ),
     PairTable(
         file="relay/usecases/access/register_user.py",
-        tests=(BANS,),
+        tests=(BANS, f"{ACCESS}/test_sign_in.py"),
         pairs=(
             Pair("        if is_former:", "        if False:", "a former user gets a second account"),
+            Pair(
+                "if outcome.user_id is not None:\n        log_security_event(",
+                "if outcome.user_id is None:\n        log_security_event(",
+                "a sign-in is no event",
+            ),
             Pair(
                 'await set_identity_state(connection, supabase_user.supabase_id, "active")',
                 "pass",

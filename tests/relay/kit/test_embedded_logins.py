@@ -186,7 +186,18 @@ def test_cluster_of_an_earlier_release_is_converted_with_its_data(postgres, old_
             assert relay.execute("select value from evconduit.settings where key = 'kept'").fetchone() == (1,)
 
 
-def test_conversion_that_is_killed_at_any_step_is_completed_by_the_next_one(postgres, old_cluster, monkeypatch):
+@pytest.fixture
+def lost_secret(folder):
+    """Loses the owner's secret of the cluster, which has been converted."""
+    return (folder / "data" / "evconduit-owner-secret").unlink
+
+
+@pytest.mark.parametrize(("cause", "step_count"), [("old_cluster", 16), ("lost_secret", 14)])
+def test_conversion_that_is_killed_at_any_step_is_completed_by_the_next_one(
+    request, postgres, monkeypatch, cause, step_count
+):
+    need_conversion = request.getfixturevalue(cause)
+
     class KilledError(Exception):
         pass
 
@@ -210,7 +221,7 @@ def test_conversion_that_is_killed_at_any_step_is_completed_by_the_next_one(post
         monkeypatch.setattr(embedded_logins, name, step)
     kills = 0
     while True:
-        old_cluster()
+        need_conversion()
         remaining = kills
         try:
             postgres.lease().__enter__()
@@ -223,7 +234,7 @@ def test_conversion_that_is_killed_at_any_step_is_completed_by_the_next_one(post
             assert fetch_user(conninfo) == "evconduit"
             assert fetch_user(postgres.relay_conninfo) == "evconduit_relay"
             assert_passwords_are_required(postgres)
-    assert kills == 16
+    assert kills == step_count
 
 
 @pytest.mark.parametrize("damage", ["", "no secret", None])

@@ -11,7 +11,7 @@ FIREFOX = "Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"
 
 async def list_buttons(browser):
     """The ids of the sessions that the page can end."""
-    return re.findall(r"/profile/sessions/([0-9a-f-]{36})/end", (await browser.get("/profile")).text)
+    return re.findall(r"/profile/browsers/([0-9a-f-]{36})/sign-out", (await browser.get("/profile")).text)
 
 
 async def test_each_browser_is_listed_with_its_name_and_the_current_one_first(pool, open_browser, sign_in, account):
@@ -33,7 +33,7 @@ async def test_listed_browser_is_signed_out_alone(sign_in, account):
     browser, lost, other = [await sign_in(account.user_id) for _ in range(3)]
     [mine] = set(await list_buttons(lost)) & set(await list_buttons(other))
     ended, *_ = set(await list_buttons(browser)) & set(await list_buttons(lost))
-    done = await browser.submit(f"/profile/sessions/{ended}/end", on="/profile")
+    done = await browser.submit(f"/profile/browsers/{ended}/sign-out", on="/profile")
     assert done.headers["location"] == "/profile"
     page = await browser.get("/profile")
     assert "The browser is signed out." in page.text
@@ -46,7 +46,9 @@ async def test_session_of_another_user_can_be_neither_seen_nor_ended(pool, sign_
     async with pool.connection() as connection:
         foreign = await fetch_value(connection, f"select id from web_sessions where user_id <> '{account.user_id}'")
     assert str(foreign) not in (await browser.get("/profile")).text
-    answers = [await browser.submit(f"/profile/sessions/{it}/end", on="/profile") for it in (foreign, uuid4(), "x")]
+    answers = [
+        await browser.submit(f"/profile/browsers/{it}/sign-out", on="/profile") for it in (foreign, uuid4(), "x")
+    ]
     assert [answer.status_code for answer in answers] == [404, 404, 404]
     assert (await stranger.get("/home")).status_code == 200
 
