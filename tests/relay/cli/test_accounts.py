@@ -10,6 +10,8 @@ import pytest
     ("arguments", "message"),
     [
         (["user", "add", "nobody"], "'nobody' is not an email address"),
+        (["user", "add", "me@home"], "'me@home' is not an email address"),
+        (["user", "add", "me@example.org, you@example.org"], "is not an email address"),
         (["user", "add", "me@example.org", "--language", "my own"], "'my own' is not a language tag"),
         (["key", "create", "--user", "nobody@example.org"], "create one with `evconduit user add`"),
         (["key", "create", "--user", "x", "--scope", "everything"], "unknown scope everything"),

@@ -14,8 +14,16 @@ def test_doctor_fails_while_something_is_missing(new_operator):
     assert result.returncode == 1
     assert "FAIL  Enode" in result.stdout
     assert "FAIL  database: there is no database in" in result.stdout
+    assert "skip  deletions: checked once the database works" in result.stdout
+    assert result.stdout.count("FAIL") == 2  # once for each cause
     assert "not created yet" in result.stdout
     assert not (new_operator.folder / "data").exists()
+
+
+def test_doctor_reports_a_missing_database_once_although_enode_posts_to_the_relay(new_operator):
+    output = new_operator.run("doctor", **WEBHOOK).stdout
+    assert "skip  updates: " in output
+    assert output.count("there is no database") == 1
 
 
 @pytest.mark.parametrize(
