@@ -155,10 +155,8 @@ async def get_vehicles(
     if after is not None:
         # What is missing from the transitions says nothing about the client's records: only the position does.
         snapshot = replace(snapshot, gap=_is_beyond(position, snapshot.cursor))
-    return snapshot.create_message(account).body() | {
-        "cursor": str(snapshot.cursor),
-        "transitions": [] if after is None else _render_transitions(snapshot),
-    }
+    transitions = [] if after is None else _render_transitions(snapshot)
+    return {**snapshot.create_message(account).body(), "cursor": str(snapshot.cursor), "transitions": transitions}
 
 
 def _render_transitions(snapshot: FeedSnapshot) -> list[JsonObject]:

@@ -40,7 +40,11 @@ TRANSITION = {"vehicle_id": str(ID), "type": "unplugged", "occurred_at": SHOWN, 
             {"id": str(ID), "reason": "unlinked"},
         ),
         (VehicleRemovedMessage(seq=1, vehicle_id=ID, reason=None), "vehicle_removed", {"id": str(ID), "reason": None}),
-        (TransitionMessage(seq=1, vehicle_id=ID, kind="unplugged", occurred_at=AT, recorded_at=AT), "transition", TRANSITION),
+        (
+            TransitionMessage(seq=1, vehicle_id=ID, kind="unplugged", occurred_at=AT, recorded_at=AT),
+            "transition",
+            TRANSITION,
+        ),
         (
             TransitionMessage(seq=1, vehicle_id=ID, kind="unplugged", occurred_at=AT, recorded_at=AT, replayed=True),
             "transition",

@@ -89,7 +89,7 @@ async def test_polling_client_gets_the_transitions_after_its_cursor(api, pool, a
 
 
 async def test_missed_transitions_are_no_gap_in_the_records(api, pool, account):
-    """A gap makes the client discard newer records. Transitions that are too old to be returned are no reason for it."""
+    """A gap makes the client discard newer records. Transitions too old to be returned are no reason for it."""
     first = (await api.get("/api/ha/v2/vehicles")).json()
     await add_transition(pool, account.user_id, account.vehicle_id, age="25 hours")
     listed = await list_after(api, first["cursor"], position=first["cursor"])
