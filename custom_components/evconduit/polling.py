@@ -88,7 +88,7 @@ class Poller:
         coordinator = self._coordinator
         since = coordinator.async_mark_request()
         try:
-            snapshot = await coordinator.client.get_snapshot(coordinator.get_position())
+            snapshot = await coordinator.client.get_snapshot(coordinator.get_position(), coordinator.cursor)
         except RelayError as err:
             if self._is_stopped:
                 return coordinator.data
@@ -98,7 +98,7 @@ class Poller:
         if coordinator.is_streaming or self._is_stopped:
             return coordinator.data  # the stream connected meanwhile and has newer data, or the entry is unloaded
         self.next_poll_at = None
-        coordinator.async_apply_snapshot(snapshot, since=since)
+        coordinator.async_apply_poll(snapshot, since=since)
         self._async_schedule_next()
         return coordinator.data
 

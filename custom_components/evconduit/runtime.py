@@ -36,7 +36,7 @@ class EVConduitRuntime:
         self._entry = entry
         self.client = client
         self.coordinator = AccountCoordinator(hass, entry, client, self._async_on_account_change)
-        self.poller = Poller(self.coordinator, self._async_schedule_save)
+        self.poller = Poller(self.coordinator, self._async_on_applied)
         self.coordinator.update_method = self.poller.async_poll
         self.stream = StreamChannel(
             self.coordinator,

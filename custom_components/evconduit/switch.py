@@ -49,8 +49,10 @@ class VehicleSwitch(VehicleEntity, SwitchEntity):
     @property
     @override
     def is_on(self) -> bool | None:
-        if (kind := self.coordinator.open_command_kind) is not None:
-            return kind is self.entity_description.turn_on_command
+        description = self.entity_description
+        kind = self.coordinator.open_command_kind
+        if kind in {description.turn_on_command, description.turn_off_command}:
+            return kind is description.turn_on_command
         return self.vehicle.charge_state.is_charging
 
     @override

@@ -18,11 +18,14 @@ from .client import (
     RelayClient,
     RelayConnectionError,
     RelayError,
+    Transition,
     UnauthorizedError,
     VehicleRecord,
 )
+from .command_events import async_fire_command_event
 from .const import DOMAIN, LOGGER
 from .error_messages import create_command_error, create_refresh_error
+from .transitions import VehicleEvents
 
 COMMAND_CHECK_DELAYS: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 10, 15, 30, 60, 120, 240, 600, 1200))
 """Delays between checks of a command while the stream is down. Vendors take up to half an hour."""
@@ -50,6 +53,7 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         self._account = account
         self._command_lock = asyncio.Lock()
         self.data = record
+        self.events = VehicleEvents(self._async_on_outcome)
 
     @property
     def available(self) -> bool:
@@ -57,10 +61,15 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         return self._account.availability.is_available and self.data.link_state is not LinkState.OVER_LIMIT
 
     @property
+    def open_command(self) -> Command | None:
+        """The command whose outcome is open, if any."""
+        command = self.data.command
+        return command if command is not None and command.is_open else None
+
+    @property
     def open_command_kind(self) -> CommandKind | None:
         """The kind of the command whose outcome is open, if any."""
-        command = self.data.command
-        return command.kind if command is not None and command.is_open else None
+        return self.open_command.kind if self.open_command is not None else None
 
     @callback
     def async_set_record(self, record: VehicleRecord) -> None:
@@ -77,6 +86,11 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         """
         async with self._command_lock:
             await self._async_send_and_apply_command(kind)
+
+    @callback
+    def async_handle_transition(self, transition: Transition) -> None:
+        """Pass a transition to the event entities."""
+        self.events.async_handle_transition(transition, self._account.client.clock.now(), self.data.command)
 
     async def async_refresh_vehicle(self) -> None:
         """Request new data from the vendor; it arrives like any update. Raises a translated HomeAssistantError."""
@@ -117,6 +131,7 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
             if is_settled or _get_request_time(current) > _get_request_time(command):
                 return
         self.async_set_updated_data(replace(self.data, command=command))
+        self.events.async_report_outcome(command)
         if command.is_open and not self._account.is_streaming:
             self._entry.async_create_background_task(
                 self.hass, self._async_check_command(command.id), f"{DOMAIN} command"
@@ -134,8 +149,13 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
                 continue  # the next check follows, and finally the poll
             if not command.is_open:
                 self.async_set_updated_data(replace(self.data, command=command))
+                self.events.async_report_outcome(command)
                 await self._account.async_request_refresh()
                 return
+
+    @callback
+    def _async_on_outcome(self, command: Command) -> None:
+        async_fire_command_event(self.hass, self._entry.entry_id, self.data, command)
 
     @override
     async def _async_update_data(self) -> VehicleRecord:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,18 @@ def make_command(vehicle_id: str = TESLA, kind: str = "STOP", state: str = "pend
     } | changes
 
 
+def make_transition(
+    kind: str, vehicle_id: str = TESLA, *, age: timedelta = timedelta(0), **changes: Any
+) -> dict[str, Any]:
+    """Return a transition that occurred, and was stored by the relay, `age` ago."""
+    at = (datetime.now(UTC) - age).isoformat()
+    return {"vehicle_id": vehicle_id, "type": kind, "occurred_at": at, "recorded_at": at, "replayed": False} | changes
+
+
+def get_seq(cursor: str) -> int:
+    return int(cursor.partition(".")[2])
+
+
 @dataclass
 class Problem:
     """An error response. `is_relay`: whether it has the header of a relay."""
@@ -145,6 +157,8 @@ class RelayDouble:
         self.withholds_snapshot = False
         self.has_gap = False
         self.sent_at_connect = b""
+        self.transitions: list[dict[str, Any]] = []
+        """What a poll gets if it sends a cursor."""
         self.endpoint: dict[str, Any] | None = None
         self.relink_response: dict[str, Any] = {
             "url": "https://link.example.com/once",
@@ -331,7 +345,13 @@ class RelayDouble:
         return await self._check_request(request, "account") or self._json(self.account | {"id": self.keys.get(key)})
 
     async def _vehicles(self, request: web.Request) -> web.Response:
-        return await self._check_request(request, "vehicles") or self._json(deepcopy(self.snapshot()))
+        if refusal := await self._check_request(request, "vehicles"):
+            return refusal
+        after = request.query.get("transitions_after")
+        self.requests[-1].body = dict(request.query)
+        missed = [item for item in self.transitions if after and get_seq(item["id"]) > get_seq(after)]
+        end = self.transitions[-1]["id"] if self.transitions else f"{self.epoch}.0"
+        return self._json(deepcopy(self.snapshot()) | {"cursor": end, "transitions": missed})
 
     async def _charging(self, request: web.Request) -> web.Response:
         if refusal := await self._check_request(request, "charging"):

@@ -18,6 +18,7 @@ from custom_components.evconduit.button import BUTTONS
 from custom_components.evconduit.config_flow import ERROR_KEYS, EVConduitConfigFlow
 from custom_components.evconduit.device_tracker import TRACKERS
 from custom_components.evconduit.error_messages import TRANSLATION_KEYS
+from custom_components.evconduit.event import EVENTS
 from custom_components.evconduit.sensor import SENSORS
 from custom_components.evconduit.switch import SWITCHES
 
@@ -26,6 +27,7 @@ DESCRIPTIONS = {
     Platform.BINARY_SENSOR: BINARY_SENSORS,
     Platform.BUTTON: BUTTONS,
     Platform.DEVICE_TRACKER: TRACKERS,
+    Platform.EVENT: EVENTS,
     Platform.SENSOR: SENSORS,
     Platform.SWITCH: SWITCHES,
 }
@@ -70,6 +72,7 @@ def test_entity_keys_are_unchanged():
         Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable"],
         Platform.BUTTON: ["refresh"],
         Platform.DEVICE_TRACKER: ["location"],
+        Platform.EVENT: ["charging", "command"],
         Platform.SENSOR: [
             *("battery_level", "range", "charging_state", "charge_power", "charge_time_remaining", "charge_limit"),
             *("battery_capacity", "odometer", "last_seen"),
@@ -85,6 +88,8 @@ def test_each_entity_has_a_name_and_an_icon(platform, row):
     assert names["name"].lower().replace(" ", "_") == row.key
     icon = ICONS["entity"].get(platform, {}).get(row.key)
     assert icon or row.device_class, "neither an icon nor a device class that brings one"
+    event_types = names.get("state_attributes", {}).get("event_type", {}).get("state", {})
+    assert set(event_types) == set(getattr(row, "event_types", None) or ())
     options = getattr(row, "options", None)
     assert set(names.get("state", {})) == set(options or ())
     if options:

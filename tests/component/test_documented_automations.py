@@ -15,7 +15,7 @@ from helpers import SetupEntry, get_state, wait_for_sent_requests, wait_until
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import async_fire_time_changed, async_mock_service
-from relay_double import TESLA, RelayDouble, make_record
+from relay_double import TESLA, RelayDouble, make_record, make_transition
 
 DOCS = Path(__file__).parents[2] / "docs"
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -23,6 +23,7 @@ CHARGING_STATE = "sensor.blue_car_charging_state"
 EXPORT = "sensor.grid_export_power"
 NOTIFY = "Notify when the car is charged"
 SURPLUS = "Charge with surplus solar power"
+FAULT_NOTIFY = "Notify when charging ends with a fault"
 
 UNKNOWN, UNPLUGGED, INITIALIZING, CHARGING, STOPPED, COMPLETE, FAULT = (
     "UNKNOWN",
@@ -116,7 +117,7 @@ async def car(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry) 
 
 
 def test_all_documented_automations_are_tested():
-    assert list_documented_automations().keys() == {NOTIFY, SURPLUS}
+    assert list_documented_automations().keys() == {NOTIFY, SURPLUS, FAULT_NOTIFY}
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,22 @@ async def test_notification_is_sent_when_the_charge_ended_without_contact_to_the
     assert notifications == []
     await car.regain_relay(COMPLETE)
     assert len(notifications) == 1
+
+
+@pytest.mark.parametrize(
+    ("transitions", "expected"), [(["charging_fault"], 1), (["charging_stopped"], 0), (["charging_fault"] * 2, 2)]
+)
+async def test_notification_is_sent_for_each_fault_that_the_relay_found(
+    notifications: list[ServiceCall], relay: RelayDouble, car: Car, *, transitions: list[str], expected: int
+):
+    """The state stays unknown, as while a car that reports a fault is unreachable."""
+    await car.start(FAULT_NOTIFY, UNKNOWN)
+    received = car.entry.runtime_data.stream.received
+    for transition in transitions:
+        relay.send("transition", make_transition(transition))
+    await wait_until(lambda: received["Transition"] == len(transitions))
+    await settle()
+    assert len(notifications) == expected
 
 
 def list_start_commands(relay: RelayDouble) -> list[Any]:

@@ -46,11 +46,20 @@ EMPTY_VEHICLE = Vehicle(
         charge_limit=None,
         charge_rate=None,
         charge_time_remaining=None,
+        max_current=None,
         power_delivery_state=None,
     ),
     location=Location(latitude=None, longitude=None),
     odometer=None,
-    capabilities=Capabilities(charge_state=NONE, location=NONE, odometer=NONE, start_charging=NONE, stop_charging=NONE),
+    capabilities=Capabilities(
+        charge_state=NONE,
+        location=NONE,
+        odometer=NONE,
+        start_charging=NONE,
+        stop_charging=NONE,
+        set_max_current=NONE,
+        smart_charging=NONE,
+    ),
 )
 
 VEHICLE: JsonObject = {
@@ -68,6 +77,7 @@ VEHICLE: JsonObject = {
         "chargeLimit": 4,
         "chargeRate": 5.5,
         "chargeTimeRemaining": 6,
+        "maxCurrent": 16,
         "powerDeliveryState": "PLUGGED_IN:DISCHARGING",
         "lastUpdated": "2026-11-20T17:00:00Z",
     },
@@ -80,6 +90,7 @@ VEHICLE: JsonObject = {
         "startCharging": {"isCapable": False, "interventionIds": ["d"]},
         "stopCharging": {"isCapable": True, "interventionIds": ["e"]},
         "smartCharging": {"isCapable": True, "interventionIds": ["f"]},
+        "setMaxCurrent": {"isCapable": False, "interventionIds": ["g"]},
     },
 }
 PARSED_VEHICLE = Vehicle(
@@ -97,6 +108,7 @@ PARSED_VEHICLE = Vehicle(
         charge_limit=4,
         charge_rate=5.5,
         charge_time_remaining=6,
+        max_current=16,
         power_delivery_state=PowerDeliveryState.DISCHARGING,
     ),
     location=Location(latitude=-7.5, longitude=8.5),
@@ -107,6 +119,8 @@ PARSED_VEHICLE = Vehicle(
         odometer=Capability(is_capable=True, intervention_ids=()),
         start_charging=Capability(is_capable=False, intervention_ids=("d",)),
         stop_charging=Capability(is_capable=True, intervention_ids=("e",)),
+        set_max_current=Capability(is_capable=False, intervention_ids=("g",)),
+        smart_charging=Capability(is_capable=True, intervention_ids=("f",)),
     ),
 )
 
@@ -239,6 +253,27 @@ def make_record_json(vehicle_id: str) -> JsonObject:
         (
             {"occurred_at": "2026-11-20T18:00:00Z", "replayed": True},
             {"occurred_at": datetime(2026, 11, 20, 18, tzinfo=UTC), "replayed": True},
+        ),
+        (
+            {
+                "recorded_at": "2026-11-20T19:00:00Z",
+                "id": "e.7",
+                "command": {"id": "c1", "kind": "MAX_CURRENT", "amps": 10},
+            },
+            {
+                "occurred_at": None,
+                "replayed": False,
+                "recorded_at": datetime(2026, 11, 20, 19, tzinfo=UTC),
+                "cursor": "e.7",
+                "command": Command(
+                    id="c1",
+                    kind=CommandKind.MAX_CURRENT,
+                    amps=10,
+                    state=None,
+                    reason=CommandReason(type=None, detail=None),
+                    requested_at=None,
+                ),
+            },
         ),
         ({}, {"occurred_at": None, "replayed": False}),
         ({"replayed": "true"}, {"occurred_at": None, "replayed": False}),

@@ -57,13 +57,15 @@ class RelayClient:
         with translate_errors():
             return Account.parse(await self._get_v2("account"))
 
-    async def get_snapshot(self, position: str | None = None) -> Snapshot:
+    async def get_snapshot(self, position: str | None = None, transitions_after: str | None = None) -> Snapshot:
         """Get all vehicles, in the form of the stream's snapshot. Costs one call.
 
-        The snapshot has a `gap` if the relay's feed doesn't reach `position`.
+        The snapshot has a `gap` if the relay's feed doesn't reach `position`. It has the transitions after the cursor
+        `transitions_after`, none without one.
         """
+        query = {"transitions_after": transitions_after} if transitions_after else None
         with translate_errors():
-            return Snapshot.parse(await self._get_v2("vehicles", _create_resume_header(position)))
+            return Snapshot.parse(await self._get_v2("vehicles", _create_resume_header(position), query))
 
     async def send_charging_command(self, vehicle_id: str, kind: CommandKind, *, idempotency_key: str) -> Command:
         """Start or stop charging. Returns when the command is sent, before its outcome is known. Costs one call.
@@ -142,8 +144,23 @@ class RelayClient:
                 async for chunk in response.content.iter_any():
                     yield chunk
 
-    async def _get_v2(self, path: str, headers: Mapping[str, str] | None = None) -> JsonReader:
-        async with self._request("GET", path, headers=headers) as response:
+    async def request_json(
+        self,
+        method: str,
+        *path: str,
+        timeout: ClientTimeout | None = None,  # noqa: ASYNC109 - passed to aiohttp
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        json: JsonObject | None = None,
+    ) -> JsonReader:
+        """Send a request to a route below `/api/ha/v2`, and return the JSON of its response, empty if it has none."""
+        with translate_errors():
+            return await self._request_json(method, *path, timeout=timeout, headers=headers, query=query, json=json)
+
+    async def _get_v2(
+        self, path: str, headers: Mapping[str, str] | None = None, query: Mapping[str, str] | None = None
+    ) -> JsonReader:
+        async with self._request("GET", path, headers=headers, query=query) as response:
             await _raise_for_v2_problem(response)
             return parse_json_object(await response.read())
 
@@ -153,9 +170,10 @@ class RelayClient:
         *path: str,
         timeout: ClientTimeout | None = None,  # noqa: ASYNC109 - passed to aiohttp
         headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
         json: JsonObject | None = None,
     ) -> JsonReader:
-        async with self._request(method, *path, timeout=timeout, headers=headers, json=json) as response:
+        async with self._request(method, *path, timeout=timeout, headers=headers, query=query, json=json) as response:
             await raise_for_problem(response)
             if response.status == HTTPStatus.NO_CONTENT:
                 return JsonReader(None)
@@ -168,6 +186,7 @@ class RelayClient:
         *path: str,
         timeout: ClientTimeout | None = None,  # noqa: ASYNC109 - as above
         headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
         json: JsonObject | None = None,
     ) -> AsyncIterator[ClientResponse]:
         async with AsyncExitStack() as stack:
@@ -179,6 +198,7 @@ class RelayClient:
                         method,
                         self._base_url.joinpath(*path),
                         headers={**(headers or {}), "Authorization": f"Bearer {credential}"},
+                        params=query,
                         json=json,
                         timeout=timeout or DEFAULT_TIMEOUT,
                         allow_redirects=False,  # the credential must not be sent to another server

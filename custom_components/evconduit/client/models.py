@@ -23,10 +23,11 @@ class LinkState(StrEnum):
 
 
 class CommandKind(StrEnum):
-    """Kind of charging command."""
+    """Kind of command."""
 
     START = "START"
     STOP = "STOP"
+    MAX_CURRENT = "MAX_CURRENT"
 
 
 class CommandState(StrEnum):
@@ -59,10 +60,14 @@ class CommandReason:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """A charging command. `state` is None for a value added in a later version, which counts as settled."""
+    """A command. `state` is None for a value added in a later version, which counts as settled.
+
+    `amps` is the limit that a MAX_CURRENT sets.
+    """
 
     id: str
     kind: CommandKind | None
+    amps: float | None = None
     state: CommandState | None
     reason: CommandReason
     requested_at: datetime | None
@@ -73,6 +78,7 @@ class Command:
         return cls(
             id=reader.require_str("id"),
             kind=reader.get_enum("kind", CommandKind),
+            amps=reader.get_number("amps"),
             state=reader.get_enum("state", CommandState),
             reason=CommandReason.parse(reader.get_object("reason")),
             requested_at=reader.get_datetime("requested_at"),
@@ -158,13 +164,16 @@ class Snapshot:
     """The account and all its vehicles. A vehicle that is not in it has been removed.
 
     `gap`: the relay no longer has all messages since the cursor that was resumed from. `epoch`: revisions can be
-    compared only within one; None for a relay that doesn't send it.
+    compared only within one; None for a relay that doesn't send it. The response to a poll also has the `transitions`
+    after the cursor that was sent, and the `cursor` after them; None for a relay that doesn't send them.
     """
 
     account: Account
     vehicles: tuple[VehicleRecord, ...]
     gap: bool = False
     epoch: str | None = None
+    cursor: str | None = None
+    transitions: tuple[Transition, ...] = ()
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
@@ -174,6 +183,8 @@ class Snapshot:
             vehicles=tuple(map(VehicleRecord.parse, reader.require_object_list("vehicles"))),
             gap=reader.get_bool("gap") is True,
             epoch=reader.get_str("epoch"),
+            cursor=reader.get_str("cursor"),
+            transitions=tuple(map(Transition.parse, reader.get_objects("transitions"))),
         )
 
 
@@ -191,21 +202,32 @@ class VehicleRemoved:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transition:
-    """A change of a vehicle. `type` is an open set. `replayed`: it happened while the stream was not connected."""
+    """A change of a vehicle. `type` is an open set. `replayed`: it happened while the stream was not connected.
+
+    `recorded_at`: when the relay stored it; None for a relay that doesn't send it. `command`: the command that has
+    settled. `cursor`: its position in the feed, in the response to a poll.
+    """
 
     vehicle_id: str
     type: str
     occurred_at: datetime | None
     replayed: bool
+    recorded_at: datetime | None = None
+    command: Command | None = None
+    cursor: str | None = None
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
         """Parse the object. Raises MalformedError."""
+        command = reader.get_object("command")
         return cls(
             vehicle_id=reader.require_str("vehicle_id"),
             type=reader.require_str("type"),
             occurred_at=reader.get_datetime("occurred_at"),
             replayed=reader.get_bool("replayed") is True,
+            recorded_at=reader.get_datetime("recorded_at"),
+            command=Command.parse(command) if command.values else None,
+            cursor=reader.get_str("id"),
         )
 
 

@@ -50,6 +50,7 @@ class ChargeState:
     charge_limit: float | None
     charge_rate: float | None
     charge_time_remaining: float | None
+    max_current: float | None
     power_delivery_state: PowerDeliveryState | None
 
     @classmethod
@@ -65,6 +66,7 @@ class ChargeState:
             charge_limit=reader.get_number("chargeLimit"),
             charge_rate=reader.get_number("chargeRate"),
             charge_time_remaining=reader.get_number("chargeTimeRemaining"),
+            max_current=reader.get_number("maxCurrent"),
             power_delivery_state=reader.get_enum("powerDeliveryState", PowerDeliveryState),
         )
 
@@ -111,6 +113,8 @@ class Capabilities:
     odometer: Capability
     start_charging: Capability
     stop_charging: Capability
+    set_max_current: Capability
+    smart_charging: Capability
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
@@ -121,6 +125,15 @@ class Capabilities:
             odometer=Capability.parse(reader.get_object("odometer")),
             start_charging=Capability.parse(reader.get_object("startCharging")),
             stop_charging=Capability.parse(reader.get_object("stopCharging")),
+            set_max_current=Capability.parse(reader.get_object("setMaxCurrent")),
+            smart_charging=Capability.parse(reader.get_object("smartCharging")),
+        )
+
+    @property
+    def has_commands(self) -> bool:
+        """Whether there is any command that the vehicle can carry out, or could after an intervention."""
+        return any(
+            capability.is_supported for capability in (self.start_charging, self.stop_charging, self.set_max_current)
         )
 
 
