@@ -98,6 +98,7 @@ class Poller:
         if coordinator.is_streaming or self._is_stopped:
             return coordinator.data  # the stream connected meanwhile and has newer data, or the entry is unloaded
         self.next_poll_at = None
+        coordinator.async_record_message()
         coordinator.async_apply_poll(snapshot, since=since)
         self._async_schedule_next()
         return coordinator.data

@@ -1,6 +1,7 @@
 """What one loaded config entry runs: the coordinator and the channels that feed it."""
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
@@ -9,6 +10,7 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers.event import async_call_later
 
 from .account_language import async_update_account_language
+from .account_refresh import AccountRefresh
 from .client import Account, ForbiddenError, JsonObject, Message, RelayClient, RelayError, UnauthorizedError
 from .const import DOMAIN, LOGGER
 from .coordinator import AccountCoordinator
@@ -22,6 +24,14 @@ CLOCK_CHECK_INTERVAL: Final = timedelta(minutes=15)
 """How often to compare the clocks while they differ."""
 
 type EVConduitConfigEntry = ConfigEntry[EVConduitRuntime]
+
+
+class PushChannel(StrEnum):
+    """How changes arrive."""
+
+    STREAM = "stream"
+    WEBHOOK = "webhook"
+    POLLING = "polling"
 
 
 class EVConduitRuntime:
@@ -41,12 +51,20 @@ class EVConduitRuntime:
         self.stream = StreamChannel(
             self.coordinator,
             on_connect=self._async_on_connect,
-            on_disconnect=self.poller.async_resume,
+            on_disconnect=self._async_on_disconnect,
             on_message=self._async_apply_from_stream,
         )
         self.webhook = WebhookChannel(self.coordinator, self._async_apply_from_webhook)
+        self._account_refresh = AccountRefresh(self.coordinator)
         self._cancel_clock_check: CALLBACK_TYPE | None = None
         self._store = SnapshotStore(hass, entry.entry_id)
+
+    @property
+    def push_channel(self) -> PushChannel:
+        """How changes arrive now."""
+        if self.coordinator.is_streaming:
+            return PushChannel.STREAM
+        return PushChannel.WEBHOOK if self.webhook.is_registered else PushChannel.POLLING
 
     async def async_start(self) -> None:
         """Load the account and its vehicles, and start the channels.
@@ -68,6 +86,7 @@ class EVConduitRuntime:
             self._hass, async_update_account_language(self._hass, self.client, account), f"{DOMAIN} language"
         )
         self.stream.async_start()
+        self._account_refresh.async_start()
         if account.push:
             if await self.stream.async_wait_for_snapshot():
                 return
@@ -82,9 +101,10 @@ class EVConduitRuntime:
     async def async_stop(self) -> None:
         """Stop the channels and store the last state."""
         self.poller.async_stop()
-        self.coordinator.availability.async_stop()
+        self._account_refresh.async_stop()
         await self.stream.async_stop()
         await self.webhook.async_stop()
+        self.coordinator.async_stop()
         self.coordinator.async_clear_issues()
         await self._store.async_save(self._get_stored_state())
 
@@ -108,6 +128,7 @@ class EVConduitRuntime:
 
     @callback
     def _async_on_applied(self) -> None:
+        self.coordinator.async_record_message()
         self.stream.async_set_cursor(self.coordinator.cursor)
         self._async_schedule_save()
 
@@ -115,8 +136,14 @@ class EVConduitRuntime:
     def _async_on_connect(self) -> None:
         self.poller.async_suspend()
         self.coordinator.availability.async_set_connected()
+        self.coordinator.async_update_account_listeners()
         if self.stream.has_answered:
             self.webhook.async_start(self.coordinator.data)  # a relay that was down may have lost the registration
+
+    @callback
+    def _async_on_disconnect(self) -> None:
+        self.poller.async_resume()
+        self.coordinator.async_update_account_listeners()
 
     @callback
     def _async_on_account_change(self, previous: Account | None, account: Account) -> None:
@@ -164,6 +191,7 @@ class EVConduitRuntime:
     @callback
     def _async_cancel_timers(self) -> None:
         self.poller.async_cancel_start()
-        self.coordinator.availability.async_stop()
+        self._account_refresh.async_stop()
+        self.coordinator.async_stop()
         self.client.clock.on_measure = None
         self._async_cancel_clock_check()

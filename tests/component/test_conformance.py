@@ -13,7 +13,8 @@ import yaml
 from homeassistant.const import Platform
 
 from custom_components import evconduit
-from custom_components.evconduit.binary_sensor import BINARY_SENSORS
+from custom_components.evconduit.account_sensors import ACCOUNT_SENSORS
+from custom_components.evconduit.binary_sensor import ACCOUNT_BINARY_SENSORS, BINARY_SENSORS
 from custom_components.evconduit.button import BUTTONS
 from custom_components.evconduit.config_flow import ERROR_KEYS, EVConduitConfigFlow
 from custom_components.evconduit.device_tracker import TRACKERS
@@ -24,11 +25,11 @@ from custom_components.evconduit.switch import SWITCHES
 
 FOLDER = Path(evconduit.__file__).parent
 DESCRIPTIONS = {
-    Platform.BINARY_SENSOR: BINARY_SENSORS,
+    Platform.BINARY_SENSOR: (*BINARY_SENSORS, *ACCOUNT_BINARY_SENSORS),
     Platform.BUTTON: BUTTONS,
     Platform.DEVICE_TRACKER: TRACKERS,
     Platform.EVENT: EVENTS,
-    Platform.SENSOR: SENSORS,
+    Platform.SENSOR: (*SENSORS, *ACCOUNT_SENSORS),
     Platform.SWITCH: SWITCHES,
 }
 ROWS = [(platform, row) for platform, rows in DESCRIPTIONS.items() for row in rows]
@@ -69,13 +70,16 @@ ICONS = load_json("icons.json")
 
 def test_entity_keys_are_unchanged():
     assert {platform: [row.key for row in rows] for platform, rows in DESCRIPTIONS.items()} == {
-        Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable"],
+        Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable", "connected"],
         Platform.BUTTON: ["refresh"],
         Platform.DEVICE_TRACKER: ["location"],
         Platform.EVENT: ["charging", "command"],
         Platform.SENSOR: [
-            *("battery_level", "range", "charging_state", "charge_power", "charge_time_remaining", "charge_limit"),
-            *("battery_capacity", "odometer", "last_seen"),
+            *("battery_level", "range", "charging_state", "charge_power", "charge_time_remaining", "charge_end_time"),
+            *("charge_limit", "battery_capacity", "battery_energy", "odometer", "evcc_status", "link_state"),
+            *("corrections", "last_seen", "charging_updated", "location_updated", "odometer_updated"),
+            *("charge_energy_total", "charge_energy_home", "discharge_energy_total"),
+            *("plan", "calls_used", "calls_left", "calls_forecast", "calls_reset", "push_channel", "last_message"),
         ],
         Platform.SWITCH: ["charging"],
     }

@@ -8,6 +8,7 @@ from relay_double import make_account, make_record
 
 from custom_components.evconduit.client import (
     Account,
+    Allowance,
     Capabilities,
     Capability,
     Command,
@@ -16,6 +17,7 @@ from custom_components.evconduit.client import (
     CommandState,
     Endpoint,
     EndpointState,
+    EnergyCounters,
     Intervention,
     JsonObject,
     JsonReader,
@@ -35,7 +37,7 @@ EMPTY_VEHICLE = Vehicle(
     vendor=None,
     last_seen=None,
     is_reachable=None,
-    information=VehicleInformation(brand=None, model=None, display_name=None),
+    information=VehicleInformation(brand=None, model=None, year=None, display_name=None),
     charge_state=ChargeState(
         battery_level=None,
         range=None,
@@ -48,9 +50,11 @@ EMPTY_VEHICLE = Vehicle(
         charge_time_remaining=None,
         max_current=None,
         power_delivery_state=None,
+        updated_at=None,
     ),
-    location=Location(latitude=None, longitude=None),
+    location=Location(latitude=None, longitude=None, updated_at=None),
     odometer=None,
+    odometer_updated_at=None,
     capabilities=Capabilities(
         charge_state=NONE,
         location=NONE,
@@ -81,8 +85,8 @@ VEHICLE: JsonObject = {
         "powerDeliveryState": "PLUGGED_IN:DISCHARGING",
         "lastUpdated": "2026-11-20T17:00:00Z",
     },
-    "location": {"latitude": -7.5, "longitude": 8.5, "id": "home"},
-    "odometer": {"distance": 9},
+    "location": {"latitude": -7.5, "longitude": 8.5, "id": "home", "lastUpdated": "2026-11-20T16:00:00Z"},
+    "odometer": {"distance": 9, "lastUpdated": "2026-11-20T15:00:00Z"},
     "capabilities": {
         "chargeState": {"isCapable": True, "interventionIds": ["a"]},
         "location": {"isCapable": False, "interventionIds": ["b", "c"]},
@@ -97,7 +101,7 @@ PARSED_VEHICLE = Vehicle(
     vendor="KIA",
     last_seen=datetime(2026, 11, 20, 18, tzinfo=UTC),
     is_reachable=True,
-    information=VehicleInformation(brand="Kia", model="EV6", display_name="Family car"),
+    information=VehicleInformation(brand="Kia", model="EV6", year=2025, display_name="Family car"),
     charge_state=ChargeState(
         battery_level=1,
         range=2,
@@ -110,9 +114,11 @@ PARSED_VEHICLE = Vehicle(
         charge_time_remaining=6,
         max_current=16,
         power_delivery_state=PowerDeliveryState.DISCHARGING,
+        updated_at=datetime(2026, 11, 20, 17, tzinfo=UTC),
     ),
-    location=Location(latitude=-7.5, longitude=8.5),
+    location=Location(latitude=-7.5, longitude=8.5, updated_at=datetime(2026, 11, 20, 16, tzinfo=UTC)),
     odometer=9,
+    odometer_updated_at=datetime(2026, 11, 20, 15, tzinfo=UTC),
     capabilities=Capabilities(
         charge_state=Capability(is_capable=True, intervention_ids=("a",)),
         location=Capability(is_capable=False, intervention_ids=("b", "c")),
@@ -146,6 +152,7 @@ ACCOUNT: JsonObject = {
     "title": "Garage",
     "plan": "basic",
     "push": True,
+    "allowance": {"limit": 2500, "used": 41, "resets_at": "2026-12-14T00:00:00Z", "call_tokens": 7},
     "next_poll_at": "2026-11-20T19:00:00Z",
     "relay": {"version": "1.2.3", "features": ["webhook", "refresh"]},
     "language": "nl",
@@ -154,8 +161,10 @@ INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text",
 RECORD: JsonObject = {
     "id": "v1",
     "revision": 7,
-    "link": {"state": "broken"},
+    "link": {"state": "broken", "since": "2026-11-19T18:00:00Z"},
     "vehicle": VEHICLE,
+    "corrections": ["isCharging", "batteryLevel"],
+    "energy": {"lifetime_kwh": 312.5, "home_kwh": 280.1, "discharged_kwh": 0},
     "command": COMMAND,
     "interventions": [INTERVENTION],
 }
@@ -193,14 +202,26 @@ def test_members_of_a_record():
         id="v1",
         revision=7,
         link_state=LinkState.BROKEN,
+        link_since=datetime(2026, 11, 19, 18, tzinfo=UTC),
         vehicle=PARSED_VEHICLE,
+        corrections=("isCharging", "batteryLevel"),
+        energy=EnergyCounters(lifetime_kwh=312.5, home_kwh=280.1, discharged_kwh=0),
         command=PARSED_COMMAND,
         interventions=(Intervention(id="i1", title="Title", description="Text", agent="User"),),
         raw={},
     )
     assert parse_record(RECORD).raw == RECORD
     assert parse_record({"id": "v1", "revision": 0}) == VehicleRecord(
-        id="v1", revision=0, link_state=None, vehicle=EMPTY_VEHICLE, command=None, interventions=(), raw={}
+        id="v1",
+        revision=0,
+        link_state=None,
+        link_since=None,
+        vehicle=EMPTY_VEHICLE,
+        corrections=(),
+        command=None,
+        interventions=(),
+        energy=None,
+        raw={},
     )
 
 
@@ -210,6 +231,7 @@ def test_members_of_an_account():
         title="Garage",
         plan="basic",
         push=True,
+        allowance=Allowance(limit=2500, used=41, resets_at=datetime(2026, 12, 14, tzinfo=UTC), call_tokens=7),
         next_poll_at=datetime(2026, 11, 20, 19, tzinfo=UTC),
         relay_version="1.2.3",
         features=frozenset({"webhook", "refresh"}),
@@ -222,6 +244,7 @@ def test_members_of_an_account():
         title=None,
         plan=None,
         push=False,
+        allowance=Allowance(limit=None, used=None, resets_at=None, call_tokens=None),
         next_poll_at=None,
         relay_version=None,
         features=frozenset(),
@@ -368,6 +391,6 @@ def test_states_of_power_delivery_are_those_of_enode():
 def test_records_of_the_fixtures_differ_only_by_what_is_parsed():
     """A record is compared to decide whether entities are written: members that nobody reads don't count."""
     record = parse_record(make_record("a1f0c2d4-0000-4000-8000-000000000001"))
-    assert record == VehicleRecord.parse(JsonReader(record.raw | {"corrections": ["isCharging"]}))
+    assert record == VehicleRecord.parse(JsonReader(record.raw | {"former_ids": ["x"]}))
     assert record != VehicleRecord.parse(JsonReader(record.raw | {"revision": 2}))
-    assert parse_account(make_account()) == parse_account(make_account(allowance={"used": 5}))
+    assert parse_account(make_account()) == parse_account(make_account(title_changed_at="x"))

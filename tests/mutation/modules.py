@@ -250,6 +250,10 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=("tests/component/test_availability.py", "tests/component/test_poll_intervals.py"),
     ),
     ModuleRow(
+        modules=("custom_components/evconduit/forecast.py",),
+        tests=("tests/component/test_forecast.py",),
+    ),
+    ModuleRow(
         modules=("custom_components/evconduit/polling.py",),
         tests=(
             "tests/component/test_disabled_polling.py",

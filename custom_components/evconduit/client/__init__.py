@@ -4,6 +4,7 @@ from .client import RelayClient
 from .clock import RelayClock
 from .cursor import is_at_or_before, split_cursor
 from .endpoint import Endpoint, EndpointState
+from .energy import EnergyCounters
 from .errors import (
     AccountDisabledError,
     CertificateError,
@@ -28,10 +29,12 @@ from .intervention import Intervention
 from .json_reader import Json, JsonObject, JsonReader, MalformedError
 from .models import (
     Account,
+    Allowance,
     Command,
     CommandKind,
     CommandReason,
     CommandState,
+    DataKind,
     LinkState,
     Snapshot,
     Transition,
@@ -42,7 +45,7 @@ from .oauth import CLIENT_ID, SCOPE, find_authorize_url, find_relay, get_token_u
 from .responses import RELAY_HEADER, parse_retry_after
 from .stream import Message, ReceivedMessage, RelayStream, StreamClosed
 from .url import has_scheme, list_relay_urls, parse_relay_url
-from .vehicle import Capabilities, Capability, PowerDeliveryState, Vehicle
+from .vehicle import Capabilities, Capability, ChargeState, PowerDeliveryState, Vehicle
 from .webhook import SignatureError, TimestampError, WebhookDelivery, get_timestamp, verify_signature
 
 __all__ = [
@@ -51,17 +54,21 @@ __all__ = [
     "SCOPE",
     "Account",
     "AccountDisabledError",
+    "Allowance",
     "Capabilities",
     "Capability",
     "CertificateError",
+    "ChargeState",
     "Command",
     "CommandKind",
     "CommandReason",
     "CommandRefusedError",
     "CommandState",
+    "DataKind",
     "Endpoint",
     "EndpointRefusedError",
     "EndpointState",
+    "EnergyCounters",
     "EnodeUnavailableError",
     "ForbiddenError",
     "Intervention",

@@ -9,9 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from .energy import EnergyCounters
 from .intervention import Intervention
 from .json_reader import JsonObject, JsonReader
-from .vehicle import Vehicle
+from .vehicle import PowerDeliveryState, Vehicle
 
 
 class LinkState(StrEnum):
@@ -20,6 +21,14 @@ class LinkState(StrEnum):
     OK = "ok"
     BROKEN = "broken"
     OVER_LIMIT = "over_limit"
+
+
+class DataKind(StrEnum):
+    """Data that a record has only for some vehicles, whatever they are capable of."""
+
+    ENERGY = "energy"
+    HOME_ENERGY = "home_energy"
+    DISCHARGED_ENERGY = "discharged_energy"
 
 
 class CommandKind(StrEnum):
@@ -99,29 +108,68 @@ class Command:
 class VehicleRecord:
     """A vehicle's state in the relay. `id` is the relay's and never changes; a higher `revision` is newer.
 
+    `corrections` names what the relay corrected. `energy` is None if the vehicle has never reported about charging.
     `raw` is the record as received, for storage. It contains VIN and position, and is ignored in comparisons.
     """
 
     id: str
     revision: int
     link_state: LinkState | None
+    link_since: datetime | None
     vehicle: Vehicle
+    corrections: tuple[str, ...]
     command: Command | None
     interventions: tuple[Intervention, ...]
+    energy: EnergyCounters | None
     raw: JsonObject = field(compare=False, repr=False)
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
         """Parse the object. Raises MalformedError."""
-        command = reader.get_object("command")
+        command, energy = reader.get_object("command"), reader.get_object("energy")
         return cls(
             id=reader.require_str("id"),
             revision=reader.require_int("revision"),
             link_state=reader.get_object("link").get_enum("state", LinkState),
+            link_since=reader.get_object("link").get_datetime("since"),
             vehicle=Vehicle.parse(reader.get_object("vehicle")),
+            corrections=reader.get_str_list("corrections"),
             command=Command.parse(command) if command.values else None,
             interventions=Intervention.parse_all(reader.values.get("interventions")),
+            energy=EnergyCounters.parse(energy) if energy.values else None,
             raw=reader.values,
+        )
+
+    @property
+    def data_kinds(self) -> frozenset[DataKind]:
+        """What the relay has about this vehicle. A vehicle that has discharged once can do it."""
+        energy = self.energy
+        is_discharging = self.vehicle.charge_state.power_delivery_state is PowerDeliveryState.DISCHARGING
+        has_data = {
+            DataKind.ENERGY: energy is not None and energy.lifetime_kwh is not None,
+            DataKind.HOME_ENERGY: energy is not None and energy.home_kwh is not None,
+            DataKind.DISCHARGED_ENERGY: energy is not None and (bool(energy.discharged_kwh) or is_discharging),
+        }
+        return frozenset(kind for kind, is_known in has_data.items() if is_known)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allowance:
+    """The calls of the account's month. A `limit` of None is unlimited; `call_tokens` pay when it is used up."""
+
+    limit: int | None
+    used: int | None
+    resets_at: datetime | None
+    call_tokens: int | None
+
+    @classmethod
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the member `allowance`."""
+        return cls(
+            limit=reader.get_int("limit"),
+            used=reader.get_int("used"),
+            resets_at=reader.get_datetime("resets_at"),
+            call_tokens=reader.get_int("call_tokens"),
         )
 
 
@@ -137,6 +185,7 @@ class Account:
     title: str | None
     plan: str | None
     push: bool
+    allowance: Allowance
     next_poll_at: datetime | None
     relay_version: str | None
     features: frozenset[str]
@@ -151,6 +200,7 @@ class Account:
             title=reader.get_str("title"),
             plan=reader.get_str("plan"),
             push=reader.get_bool("push") is True,
+            allowance=Allowance.parse(reader.get_object("allowance")),
             next_poll_at=reader.get_datetime("next_poll_at"),
             relay_version=reader.get_object("relay").get_str("version"),
             features=frozenset(reader.get_object("relay").get_str_list("features")),
