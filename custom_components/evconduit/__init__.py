@@ -3,11 +3,13 @@
 from typing import Final
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_URL, Platform
+from homeassistant.const import CONF_TOKEN, CONF_URL, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 
-from .classic_entry import async_reject_classic_entry, async_remove_classic_entry, is_classic_entry
+from .classic_entry import ClassicEntry, async_mark_pending, async_remove_classic_leftovers, is_classic_entry
+from .classic_issue import async_create_migration_issue, async_delete_migration_issue
+from .classic_migration import async_merge_classic_entries
 from .credentials import (
     async_refresh_for_removal,
     async_revoke_tokens,
@@ -32,10 +34,14 @@ PLATFORMS: Final = (
 
 async def async_setup_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
     """Set up a config entry."""
-    runtime = EVConduitRuntime(hass, entry, create_client(hass, entry))
+    client = create_client(hass, entry)
+    if not await async_merge_classic_entries(hass, entry, client):
+        return False
+    runtime = EVConduitRuntime(hass, entry, client)
     await runtime.async_start()
     entry.runtime_data = runtime
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    async_create_migration_issue(hass, entry.entry_id)
     return True
 
 
@@ -49,14 +55,16 @@ async def async_unload_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -
 
 async def async_remove_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> None:
     """Remove what the entry left at the relay, in the cloud, and in storage."""
-    if is_classic_entry(entry):
-        await async_remove_classic_entry(hass, entry)
-        return
+    if (classic := ClassicEntry.parse(entry)) is not None:
+        await async_remove_classic_leftovers(hass, classic)
+        if CONF_TOKEN not in entry.data:
+            return
     # Each request below needs a valid token.
     data = await async_refresh_for_removal(hass, entry.data)
     await async_remove_webhook(hass, entry, create_client_with_token(hass, data[CONF_URL], get_bearer_token(data)))
     await async_revoke_tokens(hass, data)
     async_delete_left_issues(hass, entry.entry_id)
+    async_delete_migration_issue(hass, entry.entry_id)
     await SnapshotStore(hass, entry.entry_id).async_remove()
 
 
@@ -79,8 +87,7 @@ async def async_remove_config_entry_device(
 
 
 async def async_migrate_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
-    """Reject entries of the classic integration, which has the same domain and version 1."""
+    """Migrate an entry of the classic integration, which has the same domain and version 1."""
     if is_classic_entry(entry):
-        async_reject_classic_entry(hass, entry)
-        return False
+        async_mark_pending(hass, entry)
     return True

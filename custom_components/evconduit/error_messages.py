@@ -1,6 +1,6 @@
 """Translation keys and HomeAssistantErrors for the errors of the relay client."""
 
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady, HomeAssistantError
 
 from .client import (
     AccountDisabledError,
@@ -38,6 +38,14 @@ TRANSLATION_KEYS: tuple[tuple[type[RelayError], str], ...] = (
 def get_translation_key(error: RelayError) -> str:
     """Return the translation key, under `exceptions`, for an error."""
     return next(key for error_type, key in TRANSLATION_KEYS if isinstance(error, error_type))
+
+
+def create_setup_error(error: RelayError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:
+    """Create the error for a failed setup: only another credential helps against one that was refused."""
+    key = get_translation_key(error)
+    if isinstance(error, UnauthorizedError | ForbiddenError):
+        return ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=key)
+    return ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=key)
 
 
 def create_command_error(error: RelayError) -> HomeAssistantError:

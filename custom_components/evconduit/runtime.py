@@ -6,15 +6,14 @@ from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers.event import async_call_later
 
 from .account_language import async_update_account_language
 from .account_refresh import AccountRefresh
-from .client import Account, ForbiddenError, JsonObject, Message, RelayClient, RelayError, UnauthorizedError
+from .client import Account, JsonObject, Message, RelayClient, RelayError
 from .const import DOMAIN, LOGGER
 from .coordinator import AccountCoordinator
-from .error_messages import get_translation_key
+from .error_messages import create_setup_error
 from .polling import Poller
 from .storage import SnapshotStore
 from .stream_channel import StreamChannel
@@ -111,10 +110,8 @@ class EVConduitRuntime:
     async def _async_get_account(self) -> Account:
         try:
             return await self.client.get_account()
-        except (UnauthorizedError, ForbiddenError) as err:
-            raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=get_translation_key(err)) from err
         except RelayError as err:
-            raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=get_translation_key(err)) from err
+            raise create_setup_error(err) from err
 
     @callback
     def _async_apply_from_stream(self, message: Message, cursor: str | None, since: int) -> None:

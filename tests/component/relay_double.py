@@ -82,6 +82,11 @@ def make_record(
     } | changes
 
 
+def get_all_ids(record: dict[str, Any]) -> list[str]:
+    """Return the relay's id of a record, Enode's, and those that Enode had before."""
+    return [record["id"], record["vehicle"].get("id"), *record.get("former_ids", [])]
+
+
 def make_command(vehicle_id: str = TESLA, kind: str = "STOP", state: str = "pending", **changes: Any) -> dict[str, Any]:
     return {
         "id": "c0000000-0000-4000-8000-000000000001",
@@ -150,6 +155,7 @@ class RelayDouble:
         self.problems: dict[str, Problem] = {}
         self.before_response: dict[str, Callable[[], Awaitable[None]]] = {}
         self.requests: list[Request] = []
+        self.deleted_classic_webhooks: list[str] = []
         self.streams: list[asyncio.Queue[bytes | None]] = []
         self.epoch = "e1"
         self.seq = itertools.count(1)
@@ -182,6 +188,8 @@ class RelayDouble:
         app.router.add_post("/oauth/revoke", self._revoke)
         app.router.add_get("/api/ha/v2/account", self._account)
         app.router.add_get("/api/ha/v2/vehicles", self._vehicles)
+        app.router.add_get("/api/ha/v2/vehicles/{id}", self._vehicle)
+        app.router.add_delete("/api/ha/webhook/register", self._classic_webhook)
         app.router.add_get("/api/ha/v2/stream", self._stream)
         app.router.add_post("/api/ha/v2/vehicles/{id}/charging", self._charging)
         app.router.add_get("/api/ha/v2/commands/{id}", self._command)
@@ -352,6 +360,22 @@ class RelayDouble:
         missed = [item for item in self.transitions if after and get_seq(item["id"]) > get_seq(after)]
         end = self.transitions[-1]["id"] if self.transitions else f"{self.epoch}.0"
         return self._json(deepcopy(self.snapshot()) | {"cursor": end, "transitions": missed})
+
+    async def _vehicle(self, request: web.Request) -> web.Response:
+        """Return a vehicle without its state, for any id that it has or had."""
+        if refusal := await self._check_request(request, "vehicle"):
+            return refusal
+        id_ = request.match_info["id"]
+        for record in self.records.values():
+            if record["link"]["state"] != "over_limit" and id_ in get_all_ids(record):
+                return self._json({"id": record["id"], "former_ids": record.get("former_ids", []), "vehicle": {}})
+        return Problem(404, "not-found").response()
+
+    async def _classic_webhook(self, request: web.Request) -> web.Response:
+        if refusal := await self._check_request(request, "classic webhook"):
+            return refusal
+        self.deleted_classic_webhooks.append(request.query["webhook_id"])
+        return self._json({"status": "success"})
 
     async def _charging(self, request: web.Request) -> web.Response:
         if refusal := await self._check_request(request, "charging"):

@@ -16,6 +16,7 @@ from custom_components import evconduit
 from custom_components.evconduit.account_sensors import ACCOUNT_SENSORS
 from custom_components.evconduit.binary_sensor import ACCOUNT_BINARY_SENSORS, BINARY_SENSORS
 from custom_components.evconduit.button import BUTTONS
+from custom_components.evconduit.classic_issue import ISSUE_KEY
 from custom_components.evconduit.config_flow import ERROR_KEYS, EVConduitConfigFlow
 from custom_components.evconduit.device_tracker import TRACKERS
 from custom_components.evconduit.error_messages import TRANSLATION_KEYS
@@ -163,11 +164,12 @@ def test_repair_issues_are_translated():
     keys = {
         node.value.value for _, node in find_keywords("repair_issues.py", "key") if isinstance(node.value, ast.Constant)
     }
-    keys |= {"link_broken", "link_broken_elsewhere"}
+    keys |= {"link_broken", "link_broken_elsewhere", ISSUE_KEY}
     assert keys == set(EN["issues"])
     for key, issue in EN["issues"].items():
-        assert ("fix_flow" in issue) is (key == "link_broken")
-        assert ("description" in issue) is (key != "link_broken")
+        assert ("fix_flow" in issue) is (key in {"link_broken", ISSUE_KEY})
+        assert ("description" in issue) is ("fix_flow" not in issue)
+    assert set(EN["issues"][ISSUE_KEY]["fix_flow"]["step"]) == {"confirm"}
     flow = EN["issues"]["link_broken"]["fix_flow"]
     assert set(flow["step"]) == {"confirm", "relink"}
     assert set(flow["abort"]) == {"cannot_relink", "entry_unloaded", "not_broken", "timeout", "vehicle_gone"}

@@ -266,6 +266,10 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=("tests/component/test_clock.py", "tests/component/test_webhook.py"),
     ),
     ModuleRow(
+        modules=("custom_components/evconduit/classic_entities.py", "custom_components/evconduit/classic_vehicles.py"),
+        tests=("tests/component/test_classic_entities.py", "tests/component/test_classic_vehicles.py"),
+    ),
+    ModuleRow(
         modules=("custom_components/evconduit/record_order.py",),
         tests=("tests/component/test_record_order.py",),
     ),

@@ -67,6 +67,14 @@ class RelayClient:
         with translate_errors():
             return Snapshot.parse(await self._get_v2("vehicles", _create_resume_header(position), query))
 
+    async def get_vehicle_id(self, any_id: str) -> str:
+        """Get the relay's id of the vehicle that has, or had, this id of Enode's. Costs no call.
+
+        Raises NotFoundError, also for a vehicle over the plan's limit.
+        """
+        with translate_errors():
+            return (await self._request_json("GET", "vehicles", any_id)).require_str("id")
+
     async def send_charging_command(self, vehicle_id: str, kind: CommandKind, *, idempotency_key: str) -> Command:
         """Start or stop charging. Returns when the command is sent, before its outcome is known. Costs one call.
 

@@ -152,6 +152,17 @@ class VehicleRecord:
         }
         return frozenset(kind for kind, is_known in has_data.items() if is_known)
 
+    @property
+    def current_ids(self) -> frozenset[str]:
+        """The relay's id, and the one that Enode has for the vehicle now."""
+        enode_id = JsonReader(self.raw).get_object("vehicle").get_str("id")
+        return frozenset(filter(None, (self.id, enode_id)))
+
+    @property
+    def all_ids(self) -> frozenset[str]:
+        """Also the ids that Enode had for the vehicle before it was linked again."""
+        return self.current_ids.union(JsonReader(self.raw).get_str_list("former_ids"))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Allowance:
