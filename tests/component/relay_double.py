@@ -181,6 +181,13 @@ class RelayDouble:
         self.installation: str | None = None
         self.grants: dict[tuple[str, str], str] = {}
         self.token_counter = itertools.count(1)
+        app = self._create_app()
+        if path:
+            outer = web.Application()
+            outer.add_subapp(path, app)
+        self._server = TestServer(outer if path else app, host="127.0.0.1")
+
+    def _create_app(self) -> web.Application:
         app = web.Application()
         app.on_response_prepare.append(self._set_date)
         app.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
@@ -197,10 +204,7 @@ class RelayDouble:
         app.router.add_post("/api/ha/v2/vehicles/{id}/relink", self._relink)
         app.router.add_post("/api/ha/v2/vehicles/{id}/refresh", self._refresh)
         app.router.add_route("*", "/api/ha/v2/endpoint", self._endpoint)
-        if path:
-            outer = web.Application()
-            outer.add_subapp(path, app)
-        self._server = TestServer(outer if path else app, host="127.0.0.1")
+        return app
 
     async def start(self) -> None:
         await self._server.start_server(shutdown_timeout=0.1)
