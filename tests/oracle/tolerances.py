@@ -96,6 +96,10 @@ class Gap:
         return bool(self.before["isCharging"] and self.after["isCharging"])
 
     @property
+    def shows_plug(self) -> bool:
+        return bool(self.before["isPluggedIn"] or self.after["isPluggedIn"])
+
+    @property
     def opposite_kwh(self) -> float:
         """Energy that was charged and discharged again, or the other way round: the level shows neither."""
         return min(self.truth.charged_kwh, self.truth.discharged_kwh)
