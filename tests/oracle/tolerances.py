@@ -7,6 +7,8 @@ kWh of the reported capacity:
                          + min(what polling hides of the power's changes, step + error of the capacity)
                          + step for each gap that only the level measures (over 30 minutes, or power never told)
 * Power not told, wrong: step + what the battery gained or lost between the polls otherwise (driving, standby)
+                         + what the battery lost otherwise in pauses
+                         + what a nominal capacity differs by from the true one, if some of the power is true
 * Only the level tells:  what was charged and discharged again between two reports
 * A fault of the day:    one more step
 
@@ -94,6 +96,17 @@ class Gap:
     @property
     def is_charging_throughout(self) -> bool:
         return bool(self.before["isCharging"] and self.after["isCharging"])
+
+    @property
+    def spread_kwh(self) -> float:
+        """By how much a power that was true at some moment, or reported at the start, can miss the energy."""
+        told = self.before["chargeRate"] if self.before["isCharging"] else None
+        powers = [self.truth.max_kw, min(self.truth.min_kw, self.truth.max_kw), *([] if told is None else [told])]
+        return (max(powers) - min(powers)) * self.truth.hours
+
+    @property
+    def shows_plug(self) -> bool:
+        return bool(self.before["isPluggedIn"] or self.after["isPluggedIn"])
 
     @property
     def opposite_kwh(self) -> float:
@@ -210,6 +223,9 @@ def _set_tolerance(day: Day, charge: Charge, gaps: list[Gap], *, is_power_true: 
         charge.expected_kwh = charge.kwh * scale
         drift = sum(abs(gap.truth.other_kwh) + gap.opposite_kwh for gap in gaps) * scale
         charge.allowed_kwh = step + drift + _sum_hidden(day, gaps) * scale
+        if tells_power:  # a power that is wrong for once measures the rest
+            half_kwh = charge.kwh * (scale - 1) / 2
+            charge.expected_kwh, charge.allowed_kwh = charge.kwh + half_kwh, charge.allowed_kwh + abs(half_kwh)
         if charge.expected_kwh - drift < capacity * (RISE_PLUGGED_IN + day.profile.step) / 100:
             charge.must_be_found = False  # too small for a proof by level
     if not charge.must_be_found:
@@ -221,18 +237,18 @@ def _set_power_tolerance(charge: Charge, gaps: list[Gap], step: float | None, sc
     hours = sum(flow.end - flow.start for flow in charge.flows) / HOUR
     by_power = [gap for gap in gaps if gap.told_power and gap.seconds <= MAX_POWER_GAP]
     by_level = [gap for gap in gaps if gap not in by_power and gap.truth.charged_kwh > 0]
-    hidden = sum(gap.truth.spread_kwh for gap in by_power)
+    hidden = sum(gap.spread_kwh for gap in by_power)
     allowed = MAX_ERROR * charge.kwh + POWER_ROUNDING_KW * hours
     if step is not None:
-        measured_by_level = sum(gap.truth.charged_kwh for gap in by_power if gap.truth.spread_kwh > step)
-        hidden_at_ends = sum(gap.truth.spread_kwh for gap in by_power if not gap.is_charging_throughout)
+        measured_by_level = sum(gap.truth.charged_kwh for gap in by_power if gap.spread_kwh > step)
+        hidden_at_ends = sum(gap.spread_kwh for gap in by_power if not gap.is_charging_throughout)
         at_ends = min(hidden_at_ends, NOMINAL_EXCESS * charge.kwh)
         hidden = min(hidden, step + measured_by_level * abs(scale - 1) + at_ends)
-    allowed += hidden
+    allowed += hidden + sum(_get_unseen_loss(charge, gap) for gap in gaps)
     for gap in by_level:
         charged = gap.truth.charged_kwh
         if step is None:
-            allowed += max(charged, gap.truth.spread_kwh)
+            allowed += max(charged, gap.spread_kwh)
         elif gap.seconds > MAX_SILENCE:
             allowed += charged
         else:
@@ -269,3 +285,9 @@ def _get_rise_from_plug(day: Day, gap: Gap) -> float:
     if day.profile.is_hybrid:
         return RISE_MOVING
     return RISE_PLUGGED_IN if gap.after["isPluggedIn"] else RISE_UNPLUGGED
+
+
+def _get_unseen_loss(charge: Charge, gap: Gap) -> float:
+    """What the battery lost otherwise within a charge: the level rises by less than power charges."""
+    is_within = charge.start <= gap.truth.start and gap.truth.end <= charge.end
+    return max(0.0, -gap.truth.other_kwh) if is_within else 0.0

@@ -257,3 +257,36 @@ async def test_time_in_the_future_is_that_of_its_event(car):
     ahead = {"lastSeen": "2026-11-23T14:00:00.000Z"}
     record = await car.report(0, "unplugged", groups=ahead)
     assert (record["vehicle"]["lastSeen"], record["corrections"]) == ("2026-11-23T12:00:00.000Z", ["lastSeen:future"])
+
+
+ASLEEP = {"isReachable": False}
+
+
+async def test_what_an_unreachable_car_does_not_report_stays_as_it_was_shown(car):
+    """The flags are known, the level isn't; the level before was held."""
+    await car.report(0, "stopped", level=72)
+    await car.report(5, "stopped", level=0, range=0)
+    record = await car.report(10, "charging", level=None, range=None, batteryCapacity=None, groups=ASLEEP)
+    charge = record["vehicle"]["chargeState"]
+    assert (charge["batteryLevel"], charge["range"], charge["batteryCapacity"]) == (72, 241, 60)
+    assert (charge["isCharging"], charge["powerDeliveryState"]) == (True, "PLUGGED_IN:CHARGING")
+    assert set(record["corrections"]) == {"batteryLevel:held", "range:held"}
+    record = await car.report(15, "stopped", level=72)
+    assert (record["vehicle"]["chargeState"]["batteryLevel"], record["corrections"]) == (72, [])
+    await expect_nothing_charged(car)
+
+
+async def test_charging_expires_though_an_unreachable_car_reports_its_level(car):
+    await car.report(0, "charging", level=40, chargeRate=7)
+    for hours, level in ((4, 41), (7, 42)):
+        record = await car.report(60 * hours, "unknown", level=level, groups=ASLEEP)
+        assert (record["vehicle"]["chargeState"]["isCharging"], record["corrections"]) == (True, [])
+    record = await car.report(60 * 9, "unknown", level=43, groups=ASLEEP)
+    charge = record["vehicle"]["chargeState"]
+    assert (charge["batteryLevel"], charge["isCharging"], record["corrections"]) == (43, None, ["isCharging:expired"])
+
+
+async def test_level_that_is_unknown_while_a_car_can_be_reached_is_shown_as_unknown(car):
+    await car.report(0, "stopped", level=72)
+    record = await car.report(5, "stopped", level=None)
+    assert (record["vehicle"]["chargeState"]["batteryLevel"], record["corrections"]) == (None, [])
