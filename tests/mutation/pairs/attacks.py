@@ -26,17 +26,6 @@ PAIRS = (
         ),
     ),
     PairTable(
-        file="relay/server.py",
-        tests=("tests/e2e/test_http_limits.py",),
-        pairs=(
-            Pair(
-                "limits=HttpLimits(max_connections=get_max_connections(raise_file_limit())),",
-                "limits=HttpLimits(),",
-                "the server doesn't raise the limit of files",
-            ),
-        ),
-    ),
-    PairTable(
         file="relay/kit/public_host.py",
         tests=("tests/relay/pages/test_public_host.py", "tests/relay/kit/test_public_host.py"),
         pairs=(
@@ -290,7 +279,7 @@ PAIRS = (
     ),
     PairTable(
         file="relay/kit/security_events.py",
-        tests=("tests/architecture/test_security_events_documented.py", *EVENTS),
+        tests=EVENTS,
         pairs=(Pair('"ingress_refused"', '"ingress_rejected"', "the name of an event isn't the documented one"),),
     ),
     PairTable(

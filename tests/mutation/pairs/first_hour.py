@@ -4,7 +4,7 @@ from scripts.lib.mutation.tables import Pair, PairTable
 
 SUMMARY = ("tests/relay/cli/test_setup_summary.py",)
 STATUS = ("tests/relay/cli/test_status_report.py",)
-DOCTOR = ("tests/relay/cli/test_doctor.py", "tests/relay/test_doctor.py")
+DOCTOR = ("tests/relay/cli/test_doctor.py", "tests/relay/test_doctor.py", "tests/relay/cli/test_new_database.py")
 
 PAIRS = (
     PairTable(
@@ -47,17 +47,6 @@ PAIRS = (
             Pair("    yield _describe_sign_in(settings)\n", "", "sign-in isn't named"),
             Pair("        if row.next_step:", "        if False:", "no next step is printed"),
             Pair("    if settings.advertises_loopback:", "    if False:", "loopback links are no problem"),
-        ),
-    ),
-    PairTable(
-        file="relay/cli/lifecycle.py",
-        tests=("tests/relay/cli/test_serve.py", "tests/relay/cli/test_new_database.py"),
-        pairs=(
-            Pair(
-                "        print_note(render_setup_summary(settings))",
-                "        render_setup_summary(settings)",
-                "serve prints no summary",
-            ),
         ),
     ),
     PairTable(

@@ -236,7 +236,7 @@ PAIRS = (
             Pair(
                 "        await set_mail_quota_exhausted(connection, is_exhausted=False)",
                 "        pass",
-                "the notice that no email is sent stays after one was sent",
+                "the page says that no email is sent after one was sent",
             ),
             Pair(
                 "supabase.auth.for_client(client_address).send_sign_in_link(",
@@ -259,7 +259,7 @@ PAIRS = (
                 "",
                 "an unverified address looks like a failed sign-in",
             ),
-            Pair('    "user_banned": "banned",\n', "", "a banned user sees that the link is invalid"),
+            Pair('    "user_banned": "banned",\n', "", "a banned user's link is called invalid"),
         ),
     ),
     PairTable(
