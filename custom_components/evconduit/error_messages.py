@@ -10,6 +10,7 @@ from .client import (
     ForbiddenError,
     NotFoundError,
     NoTlsError,
+    PlanRequiredError,
     QuotaExhaustedError,
     RelayError,
     TooManyRequestsError,
@@ -22,6 +23,7 @@ from .const import DOMAIN
 # The first class that matches is used: subclasses come before their base.
 TRANSLATION_KEYS: tuple[tuple[type[RelayError], str], ...] = (
     (UnauthorizedError, "invalid_auth"),
+    (PlanRequiredError, "plan_required"),
     (ForbiddenError, "not_allowed"),
     (AccountDisabledError, "account_disabled"),
     (UnsupportedRelayError, "unsupported_relay"),
@@ -40,10 +42,15 @@ def get_translation_key(error: RelayError) -> str:
     return next(key for error_type, key in TRANSLATION_KEYS if isinstance(error, error_type))
 
 
+def needs_credential(error: RelayError) -> bool:
+    """Return whether only another credential helps. It doesn't against a plan that lacks something."""
+    return isinstance(error, UnauthorizedError | ForbiddenError) and not isinstance(error, PlanRequiredError)
+
+
 def create_setup_error(error: RelayError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:
-    """Create the error for a failed setup: only another credential helps against one that was refused."""
+    """Create the error for a failed setup."""
     key = get_translation_key(error)
-    if isinstance(error, UnauthorizedError | ForbiddenError):
+    if needs_credential(error):
         return ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=key)
     return ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=key)
 
