@@ -14,6 +14,7 @@ from helpers import (
     MINUTE,
     RENAULT_BATTERY,
     TESLA_BATTERY,
+    TESLA_BATTERY_ENERGY,
     SetupEntry,
     advance_time,
     disconnect_stream,
@@ -350,7 +351,7 @@ async def test_stream_that_breaks_is_opened_again_and_loses_nothing(
     relay.records[TESLA] = make_tesla_record(2, 61)
     await wait_for_state(hass, TESLA_BATTERY, "61")
     after = {state.entity_id: state.state for state in hass.states.async_all()}
-    assert after == before | {TESLA_BATTERY: "61"}
+    assert after == before | {TESLA_BATTERY: "61", TESLA_BATTERY_ENERGY: "35.075"}
     assert len(relay.get_requests("/stream")) >= 2
     assert list_tracebacks(caplog) == []
 
