@@ -14,9 +14,10 @@ from .account_refresh import AccountRefresh
 from .client import Account, ForbiddenError, JsonObject, Message, RelayClient, RelayError, UnauthorizedError
 from .const import DOMAIN, LOGGER
 from .coordinator import AccountCoordinator
+from .energy_statistics import EnergyStatistics
 from .error_messages import get_translation_key
 from .polling import Poller
-from .storage import SnapshotStore
+from .storage import SnapshotStore, StoredState
 from .stream_channel import StreamChannel
 from .webhook_channel import WebhookChannel
 
@@ -56,6 +57,7 @@ class EVConduitRuntime:
         )
         self.webhook = WebhookChannel(self.coordinator, self._async_apply_from_webhook)
         self._account_refresh = AccountRefresh(self.coordinator)
+        self._statistics = EnergyStatistics(self.coordinator)
         self._cancel_clock_check: CALLBACK_TYPE | None = None
         self._store = SnapshotStore(hass, entry.entry_id)
 
@@ -86,7 +88,12 @@ class EVConduitRuntime:
             self._hass, async_update_account_language(self._hass, self.client, account), f"{DOMAIN} language"
         )
         self.stream.async_start()
+        await self._async_wait_for_vehicles(account, stored)
         self._account_refresh.async_start()
+        self._statistics.async_start()
+
+    async def _async_wait_for_vehicles(self, account: Account, stored: StoredState | None) -> None:
+        """Wait for the stream's first snapshot, or poll if there is none and nothing is stored."""
         if account.push:
             if await self.stream.async_wait_for_snapshot():
                 return
@@ -102,6 +109,7 @@ class EVConduitRuntime:
         """Stop the channels and store the last state."""
         self.poller.async_stop()
         self._account_refresh.async_stop()
+        self._statistics.async_stop()
         await self.stream.async_stop()
         await self.webhook.async_stop()
         self.coordinator.async_stop()
@@ -192,6 +200,7 @@ class EVConduitRuntime:
     def _async_cancel_timers(self) -> None:
         self.poller.async_cancel_start()
         self._account_refresh.async_stop()
+        self._statistics.async_stop()
         self.coordinator.async_stop()
         self.client.clock.on_measure = None
         self._async_cancel_clock_check()
