@@ -29,7 +29,13 @@ from relay.pages.rendering import build_default_headers
 from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings
 from relay.usecases.account import delete_account, export_account, set_language, usage_report
-from relay.usecases.charging import correct_session, list_sessions, set_electricity_rate, set_home
+from relay.usecases.charging import (
+    correct_session,
+    list_energy_hours,
+    list_sessions,
+    set_electricity_rate,
+    set_home,
+)
 from relay.usecases.classic import (
     account_and_vehicles,
     charging_commands,
@@ -71,6 +77,7 @@ ROUTERS = (
     send_test_webhook.router,
     refresh_vehicles.router,
     list_sessions.router,
+    list_energy_hours.router,
     correct_session.router,
     charging_sessions.router,
     set_electricity_rate.router,

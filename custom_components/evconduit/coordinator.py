@@ -57,6 +57,8 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self.availability = RelayAvailability(hass, self._async_on_availability_change)
         self.is_streaming = False
         self.last_message_at: datetime | None = None
+        self.on_energy_change: Callable[[str], None] | None = None
+        """Called with the id of a vehicle whose counters or charging sessions have changed."""
         self.cursor: str | None = None
         self._on_account_change = on_account_change
         self._issues = RepairIssues(hass, entry.entry_id)
@@ -233,13 +235,22 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         if vehicle is None:
             self._async_register_vehicle(record)
             self.vehicles[record.id] = VehicleCoordinator(self.hass, self.config_entry, self, record)
+            self._async_notify_energy_change(record, None)
             return True
         current = vehicle.data
         if record.vehicle.information != current.vehicle.information:
             self._async_register_vehicle(record)
         vehicle.async_set_record(record)
+        self._async_notify_energy_change(record, current)
         has_new_capabilities = record.vehicle.capabilities != current.vehicle.capabilities
         return has_new_capabilities or not record.data_kinds <= current.data_kinds
+
+    @callback
+    def _async_notify_energy_change(self, record: VehicleRecord, previous: VehicleRecord | None) -> None:
+        if self.on_energy_change is None:
+            return
+        if previous is None or (record.energy, record.session) != (previous.energy, previous.session):
+            self.on_energy_change(record.id)
 
     @callback
     def _async_drop_vehicle(self, vehicle_id: str) -> None:

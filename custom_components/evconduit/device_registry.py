@@ -5,7 +5,7 @@ from collections.abc import Collection
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 
-from .client import Account, JsonReader, VehicleRecord
+from .client import Account, VehicleRecord
 from .const import DOMAIN
 
 
@@ -26,13 +26,8 @@ def async_register_account(hass: HomeAssistant, entry_id: str, account: Account,
 
 
 @callback
-def async_register_vehicle(
-    hass: HomeAssistant, entry_id: str, record: VehicleRecord, account_device_id: str, *, with_vin: bool = False
-) -> None:
-    """Create or update a vehicle's device. Its model id is the model year.
-
-    `with_vin`: show the VIN as the serial number. It identifies a person, so that the user must have asked for it.
-    """
+def async_register_vehicle(hass: HomeAssistant, entry_id: str, record: VehicleRecord, account_device_id: str) -> None:
+    """Create or update a vehicle's device. Without VIN and serial number, which identify a person."""
     information = record.vehicle.information
     dr.async_get(hass).async_get_or_create(
         config_entry_id=entry_id,
@@ -40,7 +35,6 @@ def async_register_vehicle(
         manufacturer=_get_manufacturer(record),
         model=information.model,
         model_id=None if information.year is None else str(information.year),
-        serial_number=_get_vin(record) if with_vin else None,
         name=get_vehicle_name(record),
         via_device_id=account_device_id,
     )
@@ -51,10 +45,6 @@ def get_vehicle_name(record: VehicleRecord) -> str:
     information = record.vehicle.information
     model_name = " ".join(filter(None, (_get_manufacturer(record), information.model)))
     return information.display_name or model_name or "Vehicle"
-
-
-def _get_vin(record: VehicleRecord) -> str | None:
-    return JsonReader(record.raw).get_object("vehicle").get_object("information").get_str("vin")
 
 
 def _get_manufacturer(record: VehicleRecord) -> str | None:

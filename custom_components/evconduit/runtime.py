@@ -15,6 +15,7 @@ from .account_refresh import AccountRefresh
 from .client import Account, JsonObject, Message, RelayClient, RelayError
 from .const import DOMAIN, LOGGER
 from .coordinator import AccountCoordinator
+from .energy_statistics import EnergyStatistics
 from .error_messages import create_setup_error
 from .polling import Poller
 from .storage import SnapshotStore, StoredState
@@ -57,6 +58,7 @@ class EVConduitRuntime:
         )
         self.webhook = WebhookChannel(self.coordinator, self._async_apply_from_webhook)
         self._account_refresh = AccountRefresh(self.coordinator)
+        self._statistics = EnergyStatistics(self.coordinator)
         self._cancel_clock_check: CALLBACK_TYPE | None = None
         self._store = SnapshotStore(hass, entry.entry_id)
 
@@ -82,6 +84,15 @@ class EVConduitRuntime:
         if stored is not None and stored.snapshot.account.id != account.id:
             stored = None
         self._async_start_channels(account, stored)
+        await self._async_wait_for_vehicles(account, stored, is_away=is_away)
+        self._account_refresh.async_start()
+        self._statistics.async_start()
+
+    async def _async_wait_for_vehicles(self, account: Account, stored: StoredState | None, *, is_away: bool) -> None:
+        """Wait for the stream's first snapshot, or poll if there is none and nothing is stored.
+
+        `is_away`: the relay didn't respond, so `stored` is shown.
+        """
         if account.push and not is_away:
             if await self.stream.async_wait_for_snapshot():
                 return
@@ -97,6 +108,7 @@ class EVConduitRuntime:
         """Stop the channels and store the last state."""
         self.poller.async_stop()
         self._account_refresh.async_stop()
+        self._statistics.async_stop()
         await self.stream.async_stop()
         await self.webhook.async_stop()
         self.coordinator.async_stop()
@@ -127,7 +139,6 @@ class EVConduitRuntime:
             self._hass, async_update_account_language(self._hass, self.client, account), f"{DOMAIN} language"
         )
         self.stream.async_start()
-        self._account_refresh.async_start()
 
     @callback
     def _async_apply_from_stream(self, message: Message, cursor: str | None, since: int) -> None:
@@ -211,6 +222,7 @@ class EVConduitRuntime:
     def _async_cancel_timers(self) -> None:
         self.poller.async_cancel_start()
         self._account_refresh.async_stop()
+        self._statistics.async_stop()
         self.coordinator.async_stop()
         self.client.clock.on_measure = None
         self._async_cancel_clock_check()

@@ -9,6 +9,7 @@ from .account_sensors import ACCOUNT_SENSORS, AccountSensor
 from .energy_sensors import ENERGY_SENSORS
 from .entity import async_add_vehicle_entities
 from .runtime import EVConduitConfigEntry
+from .session_sensors import LAST_SESSION_SENSORS, TOTAL_SENSORS, create_last_session_sensor, create_total_sensor
 from .vehicle_coordinator import VehicleCoordinator
 from .vehicle_sensors import SENSOR_TYPES, VEHICLE_SENSORS, VehicleSensor, VehicleSensorDescription
 
@@ -21,7 +22,10 @@ async def async_setup_entry(
     _hass: HomeAssistant, entry: EVConduitConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
     """Set up the sensors of all vehicles and of the account."""
-    async_add_vehicle_entities(entry, async_add_entities, Platform.SENSOR, SENSORS, _create_sensor)
+    platform = Platform.SENSOR
+    async_add_vehicle_entities(entry, async_add_entities, platform, SENSORS, _create_sensor)
+    async_add_vehicle_entities(entry, async_add_entities, platform, TOTAL_SENSORS, create_total_sensor)
+    async_add_vehicle_entities(entry, async_add_entities, platform, LAST_SESSION_SENSORS, create_last_session_sensor)
     async_add_account_entities(entry, async_add_entities, ACCOUNT_SENSORS, AccountSensor)
 
 

@@ -7,6 +7,29 @@ from typing import Any
 from relay_double import TESLA, make_enode_vehicle
 
 ENERGY = {"lifetime_kwh": 312.5, "home_kwh": 280.125, "discharged_kwh": 0}
+COST = {"amount": 78.125, "currency": "EUR", "since": "2026-11-01T00:00:00.000Z"}
+LAST_SESSION = {
+    "id": "b1f0c2d4-0000-4000-8000-000000000001",
+    "started_at": "2026-11-19T20:00:00.000Z",
+    "ended_at": "2026-11-19T23:30:00.000Z",
+    "energy_kwh": 24.5,
+    "soc_start": 30,
+    "soc_end": 72,
+    "at_home": True,
+    "latitude": 52.0907,
+    "longitude": 5.1214,
+    "cost": {"amount": 6.125, "currency": "EUR", "per_kwh": 0.25},
+}
+CURRENT_SESSION = LAST_SESSION | {
+    "id": "b1f0c2d4-0000-4000-8000-000000000002",
+    "started_at": "2026-11-20T17:00:00.000Z",
+    "ended_at": None,
+    "energy_kwh": 7.25,
+    "soc_start": 45,
+    "soc_end": 57,
+    "at_home": False,
+    "cost": None,
+}
 NOT_CAPABLE = {"isCapable": False, "interventionIds": []}
 CHARGING_ONLY = ("information", "chargeState")
 NOTHING = dict.fromkeys(
@@ -52,7 +75,15 @@ class Car:
 
 
 CARS = (
-    Car(name="Charging", vendor="TESLA", model="Model Y"),
+    Car(
+        name="Charging",
+        vendor="TESLA",
+        model="Model Y",
+        record={
+            "energy": ENERGY | {"cost": COST},
+            "charging_sessions": {"current": CURRENT_SESSION, "last": LAST_SESSION},
+        },
+    ),
     Car(name="Parked", vendor="VOLKSWAGEN", model="ID.4", vehicle={"chargeState": PARKED}),
     Car(
         name="Stopped",
@@ -122,7 +153,11 @@ CARS = (
         name="Link broken",
         vendor="MERCEDES",
         model="EQA",
-        record={"link": {"state": "broken", "since": "2026-11-10T10:00:00Z"}},
+        record={
+            "link": {"state": "broken", "since": "2026-11-10T10:00:00Z"},
+            "energy": ENERGY | {"cost": COST},
+            "charging_sessions": {"current": None, "last": LAST_SESSION},
+        },
     ),
     Car(
         name="Plug-in hybrid",

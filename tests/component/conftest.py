@@ -27,7 +27,12 @@ from custom_components.evconduit.credentials import CONF_INSTALLATION
 
 @pytest.fixture(autouse=True)
 def _custom_integrations(request: pytest.FixtureRequest) -> None:
-    """Let Home Assistant find the integration. Tests of pure functions start no Home Assistant, which is slow."""
+    """Let Home Assistant find the integration. Tests of pure functions start no Home Assistant, which is slow.
+
+    A recorder must exist before Home Assistant does.
+    """
+    if "recorder_mock" in request.fixturenames:
+        request.getfixturevalue("recorder_mock")
     if "hass" in request.fixturenames:
         request.getfixturevalue("enable_custom_integrations")
 

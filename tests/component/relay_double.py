@@ -172,6 +172,8 @@ class RelayDouble:
         }
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.url = ""
+        self.energy_hours: dict[str, list[dict[str, Any]]] = {}
+        self.hours_per_page = 2000
         self.has_oauth = True
         self.authorize_url = ""
         self.signed_in_user_id = ACCOUNT_ID
@@ -198,6 +200,7 @@ class RelayDouble:
         app.router.add_get("/api/ha/v2/vehicles/{id}", self._vehicle)
         app.router.add_delete("/api/ha/webhook/register", self._classic_webhook)
         app.router.add_get("/api/ha/v2/stream", self._stream)
+        app.router.add_get("/api/ha/v2/vehicles/{id}/energy-hours", self._energy_hours)
         app.router.add_post("/api/ha/v2/vehicles/{id}/charging", self._charging)
         app.router.add_get("/api/ha/v2/commands/{id}", self._command)
         app.router.add_patch("/api/ha/v2/account", self._patch_account)
@@ -389,6 +392,33 @@ class RelayDouble:
         created = make_command(vehicle_id, self.requests[-1].body["action"], **self.command_changes)
         self.commands[created["id"]] = created
         return self._json(created, 202)
+
+    async def _energy_hours(self, request: web.Request) -> web.Response:
+        """Return hours from the first one with a revision newer than the cursor. Each hour has its `revision`."""
+        if refusal := await self._check_request(request, "energy-hours"):
+            return refusal
+        if (vehicle_id := request.match_info["id"]) not in self.records:
+            return Problem(404, "not-found").response()
+        rows = sorted(self.energy_hours.get(vehicle_id, []), key=lambda row: row["hour"])
+        epoch, _, revision = request.query.get("since", ".0").partition(".")
+        since = int(revision) if epoch == self.epoch else 0
+        start = request.query.get("from") or min((r["hour"] for r in rows if r["revision"] > since), default="9")
+        before = [row for row in rows if row["hour"] < start]
+        later = [row for row in rows if row["hour"] >= start]
+        costs: dict[str, float] = {}
+        for row in before:
+            if row["cost"] is not None:
+                costs[row["currency"]] = costs.get(row["currency"], 0) + row["cost"]
+        return self._json(
+            {
+                "vehicle_id": vehicle_id,
+                "before": {"energy_kwh": sum(row["energy_kwh"] for row in before), "costs": costs},
+                "hours": later[: self.hours_per_page],
+                "complete": not before and (since == 0 or bool(later)),
+                "next_from": later[self.hours_per_page]["hour"] if len(later) > self.hours_per_page else None,
+                "cursor": f"{self.epoch}.{max((row['revision'] for row in rows), default=0)}",
+            }
+        )
 
     async def _command(self, request: web.Request) -> web.Response:
         return await self._check_request(request, "command") or self._json(self.commands[request.match_info["id"]])

@@ -22,6 +22,7 @@ from custom_components.evconduit.device_tracker import TRACKERS
 from custom_components.evconduit.error_messages import TRANSLATION_KEYS
 from custom_components.evconduit.event import EVENTS
 from custom_components.evconduit.sensor import SENSORS
+from custom_components.evconduit.session_sensors import LAST_SESSION_SENSORS, TOTAL_SENSORS
 from custom_components.evconduit.switch import SWITCHES
 
 FOLDER = Path(evconduit.__file__).parent
@@ -30,7 +31,7 @@ DESCRIPTIONS = {
     Platform.BUTTON: BUTTONS,
     Platform.DEVICE_TRACKER: TRACKERS,
     Platform.EVENT: EVENTS,
-    Platform.SENSOR: (*SENSORS, *ACCOUNT_SENSORS),
+    Platform.SENSOR: (*SENSORS, *TOTAL_SENSORS, *LAST_SESSION_SENSORS, *ACCOUNT_SENSORS),
     Platform.SWITCH: SWITCHES,
 }
 ROWS = [(platform, row) for platform, rows in DESCRIPTIONS.items() for row in rows]
@@ -80,6 +81,9 @@ def test_entity_keys_are_unchanged():
             *("charge_limit", "battery_capacity", "battery_energy", "odometer", "evcc_status", "link_state"),
             *("corrections", "last_seen", "charging_updated", "location_updated", "odometer_updated"),
             *("charge_energy_total", "charge_energy_home", "discharge_energy_total"),
+            *("charge_energy_session", "charge_cost_session", "charge_cost_total"),
+            *("last_session_started", "last_session_ended", "last_session_energy", "last_session_cost"),
+            *("last_session_level_start", "last_session_level_end", "last_session_place"),
             *("plan", "calls_used", "calls_left", "calls_forecast", "calls_reset", "push_channel", "last_message"),
         ],
         Platform.SWITCH: ["charging"],
@@ -200,7 +204,7 @@ def test_manifest_follows_hassfest_rules():
         *("issue_tracker", "requirements", "version", "dependencies", "after_dependencies"),
     }
     # `auth` serves the URL to which a sign-in returns. The cloud is optional.
-    assert (manifest["dependencies"], manifest["after_dependencies"]) == (["auth", "webhook"], ["cloud"])
+    assert (manifest["dependencies"], manifest["after_dependencies"]) == (["auth", "webhook"], ["cloud", "recorder"])
     assert manifest["domain"] == FOLDER.name
     assert manifest["requirements"] == []
     assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])

@@ -11,6 +11,7 @@ from custom_components.evconduit.client import (
     Allowance,
     Capabilities,
     Capability,
+    ChargingSession,
     Command,
     CommandKind,
     CommandReason,
@@ -24,6 +25,7 @@ from custom_components.evconduit.client import (
     LinkState,
     PowerDeliveryState,
     Snapshot,
+    TotalCost,
     Transition,
     Vehicle,
     VehicleRecord,
@@ -158,13 +160,44 @@ ACCOUNT: JsonObject = {
     "language": "nl",
 }
 INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text", "agent": "User"}
+SESSION: JsonObject = {
+    "id": "s1",
+    "started_at": "2026-11-20T16:00:00Z",
+    "ended_at": "2026-11-20T17:00:00Z",
+    "energy_kwh": 8.5,
+    "soc_start": 40,
+    "soc_end": 55,
+    "at_home": False,
+    "latitude": 52.5,
+    "longitude": 5.5,
+    "cost": {"amount": 2.125, "currency": "EUR", "per_kwh": 0.25},
+}
+PARSED_SESSION = ChargingSession(
+    id="s1",
+    started_at=datetime(2026, 11, 20, 16, tzinfo=UTC),
+    ended_at=datetime(2026, 11, 20, 17, tzinfo=UTC),
+    energy_kwh=8.5,
+    level_start=40,
+    level_end=55,
+    at_home=False,
+    latitude=52.5,
+    longitude=5.5,
+    cost=2.125,
+    currency="EUR",
+)
 RECORD: JsonObject = {
     "id": "v1",
     "revision": 7,
     "link": {"state": "broken", "since": "2026-11-19T18:00:00Z"},
     "vehicle": VEHICLE,
     "corrections": ["isCharging", "batteryLevel"],
-    "energy": {"lifetime_kwh": 312.5, "home_kwh": 280.1, "discharged_kwh": 0},
+    "energy": {
+        "lifetime_kwh": 312.5,
+        "home_kwh": 280.1,
+        "discharged_kwh": 0,
+        "cost": {"amount": 96.5, "currency": "EUR", "since": "2026-11-01T00:00:00Z"},
+    },
+    "charging_sessions": {"current": None, "last": SESSION},
     "command": COMMAND,
     "interventions": [INTERVENTION],
 }
@@ -205,7 +238,14 @@ def test_members_of_a_record():
         link_since=datetime(2026, 11, 19, 18, tzinfo=UTC),
         vehicle=PARSED_VEHICLE,
         corrections=("isCharging", "batteryLevel"),
-        energy=EnergyCounters(lifetime_kwh=312.5, home_kwh=280.1, discharged_kwh=0),
+        energy=EnergyCounters(
+            lifetime_kwh=312.5,
+            home_kwh=280.1,
+            discharged_kwh=0,
+            cost=TotalCost(amount=96.5, currency="EUR", since=datetime(2026, 11, 1, tzinfo=UTC)),
+        ),
+        current_session=None,
+        last_session=PARSED_SESSION,
         command=PARSED_COMMAND,
         interventions=(Intervention(id="i1", title="Title", description="Text", agent="User"),),
         raw={},
@@ -221,6 +261,8 @@ def test_members_of_a_record():
         command=None,
         interventions=(),
         energy=None,
+        current_session=None,
+        last_session=None,
         raw={},
     )
 

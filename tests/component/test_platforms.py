@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from unittest.mock import patch
 
 import pytest
-from cars import CARS
+from cars import CARS, COST, CURRENT_SESSION, ENERGY, LAST_SESSION
 from freezegun.api import FrozenDateTimeFactory
 from helpers import SetupEntry
 from homeassistant.const import Platform
@@ -11,7 +11,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 from pytest_homeassistant_custom_component.common import snapshot_platform
-from relay_double import RelayDouble
+from relay_double import TESLA, RelayDouble, make_record
 from syrupy.assertion import SnapshotAssertion
 
 from custom_components import evconduit
@@ -41,13 +41,20 @@ def account_with_limit(relay: RelayDouble) -> None:
 @pytest.mark.usefixtures("platform", "all_entities_enabled")
 async def test_entities(
     hass: HomeAssistant,
+    relay: RelayDouble,
     setup_entry: SetupEntry,
+    *,
     entity_registry: er.EntityRegistry,
     snapshot: SnapshotAssertion,
     freezer: FrozenDateTimeFactory,
 ):
-    """A Tesla with all capabilities, a Hyundai without data, a Renault that only reports, and the account."""
+    """A Tesla with everything, a Hyundai without data, a Renault that only reports, and the account."""
     freezer.move_to("2026-11-20T18:05:00Z")
+    relay.records[TESLA] = make_record(
+        TESLA,
+        energy=ENERGY | {"discharged_kwh": 41.75, "cost": COST},
+        charging_sessions={"current": CURRENT_SESSION, "last": LAST_SESSION},
+    )
     entry = await setup_entry()
     await snapshot_platform(hass, entity_registry, snapshot, entry.entry_id)
 

@@ -250,8 +250,8 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=("tests/component/test_availability.py", "tests/component/test_poll_intervals.py"),
     ),
     ModuleRow(
-        modules=("custom_components/evconduit/forecast.py",),
-        tests=("tests/component/test_forecast.py",),
+        modules=("custom_components/evconduit/forecast.py", "custom_components/evconduit/statistics_rows.py"),
+        tests=("tests/component/test_forecast.py", "tests/component/test_statistics_rows.py"),
     ),
     ModuleRow(
         modules=("custom_components/evconduit/polling.py",),

@@ -4,7 +4,7 @@ from .client import RelayClient
 from .clock import RelayClock
 from .cursor import is_at_or_before, split_cursor
 from .endpoint import Endpoint, EndpointState
-from .energy import EnergyCounters
+from .energy import ChargingSession, EnergyCounters, EnergyHour, EnergyHourPage, TotalCost
 from .errors import (
     AccountDisabledError,
     CertificateError,
@@ -59,6 +59,7 @@ __all__ = [
     "Capability",
     "CertificateError",
     "ChargeState",
+    "ChargingSession",
     "Command",
     "CommandKind",
     "CommandReason",
@@ -69,6 +70,8 @@ __all__ = [
     "EndpointRefusedError",
     "EndpointState",
     "EnergyCounters",
+    "EnergyHour",
+    "EnergyHourPage",
     "EnodeUnavailableError",
     "ForbiddenError",
     "Intervention",
@@ -96,6 +99,7 @@ __all__ = [
     "StreamClosed",
     "TimestampError",
     "TooManyRequestsError",
+    "TotalCost",
     "Transition",
     "TryAgainError",
     "UnauthorizedError",

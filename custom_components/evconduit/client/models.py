@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from .energy import EnergyCounters
+from .energy import ChargingSession, EnergyCounters
 from .intervention import Intervention
 from .json_reader import JsonObject, JsonReader
 from .vehicle import PowerDeliveryState, Vehicle
@@ -29,6 +29,8 @@ class DataKind(StrEnum):
     ENERGY = "energy"
     HOME_ENERGY = "home_energy"
     DISCHARGED_ENERGY = "discharged_energy"
+    SESSION = "session"
+    COST = "cost"
 
 
 class CommandKind(StrEnum):
@@ -109,6 +111,7 @@ class VehicleRecord:
     """A vehicle's state in the relay. `id` is the relay's and never changes; a higher `revision` is newer.
 
     `corrections` names what the relay corrected. `energy` is None if the vehicle has never reported about charging.
+    `current_session` is under way, `last_session` has ended.
     `raw` is the record as received, for storage. It contains VIN and position, and is ignored in comparisons.
     """
 
@@ -121,12 +124,15 @@ class VehicleRecord:
     command: Command | None
     interventions: tuple[Intervention, ...]
     energy: EnergyCounters | None
+    current_session: ChargingSession | None
+    last_session: ChargingSession | None
     raw: JsonObject = field(compare=False, repr=False)
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
         """Parse the object. Raises MalformedError."""
         command, energy = reader.get_object("command"), reader.get_object("energy")
+        sessions = reader.get_object("charging_sessions")
         return cls(
             id=reader.require_str("id"),
             revision=reader.require_int("revision"),
@@ -137,8 +143,22 @@ class VehicleRecord:
             command=Command.parse(command) if command.values else None,
             interventions=Intervention.parse_all(reader.values.get("interventions")),
             energy=EnergyCounters.parse(energy) if energy.values else None,
+            current_session=ChargingSession.parse(sessions.get_object("current")),
+            last_session=ChargingSession.parse(sessions.get_object("last")),
             raw=reader.values,
         )
+
+    @property
+    def session(self) -> ChargingSession | None:
+        """The charging session that is under way, or else the last one."""
+        return self.current_session or self.last_session
+
+    @property
+    def currency(self) -> str | None:
+        """The currency of costs, None until there is one."""
+        if self.energy is not None and self.energy.cost is not None:
+            return self.energy.cost.currency
+        return self.session.currency if self.session else None
 
     @property
     def data_kinds(self) -> frozenset[DataKind]:
@@ -149,6 +169,8 @@ class VehicleRecord:
             DataKind.ENERGY: energy is not None and energy.lifetime_kwh is not None,
             DataKind.HOME_ENERGY: energy is not None and energy.home_kwh is not None,
             DataKind.DISCHARGED_ENERGY: energy is not None and (bool(energy.discharged_kwh) or is_discharging),
+            DataKind.SESSION: self.session is not None,
+            DataKind.COST: self.currency is not None,
         }
         return frozenset(kind for kind, is_known in has_data.items() if is_known)
 

@@ -23,10 +23,7 @@ class PowerDeliveryState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VehicleInformation:
-    """Brand, model, model year and name.
-
-    The VIN is deliberately not part of it: it identifies a person, and only an option of the user makes it visible.
-    """
+    """Brand, model, model year and name. The VIN is deliberately not read, because nothing needs it."""
 
     brand: str | None
     model: str | None

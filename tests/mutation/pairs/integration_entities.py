@@ -63,6 +63,41 @@ PAIRS = (
         ),
     ),
     PairTable(
+        file=f"{FOLDER}/session_sensors.py",
+        tests=("tests/component/test_session_sensors.py",),
+        pairs=(
+            Pair(
+                "self._period is None or self._period.id != period.id",
+                "self._period != period",
+                "a session whose start moves is counted twice",
+            ),
+            Pair(
+                "if started_at is not None:\n",
+                "if started_at is None:\n",
+                "a restart counts the session again",
+            ),
+        ),
+    ),
+    PairTable(
+        file=f"{FOLDER}/energy_statistics.py",
+        tests=("tests/component/test_energy_statistics.py",),
+        pairs=(
+            Pair(
+                "h.cost is not None and h.currency == currency",
+                "h.cost is not None",
+                "costs of two currencies are added up",
+            ),
+            Pair(
+                "            self._cursors.pop(record.id, None)  #",
+                "            pass  #",
+                "costs in an earlier currency stay after it changes",
+            ),
+            Pair("        self._cursors.clear()\n", "", "what a restored relay has lost stays"),
+            Pair("hours += page.hours", "pass", "only the first page is imported"),
+            Pair("                    self._pending.add(vehicle_id)\n", "", "a failed import isn't repeated"),
+        ),
+    ),
+    PairTable(
         file=f"{FOLDER}/broken_link.py",
         tests=("tests/component/test_broken_link.py",),
         pairs=(
