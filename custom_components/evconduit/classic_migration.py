@@ -84,6 +84,8 @@ async def _async_merge(hass: HomeAssistant, entry: ConfigEntry[Any], client: Rel
     main_entry = _find_main_entry(hass, entry, account.id)
     classics = [entry_ for entry_ in _list_classic_entries(hass) if entry_.entry_id not in merger.merged_ids]
     vehicles = await _async_find_vehicles(hass, entry, classics, client, snapshot)
+    if is_pending_entry(entry):
+        _check_vehicles(entry, snapshot, vehicles)
     is_first = main_entry is entry and is_pending_entry(entry)
     if is_first:
         await _async_store_snapshot(hass, entry, snapshot)
@@ -91,7 +93,7 @@ async def _async_merge(hass: HomeAssistant, entry: ConfigEntry[Any], client: Rel
     account_device_id = async_register_account(hass, main_entry.entry_id, account, entry.data[CONF_URL])
     for classic in _sort_entries(classics, vehicles):
         vehicle = vehicles.get(classic.entry_id)
-        if vehicle is None and not _has_same_account(entry, classic):
+        if vehicle is None and (snapshot is None or not _has_same_account(entry, classic)):
             continue
         target = Target(
             entry=main_entry,
@@ -105,6 +107,15 @@ async def _async_merge(hass: HomeAssistant, entry: ConfigEntry[Any], client: Rel
         _async_complete_entry(hass, entry, account)
     elif main_entry is not entry:
         hass.config_entries.async_schedule_reload(main_entry.entry_id)  # adds the entities it was given
+
+
+def _check_vehicles(entry: ConfigEntry[Any], snapshot: Snapshot | None, vehicles: Mapping[str, _Vehicle]) -> None:
+    """Raise ConfigEntryNotReady if it is too early to remove the entities of a vehicle that wasn't found."""
+    if snapshot is None and entry.entry_id not in vehicles:
+        # The free read doesn't find vehicles over the plan's limit.
+        raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="quota_exhausted")
+    if snapshot is not None and not snapshot.vehicles:
+        raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="no_vehicles")
 
 
 @callback

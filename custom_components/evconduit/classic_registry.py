@@ -15,7 +15,6 @@ from .classic_entities import (
     Fate,
     Owner,
     Successor,
-    create_unique_id_prefix,
     plan_fates,
 )
 from .const import DOMAIN
@@ -70,11 +69,10 @@ def async_move_registries(hass: HomeAssistant, classic_entry_id: str, target: Ta
 
 
 def _list_states(registry: er.EntityRegistry, classic_entry_id: str) -> Iterable[ClassicState]:
-    prefix = create_unique_id_prefix(classic_entry_id)
+    """List all entities of the entry. It was never loaded since, so all are classic, also of an unknown version."""
     return [
         ClassicState(entity_id=entry.entity_id, unique_id=entry.unique_id, is_enabled=entry.disabled_by is None)
         for entry in er.async_entries_for_config_entry(registry, classic_entry_id)
-        if entry.unique_id.startswith(prefix)
     ]
 
 

@@ -182,6 +182,17 @@ async def test_vehicle_over_the_limit_keeps_its_entities(hass: HomeAssistant, re
         assert get_unique_id(hass, pattern.format("nissan_leaf")) == f"{RENAULT}_{key}"
 
 
+async def test_entity_of_an_unknown_version_is_removed_and_listed(
+    hass: HomeAssistant, recording: Recording, start_classic: Start
+):
+    entity_id = "sensor.tesla_model_y_later"
+    vin = recording.entities["sensor.tesla_model_y_vin"]
+    recording.entities[entity_id] = vin | {"entity_id": entity_id, "unique_id": "another_format", "id": "0" * 32}
+    await start_classic()
+    assert er.async_get(hass).async_get(entity_id) is None
+    assert f"- —: `{entity_id}`" in get_placeholders(hass)["entities"]
+
+
 async def test_vehicle_that_the_account_no_longer_has_is_listed(
     hass: HomeAssistant, relay: RelayDouble, start_classic: Start
 ):

@@ -183,6 +183,64 @@ async def test_adding_the_account_merges_entries_that_wait_for_a_credential(
         assert dr.async_get(hass).async_get(DEVICES[entry_id]).config_entry_id == entry.entry_id
 
 
+async def test_migration_waits_until_the_account_has_cars(
+    hass: HomeAssistant, relay: RelayDouble, start_classic: Start, freezer: FrozenDateTimeFactory
+):
+    """Users of another relay may sign in before they link their cars."""
+    records = dict(relay.records)
+    relay.records.clear()
+    entries = await start_classic()
+    assert {entry.state for entry in entries} == {ConfigEntryState.SETUP_RETRY}
+    assert {entry.error_reason_translation_key for entry in entries} == {"no_vehicles"}
+    assert len(list_classic_entities(hass)) == 171
+    relay.records |= records
+    await advance_time(hass, freezer, timedelta(seconds=60))
+    await wait_for_state(hass, "sensor.tesla_model_y_battery_level", "57")
+
+
+async def test_vehicle_that_the_free_read_does_not_find_waits_for_calls(
+    hass: HomeAssistant, relay: RelayDouble, start_classic: Start
+):
+    """It may be over the plan's limit, so its entities aren't removed."""
+    relay.records[RENAULT]["link"] = {"state": "over_limit", "since": "2026-11-01T10:00:00.000Z"}
+    with relay.failing("vehicles", with_=Problem(429, "quota-exhausted")):
+        entries = await start_classic()
+    assert {entry.entry_id: entry.state for entry in entries} == {
+        MODEL_Y: ConfigEntryState.LOADED,
+        LEAF: ConfigEntryState.SETUP_RETRY,
+    }
+    assert len(list_classic_entities(hass)) == 57
+    assert get_unique_id(hass, "sensor.tesla_model_3_range") == f"{HYUNDAI}_range"
+
+
+async def test_entry_waits_while_the_entry_of_its_account_is_disabled(
+    hass: HomeAssistant, recording: Recording, start_classic: Start, caplog: pytest.LogCaptureFixture
+):
+    data = {"url": "http://relay.example", "api_key": KEY}
+    main_entry = recording.entries[LEAF] | {"entry_id": "main", "version": 2, "unique_id": ACCOUNT_ID, "title": "Home"}
+    recording.entries["main"] = main_entry | {"data": data, "options": {}, "disabled_by": "user"}
+    await start_classic()
+    states = {entry.entry_id: entry.state for entry in hass.config_entries.async_entries(DOMAIN)}
+    assert states == dict.fromkeys(VEHICLES, ConfigEntryState.SETUP_RETRY) | {"main": ConfigEntryState.NOT_LOADED}
+    assert "The entry Home of the same account is disabled" in caplog.text
+    assert len(list_classic_entities(hass)) == 171
+
+
+@pytest.mark.parametrize("names", [["vehicle"], ["vehicles"]])
+async def test_other_entry_loads_although_the_search_for_classic_entries_fails(
+    hass: HomeAssistant, relay: RelayDouble, recording: Recording, start_classic: Start, *, names: list[str]
+):
+    for entry_id in (MODEL_Y, MODEL_3):
+        del recording.entries[entry_id]
+    recording.entries[LEAF]["data"]["api_key"] = OTHER_KEY
+    main_entry = recording.entries[LEAF] | {"entry_id": "main", "version": 2, "unique_id": ACCOUNT_ID, "title": "Home"}
+    recording.entries["main"] = main_entry | {"data": {"url": relay.url, "api_key": KEY}, "options": {}}
+    with relay.failing(*names, with_=Problem(500, "internal")):
+        await start_classic()
+    states = {entry.entry_id: entry.state for entry in hass.config_entries.async_entries(DOMAIN)}
+    assert states == {"main": ConfigEntryState.LOADED, LEAF: ConfigEntryState.SETUP_ERROR}
+
+
 @pytest.mark.parametrize("data", [{}, {"api_key": 5, "vehicle_id": ["x"], "abrp_token": "t"}, {"api_key": ""}])
 async def test_entry_with_unusable_data_asks_for_a_credential(
     hass: HomeAssistant, recording: Recording, start_classic: Start, data: dict[str, Any]
