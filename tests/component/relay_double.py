@@ -18,8 +18,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-
-from .relay_messages import (
+from relay_messages import (
     ACCOUNT_ID,
     CODE,
     FIXTURE_NAMES,
