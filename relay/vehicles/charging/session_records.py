@@ -14,13 +14,16 @@ A vehicle that stopped reporting doesn't keep its session open: the limit is MAX
 """
 
 NEWEST_SESSIONS: LiteralString = f"""
-(select jsonb_agg(to_jsonb(n) - 'hours' - 'slices' order by n.started_at desc, n.id desc) from (
+(select jsonb_agg(to_jsonb(n) - 'hours' - 'slices' order by n.started_at desc, n.id) from (
     select s.*, {IS_UNDER_WAY} as under_way from charging_sessions s
     where s.vehicle_id = v.id and s.kind = 'charge' and not s.deleted_by_owner
-    order by s.started_at desc, s.id desc limit 2
+    order by s.started_at desc, s.id limit 2
 ) n)
 """  # noqa: S608 - our own constant
-"""The two newest charging sessions of a vehicle `v` as JSON, newest first; null if it has none."""
+"""The two newest charging sessions of a vehicle `v` as JSON, newest first; null if it has none.
+
+The order is that of the index `charging_sessions_vehicle`: with another one, each read would sort all sessions.
+"""
 
 
 class CostRecord(TypedDict):
