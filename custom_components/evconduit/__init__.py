@@ -7,7 +7,13 @@ from homeassistant.const import CONF_TOKEN, CONF_URL, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 
-from .classic_entry import ClassicEntry, async_mark_pending, async_remove_classic_leftovers, is_classic_entry
+from .classic_entry import (
+    ClassicEntry,
+    async_mark_pending,
+    async_remove_classic_leftovers,
+    is_classic_entry,
+    is_pending_entry,
+)
 from .classic_issue import async_create_migration_issue, async_delete_migration_issue
 from .classic_migration import async_merge_classic_entries
 from .credentials import (
@@ -47,6 +53,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) ->
 
 async def async_unload_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
     """Unload a config entry."""
+    if is_pending_entry(entry):
+        return True  # it was merged into another one, and nothing of it was set up
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         await entry.runtime_data.async_stop()

@@ -77,12 +77,12 @@ async def async_merge_classic_entries(hass: HomeAssistant, entry: ConfigEntry[An
 
 
 async def _async_merge(hass: HomeAssistant, entry: ConfigEntry[Any], client: RelayClient, merger: _Merger) -> None:
-    if not is_pending_entry(entry) and not await _async_has_vehicle(hass, entry, client):
+    classics = [classic for classic in _list_classic_entries(hass) if classic.entry_id not in merger.merged_ids]
+    if not is_pending_entry(entry) and not await _async_has_vehicle(entry, classics, client):
         return
     account = await client.get_account()
     snapshot = await _async_get_snapshot(client)
     main_entry = _find_main_entry(hass, entry, account.id)
-    classics = [entry_ for entry_ in _list_classic_entries(hass) if entry_.entry_id not in merger.merged_ids]
     vehicles = await _async_find_vehicles(hass, entry, classics, client, snapshot)
     if is_pending_entry(entry):
         _check_vehicles(entry, snapshot, vehicles)
@@ -90,7 +90,7 @@ async def _async_merge(hass: HomeAssistant, entry: ConfigEntry[Any], client: Rel
     if is_first:
         await _async_store_snapshot(hass, entry, snapshot)
     # From here on nothing waits, so that no other setup sees a part of it.
-    account_device_id = async_register_account(hass, main_entry.entry_id, account, entry.data[CONF_URL])
+    account_device_id = async_register_account(hass, main_entry.entry_id, account, main_entry.data[CONF_URL])
     for classic in _sort_entries(classics, vehicles):
         vehicle = vehicles.get(classic.entry_id)
         if vehicle is None and (snapshot is None or not _has_same_account(entry, classic)):
@@ -180,9 +180,8 @@ def _has_same_account(entry: ConfigEntry[Any], classic: ClassicEntry) -> bool:
     return classic.entry_id == entry.entry_id or (classic.api_key != "" and classic.api_key in keys)
 
 
-async def _async_has_vehicle(hass: HomeAssistant, entry: ConfigEntry[Any], client: RelayClient) -> bool:
+async def _async_has_vehicle(entry: ConfigEntry[Any], classics: list[ClassicEntry], client: RelayClient) -> bool:
     """Return whether any classic entry belongs to the account of this entry. Costs no call."""
-    classics = _list_classic_entries(hass)
     return any(_has_same_account(entry, classic) for classic in classics) or bool(
         await _async_request_vehicle_ids(classics, client)
     )

@@ -220,6 +220,34 @@ async def test_vehicles_of_another_relay_are_matched_by_name(
     assert get_placeholders(hass)["vehicles"] == "- Nissan LEAF"
 
 
+async def test_names_are_not_compared_if_the_account_has_any_of_the_ids(
+    hass: HomeAssistant, relay: RelayDouble, start_classic: Start
+):
+    """A car of the same name may have replaced another one."""
+    relay.records[RENAULT]["vehicle"]["id"] = "bought later"
+    relay.records[RENAULT]["vehicle"]["information"] |= {"displayName": "Nissan LEAF"}
+    await start_classic()
+    assert dr.async_get(hass).async_get(DEVICES[LEAF]) is None
+    assert get_placeholders(hass)["vehicles"] == "- Nissan LEAF"
+
+
+async def test_vehicle_is_found_by_the_id_that_it_had_when_it_was_added(
+    hass: HomeAssistant, recording: Recording, start_classic: Start
+):
+    """The classic integration's *Reconfigure* can change the other one."""
+    recording.entries[MODEL_Y]["data"]["vehicle_id"] = "unknown"
+    await start_classic()
+    assert get_unique_id(hass, "sensor.tesla_model_y_range") == f"{TESLA}_range"
+
+
+async def test_migration_costs_one_call_without_push(hass: HomeAssistant, relay: RelayDouble, start_classic: Start):
+    relay.account["push"] = False
+    with relay.failing("stream", with_=Problem(403, "plan-required")):
+        await start_classic()
+    assert hass.states.get("sensor.tesla_model_y_battery_level").state == "57"
+    assert len(relay.get_requests("/vehicles")) == 1
+
+
 async def test_newer_of_two_entries_of_one_vehicle_is_kept(
     hass: HomeAssistant, relay: RelayDouble, start_classic: Start
 ):

@@ -28,12 +28,13 @@ from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.components.diagnostics import get_diagnostics_for_config_entry
 from relay_double import ACCOUNT_ID, HYUNDAI, KEY, OTHER_KEY, RENAULT, Problem, RelayDouble
 
-from custom_components.evconduit import const
+from custom_components.evconduit import async_unload_entry, const
 from custom_components.evconduit.const import DOMAIN
 
 
@@ -106,6 +107,36 @@ async def test_reauth_by_signing_in(hass: HomeAssistant, relay: RelayDouble, sta
     assert get_unique_id(hass, "sensor.nissan_leaf_range") == f"{RENAULT}_range"
 
 
+async def test_sign_in_with_an_account_that_is_set_up_merges_and_revokes_the_new_access(
+    hass: HomeAssistant, relay: RelayDouble, recording: Recording, start_classic: Start, *, browser: Browser
+):
+    """The account's entry keeps its own credential."""
+    for number, record in enumerate(relay.records.values()):
+        record["vehicle"]["id"] = f"new-{number}"
+        record["former_ids"] = []
+    del relay.keys[CLASSIC_KEY]
+    main_entry = recording.entries[LEAF] | {"entry_id": "main", "version": 2, "unique_id": ACCOUNT_ID, "title": "Home"}
+    recording.entries["main"] = main_entry | {"data": {"url": relay.url, "api_key": KEY}, "options": {}}
+    await start_classic()
+    flows = {flow["context"]["entry_id"]: flow for flow in hass.config_entries.flow.async_progress()}
+    result = await browser.sign_in(await submit_form(hass, flows[MODEL_Y]))
+    assert result["reason"] == "reauth_successful"
+    await wait_until(lambda: len(hass.config_entries.async_entries(DOMAIN)) == 1)
+    await hass.async_block_till_done()
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    assert (entry.entry_id, entry.state, dict(entry.options)) == ("main", ConfigEntryState.LOADED, {})
+    assert entry.data[CONF_API_KEY] == KEY
+    assert relay.refresh_tokens == set()
+    assert sorted(get_placeholders(hass)["vehicles"].splitlines()) == ["- Family car", "- Nissan LEAF"]
+
+
+async def test_merged_entry_can_be_unloaded(hass: HomeAssistant, relay: RelayDouble, start_classic: Start):
+    """Newer versions of Home Assistant may take an entry as loaded whose setup returned False."""
+    with relay.failing("account", with_=Problem(502, is_relay=False)):
+        entries = await start_classic()
+    assert await async_unload_entry(hass, entries[0])
+
+
 async def test_reconfigure_moves_a_pending_entry_to_another_relay(
     hass: HomeAssistant, relay: RelayDouble, start_classic: Start, monkeypatch: pytest.MonkeyPatch
 ):
@@ -164,6 +195,10 @@ async def test_disabled_entry_waits_until_it_is_enabled(
     assert list_classic_entities(hass) == []
     device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, RENAULT), MODEL_Y)
     assert device.area_id == "garage"
+    entities = get_placeholders(hass)["entities"]
+    battery = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{RENAULT}_battery_level")
+    assert f"- `sensor.nissan_leaf_battery_level` → `{battery}`" in entities
+    assert "`sensor.tesla_model_y_vin`" in entities  # from the first merge
     assert list_problems(caplog) == []
 
 
