@@ -5,9 +5,13 @@ from typing import Final
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_URL, Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.typing import ConfigType
 
+from .actions import async_setup_actions
 from .classic_entry import async_reject_classic_entry, async_remove_classic_entry, is_classic_entry
+from .const import DOMAIN
 from .credentials import (
     async_refresh_for_removal,
     async_revoke_tokens,
@@ -25,9 +29,19 @@ PLATFORMS: Final = (
     Platform.BUTTON,
     Platform.DEVICE_TRACKER,
     Platform.EVENT,
+    Platform.NUMBER,
     Platform.SENSOR,
     Platform.SWITCH,
 )
+
+
+CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
+    """Register the actions."""
+    async_setup_actions(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:

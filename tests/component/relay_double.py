@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from control_double import TESLA, ControlDouble, get_seq, make_command
 
 KEY = "evc_" + "k" * 43
 OTHER_KEY = "evc_" + "o" * 43
 CODE = "evo_code"
 ACCOUNT_ID = "5b1f6f0e-8f5e-4d3c-9a2b-1c0d9e8f7a6b"
-TESLA = "a1f0c2d4-0000-4000-8000-000000000001"
 HYUNDAI = "a1f0c2d4-0000-4000-8000-000000000002"
 RENAULT = "a1f0c2d4-0000-4000-8000-000000000003"
 FIXTURE_NAMES = {TESLA: "tesla", HYUNDAI: "hyundai", RENAULT: "renault"}
@@ -82,30 +82,6 @@ def make_record(
     } | changes
 
 
-def make_command(vehicle_id: str = TESLA, kind: str = "STOP", state: str = "pending", **changes: Any) -> dict[str, Any]:
-    return {
-        "id": "c0000000-0000-4000-8000-000000000001",
-        "vehicle_id": vehicle_id,
-        "kind": kind,
-        "state": state,
-        "reason": None,
-        "requested_at": "2026-11-20T18:05:00.000Z",
-        "settled_at": None,
-    } | changes
-
-
-def make_transition(
-    kind: str, vehicle_id: str = TESLA, *, age: timedelta = timedelta(0), **changes: Any
-) -> dict[str, Any]:
-    """Return a transition that occurred, and was stored by the relay, `age` ago."""
-    at = (datetime.now(UTC) - age).isoformat()
-    return {"vehicle_id": vehicle_id, "type": kind, "occurred_at": at, "recorded_at": at, "replayed": False} | changes
-
-
-def get_seq(cursor: str) -> int:
-    return int(cursor.partition(".")[2])
-
-
 @dataclass
 class Problem:
     """An error response. `is_relay`: whether it has the header of a relay."""
@@ -137,11 +113,12 @@ class Request:
     body: Any
 
 
-class RelayDouble:
+class RelayDouble(ControlDouble):
     """The double. Tests set its public state and send messages on its streams."""
 
     def __init__(self, *, path: str = "") -> None:
         """`path`: the path of the address below which it is served, as by a reverse proxy."""
+        super().__init__()
         self._path = path
         self.account = make_account()
         self.records: dict[str, dict[str, Any]] = {}
@@ -175,6 +152,13 @@ class RelayDouble:
         self.installation: str | None = None
         self.grants: dict[tuple[str, str], str] = {}
         self.token_counter = itertools.count(1)
+        app = self._create_app()
+        if path:
+            outer = web.Application()
+            outer.add_subapp(path, app)
+        self._server = TestServer(outer if path else app, host="127.0.0.1")
+
+    def _create_app(self) -> web.Application:
         app = web.Application()
         app.on_response_prepare.append(self._set_date)
         app.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
@@ -185,14 +169,12 @@ class RelayDouble:
         app.router.add_get("/api/ha/v2/stream", self._stream)
         app.router.add_post("/api/ha/v2/vehicles/{id}/charging", self._charging)
         app.router.add_get("/api/ha/v2/commands/{id}", self._command)
+        self.add_control_routes(app)
         app.router.add_patch("/api/ha/v2/account", self._patch_account)
         app.router.add_post("/api/ha/v2/vehicles/{id}/relink", self._relink)
         app.router.add_post("/api/ha/v2/vehicles/{id}/refresh", self._refresh)
         app.router.add_route("*", "/api/ha/v2/endpoint", self._endpoint)
-        if path:
-            outer = web.Application()
-            outer.add_subapp(path, app)
-        self._server = TestServer(outer if path else app, host="127.0.0.1")
+        return app
 
     async def start(self) -> None:
         await self._server.start_server(shutdown_timeout=0.1)

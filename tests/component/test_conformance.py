@@ -19,6 +19,7 @@ from custom_components.evconduit.config_flow import ERROR_KEYS, EVConduitConfigF
 from custom_components.evconduit.device_tracker import TRACKERS
 from custom_components.evconduit.error_messages import TRANSLATION_KEYS
 from custom_components.evconduit.event import EVENTS
+from custom_components.evconduit.number import NUMBERS
 from custom_components.evconduit.sensor import SENSORS
 from custom_components.evconduit.switch import SWITCHES
 
@@ -28,6 +29,7 @@ DESCRIPTIONS = {
     Platform.BUTTON: BUTTONS,
     Platform.DEVICE_TRACKER: TRACKERS,
     Platform.EVENT: EVENTS,
+    Platform.NUMBER: NUMBERS,
     Platform.SENSOR: SENSORS,
     Platform.SWITCH: SWITCHES,
 }
@@ -70,9 +72,10 @@ ICONS = load_json("icons.json")
 def test_entity_keys_are_unchanged():
     assert {platform: [row.key for row in rows] for platform, rows in DESCRIPTIONS.items()} == {
         Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable"],
-        Platform.BUTTON: ["refresh"],
+        Platform.BUTTON: ["refresh", "cancel_command"],
         Platform.DEVICE_TRACKER: ["location"],
         Platform.EVENT: ["charging", "command"],
+        Platform.NUMBER: ["max_current"],
         Platform.SENSOR: [
             *("battery_level", "range", "charging_state", "charge_power", "charge_time_remaining", "charge_limit"),
             *("battery_capacity", "odometer", "last_seen"),

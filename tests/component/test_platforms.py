@@ -8,7 +8,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import snapshot_platform
-from relay_double import RelayDouble
+from relay_double import TESLA, RelayDouble, make_record
 from syrupy.assertion import SnapshotAssertion
 
 from custom_components import evconduit
@@ -29,7 +29,10 @@ async def test_entities(
     snapshot: SnapshotAssertion,
 ):
     """A Tesla with all capabilities, a Hyundai without data, and a Renault that only reports."""
-    relay.account["relay"]["features"] = ["charging", "stream", "refresh"]
+    relay.account["relay"]["features"] = ["charging", "stream", "refresh", "cancel", "max_current"]
+    capable = {"isCapable": True, "interventionIds": []}
+    capabilities = {"setMaxCurrent": capable, "smartCharging": capable}
+    relay.records[TESLA] = make_record(TESLA, vehicle={"capabilities": capabilities})
     entry = await setup_entry()
     await snapshot_platform(hass, entity_registry, snapshot, entry.entry_id)
 

@@ -262,6 +262,26 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=("tests/component/test_clock.py", "tests/component/test_webhook.py"),
     ),
     ModuleRow(
+        modules=(
+            "custom_components/evconduit/command_events.py",
+            "custom_components/evconduit/logbook.py",
+            "custom_components/evconduit/transitions.py",
+        ),
+        tests=("tests/component/test_events.py",),
+    ),
+    ModuleRow(
+        modules=(
+            "custom_components/evconduit/action_targets.py",
+            "custom_components/evconduit/client/control.py",
+            "custom_components/evconduit/session_rows.py",
+        ),
+        tests=("tests/component/test_actions.py",),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/abrp.py", "custom_components/evconduit/abrp_flow.py"),
+        tests=("tests/component/test_abrp.py",),
+    ),
+    ModuleRow(
         modules=("custom_components/evconduit/record_order.py",),
         tests=("tests/component/test_record_order.py",),
     ),

@@ -2,6 +2,7 @@
 
 from .client import RelayClient
 from .clock import RelayClock
+from .control import ChargingSession, cancel_command, iter_sessions, set_max_current, set_odometer
 from .cursor import is_at_or_before, split_cursor
 from .endpoint import Endpoint, EndpointState
 from .errors import (
@@ -14,6 +15,7 @@ from .errors import (
     NotBrokenError,
     NotFoundError,
     NoTlsError,
+    NotSentError,
     PlanRequiredError,
     QuotaExhaustedError,
     RedirectedError,
@@ -54,6 +56,7 @@ __all__ = [
     "Capabilities",
     "Capability",
     "CertificateError",
+    "ChargingSession",
     "Command",
     "CommandKind",
     "CommandReason",
@@ -74,6 +77,7 @@ __all__ = [
     "NoTlsError",
     "NotBrokenError",
     "NotFoundError",
+    "NotSentError",
     "PlanRequiredError",
     "PowerDeliveryState",
     "QuotaExhaustedError",
@@ -97,16 +101,20 @@ __all__ = [
     "VehicleRecord",
     "VehicleRemoved",
     "WebhookDelivery",
+    "cancel_command",
     "find_authorize_url",
     "find_relay",
     "get_timestamp",
     "get_token_url",
     "has_scheme",
     "is_at_or_before",
+    "iter_sessions",
     "list_relay_urls",
     "parse_relay_url",
     "parse_retry_after",
     "revoke_token",
+    "set_max_current",
+    "set_odometer",
     "split_cursor",
     "verify_signature",
 ]

@@ -14,6 +14,7 @@
     ├── CommandRefusedError        the vehicle refused: show its reason
     └── TryAgainError              temporary: retry, not before `retry_after`
         ├── AccountDisabledError   the operator disabled the account: no credential works until it is enabled
+        ├── NotSentError           Enode hasn't accepted the command yet, so it can't be cancelled
         ├── TooManyRequestsError   the rate limit is reached
         ├── QuotaExhaustedError    this month's allowance is used up
         ├── EnodeUnavailableError  Enode doesn't answer the relay; a command may have reached it nevertheless
@@ -92,6 +93,10 @@ class TryAgainError(RelayError):
 
 class AccountDisabledError(TryAgainError):
     """The relay's operator disabled the account. The credential itself is still valid."""
+
+
+class NotSentError(TryAgainError):
+    """Enode hasn't accepted the command yet, so that there is nothing to cancel."""
 
 
 class TooManyRequestsError(TryAgainError):

@@ -20,6 +20,7 @@ from .errors import (
     NotBrokenError,
     NotFoundError,
     NoTlsError,
+    NotSentError,
     PlanRequiredError,
     QuotaExhaustedError,
     RelayConnectionError,
@@ -128,6 +129,7 @@ ERROR_FACTORIES_BY_TYPE: dict[str, Callable[[JsonReader, timedelta | None], Rela
     "quota-exhausted": lambda _, wait: QuotaExhaustedError("the allowance is used up", retry_after=wait),
     "command-refused": lambda problem, _: CommandRefusedError(_parse_reason(problem)),
     "endpoint-refused": lambda _, __: EndpointRefusedError("the relay does not POST to such an address"),
+    "not-sent": lambda _, wait: NotSentError("the command is not sent yet", retry_after=wait),
     "not-broken": lambda _, __: NotBrokenError("the link is not broken"),
     "enode-unavailable": lambda problem, wait: EnodeUnavailableError(
         "Enode does not answer", retry_after=wait, command=_parse_command(problem)

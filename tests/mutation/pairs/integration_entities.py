@@ -123,7 +123,7 @@ PAIRS = (
                 "devices that are absent from a snapshot stay",
             ),
             Pair(
-                "if not (is_old and isinstance(message, VehicleRemoved)):",
+                "if not (is_old and isinstance(message, VehicleRemoved | Transition)):",
                 "if True:",
                 "an old removal is applied",
             ),

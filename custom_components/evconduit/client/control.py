@@ -1,0 +1,98 @@
+"""Requests that an action of Home Assistant sends: settings of a vehicle or the account, and lists of what happened.
+
+Each function raises only the errors of errors.py. None of them costs a call unless it says so.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Self
+
+from .client import COMMAND_TIMEOUT, RelayClient
+from .json_reader import JsonObject, JsonReader
+from .models import Command
+from .responses import translate_errors
+
+MAX_SESSIONS_PER_PAGE: Final = 200
+CLASSIC_PATH: Final = ("..", "charging")
+"""From the routes of API v2 to the classic ones of charging, of which one has no successor."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChargingSession:
+    """Charging within one plug-in. `ended_at` is None while it is open. Levels in %, energy in kWh, power in kW.
+
+    `kind` is charge or discharge. `raw` is the object as received.
+    """
+
+    id: str
+    vehicle_id: str
+    kind: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    energy: float | None
+    level_start: float | None
+    level_end: float | None
+    cost: float | None
+    currency: str | None
+    at_home: bool | None
+    raw: JsonObject
+
+    @classmethod
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the object. Raises MalformedError."""
+        cost = reader.get_object("cost")
+        return cls(
+            id=reader.require_str("id"),
+            vehicle_id=reader.require_str("vehicle_id"),
+            kind=reader.get_str("kind"),
+            started_at=reader.get_datetime("started_at"),
+            ended_at=reader.get_datetime("ended_at"),
+            energy=reader.get_number("energy_kwh"),
+            level_start=reader.get_number("soc_start"),
+            level_end=reader.get_number("soc_end"),
+            cost=cost.get_number("amount"),
+            currency=cost.get_str("currency"),
+            at_home=reader.get_bool("at_home"),
+            raw=reader.values,
+        )
+
+
+async def iter_sessions(client: RelayClient, vehicle_id: str) -> AsyncIterator[ChargingSession]:
+    """Yield a vehicle's charging sessions, newest first."""
+    before: str | None = None
+    while True:
+        query = {"limit": str(MAX_SESSIONS_PER_PAGE)} | ({"before": before} if before else {})
+        page = await client.request_json("GET", "vehicles", vehicle_id, "sessions", query=query)
+        with translate_errors():
+            sessions = [ChargingSession.parse(reader) for reader in page.require_object_list("sessions")]
+        for session in sessions:
+            yield session
+        before = page.get_str("next_before")
+        if before is None:
+            return
+
+
+async def set_max_current(client: RelayClient, vehicle_id: str, amps: float, *, idempotency_key: str) -> Command:
+    """Limit the charging current. Returns when the command is sent. Costs one call. Can be repeated with its key."""
+    body = await client.request_json(
+        "POST",
+        *("vehicles", vehicle_id, "max-current"),
+        timeout=COMMAND_TIMEOUT,
+        headers={"Idempotency-Key": idempotency_key},
+        json={"amps": amps},
+    )
+    with translate_errors():
+        return Command.parse(body)
+
+
+async def cancel_command(client: RelayClient, command_id: str) -> Command:
+    """Cancel a command. The vehicle may still carry it out. Raises NotSentError until Enode has accepted it."""
+    body = await client.request_json("POST", "commands", command_id, "cancel", timeout=COMMAND_TIMEOUT)
+    with translate_errors():
+        return Command.parse(body)
+
+
+async def set_odometer(client: RelayClient, vehicle_id: str, kilometers: float) -> None:
+    """Store the odometer with the vehicle's newest session. Raises NotFoundError if it has none."""
+    await client.request_json("POST", *CLASSIC_PATH, vehicle_id, "odometer", json={"odometer_km": kilometers})
