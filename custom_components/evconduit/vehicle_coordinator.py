@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol, override
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from .client import (
     RelayClient,
     RelayConnectionError,
     RelayError,
+    SmartChargingSettings,
     Transition,
     UnauthorizedError,
     VehicleRecord,
@@ -31,6 +32,7 @@ from .const import DOMAIN, LOGGER
 from .error_messages import create_command_error, create_refresh_error
 from .transitions import VehicleEvents
 
+UTC_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 COMMAND_CHECK_DELAYS: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 10, 15, 30, 60, 120, 240, 600, 1200))
 """Delays between checks of a command while the stream is down. Vendors take up to half an hour."""
 
@@ -58,6 +60,8 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         self._command_lock = asyncio.Lock()
         self.data = record
         self.events = VehicleEvents(self._async_on_outcome)
+        self.requested_settings: tuple[SmartChargingSettings | None, datetime] = (None, UTC_EPOCH)
+        """Settings of smart charging to show until they are reported, but no longer than until this time."""
 
     @property
     def entry(self) -> ConfigEntry[Any]:
@@ -90,8 +94,16 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         """Set the record. One of the same revision doesn't know of a command that was sent since."""
         if record.revision == self.data.revision:
             record = replace(record, command=self.data.command)
+        if record.vehicle.smart_charging == self.requested_settings[0]:
+            self.requested_settings = (None, UTC_EPOCH)
         if record != self.data:
             self.async_set_updated_data(record)
+
+    @callback
+    def async_show_settings(self, settings: SmartChargingSettings, until: datetime) -> None:
+        """Show settings of smart charging that Enode has accepted, until a record has them."""
+        self.requested_settings = (settings, until)
+        self.async_update_listeners()
 
     async def async_send_charging_command(self, kind: CommandKind) -> Command:
         """Start or stop charging. Returns when the command is sent. Commands to one vehicle are sent one by one.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from relay.kit.timestamps import format_timestamp
 from relay.vehicles.display_name import select_display_members
@@ -47,11 +47,28 @@ class EnergyRecord(TypedDict):
     discharged_kwh: float
 
 
+class SmartChargingPlanRecord(TypedDict):
+    """When charging stops and starts again by the plan, and what it costs with and without the plan."""
+
+    stop_at: str | None
+    start_at: str | None
+    estimated_finish_at: str | None
+    ended_at: str | None
+    currency: str | None
+    cost: float | None
+    cost_without_plan: float | None
+
+
 class SmartChargingRecord(TypedDict):
-    """Enode's smart charging state of the vehicle, with Enode's name for it."""
+    """Enode's smart charging state of the vehicle, with Enode's name for it. `plan`: the current one, if there is one.
+
+    `overridden` is there while the vehicle charges regardless of the plan.
+    """
 
     state: str
     since: str | None
+    plan: NotRequired[SmartChargingPlanRecord]
+    overridden: NotRequired[bool]
 
 
 class InterventionRecord(TypedDict):
@@ -145,5 +162,13 @@ def render_command_record(row: Mapping[str, Any]) -> CommandRecord:
 def _render_smart_charging(stored: Mapping[str, Any] | None) -> SmartChargingRecord | None:
     if stored is None:
         return None
-    since = stored["since"]
-    return {"state": stored["state"], "since": since and format_timestamp(datetime.fromisoformat(since))}
+    since, plan = stored["since"], stored.get("plan")
+    record: SmartChargingRecord = {
+        "state": stored["state"],
+        "since": since and format_timestamp(datetime.fromisoformat(since)),
+    }
+    if plan:
+        record["plan"] = plan
+    if stored.get("is_overridden"):
+        record["overridden"] = True
+    return record

@@ -72,6 +72,8 @@ class ControlDouble:
     _json: Callable[..., web.Response]
 
     def __init__(self) -> None:
+        self.settings: dict[str, Any] = {"enabled": False, "ready_by": None, "minimum_level": 0}
+        """Of smart charging."""
         self.sessions: list[dict[str, Any]] = []
         """Newest first."""
 
@@ -79,6 +81,8 @@ class ControlDouble:
         app.router.add_post("/api/ha/v2/vehicles/{id}/max-current", self._max_current)
         app.router.add_post("/api/ha/v2/commands/{id}/cancel", self._cancel)
         app.router.add_get("/api/ha/v2/vehicles/{id}/sessions", self._sessions)
+        app.router.add_put("/api/ha/v2/vehicles/{id}/smart-charging", self._smart_charging)
+        app.router.add_route("*", "/api/ha/v2/vehicles/{id}/smart-charging/override", self._accept("override"))
         app.router.add_put("/api/ha/v2/electricity-rate", self._accept("electricity_rate"))
         app.router.add_post("/api/ha/charging/{id}/odometer", self._accept("odometer"))
         app.router.add_post("/api/user/link-vehicle", self._link_vehicle)
@@ -107,6 +111,12 @@ class ControlDouble:
         start = int(request.query.get("before", "0"))
         rest = len(sessions) > start + 2
         return self._json({"sessions": sessions[start : start + 2], "next_before": str(start + 2) if rest else None})
+
+    async def _smart_charging(self, request: web.Request) -> web.Response:
+        if refusal := await self._check_request(request, "smart_charging"):
+            return refusal
+        self.settings |= self.requests[-1].body
+        return self._json(self.settings)
 
     async def _link_vehicle(self, request: web.Request) -> web.Response:
         body = self.relink_response | {"link_id": "l1"}

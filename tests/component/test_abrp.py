@@ -1,4 +1,4 @@
-"""Telemetry to A Better Routeplanner: its token, what is sent, and what a user is told when it fails."""
+"""Telemetry to A Better Routeplanner: its token, what is sent, and the error that a user gets when it fails."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The actions: which vehicles a target means, what the relay gets, and what a user is told when it fails."""
+"""The actions: which vehicles a target means, what the relay gets, and the error that a user gets when it fails."""
 
 import asyncio
 from datetime import UTC, datetime

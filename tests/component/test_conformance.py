@@ -15,6 +15,7 @@ from homeassistant.const import Platform
 from custom_components import evconduit
 from custom_components.evconduit.binary_sensor import BINARY_SENSORS
 from custom_components.evconduit.button import BUTTONS
+from custom_components.evconduit.calendar import CALENDARS
 from custom_components.evconduit.config_flow import ERROR_KEYS, EVConduitConfigFlow
 from custom_components.evconduit.device_tracker import TRACKERS
 from custom_components.evconduit.error_messages import TRANSLATION_KEYS
@@ -22,16 +23,19 @@ from custom_components.evconduit.event import EVENTS
 from custom_components.evconduit.number import NUMBERS
 from custom_components.evconduit.sensor import SENSORS
 from custom_components.evconduit.switch import SWITCHES
+from custom_components.evconduit.time import TIMES
 
 FOLDER = Path(evconduit.__file__).parent
 DESCRIPTIONS = {
     Platform.BINARY_SENSOR: BINARY_SENSORS,
     Platform.BUTTON: BUTTONS,
+    Platform.CALENDAR: CALENDARS,
     Platform.DEVICE_TRACKER: TRACKERS,
     Platform.EVENT: EVENTS,
     Platform.NUMBER: NUMBERS,
     Platform.SENSOR: SENSORS,
     Platform.SWITCH: SWITCHES,
+    Platform.TIME: TIMES,
 }
 ROWS = [(platform, row) for platform, rows in DESCRIPTIONS.items() for row in rows]
 
@@ -73,14 +77,16 @@ def test_entity_keys_are_unchanged():
     assert {platform: [row.key for row in rows] for platform, rows in DESCRIPTIONS.items()} == {
         Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable"],
         Platform.BUTTON: ["refresh", "cancel_command"],
+        Platform.CALENDAR: ["charging_sessions"],
         Platform.DEVICE_TRACKER: ["location"],
         Platform.EVENT: ["charging", "command"],
-        Platform.NUMBER: ["max_current"],
+        Platform.NUMBER: ["max_current", "minimum_level"],
         Platform.SENSOR: [
             *("battery_level", "range", "charging_state", "charge_power", "charge_time_remaining", "charge_limit"),
             *("battery_capacity", "odometer", "last_seen"),
         ],
-        Platform.SWITCH: ["charging"],
+        Platform.SWITCH: ["charging", "smart_charging", "charge_now"],
+        Platform.TIME: ["ready_by"],
     }
     assert set(DESCRIPTIONS) == set(evconduit.PLATFORMS)
 

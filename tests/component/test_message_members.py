@@ -1,6 +1,6 @@
 """Each member of the relay's messages is read from its own key, and missing ones have their promised default."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
 import pytest
@@ -21,6 +21,8 @@ from custom_components.evconduit.client import (
     JsonReader,
     LinkState,
     PowerDeliveryState,
+    SmartChargingSettings,
+    SmartChargingStatus,
     Snapshot,
     Transition,
     Vehicle,
@@ -51,6 +53,7 @@ EMPTY_VEHICLE = Vehicle(
     ),
     location=Location(latitude=None, longitude=None),
     odometer=None,
+    smart_charging=SmartChargingSettings(is_enabled=None, ready_by=None, minimum_level=None),
     capabilities=Capabilities(
         charge_state=NONE,
         location=NONE,
@@ -83,6 +86,7 @@ VEHICLE: JsonObject = {
     },
     "location": {"latitude": -7.5, "longitude": 8.5, "id": "home"},
     "odometer": {"distance": 9},
+    "smartChargingPolicy": {"isEnabled": True, "deadline": "07:30", "minimumChargeLimit": 20},
     "capabilities": {
         "chargeState": {"isCapable": True, "interventionIds": ["a"]},
         "location": {"isCapable": False, "interventionIds": ["b", "c"]},
@@ -113,6 +117,7 @@ PARSED_VEHICLE = Vehicle(
     ),
     location=Location(latitude=-7.5, longitude=8.5),
     odometer=9,
+    smart_charging=SmartChargingSettings(is_enabled=True, ready_by=time(7, 30), minimum_level=20),
     capabilities=Capabilities(
         charge_state=Capability(is_capable=True, intervention_ids=("a",)),
         location=Capability(is_capable=False, intervention_ids=("b", "c")),
@@ -151,7 +156,14 @@ ACCOUNT: JsonObject = {
     "language": "nl",
 }
 INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text", "agent": "User"}
+SMART_CHARGING: JsonObject = {
+    "state": "PLAN:EXECUTING:STOPPED",
+    "since": "2026-11-20T18:00:00Z",
+    "plan": {"start_at": "2026-11-21T01:00:00Z", "estimated_finish_at": "2026-11-21T05:00:00Z", "ended_at": None},
+    "overridden": True,
+}
 RECORD: JsonObject = {
+    "smart_charging": SMART_CHARGING,
     "id": "v1",
     "revision": 7,
     "link": {"state": "broken"},
@@ -188,6 +200,9 @@ def test_members_of_a_command(members: JsonObject, expected: Command):
     assert Command.parse(JsonReader(members)) == expected
 
 
+NO_SMART_CHARGING = SmartChargingStatus(state=None, starts_at=None, finishes_at=None, is_overridden=False)
+
+
 def test_members_of_a_record():
     assert parse_record(RECORD) == VehicleRecord(
         id="v1",
@@ -195,13 +210,40 @@ def test_members_of_a_record():
         link_state=LinkState.BROKEN,
         vehicle=PARSED_VEHICLE,
         command=PARSED_COMMAND,
+        smart_charging=SmartChargingStatus(
+            state="PLAN:EXECUTING:STOPPED",
+            starts_at=datetime(2026, 11, 21, 1, tzinfo=UTC),
+            finishes_at=datetime(2026, 11, 21, 5, tzinfo=UTC),
+            is_overridden=True,
+        ),
         interventions=(Intervention(id="i1", title="Title", description="Text", agent="User"),),
         raw={},
     )
     assert parse_record(RECORD).raw == RECORD
     assert parse_record({"id": "v1", "revision": 0}) == VehicleRecord(
-        id="v1", revision=0, link_state=None, vehicle=EMPTY_VEHICLE, command=None, interventions=(), raw={}
+        id="v1",
+        revision=0,
+        link_state=None,
+        vehicle=EMPTY_VEHICLE,
+        command=None,
+        smart_charging=NO_SMART_CHARGING,
+        interventions=(),
+        raw={},
     )
+
+
+@pytest.mark.parametrize(
+    ("deadline", "expected"),
+    [("24:00", time(0)), ("00:00", time(0)), ("23:59", time(23, 59)), ("25:00", None), ("", None), (7, None)],
+)
+def test_deadline_is_a_time_of_day(deadline: str | int, expected: time | None):
+    assert SmartChargingSettings.parse_policy(JsonReader({"deadline": deadline})).ready_by == expected
+    assert SmartChargingSettings.parse(JsonReader({"ready_by": deadline})).ready_by == expected
+
+
+def test_plan_that_has_ended_has_no_times():
+    ended = {"plan": SMART_CHARGING["plan"] | {"ended_at": "2026-11-21T05:00:00Z"}}
+    assert SmartChargingStatus.parse(JsonReader(ended)) == NO_SMART_CHARGING
 
 
 def test_members_of_an_account():

@@ -29,7 +29,8 @@ async def test_entities(
     snapshot: SnapshotAssertion,
 ):
     """A Tesla with all capabilities, a Hyundai without data, and a Renault that only reports."""
-    relay.account["relay"]["features"] = ["charging", "stream", "refresh", "cancel", "max_current"]
+    features = ["charging", "stream", "refresh", "cancel", "max_current", "sessions", "smart_charging"]
+    relay.account["relay"]["features"] = features
     capable = {"isCapable": True, "interventionIds": []}
     capabilities = {"setMaxCurrent": capable, "smartCharging": capable}
     relay.records[TESLA] = make_record(TESLA, vehicle={"capabilities": capabilities})

@@ -278,6 +278,26 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=("tests/component/test_actions.py",),
     ),
     ModuleRow(
+        modules=(
+            "custom_components/evconduit/calendar.py",
+            "custom_components/evconduit/client/smart_charging.py",
+            "custom_components/evconduit/smart_charging.py",
+        ),
+        tests=(
+            "tests/component/test_calendar.py",
+            "tests/component/test_message_members.py",
+            "tests/component/test_smart_charging.py",
+        ),
+    ),
+    ModuleRow(
+        modules=(
+            "relay/usecases/smart_charging/charging_location.py",
+            "relay/usecases/smart_charging/smart_charging_routes.py",
+            "relay/vehicles/smart_charging.py",
+        ),
+        tests=("tests/relay/usecases/smart_charging", "tests/relay/usecases/events/test_apply_corrections.py"),
+    ),
+    ModuleRow(
         modules=("custom_components/evconduit/abrp.py", "custom_components/evconduit/abrp_flow.py"),
         tests=("tests/component/test_abrp.py",),
     ),

@@ -2,7 +2,15 @@
 
 from .client import RelayClient
 from .clock import RelayClock
-from .control import ChargingSession, cancel_command, iter_sessions, set_max_current, set_odometer
+from .control import (
+    ChargingSession,
+    cancel_command,
+    iter_sessions,
+    set_max_current,
+    set_odometer,
+    set_override,
+    set_smart_charging,
+)
 from .cursor import is_at_or_before, split_cursor
 from .endpoint import Endpoint, EndpointState
 from .errors import (
@@ -12,6 +20,7 @@ from .errors import (
     EndpointRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
+    HomeRequiredError,
     NotBrokenError,
     NotFoundError,
     NoTlsError,
@@ -42,6 +51,7 @@ from .models import (
 )
 from .oauth import CLIENT_ID, SCOPE, find_authorize_url, find_relay, get_token_url, revoke_token
 from .responses import RELAY_HEADER, parse_retry_after
+from .smart_charging import SmartChargingSettings, SmartChargingStatus
 from .stream import Message, ReceivedMessage, RelayStream, StreamClosed
 from .url import has_scheme, list_relay_urls, parse_relay_url
 from .vehicle import Capabilities, Capability, PowerDeliveryState, Vehicle
@@ -67,6 +77,7 @@ __all__ = [
     "EndpointState",
     "EnodeUnavailableError",
     "ForbiddenError",
+    "HomeRequiredError",
     "Intervention",
     "Json",
     "JsonObject",
@@ -89,6 +100,8 @@ __all__ = [
     "RelayError",
     "RelayStream",
     "SignatureError",
+    "SmartChargingSettings",
+    "SmartChargingStatus",
     "Snapshot",
     "StreamClosed",
     "TimestampError",
@@ -115,6 +128,8 @@ __all__ = [
     "revoke_token",
     "set_max_current",
     "set_odometer",
+    "set_override",
+    "set_smart_charging",
     "split_cursor",
     "verify_signature",
 ]

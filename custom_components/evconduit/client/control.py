@@ -12,6 +12,7 @@ from .client import COMMAND_TIMEOUT, RelayClient
 from .json_reader import JsonObject, JsonReader
 from .models import Command
 from .responses import translate_errors
+from .smart_charging import SmartChargingSettings
 
 MAX_SESSIONS_PER_PAGE: Final = 200
 CLASSIC_PATH: Final = ("..", "charging")
@@ -96,3 +97,18 @@ async def cancel_command(client: RelayClient, command_id: str) -> Command:
 async def set_odometer(client: RelayClient, vehicle_id: str, kilometers: float) -> None:
     """Store the odometer with the vehicle's newest session. Raises NotFoundError if it has none."""
     await client.request_json("POST", *CLASSIC_PATH, vehicle_id, "odometer", json={"odometer_km": kilometers})
+
+
+async def set_smart_charging(client: RelayClient, vehicle_id: str, changes: JsonObject) -> SmartChargingSettings:
+    """Change `enabled`, `ready_by`, `minimum_level` and `time_zone`, and return all settings. Costs one call.
+
+    Raises HomeRequiredError if the account has no home location.
+    """
+    path = ("vehicles", vehicle_id, "smart-charging")
+    return SmartChargingSettings.parse(await client.request_json("PUT", *path, timeout=COMMAND_TIMEOUT, json=changes))
+
+
+async def set_override(client: RelayClient, vehicle_id: str, *, is_active: bool) -> None:
+    """Charge now regardless of the plan, or return to it. Costs one call."""
+    path = ("vehicles", vehicle_id, "smart-charging", "override")
+    await client.request_json("POST" if is_active else "DELETE", *path, timeout=COMMAND_TIMEOUT)

@@ -11,6 +11,7 @@
     ├── NotFoundError              the account has nothing with this id (any more): remove it
     ├── EndpointRefusedError       the relay won't POST to this address: register another one
     ├── NotBrokenError             the link works: nothing to repair
+    ├── HomeRequiredError          the account has no home location: set one
     ├── CommandRefusedError        the vehicle refused: show its reason
     └── TryAgainError              temporary: retry, not before `retry_after`
         ├── AccountDisabledError   the operator disabled the account: no credential works until it is enabled
@@ -73,6 +74,10 @@ class EndpointRefusedError(RelayError):
 
 class NotBrokenError(RelayError):
     """The vehicle's link works: there is nothing to link again."""
+
+
+class HomeRequiredError(RelayError):
+    """Smart charging needs a home location, and the account has none."""
 
 
 class CommandRefusedError(RelayError):

@@ -11,6 +11,7 @@ from typing import Self
 
 from .intervention import Intervention
 from .json_reader import JsonObject, JsonReader
+from .smart_charging import SmartChargingStatus
 from .vehicle import Vehicle
 
 
@@ -107,6 +108,7 @@ class VehicleRecord:
     link_state: LinkState | None
     vehicle: Vehicle
     command: Command | None
+    smart_charging: SmartChargingStatus
     interventions: tuple[Intervention, ...]
     raw: JsonObject = field(compare=False, repr=False)
 
@@ -120,6 +122,7 @@ class VehicleRecord:
             link_state=reader.get_object("link").get_enum("state", LinkState),
             vehicle=Vehicle.parse(reader.get_object("vehicle")),
             command=Command.parse(command) if command.values else None,
+            smart_charging=SmartChargingStatus.parse(reader.get_object("smart_charging")),
             interventions=Intervention.parse_all(reader.values.get("interventions")),
             raw=reader.values,
         )

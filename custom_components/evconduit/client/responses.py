@@ -17,6 +17,7 @@ from .errors import (
     EndpointRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
+    HomeRequiredError,
     NotBrokenError,
     NotFoundError,
     NoTlsError,
@@ -130,6 +131,7 @@ ERROR_FACTORIES_BY_TYPE: dict[str, Callable[[JsonReader, timedelta | None], Rela
     "command-refused": lambda problem, _: CommandRefusedError(_parse_reason(problem)),
     "endpoint-refused": lambda _, __: EndpointRefusedError("the relay does not POST to such an address"),
     "not-sent": lambda _, wait: NotSentError("the command is not sent yet", retry_after=wait),
+    "home-required": lambda _, __: HomeRequiredError("the account has no home location"),
     "not-broken": lambda _, __: NotBrokenError("the link is not broken"),
     "enode-unavailable": lambda problem, wait: EnodeUnavailableError(
         "Enode does not answer", retry_after=wait, command=_parse_command(problem)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Self
 
 from .json_reader import JsonReader
+from .smart_charging import SmartChargingSettings
 
 
 class PowerDeliveryState(StrEnum):
@@ -148,6 +149,7 @@ class Vehicle:
     charge_state: ChargeState
     location: Location
     odometer: float | None
+    smart_charging: SmartChargingSettings
     capabilities: Capabilities
 
     @classmethod
@@ -161,5 +163,6 @@ class Vehicle:
             charge_state=ChargeState.parse(reader.get_object("chargeState")),
             location=Location.parse(reader.get_object("location")),
             odometer=reader.get_object("odometer").get_number("distance"),
+            smart_charging=SmartChargingSettings.parse_policy(reader.get_object("smartChargingPolicy")),
             capabilities=Capabilities.parse(reader.get_object("capabilities")),
         )

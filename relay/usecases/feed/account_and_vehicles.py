@@ -29,6 +29,7 @@ FEATURES = (
     "webhook",
     "sessions",
     "max_current",
+    "smart_charging",
     "cancel",
     "refresh",
     "relink",
