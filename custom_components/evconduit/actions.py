@@ -196,6 +196,8 @@ async def _async_request[T](hass: HomeAssistant, entry: EVConduitConfigEntry, re
     except RelayError as err:
         if isinstance(err, UnauthorizedError):
             entry.async_start_reauth(hass)
+        if err.is_invalid_request:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="invalid_request") from err
         raise create_command_error(err) from err
 
 

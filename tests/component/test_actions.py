@@ -352,6 +352,16 @@ async def test_link_page_is_returned_and_opens_only_in_a_browser(
         await call_action(hass, "link_vehicle")
 
 
+async def test_value_that_the_relay_does_not_accept_is_named_as_the_cause(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
+    await setup_entry()
+    problem = Problem(422, "invalid-request", {"vendors": ["TESLA"]})
+    with relay.failing("link_vehicle", with_=problem), pytest.raises(HomeAssistantError) as error:
+        await call_action(hass, "link_vehicle", {"vendor": "Teslaa"})
+    assert error.value.translation_key == "invalid_request"
+
+
 @pytest.mark.parametrize(
     ("name", "data", "route", "target"),
     [

@@ -34,7 +34,12 @@ from .models import Command, CommandReason
 
 
 class RelayError(Exception):
-    """Base class; raised itself for a bug in the relay or in this client."""
+    """Base class; raised itself for a bug in the relay or in this client.
+
+    `is_invalid_request`: the relay doesn't accept a value. It's no bug if a user entered that.
+    """
+
+    is_invalid_request = False
 
 
 class UnauthorizedError(RelayError):

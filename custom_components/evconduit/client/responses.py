@@ -146,7 +146,9 @@ def _create_error(status: int, problem: JsonReader, wait: timedelta | None) -> R
     message = f"status {status} {slug}".rstrip()
     if error := TRANSIENT_ERRORS_BY_STATUS.get(status):
         return error(message, retry_after=wait)
-    return ERRORS_BY_STATUS.get(status, RelayError)(message)
+    created = ERRORS_BY_STATUS.get(status, RelayError)(message)
+    created.is_invalid_request = slug == "invalid-request"
+    return created
 
 
 def _parse_reason(problem: JsonReader) -> CommandReason:
