@@ -51,6 +51,7 @@ from relay.usecases.feed import stream_events
 from relay.usecases.linking import link_vehicle, poll_link_result, relink_vehicle, unlink_vehicles
 from relay.usecases.oauth import client_routes
 from relay.usecases.operations.webhook_secret import list_accepted_secrets
+from relay.usecases.smart_charging import smart_charging_routes
 from relay.usecases.vehicles import identify_vehicle, refresh_vehicle, select_served_vehicles
 from relay.worker import build_worker_loops
 
@@ -68,6 +69,7 @@ ROUTERS = (
     set_language.router,
     stream_events.router,
     command_routes.router,
+    smart_charging_routes.router,
     register_endpoint.router,
     identify_vehicle.router,
     refresh_vehicle.router,

@@ -5,8 +5,11 @@ from typing import Final
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_TOKEN, CONF_URL, Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.typing import ConfigType
 
+from .actions import async_setup_actions
 from .classic_entry import (
     ClassicEntry,
     async_mark_pending,
@@ -16,6 +19,7 @@ from .classic_entry import (
 )
 from .classic_issue import async_create_migration_issue, async_delete_migration_issue
 from .classic_migration import async_merge_classic_entries
+from .const import DOMAIN
 from .credentials import (
     async_refresh_for_removal,
     async_revoke_tokens,
@@ -31,11 +35,23 @@ from .webhook_registration import async_remove_webhook
 PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
+    Platform.CALENDAR,
     Platform.DEVICE_TRACKER,
     Platform.EVENT,
+    Platform.NUMBER,
     Platform.SENSOR,
     Platform.SWITCH,
+    Platform.TIME,
 )
+
+
+CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
+    """Register the actions."""
+    async_setup_actions(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:

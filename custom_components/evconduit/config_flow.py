@@ -4,13 +4,23 @@ from typing import Any, Final, override
 from uuid import uuid4
 
 import voluptuous as vol
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntry, ConfigFlowResult
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntry,
+    ConfigFlowResult,
+    ConfigSubentryFlow,
+)
 from homeassistant.const import CONF_API_KEY, CONF_TOKEN, CONF_URL
+from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.config_entry_oauth2_flow import AbstractOAuth2FlowHandler
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
 
+from .abrp import SUBENTRY_TYPE as ABRP_SUBENTRY_TYPE
+from .abrp_flow import AbrpSubentryFlow
 from .classic_entry import is_classic_entry, is_pending_entry
 from .client import (
     Account,
@@ -82,6 +92,13 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         self._installation = ""
         self._placeholders: dict[str, str] = {}
         """Of the error that is shown."""
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(cls, config_entry: ConfigEntry[Any]) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return the dialogs of what an entry can have several of."""
+        return {ABRP_SUBENTRY_TYPE: AbrpSubentryFlow}
 
     @property
     @override

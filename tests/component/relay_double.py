@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from control_double import ControlDouble, get_seq, make_command, make_transition
 from relay_messages import (
     ACCOUNT_ID,
     CODE,
@@ -32,12 +33,9 @@ from relay_messages import (
     Problem,
     Request,
     get_all_ids,
-    get_seq,
     make_account,
-    make_command,
     make_enode_vehicle,
     make_record,
-    make_transition,
     sign_headers,
 )
 
@@ -66,11 +64,12 @@ __all__ = [
 ]
 
 
-class RelayDouble:
+class RelayDouble(ControlDouble):
     """The double. Tests set its public state and send messages on its streams."""
 
     def __init__(self, *, path: str = "") -> None:
         """`path`: the path of the address below which it is served, as by a reverse proxy."""
+        super().__init__()
         self._path = path
         self.account = make_account()
         self.records: dict[str, dict[str, Any]] = {}
@@ -127,6 +126,7 @@ class RelayDouble:
         app.router.add_get("/api/ha/v2/vehicles/{id}/energy-hours", self._energy_hours)
         app.router.add_post("/api/ha/v2/vehicles/{id}/charging", self._charging)
         app.router.add_get("/api/ha/v2/commands/{id}", self._command)
+        self.add_control_routes(app)
         app.router.add_patch("/api/ha/v2/account", self._patch_account)
         app.router.add_post("/api/ha/v2/vehicles/{id}/relink", self._relink)
         app.router.add_post("/api/ha/v2/vehicles/{id}/refresh", self._refresh)

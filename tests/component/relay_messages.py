@@ -5,17 +5,16 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from control_double import TESLA
 
 KEY = "evc_" + "k" * 43
 OTHER_KEY = "evc_" + "o" * 43
 CODE = "evo_code"
 ACCOUNT_ID = "5b1f6f0e-8f5e-4d3c-9a2b-1c0d9e8f7a6b"
-TESLA = "a1f0c2d4-0000-4000-8000-000000000001"
 HYUNDAI = "a1f0c2d4-0000-4000-8000-000000000002"
 RENAULT = "a1f0c2d4-0000-4000-8000-000000000003"
 FIXTURE_NAMES = {TESLA: "tesla", HYUNDAI: "hyundai", RENAULT: "renault"}
@@ -74,30 +73,6 @@ def make_record(
 def get_all_ids(record: dict[str, Any]) -> list[str]:
     """Return the relay's id of a record, Enode's, and those that Enode had before."""
     return [record["id"], record["vehicle"].get("id"), *record.get("former_ids", [])]
-
-
-def make_command(vehicle_id: str = TESLA, kind: str = "STOP", state: str = "pending", **changes: Any) -> dict[str, Any]:
-    return {
-        "id": "c0000000-0000-4000-8000-000000000001",
-        "vehicle_id": vehicle_id,
-        "kind": kind,
-        "state": state,
-        "reason": None,
-        "requested_at": "2026-11-20T18:05:00.000Z",
-        "settled_at": None,
-    } | changes
-
-
-def make_transition(
-    kind: str, vehicle_id: str = TESLA, *, age: timedelta = timedelta(0), **changes: Any
-) -> dict[str, Any]:
-    """Return a transition that occurred, and was stored by the relay, `age` ago."""
-    at = (datetime.now(UTC) - age).isoformat()
-    return {"vehicle_id": vehicle_id, "type": kind, "occurred_at": at, "recorded_at": at, "replayed": False} | changes
-
-
-def get_seq(cursor: str) -> int:
-    return int(cursor.partition(".")[2])
 
 
 @dataclass

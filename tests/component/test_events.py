@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from control_double import make_transition
 from freezegun.api import FrozenDateTimeFactory
 from helpers import MINUTE, SetupEntry, advance_time, get_state, wait_until
 from homeassistant.const import ATTR_ENTITY_ID, EVENT_STATE_CHANGED, SERVICE_TURN_OFF, STATE_UNKNOWN
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
-from relay_double import HYUNDAI, TESLA, Problem, RelayDouble, make_account, make_command, make_record, make_transition
+from relay_double import HYUNDAI, TESLA, Problem, RelayDouble, make_account, make_command, make_record
 
 from custom_components.evconduit import vehicle_coordinator
 from custom_components.evconduit.command_events import EVENT_COMMAND_FAILED

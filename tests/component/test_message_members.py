@@ -1,6 +1,6 @@
 """Each member of the relay's messages is read from its own key, and missing ones have their promised default."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
 import pytest
@@ -24,6 +24,8 @@ from custom_components.evconduit.client import (
     JsonReader,
     LinkState,
     PowerDeliveryState,
+    SmartChargingSettings,
+    SmartChargingStatus,
     Snapshot,
     TotalCost,
     Transition,
@@ -57,6 +59,7 @@ EMPTY_VEHICLE = Vehicle(
     location=Location(latitude=None, longitude=None, updated_at=None),
     odometer=None,
     odometer_updated_at=None,
+    smart_charging=SmartChargingSettings(is_enabled=None, ready_by=None, minimum_level=None),
     capabilities=Capabilities(
         charge_state=NONE,
         location=NONE,
@@ -89,6 +92,7 @@ VEHICLE: JsonObject = {
     },
     "location": {"latitude": -7.5, "longitude": 8.5, "id": "home", "lastUpdated": "2026-11-20T16:00:00Z"},
     "odometer": {"distance": 9, "lastUpdated": "2026-11-20T15:00:00Z"},
+    "smartChargingPolicy": {"isEnabled": True, "deadline": "07:30", "minimumChargeLimit": 20},
     "capabilities": {
         "chargeState": {"isCapable": True, "interventionIds": ["a"]},
         "location": {"isCapable": False, "interventionIds": ["b", "c"]},
@@ -121,6 +125,7 @@ PARSED_VEHICLE = Vehicle(
     location=Location(latitude=-7.5, longitude=8.5, updated_at=datetime(2026, 11, 20, 16, tzinfo=UTC)),
     odometer=9,
     odometer_updated_at=datetime(2026, 11, 20, 15, tzinfo=UTC),
+    smart_charging=SmartChargingSettings(is_enabled=True, ready_by=time(7, 30), minimum_level=20),
     capabilities=Capabilities(
         charge_state=Capability(is_capable=True, intervention_ids=("a",)),
         location=Capability(is_capable=False, intervention_ids=("b", "c")),
@@ -162,6 +167,8 @@ ACCOUNT: JsonObject = {
 INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text", "agent": "User"}
 SESSION: JsonObject = {
     "id": "s1",
+    "vehicle_id": "v1",
+    "kind": "charge",
     "started_at": "2026-11-20T16:00:00Z",
     "ended_at": "2026-11-20T17:00:00Z",
     "energy_kwh": 8.5,
@@ -174,6 +181,8 @@ SESSION: JsonObject = {
 }
 PARSED_SESSION = ChargingSession(
     id="s1",
+    vehicle_id="v1",
+    kind="charge",
     started_at=datetime(2026, 11, 20, 16, tzinfo=UTC),
     ended_at=datetime(2026, 11, 20, 17, tzinfo=UTC),
     energy_kwh=8.5,
@@ -184,8 +193,16 @@ PARSED_SESSION = ChargingSession(
     longitude=5.5,
     cost=2.125,
     currency="EUR",
+    raw=SESSION,
 )
+SMART_CHARGING: JsonObject = {
+    "state": "PLAN:EXECUTING:STOPPED",
+    "since": "2026-11-20T18:00:00Z",
+    "plan": {"start_at": "2026-11-21T01:00:00Z", "estimated_finish_at": "2026-11-21T05:00:00Z", "ended_at": None},
+    "overridden": True,
+}
 RECORD: JsonObject = {
+    "smart_charging": SMART_CHARGING,
     "id": "v1",
     "revision": 7,
     "link": {"state": "broken", "since": "2026-11-19T18:00:00Z"},
@@ -230,6 +247,9 @@ def test_members_of_a_command(members: JsonObject, expected: Command):
     assert Command.parse(JsonReader(members)) == expected
 
 
+NO_SMART_CHARGING = SmartChargingStatus(state=None, starts_at=None, finishes_at=None, is_overridden=False)
+
+
 def test_members_of_a_record():
     assert parse_record(RECORD) == VehicleRecord(
         id="v1",
@@ -247,6 +267,12 @@ def test_members_of_a_record():
         current_session=None,
         last_session=PARSED_SESSION,
         command=PARSED_COMMAND,
+        smart_charging=SmartChargingStatus(
+            state="PLAN:EXECUTING:STOPPED",
+            starts_at=datetime(2026, 11, 21, 1, tzinfo=UTC),
+            finishes_at=datetime(2026, 11, 21, 5, tzinfo=UTC),
+            is_overridden=True,
+        ),
         interventions=(Intervention(id="i1", title="Title", description="Text", agent="User"),),
         raw={},
     )
@@ -259,12 +285,27 @@ def test_members_of_a_record():
         vehicle=EMPTY_VEHICLE,
         corrections=(),
         command=None,
+        smart_charging=NO_SMART_CHARGING,
         interventions=(),
         energy=None,
         current_session=None,
         last_session=None,
         raw={},
     )
+
+
+@pytest.mark.parametrize(
+    ("deadline", "expected"),
+    [("24:00", time(0)), ("00:00", time(0)), ("23:59", time(23, 59)), ("25:00", None), ("", None), (7, None)],
+)
+def test_deadline_is_a_time_of_day(deadline: str | int, expected: time | None):
+    assert SmartChargingSettings.parse_policy(JsonReader({"deadline": deadline})).ready_by == expected
+    assert SmartChargingSettings.parse(JsonReader({"ready_by": deadline})).ready_by == expected
+
+
+def test_plan_that_has_ended_has_no_times():
+    ended = {"plan": SMART_CHARGING["plan"] | {"ended_at": "2026-11-21T05:00:00Z"}}
+    assert SmartChargingStatus.parse(JsonReader(ended)) == NO_SMART_CHARGING
 
 
 def test_members_of_an_account():

@@ -270,6 +270,46 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=("tests/component/test_classic_entities.py", "tests/component/test_classic_vehicles.py"),
     ),
     ModuleRow(
+        modules=(
+            "custom_components/evconduit/command_events.py",
+            "custom_components/evconduit/logbook.py",
+            "custom_components/evconduit/transitions.py",
+        ),
+        tests=("tests/component/test_events.py",),
+    ),
+    ModuleRow(
+        modules=(
+            "custom_components/evconduit/action_targets.py",
+            "custom_components/evconduit/client/control.py",
+            "custom_components/evconduit/session_rows.py",
+        ),
+        tests=("tests/component/test_actions.py",),
+    ),
+    ModuleRow(
+        modules=(
+            "custom_components/evconduit/calendar.py",
+            "custom_components/evconduit/client/smart_charging.py",
+            "custom_components/evconduit/smart_charging.py",
+        ),
+        tests=(
+            "tests/component/test_calendar.py",
+            "tests/component/test_message_members.py",
+            "tests/component/test_smart_charging.py",
+        ),
+    ),
+    ModuleRow(
+        modules=(
+            "relay/usecases/smart_charging/charging_location.py",
+            "relay/usecases/smart_charging/smart_charging_routes.py",
+            "relay/vehicles/smart_charging.py",
+        ),
+        tests=("tests/relay/usecases/smart_charging", "tests/relay/usecases/events/test_apply_corrections.py"),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/abrp.py", "custom_components/evconduit/abrp_flow.py"),
+        tests=("tests/component/test_abrp.py",),
+    ),
+    ModuleRow(
         modules=("custom_components/evconduit/record_order.py",),
         tests=("tests/component/test_record_order.py",),
     ),

@@ -12,6 +12,7 @@ from .endpoint import Endpoint
 from .energy import EnergyHourPage
 from .errors import NotFoundError, UnauthorizedError, UnsupportedRelayError
 from .json_reader import JsonObject, JsonReader, MalformedError
+from .link_page import LinkPage, parse_page_url
 from .models import Account, Command, CommandKind, Snapshot
 from .responses import RELAY_HEADER, parse_json_object, raise_for_problem, translate_errors
 
@@ -30,6 +31,10 @@ STREAM_HEADERS: Final = {
     "Accept-Encoding": "identity",  # a proxy that compresses would delay messages
     "Cache-Control": "no-cache",
 }
+
+
+USER_PATH: Final = ("..", "..", "user")
+"""From the routes of API v2 to those of the account."""
 
 
 class RelayClient:
@@ -114,10 +119,21 @@ class RelayClient:
         """
         with translate_errors():
             body = await self._request_json("POST", "vehicles", vehicle_id, "relink", timeout=COMMAND_TIMEOUT)
-            url = body.require_str("url")
-            if not url.startswith(("https://", "http://")):
-                raise MalformedError("url")  # the user's browser opens it: never a javascript: URL
-            return url
+            return parse_page_url(body)
+
+    async def create_link_page(self, vendor: str | None = None) -> LinkPage:
+        """Create a single-use page where the user links vehicles, of `vendor` or of any. Costs no call."""
+        with translate_errors():
+            body: JsonObject = {"vendor": vendor} if vendor else {}
+            return LinkPage.parse(
+                await self._request_json("POST", *USER_PATH, "link-vehicle", timeout=COMMAND_TIMEOUT, json=body)
+            )
+
+    async def set_electricity_rate(self, cost_per_kwh: float, currency: str) -> None:
+        """Set the price of a kWh that is charged from now on. Costs no call."""
+        with translate_errors():
+            body: JsonObject = {"cost_per_kwh": cost_per_kwh, "currency": currency}
+            await self._request_json("PUT", "electricity-rate", json=body)
 
     async def get_energy_hours(
         self, vehicle_id: str, *, since: str | None = None, from_: str | None = None

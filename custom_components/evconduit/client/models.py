@@ -12,6 +12,7 @@ from typing import Self
 from .energy import ChargingSession, EnergyCounters
 from .intervention import Intervention
 from .json_reader import JsonObject, JsonReader
+from .smart_charging import SmartChargingStatus
 from .vehicle import PowerDeliveryState, Vehicle
 
 
@@ -122,6 +123,7 @@ class VehicleRecord:
     vehicle: Vehicle
     corrections: tuple[str, ...]
     command: Command | None
+    smart_charging: SmartChargingStatus
     interventions: tuple[Intervention, ...]
     energy: EnergyCounters | None
     current_session: ChargingSession | None
@@ -141,6 +143,7 @@ class VehicleRecord:
             vehicle=Vehicle.parse(reader.get_object("vehicle")),
             corrections=reader.get_str_list("corrections"),
             command=Command.parse(command) if command.values else None,
+            smart_charging=SmartChargingStatus.parse(reader.get_object("smart_charging")),
             interventions=Intervention.parse_all(reader.values.get("interventions")),
             energy=EnergyCounters.parse(energy) if energy.values else None,
             current_session=ChargingSession.parse(sessions.get_object("current")),

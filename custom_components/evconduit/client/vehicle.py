@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Self
 
 from .json_reader import JsonReader
+from .smart_charging import SmartChargingSettings
 
 
 class PowerDeliveryState(StrEnum):
@@ -163,6 +164,7 @@ class Vehicle:
     location: Location
     odometer: float | None
     odometer_updated_at: datetime | None
+    smart_charging: SmartChargingSettings
     capabilities: Capabilities
 
     @classmethod
@@ -177,5 +179,6 @@ class Vehicle:
             location=Location.parse(reader.get_object("location")),
             odometer=reader.get_object("odometer").get_number("distance"),
             odometer_updated_at=reader.get_object("odometer").get_datetime("lastUpdated"),
+            smart_charging=SmartChargingSettings.parse_policy(reader.get_object("smartChargingPolicy")),
             capabilities=Capabilities.parse(reader.get_object("capabilities")),
         )

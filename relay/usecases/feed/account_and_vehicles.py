@@ -30,6 +30,7 @@ FEATURES = (
     "sessions",
     "energy_hours",
     "max_current",
+    "smart_charging",
     "cancel",
     "refresh",
     "relink",
