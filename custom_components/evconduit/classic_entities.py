@@ -70,7 +70,7 @@ def _binary_sensor(key: str, *, capability: str | None = None) -> Successor:
 
 
 LOCATION: Final = Successor(platform=Platform.DEVICE_TRACKER, key="location", capability="location")
-SMART_CHARGING: Final = Successor(platform=Platform.SWITCH, key="smart_charging")
+SMART_CHARGING: Final = Successor(platform=Platform.SWITCH, key="smart_charging", capability="smart_charging")
 ABRP_SUFFIXES: Final = (
     *("soh", "voltage", "current", "batt_temp", "ext_temp", "cabin_temp", "hvac_power", "speed", "elevation"),
     *("is_parked", "odometer", "is_dcfc"),
@@ -168,18 +168,6 @@ CAPABILITIES: Final = frozenset(
 )
 """The members of Capabilities that decide whether a vehicle has a successor."""
 
-PLANNED: Final = frozenset(
-    {
-        SMART_CHARGING,
-        _sensor("plan", Owner.ACCOUNT),
-        _sensor("last_session_energy"),
-        _sensor("last_session_cost"),
-        _sensor("last_session_place"),
-        _sensor("last_session_ended"),
-    }
-)
-"""Successors that this integration doesn't have yet. A test fails when one of them appears here and in a platform."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassicState:
@@ -230,6 +218,6 @@ def plan_fates(entry_id: str, states: Iterable[ClassicState], capabilities: froz
 
 
 def _exists(successor: Successor | None, capabilities: frozenset[str] | None) -> bool:
-    if successor is None or successor in PLANNED:
+    if successor is None:
         return False
     return successor.capability is None or capabilities is None or successor.capability in capabilities

@@ -11,7 +11,6 @@ from test_conformance import DESCRIPTIONS
 
 from custom_components.evconduit.classic_entities import (
     CLASSIC_ENTITIES,
-    PLANNED,
     ClassicState,
     Owner,
     Successor,
@@ -22,7 +21,12 @@ from custom_components.evconduit.client import Capabilities, JsonReader
 ENTRY = "01M8K56SKVVRHS09YJBA653SCR"
 EXISTING = {(platform, row.key): row for platform, rows in DESCRIPTIONS.items() for row in rows}
 SUCCESSORS = {row.successor for row in CLASSIC_ENTITIES if row.successor is not None}
-JSON_NAMES = {"charge_state": "chargeState", "location": "location", "odometer": "odometer"}
+JSON_NAMES = {
+    "charge_state": "chargeState",
+    "location": "location",
+    "odometer": "odometer",
+    "smart_charging": "smartCharging",
+}
 
 
 def parse_capabilities(*names: str) -> Capabilities:
@@ -43,16 +47,13 @@ def test_table_has_every_recorded_entity():
     assert len(domains) == 3 * len(CLASSIC_ENTITIES)
 
 
-def test_every_successor_exists_or_is_planned():
-    """If this fails, a planned entity was added: remove it from PLANNED, so that classic entities become it."""
-    keys = {(row.platform, row.key) for row in SUCCESSORS}
-    assert keys - set(EXISTING) == {(row.platform, row.key) for row in PLANNED}
-    assert PLANNED <= SUCCESSORS
+def test_every_successor_exists():
+    assert {(row.platform, row.key) for row in SUCCESSORS} <= set(EXISTING)
 
 
 @pytest.mark.parametrize(
     "successor",
-    sorted((row for row in SUCCESSORS - PLANNED if row.owner is Owner.VEHICLE), key=lambda row: row.key),
+    sorted((row for row in SUCCESSORS if row.owner is Owner.VEHICLE), key=lambda row: row.key),
     ids=lambda row: row.key,
 )
 def test_successor_needs_the_capability_that_its_entity_needs(successor: Successor):
@@ -96,4 +97,3 @@ def test_every_entity_has_one_fate_and_every_successor_one_entity(suffixes, disa
     successors = [fate.successor for fate in fates if fate.successor is not None]
     assert len(set(successors)) == len(successors)
     assert all(capabilities is None or row.capability in {None, *capabilities} for row in successors)
-    assert PLANNED.isdisjoint(successors)
