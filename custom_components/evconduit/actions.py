@@ -123,11 +123,15 @@ async def _async_get_charging_sessions(hass: HomeAssistant, call: ServiceCall) -
 
 
 async def _async_sync_charging_history(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:
-    """Handle the classic integration's action. The relay keeps the history: this reads it again for the calendar."""
+    """Handle the classic integration's action. The relay keeps the history: this reads it again, and counts it."""
     vehicles = async_get_classic_vehicles(hass, call)
+    end = dt_util.utcnow()
+    lists = await _async_run_side_by_side(
+        async_list_session_rows(vehicle, end - DEFAULT_RANGE, end) for vehicle in vehicles
+    )
     for vehicle in vehicles:
         vehicle.async_update_listeners()
-    return {"vehicles": [get_vehicle_name(vehicle.data) for vehicle in vehicles]}
+    return {"sessions": sum(map(len, lists))}
 
 
 async def _async_set_electricity_rate(hass: HomeAssistant, call: ServiceCall) -> ServiceResponse:

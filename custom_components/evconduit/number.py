@@ -85,4 +85,5 @@ class VehicleNumber(VehicleEntity, NumberEntity):
 
     @override
     async def async_set_native_value(self, value: float) -> None:
-        await self.entity_description.set_fn(self.coordinator, value)
+        with self.writing_state_after_error():
+            await self.entity_description.set_fn(self.coordinator, value)

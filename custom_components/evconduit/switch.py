@@ -4,8 +4,7 @@ from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
 from homeassistant.const import EntityCategory, Platform
-from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .client import CommandKind
@@ -88,18 +87,5 @@ class VehicleSwitch(VehicleEntity, SwitchEntity):
         await self._async_switch(is_on=False)
 
     async def _async_switch(self, *, is_on: bool) -> None:
-        try:
+        with self.writing_state_after_error():
             await self.entity_description.switch_fn(self.coordinator, is_on)
-        except HomeAssistantError:
-            self._async_write_state_again()
-            raise
-
-    @callback
-    def _async_write_state_again(self) -> None:
-        """Report the unchanged state as a change.
-
-        The frontend shows the requested state until it receives one, and an unchanged state isn't sent to it.
-        """
-        self._attr_force_update = True
-        self.async_write_ha_state()
-        self._attr_force_update = False

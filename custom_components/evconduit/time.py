@@ -48,4 +48,5 @@ class ReadyByTime(VehicleEntity, TimeEntity):
 
     @override
     async def async_set_value(self, value: time) -> None:
-        await async_change_smart_charging(self.coordinator, ready_by=value.strftime("%H:%M"))
+        with self.writing_state_after_error():
+            await async_change_smart_charging(self.coordinator, ready_by=value.strftime("%H:%M"))

@@ -417,5 +417,6 @@ async def test_classic_action_without_an_id_is_for_the_only_car(
     await wait_until(lambda: hass.states.get("switch.hyundai_charging") is None)
     await hass.async_block_till_done()
     await call_action(hass, "set_charging", {"action": "START"})
-    assert (await call_action(hass, "sync_charging_history"))["vehicles"] == ["Blue car"]
+    relay.sessions = [make_session("a", datetime.now(UTC).isoformat(), None)]
+    assert await call_action(hass, "sync_charging_history") == {"sessions": 1}
     assert list_commands(relay) == [(TESLA, "START")]

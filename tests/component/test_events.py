@@ -293,3 +293,14 @@ async def test_command_without_a_described_kind_reads_well(hass: HomeAssistant):
     """A kind that a later relay adds."""
     data = {"name": "Blue car", "command": None, "outcome": "failed", "detail": None, "reason": None}
     assert describe(hass, Event(EVENT_COMMAND_FAILED, data))["message"] == "didn't carry out a command"
+
+
+async def test_command_of_a_car_whose_device_was_deleted_is_not_in_the_logbook(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, device_registry: dr.DeviceRegistry
+):
+    entry = await setup_entry()
+    events = async_capture_events(hass, EVENT_COMMAND_FAILED)
+    device = device_registry.async_get_device_by_identifier((DOMAIN, TESLA), entry.entry_id)
+    device_registry.async_remove_device(device.id)
+    await send_and_apply(hass, relay, entry, make_transition("command_settled", command=make_command(state="failed")))
+    assert events == []

@@ -2,8 +2,10 @@ from typing import Any
 
 import pytest
 from helpers import SetupEntry, get_state, wait_for_state
+from homeassistant.const import EVENT_STATE_CHANGED
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from pytest_homeassistant_custom_component.common import async_capture_events
 from relay_double import TESLA, Problem, RelayDouble, make_command, make_record
 
 MAX_CURRENT = "number.blue_car_max_current"
@@ -54,9 +56,11 @@ async def test_unreported_current_is_unknown(hass: HomeAssistant, relay: RelayDo
 async def test_refusal_is_an_error_with_the_reason(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     await setup_entry()
     refusal = Problem(422, "command-refused", {"reason": {"type": "X", "detail": "Not now."}})
+    events = async_capture_events(hass, EVENT_STATE_CHANGED)
     with relay.failing("max_current", with_=refusal), pytest.raises(HomeAssistantError, match="Not now"):
         await set_value(hass, 10)
     assert get_state(hass, MAX_CURRENT) == "32"
+    assert [event.data["entity_id"] for event in events] == [MAX_CURRENT], "the frontend would show the requested value"
 
 
 @pytest.mark.parametrize("missing", ["capability", "feature"])

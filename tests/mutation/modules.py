@@ -299,11 +299,16 @@ MODULES: tuple[ModuleRow, ...] = (
     ),
     ModuleRow(
         modules=(
+            "relay/usecases/events/poll_smart_charging.py",
             "relay/usecases/smart_charging/charging_location.py",
             "relay/usecases/smart_charging/smart_charging_routes.py",
             "relay/vehicles/smart_charging.py",
         ),
-        tests=("tests/relay/usecases/smart_charging", "tests/relay/usecases/events/test_apply_corrections.py"),
+        tests=(
+            "tests/relay/usecases/events/test_apply_corrections.py",
+            "tests/relay/usecases/events/test_poll_enode.py",
+            "tests/relay/usecases/smart_charging",
+        ),
     ),
     ModuleRow(
         modules=("custom_components/evconduit/abrp.py", "custom_components/evconduit/abrp_flow.py"),

@@ -12,7 +12,7 @@ from .endpoint import Endpoint
 from .energy import EnergyHourPage
 from .errors import NotFoundError, UnauthorizedError, UnsupportedRelayError
 from .json_reader import JsonObject, JsonReader, MalformedError
-from .link_page import LinkPage, parse_page_url
+from .link_page import LinkPage
 from .models import Account, Command, CommandKind, Snapshot
 from .responses import RELAY_HEADER, parse_json_object, raise_for_problem, translate_errors
 
@@ -119,7 +119,7 @@ class RelayClient:
         """
         with translate_errors():
             body = await self._request_json("POST", "vehicles", vehicle_id, "relink", timeout=COMMAND_TIMEOUT)
-            return parse_page_url(body)
+            return LinkPage.parse(body).url
 
     async def create_link_page(self, vendor: str | None = None) -> LinkPage:
         """Create a single-use page where the user links vehicles, of `vendor` or of any. Costs no call."""

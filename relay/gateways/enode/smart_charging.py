@@ -42,6 +42,12 @@ class SmartCharging:
         call = ApiCall(method="PUT", route="/vehicles/{}/smart-charging-policy", ids=(vehicle_id,), body=changes)
         return SmartChargingPolicy.from_json(await self._api.get_object(call))
 
+    async def get_status(self, vehicle_id: str) -> JsonObject:
+        """Return the status, as Enode's event about it has it. Raises EnodeNotFound."""
+        return await self._api.get_object(
+            ApiCall(method="GET", route="/vehicles/{}/smart-charging-status", ids=(vehicle_id,))
+        )
+
     async def start_override(self, vehicle_id: str) -> None:
         """Charge now, until charging ends or the override is ended. Repeating it changes nothing."""
         call = ApiCall(

@@ -56,7 +56,7 @@ async def store_readings(
     events += [
         _build_deleted_event(vehicle, complete_at) for enode_id, vehicle in linked.items() if enode_id not in listed_ids
     ]
-    return await _store_events(inbox, events)
+    return await store_event_payloads(inbox, events)
 
 
 async def _list_linked_vehicles(pool: Pool, user_id: UUID | None) -> dict[str, LinkedEnodeVehicle]:
@@ -76,7 +76,8 @@ async def _list_existing_user_ids(pool: Pool, user_ids: Iterable[str]) -> set[st
     return {row[0] for row in rows}
 
 
-async def _store_events(inbox: Inbox, payloads: Collection[Mapping[str, Any]]) -> StoreResult:
+async def store_event_payloads(inbox: Inbox, payloads: Collection[Mapping[str, Any]]) -> StoreResult:
+    """Store events that Enode's webhook would have sent. The same event again changes nothing."""
     parsed = [parse_event(item) for item in payloads]
     events = [event for event in parsed if isinstance(event, InboxEvent)]
     for fault in {item for item in parsed if isinstance(item, str)}:
