@@ -218,6 +218,7 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=(
             "tests/component/test_json_reader.py",
             "tests/component/test_message_members.py",
+            "tests/component/test_model_rules.py",
             "tests/component/test_models.py",
             "tests/component/test_relay_url.py",
             "tests/component/test_webhook_signature.py",
