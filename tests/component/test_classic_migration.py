@@ -25,6 +25,7 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 from relay_double import ACCOUNT_ID, HYUNDAI, RENAULT, TESLA, Problem, RelayDouble
 
+from custom_components.evconduit import classic_entities
 from custom_components.evconduit.const import DOMAIN
 
 CARRIED = {
@@ -125,6 +126,19 @@ async def test_power_delivery_state_is_carried_if_charging_state_is_disabled(
     assert registry.async_get("sensor.tesla_model_y_charging_state") is None
     assert registry.entities["sensor.tesla_model_y_power_delivery_state"].unique_id == f"{TESLA}_charging_state"
     assert registry.entities["sensor.tesla_model_3_charging_state"].unique_id == f"{HYUNDAI}_charging_state"
+
+
+async def test_entity_of_the_account_moves_to_the_device_of_the_account(
+    hass: HomeAssistant, start_classic: Start, monkeypatch: pytest.MonkeyPatch
+):
+    """The classic integration has one for each car."""
+    monkeypatch.setattr(classic_entities, "PLANNED", frozenset())
+    (entry,) = await start_classic()
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, ACCOUNT_ID), entry.entry_id)
+    entity = er.async_get(hass).entities["sensor.tesla_model_y_tier"]
+    assert (entity.unique_id, entity.device_id) == (f"{ACCOUNT_ID}_plan", device.id)
+    assert "- `sensor.nissan_leaf_tier` → `sensor.tesla_model_y_tier`" in get_placeholders(hass)["entities"]
+    assert get_unique_id(hass, "sensor.nissan_leaf_last_charge_energy") == f"{RENAULT}_last_session_energy"
 
 
 async def test_one_issue_lists_what_was_not_kept(hass: HomeAssistant, start_classic: Start):

@@ -24,7 +24,7 @@ from homeassistant.setup import async_setup_component
 
 async def main(url: str, key: str, vehicle_ids: dict[str, str]) -> None:
     """Start, wait until the entries are merged, and print."""
-    const.DEFAULT_URL = url  # type: ignore[misc]  # it is Final
+    const.DEFAULT_URL = url  # type: ignore[misc]  # the only relay that the classic integration supports
     recording = Recording()
     for entry_id, vehicle_id in vehicle_ids.items():
         recording.entries[entry_id]["data"] |= {"api_key": key, "vehicle_id": vehicle_id}
