@@ -22,6 +22,7 @@ from .client import (
 )
 from .const import LOGGER
 from .device_registry import async_register_account, async_register_vehicle, async_remove_other_devices
+from .options import Options
 from .record_order import RecordOrder
 from .repair_issues import RepairIssues
 from .vehicle_coordinator import VehicleCoordinator
@@ -48,6 +49,8 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         super().__init__(hass, LOGGER, config_entry=entry, name="account", update_interval=None)
         self.client = client
         self.vehicles: dict[str, VehicleCoordinator] = {}
+        self.excluded: dict[str, VehicleRecord] = {}
+        """The vehicles that the user doesn't want to see here. They have no coordinator, device or repair issue."""
         self.availability = RelayAvailability(hass, self._async_update_vehicle_listeners)
         self.is_streaming = False
         self.cursor: str | None = None
@@ -55,6 +58,12 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self._issues = RepairIssues(hass, entry.entry_id)
         self._order = RecordOrder()
         self._account_device_id = ""
+        self._options = Options.parse(entry.options)
+
+    @property
+    def has_vehicles(self) -> bool:
+        """Whether the account has a vehicle, shown here or not."""
+        return bool(self.vehicles or self.excluded)
 
     @callback
     def async_apply(
@@ -86,6 +95,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
                 self._async_apply_record(record)
         for vehicle_id in changes.removed:
             self.vehicles.pop(vehicle_id, None)
+            self.excluded.pop(vehicle_id, None)
         self._async_remove_stale_devices()
         self._async_update_issues()
 
@@ -138,7 +148,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         """Return what to store, in the relay's own JSON."""
         return {
             "account": self.data.raw,
-            "vehicles": [vehicle.data.raw for vehicle in self.vehicles.values()],
+            "vehicles": [record.raw for record in (*self._get_records(), *self.excluded.values())],
             "cursor": self.cursor,
         }
 
@@ -156,12 +166,8 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
                         self.async_update_listeners()
                     self._async_update_issues()
             case VehicleRemoved(id=vehicle_id):
-                is_newer = self._order.accept_removal(vehicle_id, cursor, since=since)
-                if is_newer and vehicle_id in self.vehicles:
-                    del self.vehicles[vehicle_id]
-                    self._async_update_issues()
-                    self._async_remove_stale_devices()
-                    self.async_update_listeners()
+                if self._order.accept_removal(vehicle_id, cursor, since=since):
+                    self._async_remove_vehicle(vehicle_id)
             case Account():
                 previous_features = self.data.features
                 self.async_set_account(message)
@@ -171,8 +177,19 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
                 pass  # the vehicle's record, sent as well, has the resulting state
 
     @callback
+    def _async_remove_vehicle(self, vehicle_id: str) -> None:
+        self.excluded.pop(vehicle_id, None)
+        if self.vehicles.pop(vehicle_id, None) is not None:
+            self._async_update_issues()
+            self._async_remove_stale_devices()
+            self.async_update_listeners()
+
+    @callback
     def _async_apply_record(self, record: VehicleRecord) -> bool:
         """Update or add a vehicle. Return whether it may need new entities."""
+        if record.id in self._options.excluded_vehicles:
+            self.excluded[record.id] = record
+            return False
         vehicle = self.vehicles.get(record.id)
         if vehicle is None:
             self._async_register_vehicle(record)
@@ -186,7 +203,13 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     @callback
     def _async_register_vehicle(self, record: VehicleRecord) -> None:
-        async_register_vehicle(self.hass, self.config_entry.entry_id, record, self._account_device_id)
+        async_register_vehicle(
+            self.hass,
+            self.config_entry.entry_id,
+            record,
+            self._account_device_id,
+            vin_as_serial_number=self._options.vin_as_serial_number,
+        )
 
     @callback
     def _async_remove_stale_devices(self) -> None:

@@ -4,6 +4,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from .client import (
     AccountDisabledError,
+    CertificateChangedError,
     CertificateError,
     CommandRefusedError,
     EnodeUnavailableError,
@@ -28,6 +29,7 @@ TRANSLATION_KEYS: tuple[tuple[type[RelayError], str], ...] = (
     (NotFoundError, "vehicle_gone"),
     (QuotaExhaustedError, "quota_exhausted"),
     (EnodeUnavailableError, "enode_unavailable"),
+    (CertificateChangedError, "certificate_changed"),
     (CertificateError, "invalid_certificate"),
     (NoTlsError, "no_tls"),
     (TryAgainError, "cannot_connect"),

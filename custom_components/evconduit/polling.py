@@ -8,7 +8,7 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import UpdateFailed
 
-from .client import Account, ForbiddenError, QuotaExhaustedError, RelayError, UnauthorizedError
+from .client import Account, CertificateChangedError, ForbiddenError, QuotaExhaustedError, RelayError, UnauthorizedError
 from .const import DOMAIN, LOGGER
 from .coordinator import AccountCoordinator
 from .error_messages import get_translation_key
@@ -113,7 +113,7 @@ class Poller:
 
     @callback
     def _async_handle_failure(self, err: RelayError) -> ConfigEntryAuthFailed | UpdateFailed:
-        if isinstance(err, UnauthorizedError | ForbiddenError):
+        if isinstance(err, UnauthorizedError | ForbiddenError | CertificateChangedError):
             return ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=get_translation_key(err))
         interval = self._coordinator.update_interval
         delay = get_server_delay(err)

@@ -9,11 +9,24 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers.event import async_call_later
 
 from .account_language import async_update_account_language
-from .client import Account, ForbiddenError, JsonObject, Message, RelayClient, RelayError, UnauthorizedError
+from .client import (
+    Account,
+    CertificateChangedError,
+    ForbiddenError,
+    JsonObject,
+    Message,
+    RelayClient,
+    RelayError,
+    UnauthorizedError,
+)
 from .const import DOMAIN, LOGGER
 from .coordinator import AccountCoordinator
+from .discovery import async_store_instance_id
 from .error_messages import get_translation_key
+from .home_sync import HomeSync
+from .options import Options
 from .polling import Poller
+from .price_sync import PriceSync
 from .storage import SnapshotStore
 from .stream_channel import StreamChannel
 from .webhook_channel import WebhookChannel
@@ -35,6 +48,7 @@ class EVConduitRuntime:
         self._hass = hass
         self._entry = entry
         self.client = client
+        self._options = Options.parse(entry.options)
         self.coordinator = AccountCoordinator(hass, entry, client, self._async_on_account_change)
         self.poller = Poller(self.coordinator, self._async_schedule_save)
         self.coordinator.update_method = self.poller.async_poll
@@ -45,6 +59,8 @@ class EVConduitRuntime:
             on_message=self._async_apply_from_stream,
         )
         self.webhook = WebhookChannel(self.coordinator, self._async_apply_from_webhook)
+        self.home = HomeSync(hass, entry, client)
+        self.price = PriceSync(hass, entry, client)
         self._cancel_clock_check: CALLBACK_TYPE | None = None
         self._store = SnapshotStore(hass, entry.entry_id)
 
@@ -56,6 +72,7 @@ class EVConduitRuntime:
         self._entry.async_on_unload(self._async_cancel_timers)
         self.client.clock.on_measure = self._async_on_clock_measured
         account = await self._async_get_account()
+        async_store_instance_id(self._hass, self._entry, account)
         self.coordinator.async_set_account(account)
         stored = await self._store.async_load(account.id)
         if stored is not None:
@@ -67,8 +84,11 @@ class EVConduitRuntime:
         self._entry.async_create_background_task(
             self._hass, async_update_account_language(self._hass, self.client, account), f"{DOMAIN} language"
         )
-        self.stream.async_start()
-        if account.push:
+        if self._options.uses_stream:
+            self.stream.async_start()
+        self.home.async_start()
+        self.price.async_start()
+        if account.push and self._options.uses_stream:
             if await self.stream.async_wait_for_snapshot():
                 return
             LOGGER.info("Stream not connected; polling until it is")
@@ -91,7 +111,7 @@ class EVConduitRuntime:
     async def _async_get_account(self) -> Account:
         try:
             return await self.client.get_account()
-        except (UnauthorizedError, ForbiddenError) as err:
+        except (UnauthorizedError, ForbiddenError, CertificateChangedError) as err:
             raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=get_translation_key(err)) from err
         except RelayError as err:
             raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=get_translation_key(err)) from err

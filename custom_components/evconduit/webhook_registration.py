@@ -17,6 +17,7 @@ from homeassistant.helpers.start import async_at_started
 
 from .client import Account, EndpointState, JsonObject, NotFoundError, RelayClient, RelayError, TryAgainError
 from .const import DOMAIN, LOGGER
+from .options import Options
 from .webhook_handler import WebhookHandler
 
 WEBHOOK_FEATURE: Final = "webhook"
@@ -47,6 +48,9 @@ class WebhookRegistration:
     @callback
     def async_start(self, account: Account) -> None:
         """Register the webhook if the plan and the relay support it. If called again, check the registration."""
+        if not Options.parse(self._entry.options).uses_webhook:
+            self._async_delete_unused_endpoint()
+            return
         if not (account.push and WEBHOOK_FEATURE in account.features):
             return
         if self._task is not None:
@@ -71,6 +75,17 @@ class WebhookRegistration:
             self._entry.async_on_unload(unsubscribe)
         if (cloud := _get_cloud(self._hass)) is not None:
             self._entry.async_on_unload(cloud.async_listen_connection_change(self._hass, self._async_on_cloud_change))
+
+    @callback
+    def _async_delete_unused_endpoint(self) -> None:
+        """Delete what was registered before the user chose the stream as the only channel."""
+
+        async def delete() -> None:
+            with suppress(RelayError):
+                await self._async_delete_endpoint()
+
+        if CONF_SECRET in self._entry.data:
+            self._entry.async_create_background_task(self._hass, delete(), f"{DOMAIN} webhook removal")
 
     async def async_stop(self) -> None:
         """Stop checking. The relay keeps what it can't deliver while Home Assistant doesn't answer."""

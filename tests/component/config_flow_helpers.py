@@ -23,8 +23,12 @@ async def submit_form(hass: HomeAssistant, flow: Any, **user_input: str) -> Conf
     return result
 
 
+async def open_url_form(hass: HomeAssistant) -> ConfigFlowResult:
+    return await submit_form(hass, await start_user_flow(hass), next_step_id="own_relay")
+
+
 async def open_method_menu(hass: HomeAssistant, relay: RelayDouble) -> ConfigFlowResult:
-    return await submit_form(hass, await start_user_flow(hass), url=relay.url)
+    return await submit_form(hass, await open_url_form(hass), url=relay.url)
 
 
 async def open_api_key_form(hass: HomeAssistant, relay: RelayDouble) -> ConfigFlowResult:

@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from settings_double import SettingsDouble
 
 KEY = "evc_" + "k" * 43
 OTHER_KEY = "evc_" + "o" * 43
@@ -175,6 +176,8 @@ class RelayDouble:
         app.router.add_post("/api/ha/v2/vehicles/{id}/relink", self._relink)
         app.router.add_post("/api/ha/v2/vehicles/{id}/refresh", self._refresh)
         app.router.add_route("*", "/api/ha/v2/endpoint", self._endpoint)
+        self.settings = SettingsDouble(self._check_request, self._json)
+        self.settings.add_routes(app)
         if path:
             outer = web.Application()
             outer.add_subapp(path, app)

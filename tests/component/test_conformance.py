@@ -15,11 +15,15 @@ from homeassistant.const import Platform
 from custom_components import evconduit
 from custom_components.evconduit.binary_sensor import BINARY_SENSORS
 from custom_components.evconduit.button import BUTTONS
-from custom_components.evconduit.config_flow import ERROR_KEYS, EVConduitConfigFlow
+from custom_components.evconduit.config_flow import EVConduitConfigFlow
 from custom_components.evconduit.device_tracker import TRACKERS
 from custom_components.evconduit.error_messages import TRANSLATION_KEYS
+from custom_components.evconduit.options import PushChannel
+from custom_components.evconduit.options_flow import EVConduitOptionsFlow
+from custom_components.evconduit.relay_search import ERROR_KEYS
 from custom_components.evconduit.sensor import SENSORS
 from custom_components.evconduit.switch import SWITCHES
+from custom_components.evconduit.vehicle_subentry_flow import ABORT_REASONS, VehicleSubentryFlow
 
 FOLDER = Path(evconduit.__file__).parent
 DESCRIPTIONS = {
@@ -134,20 +138,62 @@ def test_config_flow_is_translated():
     errors = {key for _, key in ERROR_KEYS}
     assert set(config["error"]) == {"invalid_url", *errors}
     # Home Assistant itself translates the OAuth errors.
-    assert set(config["abort"]) == {"already_configured", "account_mismatch", "classic_entry", *errors}
+    others = {"already_configured", "account_mismatch", "classic_entry", "invalid_discovery"}
+    assert set(config["abort"]) == others | errors
     steps = config["step"]
     assert {name: set(step.get("data", ())) for name, step in steps.items()} == {
-        "user": {"url"},
+        "user": set(),
+        "cloud": set(),
+        "own_relay": {"url"},
+        "address_and_key": {"url", "api_key"},
         "method": set(),
         "api_key": {"api_key"},
+        "certificate": set(),
+        "certificate_changed": set(),
         "reauth_confirm": set(),
         "reconfigure": {"url"},
     }
     for step in steps.values():
         assert set(step.get("data_description", ())) == set(step.get("data", ()))
-    options = set(steps["method"]["menu_options"])
-    assert options == {"sign_in", "api_key", "keep"} == set(steps["method"]["menu_option_descriptions"])
-    assert all(hasattr(EVConduitConfigFlow, f"async_step_{step}") for step in {*steps, *options})
+    menus = {name: set(step["menu_options"]) for name, step in steps.items() if "menu_options" in step}
+    assert menus == {
+        "user": {"cloud", "own_relay", "api_key"},
+        "method": {"sign_in", "api_key", "keep"},
+        "certificate": {"trust_certificate", "other_address"},
+        "certificate_changed": {"trust_certificate"},
+    }
+    for name in ("user", "method"):
+        assert set(steps[name]["menu_option_descriptions"]) == menus[name]
+    names = {*steps, *(option for options in menus.values() for option in options)}
+    assert all(hasattr(EVConduitConfigFlow, f"async_step_{step}") for step in names)
+
+
+def test_subentry_flow_is_translated():
+    vehicle = EN["config_subentries"]["vehicle"]
+    assert set(EN["config_subentries"]) == {"vehicle"}
+    assert set(vehicle) == {"abort", "entry_type", "initiate_flow", "step"}
+    assert set(vehicle["initiate_flow"]) == {"user"}
+    results = {"vehicle_linked", "vehicle_linked_soon", "cancelled", "failed", "timeout", "entry_not_loaded"}
+    assert set(vehicle["abort"]) == results | {key for _, key in ABORT_REASONS}
+    assert all(hasattr(VehicleSubentryFlow, f"async_step_{step}") for step in vehicle["step"])
+
+
+def test_options_flow_is_translated():
+    options = EN["options"]
+    form = options["step"]["init"]
+    assert (
+        set(form["data"])
+        == set(form["data_description"])
+        == {
+            *("push_channel", "expose_location", "use_home_zone", "electricity_price", "price_entity"),
+            *("vin_as_serial_number", "vehicles"),
+        }
+    )
+    own = {"two_prices", "no_price_unit", "home_set_elsewhere"}
+    assert set(options["error"]) == own | {key for _, key in ERROR_KEYS}
+    assert set(options["abort"]) == {"entry_not_loaded"}
+    assert set(EN["selector"]["push_channel"]["options"]) == set(PushChannel)
+    assert all(hasattr(EVConduitOptionsFlow, f"async_step_{step}") for step in options["step"])
 
 
 def test_repair_issues_are_translated():
@@ -186,7 +232,7 @@ def test_manifest_follows_hassfest_rules():
     assert keys[2:] == sorted(keys[2:])
     assert set(keys) == {
         *("domain", "name", "codeowners", "config_flow", "documentation", "integration_type", "iot_class"),
-        *("issue_tracker", "requirements", "version", "dependencies", "after_dependencies"),
+        *("issue_tracker", "requirements", "version", "zeroconf", "dependencies", "after_dependencies"),
     }
     # `auth` serves the URL to which a sign-in returns. The cloud is optional.
     assert (manifest["dependencies"], manifest["after_dependencies"]) == (["auth", "webhook"], ["cloud"])

@@ -24,8 +24,8 @@ from custom_components.evconduit.client import (
     UnauthorizedError,
     UnsupportedRelayError,
 )
-from custom_components.evconduit.config_flow import ERROR_KEYS
 from custom_components.evconduit.error_messages import create_command_error, create_refresh_error, get_translation_key
+from custom_components.evconduit.relay_search import ERROR_KEYS
 
 ROWS = [
     (UnauthorizedError("x"), "invalid_auth", "invalid_auth"),

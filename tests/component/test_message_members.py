@@ -133,7 +133,7 @@ ACCOUNT: JsonObject = {
     "plan": "basic",
     "push": True,
     "next_poll_at": "2026-11-20T19:00:00Z",
-    "relay": {"version": "1.2.3", "features": ["webhook", "refresh"]},
+    "relay": {"version": "1.2.3", "features": ["webhook", "refresh"], "instance_id": "r1"},
     "language": "nl",
 }
 INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text", "agent": "User"}
@@ -200,6 +200,7 @@ def test_members_of_an_account():
         relay_version="1.2.3",
         features=frozenset({"webhook", "refresh"}),
         language="nl",
+        instance_id="r1",
         raw={},
     )
     assert parse_account(ACCOUNT).raw == ACCOUNT
@@ -212,6 +213,7 @@ def test_members_of_an_account():
         relay_version=None,
         features=frozenset(),
         language=None,
+        instance_id=None,
         raw={},
     )
 

@@ -21,7 +21,16 @@ def list_placeholders(tree: Any) -> set[str]:
 @pytest.mark.parametrize(
     ("path", "provided"),
     [
-        ("config.step.user", {"example_url"}),
+        ("config.flow_title", {"name"}),  # of a discovered relay
+        ("config.step.user", set()),
+        ("config.step.cloud", set()),
+        ("config.step.own_relay", {"example_url"}),
+        ("config.step.address_and_key", {"example_url"}),
+        ("config.step.certificate", {"address", "fingerprint"}),
+        ("config.step.certificate_changed", {"address", "fingerprint"}),
+        ("config_subentries.vehicle.abort.vehicle_linked", {"name"}),
+        ("options.error.no_price_unit", {"currency"}),
+        ("options.step.init", {"currency"}),
         ("config.step.reconfigure", set()),
         ("config.error.invalid_url", {"example_url"}),
         ("config.step.method", {"address"}),
@@ -41,7 +50,11 @@ def test_placeholders_of_a_text_are_those_of_the_code(path: str, provided: set[s
 
 
 def test_no_other_text_has_placeholders():
-    others = {section: tree for section, tree in EN.items() if section not in {"config", "issues", "exceptions"}}
+    sections = {"config", "config_subentries", "issues", "exceptions", "options"}
+    others = {section: tree for section, tree in EN.items() if section not in sections}
+    vehicle = EN["config_subentries"]["vehicle"]
+    others |= {key: text for key, text in vehicle["abort"].items() if key != "vehicle_linked"} | vehicle["step"]
+    others |= {f"options {key}": text for key, text in EN["options"]["error"].items() if key != "no_price_unit"}
     others |= {key: text for key, text in EN["config"]["error"].items() if key != "invalid_url"}
     others |= EN["config"]["abort"]
     others |= {key: text for key, text in EN["exceptions"].items() if key != "command_refused"}

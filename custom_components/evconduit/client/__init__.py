@@ -1,11 +1,13 @@
 """Client for API v2 of EVConduit relays. Needs aiohttp; doesn't import Home Assistant."""
 
+from .certificate import TlsCheck, fetch_fingerprint, format_fingerprint, get_tls_check
 from .client import RelayClient
 from .clock import RelayClock
 from .cursor import is_at_or_before, split_cursor
 from .endpoint import Endpoint, EndpointState
 from .errors import (
     AccountDisabledError,
+    CertificateChangedError,
     CertificateError,
     CommandRefusedError,
     EndpointRefusedError,
@@ -23,9 +25,12 @@ from .errors import (
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
+    VehicleLimitError,
 )
 from .intervention import Intervention
 from .json_reader import Json, JsonObject, JsonReader, MalformedError
+from .link_page import LinkPage, LinkResult, LinkResultState
+from .location import HomeLocation
 from .models import (
     Account,
     Command,
@@ -53,6 +58,7 @@ __all__ = [
     "AccountDisabledError",
     "Capabilities",
     "Capability",
+    "CertificateChangedError",
     "CertificateError",
     "Command",
     "CommandKind",
@@ -64,10 +70,14 @@ __all__ = [
     "EndpointState",
     "EnodeUnavailableError",
     "ForbiddenError",
+    "HomeLocation",
     "Intervention",
     "Json",
     "JsonObject",
     "JsonReader",
+    "LinkPage",
+    "LinkResult",
+    "LinkResultState",
     "LinkState",
     "MalformedError",
     "Message",
@@ -88,18 +98,23 @@ __all__ = [
     "Snapshot",
     "StreamClosed",
     "TimestampError",
+    "TlsCheck",
     "TooManyRequestsError",
     "Transition",
     "TryAgainError",
     "UnauthorizedError",
     "UnsupportedRelayError",
     "Vehicle",
+    "VehicleLimitError",
     "VehicleRecord",
     "VehicleRemoved",
     "WebhookDelivery",
+    "fetch_fingerprint",
     "find_authorize_url",
     "find_relay",
+    "format_fingerprint",
     "get_timestamp",
+    "get_tls_check",
     "get_token_url",
     "has_scheme",
     "is_at_or_before",

@@ -23,7 +23,7 @@ class PowerDeliveryState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VehicleInformation:
-    """Brand, model and name. The VIN is deliberately not read, because nothing needs it."""
+    """Brand, model and name. The VIN is deliberately not read: see device_registry.py."""
 
     brand: str | None
     model: str | None

@@ -46,7 +46,7 @@ PAIRS = (
             ),
             Pair("if entry.pref_disable_polling:", "if False:", "polling that the user disabled goes on"),
             Pair(
-                "isinstance(err, UnauthorizedError | ForbiddenError)",
+                "isinstance(err, UnauthorizedError | ForbiddenError | CertificateChangedError)",
                 "isinstance(err, UnauthorizedError)",
                 "a credential without permission is used on and on",
             ),
