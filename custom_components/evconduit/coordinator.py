@@ -8,6 +8,7 @@ from homeassistant.const import CONF_URL
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
+from .account_issues import AccountIssues
 from .availability import RelayAvailability
 from .client import (
     Account,
@@ -56,6 +57,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self.cursor: str | None = None
         self._on_account_change = on_account_change
         self._issues = RepairIssues(hass, entry.entry_id)
+        self.account_issues = AccountIssues(hass, entry.entry_id, self._issues, client.clock)
         self._order = RecordOrder()
         self._account_device_id = ""
         self._options = Options.parse(entry.options)
@@ -123,6 +125,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
     def async_set_account(self, account: Account) -> None:
         """Store the account and update its device."""
         previous, self.data = self.data, account
+        self.account_issues.async_update_allowance(account)
         self._on_account_change(previous, account)
         self._account_device_id = async_register_account(
             self.hass, self.config_entry.entry_id, account, self.config_entry.data[CONF_URL]
@@ -136,6 +139,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
     @callback
     def async_clear_issues(self) -> None:
         """Remove the repair issues of this account, except those that the user ignores."""
+        self.account_issues.async_cancel_timers()
         self._issues.async_clear()
 
     @callback
@@ -217,7 +221,9 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     @callback
     def _async_update_issues(self) -> None:
-        self._issues.async_update(self._get_records(), self.data.features)
+        records = self._get_records()
+        self._issues.async_update(records, self.data.features)
+        self.account_issues.async_update_vehicles(records)
 
     def _get_records(self) -> list[VehicleRecord]:
         return [vehicle.data for vehicle in self.vehicles.values()]

@@ -9,6 +9,7 @@ from .client import (
     CommandRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
+    NotBrokenError,
     NotFoundError,
     NoTlsError,
     QuotaExhaustedError,
@@ -57,4 +58,11 @@ def create_refresh_error(error: RelayError) -> HomeAssistantError:
     """Create the error for a failed refresh."""
     if isinstance(error, TooManyRequestsError):
         return HomeAssistantError(translation_domain=DOMAIN, translation_key="refreshed_lately")
+    return HomeAssistantError(translation_domain=DOMAIN, translation_key=get_translation_key(error))
+
+
+def create_relink_error(error: RelayError) -> HomeAssistantError:
+    """Create the error for a page that the relay didn't create."""
+    if isinstance(error, NotBrokenError):
+        return HomeAssistantError(translation_domain=DOMAIN, translation_key="not_broken")
     return HomeAssistantError(translation_domain=DOMAIN, translation_key=get_translation_key(error))

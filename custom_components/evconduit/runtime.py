@@ -70,6 +70,7 @@ class EVConduitRuntime:
         Raises ConfigEntryAuthFailed and ConfigEntryNotReady.
         """
         self._entry.async_on_unload(self._async_cancel_timers)
+        self._entry.async_on_unload(self.coordinator.account_issues.async_cancel_timers)
         self.client.clock.on_measure = self._async_on_clock_measured
         account = await self._async_get_account()
         async_store_instance_id(self._hass, self._entry, account)

@@ -52,6 +52,11 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         self.data = record
 
     @property
+    def client(self) -> RelayClient:
+        """The client of the account."""
+        return self._account.client
+
+    @property
     def available(self) -> bool:
         """Whether the data is current and the plan covers the vehicle. A sleeping vehicle is available."""
         return self._account.availability.is_available and self.data.link_state is not LinkState.OVER_LIMIT

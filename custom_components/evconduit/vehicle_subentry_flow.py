@@ -19,7 +19,7 @@ from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 
 from .client import EnodeUnavailableError, ForbiddenError, RelayError, VehicleLimitError
 from .const import DOMAIN, LOGGER
-from .link_wait import LinkWait
+from .link_wait import NewVehicleWait
 
 SUBENTRY_TYPE_VEHICLE: Final = "vehicle"
 LINK_TIMEOUT: Final = timedelta(minutes=30)
@@ -38,7 +38,7 @@ class VehicleSubentryFlow(ConfigSubentryFlow):
     """Opens the relay's one-time page, and ends by itself when a car is linked on it."""
 
     def __init__(self) -> None:
-        self._wait: LinkWait | None = None
+        self._wait: NewVehicleWait | None = None
         self._task: asyncio.Task[str] | None = None
 
     async def async_step_user(self, _user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
@@ -53,11 +53,11 @@ class VehicleSubentryFlow(ConfigSubentryFlow):
         except RelayError as err:
             LOGGER.debug("Link page not created: %s", err)
             return self.async_abort(reason=next(key for type_, key in ABORT_REASONS if isinstance(err, type_)))
-        self._wait = LinkWait(entry, page.id, LINK_TIMEOUT)
+        self._wait = NewVehicleWait(entry, page, LINK_TIMEOUT)
         self._task = self.hass.async_create_background_task(self._async_wait(self._wait), f"{DOMAIN} link")
         return self.async_external_step(step_id="user", url=page.url)
 
-    async def _async_wait(self, wait: LinkWait) -> str:
+    async def _async_wait(self, wait: NewVehicleWait) -> str:
         """Wait for the result, then continue the flow. Return the next step."""
         try:
             return await wait.async_run()
@@ -90,9 +90,9 @@ class VehicleSubentryFlow(ConfigSubentryFlow):
         """Abort: nobody linked a car in time."""
         return self.async_abort(reason="timeout")
 
-    async def async_step_entry_not_loaded(self, _user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+    async def async_step_entry_unloaded(self, _user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Abort: the entry was unloaded or reloaded meanwhile."""
-        return self.async_abort(reason="entry_not_loaded")
+        return self.async_abort(reason="entry_unloaded")
 
     @override
     @callback

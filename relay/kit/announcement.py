@@ -28,7 +28,7 @@ def list_addresses(host: str) -> list[str]:
     if bound is not None and not bound.is_unspecified:
         return [] if bound.is_loopback else [host]
     if bound is None and host:
-        return []  # a name: whoever chose it knows better than this program what it means
+        return []  # a name, which can mean any address
     addresses = [str(ip.ip if ip.is_IPv4 else ip.ip[0]) for adapter in ifaddr.get_adapters() for ip in adapter.ips]
     parsed = [ip_address(address) for address in addresses]
     usable = [address for address in parsed if not (address.is_loopback or address.is_link_local)]

@@ -72,7 +72,7 @@ ICONS = load_json("icons.json")
 def test_entity_keys_are_unchanged():
     assert {platform: [row.key for row in rows] for platform, rows in DESCRIPTIONS.items()} == {
         Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable"],
-        Platform.BUTTON: ["refresh"],
+        Platform.BUTTON: ["refresh", "relink"],
         Platform.DEVICE_TRACKER: ["location"],
         Platform.SENSOR: [
             *("battery_level", "range", "charging_state", "charge_power", "charge_time_remaining", "charge_limit"),
@@ -173,8 +173,8 @@ def test_subentry_flow_is_translated():
     assert set(EN["config_subentries"]) == {"vehicle"}
     assert set(vehicle) == {"abort", "entry_type", "initiate_flow", "step"}
     assert set(vehicle["initiate_flow"]) == {"user"}
-    results = {"vehicle_linked", "vehicle_linked_soon", "cancelled", "failed", "timeout", "entry_not_loaded"}
-    assert set(vehicle["abort"]) == results | {key for _, key in ABORT_REASONS}
+    endings = {"vehicle_linked", "vehicle_linked_soon", "cancelled", "failed", "timeout", "entry_unloaded"}
+    assert set(vehicle["abort"]) == endings | {"entry_not_loaded"} | {key for _, key in ABORT_REASONS}
     assert all(hasattr(VehicleSubentryFlow, f"async_step_{step}") for step in vehicle["step"])
 
 
@@ -200,14 +200,18 @@ def test_repair_issues_are_translated():
     keys = {
         node.value.value for _, node in find_keywords("repair_issues.py", "key") if isinstance(node.value, ast.Constant)
     }
-    keys |= {"link_broken", "link_broken_elsewhere"}
+    keys |= {"link_broken", "link_broken_elsewhere", "intervention", "intervention_link"}
+    keys |= {"over_limit", "allowance_used_up", "webhook_unreachable"}
     assert keys == set(EN["issues"])
+    fixable = {"link_broken", "intervention_link"}
     for key, issue in EN["issues"].items():
-        assert ("fix_flow" in issue) is (key == "link_broken")
-        assert ("description" in issue) is (key != "link_broken")
-    flow = EN["issues"]["link_broken"]["fix_flow"]
-    assert set(flow["step"]) == {"confirm", "relink"}
-    assert set(flow["abort"]) == {"cannot_relink", "entry_unloaded", "not_broken", "timeout", "vehicle_gone"}
+        assert ("fix_flow" in issue) is (key in fixable)
+        assert ("description" in issue) is (key not in fixable)
+    for key in fixable:
+        flow = EN["issues"][key]["fix_flow"]
+        assert set(flow["step"]) == {"confirm", "relink"}
+        endings = {"cancelled", "entry_unloaded", "failed", "timeout", "vehicle_gone"}
+        assert set(flow["abort"]) == endings | {"cannot_relink", "not_broken"}
 
 
 def find_keywords(name: str, arg: str) -> list[tuple[Path, ast.keyword]]:

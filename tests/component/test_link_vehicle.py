@@ -114,7 +114,7 @@ async def test_reload_ends_the_dialog(hass: HomeAssistant, relay: RelayDouble, s
     entry = await setup_entry()
     flow = await start(hass, entry)
     await hass.config_entries.async_reload(entry.entry_id)
-    assert (await wait_for_end(hass, flow))["reason"] == "entry_not_loaded"
+    assert (await wait_for_end(hass, flow))["reason"] == "entry_unloaded"
 
 
 async def test_dialog_of_an_entry_that_is_not_loaded_says_so(hass: HomeAssistant, entry: MockConfigEntry):

@@ -136,7 +136,7 @@ ACCOUNT: JsonObject = {
     "relay": {"version": "1.2.3", "features": ["webhook", "refresh"], "instance_id": "r1"},
     "language": "nl",
 }
-INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text", "agent": "User"}
+INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text", "agent": "User", "action": "Link"}
 RECORD: JsonObject = {
     "id": "v1",
     "revision": 7,
@@ -181,7 +181,7 @@ def test_members_of_a_record():
         link_state=LinkState.BROKEN,
         vehicle=PARSED_VEHICLE,
         command=PARSED_COMMAND,
-        interventions=(Intervention(id="i1", title="Title", description="Text", agent="User"),),
+        interventions=(Intervention(id="i1", title="Title", description="Text", agent="User", action="Link"),),
         raw={},
     )
     assert parse_record(RECORD).raw == RECORD
@@ -270,7 +270,7 @@ def test_representations_contain_no_secret_and_no_raw_data():
 @pytest.mark.parametrize("item", [{"title": "no id"}, {"id": ""}, {"id": 7}, None, "text", ["i1"]])
 def test_malformed_interventions_are_skipped(item: object):
     assert Intervention.parse_all([item, INTERVENTION]) == (
-        Intervention(id="i1", title="Title", description="Text", agent="User"),
+        Intervention(id="i1", title="Title", description="Text", agent="User", action="Link"),
     )
 
 

@@ -39,6 +39,12 @@ def list_placeholders(tree: Any) -> set[str]:
         ("issues.link_broken", {"name"}),
         ("issues.link_broken_elsewhere", {"name"}),
         ("issues.intervention", {"name", "title", "description"}),
+        ("issues.intervention_link", {"name", "title", "description"}),
+        ("issues.over_limit", {"names"}),
+        ("issues.allowance_used_up", {"date"}),
+        ("issues.webhook_unreachable", {"failure"}),
+        ("common.relink_message", {"name", "url"}),
+        ("common.relink_title", {"name"}),
         ("exceptions.command_refused", {"reason"}),
     ],
 )
@@ -50,7 +56,7 @@ def test_placeholders_of_a_text_are_those_of_the_code(path: str, provided: set[s
 
 
 def test_no_other_text_has_placeholders():
-    sections = {"config", "config_subentries", "issues", "exceptions", "options"}
+    sections = {"common", "config", "config_subentries", "issues", "exceptions", "options"}
     others = {section: tree for section, tree in EN.items() if section not in sections}
     vehicle = EN["config_subentries"]["vehicle"]
     others |= {key: text for key, text in vehicle["abort"].items() if key != "vehicle_linked"} | vehicle["step"]

@@ -12,7 +12,7 @@ from .clock import RelayClock
 from .endpoint import Endpoint
 from .errors import NotFoundError, UnauthorizedError, UnsupportedRelayError
 from .json_reader import JsonObject, JsonReader, MalformedError
-from .link_page import LinkPage, LinkResult, parse_page_url
+from .link_page import LinkPage, LinkResult
 from .location import HomeLocation
 from .models import Account, Command, CommandKind, Snapshot
 from .responses import RELAY_HEADER, parse_json_object, raise_for_problem, translate_errors
@@ -104,14 +104,14 @@ class RelayClient:
         with translate_errors():
             await self._request_json("POST", "vehicles", vehicle_id, "refresh", timeout=COMMAND_TIMEOUT)
 
-    async def create_relink_url(self, vehicle_id: str) -> str:
-        """Create a single-use URL where the user signs in with the vendor to link the vehicle again. Costs no call.
+    async def create_relink_page(self, vehicle_id: str) -> LinkPage:
+        """Create a single-use page where the user signs in with the vendor to link the vehicle again. Costs no call.
 
         Raises NotBrokenError if the link works.
         """
         with translate_errors():
             body = await self._request_json("POST", "vehicles", vehicle_id, "relink", timeout=COMMAND_TIMEOUT)
-            return parse_page_url(body)
+            return LinkPage.parse(body)
 
     async def create_link_page(self, vendor: str | None = None) -> LinkPage:
         """Create a single-use page where the user links vehicles, of `vendor` or of any. Costs no call.

@@ -19,15 +19,21 @@ class LinkResultState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkPage:
-    """A page to open in a browser. Anyone with its `url` can use it, once. `id` gives access to the result only."""
+    """A page to open in a browser. Anyone with its `url` can use it, once.
 
-    id: str
+    `id` gives access to the result only. None for a relay that reports none.
+    """
+
+    id: str | None
     url: str = field(repr=False)
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
         """Parse the object. Raises MalformedError."""
-        return cls(id=reader.require_str("link_id"), url=parse_page_url(reader))
+        url = reader.require_str("url")
+        if not url.startswith(("https://", "http://")):
+            raise MalformedError("url")  # the user's browser opens it: never a javascript: URL
+        return cls(id=reader.get_str("link_id"), url=url)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,11 +52,3 @@ class LinkResult:
             state=reader.get_enum("state", LinkResultState),
             vehicle_names=tuple(name for reader in readers if (name := reader.get_str("name"))),
         )
-
-
-def parse_page_url(reader: JsonReader) -> str:
-    """Parse the member `url`, which the user's browser opens. Raises MalformedError."""
-    url = reader.require_str("url")
-    if not url.startswith(("https://", "http://")):
-        raise MalformedError("url")  # never a javascript: URL
-    return url
