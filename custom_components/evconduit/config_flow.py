@@ -34,7 +34,7 @@ from .credentials import (
 )
 from .discovery import CONF_INSTANCE_ID, DiscoveredRelay, async_update_from_supervisor, is_configured
 from .options_flow import EVConduitOptionsFlow
-from .relay_search import INVALID_URL, FoundRelay, SearchFailure, UntrustedRelay, async_search_relay, get_error_key
+from .relay_search import INVALID_URL, FoundRelay, UntrustedRelay, async_search_relay, get_error_key
 from .vehicle_subentry_flow import SUBENTRY_TYPE_VEHICLE, VehicleSubentryFlow, async_offer_first_vehicle
 from .webhook_registration import async_delete_endpoint
 
@@ -203,10 +203,9 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
                 self._untrusted, self._next_step = result, next_step
                 is_changed = self.source == SOURCE_REAUTH
                 return await (self.async_step_certificate_changed() if is_changed else self.async_step_certificate())
-            case SearchFailure(key=key, location=location):
-                errors[CONF_URL if key == INVALID_URL else "base"] = key
-                self._placeholders = {"location": location or "?"} if key == "redirected" else {}
-                return None
+        errors[CONF_URL if result.key == INVALID_URL else "base"] = result.key
+        self._placeholders = {"location": result.location or "?"} if result.key == "redirected" else {}
+        return None
 
     async def async_step_certificate(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the certificate that isn't trusted, and let the user trust exactly this one."""

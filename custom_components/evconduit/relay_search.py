@@ -104,8 +104,6 @@ async def _async_find(hass: HomeAssistant, url: str, trusted: frozenset[str]) ->
         if err.relay_url is None or err.relay_url == DEFAULT_URL:
             raise
         fingerprint = await fetch_fingerprint(session, err.relay_url)
-        if fingerprint is None:
-            raise
         if fingerprint not in trusted:
             return UntrustedRelay(url=err.relay_url, fingerprint=fingerprint)
         relay_url, authorize_url = await find_relay(session, err.relay_url, tls_check=get_tls_check(fingerprint))

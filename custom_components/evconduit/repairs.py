@@ -33,7 +33,10 @@ class RelinkFlow(RepairsFlow):
         self._intervention = intervention
         # Only for whether the entry is still loaded, before there is a page.
         self._wait = LinkWait(entry, LinkPage(id=None, url=""), SIGN_IN_TIMEOUT, self._is_solved)
-        self._wait_task: asyncio.Task[str] | None = None
+        self._wait_task: asyncio.Task[None] | None = None
+        self._url = ""
+        self._next_step: str | None = None
+        """What follows, as soon as the result is known."""
 
     async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Start the flow."""
@@ -54,15 +57,17 @@ class RelinkFlow(RepairsFlow):
 
     async def async_step_relink(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Open the vendor's sign-in in another window."""
-        if self._wait_task is not None:
-            return self.async_external_step_done(next_step_id=await self._wait_task)
+        if self._next_step is not None:
+            return self.async_external_step_done(next_step_id=self._next_step)
+        if self._wait_task is not None:  # the frontend asks for the present step
+            return self.async_external_step(step_id="relink", url=self._url)
         if (ending := self._wait.get_ending(self._vehicle)) is not None:
             return self.async_abort(reason=ending)
         try:
             page = await self._async_create_page()
         except RelayError as err:
             return self.async_abort(reason=_get_abort_reason(err))
-        self._wait = LinkWait(self._entry, page, SIGN_IN_TIMEOUT, self._is_solved)
+        self._url, self._wait = page.url, LinkWait(self._entry, page, SIGN_IN_TIMEOUT, self._is_solved)
         self._wait_task = self.hass.async_create_background_task(self._async_wait_for_link(), "evconduit relink")
         return self.async_external_step(step_id="relink", url=page.url)
 
@@ -105,12 +110,10 @@ class RelinkFlow(RepairsFlow):
         """Abort: the entry was unloaded or reloaded, so this flow no longer receives updates."""
         return self.async_abort(reason="entry_unloaded")
 
-    async def _async_wait_for_link(self) -> str:
-        """Wait until the vehicle is linked or can't be any more, then continue the flow. Return the next step."""
-        try:
-            return await self._wait.async_run(self._vehicle)
-        finally:
-            self.hass.async_create_task(self._async_continue_flow())
+    async def _async_wait_for_link(self) -> None:
+        """Wait until the vehicle is linked or can't be any more, then continue the flow."""
+        self._next_step = await self._wait.async_run(self._vehicle)
+        self.hass.async_create_task(self._async_continue_flow())
 
     async def _async_continue_flow(self) -> None:
         manager = repairs_flow_manager(self.hass)

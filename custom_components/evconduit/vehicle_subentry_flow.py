@@ -15,7 +15,7 @@ from homeassistant.config_entries import (
     SubentryFlowResult,
 )
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
+from homeassistant.data_entry_flow import FlowResultType
 
 from .client import EnodeUnavailableError, ForbiddenError, RelayError, VehicleLimitError
 from .const import DOMAIN, LOGGER
@@ -39,12 +39,17 @@ class VehicleSubentryFlow(ConfigSubentryFlow):
 
     def __init__(self) -> None:
         self._wait: NewVehicleWait | None = None
-        self._task: asyncio.Task[str] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._url = ""
+        self._next_step: str | None = None
+        """What follows, as soon as the result is known."""
 
     async def async_step_user(self, _user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Open the page in another window, and wait for its result."""
-        if self._task is not None:
-            return self.async_external_step_done(next_step_id=await self._task)
+        if self._next_step is not None:
+            return self.async_external_step_done(next_step_id=self._next_step)
+        if self._task is not None:  # the frontend asks for the present step
+            return self.async_external_step(step_id="user", url=self._url)
         entry = self._get_entry()
         if entry.state is not ConfigEntryState.LOADED:
             return self.async_abort(reason="entry_not_loaded")
@@ -53,22 +58,14 @@ class VehicleSubentryFlow(ConfigSubentryFlow):
         except RelayError as err:
             LOGGER.debug("Link page not created: %s", err)
             return self.async_abort(reason=next(key for type_, key in ABORT_REASONS if isinstance(err, type_)))
-        self._wait = NewVehicleWait(entry, page, LINK_TIMEOUT)
+        self._url, self._wait = page.url, NewVehicleWait(entry, page, LINK_TIMEOUT)
         self._task = self.hass.async_create_background_task(self._async_wait(self._wait), f"{DOMAIN} link")
         return self.async_external_step(step_id="user", url=page.url)
 
-    async def _async_wait(self, wait: NewVehicleWait) -> str:
-        """Wait for the result, then continue the flow. Return the next step."""
-        try:
-            return await wait.async_run()
-        finally:
-            self.hass.async_create_task(self._async_continue(), f"{DOMAIN} link")
-
-    async def _async_continue(self) -> None:
-        try:
-            await self.hass.config_entries.subentries.async_configure(self.flow_id)
-        except UnknownFlow:
-            LOGGER.debug("The dialog for linking a car was closed")
+    async def _async_wait(self, wait: NewVehicleWait) -> None:
+        """Wait for the result, then continue the flow."""
+        self._next_step = await wait.async_run()
+        self.hass.async_create_task(self.hass.config_entries.subentries.async_configure(self.flow_id), f"{DOMAIN} link")
 
     async def async_step_vehicle_linked(self, _user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Abort: a car is linked. There is nothing to store."""

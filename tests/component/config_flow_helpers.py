@@ -54,9 +54,9 @@ class Browser:
         self._make_client = make_client
         self.authorize_query: dict[str, str] = {}
 
-    async def sign_in(self, flow: ConfigFlowResult, **answer: str) -> ConfigFlowResult:
+    async def sign_in(self, flow: ConfigFlowResult, *, option: str = "sign_in", **answer: str) -> ConfigFlowResult:
         """Choose to sign in, return from the consent page with `answer` (default: allowed), and continue the flow."""
-        step = await submit_form(self._hass, flow, next_step_id="sign_in")
+        step = await submit_form(self._hass, flow, next_step_id=option)
         assert step["type"] is FlowResultType.EXTERNAL_STEP
         url = URL(step["url"])
         self.authorize_query = dict(url.query)

@@ -20,6 +20,7 @@ from custom_components.evconduit import const, relay_search
 from custom_components.evconduit.client import (
     CertificateChangedError,
     RelayConnectionError,
+    UnsupportedRelayError,
     fetch_fingerprint,
     format_fingerprint,
 )
@@ -278,8 +279,9 @@ async def test_poll_that_meets_a_changed_certificate_wants_new_consent(
     await hass.config_entries.async_unload(trusting_entry.entry_id)
 
 
-async def test_fingerprint_of_a_server_without_tls_is_none(hass: HomeAssistant, relay: RelayDouble):
-    assert await fetch_fingerprint(async_get_clientsession(hass), relay.url) is None
+async def test_server_without_tls_has_no_fingerprint(hass: HomeAssistant, relay: RelayDouble):
+    with pytest.raises(UnsupportedRelayError):
+        await fetch_fingerprint(async_get_clientsession(hass), relay.url)
 
 
 async def test_no_request_is_sent_to_learn_the_fingerprint(hass: HomeAssistant, relay: RelayDouble, proxy: TlsProxy):

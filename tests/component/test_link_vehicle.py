@@ -45,6 +45,9 @@ async def test_dialog_opens_the_relays_page_and_ends_when_the_car_is_linked(
     flow = await start(hass, entry)
     assert (flow["type"], flow["url"]) == (FlowResultType.EXTERNAL_STEP, relay.settings.link_page["url"])
     await wait_until(lambda: len(relay.get_requests("/api/user/link-result")) > 1)
+    # The frontend asks for the present step when the dialog follows another one.
+    again = await hass.config_entries.subentries.async_configure(flow["flow_id"])
+    assert (again["type"], again["url"]) == (FlowResultType.EXTERNAL_STEP, relay.settings.link_page["url"])
     relay.settings.link_result = {"state": "linked", "vehicles": [{"id": HYUNDAI, "name": "Kona"}]}
     relay.push_record(make_record(HYUNDAI))
     result = await wait_for_end(hass, flow)

@@ -128,6 +128,8 @@ async def test_fix_flow_links_the_vehicle_again(
     assert relay.get_requests("/relink") == []  # the single-use page is created only when needed
     step = await flow.submit()
     assert (step["type"], step["url"]) == ("external", relay.relink_response["url"])
+    step = await flow.submit()  # the frontend asks for the present step
+    assert (step["type"], step["url"]) == ("external", relay.relink_response["url"])
     relay.push_record(make_record(TESLA, 2, link=BROKEN, vehicle={"chargeState": {"batteryLevel": 58}}))
     relay.push_record(make_record(TESLA, 3))
     while await flow.is_open():

@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import ClientSession, ClientTimeout, Fingerprint, ServerFingerprintMismatch
 
+from .errors import UnsupportedRelayError
 from .responses import translate_errors
 
 type TlsCheck = Fingerprint | bool
@@ -25,17 +26,17 @@ def format_fingerprint(fingerprint: str) -> str:
     return ":".join(re.findall("..", fingerprint.upper()))
 
 
-async def fetch_fingerprint(session: ClientSession, url: str) -> str | None:
-    """Return the SHA-256 of the server's certificate, in hexadecimal digits. None if the server presents none.
+async def fetch_fingerprint(session: ClientSession, url: str) -> str:
+    """Return the SHA-256 of the certificate of a server with https, in hexadecimal digits.
 
-    Sends no request to a server with a certificate: no certificate has the SHA-256 that is asked for, so the connection
-    ends as soon as the certificate is known. Raises RelayError if nothing responds.
+    Sends no request: no certificate has the SHA-256 that is asked for, so the connection ends as soon as the
+    certificate is known. Raises RelayError if nothing responds.
     """
     with translate_errors():
         try:
             async with session.head(
                 url, ssl=Fingerprint(bytes(FINGERPRINT_SIZE)), timeout=TIMEOUT, allow_redirects=False
             ):
-                return None
+                raise UnsupportedRelayError("the server presents no certificate")
         except ServerFingerprintMismatch as err:
             return err.got.hex()
