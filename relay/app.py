@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -54,6 +54,9 @@ from relay.usecases.operations.webhook_secret import list_accepted_secrets
 from relay.usecases.smart_charging import smart_charging_routes
 from relay.usecases.vehicles import identify_vehicle, refresh_vehicle, select_served_vehicles
 from relay.worker import build_worker_loops
+
+if TYPE_CHECKING:
+    from relay.kit.announcement import Announcer
 
 log = logging.getLogger(__name__)
 
@@ -173,4 +176,18 @@ async def _lifespan(app: FastAPI, *, settings: Settings, conninfo: str, with_wor
 def build_web_loops(process: Process) -> BackgroundLoops:
     """Return the loops that a serving process runs in addition to those of every process."""
     process.runtime.feed_waker.add_callback(process.runtime.hub.request_delivery)
-    return {"streams": process.runtime.hub.run}
+    loops: BackgroundLoops = {"streams": process.runtime.hub.run}
+    if process.settings.is_announced:
+        loops["announcement"] = build_announcer(process).run
+    return loops
+
+
+def build_announcer(process: Process) -> Announcer:
+    """Return what announces this process's address on the local network."""
+    from relay.kit.announcement import Announcer, build_service, list_addresses  # noqa: PLC0415 - slow, and rarely used
+
+    settings = process.settings
+    return Announcer(
+        partial(build_service, process.runtime.instance_id, VERSION, settings.port),
+        partial(list_addresses, settings.host),
+    )

@@ -21,6 +21,7 @@ from relay.settings import Settings
 from relay.startup import run_postgres_restart_loop
 from relay.streams.hub import Hub
 from relay.usecases.access.verify_supabase_token import make_recent_sign_in_check, make_token_verifier
+from relay.usecases.calls.instance_id import fetch_instance_id
 from relay.usecases.calls.runtime import Runtime, SupabaseSignIn
 from relay.usecases.feed.reader import create_feed_reader
 
@@ -111,6 +112,8 @@ async def _open_runtime(settings: Settings, stack: AsyncExitStack, pool: Pool, w
     outbound = await stack.enter_async_context(open_outbound_client(settings.build_outbound_rules()))
     jobs = JobQueue()
     await jobs.open(pool)
+    async with pool.connection() as connection:
+        instance_id = await fetch_instance_id(connection)
     hub = Hub(create_feed_reader(pool), publish_revoked=wakers.revoked.wake)
     wakers.revoked.add_callback(hub.receive_revoked)
     return Runtime(
@@ -120,6 +123,7 @@ async def _open_runtime(settings: Settings, stack: AsyncExitStack, pool: Pool, w
         jobs=jobs,
         enode=enode,
         version=VERSION,
+        instance_id=instance_id,
         public_url=settings.base_url,
         has_public_url=settings.public_url is not None or settings.mode == "cloud",
         request_poll=partial(wakers.poll.wake, [NO_USER_ID]),

@@ -91,6 +91,7 @@ class Settings(BaseModel):
     vehicles_pro: VehicleLimit | None = Field(None, validation_alias="EVCONDUIT_VEHICLES_PRO")
     set_aside_days: int = Field(30, ge=2, le=3650, validation_alias="EVCONDUIT_SET_ASIDE_DAYS")
     oauth_local_redirects: bool | None = Field(None, validation_alias="EVCONDUIT_OAUTH_LOCAL_REDIRECTS")
+    announce: bool | None = Field(None, validation_alias="EVCONDUIT_ANNOUNCE")
     trusted_hosts: str = Field("", validation_alias="EVCONDUIT_TRUSTED_HOSTS")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     login_command: str = Field(
@@ -204,6 +205,12 @@ class Settings(BaseModel):
     def listens_on_loopback(self) -> bool:
         """Whether only this machine can reach this relay directly."""
         return self.host in {"127.0.0.1", "::1", "localhost"}
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether to announce this relay on the local network: by default where it is self-hosted and reachable."""
+        is_reachable = self.mode == "self-hosted" and not self.listens_on_loopback
+        return is_reachable if self.announce is None else self.announce and is_reachable
 
     @property
     def public_path(self) -> str:

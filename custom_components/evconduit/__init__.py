@@ -3,7 +3,7 @@
 from typing import Final
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_TOKEN, CONF_URL, Platform
+from homeassistant.const import CONF_TOKEN, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.device_registry import DeviceEntry
@@ -25,7 +25,6 @@ from .credentials import (
     async_revoke_tokens,
     create_client,
     create_client_with_token,
-    get_bearer_token,
 )
 from .repair_issues import async_delete_left_issues
 from .runtime import EVConduitConfigEntry, EVConduitRuntime
@@ -85,7 +84,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -
             return
     # Each request below needs a valid token.
     data = await async_refresh_for_removal(hass, entry.data)
-    await async_remove_webhook(hass, entry, create_client_with_token(hass, data[CONF_URL], get_bearer_token(data)))
+    await async_remove_webhook(hass, entry, create_client_with_token(hass, data))
     await async_revoke_tokens(hass, data)
     async_delete_left_issues(hass, entry.entry_id)
     async_delete_migration_issue(hass, entry.entry_id)

@@ -11,6 +11,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
 
+from .account_issues import AccountIssues
 from .availability import RelayAvailability
 from .client import (
     Account,
@@ -25,6 +26,7 @@ from .client import (
 )
 from .const import LOGGER
 from .device_registry import async_register_account, async_register_vehicle, async_remove_other_devices
+from .options import Options
 from .record_order import RecordOrder
 from .repair_issues import RepairIssues
 from .vehicle_coordinator import VehicleCoordinator
@@ -54,6 +56,8 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         super().__init__(hass, LOGGER, config_entry=entry, name="account", update_interval=None)
         self.client = client
         self.vehicles: dict[str, VehicleCoordinator] = {}
+        self.excluded: dict[str, VehicleRecord] = {}
+        """The vehicles that the user doesn't want to see here. They have no coordinator, device or repair issue."""
         self.availability = RelayAvailability(hass, self._async_on_availability_change)
         self.is_streaming = False
         self.last_message_at: datetime | None = None
@@ -62,9 +66,16 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self.cursor: str | None = None
         self._on_account_change = on_account_change
         self._issues = RepairIssues(hass, entry.entry_id)
+        self.account_issues = AccountIssues(hass, entry.entry_id, self._issues, client.clock)
         self._order = RecordOrder()
         self._account_device_id = ""
         self._account_listeners: list[Callable[[], None]] = []
+        self._options = Options.parse(entry.options)
+
+    @property
+    def has_vehicles(self) -> bool:
+        """Whether the account has a vehicle, shown here or not."""
+        return bool(self.vehicles or self.excluded)
 
     @callback
     def async_apply(
@@ -97,6 +108,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
                 self._async_apply_record(record)
         for vehicle_id in changes.removed:
             self._async_drop_vehicle(vehicle_id)
+            self.excluded.pop(vehicle_id, None)
         self._async_remove_stale_devices()
         self._async_update_issues()
 
@@ -134,6 +146,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
     def async_set_account(self, account: Account) -> None:
         """Store the account and update its device."""
         previous, self.data = self.data, account
+        self.account_issues.async_update_allowance(account)
         self._on_account_change(previous, account)
         self._account_device_id = async_register_account(
             self.hass, self.config_entry.entry_id, account, self.config_entry.data[CONF_URL]
@@ -175,6 +188,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
     @callback
     def async_clear_issues(self) -> None:
         """Remove the repair issues of this account, except those that the user ignores."""
+        self.account_issues.async_cancel_timers()
         self._issues.async_clear()
 
     @callback
@@ -187,7 +201,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         """Return what to store, in the relay's own JSON."""
         return {
             "account": self.data.raw,
-            "vehicles": [vehicle.data.raw for vehicle in self.vehicles.values()],
+            "vehicles": [record.raw for record in (*self._get_records(), *self.excluded.values())],
             "cursor": self.cursor,
         }
 
@@ -222,6 +236,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     @callback
     def _async_remove_vehicle(self, vehicle_id: str) -> None:
+        self.excluded.pop(vehicle_id, None)
         if vehicle_id in self.vehicles:
             self._async_drop_vehicle(vehicle_id)
             self._async_update_issues()
@@ -231,6 +246,9 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
     @callback
     def _async_apply_record(self, record: VehicleRecord) -> bool:
         """Update or add a vehicle. Return whether it may need new entities."""
+        if record.id in self._options.excluded_vehicles:
+            self.excluded[record.id] = record
+            return False
         vehicle = self.vehicles.get(record.id)
         if vehicle is None:
             self._async_register_vehicle(record)
@@ -260,7 +278,13 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     @callback
     def _async_register_vehicle(self, record: VehicleRecord) -> None:
-        async_register_vehicle(self.hass, self.config_entry.entry_id, record, self._account_device_id)
+        async_register_vehicle(
+            self.hass,
+            self.config_entry.entry_id,
+            record,
+            self._account_device_id,
+            vin_as_serial_number=self._options.vin_as_serial_number,
+        )
 
     @callback
     def _async_remove_stale_devices(self) -> None:
@@ -268,7 +292,9 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     @callback
     def _async_update_issues(self) -> None:
-        self._issues.async_update(self._get_records(), self.data.features)
+        records = self._get_records()
+        self._issues.async_update(records, self.data.features)
+        self.account_issues.async_update_vehicles(records)
 
     def _get_records(self) -> list[VehicleRecord]:
         return [vehicle.data for vehicle in self.vehicles.values()]

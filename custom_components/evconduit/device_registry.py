@@ -5,7 +5,7 @@ from collections.abc import Collection
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 
-from .client import Account, VehicleRecord
+from .client import Account, JsonReader, VehicleRecord
 from .const import DOMAIN
 
 
@@ -26,8 +26,10 @@ def async_register_account(hass: HomeAssistant, entry_id: str, account: Account,
 
 
 @callback
-def async_register_vehicle(hass: HomeAssistant, entry_id: str, record: VehicleRecord, account_device_id: str) -> None:
-    """Create or update a vehicle's device. Without VIN and serial number, which identify a person."""
+def async_register_vehicle(
+    hass: HomeAssistant, entry_id: str, record: VehicleRecord, account_device_id: str, *, vin_as_serial_number: bool
+) -> None:
+    """Create or update a vehicle's device. The VIN, which identifies a person, is shown only if the user wants it."""
     information = record.vehicle.information
     dr.async_get(hass).async_get_or_create(
         config_entry_id=entry_id,
@@ -36,6 +38,7 @@ def async_register_vehicle(hass: HomeAssistant, entry_id: str, record: VehicleRe
         model=information.model,
         model_id=None if information.year is None else str(information.year),
         name=get_vehicle_name(record),
+        serial_number=_get_vin(record) if vin_as_serial_number else None,
         via_device_id=account_device_id,
     )
 
@@ -45,6 +48,11 @@ def get_vehicle_name(record: VehicleRecord) -> str:
     information = record.vehicle.information
     model_name = " ".join(filter(None, (_get_manufacturer(record), information.model)))
     return information.display_name or model_name or "Vehicle"
+
+
+def _get_vin(record: VehicleRecord) -> str | None:
+    """Return the VIN. Read only here, and on request, so that nothing else can pass it on by accident."""
+    return JsonReader(record.raw).get_object("vehicle").get_object("information").get_str("vin")
 
 
 def _get_manufacturer(record: VehicleRecord) -> str | None:

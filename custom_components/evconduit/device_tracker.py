@@ -4,9 +4,11 @@ from typing import override
 from homeassistant.components.device_tracker import TrackerEntity, TrackerEntityDescription
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
+from .options import Options
 from .runtime import EVConduitConfigEntry
 
 PARALLEL_UPDATES = 0  # the coordinator updates the entities
@@ -23,9 +25,15 @@ TRACKERS: tuple[VehicleTrackerDescription, ...] = (
 
 
 async def async_setup_entry(
-    _hass: HomeAssistant, entry: EVConduitConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+    hass: HomeAssistant, entry: EVConduitConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Set up the device trackers of all vehicles."""
+    """Set up the device trackers of all vehicles, or remove them if the user doesn't want to expose locations."""
+    if not Options.parse(entry.options).expose_location:
+        registry = er.async_get(hass)
+        for entity in er.async_entries_for_config_entry(registry, entry.entry_id):
+            if entity.domain == Platform.DEVICE_TRACKER:
+                registry.async_remove(entity.entity_id)
+        return
     async_add_vehicle_entities(entry, async_add_entities, Platform.DEVICE_TRACKER, TRACKERS, VehicleTracker)
 
 

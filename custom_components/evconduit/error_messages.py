@@ -4,11 +4,13 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady,
 
 from .client import (
     AccountDisabledError,
+    CertificateChangedError,
     CertificateError,
     CommandRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
     HomeRequiredError,
+    NotBrokenError,
     NotFoundError,
     NoTlsError,
     NotSentError,
@@ -34,6 +36,7 @@ TRANSLATION_KEYS: tuple[tuple[type[RelayError], str], ...] = (
     (NotSentError, "command_not_sent"),
     (QuotaExhaustedError, "quota_exhausted"),
     (EnodeUnavailableError, "enode_unavailable"),
+    (CertificateChangedError, "certificate_changed"),
     (CertificateError, "invalid_certificate"),
     (NoTlsError, "no_tls"),
     (TryAgainError, "cannot_connect"),
@@ -47,8 +50,12 @@ def get_translation_key(error: RelayError) -> str:
 
 
 def needs_credential(error: RelayError) -> bool:
-    """Return whether only another credential helps. It doesn't against a plan that lacks something."""
-    return isinstance(error, UnauthorizedError | ForbiddenError) and not isinstance(error, PlanRequiredError)
+    """Return whether only the user can help, by another credential or by trusting the relay's new certificate.
+
+    That doesn't help against a plan that lacks something.
+    """
+    is_refused = isinstance(error, UnauthorizedError | ForbiddenError | CertificateChangedError)
+    return is_refused and not isinstance(error, PlanRequiredError)
 
 
 def create_setup_error(error: RelayError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:
@@ -74,4 +81,11 @@ def create_refresh_error(error: RelayError) -> HomeAssistantError:
     """Create the error for a failed refresh."""
     if isinstance(error, TooManyRequestsError):
         return HomeAssistantError(translation_domain=DOMAIN, translation_key="refreshed_lately")
+    return HomeAssistantError(translation_domain=DOMAIN, translation_key=get_translation_key(error))
+
+
+def create_relink_error(error: RelayError) -> HomeAssistantError:
+    """Create the error for a page that the relay didn't create."""
+    if isinstance(error, NotBrokenError):
+        return HomeAssistantError(translation_domain=DOMAIN, translation_key="not_broken")
     return HomeAssistantError(translation_domain=DOMAIN, translation_key=get_translation_key(error))

@@ -1,6 +1,7 @@
 """Polling: requests all vehicles while no stream delivers changes."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from homeassistant.core import CALLBACK_TYPE, callback
@@ -135,10 +136,20 @@ class Poller:
     def _async_schedule_after_failure(self, err: RelayError, delay: timedelta | None) -> None:
         """Note when to poll again. An exhausted allowance counts as contact: current data stays valid until then."""
         if isinstance(err, QuotaExhaustedError):
+            self._coordinator.config_entry.async_create_background_task(
+                self._hass, self._async_update_account(), f"{DOMAIN} account"
+            )
             self._quota_delay = delay or self._get_interval()
             self._async_schedule(self._quota_delay)
         elif delay is not None:
             self.next_poll_at = self._clock.now() + delay
+
+    async def _async_update_account(self) -> None:
+        """Get the account, which says when it has calls again. Costs no call."""
+        with suppress(RelayError):
+            account = await self._coordinator.client.get_account()
+            if not self._is_stopped:
+                self._coordinator.async_set_account(account)
 
     @callback
     def _async_schedule_next(self, last_contact_at: datetime | None = None) -> None:

@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util.hass_dict import HassKey
 
-from .client import LinkState, VehicleRecord
+from .client import Intervention, LinkState, VehicleRecord
 from .clock_issue import format_duration, is_resolved, is_significant
 from .const import DOMAIN
 from .device_registry import get_vehicle_name
@@ -17,8 +17,14 @@ from .device_registry import get_vehicle_name
 RELINK_FEATURE: Final = "relink"
 """The relay's feature to link a vehicle again from Home Assistant."""
 
+ACCOUNT_ISSUE_KINDS: Final = ("allowance", "clock", "over_limit", "webhook")
+"""The kinds of issues of an account. An issue's id is its kind and the entry's id."""
+
 LEFT_ISSUE_IDS: Final = HassKey[dict[str, set[str]]](f"{DOMAIN}_left_issues")
 """By config entry, the ids of the ignored issues that it left when it was unloaded."""
+
+
+type IssueData = dict[str, str | int | float | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +35,7 @@ class RepairIssue:
     key: str
     placeholders: dict[str, str]
     severity: ir.IssueSeverity
-    data: dict[str, str | int | float | None] | None = field(default=None)
+    data: IssueData | None = field(default=None)
 
 
 class RepairIssues:
@@ -44,7 +50,8 @@ class RepairIssues:
         self._entry_id = entry_id
         self._registry = ir.async_get(hass)
         self._current: dict[str, RepairIssue] = {}
-        self._clock_issue: RepairIssue | None = None
+        self._account_issues: dict[str, RepairIssue] = {}
+        """The issues of the account, of which there is at most one of each kind, by id."""
         self._is_complete = False
         self._left_ids = hass.data.setdefault(LEFT_ISSUE_IDS, {}).pop(entry_id, set())
 
@@ -71,30 +78,38 @@ class RepairIssues:
     def async_update_clock(self, difference: timedelta | None) -> bool:
         """Create the issue that the clocks differ, or delete it when they agree. Return whether there is one."""
         id_ = f"clock_{self._entry_id}"
-        self._left_ids.discard(id_)
         if difference is not None and is_significant(difference):
-            issue = _create_clock_issue(id_, difference)
-            if issue != self._clock_issue:
-                _async_create_issue(self._hass, issue)
-            self._clock_issue = issue
+            self.async_set_account_issue(id_, _create_clock_issue(id_, difference))
         elif is_resolved(difference):
+            self.async_set_account_issue(id_, None)
+        else:
+            self._left_ids.discard(id_)
+        return id_ in self._account_issues
+
+    @callback
+    def async_set_account_issue(self, id_: str, issue: RepairIssue | None) -> None:
+        """Create or change an issue of the account, or delete it if `issue` is None. The id ends with the entry's."""
+        self._left_ids.discard(id_)
+        if issue is None:
             ir.async_delete_issue(self._hass, DOMAIN, id_)
-            self._clock_issue = None
-        return self._clock_issue is not None
+            self._account_issues.pop(id_, None)
+        elif issue != self._account_issues.get(id_):
+            _async_create_issue(self._hass, issue)
+            self._account_issues[id_] = issue
 
     @callback
     def async_clear(self) -> None:
         """Delete all issues, except those that the user ignores."""
-        ids = {*self._current, *self._left_ids, *([self._clock_issue.id] if self._clock_issue else ())}
+        ids = {*self._current, *self._left_ids, *self._account_issues}
         left_ids = {id_ for id_ in ids if self._is_ignored(id_)}
         for id_ in ids - left_ids:
             ir.async_delete_issue(self._hass, DOMAIN, id_)
-        self._current, self._clock_issue, self._left_ids = {}, None, set()
+        self._current, self._account_issues, self._left_ids = {}, {}, set()
         self._hass.data[LEFT_ISSUE_IDS][self._entry_id] = left_ids
 
     def _find_resolved_ids(self, records: list[VehicleRecord], issues: Collection[str]) -> set[str]:
         """Return the ids of issues to delete. At first, also of those that were ignored before a restart."""
-        ids = {*self._current, *(id_ for id_ in self._left_ids if not id_.startswith("clock_"))}
+        ids = {*self._current, *(id_ for id_ in self._left_ids if not id_.endswith(self._entry_id))}
         self._left_ids -= ids
         if not self._is_complete:
             self._is_complete = True
@@ -119,21 +134,36 @@ class RepairIssues:
                 data={"entry_id": self._entry_id, "vehicle_id": record.id} if can_relink else None,
             )
         for intervention in record.interventions:
-            if intervention.is_for_user and (intervention.title or intervention.description):
-                title, description = intervention.title or "", intervention.description or ""
-                yield RepairIssue(
-                    id=f"intervention_{record.id}_{intervention.id}",
-                    key="intervention",
-                    placeholders={"name": name, "title": title or description, "description": description or title},
-                    severity=ir.IssueSeverity.WARNING,
-                )
+            if not intervention.is_for_user or not (intervention.title or intervention.description):
+                continue
+            if intervention.needs_link and record.link_state is LinkState.BROKEN:
+                continue  # the issue above does it
+            can_fix = can_relink and intervention.needs_link
+            ids: IssueData = {
+                "entry_id": self._entry_id,
+                "vehicle_id": record.id,
+                "intervention_id": intervention.id,
+            }
+            yield RepairIssue(
+                id=f"intervention_{record.id}_{intervention.id}",
+                key="intervention_link" if can_fix else "intervention",
+                placeholders={"name": name, **get_intervention_texts(intervention)},
+                severity=ir.IssueSeverity.WARNING,
+                data=ids if can_fix else None,
+            )
+
+
+def get_intervention_texts(intervention: Intervention) -> dict[str, str]:
+    """Return the placeholders for an intervention, which has a title, a description, or both."""
+    title, description = intervention.title or "", intervention.description or ""
+    return {"title": title or description, "description": description or title}
 
 
 @callback
 def async_delete_left_issues(hass: HomeAssistant, entry_id: str) -> None:
     """Delete the issues that an unloaded entry left because the user ignores them."""
     left_ids = hass.data.get(LEFT_ISSUE_IDS, {}).pop(entry_id, set())
-    for id_ in {*left_ids, f"clock_{entry_id}"}:
+    for id_ in {*left_ids, *(f"{kind}_{entry_id}" for kind in ACCOUNT_ISSUE_KINDS)}:
         ir.async_delete_issue(hass, DOMAIN, id_)
 
 

@@ -1,4 +1,4 @@
-"""Fix flow that links a vehicle again after its vendor revoked Enode's access."""
+"""Fix flow that links a vehicle again, after its vendor revoked Enode's access or because Enode asks for it."""
 
 import asyncio
 from datetime import timedelta
@@ -9,8 +9,10 @@ from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, Rep
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 
-from .client import LinkState, NotBrokenError, NotFoundError, RelayError
+from .client import Intervention, LinkPage, LinkState, NotBrokenError, NotFoundError, RelayError
 from .device_registry import get_vehicle_name
+from .link_wait import LinkWait
+from .repair_issues import get_intervention_texts
 from .runtime import EVConduitConfigEntry
 from .vehicle_coordinator import VehicleCoordinator
 
@@ -20,13 +22,21 @@ type IssueData = dict[str, str | int | float | None]
 
 
 class RelinkFlow(RepairsFlow):
-    """Opens Enode's sign-in page and waits until the relay reports that the link works."""
+    """Opens the vendor's sign-in page and waits until the vehicle is linked, or the intervention is done."""
 
-    def __init__(self, entry: EVConduitConfigEntry, vehicle: VehicleCoordinator) -> None:
+    def __init__(
+        self, entry: EVConduitConfigEntry, vehicle: VehicleCoordinator, intervention: Intervention | None = None
+    ) -> None:
         self._entry = entry
-        self._runtime = entry.runtime_data
+        self._client = entry.runtime_data.client
         self._vehicle = vehicle
-        self._wait_task: asyncio.Task[str] | None = None
+        self._intervention = intervention
+        # Only for whether the entry is still loaded, before there is a page.
+        self._wait = LinkWait(entry, LinkPage(id=None, url=""), SIGN_IN_TIMEOUT, self._is_solved)
+        self._wait_task: asyncio.Task[None] | None = None
+        self._url = ""
+        self._next_step: str | None = None
+        """What follows, as soon as the result is known."""
 
     async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Start the flow."""
@@ -39,25 +49,54 @@ class RelinkFlow(RepairsFlow):
         return self.async_show_form(
             step_id="confirm",
             data_schema=vol.Schema({}),  # type: ignore[arg-type] # as in config_flow.py
-            description_placeholders={"name": get_vehicle_name(self._vehicle.data)},
+            description_placeholders={
+                "name": get_vehicle_name(self._vehicle.data),
+                **(get_intervention_texts(self._intervention) if self._intervention else {}),
+            },
         )
 
     async def async_step_relink(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Open the vendor's sign-in in another window."""
-        if self._wait_task is not None:
-            return self.async_external_step_done(next_step_id=await self._wait_task)
-        if (ending := self._get_ending()) is not None:
+        if self._next_step is not None:
+            return self.async_external_step_done(next_step_id=self._next_step)
+        if self._wait_task is not None:  # the frontend asks for the present step
+            return self.async_external_step(step_id="relink", url=self._url)
+        if (ending := self._wait.get_ending(self._vehicle)) is not None:
             return self.async_abort(reason=ending)
         try:
-            url = await self._runtime.client.create_relink_url(self._vehicle.data.id)
+            page = await self._async_create_page()
         except RelayError as err:
             return self.async_abort(reason=_get_abort_reason(err))
+        self._url, self._wait = page.url, LinkWait(self._entry, page, SIGN_IN_TIMEOUT, self._is_solved)
         self._wait_task = self.hass.async_create_background_task(self._async_wait_for_link(), "evconduit relink")
-        return self.async_external_step(step_id="relink", url=url)
+        return self.async_external_step(step_id="relink", url=page.url)
 
-    async def async_step_done(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+    async def _async_create_page(self) -> LinkPage:
+        """Create the page. An intervention can need it although the link works. Raises RelayError."""
+        try:
+            return await self._client.create_relink_page(self._vehicle.data.id)
+        except NotBrokenError:
+            if self._intervention is None:
+                raise
+            return await self._client.create_link_page(self._vehicle.data.vehicle.vendor)
+
+    def _is_solved(self) -> bool:
+        record = self._vehicle.data
+        if self._intervention is None:
+            return record.link_state is not LinkState.BROKEN
+        return all(intervention.id != self._intervention.id for intervention in record.interventions)
+
+    async def async_step_vehicle_linked(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Finish: the vehicle is linked."""
         return self.async_create_entry(data={})
+
+    async def async_step_cancelled(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+        """Abort: the user left the page."""
+        return self.async_abort(reason="cancelled")
+
+    async def async_step_failed(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+        """Abort: the vendor or Enode reported an error."""
+        return self.async_abort(reason="failed")
 
     async def async_step_timeout(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Abort: nobody signed in before the page expired."""
@@ -71,34 +110,10 @@ class RelinkFlow(RepairsFlow):
         """Abort: the entry was unloaded or reloaded, so this flow no longer receives updates."""
         return self.async_abort(reason="entry_unloaded")
 
-    async def _async_wait_for_link(self) -> str:
-        """Wait until the link works or can't any more, then continue the flow. Return the next step."""
-        changed = asyncio.Event()
-        unsubscribe = (
-            self._vehicle.async_add_listener(changed.set),
-            self._runtime.coordinator.async_add_listener(changed.set),  # when vehicles are removed
-            self._entry.async_on_state_change(changed.set),
-        )
-        try:
-            async with asyncio.timeout(SIGN_IN_TIMEOUT.total_seconds()):
-                while (ending := self._get_ending()) is None and self._vehicle.data.link_state is LinkState.BROKEN:
-                    changed.clear()
-                    await changed.wait()
-        except TimeoutError:
-            return "timeout"
-        finally:
-            for stop in unsubscribe:
-                stop()
-            self.hass.async_create_task(self._async_continue_flow())
-        return ending or "done"
-
-    def _get_ending(self) -> str | None:
-        """Return why waiting is pointless: the entry or the vehicle is gone. None if it isn't."""
-        if self._entry.state is not ConfigEntryState.LOADED or self._entry.runtime_data is not self._runtime:
-            return "entry_unloaded"
-        if self._runtime.coordinator.vehicles.get(self._vehicle.data.id) is not self._vehicle:
-            return "vehicle_gone"
-        return None
+    async def _async_wait_for_link(self) -> None:
+        """Wait until the vehicle is linked or can't be any more, then continue the flow."""
+        self._next_step = await self._wait.async_run(self._vehicle)
+        self.hass.async_create_task(self._async_continue_flow())
 
     async def _async_continue_flow(self) -> None:
         manager = repairs_flow_manager(self.hass)
@@ -125,5 +140,8 @@ async def async_create_fix_flow(hass: HomeAssistant, _issue_id: str, data: Issue
     if entry is not None and entry.state is ConfigEntryState.LOADED:
         vehicle = entry.runtime_data.coordinator.vehicles.get(str(data.get("vehicle_id")))
         if vehicle is not None:
-            return RelinkFlow(entry, vehicle)
-    return ConfirmRepairFlow()  # the vehicle was removed, and the issue with it
+            id_ = data.get("intervention_id")
+            intervention = next((row for row in vehicle.data.interventions if row.id == id_), None)
+            if (intervention is None) is (id_ is None):
+                return RelinkFlow(entry, vehicle, intervention)
+    return ConfirmRepairFlow()  # the vehicle or the intervention is gone, and the issue with it

@@ -15,9 +15,13 @@ from .account_refresh import AccountRefresh
 from .client import Account, JsonObject, Message, RelayClient, RelayError
 from .const import DOMAIN, LOGGER
 from .coordinator import AccountCoordinator
+from .discovery import async_store_instance_id
 from .energy_statistics import EnergyStatistics
 from .error_messages import create_setup_error
+from .home_sync import HomeSync
+from .options import Options
 from .polling import Poller
+from .price_sync import PriceSync
 from .storage import SnapshotStore, StoredState
 from .stream_channel import StreamChannel
 from .webhook_channel import WebhookChannel
@@ -47,6 +51,7 @@ class EVConduitRuntime:
         self._hass = hass
         self._entry = entry
         self.client = client
+        self._options = Options.parse(entry.options)
         self.coordinator = AccountCoordinator(hass, entry, client, self._async_on_account_change)
         self.poller = Poller(self.coordinator, self._async_on_applied)
         self.coordinator.update_method = self.poller.async_poll
@@ -59,6 +64,8 @@ class EVConduitRuntime:
         self.webhook = WebhookChannel(self.coordinator, self._async_apply_from_webhook)
         self._account_refresh = AccountRefresh(self.coordinator)
         self._statistics = EnergyStatistics(self.coordinator)
+        self.home = HomeSync(hass, entry, client)
+        self.price = PriceSync(hass, entry, client)
         self._cancel_clock_check: CALLBACK_TYPE | None = None
         self._store = SnapshotStore(hass, entry.entry_id)
 
@@ -77,10 +84,13 @@ class EVConduitRuntime:
         Raises ConfigEntryAuthFailed and ConfigEntryNotReady.
         """
         self._entry.async_on_unload(self._async_cancel_timers)
+        self._entry.async_on_unload(self.coordinator.account_issues.async_cancel_timers)
         self.client.clock.on_measure = self._async_on_clock_measured
         stored = await self._store.async_load(str(self._entry.unique_id))
         account = await self._async_get_account(stored)
         is_away = stored is not None and account is stored.snapshot.account
+        if not is_away:
+            async_store_instance_id(self._hass, self._entry, account)
         if stored is not None and stored.snapshot.account.id != account.id:
             stored = None
         self._async_start_channels(account, stored)
@@ -93,7 +103,7 @@ class EVConduitRuntime:
 
         `is_away`: the relay didn't respond, so `stored` is shown.
         """
-        if account.push and not is_away:
+        if account.push and self._options.uses_stream and not is_away:
             if await self.stream.async_wait_for_snapshot():
                 return
             LOGGER.info("Stream not connected; polling until it is")
@@ -138,7 +148,10 @@ class EVConduitRuntime:
         self._entry.async_create_background_task(
             self._hass, async_update_account_language(self._hass, self.client, account), f"{DOMAIN} language"
         )
-        self.stream.async_start()
+        if self._options.uses_stream:
+            self.stream.async_start()
+        self.home.async_start()
+        self.price.async_start()
 
     @callback
     def _async_apply_from_stream(self, message: Message, cursor: str | None, since: int) -> None:

@@ -55,6 +55,10 @@ class SnapshotStore:
             return frozenset(record.id for record in Snapshot.parse(reader).vehicles)
         return frozenset()
 
+    async def async_load_raw(self) -> JsonObject:
+        """Load what is stored, for diagnostics."""
+        return JsonReader(await self._async_read()).values
+
     @callback
     def async_schedule_save(self, get_state: Callable[[], JsonObject]) -> None:
         """Save within SAVE_DELAY_SECONDS, or when Home Assistant stops. Calls until then cause no other write.

@@ -10,6 +10,7 @@ from typing import Final
 from homeassistant.core import callback
 
 from .client import (
+    CertificateChangedError,
     ForbiddenError,
     Message,
     PlanRequiredError,
@@ -114,6 +115,8 @@ class StreamChannel:
             match event:
                 case StreamClosed(error=error):
                     self._async_set_disconnected(error)
+                    if isinstance(error, CertificateChangedError):
+                        self._entry.async_start_reauth(self._hass)
                 case ReceivedMessage(message=message, cursor=cursor):
                     self.received[type(message).__name__] += 1
                     if isinstance(message, Snapshot):

@@ -26,6 +26,7 @@ class WebhookChannel:
             coordinator.config_entry,
             coordinator.client,
             WebhookHandler(self._async_apply_delivery, coordinator.client.clock),
+            coordinator.account_issues.async_update_webhook,
         )
         self._is_stopped = False
         self.received: Counter[str] = Counter()

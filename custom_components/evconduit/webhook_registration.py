@@ -1,7 +1,7 @@
 """Registration of the webhook in Home Assistant, and of its address with the relay."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -15,8 +15,17 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.network import NoURLAvailableError
 from homeassistant.helpers.start import async_at_started
 
-from .client import Account, EndpointState, JsonObject, NotFoundError, RelayClient, RelayError, TryAgainError
+from .client import (
+    Account,
+    EndpointState,
+    JsonObject,
+    NotFoundError,
+    RelayClient,
+    RelayError,
+    TryAgainError,
+)
 from .const import DOMAIN, LOGGER
+from .options import Options
 from .webhook_handler import WebhookHandler
 
 WEBHOOK_FEATURE: Final = "webhook"
@@ -26,18 +35,27 @@ CLOUD_DOMAIN: Final = "cloud"
 CHECK_INTERVAL: Final = timedelta(hours=12)
 """How often to check that the relay still has the endpoint."""
 RETRY_DELAY: Final = timedelta(minutes=5)
+UNREACHABLE_CHECK_INTERVAL: Final = timedelta(hours=1)
+"""How often to check while the relay can't reach the webhook."""
 
 
 class WebhookRegistration:
     """Keeps the webhook of one entry registered. A failure is retried and never affects the stream."""
 
     def __init__(
-        self, hass: HomeAssistant, entry: ConfigEntry[Any], client: RelayClient, handler: WebhookHandler
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry[Any],
+        client: RelayClient,
+        handler: WebhookHandler,
+        on_tested: Callable[[str | None], None],
     ) -> None:
+        """Call `on_tested` with how the relay failed to reach the webhook, or None when it did or doesn't have to."""
         self._hass = hass
         self._entry = entry
         self._client = client
         self._handler = handler
+        self._on_tested = on_tested
         self._check_requested = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._registered_url: str | None = None
@@ -52,6 +70,10 @@ class WebhookRegistration:
     @callback
     def async_start(self, account: Account) -> None:
         """Register the webhook if the plan and the relay support it. If called again, check the registration."""
+        if not Options.parse(self._entry.options).uses_webhook:
+            self._on_tested(None)
+            self._async_delete_unused_endpoint()
+            return
         if not (account.push and WEBHOOK_FEATURE in account.features):
             return
         if self._task is not None:
@@ -76,6 +98,17 @@ class WebhookRegistration:
             self._entry.async_on_unload(unsubscribe)
         if (cloud := _get_cloud(self._hass)) is not None:
             self._entry.async_on_unload(cloud.async_listen_connection_change(self._hass, self._async_on_cloud_change))
+
+    @callback
+    def _async_delete_unused_endpoint(self) -> None:
+        """Delete what was registered before the user chose the stream as the only channel."""
+
+        async def delete() -> None:
+            with suppress(RelayError):
+                await self._async_delete_endpoint()
+
+        if CONF_SECRET in self._entry.data:
+            self._entry.async_create_background_task(self._hass, delete(), f"{DOMAIN} webhook removal")
 
     async def async_stop(self) -> None:
         """Stop checking. The relay keeps what it can't deliver while Home Assistant doesn't answer."""
@@ -136,6 +169,7 @@ class WebhookRegistration:
             elif url != self._registered_url or not await self._async_is_endpoint_on():
                 await self._async_register_endpoint(url)
             self._url_source, self._registered_url, self._failure = source, url, None
+            return await self._async_test(url)
         except (RelayError, HomeAssistantError) as err:
             self._failure = type(err).__name__
             LOGGER.debug("Webhook registration failed: %s", self._failure)
@@ -144,7 +178,19 @@ class WebhookRegistration:
             self._failure = type(err).__name__
             LOGGER.exception("Unexpected error during webhook registration")
             return RETRY_DELAY
-        return CHECK_INTERVAL
+
+    async def _async_test(self, url: str | None) -> timedelta:
+        """Let the relay send a test message. Return the time until the next check."""
+        if url is None:
+            self._on_tested(None)
+            return CHECK_INTERVAL
+        try:
+            failure = await self._client.test_endpoint()
+        except RelayError:
+            return CHECK_INTERVAL  # for example tested a moment ago, or by a relay that can't test
+        self._failure = failure
+        self._on_tested(failure)
+        return CHECK_INTERVAL if failure is None else UNREACHABLE_CHECK_INTERVAL
 
     async def _async_register_endpoint(self, url: str) -> None:
         endpoint = await self._client.register_endpoint(url)

@@ -28,11 +28,11 @@ async def submit_step(hass: HassApi, step: Json, **answers: Any) -> Json:
 
 
 async def start_flow(hass: HassApi) -> Json:
-    """Start the flow and return its first form."""
-    form = await hass.post(FLOW, {"handler": DOMAIN, "show_advanced_options": False})
-    if form["type"] != "form":
-        raise ComponentError(f"the config flow started with {form['type']} {form.get('reason', '')}")
-    return form
+    """Start the flow, choose a self-hosted relay, and return the form for its address."""
+    menu = await hass.post(FLOW, {"handler": DOMAIN, "show_advanced_options": False})
+    if menu["type"] != "menu":
+        raise ComponentError(f"the config flow started with {menu['type']} {menu.get('reason', '')}")
+    return await submit_step(hass, menu, next_step_id="own_relay")
 
 
 async def list_entries(hass: HassApi) -> list[Json]:

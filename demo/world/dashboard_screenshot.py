@@ -33,7 +33,7 @@ async def take_screenshot(hass: HassApi, chromium: str, file: Path) -> None:
 
 async def _open_dashboard(browser: Browser, hass: HassApi) -> Page:
     context = await browser.new_context(viewport=VIEWPORT, device_scale_factor=1)
-    await context.add_init_script(f"localStorage.setItem('hassTokens', {json.dumps(_serialize_tokens(hass))});")
+    await context.add_init_script(f"localStorage.setItem('hassTokens', {json.dumps(serialize_tokens(hass))});")
     await _block_external_requests(context, hass.url)
     page = await context.new_page()
     await page.goto(f"{hass.url}/{URL_PATH}", wait_until="domcontentloaded")
@@ -53,5 +53,6 @@ async def _block_external_requests(context: BrowserContext, url: str) -> None:
     await context.route("**/*", decide)
 
 
-def _serialize_tokens(hass: HassApi) -> str:
+def serialize_tokens(hass: HassApi) -> str:
+    """What Home Assistant's frontend finds in its storage after a sign-in."""
     return json.dumps({**hass.tokens, "hassUrl": hass.url, "clientId": hass.client_id, "expires": 9_999_999_999_999})

@@ -23,8 +23,12 @@ async def submit_form(hass: HomeAssistant, flow: Any, **user_input: str) -> Conf
     return result
 
 
+async def open_url_form(hass: HomeAssistant) -> ConfigFlowResult:
+    return await submit_form(hass, await start_user_flow(hass), next_step_id="own_relay")
+
+
 async def open_method_menu(hass: HomeAssistant, relay: RelayDouble) -> ConfigFlowResult:
-    return await submit_form(hass, await start_user_flow(hass), url=relay.url)
+    return await submit_form(hass, await open_url_form(hass), url=relay.url)
 
 
 async def open_api_key_form(hass: HomeAssistant, relay: RelayDouble) -> ConfigFlowResult:
@@ -50,9 +54,9 @@ class Browser:
         self._make_client = make_client
         self.authorize_query: dict[str, str] = {}
 
-    async def sign_in(self, flow: ConfigFlowResult, **answer: str) -> ConfigFlowResult:
+    async def sign_in(self, flow: ConfigFlowResult, *, option: str = "sign_in", **answer: str) -> ConfigFlowResult:
         """Choose to sign in, return from the consent page with `answer` (default: allowed), and continue the flow."""
-        step = await submit_form(self._hass, flow, next_step_id="sign_in")
+        step = await submit_form(self._hass, flow, next_step_id=option)
         assert step["type"] is FlowResultType.EXTERNAL_STEP
         url = URL(step["url"])
         self.authorize_query = dict(url.query)

@@ -66,14 +66,12 @@ class ControlDouble:
 
     commands: dict[str, dict[str, Any]]
     command_changes: dict[str, Any]
-    relink_response: dict[str, Any]
     requests: list[Any]
     _check_request: Callable[[web.Request, str], Awaitable[web.Response | None]]
     _json: Callable[..., web.Response]
 
     def __init__(self) -> None:
-        self.settings: dict[str, Any] = {"enabled": False, "ready_by": None, "minimum_level": 0}
-        """Of smart charging."""
+        self.smart_charging: dict[str, Any] = {"enabled": False, "ready_by": None, "minimum_level": 0}
         self.sessions: list[dict[str, Any]] = []
         """Newest first."""
 
@@ -83,9 +81,7 @@ class ControlDouble:
         app.router.add_get("/api/ha/v2/vehicles/{id}/sessions", self._sessions)
         app.router.add_put("/api/ha/v2/vehicles/{id}/smart-charging", self._smart_charging)
         app.router.add_route("*", "/api/ha/v2/vehicles/{id}/smart-charging/override", self._accept("override"))
-        app.router.add_put("/api/ha/v2/electricity-rate", self._accept("electricity_rate"))
         app.router.add_post("/api/ha/charging/{id}/odometer", self._accept("odometer"))
-        app.router.add_post("/api/user/link-vehicle", self._link_vehicle)
 
     async def _max_current(self, request: web.Request) -> web.Response:
         if refusal := await self._check_request(request, "max_current"):
@@ -115,12 +111,8 @@ class ControlDouble:
     async def _smart_charging(self, request: web.Request) -> web.Response:
         if refusal := await self._check_request(request, "smart_charging"):
             return refusal
-        self.settings |= self.requests[-1].body
-        return self._json(self.settings)
-
-    async def _link_vehicle(self, request: web.Request) -> web.Response:
-        body = self.relink_response | {"link_id": "l1"}
-        return await self._check_request(request, "link_vehicle") or self._json(body)
+        self.smart_charging |= self.requests[-1].body
+        return self._json(self.smart_charging)
 
     def _accept(self, name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:

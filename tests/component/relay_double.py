@@ -38,6 +38,7 @@ from relay_messages import (
     make_record,
     sign_headers,
 )
+from settings_double import SettingsDouble
 
 __all__ = [
     "ACCOUNT_ID",
@@ -131,6 +132,8 @@ class RelayDouble(ControlDouble):
         app.router.add_post("/api/ha/v2/vehicles/{id}/relink", self._relink)
         app.router.add_post("/api/ha/v2/vehicles/{id}/refresh", self._refresh)
         app.router.add_route("*", "/api/ha/v2/endpoint", self._endpoint)
+        self.settings = SettingsDouble(self._check_request, self._json)
+        self.settings.add_routes(app)
         return app
 
     async def start(self) -> None:

@@ -345,9 +345,9 @@ async def test_link_page_is_returned_and_opens_only_in_a_browser(
 ):
     await setup_entry()
     response = await call_action(hass, "link_vehicle", {"vendor": "Tesla"})
-    assert response == {"url": "https://link.example.com/once"}
+    assert response == {"url": "https://relay.example.com/link/once"}
     assert relay.get_requests("/link-vehicle")[0].body == {"vendor": "Tesla"}
-    relay.relink_response = {"url": "javascript:alert(1)"}
+    relay.settings.link_page = {"url": "javascript:alert(1)", "link_id": "l1"}
     with pytest.raises(HomeAssistantError):
         await call_action(hass, "link_vehicle")
 
@@ -357,7 +357,7 @@ async def test_value_that_the_relay_does_not_accept_is_named_as_the_cause(
 ):
     await setup_entry()
     problem = Problem(422, "invalid-request", {"vendors": ["TESLA"]})
-    with relay.failing("link_vehicle", with_=problem), pytest.raises(HomeAssistantError) as error:
+    with relay.failing("link-vehicle", with_=problem), pytest.raises(HomeAssistantError) as error:
         await call_action(hass, "link_vehicle", {"vendor": "Teslaa"})
     assert error.value.translation_key == "invalid_request"
 
@@ -365,8 +365,8 @@ async def test_value_that_the_relay_does_not_accept_is_named_as_the_cause(
 @pytest.mark.parametrize(
     ("name", "data", "route", "target"),
     [
-        ("set_electricity_rate", {"cost_per_kwh": 1}, "electricity_rate", {}),
-        ("link_vehicle", {}, "link_vehicle", {}),
+        ("set_electricity_rate", {"cost_per_kwh": 1}, "electricity-rate", {}),
+        ("link_vehicle", {}, "link-vehicle", {}),
         ("update_odometer", {"odometer_km": 1}, "odometer", BLUE_CAR),
         ("get_charging_sessions", {}, "sessions", BLUE_CAR),
         ("set_max_current", {"amps": 8}, "max_current", BLUE_CAR),

@@ -25,7 +25,6 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 from relay_double import ACCOUNT_ID, HYUNDAI, RENAULT, TESLA, Problem, RelayDouble
 
-from custom_components.evconduit import classic_entities
 from custom_components.evconduit.const import DOMAIN
 
 CARRIED = {
@@ -128,11 +127,8 @@ async def test_power_delivery_state_is_carried_if_charging_state_is_disabled(
     assert registry.entities["sensor.tesla_model_3_charging_state"].unique_id == f"{HYUNDAI}_charging_state"
 
 
-async def test_entity_of_the_account_moves_to_the_device_of_the_account(
-    hass: HomeAssistant, start_classic: Start, monkeypatch: pytest.MonkeyPatch
-):
+async def test_entity_of_the_account_moves_to_the_device_of_the_account(hass: HomeAssistant, start_classic: Start):
     """The classic integration has one for each car."""
-    monkeypatch.setattr(classic_entities, "PLANNED", frozenset())
     (entry,) = await start_classic()
     device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, ACCOUNT_ID), entry.entry_id)
     entity = er.async_get(hass).entities["sensor.tesla_model_y_tier"]

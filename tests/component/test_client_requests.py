@@ -48,7 +48,7 @@ async def test_registration_without_secret_is_an_unsupported_relay(
 @pytest.mark.parametrize("url", ["https://link.example.com/once", "http://192.168.1.20:8300/link/once"])
 async def test_link_page_is_created(relay: RelayDouble, client: RelayClient, url: str):
     relay.relink_response = {"url": url}
-    assert await client.create_relink_url(TESLA) == url
+    assert (await client.create_relink_page(TESLA)).url == url
     (request,) = relay.get_requests("/relink")
     assert (request.method, request.path) == ("POST", f"/api/ha/v2/vehicles/{TESLA}/relink")
 
@@ -57,7 +57,7 @@ async def test_link_page_is_created(relay: RelayDouble, client: RelayClient, url
 async def test_link_page_of_another_scheme_is_rejected(relay: RelayDouble, client: RelayClient, url: str | None):
     relay.relink_response = {"url": url}
     with pytest.raises(UnsupportedRelayError):
-        await client.create_relink_url(TESLA)
+        await client.create_relink_page(TESLA)
 
 
 async def test_language_is_set(relay: RelayDouble, client: RelayClient):
@@ -81,7 +81,7 @@ async def test_stream_is_requested_without_compression_and_caching(relay: RelayD
     [
         ("charging", lambda client: client.send_charging_command(TESLA, CommandKind.START, idempotency_key="k")),
         ("refresh", lambda client: client.refresh_vehicle(TESLA)),
-        ("relink", lambda client: client.create_relink_url(TESLA)),
+        ("relink", lambda client: client.create_relink_page(TESLA)),
     ],
 )
 async def test_requests_that_reach_the_vendor_have_more_time(

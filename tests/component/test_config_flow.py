@@ -1,5 +1,12 @@
 import pytest
-from config_flow_helpers import get_suggested_values, open_api_key_form, remove_entries, start_user_flow, submit_form
+from config_flow_helpers import (
+    get_suggested_values,
+    open_api_key_form,
+    open_url_form,
+    remove_entries,
+    start_user_flow,
+    submit_form,
+)
 from helpers import SetupEntry, wait_until
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_URL
@@ -9,17 +16,18 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from relay_double import ACCOUNT_ID, KEY, OTHER_KEY, Problem, RelayDouble
 
 from custom_components.evconduit.config_flow import EXAMPLE_URL
-from custom_components.evconduit.const import DEFAULT_URL
 
 NEW_KEY = "evc_" + "n" * 43
 
 
 async def test_user_flow_with_api_key_creates_entry(hass: HomeAssistant, relay: RelayDouble):
-    form = await start_user_flow(hass)
+    first = await start_user_flow(hass)
+    assert (first["type"], first["step_id"]) == (FlowResultType.MENU, "user")
+    assert first["menu_options"] == ["cloud", "own_relay", "api_key"]
+    form = await submit_form(hass, first, next_step_id="own_relay")
     assert form["type"] is FlowResultType.FORM
-    assert form["step_id"] == "user"
+    assert form["step_id"] == "own_relay"
     assert form["errors"] == {}
-    assert form["data_schema"]({})[CONF_URL] == DEFAULT_URL == "https://backend.evconduit.com"
     menu = await submit_form(hass, form, url=f" {relay.url}/ ")
     assert menu["type"] is FlowResultType.MENU
     assert menu["menu_options"] == ["sign_in", "api_key"]
@@ -44,7 +52,7 @@ async def test_account_without_title_gets_default_title(hass: HomeAssistant, rel
 
 async def test_relay_without_oauth_skips_the_menu(hass: HomeAssistant, relay: RelayDouble):
     relay.has_oauth = False
-    form = await submit_form(hass, await start_user_flow(hass), url=relay.url)
+    form = await submit_form(hass, await open_url_form(hass), url=relay.url)
     assert form["step_id"] == "api_key"
     result = await submit_form(hass, form, api_key=KEY)
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -56,7 +64,7 @@ async def test_relay_without_oauth_skips_the_menu(hass: HomeAssistant, relay: Re
 )
 async def test_unsafe_authorization_endpoint_disables_sign_in(hass: HomeAssistant, relay: RelayDouble, page: str):
     relay.authorize_url = page
-    form = await submit_form(hass, await start_user_flow(hass), url=relay.url)
+    form = await submit_form(hass, await open_url_form(hass), url=relay.url)
     assert form["step_id"] == "api_key"
 
 
@@ -99,10 +107,10 @@ async def test_api_key_errors_are_shown_and_can_be_corrected(hass: HomeAssistant
     ],
 )
 async def test_url_errors_are_shown_and_can_be_corrected(hass: HomeAssistant, relay: RelayDouble, problem, error):
-    form = await start_user_flow(hass)
+    form = await open_url_form(hass)
     with relay.failing("metadata", "account", with_=problem):
         form = await submit_form(hass, form, url=relay.url)
-    assert form["step_id"] == "user"
+    assert form["step_id"] == "own_relay"
     assert form["errors"] == {"base": error}
     assert get_suggested_values(form) == {CONF_URL: relay.url}
     assert (await submit_form(hass, form, url=relay.url))["type"] is FlowResultType.MENU
@@ -110,7 +118,7 @@ async def test_url_errors_are_shown_and_can_be_corrected(hass: HomeAssistant, re
 
 async def test_proxy_that_hides_oauth_metadata_leaves_the_api_key(hass: HomeAssistant, relay: RelayDouble):
     with relay.failing("metadata", with_=Problem(404, is_relay=False)):
-        form = await submit_form(hass, await start_user_flow(hass), url=relay.url)
+        form = await submit_form(hass, await open_url_form(hass), url=relay.url)
     assert form["step_id"] == "api_key"
 
 
@@ -123,14 +131,14 @@ async def test_wrong_api_key_shows_an_error(hass: HomeAssistant, relay: RelayDou
 
 @pytest.mark.parametrize("text", ["relay.example", "https://user:secret@relay.example", "  "])
 async def test_invalid_url_shows_an_error(hass: HomeAssistant, relay: RelayDouble, text):
-    form = await submit_form(hass, await start_user_flow(hass), url=text)
+    form = await submit_form(hass, await open_url_form(hass), url=text)
     assert form["errors"] == {CONF_URL: "invalid_url"}
     assert form["description_placeholders"] == {"example_url": EXAMPLE_URL}
     assert (await submit_form(hass, form, url=relay.url))["type"] is FlowResultType.MENU
 
 
 async def test_unreachable_relay_shows_an_error(hass: HomeAssistant, relay: RelayDouble):
-    form = await start_user_flow(hass)
+    form = await open_url_form(hass)
     await relay.close()
     form = await submit_form(hass, form, url=relay.url)
     assert form["errors"] == {"base": "cannot_connect"}

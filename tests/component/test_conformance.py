@@ -18,15 +18,19 @@ from custom_components.evconduit.binary_sensor import ACCOUNT_BINARY_SENSORS, BI
 from custom_components.evconduit.button import BUTTONS
 from custom_components.evconduit.calendar import CALENDARS
 from custom_components.evconduit.classic_issue import ISSUE_KEY
-from custom_components.evconduit.config_flow import ERROR_KEYS, EVConduitConfigFlow
+from custom_components.evconduit.config_flow import EVConduitConfigFlow
 from custom_components.evconduit.device_tracker import TRACKERS
 from custom_components.evconduit.error_messages import TRANSLATION_KEYS
 from custom_components.evconduit.event import EVENTS
 from custom_components.evconduit.number import NUMBERS
+from custom_components.evconduit.options import PushChannel
+from custom_components.evconduit.options_flow import EVConduitOptionsFlow
+from custom_components.evconduit.relay_search import ERROR_KEYS
 from custom_components.evconduit.sensor import SENSORS
 from custom_components.evconduit.session_sensors import LAST_SESSION_SENSORS, TOTAL_SENSORS
 from custom_components.evconduit.switch import SWITCHES
 from custom_components.evconduit.time import TIMES
+from custom_components.evconduit.vehicle_subentry_flow import ABORT_REASONS, VehicleSubentryFlow
 
 FOLDER = Path(evconduit.__file__).parent
 DESCRIPTIONS = {
@@ -79,7 +83,7 @@ ICONS = load_json("icons.json")
 def test_entity_keys_are_unchanged():
     assert {platform: [row.key for row in rows] for platform, rows in DESCRIPTIONS.items()} == {
         Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable", "connected"],
-        Platform.BUTTON: ["refresh", "cancel_command"],
+        Platform.BUTTON: ["refresh", "cancel_command", "relink"],
         Platform.CALENDAR: ["charging_sessions"],
         Platform.DEVICE_TRACKER: ["location"],
         Platform.EVENT: ["charging", "command"],
@@ -157,35 +161,81 @@ def test_config_flow_is_translated():
     errors = {key for _, key in ERROR_KEYS}
     assert set(config["error"]) == {"invalid_url", *errors}
     # Home Assistant itself translates the OAuth errors.
-    assert set(config["abort"]) == {"already_configured", "account_mismatch", "classic_entry", *errors}
+    others = {"already_configured", "account_mismatch", "classic_entry", "invalid_discovery"}
+    assert set(config["abort"]) == others | errors
     steps = config["step"]
     assert {name: set(step.get("data", ())) for name, step in steps.items()} == {
-        "user": {"url"},
+        "user": set(),
+        "cloud": set(),
+        "own_relay": {"url"},
+        "address_and_key": {"url", "api_key"},
         "method": set(),
         "api_key": {"api_key"},
+        "certificate": set(),
+        "certificate_changed": set(),
         "reauth_confirm": set(),
         "reconfigure": {"url"},
     }
     for step in steps.values():
         assert set(step.get("data_description", ())) == set(step.get("data", ()))
-    options = set(steps["method"]["menu_options"])
-    assert options == {"sign_in", "api_key", "keep"} == set(steps["method"]["menu_option_descriptions"])
-    assert all(hasattr(EVConduitConfigFlow, f"async_step_{step}") for step in {*steps, *options})
+    menus = {name: set(step["menu_options"]) for name, step in steps.items() if "menu_options" in step}
+    assert menus == {
+        "user": {"cloud", "own_relay", "api_key"},
+        "method": {"sign_in", "api_key", "keep"},
+        "certificate": {"trust_certificate", "other_address"},
+        "certificate_changed": {"trust_certificate"},
+    }
+    for name in ("user", "method"):
+        assert set(steps[name]["menu_option_descriptions"]) == menus[name]
+    names = {*steps, *(option for options in menus.values() for option in options)}
+    assert all(hasattr(EVConduitConfigFlow, f"async_step_{step}") for step in names)
+
+
+def test_subentry_flow_is_translated():
+    vehicle = EN["config_subentries"]["vehicle"]
+    assert set(EN["config_subentries"]) == {"vehicle", "abrp"}
+    assert set(vehicle) == {"abort", "entry_type", "initiate_flow", "step"}
+    assert set(vehicle["initiate_flow"]) == {"user"}
+    endings = {"vehicle_linked", "vehicle_linked_soon", "cancelled", "failed", "timeout", "entry_unloaded"}
+    assert set(vehicle["abort"]) == endings | {"entry_not_loaded"} | {key for _, key in ABORT_REASONS}
+    assert all(hasattr(VehicleSubentryFlow, f"async_step_{step}") for step in vehicle["step"])
+
+
+def test_options_flow_is_translated():
+    options = EN["options"]
+    form = options["step"]["init"]
+    assert (
+        set(form["data"])
+        == set(form["data_description"])
+        == {
+            *("push_channel", "expose_location", "use_home_zone", "electricity_price", "price_entity"),
+            *("vin_as_serial_number", "vehicles"),
+        }
+    )
+    own = {"two_prices", "no_price_unit", "home_set_elsewhere"}
+    assert set(options["error"]) == own | {key for _, key in ERROR_KEYS}
+    assert set(options["abort"]) == {"entry_not_loaded"}
+    assert set(EN["selector"]["push_channel"]["options"]) == set(PushChannel)
+    assert all(hasattr(EVConduitOptionsFlow, f"async_step_{step}") for step in options["step"])
 
 
 def test_repair_issues_are_translated():
     keys = {
         node.value.value for _, node in find_keywords("repair_issues.py", "key") if isinstance(node.value, ast.Constant)
     }
-    keys |= {"link_broken", "link_broken_elsewhere", ISSUE_KEY}
+    keys |= {"link_broken", "link_broken_elsewhere", "intervention", "intervention_link", ISSUE_KEY}
+    keys |= {"over_limit", "allowance_used_up", "webhook_unreachable"}
     assert keys == set(EN["issues"])
+    fixable = {"link_broken", "intervention_link"}
     for key, issue in EN["issues"].items():
-        assert ("fix_flow" in issue) is (key in {"link_broken", ISSUE_KEY})
-        assert ("description" in issue) is ("fix_flow" not in issue)
+        assert ("fix_flow" in issue) is (key in {*fixable, ISSUE_KEY})
+        assert ("description" in issue) is (key not in {*fixable, ISSUE_KEY})
+    for key in fixable:
+        flow = EN["issues"][key]["fix_flow"]
+        assert set(flow["step"]) == {"confirm", "relink"}
+        endings = {"cancelled", "entry_unloaded", "failed", "timeout", "vehicle_gone"}
+        assert set(flow["abort"]) == endings | {"cannot_relink", "not_broken"}
     assert set(EN["issues"][ISSUE_KEY]["fix_flow"]["step"]) == {"confirm"}
-    flow = EN["issues"]["link_broken"]["fix_flow"]
-    assert set(flow["step"]) == {"confirm", "relink"}
-    assert set(flow["abort"]) == {"cannot_relink", "entry_unloaded", "not_broken", "timeout", "vehicle_gone"}
 
 
 def find_keywords(name: str, arg: str) -> list[tuple[Path, ast.keyword]]:
@@ -210,7 +260,7 @@ def test_manifest_follows_hassfest_rules():
     assert keys[2:] == sorted(keys[2:])
     assert set(keys) == {
         *("domain", "name", "codeowners", "config_flow", "documentation", "integration_type", "iot_class"),
-        *("issue_tracker", "requirements", "version", "dependencies", "after_dependencies"),
+        *("issue_tracker", "requirements", "version", "zeroconf", "dependencies", "after_dependencies"),
     }
     # `auth` serves the URL to which a sign-in returns. The cloud is optional.
     assert (manifest["dependencies"], manifest["after_dependencies"]) == (["auth", "webhook"], ["cloud", "recorder"])

@@ -4,10 +4,15 @@ import pytest
 from cars import LAST_SESSION
 from helpers import SetupEntry, wait_until
 from homeassistant.components.diagnostics import REDACTED, async_redact_data
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
-from pytest_homeassistant_custom_component.components.diagnostics import get_diagnostics_for_config_entry
+from pytest_homeassistant_custom_component.components.diagnostics import (
+    get_diagnostics_for_config_entry,
+    get_diagnostics_for_device,
+)
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble, make_account, make_command, make_record
 from syrupy.assertion import SnapshotAssertion
@@ -50,18 +55,9 @@ async def test_diagnostics_contain_no_personal_data(
 @pytest.mark.parametrize(
     "key",
     [
-        *(
-            "api_key",
-            "former_ids",
-            "installation",
-            "webhook_secret",
-            "token",
-            "webhook_id",
-            "displayName",
-            "id",
-            "latitude",
-        ),
-        *("longitude", "pluggedInChargerId", "title", "userId", "vehicle_id", "vin"),
+        *("api_key", "former_ids", "installation", "webhook_secret", "token", "webhook_id", "displayName", "id"),
+        *("latitude", "longitude", "pluggedInChargerId", "title", "userId", "vehicle_id", "vin", "instance_id"),
+        *("relay_instance_id", "excluded_vehicles"),
     ],
 )
 def test_each_personal_value_is_redacted(key: str):
@@ -95,3 +91,40 @@ async def test_diagnostics_contain_no_token(
     text = json.dumps(diagnostics)
     assert [value for value in ("eva_", "evr_", "home-1", ACCOUNT_ID) if value in text] == []
     await hass.config_entries.async_unload(oauth_entry.entry_id)
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+async def test_diagnostics_of_a_device_contain_its_car_even_if_the_entry_is_not_loaded(
+    hass: HomeAssistant,
+    setup_entry: SetupEntry,
+    hass_client: ClientSessionGenerator,
+    *,
+    device_registry: dr.DeviceRegistry,
+    is_loaded: bool,
+):
+    entry = await setup_entry()
+    devices = dr.async_entries_for_config_entry(device_registry, entry.entry_id)
+    by_id = {id_: device for device in devices for _, id_ in device.identifiers}
+    assert await async_setup_component(hass, "diagnostics", {})
+    if not is_loaded:
+        await hass.config_entries.async_unload(entry.entry_id)
+    car = await get_diagnostics_for_device(hass, hass_client, entry, by_id[TESLA])
+    assert car["state"] == ("loaded" if is_loaded else "not_loaded")
+    assert car["vehicle"]["vehicle"]["chargeState"]["batteryLevel"] == 57
+    account = await get_diagnostics_for_device(hass, hass_client, entry, by_id[ACCOUNT_ID])
+    assert account["vehicle"] is None
+    text = json.dumps([car, account])
+    assert [value for value in PERSONAL if value in text] == []
+
+
+async def test_diagnostics_of_an_entry_that_is_not_loaded_contain_what_is_stored(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, hass_client: ClientSessionGenerator
+):
+    entry = await setup_entry()
+    assert await async_setup_component(hass, "diagnostics", {})
+    await hass.config_entries.async_unload(entry.entry_id)
+    diagnostics = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert diagnostics["state"] == ConfigEntryState.NOT_LOADED.value
+    assert len(diagnostics["stored"]["vehicles"]) == 3
+    text = json.dumps(diagnostics)
+    assert [value for value in PERSONAL if value in text] == []

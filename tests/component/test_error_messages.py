@@ -5,6 +5,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from custom_components.evconduit.client import (
     AccountDisabledError,
+    CertificateChangedError,
     CertificateError,
     CommandReason,
     CommandRefusedError,
@@ -23,9 +24,15 @@ from custom_components.evconduit.client import (
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
+    VehicleLimitError,
 )
-from custom_components.evconduit.config_flow import ERROR_KEYS
-from custom_components.evconduit.error_messages import create_command_error, create_refresh_error, get_translation_key
+from custom_components.evconduit.error_messages import (
+    create_command_error,
+    create_refresh_error,
+    create_relink_error,
+    get_translation_key,
+)
+from custom_components.evconduit.relay_search import ERROR_KEYS
 
 ROWS = [
     (UnauthorizedError("x"), "invalid_auth", "invalid_auth"),
@@ -39,6 +46,8 @@ ROWS = [
     (TooManyRequestsError("x"), "cannot_connect", "cannot_connect"),
     (RelayConnectionError("x"), "cannot_connect", "cannot_connect"),
     (CertificateError("x"), "invalid_certificate", "invalid_certificate"),
+    (CertificateChangedError("x"), "certificate_changed", "invalid_certificate"),
+    (VehicleLimitError("x"), "not_allowed", "invalid_auth"),
     (NoTlsError("x"), "no_tls", "no_tls"),
     (RedirectedError(301, None), "unsupported_relay", "redirected"),
     (TryAgainError("x"), "cannot_connect", "cannot_connect"),
@@ -58,6 +67,8 @@ def test_error_has_its_translation(error: RelayError, key: str, _flow_key: str):
     assert get_translation(create_command_error(error)) == ("evconduit", key, None)
     expected = "refreshed_lately" if isinstance(error, TooManyRequestsError) else key
     assert get_translation(create_refresh_error(error)) == ("evconduit", expected, None)
+    expected = "not_broken" if isinstance(error, NotBrokenError) else key
+    assert get_translation(create_relink_error(error)) == ("evconduit", expected, None)
 
 
 @pytest.mark.parametrize(("error", "_key", "flow_key"), ROWS, ids=lambda value: type(value).__name__)

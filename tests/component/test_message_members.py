@@ -161,10 +161,10 @@ ACCOUNT: JsonObject = {
     "push": True,
     "allowance": {"limit": 2500, "used": 41, "resets_at": "2026-12-14T00:00:00Z", "call_tokens": 7},
     "next_poll_at": "2026-11-20T19:00:00Z",
-    "relay": {"version": "1.2.3", "features": ["webhook", "refresh"]},
+    "relay": {"version": "1.2.3", "features": ["webhook", "refresh"], "instance_id": "r1"},
     "language": "nl",
 }
-INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text", "agent": "User"}
+INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text", "agent": "User", "action": "Link"}
 SESSION: JsonObject = {
     "id": "s1",
     "vehicle_id": "v1",
@@ -273,7 +273,7 @@ def test_members_of_a_record():
             finishes_at=datetime(2026, 11, 21, 5, tzinfo=UTC),
             is_overridden=True,
         ),
-        interventions=(Intervention(id="i1", title="Title", description="Text", agent="User"),),
+        interventions=(Intervention(id="i1", title="Title", description="Text", agent="User", action="Link"),),
         raw={},
     )
     assert parse_record(RECORD).raw == RECORD
@@ -319,6 +319,7 @@ def test_members_of_an_account():
         relay_version="1.2.3",
         features=frozenset({"webhook", "refresh"}),
         language="nl",
+        instance_id="r1",
         raw={},
     )
     assert parse_account(ACCOUNT).raw == ACCOUNT
@@ -332,6 +333,7 @@ def test_members_of_an_account():
         relay_version=None,
         features=frozenset(),
         language=None,
+        instance_id=None,
         raw={},
     )
 

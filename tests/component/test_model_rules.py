@@ -19,7 +19,7 @@ INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text",
 @pytest.mark.parametrize("item", [{"title": "no id"}, {"id": ""}, {"id": 7}, None, "text", ["i1"]])
 def test_malformed_interventions_are_skipped(item: object):
     assert Intervention.parse_all([item, INTERVENTION]) == (
-        Intervention(id="i1", title="Title", description="Text", agent="User"),
+        Intervention(id="i1", title="Title", description="Text", agent="User", action=None),
     )
 
 

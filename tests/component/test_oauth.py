@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from config_flow_helpers import Browser, open_method_menu, remove_entries, start_user_flow, submit_form
+from config_flow_helpers import Browser, open_method_menu, open_url_form, remove_entries, submit_form
 from helpers import SetupEntry, wait_until
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_TOKEN, CONF_URL
@@ -110,7 +110,7 @@ async def test_tokens_are_revoked_if_the_account_cannot_be_read(
     hass: HomeAssistant, relay: RelayDouble, browser: Browser
 ):
     relay.problems["account"] = Problem(503, "unavailable")
-    result = await browser.sign_in(await submit_form(hass, await start_user_flow(hass), url=relay.url))
+    result = await browser.sign_in(await submit_form(hass, await open_url_form(hass), url=relay.url))
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "cannot_connect")
     assert [request.body["token"] for request in relay.get_requests("/oauth/revoke")] == ["evr_1"]
 

@@ -1,23 +1,12 @@
 """The address that a user types leads to the relay, or to an error that says what is wrong with it."""
 
-import socket
-import ssl
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from config_flow_helpers import Browser, open_method_menu, remove_entries, start_user_flow, submit_form
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from config_flow_helpers import Browser, open_method_menu, open_url_form, remove_entries, submit_form
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_URL
 from homeassistant.core import HomeAssistant
@@ -55,46 +44,8 @@ def test_other_text_is_no_address(text: str):
         list_relay_urls(text)
 
 
-def create_certificate(folder: Path) -> Path:
-    """Create a self-signed certificate. Return a file with its key and itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = (
-        builder.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    )
-    file = folder / "relay.pem"
-    file.write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
-    )
-    return file
-
-
-@contextmanager
-def serve_tls(certificate: Path) -> Iterator[int]:
-    """Accept connections with this certificate. In a thread: Home Assistant's loop reports failed handshakes."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    connection, _ = listener.accept()
-                    with suppress(OSError), connection, context.wrap_socket(connection, server_side=True) as tls:
-                        tls.recv(1)
-
-        thread = threading.Thread(target=accept)
-        thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
 async def open_flow(hass: HomeAssistant, url: str) -> dict[str, Any]:
-    return dict(await submit_form(hass, await start_user_flow(hass), url=url))
+    return dict(await submit_form(hass, await open_url_form(hass), url=url))
 
 
 async def test_address_without_scheme_works(hass: HomeAssistant, relay: RelayDouble):
@@ -200,12 +151,3 @@ async def test_https_for_a_server_without_tls_is_named(hass: HomeAssistant, rela
     form = await open_flow(hass, relay.url.replace("http:", "https:"))
     assert form["errors"] == {"base": "no_tls"}
     assert (await submit_form(hass, form, url=relay.url))["type"] is FlowResultType.MENU
-
-
-@pytest.mark.parametrize("scheme", ["https://", ""])
-async def test_certificate_that_is_not_trusted_is_named(
-    hass: HomeAssistant, relay: RelayDouble, tmp_path: Path, scheme: str
-):
-    with serve_tls(create_certificate(tmp_path)) as port:
-        form = await open_flow(hass, f"{scheme}127.0.0.1:{port}")
-    assert form["errors"] == {"base": "invalid_certificate"}

@@ -110,3 +110,36 @@ async def test_unchanged_issue_is_left_alone(
         issues.async_update([record], RELINK)
     await hass.async_block_till_done()
     assert len(events) == 1
+
+
+LINK = INTERVENTION | {"action": "Link"}
+
+
+@pytest.mark.parametrize(
+    ("features", "intervention", "key"),
+    [
+        (RELINK, LINK, "intervention_link"),
+        (RELINK, INTERVENTION, "intervention"),
+        (RELINK, INTERVENTION | {"action": "Else"}, "intervention"),
+        (frozenset({"refresh"}), LINK, "intervention"),
+    ],
+)
+async def test_intervention_is_fixable_if_linking_does_it(
+    issues: RepairIssues,
+    issue_registry: ir.IssueRegistry,
+    *,
+    features: frozenset[str],
+    intervention: dict[str, Any],
+    key: str,
+):
+    issues.async_update([make_parsed_record(interventions=[intervention])], features)
+    issue = get_issue(issue_registry, f"intervention_{TESLA}_i1")
+    data = {"entry_id": "entry", "vehicle_id": TESLA, "intervention_id": "i1"}
+    assert (issue.translation_key, issue.is_fixable) == (key, key == "intervention_link")
+    assert issue.data == (data if issue.is_fixable else None)
+
+
+async def test_broken_link_and_its_intervention_are_one_issue(issues: RepairIssues, issue_registry: ir.IssueRegistry):
+    other = INTERVENTION | {"id": "i2"}
+    issues.async_update([make_parsed_record(link={"state": "broken"}, interventions=[LINK, other])], RELINK)
+    assert {id_ for _, id_ in issue_registry.issues} == {f"link_broken_{TESLA}", f"intervention_{TESLA}_i2"}

@@ -11,7 +11,7 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from relay_double import TESLA, Problem, RelayDouble, make_record
 
-from custom_components.evconduit import repairs
+from custom_components.evconduit import link_wait, repairs
 from custom_components.evconduit.const import DOMAIN
 
 BROKEN = {"state": "broken", "since": "2026-11-20T18:00:00.000Z"}
@@ -127,6 +127,8 @@ async def test_fix_flow_links_the_vehicle_again(
     assert step["description_placeholders"] == {"name": "Blue car"}
     assert relay.get_requests("/relink") == []  # the single-use page is created only when needed
     step = await flow.submit()
+    assert (step["type"], step["url"]) == ("external", relay.relink_response["url"])
+    step = await flow.submit()  # the frontend asks for the present step
     assert (step["type"], step["url"]) == ("external", relay.relink_response["url"])
     relay.push_record(make_record(TESLA, 2, link=BROKEN, vehicle={"chargeState": {"batteryLevel": 58}}))
     relay.push_record(make_record(TESLA, 3))
@@ -310,3 +312,100 @@ async def test_ignored_issue_is_deleted_with_its_entry(
     ir.async_ignore_issue(hass, DOMAIN, LINK_BROKEN, ignore=True)
     await hass.config_entries.async_remove(entry.entry_id)
     assert get_issues(issue_registry) == {}
+
+
+@pytest.fixture
+def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_wait, "POLL_INTERVAL", repairs.timedelta(milliseconds=5))
+    monkeypatch.setattr(link_wait, "ARRIVAL_TIMEOUT", repairs.timedelta(milliseconds=50))
+
+
+VIRTUAL_KEY = SAFETY | {"action": "Link"}
+NEEDS_LINK = f"intervention_{TESLA}_i1"
+
+
+@pytest.mark.usefixtures("relink_supported", "_quick_polls")
+async def test_fix_flow_ends_by_the_result_of_the_page(
+    relay: RelayDouble, setup_entry: SetupEntry, flow: Flow, issue_registry: ir.IssueRegistry
+):
+    """Without push, the new state of the car would arrive much later."""
+    relay.account |= {"push": False}
+    relay.relink_response["link_id"] = "l1"
+    relay.records[TESLA] = make_record(TESLA, link=BROKEN)
+    await setup_entry()
+    await flow.start(LINK_BROKEN)
+    await flow.submit()
+    relay.records[TESLA] = make_record(TESLA, 2)
+    relay.settings.link_result = {"state": "linked"}
+    await wait_until(lambda: not get_issues(issue_registry))
+
+
+@pytest.mark.usefixtures("relink_supported", "_quick_polls")
+@pytest.mark.parametrize("result", ["cancelled", "failed"])
+async def test_fix_flow_says_that_the_car_was_not_linked(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, *, flow: Flow, result: str
+):
+    relay.relink_response["link_id"] = "l1"
+    relay.settings.link_result = {"state": result}
+    relay.records[TESLA] = make_record(TESLA, link=BROKEN)
+    await setup_entry()
+    await flow.start(LINK_BROKEN)
+    await flow.submit()
+    manager = hass.data["repairs"]["flow_manager"]
+    await wait_until(lambda: [step["step_id"] for step in manager.async_progress()] == [result])
+    assert (await flow.submit())["reason"] == result
+
+
+@pytest.mark.usefixtures("relink_supported", "_quick_polls")
+@pytest.mark.parametrize("is_broken", [True, False])
+async def test_intervention_with_the_action_link_is_fixable(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    setup_entry: SetupEntry,
+    *,
+    flow: Flow,
+    issue_registry: ir.IssueRegistry,
+    is_broken: bool,
+):
+    """Enode may relink the car, or say that its link works. Then it is linked as for the first time."""
+    if not is_broken:
+        relay.problems["relink"] = Problem(409, "not-broken")
+    relay.records[TESLA] = make_record(TESLA, interventions=[VIRTUAL_KEY])
+    await setup_entry()
+    issue = get_issues(issue_registry)[NEEDS_LINK]
+    assert (issue.is_fixable, issue.translation_key) == (True, "intervention_link")
+    step = await flow.start(NEEDS_LINK)
+    assert step["description_placeholders"] == {
+        "name": "Blue car",
+        "title": "Allow remote access",
+        "description": "Open *the app*.",
+    }
+    step = await flow.submit()
+    assert step["url"] == (relay.relink_response if is_broken else relay.settings.link_page)["url"]
+    if not is_broken:
+        assert relay.get_requests("/link-vehicle")[0].body == {"vendor": "TESLA"}
+    relay.push_record(make_record(TESLA, 2))
+    manager = hass.data["repairs"]["flow_manager"]
+    await wait_until(lambda: [step["step_id"] for step in manager.async_progress()] == ["vehicle_linked"])
+    assert (await flow.submit())["type"] == "create_entry"
+    await wait_until(lambda: not get_issues(issue_registry))
+
+
+@pytest.mark.usefixtures("relink_supported")
+async def test_car_at_the_limit_can_not_be_linked_for_an_intervention(
+    relay: RelayDouble, setup_entry: SetupEntry, flow: Flow
+):
+    relay.problems |= {"relink": Problem(409, "not-broken"), "link-vehicle": Problem(403, "vehicle-limit")}
+    relay.records[TESLA] = make_record(TESLA, interventions=[VIRTUAL_KEY])
+    await setup_entry()
+    await flow.start(NEEDS_LINK)
+    assert (await flow.submit())["reason"] == "cannot_relink"
+
+
+async def test_fix_flow_for_an_intervention_that_is_gone_only_confirms(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
+    entry = await setup_entry()
+    data = {"entry_id": entry.entry_id, "vehicle_id": TESLA, "intervention_id": "gone"}
+    fix = await repairs.async_create_fix_flow(hass, NEEDS_LINK, data)
+    assert isinstance(fix, repairs.ConfirmRepairFlow)

@@ -130,7 +130,7 @@ async def test_error_of_a_single_route(
     relay: RelayDouble, client: RelayClient, problem: Problem, error: type[RelayError]
 ):
     with relay.failing("relink", with_=problem), pytest.raises(RelayError) as raised:
-        await client.create_relink_url(TESLA)
+        await client.create_relink_page(TESLA)
     assert type(raised.value) is error
 
 

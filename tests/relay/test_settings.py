@@ -195,3 +195,19 @@ def test_plan_settings_override_the_catalogue_in_cloud_mode_only(monkeypatch):
     assert [plans.get(plan).monthly_calls for plan in ("free", "basic", "pro")] == [None, 2500, 10_000]
     assert [plans.get(plan).vehicle_limit for plan in ("free", "basic", "pro")] == [1, 3, 25]
     assert plans.push_plans == {"pro"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_announced"),
+    [
+        ({}, False),
+        ({"EVCONDUIT_HOST": "0.0.0.0"}, True),
+        ({"EVCONDUIT_HOST": "0.0.0.0", "EVCONDUIT_ANNOUNCE": "false"}, False),
+        ({"EVCONDUIT_ANNOUNCE": "true"}, False),
+        ({"EVCONDUIT_HOST": "192.168.1.20"}, True),
+    ],
+)
+def test_only_a_self_hosted_relay_beyond_loopback_is_announced(monkeypatch, environment, *, is_announced):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().is_announced is is_announced

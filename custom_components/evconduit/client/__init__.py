@@ -1,5 +1,6 @@
 """Client for API v2 of EVConduit relays. Needs aiohttp; doesn't import Home Assistant."""
 
+from .certificate import TlsCheck, fetch_fingerprint, format_fingerprint, get_tls_check
 from .client import RelayClient
 from .clock import RelayClock
 from .control import (
@@ -15,6 +16,7 @@ from .endpoint import Endpoint, EndpointState
 from .energy import ChargingSession, EnergyCounters, EnergyHour, EnergyHourPage, TotalCost
 from .errors import (
     AccountDisabledError,
+    CertificateChangedError,
     CertificateError,
     CommandRefusedError,
     EndpointRefusedError,
@@ -34,9 +36,12 @@ from .errors import (
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
+    VehicleLimitError,
 )
 from .intervention import Intervention
 from .json_reader import Json, JsonObject, JsonReader, MalformedError
+from .link_page import LinkPage, LinkResult, LinkResultState
+from .location import HomeLocation
 from .models import (
     Account,
     Allowance,
@@ -68,6 +73,7 @@ __all__ = [
     "Allowance",
     "Capabilities",
     "Capability",
+    "CertificateChangedError",
     "CertificateError",
     "ChargeState",
     "ChargingSession",
@@ -85,11 +91,15 @@ __all__ = [
     "EnergyHourPage",
     "EnodeUnavailableError",
     "ForbiddenError",
+    "HomeLocation",
     "HomeRequiredError",
     "Intervention",
     "Json",
     "JsonObject",
     "JsonReader",
+    "LinkPage",
+    "LinkResult",
+    "LinkResultState",
     "LinkState",
     "MalformedError",
     "Message",
@@ -113,6 +123,7 @@ __all__ = [
     "Snapshot",
     "StreamClosed",
     "TimestampError",
+    "TlsCheck",
     "TooManyRequestsError",
     "TotalCost",
     "Transition",
@@ -120,13 +131,17 @@ __all__ = [
     "UnauthorizedError",
     "UnsupportedRelayError",
     "Vehicle",
+    "VehicleLimitError",
     "VehicleRecord",
     "VehicleRemoved",
     "WebhookDelivery",
     "cancel_command",
+    "fetch_fingerprint",
     "find_authorize_url",
     "find_relay",
+    "format_fingerprint",
     "get_timestamp",
+    "get_tls_check",
     "get_token_url",
     "has_scheme",
     "is_at_or_before",

@@ -7,12 +7,14 @@ from typing import Final
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from yarl import URL
 
+from .certificate import TlsCheck
 from .clock import RelayClock
 from .endpoint import Endpoint
 from .energy import EnergyHourPage
 from .errors import NotFoundError, UnauthorizedError, UnsupportedRelayError
 from .json_reader import JsonObject, JsonReader, MalformedError
-from .link_page import LinkPage
+from .link_page import LinkPage, LinkResult
+from .location import HomeLocation
 from .models import Account, Command, CommandKind, Snapshot
 from .responses import RELAY_HEADER, parse_json_object, raise_for_problem, translate_errors
 
@@ -49,17 +51,21 @@ class RelayClient:
         url: str,
         get_token: Callable[[], Awaitable[str]],
         renew_token: Callable[[str], Awaitable[bool]] | None = None,
+        *,
+        tls_check: TlsCheck = True,
     ) -> None:
         """Use a session and a credential that the caller provides.
 
         `get_token` is called before each request and may raise a RelayError. `renew_token` is called with a token that
-        the relay refused. If it returns True, `get_token` is called again and the request is repeated once.
+        the relay refused. If it returns True, `get_token` is called again and the request is repeated once. `tls_check`
+        is applied to every connection.
         """
         self.clock = RelayClock()
         self._session = session
         self._base_url = URL(url) / "api" / "ha" / "v2"
         self._get_token = get_token
         self._renew_token = renew_token
+        self._tls_check = tls_check
 
     async def get_account(self) -> Account:
         """Get the account of the credential. Costs no call."""
@@ -112,22 +118,51 @@ class RelayClient:
         with translate_errors():
             await self._request_json("POST", "vehicles", vehicle_id, "refresh", timeout=COMMAND_TIMEOUT)
 
-    async def create_relink_url(self, vehicle_id: str) -> str:
-        """Create a single-use URL where the user signs in with the vendor to link the vehicle again. Costs no call.
+    async def create_relink_page(self, vehicle_id: str) -> LinkPage:
+        """Create a single-use page where the user signs in with the vendor to link the vehicle again. Costs no call.
 
         Raises NotBrokenError if the link works.
         """
         with translate_errors():
             body = await self._request_json("POST", "vehicles", vehicle_id, "relink", timeout=COMMAND_TIMEOUT)
-            return LinkPage.parse(body).url
+            return LinkPage.parse(body)
 
     async def create_link_page(self, vendor: str | None = None) -> LinkPage:
-        """Create a single-use page where the user links vehicles, of `vendor` or of any. Costs no call."""
+        """Create a single-use page where the user links vehicles, of `vendor` or of any. Costs no call.
+
+        Raises VehicleLimitError if the plan has no room for another vehicle.
+        """
         with translate_errors():
             body: JsonObject = {"vendor": vendor} if vendor else {}
             return LinkPage.parse(
                 await self._request_json("POST", *USER_PATH, "link-vehicle", timeout=COMMAND_TIMEOUT, json=body)
             )
+
+    async def get_link_result(self, link_id: str) -> LinkResult:
+        """Get the result of a link page. Costs no call. The relay processes vehicles that were linked meanwhile."""
+        with translate_errors():
+            body: JsonObject = {"link_id": link_id}
+            return LinkResult.parse(
+                await self._request_json("POST", *USER_PATH, "link-result", timeout=COMMAND_TIMEOUT, json=body)
+            )
+
+    async def get_home(self) -> HomeLocation | None:
+        """Get the account's home location, None if it has none. Costs no call."""
+        with translate_errors():
+            try:
+                return HomeLocation.parse(await self._request_json("GET", "home"))
+            except NotFoundError:
+                return None
+
+    async def set_home(self, home: HomeLocation) -> None:
+        """Set the account's home location. Costs no call."""
+        with translate_errors():
+            await self._request_json("PUT", "home", json=home.as_json())
+
+    async def delete_home(self) -> None:
+        """Delete the account's home location. Raises NotFoundError if it has none. Costs no call."""
+        with translate_errors():
+            await self._request_json("DELETE", "home")
 
     async def set_electricity_rate(self, cost_per_kwh: float, currency: str) -> None:
         """Set the price of a kWh that is charged from now on. Costs no call."""
@@ -147,6 +182,11 @@ class RelayClient:
         with translate_errors():
             body = await self._request_json("GET", "vehicles", vehicle_id, "energy-hours", query=params)
             return EnergyHourPage.parse(body)
+
+    async def delete_electricity_rate(self) -> None:
+        """End the current rate: what is charged from now on has no known price. Costs no call."""
+        with translate_errors():
+            await self._request_json("DELETE", "electricity-rate")
 
     async def set_language(self, language: str) -> Account:
         """Set the language of interventions, as a language tag. Costs no call."""
@@ -173,6 +213,12 @@ class RelayClient:
         """Delete the endpoint of this credential. Raises NotFoundError if it has none."""
         with translate_errors():
             await self._request_json("DELETE", "endpoint")
+
+    async def test_endpoint(self) -> str | None:
+        """Send a test message to the endpoint. Return the class of failure, None if it was delivered. Costs no call."""
+        with translate_errors():
+            result = await self._request_json("POST", "endpoint", "test", timeout=COMMAND_TIMEOUT)
+            return None if result.get_bool("delivered") else result.get_str("failure") or "unknown"
 
     async def open_stream(self, last_event_id: str | None) -> AsyncGenerator[bytes]:
         """Open the event stream and yield its bytes until the relay closes it. Costs no call."""
@@ -242,6 +288,7 @@ class RelayClient:
                         params=query,
                         json=json,
                         timeout=timeout or DEFAULT_TIMEOUT,
+                        ssl=self._tls_check,
                         allow_redirects=False,  # the credential must not be sent to another server
                     )
                 )

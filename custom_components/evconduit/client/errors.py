@@ -5,7 +5,8 @@
     RelayError                     a bug in the relay or in this client
     ├── UnauthorizedError          the credential is unknown or revoked: request another one
     ├── ForbiddenError             the credential lacks the permission: another one may have it
-    │   └── PlanRequiredError      the plan doesn't include this: continue without it
+    │   ├── PlanRequiredError      the plan doesn't include this: continue without it
+    │   └── VehicleLimitError      the plan has no room for another vehicle: unlink one, or change the plan
     ├── UnsupportedRelayError      not a relay, or one without API v2: request another address
     │   └── RedirectedError        the server refers to another address: use that one
     ├── NotFoundError              the account has nothing with this id (any more): remove it
@@ -20,7 +21,8 @@
         ├── QuotaExhaustedError    this month's allowance is used up
         ├── EnodeUnavailableError  Enode doesn't answer the relay; a command may have reached it nevertheless
         └── RelayConnectionError   the relay doesn't answer; the request may have been carried out nevertheless
-            ├── CertificateError   the server's certificate isn't trusted
+            ├── CertificateError   the server's certificate isn't trusted: request consent, or another address
+            │   └── CertificateChangedError   it isn't the one that the user trusts: request consent again
             └── NoTlsError         the server doesn't use TLS: request an address without it
 
 No message contains a credential, a VIN or a position.
@@ -52,6 +54,10 @@ class ForbiddenError(RelayError):
 
 class PlanRequiredError(ForbiddenError):
     """The account's plan doesn't include this."""
+
+
+class VehicleLimitError(ForbiddenError):
+    """The account's plan has no room for another vehicle."""
 
 
 class UnsupportedRelayError(RelayError):
@@ -130,7 +136,16 @@ class RelayConnectionError(TryAgainError):
 
 
 class CertificateError(RelayConnectionError):
-    """The server's certificate isn't trusted: self-signed, expired, or issued for another name."""
+    """The server's certificate isn't trusted: self-signed, expired, or issued for another name.
+
+    `relay_url`: the address that the certificate is for. Only set when looking for a relay, which follows redirects.
+    """
+
+    relay_url: str | None = None
+
+
+class CertificateChangedError(CertificateError):
+    """The server's certificate isn't the one that the user trusts."""
 
 
 class NoTlsError(RelayConnectionError):

@@ -215,6 +215,7 @@ class Account:
 
     `push`: whether the plan includes the stream. `next_poll_at`: when to poll next, so that the allowance lasts.
     `features`: the optional parts of the API that this relay has. `language`: the language of interventions.
+    `instance_id`: which relay it is, at whatever address.
     """
 
     id: str
@@ -226,6 +227,7 @@ class Account:
     relay_version: str | None
     features: frozenset[str]
     language: str | None
+    instance_id: str | None
     raw: JsonObject = field(compare=False, repr=False)
 
     @classmethod
@@ -241,6 +243,7 @@ class Account:
             relay_version=reader.get_object("relay").get_str("version"),
             features=frozenset(reader.get_object("relay").get_str_list("features")),
             language=reader.get_str("language"),
+            instance_id=reader.get_object("relay").get_str("instance_id"),
             raw=reader.values,
         )
 

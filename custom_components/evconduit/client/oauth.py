@@ -7,8 +7,9 @@ from typing import Final
 from aiohttp import ClientResponse, ClientSession
 from yarl import URL
 
+from .certificate import TlsCheck
 from .client import DEFAULT_TIMEOUT
-from .errors import RedirectedError, UnsupportedRelayError
+from .errors import CertificateError, RedirectedError, UnsupportedRelayError
 from .json_reader import MalformedError
 from .responses import RELAY_HEADER, parse_json_object, raise_for_problem, translate_errors
 from .url import parse_relay_url
@@ -27,7 +28,7 @@ def get_token_url(url: str) -> str:
     return f"{url}/oauth/token"
 
 
-async def find_authorize_url(session: ClientSession, url: str) -> str | None:
+async def find_authorize_url(session: ClientSession, url: str, *, tls_check: TlsCheck = True) -> str | None:
     """Find the relay's authorization page. None if it supports API keys only. Raises RelayError if there is no relay.
 
     The page's address comes from the relay's metadata (RFC 8414), because a browser may reach the relay at another
@@ -35,27 +36,32 @@ async def find_authorize_url(session: ClientSession, url: str) -> str | None:
     """
     with translate_errors():
         try:
-            return await _get_authorize_url(session, url)
+            return await _get_authorize_url(session, url, tls_check)
         except RedirectedError:
             raise
         except UnsupportedRelayError, MalformedError:
-            await _require_relay(session, url)
+            await _require_relay(session, url, tls_check)
             return None
 
 
-async def find_relay(session: ClientSession, url: str) -> tuple[str, str | None]:
+async def find_relay(session: ClientSession, url: str, *, tls_check: TlsCheck = True) -> tuple[str, str | None]:
     """Find the relay at this address, or where the address redirects to. Return its address and authorization page.
 
-    No credential is sent. Raises RelayError if there is no relay.
+    No credential is sent. Raises RelayError if there is no relay, and CertificateError with the address that has the
+    certificate.
     """
-    for _ in range(MAX_REDIRECTS):
-        try:
-            return url, await find_authorize_url(session, url)
-        except RedirectedError as err:
-            if (target := _get_redirected_url(url, err.location)) is None:
-                raise
-            url = target
-    return url, await find_authorize_url(session, url)
+    try:
+        for _ in range(MAX_REDIRECTS):
+            try:
+                return url, await find_authorize_url(session, url, tls_check=tls_check)
+            except RedirectedError as err:
+                if (target := _get_redirected_url(url, err.location)) is None:
+                    raise
+                url = target
+        return url, await find_authorize_url(session, url, tls_check=tls_check)
+    except CertificateError as err:
+        err.relay_url = url
+        raise
 
 
 def _get_redirected_url(url: str, location: URL | None) -> str | None:
@@ -69,8 +75,10 @@ def _get_redirected_url(url: str, location: URL | None) -> str | None:
     return None
 
 
-async def _get_authorize_url(session: ClientSession, url: str) -> str | None:
-    async with session.get(f"{url}{METADATA_PATH}", timeout=DEFAULT_TIMEOUT, allow_redirects=False) as response:
+async def _get_authorize_url(session: ClientSession, url: str, tls_check: TlsCheck) -> str | None:
+    async with session.get(
+        f"{url}{METADATA_PATH}", ssl=tls_check, timeout=DEFAULT_TIMEOUT, allow_redirects=False
+    ) as response:
         if response.status in REDIRECT_STATUSES and RELAY_HEADER not in response.headers:
             raise RedirectedError(response.status, _get_location(response))
         if response.status == HTTPStatus.NOT_FOUND:
@@ -94,10 +102,10 @@ def _get_location(response: ClientResponse) -> URL | None:
     return location if location.scheme in {"http", "https"} and location.host else None
 
 
-async def _require_relay(session: ClientSession, url: str) -> None:
+async def _require_relay(session: ClientSession, url: str, tls_check: TlsCheck) -> None:
     """Raise UnsupportedRelayError unless the server refuses a request without credential, as a relay with v2 does."""
     account_url = URL(url) / "api" / "ha" / "v2" / "account"
-    async with session.get(account_url, timeout=DEFAULT_TIMEOUT, allow_redirects=False) as response:
+    async with session.get(account_url, ssl=tls_check, timeout=DEFAULT_TIMEOUT, allow_redirects=False) as response:
         if response.status == HTTPStatus.UNAUTHORIZED and RELAY_HEADER in response.headers:
             return
         if response.status == HTTPStatus.NOT_FOUND:
@@ -106,11 +114,11 @@ async def _require_relay(session: ClientSession, url: str) -> None:
         raise UnsupportedRelayError("a relay that requires no credential")
 
 
-async def revoke_token(session: ClientSession, url: str, token: str) -> None:
+async def revoke_token(session: ClientSession, url: str, token: str, *, tls_check: TlsCheck = True) -> None:
     """Revoke a token and its grant (RFC 7009). A token that is no longer valid is not an error."""
     form = {"client_id": CLIENT_ID, "token": token}
     with translate_errors():
         async with session.post(
-            URL(url) / "oauth" / "revoke", data=form, timeout=DEFAULT_TIMEOUT, allow_redirects=False
+            URL(url) / "oauth" / "revoke", data=form, ssl=tls_check, timeout=DEFAULT_TIMEOUT, allow_redirects=False
         ) as response:
             await raise_for_problem(response)

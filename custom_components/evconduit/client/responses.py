@@ -7,11 +7,18 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 import orjson
-from aiohttp import ClientConnectorCertificateError, ClientConnectorSSLError, ClientError, ClientResponse
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorSSLError,
+    ClientError,
+    ClientResponse,
+    ServerFingerprintMismatch,
+)
 
 from .clock import parse_date
 from .errors import (
     AccountDisabledError,
+    CertificateChangedError,
     CertificateError,
     CommandRefusedError,
     EndpointRefusedError,
@@ -30,6 +37,7 @@ from .errors import (
     TryAgainError,
     UnauthorizedError,
     UnsupportedRelayError,
+    VehicleLimitError,
 )
 from .json_reader import Json, JsonReader, MalformedError
 from .models import Command, CommandReason
@@ -48,6 +56,8 @@ def translate_errors() -> Iterator[None]:
         raise UnsupportedRelayError(f"unexpected response: {err}") from err
     except ClientConnectorCertificateError as err:
         raise CertificateError("the certificate is not trusted") from err
+    except ServerFingerprintMismatch as err:
+        raise CertificateChangedError("the certificate is not the trusted one") from err
     except ClientConnectorSSLError as err:
         raise NoTlsError("the server does not use TLS") from err
     except (ClientError, OSError) as err:  # TimeoutError is an OSError
@@ -133,6 +143,7 @@ ERROR_FACTORIES_BY_TYPE: dict[str, Callable[[JsonReader, timedelta | None], Rela
     "endpoint-refused": lambda _, __: EndpointRefusedError("the relay does not POST to such an address"),
     "not-sent": lambda _, wait: NotSentError("the command is not sent yet", retry_after=wait),
     "home-required": lambda _, __: HomeRequiredError("the account has no home location"),
+    "vehicle-limit": lambda _, __: VehicleLimitError("the plan has no room for another vehicle"),
     "not-broken": lambda _, __: NotBrokenError("the link is not broken"),
     "enode-unavailable": lambda problem, wait: EnodeUnavailableError(
         "Enode does not answer", retry_after=wait, command=_parse_command(problem)

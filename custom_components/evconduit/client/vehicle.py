@@ -24,7 +24,7 @@ class PowerDeliveryState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VehicleInformation:
-    """Brand, model, model year and name. The VIN is deliberately not read, because nothing needs it."""
+    """Brand, model, model year and name. The VIN is deliberately not read: see device_registry.py."""
 
     brand: str | None
     model: str | None

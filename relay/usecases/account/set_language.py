@@ -54,7 +54,7 @@ async def patch_account(
             runtime.feed_waker.wake([call.caller.user_id])
         activity = await fetch_busiest_activity(connection, call, runtime.plans)
     call = replace(call, caller=replace(call.caller, language=language))
-    return render_account_record(call, runtime.plans, runtime.version, activity)
+    return render_account_record(call, runtime.plans, runtime.identity, activity)
 
 
 async def set_language(connection: Connection, user_id: UUID, language: str) -> None:

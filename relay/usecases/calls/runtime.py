@@ -35,6 +35,14 @@ class SupabaseSignIn:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RelayIdentity:
+    """Which relay this is, and which version of the program it runs."""
+
+    version: str
+    instance_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Runtime:
     """The shared objects of one relay process. No other process needs its state."""
 
@@ -46,6 +54,8 @@ class Runtime:
     # None while ENODE_CLIENT_ID is not set: everything that needs no call to Enode works.
     enode: EnodeClient | None
     version: str
+    # The id of this relay's database.
+    instance_id: str = ""
     # Base URL under which users reach this relay, without a trailing slash.
     public_url: str = ""
     # Whether the operator chose `public_url`. If not, it is derived from each request where that is safe.
@@ -79,6 +89,11 @@ class Runtime:
     delete_supabase_user: Callable[[UUID], Awaitable[None]] | None = None
     # Limits account exports per user.
     export_rate_limiter: RateLimiter = field(default_factory=lambda: RateLimiter(per_minute=5))
+
+    @property
+    def identity(self) -> RelayIdentity:
+        """Which relay this is."""
+        return RelayIdentity(version=self.version, instance_id=self.instance_id)
 
     @property
     def is_https(self) -> bool:

@@ -25,14 +25,21 @@ insert into electricity_rates (user_id, cost_per_kwh, currency)
 select %s, %s, %s where not exists (select from newest where cost_per_kwh = %s and currency = %s)
 on conflict (user_id, valid_from) do update set (cost_per_kwh, currency) = (excluded.cost_per_kwh, excluded.currency)
 """  # noqa: S608 - our own constant
+# A row without a price, so that the energy that was charged before keeps its price.
+END_RATE: LiteralString = f"""
+with newest as ({FIND_CURRENT_RATE})
+insert into electricity_rates (user_id, cost_per_kwh, currency)
+select %s, null, null where exists (select from newest where cost_per_kwh is not null)
+on conflict (user_id, valid_from) do update set (cost_per_kwh, currency) = (null, null)
+"""  # noqa: S608 - our own constant
 
 router = APIRouter(prefix="/api/ha")
 
 
 class ElectricityRateRequest(BaseModel):
-    """The price of a kWh to set; `currency` is an ISO 4217 code."""
+    """The price of a kWh to set, which can be negative; `currency` is an ISO 4217 code."""
 
-    cost_per_kwh: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+    cost_per_kwh: Annotated[float, Field(ge=-1_000_000, le=1_000_000, allow_inf_nan=False)]
     currency: Annotated[str, Field(pattern="^[A-Za-z]{3}$")]
 
 
@@ -71,6 +78,16 @@ async def put_electricity_rate(
     row = await _get_or_set_rate(runtime, authorization, "control", body)
     assert row is not None  # noqa: S101 - just written
     return _build_rate_record(row)
+
+
+@router.delete("/v2/electricity-rate", status_code=204, response_model=None)
+async def delete_electricity_rate(runtime: RuntimeDependency, authorization: CredentialDependency) -> None:
+    """End the electricity rate: the cost of energy that is charged from now on is unknown. Costs no call."""
+    async with runtime.pool.connection() as connection:
+        user_id = (await authenticate_caller(connection, authorization, scope="control")).caller.user_id
+        ended = await connection.execute(END_RATE, [user_id, user_id])
+    if not ended.rowcount:
+        raise Problem(404, "not-found", "No electricity rate is set.")
 
 
 class ClassicRateRecord(TypedDict):
@@ -122,7 +139,8 @@ async def _get_or_set_rate(
         user_id = (await authenticate_caller(connection, authorization, scope=scope)).caller.user_id
         if new_rate is not None:
             await _insert_rate(connection, user_id, new_rate)
-        return await fetch_one(connection, FIND_CURRENT_RATE, [user_id], dict_row)
+        row = await fetch_one(connection, FIND_CURRENT_RATE, [user_id], dict_row)
+    return None if row is None or row["cost_per_kwh"] is None else row
 
 
 async def _insert_rate(connection: Connection, user_id: UUID, new_rate: ElectricityRateRequest) -> None:

@@ -21,6 +21,8 @@ from relay.kit.database import Connection
 from relay.kit.outbound import OutboundError, OutboundFailure
 from relay.plans import Plans
 from relay.usecases.calls.authorize import get_installation_call
+from relay.usecases.calls.instance_id import fetch_instance_id
+from relay.usecases.calls.runtime import RelayIdentity
 from relay.usecases.feed.account_and_vehicles import render_account_record
 from relay.usecases.feed.reader import read_changes, read_snapshot
 from relay.vehicles.classic_records import render_pushed_vehicle
@@ -122,7 +124,8 @@ async def _build_snapshot(
 ) -> tuple[Cursor, bytes]:
     """Render the snapshot and the missed transitions, as at the beginning of a stream."""
     snapshot = await read_snapshot(connection, lease.user_id, lease.replay_cursor)
-    account = render_account_record(await get_installation_call(connection, lease.credential_id), plans, version)
+    relay = RelayIdentity(version=version, instance_id=await fetch_instance_id(connection))
+    account = render_account_record(await get_installation_call(connection, lease.credential_id), plans, relay)
     message = snapshot.create_message(account)
     since = lease.replay_cursor if snapshot.replay else None
     messages: list[tuple[Message, Cursor]] = [(message, since or snapshot.cursor), *snapshot.pair_replay_with_cursors()]

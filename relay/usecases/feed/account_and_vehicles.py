@@ -18,7 +18,7 @@ from relay.usecases.calls.authorize import (
     render_call_headers,
 )
 from relay.usecases.calls.resolve_credential import CredentialDependency
-from relay.usecases.calls.runtime import RuntimeDependency
+from relay.usecases.calls.runtime import RelayIdentity, RuntimeDependency
 from relay.usecases.feed.plan_polling import fetch_busiest_activity, get_busiest_activity, plan_polling
 from relay.usecases.feed.reader import FeedSnapshot, read_snapshot
 from relay.vehicles.records import CommandRecord, VehicleRecord
@@ -52,9 +52,10 @@ class AllowanceRecord(TypedDict):
 
 
 class RelayRecord(TypedDict):
-    """The relay's version and the features that it offers."""
+    """The relay's version, its id, which is the same at every address, and the features that it offers."""
 
     version: str
+    instance_id: str
     features: list[str]
 
 
@@ -104,7 +105,10 @@ class SnapshotRecord(TypedDict):
 
 
 def render_account_record(
-    call: AuthorizedCall, plans: Plans, version: str, activity: VehicleActivity = VehicleActivity.PARKED
+    call: AuthorizedCall,
+    plans: Plans,
+    relay: RelayIdentity,
+    activity: VehicleActivity = VehicleActivity.PARKED,
 ) -> AccountRecord:
     """Render the account as Home Assistant sees it. `activity` only matters for plans without push, to plan polling."""
     quota, limit = call.quota, plans.get(call.caller.plan).monthly_calls
@@ -121,7 +125,7 @@ def render_account_record(
             "call_tokens": quota.call_tokens,
         },
         "next_poll_at": plan_polling(call, plans, activity),
-        "relay": {"version": version, "features": list(FEATURES)},
+        "relay": {"version": relay.version, "instance_id": relay.instance_id, "features": list(FEATURES)},
     }
 
 
@@ -131,7 +135,7 @@ async def get_account(runtime: RuntimeDependency, authorization: CredentialDepen
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="read")
         activity = await fetch_busiest_activity(connection, call, runtime.plans)
-    return render_account_record(call, runtime.plans, runtime.version, activity)
+    return render_account_record(call, runtime.plans, runtime.identity, activity)
 
 
 @router.get("/vehicles", response_model=None, responses={200: {"model": SnapshotRecord}})
@@ -153,7 +157,7 @@ async def get_vehicles(
         call = await authorize_call(connection, authorization, runtime.plans, request)
         snapshot = await read_snapshot(connection, call.caller.user_id, position if after is None else after)
     response.headers.update(render_call_headers(call, runtime.plans))
-    account = render_account_record(call, runtime.plans, runtime.version, get_busiest_activity(snapshot.vehicles))
+    account = render_account_record(call, runtime.plans, runtime.identity, get_busiest_activity(snapshot.vehicles))
     if after is not None:
         # What is missing from the transitions says nothing about the client's records: only the position does.
         snapshot = replace(snapshot, gap=_is_beyond(position, snapshot.cursor))

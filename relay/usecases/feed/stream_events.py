@@ -51,7 +51,7 @@ async def open_stream(runtime: RuntimeDependency, authorization: CredentialDepen
     """Register a stream at the hub until its response has ended. Raises Problem 401, 403, 429, 503."""
     async with runtime.pool.connection() as connection:
         call = await authenticate_caller(connection, authorization, scope="read")
-    account = render_account_record(call, runtime.plans, runtime.version)
+    account = render_account_record(call, runtime.plans, runtime.identity)
     if not account["push"]:
         raise Problem(403, "plan-required", NO_PUSH_DETAIL)
     with runtime.hub.open_listener(call.caller.user_id, require_installation_id(call.caller)) as listener:
@@ -139,7 +139,7 @@ async def _check_access(runtime: Runtime, stream: OpenStream, account: AccountRe
     except Problem:
         stream.listener.end(ByeMessage(reason="revoked", retry_after=0))
         return None
-    new_account = render_account_record(call, runtime.plans, runtime.version)
+    new_account = render_account_record(call, runtime.plans, runtime.identity)
     if not new_account["push"]:
         stream.listener.end(ByeMessage(reason="plan", retry_after=PLAN_RETRY_AFTER_SECONDS))
         return None

@@ -25,10 +25,14 @@ router = APIRouter(prefix="/api/ha/v2")
 
 
 class RelinkRecord(TypedDict):
-    """A page of the relay to open in a browser, usable once by anyone who has its URL."""
+    """A page of the relay to open in a browser, usable once by anyone who has its URL.
+
+    `link_id` is the parameter of link-result.
+    """
 
     url: str
     expires_at: str
+    link_id: str
 
 
 @router.post("/vehicles/{vehicle_id}/relink", response_model=None, responses={200: {"model": RelinkRecord}})
@@ -43,7 +47,11 @@ async def post_relink(vehicle_id: str, runtime: RuntimeDependency, authorization
         page = await create_link_page(
             connection, call.caller.user_id, vendor=vehicle.vendor, vehicle_id=vehicle.vehicle_id
         )
-    return {"url": runtime.public_url + page.path, "expires_at": format_timestamp(page.expires_at)}
+    return {
+        "url": runtime.public_url + page.path,
+        "expires_at": format_timestamp(page.expires_at),
+        "link_id": str(page.id),
+    }
 
 
 async def _require_broken_link(runtime: Runtime, enode_vehicle_id: str | None) -> None:

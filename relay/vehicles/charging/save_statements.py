@@ -76,7 +76,8 @@ session as materialized (
            case when sum(overlap.seconds) > extract(epoch from part.end_at - part.start_at) - 1e-6
                 then sum(overlap.seconds * rate.cost_per_kwh) / sum(overlap.seconds) end as per_kwh
     from part
-    left join rate on rate.valid_from < part.end_at and rate.valid_to > part.start_at
+    left join rate
+        on rate.valid_from < part.end_at and rate.valid_to > part.start_at and rate.cost_per_kwh is not null
     cross join lateral (select extract(epoch from
         least(part.end_at, rate.valid_to) - greatest(part.start_at, rate.valid_from))::double precision as seconds
     ) overlap

@@ -255,8 +255,11 @@ PAIRS = (
                 "where (cost_per_kwh = %s or true) and",
                 "another price in the same currency is ignored",
             ),
-            Pair("le=1_000_000", "lt=1_000_000", "the highest price is refused"),
-            Pair("Field(ge=0,", "Field(gt=0,", "a price of zero is refused"),
+            Pair(" le=1_000_000", " lt=1_000_000", "the highest price is refused"),
+            Pair("Field(ge=-1_000_000,", "Field(gt=-1_000_000,", "the lowest price is refused"),
+            Pair("Field(ge=-1_000_000,", "Field(ge=0,", "a negative price is refused"),
+            Pair("where cost_per_kwh is not null)", "where true)", "a rate that has ended can be ended again"),
+            Pair('or row["cost_per_kwh"] is None else row', "else row", "a rate that has ended is returned"),
         ),
     ),
     PairTable(

@@ -239,7 +239,7 @@ async def test_broken_link_is_relinked_on_a_page_that_names_the_car(scenario):
     assert parse_problem(await scenario.api.post(path)) == (409, "not-broken")
     await scenario.call_enode("POST", f"/_sim/vehicles/{record['vehicle']['id']}", {"credentials_valid": False})
     response = await scenario.api.post(path)
-    assert set(response.json()) == {"url", "expires_at"}
+    assert set(response.json()) == {"url", "expires_at", "link_id"}
     assert response.json()["url"].startswith(f"{HOME}/link/")
     page = await scenario.browser.get(response.json()["url"])
     assert "Sign in again for" in page.text

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from uuid import UUID, uuid4
 
+import pytest
+
 from relay.vehicles.charging import repository
 from relay.vehicles.charging.derivation import DerivationState
 from relay.vehicles.charging.home import HomeLocation
@@ -143,3 +145,16 @@ async def test_discharged_energy_is_an_hour_of_its_own_without_a_cost(connection
     await save(stopped(70, 40), removed=[charged.id])
     [hour] = await repository.list_hours(connection, account.vehicle_id, at(0), at(60))
     assert (hour.kwh, hour.home_kwh, hour.discharged_kwh, hour.cost) == (0, 0, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("ended_at", "cost"),
+    [(-1, (None, "price")), (15, (None, "price")), (31, (2.5, None))],
+    ids=["before the session", "during it", "after it"],
+)
+async def test_cost_is_unknown_where_a_rate_has_ended(account, save, fetch, *, ended_at: int, cost: tuple):
+    insert = "insert into electricity_rates values (%s, %s, %s, %s) returning user_id"
+    await fetch(insert, account.user_id, at(-60), 0.5, "EUR")
+    await fetch(insert, account.user_id, at(ended_at), None, None)
+    await save(stopped(60, 40), make_session(0, 30))
+    assert await fetch("select cost, cost_unknown from charging_sessions") == [cost]
