@@ -267,7 +267,7 @@ MODULES: tuple[ModuleRow, ...] = (
             "custom_components/evconduit/logbook.py",
             "custom_components/evconduit/transitions.py",
         ),
-        tests=("tests/component/test_events.py",),
+        tests=("tests/component/test_transitions.py", "tests/component/test_events.py"),
     ),
     ModuleRow(
         modules=(
