@@ -137,7 +137,7 @@ class SessionCalendar(VehicleEntity, CalendarEntity):
 def _summarize(session: ChargingSession) -> str:
     # Home Assistant has no translations for texts of calendar events.
     kind = "Discharging" if session.kind == "discharge" else "Charging"
-    return kind if session.energy is None else f"{kind}: {session.energy:.1f} kWh"
+    return kind if session.energy_kwh is None else f"{kind}: {session.energy_kwh:.1f} kWh"
 
 
 def _describe(session: ChargingSession) -> str | None:

@@ -21,7 +21,7 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, Tex
 
 from .abrp import SUBENTRY_TYPE as ABRP_SUBENTRY_TYPE
 from .abrp_flow import AbrpSubentryFlow
-from .classic_entry import is_classic_entry
+from .classic_entry import is_classic_entry, is_pending_entry
 from .client import (
     Account,
     AccountDisabledError,
@@ -248,8 +248,9 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         if self.source == SOURCE_USER:
             self._abort_if_unique_id_configured()
             return self.async_create_entry(title=account.title or "EVConduit", data=data)
-        self._abort_if_unique_id_mismatch(reason="account_mismatch")
         entry = self._get_entry()
+        if not is_pending_entry(entry):  # its account isn't known yet; setup merges it into the account's entry
+            self._abort_if_unique_id_mismatch(reason="account_mismatch")
         previous = dict(entry.data)
         other_data = {key: value for key, value in previous.items() if key not in CREDENTIAL_KEYS}
         result = self.async_update_reload_and_abort(entry, data=other_data | data)

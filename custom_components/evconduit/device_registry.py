@@ -34,6 +34,7 @@ def async_register_vehicle(hass: HomeAssistant, entry_id: str, record: VehicleRe
         identifiers={(DOMAIN, record.id)},
         manufacturer=_get_manufacturer(record),
         model=information.model,
+        model_id=None if information.year is None else str(information.year),
         name=get_vehicle_name(record),
         via_device_id=account_device_id,
     )

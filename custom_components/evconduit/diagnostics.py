@@ -19,6 +19,7 @@ TO_REDACT: Final = {
     CONF_TOKEN,
     CONF_WEBHOOK_ID,
     "displayName",
+    "former_ids",
     "id",
     "latitude",
     "longitude",

@@ -50,7 +50,7 @@ def _create_row(name: str, session: ChargingSession) -> Row:
         "kind": session.kind,
         "started_at": _format_local(session.started_at),
         "ended_at": _format_local(session.ended_at),
-        "energy_kwh": session.energy,
+        "energy_kwh": session.energy_kwh,
         "energy_source": reader.get_str("energy_source"),
         "estimated": reader.get_bool("estimated"),
         "level_start": session.level_start,

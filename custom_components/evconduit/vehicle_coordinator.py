@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from typing import Any, Final, Protocol, override
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
 from .availability import RelayAvailability
+from .broken_link import BrokenLinkGrace
 from .client import (
     Command,
     CommandKind,
@@ -37,6 +39,18 @@ COMMAND_CHECK_DELAYS: Final = tuple(timedelta(seconds=seconds) for seconds in (5
 """Delays between checks of a command while the stream is down. Vendors take up to half an hour."""
 
 
+class DataScope(Enum):
+    """What data is about, which decides how long it is shown.
+
+    `LINK`: the link itself, shown while there is contact with the relay. `HISTORY`: what happened, shown for vehicles
+    that the plan covers. `LIVE`: what the vehicle is doing now, shown until the link has been broken for a day.
+    """
+
+    LINK = auto()
+    HISTORY = auto()
+    LIVE = auto()
+
+
 class AccountState(Protocol):
     """What a vehicle's coordinator needs from the account's."""
 
@@ -58,8 +72,10 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         self._entry = entry
         self._account = account
         self._command_lock = asyncio.Lock()
+        self._grace = BrokenLinkGrace(hass, self.async_update_listeners)
         self.data = record
         self.events = VehicleEvents(self._async_on_outcome)
+        self._async_update_grace()
         self.requested_settings: tuple[SmartChargingSettings | None, datetime] = (None, UTC_EPOCH)
         """Settings of smart charging to show until they are reported, but no longer than until this time."""
 
@@ -73,10 +89,17 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         """The client of the vehicle's account."""
         return self._account.client
 
-    @property
-    def available(self) -> bool:
-        """Whether the data is current and the plan covers the vehicle. A sleeping vehicle is available."""
-        return self._account.availability.is_available and self.data.link_state is not LinkState.OVER_LIMIT
+    def is_available(self, scope: DataScope) -> bool:
+        """Return whether data of this scope is current. A sleeping vehicle's is."""
+        if not self._account.availability.is_available:
+            return False
+        match scope:
+            case DataScope.LINK:
+                return True
+            case DataScope.HISTORY:
+                return self.data.link_state is not LinkState.OVER_LIMIT
+            case DataScope.LIVE:
+                return self.data.link_state is not LinkState.OVER_LIMIT and not self._grace.is_expired
 
     @property
     def open_command(self) -> Command | None:
@@ -97,7 +120,15 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         if record.vehicle.smart_charging == self.requested_settings[0]:
             self.requested_settings = (None, UTC_EPOCH)
         if record != self.data:
+            previous, self.data = self.data, record
+            if (record.link_state, record.link_since) != (previous.link_state, previous.link_since):
+                self._async_update_grace()
             self.async_set_updated_data(record)
+
+    @callback
+    def async_stop(self) -> None:
+        """Cancel the timers."""
+        self._grace.async_stop()
 
     @callback
     def async_show_settings(self, settings: SmartChargingSettings, until: datetime) -> None:
@@ -173,6 +204,13 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         if command.is_refused:  # Enode may accept a command and cancel it at once
             raise create_command_error(CommandRefusedError(command.reason))
         return command
+
+    @callback
+    def _async_update_grace(self) -> None:
+        """Start the grace of a broken link, or end it. Without a time, the link counts as broken since now."""
+        now = self._account.client.clock.now()
+        is_broken = self.data.link_state is LinkState.BROKEN
+        self._grace.async_set_broken_since((self.data.link_since or now) if is_broken else None, now)
 
     @callback
     def _async_apply_command(self, command: Command) -> None:

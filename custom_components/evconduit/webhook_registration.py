@@ -44,6 +44,11 @@ class WebhookRegistration:
         self._url_source: str | None = None
         self._failure: str | None = None
 
+    @property
+    def is_registered(self) -> bool:
+        """Whether the relay has accepted the current address."""
+        return self._registered_url is not None and self._failure is None
+
     @callback
     def async_start(self, account: Account) -> None:
         """Register the webhook if the plan and the relay support it. If called again, check the registration."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal, NotRequired, TypedDict
 
 from relay.kit.timestamps import format_timestamp
+from relay.vehicles.charging.session_records import NewestSessionsRecord, render_newest_sessions
 from relay.vehicles.display_name import select_display_members
 
 
@@ -36,15 +37,24 @@ class LinkRecord(TypedDict):
     since: str
 
 
+class EnergyCostRecord(TypedDict):
+    """What charging has cost since `since`, in the currency that was used last. It may decrease."""
+
+    amount: float
+    currency: str
+    since: str
+
+
 class EnergyRecord(TypedDict):
     """kWh charged since the vehicle was first seen, and discharged by V2X; never decreasing.
 
-    `home_kwh` is null until a home is set.
+    `home_kwh` is null until a home is set, and `cost` until energy was charged at a known price.
     """
 
     lifetime_kwh: float
     home_kwh: float | None
     discharged_kwh: float
+    cost: EnergyCostRecord | None
 
 
 class SmartChargingPlanRecord(TypedDict):
@@ -98,6 +108,7 @@ class VehicleRecord(TypedDict):
     interventions: list[InterventionRecord]
     command: CommandRecord | None
     energy: EnergyRecord | None
+    charging_sessions: NewestSessionsRecord
 
 
 def render_vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
@@ -119,6 +130,7 @@ def render_vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
         "interventions": [] if over_limit else list(row["interventions"] or ()),
         "command": None if over_limit or command is None else render_command_record(command),
         "energy": None if over_limit else render_energy_record(row),
+        "charging_sessions": render_newest_sessions(None if over_limit else row["newest_sessions"]),
     }
 
 
@@ -141,6 +153,7 @@ def render_energy_record(row: Mapping[str, Any]) -> EnergyRecord | None:
         "lifetime_kwh": round(row["lifetime_kwh"], 3),
         "home_kwh": None if home_kwh is None else round(home_kwh, 3),
         "discharged_kwh": round(row["discharged_kwh"], 3),
+        "cost": _render_energy_cost(row["energy_cost"]),
     }
 
 
@@ -157,6 +170,13 @@ def render_command_record(row: Mapping[str, Any]) -> CommandRecord:
         "requested_at": format_timestamp(row["requested_at"]),
         "settled_at": None if settled_at is None else format_timestamp(settled_at),
     }
+
+
+def _render_energy_cost(stored: Mapping[str, Any] | None) -> EnergyCostRecord | None:
+    if stored is None:
+        return None
+    since = format_timestamp(datetime.fromisoformat(stored["since"]))
+    return {"amount": round(stored["amount"], 4), "currency": stored["currency"], "since": since}
 
 
 def _render_smart_charging(stored: Mapping[str, Any] | None) -> SmartChargingRecord | None:

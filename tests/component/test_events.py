@@ -178,7 +178,7 @@ async def test_plan_without_push_gets_transitions_by_polling(
     assert fired == [("charging", "plugged_in"), ("charging", "completed")]
     assert entry.runtime_data.coordinator.cursor == "e1.8"
     await advance_time(hass, freezer, 70 * MINUTE)
-    await wait_until(lambda: relay.requests[-1].body == {"transitions_after": "e1.8"})
+    await wait_until(lambda: any(request.body == {"transitions_after": "e1.8"} for request in relay.requests))
     await hass.async_block_till_done()
     assert len(fired) == 2
 

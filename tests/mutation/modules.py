@@ -218,6 +218,7 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=(
             "tests/component/test_json_reader.py",
             "tests/component/test_message_members.py",
+            "tests/component/test_model_rules.py",
             "tests/component/test_models.py",
             "tests/component/test_relay_url.py",
             "tests/component/test_webhook_signature.py",
@@ -250,6 +251,10 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=("tests/component/test_availability.py", "tests/component/test_poll_intervals.py"),
     ),
     ModuleRow(
+        modules=("custom_components/evconduit/forecast.py", "custom_components/evconduit/statistics_rows.py"),
+        tests=("tests/component/test_forecast.py", "tests/component/test_statistics_rows.py"),
+    ),
+    ModuleRow(
         modules=("custom_components/evconduit/polling.py",),
         tests=(
             "tests/component/test_disabled_polling.py",
@@ -260,6 +265,10 @@ MODULES: tuple[ModuleRow, ...] = (
     ModuleRow(
         modules=("custom_components/evconduit/webhook_handler.py",),
         tests=("tests/component/test_clock.py", "tests/component/test_webhook.py"),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/classic_entities.py", "custom_components/evconduit/classic_vehicles.py"),
+        tests=("tests/component/test_classic_entities.py", "tests/component/test_classic_vehicles.py"),
     ),
     ModuleRow(
         modules=(

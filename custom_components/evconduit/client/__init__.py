@@ -3,7 +3,6 @@
 from .client import RelayClient
 from .clock import RelayClock
 from .control import (
-    ChargingSession,
     cancel_command,
     iter_sessions,
     set_max_current,
@@ -13,6 +12,7 @@ from .control import (
 )
 from .cursor import is_at_or_before, split_cursor
 from .endpoint import Endpoint, EndpointState
+from .energy import ChargingSession, EnergyCounters, EnergyHour, EnergyHourPage, TotalCost
 from .errors import (
     AccountDisabledError,
     CertificateError,
@@ -39,10 +39,12 @@ from .intervention import Intervention
 from .json_reader import Json, JsonObject, JsonReader, MalformedError
 from .models import (
     Account,
+    Allowance,
     Command,
     CommandKind,
     CommandReason,
     CommandState,
+    DataKind,
     LinkState,
     Snapshot,
     Transition,
@@ -54,7 +56,7 @@ from .responses import RELAY_HEADER, parse_retry_after
 from .smart_charging import SmartChargingSettings, SmartChargingStatus
 from .stream import Message, ReceivedMessage, RelayStream, StreamClosed
 from .url import has_scheme, list_relay_urls, parse_relay_url
-from .vehicle import Capabilities, Capability, PowerDeliveryState, Vehicle
+from .vehicle import Capabilities, Capability, ChargeState, PowerDeliveryState, Vehicle
 from .webhook import SignatureError, TimestampError, WebhookDelivery, get_timestamp, verify_signature
 
 __all__ = [
@@ -63,18 +65,24 @@ __all__ = [
     "SCOPE",
     "Account",
     "AccountDisabledError",
+    "Allowance",
     "Capabilities",
     "Capability",
     "CertificateError",
+    "ChargeState",
     "ChargingSession",
     "Command",
     "CommandKind",
     "CommandReason",
     "CommandRefusedError",
     "CommandState",
+    "DataKind",
     "Endpoint",
     "EndpointRefusedError",
     "EndpointState",
+    "EnergyCounters",
+    "EnergyHour",
+    "EnergyHourPage",
     "EnodeUnavailableError",
     "ForbiddenError",
     "HomeRequiredError",
@@ -106,6 +114,7 @@ __all__ = [
     "StreamClosed",
     "TimestampError",
     "TooManyRequestsError",
+    "TotalCost",
     "Transition",
     "TryAgainError",
     "UnauthorizedError",

@@ -9,6 +9,7 @@ from yarl import URL
 
 from .clock import RelayClock
 from .endpoint import Endpoint
+from .energy import EnergyHourPage
 from .errors import NotFoundError, UnauthorizedError, UnsupportedRelayError
 from .json_reader import JsonObject, JsonReader, MalformedError
 from .link_page import LinkPage
@@ -21,6 +22,9 @@ DEFAULT_TIMEOUT: Final = ClientTimeout(total=20, connect=CONNECT_SECONDS)
 COMMAND_TIMEOUT: Final = ClientTimeout(total=60, connect=CONNECT_SECONDS)
 # The stream has no end, but the relay sends at least a comment every 15 s.
 STREAM_TIMEOUT: Final = ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=40)
+
+HOURS_PER_PAGE: Final = 2000
+"""Two years of charging each day for three hours, in some 300 KB."""
 
 STREAM_HEADERS: Final = {
     "Accept": "text/event-stream",
@@ -72,6 +76,14 @@ class RelayClient:
         with translate_errors():
             return Snapshot.parse(await self._get_v2("vehicles", _create_resume_header(position), query))
 
+    async def get_vehicle_id(self, any_id: str) -> str:
+        """Get the relay's id of the vehicle that has, or had, this id of Enode's. Costs no call.
+
+        Raises NotFoundError, also for a vehicle over the plan's limit.
+        """
+        with translate_errors():
+            return (await self._request_json("GET", "vehicles", any_id)).require_str("id")
+
     async def send_charging_command(self, vehicle_id: str, kind: CommandKind, *, idempotency_key: str) -> Command:
         """Start or stop charging. Returns when the command is sent, before its outcome is known. Costs one call.
 
@@ -122,6 +134,19 @@ class RelayClient:
         with translate_errors():
             body: JsonObject = {"cost_per_kwh": cost_per_kwh, "currency": currency}
             await self._request_json("PUT", "electricity-rate", json=body)
+
+    async def get_energy_hours(
+        self, vehicle_id: str, *, since: str | None = None, from_: str | None = None
+    ) -> EnergyHourPage:
+        """Get energy by hour: from an hour, or from the first one that has changed since a cursor. Costs no call.
+
+        `from_` is the `next_from` of the page before.
+        """
+        ranges = {"since": since, "from": from_}
+        params = {"limit": str(HOURS_PER_PAGE), **{name: value for name, value in ranges.items() if value is not None}}
+        with translate_errors():
+            body = await self._request_json("GET", "vehicles", vehicle_id, "energy-hours", query=params)
+            return EnergyHourPage.parse(body)
 
     async def set_language(self, language: str) -> Account:
         """Set the language of interventions, as a language tag. Costs no call."""

@@ -4,12 +4,11 @@ Each function raises only the errors of errors.py. None of them costs a call unl
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, Self
+from typing import Final
 
 from .client import COMMAND_TIMEOUT, RelayClient
-from .json_reader import JsonObject, JsonReader
+from .energy import ChargingSession
+from .json_reader import JsonObject
 from .models import Command
 from .responses import translate_errors
 from .smart_charging import SmartChargingSettings
@@ -17,46 +16,6 @@ from .smart_charging import SmartChargingSettings
 MAX_SESSIONS_PER_PAGE: Final = 200
 CLASSIC_PATH: Final = ("..", "charging")
 """From the routes of API v2 to the classic ones of charging, of which one has no successor."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChargingSession:
-    """Charging within one plug-in. `ended_at` is None while it is open. Levels in %, energy in kWh, power in kW.
-
-    `kind` is charge or discharge. `raw` is the object as received.
-    """
-
-    id: str
-    vehicle_id: str
-    kind: str | None
-    started_at: datetime | None
-    ended_at: datetime | None
-    energy: float | None
-    level_start: float | None
-    level_end: float | None
-    cost: float | None
-    currency: str | None
-    at_home: bool | None
-    raw: JsonObject
-
-    @classmethod
-    def parse(cls, reader: JsonReader) -> Self:
-        """Parse the object. Raises MalformedError."""
-        cost = reader.get_object("cost")
-        return cls(
-            id=reader.require_str("id"),
-            vehicle_id=reader.require_str("vehicle_id"),
-            kind=reader.get_str("kind"),
-            started_at=reader.get_datetime("started_at"),
-            ended_at=reader.get_datetime("ended_at"),
-            energy=reader.get_number("energy_kwh"),
-            level_start=reader.get_number("soc_start"),
-            level_end=reader.get_number("soc_end"),
-            cost=cost.get_number("amount"),
-            currency=cost.get_str("currency"),
-            at_home=reader.get_bool("at_home"),
-            raw=reader.values,
-        )
 
 
 async def iter_sessions(client: RelayClient, vehicle_id: str) -> AsyncIterator[ChargingSession]:
@@ -68,7 +27,8 @@ async def iter_sessions(client: RelayClient, vehicle_id: str) -> AsyncIterator[C
         with translate_errors():
             sessions = [ChargingSession.parse(reader) for reader in page.require_object_list("sessions")]
         for session in sessions:
-            yield session
+            if session is not None:
+                yield session
         before = page.get_str("next_before")
         if before is None:
             return

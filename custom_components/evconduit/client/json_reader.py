@@ -87,6 +87,18 @@ class JsonReader:
             raise MalformedError(key)
         return value
 
+    def require_number(self, key: str) -> float:
+        """Return a finite number. Raises MalformedError."""
+        if (value := self.get_number(key)) is None:
+            raise MalformedError(key)
+        return value
+
+    def require_datetime(self, key: str) -> datetime:
+        """Return an RFC 3339 time in UTC. Raises MalformedError."""
+        if (value := self.get_datetime(key)) is None:
+            raise MalformedError(key)
+        return value
+
     def require_object(self, key: str) -> JsonReader:
         """Return a nested object. Raises MalformedError."""
         if not isinstance(self.values.get(key), dict):

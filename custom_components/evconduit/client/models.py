@@ -9,10 +9,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from .energy import ChargingSession, EnergyCounters
 from .intervention import Intervention
 from .json_reader import JsonObject, JsonReader
 from .smart_charging import SmartChargingStatus
-from .vehicle import Vehicle
+from .vehicle import PowerDeliveryState, Vehicle
 
 
 class LinkState(StrEnum):
@@ -21,6 +22,16 @@ class LinkState(StrEnum):
     OK = "ok"
     BROKEN = "broken"
     OVER_LIMIT = "over_limit"
+
+
+class DataKind(StrEnum):
+    """Data that a record has only for some vehicles, whatever they are capable of."""
+
+    ENERGY = "energy"
+    HOME_ENERGY = "home_energy"
+    DISCHARGED_ENERGY = "discharged_energy"
+    SESSION = "session"
+    COST = "cost"
 
 
 class CommandKind(StrEnum):
@@ -100,31 +111,101 @@ class Command:
 class VehicleRecord:
     """A vehicle's state in the relay. `id` is the relay's and never changes; a higher `revision` is newer.
 
+    `corrections` names what the relay corrected. `energy` is None if the vehicle has never reported about charging.
+    `current_session` is under way, `last_session` has ended.
     `raw` is the record as received, for storage. It contains VIN and position, and is ignored in comparisons.
     """
 
     id: str
     revision: int
     link_state: LinkState | None
+    link_since: datetime | None
     vehicle: Vehicle
+    corrections: tuple[str, ...]
     command: Command | None
     smart_charging: SmartChargingStatus
     interventions: tuple[Intervention, ...]
+    energy: EnergyCounters | None
+    current_session: ChargingSession | None
+    last_session: ChargingSession | None
     raw: JsonObject = field(compare=False, repr=False)
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
         """Parse the object. Raises MalformedError."""
-        command = reader.get_object("command")
+        command, energy = reader.get_object("command"), reader.get_object("energy")
+        sessions = reader.get_object("charging_sessions")
         return cls(
             id=reader.require_str("id"),
             revision=reader.require_int("revision"),
             link_state=reader.get_object("link").get_enum("state", LinkState),
+            link_since=reader.get_object("link").get_datetime("since"),
             vehicle=Vehicle.parse(reader.get_object("vehicle")),
+            corrections=reader.get_str_list("corrections"),
             command=Command.parse(command) if command.values else None,
             smart_charging=SmartChargingStatus.parse(reader.get_object("smart_charging")),
             interventions=Intervention.parse_all(reader.values.get("interventions")),
+            energy=EnergyCounters.parse(energy) if energy.values else None,
+            current_session=ChargingSession.parse(sessions.get_object("current")),
+            last_session=ChargingSession.parse(sessions.get_object("last")),
             raw=reader.values,
+        )
+
+    @property
+    def session(self) -> ChargingSession | None:
+        """The charging session that is under way, or else the last one."""
+        return self.current_session or self.last_session
+
+    @property
+    def currency(self) -> str | None:
+        """The currency of costs, None until there is one."""
+        if self.energy is not None and self.energy.cost is not None:
+            return self.energy.cost.currency
+        return self.session.currency if self.session else None
+
+    @property
+    def data_kinds(self) -> frozenset[DataKind]:
+        """What the relay has about this vehicle. A vehicle that has discharged once can do it."""
+        energy = self.energy
+        is_discharging = self.vehicle.charge_state.power_delivery_state is PowerDeliveryState.DISCHARGING
+        has_data = {
+            DataKind.ENERGY: energy is not None and energy.lifetime_kwh is not None,
+            DataKind.HOME_ENERGY: energy is not None and energy.home_kwh is not None,
+            DataKind.DISCHARGED_ENERGY: energy is not None and (bool(energy.discharged_kwh) or is_discharging),
+            DataKind.SESSION: self.session is not None,
+            DataKind.COST: self.currency is not None,
+        }
+        return frozenset(kind for kind, is_known in has_data.items() if is_known)
+
+    @property
+    def current_ids(self) -> frozenset[str]:
+        """The relay's id, and the one that Enode has for the vehicle now."""
+        enode_id = JsonReader(self.raw).get_object("vehicle").get_str("id")
+        return frozenset(filter(None, (self.id, enode_id)))
+
+    @property
+    def all_ids(self) -> frozenset[str]:
+        """Also the ids that Enode had for the vehicle before it was linked again."""
+        return self.current_ids.union(JsonReader(self.raw).get_str_list("former_ids"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allowance:
+    """The calls of the account's month. A `limit` of None is unlimited; `call_tokens` pay when it is used up."""
+
+    limit: int | None
+    used: int | None
+    resets_at: datetime | None
+    call_tokens: int | None
+
+    @classmethod
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the member `allowance`."""
+        return cls(
+            limit=reader.get_int("limit"),
+            used=reader.get_int("used"),
+            resets_at=reader.get_datetime("resets_at"),
+            call_tokens=reader.get_int("call_tokens"),
         )
 
 
@@ -140,6 +221,7 @@ class Account:
     title: str | None
     plan: str | None
     push: bool
+    allowance: Allowance
     next_poll_at: datetime | None
     relay_version: str | None
     features: frozenset[str]
@@ -154,6 +236,7 @@ class Account:
             title=reader.get_str("title"),
             plan=reader.get_str("plan"),
             push=reader.get_bool("push") is True,
+            allowance=Allowance.parse(reader.get_object("allowance")),
             next_poll_at=reader.get_datetime("next_poll_at"),
             relay_version=reader.get_object("relay").get_str("version"),
             features=frozenset(reader.get_object("relay").get_str_list("features")),

@@ -114,6 +114,7 @@ async def _read_problem(response: ClientResponse) -> JsonReader:
 # For problems whose type is not in ERROR_FACTORIES_BY_TYPE.
 ERRORS_BY_STATUS: dict[int, type[RelayError]] = {
     HTTPStatus.UNAUTHORIZED: UnauthorizedError,
+    HTTPStatus.PAYMENT_REQUIRED: PlanRequiredError,
     HTTPStatus.FORBIDDEN: ForbiddenError,
     HTTPStatus.NOT_FOUND: NotFoundError,
 }

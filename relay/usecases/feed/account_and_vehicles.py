@@ -28,6 +28,7 @@ FEATURES = (
     "stream",
     "webhook",
     "sessions",
+    "energy_hours",
     "max_current",
     "smart_charging",
     "cancel",
