@@ -84,8 +84,8 @@ class SessionCalendar(VehicleEntity, CalendarEntity):
 
     @callback
     def _async_follow_charging(self) -> None:
-        is_charging = self.vehicle.charge_state.is_charging is True
-        if is_charging is self._was_charging:
+        is_charging = self.vehicle.charge_state.is_charging
+        if is_charging is None or is_charging is self._was_charging:
             return
         self._was_charging = is_charging
         if not is_charging:

@@ -252,13 +252,29 @@ async def test_sessions_are_rows_of_plain_values_in_local_time(
     assert len({tuple(row) for row in rows}) == 1, "all rows have the same columns"
     assert {type(value) for row in rows for value in row.values()} <= {str, int, float, bool, type(None)}
     newest, _, still_open = rows
-    assert newest | {"vehicle_id": TESLA} == newest
-    assert (newest["vehicle"], newest["started_at"], newest["ended_at"]) == (
-        "Blue car",
-        "2026-11-24T23:00:00+01:00",
-        "2026-11-25T03:00:00+01:00",
-    )
-    assert (newest["cost"], newest["currency"], newest["cost_per_kwh"]) == (8.8, "EUR", 0.31)
+    assert newest == {
+        "vehicle": "Blue car",
+        "vehicle_id": TESLA,
+        "session_id": "newest",
+        "kind": "charge",
+        "started_at": "2026-11-24T23:00:00+01:00",
+        "ended_at": "2026-11-25T03:00:00+01:00",
+        "energy_kwh": 28.4,
+        "energy_source": "power",
+        "estimated": False,
+        "level_start": 31,
+        "level_end": 79,
+        "peak_kw": 7.2,
+        "at_home": True,
+        "latitude": 52.09,
+        "longitude": 5.12,
+        "odometer_km": 48213,
+        "cost": 8.8,
+        "currency": "EUR",
+        "cost_per_kwh": 0.31,
+        "cost_unknown": None,
+        "corrected": False,
+    }
     assert (still_open["ended_at"], still_open["cost"], still_open["cost_unknown"]) == (None, None, "energy")
 
 

@@ -90,7 +90,11 @@ async def test_calendar_is_on_while_the_car_charges(hass: HomeAssistant, relay: 
     relay.push_record(make_record(TESLA, 2))
     await wait_for_state(hass, CALENDAR, "on")
     assert hass.states.get(CALENDAR).attributes["message"] == "Charging: 4.2 kWh"
-    relay.push_record(make_record(TESLA, 3, vehicle=STOPPED))
+    unknown = {"isReachable": False, "chargeState": {"isCharging": None, "powerDeliveryState": "UNKNOWN"}}
+    relay.push_record(make_record(TESLA, 3, vehicle=unknown))
+    await wait_for_state(hass, "binary_sensor.blue_car_reachable", "off")
+    assert get_state(hass, CALENDAR) == "on"
+    relay.push_record(make_record(TESLA, 4, vehicle=STOPPED))
     await wait_for_state(hass, CALENDAR, "off")
     assert len(relay.get_requests("/sessions")) == 1
 

@@ -276,7 +276,7 @@ MODULES: tuple[ModuleRow, ...] = (
             "custom_components/evconduit/logbook.py",
             "custom_components/evconduit/transitions.py",
         ),
-        tests=("tests/component/test_events.py",),
+        tests=("tests/component/test_transitions.py", "tests/component/test_events.py"),
     ),
     ModuleRow(
         modules=(
@@ -299,17 +299,12 @@ MODULES: tuple[ModuleRow, ...] = (
         ),
     ),
     ModuleRow(
-        modules=(
-            "relay/usecases/events/poll_smart_charging.py",
-            "relay/usecases/smart_charging/charging_location.py",
-            "relay/usecases/smart_charging/smart_charging_routes.py",
-            "relay/vehicles/smart_charging.py",
-        ),
-        tests=(
-            "tests/relay/usecases/events/test_apply_corrections.py",
-            "tests/relay/usecases/events/test_poll_enode.py",
-            "tests/relay/usecases/smart_charging",
-        ),
+        modules=("relay/usecases/events/poll_smart_charging.py",),
+        tests=("tests/relay/usecases/events/test_poll_smart_charging.py",),
+    ),
+    ModuleRow(
+        modules=("relay/vehicles/smart_charging.py",),
+        tests=("tests/relay/vehicles/test_smart_charging.py",),
     ),
     ModuleRow(
         modules=("custom_components/evconduit/abrp.py", "custom_components/evconduit/abrp_flow.py"),
