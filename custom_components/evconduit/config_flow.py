@@ -4,14 +4,24 @@ from typing import Any, Final, override
 from uuid import uuid4
 
 import voluptuous as vol
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntry, ConfigFlowResult
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntry,
+    ConfigFlowResult,
+    ConfigSubentryFlow,
+)
 from homeassistant.const import CONF_API_KEY, CONF_TOKEN, CONF_URL
+from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.config_entry_oauth2_flow import AbstractOAuth2FlowHandler
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, TextSelectorType
 
-from .classic_entry import is_classic_entry
+from .abrp import SUBENTRY_TYPE as ABRP_SUBENTRY_TYPE
+from .abrp_flow import AbrpSubentryFlow
+from .classic_entry import is_classic_entry, is_pending_entry
 from .client import (
     Account,
     AccountDisabledError,
@@ -82,6 +92,13 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         self._installation = ""
         self._placeholders: dict[str, str] = {}
         """Of the error that is shown."""
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(cls, config_entry: ConfigEntry[Any]) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return the dialogs of what an entry can have several of."""
+        return {ABRP_SUBENTRY_TYPE: AbrpSubentryFlow}
 
     @property
     @override
@@ -231,8 +248,9 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         if self.source == SOURCE_USER:
             self._abort_if_unique_id_configured()
             return self.async_create_entry(title=account.title or "EVConduit", data=data)
-        self._abort_if_unique_id_mismatch(reason="account_mismatch")
         entry = self._get_entry()
+        if not is_pending_entry(entry):  # its account isn't known yet; setup merges it into the account's entry
+            self._abort_if_unique_id_mismatch(reason="account_mismatch")
         previous = dict(entry.data)
         other_data = {key: value for key, value in previous.items() if key not in CREDENTIAL_KEYS}
         result = self.async_update_reload_and_abort(entry, data=other_data | data)

@@ -78,7 +78,8 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             return
         # A snapshot after a gap also resets the cursor.
         is_old = is_at_or_before(cursor, self.cursor) and not (isinstance(message, Snapshot) and message.gap)
-        if not (is_old and isinstance(message, VehicleRemoved)):
+        # The last transitions of a stream are delivered again to the webhook.
+        if not (is_old and isinstance(message, VehicleRemoved | Transition)):
             self._async_apply_message(message, cursor, since=since, position=position)
         if not is_old:
             self.cursor = cursor or self.cursor
@@ -98,6 +99,16 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             self._async_drop_vehicle(vehicle_id)
         self._async_remove_stale_devices()
         self._async_update_issues()
+
+    @callback
+    def async_apply_poll(self, snapshot: Snapshot, *, since: int) -> None:
+        """Apply the response to a poll: the snapshot, and the transitions that were requested with it."""
+        self.async_apply_snapshot(snapshot, since=since)
+        for transition in snapshot.transitions:
+            self.async_apply(transition, transition.cursor, since=since)
+        is_foreign = self._order.is_foreign(snapshot.cursor)  # requested before the present epoch began
+        if not is_foreign and (snapshot.gap or not is_at_or_before(snapshot.cursor, self.cursor)):
+            self.cursor = snapshot.cursor or self.cursor
 
     @callback
     def async_restore_vehicles(self, records: Iterable[VehicleRecord]) -> None:
@@ -194,19 +205,28 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
                         self.async_update_listeners()
                     self._async_update_issues()
             case VehicleRemoved(id=vehicle_id):
-                is_newer = self._order.accept_removal(vehicle_id, cursor, since=since)
-                if is_newer and vehicle_id in self.vehicles:
-                    self._async_drop_vehicle(vehicle_id)
-                    self._async_update_issues()
-                    self._async_remove_stale_devices()
-                    self.async_update_listeners()
+                if self._order.accept_removal(vehicle_id, cursor, since=since):
+                    self._async_remove_vehicle(vehicle_id)
             case Account():
-                previous_features = self.data.features
-                self.async_set_account(message)
-                if self.data.features != previous_features:
-                    self.async_update_listeners()  # they may need new entities
-            case Transition():
-                pass  # the vehicle's record, sent as well, has the resulting state
+                self._async_apply_account(message)
+            case Transition(vehicle_id=vehicle_id):
+                if (vehicle := self.vehicles.get(vehicle_id)) is not None:
+                    vehicle.async_handle_transition(message)
+
+    @callback
+    def _async_apply_account(self, account: Account) -> None:
+        previous_features = self.data.features
+        self.async_set_account(account)
+        if account.features != previous_features:
+            self.async_update_listeners()  # they may need new entities
+
+    @callback
+    def _async_remove_vehicle(self, vehicle_id: str) -> None:
+        if vehicle_id in self.vehicles:
+            self._async_drop_vehicle(vehicle_id)
+            self._async_update_issues()
+            self._async_remove_stale_devices()
+            self.async_update_listeners()
 
     @callback
     def _async_apply_record(self, record: VehicleRecord) -> bool:

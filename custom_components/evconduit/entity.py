@@ -1,10 +1,12 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import override
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import Platform
 from homeassistant.core import callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
@@ -49,6 +51,20 @@ class VehicleEntity(CoordinatorEntity[VehicleCoordinator]):
     @override
     def available(self) -> bool:
         return super().available and self.coordinator.is_available(self.entity_description.scope)
+
+    @contextmanager
+    def writing_state_after_error(self) -> Iterator[None]:
+        """Report the unchanged state as a change if the block raises a HomeAssistantError.
+
+        The frontend shows the requested state until it receives one, and an unchanged state isn't sent to it.
+        """
+        try:
+            yield
+        except HomeAssistantError:
+            self._attr_force_update = True
+            self.async_write_ha_state()
+            self._attr_force_update = False
+            raise
 
     @property
     def vehicle(self) -> Vehicle:

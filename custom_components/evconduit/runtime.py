@@ -6,16 +6,17 @@ from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
+from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.event import async_call_later
+from homeassistant.util import dt as dt_util
 
 from .account_language import async_update_account_language
 from .account_refresh import AccountRefresh
-from .client import Account, ForbiddenError, JsonObject, Message, RelayClient, RelayError, UnauthorizedError
+from .client import Account, JsonObject, Message, RelayClient, RelayError
 from .const import DOMAIN, LOGGER
 from .coordinator import AccountCoordinator
 from .energy_statistics import EnergyStatistics
-from .error_messages import get_translation_key
+from .error_messages import create_setup_error
 from .polling import Poller
 from .storage import SnapshotStore, StoredState
 from .stream_channel import StreamChannel
@@ -47,7 +48,7 @@ class EVConduitRuntime:
         self._entry = entry
         self.client = client
         self.coordinator = AccountCoordinator(hass, entry, client, self._async_on_account_change)
-        self.poller = Poller(self.coordinator, self._async_schedule_save)
+        self.poller = Poller(self.coordinator, self._async_on_applied)
         self.coordinator.update_method = self.poller.async_poll
         self.stream = StreamChannel(
             self.coordinator,
@@ -71,30 +72,28 @@ class EVConduitRuntime:
     async def async_start(self) -> None:
         """Load the account and its vehicles, and start the channels.
 
+        If the relay doesn't respond, the last state is shown for as long as it is valid, and the channels keep trying.
+
         Raises ConfigEntryAuthFailed and ConfigEntryNotReady.
         """
         self._entry.async_on_unload(self._async_cancel_timers)
         self.client.clock.on_measure = self._async_on_clock_measured
-        account = await self._async_get_account()
-        self.coordinator.async_set_account(account)
-        stored = await self._store.async_load(account.id)
-        if stored is not None:
-            # Before anything is received: whatever that is, it is newer.
-            self.coordinator.async_restore_vehicles(stored.snapshot.vehicles)
-        self.coordinator.cursor = stored.cursor if stored else None
-        self.stream.async_set_cursor(self.coordinator.cursor)
-        self.webhook.async_start(account)
-        self._entry.async_create_background_task(
-            self._hass, async_update_account_language(self._hass, self.client, account), f"{DOMAIN} language"
-        )
-        self.stream.async_start()
-        await self._async_wait_for_vehicles(account, stored)
+        stored = await self._store.async_load(str(self._entry.unique_id))
+        account = await self._async_get_account(stored)
+        is_away = stored is not None and account is stored.snapshot.account
+        if stored is not None and stored.snapshot.account.id != account.id:
+            stored = None
+        self._async_start_channels(account, stored)
+        await self._async_wait_for_vehicles(account, stored, is_away=is_away)
         self._account_refresh.async_start()
         self._statistics.async_start()
 
-    async def _async_wait_for_vehicles(self, account: Account, stored: StoredState | None) -> None:
-        """Wait for the stream's first snapshot, or poll if there is none and nothing is stored."""
-        if account.push:
+    async def _async_wait_for_vehicles(self, account: Account, stored: StoredState | None, *, is_away: bool) -> None:
+        """Wait for the stream's first snapshot, or poll if there is none and nothing is stored.
+
+        `is_away`: the relay didn't respond, so `stored` is shown.
+        """
+        if account.push and not is_away:
             if await self.stream.async_wait_for_snapshot():
                 return
             LOGGER.info("Stream not connected; polling until it is")
@@ -103,7 +102,7 @@ class EVConduitRuntime:
             return
         self.poller.next_poll_at = stored.next_poll_at
         self.coordinator.async_update_issues()
-        self.poller.async_resume()
+        self.poller.async_resume(stored.last_contact_at if is_away else None)
 
     async def async_stop(self) -> None:
         """Stop the channels and store the last state."""
@@ -116,13 +115,30 @@ class EVConduitRuntime:
         self.coordinator.async_clear_issues()
         await self._store.async_save(self._get_stored_state())
 
-    async def _async_get_account(self) -> Account:
+    async def _async_get_account(self, stored: StoredState | None) -> Account:
+        """Get the account: the stored one if the relay doesn't respond as it should."""
         try:
             return await self.client.get_account()
-        except (UnauthorizedError, ForbiddenError) as err:
-            raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=get_translation_key(err)) from err
         except RelayError as err:
-            raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=get_translation_key(err)) from err
+            error = create_setup_error(err)
+            if stored is None or isinstance(error, ConfigEntryAuthFailed):
+                raise error from err
+            LOGGER.info("The relay is not available; showing the stored state: %s", err)
+            return stored.snapshot.account
+
+    @callback
+    def _async_start_channels(self, account: Account, stored: StoredState | None) -> None:
+        self.coordinator.async_set_account(account)
+        if stored is not None:
+            # Before anything is received: whatever that is, it is newer.
+            self.coordinator.async_restore_vehicles(stored.snapshot.vehicles)
+        self.coordinator.cursor = stored.cursor if stored else None
+        self.stream.async_set_cursor(self.coordinator.cursor)
+        self.webhook.async_start(account)
+        self._entry.async_create_background_task(
+            self._hass, async_update_account_language(self._hass, self.client, account), f"{DOMAIN} language"
+        )
+        self.stream.async_start()
 
     @callback
     def _async_apply_from_stream(self, message: Message, cursor: str | None, since: int) -> None:
@@ -194,7 +210,13 @@ class EVConduitRuntime:
 
     def _get_stored_state(self) -> JsonObject:
         next_poll_at = self.poller.next_poll_at
-        return self.coordinator.get_state() | {"poll_at": next_poll_at.isoformat() if next_poll_at else None}
+        contact_at = (
+            dt_util.utcnow() if self.coordinator.is_streaming else self.coordinator.availability.last_contact_at
+        )
+        return self.coordinator.get_state() | {
+            "poll_at": next_poll_at.isoformat() if next_poll_at else None,
+            "contact_at": contact_at.isoformat() if contact_at else None,
+        }
 
     @callback
     def _async_cancel_timers(self) -> None:

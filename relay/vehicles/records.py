@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from relay.kit.timestamps import format_timestamp
 from relay.vehicles.charging.session_records import NewestSessionsRecord, render_newest_sessions
@@ -57,11 +57,28 @@ class EnergyRecord(TypedDict):
     cost: EnergyCostRecord | None
 
 
+class SmartChargingPlanRecord(TypedDict):
+    """When charging stops and starts again by the plan, and what it costs with and without the plan."""
+
+    stop_at: str | None
+    start_at: str | None
+    estimated_finish_at: str | None
+    ended_at: str | None
+    currency: str | None
+    cost: float | None
+    cost_without_plan: float | None
+
+
 class SmartChargingRecord(TypedDict):
-    """Enode's smart charging state of the vehicle, with Enode's name for it."""
+    """Enode's smart charging state of the vehicle, with Enode's name for it. `plan`: the current one, if there is one.
+
+    `overridden` is there while the vehicle charges regardless of the plan.
+    """
 
     state: str
     since: str | None
+    plan: NotRequired[SmartChargingPlanRecord]
+    overridden: NotRequired[bool]
 
 
 class InterventionRecord(TypedDict):
@@ -165,5 +182,13 @@ def _render_energy_cost(stored: Mapping[str, Any] | None) -> EnergyCostRecord | 
 def _render_smart_charging(stored: Mapping[str, Any] | None) -> SmartChargingRecord | None:
     if stored is None:
         return None
-    since = stored["since"]
-    return {"state": stored["state"], "since": since and format_timestamp(datetime.fromisoformat(since))}
+    since, plan = stored["since"], stored.get("plan")
+    record: SmartChargingRecord = {
+        "state": stored["state"],
+        "since": since and format_timestamp(datetime.fromisoformat(since)),
+    }
+    if plan:
+        record["plan"] = plan
+    if stored.get("is_overridden"):
+        record["overridden"] = True
+    return record

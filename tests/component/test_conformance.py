@@ -16,20 +16,29 @@ from custom_components import evconduit
 from custom_components.evconduit.account_sensors import ACCOUNT_SENSORS
 from custom_components.evconduit.binary_sensor import ACCOUNT_BINARY_SENSORS, BINARY_SENSORS
 from custom_components.evconduit.button import BUTTONS
+from custom_components.evconduit.calendar import CALENDARS
+from custom_components.evconduit.classic_issue import ISSUE_KEY
 from custom_components.evconduit.config_flow import ERROR_KEYS, EVConduitConfigFlow
 from custom_components.evconduit.device_tracker import TRACKERS
 from custom_components.evconduit.error_messages import TRANSLATION_KEYS
+from custom_components.evconduit.event import EVENTS
+from custom_components.evconduit.number import NUMBERS
 from custom_components.evconduit.sensor import SENSORS
 from custom_components.evconduit.session_sensors import LAST_SESSION_SENSORS, TOTAL_SENSORS
 from custom_components.evconduit.switch import SWITCHES
+from custom_components.evconduit.time import TIMES
 
 FOLDER = Path(evconduit.__file__).parent
 DESCRIPTIONS = {
     Platform.BINARY_SENSOR: (*BINARY_SENSORS, *ACCOUNT_BINARY_SENSORS),
     Platform.BUTTON: BUTTONS,
+    Platform.CALENDAR: CALENDARS,
     Platform.DEVICE_TRACKER: TRACKERS,
+    Platform.EVENT: EVENTS,
+    Platform.NUMBER: NUMBERS,
     Platform.SENSOR: (*SENSORS, *TOTAL_SENSORS, *LAST_SESSION_SENSORS, *ACCOUNT_SENSORS),
     Platform.SWITCH: SWITCHES,
+    Platform.TIME: TIMES,
 }
 ROWS = [(platform, row) for platform, rows in DESCRIPTIONS.items() for row in rows]
 
@@ -70,8 +79,11 @@ ICONS = load_json("icons.json")
 def test_entity_keys_are_unchanged():
     assert {platform: [row.key for row in rows] for platform, rows in DESCRIPTIONS.items()} == {
         Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable", "connected"],
-        Platform.BUTTON: ["refresh"],
+        Platform.BUTTON: ["refresh", "cancel_command"],
+        Platform.CALENDAR: ["charging_sessions"],
         Platform.DEVICE_TRACKER: ["location"],
+        Platform.EVENT: ["charging", "command"],
+        Platform.NUMBER: ["max_current", "minimum_level"],
         Platform.SENSOR: [
             *("battery_level", "range", "charging_state", "charge_power", "charge_time_remaining", "charge_end_time"),
             *("charge_limit", "battery_capacity", "battery_energy", "odometer", "evcc_status", "link_state"),
@@ -82,7 +94,8 @@ def test_entity_keys_are_unchanged():
             *("last_session_level_start", "last_session_level_end", "last_session_place"),
             *("plan", "calls_used", "calls_left", "calls_forecast", "calls_reset", "push_channel", "last_message"),
         ],
-        Platform.SWITCH: ["charging"],
+        Platform.SWITCH: ["charging", "smart_charging", "charge_now"],
+        Platform.TIME: ["ready_by"],
     }
     assert set(DESCRIPTIONS) == set(evconduit.PLATFORMS)
 
@@ -93,6 +106,8 @@ def test_each_entity_has_a_name_and_an_icon(platform, row):
     assert names["name"].lower().replace(" ", "_") == row.key
     icon = ICONS["entity"].get(platform, {}).get(row.key)
     assert icon or row.device_class, "neither an icon nor a device class that brings one"
+    event_types = names.get("state_attributes", {}).get("event_type", {}).get("state", {})
+    assert set(event_types) == set(getattr(row, "event_types", None) or ())
     options = getattr(row, "options", None)
     assert set(names.get("state", {})) == set(options or ())
     if options:
@@ -162,11 +177,12 @@ def test_repair_issues_are_translated():
     keys = {
         node.value.value for _, node in find_keywords("repair_issues.py", "key") if isinstance(node.value, ast.Constant)
     }
-    keys |= {"link_broken", "link_broken_elsewhere"}
+    keys |= {"link_broken", "link_broken_elsewhere", ISSUE_KEY}
     assert keys == set(EN["issues"])
     for key, issue in EN["issues"].items():
-        assert ("fix_flow" in issue) is (key == "link_broken")
-        assert ("description" in issue) is (key != "link_broken")
+        assert ("fix_flow" in issue) is (key in {"link_broken", ISSUE_KEY})
+        assert ("description" in issue) is ("fix_flow" not in issue)
+    assert set(EN["issues"][ISSUE_KEY]["fix_flow"]["step"]) == {"confirm"}
     flow = EN["issues"]["link_broken"]["fix_flow"]
     assert set(flow["step"]) == {"confirm", "relink"}
     assert set(flow["abort"]) == {"cannot_relink", "entry_unloaded", "not_broken", "timeout", "vehicle_gone"}

@@ -30,7 +30,7 @@ from custom_components.evconduit.error_messages import create_command_error, cre
 ROWS = [
     (UnauthorizedError("x"), "invalid_auth", "invalid_auth"),
     (ForbiddenError("x"), "not_allowed", "invalid_auth"),
-    (PlanRequiredError("x"), "not_allowed", "invalid_auth"),
+    (PlanRequiredError("x"), "plan_required", "invalid_auth"),
     (AccountDisabledError("x"), "account_disabled", "account_disabled"),
     (UnsupportedRelayError("x"), "unsupported_relay", "unsupported_relay"),
     (NotFoundError("x"), "vehicle_gone", "unknown"),

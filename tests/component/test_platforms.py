@@ -50,8 +50,12 @@ async def test_entities(
 ):
     """A Tesla with everything, a Hyundai without data, a Renault that only reports, and the account."""
     freezer.move_to("2026-11-20T18:05:00Z")
+    features = ["charging", "stream", "refresh", "cancel", "max_current", "sessions", "smart_charging"]
+    relay.account["relay"]["features"] = features
+    capable = {"isCapable": True, "interventionIds": []}
     relay.records[TESLA] = make_record(
         TESLA,
+        vehicle={"capabilities": {"setMaxCurrent": capable, "smartCharging": capable}},
         energy=ENERGY | {"discharged_kwh": 41.75, "cost": COST},
         charging_sessions={"current": CURRENT_SESSION, "last": LAST_SESSION},
     )

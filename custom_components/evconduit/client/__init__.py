@@ -2,6 +2,14 @@
 
 from .client import RelayClient
 from .clock import RelayClock
+from .control import (
+    cancel_command,
+    iter_sessions,
+    set_max_current,
+    set_odometer,
+    set_override,
+    set_smart_charging,
+)
 from .cursor import is_at_or_before, split_cursor
 from .endpoint import Endpoint, EndpointState
 from .energy import ChargingSession, EnergyCounters, EnergyHour, EnergyHourPage, TotalCost
@@ -12,9 +20,11 @@ from .errors import (
     EndpointRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
+    HomeRequiredError,
     NotBrokenError,
     NotFoundError,
     NoTlsError,
+    NotSentError,
     PlanRequiredError,
     QuotaExhaustedError,
     RedirectedError,
@@ -43,6 +53,7 @@ from .models import (
 )
 from .oauth import CLIENT_ID, SCOPE, find_authorize_url, find_relay, get_token_url, revoke_token
 from .responses import RELAY_HEADER, parse_retry_after
+from .smart_charging import SmartChargingSettings, SmartChargingStatus
 from .stream import Message, ReceivedMessage, RelayStream, StreamClosed
 from .url import has_scheme, list_relay_urls, parse_relay_url
 from .vehicle import Capabilities, Capability, ChargeState, PowerDeliveryState, Vehicle
@@ -74,6 +85,7 @@ __all__ = [
     "EnergyHourPage",
     "EnodeUnavailableError",
     "ForbiddenError",
+    "HomeRequiredError",
     "Intervention",
     "Json",
     "JsonObject",
@@ -84,6 +96,7 @@ __all__ = [
     "NoTlsError",
     "NotBrokenError",
     "NotFoundError",
+    "NotSentError",
     "PlanRequiredError",
     "PowerDeliveryState",
     "QuotaExhaustedError",
@@ -95,6 +108,8 @@ __all__ = [
     "RelayError",
     "RelayStream",
     "SignatureError",
+    "SmartChargingSettings",
+    "SmartChargingStatus",
     "Snapshot",
     "StreamClosed",
     "TimestampError",
@@ -108,16 +123,22 @@ __all__ = [
     "VehicleRecord",
     "VehicleRemoved",
     "WebhookDelivery",
+    "cancel_command",
     "find_authorize_url",
     "find_relay",
     "get_timestamp",
     "get_token_url",
     "has_scheme",
     "is_at_or_before",
+    "iter_sessions",
     "list_relay_urls",
     "parse_relay_url",
     "parse_retry_after",
     "revoke_token",
+    "set_max_current",
+    "set_odometer",
+    "set_override",
+    "set_smart_charging",
     "split_cursor",
     "verify_signature",
 ]

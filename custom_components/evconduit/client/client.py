@@ -12,6 +12,7 @@ from .endpoint import Endpoint
 from .energy import EnergyHourPage
 from .errors import NotFoundError, UnauthorizedError, UnsupportedRelayError
 from .json_reader import JsonObject, JsonReader, MalformedError
+from .link_page import LinkPage
 from .models import Account, Command, CommandKind, Snapshot
 from .responses import RELAY_HEADER, parse_json_object, raise_for_problem, translate_errors
 
@@ -30,6 +31,10 @@ STREAM_HEADERS: Final = {
     "Accept-Encoding": "identity",  # a proxy that compresses would delay messages
     "Cache-Control": "no-cache",
 }
+
+
+USER_PATH: Final = ("..", "..", "user")
+"""From the routes of API v2 to those of the account."""
 
 
 class RelayClient:
@@ -61,13 +66,23 @@ class RelayClient:
         with translate_errors():
             return Account.parse(await self._get_v2("account"))
 
-    async def get_snapshot(self, position: str | None = None) -> Snapshot:
+    async def get_snapshot(self, position: str | None = None, transitions_after: str | None = None) -> Snapshot:
         """Get all vehicles, in the form of the stream's snapshot. Costs one call.
 
-        The snapshot has a `gap` if the relay's feed doesn't reach `position`.
+        The snapshot has a `gap` if the relay's feed doesn't reach `position`. It has the transitions after the cursor
+        `transitions_after`, none without one.
+        """
+        query = {"transitions_after": transitions_after} if transitions_after else None
+        with translate_errors():
+            return Snapshot.parse(await self._get_v2("vehicles", _create_resume_header(position), query))
+
+    async def get_vehicle_id(self, any_id: str) -> str:
+        """Get the relay's id of the vehicle that has, or had, this id of Enode's. Costs no call.
+
+        Raises NotFoundError, also for a vehicle over the plan's limit.
         """
         with translate_errors():
-            return Snapshot.parse(await self._get_v2("vehicles", _create_resume_header(position)))
+            return (await self._request_json("GET", "vehicles", any_id)).require_str("id")
 
     async def send_charging_command(self, vehicle_id: str, kind: CommandKind, *, idempotency_key: str) -> Command:
         """Start or stop charging. Returns when the command is sent, before its outcome is known. Costs one call.
@@ -104,10 +119,21 @@ class RelayClient:
         """
         with translate_errors():
             body = await self._request_json("POST", "vehicles", vehicle_id, "relink", timeout=COMMAND_TIMEOUT)
-            url = body.require_str("url")
-            if not url.startswith(("https://", "http://")):
-                raise MalformedError("url")  # the user's browser opens it: never a javascript: URL
-            return url
+            return LinkPage.parse(body).url
+
+    async def create_link_page(self, vendor: str | None = None) -> LinkPage:
+        """Create a single-use page where the user links vehicles, of `vendor` or of any. Costs no call."""
+        with translate_errors():
+            body: JsonObject = {"vendor": vendor} if vendor else {}
+            return LinkPage.parse(
+                await self._request_json("POST", *USER_PATH, "link-vehicle", timeout=COMMAND_TIMEOUT, json=body)
+            )
+
+    async def set_electricity_rate(self, cost_per_kwh: float, currency: str) -> None:
+        """Set the price of a kWh that is charged from now on. Costs no call."""
+        with translate_errors():
+            body: JsonObject = {"cost_per_kwh": cost_per_kwh, "currency": currency}
+            await self._request_json("PUT", "electricity-rate", json=body)
 
     async def get_energy_hours(
         self, vehicle_id: str, *, since: str | None = None, from_: str | None = None
@@ -119,7 +145,7 @@ class RelayClient:
         ranges = {"since": since, "from": from_}
         params = {"limit": str(HOURS_PER_PAGE), **{name: value for name, value in ranges.items() if value is not None}}
         with translate_errors():
-            body = await self._request_json("GET", "vehicles", vehicle_id, "energy-hours", params=params)
+            body = await self._request_json("GET", "vehicles", vehicle_id, "energy-hours", query=params)
             return EnergyHourPage.parse(body)
 
     async def set_language(self, language: str) -> Account:
@@ -159,8 +185,23 @@ class RelayClient:
                 async for chunk in response.content.iter_any():
                     yield chunk
 
-    async def _get_v2(self, path: str, headers: Mapping[str, str] | None = None) -> JsonReader:
-        async with self._request("GET", path, headers=headers) as response:
+    async def request_json(
+        self,
+        method: str,
+        *path: str,
+        timeout: ClientTimeout | None = None,  # noqa: ASYNC109 - passed to aiohttp
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        json: JsonObject | None = None,
+    ) -> JsonReader:
+        """Send a request to a route below `/api/ha/v2`, and return the JSON of its response, empty if it has none."""
+        with translate_errors():
+            return await self._request_json(method, *path, timeout=timeout, headers=headers, query=query, json=json)
+
+    async def _get_v2(
+        self, path: str, headers: Mapping[str, str] | None = None, query: Mapping[str, str] | None = None
+    ) -> JsonReader:
+        async with self._request("GET", path, headers=headers, query=query) as response:
             await _raise_for_v2_problem(response)
             return parse_json_object(await response.read())
 
@@ -170,10 +211,10 @@ class RelayClient:
         *path: str,
         timeout: ClientTimeout | None = None,  # noqa: ASYNC109 - passed to aiohttp
         headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
         json: JsonObject | None = None,
-        params: Mapping[str, str] | None = None,
     ) -> JsonReader:
-        async with self._request(method, *path, timeout=timeout, headers=headers, json=json, params=params) as response:
+        async with self._request(method, *path, timeout=timeout, headers=headers, query=query, json=json) as response:
             await raise_for_problem(response)
             if response.status == HTTPStatus.NO_CONTENT:
                 return JsonReader(None)
@@ -186,8 +227,8 @@ class RelayClient:
         *path: str,
         timeout: ClientTimeout | None = None,  # noqa: ASYNC109 - as above
         headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
         json: JsonObject | None = None,
-        params: Mapping[str, str] | None = None,
     ) -> AsyncIterator[ClientResponse]:
         async with AsyncExitStack() as stack:
 
@@ -198,8 +239,8 @@ class RelayClient:
                         method,
                         self._base_url.joinpath(*path),
                         headers={**(headers or {}), "Authorization": f"Bearer {credential}"},
+                        params=query,
                         json=json,
-                        params=params,
                         timeout=timeout or DEFAULT_TIMEOUT,
                         allow_redirects=False,  # the credential must not be sent to another server
                     )

@@ -1,11 +1,11 @@
 """What a vehicle has charged: counters, charging sessions and hours. Unknown values are None."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
-from .json_reader import JsonReader
+from .json_reader import JsonObject, JsonReader
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,9 +47,14 @@ class EnergyCounters:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChargingSession:
-    """A charging session. Energy in kWh, levels in percent, position in degrees. `ended_at` is None while it's open."""
+    """Charging within one plug-in. Energy in kWh, levels in percent, position in degrees.
+
+    `ended_at` is None while it is open. `kind` is charge or discharge. `raw` is the object as received.
+    """
 
     id: str
+    vehicle_id: str | None
+    kind: str | None
     started_at: datetime | None
     ended_at: datetime | None
     energy_kwh: float | None
@@ -60,6 +65,7 @@ class ChargingSession:
     longitude: float | None
     cost: float | None
     currency: str | None
+    raw: JsonObject = field(compare=False, repr=False)
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self | None:
@@ -69,6 +75,8 @@ class ChargingSession:
             return None
         return cls(
             id=id_,
+            vehicle_id=reader.get_str("vehicle_id"),
+            kind=reader.get_str("kind"),
             started_at=reader.get_datetime("started_at"),
             ended_at=reader.get_datetime("ended_at"),
             energy_kwh=reader.get_number("energy_kwh"),
@@ -79,6 +87,7 @@ class ChargingSession:
             longitude=reader.get_number("longitude"),
             cost=cost.get_number("amount"),
             currency=cost.get_str("currency"),
+            raw=reader.values,
         )
 
 

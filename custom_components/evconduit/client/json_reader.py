@@ -70,6 +70,11 @@ class JsonReader:
         value = self.values.get(key)
         return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
+    def get_objects(self, key: str) -> Iterator[JsonReader]:
+        """Return the objects of a list, without items of another type; none if there is no list."""
+        value = self.values.get(key)
+        return (JsonReader(item) for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
+
     def require_str(self, key: str) -> str:
         """Return a string that isn't empty. Raises MalformedError."""
         if (value := self.get_str(key)) is None:

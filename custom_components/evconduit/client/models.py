@@ -12,6 +12,7 @@ from typing import Self
 from .energy import ChargingSession, EnergyCounters
 from .intervention import Intervention
 from .json_reader import JsonObject, JsonReader
+from .smart_charging import SmartChargingStatus
 from .vehicle import PowerDeliveryState, Vehicle
 
 
@@ -34,10 +35,11 @@ class DataKind(StrEnum):
 
 
 class CommandKind(StrEnum):
-    """Kind of charging command."""
+    """Kind of command."""
 
     START = "START"
     STOP = "STOP"
+    MAX_CURRENT = "MAX_CURRENT"
 
 
 class CommandState(StrEnum):
@@ -70,10 +72,14 @@ class CommandReason:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """A charging command. `state` is None for a value added in a later version, which counts as settled."""
+    """A command. `state` is None for a value added in a later version, which counts as settled.
+
+    `amps` is the limit that a MAX_CURRENT sets.
+    """
 
     id: str
     kind: CommandKind | None
+    amps: float | None = None
     state: CommandState | None
     reason: CommandReason
     requested_at: datetime | None
@@ -84,6 +90,7 @@ class Command:
         return cls(
             id=reader.require_str("id"),
             kind=reader.get_enum("kind", CommandKind),
+            amps=reader.get_number("amps"),
             state=reader.get_enum("state", CommandState),
             reason=CommandReason.parse(reader.get_object("reason")),
             requested_at=reader.get_datetime("requested_at"),
@@ -116,6 +123,7 @@ class VehicleRecord:
     vehicle: Vehicle
     corrections: tuple[str, ...]
     command: Command | None
+    smart_charging: SmartChargingStatus
     interventions: tuple[Intervention, ...]
     energy: EnergyCounters | None
     current_session: ChargingSession | None
@@ -135,6 +143,7 @@ class VehicleRecord:
             vehicle=Vehicle.parse(reader.get_object("vehicle")),
             corrections=reader.get_str_list("corrections"),
             command=Command.parse(command) if command.values else None,
+            smart_charging=SmartChargingStatus.parse(reader.get_object("smart_charging")),
             interventions=Intervention.parse_all(reader.values.get("interventions")),
             energy=EnergyCounters.parse(energy) if energy.values else None,
             current_session=ChargingSession.parse(sessions.get_object("current")),
@@ -167,6 +176,17 @@ class VehicleRecord:
             DataKind.COST: self.currency is not None,
         }
         return frozenset(kind for kind, is_known in has_data.items() if is_known)
+
+    @property
+    def current_ids(self) -> frozenset[str]:
+        """The relay's id, and the one that Enode has for the vehicle now."""
+        enode_id = JsonReader(self.raw).get_object("vehicle").get_str("id")
+        return frozenset(filter(None, (self.id, enode_id)))
+
+    @property
+    def all_ids(self) -> frozenset[str]:
+        """Also the ids that Enode had for the vehicle before it was linked again."""
+        return self.current_ids.union(JsonReader(self.raw).get_str_list("former_ids"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,13 +250,16 @@ class Snapshot:
     """The account and all its vehicles. A vehicle that is not in it has been removed.
 
     `gap`: the relay no longer has all messages since the cursor that was resumed from. `epoch`: revisions can be
-    compared only within one; None for a relay that doesn't send it.
+    compared only within one; None for a relay that doesn't send it. The response to a poll also has the `transitions`
+    after the cursor that was sent, and the `cursor` after them; None for a relay that doesn't send them.
     """
 
     account: Account
     vehicles: tuple[VehicleRecord, ...]
     gap: bool = False
     epoch: str | None = None
+    cursor: str | None = None
+    transitions: tuple[Transition, ...] = ()
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
@@ -246,6 +269,8 @@ class Snapshot:
             vehicles=tuple(map(VehicleRecord.parse, reader.require_object_list("vehicles"))),
             gap=reader.get_bool("gap") is True,
             epoch=reader.get_str("epoch"),
+            cursor=reader.get_str("cursor"),
+            transitions=tuple(map(Transition.parse, reader.get_objects("transitions"))),
         )
 
 
@@ -263,21 +288,32 @@ class VehicleRemoved:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transition:
-    """A change of a vehicle. `type` is an open set. `replayed`: it happened while the stream was not connected."""
+    """A change of a vehicle. `type` is an open set. `replayed`: it happened while the stream was not connected.
+
+    `recorded_at`: when the relay stored it; None for a relay that doesn't send it. `command`: the command that has
+    settled. `cursor`: its position in the feed, in the response to a poll.
+    """
 
     vehicle_id: str
     type: str
     occurred_at: datetime | None
     replayed: bool
+    recorded_at: datetime | None = None
+    command: Command | None = None
+    cursor: str | None = None
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
         """Parse the object. Raises MalformedError."""
+        command = reader.get_object("command")
         return cls(
             vehicle_id=reader.require_str("vehicle_id"),
             type=reader.require_str("type"),
             occurred_at=reader.get_datetime("occurred_at"),
             replayed=reader.get_bool("replayed") is True,
+            recorded_at=reader.get_datetime("recorded_at"),
+            command=Command.parse(command) if command.values else None,
+            cursor=reader.get_str("id"),
         )
 
 

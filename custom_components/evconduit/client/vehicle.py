@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Self
 
 from .json_reader import JsonReader
+from .smart_charging import SmartChargingSettings
 
 
 class PowerDeliveryState(StrEnum):
@@ -57,6 +58,7 @@ class ChargeState:
     charge_limit: float | None
     charge_rate: float | None
     charge_time_remaining: float | None
+    max_current: float | None
     power_delivery_state: PowerDeliveryState | None
     updated_at: datetime | None
 
@@ -73,6 +75,7 @@ class ChargeState:
             charge_limit=reader.get_number("chargeLimit"),
             charge_rate=reader.get_number("chargeRate"),
             charge_time_remaining=reader.get_number("chargeTimeRemaining"),
+            max_current=reader.get_number("maxCurrent"),
             power_delivery_state=reader.get_enum("powerDeliveryState", PowerDeliveryState),
             updated_at=reader.get_datetime("lastUpdated"),
         )
@@ -125,6 +128,8 @@ class Capabilities:
     odometer: Capability
     start_charging: Capability
     stop_charging: Capability
+    set_max_current: Capability
+    smart_charging: Capability
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
@@ -135,6 +140,15 @@ class Capabilities:
             odometer=Capability.parse(reader.get_object("odometer")),
             start_charging=Capability.parse(reader.get_object("startCharging")),
             stop_charging=Capability.parse(reader.get_object("stopCharging")),
+            set_max_current=Capability.parse(reader.get_object("setMaxCurrent")),
+            smart_charging=Capability.parse(reader.get_object("smartCharging")),
+        )
+
+    @property
+    def has_commands(self) -> bool:
+        """Whether there is any command that the vehicle can carry out, or could after an intervention."""
+        return any(
+            capability.is_supported for capability in (self.start_charging, self.stop_charging, self.set_max_current)
         )
 
 
@@ -150,6 +164,7 @@ class Vehicle:
     location: Location
     odometer: float | None
     odometer_updated_at: datetime | None
+    smart_charging: SmartChargingSettings
     capabilities: Capabilities
 
     @classmethod
@@ -164,5 +179,6 @@ class Vehicle:
             location=Location.parse(reader.get_object("location")),
             odometer=reader.get_object("odometer").get_number("distance"),
             odometer_updated_at=reader.get_object("odometer").get_datetime("lastUpdated"),
+            smart_charging=SmartChargingSettings.parse_policy(reader.get_object("smartChargingPolicy")),
             capabilities=Capabilities.parse(reader.get_object("capabilities")),
         )

@@ -30,7 +30,7 @@ from relay.kit.problems import Problem
 from relay.streams.hub import ReadChanges
 from relay.vehicles.charging.session_records import NEWEST_SESSIONS
 from relay.vehicles.lookup import ENODE_IDS
-from relay.vehicles.records import VehicleRecord, render_vehicle_record
+from relay.vehicles.records import VehicleRecord, render_command_record, render_vehicle_record
 
 # A vehicle with its newest command, its interventions in the user's language, its energy counters, what charging cost
 # in the currency used last, and its two newest charging sessions: if one is open, the other is the last one that ended.
@@ -57,10 +57,11 @@ from vehicles v left join vehicle_energy e on e.vehicle_id = v.id left join late
 # In the shape of the rows above. Without transitions of vehicles that are over the plan's limit.
 _TRANSITION_ROWS: LiteralString = """
 t.seq, t.vehicle_id, null::bigint, null::text, null::timestamptz, null::jsonb, null::text[], null::jsonb,
-null::jsonb, false, null::text, null::uuid, null::text, null::float8, null::text, null::jsonb, null::timestamptz,
-null::timestamptz, t.kind, t.occurred_at, t.created_at, null::double precision, null::double precision,
-null::double precision, null::jsonb, null::jsonb, null::text[]
+null::jsonb, false, null::text, k.id, k.kind, k.amps, k.state, k.reason, k.requested_at, k.settled_at,
+t.kind, t.occurred_at, t.created_at, null::double precision, null::double precision, null::double precision,
+null::jsonb, null::jsonb, null::text[]
 from transitions t join vehicles o on o.id = t.vehicle_id and o.link_state <> 'over_limit' and t.live
+left join commands k on k.id = t.command_id
 """
 
 READ_SNAPSHOT: LiteralString = f"""
@@ -170,26 +171,33 @@ def _parse_message_row(row: DictRow) -> FeedMessage:
 
 
 def _parse_transition_row(row: DictRow, *, replayed: bool) -> TransitionMessage:
+    command = _get_command_row(row)
     return TransitionMessage(
         seq=row["seq"],
         vehicle_id=row["id"],
         kind=row["transition"],
         occurred_at=row["occurred_at"],
+        recorded_at=row["created_at"],
         replayed=replayed,
+        command=None if command is None else dict(render_command_record(command)),
     )
 
 
 def _render_vehicle_row(row: DictRow) -> VehicleRecord:
-    command = None
-    if row["command_id"] is not None:
-        command = {
-            "id": row["command_id"],
-            "vehicle_id": row["id"],
-            "kind": row["command_kind"],
-            "amps": row["command_amps"],
-            "state": row["command_state"],
-            "reason": row["command_reason"],
-            "requested_at": row["requested_at"],
-            "settled_at": row["settled_at"],
-        }
-    return render_vehicle_record({**row, "command": command})
+    return render_vehicle_record({**row, "command": _get_command_row(row)})
+
+
+def _get_command_row(row: DictRow) -> DictRow | None:
+    """The columns of `commands` in a row of this module's statements; None if it has no command."""
+    if row["command_id"] is None:
+        return None
+    return {
+        "id": row["command_id"],
+        "vehicle_id": row["id"],
+        "kind": row["command_kind"],
+        "amps": row["command_amps"],
+        "state": row["command_state"],
+        "reason": row["command_reason"],
+        "requested_at": row["requested_at"],
+        "settled_at": row["settled_at"],
+    }

@@ -11,6 +11,8 @@ from tests.e2e.simulated_enode import SimulatedEnode
 
 SECONDS_PER_KM = 20.0
 """180 km/h: the relay holds back an odometer that runs faster than a car."""
+MIN_SECONDS_BETWEEN = 0.002
+"""Times of readings are in milliseconds: of two changes within one, only the last would be a reading."""
 CHANGES_PER_SECOND = 25
 CHANGES_PER_SECOND_BEYOND = 5
 """After the requested number of changes: a busy machine must not fall further behind while a fault takes its time."""
@@ -90,16 +92,20 @@ class VehicleChanger:
         """Take every vehicle through all steps once more."""
         for vin in sorted(self._enode_ids):
             for _ in self.STEPS:
-                self._enode.change_vehicle(self._enode_ids[vin], **self._next_step(vin))
+                self._change(vin, self._next_step(vin))
 
     def _run(self) -> None:
         while not (self.changes >= self._target and self._finish_requested.is_set()):
             with self._lock:
                 vin = self._random.choice(sorted(self._enode_ids.keys() - self._left_out))
-                self._enode.change_vehicle(self._enode_ids[vin], **self._next_change(vin))
+                self._change(vin, self._next_change(vin))
                 self.changes += 1
             rate = CHANGES_PER_SECOND if self.changes < self._target else CHANGES_PER_SECOND_BEYOND
             time.sleep(self._random.uniform(0, 2 / rate))
+
+    def _change(self, vin: str, change: dict) -> None:
+        self._enode.change_vehicle(self._enode_ids[vin], **change)
+        time.sleep(MIN_SECONDS_BETWEEN)
 
     def _next_change(self, vin: str) -> dict:
         if time.monotonic() - self._driven_at.get(vin, -SECONDS_PER_KM) >= SECONDS_PER_KM:

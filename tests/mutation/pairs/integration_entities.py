@@ -135,14 +135,14 @@ PAIRS = (
                 "a vehicle needs both commands for a switch",
             ),
             Pair(
-                "turn_on_command=CommandKind.START",
-                "turn_on_command=CommandKind.STOP",
+                "CommandKind.START if is_on else CommandKind.STOP",
+                "CommandKind.STOP if is_on else CommandKind.START",
                 "turning the switch on stops charging",
             ),
             Pair(
-                "turn_off_command=CommandKind.STOP",
-                "turn_off_command=CommandKind.START",
-                "turning the switch off starts charging",
+                "return kind is CommandKind.START",
+                "return kind is CommandKind.STOP",
+                "a requested start is shown as off",
             ),
         ),
     ),
@@ -187,7 +187,7 @@ PAIRS = (
                 "devices that are absent from a snapshot stay",
             ),
             Pair(
-                "if not (is_old and isinstance(message, VehicleRemoved)):",
+                "if not (is_old and isinstance(message, VehicleRemoved | Transition)):",
                 "if True:",
                 "an old removal is applied",
             ),
