@@ -16,7 +16,7 @@ from homeassistant.helpers.event import async_call_later, async_track_time_inter
 from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 
-from .client import EnergyHour, RelayError, VehicleRecord
+from .client import EnergyHour, NotFoundError, RelayError, VehicleRecord
 from .const import DOMAIN, LOGGER
 from .coordinator import AccountCoordinator
 from .device_registry import get_vehicle_name
@@ -115,6 +115,8 @@ class EnergyStatistics:
                     continue  # removed, over the plan's limit, or never charged
                 try:
                     await self._async_import_vehicle(vehicle.data)
+                except NotFoundError:
+                    continue  # removed in the meantime
                 except RelayError as err:
                     LOGGER.debug("Importing statistics failed: %s", err)
                     self._pending.add(vehicle_id)

@@ -96,7 +96,7 @@ class RelayDouble(ControlDouble):
         }
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.url = ""
-        self.energy_hours: dict[str, list[dict[str, Any]]] = {}
+        self.energy_hours: dict[str, list[dict[str, Any]] | None] = {}
         self.hours_per_page = 2000
         self.has_oauth = True
         self.authorize_url = ""
@@ -326,7 +326,9 @@ class RelayDouble(ControlDouble):
             return refusal
         if (vehicle_id := request.match_info["id"]) not in self.records:
             return Problem(404, "not-found").response()
-        rows = sorted(self.energy_hours.get(vehicle_id, []), key=lambda row: row["hour"])
+        if (hours := self.energy_hours.get(vehicle_id, [])) is None:
+            return Problem(404, "not-found").response()
+        rows = sorted(hours, key=lambda row: row["hour"])
         epoch, _, revision = request.query.get("since", ".0").partition(".")
         since = int(revision) if epoch == self.epoch else 0
         start = request.query.get("from") or min((r["hour"] for r in rows if r["revision"] > since), default="9")

@@ -33,6 +33,8 @@ def test_session_is_read():
     session = load_example("GET /api/ha/v2/sessions")["sessions"][0]
     assert ChargingSession.parse(JsonReader(session)) == ChargingSession(
         id=session["id"],
+        vehicle_id=session["vehicle_id"],
+        kind="charge",
         started_at=datetime(2026, 11, 25, 1, 10, tzinfo=UTC),
         ended_at=datetime(2026, 11, 25, 5, 10, tzinfo=UTC),
         energy_kwh=28.4,
@@ -43,6 +45,7 @@ def test_session_is_read():
         longitude=5.12,
         cost=8.8,
         currency="EUR",
+        raw={},
     )
 
 

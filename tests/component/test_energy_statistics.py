@@ -232,6 +232,57 @@ async def test_failed_import_is_repeated(
     await database.wait_for_rows([(0, 2, 2), (1, 3, 5), (30, 4, 9)])
 
 
+async def test_removed_car_does_not_keep_others_from_being_imported(
+    relay: RelayDouble, database: Database, setup_entry: SetupEntry
+):
+    """The relay doesn't know the hours of a car that was unlinked a moment ago."""
+    for vehicle_id in (HYUNDAI, RENAULT):
+        relay.records[vehicle_id] = make_charged(1, 1) | {"id": vehicle_id}
+        relay.energy_hours[vehicle_id] = None
+    await setup_entry()
+    await database.wait_for_rows([(0, 2, 2), (1, 3, 5), (30, 4, 9)])
+
+
+async def test_unload_cancels_the_next_import(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    database: Database,
+    setup_entry: SetupEntry,
+    freezer: FrozenDateTimeFactory,
+):
+    entry = await setup_entry()
+    await database.wait_for_rows([(0, 2, 2), (1, 3, 5), (30, 4, 9)])
+    for lifetime in (10, 11):
+        relay.push_record(make_charged(lifetime, lifetime))
+        total = str(lifetime)
+        await wait_until(lambda total=total: hass.states.get("sensor.blue_car_charge_energy_total").state == total)
+    await hass.config_entries.async_unload(entry.entry_id)
+    requests = database.get_requests()
+    await import_again(hass, freezer, timedelta(minutes=5))
+    assert database.get_requests() == requests
+
+
+async def test_changes_within_five_minutes_are_imported_together(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    database: Database,
+    setup_entry: SetupEntry,
+    freezer: FrozenDateTimeFactory,
+):
+    await setup_entry()
+    await database.wait_for_rows([(0, 2, 2), (1, 3, 5), (30, 4, 9)])
+    requests = database.get_requests()
+    for lifetime in (10, 11, 12):
+        relay.push_record(make_charged(lifetime, lifetime))
+        total = str(lifetime)
+        await wait_until(lambda total=total: hass.states.get("sensor.blue_car_charge_energy_total").state == total)
+        assert database.get_requests() == requests
+    relay.energy_hours[TESLA].append(make_hour(50, 3, None, 2))
+    await import_again(hass, freezer, timedelta(minutes=5))
+    await database.wait_for_rows([(0, 2, 2), (1, 3, 5), (30, 4, 9), (50, 3, 12)])
+    assert database.get_requests() == requests + 1
+
+
 @pytest.mark.parametrize(
     ("features", "record"),
     [

@@ -153,6 +153,17 @@ async def test_sensors_exist_if_the_relay_has_the_data(
         await wait_for_state(hass, entity_id, value)
 
 
+async def test_first_session_is_not_the_last_one_while_it_is_under_way(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
+    relay.records[TESLA] = make_sessions(current=make_session(ended_at=None))
+    await setup_entry()
+    assert get_state(hass, ENERGY) == "8.5"
+    states = [state for state in hass.states.async_all() if "last_session" in state.entity_id]
+    assert {state.state for state in states} == {"unknown"}
+    assert len(states) == 7
+
+
 async def test_unknown_energy_and_cost_are_unknown(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     relay.records[TESLA] = make_sessions(last=make_session(energy=None))
     await setup_entry()
