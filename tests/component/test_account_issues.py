@@ -161,6 +161,18 @@ async def test_webhook_is_tested_again_while_it_is_out_of_reach(
 
 
 @pytest.mark.usefixtures("webhook_supported")
+async def test_webhook_within_reach_is_not_tested_at_each_reconnect(relay: RelayDouble, setup_entry: SetupEntry):
+    """A relay that delivers a test beside the stream would look as if the stream had failed."""
+    entry = await setup_entry()
+    await wait_until(lambda: relay.get_requests("/endpoint/test"))
+    count = len(relay.get_requests("/endpoint"))
+    relay.break_streams()
+    await wait_until(lambda: len(relay.get_requests("/endpoint")) > count)
+    await entry.runtime_data.client.get_account()
+    assert len(relay.get_requests("/endpoint/test")) == 1
+
+
+@pytest.mark.usefixtures("webhook_supported")
 @pytest.mark.parametrize("problem", [Problem(429, "too-many-tests"), Problem(404, "not-found")])
 async def test_test_that_is_refused_says_nothing_about_the_webhook(
     relay: RelayDouble, setup_entry: SetupEntry, problem: Problem, issue_registry: ir.IssueRegistry
