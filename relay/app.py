@@ -4,9 +4,10 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 
 from relay import health
@@ -17,7 +18,7 @@ from relay.inbox.signature_failure_counter import SignatureFailureCounter
 from relay.kit import problem_responses
 from relay.kit.background import BackgroundLoops, run_in_background
 from relay.kit.ingress import IngressMiddleware
-from relay.kit.middleware import BodyLimitMiddleware, DefaultHeadersMiddleware, ResponseHeadersMiddleware
+from relay.kit.middleware import BodyLimitMiddleware, ResponseHeadersMiddleware
 from relay.kit.public_host import PublicHostMiddleware, SlashRedirect, parse_trusted_hosts
 from relay.kit.public_path import PublicPathMiddleware
 from relay.kit.request_metrics import RequestMetricsMiddleware
@@ -28,7 +29,13 @@ from relay.pages.rendering import build_default_headers
 from relay.process import ENODE_ACCOUNT_ID, VERSION, Process, open_process
 from relay.settings import Settings
 from relay.usecases.account import delete_account, export_account, set_language, usage_report
-from relay.usecases.charging import correct_session, list_sessions, set_electricity_rate, set_home
+from relay.usecases.charging import (
+    correct_session,
+    list_energy_hours,
+    list_sessions,
+    set_electricity_rate,
+    set_home,
+)
 from relay.usecases.classic import (
     account_and_vehicles,
     charging_commands,
@@ -44,6 +51,7 @@ from relay.usecases.feed import stream_events
 from relay.usecases.linking import link_vehicle, poll_link_result, relink_vehicle, unlink_vehicles
 from relay.usecases.oauth import client_routes
 from relay.usecases.operations.webhook_secret import list_accepted_secrets
+from relay.usecases.smart_charging import smart_charging_routes
 from relay.usecases.vehicles import identify_vehicle, refresh_vehicle, select_served_vehicles
 from relay.worker import build_worker_loops
 
@@ -64,6 +72,7 @@ ROUTERS = (
     set_language.router,
     stream_events.router,
     command_routes.router,
+    smart_charging_routes.router,
     register_endpoint.router,
     identify_vehicle.router,
     refresh_vehicle.router,
@@ -73,6 +82,7 @@ ROUTERS = (
     send_test_webhook.router,
     refresh_vehicles.router,
     list_sessions.router,
+    list_energy_hours.router,
     correct_session.router,
     charging_sessions.router,
     set_electricity_rate.router,
@@ -87,10 +97,10 @@ ROUTERS = (
     client_routes.router,
 )
 
-# Included once in each process, not once in each app: FastAPI analyses the routes again wherever they are included.
-API = APIRouter(responses=problem_responses.OPENAPI_RESPONSES)
-for _router in ROUTERS:
-    API.include_router(_router)
+# The routes themselves, not routers that are included: FastAPI would match a request to each of those twice.
+API_ROUTES = [cast("APIRoute", route) for router in ROUTERS for route in router.routes]
+for _route in API_ROUTES:
+    _route.responses = problem_responses.OPENAPI_RESPONSES | _route.responses
 
 
 def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -> FastAPI:
@@ -116,7 +126,6 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
             trusted_hosts=parse_trusted_hosts(settings.trusted_hosts),
             is_page=site.is_page_path,
         )
-    app.add_middleware(ResponseHeadersMiddleware, headers=RELAY_HEADERS)
     if settings.public_path:
         app.add_middleware(PublicPathMiddleware, prefix=settings.public_path, ingress_port=settings.ingress_port)
     if settings.ingress_port is not None:
@@ -127,9 +136,10 @@ def create_app(settings: Settings, conninfo: str, *, with_worker: bool = True) -
     )
     if settings.internal_api_key is not None:
         _install_metrics(app, settings.internal_api_key.get_secret_value())
-    app.router.routes.extend(API.routes)
+    app.router.routes.extend(API_ROUTES)
     site.install_pages(app)
-    app.add_middleware(DefaultHeadersMiddleware, headers=default_headers)  # last, so that it sees all other headers
+    # Last, so that it sees all other headers.
+    app.add_middleware(ResponseHeadersMiddleware, headers=RELAY_HEADERS, default_headers=default_headers)
     app.openapi = partial(get_openapi_document, app)  # type: ignore[method-assign] # FastAPI's way to extend it
     app.router.default = SlashRedirect(app.router)
     return app

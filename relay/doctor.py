@@ -36,11 +36,15 @@ REMEDIES: dict[WebhookState, str] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckResult:
-    """The result for one part: whether it works, and a message with cause and remedy if it doesn't."""
+    """The result for one part: whether it works, and a message with cause and remedy if it doesn't.
+
+    `is_skipped`: it can't be checked until another part works, whose result says so.
+    """
 
     name: str
     is_ok: bool
     message: str
+    is_skipped: bool = False
 
 
 async def run_checks(settings: Settings) -> list[CheckResult]:
@@ -153,7 +157,7 @@ async def _check_webhook(settings: Settings) -> CheckResult:
     try:
         row = await _fetch_row(settings, GET_ENODE_HEALTH, [ENODE_ACCOUNT_ID])
     except OperatorError:
-        return CheckResult(name="updates", is_ok=False, message=f"{target}; can't check this without a database")
+        return _skip_without_database("updates")
     if row is None:
         return CheckResult(
             name="updates", is_ok=True, message=f"{target}; not checked by a worker yet: start the relay"
@@ -173,7 +177,7 @@ async def _check_deletions(settings: Settings) -> CheckResult:
     try:
         row = await _fetch_row(settings, SUMMARIZE_PENDING_DELETIONS)
     except OperatorError:
-        return CheckResult(name="deletions", is_ok=False, message="can't check this without a database")
+        return _skip_without_database("deletions")
     count, since, overdue_count, failure, next_try_at = row or (0, None, 0, None, None)
     if not count:
         return CheckResult(name="deletions", is_ok=True, message="no account waits to be deleted")
@@ -183,6 +187,10 @@ async def _check_deletions(settings: Settings) -> CheckResult:
     elif overdue_count:
         message += "; no process works on it: start the relay or a worker"
     return CheckResult(name="deletions", is_ok=not failure and not overdue_count, message=message)
+
+
+def _skip_without_database(name: str) -> CheckResult:
+    return CheckResult(name=name, is_ok=True, is_skipped=True, message="checked once the database works")
 
 
 async def _fetch_row(settings: Settings, statement: LiteralString, values: Sequence[object] = ()) -> Any:

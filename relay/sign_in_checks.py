@@ -11,7 +11,6 @@ from relay.gateways.supabase import (
     SupabaseConfig,
     SupabaseError,
     SupabaseKeysRefused,
-    SupabaseRefused,
     open_supabase,
 )
 from relay.identity.supabase_identities import find_token_problem, list_claimed_accounts
@@ -89,7 +88,7 @@ async def _get_if_key_accepted[Answer](call: Awaitable[Answer]) -> Answer | None
     """Return the answer; None if Supabase doesn't accept the key. Raises other SupabaseErrors."""
     try:
         return await call
-    except SupabaseKeysRefused, SupabaseRefused:
+    except SupabaseKeysRefused:
         return None
 
 

@@ -3,11 +3,23 @@
 from typing import Final
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import Platform
+from homeassistant.const import CONF_TOKEN, Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.typing import ConfigType
 
-from .classic_entry import async_reject_classic_entry, async_remove_classic_entry, is_classic_entry
+from .actions import async_setup_actions
+from .classic_entry import (
+    ClassicEntry,
+    async_mark_pending,
+    async_remove_classic_leftovers,
+    is_classic_entry,
+    is_pending_entry,
+)
+from .classic_issue import async_create_migration_issue, async_delete_migration_issue
+from .classic_migration import async_merge_classic_entries
+from .const import DOMAIN
 from .credentials import (
     async_refresh_for_removal,
     async_revoke_tokens,
@@ -22,23 +34,42 @@ from .webhook_registration import async_remove_webhook
 PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
+    Platform.CALENDAR,
     Platform.DEVICE_TRACKER,
+    Platform.EVENT,
+    Platform.NUMBER,
     Platform.SENSOR,
     Platform.SWITCH,
+    Platform.TIME,
 )
+
+
+CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
+    """Register the actions."""
+    async_setup_actions(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
     """Set up a config entry."""
-    runtime = EVConduitRuntime(hass, entry, create_client(hass, entry))
+    client = create_client(hass, entry)
+    if not await async_merge_classic_entries(hass, entry, client):
+        return False
+    runtime = EVConduitRuntime(hass, entry, client)
     await runtime.async_start()
     entry.runtime_data = runtime
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    async_create_migration_issue(hass, entry.entry_id)
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
     """Unload a config entry."""
+    if is_pending_entry(entry):
+        return True  # it was merged into another one, and nothing of it was set up
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         await entry.runtime_data.async_stop()
@@ -47,14 +78,16 @@ async def async_unload_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -
 
 async def async_remove_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> None:
     """Remove what the entry left at the relay, in the cloud, and in storage."""
-    if is_classic_entry(entry):
-        await async_remove_classic_entry(hass, entry)
-        return
+    if (classic := ClassicEntry.parse(entry)) is not None:
+        await async_remove_classic_leftovers(hass, classic)
+        if CONF_TOKEN not in entry.data:
+            return
     # Each request below needs a valid token.
     data = await async_refresh_for_removal(hass, entry.data)
     await async_remove_webhook(hass, entry, create_client_with_token(hass, data))
     await async_revoke_tokens(hass, data)
     async_delete_left_issues(hass, entry.entry_id)
+    async_delete_migration_issue(hass, entry.entry_id)
     await SnapshotStore(hass, entry.entry_id).async_remove()
 
 
@@ -77,8 +110,7 @@ async def async_remove_config_entry_device(
 
 
 async def async_migrate_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -> bool:
-    """Reject entries of the classic integration, which has the same domain and version 1."""
+    """Migrate an entry of the classic integration, which has the same domain and version 1."""
     if is_classic_entry(entry):
-        async_reject_classic_entry(hass, entry)
-        return False
+        async_mark_pending(hass, entry)
     return True

@@ -32,9 +32,12 @@ class RelayAvailability:
         self._async_record(None)
 
     @callback
-    def async_record_contact(self, poll_interval: timedelta | None = None) -> None:
-        """Keep data valid for VALID_FOR, or for two poll intervals if that is longer: one poll may fail."""
-        self._async_record(max(VALID_FOR, 2 * (poll_interval or timedelta(0))))
+    def async_record_contact(self, poll_interval: timedelta | None = None, *, at: datetime | None = None) -> None:
+        """Keep data valid for VALID_FOR, or for two poll intervals if that is longer: one poll may fail.
+
+        `at`: when the contact was, if not now.
+        """
+        self._async_record(max(VALID_FOR, 2 * (poll_interval or timedelta(0))), at)
 
     @callback
     def async_stop(self) -> None:
@@ -44,13 +47,18 @@ class RelayAvailability:
             self._cancel_expiry = None
 
     @callback
-    def _async_record(self, valid_for: timedelta | None) -> None:
+    def _async_record(self, valid_for: timedelta | None, at: datetime | None = None) -> None:
         self.async_stop()
-        self.last_contact_at = dt_util.utcnow()
+        now = dt_util.utcnow()
+        self.last_contact_at = min(at or now, now)  # a time ahead is from before the clock was corrected
+        is_available = True
         if valid_for is not None:
-            self._cancel_expiry = async_call_later(self._hass, valid_for, self._async_expire)
-        if not self.is_available:
-            self.is_available = True
+            remaining = valid_for - (now - self.last_contact_at)
+            is_available = remaining > timedelta(0)
+            if is_available:
+                self._cancel_expiry = async_call_later(self._hass, remaining, self._async_expire)
+        if is_available is not self.is_available:
+            self.is_available = is_available
             self._on_change()
 
     @callback

@@ -20,7 +20,9 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig, Tex
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 
-from .classic_entry import is_classic_entry
+from .abrp import SUBENTRY_TYPE as ABRP_SUBENTRY_TYPE
+from .abrp_flow import AbrpSubentryFlow
+from .classic_entry import is_classic_entry, is_pending_entry
 from .client import Account, RelayClient, RelayError, UnauthorizedError, format_fingerprint, get_tls_check
 from .const import DEFAULT_URL, DOMAIN, LOGGER
 from .credentials import (
@@ -97,7 +99,9 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
     @callback
     @override
     def async_get_supported_subentry_types(cls, config_entry: ConfigEntry[Any]) -> dict[str, type[ConfigSubentryFlow]]:
-        return {} if is_classic_entry(config_entry) else {SUBENTRY_TYPE_VEHICLE: VehicleSubentryFlow}
+        if is_classic_entry(config_entry):
+            return {}
+        return {SUBENTRY_TYPE_VEHICLE: VehicleSubentryFlow, ABRP_SUBENTRY_TYPE: AbrpSubentryFlow}
 
     @override
     async def async_step_user(self, _user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -371,8 +375,9 @@ class EVConduitConfigFlow(AbstractOAuth2FlowHandler, domain=DOMAIN):
         if self.source not in UPDATING_SOURCES:
             self._abort_if_unique_id_configured()
             return self.async_create_entry(title=account.title or "EVConduit", data=data)
-        self._abort_if_unique_id_mismatch(reason="account_mismatch")
         entry = self._get_entry()
+        if not is_pending_entry(entry):  # its account isn't known yet; setup merges it into the account's entry
+            self._abort_if_unique_id_mismatch(reason="account_mismatch")
         previous = dict(entry.data)
         replaced = {*CREDENTIAL_KEYS, CONF_FINGERPRINT, CONF_INSTANCE_ID}
         other_data = {key: value for key, value in previous.items() if key not in replaced}

@@ -1,12 +1,15 @@
 """Coordinator of the account: holds what the relay reported and informs the entities."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_URL
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
+from homeassistant.util import dt as dt_util
 
 from .account_issues import AccountIssues
 from .availability import RelayAvailability
@@ -27,6 +30,9 @@ from .options import Options
 from .record_order import RecordOrder
 from .repair_issues import RepairIssues
 from .vehicle_coordinator import VehicleCoordinator
+
+MESSAGE_TIME_STEP: Final = timedelta(minutes=1)
+"""How far `last_message_at` may be behind. Each change writes the entities of the account."""
 
 
 class AccountCoordinator(DataUpdateCoordinator[Account]):
@@ -52,8 +58,11 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self.vehicles: dict[str, VehicleCoordinator] = {}
         self.excluded: dict[str, VehicleRecord] = {}
         """The vehicles that the user doesn't want to see here. They have no coordinator, device or repair issue."""
-        self.availability = RelayAvailability(hass, self._async_update_vehicle_listeners)
+        self.availability = RelayAvailability(hass, self._async_on_availability_change)
         self.is_streaming = False
+        self.last_message_at: datetime | None = None
+        self.on_energy_change: Callable[[str], None] | None = None
+        """Called with the id of a vehicle whose counters or charging sessions have changed."""
         self.cursor: str | None = None
         self._on_account_change = on_account_change
         self._issues = RepairIssues(hass, entry.entry_id)
@@ -61,6 +70,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self._order = RecordOrder()
         self._account_device_id = ""
         self._options = Options.parse(entry.options)
+        self._account_listeners: list[Callable[[], None]] = []
 
     @property
     def has_vehicles(self) -> bool:
@@ -79,7 +89,8 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             return
         # A snapshot after a gap also resets the cursor.
         is_old = is_at_or_before(cursor, self.cursor) and not (isinstance(message, Snapshot) and message.gap)
-        if not (is_old and isinstance(message, VehicleRemoved)):
+        # The last transitions of a stream are delivered again to the webhook.
+        if not (is_old and isinstance(message, VehicleRemoved | Transition)):
             self._async_apply_message(message, cursor, since=since, position=position)
         if not is_old:
             self.cursor = cursor or self.cursor
@@ -96,10 +107,19 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
             if record.id in changes.updated:
                 self._async_apply_record(record)
         for vehicle_id in changes.removed:
-            self.vehicles.pop(vehicle_id, None)
-            self.excluded.pop(vehicle_id, None)
+            self._async_drop_vehicle(vehicle_id)
         self._async_remove_stale_devices()
         self._async_update_issues()
+
+    @callback
+    def async_apply_poll(self, snapshot: Snapshot, *, since: int) -> None:
+        """Apply the response to a poll: the snapshot, and the transitions that were requested with it."""
+        self.async_apply_snapshot(snapshot, since=since)
+        for transition in snapshot.transitions:
+            self.async_apply(transition, transition.cursor, since=since)
+        is_foreign = self._order.is_foreign(snapshot.cursor)  # requested before the present epoch began
+        if not is_foreign and (snapshot.gap or not is_at_or_before(snapshot.cursor, self.cursor)):
+            self.cursor = snapshot.cursor or self.cursor
 
     @callback
     def async_restore_vehicles(self, records: Iterable[VehicleRecord]) -> None:
@@ -130,6 +150,34 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self._account_device_id = async_register_account(
             self.hass, self.config_entry.entry_id, account, self.config_entry.data[CONF_URL]
         )
+        self.async_update_account_listeners()
+
+    @callback
+    def async_record_message(self) -> None:
+        """Note that the relay sent a message, or answered a poll, to within MESSAGE_TIME_STEP."""
+        now = dt_util.utcnow()
+        if self.last_message_at is None or abs(now - self.last_message_at) >= MESSAGE_TIME_STEP:
+            self.last_message_at = now
+            self.async_update_account_listeners()
+
+    @callback
+    def async_add_account_listener(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
+        """Call `listener` when the account or the connection to the relay changes. Return how to end that."""
+        self._account_listeners.append(listener)
+        return partial(self._account_listeners.remove, listener)
+
+    @callback
+    def async_update_account_listeners(self) -> None:
+        """Call all listeners of the account."""
+        for listener in list(self._account_listeners):
+            listener()
+
+    @callback
+    def async_stop(self) -> None:
+        """Cancel the timers."""
+        self.availability.async_stop()
+        for vehicle in self.vehicles.values():
+            vehicle.async_stop()
 
     @callback
     def async_update_issues(self) -> None:
@@ -173,17 +221,23 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
                 if self._order.accept_removal(vehicle_id, cursor, since=since):
                     self._async_remove_vehicle(vehicle_id)
             case Account():
-                previous_features = self.data.features
-                self.async_set_account(message)
-                if self.data.features != previous_features:
-                    self.async_update_listeners()  # they may need new entities
-            case Transition():
-                pass  # the vehicle's record, sent as well, has the resulting state
+                self._async_apply_account(message)
+            case Transition(vehicle_id=vehicle_id):
+                if (vehicle := self.vehicles.get(vehicle_id)) is not None:
+                    vehicle.async_handle_transition(message)
+
+    @callback
+    def _async_apply_account(self, account: Account) -> None:
+        previous_features = self.data.features
+        self.async_set_account(account)
+        if account.features != previous_features:
+            self.async_update_listeners()  # they may need new entities
 
     @callback
     def _async_remove_vehicle(self, vehicle_id: str) -> None:
         self.excluded.pop(vehicle_id, None)
-        if self.vehicles.pop(vehicle_id, None) is not None:
+        if vehicle_id in self.vehicles:
+            self._async_drop_vehicle(vehicle_id)
             self._async_update_issues()
             self._async_remove_stale_devices()
             self.async_update_listeners()
@@ -198,12 +252,29 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         if vehicle is None:
             self._async_register_vehicle(record)
             self.vehicles[record.id] = VehicleCoordinator(self.hass, self.config_entry, self, record)
+            self._async_notify_energy_change(record, None)
             return True
         current = vehicle.data
         if record.vehicle.information != current.vehicle.information:
             self._async_register_vehicle(record)
         vehicle.async_set_record(record)
-        return record.vehicle.capabilities != current.vehicle.capabilities
+        self._async_notify_energy_change(record, current)
+        has_new_capabilities = record.vehicle.capabilities != current.vehicle.capabilities
+        return has_new_capabilities or not record.data_kinds <= current.data_kinds
+
+    @callback
+    def _async_notify_energy_change(self, record: VehicleRecord, previous: VehicleRecord | None) -> None:
+        if self.on_energy_change is None:
+            return
+        if previous is None or (record.energy, record.session) != (previous.energy, previous.session):
+            self.on_energy_change(record.id)
+
+    @callback
+    def _async_drop_vehicle(self, vehicle_id: str) -> None:
+        self.excluded.pop(vehicle_id, None)
+        vehicle = self.vehicles.pop(vehicle_id, None)
+        if vehicle is not None:
+            vehicle.async_stop()
 
     @callback
     def _async_register_vehicle(self, record: VehicleRecord) -> None:
@@ -229,6 +300,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         return [vehicle.data for vehicle in self.vehicles.values()]
 
     @callback
-    def _async_update_vehicle_listeners(self) -> None:
+    def _async_on_availability_change(self) -> None:
         for vehicle in self.vehicles.values():
             vehicle.async_update_listeners()
+        self.async_update_account_listeners()

@@ -36,6 +36,7 @@ def async_register_vehicle(
         identifiers={(DOMAIN, record.id)},
         manufacturer=_get_manufacturer(record),
         model=information.model,
+        model_id=None if information.year is None else str(information.year),
         name=get_vehicle_name(record),
         serial_number=_get_vin(record) if vin_as_serial_number else None,
         via_device_id=account_device_id,

@@ -26,6 +26,7 @@ TO_REDACT: Final = {
     CONF_TOKEN,
     CONF_WEBHOOK_ID,
     "displayName",
+    "former_ids",
     "id",
     "instance_id",
     "latitude",

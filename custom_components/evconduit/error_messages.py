@@ -1,6 +1,6 @@
 """Translation keys and HomeAssistantErrors for the errors of the relay client."""
 
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady, HomeAssistantError
 
 from .client import (
     AccountDisabledError,
@@ -9,9 +9,12 @@ from .client import (
     CommandRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
+    HomeRequiredError,
     NotBrokenError,
     NotFoundError,
     NoTlsError,
+    NotSentError,
+    PlanRequiredError,
     QuotaExhaustedError,
     RelayError,
     TooManyRequestsError,
@@ -24,10 +27,13 @@ from .const import DOMAIN
 # The first class that matches is used: subclasses come before their base.
 TRANSLATION_KEYS: tuple[tuple[type[RelayError], str], ...] = (
     (UnauthorizedError, "invalid_auth"),
+    (PlanRequiredError, "plan_required"),
     (ForbiddenError, "not_allowed"),
     (AccountDisabledError, "account_disabled"),
     (UnsupportedRelayError, "unsupported_relay"),
     (NotFoundError, "vehicle_gone"),
+    (HomeRequiredError, "home_required"),
+    (NotSentError, "command_not_sent"),
     (QuotaExhaustedError, "quota_exhausted"),
     (EnodeUnavailableError, "enode_unavailable"),
     (CertificateChangedError, "certificate_changed"),
@@ -41,6 +47,24 @@ TRANSLATION_KEYS: tuple[tuple[type[RelayError], str], ...] = (
 def get_translation_key(error: RelayError) -> str:
     """Return the translation key, under `exceptions`, for an error."""
     return next(key for error_type, key in TRANSLATION_KEYS if isinstance(error, error_type))
+
+
+def needs_credential(error: RelayError) -> bool:
+    """Return whether only the user's consent helps: another credential, or trust in a changed certificate.
+
+    Consent doesn't help against a plan that lacks something.
+    """
+    return isinstance(error, UnauthorizedError | ForbiddenError | CertificateChangedError) and not isinstance(
+        error, PlanRequiredError
+    )
+
+
+def create_setup_error(error: RelayError) -> ConfigEntryAuthFailed | ConfigEntryNotReady:
+    """Create the error for a failed setup."""
+    key = get_translation_key(error)
+    if needs_credential(error):
+        return ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=key)
+    return ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=key)
 
 
 def create_command_error(error: RelayError) -> HomeAssistantError:

@@ -9,10 +9,10 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import UpdateFailed
 
-from .client import Account, CertificateChangedError, ForbiddenError, QuotaExhaustedError, RelayError, UnauthorizedError
+from .client import Account, QuotaExhaustedError, RelayError
 from .const import DOMAIN, LOGGER
 from .coordinator import AccountCoordinator
-from .error_messages import get_translation_key
+from .error_messages import get_translation_key, needs_credential
 from .poll_intervals import OUTAGE_POLL_INTERVAL, get_poll_interval, get_retry_interval, get_server_delay
 
 OUTAGE_POLL_DELAY = timedelta(minutes=2)
@@ -55,13 +55,16 @@ class Poller:
             self._async_schedule(self._quota_delay)
 
     @callback
-    def async_resume(self) -> None:
-        """Poll from now on: with push after OUTAGE_POLL_DELAY, without push when the relay requests it."""
+    def async_resume(self, last_contact_at: datetime | None = None) -> None:
+        """Poll from now on: with push after OUTAGE_POLL_DELAY, without push when the relay requests it.
+
+        `last_contact_at`: when the relay responded last, if not now.
+        """
         if self._coordinator.data.push:
-            self._coordinator.availability.async_record_contact()
+            self._coordinator.availability.async_record_contact(at=last_contact_at)
             self._cancel_start = async_call_later(self._hass, OUTAGE_POLL_DELAY, self._async_start_polling)
         else:
-            self._async_schedule_next()
+            self._async_schedule_next(last_contact_at)
             # Starts the timer if there are listeners already.
             self._coordinator.async_set_updated_data(self._coordinator.data)
 
@@ -89,7 +92,7 @@ class Poller:
         coordinator = self._coordinator
         since = coordinator.async_mark_request()
         try:
-            snapshot = await coordinator.client.get_snapshot(coordinator.get_position())
+            snapshot = await coordinator.client.get_snapshot(coordinator.get_position(), coordinator.cursor)
         except RelayError as err:
             if self._is_stopped:
                 return coordinator.data
@@ -99,7 +102,8 @@ class Poller:
         if coordinator.is_streaming or self._is_stopped:
             return coordinator.data  # the stream connected meanwhile and has newer data, or the entry is unloaded
         self.next_poll_at = None
-        coordinator.async_apply_snapshot(snapshot, since=since)
+        coordinator.async_record_message()
+        coordinator.async_apply_poll(snapshot, since=since)
         self._async_schedule_next()
         return coordinator.data
 
@@ -114,7 +118,7 @@ class Poller:
 
     @callback
     def _async_handle_failure(self, err: RelayError) -> ConfigEntryAuthFailed | UpdateFailed:
-        if isinstance(err, UnauthorizedError | ForbiddenError | CertificateChangedError):
+        if needs_credential(err):
             return ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=get_translation_key(err))
         interval = self._coordinator.update_interval
         delay = get_server_delay(err)
@@ -148,17 +152,17 @@ class Poller:
                 self._coordinator.async_set_account(account)
 
     @callback
-    def _async_schedule_next(self) -> None:
+    def _async_schedule_next(self, last_contact_at: datetime | None = None) -> None:
         """Schedule the next poll right after contact with the relay."""
         interval = self._get_interval(self.next_poll_at)
         self._coordinator.update_interval = interval
-        self._async_schedule(interval)
+        self._async_schedule(interval, last_contact_at)
 
     def _get_interval(self, scheduled_at: datetime | None = None) -> timedelta:
         return get_poll_interval(self._coordinator.data, scheduled_at, now=self._clock.now())
 
     @callback
-    def _async_schedule(self, delay: timedelta) -> None:
+    def _async_schedule(self, delay: timedelta, last_contact_at: datetime | None = None) -> None:
         self.next_poll_at = self._clock.now() + delay
-        self._coordinator.availability.async_record_contact(delay)
+        self._coordinator.availability.async_record_contact(delay, at=last_contact_at)
         self._on_schedule()

@@ -167,30 +167,6 @@ def async_delete_left_issues(hass: HomeAssistant, entry_id: str) -> None:
         ir.async_delete_issue(hass, DOMAIN, id_)
 
 
-@callback
-def async_create_classic_issue(hass: HomeAssistant, entry_id: str, name: str) -> None:
-    """Create the issue that an entry of the classic integration can't be taken over."""
-    _async_create_issue(
-        hass,
-        RepairIssue(
-            id=_get_classic_issue_id(entry_id),
-            key="classic_entry",
-            placeholders={"name": name},
-            severity=ir.IssueSeverity.ERROR,
-        ),
-    )
-
-
-@callback
-def async_delete_classic_issue(hass: HomeAssistant, entry_id: str) -> None:
-    """Delete the issue of an entry of the classic integration."""
-    ir.async_delete_issue(hass, DOMAIN, _get_classic_issue_id(entry_id))
-
-
-def _get_classic_issue_id(entry_id: str) -> str:
-    return f"classic_entry_{entry_id}"
-
-
 def _create_clock_issue(id_: str, difference: timedelta) -> RepairIssue:
     placeholders = {"difference": format_duration(difference)}
     severity = ir.IssueSeverity.WARNING

@@ -1,33 +1,28 @@
 """What one loaded config entry runs: the coordinator and the channels that feed it."""
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
+from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.event import async_call_later
+from homeassistant.util import dt as dt_util
 
 from .account_language import async_update_account_language
-from .client import (
-    Account,
-    CertificateChangedError,
-    ForbiddenError,
-    JsonObject,
-    Message,
-    RelayClient,
-    RelayError,
-    UnauthorizedError,
-)
+from .account_refresh import AccountRefresh
+from .client import Account, JsonObject, Message, RelayClient, RelayError
 from .const import DOMAIN, LOGGER
 from .coordinator import AccountCoordinator
 from .discovery import async_store_instance_id
-from .error_messages import get_translation_key
+from .energy_statistics import EnergyStatistics
+from .error_messages import create_setup_error
 from .home_sync import HomeSync
 from .options import Options
 from .polling import Poller
 from .price_sync import PriceSync
-from .storage import SnapshotStore
+from .storage import SnapshotStore, StoredState
 from .stream_channel import StreamChannel
 from .webhook_channel import WebhookChannel
 
@@ -35,6 +30,14 @@ CLOCK_CHECK_INTERVAL: Final = timedelta(minutes=15)
 """How often to compare the clocks while they differ."""
 
 type EVConduitConfigEntry = ConfigEntry[EVConduitRuntime]
+
+
+class PushChannel(StrEnum):
+    """How changes arrive."""
+
+    STREAM = "stream"
+    WEBHOOK = "webhook"
+    POLLING = "polling"
 
 
 class EVConduitRuntime:
@@ -50,32 +53,91 @@ class EVConduitRuntime:
         self.client = client
         self._options = Options.parse(entry.options)
         self.coordinator = AccountCoordinator(hass, entry, client, self._async_on_account_change)
-        self.poller = Poller(self.coordinator, self._async_schedule_save)
+        self.poller = Poller(self.coordinator, self._async_on_applied)
         self.coordinator.update_method = self.poller.async_poll
         self.stream = StreamChannel(
             self.coordinator,
             on_connect=self._async_on_connect,
-            on_disconnect=self.poller.async_resume,
+            on_disconnect=self._async_on_disconnect,
             on_message=self._async_apply_from_stream,
         )
         self.webhook = WebhookChannel(self.coordinator, self._async_apply_from_webhook)
         self.home = HomeSync(hass, entry, client)
         self.price = PriceSync(hass, entry, client)
+        self._account_refresh = AccountRefresh(self.coordinator)
+        self._statistics = EnergyStatistics(self.coordinator)
         self._cancel_clock_check: CALLBACK_TYPE | None = None
         self._store = SnapshotStore(hass, entry.entry_id)
 
+    @property
+    def push_channel(self) -> PushChannel:
+        """How changes arrive now."""
+        if self.coordinator.is_streaming:
+            return PushChannel.STREAM
+        return PushChannel.WEBHOOK if self.webhook.is_registered else PushChannel.POLLING
+
     async def async_start(self) -> None:
         """Load the account and its vehicles, and start the channels.
+
+        If the relay doesn't respond, the last state is shown for as long as it is valid, and the channels keep trying.
 
         Raises ConfigEntryAuthFailed and ConfigEntryNotReady.
         """
         self._entry.async_on_unload(self._async_cancel_timers)
         self._entry.async_on_unload(self.coordinator.account_issues.async_cancel_timers)
         self.client.clock.on_measure = self._async_on_clock_measured
-        account = await self._async_get_account()
+        stored = await self._store.async_load(str(self._entry.unique_id))
+        account = await self._async_get_account(stored)
+        is_away = stored is not None and account is stored.snapshot.account
+        if stored is not None and stored.snapshot.account.id != account.id:
+            stored = None
         async_store_instance_id(self._hass, self._entry, account)
+        self._async_start_channels(account, stored)
+        await self._async_wait_for_vehicles(account, stored, is_away=is_away)
+        self._account_refresh.async_start()
+        self._statistics.async_start()
+
+    async def _async_wait_for_vehicles(self, account: Account, stored: StoredState | None, *, is_away: bool) -> None:
+        """Wait for the stream's first snapshot, or poll if there is none and nothing is stored.
+
+        `is_away`: the relay didn't respond, so `stored` is shown.
+        """
+        if account.push and self._options.uses_stream and not is_away:
+            if await self.stream.async_wait_for_snapshot():
+                return
+            LOGGER.info("Stream not connected; polling until it is")
+        if stored is None:
+            await self.poller.async_first_refresh()
+            return
+        self.poller.next_poll_at = stored.next_poll_at
+        self.coordinator.async_update_issues()
+        self.poller.async_resume(stored.last_contact_at if is_away else None)
+
+    async def async_stop(self) -> None:
+        """Stop the channels and store the last state."""
+        self.poller.async_stop()
+        self._account_refresh.async_stop()
+        self._statistics.async_stop()
+        await self.stream.async_stop()
+        await self.webhook.async_stop()
+        self.coordinator.async_stop()
+        self.coordinator.async_clear_issues()
+        await self._store.async_save(self._get_stored_state())
+
+    async def _async_get_account(self, stored: StoredState | None) -> Account:
+        """Get the account: the stored one if the relay doesn't respond as it should."""
+        try:
+            return await self.client.get_account()
+        except RelayError as err:
+            error = create_setup_error(err)
+            if stored is None or isinstance(error, ConfigEntryAuthFailed):
+                raise error from err
+            LOGGER.info("The relay is not available; showing the stored state: %s", err)
+            return stored.snapshot.account
+
+    @callback
+    def _async_start_channels(self, account: Account, stored: StoredState | None) -> None:
         self.coordinator.async_set_account(account)
-        stored = await self._store.async_load(account.id)
         if stored is not None:
             # Before anything is received: whatever that is, it is newer.
             self.coordinator.async_restore_vehicles(stored.snapshot.vehicles)
@@ -89,33 +151,6 @@ class EVConduitRuntime:
             self.stream.async_start()
         self.home.async_start()
         self.price.async_start()
-        if account.push and self._options.uses_stream:
-            if await self.stream.async_wait_for_snapshot():
-                return
-            LOGGER.info("Stream not connected; polling until it is")
-        if stored is None:
-            await self.poller.async_first_refresh()
-            return
-        self.poller.next_poll_at = stored.next_poll_at
-        self.coordinator.async_update_issues()
-        self.poller.async_resume()
-
-    async def async_stop(self) -> None:
-        """Stop the channels and store the last state."""
-        self.poller.async_stop()
-        self.coordinator.availability.async_stop()
-        await self.stream.async_stop()
-        await self.webhook.async_stop()
-        self.coordinator.async_clear_issues()
-        await self._store.async_save(self._get_stored_state())
-
-    async def _async_get_account(self) -> Account:
-        try:
-            return await self.client.get_account()
-        except (UnauthorizedError, ForbiddenError, CertificateChangedError) as err:
-            raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key=get_translation_key(err)) from err
-        except RelayError as err:
-            raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=get_translation_key(err)) from err
 
     @callback
     def _async_apply_from_stream(self, message: Message, cursor: str | None, since: int) -> None:
@@ -129,6 +164,7 @@ class EVConduitRuntime:
 
     @callback
     def _async_on_applied(self) -> None:
+        self.coordinator.async_record_message()
         self.stream.async_set_cursor(self.coordinator.cursor)
         self._async_schedule_save()
 
@@ -136,8 +172,14 @@ class EVConduitRuntime:
     def _async_on_connect(self) -> None:
         self.poller.async_suspend()
         self.coordinator.availability.async_set_connected()
+        self.coordinator.async_update_account_listeners()
         if self.stream.has_answered:
             self.webhook.async_start(self.coordinator.data)  # a relay that was down may have lost the registration
+
+    @callback
+    def _async_on_disconnect(self) -> None:
+        self.poller.async_resume()
+        self.coordinator.async_update_account_listeners()
 
     @callback
     def _async_on_account_change(self, previous: Account | None, account: Account) -> None:
@@ -180,11 +222,19 @@ class EVConduitRuntime:
 
     def _get_stored_state(self) -> JsonObject:
         next_poll_at = self.poller.next_poll_at
-        return self.coordinator.get_state() | {"poll_at": next_poll_at.isoformat() if next_poll_at else None}
+        contact_at = (
+            dt_util.utcnow() if self.coordinator.is_streaming else self.coordinator.availability.last_contact_at
+        )
+        return self.coordinator.get_state() | {
+            "poll_at": next_poll_at.isoformat() if next_poll_at else None,
+            "contact_at": contact_at.isoformat() if contact_at else None,
+        }
 
     @callback
     def _async_cancel_timers(self) -> None:
         self.poller.async_cancel_start()
-        self.coordinator.availability.async_stop()
+        self._account_refresh.async_stop()
+        self._statistics.async_stop()
+        self.coordinator.async_stop()
         self.client.clock.on_measure = None
         self._async_cancel_clock_check()

@@ -17,11 +17,12 @@ SAVE_DELAY_SECONDS = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredState:
-    """A snapshot, its cursor, and when the next poll is due if there is no stream."""
+    """A snapshot, its cursor, when the next poll is due if there is no stream, and the last contact with the relay."""
 
     snapshot: Snapshot
     cursor: str | None
     next_poll_at: datetime | None
+    last_contact_at: datetime | None
 
 
 class SnapshotStore:
@@ -41,7 +42,10 @@ class SnapshotStore:
         if snapshot.account.id != account_id:
             return None
         return StoredState(
-            snapshot=snapshot, cursor=reader.get_str("cursor"), next_poll_at=reader.get_datetime("poll_at")
+            snapshot=snapshot,
+            cursor=reader.get_str("cursor"),
+            next_poll_at=reader.get_datetime("poll_at"),
+            last_contact_at=reader.get_datetime("contact_at"),
         )
 
     async def async_load_vehicle_ids(self) -> frozenset[str]:

@@ -1,15 +1,17 @@
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
-from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.const import EntityCategory, Platform
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .client import CommandKind
 from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
 from .runtime import EVConduitConfigEntry
+from .smart_charging import async_change_smart_charging, async_set_override, get_settings
+from .vehicle_coordinator import VehicleCoordinator
 
 PARALLEL_UPDATES = 0  # the coordinator sends one command at a time to each vehicle
 
@@ -18,18 +20,43 @@ PARALLEL_UPDATES = 0  # the coordinator sends one command at a time to each vehi
 class VehicleSwitchDescription(VehicleEntityDescription, SwitchEntityDescription):
     """Describes a switch."""
 
-    turn_on_command: CommandKind
-    turn_off_command: CommandKind
+    is_on_fn: Callable[[VehicleCoordinator], bool | None]
+    switch_fn: Callable[[VehicleCoordinator, bool], Awaitable[object]]
+
+
+def _is_charging(vehicle: VehicleCoordinator) -> bool | None:
+    """Return the requested state while the outcome of a command is open, else the reported state."""
+    kind = vehicle.open_command_kind
+    if kind in {CommandKind.START, CommandKind.STOP}:
+        return kind is CommandKind.START
+    return vehicle.data.vehicle.charge_state.is_charging
 
 
 SWITCHES: tuple[VehicleSwitchDescription, ...] = (
     VehicleSwitchDescription(
         key="charging",
-        turn_on_command=CommandKind.START,
-        turn_off_command=CommandKind.STOP,
         supported_fn=lambda capabilities: (
             capabilities.start_charging.is_supported or capabilities.stop_charging.is_supported
         ),
+        is_on_fn=_is_charging,
+        switch_fn=lambda vehicle, is_on: vehicle.async_send_charging_command(
+            CommandKind.START if is_on else CommandKind.STOP
+        ),
+    ),
+    VehicleSwitchDescription(
+        key="smart_charging",
+        entity_category=EntityCategory.CONFIG,
+        feature="smart_charging",
+        supported_fn=lambda capabilities: capabilities.smart_charging.is_supported,
+        is_on_fn=lambda vehicle: get_settings(vehicle).is_enabled,
+        switch_fn=lambda vehicle, is_on: async_change_smart_charging(vehicle, enabled=is_on),
+    ),
+    VehicleSwitchDescription(
+        key="charge_now",
+        feature="smart_charging",
+        supported_fn=lambda capabilities: capabilities.smart_charging.is_supported,
+        is_on_fn=lambda vehicle: vehicle.data.smart_charging.is_overridden,
+        switch_fn=lambda vehicle, is_on: async_set_override(vehicle, is_active=is_on),
     ),
 )
 
@@ -42,38 +69,23 @@ async def async_setup_entry(
 
 
 class VehicleSwitch(VehicleEntity, SwitchEntity):
-    """Charging. Shows the requested state while the outcome of a command is open, else the reported state."""
+    """A switch of a vehicle."""
 
     entity_description: VehicleSwitchDescription
 
     @property
     @override
     def is_on(self) -> bool | None:
-        if (kind := self.coordinator.open_command_kind) is not None:
-            return kind is self.entity_description.turn_on_command
-        return self.vehicle.charge_state.is_charging
+        return self.entity_description.is_on_fn(self.coordinator)
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
-        await self._async_send_command(self.entity_description.turn_on_command)
+        await self._async_switch(is_on=True)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
-        await self._async_send_command(self.entity_description.turn_off_command)
+        await self._async_switch(is_on=False)
 
-    async def _async_send_command(self, kind: CommandKind) -> None:
-        try:
-            await self.coordinator.async_send_charging_command(kind)
-        except HomeAssistantError:
-            self._async_write_state_again()
-            raise
-
-    @callback
-    def _async_write_state_again(self) -> None:
-        """Report the unchanged state as a change.
-
-        The frontend shows the requested state until it receives one, and an unchanged state isn't sent to it.
-        """
-        self._attr_force_update = True
-        self.async_write_ha_state()
-        self._attr_force_update = False
+    async def _async_switch(self, *, is_on: bool) -> None:
+        with self.writing_state_after_error():
+            await self.entity_description.switch_fn(self.coordinator, is_on)

@@ -32,6 +32,11 @@ class WebhookChannel:
         self.received: Counter[str] = Counter()
         """Number of applied messages by type, for diagnostics."""
 
+    @property
+    def is_registered(self) -> bool:
+        """Whether the relay has accepted the webhook's address."""
+        return self._registration.is_registered
+
     @callback
     def async_start(self, account: Account) -> None:
         """Register the webhook if the plan and the relay support it. Can be called again to check the registration."""

@@ -64,6 +64,11 @@ class WebhookRegistration:
         self._needs_test = True
         """Until the relay reached the webhook at this address. Then once in CHECK_INTERVAL, not at each check."""
 
+    @property
+    def is_registered(self) -> bool:
+        """Whether the relay has accepted the current address."""
+        return self._registered_url is not None and self._failure is None
+
     @callback
     def async_start(self, account: Account) -> None:
         """Register the webhook if the plan and the relay support it. If called again, check the registration."""

@@ -1,4 +1,4 @@
-"""Smart charging: policy, override and status. SIM: no plans are created, as in Enode's own sandbox."""
+"""Smart charging: policy, override and status. smart_plans.py makes the plans."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -11,6 +11,7 @@ from demo.enode.actions import start_charging_action
 from demo.enode.physics import Power
 from demo.enode.problems import Json, ProblemError, bad_request, not_found
 from demo.enode.simulator import Simulator
+from demo.enode.smart_plans import advance_plan
 from demo.enode.vehicle_view import list_updated_fields
 from demo.enode.world import Vehicle
 
@@ -81,7 +82,9 @@ def update_smart_charging_status(sim: Simulator, vehicle_id: str) -> None:
     """Update the smart charging status, and publish an event if it changed."""
     vehicle = sim.world.vehicles[vehicle_id]
     before = render_status(sim, vehicle)
-    state = _compute_state(vehicle)
+    vehicle, plan_state = advance_plan(sim, vehicle)
+    sim.world.vehicles[vehicle_id] = vehicle
+    state = plan_state or _compute_state(vehicle)
     if state == vehicle.smart_state:
         return
     vehicle = replace(vehicle, smart_state=state, smart_changed_at=sim.clock.now())
@@ -108,7 +111,7 @@ def render_status(sim: Simulator, vehicle: Vehicle) -> Json:
         "state": vehicle.smart_state,
         "stateChangedAt": vehicle.smart_changed_at,
         "consideration": considered if vehicle.smart_state == "CONSIDERING" else None,
-        "plan": None,
+        "plan": vehicle.plan,
         "smartOverride": vehicle.override,
     }
 

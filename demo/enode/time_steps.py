@@ -71,6 +71,8 @@ def _step(sim: Simulator, seconds: float) -> None:
     for vehicle in list(sim.world.vehicles.values()):
         if _is_poll_due(sim, vehicle):
             poll_vehicle(sim, vehicle.id)
+        elif vehicle.plan is not None:
+            update_smart_charging_status(sim, vehicle.id)
     finish_actions(sim)
 
 

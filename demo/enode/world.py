@@ -69,6 +69,10 @@ class Vehicle:
     """The active smart override."""
     smart_state: str = "DISABLED"
     smart_changed_at: str
+    plan: Json | None = None
+    """The smart charging plan, as Enode renders it, until the next one."""
+    plan_starts: float = 0.0
+    """Simulated second at which the plan starts to charge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +205,9 @@ class World:
     webhooks: dict[str, WebhookSubscription] = field(default_factory=dict)
     queues: dict[str, WebhookQueue] = field(default_factory=dict)
     places: dict[str, Location] = field(default_factory=dict)
+    tariffs: dict[str, list[Json]] = field(default_factory=dict)
+    schedules: dict[str, Json] = field(default_factory=dict)
+    """The tariff of each location, by its id: the body of the request that set it."""
 
     def clear(self) -> None:
         """Delete all records. Ids are still never given twice."""
@@ -213,6 +220,8 @@ class World:
             self.webhooks,
             self.queues,
             self.places,
+            self.tariffs,
+            self.schedules,
         ):
             records.clear()
 

@@ -19,7 +19,7 @@ from demo.world.hass_api import PASSWORD, USER
 from demo.world.options import get_default_state_folder, parse_options
 from demo.world.ports import PREFERRED_PORTS, choose_ports
 from demo.world.processes import adopt_orphans
-from demo.world.relay import get_login_command, print_new_sign_in_link
+from demo.world.relay import create_sign_in_link, get_login_command
 from demo.world.shutdown_signals import ShutdownSignals
 from demo.world.state_folder import open_state_folder, remove_state_folder
 from demo.world.world import DemoWorld, open_demo_world, stop_leftovers
@@ -34,7 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     adopt_orphans()
     try:
         if options.command == "login":
-            sys.stdout.write(print_new_sign_in_link(options.state or get_default_state_folder()) + "\n")
+            link, note = create_sign_in_link(options.state or get_default_state_folder())
+            sys.stdout.write(link + "\n")
+            sys.stderr.write(note + "\n")
             return 0
         return (
             _run_check_in_temporary_folder(options)

@@ -146,8 +146,11 @@ def get_login_command(folder: Path) -> str:
     )
 
 
-def print_new_sign_in_link(folder: Path) -> str:
-    """Return a new sign-in link of the demo that runs in this state folder. Raises UserFixableError if none does."""
+def create_sign_in_link(folder: Path) -> tuple[str, str]:
+    """Return a new sign-in link of the demo that runs in this state folder, and how long it works.
+
+    Raises UserFixableError if no demo runs there.
+    """
     state = find_running_state(folder)
     if state is None or state.saved.user_id is None:
         raise UserFixableError(f"no demo runs in {folder}: start one with scripts/demo, or choose its --state")
@@ -162,4 +165,4 @@ def print_new_sign_in_link(folder: Path) -> str:
     )
     if result.returncode != 0:
         raise UserFixableError(f"the relay printed no link: {result.stderr.strip() or result.returncode}")
-    return result.stdout.strip()
+    return result.stdout.strip(), result.stderr.strip()

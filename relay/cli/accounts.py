@@ -31,9 +31,10 @@ def user_add(
 ) -> None:
     """Add an account and print its ID. A self-hosted relay has one, its owner's, which gets this address."""
     from relay.gateways.enode.languages import is_language_tag, match_language
+    from relay.identity.users import is_email_address
     from relay.usecases.admin.manage_users import add_user
 
-    if "@" not in email.strip("@"):
+    if not is_email_address(email):
         raise OperatorError(f"{email!r} is not an email address: give one such as ada@example.org")
     if language is not None and not is_language_tag(language):
         raise OperatorError(f"{language!r} is not a language tag: give one such as de or nl-BE")

@@ -125,7 +125,8 @@ def doctor() -> None:
 
     findings = asyncio.run(run_checks(load_settings()))
     for finding in findings:
-        print(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.name}: {finding.message}")
+        result = "skip" if finding.is_skipped else "ok  " if finding.is_ok else "FAIL"
+        print(f"{result}  {finding.name}: {finding.message}")
     if not all(finding.is_ok for finding in findings):
         raise typer.Exit(1)
 
@@ -147,3 +148,11 @@ def database_url(
     settings = load_settings()
     with open_owner_conninfo(settings) if owner or settings.database_url else prepare_database(settings) as conninfo:
         print(conninfo)
+
+
+@database_app.command("programs")
+def database_programs() -> None:
+    """Print the folder of the embedded PostgreSQL's programs, for example pg_dump, in the version of its server."""
+    from relay.kit.postgres_programs import find_programs_folder
+
+    print(find_programs_folder())

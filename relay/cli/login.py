@@ -32,7 +32,7 @@ def login(
         return await create_sign_in_link(relay.connection, user_id)
 
     print(_build_sign_in_url(settings, run_story(create_link, settings)))
-    print_note(f"Open it in a browser within {LIFETIME.seconds // 60} minutes.")
+    print_note(f"Open it in a browser within {LIFETIME.seconds // 60} minutes. It works once.")
 
 
 def print_owner_sign_in_link(settings: Settings, conninfo: str) -> None:

@@ -79,22 +79,31 @@ class VehicleRemovedMessage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransitionMessage:
-    """A transition of a vehicle, such as `plugged_in`. `replayed`: it was first sent while the client was away."""
+    """A transition of a vehicle, such as `plugged_in`. `replayed`: it was first sent while the client was away.
+
+    `recorded_at`: when the relay stored it, which is later than when it occurred. `command`: the record of the command
+    that has settled.
+    """
 
     event: ClassVar[str] = "transition"
     seq: int
     vehicle_id: UUID
     kind: str
     occurred_at: datetime
+    recorded_at: datetime
     replayed: bool = False
+    command: JsonObject | None = None
 
     def body(self) -> JsonObject:
-        """Return the JSON object, in which `kind` is called `type`."""
+        """Return the JSON object, in which `kind` is called `type`. It has `command` only where there is one."""
+        command: JsonObject = {} if self.command is None else {"command": self.command}
         return {
             "vehicle_id": str(self.vehicle_id),
             "type": self.kind,
             "occurred_at": format_timestamp(self.occurred_at),
+            "recorded_at": format_timestamp(self.recorded_at),
             "replayed": self.replayed,
+            **command,
         }
 
 

@@ -9,42 +9,32 @@ from relay.kit.public_path import get_route_path
 
 
 class ResponseHeadersMiddleware:
-    """Middleware: add the same headers to every response, streams included."""
+    """Middleware: add `headers` to every response, streams included, and those of `default_headers` that it lacks.
 
-    def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
-        self._app = app
-        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *self._headers]
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
-
-
-class DefaultHeadersMiddleware:
-    """Middleware: add to each response those of `headers` that it doesn't have.
-
-    A response with an ETag, which caches can revalidate, gets no `Cache-Control`.
+    A response with an ETag, which caches can revalidate, gets no default `Cache-Control`.
     """
 
-    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
+    def __init__(self, app: ASGIApp, *, headers: Mapping[str, str], default_headers: Mapping[str, str]) -> None:
         self._app = app
-        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self._headers = _encode_headers(headers)
+        self._default_headers = _encode_headers(default_headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
+                headers = message["headers"]
+                present = {name for name, _ in headers}
                 if b"etag" in present:
                     present.add(b"cache-control")
-                missing = [header for header in self._headers if header[0] not in present]
-                message["headers"] = [*message["headers"], *missing]
+                missing = [header for header in self._default_headers if header[0] not in present]
+                message["headers"] = [*headers, *self._headers, *missing]
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def _encode_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 class BodyLimitMiddleware:

@@ -23,7 +23,7 @@ class PostgresPrograms:
 
         As root, run it as another user: PostgreSQL refuses to run as root.
         """
-        command = [str(_find_programs_folder() / program), *arguments]
+        command = [str(find_programs_folder() / program), *arguments]
         if program in {"initdb", "pg_ctl"}:
             command += ["-D", str(self._data_folder)]
         if os.geteuid() == 0:
@@ -56,7 +56,7 @@ class PostgresPrograms:
         return True
 
 
-def _find_programs_folder() -> Path:
+def find_programs_folder() -> Path:
     """Return the folder with PostgreSQL's programs in the wheel. Raises OperatorError if it isn't installed.
 
     The wheel isn't imported, because its import warns about the runtime folder.

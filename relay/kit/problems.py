@@ -25,6 +25,7 @@ TITLES = {
     "confirm-required": "The request needs a confirmation.",
     "session-open": "The charging session hasn't ended.",
     "not-sent": "Enode hasn't accepted the command yet.",
+    "home-required": "The account has no home location.",
     "too-many-streams": "The account has too many open streams.",
     "too-many-tests": "A test message was sent a moment ago.",
     "no-webhook": "No webhook is registered.",

@@ -1,8 +1,10 @@
 """Create and revoke the account's API keys. relay/pages/installations.py lists them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from relay.identity.credentials import SCOPES
@@ -11,7 +13,7 @@ from relay.pages.cookies import read_cookie, set_flash_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.identifiers import PathId
 from relay.pages.rendering import redirect_to, render_page
-from relay.pages.visitors import FreshVisitor, SignedInVisitor
+from relay.pages.visitors import FreshVisitor, SignedInVisitor, build_sign_in_again_error
 from relay.usecases.access.manage_keys import (
     MAX_NAME_LENGTH,
     TooManyKeysError,
@@ -26,17 +28,30 @@ NEW_KEY_COOKIE = "evconduit_made_key"
 
 router = APIRouter(include_in_schema=False)
 
+type QueryText = Annotated[str, Query(max_length=2000)]
+
 
 @router.get("/keys")
-async def show_key_form(request: Request, _visitor: SignedInVisitor) -> Response:
-    """Show a form to create a key. The keys are listed with the other installations."""
-    return _render_keys(request)
+async def show_key_form(
+    request: Request,
+    _visitor: FreshVisitor,
+    name: QueryText = "",
+    chosen: Annotated[list[str] | None, Query(alias="scopes")] = None,
+) -> Response:
+    """Show a form to create a key, filled in as before signing in again. The keys are listed with the installations."""
+    scopes = SCOPES if chosen is None else [scope for scope in SCOPES if scope in chosen]
+    return _render_keys(request, name=sanitize_line(name), scopes=scopes)
 
 
 @router.post("/keys")
-async def submit_key(request: Request, runtime: RuntimeDependency, visitor: FreshVisitor, form: PostedForm) -> Response:
-    """Create a key and redirect to the page that shows it."""
+async def submit_key(
+    request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, form: PostedForm
+) -> Response:
+    """Create a key and redirect to the page that shows it. After too long on the page, sign in again first."""
     name, scopes = sanitize_line(form.get_text("name")), [scope for scope in SCOPES if scope in form.get_all("scopes")]
+    if not visitor.is_fresh:
+        fields = [("name", name[:MAX_NAME_LENGTH]), *(("scopes", scope) for scope in scopes)]
+        raise build_sign_in_again_error("/keys?" + urlencode(fields))
     errors = _validate_key(name, scopes)
     if not errors:
         try:

@@ -6,16 +6,18 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from relay.gateways.enode.languages import LANGUAGES, match_language
-from relay.identity.web_sessions import SignedInUser
+from relay.identity.web_sessions import SignedInUser, end_listed_session, list_web_sessions
+from relay.kit.problems import Problem
 from relay.kit.sanitize import sanitize_line
-from relay.pages.cookies import SESSION_COOKIE, set_cookie
+from relay.pages.cookies import SESSION_COOKIE, read_cookie, set_cookie
 from relay.pages.forms import PostedForm
+from relay.pages.identifiers import PathId
 from relay.pages.rendering import get_security_headers, get_translator, redirect_to, render_page
 from relay.pages.visitors import FreshVisitor, SignedInVisitor
 from relay.usecases.account.delete_account import request_deletion
 from relay.usecases.account.export_account import export_account
 from relay.usecases.account.update_profile import MAX_NAME_LENGTH, sign_out_everywhere, update_profile
-from relay.usecases.calls.runtime import RuntimeDependency
+from relay.usecases.calls.runtime import Runtime, RuntimeDependency
 
 # Each language is named in itself, so that its speakers find it.
 LANGUAGE_NAMES: Mapping[str, str] = {
@@ -42,9 +44,9 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/profile")
-async def show_profile(request: Request, visitor: SignedInVisitor) -> Response:
-    """Show name, language and email address."""
-    return _render_profile(request, visitor, visitor.name, visitor.language)
+async def show_profile(request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor) -> Response:
+    """Show name, language, email address and signed-in browsers."""
+    return await _render_profile(request, runtime, visitor, name=visitor.name, language=visitor.language)
 
 
 @router.post("/profile")
@@ -60,7 +62,7 @@ async def submit_profile(
     if language not in LANGUAGES:
         errors["language"] = "profile.error.language"
     if errors:
-        return _render_profile(request, visitor, name, language, errors)
+        return await _render_profile(request, runtime, visitor, name=name, language=language, errors=errors)
     await update_profile(runtime, visitor.user_id, name=name, language=language)
     return redirect_to(request, "/profile", notice="profile.notice.saved")
 
@@ -74,6 +76,17 @@ async def submit_sign_out_everywhere(
     response = redirect_to(request, "/sign-in", notice="profile.notice.signed_out")
     set_cookie(request, response, runtime, SESSION_COOKIE, "", max_age=0)
     return response
+
+
+@router.post("/profile/browsers/{browser_id}/sign-out")
+async def submit_end_session(
+    request: Request, runtime: RuntimeDependency, visitor: SignedInVisitor, browser_id: PathId, _form: PostedForm
+) -> Response:
+    """Sign out one of the user's browsers."""
+    async with runtime.pool.connection() as connection:
+        if not await end_listed_session(connection, visitor.user_id, browser_id):
+            raise Problem(404, "not-found", "Nothing in your account has this id.")
+    return redirect_to(request, "/profile", notice="profile.notice.session_ended")
 
 
 @router.get("/profile/export")
@@ -104,15 +117,24 @@ async def submit_delete(
     return response
 
 
-def _render_profile(
-    request: Request, visitor: SignedInUser, name: str, language: str, errors: Mapping[str, str] | None = None
+async def _render_profile(  # noqa: PLR0913 - the form's fields
+    request: Request,
+    runtime: Runtime,
+    visitor: SignedInUser,
+    *,
+    name: str,
+    language: str,
+    errors: Mapping[str, str] | None = None,
 ) -> Response:
+    async with runtime.pool.connection() as connection:
+        sessions = await list_web_sessions(connection, visitor.user_id, read_cookie(request, runtime, SESSION_COOKIE))
     context = {
         "name": name,
         "language": match_language(language) if not errors else language,
         "languages": list(LANGUAGE_NAMES.items()),
         "max_name_length": MAX_NAME_LENGTH,
         "email": visitor.email,
+        "sessions": sessions,
         "errors": errors or {},
     }
     return render_page(request, "profile.html", status=422 if errors else 200, **context)

@@ -66,8 +66,13 @@ async def require_fresh_sign_in(
     Raises RedirectRequiredError to the sign-in page otherwise, which leads back to the form.
     """
     if not visitor.is_fresh:
-        raise RedirectRequiredError("/sign-in?again=1&next=" + quote(get_route_path(request.scope), safe=""))
+        raise build_sign_in_again_error(_get_requested_path(request))
     return visitor
+
+
+def build_sign_in_again_error(next_path: str) -> RedirectRequiredError:
+    """Return the error that has the user sign in again and then opens `next_path`."""
+    return RedirectRequiredError("/sign-in?again=1&next=" + quote(next_path, safe=""))
 
 
 type OptionalVisitor = Annotated[SignedInUser | None, Depends(get_optional_visitor)]
@@ -95,6 +100,9 @@ def _find_blocking_page(runtime: Runtime, visitor: SignedInUser) -> str | None:
 def _build_next_query(request: Request) -> str:
     if request.method not in {"GET", "HEAD"}:
         return ""
-    path = get_route_path(request.scope)
+    return "?next=" + quote(_get_requested_path(request), safe="")
+
+
+def _get_requested_path(request: Request) -> str:
     query = f"?{request.url.query}" if request.url.query else ""
-    return "?next=" + quote(path + query, safe="")
+    return get_route_path(request.scope) + query

@@ -15,7 +15,13 @@ from relay.gateways.enode.json_fields import parse_bool, parse_datetime, parse_f
 from relay.kit.json_object import JsonObject
 from relay.kit.timestamps import EARLIEST_TIME, format_timestamp
 from relay.vehicles.charging.derivation import MAX_GAP
-from relay.vehicles.merge import GROUPS_WITH_OWN_TIME, get_valid_time, parse_created_time, parse_version_time
+from relay.vehicles.merge import (
+    CHARGING_FLAGS,
+    GROUPS_WITH_OWN_TIME,
+    get_valid_time,
+    parse_created_time,
+    parse_version_time,
+)
 from relay.vehicles.models import CorrectionOverlay, GroupVersion, VehicleReport, VehicleState
 from relay.vehicles.plausibility.false_unplugged import has_left
 from relay.vehicles.plausibility.level import MAX_HOLD, Hold
@@ -32,6 +38,7 @@ from relay.vehicles.plausibility.raw_samples import (
     MEMBER_NAMES,
     ChargeMembers,
     RawSample,
+    complete_charge,
     is_on_globe,
     is_possible_odometer,
     parse_charge_members,
@@ -149,21 +156,33 @@ def _find_checked_charge(shown: ShownState, reported: ChargeMembers, version: Gr
     """The merged charge state as checked: with the newest sample's memory if it is of that sample, else on its own."""
     memory, at = shown.plausibility, parse_version_time(version) if version else None
     last = memory.last
-    if last is not None and last.at == at and last.charge == reported and not _has_left_plug(shown, last):
+    if last is not None and last.at == at and _is_same(last, reported) and not _has_left_plug(shown, last):
         is_accepted = memory.held_since is not None and shown.as_of - memory.held_since >= MAX_HOLD
         return memory.released if is_accepted and memory.released else memory.checked
     sample = RawSample(at=at or shown.as_of, version="", place_version="", charge=reported)
     return check_sample(PlausibilityMemory(), sample)[0].checked
 
 
+def _is_same(last: RawSample, reported: ChargeMembers) -> bool:
+    """Whether the merged charge state is that of the newest sample."""
+    return reported == (complete_charge(last.charge, reported) if last.is_incomplete else last.charge)
+
+
 def _get_review_time(shown: ShownState, hold: Hold | None) -> datetime | None:
     """When something else is shown without any report: the level is no longer held, or charging expires."""
     times = [] if hold is None else [hold.since + MAX_HOLD]
-    version, is_reachable = shown.state.versions.get("chargeState"), parse_bool(shown.state.groups, "isReachable")
-    at = parse_version_time(version) if version else None
+    at, is_reachable = _get_flags_time(shown.state), parse_bool(shown.state.groups, "isReachable")
     if at is not None and is_reachable is not True and _is_active(shown):
         times.append(at + MAX_CHARGING_AGE + EXPIRY_LEEWAY)
     return min(times, default=None)
+
+
+def _get_flags_time(state: VehicleState) -> datetime | None:
+    """The time at which it was known whether the vehicle charges; the rest of the charge state may be newer."""
+    version = state.versions.get("chargeState")
+    leaves = state.leaves.get("chargeState", {})
+    version = version and max(leaves.get(flag, version) for flag in CHARGING_FLAGS)
+    return parse_version_time(version) if version else None
 
 
 def _is_active(shown: ShownState) -> bool:
@@ -186,8 +205,7 @@ def _has_left_plug(shown: ShownState, last: RawSample) -> bool:
 
 def _expire_charging(shown: ShownState) -> None:
     """Don't show a vehicle as charging that couldn't be reached for MAX_CHARGING_AGE."""
-    version = shown.state.versions.get("chargeState")
-    at = parse_version_time(version) if version else None
+    at = _get_flags_time(shown.state)
     is_reachable = parse_bool(shown.state.groups, "isReachable") is True
     if at is None or shown.as_of - at <= MAX_CHARGING_AGE or is_reachable or not _is_active(shown):
         return
@@ -213,11 +231,14 @@ def _correct_odometer(shown: ShownState) -> None:
         shown.correct("odometer", {"distance": None}, "odometer:outOfRange")
         return
     odometer = derive_odometer(shown.odometer)
-    if odometer is None or odometer.km == km:
+    if odometer is None or odometer.shown_km == km:
+        return
+    if odometer.shown_km is None:
+        shown.correct("odometer", {"distance": None}, "odometer:unconfirmed")
         return
     is_converted = odometer.factor != 1.0 and odometer.pending is None
     name = "odometer:units" if is_converted else "odometer:held"
-    shown.correct("odometer", {"distance": _to_json(odometer.km)}, name)
+    shown.correct("odometer", {"distance": _to_json(odometer.shown_km)}, name)
 
 
 def _correct_future_times(shown: ShownState) -> None:

@@ -5,8 +5,9 @@ whole, nulls included, by one with a greater version (a last-writer-wins registe
 group was true: `lastUpdated` for groups that have it, but never later than their event; the event's time for all
 others. Ties go to the newer event, then to the one stored later.
 
-While a vehicle can't be reached, a group whose readings are all null or UNKNOWN doesn't erase what is known, unless the
-scope that covers it was revoked (docs/decisions/0020). The settings in it, as the charge limit, are merged by member.
+While a vehicle can't be reached, members that are null or UNKNOWN don't erase what is known, unless the scope that
+covers them was revoked (docs/decisions/0020, 0035). They keep the version of the group that they come from. A group
+whose readings are all unknown changes nothing but the settings in it, as the charge limit.
 
 A `user:vehicle:discovered` event has the name and little else. It is merged member by member, and its empty members
 get the lowest version: they add missing members but never replace anything.
@@ -35,6 +36,10 @@ SETTINGS_OF_GROUP: Mapping[str, frozenset[str]] = {
     "chargeState": frozenset({"batteryCapacity", "chargeLimit", "maxCurrent"}),
 }
 """Members that a maker's cloud knows without reading the vehicle. They don't show that the others were read."""
+READ_TOGETHER = (frozenset({"powerDeliveryState", "isPluggedIn", "isCharging"}), frozenset({"latitude", "longitude"}))
+"""Members of which none is kept without the others: older ones may contradict those that are known."""
+CHARGING_FLAGS, CHARGING_COMPANIONS = READ_TOGETHER[0], frozenset({"chargeRate", "chargeTimeRemaining"})
+"""Without a charging vehicle, the power and the remaining time aren't unknown but absent."""
 DERIVED_MEMBERS = frozenset({"pluggedInChargerId", "id"})
 """Members that Enode adds from its other assets: the charger, and the location at which the vehicle was last."""
 DEFAULT_VALUES: Mapping[str, object] = {"isFullyCharged": False}
@@ -83,28 +88,50 @@ def merge_report(state: VehicleState, report: VehicleReport) -> VehicleState:
             for leaf, member in _list_known_settings(name, value):
                 registers.write_leaf(name, leaf, member, _build_version(at, member, report))
         else:
-            registers.write_group(name, value, _build_version(at, value, report))
+            unknown = find_unknown_members(name, report.vehicle)
+            registers.write_group(name, value, _build_version(at, value, report), unknown)
     return registers.to_state()
 
 
 def is_unknown_while_unreachable(name: str, vehicle: JsonObject) -> bool:
     """Whether no reading of a group is known because the vehicle can't be reached, so that it erases nothing."""
-    scope = SCOPE_OF_GROUP.get(name)
-    if scope is None or vehicle.get("isReachable", True) is True:
-        return False
-    scopes, group = vehicle.get("scopes"), vehicle.get(name)
-    is_revoked = isinstance(scopes, list) and scope not in scopes
-    if is_revoked or not (group is None or isinstance(group, dict)):
+    group = vehicle.get(name)
+    if not _is_unreachable(name, vehicle) or not (group is None or isinstance(group, dict)):
         return False
     ignored = SETTINGS_OF_GROUP.get(name, frozenset()) | DERIVED_MEMBERS | {"lastUpdated"}
     return all(_is_unknown(member, value) for member, value in (group or {}).items() if member not in ignored)
+
+
+def find_unknown_members(name: str, vehicle: JsonObject) -> frozenset[str]:
+    """The members of a group that erase nothing, because they are unknown while the vehicle can't be reached."""
+    group = vehicle.get(name)
+    if not isinstance(group, dict) or not _is_unreachable(name, vehicle):
+        return frozenset()
+    unknown = {member for member, value in group.items() if value is None or value == "UNKNOWN"}
+    known = group.keys() - unknown
+    if "batteryLevel" in unknown:
+        unknown |= {member for member in DEFAULT_VALUES if _is_unknown(member, group.get(member, True))}
+    if known & CHARGING_FLAGS:
+        unknown -= CHARGING_FLAGS | CHARGING_COMPANIONS
+    position = READ_TOGETHER[1]
+    if unknown & position:
+        unknown |= position & group.keys()
+    return frozenset(unknown - DERIVED_MEMBERS - {"lastUpdated"})
+
+
+def _is_unreachable(name: str, vehicle: JsonObject) -> bool:
+    """Whether a vehicle can't be reached whose group may be read."""
+    scope, scopes = SCOPE_OF_GROUP.get(name), vehicle.get("scopes")
+    is_revoked = isinstance(scopes, list) and scope not in scopes
+    return scope is not None and vehicle.get("isReachable", True) is not True and not is_revoked
 
 
 def merge_states(state: VehicleState, other: VehicleState) -> VehicleState:
     """`state` after all reports that made up `other`, for two records that turn out to be of one vehicle."""
     registers = _Registers(state)
     for name, version in other.versions.items():
-        registers.write_group(name, other.groups[name], version)
+        kept = frozenset(leaf for leaf, of_leaf in other.leaves.get(name, {}).items() if of_leaf < version)
+        registers.write_group(name, other.groups[name], version, kept)
     for name, leaves in other.leaves.items():
         for leaf, version in leaves.items():
             registers.write_leaf(name, leaf, other.groups[name][leaf], version)
@@ -136,7 +163,10 @@ def _list_known_settings(name: str, group: JsonObject | None) -> list[tuple[str,
 
 
 class _Registers:
-    """A state under construction: groups, and members written after their group, each at its greatest version."""
+    """A state under construction: groups, and members that have another version than their group.
+
+    Such a member was written after its group, or is older because it is unknown in it.
+    """
 
     def __init__(self, state: VehicleState) -> None:
         self._groups: dict[str, Any] = dict(state.groups)
@@ -146,24 +176,36 @@ class _Registers:
     def to_state(self) -> VehicleState:
         return VehicleState(groups=self._groups, versions=self._versions, leaves=self._leaves)
 
-    def write_group(self, name: str, value: Any, version: GroupVersion) -> None:
-        if version <= self._versions.get(name, ""):
+    def write_group(self, name: str, value: Any, version: GroupVersion, unknown: frozenset[str] = frozenset()) -> None:
+        """Write a group if it is newer than the one before. Its `unknown` members keep their value and version."""
+        before = self._versions.get(name, "")
+        if version <= before:
+            self._write_older_members(name, value, version, unknown)
             return
-        newer = {
-            leaf: leaf_version for leaf, leaf_version in self._leaves.pop(name, {}).items() if leaf_version > version
-        }
-        if newer:
-            value = _copy_members(value) | {leaf: self._groups[name][leaf] for leaf in newer}
-            self._leaves[name] = newer
-        self._groups[name] = value
+        old, old_leaves = _copy_members(self._groups.get(name)), self._leaves.pop(name, {})
+        kept = {leaf: old_leaves.get(leaf, before) for leaf in unknown}
+        kept |= {leaf: leaf_version for leaf, leaf_version in old_leaves.items() if leaf_version > version}
+        if kept:
+            members = _copy_members(value)
+            missing = {} if before else members
+            self._groups[name] = members | {leaf: old.get(leaf, missing.get(leaf)) for leaf in kept}
+            self._leaves[name] = kept
+        else:
+            self._groups[name] = value
         self._versions[name] = version
 
     def write_leaf(self, name: str, leaf: str, value: Any, version: GroupVersion) -> None:
         leaves = self._leaves.get(name, {})
-        if version <= max(self._versions.get(name, ""), leaves.get(leaf, "")):
+        if version <= leaves.get(leaf, self._versions.get(name, "")):
             return
         self._groups[name] = _copy_members(self._groups.get(name)) | {leaf: value}
         self._leaves[name] = {**leaves, leaf: version}
+
+    def _write_older_members(self, name: str, value: Any, version: GroupVersion, unknown: frozenset[str]) -> None:
+        """Write what an older group knows of members that are unknown in the newer one."""
+        for leaf, leaf_version in self._leaves.get(name, {}).items():
+            if leaf not in unknown and leaf_version < version:
+                self.write_leaf(name, leaf, _copy_members(value).get(leaf), version)
 
 
 def _copy_members(value: JsonObject | Any) -> dict[str, Any]:

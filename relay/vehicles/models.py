@@ -66,11 +66,17 @@ class CorrectionOverlay:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmartCharging:
-    """Enode's smart charging state of a vehicle, with Enode's name for it. `as_of` is the time of Enode's event."""
+    """Enode's smart charging state of a vehicle, with Enode's name for it. `as_of` is the time of Enode's event.
+
+    `plan` has times and costs of the current plan, ready for the record. `is_overridden`: the vehicle charges now
+    regardless of the plan.
+    """
 
     state: str
     since: datetime | None
     as_of: datetime
+    plan: JsonObject | None = None
+    is_overridden: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +111,10 @@ class Vehicle:
         """Everything about the vehicle that a user can see, for comparison."""
         if self.link_state == "over_limit":
             return select_display_members(self.corrected_groups), self.link_state, self.link_since
-        smart = self.smart_charging and (self.smart_charging.state, self.smart_charging.since)
+        smart = self.smart_charging and (
+            *(self.smart_charging.state, self.smart_charging.since),
+            *(self.smart_charging.plan, self.smart_charging.is_overridden),
+        )
         return self.corrected_groups, self.corrected.names, self.link_state, self.link_since, smart
 
 

@@ -7,6 +7,9 @@ from relay.vehicles.charging.samples import VehiclePlace
 EARTH_RADIUS_M = 6_371_000.0
 MIN_DRIVEN_KM = 0.5
 """Movement by odometer. Odometers are read in whole kilometres or miles at most vendors; less than this is rounding."""
+MAX_FIRST_DRIVE_KM = 500.0
+"""How far a new vehicle may drive until its next report. If an odometer of 0 becomes more, it was unknown before: some
+makers' clouds report 0 until they have read the vehicle."""
 
 
 def get_distance_m(one: VehiclePlace, other: VehiclePlace) -> float | None:
@@ -25,9 +28,14 @@ def is_elsewhere(before: VehiclePlace, after: VehiclePlace, *, min_distance_m: f
     `min_distance_m`: how far positions must be apart; those of a parked vehicle scatter.
     """
     answers = []
-    if before.odometer_km is not None and after.odometer_km is not None:
+    if before.odometer_km is not None and after.odometer_km is not None and not _was_unknown(before, after):
         answers.append(abs(after.odometer_km - before.odometer_km) >= MIN_DRIVEN_KM)
     distance = get_distance_m(before, after)
     if distance is not None:
         answers.append(distance >= min_distance_m)
     return any(answers) if answers else None
+
+
+def _was_unknown(before: VehiclePlace, after: VehiclePlace) -> bool:
+    lower, higher = sorted((before.odometer_km or 0.0, after.odometer_km or 0.0))
+    return lower == 0 and higher > MAX_FIRST_DRIVE_KM

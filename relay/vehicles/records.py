@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from relay.kit.timestamps import format_timestamp
+from relay.vehicles.charging.session_records import NewestSessionsRecord, render_newest_sessions
 from relay.vehicles.display_name import select_display_members
 
 
@@ -36,22 +37,48 @@ class LinkRecord(TypedDict):
     since: str
 
 
+class EnergyCostRecord(TypedDict):
+    """What charging has cost since `since`, in the currency that was used last. It may decrease."""
+
+    amount: float
+    currency: str
+    since: str
+
+
 class EnergyRecord(TypedDict):
     """kWh charged since the vehicle was first seen, and discharged by V2X; never decreasing.
 
-    `home_kwh` is null until a home is set.
+    `home_kwh` is null until a home is set, and `cost` until energy was charged at a known price.
     """
 
     lifetime_kwh: float
     home_kwh: float | None
     discharged_kwh: float
+    cost: EnergyCostRecord | None
+
+
+class SmartChargingPlanRecord(TypedDict):
+    """When charging stops and starts again by the plan, and what it costs with and without the plan."""
+
+    stop_at: str | None
+    start_at: str | None
+    estimated_finish_at: str | None
+    ended_at: str | None
+    currency: str | None
+    cost: float | None
+    cost_without_plan: float | None
 
 
 class SmartChargingRecord(TypedDict):
-    """Enode's smart charging state of the vehicle, with Enode's name for it."""
+    """Enode's smart charging state of the vehicle, with Enode's name for it. `plan`: the current one, if there is one.
+
+    `overridden` is there while the vehicle charges regardless of the plan.
+    """
 
     state: str
     since: str | None
+    plan: NotRequired[SmartChargingPlanRecord]
+    overridden: NotRequired[bool]
 
 
 class InterventionRecord(TypedDict):
@@ -81,6 +108,7 @@ class VehicleRecord(TypedDict):
     interventions: list[InterventionRecord]
     command: CommandRecord | None
     energy: EnergyRecord | None
+    charging_sessions: NewestSessionsRecord
 
 
 def render_vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
@@ -102,6 +130,7 @@ def render_vehicle_record(row: Mapping[str, Any]) -> VehicleRecord:
         "interventions": [] if over_limit else list(row["interventions"] or ()),
         "command": None if over_limit or command is None else render_command_record(command),
         "energy": None if over_limit else render_energy_record(row),
+        "charging_sessions": render_newest_sessions(None if over_limit else row["newest_sessions"]),
     }
 
 
@@ -124,6 +153,7 @@ def render_energy_record(row: Mapping[str, Any]) -> EnergyRecord | None:
         "lifetime_kwh": round(row["lifetime_kwh"], 3),
         "home_kwh": None if home_kwh is None else round(home_kwh, 3),
         "discharged_kwh": round(row["discharged_kwh"], 3),
+        "cost": _render_energy_cost(row["energy_cost"]),
     }
 
 
@@ -142,8 +172,23 @@ def render_command_record(row: Mapping[str, Any]) -> CommandRecord:
     }
 
 
+def _render_energy_cost(stored: Mapping[str, Any] | None) -> EnergyCostRecord | None:
+    if stored is None:
+        return None
+    since = format_timestamp(datetime.fromisoformat(stored["since"]))
+    return {"amount": round(stored["amount"], 4), "currency": stored["currency"], "since": since}
+
+
 def _render_smart_charging(stored: Mapping[str, Any] | None) -> SmartChargingRecord | None:
     if stored is None:
         return None
-    since = stored["since"]
-    return {"state": stored["state"], "since": since and format_timestamp(datetime.fromisoformat(since))}
+    since, plan = stored["since"], stored.get("plan")
+    record: SmartChargingRecord = {
+        "state": stored["state"],
+        "since": since and format_timestamp(datetime.fromisoformat(since)),
+    }
+    if plan:
+        record["plan"] = plan
+    if stored.get("is_overridden"):
+        record["overridden"] = True
+    return record

@@ -185,14 +185,21 @@ def _serialize_smart_charging(smart: SmartCharging | None) -> Jsonb | None:
     if smart is None:
         return None
     since = smart.since and smart.since.isoformat()
-    return Jsonb({"state": smart.state, "since": since, "as_of": smart.as_of.isoformat()})
+    stored = {"state": smart.state, "since": since, "as_of": smart.as_of.isoformat()}
+    return Jsonb({**stored, "plan": smart.plan, "is_overridden": smart.is_overridden})
 
 
 def _parse_smart_charging(stored: JsonObject | None, read_at: datetime) -> SmartCharging | None:
     if stored is None:
         return None
     as_of = cap_reported_time(datetime.fromisoformat(stored["as_of"]), read_at)
-    return SmartCharging(state=stored["state"], since=parse_datetime(stored, "since"), as_of=as_of)
+    return SmartCharging(
+        state=stored["state"],
+        since=parse_datetime(stored, "since"),
+        as_of=as_of,
+        plan=stored.get("plan"),
+        is_overridden=stored.get("is_overridden") is True,
+    )
 
 
 def _parse_link(row: DictRow) -> VehicleLink:

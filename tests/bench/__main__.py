@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import cases, command_line, home_assistant, metering, plain_design, streams
+from tests.bench import cases, command_line, home_assistant, integration_costs, metering, plain_design, streams
 from tests.bench.environment import open_environment
 from tests.bench.report import ROOT, Row, describe_machine, render_document_table, render_table
 
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, cases.Benchmark] = {
     "status": cases.measure_status,
     "latency": cases.measure_latency,
     "home-assistant": home_assistant.measure_entity_state,
+    "integration": integration_costs.measure_integration_costs,
     "streams": streams.measure_streams,
     "scaling": cases.measure_scaling,
     "peer": plain_design.measure_peer,

@@ -1,10 +1,13 @@
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from classic_helpers import Recording, Start, add_classic_vehicles
 from config_flow_helpers import Browser
 from helpers import SetupEntry
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_API_KEY, CONF_TOKEN, CONF_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -16,7 +19,7 @@ from relay_double import ACCOUNT_ID, HYUNDAI, KEY, RENAULT, TESLA, RelayDouble
 from syrupy.assertion import SnapshotAssertion
 
 # Import before hass exists: Home Assistant's plugin has a package of the same name, and the first import wins.
-from custom_components.evconduit import stream_channel
+from custom_components.evconduit import const, stream_channel
 from custom_components.evconduit.client import RelayClient, stream
 from custom_components.evconduit.const import DOMAIN
 from custom_components.evconduit.credentials import CONF_INSTALLATION
@@ -24,7 +27,12 @@ from custom_components.evconduit.credentials import CONF_INSTALLATION
 
 @pytest.fixture(autouse=True)
 def _custom_integrations(request: pytest.FixtureRequest) -> None:
-    """Let Home Assistant find the integration. Tests of pure functions start no Home Assistant, which is slow."""
+    """Let Home Assistant find the integration. Tests of pure functions start no Home Assistant, which is slow.
+
+    A recorder must exist before Home Assistant does.
+    """
+    if "recorder_mock" in request.fixturenames:
+        request.getfixturevalue("recorder_mock")
     if "hass" in request.fixturenames:
         request.getfixturevalue("enable_custom_integrations")
 
@@ -128,3 +136,33 @@ async def setup_entry(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncItera
     if hass.config_entries.async_get_entry(entry.entry_id) and entry.state.recoverable:
         await hass.config_entries.async_unload(entry.entry_id)
         await hass.async_block_till_done()
+
+
+@pytest.fixture
+def recording() -> Recording:
+    return Recording()
+
+
+@pytest.fixture
+async def start_classic(
+    hass: HomeAssistant,
+    relay: RelayDouble,
+    recording: Recording,
+    hass_storage: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Start]:
+    """Starts Home Assistant with the recorded registries, and unloads what was loaded after the test."""
+    monkeypatch.setattr(const, "DEFAULT_URL", relay.url)
+    add_classic_vehicles(relay)
+
+    async def run() -> list[ConfigEntry]:
+        await recording.async_load(hass, hass_storage)
+        assert await async_setup_component(hass, DOMAIN, {})
+        await hass.async_block_till_done()
+        return hass.config_entries.async_entries(DOMAIN)
+
+    yield run
+    for entry in hass.config_entries.async_entries(DOMAIN):
+        if entry.state.recoverable:
+            await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_block_till_done()

@@ -9,6 +9,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from relay_double import RENAULT, TESLA, RelayDouble, make_record
 
 TESLA_BATTERY = "sensor.blue_car_battery_level"
+TESLA_BATTERY_ENERGY = "sensor.blue_car_battery_energy"
 RENAULT_BATTERY = "sensor.renault_zoe_battery_level"
 MINUTE = timedelta(minutes=1)
 

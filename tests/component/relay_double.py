@@ -6,131 +6,71 @@ It implements only the wire format. `tests/e2e` runs the integration against the
 import asyncio
 import base64
 import hashlib
-import hmac
 import itertools
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from control_double import ControlDouble, get_seq, make_command, make_transition
+from relay_messages import (
+    ACCOUNT_ID,
+    CODE,
+    FIXTURE_NAMES,
+    FIXTURES,
+    HYUNDAI,
+    KEY,
+    OTHER_KEY,
+    RENAULT,
+    SECRET,
+    TESLA,
+    Problem,
+    Request,
+    get_all_ids,
+    make_account,
+    make_enode_vehicle,
+    make_record,
+    sign_headers,
+)
 from settings_double import SettingsDouble
 
-KEY = "evc_" + "k" * 43
-OTHER_KEY = "evc_" + "o" * 43
-CODE = "evo_code"
-ACCOUNT_ID = "5b1f6f0e-8f5e-4d3c-9a2b-1c0d9e8f7a6b"
-TESLA = "a1f0c2d4-0000-4000-8000-000000000001"
-HYUNDAI = "a1f0c2d4-0000-4000-8000-000000000002"
-RENAULT = "a1f0c2d4-0000-4000-8000-000000000003"
-FIXTURE_NAMES = {TESLA: "tesla", HYUNDAI: "hyundai", RENAULT: "renault"}
-FIXTURES = Path(__file__).parent / "fixtures"
+__all__ = [
+    "ACCOUNT_ID",
+    "CODE",
+    "FIXTURES",
+    "FIXTURE_NAMES",
+    "HYUNDAI",
+    "KEY",
+    "OTHER_KEY",
+    "RENAULT",
+    "SECRET",
+    "TESLA",
+    "Problem",
+    "RelayDouble",
+    "Request",
+    "get_all_ids",
+    "get_seq",
+    "make_account",
+    "make_command",
+    "make_enode_vehicle",
+    "make_record",
+    "make_transition",
+    "sign_headers",
+]
 
 
-SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
-
-
-def sign_headers(body: bytes, *, at: float, message_id: str = "msg_1", secret: str = SECRET) -> dict[str, str]:
-    """Create the headers of a POST according to Standard Webhooks. `at` is in seconds since 1970."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    digest = hmac.digest(key, f"{message_id}.{int(at)}.".encode() + body, hashlib.sha256)
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(int(at)),
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
-        "Content-Type": "application/json",
-    }
-
-
-def make_account(**changes: Any) -> dict[str, Any]:
-    return {
-        "id": ACCOUNT_ID,
-        "title": "Home garage",
-        "plan": "pro",
-        "push": True,
-        "allowance": {"limit": None, "used": 0, "resets_at": "2026-12-01T00:00:00.000Z", "call_tokens": 0},
-        "next_poll_at": None,
-        "relay": {"version": "0.1.0", "features": ["charging", "stream"]},
-    } | changes
-
-
-def make_enode_vehicle(vehicle_id: str) -> dict[str, Any]:
-    """Return Enode's vehicle object."""
-    return json.loads((FIXTURES / f"{FIXTURE_NAMES[vehicle_id]}.json").read_text())
-
-
-def make_record(
-    vehicle_id: str, revision: int = 1, *, vehicle: dict[str, Any] | None = None, **changes: Any
-) -> dict[str, Any]:
-    """Return the relay's record of a vehicle. `vehicle` is merged into the groups of Enode's object."""
-    enode = make_enode_vehicle(vehicle_id)
-    for key, value in (vehicle or {}).items():
-        enode[key] = enode[key] | value if isinstance(enode[key], dict) and value is not None else value
-    return {
-        "id": vehicle_id,
-        "revision": revision,
-        "link": {"state": "ok", "since": "2026-11-01T10:00:00.000Z"},
-        "vehicle": enode,
-        "corrections": [],
-        "command": None,
-    } | changes
-
-
-def make_command(vehicle_id: str = TESLA, kind: str = "STOP", state: str = "pending", **changes: Any) -> dict[str, Any]:
-    return {
-        "id": "c0000000-0000-4000-8000-000000000001",
-        "vehicle_id": vehicle_id,
-        "kind": kind,
-        "state": state,
-        "reason": None,
-        "requested_at": "2026-11-20T18:05:00.000Z",
-        "settled_at": None,
-    } | changes
-
-
-@dataclass
-class Problem:
-    """An error response. `is_relay`: whether it has the header of a relay."""
-
-    status: int
-    slug: str | None = None
-    members: dict[str, Any] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    is_relay: bool = True
-
-    def response(self) -> web.Response:
-        headers = ({"X-EVConduit-Relay": "0.1.0"} if self.is_relay else {}) | self.headers
-        if self.body is not None:
-            return web.Response(status=self.status, body=self.body, headers=headers, content_type="application/json")
-        problem = {"type": f"urn:evconduit:problem:{self.slug}", "title": "No.", "status": self.status, "detail": "No."}
-        return web.json_response(
-            problem | self.members, status=self.status, headers=headers, content_type="application/problem+json"
-        )
-
-
-@dataclass
-class Request:
-    """A received request."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: Any
-
-
-class RelayDouble:
+class RelayDouble(ControlDouble):
     """The double. Tests set its public state and send messages on its streams."""
 
     def __init__(self, *, path: str = "") -> None:
         """`path`: the path of the address below which it is served, as by a reverse proxy."""
+        super().__init__()
         self._path = path
         self.account = make_account()
         self.records: dict[str, dict[str, Any]] = {}
@@ -139,6 +79,7 @@ class RelayDouble:
         self.problems: dict[str, Problem] = {}
         self.before_response: dict[str, Callable[[], Awaitable[None]]] = {}
         self.requests: list[Request] = []
+        self.deleted_classic_webhooks: list[str] = []
         self.streams: list[asyncio.Queue[bytes | None]] = []
         self.epoch = "e1"
         self.seq = itertools.count(1)
@@ -146,6 +87,8 @@ class RelayDouble:
         self.withholds_snapshot = False
         self.has_gap = False
         self.sent_at_connect = b""
+        self.transitions: list[dict[str, Any]] = []
+        """What a poll gets if it sends a cursor."""
         self.endpoint: dict[str, Any] | None = None
         self.relink_response: dict[str, Any] = {
             "url": "https://link.example.com/once",
@@ -153,6 +96,8 @@ class RelayDouble:
         }
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.url = ""
+        self.energy_hours: dict[str, list[dict[str, Any]]] = {}
+        self.hours_per_page = 2000
         self.has_oauth = True
         self.authorize_url = ""
         self.signed_in_user_id = ACCOUNT_ID
@@ -162,26 +107,34 @@ class RelayDouble:
         self.installation: str | None = None
         self.grants: dict[tuple[str, str], str] = {}
         self.token_counter = itertools.count(1)
+        app = self._create_app()
+        if path:
+            outer = web.Application()
+            outer.add_subapp(path, app)
+        self._server = TestServer(outer if path else app, host="127.0.0.1")
+
+    def _create_app(self) -> web.Application:
         app = web.Application()
+        self.setup = SettingsDouble(self._check_request, self._json)
+        self.setup.add_routes(app)
         app.on_response_prepare.append(self._set_date)
         app.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
         app.router.add_post("/oauth/token", self._token)
         app.router.add_post("/oauth/revoke", self._revoke)
         app.router.add_get("/api/ha/v2/account", self._account)
         app.router.add_get("/api/ha/v2/vehicles", self._vehicles)
+        app.router.add_get("/api/ha/v2/vehicles/{id}", self._vehicle)
+        app.router.add_delete("/api/ha/webhook/register", self._classic_webhook)
         app.router.add_get("/api/ha/v2/stream", self._stream)
+        app.router.add_get("/api/ha/v2/vehicles/{id}/energy-hours", self._energy_hours)
         app.router.add_post("/api/ha/v2/vehicles/{id}/charging", self._charging)
         app.router.add_get("/api/ha/v2/commands/{id}", self._command)
+        self.add_control_routes(app)
         app.router.add_patch("/api/ha/v2/account", self._patch_account)
         app.router.add_post("/api/ha/v2/vehicles/{id}/relink", self._relink)
         app.router.add_post("/api/ha/v2/vehicles/{id}/refresh", self._refresh)
         app.router.add_route("*", "/api/ha/v2/endpoint", self._endpoint)
-        self.settings = SettingsDouble(self._check_request, self._json)
-        self.settings.add_routes(app)
-        if path:
-            outer = web.Application()
-            outer.add_subapp(path, app)
-        self._server = TestServer(outer if path else app, host="127.0.0.1")
+        return app
 
     async def start(self) -> None:
         await self._server.start_server(shutdown_timeout=0.1)
@@ -334,7 +287,29 @@ class RelayDouble:
         return await self._check_request(request, "account") or self._json(self.account | {"id": self.keys.get(key)})
 
     async def _vehicles(self, request: web.Request) -> web.Response:
-        return await self._check_request(request, "vehicles") or self._json(deepcopy(self.snapshot()))
+        if refusal := await self._check_request(request, "vehicles"):
+            return refusal
+        after = request.query.get("transitions_after")
+        self.requests[-1].body = dict(request.query)
+        missed = [item for item in self.transitions if after and get_seq(item["id"]) > get_seq(after)]
+        end = self.transitions[-1]["id"] if self.transitions else f"{self.epoch}.0"
+        return self._json(deepcopy(self.snapshot()) | {"cursor": end, "transitions": missed})
+
+    async def _vehicle(self, request: web.Request) -> web.Response:
+        """Return a vehicle without its state, for any id that it has or had."""
+        if refusal := await self._check_request(request, "vehicle"):
+            return refusal
+        id_ = request.match_info["id"]
+        for record in self.records.values():
+            if record["link"]["state"] != "over_limit" and id_ in get_all_ids(record):
+                return self._json({"id": record["id"], "former_ids": record.get("former_ids", []), "vehicle": {}})
+        return Problem(404, "not-found").response()
+
+    async def _classic_webhook(self, request: web.Request) -> web.Response:
+        if refusal := await self._check_request(request, "classic webhook"):
+            return refusal
+        self.deleted_classic_webhooks.append(request.query["webhook_id"])
+        return self._json({"status": "success"})
 
     async def _charging(self, request: web.Request) -> web.Response:
         if refusal := await self._check_request(request, "charging"):
@@ -344,6 +319,33 @@ class RelayDouble:
         created = make_command(vehicle_id, self.requests[-1].body["action"], **self.command_changes)
         self.commands[created["id"]] = created
         return self._json(created, 202)
+
+    async def _energy_hours(self, request: web.Request) -> web.Response:
+        """Return hours from the first one with a revision newer than the cursor. Each hour has its `revision`."""
+        if refusal := await self._check_request(request, "energy-hours"):
+            return refusal
+        if (vehicle_id := request.match_info["id"]) not in self.records:
+            return Problem(404, "not-found").response()
+        rows = sorted(self.energy_hours.get(vehicle_id, []), key=lambda row: row["hour"])
+        epoch, _, revision = request.query.get("since", ".0").partition(".")
+        since = int(revision) if epoch == self.epoch else 0
+        start = request.query.get("from") or min((r["hour"] for r in rows if r["revision"] > since), default="9")
+        before = [row for row in rows if row["hour"] < start]
+        later = [row for row in rows if row["hour"] >= start]
+        costs: dict[str, float] = {}
+        for row in before:
+            if row["cost"] is not None:
+                costs[row["currency"]] = costs.get(row["currency"], 0) + row["cost"]
+        return self._json(
+            {
+                "vehicle_id": vehicle_id,
+                "before": {"energy_kwh": sum(row["energy_kwh"] for row in before), "costs": costs},
+                "hours": later[: self.hours_per_page],
+                "complete": not before and (since == 0 or bool(later)),
+                "next_from": later[self.hours_per_page]["hour"] if len(later) > self.hours_per_page else None,
+                "cursor": f"{self.epoch}.{max((row['revision'] for row in rows), default=0)}",
+            }
+        )
 
     async def _command(self, request: web.Request) -> web.Response:
         return await self._check_request(request, "command") or self._json(self.commands[request.match_info["id"]])

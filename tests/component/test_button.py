@@ -1,10 +1,11 @@
 import pytest
-from helpers import TESLA_BATTERY, SetupEntry, make_tesla_record, wait_for_state, wait_until
+from helpers import TESLA_BATTERY, SetupEntry, get_state, make_tesla_record, wait_for_state, wait_until
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import HomeAssistantError
-from relay_double import Problem, RelayDouble
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from relay_double import TESLA, Problem, RelayDouble, make_command, make_record
 
 REFRESH = "button.blue_car_refresh"
+CANCEL = "button.blue_car_cancel_command"
 
 
 async def press(hass: HomeAssistant) -> None:
@@ -68,3 +69,26 @@ async def test_button_is_added_when_the_relay_learns_to_refresh(
     relay.push_record(make_tesla_record(2, 58))
     await wait_for_state(hass, TESLA_BATTERY, "58")
     assert len(hass.states.async_entity_ids("button")) == 3
+
+
+async def test_cancel_button_cancels_the_open_command(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
+    relay.account["relay"]["features"] = ["cancel"]
+    relay.records[TESLA] = make_record(TESLA, command=make_command(state="pending"))
+    relay.commands[make_command()["id"]] = make_command()
+    await setup_entry()
+    assert get_state(hass, "switch.blue_car_charging") == "off"
+    await hass.services.async_call("button", "press", {"entity_id": CANCEL}, blocking=True)
+    assert get_state(hass, "switch.blue_car_charging") == "on"
+    assert relay.get_requests("/cancel")
+    with pytest.raises(ServiceValidationError) as raised:
+        await hass.services.async_call("button", "press", {"entity_id": CANCEL}, blocking=True)
+    assert raised.value.translation_key == "no_open_command"
+
+
+async def test_car_without_commands_has_no_cancel_button(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
+    relay.account["relay"]["features"] = ["cancel"]
+    await setup_entry()
+    assert hass.states.get(CANCEL)
+    assert hass.states.get("button.renault_zoe_cancel_command") is None

@@ -1,23 +1,21 @@
-"""Entries of the classic integration, which has the same domain and version 1. They can't be taken over yet."""
+"""Removal of entries of the classic integration, and flows of one that isn't migrated because it is disabled."""
 
 from http import HTTPStatus
 from typing import Any
 
 import pytest
-from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
+from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
-from pytest_homeassistant_custom_component.components.diagnostics import get_diagnostics_for_config_entry
 from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClientMocker
-from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.evconduit.const import DEFAULT_URL, DOMAIN
 
+ACCOUNT_URL = f"{DEFAULT_URL}/api/ha/v2/account"
 REGISTER_URL = f"{DEFAULT_URL}/api/ha/webhook/register"
 CLASSIC_KEY = "evc_" + "c" * 43
 ENTRIES = {
@@ -33,8 +31,11 @@ def get_store_key(entry: MockConfigEntry) -> str:
 
 
 @pytest.fixture
-async def classic_entries(hass: HomeAssistant, hass_storage: dict[str, Any]) -> list[MockConfigEntry]:
-    """Entries with a device, entities and stored sessions, after a start of Home Assistant."""
+async def classic_entries(
+    hass: HomeAssistant, hass_storage: dict[str, Any], aioclient_mock: AiohttpClientMocker
+) -> list[MockConfigEntry]:
+    """Entries with a device, entities and stored sessions. The relay didn't answer when Home Assistant started."""
+    aioclient_mock.get(ACCOUNT_URL, exc=TimeoutError())
     entries = []
     for entry_id, (title, vehicle_id) in ENTRIES.items():
         entry = MockConfigEntry(
@@ -63,26 +64,8 @@ async def classic_entries(hass: HomeAssistant, hass_storage: dict[str, Any]) -> 
         entries.append(entry)
     await hass.config_entries.async_setup(entries[0].entry_id)
     await hass.async_block_till_done()
+    aioclient_mock.mock_calls.clear()
     return entries
-
-
-async def test_entry_is_not_loaded_and_a_repair_issue_says_why(
-    hass: HomeAssistant,
-    classic_entries: list[MockConfigEntry],
-    issue_registry: ir.IssueRegistry,
-    aioclient_mock: AiohttpClientMocker,
-    caplog: pytest.LogCaptureFixture,
-):
-    for entry in classic_entries:
-        assert entry.state is ConfigEntryState.MIGRATION_ERROR
-        issue = issue_registry.async_get_issue(DOMAIN, f"classic_entry_{entry.entry_id}")
-        assert issue is not None
-        assert (issue.translation_key, issue.translation_placeholders) == ("classic_entry", {"name": entry.title})
-        assert entry.data["api_key"] == CLASSIC_KEY  # the classic integration can be installed again
-    messages = [record.getMessage() for record in caplog.get_records("setup") if record.levelname == "ERROR"]
-    assert ["belongs to the classic EVConduit integration" in message for message in messages] == [True] * 3
-    assert CLASSIC_KEY not in str(messages)
-    assert aioclient_mock.call_count == 0
 
 
 @pytest.mark.parametrize("answer", ["ok", "unknown key", "down", "broken"])
@@ -90,7 +73,6 @@ async def test_removal_leaves_nothing_behind(
     hass: HomeAssistant,
     classic_entries: list[MockConfigEntry],
     *,
-    issue_registry: ir.IssueRegistry,
     device_registry: dr.DeviceRegistry,
     entity_registry: er.EntityRegistry,
     hass_storage: dict[str, Any],
@@ -112,14 +94,13 @@ async def test_removal_leaves_nothing_behind(
         assert dict(url.query) == {"webhook_id": entry.entry_id}
         assert headers["Authorization"] == f"Bearer {CLASSIC_KEY}"
         assert get_store_key(entry) not in hass_storage
-        assert issue_registry.async_get_issue(DOMAIN, f"classic_entry_{entry.entry_id}") is None
         assert dr.async_entries_for_config_entry(device_registry, entry.entry_id) == []
         assert er.async_entries_for_config_entry(entity_registry, entry.entry_id) == []
     await hass.async_block_till_done()
     assert hass.config_entries.async_entries(DOMAIN) == []
-    assert aioclient_mock.call_count == 3
+    assert len(aioclient_mock.mock_calls) == 3
     assert "Traceback" not in caplog.text
-    assert [record for record in caplog.records if record.exc_info] == []
+    assert [record for record in caplog.records if record.exc_info and record.levelname != "DEBUG"] == []
     assert CLASSIC_KEY not in caplog.text
 
 
@@ -136,25 +117,13 @@ async def test_disabled_entry_can_be_removed(
 
 
 @pytest.mark.parametrize("source", ["reconfigure", "reauth"])
-async def test_flow_says_that_the_entry_cannot_be_taken_over(
-    hass: HomeAssistant, classic_entries: list[MockConfigEntry], source: str
-):
-    entry = classic_entries[0]
+async def test_flow_of_a_disabled_entry_says_to_enable_it(hass: HomeAssistant, source: str):
+    entry = MockConfigEntry(domain=DOMAIN, version=1, data={}, disabled_by=ConfigEntryDisabler.USER)
+    entry.add_to_hass(hass)
+    assert await async_setup_component(hass, DOMAIN, {})
     start = entry.start_reconfigure_flow if source == "reconfigure" else entry.start_reauth_flow
     result = await start(hass)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "classic_entry")
-
-
-async def test_diagnostics_have_no_personal_data(
-    hass: HomeAssistant, classic_entries: list[MockConfigEntry], hass_client: ClientSessionGenerator
-):
-    assert await async_setup_component(hass, "diagnostics", {})
-    entry = classic_entries[0]
-    diagnostics: Any = await get_diagnostics_for_config_entry(hass, hass_client, entry)
-    assert (diagnostics["version"], diagnostics["state"]) == (1, "migration_error")
-    assert diagnostics["entry"]["environment"] == "prod"
-    text = str(diagnostics)
-    assert [value for value in (CLASSIC_KEY, entry.data["vehicle_id"], "'abrp'", "Family car") if value in text] == []
 
 
 async def test_classic_device_is_not_removed_alone(hass: HomeAssistant, classic_entries, hass_ws_client):

@@ -35,6 +35,7 @@ REFUSALS = [
     (Problem(401, None), UnauthorizedError),
     (Problem(403, "forbidden"), ForbiddenError),
     (Problem(403, "plan-required"), PlanRequiredError),
+    (Problem(402, "payment-required"), PlanRequiredError),
     (Problem(403, "account-disabled"), AccountDisabledError),
     (Problem(404, "not-found"), UnsupportedRelayError),
     (Problem(413, "too-large"), RelayError),

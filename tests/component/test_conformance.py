@@ -13,25 +13,36 @@ import yaml
 from homeassistant.const import Platform
 
 from custom_components import evconduit
-from custom_components.evconduit.binary_sensor import BINARY_SENSORS
+from custom_components.evconduit.account_sensors import ACCOUNT_SENSORS
+from custom_components.evconduit.binary_sensor import ACCOUNT_BINARY_SENSORS, BINARY_SENSORS
 from custom_components.evconduit.button import BUTTONS
+from custom_components.evconduit.calendar import CALENDARS
+from custom_components.evconduit.classic_issue import ISSUE_KEY
 from custom_components.evconduit.config_flow import EVConduitConfigFlow
 from custom_components.evconduit.device_tracker import TRACKERS
 from custom_components.evconduit.error_messages import TRANSLATION_KEYS
+from custom_components.evconduit.event import EVENTS
+from custom_components.evconduit.number import NUMBERS
 from custom_components.evconduit.options import PushChannel
 from custom_components.evconduit.options_flow import EVConduitOptionsFlow
 from custom_components.evconduit.relay_search import ERROR_KEYS
 from custom_components.evconduit.sensor import SENSORS
+from custom_components.evconduit.session_sensors import LAST_SESSION_SENSORS, TOTAL_SENSORS
 from custom_components.evconduit.switch import SWITCHES
+from custom_components.evconduit.time import TIMES
 from custom_components.evconduit.vehicle_subentry_flow import ABORT_REASONS, VehicleSubentryFlow
 
 FOLDER = Path(evconduit.__file__).parent
 DESCRIPTIONS = {
-    Platform.BINARY_SENSOR: BINARY_SENSORS,
+    Platform.BINARY_SENSOR: (*BINARY_SENSORS, *ACCOUNT_BINARY_SENSORS),
     Platform.BUTTON: BUTTONS,
+    Platform.CALENDAR: CALENDARS,
     Platform.DEVICE_TRACKER: TRACKERS,
-    Platform.SENSOR: SENSORS,
+    Platform.EVENT: EVENTS,
+    Platform.NUMBER: NUMBERS,
+    Platform.SENSOR: (*SENSORS, *TOTAL_SENSORS, *LAST_SESSION_SENSORS, *ACCOUNT_SENSORS),
     Platform.SWITCH: SWITCHES,
+    Platform.TIME: TIMES,
 }
 ROWS = [(platform, row) for platform, rows in DESCRIPTIONS.items() for row in rows]
 
@@ -71,14 +82,24 @@ ICONS = load_json("icons.json")
 
 def test_entity_keys_are_unchanged():
     assert {platform: [row.key for row in rows] for platform, rows in DESCRIPTIONS.items()} == {
-        Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable"],
-        Platform.BUTTON: ["refresh", "relink"],
+        Platform.BINARY_SENSOR: ["plugged_in", "charging", "fully_charged", "reachable", "connected"],
+        Platform.BUTTON: ["refresh", "cancel_command", "relink"],
+        Platform.CALENDAR: ["charging_sessions"],
         Platform.DEVICE_TRACKER: ["location"],
+        Platform.EVENT: ["charging", "command"],
+        Platform.NUMBER: ["max_current", "minimum_level"],
         Platform.SENSOR: [
-            *("battery_level", "range", "charging_state", "charge_power", "charge_time_remaining", "charge_limit"),
-            *("battery_capacity", "odometer", "last_seen"),
+            *("battery_level", "range", "charging_state", "charge_power", "charge_time_remaining", "charge_end_time"),
+            *("charge_limit", "battery_capacity", "battery_energy", "odometer", "evcc_status", "link_state"),
+            *("corrections", "last_seen", "charging_updated", "location_updated", "odometer_updated"),
+            *("charge_energy_total", "charge_energy_home", "discharge_energy_total"),
+            *("charge_energy_session", "charge_cost_session", "charge_cost_total"),
+            *("last_session_started", "last_session_ended", "last_session_energy", "last_session_cost"),
+            *("last_session_level_start", "last_session_level_end", "last_session_place"),
+            *("plan", "calls_used", "calls_left", "calls_forecast", "calls_reset", "push_channel", "last_message"),
         ],
-        Platform.SWITCH: ["charging"],
+        Platform.SWITCH: ["charging", "smart_charging", "charge_now"],
+        Platform.TIME: ["ready_by"],
     }
     assert set(DESCRIPTIONS) == set(evconduit.PLATFORMS)
 
@@ -89,6 +110,8 @@ def test_each_entity_has_a_name_and_an_icon(platform, row):
     assert names["name"].lower().replace(" ", "_") == row.key
     icon = ICONS["entity"].get(platform, {}).get(row.key)
     assert icon or row.device_class, "neither an icon nor a device class that brings one"
+    event_types = names.get("state_attributes", {}).get("event_type", {}).get("state", {})
+    assert set(event_types) == set(getattr(row, "event_types", None) or ())
     options = getattr(row, "options", None)
     assert set(names.get("state", {})) == set(options or ())
     if options:
@@ -170,7 +193,7 @@ def test_config_flow_is_translated():
 
 def test_subentry_flow_is_translated():
     vehicle = EN["config_subentries"]["vehicle"]
-    assert set(EN["config_subentries"]) == {"vehicle"}
+    assert set(EN["config_subentries"]) == {"abrp", "vehicle"}
     assert set(vehicle) == {"abort", "entry_type", "initiate_flow", "step"}
     assert set(vehicle["initiate_flow"]) == {"user"}
     endings = {"vehicle_linked", "vehicle_linked_soon", "cancelled", "failed", "timeout", "entry_unloaded"}
@@ -200,13 +223,14 @@ def test_repair_issues_are_translated():
     keys = {
         node.value.value for _, node in find_keywords("repair_issues.py", "key") if isinstance(node.value, ast.Constant)
     }
-    keys |= {"link_broken", "link_broken_elsewhere", "intervention", "intervention_link"}
+    keys |= {"link_broken", "link_broken_elsewhere", "intervention", "intervention_link", ISSUE_KEY}
     keys |= {"over_limit", "allowance_used_up", "webhook_unreachable"}
     assert keys == set(EN["issues"])
     fixable = {"link_broken", "intervention_link"}
     for key, issue in EN["issues"].items():
-        assert ("fix_flow" in issue) is (key in fixable)
-        assert ("description" in issue) is (key not in fixable)
+        assert ("fix_flow" in issue) is (key in {*fixable, ISSUE_KEY})
+        assert ("description" in issue) is ("fix_flow" not in issue)
+    assert set(EN["issues"][ISSUE_KEY]["fix_flow"]["step"]) == {"confirm"}
     for key in fixable:
         flow = EN["issues"][key]["fix_flow"]
         assert set(flow["step"]) == {"confirm", "relink"}
@@ -239,7 +263,7 @@ def test_manifest_follows_hassfest_rules():
         *("issue_tracker", "requirements", "version", "zeroconf", "dependencies", "after_dependencies"),
     }
     # `auth` serves the URL to which a sign-in returns. The cloud is optional.
-    assert (manifest["dependencies"], manifest["after_dependencies"]) == (["auth", "webhook"], ["cloud"])
+    assert (manifest["dependencies"], manifest["after_dependencies"]) == (["auth", "webhook"], ["cloud", "recorder"])
     assert manifest["domain"] == FOLDER.name
     assert manifest["requirements"] == []
     assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])

@@ -44,7 +44,7 @@ async def test_update_writes_only_entities_of_one_vehicle(
     changed = {
         event.data["entity_id"] for event in events if event.data["old_state"].state != event.data["new_state"].state
     }
-    assert changed == {TESLA_BATTERY}
+    assert changed == {TESLA_BATTERY, "sensor.blue_car_battery_energy"}
     assert all("blue_car" in event.data["entity_id"] for event in events)
 
 

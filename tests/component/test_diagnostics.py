@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from cars import LAST_SESSION
 from helpers import SetupEntry, wait_until
 from homeassistant.components.diagnostics import REDACTED, async_redact_data
 from homeassistant.config_entries import ConfigEntryState
@@ -20,7 +21,8 @@ from custom_components.evconduit.diagnostics import TO_REDACT
 
 PERSONAL = [
     *(ACCOUNT_ID, KEY, TESLA, HYUNDAI, RENAULT, "Blue car", "Home garage"),
-    *("5YJ3E7EB1KF111111", "VF1AG000222222222", "52.0907", "5.1214", "7d0c9be4", "c0000000"),
+    *("5YJ3E7EB1KF111111", "VF1AG000222222222", "52.0907", "5.1214", "7d0c9be4", "c0000000", "b1f0c2d4"),
+    "f1f0c2d4",
 ]
 
 
@@ -31,7 +33,13 @@ async def test_diagnostics_contain_no_personal_data(
     hass_client: ClientSessionGenerator,
     snapshot: SnapshotAssertion,
 ):
-    relay.records[TESLA] = make_record(TESLA, command=make_command())
+    relay.records[TESLA] = make_record(
+        TESLA,
+        command=make_command(),
+        former_ids=["f1f0c2d4-0000-4000-8000-000000000001"],
+        corrections=["chargeState.isCharging"],
+        charging_sessions={"current": None, "last": LAST_SESSION},
+    )
     entry = await setup_entry()
     relay.send("account", make_account())
     await wait_until(lambda: entry.runtime_data.stream.received["Account"])
@@ -47,8 +55,8 @@ async def test_diagnostics_contain_no_personal_data(
 @pytest.mark.parametrize(
     "key",
     [
-        *("api_key", "installation", "webhook_secret", "token", "webhook_id", "displayName", "id", "latitude"),
-        *("longitude", "pluggedInChargerId", "title", "userId", "vehicle_id", "vin", "instance_id"),
+        *("api_key", "former_ids", "installation", "webhook_secret", "token", "webhook_id", "displayName", "id"),
+        *("latitude", "longitude", "pluggedInChargerId", "title", "userId", "vehicle_id", "vin", "instance_id"),
         *("relay_instance_id", "excluded_vehicles"),
     ],
 )

@@ -4,12 +4,13 @@ import asyncio
 import itertools
 import re
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from control_double import make_session, make_transition
 from freezegun.api import FrozenDateTimeFactory
 from helpers import SetupEntry, get_state, wait_for_sent_requests, wait_until
 from homeassistant.core import HomeAssistant, ServiceCall
@@ -17,12 +18,18 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import async_fire_time_changed, async_mock_service
 from relay_double import TESLA, RelayDouble, make_record
 
+from custom_components.evconduit import actions
+from custom_components.evconduit.vehicle_coordinator import VehicleCoordinator
+
 DOCS = Path(__file__).parents[2] / "docs"
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CHARGING_STATE = "sensor.blue_car_charging_state"
 EXPORT = "sensor.grid_export_power"
 NOTIFY = "Notify when the car is charged"
 SURPLUS = "Charge with surplus solar power"
+RATE = "Follow the electricity price"
+ABRP = "Send the battery level to ABRP"
+FAULT_NOTIFY = "Notify when charging ends with a fault"
 
 UNKNOWN, UNPLUGGED, INITIALIZING, CHARGING, STOPPED, COMPLETE, FAULT = (
     "UNKNOWN",
@@ -37,9 +44,13 @@ RESTART = "RESTART"
 """A step: Home Assistant restarts, and the car has the state of the next step when it is back."""
 
 
-def list_documented_automations() -> dict[str, dict[str, Any]]:
+def list_documents(key: str) -> list[dict[str, Any]]:
     blocks = [block for page in sorted(DOCS.rglob("*.md")) for block in YAML_BLOCK.findall(page.read_text())]
-    documents = [document for document in map(yaml.safe_load, blocks) if "automation" in document]
+    return [document for document in map(yaml.safe_load, blocks) if key in document]
+
+
+def list_documented_automations() -> dict[str, dict[str, Any]]:
+    documents = list_documents("automation")
     return {automation["alias"]: automation for document in documents for automation in document["automation"]}
 
 
@@ -116,7 +127,7 @@ async def car(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry) 
 
 
 def test_all_documented_automations_are_tested():
-    assert list_documented_automations().keys() == {NOTIFY, SURPLUS}
+    assert list_documented_automations().keys() == {NOTIFY, SURPLUS, FAULT_NOTIFY, RATE, ABRP}
 
 
 @pytest.mark.parametrize(
@@ -157,6 +168,22 @@ async def test_notification_is_sent_when_the_charge_ended_without_contact_to_the
     assert notifications == []
     await car.regain_relay(COMPLETE)
     assert len(notifications) == 1
+
+
+@pytest.mark.parametrize(
+    ("transitions", "expected"), [(["charging_fault"], 1), (["charging_stopped"], 0), (["charging_fault"] * 2, 2)]
+)
+async def test_notification_is_sent_for_each_fault_that_the_relay_found(
+    notifications: list[ServiceCall], relay: RelayDouble, car: Car, *, transitions: list[str], expected: int
+):
+    """The state stays unknown, as while a car that reports a fault is unreachable."""
+    await car.start(FAULT_NOTIFY, UNKNOWN)
+    received = car.entry.runtime_data.stream.received
+    for transition in transitions:
+        relay.send("transition", make_transition(transition))
+    await wait_until(lambda: received["Transition"] == len(transitions))
+    await settle()
+    assert len(notifications) == expected
 
 
 def list_start_commands(relay: RelayDouble) -> list[Any]:
@@ -221,3 +248,51 @@ async def test_plugging_in_without_surplus_starts_nothing(
     await car.play(UNKNOWN, STOPPED)
     await wait_for_sent_requests(car.entry)
     assert list_start_commands(relay) == []
+
+
+async def test_documented_report_has_a_line_for_each_session(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, notifications: list[ServiceCall]
+):
+    now = datetime.now(UTC)
+    times = [(now - timedelta(days=days)).isoformat() for days in (40, 20, 1)]
+    relay.sessions = [
+        make_session("b", times[2], None, energy_kwh=None, cost=None),
+        make_session("a", times[1], times[1], energy_kwh=12.5),
+        make_session("before", times[0], times[0]),
+    ]
+    await setup_entry()
+    [document] = list_documents("script")
+    assert await async_setup_component(hass, "script", document)
+    await hass.services.async_call("script", "send_charging_report", blocking=True)
+    header, first, second = notifications[0].data["message"].splitlines()
+    assert header == "started_at,ended_at,energy_kwh,cost"
+    assert first.endswith(",12.5,8.8")
+    assert second.endswith(",None,None,None")
+
+
+async def test_documented_automation_sends_each_price(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
+    await setup_entry()
+    assert await async_setup_component(hass, "automation", {"automation": [list_documented_automations()[RATE]]})
+    for state in ("unknown", "0.21", "unavailable", "-0.02", "0.30"):
+        hass.states.async_set("sensor.electricity_price", state)
+        await hass.async_block_till_done()
+    assert [request.body["cost_per_kwh"] for request in relay.get_requests("/electricity-rate")] == [0.21, 0.3]
+
+
+async def test_documented_automation_sends_each_level_to_abrp(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, monkeypatch: pytest.MonkeyPatch
+):
+    sent: list[float | None] = []
+
+    async def send(_hass: HomeAssistant, vehicle: VehicleCoordinator) -> None:
+        sent.append(vehicle.data.vehicle.charge_state.battery_level)
+
+    monkeypatch.setattr(actions, "async_send_telemetry", send)
+    await setup_entry()
+    assert await async_setup_component(hass, "automation", {"automation": [list_documented_automations()[ABRP]]})
+    for revision, level in ((2, 58), (3, None), (4, 59)):
+        relay.push_record(make_record(TESLA, revision, vehicle={"chargeState": {"batteryLevel": level}}))
+        expected = "unknown" if level is None else str(level)
+        await wait_until(lambda expected=expected: get_state(hass, "sensor.blue_car_battery_level") == expected)
+        await hass.async_block_till_done()
+    assert sent == [58, 59]

@@ -37,7 +37,7 @@ from custom_components.evconduit.relay_search import ERROR_KEYS
 ROWS = [
     (UnauthorizedError("x"), "invalid_auth", "invalid_auth"),
     (ForbiddenError("x"), "not_allowed", "invalid_auth"),
-    (PlanRequiredError("x"), "not_allowed", "invalid_auth"),
+    (PlanRequiredError("x"), "plan_required", "invalid_auth"),
     (AccountDisabledError("x"), "account_disabled", "account_disabled"),
     (UnsupportedRelayError("x"), "unsupported_relay", "unsupported_relay"),
     (NotFoundError("x"), "vehicle_gone", "unknown"),

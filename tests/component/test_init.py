@@ -205,18 +205,6 @@ async def test_refused_stream_does_not_delay_setup(hass: HomeAssistant, relay: R
     assert entry.state is ConfigEntryState.LOADED
 
 
-async def test_entries_of_the_classic_integration_are_rejected(
-    hass: HomeAssistant, relay: RelayDouble, caplog: pytest.LogCaptureFixture
-):
-    classic = MockConfigEntry(domain=DOMAIN, version=1, title="Old car", data={"api_key": "secret", "vehicle_id": "1"})
-    classic.add_to_hass(hass)
-    await hass.config_entries.async_setup(classic.entry_id)
-    assert classic.state is ConfigEntryState.MIGRATION_ERROR
-    assert "belongs to the classic EVConduit integration" in caplog.text
-    assert "secret" not in caplog.text
-    assert relay.requests == []
-
-
 async def test_later_minor_version_loads(hass: HomeAssistant, relay: RelayDouble, entry: MockConfigEntry, setup_entry):
     hass.config_entries.async_update_entry(entry, minor_version=2)
     await setup_entry()

@@ -1,6 +1,6 @@
 """Each member of the relay's messages is read from its own key, and missing ones have their promised default."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
 import pytest
@@ -8,20 +8,26 @@ from relay_double import make_account, make_record
 
 from custom_components.evconduit.client import (
     Account,
+    Allowance,
     Capabilities,
     Capability,
+    ChargingSession,
     Command,
     CommandKind,
     CommandReason,
     CommandState,
     Endpoint,
     EndpointState,
+    EnergyCounters,
     Intervention,
     JsonObject,
     JsonReader,
     LinkState,
     PowerDeliveryState,
+    SmartChargingSettings,
+    SmartChargingStatus,
     Snapshot,
+    TotalCost,
     Transition,
     Vehicle,
     VehicleRecord,
@@ -35,7 +41,7 @@ EMPTY_VEHICLE = Vehicle(
     vendor=None,
     last_seen=None,
     is_reachable=None,
-    information=VehicleInformation(brand=None, model=None, display_name=None),
+    information=VehicleInformation(brand=None, model=None, year=None, display_name=None),
     charge_state=ChargeState(
         battery_level=None,
         range=None,
@@ -46,11 +52,23 @@ EMPTY_VEHICLE = Vehicle(
         charge_limit=None,
         charge_rate=None,
         charge_time_remaining=None,
+        max_current=None,
         power_delivery_state=None,
+        updated_at=None,
     ),
-    location=Location(latitude=None, longitude=None),
+    location=Location(latitude=None, longitude=None, updated_at=None),
     odometer=None,
-    capabilities=Capabilities(charge_state=NONE, location=NONE, odometer=NONE, start_charging=NONE, stop_charging=NONE),
+    odometer_updated_at=None,
+    smart_charging=SmartChargingSettings(is_enabled=None, ready_by=None, minimum_level=None),
+    capabilities=Capabilities(
+        charge_state=NONE,
+        location=NONE,
+        odometer=NONE,
+        start_charging=NONE,
+        stop_charging=NONE,
+        set_max_current=NONE,
+        smart_charging=NONE,
+    ),
 )
 
 VEHICLE: JsonObject = {
@@ -68,11 +86,13 @@ VEHICLE: JsonObject = {
         "chargeLimit": 4,
         "chargeRate": 5.5,
         "chargeTimeRemaining": 6,
+        "maxCurrent": 16,
         "powerDeliveryState": "PLUGGED_IN:DISCHARGING",
         "lastUpdated": "2026-11-20T17:00:00Z",
     },
-    "location": {"latitude": -7.5, "longitude": 8.5, "id": "home"},
-    "odometer": {"distance": 9},
+    "location": {"latitude": -7.5, "longitude": 8.5, "id": "home", "lastUpdated": "2026-11-20T16:00:00Z"},
+    "odometer": {"distance": 9, "lastUpdated": "2026-11-20T15:00:00Z"},
+    "smartChargingPolicy": {"isEnabled": True, "deadline": "07:30", "minimumChargeLimit": 20},
     "capabilities": {
         "chargeState": {"isCapable": True, "interventionIds": ["a"]},
         "location": {"isCapable": False, "interventionIds": ["b", "c"]},
@@ -80,13 +100,14 @@ VEHICLE: JsonObject = {
         "startCharging": {"isCapable": False, "interventionIds": ["d"]},
         "stopCharging": {"isCapable": True, "interventionIds": ["e"]},
         "smartCharging": {"isCapable": True, "interventionIds": ["f"]},
+        "setMaxCurrent": {"isCapable": False, "interventionIds": ["g"]},
     },
 }
 PARSED_VEHICLE = Vehicle(
     vendor="KIA",
     last_seen=datetime(2026, 11, 20, 18, tzinfo=UTC),
     is_reachable=True,
-    information=VehicleInformation(brand="Kia", model="EV6", display_name="Family car"),
+    information=VehicleInformation(brand="Kia", model="EV6", year=2025, display_name="Family car"),
     charge_state=ChargeState(
         battery_level=1,
         range=2,
@@ -97,16 +118,22 @@ PARSED_VEHICLE = Vehicle(
         charge_limit=4,
         charge_rate=5.5,
         charge_time_remaining=6,
+        max_current=16,
         power_delivery_state=PowerDeliveryState.DISCHARGING,
+        updated_at=datetime(2026, 11, 20, 17, tzinfo=UTC),
     ),
-    location=Location(latitude=-7.5, longitude=8.5),
+    location=Location(latitude=-7.5, longitude=8.5, updated_at=datetime(2026, 11, 20, 16, tzinfo=UTC)),
     odometer=9,
+    odometer_updated_at=datetime(2026, 11, 20, 15, tzinfo=UTC),
+    smart_charging=SmartChargingSettings(is_enabled=True, ready_by=time(7, 30), minimum_level=20),
     capabilities=Capabilities(
         charge_state=Capability(is_capable=True, intervention_ids=("a",)),
         location=Capability(is_capable=False, intervention_ids=("b", "c")),
         odometer=Capability(is_capable=True, intervention_ids=()),
         start_charging=Capability(is_capable=False, intervention_ids=("d",)),
         stop_charging=Capability(is_capable=True, intervention_ids=("e",)),
+        set_max_current=Capability(is_capable=False, intervention_ids=("g",)),
+        smart_charging=Capability(is_capable=True, intervention_ids=("f",)),
     ),
 )
 
@@ -132,16 +159,62 @@ ACCOUNT: JsonObject = {
     "title": "Garage",
     "plan": "basic",
     "push": True,
+    "allowance": {"limit": 2500, "used": 41, "resets_at": "2026-12-14T00:00:00Z", "call_tokens": 7},
     "next_poll_at": "2026-11-20T19:00:00Z",
     "relay": {"version": "1.2.3", "features": ["webhook", "refresh"], "instance_id": "r1"},
     "language": "nl",
 }
 INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text", "agent": "User", "action": "Link"}
+SESSION: JsonObject = {
+    "id": "s1",
+    "vehicle_id": "v1",
+    "kind": "charge",
+    "started_at": "2026-11-20T16:00:00Z",
+    "ended_at": "2026-11-20T17:00:00Z",
+    "energy_kwh": 8.5,
+    "soc_start": 40,
+    "soc_end": 55,
+    "at_home": False,
+    "latitude": 52.5,
+    "longitude": 5.5,
+    "cost": {"amount": 2.125, "currency": "EUR", "per_kwh": 0.25},
+}
+PARSED_SESSION = ChargingSession(
+    id="s1",
+    vehicle_id="v1",
+    kind="charge",
+    started_at=datetime(2026, 11, 20, 16, tzinfo=UTC),
+    ended_at=datetime(2026, 11, 20, 17, tzinfo=UTC),
+    energy_kwh=8.5,
+    level_start=40,
+    level_end=55,
+    at_home=False,
+    latitude=52.5,
+    longitude=5.5,
+    cost=2.125,
+    currency="EUR",
+    raw=SESSION,
+)
+SMART_CHARGING: JsonObject = {
+    "state": "PLAN:EXECUTING:STOPPED",
+    "since": "2026-11-20T18:00:00Z",
+    "plan": {"start_at": "2026-11-21T01:00:00Z", "estimated_finish_at": "2026-11-21T05:00:00Z", "ended_at": None},
+    "overridden": True,
+}
 RECORD: JsonObject = {
+    "smart_charging": SMART_CHARGING,
     "id": "v1",
     "revision": 7,
-    "link": {"state": "broken"},
+    "link": {"state": "broken", "since": "2026-11-19T18:00:00Z"},
     "vehicle": VEHICLE,
+    "corrections": ["isCharging", "batteryLevel"],
+    "energy": {
+        "lifetime_kwh": 312.5,
+        "home_kwh": 280.1,
+        "discharged_kwh": 0,
+        "cost": {"amount": 96.5, "currency": "EUR", "since": "2026-11-01T00:00:00Z"},
+    },
+    "charging_sessions": {"current": None, "last": SESSION},
     "command": COMMAND,
     "interventions": [INTERVENTION],
 }
@@ -174,20 +247,65 @@ def test_members_of_a_command(members: JsonObject, expected: Command):
     assert Command.parse(JsonReader(members)) == expected
 
 
+NO_SMART_CHARGING = SmartChargingStatus(state=None, starts_at=None, finishes_at=None, is_overridden=False)
+
+
 def test_members_of_a_record():
     assert parse_record(RECORD) == VehicleRecord(
         id="v1",
         revision=7,
         link_state=LinkState.BROKEN,
+        link_since=datetime(2026, 11, 19, 18, tzinfo=UTC),
         vehicle=PARSED_VEHICLE,
+        corrections=("isCharging", "batteryLevel"),
+        energy=EnergyCounters(
+            lifetime_kwh=312.5,
+            home_kwh=280.1,
+            discharged_kwh=0,
+            cost=TotalCost(amount=96.5, currency="EUR", since=datetime(2026, 11, 1, tzinfo=UTC)),
+        ),
+        current_session=None,
+        last_session=PARSED_SESSION,
         command=PARSED_COMMAND,
+        smart_charging=SmartChargingStatus(
+            state="PLAN:EXECUTING:STOPPED",
+            starts_at=datetime(2026, 11, 21, 1, tzinfo=UTC),
+            finishes_at=datetime(2026, 11, 21, 5, tzinfo=UTC),
+            is_overridden=True,
+        ),
         interventions=(Intervention(id="i1", title="Title", description="Text", agent="User", action="Link"),),
         raw={},
     )
     assert parse_record(RECORD).raw == RECORD
     assert parse_record({"id": "v1", "revision": 0}) == VehicleRecord(
-        id="v1", revision=0, link_state=None, vehicle=EMPTY_VEHICLE, command=None, interventions=(), raw={}
+        id="v1",
+        revision=0,
+        link_state=None,
+        link_since=None,
+        vehicle=EMPTY_VEHICLE,
+        corrections=(),
+        command=None,
+        smart_charging=NO_SMART_CHARGING,
+        interventions=(),
+        energy=None,
+        current_session=None,
+        last_session=None,
+        raw={},
     )
+
+
+@pytest.mark.parametrize(
+    ("deadline", "expected"),
+    [("24:00", time(0)), ("00:00", time(0)), ("23:59", time(23, 59)), ("25:00", None), ("", None), (7, None)],
+)
+def test_deadline_is_a_time_of_day(deadline: str | int, expected: time | None):
+    assert SmartChargingSettings.parse_policy(JsonReader({"deadline": deadline})).ready_by == expected
+    assert SmartChargingSettings.parse(JsonReader({"ready_by": deadline})).ready_by == expected
+
+
+def test_plan_that_has_ended_has_no_times():
+    ended = {"plan": SMART_CHARGING["plan"] | {"ended_at": "2026-11-21T05:00:00Z"}}
+    assert SmartChargingStatus.parse(JsonReader(ended)) == NO_SMART_CHARGING
 
 
 def test_members_of_an_account():
@@ -196,6 +314,7 @@ def test_members_of_an_account():
         title="Garage",
         plan="basic",
         push=True,
+        allowance=Allowance(limit=2500, used=41, resets_at=datetime(2026, 12, 14, tzinfo=UTC), call_tokens=7),
         next_poll_at=datetime(2026, 11, 20, 19, tzinfo=UTC),
         relay_version="1.2.3",
         features=frozenset({"webhook", "refresh"}),
@@ -209,6 +328,7 @@ def test_members_of_an_account():
         title=None,
         plan=None,
         push=False,
+        allowance=Allowance(limit=None, used=None, resets_at=None, call_tokens=None),
         next_poll_at=None,
         relay_version=None,
         features=frozenset(),
@@ -242,6 +362,27 @@ def make_record_json(vehicle_id: str) -> JsonObject:
             {"occurred_at": "2026-11-20T18:00:00Z", "replayed": True},
             {"occurred_at": datetime(2026, 11, 20, 18, tzinfo=UTC), "replayed": True},
         ),
+        (
+            {
+                "recorded_at": "2026-11-20T19:00:00Z",
+                "id": "e.7",
+                "command": {"id": "c1", "kind": "MAX_CURRENT", "amps": 10},
+            },
+            {
+                "occurred_at": None,
+                "replayed": False,
+                "recorded_at": datetime(2026, 11, 20, 19, tzinfo=UTC),
+                "cursor": "e.7",
+                "command": Command(
+                    id="c1",
+                    kind=CommandKind.MAX_CURRENT,
+                    amps=10,
+                    state=None,
+                    reason=CommandReason(type=None, detail=None),
+                    requested_at=None,
+                ),
+            },
+        ),
         ({}, {"occurred_at": None, "replayed": False}),
         ({"replayed": "true"}, {"occurred_at": None, "replayed": False}),
     ],
@@ -267,74 +408,9 @@ def test_representations_contain_no_secret_and_no_raw_data():
     assert [text for text in texts if "KNA" in text] == []
 
 
-@pytest.mark.parametrize("item", [{"title": "no id"}, {"id": ""}, {"id": 7}, None, "text", ["i1"]])
-def test_malformed_interventions_are_skipped(item: object):
-    assert Intervention.parse_all([item, INTERVENTION]) == (
-        Intervention(id="i1", title="Title", description="Text", agent="User", action="Link"),
-    )
-
-
-@pytest.mark.parametrize("items", [None, {}, {"id": "i1"}, "text", 7])
-def test_interventions_that_are_no_list_are_ignored(items: object):
-    assert Intervention.parse_all(items) == ()
-
-
-@pytest.mark.parametrize(
-    ("agent", "expected"), [("User", True), ("ThirdParty", False), ("user", False), ("", False), (None, False)]
-)
-def test_intervention_is_for_the_user_if_the_user_is_its_agent(agent: str | None, *, expected: bool):
-    (intervention,) = Intervention.parse_all([INTERVENTION | {"agent": agent}])
-    assert intervention.is_for_user is expected
-
-
-@pytest.mark.parametrize(
-    ("members", "expected"),
-    [
-        ({"isCapable": True, "interventionIds": []}, True),
-        ({"isCapable": False, "interventionIds": ["i1"]}, True),
-        ({"isCapable": False, "interventionIds": []}, False),
-        ({"isCapable": None}, False),
-        ({"isCapable": 1}, False),
-        ({}, False),
-    ],
-)
-def test_capability_is_supported_if_capable_or_after_an_intervention(members: JsonObject, *, expected: bool):
-    assert Capability.parse(JsonReader(members)).is_supported is expected
-
-
-@pytest.mark.parametrize(
-    ("state", "is_open", "is_refused"),
-    [
-        ("sending", True, False),
-        ("pending", True, False),
-        ("confirmed", False, False),
-        ("failed", False, True),
-        ("cancelled", False, True),
-        ("unknown", False, False),
-        ("added later", False, False),
-    ],
-)
-def test_state_of_a_command(state: str, *, is_open: bool, is_refused: bool):
-    command = Command.parse(JsonReader(COMMAND | {"state": state}))
-    assert (command.is_open, command.is_refused) == (is_open, is_refused)
-
-
-def test_states_of_power_delivery_are_those_of_enode():
-    states = ["UNPLUGGED"]
-    states += [
-        f"PLUGGED_IN:{state}"
-        for state in ("INITIALIZING", "CHARGING", "STOPPED", "COMPLETE", "NO_POWER", "FAULT", "DISCHARGING")
-    ]
-    parsed = [
-        Vehicle.parse(JsonReader({"chargeState": {"powerDeliveryState": state}})).charge_state.power_delivery_state
-        for state in [*states, "UNKNOWN"]
-    ]
-    assert parsed == [*PowerDeliveryState, None]
-
-
 def test_records_of_the_fixtures_differ_only_by_what_is_parsed():
     """A record is compared to decide whether entities are written: members that nobody reads don't count."""
     record = parse_record(make_record("a1f0c2d4-0000-4000-8000-000000000001"))
-    assert record == VehicleRecord.parse(JsonReader(record.raw | {"corrections": ["isCharging"]}))
+    assert record == VehicleRecord.parse(JsonReader(record.raw | {"former_ids": ["x"]}))
     assert record != VehicleRecord.parse(JsonReader(record.raw | {"revision": 2}))
-    assert parse_account(make_account()) == parse_account(make_account(allowance={"used": 5}))
+    assert parse_account(make_account()) == parse_account(make_account(title_changed_at="x"))

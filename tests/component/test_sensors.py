@@ -24,6 +24,12 @@ CHARGE_POWER = "sensor.blue_car_charge_power"
         ({"isCharging": False, "chargeRate": None}, "0"),
         ({"isCharging": None, "chargeRate": None}, "unknown"),
         ({"isCharging": None, "chargeRate": 11.2}, "11.2"),
+        *[
+            ({"isCharging": None, "chargeRate": None, "powerDeliveryState": state}, "0")
+            for state in ("UNPLUGGED", "PLUGGED_IN:INITIALIZING", "PLUGGED_IN:STOPPED", "PLUGGED_IN:DISCHARGING")
+        ],
+        ({"isCharging": None, "chargeRate": None, "powerDeliveryState": "UNKNOWN"}, "unknown"),
+        ({"isCharging": None, "chargeRate": None, "powerDeliveryState": "UNKNOWN", "isPluggedIn": False}, "0"),
     ],
 )
 async def test_charge_power_is_zero_when_the_car_is_known_not_to_charge(
@@ -78,6 +84,7 @@ async def test_missing_values_are_unknown_and_not_unavailable(
     assert known == {
         "binary_sensor.blue_car_reachable": "on",
         "sensor.blue_car_last_seen": "2026-11-20T18:04:11+00:00",
+        "sensor.blue_car_link_state": "ok",
     }
 
 
@@ -101,6 +108,8 @@ async def test_every_number_has_a_display_precision(
         "charge_time_remaining": 0,
         "charge_limit": 0,
         "battery_capacity": 1,
+        "battery_energy": 1,
+        "charge_energy_total": 1,
         "odometer": 0,
     }
 

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from relay.kit.embedded_postgres import EmbeddedPostgres
 from tests.e2e.processes import BIN, TIMEOUT_SECONDS, create_environment, find_free_port, run_evconduit, wait_until
 from tests.e2e.simulated_enode import SimulatedEnode
 
@@ -66,7 +67,9 @@ class Relay:
             self.environment["WEBHOOK_URL"] = f"http://127.0.0.1:{self.port}/api/webhook/enode"
         if template is None:
             run_evconduit(self.environment, "init")
-            self.user, self.key = create_user(self.environment)
+            # With a lease, the server isn't started and stopped for each command.
+            with EmbeddedPostgres(Path(self.environment["EVCONDUIT_DATA"]) / "postgres").lease():
+                self.user, self.key = create_user(self.environment)
         else:
             self.environment["DATABASE_URL"] = template.copy()
             self.user, self.key = template.user, template.key

@@ -218,6 +218,7 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=(
             "tests/component/test_json_reader.py",
             "tests/component/test_message_members.py",
+            "tests/component/test_model_rules.py",
             "tests/component/test_models.py",
             "tests/component/test_relay_url.py",
             "tests/component/test_webhook_signature.py",
@@ -250,6 +251,10 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=("tests/component/test_availability.py", "tests/component/test_poll_intervals.py"),
     ),
     ModuleRow(
+        modules=("custom_components/evconduit/forecast.py", "custom_components/evconduit/statistics_rows.py"),
+        tests=("tests/component/test_forecast.py", "tests/component/test_statistics_rows.py"),
+    ),
+    ModuleRow(
         modules=("custom_components/evconduit/polling.py",),
         tests=(
             "tests/component/test_disabled_polling.py",
@@ -260,6 +265,55 @@ MODULES: tuple[ModuleRow, ...] = (
     ModuleRow(
         modules=("custom_components/evconduit/webhook_handler.py",),
         tests=("tests/component/test_clock.py", "tests/component/test_webhook.py"),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/classic_entities.py", "custom_components/evconduit/classic_vehicles.py"),
+        tests=("tests/component/test_classic_entities.py", "tests/component/test_classic_vehicles.py"),
+    ),
+    ModuleRow(
+        modules=(
+            "custom_components/evconduit/command_events.py",
+            "custom_components/evconduit/logbook.py",
+            "custom_components/evconduit/transitions.py",
+        ),
+        tests=("tests/component/test_events.py",),
+    ),
+    ModuleRow(
+        modules=(
+            "custom_components/evconduit/action_targets.py",
+            "custom_components/evconduit/client/control.py",
+            "custom_components/evconduit/session_rows.py",
+        ),
+        tests=("tests/component/test_actions.py",),
+    ),
+    ModuleRow(
+        modules=(
+            "custom_components/evconduit/calendar.py",
+            "custom_components/evconduit/client/smart_charging.py",
+            "custom_components/evconduit/smart_charging.py",
+        ),
+        tests=(
+            "tests/component/test_calendar.py",
+            "tests/component/test_message_members.py",
+            "tests/component/test_smart_charging.py",
+        ),
+    ),
+    ModuleRow(
+        modules=(
+            "relay/usecases/events/poll_smart_charging.py",
+            "relay/usecases/smart_charging/charging_location.py",
+            "relay/usecases/smart_charging/smart_charging_routes.py",
+            "relay/vehicles/smart_charging.py",
+        ),
+        tests=(
+            "tests/relay/usecases/events/test_apply_corrections.py",
+            "tests/relay/usecases/events/test_poll_enode.py",
+            "tests/relay/usecases/smart_charging",
+        ),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/abrp.py", "custom_components/evconduit/abrp_flow.py"),
+        tests=("tests/component/test_abrp.py",),
     ),
     ModuleRow(
         modules=("custom_components/evconduit/record_order.py",),

@@ -36,6 +36,7 @@ class Leg:
 
 # Consumption with a trailer, as a multiple of that without.
 CAR_TRAILER, TRUCK_TRAILER = 2.2, 1.4
+MAX_ENGINE_PERCENT = 90.0  # a hybrid's engine keeps room for regeneration
 MAX_PLUG_INS_AT_HOME = 2
 MAX_PLUG_INS_AWAY = 1
 
@@ -43,7 +44,8 @@ MAX_PLUG_INS_AWAY = 1
 def plan_next(random: Random, profile: CarProfile, state: CarState, plug_ins: int) -> list[Leg]:
     """The legs that a car that is parked and unplugged could do next. `plug_ins` counts those since it last moved.
 
-    A car that is plugged in again and again where it stands can't be told from one that reports UNPLUGGED when full.
+    A car that is plugged in again and again where it stands can't be told from one that reports UNPLUGGED when full:
+    see decision 35.
     """
     percent = battery_percent(profile.spec, state)
     is_home = state.loop_km == 0
@@ -95,6 +97,10 @@ def _drive(random: Random, profile: CarProfile, state: CarState, *, home: bool) 
     destination = spec.loop_km if home else random.uniform(0.1, 0.9) * spec.loop_km
     if name == "descend":
         destination = min(destination, state.loop_km + random.uniform(3, 12))
+    if name == "drive on the engine":
+        room_kwh = (MAX_ENGINE_PERCENT - battery_percent(spec, state)) / 100 * spec.battery_kwh
+        driven = destination - state.loop_km
+        consumption = max(consumption, -max(0.0, room_kwh) / driven) if driven > 0 else 0.0
     yield Leg(
         name=name,
         change=lambda _, state: start_drive(state, destination, kwh_per_km=consumption),

@@ -9,7 +9,7 @@ from demo.enode.physics import Power, advance_car
 from demo.enode.problems import Json
 from demo.enode.vehicle_view import build_discovered_vehicle, build_observed_vehicle
 from demo.enode.world import Vehicle
-from tests.oracle.activities import HOUR, Leg, plan_next
+from tests.oracle.activities import HOUR, MAX_PLUG_INS_AT_HOME, Leg, plan_next
 from tests.oracle.car_profiles import CarProfile, create_profile
 
 START = datetime(2026, 5, 4, 6, 0, tzinfo=UTC)
@@ -115,6 +115,7 @@ class _Simulation:
         self._next_poll = 0.0
         self._plug = 0
         self._plug_at_move = 0
+        self._is_full = self._has_returned = False
         self._flow: Flow | None = None
         self._silence: tuple[float, float] = (-1.0, -1.0)
 
@@ -125,13 +126,18 @@ class _Simulation:
         self._poll("usual")
         legs = 0
         while (self.now < duration or self.now < self._silence[1]) and legs < MAX_LEGS:
-            for leg in plan_next(self._random, self.day.profile, self._car.state, self._plug - self._plug_at_move):
+            for leg in plan_next(self._random, self.day.profile, self._car.state, self._count_plug_ins()):
                 self._run_leg(leg)
                 legs += 1
         # A car at rest at last, so that what happened before is reported.
         self._run_leg(Leg(name="end", change=lambda _, state: replace(state, drain_kw=0.0), seconds=HOUR))
         self._poll("usual")
         self.day.end = self.now
+
+    def _count_plug_ins(self) -> int:
+        """Plug-ins since the car last moved. A full car is plugged in again where it stands once a day at most."""
+        plug_ins = self._plug - self._plug_at_move
+        return MAX_PLUG_INS_AT_HOME if plug_ins and self._is_full and self._has_returned else plug_ins
 
     def _run_leg(self, leg: Leg) -> None:
         self.day.legs.append((self.now, leg.name))
@@ -159,15 +165,17 @@ class _Simulation:
 
     def _count_plug(self, before: Power) -> None:
         if self._car.state.power.is_plugged_in and not before.is_plugged_in:
+            self._has_returned |= self._is_full
             self._plug += 1
         if self._car.state.driving:
-            self._plug_at_move = self._plug
+            self._plug_at_move, self._is_full = self._plug, False
         if self._flow is not None and self._car.state.power is not before:
             self._flow = None
 
     def _tick(self, seconds: float) -> None:
         before = self._car.state
         after = advance_car(self._spec, before, seconds)
+        self._is_full |= after.power is Power.COMPLETE
         self._set_state(after)
         self.now += seconds
         gained = after.energy_kwh - before.energy_kwh

@@ -20,8 +20,19 @@ def check_energy(case: Case, outcome: Outcome) -> Iterator[Failure]:
         is_power_true=not case.fault.power,
         steps_for_fault=0 if case.is_honest else 1,
     )
+    for charge in charges:
+        charge.window = _widen_window(case, charge.window)
     yield from check_sessions(case, [charge for charge in charges if not charge.is_discharge], outcome)
     yield from check_counters(case, charges, outcome)
+
+
+def _widen_window(case: Case, window: tuple[float, float]) -> tuple[float, float]:
+    """`window` from and to a report without the fault: a faulty one doesn't show when a charge began or ended."""
+    times = {case.day.polls[arrival.poll].at: case.is_faulty(arrival) for arrival in case.arrivals}
+    start, end = window
+    before = [at for at, is_faulty in times.items() if at <= start and not is_faulty]
+    after = [at for at, is_faulty in times.items() if at >= end and not is_faulty]
+    return (max(before), min(after)) if before and after else window
 
 
 def check_sessions(case: Case, charges: Sequence[Charge], outcome: Outcome) -> Iterator[Failure]:

@@ -7,6 +7,9 @@ kWh of the reported capacity:
                          + min(what polling hides of the power's changes, step + error of the capacity)
                          + step for each gap that only the level measures (over 30 minutes, or power never told)
 * Power not told, wrong: step + what the battery gained or lost between the polls otherwise (driving, standby)
+                         + what the battery lost otherwise in pauses
+                         + what a nominal capacity differs by from the true one, if some of the power is true
+* Only the level tells:  what was charged and discharged again between two reports
 * A fault of the day:    one more step
 
 `Error of the capacity`: where polling hides more than a step, the level measures better, by the capacity that the
@@ -93,6 +96,22 @@ class Gap:
     @property
     def is_charging_throughout(self) -> bool:
         return bool(self.before["isCharging"] and self.after["isCharging"])
+
+    @property
+    def spread_kwh(self) -> float:
+        """By how much a power that was true at some moment, or reported at the start, can miss the energy."""
+        told = self.before["chargeRate"] if self.before["isCharging"] else None
+        powers = [self.truth.max_kw, min(self.truth.min_kw, self.truth.max_kw), *([] if told is None else [told])]
+        return (max(powers) - min(powers)) * self.truth.hours
+
+    @property
+    def shows_plug(self) -> bool:
+        return bool(self.before["isPluggedIn"] or self.after["isPluggedIn"])
+
+    @property
+    def opposite_kwh(self) -> float:
+        """Energy that was charged and discharged again, or the other way round: the level shows neither."""
+        return min(self.truth.charged_kwh, self.truth.discharged_kwh)
 
     @property
     def rise(self) -> float:
@@ -202,8 +221,11 @@ def _set_tolerance(day: Day, charge: Charge, gaps: list[Gap], *, is_power_true: 
         )
     else:
         charge.expected_kwh = charge.kwh * scale
-        drift = sum(abs(gap.truth.other_kwh) for gap in gaps) * scale
+        drift = sum(abs(gap.truth.other_kwh) + gap.opposite_kwh for gap in gaps) * scale
         charge.allowed_kwh = step + drift + _sum_hidden(day, gaps) * scale
+        if tells_power:  # a power that is wrong for once measures the rest
+            half_kwh = charge.kwh * (scale - 1) / 2
+            charge.expected_kwh, charge.allowed_kwh = charge.kwh + half_kwh, charge.allowed_kwh + abs(half_kwh)
         if charge.expected_kwh - drift < capacity * (RISE_PLUGGED_IN + day.profile.step) / 100:
             charge.must_be_found = False  # too small for a proof by level
     if not charge.must_be_found:
@@ -215,22 +237,22 @@ def _set_power_tolerance(charge: Charge, gaps: list[Gap], step: float | None, sc
     hours = sum(flow.end - flow.start for flow in charge.flows) / HOUR
     by_power = [gap for gap in gaps if gap.told_power and gap.seconds <= MAX_POWER_GAP]
     by_level = [gap for gap in gaps if gap not in by_power and gap.truth.charged_kwh > 0]
-    hidden = sum(gap.truth.spread_kwh for gap in by_power)
+    hidden = sum(gap.spread_kwh for gap in by_power)
     allowed = MAX_ERROR * charge.kwh + POWER_ROUNDING_KW * hours
     if step is not None:
-        measured_by_level = sum(gap.truth.charged_kwh for gap in by_power if gap.truth.spread_kwh > step)
-        hidden_at_ends = sum(gap.truth.spread_kwh for gap in by_power if not gap.is_charging_throughout)
+        measured_by_level = sum(gap.truth.charged_kwh for gap in by_power if gap.spread_kwh > step)
+        hidden_at_ends = sum(gap.spread_kwh for gap in by_power if not gap.is_charging_throughout)
         at_ends = min(hidden_at_ends, NOMINAL_EXCESS * charge.kwh)
         hidden = min(hidden, step + measured_by_level * abs(scale - 1) + at_ends)
-    allowed += hidden
+    allowed += hidden + sum(_get_unseen_loss(charge, gap) for gap in gaps)
     for gap in by_level:
         charged = gap.truth.charged_kwh
         if step is None:
-            allowed += max(charged, gap.truth.spread_kwh)
+            allowed += max(charged, gap.spread_kwh)
         elif gap.seconds > MAX_SILENCE:
             allowed += charged
         else:
-            allowed += step + abs(gap.truth.other_kwh) * scale + charged * abs(scale - 1)
+            allowed += step + (abs(gap.truth.other_kwh) + gap.opposite_kwh) * scale + charged * abs(scale - 1)
     charge.allowed_kwh = allowed
 
 
@@ -244,7 +266,7 @@ def _is_provable(day: Day, gap: Gap) -> bool:
         return False
     plugged_before, plugged_after = gap.before["isPluggedIn"], gap.after["isPluggedIn"]
     if plugged_before:
-        return gap.rise >= RISE_PLUGGED_IN + day.profile.step
+        return gap.rise >= _get_rise_from_plug(day, gap) + day.profile.step
     told = day.profile.told_capacity
     if told is not None and not plugged_after and gap.rise >= MIN_SWAP_RISE:
         is_fast = told * gap.rise / 100 > MAX_UNPLUGGED_KW * gap.seconds / HOUR
@@ -254,3 +276,18 @@ def _is_provable(day: Day, gap: Gap) -> bool:
         is_large = not day.profile.is_hybrid
         return is_large and not plugged_after and gap.rise >= RISE_MOVING + day.profile.step
     return bool(plugged_after) and gap.rise >= RISE_UNPLUGGED + day.profile.step
+
+
+def _get_rise_from_plug(day: Day, gap: Gap) -> float:
+    """The rise that proves a charge of a car that was plugged in before: more if it may be that of a descent."""
+    if not gap.truth.was_moved:
+        return RISE_PLUGGED_IN
+    if day.profile.is_hybrid:
+        return RISE_MOVING
+    return RISE_PLUGGED_IN if gap.after["isPluggedIn"] else RISE_UNPLUGGED
+
+
+def _get_unseen_loss(charge: Charge, gap: Gap) -> float:
+    """What the battery lost otherwise within a charge: the level rises by less than power charges."""
+    is_within = charge.start <= gap.truth.start and gap.truth.end <= charge.end
+    return max(0.0, -gap.truth.other_kwh) if is_within else 0.0

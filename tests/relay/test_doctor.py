@@ -57,6 +57,17 @@ async def test_project_with_which_nobody_can_sign_in_fails_with_the_remedy(setti
     assert not any(secret in check.message for secret in (SECRET, ANON, "sb_secret_other"))
 
 
+async def test_address_of_something_else_is_not_blamed_on_the_keys(settings, supabase):
+    check = await run_sign_in_check(settings, supabase_url=f"{supabase.url}/elsewhere")
+    assert (check.is_ok, "SUPABASE_URL" in check.message, "_KEY" in check.message) == (False, True, False)
+
+
+async def test_outage_is_reported_once(settings, supabase):
+    supabase.is_down = True
+    check = await run_sign_in_check(settings)
+    assert check.message.count("check SUPABASE_URL") == 1
+
+
 async def test_all_problems_are_named_at_once(settings, supabase):
     supabase.published_keys = []
     check = await run_sign_in_check(settings, supabase_anon_key="x", supabase_service_role_key="y")

@@ -39,6 +39,8 @@ new MutationObserver(improveAccessibility).observe(reference, { childList: true,
 
 darkScheme.addEventListener("change", applyScheme);
 applyScheme();
+// api-reference.css shows it beside the button Authorize.
+reference.style.setProperty("--authorize-hint", JSON.stringify(reference.dataset.authorize));
 
 window.SwaggerUIBundle({
   domNode: reference,

@@ -3,8 +3,17 @@
 from .certificate import TlsCheck, fetch_fingerprint, format_fingerprint, get_tls_check
 from .client import RelayClient
 from .clock import RelayClock
+from .control import (
+    cancel_command,
+    iter_sessions,
+    set_max_current,
+    set_odometer,
+    set_override,
+    set_smart_charging,
+)
 from .cursor import is_at_or_before, split_cursor
 from .endpoint import Endpoint, EndpointState
+from .energy import ChargingSession, EnergyCounters, EnergyHour, EnergyHourPage, TotalCost
 from .errors import (
     AccountDisabledError,
     CertificateChangedError,
@@ -13,9 +22,11 @@ from .errors import (
     EndpointRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
+    HomeRequiredError,
     NotBrokenError,
     NotFoundError,
     NoTlsError,
+    NotSentError,
     PlanRequiredError,
     QuotaExhaustedError,
     RedirectedError,
@@ -33,10 +44,12 @@ from .link_page import LinkPage, LinkResult, LinkResultState
 from .location import HomeLocation
 from .models import (
     Account,
+    Allowance,
     Command,
     CommandKind,
     CommandReason,
     CommandState,
+    DataKind,
     LinkState,
     Snapshot,
     Transition,
@@ -45,9 +58,10 @@ from .models import (
 )
 from .oauth import CLIENT_ID, SCOPE, find_authorize_url, find_relay, get_token_url, revoke_token
 from .responses import RELAY_HEADER, parse_retry_after
+from .smart_charging import SmartChargingSettings, SmartChargingStatus
 from .stream import Message, ReceivedMessage, RelayStream, StreamClosed
 from .url import has_scheme, list_relay_urls, parse_relay_url
-from .vehicle import Capabilities, Capability, PowerDeliveryState, Vehicle
+from .vehicle import Capabilities, Capability, ChargeState, PowerDeliveryState, Vehicle
 from .webhook import SignatureError, TimestampError, WebhookDelivery, get_timestamp, verify_signature
 
 __all__ = [
@@ -56,21 +70,29 @@ __all__ = [
     "SCOPE",
     "Account",
     "AccountDisabledError",
+    "Allowance",
     "Capabilities",
     "Capability",
     "CertificateChangedError",
     "CertificateError",
+    "ChargeState",
+    "ChargingSession",
     "Command",
     "CommandKind",
     "CommandReason",
     "CommandRefusedError",
     "CommandState",
+    "DataKind",
     "Endpoint",
     "EndpointRefusedError",
     "EndpointState",
+    "EnergyCounters",
+    "EnergyHour",
+    "EnergyHourPage",
     "EnodeUnavailableError",
     "ForbiddenError",
     "HomeLocation",
+    "HomeRequiredError",
     "Intervention",
     "Json",
     "JsonObject",
@@ -84,6 +106,7 @@ __all__ = [
     "NoTlsError",
     "NotBrokenError",
     "NotFoundError",
+    "NotSentError",
     "PlanRequiredError",
     "PowerDeliveryState",
     "QuotaExhaustedError",
@@ -95,11 +118,14 @@ __all__ = [
     "RelayError",
     "RelayStream",
     "SignatureError",
+    "SmartChargingSettings",
+    "SmartChargingStatus",
     "Snapshot",
     "StreamClosed",
     "TimestampError",
     "TlsCheck",
     "TooManyRequestsError",
+    "TotalCost",
     "Transition",
     "TryAgainError",
     "UnauthorizedError",
@@ -109,6 +135,7 @@ __all__ = [
     "VehicleRecord",
     "VehicleRemoved",
     "WebhookDelivery",
+    "cancel_command",
     "fetch_fingerprint",
     "find_authorize_url",
     "find_relay",
@@ -118,10 +145,15 @@ __all__ = [
     "get_token_url",
     "has_scheme",
     "is_at_or_before",
+    "iter_sessions",
     "list_relay_urls",
     "parse_relay_url",
     "parse_retry_after",
     "revoke_token",
+    "set_max_current",
+    "set_odometer",
+    "set_override",
+    "set_smart_charging",
     "split_cursor",
     "verify_signature",
 ]

@@ -12,9 +12,11 @@
     ├── NotFoundError              the account has nothing with this id (any more): remove it
     ├── EndpointRefusedError       the relay won't POST to this address: register another one
     ├── NotBrokenError             the link works: nothing to repair
+    ├── HomeRequiredError          the account has no home location: set one
     ├── CommandRefusedError        the vehicle refused: show its reason
     └── TryAgainError              temporary: retry, not before `retry_after`
         ├── AccountDisabledError   the operator disabled the account: no credential works until it is enabled
+        ├── NotSentError           Enode hasn't accepted the command yet, so it can't be cancelled
         ├── TooManyRequestsError   the rate limit is reached
         ├── QuotaExhaustedError    this month's allowance is used up
         ├── EnodeUnavailableError  Enode doesn't answer the relay; a command may have reached it nevertheless
@@ -34,7 +36,12 @@ from .models import Command, CommandReason
 
 
 class RelayError(Exception):
-    """Base class; raised itself for a bug in the relay or in this client."""
+    """Base class; raised itself for a bug in the relay or in this client.
+
+    `is_invalid_request`: the relay doesn't accept a value. It's no bug if a user entered that.
+    """
+
+    is_invalid_request = False
 
 
 class UnauthorizedError(RelayError):
@@ -80,6 +87,10 @@ class NotBrokenError(RelayError):
     """The vehicle's link works: there is nothing to link again."""
 
 
+class HomeRequiredError(RelayError):
+    """Smart charging needs a home location, and the account has none."""
+
+
 class CommandRefusedError(RelayError):
     """The vehicle, its vendor or Enode refused the command; `reason` says why."""
 
@@ -98,6 +109,10 @@ class TryAgainError(RelayError):
 
 class AccountDisabledError(TryAgainError):
     """The relay's operator disabled the account. The credential itself is still valid."""
+
+
+class NotSentError(TryAgainError):
+    """Enode hasn't accepted the command yet, so that there is nothing to cancel."""
 
 
 class TooManyRequestsError(TryAgainError):

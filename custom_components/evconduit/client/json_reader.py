@@ -70,6 +70,11 @@ class JsonReader:
         value = self.values.get(key)
         return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
+    def get_objects(self, key: str) -> Iterator[JsonReader]:
+        """Return the objects of a list, without items of another type; none if there is no list."""
+        value = self.values.get(key)
+        return (JsonReader(item) for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
+
     def require_str(self, key: str) -> str:
         """Return a string that isn't empty. Raises MalformedError."""
         if (value := self.get_str(key)) is None:
@@ -79,6 +84,18 @@ class JsonReader:
     def require_int(self, key: str) -> int:
         """Return an integer. Raises MalformedError."""
         if (value := self.get_int(key)) is None:
+            raise MalformedError(key)
+        return value
+
+    def require_number(self, key: str) -> float:
+        """Return a finite number. Raises MalformedError."""
+        if (value := self.get_number(key)) is None:
+            raise MalformedError(key)
+        return value
+
+    def require_datetime(self, key: str) -> datetime:
+        """Return an RFC 3339 time in UTC. Raises MalformedError."""
+        if (value := self.get_datetime(key)) is None:
             raise MalformedError(key)
         return value
 

@@ -9,9 +9,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from .energy import ChargingSession, EnergyCounters
 from .intervention import Intervention
 from .json_reader import JsonObject, JsonReader
-from .vehicle import Vehicle
+from .smart_charging import SmartChargingStatus
+from .vehicle import PowerDeliveryState, Vehicle
 
 
 class LinkState(StrEnum):
@@ -22,11 +24,22 @@ class LinkState(StrEnum):
     OVER_LIMIT = "over_limit"
 
 
+class DataKind(StrEnum):
+    """Data that a record has only for some vehicles, whatever they are capable of."""
+
+    ENERGY = "energy"
+    HOME_ENERGY = "home_energy"
+    DISCHARGED_ENERGY = "discharged_energy"
+    SESSION = "session"
+    COST = "cost"
+
+
 class CommandKind(StrEnum):
-    """Kind of charging command."""
+    """Kind of command."""
 
     START = "START"
     STOP = "STOP"
+    MAX_CURRENT = "MAX_CURRENT"
 
 
 class CommandState(StrEnum):
@@ -59,10 +72,14 @@ class CommandReason:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """A charging command. `state` is None for a value added in a later version, which counts as settled."""
+    """A command. `state` is None for a value added in a later version, which counts as settled.
+
+    `amps` is the limit that a MAX_CURRENT sets.
+    """
 
     id: str
     kind: CommandKind | None
+    amps: float | None = None
     state: CommandState | None
     reason: CommandReason
     requested_at: datetime | None
@@ -73,6 +90,7 @@ class Command:
         return cls(
             id=reader.require_str("id"),
             kind=reader.get_enum("kind", CommandKind),
+            amps=reader.get_number("amps"),
             state=reader.get_enum("state", CommandState),
             reason=CommandReason.parse(reader.get_object("reason")),
             requested_at=reader.get_datetime("requested_at"),
@@ -93,29 +111,101 @@ class Command:
 class VehicleRecord:
     """A vehicle's state in the relay. `id` is the relay's and never changes; a higher `revision` is newer.
 
+    `corrections` names what the relay corrected. `energy` is None if the vehicle has never reported about charging.
+    `current_session` is under way, `last_session` has ended.
     `raw` is the record as received, for storage. It contains VIN and position, and is ignored in comparisons.
     """
 
     id: str
     revision: int
     link_state: LinkState | None
+    link_since: datetime | None
     vehicle: Vehicle
+    corrections: tuple[str, ...]
     command: Command | None
+    smart_charging: SmartChargingStatus
     interventions: tuple[Intervention, ...]
+    energy: EnergyCounters | None
+    current_session: ChargingSession | None
+    last_session: ChargingSession | None
     raw: JsonObject = field(compare=False, repr=False)
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
         """Parse the object. Raises MalformedError."""
-        command = reader.get_object("command")
+        command, energy = reader.get_object("command"), reader.get_object("energy")
+        sessions = reader.get_object("charging_sessions")
         return cls(
             id=reader.require_str("id"),
             revision=reader.require_int("revision"),
             link_state=reader.get_object("link").get_enum("state", LinkState),
+            link_since=reader.get_object("link").get_datetime("since"),
             vehicle=Vehicle.parse(reader.get_object("vehicle")),
+            corrections=reader.get_str_list("corrections"),
             command=Command.parse(command) if command.values else None,
+            smart_charging=SmartChargingStatus.parse(reader.get_object("smart_charging")),
             interventions=Intervention.parse_all(reader.values.get("interventions")),
+            energy=EnergyCounters.parse(energy) if energy.values else None,
+            current_session=ChargingSession.parse(sessions.get_object("current")),
+            last_session=ChargingSession.parse(sessions.get_object("last")),
             raw=reader.values,
+        )
+
+    @property
+    def session(self) -> ChargingSession | None:
+        """The charging session that is under way, or else the last one."""
+        return self.current_session or self.last_session
+
+    @property
+    def currency(self) -> str | None:
+        """The currency of costs, None until there is one."""
+        if self.energy is not None and self.energy.cost is not None:
+            return self.energy.cost.currency
+        return self.session.currency if self.session else None
+
+    @property
+    def data_kinds(self) -> frozenset[DataKind]:
+        """What the relay has about this vehicle. A vehicle that has discharged once can do it."""
+        energy = self.energy
+        is_discharging = self.vehicle.charge_state.power_delivery_state is PowerDeliveryState.DISCHARGING
+        has_data = {
+            DataKind.ENERGY: energy is not None and energy.lifetime_kwh is not None,
+            DataKind.HOME_ENERGY: energy is not None and energy.home_kwh is not None,
+            DataKind.DISCHARGED_ENERGY: energy is not None and (bool(energy.discharged_kwh) or is_discharging),
+            DataKind.SESSION: self.session is not None,
+            DataKind.COST: self.currency is not None,
+        }
+        return frozenset(kind for kind, is_known in has_data.items() if is_known)
+
+    @property
+    def current_ids(self) -> frozenset[str]:
+        """The relay's id, and the one that Enode has for the vehicle now."""
+        enode_id = JsonReader(self.raw).get_object("vehicle").get_str("id")
+        return frozenset(filter(None, (self.id, enode_id)))
+
+    @property
+    def all_ids(self) -> frozenset[str]:
+        """Also the ids that Enode had for the vehicle before it was linked again."""
+        return self.current_ids.union(JsonReader(self.raw).get_str_list("former_ids"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allowance:
+    """The calls of the account's month. A `limit` of None is unlimited; `call_tokens` pay when it is used up."""
+
+    limit: int | None
+    used: int | None
+    resets_at: datetime | None
+    call_tokens: int | None
+
+    @classmethod
+    def parse(cls, reader: JsonReader) -> Self:
+        """Parse the member `allowance`."""
+        return cls(
+            limit=reader.get_int("limit"),
+            used=reader.get_int("used"),
+            resets_at=reader.get_datetime("resets_at"),
+            call_tokens=reader.get_int("call_tokens"),
         )
 
 
@@ -132,6 +222,7 @@ class Account:
     title: str | None
     plan: str | None
     push: bool
+    allowance: Allowance
     next_poll_at: datetime | None
     relay_version: str | None
     features: frozenset[str]
@@ -147,6 +238,7 @@ class Account:
             title=reader.get_str("title"),
             plan=reader.get_str("plan"),
             push=reader.get_bool("push") is True,
+            allowance=Allowance.parse(reader.get_object("allowance")),
             next_poll_at=reader.get_datetime("next_poll_at"),
             relay_version=reader.get_object("relay").get_str("version"),
             features=frozenset(reader.get_object("relay").get_str_list("features")),
@@ -161,13 +253,16 @@ class Snapshot:
     """The account and all its vehicles. A vehicle that is not in it has been removed.
 
     `gap`: the relay no longer has all messages since the cursor that was resumed from. `epoch`: revisions can be
-    compared only within one; None for a relay that doesn't send it.
+    compared only within one; None for a relay that doesn't send it. The response to a poll also has the `transitions`
+    after the cursor that was sent, and the `cursor` after them; None for a relay that doesn't send them.
     """
 
     account: Account
     vehicles: tuple[VehicleRecord, ...]
     gap: bool = False
     epoch: str | None = None
+    cursor: str | None = None
+    transitions: tuple[Transition, ...] = ()
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
@@ -177,6 +272,8 @@ class Snapshot:
             vehicles=tuple(map(VehicleRecord.parse, reader.require_object_list("vehicles"))),
             gap=reader.get_bool("gap") is True,
             epoch=reader.get_str("epoch"),
+            cursor=reader.get_str("cursor"),
+            transitions=tuple(map(Transition.parse, reader.get_objects("transitions"))),
         )
 
 
@@ -194,21 +291,32 @@ class VehicleRemoved:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transition:
-    """A change of a vehicle. `type` is an open set. `replayed`: it happened while the stream was not connected."""
+    """A change of a vehicle. `type` is an open set. `replayed`: it happened while the stream was not connected.
+
+    `recorded_at`: when the relay stored it; None for a relay that doesn't send it. `command`: the command that has
+    settled. `cursor`: its position in the feed, in the response to a poll.
+    """
 
     vehicle_id: str
     type: str
     occurred_at: datetime | None
     replayed: bool
+    recorded_at: datetime | None = None
+    command: Command | None = None
+    cursor: str | None = None
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
         """Parse the object. Raises MalformedError."""
+        command = reader.get_object("command")
         return cls(
             vehicle_id=reader.require_str("vehicle_id"),
             type=reader.require_str("type"),
             occurred_at=reader.get_datetime("occurred_at"),
             replayed=reader.get_bool("replayed") is True,
+            recorded_at=reader.get_datetime("recorded_at"),
+            command=Command.parse(command) if command.values else None,
+            cursor=reader.get_str("id"),
         )
 
 

@@ -24,9 +24,11 @@ from .errors import (
     EndpointRefusedError,
     EnodeUnavailableError,
     ForbiddenError,
+    HomeRequiredError,
     NotBrokenError,
     NotFoundError,
     NoTlsError,
+    NotSentError,
     PlanRequiredError,
     QuotaExhaustedError,
     RelayConnectionError,
@@ -122,6 +124,7 @@ async def _read_problem(response: ClientResponse) -> JsonReader:
 # For problems whose type is not in ERROR_FACTORIES_BY_TYPE.
 ERRORS_BY_STATUS: dict[int, type[RelayError]] = {
     HTTPStatus.UNAUTHORIZED: UnauthorizedError,
+    HTTPStatus.PAYMENT_REQUIRED: PlanRequiredError,
     HTTPStatus.FORBIDDEN: ForbiddenError,
     HTTPStatus.NOT_FOUND: NotFoundError,
 }
@@ -139,6 +142,8 @@ ERROR_FACTORIES_BY_TYPE: dict[str, Callable[[JsonReader, timedelta | None], Rela
     "command-refused": lambda problem, _: CommandRefusedError(_parse_reason(problem)),
     "endpoint-refused": lambda _, __: EndpointRefusedError("the relay does not POST to such an address"),
     "vehicle-limit": lambda _, __: VehicleLimitError("the plan has no room for another vehicle"),
+    "not-sent": lambda _, wait: NotSentError("the command is not sent yet", retry_after=wait),
+    "home-required": lambda _, __: HomeRequiredError("the account has no home location"),
     "not-broken": lambda _, __: NotBrokenError("the link is not broken"),
     "enode-unavailable": lambda problem, wait: EnodeUnavailableError(
         "Enode does not answer", retry_after=wait, command=_parse_command(problem)
@@ -153,7 +158,9 @@ def _create_error(status: int, problem: JsonReader, wait: timedelta | None) -> R
     message = f"status {status} {slug}".rstrip()
     if error := TRANSIENT_ERRORS_BY_STATUS.get(status):
         return error(message, retry_after=wait)
-    return ERRORS_BY_STATUS.get(status, RelayError)(message)
+    created = ERRORS_BY_STATUS.get(status, RelayError)(message)
+    created.is_invalid_request = slug == "invalid-request"
+    return created
 
 
 def _parse_reason(problem: JsonReader) -> CommandReason:

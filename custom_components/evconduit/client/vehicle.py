@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Self
 
 from .json_reader import JsonReader
+from .smart_charging import SmartChargingSettings
 
 
 class PowerDeliveryState(StrEnum):
@@ -23,23 +24,30 @@ class PowerDeliveryState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VehicleInformation:
-    """Brand, model and name. The VIN is deliberately not read: see device_registry.py."""
+    """Brand, model, model year and name. The VIN is deliberately not read: see device_registry.py."""
 
     brand: str | None
     model: str | None
+    year: int | None
     display_name: str | None
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
         """Parse the member `information`."""
         return cls(
-            brand=reader.get_str("brand"), model=reader.get_str("model"), display_name=reader.get_str("displayName")
+            brand=reader.get_str("brand"),
+            model=reader.get_str("model"),
+            year=reader.get_int("year"),
+            display_name=reader.get_str("displayName"),
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChargeState:
-    """Battery and charging. Levels in %, range in km, capacity in kWh, rate in kW, time remaining in minutes."""
+    """Battery and charging. Levels in %, range in km, capacity in kWh, rate in kW, time remaining in minutes.
+
+    `updated_at` is when the vehicle reported them, as for the other groups.
+    """
 
     battery_level: float | None
     range: float | None
@@ -50,7 +58,9 @@ class ChargeState:
     charge_limit: float | None
     charge_rate: float | None
     charge_time_remaining: float | None
+    max_current: float | None
     power_delivery_state: PowerDeliveryState | None
+    updated_at: datetime | None
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
@@ -65,7 +75,9 @@ class ChargeState:
             charge_limit=reader.get_number("chargeLimit"),
             charge_rate=reader.get_number("chargeRate"),
             charge_time_remaining=reader.get_number("chargeTimeRemaining"),
+            max_current=reader.get_number("maxCurrent"),
             power_delivery_state=reader.get_enum("powerDeliveryState", PowerDeliveryState),
+            updated_at=reader.get_datetime("lastUpdated"),
         )
 
 
@@ -75,11 +87,16 @@ class Location:
 
     latitude: float | None
     longitude: float | None
+    updated_at: datetime | None
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
         """Parse the member `location`."""
-        return cls(latitude=reader.get_number("latitude"), longitude=reader.get_number("longitude"))
+        return cls(
+            latitude=reader.get_number("latitude"),
+            longitude=reader.get_number("longitude"),
+            updated_at=reader.get_datetime("lastUpdated"),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +128,8 @@ class Capabilities:
     odometer: Capability
     start_charging: Capability
     stop_charging: Capability
+    set_max_current: Capability
+    smart_charging: Capability
 
     @classmethod
     def parse(cls, reader: JsonReader) -> Self:
@@ -121,6 +140,15 @@ class Capabilities:
             odometer=Capability.parse(reader.get_object("odometer")),
             start_charging=Capability.parse(reader.get_object("startCharging")),
             stop_charging=Capability.parse(reader.get_object("stopCharging")),
+            set_max_current=Capability.parse(reader.get_object("setMaxCurrent")),
+            smart_charging=Capability.parse(reader.get_object("smartCharging")),
+        )
+
+    @property
+    def has_commands(self) -> bool:
+        """Whether there is any command that the vehicle can carry out, or could after an intervention."""
+        return any(
+            capability.is_supported for capability in (self.start_charging, self.stop_charging, self.set_max_current)
         )
 
 
@@ -135,6 +163,8 @@ class Vehicle:
     charge_state: ChargeState
     location: Location
     odometer: float | None
+    odometer_updated_at: datetime | None
+    smart_charging: SmartChargingSettings
     capabilities: Capabilities
 
     @classmethod
@@ -148,5 +178,7 @@ class Vehicle:
             charge_state=ChargeState.parse(reader.get_object("chargeState")),
             location=Location.parse(reader.get_object("location")),
             odometer=reader.get_object("odometer").get_number("distance"),
+            odometer_updated_at=reader.get_object("odometer").get_datetime("lastUpdated"),
+            smart_charging=SmartChargingSettings.parse_policy(reader.get_object("smartChargingPolicy")),
             capabilities=Capabilities.parse(reader.get_object("capabilities")),
         )

@@ -21,19 +21,14 @@ async def answer_empty_page(request: Request) -> Response:
     return JSONResponse(build_empty_page(parse_page_request(request)))
 
 
-async def answer_empty_array(_request: Request) -> Response:
-    """Return an empty array."""
-    return JSONResponse([])
-
-
 async def answer_not_found(_request: Request) -> Response:
     """Raise a 404."""
-    raise not_found("Not Found", "Only vehicles are simulated: there is no such asset, schedule or tariff.")
+    raise not_found("Not Found", "Only vehicles are simulated: there is no such asset or schedule.")
 
 
 async def answer_not_simulated(_request: Request) -> Response:
     """Raise a 501."""
-    raise ProblemError(NOT_SIMULATED, "Not simulated", "Schedules, tariffs and statistics are not simulated.")
+    raise ProblemError(NOT_SIMULATED, "Not simulated", "Schedules and statistics are not simulated.")
 
 
 ROUTES = [
@@ -50,9 +45,5 @@ ROUTES = [
     Route("/users/{user_id}/schedules", answer_empty_page, methods=["GET"]),
     Route("/users/{user_id}/schedules", answer_not_simulated, methods=["POST"]),
     Route("/schedules/{rest:path}", answer_not_found, methods=METHODS),
-    Route("/tariffs/{tariff_id}", answer_not_found, methods=["GET"]),
-    Route("/tariffs/{tariff_id}", answer_not_simulated, methods=["PUT"]),
-    Route("/locations/{location_id}/tariff", answer_empty_array, methods=["GET"]),
-    Route("/locations/{location_id}/tariff", answer_not_found, methods=["PUT"]),
     Route("/users/{user_id}/statistics/{rest:path}", answer_not_simulated, methods=["GET"]),
 ]

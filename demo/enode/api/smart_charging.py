@@ -37,8 +37,11 @@ async def delete_override(request: Request) -> Response:
 
 
 async def get_plan(request: Request) -> Response:
-    """Raise a 404: no plans are simulated."""
-    raise not_found("Not Found", f"Vehicle {get_requested_vehicle(request).id} has no such smart charging plan.")
+    """Return the plan with this id, or the latest. Only the latest is kept."""
+    vehicle = get_requested_vehicle(request)
+    if vehicle.plan is None or request.path_params["plan_id"] not in {"latest", vehicle.plan["id"]}:
+        raise not_found("Not Found", f"Vehicle {vehicle.id} has no such smart charging plan.")
+    return JSONResponse(vehicle.plan)
 
 
 ROUTES = [

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -52,7 +52,7 @@ class ApiCall:
     route: str
     ids: tuple[str, ...] = field(default=(), repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    body: Mapping[str, Any] | Sequence[Any] | None = field(default=None, repr=False)
     retry_mode: RetryMode = RetryMode.ALWAYS
     accepted_statuses: frozenset[int] = frozenset()
     """Statuses besides 2xx that are returned rather than raised."""

@@ -15,7 +15,9 @@ from relay.gateways.enode.health import Health
 from relay.gateways.enode.http_request import Clock
 from relay.gateways.enode.interventions import Interventions
 from relay.gateways.enode.links import Links
+from relay.gateways.enode.locations import Locations
 from relay.gateways.enode.retry import RetryingTransport, RetryPolicy
+from relay.gateways.enode.smart_charging import SmartCharging
 from relay.gateways.enode.users import Users
 from relay.gateways.enode.vehicles import Vehicles
 from relay.gateways.enode.webhooks import Webhooks
@@ -71,6 +73,8 @@ class EnodeClient:
         self.webhooks = Webhooks(api)
         self.health = Health(api)
         self.interventions = Interventions(api)
+        self.smart_charging = SmartCharging(api)
+        self.locations = Locations(api)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from relay.kit.client_network import get_request_network
 from relay.pages.cookies import NEXT_COOKIE, read_cookie, set_cookie
 from relay.pages.forms import PostedForm
 from relay.pages.rendering import redirect_to, render_page
-from relay.pages.sign_in.responses import get_browser_language, set_session_cookie
+from relay.pages.sign_in.responses import get_browser_language, store_session
 from relay.pages.sign_in.sign_in_page import MAX_NEXT_LENGTH
 from relay.pages.visitors import sanitize_next_path
 from relay.usecases.access.sign_in_owner import sign_in_by_link
@@ -42,7 +42,7 @@ async def submit_sign_in_link(token: str, request: Request, runtime: RuntimeDepe
     if session is None:
         return render_page(request, "sign_in_link.html", status=410, is_valid=False)
     response = redirect_to(request, _read_next_path(request, runtime))
-    set_session_cookie(request, response, runtime, session)
+    await store_session(request, response, runtime, session)
     set_cookie(request, response, runtime, NEXT_COOKIE, "", max_age=0)
     return response
 

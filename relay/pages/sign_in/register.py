@@ -76,7 +76,7 @@ async def submit_registration(request: Request, runtime: RuntimeDependency, form
         runtime.rate_limiter.check(("invitation", get_request_network(request)))
         invitation_id = await find_invitation_id(runtime, values.code)
         if invitation_id is None:
-            values.errors["code"] = "register.error.code"
+            values.errors["code"] = "register.error.code" if values.code.strip() else "register.error.code_missing"
     if values.errors:
         return _render_registration(request, sign_in, values)
     if attempt is not None:
@@ -84,7 +84,7 @@ async def submit_registration(request: Request, runtime: RuntimeDependency, form
         outcome = await register_user(
             runtime, attempt, invitation_id, language=language, client_address=get_client_address(request)
         )
-        return render_outcome(request, runtime, outcome)
+        return await render_outcome(request, runtime, outcome)
     sign_in_request = SignInRequest(
         client_address=get_client_address(request),
         next_path=values.next_path,

@@ -9,6 +9,8 @@ from starlette.background import BackgroundTask
 
 from relay.gateways.enode.languages import DEFAULT_LANGUAGE, match_language
 from relay.identity import sign_in_attempts, web_sessions
+from relay.identity.browser_names import get_browser_name
+from relay.identity.web_sessions import set_browser_name
 from relay.pages.cookies import SESSION_COOKIE, read_cookie, set_cookie
 from relay.pages.rendering import redirect_to, render_page
 from relay.pages.translations import parse_accept_language
@@ -85,7 +87,7 @@ async def start_email_sign_in(
     return response
 
 
-def render_outcome(request: Request, runtime: Runtime, outcome: SignInOutcome) -> Response:
+async def render_outcome(request: Request, runtime: Runtime, outcome: SignInOutcome) -> Response:
     """Response for a finished sign-in: on to the next page, to the registration form, or the reason it failed."""
     if outcome.status == "registration_required":
         response: Response = redirect_to(request, "/register")
@@ -95,7 +97,7 @@ def render_outcome(request: Request, runtime: Runtime, outcome: SignInOutcome) -
     if outcome.session is None:
         return render_sign_in_failure(request, outcome.status)
     response = redirect_to(request, outcome.next_path)
-    set_session_cookie(request, response, runtime, outcome.session)
+    await store_session(request, response, runtime, outcome.session)
     set_cookie(request, response, runtime, ATTEMPT_COOKIE, "", max_age=0)
     return response
 
@@ -107,8 +109,11 @@ def render_sign_in_failure(request: Request, sign_in_status: str) -> Response:
     )
 
 
-def set_session_cookie(request: Request, response: Response, runtime: Runtime, session: str) -> None:
-    """Store the token of the web session in the browser."""
+async def store_session(request: Request, response: Response, runtime: Runtime, session: str) -> None:
+    """Store the token of a new web session in the browser, and the browser's name in the list of sessions."""
+    browser = get_browser_name(request.headers.get("user-agent", ""))
+    async with runtime.pool.connection() as connection:
+        await set_browser_name(connection, session, browser)
     set_cookie(request, response, runtime, SESSION_COOKIE, session, max_age=int(web_sessions.LIFETIME.total_seconds()))
 
 

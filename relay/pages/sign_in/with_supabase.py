@@ -94,7 +94,7 @@ async def show_callback(  # noqa: PLR0913 - Supabase's query parameters
             language=get_browser_language(request),
             client_address=get_client_address(request),
         )
-        return render_outcome(request, runtime, outcome)
+        return await render_outcome(request, runtime, outcome)
     if token_hash is not None and kind in LINK_KINDS:
         attempt = await find_open_attempt(runtime, token)
         return render_page(
@@ -126,7 +126,7 @@ async def submit_callback(request: Request, runtime: RuntimeDependency, form: Po
         language=get_browser_language(request),
         client_address=get_client_address(request),
     )
-    return render_outcome(request, runtime, outcome)
+    return await render_outcome(request, runtime, outcome)
 
 
 async def _count_sign_in_try(runtime: Runtime, attempt_token: str | None) -> None:

@@ -13,6 +13,7 @@ from relay.identity.users import NewUser, create_user_from_supabase, find_user_b
 from relay.identity.web_sessions import create_web_session
 from relay.kit.database import Connection
 from relay.kit.problems import Problem
+from relay.kit.security_events import SecurityEvent, log_security_event
 from relay.usecases.access.begin_sign_in import compute_address_hash, compute_source_hash, find_open_attempt
 from relay.usecases.access.former_account import claim_former_account
 from relay.usecases.access.require_supabase_sign_in import require_supabase_sign_in
@@ -85,7 +86,10 @@ async def sign_in_verified_user(
         if is_former:
             await end_sign_in_attempt(connection, attempt)
             return SignInOutcome(status="account_on_hold")
-        return await sign_in_or_register(connection, require_supabase_sign_in(runtime), supabase_user, context)
+        outcome = await sign_in_or_register(connection, require_supabase_sign_in(runtime), supabase_user, context)
+    if outcome.user_id is not None:
+        log_security_event(SecurityEvent.SIGNED_IN, method="supabase", account=outcome.user_id)
+    return outcome
 
 
 async def sign_in_or_register(
@@ -114,7 +118,7 @@ async def sign_in_or_register(
         )
     session = await create_web_session(connection, user_id, "supabase")
     await end_sign_in_attempt(connection, attempt)
-    return SignInOutcome(status="signed_in", session=session, next_path=attempt.next_path)
+    return SignInOutcome(status="signed_in", session=session, user_id=user_id, next_path=attempt.next_path)
 
 
 def _build_new_user(sign_in: SupabaseSignIn, supabase_user: SupabaseUser, context: SignInContext) -> NewUser:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+from uuid import UUID
 
 type SignInStatus = Literal[
     "signed_in",
@@ -40,10 +41,11 @@ STATUS_BY_ERROR_CODE: Mapping[str, SignInStatus] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignInOutcome:
-    """Result of a sign-in. With a `session`, the browser stores that token and opens `next_path`."""
+    """Result of a sign-in. With a `session` of `user_id`, the browser stores that token and opens `next_path`."""
 
     status: SignInStatus
     session: str | None = None
+    user_id: UUID | None = None
     next_path: str = "/home"
     # Token of an attempt that was created for this browser because it had none.
     attempt: str | None = None

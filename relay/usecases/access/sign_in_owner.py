@@ -8,6 +8,7 @@ from relay.gateways.enode.languages import match_language
 from relay.identity.sign_in_links import get_or_create_owner, redeem_sign_in_link
 from relay.identity.web_sessions import SignedInUser, create_web_session
 from relay.kit.database import Connection, fetch_one
+from relay.kit.security_events import SecurityEvent, log_security_event
 from relay.usecases.calls.runtime import Runtime
 
 _FIND_OWNER: LiteralString = """
@@ -24,7 +25,11 @@ async def sign_in_by_link(runtime: Runtime, token: str, *, language: str) -> str
     """
     async with runtime.pool.connection() as connection, connection.transaction():
         user_id = await redeem_sign_in_link(connection, token, language=match_language(language))
-        return None if user_id is None else await create_web_session(connection, user_id, "link")
+        if user_id is None:
+            return None
+        session = await create_web_session(connection, user_id, "link")
+    log_security_event(SecurityEvent.SIGNED_IN, method="link", account=user_id)
+    return session
 
 
 async def get_signed_in_owner(connection: Connection) -> SignedInUser | None:

@@ -79,6 +79,7 @@ SECTIONS: tuple[ExportSection, ...] = (
     _make_vehicle_section("charging_samples", "charging_samples", order_by="vehicle_id, at"),
     _make_vehicle_section("energy", "vehicle_energy", order_by="vehicle_id"),
     _make_vehicle_section("charging_hours", "charging_hours", order_by="vehicle_id, hour"),
+    _make_vehicle_section("charging_costs", "charging_costs", order_by="vehicle_id, currency"),
     _make_user_section("homes", "home_places", order_by="user_id"),
     _make_user_section("electricity_rates", "electricity_rates", order_by="valid_from"),
     _make_user_section("commands", "commands", order_by="requested_at, id"),

@@ -1,42 +1,44 @@
 """Parse a request's Authorization header into a credential; authorize.py checks it against the database."""
 
-from typing import Annotated
+from typing import Annotated, override
 
-from fastapi import Depends, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Request, Security
+from fastapi.security import HTTPBearer
 
 from relay.identity.credentials import Credential, parse_bearer_credential, parse_bearer_jwt
 from relay.kit.problems import Problem
-from relay.usecases.calls.runtime import Runtime, RuntimeDependency
+from relay.usecases.calls.runtime import Runtime, get_process_runtime
 
-bearer_scheme = HTTPBearer(
+
+class BearerCredential(HTTPBearer):
+    """The credential of a request. Its base class documents it in the OpenAPI document and isn't called.
+
+    It takes the runtime from the request, because each further dependency costs CPU time on every request.
+    """
+
+    @override
+    async def __call__(self, request: Request) -> Credential | None:  # type: ignore[override] # as FastAPI allows
+        """Return the credential; None without one, and for a JWT that Supabase did not sign.
+
+        Raises Problem 503 when Supabase's keys are needed but cannot be fetched.
+        """
+        header = request.headers.get("authorization")
+        credential = parse_bearer_credential(header)
+        verify_supabase_token = get_process_runtime(request).verify_supabase_token
+        if credential is not None or verify_supabase_token is None:
+            return credential
+        token = parse_bearer_jwt(header)
+        supabase_id = None if token is None else await verify_supabase_token(token)
+        return None if supabase_id is None else Credential(kind="person", lookup=supabase_id)
+
+
+resolve_credential = BearerCredential(
     auto_error=False,
     scheme_name="Bearer",
     description="An API key, an access token of a Home Assistant, or (in the cloud) a Supabase JWT.",
 )
 
-
-# A coroutine although it rarely awaits: FastAPI runs a plain function in a thread, which would cost more than the rest
-# of a request.
-async def resolve_credential(
-    request: Request,
-    runtime: RuntimeDependency,
-    _documented: Annotated[HTTPAuthorizationCredentials | None, Security(bearer_scheme)],
-) -> Credential | None:
-    """Return the request's credential; None without one, and for a JWT that Supabase did not sign.
-
-    Raises Problem 503 when Supabase's keys are needed but cannot be fetched.
-    """
-    header = request.headers.get("authorization")
-    credential = parse_bearer_credential(header)
-    if credential is not None or runtime.verify_supabase_token is None:
-        return credential
-    token = parse_bearer_jwt(header)
-    supabase_id = None if token is None else await runtime.verify_supabase_token(token)
-    return None if supabase_id is None else Credential(kind="person", lookup=supabase_id)
-
-
-type CredentialDependency = Annotated[Credential | None, Depends(resolve_credential)]
+type CredentialDependency = Annotated[Credential | None, Security(resolve_credential)]
 
 
 async def require_recent_sign_in(runtime: Runtime, request: Request) -> None:

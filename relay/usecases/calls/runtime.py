@@ -101,12 +101,17 @@ class Runtime:
         return self.public_url.startswith("https://")
 
 
+def get_process_runtime(request: Request) -> Runtime:
+    """Return the runtime of the app that serves this request, the same for every request."""
+    return cast("Runtime", request.app.state.runtime)
+
+
 async def get_runtime(request: Request) -> Runtime:
     """Return the runtime of the app that serves this request.
 
     Without a public address, `public_url` is the address at which this client reaches the relay, where that is safe.
     """
-    runtime = cast("Runtime", request.app.state.runtime)
+    runtime = get_process_runtime(request)
     if runtime.has_public_url or is_ingress_scope(request.scope):
         return runtime
     origin = find_local_origin(request)

@@ -15,7 +15,7 @@ from relay.inbox.models import InboxEvent, StoreResult
 from relay.inbox.parser import MAX_EVENTS_PER_DELIVERY, parse_event
 from relay.inbox.service import Inbox
 from relay.kit.database import Pool, fetch_all
-from relay.vehicles.merge import is_unknown_while_unreachable
+from relay.vehicles.merge import find_unknown_members, is_unknown_while_unreachable
 from relay.vehicles.object_limits import limit_members
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ async def store_readings(
     events += [
         _build_deleted_event(vehicle, complete_at) for enode_id, vehicle in linked.items() if enode_id not in listed_ids
     ]
-    return await _store_events(inbox, events)
+    return await store_event_payloads(inbox, events)
 
 
 async def _list_linked_vehicles(pool: Pool, user_id: UUID | None) -> dict[str, LinkedEnodeVehicle]:
@@ -76,7 +76,8 @@ async def _list_existing_user_ids(pool: Pool, user_ids: Iterable[str]) -> set[st
     return {row[0] for row in rows}
 
 
-async def _store_events(inbox: Inbox, payloads: Collection[Mapping[str, Any]]) -> StoreResult:
+async def store_event_payloads(inbox: Inbox, payloads: Collection[Mapping[str, Any]]) -> StoreResult:
+    """Store events that Enode's webhook would have sent. The same event again changes nothing."""
     parsed = [parse_event(item) for item in payloads]
     events = [event for event in parsed if isinstance(event, InboxEvent)]
     for fault in {item for item in parsed if isinstance(item, str)}:
@@ -98,9 +99,19 @@ def has_changed(reading: VehicleReading, linked: LinkedEnodeVehicle | None) -> b
         return True
     return any(
         name not in linked.vehicle
-        or (linked.vehicle[name] != value and not is_unknown_while_unreachable(name, reading.vehicle))
+        or (linked.vehicle[name] != value and not _is_unchanged(name, linked.vehicle[name], reading.vehicle))
         for name, value in limit_members(dict(reading.vehicle)).items()
     )
+
+
+def _is_unchanged(name: str, stored: object, vehicle: VehicleObject) -> bool:
+    """Whether all that is known of a group while the vehicle can't be reached is stored."""
+    if is_unknown_while_unreachable(name, vehicle):
+        return True
+    unknown, group = find_unknown_members(name, vehicle), vehicle[name]
+    if not unknown or not isinstance(stored, dict):
+        return False
+    return all(stored.get(member, value) == value for member, value in group.items() if member not in unknown)
 
 
 def _build_updated_event(reading: VehicleReading) -> dict[str, Any]:

@@ -40,8 +40,8 @@ returning vehicle_id, settled_at
 """  # noqa: S608 - our own constant
 
 INSERT_SETTLED_TRANSITION: LiteralString = """
-insert into transitions (user_id, seq, vehicle_id, kind, occurred_at, source_event_id, live)
-values (%s, %s, %s, 'command_settled', %s, %s, %s)
+insert into transitions (user_id, seq, vehicle_id, kind, occurred_at, source_event_id, live, command_id)
+values (%s, %s, %s, 'command_settled', %s, %s, %s, %s)
 """
 
 
@@ -112,7 +112,9 @@ async def record_command_outcome(
         updated = await fetch_one(connection, UPDATE_STATE, _build_parameters(command_id, outcome), dict_row)
         if feed is None or updated is None:
             return False
-        progress = CommandProgress(user_id=feed["user_id"], vehicle_id=updated["vehicle_id"], live=live)
+        progress = CommandProgress(
+            user_id=feed["user_id"], vehicle_id=updated["vehicle_id"], live=live, command_id=command_id
+        )
         await publish_command_progress(
             connection, progress, settled_at=updated["settled_at"], source_event_id=source_event_id
         )
@@ -138,6 +140,8 @@ class CommandProgress:
     vehicle_id: UUID
     # Whether streams deliver the transition; one that is not live is kept as history only.
     live: bool = True
+    # The command that has settled; None while it is open.
+    command_id: UUID | None = None
 
 
 async def publish_command_progress(
@@ -154,5 +158,8 @@ async def publish_command_progress(
     if settled_at is not None:
         await connection.execute(
             INSERT_SETTLED_TRANSITION,
-            [progress.user_id, seq, progress.vehicle_id, settled_at, source_event_id, progress.live],
+            [
+                *(progress.user_id, seq, progress.vehicle_id, settled_at, source_event_id),
+                *(progress.live, progress.command_id),
+            ],
         )

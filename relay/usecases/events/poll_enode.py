@@ -13,7 +13,8 @@ import psycopg
 from relay.gateways.enode import EnodeError, VehicleReading
 from relay.inbox.service import Inbox
 from relay.kit.database import Pool
-from relay.usecases.calls.store_readings import store_readings
+from relay.usecases.calls.store_readings import store_event_payloads, store_readings
+from relay.usecases.events.poll_smart_charging import SmartChargingPoller, SmartChargingStatuses
 from relay.vehicles.transitions import parse_charge_flags
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,11 @@ class EnodeVehicleClient(Protocol):
         """Operations on vehicles."""
         ...
 
+    @property
+    def smart_charging(self) -> SmartChargingStatuses:
+        """Operations on smart charging."""
+        ...
+
 
 class EnodePoller:
     """Polls Enode while it runs. `wake` is called with the users that have new events in the inbox."""
@@ -64,6 +70,7 @@ class EnodePoller:
         self._inbox = Inbox(pool, account_id=account_id, secrets=(), wake=wake)
         self._intervals = intervals or PollIntervals()
         self._poll_requested = asyncio.Event()
+        self._smart_charging = SmartChargingPoller()
 
     def request_poll(self) -> None:
         """Poll early, for example because a vehicle was just linked or got a command."""
@@ -90,6 +97,8 @@ class EnodePoller:
         began_at = datetime.now(UTC)
         readings = [reading async for reading in self._enode.vehicles.list_all()]
         result = await store_readings(self._pool, self._inbox, readings, began_at=began_at)
+        statuses = await self._smart_charging.fetch_events(self._enode, readings)
+        await store_event_payloads(self._inbox, statuses)
         log.debug("enode polled vehicles=%d events_stored=%d", len(readings), result.stored)
         is_charging = any(parse_charge_flags(reading.vehicle).charging for reading in readings)
         return self._intervals.charging if is_charging else self._intervals.idle

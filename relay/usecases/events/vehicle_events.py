@@ -7,6 +7,7 @@ from relay.usecases.events.event_context import MAX_ID_LENGTH, EventContext, Mal
 from relay.vehicles import service
 from relay.vehicles.models import SmartCharging, VehicleReport
 from relay.vehicles.object_limits import limit_members
+from relay.vehicles.smart_charging import is_override_active, render_plan
 
 MAX_STATE_LENGTH = 100
 
@@ -50,7 +51,13 @@ async def handle_smart_charging_status_updated(context: EventContext) -> bool:
     as_of = min(parse_datetime(status, "updatedAt") or context.event.created_at, context.event.created_at)
     changed_at = parse_datetime(status, "stateChangedAt")
     since = None if changed_at is None else min(changed_at, context.event.created_at)
-    smart_charging = SmartCharging(state=state, since=since, as_of=as_of)
+    smart_charging = SmartCharging(
+        state=state,
+        since=since,
+        as_of=as_of,
+        plan=render_plan(parse_object(status, "plan")),
+        is_overridden=is_override_active(parse_object(status, "smartOverride")),
+    )
     return await context.record_changes(
         await service.update_smart_charging(context.connection, context.user_id, enode_vehicle_id, smart_charging)
     )

@@ -1,10 +1,11 @@
 """The routes `GET account` (free) and `GET vehicles` (one call), and the records that they return."""
 
-from typing import Annotated, TypedDict
+from dataclasses import replace
+from typing import Annotated, NotRequired, TypedDict
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 
-from relay.feed.cursor import parse_cursor
+from relay.feed.cursor import Cursor, parse_cursor
 from relay.kit.json_object import JsonObject
 from relay.kit.timestamps import format_timestamp
 from relay.metering.poll_schedule import VehicleActivity
@@ -19,20 +20,24 @@ from relay.usecases.calls.authorize import (
 from relay.usecases.calls.resolve_credential import CredentialDependency
 from relay.usecases.calls.runtime import RelayIdentity, RuntimeDependency
 from relay.usecases.feed.plan_polling import fetch_busiest_activity, get_busiest_activity, plan_polling
-from relay.usecases.feed.reader import read_snapshot
-from relay.vehicles.records import VehicleRecord
+from relay.usecases.feed.reader import FeedSnapshot, read_snapshot
+from relay.vehicles.records import CommandRecord, VehicleRecord
 
 FEATURES = (
     "charging",
     "stream",
     "webhook",
     "sessions",
+    "energy_hours",
     "max_current",
+    "smart_charging",
     "cancel",
     "refresh",
     "relink",
     "interventions",
 )
+
+MAX_CURSOR_LENGTH = 80
 
 router = APIRouter(prefix="/api/ha/v2")
 
@@ -70,13 +75,33 @@ class AccountRecord(TypedDict):
     relay: RelayRecord
 
 
+class TransitionRecord(TypedDict):
+    """A change of a vehicle that an automation may react to. `command`: the command that has settled, if it is that.
+
+    `recorded_at`: when the relay stored it, which is later than when it occurred.
+    """
+
+    id: str
+    vehicle_id: str
+    type: str
+    occurred_at: str
+    recorded_at: str
+    replayed: bool
+    command: NotRequired[CommandRecord]
+
+
 class SnapshotRecord(TypedDict):
-    """The account and all its vehicles at one moment; a vehicle that isn't listed no longer exists."""
+    """The account and all its vehicles at one moment; a vehicle that isn't listed no longer exists.
+
+    `cursor`: what it is complete to. `transitions`: those after the cursor that the client sent.
+    """
 
     at: str
     epoch: str
     account: AccountRecord
     vehicles: list[VehicleRecord]
+    cursor: str
+    transitions: list[TransitionRecord]
 
 
 def render_account_record(
@@ -119,15 +144,31 @@ async def get_vehicles(
     authorization: CredentialDependency,
     response: Response,
     last_event_id: Annotated[str | None, Header()] = None,
+    transitions_after: Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH)] = None,
 ) -> JsonObject:
     """All vehicles of the account in their last known state. Costs one call. Same body as a stream's first message.
 
-    `Last-Event-ID` is optional: the snapshot has a `gap` if the feed doesn't reach that cursor, as on a stream.
+    `Last-Event-ID` is optional: the snapshot has a `gap` if the feed doesn't reach that cursor, as on a stream. With
+    `transitions_after`, the body has the transitions after that cursor, for clients that can't keep a stream open.
     """
+    after, position = parse_cursor(transitions_after), parse_cursor(last_event_id)
     async with runtime.pool.connection() as connection:
         request = CallRequest(scope="read", endpoint="v2/vehicles")
         call = await authorize_call(connection, authorization, runtime.plans, request)
-        snapshot = await read_snapshot(connection, call.caller.user_id, parse_cursor(last_event_id))
+        snapshot = await read_snapshot(connection, call.caller.user_id, position if after is None else after)
     response.headers.update(render_call_headers(call, runtime.plans))
     account = render_account_record(call, runtime.plans, runtime.identity, get_busiest_activity(snapshot.vehicles))
-    return snapshot.create_message(account).body()
+    if after is not None:
+        # What is missing from the transitions says nothing about the client's records: only the position does.
+        snapshot = replace(snapshot, gap=_is_beyond(position, snapshot.cursor))
+    transitions = [] if after is None else _render_transitions(snapshot)
+    return {**snapshot.create_message(account).body(), "cursor": str(snapshot.cursor), "transitions": transitions}
+
+
+def _render_transitions(snapshot: FeedSnapshot) -> list[JsonObject]:
+    return [{"id": str(cursor), **transition.body()} for transition, cursor in snapshot.pair_replay_with_cursors()]
+
+
+def _is_beyond(position: Cursor | None, end: Cursor) -> bool:
+    """Whether a client's position isn't one of the feed that now ends at `end`."""
+    return position is not None and (position.epoch != end.epoch or position.seq > end.seq)

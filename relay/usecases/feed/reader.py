@@ -28,10 +28,12 @@ from relay.kit.database import Connection, Pool, fetch_all
 from relay.kit.json_object import JsonObject
 from relay.kit.problems import Problem
 from relay.streams.hub import ReadChanges
+from relay.vehicles.charging.session_records import NEWEST_SESSIONS
 from relay.vehicles.lookup import ENODE_IDS
-from relay.vehicles.records import VehicleRecord, render_vehicle_record
+from relay.vehicles.records import VehicleRecord, render_command_record, render_vehicle_record
 
-# A vehicle with its newest command, its interventions in the user's language and its energy counters.
+# A vehicle with its newest command, its interventions in the user's language, its energy counters, what charging cost
+# in the currency used last, and its two newest charging sessions: if one is open, the other is the last one that ended.
 _VEHICLE_ROWS: LiteralString = f"""
 v.revision as seq, v.id, v.revision, v.link_state, v.link_since, v.vehicle_cache || v.corrected as vehicle_cache,
 v.corrections, v.smart_charging, case when v.intervention_ids <> '[]' then (
@@ -43,7 +45,10 @@ v.corrections, v.smart_charging, case when v.intervention_ids <> '[]' then (
 ) end as interventions, v.gone_at is not null as gone, v.gone_reason, c.id as command_id, c.kind as command_kind,
 c.amps as command_amps, c.state as command_state,
 c.reason as command_reason, c.requested_at, c.settled_at, null::text as transition, null::timestamptz as occurred_at,
-null::timestamptz as created_at, e.lifetime_kwh, e.home_kwh, e.discharged_kwh,
+null::timestamptz as created_at, e.lifetime_kwh, e.home_kwh, e.discharged_kwh, (
+    select jsonb_build_object('amount', k.amount, 'currency', k.currency, 'since', k.since) from charging_costs k
+    where k.vehicle_id = v.id order by k.last_hour desc, k.currency limit 1
+) as energy_cost, {NEWEST_SESSIONS} as newest_sessions,
 {ENODE_IDS} as enode_ids
 from vehicles v left join vehicle_energy e on e.vehicle_id = v.id left join lateral (
     select * from commands where vehicle_id = v.id order by requested_at desc, id limit 1
@@ -52,10 +57,11 @@ from vehicles v left join vehicle_energy e on e.vehicle_id = v.id left join late
 # In the shape of the rows above. Without transitions of vehicles that are over the plan's limit.
 _TRANSITION_ROWS: LiteralString = """
 t.seq, t.vehicle_id, null::bigint, null::text, null::timestamptz, null::jsonb, null::text[], null::jsonb,
-null::jsonb, false, null::text, null::uuid, null::text, null::float8, null::text, null::jsonb, null::timestamptz,
-null::timestamptz, t.kind, t.occurred_at, t.created_at, null::double precision, null::double precision,
-null::double precision, null::text[]
+null::jsonb, false, null::text, k.id, k.kind, k.amps, k.state, k.reason, k.requested_at, k.settled_at,
+t.kind, t.occurred_at, t.created_at, null::double precision, null::double precision, null::double precision,
+null::jsonb, null::jsonb, null::text[]
 from transitions t join vehicles o on o.id = t.vehicle_id and o.link_state <> 'over_limit' and t.live
+left join commands k on k.id = t.command_id
 """
 
 READ_SNAPSHOT: LiteralString = f"""
@@ -165,26 +171,33 @@ def _parse_message_row(row: DictRow) -> FeedMessage:
 
 
 def _parse_transition_row(row: DictRow, *, replayed: bool) -> TransitionMessage:
+    command = _get_command_row(row)
     return TransitionMessage(
         seq=row["seq"],
         vehicle_id=row["id"],
         kind=row["transition"],
         occurred_at=row["occurred_at"],
+        recorded_at=row["created_at"],
         replayed=replayed,
+        command=None if command is None else dict(render_command_record(command)),
     )
 
 
 def _render_vehicle_row(row: DictRow) -> VehicleRecord:
-    command = None
-    if row["command_id"] is not None:
-        command = {
-            "id": row["command_id"],
-            "vehicle_id": row["id"],
-            "kind": row["command_kind"],
-            "amps": row["command_amps"],
-            "state": row["command_state"],
-            "reason": row["command_reason"],
-            "requested_at": row["requested_at"],
-            "settled_at": row["settled_at"],
-        }
-    return render_vehicle_record({**row, "command": command})
+    return render_vehicle_record({**row, "command": _get_command_row(row)})
+
+
+def _get_command_row(row: DictRow) -> DictRow | None:
+    """The columns of `commands` in a row of this module's statements; None if it has no command."""
+    if row["command_id"] is None:
+        return None
+    return {
+        "id": row["command_id"],
+        "vehicle_id": row["id"],
+        "kind": row["command_kind"],
+        "amps": row["command_amps"],
+        "state": row["command_state"],
+        "reason": row["command_reason"],
+        "requested_at": row["requested_at"],
+        "settled_at": row["settled_at"],
+    }

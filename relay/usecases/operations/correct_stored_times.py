@@ -114,6 +114,8 @@ STORED_TIMES: tuple[StoredTime, ...] = (
 
 UNCORRECTED_COLUMNS: dict[str, str] = {
     "call_token_ledger.created_at": "a record for people; nothing compares it",
+    "charging_costs.last_hour": "only compared with that of another currency",
+    "charging_costs.since": "a record for people; nothing compares it",
     "charging_hours.hour": "derived from the samples, and derived again with the next report",
     "charging_samples.at": "part of the key; samples from the future are deleted, see DELETED_FROM_FUTURE",
     "charging_sessions.started_at": "derived from the samples, and derived again with the next report",

@@ -180,9 +180,12 @@ def measure_energy(last: ChargingSample, now: ChargingSample, *, assumed_kw: flo
 
 
 def _limit_first_step(now: ChargingSample, rise: float, level_kwh: float, duration: timedelta) -> float:
-    """The energy of a rise since a report before charging: of one step, no more than a steady power has charged."""
+    """The energy of a rise since a report before charging: of one step, no more than a steady power has charged.
+
+    A vehicle's first changes may be of more than any step is.
+    """
     power, step = get_power_kw(now), now.reading.step
-    if power is None or power > MAX_STEADY_KW or step is None or rise > step:
+    if power is None or power > MAX_STEADY_KW or step is None or rise > min(step, UNKNOWN_STEP):
         return level_kwh
     return min(level_kwh, power * (duration / timedelta(hours=1)))
 

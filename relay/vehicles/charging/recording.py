@@ -18,7 +18,7 @@ from relay.vehicles.plausibility.stage import PlausibilityMemory
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedCharging:
-    """The result of a report: whether the visible counters may have changed, and the memory of the plausibility stage.
+    """The result of a report: whether visible counters or sessions have changed, and the plausibility stage's memory.
 
     `plausibility` is the memory of the vehicle's newest sample, which may be a newer one than the report's.
     """
@@ -132,7 +132,10 @@ async def _save_derived(
     home = await repository.find_home(connection, vehicle.user_id) if needs_home else None
     amendment = amend_ledger(start, matches, derivation, home, settled_before=datetime.now(UTC) - LAG)
     await repository.save_sample(connection, vehicle.user_id, vehicle.id, sample, amendment)
+    has_counter_update = amendment.ledger.counters.visible_kwh != start.counters.visible_kwh
+    recorded = {session.visible_values for session in start.sessions}
+    has_session_update = not {session.visible_values for session in amendment.sessions} <= recorded
     return RecordedCharging(
-        has_energy_update=amendment.ledger.counters.visible_kwh != start.counters.visible_kwh,
+        has_energy_update=has_counter_update or has_session_update or bool(amendment.removed_ids),
         plausibility=derivation.state.plausibility,
     )

@@ -69,10 +69,11 @@ moved_hours as (
     insert into charging_hours as h (vehicle_id, hour, kwh, home_kwh, discharged_kwh, cost, currency)
     select %(kept)s, hour, kwh, home_kwh, discharged_kwh, cost, currency from hours
     on conflict (vehicle_id, hour) do update
-    set (kwh, home_kwh, discharged_kwh, cost, currency)
+    set (kwh, home_kwh, discharged_kwh, cost, currency, revision)
         = (h.kwh + excluded.kwh, h.home_kwh + excluded.home_kwh, h.discharged_kwh + excluded.discharged_kwh,
            case when coalesce(h.currency = excluded.currency, true) then h.cost + excluded.cost end,
-           case when coalesce(h.currency = excluded.currency, true) then coalesce(h.currency, excluded.currency) end)
+           case when coalesce(h.currency = excluded.currency, true) then coalesce(h.currency, excluded.currency) end,
+           excluded.revision)
 )
 insert into vehicle_energy as e (vehicle_id, tail, counted_kwh, counted_home_kwh, lifetime_kwh, home_kwh,
                                  counted_discharged_kwh, discharged_kwh)

@@ -156,8 +156,9 @@ changed as (
     from affected left join addend on addend.hour = affected.hour
     group by affected.hour
     on conflict (vehicle_id, hour) do update
-    set (kwh, home_kwh, discharged_kwh, cost, currency)
-        = (excluded.kwh, excluded.home_kwh, excluded.discharged_kwh, excluded.cost, excluded.currency)
+    set (kwh, home_kwh, discharged_kwh, cost, currency, revision)
+        = (excluded.kwh, excluded.home_kwh, excluded.discharged_kwh, excluded.cost, excluded.currency,
+           excluded.revision)
     where (h.kwh, h.home_kwh, h.discharged_kwh, h.cost, h.currency) is distinct from
           (excluded.kwh, excluded.home_kwh, excluded.discharged_kwh, excluded.cost, excluded.currency)
 )

@@ -1,6 +1,7 @@
 """Charging sessions as JSON of the API, from database rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal, LiteralString, TypedDict
 
 from relay.kit.timestamps import format_timestamp
@@ -10,6 +11,18 @@ IS_UNDER_WAY: LiteralString = "(s.open and s.ended_at > now() - interval '8 hour
 """True for a row `s` of `charging_sessions` that is under way.
 
 A vehicle that stopped reporting doesn't keep its session open: the limit is MAX_GAP in derivation.py.
+"""
+
+NEWEST_SESSIONS: LiteralString = f"""
+(select jsonb_agg(to_jsonb(n) - 'hours' - 'slices' order by n.started_at desc, n.id) from (
+    select s.*, {IS_UNDER_WAY} as under_way from charging_sessions s
+    where s.vehicle_id = v.id and s.kind = 'charge' and not s.deleted_by_owner
+    order by s.started_at desc, s.id limit 2
+) n)
+"""  # noqa: S608 - our own constant
+"""The two newest charging sessions of a vehicle `v` as JSON, newest first; null if it has none.
+
+The order is that of the index `charging_sessions_vehicle`: with another one, each read would sort all sessions.
 """
 
 
@@ -86,6 +99,21 @@ def render_session_record(row: Mapping[str, Any]) -> SessionRecord:
     }
 
 
+class NewestSessionsRecord(TypedDict):
+    """The charging session that is under way, and the last one that has ended; null if there is none."""
+
+    current: SessionRecord | None
+    last: SessionRecord | None
+
+
+def render_newest_sessions(rows: Sequence[Mapping[str, Any]] | None) -> NewestSessionsRecord:
+    """The newest sessions as JSON, from the value of NEWEST_SESSIONS."""
+    records = [render_session_record(_parse_times(row)) for row in rows or ()]
+    ended = [record for record in records if record["state"] == "ended"]
+    is_under_way = bool(records) and records[0]["state"] == "open"
+    return {"current": records[0] if is_under_way else None, "last": ended[0] if ended else None}
+
+
 def get_derived_energy_kwh(row: Mapping[str, Any]) -> float | None:
     """The energy as the relay derived it, whatever the owner made of it."""
     is_corrected = row["corrected_by_owner"] or row["deleted_by_owner"]
@@ -107,6 +135,12 @@ def get_odometer_km(row: Mapping[str, Any]) -> float | None:
     by_user: float | None = row["user_odometer_km"]
     by_vehicle: float | None = row["odometer_km"]
     return by_vehicle if by_user is None else by_user
+
+
+def _parse_times(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row of JSON with the times as in a row of the database."""
+    times = {name: datetime.fromisoformat(row[name]) for name in ("started_at", "ended_at", "amended_at") if row[name]}
+    return {**row, **times}
 
 
 def round_optional(value: float | None, digits: int) -> float | None:

@@ -39,6 +39,14 @@ class ChargingSession:
         """The energy that counts: as corrected by the owner, else as derived. None: unknown, or deleted."""
         return self.energy.energy_kwh
 
+    @property
+    def visible_values(self) -> tuple[object, ...]:
+        """What users see of it in a vehicle's record, without its cost, which follows from the energy."""
+        period, energy_kwh = self.period, self.energy_kwh
+        ended_at = None if period.open else period.ended_at
+        shown_kwh = None if energy_kwh is None else round(energy_kwh, 3)
+        return self.id, period.started_at, ended_at, shown_kwh, *period.levels, self.at_home
+
     def distribute_energy(self) -> list[TimedEnergy]:
         """The energy that counts, by quarter hour: what is priced, and what the hours add up."""
         return distribute_energy(self.period, self.corrections)

@@ -30,7 +30,8 @@ class PlugMemory:
     While Enode names a charger, any other state of being plugged in is remembered, too.
 
     `full_at`: when it was first reported as full. `is_out`: it has reported UNPLUGGED since, soon after that.
-    `returns`: how often it was plugged in again after that without having moved; it is never reset.
+    `returns`: how often it was plugged in again after that without having moved, as odometer or position show. It is
+    never reset.
     """
 
     position: Position | None = None
@@ -56,7 +57,7 @@ def correct_false_unplugged(
         memory = _remember_position(PlugMemory(returns=memory.returns), charge, position)
     if _is_unplugged(charge):
         return _hold_plug(memory, charge, position, is_known=vendor in VENDORS, has_charger=has_charger)
-    if memory.is_out and charge.is_plugged_in is True and not has_left(memory, charge, position):
+    if memory.is_out and charge.is_plugged_in is True and _has_stayed(memory, charge, position):
         memory = replace(memory, returns=min(memory.returns + 1, MIN_RETURNS), is_out=False, full_at=None)
     if charge.state in {CHARGING, COMPLETE} or (has_charger and charge.is_plugged_in is True):
         return charge, _remember_position(memory, charge, position)
@@ -128,3 +129,10 @@ def has_left(memory: PlugMemory, charge: ChargeMembers, now: Position, *, has_ch
     has_moved = is_elsewhere(before.place, now.place, min_distance_m=MIN_MOVED_METRES)
     drop = 0.0 if memory.level is None or charge.level is None else memory.level - charge.level
     return has_moved is True or (drop >= MIN_LEVEL_DROP and not (has_charger and has_moved is False))
+
+
+def _has_stayed(memory: PlugMemory, charge: ChargeMembers, now: Position) -> bool:
+    """Whether the vehicle is where it was plugged in. Without odometer and position it may have driven."""
+    if memory.position is None or has_left(memory, charge, now):
+        return False
+    return is_elsewhere(memory.position.place, now.place, min_distance_m=MIN_MOVED_METRES) is False

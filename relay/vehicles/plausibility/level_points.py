@@ -10,6 +10,8 @@ UNKNOWN_CAPACITY_KWH = 10.0
 """Assumed where the capacity is unknown: that of a plug-in hybrid, so that its true falls pass."""
 COARSE_STEP = 5.0
 """Some vendors report multiples of five."""
+COARSE_STEPS = (COARSE_STEP, 2.0)
+"""Steps that two levels may show before the vehicle's own step is known: both are multiples of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,8 +52,8 @@ def get_slack(before: LevelPoint, after: LevelPoint, step: float | None) -> floa
     """One step of the level, because a rounded level changes by a whole step at once."""
     if step is not None:
         return min(step, COARSE_STEP)
-    is_coarse = before.level % COARSE_STEP == 0 and after.level % COARSE_STEP == 0
-    return COARSE_STEP if is_coarse else ASSUMED_STEP
+    levels = (before.level, after.level)
+    return next((coarse for coarse in COARSE_STEPS if not any(level % coarse for level in levels)), ASSUMED_STEP)
 
 
 def get_capacity(before: LevelPoint, after: LevelPoint) -> float:

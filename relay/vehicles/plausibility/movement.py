@@ -70,9 +70,12 @@ def has_moved(before: Position, after: Position) -> bool | None:
 
 
 def get_driven_km(before: Position, after: Position) -> float | None:
-    """The kilometres driven by the odometer; None if that is unknown, or if no drive explains them."""
+    """The kilometres driven by the odometer; None if that is unknown, or if no drive explains them.
+
+    Since an odometer of 0 that is unknown: some makers' clouds report it until they have read the vehicle.
+    """
     start, end = before.place.odometer_km, after.place.odometer_km
-    if start is None or end is None:
+    if not start or end is None:
         return None
     duration = (after.odometer_at or after.at) - (before.odometer_at or before.at)
     return end - start if is_possible_drive(end - start, duration) else None
@@ -86,7 +89,7 @@ def is_possible_drive(driven_km: float, duration: timedelta) -> bool:
 
 
 def _replace_impossible_odometer(before: Position, now: Position) -> Position:
-    if before.place.odometer_km is None or now.place.odometer_km is None or get_driven_km(before, now) is not None:
+    if not before.place.odometer_km or now.place.odometer_km is None or get_driven_km(before, now) is not None:
         return now
     read_at = before.odometer_at or before.at
     if now.at - read_at > MAX_ODOMETER_HOLD:

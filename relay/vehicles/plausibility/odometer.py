@@ -44,13 +44,22 @@ class PendingOdometer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OdometerState:
-    """The odometer after some readings. `km` is what is shown, `raw_km * factor` the newest accepted reading."""
+    """The odometer after some readings. `km` is what follows from them, `raw_km * factor` the newest accepted reading.
+
+    `is_unconfirmed`: there was one reading only, of 0.
+    """
 
     at: datetime
     km: float
     raw_km: float
     factor: float = 1.0
     pending: PendingOdometer | None = None
+    is_unconfirmed: bool = False
+
+    @property
+    def shown_km(self) -> float | None:
+        """What is shown; None while it is unknown."""
+        return None if self.is_unconfirmed else self.km
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,9 +98,14 @@ def derive_odometer(memory: OdometerMemory) -> OdometerState | None:
 
 
 def advance_odometer(state: OdometerState | None, reading: OdometerReading) -> OdometerState:
-    """The state after a reading, which is newer than those before."""
-    if state is None:
-        return OdometerState(at=reading.at, km=reading.km, raw_km=reading.km)
+    """The state after a reading, which is newer than those before.
+
+    Some makers' clouds report 0 until they have read the vehicle. So a first 0 needs another reading, and what follows
+    zeros needs no drive that explains it.
+    """
+    if state is None or (state.km == 0 and reading.km > 0):
+        is_zero = reading.km == 0
+        return OdometerState(at=reading.at, km=reading.km, raw_km=reading.km, is_unconfirmed=is_zero)
     for factor in dict.fromkeys((state.factor, 1.0, KM_PER_MILE, 1 / KM_PER_MILE)):
         accepted = _accept_reading(state, reading, factor)
         if accepted is not None:

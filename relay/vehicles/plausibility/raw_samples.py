@@ -12,7 +12,7 @@ from typing import Any
 from relay.gateways.enode.json_fields import parse_bool, parse_float, parse_object, parse_text
 from relay.kit.json_object import JsonObject
 from relay.vehicles.charging.samples import UNKNOWN_PLACE, VehiclePlace
-from relay.vehicles.merge import format_version_time, get_valid_time
+from relay.vehicles.merge import find_unknown_members, format_version_time, get_valid_time
 from relay.vehicles.models import GroupVersion, VehicleReport
 
 MAX_TEXT_LENGTH = 64
@@ -78,6 +78,8 @@ MEMBER_NAMES: Mapping[str, str] = {
     "limit": "chargeLimit",
 }
 """Enode's name of each member."""
+FLAG_NAMES = frozenset({"state", "plugged_in", "charging", "rate", "minutes_left"})
+"""Members that are kept together, or not at all, while a vehicle can't be reached."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +99,8 @@ class RawSample:
     odometer_at: datetime | None = None
     located_at: datetime | None = None
     place_version: GroupVersion
+    # The vehicle couldn't be reached: members that are unknown stay as they were.
+    is_incomplete: bool = False
 
     def is_equivalent(self, other: RawSample) -> bool:
         """Whether both samples differ in their versions at most, so that the same follows from them."""
@@ -129,7 +133,18 @@ def parse_raw_sample(report: VehicleReport) -> RawSample | None:
         odometer_at=get_valid_time(odometer, report.created_at) if odometer else None,
         located_at=get_valid_time(location, report.created_at) if location else None,
         place_version=version,
+        is_incomplete=bool(find_unknown_members("chargeState", report.vehicle)),
     )
+
+
+def complete_charge(charge: ChargeMembers, before: ChargeMembers) -> ChargeMembers:
+    """`charge` with what an incomplete report doesn't know as it was before, as merging does."""
+    has_flags = any(flag is not None for flag in (charge.state, charge.plugged_in, charge.charging))
+    names = set(MEMBER_NAMES) - (FLAG_NAMES if has_flags else set())
+    changes = {name: getattr(before, name) for name in names if getattr(charge, name) is None}
+    if charge.level is None and not charge.full:
+        changes["full"] = before.full
+    return replace(charge, **changes)
 
 
 def parse_charge_members(group: JsonObject) -> ChargeMembers:
@@ -187,6 +202,10 @@ def merge_raw_samples(one: RawSample, other: RawSample) -> RawSample:
     """
     newer = max(one, other, key=lambda sample: sample.version)
     older = min(one, other, key=lambda sample: sample.place_version)
+    replaced = other if newer is one else one
+    if newer.is_incomplete:
+        charge = complete_charge(newer.charge, replaced.charge)
+        newer = replace(newer, charge=charge, is_incomplete=replaced.is_incomplete)
     return replace(
         newer,
         place=older.place,

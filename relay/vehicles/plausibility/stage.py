@@ -30,7 +30,7 @@ from relay.vehicles.plausibility.level import LevelMemory, LevelVerdict, check_l
 from relay.vehicles.plausibility.level_points import COARSE_STEP, make_point
 from relay.vehicles.plausibility.movement import Position, get_position
 from relay.vehicles.plausibility.ranges import remove_impossible_values
-from relay.vehicles.plausibility.raw_samples import ChargeMembers, RawSample
+from relay.vehicles.plausibility.raw_samples import MEMBER_NAMES, ChargeMembers, RawSample, complete_charge
 
 HELD_PLUG = "powerDeliveryState:held"
 HELD_LEVEL = "batteryLevel:held"
@@ -102,6 +102,9 @@ def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[Plausib
         names=(*names, *resolved.names, *companion_names),
     )
     checked = _hold_charge(memory.checked, released, verdict) if verdict.is_held else released
+    reading = _build_reading(checked, released, resolved.charge.rate, verdict)
+    if sample.is_incomplete:
+        checked, released = (_complete(charge, memory.checked) for charge in (checked, released))
     updated = PlausibilityMemory(
         last=sample,
         checked=checked,
@@ -117,7 +120,7 @@ def check_sample(memory: PlausibilityMemory, sample: RawSample) -> tuple[Plausib
     )
     return updated, ChargingSample(
         at=sample.at,
-        reading=_build_reading(checked, released, resolved.charge.rate, verdict),
+        reading=reading,
         version=sample.version,
         place=sample.place,
         place_version=sample.place_version,
@@ -217,6 +220,15 @@ def _hold_charge(before: CheckedCharge, released: CheckedCharge, verdict: LevelV
     names += (HELD_LEVEL,) if held.level != released.charge.level else ()
     names += (HELD_RANGE,) if held.range_km != released.charge.range_km else ()
     return CheckedCharge(charge=held, discharging=discharging, names=names)
+
+
+def _complete(checked: CheckedCharge, before: CheckedCharge) -> CheckedCharge:
+    """What is shown of an incomplete report: what it doesn't know is as it was before, with its corrections."""
+    charge = complete_charge(checked.charge, before.charge)
+    kept = {MEMBER_NAMES[name] for name in MEMBER_NAMES if getattr(charge, name) != getattr(checked.charge, name)}
+    names = (name for name in before.names if name.partition(":")[0] in kept)
+    discharging = before.discharging if MEMBER_NAMES["state"] in kept else checked.discharging
+    return CheckedCharge(charge=charge, discharging=discharging, names=tuple(dict.fromkeys((*checked.names, *names))))
 
 
 def _build_reading(

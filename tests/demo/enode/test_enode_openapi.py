@@ -17,7 +17,6 @@ NOT_SIMULATED = ("batter", "charger", "hvac", "inverter", "meter", "hem-systems"
 NEVER_ANSWERED = {
     ("GET", "/health/ready", 503),  # only with an injected fault
     ("POST", "/users/{userId}/link", 403),  # no connection limit
-    ("GET", "/vehicles/{vehicleId}/smart-charging-plans/{smartChargingPlanId}", 200),  # no plans
 }
 
 
@@ -82,7 +81,30 @@ def request_vehicle_answers(enode: RunningSimulator, car: str) -> None:
     enode.json("POST", f"/vehicles/{car}/smart-override")
     enode.json("GET", f"/vehicles/{car}/smart-charging-status")
     enode.json("DELETE", f"/vehicles/{car}/smart-override")
+    request_plan_answers(enode, car)
     enode.json("PUT", policy, {"isEnabled": False})
+
+
+def request_plan_answers(enode: RunningSimulator, car: str) -> None:
+    """Request every documented response about the price at a location, and about the plan of a car there."""
+    vehicle = enode.get_vehicle(car)
+    place = {key: vehicle["location"][key] for key in ("latitude", "longitude")}
+    body = {"name": "Home", "timezoneName": "Europe/Oslo", **place}
+    location = enode.json("POST", f"/users/{vehicle['userId']}/locations", body)["id"]
+    enode.json("PUT", "/tariffs/T-1", [{"name": "DAY", "cost": "0.31"}], status=204)
+    enode.json("GET", "/tariffs/T-1")
+    day = {"name": "DAY", "from": "06:00", "to": "22:00"}
+    schedule = {"tariffId": "T-1", "tariffIntervals": [day]}
+    enode.json("PUT", f"/locations/{location}/tariff", schedule, status=204)
+    enode.json("PUT", f"/locations/{location}/tariff", schedule | {"tariffIntervals": [day, day]}, status=400)
+    enode.json("PUT", f"/locations/{location}/tariff", schedule | {"tariffId": "T-2"}, status=404)
+    assert len(enode.json("GET", f"/locations/{location}/tariff")) == 7
+    enode.json("GET", f"/locations/{'0' * 8}-0000-4000-8000-{'0' * 12}/tariff", status=404)
+    enode.change_car(car, activity="charge", battery_level=30)
+    enode.advance_time(900)
+    assert enode.json("GET", f"/vehicles/{car}/smart-charging-plans/latest")["locationId"] == location
+    enode.json("GET", f"/vehicles/{car}/smart-charging-status")
+    enode.json("DELETE", f"/locations/{location}")
 
 
 def request_action_answers(enode: RunningSimulator, car: str) -> None:

@@ -195,6 +195,7 @@ ANSWERED: dict[str, Callable[[Setup], Any]] = {
     "meters.get_by_user": lambda setup: setup.sdk.meters.get_by_user(user_id="u1"),
     "hems.list": lambda setup: setup.sdk.hems.list(),
     "schedules.get_by_user": lambda setup: setup.sdk.schedules.get_by_user(user_id="u1"),
+    "tariffs.create": lambda setup: setup.sdk.tariffs.create(tariff_id="day", request_body=[]),
     "tariffs.get_by_location": lambda setup: setup.sdk.tariffs.get_by_location(location_id=setup.location_id),
 }
 
@@ -247,7 +248,6 @@ REFUSED: dict[str, dict[str, Any]] = {
             rules=[],
         ),
     },
-    "tariffs.create": {"tariff_id": "night", "request_body": []},
     "statistics.get_charging": {"user_id": "u1", "start_date": START_DATE, "type_": "vehicle"},
     "statistics.get_charging_sessions": {"user_id": "u1", "start_date": START_DATE, "type_": "vehicle"},
 }

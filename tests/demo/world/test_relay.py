@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from demo.world import relay
+from demo.world import cli, relay
 from demo.world.errors import UserFixableError
 from demo.world.state_folder import open_state_folder
 from tests.demo.world.test_cli import run_demo
@@ -16,7 +16,7 @@ PORTS = {"relay": 8300, "simulator": 18400, "home-assistant": 8123}
 def evconduit(tmp_path, monkeypatch):
     """A program in place of `evconduit`, which prints its arguments and environment."""
     program = tmp_path / "evconduit"
-    program.write_text('#!/bin/sh\necho "$* $EVCONDUIT_DATA $EVCONDUIT_PORT"\n')
+    program.write_text('#!/bin/sh\necho "$* $EVCONDUIT_DATA $EVCONDUIT_PORT"\necho "It works once." >&2\n')
     program.chmod(0o755)
     monkeypatch.setattr(relay, "EVCONDUIT", str(program))
     return program
@@ -31,14 +31,21 @@ def running_demo(tmp_path):
 
 
 def test_login_asks_the_running_demos_relay_for_a_link(evconduit, running_demo):
-    printed = relay.print_new_sign_in_link(running_demo.path)
-    assert printed == f"login --user the-user {running_demo.relay} 8300"
+    printed = relay.create_sign_in_link(running_demo.path)
+    assert printed == (f"login --user the-user {running_demo.relay} 8300", "It works once.")
+
+
+def test_login_prints_the_link_alone_to_standard_output_and_how_long_it_works(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "create_sign_in_link", lambda _folder: ("http://127.0.0.1/link", "It works once."))
+    monkeypatch.setattr(cli, "adopt_orphans", lambda: None)  # this process is not the demo's
+    assert cli.main(["login"]) == 0
+    assert capsys.readouterr() == ("http://127.0.0.1/link\n", "It works once.\n")
 
 
 def test_login_reports_why_the_relay_printed_no_link(evconduit, running_demo):
     evconduit.write_text("#!/bin/sh\necho broken >&2\nexit 2\n")
     with pytest.raises(UserFixableError, match="the relay printed no link: broken"):
-        relay.print_new_sign_in_link(running_demo.path)
+        relay.create_sign_in_link(running_demo.path)
 
 
 @pytest.mark.parametrize("state", [None, {"layout": 1}, {"layout": 1, "user_id": "the-user"}])

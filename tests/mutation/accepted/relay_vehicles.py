@@ -28,26 +28,22 @@ ACCEPTED: tuple[AcceptedRow, ...] = (
     AcceptedRow(
         module="relay/vehicles/merge.py",
         function="_Registers.write_group",
-        old='if version <= self._versions.get(name, ""):',
-        new='if version < self._versions.get(name, ""):',
+        old="if version <= before:",
+        new="if version < before:",
         reason="An equal version belongs to the same event, and its value is the same.",
     ),
     AcceptedRow(
         module="relay/vehicles/merge.py",
         function="_Registers.write_group",
-        old=(
-            "leaf: leaf_version for leaf, leaf_version in self._leaves.pop(name, {}).items() if leaf_version > version"
-        ),
-        new=(
-            "leaf: leaf_version for leaf, leaf_version in self._leaves.pop(name, {}).items() if leaf_version >= version"
-        ),
+        old="kept |= {leaf: leaf_version for leaf, leaf_version in old_leaves.items() if leaf_version > version}",
+        new="kept |= {leaf: leaf_version for leaf, leaf_version in old_leaves.items() if leaf_version >= version}",
         reason="A group and a member never have the same version: an event writes one or the other.",
     ),
     AcceptedRow(
         module="relay/vehicles/merge.py",
         function="_Registers.write_leaf",
-        old='if version <= max(self._versions.get(name, ""), leaves.get(leaf, "")):',
-        new='if version < max(self._versions.get(name, ""), leaves.get(leaf, "")):',
+        old='if version <= leaves.get(leaf, self._versions.get(name, "")):',
+        new='if version < leaves.get(leaf, self._versions.get(name, "")):',
         reason="An equal version belongs to the same event, and its value is the same.",
     ),
     AcceptedRow(

@@ -7,6 +7,7 @@ proves nothing: drop a condition, move an edge, swap an order, but cause no synt
 from tests.mutation.pairs import (
     access,
     accounts,
+    attacks,
     calls,
     charging,
     charging_history,
@@ -15,6 +16,7 @@ from tests.mutation.pairs import (
     endpoints,
     enode,
     feed,
+    first_hour,
     inbox,
     integration,
     integration_entities,
@@ -27,6 +29,7 @@ from tests.mutation.pairs import (
     outbound,
     polling,
     sign_in,
+    supabase,
     vehicle_rules,
     vehicles,
 )
@@ -34,6 +37,7 @@ from tests.mutation.pairs import (
 PAIRS = (
     *access.PAIRS,
     *accounts.PAIRS,
+    *attacks.PAIRS,
     *calls.PAIRS,
     *charging.PAIRS,
     *charging_history.PAIRS,
@@ -42,6 +46,7 @@ PAIRS = (
     *endpoints.PAIRS,
     *enode.PAIRS,
     *feed.PAIRS,
+    *first_hour.PAIRS,
     *inbox.PAIRS,
     *integration.PAIRS,
     *integration_entities.PAIRS,
@@ -54,6 +59,7 @@ PAIRS = (
     *outbound.PAIRS,
     *polling.PAIRS,
     *sign_in.PAIRS,
+    *supabase.PAIRS,
     *vehicle_rules.PAIRS,
     *vehicles.PAIRS,
 )

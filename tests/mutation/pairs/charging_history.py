@@ -281,4 +281,25 @@ PAIRS = (
             Pair("ge=50, le=10_000", "ge=49, le=10_001", "homes that are too small or too large are accepted"),
         ),
     ),
+    PairTable(
+        file="relay/usecases/charging/list_energy_hours.py",
+        tests=("tests/relay/usecases/charging/test_list_energy_hours.py",),
+        pairs=(
+            Pair("h.revision > %(revision)s", "h.revision >= %(revision)s", "an unchanged hour is returned again"),
+            Pair("and hour < %(since)s", "and hour <= %(since)s", "the first hour is part of the sums before it"),
+            Pair("cursor.epoch == current.epoch and ", "", "a cursor of another database hides hours"),
+            Pair(" and cursor.seq <= current.seq", "", "a cursor that is ahead of a restored database hides hours"),
+        ),
+    ),
+    PairTable(
+        file="relay/vehicles/charging/recording.py",
+        tests=("tests/relay/usecases/charging/test_list_energy_hours.py",),
+        pairs=(
+            Pair(
+                "has_counter_update or has_session_update or bool",
+                "has_counter_update or bool",
+                "a session that a late report amends stays as it was shown",
+            ),
+        ),
+    ),
 )

@@ -46,8 +46,8 @@ PAIRS = (
             ),
             Pair("if entry.pref_disable_polling:", "if False:", "polling that the user disabled goes on"),
             Pair(
-                "isinstance(err, UnauthorizedError | ForbiddenError | CertificateChangedError)",
-                "isinstance(err, UnauthorizedError)",
+                "if needs_credential(err):",
+                "if not needs_credential(err):",
                 "a credential without permission is used on and on",
             ),
         ),

@@ -8,37 +8,101 @@ GAP = ("tests/component/test_gap.py", "tests/component/test_webhook.py", "tests/
 
 PAIRS = (
     PairTable(
-        file=f"{FOLDER}/sensor.py",
-        tests=(*PLATFORMS,),
+        file=f"{FOLDER}/vehicle_sensors.py",
+        tests=(*PLATFORMS, "tests/component/test_vehicle_sensors.py"),
         pairs=(
             Pair("UnitOfPower.KILO_WATT", "UnitOfPower.WATT", "the charge power is in watts"),
             Pair("UnitOfTime.MINUTES", "UnitOfTime.HOURS", "the remaining time is in hours"),
-            Pair("UnitOfEnergy.KILO_WATT_HOUR", "UnitOfEnergy.WATT_HOUR", "the capacity is in watt-hours"),
             Pair(
                 "SensorStateClass.TOTAL_INCREASING",
                 "SensorStateClass.MEASUREMENT",
                 "statistics take the odometer for a measurement",
             ),
             Pair(
-                "SensorDeviceClass.ENERGY_STORAGE", "SensorDeviceClass.ENERGY", "the capacity counts as consumed energy"
-            ),
-            Pair(
-                "capabilities.odometer.is_supported",
-                "capabilities.charge_state.is_supported",
-                "vehicles without an odometer have a sensor for it",
-            ),
-            Pair(
                 "vehicle.charge_state.charge_limit,",
                 "vehicle.charge_state.battery_level,",
                 "the charge limit shows the battery level",
             ),
-            Pair("return 0 if vehicle", "return None if vehicle", "the power of a car that doesn't charge is unknown"),
             Pair(
-                "is_charging is False",
-                "is_charging is not True",
+                "charge_state.charge_rate if charge_state.is_charging else 0",
+                "charge_state.charge_rate",
+                "the power of a car that doesn't charge is unknown",
+            ),
+            Pair(
+                "charge_state.charge_rate is None and is_known_not_to_charge(charge_state)",
+                "charge_state.charge_rate is None",
                 "the power is 0 while it is unknown whether the car charges",
             ),
-            Pair("state.name.lower()\n\n\ndef", "state.name\n\n\ndef", "the charging state is in upper case"),
+            Pair("else state.name.lower()", "else state.name", "the charging state is in upper case"),
+            Pair("level * capacity / 100", "level * capacity", "the energy in the battery is a hundred times too high"),
+            Pair(
+                "END_TIME_VARIANCE: Final = timedelta(minutes=5)",
+                "END_TIME_VARIANCE: Final = timedelta(minutes=6)",
+                "the end of charging moves by five minutes unseen",
+            ),
+            Pair(
+                "updated_at + timedelta(minutes=remaining)",
+                "updated_at + timedelta(seconds=remaining)",
+                "charging ends after as many seconds as minutes",
+            ),
+            Pair(
+                "        scope=DataScope.LINK,\n", "", "the state of a broken link is unavailable when it matters most"
+            ),
+        ),
+    ),
+    PairTable(
+        file=f"{FOLDER}/energy_sensors.py",
+        tests=("tests/component/test_energy_sensors.py",),
+        pairs=(
+            Pair("record.energy.home_kwh", "record.energy.lifetime_kwh", "all energy counts as charged at home"),
+            Pair(
+                "        data_kind=DataKind.DISCHARGED_ENERGY,\n",
+                "",
+                "each car has a sensor for what it feeds back",
+            ),
+        ),
+    ),
+    PairTable(
+        file=f"{FOLDER}/session_sensors.py",
+        tests=("tests/component/test_session_sensors.py",),
+        pairs=(
+            Pair(
+                "self._period is None or self._period.id != period.id",
+                "self._period != period",
+                "a session whose start moves is counted twice",
+            ),
+            Pair(
+                "if started_at is not None:\n",
+                "if started_at is None:\n",
+                "a restart counts the session again",
+            ),
+        ),
+    ),
+    PairTable(
+        file=f"{FOLDER}/energy_statistics.py",
+        tests=("tests/component/test_energy_statistics.py",),
+        pairs=(
+            Pair(
+                "h.cost is not None and h.currency == currency",
+                "h.cost is not None",
+                "costs of two currencies are added up",
+            ),
+            Pair(
+                "            self._cursors.pop(record.id, None)  #",
+                "            pass  #",
+                "costs in an earlier currency stay after it changes",
+            ),
+            Pair("        self._cursors.clear()\n", "", "what a restored relay has lost stays"),
+            Pair("hours += page.hours", "pass", "only the first page is imported"),
+            Pair("                    self._pending.add(vehicle_id)\n", "", "a failed import isn't repeated"),
+        ),
+    ),
+    PairTable(
+        file=f"{FOLDER}/broken_link.py",
+        tests=("tests/component/test_broken_link.py",),
+        pairs=(
+            Pair("timedelta(hours=24)", "timedelta(hours=25)", "a broken link is noticed an hour late"),
+            Pair("        self._on_expire()\n", "", "the end of the grace is seen only with the next update"),
         ),
     ),
     PairTable(
@@ -71,14 +135,14 @@ PAIRS = (
                 "a vehicle needs both commands for a switch",
             ),
             Pair(
-                "turn_on_command=CommandKind.START",
-                "turn_on_command=CommandKind.STOP",
+                "CommandKind.START if is_on else CommandKind.STOP",
+                "CommandKind.STOP if is_on else CommandKind.START",
                 "turning the switch on stops charging",
             ),
             Pair(
-                "turn_off_command=CommandKind.STOP",
-                "turn_off_command=CommandKind.START",
-                "turning the switch off starts charging",
+                "return kind is CommandKind.START",
+                "return kind is CommandKind.STOP",
+                "a requested start is shown as off",
             ),
         ),
     ),
@@ -123,7 +187,7 @@ PAIRS = (
                 "devices that are absent from a snapshot stay",
             ),
             Pair(
-                "if not (is_old and isinstance(message, VehicleRemoved)):",
+                "if not (is_old and isinstance(message, VehicleRemoved | Transition)):",
                 "if True:",
                 "an old removal is applied",
             ),

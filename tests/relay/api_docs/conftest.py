@@ -49,6 +49,8 @@ values (%(session)s, %(vehicle_id)s, now() - interval '9 h', now() - interval '5
 insert into link_pages (id, user_id, token_hash, vendor, expires_at)
 values (%(link)s, %(user)s, sha256('a token'), 'TESLA', now() + interval '1 day');
 insert into vehicle_energy (vehicle_id, tail, lifetime_kwh, home_kwh) values (%(vehicle_id)s, '{}', 312.5, 280.1);
+insert into charging_hours (vehicle_id, hour, kwh, home_kwh, discharged_kwh, cost, currency)
+values (%(vehicle_id)s, date_trunc('hour', now()) - interval '6 h', 7.1, 7.1, 0, 2.2, 'EUR');
 insert into home_places (user_id, latitude, longitude, radius_m) values (%(user)s, 52.09, 5.12, 500);
 insert into electricity_rates (user_id, cost_per_kwh, currency) values (%(user)s, 0.31, 'EUR');
 insert into endpoints (user_id, credential_id, kind, url)

@@ -17,7 +17,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from relay.app import create_app
 from relay.identity.sign_in_links import create_sign_in_link
-from relay.identity.web_sessions import create_web_session
+from relay.identity.web_sessions import create_web_session, set_browser_name
 from relay.kit.database import Pool, open_pool
 from relay.server import open_listening_socket
 from relay.settings import Settings
@@ -131,6 +131,7 @@ async def open_window(chromium, pool) -> AsyncIterator[OpenPage]:
             if user is not None:
                 async with pool.connection() as connection:
                     session = await create_web_session(connection, user, "link")
+                    await set_browser_name(connection, session, "Firefox, Linux")
                 await context.add_cookies([{"name": "evconduit_session", "value": session, "url": site}])
             return await context.new_page()
 

@@ -120,11 +120,20 @@ class Gallery:
     path_values: Mapping[str, Any]
 
     async def open_all(self, **options: Any) -> AsyncIterator[tuple[str, Page]]:
-        """Yield each screenshot's name and its page, opened in a window of its own."""
+        """Yield each screenshot's name and its page.
+
+        Pages that are only opened share a window for each user, because a new window costs a second of CPU time.
+        """
+        shared_windows: dict[str | None, Page] = {}
         for name, screenshot in self.screenshots.items():
-            window = await self.open_window(
-                self.site, self.path_values[screenshot.user] if screenshot.user else None, **options
-            )
+            is_shared = screenshot.reach is open_path
+            window = shared_windows.get(screenshot.user) if is_shared else None
+            if window is None:
+                user = self.path_values[screenshot.user] if screenshot.user else None
+                window = await self.open_window(self.site, user, **options)
+            if is_shared:
+                shared_windows[screenshot.user] = window
             await screenshot.reach(window, screenshot.path.format_map(self.path_values))
             yield name, window
-            await window.context.close()
+            if not is_shared:
+                await window.context.close()

@@ -67,6 +67,12 @@ async def fill_household(pool: Pool, user_id: UUID) -> None:
             [user_id, home],
         )
         await _add_usage(connection, user_id, home)
+        await connection.execute(
+            "insert into web_sessions (token_hash, user_id, began_by, browser, created_at, seen_at, expires_at) values "
+            "(sha256('phone'), %s, 'link', 'Safari, iPhone', now() - interval '12 days', now() - interval '5 hours', "
+            "now() + interval '18 days')",
+            [user_id],
+        )
 
 
 CHARGING_SESSIONS: tuple[tuple[float, float, dict[str, Any]], ...] = (

@@ -5,11 +5,10 @@ The relay is below a path of its public address, so the script has to take all a
 
 import re
 
-from axe_playwright_python.async_playwright import Axe
-
 from relay.app import create_app
 from relay.server import open_listening_socket
 from relay.settings import Settings
+from tests.relay.browser.accessibility import find_violations_in_schemes
 from tests.relay.browser.fixtures import async_fixture
 from tests.relay.browser.test_every_page import EXCESS_WIDTH, OVERFLOWING, WIDTHS
 from tests.relay.support.serving import serve_app
@@ -72,21 +71,13 @@ async def test_an_operation_can_be_tried_with_a_key_by_keyboard(open_page, accou
     assert key not in str(await window.context.storage_state())
 
 
-async def list_violations(window):
-    """Accessibility violations in both colour schemes."""
-    for scheme in ("light", "dark"):
-        await window.emulate_media(color_scheme=scheme)
-        for violation in (await Axe().run(window)).response["violations"]:
-            yield scheme, violation["id"], violation["nodes"][0]["html"]
-
-
 async def test_an_open_operation_has_no_accessibility_violations_and_fits_the_window(open_page):
     window = await open_reference(open_page, [])
     await window.get_by_role("button", name=OTHER_OPERATION).first.click()
     await window.get_by_role("button", name="Try it out").click()
-    assert [violation async for violation in list_violations(window)] == []
+    assert await find_violations_in_schemes(window) == {}
     await window.get_by_role("button", name="Authorize").first.click()
-    assert [violation async for violation in list_violations(window)] == []
+    assert await find_violations_in_schemes(window) == {}
     await window.get_by_role("button", name="Close").last.click()
     for width in WIDTHS:
         await window.set_viewport_size({"width": width, "height": 740})

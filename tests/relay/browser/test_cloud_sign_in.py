@@ -1,10 +1,10 @@
 """Sign-in on a cloud relay in a real browser without JavaScript: by email and with a provider."""
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from psycopg import AsyncConnection
 
 from relay.usecases.access.sign_in_outcome import STATUS_BY_ERROR_CODE
+from tests.relay.browser.accessibility import find_violations
 
 ANNA = "anna@example.org"
 
@@ -61,13 +61,9 @@ async def test_sign_in_pages_have_no_accessibility_violations_and_fit_the_window
     window = await open_page(scripts=True, color_scheme=scheme, locale=language)
 
     async def check_page(where):
-        axe_results = await Axe().run(window)
+        violations = await find_violations(window)
         excess = await window.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert (where, [violation["id"] for violation in axe_results.response["violations"]], max(excess, 0)) == (
-            where,
-            [],
-            0,
-        )
+        assert (where, violations, max(excess, 0)) == (where, [], 0)
 
     ended = [f"/auth/callback?{query}" for query in ("code=x", *(f"error_code={why}" for why in STATUS_BY_ERROR_CODE))]
     for path in ("/sign-in", "/register", "/terms", "/auth/callback?token_hash=x&type=email", *ended):

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 
+from tests.relay.browser.accessibility import find_violations, find_violations_in_schemes
 from tests.relay.browser.fixtures import async_fixture
 from tests.relay.browser.household import fill_household
 
@@ -69,18 +69,13 @@ def visit(open_page, household):
     return visit_all
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_page_states_without_screenshot_have_no_accessibility_violations(open_page, scheme):
+async def test_page_states_without_screenshot_have_no_accessibility_violations(open_page):
     failures = {}
-    window = await open_page(scripts=True, color_scheme=scheme)
+    window = await open_page(scripts=True, reduced_motion="reduce")
     for path in PATHS_WITHOUT_SCREENSHOT:
         await window.goto(path)
-        axe_results = await Axe().run(window)
-        if axe_results.violations_count:
-            failures[path] = [
-                (violation["id"], [node["html"][:120] for node in violation["nodes"]])
-                for violation in axe_results.response["violations"]
-            ]
+        if violations := await find_violations_in_schemes(window):
+            failures[path] = violations
     assert failures == {}
 
 
@@ -89,8 +84,7 @@ async def test_open_menu_has_no_accessibility_violations(open_page, household):
     await window.goto("/home")
     await window.get_by_role("button", name="Menu").click()
     assert await window.get_by_role("link", name="Charging sessions").is_visible()
-    axe_results = await Axe().run(window)
-    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in axe_results.response["violations"]] == []
+    assert await find_violations(window) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,10 +1,9 @@
 """Each screenshot shows its page, and that page has no accessibility violations."""
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 
 from relay.pages import rendering
-from tests.relay.browser.gallery import SCHEMES
+from tests.relay.browser.accessibility import find_violations_in_schemes
 from tests.relay.browser.test_every_page import OVERFLOWING
 
 
@@ -29,13 +28,8 @@ async def test_each_screenshot_shows_its_page_without_accessibility_violations(g
         shown = rendered_templates[-1]
         if shown != gallery.screenshots[name].template:
             failures[name] = shown
-        for scheme in SCHEMES:
-            await window.emulate_media(color_scheme=scheme)
-            violations = (await Axe().run(window)).response["violations"]
-            overflowing = await window.evaluate(OVERFLOWING)
-            if violations or overflowing:
-                failures[name, scheme] = (
-                    [(violation["id"], violation["nodes"][0]["html"]) for violation in violations],
-                    overflowing[:3],
-                )
+        violations = await find_violations_in_schemes(window)
+        overflowing = await window.evaluate(OVERFLOWING)
+        if violations or overflowing:
+            failures[name, "layout"] = violations, overflowing[:3]
     assert failures == {}

@@ -13,12 +13,6 @@ def operator(tmp_path, database_url):
 
 
 @pytest.fixture
-def operator_in_shell(tmp_path, database_url):
-    """An operator with a migrated database, who starts a process for each command."""
-    return CommandLine(tmp_path, DATABASE_URL=database_url)
-
-
-@pytest.fixture
 def new_operator(tmp_path):
     """An operator who has run nothing yet, without a database. Each command is a process."""
     with open_memory_folder(tmp_path) as folder:

@@ -10,6 +10,8 @@ import pytest
     ("arguments", "message"),
     [
         (["user", "add", "nobody"], "'nobody' is not an email address"),
+        (["user", "add", "me@home"], "'me@home' is not an email address"),
+        (["user", "add", "me@example.org, you@example.org"], "is not an email address"),
         (["user", "add", "me@example.org", "--language", "my own"], "'my own' is not a language tag"),
         (["key", "create", "--user", "nobody@example.org"], "create one with `evconduit user add`"),
         (["key", "create", "--user", "x", "--scope", "everything"], "unknown scope everything"),
@@ -139,14 +141,14 @@ def test_account_is_approved_and_gets_role_and_plan(operator):
     assert "unknown plan" in operator.run("user", "plan", "--user", "me@example.org", "gold").stderr
 
 
-def test_account_is_exported_and_deleted(operator_in_shell):
-    user_id = operator_in_shell.run_checked("user", "add", "me@example.org", "--name", "Me")
-    key = operator_in_shell.run_checked("key", "create", "--user", user_id)
-    document = json.loads(operator_in_shell.run_checked("user", "export", "--user", "me@example.org"))
+def test_account_is_exported_and_deleted(operator):
+    user_id = operator.run_checked("user", "add", "me@example.org", "--name", "Me")
+    key = operator.run_checked("key", "create", "--user", user_id)
+    document = json.loads(operator.run_checked("user", "export", "--user", "me@example.org"))
     assert (document["account"][0]["id"], len(document["api_keys"])) == (user_id, 1)
     assert key not in json.dumps(document)
-    refused = operator_in_shell.run("user", "delete", "--user", user_id, stdin="me@example.org\n")
+    refused = operator.run("user", "delete", "--user", user_id, stdin="me@example.org\n")
     assert (refused.returncode, "nothing was deleted" in refused.stderr) == (2, True)
-    operator_in_shell.run_checked("user", "export", "--user", user_id)
-    operator_in_shell.run_checked("user", "delete", "--user", user_id, "--yes")
-    assert operator_in_shell.run("user", "export", "--user", user_id).returncode == 2
+    operator.run_checked("user", "export", "--user", user_id)
+    operator.run_checked("user", "delete", "--user", user_id, "--yes")
+    assert operator.run("user", "export", "--user", user_id).returncode == 2

@@ -2,6 +2,7 @@
 
 import gc
 import stat
+from pathlib import Path
 from types import GeneratorType
 
 import psycopg
@@ -101,3 +102,8 @@ def test_database_before_its_first_migration_is_refused_with_the_command_to_run(
     assert (refused.returncode, "run `evconduit migrate` as its owner" in refused.stderr) == (2, True)
     apply_migrations(url)
     assert operator.run("status", DATABASE_URL=url).returncode == 0
+
+
+def test_programs_of_the_embedded_server_are_found(operator):
+    folder = Path(operator.run_checked("database", "programs"))
+    assert all((folder / program).is_file() for program in ("pg_dump", "pg_restore", "psql"))

@@ -170,24 +170,6 @@ async def test_command_that_revokes_access_ends_open_streams_at_once(relay_with_
     assert last.data["reason"] == "revoked"
 
 
-async def test_status_shows_paused_commands_until_they_are_resumed(relay):
-    assert "commands paused" not in await relay.run_checked("status")
-    await relay.run_checked("pause", "commands")
-    assert "commands paused" in await relay.run_checked("status")
-    assert (await relay.status())["paused"] == {"commands_paused": 1}
-    await relay.run_checked("resume", "commands")
-    assert (await relay.status())["paused"] == {}
-
-
-@pytest.mark.parametrize(
-    "arguments", [("pause", "everything"), ("inbox", "list", "--state", "lost"), ("inbox", "show", "9")]
-)
-async def test_unknown_argument_is_refused_in_one_line(relay, arguments):
-    result = await relay.run(*arguments)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert len(result.stderr.strip().splitlines()) == 1
-
-
 async def test_webhook_accepts_current_and_previous_secret_and_no_other(relay):
     assert [await relay.post_enode_event(secret) for secret in (CURRENT, PREVIOUS, "another-secret")] == [200, 200, 401]
     await relay.wait_until_processed(2)

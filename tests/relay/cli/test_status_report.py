@@ -1,5 +1,7 @@
 """The lines of `evconduit status`."""
 
+import json
+
 import pytest
 
 from relay.cli.status_report import describe_duration, render_status
@@ -103,3 +105,21 @@ def test_status_prints_no_names_of_metrics(operator):
         "Cars",
         "Paused",
     ]
+
+
+def test_status_shows_paused_commands_until_they_are_resumed(operator):
+    assert "commands paused" not in operator.run_checked("status")
+    operator.run_checked("pause", "commands")
+    assert "commands paused" in operator.run_checked("status")
+    assert json.loads(operator.run_checked("status", "--json"))["paused"] == {"commands_paused": 1}
+    operator.run_checked("resume", "commands")
+    assert json.loads(operator.run_checked("status", "--json"))["paused"] == {}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("pause", "everything"), ("inbox", "list", "--state", "lost"), ("inbox", "show", "9")]
+)
+def test_unknown_argument_is_refused_in_one_line(operator, arguments):
+    result = operator.run(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert len(result.stderr.strip().splitlines()) == 1

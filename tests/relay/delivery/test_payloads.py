@@ -15,7 +15,9 @@ AT = datetime(2026, 11, 29, tzinfo=UTC)
 
 
 def test_changes_body_has_each_message_with_its_cursor_up_to_the_end():
-    transition = TransitionMessage(seq=10, vehicle_id=UUID(int=1), kind="plugged_in", occurred_at=AT, replayed=True)
+    transition = TransitionMessage(
+        seq=10, vehicle_id=UUID(int=1), kind="plugged_in", occurred_at=AT, recorded_at=AT, replayed=True
+    )
     snapshot = SnapshotMessage(at=AT, epoch="e", account={"id": "a"}, vehicles=())
     messages = [(snapshot, Cursor(epoch="e", seq=9)), (transition, Cursor(epoch="e", seq=10))]
     assert json.loads(render_changes_body(Cursor(epoch="e", seq=11), messages)) == {
@@ -34,6 +36,7 @@ def test_changes_body_has_each_message_with_its_cursor_up_to_the_end():
                     "vehicle_id": "00000000-0000-0000-0000-000000000001",
                     "type": "plugged_in",
                     "occurred_at": "2026-11-29T00:00:00.000Z",
+                    "recorded_at": "2026-11-29T00:00:00.000Z",
                     "replayed": True,
                 },
             },

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from psycopg.rows import dict_row
 
-from relay.identity.web_sessions import create_web_session
+from relay.identity.web_sessions import create_web_session, set_browser_name
 from relay.kit.database import fetch_one
 from relay.kit.rate_limiter import RateLimiter
 from tests.relay.api_docs.conftest import JWT, SUPABASE_ID, USER_ID, account, app, enode, resolve_to_loopback
@@ -29,7 +29,8 @@ select (select id::text from vehicles where user_id = %(user)s) as vehicle_id,
         where v.user_id = %(user)s) as session_id,
        (select min(id::text) from endpoints where user_id = %(user)s) as endpoint_id,
        (select min(id::text) from api_keys where user_id = %(user)s) as key_id,
-       (select min(id::text) from oauth_grants where user_id = %(user)s) as installation_id
+       (select min(id::text) from oauth_grants where user_id = %(user)s) as installation_id,
+       (select min(id::text) from web_sessions where user_id = %(user)s and browser = 'Firefox') as browser_id
 """
 
 
@@ -64,6 +65,8 @@ async def url(app, account, pool, make_account) -> AsyncIterator[str]:
             "select user_id, id, 'v2', 'https://ha.example/api/webhook/1' from made",
             [USER_ID],
         )
+
+        await set_browser_name(connection, await create_web_session(connection, USER_ID, "link"), "Firefox")
 
     async def verify(token: str) -> UUID | None:
         return supabase_ids.get(token)

@@ -43,12 +43,26 @@ update vehicles set link_state = 'over_limit', link_since = '2026-11-29T10:00:00
 insert into interventions (id, language, payload) values ('secret-id', 'en-US', '{"title": "secret-intervention"}');
 update commands set reason = '{"type": "secret-reason", "detail": "secret-detail"}', state = 'failed';
 update vehicle_energy set lifetime_kwh = 4321.987, home_kwh = 3210.123;
+update charging_hours set kwh = 66.4321, cost = 5432.125;
 update charging_sessions set energy_kwh = 77.1234, latitude = 12.345678, odometer_km = 45678.9;
 update users set accepted_terms_at = now()
 """
 SECRETS = [
     *("5YJSECRETVIN", "2031-07-06", "1234.5677", "7.71", "11.223344", "44.332211", "98765.4321", "87654.3219"),
-    *("secret", "4321.987", "3210.123", "77.1234", "12.345678", "45678.9", 'l": 37', 'l":37', ">37", "37 %"),
+    *(
+        "secret",
+        "4321.987",
+        "3210.123",
+        "77.1234",
+        "12.345678",
+        "45678.9",
+        "66.4321",
+        "5432.125",
+        'l": 37',
+        'l":37',
+        ">37",
+        "37 %",
+    ),
 ]
 RECORD = {
     "id": str(VEHICLE_ID),
@@ -60,6 +74,7 @@ RECORD = {
     "interventions": [],
     "command": None,
     "energy": None,
+    "charging_sessions": {"current": None, "last": None},
 }
 
 EXPORTS = {"GET /api/user/export", "GET /profile/export"}
@@ -179,7 +194,12 @@ async def test_vehicle_within_the_limit_is_shown_in_full(over_limit_ids, ada, po
     assert record["smart_charging"] == {"state": "secret-smart-charging", "since": None}
     assert record["interventions"] == [{"title": "secret-intervention"}]
     assert (record["command"]["id"], record["command"]["state"]) == (over_limit_ids["command_id"], "failed")
+    cost = record["energy"].pop("cost")
+    assert (cost["amount"], cost["currency"]) == (5432.125, "EUR")
     assert record["energy"] == {"lifetime_kwh": 4321.987, "home_kwh": 3210.123, "discharged_kwh": 0.0}
+    assert record["charging_sessions"]["last"]["energy_kwh"] == 77.123
+    hours = (await ada.get(f"/api/ha/v2/vehicles/{over_limit_ids['vehicle_id']}/energy-hours")).json()["hours"]
+    assert [(hour["energy_kwh"], hour["cost"]) for hour in hours] == [(66.4321, 5432.125)]
     assert (await ada.get("/api/me")).json()["online_status"] == "green"
     for path in ("/api/user/vehicles", "/api/ha/vehicles", "/api/ha/v2/sessions"):
         assert find_secrets((await ada.get(path)).text), path

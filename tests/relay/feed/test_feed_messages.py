@@ -17,7 +17,7 @@ from relay.feed.messages import (
 )
 
 AT, SHOWN, ID = datetime(2026, 11, 29, 12, tzinfo=UTC), "2026-11-29T12:00:00.000Z", UUID(int=5)
-TRANSITION = {"vehicle_id": str(ID), "type": "unplugged", "occurred_at": SHOWN, "replayed": False}
+TRANSITION = {"vehicle_id": str(ID), "type": "unplugged", "occurred_at": SHOWN, "recorded_at": SHOWN, "replayed": False}
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,22 @@ TRANSITION = {"vehicle_id": str(ID), "type": "unplugged", "occurred_at": SHOWN, 
             {"id": str(ID), "reason": "unlinked"},
         ),
         (VehicleRemovedMessage(seq=1, vehicle_id=ID, reason=None), "vehicle_removed", {"id": str(ID), "reason": None}),
-        (TransitionMessage(seq=1, vehicle_id=ID, kind="unplugged", occurred_at=AT), "transition", TRANSITION),
         (
-            TransitionMessage(seq=1, vehicle_id=ID, kind="unplugged", occurred_at=AT, replayed=True),
+            TransitionMessage(seq=1, vehicle_id=ID, kind="unplugged", occurred_at=AT, recorded_at=AT),
+            "transition",
+            TRANSITION,
+        ),
+        (
+            TransitionMessage(seq=1, vehicle_id=ID, kind="unplugged", occurred_at=AT, recorded_at=AT, replayed=True),
             "transition",
             TRANSITION | {"replayed": True},
+        ),
+        (
+            TransitionMessage(
+                seq=1, vehicle_id=ID, kind="unplugged", occurred_at=AT, recorded_at=AT, command={"state": "failed"}
+            ),
+            "transition",
+            TRANSITION | {"command": {"state": "failed"}},
         ),
         (AccountMessage(record={"id": 1}), "account", {"id": 1}),
         (ByeMessage(reason="plan", retry_after=3), "bye", {"reason": "plan", "retry_after": 3}),

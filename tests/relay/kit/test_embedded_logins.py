@@ -1,7 +1,10 @@
 """The logins of the embedded server: what the relay's may do, and the conversion of a cluster without passwords."""
 
+import os
+import re
 import shutil
 import stat
+import subprocess
 
 import psycopg
 import pytest
@@ -10,6 +13,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from relay.kit import embedded_logins
 from relay.kit.embedded_postgres import EmbeddedPostgres
 from relay.kit.migrations import apply_migrations, list_migrations
+from relay.kit.postgres_programs import find_programs_folder
+from tests.architecture.tree import ROOT
 from tests.relay.support.memory_folder import open_memory_folder
 
 OLD_ACCESS_RULES = "local all all trust\nhost all all 127.0.0.1/32 trust\nlocal replication all trust\n"
@@ -181,7 +186,18 @@ def test_cluster_of_an_earlier_release_is_converted_with_its_data(postgres, old_
             assert relay.execute("select value from evconduit.settings where key = 'kept'").fetchone() == (1,)
 
 
-def test_conversion_that_is_killed_at_any_step_is_completed_by_the_next_one(postgres, old_cluster, monkeypatch):
+@pytest.fixture
+def lost_secret(folder):
+    """Loses the owner's secret of the cluster, which has been converted."""
+    return (folder / "data" / "evconduit-owner-secret").unlink
+
+
+@pytest.mark.parametrize(("cause", "step_count"), [("old_cluster", 16), ("lost_secret", 14)])
+def test_conversion_that_is_killed_at_any_step_is_completed_by_the_next_one(
+    request, postgres, monkeypatch, cause, step_count
+):
+    need_conversion = request.getfixturevalue(cause)
+
     class KilledError(Exception):
         pass
 
@@ -205,7 +221,7 @@ def test_conversion_that_is_killed_at_any_step_is_completed_by_the_next_one(post
         monkeypatch.setattr(embedded_logins, name, step)
     kills = 0
     while True:
-        old_cluster()
+        need_conversion()
         remaining = kills
         try:
             postgres.lease().__enter__()
@@ -218,7 +234,7 @@ def test_conversion_that_is_killed_at_any_step_is_completed_by_the_next_one(post
             assert fetch_user(conninfo) == "evconduit"
             assert fetch_user(postgres.relay_conninfo) == "evconduit_relay"
             assert_passwords_are_required(postgres)
-    assert kills == 16
+    assert kills == step_count
 
 
 @pytest.mark.parametrize("damage", ["", "no secret", None])
@@ -246,3 +262,38 @@ def test_wrong_secret_is_replaced_when_the_server_starts(tmp_path, stopped_clust
             assert fetch_user(conninfo) == "evconduit"
             assert fetch_user(postgres.relay_conninfo) == "evconduit_relay"
             assert_passwords_are_required(postgres)
+
+
+@pytest.fixture
+def run_documented(tmp_path, postgres):
+    """A function that runs the command of docs/self-hosting.md that begins with this word."""
+    evconduit = tmp_path / "evconduit"
+    evconduit.write_text(f'#!/bin/sh\ntest "$*" = "database url --owner" && echo "{postgres.conninfo}"\n')
+    evconduit.chmod(0o755)
+
+    def run(program):
+        text = (ROOT / "docs/self-hosting.md").read_text(encoding="utf-8")
+        [command] = re.findall(rf"^{program} (?:.*\\\n)*.*$", text, re.MULTILINE)
+        path = os.pathsep.join([str(tmp_path), str(find_programs_folder()), os.environ["PATH"]])
+        subprocess.run(["bash", "-ec", command], cwd=tmp_path, env={"PATH": path}, check=True)
+
+    return run
+
+
+def test_documented_commands_restore_the_database_while_the_relay_is_connected(postgres, run_documented):
+    with psycopg.connect(postgres.relay_conninfo, autocommit=True) as relay:
+        relay.execute("set search_path to evconduit, public")
+        relay.execute("insert into users (email, name) values ('kim@example.org', 'Kim')")
+        run_documented("pg_dump")
+        relay.execute("delete from users")
+        relay.execute("insert into users (email, name) values ('lee@example.org', 'Lee')")
+        run_documented("pg_restore")
+        assert relay.execute("select name from users where email like '%@example.org'").fetchall() == [("Kim",)]
+        relay.execute("delete from users")
+    with psycopg.connect(postgres.conninfo) as owner:
+        unprotected = owner.execute(
+            "select relname from pg_class where relnamespace = 'evconduit'::regnamespace and relkind = 'r'"
+            " and not (relrowsecurity and relforcerowsecurity)"
+        ).fetchall()
+    assert unprotected == []
+    assert apply_migrations(postgres.conninfo) == []

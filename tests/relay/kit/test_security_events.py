@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from relay.app import create_app
+from relay.identity.sign_in_links import create_sign_in_link
 from relay.kit.ingress import SUPERVISOR_ADDRESS
 from relay.metrics_routes import INTERNAL_KEY_FAILURES_TO_REPORT
 from relay.settings import Settings
@@ -151,3 +152,16 @@ async def test_connection_to_the_ingress_port_past_the_supervisor_is_reported(ap
     async with httpx.AsyncClient(transport=transport, base_url=f"http://relay:{INGRESS_PORT}") as http:
         assert (await http.get("/home", headers={"X-Remote-User-Id": user_id})).status_code == 403
     assert events() == [("ingress_refused", {"reason": reason})]
+
+
+async def test_sign_in_is_logged_with_the_account_but_raises_no_alert(pool, http, account, events, caplog):
+    async with pool.connection() as connection:
+        token = await create_sign_in_link(connection, account.user_id)
+    page = await http.get(f"/sign-in/link/{token}")
+    assert events() == []
+    form = {"csrf": re.search(r'name="csrf" value="([0-9a-f]{64})"', page.text)[1]}
+    assert (await http.post(f"/sign-in/link/{token}", data=form)).status_code == 303
+    assert {record.levelname for record in caplog.records if record.getMessage().startswith("security ")} == {"INFO"}
+    assert events() == [("signed_in", {"method": "link", "account": str(account.user_id)})]
+    assert (await http.post(f"/sign-in/link/{token}", data=form)).status_code in {403, 410}
+    assert "signed_in" not in {name for name, _ in events()}

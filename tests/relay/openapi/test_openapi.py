@@ -36,7 +36,7 @@ CREDENTIALS = {
     "API key": {"Authorization": f"Bearer {KEY}"},
     "no credential": {},
 }
-EXAMPLES, FULL_EXAMPLES = 3, 8
+EXAMPLES, FULL_EXAMPLES = 2, 8
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 

@@ -1,5 +1,7 @@
 """Actions that change what opens an account need a recent sign-in; a web session ends after 90 days in any case."""
 
+from urllib.parse import quote
+
 import httpx
 import pytest
 
@@ -11,9 +13,10 @@ from tests.relay.pages.conftest import Browser
 from tests.relay.support.feed import add_user, fetch_value
 
 SENSITIVE_FORMS = [
-    ("/keys", {"name": "Laptop", "scopes": ["read"]}),
-    ("/profile/delete", {"word": "delete"}),
+    ("/keys", {"name": "Laptop", "scopes": ["read"]}, "/keys?name=Laptop&scopes=read"),
+    ("/profile/delete", {"word": "delete"}, "/profile/delete"),
 ]
+"""Path and fields of each form, and where signing in again leads."""
 
 
 @pytest.fixture
@@ -43,27 +46,24 @@ async def fetch_changes(pool):
         return is_closed, await fetch_value(connection, "select count(*) from api_keys")
 
 
-@pytest.mark.parametrize(("path", "fields"), SENSITIVE_FORMS)
+@pytest.mark.parametrize(("path", "fields", "back"), SENSITIVE_FORMS)
 @pytest.mark.parametrize(("began_by", "age"), [("supabase", "16 minutes"), ("link", "61 minutes"), ("link", "80 days")])
 async def test_sensitive_action_after_an_old_sign_in_asks_to_sign_in_again(
-    pool, open_signed_in, path, fields, *, began_by, age
+    pool, open_signed_in, path, fields, back, *, began_by, age
 ):
     browser = await open_signed_in(age, began_by)
     answer = await browser.submit(path, on="/profile", **fields)
-    assert (answer.status_code, answer.headers["location"]) == (
-        303,
-        f"/sign-in?again=1&next={path.replace('/', '%2F')}",
-    )
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/sign-in?again=1&next={quote(back, safe='')}")
     page = await browser.get(answer.headers["location"])
     assert page.status_code == 200
     assert "Sign in again to confirm" in page.text
     assert await fetch_changes(pool) == (False, 1)
 
 
-@pytest.mark.parametrize(("path", "fields"), SENSITIVE_FORMS)
+@pytest.mark.parametrize(("path", "fields", "_back"), SENSITIVE_FORMS)
 @pytest.mark.parametrize(("began_by", "age"), [("supabase", "14 minutes"), ("link", "59 minutes")])
 async def test_sensitive_action_after_a_recent_sign_in_is_carried_out(
-    pool, open_signed_in, path, fields, *, began_by, age
+    pool, open_signed_in, path, fields, _back, *, began_by, age
 ):
     browser = await open_signed_in(age, began_by)
     assert (await browser.submit(path, **fields)).status_code == 303
@@ -91,9 +91,28 @@ async def test_after_signing_in_again_the_requested_page_opens(pool, open_signed
 
 async def test_pages_that_change_nothing_sensitive_need_no_recent_sign_in(open_signed_in):
     browser = await open_signed_in("20 days")
-    for path in ("/home", "/keys", "/installations", "/profile"):
+    for path in ("/home", "/installations", "/profile"):
         assert (await browser.get(path)).status_code == 200
-    assert "Sign in again before" in (await browser.get("/keys")).text
+
+
+@pytest.mark.parametrize("path", ["/keys", "/profile/delete"])
+async def test_sensitive_form_asks_to_sign_in_again_before_it_is_filled_in(open_signed_in, path):
+    answer = await (await open_signed_in("2 hours")).get(path)
+    assert answer.headers["location"] == f"/sign-in?again=1&next={quote(path, safe='')}"
+
+
+async def test_form_for_a_key_is_filled_in_as_before_signing_in_again(pool, open_signed_in, ada):
+    browser = await open_signed_in("2 hours")
+    asked = await browser.submit("/keys", on="/profile", name='My "Laptop" & co', scopes=["control"])
+    await browser.get(asked.headers["location"])
+    async with pool.connection() as connection:
+        link = await create_sign_in_link(connection, ada.id)
+    form = await browser.get((await browser.submit(f"/sign-in/link/{link}")).headers["location"])
+    assert form.status_code == 200
+    assert 'value="My &#34;Laptop&#34; &amp; co"' in form.text
+    assert 'value="control" checked' in form.text
+    assert 'value="read" checked' not in form.text
+    assert await fetch_changes(pool) == (False, 1)
 
 
 async def test_sign_in_page_of_a_signed_in_person_still_leads_on_without_a_reason(open_signed_in):

@@ -4,6 +4,7 @@ import re
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from relay.app import ROUTERS, create_app
 from relay.kit.ingress import SUPERVISOR_ADDRESS
@@ -12,6 +13,7 @@ from relay.pages import api_reference, site
 PUBLIC = "https://relay.example.org:8443/evc"
 EVIL = "evil.example"
 INGRESS_PORT = 8399
+INTERNAL_KEY = "the-key-of-the-monitoring"
 
 
 def fill_path(path):
@@ -30,7 +32,12 @@ OTHER_ROUTES = list_routes(ROUTERS)
 
 @pytest.fixture
 async def app(settings, database_url):
-    changes = {"public_url": PUBLIC, "trusted_hosts": "relay.lan", "ingress_port": INGRESS_PORT}
+    changes = {
+        "public_url": PUBLIC,
+        "trusted_hosts": "relay.lan",
+        "ingress_port": INGRESS_PORT,
+        "internal_api_key": SecretStr(INTERNAL_KEY),
+    }
     app = create_app(settings.model_copy(update=changes), database_url, with_worker=False)
     async with app.router.lifespan_context(app):
         yield app
@@ -58,6 +65,7 @@ async def test_page_on_another_host_redirects_to_the_public_url(get, host, caplo
         response = await get(path, host)
         assert response.status_code == 307
         assert response.headers["location"].startswith(PUBLIC + "/")
+        assert response.headers["cache-control"] == "no-store"
         assert EVIL not in response.text
     assert (await get("/sign-in?next=%2Fhome", host)).headers["location"] == PUBLIC + "/sign-in?next=%2Fhome"
     warnings = [record.getMessage() for record in caplog.records if "EVCONDUIT_TRUSTED_HOSTS" in record.getMessage()]
@@ -119,6 +127,14 @@ async def test_every_other_route_accepts_any_host(get):
         assert EVIL not in response.text + str(response.headers), path
     for path in ("/api/openapi.json", "/static/style.css", "/.well-known/oauth-authorization-server"):
         assert (await get(path, EVIL)).status_code == 200
+    assert (await get("/metrics", EVIL)).status_code == 401
+    assert (await get("/metrics", "relay:8300", headers={"X-Internal-Api-Key": INTERNAL_KEY})).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["192.168.1.20:8300", "relay.lan", "homeserver", "127.0.0.1:8300", EVIL])
+async def test_answers_contain_the_public_address_whichever_host_was_requested(get, host):
+    metadata = (await get("/.well-known/oauth-authorization-server", host)).json()
+    assert (metadata["issuer"], metadata["token_endpoint"]) == (PUBLIC, f"{PUBLIC}/oauth/token")
 
 
 @pytest.mark.parametrize(

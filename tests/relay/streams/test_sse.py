@@ -29,12 +29,12 @@ def test_data_lines_are_bounded_and_join_to_the_same_json(body):
 
 def test_event_id_is_the_cursor_to_resume_from():
     at = datetime(2026, 11, 23, 20, 0, 0, 123999, tzinfo=timezone(timedelta(hours=1)))
-    message = TransitionMessage(seq=7, vehicle_id=VEHICLE_ID, kind="plugged_in", occurred_at=at)
+    message = TransitionMessage(seq=7, vehicle_id=VEHICLE_ID, kind="plugged_in", occurred_at=at, recorded_at=at)
     assert render_event(message, Cursor(epoch="e1", seq=7)).decode() == (
         "event: transition\n"
         "id: e1.7\n"
         f'data: {{"vehicle_id":"{VEHICLE_ID}","type":"plugged_in",'
-        '"occurred_at":"2026-11-23T19:00:00.123Z","replayed":false}\n'
+        '"occurred_at":"2026-11-23T19:00:00.123Z","recorded_at":"2026-11-23T19:00:00.123Z","replayed":false}\n'
         "\n"
     )
 

@@ -12,6 +12,7 @@ from relay.usecases.classic import account_and_vehicles, charging_commands
 from relay.usecases.commands import command_routes
 from relay.usecases.feed import account_and_vehicles as feed_account_and_vehicles
 from relay.usecases.linking import relink_vehicle
+from relay.usecases.smart_charging import smart_charging_routes
 from relay.usecases.vehicles import identify_vehicle, refresh_vehicle
 
 ROUTERS = (
@@ -23,6 +24,7 @@ ROUTERS = (
     identify_vehicle,
     refresh_vehicle,
     relink_vehicle,
+    smart_charging_routes,
 )
 
 

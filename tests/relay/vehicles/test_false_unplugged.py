@@ -273,6 +273,15 @@ def test_vehicle_that_drove_before_it_was_plugged_in_again_has_not_returned():
         assert not vehicle.is_held
 
 
+def test_vehicle_that_reports_neither_odometer_nor_position_has_not_returned():
+    vehicle = CorrectedVehicle(vendor="KIA")
+    for minutes in (0, 60, 120, 180):
+        vehicle.report_charge("PLUGGED_IN:COMPLETE", minutes, km=None, place=(None, None))
+        vehicle.report_charge("UNPLUGGED", minutes + 10, km=None, place=(None, None))
+        assert not vehicle.is_held
+        vehicle.report_charge("PLUGGED_IN:COMPLETE", minutes + 20, km=None, place=(None, None))
+
+
 def test_another_vehicle_that_is_unplugged_long_after_it_was_full_is_shown_as_unplugged():
     vehicle = CorrectedVehicle(vendor="KIA")
     for minutes in (0, 600, 1200, 1800):

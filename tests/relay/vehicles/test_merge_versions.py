@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -337,3 +338,107 @@ def test_each_group_is_covered_by_its_own_scope(scope, kept):
 def test_other_groups_are_erased_though_the_vehicle_cannot_be_reached(name):
     known = make_report(5, 1, **{name: make_group("known")})
     assert merge_all(known, make_report(9, 2, isReachable=False, **{name: None}))[name] is None
+
+
+PLUGGED_IN = {"isPluggedIn": True, "isCharging": False, "powerDeliveryState": "PLUGGED_IN:STOPPED"}
+LEVELS = {"batteryLevel": 72, "range": 300, "isFullyCharged": False, "chargeLimit": 80, "batteryCapacity": 60}
+NO_LEVELS = dict.fromkeys(LEVELS) | {"isFullyCharged": False}
+NO_FLAGS = {"isPluggedIn": None, "isCharging": None, "powerDeliveryState": "UNKNOWN"}
+CHARGING = {"isPluggedIn": True, "isCharging": True, "powerDeliveryState": "PLUGGED_IN:CHARGING", "chargeRate": 7}
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "partly", "expected"),
+    [
+        pytest.param("chargeState", CHARGING | LEVELS, PLUGGED_IN | NO_LEVELS, PLUGGED_IN | LEVELS, id="flags alone"),
+        pytest.param(
+            "chargeState",
+            CHARGING | LEVELS,
+            NO_FLAGS | {"chargeRate": None} | LEVELS | {"batteryLevel": 75},
+            CHARGING | LEVELS | {"batteryLevel": 75},
+            id="level alone",
+        ),
+        pytest.param(
+            "chargeState",
+            CHARGING | LEVELS,
+            PLUGGED_IN | {"chargeRate": None} | NO_LEVELS,
+            PLUGGED_IN | {"chargeRate": None} | LEVELS,
+            id="no power, because it doesn't charge",
+        ),
+        pytest.param(
+            "chargeState",
+            CHARGING | LEVELS,
+            NO_FLAGS | {"isPluggedIn": False} | NO_LEVELS,
+            NO_FLAGS | {"isPluggedIn": False} | LEVELS,
+            id="one of the flags: the older others may contradict it",
+        ),
+        pytest.param(
+            "chargeState",
+            LEVELS | {"isFullyCharged": True},
+            LEVELS | {"batteryLevel": 71, "range": None},
+            LEVELS | {"batteryLevel": 71},
+            id="not full, because the level is known",
+        ),
+        pytest.param(
+            "location",
+            {"latitude": 52.1, "longitude": 5.1, "id": None},
+            {"latitude": 52.2, "longitude": None, "id": "home"},
+            {"latitude": 52.1, "longitude": 5.1, "id": "home"},
+            id="half a position",
+        ),
+        pytest.param(
+            "information",
+            {"brand": "Kia", "model": "EV6", "year": 2023, "vin": None},
+            {"brand": "Kia", "model": None, "year": None, "vin": None},
+            {"brand": "Kia", "model": "EV6", "year": 2023, "vin": None},
+            id="brand alone",
+        ),
+    ],
+)
+def test_unknown_members_of_a_vehicle_that_cannot_be_reached_erase_nothing(name, known, partly, expected):
+    older = make_report(4, 1, isReachable=True, **{name: dict.fromkeys(known, "older")})
+    before = make_report(5, 2, isReachable=True, **{name: known})
+    asleep = make_report(9, 3, isReachable=False, **{name: partly})
+    for order in permutations((older, before, asleep, asleep)):
+        assert merge_all(*order)[name] == expected
+    theirs = merge_report(VehicleState(), asleep)
+    ours = merge_report(merge_report(VehicleState(), older), before)
+    assert merge_states(ours, theirs).groups[name] == merge_states(theirs, ours).groups[name] == expected
+    awake = make_report(12, 4, isReachable=True, **{name: dict.fromkeys(known)})
+    for order in permutations((before, asleep, awake)):
+        assert merge_all(*order)[name] == dict.fromkeys(known)
+
+
+@pytest.mark.parametrize("members", [{"isReachable": True}, {}, {"isReachable": False, "scopes": [PLACE]}], ids=str)
+def test_unknown_members_erase_what_is_known_unless_the_vehicle_cannot_be_reached(members):
+    known = make_report(5, 1, chargeState=CHARGING | LEVELS)
+    partly = PLUGGED_IN | NO_LEVELS
+    assert merge_all(known, make_report(9, 2, chargeState=partly, **members))["chargeState"] == partly
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 5),
+            st.sampled_from([True, False]),
+            st.sampled_from([True, None]),
+            st.none() | st.integers(0, 3),
+            st.none() | st.integers(0, 3),
+        ),
+        max_size=5,
+    ),
+    st.randoms(),
+)
+def test_partly_known_groups_give_the_same_state_in_any_order(rows, random):
+    reports = [
+        make_report(
+            created,
+            number,
+            isReachable=reachable,
+            chargeState={"isPluggedIn": plugged_in, "batteryLevel": level, "range": range_km},
+        )
+        for number, (created, reachable, plugged_in, level, range_km) in enumerate(rows)
+    ]
+    shuffled = [*reports, *random.sample(reports, len(reports) // 2)]
+    random.shuffle(shuffled)
+    assert merge_all(*shuffled) == merge_all(*reports)

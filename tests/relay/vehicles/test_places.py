@@ -35,6 +35,10 @@ def test_distance_to_an_unknown_position_is_unknown(unknown):
     ("before", "after", "expected"),
     [
         pytest.param(place(52, 5, 100), place(52, 5, 100), False, id="the same place"),
+        pytest.param(place(km=0), place(km=500), True, id="a new vehicle"),
+        pytest.param(place(km=0), place(km=501), None, id="an odometer of 0, which was unknown"),
+        pytest.param(place(km=12345), place(km=0), None, id="an odometer of 0, which is unknown"),
+        pytest.param(place(52, 5, 0), place(52, 5, 12345), False, id="an odometer of 0 at the same place"),
         pytest.param(place(km=100), place(km=100.4), False, id="rounding of the odometer"),
         pytest.param(place(km=100), place(km=100.5), True, id="half a kilometre"),
         pytest.param(place(km=100.5), place(km=100), True, id="an odometer that fell"),

@@ -42,6 +42,8 @@ ROW = {
     "lifetime_kwh": 312.5004,
     "home_kwh": 280.1006,
     "discharged_kwh": 12.3456,
+    "energy_cost": {"amount": 96.87654, "currency": "EUR", "since": "2026-11-23T13:00:00+01:00"},
+    "newest_sessions": None,
 }
 RECORD = {
     "id": str(VEHICLE_ID),
@@ -53,8 +55,10 @@ RECORD = {
     "smart_charging": {"state": "ENABLED", "since": NOON_TEXT},
     "interventions": [INTERVENTION],
     "command": COMMAND_RECORD,
-    "energy": {"lifetime_kwh": 312.5, "home_kwh": 280.101, "discharged_kwh": 12.346},
-}
+    "energy": {"lifetime_kwh": 312.5, "home_kwh": 280.101, "discharged_kwh": 12.346,
+               "cost": {"amount": 96.8765, "currency": "EUR", "since": NOON_TEXT}},
+    "charging_sessions": {"current": None, "last": None},
+}  # fmt: skip
 
 
 def test_record_has_everything_known_about_a_vehicle():
@@ -97,6 +101,7 @@ def test_record_of_a_vehicle_over_the_limit_has_its_identity_and_link_only():
         "interventions": [],
         "command": None,
         "energy": None,
+        "charging_sessions": {"current": None, "last": None},
     }
 
 
@@ -111,8 +116,8 @@ def test_record_of_a_vehicle_over_the_limit_has_its_identity_and_link_only():
 )
 def test_energy_is_rounded_to_watt_hours(counters, record):
     names = "lifetime_kwh", "home_kwh", "discharged_kwh"
-    rendered = render_energy_record(dict(zip(names, counters, strict=True)))
-    assert rendered == (record and dict(zip(names, record, strict=True)))
+    rendered = render_energy_record(dict(zip(names, counters, strict=True)) | {"energy_cost": None})
+    assert rendered == (record and dict(zip(names, record, strict=True)) | {"cost": None})
 
 
 def test_open_command_has_no_time_at_which_it_was_settled():

@@ -72,7 +72,8 @@ def build_user(account):
         "updated_at": "2026-11-29T00:00:00Z",
         "is_anonymous": False,
     }
-    return {**user, "banned_until": BANNED_UNTIL} if account.is_banned else user
+    banned_until = BANNED_UNTIL if account.is_banned else account.former_ban_until
+    return user if banned_until is None else {**user, "banned_until": banned_until}
 
 
 def _require_account(project, request):

@@ -116,6 +116,7 @@ class SupabaseDouble:
         self.mail_server = "up"  # or "down" or "slow"
         self.signs_with_shared_secret = False
         self.has_issuer = True
+        self.other_issuer = None
         self.wants_key_for_jwks = False
         self.limits_addresses = False
         self.counts_forwarded_addresses = False
@@ -178,7 +179,7 @@ class SupabaseDouble:
         """An access token as Supabase issues it. `claims` override the usual ones; None removes a claim."""
         now = int(time.time())
         default_claims = {
-            "iss": self.url + BASE if self.has_issuer else None,
+            "iss": (self.other_issuer or self.url + BASE) if self.has_issuer else None,
             "sub": account.id,
             "aud": "authenticated",
             "exp": now + 3600,

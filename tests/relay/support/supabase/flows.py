@@ -35,6 +35,8 @@ class SupabaseAccount:
     is_confirmed: bool = False
     metadata: dict = field(default_factory=dict)
     is_banned: bool = False
+    # A ban that is over, as Supabase still reports it.
+    former_ban_until: str | None = None
     # Ways of signing in, the first one first.
     providers: list = field(default_factory=lambda: ["email"])
     # When the confirmation was emailed; None for users of a provider.

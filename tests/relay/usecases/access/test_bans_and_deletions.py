@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from uuid import uuid4
 
 import pytest
 
@@ -11,7 +12,7 @@ from relay.identity.api_keys import INSERT_API_KEY, build_api_key_row
 from relay.identity.credentials import generate_api_key
 from relay.settings import Settings
 from relay.usecases.access import compare_identities as compare_module
-from relay.usecases.access.compare_identities import MIN_UNKNOWN_PROJECT, compare_identities
+from relay.usecases.access.compare_identities import compare_identities
 from relay.usecases.admin.manage_users import disable_user, reconnect_user
 from relay.worker import build_leader_loops
 from tests.relay.support.cloud_relay import ANNA, fetch_column
@@ -62,6 +63,23 @@ async def test_ban_ends_sessions_and_keys_until_it_ends(relay, anna):
     assert await get_statuses(anna) == ("/sign-in", 200)
 
 
+async def test_ban_ends_the_open_streams_of_that_user_at_once(relay, anna):
+    hub = relay.app.state.runtime.hub
+    with hub.open_listener(anna.user_id, uuid4()) as stream, hub.open_listener(uuid4(), uuid4()) as other:
+        relay.supabase.accounts[ANNA].is_banned = True
+        assert await compare(relay) == 1
+        other.end()
+        async with asyncio.timeout(5):
+            assert b"revoked" in await stream.receive()
+            assert b"revoked" not in await other.receive()
+
+
+async def test_ban_that_is_over_ends_no_access(relay, anna):
+    relay.supabase.accounts[ANNA].former_ban_until = "2026-01-01T00:00:00Z"
+    assert await compare(relay) == 0
+    assert await get_statuses(anna) == ("/terms", 200)
+
+
 async def test_deletion_ends_sessions_and_keys(relay, anna, owner):
     relay.supabase.delete_account(relay.supabase.accounts[ANNA])
     assert await compare(relay) == 1
@@ -104,9 +122,9 @@ async def test_unreachable_or_foreign_project_ends_no_access(relay, anna, owner)
     with pytest.raises(SupabaseError):
         await compare(relay)
     relay.supabase.is_down = False
-    for number in range(MIN_UNKNOWN_PROJECT - 1):
+    for number in range(4):
         await relay.sign_in(await relay.open_browser(), f"{number}@example.org")
-    relay.supabase.accounts = {}
+    relay.supabase.accounts = {}  # as in another project, which has none of the five
     with pytest.raises(SupabaseMisconfigured, match="SUPABASE_URL"):
         await compare(relay)
     assert await get_statuses(anna) == ("/terms", 200)

@@ -28,6 +28,10 @@ def refuse_anon_key(supabase):
 MISTAKES = [
     (lambda supabase: setattr(supabase, "signs_with_shared_secret", True), "HS256"),
     (lambda supabase: setattr(supabase, "has_issuer", False), "GOTRUE_JWT_ISSUER"),
+    (
+        lambda supabase: setattr(supabase, "other_issuer", "https://auth.example.org/auth/v1"),
+        "another issuer than SUPABASE_URL",
+    ),
     (lambda supabase: setattr(supabase, "published_keys", []), "publishes no ES256 key"),
     (rotate_without_publishing, "isn't published"),
     (refuse_anon_key, "API key is refused"),

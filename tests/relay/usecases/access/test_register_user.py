@@ -63,6 +63,8 @@ async def test_verified_user_without_invitation_registers_without_signing_in_aga
     assert (await relay.follow_link(browser, redirect.headers["location"])).headers["location"] == "/register"
     form = await browser.get("/register")
     assert ("octo@example.org" in form.text, 'name="email"' in form.text) == (True, False)
+    missing = await browser.submit("/register", code=" ", terms="yes")
+    assert (missing.status_code, "Enter your invitation code." in missing.text) == (422, True)
     wrong = await browser.submit("/register", code="0000-0000-0000-0000")
     assert [text in wrong.text for text in ("code is not valid", "0000-0000-0000-0000", "Agree to the terms")] == [
         True

@@ -16,6 +16,18 @@ from tests.relay.support.serving import serve_relay
 from tests.relay.support.supabase.flows import EMAIL_INTERVAL_SECONDS
 
 
+async def test_sign_in_is_logged_with_the_account(cloud, owner, caplog):
+    caplog.set_level(logging.INFO, logger="relay")
+    relay = await cloud(registration="open")
+    browser = await relay.open_browser()
+    await browser.submit("/sign-in", email=ANNA)
+    assert "signed_in" not in caplog.text
+    await relay.follow_link(browser, relay.supabase.mails[0].link)
+    [(user_id,)] = await (await owner.execute("select id from users")).fetchall()
+    lines = [record.getMessage() for record in caplog.records if "signed_in" in record.getMessage()]
+    assert lines == [f"security event=signed_in method=supabase account={user_id}"]
+
+
 async def test_emailed_link_signs_in_and_leads_through_the_terms(cloud, owner):
     relay = await cloud(registration="open")
     browser = await relay.open_browser()

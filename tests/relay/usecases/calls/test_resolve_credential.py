@@ -24,7 +24,8 @@ async def resolve(header, *, is_cloud):
 
     headers = [] if header is None else [(b"authorization", header.encode("latin-1"))]
     runtime = SimpleNamespace(verify_supabase_token=verify if is_cloud else None)
-    return await resolve_credential(Request({"type": "http", "headers": headers}), runtime, None), verified
+    app = SimpleNamespace(state=SimpleNamespace(runtime=runtime))
+    return await resolve_credential(Request({"type": "http", "headers": headers, "app": app})), verified
 
 
 @pytest.mark.parametrize("is_cloud", [True, False])

@@ -123,3 +123,19 @@ def test_member_that_is_too_large_to_be_stored_is_no_change_at_every_poll():
     stored = LinkedEnodeVehicle(user_id=uuid4(), vehicle={"id": "car", "vendor": "TESLA"})
     reading = VehicleReading(vehicle={"id": "car", "vendor": "TESLA", "large": "x" * 100_000}, as_of=NOON)
     assert not has_changed(reading, stored)
+
+
+@pytest.mark.parametrize(
+    ("group", "expected"),
+    [
+        ({"isPluggedIn": True, "batteryLevel": None, "range": None}, False),
+        ({"isPluggedIn": False, "batteryLevel": None, "range": None}, True),
+        ({"isPluggedIn": True, "batteryLevel": 49, "range": None}, True),
+        ({"isPluggedIn": None, "batteryLevel": None, "range": None}, False),
+    ],
+)
+def test_what_an_unreachable_vehicle_does_not_report_is_no_change_at_every_poll(group, expected):
+    stored = {"isPluggedIn": True, "batteryLevel": 50, "range": 300}
+    linked = LinkedEnodeVehicle(user_id=uuid4(), vehicle={"isReachable": False, "chargeState": stored})
+    reading = VehicleReading(vehicle={"isReachable": False, "chargeState": group}, as_of=NOON)
+    assert has_changed(reading, linked) is expected

@@ -12,7 +12,10 @@ async def test_home_can_be_set_read_and_deleted(api, account, pool):
     assert (await api.put(url, json={"latitude": 52.1, "longitude": 5.1})).json() == home
     assert (await api.get(url)).json() == home
     [vehicle] = (await api.get("/api/ha/v2/vehicles")).json()["vehicles"]
-    assert (vehicle["energy"], vehicle["revision"]) == ({"lifetime_kwh": 0, "home_kwh": 0, "discharged_kwh": 0}, 1)
+    assert (vehicle["energy"], vehicle["revision"]) == (
+        {"lifetime_kwh": 0, "home_kwh": 0, "discharged_kwh": 0, "cost": None},
+        1,
+    )
     assert (await api.put(url, json=home | {"radius_m": 90})).json()["radius_m"] == 90
     assert (await api.delete(url)).status_code == 204
     [vehicle] = (await api.get("/api/ha/v2/vehicles")).json()["vehicles"]

@@ -1,6 +1,6 @@
 """How a command's outcome is stored and published: when a state may change, and what the feed receives."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,6 +13,7 @@ from relay.usecases.commands.update_state import (
     publish_command_progress,
     record_command_outcome,
 )
+from relay.usecases.feed.reader import read_changes, read_snapshot
 from tests.relay.support.enode_double import execute, make_action
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -136,6 +137,22 @@ async def test_settled_outcome_publishes_the_vehicle_and_then_the_transition(poo
     assert await record(second, outcome)
     later = account.user_id, 4, account.vehicle_id, "command_settled", NOON, None, True
     assert await fetch_feed(pool, account) == (4, 3, [transition, later])
+
+
+async def test_settled_transition_has_its_own_command(pool, account, add_command, record):
+    """The vehicle's record only has the newest command, so an earlier one's outcome is sent with its transition."""
+    async with pool.connection() as connection:
+        before = (await read_snapshot(connection, account.user_id)).cursor
+    earlier, newest = await add_command(), await add_command(requested_at=NOON + timedelta(minutes=1))
+    await record(earlier, CommandOutcome(state="cancelled", reason=REASON, settled_at=NOON))
+    async with pool.connection() as connection:
+        snapshot = await read_snapshot(connection, account.user_id, before)
+        changes = await read_changes(connection, {account.user_id: before.seq})
+    [replayed] = [transition.body()["command"] for transition in snapshot.replay]
+    sent = changes[account.user_id].messages[-1].body()["command"]
+    assert replayed == sent
+    assert (sent["id"], sent["state"], sent["reason"]) == (str(earlier), "cancelled", REASON)
+    assert snapshot.vehicles[0]["command"]["id"] == str(newest)
 
 
 async def test_open_outcome_publishes_the_vehicle_without_a_transition(pool, account, add_command, record):

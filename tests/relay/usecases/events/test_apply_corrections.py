@@ -2,6 +2,8 @@
 
 from uuid import uuid4
 
+import pytest
+
 from relay.usecases.feed.reader import read_snapshot
 from tests.relay.support.enode_events import CHARGING, at, format_time, make_event, make_pipeline, make_vehicle
 
@@ -82,6 +84,60 @@ async def test_newest_smart_charging_state_wins_without_a_transition(pipeline):
     assert await pipeline.list_transition_kinds() == []
     await pipeline.process_update("car", at(30))
     assert (await get_record(pipeline))["smart_charging"]["state"] == "PLAN:EXECUTING:STARTED"
+
+
+PLAN = {
+    "id": "p",
+    "currency": "EUR",
+    "nonSmartCost": 17.2,
+    "smartCost": 12.8,
+    "stopAt": "2026-11-25T18:00:00Z",
+    "startAt": "2026-11-26T01:00:00Z",
+    "estimatedFinishAt": "2026-11-26T05:00:00Z",
+    "endedAt": None,
+}
+
+
+async def test_plan_and_override_are_in_the_record(pipeline):
+    await pipeline.process_update("car", at(0))
+    override = {"createdAt": "2026-11-25T18:30:00Z", "endedAt": None}
+    event = make_smart_charging_event(pipeline, 20, "PLAN:EXECUTING:OVERRIDDEN", plan=PLAN, smartOverride=override)
+    await pipeline.process(event)
+    smart_charging = (await get_record(pipeline))["smart_charging"]
+    assert smart_charging["overridden"] is True
+    assert smart_charging["plan"] == {
+        "stop_at": "2026-11-25T18:00:00.000Z",
+        "start_at": "2026-11-26T01:00:00.000Z",
+        "estimated_finish_at": "2026-11-26T05:00:00.000Z",
+        "ended_at": None,
+        "currency": "EUR",
+        "cost": 12.8,
+        "cost_without_plan": 17.2,
+    }
+    seq = await pipeline.get_feed_seq()
+    later = PLAN | {"startAt": "2026-11-26T02:00:00Z"}
+    ended = override | {"endedAt": "2026-11-25T18:40:00Z"}
+    await pipeline.process(
+        make_smart_charging_event(pipeline, 30, "PLAN:EXECUTING:OVERRIDDEN", plan=later, smartOverride=ended)
+    )
+    smart_charging = (await get_record(pipeline))["smart_charging"]
+    assert (smart_charging["plan"]["start_at"], "overridden" in smart_charging) == ("2026-11-26T02:00:00.000Z", False)
+    assert await pipeline.get_feed_seq() == seq + 1
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "name"),
+    [
+        ("startAt", "tomorrow", "start_at"),
+        ("stopAt", 7, "stop_at"),
+        ("currency", "x" * 1000, "currency"),
+        ("smartCost", "much", "cost"),
+    ],
+)
+async def test_odd_member_of_a_plan_is_null(pipeline, member, value, name):
+    await pipeline.process_update("car", at(0))
+    await pipeline.process(make_smart_charging_event(pipeline, 20, "CONSIDERING", plan=PLAN | {member: value}))
+    assert (await get_record(pipeline))["smart_charging"]["plan"][name] is None
 
 
 async def test_smart_charging_of_unknown_and_foreign_vehicles_is_ignored(pipeline):

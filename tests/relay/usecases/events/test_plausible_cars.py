@@ -110,6 +110,15 @@ async def test_level_that_falls_to_zero_when_charging_ends_charged_nothing_more(
     assert await car.get_lifetime_kwh() == pytest.approx(kw / 6, abs=0.001)
 
 
+async def test_rise_before_the_first_report_of_charging_is_counted_though_the_power_fell(car):
+    """The first change of the level that the relay ever gets: it isn't the step of the car's level."""
+    await car.report(0, "unplugged", level=50)
+    for minutes, level, kw in ((15, 58, 10.4), (20, 58, 4), (25, 59, 3)):
+        await car.report(minutes, "charging", level=level, chargeRate=kw)
+    await car.report(30, "complete", level=59)
+    assert await car.list_sessions() == [pytest.approx(9 * 0.6, abs=0.61)]
+
+
 async def test_energy_charged_while_a_fault_hid_it_is_counted(car):
     """The whole charge state is zero for 25 minutes of a charge."""
     for minutes, level in ((0, 50), (15, 53)):
@@ -226,6 +235,15 @@ async def test_rate_and_time_from_the_last_charge_are_not_shown(car, state):
     assert record["corrections"] == ["chargeRate:notCharging", "chargeTimeRemaining:notCharging"]
 
 
+async def test_first_odometer_of_zero_is_unknown_and_no_drive(car):
+    """A small battery that charges in a silence: after a drive, its engine might have charged it."""
+    record = await car.report(0, "stopped", level=40, km=0, batteryCapacity=20)
+    assert (record["vehicle"]["odometer"]["distance"], record["corrections"]) == (None, ["odometer:unconfirmed"])
+    record = await car.report(60, "stopped", level=45, km=12345, batteryCapacity=20)
+    assert (record["vehicle"]["odometer"]["distance"], record["corrections"]) == (12345, [])
+    assert await car.list_sessions() == [pytest.approx(1)]
+
+
 async def test_odometer_that_falls_is_held(car):
     odometers = []
     for minutes, km in ((0, 12345), (5, 0), (10, 12345), (15, 12350)):
@@ -239,3 +257,36 @@ async def test_time_in_the_future_is_that_of_its_event(car):
     ahead = {"lastSeen": "2026-11-23T14:00:00.000Z"}
     record = await car.report(0, "unplugged", groups=ahead)
     assert (record["vehicle"]["lastSeen"], record["corrections"]) == ("2026-11-23T12:00:00.000Z", ["lastSeen:future"])
+
+
+ASLEEP = {"isReachable": False}
+
+
+async def test_what_an_unreachable_car_does_not_report_stays_as_it_was_shown(car):
+    """The flags are known, the level isn't; the level before was held."""
+    await car.report(0, "stopped", level=72)
+    await car.report(5, "stopped", level=0, range=0)
+    record = await car.report(10, "charging", level=None, range=None, batteryCapacity=None, groups=ASLEEP)
+    charge = record["vehicle"]["chargeState"]
+    assert (charge["batteryLevel"], charge["range"], charge["batteryCapacity"]) == (72, 241, 60)
+    assert (charge["isCharging"], charge["powerDeliveryState"]) == (True, "PLUGGED_IN:CHARGING")
+    assert set(record["corrections"]) == {"batteryLevel:held", "range:held"}
+    record = await car.report(15, "stopped", level=72)
+    assert (record["vehicle"]["chargeState"]["batteryLevel"], record["corrections"]) == (72, [])
+    await expect_nothing_charged(car)
+
+
+async def test_charging_expires_though_an_unreachable_car_reports_its_level(car):
+    await car.report(0, "charging", level=40, chargeRate=7)
+    for hours, level in ((4, 41), (7, 42)):
+        record = await car.report(60 * hours, "unknown", level=level, groups=ASLEEP)
+        assert (record["vehicle"]["chargeState"]["isCharging"], record["corrections"]) == (True, [])
+    record = await car.report(60 * 9, "unknown", level=43, groups=ASLEEP)
+    charge = record["vehicle"]["chargeState"]
+    assert (charge["batteryLevel"], charge["isCharging"], record["corrections"]) == (43, None, ["isCharging:expired"])
+
+
+async def test_level_that_is_unknown_while_a_car_can_be_reached_is_shown_as_unknown(car):
+    await car.report(0, "stopped", level=72)
+    record = await car.report(5, "stopped", level=None)
+    assert (record["vehicle"]["chargeState"]["batteryLevel"], record["corrections"]) == (None, [])

@@ -16,7 +16,8 @@ class Enode:
     def __init__(self):
         self.listed, self.as_of, self.list_calls = [], at(0), 0
         self.fails_after = None
-        self.vehicles = self
+        self.vehicles = self.smart_charging = self
+        self.statuses, self.status_calls = {}, []
 
     async def list_all(self):
         self.list_calls += 1
@@ -24,6 +25,12 @@ class Enode:
             if number == self.fails_after:
                 raise EnodeUnavailable("GET /vehicles", cause="no answer in time", is_outcome_unknown=True)
             yield VehicleReading(vehicle=vehicle, as_of=self.as_of)
+
+    async def get_status(self, vehicle_id):
+        self.status_calls.append(vehicle_id)
+        if vehicle_id not in self.statuses:
+            raise EnodeUnavailable("GET /vehicles/{}/smart-charging-status", cause="no answer", is_outcome_unknown=True)
+        return self.statuses[vehicle_id]
 
     def set_list(self, seconds, *listed):
         self.as_of, self.listed = at(seconds), list(listed)
@@ -194,3 +201,45 @@ async def test_requested_polls_keep_the_minimum_interval(pipeline, enode):
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert enode.list_calls == 1
+
+
+def make_status(seconds, state):
+    return {"vehicleId": "car", "state": state, "updatedAt": format_time(at(seconds)), "plan": None}
+
+
+async def test_smart_charging_is_polled_while_it_is_on_and_once_after(pipeline, enode, poll):
+    """Enode's list of vehicles has the policy, but not what smart charging does."""
+    enabled = make_users_vehicle(pipeline, "car", 5, smartChargingPolicy={"isEnabled": True})
+    disabled = make_users_vehicle(pipeline, "car", 6, smartChargingPolicy={"isEnabled": False})
+    enode.set_list(10, disabled)
+    await poll()
+    assert enode.status_calls == []
+    for seconds, vehicle, state in (
+        (20, enabled, "CONSIDERING"),
+        (30, enabled, "FULLY_CHARGED"),
+        (40, disabled, "DISABLED"),
+    ):
+        enode.set_list(seconds, vehicle)
+        enode.statuses = {"car": make_status(seconds, state)}
+        for _ in range(2):
+            await poll()
+        assert (await pipeline.get_vehicle())["smart_charging"]["state"] == state
+    assert len(enode.status_calls) == 5
+
+
+async def test_same_status_is_stored_once(pipeline, enode, poll):
+    enode.set_list(10, make_users_vehicle(pipeline, "car", 5, smartChargingPolicy={"isEnabled": True}))
+    enode.statuses = {"car": make_status(9, "CONSIDERING")}
+    for _ in range(3):
+        await poll()
+    events = [row["event"] for row in await pipeline.list_inbox_rows()]
+    assert events.count("user:vehicle:smart-charging-status-updated") == 1
+
+
+@pytest.mark.parametrize("statuses", [{}, {"car": {"state": "CONSIDERING"}}])
+async def test_status_that_cannot_be_read_does_not_stop_the_poll(pipeline, enode, poll, statuses):
+    enode.set_list(10, make_users_vehicle(pipeline, "car", 5, smartChargingPolicy={"isEnabled": True}))
+    enode.statuses = statuses
+    await poll()
+    assert (await pipeline.get_vehicle())["smart_charging"] is None
+    assert enode.status_calls == ["car"]

@@ -9,6 +9,7 @@ import pytest
 
 from relay.app import RELAY_HEADERS, create_app
 from relay.settings import Settings
+from tests.relay.support.feed import add_transition
 
 
 @pytest.fixture
@@ -70,6 +71,36 @@ async def test_polling_client_ahead_of_the_feed_is_told_of_the_gap(api, pool, ac
     for revision, gap in ((snapshot["vehicles"][0]["revision"], None), (99, True)):
         headers = {"Last-Event-ID": f"{snapshot['epoch']}.{revision}"}
         assert (await api.get("/api/ha/v2/vehicles", headers=headers)).json().get("gap") is gap
+
+
+async def test_polling_client_gets_the_transitions_after_its_cursor(api, pool, account):
+    """Plans without push have no stream: their automations depend on what a poll returns."""
+    first = (await api.get("/api/ha/v2/vehicles")).json()
+    assert first["transitions"] == []
+    await add_transition(pool, account.user_id, account.vehicle_id, "plugged_in")
+    await add_transition(pool, account.user_id, account.vehicle_id, "charging_started")
+    assert (await api.get("/api/ha/v2/vehicles")).json()["transitions"] == []
+    second = await list_after(api, first["cursor"])
+    assert [transition["type"] for transition in second["transitions"]] == ["plugged_in", "charging_started"]
+    assert second["transitions"][-1]["id"] == second["cursor"]
+    assert second["transitions"][0].keys() == {"id", "vehicle_id", "type", "occurred_at", "recorded_at", "replayed"}
+    assert (await list_after(api, second["transitions"][0]["id"]))["transitions"] == second["transitions"][1:]
+    assert (await list_after(api, second["cursor"]))["transitions"] == []
+
+
+async def test_missed_transitions_are_no_gap_in_the_records(api, pool, account):
+    """A gap makes the client discard newer records. Transitions too old to be returned are no reason for it."""
+    first = (await api.get("/api/ha/v2/vehicles")).json()
+    await add_transition(pool, account.user_id, account.vehicle_id, age="25 hours")
+    listed = await list_after(api, first["cursor"], position=first["cursor"])
+    assert (listed["transitions"], listed.get("gap")) == ([], None)
+    assert (await list_after(api, "another.1", position=f"{first['epoch']}.99")).get("gap") is True
+    assert (await list_after(api, "another.1", position="another.1")).get("gap") is True
+
+
+async def list_after(api, cursor, position=""):
+    headers = {"Last-Event-ID": position} if position else {}
+    return (await api.get("/api/ha/v2/vehicles", params={"transitions_after": cursor}, headers=headers)).json()
 
 
 async def test_classic_status_is_the_same_by_both_ids_with_null_for_unknown_values(api, account):

@@ -1,6 +1,7 @@
 """The length of Enode's webhook secret at start, and which secrets the webhook route accepts."""
 
 import hashlib
+import hmac
 import logging
 
 import httpx
@@ -139,3 +140,5 @@ def test_hash_is_keyed_and_the_plain_one_is_still_recognised():
     assert not is_digest_of(keyed, b"other", LONG)
     assert not is_digest_of(keyed, b"key", SHORT)
     assert keyed not in {HASHES["plain"](LONG), compute_secret_digest(b"other", LONG)}
+    # Whatever else is signed with the relay's secret key, it isn't this hash.
+    assert keyed != hmac.digest(b"key", LONG.encode(), "sha256")

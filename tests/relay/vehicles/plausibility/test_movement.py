@@ -43,6 +43,11 @@ def follow(*reports):
         pytest.param([(0, 1000, HOME, False), (30, 1000, AWAY, False)], True, id="towed"),
         pytest.param([(0, 1000, HOME, True), (30, 1010, AWAY, True)], True, id="plugged in elsewhere"),
         pytest.param([(0, 1000, None, False), (60, 0, None, False)], None, id="an odometer that no drive explains"),
+        pytest.param([(0, 0, None, False), (60, 0, None, False)], None, id="an odometer of 0, which is unknown"),
+        pytest.param([(0, 0, HOME, False), (60, 90, HOME, False)], False, id="an odometer of 0 before the true one"),
+        pytest.param(
+            [(0, 0, None, False), (60, 12345, None, False), (120, 12345, None, False)], False, id="the true one after 0"
+        ),
         pytest.param([(0, 1000, None, False), (9, 0, None, False), (20, 1000, None, False)], None, id="and is back"),
         pytest.param([(0, 1000, None, False), (9, 0, None, False), (20, 1005, None, False)], True, id="and drove"),
     ],

@@ -27,7 +27,7 @@ def get_shown(*readings):
     shown, memory = [], OdometerMemory()
     for hours, km in readings:
         memory = add_readings(memory, [make_reading(hours, km)])
-        shown.append(derive_odometer(memory).km)
+        shown.append(derive_odometer(memory).shown_km)
     return shown
 
 
@@ -58,11 +58,28 @@ def get_shown(*readings):
         pytest.param(
             [(0, 12345), (1, 20), (13, 900000), (25, 50), (26, 12350)], [12345] * 4 + [12350], id="different readings"
         ),
+        pytest.param([(0, 20), (1, 0), (2, 21)], [20, 20, 21], id="a zero that isn't the first reading"),
         pytest.param([(0, 100), (1, 90000), (13, 90010), (25, 90020)], [100, 100, 100, 90020], id="a correction up"),
     ],
 )
 def test_odometer_is_believed_when_a_drive_explains_it(readings, shown):
     assert get_shown(*readings) == pytest.approx(shown, abs=0.11)
+
+
+@pytest.mark.parametrize(
+    ("readings", "shown"),
+    [
+        pytest.param([(0, 0)], [None], id="a single reading"),
+        pytest.param([(0, 0), (0.1, 12345), (1, 12400)], [None, 12345, 12400], id="the true one a moment later"),
+        pytest.param([(0, 0), (0.1, 0)], [None, 0], id="a new car"),
+        pytest.param([(0, 0), (0.1, 0), (0.2, 12345)], [None, 0, 12345], id="zeros before the true one"),
+        pytest.param([(0, 0), (0.1, 0), (0.2, 12345), (0.3, 0)], [None, 0, 12345, 12345], id="another zero after it"),
+        pytest.param([(1, 0), (0, 12345)], [None, 12345], id="the true one is older and late"),
+        pytest.param([(0, 0.4)], [0.4], id="the first metres"),
+    ],
+)
+def test_zero_is_not_shown_until_another_reading_confirms_it(readings, shown):
+    assert get_shown(*readings) == shown
 
 
 def test_newer_event_about_the_same_moment_replaces_the_older_one():

@@ -4,6 +4,7 @@ import pytest
 
 from relay.vehicles.plausibility.ranges import RANGES
 from relay.vehicles.plausibility.raw_samples import MEMBER_NAMES
+from relay.vehicles.plausibility.stage import HELD_LEVEL
 from tests.relay.support.corrected_vehicle import CorrectedVehicle
 
 
@@ -210,6 +211,14 @@ def test_smallest_step_of_the_level_is_learned(vehicle):
         vehicle.report_charge("UNPLUGGED", minutes, level=level, km=1000 + minutes)
         steps.append(vehicle.readings[-1].step)
     assert steps == [None, 10, 5, 5, 5]
+
+
+@pytest.mark.parametrize(("level", "names"), [(98, []), (97, [HELD_LEVEL]), (95, []), (94, [HELD_LEVEL])])
+def test_first_step_of_a_large_battery_is_not_held(vehicle, level, names):
+    """600 kWh: parked, the battery loses 0.2 points in five minutes, which show as a step of 2 or 5."""
+    vehicle.report_charge("UNPLUGGED", 0, level=100, batteryCapacity=600)
+    vehicle.report_charge("UNPLUGGED", 5, level=level, batteryCapacity=600)
+    assert list(vehicle.corrected.names) == names
 
 
 @pytest.mark.parametrize(
