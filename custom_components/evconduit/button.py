@@ -12,10 +12,10 @@ from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_e
 from .relink_notification import async_dismiss_relink_page, async_show_relink_page
 from .repair_issues import RELINK_FEATURE
 from .runtime import EVConduitConfigEntry
-from .vehicle_coordinator import VehicleCoordinator
+from .vehicle_coordinator import DataScope, VehicleCoordinator
 
-PARALLEL_UPDATES = 0  # one vehicle must not wait for another; the relay limits requests
 RELINK_KEY = "relink"
+PARALLEL_UPDATES = 0  # one vehicle must not wait for another; the relay limits requests
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ BUTTONS: tuple[VehicleButtonDescription, ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
         feature=RELINK_FEATURE,
         supported_fn=lambda _: True,
-        press_fn=lambda vehicle: async_show_relink_page(vehicle.hass, vehicle),
+        press_fn=async_show_relink_page,
     ),
 )
 
@@ -77,7 +77,7 @@ class RelinkButton(VehicleButton):
     @property
     @override
     def available(self) -> bool:
-        return super().available and self.coordinator.data.link_state is LinkState.BROKEN
+        return self.coordinator.is_available(DataScope.LINK) and self.coordinator.data.link_state is LinkState.BROKEN
 
     @callback
     @override

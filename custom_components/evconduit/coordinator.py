@@ -69,8 +69,8 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
         self.account_issues = AccountIssues(hass, entry.entry_id, self._issues, client.clock)
         self._order = RecordOrder()
         self._account_device_id = ""
-        self._account_listeners: list[Callable[[], None]] = []
         self._options = Options.parse(entry.options)
+        self._account_listeners: list[Callable[[], None]] = []
 
     @property
     def has_vehicles(self) -> bool:
@@ -108,7 +108,6 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
                 self._async_apply_record(record)
         for vehicle_id in changes.removed:
             self._async_drop_vehicle(vehicle_id)
-            self.excluded.pop(vehicle_id, None)
         self._async_remove_stale_devices()
         self._async_update_issues()
 
@@ -272,6 +271,7 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     @callback
     def _async_drop_vehicle(self, vehicle_id: str) -> None:
+        self.excluded.pop(vehicle_id, None)
         vehicle = self.vehicles.pop(vehicle_id, None)
         if vehicle is not None:
             vehicle.async_stop()

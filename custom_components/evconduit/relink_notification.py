@@ -11,8 +11,9 @@ from .error_messages import create_relink_error
 from .vehicle_coordinator import VehicleCoordinator
 
 
-async def async_show_relink_page(hass: HomeAssistant, vehicle: VehicleCoordinator) -> None:
+async def async_show_relink_page(vehicle: VehicleCoordinator) -> None:
     """Create the page and show a link to it. Raises a translated HomeAssistantError."""
+    hass = vehicle.hass
     try:
         page = await vehicle.client.create_relink_page(vehicle.data.id)
     except RelayError as err:

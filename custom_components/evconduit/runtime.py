@@ -62,10 +62,10 @@ class EVConduitRuntime:
             on_message=self._async_apply_from_stream,
         )
         self.webhook = WebhookChannel(self.coordinator, self._async_apply_from_webhook)
-        self._account_refresh = AccountRefresh(self.coordinator)
-        self._statistics = EnergyStatistics(self.coordinator)
         self.home = HomeSync(hass, entry, client)
         self.price = PriceSync(hass, entry, client)
+        self._account_refresh = AccountRefresh(self.coordinator)
+        self._statistics = EnergyStatistics(self.coordinator)
         self._cancel_clock_check: CALLBACK_TYPE | None = None
         self._store = SnapshotStore(hass, entry.entry_id)
 
@@ -89,10 +89,9 @@ class EVConduitRuntime:
         stored = await self._store.async_load(str(self._entry.unique_id))
         account = await self._async_get_account(stored)
         is_away = stored is not None and account is stored.snapshot.account
-        if not is_away:
-            async_store_instance_id(self._hass, self._entry, account)
         if stored is not None and stored.snapshot.account.id != account.id:
             stored = None
+        async_store_instance_id(self._hass, self._entry, account)
         self._async_start_channels(account, stored)
         await self._async_wait_for_vehicles(account, stored, is_away=is_away)
         self._account_refresh.async_start()

@@ -61,6 +61,8 @@ class WebhookRegistration:
         self._registered_url: str | None = None
         self._url_source: str | None = None
         self._failure: str | None = None
+        self._needs_test = True
+        """Until the relay reached the webhook at this address. Then once in CHECK_INTERVAL, not at each check."""
 
     @property
     def is_registered(self) -> bool:
@@ -156,9 +158,11 @@ class WebhookRegistration:
         while True:
             self._check_requested.clear()
             delay = await self._async_update_registration()
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(delay.total_seconds()):
                     await self._check_requested.wait()
+            except TimeoutError:
+                self._needs_test = True
 
     async def _async_update_registration(self) -> timedelta:
         """Bring the relay's endpoint up to date. Return the time until the next check."""
@@ -168,8 +172,9 @@ class WebhookRegistration:
                 await self._async_delete_endpoint()
             elif url != self._registered_url or not await self._async_is_endpoint_on():
                 await self._async_register_endpoint(url)
-            self._url_source, self._registered_url, self._failure = source, url, None
-            return await self._async_test(url)
+            self._failure = None
+            delay = await self._async_test(url)
+            self._url_source, self._registered_url = source, url
         except (RelayError, HomeAssistantError) as err:
             self._failure = type(err).__name__
             LOGGER.debug("Webhook registration failed: %s", self._failure)
@@ -178,21 +183,24 @@ class WebhookRegistration:
             self._failure = type(err).__name__
             LOGGER.exception("Unexpected error during webhook registration")
             return RETRY_DELAY
+        return delay
 
     async def _async_test(self, url: str | None) -> timedelta:
         """Let the relay send a test message. Return the time until the next check."""
         if url is None:
             self._on_tested(None)
+        if url is None or not self._needs_test:
             return CHECK_INTERVAL
         try:
             failure = await self._client.test_endpoint()
         except RelayError:
             return CHECK_INTERVAL  # for example tested a moment ago, or by a relay that can't test
-        self._failure = failure
+        self._failure, self._needs_test = failure, failure is not None
         self._on_tested(failure)
         return CHECK_INTERVAL if failure is None else UNREACHABLE_CHECK_INTERVAL
 
     async def _async_register_endpoint(self, url: str) -> None:
+        self._needs_test = True
         endpoint = await self._client.register_endpoint(url)
         secret = endpoint.secret or ""
         self._handler.secret = secret

@@ -66,12 +66,14 @@ class ControlDouble:
 
     commands: dict[str, dict[str, Any]]
     command_changes: dict[str, Any]
+    relink_response: dict[str, Any]
     requests: list[Any]
     _check_request: Callable[[web.Request, str], Awaitable[web.Response | None]]
     _json: Callable[..., web.Response]
 
     def __init__(self) -> None:
-        self.smart_charging: dict[str, Any] = {"enabled": False, "ready_by": None, "minimum_level": 0}
+        self.settings: dict[str, Any] = {"enabled": False, "ready_by": None, "minimum_level": 0}
+        """Of smart charging."""
         self.sessions: list[dict[str, Any]] = []
         """Newest first."""
 
@@ -111,8 +113,8 @@ class ControlDouble:
     async def _smart_charging(self, request: web.Request) -> web.Response:
         if refusal := await self._check_request(request, "smart_charging"):
             return refusal
-        self.smart_charging |= self.requests[-1].body
-        return self._json(self.smart_charging)
+        self.settings |= self.requests[-1].body
+        return self._json(self.settings)
 
     def _accept(self, name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:

@@ -115,6 +115,8 @@ class RelayDouble(ControlDouble):
 
     def _create_app(self) -> web.Application:
         app = web.Application()
+        self.setup = SettingsDouble(self._check_request, self._json)
+        self.setup.add_routes(app)
         app.on_response_prepare.append(self._set_date)
         app.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
         app.router.add_post("/oauth/token", self._token)
@@ -132,8 +134,6 @@ class RelayDouble(ControlDouble):
         app.router.add_post("/api/ha/v2/vehicles/{id}/relink", self._relink)
         app.router.add_post("/api/ha/v2/vehicles/{id}/refresh", self._refresh)
         app.router.add_route("*", "/api/ha/v2/endpoint", self._endpoint)
-        self.settings = SettingsDouble(self._check_request, self._json)
-        self.settings.add_routes(app)
         return app
 
     async def start(self) -> None:

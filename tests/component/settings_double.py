@@ -35,7 +35,7 @@ class SettingsDouble:
         return await self._check_request(request, "endpoint-test") or self._json(result)
 
     async def _link_vehicle(self, request: web.Request) -> web.Response:
-        return await self._check_request(request, "link-vehicle") or self._json(self.link_page)
+        return await self._check_request(request, "link_vehicle") or self._json(self.link_page)
 
     async def _link_result(self, request: web.Request) -> web.Response:
         return await self._check_request(request, "link-result") or self._json(self.link_result)
@@ -47,7 +47,7 @@ class SettingsDouble:
         return self._answer(request, self.home)
 
     async def _rate(self, request: web.Request) -> web.Response:
-        if refusal := await self._check_request(request, "electricity-rate"):
+        if refusal := await self._check_request(request, "electricity_rate"):
             return refusal
         self.rate = await _store(request, self.rate)
         return self._answer(request, self.rate)

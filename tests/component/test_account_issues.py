@@ -121,13 +121,13 @@ async def test_poll_that_is_refused_shows_when_calls_return(
 async def test_webhook_that_the_relay_can_not_reach_is_an_issue_until_it_can(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, issue_registry: ir.IssueRegistry
 ):
-    relay.settings.test_failure = "connection"
+    relay.setup.test_failure = "connection"
     entry = await setup_entry()
     await wait_until(lambda: find_issue(issue_registry, "webhook", entry))
     issue = find_issue(issue_registry, "webhook", entry)
     assert issue is not None
     assert (issue.translation_key, issue.translation_placeholders) == ("webhook_unreachable", {"failure": "connection"})
-    relay.settings.test_failure = None
+    relay.setup.test_failure = None
     await hass.config.async_update(external_url="https://reachable.example.com")
     await wait_until(lambda: find_issue(issue_registry, "webhook", entry) is None)
 
@@ -137,7 +137,7 @@ async def test_webhook_that_the_relay_can_not_reach_is_an_issue_until_it_can(
 async def test_webhook_that_is_not_needed_any_more_is_no_issue(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, issue_registry: ir.IssueRegistry, change: str
 ):
-    relay.settings.test_failure = "connection"
+    relay.setup.test_failure = "connection"
     entry = await setup_entry()
     await wait_until(lambda: find_issue(issue_registry, "webhook", entry))
     if change == "no address":
@@ -153,11 +153,23 @@ async def test_webhook_is_tested_again_while_it_is_out_of_reach(
     relay: RelayDouble, setup_entry: SetupEntry, monkeypatch: pytest.MonkeyPatch, issue_registry: ir.IssueRegistry
 ):
     monkeypatch.setattr(webhook_registration, "UNREACHABLE_CHECK_INTERVAL", timedelta(milliseconds=5))
-    relay.settings.test_failure = "timeout"
+    relay.setup.test_failure = "timeout"
     entry = await setup_entry()
     await wait_until(lambda: find_issue(issue_registry, "webhook", entry))
-    relay.settings.test_failure = None
+    relay.setup.test_failure = None
     await wait_until(lambda: find_issue(issue_registry, "webhook", entry) is None)
+
+
+@pytest.mark.usefixtures("webhook_supported")
+async def test_webhook_within_reach_is_not_tested_at_each_reconnect(relay: RelayDouble, setup_entry: SetupEntry):
+    """A relay that delivers a test beside the stream would look as if the stream had failed."""
+    entry = await setup_entry()
+    await wait_until(lambda: relay.get_requests("/endpoint/test"))
+    count = len(relay.get_requests("/endpoint"))
+    relay.break_streams()
+    await wait_until(lambda: len(relay.get_requests("/endpoint")) > count)
+    await entry.runtime_data.client.get_account()
+    assert len(relay.get_requests("/endpoint/test")) == 1
 
 
 @pytest.mark.usefixtures("webhook_supported")
@@ -176,7 +188,7 @@ async def test_test_that_is_refused_says_nothing_about_the_webhook(
 async def test_ignored_issues_of_the_account_stay_ignored_after_a_reload(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, issue_registry: ir.IssueRegistry
 ):
-    relay.settings.test_failure = "connection"
+    relay.setup.test_failure = "connection"
     relay.account |= {"allowance": USED_UP | {"resets_at": (datetime.now(UTC) + timedelta(days=9)).isoformat()}}
     relay.records[TESLA] = make_record(TESLA, link=OVER_LIMIT)
     entry = await setup_entry()

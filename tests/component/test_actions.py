@@ -361,9 +361,9 @@ async def test_link_page_is_returned_and_opens_only_in_a_browser(
 ):
     await setup_entry()
     response = await call_action(hass, "link_vehicle", {"vendor": "Tesla"})
-    assert response == {"url": "https://relay.example.com/link/once"}
+    assert response == {"url": relay.setup.link_page["url"]}
     assert relay.get_requests("/link-vehicle")[0].body == {"vendor": "Tesla"}
-    relay.settings.link_page = {"url": "javascript:alert(1)", "link_id": "l1"}
+    relay.setup.link_page = {"url": "javascript:alert(1)"}
     with pytest.raises(HomeAssistantError):
         await call_action(hass, "link_vehicle")
 

@@ -193,7 +193,7 @@ def test_config_flow_is_translated():
 
 def test_subentry_flow_is_translated():
     vehicle = EN["config_subentries"]["vehicle"]
-    assert set(EN["config_subentries"]) == {"vehicle", "abrp"}
+    assert set(EN["config_subentries"]) == {"abrp", "vehicle"}
     assert set(vehicle) == {"abort", "entry_type", "initiate_flow", "step"}
     assert set(vehicle["initiate_flow"]) == {"user"}
     endings = {"vehicle_linked", "vehicle_linked_soon", "cancelled", "failed", "timeout", "entry_unloaded"}
@@ -229,13 +229,13 @@ def test_repair_issues_are_translated():
     fixable = {"link_broken", "intervention_link"}
     for key, issue in EN["issues"].items():
         assert ("fix_flow" in issue) is (key in {*fixable, ISSUE_KEY})
-        assert ("description" in issue) is (key not in {*fixable, ISSUE_KEY})
+        assert ("description" in issue) is ("fix_flow" not in issue)
+    assert set(EN["issues"][ISSUE_KEY]["fix_flow"]["step"]) == {"confirm"}
     for key in fixable:
         flow = EN["issues"][key]["fix_flow"]
         assert set(flow["step"]) == {"confirm", "relink"}
         endings = {"cancelled", "entry_unloaded", "failed", "timeout", "vehicle_gone"}
         assert set(flow["abort"]) == endings | {"cannot_relink", "not_broken"}
-    assert set(EN["issues"][ISSUE_KEY]["fix_flow"]["step"]) == {"confirm"}
 
 
 def find_keywords(name: str, arg: str) -> list[tuple[Path, ast.keyword]]:

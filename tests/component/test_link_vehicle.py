@@ -43,12 +43,12 @@ async def test_dialog_opens_the_relays_page_and_ends_when_the_car_is_linked(
 ):
     entry = await setup_entry()
     flow = await start(hass, entry)
-    assert (flow["type"], flow["url"]) == (FlowResultType.EXTERNAL_STEP, relay.settings.link_page["url"])
+    assert (flow["type"], flow["url"]) == (FlowResultType.EXTERNAL_STEP, relay.setup.link_page["url"])
     await wait_until(lambda: len(relay.get_requests("/api/user/link-result")) > 1)
     # The frontend asks for the present step when the dialog follows another one.
     again = await hass.config_entries.subentries.async_configure(flow["flow_id"])
-    assert (again["type"], again["url"]) == (FlowResultType.EXTERNAL_STEP, relay.settings.link_page["url"])
-    relay.settings.link_result = {"state": "linked", "vehicles": [{"id": HYUNDAI, "name": "Kona"}]}
+    assert (again["type"], again["url"]) == (FlowResultType.EXTERNAL_STEP, relay.setup.link_page["url"])
+    relay.setup.link_result = {"state": "linked", "vehicles": [{"id": HYUNDAI, "name": "Kona"}]}
     relay.push_record(make_record(HYUNDAI))
     result = await wait_for_end(hass, flow)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "vehicle_linked")
@@ -74,14 +74,14 @@ async def test_dialog_for_a_plan_without_push_requests_the_car(
     entry = await setup_entry()
     flow = await start(hass, entry)
     relay.records[HYUNDAI] = make_record(HYUNDAI)
-    relay.settings.link_result = {"state": "linked", "vehicles": []}
+    relay.setup.link_result = {"state": "linked", "vehicles": []}
     assert (await wait_for_end(hass, flow))["reason"] == "vehicle_linked"
     assert HYUNDAI in entry.runtime_data.coordinator.vehicles
 
 
 async def test_car_that_takes_longer_is_announced(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     flow = await start(hass, await setup_entry())
-    relay.settings.link_result = {"state": "linked", "vehicles": []}
+    relay.setup.link_result = {"state": "linked", "vehicles": []}
     assert (await wait_for_end(hass, flow))["reason"] == "vehicle_linked_soon"
 
 
@@ -92,7 +92,7 @@ async def test_other_results_end_the_dialog(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, *, state: str, reason: str
 ):
     flow = await start(hass, await setup_entry())
-    relay.settings.link_result = {"state": state}
+    relay.setup.link_result = {"state": state}
     result = await wait_for_end(hass, flow)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, reason)
 
@@ -109,7 +109,7 @@ async def test_dialog_ends_after_a_while(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, *, monkeypatch: pytest.MonkeyPatch, state
 ):
     monkeypatch.setattr(vehicle_subentry_flow, "LINK_TIMEOUT", timedelta(milliseconds=30))
-    relay.settings.link_result = {"state": state}
+    relay.setup.link_result = {"state": state}
     assert (await wait_for_end(hass, await start(hass, await setup_entry())))["reason"] == "timeout"
 
 
@@ -138,7 +138,7 @@ async def test_dialog_of_an_entry_that_is_not_loaded_says_so(hass: HomeAssistant
 async def test_dialog_says_why_no_car_can_be_linked(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, *, problem: Problem, reason: str
 ):
-    relay.problems["link-vehicle"] = problem
+    relay.problems["link_vehicle"] = problem
     result = await start(hass, await setup_entry())
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, reason)
 
@@ -177,7 +177,7 @@ async def test_no_car_is_offered_if_that_is_pointless(hass: HomeAssistant, relay
         relay.records = {}
     relay.account |= {"push": False}
     if why == "at the limit":
-        relay.problems["link-vehicle"] = Problem(403, "vehicle-limit")
+        relay.problems["link_vehicle"] = Problem(403, "vehicle-limit")
     if why == "relay away":
         relay.problems["vehicles"] = Problem(503, "unavailable")
     result = await submit_form(hass, await open_api_key_form(hass, relay), api_key=KEY)

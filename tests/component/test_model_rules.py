@@ -13,13 +13,13 @@ from custom_components.evconduit.client import (
     Vehicle,
 )
 
-INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text", "agent": "User"}
+INTERVENTION: JsonObject = {"id": "i1", "title": "Title", "description": "Text", "agent": "User", "action": "Link"}
 
 
 @pytest.mark.parametrize("item", [{"title": "no id"}, {"id": ""}, {"id": 7}, None, "text", ["i1"]])
 def test_malformed_interventions_are_skipped(item: object):
     assert Intervention.parse_all([item, INTERVENTION]) == (
-        Intervention(id="i1", title="Title", description="Text", agent="User", action=None),
+        Intervention(id="i1", title="Title", description="Text", agent="User", action="Link"),
     )
 
 

@@ -218,24 +218,24 @@ async def test_home_zone_is_uploaded_only_on_request(hass: HomeAssistant, relay:
     entry = await setup_entry()
     assert relay.get_requests("/home") == []
     await set_options(hass, entry, use_home_zone=True)
-    await wait_until(lambda: relay.settings.home == HOME)
+    await wait_until(lambda: relay.setup.home == HOME)
     await wait_until(lambda: entry.data.get(CONF_UPLOADED_HOME) == HOME)
     await hass.config.async_update(latitude=52.4)
-    await wait_until(lambda: relay.settings.home == HOME | {"latitude": 52.4})
-    await wait_until(lambda: entry.data.get(CONF_UPLOADED_HOME) == relay.settings.home)
+    await wait_until(lambda: relay.setup.home == HOME | {"latitude": 52.4})
+    await wait_until(lambda: entry.data.get(CONF_UPLOADED_HOME) == relay.setup.home)
     await set_options(hass, entry)
-    await wait_until(lambda: relay.settings.home is None and CONF_UPLOADED_HOME not in entry.data)
+    await wait_until(lambda: relay.setup.home is None and CONF_UPLOADED_HOME not in entry.data)
 
 
 @pytest.mark.usefixtures("home_zone")
 async def test_home_of_another_installation_is_not_overwritten(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
 ):
-    relay.settings.home = OTHER_HOME
+    relay.setup.home = OTHER_HOME
     entry = await setup_entry()
     result = await set_options(hass, entry, use_home_zone=True)
     assert (result["type"], result["errors"]) == (FlowResultType.FORM, {"use_home_zone": "home_set_elsewhere"})
-    assert (relay.settings.home, entry.options) == (OTHER_HOME, {})
+    assert (relay.setup.home, entry.options) == (OTHER_HOME, {})
 
 
 @pytest.mark.usefixtures("home_zone")
@@ -246,25 +246,25 @@ async def test_home_that_another_installation_sets_later_is_left_alone(
     entry = await setup_entry()
     await set_options(hass, entry, use_home_zone=True)
     await wait_until(lambda: entry.data.get(CONF_UPLOADED_HOME))
-    relay.settings.home = OTHER_HOME
+    relay.setup.home = OTHER_HOME
     if is_switched_off:
         await set_options(hass, entry)
     else:
         await hass.config.async_update(latitude=52.4)
     await wait_until(lambda: CONF_UPLOADED_HOME not in entry.data)
-    assert relay.settings.home == OTHER_HOME
+    assert relay.setup.home == OTHER_HOME
 
 
 @pytest.mark.usefixtures("home_zone")
 async def test_same_home_of_another_installation_can_be_shared(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
 ):
-    relay.settings.home = HOME
+    relay.setup.home = HOME
     entry = await setup_entry()
     assert (await set_options(hass, entry, use_home_zone=True))["type"] is FlowResultType.CREATE_ENTRY
     await wait_until(lambda: relay.get_requests("/home"))
     await set_options(hass, entry)
-    assert relay.settings.home == HOME
+    assert relay.setup.home == HOME
 
 
 @pytest.mark.usefixtures("home_zone")
@@ -281,7 +281,7 @@ async def test_home_is_uploaded_later_if_the_relay_is_away(
         count = len(relay.get_requests("/home"))
         await hass.config_entries.async_reload(entry.entry_id)
         await wait_until(lambda: len(relay.get_requests("/home")) > count + 2)
-    await wait_until(lambda: relay.settings.home == HOME)
+    await wait_until(lambda: relay.setup.home == HOME)
 
 
 @pytest.mark.parametrize(("radius", "uploaded"), [(10, 50), (50, 50), (99.6, 100), (20_000, 10_000)])
@@ -316,16 +316,16 @@ def _no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_fixed_price_is_sent(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
     entry = await setup_entry()
     await set_options(hass, entry, electricity_price=0.25)
-    await wait_until(lambda: relay.settings.rate == {"cost_per_kwh": 0.25, "currency": "EUR"})
+    await wait_until(lambda: relay.setup.rate == {"cost_per_kwh": 0.25, "currency": "EUR"})
     await wait_until(lambda: entry.data.get(CONF_SENT_PRICE))
     await set_options(hass, entry)
-    await wait_until(lambda: relay.settings.rate is None and CONF_SENT_PRICE not in entry.data)
+    await wait_until(lambda: relay.setup.rate is None and CONF_SENT_PRICE not in entry.data)
 
 
 async def test_rate_that_was_set_elsewhere_is_kept_without_the_option(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
 ):
-    relay.settings.rate = {"cost_per_kwh": 0.4, "currency": "EUR"}
+    relay.setup.rate = {"cost_per_kwh": 0.4, "currency": "EUR"}
     entry = await setup_entry()
     await set_options(hass, entry)
     await entry.runtime_data.client.get_account()
@@ -337,13 +337,13 @@ async def test_each_price_of_an_entity_is_sent(hass: HomeAssistant, relay: Relay
     hass.states.async_set(PRICE, "85.4", {"unit_of_measurement": "EUR/MWh"})
     entry = await setup_entry()
     await set_options(hass, entry, price_entity=PRICE)
-    await wait_until(lambda: relay.settings.rate == {"cost_per_kwh": 0.0854, "currency": "EUR"})
+    await wait_until(lambda: relay.setup.rate == {"cost_per_kwh": 0.0854, "currency": "EUR"})
     hass.states.async_set(PRICE, "-12", {"unit_of_measurement": "ct/kWh"})
-    await wait_until(lambda: relay.settings.rate == {"cost_per_kwh": -0.12, "currency": "EUR"})
+    await wait_until(lambda: relay.setup.rate == {"cost_per_kwh": -0.12, "currency": "EUR"})
     hass.states.async_set(PRICE, "unavailable")
-    await wait_until(lambda: relay.settings.rate is None)
+    await wait_until(lambda: relay.setup.rate is None)
     hass.states.async_set(PRICE, "123", {"unit_of_measurement": "öre/kWh"})
-    await wait_until(lambda: relay.settings.rate == {"cost_per_kwh": 1.23, "currency": "SEK"})
+    await wait_until(lambda: relay.setup.rate == {"cost_per_kwh": 1.23, "currency": "SEK"})
 
 
 async def test_short_gap_of_the_entity_does_not_end_a_price(
@@ -367,17 +367,17 @@ async def test_price_is_sent_again_until_the_relay_has_it(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
 ):
     entry = await setup_entry()
-    with relay.failing("electricity-rate", with_=Problem(503, "unavailable")):
+    with relay.failing("electricity_rate", with_=Problem(503, "unavailable")):
         await set_options(hass, entry, electricity_price=0.25)
         await wait_until(lambda: len(relay.get_requests("/electricity-rate")) > 2)
-    await wait_until(lambda: relay.settings.rate)
+    await wait_until(lambda: relay.setup.rate)
 
 
 async def test_price_that_the_relay_refuses_is_not_sent_again(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
 ):
     entry = await setup_entry()
-    relay.problems["electricity-rate"] = Problem(403, "forbidden")
+    relay.problems["electricity_rate"] = Problem(403, "forbidden")
     await set_options(hass, entry, electricity_price=0.25)
     await wait_until(lambda: relay.get_requests("/electricity-rate"))
     await entry.runtime_data.client.get_account()

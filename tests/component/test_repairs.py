@@ -336,7 +336,7 @@ async def test_fix_flow_ends_by_the_result_of_the_page(
     await flow.start(LINK_BROKEN)
     await flow.submit()
     relay.records[TESLA] = make_record(TESLA, 2)
-    relay.settings.link_result = {"state": "linked"}
+    relay.setup.link_result = {"state": "linked"}
     await wait_until(lambda: not get_issues(issue_registry))
 
 
@@ -346,7 +346,7 @@ async def test_fix_flow_says_that_the_car_was_not_linked(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, *, flow: Flow, result: str
 ):
     relay.relink_response["link_id"] = "l1"
-    relay.settings.link_result = {"state": result}
+    relay.setup.link_result = {"state": result}
     relay.records[TESLA] = make_record(TESLA, link=BROKEN)
     await setup_entry()
     await flow.start(LINK_BROKEN)
@@ -381,7 +381,7 @@ async def test_intervention_with_the_action_link_is_fixable(
         "description": "Open *the app*.",
     }
     step = await flow.submit()
-    assert step["url"] == (relay.relink_response if is_broken else relay.settings.link_page)["url"]
+    assert step["url"] == (relay.relink_response if is_broken else relay.setup.link_page)["url"]
     if not is_broken:
         assert relay.get_requests("/link-vehicle")[0].body == {"vendor": "TESLA"}
     relay.push_record(make_record(TESLA, 2))
@@ -395,7 +395,7 @@ async def test_intervention_with_the_action_link_is_fixable(
 async def test_car_at_the_limit_can_not_be_linked_for_an_intervention(
     relay: RelayDouble, setup_entry: SetupEntry, flow: Flow
 ):
-    relay.problems |= {"relink": Problem(409, "not-broken"), "link-vehicle": Problem(403, "vehicle-limit")}
+    relay.problems |= {"relink": Problem(409, "not-broken"), "link_vehicle": Problem(403, "vehicle-limit")}
     relay.records[TESLA] = make_record(TESLA, interventions=[VIRTUAL_KEY])
     await setup_entry()
     await flow.start(NEEDS_LINK)

@@ -335,6 +335,22 @@ MODULES: tuple[ModuleRow, ...] = (
         tests=("tests/component/test_account_language.py", "tests/component/test_coordinator.py"),
     ),
     ModuleRow(
+        modules=("custom_components/evconduit/electricity_price.py",),
+        tests=("tests/component/test_electricity_price.py",),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/discovery.py",),
+        tests=("tests/component/test_discovery.py",),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/account_issues.py",),
+        tests=("tests/component/test_account_issues.py",),
+    ),
+    ModuleRow(
+        modules=("custom_components/evconduit/options.py", "custom_components/evconduit/client/location.py"),
+        tests=("tests/component/test_options.py",),
+    ),
+    ModuleRow(
         modules=("custom_components/evconduit/repair_issues.py",),
         tests=("tests/component/test_repair_issues.py", "tests/component/test_repairs.py"),
     ),

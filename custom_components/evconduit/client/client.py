@@ -170,6 +170,11 @@ class RelayClient:
             body: JsonObject = {"cost_per_kwh": cost_per_kwh, "currency": currency}
             await self._request_json("PUT", "electricity-rate", json=body)
 
+    async def delete_electricity_rate(self) -> None:
+        """End the current rate: what is charged from now on has no known price. Costs no call."""
+        with translate_errors():
+            await self._request_json("DELETE", "electricity-rate")
+
     async def get_energy_hours(
         self, vehicle_id: str, *, since: str | None = None, from_: str | None = None
     ) -> EnergyHourPage:
@@ -182,11 +187,6 @@ class RelayClient:
         with translate_errors():
             body = await self._request_json("GET", "vehicles", vehicle_id, "energy-hours", query=params)
             return EnergyHourPage.parse(body)
-
-    async def delete_electricity_rate(self) -> None:
-        """End the current rate: what is charged from now on has no known price. Costs no call."""
-        with translate_errors():
-            await self._request_json("DELETE", "electricity-rate")
 
     async def set_language(self, language: str) -> Account:
         """Set the language of interventions, as a language tag. Costs no call."""
