@@ -373,7 +373,7 @@ async def test_value_that_the_relay_does_not_accept_is_named_as_the_cause(
 ):
     await setup_entry()
     problem = Problem(422, "invalid-request", {"vendors": ["TESLA"]})
-    with relay.failing("link-vehicle", with_=problem), pytest.raises(HomeAssistantError) as error:
+    with relay.failing("link_vehicle", with_=problem), pytest.raises(HomeAssistantError) as error:
         await call_action(hass, "link_vehicle", {"vendor": "Teslaa"})
     assert error.value.translation_key == "invalid_request"
 
@@ -381,8 +381,8 @@ async def test_value_that_the_relay_does_not_accept_is_named_as_the_cause(
 @pytest.mark.parametrize(
     ("name", "data", "route", "target"),
     [
-        ("set_electricity_rate", {"cost_per_kwh": 1}, "electricity-rate", {}),
-        ("link_vehicle", {}, "link-vehicle", {}),
+        ("set_electricity_rate", {"cost_per_kwh": 1}, "electricity_rate", {}),
+        ("link_vehicle", {}, "link_vehicle", {}),
         ("update_odometer", {"odometer_km": 1}, "odometer", BLUE_CAR),
         ("get_charging_sessions", {}, "sessions", BLUE_CAR),
         ("set_max_current", {"amps": 8}, "max_current", BLUE_CAR),
