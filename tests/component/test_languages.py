@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import SetupEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.generated.languages import LANGUAGES
 from homeassistant.helpers.translation import async_get_translations
@@ -195,3 +196,12 @@ async def test_home_assistant_uses_every_text(hass: HomeAssistant, caplog: pytes
         expected = {path: text for path, text in texts.items() if path.startswith(f"{category}.")}
         assert {path: shown.get(f"component.{DOMAIN}.{path}") for path in expected} == expected
     assert "Validation of translation placeholders" not in caplog.text
+
+
+@pytest.mark.parametrize(("language", "entity_id"), [("de", "batteriestand"), ("pt-BR", "battery_level")])
+async def test_entity_ids_use_the_language_of_home_assistant(
+    hass: HomeAssistant, setup_entry: SetupEntry, *, language: str, entity_id: str
+):
+    hass.config.language = language
+    await setup_entry()
+    assert [state for state in hass.states.async_entity_ids("sensor") if state.endswith(f"_{entity_id}")]
