@@ -20,6 +20,8 @@ READERS: Mapping[str, Sequence[str]] = {
     "relay/supabase/migrations/*.sql": ("relay/kit/migrations.py",),
     "demo/enode/templates/*": ("demo/enode/link_pages.py",),
     "custom_components/*": ("custom_components/evconduit/__init__.py",),
+    "blueprints/*": ("tests/component/test_blueprints.py",),
+    "docs/blueprints.md": ("tests/component/test_blueprints.py",),
     "hacs.json": ("tests/component/test_conformance.py",),
     "tests/component/pytest.ini": ("tests/component/",),
     "tests/component/fixtures/*": ("tests/component/",),
