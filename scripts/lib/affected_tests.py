@@ -22,6 +22,7 @@ READERS: Mapping[str, Sequence[str]] = {
     "custom_components/*": ("custom_components/evconduit/__init__.py",),
     "blueprints/*": ("tests/component/test_blueprints.py",),
     "custom_sentences/*": ("tests/component/test_intent.py",),
+    "docs/evcc.md": ("tests/component/test_evcc.py",),
     "docs/blueprints.md": ("tests/component/test_blueprints.py",),
     "hacs.json": ("tests/component/test_conformance.py",),
     "tests/component/pytest.ini": ("tests/component/",),
