@@ -164,9 +164,6 @@ async def test_selectors_offer_the_entities_of_a_car(
         assert {member: offered.get(member) for member in wanted} == wanted, key
 
 
-# Stop at a level
-
-
 async def test_charging_stops_at_the_level(hass: HomeAssistant, garage: Garage):
     garage.set(SWITCH, "on")
     garage.set(LEVEL, 78)
@@ -210,9 +207,6 @@ async def test_stop_reaches_the_car(hass: HomeAssistant, relay: RelayDouble, set
     await hass.services.async_call("automation", "turn_off", {"entity_id": "all"}, blocking=True)
 
 
-# Remind to plug in
-
-
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -245,9 +239,6 @@ async def test_reminder_without_location_and_with_the_default_notification(hass:
     assert [call.data["message"] for call in shown] == ["The car isn't plugged in. Its battery is at 20 %."]
 
 
-# Tell when charging is complete
-
-
 async def test_notification_for_each_completed_charge(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, messages: list[ServiceCall]
 ):
@@ -262,9 +253,6 @@ async def test_notification_for_each_completed_charge(
         await hass.async_block_till_done()
     text = "Blue car has completed charging. Its battery is at 80 %."
     assert [call.data["message"] for call in messages] == [text] * 2
-
-
-# Charge on solar surplus
 
 
 async def create_solar(hass: HomeAssistant, **inputs: Any) -> None:
@@ -298,9 +286,9 @@ async def test_current_follows_the_surplus_in_steps_of_2_amperes_and_5_minutes(h
     await garage.run_for(MINUTE)
     assert garage.calls == [8, "turn_on"]
     garage.set(EXPORT, 690, unit_of_measurement="W")
-    await garage.run_for(4 * MINUTE)
-    assert garage.calls == [8, "turn_on"], "less than 5 minutes"
-    await garage.run_for(2 * MINUTE)
+    await garage.run_for(5 * MINUTE)
+    assert garage.calls == [8, "turn_on"], "the delay ends at the same time"
+    await garage.run_for(MINUTE)
     assert garage.calls[2:] == [11]
     garage.set(EXPORT, 250, unit_of_measurement="W")
     await garage.run_for(20 * MINUTE)
@@ -326,6 +314,14 @@ async def test_surplus_starts_only_a_car_that_waits_at_home(
     assert garage.calls == []
 
 
+async def test_surplus_starts_no_car_whose_charging_is_being_stopped(hass: HomeAssistant, garage: Garage):
+    garage.set(EXPORT, 5000, unit_of_measurement="W")
+    garage.set(STATE, "charging")  # the switch already shows what was requested
+    await create_solar(hass)
+    await garage.run_for(10 * MINUTE)
+    assert garage.calls == []
+
+
 async def test_refused_start_on_surplus_is_sent_again_after_5_minutes(hass: HomeAssistant, garage: Garage):
     garage.is_refusing = True
     garage.set(EXPORT, 5000, unit_of_measurement="W")
@@ -335,8 +331,6 @@ async def test_refused_start_on_surplus_is_sent_again_after_5_minutes(hass: Home
     await garage.run_for(2 * MINUTE)
     assert garage.calls == [16, "turn_on"] * 2
 
-
-# Charge in the cheapest hours
 
 NIGHT = {20: 0.5, 21: 0.45, 22: 0.3, 23: 0.1, 24: 0.4, 25: 0.12, 26: 0.35, 27: 0.11, 28: 0.36, 29: 0.37, 30: 0.6}
 """The prices of the hours from 20:00 until 7:00, hours after midnight as 24 and more. The cheapest: 23, 27, 25."""
