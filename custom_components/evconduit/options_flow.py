@@ -30,6 +30,7 @@ from .options import (
     Options,
     PushChannel,
 )
+from .price_sync import MAX_PRICE
 from .relay_search import get_error_key
 from .runtime import EVConduitConfigEntry
 
@@ -37,8 +38,6 @@ CONF_VEHICLES: Final = "vehicles"
 """In the form: the cars to show. The entry stores the others, so that a new car is shown."""
 
 PRICE_DOMAINS: Final = ["sensor", "input_number", "number"]
-MAX_PRICE: Final = 1_000_000
-"""As the relay accepts (`PUT /api/ha/v2/electricity-rate`)."""
 
 
 class EVConduitOptionsFlow(OptionsFlowWithReload):

@@ -16,6 +16,8 @@ from .options import Options
 
 CONF_SENT_PRICE: Final = "price_sent"
 """Whether this entry set the relay's rate, which it then ends when the option is switched off."""
+MAX_PRICE: Final = 1_000_000
+"""Of a kWh, and the lowest price when negative, as the relay accepts (`PUT /api/ha/v2/electricity-rate`)."""
 RETRY_DELAY: Final = timedelta(minutes=1)
 START_GRACE: Final = timedelta(minutes=5)
 """How long the entity may take to get a state after a start, before its price counts as unknown."""
