@@ -1,6 +1,7 @@
 """Keeps the relay's electricity rate at the price that the user chose: a fixed one, or the state of an entity."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -23,6 +24,13 @@ START_GRACE: Final = timedelta(minutes=5)
 """How long the entity may take to get a state after a start, before its price counts as unknown."""
 GRACE: Final = timedelta(minutes=1)
 """The same for an entity that had a state: a reload of its integration isn't the end of a price."""
+
+
+async def async_end_sent_price(data: Mapping[str, Any], client: RelayClient) -> None:
+    """End the rate that a removed entry set, if the relay can be reached: nothing would update it any more."""
+    if data.get(CONF_SENT_PRICE):
+        with suppress(RelayError):
+            await client.delete_electricity_rate()
 
 
 class PriceSync:
