@@ -3,6 +3,7 @@
 import random
 import secrets
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class CommandSender:
                 command.record = body if response.status_code == 202 else body.get("command")
                 if command.record is not None or response.status_code == 404:  # the vehicle is gone
                     return command
-            self._finish_requested.wait(SECONDS_BETWEEN_ATTEMPTS)
+            time.sleep(SECONDS_BETWEEN_ATTEMPTS)  # also after `finish`: both servers may be starting
         return command
 
     def _run(self) -> None:
