@@ -26,6 +26,8 @@ from .credentials import (
     create_client,
     create_client_with_token,
 )
+from .home_sync import async_delete_uploaded_home
+from .price_sync import async_end_sent_price
 from .repair_issues import async_delete_left_issues
 from .runtime import EVConduitConfigEntry, EVConduitRuntime
 from .storage import SnapshotStore
@@ -84,7 +86,10 @@ async def async_remove_entry(hass: HomeAssistant, entry: EVConduitConfigEntry) -
             return
     # Each request below needs a valid token.
     data = await async_refresh_for_removal(hass, entry.data)
-    await async_remove_webhook(hass, entry, create_client_with_token(hass, data))
+    client = create_client_with_token(hass, data)
+    await async_delete_uploaded_home(entry, client)
+    await async_end_sent_price(data, client)
+    await async_remove_webhook(hass, entry, client)
     await async_revoke_tokens(hass, data)
     async_delete_left_issues(hass, entry.entry_id)
     async_delete_migration_issue(hass, entry.entry_id)

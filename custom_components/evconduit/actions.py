@@ -23,6 +23,7 @@ from .command_events import COMMAND_NAMES
 from .const import DOMAIN
 from .device_registry import get_vehicle_name
 from .error_messages import create_command_error
+from .price_sync import MAX_PRICE
 from .runtime import EVConduitConfigEntry
 from .session_rows import async_list_session_rows
 from .vehicle_coordinator import VehicleCoordinator
@@ -249,7 +250,7 @@ ACTIONS: Final = (
         handler=_async_set_electricity_rate,
         schema={
             **_ENTRY,
-            vol.Required(ATTR_COST_PER_KWH): vol.All(vol.Coerce(float), vol.Range(min=0)),
+            vol.Required(ATTR_COST_PER_KWH): vol.All(vol.Coerce(float), vol.Range(min=-MAX_PRICE, max=MAX_PRICE)),
             vol.Optional(ATTR_CURRENCY): cv.currency,
         },
     ),

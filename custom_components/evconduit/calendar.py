@@ -45,7 +45,8 @@ async def async_setup_entry(
 class SessionCalendar(VehicleEntity, CalendarEntity):
     """The charging sessions, and when smart charging is going to charge. It is on while the vehicle charges.
 
-    The relay has the sessions: they are requested when a calendar shows them, and the current one when charging begins.
+    The relay has the sessions: they are requested when a calendar shows them. The current one is in the vehicle's
+    record; from older relays it is requested when charging begins.
     """
 
     entity_description: VehicleCalendarDescription
@@ -55,8 +56,9 @@ class SessionCalendar(VehicleEntity, CalendarEntity):
     @property
     @override
     def event(self) -> CalendarEvent | None:
-        if self._current is not None:
-            return self._create_session_event(self._current)
+        session = (self.coordinator.data.current_session or self._current) if self._was_charging else None
+        if session is not None:
+            return self._create_session_event(session)
         slot = self._create_slot_event()
         return slot if slot is not None and slot.end_datetime_local > dt_util.now() else None
 

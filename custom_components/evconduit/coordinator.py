@@ -25,7 +25,12 @@ from .client import (
     is_at_or_before,
 )
 from .const import LOGGER
-from .device_registry import async_register_account, async_register_vehicle, async_remove_other_devices
+from .device_registry import (
+    async_register_account,
+    async_register_vehicle,
+    async_remove_devices,
+    async_remove_other_devices,
+)
 from .options import Options
 from .record_order import RecordOrder
 from .repair_issues import RepairIssues
@@ -125,11 +130,14 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
     def async_restore_vehicles(self, records: Iterable[VehicleRecord]) -> None:
         """Show vehicles from storage of which nothing newer is known.
 
-        Removes no device and no repair issue: storage can be older than the registries.
+        Removes no repair issue, and only the devices of vehicles that the user doesn't want to see: storage can be
+        older than the registries.
         """
         stored = {record.id: record for record in records}
         for vehicle_id in self._order.restore({id_: record.revision for id_, record in stored.items()}):
             self._async_apply_record(stored[vehicle_id])
+        # Without a stream, the next snapshot may be hours away.
+        async_remove_devices(self.hass, self.config_entry.entry_id, self.excluded)
 
     @callback
     def async_mark_request(self) -> int:

@@ -67,6 +67,15 @@ def _format_vendor(vendor: str | None) -> str | None:
 
 
 @callback
+def async_remove_devices(hass: HomeAssistant, entry_id: str, ids: Collection[str]) -> None:
+    """Remove the devices of the entry, and their entities, whose account or vehicle id is in `ids`."""
+    registry = dr.async_get(hass)
+    for device in dr.async_entries_for_config_entry(registry, entry_id):
+        if any(domain == DOMAIN and id_ in ids for domain, id_ in device.identifiers):
+            registry.async_remove_device(device.id)
+
+
+@callback
 def async_remove_other_devices(hass: HomeAssistant, entry_id: str, ids: Collection[str]) -> None:
     """Remove all devices of the entry, and their entities, whose account or vehicle id is not in `ids`."""
     registry = dr.async_get(hass)

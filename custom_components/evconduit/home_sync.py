@@ -44,6 +44,15 @@ def is_own(current: HomeLocation | None, uploaded: HomeLocation | None) -> bool:
     return current is None or (uploaded is not None and current.is_same(uploaded))
 
 
+async def async_delete_uploaded_home(entry: ConfigEntry[Any], client: RelayClient) -> None:
+    """Delete the home that a removed entry set, if the relay can be reached and it isn't another installation's now."""
+    if (uploaded := get_uploaded_home(entry)) is None:
+        return
+    with suppress(RelayError):
+        if is_own(await client.get_home(), uploaded):
+            await client.delete_home()
+
+
 class HomeSync:
     """Uploads the home zone, and each change of it. Removes it when the option is switched off."""
 

@@ -30,6 +30,7 @@ from .options import (
     Options,
     PushChannel,
 )
+from .price_sync import MAX_PRICE
 from .relay_search import get_error_key
 from .runtime import EVConduitConfigEntry
 
@@ -37,8 +38,6 @@ CONF_VEHICLES: Final = "vehicles"
 """In the form: the cars to show. The entry stores the others, so that a new car is shown."""
 
 PRICE_DOMAINS: Final = ["sensor", "input_number", "number"]
-MAX_PRICE: Final = 1_000_000
-"""As the relay accepts (`PUT /api/ha/v2/electricity-rate`)."""
 
 
 class EVConduitOptionsFlow(OptionsFlowWithReload):
@@ -95,9 +94,12 @@ class EVConduitOptionsFlow(OptionsFlowWithReload):
 
     def _create_options(self, user_input: dict[str, Any]) -> dict[str, Any]:
         options = {key: value for key, value in user_input.items() if key != CONF_VEHICLES}
+        # Cars that aren't known now, for example because the calls are used up, stay as they were selected.
+        excluded = Options.parse(self.config_entry.options).excluded_vehicles
         if CONF_VEHICLES in user_input:
-            shown = set(user_input[CONF_VEHICLES])
-            options[CONF_EXCLUDED_VEHICLES] = sorted(id_ for id_ in self._list_vehicles() if id_ not in shown)
+            excluded = (excluded | set(self._list_vehicles())) - set(user_input[CONF_VEHICLES])
+        if excluded:
+            options[CONF_EXCLUDED_VEHICLES] = sorted(excluded)
         return options
 
     def _create_schema(self) -> vol.Schema:

@@ -60,6 +60,7 @@ class Poller:
 
         `last_contact_at`: when the relay responded last, if not now.
         """
+        self.async_cancel_start()  # a stream that is lost during setup has resumed polling already
         if self._coordinator.data.push:
             self._coordinator.availability.async_record_contact(at=last_contact_at)
             self._cancel_start = async_call_later(self._hass, OUTAGE_POLL_DELAY, self._async_start_polling)

@@ -1,6 +1,7 @@
 """Keeps the relay's electricity rate at the price that the user chose: a fixed one, or the state of an entity."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -16,11 +17,20 @@ from .options import Options
 
 CONF_SENT_PRICE: Final = "price_sent"
 """Whether this entry set the relay's rate, which it then ends when the option is switched off."""
+MAX_PRICE: Final = 1_000_000
+"""Of a kWh, and the lowest price when negative, as the relay accepts (`PUT /api/ha/v2/electricity-rate`)."""
 RETRY_DELAY: Final = timedelta(minutes=1)
 START_GRACE: Final = timedelta(minutes=5)
 """How long the entity may take to get a state after a start, before its price counts as unknown."""
 GRACE: Final = timedelta(minutes=1)
 """The same for an entity that had a state: a reload of its integration isn't the end of a price."""
+
+
+async def async_end_sent_price(data: Mapping[str, Any], client: RelayClient) -> None:
+    """End the rate that a removed entry set, if the relay can be reached: nothing would update it any more."""
+    if data.get(CONF_SENT_PRICE):
+        with suppress(RelayError):
+            await client.delete_electricity_rate()
 
 
 class PriceSync:

@@ -123,6 +123,11 @@ def _get_total_cost(record: VehicleRecord) -> float | None:
     return record.energy.cost.amount if record.energy and record.energy.cost else None
 
 
+def _get_cost(record: VehicleRecord, session: ChargingSession) -> float | None:
+    """Return the cost of a session, None if it isn't in the unit of the sensors: the currency that was used last."""
+    return session.cost if session.currency == record.currency else None
+
+
 def _always(_: Capabilities) -> bool:
     return True
 
@@ -158,7 +163,7 @@ TOTAL_SENSORS: tuple[TotalSensorDescription, ...] = (
         supported_fn=_always,
         data_kind=DataKind.COST,
         scope=DataScope.HISTORY,
-        value_fn=_of_session(lambda session: session.cost),
+        value_fn=lambda record: None if record.session is None else _get_cost(record, record.session),
         period_fn=_get_session_period,
     ),
     TotalSensorDescription(
@@ -207,7 +212,7 @@ LAST_SESSION_SENSORS: tuple[VehicleSensorDescription, ...] = (
         supported_fn=_always,
         data_kind=DataKind.COST,
         scope=DataScope.HISTORY,
-        value_fn=_of_last_session(lambda session: session.cost),
+        value_fn=lambda record: None if record.last_session is None else _get_cost(record, record.last_session),
     ),
     VehicleSensorDescription(
         key="last_session_level_start",  # no device class, as charge_limit

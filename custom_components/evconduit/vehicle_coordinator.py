@@ -7,9 +7,11 @@ from typing import Any, Final, Protocol, override
 from uuid import uuid4
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
+from homeassistant.util import dt as dt_util
 
 from .availability import RelayAvailability
 from .broken_link import BrokenLinkGrace
@@ -78,6 +80,7 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
         self._async_update_grace()
         self.requested_settings: tuple[SmartChargingSettings | None, datetime] = (None, UTC_EPOCH)
         """Settings of smart charging to show until they are reported, but no longer than until this time."""
+        self._cancel_settings_timer: CALLBACK_TYPE | None = None
 
     @property
     def entry(self) -> ConfigEntry[Any]:
@@ -119,6 +122,7 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
             record = replace(record, command=self.data.command)
         if record.vehicle.smart_charging == self.requested_settings[0]:
             self.requested_settings = (None, UTC_EPOCH)
+            self._async_cancel_settings_timer()
         if record != self.data:
             previous, self.data = self.data, record
             if (record.link_state, record.link_since) != (previous.link_state, previous.link_since):
@@ -129,12 +133,30 @@ class VehicleCoordinator(DataUpdateCoordinator[VehicleRecord]):
     def async_stop(self) -> None:
         """Cancel the timers."""
         self._grace.async_stop()
+        self._async_cancel_settings_timer()
 
     @callback
     def async_show_settings(self, settings: SmartChargingSettings, until: datetime) -> None:
         """Show settings of smart charging that Enode has accepted, until a record has them."""
+        self._async_cancel_settings_timer()
         self.requested_settings = (settings, until)
+        self._cancel_settings_timer = async_call_later(
+            self.hass, (until - dt_util.utcnow()).total_seconds(), self._async_end_requested_settings
+        )
         self.async_update_listeners()
+
+    @callback
+    def _async_end_requested_settings(self, _now: datetime) -> None:
+        """Show what the vehicle's record has: Enode didn't apply what was requested."""
+        self._cancel_settings_timer = None
+        self.requested_settings = (None, UTC_EPOCH)
+        self.async_update_listeners()
+
+    @callback
+    def _async_cancel_settings_timer(self) -> None:
+        if self._cancel_settings_timer is not None:
+            self._cancel_settings_timer()
+            self._cancel_settings_timer = None
 
     async def async_send_charging_command(self, kind: CommandKind) -> Command:
         """Start or stop charging. Returns when the command is sent. Commands to one vehicle are sent one by one.

@@ -309,6 +309,13 @@ async def test_electricity_rate_has_the_currency_of_home_assistant(
     ]
 
 
+async def test_electricity_rate_can_be_negative(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
+    """Tariffs with changing prices are, on windy days. The documented automation sends each price of such a tariff."""
+    await setup_entry()
+    await call_action(hass, "set_electricity_rate", {"cost_per_kwh": "-0.015"})
+    assert relay.get_requests("/electricity-rate")[-1].body["cost_per_kwh"] == -0.015
+
+
 @pytest.mark.parametrize(
     ("data", "kilometers"),
     [

@@ -276,7 +276,11 @@ async def test_documented_automation_sends_each_price(hass: HomeAssistant, relay
     for state in ("unknown", "0.21", "unavailable", "-0.02", "0.30"):
         hass.states.async_set("sensor.electricity_price", state)
         await hass.async_block_till_done()
-    assert [request.body["cost_per_kwh"] for request in relay.get_requests("/electricity-rate")] == [0.21, 0.3]
+    assert [request.body["cost_per_kwh"] for request in relay.get_requests("/electricity-rate")] == [
+        0.21,
+        -0.02,
+        0.3,
+    ]
 
 
 async def test_documented_automation_sends_each_level_to_abrp(

@@ -1,9 +1,14 @@
 """Prices of any entity become a price of a kWh in a currency."""
 
+import probatio as vol
 import pytest
+from helpers import SetupEntry
+from homeassistant.core import HomeAssistant
 from hypothesis import given
 from hypothesis import strategies as st
+from relay_double import RelayDouble
 
+from custom_components.evconduit.const import DOMAIN
 from custom_components.evconduit.electricity_price import Price, PriceUnit, parse_price, parse_price_unit
 
 
@@ -83,3 +88,13 @@ def test_unit_does_not_change_the_price(value: float, currency: str):
     per_mwh = parse_price(str(value * 1000), f"{currency}/MWh", "EUR")
     assert per_kwh == Price(per_kwh=pytest.approx(value, abs=1e-9), currency=currency)
     assert per_mwh == Price(per_kwh=pytest.approx(value, abs=1e-9), currency=currency)
+
+
+@pytest.mark.parametrize("cost", ["nan", "inf", "-inf", 1_000_001, -1_000_001])
+async def test_electricity_rate_is_what_the_relay_accepts(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, cost: str | float
+):
+    await setup_entry()
+    with pytest.raises(vol.Invalid):
+        await hass.services.async_call(DOMAIN, "set_electricity_rate", {"cost_per_kwh": cost}, blocking=True)
+    assert relay.get_requests("/electricity-rate") == []

@@ -115,8 +115,8 @@ async def test_car_that_is_not_selected_has_no_device(
         devices = dr.async_entries_for_config_entry(device_registry, entry.entry_id)
         return {id_ for device in devices for _, id_ in device.identifiers} & {TESLA, HYUNDAI, RENAULT}
 
-    await entry.runtime_data.coordinator.async_refresh()
     await wait_until(lambda: list_devices() == {TESLA})
+    assert len(relay.get_requests("/vehicles")) == (0 if push else 1)  # a poll can be hours away
     if push:
         relay.push_record(make_record(HYUNDAI, 2))
         relay.push_record(make_tesla_record(2, 58))
@@ -124,6 +124,23 @@ async def test_car_that_is_not_selected_has_no_device(
         assert list_devices() == {TESLA}
     await set_options(hass, entry, vehicles=[TESLA, HYUNDAI])
     await wait_until(lambda: list_devices() == {TESLA, HYUNDAI})
+
+
+async def test_cars_that_are_not_known_now_stay_as_they_were_selected(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
+    entry = await setup_entry()
+    await set_options(hass, entry, vehicles=[TESLA, HYUNDAI])
+    for known in ([TESLA, HYUNDAI], []):
+        relay.records = {id_: make_record(id_, 9) for id_ in known}
+        relay.break_streams()
+        await wait_until(lambda known=known: set(entry.runtime_data.coordinator.vehicles) == set(known))
+        await wait_until(lambda: not entry.runtime_data.coordinator.excluded)
+        form = await hass.config_entries.options.async_init(entry.entry_id)
+        values = {key: value for key, value in get_suggested(form).items() if value is not None}
+        await hass.config_entries.options.async_configure(form["flow_id"], values | {"expose_location": False})
+        await hass.async_block_till_done()
+        assert entry.options["excluded_vehicles"] == [RENAULT]
 
 
 async def test_new_car_is_shown_although_others_are_not(

@@ -42,6 +42,22 @@ async def test_connect_and_disconnect_are_logged_once(
     ]
 
 
+async def test_stream_that_was_lost_during_setup_is_not_polled_when_it_is_back(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
+):
+    """Polling is resumed twice then: when the stream is lost, and at the end of setup."""
+    entry = await setup_entry()
+    poller = entry.runtime_data.poller
+    poller.async_resume()
+    poller.async_resume()
+    relay.break_streams()
+    await wait_until(lambda: len(relay.get_requests("/stream")) > 1)
+    await wait_until(lambda: entry.runtime_data.coordinator.is_streaming)
+    await advance_time(hass, freezer, 3 * MINUTE)
+    await wait_for_sent_requests(entry)
+    assert relay.get_requests("/vehicles") == []
+
+
 async def test_disabled_account_does_not_start_reauth(
     hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, freezer: FrozenDateTimeFactory
 ):

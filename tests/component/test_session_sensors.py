@@ -12,6 +12,7 @@ from relay_double import TESLA, RelayDouble, make_record
 ENERGY = "sensor.blue_car_charge_energy_session"
 COST = "sensor.blue_car_charge_cost_session"
 TOTAL_COST = "sensor.blue_car_charge_cost_total"
+LAST_COST = "sensor.blue_car_last_session_cost"
 PLACE = "sensor.blue_car_last_session_place"
 STARTED_AT = "2026-11-20T16:00:00+00:00"
 
@@ -168,6 +169,19 @@ async def test_unknown_energy_and_cost_are_unknown(hass: HomeAssistant, relay: R
     relay.records[TESLA] = make_sessions(last=make_session(energy=None))
     await setup_entry()
     assert (get_state(hass, ENERGY), get_state(hass, COST)) == ("unknown", "unknown")
+
+
+async def test_cost_in_another_currency_than_the_unit_is_unknown(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
+):
+    """The unit is the currency that was used last. An amount in the one before would be shown in the wrong one."""
+    in_kronor = make_session("s0", cost={"amount": 24.5, "currency": "SEK", "per_kwh": 2.9})
+    relay.records[TESLA] = make_sessions(last=in_kronor)
+    await setup_entry()
+    assert (get_state(hass, COST), get_state(hass, LAST_COST)) == ("unknown", "unknown")
+    relay.push_record(make_sessions(2, make_session(ended_at=None), in_kronor))
+    await wait_for_state(hass, COST, "2.125")
+    assert get_state(hass, LAST_COST) == "unknown"
 
 
 @pytest.mark.parametrize(
