@@ -45,8 +45,7 @@ async def async_setup_entry(
 class SessionCalendar(VehicleEntity, CalendarEntity):
     """The charging sessions, and when smart charging is going to charge. It is on while the vehicle charges.
 
-    The relay has the sessions: they are requested when a calendar shows them. The current one is in the vehicle's
-    record; from older relays it is requested when charging begins.
+    The relay has the sessions: they are requested when a calendar shows them, and the current one when charging begins.
     """
 
     entity_description: VehicleCalendarDescription
@@ -56,9 +55,8 @@ class SessionCalendar(VehicleEntity, CalendarEntity):
     @property
     @override
     def event(self) -> CalendarEvent | None:
-        session = (self.coordinator.data.current_session or self._current) if self._was_charging else None
-        if session is not None:
-            return self._create_session_event(session)
+        if self._current is not None:
+            return self._create_session_event(self._current)
         slot = self._create_slot_event()
         return slot if slot is not None and slot.end_datetime_local > dt_util.now() else None
 

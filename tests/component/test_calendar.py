@@ -113,19 +113,3 @@ async def test_calendar_without_a_current_session_is_off(
     if problem:
         with pytest.raises(HomeAssistantError):
             await list_events(hass, -HOUR, HOUR)
-
-
-async def test_calendar_is_on_when_the_session_begins_after_charging(
-    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
-):
-    """The relay adds a session when a report shows energy, so that a list that is requested before doesn't have it."""
-    await setup_entry()
-    relay.push_record(make_record(TESLA, 2))
-    await wait_until(lambda: relay.get_requests("/sessions"))
-    await hass.async_block_till_done()
-    assert get_state(hass, CALENDAR) == "off"
-    current = make_session("d", at(-HOUR), None)
-    relay.push_record(make_record(TESLA, 3, charging_sessions={"current": current, "last": None}))
-    await wait_for_state(hass, CALENDAR, "on")
-    relay.push_record(make_record(TESLA, 4, vehicle=STOPPED, charging_sessions={"current": current, "last": None}))
-    await wait_for_state(hass, CALENDAR, "off")
