@@ -4,13 +4,11 @@ from typing import Final, override
 
 from homeassistant.components.calendar import CalendarEntity, CalendarEntityDescription, CalendarEvent
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
 from .client import ChargingSession
-from .const import DOMAIN, LOGGER
 from .entity import VehicleEntity, VehicleEntityDescription, async_add_vehicle_entities
 from .runtime import EVConduitConfigEntry
 from .session_rows import async_list_sessions
@@ -45,25 +43,19 @@ async def async_setup_entry(
 class SessionCalendar(VehicleEntity, CalendarEntity):
     """The charging sessions, and when smart charging is going to charge. It is on while the vehicle charges.
 
-    The relay has the sessions: they are requested when a calendar shows them, and the current one when charging begins.
+    The relay has the sessions: they are requested when a calendar shows them. The record has the current one.
     """
 
     entity_description: VehicleCalendarDescription
-    _current: ChargingSession | None = None
-    _was_charging = False
 
     @property
     @override
     def event(self) -> CalendarEvent | None:
-        if self._current is not None:
-            return self._create_session_event(self._current)
+        session = self.coordinator.data.current_session
+        if session is not None and self.vehicle.charge_state.is_charging is not False:
+            return self._create_session_event(session)
         slot = self._create_slot_event()
         return slot if slot is not None and slot.end_datetime_local > dt_util.now() else None
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        await super().async_added_to_hass()
-        self._async_follow_charging()
 
     @override
     async def async_get_events(
@@ -75,36 +67,6 @@ class SessionCalendar(VehicleEntity, CalendarEntity):
         if slot is not None and slot.start_datetime_local < end_date and slot.end_datetime_local > start_date:
             events.append(slot)
         return events
-
-    @callback
-    @override
-    def _handle_coordinator_update(self) -> None:
-        self._async_follow_charging()
-        super()._handle_coordinator_update()
-
-    @callback
-    def _async_follow_charging(self) -> None:
-        is_charging = self.vehicle.charge_state.is_charging
-        if is_charging is None or is_charging is self._was_charging:
-            return
-        self._was_charging = is_charging
-        if not is_charging:
-            self._current = None
-            return
-        self.coordinator.entry.async_create_background_task(
-            self.hass, self._async_request_current(), f"{DOMAIN} session"
-        )
-
-    async def _async_request_current(self) -> None:
-        now = dt_util.utcnow()
-        try:
-            sessions = await async_list_sessions(self.coordinator, now, now + OPEN_SESSION_LENGTH)
-        except HomeAssistantError as err:
-            LOGGER.debug("No charging session: %s", err)
-            return
-        if self._was_charging:
-            self._current = next((session for session in sessions if session.ended_at is None), None)
-            self.async_write_ha_state()
 
     def _create_session_event(self, session: ChargingSession) -> CalendarEvent | None:
         if session.started_at is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from control_double import make_session
-from helpers import SetupEntry, get_state, wait_for_state, wait_until
+from helpers import SetupEntry, get_state, wait_for_state
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from relay_double import TESLA, Problem, RelayDouble, make_record
@@ -83,33 +83,29 @@ async def test_calendar_is_on_in_a_slot_of_smart_charging(
 
 
 async def test_calendar_is_on_while_the_car_charges(hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry):
+    """The relay adds a session when a report shows energy, after the one that shows charging."""
     await setup_entry()
     assert get_state(hass, CALENDAR) == "off"
-    assert relay.get_requests("/sessions") == []
-    relay.sessions = [make_session("open", at(-HOUR), None, energy_kwh=4.2)]
     relay.push_record(make_record(TESLA, 2))
+    await wait_for_state(hass, "binary_sensor.blue_car_charging", "on")
+    assert get_state(hass, CALENDAR) == "off"
+    sessions = {"current": make_session("open", at(-HOUR), None, energy_kwh=4.2), "last": None}
+    relay.push_record(make_record(TESLA, 3, charging_sessions=sessions))
     await wait_for_state(hass, CALENDAR, "on")
     assert hass.states.get(CALENDAR).attributes["message"] == "Charging: 4.2 kWh"
     unknown = {"isReachable": False, "chargeState": {"isCharging": None, "powerDeliveryState": "UNKNOWN"}}
-    relay.push_record(make_record(TESLA, 3, vehicle=unknown))
+    relay.push_record(make_record(TESLA, 4, vehicle=unknown, charging_sessions=sessions))
     await wait_for_state(hass, "binary_sensor.blue_car_reachable", "off")
     assert get_state(hass, CALENDAR) == "on"
-    relay.push_record(make_record(TESLA, 4, vehicle=STOPPED))
+    relay.push_record(make_record(TESLA, 5, vehicle=STOPPED, charging_sessions=sessions))
     await wait_for_state(hass, CALENDAR, "off")
-    assert len(relay.get_requests("/sessions")) == 1
+    assert relay.get_requests("/sessions") == []
 
 
-@pytest.mark.parametrize("problem", [Problem(503, "unavailable"), None])
-async def test_calendar_without_a_current_session_is_off(
-    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry, problem: Problem | None
+async def test_sessions_that_the_relay_does_not_return_are_an_error(
+    hass: HomeAssistant, relay: RelayDouble, setup_entry: SetupEntry
 ):
-    relay.records[TESLA] = make_record(TESLA)
-    if problem:
-        relay.problems["sessions"] = problem
+    relay.problems["sessions"] = Problem(503, "unavailable")
     await setup_entry()
-    await wait_until(lambda: relay.get_requests("/sessions"))
-    await hass.async_block_till_done(wait_background_tasks=False)
-    assert get_state(hass, CALENDAR) == "off"
-    if problem:
-        with pytest.raises(HomeAssistantError):
-            await list_events(hass, -HOUR, HOUR)
+    with pytest.raises(HomeAssistantError):
+        await list_events(hass, -HOUR, HOUR)
