@@ -46,9 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
-@async_fixture(scope="session")
+@async_fixture(scope="module")
 async def chromium() -> AsyncIterator[Browser]:
-    """One browser for all tests. Each test opens contexts of its own."""
+    """One browser for the tests of a module. Each test opens contexts of its own.
+
+    Playwright loses its driver when another module uses Playwright in another event loop meanwhile.
+    """
     program = next((path for name in CHROMIUM.names if (path := shutil.which(name))), None)
     if program is None:
         pytest.skip(f"{CHROMIUM.title} is not installed; {CHROMIUM.install_hint}")

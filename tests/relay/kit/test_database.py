@@ -96,5 +96,6 @@ def test_applying_migrations_again_changes_nothing(database_url):
     assert apply_migrations(database_url) == []
     with psycopg.connect(database_url) as connection:
         assert list_pending_migrations(connection) == []
-        recorded = connection.execute("select version, name from supabase_migrations.schema_migrations").fetchall()
+        statement = "select version, name from supabase_migrations.schema_migrations order by version"
+        recorded = connection.execute(statement).fetchall()
     assert recorded == [(migration.version, migration.name) for migration in list_migrations()]

@@ -66,7 +66,8 @@ async def test_electricity_rate_is_stored(client):
     _, _, rate = await client.call("GET", path)
     assert rate.keys() == {"cost_per_kwh", "currency", "updated_at"}
     assert (rate["cost_per_kwh"], rate["currency"]) == (0.285, "AUD")
-    assert await client.push_rate(-1.0) is None
+    assert (await client.push_rate(-1.0))["cost_per_kwh"] == -1.0  # market prices can be negative
+    assert await client.push_rate(-1_000_001.0) is None
 
 
 @pytest.mark.parametrize("limit", [0, 201])
