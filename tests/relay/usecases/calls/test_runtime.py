@@ -17,7 +17,8 @@ PUBLIC = "https://relay.example.org"
 @pytest.fixture
 def open_client(tmp_path, database_url):
     def open_one(origin, **settings):
-        settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32, host="0.0.0.0", **settings)
+        settings |= {"host": "0.0.0.0", "announce": False}
+        settings = Settings(data=tmp_path, database_url=database_url, secret_key="k" * 32, **settings)
         app = create_app(settings, database_url, with_worker=False)
         return app, httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=origin)
 
