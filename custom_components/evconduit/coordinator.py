@@ -243,9 +243,9 @@ class AccountCoordinator(DataUpdateCoordinator[Account]):
 
     @callback
     def _async_remove_vehicle(self, vehicle_id: str) -> None:
-        self.excluded.pop(vehicle_id, None)
-        if vehicle_id in self.vehicles:
-            self._async_drop_vehicle(vehicle_id)
+        was_shown = vehicle_id in self.vehicles
+        self._async_drop_vehicle(vehicle_id)
+        if was_shown:
             self._async_update_issues()
             self._async_remove_stale_devices()
             self.async_update_listeners()
